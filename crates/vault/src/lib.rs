@@ -1,0 +1,1 @@
+//! callgate-vault

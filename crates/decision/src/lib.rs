@@ -1,1 +1,30 @@
-//! callgate-decision
+//! The vocabulary and the arithmetic of one governed call.
+//!
+//! Pure: no I/O, no clock, no randomness, no async. Everything here is a value
+//! that can be built in a test and printed in an audit report.
+//!
+//! Read in this order: [`Call`], [`Stage`], [`Trail`], [`Permit`], [`Decision`].
+
+mod call;
+pub mod canonical;
+mod code;
+mod digest;
+mod entry;
+mod ids;
+mod principal;
+mod sources;
+mod stage;
+mod trail;
+
+pub use call::{Asked, Call, Channel, Claims, Direction, Era, Item, ItemKind, Target, Transport};
+pub use code::{Class, Code, Refusal, Remedy};
+pub use digest::{Commitment, Digest, Disclosure, Slot};
+pub use entry::{Decision, Ending, Entry, Event, EventName, Intent, Outcome};
+pub use ids::{
+    AgentName, CallId, DeedId, Environment, GroupName, InteractionId, NameError, RuleId, SecretName,
+    ServerName, TenantId, Timestamp, UserName,
+};
+pub use principal::{Actor, Principal, User};
+pub use sources::{Clock, Entropy};
+pub use stage::Stage;
+pub use trail::{Basis, ERRAND_METHODS, Evidence, Passed, Permit, Trail};

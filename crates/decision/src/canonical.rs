@@ -1,0 +1,176 @@
+//! One byte form per JSON value, so a digest means the same thing everywhere.
+//!
+//! Keys are sorted by their bytes, insignificant space is dropped, strings are
+//! written with the fewest escapes, and numbers keep their very digits: RFC 8785
+//! would fold numbers that differ only beyond a double's precision into one, and
+//! then an approval for one amount would fit another. Not `serde_json::to_vec`
+//! either: a dependency turns on `preserve_order`, and Cargo unifies features.
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// Deepest nesting that has a canonical form.
+pub const DEPTH_MAX: usize = 100;
+
+/// The text is not JSON, nests too deeply, or repeats a key.
+#[derive(Debug, thiserror::Error)]
+#[error("no canonical form: {0}")]
+pub struct CanonicalError(String);
+
+/// The canonical form of one JSON text. Empty in, empty out (no arguments).
+pub fn bytes(json: &[u8]) -> Result<Vec<u8>, CanonicalError> {
+    let mut out = Vec::with_capacity(json.len());
+    if !json.is_empty() {
+        write(json, 0, &mut out)?;
+    }
+    Ok(out)
+}
+
+fn write(json: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    let fault = |e: serde_json::Error| CanonicalError(e.to_string());
+    if depth > DEPTH_MAX {
+        return Err(CanonicalError(format!("nested deeper than {DEPTH_MAX}")));
+    }
+    let json = json.trim_ascii();
+    match json.first() {
+        Some(b'{') => {
+            let Members(mut members) = serde_json::from_slice(json).map_err(fault)?;
+            members.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            if members.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0)) {
+                return Err(CanonicalError("a key occurs twice".to_owned()));
+            }
+            out.push(b'{');
+            for (i, (key, value)) in members.iter().enumerate() {
+                out.extend_from_slice(if i == 0 { b"" } else { b"," });
+                string(key, out)?;
+                out.push(b':');
+                write(value.get().as_bytes(), depth + 1, out)?;
+            }
+            out.push(b'}');
+        }
+        Some(b'[') => {
+            let Elements(elements) = serde_json::from_slice(json).map_err(fault)?;
+            out.push(b'[');
+            for (i, value) in elements.iter().enumerate() {
+                out.extend_from_slice(if i == 0 { b"" } else { b"," });
+                write(value.get().as_bytes(), depth + 1, out)?;
+            }
+            out.push(b']');
+        }
+        Some(b'"') => string(&serde_json::from_slice::<String>(json).map_err(fault)?, out)?,
+        _ => {
+            let _: &RawValue = serde_json::from_slice(json).map_err(fault)?;
+            out.extend_from_slice(json);
+        }
+    }
+    Ok(())
+}
+
+fn string(text: &str, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
+    serde_json::to_writer(out, text).map_err(|e| CanonicalError(e.to_string()))
+}
+
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    members.push(entry);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Elements<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element()? {
+                    elements.push(element);
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+    use proptest::prelude::*;
+
+    fn canon(json: &str) -> String {
+        String::from_utf8(bytes(json.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn key_order_space_and_escapes_do_not_change_the_bytes() {
+        let a = canon(r#"{ "b" : null, "a": [1, {"y":2,"x":"q\"\u0041"}] }"#);
+        let b = canon(r#"{"a":[1,{"x":"q\"A","y":2}],"b":null}"#);
+        assert_eq!(a, b);
+    }
+
+    #[test]
+    fn numbers_that_differ_only_beyond_a_double_stay_different() {
+        assert_ne!(canon("9007199254740993"), canon("9007199254740992"));
+        assert_ne!(canon("0.1"), canon("0.10"));
+    }
+
+    #[test]
+    fn what_has_no_one_meaning_has_no_canonical_form() {
+        for bad in [r#"{"a":1,"\u0061":2}"#, "{", "[1,]", "01", "tru", r#""\ud800""#] {
+            assert!(bytes(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(bytes(("[".repeat(500) + &"]".repeat(500)).as_bytes()).is_err());
+        assert!(bytes(b"").unwrap().is_empty());
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            ".*".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+                prop::collection::vec((".*", inner), 0..5)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_form_is_the_same_value_and_a_fixed_point(value in json()) {
+            let compact = serde_json::to_vec(&value).unwrap();
+            let pretty = serde_json::to_vec_pretty(&value).unwrap();
+            let canonical = bytes(&compact).unwrap();
+            prop_assert_eq!(&canonical, &bytes(&pretty).unwrap());
+            prop_assert_eq!(&canonical, &bytes(&canonical).unwrap());
+            prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&canonical).unwrap(), value);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Every reason the gateway can give, and what a refusal carries.
+
+use crate::Basis;
+use serde::{Deserialize, Serialize};
+
+/// Whose no it is, so that a user's denial, a policy's, a bad argument, an outage and
+/// a broken server can be told apart (requirement L11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The asker is not known, or their credential is not good.
+    Authentication,
+    /// A rule said no, or none said yes.
+    PolicyDenial,
+    /// A person has to say yes first, or said no.
+    ApprovalNeeded,
+    /// The message or its arguments are not acceptable.
+    Validation,
+    /// The upstream could not be reached or did not answer.
+    Outage,
+    /// The upstream answered, but wrongly.
+    ServerError,
+    /// The gateway itself cannot do its work and therefore refuses.
+    Gateway,
+    /// The asker gave up.
+    Cancelled,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $code:ident = $name:literal, $class:ident;)+) => {
+        /// A stable reason code: logged, reported, shown to operators, never renamed, never reused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Code {
+            $($(#[doc = $doc])+ #[serde(rename = $name)] $code,)+
+        }
+
+        impl Code {
+            /// All codes, in the order of the path.
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$code => $name),+ }
+            }
+            pub fn class(self) -> Class {
+                match self { $(Self::$code => Class::$class),+ }
+            }
+            /// What it means and who can do what about it.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$code => concat!($($doc),+).trim_ascii_start()),+ }
+            }
+            pub fn parse(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == name)
+            }
+        }
+    };
+}
+
+codes! {
+    /// The `Host` header names another host. Use the address the gateway listens on, or add the name to `allowed-hosts`.
+    HostNotAllowed = "host-not-allowed", Validation;
+    /// The `Origin` header names a page that may not talk to this gateway. Add it to `allowed-origins` if it should.
+    OriginNotAllowed = "origin-not-allowed", Validation;
+    /// The body is larger than `max-message-bytes`.
+    MessageTooLarge = "message-too-large", Validation;
+    /// The body did not arrive in time. Send it faster, or raise `read-timeout`.
+    MessageTooSlow = "message-too-slow", Validation;
+    /// The connection ended before the whole message had arrived.
+    MessageIncomplete = "message-incomplete", Validation;
+    /// The body is not JSON as RFC 8259 has it.
+    JsonMalformed = "json-malformed", Validation;
+    /// An object has the same key twice; peers disagree which one counts, so neither does.
+    JsonDuplicateKey = "json-duplicate-key", Validation;
+    /// The JSON nests deeper than the limit.
+    JsonTooDeep = "json-too-deep", Validation;
+    /// A string holds half a surrogate pair, which not every peer can read.
+    JsonLoneSurrogate = "json-lone-surrogate", Validation;
+    /// The JSON is not one JSON-RPC 2.0 request, notification or response.
+    EnvelopeInvalid = "envelope-invalid", Validation;
+    /// JSON-RPC batches are not accepted. Send the messages one by one.
+    BatchUnsupported = "batch-unsupported", Validation;
+    /// The `Content-Type` or `Accept` header does not fit MCP.
+    MediaTypeUnsupported = "media-type-unsupported", Validation;
+    /// This address does not take this HTTP method.
+    HttpMethodUnsupported = "http-method-unsupported", Validation;
+    /// There is nothing at this path. MCP is spoken at `/mcp` and `/s/{server}/mcp`.
+    PathUnknown = "path-unknown", Validation;
+    /// The protocol revision is not one this gateway speaks.
+    RevisionUnsupported = "revision-unsupported", Validation;
+    /// A required header or `_meta` field of the protocol is missing or contradicts the body.
+    HeaderMismatch = "header-mismatch", Validation;
+    /// A required `_meta` field of protocol revision 2026-07-28 is missing or has the wrong form.
+    MetaInvalid = "meta-invalid", Validation;
+    /// The method is not one the gateway carries for this revision and direction.
+    MethodUnsupported = "method-unsupported", Validation;
+    /// The session is unknown, expired, or another principal's. Initialize again.
+    SessionUnknown = "session-unknown", Validation;
+    /// The message needs a session that was initialized first.
+    SessionRequired = "session-required", Validation;
+    /// A request with this id is already in flight on this session.
+    IdInUse = "id-in-use", Validation;
+    /// The answer belongs to no question that is open on this session.
+    AnswerUnexpected = "answer-unexpected", Validation;
+    /// No bearer token came with the request. Send `Authorization: Bearer …`.
+    CredentialMissing = "credential-missing", Authentication;
+    /// The credential is not well-formed; it may have been cut or mistyped.
+    CredentialMalformed = "credential-malformed", Authentication;
+    /// The credential is not one this gateway issued.
+    CredentialUnknown = "credential-unknown", Authentication;
+    /// The credential has expired. Ask an operator for a new one (`callgate agent token`).
+    CredentialExpired = "credential-expired", Authentication;
+    /// The credential was revoked.
+    CredentialRevoked = "credential-revoked", Authentication;
+    /// A credential came in the URL, where it would be logged. Send it in the `Authorization` header.
+    CredentialInUrl = "credential-in-url", Authentication;
+    /// No pinned item of that name exists for anybody.
+    ItemUnknown = "item-unknown", Validation;
+    /// Two servers offer that resource; use `/s/{server}/mcp` to say which is meant.
+    ItemAmbiguous = "item-ambiguous", Validation;
+    /// The item is new or its definition changed, and nobody has approved it yet (`callgate registry approve`).
+    ItemWithdrawn = "item-withdrawn", PolicyDenial;
+    /// The server speaks another protocol era than the client, and crossing eras is not possible yet.
+    EraMismatch = "era-mismatch", Validation;
+    /// No rule lets this principal see the item. The caller is told the same as for an unknown one.
+    NotPermitted = "not-permitted", PolicyDenial;
+    /// The arguments do not fit the pinned schema.
+    ArgumentsInvalid = "arguments-invalid", Validation;
+    /// The pinned schema cannot be enforced, so nothing can be checked against it and nothing passes.
+    SchemaUnenforceable = "schema-unenforceable", Gateway;
+    /// A rule forbids this call, or none permits it.
+    RuleDenied = "rule-denied", PolicyDenial;
+    /// A rule could not be evaluated for this call; whatever cannot be decided is refused.
+    RuleFailed = "rule-failed", Gateway;
+    /// A rule holds the call until the named people have said yes, and nobody can give that yet.
+    ApprovalRequired = "approval-required", ApprovalNeeded;
+    /// The path to dispatch was not walked in full. This is a defect of the gateway.
+    PathIncomplete = "path-incomplete", Gateway;
+    /// The ledger cannot write, so nothing may happen. See `callgate serve`'s log for the disk's error.
+    LedgerUnavailable = "ledger-unavailable", Gateway;
+    /// The secret the server needs is not stored. Store it with `callgate secret set`.
+    SecretMissing = "secret-missing", Gateway;
+    /// The secret is stored but cannot be opened with this key.
+    SecretUnreadable = "secret-unreadable", Gateway;
+    /// The upstream could not be reached or its process could not be started.
+    UpstreamUnreachable = "upstream-unreachable", Outage;
+    /// The upstream did not answer in time. Whether it acted is not known.
+    UpstreamTimeout = "upstream-timeout", Outage;
+    /// The upstream went away in the middle of the call. Whether it acted is not known.
+    UpstreamLost = "upstream-lost", Outage;
+    /// The upstream is at its limit of processes or connections. Try again later.
+    UpstreamBusy = "upstream-busy", Outage;
+    /// The upstream refused the gateway's own credential.
+    UpstreamUnauthorized = "upstream-unauthorized", ServerError;
+    /// The upstream answered something that is not MCP.
+    UpstreamNonsense = "upstream-nonsense", ServerError;
+    /// The upstream answered with a protocol error, which was passed on.
+    UpstreamError = "upstream-error", ServerError;
+    /// The answer is larger than `max-result-bytes` and was withheld.
+    ResultTooLarge = "result-too-large", ServerError;
+    /// The structured result does not fit the pinned output schema and was withheld.
+    ResultInvalid = "result-invalid", ServerError;
+    /// The Host does not offer what the server asks for.
+    HostIncapable = "host-incapable", Validation;
+    /// The Host went away or did not answer the server's question in time.
+    HostUnreachable = "host-unreachable", Outage;
+    /// The asker cancelled the call, or hung up where the protocol says that this cancels.
+    Cancelled = "cancelled", Cancelled;
+    /// The gateway is draining and takes no new calls. Try again in a moment.
+    Draining = "draining", Gateway;
+    /// The gateway has as many calls in flight as it may have. Try again in a moment.
+    Overloaded = "overloaded", Gateway;
+    /// A stage of the gateway broke. The call was refused; the operator's log says why.
+    StageFailed = "stage-failed", Gateway;
+    /// The gateway stopped between intent and decision; whether the upstream acted is not known.
+    OutcomeUnknown = "outcome-unknown", Gateway;
+}
+
+/// What the asker can do about a refusal, safe for a model to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Remedy {
+    /// One plain sentence.
+    pub text: String,
+    /// The groups whose yes would cure it, if that is the remedy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ask: Vec<String>,
+}
+
+/// A stage's no. There is no third answer: a stage that cannot decide refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: Code,
+    /// For the operator, in the record.
+    pub because: String,
+    /// For the Host: a sentence that gives nothing away. `None` tells only what the code tells.
+    pub told: Option<String>,
+    pub remedy: Option<Remedy>,
+    pub basis: Basis,
+}
+
+impl Refusal {
+    pub fn new(code: Code, because: impl Into<String>) -> Self {
+        Self { code, because: because.into(), told: None, remedy: None, basis: Basis::new() }
+    }
+    #[must_use]
+    pub fn told(mut self, sentence: impl Into<String>) -> Self {
+        self.told = Some(sentence.into());
+        self
+    }
+    #[must_use]
+    pub fn remedy(mut self, text: impl Into<String>, ask: Vec<String>) -> Self {
+        self.remedy = Some(Remedy { text: text.into(), ask });
+        self
+    }
+    #[must_use]
+    pub fn basis(mut self, basis: Basis) -> Self {
+        self.basis = basis;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn every_code_is_kebab_case_unique_and_explained() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            let name = code.as_str();
+            assert!(seen.insert(name), "{name} twice");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
+            assert!(code.meaning().ends_with('.') && code.meaning().len() > 20, "{name}: {}", code.meaning());
+            assert_eq!(Code::parse(name), Some(*code));
+            assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{name}\""));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The ledger's entries. The decision *is* the audit entry, not a log line about it.
+
+use crate::{
+    CallId, Channel, Claims, Code, Commitment, DeedId, Digest, Direction, Environment, Evidence,
+    InteractionId, Principal, ServerName, Target, TenantId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One leaf of the ledger, stored exactly as serialised here (JSON, `kind` first).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Entry {
+    Intent(Box<Intent>),
+    Decision(Box<Decision>),
+    Event(Event),
+}
+
+/// What was asked, by whom. Durable before anything leaves the gateway; written for refused and
+/// malformed requests too, with as much as could be understood of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Intent {
+    /// Format version of the entry, now 1.
+    pub v: u32,
+    pub call: CallId,
+    pub deed: DeedId,
+    pub leg: u32,
+    pub at: Timestamp,
+    pub tenant: TenantId,
+    pub environment: Environment,
+    pub interaction: InteractionId,
+    pub direction: Direction,
+    /// True for what the gateway does on its own account.
+    #[serde(default)]
+    pub errand: bool,
+    pub principal: Principal,
+    /// Said by the peer, not proven.
+    #[serde(default)]
+    pub claimed: Claims,
+    pub channel: Channel,
+    /// Absent when the message was too malformed to have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Commitment>,
+    pub bytes: u64,
+    /// Digest of the policies in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ending")]
+pub enum Ending {
+    /// The asker got the answer.
+    Answered,
+    /// The asker got a refusal, and nothing happened.
+    Refused { code: Code },
+    /// Something left the gateway and did not come back as it should.
+    Failed { code: Code },
+    /// The asker gave up.
+    Cancelled,
+    /// The gateway stopped in between. Whether the upstream acted is not known.
+    Unknown,
+}
+
+/// What came back, as far as the record keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Outcome {
+    pub bytes: u64,
+    /// True when the server marked the result as an error (`isError`) or answered a protocol error.
+    #[serde(default)]
+    pub is_error: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Commitment>,
+    /// Microseconds between the first byte out and the last byte in.
+    pub upstream_us: u64,
+}
+
+/// One call, closed. Exactly one per intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Decision {
+    pub v: u32,
+    pub call: CallId,
+    pub deed: DeedId,
+    pub leg: u32,
+    pub tenant: TenantId,
+    pub environment: Environment,
+    pub interaction: InteractionId,
+    pub opened_at: Timestamp,
+    pub closed_at: Timestamp,
+    #[serde(flatten)]
+    pub ending: Ending,
+    pub evidence: Vec<Evidence>,
+    /// True once a byte may have left for the upstream.
+    pub dispatched: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Digest of the exact list or answer that was shown, for lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Digest>,
+    /// Progress notifications that passed while the call was open.
+    #[serde(default)]
+    pub progress: u64,
+    /// The server ran in observe mode: rules recorded their no and let pass.
+    #[serde(default)]
+    pub observed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+    /// The named events this decision stands for (requirements E6 to E9).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventName>,
+}
+
+/// Named events (requirements E1 to E13, as far as they exist).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventName {
+    ServerConnected,
+    CapabilitiesDiscovered,
+    ToolListChanged,
+    ResourceListChanged,
+    PromptListChanged,
+    CallRequested,
+    CallApproved,
+    CallDenied,
+    CallExecuted,
+    CallFailed,
+    PolicyChanged,
+    DefinitionPinned,
+    DefinitionChanged,
+    DefinitionApproved,
+    MessageRelayed,
+    GatewayStarted,
+    GatewayStopped,
+    TokenIssued,
+    TokenRevoked,
+    SecretStored,
+    SecretRemoved,
+}
+
+/// Something that happened outside a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    pub v: u32,
+    pub at: Timestamp,
+    pub tenant: TenantId,
+    pub environment: Environment,
+    pub event: EventName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerName>,
+    /// Names and digests, never values of arguments or results.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub detail: BTreeMap<String, String>,
+}

@@ -1,0 +1,220 @@
+//! Names and ids. Every one is a newtype, so two of the same primitive never meet in one signature.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Microseconds since the Unix epoch, from the injected [`Clock`](crate::Clock).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Microseconds from `earlier` to `self`, zero when the clock went backwards.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A name did not have the form its kind asks for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not a {kind}: {rule}")]
+pub struct NameError {
+    given: String,
+    kind: &'static str,
+    rule: &'static str,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the form. Errors: [`NameError`], which says the rule.
+            pub fn new(given: impl Into<String>) -> Result<Self, NameError> {
+                let given = given.into();
+                let check: fn(&str) -> bool = $check;
+                if check(&given) { Ok(Self(given)) } else { Err(NameError { given, kind: $kind, rule: $rule }) }
+            }
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(given: String) -> Result<Self, NameError> {
+                Self::new(given)
+            }
+        }
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = NameError;
+            fn from_str(given: &str) -> Result<Self, NameError> {
+                Self::new(given)
+            }
+        }
+    };
+}
+
+fn slug(s: &str) -> bool {
+    s.len() <= 40
+        && s.starts_with(|c: char| c.is_ascii_lowercase())
+        && !s.ends_with('-')
+        && !s.contains("--")
+        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+fn account(s: &str) -> bool {
+    !s.is_empty()
+        && s.len() <= 128
+        && s.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@' | b'+' | b':' | b'/'))
+}
+
+name!(/// An upstream MCP server, as `callgate.toml` names it. Never contains `__`, so `server__tool` splits one way.
+    ServerName, "server name", "1 to 40 of a-z, 0-9 and single hyphens, starting with a letter", slug);
+name!(/// An agent: a named principal that acts for a user or by itself.
+    AgentName, "agent name", "1 to 128 of letters, digits and - _ . @ + : /", account);
+name!(/// A person.
+    UserName, "user name", "1 to 128 of letters, digits and - _ . @ + : /", account);
+name!(/// A group of people or agents.
+    GroupName, "group name", "1 to 128 of letters, digits and - _ . @ + : /", account);
+name!(/// The name a secret is stored under.
+    SecretName, "secret name", "1 to 128 of letters, digits and - _ . @ + : /", account);
+name!(/// One customer of an installation. A single-tenant installation is `default`.
+    TenantId, "tenant", "1 to 40 of a-z, 0-9 and single hyphens, starting with a letter", slug);
+name!(/// Where a server runs: `production`, `staging`, `local`.
+    Environment, "environment", "1 to 40 of a-z, 0-9 and single hyphens, starting with a letter", slug);
+name!(/// The `@id` of a rule.
+    RuleId, "rule id", "1 to 128 of letters, digits and - _ . @ + : /", account);
+name!(/// What groups calls: a session or a trace, else principal, host and an idle gap.
+    InteractionId, "interaction id", "1 to 128 of letters, digits and - _ . @ + : /", account);
+
+impl Default for TenantId {
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self("local".to_owned())
+    }
+}
+
+const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// 16 bytes as 26 characters of Crockford base 32, most significant first, so text order is byte order.
+fn crockford(bytes: [u8; 16], out: &mut String) {
+    let mut n = u128::from_be_bytes(bytes);
+    let mut text = [0u8; 26];
+    for slot in text.iter_mut().rev() {
+        let digit = usize::try_from(n & 31).unwrap_or_default();
+        *slot = CROCKFORD.get(digit).copied().unwrap_or(b'0');
+        n >>= 5;
+    }
+    out.extend(text.iter().map(|b| char::from(*b)));
+}
+
+fn uncrockford(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 26 {
+        return None;
+    }
+    let mut n: u128 = 0;
+    for byte in text.bytes() {
+        let digit = CROCKFORD.iter().position(|c| *c == byte)?;
+        n = n.checked_mul(32)?.checked_add(u128::try_from(digit).ok()?)?;
+    }
+    Some(n.to_be_bytes())
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        ///
+        /// 48 bits of milliseconds, then 80 random bits; printed with a prefix and ordered by time.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// Builds an id from the time and ten bytes of the injected entropy.
+            pub fn new(at: Timestamp, random: [u8; 10]) -> Self {
+                let [_, _, ms @ ..] = (at.0 / 1000).to_be_bytes();
+                let mut bytes = [0; 16];
+                for (slot, byte) in bytes.iter_mut().zip(ms.into_iter().chain(random)) {
+                    *slot = byte;
+                }
+                Self(bytes)
+            }
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+            /// Reads the printed form. `None` when it is not one.
+            pub fn parse(text: &str) -> Option<Self> {
+                text.strip_prefix($prefix).and_then(uncrockford).map(Self)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut text = String::with_capacity(32);
+                text.push_str($prefix);
+                crockford(self.0, &mut text);
+                f.write_str(&text)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(d)?;
+                Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not an id")))
+            }
+        }
+    };
+}
+
+id!(/// One message of a deed, as the gateway numbers it; the peer's JSON-RPC id is not trusted to be unique.
+    CallId, "call_");
+id!(/// One logical operation, which may take several legs; it owns approval, reservation and idempotency key.
+    DeedId, "deed_");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_prints_reads_back_and_sorts_by_time() {
+        let early = CallId::new(Timestamp(1_000_000), [7; 10]);
+        let late = CallId::new(Timestamp(2_000_000), [0; 10]);
+        assert_eq!(CallId::parse(&early.to_string()), Some(early));
+        assert!(early < late && early.to_string() < late.to_string());
+        assert_eq!(CallId::parse("call_zzzzzzzzzzzzzzzzzzzzzzzzzz"), None, "over 128 bits");
+        assert_eq!(DeedId::parse(&early.to_string()), None, "another kind of id");
+    }
+
+    #[test]
+    fn a_server_name_cannot_make_a_federated_name_ambiguous() {
+        for bad in ["", "Crm", "a__b", "a--b", "9a", "a-", "a.b", "é"] {
+            assert!(ServerName::new(bad).is_err(), "{bad}");
+        }
+        assert!(ServerName::new("crm-eu-2").is_ok());
+    }
+}

@@ -1,0 +1,182 @@
+//! What crosses between the listeners and the path: a message as it arrived, and what goes back.
+//!
+//! A listener turns every request it gets into exactly one [`Arrival`] and hands it to
+//! [`govern`](crate::govern); what the transport noticed is a fact to be judged there, so that
+//! a refusal for a wrong `Origin` is recorded as one for a wrong argument is.
+
+use crate::session::{Session, SessionStream};
+use bytes::Bytes;
+use decision::{AgentName, ServerName, Transport};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// One message from a peer, as it arrived: nothing in it is believed yet.
+#[derive(Debug)]
+pub struct Arrival {
+    pub inbound: Result<Inbound, BodyFault>,
+    pub transport: Transport,
+    pub entrance: Entrance,
+    pub presented: Presented,
+    pub facts: Facts,
+    /// The connection's own session, for stdio; over HTTP the path finds it by `facts.session`.
+    pub session: Option<Arc<Session>>,
+    pub outlet: Outlet,
+    /// Cancelled by the listener when the Host hung up, where that means cancel (modern HTTP).
+    pub cancel: CancellationToken,
+}
+
+/// What the peer wants of us.
+#[derive(Debug, Clone)]
+pub enum Inbound {
+    /// One JSON-RPC message, unscanned.
+    Message(Bytes),
+    /// `GET`: a legacy Host opens its event stream, or resumes one.
+    OpenStream { last_event_id: Option<String> },
+    /// `DELETE`: a legacy Host ends its session.
+    EndSession,
+}
+
+/// Why there is no whole message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    TooLarge,
+    TooSlow,
+    Incomplete,
+    /// Not `application/json`, or an `Accept` that takes neither JSON nor events.
+    MediaType,
+    /// An HTTP method that this address does not take.
+    HttpMethod,
+    /// No such path.
+    Path,
+}
+
+/// Through which door the message came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entrance {
+    /// `/mcp`: every server, items named `server__name`.
+    Federated,
+    /// `/s/{server}/mcp`: one server, names as its author wrote them. The name as typed, which may be of no server.
+    Server(String),
+}
+
+impl Entrance {
+    /// For the record: `mcp`, or the server's name (cut to what a name can be).
+    pub fn label(&self) -> String {
+        match self {
+            Self::Federated => "mcp".to_owned(),
+            Self::Server(name) => name.chars().take(40).collect(),
+        }
+    }
+    pub fn server(&self) -> Option<ServerName> {
+        match self {
+            Self::Federated => None,
+            Self::Server(name) => ServerName::new(name.clone()).ok(),
+        }
+    }
+}
+
+/// The credential that came with the message.
+#[derive(Clone)]
+pub enum Presented {
+    Nothing,
+    /// The values of every `Authorization` header, unparsed.
+    Authorization(Vec<Bytes>),
+    /// A token in the query string, where it does not belong.
+    InUrl,
+    /// The principal is fixed by configuration: standard input, or a `wrap` over the owner's socket.
+    Configured(AgentName),
+}
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Authorization(_) => "Authorization(..)",
+            Self::InUrl => "InUrl",
+            Self::Configured(_) => "Configured(..)",
+        })
+    }
+}
+
+/// What HTTP headers said. All empty for stdio.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// `Some(value)` when the `Host` header is not one of ours.
+    pub foreign_host: Option<String>,
+    /// `Some(value)` when the `Origin` header is not one of ours.
+    pub foreign_origin: Option<String>,
+    /// `MCP-Protocol-Version`.
+    pub revision: Option<String>,
+    /// `Mcp-Session-Id`.
+    pub session: Option<String>,
+    /// `Mcp-Method`.
+    pub method: Option<String>,
+    /// `Mcp-Name`.
+    pub name: Option<String>,
+    /// `Mcp-Param-*`: lower-case header name and value.
+    pub params: Vec<(String, String)>,
+    /// True when the peer is on this machine.
+    pub loopback_peer: bool,
+}
+
+/// Where messages for the Host go while its request is open: progress, log lines, questions.
+/// Over HTTP that is the response's own event stream, over stdio the one pipe.
+#[derive(Debug, Clone)]
+pub struct Outlet {
+    sender: mpsc::Sender<Bytes>,
+}
+
+/// The Host is no longer there to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the host is no longer connected")]
+pub struct Gone;
+
+impl Outlet {
+    /// A bounded outlet: a Host that does not read slows its own server down, nobody else.
+    pub fn new(capacity: usize) -> (Self, mpsc::Receiver<Bytes>) {
+        let (sender, receiver) = mpsc::channel(capacity);
+        (Self { sender }, receiver)
+    }
+    pub async fn send(&self, frame: Bytes) -> Result<(), Gone> {
+        self.sender.send(frame).await.map_err(|_| Gone)
+    }
+    pub fn is_gone(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+/// What goes back. `status` and the headers are for HTTP; stdio sends only the message.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: http::StatusCode,
+    pub body: ReplyBody,
+    /// `Mcp-Session-Id` of a session just begun.
+    pub session: Option<Arc<Session>>,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<String>,
+}
+
+#[derive(Debug)]
+pub enum ReplyBody {
+    /// Accepted; nothing to say (202), or the asker is gone.
+    Nothing,
+    /// The one JSON-RPC answer to the request.
+    Message(Bytes),
+    /// An event stream to serve: a session's `GET` stream.
+    Stream(SessionStream),
+    /// A subscription: whatever comes out of the outlet, until either side ends it.
+    Subscribed,
+}
+
+impl Reply {
+    pub fn message(frame: Bytes) -> Self {
+        Self::with(http::StatusCode::OK, ReplyBody::Message(frame))
+    }
+    pub fn accepted() -> Self {
+        Self::with(http::StatusCode::ACCEPTED, ReplyBody::Nothing)
+    }
+    pub fn with(status: http::StatusCode, body: ReplyBody) -> Self {
+        Self { status, body, session: None, challenge: None }
+    }
+}

@@ -1,0 +1,1 @@
+//! A Host speaks: streamable HTTP and stdio. Transports state facts; `admit` judges them.

@@ -1,0 +1,266 @@
+//! Sessions: what a legacy Host, or any Host on a pipe, keeps with us between messages.
+//!
+//! A session never authenticates. It is found by its id *and* its principal; another principal's
+//! session is not found (PROTOCOL: session hijack).
+
+use crate::exchange::{Entrance, Gone};
+use bytes::Bytes;
+use decision::{Claims, InteractionId, Principal, Timestamp, Transport};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Unsolicited messages kept for a Host whose stream is not open.
+const BACKLOG_MAX: usize = 256;
+
+/// One Host's conversation.
+#[derive(Debug)]
+pub struct Session {
+    pub id: String,
+    pub principal: Arc<Principal>,
+    pub entrance: Entrance,
+    pub transport: Transport,
+    pub interaction: InteractionId,
+    /// Set once by `initialize`; a modern Host on a pipe never sets it.
+    hello: Mutex<Option<Hello>>,
+    log_level: Mutex<Option<String>>,
+    backlog: Arc<Backlog>,
+    /// Questions of servers that wait for this Host's answer, by the id we gave them.
+    questions: Mutex<BTreeMap<u64, oneshot::Sender<wire::Frame>>>,
+    next_question: AtomicU64,
+    in_flight: Mutex<BTreeMap<Vec<u8>, CancellationToken>>,
+    used_at: AtomicU64,
+    /// Cancelled when the session ends; everything that belongs to it watches.
+    pub ended: CancellationToken,
+}
+
+/// What the Host said of itself when it initialized.
+#[derive(Debug, Clone)]
+pub struct Hello {
+    pub revision: wire::Revision,
+    /// The raw `capabilities` object.
+    pub capabilities: Bytes,
+    /// The raw `clientInfo` object.
+    pub client_info: Bytes,
+    pub claims: Claims,
+}
+
+#[derive(Debug, Default)]
+struct Backlog {
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    frames: VecDeque<(u64, Bytes)>,
+    next: u64,
+    closed: bool,
+}
+
+/// A session's stream of unsolicited messages, numbered from 1.
+#[derive(Debug)]
+pub struct SessionStream {
+    backlog: Arc<Backlog>,
+    after: u64,
+    ended: CancellationToken,
+}
+
+impl SessionStream {
+    /// The next message with its number; `None` when the session ended. Cancel-safe: an unread message stays.
+    pub async fn next(&mut self) -> Option<(u64, Bytes)> {
+        loop {
+            // made before looking: `notify_waiters` reaches every future that exists, polled or not
+            let arrived = self.backlog.arrived.notified();
+            {
+                let waiting = self.backlog.waiting.lock();
+                if let Some((number, frame)) = waiting.frames.iter().find(|(number, _)| *number > self.after) {
+                    self.after = *number;
+                    return Some((*number, frame.clone()));
+                }
+                if waiting.closed {
+                    return None;
+                }
+            }
+            tokio::select! {
+                () = arrived => {}
+                () = self.ended.cancelled() => return None,
+            }
+        }
+    }
+}
+
+/// A request id that is already in flight on this session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdInUse;
+
+impl Session {
+    pub fn new(
+        id: String,
+        principal: Arc<Principal>,
+        entrance: Entrance,
+        transport: Transport,
+        interaction: InteractionId,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            principal,
+            entrance,
+            transport,
+            interaction,
+            hello: Mutex::default(),
+            log_level: Mutex::default(),
+            backlog: Arc::default(),
+            questions: Mutex::default(),
+            next_question: AtomicU64::new(1),
+            in_flight: Mutex::default(),
+            used_at: AtomicU64::new(now.0),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    pub fn hello(&self) -> Option<Hello> {
+        self.hello.lock().clone()
+    }
+    pub fn set_hello(&self, hello: Hello) {
+        *self.hello.lock() = Some(hello);
+    }
+    pub fn log_level(&self) -> Option<String> {
+        self.log_level.lock().clone()
+    }
+    pub fn set_log_level(&self, level: String) {
+        *self.log_level.lock() = Some(level);
+    }
+    pub fn touch(&self, now: Timestamp) {
+        self.used_at.fetch_max(now.0, Ordering::Relaxed);
+    }
+    pub fn used_at(&self) -> Timestamp {
+        Timestamp(self.used_at.load(Ordering::Relaxed))
+    }
+
+    /// Queues a message that belongs to no open request. The oldest gives way when nobody listens.
+    pub fn push(&self, frame: Bytes) -> Result<(), Gone> {
+        let mut waiting = self.backlog.waiting.lock();
+        if waiting.closed {
+            return Err(Gone);
+        }
+        waiting.next += 1;
+        let number = waiting.next;
+        waiting.frames.push_back((number, frame));
+        if waiting.frames.len() > BACKLOG_MAX {
+            waiting.frames.pop_front();
+        }
+        drop(waiting);
+        self.backlog.arrived.notify_waiters();
+        Ok(())
+    }
+
+    /// The stream of unsolicited messages after number `after`.
+    pub fn stream(&self, after: u64) -> SessionStream {
+        SessionStream { backlog: Arc::clone(&self.backlog), after, ended: self.ended.clone() }
+    }
+
+    /// Registers a question to the Host; its answer comes out of the receiver.
+    pub fn ask(&self) -> (u64, oneshot::Receiver<wire::Frame>) {
+        let (sender, receiver) = oneshot::channel();
+        let id = self.next_question.fetch_add(1, Ordering::Relaxed);
+        self.questions.lock().insert(id, sender);
+        (id, receiver)
+    }
+    /// Forgets a question nobody waits for any more.
+    pub fn unask(&self, id: u64) {
+        self.questions.lock().remove(&id);
+    }
+    /// Whether the Host was asked that.
+    pub fn was_asked(&self, id: u64) -> bool {
+        self.questions.lock().contains_key(&id)
+    }
+    /// Hands the Host's answer to whoever asked. False when nobody did.
+    pub fn answer(&self, id: u64, frame: wire::Frame) -> bool {
+        let waiting = self.questions.lock().remove(&id);
+        waiting.is_some_and(|sender| sender.send(frame).is_ok())
+    }
+
+    /// Notes a request in flight, so that `notifications/cancelled` finds it.
+    pub fn begin(&self, id: &[u8], cancel: CancellationToken) -> Result<(), IdInUse> {
+        let mut in_flight = self.in_flight.lock();
+        if in_flight.contains_key(id) {
+            return Err(IdInUse);
+        }
+        in_flight.insert(id.to_vec(), cancel);
+        Ok(())
+    }
+    pub fn end(&self, id: &[u8]) {
+        self.in_flight.lock().remove(id);
+    }
+    /// Cancels a request in flight. False when there is none of that id.
+    pub fn cancel(&self, id: &[u8]) -> bool {
+        let cancel = self.in_flight.lock().get(id).cloned();
+        cancel.is_some_and(|token| {
+            token.cancel();
+            true
+        })
+    }
+
+    /// Ends the session: streams close, questions go unanswered, connections are let go.
+    pub fn close(&self) {
+        self.backlog.waiting.lock().closed = true;
+        self.backlog.arrived.notify_waiters();
+        self.questions.lock().clear();
+        self.ended.cancel();
+    }
+}
+
+/// Every open session, by id.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    open: Mutex<BTreeMap<String, Arc<Session>>>,
+}
+
+impl Sessions {
+    /// Adds a session. False when `max` are open already.
+    pub fn insert(&self, session: &Arc<Session>, max: usize) -> bool {
+        let mut open = self.open.lock();
+        if open.len() >= max {
+            return false;
+        }
+        open.insert(session.id.clone(), Arc::clone(session));
+        true
+    }
+    /// The session of that id, if it is this principal's and came through this entrance.
+    pub fn find(&self, id: &str, principal: &Principal, entrance: &Entrance) -> Option<Arc<Session>> {
+        let open = self.open.lock();
+        open.get(id).filter(|session| *session.principal == *principal && session.entrance == *entrance).cloned()
+    }
+    pub fn remove(&self, id: &str) {
+        let removed = self.open.lock().remove(id);
+        if let Some(session) = removed {
+            session.close();
+        }
+    }
+    pub fn count(&self) -> usize {
+        self.open.lock().len()
+    }
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.open.lock().values().cloned().collect()
+    }
+    /// Ends every session not used since `since`.
+    pub fn reap(&self, since: Timestamp) -> usize {
+        let idle: Vec<_> = {
+            let open = self.open.lock();
+            open.values().filter(|s| s.used_at() < since).map(|s| s.id.clone()).collect()
+        };
+        for id in &idle {
+            self.remove(id);
+        }
+        idle.len()
+    }
+}

@@ -1,0 +1,118 @@
+//! What the data plane is told, parsed, defaulted and checked. `cli::settings` reads the file; this is what is meant.
+
+use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+/// The data plane's settings. No `Option` stands for "use the default".
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub tenant: TenantId,
+    pub environment: Environment,
+    pub listen: SocketAddr,
+    /// Names accepted in `Host`, beside loopback names with the listening port.
+    pub allowed_hosts: BTreeSet<String>,
+    /// Pages accepted in `Origin`, beside loopback ones.
+    pub allowed_origins: BTreeSet<String>,
+    /// Who an HTTP caller without a token is, on loopback only. `None` asks everybody for a token.
+    pub unauthenticated_loopback: Option<AgentName>,
+    /// Who speaks over a `wrap`ped standard input.
+    pub stdio_agent: AgentName,
+    pub limits: Limits,
+    pub servers: BTreeMap<ServerName, ServerSettings>,
+}
+
+/// Bounds on everything that a peer can make large, slow or many.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub message_bytes_max: usize,
+    pub result_bytes_max: usize,
+    pub depth_max: usize,
+    /// For a whole request body to arrive.
+    pub read_timeout: Duration,
+    /// For an upstream's answer, unless its server says otherwise.
+    pub call_timeout: Duration,
+    /// For a Host's answer to a server's question: a person may have to read it.
+    pub question_timeout: Duration,
+    pub calls_in_flight_max: usize,
+    pub connections_max: usize,
+    pub sessions_max: usize,
+    /// A session nobody used for so long is ended.
+    pub session_idle: Duration,
+    /// A child nobody used for so long is stopped.
+    pub child_idle: Duration,
+    pub children_max: usize,
+    /// For calls in flight when asked to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 4 << 20,
+            result_bytes_max: 16 << 20,
+            depth_max: 64,
+            read_timeout: Duration::from_secs(30),
+            call_timeout: Duration::from_secs(60),
+            question_timeout: Duration::from_secs(600),
+            calls_in_flight_max: 1_024,
+            connections_max: 1_024,
+            sessions_max: 1_024,
+            session_idle: Duration::from_secs(30 * 60),
+            child_idle: Duration::from_secs(10 * 60),
+            children_max: 64,
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Whether a server's rules bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Enforce,
+    /// Rules record what they would refuse and let pass. Never for authentication, the record or secrets.
+    Observe,
+}
+
+/// One upstream, as the operator declared it.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    pub reach: Reach,
+    pub environment: Environment,
+    pub mode: Mode,
+    pub call_timeout: Duration,
+    pub credentials: Vec<CredentialUse>,
+    /// Tools whose author meant unknown fields to be allowed, and whose operator agrees.
+    pub open_arguments: BTreeSet<String>,
+    /// Keep argument values beside their commitments.
+    pub keep_arguments: bool,
+    /// Keep result values beside their commitments.
+    pub keep_results: bool,
+    pub declarations: catalog::Declarations,
+}
+
+/// How an upstream is reached. A closed set, so an enum and not a trait.
+#[derive(Debug, Clone)]
+pub enum Reach {
+    Http { url: url::Url },
+    Stdio { command: PathBuf, args: Vec<String>, env: BTreeMap<String, String>, cwd: Option<PathBuf> },
+}
+
+/// Where one stored secret goes when a call leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialUse {
+    pub secret: SecretName,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Header name and what stands before the secret, such as `Bearer `.
+    Header { name: String, prefix: String },
+    Query { name: String },
+    Env { name: String },
+}

@@ -1,0 +1,1 @@
+//! Send, once. The only way out of the gateway.

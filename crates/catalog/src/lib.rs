@@ -1,1 +1,12 @@
-//! callgate-catalog
+//! What a tool is: its definition exactly as the author sent it, what it may do, and whether it is still the one
+//! that was accepted.
+//!
+//! Pure: no I/O, no clock, no async. Read in this order: [`Definition`], [`Declarations`], [`Catalogue`], [`compare`].
+
+mod catalogue;
+mod class;
+mod definition;
+
+pub use catalogue::{Catalogue, Item, ServerEntry, federated, split};
+pub use class::{Category, Classified, Declarations, Declared, Effect, Origin, Tier};
+pub use definition::{Claimed, Definition, DefinitionError, ItemState, PromptArgument, compare};

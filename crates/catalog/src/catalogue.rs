@@ -1,0 +1,158 @@
+//! All accepted definitions of all servers, as one immutable snapshot.
+
+use crate::{Claimed, Classified, Declarations, Definition};
+use decision::{Digest, Environment, ItemKind, ServerName};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// One accepted item and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub definition: Arc<Definition>,
+    pub classified: Classified,
+    /// What the author says; never trusted by itself.
+    pub claimed: Claimed,
+}
+
+/// One server: where it runs, what the operator declared, and its accepted items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerEntry {
+    pub environment: Environment,
+    pub declarations: Declarations,
+    items: BTreeMap<ItemKind, BTreeMap<String, Item>>,
+}
+
+impl ServerEntry {
+    /// Classifies `definitions`. Of two with one kind and name the later one counts.
+    pub fn new(
+        environment: Environment,
+        declarations: Declarations,
+        definitions: impl IntoIterator<Item = Arc<Definition>>,
+    ) -> Self {
+        let mut items: BTreeMap<ItemKind, BTreeMap<String, Item>> = BTreeMap::new();
+        for definition in definitions {
+            let claimed = definition.claimed();
+            let classified = declarations.classify(definition.name(), claimed);
+            let (kind, name) = (definition.kind(), definition.name().to_owned());
+            items.entry(kind).or_default().insert(name, Item { definition, classified, claimed });
+        }
+        Self { environment, declarations, items }
+    }
+
+    /// The accepted items of one kind, by their author's names.
+    pub fn of_kind(&self, kind: ItemKind) -> impl Iterator<Item = &Item> {
+        self.items.get(&kind).into_iter().flat_map(BTreeMap::values)
+    }
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.values().flat_map(BTreeMap::values)
+    }
+    pub fn item(&self, kind: ItemKind, name: &str) -> Option<&Item> {
+        self.items.get(&kind)?.get(name)
+    }
+    /// No definition was accepted yet: a server that was never reached looks like this.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// Everything that was accepted, in one snapshot under one digest. Policies and the gateway work on the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalogue {
+    servers: BTreeMap<ServerName, ServerEntry>,
+    digest: Digest,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self::new(BTreeMap::new())
+    }
+}
+
+impl Catalogue {
+    /// The digest covers every server, its environment, and every definition with its classification.
+    pub fn new(servers: BTreeMap<ServerName, ServerEntry>) -> Self {
+        let mut text = String::from("callgate/catalogue/v1\n");
+        for (name, entry) in &servers {
+            text.push_str(&format!("server {name} {}\n", entry.environment));
+            for item in entry.items() {
+                let Classified { effect, tier, categories, origin } = &item.classified;
+                let (kind, digest) = (item.definition.kind(), item.definition.digest());
+                text.push_str(&format!("{kind:?} {digest} {effect:?} {tier:?} {categories:?} {origin:?}\n"));
+            }
+        }
+        Self { servers, digest: Digest::of(text.as_bytes()) }
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+    pub fn servers(&self) -> impl Iterator<Item = (&ServerName, &ServerEntry)> {
+        self.servers.iter()
+    }
+    pub fn server(&self, name: &ServerName) -> Option<&ServerEntry> {
+        self.servers.get(name)
+    }
+    pub fn item(&self, server: &ServerName, kind: ItemKind, name: &str) -> Option<&Item> {
+        self.servers.get(server)?.item(kind, name)
+    }
+    /// The tool or prompt behind a federated name.
+    pub fn federated(&self, kind: ItemKind, name: &str) -> Option<&Item> {
+        let (server, name) = split(name)?;
+        self.item(&server, kind, name)
+    }
+}
+
+/// `server__tool`: the name of a server's tool or prompt at `/mcp`.
+pub fn federated(server: &ServerName, name: &str) -> String {
+    format!("{server}__{name}")
+}
+
+/// Takes a federated name apart. A server's name holds no `__`, so this has one answer.
+pub fn split(federated: &str) -> Option<(ServerName, &str)> {
+    let (server, name) = federated.split_once("__")?;
+    Some((ServerName::new(server).ok()?, name)).filter(|(_, name)| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Declared, Effect};
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    fn catalogue(declarations: Declarations, environment: &str) -> Catalogue {
+        let server = ServerName::new("crm").unwrap();
+        let raw = Bytes::from_static(br#"{"name":"get_customer","annotations":{"readOnlyHint":true}}"#);
+        let tool = Arc::new(Definition::new(server.clone(), ItemKind::Tool, raw).unwrap());
+        let entry = ServerEntry::new(Environment::new(environment).unwrap(), declarations, [tool]);
+        Catalogue::new(BTreeMap::from([(server, entry)]))
+    }
+
+    #[test]
+    fn a_changed_declaration_or_environment_is_another_catalogue() {
+        let base = catalogue(Declarations::default(), "local");
+        assert_eq!(base.digest(), catalogue(Declarations::default(), "local").digest());
+        assert_ne!(base.digest(), catalogue(Declarations::default(), "production").digest());
+        let read = Declared { effect: Some(Effect::Read), ..Declared::default() };
+        let declared = Declarations { trust_annotations: false, tools: vec![("get_*".into(), read)] };
+        assert_ne!(base.digest(), catalogue(declared, "local").digest());
+    }
+
+    #[test]
+    fn a_federated_name_finds_its_item_and_a_wrong_one_does_not() {
+        let catalogue = catalogue(Declarations::default(), "local");
+        assert!(catalogue.federated(ItemKind::Tool, "crm__get_customer").is_some());
+        for wrong in ["get_customer", "crm__", "crm_get_customer", "CRM__get_customer", "crm__get_customer "] {
+            assert!(catalogue.federated(ItemKind::Tool, wrong).is_none(), "{wrong}");
+        }
+        assert!(catalogue.federated(ItemKind::Prompt, "crm__get_customer").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_federated_name_splits_into_what_it_was_made_of(server in "[a-z][a-z0-9]{0,9}(-[a-z0-9]{1,5})?", name in "[!-~]{1,20}") {
+            let server = ServerName::new(server).unwrap();
+            let joined = federated(&server, &name);
+            prop_assert_eq!(split(&joined), Some((server, name.as_str())));
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What an item may do: effect, tier and categories, from the operator's declarations.
+
+use crate::Claimed;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What a call can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    Read,
+    Write,
+    /// A change that may not be undone.
+    Destructive,
+}
+
+impl Effect {
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Destructive];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Destructive => "destructive",
+        }
+    }
+}
+
+/// How much is at stake (K4 to K7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl Tier {
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What kind of damage is possible (K8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Category {
+    Financial,
+    Administrative,
+    Destructive,
+    CredentialAccess,
+    ExternalCommunication,
+    Execution,
+}
+
+impl Category {
+    pub const ALL: [Self; 6] = [
+        Self::Financial,
+        Self::Administrative,
+        Self::Destructive,
+        Self::CredentialAccess,
+        Self::ExternalCommunication,
+        Self::Execution,
+    ];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Financial => "financial",
+            Self::Administrative => "administrative",
+            Self::Destructive => "destructive",
+            Self::CredentialAccess => "credential-access",
+            Self::ExternalCommunication => "external-communication",
+            Self::Execution => "execution",
+        }
+    }
+}
+
+/// On whose word a classification rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The operator declared it.
+    Operator,
+    /// The author annotated it, and the operator trusts this server's annotations.
+    TrustedAuthor,
+    /// Nobody said anything: taken for a write of tier high.
+    Undeclared,
+}
+
+/// What an item may do, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classified {
+    pub effect: Effect,
+    pub tier: Tier,
+    #[serde(default)]
+    pub categories: BTreeSet<Category>,
+    pub origin: Origin,
+}
+
+impl Classified {
+    /// What nobody declared is taken for a write of tier high.
+    pub fn undeclared() -> Self {
+        Self { effect: Effect::Write, tier: Tier::High, categories: BTreeSet::new(), origin: Origin::Undeclared }
+    }
+}
+
+/// One line of the operator's: which tools, and what they are. What is left out follows from the effect:
+/// a read is of tier low, a write medium, a destructive one high; without an effect it is a write of tier high.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Declared {
+    #[serde(default)]
+    pub effect: Option<Effect>,
+    #[serde(default)]
+    pub tier: Option<Tier>,
+    #[serde(default)]
+    pub categories: BTreeSet<Category>,
+}
+
+/// What the operator says of one server's tools. An exact name beats a pattern; of patterns, the one with more
+/// literal characters counts, and of equals the more severe one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Declarations {
+    /// `trust-annotations = true`: the author's `readOnlyHint` makes an undeclared tool a read of tier low.
+    pub trust_annotations: bool,
+    /// A tool's name, or a pattern in which `*` stands for any run of characters.
+    pub tools: Vec<(String, Declared)>,
+}
+
+impl Declarations {
+    /// What the tool `name` is. `claimed` counts only where the operator trusts this author.
+    pub fn classify(&self, name: &str, claimed: Claimed) -> Classified {
+        let best = self
+            .tools
+            .iter()
+            .filter(|(pattern, _)| matches(pattern, name))
+            .map(|(pattern, declared)| (precedence(pattern), resolve(declared)))
+            .max_by(|(a, x), (b, y)| a.cmp(b).then((x.effect, x.tier).cmp(&(y.effect, y.tier))));
+        if let Some((_, classified)) = best {
+            return classified;
+        }
+        let harmless = claimed.read_only == Some(true) && claimed.destructive != Some(true);
+        if self.trust_annotations && harmless {
+            return Classified {
+                effect: Effect::Read,
+                tier: Tier::Low,
+                categories: BTreeSet::new(),
+                origin: Origin::TrustedAuthor,
+            };
+        }
+        Classified::undeclared()
+    }
+
+    /// Patterns that fit none of `names`: most likely misspelt.
+    pub fn idle<'a>(&'a self, names: &[&str]) -> Vec<&'a str> {
+        let fits = |pattern: &str| names.iter().any(|name| matches(pattern, name));
+        self.tools.iter().map(|(pattern, _)| pattern.as_str()).filter(|pattern| !fits(pattern)).collect()
+    }
+}
+
+fn precedence(pattern: &str) -> (bool, usize) {
+    (!pattern.contains('*'), pattern.len() - pattern.matches('*').count())
+}
+
+fn resolve(declared: &Declared) -> Classified {
+    let effect = declared.effect.unwrap_or(Effect::Write);
+    let tier = declared.tier.unwrap_or(match declared.effect {
+        Some(Effect::Read) => Tier::Low,
+        Some(Effect::Write) => Tier::Medium,
+        Some(Effect::Destructive) | None => Tier::High,
+    });
+    Classified { effect, tier, categories: declared.categories.clone(), origin: Origin::Operator }
+}
+
+/// `*` stands for any run of characters; everything else for itself. Linear in the pattern times the name.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut left) = name.strip_prefix(head) else {
+        return false;
+    };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return left.ends_with(part);
+        }
+        match left.split_once(part) {
+            Some((_, after)) => left = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn says(effect: Option<Effect>, tier: Option<Tier>) -> Declared {
+        Declared { effect, tier, categories: BTreeSet::new() }
+    }
+
+    #[test]
+    fn what_nobody_declared_is_a_high_write_whatever_its_author_claims() {
+        let claimed = Claimed { read_only: Some(true), ..Claimed::default() };
+        let classified = Declarations::default().classify("get_customer", claimed);
+        assert_eq!(classified, Classified::undeclared());
+    }
+
+    #[test]
+    fn an_author_is_believed_only_where_the_operator_says_so_and_only_without_contradiction() {
+        let trusting = Declarations { trust_annotations: true, tools: vec![] };
+        let read = Claimed { read_only: Some(true), ..Claimed::default() };
+        assert_eq!(trusting.classify("a", read).origin, Origin::TrustedAuthor);
+        let both = Claimed { read_only: Some(true), destructive: Some(true), ..Claimed::default() };
+        assert_eq!(trusting.classify("a", both), Classified::undeclared());
+        assert_eq!(trusting.classify("a", Claimed::default()), Classified::undeclared());
+    }
+
+    #[test]
+    fn a_name_beats_a_pattern_and_of_equal_patterns_the_severe_one_counts() {
+        let declarations = Declarations {
+            trust_annotations: false,
+            tools: vec![
+                ("get_*".into(), says(Some(Effect::Read), None)),
+                ("get_secret".into(), says(Some(Effect::Read), Some(Tier::Critical))),
+                ("*_keys".into(), says(Some(Effect::Destructive), None)),
+                ("get_k*".into(), says(Some(Effect::Read), None)),
+            ],
+        };
+        let of = |name| {
+            let c = declarations.classify(name, Claimed::default());
+            (c.effect, c.tier)
+        };
+        assert_eq!(of("get_order"), (Effect::Read, Tier::Low));
+        assert_eq!(of("get_secret"), (Effect::Read, Tier::Critical));
+        assert_eq!(of("get_keys"), (Effect::Destructive, Tier::High), "five literal characters each");
+        assert_eq!(of("drop"), (Effect::Write, Tier::High));
+        assert_eq!(declarations.idle(&["get_order"]), ["get_secret", "*_keys", "get_k*"]);
+    }
+
+    #[test]
+    fn a_tier_without_an_effect_stays_a_write() {
+        let declarations = Declarations { trust_annotations: true, tools: vec![("a".into(), says(None, Some(Tier::Low)))] };
+        let read = Claimed { read_only: Some(true), ..Claimed::default() };
+        assert_eq!(declarations.classify("a", read).effect, Effect::Write);
+    }
+
+    /// The obvious definition, exponential in the worst case.
+    fn by_definition(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern.first(), name.first()) {
+            (None, None) => true,
+            (Some(b'*'), _) => {
+                by_definition(&pattern[1..], name) || (!name.is_empty() && by_definition(pattern, &name[1..]))
+            }
+            (Some(p), Some(n)) if p == n => by_definition(&pattern[1..], &name[1..]),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_as_defined(pattern in "[ab*]{0,7}", name in "[ab]{0,9}") {
+            prop_assert_eq!(matches(&pattern, &name), by_definition(pattern.as_bytes(), name.as_bytes()));
+        }
+    }
+}

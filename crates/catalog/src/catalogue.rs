@@ -141,7 +141,8 @@ mod tests {
     fn a_federated_name_finds_its_item_and_a_wrong_one_does_not() {
         let catalogue = catalogue(Declarations::default(), "local");
         assert!(catalogue.federated(ItemKind::Tool, "crm__get_customer").is_some());
-        for wrong in ["get_customer", "crm__", "crm_get_customer", "CRM__get_customer", "crm__get_customer "] {
+        for wrong in ["get_customer", "crm__", "crm_get_customer", "CRM__get_customer", "crm__get_customer "]
+        {
             assert!(catalogue.federated(ItemKind::Tool, wrong).is_none(), "{wrong}");
         }
         assert!(catalogue.federated(ItemKind::Prompt, "crm__get_customer").is_none());

@@ -105,7 +105,12 @@ pub struct Classified {
 impl Classified {
     /// What nobody declared is taken for a write of tier high.
     pub fn undeclared() -> Self {
-        Self { effect: Effect::Write, tier: Tier::High, categories: BTreeSet::new(), origin: Origin::Undeclared }
+        Self {
+            effect: Effect::Write,
+            tier: Tier::High,
+            categories: BTreeSet::new(),
+            origin: Origin::Undeclared,
+        }
     }
 }
 
@@ -248,7 +253,8 @@ mod tests {
 
     #[test]
     fn a_tier_without_an_effect_stays_a_write() {
-        let declarations = Declarations { trust_annotations: true, tools: vec![("a".into(), says(None, Some(Tier::Low)))] };
+        let declarations =
+            Declarations { trust_annotations: true, tools: vec![("a".into(), says(None, Some(Tier::Low)))] };
         let read = Claimed { read_only: Some(true), ..Claimed::default() };
         assert_eq!(declarations.classify("a", read).effect, Effect::Write);
     }

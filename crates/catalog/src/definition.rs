@@ -78,7 +78,9 @@ impl Definition {
         };
         let name = name.ok_or(DefinitionError::Nameless(field))?;
         if !shows(kind, &name) {
-            return Err(DefinitionError::NameUnsafe(name.chars().take(80).flat_map(char::escape_default).collect()));
+            return Err(DefinitionError::NameUnsafe(
+                name.chars().take(80).flat_map(char::escape_default).collect(),
+            ));
         }
         // the kind is inside the digest: a prompt's acceptance must never fit a tool of the same text
         let kind_tag = format!("{kind:?}\0");
@@ -170,7 +172,9 @@ fn shows(kind: ItemKind, name: &str) -> bool {
         ItemKind::Tool | ItemKind::Prompt => {
             !name.is_empty()
                 && name.len() <= TOOL_NAME_BYTES_MAX
-                && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'`' | b'<' | b'>'))
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'`' | b'<' | b'>'))
         }
         ItemKind::Resource | ItemKind::ResourceTemplate | ItemKind::Server | ItemKind::Question => {
             !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(hidden)
@@ -215,7 +219,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn tool(raw: &str) -> Result<Definition, DefinitionError> {
-        Definition::new(ServerName::new("crm").unwrap(), ItemKind::Tool, Bytes::copy_from_slice(raw.as_bytes()))
+        Definition::new(
+            ServerName::new("crm").unwrap(),
+            ItemKind::Tool,
+            Bytes::copy_from_slice(raw.as_bytes()),
+        )
     }
 
     #[test]
@@ -275,7 +283,8 @@ mod tests {
     fn annotations_of_another_type_claim_nothing() {
         let claimed = tool(r#"{"name":"a","annotations":{"readOnlyHint":"yes"}}"#).unwrap().claimed();
         assert_eq!(claimed, Claimed::default());
-        let claimed = tool(r#"{"name":"a","annotations":{"readOnlyHint":true,"title":"A"}}"#).unwrap().claimed();
+        let claimed =
+            tool(r#"{"name":"a","annotations":{"readOnlyHint":true,"title":"A"}}"#).unwrap().claimed();
         assert_eq!(claimed.read_only, Some(true));
     }
 

@@ -1,1 +1,25 @@
-//! callgate-wire
+//! MCP messages as bytes and views.
+//!
+//! Pure and sans-I/O: nothing here reads a socket, a clock or the dice, and
+//! nothing here decides. A message is scanned once, strictly ([`Frame::scan`]);
+//! from then on everybody looks at the same bytes through borrowed views, and
+//! what must change is spliced in ([`Splice`]) so that every other byte leaves as
+//! it came. What was judged is what is sent.
+//!
+//! Start at [`scan`], then [`method`] (the one table of methods) and [`splice`].
+//! [`era`] and [`bridge`] tell the two protocol eras apart, [`rpc`] builds the
+//! messages that are ours.
+
+pub mod bridge;
+pub mod era;
+pub mod json;
+pub mod method;
+pub mod rpc;
+pub mod scan;
+pub mod splice;
+
+pub use bridge::{Eras, NotNative};
+pub use era::{Implementation, MetaError, ModernMeta, Revision, Revisions};
+pub use method::{Class, METHODS, Method, Sender, Shape};
+pub use scan::{Frame, Kind, Limits, ScanError, scan_value};
+pub use splice::{Splice, SpliceError};

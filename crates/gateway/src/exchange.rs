@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub struct Arrival {
     pub inbound: Result<Inbound, BodyFault>,
+    pub party: Party,
     pub transport: Transport,
     pub entrance: Entrance,
     pub presented: Presented,
@@ -24,6 +25,25 @@ pub struct Arrival {
     pub outlet: Outlet,
     /// Cancelled by the listener when the Host hung up, where that means cancel (modern HTTP).
     pub cancel: CancellationToken,
+}
+
+impl Arrival {
+    /// Bytes of the message, zero where there is none.
+    pub fn size(&self) -> u64 {
+        match &self.inbound {
+            Ok(Inbound::Message(bytes)) => bytes.len() as u64,
+            Ok(Inbound::OpenStream { .. } | Inbound::EndSession) | Err(_) => 0,
+        }
+    }
+}
+
+/// Whose message it is.
+#[derive(Debug, Clone)]
+pub enum Party {
+    /// A Host's, through a listener.
+    Host,
+    /// An upstream's question to the Host, on the connection that serves `Arrival::session`.
+    Server(ServerName),
 }
 
 /// What the peer wants of us.

@@ -1,0 +1,352 @@
+//! The record of one leg, open while the call is on its way, and the pen that writes it.
+//!
+//! Exactly one intent and one decision per request. For a call that leaves, the intent is durable
+//! first; for everything else both are written together when it is over.
+
+use crate::exchange::{Arrival, Party};
+use crate::gate::{Gate, Live};
+use bytes::Bytes;
+use decision::{
+    Call, CallId, Channel, Claims, Class, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure, Ending,
+    Entry, Era, Event, EventName, Intent, InteractionId, Outcome, Passed, Permit, Principal, Refusal, ServerName,
+    Slot, Stage, Target, Trail,
+};
+use std::{collections::BTreeMap, sync::Arc};
+use store::ledger::Record;
+
+/// Longest method name an entry keeps.
+const METHOD_CHARS_MAX: usize = 120;
+/// Longest item name an entry keeps whole; what is longer is cut and its digest added.
+const NAME_CHARS_MAX: usize = 1_024;
+/// Longest reason an entry keeps.
+const BECAUSE_CHARS_MAX: usize = 2_000;
+
+/// The open record of one request.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    trail: Trail,
+    pub(crate) deed: DeedId,
+    pub(crate) leg: u32,
+    pub(crate) direction: Direction,
+    errand: bool,
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) interaction: InteractionId,
+    pub(crate) channel: Channel,
+    pub(crate) claims: Claims,
+    pub(crate) method: Option<String>,
+    pub(crate) target: Option<Target>,
+    bytes: u64,
+    arguments: Option<Disclosure>,
+    result: Option<Disclosure>,
+    policy: Option<Digest>,
+    intended: bool,
+    pub(crate) dispatched: bool,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) shown: Option<Digest>,
+    pub(crate) progress: u64,
+    pub(crate) observed: bool,
+}
+
+impl Leg {
+    /// Opens the record of a message before anything about it is known.
+    pub(crate) fn open(gate: &Gate, live: &Live, arrival: &Arrival) -> Self {
+        let now = gate.clock.now();
+        let call = CallId::new(now, gate.random());
+        let deed = DeedId::new(now, gate.random());
+        let session = arrival.session.as_ref();
+        let interaction = match session {
+            Some(session) => session.interaction.clone(),
+            None => gate.interaction_of(call),
+        };
+        Self {
+            trail: Trail::open(call, now),
+            deed,
+            leg: 0,
+            direction: match arrival.party {
+                Party::Host => Direction::ToServer,
+                Party::Server(_) => Direction::ToHost,
+            },
+            errand: false,
+            principal: Arc::new(Principal {
+                tenant: live.settings.tenant.clone(),
+                environment: live.settings.environment.clone(),
+                ..Principal::unknown()
+            }),
+            interaction,
+            channel: Channel {
+                transport: arrival.transport,
+                era: None,
+                revision: None,
+                entrance: arrival.entrance.label(),
+            },
+            claims: Claims::default(),
+            method: None,
+            target: None,
+            bytes: arrival.size(),
+            arguments: None,
+            result: None,
+            policy: Some(live.policies.digest()),
+            intended: false,
+            dispatched: false,
+            outcome: None,
+            shown: None,
+            progress: 0,
+            observed: false,
+        }
+    }
+
+    /// Opens the record of an errand of the gateway's own.
+    pub(crate) fn errand(gate: &Gate, live: &Live, server: &ServerName, method: &str) -> Self {
+        let now = gate.clock.now();
+        let call = CallId::new(now, gate.random());
+        let principal = Principal::gateway(live.settings.tenant.clone(), live.settings.environment.clone());
+        Self {
+            trail: Trail::open(call, now),
+            deed: DeedId::new(now, gate.random()),
+            leg: 0,
+            direction: Direction::ToServer,
+            errand: true,
+            principal: Arc::new(principal),
+            interaction: gate.interaction_of(call),
+            channel: Channel {
+                transport: decision::Transport::Internal,
+                era: None,
+                revision: None,
+                entrance: server.to_string(),
+            },
+            claims: Claims::default(),
+            method: Some(method.to_owned()),
+            target: Some(Target {
+                server: server.clone(),
+                item: decision::Item { kind: decision::ItemKind::Server, name: server.to_string() },
+                definition: None,
+            }),
+            bytes: 0,
+            arguments: None,
+            result: None,
+            policy: Some(live.policies.digest()),
+            intended: false,
+            dispatched: false,
+            outcome: None,
+            shown: None,
+            progress: 0,
+            observed: false,
+        }
+    }
+
+    pub(crate) fn call_id(&self) -> CallId {
+        self.trail.call()
+    }
+    pub(crate) fn opened_at(&self) -> decision::Timestamp {
+        self.trail.opened_at()
+    }
+
+    /// Notes which family and revision of the protocol the message speaks.
+    pub(crate) fn speaks(&mut self, era: Era, revision: &str) {
+        self.channel.era = Some(era);
+        self.channel.revision = Some(revision.to_owned());
+    }
+
+    pub(crate) fn names(&mut self, method: &str) {
+        self.method = Some(cut(method, METHOD_CHARS_MAX));
+    }
+
+    /// Commits to the arguments; their value is kept beside the entry only where the server's setting says so.
+    pub(crate) fn commit_arguments(&mut self, gate: &Gate, value: Bytes) {
+        self.arguments = Some(Disclosure::new(Slot::Arguments, value, gate.entropy.as_ref()));
+    }
+
+    pub(crate) fn commit_result(&mut self, gate: &Gate, value: Bytes) -> Commitment {
+        let disclosure = Disclosure::new(Slot::Result, value, gate.entropy.as_ref());
+        let commitment = disclosure.commitment();
+        self.result = Some(disclosure);
+        commitment
+    }
+
+    /// Writes down a stage's answer and hands its value on.
+    pub(crate) fn pass<T>(&mut self, stage: Stage, answer: Result<Passed<T>, Refusal>) -> Result<T, Refusal> {
+        if let Ok(passed) = &answer
+            && passed.would_refuse.is_some()
+        {
+            self.observed = true;
+        }
+        let answer = answer.map_err(|mut refusal| {
+            refusal.because = cut(&refusal.because, BECAUSE_CHARS_MAX);
+            refusal
+        });
+        self.trail.pass(stage, answer)
+    }
+
+    /// The permit for `call`, earned by this leg's trail.
+    pub(crate) fn permit(&self, call: &Call) -> Result<Permit, Refusal> {
+        if self.errand { self.trail.errand(call) } else { self.trail.permit(call) }
+    }
+
+    fn intent(&self) -> Intent {
+        Intent {
+            v: 1,
+            call: self.trail.call(),
+            deed: self.deed,
+            leg: self.leg,
+            at: self.trail.opened_at(),
+            tenant: self.principal.tenant.clone(),
+            environment: self.principal.environment.clone(),
+            interaction: self.interaction.clone(),
+            direction: self.direction,
+            errand: self.errand,
+            principal: (*self.principal).clone(),
+            claimed: self.claims.clone(),
+            channel: self.channel.clone(),
+            method: self.method.clone(),
+            target: self.target.clone().map(shorten),
+            arguments: self.arguments.as_ref().map(Disclosure::commitment),
+            bytes: self.bytes,
+            policy: self.policy,
+        }
+    }
+
+    fn keeps(&self, live: &Live) -> (bool, bool) {
+        let server = self.target.as_ref().and_then(|target| live.settings.servers.get(&target.server));
+        server.map_or((false, false), |server| (server.keep_arguments, server.keep_results))
+    }
+
+    fn intent_record(&mut self, live: &Live) -> Result<Record, Refusal> {
+        let entry = bytes_of(&Entry::Intent(Box::new(self.intent())))?;
+        let keep = self.keeps(live).0;
+        let disclosures = self.arguments.take().filter(|_| keep).into_iter().collect();
+        Ok(Record { entry, disclosures })
+    }
+
+    /// Makes the intent durable. Only then may anything leave; without it nothing does.
+    pub(crate) async fn intend(&mut self, gate: &Gate, live: &Live, permit: &Permit) -> Result<(), Refusal> {
+        if permit.call() != self.trail.call() {
+            return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
+        }
+        let record = self.intent_record(live)?;
+        gate.ledger.append(vec![record]).await.map_err(unwritten)?;
+        self.intended = true;
+        Ok(())
+    }
+
+    /// Closes the record: writes the decision, and the intent before it when nothing had to leave.
+    /// An error means that the answer must not be given.
+    pub(crate) async fn close(mut self, gate: &Gate, live: &Live, end: &Result<(), Refusal>) -> Result<(), Refusal> {
+        let mut records = Vec::with_capacity(2);
+        if !self.intended {
+            records.push(self.intent_record(live)?);
+        }
+        let keep = self.keeps(live).1;
+        let disclosures = self.result.take().filter(|_| keep).into_iter().collect();
+        let decision = self.decide(gate.clock.now(), end);
+        gate.metrics.decided(&decision.0, &decision.1);
+        records.push(Record { entry: bytes_of(&Entry::Decision(Box::new(decision.0)))?, disclosures });
+        gate.ledger.append(records).await.map(|_| ()).map_err(unwritten)
+    }
+
+    fn decide(self, now: decision::Timestamp, end: &Result<(), Refusal>) -> (Decision, Labels) {
+        let ending = match end {
+            Ok(()) => Ending::Answered,
+            Err(refusal) if refusal.code == Code::Cancelled => Ending::Cancelled,
+            Err(refusal) if self.dispatched => Ending::Failed { code: refusal.code },
+            Err(refusal) => Ending::Refused { code: refusal.code },
+        };
+        let labels = Labels {
+            method: self.method.clone().unwrap_or_default(),
+            server: self.target.as_ref().map(|target| target.server.to_string()).unwrap_or_default(),
+        };
+        let events = events(&ending, end, self.dispatched, self.target.is_some());
+        let (call, opened_at, evidence) = self.trail.close();
+        let decision = Decision {
+            v: 1,
+            call,
+            deed: self.deed,
+            leg: self.leg,
+            tenant: self.principal.tenant.clone(),
+            environment: self.principal.environment.clone(),
+            interaction: self.interaction,
+            opened_at,
+            closed_at: now,
+            ending,
+            evidence,
+            dispatched: self.dispatched,
+            outcome: self.outcome,
+            shown: self.shown,
+            progress: self.progress,
+            observed: self.observed,
+            policy: self.policy,
+            events,
+        };
+        (decision, labels)
+    }
+}
+
+/// What the metrics know of a decision beside the decision.
+#[derive(Debug)]
+pub(crate) struct Labels {
+    pub(crate) method: String,
+    pub(crate) server: String,
+}
+
+fn events(ending: &Ending, end: &Result<(), Refusal>, dispatched: bool, targeted: bool) -> Vec<EventName> {
+    if !targeted {
+        return Vec::new();
+    }
+    let denied = matches!(end, Err(no) if matches!(no.code.class(), Class::PolicyDenial | Class::ApprovalNeeded));
+    let mut events = vec![EventName::CallRequested];
+    match ending {
+        Ending::Answered if dispatched => events.extend([EventName::CallApproved, EventName::CallExecuted]),
+        Ending::Failed { .. } | Ending::Unknown => events.extend([EventName::CallApproved, EventName::CallFailed]),
+        Ending::Refused { .. } if denied => events.push(EventName::CallDenied),
+        Ending::Cancelled if dispatched => events.extend([EventName::CallApproved, EventName::CallFailed]),
+        Ending::Answered | Ending::Refused { .. } | Ending::Cancelled => {}
+    }
+    events
+}
+
+/// Writes an event beside the calls. Events are best effort for the caller only in that it may go on
+/// without waiting; they are durable when this returns `Ok`.
+pub(crate) async fn event(
+    gate: &Gate,
+    live: &Live,
+    event: EventName,
+    call: Option<CallId>,
+    server: Option<&ServerName>,
+    detail: BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    let entry = Entry::Event(Event {
+        v: 1,
+        at: gate.clock.now(),
+        tenant: live.settings.tenant.clone(),
+        environment: live.settings.environment.clone(),
+        event,
+        call,
+        server: server.cloned(),
+        detail: detail.into_iter().map(|(key, value)| (key, cut(&value, NAME_CHARS_MAX))).collect(),
+    });
+    let record = Record { entry: bytes_of(&entry)?, disclosures: Vec::new() };
+    gate.ledger.append(vec![record]).await.map(|_| ()).map_err(unwritten)
+}
+
+fn bytes_of(entry: &Entry) -> Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(entry).map_err(|e| Refusal::new(Code::LedgerUnavailable, format!("entry does not serialise: {e}")))
+}
+
+fn unwritten(e: store::ledger::LedgerError) -> Refusal {
+    tracing::error!(error = %e, "the ledger cannot write; calls are refused");
+    Refusal::new(Code::LedgerUnavailable, e.to_string())
+}
+
+fn shorten(mut target: Target) -> Target {
+    if target.item.name.chars().count() > NAME_CHARS_MAX {
+        let digest = Digest::of(target.item.name.as_bytes());
+        target.item.name = format!("{}… {digest}", cut(&target.item.name, NAME_CHARS_MAX - 100));
+    }
+    target
+}
+
+fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

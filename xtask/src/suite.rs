@@ -1,0 +1,128 @@
+//! `check` before a commit, `test` for everything, `hooks` once per clone.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+
+use crate::environment::{self, on_path, say};
+use crate::externals::Externals;
+use crate::files::root;
+use crate::process::{cargo, succeeds, watched};
+use crate::tally::{Tally, count};
+use crate::{postgres, tidy};
+
+/// Crates whose tests need no disk, no network and no other process.
+const PURE: &[&str] = &["callgate-decision", "callgate-wire", "callgate-catalog", "callgate-policy", "xtask"];
+
+/// Formatting, tidiness, lints and the pure crates' tests.
+pub(crate) fn check(_: &[String]) -> Result<ExitCode> {
+    let mut tally = Tally::default();
+    still(&mut tally)?;
+    let mut command = cargo(&["test", "--quiet"]);
+    for name in PURE {
+        command.args(["--package", name]);
+    }
+    let (succeeded, said) = watched(&mut command)?;
+    tally.suite("tests of the pure crates", succeeded, &count(&said));
+    Ok(tally.finish())
+}
+
+/// Everything. Says what it skipped and why; in CI a skip is a failure.
+pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
+    if let Some(unknown) = arguments.first() {
+        bail!("`test` takes no argument, and was given `{unknown}`");
+    }
+    let mut tally = Tally::default();
+    still(&mut tally)?;
+    let path = path_with_database(&mut tally);
+    let externals = match Externals::obtain() {
+        Ok(externals) => Some(externals),
+        Err(why) => {
+            tally.skip("official clients, servers and the conformance suite", &format!("{why:#}"));
+            None
+        }
+    };
+    tests(&mut tally, path.as_deref(), externals.as_ref())?;
+    Ok(tally.finish())
+}
+
+/// What can be judged without running anything of ours.
+fn still(tally: &mut Tally) -> Result<()> {
+    step("formatting");
+    tally.check("cargo fmt", succeeds(&mut cargo(&["fmt", "--all", "--check"]))?);
+    step("tidy");
+    let problems = tidy::problems()?;
+    problems.iter().for_each(|problem| say(problem));
+    tally.check("cargo xtask tidy", problems.is_empty());
+    step("lints");
+    let lints = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    tally.check("clippy", succeeds(&mut cargo(&lints))?);
+    Ok(())
+}
+
+/// PATH with the database's programs in front, where there are any.
+fn path_with_database(tally: &mut Tally) -> Option<std::ffi::OsString> {
+    match postgres::obtain() {
+        Ok(folder) => {
+            let path = environment::variable("PATH").unwrap_or_default();
+            std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).ok()
+        }
+        Err(why) => {
+            tally.skip("the store's behaviour suite on PostgreSQL", &why);
+            None
+        }
+    }
+}
+
+fn tests(tally: &mut Tally, path: Option<&std::ffi::OsStr>, externals: Option<&Externals>) -> Result<()> {
+    let with_surroundings = |mut command: Command| {
+        if let Some(path) = path {
+            command.env("PATH", path);
+        }
+        if let Some(externals) = externals {
+            command
+                .env("CALLGATE_EXTERNALS_NODE", &externals.node)
+                .env("CALLGATE_EXTERNALS_PYTHON", &externals.python);
+        }
+        command
+    };
+    // Tests start our programs by path: build them before, in the profile the tests use.
+    step("programs");
+    tally.check("cargo build", succeeds(&mut cargo(&["build", "--quiet", "--workspace", "--bins"]))?);
+    step("tests");
+    let suite: &[&str] = if on_path("cargo-nextest") {
+        &[
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-fail-fast",
+            "--status-level=fail",
+            "--hide-progress-bar",
+            "--no-tests=pass",
+        ]
+    } else {
+        &["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]
+    };
+    let (succeeded, said) = watched(&mut with_surroundings(cargo(suite)))?;
+    tally.suite("tests", succeeded, &count(&said));
+    step("examples in the documentation");
+    let (succeeded, said) =
+        watched(&mut with_surroundings(cargo(&["test", "--workspace", "--doc", "--no-fail-fast"])))?;
+    tally.suite("documentation tests", succeeded, &count(&said));
+    Ok(())
+}
+
+/// Uses the committed hooks in this clone.
+pub(crate) fn hooks(_: &[String]) -> Result<ExitCode> {
+    let mut git = Command::new("git");
+    git.args(["config", "core.hooksPath", ".githooks"]).current_dir(root());
+    if !succeeds(&mut git)? {
+        bail!("git would not set core.hooksPath");
+    }
+    say("commits now run .githooks/pre-commit (fmt and tidy)");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn step(name: &str) {
+    say(&format!("== {name}"));
+}

@@ -17,9 +17,12 @@ pub mod method;
 pub mod rpc;
 pub mod scan;
 pub mod splice;
+pub mod sse;
+pub mod views;
 
 pub use bridge::{Eras, NotNative};
 pub use era::{Implementation, MetaError, ModernMeta, Revision, Revisions};
 pub use method::{Class, METHODS, Method, Sender, Shape};
 pub use scan::{Frame, Kind, Limits, ScanError, scan_value};
 pub use splice::{Splice, SpliceError};
+pub use views::ViewError;

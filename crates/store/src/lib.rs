@@ -1,1 +1,3 @@
 //! callgate-store
+
+pub mod ledger;

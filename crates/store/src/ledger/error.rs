@@ -1,0 +1,57 @@
+//! What can go wrong with a ledger.
+
+use super::{merkle::NoProof, note::NoteError};
+use decision::Slot;
+use std::{io, path::PathBuf, sync::Arc};
+
+/// A fault of the ledger. Cloned to every waiter of a group that failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    #[error("another gateway has the ledger `{}` open", dir.display())]
+    Locked { dir: PathBuf },
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: Arc<io::Error> },
+    /// Nothing of the append is in the ledger, and nothing may be done that it was to record.
+    #[error("the ledger cannot be written now: {because}")]
+    Unavailable { because: String },
+    /// The files are not as they were written. Run the verification; keep the folder as evidence.
+    #[error(
+        "the ledger is damaged at entry {entry} (segment {segment}, byte {offset}): {what}; keep the folder and verify it"
+    )]
+    Damaged { segment: u64, offset: u64, entry: u64, what: String },
+    #[error("the ledger's key `{}` cannot be used: {because}", path.display())]
+    Key { path: PathBuf, because: String },
+    #[error("an entry has {bytes} bytes, the most is {max}")]
+    EntrySize { bytes: usize, max: usize },
+    #[error("a value to be disclosed has {bytes} bytes, the most is {max}")]
+    ValueSize { bytes: usize, max: usize },
+    #[error("an append of {bytes} bytes is larger than a group may be ({max})")]
+    AppendSize { bytes: usize, max: usize },
+    #[error("an entry discloses its {} twice", slot.as_str())]
+    SlotTwice { slot: Slot },
+    #[error("an append without records")]
+    Empty,
+    #[error("the ledger has no entry {index}")]
+    NoEntry { index: u64 },
+    #[error("entry {index} has no value kept for its {}", slot.as_str())]
+    NoDisclosure { index: u64, slot: Slot },
+    #[error(transparent)]
+    NoProof(#[from] NoProof),
+    #[error("a checkpoint of the ledger does not hold: {0}")]
+    Note(#[from] NoteError),
+    #[error("the folder `{}` is not empty", dir.display())]
+    NotEmpty { dir: PathBuf },
+    #[error("the ledger has no checkpoint yet, so there is nothing that an export could prove")]
+    NoCheckpoint,
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+/// Names the action and the file of an I/O error.
+pub(super) fn io_error(
+    action: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> LedgerError {
+    let path = path.into();
+    move |source| LedgerError::Io { action, path, source: Arc::new(source) }
+}

@@ -1,0 +1,329 @@
+//! The ledger: an append-only transparency log in files of its own.
+//!
+//! Entries are leaves of the Merkle tree of RFC 6962; checkpoints are signed notes (C2SP
+//! tlog-checkpoint). Whatever waits becomes durable in one group, and an answer means durable. The
+//! files are the truth; a database may follow them with [`Ledger::subscribe`] and
+//! [`Ledger::read_entries`] and can be rebuilt from them. Values that may have to be forgotten stand
+//! beside the entries that commit to them and can be overwritten without touching a hash.
+//!
+//! Start at [`Ledger`]; `writer` holds the promise, `frame` the bytes, `verify` the proof.
+
+mod disk;
+mod error;
+mod frame;
+pub mod merkle;
+mod note;
+mod open;
+mod queue;
+mod read;
+mod seen;
+mod segment;
+mod writer;
+
+pub use disk::{Disk, Fault, Faults};
+pub use error::LedgerError;
+pub use frame::{ENTRY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use merkle::{ConsistencyProof, InclusionProof, NoProof, verify_consistency, verify_inclusion};
+pub use note::{Checkpoint, NoteError, PublicKey};
+pub use open::{Cut, OpenIntent, Recovered};
+pub use queue::{Appended, FLUSH_BUCKETS_US, Stats};
+
+use decision::{Clock, Disclosure, Entropy, Slot};
+use parking_lot::Mutex;
+use queue::{Append, Counters, Job, Prepared, Queue, View};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// Most entries one read returns.
+pub const READ_ENTRIES_MAX: usize = 1024;
+
+/// How a ledger is written. The defaults are for production.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A new segment is begun once the current one has this many bytes. At most 1 GiB.
+    pub segment_bytes: u64,
+    /// A checkpoint is signed after this many entries …
+    pub checkpoint_entries: u64,
+    /// … or this long after the last, in microseconds, when the log grew.
+    pub checkpoint_us: u64,
+    /// Bytes that may wait to be written; appends beyond it wait for room.
+    pub queue_bytes: usize,
+    /// Rest after a failure before the next try, in microseconds. It doubles up to 64 times this.
+    pub retry_after_us: u64,
+    pub disk: Disk,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 * 1024 * 1024,
+            checkpoint_entries: 1024,
+            checkpoint_us: 5_000_000,
+            queue_bytes: 64 * 1024 * 1024,
+            retry_after_us: 250_000,
+            disk: Disk::Real,
+        }
+    }
+}
+
+/// One entry and the openings of its commitments that are to be kept.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// A [`decision::Entry`] as JSON; at most [`ENTRY_BYTES_MAX`].
+    pub entry: Vec<u8>,
+    /// At most one per slot, each value at most [`VALUE_BYTES_MAX`].
+    pub disclosures: Vec<Disclosure>,
+}
+
+/// A value that an entry commits to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disclosed {
+    Kept(Disclosure),
+    /// It was kept once, and was overwritten.
+    Erased,
+    /// It was never kept.
+    Absent,
+}
+
+struct Shared {
+    dir: PathBuf,
+    clock: Arc<dyn Clock>,
+    queue: Queue,
+    view: View,
+    counters: Counters,
+    size: watch::Sender<u64>,
+    public: PublicKey,
+}
+
+/// A ledger that is open for writing. One per folder, machine-wide.
+///
+/// Dropping it without [`Ledger::close`] finishes what waits and blocks for it.
+pub struct Ledger {
+    shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+    room_total: u32,
+    writer: Mutex<Option<JoinHandle<Result<(), LedgerError>>>>,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ledger({}, {} entries)", self.shared.dir.display(), self.shared.view.size())
+    }
+}
+
+/// Queue room is counted in these.
+const ROOM_BYTES: usize = 1024;
+
+impl Ledger {
+    /// Opens the ledger in `dir`, or makes a new one with a new key. Reads all of it: blocks.
+    ///
+    /// Errors: [`LedgerError::Locked`] when another process has it; [`LedgerError::Damaged`] when
+    /// anything but an unfinished end is not as it was written; [`LedgerError::Key`]; I/O.
+    pub fn open(
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+        options: Options,
+    ) -> Result<(Self, Recovered), LedgerError> {
+        let options = Options { segment_bytes: options.segment_bytes.min(1 << 30), ..options };
+        let mut opened = open::open(dir, entropy, &options)?;
+        let positions = std::mem::take(&mut opened.positions);
+        let recovered = opened.recovered.clone();
+        let shared = Arc::new(Shared {
+            dir: dir.to_owned(),
+            clock,
+            queue: Queue::default(),
+            view: View::new(positions, &opened.tree, opened.latest.clone()),
+            counters: Counters::default(),
+            size: watch::Sender::new(opened.tree.size()),
+            public: opened.signer.public().clone(),
+        });
+        let room_total =
+            u32::try_from(options.queue_bytes.max(writer::GROUP_BYTES_MAX) / ROOM_BYTES).unwrap_or(u32::MAX);
+        let writer = writer::Writer::new(Arc::clone(&shared), options, opened);
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer.run())
+            .map_err(error::io_error("start the writer of", dir))?;
+        let room = Arc::new(Semaphore::new(usize::try_from(room_total).unwrap_or_default()));
+        Ok((Self { shared, room, room_total, writer: Mutex::new(Some(thread)) }, recovered))
+    }
+
+    /// Appends records next to each other and resolves when all of them are durable.
+    ///
+    /// Once polled it is not undone by dropping the future. After a crash, either all records of an
+    /// unanswered append are there or none. Errors: [`LedgerError::Unavailable`] when the disk does
+    /// not take it: none of the records is in the log (unless the machine stops before they could be
+    /// cut off again, then they may be found as if they had been recorded); size errors;
+    /// [`LedgerError::Closed`].
+    pub async fn append(&self, records: Vec<Record>) -> Result<Appended, LedgerError> {
+        let bytes = check(&records)?;
+        let share = u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(u32::MAX).min(self.room_total);
+        let permit =
+            Arc::clone(&self.room).acquire_many_owned(share).await.map_err(|_| LedgerError::Closed)?;
+        // Hashed here and not by the writer: this part scales with the callers.
+        let records = records.into_iter().map(|record| Prepared {
+            leaf: merkle::leaf(&record.entry),
+            entry: record.entry,
+            disclosures: record.disclosures,
+        });
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(Job::Append(Append {
+            records: records.collect(),
+            bytes,
+            reply,
+            _permit: permit,
+        }))?;
+        answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Signs a checkpoint over everything that is durable, unless the newest already covers it.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(Job::Checkpoint(reply))?;
+        answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Overwrites a kept value and its salt with zeros, durably. The entry and every proof stay as
+    /// they are. Erasing twice is no error. What file systems and disks keep of overwritten blocks
+    /// is beyond this. Errors: [`LedgerError::NoDisclosure`] when none was kept.
+    pub async fn erase(&self, index: u64, slot: Slot) -> Result<(), LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(Job::Erase { index, slot, reply })?;
+        answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// The number of durable entries, and when it grows.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.shared.size.subscribe()
+    }
+
+    /// The number of durable entries.
+    pub fn size(&self) -> u64 {
+        self.shared.view.size()
+    }
+
+    /// Durable entries from `from` on, with their indices; at most `max` and [`READ_ENTRIES_MAX`].
+    /// Each is checked against its leaf hash. Blocks on the disk.
+    pub fn read_entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
+        let most = u64::try_from(max.min(READ_ENTRIES_MAX)).unwrap_or_default();
+        let to = self.size().min(from.saturating_add(most));
+        read::entries(&self.shared.dir, &|index| self.shared.view.place(index), from, to)
+    }
+
+    /// The value in `slot` of entry `index`. Blocks on the disk.
+    pub fn disclosure(&self, index: u64, slot: Slot) -> Result<Disclosed, LedgerError> {
+        let read = || read::disclosure(&self.shared.dir, &|index| self.shared.view.place(index), index, slot);
+        let mut found = read()?;
+        if found.as_ref().is_some_and(|found| found.state == frame::State::Damaged) {
+            // It may have been read in the middle of its erasure: the mark is there by now.
+            found = read()?;
+        }
+        match found {
+            None => Ok(Disclosed::Absent),
+            Some(found) => match found.state {
+                frame::State::Kept => Ok(Disclosed::Kept(found.disclosure)),
+                frame::State::Erased | frame::State::HalfErased => Ok(Disclosed::Erased),
+                frame::State::Damaged => Err(LedgerError::Damaged {
+                    segment: u64::from(found.segment),
+                    offset: found.at,
+                    entry: index,
+                    what: "a disclosed value was changed".to_owned(),
+                }),
+            },
+        }
+    }
+
+    fn hashes<T>(&self, prove: impl FnOnce(&read::Hashes<'_>) -> T) -> T {
+        let view = &self.shared.view;
+        prove(&read::Hashes {
+            dir: &self.shared.dir,
+            places: &|index| view.place(index),
+            tile: &|n| view.tile(n),
+            size: view.size(),
+        })
+    }
+
+    /// Proves that entry `index` is in the log of `size` entries. Blocks on the disk.
+    /// Errors: [`LedgerError::NoProof`].
+    pub fn inclusion_proof(&self, index: u64, size: u64) -> Result<InclusionProof, LedgerError> {
+        self.hashes(|hashes| hashes.inclusion(index, size))
+    }
+
+    /// Proves that the log of `old` entries is the start of that of `size`. Blocks on the disk.
+    /// Errors: [`LedgerError::NoProof`].
+    pub fn consistency_proof(&self, old: u64, size: u64) -> Result<ConsistencyProof, LedgerError> {
+        self.hashes(|hashes| hashes.consistency(old, size))
+    }
+
+    /// The newest checkpoint, if there is one.
+    pub fn latest_checkpoint(&self) -> Option<Checkpoint> {
+        self.shared.view.latest()
+    }
+
+    /// The key its checkpoints are checked with.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.shared.public
+    }
+
+    /// Counters since it was opened.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.read()
+    }
+
+    /// Finishes what waits, signs a last checkpoint and gives the folder free.
+    /// Errors: what kept the last checkpoint from being written.
+    pub async fn close(&self) -> Result<(), LedgerError> {
+        self.shared.queue.close();
+        let Some(thread) = self.writer.lock().take() else { return Ok(()) };
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        joined.ok().and_then(Result::ok).unwrap_or(Err(LedgerError::Closed))
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        if let Some(thread) = self.writer.lock().take()
+            && let Ok(Err(error)) = thread.join()
+        {
+            tracing::error!(%error, "the ledger's last checkpoint was not written");
+        }
+    }
+}
+
+/// Bytes of the records, if each is within its bounds.
+fn check(records: &[Record]) -> Result<usize, LedgerError> {
+    if records.is_empty() {
+        return Err(LedgerError::Empty);
+    }
+    let mut total = 0_usize;
+    for record in records {
+        let bytes = record.entry.len();
+        if bytes == 0 || bytes > ENTRY_BYTES_MAX {
+            return Err(LedgerError::EntrySize { bytes, max: ENTRY_BYTES_MAX });
+        }
+        total = total.saturating_add(bytes + 64);
+        let mut slots = Vec::new();
+        for disclosure in &record.disclosures {
+            let bytes = disclosure.value.len();
+            if bytes > VALUE_BYTES_MAX {
+                return Err(LedgerError::ValueSize { bytes, max: VALUE_BYTES_MAX });
+            }
+            if slots.contains(&disclosure.slot) {
+                return Err(LedgerError::SlotTwice { slot: disclosure.slot });
+            }
+            slots.push(disclosure.slot);
+            total = total.saturating_add(bytes + 64);
+        }
+    }
+    if total > writer::GROUP_BYTES_MAX {
+        return Err(LedgerError::AppendSize { bytes: total, max: writer::GROUP_BYTES_MAX });
+    }
+    Ok(total)
+}

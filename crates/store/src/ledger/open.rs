@@ -1,0 +1,394 @@
+//! Opening a ledger: the lock, the key, and reading back everything that is there.
+
+use super::{
+    Options,
+    disk::{SegmentFile, sync_dir},
+    error::{LedgerError, io_error},
+    frame::{self, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, State},
+    merkle::{Mark, Tree},
+    note::{Checkpoint, PublicKey, Signer},
+    seen::Seen,
+    segment::{self, Next, What},
+};
+use decision::{CallId, Entropy, Entry, Intent};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+/// What opening found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// True when the ledger did not exist before.
+    pub created: bool,
+    /// Entries in the log.
+    pub size: u64,
+    /// A group that a crash had left unfinished. Nobody was ever told that it was recorded.
+    pub cut: Option<Cut>,
+    /// Intents without a decision, oldest first: the caller closes them as "outcome unknown".
+    pub open: Vec<OpenIntent>,
+    /// Entries this version cannot read. They may hide an open intent.
+    pub unreadable: Vec<u64>,
+    /// Values whose erasure had begun and was finished now.
+    pub erasures_finished: u64,
+}
+
+/// Bytes that were cut off the end of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    pub segment: u64,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+/// An intent whose call was never closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenIntent {
+    pub index: u64,
+    pub intent: Box<Intent>,
+}
+
+/// The end of the log, ready to be appended to.
+pub(super) struct Opened {
+    pub(super) lock: File,
+    pub(super) signer: Signer,
+    pub(super) tree: Tree,
+    pub(super) positions: Vec<Position>,
+    pub(super) latest: Option<Checkpoint>,
+    pub(super) next: Next,
+    pub(super) tail: Tail,
+    pub(super) recovered: Recovered,
+}
+
+/// The segment that is written to.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) file: SegmentFile,
+    pub(super) number: u64,
+    /// Durable bytes.
+    pub(super) bytes: u64,
+    /// The tree, and what came next, where this segment starts.
+    pub(super) start: (Mark, Next),
+}
+
+/// Where an entry's frame starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) segment: u32,
+    pub(super) offset: u32,
+}
+
+impl Position {
+    pub(super) fn new(segment: u64, offset: u64) -> Self {
+        let small = |n| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { segment: small(segment), offset: small(offset) }
+    }
+}
+
+pub(super) const KEY_FILE: &str = "log.key";
+pub(super) const PUBLIC_FILE: &str = "log.pub";
+
+/// Opens or creates the ledger in `dir`. The caller holds what comes back as long as it writes.
+pub(super) fn open(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Result<Opened, LedgerError> {
+    let segments = segment::folder(dir);
+    for folder in [dir, &segments] {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(io_error("create", folder))?;
+    }
+    let lock = lock(dir)?;
+    let key = dir.join(KEY_FILE);
+    let (signer, created) = if key.try_exists().map_err(io_error("look for", &key))? {
+        (read_key(&key)?, false)
+    } else {
+        (create(dir, entropy, options)?, true)
+    };
+    publish_key(dir, signer.public())?;
+    let mut reading = Reading::new(dir, &signer, options);
+    reading.run()?;
+    let Reading { tree, positions, latest, next, tail, mut recovered, calls, .. } = reading;
+    let Some(tail) = tail else {
+        return Err(damaged(0, 0, 0, "the segments are missing"));
+    };
+    recovered.created = created;
+    recovered.size = next.index;
+    recovered.open = open_intents(dir, &positions, calls, &mut recovered.unreadable)?;
+    Ok(Opened { lock, signer, tree, positions, latest, next, tail, recovered })
+}
+
+fn damaged(segment: u64, offset: u64, entry: u64, what: impl Into<String>) -> LedgerError {
+    LedgerError::Damaged { segment, offset, entry, what: what.into() }
+}
+
+fn lock(dir: &Path) -> Result<File, LedgerError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io_error("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io_error("lock", path)(source)),
+    }
+}
+
+fn read_key(path: &Path) -> Result<Signer, LedgerError> {
+    let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(io_error("read", path))?);
+    Signer::parse(&text).map_err(|e| LedgerError::Key { path: path.to_owned(), because: e.to_string() })
+}
+
+/// Writes a whole file under a temporary name and gives it its name when it is durable.
+fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), LedgerError> {
+    let temporary = path.with_extension("new");
+    let _ = fs::remove_file(&temporary);
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(mode)
+        .open(&temporary)
+        .map_err(io_error("create", &temporary))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io_error("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(io_error("rename to", path))?;
+    let dir = path.parent().unwrap_or(path);
+    sync_dir(dir).map_err(io_error("sync", dir))
+}
+
+/// A new log. The key comes last: without it, a first segment without groups is the rest of a crash.
+fn create(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Result<Signer, LedgerError> {
+    let key = dir.join(KEY_FILE);
+    let first = segment::path(dir, 0);
+    for number in segment::list(dir)? {
+        let path = segment::path(dir, number);
+        let bytes = fs::metadata(&path).map_err(io_error("read", &path))?.len();
+        if number != 0 || bytes > SEGMENT_HEADER_BYTES as u64 {
+            return Err(LedgerError::Key {
+                path: key,
+                because: "it is missing, but the log has entries".to_owned(),
+            });
+        }
+        fs::remove_file(&first).map_err(io_error("remove", &first))?;
+    }
+    let (signer, text) = Signer::create(entropy)?;
+    create_segment(dir, 0, Next::default(), signer.public(), options)?;
+    write_file(&key, &text, 0o600)?;
+    Ok(signer)
+}
+
+fn publish_key(dir: &Path, key: &PublicKey) -> Result<(), LedgerError> {
+    let path = dir.join(PUBLIC_FILE);
+    if !path.try_exists().map_err(io_error("look for", &path))? {
+        return write_file(&path, &format!("{key}\n"), 0o644);
+    }
+    let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+    if text.parse::<PublicKey>().is_ok_and(|published| published == *key) {
+        return Ok(());
+    }
+    Err(LedgerError::Key { path, because: "it does not belong to the signing key beside it".to_owned() })
+}
+
+/// Makes a segment durable, header and name, before anything is written to it.
+pub(super) fn create_segment(
+    dir: &Path,
+    number: u64,
+    next: Next,
+    key: &PublicKey,
+    options: &Options,
+) -> Result<SegmentFile, LedgerError> {
+    let path = segment::path(dir, number);
+    let header = SegmentHeader { number, first_index: next.index, first_group: next.group, log: key.id() };
+    let write = || {
+        let file = SegmentFile::create(&path, &options.disk)?;
+        let written = file.write_at(&header.encode(), 0).and_then(|()| file.sync_data());
+        match written.and_then(|()| sync_dir(&segment::folder(dir))) {
+            Ok(()) => Ok(file),
+            Err(e) => {
+                // Without this a later try would find its name taken.
+                let _ = fs::remove_file(&path);
+                Err(e)
+            }
+        }
+    };
+    write().map_err(io_error("create", &path))
+}
+
+/// Reads every segment in order.
+struct Reading<'a> {
+    dir: &'a Path,
+    signer: &'a Signer,
+    options: &'a Options,
+    tree: Tree,
+    positions: Vec<Position>,
+    latest: Option<Checkpoint>,
+    next: Next,
+    tail: Option<Tail>,
+    recovered: Recovered,
+    /// Calls with an intent and no decision yet, and where the intent is.
+    calls: BTreeMap<CallId, u64>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(dir: &'a Path, signer: &'a Signer, options: &'a Options) -> Self {
+        Self {
+            dir,
+            signer,
+            options,
+            tree: Tree::default(),
+            positions: Vec::new(),
+            latest: None,
+            next: Next::default(),
+            tail: None,
+            recovered: Recovered::default(),
+            calls: BTreeMap::new(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), LedgerError> {
+        let numbers = segment::list(self.dir)?;
+        for (expected, number) in (0..).zip(&numbers) {
+            if *number != expected {
+                return Err(damaged(expected, 0, self.next.index, "the segment is missing"));
+            }
+            self.segment(*number, numbers.last() == Some(number))?;
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, number: u64, last: bool) -> Result<(), LedgerError> {
+        let path = segment::path(self.dir, number);
+        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let key = self.signer.public();
+        let start = (self.tree.mark(), self.next);
+        if last && segment::is_stillborn(&bytes) {
+            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            let file = create_segment(self.dir, number, self.next, key, self.options)?;
+            self.tail = Some(Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start });
+            return Ok(());
+        }
+        if segment::header(&bytes, number, self.next, key.id()).is_none() {
+            return Err(damaged(
+                number,
+                0,
+                self.next.index,
+                "the segment's header was changed or is another's",
+            ));
+        }
+        let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
+        let end = self.groups(number, &bytes, last, &file)?;
+        if end < bytes.len() {
+            file.truncate(end as u64).map_err(io_error("cut", &path))?;
+            let cut = Cut { segment: number, offset: end as u64, bytes: (bytes.len() - end) as u64 };
+            self.recovered.cut = Some(cut);
+        }
+        self.tail = Some(Tail { file, number, bytes: end as u64, start });
+        Ok(())
+    }
+
+    /// Takes in every whole group and returns where the last one ends.
+    fn groups(
+        &mut self,
+        number: u64,
+        bytes: &[u8],
+        last: bool,
+        file: &SegmentFile,
+    ) -> Result<usize, LedgerError> {
+        let mut at = SEGMENT_HEADER_BYTES;
+        loop {
+            let group = match segment::read_group(bytes, at, self.next) {
+                Ok(None) => return Ok(at),
+                Ok(Some(group)) => group,
+                Err(stop) if last && stop.may_be_torn => return Ok(at),
+                Err(stop) => return Err(damaged(number, stop.at as u64, stop.index, stop.why.text())),
+            };
+            if let Some((offset, entry, what)) = group.first_fault() {
+                if last && group.end == bytes.len() {
+                    return Ok(at);
+                }
+                return Err(damaged(number, offset as u64, entry, what));
+            }
+            for item in &group.items {
+                self.item(number, item.at as u64, &item.what, file)?;
+            }
+            (at, self.next) = (group.end, group.next);
+        }
+    }
+
+    fn item(&mut self, number: u64, at: u64, what: &What<'_>, file: &SegmentFile) -> Result<(), LedgerError> {
+        match what {
+            What::Entry { index, bytes, leaf, .. } => {
+                self.tree.push(*leaf);
+                self.positions.push(Position::new(number, at));
+                match Seen::read(bytes) {
+                    Some(Seen::Intent { call, .. }) => {
+                        self.calls.insert(call, *index);
+                    }
+                    Some(Seen::Decision { call, .. }) => {
+                        self.calls.remove(&call);
+                    }
+                    Some(Seen::Event) => {}
+                    None => self.recovered.unreadable.push(*index),
+                }
+            }
+            What::Disclosure { opening: Some(opening), .. } if opening.state == State::HalfErased => {
+                let value_bytes = opening.value.len();
+                erase(file, at, value_bytes)
+                    .map_err(io_error("erase in", segment::path(self.dir, number)))?;
+                self.recovered.erasures_finished += 1;
+            }
+            What::Disclosure { .. } => {}
+            What::Checkpoint { note, .. } => self.checkpoint(number, at, note)?,
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, number: u64, at: u64, note: &[u8]) -> Result<(), LedgerError> {
+        let index = self.tree.size();
+        let wrong = |what: String| damaged(number, at, index, what);
+        let note = std::str::from_utf8(note).map_err(|_| wrong("a checkpoint is not text".to_owned()))?;
+        let checkpoint = Checkpoint::parse(note).map_err(|e| wrong(e.to_string()))?;
+        checkpoint.verify(self.signer.public()).map_err(|e| wrong(e.to_string()))?;
+        if checkpoint.size != self.tree.size() || checkpoint.root != self.tree.root() {
+            return Err(wrong("a signed checkpoint covers other entries than these".to_owned()));
+        }
+        self.latest = Some(checkpoint);
+        Ok(())
+    }
+}
+
+/// Overwrites an opening whose frame starts at `at`: first the mark, then salt and value, each made
+/// durable, so that a crash in between is finished at the next start.
+pub(super) fn erase(file: &SegmentFile, at: u64, value_bytes: usize) -> std::io::Result<()> {
+    let state = at + (FRAME_HEADER_BYTES + frame::STATE_AT) as u64;
+    file.write_at(&[frame::ERASED], state)?;
+    file.sync_data()?;
+    file.write_at(&vec![0; 4 + frame::SALT_BYTES + value_bytes], state + 1)?;
+    file.sync_data()
+}
+
+fn open_intents(
+    dir: &Path,
+    positions: &[Position],
+    calls: BTreeMap<CallId, u64>,
+    unreadable: &mut Vec<u64>,
+) -> Result<Vec<OpenIntent>, LedgerError> {
+    let mut indices: Vec<u64> = calls.into_values().collect();
+    indices.sort_unstable();
+    let places = |index| positions.get(usize::try_from(index).ok()?).copied();
+    let mut open = Vec::new();
+    for index in indices {
+        let entry = super::read::entry(dir, &places, index)?;
+        match serde_json::from_slice(&entry) {
+            Ok(Entry::Intent(intent)) => open.push(OpenIntent { index, intent }),
+            Ok(Entry::Decision(_) | Entry::Event(_)) | Err(_) => unreadable.push(index),
+        }
+    }
+    Ok(open)
+}

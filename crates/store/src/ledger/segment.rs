@@ -1,0 +1,220 @@
+//! Reading segments group by group: what is there, and whether it is as it was written. Pure but
+//! for listing and reading files.
+
+use super::{
+    error::{LedgerError, io_error},
+    frame::{
+        Frame, GROUP_FRAME_BYTES, Group, Kind, Opening, SEGMENT_HEADER_BYTES, SegmentHeader, later_group,
+        written_at,
+    },
+};
+use decision::Digest;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What must come next in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Next {
+    pub(super) index: u64,
+    pub(super) group: u64,
+}
+
+/// Why reading cannot go on at `at`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stop {
+    pub(super) at: usize,
+    pub(super) index: u64,
+    pub(super) why: Why,
+    /// True when nothing that was ever durable can follow, so that a crash explains it.
+    pub(super) may_be_torn: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// No intact frame stands here.
+    Broken,
+    /// The segment ends before its last group does.
+    Short,
+    /// An intact group stands here, but a later one than must come next.
+    Gap,
+    /// An intact group stands here that does not belong here.
+    Misplaced,
+    /// The group does not hold what its frame says.
+    Miscounted,
+}
+
+impl Why {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Broken => "no intact frame stands here",
+            Self::Short => "the segment ends before its last group does",
+            Self::Gap => "what must come next is missing",
+            Self::Misplaced => "what stands here belongs elsewhere",
+            Self::Miscounted => "the group does not hold what its frame says",
+        }
+    }
+}
+
+/// One frame of a group, with where it stands in the segment.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    pub(super) at: usize,
+    pub(super) what: What<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum What<'a> {
+    Entry {
+        index: u64,
+        bytes: &'a [u8],
+        leaf: Digest,
+        /// `Err` with the low half of the index it was written at, if it is intact otherwise.
+        place: Result<(), u32>,
+    },
+    /// `None` when its index, slot or length were changed, or it does not follow its entry.
+    Disclosure {
+        index: u64,
+        opening: Option<Opening<'a>>,
+    },
+    Checkpoint {
+        note: &'a [u8],
+        intact: bool,
+    },
+}
+
+/// A group as far as it could be read.
+pub(super) struct ReadGroup<'a> {
+    pub(super) items: Vec<Item<'a>>,
+    /// Where the next group starts.
+    pub(super) end: usize,
+    pub(super) next: Next,
+    pub(super) broke: Option<Stop>,
+}
+
+impl ReadGroup<'_> {
+    /// The first thing that is not as it was written: where, of which entry, and what.
+    pub(super) fn first_fault(&self) -> Option<(usize, u64, &'static str)> {
+        let in_items = self.items.iter().find_map(|item| match item.what {
+            What::Entry { index, place: Err(_), .. } => Some((item.at, index, "the entry was changed")),
+            What::Disclosure { index, opening: None } => {
+                Some((item.at, index, "a disclosure's frame was changed"))
+            }
+            What::Disclosure { index, opening: Some(opening) }
+                if opening.state == super::frame::State::Damaged =>
+            {
+                Some((item.at, index, "a disclosed value was changed"))
+            }
+            What::Checkpoint { intact: false, .. } => {
+                Some((item.at, self.next.index, "a checkpoint was changed"))
+            }
+            What::Entry { .. } | What::Disclosure { .. } | What::Checkpoint { .. } => None,
+        });
+        in_items.or_else(|| self.broke.as_ref().map(|stop| (stop.at, stop.index, stop.why.text())))
+    }
+}
+
+/// Reads the group at `at`. `Ok(None)` at the end of the segment.
+pub(super) fn read_group<'a>(
+    segment: &'a [u8],
+    at: usize,
+    next: Next,
+) -> Result<Option<ReadGroup<'a>>, Stop> {
+    let stop = |why, may_be_torn| Stop { at, index: next.index, why, may_be_torn };
+    let tail = segment.get(at..).unwrap_or_default();
+    if tail.is_empty() {
+        return Ok(None);
+    }
+    let Some(group) = Group::read(tail) else {
+        return Err(stop(Why::Broken, later_group(segment, at).is_none()));
+    };
+    if group.number > next.group && group.first_index >= next.index {
+        return Err(stop(Why::Gap, false));
+    }
+    if group.number != next.group || group.first_index != next.index || group.offset != at as u64 {
+        return Err(stop(Why::Misplaced, false));
+    }
+    let body = at + GROUP_FRAME_BYTES;
+    let end = body.saturating_add(usize::try_from(group.body_bytes).unwrap_or(usize::MAX));
+    if end > segment.len() {
+        return Err(stop(Why::Short, true));
+    }
+    Ok(Some(read_body(segment, body, end, next, group)))
+}
+
+fn read_body<'a>(segment: &'a [u8], body: usize, end: usize, next: Next, group: Group) -> ReadGroup<'a> {
+    let (mut at, mut index, mut items, mut broke) = (body, next.index, Vec::new(), None);
+    let torn = end == segment.len();
+    while at < end {
+        let Some(frame) = segment.get(at..end).and_then(Frame::read) else {
+            broke = Some(Stop { at, index, why: Why::Broken, may_be_torn: torn });
+            break;
+        };
+        let what = match frame.kind {
+            Kind::Entry => {
+                let (leaf, fits) = frame.entry(index);
+                let place = if fits { Ok(()) } else { Err(written_at(&leaf, frame.check)) };
+                index += 1;
+                What::Entry { index: index - 1, bytes: frame.payload, leaf, place }
+            }
+            Kind::Disclosure => {
+                let of = index.saturating_sub(1);
+                let opening = frame.disclosure().filter(|o| o.index == of && index > next.index);
+                What::Disclosure { index: of, opening }
+            }
+            Kind::Checkpoint => What::Checkpoint { note: frame.payload, intact: frame.plain_is_intact() },
+            Kind::Group => {
+                broke = Some(Stop { at, index, why: Why::Broken, may_be_torn: torn });
+                break;
+            }
+        };
+        items.push(Item { at, what });
+        at += frame.bytes();
+    }
+    if broke.is_none() && index - next.index != u64::from(group.entries) {
+        broke = Some(Stop { at: body, index: next.index, why: Why::Miscounted, may_be_torn: torn });
+    }
+    let next = Next { index: next.index + u64::from(group.entries), group: next.group + 1 };
+    ReadGroup { items, end, next, broke }
+}
+
+/// The folder of the segments.
+pub(super) fn folder(dir: &Path) -> PathBuf {
+    dir.join("segments")
+}
+
+pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
+    folder(dir).join(format!("{number:010}.seg"))
+}
+
+/// The numbers of the segments that are there, in order. Other files in the folder are an error:
+/// nobody but the ledger writes there.
+pub(super) fn list(dir: &Path) -> Result<Vec<u64>, LedgerError> {
+    let folder = folder(dir);
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
+        let name = entry.map_err(io_error("list", &folder))?.file_name();
+        let number = name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse::<u64>().ok());
+        match number.filter(|n| *name == *format!("{n:010}.seg")) {
+            Some(number) => numbers.push(number),
+            None => {
+                let source = std::io::Error::other("it is not a segment of the ledger");
+                return Err(io_error("read", folder.join(name))(source));
+            }
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The header of a segment, if it is intact and is the one that must come next.
+pub(super) fn header(segment: &[u8], number: u64, next: Next, log: u32) -> Option<SegmentHeader> {
+    let expected = SegmentHeader { number, first_index: next.index, first_group: next.group, log };
+    SegmentHeader::read(segment).filter(|header| *header == expected)
+}
+
+/// Whether a segment is what a crash while creating it leaves: no group was ever in it.
+pub(super) fn is_stillborn(segment: &[u8]) -> bool {
+    segment.len() <= SEGMENT_HEADER_BYTES && SegmentHeader::read(segment).is_none()
+}

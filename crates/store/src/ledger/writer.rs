@@ -1,0 +1,357 @@
+//! The one thread that writes: everything that waits becomes one group, one write, one `fdatasync`.
+//!
+//! INVARIANT: nobody is answered `Ok` before the sync that covers them returned, and nothing that
+//! was not synced stays in the log: a group that failed is cut off again before the next is written.
+
+use super::{
+    Options, Shared,
+    disk::SegmentFile,
+    error::{LedgerError, io_error},
+    frame::{self, GROUP_FRAME_BYTES, Group, SEGMENT_HEADER_BYTES},
+    merkle::Tree,
+    note::{Checkpoint, Signer},
+    open::{Opened, Position, Tail, create_segment, erase},
+    queue::{Append, Appended, Flushed, Job},
+    read,
+    segment::{self, Next, What},
+};
+use decision::{Slot, Timestamp};
+use std::{collections::VecDeque, fs, fs::File, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// Most bytes of one group, whatever waits.
+pub(super) const GROUP_BYTES_MAX: usize = 24 * 1024 * 1024;
+const BACK_OFF_FACTOR_MAX: u64 = 64;
+
+/// Why nothing is written now.
+struct Failed {
+    since: Timestamp,
+    because: String,
+    back_off_us: u64,
+    /// A failed sync leaves it open what the kernel kept, so the file is not written to again.
+    distrusted: bool,
+}
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    options: Options,
+    signer: Signer,
+    tree: Tree,
+    next: Next,
+    tail: Tail,
+    buffer: Vec<u8>,
+    failed: Option<Failed>,
+    /// When the last checkpoint was signed.
+    signed_at: Timestamp,
+    signed_size: Option<u64>,
+    back_off_us: u64,
+    _lock: File,
+}
+
+/// A group that is being put together.
+#[derive(Default)]
+struct Batch {
+    appends: Vec<Append>,
+    checkpoints: Vec<oneshot::Sender<Result<Checkpoint, LedgerError>>>,
+    bytes: usize,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, options: Options, opened: Opened) -> Self {
+        let signed_at = shared.clock.now();
+        Self {
+            shared,
+            back_off_us: options.retry_after_us,
+            options,
+            signer: opened.signer,
+            signed_size: opened.latest.as_ref().map(|latest| latest.size),
+            tree: opened.tree,
+            next: opened.next,
+            tail: opened.tail,
+            buffer: Vec::new(),
+            failed: None,
+            signed_at,
+            _lock: opened.lock,
+        }
+    }
+
+    /// Works until the queue is closed and empty, then signs what was not yet signed.
+    pub(super) fn run(mut self) -> Result<(), LedgerError> {
+        let shared = Arc::clone(&self.shared);
+        // Whatever ends this thread, nobody must wait for it.
+        let _abandon = Abandon(&shared);
+        let mut jobs = VecDeque::new();
+        while shared.queue.take(&mut jobs, self.patience()) {
+            while !jobs.is_empty() {
+                self.batch(&mut jobs);
+            }
+            if self.failed.is_none() && self.checkpoint_is_due() {
+                self.commit(Batch::default());
+            }
+        }
+        if self.unsigned() == 0 {
+            return Ok(());
+        }
+        let (reply, answer) = oneshot::channel();
+        let last = Batch { checkpoints: vec![reply], ..Batch::default() };
+        self.write(last);
+        answer.blocking_recv().unwrap_or(Err(LedgerError::Closed)).map(drop)
+    }
+
+    /// Entries after the newest checkpoint.
+    fn unsigned(&self) -> u64 {
+        self.tree.size().saturating_sub(self.signed_size.unwrap_or_default())
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        if self.unsigned() == 0 || self.failed.is_some() {
+            return None;
+        }
+        let waited = self.shared.clock.now().since(self.signed_at);
+        Some(Duration::from_micros(self.options.checkpoint_us.saturating_sub(waited).max(1_000)))
+    }
+
+    fn checkpoint_is_due(&self) -> bool {
+        let unsigned = self.unsigned();
+        let now = self.shared.clock.now();
+        // A clock that was set back must not stop checkpoints.
+        let due = now < self.signed_at || now.since(self.signed_at) >= self.options.checkpoint_us;
+        unsigned > 0 && (due || unsigned >= self.options.checkpoint_entries)
+    }
+
+    fn batch(&mut self, jobs: &mut VecDeque<Job>) {
+        let mut batch = Batch::default();
+        while let Some(job) = jobs.pop_front() {
+            match job {
+                Job::Append(append) => {
+                    if batch.bytes + append.bytes > GROUP_BYTES_MAX && !batch.appends.is_empty() {
+                        jobs.push_front(Job::Append(append));
+                        break;
+                    }
+                    batch.bytes += append.bytes;
+                    batch.appends.push(append);
+                }
+                Job::Checkpoint(reply) => batch.checkpoints.push(reply),
+                Job::Erase { index, slot, reply } => {
+                    let done = self.erase(index, slot);
+                    let _ = reply.send(done);
+                }
+            }
+        }
+        self.write(batch);
+    }
+
+    /// Commits the batch, or tells everyone in it why not.
+    fn write(&mut self, batch: Batch) {
+        if batch.appends.is_empty() && batch.checkpoints.is_empty() {
+            return;
+        }
+        if let Err(error) = self.ready() {
+            refuse(batch, &error);
+            return;
+        }
+        self.commit(batch);
+    }
+
+    /// Makes sure there is a segment to write to: repairs after a failure, rotates when it is full.
+    fn ready(&mut self) -> Result<(), LedgerError> {
+        let now = self.shared.clock.now();
+        if let Some(failed) = &self.failed {
+            let resting = now >= failed.since && now.since(failed.since) < failed.back_off_us;
+            if resting {
+                return Err(LedgerError::Unavailable { because: failed.because.clone() });
+            }
+            let distrusted = failed.distrusted;
+            if let Err(error) = self.repair(distrusted) {
+                return Err(self.fail(&error, distrusted));
+            }
+            tracing::info!(entries = self.tree.size(), "the ledger is writable again");
+            self.failed = None;
+        }
+        if self.tail.bytes >= self.options.segment_bytes && self.tail.bytes > SEGMENT_HEADER_BYTES as u64 {
+            self.rotate().map_err(|error| self.fail(&error, false))?;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: &LedgerError, distrusted: bool) -> LedgerError {
+        let because = error.to_string();
+        tracing::error!(because, "the ledger cannot be written: calls are refused until it can");
+        self.shared.counters.failed();
+        let since = self.shared.clock.now();
+        self.failed =
+            Some(Failed { since, because: because.clone(), back_off_us: self.back_off_us, distrusted });
+        let most = self.options.retry_after_us.saturating_mul(BACK_OFF_FACTOR_MAX);
+        self.back_off_us = self.back_off_us.saturating_mul(2).min(most);
+        LedgerError::Unavailable { because }
+    }
+
+    fn rotate(&mut self) -> Result<(), LedgerError> {
+        let number = self.tail.number + 1;
+        let file = create_segment(&self.shared.dir, number, self.next, self.signer.public(), &self.options)?;
+        let start = (self.tree.mark(), self.next);
+        self.tail = Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start };
+        Ok(())
+    }
+
+    /// Opens the segment anew, cuts off what was never durable, and reads back what was.
+    fn repair(&mut self, distrusted: bool) -> Result<(), LedgerError> {
+        let path = segment::path(&self.shared.dir, self.tail.number);
+        let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
+        if file.bytes().map_err(io_error("read", &path))? < self.tail.bytes {
+            return Err(self.lost("durable entries are gone from the segment"));
+        }
+        file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let mut tree = self.tree.clone();
+        let (mark, mut next) = self.tail.start.clone();
+        tree.back_to(mark);
+        if segment::header(&bytes, self.tail.number, next, self.signer.public().id()).is_none() {
+            return Err(self.lost("the segment's header is not what was written"));
+        }
+        let mut at = SEGMENT_HEADER_BYTES;
+        while let Ok(Some(group)) = segment::read_group(&bytes, at, next) {
+            if group.first_fault().is_some() {
+                break;
+            }
+            for item in &group.items {
+                if let What::Entry { leaf, .. } = item.what {
+                    tree.push(leaf);
+                }
+            }
+            (at, next) = (group.end, group.next);
+        }
+        if at != bytes.len() || next != self.next || tree.root() != self.tree.root() {
+            return Err(self.lost("durable entries are not what was written"));
+        }
+        self.tail.file = file;
+        if distrusted && self.tail.bytes > SEGMENT_HEADER_BYTES as u64 { self.rotate() } else { Ok(()) }
+    }
+
+    fn lost(&self, what: &str) -> LedgerError {
+        LedgerError::Damaged {
+            segment: self.tail.number,
+            offset: self.tail.bytes,
+            entry: self.tree.size(),
+            what: what.to_owned(),
+        }
+    }
+
+    fn commit(&mut self, batch: Batch) {
+        let started = self.shared.clock.now();
+        let mark = self.tree.mark();
+        let positions = self.fill(&batch);
+        let wanted = !batch.checkpoints.is_empty() && (self.unsigned() > 0 || self.signed_size.is_none());
+        let checkpoint = if wanted || self.checkpoint_is_due() { self.sign() } else { None };
+        let entries = positions.len() as u64;
+        if entries > 0 || checkpoint.is_some() {
+            self.seal(entries);
+            if let Err((error, distrusted)) = self.flush() {
+                self.tree.back_to(mark);
+                // Cut at once if it can be: were the machine to stop now, what nobody was told of
+                // should not be found in the log. If it cannot, the repair does it.
+                let _ = self.tail.file.truncate(self.tail.bytes);
+                let error = self.fail(&error, distrusted);
+                return refuse(batch, &error);
+            }
+            self.back_off_us = self.options.retry_after_us;
+            self.tail.bytes += self.buffer.len() as u64;
+            self.next = Next { index: self.tree.size(), group: self.next.group + 1 };
+            if let Some(checkpoint) = &checkpoint {
+                self.signed_at = started;
+                self.signed_size = Some(checkpoint.size);
+            }
+            self.shared.view.publish(&positions, &self.tree, checkpoint.as_ref());
+            let us = self.shared.clock.now().since(started);
+            let bytes = self.buffer.len() as u64;
+            self.shared.counters.flushed(&Flushed { entries, bytes, checkpoint: checkpoint.is_some(), us });
+            self.shared.size.send_replace(self.tree.size());
+        }
+        self.answer(batch, self.tree.size() - entries);
+    }
+
+    /// Encodes the records behind room for the group's frame, and grows the tree.
+    fn fill(&mut self, batch: &Batch) -> Vec<Position> {
+        self.buffer.clear();
+        self.buffer.resize(GROUP_FRAME_BYTES, 0);
+        let mut positions = Vec::new();
+        for record in batch.appends.iter().flat_map(|append| &append.records) {
+            let index = self.tree.size();
+            positions.push(Position::new(self.tail.number, self.tail.bytes + self.buffer.len() as u64));
+            frame::put_entry(&mut self.buffer, &record.entry, &record.leaf, index);
+            for disclosure in &record.disclosures {
+                frame::put_disclosure(&mut self.buffer, index, disclosure);
+            }
+            self.tree.push(record.leaf);
+        }
+        positions
+    }
+
+    fn sign(&mut self) -> Option<Checkpoint> {
+        let note = self.signer.sign(self.tree.size(), &self.tree.root());
+        // What was just written reads back; were it not so, no checkpoint is better than a bad one.
+        let checkpoint = Checkpoint::parse(&note).ok()?;
+        frame::put_checkpoint(&mut self.buffer, &note);
+        Some(checkpoint)
+    }
+
+    fn seal(&mut self, entries: u64) {
+        let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let group = Group {
+            number: self.next.group,
+            offset: self.tail.bytes,
+            first_index: self.next.index,
+            body_bytes: number((self.buffer.len() - GROUP_FRAME_BYTES) as u64),
+            entries: number(entries),
+        };
+        if let Some(room) = self.buffer.get_mut(..GROUP_FRAME_BYTES) {
+            room.copy_from_slice(&group.encode());
+        }
+    }
+
+    fn flush(&self) -> Result<(), (LedgerError, bool)> {
+        let path = || segment::path(&self.shared.dir, self.tail.number);
+        let file = &self.tail.file;
+        file.write_at(&self.buffer, self.tail.bytes).map_err(|e| (io_error("write", path())(e), false))?;
+        file.sync_data().map_err(|e| (io_error("sync", path())(e), true))
+    }
+
+    fn answer(&self, batch: Batch, first_index: u64) {
+        let mut index = first_index;
+        for append in batch.appends {
+            let records = append.records.len() as u64;
+            let _ = append.reply.send(Ok(Appended { first_index: index, records }));
+            index += records;
+        }
+        for reply in batch.checkpoints {
+            let _ = reply.send(self.shared.view.latest().ok_or(LedgerError::NoCheckpoint));
+        }
+    }
+
+    fn erase(&self, index: u64, slot: Slot) -> Result<(), LedgerError> {
+        let dir = &self.shared.dir;
+        let found = read::disclosure(dir, &|index| self.shared.view.place(index), index, slot)?;
+        let found = found.ok_or(LedgerError::NoDisclosure { index, slot })?;
+        let path = segment::path(dir, u64::from(found.segment));
+        let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
+        erase(&file, found.at, found.disclosure.value.len()).map_err(io_error("erase in", &path))
+    }
+}
+
+fn refuse(batch: Batch, error: &LedgerError) {
+    for append in batch.appends {
+        let _ = append.reply.send(Err(error.clone()));
+    }
+    for reply in batch.checkpoints {
+        let _ = reply.send(Err(error.clone()));
+    }
+}
+
+/// Closes the queue when the writer ends, however it ends.
+struct Abandon<'a>(&'a Shared);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
+    }
+}

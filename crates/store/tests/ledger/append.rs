@@ -1,0 +1,266 @@
+//! Appending, reading back, proving.
+
+use crate::support::{closing, intent, open, open_with, opening, pair, plain, quiet};
+use decision::Slot;
+use proptest::prelude::*;
+use std::{os::unix::fs::PermissionsExt, sync::Arc};
+use store::ledger::{
+    Checkpoint, Disclosed, ENTRY_BYTES_MAX, LedgerError, Options, PublicKey, Record, merkle,
+    verify_consistency, verify_inclusion,
+};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+#[tokio::test]
+async fn what_was_answered_is_read_back_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, recovered) = open(dir.path());
+    assert!(recovered.created && recovered.size == 0);
+    let mut expected = Vec::new();
+    for n in 0..20 {
+        let records = pair(n).to_vec();
+        expected.extend(records.iter().map(|r| r.entry.clone()));
+        let appended = ledger.append(records).await.unwrap();
+        assert_eq!((appended.first_index, appended.records), (2 * n, 2));
+    }
+    ledger.close().await.unwrap();
+    assert!(matches!(ledger.append(pair(99).to_vec()).await, Err(LedgerError::Closed)));
+
+    let (ledger, recovered) = open(dir.path());
+    assert_eq!(
+        (recovered.created, recovered.size, recovered.cut, recovered.open),
+        (false, 40, None, Vec::new())
+    );
+    let read: Vec<_> = ledger.read_entries(0, 100).unwrap().into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(read, expected);
+    assert_eq!(ledger.read_entries(38, 1).unwrap().len(), 1);
+    assert_eq!(ledger.read_entries(40, 9).unwrap(), Vec::new());
+    assert_eq!(ledger.latest_checkpoint().unwrap().size, 40, "a clean end signs what there is");
+}
+
+#[tokio::test]
+async fn an_intent_without_a_decision_is_handed_back_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    ledger
+        .append(vec![plain(intent(1, None)), plain(intent(2, None)), plain(intent(3, None))])
+        .await
+        .unwrap();
+    ledger.append(vec![plain(closing(2, None))]).await.unwrap();
+    ledger.append(vec![plain(b"{\"kind\":\"something-newer\"}".to_vec())]).await.unwrap();
+    drop(ledger);
+    let (_ledger, recovered) = open(dir.path());
+    let open: Vec<_> = recovered.open.iter().map(|o| (o.index, o.intent.call)).collect();
+    assert_eq!(open, [(0, crate::support::call(1)), (2, crate::support::call(3))]);
+    assert_eq!(recovered.unreadable, [4]);
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_refused_and_may_come_when_the_first_has_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let second = open_with(dir.path(), quiet()).map(|_| ());
+    assert!(matches!(second, Err(LedgerError::Locked { .. })), "{second:?}");
+    drop(ledger);
+    open(dir.path());
+}
+
+#[tokio::test]
+async fn the_key_is_private_and_the_log_knows_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let key = dir.path().join("log.key");
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let public = std::fs::read_to_string(dir.path().join("log.pub")).unwrap();
+    assert_eq!(public.parse::<PublicKey>().unwrap(), *ledger.public_key());
+    ledger.append(pair(1).to_vec()).await.unwrap();
+    drop(ledger);
+
+    let secret = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let without = open_with(dir.path(), quiet()).map(|_| ());
+    assert!(matches!(without, Err(LedgerError::Key { .. })), "{without:?}");
+    let other = tempfile::tempdir().unwrap();
+    drop(Ledger::open_other(other.path()));
+    std::fs::copy(other.path().join("log.key"), &key).unwrap();
+    let with_another = open_with(dir.path(), quiet()).map(|_| ());
+    assert!(matches!(with_another, Err(LedgerError::Key { .. })), "{with_another:?}");
+    std::fs::write(&key, secret).unwrap();
+    open(dir.path());
+}
+
+struct Ledger;
+impl Ledger {
+    /// A ledger with other dice, so with another key.
+    fn open_other(dir: &std::path::Path) -> store::ledger::Ledger {
+        let dice = crate::support::Dice::new(1 << 40);
+        store::ledger::Ledger::open(dir, crate::support::ManualClock::new(), &dice, quiet()).unwrap().0
+    }
+}
+
+#[tokio::test]
+async fn values_are_disclosed_until_they_are_erased_and_proofs_do_not_care() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    for n in 0..3 {
+        ledger.append(pair(n).to_vec()).await.unwrap();
+    }
+    let kept = opening(Slot::Arguments, 2);
+    assert_eq!(ledger.disclosure(2, Slot::Arguments).unwrap(), Disclosed::Kept(kept.clone()));
+    assert_eq!(ledger.disclosure(2, Slot::Result).unwrap(), Disclosed::Absent);
+    let (before, entry) = (ledger.checkpoint().await.unwrap(), ledger.read_entries(2, 1).unwrap());
+    ledger.erase(2, Slot::Arguments).await.unwrap();
+    ledger.erase(2, Slot::Arguments).await.unwrap();
+    assert!(matches!(ledger.erase(2, Slot::Result).await, Err(LedgerError::NoDisclosure { .. })));
+    assert!(matches!(ledger.erase(99, Slot::Result).await, Err(LedgerError::NoEntry { index: 99 })));
+    drop(ledger);
+
+    let (ledger, _) = open(dir.path());
+    assert_eq!(ledger.disclosure(2, Slot::Arguments).unwrap(), Disclosed::Erased);
+    assert!(matches!(ledger.disclosure(0, Slot::Arguments).unwrap(), Disclosed::Kept(_)));
+    assert_eq!(ledger.read_entries(2, 1).unwrap(), entry);
+    assert_eq!(ledger.checkpoint().await.unwrap().root, before.root);
+    let on_disk = std::fs::read(dir.path().join("segments/0000000000.seg")).unwrap();
+    for gone in [kept.value.as_ref(), kept.salt.as_slice()] {
+        assert!(!on_disk.windows(gone.len()).any(|w| w == gone), "the value or its salt is still there");
+    }
+    let left = opening(Slot::Arguments, 0).value;
+    assert!(on_disk.windows(left.len()).any(|w| w == left), "the test would see a value that is there");
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let big = plain(vec![b' '; ENTRY_BYTES_MAX + 1]);
+    assert!(matches!(ledger.append(vec![big]).await, Err(LedgerError::EntrySize { .. })));
+    assert!(matches!(ledger.append(vec![plain(Vec::new())]).await, Err(LedgerError::EntrySize { .. })));
+    assert!(matches!(ledger.append(Vec::new()).await, Err(LedgerError::Empty)));
+    let mut twice = pair(1)[0].clone();
+    twice.disclosures.push(twice.disclosures[0].clone());
+    assert!(matches!(ledger.append(vec![twice]).await, Err(LedgerError::SlotTwice { .. })));
+    let mut huge = opening(Slot::Result, 1);
+    huge.value = vec![b' '; store::ledger::VALUE_BYTES_MAX + 1].into();
+    let huge = Record { entry: intent(1, None), disclosures: vec![huge] };
+    assert!(matches!(ledger.append(vec![huge]).await, Err(LedgerError::ValueSize { .. })));
+    let many = vec![plain(vec![b' '; ENTRY_BYTES_MAX]); 500];
+    assert!(matches!(ledger.append(many).await, Err(LedgerError::AppendSize { .. })));
+    ledger.append(vec![plain(vec![b' '; ENTRY_BYTES_MAX])]).await.unwrap();
+    assert_eq!(ledger.size(), 1);
+}
+
+#[test]
+fn many_at_once_share_groups_and_every_answer_is_true() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { segment_bytes: 20_000, queue_bytes: 1, ..quiet() };
+    let (ledger, _) = open_with(dir.path(), options.clone()).unwrap();
+    let ledger = Arc::new(ledger);
+    let runtime = runtime();
+    let tasks: Vec<_> = (0..64_u64)
+        .map(|t| {
+            let ledger = Arc::clone(&ledger);
+            runtime.spawn(async move {
+                for i in 0..8 {
+                    let n = t * 8 + i;
+                    let appended = ledger.append(pair(n).to_vec()).await.unwrap();
+                    let read = ledger.read_entries(appended.first_index, 2).unwrap();
+                    let [first, second] = pair(n);
+                    assert_eq!(
+                        read,
+                        [(appended.first_index, first.entry), (appended.first_index + 1, second.entry)]
+                    );
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        runtime.block_on(task).unwrap();
+    }
+    let stats = ledger.stats();
+    assert_eq!((stats.entries, stats.failures), (1024, 0));
+    assert!(stats.groups < 512, "64 appenders never shared a sync: {stats:?}");
+    assert_eq!(stats.flush_buckets.iter().sum::<u64>(), stats.groups);
+    drop(ledger);
+    let (ledger, recovered) = open_with(dir.path(), options).unwrap();
+    assert_eq!((recovered.size, recovered.open.len()), (1024, 0));
+    assert!(std::fs::read_dir(dir.path().join("segments")).unwrap().count() > 10, "segments were rotated");
+    assert_eq!(ledger.read_entries(0, 5000).unwrap().len(), 1024);
+}
+
+#[tokio::test]
+async fn checkpoints_come_by_count_and_by_time_and_followers_are_told_of_growth() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = crate::support::ManualClock::new();
+    let options = Options { checkpoint_entries: 10, checkpoint_us: 60_000_000, ..Options::default() };
+    let dice = crate::support::Dice::new(7);
+    let (ledger, _) = store::ledger::Ledger::open(dir.path(), clock.clone(), &dice, options).unwrap();
+    let mut follower = ledger.subscribe();
+    for n in 0..4 {
+        ledger.append(pair(n).to_vec()).await.unwrap();
+    }
+    assert_eq!(ledger.latest_checkpoint(), None);
+    ledger.append(pair(4).to_vec()).await.unwrap();
+    assert_eq!(ledger.latest_checkpoint().unwrap().size, 10, "ten entries");
+    assert_eq!(*follower.borrow_and_update(), 10);
+    clock.advance(60_000_001);
+    ledger.append(pair(5).to_vec()).await.unwrap();
+    assert_eq!(ledger.latest_checkpoint().unwrap().size, 12, "a minute");
+    follower.changed().await.unwrap();
+    assert_eq!(*follower.borrow(), 12);
+    let asked = ledger.checkpoint().await.unwrap();
+    assert_eq!(Some(asked), ledger.latest_checkpoint(), "nothing new to sign");
+}
+
+#[tokio::test]
+async fn an_idle_ledger_signs_what_is_unsigned_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = crate::support::ManualClock::new();
+    let options = Options { checkpoint_us: 20_000, ..quiet() };
+    let dice = crate::support::Dice::new(7);
+    let (ledger, _) = store::ledger::Ledger::open(dir.path(), clock.clone(), &dice, options).unwrap();
+    let mut follower = ledger.subscribe();
+    ledger.append(pair(0).to_vec()).await.unwrap();
+    follower.borrow_and_update();
+    clock.advance(20_000);
+    follower.changed().await.unwrap();
+    assert_eq!(ledger.latest_checkpoint().unwrap().size, 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn proofs_of_the_live_log_hold_between_any_two_of_its_checkpoints(
+        sizes in proptest::collection::vec(1_u64..200, 2..6), pick in any::<u64>(),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { segment_bytes: 30_000, ..quiet() };
+        let (ledger, _) = open_with(dir.path(), options).unwrap();
+        let runtime = runtime();
+        let mut checkpoints: Vec<Checkpoint> = Vec::new();
+        let mut n = 0;
+        for size in sizes {
+            let records = (n..n + size).map(|n| plain(intent(n, None))).collect();
+            n += size;
+            runtime.block_on(ledger.append(records)).unwrap();
+            checkpoints.push(runtime.block_on(ledger.checkpoint()).unwrap());
+        }
+        for (i, old) in checkpoints.iter().enumerate() {
+            old.verify(ledger.public_key()).unwrap();
+            for new in &checkpoints[i..] {
+                let proof = ledger.consistency_proof(old.size, new.size).unwrap();
+                prop_assert!(verify_consistency(&proof, &old.root, &new.root));
+            }
+            let index = pick % old.size;
+            let proof = ledger.inclusion_proof(index, old.size).unwrap();
+            let leaf = merkle::leaf(&intent(index, None));
+            prop_assert!(verify_inclusion(&proof, &leaf, &old.root));
+            prop_assert!(!verify_inclusion(&proof, &merkle::leaf(b"another"), &old.root));
+        }
+        prop_assert!(matches!(ledger.inclusion_proof(n, n), Err(LedgerError::NoProof(_))));
+        prop_assert!(matches!(ledger.inclusion_proof(0, n + 1), Err(LedgerError::NoProof(_))));
+        prop_assert!(matches!(ledger.consistency_proof(2, 1), Err(LedgerError::NoProof(_))));
+    }
+}

@@ -1,0 +1,142 @@
+//! Disks that fail: nobody is told a lie, and the ledger comes back.
+
+use crate::support::{Dice, ManualClock, intent, open, pair, plain, quiet};
+use std::{path::Path, sync::Arc};
+use store::ledger::{Disk, Fault, Faults, Ledger, LedgerError, Options};
+
+const REST_US: u64 = 1_000_000;
+
+fn faulty(dir: &Path) -> (Ledger, Arc<Faults>, Arc<ManualClock>) {
+    let (faults, clock) = (Arc::new(Faults::default()), ManualClock::new());
+    let options = Options { disk: Disk::Faulty(Arc::clone(&faults)), retry_after_us: REST_US, ..quiet() };
+    let (ledger, _) = Ledger::open(dir, clock.clone(), &Dice::new(7), options).unwrap();
+    (ledger, faults, clock)
+}
+
+async fn refused(ledger: &Ledger, n: u64) {
+    let answer = ledger.append(pair(n).to_vec()).await;
+    assert!(matches!(answer, Err(LedgerError::Unavailable { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn whatever_fails_nothing_is_answered_and_nothing_is_left_behind() {
+    for fault in [
+        Fault::NoSpace,
+        Fault::ShortWrite { bytes: 0 },
+        Fault::ShortWrite { bytes: 30 },
+        Fault::ShortWrite { bytes: 700 },
+        Fault::Sync,
+        Fault::SyncLosesTail { bytes: 100 },
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, faults, clock) = faulty(dir.path());
+        ledger.append(pair(0).to_vec()).await.unwrap();
+        faults.push(fault);
+        refused(&ledger, 1).await;
+        assert_eq!(faults.waiting(), 0, "{fault:?} happened");
+        refused(&ledger, 2).await;
+        assert_eq!(
+            (ledger.size(), ledger.stats().failures),
+            (2, 1),
+            "{fault:?}: it rests before it tries again"
+        );
+        clock.advance(REST_US);
+        let appended = ledger.append(pair(3).to_vec()).await.unwrap();
+        assert_eq!(appended.first_index, 2, "{fault:?}: no hole");
+        let checkpoint = ledger.checkpoint().await.unwrap();
+        drop(ledger);
+        let (ledger, recovered) = open(dir.path());
+        assert_eq!((recovered.size, recovered.cut), (4, None), "{fault:?}");
+        assert_eq!(ledger.latest_checkpoint(), Some(checkpoint));
+        assert_eq!(ledger.read_entries(2, 1).unwrap()[0].1, pair(3)[0].entry);
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_the_file_is_not_written_to_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, clock) = faulty(dir.path());
+    ledger.append(pair(0).to_vec()).await.unwrap();
+    let first = dir.path().join("segments/0000000000.seg");
+    let before = std::fs::read(&first).unwrap();
+    faults.push(Fault::Sync);
+    refused(&ledger, 1).await;
+    clock.advance(REST_US);
+    ledger.append(pair(2).to_vec()).await.unwrap();
+    assert_eq!(std::fs::read(&first).unwrap(), before);
+    assert!(dir.path().join("segments/0000000001.seg").exists());
+}
+
+#[tokio::test]
+async fn durable_entries_that_vanish_keep_the_ledger_shut() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, clock) = faulty(dir.path());
+    ledger.append(pair(0).to_vec()).await.unwrap();
+    ledger.append(pair(1).to_vec()).await.unwrap();
+    // The failed sync takes more with it than the group it was for.
+    faults.push(Fault::SyncLosesTail { bytes: 4_000 });
+    refused(&ledger, 2).await;
+    for _ in 0..5 {
+        clock.advance(REST_US * 100);
+        refused(&ledger, 3).await;
+    }
+    assert_eq!(ledger.size(), 4);
+}
+
+#[tokio::test]
+async fn a_disk_that_stays_full_is_tried_ever_more_rarely_and_used_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, clock) = faulty(dir.path());
+    for _ in 0..3 {
+        faults.push(Fault::NoSpace);
+    }
+    refused(&ledger, 0).await;
+    clock.advance(REST_US);
+    refused(&ledger, 0).await;
+    assert_eq!(faults.waiting(), 1, "tried again");
+    clock.advance(REST_US);
+    refused(&ledger, 0).await;
+    assert_eq!(faults.waiting(), 1, "too early: the rest has doubled");
+    clock.advance(REST_US);
+    refused(&ledger, 0).await;
+    assert_eq!(faults.waiting(), 0);
+    clock.advance(REST_US * 64);
+    ledger.append(pair(0).to_vec()).await.unwrap();
+    assert_eq!(ledger.size(), 2);
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_cut_off_at_once_is_cut_off_before_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, clock) = faulty(dir.path());
+    ledger.append(pair(0).to_vec()).await.unwrap();
+    for fault in [Fault::Sync, Fault::Truncate, Fault::Truncate] {
+        faults.push(fault);
+    }
+    refused(&ledger, 1).await;
+    clock.advance(REST_US);
+    refused(&ledger, 1).await;
+    assert_eq!(faults.waiting(), 0);
+    clock.advance(REST_US * 64);
+    ledger.append(vec![plain(intent(9, None))]).await.unwrap();
+    let read = ledger.read_entries(0, 10).unwrap();
+    assert_eq!((read.len(), &read[2].1), (3, &intent(9, None)));
+}
+
+#[tokio::test]
+async fn everyone_who_waited_for_a_failed_group_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, _clock) = faulty(dir.path());
+    let ledger = Arc::new(ledger);
+    faults.push(Fault::Sync);
+    let waiters: Vec<_> = (0..32)
+        .map(|n| {
+            let ledger = Arc::clone(&ledger);
+            tokio::spawn(async move { ledger.append(pair(n).to_vec()).await })
+        })
+        .collect();
+    for waiter in waiters {
+        assert!(matches!(waiter.await.unwrap(), Err(LedgerError::Unavailable { .. })));
+    }
+    assert_eq!(ledger.size(), 0);
+}

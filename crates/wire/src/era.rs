@@ -249,3 +249,90 @@ pub fn modern_meta(frame: &Frame) -> Result<ModernMeta<'_>, MetaError> {
     };
     Ok(ModernMeta { revision, client_capabilities_raw: capabilities, client_info, log_level })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::scan::Limits;
+
+    fn request(meta: &str) -> Frame {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{meta}}}}}"#);
+        Frame::scan(Bytes::from(text), &Limits::DEFAULT).unwrap()
+    }
+
+    #[test]
+    fn revisions_are_read_exactly_and_in_order() {
+        for revision in Revision::ALL {
+            assert_eq!(revision.to_string().parse(), Ok(revision));
+        }
+        assert!(Revision::ALL.is_sorted());
+        for text in ["", "2024-10-07", "2026-07-28 ", "2026-07-29", "draft", "DRAFT-2026-v1"] {
+            assert_eq!(Revision::parse(text), Err(UnknownRevision), "{text}");
+        }
+    }
+
+    #[test]
+    fn sets_of_revisions_hold_what_they_say() {
+        assert_eq!(Revisions::ALL.iter().count(), 5);
+        assert_eq!(Revisions::LEGACY.and(Revisions::MODERN), Revisions::ALL);
+        assert!(Revisions::LEGACY.iter().all(|revision| !revision.is_modern()));
+        assert!(Revisions::MODERN.iter().all(Revision::is_modern));
+        let two = Revisions::between(Revision::V2025_06_18, Revision::V2025_11_25);
+        assert_eq!(two.iter().collect::<Vec<_>>(), [Revision::V2025_06_18, Revision::V2025_11_25]);
+        assert_eq!(Revisions::NONE.iter().count(), 0);
+    }
+
+    #[test]
+    fn a_handshake_never_leads_into_the_modern_era() {
+        assert_eq!(negotiate("2025-03-26"), Revision::V2025_03_26);
+        for unknown in ["2026-07-28", "2099-01-01", "", "2024-10-07"] {
+            assert_eq!(negotiate(unknown), Revision::V2025_11_25, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_modern_request_says_what_it_speaks_and_can_do() {
+        let frame = request(
+            r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities":{"elicitation":{}},
+                "io.modelcontextprotocol/clientInfo":{"name":"c","version":"1"},
+                "io.modelcontextprotocol/logLevel":"info"}"#,
+        );
+        let meta = modern_meta(&frame).unwrap();
+        assert_eq!(meta.revision, Revision::V2026_07_28);
+        assert_eq!(meta.client_capabilities_raw, br#"{"elicitation":{}}"#);
+        assert_eq!(meta.client_info.unwrap().name, "c");
+        assert_eq!(meta.log_level.as_deref(), Some("info"));
+        assert_eq!(claimed_revision(&frame).as_deref(), Some("2026-07-28"));
+    }
+
+    #[test]
+    fn a_modern_request_that_says_too_little_is_refused_with_the_right_code() {
+        let version = r#""io.modelcontextprotocol/protocolVersion":"#;
+        let capabilities = r#""io.modelcontextprotocol/clientCapabilities":"#;
+        for (meta, code) in [
+            ("{}".to_owned(), -32602),
+            ("7".to_owned(), -32602),
+            (format!("{{{capabilities}{{}}}}"), -32602),
+            (format!("{{{version}7,{capabilities}{{}}}}"), -32602),
+            (format!("{{{version}\"2026-07-28\"}}"), -32602),
+            (format!("{{{version}\"2026-07-28\",{capabilities}null}}"), -32602),
+            (format!("{{{version}\"2026-07-28\",{capabilities}[]}}"), -32602),
+            (
+                format!(
+                    "{{{version}\"2026-07-28\",{capabilities}{{}},\"io.modelcontextprotocol/clientInfo\":\"me\"}}"
+                ),
+                -32602,
+            ),
+            (format!("{{{version}\"2025-11-25\",{capabilities}{{}}}}"), -32022),
+            (format!("{{{version}\"2027-01-01\",{capabilities}{{}}}}"), -32022),
+        ] {
+            assert_eq!(modern_meta(&request(&meta)).unwrap_err().rpc_code(), code, "{meta}");
+        }
+        let bare = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"m"}"#);
+        let bare = Frame::scan(bare, &Limits::DEFAULT).unwrap();
+        assert_eq!(modern_meta(&bare).unwrap_err(), MetaError::Missing(META_PROTOCOL_VERSION));
+    }
+}

@@ -12,12 +12,14 @@
 
 pub mod bridge;
 pub mod era;
+pub mod headers;
 pub mod json;
 pub mod method;
 pub mod rpc;
 pub mod scan;
 pub mod splice;
 pub mod sse;
+pub mod template;
 pub mod views;
 
 pub use bridge::{Eras, NotNative};
@@ -25,4 +27,5 @@ pub use era::{Implementation, MetaError, ModernMeta, Revision, Revisions};
 pub use method::{Class, METHODS, Method, Sender, Shape};
 pub use scan::{Frame, Kind, Limits, ScanError, scan_value};
 pub use splice::{Splice, SpliceError};
+pub use template::template_matches;
 pub use views::ViewError;

@@ -100,3 +100,39 @@ fn call(mut out: Vec<u8>, method: &str, params_raw: Option<&[u8]>) -> Bytes {
     out.push(b'}');
     out.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::{Kind, Limits};
+
+    fn scan(bytes: Bytes) -> Frame {
+        Frame::scan(bytes, &Limits::DEFAULT).unwrap()
+    }
+
+    #[test]
+    fn our_own_messages_pass_our_own_scan() {
+        let evil = "a \"quoted\"\n\u{0}\u{2028} text";
+        let built = scan(error(Some(b"\"7\""), INVALID_PARAMS, evil, Some(br#"{"a":1}"#)));
+        assert_eq!(built.kind(), Kind::ErrorResponse);
+        let view = crate::views::RpcError::read(built.error_raw().unwrap()).unwrap();
+        assert_eq!((view.code, view.message.as_ref()), (-32602, evil));
+        assert_eq!(view.data_raw, Some(&br#"{"a":1}"#[..]));
+        assert_eq!(scan(error(None, PARSE_ERROR, "x", None)).id_raw(), None);
+
+        let built = scan(result(b"1", br#"{"tools":[]}"#));
+        assert_eq!((built.kind(), built.result_raw()), (Kind::Response, Some(&br#"{"tools":[]}"#[..])));
+        let built = scan(request(&string_id("g\"1"), "tools/call", Some(b"{}")));
+        assert_eq!((built.kind(), built.id_raw()), (Kind::Request, Some(&br#""g\"1""#[..])));
+        assert_eq!(scan(notification("notifications/initialized", None)).kind(), Kind::Notification);
+    }
+
+    #[test]
+    fn another_id_changes_nothing_else() {
+        let text = r#"{"method" : "m","id":  1 ,"jsonrpc":"2.0", "params":{"n":1.0}}"#;
+        let frame = scan(Bytes::from_static(text.as_bytes()));
+        assert_eq!(with_id(&frame, b"\"g-2\"").unwrap(), text.replace("  1 ", "  \"g-2\" "));
+        let bare = scan(notification("m", None));
+        assert_eq!(with_id(&bare, b"1"), Err(SpliceError::OutOfBounds));
+    }
+}

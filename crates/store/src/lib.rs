@@ -1,3 +1,125 @@
-//! callgate-store
+//! What people decide at run time, and a search index over the ledger: SQLite or PostgreSQL behind
+//! one async type, one SQL text, one behaviour suite.
+//!
+//! Start at [`Store`]; the ledger itself, append-only files of its own, is in [`ledger`]. Nothing here knows a plaintext secret or a token, and nothing here decides:
+//! the store keeps what was decided and says who changed it.
 
+mod claim;
+mod db;
+mod entries;
+mod error;
+mod find;
 pub mod ledger;
+mod open;
+mod pins;
+mod principals;
+mod revision;
+mod scope;
+mod secrets;
+mod servers;
+mod shown;
+mod sight;
+mod tokens;
+mod words;
+
+pub use claim::Claim;
+pub use entries::{EntryKind, Place};
+pub use error::StoreError;
+pub use find::{CallRow, Counts, Cursor, Ended, Filter};
+pub use pins::{Approval, Definition, Mark, Pin, PinState};
+pub use principals::{Agent, AgentKind, NewAgent};
+pub use revision::Revision;
+pub use scope::Scope;
+pub use secrets::{NewSecret, Sealed, SecretListing, StoredSecret};
+pub use servers::{Server, ServerMeta};
+pub use sight::{Change, FirstSight, Seen, Sighting, What};
+pub use tokens::{Lapsed, NewToken, TokenHash, TokenId, TokenRecord};
+
+use db::Db;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// An open store. Cheap to clone; all clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    clock: Arc<dyn decision::Clock>,
+    entropy: Arc<dyn decision::Entropy>,
+    bumped: Arc<Notify>,
+    listener: Option<AbortHandle>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            listener.abort();
+        }
+    }
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` (created with mode 0600 when missing) or `postgres://…`, and brings the
+    /// schema up to date. Several processes may have a store open; see [`Store::claim`].
+    ///
+    /// Errors: every [`StoreError`] that says that the database cannot be used.
+    pub async fn open(
+        url: &str,
+        clock: Arc<dyn decision::Clock>,
+        entropy: Arc<dyn decision::Entropy>,
+    ) -> Result<Self, StoreError> {
+        let db = open::open(url).await?;
+        let bumped = Arc::new(Notify::new());
+        let listener = revision::listen(&db, &bumped);
+        Ok(Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener }) })
+    }
+
+    /// Says that this process serves from the store. Keep it until the process stops serving.
+    ///
+    /// Errors: [`StoreError::Claimed`] when another gateway serves from the same SQLite file.
+    pub fn claim(&self) -> Result<Claim, StoreError> {
+        claim::take(&self.inner.db)
+    }
+
+    /// Closes the connections and, on SQLite, folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        if let Some(listener) = &self.inner.listener {
+            listener.abort();
+        }
+        self.inner.db.close().await;
+    }
+
+    fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    fn now(&self) -> decision::Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
+    #[doc(hidden)]
+    pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
+        let files: [(&str, &[(&str, &str)]); 10] = [
+            ("revision", revision::STATEMENTS),
+            ("principals", principals::STATEMENTS),
+            ("tokens", tokens::STATEMENTS),
+            ("servers", servers::STATEMENTS),
+            ("sight", sight::STATEMENTS),
+            ("pins", pins::STATEMENTS),
+            ("secrets", secrets::STATEMENTS),
+            ("entries", entries::STATEMENTS),
+            ("find", find::STATEMENTS),
+            ("shown", shown::STATEMENTS),
+        ];
+        files
+            .iter()
+            .flat_map(|(file, list)| list.iter().map(move |(name, sql)| (*file, *name, *sql)))
+            .collect()
+    }
+}

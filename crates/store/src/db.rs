@@ -1,0 +1,327 @@
+//! Two engines behind one small door: statements with `$1` placeholders, typed arguments, typed cells.
+//!
+//! Only this file and `open.rs` know which engine it is.
+
+use crate::error::{StoreError, classify};
+use decision::{Digest, Timestamp};
+use sqlx::{Decode, PgPool, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool, Type};
+use std::{path::PathBuf, str::FromStr, sync::Arc};
+
+pub(crate) type Outcome<T> = Result<T, StoreError>;
+
+/// An open database.
+#[derive(Debug)]
+pub(crate) enum Db {
+    /// SQLite allows one writer at a time, so there is one connection that writes and several that read.
+    Sqlite {
+        place: Arc<str>,
+        path: PathBuf,
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres {
+        place: Arc<str>,
+        pool: PgPool,
+    },
+}
+
+/// An argument of a statement.
+#[derive(Debug, Clone)]
+pub(crate) enum Arg {
+    Int(Option<i64>),
+    Text(Option<String>),
+    Bytes(Option<Vec<u8>>),
+}
+
+/// A row of either engine.
+#[derive(Debug)]
+pub(crate) enum Row {
+    Sqlite(Arc<str>, sqlx::sqlite::SqliteRow),
+    Postgres(Arc<str>, sqlx::postgres::PgRow),
+}
+
+/// An open transaction. Dropped without [`Tx::commit`], it never happened.
+pub(crate) enum Tx {
+    Sqlite(Arc<str>, sqlx::Transaction<'static, Sqlite>),
+    Postgres(Arc<str>, sqlx::Transaction<'static, Postgres>),
+}
+
+/// A type that both engines store in the same way.
+pub(crate) trait Cell:
+    for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+}
+impl<T> Cell for T where
+    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>
+{
+}
+
+macro_rules! bound {
+    ($sql:expr, $args:expr) => {{
+        let mut query = sqlx::query($sql);
+        for arg in $args {
+            query = match arg {
+                Arg::Int(value) => query.bind(*value),
+                Arg::Text(value) => query.bind(value.as_deref()),
+                Arg::Bytes(value) => query.bind(value.as_deref()),
+            };
+        }
+        query
+    }};
+}
+
+impl Db {
+    pub(crate) fn place(&self) -> &Arc<str> {
+        match self {
+            Self::Sqlite { place, .. } | Self::Postgres { place, .. } => place,
+        }
+    }
+
+    /// Starts a transaction that may write. On SQLite it holds the one write lock from the start,
+    /// so that it cannot fail for want of it later.
+    pub(crate) async fn begin(&self) -> Outcome<Tx> {
+        let begun = match self {
+            Self::Sqlite { place, writer, .. } => {
+                writer.begin_with("BEGIN IMMEDIATE").await.map(|tx| Tx::Sqlite(Arc::clone(place), tx))
+            }
+            Self::Postgres { place, pool } => {
+                pool.begin().await.map(|tx| Tx::Postgres(Arc::clone(place), tx))
+            }
+        };
+        begun.map_err(|error| classify(self.place(), &error))
+    }
+
+    /// Runs one statement that only reads.
+    pub(crate) async fn rows(&self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Vec<Row>> {
+        let rows = match self {
+            Self::Sqlite { place, readers, .. } => bound!(sql, args)
+                .fetch_all(readers)
+                .await
+                .map(|rows| rows.into_iter().map(|row| Row::Sqlite(Arc::clone(place), row)).collect()),
+            Self::Postgres { place, pool } => bound!(sql, args)
+                .fetch_all(pool)
+                .await
+                .map(|rows| rows.into_iter().map(|row| Row::Postgres(Arc::clone(place), row)).collect()),
+        };
+        rows.map_err(|error| classify(self.place(), &error))
+    }
+
+    pub(crate) async fn row(&self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Option<Row>> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers, .. } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres { pool, .. } => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    fn place(&self) -> Arc<str> {
+        match self {
+            Self::Sqlite(place, _) | Self::Postgres(place, _) => Arc::clone(place),
+        }
+    }
+
+    /// Runs a statement; returns how many rows it touched.
+    pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<u64> {
+        let done = match self {
+            Self::Sqlite(_, tx) => {
+                bound!(sql, args).execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+            Self::Postgres(_, tx) => {
+                bound!(sql, args).execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+        };
+        done.map_err(|error| classify(&self.place(), &error))
+    }
+
+    pub(crate) async fn rows(&mut self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Vec<Row>> {
+        let rows = match self {
+            Self::Sqlite(place, tx) => bound!(sql, args)
+                .fetch_all(&mut **tx)
+                .await
+                .map(|rows| rows.into_iter().map(|row| Row::Sqlite(Arc::clone(place), row)).collect()),
+            Self::Postgres(place, tx) => bound!(sql, args)
+                .fetch_all(&mut **tx)
+                .await
+                .map(|rows| rows.into_iter().map(|row| Row::Postgres(Arc::clone(place), row)).collect()),
+        };
+        rows.map_err(|error| classify(&self.place(), &error))
+    }
+
+    pub(crate) async fn row(&mut self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Option<Row>> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+
+    /// Makes it durable. An error means that it may or may not have happened.
+    pub(crate) async fn commit(self) -> Outcome<()> {
+        let place = self.place();
+        match self {
+            Self::Sqlite(_, tx) => tx.commit().await,
+            Self::Postgres(_, tx) => tx.commit().await,
+        }
+        .map_err(|error| classify(&place, &error))
+    }
+}
+
+impl Row {
+    fn unreadable(&self, column: &'static str) -> StoreError {
+        match self {
+            Self::Sqlite(place, _) | Self::Postgres(place, _) => {
+                StoreError::Unreadable { place: Arc::clone(place), column }
+            }
+        }
+    }
+
+    /// One cell, by column name.
+    pub(crate) fn get<T: Cell>(&self, column: &'static str) -> Outcome<T> {
+        match self {
+            Self::Sqlite(_, row) => row.try_get(column),
+            Self::Postgres(_, row) => row.try_get(column),
+        }
+        .map_err(|_| self.unreadable(column))
+    }
+
+    /// A cell that holds the text of one of our names.
+    pub(crate) fn parsed<T: FromStr>(&self, column: &'static str) -> Outcome<T> {
+        self.get::<String>(column)?.parse().map_err(|_| self.unreadable(column))
+    }
+
+    pub(crate) fn parsed_opt<T: FromStr>(&self, column: &'static str) -> Outcome<Option<T>> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| text.parse().map_err(|_| self.unreadable(column))).transpose()
+    }
+
+    /// A cell whose text `read` understands.
+    pub(crate) fn word<T>(&self, column: &'static str, read: impl Fn(&str) -> Option<T>) -> Outcome<T> {
+        read(&self.get::<String>(column)?).ok_or_else(|| self.unreadable(column))
+    }
+
+    pub(crate) fn word_opt<T>(
+        &self,
+        column: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Outcome<Option<T>> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| read(&text).ok_or_else(|| self.unreadable(column))).transpose()
+    }
+
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: &'static str) -> Outcome<T> {
+        serde_json::from_str(&self.get::<String>(column)?).map_err(|_| self.unreadable(column))
+    }
+
+    pub(crate) fn count(&self, column: &'static str) -> Outcome<u64> {
+        u64::try_from(self.get::<i64>(column)?).map_err(|_| self.unreadable(column))
+    }
+
+    pub(crate) fn count_opt(&self, column: &'static str) -> Outcome<Option<u64>> {
+        let count: Option<i64> = self.get(column)?;
+        count.map(|count| u64::try_from(count).map_err(|_| self.unreadable(column))).transpose()
+    }
+
+    pub(crate) fn time(&self, column: &'static str) -> Outcome<Timestamp> {
+        self.count(column).map(Timestamp)
+    }
+
+    pub(crate) fn time_opt(&self, column: &'static str) -> Outcome<Option<Timestamp>> {
+        Ok(self.count_opt(column)?.map(Timestamp))
+    }
+
+    pub(crate) fn digest(&self, column: &'static str) -> Outcome<Digest> {
+        self.digest_opt(column)?.ok_or_else(|| self.unreadable(column))
+    }
+
+    pub(crate) fn digest_opt(&self, column: &'static str) -> Outcome<Option<Digest>> {
+        let bytes: Option<Vec<u8>> = self.get(column)?;
+        bytes.map(|bytes| bytes.try_into().map(Digest).map_err(|_| self.unreadable(column))).transpose()
+    }
+}
+
+impl From<u64> for Arg {
+    /// Counts and times beyond 2^63 do not occur; they are stored as the largest number.
+    fn from(value: u64) -> Self {
+        Self::Int(Some(i64::try_from(value).unwrap_or(i64::MAX)))
+    }
+}
+impl From<Option<u64>> for Arg {
+    fn from(value: Option<u64>) -> Self {
+        value.map_or(Self::Int(None), Self::from)
+    }
+}
+impl From<bool> for Arg {
+    fn from(value: bool) -> Self {
+        Self::Int(Some(i64::from(value)))
+    }
+}
+impl From<Timestamp> for Arg {
+    fn from(value: Timestamp) -> Self {
+        Self::from(value.0)
+    }
+}
+impl From<Option<Timestamp>> for Arg {
+    fn from(value: Option<Timestamp>) -> Self {
+        Self::from(value.map(|at| at.0))
+    }
+}
+impl From<&str> for Arg {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+impl From<String> for Arg {
+    fn from(value: String) -> Self {
+        Self::Text(Some(value))
+    }
+}
+impl From<Option<&str>> for Arg {
+    fn from(value: Option<&str>) -> Self {
+        Self::Text(value.map(str::to_owned))
+    }
+}
+impl From<Option<String>> for Arg {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+impl From<&[u8]> for Arg {
+    fn from(value: &[u8]) -> Self {
+        Self::Bytes(Some(value.to_vec()))
+    }
+}
+impl From<Option<&[u8]>> for Arg {
+    fn from(value: Option<&[u8]>) -> Self {
+        Self::Bytes(value.map(<[u8]>::to_vec))
+    }
+}
+impl From<Digest> for Arg {
+    fn from(value: Digest) -> Self {
+        Self::Bytes(Some(value.0.to_vec()))
+    }
+}
+impl From<Option<Digest>> for Arg {
+    fn from(value: Option<Digest>) -> Self {
+        Self::Bytes(value.map(|digest| digest.0.to_vec()))
+    }
+}
+
+/// Arguments in the order of the placeholders.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { &[$($crate::db::Arg::from($value)),*] };
+}
+pub(crate) use args;
+
+/// Names SQL texts, and lists them so that a test can prepare each on both engines.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
+        $($(#[$doc])* const $name: &str = $sql;)+
+        /// Every statement of this file.
+        pub(crate) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
+    };
+}
+pub(crate) use statements;

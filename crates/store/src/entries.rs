@@ -1,0 +1,331 @@
+//! Filling the search index from the ledger.
+//!
+//! The ledger's files are the truth. The index copies what people search by, cut to a bounded
+//! length, and can be wiped and filled again at any time.
+
+use crate::db::{Arg, Outcome, Tx, args, statements};
+use crate::words::{direction_word, era_word, kind_word, transport_word, words};
+use crate::{Scope, Store, StoreError};
+use decision::{Actor, CallId, Channel, Decision, Ending, Entry, Event, Intent, Item, Principal, Target};
+use sqlx::AssertSqlSafe;
+
+statements! {
+    /// Holds the log's row until the end, so that a batch is indexed once.
+    MARK = "INSERT INTO indexed (tenant, environment, log_id, up_to) VALUES ('*', '*', $1, 0) \
+        ON CONFLICT (log_id) DO UPDATE SET up_to = indexed.up_to RETURNING up_to";
+    READ_MARK = "SELECT up_to FROM indexed WHERE log_id = $1";
+    SET_MARK = "UPDATE indexed SET up_to = $2 WHERE log_id = $1";
+    WIPE = "DELETE FROM entries WHERE log_id = $1";
+    WIPE_MARK = "DELETE FROM indexed WHERE log_id = $1";
+    PLACES = "SELECT log_id, idx, kind FROM entries WHERE call_id = $1 AND tenant = $2 AND environment = $3 \
+        ORDER BY at, log_id, idx";
+}
+
+/// The columns, in the order in which [`columns`] fills them.
+const COLUMNS: [&str; 34] = [
+    "log_id",
+    "idx",
+    "tenant",
+    "environment",
+    "kind",
+    "at",
+    "call_id",
+    "deed_id",
+    "leg",
+    "interaction",
+    "direction",
+    "errand",
+    "actor_kind",
+    "actor_name",
+    "user_name",
+    "host",
+    "model",
+    "workflow",
+    "transport",
+    "era",
+    "revision",
+    "entrance",
+    "method",
+    "server",
+    "item_kind",
+    "item_name",
+    "definition",
+    "policy",
+    "ending",
+    "code",
+    "dispatched",
+    "event",
+    "duration_us",
+    "shown",
+];
+
+/// Rows per statement: few different texts, so that both engines keep them prepared.
+const BATCHES: [usize; 3] = [64, 8, 1];
+
+/// Longest text that is copied into the index, in bytes.
+const TEXT_BYTES_MAX: usize = 512;
+
+/// The three kinds of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    Intent,
+    Decision,
+    Event,
+}
+
+words! {
+    entry_kind_word, entry_kind_from: EntryKind { Intent = "intent", Decision = "decision", Event = "event" }
+}
+
+/// Where in the ledger an entry is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub log: String,
+    pub index: u64,
+    pub kind: EntryKind,
+}
+
+impl Store {
+    /// Copies entries into the index and returns how many of the log are now in it. `entries` are
+    /// consecutive; those that are in already are skipped, so that a batch may be sent twice.
+    ///
+    /// Errors: [`StoreError::Gap`] when entries before these are missing; then nothing is changed.
+    pub async fn index_entries(&self, log: &str, entries: &[(u64, Entry)]) -> Result<u64, StoreError> {
+        if log.is_empty() || log.len() > TEXT_BYTES_MAX || log.contains('\0') {
+            return Err(StoreError::Unacceptable { what: "name of a log", rule: "1 to 512 bytes of text" });
+        }
+        let mut tx = self.db().begin().await?;
+        let row = tx.row(MARK, args![log]).await?;
+        let mark = row.map_or(Ok(0), |row| row.count("up_to"))?;
+        let mut next = mark;
+        let mut rows = Vec::new();
+        for (index, entry) in entries.iter().filter(|(index, _)| *index >= mark) {
+            if *index != next {
+                return Err(StoreError::Gap { log: log.to_owned(), expected: next, found: *index });
+            }
+            rows.push(columns(log, *index, entry));
+            next = next.saturating_add(1);
+        }
+        if next > mark {
+            insert(&mut tx, &rows).await?;
+            tx.execute(SET_MARK, args![log, next]).await?;
+        }
+        tx.commit().await?;
+        Ok(next)
+    }
+
+    /// How many entries of this log are in the index, from the first on and without a gap.
+    pub async fn indexed_up_to(&self, log: &str) -> Result<u64, StoreError> {
+        let row = self.db().row(READ_MARK, args![log]).await?;
+        row.map_or(Ok(0), |row| row.count("up_to"))
+    }
+
+    /// Empties the index of one log, to fill it again.
+    pub async fn wipe_index(&self, log: &str) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        tx.execute(WIPE_MARK, args![log]).await?;
+        tx.execute(WIPE, args![log]).await?;
+        tx.commit().await
+    }
+
+    /// Where the entries of a call are, oldest first. Empty when the call is not known.
+    pub async fn call(&self, scope: &Scope, call: CallId) -> Result<Vec<Place>, StoreError> {
+        let key = args![call.to_string(), scope.tenant.as_str(), scope.environment.as_str()];
+        let rows = self.db().rows(PLACES, key).await?;
+        let place = |row: &crate::db::Row| {
+            let kind = row.word("kind", entry_kind_from)?;
+            Ok(Place { log: row.get("log_id")?, index: row.count("idx")?, kind })
+        };
+        rows.iter().map(place).collect()
+    }
+}
+
+async fn insert(tx: &mut Tx, rows: &[Vec<Arg>]) -> Outcome<()> {
+    let mut rest = rows;
+    for size in BATCHES {
+        while let Some((batch, later)) = rest.split_at_checked(size) {
+            // Built from constants and numbers only.
+            tx.execute(AssertSqlSafe(insertion(size)), &batch.concat()).await?;
+            rest = later;
+        }
+    }
+    Ok(())
+}
+
+fn insertion(rows: usize) -> String {
+    let mut text = format!("INSERT INTO entries ({}) VALUES ", COLUMNS.join(", "));
+    for row in 0..rows {
+        let from = row * COLUMNS.len();
+        let marks: Vec<String> = (1..=COLUMNS.len()).map(|n| format!("${}", from + n)).collect();
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        text.push_str(&marks.join(", "));
+        text.push(')');
+    }
+    text.push_str(" ON CONFLICT (log_id, idx) DO NOTHING");
+    text
+}
+
+/// Everything the index knows of one entry; what an entry does not say stays empty.
+#[derive(Default)]
+struct Columns {
+    call: Option<CallId>,
+    deed: Option<String>,
+    leg: Option<u64>,
+    interaction: Option<String>,
+    direction: Option<&'static str>,
+    errand: Option<bool>,
+    actor_kind: Option<&'static str>,
+    actor_name: Option<String>,
+    user: Option<String>,
+    claims: decision::Claims,
+    channel: Option<Channel>,
+    method: Option<String>,
+    server: Option<String>,
+    item: Option<Item>,
+    definition: Option<decision::Digest>,
+    policy: Option<decision::Digest>,
+    ending: Option<&'static str>,
+    code: Option<&'static str>,
+    dispatched: Option<bool>,
+    event: Option<String>,
+    duration_us: Option<u64>,
+    shown: Option<decision::Digest>,
+}
+
+fn columns(log: &str, index: u64, entry: &Entry) -> Vec<Arg> {
+    let (kind, tenant, environment, at, known) = match entry {
+        Entry::Intent(intent) => {
+            (EntryKind::Intent, &intent.tenant, &intent.environment, intent.at, of_intent(intent))
+        }
+        Entry::Decision(closed) => {
+            (EntryKind::Decision, &closed.tenant, &closed.environment, closed.closed_at, of_decision(closed))
+        }
+        Entry::Event(event) => {
+            (EntryKind::Event, &event.tenant, &event.environment, event.at, of_event(event))
+        }
+    };
+    let head = args![log, index, tenant.as_str(), environment.as_str(), entry_kind_word(kind), at].to_vec();
+    head.into_iter().chain(known.args()).collect()
+}
+
+impl Columns {
+    fn args(self) -> Vec<Arg> {
+        let channel = self.channel.as_ref();
+        let flag = |flag: Option<bool>| flag.map(u64::from);
+        args![
+            self.call.map(|call| call.to_string()),
+            self.deed,
+            self.leg,
+            self.interaction,
+            self.direction,
+            flag(self.errand),
+            self.actor_kind,
+            self.actor_name,
+            self.user,
+            self.claims.host.as_deref().map(searchable),
+            self.claims.model.as_deref().map(searchable),
+            self.claims.workflow.as_deref().map(searchable),
+            channel.map(|channel| transport_word(channel.transport)),
+            channel.and_then(|channel| channel.era).map(era_word),
+            channel.and_then(|channel| channel.revision.as_deref()).map(searchable),
+            channel.map(|channel| searchable(&channel.entrance)),
+            self.method.as_deref().map(searchable),
+            self.server,
+            self.item.as_ref().map(|item| kind_word(item.kind)),
+            self.item.as_ref().map(|item| searchable(&item.name)),
+            self.definition,
+            self.policy,
+            self.ending,
+            self.code,
+            flag(self.dispatched),
+            self.event,
+            self.duration_us,
+            self.shown,
+        ]
+        .to_vec()
+    }
+
+    fn by(mut self, principal: &Principal) -> Self {
+        let (kind, name) = match &principal.actor {
+            Actor::Agent(name) => ("agent", Some(name.to_string())),
+            Actor::Workload(name) => ("workload", Some(name.to_string())),
+            Actor::User(name) => ("user", Some(name.to_string())),
+            Actor::Server(name) => ("server", Some(name.to_string())),
+            Actor::Gateway => ("gateway", None),
+            Actor::Unknown => ("unknown", None),
+        };
+        self.actor_kind = Some(kind);
+        self.actor_name = name;
+        self.user = principal.user.as_ref().map(|user| user.name.to_string());
+        self
+    }
+
+    fn about(mut self, target: Option<&Target>) -> Self {
+        self.server = target.map(|target| target.server.to_string());
+        self.item = target.map(|target| target.item.clone());
+        self.definition = target.and_then(|target| target.definition);
+        self
+    }
+}
+
+fn of_intent(intent: &Intent) -> Columns {
+    let known = Columns {
+        call: Some(intent.call),
+        deed: Some(intent.deed.to_string()),
+        leg: Some(u64::from(intent.leg)),
+        interaction: Some(intent.interaction.to_string()),
+        direction: Some(direction_word(intent.direction)),
+        errand: Some(intent.errand),
+        claims: intent.claimed.clone(),
+        channel: Some(intent.channel.clone()),
+        method: intent.method.clone(),
+        policy: intent.policy,
+        ..Columns::default()
+    };
+    known.by(&intent.principal).about(intent.target.as_ref())
+}
+
+fn of_decision(closed: &Decision) -> Columns {
+    let (ending, code) = match &closed.ending {
+        Ending::Answered => ("answered", None),
+        Ending::Refused { code } => ("refused", Some(code.as_str())),
+        Ending::Failed { code } => ("failed", Some(code.as_str())),
+        Ending::Cancelled => ("cancelled", None),
+        Ending::Unknown => ("unknown", None),
+    };
+    Columns {
+        call: Some(closed.call),
+        deed: Some(closed.deed.to_string()),
+        leg: Some(u64::from(closed.leg)),
+        interaction: Some(closed.interaction.to_string()),
+        policy: closed.policy,
+        ending: Some(ending),
+        code,
+        dispatched: Some(closed.dispatched),
+        duration_us: Some(closed.closed_at.since(closed.opened_at)),
+        shown: closed.shown,
+        ..Columns::default()
+    }
+}
+
+fn of_event(event: &Event) -> Columns {
+    let name = serde_json::to_value(event.event).ok();
+    Columns {
+        call: event.call,
+        server: event.server.as_ref().map(ToString::to_string),
+        event: name.and_then(|name| name.as_str().map(str::to_owned)),
+        ..Columns::default()
+    }
+}
+
+/// Text of a peer, as the index keeps it: bounded, and without the zero byte that PostgreSQL refuses.
+pub(crate) fn searchable(text: &str) -> String {
+    let mut kept = String::new();
+    for c in text.chars() {
+        if kept.len() + c.len_utf8() > TEXT_BYTES_MAX {
+            break;
+        }
+        kept.push(if c == '\0' { ' ' } else { c });
+    }
+    kept
+}

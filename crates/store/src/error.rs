@@ -1,0 +1,121 @@
+//! What can go wrong with the database, said so that somebody can act on it.
+
+use std::sync::Arc;
+
+/// A fault of the store. Never carries a secret, a token, a hash or a database password.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("this is not a store address ({reason}): write `sqlite:PATH` or `postgres://USER@HOST/DATABASE`")]
+    Address { reason: &'static str },
+    #[error(
+        "the database {place} cannot be opened ({detail}): check that it exists, that its folder exists and that this user may read and write it"
+    )]
+    Unavailable { place: Arc<str>, detail: String },
+    #[error("another gateway{} is using the database {place}: stop that one, or give this one a file of its own", owner(*.pid))]
+    Claimed { place: Arc<str>, pid: Option<u32> },
+    #[error(
+        "the database {place} stayed locked by somebody else: try again, or find and stop the process that holds it"
+    )]
+    Busy { place: Arc<str> },
+    #[error(
+        "the database {place} is damaged or is not a database ({detail}): stop the gateway, keep a copy of the file and restore a backup"
+    )]
+    Corrupt { place: Arc<str>, detail: String },
+    #[error(
+        "the database {place} was written by a newer callgate (schema {found}, this one knows {known}): install that version, or restore a backup made before the upgrade"
+    )]
+    Newer { place: Arc<str>, found: i64, known: i64 },
+    #[error(
+        "the schema of the database {place} was altered at step {version}: restore a backup, this callgate did not write it"
+    )]
+    Altered { place: Arc<str>, version: i64 },
+    #[error("there is no room left for the database {place}: free some space and try again")]
+    Full { place: Arc<str> },
+    #[error("the database {place} refused a statement: {detail}")]
+    Refused { place: Arc<str>, detail: String },
+    /// A stored value that this version cannot read, which means that something else wrote it.
+    #[error(
+        "the database {place} holds an unreadable `{column}`: restore a backup, this callgate did not write it"
+    )]
+    Unreadable { place: Arc<str>, column: &'static str },
+    #[error("the {what} `{name}` exists already: remove it first, or choose another name")]
+    Exists { what: &'static str, name: String },
+    #[error("there is no {what} `{name}`: check the spelling, or add it first")]
+    Missing { what: &'static str, name: String },
+    #[error("the {what} is not acceptable: {rule}")]
+    Unacceptable { what: &'static str, rule: &'static str },
+    #[error("the {what} `{name}` has changed since you looked at it: look again, then decide")]
+    Moved { what: &'static str, name: String },
+    #[error(
+        "entries {expected} to {found} of the log `{log}` are missing from the index: index them first, or rebuild the index"
+    )]
+    Gap { log: String, expected: u64, found: u64 },
+}
+
+fn owner(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
+/// Turns a driver's error into ours. Only codes and the short message are used: PostgreSQL's
+/// detail lines quote row contents.
+pub(crate) fn classify(place: &Arc<str>, error: &sqlx::Error) -> StoreError {
+    let place = Arc::clone(place);
+    if let sqlx::Error::Database(fault) = error {
+        let detail = fault.message().replace(['\n', '\r'], " ");
+        let code = fault.code().unwrap_or_default();
+        return match Kind::of(&code) {
+            Kind::Busy => StoreError::Busy { place },
+            Kind::Corrupt => StoreError::Corrupt { place, detail },
+            Kind::Full => StoreError::Full { place },
+            Kind::Unavailable => StoreError::Unavailable { place, detail },
+            Kind::Other => StoreError::Refused { place, detail },
+        };
+    }
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return StoreError::Busy { place };
+    }
+    let detail = error.to_string().replace(['\n', '\r'], " ");
+    let lost = matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed);
+    if lost || matches!(error, sqlx::Error::WorkerCrashed) {
+        return StoreError::Unavailable { place, detail };
+    }
+    StoreError::Refused { place, detail }
+}
+
+enum Kind {
+    Busy,
+    Corrupt,
+    Full,
+    Unavailable,
+    Other,
+}
+
+impl Kind {
+    /// A SQLite extended result code is a number of at most four digits, a PostgreSQL SQLSTATE has five characters.
+    fn of(code: &str) -> Self {
+        if code.len() == 5 { Self::postgres(code) } else { Self::sqlite(code) }
+    }
+
+    /// <https://www.sqlite.org/rescode.html>; the low byte is the primary code.
+    fn sqlite(code: &str) -> Self {
+        match code.parse::<u32>().unwrap_or_default() & 0xff {
+            5 | 6 => Self::Busy,
+            11 | 26 => Self::Corrupt,
+            13 => Self::Full,
+            3 | 8 | 10 | 14 | 23 => Self::Unavailable,
+            _ => Self::Other,
+        }
+    }
+
+    /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+    fn postgres(code: &str) -> Self {
+        match code {
+            "40001" | "40P01" | "55P03" | "57014" => Self::Busy,
+            "XX001" | "XX002" => Self::Corrupt,
+            "53100" => Self::Full,
+            "3D000" | "42501" | "53300" | "57P01" | "57P02" | "57P03" => Self::Unavailable,
+            _ if code.starts_with("28") || code.starts_with("08") => Self::Unavailable,
+            _ => Self::Other,
+        }
+    }
+}

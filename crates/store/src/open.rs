@@ -1,0 +1,144 @@
+//! Opening a database: addresses, file modes, durability settings, migrations.
+
+use crate::db::{Db, Outcome};
+use crate::error::{StoreError, classify};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::{fs, io, str::FromStr as _, sync::Arc, time::Duration};
+
+/// How long a statement waits for somebody else's lock before it gives up.
+const BUSY: Duration = Duration::from_secs(5);
+/// How long a caller waits for a free connection.
+const ACQUIRE: Duration = Duration::from_secs(10);
+/// The schema that this version writes.
+const SCHEMA: i64 = 1;
+
+/// Both engines know the same versions; a test compares what they build.
+fn migrator(first: &'static str) -> Migrator {
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        "first".into(),
+        MigrationType::Simple,
+        first.into_sql_str(),
+        false,
+    )])
+}
+
+pub(crate) async fn open(url: &str) -> Outcome<Db> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return open_sqlite(path.strip_prefix("//").unwrap_or(path)).await;
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return open_postgres(url).await;
+    }
+    Err(StoreError::Address { reason: "unknown kind" })
+}
+
+async fn open_sqlite(path: &str) -> Outcome<Db> {
+    if path.is_empty() || path.contains('\0') {
+        return Err(StoreError::Address { reason: "no path" });
+    }
+    if path.starts_with(":memory:") {
+        return Err(StoreError::Address { reason: "a database in memory would forget its decisions" });
+    }
+    let place: Arc<str> = format!("`{path}`").into();
+    let path = PathBuf::from(path);
+    private(&path)
+        .map_err(|error| StoreError::Unavailable { place: Arc::clone(&place), detail: error.to_string() })?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("trusted_schema", "OFF")
+        .pragma("secure_delete", "ON")
+        .disable_statement_logging();
+    let pool = || {
+        let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE).test_before_acquire(false);
+        pool.min_connections(1).idle_timeout(None).max_lifetime(None)
+    };
+    let fault = |error: sqlx::Error| classify(&place, &error);
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let writer = pool().max_connections(1).connect_with(writing).await.map_err(fault)?;
+    // One transaction around all steps: whoever comes second finds the work done.
+    let mut connection = writer.acquire().await.map_err(fault)?;
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
+    let first = include_str!("../migrations/sqlite/0001_first.sql");
+    migrator(first).run_direct(None, &mut *tx, false).await.map_err(|error| migrated(&place, &error))?;
+    tx.commit().await.map_err(fault)?;
+    drop(connection);
+    let readers = pool().max_connections(4).connect_with(options.read_only(true)).await.map_err(fault)?;
+    Ok(Db::Sqlite { place, path, writer, readers })
+}
+
+/// Makes the file exist with mode 0600 before SQLite opens it. An existing file is never opened
+/// here, because closing it again would drop the locks that this process holds on it elsewhere.
+fn private(path: &Path) -> io::Result<()> {
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mut permissions = fs::metadata(path)?.permissions();
+            if permissions.mode() & 0o077 != 0 {
+                permissions.set_mode(0o600);
+                fs::set_permissions(path, permissions)?;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn open_postgres(url: &str) -> Outcome<Db> {
+    // The driver's own message may quote the address, and the address may hold a password.
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Address { reason: "it does not parse" })?
+        .application_name("callgate")
+        .disable_statement_logging();
+    let host =
+        options.get_socket().map_or_else(|| options.get_host().to_owned(), |dir| dir.display().to_string());
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    let place: Arc<str> = format!("`{database}` at `{host}:{}`", options.get_port()).into();
+    let pool = PgPoolOptions::new()
+        .max_connections(10)
+        .acquire_timeout(ACQUIRE)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute("SET statement_timeout = '30s'; SET lock_timeout = '5s'").await.map(drop)
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(|error| unreachable(&place, &error))?;
+    let first = include_str!("../migrations/postgres/0001_first.sql");
+    migrator(first).run(&pool).await.map_err(|error| migrated(&place, &error))?;
+    Ok(Db::Postgres { place, pool })
+}
+
+/// At start, no answer in time means that nobody is there, not that somebody is busy.
+fn unreachable(place: &Arc<str>, error: &sqlx::Error) -> StoreError {
+    let fault = classify(place, error);
+    if matches!(fault, StoreError::Busy { .. }) {
+        let place = Arc::clone(place);
+        return StoreError::Unavailable { place, detail: "no answer in time".to_owned() };
+    }
+    fault
+}
+
+fn migrated(place: &Arc<str>, error: &MigrateError) -> StoreError {
+    if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+        return classify(place, error);
+    }
+    let place = Arc::clone(place);
+    if let MigrateError::VersionMissing(found) = error {
+        return StoreError::Newer { place, found: *found, known: SCHEMA };
+    }
+    if let MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) = error {
+        return StoreError::Altered { place, version: *version };
+    }
+    StoreError::Refused { place, detail: error.to_string() }
+}

@@ -1,0 +1,311 @@
+//! Which definition of which item is accepted, and by whom.
+
+use crate::db::{Outcome, Row, Tx, args, statements};
+use crate::sight::{Change, What};
+use crate::words::{kind_from, kind_word, words};
+use crate::{Scope, Store, StoreError};
+use bytes::Bytes;
+use decision::{Digest, Item, ServerName, Timestamp};
+
+statements! {
+    LIST = "SELECT kind, name, state, approved_digest, approved_at, approved_by, seen_digest, seen_at, \
+        rejected_digest, rejected_at, rejected_by FROM pins \
+        WHERE tenant = $1 AND environment = $2 AND server = $3 ORDER BY kind, name";
+    PUT = "INSERT INTO pins (tenant, environment, server, kind, name, state, approved_digest, approved_at, \
+        approved_by, seen_digest, seen_at, rejected_digest, rejected_at, rejected_by) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+        ON CONFLICT (tenant, environment, server, kind, name) DO UPDATE SET state = excluded.state, \
+        approved_digest = excluded.approved_digest, approved_at = excluded.approved_at, \
+        approved_by = excluded.approved_by, seen_digest = excluded.seen_digest, seen_at = excluded.seen_at, \
+        rejected_digest = excluded.rejected_digest, rejected_at = excluded.rejected_at, \
+        rejected_by = excluded.rejected_by";
+    REMOVE = "DELETE FROM pins \
+        WHERE tenant = $1 AND environment = $2 AND server = $3 AND kind = $4 AND name = $5";
+    /// Writes nothing new, but holds the server's row: one decision about its pins at a time.
+    HOLD_SERVER = "UPDATE servers SET server = server WHERE tenant = $1 AND environment = $2 AND server = $3";
+    APPROVED_ONCE = "UPDATE definitions SET approved_at = $4 \
+        WHERE tenant = $1 AND environment = $2 AND digest = $3 AND approved_at IS NULL";
+    DEFINITION = "SELECT raw FROM definitions WHERE tenant = $1 AND environment = $2 AND digest = $3";
+    ACCEPTED = "SELECT p.kind, p.name, p.approved_digest, d.raw FROM pins p JOIN definitions d \
+        ON d.tenant = p.tenant AND d.environment = p.environment AND d.digest = p.approved_digest \
+        WHERE p.tenant = $1 AND p.environment = $2 AND p.server = $3 AND p.state = 'approved' \
+        ORDER BY p.kind, p.name";
+}
+
+/// Where an item stands. Only [`PinState::Approved`] may be shown and used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PinState {
+    /// The server shows exactly what was approved.
+    Approved,
+    /// The server shows something else than what was approved.
+    Changed,
+    /// Nothing was approved.
+    New,
+    /// The server does not show the item any more.
+    Gone,
+}
+
+words! {
+    state_word, state_from: PinState { Approved = "approved", Changed = "changed", New = "new", Gone = "gone" }
+}
+
+/// Somebody's word on one definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub digest: Digest,
+    pub at: Timestamp,
+    /// A person or `first sight`.
+    pub by: String,
+}
+
+/// One item of a server, as decided and as last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    pub item: Item,
+    pub state: PinState,
+    pub approved: Option<Mark>,
+    /// What the server showed last.
+    pub seen: Digest,
+    pub seen_at: Timestamp,
+    pub rejected: Option<Mark>,
+}
+
+impl Pin {
+    /// True while somebody should look at it: changed or new, and not rejected as it is.
+    pub fn pending(&self) -> bool {
+        let refused = self.rejected.as_ref().is_some_and(|mark| mark.digest == self.seen);
+        matches!(self.state, PinState::Changed | PinState::New) && !refused
+    }
+}
+
+/// An accepted definition, as its author wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    pub item: Item,
+    pub digest: Digest,
+    pub raw: Bytes,
+}
+
+/// Which items a decision is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approval {
+    /// Whatever is pending, and the disappearance of what is gone.
+    All,
+    /// These. With a digest, only if that is still what the server shows.
+    Items(Vec<(Item, Option<Digest>)>),
+}
+
+/// Longest name of a person who decides.
+const BY_BYTES_MAX: usize = 256;
+
+impl Store {
+    /// All items of a server that were ever seen and not forgotten, by kind and name.
+    pub async fn pins(&self, scope: &Scope, server: &ServerName) -> Result<Vec<Pin>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
+        self.db().rows(LIST, key).await?.iter().map(pin).collect()
+    }
+
+    /// The definitions of a server that may be used: state approved, nothing else.
+    pub async fn accepted(&self, scope: &Scope, server: &ServerName) -> Result<Vec<Definition>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
+        let rows = self.db().rows(ACCEPTED, key).await?;
+        let read = |row: &Row| {
+            let raw: Vec<u8> = row.get("raw")?;
+            Ok(Definition { item: item(row)?, digest: row.digest("approved_digest")?, raw: raw.into() })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// The raw bytes of a definition that is, or once was, approved or is pending.
+    pub async fn definition(&self, scope: &Scope, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), *digest];
+        let row = self.db().row(DEFINITION, key).await?;
+        row.map(|row| row.get::<Vec<u8>>("raw").map(Bytes::from)).transpose()
+    }
+
+    /// Accepts what the server shows now. An item that is gone is forgotten: should it come back, it is new.
+    ///
+    /// Errors: [`StoreError::Missing`] for an unknown server or item; [`StoreError::Moved`] when the server
+    /// shows another definition than the one given. Then nothing is changed.
+    pub async fn approve(
+        &self,
+        scope: &Scope,
+        server: &ServerName,
+        which: &Approval,
+        by: &str,
+    ) -> Result<Vec<Change>, StoreError> {
+        let at = self.now();
+        self.decide(scope, server, which, by, |pin| {
+            let mark = Mark { digest: pin.seen, at, by: by.to_owned() };
+            match pin.state {
+                PinState::Gone => Verdict::Forget,
+                PinState::Approved => Verdict::Leave,
+                PinState::Changed | PinState::New => Verdict::Set(
+                    Box::new(Pin {
+                        state: PinState::Approved,
+                        approved: Some(mark),
+                        rejected: None,
+                        ..pin.clone()
+                    }),
+                    What::Approved,
+                ),
+            }
+        })
+        .await
+    }
+
+    /// Says no to what the server shows now. Where exactly that was approved, the approval is withdrawn.
+    ///
+    /// Errors: as [`Store::approve`].
+    pub async fn reject(
+        &self,
+        scope: &Scope,
+        server: &ServerName,
+        which: &Approval,
+        by: &str,
+    ) -> Result<Vec<Change>, StoreError> {
+        let at = self.now();
+        self.decide(scope, server, which, by, |pin| {
+            if pin.rejected.as_ref().is_some_and(|mark| mark.digest == pin.seen) {
+                return Verdict::Leave;
+            }
+            let rejected = Some(Mark { digest: pin.seen, at, by: by.to_owned() });
+            let approved = pin.approved.clone().filter(|mark| mark.digest != pin.seen);
+            let state = if pin.state == PinState::Approved { PinState::New } else { pin.state };
+            Verdict::Set(Box::new(Pin { state, approved, rejected, ..pin.clone() }), What::Rejected)
+        })
+        .await
+    }
+
+    async fn decide(
+        &self,
+        scope: &Scope,
+        server: &ServerName,
+        which: &Approval,
+        by: &str,
+        verdict: impl Fn(&Pin) -> Verdict,
+    ) -> Outcome<Vec<Change>> {
+        if by.is_empty() || by.len() > BY_BYTES_MAX || by.contains('\0') {
+            return Err(StoreError::Unacceptable {
+                what: "name of who decides",
+                rule: "1 to 256 bytes of text",
+            });
+        }
+        let mut tx = self.db().begin().await?;
+        let pins = held(&mut tx, scope, server).await?;
+        let mut changes = Vec::new();
+        for pin in chosen(&pins, which)? {
+            match verdict(pin) {
+                Verdict::Leave => {}
+                Verdict::Forget => {
+                    let key = args![
+                        scope.tenant.as_str(),
+                        scope.environment.as_str(),
+                        server.as_str(),
+                        kind_word(pin.item.kind),
+                        pin.item.name.as_str(),
+                    ];
+                    tx.execute(REMOVE, key).await?;
+                    changes.push(Change::of(pin, What::Forgotten));
+                }
+                Verdict::Set(pin, what) => {
+                    put(&mut tx, scope, server, &pin).await?;
+                    changes.push(Change::of(&pin, what));
+                }
+            }
+        }
+        if !changes.is_empty() {
+            self.commit_noticed(tx, scope).await?;
+        }
+        Ok(changes)
+    }
+}
+
+/// What a decision does to one pin.
+enum Verdict {
+    Leave,
+    Forget,
+    Set(Box<Pin>, What),
+}
+
+/// The pins of a server, with its row held until the transaction ends.
+async fn held(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Outcome<Vec<Pin>> {
+    let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
+    if tx.execute(HOLD_SERVER, key).await? == 0 {
+        return Err(StoreError::Missing { what: "server", name: server.to_string() });
+    }
+    read(tx, scope, server).await
+}
+
+/// The pins of a server, for a transaction that holds its row.
+pub(crate) async fn read(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Outcome<Vec<Pin>> {
+    let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
+    tx.rows(LIST, key).await?.iter().map(pin).collect()
+}
+
+/// Writes a pin, and keeps an approved definition for good.
+pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &Pin) -> Outcome<()> {
+    let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+    let (approved, rejected) = (pin.approved.as_ref(), pin.rejected.as_ref());
+    let row = args![
+        tenant,
+        environment,
+        server.as_str(),
+        kind_word(pin.item.kind),
+        pin.item.name.as_str(),
+        state_word(pin.state),
+        approved.map(|mark| mark.digest),
+        approved.map(|mark| mark.at),
+        approved.map(|mark| mark.by.as_str()),
+        pin.seen,
+        pin.seen_at,
+        rejected.map(|mark| mark.digest),
+        rejected.map(|mark| mark.at),
+        rejected.map(|mark| mark.by.as_str()),
+    ];
+    tx.execute(PUT, row).await?;
+    if let (PinState::Approved, Some(mark)) = (pin.state, approved) {
+        tx.execute(APPROVED_ONCE, args![tenant, environment, mark.digest, mark.at]).await?;
+    }
+    Ok(())
+}
+
+fn chosen<'a>(pins: &'a [Pin], which: &Approval) -> Outcome<Vec<&'a Pin>> {
+    let items = match which {
+        Approval::All => {
+            return Ok(pins.iter().filter(|pin| pin.pending() || pin.state == PinState::Gone).collect());
+        }
+        Approval::Items(items) => items,
+    };
+    let find = |(item, digest): &(Item, Option<Digest>)| {
+        let pin = pins.iter().find(|pin| pin.item == *item);
+        let name = || item.name.clone();
+        let pin = pin.ok_or_else(|| StoreError::Missing { what: kind_word(item.kind), name: name() })?;
+        match digest {
+            Some(digest) if *digest != pin.seen => {
+                Err(StoreError::Moved { what: kind_word(item.kind), name: name() })
+            }
+            Some(_) | None => Ok(pin),
+        }
+    };
+    items.iter().map(find).collect()
+}
+
+fn item(row: &Row) -> Outcome<Item> {
+    Ok(Item { kind: row.word("kind", kind_from)?, name: row.get("name")? })
+}
+
+fn pin(row: &Row) -> Outcome<Pin> {
+    let mark = |digest, at, by| -> Outcome<Option<Mark>> {
+        let Some(digest) = row.digest_opt(digest)? else { return Ok(None) };
+        Ok(Some(Mark { digest, at: row.time(at)?, by: row.get(by)? }))
+    };
+    Ok(Pin {
+        item: item(row)?,
+        state: row.word("state", state_from)?,
+        approved: mark("approved_digest", "approved_at", "approved_by")?,
+        seen: row.digest("seen_digest")?,
+        seen_at: row.time("seen_at")?,
+        rejected: mark("rejected_digest", "rejected_at", "rejected_by")?,
+    })
+}

@@ -1,0 +1,174 @@
+//! Agents and the people they act for.
+
+use crate::db::{Outcome, Row, args, statements};
+use crate::words::words;
+use crate::{Scope, Store, StoreError};
+use decision::{AgentName, GroupName, Timestamp, User, UserName};
+use std::collections::BTreeSet;
+
+statements! {
+    ADD_USER = "INSERT INTO users (tenant, environment, name, group_names, created_at) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    LIST_USERS = "SELECT name, group_names FROM users WHERE tenant = $1 AND environment = $2 ORDER BY name";
+    HAS_USER = "SELECT name FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
+    ACTING_FOR = "SELECT name FROM agents WHERE tenant = $1 AND environment = $2 AND user_name = $3";
+    REMOVE_USER = "DELETE FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
+    ADD_AGENT = "INSERT INTO agents (tenant, environment, name, kind, group_names, user_name, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    LIST_AGENTS = "SELECT name, kind, group_names, user_name, created_at, disabled_at FROM agents \
+        WHERE tenant = $1 AND environment = $2 ORDER BY name";
+    SET_DISABLED = "UPDATE agents SET disabled_at = $4 WHERE tenant = $1 AND environment = $2 AND name = $3";
+    REMOVE_AGENT = "DELETE FROM agents WHERE tenant = $1 AND environment = $2 AND name = $3";
+    REVOKE_OF_AGENT = "UPDATE tokens SET revoked_at = $4 \
+        WHERE tenant = $1 AND environment = $2 AND agent = $3 AND revoked_at IS NULL";
+}
+
+/// Whether a name stands for an agent or for a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AgentKind {
+    Agent,
+    Workload,
+}
+
+words! {
+    agent_kind_word, agent_kind_from: AgentKind { Agent = "agent", Workload = "workload" }
+}
+
+/// An agent to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAgent {
+    pub name: AgentName,
+    pub kind: AgentKind,
+    pub groups: BTreeSet<GroupName>,
+    /// The person it acts for, who must have been added before.
+    pub user: Option<UserName>,
+}
+
+/// An agent as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    pub name: AgentName,
+    pub kind: AgentKind,
+    pub groups: BTreeSet<GroupName>,
+    pub user: Option<UserName>,
+    pub created_at: Timestamp,
+    /// Set while none of its tokens is accepted.
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Errors: [`StoreError::Exists`].
+    pub async fn add_user(&self, scope: &Scope, user: &User) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        let (tenant, environment, name) = key(scope, user.name.as_str());
+        let added =
+            tx.execute(ADD_USER, args![tenant, environment, name, groups(&user.groups)?, self.now()]).await?;
+        if added == 0 {
+            return Err(StoreError::Exists { what: "user", name: name.to_owned() });
+        }
+        self.commit_noticed(tx, scope).await
+    }
+
+    /// All people, by name.
+    pub async fn list_users(&self, scope: &Scope) -> Result<Vec<User>, StoreError> {
+        let rows =
+            self.db().rows(LIST_USERS, args![scope.tenant.as_str(), scope.environment.as_str()]).await?;
+        rows.iter()
+            .map(|row| Ok(User { name: row.parsed("name")?, groups: row.json("group_names")? }))
+            .collect()
+    }
+
+    /// Errors: [`StoreError::Missing`]; [`StoreError::Unacceptable`] while an agent acts for them.
+    pub async fn remove_user(&self, scope: &Scope, name: &UserName) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        let (tenant, environment, name) = key(scope, name.as_str());
+        if tx.row(ACTING_FOR, args![tenant, environment, name]).await?.is_some() {
+            let rule = "an agent acts for this user, so remove the agent first";
+            return Err(StoreError::Unacceptable { what: "removal", rule });
+        }
+        if tx.execute(REMOVE_USER, args![tenant, environment, name]).await? == 0 {
+            return Err(StoreError::Missing { what: "user", name: name.to_owned() });
+        }
+        self.commit_noticed(tx, scope).await
+    }
+
+    /// Errors: [`StoreError::Exists`]; [`StoreError::Missing`] when the user is not known.
+    pub async fn add_agent(&self, scope: &Scope, agent: &NewAgent) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        let (tenant, environment, name) = key(scope, agent.name.as_str());
+        let user = agent.user.as_ref().map(UserName::as_str);
+        if let Some(user) = user
+            && tx.row(HAS_USER, args![tenant, environment, user]).await?.is_none()
+        {
+            return Err(StoreError::Missing { what: "user", name: user.to_owned() });
+        }
+        let kind = agent_kind_word(agent.kind);
+        let listed = groups(&agent.groups)?;
+        let row = args![tenant, environment, name, kind, listed, user, self.now()];
+        if tx.execute(ADD_AGENT, row).await? == 0 {
+            return Err(StoreError::Exists { what: "agent", name: name.to_owned() });
+        }
+        self.commit_noticed(tx, scope).await
+    }
+
+    /// All agents, by name.
+    pub async fn list_agents(&self, scope: &Scope) -> Result<Vec<Agent>, StoreError> {
+        let rows =
+            self.db().rows(LIST_AGENTS, args![scope.tenant.as_str(), scope.environment.as_str()]).await?;
+        rows.iter().map(agent).collect()
+    }
+
+    /// Stops all tokens of the agent from being accepted until it is enabled again.
+    ///
+    /// Errors: [`StoreError::Missing`].
+    pub async fn disable_agent(&self, scope: &Scope, name: &AgentName) -> Result<(), StoreError> {
+        self.set_disabled(scope, name, Some(self.now())).await
+    }
+
+    /// Errors: [`StoreError::Missing`].
+    pub async fn enable_agent(&self, scope: &Scope, name: &AgentName) -> Result<(), StoreError> {
+        self.set_disabled(scope, name, None).await
+    }
+
+    async fn set_disabled(&self, scope: &Scope, name: &AgentName, at: Option<Timestamp>) -> Outcome<()> {
+        let mut tx = self.db().begin().await?;
+        let (tenant, environment, name) = key(scope, name.as_str());
+        if tx.execute(SET_DISABLED, args![tenant, environment, name, at]).await? == 0 {
+            return Err(StoreError::Missing { what: "agent", name: name.to_owned() });
+        }
+        self.commit_noticed(tx, scope).await
+    }
+
+    /// Removes the agent and revokes its tokens for good: a new agent of that name starts with none.
+    ///
+    /// Errors: [`StoreError::Missing`].
+    pub async fn remove_agent(&self, scope: &Scope, name: &AgentName) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        let (tenant, environment, name) = key(scope, name.as_str());
+        if tx.execute(REMOVE_AGENT, args![tenant, environment, name]).await? == 0 {
+            return Err(StoreError::Missing { what: "agent", name: name.to_owned() });
+        }
+        tx.execute(REVOKE_OF_AGENT, args![tenant, environment, name, self.now()]).await?;
+        self.commit_noticed(tx, scope).await
+    }
+}
+
+fn key<'a>(scope: &'a Scope, name: &'a str) -> (&'a str, &'a str, &'a str) {
+    (scope.tenant.as_str(), scope.environment.as_str(), name)
+}
+
+fn groups(groups: &BTreeSet<GroupName>) -> Outcome<String> {
+    let rule = "a group name cannot be written as JSON";
+    serde_json::to_string(groups).map_err(|_| StoreError::Unacceptable { what: "list of groups", rule })
+}
+
+fn agent(row: &Row) -> Outcome<Agent> {
+    Ok(Agent {
+        name: row.parsed("name")?,
+        kind: row.word("kind", agent_kind_from)?,
+        groups: row.json("group_names")?,
+        user: row.parsed_opt("user_name")?,
+        created_at: row.time("created_at")?,
+        disabled_at: row.time_opt("disabled_at")?,
+    })
+}

@@ -1,0 +1,211 @@
+//! Recording what a server shows: pinned at first sight, compared ever after.
+
+use crate::db::{Outcome, args, statements};
+use crate::pins::{self, Mark, Pin, PinState};
+use crate::{Scope, Store, StoreError};
+use bytes::Bytes;
+use catalog::{DEFINITION_BYTES_MAX, ItemState, NAME_BYTES_MAX};
+use decision::{Digest, Item, ItemKind, ServerName, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+statements! {
+    /// Holds the server's row until the end, so that two replicas record one after the other.
+    SEE_SERVER = "INSERT INTO servers (tenant, environment, server, seen_at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (tenant, environment, server) DO UPDATE SET seen_at = excluded.seen_at \
+        RETURNING pinned_at";
+    PIN_SERVER = "UPDATE servers SET pinned_at = $4 \
+        WHERE tenant = $1 AND environment = $2 AND server = $3 AND pinned_at IS NULL";
+    KEEP = "INSERT INTO definitions (tenant, environment, digest, raw, stored_at) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (tenant, environment, digest) DO UPDATE SET stored_at = excluded.stored_at";
+    /// Touches only what nobody stored lately: a transaction that is about to refer to a definition
+    /// has just stored it again, which this statement sees even when it started earlier.
+    SWEEP = "DELETE FROM definitions WHERE tenant = $1 AND environment = $2 AND approved_at IS NULL \
+        AND stored_at < $3 AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.tenant = definitions.tenant \
+        AND p.environment = definitions.environment AND p.seen_digest = definitions.digest) \
+        AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.tenant = definitions.tenant \
+        AND p.environment = definitions.environment AND p.rejected_digest = definitions.digest)";
+}
+
+/// Most items of one server that are kept.
+const ITEMS_MAX: usize = 10_000;
+/// How long an unapproved definition outlives its last mention, in microseconds.
+const ORPHANED_US: u64 = 10 * 60 * 1_000_000;
+/// Who approves at first sight.
+const FIRST_SIGHT: &str = "first sight";
+
+/// What a server shows under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub item: Item,
+    pub digest: Digest,
+    /// The definition as it came. Of several that differ in space and key order only, one is kept.
+    pub raw: Bytes,
+}
+
+/// What is to happen with a server that was never seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstSight {
+    /// It is declared: approve what it shows.
+    Pin,
+    /// Approve nothing.
+    Hold,
+}
+
+/// Everything a server shows, of some kinds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    pub server: ServerName,
+    /// The kinds that were listed to their end. What is missing of these is gone.
+    pub kinds: BTreeSet<ItemKind>,
+    pub items: Vec<Seen>,
+    pub first: FirstSight,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// Approved because the server was seen for the first time.
+    Pinned,
+    /// Not known before, or known and still not approved but different.
+    New,
+    /// Not what was approved.
+    Changed,
+    /// Not shown any more.
+    Gone,
+    /// What was approved is shown again.
+    Restored,
+    /// Approved by somebody.
+    Approved,
+    /// Rejected by somebody.
+    Rejected,
+    /// Gone, and taken note of by somebody.
+    Forgotten,
+}
+
+/// One change of one pin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub item: Item,
+    pub what: What,
+    /// The approved definition after the change.
+    pub approved: Option<Digest>,
+    /// What the server showed last.
+    pub seen: Digest,
+}
+
+impl Change {
+    pub(crate) fn of(pin: &Pin, what: What) -> Self {
+        let approved = pin.approved.as_ref().map(|mark| mark.digest);
+        Self { item: pin.item.clone(), what, approved, seen: pin.seen }
+    }
+}
+
+impl Store {
+    /// Compares what a server shows with what was approved, and writes down what is different, in one
+    /// transaction. A server's very first sighting may approve everything it shows; whether it is the
+    /// first is decided here, so that of two replicas only one can be.
+    ///
+    /// Errors: [`StoreError::Unacceptable`] when an item is listed twice, is of a kind that was not listed,
+    /// or breaks a bound. Then nothing is changed.
+    pub async fn record_seen(&self, scope: &Scope, sighting: &Sighting) -> Result<Vec<Change>, StoreError> {
+        let seen = checked(sighting)?;
+        let now = self.now();
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let mut tx = self.db().begin().await?;
+        let key = args![tenant, environment, sighting.server.as_str(), now];
+        let row = tx.row(SEE_SERVER, key).await?;
+        let first_time = row.map_or(Ok(None), |row| row.time_opt("pinned_at"))?.is_none();
+        if first_time {
+            tx.execute(PIN_SERVER, key).await?;
+        }
+        let known = pins::read(&mut tx, scope, &sighting.server).await?;
+        let pin_now = first_time && sighting.first == FirstSight::Pin;
+        let steps = compare(&known, &seen, &sighting.kinds, pin_now, now);
+        for (pin, _) in &steps {
+            if let Some(seen) = seen.get(&pin.item) {
+                let row = args![tenant, environment, seen.digest, seen.raw.as_ref(), now];
+                tx.execute(KEEP, row).await?;
+            }
+            pins::put(&mut tx, scope, &sighting.server, pin).await?;
+        }
+        let changes: Vec<_> = steps.iter().map(|(pin, what)| Change::of(pin, *what)).collect();
+        if changes.is_empty() {
+            tx.commit().await?;
+        } else {
+            tx.execute(SWEEP, args![tenant, environment, now.0.saturating_sub(ORPHANED_US)]).await?;
+            self.commit_noticed(tx, scope).await?;
+        }
+        Ok(changes)
+    }
+}
+
+/// The items by name, or why the sighting cannot be recorded.
+fn checked(sighting: &Sighting) -> Outcome<BTreeMap<Item, &Seen>> {
+    let no = |rule| Err(StoreError::Unacceptable { what: "list of items", rule });
+    if sighting.items.len() > ITEMS_MAX {
+        return no("at most 10000 items are kept for one server");
+    }
+    let mut seen = BTreeMap::new();
+    for item in &sighting.items {
+        let name = &item.item.name;
+        if !sighting.kinds.contains(&item.item.kind) || item.item.kind == ItemKind::Question {
+            return no("every item must be of a kind that was listed");
+        }
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains('\0') {
+            return no("a name has 1 to 2048 bytes and no zero byte");
+        }
+        if item.raw.len() > DEFINITION_BYTES_MAX {
+            return no("a definition has at most 1 MiB");
+        }
+        if seen.insert(item.item.clone(), item).is_some() {
+            return no("no item may be listed twice");
+        }
+    }
+    Ok(seen)
+}
+
+/// The pins that are not what they were, in the order of the items.
+fn compare(
+    known: &[Pin],
+    seen: &BTreeMap<Item, &Seen>,
+    kinds: &BTreeSet<ItemKind>,
+    pin_now: bool,
+    now: Timestamp,
+) -> Vec<(Pin, What)> {
+    let known: BTreeMap<&Item, &Pin> = known.iter().map(|pin| (&pin.item, pin)).collect();
+    let items: BTreeSet<&Item> = known.keys().copied().chain(seen.keys()).collect();
+    let listed = items.into_iter().filter(|item| kinds.contains(&item.kind));
+    let step = |item: &Item| match (known.get(item), seen.get(item)) {
+        (None, Some(seen)) => Some(appeared(seen, pin_now, now)),
+        (Some(pin), Some(seen)) => compared(pin, seen.digest, now),
+        (Some(pin), None) if pin.state == PinState::Gone => None,
+        (Some(pin), None) => Some((Pin { state: PinState::Gone, ..(*pin).clone() }, What::Gone)),
+        (None, None) => None,
+    };
+    listed.filter_map(step).collect()
+}
+
+fn appeared(seen: &Seen, pin_now: bool, now: Timestamp) -> (Pin, What) {
+    let item = seen.item.clone();
+    let bare =
+        Pin { item, state: PinState::New, approved: None, seen: seen.digest, seen_at: now, rejected: None };
+    if !pin_now {
+        return (bare, What::New);
+    }
+    let approved = Some(Mark { digest: seen.digest, at: now, by: FIRST_SIGHT.to_owned() });
+    (Pin { state: PinState::Approved, approved, ..bare }, What::Pinned)
+}
+
+fn compared(pin: &Pin, seen: Digest, now: Timestamp) -> Option<(Pin, What)> {
+    let approved = pin.approved.as_ref().map(|mark| mark.digest);
+    let (state, what) = match catalog::compare(approved, Some(seen))? {
+        ItemState::Same => (PinState::Approved, What::Restored),
+        ItemState::Changed => (PinState::Changed, What::Changed),
+        ItemState::New => (PinState::New, What::New),
+        ItemState::Gone => (PinState::Gone, What::Gone),
+    };
+    if state == pin.state && seen == pin.seen {
+        return None;
+    }
+    Some((Pin { state, seen, seen_at: now, ..pin.clone() }, what))
+}

@@ -1,0 +1,26 @@
+//! How closed enums are written in a column. A word is never changed and never reused.
+
+use decision::{Direction, Era, ItemKind, Transport};
+
+/// Writes the two directions from one table, so that they cannot disagree.
+macro_rules! words {
+    ($($write:ident, $read:ident: $type:ident { $($variant:ident = $word:literal),+ $(,)? })+) => { $(
+        pub(crate) fn $write(value: $type) -> &'static str {
+            match value { $($type::$variant => $word),+ }
+        }
+        pub(crate) fn $read(word: &str) -> Option<$type> {
+            match word { $($word => Some($type::$variant),)+ _ => None }
+        }
+    )+ };
+}
+pub(crate) use words;
+
+words! {
+    kind_word, kind_from: ItemKind {
+        Tool = "tool", Prompt = "prompt", Resource = "resource", ResourceTemplate = "resource-template",
+        Server = "server", Question = "question",
+    }
+    era_word, era_from: Era { Legacy = "legacy", Modern = "modern" }
+    transport_word, transport_from: Transport { Http = "http", Stdio = "stdio", Internal = "internal" }
+    direction_word, direction_from: Direction { ToServer = "to-server", ToHost = "to-host" }
+}

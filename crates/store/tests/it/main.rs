@@ -1,0 +1,90 @@
+//! One behaviour suite, run on SQLite and on PostgreSQL.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed unwrap is a failed test")]
+
+extern crate callgate_store as store;
+
+mod bed;
+mod pins;
+mod postgres;
+mod principals;
+mod tokens;
+
+use bed::Bed;
+use std::{future::Future, pin::Pin};
+
+type Case = fn(Bed) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Every case is a test of its own on SQLite. On PostgreSQL they share one test and so one cluster,
+/// which a test runner with a process per test would otherwise start for each.
+macro_rules! suite {
+    ($($module:ident: $($case:ident),+ $(,)?;)+) => {
+        const CASES: &[(&str, Case)] = &[$($((
+            concat!(stringify!($module), "::", stringify!($case)),
+            |bed| Box::pin(async move { $module::$case(&bed).await }),
+        )),+),+];
+
+        mod on_sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$module::$case(&crate::Bed::sqlite()).await;
+                })+
+            })+
+        }
+    };
+}
+
+suite! {
+    principals:
+        an_agent_and_a_user_are_listed_as_they_were_added,
+        a_name_is_taken_once,
+        an_agent_cannot_act_for_a_user_nobody_added,
+        a_user_with_an_agent_cannot_be_removed,
+        nothing_is_seen_from_another_tenant_or_environment,
+        every_change_a_gateway_must_notice_counts,
+        a_waiter_wakes_when_another_process_revokes,
+        a_waiter_gives_up_when_nothing_happens;
+    tokens:
+        a_token_leads_to_its_principal,
+        an_unknown_hash_leads_nowhere,
+        a_lapsed_token_leads_to_nobody_and_says_why,
+        a_removed_agents_tokens_never_come_back,
+        a_token_needs_an_agent_a_future_and_a_hash_of_its_own,
+        a_token_is_revoked_only_where_it_lives,
+        the_last_use_never_goes_back,
+        a_token_added_while_its_agent_is_removed_never_lives,
+        parallel_writers_lose_nothing;
+    pins:
+        the_first_sight_pins_and_the_second_does_not,
+        a_first_sight_that_is_held_approves_nothing,
+        a_changed_item_is_withdrawn_until_somebody_approves_it,
+        an_item_that_is_gone_and_comes_back_is_restored_only_as_it_was,
+        a_kind_that_was_not_listed_is_not_gone,
+        a_rejected_definition_stays_rejected_and_leaves_the_approved_one,
+        rejecting_what_is_approved_withdraws_it,
+        all_means_what_is_pending,
+        what_moved_since_it_was_looked_at_is_not_approved,
+        a_list_that_cannot_be_true_changes_nothing,
+        of_two_replicas_one_sees_first,
+        replaced_definitions_do_not_pile_up,
+        what_a_connection_found_out_is_kept_apart_from_pins,
+        a_forgotten_server_is_seen_for_the_first_time_again;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_behaviour_holds_on_postgresql() {
+    let mut failed = Vec::new();
+    for cases in CASES.chunks(6) {
+        let mut running = Vec::new();
+        for (name, case) in cases {
+            let Some(bed) = Bed::postgres().await else { return };
+            running.push((name, tokio::spawn(case(bed))));
+        }
+        for (name, case) in running {
+            if case.await.is_err() {
+                failed.push(*name);
+            }
+        }
+    }
+    assert!(failed.is_empty(), "on PostgreSQL these failed: {failed:#?}");
+}

@@ -1,0 +1,316 @@
+//! First sight, change, approval.
+
+use crate::bed::{Bed, elsewhere, home};
+use bytes::Bytes;
+use decision::{Digest, Era, Item, ItemKind, ServerName};
+use store::{Approval, Change, FirstSight, PinState, Seen, ServerMeta, Sighting, Store, StoreError, What};
+
+pub(crate) fn tool(name: &str) -> Item {
+    Item { kind: ItemKind::Tool, name: name.to_owned() }
+}
+
+pub(crate) fn seen(item: Item, raw: &str) -> Seen {
+    Seen { item, digest: Digest::of(raw.as_bytes()), raw: Bytes::from(raw.to_owned()) }
+}
+
+/// A complete list of tools of the server `crm`.
+pub(crate) fn sighting(tools: &[(&str, &str)]) -> Sighting {
+    Sighting {
+        server: ServerName::new("crm").unwrap(),
+        kinds: [ItemKind::Tool].into(),
+        items: tools.iter().map(|(name, raw)| seen(tool(name), raw)).collect(),
+        first: FirstSight::Pin,
+    }
+}
+
+async fn see(store: &Store, tools: &[(&str, &str)]) -> Vec<(String, What)> {
+    let changes = store.record_seen(&home(), &sighting(tools)).await.unwrap();
+    told(&changes)
+}
+
+fn told(changes: &[Change]) -> Vec<(String, What)> {
+    changes.iter().map(|change| (change.item.name.clone(), change.what)).collect()
+}
+
+fn is(name: &str, what: What) -> (String, What) {
+    (name.to_owned(), what)
+}
+
+fn crm() -> ServerName {
+    ServerName::new("crm").unwrap()
+}
+
+async fn states(store: &Store) -> Vec<(String, PinState)> {
+    let pins = store.pins(&home(), &crm()).await.unwrap();
+    pins.into_iter().map(|pin| (pin.item.name, pin.state)).collect()
+}
+
+/// Names of what may be used, with what it says.
+async fn usable(store: &Store) -> Vec<(String, String)> {
+    let accepted = store.accepted(&home(), &crm()).await.unwrap();
+    let text = |raw: &Bytes| String::from_utf8(raw.to_vec()).unwrap();
+    accepted.iter().map(|item| (item.item.name.clone(), text(&item.raw))).collect()
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(name, raw)| ((*name).to_owned(), (*raw).to_owned())).collect()
+}
+
+pub(crate) async fn the_first_sight_pins_and_the_second_does_not(bed: &Bed) {
+    let store = bed.store().await;
+    let first = see(&store, &[("b", "b1"), ("a", "a1")]).await;
+    assert_eq!(first, [is("a", What::Pinned), is("b", What::Pinned)]);
+    let store = bed.reopen(store).await;
+    assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, []);
+    assert_eq!(see(&store, &[("a", "a1"), ("b", "b1"), ("c", "c1")]).await, [is("c", What::New)]);
+    assert_eq!(see(&store, &[("a", "a1"), ("b", "b1"), ("c", "c1")]).await, [], "told once");
+    assert_eq!(usable(&store).await, pairs(&[("a", "a1"), ("b", "b1")]));
+    let pins = store.pins(&home(), &crm()).await.unwrap();
+    let mark = pins[0].approved.clone().unwrap();
+    assert_eq!((mark.by.as_str(), mark.digest), ("first sight", Digest::of(b"a1")));
+    assert!(pins[2].approved.is_none() && pins[2].pending());
+    for scope in elsewhere() {
+        assert!(store.pins(&scope, &crm()).await.unwrap().is_empty());
+        assert!(store.definition(&scope, &Digest::of(b"a1")).await.unwrap().is_none());
+    }
+}
+
+pub(crate) async fn a_first_sight_that_is_held_approves_nothing(bed: &Bed) {
+    let store = bed.store().await;
+    let held = Sighting { first: FirstSight::Hold, ..sighting(&[("a", "a1")]) };
+    let changes = store.record_seen(&home(), &held).await.unwrap();
+    assert_eq!(told(&changes), [is("a", What::New)]);
+    // It has been seen now; saying `Pin` afterwards is too late.
+    assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, [is("b", What::New)]);
+    assert_eq!(usable(&store).await, []);
+    // An empty first list is a first sight all the same.
+    let empty = Sighting { server: "empty".parse().unwrap(), ..sighting(&[]) };
+    assert_eq!(store.record_seen(&home(), &empty).await.unwrap(), []);
+    let later = Sighting { server: "empty".parse().unwrap(), ..sighting(&[("a", "a1")]) };
+    assert_eq!(told(&store.record_seen(&home(), &later).await.unwrap()), [is("a", What::New)]);
+}
+
+pub(crate) async fn a_changed_item_is_withdrawn_until_somebody_approves_it(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, &[("a", "a1"), ("b", "b1")]).await;
+    assert_eq!(see(&store, &[("a", "a2"), ("b", "b1")]).await, [is("a", What::Changed)]);
+    assert_eq!(usable(&store).await, pairs(&[("b", "b1")]));
+    assert_eq!(see(&store, &[("a", "a3"), ("b", "b1")]).await, [is("a", What::Changed)], "again");
+    let one = Approval::Items(vec![(tool("a"), Some(Digest::of(b"a3")))]);
+    let approved = store.approve(&home(), &crm(), &one, "alice").await.unwrap();
+    assert_eq!(told(&approved), [is("a", What::Approved)]);
+    let store = bed.reopen(store).await;
+    assert_eq!(usable(&store).await, pairs(&[("a", "a3"), ("b", "b1")]));
+    assert_eq!(store.pins(&home(), &crm()).await.unwrap()[0].approved.clone().unwrap().by, "alice");
+    assert_eq!(store.approve(&home(), &crm(), &one, "alice").await.unwrap(), [], "it is already");
+    assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, [is("a", What::Changed)], "not the old one");
+    let old = store.definition(&home(), &Digest::of(b"a1")).await.unwrap();
+    assert_eq!(old.as_deref(), Some(&b"a1"[..]), "what was approved is kept");
+}
+
+pub(crate) async fn an_item_that_is_gone_and_comes_back_is_restored_only_as_it_was(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, &[("a", "a1"), ("b", "b1")]).await;
+    assert_eq!(see(&store, &[]).await, [is("a", What::Gone), is("b", What::Gone)]);
+    assert_eq!(usable(&store).await, []);
+    assert_eq!(see(&store, &[]).await, []);
+    let back = see(&store, &[("a", "a1"), ("b", "b2")]).await;
+    assert_eq!(back, [is("a", What::Restored), is("b", What::Changed)]);
+    assert_eq!(usable(&store).await, pairs(&[("a", "a1")]));
+    see(&store, &[("b", "b1")]).await;
+    let forgotten = store.approve(&home(), &crm(), &Approval::All, "alice").await.unwrap();
+    assert_eq!(told(&forgotten), [is("a", What::Forgotten)]);
+    assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, [is("a", What::New)]);
+}
+
+pub(crate) async fn a_kind_that_was_not_listed_is_not_gone(bed: &Bed) {
+    let store = bed.store().await;
+    let info = Item { kind: ItemKind::Server, name: "instructions".to_owned() };
+    let mut both = sighting(&[("a", "a1")]);
+    both.kinds.insert(ItemKind::Server);
+    both.items.push(seen(info, "be nice"));
+    store.record_seen(&home(), &both).await.unwrap();
+    assert_eq!(see(&store, &[("a", "a1")]).await, []);
+    assert_eq!(usable(&store).await, pairs(&[("instructions", "be nice"), ("a", "a1")]));
+    // A prompt of a tool's name is another item.
+    let prompt = Item { kind: ItemKind::Prompt, name: "a".to_owned() };
+    let prompts = Sighting { kinds: [ItemKind::Prompt].into(), items: vec![seen(prompt, "a1")], ..both };
+    assert_eq!(told(&store.record_seen(&home(), &prompts).await.unwrap()), [is("a", What::New)]);
+}
+
+pub(crate) async fn a_rejected_definition_stays_rejected_and_leaves_the_approved_one(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, &[("a", "a1")]).await;
+    see(&store, &[("a", "a2")]).await;
+    let rejected = store.reject(&home(), &crm(), &Approval::All, "bob").await.unwrap();
+    assert_eq!(told(&rejected), [is("a", What::Rejected)]);
+    let store = bed.reopen(store).await;
+    let pin = store.pins(&home(), &crm()).await.unwrap().remove(0);
+    assert!(!pin.pending() && pin.state == PinState::Changed);
+    assert_eq!(pin.rejected.clone().unwrap().by, "bob");
+    assert_eq!(store.approve(&home(), &crm(), &Approval::All, "bob").await.unwrap(), [], "not by sweeping");
+    assert_eq!(store.reject(&home(), &crm(), &Approval::All, "bob").await.unwrap(), []);
+    see(&store, &[("a", "a3")]).await;
+    assert!(store.pins(&home(), &crm()).await.unwrap()[0].pending(), "another definition, another question");
+    assert_eq!(see(&store, &[("a", "a1")]).await, [is("a", What::Restored)]);
+    assert_eq!(usable(&store).await, pairs(&[("a", "a1")]));
+    see(&store, &[("a", "a2")]).await;
+    assert!(!store.pins(&home(), &crm()).await.unwrap()[0].pending(), "the no still stands");
+    let one = Approval::Items(vec![(tool("a"), None)]);
+    store.approve(&home(), &crm(), &one, "bob").await.unwrap();
+    assert_eq!(usable(&store).await, pairs(&[("a", "a2")]), "until somebody says yes to it by name");
+}
+
+pub(crate) async fn rejecting_what_is_approved_withdraws_it(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, &[("a", "a1"), ("b", "b1")]).await;
+    let one = Approval::Items(vec![(tool("a"), None)]);
+    store.reject(&home(), &crm(), &one, "bob").await.unwrap();
+    assert_eq!(usable(&store).await, pairs(&[("b", "b1")]));
+    assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, []);
+    assert_eq!(states(&store).await[0], ("a".to_owned(), PinState::New));
+    // Also of something that is not there at the moment: it must not come back approved.
+    see(&store, &[("a", "a1")]).await;
+    let gone = Approval::Items(vec![(tool("b"), None)]);
+    store.reject(&home(), &crm(), &gone, "bob").await.unwrap();
+    see(&store, &[("a", "a1"), ("b", "b1")]).await;
+    assert_eq!(usable(&store).await, []);
+}
+
+pub(crate) async fn all_means_what_is_pending(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, &[("a", "a1"), ("b", "b1"), ("c", "c1")]).await;
+    see(&store, &[("a", "a2"), ("c", "c1"), ("d", "d1")]).await;
+    let changes = store.approve(&home(), &crm(), &Approval::All, "alice").await.unwrap();
+    let expected = [is("a", What::Approved), is("b", What::Forgotten), is("d", What::Approved)];
+    assert_eq!(told(&changes), expected);
+    assert_eq!(usable(&store).await, pairs(&[("a", "a2"), ("c", "c1"), ("d", "d1")]));
+    let by = store.pins(&home(), &crm()).await.unwrap()[1].approved.clone().unwrap().by;
+    assert_eq!(by, "first sight", "what was approved before keeps its name");
+}
+
+pub(crate) async fn what_moved_since_it_was_looked_at_is_not_approved(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, &[("a", "a1"), ("b", "b1")]).await;
+    see(&store, &[("a", "a2"), ("b", "b2")]).await;
+    let looked_at = (tool("a"), Some(Digest::of(b"a2")));
+    see(&store, &[("a", "a3"), ("b", "b2")]).await;
+    let both = Approval::Items(vec![(tool("b"), None), looked_at]);
+    let refused = store.approve(&home(), &crm(), &both, "alice").await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the tool `a` has changed since you looked at it: look again, then decide"
+    );
+    let unknown = Approval::Items(vec![(tool("b"), None), (tool("z"), None)]);
+    assert!(matches!(
+        store.approve(&home(), &crm(), &unknown, "alice").await,
+        Err(StoreError::Missing { what: "tool", .. })
+    ));
+    assert_eq!(usable(&store).await, [], "all or nothing");
+    let nowhere = store.approve(&home(), &"nowhere".parse().unwrap(), &Approval::All, "alice").await;
+    assert!(matches!(nowhere, Err(StoreError::Missing { what: "server", .. })));
+    for by in ["", "a\0b", &"x".repeat(257)] {
+        let refused = store.approve(&home(), &crm(), &Approval::All, by).await;
+        assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
+    }
+}
+
+pub(crate) async fn a_list_that_cannot_be_true_changes_nothing(bed: &Bed) {
+    let store = bed.store().await;
+    let long = "x".repeat(2049);
+    let big = "x".repeat((1 << 20) + 1);
+    let mut question = sighting(&[]);
+    question.kinds.insert(ItemKind::Question);
+    question.items.push(seen(Item { kind: ItemKind::Question, name: "roots/list".to_owned() }, "{}"));
+    let mut unlisted = sighting(&[("a", "a1")]);
+    unlisted.kinds = [ItemKind::Prompt].into();
+    let many: Vec<_> = (0..10_001).map(|n| seen(tool(&n.to_string()), "x")).collect();
+    let bad = [
+        sighting(&[("a", "a1"), ("a", "a1")]),
+        sighting(&[("a", "a1"), ("", "a1")]),
+        sighting(&[("a", "a1"), ("b\0", "a1")]),
+        sighting(&[("a", "a1"), (long.as_str(), "a1")]),
+        sighting(&[("a", "a1"), ("b", big.as_str())]),
+        question,
+        unlisted,
+        Sighting { items: many, ..sighting(&[]) },
+    ];
+    for list in bad {
+        let refused = store.record_seen(&home(), &list).await;
+        assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
+    }
+    assert_eq!(store.server(&home(), &crm()).await.unwrap(), None, "it is still unseen");
+    let longest = "x".repeat(2048);
+    assert_eq!(see(&store, &[(longest.as_str(), "a1")]).await, [is(&longest, What::Pinned)]);
+}
+
+pub(crate) async fn of_two_replicas_one_sees_first(bed: &Bed) {
+    let (one, two) = (bed.store().await, bed.store().await);
+    for round in 0..8 {
+        let server = ServerName::new(format!("s-{round}")).unwrap();
+        let honest = Sighting { server: server.clone(), ..sighting(&[("a", "a1")]) };
+        let twisted = Sighting { server: server.clone(), ..sighting(&[("a", "a2"), ("b", "b1")]) };
+        let scope = home();
+        let (left, right) = tokio::join!(one.record_seen(&scope, &honest), two.record_seen(&scope, &twisted));
+        let (left, right) = (told(&left.unwrap()), told(&right.unwrap()));
+        let pinned = |told: &[(String, What)]| told.iter().any(|(_, what)| *what == What::Pinned);
+        assert!(pinned(&left) != pinned(&right), "{left:?} {right:?}");
+    }
+}
+
+pub(crate) async fn replaced_definitions_do_not_pile_up(bed: &Bed) {
+    let store = bed.store().await;
+    let kept =
+        async |raw: &str| store.definition(&home(), &Digest::of(raw.as_bytes())).await.unwrap().is_some();
+    see(&store, &[("a", "a1")]).await;
+    see(&store, &[("a", "a2")]).await;
+    store.reject(&home(), &crm(), &Approval::All, "bob").await.unwrap();
+    for n in 3..20 {
+        see(&store, &[("a", format!("a{n}").as_str())]).await;
+    }
+    assert!(kept("a3").await, "not at once: somebody may be about to refer to it");
+    bed.clock.advance(11 * 60 * 1_000_000);
+    see(&store, &[("a", "a20")]).await;
+    assert!(!kept("a3").await && !kept("a19").await);
+    assert!(kept("a1").await, "approved once");
+    assert!(kept("a2").await, "the rejected one can still be shown");
+    assert!(kept("a20").await, "pending");
+}
+
+pub(crate) async fn what_a_connection_found_out_is_kept_apart_from_pins(bed: &Bed) {
+    let store = bed.store().await;
+    let meta = ServerMeta {
+        era: Era::Legacy,
+        revision: "2025-06-18".to_owned(),
+        info: Some(Bytes::from_static(br#"{"name":"crm","version":"1"}"#)),
+        capabilities: None,
+    };
+    store.put_server_meta(&home(), &crm(), &meta).await.unwrap();
+    let server = store.server(&home(), &crm()).await.unwrap().unwrap();
+    assert!(server.pinned_at.is_none() && server.seen_at.is_none());
+    assert_eq!(see(&store, &[("a", "a1")]).await, [is("a", What::Pinned)], "connecting is not seeing");
+    let newer = ServerMeta {
+        era: Era::Modern,
+        revision: "2026-07-28".to_owned(),
+        capabilities: Some(Bytes::from_static(b"{}")),
+        ..meta
+    };
+    store.put_server_meta(&home(), &crm(), &newer).await.unwrap();
+    let store = bed.reopen(store).await;
+    let listed = store.list_servers(&home()).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].meta.clone().unwrap().0, newer);
+    assert!(listed[0].pinned_at.is_some() && listed[0].seen_at >= listed[0].pinned_at);
+    let long = ServerMeta { revision: "x".repeat(65), ..newer };
+    assert!(store.put_server_meta(&home(), &crm(), &long).await.is_err());
+}
+
+pub(crate) async fn a_forgotten_server_is_seen_for_the_first_time_again(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, &[("a", "a1")]).await;
+    see(&store, &[("a", "a2")]).await;
+    store.forget_server(&home(), &crm()).await.unwrap();
+    assert!(store.pins(&home(), &crm()).await.unwrap().is_empty());
+    assert!(matches!(store.forget_server(&home(), &crm()).await, Err(StoreError::Missing { .. })));
+    assert_eq!(see(&store, &[("a", "a2")]).await, [is("a", What::Pinned)]);
+}

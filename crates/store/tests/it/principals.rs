@@ -1,0 +1,164 @@
+//! Agents, people, and noticing changes.
+
+use crate::bed::{Bed, elsewhere, home};
+use crate::tokens::{agent, hash, in_an_hour};
+use decision::{SecretName, User, UserName};
+use std::time::Duration;
+use store::{AgentKind, NewAgent, NewSecret, NewToken, Revision, Scope, Sealed, Store, StoreError};
+use tokio::time::{Instant, timeout};
+
+pub(crate) fn alice() -> User {
+    let groups = ["finance", "staff"].map(|group| group.parse().unwrap()).into();
+    User { name: UserName::new("alice@example.com").unwrap(), groups }
+}
+
+pub(crate) async fn add_agent(store: &Store, scope: &Scope, name: &str, user: Option<&UserName>) {
+    let new = NewAgent { user: user.cloned(), ..agent(name) };
+    store.add_agent(scope, &new).await.unwrap();
+}
+
+pub(crate) async fn an_agent_and_a_user_are_listed_as_they_were_added(bed: &Bed) {
+    let store = bed.store().await;
+    let before = bed.now();
+    store.add_user(&home(), &alice()).await.unwrap();
+    let groups = ["support".parse().unwrap(), "a+b".parse().unwrap()].into();
+    let bot =
+        NewAgent { kind: AgentKind::Workload, groups, user: Some(alice().name), ..agent("support-bot") };
+    store.add_agent(&home(), &bot).await.unwrap();
+    store.add_agent(&home(), &agent("cursor")).await.unwrap();
+    let store = bed.reopen(store).await;
+    assert_eq!(store.list_users(&home()).await.unwrap(), [alice()]);
+    let listed = store.list_agents(&home()).await.unwrap();
+    let names: Vec<_> = listed.iter().map(|agent| agent.name.as_str()).collect();
+    assert_eq!(names, ["cursor", "support-bot"], "by name");
+    assert_eq!((listed[1].kind, &listed[1].groups, &listed[1].user), (bot.kind, &bot.groups, &bot.user));
+    assert!(listed[0].user.is_none() && listed[0].groups.is_empty());
+    assert!(listed.iter().all(|agent| agent.disabled_at.is_none() && agent.created_at > before));
+    store.remove_agent(&home(), &"cursor".parse().unwrap()).await.unwrap();
+    assert_eq!(store.list_agents(&home()).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_name_is_taken_once(bed: &Bed) {
+    let store = bed.store().await;
+    store.add_user(&home(), &alice()).await.unwrap();
+    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    let again = store.add_agent(&home(), &agent("bot")).await.unwrap_err();
+    assert_eq!(again.to_string(), "the agent `bot` exists already: remove it first, or choose another name");
+    assert!(matches!(store.add_user(&home(), &alice()).await, Err(StoreError::Exists { what: "user", .. })));
+    let gone = store.remove_agent(&home(), &"bat".parse().unwrap()).await.unwrap_err();
+    assert_eq!(gone.to_string(), "there is no agent `bat`: check the spelling, or add it first");
+}
+
+pub(crate) async fn an_agent_cannot_act_for_a_user_nobody_added(bed: &Bed) {
+    let store = bed.store().await;
+    let bot = NewAgent { user: Some(alice().name), ..agent("bot") };
+    let refused = store.add_agent(&home(), &bot).await;
+    assert!(matches!(refused, Err(StoreError::Missing { what: "user", .. })));
+    assert!(store.list_agents(&home()).await.unwrap().is_empty());
+    // Somebody of the same name in another environment is somebody else.
+    store.add_user(&elsewhere()[0], &alice()).await.unwrap();
+    assert!(store.add_agent(&home(), &bot).await.is_err());
+}
+
+pub(crate) async fn a_user_with_an_agent_cannot_be_removed(bed: &Bed) {
+    let store = bed.store().await;
+    store.add_user(&home(), &alice()).await.unwrap();
+    add_agent(&store, &home(), "bot", Some(&alice().name)).await;
+    let refused = store.remove_user(&home(), &alice().name).await;
+    assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
+    store.remove_agent(&home(), &"bot".parse().unwrap()).await.unwrap();
+    store.remove_user(&home(), &alice().name).await.unwrap();
+    assert!(store.list_users(&home()).await.unwrap().is_empty());
+    let gone = store.remove_user(&home(), &alice().name).await;
+    assert!(matches!(gone, Err(StoreError::Missing { what: "user", .. })));
+}
+
+pub(crate) async fn nothing_is_seen_from_another_tenant_or_environment(bed: &Bed) {
+    let store = bed.store().await;
+    store.add_user(&home(), &alice()).await.unwrap();
+    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    for scope in elsewhere() {
+        assert!(store.list_agents(&scope).await.unwrap().is_empty());
+        assert!(store.list_users(&scope).await.unwrap().is_empty());
+        assert!(store.remove_agent(&scope, &"bot".parse().unwrap()).await.is_err());
+        assert!(store.disable_agent(&scope, &"bot".parse().unwrap()).await.is_err());
+        store.add_agent(&scope, &agent("bot")).await.unwrap();
+        store.remove_agent(&scope, &"bot".parse().unwrap()).await.unwrap();
+    }
+    assert_eq!(store.list_agents(&home()).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
+    let store = bed.store().await;
+    let mut last = store.revision().await.unwrap();
+    assert_eq!(last, Revision(0));
+    macro_rules! counts {
+        ($change:expr) => {
+            $change.await.unwrap();
+            let now = store.revision().await.unwrap();
+            assert!(now > last, "{}", stringify!($change));
+            last = now;
+        };
+    }
+    let bot = &"bot".parse().unwrap();
+    counts!(store.add_user(&home(), &alice()));
+    counts!(store.add_agent(&home(), &agent("bot")));
+    counts!(store.add_agent(&elsewhere()[1], &agent("bot")));
+    counts!(store.disable_agent(&home(), bot));
+    counts!(store.enable_agent(&home(), bot));
+    let token = NewToken { agent: bot.clone(), hash: hash(1), expires_at: in_an_hour(bed) };
+    let id = store.add_token(&home(), &token).await.unwrap();
+    counts!(store.revoke_token(&home(), &id));
+    counts!(store.revoke_tokens(&home(), bot));
+    counts!(store.remove_agent(&home(), bot));
+    counts!(store.remove_user(&home(), &alice().name));
+    let name = SecretName::new("github").unwrap();
+    let secret = NewSecret {
+        name: name.clone(),
+        user: None,
+        server: None,
+        version: 1,
+        sealed: Sealed(vec![1]),
+        expires_at: None,
+    };
+    counts!(store.put_secret(&home(), &secret));
+    counts!(store.remove_secret(&home(), &name, None));
+    let sighting = crate::pins::sighting(&[("a", "1")]);
+    counts!(store.record_seen(&home(), &sighting));
+    let sighting = crate::pins::sighting(&[("a", "2")]);
+    counts!(store.record_seen(&home(), &sighting));
+    counts!(store.approve(&home(), &sighting.server, &store::Approval::All, "alice"));
+    store.record_seen(&home(), &sighting).await.unwrap();
+    assert_eq!(store.revision().await.unwrap(), last, "nothing changed, nothing counts");
+    assert!(store.remove_agent(&home(), bot).await.is_err());
+    assert_eq!(store.revision().await.unwrap(), last, "what failed does not count");
+}
+
+pub(crate) async fn a_waiter_wakes_when_another_process_revokes(bed: &Bed) {
+    let (here, there) = (bed.store().await, bed.store().await);
+    there.add_agent(&home(), &agent("bot")).await.unwrap();
+    let token = NewToken { agent: "bot".parse().unwrap(), hash: hash(1), expires_at: in_an_hour(bed) };
+    let id = there.add_token(&home(), &token).await.unwrap();
+    let since = here.revision().await.unwrap();
+    let waiter = tokio::spawn({
+        let here = here.clone();
+        async move { here.changed(since, Duration::from_secs(30)).await.unwrap() }
+    });
+    tokio::task::yield_now().await;
+    there.revoke_token(&home(), &id).await.unwrap();
+    let seen = timeout(Duration::from_secs(1), waiter).await.unwrap().unwrap();
+    assert_ne!(seen, since);
+    let record = here.token_by_hash(&hash(1)).await.unwrap().unwrap();
+    assert!(record.revoked_at.is_some());
+}
+
+pub(crate) async fn a_waiter_gives_up_when_nothing_happens(bed: &Bed) {
+    let store = bed.store().await;
+    let since = store.revision().await.unwrap();
+    let started = Instant::now();
+    assert_eq!(store.changed(since, Duration::from_millis(20)).await.unwrap(), since);
+    assert!(started.elapsed() >= Duration::from_millis(20));
+    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    let at_once = timeout(Duration::from_secs(5), store.changed(since, Duration::from_secs(60))).await;
+    assert_ne!(at_once.unwrap().unwrap(), since);
+}

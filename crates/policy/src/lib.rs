@@ -1,1 +1,29 @@
-//! callgate-policy
+//! Who may do what: Cedar behind two questions.
+//!
+//! *See* asks whether a principal may know of an item at all; it reads neither arguments nor time, and the same
+//! answer filters every list. *Call* asks whether this may happen now, with these arguments. Both are asked of the
+//! same rules (`docs/adr/0004-cedar-see-and-call.md`, `docs/policy.md`).
+//!
+//! Pure: rule texts and a catalogue in, answers out. Reading files is the command line's work. This is the only
+//! crate that names the policy engine. Start at [`Policies`].
+
+mod actions;
+mod answer;
+mod ask;
+mod check;
+mod explain;
+mod facts;
+mod load;
+mod rule;
+mod slice;
+mod source;
+mod starter;
+mod types;
+
+pub use answer::{Answer, Asked, Reason};
+pub use ask::{Asker, Circumstances, Question, Subject};
+pub use explain::{Can, RuleView};
+pub use load::{Loader, Policies};
+pub use rule::Sway;
+pub use source::{Problem, Severity, Source};
+pub use starter::starter;

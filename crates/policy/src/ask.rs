@@ -1,0 +1,390 @@
+//! The two questions.
+
+use crate::{
+    actions::{self, METHODS, PRINCIPALS, uid},
+    answer::{Answer, Reason},
+    facts,
+    load::Policies,
+    rule::Sway,
+    slice::{Plan, Slice},
+};
+use cedar_policy::{
+    Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, Response, RestrictedExpression,
+};
+use decision::{
+    Actor, Call, Claims, Era, GroupName, ItemKind, Principal, RuleId, ServerName, Timestamp, Transport,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who asks, as far as it matters for seeing.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    pub principal: &'a Principal,
+    /// The Host's own claim of its name.
+    pub host: Option<&'a str>,
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject<'a> {
+    pub server: &'a ServerName,
+    pub kind: ItemKind,
+    /// A tool's or prompt's own name, a resource's URI, a template, a question's method.
+    pub name: &'a str,
+}
+
+/// How and when a call came.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    pub now: Timestamp,
+    pub transport: Transport,
+    pub era: Option<Era>,
+    pub model: Option<&'a str>,
+    pub workflow: Option<&'a str>,
+}
+
+/// A call, as the rules see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    pub asker: Asker<'a>,
+    pub subject: Subject<'a>,
+    /// The MCP method, which with the kind of the subject names the action.
+    pub method: &'a str,
+    /// The arguments as they will be sent: one JSON object, already valid against the pinned schema; or empty.
+    pub arguments: &'a [u8],
+    pub circumstances: Circumstances<'a>,
+}
+
+impl<'a> Question<'a> {
+    /// The question a [`Call`] asks now. `arguments` are the call's own ([`Call::arguments`]).
+    pub fn of(call: &'a Call, arguments: &'a [u8], now: Timestamp) -> Self {
+        let Claims { host, model, workflow, .. } = call.claims();
+        let target = call.target();
+        Self {
+            asker: Asker { principal: call.principal(), host: host.as_deref() },
+            subject: Subject { server: &target.server, kind: target.item.kind, name: &target.item.name },
+            method: call.method(),
+            arguments,
+            circumstances: Circumstances {
+                now,
+                transport: call.channel().transport,
+                era: call.channel().era,
+                model: model.as_deref(),
+                workflow: workflow.as_deref(),
+            },
+        }
+    }
+}
+
+/// One principal as Cedar knows it.
+struct Requester<'a> {
+    /// Index into [`PRINCIPALS`].
+    kind: usize,
+    name: &'a str,
+    groups: &'a BTreeSet<GroupName>,
+}
+
+impl Requester<'_> {
+    fn uid(&self) -> Option<EntityUid> {
+        uid(PRINCIPALS.get(self.kind)?, self.name)
+    }
+    fn entity(&self) -> Option<Entity> {
+        let groups: Option<Vec<_>> = self.groups.iter().map(|group| uid("Group", group.as_str())).collect();
+        let name = ("name".to_owned(), RestrictedExpression::new_string(self.name.to_owned()));
+        Entity::new_with_tags(self.uid()?, [name], groups?, []).ok()
+    }
+}
+
+/// The requests to make: the actor's, and that of the user behind it.
+fn requesters(principal: &Principal) -> Result<Vec<Requester<'_>>, Answer> {
+    let (kind, name) = match &principal.actor {
+        Actor::Agent(name) => (0, name.as_str()),
+        Actor::User(name) => (1, name.as_str()),
+        Actor::Workload(name) => (2, name.as_str()),
+        Actor::Server(_) | Actor::Gateway | Actor::Unknown => {
+            let whom = principal.describe();
+            return Err(Answer::refused(Reason::NoPrincipal, format!("no rule speaks of {whom}")));
+        }
+    };
+    let mut requesters = vec![Requester { kind, name, groups: &principal.groups }];
+    if let Some(user) = &principal.user {
+        requesters.push(Requester { kind: 1, name: user.name.as_str(), groups: &user.groups });
+    }
+    Ok(requesters)
+}
+
+/// An action with the one thing it is asked of.
+struct Aim<'a> {
+    plan: &'a Plan,
+    resource: Entity,
+}
+
+impl Policies {
+    /// May this principal know of the item and use it at all? Reads no arguments and no time. Lists are filtered
+    /// by it, and every call asks it first, so what is shown and what may be asked cannot differ.
+    pub fn see(&self, asker: Asker<'_>, subject: Subject<'_>) -> Answer {
+        match self.aim(subject, None) {
+            Ok(aim) => self.ask(asker, &aim, None),
+            Err(refused) => refused,
+        }
+    }
+
+    /// May it happen now, with these arguments? A question of a later message of a deed (`tasks/…`) has none and
+    /// is answered as *see*.
+    pub fn call(&self, question: &Question<'_>) -> Answer {
+        let Question { asker, subject, method, .. } = question;
+        if subject.kind == ItemKind::Tool && *method != "tools/call" {
+            return self.see(*asker, *subject);
+        }
+        match self.aim(*subject, Some(method)) {
+            Ok(aim) => self.ask(*asker, &aim, Some(question)),
+            Err(refused) => refused,
+        }
+    }
+
+    fn aim(&self, subject: Subject<'_>, method: Option<&str>) -> Result<Aim<'_>, Answer> {
+        let Subject { server, kind, name } = subject;
+        let unknown = || {
+            Answer::refused(Reason::NoItem, format!("server `{server}` has no accepted {kind:?} `{name}`"))
+        };
+        let (Some(entry), Some(plans)) = (self.catalogue.server(server), self.plans.get(server)) else {
+            return Err(unknown());
+        };
+        let action = match kind {
+            ItemKind::Tool => name,
+            ItemKind::Question if METHODS.iter().any(|m| m.name == name && m.kind == "question") => name,
+            ItemKind::Question => return Err(unknown()),
+            ItemKind::Server => "server/listen",
+            ItemKind::Prompt => match method {
+                None | Some("prompts/get") => "prompts/get",
+                Some("completion/complete") => "completion/complete",
+                Some(_) => return Err(unknown()),
+            },
+            ItemKind::Resource | ItemKind::ResourceTemplate => match method {
+                None | Some("resources/read") => "resources/read",
+                Some("resources/subscribe" | "resources/unsubscribe" | "subscriptions/listen") => {
+                    "resources/subscribe"
+                }
+                Some("completion/complete") => "completion/complete",
+                Some(_) => return Err(unknown()),
+            },
+        };
+        let plan = match kind {
+            ItemKind::Tool => plans.tools.get(action),
+            ItemKind::Prompt
+            | ItemKind::Resource
+            | ItemKind::ResourceTemplate
+            | ItemKind::Server
+            | ItemKind::Question => plans.methods.get(action),
+        };
+        let plan = plan.ok_or_else(unknown)?;
+        let resource = match (&plan.resource, kind) {
+            (Some(resource), _) => Some(resource.clone()),
+            (None, ItemKind::Prompt) => actions::prompt_entity(server, entry, name),
+            (None, ItemKind::Resource | ItemKind::ResourceTemplate) => {
+                if walks(name) {
+                    return Err(Answer::refused(
+                        Reason::AddressUnsafe,
+                        "the address has `.` or `..` segments",
+                    ));
+                }
+                actions::resource_entity(server, entry, name)
+            }
+            (None, ItemKind::Tool | ItemKind::Server | ItemKind::Question) => None,
+        };
+        Ok(Aim { plan, resource: resource.ok_or_else(unknown)? })
+    }
+
+    /// Asks for everybody who must be allowed. Without a question it is *see*.
+    fn ask(&self, asker: Asker<'_>, aim: &Aim<'_>, question: Option<&Question<'_>>) -> Answer {
+        let requesters = match requesters(asker.principal) {
+            Ok(requesters) => requesters,
+            Err(refused) => return refused,
+        };
+        let one = |requester: &Requester<'_>| {
+            self.ask_one(requester, asker, aim, question).unwrap_or_else(|| {
+                Answer::refused(Reason::RuleFailed, "the question cannot be put to the rules")
+            })
+        };
+        let mut answers = requesters.iter().map(one);
+        let first = answers.next().unwrap_or_else(|| Answer::refused(Reason::NoPrincipal, "nobody asks"));
+        answers.fold(first, Answer::and)
+    }
+
+    fn ask_one(
+        &self,
+        requester: &Requester<'_>,
+        asker: Asker<'_>,
+        aim: &Aim<'_>,
+        question: Option<&Question<'_>>,
+    ) -> Option<Answer> {
+        let slice = aim.plan.slice(requester.kind)?;
+        let context = match context(asker, question, aim.plan, slice) {
+            Ok(context) => context,
+            Err(refused) => return Some(refused),
+        };
+        let principal = requester.entity()?;
+        let entities = [principal, aim.plan.entity.clone(), aim.resource.clone()];
+        let entities = Entities::from_entities(entities, None).ok()?;
+        let (who, what) = (requester.uid()?, aim.plan.uid.clone());
+        let request = Request::new(who, what, aim.resource.uid(), context, None).ok()?;
+        let ask = |set: &PolicySet| self.authorizer.is_authorized(&request, set, &entities);
+        Some(match question {
+            None => self.answer(&ask(&slice.see), None, &request),
+            Some(_) if slice.curable => {
+                let without = || ask(&slice.uncurable);
+                self.answer(&ask(&slice.call), Some(&without), &request)
+            }
+            Some(_) => self.answer(&ask(&slice.call), None, &request),
+        })
+    }
+
+    /// Reads Cedar's response. `without` asks the same question without the forbids that people can lift.
+    fn answer(
+        &self,
+        response: &Response,
+        without: Option<&dyn Fn() -> Response>,
+        request: &Request,
+    ) -> Answer {
+        // Cedar skips a rule that fails, also a forbid; so any failure is a no (DESIGN, "Policy")
+        if let Some(failed) = self.failed(response) {
+            return failed;
+        }
+        let rules: Vec<RuleId> = self.rules_of(response);
+        if response.decision() == Decision::Allow {
+            return Answer::Allowed { basis: rules };
+        }
+        let texts = |rule: &RuleId| self.rule(rule).and_then(|rule| rule.because.clone()).unwrap_or_default();
+        let because: Vec<String> = rules.iter().map(texts).collect();
+        if rules.is_empty() {
+            return nobody_permits(request);
+        }
+        let cures: Option<BTreeSet<String>> = rules
+            .iter()
+            .map(|rule| self.rule(rule).filter(|r| r.sway == Sway::Forbid)?.cure.clone())
+            .collect();
+        if let (Some(cures), Some(without)) = (cures, without) {
+            let response = without();
+            if self.failed(&response).is_none() && response.decision() == Decision::Allow {
+                return Answer::Held { cures, rules, because };
+            }
+        }
+        let detail = match rules.as_slice() {
+            [one] => format!("rule `{one}` forbids it"),
+            several => format!("{} rules forbid it", several.len()),
+        };
+        Answer::Refused { reason: Reason::Forbidden, rules, because, detail, remedy: None }
+    }
+
+    fn failed(&self, response: &Response) -> Option<Answer> {
+        let mut errors = response.diagnostics().errors().peekable();
+        errors.peek()?;
+        let mut rules = Vec::new();
+        let mut details = Vec::new();
+        for error in errors {
+            details.push(error.to_string());
+            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+            rules.extend(RuleId::new(AsRef::<str>::as_ref(error.policy_id())));
+        }
+        rules.sort();
+        let detail = format!("a rule could not be evaluated: {}", details.join("; "));
+        Some(Answer::Refused { reason: Reason::RuleFailed, rules, because: Vec::new(), detail, remedy: None })
+    }
+
+    fn rules_of(&self, response: &Response) -> Vec<RuleId> {
+        let ids = response.diagnostics().reason();
+        let mut rules: Vec<_> = ids.filter_map(|id| RuleId::new(AsRef::<str>::as_ref(id)).ok()).collect();
+        rules.sort();
+        rules
+    }
+}
+
+fn nobody_permits(request: &Request) -> Answer {
+    let part = |uid: Option<&EntityUid>| uid.map(ToString::to_string).unwrap_or_default();
+    let (who, what) = (part(request.principal()), part(request.action()));
+    let tool = request
+        .resource()
+        .is_some_and(|uid| matches!(uid.type_name().to_string().as_str(), "Tool" | "Server"));
+    let resource =
+        if tool { "resource".to_owned() } else { format!("resource == {}", part(request.resource())) };
+    let id: String = [request.principal(), request.action()]
+        .into_iter()
+        .flatten()
+        .map(|uid| AsRef::<str>::as_ref(uid.id()).to_owned())
+        .collect::<Vec<_>>()
+        .join("-");
+    let fits = |c: char| if c.is_ascii_alphanumeric() || "-_.@+:/".contains(c) { c } else { '-' };
+    let id: String = id.chars().map(fits).take(128).collect();
+    Answer::Refused {
+        reason: Reason::NoRule,
+        rules: Vec::new(),
+        because: Vec::new(),
+        detail: "no rule permits it".to_owned(),
+        remedy: Some(format!("@id(\"{id}\") permit(principal == {who}, action == {what}, {resource});")),
+    }
+}
+
+/// The context. For *see* it holds only what is the same for every call: no rule that counts reads more.
+fn context(
+    asker: Asker<'_>,
+    question: Option<&Question<'_>>,
+    plan: &Plan,
+    slice: &Slice,
+) -> Result<Context, Answer> {
+    let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+    let mut pairs = vec![("environment".to_owned(), text(asker.principal.environment.as_str()))];
+    pairs.extend(asker.host.map(|host| ("host".to_owned(), text(host))));
+    if let Some(question) = question {
+        let Circumstances { now, transport, era, model, workflow } = question.circumstances;
+        let transport = match transport {
+            Transport::Http => "http",
+            Transport::Stdio => "stdio",
+            Transport::Internal => "internal",
+        };
+        let era = match era {
+            Some(Era::Legacy) => "legacy",
+            Some(Era::Modern) => "modern",
+            None => "none",
+        };
+        pairs.push(("transport".to_owned(), text(transport)));
+        pairs.push(("era".to_owned(), text(era)));
+        pairs.extend(model.map(|model| ("model".to_owned(), text(model))));
+        pairs.extend(workflow.map(|workflow| ("workflow".to_owned(), text(workflow))));
+        pairs.push(("now".to_owned(), clock(now)?));
+        let arguments =
+            facts::arguments(&plan.arguments, &slice.named, question.arguments).map_err(|unfit| {
+                let detail = format!("a rule names the argument `{}`, and {}", unfit.path, unfit.why);
+                Answer::refused(Reason::ArgumentUnfit, detail)
+            })?;
+        pairs.push(("args".to_owned(), arguments));
+    }
+    Context::from_pairs(pairs).map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))
+}
+
+/// UTC: seconds, the hour, and the weekday with Monday as 1 (1970-01-01 was a Thursday).
+fn clock(now: Timestamp) -> Result<RestrictedExpression, Answer> {
+    let epoch = i64::try_from(now.0 / 1_000_000).unwrap_or(i64::MAX);
+    let (hour, weekday) = (epoch / 3600 % 24, (epoch / 86_400 + 3) % 7 + 1);
+    let long = |name: &str, value| (name.to_owned(), RestrictedExpression::new_long(value));
+    RestrictedExpression::new_record([long("epoch", epoch), long("hour", hour), long("weekday", weekday)])
+        .map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))
+}
+
+/// Whether an address has `.` or `..` segments, written plainly or percent-encoded: `like "file:///docs/*"` would
+/// match one that leads elsewhere.
+fn walks(uri: &str) -> bool {
+    let mut plain = uri.to_ascii_lowercase();
+    while plain.contains("%25") {
+        plain = plain.replace("%25", "%");
+    }
+    let plain = plain.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
+    plain.split(['/', ':', '?', '#', '=', '&']).any(|segment| matches!(segment, "." | ".."))
+}
+
+/// The plans of one server.
+#[derive(Debug, Default)]
+pub(crate) struct ServerPlans {
+    /// By the author's name.
+    pub(crate) tools: BTreeMap<String, Plan>,
+    pub(crate) methods: BTreeMap<&'static str, Plan>,
+}

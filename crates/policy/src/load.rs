@@ -1,0 +1,175 @@
+//! From rule texts and a catalogue to something that answers, or to the list of everything that is wrong.
+
+use crate::{
+    actions::{self, Action, METHODS},
+    ask::ServerPlans,
+    check,
+    rule::{self, Rule},
+    slice::Slicer,
+    source::{Problem, Severity, Source, statements},
+};
+use catalog::{Catalogue, split};
+use cedar_policy::{Authorizer, Schema};
+use decision::{Digest, ItemKind, RuleId, ServerName};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Most schemas a loader keeps.
+const SCHEMAS_MAX: usize = 1024;
+
+/// A checked set of rules over one catalogue, immutable, named by its digest in every record.
+pub struct Policies {
+    digest: Digest,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) rules: Vec<Rule>,
+    by_id: BTreeMap<RuleId, usize>,
+    pub(crate) plans: BTreeMap<ServerName, ServerPlans>,
+    pub(crate) authorizer: Authorizer,
+    warnings: Vec<Problem>,
+}
+
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Policies({} rules, {})", self.rules.len(), self.digest)
+    }
+}
+
+impl Policies {
+    /// Checks everything and prepares the answers. Errors: all problems found, none of them only a warning.
+    pub fn load(sources: Vec<Source>, catalogue: Arc<Catalogue>) -> Result<Self, Vec<Problem>> {
+        Loader::default().load(sources, catalogue)
+    }
+
+    /// SHA-256 over the sources, whatever the order of the files.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+    /// The snapshot these rules were checked against.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+    /// What an operator should know; the rules are in force all the same.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+    pub(crate) fn rule(&self, id: &RuleId) -> Option<&Rule> {
+        self.rules.get(*self.by_id.get(id)?)
+    }
+}
+
+/// Loads policies and keeps the schemas of servers that did not change, which is what takes long in a reload.
+#[derive(Default)]
+pub struct Loader {
+    schemas: Mutex<BTreeMap<Digest, Arc<Schema>>>,
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.schemas.lock().unwrap_or_else(PoisonError::into_inner).len();
+        write!(f, "Loader({kept} schemas)")
+    }
+}
+
+impl Loader {
+    /// As [`Policies::load`].
+    pub fn load(&self, sources: Vec<Source>, catalogue: Arc<Catalogue>) -> Result<Policies, Vec<Problem>> {
+        let digest = digest(&sources);
+        let (rules, mut problems) = read(&sources);
+        let servers: Vec<(ServerName, Vec<Action>)> = catalogue
+            .servers()
+            .map(|(name, entry)| (name.clone(), actions::of_server(name, entry)))
+            .collect();
+        problems.extend(check::names(&rules, &catalogue));
+        problems.extend(check::arguments(&rules, &servers));
+        if !problems.iter().any(|p| p.severity == Severity::Error) {
+            problems.extend(check::types(self, &rules, &servers, &catalogue));
+        }
+        problems.extend(check::reach(&rules, &servers));
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            problems.into_iter().partition(|problem| problem.severity == Severity::Error);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut slicer = Slicer::new(&rules);
+        let mut plans: BTreeMap<ServerName, ServerPlans> = BTreeMap::new();
+        for (server, actions) in &servers {
+            let of_server = plans.entry(server.clone()).or_default();
+            for action in actions {
+                let Some(plan) = slicer.plan(server, action) else {
+                    continue; // no plan, no answer but no
+                };
+                let method = METHODS.iter().find(|m| actions::method_action(server, m.name) == action.name);
+                match (method, split(&action.name)) {
+                    (Some(method), _) => drop(of_server.methods.insert(method.name, plan)),
+                    (None, Some((_, tool))) => drop(of_server.tools.insert(tool.to_owned(), plan)),
+                    (None, None) => {}
+                }
+            }
+        }
+        let by_id = rules.iter().enumerate().map(|(index, rule)| (rule.id.clone(), index)).collect();
+        Ok(Policies { digest, catalogue, rules, by_id, plans, authorizer: Authorizer::new(), warnings })
+    }
+
+    /// The schema for this text, from the store of schemas or newly made.
+    pub(crate) fn schema(&self, json: &serde_json::Value) -> Result<Arc<Schema>, String> {
+        let key = Digest::of(json.to_string().as_bytes());
+        let mut kept = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(schema) = kept.get(&key) {
+            return Ok(Arc::clone(schema));
+        }
+        let schema = Arc::new(Schema::from_json_value(json.clone()).map_err(|e| e.to_string())?);
+        if kept.len() >= SCHEMAS_MAX {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&schema));
+        Ok(schema)
+    }
+}
+
+fn digest(sources: &[Source]) -> Digest {
+    let mut texts: Vec<(&str, &str)> = sources.iter().map(|s| (s.path.as_str(), s.text.as_str())).collect();
+    texts.sort_unstable();
+    let length = |text: &str| (text.len() as u64).to_be_bytes();
+    let mut bytes = b"callgate/policy/v1\0".to_vec();
+    for (_, text) in texts {
+        bytes.extend_from_slice(&length(text));
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    Digest::of(&bytes)
+}
+
+fn read(sources: &[Source]) -> (Vec<Rule>, Vec<Problem>) {
+    let (mut rules, mut problems): (Vec<Rule>, Vec<Problem>) = (Vec::new(), Vec::new());
+    let mut seen: BTreeMap<RuleId, String> = BTreeMap::new();
+    for source in sources {
+        for (place, cedar) in statements(source) {
+            match rule::parse(&place, &cedar) {
+                Err(found) => problems.extend(found),
+                Ok(rule) => match seen.get(&rule.id) {
+                    Some(first) => {
+                        let twice =
+                            Problem::error(&place.find("@id"), format!("the id is taken, in `{first}`"));
+                        problems.push(twice.of(rule.id.as_str()).help("every rule needs an id of its own"));
+                    }
+                    None => {
+                        seen.insert(rule.id.clone(), source.path.clone());
+                        rules.push(rule);
+                    }
+                },
+            }
+        }
+    }
+    (rules, problems)
+}
+
+/// Items of a server, for messages.
+pub(crate) fn tool_names(catalogue: &Catalogue) -> Vec<String> {
+    let of = |(server, entry): (&ServerName, &catalog::ServerEntry)| {
+        let name = |item: &catalog::Item| catalog::federated(server, item.definition.name());
+        entry.of_kind(ItemKind::Tool).map(name).collect::<Vec<_>>()
+    };
+    catalogue.servers().flat_map(of).collect()
+}

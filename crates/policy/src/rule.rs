@@ -1,0 +1,384 @@
+//! One rule: its annotations, its scope, and what of the context it reads.
+
+use crate::source::{Place, Problem, UNLESS_APPROVED};
+use cedar_policy::{
+    ActionConstraint, Effect, EntityUid, Policy, PolicyId, PrincipalConstraint, ResourceConstraint,
+};
+use decision::RuleId;
+use miette::Diagnostic;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Which way a rule pulls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sway {
+    Permit,
+    Forbid,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) id: RuleId,
+    pub(crate) sway: Sway,
+    pub(crate) because: Option<String>,
+    /// The group whose yes cures this forbid.
+    pub(crate) cure: Option<String>,
+    pub(crate) place: Place,
+    pub(crate) policy: Policy,
+    pub(crate) reads: Reads,
+}
+
+/// Which parts of the context a rule reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reads {
+    /// First members of the context: `args`, `now`, `environment` …
+    pub(crate) parts: BTreeSet<String>,
+    /// Paths inside `args`; the empty path is all of it.
+    pub(crate) arguments: BTreeSet<Vec<String>>,
+    /// The context is used as a value.
+    pub(crate) whole: bool,
+}
+
+/// The parts of the context that are known, and the same, when a list is made.
+pub(crate) const SEEN_PARTS: [&str; 2] = ["environment", "host"];
+
+impl Rule {
+    /// Whether the rule counts when a principal asks what it may see. A forbid that needs the call's own facts
+    /// cannot hide a tool, and one that people can lift must not.
+    pub(crate) fn counts_for_seeing(&self) -> bool {
+        match self.sway {
+            Sway::Permit => true,
+            Sway::Forbid => self.cure.is_none() && self.reads.only(&SEEN_PARTS),
+        }
+    }
+
+    pub(crate) fn covers_action(&self, name: &str, groups: &[String]) -> bool {
+        let is = |uid: &EntityUid| {
+            let id: &str = uid.id().as_ref();
+            id == name || groups.iter().any(|group| group == id)
+        };
+        match self.policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(uid) => AsRef::<str>::as_ref(uid.id()) == name,
+            ActionConstraint::In(uids) => uids.iter().any(is),
+        }
+    }
+
+    /// Whether a principal of this type can be meant at all.
+    pub(crate) fn covers_principal(&self, kind: &str) -> bool {
+        let of = |uid: &EntityUid| uid.type_name().to_string();
+        match self.policy.principal_constraint() {
+            PrincipalConstraint::Any => true,
+            PrincipalConstraint::Is(name) => name.to_string() == kind,
+            PrincipalConstraint::Eq(uid) => of(&uid) == kind,
+            PrincipalConstraint::In(uid) => of(&uid) == "Group" || of(&uid) == kind,
+            PrincipalConstraint::IsIn(name, _) => name.to_string() == kind,
+        }
+    }
+
+    /// Whether a resource of one of these types, of this server, can be meant at all.
+    pub(crate) fn covers_resource(
+        &self,
+        kinds: &[&str],
+        server: &EntityUid,
+        only: Option<&EntityUid>,
+    ) -> bool {
+        let fits = |name: String| kinds.contains(&name.as_str());
+        let within = |uid: &EntityUid| match (uid == server, only) {
+            (true, _) => true,
+            (false, Some(only)) => uid == only,
+            (false, None) => fits(uid.type_name().to_string()),
+        };
+        match self.policy.resource_constraint() {
+            ResourceConstraint::Any => true,
+            ResourceConstraint::Is(name) => fits(name.to_string()),
+            ResourceConstraint::Eq(uid) => {
+                only.map_or_else(|| fits(uid.type_name().to_string()), |only| *only == uid)
+            }
+            ResourceConstraint::In(uid) => within(&uid),
+            ResourceConstraint::IsIn(name, uid) => fits(name.to_string()) && within(&uid),
+        }
+    }
+}
+
+impl Reads {
+    pub(crate) fn only(&self, parts: &[&str]) -> bool {
+        !self.whole && self.parts.iter().all(|part| parts.contains(&part.as_str()))
+    }
+
+    fn of(policy: &Policy) -> Option<Self> {
+        let json = policy.to_json().ok()?;
+        let mut reads = Self::default();
+        for clause in json.get("conditions")?.as_array()? {
+            reads.walk(clause.get("body")?);
+        }
+        Some(reads)
+    }
+
+    /// Walks an expression in Cedar's JSON form. What it does not recognise it looks into, so that a use of the
+    /// context in an unknown form counts as a use of all of it.
+    fn walk(&mut self, expression: &Value) {
+        match expression {
+            Value::Object(members) => {
+                if let Some(path) = path(expression) {
+                    return self.path(path);
+                }
+                match members.iter().next() {
+                    Some((operator, Value::Object(fields))) if members.len() == 1 && operator == "Record" => {
+                        fields.values().for_each(|value| self.walk(value));
+                    }
+                    Some((operator, _)) if members.len() == 1 && operator == "Value" => {}
+                    _ => members.values().for_each(|value| self.walk(value)),
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn path(&mut self, path: Vec<String>) {
+        match path.split_first() {
+            None => self.whole = true,
+            Some((part, rest)) => {
+                if part == "args" {
+                    self.arguments.insert(rest.to_vec());
+                }
+                self.parts.insert(part.clone());
+            }
+        }
+    }
+}
+
+/// The path of attributes from `context`, if the expression is one: `context.a.b`, `context.a has b`.
+fn path(expression: &Value) -> Option<Vec<String>> {
+    let members = expression.as_object().filter(|members| members.len() == 1)?;
+    let (operator, operand) = members.iter().next()?;
+    match operator.as_str() {
+        "Var" => (operand == "context").then(Vec::new),
+        "." | "has" => {
+            let mut path = path(operand.get("left")?)?;
+            match operand.get("attr")? {
+                Value::String(name) => path.push(name.clone()),
+                Value::Array(names) => {
+                    for name in names {
+                        path.push(name.as_str()?.to_owned());
+                    }
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+            }
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+/// Reads one statement. Errors: everything that is wrong with it by itself.
+pub(crate) fn parse(place: &Place, cedar: &str) -> Result<Rule, Vec<Problem>> {
+    let unnamed = Policy::parse(None, cedar).map_err(|errors| syntax(place, &errors))?;
+    let mut problems = Vec::new();
+    let annotation = |key: &str| unnamed.annotation(key).map(str::to_owned);
+    let id =
+        match annotation("id").map(RuleId::new) {
+            Some(Ok(id)) => Some(id),
+            Some(Err(error)) => {
+                problems.push(Problem::error(&place.find("@id"), error.to_string()));
+                None
+            }
+            None => {
+                let missing = Problem::error(&head(place), "the rule has no `@id`");
+                problems.push(missing.help(
+                    "put `@id(\"a-name\")` before it: the record, denials and `explain` name rules by it",
+                ));
+                None
+            }
+        };
+    let sway = match unnamed.effect() {
+        Effect::Permit => Sway::Permit,
+        Effect::Forbid => Sway::Forbid,
+    };
+    let (because, cure) = (annotation("because"), annotation("unless_approved"));
+    annotations(place, &unnamed, sway, &mut problems);
+    let Some(reads) = Reads::of(&unnamed) else {
+        problems.push(Problem::error(place, "what the rule reads cannot be determined"));
+        return Err(problems);
+    };
+    permit_reads(place, sway, &reads, &mut problems);
+    let name = id.as_ref().map(ToString::to_string);
+    let Some(id) = id.filter(|_| problems.is_empty()) else {
+        return Err(problems
+            .into_iter()
+            .map(|p| match &name {
+                Some(name) => p.of(name),
+                None => p,
+            })
+            .collect());
+    };
+    let policy = unnamed.new_id(PolicyId::new(id.as_str()));
+    Ok(Rule { id, sway, because, cure, place: place.clone(), policy, reads })
+}
+
+fn annotations(place: &Place, policy: &Policy, sway: Sway, problems: &mut Vec<Problem>) {
+    for (key, value) in policy.annotations() {
+        match (key, sway) {
+            ("id", _) => {}
+            ("because", _) if value.trim().is_empty() => {
+                problems.push(Problem::error(&place.find("@because"), "`@because` is empty"));
+            }
+            ("because", _) => {}
+            ("unless_approved", Sway::Forbid) => {
+                if let Err(error) = decision::GroupName::new(value) {
+                    problems.push(Problem::error(&place.find("@unless"), error.to_string()));
+                }
+            }
+            ("unless_approved", Sway::Permit) => {
+                let misplaced =
+                    Problem::error(&place.find("@unless"), "`@unless-approved` stands on a permit");
+                problems.push(misplaced.help("an approval lifts a forbid and never stands in for a permit: write a `forbid` that carries it"));
+            }
+            (other, _) => {
+                let unknown = Problem::error(
+                    &place.find(&format!("@{other}")),
+                    format!("there is no annotation `@{other}`"),
+                );
+                problems.push(
+                    unknown.help(format!("the annotations are `@id`, `@because` and `{UNLESS_APPROVED}`")),
+                );
+            }
+        }
+    }
+    if sway == Sway::Forbid && policy.annotation("because").is_none() {
+        let missing = Problem::error(&head(place), "the forbid has no `@because`");
+        problems.push(missing.help("put `@because(\"…\")` before it: whoever is refused is told it"));
+    }
+}
+
+/// A permit that read the call's own facts would make what is listed differ from what is allowed.
+fn permit_reads(place: &Place, sway: Sway, reads: &Reads, problems: &mut Vec<Problem>) {
+    if sway == Sway::Forbid || reads.only(&SEEN_PARTS) {
+        return;
+    }
+    let what = match reads.parts.iter().find(|part| !SEEN_PARTS.contains(&part.as_str())) {
+        Some(part) => format!("context.{part}"),
+        None => "context".to_owned(),
+    };
+    let message = format!("a permit may not read `{what}`");
+    let help = "permit the action without this condition, and add a `forbid … unless { … }` with it: only a forbid may \
+                depend on arguments, time or how the call came";
+    problems.push(Problem::error(&place.find(&what), message).help(help));
+}
+
+/// The first line of a statement.
+fn head(place: &Place) -> Place {
+    let length = place.text().lines().next().map_or(0, str::len);
+    place.within(0..length)
+}
+
+fn syntax(place: &Place, errors: &cedar_policy::ParseErrors) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for error in errors.iter() {
+        let mut message = error.to_string();
+        if let Some(detail) = error.labels().and_then(|mut labels| labels.next()?.label().map(str::to_owned))
+        {
+            message = format!("{message}: {detail}");
+        }
+        let problem = Problem::error(&labelled(place, error), message.replace('\n', " "));
+        problems.push(match error.help() {
+            Some(help) => problem.help(help.to_string()),
+            None => problem,
+        });
+    }
+    problems
+}
+
+/// The place a diagnostic of Cedar points at.
+pub(crate) fn labelled(place: &Place, diagnostic: &dyn Diagnostic) -> Place {
+    match diagnostic.labels().and_then(|mut labels| labels.next()) {
+        Some(label) => place.within(label.offset()..label.offset() + label.len()),
+        None => place.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Source, statements};
+
+    fn rule(text: &str) -> Result<Rule, Vec<Problem>> {
+        let source = Source { path: "t.cedar".into(), text: text.into() };
+        let (place, cedar) = statements(&source).remove(0);
+        parse(&place, &cedar)
+    }
+    fn forbid(condition: &str) -> Rule {
+        rule(&format!(
+            "@id(\"a\") @because(\"b\") forbid(principal, action, resource) when {{ {condition} }};"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_statement_that_breaks_a_house_rule_is_named_with_its_place() {
+        for (text, message, at) in [
+            ("permit(principal, action, resource);", "has no `@id`", 1),
+            ("@id(\"a b\") permit(principal, action, resource);", "is not a rule id", 1),
+            ("@id(\"a\") forbid(principal, action, resource);", "no `@because`", 1),
+            ("@id(\"a\") @because(\"\") forbid(principal, action, resource);", "`@because` is empty", 10),
+            ("@id(\"a\") @unless-approved(\"g\") permit(principal, action, resource);", "on a permit", 10),
+            (
+                "@id(\"a\") @becuase(\"g\") permit(principal, action, resource);",
+                "no annotation `@becuase`",
+                10,
+            ),
+            (
+                "@id(\"a\") permit(principal, action, resource) when { context.args.x == 1 };",
+                "`context.args`",
+                53,
+            ),
+            (
+                "@id(\"a\") permit(principal, action, resource) when { context.now.hour < 9 };",
+                "`context.now`",
+                53,
+            ),
+            (
+                "@id(\"a\") permit(principal, action, resource) when { context has args };",
+                "`context.args`",
+                1,
+            ),
+            (
+                "@id(\"a\") permit(principal, action, resource) when { {\"x\": context} == {} };",
+                "`context`",
+                59,
+            ),
+            ("@id(\"a\") permit(principal, action, resource", "", 44),
+            ("@id(\"a\") permit(principal == ?principal, action, resource);", "template", 30),
+        ] {
+            let problems = rule(text).unwrap_err();
+            let first = problems.first().unwrap();
+            assert!(first.message.contains(message), "{text}: {problems:?}");
+            assert_eq!(first.place().unwrap(), ("t.cedar", 1, at), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_rule_reads_is_found_in_every_form() {
+        let reads = forbid(
+            "context.args.a.b > 1 && context.args has c.d && context has host && context[\"now\"].hour > 1",
+        )
+        .reads;
+        let path = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        assert!(
+            reads.arguments.contains(&path(&["a", "b"])) && reads.arguments.contains(&path(&["c", "d"])),
+            "{reads:?}"
+        );
+        assert_eq!(reads.parts, BTreeSet::from(["args".into(), "host".into(), "now".into()]));
+        assert!(!reads.whole);
+        for hidden in [
+            "(if principal == principal then context else context).args.x == 1",
+            "{\"Value\": context} has Value",
+            "{\".\": {\"left\": context}} has x",
+            "[context].contains(context)",
+        ] {
+            assert!(forbid(hidden).reads.whole, "{hidden}");
+        }
+        assert_eq!(forbid("\"context.args\" == \"x\"").reads, Reads::default());
+    }
+}

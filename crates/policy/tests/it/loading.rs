@@ -1,0 +1,158 @@
+//! Rules that must not load, and what is said about them.
+
+use crate::world::load;
+
+/// A rule that must not load: its text, what is said, the help, and the text on the line it points at.
+#[track_caller]
+fn refused(text: &str, message: &str, help: &str) {
+    let problems = load(text).err().unwrap_or_else(|| panic!("it loads: {text}"));
+    let hit = problems.iter().find(|p| p.to_string().contains(message));
+    let hit = hit.unwrap_or_else(|| panic!("nobody says `{message}`: {problems:#?}"));
+    assert!(hit.help.as_deref().unwrap_or_default().contains(help), "{hit:?}");
+    assert!(hit.place().is_some(), "{hit:?}");
+}
+
+fn forbid(scope: &str, condition: &str) -> String {
+    format!("@id(\"f\") @because(\"b\") forbid(principal, {scope}, resource) when {{ {condition} }};")
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_an_error_with_a_suggestion() {
+    refused(
+        "@id(\"a\") permit(principal, action == Action::\"payments__refnud\", resource);",
+        "no action `payments__refnud`",
+        "did you mean `payments__refund`?",
+    );
+    refused(
+        "@id(\"a\") permit(principal, action in Action::\"effect:reed\", resource);",
+        "no action `effect:reed`",
+        "effect:read",
+    );
+    refused(
+        "@id(\"a\") permit(principal, action in Action::\"server:paiments\", resource);",
+        "no action",
+        "server:payments",
+    );
+    refused(
+        "@id(\"a\") permit(principal, action, resource == Tool::\"payments__refunds\");",
+        "no tool",
+        "payments__refund",
+    );
+    refused(
+        "@id(\"a\") permit(principal, action, resource in Server::\"payment\");",
+        "no server",
+        "payments",
+    );
+    refused(
+        "@id(\"a\") permit(principal, action, resource) when { action == Action::\"docs__serch\" };",
+        "no action",
+        "docs__search",
+    );
+    refused("@id(\"a\") permit(principal == Robot::\"x\", action, resource);", "Robot", "");
+}
+
+#[test]
+fn an_argument_that_does_not_exist_or_has_another_type_is_an_error() {
+    let refund = "action == Action::\"payments__refund\"";
+    refused(&forbid(refund, "context.args.amuont == 1"), "amuont", "amount");
+    refused(&forbid(refund, "context.args.currency == 1"), "", "");
+    refused(&forbid(refund, "context.args.amount > 5"), "decimal", "");
+    refused(&forbid(refund, "context.args.count > 5"), "count", "has");
+    refused(
+        &forbid("action in Action::\"category:financial\"", "context.args.currency == \"USD\""),
+        "currency",
+        "",
+    );
+}
+
+#[test]
+fn an_argument_that_no_rule_can_name_is_an_error_that_says_why() {
+    let refund = "action == Action::\"payments__refund\"";
+    refused(
+        &forbid(refund, "context.args has note && context.args.note == \"x\""),
+        "no rule can name the argument `note` of `payments__refund`: it may be null",
+        "",
+    );
+}
+
+#[test]
+fn a_rule_that_can_never_match_is_an_error() {
+    refused(
+        &forbid("action == Action::\"payments__refund\"", "context.args.currency == \"USD\" && false"),
+        "can never match",
+        "",
+    );
+    refused(
+        "@id(\"a\") permit(principal, action == Action::\"payments__refund\", resource is Prompt);",
+        "can never match",
+        "",
+    );
+    refused(
+        &forbid(
+            "action == Action::\"docs__search\"",
+            "context.args has nothing && context.args.nothing == 1",
+        ),
+        "can never match",
+        "",
+    );
+}
+
+#[test]
+fn ids_are_unique_over_all_files() {
+    refused(
+        "@id(\"a\") permit(principal, action, resource); @id(\"a\") permit(principal, action, resource);",
+        "the id is taken",
+        "",
+    );
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_line() {
+    let problems = load("permit(principal, action, resource);\n\n  permit(principal;\n@id(\"a\") forbid(principal, action, resource);").unwrap_err();
+    let places: Vec<_> = problems.iter().filter_map(|p| p.place().map(|(_, line, _)| line)).collect();
+    assert_eq!(places, [1, 3, 4], "{problems:#?}");
+    assert_eq!(problems[1].excerpt(), Some("  permit(principal;"));
+}
+
+#[test]
+fn a_server_that_was_never_reached_is_a_warning_and_not_an_error() {
+    let policies =
+        load("@id(\"a\") permit(principal, action == Action::\"idle__anything\", resource);").unwrap();
+    assert!(
+        policies.warnings().iter().any(|w| w.message.contains("has no accepted definitions yet")),
+        "{:?}",
+        policies.warnings()
+    );
+}
+
+#[test]
+fn tools_that_a_wide_rule_does_not_really_guard_are_listed() {
+    let text = forbid(
+        "action in Action::\"category:financial\"",
+        "context.args has currency && context.args.currency == \"USD\"",
+    );
+    let policies = load(&text).unwrap();
+    let said: Vec<_> = policies.warnings().iter().map(ToString::to_string).collect();
+    assert!(
+        said.iter().any(|s| s.contains("`payments__close_account` lacks the argument `currency`")),
+        "{said:#?}"
+    );
+    assert!(said.iter().any(|s| s.contains("nobody can see") && s.contains("`docs__search`")), "{said:#?}");
+}
+
+#[test]
+fn an_empty_group_is_worth_a_warning() {
+    let policies = load(&forbid("action in Action::\"category:execution\"", "true")).unwrap();
+    assert!(
+        policies.warnings().iter().any(|w| w.message.contains("matches nothing today")),
+        "{:?}",
+        policies.warnings()
+    );
+}
+
+#[test]
+fn the_digest_is_of_the_texts_alone() {
+    let a = load("@id(\"a\") permit(principal, action, resource);").unwrap().digest();
+    assert_eq!(a, load("@id(\"a\") permit(principal, action, resource);").unwrap().digest());
+    assert_ne!(a, load("@id(\"a\")  permit(principal, action, resource);").unwrap().digest());
+}

@@ -91,7 +91,7 @@ impl HeaderMismatch {
 
 /// Writes a value as a header value: as it is where it is plain ASCII, else as
 /// `=?base64?…?=`. Also a value that looks like the encoded form is encoded.
-pub fn encode_value(value: &str) -> Cow<'_, str> {
+pub fn encode(value: &str) -> Cow<'_, str> {
     let edge = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let bytes = value.as_bytes();
     let lookalike = value.starts_with(SENTINEL.0) && value.ends_with(SENTINEL.1);
@@ -106,7 +106,7 @@ pub fn encode_value(value: &str) -> Cow<'_, str> {
 
 /// Reads a header value back. `None` if it has characters that may not stand in a
 /// header, or wears the markers around something that is not Base64 of UTF-8.
-pub fn decode_value(raw: &[u8]) -> Option<Cow<'_, str>> {
+pub fn decode(raw: &[u8]) -> Option<Cow<'_, str>> {
     if !raw.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
         return None;
     }
@@ -163,7 +163,7 @@ pub fn check_standard(
     match single(name, &header)? {
         None if row.shape == Shape::Request => Err(HeaderMismatch::Missing(header)),
         None => Ok(()),
-        Some(value) => match decode_value(value) {
+        Some(value) => match decode(value) {
             None => Err(HeaderMismatch::Malformed(header)),
             Some(text) if text == expected => Ok(()),
             Some(_) => Err(HeaderMismatch::Differs(header)),
@@ -176,7 +176,7 @@ pub fn name_header(revision: Revision, frame: &Frame) -> Option<String> {
     let row = lookup(&frame.method()?, revision).filter(|_| revision.is_modern())?;
     let carries_name =
         row.shape == Shape::Request && matches!(row.name_field, Some("name" | "uri" | "taskId"));
-    named(frame, row).filter(|_| carries_name).map(|name| encode_value(&name).into_owned())
+    named(frame, row).filter(|_| carries_name).map(|name| encode(&name).into_owned())
 }
 
 fn single<'a>(header: Header<'a>, name: &str) -> Result<Option<&'a [u8]>, HeaderMismatch> {

@@ -39,10 +39,16 @@ impl Value {
     }
 }
 
-/// The members of a raw object, in order, with ranges relative to `raw`.
+/// The members of a raw object, in order: each key, decoded, and where its value
+/// stands relative to `raw`.
 ///
 /// Anything that is not an object has no members.
-pub fn object_members(raw: &[u8]) -> Members<'_> {
+pub fn object_members(raw: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Range<usize>)> {
+    members(raw).map(|member| (member.key, member.value_range))
+}
+
+/// As [`object_members`], and where the keys stand.
+pub fn members(raw: &[u8]) -> Members<'_> {
     let start = skip_whitespace(raw, 0);
     let at = if raw.get(start) == Some(&b'{') { start + 1 } else { raw.len() };
     Members { raw, at }
@@ -68,7 +74,7 @@ pub struct Member<'a> {
     pub value_range: Range<usize>,
 }
 
-/// Iterator of [`object_members`].
+/// Iterator of [`members`].
 #[derive(Clone, Debug)]
 pub struct Members<'a> {
     raw: &'a [u8],
@@ -129,7 +135,7 @@ pub fn member<'a>(raw: &'a [u8], key: &str) -> Option<&'a [u8]> {
 
 /// Where the value of the member `key` of a raw object stands, relative to `raw`.
 pub fn member_range(raw: &[u8], key: &str) -> Option<Range<usize>> {
-    object_members(raw).find(|member| member.key == key).map(|member| member.value_range)
+    object_members(raw).find(|(name, _)| name == key).map(|(_, value)| value)
 }
 
 /// The raw value at a path of member names. An empty path is the value itself.

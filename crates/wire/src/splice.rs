@@ -257,7 +257,7 @@ impl New {
 fn member_edits(bytes: &[u8], changes: &[Change], edits: &mut Vec<Edit>) -> Result<(), SpliceError> {
     let object = changes.first().map(|change| change.object.clone()).unwrap_or_default();
     let raw = bytes.get(object.clone()).ok_or(SpliceError::OutOfBounds)?;
-    let members: Vec<_> = json::object_members(raw).collect();
+    let members: Vec<_> = json::members(raw).collect();
     let change_of = |key: &str| changes.iter().find(|change| change.key == key);
     let removed = |key: &str| change_of(key).is_some_and(|change| change.value.is_none());
 

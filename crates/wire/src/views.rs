@@ -11,8 +11,8 @@ mod handshake;
 use std::borrow::Cow;
 
 pub use call::{
-    Cancelled, Complete, CompleteRef, InputRequests, Listen, Progress, Question, RpcError, ToolsCall, cursor,
-    named, request_state, result_type,
+    Answer, Cancelled, Complete, CompleteRef, InputRequests, Listen, Progress, Question, RpcError, ToolsCall,
+    cursor, input_responses, named, request_state, result_type,
 };
 pub use definition::{
     Annotations, ListResult, PromptDefinition, ResourceDefinition, TemplateDefinition, ToolDefinition,
@@ -63,10 +63,9 @@ fn boolean(raw: &[u8], name: &'static str) -> Result<bool, ViewError> {
 /// The members of a raw object that are named in `names`, found in one walk.
 fn pick<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> [Option<&'a [u8]>; N] {
     let mut found = [None; N];
-    for member in json::object_members(raw) {
-        if let Some(slot) = names.iter().position(|name| *name == member.key).and_then(|at| found.get_mut(at))
-        {
-            *slot = raw.get(member.value_range);
+    for (key, value) in json::object_members(raw) {
+        if let Some(slot) = names.iter().position(|name| *name == key).and_then(|at| found.get_mut(at)) {
+            *slot = raw.get(value);
         }
     }
     found

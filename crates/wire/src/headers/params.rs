@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{Header, HeaderMismatch, decode_value, encode_value, single};
+use super::{Header, HeaderMismatch, decode, encode, single};
 use crate::json::{self, Value};
 
 const KEYWORD: &str = "x-mcp-header";
@@ -111,9 +111,9 @@ impl Annotations {
         for range in json::array_elements(raw) {
             self.schema(raw.get(range).unwrap_or_default(), None, depth + 1)?;
         }
-        for member in json::object_members(raw) {
-            let value = raw.get(member.value_range).unwrap_or_default();
-            match member.key.as_ref() {
+        for (key, value) in json::object_members(raw) {
+            let value = raw.get(value).unwrap_or_default();
+            match key.as_ref() {
                 KEYWORD => match path.as_deref() {
                     Some(path) if !path.is_empty() => self.annotation(raw, value, path)?,
                     Some(_) | None => return Err(AnnotationError::Unreachable),
@@ -137,10 +137,10 @@ impl Annotations {
         mut path: Option<&mut Vec<String>>,
         depth: usize,
     ) -> Result<(), AnnotationError> {
-        for member in json::object_members(raw) {
-            let value = raw.get(member.value_range).unwrap_or_default();
+        for (key, value) in json::object_members(raw) {
+            let value = raw.get(value).unwrap_or_default();
             if let Some(path) = path.as_deref_mut() {
-                path.push(member.key.into_owned());
+                path.push(key.into_owned());
             }
             self.schema(value, path.as_deref_mut(), depth + 1)?;
             if let Some(path) = path.as_deref_mut() {
@@ -190,7 +190,7 @@ pub fn param_headers(
     let mut headers = Vec::new();
     for annotation in annotations.iter() {
         if let Some(text) = value(annotation, arguments_raw)? {
-            headers.push(ParamHeader { name: annotation.header(), value: encode_value(&text).into_owned() });
+            headers.push(ParamHeader { name: annotation.header(), value: encode(&text).into_owned() });
         }
     }
     Ok(headers)
@@ -211,7 +211,7 @@ pub fn check_params<'h>(
     for annotation in annotations.iter() {
         let name = Cow::Owned(annotation.header());
         let sent = single(header(&name), &name)?;
-        let sent = match sent.map(decode_value) {
+        let sent = match sent.map(decode) {
             None => None,
             Some(None) => return Err(HeaderMismatch::Malformed(name)),
             Some(Some(text)) => Some(text),

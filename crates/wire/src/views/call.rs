@@ -145,20 +145,23 @@ impl<'a> InputRequests<'a> {
     /// Reads a raw `input_required` result. It may have questions, state, or both.
     ///
     /// # Errors
-    /// Parts of the wrong type, or questions without a method.
+    /// Neither questions nor state, parts of the wrong type, or questions without a method.
     pub fn read(result_raw: &'a [u8]) -> Result<Self, ViewError> {
         let [requests, state] = pick(result_raw, ["inputRequests", "requestState"]);
+        if requests.is_none() && state.is_none() {
+            return Err(ViewError::Missing("result.inputRequests"));
+        }
         let state = state.map(|raw| typed(raw, Value::String, "result.requestState")).transpose()?;
         let mut questions = Vec::new();
         if let Some(requests) = requests {
             let requests = typed(requests, Value::Object, "result.inputRequests")?;
-            for member in json::object_members(requests) {
-                let raw = requests.get(member.value_range).unwrap_or_default();
+            for (key, value) in json::object_members(requests) {
+                let raw = requests.get(value).unwrap_or_default();
                 let [method, params] =
                     pick(typed(raw, Value::Object, "result.inputRequests")?, ["method", "params"]);
                 let method = method.ok_or(ViewError::Missing("result.inputRequests.method"))?;
                 questions.push(Question {
-                    key: member.key,
+                    key,
                     method: text(method, "result.inputRequests.method")?,
                     params_raw: params
                         .map(|raw| typed(raw, Value::Object, "result.inputRequests.params"))
@@ -168,6 +171,31 @@ impl<'a> InputRequests<'a> {
         }
         Ok(Self { questions, request_state_raw: state })
     }
+}
+
+/// The answer to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// The key of the question.
+    pub key: Cow<'a, str>,
+    /// The raw object: the client's result for the question.
+    pub result_raw: &'a [u8],
+}
+
+/// `params.inputResponses` of a retry. Empty where there are none.
+///
+/// # Errors
+/// Answers that are not objects.
+pub fn input_responses(frame: &Frame) -> Result<Vec<Answer<'_>>, ViewError> {
+    const NAME: &str = "params.inputResponses";
+    let Some(raw) = frame.at(&["params", "inputResponses"]) else { return Ok(Vec::new()) };
+    let raw = typed(raw, Value::Object, NAME)?;
+    json::object_members(raw)
+        .map(|(key, value)| {
+            let result_raw = typed(raw.get(value).unwrap_or_default(), Value::Object, NAME)?;
+            Ok(Answer { key, result_raw })
+        })
+        .collect()
 }
 
 /// The `notifications` filter of `subscriptions/listen` and of its acknowledgement.

@@ -120,6 +120,14 @@ fn questions_inside_a_result_are_listed_with_their_state_untouched() {
     assert!(InputRequests::read(br#"{"inputRequests":{"q":{}}}"#).is_err());
     assert!(InputRequests::read(br#"{"inputRequests":{"q":1}}"#).is_err());
     assert!(InputRequests::read(br#"{"requestState":{}}"#).is_err());
+    assert!(InputRequests::read(br#"{"resultType":"input_required"}"#).is_err());
+    let retry = call("tools/call", r#"{"inputResponses":{"q1":{"action":"accept"}},"requestState":"s"}"#);
+    let answer = Answer { key: "q1".into(), result_raw: br#"{"action":"accept"}"# };
+    assert_eq!(input_responses(&retry).unwrap(), [answer]);
+    assert_eq!(request_state(&retry).unwrap(), Some(&br#""s""#[..]));
+    assert!(input_responses(&call("tools/call", r#"{"inputResponses":{"q1":"yes"}}"#)).is_err());
+    assert!(input_responses(&call("tools/call", r#"{"inputResponses":[]}"#)).is_err());
+    assert!(input_responses(&call("tools/call", "{}")).unwrap().is_empty());
     let answered = frame(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
     assert_eq!(result_type(&answered).unwrap(), "complete");
 }

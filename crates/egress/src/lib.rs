@@ -1,1 +1,23 @@
-//! callgate-egress
+//! The only way out over HTTP.
+//!
+//! Every request goes to an origin that the operator declared, over an address that was checked
+//! after the name was resolved and once more after connecting. No proxy is read from the
+//! environment, no redirect is followed, no request is sent twice unless it certainly never left,
+//! and everything has a bound.
+//!
+//! Start reading at [`Client::send`]; who may be reached is in [`EgressPolicy`].
+
+mod address;
+mod body;
+mod client;
+mod connect;
+mod error;
+mod policy;
+
+pub use address::AddressClass;
+pub use body::{BodyStream, collect_limited};
+pub use client::{Bounds, Client, Settings, Trust};
+pub use error::{EgressError, Phase, Sent};
+pub use http::{Request, Response};
+pub use http_body_util::Full;
+pub use policy::{Destination, EgressPolicy, Origin, OriginError};

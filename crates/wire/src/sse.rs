@@ -195,8 +195,6 @@ impl Decoder {
         let text = || std::str::from_utf8(value).map(str::to_owned).map_err(|_| SseError::NotUtf8);
         match name {
             b"data" => {
-                // the limit holds for many empty lines too
-                self.size += 1;
                 if self.event.data.replace(Bytes::new()).is_some() {
                     self.data.push(b'\n');
                 }
@@ -302,6 +300,17 @@ mod tests {
         let id = Event { id: Some(String::new()), ..Event::default() };
         assert_eq!(decode(&[text]), [id.clone(), data(" a ")]);
         assert_eq!(decode(&[b"\xEF", b"\xBB", b"\xBFid\n\n"]), [id]);
+    }
+
+    #[test]
+    fn a_comment_cut_in_two_is_one_comment() {
+        assert!(decode(&[b": a", b"data: x\n\n"]).is_empty());
+        assert_eq!(decode(&[b":", b"data: x", b"\r", b"\ndata: y\n\n"]), [data("y")]);
+    }
+
+    #[test]
+    fn an_id_with_a_nul_is_void() {
+        assert_eq!(decode(&[b"id: a\0b\ndata: x\n\n"]), [data("x")]);
     }
 
     #[test]

@@ -24,6 +24,10 @@ fn the_examples_of_the_specification_encode_and_decode() {
         ("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="),
         ("=?base64?open", "=?base64?open"),
         ("", ""),
+        ("a ", "=?base64?YSA=?="),
+        ("\ta", "=?base64?CWE=?="),
+        ("tab\tinside", "=?base64?dGFiCWluc2lkZQ==?="),
+        ("delete\u{7f}", "=?base64?ZGVsZXRlfw==?="),
     ] {
         assert_eq!(encode(plain), encoded);
         assert_eq!(decode(encoded.as_bytes()).unwrap(), plain);

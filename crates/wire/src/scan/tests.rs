@@ -43,6 +43,18 @@ fn the_four_kinds_are_told_apart() {
     assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"m","vendor":[]}"#), Ok(Kind::Request));
 }
 
+#[test]
+fn a_member_is_never_taken_from_a_neighbour() {
+    let text = r#"{"z":{"name":1},"jsonrpc":"2.0","method":"m","params":{"uri":2},"y":{"name":3},"result2":{"uri":4}}"#;
+    let frame = scan(text).unwrap();
+    assert_eq!(frame.at(&["params", "name"]), None);
+    assert_eq!(frame.at(&["params", "uri"]), Some(&b"2"[..]));
+    assert_eq!(frame.at(&["y", "name"]), Some(&b"3"[..]));
+    assert_eq!(frame.at(&["z", "uri"]), None);
+    assert_eq!(frame.at(&["name"]), None);
+    assert_eq!(frame.at(&["params", "uri", "deeper"]), None);
+}
+
 /// Whatever is wrong, one line: the text and the code it must be refused with.
 #[test]
 fn malformed_messages_are_refused_by_name() {

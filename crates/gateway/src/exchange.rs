@@ -161,6 +161,10 @@ impl Outlet {
     pub async fn send(&self, frame: Bytes) -> Result<(), Gone> {
         self.sender.send(frame).await.map_err(|_| Gone)
     }
+    /// Returns when the Host is no longer there.
+    pub async fn closed(&self) {
+        self.sender.closed().await;
+    }
     pub fn is_gone(&self) -> bool {
         self.sender.is_closed()
     }

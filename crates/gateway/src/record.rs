@@ -7,9 +7,9 @@ use crate::exchange::{Arrival, Party};
 use crate::gate::{Gate, Live};
 use bytes::Bytes;
 use decision::{
-    Call, CallId, Channel, Claims, Class, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure, Ending,
-    Entry, Era, Event, EventName, Intent, InteractionId, Outcome, Passed, Permit, Principal, Refusal, ServerName,
-    Slot, Stage, Target, Trail,
+    Call, CallId, Channel, Claims, Class, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
+    Ending, Entry, Era, Event, EventName, Intent, InteractionId, Outcome, Passed, Permit, Principal, Refusal,
+    ServerName, Slot, Stage, Target, Trail,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use store::ledger::Record;
@@ -21,10 +21,22 @@ const NAME_CHARS_MAX: usize = 1_024;
 /// Longest reason an entry keeps.
 const BECAUSE_CHARS_MAX: usize = 2_000;
 
+/// What the reply needs of the message.
+#[derive(Debug, Default)]
+pub(crate) struct Overheard {
+    /// The JSON-RPC id as it came.
+    pub(crate) id: Option<Vec<u8>>,
+    /// A notification or an answer, to which nothing is replied.
+    pub(crate) is_message: bool,
+    /// The name or URI it asks for, cut.
+    pub(crate) item: Option<String>,
+}
+
 /// The open record of one request.
 #[derive(Debug)]
 pub(crate) struct Leg {
     trail: Trail,
+    pub(crate) heard: Overheard,
     pub(crate) deed: DeedId,
     pub(crate) leg: u32,
     pub(crate) direction: Direction,
@@ -60,6 +72,7 @@ impl Leg {
         };
         Self {
             trail: Trail::open(call, now),
+            heard: Overheard::default(),
             deed,
             leg: 0,
             direction: match arrival.party {
@@ -102,6 +115,7 @@ impl Leg {
         let principal = Principal::gateway(live.settings.tenant.clone(), live.settings.environment.clone());
         Self {
             trail: Trail::open(call, now),
+            heard: Overheard::default(),
             deed: DeedId::new(now, gate.random()),
             leg: 0,
             direction: Direction::ToServer,
@@ -139,6 +153,16 @@ impl Leg {
     }
     pub(crate) fn opened_at(&self) -> decision::Timestamp {
         self.trail.opened_at()
+    }
+
+    /// Notes what the reply will need.
+    pub(crate) fn hear(&mut self, frame: &wire::Frame) {
+        let name = frame.string_at(&["params", "name"]).or_else(|| frame.string_at(&["params", "uri"]));
+        self.heard = Overheard {
+            id: frame.id_raw().map(<[u8]>::to_vec),
+            is_message: frame.kind() != wire::Kind::Request,
+            item: name.map(|name| name.chars().take(200).collect()),
+        };
     }
 
     /// Notes which family and revision of the protocol the message speaks.
@@ -230,7 +254,12 @@ impl Leg {
 
     /// Closes the record: writes the decision, and the intent before it when nothing had to leave.
     /// An error means that the answer must not be given.
-    pub(crate) async fn close(mut self, gate: &Gate, live: &Live, end: &Result<(), Refusal>) -> Result<(), Refusal> {
+    pub(crate) async fn close(
+        mut self,
+        gate: &Gate,
+        live: &Live,
+        end: &Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let mut records = Vec::with_capacity(2);
         if !self.intended {
             records.push(self.intent_record(live)?);
@@ -291,11 +320,14 @@ fn events(ending: &Ending, end: &Result<(), Refusal>, dispatched: bool, targeted
     if !targeted {
         return Vec::new();
     }
-    let denied = matches!(end, Err(no) if matches!(no.code.class(), Class::PolicyDenial | Class::ApprovalNeeded));
+    let denied =
+        matches!(end, Err(no) if matches!(no.code.class(), Class::PolicyDenial | Class::ApprovalNeeded));
     let mut events = vec![EventName::CallRequested];
     match ending {
         Ending::Answered if dispatched => events.extend([EventName::CallApproved, EventName::CallExecuted]),
-        Ending::Failed { .. } | Ending::Unknown => events.extend([EventName::CallApproved, EventName::CallFailed]),
+        Ending::Failed { .. } | Ending::Unknown => {
+            events.extend([EventName::CallApproved, EventName::CallFailed])
+        }
         Ending::Refused { .. } if denied => events.push(EventName::CallDenied),
         Ending::Cancelled if dispatched => events.extend([EventName::CallApproved, EventName::CallFailed]),
         Ending::Answered | Ending::Refused { .. } | Ending::Cancelled => {}
@@ -328,7 +360,8 @@ pub(crate) async fn event(
 }
 
 fn bytes_of(entry: &Entry) -> Result<Vec<u8>, Refusal> {
-    serde_json::to_vec(entry).map_err(|e| Refusal::new(Code::LedgerUnavailable, format!("entry does not serialise: {e}")))
+    serde_json::to_vec(entry)
+        .map_err(|e| Refusal::new(Code::LedgerUnavailable, format!("entry does not serialise: {e}")))
 }
 
 fn unwritten(e: store::ledger::LedgerError) -> Refusal {

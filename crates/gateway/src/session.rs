@@ -3,7 +3,7 @@
 //! A session never authenticates. It is found by its id *and* its principal; another principal's
 //! session is not found (PROTOCOL: session hijack).
 
-use crate::exchange::{Entrance, Gone};
+use crate::exchange::{Entrance, Gone, Outlet};
 use bytes::Bytes;
 use decision::{Claims, InteractionId, Principal, Timestamp, Transport};
 use parking_lot::Mutex;
@@ -35,7 +35,7 @@ pub struct Session {
     /// Questions of servers that wait for this Host's answer, by the id we gave them.
     questions: Mutex<BTreeMap<u64, oneshot::Sender<wire::Frame>>>,
     next_question: AtomicU64,
-    in_flight: Mutex<BTreeMap<Vec<u8>, CancellationToken>>,
+    in_flight: Mutex<BTreeMap<Vec<u8>, (CancellationToken, Outlet)>>,
     used_at: AtomicU64,
     /// Cancelled when the session ends; everything that belongs to it watches.
     pub ended: CancellationToken,
@@ -81,7 +81,8 @@ impl SessionStream {
             let arrived = self.backlog.arrived.notified();
             {
                 let waiting = self.backlog.waiting.lock();
-                if let Some((number, frame)) = waiting.frames.iter().find(|(number, _)| *number > self.after) {
+                if let Some((number, frame)) = waiting.frames.iter().find(|(number, _)| *number > self.after)
+                {
                     self.after = *number;
                     return Some((*number, frame.clone()));
                 }
@@ -190,12 +191,12 @@ impl Session {
     }
 
     /// Notes a request in flight, so that `notifications/cancelled` finds it.
-    pub fn begin(&self, id: &[u8], cancel: CancellationToken) -> Result<(), IdInUse> {
+    pub fn begin(&self, id: &[u8], cancel: CancellationToken, outlet: Outlet) -> Result<(), IdInUse> {
         let mut in_flight = self.in_flight.lock();
         if in_flight.contains_key(id) {
             return Err(IdInUse);
         }
-        in_flight.insert(id.to_vec(), cancel);
+        in_flight.insert(id.to_vec(), (cancel, outlet));
         Ok(())
     }
     pub fn end(&self, id: &[u8]) {
@@ -204,10 +205,17 @@ impl Session {
     /// Cancels a request in flight. False when there is none of that id.
     pub fn cancel(&self, id: &[u8]) -> bool {
         let cancel = self.in_flight.lock().get(id).cloned();
-        cancel.is_some_and(|token| {
+        cancel.is_some_and(|(token, _)| {
             token.cancel();
             true
         })
+    }
+
+    /// Where to tell the Host something that belongs to no request we know: the stream of some request
+    /// that is open, if there is one.
+    pub fn any_outlet(&self) -> Option<Outlet> {
+        let in_flight = self.in_flight.lock();
+        in_flight.values().map(|(_, outlet)| outlet).find(|outlet| !outlet.is_gone()).cloned()
     }
 
     /// Ends the session: streams close, questions go unanswered, connections are let go.
@@ -238,7 +246,9 @@ impl Sessions {
     /// The session of that id, if it is this principal's and came through this entrance.
     pub fn find(&self, id: &str, principal: &Principal, entrance: &Entrance) -> Option<Arc<Session>> {
         let open = self.open.lock();
-        open.get(id).filter(|session| *session.principal == *principal && session.entrance == *entrance).cloned()
+        open.get(id)
+            .filter(|session| *session.principal == *principal && session.entrance == *entrance)
+            .cloned()
     }
     pub fn remove(&self, id: &str) {
         let removed = self.open.lock().remove(id);

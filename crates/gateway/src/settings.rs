@@ -112,7 +112,14 @@ pub struct CredentialUse {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// Header name and what stands before the secret, such as `Bearer `.
-    Header { name: String, prefix: String },
-    Query { name: String },
-    Env { name: String },
+    Header {
+        name: String,
+        prefix: String,
+    },
+    Query {
+        name: String,
+    },
+    Env {
+        name: String,
+    },
 }

@@ -1,0 +1,348 @@
+//! The crossing from [`File`] to [`Meant`]: parsed, defaulted, checked. All problems at once, each with
+//! file, line and excerpt.
+
+use super::file::{self, File};
+use catalog::{Category, Declarations, Declared, Effect, Tier};
+use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
+use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings};
+use miette::{NamedSource, SourceSpan};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+use toml::Spanned;
+
+/// The address the gateway listens on unless told otherwise.
+const LISTEN: &str = "127.0.0.1:8484";
+
+/// What the file means.
+#[derive(Debug, Clone)]
+pub(crate) struct Meant {
+    pub(crate) settings: Settings,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) database: String,
+}
+
+/// One problem of the file.
+#[derive(Debug, Clone, thiserror::Error, miette::Diagnostic)]
+#[error("{message}")]
+pub(crate) struct Located {
+    pub(crate) message: String,
+    #[help]
+    pub(crate) help: Option<String>,
+    #[source_code]
+    pub(crate) source_code: NamedSource<String>,
+    #[label("here")]
+    pub(crate) at: SourceSpan,
+    pub(crate) line: usize,
+}
+
+struct Crossing<'a> {
+    text: &'a str,
+    name: String,
+    problems: Vec<Located>,
+}
+
+impl Crossing<'_> {
+    fn problem(&mut self, at: std::ops::Range<usize>, message: impl Into<String>, help: Option<&str>) {
+        let start = at.start.min(self.text.len());
+        let before = self.text.get(..start).unwrap_or_default();
+        self.problems.push(Located {
+            message: message.into(),
+            help: help.map(ToOwned::to_owned),
+            source_code: NamedSource::new(&self.name, self.text.to_owned()),
+            at: SourceSpan::from((start, at.end.saturating_sub(start))),
+            line: before.matches('\n').count() + 1,
+        });
+    }
+
+    /// A value that has a form of its own. A wrong one is noted and the default goes on in its place.
+    fn parse<T: FromStr>(&mut self, given: &Spanned<String>, what: &str, default: T) -> T
+    where
+        T::Err: std::fmt::Display,
+    {
+        given.get_ref().parse().unwrap_or_else(|e| {
+            self.problem(given.span(), format!("`{}` is not {what}: {e}", given.get_ref()), None);
+            default
+        })
+    }
+
+    fn duration(&mut self, given: Option<&Spanned<String>>, default: Duration) -> Duration {
+        let Some(given) = given else {
+            return default;
+        };
+        duration(given.get_ref()).unwrap_or_else(|| {
+            let message = format!("`{}` is not a duration", given.get_ref());
+            self.problem(
+                given.span(),
+                message,
+                Some("write a number with a unit: `250ms`, `30s`, `5m`, `12h` or `90d`"),
+            );
+            default
+        })
+    }
+}
+
+/// `250ms`, `30s`, `5m`, `12h`, `90d`. Never zero.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok().filter(|n| *n > 0)?;
+    let ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(ms).map(Duration::from_millis)
+}
+
+/// Reads and crosses the file. `state` is where state goes when the file does not say.
+///
+/// Errors: every problem, in the order of the file.
+pub(crate) fn read(path: &Path, text: &str, state: &Path) -> Result<Meant, Vec<Located>> {
+    let mut crossing = Crossing { text, name: path.display().to_string(), problems: Vec::new() };
+    let file: File = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(e) => {
+            crossing.problem(e.span().unwrap_or(0..0), e.message().to_owned(), None);
+            return Err(crossing.problems);
+        }
+    };
+    let base = path.parent().unwrap_or_else(|| Path::new("."));
+    let meant = cross(&mut crossing, &file, base, state);
+    if crossing.problems.is_empty() {
+        Ok(meant)
+    } else {
+        crossing.problems.sort_by_key(|problem| problem.at.offset());
+        Err(crossing.problems)
+    }
+}
+
+fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) -> Meant {
+    let default_listen = SocketAddr::from(([127, 0, 0, 1], 8484));
+    debug_assert_eq!(LISTEN, default_listen.to_string());
+    let environment: Environment =
+        optional(crossing, file.environment.as_ref(), "an environment", Environment::default());
+    let tenant: TenantId = optional(crossing, file.tenant.as_ref(), "a tenant", TenantId::default());
+    let listen = optional(crossing, file.listen.as_ref(), "an address with a port", default_listen);
+    let limits = limits(crossing, &file.limits);
+    let unauthenticated = file.allow_unauthenticated_loopback.as_ref().and_then(|name| agent(crossing, name));
+    if unauthenticated.is_some() && !listen.ip().is_loopback() {
+        let at = file.allow_unauthenticated_loopback.as_ref().map(Spanned::span).unwrap_or_default();
+        crossing.problem(
+            at,
+            "nobody may be unauthenticated on an address that others can reach",
+            Some("listen on 127.0.0.1, or take this line out and give agents tokens (`callgate agent add`)"),
+        );
+    }
+    let stdio_agent = file.stdio_agent.as_ref().and_then(|name| agent(crossing, name));
+    let mut servers = BTreeMap::new();
+    for (name, written) in &file.servers {
+        match ServerName::new(name.get_ref().clone()) {
+            Ok(server) => {
+                if let Some(meant) = server_of(crossing, name, written, &environment, &limits, base) {
+                    servers.insert(server, meant);
+                }
+            }
+            Err(e) => crossing.problem(name.span(), e.to_string(), None),
+        }
+    }
+    let state_dir = file.state_dir.as_ref().map_or_else(|| state.to_owned(), |dir| base.join(dir));
+    let database = file
+        .database
+        .clone()
+        .unwrap_or_else(|| format!("sqlite:{}", state_dir.join("callgate.db").display()));
+    Meant {
+        settings: Settings {
+            tenant,
+            environment,
+            listen,
+            allowed_hosts: file.allowed_hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            allowed_origins: file.allowed_origins.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            unauthenticated_loopback: unauthenticated,
+            stdio_agent: stdio_agent.unwrap_or_else(local),
+            limits,
+            servers,
+        },
+        state_dir,
+        database,
+    }
+}
+
+/// The agent of standard input, unless told otherwise.
+#[expect(clippy::expect_used, reason = "a constant of the right form; a test holds it")]
+fn local() -> AgentName {
+    AgentName::new("local").expect("`local` is an agent name")
+}
+
+fn optional<T: FromStr>(
+    crossing: &mut Crossing<'_>,
+    given: Option<&Spanned<String>>,
+    what: &str,
+    default: T,
+) -> T
+where
+    T::Err: std::fmt::Display,
+{
+    match given {
+        Some(given) => crossing.parse(given, what, default),
+        None => default,
+    }
+}
+
+fn agent(crossing: &mut Crossing<'_>, given: &Spanned<String>) -> Option<AgentName> {
+    AgentName::new(given.get_ref().clone())
+        .map_err(|e| crossing.problem(given.span(), e.to_string(), None))
+        .ok()
+}
+
+fn limits(crossing: &mut Crossing<'_>, written: &file::Limits) -> Limits {
+    let d = Limits::default();
+    Limits {
+        message_bytes_max: written.max_message_bytes.unwrap_or(d.message_bytes_max),
+        result_bytes_max: written.max_result_bytes.unwrap_or(d.result_bytes_max),
+        depth_max: written.max_depth.unwrap_or(d.depth_max),
+        read_timeout: crossing.duration(written.read_timeout.as_ref(), d.read_timeout),
+        call_timeout: crossing.duration(written.call_timeout.as_ref(), d.call_timeout),
+        question_timeout: crossing.duration(written.question_timeout.as_ref(), d.question_timeout),
+        calls_in_flight_max: written.max_calls_in_flight.unwrap_or(d.calls_in_flight_max),
+        connections_max: written.max_connections.unwrap_or(d.connections_max),
+        sessions_max: written.max_sessions.unwrap_or(d.sessions_max),
+        session_idle: crossing.duration(written.session_idle.as_ref(), d.session_idle),
+        child_idle: crossing.duration(written.child_idle.as_ref(), d.child_idle),
+        children_max: written.max_children.unwrap_or(d.children_max),
+        drain_timeout: crossing.duration(written.drain_timeout.as_ref(), d.drain_timeout),
+    }
+}
+
+fn server_of(
+    crossing: &mut Crossing<'_>,
+    name: &Spanned<String>,
+    written: &file::Server,
+    environment: &Environment,
+    limits: &Limits,
+    base: &Path,
+) -> Option<ServerSettings> {
+    let reach = reach(crossing, name, written, base)?;
+    let is_http = matches!(reach, Reach::Http { .. });
+    let credentials =
+        written.credentials.iter().filter_map(|one| credential(crossing, one, is_http)).collect();
+    let tools = written.tools.iter().map(|(name, tool)| (name.clone(), declared(tool))).collect();
+    Some(ServerSettings {
+        reach,
+        environment: optional(crossing, written.environment.as_ref(), "an environment", environment.clone()),
+        mode: match written.mode {
+            Some(file::Mode::Observe) => Mode::Observe,
+            Some(file::Mode::Enforce) | None => Mode::Enforce,
+        },
+        call_timeout: crossing.duration(written.timeout.as_ref(), limits.call_timeout),
+        credentials,
+        open_arguments: written.open_arguments.iter().cloned().collect::<BTreeSet<_>>(),
+        keep_arguments: written.keep.arguments.unwrap_or(true),
+        keep_results: written.keep.results.unwrap_or(false),
+        declarations: Declarations { trust_annotations: written.trust_annotations, tools },
+    })
+}
+
+fn reach(
+    crossing: &mut Crossing<'_>,
+    name: &Spanned<String>,
+    written: &file::Server,
+    base: &Path,
+) -> Option<Reach> {
+    match (&written.url, &written.command) {
+        (Some(url), None) => {
+            let parsed =
+                url::Url::parse(url.get_ref()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            let Some(parsed) = parsed else {
+                crossing.problem(url.span(), "`url` must be an http or https address", None);
+                return None;
+            };
+            if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some() {
+                let help = "store it with `callgate secret set` and name it under `credentials`";
+                crossing.problem(url.span(), "a credential does not belong into the address", Some(help));
+                return None;
+            }
+            Some(Reach::Http { url: parsed })
+        }
+        (None, Some(command)) => {
+            if command.get_ref().trim().is_empty() {
+                crossing.problem(command.span(), "`command` is empty", None);
+                return None;
+            }
+            Some(Reach::Stdio {
+                command: PathBuf::from(command.get_ref()),
+                args: written.args.clone(),
+                env: written.env.clone(),
+                cwd: written.cwd.as_ref().map(|dir| base.join(dir)),
+            })
+        }
+        (Some(_), Some(command)) => {
+            crossing.problem(command.span(), "a server has either `url` or `command`, not both", None);
+            None
+        }
+        (None, None) => {
+            let message = format!("server `{}` needs `url` or `command`", name.get_ref());
+            crossing.problem(name.span(), message, None);
+            None
+        }
+    }
+}
+
+fn credential(
+    crossing: &mut Crossing<'_>,
+    written: &file::Credential,
+    is_http: bool,
+) -> Option<CredentialUse> {
+    let at = written.secret.span();
+    let secret = SecretName::new(written.secret.get_ref().clone())
+        .map_err(|e| crossing.problem(at.clone(), e.to_string(), None))
+        .ok()?;
+    let place = match (&written.header, &written.query, &written.env) {
+        (Some(name), None, None) if is_http => {
+            Place::Header { name: name.clone(), prefix: written.prefix.clone().unwrap_or_default() }
+        }
+        (None, Some(name), None) if is_http => Place::Query { name: name.clone() },
+        (None, None, Some(name)) if !is_http => Place::Env { name: name.clone() },
+        _ => {
+            let help = "a server with `url` takes `header` or `query`, one with `command` takes `env`";
+            crossing.problem(at, "say where the secret goes, in exactly one place", Some(help));
+            return None;
+        }
+    };
+    Some(CredentialUse { secret, place })
+}
+
+fn declared(written: &file::Tool) -> Declared {
+    Declared {
+        effect: written.effect.map(|effect| match effect {
+            file::Effect::Read => Effect::Read,
+            file::Effect::Write => Effect::Write,
+            file::Effect::Destructive => Effect::Destructive,
+        }),
+        tier: written.tier.map(|tier| match tier {
+            file::Tier::Low => Tier::Low,
+            file::Tier::Medium => Tier::Medium,
+            file::Tier::High => Tier::High,
+            file::Tier::Critical => Tier::Critical,
+        }),
+        categories: written
+            .categories
+            .iter()
+            .map(|category| match category {
+                file::Category::Financial => Category::Financial,
+                file::Category::Administrative => Category::Administrative,
+                file::Category::Destructive => Category::Destructive,
+                file::Category::CredentialAccess => Category::CredentialAccess,
+                file::Category::ExternalCommunication => Category::ExternalCommunication,
+                file::Category::Execution => Category::Execution,
+            })
+            .collect(),
+    }
+}

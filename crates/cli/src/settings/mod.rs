@@ -1,0 +1,8 @@
+//! What the operator wrote, and what it means: two types and one crossing, which collects every
+//! problem with its place before giving up.
+
+mod cross;
+mod file;
+
+pub(crate) use cross::{Located, Meant, read};
+pub(crate) use file::File;

@@ -1,0 +1,93 @@
+//! Do the arguments fit the pinned schema. Rules see only what does.
+
+use crate::gate::Live;
+use crate::resolve::Resolved;
+use crate::schemas::Unknown;
+use bytes::Bytes;
+use decision::{Call, Code, Passed, Refusal};
+use serde_json::Value;
+
+/// Arguments that fit: as they came, for the rules to read exactly.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    pub(crate) raw: Bytes,
+}
+
+/// Checks the arguments of a call against the definition it was pinned with.
+pub(crate) fn check(live: &Live, call: &Call, resolved: &Resolved) -> Result<Passed<Arguments>, Refusal> {
+    let raw = call.arguments().unwrap_or_default();
+    let basis = match resolved.method.name {
+        "tools/call" => tool(live, resolved, &raw)?,
+        "prompts/get" => prompt(resolved, &raw)?,
+        "completion/complete" => completion(&raw)?,
+        // a resource is named by the URI that was resolved; a question's form is the Host's to judge
+        _ => return Ok(Passed::plain(Arguments { raw: Bytes::new() })),
+    };
+    Ok(Passed::new(Arguments { raw }, vec![basis]))
+}
+
+fn tool(live: &Live, resolved: &Resolved, raw: &Bytes) -> Result<String, Refusal> {
+    let (Some(definition), Some(server)) =
+        (resolved.target.definition, live.settings.servers.get(&resolved.target.server))
+    else {
+        return Err(Refusal::new(Code::SchemaUnenforceable, "the tool has no pinned definition"));
+    };
+    let opened = server.open_arguments.contains(&resolved.target.item.name);
+    let unknown = if opened { Unknown::Allow } else { Unknown::Refuse };
+    let schema = match live.schemas.input(definition, unknown) {
+        Some(Ok(schema)) => schema,
+        Some(Err(e)) => return Err(Refusal::new(Code::SchemaUnenforceable, e.to_string())),
+        None => return Err(Refusal::new(Code::SchemaUnenforceable, "the pinned schema was not compiled")),
+    };
+    let value = if raw.is_empty() { Value::Object(serde_json::Map::new()) } else { read(raw)? };
+    if !value.is_object() {
+        return Err(invalid("`arguments` must be an object".to_owned()));
+    }
+    let problems = schema.problems(&value);
+    if !problems.is_empty() {
+        return Err(invalid(problems.join("; ")));
+    }
+    Ok(format!("schema:{definition}{}", if opened { " (opened for unknown fields)" } else { "" }))
+}
+
+fn prompt(resolved: &Resolved, raw: &Bytes) -> Result<String, Refusal> {
+    let declared = resolved.item.as_ref().map(|item| item.definition.prompt_arguments()).unwrap_or_default();
+    let value = if raw.is_empty() { Value::Object(serde_json::Map::new()) } else { read(raw)? };
+    let Value::Object(given) = &value else {
+        return Err(invalid("`arguments` must be an object".to_owned()));
+    };
+    for (name, value) in given {
+        if !value.is_string() {
+            return Err(invalid(format!("`{}` must be a string", crate::route::short(name))));
+        }
+        if !declared.iter().any(|argument| argument.name == *name) {
+            return Err(invalid(format!("the prompt has no argument `{}`", crate::route::short(name))));
+        }
+    }
+    if let Some(missing) =
+        declared.iter().find(|argument| argument.required && !given.contains_key(&argument.name))
+    {
+        return Err(invalid(format!("the argument `{}` is missing", missing.name)));
+    }
+    Ok("prompt arguments".to_owned())
+}
+
+fn completion(raw: &Bytes) -> Result<String, Refusal> {
+    let value = if raw.is_empty() { Value::Null } else { read(raw)? };
+    let is_text = |key: &str| value.get(key).is_some_and(Value::is_string);
+    if is_text("name") && is_text("value") {
+        Ok("completion argument".to_owned())
+    } else {
+        Err(invalid("`argument` must have a `name` and a `value` that are strings".to_owned()))
+    }
+}
+
+fn read(raw: &Bytes) -> Result<Value, Refusal> {
+    serde_json::from_slice(raw).map_err(|e| invalid(format!("the arguments cannot be read: {e}")))
+}
+
+fn invalid(problem: String) -> Refusal {
+    Refusal::new(Code::ArgumentsInvalid, problem.clone())
+        .told(problem)
+        .remedy("correct the arguments and call again", Vec::new())
+}

@@ -1,0 +1,242 @@
+//! What the gateway asks of servers on its own account: what they are and what they offer.
+//!
+//! A closed list of methods, each message with its own permit and its own record.
+
+use crate::gate::{Gate, Live};
+use crate::record::Leg;
+use crate::settings::ServerSettings;
+use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Opening, Outgoing};
+use bytes::Bytes;
+use decision::{Asked, Call, Code, Direction, ItemKind, Outcome, Refusal, ServerName, Stage};
+use http::{HeaderName, HeaderValue};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wire::{Eras, Revision, json as raw};
+
+/// Most pages of one list that are read.
+const PAGES_MAX: usize = 100;
+/// Most items of one server.
+const ITEMS_MAX: usize = 10_000;
+/// For one answer of an errand.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a server turned out to be.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) eras: Eras,
+    pub(crate) revision: Revision,
+    pub(crate) capabilities: Bytes,
+    pub(crate) info: Option<Bytes>,
+    pub(crate) instructions: Option<String>,
+    /// Kind and raw definition, as the server sent it.
+    pub(crate) items: Vec<(ItemKind, Bytes)>,
+}
+
+/// One errand's connection and what it needs to record itself.
+struct Errand<'a> {
+    gate: &'a Arc<Gate>,
+    live: &'a Live,
+    server: &'a ServerName,
+    connection: Connection,
+    injected: Arc<Injected>,
+    next: std::sync::atomic::AtomicU64,
+}
+
+/// Connects to a server as the gateway, and reads everything it offers.
+pub(crate) async fn discover(
+    gate: &Arc<Gate>,
+    live: &Live,
+    server: &ServerName,
+    settings: &ServerSettings,
+) -> Result<Found, Fault> {
+    let injected = crate::secrets::for_errand(gate, live, server, settings).await.map_err(|refusal| {
+        Fault::unsent(FaultKind::Unauthorized, format!("{}: {}", refusal.code.as_str(), refusal.because))
+    })?;
+    let injected = Arc::new(injected);
+    let eras = upstream::detect(&settings.reach, gate.pool.means(), &injected).await?;
+    let revision =
+        if eras.speaks(decision::Era::Modern) { Revision::LATEST_MODERN } else { Revision::LATEST_LEGACY };
+    let (sink, messages) = mpsc::channel(64);
+    tokio::spawn(crate::relay::drain(Arc::downgrade(gate), server.clone(), messages));
+    let hello = (!revision.is_modern()).then(|| Bytes::from(hello().to_string()));
+    let opening = Opening { revision, hello, injected: Arc::clone(&injected), sink };
+    let (connection, hello) = Connection::open(&settings.reach, gate.pool.means(), opening).await?;
+    let next = std::sync::atomic::AtomicU64::new(1);
+    let errand = Errand { gate, live, server, connection, injected, next };
+    let found = errand.read(eras, hello).await;
+    errand.connection.close().await;
+    found
+}
+
+/// The gateway's own `initialize`: it offers everything, so that a server shows everything.
+fn hello() -> serde_json::Value {
+    json!({
+        "protocolVersion": Revision::LATEST_LEGACY.as_str(),
+        "capabilities": { "roots": { "listChanged": true }, "sampling": {}, "elicitation": {} },
+        "clientInfo": { "name": "callgate", "version": env!("CARGO_PKG_VERSION") },
+    })
+}
+
+impl Errand<'_> {
+    async fn read(&self, eras: Eras, hello: Option<wire::Frame>) -> Result<Found, Fault> {
+        let about = match hello {
+            Some(hello) => hello,
+            None => self.ask("server/discover", None).await?,
+        };
+        let result = about.result_raw().unwrap_or_default();
+        let text = |path: &[&str]| raw::at_path(result, path).map(Bytes::copy_from_slice);
+        let capabilities = text(&["capabilities"]).unwrap_or_else(|| Bytes::from_static(b"{}"));
+        let info = text(&["serverInfo"]).or_else(|| text(&["_meta", wire::era::META_SERVER_INFO]));
+        let instructions = raw::string_member(result, "instructions").map(|text| text.into_owned());
+        let has = |key: &str| raw::member(&capabilities, key).is_some();
+        let mut items = Vec::new();
+        for (capability, method, key, kind) in [
+            ("tools", "tools/list", "tools", ItemKind::Tool),
+            ("prompts", "prompts/list", "prompts", ItemKind::Prompt),
+            ("resources", "resources/list", "resources", ItemKind::Resource),
+            ("resources", "resources/templates/list", "resourceTemplates", ItemKind::ResourceTemplate),
+        ] {
+            if has(capability) {
+                self.list(method, key, kind, &mut items).await?;
+            }
+        }
+        Ok(Found { eras, revision: self.connection.revision(), capabilities, info, instructions, items })
+    }
+
+    async fn list(
+        &self,
+        method: &str,
+        key: &str,
+        kind: ItemKind,
+        items: &mut Vec<(ItemKind, Bytes)>,
+    ) -> Result<(), Fault> {
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let page = match self.ask(method, cursor.as_deref()).await {
+                Ok(page) => page,
+                // a server may declare `resources` and have no templates
+                Err(fault) if fault.kind == FaultKind::Refused => return Ok(()),
+                Err(fault) => return Err(fault),
+            };
+            let result = page.result_raw().unwrap_or_default();
+            let list = raw::member(result, key)
+                .ok_or_else(|| Fault::sent(FaultKind::Nonsense, format!("`{method}` has no `{key}`")))?;
+            for range in raw::array_elements(list) {
+                items.push((kind, Bytes::copy_from_slice(list.get(range).unwrap_or_default())));
+            }
+            if items.len() > ITEMS_MAX {
+                return Err(Fault::sent(FaultKind::TooLarge, format!("more than {ITEMS_MAX} items")));
+            }
+            cursor = raw::string_member(result, "nextCursor").map(|text| text.into_owned());
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+        Err(Fault::sent(FaultKind::TooLarge, format!("`{method}` has more than {PAGES_MAX} pages")))
+    }
+
+    /// One recorded message: intent first, then the question, then its decision.
+    async fn ask(&self, method: &str, cursor: Option<&str>) -> Result<wire::Frame, Fault> {
+        let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut params = serde_json::Map::new();
+        if let Some(cursor) = cursor {
+            params.insert("cursor".to_owned(), json!(cursor));
+        }
+        if self.connection.revision().is_modern() {
+            params.insert("_meta".to_owned(), meta());
+        }
+        let params = serde_json::Value::Object(params).to_string();
+        let frame = wire::rpc::request(id.to_string().as_bytes(), method, Some(params.as_bytes()));
+        let mut leg = Leg::errand(self.gate, self.live, self.server, method);
+        leg.speaks(self.connection.revision().era(), self.connection.revision().as_str());
+        let call = self.call(&leg, method, frame.clone());
+        let outcome = self.dispatch(&mut leg, &call, id, method, frame).await;
+        let end = outcome.as_ref().map(|_| ()).map_err(|fault| upstream::refused(fault));
+        leg.close(self.gate, self.live, &end).await.map_err(|e| Fault::sent(FaultKind::Lost, e.because))?;
+        let frame = outcome?;
+        match frame.kind() {
+            wire::Kind::Response => Ok(frame),
+            wire::Kind::ErrorResponse | wire::Kind::Request | wire::Kind::Notification => {
+                Err(Fault::sent(FaultKind::Refused, format!("`{method}` was answered with an error")))
+            }
+        }
+    }
+
+    fn call(&self, leg: &Leg, method: &str, frame: Bytes) -> Call {
+        Call::new(Asked {
+            id: leg.call_id(),
+            deed: leg.deed,
+            leg: 0,
+            at: leg.opened_at(),
+            direction: Direction::ToServer,
+            interaction: leg.interaction.clone(),
+            principal: Arc::clone(&leg.principal),
+            channel: leg.channel.clone(),
+            claims: leg.claims.clone(),
+            method: method.to_owned(),
+            target: leg.target.clone().unwrap_or_else(|| decision::Target {
+                server: self.server.clone(),
+                item: decision::Item { kind: ItemKind::Server, name: self.server.to_string() },
+                definition: None,
+            }),
+            frame,
+            arguments: None,
+        })
+    }
+
+    async fn dispatch(
+        &self,
+        leg: &mut Leg,
+        call: &Call,
+        id: u64,
+        method: &str,
+        frame: Bytes,
+    ) -> Result<wire::Frame, Fault> {
+        let refused = |refusal: Refusal| Fault::unsent(FaultKind::Lost, refusal.because);
+        let permit = leg.permit(call).map_err(refused)?;
+        leg.intend(self.gate, self.live, &permit).await.map_err(refused)?;
+        if !permit.covers(call) {
+            return Err(Fault::unsent(FaultKind::Lost, Code::PathIncomplete.as_str()));
+        }
+        drop(permit);
+        leg.dispatched = true;
+        let began = self.gate.clock.now();
+        let (sink, mut messages) = mpsc::channel(64);
+        tokio::spawn(async move { while messages.recv().await.is_some() {} });
+        let mut headers = Vec::new();
+        if self.connection.revision().is_modern()
+            && let Ok(value) = HeaderValue::from_str(method)
+        {
+            headers.push((HeaderName::from_static("mcp-method"), value));
+        }
+        let outgoing = Outgoing {
+            id,
+            frame,
+            headers,
+            injected: Arc::clone(&self.injected),
+            timeout: Some(PATIENCE),
+            cancel: CancellationToken::new(),
+            sink,
+        };
+        let received = self.connection.request(outgoing).await?;
+        leg.outcome = Some(Outcome {
+            bytes: received.frame.bytes().len() as u64,
+            is_error: received.frame.kind() == wire::Kind::ErrorResponse,
+            result: None,
+            upstream_us: self.gate.clock.now().since(began),
+        });
+        let _ = leg.pass(Stage::Upstream, Ok(decision::Passed::plain(())));
+        Ok(received.frame)
+    }
+}
+
+/// What a modern request of the gateway's own says about itself.
+pub(crate) fn meta() -> serde_json::Value {
+    json!({
+        wire::era::META_PROTOCOL_VERSION: Revision::LATEST_MODERN.as_str(),
+        wire::era::META_CLIENT_CAPABILITIES: {},
+        wire::era::META_CLIENT_INFO: { "name": "callgate", "version": env!("CARGO_PKG_VERSION") },
+    })
+}

@@ -1,0 +1,198 @@
+//! What the path works on: one immutable snapshot per message, and the services behind it.
+
+use crate::authenticate::Tokens;
+use crate::deeds::Deeds;
+use crate::metrics::Metrics;
+use crate::schemas::Schemas;
+use crate::secrets::SealedSecrets;
+use crate::session::{Session, Sessions};
+use crate::settings::Settings;
+use crate::upstream::Pool;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use decision::{CallId, Clock, Digest, Entropy, InteractionId, Principal, ServerName};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::sync::{Semaphore, broadcast, mpsc};
+
+/// Everything a message is judged by, in one snapshot: settings, catalogue and policies never
+/// change under a call.
+#[derive(Debug)]
+pub struct Live {
+    pub settings: Arc<Settings>,
+    pub catalogue: Arc<catalog::Catalogue>,
+    pub policies: Arc<policy::Policies>,
+    pub schemas: Arc<Schemas>,
+    pub peers: Arc<BTreeMap<ServerName, Peer>>,
+}
+
+/// What an upstream is known to be, from its last discovery.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    pub eras: wire::Eras,
+    /// The raw capabilities it declared.
+    pub capabilities: Bytes,
+    /// Its instructions, if they are approved.
+    pub instructions: Option<String>,
+    /// Items that are not offered because they are new or changed, by kind and name.
+    pub withdrawn: BTreeMap<(decision::ItemKind, String), Withdrawn>,
+}
+
+/// Why an item is not offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawn {
+    New,
+    Changed,
+}
+
+/// What of a server's offer changed, for those who listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Lists or permissions may be other ones now.
+    Lists,
+    /// One resource was updated.
+    Resource { server: ServerName, uri: String },
+}
+
+/// The services that every call needs. Built once, shared by every call.
+#[derive(Debug)]
+pub struct Gate {
+    live: ArcSwap<Live>,
+    pub(crate) store: store::Store,
+    pub(crate) ledger: store::ledger::Ledger,
+    pub(crate) opener: vault::Opener,
+    pub(crate) pool: Pool,
+    pub(crate) sessions: Sessions,
+    pub(crate) tokens: Tokens,
+    pub(crate) secrets: SealedSecrets,
+    pub(crate) deeds: Deeds,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Metrics,
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) changes: broadcast::Sender<Change>,
+    wakes: mpsc::UnboundedSender<ServerName>,
+    draining: AtomicBool,
+}
+
+/// What a [`Gate`] is built from.
+#[derive(Debug)]
+pub struct Parts {
+    pub live: Live,
+    pub store: store::Store,
+    pub ledger: store::ledger::Ledger,
+    pub opener: vault::Opener,
+    pub pool: Pool,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    /// Where servers are named that should be looked at again; [`crate::Offers::run`] has the other end.
+    pub wakes: mpsc::UnboundedSender<ServerName>,
+}
+
+impl Gate {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let in_flight = Arc::new(Semaphore::new(parts.live.settings.limits.calls_in_flight_max));
+        Arc::new(Self {
+            live: ArcSwap::from_pointee(parts.live),
+            store: parts.store,
+            ledger: parts.ledger,
+            opener: parts.opener,
+            pool: parts.pool,
+            sessions: Sessions::default(),
+            tokens: Tokens::default(),
+            secrets: SealedSecrets::default(),
+            wakes: parts.wakes,
+            deeds: Deeds::default(),
+            clock: parts.clock,
+            entropy: parts.entropy,
+            metrics: Metrics::new(),
+            in_flight,
+            changes: broadcast::channel(256).0,
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// The snapshot in force.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+    /// Puts another snapshot in force. Calls in flight finish under the one they began with.
+    pub fn install(&self, live: Live) {
+        self.live.store(Arc::new(live));
+        // nobody listening is not an error
+        let _ = self.changes.send(Change::Lists);
+    }
+    pub fn metrics_text(&self) -> String {
+        self.metrics.render(&self.ledger, self.sessions.count(), &self.pool)
+    }
+    pub fn ledger(&self) -> &store::ledger::Ledger {
+        &self.ledger
+    }
+    pub fn store(&self) -> &store::Store {
+        &self.store
+    }
+
+    /// Asks for another look at a server: it said that something changed.
+    pub fn rediscover(&self, server: &ServerName) {
+        // without a listener the gateway is stopping
+        let _ = self.wakes.send(server.clone());
+    }
+
+    /// Takes no new calls from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+    /// Calls that are under way.
+    pub fn calls_in_flight(&self) -> usize {
+        self.live().settings.limits.calls_in_flight_max.saturating_sub(self.in_flight.available_permits())
+    }
+    /// Ends every session and every connection.
+    pub async fn shut_down(&self) {
+        for session in self.sessions.all() {
+            self.sessions.remove(&session.id);
+        }
+        self.pool.shut_down().await;
+    }
+
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut out = [0; N];
+        self.entropy.fill(&mut out);
+        out
+    }
+
+    /// The interaction of a call that belongs to no session: the call itself.
+    pub(crate) fn interaction_of(&self, call: CallId) -> InteractionId {
+        InteractionId::new(call.to_string()).unwrap_or_else(|_| fallback())
+    }
+
+    /// An unguessable id for a session or an interaction.
+    pub(crate) fn fresh_id(&self, prefix: &str) -> String {
+        let hex = Digest(self.random()).to_string();
+        format!("{prefix}{}", hex.strip_prefix("sha256:").unwrap_or(&hex))
+    }
+
+    /// A session for one connection of a pipe.
+    pub fn pipe_session(
+        &self,
+        principal: Arc<Principal>,
+        entrance: crate::exchange::Entrance,
+        transport: decision::Transport,
+    ) -> Arc<Session> {
+        let id = self.fresh_id("s_");
+        let interaction = InteractionId::new(id.clone()).unwrap_or_else(|_| fallback());
+        Arc::new(Session::new(id, principal, entrance, transport, interaction, self.clock.now()))
+    }
+}
+
+fn fallback() -> InteractionId {
+    // the forms above are always accepted; this keeps the path free of panics
+    InteractionId::new("unknown").unwrap_or_else(|_| fallback())
+}

@@ -1,0 +1,71 @@
+//! One message, from arrival to reply. Everything a peer can ask takes this path.
+//!
+//! Order is the security property, so it is plain code, top to bottom: no middleware, no
+//! registration, no configuration that can reorder it.
+
+use crate::exchange::{Arrival, Reply};
+use crate::gate::{Gate, Live};
+use crate::record::Leg;
+use crate::reply::{self, Answer};
+use crate::upstream::Dispatch;
+use crate::{
+    arguments, authenticate, host_side, inspect_result, listen, permission, resolve, route, rules, secrets,
+    upstream,
+};
+use decision::{Code, Refusal, Stage};
+use futures::FutureExt as _;
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+/// Governs one message. Whatever happens on the path, the record is closed here, and an answer
+/// that could not be recorded is not given.
+///
+/// Spawned, never polled by the connection: a Host that hangs up must not leave a call half
+/// recorded. An intent without a decision is found at the next start.
+pub async fn govern(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
+    let gate = Arc::clone(gate);
+    let governed = tokio::spawn(async move {
+        let live = gate.live();
+        let mut leg = Leg::open(&gate, &live, &arrival);
+        let walked = AssertUnwindSafe(path(&gate, &live, &arrival, &mut leg)).catch_unwind().await;
+        let outcome = walked.unwrap_or_else(|_| Err(Refusal::new(Code::StageFailed, "a stage panicked")));
+        let facts = reply::Facts::of(&arrival, &leg);
+        let end = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        let outcome = match leg.close(&gate, &live, &end).await {
+            Ok(()) => outcome,
+            Err(unrecorded) => Err(unrecorded),
+        };
+        reply::reply(&facts, outcome)
+    });
+    governed.await.unwrap_or_else(|_| reply::broken())
+}
+
+/// The path. Each `?` is a refusal; each line is in the record.
+async fn path(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    arrival: &Arrival,
+    leg: &mut Leg,
+) -> Result<Answer, Refusal> {
+    let heard = leg.pass(Stage::Listen, listen::admit(arrival, &live.settings.limits))?;
+    let route = leg.pass(Stage::Route, route::classify(arrival, &heard, leg))?;
+    let asker = leg.pass(Stage::Authenticate, authenticate::asker(gate, live, arrival, &route, leg).await)?;
+    if !route.is_governed() {
+        return host_side::answer(gate, live, arrival, &heard, &route, &asker, leg).await;
+    }
+    let resolved =
+        leg.pass(Stage::Resolve, resolve::target(gate, live, arrival, &heard, &route, &asker, leg))?;
+    let call = resolve::call(&resolved, &asker, leg);
+
+    leg.pass(Stage::Permission, permission::check(live, &call, &resolved))?;
+    let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved))?;
+    leg.pass(Stage::Rules, rules::check(gate, live, &call, &resolved, &arguments))?;
+
+    let permit = leg.permit(&call)?;
+    leg.intend(gate, live, &permit).await?;
+
+    let credential = leg.pass(Stage::Secrets, secrets::lease(gate, live, &permit, &call).await)?;
+    let dispatch = Dispatch { permit, call: &call, resolved: &resolved, credential, arrival, asker: &asker };
+    let arrived = upstream::send(gate, live, dispatch, leg).await;
+    let arrived = leg.pass(Stage::Upstream, arrived)?;
+    leg.pass(Stage::Inspect, inspect_result::check(gate, live, &call, &resolved, &asker, arrived, leg))
+}

@@ -1,0 +1,249 @@
+//! What the gateway answers itself: the handshake, discovery, lists, a Host's answers and notices.
+//! Authenticated and recorded like everything else; nothing here leaves for an upstream.
+
+use crate::authenticate::Asker;
+use crate::exchange::{Arrival, Entrance};
+use crate::gate::{Gate, Live, Peer};
+use crate::listen::Admitted;
+use crate::record::Leg;
+use crate::reply::Answer;
+use crate::route::{Route, What, short};
+use crate::session::{Hello, Session};
+use crate::{lists, subscriptions, upstream};
+use bytes::Bytes;
+use decision::{Claims, Code, Digest, Era, InteractionId, Refusal, Transport};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use wire::{Class, Revision, rpc};
+
+/// Name under which the gateway shows itself.
+const NAME: &str = "callgate";
+
+/// Answers a message that goes no further.
+pub(crate) async fn answer(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    arrival: &Arrival,
+    heard: &Admitted,
+    route: &Route,
+    asker: &Asker,
+    leg: &mut Leg,
+) -> Result<Answer, Refusal> {
+    let frame = match (heard, route.what) {
+        (Admitted::Message(frame), What::Method(_) | What::Answer) => frame,
+        (Admitted::OpenStream { last_event_id }, _) => return open_stream(last_event_id.as_deref(), asker),
+        (Admitted::EndSession, _) => return end_session(gate, asker),
+        (Admitted::Message(_), _) => return Err(Refusal::new(Code::StageFailed, "a verb has no message")),
+    };
+    let Some(method) = route.method() else {
+        return take_answer(asker, frame);
+    };
+    let id = frame.id_raw().unwrap_or(b"0");
+    match (method.class, method.name) {
+        (Class::Listed, name) => lists::list(live, arrival, frame, name, asker, leg).map(Answer::Message),
+        (_, "initialize") => initialize(gate, live, arrival, frame, asker, leg),
+        (_, "ping") => Ok(Answer::Message(rpc::result(id, b"{}"))),
+        (_, "server/discover") => Ok(Answer::Message(shown(id, &discover(live, arrival), leg))),
+        (_, "logging/setLevel") => set_level(gate, asker, frame, id).await,
+        (_, "subscriptions/listen") => subscriptions::listen(gate, live, arrival, frame, asker, leg).await,
+        (_, "notifications/cancelled") => Ok(cancelled(asker, frame)),
+        (_, "notifications/roots/list_changed") => {
+            upstream::roots_changed(gate, asker).await;
+            Ok(Answer::Accepted)
+        }
+        (Class::Relayed, _) => Ok(Answer::Accepted),
+        (Class::Governed | Class::Local | Class::Refused, name) => {
+            Err(Refusal::new(Code::MethodUnsupported, format!("`{name}` has no answer here")))
+        }
+    }
+}
+
+fn shown(id: &[u8], result: &Value, leg: &mut Leg) -> Bytes {
+    let raw = result.to_string();
+    leg.shown = Some(Digest::of(raw.as_bytes()));
+    rpc::result(id, raw.as_bytes())
+}
+
+/// 2025-11-25 basic/lifecycle. Over HTTP this begins the session; a pipe is its own.
+fn initialize(
+    gate: &Gate,
+    live: &Live,
+    arrival: &Arrival,
+    frame: &wire::Frame,
+    asker: &Asker,
+    leg: &mut Leg,
+) -> Result<Answer, Refusal> {
+    let invalid = |what: &str| Refusal::new(Code::ArgumentsInvalid, what).told(what);
+    let requested = frame
+        .string_at(&["params", "protocolVersion"])
+        .ok_or_else(|| invalid("`initialize` needs `protocolVersion`"))?;
+    let capabilities = frame
+        .member(&["params", "capabilities"])
+        .ok_or_else(|| invalid("`initialize` needs `capabilities`"))?;
+    let client_info =
+        frame.member(&["params", "clientInfo"]).ok_or_else(|| invalid("`initialize` needs `clientInfo`"))?;
+    let revision = wire::era::negotiate(&requested);
+    let claimed = |key: &str| frame.string_at(&["params", "clientInfo", key]).map(|text| short(&text));
+    let claims =
+        Claims { host: claimed("name"), host_version: claimed("version"), model: None, workflow: None };
+    leg.claims = claims.clone();
+    leg.speaks(Era::Legacy, revision.as_str());
+    let hello = Hello {
+        revision,
+        capabilities: frame.share(capabilities),
+        client_info: frame.share(client_info),
+        claims,
+    };
+    let mut result = json!({
+        "protocolVersion": revision.as_str(),
+        "capabilities": capabilities_of(live, &arrival.entrance, Era::Legacy),
+        "serverInfo": server_info(),
+    });
+    if let (Some(text), Value::Object(members)) =
+        (instructions(live, &arrival.entrance, Era::Legacy), &mut result)
+    {
+        members.insert("instructions".to_owned(), Value::String(text));
+    }
+    let bytes = shown(frame.id_raw().unwrap_or(b"0"), &result, leg);
+    if let Some(session) = &asker.session {
+        session.set_hello(hello);
+        return Ok(Answer::Message(bytes));
+    }
+    let id = gate.fresh_id("s_");
+    let interaction = InteractionId::new(id.clone()).unwrap_or_else(|_| leg.interaction.clone());
+    leg.interaction = interaction.clone();
+    let principal = Arc::clone(&asker.principal);
+    let entrance = arrival.entrance.clone();
+    let session =
+        Arc::new(Session::new(id, principal, entrance, Transport::Http, interaction, gate.clock.now()));
+    session.set_hello(hello);
+    if !gate.sessions.insert(&session, live.settings.limits.sessions_max) {
+        return Err(Refusal::new(Code::Overloaded, "as many sessions are open as may be"));
+    }
+    Ok(Answer::Begun(bytes, session))
+}
+
+/// 2026-07-28 server/discover.
+fn discover(live: &Live, arrival: &Arrival) -> Value {
+    let modern: Vec<&str> = Revision::ALL.iter().filter(|r| r.is_modern()).map(|r| r.as_str()).collect();
+    let mut result = json!({
+        "resultType": "complete",
+        "supportedVersions": modern,
+        "capabilities": capabilities_of(live, &arrival.entrance, Era::Modern),
+        "ttlMs": 0,
+        "cacheScope": "private",
+        "_meta": { wire::era::META_SERVER_INFO: server_info() },
+    });
+    if let (Some(text), Value::Object(members)) =
+        (instructions(live, &arrival.entrance, Era::Modern), &mut result)
+    {
+        members.insert("instructions".to_owned(), Value::String(text));
+    }
+    result
+}
+
+fn server_info() -> Value {
+    json!({ "name": NAME, "title": "Callgate", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// The servers behind an entrance that can be spoken to in this era.
+pub(crate) fn behind<'l>(
+    live: &'l Live,
+    entrance: &Entrance,
+    era: Era,
+) -> Vec<(&'l decision::ServerName, &'l Peer)> {
+    let only = match entrance {
+        Entrance::Federated => None,
+        Entrance::Server(name) => Some(name.as_str()),
+    };
+    live.peers
+        .iter()
+        .filter(|(name, peer)| only.is_none_or(|only| only == name.as_str()) && peer.eras.speaks(era))
+        .collect()
+}
+
+/// What is offered: the union of what the servers behind the entrance offer, as far as the gateway carries it.
+fn capabilities_of(live: &Live, entrance: &Entrance, era: Era) -> Value {
+    let mut offered = Map::new();
+    let has = |key: &str| {
+        behind(live, entrance, era)
+            .iter()
+            .any(|(_, peer)| wire::json::object_members(&peer.capabilities).any(|(name, _)| name == key))
+    };
+    if has("tools") {
+        offered.insert("tools".to_owned(), json!({ "listChanged": true }));
+    }
+    if has("prompts") {
+        offered.insert("prompts".to_owned(), json!({ "listChanged": true }));
+    }
+    if has("resources") {
+        let subscribe = behind(live, entrance, era).iter().any(|(_, peer)| {
+            serde_json::from_slice::<Value>(&peer.capabilities)
+                .is_ok_and(|raw| raw.pointer("/resources/subscribe") == Some(&Value::Bool(true)))
+        });
+        offered.insert("resources".to_owned(), json!({ "listChanged": true, "subscribe": subscribe }));
+    }
+    if has("completions") {
+        offered.insert("completions".to_owned(), json!({}));
+    }
+    if has("logging") {
+        offered.insert("logging".to_owned(), json!({}));
+    }
+    Value::Object(offered)
+}
+
+/// A server's own instructions are only repeated where it is alone; of several, each would speak for all.
+fn instructions(live: &Live, entrance: &Entrance, era: Era) -> Option<String> {
+    match (entrance, behind(live, entrance, era).as_slice()) {
+        (Entrance::Server(_), [(_, peer)]) => peer.instructions.clone(),
+        _ => None,
+    }
+}
+
+async fn set_level(gate: &Gate, asker: &Asker, frame: &wire::Frame, id: &[u8]) -> Result<Answer, Refusal> {
+    const LEVELS: [&str; 8] =
+        ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+    let level = frame.string_at(&["params", "level"]).unwrap_or_default();
+    if !LEVELS.contains(&level.as_ref()) {
+        let sentence = format!("`level` must be one of {}", LEVELS.join(", "));
+        return Err(Refusal::new(Code::ArgumentsInvalid, sentence.clone()).told(sentence));
+    }
+    if let Some(session) = &asker.session {
+        session.set_log_level(level.clone().into_owned());
+        upstream::set_level(gate, session, &level).await;
+    }
+    Ok(Answer::Message(rpc::result(id, b"{}")))
+}
+
+fn cancelled(asker: &Asker, frame: &wire::Frame) -> Answer {
+    if let (Some(session), Some(id)) = (&asker.session, frame.at(&["params", "requestId"])) {
+        // an id we do not know is late or a mistake; the specification says to ignore it
+        session.cancel(id);
+    }
+    Answer::Accepted
+}
+
+fn take_answer(asker: &Asker, frame: &wire::Frame) -> Result<Answer, Refusal> {
+    let unexpected =
+        || Refusal::new(Code::AnswerUnexpected, "no question of that id is open on this session");
+    let session = asker.session.as_ref().ok_or_else(unexpected)?;
+    let id = frame.id_raw().and_then(|raw| std::str::from_utf8(raw).ok()).and_then(|text| text.parse().ok());
+    let id: u64 = id.ok_or_else(unexpected)?;
+    if session.answer(id, frame.clone()) { Ok(Answer::Accepted) } else { Err(unexpected()) }
+}
+
+fn open_stream(last_event_id: Option<&str>, asker: &Asker) -> Result<Answer, Refusal> {
+    let session =
+        asker.session.as_ref().ok_or_else(|| Refusal::new(Code::SessionRequired, "GET needs a session"))?;
+    let after = last_event_id.and_then(|id| id.parse().ok()).unwrap_or(0);
+    Ok(Answer::Stream(session.stream(after)))
+}
+
+fn end_session(gate: &Gate, asker: &Asker) -> Result<Answer, Refusal> {
+    let session = asker
+        .session
+        .as_ref()
+        .ok_or_else(|| Refusal::new(Code::SessionRequired, "DELETE needs a session"))?;
+    gate.sessions.remove(&session.id);
+    Ok(Answer::Accepted)
+}

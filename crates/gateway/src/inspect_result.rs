@@ -1,0 +1,127 @@
+//! What came back, and may the Host see it. Detectors come with a later issue; here the shape of
+//! the answer is judged: that it is an answer, its size, its result type, its pinned output schema.
+
+use crate::authenticate::Asker;
+use crate::gate::{Gate, Live};
+use crate::permission;
+use crate::record::Leg;
+use crate::reply::Answer;
+use crate::resolve::Resolved;
+use crate::upstream::Arrived;
+use decision::{Call, Code, Direction, Era, ItemKind, Outcome, Passed, Refusal};
+use policy::{Asked, Question, Subject};
+use wire::Kind;
+
+/// Judges a response. What does not pass is withheld, and the record keeps its commitment.
+pub(crate) fn check(
+    gate: &Gate,
+    live: &Live,
+    call: &Call,
+    resolved: &Resolved,
+    asker: &Asker,
+    arrived: Arrived,
+    leg: &mut Leg,
+) -> Result<Passed<Answer>, Refusal> {
+    let frame = &arrived.frame;
+    let body = frame.result_raw().or_else(|| frame.error_raw()).unwrap_or_default();
+    let whole = frame.bytes().slice_ref(body);
+    let is_error = frame.kind() == Kind::ErrorResponse
+        || frame.at(&["result", "isError"]).is_some_and(|raw| raw.trim_ascii() == b"true");
+    let result = leg.commit_result(gate, whole);
+    leg.outcome = Some(Outcome {
+        bytes: frame.bytes().len() as u64,
+        is_error,
+        result: Some(result),
+        upstream_us: arrived.upstream_us,
+    });
+    if frame.bytes().len() > live.settings.limits.result_bytes_max {
+        return Err(Refusal::new(Code::ResultTooLarge, format!("{} bytes", frame.bytes().len())));
+    }
+    let mut basis = vec![format!("{} bytes", frame.bytes().len())];
+    if frame.kind() == Kind::Response && call.direction() == Direction::ToServer {
+        if call.channel().era == Some(Era::Modern) {
+            rounds(gate, live, call, resolved, asker, frame, leg)?;
+        }
+        if let Some(checked) = structure(live, resolved, frame, is_error)? {
+            basis.push(checked);
+        }
+    }
+    Ok(Passed::new(Answer::Message(arrived.answer), basis))
+}
+
+/// `resultType` (SEP-2322): complete, or questions of the server that the rules must permit like any other.
+fn rounds(
+    gate: &Gate,
+    live: &Live,
+    call: &Call,
+    resolved: &Resolved,
+    asker: &Asker,
+    frame: &wire::Frame,
+    leg: &Leg,
+) -> Result<(), Refusal> {
+    match frame.string_at(&["result", "resultType"]).as_deref() {
+        None | Some("complete") => return Ok(()),
+        Some("input_required") if resolved.method.multi_round => {}
+        Some(other) => {
+            let other = crate::route::short(other);
+            return Err(Refusal::new(
+                Code::UpstreamNonsense,
+                format!("`{other}` is not a result type of this method"),
+            ));
+        }
+    }
+    let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
+    for (_, raw) in wire::json::object_members(requests) {
+        let request = requests.get(raw).unwrap_or_default();
+        let method = wire::json::string_member(request, "method").unwrap_or_default();
+        let known = wire::method::lookup_question(&method, asker.revision);
+        let question = known.ok_or_else(|| {
+            let method = crate::route::short(&method);
+            Refusal::new(Code::UpstreamNonsense, format!("`{method}` is not a question a server may ask"))
+        })?;
+        let mut asked = Question::of(call, b"", gate.clock.now());
+        asked.subject =
+            Subject { server: &resolved.target.server, kind: ItemKind::Question, name: question.name };
+        asked.method = question.name;
+        permission::settle(live, &resolved.target.server, live.policies.call(&asked).judged(Asked::Call))?;
+    }
+    let state = frame.at(&["result", "requestState"]);
+    gate.deeds.await_leg(resolved, asker, state, leg.deed, leg.leg);
+    Ok(())
+}
+
+/// Structured content against the pinned output schema (requirement S3).
+fn structure(
+    live: &Live,
+    resolved: &Resolved,
+    frame: &wire::Frame,
+    is_error: bool,
+) -> Result<Option<String>, Refusal> {
+    if resolved.method.name != "tools/call" || is_error {
+        return Ok(None);
+    }
+    let waits = frame.string_at(&["result", "resultType"]).is_some_and(|kind| kind != "complete");
+    let Some(definition) = resolved.target.definition.filter(|_| !waits) else {
+        return Ok(None);
+    };
+    let invalid = |why: String| Err(Refusal::new(Code::ResultInvalid, why));
+    let schema = match live.schemas.output(definition) {
+        None => return Ok(None),
+        Some(Err(e)) => return Err(Refusal::new(Code::SchemaUnenforceable, format!("output schema: {e}"))),
+        Some(Ok(schema)) => schema,
+    };
+    let Some(raw) = frame.at(&["result", "structuredContent"]) else {
+        return invalid("the pinned definition promises structured content, and there is none".to_owned());
+    };
+    match serde_json::from_slice(raw) {
+        Ok(value) => {
+            let problems = schema.problems(&value);
+            if problems.is_empty() {
+                Ok(Some(format!("output schema:{definition}")))
+            } else {
+                invalid(problems.join("; "))
+            }
+        }
+        Err(e) => invalid(format!("the structured content cannot be read: {e}")),
+    }
+}

@@ -1,0 +1,384 @@
+//! What is on offer: discovers servers, pins what they show, and puts catalogue, policies and
+//! schemas in force as one snapshot.
+
+use crate::errands::{self, Found};
+use crate::gate::{Gate, Live, Peer, Withdrawn};
+use crate::record;
+use crate::schemas::Schemas;
+use crate::settings::Settings;
+use bytes::Bytes;
+use catalog::{Catalogue, ServerEntry};
+use decision::{Digest, EventName, Item, ItemKind, ServerName};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use store::{FirstSight, PinState, Scope, Seen, ServerMeta, Sighting, Store, StoreError, What};
+use tokio::sync::mpsc;
+use wire::Eras;
+
+/// Name under which a server's instructions are pinned.
+const INSTRUCTIONS: &str = "instructions";
+/// Between two looks at a server that did not ask for one: a dated verdict must not last for ever.
+const AGAIN: Duration = Duration::from_secs(15 * 60);
+/// After a server could not be reached, doubled each time up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// Change notices of one server that come together count as one.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// What an operator wrote: everything that a snapshot is made of beside the store.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub settings: Arc<Settings>,
+    pub policies: Vec<policy::Source>,
+}
+
+/// A snapshot, and what is wrong with the policies: then nothing is permitted, and `policies` are none.
+#[derive(Debug)]
+pub struct Built {
+    pub live: Live,
+    pub problems: Vec<policy::Problem>,
+}
+
+/// Builds the snapshot of what is written over what is pinned.
+///
+/// With `strict`, policies that do not load are an error for the caller to see in `problems` and the
+/// snapshot permits nothing: the caller decides whether to install it.
+pub async fn build(
+    store: &Store,
+    loader: &policy::Loader,
+    written: &Written,
+    before: Option<&Live>,
+    eras: &BTreeMap<ServerName, Eras>,
+) -> Result<Built, StoreError> {
+    let settings = &written.settings;
+    let scope = Scope::new(settings.tenant.clone(), settings.environment.clone());
+    let mut servers = BTreeMap::new();
+    let mut peers = BTreeMap::new();
+    for (name, server) in &settings.servers {
+        let accepted = store.accepted(&scope, name).await?;
+        let mut instructions = None;
+        let mut definitions = Vec::new();
+        for definition in accepted {
+            if definition.item.kind == ItemKind::Server {
+                instructions = serde_json::from_slice::<String>(&definition.raw).ok();
+                continue;
+            }
+            match catalog::Definition::new(name.clone(), definition.item.kind, definition.raw) {
+                Ok(definition) => definitions.push(Arc::new(definition)),
+                Err(e) => tracing::warn!(server = %name, error = %e, "a pinned definition cannot be read"),
+            }
+        }
+        let entry = ServerEntry::new(server.environment.clone(), server.declarations.clone(), definitions);
+        servers.insert(name.clone(), entry);
+        if let Some(peer) = peer(store, &scope, name, eras.get(name).copied(), instructions).await? {
+            peers.insert(name.clone(), peer);
+        }
+    }
+    let catalogue = Arc::new(Catalogue::new(servers));
+    let open = |server: &ServerName, tool: &str| {
+        settings.servers.get(server).is_some_and(|server| server.open_arguments.contains(tool))
+    };
+    let empty = Schemas::default();
+    let schemas = Schemas::compile(&catalogue, before.map_or(&empty, |live| &live.schemas), open);
+    let (policies, problems) = match loader.load(written.policies.clone(), Arc::clone(&catalogue)) {
+        Ok(policies) => (policies, Vec::new()),
+        // no rules: nothing is permitted, nothing is visible
+        Err(problems) => (
+            loader.load(Vec::new(), Arc::clone(&catalogue)).unwrap_or_else(|_| unreachable_empty()),
+            problems,
+        ),
+    };
+    let live = Live {
+        settings: Arc::clone(settings),
+        catalogue,
+        policies: Arc::new(policies),
+        schemas: Arc::new(schemas),
+        peers: Arc::new(peers),
+    };
+    Ok(Built { live, problems })
+}
+
+fn unreachable_empty() -> policy::Policies {
+    // an empty set over an empty catalogue has nothing that could be wrong
+    policy::Policies::none()
+}
+
+async fn peer(
+    store: &Store,
+    scope: &Scope,
+    name: &ServerName,
+    eras: Option<Eras>,
+    instructions: Option<String>,
+) -> Result<Option<Peer>, StoreError> {
+    let Some((meta, _)) = store.server(scope, name).await?.and_then(|server| server.meta) else {
+        return Ok(None);
+    };
+    let remembered = match meta.era {
+        decision::Era::Legacy => Eras::Legacy,
+        decision::Era::Modern => Eras::Modern,
+    };
+    let mut withdrawn = BTreeMap::new();
+    for pin in store.pins(scope, name).await? {
+        let why = match pin.state {
+            PinState::New => Withdrawn::New,
+            PinState::Changed => Withdrawn::Changed,
+            PinState::Approved | PinState::Gone => continue,
+        };
+        withdrawn.insert((pin.item.kind, pin.item.name), why);
+    }
+    let capabilities = meta.capabilities.unwrap_or_else(|| Bytes::from_static(b"{}"));
+    Ok(Some(Peer { eras: eras.unwrap_or(remembered), capabilities, instructions, withdrawn }))
+}
+
+/// Keeps the offer current: looks at servers at start, when they say that something changed, and
+/// every now and then; installs a new snapshot whenever the store or the files changed.
+#[derive(Debug)]
+pub struct Offers {
+    gate: Arc<Gate>,
+    loader: policy::Loader,
+    written: parking_lot::Mutex<Written>,
+    eras: parking_lot::Mutex<BTreeMap<ServerName, Eras>>,
+    building: tokio::sync::Mutex<()>,
+}
+
+impl Offers {
+    pub fn new(gate: Arc<Gate>, loader: policy::Loader, written: Written) -> Arc<Self> {
+        Arc::new(Self {
+            gate,
+            loader,
+            written: parking_lot::Mutex::new(written),
+            eras: parking_lot::Mutex::default(),
+            building: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Puts new files in force. Errors: the policies' problems; the old ones then stay in force.
+    pub async fn reload(&self, written: Written) -> Result<(), Vec<policy::Problem>> {
+        let _one = self.building.lock().await;
+        let before = self.gate.live();
+        let eras = self.eras.lock().clone();
+        let built = build(&self.gate.store, &self.loader, &written, Some(&before), &eras).await;
+        match built {
+            Ok(built) if built.problems.is_empty() => {
+                *self.written.lock() = written;
+                self.install(&before, built.live).await;
+                Ok(())
+            }
+            Ok(built) => Err(built.problems),
+            Err(e) => {
+                tracing::error!(error = %e, "the store cannot be read; the old configuration stays in force");
+                Ok(())
+            }
+        }
+    }
+
+    /// Builds the snapshot anew from the files in force and what is pinned by now.
+    pub async fn refresh(&self) -> Vec<policy::Problem> {
+        let _one = self.building.lock().await;
+        let before = self.gate.live();
+        let written = self.written.lock().clone();
+        let eras = self.eras.lock().clone();
+        match build(&self.gate.store, &self.loader, &written, Some(&before), &eras).await {
+            Ok(built) => {
+                for problem in &built.problems {
+                    tracing::error!(problem = %problem, "the policies do not fit what servers offer; nothing is permitted");
+                }
+                self.install(&before, built.live).await;
+                built.problems
+            }
+            Err(e) => {
+                tracing::error!(error = %e, "the store cannot be read; the old offer stays in force");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn install(&self, before: &Live, live: Live) {
+        let changed = before.policies.digest() != live.policies.digest();
+        let (old, new) = (before.policies.digest(), live.policies.digest());
+        self.gate.install(live);
+        if changed {
+            let detail = BTreeMap::from([
+                ("before".to_owned(), old.to_string()),
+                ("after".to_owned(), new.to_string()),
+            ]);
+            let live = self.gate.live();
+            // requirement E13: the record knows which policies were in force when
+            let _ = record::event(&self.gate, &live, EventName::PolicyChanged, None, None, detail).await;
+        }
+    }
+
+    /// Looks at one server: pins, compares and records what it shows.
+    pub async fn look(&self, server: &ServerName) -> Result<(), String> {
+        let live = self.gate.live();
+        let Some(settings) = live.settings.servers.get(server) else {
+            return Err("the server is not configured any more".to_owned());
+        };
+        let found = errands::discover(&self.gate, &live, server, settings)
+            .await
+            .map_err(|fault| fault.to_string())?;
+        self.eras.lock().insert(server.clone(), found.eras);
+        let changes = self.pin(&live, server, &found).await.map_err(|e| e.to_string())?;
+        self.tell(&live, server, &found, &changes).await;
+        self.refresh().await;
+        Ok(())
+    }
+
+    async fn pin(
+        &self,
+        live: &Live,
+        server: &ServerName,
+        found: &Found,
+    ) -> Result<Vec<store::Change>, StoreError> {
+        let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+        let era = if found.eras == Eras::Legacy { decision::Era::Legacy } else { decision::Era::Modern };
+        let meta = ServerMeta {
+            era,
+            revision: found.revision.as_str().to_owned(),
+            info: found.info.clone(),
+            capabilities: Some(found.capabilities.clone()),
+        };
+        self.gate.store.put_server_meta(&scope, server, &meta).await?;
+        let kinds = [
+            ItemKind::Tool,
+            ItemKind::Prompt,
+            ItemKind::Resource,
+            ItemKind::ResourceTemplate,
+            ItemKind::Server,
+        ];
+        let items = sighted(server, found);
+        let sighting =
+            Sighting { server: server.clone(), kinds: BTreeSet::from(kinds), items, first: FirstSight::Pin };
+        self.gate.store.record_seen(&scope, &sighting).await
+    }
+
+    async fn tell(&self, live: &Live, server: &ServerName, found: &Found, changes: &[store::Change]) {
+        let detail = BTreeMap::from([
+            ("revision".to_owned(), found.revision.to_string()),
+            ("eras".to_owned(), format!("{:?}", found.eras).to_lowercase()),
+            ("items".to_owned(), found.items.len().to_string()),
+        ]);
+        let mut events =
+            vec![(EventName::ServerConnected, detail.clone()), (EventName::CapabilitiesDiscovered, detail)];
+        let pinned = changes.iter().filter(|change| change.what == What::Pinned).count();
+        if pinned > 0 {
+            let detail = BTreeMap::from([("items".to_owned(), pinned.to_string())]);
+            events.push((EventName::DefinitionPinned, detail));
+            tracing::info!(server = %server, items = pinned, "pinned at first sight");
+        }
+        for change in changes.iter().filter(|change| change.what != What::Pinned) {
+            let detail = BTreeMap::from([
+                ("kind".to_owned(), format!("{:?}", change.item.kind).to_lowercase()),
+                ("name".to_owned(), change.item.name.clone()),
+                ("change".to_owned(), format!("{:?}", change.what).to_lowercase()),
+                ("seen".to_owned(), change.seen.to_string()),
+            ]);
+            tracing::warn!(server = %server, item = %change.item.name, change = ?change.what, "a definition changed");
+            events.push((EventName::DefinitionChanged, detail));
+        }
+        for (event, detail) in events {
+            if let Err(e) = record::event(&self.gate, live, event, None, Some(server), detail).await {
+                tracing::error!(error = %e.because, "an event cannot be recorded");
+            }
+        }
+    }
+
+    /// Follows one server for as long as it is configured.
+    async fn follow(self: Arc<Self>, server: ServerName, mut wake: mpsc::Receiver<()>) {
+        let mut wait = RETRY_MIN;
+        loop {
+            let next = match self.look(&server).await {
+                Ok(()) => {
+                    wait = RETRY_MIN;
+                    AGAIN
+                }
+                Err(reason) => {
+                    tracing::warn!(server = %server, reason, retry_s = wait.as_secs(), "server cannot be looked at");
+                    let now = wait;
+                    wait = (wait * 2).min(RETRY_MAX);
+                    now
+                }
+            };
+            tokio::select! {
+                woken = wake.recv() => {
+                    if woken.is_none() {
+                        return;
+                    }
+                    tokio::time::sleep(SETTLE).await;
+                    while wake.try_recv().is_ok() {}
+                }
+                () = tokio::time::sleep(next) => {}
+            }
+            if !self.gate.live().settings.servers.contains_key(&server) || self.gate.is_draining() {
+                return;
+            }
+        }
+    }
+
+    /// Runs until the gateway drains: one follower per configured server, and a watch on the store.
+    pub async fn run(self: Arc<Self>, mut wakes: mpsc::UnboundedReceiver<ServerName>) {
+        let mut followers: BTreeMap<ServerName, mpsc::Sender<()>> = BTreeMap::new();
+        let mut revision = self.gate.store.revision().await.unwrap_or_default();
+        loop {
+            let live = self.gate.live();
+            followers.retain(|_, wake| !wake.is_closed());
+            for server in live.settings.servers.keys() {
+                if !followers.contains_key(server) {
+                    let (wake, woken) = mpsc::channel(8);
+                    followers.insert(server.clone(), wake);
+                    tokio::spawn(Arc::clone(&self).follow(server.clone(), woken));
+                }
+            }
+            let changed = self.gate.store.changed(revision, Duration::from_millis(500));
+            tokio::select! {
+                woken = wakes.recv() => match woken {
+                    Some(server) => {
+                        if let Some(wake) = followers.get(&server) {
+                            // a full channel means that it will look anyway
+                            let _ = wake.try_send(());
+                        }
+                    }
+                    None => return,
+                },
+                now = changed => if let Ok(now) = now && now != revision {
+                    revision = now;
+                    self.gate.tokens.renew(revision);
+                    self.gate.secrets.renew(revision);
+                    self.refresh().await;
+                },
+            }
+            if self.gate.is_draining() {
+                return;
+            }
+        }
+    }
+}
+
+fn sighted(server: &ServerName, found: &Found) -> Vec<Seen> {
+    let mut items = Vec::new();
+    let mut names = BTreeSet::new();
+    for (kind, raw) in &found.items {
+        match catalog::Definition::new(server.clone(), *kind, raw.clone()) {
+            Ok(definition) => {
+                let item = Item { kind: *kind, name: definition.name().to_owned() };
+                if !names.insert(item.clone()) {
+                    tracing::warn!(server = %server, item = %item.name, "listed twice; only the first counts");
+                    continue;
+                }
+                items.push(Seen { item, digest: definition.digest(), raw: raw.clone() });
+            }
+            Err(e) => {
+                tracing::warn!(server = %server, error = %e, "an item cannot be pinned and is not offered")
+            }
+        }
+    }
+    if let Some(text) = &found.instructions {
+        let raw = Bytes::from(wire::json::encode_string(text));
+        let item = Item { kind: ItemKind::Server, name: INSTRUCTIONS.to_owned() };
+        items.push(Seen { item, digest: Digest::of(&raw), raw });
+    }
+    items
+}

@@ -1,0 +1,273 @@
+//! A refusal or a result, as MCP and HTTP. The one place that knows what a Host is told.
+
+use crate::exchange::{Arrival, Reply, ReplyBody};
+use crate::record::Leg;
+use crate::session::{Session, SessionStream};
+use bytes::Bytes;
+use decision::{CallId, Class, Code, Era, Refusal, Transport};
+use http::StatusCode;
+use serde_json::json;
+use std::sync::Arc;
+use wire::rpc;
+
+/// What the path answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The JSON-RPC response, ready to send.
+    Message(Bytes),
+    /// A session was begun with this response.
+    Begun(Bytes, Arc<Session>),
+    /// A notification, or an answer to a question, was taken.
+    Accepted,
+    /// The session's own stream.
+    Stream(SessionStream),
+    /// A subscription, fed through the outlet once the sender says that it is recorded.
+    Subscribed(tokio::sync::oneshot::Sender<()>),
+}
+
+/// What must be known of the message to answer it, when the message itself is gone.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    call: CallId,
+    id: Option<Vec<u8>>,
+    era: Option<Era>,
+    transport: Transport,
+    method: Option<String>,
+    is_message: bool,
+    item: Option<String>,
+}
+
+impl Facts {
+    pub(crate) fn of(arrival: &Arrival, leg: &Leg) -> Self {
+        Self {
+            call: leg.call_id(),
+            id: leg.heard.id.clone(),
+            era: leg.channel.era,
+            transport: arrival.transport,
+            method: leg.method.clone(),
+            is_message: leg.heard.is_message,
+            item: leg.heard.item.clone(),
+        }
+    }
+    fn is_tool_call(&self) -> bool {
+        self.method.as_deref() == Some("tools/call")
+    }
+}
+
+/// The reply to a message whose record is closed.
+pub(crate) fn reply(facts: &Facts, outcome: Result<Answer, Refusal>) -> Reply {
+    match outcome {
+        Ok(Answer::Message(bytes)) => Reply::message(bytes),
+        Ok(Answer::Begun(bytes, session)) => Reply { session: Some(session), ..Reply::message(bytes) },
+        Ok(Answer::Accepted) => Reply::accepted(),
+        Ok(Answer::Stream(stream)) => Reply::with(StatusCode::OK, ReplyBody::Stream(stream)),
+        Ok(Answer::Subscribed(recorded)) => {
+            // nobody waiting means that the subscription is over already
+            let _ = recorded.send(());
+            Reply::with(StatusCode::OK, ReplyBody::Subscribed)
+        }
+        Err(refusal) => refused(facts, &refusal),
+    }
+}
+
+/// The reply when not even a record could be made: the gateway itself broke.
+pub(crate) fn broken() -> Reply {
+    let body = rpc::error(None, rpc::INTERNAL_ERROR, "the gateway could not complete the call", None);
+    Reply::with(StatusCode::INTERNAL_SERVER_ERROR, ReplyBody::Message(body))
+}
+
+fn refused(facts: &Facts, refusal: &Refusal) -> Reply {
+    if refusal.code == Code::Cancelled || (facts.is_message && facts.transport == Transport::Stdio) {
+        return Reply::accepted();
+    }
+    if facts.is_tool_call() && facts.id.is_some() && for_the_model(refusal.code) {
+        return Reply::message(tool_result(facts, refusal));
+    }
+    let told = told(refusal.code, facts);
+    let sentence = refusal.told.as_deref().filter(|_| !told.hides).unwrap_or(&told.sentence);
+    let data = (!told.hides).then(|| data(facts, refusal).to_string().into_bytes());
+    let body = rpc::error(facts.id.as_deref(), told.rpc, sentence, data.as_deref());
+    let mut reply = Reply::with(told.status, ReplyBody::Message(body));
+    reply.challenge = challenge(refusal.code);
+    reply
+}
+
+/// Refusals of a tool call that the model should read, as 2025-11-25 (SEP-1303) has it for arguments:
+/// an `isError` result. Unknown tools and broken messages stay protocol errors.
+fn for_the_model(code: Code) -> bool {
+    let hidden =
+        matches!(code, Code::NotPermitted | Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch);
+    let about_arguments = matches!(code, Code::ArgumentsInvalid | Code::SchemaUnenforceable);
+    let transport =
+        matches!(code, Code::Draining | Code::Overloaded | Code::LedgerUnavailable | Code::PathIncomplete);
+    match code.class() {
+        Class::PolicyDenial | Class::ApprovalNeeded | Class::Outage | Class::ServerError => !hidden,
+        Class::Validation => about_arguments,
+        Class::Gateway => !transport,
+        Class::Authentication | Class::Cancelled => false,
+    }
+}
+
+fn data(facts: &Facts, refusal: &Refusal) -> serde_json::Value {
+    let mut data = json!({
+        "code": refusal.code.as_str(),
+        "class": refusal.code.class(),
+        "decision": facts.call.to_string(),
+    });
+    if let serde_json::Value::Object(members) = &mut data {
+        if refusal.code.class() == Class::PolicyDenial || refusal.code.class() == Class::ApprovalNeeded {
+            members.insert("rules".to_owned(), json!(refusal.basis));
+        }
+        if let Some(remedy) = &refusal.remedy {
+            members.insert("remedy".to_owned(), json!(remedy.text));
+            if !remedy.ask.is_empty() {
+                members.insert("ask".to_owned(), json!(remedy.ask));
+            }
+        }
+    }
+    data
+}
+
+fn tool_result(facts: &Facts, refusal: &Refusal) -> Bytes {
+    let told = told(refusal.code, facts);
+    let sentence = refusal.told.as_deref().unwrap_or(&told.sentence);
+    let mut text = format!("{}: {sentence}", verb(refusal.code));
+    if let Some(remedy) = &refusal.remedy {
+        text.push_str(&format!(". What helps: {}", remedy.text));
+    }
+    text.push_str(&format!(" [{}, {}]", refusal.code.as_str(), facts.call));
+    let mut result = json!({
+        "content": [{ "type": "text", "text": text }],
+        "isError": true,
+        "_meta": { "callgate/refusal": data(facts, refusal) },
+    });
+    if let (Some(Era::Modern), serde_json::Value::Object(members)) = (facts.era, &mut result) {
+        members.insert("resultType".to_owned(), json!("complete"));
+    }
+    rpc::result(facts.id.as_deref().unwrap_or(b"0"), result.to_string().as_bytes())
+}
+
+fn verb(code: Code) -> &'static str {
+    match code.class() {
+        Class::PolicyDenial | Class::Authentication => "Refused by policy",
+        Class::ApprovalNeeded => "Held",
+        Class::Validation => "Refused",
+        Class::Outage => "The server could not be reached",
+        Class::ServerError => "The server's answer was withheld",
+        Class::Gateway => "The gateway could not complete the call",
+        Class::Cancelled => "Cancelled",
+    }
+}
+
+fn challenge(code: Code) -> Option<String> {
+    let challenge = identity::Challenge::new("callgate");
+    match code {
+        Code::CredentialMissing => Some(challenge.to_string()),
+        Code::CredentialMalformed | Code::CredentialInUrl => {
+            Some(challenge.error(identity::ChallengeError::InvalidRequest, code.meaning()).to_string())
+        }
+        Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => {
+            Some(challenge.error(identity::ChallengeError::InvalidToken, code.meaning()).to_string())
+        }
+        _ => None,
+    }
+}
+
+/// What the Host is told for a code, when the stage that refused said nothing better.
+struct Told {
+    status: StatusCode,
+    rpc: i64,
+    sentence: String,
+    /// Nothing beyond the sentence may be told: that the item exists is itself a secret.
+    hides: bool,
+}
+
+/// JSON-RPC codes of our own, from the range JSON-RPC leaves to implementations; MCP reserves -32020 to -32099.
+const UNAUTHENTICATED: i64 = -32001;
+const DENIED: i64 = -32003;
+const APPROVAL_NEEDED: i64 = -32004;
+const OUTAGE: i64 = -32005;
+const SERVER_ERROR: i64 = -32006;
+const SESSION: i64 = -32007;
+const UNAVAILABLE: i64 = -32008;
+
+/// Deliberately less than what the record says: a caller who may not use an item is told the same
+/// as one who asked for an item that is not there.
+fn told(code: Code, facts: &Facts) -> Told {
+    let modern = facts.era == Some(Era::Modern);
+    let is_resource = facts.method.as_deref().is_some_and(|method| method.starts_with("resources/"));
+    let plain = |status, rpc| Told { status, rpc, sentence: code.meaning().to_owned(), hides: false };
+    match code {
+        Code::HostNotAllowed | Code::OriginNotAllowed => plain(StatusCode::FORBIDDEN, rpc::INVALID_REQUEST),
+        Code::MessageTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, rpc::INVALID_REQUEST),
+        Code::MessageTooSlow => plain(StatusCode::REQUEST_TIMEOUT, rpc::INVALID_REQUEST),
+        Code::MediaTypeUnsupported => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, rpc::INVALID_REQUEST),
+        Code::HttpMethodUnsupported => plain(StatusCode::METHOD_NOT_ALLOWED, rpc::INVALID_REQUEST),
+        Code::PathUnknown => plain(StatusCode::NOT_FOUND, rpc::INVALID_REQUEST),
+        Code::JsonMalformed | Code::JsonDuplicateKey | Code::JsonTooDeep | Code::JsonLoneSurrogate => {
+            plain(StatusCode::BAD_REQUEST, rpc::PARSE_ERROR)
+        }
+        Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => {
+            plain(StatusCode::BAD_REQUEST, rpc::INVALID_REQUEST)
+        }
+        Code::RevisionUnsupported if modern || facts.era.is_none() => {
+            plain(StatusCode::BAD_REQUEST, rpc::UNSUPPORTED_PROTOCOL_VERSION)
+        }
+        Code::RevisionUnsupported => plain(StatusCode::BAD_REQUEST, rpc::INVALID_REQUEST),
+        Code::HeaderMismatch => plain(StatusCode::BAD_REQUEST, rpc::HEADER_MISMATCH),
+        Code::MetaInvalid => plain(StatusCode::BAD_REQUEST, rpc::INVALID_PARAMS),
+        Code::MethodUnsupported if modern => plain(StatusCode::NOT_FOUND, rpc::METHOD_NOT_FOUND),
+        Code::MethodUnsupported => plain(StatusCode::OK, rpc::METHOD_NOT_FOUND),
+        Code::SessionUnknown => plain(StatusCode::NOT_FOUND, SESSION),
+        Code::SessionRequired => plain(StatusCode::BAD_REQUEST, SESSION),
+        Code::IdInUse | Code::AnswerUnexpected => plain(StatusCode::BAD_REQUEST, rpc::INVALID_REQUEST),
+        Code::CredentialMissing
+        | Code::CredentialMalformed
+        | Code::CredentialUnknown
+        | Code::CredentialExpired
+        | Code::CredentialRevoked
+        | Code::CredentialInUrl => plain(StatusCode::UNAUTHORIZED, UNAUTHENTICATED),
+        Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => Told {
+            status: StatusCode::OK,
+            rpc: if is_resource && !modern { rpc::RESOURCE_NOT_FOUND } else { rpc::INVALID_PARAMS },
+            sentence: unknown_item(facts),
+            hides: true,
+        },
+        Code::ItemAmbiguous | Code::ArgumentsInvalid => plain(StatusCode::OK, rpc::INVALID_PARAMS),
+        Code::RuleDenied => plain(StatusCode::OK, DENIED),
+        Code::ApprovalRequired => plain(StatusCode::OK, APPROVAL_NEEDED),
+        Code::UpstreamUnreachable
+        | Code::UpstreamTimeout
+        | Code::UpstreamLost
+        | Code::UpstreamBusy
+        | Code::HostUnreachable
+        | Code::HostIncapable => plain(StatusCode::OK, OUTAGE),
+        Code::UpstreamUnauthorized
+        | Code::UpstreamNonsense
+        | Code::UpstreamError
+        | Code::ResultTooLarge
+        | Code::ResultInvalid => plain(StatusCode::OK, SERVER_ERROR),
+        Code::Draining | Code::Overloaded | Code::LedgerUnavailable => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE)
+        }
+        Code::RuleFailed
+        | Code::SchemaUnenforceable
+        | Code::PathIncomplete
+        | Code::SecretMissing
+        | Code::SecretUnreadable
+        | Code::StageFailed
+        | Code::OutcomeUnknown
+        | Code::Cancelled => plain(StatusCode::OK, rpc::INTERNAL_ERROR),
+    }
+}
+
+fn unknown_item(facts: &Facts) -> String {
+    let name = facts.item.as_deref().unwrap_or_default();
+    let kind = match facts.method.as_deref() {
+        Some("tools/call") => "tool",
+        Some("prompts/get") => "prompt",
+        Some(method) if method.starts_with("resources/") => "resource",
+        Some(_) | None => "item",
+    };
+    format!("Unknown {kind}: {name}")
+}

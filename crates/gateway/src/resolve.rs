@@ -1,0 +1,245 @@
+//! Which pinned item is meant, and the call that is judged from here on.
+
+use crate::authenticate::Asker;
+use crate::exchange::{Arrival, Entrance, Party};
+use crate::gate::{Gate, Live, Withdrawn};
+use crate::listen::Admitted;
+use crate::record::Leg;
+use crate::route::Route;
+use catalog::Catalogue;
+use decision::{Asked, Call, Code, Item, ItemKind, Passed, Refusal, ServerName, Target};
+use std::ops::Range;
+
+/// What the message means, in the words of the catalogue.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// The message, scanned; what leaves is spliced from it.
+    pub(crate) frame: wire::Frame,
+    pub(crate) method: &'static wire::Method,
+    pub(crate) target: Target,
+    /// The pinned item; `None` for a server's question to the Host.
+    pub(crate) item: Option<catalog::Item>,
+    /// Where the item's name or URI stands in the frame, and what the server calls it.
+    pub(crate) rename: Option<(Range<usize>, String)>,
+    /// Where the arguments are in the frame.
+    pub(crate) arguments: Option<Range<usize>>,
+    pub(crate) entrance: Entrance,
+}
+
+/// Finds the pinned item a message names, for the entrance it came through.
+pub(crate) fn target(
+    gate: &Gate,
+    live: &Live,
+    arrival: &Arrival,
+    heard: &Admitted,
+    route: &Route,
+    asker: &Asker,
+    leg: &mut Leg,
+) -> Result<Passed<Resolved>, Refusal> {
+    let (Admitted::Message(frame), Some(method)) = (heard, route.method()) else {
+        return Err(Refusal::new(Code::StageFailed, "a message without a method came to be resolved"));
+    };
+    let resolved = match &arrival.party {
+        Party::Server(server) => question(arrival, frame, method, server),
+        Party::Host => named(live, arrival, frame, method, asker, leg)?,
+    };
+    if let Some(range) = resolved.arguments.clone().filter(|range| range.end <= frame.bytes().len()) {
+        leg.commit_arguments(gate, frame.bytes().slice(range));
+    }
+    leg.target = Some(resolved.target.clone());
+    gate.deeds.recall(frame, &resolved, asker, leg);
+    let basis = resolved.target.definition.map(|digest| digest.to_string()).into_iter().collect();
+    Ok(Passed::new(resolved, basis))
+}
+
+fn question(
+    arrival: &Arrival,
+    frame: &wire::Frame,
+    method: &'static wire::Method,
+    server: &ServerName,
+) -> Resolved {
+    Resolved {
+        frame: frame.clone(),
+        method,
+        target: Target {
+            server: server.clone(),
+            item: Item { kind: ItemKind::Question, name: method.name.to_owned() },
+            definition: None,
+        },
+        item: None,
+        rename: None,
+        arguments: frame.params_range(),
+        entrance: arrival.entrance.clone(),
+    }
+}
+
+/// What the peer named: which kind of item, where in the frame, and under which name.
+struct Meant {
+    kind: ItemKind,
+    at: Range<usize>,
+    name: String,
+}
+
+fn named(
+    live: &Live,
+    arrival: &Arrival,
+    frame: &wire::Frame,
+    method: &'static wire::Method,
+    asker: &Asker,
+    leg: &mut Leg,
+) -> Result<Resolved, Refusal> {
+    let meant = meant(frame, method)?;
+    let sought = Item { kind: meant.kind, name: meant.name.clone() };
+    let found = find(live, &arrival.entrance, &meant, asker)?;
+    let (server, item, name) = found.map_err(|missing| {
+        if let Some(server) = missing.server {
+            leg.target = Some(Target { server, item: sought, definition: None });
+        }
+        Refusal::new(missing.code, missing.because)
+    })?;
+    let definition = Some(item.definition.digest());
+    // a resource is judged by the address that was asked for, whichever definition it was pinned under
+    let item_name = match meant.kind {
+        ItemKind::Resource => meant.name.clone(),
+        ItemKind::Tool
+        | ItemKind::Prompt
+        | ItemKind::ResourceTemplate
+        | ItemKind::Server
+        | ItemKind::Question => item.definition.name().to_owned(),
+    };
+    let arguments = match method.name {
+        "tools/call" | "prompts/get" => frame.member(&["params", "arguments"]),
+        "completion/complete" => frame.member(&["params", "argument"]),
+        _ => Some(meant.at.clone()),
+    };
+    Ok(Resolved {
+        frame: frame.clone(),
+        method,
+        target: Target { server, item: Item { kind: meant.kind, name: item_name }, definition },
+        item: Some(item),
+        rename: (name != meant.name).then_some((meant.at, name)),
+        arguments,
+        entrance: arrival.entrance.clone(),
+    })
+}
+
+fn meant(frame: &wire::Frame, method: &'static wire::Method) -> Result<Meant, Refusal> {
+    let invalid = |what: &str| {
+        let sentence = format!("`{}` needs {what}", method.name);
+        Refusal::new(Code::ArgumentsInvalid, sentence.clone()).told(sentence)
+    };
+    let (kind, path): (ItemKind, &[&str]) = match method.name {
+        "tools/call" => (ItemKind::Tool, &["params", "name"]),
+        "prompts/get" => (ItemKind::Prompt, &["params", "name"]),
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            (ItemKind::Resource, &["params", "uri"])
+        }
+        "completion/complete" => match frame.string_at(&["params", "ref", "type"]).as_deref() {
+            Some("ref/prompt") => (ItemKind::Prompt, &["params", "ref", "name"]),
+            Some("ref/resource") => (ItemKind::ResourceTemplate, &["params", "ref", "uri"]),
+            Some(_) | None => return Err(invalid("a `ref` of type `ref/prompt` or `ref/resource`")),
+        },
+        _ => return Err(Refusal::new(Code::MethodUnsupported, format!("`{}` names nothing", method.name))),
+    };
+    let at = frame.member(path).ok_or_else(|| invalid("a name"))?;
+    let name = frame.string_at(path).ok_or_else(|| invalid("a name that is a string"))?;
+    Ok(Meant { kind, at, name: name.into_owned() })
+}
+
+struct Missing {
+    code: Code,
+    because: String,
+    server: Option<ServerName>,
+}
+
+type Found = Result<(ServerName, catalog::Item, String), Missing>;
+
+/// Looks the name up. What comes of a miss is the same for the asker whatever the reason; the record knows it.
+fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker) -> Result<Found, Refusal> {
+    let servers: Vec<(ServerName, String)> = match (entrance, meant.kind) {
+        (Entrance::Server(_), _) => {
+            entrance.server().map(|server| (server, meant.name.clone())).into_iter().collect()
+        }
+        (Entrance::Federated, ItemKind::Tool | ItemKind::Prompt) => {
+            catalog::split(&meant.name).map(|(server, name)| (server, name.to_owned())).into_iter().collect()
+        }
+        (
+            Entrance::Federated,
+            ItemKind::Resource | ItemKind::ResourceTemplate | ItemKind::Server | ItemKind::Question,
+        ) => live.catalogue.servers().map(|(server, _)| (server.clone(), meant.name.clone())).collect(),
+    };
+    let mut hits = Vec::new();
+    let mut missing =
+        Missing { code: Code::ItemUnknown, because: "no pinned item of that name".to_owned(), server: None };
+    for (server, name) in servers {
+        let Some(item) = lookup(&live.catalogue, &server, meant.kind, &name) else {
+            if let Some(withdrawn) = withdrawn(live, &server, meant.kind, &name) {
+                missing = Missing {
+                    code: Code::ItemWithdrawn,
+                    because: match withdrawn {
+                        Withdrawn::New => "the item is new and nobody has approved it".to_owned(),
+                        Withdrawn::Changed => {
+                            "the item's definition changed and nobody has approved that".to_owned()
+                        }
+                    },
+                    server: Some(server),
+                };
+            }
+            continue;
+        };
+        let speaks = live.peers.get(&server).is_some_and(|peer| peer.eras.speaks(asker.era()));
+        if speaks {
+            hits.push((server, item, name));
+        } else {
+            let because = format!("server `{server}` does not speak the client's era of MCP");
+            missing = Missing { code: Code::EraMismatch, because, server: Some(server) };
+        }
+    }
+    let first = hits.pop();
+    match (first, hits.is_empty()) {
+        (None, _) => Ok(Err(missing)),
+        (Some(hit), true) => Ok(Ok(hit)),
+        (Some(_), false) => {
+            let because = "several servers offer this resource".to_owned();
+            Ok(Err(Missing { code: Code::ItemAmbiguous, because, server: None }))
+        }
+    }
+}
+
+fn lookup(catalogue: &Catalogue, server: &ServerName, kind: ItemKind, name: &str) -> Option<catalog::Item> {
+    let exact = |kind| catalogue.item(server, kind, name).cloned();
+    match kind {
+        ItemKind::Resource => exact(ItemKind::Resource).or_else(|| {
+            let templates = catalogue.server(server)?.of_kind(ItemKind::ResourceTemplate);
+            templates
+                .filter(|item| wire::views::template_matches(item.definition.name(), name))
+                .last()
+                .cloned()
+        }),
+        ItemKind::ResourceTemplate => exact(ItemKind::ResourceTemplate).or_else(|| exact(ItemKind::Resource)),
+        ItemKind::Tool | ItemKind::Prompt | ItemKind::Server | ItemKind::Question => exact(kind),
+    }
+}
+
+fn withdrawn(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<Withdrawn> {
+    live.peers.get(server)?.withdrawn.get(&(kind, name.to_owned())).copied()
+}
+
+/// The call: built once, never edited. What is judged from here on is what is sent.
+pub(crate) fn call(resolved: &Resolved, asker: &Asker, leg: &Leg) -> Call {
+    Call::new(Asked {
+        id: leg.call_id(),
+        deed: leg.deed,
+        leg: leg.leg,
+        at: leg.opened_at(),
+        direction: leg.direction,
+        interaction: leg.interaction.clone(),
+        principal: std::sync::Arc::clone(&asker.principal),
+        channel: leg.channel.clone(),
+        claims: leg.claims.clone(),
+        method: resolved.method.name.to_owned(),
+        target: resolved.target.clone(),
+        frame: resolved.frame.bytes().clone(),
+        arguments: resolved.arguments.clone(),
+    })
+}

@@ -1,0 +1,332 @@
+//! Pinned schemas, compiled once per definition: strict, bounded, linear-time, never fetching anything.
+
+use decision::{Digest, ItemKind};
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Largest schema that is compiled, in bytes.
+const SCHEMA_BYTES_MAX: usize = 256 << 10;
+/// Deepest nesting of a schema.
+const SCHEMA_DEPTH_MAX: usize = 64;
+/// Most `$ref`s in a schema: small schemas can unfold without end.
+const SCHEMA_REFS_MAX: usize = 512;
+/// Most problems told of one value.
+const PROBLEMS_MAX: usize = 5;
+
+/// Why a schema cannot be enforced. Nothing is checked against it, so nothing passes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    #[error("the schema is larger than {SCHEMA_BYTES_MAX} bytes")]
+    TooLarge,
+    #[error("the schema nests deeper than {SCHEMA_DEPTH_MAX}")]
+    TooDeep,
+    #[error("the schema has more than {SCHEMA_REFS_MAX} references")]
+    TooManyRefs,
+    #[error("the schema refers to `{0}`, which is outside of it; nothing is ever fetched")]
+    RemoteRef(String),
+    #[error("the schema does not compile: {0}")]
+    Invalid(String),
+}
+
+/// Whether unknown fields are refused where the author did not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unknown {
+    Refuse,
+    /// The operator opened this tool.
+    Allow,
+}
+
+/// One compiled schema.
+#[derive(Debug)]
+pub struct Compiled {
+    validator: Validator,
+}
+
+impl Compiled {
+    /// Compiles a raw schema. `unknown` says what becomes of fields that it does not mention.
+    pub fn new(raw: &str, unknown: Unknown) -> Result<Self, SchemaError> {
+        if raw.len() > SCHEMA_BYTES_MAX {
+            return Err(SchemaError::TooLarge);
+        }
+        let mut schema: Value = serde_json::from_str(raw).map_err(|e| SchemaError::Invalid(e.to_string()))?;
+        let mut refs = 0;
+        bound(&schema, 0, &mut refs)?;
+        modernise(&mut schema);
+        if unknown == Unknown::Refuse {
+            let root = schema.clone();
+            close(&mut schema, &root, Position::Root);
+        }
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .with_pattern_options(PatternOptions::regex())
+            .build(&schema)
+            .map_err(|e| SchemaError::Invalid(e.masked().to_string()))?;
+        Ok(Self { validator })
+    }
+
+    /// The first few problems, each with its place and without the offending value; empty when it fits.
+    pub fn problems(&self, value: &Value) -> Vec<String> {
+        if self.validator.is_valid(value) {
+            return Vec::new();
+        }
+        let problem = |e: jsonschema::ValidationError<'_>| {
+            let place = e.instance_path().to_string();
+            let place = if place.is_empty() { "arguments".to_owned() } else { format!("`{place}`") };
+            format!("{place}: {}", e.masked())
+        };
+        self.validator.iter_errors(value).take(PROBLEMS_MAX).map(problem).collect()
+    }
+}
+
+fn bound(schema: &Value, depth: usize, refs: &mut usize) -> Result<(), SchemaError> {
+    if depth > SCHEMA_DEPTH_MAX {
+        return Err(SchemaError::TooDeep);
+    }
+    match schema {
+        Value::Object(members) => {
+            for (key, value) in members {
+                if matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef")
+                    && let Value::String(target) = value
+                {
+                    *refs += 1;
+                    if *refs > SCHEMA_REFS_MAX {
+                        return Err(SchemaError::TooManyRefs);
+                    }
+                    if !target.starts_with('#') {
+                        return Err(SchemaError::RemoteRef(target.chars().take(100).collect()));
+                    }
+                }
+                bound(value, depth + 1, refs)?;
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| bound(item, depth + 1, refs)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
+/// Reads draft 7 as 2020-12: tuples are `prefixItems`. An `$id` would move local references away, so it goes.
+fn modernise(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.remove("$schema");
+            if matches!(members.get("$id"), Some(Value::String(_))) {
+                members.remove("$id");
+            }
+            if matches!(members.get("items"), Some(Value::Array(_))) {
+                let tuple = members.remove("items").unwrap_or_default();
+                members.insert("prefixItems".to_owned(), tuple);
+                if let Some(rest) = members.remove("additionalItems") {
+                    members.insert("items".to_owned(), rest);
+                }
+            }
+            members.values_mut().for_each(modernise);
+        }
+        Value::Array(items) => items.iter_mut().for_each(modernise),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Whether a schema stands for a value of its own or describes one together with its parent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Position {
+    Root,
+    Value,
+    InPlace,
+}
+
+const IN_PLACE_LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+const IN_PLACE: [&str; 4] = ["if", "then", "else", "not"];
+const IN_PLACE_MAPS: [&str; 3] = ["dependentSchemas", "$defs", "definitions"];
+const VALUES: [&str; 4] = ["items", "contains", "additionalProperties", "unevaluatedItems"];
+const VALUE_MAPS: [&str; 2] = ["properties", "patternProperties"];
+
+/// Refuses unknown fields where the author forgot to say: `unevaluatedProperties: false` beside whatever
+/// describes an object, which sees through `allOf` and `$ref` (2020-12 §11.3). Free-form maps stay free.
+fn close(schema: &mut Value, root: &Value, position: Position) {
+    let Value::Object(members) = schema else {
+        return;
+    };
+    let silent =
+        !members.contains_key("additionalProperties") && !members.contains_key("unevaluatedProperties");
+    let describes = position == Position::Root || describes_fields(members, root, 0);
+    for key in IN_PLACE_LISTS {
+        each(members.get_mut(key), |branch| close(branch, root, Position::InPlace));
+    }
+    for key in IN_PLACE {
+        if let Some(branch) = members.get_mut(key) {
+            close(branch, root, Position::InPlace);
+        }
+    }
+    for key in IN_PLACE_MAPS {
+        each(members.get_mut(key), |branch| close(branch, root, Position::InPlace));
+    }
+    for key in VALUES {
+        if let Some(value) = members.get_mut(key) {
+            close(value, root, Position::Value);
+        }
+    }
+    each(members.get_mut("prefixItems"), |value| close(value, root, Position::Value));
+    for key in VALUE_MAPS {
+        each(members.get_mut(key), |value| close(value, root, Position::Value));
+    }
+    if silent && describes && position != Position::InPlace {
+        members.insert("unevaluatedProperties".to_owned(), Value::Bool(false));
+    }
+}
+
+fn each(container: Option<&mut Value>, mut f: impl FnMut(&mut Value)) {
+    match container {
+        Some(Value::Array(items)) => items.iter_mut().for_each(&mut f),
+        Some(Value::Object(members)) => members.values_mut().for_each(&mut f),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => {}
+    }
+}
+
+/// Whether the schema, with what it composes in place, mentions fields at all.
+fn describes_fields(members: &Map<String, Value>, root: &Value, depth: usize) -> bool {
+    if depth > SCHEMA_DEPTH_MAX {
+        return true;
+    }
+    if members.contains_key("properties") || members.contains_key("patternProperties") {
+        return true;
+    }
+    let looks =
+        |value: &Value| matches!(value, Value::Object(inner) if describes_fields(inner, root, depth + 1));
+    let target = members.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+    if target.and_then(|pointer| root.pointer(pointer)).is_some_and(looks) {
+        return true;
+    }
+    let lists =
+        IN_PLACE_LISTS.iter().filter_map(|key| members.get(*key)).filter_map(Value::as_array).flatten();
+    lists.chain(["if", "then", "else"].iter().filter_map(|key| members.get(*key))).any(looks)
+}
+
+type Key = (Digest, Unknown);
+type Outcome = Arc<Result<Compiled, SchemaError>>;
+
+/// The compiled schemas of a catalogue, shared with the snapshot before it.
+#[derive(Debug, Default)]
+pub struct Schemas {
+    inputs: BTreeMap<Key, Outcome>,
+    outputs: BTreeMap<Digest, Outcome>,
+}
+
+impl Schemas {
+    /// Compiles what `before` does not have yet. `open` says which tools the operator opened.
+    pub fn compile(
+        catalogue: &catalog::Catalogue,
+        before: &Self,
+        open: impl Fn(&decision::ServerName, &str) -> bool,
+    ) -> Self {
+        let mut schemas = Self::default();
+        for (server, entry) in catalogue.servers() {
+            for item in entry.of_kind(ItemKind::Tool) {
+                let definition = &item.definition;
+                let unknown = if open(server, definition.name()) { Unknown::Allow } else { Unknown::Refuse };
+                let key = (definition.digest(), unknown);
+                let input = before.inputs.get(&key).cloned().unwrap_or_else(|| {
+                    let raw = definition.input_schema();
+                    Arc::new(Compiled::new(
+                        raw.as_ref().map_or(r#"{"type":"object"}"#, |raw| raw.get()),
+                        unknown,
+                    ))
+                });
+                schemas.inputs.insert(key, input);
+                if let Some(raw) = definition.output_schema() {
+                    let output = before.outputs.get(&key.0).cloned();
+                    let output = output.unwrap_or_else(|| Arc::new(Compiled::new(raw.get(), Unknown::Allow)));
+                    schemas.outputs.insert(key.0, output);
+                }
+            }
+        }
+        schemas
+    }
+
+    /// The input schema of a pinned tool. `None` when there is no such tool in the catalogue.
+    pub fn input(&self, definition: Digest, unknown: Unknown) -> Option<&Result<Compiled, SchemaError>> {
+        self.inputs.get(&(definition, unknown)).map(Arc::as_ref)
+    }
+    /// The output schema of a pinned tool, where its author declared one.
+    pub fn output(&self, definition: Digest) -> Option<&Result<Compiled, SchemaError>> {
+        self.outputs.get(&definition).map(Arc::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn strict(schema: &Value) -> Compiled {
+        Compiled::new(&schema.to_string(), Unknown::Refuse).unwrap()
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_even_where_the_author_forgot() {
+        let schema = json!({"type":"object","properties":{"id":{"type":"string"},
+            "at":{"type":"object","properties":{"x":{"type":"number"}}},
+            "tags":{"type":"array","items":{"type":"object","properties":{"k":{}}}},
+            "free":{"type":"object"}}});
+        let compiled = strict(&schema);
+        assert!(
+            compiled.problems(&json!({"id":"a","at":{"x":1},"tags":[{"k":1}],"free":{"any":1}})).is_empty()
+        );
+        for bad in [json!({"id":"a","x":1}), json!({"at":{"x":1,"y":2}}), json!({"tags":[{"k":1,"l":2}]})] {
+            assert!(!compiled.problems(&bad).is_empty(), "{bad}");
+        }
+        assert!(!strict(&json!({"type":"object"})).problems(&json!({"x":1})).is_empty());
+    }
+
+    #[test]
+    fn composition_and_references_keep_working_when_closed() {
+        let schema = json!({"type":"object",
+            "allOf":[{"properties":{"a":{"type":"integer"}}},{"$ref":"#/$defs/b"}],
+            "properties":{"n":{"anyOf":[{"$ref":"#/$defs/n"},{"type":"null"}]}},
+            "$defs":{"b":{"properties":{"b":{"type":"string"}}},"n":{"type":"object","properties":{"v":{}}}}});
+        let compiled = strict(&schema);
+        assert!(compiled.problems(&json!({"a":1,"b":"x","n":{"v":1}})).is_empty());
+        assert!(compiled.problems(&json!({"n":null})).is_empty());
+        assert!(!compiled.problems(&json!({"a":1,"c":1})).is_empty());
+        assert!(!compiled.problems(&json!({"n":{"v":1,"w":2}})).is_empty());
+    }
+
+    #[test]
+    fn an_operator_can_open_a_tool_and_an_author_can_mean_it() {
+        let raw = r#"{"type":"object","properties":{"a":{}}}"#;
+        assert!(Compiled::new(raw, Unknown::Allow).unwrap().problems(&json!({"b":1})).is_empty());
+        let meant = json!({"type":"object","additionalProperties":{"type":"integer"}});
+        assert!(strict(&meant).problems(&json!({"b":1})).is_empty());
+        assert!(!strict(&meant).problems(&json!({"b":"x"})).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_fetched_and_nothing_unbounded_is_compiled() {
+        for (raw, expected) in [
+            (json!({"$ref":"http://127.0.0.1:1/x"}).to_string(), "outside"),
+            (json!({"properties":{"a":{"$ref":"file:///etc/passwd"}}}).to_string(), "outside"),
+            (json!({"properties":{"a":{"pattern":"(?=x)y"}}}).to_string(), "compile"),
+            (format!("{}{{}}{}", r#"{"items":"#.repeat(80), "}".repeat(80)), "deeper"),
+            (json!({"description":"x".repeat(300_000)}).to_string(), "larger"),
+            (
+                json!({"allOf": vec![json!({"$ref":"#/$defs/a"}); 600], "$defs":{"a":{}}}).to_string(),
+                "references",
+            ),
+        ] {
+            let e = Compiled::new(&raw, Unknown::Refuse).unwrap_err().to_string();
+            assert!(e.contains(expected), "{e}");
+        }
+    }
+
+    #[test]
+    fn an_older_draft_is_read_and_problems_hold_no_values() {
+        let schema = json!({"$schema":"http://json-schema.org/draft-07/schema#","type":"object",
+            "properties":{"pair":{"type":"array","items":[{"type":"integer"},{"type":"string"}],"additionalItems":false}}});
+        let compiled = strict(&schema);
+        assert!(compiled.problems(&json!({"pair":[1,"a"]})).is_empty());
+        let problems = compiled.problems(&json!({"pair":["hunter2","a"]}));
+        assert!(problems[0].contains("/pair/0") && !problems[0].contains("hunter2"), "{problems:?}");
+        assert!(!compiled.problems(&json!({"pair":[1,"a",2]})).is_empty());
+    }
+}

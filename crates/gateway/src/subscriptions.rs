@@ -1,0 +1,217 @@
+//! `subscriptions/listen` (2026-07-28, basic/patterns/subscriptions): the gateway is the publisher.
+//!
+//! Lists change for a principal when the catalogue or the rules do, which only the gateway knows.
+//! Updates of single resources are asked of their upstreams as errands. The decision closes at the
+//! acknowledgement; what is delivered later is recorded as events.
+
+use crate::authenticate::Asker;
+use crate::exchange::{Arrival, Outlet};
+use crate::gate::{Change, Gate, Live};
+use crate::host_side::behind;
+use crate::permission;
+use crate::record::{self, Leg};
+use crate::reply::Answer;
+use bytes::Bytes;
+use decision::{CallId, Code, Digest, EventName, ItemKind, Refusal, ServerName};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+/// Most resources one subscription may name.
+const RESOURCES_MAX: usize = 64;
+
+/// What a subscription delivers, and to whom.
+struct Subscription {
+    /// The request's id as it came; every message names it.
+    id: Value,
+    lists: Vec<(&'static str, ItemKind)>,
+    resources: Vec<(ServerName, String)>,
+    /// Digest of each list as it was shown last.
+    shown: BTreeMap<&'static str, Digest>,
+    call: CallId,
+    arrival: Arrival,
+    asker: Asker,
+    host: Option<String>,
+}
+
+const LISTS: [(&str, &str, ItemKind); 3] = [
+    ("toolsListChanged", "notifications/tools/list_changed", ItemKind::Tool),
+    ("promptsListChanged", "notifications/prompts/list_changed", ItemKind::Prompt),
+    ("resourcesListChanged", "notifications/resources/list_changed", ItemKind::Resource),
+];
+
+/// Acknowledges what is granted and goes on delivering it until either side ends it.
+pub(crate) async fn listen(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    arrival: &Arrival,
+    frame: &wire::Frame,
+    asker: &Asker,
+    leg: &mut Leg,
+) -> Result<Answer, Refusal> {
+    let invalid = |what: &str| Refusal::new(Code::ArgumentsInvalid, what).told(what);
+    let wanted =
+        frame.at(&["params", "notifications"]).ok_or_else(|| invalid("`notifications` is missing"))?;
+    let wanted: Value =
+        serde_json::from_slice(wanted).map_err(|_| invalid("`notifications` must be an object"))?;
+    let id = frame.id_raw().and_then(|raw| serde_json::from_slice(raw).ok()).unwrap_or(Value::Null);
+    let mut subscription = Subscription {
+        id,
+        lists: LISTS
+            .iter()
+            .filter(|(key, _, _)| wanted.get(key) == Some(&Value::Bool(true)))
+            .map(|(_, method, kind)| (*method, *kind))
+            .collect(),
+        resources: Vec::new(),
+        shown: BTreeMap::new(),
+        call: leg.call_id(),
+        arrival: copy(arrival),
+        asker: Asker {
+            principal: Arc::clone(&asker.principal),
+            session: asker.session.clone(),
+            revision: asker.revision,
+            capabilities: asker.capabilities.clone(),
+        },
+        host: leg.claims.host.clone(),
+    };
+    let uris = wanted.get("resourceSubscriptions").and_then(Value::as_array).cloned().unwrap_or_default();
+    if uris.len() > RESOURCES_MAX {
+        return Err(invalid("at most 64 resources may be subscribed to at once"));
+    }
+    for uri in uris.iter().filter_map(Value::as_str) {
+        subscription.resources.extend(subscription.owner(live, uri).map(|server| (server, uri.to_owned())));
+    }
+    for (method, _) in subscription.lists.clone() {
+        subscription.changed(live, method);
+    }
+    let mut granted = Map::new();
+    for (key, method, _) in LISTS {
+        if subscription.lists.iter().any(|(listed, _)| *listed == method) {
+            granted.insert(key.to_owned(), Value::Bool(true));
+        }
+    }
+    if !subscription.resources.is_empty() {
+        let uris: Vec<&str> = subscription.resources.iter().map(|(_, uri)| uri.as_str()).collect();
+        granted.insert("resourceSubscriptions".to_owned(), json!(uris));
+    }
+    let ack =
+        subscription.message("notifications/subscriptions/acknowledged", json!({ "notifications": granted }));
+    leg.shown = Some(Digest::of(&ack));
+    let changes = gate.changes.subscribe();
+    let (gate, outlet, cancel) = (Arc::clone(gate), arrival.outlet.clone(), arrival.cancel.clone());
+    let (recorded, is_recorded) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        // not a word before the record of it is durable
+        if is_recorded.await.is_ok() && outlet.send(ack).await.is_ok() {
+            subscription.deliver(&gate, changes, &outlet, &cancel).await;
+        }
+    });
+    Ok(Answer::Subscribed(recorded))
+}
+
+fn copy(arrival: &Arrival) -> Arrival {
+    Arrival {
+        inbound: Ok(crate::exchange::Inbound::EndSession),
+        party: arrival.party.clone(),
+        transport: arrival.transport,
+        entrance: arrival.entrance.clone(),
+        presented: crate::exchange::Presented::Nothing,
+        facts: crate::exchange::Facts::default(),
+        session: arrival.session.clone(),
+        outlet: arrival.outlet.clone(),
+        cancel: arrival.cancel.clone(),
+    }
+}
+
+impl Subscription {
+    /// The server whose visible resource this is.
+    fn owner(&self, live: &Live, uri: &str) -> Option<ServerName> {
+        let era = self.asker.era();
+        let mut owners = behind(live, &self.arrival.entrance, era).into_iter().filter(|(server, _)| {
+            live.catalogue.item(server, ItemKind::Resource, uri).is_some()
+                && permission::visible(
+                    live,
+                    &self.asker.principal,
+                    self.host.as_deref(),
+                    server,
+                    ItemKind::Resource,
+                    uri,
+                )
+        });
+        owners.next().map(|(server, _)| server.clone())
+    }
+
+    fn message(&self, method: &str, params: Value) -> Bytes {
+        let mut params = params;
+        if let Value::Object(members) = &mut params {
+            members.insert("_meta".to_owned(), json!({ wire::era::META_SUBSCRIPTION_ID: self.id }));
+        }
+        wire::rpc::notification(method, Some(params.to_string().as_bytes()))
+    }
+
+    /// Whether the list this notice is about looks different to this principal now.
+    fn changed(&mut self, live: &Live, method: &'static str) -> bool {
+        let kinds: &[ItemKind] = match LISTS.iter().find(|(_, listed, _)| *listed == method) {
+            Some((_, _, ItemKind::Resource)) => &[ItemKind::Resource, ItemKind::ResourceTemplate],
+            Some((_, _, kind)) => std::slice::from_ref(kind),
+            None => &[],
+        };
+        let mut bytes = Vec::new();
+        for kind in kinds {
+            for item in crate::lists::visible(live, &self.arrival, *kind, &self.asker, self.host.as_deref()) {
+                bytes.extend_from_slice(&item);
+                bytes.push(b'\n');
+            }
+        }
+        let digest = Digest::of(&bytes);
+        self.shown.insert(method, digest) != Some(digest)
+    }
+
+    async fn deliver(
+        mut self,
+        gate: &Arc<Gate>,
+        mut changes: tokio::sync::broadcast::Receiver<Change>,
+        outlet: &Outlet,
+        cancel: &CancellationToken,
+    ) {
+        loop {
+            let change = tokio::select! {
+                change = changes.recv() => change,
+                () = cancel.cancelled() => return,
+                () = outlet.closed() => return,
+            };
+            let live = gate.live();
+            let frames = match change {
+                Ok(Change::Lists) | Err(RecvError::Lagged(_)) => self.lists(&live),
+                Ok(Change::Resource { server, uri }) => self.resource(&live, &server, &uri),
+                Err(RecvError::Closed) => return,
+            };
+            for (method, frame) in frames {
+                let detail = BTreeMap::from([("method".to_owned(), method.to_owned())]);
+                let written =
+                    record::event(gate, &live, EventName::MessageRelayed, Some(self.call), None, detail)
+                        .await;
+                if written.is_err() || outlet.send(frame).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn lists(&mut self, live: &Live) -> Vec<(&'static str, Bytes)> {
+        let methods: Vec<_> = self.lists.iter().map(|(method, _)| *method).collect();
+        let changed: Vec<_> = methods.into_iter().filter(|method| self.changed(live, method)).collect();
+        changed.into_iter().map(|method| (method, self.message(method, json!({})))).collect()
+    }
+
+    fn resource(&self, live: &Live, server: &ServerName, uri: &str) -> Vec<(&'static str, Bytes)> {
+        let subscribed = self.resources.iter().any(|(owner, known)| owner == server && known == uri);
+        // access may have been taken away since
+        if !subscribed || self.owner(live, uri).as_ref() != Some(server) {
+            return Vec::new();
+        }
+        let method = "notifications/resources/updated";
+        vec![(method, self.message(method, json!({ "uri": uri })))]
+    }
+}

@@ -1,0 +1,294 @@
+//! Send, once: the last stage before the answer, and the only place that spends a permit.
+
+use super::connection::{Connection, FromServer, Outgoing};
+use super::{Fault, FaultKind, Injected, Lane};
+use crate::authenticate::Asker;
+use crate::exchange::Arrival;
+use crate::gate::{Gate, Live};
+use crate::record::Leg;
+use crate::relay::Relay;
+use crate::resolve::Resolved;
+use bytes::Bytes;
+use decision::{Call, Code, Direction, Era, Passed, Permit, Refusal};
+use http::{HeaderName, HeaderValue};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use wire::Splice;
+
+/// Messages of a server about one call that may wait to be carried on.
+const WAITING_MAX: usize = 64;
+/// Longest that a call may stay open, however lively: a person may be asked on the way.
+const OPEN_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// What came back for a call.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    /// The response as the peer sent it, scanned strictly.
+    pub(crate) frame: wire::Frame,
+    /// The same with the asker's own id.
+    pub(crate) answer: Bytes,
+    pub(crate) upstream_us: u64,
+}
+
+/// Everything a call is sent with. Building it takes the permit.
+pub(crate) struct Dispatch<'a> {
+    pub(crate) permit: Permit,
+    pub(crate) call: &'a Call,
+    pub(crate) resolved: &'a Resolved,
+    pub(crate) credential: Arc<Injected>,
+    pub(crate) arrival: &'a Arrival,
+    pub(crate) asker: &'a Asker,
+}
+
+/// Sends the call its permit was granted for, and waits for the answer. The permit is spent.
+pub(crate) async fn send(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    dispatch: Dispatch<'_>,
+    leg: &mut Leg,
+) -> Result<Passed<Arrived>, Refusal> {
+    if !dispatch.permit.covers(dispatch.call) {
+        return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
+    }
+    let began = gate.clock.now();
+    let frame = match dispatch.call.direction() {
+        Direction::ToServer => to_server(gate, live, &dispatch, leg).await?,
+        Direction::ToHost => to_host(live, &dispatch, leg).await?,
+    };
+    let id = dispatch.resolved.frame.id_raw().unwrap_or_default().to_vec();
+    let nonsense = |e: wire::SpliceError| Refusal::new(Code::UpstreamNonsense, e.to_string());
+    let answer = match frame.id_range() {
+        Some(_) => wire::rpc::with_id(&frame, &id).map_err(nonsense)?,
+        None => Splice::new(&frame).set_member(frame.object(), "id", id).finish().map_err(nonsense)?,
+    };
+    let upstream_us = gate.clock.now().since(began);
+    Ok(Passed::new(Arrived { frame, answer, upstream_us }, vec![dispatch.call.target().server.to_string()]))
+}
+
+async fn to_server(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    dispatch: &Dispatch<'_>,
+    leg: &mut Leg,
+) -> Result<wire::Frame, Refusal> {
+    let Dispatch { call, resolved, asker, arrival, .. } = dispatch;
+    let server = &resolved.target.server;
+    let settings =
+        live.settings.servers.get(server).ok_or_else(|| {
+            Refusal::new(Code::UpstreamUnreachable, "the server is not configured any more")
+        })?;
+    let lane = Lane::take(gate, live, server, asker, Arc::clone(&dispatch.credential))
+        .await
+        .map_err(|f| refused(&f))?;
+    let id = lane.next_id();
+    let (frame, token) = outgoing(resolved, id)?;
+    let headers = headers(call, resolved, &frame, asker)?;
+    let (sink, mut messages) = mpsc::channel(WAITING_MAX);
+    let cancel = arrival.cancel.clone();
+    let _in_flight = InFlight::begin(asker, &resolved.frame, &cancel, arrival)?;
+    let mut relay = Relay::new(gate, server, asker, arrival, &lane, token);
+    leg.dispatched = true;
+    let outgoing = Outgoing {
+        id,
+        frame: frame.bytes().clone(),
+        headers,
+        injected: lane.injected(),
+        timeout: Some(OPEN_MAX),
+        cancel: cancel.clone(),
+        sink,
+    };
+    let connection = lane.connection();
+    let answered =
+        wait(connection, outgoing, &mut messages, &mut relay, settings.call_timeout, &cancel).await;
+    leg.progress = relay.progress();
+    match answered {
+        Ok(frame) => Ok(frame),
+        Err(fault) => {
+            leg.dispatched = fault.sent;
+            Err(refused(&fault))
+        }
+    }
+}
+
+/// Waits for the answer and carries on what the server says meanwhile. Silence is bounded; while a
+/// person is being asked, or progress comes, the call is not silent.
+async fn wait(
+    connection: &Connection,
+    outgoing: Outgoing,
+    messages: &mut mpsc::Receiver<FromServer>,
+    relay: &mut Relay,
+    silence: Duration,
+    cancel: &tokio_util::sync::CancellationToken,
+) -> Result<wire::Frame, Fault> {
+    let mut request = std::pin::pin!(connection.request(outgoing));
+    let mut deadline = Instant::now() + silence;
+    let mut timed_out = false;
+    let received = loop {
+        tokio::select! {
+            // what the server said before its answer reaches the Host before it
+            biased;
+            Some(message) = messages.recv() => {
+                relay.carry(message).await;
+                deadline = Instant::now() + silence;
+            }
+            received = &mut request => break received,
+            () = tokio::time::sleep_until(deadline), if !timed_out => {
+                if relay.asks() {
+                    deadline = Instant::now() + silence;
+                } else {
+                    timed_out = true;
+                    cancel.cancel();
+                }
+            }
+        }
+    };
+    while let Ok(message) = messages.try_recv() {
+        relay.carry(message).await;
+    }
+    match received {
+        Err(fault) if timed_out && fault.kind == FaultKind::Cancelled => {
+            Err(Fault::sent(FaultKind::Timeout, format!("no answer within {} s", silence.as_secs())))
+        }
+        Err(fault) => Err(fault),
+        Ok(received) => Ok(received.frame),
+    }
+}
+
+/// The message that leaves: the one that was judged, with our id, the server's own name for the item,
+/// and our progress token. Gives back the asker's token.
+fn outgoing(resolved: &Resolved, id: u64) -> Result<(wire::Frame, Option<Bytes>), Refusal> {
+    let broken = |e: String| Refusal::new(Code::StageFailed, format!("the message cannot be prepared: {e}"));
+    let judged = &resolved.frame;
+    let ours = id.to_string();
+    let mut splice = Splice::new(judged);
+    if let Some(range) = judged.id_range() {
+        splice = splice.replace(range, ours.clone());
+    }
+    if let Some((range, name)) = &resolved.rename {
+        splice = splice.replace(range.clone(), wire::json::encode_string(name));
+    }
+    let token = judged.member(&["params", "_meta", "progressToken"]);
+    let theirs = token.clone().map(|range| judged.share(range));
+    if let Some(range) = token {
+        splice = splice.replace(range, ours);
+    }
+    let frame = splice
+        .finish_frame(&wire::Limits::DEFAULT.with_bytes(u32::MAX as usize))
+        .map_err(|e| broken(e.to_string()))?;
+    Ok((frame, theirs))
+}
+
+/// The routing headers of the modern era, derived again from what leaves. `Mcp-Param-*` that came
+/// along were checked against the arguments and go on as they are (2026-07-28, basic/transports).
+fn headers(
+    call: &Call,
+    resolved: &Resolved,
+    sent: &wire::Frame,
+    asker: &Asker,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Refusal> {
+    if asker.era() == Era::Legacy {
+        return Ok(Vec::new());
+    }
+    let broken = |e: String| Refusal::new(Code::StageFailed, format!("the headers cannot be prepared: {e}"));
+    let mut headers = Vec::new();
+    let mut add = |name: &str, value: &str| -> Result<(), Refusal> {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| broken(e.to_string()))?;
+        let value = HeaderValue::from_str(value).map_err(|e| broken(e.to_string()))?;
+        headers.push((name, value));
+        Ok(())
+    };
+    add("mcp-method", call.method())?;
+    if let Some(name) = wire::views::named(sent, resolved.method) {
+        add("mcp-name", &wire::headers::encode(&name))?;
+    }
+    if let Some(schema) = resolved.item.as_ref().and_then(|item| item.definition.input_schema()) {
+        let arguments = call.arguments().unwrap_or_default();
+        let params = wire::headers::param_headers(schema.get().as_bytes(), &arguments);
+        for (name, value) in params.map_err(|e| broken(e.to_string()))? {
+            add(&name, &value)?;
+        }
+    }
+    Ok(headers)
+}
+
+/// A request in flight on its session, until it is over.
+struct InFlight {
+    session: Option<(Arc<crate::session::Session>, Vec<u8>)>,
+}
+
+impl InFlight {
+    fn begin(
+        asker: &Asker,
+        asked: &wire::Frame,
+        cancel: &tokio_util::sync::CancellationToken,
+        arrival: &Arrival,
+    ) -> Result<Self, Refusal> {
+        let (Some(session), Some(id)) = (&asker.session, id) else {
+            return Ok(Self { session: None });
+        };
+        session
+            .begin(&id, cancel.clone(), arrival.outlet.clone())
+            .map_err(|_| Refusal::new(Code::IdInUse, "a request of that id is in flight"))?;
+        Ok(Self { session: Some((Arc::clone(session), id)) })
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some((session, id)) = &self.session {
+            session.end(id);
+        }
+    }
+}
+
+/// A server's question to the Host: out on the session it belongs to, and the Host's answer back.
+async fn to_host(live: &Live, dispatch: &Dispatch<'_>, leg: &mut Leg) -> Result<wire::Frame, Refusal> {
+    let Dispatch { call, asker, arrival, .. } = dispatch;
+    let gone = || Refusal::new(Code::HostUnreachable, "the host is no longer connected");
+    let session = asker.session.as_ref().ok_or_else(gone)?;
+    let capability = match call.method() {
+        "sampling/createMessage" => "sampling",
+        "elicitation/create" => "elicitation",
+        _ => "roots",
+    };
+    let declared =
+        asker.capabilities.as_ref().is_some_and(|raw| wire::json::member(raw, capability).is_some());
+    if !declared {
+        return Err(Refusal::new(Code::HostIncapable, format!("the host did not declare `{capability}`")));
+    }
+    let (id, answer) = session.ask();
+    let frame = wire::rpc::with_id(&dispatch.resolved.frame, id.to_string().as_bytes())
+        .map_err(|e| Refusal::new(Code::StageFailed, e.to_string()))?;
+    leg.dispatched = true;
+    if arrival.outlet.send(frame.clone()).await.is_err() && session.push(frame).is_err() {
+        session.unask(id);
+        return Err(gone());
+    }
+    let answered = tokio::select! {
+        answered = answer => answered.map_err(|_| gone()),
+        () = session.ended.cancelled() => Err(gone()),
+        () = arrival.cancel.cancelled() => Err(Refusal::new(Code::Cancelled, "the server gave the question up")),
+        () = tokio::time::sleep(live.settings.limits.question_timeout) => {
+            Err(Refusal::new(Code::HostUnreachable, "the host did not answer the question in time"))
+        }
+    };
+    session.unask(id);
+    answered
+}
+
+/// What an upstream's fault means for the asker.
+pub(crate) fn refused(fault: &Fault) -> Refusal {
+    let code = match fault.kind {
+        FaultKind::Unreachable => Code::UpstreamUnreachable,
+        FaultKind::Timeout => Code::UpstreamTimeout,
+        FaultKind::Lost | FaultKind::SessionGone => Code::UpstreamLost,
+        FaultKind::Busy => Code::UpstreamBusy,
+        FaultKind::Unauthorized => Code::UpstreamUnauthorized,
+        FaultKind::Nonsense | FaultKind::Refused => Code::UpstreamNonsense,
+        FaultKind::NotThisEra => Code::EraMismatch,
+        FaultKind::TooLarge => Code::ResultTooLarge,
+        FaultKind::Cancelled => Code::Cancelled,
+    };
+    Refusal::new(code, fault.detail.clone())
+}

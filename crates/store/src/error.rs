@@ -47,7 +47,7 @@ pub enum StoreError {
     #[error("the {what} `{name}` has changed since you looked at it: look again, then decide")]
     Moved { what: &'static str, name: String },
     #[error(
-        "entries {expected} to {found} of the log `{log}` are missing from the index: index them first, or rebuild the index"
+        "the log `{log}` is indexed up to entry {expected}, so {found} cannot be next: send those between first, or rebuild the index"
     )]
     Gap { log: String, expected: u64, found: u64 },
 }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io, str::FromStr as _, sync::Arc, time::Duration};
 
 /// How long a statement waits for somebody else's lock before it gives up.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(3);
 /// How long a caller waits for a free connection.
-const ACQUIRE: Duration = Duration::from_secs(10);
+const ACQUIRE: Duration = Duration::from_secs(5);
 /// The schema that this version writes.
 const SCHEMA: i64 = 1;
 

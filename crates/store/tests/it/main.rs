@@ -4,9 +4,14 @@
 extern crate callgate_store as store;
 
 mod bed;
+mod engines;
+mod index;
 mod pins;
 mod postgres;
 mod principals;
+mod property;
+mod secrets;
+mod sqlite;
 mod tokens;
 
 use bed::Bed;
@@ -69,6 +74,27 @@ suite! {
         replaced_definitions_do_not_pile_up,
         what_a_connection_found_out_is_kept_apart_from_pins,
         a_forgotten_server_is_seen_for_the_first_time_again;
+    secrets:
+        a_secret_comes_back_as_it_was_sealed,
+        a_users_secret_and_the_shared_one_never_stand_in_for_each_other,
+        a_secret_of_one_server_is_not_given_to_another,
+        a_version_is_stored_once,
+        a_removed_secret_is_gone_and_starts_again,
+        listing_and_debug_show_no_value;
+    index:
+        a_call_is_found_with_everything_that_is_known_of_it,
+        an_open_call_has_no_decision,
+        every_filter_finds_its_calls_and_no_others,
+        pages_follow_each_other_without_gap_or_repetition,
+        text_is_searched_literally,
+        a_batch_sent_twice_is_indexed_once,
+        a_gap_is_refused_and_changes_nothing,
+        a_wiped_index_is_filled_again_to_the_same,
+        what_a_peer_sends_cannot_break_the_index,
+        two_writers_of_one_log_do_not_disturb_each_other,
+        a_shown_list_is_kept_once;
+    property:
+        pins_behave_like_their_model;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

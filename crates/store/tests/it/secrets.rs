@@ -1,0 +1,131 @@
+//! Sealed values: kept whole, given to whom they belong, never shown.
+
+use crate::bed::{Bed, elsewhere, home};
+use crate::principals::alice;
+use decision::{SecretName, ServerName, Timestamp, UserName};
+use store::{NewSecret, Sealed, StoreError};
+
+fn name() -> SecretName {
+    SecretName::new("github-token").unwrap()
+}
+
+fn github() -> ServerName {
+    ServerName::new("github").unwrap()
+}
+
+fn shared(version: u64, sealed: &[u8]) -> NewSecret {
+    let sealed = Sealed(sealed.to_vec());
+    NewSecret { name: name(), user: None, server: None, version, sealed, expires_at: None }
+}
+
+pub(crate) async fn a_secret_comes_back_as_it_was_sealed(bed: &Bed) {
+    let store = bed.store().await;
+    let all_bytes: Vec<u8> = (0..=255).collect();
+    let end = Timestamp(bed.now().0 + 1000);
+    let expires_at = Some(end);
+    let new = NewSecret { expires_at, server: Some(github()), ..shared(1, &all_bytes) };
+    store.put_secret(&home(), &new).await.unwrap();
+    let store = bed.reopen(store).await;
+    let found = store.sealed_secret(&home(), &name(), &github(), None).await.unwrap().unwrap();
+    assert_eq!(found.sealed, new.sealed);
+    assert_eq!((found.listing.version, found.listing.expires_at), (1, expires_at));
+    assert!(!found.expired(bed.now()) && found.expired(end));
+    for scope in elsewhere() {
+        assert_eq!(store.sealed_secret(&scope, &name(), &github(), None).await.unwrap(), None);
+        assert!(store.list_secrets(&scope).await.unwrap().is_empty());
+        assert!(store.remove_secret(&scope, &name(), None).await.is_err());
+    }
+    for bad in [vec![], vec![0; 128 * 1024 + 1]] {
+        let refused = store.put_secret(&home(), &shared(2, &bad)).await;
+        assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
+    }
+}
+
+pub(crate) async fn a_users_secret_and_the_shared_one_never_stand_in_for_each_other(bed: &Bed) {
+    let store = bed.store().await;
+    let (alice, bob) = (alice().name, UserName::new("bob").unwrap());
+    let get = async |user: Option<&UserName>| {
+        let found = store.sealed_secret(&home(), &name(), &github(), user).await.unwrap();
+        found.map(|found| (found.sealed.0, found.listing.user))
+    };
+    store.put_secret(&home(), &shared(1, b"shared")).await.unwrap();
+    assert_eq!(get(Some(&alice)).await, None);
+    let own = NewSecret { user: Some(alice.clone()), ..shared(1, b"alice's") };
+    store.put_secret(&home(), &own).await.unwrap();
+    assert_eq!(get(Some(&alice)).await, Some((b"alice's".to_vec(), Some(alice.clone()))));
+    assert_eq!(get(None).await, Some((b"shared".to_vec(), None)));
+    assert_eq!(get(Some(&bob)).await, None);
+    store.remove_secret(&home(), &name(), None).await.unwrap();
+    assert_eq!(get(None).await, None);
+    assert!(get(Some(&alice)).await.is_some());
+}
+
+pub(crate) async fn a_secret_of_one_server_is_not_given_to_another(bed: &Bed) {
+    let store = bed.store().await;
+    let of_github = NewSecret { server: Some(github()), ..shared(1, b"x") };
+    store.put_secret(&home(), &of_github).await.unwrap();
+    let crm = ServerName::new("crm").unwrap();
+    assert_eq!(store.sealed_secret(&home(), &name(), &crm, None).await.unwrap(), None);
+    assert!(store.sealed_secret(&home(), &name(), &github(), None).await.unwrap().is_some());
+    // The next version may belong to another server, and then no longer to the first.
+    let of_crm = NewSecret { server: Some(crm.clone()), ..shared(2, b"y") };
+    store.put_secret(&home(), &of_crm).await.unwrap();
+    assert_eq!(store.sealed_secret(&home(), &name(), &github(), None).await.unwrap(), None);
+    assert!(store.sealed_secret(&home(), &name(), &crm, None).await.unwrap().is_some());
+}
+
+pub(crate) async fn a_version_is_stored_once(bed: &Bed) {
+    let (one, two) = (bed.store().await, bed.store().await);
+    let next = async || one.next_secret_version(&home(), &name(), None).await.unwrap();
+    assert_eq!(next().await, 1);
+    for wrong in [0, 2] {
+        let refused = one.put_secret(&home(), &shared(wrong, b"x")).await;
+        assert!(matches!(refused, Err(StoreError::Moved { what: "secret", .. })), "{wrong}");
+    }
+    for version in 1..6 {
+        assert_eq!(next().await, version);
+        let (left, right) = (shared(version, b"left"), shared(version, b"right"));
+        let scope = home();
+        let (left, right) = tokio::join!(one.put_secret(&scope, &left), two.put_secret(&scope, &right));
+        let expected: &[u8] = if left.is_ok() { b"left" } else { b"right" };
+        let refused = if left.is_ok() { right } else { left };
+        assert!(matches!(refused, Err(StoreError::Moved { what: "secret", .. })), "{refused:?}");
+        let kept = one.sealed_secret(&home(), &name(), &github(), None).await.unwrap().unwrap();
+        assert_eq!((kept.listing.version, kept.sealed.0.as_slice()), (version, expected));
+    }
+}
+
+pub(crate) async fn a_removed_secret_is_gone_and_starts_again(bed: &Bed) {
+    let store = bed.store().await;
+    store.put_secret(&home(), &shared(1, b"x")).await.unwrap();
+    store.put_secret(&home(), &shared(2, b"y")).await.unwrap();
+    store.remove_secret(&home(), &name(), None).await.unwrap();
+    assert!(matches!(
+        store.remove_secret(&home(), &name(), None).await,
+        Err(StoreError::Missing { what: "secret", .. })
+    ));
+    assert_eq!(store.sealed_secret(&home(), &name(), &github(), None).await.unwrap(), None);
+    assert_eq!(store.next_secret_version(&home(), &name(), None).await.unwrap(), 1);
+    store.put_secret(&home(), &shared(1, b"z")).await.unwrap();
+}
+
+pub(crate) async fn listing_and_debug_show_no_value(bed: &Bed) {
+    let store = bed.store().await;
+    let new = shared(1, b"hunter2-sealed");
+    let before = bed.now();
+    store.put_secret(&home(), &new).await.unwrap();
+    store
+        .put_secret(&home(), &NewSecret { user: Some(alice().name), ..shared(1, b"hunter2-own") })
+        .await
+        .unwrap();
+    store.put_secret(&home(), &shared(2, b"hunter2-again")).await.unwrap();
+    let listed = store.list_secrets(&home()).await.unwrap();
+    let versions: Vec<_> = listed.iter().map(|one| (one.user.clone(), one.version)).collect();
+    assert_eq!(versions, [(None, 2), (Some(alice().name), 1)]);
+    assert!(listed[0].created_at > before && listed[0].updated_at > listed[0].created_at);
+    let found = store.sealed_secret(&home(), &name(), &github(), None).await.unwrap().unwrap();
+    for shown in [format!("{new:?}"), format!("{listed:?}"), format!("{found:?}")] {
+        let bytes = format!("{:?}", b"hunter2").replace(['[', ']'], "");
+        assert!(!shown.contains("hunter2") && !shown.contains(&bytes), "{shown}");
+    }
+}

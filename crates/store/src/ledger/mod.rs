@@ -10,6 +10,7 @@
 
 mod disk;
 mod error;
+mod export;
 mod frame;
 pub mod merkle;
 mod note;
@@ -18,15 +19,19 @@ mod queue;
 mod read;
 mod seen;
 mod segment;
+mod tiles;
+mod verify;
 mod writer;
 
 pub use disk::{Disk, Fault, Faults};
 pub use error::LedgerError;
+pub use export::{Exported, export};
 pub use frame::{ENTRY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use merkle::{ConsistencyProof, InclusionProof, NoProof, verify_consistency, verify_inclusion};
 pub use note::{Checkpoint, NoteError, PublicKey};
 pub use open::{Cut, OpenIntent, Recovered};
 pub use queue::{Appended, FLUSH_BUCKETS_US, Stats};
+pub use verify::{Damage, Finding, Layout, OpenCall, Place, Report, Values, VerifyError, verify};
 
 use decision::{Clock, Disclosure, Entropy, Slot};
 use parking_lot::Mutex;
@@ -274,6 +279,14 @@ impl Ledger {
     /// Counters since it was opened.
     pub fn stats(&self) -> Stats {
         self.shared.counters.read()
+    }
+
+    /// Signs a checkpoint and exports everything up to it: see [`export`](fn@export).
+    pub async fn export(&self, out: &Path) -> Result<Exported, LedgerError> {
+        self.checkpoint().await?;
+        let (dir, out) = (self.shared.dir.clone(), out.to_owned());
+        let done = tokio::task::spawn_blocking(move || export::export(&dir, &out)).await;
+        done.unwrap_or(Err(LedgerError::Closed))
     }
 
     /// Finishes what waits, signs a last checkpoint and gives the folder free.

@@ -73,10 +73,13 @@ pub(super) enum What<'a> {
         /// `Err` with the low half of the index it was written at, if it is intact otherwise.
         place: Result<(), u32>,
     },
-    /// `None` when its index, slot or length were changed, or it does not follow its entry.
     Disclosure {
+        /// Of the entry before it.
         index: u64,
+        /// `None` when its index, slot or length were changed.
         opening: Option<Opening<'a>>,
+        /// Whether it belongs to the entry before it.
+        fits: bool,
     },
     Checkpoint {
         note: &'a [u8],
@@ -98,10 +101,10 @@ impl ReadGroup<'_> {
     pub(super) fn first_fault(&self) -> Option<(usize, u64, &'static str)> {
         let in_items = self.items.iter().find_map(|item| match item.what {
             What::Entry { index, place: Err(_), .. } => Some((item.at, index, "the entry was changed")),
-            What::Disclosure { index, opening: None } => {
+            What::Disclosure { index, fits: false, .. } => {
                 Some((item.at, index, "a disclosure's frame was changed"))
             }
-            What::Disclosure { index, opening: Some(opening) }
+            What::Disclosure { index, opening: Some(opening), .. }
                 if opening.state == super::frame::State::Damaged =>
             {
                 Some((item.at, index, "a disclosed value was changed"))
@@ -160,8 +163,9 @@ fn read_body<'a>(segment: &'a [u8], body: usize, end: usize, next: Next, group: 
             }
             Kind::Disclosure => {
                 let of = index.saturating_sub(1);
-                let opening = frame.disclosure().filter(|o| o.index == of && index > next.index);
-                What::Disclosure { index: of, opening }
+                let opening = frame.disclosure();
+                let fits = opening.is_some_and(|o| o.index == of && index > next.index);
+                What::Disclosure { index: of, opening, fits }
             }
             Kind::Checkpoint => What::Checkpoint { note: frame.payload, intact: frame.plain_is_intact() },
             Kind::Group => {

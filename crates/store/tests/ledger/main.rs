@@ -1,9 +1,12 @@
 //! The ledger, from outside.
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed unwrap is a failed test")]
 
 extern crate callgate_store as store;
 
 mod append;
 mod crash;
 mod faults;
+mod forge;
 mod support;
+mod verify_exported;
+mod verify_live;

@@ -1,0 +1,180 @@
+//! The one way to a plaintext.
+
+use crate::{Kek, Sealed, SecretRef, VaultError};
+use decision::{Call, Permit, SecretName};
+use std::fmt;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The half of the vault that takes secrets out, for a call that may leave.
+///
+/// Without a permit there is nothing to call:
+/// ```compile_fail,E0061
+/// fn peek(opener: &callgate_vault::Opener, call: &decision::Call,
+///         sealed: &callgate_vault::Sealed, at: &callgate_vault::SecretRef) {
+///     opener.lease(call, sealed, at);
+/// }
+/// ```
+/// and a sealed value does not open by itself:
+/// ```compile_fail,E0624
+/// fn peek(kek: &callgate_vault::Kek, sealed: &callgate_vault::Sealed, at: &callgate_vault::SecretRef) {
+///     sealed.open(kek, at);
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Opener(Arc<Kek>);
+
+impl Opener {
+    pub fn new(kek: Arc<Kek>) -> Self {
+        Self(kek)
+    }
+
+    /// Opens a secret for `call`, which `permit` must be of. A child process that gets it at its start
+    /// is started on an errand of the gateway, which has a call and a permit too.
+    ///
+    /// The permit is borrowed: it must still be there to be spent. Errors: [`VaultError`], among
+    /// them `NotTheirs` when the secret is of another tenant or environment than the call's principal.
+    pub fn lease(
+        &self,
+        permit: &Permit,
+        call: &Call,
+        sealed: &Sealed,
+        at: &SecretRef,
+    ) -> Result<Lease, VaultError> {
+        if !permit.covers(call) {
+            return Err(VaultError::NotPermitted);
+        }
+        let principal = call.principal();
+        if principal.tenant != at.tenant || principal.environment != at.environment {
+            return Err(VaultError::NotTheirs { name: at.name.clone() });
+        }
+        Ok(Lease { value: sealed.open(&self.0, at)?, name: at.name.clone() })
+    }
+}
+
+/// An open secret, wiped when dropped. Not copied, not printed, not serialised.
+///
+/// ```compile_fail,E0599
+/// fn twice(lease: callgate_vault::Lease) -> (callgate_vault::Lease, callgate_vault::Lease) {
+///     (lease.clone(), lease)
+/// }
+/// ```
+pub struct Lease {
+    value: Zeroizing<Vec<u8>>,
+    name: SecretName,
+}
+
+impl Lease {
+    /// The bytes as they were stored, for the environment of a child process; without a zero byte.
+    pub fn bytes(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The bytes for a header or a query: visible ASCII, no space at either end, so that no value can add
+    /// a header of its own. Errors: [`VaultError::NotHeaderSafe`].
+    pub fn header(&self) -> Result<&str, VaultError> {
+        std::str::from_utf8(&self.value)
+            .ok()
+            .filter(|text| {
+                text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.trim_matches(' ') == *text
+            })
+            .ok_or_else(|| VaultError::NotHeaderSafe { name: self.name.clone() })
+    }
+
+    /// Which secret it is.
+    pub fn name(&self) -> &SecretName {
+        &self.name
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lease({}, ..)", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sealed::tests::{at, kek, seal};
+    use decision::{
+        Asked, CallId, Channel, Claims, DeedId, Direction, InteractionId, Item, ItemKind, Principal,
+        ServerName, Target, Timestamp, Trail, Transport,
+    };
+
+    /// An errand of the gateway in this tenant and environment, and its permit.
+    fn errand(tenant: &str, environment: &str, id: u8) -> (Call, Permit) {
+        let place = at(tenant, environment, "x", 1);
+        let call = Call::new(Asked {
+            id: CallId::new(Timestamp(1), [id; 10]),
+            deed: DeedId::new(Timestamp(1), [id; 10]),
+            leg: 0,
+            at: Timestamp(1),
+            direction: Direction::ToServer,
+            interaction: InteractionId::new("test").unwrap(),
+            principal: Arc::new(Principal::gateway(place.tenant, place.environment)),
+            channel: Channel {
+                transport: Transport::Internal,
+                era: None,
+                revision: None,
+                entrance: "mcp".to_owned(),
+            },
+            claims: Claims::default(),
+            method: "initialize".to_owned(),
+            target: Target {
+                server: ServerName::new("crm").unwrap(),
+                item: Item { kind: ItemKind::Server, name: "crm".to_owned() },
+                definition: None,
+            },
+            frame: bytes::Bytes::from_static(b"{}"),
+            arguments: None,
+        });
+        let permit = Trail::open(call.id(), Timestamp(1)).errand(&call).unwrap();
+        (call, permit)
+    }
+
+    #[test]
+    fn a_permit_opens_the_secrets_of_its_principals_tenant_and_environment_only() {
+        let opener = Opener::new(kek(1));
+        let home = at("acme", "production", "key", 1);
+        let sealed = seal(b"s3cret", &home);
+        let (call, permit) = errand("acme", "production", 1);
+        let lease = opener.lease(&permit, &call, &sealed, &home).unwrap();
+        assert_eq!((lease.bytes(), lease.header()), (&b"s3cret"[..], Ok("s3cret")));
+        assert_eq!(format!("{lease:?}"), "Lease(key, ..)");
+        for (tenant, environment) in [("other", "production"), ("acme", "staging")] {
+            let (call, permit) = errand(tenant, environment, 1);
+            let refused = opener.lease(&permit, &call, &sealed, &home).unwrap_err();
+            assert_eq!(refused, VaultError::NotTheirs { name: home.name.clone() });
+        }
+    }
+
+    #[test]
+    fn a_permit_of_another_call_opens_nothing() {
+        let home = at("acme", "production", "key", 1);
+        let sealed = seal(b"s3cret", &home);
+        let (call, _) = errand("acme", "production", 1);
+        let (_, foreign) = errand("acme", "production", 2);
+        let refused = Opener::new(kek(1)).lease(&foreign, &call, &sealed, &home).unwrap_err();
+        assert_eq!(refused, VaultError::NotPermitted);
+    }
+
+    #[test]
+    fn a_value_that_could_add_a_header_is_no_header() {
+        let home = at("acme", "production", "key", 1);
+        let (call, permit) = errand("acme", "production", 1);
+        for value in [
+            &b"a\r\nX-Admin: 1"[..],
+            b"tab\tbed",
+            " a".as_bytes(),
+            b"a ",
+            "schl\u{fc}ssel".as_bytes(),
+            b"\x7f",
+            b"\xff",
+        ] {
+            let lease = Opener::new(kek(1)).lease(&permit, &call, &seal(value, &home), &home).unwrap();
+            assert_eq!(lease.bytes(), value);
+            assert_eq!(lease.header(), Err(VaultError::NotHeaderSafe { name: home.name.clone() }));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A value nobody should see.
+
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// The longest value that is accepted: a certificate chain with its key fits.
+pub const SECRET_BYTES_MAX: usize = 64 << 10;
+
+/// Why a value was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    #[error("the value is empty")]
+    Empty,
+    #[error("the value is longer than {SECRET_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("the value holds a zero byte")]
+    ZeroByte,
+}
+
+/// A plaintext on its way in. Wiped when dropped.
+///
+/// It is not copied:
+/// ```compile_fail,E0599
+/// fn twice(secret: callgate_vault::Secret) -> (callgate_vault::Secret, callgate_vault::Secret) {
+///     (secret.clone(), secret)
+/// }
+/// ```
+/// and not printed:
+/// ```compile_fail,E0599
+/// fn show(secret: callgate_vault::Secret) -> String {
+///     secret.to_string()
+/// }
+/// ```
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// A value as a person typed or piped it: one line end at its end is not part of it.
+    ///
+    /// The bytes are wiped here also when they are refused. Errors: [`SecretError`].
+    pub fn from_input(bytes: Vec<u8>) -> Result<Self, SecretError> {
+        let mut bytes = Zeroizing::new(bytes);
+        if bytes.ends_with(b"\n") {
+            bytes.pop();
+            if bytes.ends_with(b"\r") {
+                bytes.pop();
+            }
+        }
+        if bytes.is_empty() {
+            Err(SecretError::Empty)
+        } else if bytes.len() > SECRET_BYTES_MAX {
+            Err(SecretError::TooLong)
+        } else if bytes.contains(&0) {
+            Err(SecretError::ZeroByte)
+        } else {
+            Ok(Self(bytes))
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_cut_and_what_cannot_be_a_secret_is_refused() {
+        let input = |bytes: &[u8]| Secret::from_input(bytes.to_vec());
+        assert_eq!(input(b"s3cret\r\n").unwrap().bytes(), b"s3cret");
+        assert_eq!(input(b" a\nb \n\n").unwrap().bytes(), b" a\nb \n");
+        assert_eq!(input(b"\n").unwrap_err(), SecretError::Empty);
+        assert_eq!(input(b"a\0b").unwrap_err(), SecretError::ZeroByte);
+        assert_eq!(input(&[b'x'; SECRET_BYTES_MAX + 1]).unwrap_err(), SecretError::TooLong);
+        assert_eq!(format!("{:?}", input(b"s3cret")), "Ok(Secret(..))");
+    }
+}

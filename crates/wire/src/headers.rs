@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 pub use params::{
-    Annotation, AnnotationError, Annotations, ParamHeader, Primitive, check_params, param_headers,
+    Annotation, AnnotationError, Annotations, ParamError, Primitive, check_params, param_headers,
 };
 
 use crate::era::Revision;
@@ -59,6 +59,14 @@ impl<'a> Header<'a> {
             (Some(value), None) => Self::One(value),
             (Some(_), Some(_)) => Self::Repeated,
         }
+    }
+}
+
+/// For a value that is known to be the only one; where a request has all its values
+/// at hand, [`Header::of`] also notices repetition.
+impl<'a> From<Option<&'a str>> for Header<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        value.map_or(Self::Absent, |value| Self::One(value.as_bytes()))
     }
 }
 
@@ -122,9 +130,9 @@ pub fn decode(raw: &[u8]) -> Option<Cow<'_, str>> {
 ///
 /// # Errors
 /// A missing, repeated or differing header.
-pub fn check_version(header: Header<'_>, body: Revision) -> Result<(), HeaderMismatch> {
+pub fn check_version<'h>(header: impl Into<Header<'h>>, body: Revision) -> Result<(), HeaderMismatch> {
     let name = Cow::Borrowed("MCP-Protocol-Version");
-    match single(header, &name)? {
+    match single(header.into(), &name)? {
         None => Err(HeaderMismatch::Missing(name)),
         Some(value) if value == body.as_str().as_bytes() => Ok(()),
         Some(_) => Err(HeaderMismatch::Differs(name)),
@@ -140,16 +148,16 @@ pub fn check_version(header: Header<'_>, body: Revision) -> Result<(), HeaderMis
 ///
 /// # Errors
 /// What is missing, repeated, malformed or different.
-pub fn check_standard(
+pub fn check_standard<'h>(
     revision: Revision,
-    method: Header<'_>,
-    name: Header<'_>,
+    method: impl Into<Header<'h>>,
+    name: impl Into<Header<'h>>,
     frame: &Frame,
 ) -> Result<(), HeaderMismatch> {
     let Some(body_method) = frame.method().filter(|_| revision.is_modern()) else { return Ok(()) };
     let header = Cow::Borrowed("Mcp-Method");
     let required = frame.id_raw().is_some();
-    match single(method, &header)? {
+    match single(method.into(), &header)? {
         None if required => return Err(HeaderMismatch::Missing(header)),
         None => {}
         Some(value) if value == body_method.as_bytes() => {}
@@ -160,7 +168,7 @@ pub fn check_standard(
     let carries_name = matches!(row.name_field, Some("name" | "uri" | "taskId"));
     let Some(expected) = named(frame, row).filter(|_| carries_name) else { return Ok(()) };
     let header = Cow::Borrowed("Mcp-Name");
-    match single(name, &header)? {
+    match single(name.into(), &header)? {
         None if row.shape == Shape::Request => Err(HeaderMismatch::Missing(header)),
         None => Ok(()),
         Some(value) => match decode(value) {

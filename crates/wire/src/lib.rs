@@ -25,7 +25,7 @@ pub mod views;
 pub use bridge::{Eras, NotNative};
 pub use era::{Implementation, MetaError, ModernMeta, Revision, Revisions};
 pub use method::{Class, METHODS, Method, Sender, Shape};
-pub use scan::{Frame, Kind, Limits, ScanError, scan_value};
+pub use scan::{Frame, Id, Kind, Limits, ScanError, scan_value};
 pub use splice::{Splice, SpliceError};
 pub use template::template_matches;
 pub use views::ViewError;

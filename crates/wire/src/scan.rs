@@ -10,10 +10,12 @@
 
 mod error;
 mod frame;
+mod id;
 mod machine;
 
 pub use error::ScanError;
 pub use frame::{Frame, Kind};
+pub use id::Id;
 
 /// What a scan accepts at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,6 +42,15 @@ impl Annotation {
     pub fn header(&self) -> String {
         format!("Mcp-Param-{}", self.name)
     }
+
+    fn same(&self, sent: &str, expected: &str) -> bool {
+        match self.kind {
+            Primitive::String | Primitive::Boolean => sent == expected,
+            Primitive::Integer | Primitive::Number => {
+                number(sent).is_some_and(|sent| number(expected) == Some(sent))
+            }
+        }
+    }
 }
 
 /// Why a tool definition is invalid for HTTP: it must not be offered. Names are not
@@ -78,6 +87,11 @@ impl Annotations {
     /// Any annotation that breaks a rule: the whole tool is then invalid.
     pub fn read(input_schema_raw: &[u8]) -> Result<Self, AnnotationError> {
         let mut annotations = Self::default();
+        // most schemas have none; the keyword can hide only behind an escape
+        let maybe = |word: &[u8]| input_schema_raw.windows(word.len()).any(|window| window == word);
+        if !maybe(KEYWORD.as_bytes()) && !maybe(b"\\u") {
+            return Ok(annotations);
+        }
         annotations.schema(input_schema_raw, Some(&mut Vec::new()), 0)?;
         for (index, one) in annotations.list.iter().enumerate() {
             let mut others = annotations.list.iter().skip(index + 1);
@@ -168,78 +182,95 @@ impl Annotations {
     }
 }
 
-/// One header to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParamHeader {
-    /// The full header name.
-    pub name: String,
-    /// The encoded value.
-    pub value: String,
+/// Why the `Mcp-Param-…` headers of a call are not in order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParamError {
+    /// The tool's schema is at fault.
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
+    /// The request is at fault.
+    #[error(transparent)]
+    Mismatch(#[from] HeaderMismatch),
 }
 
-/// The `Mcp-Param-…` headers that these raw arguments demand. Arguments that are
-/// absent or null have none.
+/// The `Mcp-Param-…` headers, name and encoded value, that raw arguments demand under
+/// a raw input schema. No bytes at all mean no arguments.
 ///
 /// # Errors
-/// [`HeaderMismatch::Malformed`] for an argument that is not of its declared type or
-/// an integer that is not safe: there is no honest header for it.
+/// As [`Annotations::read`] and [`Annotations::headers`].
 pub fn param_headers(
-    annotations: &Annotations,
-    arguments_raw: Option<&[u8]>,
-) -> Result<Vec<ParamHeader>, HeaderMismatch> {
-    let mut headers = Vec::new();
-    for annotation in annotations.iter() {
-        if let Some(text) = value(annotation, arguments_raw)? {
-            headers.push(ParamHeader { name: annotation.header(), value: encode(&text).into_owned() });
-        }
-    }
-    Ok(headers)
+    input_schema_raw: &[u8],
+    arguments_raw: &[u8],
+) -> Result<Vec<(String, String)>, ParamError> {
+    Ok(Annotations::read(input_schema_raw)?.headers(arguments_raw)?)
 }
 
-/// Checks the `Mcp-Param-…` headers of a request against its raw arguments.
-/// `header` looks a full header name up, ignoring case. Headers that no annotation
-/// names are not looked at.
+/// Checks the `Mcp-Param-…` headers of a request against its raw arguments under a raw
+/// input schema. `header` looks a full header name up, ignoring case.
 ///
 /// # Errors
-/// What is missing, repeated, malformed, different or about nothing. Numbers are
-/// compared as numbers.
+/// As [`Annotations::read`] and [`Annotations::check`].
 pub fn check_params<'h>(
-    annotations: &Annotations,
-    arguments_raw: Option<&[u8]>,
+    input_schema_raw: &[u8],
+    arguments_raw: &[u8],
     header: impl Fn(&str) -> Header<'h>,
-) -> Result<(), HeaderMismatch> {
-    for annotation in annotations.iter() {
-        let name = Cow::Owned(annotation.header());
-        let sent = single(header(&name), &name)?;
-        let sent = match sent.map(decode) {
-            None => None,
-            Some(None) => return Err(HeaderMismatch::Malformed(name)),
-            Some(Some(text)) => Some(text),
-        };
-        let same = |sent: &str, expected: &str| match annotation.kind {
-            Primitive::String | Primitive::Boolean => sent == expected,
-            Primitive::Integer | Primitive::Number => {
-                number(sent).is_some_and(|sent| number(expected) == Some(sent))
+) -> Result<(), ParamError> {
+    Ok(Annotations::read(input_schema_raw)?.check(arguments_raw, header)?)
+}
+
+impl Annotations {
+    /// The headers that these raw arguments demand, name and encoded value. Arguments
+    /// that are absent or null have none.
+    ///
+    /// # Errors
+    /// [`HeaderMismatch::Malformed`] for an argument that is not of its declared type or
+    /// an integer that is not safe: there is no honest header for it.
+    pub fn headers(&self, arguments_raw: &[u8]) -> Result<Vec<(String, String)>, HeaderMismatch> {
+        let mut headers = Vec::new();
+        for annotation in self.iter() {
+            if let Some(text) = value(annotation, arguments_raw)? {
+                headers.push((annotation.header(), encode(&text).into_owned()));
             }
-        };
-        match (sent, value(annotation, arguments_raw)?) {
-            (None, None) => {}
-            (Some(sent), Some(expected)) if same(&sent, &expected) => {}
-            (Some(_), Some(_)) => return Err(HeaderMismatch::Differs(name)),
-            (None, Some(_)) => return Err(HeaderMismatch::Missing(name)),
-            (Some(_), None) => return Err(HeaderMismatch::Unexpected(name)),
         }
+        Ok(headers)
     }
-    Ok(())
+
+    /// Checks the headers of a request against its raw arguments. `header` looks a full
+    /// header name up, ignoring case. Headers that no annotation names are not looked at.
+    ///
+    /// # Errors
+    /// What is missing, repeated, malformed, different or about nothing. Numbers are
+    /// compared as numbers.
+    pub fn check<'h>(
+        &self,
+        arguments_raw: &[u8],
+        header: impl Fn(&str) -> Header<'h>,
+    ) -> Result<(), HeaderMismatch> {
+        for annotation in self.iter() {
+            let name = Cow::Owned(annotation.header());
+            let sent = match single(header(&name), &name)?.map(decode) {
+                None => None,
+                Some(None) => return Err(HeaderMismatch::Malformed(name)),
+                Some(Some(text)) => Some(text),
+            };
+            match (sent, value(annotation, arguments_raw)?) {
+                (None, None) => {}
+                (Some(sent), Some(expected)) if annotation.same(&sent, &expected) => {}
+                (Some(_), Some(_)) => return Err(HeaderMismatch::Differs(name)),
+                (None, Some(_)) => return Err(HeaderMismatch::Missing(name)),
+                (Some(_), None) => return Err(HeaderMismatch::Unexpected(name)),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The text of an annotated argument, not yet encoded for a header.
 fn value<'a>(
     annotation: &Annotation,
-    arguments_raw: Option<&'a [u8]>,
+    arguments_raw: &'a [u8],
 ) -> Result<Option<Cow<'a, str>>, HeaderMismatch> {
-    let found =
-        annotation.path.iter().try_fold(arguments_raw.unwrap_or_default(), |raw, key| json::member(raw, key));
+    let found = annotation.path.iter().try_fold(arguments_raw, |raw, key| json::member(raw, key));
     let Some(raw) = found else { return Ok(None) };
     let raw_text = std::str::from_utf8(raw).unwrap_or_default();
     let text = match (Value::of(raw), annotation.kind) {

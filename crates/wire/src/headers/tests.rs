@@ -90,6 +90,8 @@ fn the_version_header_must_be_the_bodys() {
     assert_eq!(check_version(one("2026-07-28"), MODERN), Ok(()));
     assert!(check_version(one("2025-11-25"), MODERN).is_err());
     assert!(check_version(Header::Absent, MODERN).is_err());
+    assert!(check_version(None, MODERN).is_err());
+    assert!(check_version(Some("2026-07-28"), MODERN).is_ok());
     assert!(check_version(Header::of([&b"2026-07-28"[..], b"2026-07-28"]), MODERN).is_err());
 }
 
@@ -105,8 +107,8 @@ const SCHEMA: &str = r#"{"type":"object","properties":{
 fn annotated_arguments_become_headers() {
     let annotations = Annotations::read(SCHEMA.as_bytes()).unwrap();
     let headers = |arguments: &str| {
-        param_headers(&annotations, Some(arguments.as_bytes()))
-            .map(|list| list.into_iter().map(|h| format!("{}: {}", h.name, h.value)).collect::<Vec<_>>())
+        let list = annotations.headers(arguments.as_bytes())?;
+        Ok::<_, HeaderMismatch>(list.into_iter().map(|(n, v)| format!("{n}: {v}")).collect::<Vec<_>>())
     };
     let all = r#"{"region":"köln","n":42.0,"dry":false,"ratio":0.50,"deep":{"x-mcp-header":"d"},"free":"x"}"#;
     assert_eq!(
@@ -127,14 +129,17 @@ fn annotated_arguments_become_headers() {
     {
         assert!(matches!(headers(bad), Err(HeaderMismatch::Malformed(_))), "{bad}");
     }
-    assert_eq!(param_headers(&annotations, None).unwrap(), []);
+    assert_eq!(annotations.headers(b"").unwrap(), []);
+    assert_eq!(param_headers(SCHEMA.as_bytes(), b"").unwrap(), []);
+    let one = [("Mcp-Param-Dry-Run".to_owned(), "true".to_owned())];
+    assert_eq!(param_headers(SCHEMA.as_bytes(), br#"{"dry":true}"#).unwrap(), one);
 }
 
 #[test]
 fn a_header_must_say_what_the_argument_says() {
     let annotations = Annotations::read(SCHEMA.as_bytes()).unwrap();
     let check = |arguments: &str, sent: &[(&str, &str)]| {
-        check_params(&annotations, Some(arguments.as_bytes()), |name| {
+        annotations.check(arguments.as_bytes(), |name| {
             Header::of(sent.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_bytes()))
         })
     };
@@ -188,8 +193,13 @@ fn definitions_that_break_the_rules_are_invalid() {
                 .into(),
             AnnotationError::Duplicate,
         ),
-        (format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200)), AnnotationError::TooDeep),
+        (
+            format!("{}{{\"x-mcp-header\":1}}{}", r#"{"a":"#.repeat(200), "}".repeat(200)),
+            AnnotationError::TooDeep,
+        ),
     ] {
+        let refused = Err(ParamError::Annotation(error));
+        assert_eq!(check_params(schema.as_bytes(), b"", |_| Header::Absent), refused);
         assert_eq!(Annotations::read(schema.as_bytes()), Err(error), "{schema}");
     }
     assert!(Annotations::read(br#"{"type":"object"}"#).unwrap().is_empty());

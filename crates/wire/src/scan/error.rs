@@ -60,7 +60,7 @@ pub enum ScanError {
     #[error("`jsonrpc` must be \"2.0\"")]
     Version,
     /// `id` is not a string or integer, or too long. MCP forbids a null id.
-    #[error("`id` must be a string of at most {max} bytes or an integer of 64 bits", max = super::frame::ID_BYTES_MAX)]
+    #[error("`id` must be a string of at most {max} bytes or an integer of 64 bits", max = super::Id::BYTES_MAX)]
     Id,
     /// `method` is not a string, empty, or too long.
     #[error("`method` must be a string of 1 to {max} bytes", max = super::frame::METHOD_BYTES_MAX)]

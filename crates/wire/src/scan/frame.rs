@@ -7,11 +7,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::machine::{Known, Machine};
-use super::{Limits, ScanError};
+use super::{Id, Limits, ScanError};
 use crate::json::{self, Value};
 
-/// Longest accepted string id, quotes not counted, in bytes as sent.
-pub(super) const ID_BYTES_MAX: usize = 256;
 /// Longest accepted method name in bytes.
 pub(super) const METHOD_BYTES_MAX: usize = 128;
 
@@ -99,7 +97,7 @@ impl Frame {
         if self.text(version).as_deref() != Some("2.0") {
             return Err(ScanError::Version);
         }
-        if id.as_ref().is_some_and(|id| !valid_id(self.slice(id))) {
+        if id.as_ref().is_some_and(|id| !Id::is_valid(self.slice(id))) {
             return Err(ScanError::Id);
         }
         if method.is_some() {
@@ -157,6 +155,11 @@ impl Frame {
     /// error responses without one.
     pub fn id_raw(&self) -> Option<&[u8]> {
         self.id.as_ref().map(|range| self.slice(range))
+    }
+
+    /// The id as a value to compare and keep.
+    pub fn id(&self) -> Option<Id> {
+        Id::read(self.id_raw()?)
     }
 
     /// Where the id stands.
@@ -223,16 +226,5 @@ impl Frame {
 
     fn text(&self, range: Option<Range<usize>>) -> Option<Cow<'_, str>> {
         json::decode_string(self.bytes.get(range?)?)
-    }
-}
-
-/// A string of bounded length, or an integer as a reader with 64 bits reads it.
-fn valid_id(raw: &[u8]) -> bool {
-    match Value::of(raw) {
-        Some(Value::String) => raw.len() <= ID_BYTES_MAX + 2,
-        Some(Value::Number) => {
-            raw != b"-0" && std::str::from_utf8(raw).is_ok_and(|text| text.parse::<i64>().is_ok())
-        }
-        Some(Value::Object | Value::Array | Value::Bool | Value::Null) | None => false,
     }
 }

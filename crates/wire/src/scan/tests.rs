@@ -209,6 +209,21 @@ fn ids_and_methods_have_a_length() {
 }
 
 #[test]
+fn ids_are_compared_as_values() {
+    let id = |raw: &str| Id::read(raw.as_bytes());
+    assert_eq!(id(r#""\u0061""#), id("\"a\""));
+    assert_ne!(id("1"), id("\"1\""));
+    for raw in ["null", "1.0", "-0", "1e3", "{}", "[]", "true", "", "9223372036854775808"] {
+        assert_eq!(id(raw), None, "{raw}");
+    }
+    for raw in ["-7", "\"a\\\"b\"", "\"\""] {
+        assert_eq!(id(raw).unwrap().to_string(), raw);
+    }
+    let frame = scan(r#"{"jsonrpc":"2.0","id":12,"result":{}}"#).unwrap();
+    assert_eq!(frame.id(), Some(Id::Integer(12)));
+}
+
+#[test]
 fn a_refusal_repeats_nothing_of_the_input() {
     let error = scan(r#"{"jsonrpc":"2.0","method":"m","hunter2":1,"hunter2":2}"#).unwrap_err();
     assert!(!format!("{error} {error:?} {}", error.code()).contains("hunter2"));

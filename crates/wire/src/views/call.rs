@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{ViewError, pick, text, typed};
 use crate::json::{self, Value};
 use crate::method::Method;
-use crate::scan::Frame;
+use crate::scan::{Frame, Id};
 
 /// `params` of `tools/call`.
 #[derive(Clone, Debug)]
@@ -242,47 +242,48 @@ impl<'a> Listen<'a> {
 }
 
 /// `params` of `notifications/progress`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress<'a> {
-    /// The raw token of the call it belongs to: a string or integer.
+    /// The raw token of the call it belongs to.
     pub token_raw: &'a [u8],
+    /// The token as a value.
+    pub token: Id,
 }
 
 impl<'a> Progress<'a> {
     /// Reads a progress notification.
     ///
     /// # Errors
-    /// A missing token, or one that is neither string nor number.
+    /// A missing token, or one that is neither string nor integer.
     pub fn read(frame: &'a Frame) -> Result<Self, ViewError> {
-        token(frame, "progressToken", "params.progressToken").map(|token_raw| Self { token_raw })
+        let (token_raw, token) = token(frame, "progressToken", "params.progressToken")?;
+        Ok(Self { token_raw, token })
     }
 }
 
 /// `params` of `notifications/cancelled`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Cancelled<'a> {
     /// The raw id of the request to cancel.
     pub request_id_raw: &'a [u8],
+    /// The id as a value.
+    pub request_id: Id,
 }
 
 impl<'a> Cancelled<'a> {
     /// Reads a cancellation.
     ///
     /// # Errors
-    /// A missing id, or one that is neither string nor number.
+    /// A missing id, or one that is neither string nor integer.
     pub fn read(frame: &'a Frame) -> Result<Self, ViewError> {
-        token(frame, "requestId", "params.requestId").map(|request_id_raw| Self { request_id_raw })
+        let (request_id_raw, request_id) = token(frame, "requestId", "params.requestId")?;
+        Ok(Self { request_id_raw, request_id })
     }
 }
 
-fn token<'a>(frame: &'a Frame, key: &str, name: &'static str) -> Result<&'a [u8], ViewError> {
+fn token<'a>(frame: &'a Frame, key: &str, name: &'static str) -> Result<(&'a [u8], Id), ViewError> {
     let raw = frame.at(&["params", key]).ok_or(ViewError::Missing(name))?;
-    match Value::of(raw) {
-        Some(Value::String | Value::Number) => Ok(raw),
-        Some(Value::Object | Value::Array | Value::Bool | Value::Null) | None => {
-            Err(ViewError::WrongType(name))
-        }
-    }
+    Id::read(raw).map(|id| (raw, id)).ok_or(ViewError::WrongType(name))
 }
 
 /// The `error` of an error response.

@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::*;
 use crate::era::Revision;
 use crate::method::{METHODS, lookup};
-use crate::scan::{Frame, Limits};
+use crate::scan::{Frame, Id, Limits};
 
 fn frame(text: &str) -> Frame {
     Frame::scan(Bytes::copy_from_slice(text.as_bytes()), &Limits::DEFAULT).unwrap()
@@ -141,6 +141,7 @@ fn notifications_that_belong_to_a_call_name_it() {
     let cancelled =
         frame(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":12}}"#);
     assert_eq!(Cancelled::read(&cancelled).unwrap().request_id_raw, b"12");
+    assert_eq!(Cancelled::read(&cancelled).unwrap().request_id, Id::Integer(12));
     assert!(Progress::read(&cancelled).is_err());
     let odd = frame(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":null}}"#);
     assert!(Cancelled::read(&odd).is_err());

@@ -6,9 +6,10 @@
 //! what must change is spliced in ([`Splice`]) so that every other byte leaves as
 //! it came. What was judged is what is sent.
 //!
-//! Start at [`scan`], then [`method`] (the one table of methods) and [`splice`].
-//! [`era`] and [`bridge`] tell the two protocol eras apart, [`rpc`] builds the
-//! messages that are ours.
+//! Start at [`scan`], then [`method`] (the one table of methods), [`views`] and
+//! [`splice`]. [`era`] and [`bridge`] tell the two protocol eras apart, [`headers`]
+//! and [`sse`] are what the HTTP transport adds, [`template`] routes resources, and
+//! [`rpc`] builds the messages that are ours.
 
 pub mod bridge;
 pub mod era;

@@ -5,7 +5,10 @@ use catalog::{Catalogue, Category, Classified, Effect, Item, ServerEntry, Tier, 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use decision::{ItemKind, ServerName};
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 /// The types of principals.
 pub(crate) const PRINCIPALS: [&str; 3] = ["Agent", "User", "Workload"];
@@ -19,8 +22,6 @@ pub(crate) struct Method {
     pub(crate) tier: Tier,
     pub(crate) category: Option<Category>,
     pub(crate) resources: &'static [&'static str],
-    /// Arguments that every request has, all of them texts.
-    pub(crate) arguments: &'static [&'static str],
 }
 
 /// Reading a prompt or a resource changes nothing; what it may disclose is why a resource is not of tier low. A
@@ -34,7 +35,6 @@ pub(crate) const METHODS: [Method; 8] = [
         tier: Tier::Low,
         category: None,
         resources: &["Prompt"],
-        arguments: &[],
     },
     Method {
         name: "resources/read",
@@ -43,7 +43,6 @@ pub(crate) const METHODS: [Method; 8] = [
         tier: Tier::Medium,
         category: None,
         resources: &["McpResource"],
-        arguments: &[],
     },
     Method {
         name: "resources/subscribe",
@@ -52,7 +51,6 @@ pub(crate) const METHODS: [Method; 8] = [
         tier: Tier::Medium,
         category: None,
         resources: &["McpResource"],
-        arguments: &[],
     },
     Method {
         name: "completion/complete",
@@ -61,7 +59,6 @@ pub(crate) const METHODS: [Method; 8] = [
         tier: Tier::Low,
         category: None,
         resources: &["Prompt", "McpResource"],
-        arguments: &[],
     },
     Method {
         name: "server/listen",
@@ -70,7 +67,6 @@ pub(crate) const METHODS: [Method; 8] = [
         tier: Tier::Low,
         category: None,
         resources: &["Server"],
-        arguments: &[],
     },
     Method {
         name: "roots/list",
@@ -79,7 +75,6 @@ pub(crate) const METHODS: [Method; 8] = [
         tier: Tier::High,
         category: Some(Category::ExternalCommunication),
         resources: &["Server"],
-        arguments: &[],
     },
     Method {
         name: "sampling/createMessage",
@@ -88,7 +83,6 @@ pub(crate) const METHODS: [Method; 8] = [
         tier: Tier::High,
         category: Some(Category::ExternalCommunication),
         resources: &["Server"],
-        arguments: &[],
     },
     Method {
         name: "elicitation/create",
@@ -97,7 +91,6 @@ pub(crate) const METHODS: [Method; 8] = [
         tier: Tier::High,
         category: Some(Category::ExternalCommunication),
         resources: &["Server"],
-        arguments: &[],
     },
 ];
 
@@ -146,11 +139,21 @@ pub(crate) fn of_server(server: &ServerName, entry: &ServerEntry) -> Vec<Action>
             name: method_action(server, method.name),
             groups,
             resources: method.resources,
-            arguments: Type::texts(method.arguments.iter().map(|name| (*name, true))),
+            arguments: if method.name == "prompts/get" { prompt_arguments(entry) } else { Type::empty() },
             resource: only_server.then(|| server_entity(server, entry)).flatten(),
         }
     });
     tools.chain(methods).collect()
+}
+
+/// The arguments of all prompts of a server: texts, any of which a prompt may not have.
+fn prompt_arguments(entry: &ServerEntry) -> Type {
+    let names: BTreeSet<String> = entry
+        .of_kind(ItemKind::Prompt)
+        .flat_map(|item| item.definition.prompt_arguments())
+        .map(|argument| argument.name)
+        .collect();
+    Type::texts(names.iter().map(|name| (name.as_str(), false)))
 }
 
 fn class_groups(classified: &Classified) -> impl Iterator<Item = String> + '_ {
@@ -228,12 +231,15 @@ pub(crate) fn resource_id(server: &ServerName, uri: &str) -> String {
 
 /// The schema of one server in Cedar's JSON form. `foreign` are actions of other servers that the rules to be
 /// checked name: they exist, and apply to nothing here.
-pub(crate) fn schema<'a>(actions: &[Action], foreign: impl IntoIterator<Item = &'a str>) -> Value {
+pub(crate) fn schema<'a>(
+    actions: impl Iterator<Item = &'a Action> + Clone,
+    foreign: impl IntoIterator<Item = &'a str>,
+) -> Value {
     let mut declared = Map::new();
     for name in common_groups().chain(foreign.into_iter().map(str::to_owned)) {
         declared.insert(name, json!({}));
     }
-    for action in actions {
+    for action in actions.clone() {
         for group in &action.groups {
             declared.entry(group.clone()).or_insert_with(|| json!({}));
         }

@@ -14,7 +14,10 @@ use cedar_policy::{
 use decision::{
     Actor, Call, Claims, Era, GroupName, ItemKind, Principal, RuleId, ServerName, Timestamp, Transport,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Who asks, as far as it matters for seeing.
 #[derive(Debug, Clone, Copy)]
@@ -123,10 +126,18 @@ impl Policies {
     /// May this principal know of the item and use it at all? Reads no arguments and no time. Lists are filtered
     /// by it, and every call asks it first, so what is shown and what may be asked cannot differ.
     pub fn see(&self, asker: Asker<'_>, subject: Subject<'_>) -> Answer {
-        match self.aim(subject, None) {
-            Ok(aim) => self.ask(asker, &aim, None),
-            Err(refused) => refused,
+        let aim = match self.aim(subject, None) {
+            Ok(aim) => aim,
+            Err(refused) => return refused,
+        };
+        // addresses are endless, so only what is asked of one fixed thing is kept
+        if aim.plan.resource.is_none() {
+            return self.ask(asker, &aim, None);
         }
+        let Asker { principal, host } = asker;
+        let user = principal.user.as_ref().map(|user| (user.name.as_str(), &user.groups));
+        let who = (&principal.actor, &principal.groups, user, &principal.environment, host);
+        self.seen.get_or_make(format!("{who:?} {}", aim.plan.uid), || self.ask(asker, &aim, None))
     }
 
     /// May it happen now, with these arguments? A question of a later message of a deed (`tasks/…`) has none and
@@ -183,10 +194,7 @@ impl Policies {
             (None, ItemKind::Prompt) => actions::prompt_entity(server, entry, name),
             (None, ItemKind::Resource | ItemKind::ResourceTemplate) => {
                 if walks(name) {
-                    return Err(Answer::refused(
-                        Reason::AddressUnsafe,
-                        "the address has `.` or `..` segments",
-                    ));
+                    return Err(Answer::refused(Reason::AddressUnsafe, "the address is not in normal form"));
                 }
                 actions::resource_entity(server, entry, name)
             }
@@ -223,9 +231,7 @@ impl Policies {
             Ok(context) => context,
             Err(refused) => return Some(refused),
         };
-        let principal = requester.entity()?;
-        let entities = [principal, aim.plan.entity.clone(), aim.resource.clone()];
-        let entities = Entities::from_entities(entities, None).ok()?;
+        let entities = self.entities(requester, aim)?;
         let (who, what) = (requester.uid()?, aim.plan.uid.clone());
         let request = Request::new(who, what, aim.resource.uid(), context, None).ok()?;
         let ask = |set: &PolicySet| self.authorizer.is_authorized(&request, set, &entities);
@@ -237,6 +243,21 @@ impl Policies {
             }
             Some(_) => self.answer(&ask(&slice.call), None, &request),
         })
+    }
+
+    /// The principal, the action and the resource with everything they are in; kept, because closing them over
+    /// their groups costs more than the decision.
+    fn entities(&self, requester: &Requester<'_>, aim: &Aim<'_>) -> Option<Arc<Entities>> {
+        let make = || {
+            let entities = [requester.entity()?, aim.plan.entity.clone(), aim.resource.clone()];
+            Entities::from_entities(entities, None).ok().map(Arc::new)
+        };
+        if aim.plan.resource.is_none() {
+            return make();
+        }
+        let Requester { kind, name, groups } = requester;
+        let key = format!("{kind} {name:?} {groups:?} {}", aim.plan.uid);
+        self.entities.get_or_try(key, make)
     }
 
     /// Reads Cedar's response. `without` asks the same question without the forbids that people can lift.
@@ -370,15 +391,17 @@ fn clock(now: Timestamp) -> Result<RestrictedExpression, Answer> {
         .map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))
 }
 
-/// Whether an address has `.` or `..` segments, written plainly or percent-encoded: `like "file:///docs/*"` would
-/// match one that leads elsewhere.
+/// Whether an address is not in the normal form of RFC 3986, section 6.2.2: `.` or `..` segments, letters written
+/// as percent codes, capitals in the scheme. `like "file:///docs/*"` would match what leads elsewhere, and miss
+/// what leads there.
 fn walks(uri: &str) -> bool {
-    let mut plain = uri.to_ascii_lowercase();
-    while plain.contains("%25") {
-        plain = plain.replace("%25", "%");
-    }
-    let plain = plain.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
-    plain.split(['/', ':', '?', '#', '=', '&']).any(|segment| matches!(segment, "." | ".."))
+    let scheme = uri.split(':').next().unwrap_or_default();
+    let coded = uri.split('%').skip(1).any(|rest| {
+        let code = rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        code.is_none_or(|byte| byte.is_ascii_alphanumeric() || b"-._~%\\/".contains(&byte))
+    });
+    let segments = || uri.split(['/', '\\', ':', '?', '#', '=', '&']);
+    coded || scheme.bytes().any(|b| b.is_ascii_uppercase()) || segments().any(|s| matches!(s, "." | ".."))
 }
 
 /// The plans of one server.

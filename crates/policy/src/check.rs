@@ -1,15 +1,16 @@
 //! What can be wrong with rules that parse: names, arguments, types, reach.
 
 use crate::{
-    actions::{self, Action, Known, METHODS, uid},
+    actions::{self, Action, Known, METHODS},
     load::{Loader, tool_names},
     rule::{Rule, Sway, labelled},
+    slice::Covered,
     source::{Problem, Severity},
     types::Found,
 };
 use catalog::Catalogue;
 use cedar_policy::{ActionConstraint, EntityUid, PolicySet, ValidationMode, ValidationWarning, Validator};
-use decision::{ItemKind, ServerName};
+use decision::ItemKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most tools that one message names.
@@ -103,50 +104,45 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// The servers and actions a rule's scope covers.
-fn covered<'a>(
-    rule: &'a Rule,
-    servers: &'a [(ServerName, Vec<Action>)],
-) -> impl Iterator<Item = (&'a ServerName, &'a Action)> {
-    servers.iter().flat_map(move |(server, actions)| {
-        let entity = uid("Server", server.as_str());
-        let fits = move |action: &&Action| {
-            let only = action.resource.as_ref().map(cedar_policy::Entity::uid);
-            rule.covers_action(&action.name, &action.groups)
-                && entity.as_ref().is_some_and(|s| rule.covers_resource(action.resources, s, only.as_ref()))
-        };
-        actions.iter().filter(fits).map(move |action| (server, action))
-    })
+/// Arguments that a rule names and no rule can name, and tools whose schema lacks what a rule guards.
+pub(crate) fn arguments(rules: &[Rule], covered: &[Covered]) -> Vec<Problem> {
+    let mut actions: BTreeMap<usize, Vec<&Action>> = BTreeMap::new();
+    for Covered { action, rules: of_action, .. } in covered {
+        let reading =
+            |index: &&usize| rules.get(**index).is_some_and(|rule| !rule.reads.arguments.is_empty());
+        of_action.iter().filter(reading).for_each(|index| actions.entry(*index).or_default().push(action));
+    }
+    let mut problems = Vec::new();
+    for (index, actions) in actions {
+        let Some(rule) = rules.get(index) else { continue };
+        for path in rule.reads.arguments.iter().filter(|path| !path.is_empty()) {
+            problems.extend(argument(rule, path, &actions).into_iter().map(|p| p.of(rule.id.as_str())));
+        }
+    }
+    problems
 }
 
-/// Arguments that a rule names and no rule can name, and tools whose schema lacks what a rule guards.
-pub(crate) fn arguments(rules: &[Rule], servers: &[(ServerName, Vec<Action>)]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for rule in rules {
-        for path in rule.reads.arguments.iter().filter(|path| !path.is_empty()) {
-            let dotted = path.join(".");
-            let place = rule.place.find(&format!("context.args.{dotted}"));
-            let (mut lacking, mut having) = (Vec::new(), 0usize);
-            let mut absent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-            for (_, action) in covered(rule, servers) {
-                match action.arguments.at(path) {
-                    Found::Absent(why) => absent.entry(why).or_default().push(&action.name),
-                    Found::Missing => lacking.push(action.name.as_str()),
-                    Found::Typed | Found::Inside => having += 1,
-                }
-            }
-            for (why, tools) in absent {
-                let message = format!("no rule can name the argument `{dotted}` of {}: {why}", some(&tools));
-                problems.push(Problem::error(&place, message).of(rule.id.as_str()));
-            }
-            if having > 0 && !lacking.is_empty() {
-                let message = format!(
-                    "{} lacks the argument `{dotted}`, so this rule says nothing there",
-                    some(&lacking)
-                );
-                problems.push(Problem::warning(&place, message).of(rule.id.as_str()));
-            }
+fn argument(rule: &Rule, path: &[String], actions: &[&Action]) -> Vec<Problem> {
+    let dotted = path.join(".");
+    let place = rule.place.find(&format!("context.args.{dotted}"));
+    let (mut lacking, mut having) = (Vec::new(), 0usize);
+    let mut absent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for action in actions {
+        match action.arguments.at(path) {
+            Found::Absent(why) => absent.entry(why).or_default().push(&action.name),
+            Found::Missing => lacking.push(action.name.as_str()),
+            Found::Typed | Found::Inside => having += 1,
         }
+    }
+    let mut problems = Vec::new();
+    for (why, tools) in absent {
+        let message = format!("no rule can name the argument `{dotted}` of {}: {why}", some(&tools));
+        problems.push(Problem::error(&place, message));
+    }
+    if having > 0 && !lacking.is_empty() {
+        let message =
+            format!("{} lacks the argument `{dotted}`, so this rule says nothing there", some(&lacking));
+        problems.push(Problem::warning(&place, message));
     }
     problems
 }
@@ -164,15 +160,14 @@ fn some(names: &[&str]) -> String {
 pub(crate) fn types(
     loader: &Loader,
     rules: &[Rule],
-    servers: &[(ServerName, Vec<Action>)],
+    covered: &[Covered],
     catalogue: &Catalogue,
 ) -> Vec<Problem> {
     let mut verdicts = Verdicts::default();
-    for (server, actions) in servers {
-        let relevant: Vec<&Rule> = rules
-            .iter()
-            .filter(|rule| actions.iter().any(|action| rule.covers_action(&action.name, &action.groups)))
-            .collect();
+    for of_server in covered.chunk_by(|a, b| a.server == b.server) {
+        let Some(Covered { server, .. }) = of_server.first() else { continue };
+        let relevant: BTreeSet<usize> = of_server.iter().flat_map(|c| c.by_action.iter().copied()).collect();
+        let relevant: Vec<&Rule> = relevant.into_iter().filter_map(|index| rules.get(index)).collect();
         if relevant.is_empty() {
             continue;
         }
@@ -189,7 +184,7 @@ pub(crate) fn types(
             }
             let _ = set.add(rule.policy.clone());
         }
-        let schema = actions::schema(actions, foreign.iter().map(String::as_str));
+        let schema = actions::schema(of_server.iter().map(|c| &c.action), foreign.iter().map(String::as_str));
         match loader.schema(&schema) {
             Ok(schema) => verdicts.take(&schema, &set, &relevant),
             Err(why) => {
@@ -201,7 +196,7 @@ pub(crate) fn types(
             }
         }
     }
-    verdicts.finish(rules, servers)
+    verdicts.finish(rules, covered.is_empty())
 }
 
 #[derive(Default)]
@@ -266,7 +261,7 @@ impl Verdicts {
         }
     }
 
-    fn finish(mut self, rules: &[Rule], servers: &[(ServerName, Vec<Action>)]) -> Vec<Problem> {
+    fn finish(mut self, rules: &[Rule], nothing: bool) -> Vec<Problem> {
         for rule in rules {
             let problem = match self.checked.get(rule.id.as_str()) {
                 Some((checked, failed)) if checked == failed => {
@@ -274,7 +269,7 @@ impl Verdicts {
                     Problem::error(&rule.place, "this rule can never match").help(help)
                 }
                 Some(_) => continue,
-                None if servers.is_empty() => continue,
+                None if nothing => continue,
                 None => Problem::warning(
                     &rule.place,
                     "this rule matches nothing today: no accepted item is in its scope",
@@ -287,21 +282,20 @@ impl Verdicts {
 }
 
 /// Tools that no permit covers: nobody can see them.
-pub(crate) fn reach(rules: &[Rule], servers: &[(ServerName, Vec<Action>)]) -> Vec<Problem> {
-    let permits: Vec<&Rule> = rules.iter().filter(|rule| rule.sway == Sway::Permit).collect();
-    let reached: BTreeSet<&str> = permits
-        .iter()
-        .flat_map(|rule| covered(rule, servers))
-        .map(|(_, action)| action.name.as_str())
-        .collect();
-    let unseen = |(server, actions): &(ServerName, Vec<Action>)| {
-        let tools: Vec<&str> = actions
+pub(crate) fn reach(rules: &[Rule], covered: &[Covered]) -> Vec<Problem> {
+    let permits = |index: &usize| rules.get(*index).is_some_and(|rule| rule.sway == Sway::Permit);
+    let mut problems = Vec::new();
+    for of_server in covered.chunk_by(|a, b| a.server == b.server) {
+        let unseen: Vec<&str> = of_server
             .iter()
-            .filter(|action| action.resources == ["Tool"] && !reached.contains(action.name.as_str()))
-            .map(|action| action.name.as_str())
+            .filter(|c| c.action.resources == ["Tool"] && !c.rules.iter().any(permits))
+            .map(|c| c.action.name.as_str())
             .collect();
-        let message = format!("nobody can see {} of server `{server}`: no rule permits them", some(&tools));
-        (!tools.is_empty()).then(|| Problem::nowhere(message))
-    };
-    servers.iter().filter_map(unseen).collect()
+        if let Some(Covered { server, .. }) = of_server.first().filter(|_| !unseen.is_empty()) {
+            let message =
+                format!("nobody can see {} of server `{server}`: no rule permits them", some(&unseen));
+            problems.push(Problem::nowhere(message));
+        }
+    }
+    problems
 }

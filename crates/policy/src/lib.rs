@@ -14,6 +14,7 @@ mod check;
 mod explain;
 mod facts;
 mod load;
+mod memo;
 mod rule;
 mod slice;
 mod source;

@@ -2,14 +2,16 @@
 
 use crate::{
     actions::{self, Action, METHODS},
+    answer::Answer,
     ask::ServerPlans,
     check,
+    memo::Memo,
     rule::{self, Rule},
-    slice::Slicer,
+    slice::{Covered, Slicer, cover},
     source::{Problem, Severity, Source, statements},
 };
 use catalog::{Catalogue, split};
-use cedar_policy::{Authorizer, Schema};
+use cedar_policy::{Authorizer, Entities, Schema};
 use decision::{Digest, ItemKind, RuleId, ServerName};
 use std::{
     collections::BTreeMap,
@@ -19,6 +21,10 @@ use std::{
 
 /// Most schemas a loader keeps.
 const SCHEMAS_MAX: usize = 1024;
+/// Most answers to *see* that are kept: a few hundred bytes each.
+const SEEN_MAX: usize = 65_536;
+/// Most pairs of a principal and an item whose entities are kept: about two kilobytes each.
+const ENTITIES_MAX: usize = 8_192;
 
 /// A checked set of rules over one catalogue, immutable, named by its digest in every record.
 pub struct Policies {
@@ -28,6 +34,8 @@ pub struct Policies {
     by_id: BTreeMap<RuleId, usize>,
     pub(crate) plans: BTreeMap<ServerName, ServerPlans>,
     pub(crate) authorizer: Authorizer,
+    pub(crate) seen: Memo<Answer>,
+    pub(crate) entities: Memo<Arc<Entities>>,
     warnings: Vec<Problem>,
 }
 
@@ -82,35 +90,31 @@ impl Loader {
             .servers()
             .map(|(name, entry)| (name.clone(), actions::of_server(name, entry)))
             .collect();
+        let covered = cover(&rules, servers);
         problems.extend(check::names(&rules, &catalogue));
-        problems.extend(check::arguments(&rules, &servers));
+        problems.extend(check::arguments(&rules, &covered));
         if !problems.iter().any(|p| p.severity == Severity::Error) {
-            problems.extend(check::types(self, &rules, &servers, &catalogue));
+            problems.extend(check::types(self, &rules, &covered, &catalogue));
         }
-        problems.extend(check::reach(&rules, &servers));
+        problems.extend(check::reach(&rules, &covered));
         let (errors, warnings): (Vec<_>, Vec<_>) =
             problems.into_iter().partition(|problem| problem.severity == Severity::Error);
         if !errors.is_empty() {
             return Err(errors);
         }
-        let mut slicer = Slicer::new(&rules);
-        let mut plans: BTreeMap<ServerName, ServerPlans> = BTreeMap::new();
-        for (server, actions) in &servers {
-            let of_server = plans.entry(server.clone()).or_default();
-            for action in actions {
-                let Some(plan) = slicer.plan(server, action) else {
-                    continue; // no plan, no answer but no
-                };
-                let method = METHODS.iter().find(|m| actions::method_action(server, m.name) == action.name);
-                match (method, split(&action.name)) {
-                    (Some(method), _) => drop(of_server.methods.insert(method.name, plan)),
-                    (None, Some((_, tool))) => drop(of_server.tools.insert(tool.to_owned(), plan)),
-                    (None, None) => {}
-                }
-            }
-        }
+        let plans = plans(&rules, &covered);
         let by_id = rules.iter().enumerate().map(|(index, rule)| (rule.id.clone(), index)).collect();
-        Ok(Policies { digest, catalogue, rules, by_id, plans, authorizer: Authorizer::new(), warnings })
+        Ok(Policies {
+            digest,
+            catalogue,
+            rules,
+            by_id,
+            plans,
+            authorizer: Authorizer::new(),
+            seen: Memo::new(SEEN_MAX),
+            entities: Memo::new(ENTITIES_MAX),
+            warnings,
+        })
     }
 
     /// The schema for this text, from the store of schemas or newly made.
@@ -129,12 +133,31 @@ impl Loader {
     }
 }
 
+fn plans(rules: &[Rule], covered: &[Covered]) -> BTreeMap<ServerName, ServerPlans> {
+    let mut slicer = Slicer::new(rules);
+    let mut plans: BTreeMap<ServerName, ServerPlans> = BTreeMap::new();
+    for covered in covered {
+        let Some(plan) = slicer.plan(covered) else {
+            continue; // no plan, no answer but no
+        };
+        let (server, action) = (&covered.server, &covered.action.name);
+        let of_server = plans.entry(server.clone()).or_default();
+        let method = METHODS.iter().find(|method| actions::method_action(server, method.name) == *action);
+        match (method, split(action)) {
+            (Some(method), _) => drop(of_server.methods.insert(method.name, plan)),
+            (None, Some((_, tool))) => drop(of_server.tools.insert(tool.to_owned(), plan)),
+            (None, None) => {}
+        }
+    }
+    plans
+}
+
 fn digest(sources: &[Source]) -> Digest {
-    let mut texts: Vec<(&str, &str)> = sources.iter().map(|s| (s.path.as_str(), s.text.as_str())).collect();
+    let mut texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
     texts.sort_unstable();
     let length = |text: &str| (text.len() as u64).to_be_bytes();
     let mut bytes = b"callgate/policy/v1\0".to_vec();
-    for (_, text) in texts {
+    for text in texts {
         bytes.extend_from_slice(&length(text));
         bytes.extend_from_slice(text.as_bytes());
     }

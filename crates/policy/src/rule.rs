@@ -25,7 +25,29 @@ pub(crate) struct Rule {
     pub(crate) cure: Option<String>,
     pub(crate) place: Place,
     pub(crate) policy: Policy,
+    pub(crate) actions: Actions,
     pub(crate) reads: Reads,
+}
+
+/// Which actions a rule's scope speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Actions {
+    Any,
+    /// This one, and not what is in it.
+    Only(String),
+    /// These, and what is in them.
+    Within(Vec<String>),
+}
+
+impl Actions {
+    fn of(policy: &Policy) -> Self {
+        let name = |uid: &EntityUid| AsRef::<str>::as_ref(uid.id()).to_owned();
+        match policy.action_constraint() {
+            ActionConstraint::Any => Self::Any,
+            ActionConstraint::Eq(uid) => Self::Only(name(&uid)),
+            ActionConstraint::In(uids) => Self::Within(uids.iter().map(name).collect()),
+        }
+    }
 }
 
 /// Which parts of the context a rule reads.
@@ -49,18 +71,6 @@ impl Rule {
         match self.sway {
             Sway::Permit => true,
             Sway::Forbid => self.cure.is_none() && self.reads.only(&SEEN_PARTS),
-        }
-    }
-
-    pub(crate) fn covers_action(&self, name: &str, groups: &[String]) -> bool {
-        let is = |uid: &EntityUid| {
-            let id: &str = uid.id().as_ref();
-            id == name || groups.iter().any(|group| group == id)
-        };
-        match self.policy.action_constraint() {
-            ActionConstraint::Any => true,
-            ActionConstraint::Eq(uid) => AsRef::<str>::as_ref(uid.id()) == name,
-            ActionConstraint::In(uids) => uids.iter().any(is),
         }
     }
 
@@ -214,7 +224,8 @@ pub(crate) fn parse(place: &Place, cedar: &str) -> Result<Rule, Vec<Problem>> {
             .collect());
     };
     let policy = unnamed.new_id(PolicyId::new(id.as_str()));
-    Ok(Rule { id, sway, because, cure, place: place.clone(), policy, reads })
+    let actions = Actions::of(&policy);
+    Ok(Rule { id, sway, because, cure, place: place.clone(), policy, actions, reads })
 }
 
 fn annotations(place: &Place, policy: &Policy, sway: Sway, problems: &mut Vec<Problem>) {

@@ -6,12 +6,15 @@
 use crate::{
     actions::{Action, PRINCIPALS, uid},
     facts::Named,
-    rule::Rule,
+    rule::{Actions, Rule},
     types::Type,
 };
 use cedar_policy::{Entity, EntityUid, PolicySet};
 use decision::ServerName;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Rules for one action and one type of principal.
 #[derive(Debug)]
@@ -77,6 +80,54 @@ impl Plan {
     }
 }
 
+/// One action of one server, and the rules whose scope speaks of that action.
+#[derive(Debug)]
+pub(crate) struct Covered {
+    pub(crate) server: ServerName,
+    pub(crate) action: Action,
+    /// By the action alone; a rule may still ask for another resource.
+    pub(crate) by_action: Vec<usize>,
+    /// By action and resource.
+    pub(crate) rules: Vec<usize>,
+}
+
+/// Finds the rules of every action without comparing every rule with every action.
+pub(crate) fn cover(rules: &[Rule], servers: Vec<(ServerName, Vec<Action>)>) -> Vec<Covered> {
+    let mut any = Vec::new();
+    let mut only: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut within: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, rule) in rules.iter().enumerate() {
+        match &rule.actions {
+            Actions::Any => any.push(index),
+            Actions::Only(name) => only.entry(name).or_default().push(index),
+            Actions::Within(names) => {
+                names.iter().for_each(|name| within.entry(name).or_default().push(index))
+            }
+        }
+    }
+    let mut covered = Vec::new();
+    for (server, actions) in servers {
+        let entity = uid("Server", server.as_str());
+        for action in actions {
+            let mut found: BTreeSet<usize> = any.iter().copied().collect();
+            found.extend(only.get(action.name.as_str()).into_iter().flatten());
+            let groups = action.groups.iter().map(String::as_str).chain([action.name.as_str()]);
+            groups.for_each(|group| found.extend(within.get(group).into_iter().flatten()));
+            let by_action: Vec<usize> = found.into_iter().collect();
+            let resource = action.resource.as_ref().map(Entity::uid);
+            let fits = |index: &usize| {
+                let rule = rules.get(*index);
+                rule.zip(entity.as_ref()).is_some_and(|(rule, server)| {
+                    rule.covers_resource(action.resources, server, resource.as_ref())
+                })
+            };
+            let rules = by_action.iter().copied().filter(fits).collect();
+            covered.push(Covered { server: server.clone(), action, by_action, rules });
+        }
+    }
+    covered
+}
+
 /// Makes plans; equal lists of rules share one slice.
 pub(crate) struct Slicer<'a> {
     rules: &'a [Rule],
@@ -89,30 +140,11 @@ impl<'a> Slicer<'a> {
     }
 
     /// `None` only where a name cannot be one of Cedar's, which [`uid`] rules out.
-    pub(crate) fn plan(&mut self, server: &ServerName, action: &Action) -> Option<Plan> {
-        let server = uid("Server", server.as_str())?;
-        let only = action.resource.as_ref().map(Entity::uid);
-        let relevant: Vec<usize> = (0..self.rules.len())
-            .filter(|index| {
-                self.rules.get(*index).is_some_and(|rule| {
-                    rule.covers_action(&action.name, &action.groups)
-                        && rule.covers_resource(action.resources, &server, only.as_ref())
-                })
-            })
-            .collect();
+    pub(crate) fn plan(&mut self, covered: &Covered) -> Option<Plan> {
+        let action = &covered.action;
         let slices = PRINCIPALS.map(|kind| {
             let fits = |index: &usize| self.rules.get(*index).is_some_and(|rule| rule.covers_principal(kind));
-            let chosen: Vec<usize> = relevant.iter().copied().filter(fits).collect();
-            let rules = self.rules;
-            let make = |chosen: &Vec<usize>| Slice::of(chosen.iter().filter_map(|index| rules.get(*index)));
-            match self.made.get(&chosen) {
-                Some(slice) => Arc::clone(slice),
-                None => {
-                    let slice = Arc::new(make(&chosen));
-                    self.made.insert(chosen, Arc::clone(&slice));
-                    slice
-                }
-            }
+            self.slice(covered.rules.iter().copied().filter(fits).collect())
         });
         let uid = uid("Action", &action.name)?;
         let parents: Option<Vec<_>> =
@@ -124,5 +156,14 @@ impl<'a> Slicer<'a> {
             arguments: action.arguments.clone(),
             slices,
         })
+    }
+
+    fn slice(&mut self, chosen: Vec<usize>) -> Arc<Slice> {
+        if let Some(slice) = self.made.get(&chosen) {
+            return Arc::clone(slice);
+        }
+        let slice = Arc::new(Slice::of(chosen.iter().filter_map(|index| self.rules.get(*index))));
+        self.made.insert(chosen, Arc::clone(&slice));
+        slice
     }
 }

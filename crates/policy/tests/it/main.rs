@@ -5,5 +5,6 @@
 extern crate callgate_policy as policy;
 
 mod answers;
+mod laws;
 mod loading;
 mod world;

@@ -1,1 +1,6 @@
 //! callgate-gateway
+
+pub mod exchange;
+pub mod listen;
+pub mod session;
+pub mod settings;

@@ -62,29 +62,47 @@ struct Backlog {
 struct Waiting {
     frames: VecDeque<(u64, Bytes)>,
     next: u64,
+    /// The last message that any stream took: each goes to one stream only.
+    delivered: u64,
     closed: bool,
 }
 
 /// A session's stream of unsolicited messages, numbered from 1.
+///
+/// First what was lost (for a resumed stream), then what no other stream took: where a Host has
+/// several open, a message goes to one of them (specification 2025-11-25, *Multiple Connections*).
 #[derive(Debug)]
 pub struct SessionStream {
     backlog: Arc<Backlog>,
     after: u64,
+    /// The last number to be repeated.
+    until: u64,
     ended: CancellationToken,
 }
 
 impl SessionStream {
+    /// The number of the last message before this stream's next one.
+    pub fn position(&self) -> u64 {
+        self.after
+    }
     /// The next message with its number; `None` when the session ended. Cancel-safe: an unread message stays.
     pub async fn next(&mut self) -> Option<(u64, Bytes)> {
         loop {
             // made before looking: `notify_waiters` reaches every future that exists, polled or not
             let arrived = self.backlog.arrived.notified();
             {
-                let waiting = self.backlog.waiting.lock();
-                if let Some((number, frame)) = waiting.frames.iter().find(|(number, _)| *number > self.after)
-                {
-                    self.after = *number;
-                    return Some((*number, frame.clone()));
+                let mut waiting = self.backlog.waiting.lock();
+                let found = waiting
+                    .frames
+                    .iter()
+                    .find(|(number, _)| {
+                        *number > waiting.delivered || (*number > self.after && *number <= self.until)
+                    })
+                    .cloned();
+                if let Some((number, frame)) = found {
+                    self.after = number;
+                    waiting.delivered = waiting.delivered.max(number);
+                    return Some((number, frame));
                 }
                 if waiting.closed {
                     return None;
@@ -164,9 +182,16 @@ impl Session {
         Ok(())
     }
 
-    /// The stream of unsolicited messages after number `after`.
+    /// The stream of unsolicited messages, resumed: what came after number `after` is repeated.
     pub fn stream(&self, after: u64) -> SessionStream {
-        SessionStream { backlog: Arc::clone(&self.backlog), after, ended: self.ended.clone() }
+        let until = self.backlog.waiting.lock().delivered;
+        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended: self.ended.clone() }
+    }
+    /// The stream of unsolicited messages, from the first that no stream took yet.
+    pub fn fresh_stream(&self) -> SessionStream {
+        let delivered = self.backlog.waiting.lock().delivered;
+        let (after, until) = (delivered, delivered);
+        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended: self.ended.clone() }
     }
 
     /// Registers a question to the Host; its answer comes out of the receiver.
@@ -272,5 +297,43 @@ impl Sessions {
             self.remove(id);
         }
         idle.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session {
+        let principal = Principal::unknown();
+        let interaction = InteractionId::new("i").unwrap();
+        Session::new(
+            "s".into(),
+            Arc::new(principal),
+            Entrance::Federated,
+            Transport::Http,
+            interaction,
+            Timestamp(0),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_message_goes_to_one_stream_and_a_resumed_stream_repeats_only_what_was_lost() {
+        let session = session();
+        for text in ["a", "b", "c"] {
+            session.push(Bytes::from_static(text.as_bytes())).unwrap();
+        }
+        let mut first = session.fresh_stream();
+        assert_eq!(first.next().await, Some((1, Bytes::from_static(b"a"))));
+        assert_eq!(first.next().await, Some((2, Bytes::from_static(b"b"))));
+        let mut second = session.fresh_stream();
+        assert_eq!(second.next().await, Some((3, Bytes::from_static(b"c"))));
+        let mut resumed = session.stream(1);
+        session.push(Bytes::from_static(b"d")).unwrap();
+        assert_eq!(resumed.next().await.map(|(n, _)| n), Some(2));
+        assert_eq!(resumed.next().await.map(|(n, _)| n), Some(3));
+        assert_eq!(resumed.next().await.map(|(n, _)| n), Some(4));
+        session.close();
+        assert_eq!(first.next().await, None, "taken by another stream, and the session is over");
     }
 }

@@ -1,0 +1,162 @@
+//! Which address a request is for, and the answers that need no governing.
+
+use super::{Body, Ends, Health, Probes, facts, json, whole};
+use crate::{exchange::Entrance, settings::Settings};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+
+/// Longest path a reply repeats.
+const PATH_CHARS_MAX: usize = 120;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    Mcp(Entrance),
+    Probe(Probe),
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    Alive,
+    Ready,
+    Metrics,
+}
+
+/// Reads the path as it is: no decoding, no folding of dots or slashes, so nothing has two spellings.
+pub(super) fn of(path: &str) -> Address {
+    match path {
+        "/mcp" => Address::Mcp(Entrance::Federated),
+        "/healthz" => Address::Probe(Probe::Alive),
+        "/readyz" => Address::Probe(Probe::Ready),
+        "/metrics" => Address::Probe(Probe::Metrics),
+        _ => {
+            let server = path.strip_prefix("/s/").and_then(|rest| rest.strip_suffix("/mcp"));
+            match server.filter(|name| !name.is_empty() && !name.contains('/')) {
+                Some(name) => Address::Mcp(Entrance::Server(name.to_owned())),
+                None => Address::Unknown,
+            }
+        }
+    }
+}
+
+pub(super) fn probe(
+    probes: &Probes,
+    probe: Probe,
+    request: &Request<Incoming>,
+    ends: Ends,
+    settings: &Settings,
+) -> Response<Body> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut response = json(StatusCode::METHOD_NOT_ALLOWED, r#"{"error":"method not allowed"}"#);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    // a page in a browser must not read what monitoring reads; a prober that uses the machine's own
+    // address still learns whether it is up
+    let foreign = facts::foreign_host(request.uri(), request.headers(), ends.local, settings).is_some()
+        || facts::foreign_origin(request.headers(), settings).is_some();
+    match probe {
+        Probe::Alive => health(&(probes.alive)(), foreign),
+        Probe::Ready => health(&(probes.ready)(), foreign),
+        Probe::Metrics if foreign => forbidden(),
+        Probe::Metrics => {
+            let mut response = Response::new(whole((probes.metrics)()));
+            super::guard(response.headers_mut(), "text/plain; version=0.0.4; charset=utf-8");
+            response
+        }
+    }
+}
+
+fn health(health: &Health, foreign: bool) -> Response<Body> {
+    let (status, text) = match health {
+        Health::Good => (StatusCode::OK, "ok\n".to_owned()),
+        Health::Bad(_) if foreign => (StatusCode::SERVICE_UNAVAILABLE, "not ok\n".to_owned()),
+        Health::Bad(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    };
+    let mut response = Response::new(whole(text));
+    *response.status_mut() = status;
+    super::guard(response.headers_mut(), "text/plain; charset=utf-8");
+    response
+}
+
+fn forbidden() -> Response<Body> {
+    json(
+        StatusCode::FORBIDDEN,
+        r#"{"error":"forbidden","message":"this `Host` or `Origin` is not one of this gateway's"}"#,
+    )
+}
+
+/// There is nothing here; says where MCP is.
+pub(super) fn unknown(request: &Request<Incoming>, ends: Ends, settings: &Settings) -> Response<Body> {
+    if facts::foreign_host(request.uri(), request.headers(), ends.local, settings).is_some() {
+        return forbidden();
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let base = format!("http://{}", host.map_or_else(|| ends.local.to_string(), str::to_owned));
+    let path = request.uri().path();
+    let shown: String = path.chars().take(PATH_CHARS_MAX).collect();
+    let hint = meant(path).map_or_else(
+        || format!("MCP is spoken at `{base}/mcp` (every server) and `{base}/s/NAME/mcp` (one server)"),
+        |meant| format!("you may want `{base}{meant}`"),
+    );
+    let said = serde_json::json!({
+        "error": "not found",
+        "message": format!("there is nothing at `{shown}`: {hint}"),
+        "mcp": format!("{base}{}", meant(path).unwrap_or_else(|| "/mcp".to_owned())),
+    });
+    json(StatusCode::NOT_FOUND, said.to_string())
+}
+
+/// The address of ours that is nearest to a near miss.
+fn meant(path: &str) -> Option<String> {
+    let bare = path.trim_end_matches('/');
+    if path.len() > PATH_CHARS_MAX {
+        return None;
+    }
+    for candidate in [bare.to_owned(), bare.to_ascii_lowercase(), format!("{bare}/mcp"), format!("/s{bare}")]
+    {
+        if matches!(of(&candidate), Address::Mcp(_)) {
+            return Some(candidate);
+        }
+    }
+    let old = bare.strip_suffix("/sse").or_else(|| bare.strip_suffix("/messages"))?;
+    let candidate = format!("{old}/mcp");
+    matches!(of(&candidate), Address::Mcp(_)).then_some(candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_spelling() {
+        assert_eq!(of("/mcp"), Address::Mcp(Entrance::Federated));
+        assert_eq!(of("/s/crm/mcp"), Address::Mcp(Entrance::Server("crm".into())));
+        assert_eq!(
+            of("/s/%63rm/mcp"),
+            Address::Mcp(Entrance::Server("%63rm".into())),
+            "a name no server has"
+        );
+        for other in
+            ["/", "", "/mcp/", "//mcp", "/MCP", "/s//mcp", "/s/a/b/mcp", "/s/crm/mcp/", "/s/crm", "/./mcp"]
+        {
+            assert_eq!(of(other), Address::Unknown, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_near_miss_is_told_the_right_address() {
+        for (path, right) in [
+            ("/", Some("/mcp")),
+            ("/mcp/", Some("/mcp")),
+            ("/MCP", Some("/mcp")),
+            ("/sse", Some("/mcp")),
+            ("/s/crm", Some("/s/crm/mcp")),
+            ("/s/crm/sse", Some("/s/crm/mcp")),
+            ("/crm/mcp", Some("/s/crm/mcp")),
+            ("/favicon.ico", None),
+        ] {
+            assert_eq!(meant(path).as_deref(), right, "{path}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Reading a request's body: so much, and so long, and no more.
+
+use crate::exchange::BodyFault;
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use std::time::Duration;
+use tokio::{sync::Semaphore, time};
+
+/// Bodies up to this size are read without asking for room.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// The whole body, or why there is none. `room` bounds how many large bodies arrive at once, so that
+/// peers who have not even said who they are cannot fill the memory.
+pub(super) async fn read<B>(
+    body: B,
+    bytes_max: usize,
+    patience: Duration,
+    room: &Semaphore,
+) -> Result<Bytes, BodyFault>
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+{
+    match time::timeout(patience, collect(body, bytes_max, room)).await {
+        Ok(read) => read,
+        Err(_) => Err(BodyFault::TooSlow),
+    }
+}
+
+async fn collect<B>(mut body: B, bytes_max: usize, room: &Semaphore) -> Result<Bytes, BodyFault>
+where
+    B: Body<Data = Bytes> + Unpin + Send,
+{
+    let declared = body.size_hint().exact();
+    let expected = match declared.map(usize::try_from) {
+        Some(Ok(length)) if length <= bytes_max => Some(length),
+        Some(_) => return Err(BodyFault::TooLarge),
+        None => None,
+    };
+    let mut held = None;
+    let mut read = BytesMut::with_capacity(expected.unwrap_or_default().min(SMALL_BYTES));
+    while let Some(frame) = body.frame().await {
+        // trailers carry nothing for us
+        let Ok(data) = frame.map_err(|_| BodyFault::Incomplete)?.into_data() else { continue };
+        if read.len() + data.len() > bytes_max {
+            return Err(BodyFault::TooLarge);
+        }
+        if held.is_none() && read.len() + data.len() > SMALL_BYTES {
+            held = Some(room.acquire().await.map_err(|_| BodyFault::Incomplete)?);
+        }
+        read.extend_from_slice(&data);
+    }
+    // a connection that is cut ends the body without an error
+    if expected.is_some_and(|length| length != read.len()) {
+        return Err(BodyFault::Incomplete);
+    }
+    Ok(read.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
+
+    fn chunks(sizes: &[usize]) -> impl Body<Data = Bytes> + Unpin + Send + use<> {
+        let frames: Vec<_> =
+            sizes.iter().map(|n| Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b'x'; *n])))).collect();
+        StreamBody::new(stream::iter(frames))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_bound_and_not_one_byte_further() {
+        let room = Semaphore::new(1);
+        let second = Duration::from_secs(1);
+        assert_eq!(read(chunks(&[4, 6]), 10, second, &room).await.map(|b| b.len()), Ok(10));
+        assert_eq!(read(chunks(&[4, 7]), 10, second, &room).await, Err(BodyFault::TooLarge));
+        assert_eq!(
+            read(Full::new(Bytes::from_static(b"12345678901")), 10, second, &room).await,
+            Err(BodyFault::TooLarge)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_large_body_waits_for_room_and_no_longer_than_it_may() {
+        let room = Semaphore::new(1);
+        let second = Duration::from_millis(100);
+        let taken = room.acquire().await.unwrap();
+        let large = || chunks(&[SMALL_BYTES, 1]);
+        assert_eq!(read(large(), 1 << 20, second, &room).await, Err(BodyFault::TooSlow));
+        assert!(
+            read(chunks(&[SMALL_BYTES]), 1 << 20, second, &room).await.is_ok(),
+            "a small one needs no room"
+        );
+        drop(taken);
+        assert!(read(large(), 1 << 20, second, &room).await.is_ok());
+        assert_eq!(room.available_permits(), 1);
+    }
+}

@@ -1,0 +1,303 @@
+//! Streamable HTTP, both eras, on an accept loop of our own.
+//!
+//! HTTP/1.1 only: whatever speaks HTTP/2 to the world (and TLS) stands in front. Everything a peer can
+//! stretch has an end: headers in number, size and time, bodies in size and time, connections in
+//! number, and a peer that stops reading is let go.
+
+mod address;
+mod body;
+mod events;
+mod exchange;
+mod facts;
+mod stall;
+
+use super::{Bound, Path, streams::Shelf};
+use crate::settings::Settings;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use stall::Stall;
+use std::{convert::Infallible, fmt, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Headers of one request.
+const HEADERS_MAX: usize = 100;
+/// Bytes of one request's head.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+/// Bytes read ahead of a body, and written ahead of a peer.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+/// Bodies larger than a buffer that may be arriving at the same time.
+const LARGE_BODIES_MAX: usize = 64;
+/// Connections over the limit that are told so at the same time; more are dropped.
+const TURNED_AWAY_MAX: usize = 32;
+/// What an unread request may still send before it is cut off, so that the answer gets through.
+const LINGER_BYTES_MAX: usize = 1 << 20;
+const LINGER: Duration = Duration::from_secs(1);
+/// Pause after the kernel could not give us a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often old event streams are let go.
+const SWEEP: Duration = Duration::from_secs(30);
+/// For a call to write its record after its connection was cut at the end of a drain.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Whether something works, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    Good,
+    /// One sentence for an operator.
+    Bad(String),
+}
+
+/// What monitoring asks; given by whoever knows.
+#[derive(Clone)]
+pub struct Probes {
+    /// `/healthz`: is the process alive.
+    pub alive: Arc<dyn Fn() -> Health + Send + Sync>,
+    /// `/readyz`: can it take calls.
+    pub ready: Arc<dyn Fn() -> Health + Send + Sync>,
+    /// `/metrics`, in the Prometheus text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl fmt::Debug for Probes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probes").finish_non_exhaustive()
+    }
+}
+
+/// How long the listener waits for a peer.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// For a request's head, and for the next request on a connection.
+    pub head: Duration,
+    /// Between signs of life on an open event stream.
+    pub keep_alive: Duration,
+    /// For a peer to read anything at all of what waits for it.
+    pub stall: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(15),
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What the listener is told. Settings may be exchanged while it runs.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub settings: Arc<ArcSwap<Settings>>,
+    pub probes: Probes,
+    pub pace: Pace,
+}
+
+/// How a listener ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections and calls that were still open when the time was over.
+    pub unfinished: usize,
+}
+
+struct Door<P> {
+    path: P,
+    site: Site,
+    shelf: Shelf,
+    large_bodies: Arc<Semaphore>,
+    /// Everything that must end before the process may.
+    tasks: TaskTracker,
+    /// No new work: finish what is open, end what never ends by itself.
+    closing: CancellationToken,
+    /// The time is over.
+    kill: CancellationToken,
+}
+
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    remote: SocketAddr,
+    local: SocketAddr,
+}
+
+/// Serves until `closing` is cancelled, then drains: no new connections, idle ones and endless streams
+/// end, calls in flight have `drain-timeout` to finish.
+pub async fn serve<P: Path>(bound: Bound, path: P, site: Site, closing: CancellationToken) -> Drained {
+    let door = Arc::new(Door {
+        path,
+        site,
+        shelf: Shelf::default(),
+        large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
+        tasks: TaskTracker::new(),
+        closing,
+        kill: CancellationToken::new(),
+    });
+    accept(&door, bound.listener).await;
+    door.drain().await
+}
+
+async fn accept<P: Path>(door: &Arc<Door<P>>, listener: TcpListener) {
+    let room = Arc::new(Semaphore::new(door.site.settings.load().limits.connections_max));
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let mut sweep = time::interval(SWEEP);
+    loop {
+        let accepted = tokio::select! {
+            () = door.closing.cancelled() => return,
+            _ = sweep.tick() => {
+                door.shelf.sweep(time::Instant::now());
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, remote) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_the_peers(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(local) = stream.local_addr() else { continue };
+        let ends = Ends { remote, local };
+        if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+            door.tasks.spawn(connection(Arc::clone(door), stream, ends, permit));
+        } else if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
+            tracing::warn!(%remote, "as many connections as there may be, one was turned away");
+            door.tasks.spawn(turn_away(stream, permit));
+        }
+    }
+}
+
+/// Errors of `accept` that are about the one connection and not about us.
+fn is_the_peers(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == io::ErrorKind::ConnectionAborted || kind == io::ErrorKind::ConnectionReset
+}
+
+async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+        content-type: application/json\r\ncontent-length: 73\r\n\r\n\
+        {\"error\":\"overloaded\",\"message\":\"too many connections, try again shortly\"}";
+    if stream.write_all(FULL).await.is_ok() {
+        linger(stream).await;
+    }
+}
+
+/// Serves one connection to its end.
+async fn connection<P: Path>(
+    door: Arc<Door<P>>,
+    stream: TcpStream,
+    ends: Ends,
+    _permit: OwnedSemaphorePermit,
+) {
+    // an error here costs latency, nothing else
+    let _ = stream.set_nodelay(true);
+    let pace = door.site.pace;
+    let (closing, kill) = (door.closing.clone(), door.kill.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let door = Arc::clone(&door);
+        let answer: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> =
+            Box::pin(async move { Ok(door.answer(request, ends).await) });
+        answer
+    });
+    let mut served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(pace.head)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(Stall::new(stream, pace.stall)), service);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            ended = std::future::poll_fn(|cx| served.poll_without_shutdown(cx)) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, remote = %ends.remote, "a connection broke");
+                }
+                break;
+            }
+            () = closing.cancelled(), if !told => {
+                told = true;
+                Pin::new(&mut served).graceful_shutdown();
+            }
+            () = kill.cancelled() => return,
+        }
+    }
+    linger(served.into_parts().io.into_inner().into_inner()).await;
+}
+
+/// Says goodbye in the order that lets the peer read our last words: a socket closed with unread bytes
+/// in it resets the connection and takes the answer with it.
+async fn linger(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let discard = async {
+        let mut scrap = vec![0; 16 << 10];
+        let mut left = LINGER_BYTES_MAX;
+        while left > 0 {
+            match stream.read(&mut scrap).await {
+                Ok(0) | Err(_) => return,
+                Ok(read) => left = left.saturating_sub(read),
+            }
+        }
+    };
+    let _ = time::timeout(LINGER, discard).await;
+}
+
+impl<P: Path> Door<P> {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>, ends: Ends) -> Response<Body> {
+        let settings = self.site.settings.load_full();
+        match address::of(request.uri().path()) {
+            address::Address::Mcp(entrance) => self.exchange(request, entrance, ends, &settings).await,
+            address::Address::Probe(probe) => {
+                address::probe(&self.site.probes, probe, &request, ends, &settings)
+            }
+            address::Address::Unknown => address::unknown(&request, ends, &settings),
+        }
+    }
+
+    async fn drain(&self) -> Drained {
+        self.tasks.close();
+        let patience = self.site.settings.load().limits.drain_timeout;
+        if time::timeout(patience, self.tasks.wait()).await.is_ok() {
+            return Drained { unfinished: 0 };
+        }
+        let unfinished = self.tasks.len();
+        self.kill.cancel();
+        let _ = time::timeout(AFTERMATH, self.tasks.wait()).await;
+        Drained { unfinished }
+    }
+}
+
+/// A whole body.
+fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
+/// A JSON response that nobody may cache or mistake for something else.
+fn json(status: http::StatusCode, bytes: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(whole(bytes));
+    *response.status_mut() = status;
+    guard(response.headers_mut(), "application/json");
+    response
+}
+
+fn guard(headers: &mut http::HeaderMap, content_type: &'static str) {
+    use http::{HeaderValue, header};
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}

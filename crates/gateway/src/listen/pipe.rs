@@ -232,14 +232,11 @@ impl Lines {
                 self.read.reserve(READ_BYTES);
                 return None;
             };
-            let mut line = self.read.split_to(end);
+            let line = self.read.split_to(end);
             self.read.advance(1);
             self.looked = 0;
             if std::mem::take(&mut self.skipping) {
                 continue;
-            }
-            if line.last() == Some(&b'\r') {
-                line.truncate(line.len() - 1);
             }
             if line.len() > self.bytes_max {
                 return Some(Err(BodyFault::TooLarge));
@@ -290,7 +287,7 @@ mod tests {
             let want = [
                 Ok("{\"a\":1}".to_owned()),
                 Err(BodyFault::TooLarge),
-                Ok("{\"b\":2}".to_owned()),
+                Ok("{\"b\":2}\r".to_owned()),
                 Err(BodyFault::Incomplete),
             ];
             assert_eq!(got, want, "in chunks of {chunk}");

@@ -120,9 +120,10 @@ async fn host(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<(Arc<Princi
             Ok((principal, format!("configured:{agent}")))
         }
         Presented::Authorization(values) => {
-            let token = identity::Token::from_headers(values.iter().map(|value| value.as_ref()))
-                .map_err(malformed)?;
-            let record = gate.tokens.find(gate, token.hash()).await?;
+            let text = identity::bearer(values.iter().map(|value| value.as_ref())).map_err(no_bearer)?;
+            let token = identity::ApiToken::parse(text)
+                .map_err(|e| Refusal::new(Code::CredentialMalformed, e.to_string()))?;
+            let record = gate.tokens.find(gate, *token.hash().as_bytes()).await?;
             let record = record
                 .ok_or_else(|| Refusal::new(Code::CredentialUnknown, "no such token was issued here"))?;
             let principal = record.principal(gate.clock.now()).map_err(|lapsed| match lapsed {
@@ -151,7 +152,7 @@ async fn host(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<(Arc<Princi
     }
 }
 
-fn malformed(e: identity::BearerError) -> Refusal {
+fn no_bearer(e: identity::BearerError) -> Refusal {
     Refusal::new(Code::CredentialMalformed, e.to_string())
 }
 

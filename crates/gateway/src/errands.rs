@@ -51,23 +51,48 @@ pub(crate) async fn discover(
     server: &ServerName,
     settings: &ServerSettings,
 ) -> Result<Found, Fault> {
-    let injected = crate::secrets::for_errand(gate, live, server, settings).await.map_err(|refusal| {
-        Fault::unsent(FaultKind::Unauthorized, format!("{}: {}", refusal.code.as_str(), refusal.because))
-    })?;
-    let injected = Arc::new(injected);
+    // to be reached at all takes a credential, and that takes a permit: connecting is an errand of its own
+    let mut leg = Leg::errand(gate, live, server, "initialize");
+    let connected = connect(gate, live, server, settings, &mut leg).await;
+    let end = connected.as_ref().map(|_| ()).map_err(upstream::refused);
+    leg.close(gate, live, &end).await.map_err(|e| Fault::sent(FaultKind::Lost, e.because))?;
+    let (eras, errand, hello) = connected?;
+    let found = errand.read(eras, hello).await;
+    errand.connection.close().await;
+    found
+}
+
+async fn connect<'a>(
+    gate: &'a Arc<Gate>,
+    live: &'a Live,
+    server: &'a ServerName,
+    settings: &ServerSettings,
+    leg: &mut Leg,
+) -> Result<(Eras, Errand<'a>, Option<wire::Frame>), Fault> {
+    let refused = |refusal: Refusal| {
+        let kind = match refusal.code {
+            Code::SecretMissing | Code::SecretUnreadable => FaultKind::Unauthorized,
+            _ => FaultKind::Lost,
+        };
+        Fault::unsent(kind, format!("{}: {}", refusal.code.as_str(), refusal.because))
+    };
+    let call = call(server, leg, "initialize", Bytes::new());
+    let permit = leg.permit(&call).map_err(refused)?;
+    leg.intend(gate, live, &permit).await.map_err(refused)?;
+    let injected =
+        leg.pass(Stage::Secrets, crate::secrets::lease(gate, live, &permit, &call).await).map_err(refused)?;
+    leg.dispatched = true;
     let eras = upstream::detect(&settings.reach, gate.pool.means(), &injected).await?;
     let revision =
         if eras.speaks(decision::Era::Modern) { Revision::LATEST_MODERN } else { Revision::LATEST_LEGACY };
+    leg.speaks(revision.era(), revision.as_str());
     let (sink, messages) = mpsc::channel(64);
     tokio::spawn(crate::relay::drain(Arc::downgrade(gate), server.clone(), messages));
     let hello = (!revision.is_modern()).then(|| Bytes::from(hello().to_string()));
     let opening = Opening { revision, hello, injected: Arc::clone(&injected), sink };
     let (connection, hello) = Connection::open(&settings.reach, gate.pool.means(), opening).await?;
     let next = std::sync::atomic::AtomicU64::new(1);
-    let errand = Errand { gate, live, server, connection, injected, next };
-    let found = errand.read(eras, hello).await;
-    errand.connection.close().await;
-    found
+    Ok((eras, Errand { gate, live, server, connection, injected, next }, hello))
 }
 
 /// The gateway's own `initialize`: it offers everything, so that a server shows everything.
@@ -151,9 +176,9 @@ impl Errand<'_> {
         let frame = wire::rpc::request(id.to_string().as_bytes(), method, Some(params.as_bytes()));
         let mut leg = Leg::errand(self.gate, self.live, self.server, method);
         leg.speaks(self.connection.revision().era(), self.connection.revision().as_str());
-        let call = self.call(&leg, method, frame.clone());
+        let call = call(self.server, &leg, method, frame.clone());
         let outcome = self.dispatch(&mut leg, &call, id, method, frame).await;
-        let end = outcome.as_ref().map(|_| ()).map_err(|fault| upstream::refused(fault));
+        let end = outcome.as_ref().map(|_| ()).map_err(upstream::refused);
         leg.close(self.gate, self.live, &end).await.map_err(|e| Fault::sent(FaultKind::Lost, e.because))?;
         let frame = outcome?;
         match frame.kind() {
@@ -162,28 +187,6 @@ impl Errand<'_> {
                 Err(Fault::sent(FaultKind::Refused, format!("`{method}` was answered with an error")))
             }
         }
-    }
-
-    fn call(&self, leg: &Leg, method: &str, frame: Bytes) -> Call {
-        Call::new(Asked {
-            id: leg.call_id(),
-            deed: leg.deed,
-            leg: 0,
-            at: leg.opened_at(),
-            direction: Direction::ToServer,
-            interaction: leg.interaction.clone(),
-            principal: Arc::clone(&leg.principal),
-            channel: leg.channel.clone(),
-            claims: leg.claims.clone(),
-            method: method.to_owned(),
-            target: leg.target.clone().unwrap_or_else(|| decision::Target {
-                server: self.server.clone(),
-                item: decision::Item { kind: ItemKind::Server, name: self.server.to_string() },
-                definition: None,
-            }),
-            frame,
-            arguments: None,
-        })
     }
 
     async fn dispatch(
@@ -238,5 +241,27 @@ pub(crate) fn meta() -> serde_json::Value {
         wire::era::META_PROTOCOL_VERSION: Revision::LATEST_MODERN.as_str(),
         wire::era::META_CLIENT_CAPABILITIES: {},
         wire::era::META_CLIENT_INFO: { "name": "callgate", "version": env!("CARGO_PKG_VERSION") },
+    })
+}
+
+fn call(server: &ServerName, leg: &Leg, method: &str, frame: Bytes) -> Call {
+    Call::new(Asked {
+        id: leg.call_id(),
+        deed: leg.deed,
+        leg: 0,
+        at: leg.opened_at(),
+        direction: Direction::ToServer,
+        interaction: leg.interaction.clone(),
+        principal: Arc::clone(&leg.principal),
+        channel: leg.channel.clone(),
+        claims: leg.claims.clone(),
+        method: method.to_owned(),
+        target: leg.target.clone().unwrap_or_else(|| decision::Target {
+            server: server.clone(),
+            item: decision::Item { kind: ItemKind::Server, name: server.to_string() },
+            definition: None,
+        }),
+        frame,
+        arguments: None,
     })
 }

@@ -161,7 +161,7 @@ impl Outlet {
     pub async fn send(&self, frame: Bytes) -> Result<(), Gone> {
         self.sender.send(frame).await.map_err(|_| Gone)
     }
-    /// Returns when the Host is no longer there.
+    /// Until the Host is no longer there to be told.
     pub async fn closed(&self) {
         self.sender.closed().await;
     }

@@ -47,13 +47,15 @@ async fn path(
     leg: &mut Leg,
 ) -> Result<Answer, Refusal> {
     let heard = leg.pass(Stage::Listen, listen::admit(arrival, &live.settings.limits))?;
-    let route = leg.pass(Stage::Route, route::classify(arrival, &heard, leg))?;
-    let asker = leg.pass(Stage::Authenticate, authenticate::asker(gate, live, arrival, &route, leg).await)?;
+    let route = route::classify(arrival, &heard, leg);
+    let route = leg.pass(Stage::Route, route)?;
+    let asker = authenticate::asker(gate, live, arrival, &route, leg).await;
+    let asker = leg.pass(Stage::Authenticate, asker)?;
     if !route.is_governed() {
         return host_side::answer(gate, live, arrival, &heard, &route, &asker, leg).await;
     }
-    let resolved =
-        leg.pass(Stage::Resolve, resolve::target(gate, live, arrival, &heard, &route, &asker, leg))?;
+    let resolved = resolve::target(gate, live, arrival, &heard, &route, &asker, leg);
+    let resolved = leg.pass(Stage::Resolve, resolved)?;
     let call = resolve::call(&resolved, &asker, leg);
 
     leg.pass(Stage::Permission, permission::check(live, &call, &resolved))?;
@@ -67,5 +69,6 @@ async fn path(
     let dispatch = Dispatch { permit, call: &call, resolved: &resolved, credential, arrival, asker: &asker };
     let arrived = upstream::send(gate, live, dispatch, leg).await;
     let arrived = leg.pass(Stage::Upstream, arrived)?;
-    leg.pass(Stage::Inspect, inspect_result::check(gate, live, &call, &resolved, &asker, arrived, leg))
+    let answer = inspect_result::check(gate, live, &call, &resolved, &asker, arrived, leg);
+    leg.pass(Stage::Inspect, answer)
 }

@@ -1,6 +1,64 @@
-//! callgate-gateway
+//! The data plane: the path of one governed call.
+//!
+//! The modules below are in the order a call meets them; [`govern`] is the whole path on one
+//! screen. Start there.
+
+/// The path, start to end.
+mod govern;
+
+/// A Host speaks: HTTP, pipes, the owner's socket; the strict scan.
+pub mod listen;
+
+/// Which class of message this is.
+mod route;
+
+/// Who is asking.
+pub mod authenticate;
+
+/// Which pinned item is meant.
+mod resolve;
+
+/// May this principal see and use it at all.
+mod permission;
+
+/// Do the arguments fit the pinned schema.
+mod arguments;
+
+/// May it happen now, with these arguments.
+mod rules;
+
+/// Open the one credential this call needs.
+mod secrets;
+
+/// Send, once.
+pub mod upstream;
+
+/// What came back, and may the Host see it.
+mod inspect_result;
+
+/// A refusal or a result, as MCP.
+mod reply;
+
+// beside the path: what it works on
 
 pub mod exchange;
-pub mod listen;
+pub mod gate;
+pub mod offer;
 pub mod session;
 pub mod settings;
+
+mod deeds;
+mod errands;
+mod host_side;
+mod lists;
+mod metrics;
+mod record;
+mod relay;
+mod schemas;
+mod subscriptions;
+
+pub use gate::{Gate, Live, Parts};
+pub use govern::govern;
+pub use offer::{Built, Offers, Written, build};
+pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
+pub use settings::Settings;

@@ -42,6 +42,16 @@ pub struct Built {
     pub problems: Vec<policy::Problem>,
 }
 
+/// Why there is no snapshot at all.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// Not even an empty set of rules fits the catalogue.
+    #[error("what servers offer cannot be put into rules: {0:?}")]
+    Policies(Vec<policy::Problem>),
+}
+
 /// Builds the snapshot of what is written over what is pinned.
 ///
 /// With `strict`, policies that do not load are an error for the caller to see in `problems` and the
@@ -52,7 +62,7 @@ pub async fn build(
     written: &Written,
     before: Option<&Live>,
     eras: &BTreeMap<ServerName, Eras>,
-) -> Result<Built, StoreError> {
+) -> Result<Built, BuildError> {
     let settings = &written.settings;
     let scope = Scope::new(settings.tenant.clone(), settings.environment.clone());
     let mut servers = BTreeMap::new();
@@ -86,10 +96,10 @@ pub async fn build(
     let (policies, problems) = match loader.load(written.policies.clone(), Arc::clone(&catalogue)) {
         Ok(policies) => (policies, Vec::new()),
         // no rules: nothing is permitted, nothing is visible
-        Err(problems) => (
-            loader.load(Vec::new(), Arc::clone(&catalogue)).unwrap_or_else(|_| unreachable_empty()),
-            problems,
-        ),
+        Err(problems) => match loader.load(Vec::new(), Arc::clone(&catalogue)) {
+            Ok(none) => (none, problems),
+            Err(more) => return Err(BuildError::Policies(more)),
+        },
     };
     let live = Live {
         settings: Arc::clone(settings),
@@ -99,11 +109,6 @@ pub async fn build(
         peers: Arc::new(peers),
     };
     Ok(Built { live, problems })
-}
-
-fn unreachable_empty() -> policy::Policies {
-    // an empty set over an empty catalogue has nothing that could be wrong
-    policy::Policies::none()
 }
 
 async fn peer(

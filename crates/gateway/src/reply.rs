@@ -159,18 +159,20 @@ fn verb(code: Code) -> &'static str {
     }
 }
 
+/// RFC 6750 §3: no error code where no credential came, so that a client asks for one first.
 fn challenge(code: Code) -> Option<String> {
-    let challenge = identity::Challenge::new("callgate");
-    match code {
-        Code::CredentialMissing => Some(challenge.to_string()),
+    let challenge = identity::Challenge::bearer();
+    let challenge = match code {
+        Code::CredentialMissing => challenge,
         Code::CredentialMalformed | Code::CredentialInUrl => {
-            Some(challenge.error(identity::ChallengeError::InvalidRequest, code.meaning()).to_string())
+            challenge.fault(identity::Fault::InvalidRequest, code.meaning())
         }
         Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => {
-            Some(challenge.error(identity::ChallengeError::InvalidToken, code.meaning()).to_string())
+            challenge.fault(identity::Fault::InvalidToken, code.meaning())
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(challenge.to_string())
 }
 
 /// What the Host is told for a code, when the stage that refused said nothing better.

@@ -211,10 +211,7 @@ fn lookup(catalogue: &Catalogue, server: &ServerName, kind: ItemKind, name: &str
     match kind {
         ItemKind::Resource => exact(ItemKind::Resource).or_else(|| {
             let templates = catalogue.server(server)?.of_kind(ItemKind::ResourceTemplate);
-            templates
-                .filter(|item| wire::views::template_matches(item.definition.name(), name))
-                .last()
-                .cloned()
+            templates.filter(|item| wire::template_matches(item.definition.name(), name)).last().cloned()
         }),
         ItemKind::ResourceTemplate => exact(ItemKind::ResourceTemplate).or_else(|| exact(ItemKind::Resource)),
         ItemKind::Tool | ItemKind::Prompt | ItemKind::Server | ItemKind::Question => exact(kind),

@@ -1,13 +1,14 @@
 //! The one credential this call needs: opened for it, and wiped after.
 
 use crate::gate::{Gate, Live};
-use crate::settings::{CredentialUse, Place, ServerSettings};
+use crate::settings::{CredentialUse, Place};
 use crate::upstream::{Hidden, Injected};
 use decision::{Call, Code, Passed, Permit, Refusal, SecretName, ServerName};
 use http::HeaderName;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{Revision, Scope, StoredSecret};
+use vault::{Lease, Sealed, SecretRef};
 
 /// Sealed secrets, as of one revision of the store. Nothing in here can be read without the key.
 #[derive(Debug, Default)]
@@ -74,62 +75,58 @@ pub(crate) async fn lease(
         decision::Direction::ToHost => None,
     };
     let uses = uses.unwrap_or_default();
-    let injected = open(gate, live, server, uses).await?;
+    let injected = open(gate, live, permit, call, uses).await?;
     let basis = uses.iter().map(|one| format!("secret:{}", one.secret)).collect();
     Ok(Passed::new(Arc::new(injected), basis))
-}
-
-/// The credentials of an errand: those of the server itself, in the gateway's own name.
-pub(crate) async fn for_errand(
-    gate: &Gate,
-    live: &Live,
-    server: &ServerName,
-    settings: &ServerSettings,
-) -> Result<Injected, Refusal> {
-    open(gate, live, server, &settings.credentials).await
 }
 
 async fn open(
     gate: &Gate,
     live: &Live,
-    server: &ServerName,
+    permit: &Permit,
+    call: &Call,
     uses: &[CredentialUse],
 ) -> Result<Injected, Refusal> {
     let mut injected = Injected::default();
     let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    let server = &call.target().server;
     for one in uses {
         let stored = gate.secrets.find(gate, &scope, server, &one.secret).await?;
         if stored.expired(gate.clock.now()) {
             return Err(Refusal::new(Code::SecretMissing, format!("secret `{}` has expired", one.secret)));
         }
-        let of = vault::SecretRef {
+        let unreadable = |e: &dyn std::fmt::Display| {
+            Refusal::new(Code::SecretUnreadable, format!("secret `{}`: {e}", one.secret))
+        };
+        let at = SecretRef {
             tenant: scope.tenant.clone(),
             environment: scope.environment.clone(),
             name: one.secret.clone(),
-            version: stored.listing.version,
+            version: u32::try_from(stored.listing.version).map_err(|e| unreadable(&e))?,
         };
-        let secret = gate
-            .opener
-            .open(&stored.sealed.0, &of)
-            .map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{}`: {e}", one.secret)))?;
-        place(&mut injected, &one.place, secret.expose())?;
+        let sealed = Sealed::from_bytes(stored.sealed.0.clone()).map_err(|e| unreadable(&e))?;
+        let lease = gate.opener.lease(permit, call, &sealed, &at).map_err(|e| unreadable(&e))?;
+        place(&mut injected, &one.place, &lease).map_err(|e| unreadable(&e))?;
     }
     Ok(injected)
 }
 
-fn place(injected: &mut Injected, place: &Place, secret: &[u8]) -> Result<(), Refusal> {
+fn place(injected: &mut Injected, place: &Place, lease: &Lease) -> Result<(), String> {
+    let text = || lease.header().map_err(|e| e.to_string());
     match place {
         Place::Header { name, prefix } => {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-                Refusal::new(Code::SecretUnreadable, format!("`{name}` is not a header name"))
-            })?;
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| format!("`{name}` is not a header name"))?;
+            let secret = text()?;
             let mut value = Vec::with_capacity(prefix.len() + secret.len());
             value.extend_from_slice(prefix.as_bytes());
-            value.extend_from_slice(secret);
+            value.extend_from_slice(secret.as_bytes());
             injected.headers.push((name, Hidden::new(value)));
         }
-        Place::Query { name } => injected.query.push((name.clone(), Hidden::new(secret.to_vec()))),
-        Place::Env { name } => injected.env.push((name.clone(), Hidden::new(secret.to_vec()))),
+        Place::Query { name } => {
+            injected.query.push((name.clone(), Hidden::new(text()?.as_bytes().to_vec())))
+        }
+        Place::Env { name } => injected.env.push((name.clone(), Hidden::new(lease.bytes().to_vec()))),
     }
     Ok(())
 }

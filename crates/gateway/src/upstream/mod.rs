@@ -1,1 +1,34 @@
-//! Send, once. The only way out of the gateway.
+//! Connections to MCP servers: both eras, HTTP and stdio, raw frames.
+//!
+//! Start at [`connection`]. [`pool`] says who shares which connection.
+
+mod connection;
+mod fault;
+mod handshake;
+mod http;
+mod http_legacy;
+mod http_modern;
+mod injected;
+mod lane;
+mod listen;
+mod pending;
+mod send;
+mod stdio;
+mod stream;
+
+pub(crate) use connection::{Bounds, Connection, FromServer, Means, Opening, Outgoing, Received};
+pub(crate) use fault::{Fault, FaultKind};
+pub(crate) use injected::{Hidden, Injected};
+pub(crate) use lane::{Lane, Pool, roots_changed, set_level};
+pub(crate) use send::{Arrived, Dispatch, refused, send};
+
+#[cfg(test)]
+mod tests;
+pub(crate) async fn detect(
+    reach: &crate::settings::Reach,
+    _means: &Means,
+    _i: &std::sync::Arc<Injected>,
+) -> Result<wire::Eras, Fault> {
+    let _ = reach;
+    Ok(wire::Eras::Legacy)
+}

@@ -224,6 +224,7 @@ impl InFlight {
         cancel: &tokio_util::sync::CancellationToken,
         arrival: &Arrival,
     ) -> Result<Self, Refusal> {
+        let id = asked.id_raw().map(<[u8]>::to_vec);
         let (Some(session), Some(id)) = (&asker.session, id) else {
             return Ok(Self { session: None });
         };

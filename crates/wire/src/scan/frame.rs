@@ -204,6 +204,16 @@ impl Frame {
         self.member(path).map(|range| self.bytes.get(range).unwrap_or_default())
     }
 
+    /// The decoded string at a path of member names; `None` when there is none or it is something else.
+    pub fn string_at(&self, path: &[&str]) -> Option<Cow<'_, str>> {
+        crate::json::decode_string(self.at(path)?)
+    }
+
+    /// Where `params` is.
+    pub fn params_range(&self) -> Option<Range<usize>> {
+        self.member(&["params"])
+    }
+
     /// The bytes of a range, shared. Empty if the range is not within the message.
     pub fn share(&self, range: Range<usize>) -> Bytes {
         if self.bytes.get(range.clone()).is_some() { self.bytes.slice(range) } else { Bytes::new() }

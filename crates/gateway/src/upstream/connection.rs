@@ -1,0 +1,213 @@
+//! One connection to one server, in the one era it was opened for. Raw frames go in and come out.
+
+use super::fault::Fault;
+use super::http::Endpoint;
+use super::http_legacy::Legacy;
+use super::http_modern::Modern;
+use super::injected::Injected;
+use super::stdio::Stdio;
+use crate::settings::Reach;
+use bytes::Bytes;
+use decision::Era;
+use http::{HeaderName, HeaderValue};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wire::{Frame, Revision};
+
+/// The id of `initialize`. Requests of the gateway start at 1.
+pub(super) const INITIALIZE_ID: u64 = 0;
+/// For a server to answer after it was told that nobody waits any more.
+pub(super) const CANCEL_GRACE: Duration = Duration::from_secs(1);
+/// Messages a server may send about one request before it answers.
+pub(super) const MESSAGES_MAX: u32 = 10_000;
+
+/// One request to send.
+pub(crate) struct Outgoing {
+    /// The id in the frame, and its progress token where it has one: ours, from 1, unique on the connection.
+    pub(crate) id: u64,
+    /// The finished message.
+    pub(crate) frame: Bytes,
+    /// `Mcp-Method`, `Mcp-Name`, `Mcp-Param-*` for modern HTTP servers. Not sent over stdio.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The credentials of this call. Over stdio they are those the child was started with.
+    pub(crate) injected: Arc<Injected>,
+    /// From now until the answer. `None` for a subscription, which lasts until either side ends it.
+    pub(crate) timeout: Option<Duration>,
+    /// The caller gives up: the server is told in the way of its era and transport.
+    pub(crate) cancel: CancellationToken,
+    /// Where messages go that the server sends about this request. Over HTTP a full channel holds the
+    /// server back; over stdio, which others share, a message that finds no room is dropped and counted.
+    pub(crate) sink: mpsc::Sender<FromServer>,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("id", &self.id)
+            .field("bytes", &self.frame.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message from a server that is not an answer: progress, a log line, a question, a change.
+#[derive(Debug)]
+pub(crate) struct FromServer {
+    pub(crate) frame: Frame,
+    /// The request it came about: that on whose stream it came, or that it names.
+    pub(crate) related: Option<u64>,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// A result or an error for the request's id, scanned strictly. The id may be missing on an
+    /// error response over HTTP (2026-07-28, *Error Responses*).
+    pub(crate) frame: Frame,
+    /// Messages about this request that nobody took.
+    pub(crate) dropped: u32,
+}
+
+/// What every connection needs from the process it lives in.
+#[derive(Debug, Clone)]
+pub(crate) struct Means {
+    pub(crate) client: egress::Client,
+    pub(crate) supervisor: launch::Supervisor,
+    /// What children get of the gateway's own environment ([`launch::PASSABLE_VARIABLES`]), read by `cli`.
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) bounds: Bounds,
+}
+
+/// Bounds on one connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// One message from a server, in bytes.
+    pub(crate) result_bytes: usize,
+    /// Nesting of a message.
+    pub(crate) depth: usize,
+    /// To connect or start, and for the handshake.
+    pub(crate) open: Duration,
+}
+
+impl Bounds {
+    pub(super) fn scan(&self) -> wire::Limits {
+        wire::Limits { bytes: self.result_bytes, depth: self.depth }
+    }
+}
+
+/// How to open a connection.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// Its era decides how the connection is spoken.
+    pub(crate) revision: Revision,
+    /// The raw `params` of `initialize`; without them a legacy connection cannot be opened.
+    pub(crate) hello: Option<Bytes>,
+    /// Credentials of the opening itself, of unsolicited streams, and of a child for all its life.
+    pub(crate) injected: Arc<Injected>,
+    /// Where messages go that belong to no request.
+    pub(crate) sink: mpsc::Sender<FromServer>,
+}
+
+/// A connection to a server. Dropped, it ends; [`Connection::close`] also waits for that.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    link: Link,
+    revision: Revision,
+}
+
+#[derive(Debug)]
+enum Link {
+    Legacy(Box<Legacy>),
+    Modern(Box<Modern>),
+    Stdio(Stdio),
+}
+
+/// Waits for an instant, or for ever.
+pub(super) async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Connection {
+    /// Reaches the server, and for a legacy one shakes hands. The frame is the answer to `initialize`.
+    ///
+    /// Errors: [`Fault`]; nothing is left behind then.
+    pub(crate) async fn open(
+        reach: &Reach,
+        means: &Means,
+        opening: Opening,
+    ) -> Result<(Self, Option<Frame>), Fault> {
+        match reach {
+            Reach::Http { url } => {
+                let endpoint =
+                    Endpoint { client: means.client.clone(), url: url.clone(), bounds: means.bounds };
+                if opening.revision.is_modern() {
+                    let link = Link::Modern(Box::new(Modern::new(endpoint, &opening)));
+                    return Ok((Self { link, revision: opening.revision }, None));
+                }
+                let (legacy, revision, hello) = Legacy::open(endpoint, opening).await?;
+                Ok((Self { link: Link::Legacy(Box::new(legacy)), revision }, Some(hello)))
+            }
+            Reach::Stdio { command, args, env, cwd } => {
+                let program = super::stdio::Program { command, args, env, cwd: cwd.as_ref() };
+                let (stdio, revision, hello) = Stdio::open(program, means, opening).await?;
+                Ok((Self { link: Link::Stdio(stdio), revision }, hello))
+            }
+        }
+    }
+
+    /// Sends a request and waits for its answer, whatever it says.
+    ///
+    /// Errors: [`Fault`]. Dropped while it waits, nobody tells the server; cancel instead.
+    pub(crate) async fn request(&self, outgoing: Outgoing) -> Result<Received, Fault> {
+        match &self.link {
+            Link::Legacy(legacy) => legacy.request(outgoing).await,
+            Link::Modern(modern) => modern.request(outgoing).await,
+            Link::Stdio(stdio) => stdio.request(outgoing).await,
+        }
+    }
+
+    /// Sends a message that has no answer: a notification, or the answer to a question.
+    ///
+    /// Errors: [`Fault`].
+    pub(crate) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
+        match &self.link {
+            Link::Legacy(legacy) => legacy.send(frame, injected).await,
+            Link::Modern(modern) => modern.send(frame, injected).await,
+            Link::Stdio(stdio) => stdio.send(frame).await,
+        }
+    }
+
+    /// The revision spoken: for a legacy server, what it chose.
+    pub(crate) fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub(crate) fn era(&self) -> Era {
+        self.revision.era()
+    }
+
+    /// False once nothing can be sent any more.
+    pub(crate) fn is_alive(&self) -> bool {
+        match &self.link {
+            Link::Legacy(legacy) => legacy.is_alive(),
+            Link::Modern(_) => true,
+            Link::Stdio(stdio) => stdio.is_alive(),
+        }
+    }
+
+    /// Ends it: a child and all it started are gone, a session is given up.
+    pub(crate) async fn close(&self) {
+        match &self.link {
+            Link::Legacy(legacy) => legacy.close().await,
+            Link::Modern(_) => {}
+            Link::Stdio(stdio) => stdio.close().await,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A modern server over HTTP: every request stands alone, and closing its stream cancels it.
+
+use super::connection::{Opening, Outgoing, Received, until};
+use super::fault::{Fault, FaultKind};
+use super::http::{self, Body, Endpoint, PROTOCOL_VERSION};
+use super::injected::Injected;
+use super::stream::{Events, Position, Waiter};
+use ::http::{HeaderMap, HeaderValue, StatusCode};
+use bytes::Bytes;
+use tokio::time::Instant;
+use wire::Revision;
+
+/// An address that speaks the modern era. Nothing is open between requests.
+#[derive(Debug)]
+pub(super) struct Modern {
+    endpoint: Endpoint,
+    revision: Revision,
+}
+
+impl Modern {
+    pub(super) fn new(endpoint: Endpoint, opening: &Opening) -> Self {
+        Self { endpoint, revision: opening.revision }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn request(&self, outgoing: Outgoing) -> Result<Received, Fault> {
+        if outgoing.cancel.is_cancelled() {
+            return Err(Fault::unsent(FaultKind::Cancelled, "the caller gave up"));
+        }
+        let deadline = outgoing.timeout.map(|timeout| Instant::now() + timeout);
+        let cancel = outgoing.cancel.clone();
+        tokio::select! {
+            biased;
+            // whatever ends this wait drops the stream, which tells the server
+            () = cancel.cancelled() => Err(Fault::sent(FaultKind::Cancelled, "the caller gave up")),
+            answer = self.exchange(outgoing) => answer,
+            () = until(deadline) => Err(Fault::sent(FaultKind::Timeout, "no answer in time")),
+        }
+    }
+
+    async fn exchange(&self, outgoing: Outgoing) -> Result<Received, Fault> {
+        let limits = self.endpoint.bounds.scan();
+        let headers = self.headers(outgoing.headers);
+        // the caller's own time runs outside of this
+        let head = outgoing.timeout.map_or(self.endpoint.bounds.open, |_| http::IDLE_MAX);
+        let response = self.endpoint.post(outgoing.frame, headers, &outgoing.injected, head).await?;
+        if response.status() != StatusCode::OK {
+            let frame = http::unsuccessful(response, outgoing.id, &limits, false).await?;
+            return Ok(Received { frame, dropped: 0 });
+        }
+        match http::body(response)? {
+            Body::Json(body) => {
+                let frame = http::scan(http::whole(body, limits.bytes).await?, &limits)?;
+                Ok(Received { frame: http::for_us(frame, outgoing.id)?, dropped: 0 })
+            }
+            Body::Events(body) => {
+                let mut events = Events::new(body, limits.bytes);
+                let endless = outgoing.timeout.is_none();
+                let mut waiter = Waiter {
+                    id: outgoing.id,
+                    limits,
+                    sink: &outgoing.sink,
+                    endless,
+                    messages: 0,
+                    dropped: 0,
+                };
+                let answer = waiter.answer(&mut events, &mut Position::default()).await?;
+                let frame = answer
+                    .ok_or_else(|| Fault::sent(FaultKind::Lost, "the stream ended before the answer"))?;
+                events.done();
+                Ok(Received { frame, dropped: waiter.dropped })
+            }
+        }
+    }
+
+    /// Sends a message that has no answer.
+    pub(super) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
+        let headers = self.headers(Vec::new());
+        let response = self.endpoint.post(frame, headers, injected, self.endpoint.bounds.open).await?;
+        http::accepted(response, &self.endpoint.bounds.scan(), false).await
+    }
+
+    fn headers(&self, routing: Vec<(::http::HeaderName, HeaderValue)>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(self.revision.as_str()));
+        http::routing(&mut headers, routing);
+        headers
+    }
+}

@@ -1,0 +1,133 @@
+//! The credentials a connection carries, which nobody ever sees.
+
+use super::fault::{Fault, FaultKind};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Bytes of a secret: wiped when dropped, never printed, never cloned.
+pub(crate) struct Hidden(Zeroizing<Vec<u8>>);
+
+impl Hidden {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+    pub(super) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden(..)")
+    }
+}
+
+/// Where secrets go when a call leaves: headers and query for HTTP, environment for a child.
+#[derive(Debug, Default)]
+pub(crate) struct Injected {
+    pub(crate) headers: Vec<(HeaderName, Hidden)>,
+    pub(crate) query: Vec<(String, Hidden)>,
+    pub(crate) env: Vec<(String, Hidden)>,
+}
+
+impl Injected {
+    /// Puts the header credentials in, in place of whatever stands there under those names.
+    ///
+    /// Errors: a secret that cannot be a header value, named by its header. It is not sent in part.
+    pub(super) fn apply(&self, headers: &mut HeaderMap) -> Result<(), Fault> {
+        for (name, secret) in &self.headers {
+            let mut value = HeaderValue::from_bytes(secret.expose()).map_err(|_| {
+                Fault::unsent(
+                    FaultKind::Unreachable,
+                    format!("the secret for header `{name}` has bytes a header cannot carry"),
+                )
+            })?;
+            value.set_sensitive(true);
+            headers.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+
+    /// The address with the query credentials added.
+    ///
+    /// Errors: a secret that is not text, named by its parameter.
+    pub(super) fn address(&self, url: &Url) -> Result<Url, Fault> {
+        let mut url = url.clone();
+        for (name, secret) in &self.query {
+            let text = std::str::from_utf8(secret.expose()).map_err(|_| {
+                Fault::unsent(
+                    FaultKind::Unreachable,
+                    format!("the secret for query parameter `{name}` is not text"),
+                )
+            })?;
+            url.query_pairs_mut().append_pair(name, text);
+        }
+        Ok(url)
+    }
+
+    /// Text that may quote a secret, without it.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let mut out = text.to_owned();
+        let mut hide = |secret: &str| {
+            if !secret.is_empty() {
+                out = out.replace(secret, "[secret]");
+            }
+        };
+        for (_, secret) in self.env.iter().chain(&self.query) {
+            std::str::from_utf8(secret.expose()).map(&mut hide).ok();
+        }
+        for (_, secret) in &self.headers {
+            // also without its scheme, such as `Bearer`
+            let value = std::str::from_utf8(secret.expose()).unwrap_or_default();
+            hide(value);
+            hide(value.rsplit(' ').next().unwrap_or_default());
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn injected() -> Injected {
+        Injected {
+            headers: vec![(http::header::AUTHORIZATION, Hidden::new(b"Bearer s3cret".to_vec()))],
+            query: vec![("key".to_owned(), Hidden::new(b"a&b=c".to_vec()))],
+            env: vec![("TOKEN".to_owned(), Hidden::new(b"env-s3cret".to_vec()))],
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let shown = format!("{:?}", injected());
+        assert!(!shown.contains("s3cret") && !shown.contains("a&b"), "{shown}");
+        let mut headers = HeaderMap::new();
+        injected().apply(&mut headers).unwrap();
+        assert!(!format!("{headers:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_secret_in_the_query_cannot_add_parameters() {
+        let url = injected().address(&Url::parse("https://example.com/mcp?v=1").unwrap()).unwrap();
+        assert_eq!(url.as_str(), "https://example.com/mcp?v=1&key=a%26b%3Dc");
+    }
+
+    #[test]
+    fn a_secret_with_a_line_break_is_refused_and_not_quoted() {
+        let bad = Injected {
+            headers: vec![(http::header::AUTHORIZATION, Hidden::new(b"top\r\nsecret: x".to_vec()))],
+            ..Injected::default()
+        };
+        let fault = bad.apply(&mut HeaderMap::new()).unwrap_err();
+        assert!(!fault.sent && !fault.to_string().contains("top"), "{fault}");
+    }
+
+    #[test]
+    fn text_that_quotes_a_secret_is_redacted() {
+        assert_eq!(injected().redact("bad token env-s3cret!"), "bad token [secret]!");
+        assert_eq!(injected().redact("`s3cret` is not a token"), "`[secret]` is not a token");
+    }
+}

@@ -1,0 +1,308 @@
+//! Requests on a shared pipe that wait for their answers, and whose every line is whose.
+
+use super::connection::{FromServer, MESSAGES_MAX};
+use super::fault::{Fault, FaultKind};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use wire::{Frame, Kind};
+
+/// Requests on one pipe at the same time.
+const PENDING_MAX: usize = 1_024;
+/// For a slow reader of unsolicited messages, and of a legacy connection's, before one is dropped.
+const STALL_MAX: Duration = Duration::from_secs(1);
+/// Lines in a row that are no message, before the server is not one.
+const NOISE_MAX: u32 = 16;
+
+/// An answer and the number of messages about it that nobody took.
+pub(super) type Answer = Result<(Frame, u32), Fault>;
+
+/// A request on the pipe.
+#[derive(Debug)]
+struct Waiting {
+    answer: oneshot::Sender<Answer>,
+    sink: mpsc::Sender<FromServer>,
+    /// Set by the writer before the first byte.
+    begun: Arc<AtomicBool>,
+    messages: u32,
+    dropped: u32,
+    /// A subscription: its messages are not counted against it.
+    endless: bool,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    waiting: BTreeMap<u64, Waiting>,
+    /// Set once, when the pipe ended.
+    ended: Option<Fault>,
+}
+
+/// Every request that waits on one pipe.
+#[derive(Debug)]
+pub(super) struct Pending {
+    open: Mutex<Open>,
+    unsolicited: mpsc::Sender<FromServer>,
+    /// One Host's own pipe: it may be held back by that Host. A shared one may not.
+    own: bool,
+    /// Answers to nothing that waits: late, repeated, or made up.
+    stray: AtomicU64,
+    /// Unsolicited messages nobody took.
+    dropped: AtomicU64,
+    /// Lines over the size limit so far.
+    oversize: AtomicU64,
+}
+
+/// What a line was, for the reader's patience.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    Message,
+    Noise,
+}
+
+/// Counts lines in a row that are no message.
+#[derive(Debug, Default)]
+pub(super) struct Patience(u32);
+
+impl Patience {
+    /// False when it has run out.
+    pub(super) fn note(&mut self, read: Read) -> bool {
+        self.0 = match read {
+            Read::Message => 0,
+            Read::Noise => self.0 + 1,
+        };
+        self.0 < NOISE_MAX
+    }
+}
+
+/// A place among those that wait, given up when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    pending: Arc<Pending>,
+    id: u64,
+    pub(super) answer: oneshot::Receiver<Answer>,
+    pub(super) begun: Arc<AtomicBool>,
+    oversize_before: u64,
+}
+
+impl Place {
+    /// Whether a byte of the request may have left.
+    pub(super) fn sent(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+    /// Why nothing came in time: late, or over the size limit on a pipe where nobody can tell whose it was.
+    pub(super) fn overdue(&self) -> Fault {
+        let oversize = self.pending.oversize.load(Ordering::Relaxed) > self.oversize_before;
+        let (kind, detail) = if oversize {
+            (FaultKind::TooLarge, "no answer in time, and meanwhile a line over the size limit was dropped")
+        } else {
+            (FaultKind::Timeout, "no answer in time")
+        };
+        Fault::sent(kind, detail).with_sent(self.sent())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.pending.open.lock().waiting.remove(&self.id);
+    }
+}
+
+impl Pending {
+    pub(super) fn new(unsolicited: mpsc::Sender<FromServer>, own: bool) -> Arc<Self> {
+        Arc::new(Self {
+            open: Mutex::default(),
+            unsolicited,
+            own,
+            stray: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            oversize: AtomicU64::new(0),
+        })
+    }
+
+    /// A place for the answer to `id`.
+    ///
+    /// Errors: the pipe has ended, too many wait, or the id does.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        id: u64,
+        sink: mpsc::Sender<FromServer>,
+        endless: bool,
+    ) -> Result<Place, Fault> {
+        let (sender, answer) = oneshot::channel();
+        let begun = Arc::new(AtomicBool::new(false));
+        let mut open = self.open.lock();
+        if let Some(ended) = &open.ended {
+            return Err(ended.clone().with_sent(false));
+        }
+        if open.waiting.len() >= PENDING_MAX || open.waiting.contains_key(&id) {
+            return Err(Fault::unsent(FaultKind::Busy, "too many requests wait for this server"));
+        }
+        let waiting =
+            Waiting { answer: sender, sink, begun: Arc::clone(&begun), messages: 0, dropped: 0, endless };
+        open.waiting.insert(id, waiting);
+        drop(open);
+        let oversize_before = self.oversize.load(Ordering::Relaxed);
+        Ok(Place { pending: Arc::clone(self), id, answer, begun, oversize_before })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.lock().ended.is_none()
+    }
+    pub(super) fn ended(&self) -> Option<Fault> {
+        self.open.lock().ended.clone()
+    }
+    pub(super) fn count(&self) -> usize {
+        self.open.lock().waiting.len()
+    }
+    /// Answers so far that belonged to nothing.
+    pub(super) fn stray(&self) -> u64 {
+        self.stray.load(Ordering::Relaxed)
+    }
+
+    /// The pipe has ended: everybody who waits hears why, and so does everybody who comes.
+    pub(super) fn end(&self, why: &Fault) {
+        let mut open = self.open.lock();
+        if open.ended.is_some() {
+            return;
+        }
+        open.ended = Some(why.clone());
+        let waiting = std::mem::take(&mut open.waiting);
+        drop(open);
+        for waiting in waiting.into_values() {
+            let sent = waiting.begun.load(Ordering::Acquire);
+            waiting.answer.send(Err(why.clone().with_sent(sent))).ok();
+        }
+    }
+
+    /// One line from the server.
+    pub(super) async fn line(&self, line: Bytes, limits: &wire::Limits) -> Read {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Read::Message;
+        }
+        let frame = match Frame::scan(line.clone(), limits) {
+            Ok(frame) => frame,
+            Err(error) => return self.garbled(&line, &error),
+        };
+        match frame.kind() {
+            Kind::Response | Kind::ErrorResponse => self.answer(frame),
+            Kind::Request | Kind::Notification => self.message(frame).await,
+        }
+        Read::Message
+    }
+
+    /// A line over the size limit was skipped. Whose it was shows only if one alone waits.
+    pub(super) fn oversize(&self, limit: usize) -> Read {
+        self.oversize.fetch_add(1, Ordering::Relaxed);
+        let mut open = self.open.lock();
+        if open.waiting.len() != 1 {
+            return Read::Noise;
+        }
+        let Some((_, only)) = open.waiting.pop_first() else { return Read::Noise };
+        drop(open);
+        only.answer.send(Err(Fault::sent(FaultKind::TooLarge, format!("an answer over {limit} bytes")))).ok();
+        Read::Message
+    }
+
+    fn answer(&self, frame: Frame) {
+        let waiting = frame.id_raw().and_then(number).and_then(|id| self.open.lock().waiting.remove(&id));
+        let Some(waiting) = waiting else {
+            self.stray.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        waiting.answer.send(Ok((frame, waiting.dropped))).ok();
+    }
+
+    /// A line that is no message fails the request whose answer it says it is, and nothing else.
+    fn garbled(&self, line: &[u8], error: &wire::ScanError) -> Read {
+        // as loosely as any parser would read it: it may only hurt its own server's request
+        let loose: Option<serde_json::Value> = serde_json::from_slice(line).ok();
+        let answered = loose.as_ref().filter(|v| v.get("result").is_some() || v.get("error").is_some());
+        let Some(id) = answered.and_then(|v| v.get("id")).and_then(serde_json::Value::as_u64) else {
+            return Read::Noise;
+        };
+        let Some(waiting) = self.open.lock().waiting.remove(&id) else { return Read::Noise };
+        let fault = Fault::sent(FaultKind::Nonsense, format!("the answer does not scan: {error}"));
+        waiting.answer.send(Err(fault)).ok();
+        Read::Message
+    }
+
+    async fn message(&self, frame: Frame) {
+        let named = related(&frame);
+        let sink = {
+            let mut open = self.open.lock();
+            named.and_then(|id| {
+                let waiting = open.waiting.get_mut(&id)?;
+                waiting.messages = waiting.messages.saturating_add(1);
+                if waiting.messages > MESSAGES_MAX && !waiting.endless {
+                    let waiting = open.waiting.remove(&id)?;
+                    let detail = format!("more than {MESSAGES_MAX} messages before the answer");
+                    waiting.answer.send(Err(Fault::sent(FaultKind::Nonsense, detail))).ok();
+                    return None;
+                }
+                Some((id, waiting.sink.clone()))
+            })
+        };
+        match (named, sink) {
+            (_, Some((id, sink))) => {
+                let stall = if self.own { STALL_MAX } else { Duration::ZERO };
+                if !offer(&sink, FromServer { frame, related: Some(id) }, stall).await {
+                    self.not_taken(id);
+                }
+            }
+            // about a request that is over: late, and nobody's
+            (Some(_), None) => {
+                self.stray.fetch_add(1, Ordering::Relaxed);
+            }
+            (None, None) => {
+                if !offer(&self.unsolicited, FromServer { frame, related: None }, STALL_MAX).await {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// A message about a request found no room. Progress may be lost; a subscription's message may not.
+    fn not_taken(&self, id: u64) {
+        let mut open = self.open.lock();
+        let Some(waiting) = open.waiting.get_mut(&id) else { return };
+        waiting.dropped = waiting.dropped.saturating_add(1);
+        if waiting.endless
+            && let Some(waiting) = open.waiting.remove(&id)
+        {
+            let detail = "the subscriber does not keep up with the server";
+            waiting.answer.send(Err(Fault::sent(FaultKind::Lost, detail))).ok();
+        }
+    }
+}
+
+async fn offer(sink: &mpsc::Sender<FromServer>, message: FromServer, stall: Duration) -> bool {
+    match sink.try_send(message) {
+        Ok(()) => true,
+        Err(mpsc::error::TrySendError::Closed(_)) => false,
+        Err(mpsc::error::TrySendError::Full(message)) => sink.send_timeout(message, stall).await.is_ok(),
+    }
+}
+
+/// The request a message names: progress by its token, a subscription's message by its id. Both are
+/// ours. A server's question names none.
+pub(super) fn related(frame: &Frame) -> Option<u64> {
+    if frame.kind() != Kind::Notification {
+        return None;
+    }
+    let token = match frame.method()?.as_ref() {
+        "notifications/progress" => frame.at(&["params", wire::era::META_PROGRESS_TOKEN]),
+        _ => frame.at(&["params", "_meta", wire::era::META_SUBSCRIPTION_ID]),
+    };
+    number(token?)
+}
+
+/// One of our ids, as we wrote it: digits. A string of digits is another id.
+pub(super) fn number(raw: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(raw).ok()?;
+    let canonical = digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    if canonical { digits.parse().ok() } else { None }
+}

@@ -1,0 +1,141 @@
+//! An event stream from a server, read one message at a time.
+
+use super::connection::{FromServer, MESSAGES_MAX};
+use super::fault::{Fault, FaultKind};
+use super::http;
+use ::http::HeaderValue;
+use egress::BodyStream;
+use futures::FutureExt;
+use http_body_util::BodyExt;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use wire::sse::{Decoder, Event, SseError};
+use wire::{Frame, Kind};
+
+/// For a stream to end by itself after the answer, so that its connection can be used again.
+const AFTER_ANSWER_MAX: Duration = Duration::from_millis(250);
+/// Longest event id that is remembered.
+const EVENT_ID_MAX: usize = 1_024;
+
+/// Where a stream stands, over all its reconnections.
+#[derive(Debug, Default)]
+pub(super) struct Position {
+    /// Fit to be sent back.
+    pub(super) last_event_id: Option<HeaderValue>,
+    pub(super) retry: Option<Duration>,
+    /// Events read so far.
+    pub(super) events: u64,
+}
+
+impl Position {
+    fn note(&mut self, event: &Event) {
+        self.events += 1;
+        if let Some(id) = &event.id {
+            // an empty id resets (WHATWG); one that no header can carry cannot be sent back
+            let kept = Some(id).filter(|id| !id.is_empty() && id.len() <= EVENT_ID_MAX);
+            self.last_event_id = kept.and_then(|id| HeaderValue::from_str(id).ok());
+        }
+        if let Some(retry) = event.retry_ms {
+            self.retry = Some(Duration::from_millis(retry));
+        }
+    }
+}
+
+/// One connection's worth of a stream.
+pub(super) struct Events {
+    body: BodyStream,
+    decoder: Decoder,
+}
+
+impl Events {
+    /// `limit` is for one event.
+    pub(super) fn new(body: BodyStream, limit: usize) -> Self {
+        // a message within the limit may come in `data:` lines with an id beside it
+        Self { body, decoder: Decoder::new(limit.saturating_add(4 << 10)) }
+    }
+
+    /// The next event; `None` at the end. Cancel-safe.
+    pub(super) async fn next(&mut self, position: &mut Position) -> Result<Option<Event>, Fault> {
+        loop {
+            match self.decoder.next_event() {
+                Ok(Some(event)) => {
+                    position.note(&event);
+                    return Ok(Some(event));
+                }
+                Ok(None) => {}
+                Err(error @ SseError::TooLarge { .. }) => {
+                    return Err(Fault::sent(FaultKind::TooLarge, error.to_string()));
+                }
+                Err(error @ SseError::NotUtf8) => {
+                    return Err(Fault::sent(FaultKind::Nonsense, error.to_string()));
+                }
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(http::broken(&error)),
+                Some(Ok(part)) => {
+                    if let Ok(data) = part.into_data() {
+                        self.decoder.push(&data);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets go of a stream whose answer has come: at once if it has ended too, else soon.
+    pub(super) fn done(mut self) {
+        match self.body.frame().now_or_never() {
+            Some(None | Some(Err(_))) => {}
+            Some(Some(Ok(_))) | None => {
+                let rest = async move { while let Some(Ok(_)) = self.body.frame().await {} };
+                tokio::spawn(tokio::time::timeout(AFTER_ANSWER_MAX, rest));
+            }
+        }
+    }
+}
+
+/// Who waits for an answer on a stream.
+pub(super) struct Waiter<'a> {
+    pub(super) id: u64,
+    pub(super) limits: wire::Limits,
+    pub(super) sink: &'a mpsc::Sender<FromServer>,
+    /// A subscription: its messages are not counted against it, and somebody must take them.
+    pub(super) endless: bool,
+    pub(super) messages: u32,
+    pub(super) dropped: u32,
+}
+
+impl Waiter<'_> {
+    /// Reads until the answer; `None` if the stream ends before it.
+    pub(super) async fn answer(
+        &mut self,
+        events: &mut Events,
+        position: &mut Position,
+    ) -> Result<Option<Frame>, Fault> {
+        while let Some(event) = events.next(position).await? {
+            let Some(data) = event.message() else { continue };
+            let frame = http::scan(data.clone(), &self.limits)?;
+            match frame.kind() {
+                Kind::Response | Kind::ErrorResponse => return http::for_us(frame, self.id).map(Some),
+                Kind::Request | Kind::Notification => self.pass_on(frame).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    async fn pass_on(&mut self, frame: Frame) -> Result<(), Fault> {
+        self.messages = self.messages.saturating_add(1);
+        if self.messages > MESSAGES_MAX && !self.endless {
+            let detail = format!("more than {MESSAGES_MAX} messages before the answer");
+            return Err(Fault::sent(FaultKind::Nonsense, detail));
+        }
+        // a full channel holds the server back; the request's time still runs
+        if self.sink.send(FromServer { frame, related: Some(self.id) }).await.is_err() {
+            if self.endless {
+                return Err(Fault::sent(FaultKind::Cancelled, "nobody listens to the subscription any more"));
+            }
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        Ok(())
+    }
+}

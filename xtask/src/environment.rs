@@ -31,6 +31,11 @@ pub(crate) fn cache() -> PathBuf {
     variable("CALLGATE_CACHE").map_or_else(|| files::root().join(".cache"), PathBuf::from)
 }
 
+/// Where cargo builds: `CARGO_TARGET_DIR`, or `target` in the checkout.
+pub(crate) fn target() -> PathBuf {
+    variable("CARGO_TARGET_DIR").map_or_else(|| files::root().join("target"), PathBuf::from)
+}
+
 /// Whether a program can be found on PATH.
 pub(crate) fn on_path(program: &str) -> bool {
     let path = variable("PATH").unwrap_or_default();

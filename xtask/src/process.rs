@@ -1,13 +1,19 @@
 //! Other programs: run to the end, read while they run, or kept running and surely ended.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::environment::say;
+
+/// How often a server is asked whether it answers, and how long between.
+const READY_TRIES: u32 = 300;
+const READY_PAUSE: Duration = Duration::from_millis(100);
 
 /// `cargo` with these arguments, in the checkout.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
@@ -65,6 +71,52 @@ fn relay<R: Read + Send + 'static>(
             said.push('\n');
         }
     }))
+}
+
+/// A server of ours, in a process group of its own; ended with its children when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    name: String,
+}
+
+impl Running {
+    /// Starts it and waits until something accepts on the port.
+    pub(crate) fn start(name: &str, command: &mut Command, port: u16) -> Result<Self> {
+        let child = command
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot run {}", shown(command)))?;
+        let mut running = Self { child, name: name.to_owned() };
+        for _ in 0..READY_TRIES {
+            if let Some(status) = running.child.try_wait()? {
+                bail!("{name} ended before it was ready: {status}");
+            }
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Ok(running);
+            }
+            thread::sleep(READY_PAUSE);
+        }
+        bail!("{name} did not listen on port {port} within {} s", READY_TRIES / 10)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.child.id());
+        let ended = Command::new("kill").args(["-KILL", "--", &group]).status();
+        if !ended.is_ok_and(|status| status.success()) && self.child.kill().is_err() {
+            say(&format!("{} may still be running", self.name));
+        }
+        drop(self.child.wait());
+    }
+}
+
+/// A loopback port that was free a moment ago.
+pub(crate) fn free_port() -> Result<u16> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
 }
 
 fn shown(command: &Command) -> String {

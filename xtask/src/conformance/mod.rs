@@ -1,0 +1,79 @@
+//! `cargo xtask conformance`: the official server suite, against our reference servers directly and through the gateway.
+//!
+//! What must pass is in `tests/conformance/expected.toml`. It is a ratchet: a scenario that fails and is not listed there is a failure,
+//! and so is a listed one that passes.
+
+mod expected;
+mod forward;
+mod leg;
+mod results;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::environment::say;
+use crate::externals::Externals;
+use crate::process::{cargo, succeeds};
+use crate::tally::Tally;
+use expected::Expected;
+use leg::Leg;
+
+/// The revisions that are required, in the order they are run.
+const REVISIONS: &[&str] = &["2025-11-25", "2026-07-28"];
+
+/// Runs what the arguments choose: all revisions, through the gateway, unless they say otherwise.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    let mut revisions = REVISIONS;
+    let mut direct = false;
+    let mut rest = arguments.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        match word {
+            "--direct" => direct = true,
+            "--requirements" => match REVISIONS.iter().position(|known| Some(*known) == rest.next()) {
+                Some(place) => revisions = REVISIONS.get(place..=place).unwrap_or_default(),
+                None => bail!("`--requirements` takes one of {}", REVISIONS.join(", ")),
+            },
+            other => bail!(
+                "`conformance` does not know `{other}`; it takes `--requirements REVISION` and `--direct`"
+            ),
+        }
+    }
+    let mut tally = Tally::default();
+    let packages: &[&str] =
+        if direct { &["callgate-reference"] } else { &["callgate-reference", "callgate-cli"] };
+    let mut build = cargo(&["build", "--quiet"]);
+    for name in packages {
+        build.args(["--package", name]);
+    }
+    if !succeeds(&mut build)? {
+        bail!("the programs do not build");
+    }
+    let legs: Vec<Leg> = Leg::ALL.iter().copied().filter(|leg| leg.direct == direct).collect();
+    legs_into(&mut tally, &Externals::obtain()?, &legs, revisions)?;
+    Ok(tally.finish())
+}
+
+/// Every direct leg and revision, counted into a bigger run.
+pub(crate) fn all(tally: &mut Tally, externals: &Externals) -> Result<()> {
+    let legs: Vec<Leg> = Leg::ALL.iter().copied().filter(|leg| leg.direct).collect();
+    legs_into(tally, externals, &legs, REVISIONS)
+}
+
+fn legs_into(tally: &mut Tally, externals: &Externals, legs: &[Leg], revisions: &[&str]) -> Result<()> {
+    let expected = Expected::load()?;
+    for leg in legs {
+        for revision in revisions {
+            let what = format!("conformance {revision} {}", leg.name());
+            say(&format!("== {what}"));
+            match leg.run(externals, revision) {
+                Ok(results) => expected.judge(tally, leg, revision, &results),
+                Err(fault) => {
+                    say(&format!("{fault:#}"));
+                    tally.check(&what, false);
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -3,6 +3,7 @@
 import { createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
     createMcpHandler,
@@ -148,8 +149,10 @@ const schema202012 = {
     additionalProperties: false,
 };
 
+// `send` asks on the stream of the call it belongs to; the SDK's shorthands ask on the session's own stream, which may not be open yet.
 async function elicit(context, message, requestedSchema) {
-    const answer = await context.mcpReq.elicitInput({ mode: 'form', message, requestedSchema });
+    const params = { mode: 'form', message, requestedSchema };
+    const answer = await context.mcpReq.send({ method: 'elicitation/create', params });
     return done(`User response: action=${answer.action}, content=${JSON.stringify(answer.content ?? {})}`);
 }
 
@@ -196,7 +199,7 @@ const tools = {
     }],
     test_reconnection: ['takes a moment', none, async () => (await pause(2 * STEP_MS), done('still here'))],
     test_sampling: ['asks the model', object({ prompt: { type: 'string' } }, ['prompt']), async ({ prompt }, context) => {
-        const answer = await context.mcpReq.requestSampling(sampling(prompt, 100).params);
+        const answer = await context.mcpReq.send(sampling(prompt, 100));
         return done(`LLM response: ${[answer.content].flat()[0]?.text}`);
     }],
     test_elicitation: ['asks the user', object({ message: { type: 'string' } }, ['message']), ({ message }, context) =>
@@ -369,12 +372,13 @@ async function respond(request) {
 createServer(async (incoming, outgoing) => {
     const gone = new AbortController();
     outgoing.on('close', () => gone.abort());
-    const body = ['GET', 'HEAD', 'DELETE'].includes(incoming.method) ? undefined : Readable.toWeb(incoming);
+    const body = ['GET', 'HEAD', 'DELETE'].includes(incoming.method) ? undefined : await buffer(incoming);
     const headers = Object.entries(incoming.headers).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
     const url = `http://${incoming.headers.host ?? 'localhost'}${incoming.url}`;
-    const request = new Request(url, { method: incoming.method, headers, body, duplex: 'half', signal: gone.signal });
+    const request = new Request(url, { method: incoming.method, headers, body, signal: gone.signal });
     const response = await respond(request).catch((fault) => Response.json({ error: String(fault) }, { status: 500 }));
     outgoing.writeHead(response.status, Object.fromEntries(response.headers));
     if (!response.body) return outgoing.end();
+    outgoing.flushHeaders(); // a stream may stay silent for long; the client waits for its headers
     Readable.fromWeb(response.body).on('error', () => outgoing.destroy()).pipe(outgoing);
 }).listen(port, '127.0.0.1');

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy;
+use hyper_util::client::legacy::{self, connect::capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -129,7 +129,7 @@ impl Client {
     /// doing anything twice.
     pub async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
         bounds: Bounds,
     ) -> Result<Response<BodyStream>, EgressError> {
         let origin = Origin::of(request.uri())?;
@@ -142,11 +142,15 @@ impl Client {
             Some(total) if total < bounds.first_byte_max => (total, Phase::Total),
             Some(_) | None => (bounds.first_byte_max, Phase::FirstByte),
         };
+        let connection = capture_connection(&mut request);
         match tokio::time::timeout_at(start + first, self.inner.request(request)).await {
             Ok(Ok(response)) => {
                 Ok(response.map(|body| BodyStream::new(body, origin, bounds.idle_max, until)))
             }
             Ok(Err(error)) => Err(name(origin, &error)),
+            Err(_) if connection.connection_metadata().is_none() => {
+                Err(EgressError::ConnectTimeout { origin })
+            }
             Err(_) => Err(EgressError::Timeout { origin, phase, sent: Sent::MaybeSent }),
         }
     }

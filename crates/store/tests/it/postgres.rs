@@ -68,8 +68,11 @@ fn start() -> Option<Cluster> {
     Some(Cluster { dir, _supervisor: supervisor })
 }
 
-/// The folder with the real programs, not wrappers of the same names.
+/// The folder with the server's programs: the first on PATH, else the newest that Debian's packages installed.
 fn binaries() -> Option<PathBuf> {
+    let output = Command::new("sh").args(["-c", "command -v initdb && command -v pg_ctl"]).output().ok()?;
+    let on_path = String::from_utf8(output.stdout).ok().filter(|_| output.status.success());
+    let on_path = on_path.and_then(|text| Some(PathBuf::from(text.lines().next()?).parent()?.to_owned()));
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -78,10 +81,5 @@ fn binaries() -> Option<PathBuf> {
         .filter(|bin| bin.join("initdb").is_file() && bin.join("pg_ctl").is_file())
         .collect();
     found.sort();
-    found.pop().or_else(|| {
-        let output =
-            Command::new("sh").args(["-c", "command -v initdb && command -v pg_ctl"]).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
-        Some(PathBuf::from(text.lines().next()?).parent()?.to_owned())
-    })
+    on_path.or_else(|| found.pop())
 }

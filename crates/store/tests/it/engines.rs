@@ -1,7 +1,8 @@
 //! Two engines, one schema, one text.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, home};
 use crate::postgres;
+use crate::tokens::agent;
 use sqlx::{Connection as _, Executor as _, Row as _, SqlSafeStr as _};
 use std::collections::BTreeMap;
 use store::{Store, StoreError};
@@ -163,4 +164,17 @@ async fn replicas_share_postgresql_and_start_together() {
     let (one, two, three) = tokio::join!(bed.store(), bed.store(), bed.store());
     let claims = [one.claim(), two.claim(), three.claim()];
     assert!(claims.iter().all(Result::is_ok), "replicas work together");
+}
+
+#[tokio::test]
+async fn a_change_is_told_to_other_replicas_when_it_is_durable() {
+    let Some(bed) = Bed::postgres().await else { return };
+    let store = bed.store().await;
+    let mut listener = sqlx::postgres::PgListener::connect(&bed.url).await.unwrap();
+    listener.listen("callgate_revision").await.unwrap();
+    let before = store.revision().await.unwrap();
+    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    let told = tokio::time::timeout(std::time::Duration::from_secs(5), listener.recv()).await;
+    assert_eq!(told.unwrap().unwrap().channel(), "callgate_revision");
+    assert_ne!(store.revision().await.unwrap(), before);
 }

@@ -140,11 +140,12 @@ pub(crate) async fn a_waiter_wakes_when_another_process_revokes(bed: &Bed) {
     let token = NewToken { agent: "bot".parse().unwrap(), hash: hash(1), expires_at: in_an_hour(bed) };
     let id = there.add_token(&home(), &token).await.unwrap();
     let since = here.revision().await.unwrap();
-    let waiter = tokio::spawn({
+    let mut waiter = tokio::spawn({
         let here = here.clone();
         async move { here.changed(since, Duration::from_secs(30)).await.unwrap() }
     });
-    tokio::task::yield_now().await;
+    let early = timeout(Duration::from_millis(60), &mut waiter).await;
+    assert!(early.is_err(), "it waits while nothing happens");
     there.revoke_token(&home(), &id).await.unwrap();
     let seen = timeout(Duration::from_secs(1), waiter).await.unwrap().unwrap();
     assert_ne!(seen, since);

@@ -158,6 +158,10 @@ impl Policies {
         let unknown = || {
             Answer::refused(Reason::NoItem, format!("server `{server}` has no accepted {kind:?} `{name}`"))
         };
+        if self.closed().contains(server) {
+            let detail = format!("server `{server}` is closed: the rules do not fit what it offers now");
+            return Err(Answer::refused(Reason::RuleFailed, detail));
+        }
         let (Some(entry), Some(plans)) = (self.catalogue.server(server), self.plans.get(server)) else {
             return Err(unknown());
         };

@@ -1,16 +1,16 @@
 //! What can be wrong with rules that parse: names, arguments, types, reach.
 
 use crate::{
-    actions::{self, Action, Known, METHODS},
+    actions::{self, Known, METHODS},
     load::{Loader, tool_names},
     rule::{Rule, Sway, labelled},
     slice::Covered,
-    source::{Problem, Severity},
+    source::{Problem, Reach, Severity},
     types::Found,
 };
 use catalog::Catalogue;
 use cedar_policy::{ActionConstraint, EntityUid, PolicySet, ValidationMode, ValidationWarning, Validator};
-use decision::ItemKind;
+use decision::{ItemKind, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most tools that one message names.
@@ -77,7 +77,7 @@ fn action_names(catalogue: &Catalogue) -> Vec<String> {
 }
 
 fn unknown(place: &crate::source::Place, what: &str, id: &str, mut candidates: Vec<String>) -> Problem {
-    let problem = Problem::error(place, format!("there is no {what} `{id}`"));
+    let problem = Problem::error(place, format!("there is no {what} `{id}`")).reach(Reach::Dormant);
     candidates.sort_by_cached_key(|candidate| distance(candidate, id));
     match candidates.first().filter(|best| distance(best, id) <= 2.max(id.len() / 4)) {
         Some(best) => problem.help(format!("did you mean `{best}`?")),
@@ -106,11 +106,11 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Arguments that a rule names and no rule can name, and tools whose schema lacks what a rule guards.
 pub(crate) fn arguments(rules: &[Rule], covered: &[Covered]) -> Vec<Problem> {
-    let mut actions: BTreeMap<usize, Vec<&Action>> = BTreeMap::new();
-    for Covered { action, rules: of_action, .. } in covered {
+    let mut actions: BTreeMap<usize, Vec<&Covered>> = BTreeMap::new();
+    for one in covered {
         let reading =
             |index: &&usize| rules.get(**index).is_some_and(|rule| !rule.reads.arguments.is_empty());
-        of_action.iter().filter(reading).for_each(|index| actions.entry(*index).or_default().push(action));
+        one.rules.iter().filter(reading).for_each(|index| actions.entry(*index).or_default().push(one));
     }
     let mut problems = Vec::new();
     for (index, actions) in actions {
@@ -122,22 +122,26 @@ pub(crate) fn arguments(rules: &[Rule], covered: &[Covered]) -> Vec<Problem> {
     problems
 }
 
-fn argument(rule: &Rule, path: &[String], actions: &[&Action]) -> Vec<Problem> {
+fn argument(rule: &Rule, path: &[String], actions: &[&Covered]) -> Vec<Problem> {
     let dotted = path.join(".");
     let place = rule.place.find(&format!("context.args.{dotted}"));
     let (mut lacking, mut having) = (Vec::new(), 0usize);
-    let mut absent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for action in actions {
+    let mut absent: BTreeMap<&str, (BTreeSet<ServerName>, Vec<&str>)> = BTreeMap::new();
+    for Covered { server, action, .. } in actions {
         match action.arguments.at(path) {
-            Found::Absent(why) => absent.entry(why).or_default().push(&action.name),
+            Found::Absent(why) => {
+                let (servers, tools) = absent.entry(why).or_default();
+                servers.insert(server.clone());
+                tools.push(&action.name);
+            }
             Found::Missing => lacking.push(action.name.as_str()),
             Found::Typed | Found::Inside => having += 1,
         }
     }
     let mut problems = Vec::new();
-    for (why, tools) in absent {
+    for (why, (servers, tools)) in absent {
         let message = format!("no rule can name the argument `{dotted}` of {}: {why}", some(&tools));
-        problems.push(Problem::error(&place, message));
+        problems.push(Problem::error(&place, message).reach(Reach::Servers(servers)));
     }
     if having > 0 && !lacking.is_empty() {
         let message =
@@ -186,11 +190,11 @@ pub(crate) fn types(
         }
         let schema = actions::schema(of_server.iter().map(|c| &c.action), foreign.iter().map(String::as_str));
         match loader.schema(&schema) {
-            Ok(schema) => verdicts.take(&schema, &set, &relevant),
+            Ok(schema) => verdicts.take(server, &schema, &set, &relevant),
             Err(why) => {
                 let message =
                     format!("server `{server}` has no schema the rules can be checked against: {why}");
-                let mut problem = Problem::nowhere(message);
+                let mut problem = Problem::nowhere(message).reach(Reach::Servers([server.clone()].into()));
                 problem.severity = Severity::Error;
                 verdicts.problems.push(problem);
             }
@@ -202,30 +206,26 @@ pub(crate) fn types(
 #[derive(Default)]
 struct Verdicts {
     problems: Vec<Problem>,
-    said: BTreeSet<(String, String)>,
-    /// For each rule, in how many schemas it was checked and in how many it can never match.
-    checked: BTreeMap<String, (usize, usize)>,
+    /// Rule and message to the place in `problems`: the same is often wrong with many tools.
+    said: BTreeMap<(String, String), usize>,
+    /// For each rule, against which servers it was checked, and for how many of them it can never match.
+    checked: BTreeMap<String, (BTreeSet<ServerName>, usize)>,
 }
 
 impl Verdicts {
-    fn take(&mut self, schema: &cedar_policy::Schema, set: &PolicySet, relevant: &[&Rule]) {
+    fn take(
+        &mut self,
+        server: &ServerName,
+        schema: &cedar_policy::Schema,
+        set: &PolicySet,
+        relevant: &[&Rule],
+    ) {
         let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-        let rule_of = |id: &cedar_policy::PolicyId| {
-            let id: &str = id.as_ref();
-            relevant.iter().find(|rule| rule.id.as_str() == id)
-        };
+        let by_id: BTreeMap<&str, &Rule> = relevant.iter().map(|rule| (rule.id.as_str(), *rule)).collect();
+        let rule_of = |id: &cedar_policy::PolicyId| by_id.get(AsRef::<str>::as_ref(id)).copied();
         for error in result.validation_errors() {
-            let Some(rule) = rule_of(error.policy_id()) else { continue };
-            // Cedar puts the policy's id in front; ours is there already
-            let text = error.to_string();
-            let prefix = format!("for policy `{}`, ", rule.id);
-            let message = text.strip_prefix(&prefix).unwrap_or(&text).replace('\n', " ");
-            if self.said.insert((rule.id.to_string(), message.clone())) {
-                let problem = Problem::error(&labelled(&rule.place, error), message).of(rule.id.as_str());
-                self.problems.push(match miette::Diagnostic::help(error) {
-                    Some(help) => problem.help(help.to_string()),
-                    None => problem,
-                });
+            if let Some(rule) = rule_of(error.policy_id()) {
+                self.say(server, rule, error);
             }
         }
         let mut never = BTreeSet::new();
@@ -233,40 +233,56 @@ impl Verdicts {
             let Some(rule) = rule_of(warning.policy_id()) else { continue };
             match warning {
                 ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) => {
-                    never.insert(rule.id.to_string());
+                    never.insert(rule.id.as_str());
                 }
                 ValidationWarning::MixedScriptString(_)
                 | ValidationWarning::BidiCharsInString(_)
                 | ValidationWarning::BidiCharsInIdentifier(_)
                 | ValidationWarning::MixedScriptIdentifier(_)
                 | ValidationWarning::ConfusableIdentifier(_)
-                | _ => {
-                    let text = warning.to_string();
-                    let message =
-                        text.strip_prefix(&format!("for policy `{}`, ", rule.id)).unwrap_or(&text).to_owned();
-                    if self.said.insert((rule.id.to_string(), message.clone())) {
-                        self.problems.push(
-                            Problem::error(&labelled(&rule.place, warning), message).of(rule.id.as_str()),
-                        );
-                    }
-                }
+                | _ => self.say(server, rule, warning),
             }
         }
         for rule in relevant {
-            let id = rule.id.to_string();
-            let impossible = usize::from(never.contains(&id));
-            let (checked, failed) = self.checked.entry(id).or_default();
-            *checked += 1;
-            *failed += impossible;
+            let (servers, failed) = self.checked.entry(rule.id.to_string()).or_default();
+            servers.insert(server.clone());
+            *failed += usize::from(never.contains(rule.id.as_str()));
         }
+    }
+
+    fn say<D: miette::Diagnostic>(&mut self, server: &ServerName, rule: &Rule, said: &D) {
+        // Cedar puts the policy's id in front; ours is there already
+        let text = said.to_string();
+        let prefix = format!("for policy `{}`, ", rule.id);
+        let message = text.strip_prefix(&prefix).unwrap_or(&text).replace('\n', " ");
+        let key = (rule.id.to_string(), message.clone());
+        if let Some(known) = self.said.get(&key).and_then(|index| self.problems.get_mut(*index)) {
+            if let Reach::Servers(servers) = &mut known.reach {
+                servers.insert(server.clone());
+            }
+            return;
+        }
+        let problem = Problem::error(&labelled(&rule.place, said), message)
+            .of(rule.id.as_str())
+            .reach(Reach::Servers([server.clone()].into()));
+        self.said.insert(key, self.problems.len());
+        self.problems.push(match said.help() {
+            Some(help) => problem.help(help.to_string()),
+            None => problem,
+        });
     }
 
     fn finish(mut self, rules: &[Rule], nothing: bool) -> Vec<Problem> {
         for rule in rules {
-            let problem = match self.checked.get(rule.id.as_str()) {
-                Some((checked, failed)) if checked == failed => {
+            let problem = match self.checked.remove(rule.id.as_str()) {
+                Some((servers, failed)) if servers.len() == failed => {
                     let help = "its scope and conditions contradict each other for every action they cover";
-                    Problem::error(&rule.place, "this rule can never match").help(help)
+                    // a permit that never matches gives nothing; a forbid that never matches no longer protects
+                    let reach = match rule.sway {
+                        Sway::Permit => Reach::Dormant,
+                        Sway::Forbid => Reach::Servers(servers),
+                    };
+                    Problem::error(&rule.place, "this rule can never match").help(help).reach(reach)
                 }
                 Some(_) => continue,
                 None if nothing => continue,

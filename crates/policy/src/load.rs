@@ -8,13 +8,13 @@ use crate::{
     memo::Memo,
     rule::{self, Rule},
     slice::{Covered, Slicer, cover},
-    source::{Problem, Severity, Source, statements},
+    source::{Problem, Reach, Severity, Source, statements},
 };
 use catalog::{Catalogue, split};
 use cedar_policy::{Authorizer, Entities, Schema};
 use decision::{Digest, ItemKind, RuleId, ServerName};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -37,6 +37,7 @@ pub struct Policies {
     pub(crate) seen: Memo<Answer>,
     pub(crate) entities: Memo<Arc<Entities>>,
     warnings: Vec<Problem>,
+    closed: BTreeSet<ServerName>,
 }
 
 impl fmt::Debug for Policies {
@@ -51,6 +52,21 @@ impl Policies {
         Loader::default().load(sources, catalogue)
     }
 
+    /// No rules over no catalogue: nothing is permitted and nothing is visible.
+    pub fn none() -> Self {
+        Loader::default().read(Vec::new(), Arc::default()).0
+    }
+
+    fn with(mut self, warnings: Vec<Problem>, closed: BTreeSet<ServerName>) -> Self {
+        self.warnings = warnings;
+        self.closed = closed;
+        self
+    }
+
+    /// Servers the rules do not fit any more ([`Loader::refit`]); every question about them is refused.
+    pub fn closed(&self) -> &BTreeSet<ServerName> {
+        &self.closed
+    }
     /// SHA-256 over the sources, whatever the order of the files.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -82,8 +98,36 @@ impl fmt::Debug for Loader {
 }
 
 impl Loader {
-    /// As [`Policies::load`].
+    /// As [`Policies::load`]: for rules that somebody wrote or changed.
     pub fn load(&self, sources: Vec<Source>, catalogue: Arc<Catalogue>) -> Result<Policies, Vec<Problem>> {
+        let (policies, problems) = self.read(sources, catalogue);
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            problems.into_iter().partition(|problem| problem.severity == Severity::Error);
+        if errors.is_empty() { Ok(policies.with(warnings, BTreeSet::new())) } else { Err(errors) }
+    }
+
+    /// Fits rules that are in force to a catalogue that changed under them, so that one server's change stays that
+    /// server's problem. A rule that names what is gone matches nothing, with a warning. A server whose items the
+    /// rules do not fit any more is closed: every question about it is refused ([`Policies::closed`]). Errors: the
+    /// texts themselves are wrong.
+    pub fn refit(&self, sources: Vec<Source>, catalogue: Arc<Catalogue>) -> Result<Policies, Vec<Problem>> {
+        let (policies, problems) = self.read(sources, catalogue);
+        let wrong = |problem: &Problem| problem.severity == Severity::Error && problem.reach == Reach::Text;
+        if problems.iter().any(wrong) {
+            return Err(problems.into_iter().filter(wrong).collect());
+        }
+        let mut closed = BTreeSet::new();
+        for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
+            if let Reach::Servers(servers) = &problem.reach {
+                closed.extend(servers.iter().cloned());
+            }
+        }
+        let demoted = problems.into_iter().map(Problem::demoted);
+        Ok(policies.with(demoted.collect(), closed))
+    }
+
+    /// Everything but the decision what the problems mean.
+    fn read(&self, sources: Vec<Source>, catalogue: Arc<Catalogue>) -> (Policies, Vec<Problem>) {
         let digest = digest(&sources);
         let (rules, mut problems) = read(&sources);
         let servers: Vec<(ServerName, Vec<Action>)> = catalogue
@@ -93,28 +137,23 @@ impl Loader {
         let covered = cover(&rules, servers);
         problems.extend(check::names(&rules, &catalogue));
         problems.extend(check::arguments(&rules, &covered));
-        if !problems.iter().any(|p| p.severity == Severity::Error) {
+        if !problems.iter().any(|p| p.severity == Severity::Error && p.reach == Reach::Text) {
             problems.extend(check::types(self, &rules, &covered, &catalogue));
         }
         problems.extend(check::reach(&rules, &covered));
-        let (errors, warnings): (Vec<_>, Vec<_>) =
-            problems.into_iter().partition(|problem| problem.severity == Severity::Error);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let plans = plans(&rules, &covered);
-        let by_id = rules.iter().enumerate().map(|(index, rule)| (rule.id.clone(), index)).collect();
-        Ok(Policies {
+        let policies = Policies {
             digest,
+            plans: plans(&rules, &covered),
+            by_id: rules.iter().enumerate().map(|(index, rule)| (rule.id.clone(), index)).collect(),
             catalogue,
             rules,
-            by_id,
-            plans,
             authorizer: Authorizer::new(),
             seen: Memo::new(SEEN_MAX),
             entities: Memo::new(ENTITIES_MAX),
-            warnings,
-        })
+            warnings: Vec::new(),
+            closed: BTreeSet::new(),
+        };
+        (policies, problems)
     }
 
     /// The schema for this text, from the store of schemas or newly made.

@@ -1,7 +1,8 @@
 //! Rule texts, where each statement is in them, and what is wrong with one.
 
+use decision::ServerName;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-use std::{fmt, ops::Range, sync::Arc};
+use std::{collections::BTreeSet, fmt, ops::Range, sync::Arc};
 
 /// One policy file: where it came from, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,17 @@ pub enum Severity {
     Error,
 }
 
+/// How far a problem goes when what servers offer changed under rules that are in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The text is wrong by itself.
+    Text,
+    /// The rule speaks of something that is not there, so it matches nothing and does no harm.
+    Dormant,
+    /// The rule does not fit what these servers offer.
+    Servers(BTreeSet<ServerName>),
+}
+
 /// Something about a rule that an operator should know, with the place in the file.
 #[derive(Clone)]
 pub struct Problem {
@@ -29,6 +41,7 @@ pub struct Problem {
     pub help: Option<String>,
     /// The `@id` of the rule, where it is known.
     pub rule: Option<String>,
+    pub(crate) reach: Reach,
     path: String,
     line: usize,
     column: usize,
@@ -50,6 +63,7 @@ impl Problem {
             message: message.into(),
             help: None,
             rule: None,
+            reach: Reach::Text,
             path: String::new(),
             line: 0,
             column: 0,
@@ -67,6 +81,7 @@ impl Problem {
             message,
             help: None,
             rule: None,
+            reach: Reach::Text,
             path: place.source.name().to_owned(),
             line,
             column,
@@ -76,6 +91,14 @@ impl Problem {
     }
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+    pub(crate) fn demoted(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+    pub(crate) fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
         self
     }
     pub(crate) fn of(mut self, rule: &str) -> Self {

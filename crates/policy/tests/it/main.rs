@@ -7,4 +7,5 @@ extern crate callgate_policy as policy;
 mod answers;
 mod laws;
 mod loading;
+mod refit;
 mod world;

@@ -1,7 +1,7 @@
 //! Who has which connection: a legacy Host session has one of its own per server; modern servers,
 //! which keep no conversation, share one per credential.
 
-use super::connection::{Connection, Means, Opening};
+use super::connection::{Bounds, Connection, Means, Opening};
 use super::{Fault, FaultKind, Injected, connection::Outgoing};
 use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
@@ -40,6 +40,9 @@ struct Inner {
     next: AtomicU64,
 }
 
+/// For a server to be reached and to shake hands.
+const OPEN_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Every open connection.
 #[derive(Debug)]
 pub struct Pool {
@@ -48,8 +51,20 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(means: Means) -> Self {
-        Self { means, open: Mutex::default() }
+    /// A pool that opens connections with `client` and `supervisor`. `environment` is what children may
+    /// have of the gateway's own ([`launch::PASSABLE_VARIABLES`]).
+    pub fn new(
+        client: egress::Client,
+        supervisor: launch::Supervisor,
+        environment: BTreeMap<String, String>,
+        limits: &crate::settings::Limits,
+    ) -> Self {
+        let bounds = Bounds {
+            result_bytes: limits.result_bytes_max,
+            depth: limits.depth_max,
+            open: limits.call_timeout.min(OPEN_MAX),
+        };
+        Self { means: Means { client, supervisor, environment, bounds }, open: Mutex::default() }
     }
     pub(crate) fn means(&self) -> &Means {
         &self.means

@@ -16,7 +16,7 @@ mod send;
 mod stdio;
 mod stream;
 
-pub(crate) use connection::{Bounds, Connection, FromServer, Means, Opening, Outgoing, Received};
+pub(crate) use connection::{Connection, FromServer, Means, Opening, Outgoing};
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use injected::{Hidden, Injected};
 pub(crate) use lane::{Lane, Pool, roots_changed, set_level};

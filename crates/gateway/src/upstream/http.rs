@@ -165,9 +165,10 @@ fn body_ended(body: &BodyStream) -> bool {
 ///
 /// Errors: over the limit, or not one strict message.
 pub(super) fn scan(bytes: Bytes, limits: &wire::Limits) -> Result<Frame, Fault> {
-    Frame::scan(bytes, limits).map_err(|error| match error {
-        ScanError::TooLarge { .. } => Fault::sent(FaultKind::TooLarge, error.to_string()),
-        error => Fault::sent(FaultKind::Nonsense, format!("the answer does not scan: {error}")),
+    Frame::scan(bytes, limits).map_err(|error| {
+        let too_large = matches!(error, ScanError::TooLarge { .. });
+        let kind = if too_large { FaultKind::TooLarge } else { FaultKind::Nonsense };
+        Fault::sent(kind, format!("the answer does not scan: {error}"))
     })
 }
 

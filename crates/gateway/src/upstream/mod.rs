@@ -3,6 +3,7 @@
 //! Start at [`connection`]. [`pool`] says who shares which connection.
 
 mod connection;
+mod detect;
 mod fault;
 mod handshake;
 mod http;
@@ -16,7 +17,8 @@ mod send;
 mod stdio;
 mod stream;
 
-pub(crate) use connection::{Connection, FromServer, Means, Opening, Outgoing};
+pub(crate) use connection::{Connection, FromServer, Opening, Outgoing};
+pub(crate) use detect::detect;
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use injected::{Hidden, Injected};
 pub(crate) use lane::{Lane, Pool, roots_changed, set_level};
@@ -24,11 +26,3 @@ pub(crate) use send::{Arrived, Dispatch, refused, send};
 
 #[cfg(test)]
 mod tests;
-pub(crate) async fn detect(
-    reach: &crate::settings::Reach,
-    _means: &Means,
-    _i: &std::sync::Arc<Injected>,
-) -> Result<wire::Eras, Fault> {
-    let _ = reach;
-    Ok(wire::Eras::Legacy)
-}

@@ -108,7 +108,7 @@ impl Stdio {
             writing,
             gone: gone.clone(),
         };
-        tokio::spawn(run.to_the_end());
+        tokio::spawn(run.follow());
         Self { pending, queue, stop: stop.clone(), gone, _stop_when_dropped: stop.drop_guard() }
     }
 
@@ -285,7 +285,7 @@ enum Ended {
 }
 
 impl Run {
-    async fn to_the_end(mut self) {
+    async fn follow(mut self) {
         let ended = match self.child.stdout.take() {
             Some(mut lines) => self.read(&mut lines).await,
             None => Ended::Output,

@@ -1,9 +1,11 @@
 //! Peers that misbehave, one at a time. HTTP ones are scripted in [`peer`], stdio ones are small shell scripts.
 
+mod detect;
 mod http;
 mod peer;
 mod stdio;
 
+use super::connection::Bounds;
 use super::*;
 use bytes::Bytes;
 use std::collections::BTreeMap;

@@ -18,7 +18,7 @@ fn legacy(script: &str) -> Reach {
     shell(&script)
 }
 
-fn shell(script: &str) -> Reach {
+pub(super) fn shell(script: &str) -> Reach {
     Reach::Stdio {
         command: "/bin/sh".into(),
         args: vec!["-c".to_owned(), script.to_owned()],

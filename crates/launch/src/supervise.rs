@@ -220,7 +220,10 @@ impl Watch {
                         if let Some(report) = ended(status, self.phase) {
                             self.report(report);
                         }
-                        self.enter(self.phase.max(Phase::Terminating));
+                        if self.phase < Phase::Terminating {
+                            self.enter(Phase::Terminating);
+                        }
+                        // its group may mean another one from now on
                         self.group = Pid::from_raw(0);
                     }
                 }

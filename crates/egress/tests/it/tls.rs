@@ -11,17 +11,23 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 
-fn root() -> CertificateDer<'static> {
+pub(crate) fn root() -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(include_bytes!("tls/root.pem")).unwrap()
 }
 
-/// Answers every request with `ok`, on a thread of its own.
-fn server() -> u16 {
+pub(crate) fn server_config(protocols: &[&[u8]]) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap());
+    let mut config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(config)
+}
+
+/// Answers every request with `ok`, on a thread of its own.
+fn server() -> u16 {
+    let config = server_config(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

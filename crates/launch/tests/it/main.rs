@@ -225,6 +225,18 @@ async fn killing_the_supervisor_kills_the_server_and_its_group() {
 }
 
 #[tokio::test]
+async fn a_supervisor_that_is_told_to_end_ends_its_server_first() {
+    let mut child = spawn(part("tree")).await;
+    line(&mut child).await;
+    let supervisor = parent(child.pid());
+    let family = descendants(supervisor);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), nix::sys::signal::Signal::SIGTERM)
+        .unwrap();
+    assert_eq!(child.wait().await, Exit { status: Status::Signal(15), cause: Cause::Terminated });
+    assert!(!family.iter().any(|pid| alive(pid)), "{family:?}");
+}
+
+#[tokio::test]
 async fn a_flood_on_stderr_blocks_nobody_and_its_end_is_kept() {
     let mut child = spawn(part("flood-stderr")).await;
     assert_eq!(line(&mut child).await, "done");

@@ -5,7 +5,7 @@ mod http;
 mod peer;
 mod stdio;
 
-use super::connection::Bounds;
+use super::connection::{Bounds, Means};
 use super::*;
 use bytes::Bytes;
 use std::collections::BTreeMap;

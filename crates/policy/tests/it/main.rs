@@ -5,6 +5,7 @@
 extern crate callgate_policy as policy;
 
 mod answers;
+mod guide;
 mod laws;
 mod loading;
 mod refit;

@@ -1,6 +1,7 @@
 //! The client against real servers on loopback, most of which misbehave.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod certificate;
 mod http2;
 mod server;
 mod tls;

@@ -1,23 +1,22 @@
-//! HTTPS against a server with a certificate of a root of the tests.
+//! HTTPS against a server with a certificate that only the test knows.
 
+use crate::certificate::LOCALHOST;
 use crate::{origin, post, quick, quiet};
 use callgate_egress::{
     Client, Destination, EgressError, EgressPolicy, Sent, Settings, Trust, collect_limited,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 
 pub(crate) fn root() -> CertificateDer<'static> {
-    CertificateDer::from_pem_slice(include_bytes!("tls/root.pem")).unwrap()
+    LOCALHOST.0.clone()
 }
 
 pub(crate) fn server_config(protocols: &[&[u8]]) -> Arc<ServerConfig> {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
+    let (certificate, key) = (LOCALHOST.0.clone(), LOCALHOST.1.clone_key());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();

@@ -1,6 +1,7 @@
 //! A stream cut into lines, with a bound on each.
 
 use bytes::{Buf, Bytes, BytesMut};
+use std::fmt;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 const READ_BYTES: usize = 64 << 10;
@@ -16,7 +17,6 @@ pub enum LineError {
 }
 
 /// Reads lines that end in `\n`, a `\r` before it removed. A last line without an end is a line.
-#[derive(Debug)]
 pub struct Lines<R = tokio::process::ChildStdout> {
     source: R,
     buffer: BytesMut,
@@ -93,6 +93,13 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     fn drop_buffer(&mut self) {
         self.buffer.clear();
         self.searched = 0;
+    }
+}
+
+/// Messages are not printed.
+impl<R> fmt::Debug for Lines<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lines({} bytes waiting)", self.buffer.len())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The end of what a server wrote to stderr.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Keeps the last bytes of a stream. A server that fills stderr must never block on it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Tail {
     kept: Arc<Mutex<VecDeque<u8>>>,
     max: usize,
@@ -36,6 +37,13 @@ impl Tail {
         while let Ok(n @ 1..) = source.read(&mut buffer).await {
             self.push(buffer.get(..n).unwrap_or_default());
         }
+    }
+}
+
+/// A server may print a secret; whoever prints the server does not.
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tail(up to {} bytes)", self.max)
     }
 }
 

@@ -243,6 +243,8 @@ async fn a_flood_on_stderr_blocks_nobody_and_its_end_is_kept() {
     child.wait().await;
     assert!(child.stderr_tail().contains("line 99999 "));
     assert_eq!(child.stderr_tail().len(), Limits::default().stderr_bytes_kept);
+    assert!(!format!("{child:?}").contains("108, 105, 110, 101"), "the bytes of `line`");
+    assert!(format!("{child:?}").len() < 2000);
 }
 
 #[tokio::test]

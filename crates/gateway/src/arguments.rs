@@ -1,10 +1,11 @@
 //! Do the arguments fit the pinned schema. Rules see only what does.
 
+use crate::exchange::Arrival;
 use crate::gate::Live;
 use crate::resolve::Resolved;
 use crate::schemas::Unknown;
 use bytes::Bytes;
-use decision::{Call, Code, Passed, Refusal};
+use decision::{Call, Code, Era, Passed, Refusal, Transport};
 use serde_json::Value;
 
 /// Arguments that fit: as they came, for the rules to read exactly.
@@ -14,10 +15,18 @@ pub(crate) struct Arguments {
 }
 
 /// Checks the arguments of a call against the definition it was pinned with.
-pub(crate) fn check(live: &Live, call: &Call, resolved: &Resolved) -> Result<Passed<Arguments>, Refusal> {
+pub(crate) fn check(
+    live: &Live,
+    call: &Call,
+    resolved: &Resolved,
+    arrival: &Arrival,
+) -> Result<Passed<Arguments>, Refusal> {
     let raw = call.arguments().unwrap_or_default();
     let basis = match resolved.method.name {
-        "tools/call" => tool(live, resolved, &raw)?,
+        "tools/call" => {
+            headers(call, resolved, arrival, &raw)?;
+            tool(live, resolved, &raw)?
+        }
         "prompts/get" => prompt(resolved, &raw)?,
         "completion/complete" => completion(&raw)?,
         // a resource is named by the URI that was resolved; a question's form is the Host's to judge
@@ -48,6 +57,23 @@ fn tool(live: &Live, resolved: &Resolved, raw: &Bytes) -> Result<String, Refusal
         return Err(invalid(problems.join("; ")));
     }
     Ok(format!("schema:{definition}{}", if opened { " (opened for unknown fields)" } else { "" }))
+}
+
+/// `Mcp-Param-*` must say what the arguments say (2026-07-28, SEP-2243): somebody on the way may have routed by it.
+fn headers(call: &Call, resolved: &Resolved, arrival: &Arrival, raw: &Bytes) -> Result<(), Refusal> {
+    let modern_http = call.channel().era == Some(Era::Modern) && arrival.transport == Transport::Http;
+    let Some(schema) = resolved.item.as_ref().and_then(|item| item.definition.input_schema()) else {
+        return Ok(());
+    };
+    if !modern_http {
+        return Ok(());
+    }
+    let lookup = |name: &str| {
+        let values = arrival.facts.params.iter().filter(|(sent, _)| sent.eq_ignore_ascii_case(name));
+        wire::headers::Header::of(values.map(|(_, value)| value.as_bytes()))
+    };
+    wire::headers::check_params(schema.get().as_bytes(), raw, lookup)
+        .map_err(|e| Refusal::new(Code::HeaderMismatch, e.to_string()).told(e.to_string()))
 }
 
 fn prompt(resolved: &Resolved, raw: &Bytes) -> Result<String, Refusal> {

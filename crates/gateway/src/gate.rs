@@ -2,6 +2,7 @@
 
 use crate::authenticate::Tokens;
 use crate::deeds::Deeds;
+use crate::exchange::{Arrival, Party};
 use crate::metrics::Metrics;
 use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
@@ -10,7 +11,7 @@ use crate::settings::Settings;
 use crate::upstream::Pool;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use decision::{CallId, Clock, Digest, Entropy, InteractionId, Principal, ServerName};
+use decision::{CallId, Clock, Code, Digest, Entropy, InteractionId, Principal, Refusal, ServerName};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -18,7 +19,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 
 /// Everything a message is judged by, in one snapshot: settings, catalogue and policies never
 /// change under a call.
@@ -96,6 +97,7 @@ pub struct Parts {
 
 impl Gate {
     pub fn new(parts: Parts) -> Arc<Self> {
+        parts.pool.allow(&parts.live.settings);
         let in_flight = Arc::new(Semaphore::new(parts.live.settings.limits.calls_in_flight_max));
         Arc::new(Self {
             live: ArcSwap::from_pointee(parts.live),
@@ -123,6 +125,7 @@ impl Gate {
     }
     /// Puts another snapshot in force. Calls in flight finish under the one they began with.
     pub fn install(&self, live: Live) {
+        self.pool.allow(&live.settings);
         self.live.store(Arc::new(live));
         // nobody listening is not an error
         let _ = self.changes.send(Change::Lists);
@@ -141,6 +144,17 @@ impl Gate {
     pub fn rediscover(&self, server: &ServerName) {
         // without a listener the gateway is stopping
         let _ = self.wakes.send(server.clone());
+    }
+
+    /// A place among the calls in flight. A question of a server belongs to a call that has one.
+    pub(crate) fn slot(&self, arrival: &Arrival) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+        match arrival.party {
+            Party::Server(_) => Ok(None),
+            Party::Host => Arc::clone(&self.in_flight)
+                .try_acquire_owned()
+                .map(Some)
+                .map_err(|_| Refusal::new(Code::Overloaded, "as many calls are in flight as may be")),
+        }
     }
 
     /// Takes no new calls from now on.
@@ -195,4 +209,10 @@ impl Gate {
 fn fallback() -> InteractionId {
     // the forms above are always accepted; this keeps the path free of panics
     InteractionId::new("unknown").unwrap_or_else(|_| fallback())
+}
+
+impl crate::listen::Path for Arc<Gate> {
+    async fn govern(&self, arrival: Arrival) -> crate::exchange::Reply {
+        crate::govern(self, arrival).await
+    }
 }

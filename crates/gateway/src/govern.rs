@@ -54,12 +54,13 @@ async fn path(
     if !route.is_governed() {
         return host_side::answer(gate, live, arrival, &heard, &route, &asker, leg).await;
     }
+    let _slot = gate.slot(arrival)?;
     let resolved = resolve::target(gate, live, arrival, &heard, &route, &asker, leg);
     let resolved = leg.pass(Stage::Resolve, resolved)?;
     let call = resolve::call(&resolved, &asker, leg);
 
     leg.pass(Stage::Permission, permission::check(live, &call, &resolved))?;
-    let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved))?;
+    let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved, arrival))?;
     leg.pass(Stage::Rules, rules::check(gate, live, &call, &resolved, &arguments))?;
 
     let permit = leg.permit(&call)?;

@@ -383,3 +383,41 @@ fn cut(text: &str, chars: usize) -> String {
         None => text.to_owned(),
     }
 }
+
+/// Closes what a gateway that stopped left open: whether the upstream acted is not known, and the
+/// record says so instead of forgetting it.
+pub async fn close_open(
+    ledger: &store::ledger::Ledger,
+    clock: &dyn decision::Clock,
+    open: &[store::ledger::OpenIntent],
+) -> Result<(), store::ledger::LedgerError> {
+    for one in open {
+        let intent = &one.intent;
+        let now = clock.now();
+        let decision = Decision {
+            v: 1,
+            call: intent.call,
+            deed: intent.deed,
+            leg: intent.leg,
+            tenant: intent.tenant.clone(),
+            environment: intent.environment.clone(),
+            interaction: intent.interaction.clone(),
+            opened_at: intent.at,
+            closed_at: now,
+            ending: Ending::Unknown,
+            evidence: Vec::new(),
+            dispatched: true,
+            outcome: None,
+            shown: None,
+            progress: 0,
+            observed: false,
+            policy: None,
+            events: vec![EventName::CallRequested, EventName::CallFailed],
+        };
+        let Ok(entry) = serde_json::to_vec(&Entry::Decision(Box::new(decision))) else {
+            continue;
+        };
+        ledger.append(vec![Record { entry, disclosures: Vec::new() }]).await?;
+    }
+    Ok(())
+}

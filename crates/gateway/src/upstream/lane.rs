@@ -66,6 +66,22 @@ impl Pool {
         };
         Self { means: Means { client, supervisor, environment, bounds }, open: Mutex::default() }
     }
+    /// Nothing but the configured servers can be reached (requirement W7).
+    pub(crate) fn allow(&self, settings: &crate::settings::Settings) {
+        let mut policy = egress::EgressPolicy::default();
+        for server in settings.servers.values() {
+            if let crate::settings::Reach::Http { url } = &server.reach
+                && let Ok(origin) = url
+                    .as_str()
+                    .parse()
+                    .map_err(|_| ())
+                    .and_then(|uri| egress::Origin::of(&uri).map_err(|_| ()))
+            {
+                policy = policy.with(egress::Destination::declared(origin));
+            }
+        }
+        self.means.client.set_policy(policy);
+    }
     pub(crate) fn means(&self) -> &Means {
         &self.means
     }

@@ -21,7 +21,8 @@ pub(crate) use connection::{Connection, FromServer, Opening, Outgoing};
 pub(crate) use detect::detect;
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use injected::{Hidden, Injected};
-pub(crate) use lane::{Lane, Pool, roots_changed, set_level};
+pub use lane::Pool;
+pub(crate) use lane::{Lane, roots_changed, set_level};
 pub(crate) use send::{Arrived, Dispatch, refused, send};
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
-//! Tests through the front doors of the gateway.
+//! One binary for every integration test of the data plane: one link on two cores.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::indexing_slicing, reason = "a panic is a failed test")]
 
 // under the name that every other crate uses
 extern crate callgate_gateway as gateway;
 
+mod house;
+mod script;
+
+mod calls;
 mod listen_abuse;
 mod listen_http;
 mod listen_pipe;

@@ -1,0 +1,185 @@
+//! The path, one refusal at a time: what the Host is told, what is recorded, and what left.
+
+use crate::house::{House, SECRET};
+use crate::script::Script;
+use decision::{Code, Ending, Stage};
+use serde_json::json;
+
+/// Everything but `hidden`; refunds over 100 need the finance group.
+pub(crate) const POLICY: &str = r#"
+@id("all") @because("the test agent may use the script")
+permit (principal == Agent::"bot", action, resource)
+unless { resource == Tool::"script__hidden" };
+
+@id("refund-limit") @because("refunds over 100 are for finance to approve") @unless-approved("finance")
+forbid (principal, action == Action::"script__refund", resource)
+when { context.args.amount > 100 };
+"#;
+
+pub(crate) async fn legacy_house() -> (House, Script) {
+    let script = Script::start(false).await;
+    let house = House::open(&[("script", script.url.clone())], POLICY).await;
+    (house, script)
+}
+
+pub(crate) async fn modern_house() -> (House, Script) {
+    let script = Script::start(true).await;
+    let house = House::open(&[("script", script.url.clone())], POLICY).await;
+    (house, script)
+}
+
+#[tokio::test]
+async fn an_allowed_call_is_sent_once_with_the_credential_and_recorded_twice() {
+    let (house, script) = modern_house().await;
+    let params = json!({ "name": "script__echo", "arguments": { "text": "hello" } });
+    let told = house.modern("/mcp", "tools/call", params).await;
+    assert_eq!(told.status, 200);
+    assert_eq!(told.json()["result"]["content"][0]["text"], r#"echo: {"text":"hello"}"#);
+    assert_eq!(told.json()["id"], 7);
+    let sent = script.heard("tools/call");
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].headers["authorization"], format!("Bearer {SECRET}"));
+    assert_eq!(sent[0].headers["mcp-name"], "echo");
+    assert!(!String::from_utf8_lossy(&told.body).contains(SECRET));
+    assert_eq!(house.counts(), (1, 1));
+    let decision = house.last();
+    assert_eq!(decision.ending, Ending::Answered);
+    let walked: Vec<Stage> = decision.evidence.iter().map(|one| one.stage).collect();
+    assert_eq!(walked, Stage::PATH, "every stage, once, in order");
+}
+
+#[tokio::test]
+async fn a_legacy_session_lists_and_calls_under_the_names_its_author_chose() {
+    let (house, script) = legacy_house().await;
+    let session = house.initialize("/s/script/mcp").await;
+    let list = house.legacy("/s/script/mcp", &session, 2, "tools/list", json!({})).await;
+    let names: Vec<String> = list.json()["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(names.contains(&"echo".to_owned()) && !names.contains(&"hidden".to_owned()), "{names:?}");
+    let raw = String::from_utf8_lossy(&list.body).into_owned();
+    assert!(raw.contains("x-unknown"), "what we do not know is passed on");
+    let params = json!({ "name": "echo", "arguments": { "text": "a" } });
+    let told = house.legacy("/s/script/mcp", &session, 3, "tools/call", params).await;
+    assert_eq!(told.json()["result"]["content"][0]["text"], r#"echo: {"text":"a"}"#);
+    assert_eq!(script.heard("tools/call").len(), 1);
+    assert_eq!(house.counts(), (3, 3));
+}
+
+#[tokio::test]
+async fn a_hidden_tool_and_one_that_does_not_exist_are_answered_alike_and_recorded_apart() {
+    let (house, script) = modern_house().await;
+    let mut answers = Vec::new();
+    let mut codes = Vec::new();
+    for name in ["script__hidden", "script__nowhere"] {
+        let told = house.modern("/mcp", "tools/call", json!({ "name": name, "arguments": {} })).await;
+        answers.push((told.status, told.json().to_string().replace(name, "NAME")));
+        codes.push(house.last().ending);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(codes[0], Ending::Refused { code: Code::NotPermitted });
+    assert_eq!(codes[1], Ending::Refused { code: Code::ItemUnknown });
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_argument_is_refused_with_a_reason_the_model_can_read() {
+    let (house, script) = modern_house().await;
+    let params = json!({ "name": "script__echo", "arguments": { "text": "a", "shout": true } });
+    let told = house.modern("/mcp", "tools/call", params).await.json();
+    assert_eq!(told["result"]["isError"], true);
+    let text = told["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("shout") && text.contains("arguments-invalid"), "{text}");
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn a_held_call_says_that_nobody_can_give_the_approval_yet() {
+    let (house, script) = modern_house().await;
+    let call = |amount: u64| json!({ "name": "script__refund", "arguments": { "amount": amount } });
+    assert!(house.modern("/mcp", "tools/call", call(40)).await.json()["result"]["isError"].is_null());
+    let told = house.modern("/mcp", "tools/call", call(500)).await.json();
+    let text = told["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("nobody can give it yet") && text.contains("refunds over 100"), "{text}");
+    assert_eq!(told["result"]["_meta"]["callgate/refusal"]["ask"], json!(["finance"]));
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::ApprovalRequired });
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_good_token_and_every_attempt_is_recorded() {
+    let (house, script) = modern_house().await;
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {} }).to_string();
+    for (value, error) in
+        [("", None), ("Bearer nonsense", Some("invalid_request")), ("Basic eA==", Some("invalid_request"))]
+    {
+        let told = house.post("/mcp", &[("authorization", value)], body.clone()).await;
+        assert_eq!(told.status, 401, "{value}");
+        let challenge = told.headers["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with("Bearer"), "{challenge}");
+        assert_eq!(error.is_some(), challenge.contains("error="), "{challenge}");
+    }
+    assert_eq!(house.counts(), (3, 3));
+    assert_eq!(script.everything().iter().filter(|heard| heard.method() == "tools/call").count(), 0);
+}
+
+#[tokio::test]
+async fn what_was_judged_is_what_the_upstream_received_byte_for_byte() {
+    let (house, script) = modern_house().await;
+    // odd spacing, escapes and big numbers survive; only id and name are ours
+    let arguments = r#"{ "text" : "\u0068i \ud83d\ude00" }"#;
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"x":1.50,"y":12345678901234567890123}"#;
+    let body = format!(
+        r#"{{"jsonrpc": "2.0","id":"a-1", "method":"tools/call","params":{{"name":"script__echo",{meta},"arguments":{arguments}}}}}"#
+    );
+    let headers =
+        [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "script__echo")];
+    let told = house.post("/mcp", &headers, body.clone()).await;
+    assert_eq!(told.json()["id"], "a-1", "{told:?}");
+    let sent = script.heard("tools/call")[0].clone();
+    let id = sent.json()["id"].to_string();
+    let expected = body.replace("\"a-1\"", &id).replace("script__echo", "echo");
+    assert_eq!(String::from_utf8_lossy(&sent.body), expected);
+}
+
+#[tokio::test]
+async fn progress_reaches_the_host_under_its_own_token_and_is_counted() {
+    let (house, _script) = legacy_house().await;
+    let session = house.initialize("/s/script/mcp").await;
+    let params = json!({ "name": "progress", "arguments": {}, "_meta": { "progressToken": "mine" } });
+    let told = house.legacy("/s/script/mcp", &session, 5, "tools/call", params).await;
+    let progress: Vec<_> =
+        told.events.iter().filter(|event| event["method"] == "notifications/progress").collect();
+    assert_eq!(progress.len(), 3, "{told:?}");
+    assert!(progress.iter().all(|event| event["params"]["progressToken"] == "mine"));
+    assert_eq!(told.json()["result"]["content"][0]["text"], "done");
+    assert_eq!(house.last().progress, 3);
+}
+
+#[tokio::test]
+async fn an_upstream_that_misbehaves_costs_an_answer_with_a_code_and_nothing_else() {
+    let (house, _script) = legacy_house().await;
+    let session = house.initialize("/s/script/mcp").await;
+    for (id, (tool, code)) in [
+        ("hang", Code::UpstreamTimeout),
+        ("nonsense", Code::UpstreamNonsense),
+        ("die", Code::UpstreamLost),
+        ("big", Code::ResultTooLarge),
+        ("flood", Code::UpstreamNonsense),
+        ("typed", Code::ResultInvalid),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let params = json!({ "name": tool, "arguments": {} });
+        let told = house.legacy("/s/script/mcp", &session, 10 + id as u64, "tools/call", params).await;
+        assert_eq!(told.json()["result"]["isError"], true, "{tool}: {told:?}");
+        assert_eq!(told.json()["result"]["_meta"]["callgate/refusal"]["code"], code.as_str(), "{tool}");
+        assert_eq!(house.last().ending, Ending::Failed { code }, "{tool}");
+    }
+    let (asked, decided) = house.counts();
+    assert_eq!((asked, decided), (7, 7));
+}

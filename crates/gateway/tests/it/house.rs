@@ -1,0 +1,332 @@
+//! A whole gateway in this process: real store, real ledger, real sockets on loopback.
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use callgate_gateway::exchange::Entrance;
+use callgate_gateway::listen::http::{Health, Pace, Probes, Site};
+use callgate_gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings};
+use callgate_gateway::{Gate, Offers, Parts, Written, build, listen, upstream::Pool};
+use decision::{AgentName, Clock, Entropy, Entry, Environment, SecretName, ServerName, TenantId, Timestamp};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug)]
+pub(crate) struct WallClock;
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "the tests run in real time")]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Timestamp(u64::try_from(now.as_micros()).unwrap())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Dice;
+impl Entropy for Dice {
+    fn fill(&self, out: &mut [u8]) {
+        #[expect(clippy::disallowed_methods, reason = "ids must differ between tests")]
+        aws_lc_rs::rand::fill(out).unwrap();
+    }
+}
+
+pub(crate) const TOKEN_AGENT: &str = "bot";
+pub(crate) const SECRET: &str = "sk-live-canary-4242";
+
+/// A gateway, what it is made of, and a client for it.
+pub(crate) struct House {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) offers: Arc<Offers>,
+    pub(crate) store: store::Store,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) token: String,
+    pub(crate) closing: CancellationToken,
+    pub(crate) dir: tempfile::TempDir,
+    client: Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>,
+}
+
+/// An HTTP answer, its event stream already taken apart.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) events: Vec<Value>,
+}
+
+impl Told {
+    /// The last JSON-RPC message: the answer.
+    pub(crate) fn json(&self) -> Value {
+        match self.events.last() {
+            Some(last) => last.clone(),
+            None => serde_json::from_slice(&self.body).unwrap_or(Value::Null),
+        }
+    }
+}
+
+pub(crate) fn server(url: &str, mode: Mode) -> ServerSettings {
+    ServerSettings {
+        reach: Reach::Http { url: url.parse().unwrap() },
+        environment: Environment::default(),
+        mode,
+        call_timeout: Duration::from_secs(3),
+        credentials: vec![CredentialUse {
+            secret: SecretName::new("key").unwrap(),
+            place: Place::Header { name: "authorization".into(), prefix: "Bearer ".into() },
+        }],
+        open_arguments: BTreeSet::new(),
+        keep_arguments: true,
+        keep_results: true,
+        declarations: catalog::Declarations::default(),
+    }
+}
+
+pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Settings {
+    Settings {
+        tenant: TenantId::default(),
+        environment: Environment::default(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        allowed_hosts: BTreeSet::new(),
+        allowed_origins: BTreeSet::new(),
+        unauthenticated_loopback: None,
+        stdio_agent: AgentName::new("local").unwrap(),
+        limits: Limits { message_bytes_max: 1 << 20, result_bytes_max: 1 << 20, ..Limits::default() },
+        servers,
+    }
+}
+
+impl House {
+    /// Starts a gateway before the servers at `urls`, under `policy`.
+    pub(crate) async fn open(urls: &[(&str, String)], policy: &str) -> Self {
+        let servers = urls
+            .iter()
+            .map(|(name, url)| (ServerName::new(*name).unwrap(), server(url, Mode::Enforce)))
+            .collect();
+        Self::with(settings(servers), policy).await
+    }
+
+    pub(crate) async fn with(settings: Settings, policy: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(Dice);
+        let database = format!("sqlite:{}", dir.path().join("db").display());
+        let store = store::Store::open(&database, Arc::clone(&clock), Arc::clone(&entropy)).await.unwrap();
+        let scope = store::Scope::new(settings.tenant.clone(), settings.environment.clone());
+        let token = issue(&store, &scope, entropy.as_ref()).await;
+        let kek = Arc::new(vault::Kek::load_or_create(&dir.path().join("kek"), entropy.as_ref()).unwrap());
+        seal(&store, &scope, &kek, entropy.as_ref()).await;
+        let (ledger, _) = store::ledger::Ledger::open(
+            &dir.path().join("ledger"),
+            Arc::clone(&clock),
+            entropy.as_ref(),
+            store::ledger::Options::default(),
+        )
+        .unwrap();
+        let client = egress::Client::new(egress::EgressPolicy::default(), egress::Settings::default());
+        let supervisor = launch::Supervisor::this_executable();
+        let pool = Pool::new(client, supervisor, BTreeMap::new(), &settings.limits);
+        let settings = Arc::new(settings);
+        let sources = vec![policy::Source { path: "test.cedar".into(), text: policy.into() }];
+        let written = Written { settings: Arc::clone(&settings), policies: sources };
+        let loader = policy::Loader::default();
+        let nothing = Written { policies: vec![], ..written.clone() };
+        let live = build(&store, &loader, &nothing, None, &BTreeMap::new()).await.unwrap().live;
+        let (wakes, woken) = tokio::sync::mpsc::unbounded_channel();
+        let gate = Gate::new(Parts {
+            live,
+            store: store.clone(),
+            ledger,
+            opener: vault::Opener::new(kek),
+            pool,
+            clock,
+            entropy,
+            wakes,
+        });
+        let offers = Offers::new(Arc::clone(&gate), loader, written);
+        for server in settings.servers.keys() {
+            offers.look(server).await.unwrap();
+        }
+        assert_eq!(offers.refresh().await.len(), 0, "the test's policy fits");
+        tokio::spawn(Arc::clone(&offers).run(woken));
+        let bound = listen::bind(&settings).unwrap();
+        let address = bound.address;
+        let closing = CancellationToken::new();
+        let site =
+            Site { settings: Arc::new(ArcSwap::new(settings)), probes: probes(&gate), pace: Pace::default() };
+        tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { gate, offers, store, address, token, closing, dir, client }
+    }
+
+    /// One POST; waits for the whole answer.
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Told {
+        let mut request = http::Request::post(format!("http://{}{path}", self.address))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream");
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header("authorization", format!("Bearer {}", self.token));
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        let response = self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let is_stream = parts
+            .headers
+            .get("content-type")
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let events = if is_stream { events(&body) } else { Vec::new() };
+        Told { status: parts.status.as_u16(), headers: parts.headers, body, events }
+    }
+
+    /// One modern request, as a correct client sends it.
+    pub(crate) async fn modern(&self, path: &str, method: &str, mut params: Value) -> Told {
+        let name =
+            params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str).map(str::to_owned);
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+        params["_meta"]["io.modelcontextprotocol/clientInfo"] =
+            json!({ "name": "test-host", "version": "1" });
+        let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();
+        let name = name.unwrap_or_default();
+        let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method), ("mcp-name", &name)];
+        self.post(path, &headers, body).await
+    }
+
+    /// A legacy session: its id.
+    pub(crate) async fn initialize(&self, path: &str) -> String {
+        let params = json!({ "protocolVersion": "2025-11-25",
+            "capabilities": { "elicitation": {}, "sampling": {}, "roots": {} },
+            "clientInfo": { "name": "test-host", "version": "1" } });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params }).to_string();
+        let told = self.post(path, &[], body).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        told.headers["mcp-session-id"].to_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn legacy(
+        &self,
+        path: &str,
+        session: &str,
+        id: u64,
+        method: &str,
+        params: Value,
+    ) -> Told {
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
+        let headers = [("mcp-session-id", session), ("mcp-protocol-version", "2025-11-25")];
+        self.post(path, &headers, body).await
+    }
+
+    /// Every entry of the ledger, in order.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let raw = self.gate.ledger().read_entries(0, 100_000).unwrap();
+        raw.iter().map(|(_, bytes)| serde_json::from_slice(bytes).unwrap()).collect()
+    }
+
+    /// Intents and decisions of calls that were no errands.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let mut asked = BTreeSet::new();
+        let mut decided = Vec::new();
+        for entry in self.entries() {
+            match entry {
+                Entry::Intent(intent) if !intent.errand => {
+                    assert!(asked.insert(intent.call), "one intent per call")
+                }
+                Entry::Decision(decision) if asked.contains(&decision.call) => decided.push(decision.call),
+                Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => {}
+            }
+        }
+        let distinct: BTreeSet<_> = decided.iter().collect();
+        assert_eq!(distinct.len(), decided.len(), "one decision per call");
+        (asked.len(), decided.len())
+    }
+
+    /// The last decision of a call that was no errand.
+    pub(crate) fn last(&self) -> decision::Decision {
+        let entries = self.entries();
+        let errands: BTreeSet<_> = entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Intent(intent) if intent.errand => Some(intent.call),
+                Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,
+            })
+            .collect();
+        let last = entries.into_iter().rev().find_map(|entry| match entry {
+            Entry::Decision(decision) if !errands.contains(&decision.call) => Some(*decision),
+            Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,
+        });
+        last.expect("there is a decision")
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+fn probes(gate: &Arc<Gate>) -> Probes {
+    let metrics = Arc::clone(gate);
+    Probes {
+        alive: Arc::new(|| Health::Good),
+        ready: Arc::new(|| Health::Good),
+        metrics: Arc::new(move || metrics.metrics_text()),
+    }
+}
+
+async fn issue(store: &store::Store, scope: &store::Scope, entropy: &dyn Entropy) -> String {
+    let name = AgentName::new(TOKEN_AGENT).unwrap();
+    let agent = store::NewAgent {
+        name: name.clone(),
+        kind: store::AgentKind::Agent,
+        groups: BTreeSet::new(),
+        user: None,
+    };
+    store.add_agent(scope, &agent).await.unwrap();
+    let token = identity::ApiToken::generate(entropy);
+    let expires_at = Timestamp(WallClock.now().0 + 3_600_000_000);
+    let hash = store::TokenHash(*token.hash().as_bytes());
+    store.add_token(scope, &store::NewToken { agent: name, hash, expires_at }).await.unwrap();
+    token.reveal().to_owned()
+}
+
+async fn seal(store: &store::Store, scope: &store::Scope, kek: &Arc<vault::Kek>, entropy: &dyn Entropy) {
+    let name = SecretName::new("key").unwrap();
+    let at = vault::SecretRef {
+        tenant: scope.tenant.clone(),
+        environment: scope.environment.clone(),
+        name: name.clone(),
+        version: 1,
+    };
+    let secret = vault::Secret::from_input(SECRET.as_bytes().to_vec()).unwrap();
+    let sealed = vault::Sealer::new(Arc::clone(kek)).seal(&secret, &at, entropy);
+    let secret = store::NewSecret {
+        name,
+        user: None,
+        server: None,
+        version: 1,
+        sealed: store::Sealed(sealed.as_bytes().to_vec()),
+        expires_at: None,
+    };
+    store.put_secret(scope, &secret).await.unwrap();
+}
+
+/// The JSON messages of an event stream.
+pub(crate) fn events(body: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(body).unwrap();
+    text.lines()
+        .filter_map(|line| line.strip_prefix("data:"))
+        .filter_map(|data| serde_json::from_str(data.trim()).ok())
+        .collect()
+}
+
+pub(crate) fn entrance(name: &str) -> Entrance {
+    Entrance::Server(name.to_owned())
+}

@@ -1,0 +1,165 @@
+//! A scripted MCP server on loopback that speaks either era and remembers what it was sent.
+
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, response::IntoResponse, routing::post};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+/// One message that arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Heard {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+    pub(crate) fn method(&self) -> String {
+        self.json()["method"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// The server: its address and its memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    pub(crate) url: String,
+    state: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    modern: bool,
+    heard: Mutex<Vec<Heard>>,
+    tools: Mutex<Value>,
+}
+
+/// `echo` reads, `refund` writes money, and the rest misbehaves.
+pub(crate) fn tools() -> Value {
+    let number = json!({ "type": "number" });
+    json!([
+        { "name": "echo", "inputSchema": { "type": "object", "properties": { "text": { "type": "string" } } },
+          "annotations": { "readOnlyHint": true }, "x-unknown": [1, { "b": 1.10, "a": null }] },
+        { "name": "refund", "inputSchema": { "type": "object", "required": ["amount"],
+            "properties": { "amount": { "type": "integer" }, "note": { "type": "string" } } } },
+        { "name": "hang", "inputSchema": { "type": "object" } },
+        { "name": "nonsense", "inputSchema": { "type": "object" } },
+        { "name": "die", "inputSchema": { "type": "object" } },
+        { "name": "big", "inputSchema": { "type": "object" } },
+        { "name": "flood", "inputSchema": { "type": "object" } },
+        { "name": "progress", "inputSchema": { "type": "object" } },
+        { "name": "ask", "inputSchema": { "type": "object" } },
+        { "name": "typed", "inputSchema": { "type": "object", "properties": { "n": number } },
+          "outputSchema": { "type": "object", "required": ["n"], "properties": { "n": number } } },
+        { "name": "hidden", "inputSchema": { "type": "object" } },
+    ])
+}
+
+impl Script {
+    pub(crate) async fn start(modern: bool) -> Self {
+        let state = Arc::new(Shared { modern, heard: Mutex::default(), tools: Mutex::new(tools()) });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let router = Router::new().route("/mcp", post(hear)).with_state(Arc::clone(&state));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, state }
+    }
+    pub(crate) fn heard(&self, method: &str) -> Vec<Heard> {
+        self.state.heard.lock().iter().filter(|heard| heard.method() == method).cloned().collect()
+    }
+    pub(crate) fn everything(&self) -> Vec<Heard> {
+        self.state.heard.lock().clone()
+    }
+    pub(crate) fn set_tools(&self, tools: Value) {
+        *self.state.tools.lock() = tools;
+    }
+}
+
+async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> axum::response::Response {
+    state.heard.lock().push(Heard { headers: headers.clone(), body: body.clone() });
+    let message: Value = serde_json::from_slice(&body).unwrap();
+    let id = message["id"].clone();
+    let method = message["method"].as_str().unwrap_or_default();
+    let era_ok =
+        message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"].is_string() == state.modern;
+    if method == "notifications/cancelled" || id.is_null() || message.get("method").is_none() {
+        return axum::http::StatusCode::ACCEPTED.into_response();
+    }
+    let error = |code: i64, text: &str| {
+        let body = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": text } });
+        (axum::http::StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+    };
+    let complete = |mut result: Value| {
+        if state.modern {
+            result["resultType"] = json!("complete");
+            result["ttlMs"] = json!(0);
+            result["cacheScope"] = json!("private");
+        }
+        axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response()
+    };
+    if !era_ok {
+        return error(-32600, "not my era");
+    }
+    let capabilities = json!({ "tools": { "listChanged": true }, "logging": {} });
+    match method {
+        "server/discover" => {
+            complete(json!({ "supportedVersions": ["2026-07-28"], "capabilities": capabilities }))
+        }
+        "initialize" => complete(json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities,
+            "serverInfo": { "name": "script", "version": "1" } })),
+        "tools/list" => complete(json!({ "tools": state.tools.lock().clone() })),
+        "tools/call" => call(&message, complete).await,
+        _ => error(-32601, "no such method"),
+    }
+}
+
+async fn call(
+    message: &Value,
+    complete: impl Fn(Value) -> axum::response::Response,
+) -> axum::response::Response {
+    let id = message["id"].clone();
+    let text = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
+    match message["params"]["name"].as_str().unwrap_or_default() {
+        "hang" => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            complete(text("late"))
+        }
+        "nonsense" => (axum::http::StatusCode::OK, "<html>surprise</html>").into_response(),
+        "die" => stream(vec![String::from("event: message\n")], true),
+        "big" => complete(text(&"x".repeat(3 << 20))),
+        "flood" => {
+            let note = json!({ "jsonrpc": "2.0", "method": "notifications/message",
+                "params": { "level": "info", "data": "x" } });
+            let mut events: Vec<String> = (0..200_000).map(|_| format!("data: {note}\n\n")).collect();
+            events.push(answer(&id, &text("done")));
+            stream(events, false)
+        }
+        "progress" => {
+            let token = message["params"]["_meta"]["progressToken"].clone();
+            let mut events: Vec<String> = (1..=3)
+                .map(|n| {
+                    let params = json!({ "progressToken": token, "progress": n, "total": 3 });
+                    let note =
+                        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params });
+                    format!("data: {note}\n\n")
+                })
+                .collect();
+            events.push(answer(&id, &text("done")));
+            stream(events, false)
+        }
+        "typed" => complete(json!({ "content": [], "structuredContent": { "n": "not a number" } })),
+        name => complete(text(&format!("{name}: {}", message["params"]["arguments"]))),
+    }
+}
+
+fn answer(id: &Value, result: &Value) -> String {
+    format!("data: {}\n\n", json!({ "jsonrpc": "2.0", "id": id, "result": result }))
+}
+
+fn stream(events: Vec<String>, broken: bool) -> axum::response::Response {
+    let chunks = events.into_iter().map(Ok::<_, Infallible>);
+    let _ = broken;
+    let body = axum::body::Body::from_stream(futures::stream::iter(chunks));
+    ([("content-type", "text/event-stream")], body).into_response()
+}

@@ -8,11 +8,16 @@ use crate::words::{direction_word, era_word, kind_word, transport_word, words};
 use crate::{Scope, Store, StoreError};
 use decision::{Actor, CallId, Channel, Decision, Ending, Entry, Event, Intent, Item, Principal, Target};
 use sqlx::AssertSqlSafe;
+use std::collections::BTreeMap;
 
 statements! {
     /// Holds the log's row until the end, so that a batch is indexed once.
     MARK = "INSERT INTO indexed (tenant, environment, log_id, up_to) VALUES ('*', '*', $1, 0) \
         ON CONFLICT (log_id) DO UPDATE SET up_to = indexed.up_to RETURNING up_to";
+    /// Completes the intent that a decision closes.
+    CLOSE = "UPDATE entries SET ending = $4, code = $5, dispatched = $6, duration_us = $7, shown = $8, \
+        closed_log = $9, closed_idx = $10 \
+        WHERE call_id = $1 AND tenant = $2 AND environment = $3 AND kind = 'intent'";
     READ_MARK = "SELECT up_to FROM indexed WHERE log_id = $1";
     SET_MARK = "UPDATE indexed SET up_to = $2 WHERE log_id = $1";
     WIPE = "DELETE FROM entries WHERE log_id = $1";
@@ -22,7 +27,7 @@ statements! {
 }
 
 /// The columns, in the order in which [`columns`] fills them.
-const COLUMNS: [&str; 34] = [
+const COLUMNS: [&str; 36] = [
     "log_id",
     "idx",
     "tenant",
@@ -57,6 +62,8 @@ const COLUMNS: [&str; 34] = [
     "event",
     "duration_us",
     "shown",
+    "closed_log",
+    "closed_idx",
 ];
 
 /// Rows per statement: few different texts, so that both engines keep them prepared.
@@ -97,17 +104,29 @@ impl Store {
         let mut tx = self.db().begin().await?;
         let row = tx.row(MARK, args![log]).await?;
         let mark = row.map_or(Ok(0), |row| row.count("up_to"))?;
+        let new: Vec<_> = entries.iter().filter(|(index, _)| *index >= mark).collect();
         let mut next = mark;
-        let mut rows = Vec::new();
-        for (index, entry) in entries.iter().filter(|(index, _)| *index >= mark) {
+        let mut closing = BTreeMap::new();
+        for (index, entry) in &new {
             if *index != next {
                 return Err(StoreError::Gap { log: log.to_owned(), expected: next, found: *index });
             }
-            rows.push(columns(log, *index, entry));
             next = next.saturating_add(1);
+            if let Entry::Decision(decision) = entry {
+                closing.insert(decision.call, (*index, decision));
+            }
+        }
+        let mut rows = Vec::with_capacity(new.len());
+        for (index, entry) in &new {
+            // Mostly a call is indexed whole, and its intent's row need not be written twice.
+            let closed = if let Entry::Intent(intent) = entry { closing.remove(&intent.call) } else { None };
+            rows.push(columns(log, *index, entry, closed.map(|(index, decision)| (index, &**decision))));
         }
         if next > mark {
             insert(&mut tx, &rows).await?;
+            for (index, decision) in closing.into_values() {
+                close(&mut tx, log, index, decision).await?;
+            }
             tx.execute(SET_MARK, args![log, next]).await?;
         }
         tx.commit().await?;
@@ -152,6 +171,23 @@ async fn insert(tx: &mut Tx, rows: &[Vec<Arg>]) -> Outcome<()> {
     Ok(())
 }
 
+async fn close(tx: &mut Tx, log: &str, index: u64, decision: &Decision) -> Outcome<()> {
+    let (ending, code) = ended(decision);
+    let row = args![
+        decision.call.to_string(),
+        decision.tenant.as_str(),
+        decision.environment.as_str(),
+        ending,
+        code,
+        u64::from(decision.dispatched),
+        decision.closed_at.since(decision.opened_at),
+        decision.shown,
+        log,
+        index,
+    ];
+    tx.execute(CLOSE, row).await.map(drop)
+}
+
 fn insertion(rows: usize) -> String {
     let mut text = format!("INSERT INTO entries ({}) VALUES ", COLUMNS.join(", "));
     for row in 0..rows {
@@ -190,12 +226,19 @@ struct Columns {
     event: Option<String>,
     duration_us: Option<u64>,
     shown: Option<decision::Digest>,
+    closed: Option<(String, u64)>,
 }
 
-fn columns(log: &str, index: u64, entry: &Entry) -> Vec<Arg> {
+/// The row of an entry; an intent's is completed from its decision.
+fn columns(log: &str, index: u64, entry: &Entry, closed: Option<(u64, &Decision)>) -> Vec<Arg> {
     let (kind, tenant, environment, at, known) = match entry {
         Entry::Intent(intent) => {
-            (EntryKind::Intent, &intent.tenant, &intent.environment, intent.at, of_intent(intent))
+            let known = of_intent(intent);
+            let known = match closed {
+                Some((index, decision)) => known.closed_by(log, index, decision),
+                None => known,
+            };
+            (EntryKind::Intent, &intent.tenant, &intent.environment, intent.at, known)
         }
         Entry::Decision(closed) => {
             (EntryKind::Decision, &closed.tenant, &closed.environment, closed.closed_at, of_decision(closed))
@@ -241,8 +284,25 @@ impl Columns {
             self.event,
             self.duration_us,
             self.shown,
+            self.closed.as_ref().map(|(log, _)| log.as_str()),
+            self.closed.as_ref().map(|(_, index)| *index),
         ]
         .to_vec()
+    }
+
+    fn ended(mut self, decision: &Decision) -> Self {
+        let (ending, code) = ended(decision);
+        self.ending = Some(ending);
+        self.code = code;
+        self.dispatched = Some(decision.dispatched);
+        self.duration_us = Some(decision.closed_at.since(decision.opened_at));
+        self.shown = decision.shown;
+        self
+    }
+
+    fn closed_by(mut self, log: &str, index: u64, decision: &Decision) -> Self {
+        self.closed = Some((log.to_owned(), index));
+        self.ended(decision)
     }
 
     fn by(mut self, principal: &Principal) -> Self {
@@ -285,27 +345,26 @@ fn of_intent(intent: &Intent) -> Columns {
     known.by(&intent.principal).about(intent.target.as_ref())
 }
 
-fn of_decision(closed: &Decision) -> Columns {
-    let (ending, code) = match &closed.ending {
+fn ended(closed: &Decision) -> (&'static str, Option<&'static str>) {
+    match &closed.ending {
         Ending::Answered => ("answered", None),
         Ending::Refused { code } => ("refused", Some(code.as_str())),
         Ending::Failed { code } => ("failed", Some(code.as_str())),
         Ending::Cancelled => ("cancelled", None),
         Ending::Unknown => ("unknown", None),
-    };
-    Columns {
+    }
+}
+
+fn of_decision(closed: &Decision) -> Columns {
+    let known = Columns {
         call: Some(closed.call),
         deed: Some(closed.deed.to_string()),
         leg: Some(u64::from(closed.leg)),
         interaction: Some(closed.interaction.to_string()),
         policy: closed.policy,
-        ending: Some(ending),
-        code,
-        dispatched: Some(closed.dispatched),
-        duration_us: Some(closed.closed_at.since(closed.opened_at)),
-        shown: closed.shown,
         ..Columns::default()
-    }
+    };
+    known.ended(closed)
 }
 
 fn of_event(event: &Event) -> Columns {

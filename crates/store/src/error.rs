@@ -8,7 +8,7 @@ pub enum StoreError {
     #[error("this is not a store address ({reason}): write `sqlite:PATH` or `postgres://USER@HOST/DATABASE`")]
     Address { reason: &'static str },
     #[error(
-        "the database {place} cannot be opened ({detail}): check that it exists, that its folder exists and that this user may read and write it"
+        "the database {place} cannot be opened ({detail}): check the address, and that this user may read and write there"
     )]
     Unavailable { place: Arc<str>, detail: String },
     #[error("another gateway{} is using the database {place}: stop that one, or give this one a file of its own", owner(*.pid))]

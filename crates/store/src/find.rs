@@ -119,18 +119,15 @@ statements! {
         WHERE tenant = $1 AND environment = $2 GROUP BY kind, ending";
 }
 
-const FIND: &str = "SELECT i.log_id, i.idx, i.call_id, i.deed_id, i.leg, i.interaction, i.at, i.direction, i.errand, \
-    i.actor_kind, i.actor_name, i.user_name, i.host, i.model, i.workflow, i.transport, i.era, i.revision, \
-    i.entrance, i.method, i.server, i.item_kind, i.item_name, i.definition, i.policy, d.log_id AS decision_log, \
-    d.idx AS decision_idx, d.ending, d.code, d.dispatched, d.duration_us, d.shown \
-    FROM entries i LEFT JOIN entries d ON d.call_id = i.call_id AND d.kind = 'decision' \
-    AND d.tenant = i.tenant AND d.environment = i.environment \
-    WHERE i.kind = 'intent'";
+const FIND: &str = "SELECT log_id, idx, call_id, deed_id, leg, interaction, at, direction, errand, actor_kind, \
+    actor_name, user_name, host, model, workflow, transport, era, revision, entrance, method, server, item_kind, \
+    item_name, definition, policy, ending, code, dispatched, duration_us, shown, closed_log, closed_idx \
+    FROM entries WHERE kind = 'intent'";
 
-const TEXT: &str = " AND (LOWER(i.method) LIKE ?1 ESCAPE '\\' OR LOWER(i.item_name) LIKE ?1 ESCAPE '\\' \
-    OR LOWER(i.server) LIKE ?1 ESCAPE '\\' OR LOWER(i.actor_name) LIKE ?1 ESCAPE '\\' \
-    OR LOWER(i.user_name) LIKE ?1 ESCAPE '\\' OR LOWER(i.host) LIKE ?1 ESCAPE '\\' \
-    OR LOWER(i.model) LIKE ?1 ESCAPE '\\' OR LOWER(i.workflow) LIKE ?1 ESCAPE '\\')";
+const TEXT: &str = " AND (LOWER(method) LIKE ?1 ESCAPE '\\' OR LOWER(item_name) LIKE ?1 ESCAPE '\\' \
+    OR LOWER(server) LIKE ?1 ESCAPE '\\' OR LOWER(actor_name) LIKE ?1 ESCAPE '\\' \
+    OR LOWER(user_name) LIKE ?1 ESCAPE '\\' OR LOWER(host) LIKE ?1 ESCAPE '\\' \
+    OR LOWER(model) LIKE ?1 ESCAPE '\\' OR LOWER(workflow) LIKE ?1 ESCAPE '\\')";
 
 /// A statement that grows by fixed pieces; `?1` in a piece is its first argument, and so on.
 struct Question {
@@ -159,8 +156,8 @@ impl Question {
 }
 
 impl Store {
-    /// Calls, newest first, at most `limit` of them and at most 1000. Several conditions are one question:
-    /// the engine picks the index.
+    /// Calls, newest first, at most `limit` of them and at most 1000. Time, agent, server and code have
+    /// an index; the other conditions, used alone, look through the calls from the newest on.
     pub async fn find_calls(
         &self,
         scope: &Scope,
@@ -187,6 +184,10 @@ impl Store {
                 _ => &mut counts.events,
             };
             *total = total.saturating_add(n);
+            // A decision's ending is also in its intent's row: count calls, not entries.
+            if kind != "intent" {
+                continue;
+            }
             let ended = match row.word_opt("ending", ended_from)? {
                 Some(Ended::Answered) => &mut counts.answered,
                 Some(Ended::Refused) => &mut counts.refused,
@@ -203,28 +204,25 @@ impl Store {
 
 fn question(scope: &Scope, filter: &Filter, limit: u64, before: Option<&Cursor>) -> Question {
     let mut q = Question { text: FIND.to_owned(), args: Vec::new() };
-    q.and(" AND i.tenant = ?1", vec![scope.tenant.as_str().into()]);
-    q.and(" AND i.environment = ?1", vec![scope.environment.as_str().into()]);
+    q.and(" AND tenant = ?1", vec![scope.tenant.as_str().into()]);
+    q.and(" AND environment = ?1", vec![scope.environment.as_str().into()]);
     if let Some(agent) = &filter.agent {
-        q.and(
-            " AND i.actor_kind IN ('agent', 'workload') AND i.actor_name = ?1",
-            vec![agent.as_str().into()],
-        );
+        q.and(" AND actor_kind IN ('agent', 'workload') AND actor_name = ?1", vec![agent.as_str().into()]);
     }
-    q.and_if(" AND i.user_name = ?1", filter.user.as_ref().map(UserName::as_str));
-    q.and_if(" AND i.server = ?1", filter.server.as_ref().map(ServerName::as_str));
-    q.and_if(" AND i.item_name = ?1", filter.item.as_deref().map(crate::entries::searchable));
-    q.and_if(" AND i.interaction = ?1", filter.interaction.as_ref().map(InteractionId::as_str));
-    q.and_if(" AND d.code = ?1", filter.code.map(Code::as_str));
-    q.and_if(" AND d.ending = ?1", filter.ended.map(ended_word));
-    q.and_if(" AND i.at >= ?1", filter.since);
-    q.and_if(" AND i.at < ?1", filter.until);
+    q.and_if(" AND user_name = ?1", filter.user.as_ref().map(UserName::as_str));
+    q.and_if(" AND server = ?1", filter.server.as_ref().map(ServerName::as_str));
+    q.and_if(" AND item_name = ?1", filter.item.as_deref().map(crate::entries::searchable));
+    q.and_if(" AND interaction = ?1", filter.interaction.as_ref().map(InteractionId::as_str));
+    q.and_if(" AND code = ?1", filter.code.map(Code::as_str));
+    q.and_if(" AND ending = ?1", filter.ended.map(ended_word));
+    q.and_if(" AND at >= ?1", filter.since);
+    q.and_if(" AND at < ?1", filter.until);
     q.and_if(TEXT, filter.text.as_deref().map(pattern));
     if let Some(Cursor { at, log, index }) = before {
         let place = vec![(*at).into(), log.as_str().into(), (*index).into()];
-        q.and(" AND (i.at, i.log_id, i.idx) < (?1, ?2, ?3)", place);
+        q.and(" AND (at, log_id, idx) < (?1, ?2, ?3)", place);
     }
-    q.and(" ORDER BY i.at DESC, i.log_id DESC, i.idx DESC LIMIT ?1", vec![limit.min(PAGE_MAX).into()]);
+    q.and(" ORDER BY at DESC, log_id DESC, idx DESC LIMIT ?1", vec![limit.min(PAGE_MAX).into()]);
     q
 }
 
@@ -242,14 +240,14 @@ fn pattern(part: &str) -> String {
 }
 
 fn call_row(row: &Row) -> Outcome<CallRow> {
-    let decision_log: Option<String> = row.get("decision_log")?;
+    let closed_log: Option<String> = row.get("closed_log")?;
     let item_kind = row.word_opt("item_kind", kind_from)?;
     let item_name: Option<String> = row.get("item_name")?;
     let flag = |column| -> Outcome<Option<bool>> { Ok(row.count_opt(column)?.map(|n| n != 0)) };
     Ok(CallRow {
         log: row.get("log_id")?,
         intent: row.count("idx")?,
-        decision: decision_log.map(|log| Ok((log, row.count("decision_idx")?))).transpose()?,
+        decision: closed_log.map(|log| Ok((log, row.count("closed_idx")?))).transpose()?,
         call: row.word("call_id", CallId::parse)?,
         deed: row.word("deed_id", DeedId::parse)?,
         leg: row.count("leg")?,

@@ -3,7 +3,7 @@
 use crate::db::{Db, Outcome};
 use crate::error::{StoreError, classify};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -99,6 +99,7 @@ async fn open_postgres(url: &str) -> Outcome<Db> {
         .map_err(|_| StoreError::Address { reason: "it does not parse" })?
         .application_name("callgate")
         .disable_statement_logging();
+    let options = encrypted(options);
     let host =
         options.get_socket().map_or_else(|| options.get_host().to_owned(), |dir| dir.display().to_string());
     let database = options.get_database().unwrap_or_else(|| options.get_username());
@@ -117,6 +118,22 @@ async fn open_postgres(url: &str) -> Outcome<Db> {
     let first = include_str!("../migrations/postgres/0001_first.sql");
     migrator(first).run(&pool).await.map_err(|error| migrated(&place, &error))?;
     Ok(Db::Postgres { place, pool })
+}
+
+/// The driver would fall back to plain text when the server offers no TLS. Over a network that needs
+/// the loud words `sslmode=disable` in the address.
+fn encrypted(options: PgConnectOptions) -> PgConnectOptions {
+    let here = matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1" | "[::1]");
+    let local = here || options.get_socket().is_some() || options.get_host().starts_with('/');
+    match options.get_ssl_mode() {
+        PgSslMode::Allow | PgSslMode::Prefer if !local => options.ssl_mode(PgSslMode::Require),
+        PgSslMode::Allow
+        | PgSslMode::Prefer
+        | PgSslMode::Disable
+        | PgSslMode::Require
+        | PgSslMode::VerifyCa
+        | PgSslMode::VerifyFull => options,
+    }
 }
 
 /// At start, no answer in time means that nobody is there, not that somebody is busy.
@@ -141,4 +158,21 @@ fn migrated(place: &Arc<str>, error: &MigrateError) -> StoreError {
         return StoreError::Altered { place, version: *version };
     }
     StoreError::Refused { place, detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_across_the_network_is_not_talked_to_in_plain_text_by_omission() {
+        let mode =
+            |url: &str| format!("{:?}", encrypted(PgConnectOptions::from_str(url).unwrap()).get_ssl_mode());
+        assert_eq!(mode("postgres://gw@db.example.com/gw"), "Require");
+        assert_eq!(mode("postgres://gw@db.example.com/gw?sslmode=allow"), "Require");
+        assert_eq!(mode("postgres://gw@10.0.0.1/gw?sslmode=verify-full"), "VerifyFull");
+        assert_eq!(mode("postgres://gw@db.example.com/gw?sslmode=disable"), "Disable", "said aloud");
+        assert_eq!(mode("postgres://gw@localhost/gw"), "Prefer");
+        assert_eq!(mode("postgres://gw@localhost/gw?host=/run/postgresql"), "Prefer");
+    }
 }

@@ -111,6 +111,7 @@ CREATE TABLE secrets (
 );
 
 -- The search index over the ledger. The ledger's files are the truth; this can be rebuilt from them.
+-- An intent's row is completed from its decision, whose place is closed_log and closed_idx: one row is one call.
 CREATE TABLE entries (
     log_id TEXT NOT NULL,
     idx BIGINT NOT NULL,
@@ -146,13 +147,15 @@ CREATE TABLE entries (
     event TEXT,
     duration_us BIGINT,
     shown BYTEA,
+    closed_log TEXT,
+    closed_idx BIGINT,
     PRIMARY KEY (log_id, idx)
 );
-CREATE INDEX entries_at ON entries (tenant, environment, kind, at);
-CREATE INDEX entries_call ON entries (call_id);
-CREATE INDEX entries_actor ON entries (tenant, environment, actor_name, at);
-CREATE INDEX entries_server ON entries (tenant, environment, server, at);
-CREATE INDEX entries_code ON entries (tenant, environment, code, at);
+CREATE INDEX entries_at ON entries (tenant, environment, kind, at, log_id, idx);
+CREATE INDEX entries_call ON entries (call_id, tenant, environment, kind);
+CREATE INDEX entries_actor ON entries (tenant, environment, kind, actor_name, at, log_id, idx);
+CREATE INDEX entries_server ON entries (tenant, environment, kind, server, at, log_id, idx);
+CREATE INDEX entries_code ON entries (tenant, environment, kind, code, at, log_id, idx);
 
 -- How many entries of each log are in the index, from the first on and without a gap.
 CREATE TABLE indexed (

@@ -186,6 +186,10 @@ pub(crate) async fn an_open_call_has_no_decision(bed: &Bed) {
 
 /// Six calls that differ in one thing each.
 async fn six(store: &Store) {
+    store.index_entries(LOG, &of_six()).await.unwrap();
+}
+
+fn of_six() -> Vec<(u64, Entry)> {
     let (mut two, mut three, mut four, mut five) =
         (intent(&home(), 2), intent(&home(), 3), intent(&home(), 4), intent(&home(), 5));
     two.principal.actor = Actor::Agent("cursor".parse().unwrap());
@@ -209,7 +213,7 @@ async fn six(store: &Store) {
         opened(six),
         closed(decision(&home(), 5, Ending::Unknown)),
     ];
-    store.index_entries(LOG, &numbered(0, entries)).await.unwrap();
+    numbered(0, entries)
 }
 
 pub(crate) async fn every_filter_finds_its_calls_and_no_others(bed: &Bed) {
@@ -309,6 +313,22 @@ pub(crate) async fn a_batch_sent_twice_is_indexed_once(bed: &Bed) {
     let store = bed.reopen(store).await;
     assert_eq!(store.indexed_up_to(LOG).await.unwrap(), 150);
     assert_eq!(store.counts(&home()).await.unwrap().intents, 150);
+}
+
+pub(crate) async fn how_entries_are_batched_makes_no_difference(bed: &Bed) {
+    let store = bed.store().await;
+    let entries = of_six();
+    six(&store).await;
+    let (whole, counted) = (find(&store, Filter::default()).await, store.counts(&home()).await.unwrap());
+    assert_eq!(whole.iter().filter(|row| row.decision.is_none()).count(), 1);
+    for size in 1..entries.len() {
+        store.wipe_index(LOG).await.unwrap();
+        for batch in entries.chunks(size) {
+            store.index_entries(LOG, batch).await.unwrap();
+        }
+        assert_eq!(find(&store, Filter::default()).await, whole, "by {size}");
+        assert_eq!(store.counts(&home()).await.unwrap(), counted, "by {size}");
+    }
 }
 
 pub(crate) async fn a_gap_is_refused_and_changes_nothing(bed: &Bed) {

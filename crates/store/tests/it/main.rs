@@ -88,6 +88,7 @@ suite! {
         pages_follow_each_other_without_gap_or_repetition,
         text_is_searched_literally,
         a_batch_sent_twice_is_indexed_once,
+        how_entries_are_batched_makes_no_difference,
         a_gap_is_refused_and_changes_nothing,
         a_wiped_index_is_filled_again_to_the_same,
         what_a_peer_sends_cannot_break_the_index,

@@ -26,7 +26,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
-use store::ledger::{Ledger, Options, Record, export, merkle, verify};
+use store::ledger::{Disclose, Ledger, Options, Record, export, merkle, verify};
 use tokio::sync::{mpsc, oneshot};
 
 /// About what an intent or a decision of a real call takes.
@@ -183,7 +183,11 @@ async fn rows(dir: &Path, appenders: u64) -> Measured {
 fn timed<T>(what: &str, run: impl FnOnce() -> T) -> T {
     let (started, before) = (Instant::now(), cpu());
     let value = run();
-    println!("{what:<14} {:>6.2} s wall {:>6.2} s cpu", started.elapsed().as_secs_f64(), (cpu() - before).as_secs_f64());
+    println!(
+        "{what:<14} {:>6.2} s wall {:>6.2} s cpu",
+        started.elapsed().as_secs_f64(),
+        (cpu() - before).as_secs_f64()
+    );
     value
 }
 
@@ -192,7 +196,8 @@ async fn large(dir: &Path, entries: u64) {
     let live = dir.join("live");
     let (ledger, _) = Ledger::open(&live, Arc::new(Wall), &Os, Options::default()).unwrap();
     for start in (0..entries).step_by(1000) {
-        let records = (start..entries.min(start + 1000)).map(|n| Record { entry: entry(n), disclosures: Vec::new() });
+        let records =
+            (start..entries.min(start + 1000)).map(|n| Record { entry: entry(n), disclosures: Vec::new() });
         ledger.append(records.collect()).await.unwrap();
     }
     ledger.close().await.unwrap();
@@ -201,7 +206,7 @@ async fn large(dir: &Path, entries: u64) {
     assert_eq!(ledger.size(), entries);
     drop(ledger);
     assert!(timed("verify live", || verify(&live, None, None).unwrap()).holds());
-    timed("export", || export(&live, &dir.join("out")).unwrap());
+    timed("export", || export(&live, &dir.join("out"), Disclose::Kept).unwrap());
     assert!(timed("verify export", || verify(&dir.join("out"), None, None).unwrap()).holds());
 }
 
@@ -211,7 +216,10 @@ fn main() {
     let place = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = tempfile::tempdir_in(place).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    println!("{} build, entries of {ENTRY_BYTES} bytes", if cfg!(debug_assertions) { "debug" } else { "release" });
+    println!(
+        "{} build, entries of {ENTRY_BYTES} bytes",
+        if cfg!(debug_assertions) { "debug" } else { "release" }
+    );
     runtime.block_on(async {
         if let Some(entries) = entries {
             return large(dir.path(), entries).await;

@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     fs::{File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
 };
@@ -73,7 +73,7 @@ pub(super) struct SegmentFile {
 
 impl SegmentFile {
     pub(super) fn create(path: &Path, disk: &Disk) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Self { file, disk: disk.clone() })
     }
 

@@ -14,6 +14,7 @@ use decision::Slot;
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -38,12 +39,21 @@ pub(super) struct Line {
     pub(super) value: String,
 }
 
+/// Whether an export holds the values that are kept beside entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disclose {
+    /// With them, so that who gets the export can read them and see that they are the recorded ones.
+    Kept,
+    /// Without: entries and every proof stay whole, and say nothing about the values.
+    Nothing,
+}
+
 /// Writes the log in `dir` to the folder `out`, which must be empty or not exist yet, up to its newest
 /// checkpoint. Needs no lock and no signing key. Blocks on the disk.
 ///
 /// Errors: [`LedgerError::Damaged`] when the log is not as it was written: what cannot be proven is
 /// not exported; [`LedgerError::NoCheckpoint`]; [`LedgerError::NotEmpty`]; I/O.
-pub fn export(dir: &Path, out: &Path) -> Result<Exported, LedgerError> {
+pub fn export(dir: &Path, out: &Path, disclose: Disclose) -> Result<Exported, LedgerError> {
     let path = dir.join(PUBLIC_FILE);
     let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
     let key: PublicKey = text.parse()?;
@@ -54,7 +64,8 @@ pub fn export(dir: &Path, out: &Path) -> Result<Exported, LedgerError> {
     {
         return Err(LedgerError::NotEmpty { dir: out.to_owned() });
     }
-    let mut export = Export { out, key: &key, size: newest.size, ..Export::new(out, &key) };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(io_error("create", out))?;
+    let mut export = Export { size: newest.size, disclose, ..Export::new(out, &key) };
     export.put(Path::new("log.pub"), format!("{key}\n").as_bytes())?;
     each_group(dir, &key, &mut |items| {
         for item in items {
@@ -70,7 +81,7 @@ pub fn export(dir: &Path, out: &Path) -> Result<Exported, LedgerError> {
 fn newest(dir: &Path) -> Result<Option<Checkpoint>, LedgerError> {
     for number in segment::list(dir)?.into_iter().rev() {
         let path = segment::path(dir, number);
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let bytes = segment::read(&path)?;
         let Some(header) = super::frame::SegmentHeader::read(&bytes) else { continue };
         let mut next = Next { index: header.first_index, group: header.first_group };
         let (mut at, mut newest) = (super::frame::SEGMENT_HEADER_BYTES, None);
@@ -107,7 +118,7 @@ fn each_group(
             what: what.to_owned(),
         };
         let path = segment::path(dir, number);
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let bytes = segment::read(&path)?;
         if segment::header(&bytes, expected, next, key.id()).is_none() {
             return Err(damaged(0, next.index, "the segment is missing or its header was changed"));
         }
@@ -135,6 +146,7 @@ fn each_group(
 struct Export<'a> {
     out: &'a Path,
     key: &'a PublicKey,
+    disclose: Disclose,
     /// Entries to export.
     size: u64,
     /// Entries seen.
@@ -154,6 +166,7 @@ impl<'a> Export<'a> {
         Self {
             out,
             key,
+            disclose: Disclose::Nothing,
             size: 0,
             index: 0,
             held: 0,
@@ -192,7 +205,7 @@ impl<'a> Export<'a> {
             }
             What::Entry { .. } => self.index = self.index.saturating_add(1),
             What::Disclosure { index, opening: Some(opening), .. }
-                if index < self.size && opening.state == State::Kept =>
+                if index < self.size && opening.state == State::Kept && self.disclose == Disclose::Kept =>
             {
                 let salt = STANDARD.encode(opening.salt);
                 let line = Line { index, slot: opening.slot, salt, value: STANDARD.encode(opening.value) };

@@ -25,7 +25,7 @@ mod writer;
 
 pub use disk::{Disk, Fault, Faults};
 pub use error::LedgerError;
-pub use export::{Exported, export};
+pub use export::{Disclose, Exported, export};
 pub use frame::{ENTRY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use merkle::{ConsistencyProof, InclusionProof, NoProof, verify_consistency, verify_inclusion};
 pub use note::{Checkpoint, NoteError, PublicKey};
@@ -213,7 +213,8 @@ impl Ledger {
         self.shared.view.size()
     }
 
-    /// Durable entries from `from` on, with their indices; at most `max` and [`READ_ENTRIES_MAX`].
+    /// Durable entries from `from` on, with their indices; at most `max`, [`READ_ENTRIES_MAX`] and about
+    /// eight megabytes. Empty only when there are none.
     /// Each is checked against its leaf hash. Blocks on the disk.
     pub fn read_entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
         let most = u64::try_from(max.min(READ_ENTRIES_MAX)).unwrap_or_default();
@@ -282,10 +283,10 @@ impl Ledger {
     }
 
     /// Signs a checkpoint and exports everything up to it: see [`export`](fn@export).
-    pub async fn export(&self, out: &Path) -> Result<Exported, LedgerError> {
+    pub async fn export(&self, out: &Path, disclose: Disclose) -> Result<Exported, LedgerError> {
         self.checkpoint().await?;
         let (dir, out) = (self.shared.dir.clone(), out.to_owned());
-        let done = tokio::task::spawn_blocking(move || export::export(&dir, &out)).await;
+        let done = tokio::task::spawn_blocking(move || export::export(&dir, &out, disclose)).await;
         done.unwrap_or(Err(LedgerError::Closed))
     }
 

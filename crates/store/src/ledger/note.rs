@@ -178,7 +178,7 @@ impl Checkpoint {
         if note.len() > NOTE_BYTES_MAX {
             return Err(NoteError::Form("it is too long"));
         }
-        if note.contains(|c: char| c.is_ascii_control() && c != '\n') || !note.ends_with('\n') {
+        if note.contains(|c: char| c.is_control() && c != '\n') || !note.ends_with('\n') {
             return Err(NoteError::Form("it has control characters or does not end in a newline"));
         }
         let at = note.rfind("\n\n").ok_or(NoteError::Form("it has no signature"))?;

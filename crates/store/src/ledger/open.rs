@@ -180,6 +180,8 @@ fn create(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Result<Signer
     let (signer, text) = Signer::create(entropy)?;
     create_segment(dir, 0, Next::default(), signer.public(), options)?;
     write_file(&key, &text, 0o600)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_dir(parent).map_err(io_error("sync", parent))?;
     Ok(signer)
 }
 
@@ -264,7 +266,7 @@ impl<'a> Reading<'a> {
 
     fn segment(&mut self, number: u64, last: bool) -> Result<(), LedgerError> {
         let path = segment::path(self.dir, number);
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let bytes = segment::read(&path)?;
         let key = self.signer.public();
         let start = (self.tree.mark(), self.next);
         if last && segment::is_stillborn(&bytes) {

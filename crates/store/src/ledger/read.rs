@@ -10,6 +10,9 @@ use super::{
 use decision::{Digest, Disclosure, Slot};
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
+/// One read stops after the entry that makes it this long.
+pub(super) const READ_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Where the entry with an index starts. Looked up one by one, so that no lock is held over a read.
 pub(super) type Places<'a> = &'a dyn Fn(u64) -> Option<Position>;
 
@@ -67,13 +70,13 @@ fn entry_in(file: &File, dir: &Path, place: Position, index: u64) -> Result<(Vec
     Ok((bytes, leaf))
 }
 
-/// Calls `each` with the entries `from..to`, which are all in the log.
+/// Calls `each` with the entries `from..to`, which are all in the log, as long as it wants more.
 fn each_entry(
     dir: &Path,
     places: Places<'_>,
     from: u64,
     to: u64,
-    each: &mut dyn FnMut(u64, Vec<u8>, Digest),
+    each: &mut dyn FnMut(u64, Vec<u8>, Digest) -> bool,
 ) -> Result<(), LedgerError> {
     let mut file: Option<(u32, File)> = None;
     for index in from..to {
@@ -83,7 +86,9 @@ fn each_entry(
             Some(_) | None => open(dir, place.segment)?,
         };
         let (bytes, leaf) = entry_in(&current, dir, place, index)?;
-        each(index, bytes, leaf);
+        if !each(index, bytes, leaf) {
+            break;
+        }
         file = Some((place.segment, current));
     }
     Ok(())
@@ -100,8 +105,12 @@ pub(super) fn entries(
     from: u64,
     to: u64,
 ) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
-    let mut out = Vec::new();
-    each_entry(dir, places, from, to, &mut |index, bytes, _| out.push((index, bytes)))?;
+    let (mut out, mut bytes) = (Vec::new(), 0);
+    each_entry(dir, places, from, to, &mut |index, entry, _| {
+        bytes += entry.len();
+        out.push((index, entry));
+        bytes < READ_BYTES_MAX
+    })?;
     Ok(out)
 }
 
@@ -158,7 +167,10 @@ impl Hashes<'_> {
         let (from, to) = (index << level, (index + 1) << level);
         let mut tree = merkle::Tree::default();
         if level < TILE_HEIGHT {
-            each_entry(self.dir, self.places, from, to, &mut |_, _, leaf| tree.push(leaf))?;
+            each_entry(self.dir, self.places, from, to, &mut |_, _, leaf| {
+                tree.push(leaf);
+                true
+            })?;
         } else {
             for n in from >> TILE_HEIGHT..to >> TILE_HEIGHT {
                 tree.push((self.tile)(n).ok_or(LedgerError::NoEntry { index: n << TILE_HEIGHT })?);

@@ -4,13 +4,14 @@
 use super::{
     error::{LedgerError, io_error},
     frame::{
-        Frame, GROUP_FRAME_BYTES, Group, Kind, Opening, SEGMENT_HEADER_BYTES, SegmentHeader, later_group,
-        written_at,
+        ERASED, FRAME_HEADER_BYTES, Frame, GROUP_FRAME_BYTES, Group, KEPT, Kind, Opening,
+        SEGMENT_HEADER_BYTES, STATE_AT, SegmentHeader, later_group, written_at,
     },
 };
 use decision::Digest;
 use std::{
     fs,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -221,4 +222,23 @@ pub(super) fn header(segment: &[u8], number: u64, next: Next, log: u32) -> Optio
 /// Whether a segment is what a crash while creating it leaves: no group was ever in it.
 pub(super) fn is_stillborn(segment: &[u8]) -> bool {
     segment.len() <= SEGMENT_HEADER_BYTES && SegmentHeader::read(segment).is_none()
+}
+
+/// Largest segment that is read: twice what the largest setting leads to.
+const SEGMENT_BYTES_MAX: u64 = 2 << 30;
+
+/// The bytes of a segment.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, LedgerError> {
+    let found = fs::symlink_metadata(path).map_err(io_error("read", path))?;
+    if !found.is_file() || found.len() > SEGMENT_BYTES_MAX {
+        return Err(io_error("read", path)(std::io::Error::other("it is not a segment of the ledger")));
+    }
+    fs::read(path).map_err(io_error("read", path))
+}
+
+/// Whether the disclosure whose frame starts at `at` is marked erased by now.
+pub(super) fn is_erased_by_now(path: &Path, at: usize) -> bool {
+    let mut state = [KEPT];
+    let place = (at + FRAME_HEADER_BYTES + STATE_AT) as u64;
+    fs::File::open(path).and_then(|file| file.read_exact_at(&mut state, place)).is_ok() && state == [ERASED]
 }

@@ -16,7 +16,7 @@ use super::{
     segment::{self, Next, What},
 };
 use decision::{Slot, Timestamp};
-use std::{collections::VecDeque, fs, fs::File, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fs::File, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// Most bytes of one group, whatever waits.
@@ -202,7 +202,7 @@ impl Writer {
             return Err(self.lost("durable entries are gone from the segment"));
         }
         file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let bytes = segment::read(&path)?;
         let mut tree = self.tree.clone();
         let (mark, mut next) = self.tail.start.clone();
         tree.back_to(mark);

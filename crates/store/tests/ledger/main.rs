@@ -1,5 +1,10 @@
 //! The ledger, from outside.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed unwrap is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test"
+)]
 
 extern crate callgate_store as store;
 
@@ -7,6 +12,7 @@ mod append;
 mod crash;
 mod faults;
 mod forge;
+mod sim;
 mod support;
 mod verify_exported;
 mod verify_live;

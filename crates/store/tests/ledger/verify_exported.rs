@@ -12,7 +12,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use store::ledger::{Checkpoint, Damage, Ledger, LedgerError, Options, PublicKey, Report, export, verify};
+use store::ledger::{
+    Checkpoint, Damage, Disclose, Ledger, LedgerError, Options, PublicKey, Report, export, verify,
+};
 
 struct Exported {
     dir: tempfile::TempDir,
@@ -36,7 +38,7 @@ impl Exported {
         let (ledger, _) = open_with(&dir.path().join("live"), options).unwrap();
         let notes = fill(&ledger, 0, 300).await;
         let key = ledger.public_key().clone();
-        let done = ledger.export(&dir.path().join("out")).await.unwrap();
+        let done = ledger.export(&dir.path().join("out"), Disclose::Kept).await.unwrap();
         assert_eq!((done.checkpoint.size, done.checkpoints, done.disclosures), (600, 6, 600));
         Self { dir, key, notes }
     }
@@ -92,12 +94,17 @@ async fn erased_values_are_not_exported_and_everything_else_holds() {
     let (ledger, _) = open(&dir.path().join("live"));
     fill(&ledger, 0, 50).await;
     ledger.erase(10, Slot::Arguments).await.unwrap();
-    let done = ledger.export(&dir.path().join("out")).await.unwrap();
+    let done = ledger.export(&dir.path().join("out"), Disclose::Kept).await.unwrap();
     assert_eq!(done.disclosures, 99);
     let report = verify(&dir.path().join("out"), None, None).unwrap();
     expect_holds(&report, 100);
     assert_eq!((report.values.opened, report.values.absent), (99, 1));
-    let again = ledger.export(&dir.path().join("out")).await.map(|_| ());
+    let bare = ledger.export(&dir.path().join("bare"), Disclose::Nothing).await.unwrap();
+    assert_eq!((bare.disclosures, dir.path().join("bare/disclosures").exists()), (0, false));
+    let report = verify(&dir.path().join("bare"), None, None).unwrap();
+    expect_holds(&report, 100);
+    assert_eq!((report.values.opened, report.values.absent), (0, 100));
+    let again = ledger.export(&dir.path().join("out"), Disclose::Kept).await.map(|_| ());
     assert!(matches!(again, Err(LedgerError::NotEmpty { .. })), "{again:?}");
 }
 
@@ -106,17 +113,20 @@ async fn an_export_needs_no_lock_ends_at_a_checkpoint_and_refuses_a_damaged_log(
     let dir = tempfile::tempdir().unwrap();
     let live = dir.path().join("live");
     let (ledger, _) = open(&live);
-    assert!(matches!(export(&live, &dir.path().join("none")), Err(LedgerError::NoCheckpoint)));
+    assert!(matches!(
+        export(&live, &dir.path().join("none"), Disclose::Kept),
+        Err(LedgerError::NoCheckpoint)
+    ));
     fill(&ledger, 0, 100).await;
     ledger.append(pair(500).to_vec()).await.unwrap();
-    let done = export(&live, &dir.path().join("out")).unwrap();
+    let done = export(&live, &dir.path().join("out"), Disclose::Kept).unwrap();
     assert_eq!(done.checkpoint.size, 200, "what is not signed yet is left out");
     expect_holds(&verify(&dir.path().join("out"), None, None).unwrap(), 200);
     crate::forge::edit_live(&live, Cover::Hashes, |groups| {
         let (g, f) = crate::forge::place_of(groups, 120);
         groups[g][f].payload = closing(900, None);
     });
-    let damaged = export(&live, &dir.path().join("bad"));
+    let damaged = export(&live, &dir.path().join("bad"), Disclose::Kept);
     assert!(matches!(damaged, Err(LedgerError::Damaged { entry: 200, .. })), "{damaged:?}");
     assert!(!dir.path().join("bad/checkpoint").exists(), "it does not look like an export");
 }
@@ -247,7 +257,7 @@ async fn fork(log: &Exported) -> PathBuf {
     fill(&ledger, 1000, 250).await;
     drop(ledger);
     copy_dir(seed.path(), &live);
-    export(&live, &out).unwrap();
+    export(&live, &out, Disclose::Kept).unwrap();
     out
 }
 

@@ -9,6 +9,7 @@ use super::{
 use crate::ledger::{
     error::{LedgerError, io_error},
     export::Line,
+    frame::VALUE_BYTES_MAX,
     merkle::{self, TILE_WIDTH},
     note::{Checkpoint, NOTE_BYTES_MAX, PublicKey},
     seen::Seen,
@@ -18,22 +19,45 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use decision::{Digest, Disclosure};
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, BufRead, Read},
     path::{Path, PathBuf},
 };
 
-/// The bytes of a file, or `None` when there is none.
-fn read_file(path: &Path) -> Result<Option<Vec<u8>>, LedgerError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+/// Most bytes of each kind of file: what the formats can come to.
+const BUNDLE_BYTES_MAX: u64 = TILE_WIDTH * (2 + u16::MAX as u64);
+const TILE_BYTES_MAX: u64 = TILE_WIDTH * 32;
+/// A value in base64, with its salt and names.
+const LINE_BYTES_MAX: u64 = VALUE_BYTES_MAX as u64 / 3 * 4 + 1024;
+
+/// Opens a file for reading at most `max` bytes; `None` when there is none. The folder may come from
+/// anyone: what is no plain file is not opened.
+fn open_file(path: &Path, max: u64) -> Result<Option<io::Take<fs::File>>, LedgerError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => {
+            let file = fs::File::open(path).map_err(io_error("open", path))?;
+            Ok(Some(file.take(max)))
+        }
+        Ok(_) => Ok(None),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(io_error("read", path)(e)),
     }
 }
 
+fn read_file(path: &Path, max: u64) -> Result<Option<Vec<u8>>, LedgerError> {
+    let Some(mut file) = open_file(path, max)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(io_error("read", path))?;
+    Ok(Some(bytes))
+}
+
 /// The full file for number `n`, else the widest partial one.
-fn read_widest(dir: &Path, name: impl Fn(u64) -> PathBuf) -> Result<Option<(u64, Vec<u8>)>, LedgerError> {
-    if let Some(bytes) = read_file(&dir.join(name(TILE_WIDTH)))? {
+fn read_widest(
+    dir: &Path,
+    max: u64,
+    name: impl Fn(u64) -> PathBuf,
+) -> Result<Option<(u64, Vec<u8>)>, LedgerError> {
+    if let Some(bytes) = read_file(&dir.join(name(TILE_WIDTH)), max)? {
         return Ok(Some((TILE_WIDTH, bytes)));
     }
     let partial = dir.join(name(1));
@@ -50,7 +74,7 @@ fn read_widest(dir: &Path, name: impl Fn(u64) -> PathBuf) -> Result<Option<(u64,
         widest = widest.max(width);
     }
     let Some(width) = widest else { return Ok(None) };
-    Ok(read_file(&dir.join(name(width)))?.map(|bytes| (width, bytes)))
+    Ok(read_file(&dir.join(name(width)), max)?.map(|bytes| (width, bytes)))
 }
 
 /// `key` tells which checkpoints count when entries and the hashes beside them contradict each other.
@@ -62,7 +86,10 @@ pub(super) fn read(dir: &Path, key: &PublicKey) -> Result<Evidence, LedgerError>
     let most = signed.last_key_value().map_or(0, |(size, _)| *size);
     let (mut found, mut claimed): (Vec<Option<Digest>>, Vec<Option<Digest>>) = (Vec::new(), Vec::new());
     for n in 0.. {
-        let Some((width, bundle)) = read_widest(dir, |width| tiles::bundle_path(n, width))? else { break };
+        let Some((width, bundle)) = read_widest(dir, BUNDLE_BYTES_MAX, |width| tiles::bundle_path(n, width))?
+        else {
+            break;
+        };
         let (entries, whole) = tiles::entries(&bundle);
         let start = n * TILE_WIDTH;
         if !whole || entries.len() as u64 != width {
@@ -71,7 +98,7 @@ pub(super) fn read(dir: &Path, key: &PublicKey) -> Result<Evidence, LedgerError>
         let seen = bundle_entries(&mut evidence, start, &entries);
         disclosures(dir, n, &seen, &mut evidence)?;
         let hashes: Vec<Digest> = entries.iter().map(|entry| merkle::leaf(entry)).collect();
-        let tile = read_widest(dir, |width| tiles::tile_path(0, n, width))?;
+        let tile = read_widest(dir, TILE_BYTES_MAX, |width| tiles::tile_path(0, n, width))?;
         let tile = tile.and_then(|(_, bytes)| tiles::hashes(&bytes)).unwrap_or_default();
         let width = (entries.len().max(tile.len())) as u64;
         let last = width < TILE_WIDTH;
@@ -107,7 +134,7 @@ fn checkpoints(dir: &Path, evidence: &mut Evidence) -> Result<(), LedgerError> {
     }
     paths.sort();
     for path in paths {
-        let Some(bytes) = read_file(&path)? else {
+        let Some(bytes) = read_file(&path, NOTE_BYTES_MAX as u64 + 1)? else {
             evidence.local.push(Finding::new(
                 Damage::Truncated,
                 Place::Log,
@@ -115,11 +142,11 @@ fn checkpoints(dir: &Path, evidence: &mut Evidence) -> Result<(), LedgerError> {
             ));
             continue;
         };
-        let note = bytes.get(..NOTE_BYTES_MAX.min(bytes.len())).and_then(|b| std::str::from_utf8(b).ok());
+        let note = std::str::from_utf8(&bytes).ok();
         match note.map(Checkpoint::parse) {
             Some(Ok(checkpoint)) => evidence.checkpoints.push(checkpoint),
             Some(Err(_)) | None => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let name = path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
                 let size = name.parse().unwrap_or_default();
                 let what = format!("the file `{name}` is not a checkpoint");
                 evidence.local.push(Finding::new(Damage::BadSignature, Place::Checkpoint { size }, what));
@@ -140,15 +167,20 @@ fn disclosures(
     seen: &BTreeMap<u64, Option<Seen>>,
     evidence: &mut Evidence,
 ) -> Result<(), LedgerError> {
-    let Some(bytes) = read_file(&dir.join(tiles::disclosures_path(n)))? else { return Ok(()) };
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let Ok(line) = serde_json::from_slice::<Line>(line) else {
-            evidence.local.push(broken_value(
-                n * TILE_WIDTH,
-                None,
-                "a value beside this entry or the next 255 cannot be read",
-            ));
-            continue;
+    let path = dir.join(tiles::disclosures_path(n));
+    let Some(file) = open_file(&path, u64::MAX)? else { return Ok(()) };
+    let mut reader = io::BufReader::new(file);
+    loop {
+        let mut line = Vec::new();
+        let bytes = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        if bytes.map_err(io_error("read", &path))? == 0 {
+            return Ok(());
+        }
+        let Ok(line) = serde_json::from_slice::<Line>(&line) else {
+            let what = "a value beside this entry or the next 255 cannot be read";
+            evidence.local.push(broken_value(n * TILE_WIDTH, None, what));
+            // Where the next begins is not known.
+            return Ok(());
         };
         let salt = STANDARD.decode(&line.salt).ok().and_then(|salt| <[u8; 32]>::try_from(salt).ok());
         let finding = match (salt, STANDARD.decode(&line.value), seen.get(&line.index)) {
@@ -165,7 +197,6 @@ fn disclosures(
         };
         evidence.local.extend(finding);
     }
-    Ok(())
 }
 
 /// Whether a bundle is missing with others behind it.
@@ -175,7 +206,7 @@ fn gap(dir: &Path, evidence: &mut Evidence, end: u64, most: u64) -> Result<(), L
         return Ok(());
     }
     for later in n + 1..=(most / TILE_WIDTH).min(n + 1024) {
-        if read_widest(dir, |width| tiles::bundle_path(later, width))?.is_some() {
+        if read_widest(dir, BUNDLE_BYTES_MAX, |width| tiles::bundle_path(later, width))?.is_some() {
             let place = Place::Entries { from: end, to: later * TILE_WIDTH };
             evidence.local.push(Finding::new(Damage::Removed, place, "bundles of entries are missing"));
             evidence.unread_from = Some(end);
@@ -272,7 +303,7 @@ fn higher_tiles(dir: &Path, evidence: &mut Evidence, most: u64) -> Result<(), Le
     }
     expected.extend(tiler.rest());
     for tile in expected.iter().filter(|tile| tile.level > 0) {
-        if read_file(&dir.join(tile.path()))? != Some(tile.bytes()) {
+        if read_file(&dir.join(tile.path()), TILE_BYTES_MAX)? != Some(tile.bytes()) {
             let what = format!("the hash tile `{}` is wrong or missing", tile.path().display());
             evidence.local.push(Finding::new(Damage::Hashes, Place::Log, what));
             return Ok(());

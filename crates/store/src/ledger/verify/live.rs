@@ -6,19 +6,21 @@ use super::{
     report::{Damage, Finding, Place},
 };
 use crate::ledger::{
-    error::{LedgerError, io_error},
+    error::LedgerError,
     frame::{GROUP_FRAME_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, State},
     note::{Checkpoint, PublicKey},
     seen::Seen,
     segment::{self, Next, ReadGroup, Stop, What, Why},
 };
 use decision::Digest;
-use std::{fs, path::Path};
+use std::path::{Path, PathBuf};
 
 /// Farther than this from its place, an entry's check is taken for chance and the entry for changed.
 const MOVED_MAX: u64 = 1 << 20;
 
 struct Reading {
+    /// The segment that is being read.
+    path: PathBuf,
     evidence: Evidence,
     next: Next,
     /// The entry that disclosures belong to.
@@ -29,11 +31,12 @@ struct Reading {
 
 pub(super) fn read(dir: &Path, own: &PublicKey) -> Result<Evidence, LedgerError> {
     let evidence = Evidence::default();
-    let mut reading = Reading { evidence, next: Next::default(), last: None, misfits: Vec::new() };
+    let mut reading =
+        Reading { path: PathBuf::new(), evidence, next: Next::default(), last: None, misfits: Vec::new() };
     let numbers = segment::list(dir)?;
     for (expected, number) in (0..).zip(&numbers) {
-        let path = segment::path(dir, *number);
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        reading.path = segment::path(dir, *number);
+        let bytes = segment::read(&reading.path)?;
         if !reading.header(&bytes, expected, *number, own, numbers.last() == Some(number))
             || !reading.groups(&bytes, numbers.last() == Some(number))
         {
@@ -147,6 +150,10 @@ impl Reading {
                             self.evidence.local.extend(finding);
                         }
                         State::Erased | State::HalfErased => self.evidence.calls.erased(),
+                        // It may have been read in the middle of its erasure.
+                        State::Damaged if segment::is_erased_by_now(&self.path, item.at) => {
+                            self.evidence.calls.erased();
+                        }
                         State::Damaged => {
                             let what = "the value or its salt was changed";
                             self.evidence.local.push(broken_value(*index, Some(opening.slot), what));

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::{Frame, Revision};
@@ -80,6 +80,8 @@ pub(crate) struct Means {
     /// What children get of the gateway's own environment ([`launch::PASSABLE_VARIABLES`]), read by `cli`.
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) bounds: Bounds,
+    /// A place for each child that may run at the same time.
+    pub(crate) children: Arc<Semaphore>,
 }
 
 /// Bounds on one connection.
@@ -199,6 +201,30 @@ impl Connection {
             Link::Legacy(legacy) => legacy.is_alive(),
             Link::Modern(_) => true,
             Link::Stdio(stdio) => stdio.is_alive(),
+        }
+    }
+
+    /// Requests that wait for an answer of a child.
+    pub(super) fn in_flight(&self) -> usize {
+        match &self.link {
+            Link::Legacy(_) | Link::Modern(_) => 0,
+            Link::Stdio(stdio) => stdio.in_flight(),
+        }
+    }
+
+    /// Cancelled when a child and all it started are gone. `None` over HTTP.
+    pub(super) fn gone(&self) -> Option<CancellationToken> {
+        match &self.link {
+            Link::Legacy(_) | Link::Modern(_) => None,
+            Link::Stdio(stdio) => Some(stdio.gone()),
+        }
+    }
+
+    /// Why a child ended by itself, once it has.
+    pub(super) fn crashed(&self) -> Option<Fault> {
+        match &self.link {
+            Link::Legacy(_) | Link::Modern(_) => None,
+            Link::Stdio(stdio) => stdio.crashed(),
         }
     }
 

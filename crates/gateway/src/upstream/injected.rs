@@ -1,6 +1,7 @@
 //! The credentials a connection carries, which nobody ever sees.
 
 use super::fault::{Fault, FaultKind};
+use decision::Digest;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use url::Url;
@@ -33,6 +34,19 @@ pub(crate) struct Injected {
 }
 
 impl Injected {
+    /// Which credentials these are, for a child that keeps them all its life: the same for the same
+    /// variables and values, and nothing about them.
+    pub(super) fn identity(&self) -> Digest {
+        let mut sealed = Zeroizing::new(b"callgate-child-identity\0".to_vec());
+        for (name, secret) in &self.env {
+            for part in [name.as_bytes(), secret.expose()] {
+                sealed.extend_from_slice(&(part.len() as u64).to_le_bytes());
+                sealed.extend_from_slice(part);
+            }
+        }
+        Digest::of(&sealed)
+    }
+
     /// Puts the header credentials in, in place of whatever stands there under those names.
     ///
     /// Errors: a secret that cannot be a header value, named by its header. It is not sent in part.
@@ -107,6 +121,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         injected().apply(&mut headers).unwrap();
         assert!(!format!("{headers:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn credentials_are_told_apart_by_name_value_and_where_they_part() {
+        let of = |env: &[(&str, &str)]| {
+            let env =
+                env.iter().map(|(n, v)| ((*n).to_owned(), Hidden::new(v.as_bytes().to_vec()))).collect();
+            Injected { env, ..Injected::default() }.identity()
+        };
+        assert_eq!(of(&[("A", "1")]), of(&[("A", "1")]));
+        let all =
+            [of(&[]), of(&[("A", "1")]), of(&[("A", "2")]), of(&[("A1", "")]), of(&[("A", "1"), ("B", "")])];
+        assert_eq!(std::collections::BTreeSet::from(all).len(), all.len());
     }
 
     #[test]

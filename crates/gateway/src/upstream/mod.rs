@@ -13,6 +13,7 @@ mod injected;
 mod lane;
 mod listen;
 mod pending;
+mod pool;
 mod send;
 mod stdio;
 mod stream;
@@ -21,8 +22,8 @@ pub(crate) use connection::{Connection, FromServer, Opening, Outgoing};
 pub(crate) use detect::detect;
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use injected::{Hidden, Injected};
-pub use lane::Pool;
 pub(crate) use lane::{Lane, roots_changed, set_level};
+pub use pool::Pool;
 pub(crate) use send::{Arrived, Dispatch, refused, send};
 
 #[cfg(test)]

@@ -45,7 +45,8 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Pending {
     open: Mutex<Open>,
-    unsolicited: mpsc::Sender<FromServer>,
+    /// Let go of at the end, so that whoever reads the other end knows.
+    unsolicited: Mutex<Option<mpsc::Sender<FromServer>>>,
     /// One Host's own pipe: it may be held back by that Host. A shared one may not.
     own: bool,
     /// Answers to nothing that waits: late, repeated, or made up.
@@ -115,7 +116,7 @@ impl Pending {
     pub(super) fn new(unsolicited: mpsc::Sender<FromServer>, own: bool) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
-            unsolicited,
+            unsolicited: Mutex::new(Some(unsolicited)),
             own,
             stray: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -172,6 +173,7 @@ impl Pending {
         open.ended = Some(why.clone());
         let waiting = std::mem::take(&mut open.waiting);
         drop(open);
+        self.unsolicited.lock().take();
         for waiting in waiting.into_values() {
             let sent = waiting.begun.load(Ordering::Acquire);
             waiting.answer.send(Err(why.clone().with_sent(sent))).ok();
@@ -258,7 +260,11 @@ impl Pending {
                 self.stray.fetch_add(1, Ordering::Relaxed);
             }
             (None, None) => {
-                if !offer(&self.unsolicited, FromServer { frame, related: None }, STALL_MAX).await {
+                let sink = self.unsolicited.lock().clone();
+                let message = FromServer { frame, related: None };
+                if let Some(sink) = sink
+                    && !offer(&sink, message, STALL_MAX).await
+                {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }

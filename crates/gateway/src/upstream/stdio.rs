@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::{Frame, Revision};
@@ -43,6 +43,8 @@ pub(super) struct Stdio {
     stop: CancellationToken,
     /// Cancelled when the child and all it started are gone.
     gone: CancellationToken,
+    /// We asked it to end.
+    asked: AtomicBool,
     _stop_when_dropped: DropGuard,
 }
 
@@ -65,12 +67,15 @@ impl Stdio {
             start_max: means.bounds.open,
             ..launch::Limits::default()
         };
+        let place = Arc::clone(&means.children)
+            .try_acquire_owned()
+            .map_err(|_| Fault::unsent(FaultKind::Busy, "as many children run as may"))?;
         let command = command(&program, means, &opening.injected);
         let child = Child::spawn(&means.supervisor, command, limits)
             .await
             .map_err(|error| Fault::unsent(FaultKind::Unreachable, error.to_string()))?;
         let own = !opening.revision.is_modern();
-        let stdio = Self::drive(child, own, means, Arc::clone(&opening.injected), opening.sink);
+        let stdio = Self::drive(child, place, own, means, Arc::clone(&opening.injected), opening.sink);
         if opening.revision.is_modern() {
             return Ok((stdio, opening.revision, None));
         }
@@ -86,6 +91,7 @@ impl Stdio {
 
     fn drive(
         mut child: Child,
+        place: OwnedSemaphorePermit,
         own: bool,
         means: &Means,
         injected: Arc<Injected>,
@@ -107,9 +113,11 @@ impl Stdio {
             stop: stop.clone(),
             writing,
             gone: gone.clone(),
+            place,
         };
         tokio::spawn(run.follow());
-        Self { pending, queue, stop: stop.clone(), gone, _stop_when_dropped: stop.drop_guard() }
+        let asked = AtomicBool::new(false);
+        Self { pending, queue, stop: stop.clone(), gone, asked, _stop_when_dropped: stop.drop_guard() }
     }
 
     async fn shake(&self, hello: Option<Bytes>, timeout: Duration) -> Result<(Revision, Frame), Fault> {
@@ -204,13 +212,17 @@ impl Stdio {
     pub(super) fn gone(&self) -> CancellationToken {
         self.gone.clone()
     }
-    /// Why the pipe ended, once it has.
-    pub(super) fn end(&self) -> Option<Fault> {
-        self.pending.ended()
+    /// Why the server ended, if that was of its own doing.
+    pub(super) fn crashed(&self) -> Option<Fault> {
+        self.pending.ended().filter(|_| !self.asked.load(Ordering::Acquire))
     }
 
     /// Ends the server and waits until it and all it started are gone.
     pub(super) async fn close(&self) {
+        // one that had ended before is not asked
+        if self.pending.is_open() {
+            self.asked.store(true, Ordering::Release);
+        }
         self.stop.cancel();
         self.gone.cancelled().await;
     }
@@ -274,6 +286,8 @@ struct Run {
     /// Cancelled when nothing more is written: by us, or because the server does not read.
     writing: CancellationToken,
     gone: CancellationToken,
+    /// Among the children that may run.
+    place: OwnedSemaphorePermit,
 }
 
 /// Why reading ended.
@@ -294,6 +308,7 @@ impl Run {
         self.pending.end(&fault);
         self.writing.cancel();
         self.child.shutdown(Grace::default()).await;
+        drop(self.place);
         self.gone.cancel();
     }
 

@@ -3,9 +3,10 @@
 mod detect;
 mod http;
 mod peer;
+mod pool;
 mod stdio;
 
-use super::connection::{Bounds, Means};
+use super::connection::{Bounds, Means, Received};
 use super::*;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ fn means_to(url: &url::Url) -> Means {
         supervisor: supervisor(),
         environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
         bounds: Bounds { result_bytes: 64 << 10, depth: 64, open: Duration::from_secs(5) },
+        children: Arc::new(tokio::sync::Semaphore::new(8)),
     }
 }
 

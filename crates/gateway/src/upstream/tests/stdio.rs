@@ -2,7 +2,7 @@ use super::*;
 use crate::settings::Reach;
 
 /// A server that answers `initialize` and then runs `script` for every line, with `$line` and `$id`.
-fn legacy(script: &str) -> Reach {
+pub(super) fn legacy(script: &str) -> Reach {
     let script = format!(
         r#"while read -r line; do
             id=${{line#*\"id\":}}; id=${{id%%,*}}
@@ -27,7 +27,7 @@ pub(super) fn shell(script: &str) -> Reach {
     }
 }
 
-const ANSWER: &str = r#"echo "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{\"content\":[]}}""#;
+pub(super) const ANSWER: &str = r#"echo "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{\"content\":[]}}""#;
 
 async fn open(reach: &Reach) -> (Connection, mpsc::Receiver<FromServer>) {
     let (opening, messages) = opening(Revision::V2025_11_25);

@@ -1,0 +1,211 @@
+use super::super::pool::{Held, Key, Pool};
+use super::peer::{json, ok, serve, status, welcome};
+use super::stdio::{ANSWER, legacy, shell};
+use super::*;
+use crate::settings::Reach;
+use decision::ServerName;
+
+struct Rig {
+    pool: Pool,
+    reach: Reach,
+    /// What the children were started with.
+    token: &'static str,
+}
+
+impl Rig {
+    fn new(reach: Reach) -> Self {
+        Self::idle_after(reach, Duration::from_secs(60))
+    }
+    fn idle_after(reach: Reach, idle: Duration) -> Self {
+        Self { pool: Pool::with(means(), idle), reach, token: "t1" }
+    }
+    async fn take(&self, session: Option<&str>) -> Result<(Arc<Held>, bool), Fault> {
+        let server = ServerName::new("crm").unwrap();
+        let injected = Arc::new(Injected {
+            env: vec![("TOKEN".to_owned(), Hidden::new(self.token.as_bytes().to_vec()))],
+            ..Injected::default()
+        });
+        let key = Key::new(&server, session, &self.reach, &injected);
+        let opening = || {
+            let (mut opening, _) =
+                opening(if session.is_some() { Revision::V2025_11_25 } else { Revision::V2026_07_28 });
+            opening.injected = Arc::clone(&injected);
+            Ok(opening)
+        };
+        self.pool.take(key, &self.reach, opening).await
+    }
+    async fn ask(&self, held: &Held) -> Result<Received, Fault> {
+        held.connection.request(call(held.next_id()).0).await
+    }
+}
+
+/// A server that says its process id.
+fn pid() -> Reach {
+    legacy(r#"echo "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{\"pid\":$$,\"token\":\"$TOKEN\"}}""#)
+}
+
+async fn process(rig: &Rig, held: &Held) -> String {
+    let received = rig.ask(held).await.unwrap();
+    String::from_utf8(received.frame.at(&["result", "pid"]).unwrap().to_vec()).unwrap()
+}
+
+fn alive(pid: &str) -> bool {
+    std::path::Path::new("/proc").join(pid).exists()
+}
+
+#[tokio::test]
+async fn each_session_has_its_own_child_and_keeps_it() {
+    let rig = Rig::new(pid());
+    let (one, first) = rig.take(Some("s1")).await.unwrap();
+    let (again, second) = rig.take(Some("s1")).await.unwrap();
+    let (two, third) = rig.take(Some("s2")).await.unwrap();
+    assert_eq!((first, second, third), (true, false, true));
+    assert_eq!(process(&rig, &one).await, process(&rig, &again).await);
+    assert_ne!(process(&rig, &one).await, process(&rig, &two).await);
+    let (gone, stays) = (process(&rig, &one).await, process(&rig, &two).await);
+    rig.pool.end_session("s1").await;
+    assert!(!alive(&gone) && alive(&stays));
+    assert_eq!(rig.pool.len(), 1);
+    rig.pool.shut_down().await;
+    assert!(!alive(&stays));
+    assert_eq!(rig.take(Some("s2")).await.unwrap_err().kind, FaultKind::Unreachable);
+}
+
+#[tokio::test]
+async fn a_modern_child_is_shared_by_those_with_the_same_credential_alone() {
+    let mut rig = Rig::new(pid());
+    let (one, _) = rig.take(None).await.unwrap();
+    let (two, opened) = rig.take(None).await.unwrap();
+    assert!(!opened);
+    assert_eq!(process(&rig, &one).await, process(&rig, &two).await);
+    rig.token = "t2";
+    let (other, opened) = rig.take(None).await.unwrap();
+    assert!(opened);
+    let received = rig.ask(&other).await.unwrap();
+    assert_eq!(received.frame.at(&["result", "token"]), Some(&b"\"t2\""[..]));
+    rig.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_rotated_credential_restarts_the_sessions_child() {
+    let mut rig = Rig::new(pid());
+    let (old, _) = rig.take(Some("s1")).await.unwrap();
+    let process_before = process(&rig, &old).await;
+    rig.token = "t2";
+    let (new, opened) = rig.take(Some("s1")).await.unwrap();
+    assert!(opened && !alive(&process_before) && rig.pool.len() == 1);
+    rig.ask(&new).await.unwrap();
+    rig.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn those_who_come_together_open_once() {
+    let rig = Rig::new(legacy(ANSWER));
+    let all = futures::future::join_all((0..20).map(|_| rig.take(Some("s1")))).await;
+    assert_eq!(all.iter().filter(|taken| taken.as_ref().unwrap().1).count(), 1);
+    rig.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_child_nobody_uses_is_stopped_and_one_that_works_is_not() {
+    let rig = Rig::idle_after(
+        legacy(&format!(r#"case "$id" in 1) ;; *) sleep 1;; esac; {ANSWER}"#)),
+        Duration::from_millis(200),
+    );
+    let (held, _) = rig.take(Some("s1")).await.unwrap();
+    held.next_id();
+    // longer than it may be idle
+    rig.ask(&held).await.unwrap();
+    let gone = held.connection.gone().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), gone.cancelled()).await.unwrap();
+    assert_eq!(rig.pool.len(), 0);
+    let (_, opened) = rig.take(Some("s1")).await.unwrap();
+    assert!(opened, "no failure is held against a server we stopped");
+    rig.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn there_is_a_cap_on_children_and_room_once_one_is_gone() {
+    let rig = Rig::new(legacy(ANSWER));
+    for n in 0..8 {
+        rig.take(Some(&format!("s{n}"))).await.unwrap();
+    }
+    let fault = rig.take(Some("s9")).await.unwrap_err();
+    assert_eq!((fault.kind, fault.sent), (FaultKind::Busy, false));
+    assert_eq!(rig.pool.len(), 8);
+    rig.pool.end_session("s0").await;
+    rig.take(Some("s9")).await.unwrap();
+    rig.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_crash_is_forgiven_once_and_a_crash_loop_is_left_alone() {
+    let rig = Rig::new(legacy(r#"echo "out of luck" >&2; exit 1"#));
+    for _ in 0..2 {
+        let (held, opened) = rig.take(Some("s1")).await.unwrap();
+        assert!(opened);
+        assert_eq!(rig.ask(&held).await.unwrap_err().kind, FaultKind::Lost);
+        held.connection.gone().unwrap().cancelled().await;
+        until_true(|| rig.pool.len() == 0).await;
+    }
+    let began = tokio::time::Instant::now();
+    let fault = rig.take(Some("s1")).await.unwrap_err();
+    assert_eq!((fault.kind, fault.sent), (FaultKind::Unreachable, false));
+    assert!(fault.detail.contains("out of luck"), "{fault}");
+    assert!(began.elapsed() < Duration::from_millis(200));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(rig.take(Some("s1")).await.is_ok(), "and tried again after a while");
+    rig.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_child_that_never_starts_leaves_nothing_and_is_left_alone_too() {
+    let rig = Rig::new(shell("exit 7"));
+    for _ in 0..2 {
+        assert_eq!(rig.take(Some("s1")).await.unwrap_err().kind, FaultKind::Lost);
+    }
+    assert_eq!(rig.take(Some("s1")).await.unwrap_err().kind, FaultKind::Unreachable);
+    assert_eq!(rig.pool.len(), 0);
+    assert_eq!(rig.pool.means().children.available_permits(), 8);
+}
+
+#[tokio::test]
+async fn rounds_of_sessions_leave_no_child_and_no_descriptor() {
+    let rig = Rig::new(legacy(ANSWER));
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let mut before = 0;
+    for round in 0..20 {
+        let session = format!("s{round}");
+        let (held, _) = rig.take(Some(&session)).await.unwrap();
+        rig.ask(&held).await.unwrap();
+        rig.pool.end_session(&session).await;
+        if round == 0 {
+            before = descriptors();
+        }
+    }
+    assert_eq!(rig.pool.len(), 0);
+    assert!(descriptors() <= before, "{} after {before}", descriptors());
+    assert_eq!(rig.pool.means().children.available_permits(), 8);
+}
+
+#[tokio::test]
+async fn http_sessions_are_given_up_and_a_modern_address_is_shared_whatever_the_credential() {
+    let peer = serve(|seen| match seen.rpc().as_str() {
+        "initialize" => welcome(),
+        "tools/call" => json(ok(seen.id())),
+        _ => status(202),
+    })
+    .await;
+    let mut rig = Rig {
+        pool: Pool::with(means_to(&peer.url), Duration::from_secs(60)),
+        reach: peer.reach(),
+        token: "t1",
+    };
+    let (held, _) = rig.take(Some("s1")).await.unwrap();
+    rig.ask(&held).await.unwrap();
+    rig.take(None).await.unwrap();
+    rig.token = "t2";
+    assert!(!rig.take(None).await.unwrap().1);
+    rig.pool.shut_down().await;
+    assert_eq!(peer.saw().iter().filter(|seen| seen.method == "DELETE").count(), 1);
+}

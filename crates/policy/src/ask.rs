@@ -3,10 +3,10 @@
 use crate::{
     actions::{self, METHODS, PRINCIPALS, uid},
     answer::{Answer, Reason},
-    facts,
+    facts::{self, Named},
     load::Policies,
     rule::Sway,
-    slice::{Plan, Slice},
+    slice::Plan,
 };
 use cedar_policy::{
     Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, Response, RestrictedExpression,
@@ -231,22 +231,28 @@ impl Policies {
         question: Option<&Question<'_>>,
     ) -> Option<Answer> {
         let slice = aim.plan.slice(requester.kind)?;
-        let context = match context(asker, question, aim.plan, slice) {
+        let context = match question {
+            None => context(asker, None),
+            Some(question) => {
+                let named = &slice.call(&self.rules).named;
+                arguments(question, aim.plan, named).and_then(|args| context(asker, Some((question, args))))
+            }
+        };
+        let context = match context {
             Ok(context) => context,
             Err(refused) => return Some(refused),
         };
         let entities = self.entities(requester, aim)?;
-        let (who, what) = (requester.uid()?, aim.plan.uid.clone());
-        let request = Request::new(who, what, aim.resource.uid(), context, None).ok()?;
+        let request =
+            Request::new(requester.uid()?, aim.plan.uid.clone(), aim.resource.uid(), context, None).ok()?;
         let ask = |set: &PolicySet| self.authorizer.is_authorized(&request, set, &entities);
-        Some(match question {
-            None => self.answer(&ask(&slice.see), None, &request),
-            Some(_) if slice.curable => {
-                let without = || ask(&slice.uncurable);
-                self.answer(&ask(&slice.call), Some(&without), &request)
-            }
-            Some(_) => self.answer(&ask(&slice.call), None, &request),
-        })
+        if question.is_none() {
+            return Some(self.answer(&ask(slice.see(&self.rules)), None, &request));
+        }
+        let calling = slice.call(&self.rules);
+        let without = calling.uncurable.as_ref().map(|set| || ask(set));
+        let without = without.as_ref().map(|ask| ask as &dyn Fn() -> Response);
+        Some(self.answer(&ask(&calling.all), without, &request))
     }
 
     /// The principal, the action and the resource with everything they are in; kept, because closing them over
@@ -349,17 +355,19 @@ fn nobody_permits(request: &Request) -> Answer {
     }
 }
 
+fn arguments(question: &Question<'_>, plan: &Plan, named: &Named) -> Result<RestrictedExpression, Answer> {
+    facts::arguments(&plan.arguments, named, question.arguments).map_err(|unfit| {
+        let detail = format!("a rule names the argument `{}`, and {}", unfit.path, unfit.why);
+        Answer::refused(Reason::ArgumentUnfit, detail)
+    })
+}
+
 /// The context. For *see* it holds only what is the same for every call: no rule that counts reads more.
-fn context(
-    asker: Asker<'_>,
-    question: Option<&Question<'_>>,
-    plan: &Plan,
-    slice: &Slice,
-) -> Result<Context, Answer> {
+fn context(asker: Asker<'_>, call: Option<(&Question<'_>, RestrictedExpression)>) -> Result<Context, Answer> {
     let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
     let mut pairs = vec![("environment".to_owned(), text(asker.principal.environment.as_str()))];
     pairs.extend(asker.host.map(|host| ("host".to_owned(), text(host))));
-    if let Some(question) = question {
+    if let Some((question, arguments)) = call {
         let Circumstances { now, transport, era, model, workflow } = question.circumstances;
         let transport = match transport {
             Transport::Http => "http",
@@ -376,11 +384,6 @@ fn context(
         pairs.extend(model.map(|model| ("model".to_owned(), text(model))));
         pairs.extend(workflow.map(|workflow| ("workflow".to_owned(), text(workflow))));
         pairs.push(("now".to_owned(), clock(now)?));
-        let arguments =
-            facts::arguments(&plan.arguments, &slice.named, question.arguments).map_err(|unfit| {
-                let detail = format!("a rule names the argument `{}`, and {}", unfit.path, unfit.why);
-                Answer::refused(Reason::ArgumentUnfit, detail)
-            })?;
         pairs.push(("args".to_owned(), arguments));
     }
     Context::from_pairs(pairs).map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))

@@ -1,15 +1,15 @@
-//! What can be wrong with rules that parse: names, arguments, types, reach.
+//! What can be wrong with rules that parse: names, arguments, reach. Types are in `validate`.
 
 use crate::{
     actions::{self, Known, METHODS},
-    load::{Loader, tool_names},
-    rule::{Rule, Sway, labelled},
+    load::tool_names,
+    rule::{Rule, Sway},
     slice::Covered,
-    source::{Problem, Reach, Severity},
+    source::{Problem, Reach},
     types::Found,
 };
 use catalog::Catalogue;
-use cedar_policy::{ActionConstraint, EntityUid, PolicySet, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{ActionConstraint, EntityUid};
 use decision::{ItemKind, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
     problems
 }
 
-fn literals(rule: &Rule) -> BTreeSet<EntityUid> {
+pub(crate) fn literals(rule: &Rule) -> BTreeSet<EntityUid> {
     let mut found: BTreeSet<EntityUid> = rule.policy.entity_literals().into_iter().collect();
     match rule.policy.action_constraint() {
         ActionConstraint::Any => {}
@@ -156,144 +156,6 @@ fn some(names: &[&str]) -> String {
     match names.len().saturating_sub(NAMED_MAX) {
         0 => listed.join(", "),
         more => format!("{} and {more} more", listed.join(", ")),
-    }
-}
-
-/// Validates every rule against the schema of every server it can speak of, one server at a time: the time Cedar
-/// takes grows faster than the number of typed actions in one schema.
-pub(crate) fn types(
-    loader: &Loader,
-    rules: &[Rule],
-    covered: &[Covered],
-    catalogue: &Catalogue,
-) -> Vec<Problem> {
-    let mut verdicts = Verdicts::default();
-    for of_server in covered.chunk_by(|a, b| a.server == b.server) {
-        let Some(Covered { server, .. }) = of_server.first() else { continue };
-        let relevant: BTreeSet<usize> = of_server.iter().flat_map(|c| c.by_action.iter().copied()).collect();
-        let relevant: Vec<&Rule> = relevant.into_iter().filter_map(|index| rules.get(index)).collect();
-        if relevant.is_empty() {
-            continue;
-        }
-        let mut foreign = BTreeSet::new();
-        let mut set = PolicySet::new();
-        for rule in &relevant {
-            for uid in literals(rule).into_iter().filter(|uid| uid.type_name().to_string() == "Action") {
-                let id: &str = uid.id().as_ref();
-                match actions::known(catalogue, id) {
-                    Known::Of(owner) if owner == *server => {}
-                    Known::Everywhere => {}
-                    Known::Of(_) | Known::NotYet(_) | Known::Nothing => drop(foreign.insert(id.to_owned())),
-                }
-            }
-            let _ = set.add(rule.policy.clone());
-        }
-        let schema = actions::schema(of_server.iter().map(|c| &c.action), foreign.iter().map(String::as_str));
-        match loader.schema(&schema) {
-            Ok(schema) => verdicts.take(server, &schema, &set, &relevant),
-            Err(why) => {
-                let message =
-                    format!("server `{server}` has no schema the rules can be checked against: {why}");
-                let mut problem = Problem::nowhere(message).reach(Reach::Servers([server.clone()].into()));
-                problem.severity = Severity::Error;
-                verdicts.problems.push(problem);
-            }
-        }
-    }
-    verdicts.finish(rules, covered.is_empty())
-}
-
-#[derive(Default)]
-struct Verdicts {
-    problems: Vec<Problem>,
-    /// Rule and message to the place in `problems`: the same is often wrong with many tools.
-    said: BTreeMap<(String, String), usize>,
-    /// For each rule, against which servers it was checked, and for how many of them it can never match.
-    checked: BTreeMap<String, (BTreeSet<ServerName>, usize)>,
-}
-
-impl Verdicts {
-    fn take(
-        &mut self,
-        server: &ServerName,
-        schema: &cedar_policy::Schema,
-        set: &PolicySet,
-        relevant: &[&Rule],
-    ) {
-        let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-        let by_id: BTreeMap<&str, &Rule> = relevant.iter().map(|rule| (rule.id.as_str(), *rule)).collect();
-        let rule_of = |id: &cedar_policy::PolicyId| by_id.get(AsRef::<str>::as_ref(id)).copied();
-        for error in result.validation_errors() {
-            if let Some(rule) = rule_of(error.policy_id()) {
-                self.say(server, rule, error);
-            }
-        }
-        let mut never = BTreeSet::new();
-        for warning in result.validation_warnings() {
-            let Some(rule) = rule_of(warning.policy_id()) else { continue };
-            match warning {
-                ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) => {
-                    never.insert(rule.id.as_str());
-                }
-                ValidationWarning::MixedScriptString(_)
-                | ValidationWarning::BidiCharsInString(_)
-                | ValidationWarning::BidiCharsInIdentifier(_)
-                | ValidationWarning::MixedScriptIdentifier(_)
-                | ValidationWarning::ConfusableIdentifier(_)
-                | _ => self.say(server, rule, warning),
-            }
-        }
-        for rule in relevant {
-            let (servers, failed) = self.checked.entry(rule.id.to_string()).or_default();
-            servers.insert(server.clone());
-            *failed += usize::from(never.contains(rule.id.as_str()));
-        }
-    }
-
-    fn say<D: miette::Diagnostic>(&mut self, server: &ServerName, rule: &Rule, said: &D) {
-        // Cedar puts the policy's id in front; ours is there already
-        let text = said.to_string();
-        let prefix = format!("for policy `{}`, ", rule.id);
-        let message = text.strip_prefix(&prefix).unwrap_or(&text).replace('\n', " ");
-        let key = (rule.id.to_string(), message.clone());
-        if let Some(known) = self.said.get(&key).and_then(|index| self.problems.get_mut(*index)) {
-            if let Reach::Servers(servers) = &mut known.reach {
-                servers.insert(server.clone());
-            }
-            return;
-        }
-        let problem = Problem::error(&labelled(&rule.place, said), message)
-            .of(rule.id.as_str())
-            .reach(Reach::Servers([server.clone()].into()));
-        self.said.insert(key, self.problems.len());
-        self.problems.push(match said.help() {
-            Some(help) => problem.help(help.to_string()),
-            None => problem,
-        });
-    }
-
-    fn finish(mut self, rules: &[Rule], nothing: bool) -> Vec<Problem> {
-        for rule in rules {
-            let problem = match self.checked.remove(rule.id.as_str()) {
-                Some((servers, failed)) if servers.len() == failed => {
-                    let help = "its scope and conditions contradict each other for every action they cover";
-                    // a permit that never matches gives nothing; a forbid that never matches no longer protects
-                    let reach = match rule.sway {
-                        Sway::Permit => Reach::Dormant,
-                        Sway::Forbid => Reach::Servers(servers),
-                    };
-                    Problem::error(&rule.place, "this rule can never match").help(help).reach(reach)
-                }
-                Some(_) => continue,
-                None if nothing => continue,
-                None => Problem::warning(
-                    &rule.place,
-                    "this rule matches nothing today: no accepted item is in its scope",
-                ),
-            };
-            self.problems.push(problem.of(rule.id.as_str()));
-        }
-        self.problems
     }
 }
 

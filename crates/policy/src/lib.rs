@@ -20,6 +20,7 @@ mod slice;
 mod source;
 mod starter;
 mod types;
+mod validate;
 
 pub use answer::{Answer, Asked, Reason};
 pub use ask::{Asker, Circumstances, Question, Subject};

@@ -9,18 +9,17 @@ use crate::{
     rule::{self, Rule},
     slice::{Covered, Slicer, cover},
     source::{Problem, Reach, Severity, Source, statements},
+    validate::{self, Kept},
 };
 use catalog::{Catalogue, split};
-use cedar_policy::{Authorizer, Entities, Schema};
+use cedar_policy::{Authorizer, Entities};
 use decision::{Digest, ItemKind, RuleId, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-/// Most schemas a loader keeps.
-const SCHEMAS_MAX: usize = 1024;
 /// Most answers to *see* that are kept: a few hundred bytes each.
 const SEEN_MAX: usize = 65_536;
 /// Most pairs of a principal and an item whose entities are kept: about two kilobytes each.
@@ -84,16 +83,16 @@ impl Policies {
     }
 }
 
-/// Loads policies and keeps the schemas of servers that did not change, which is what takes long in a reload.
+/// Loads policies and keeps what it found out about rules and servers that did not change: that is what takes long.
 #[derive(Default)]
 pub struct Loader {
-    schemas: Mutex<BTreeMap<Digest, Arc<Schema>>>,
+    kept: Kept,
 }
 
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kept = self.schemas.lock().unwrap_or_else(PoisonError::into_inner).len();
-        write!(f, "Loader({kept} schemas)")
+        let (schemas, verdicts) = self.kept.counts();
+        write!(f, "Loader({schemas} schemas, {verdicts} verdicts)")
     }
 }
 
@@ -138,7 +137,7 @@ impl Loader {
         problems.extend(check::names(&rules, &catalogue));
         problems.extend(check::arguments(&rules, &covered));
         if !problems.iter().any(|p| p.severity == Severity::Error && p.reach == Reach::Text) {
-            problems.extend(check::types(self, &rules, &covered, &catalogue));
+            problems.extend(validate::types(&self.kept, &rules, &covered, &catalogue));
         }
         problems.extend(check::reach(&rules, &covered));
         let policies = Policies {
@@ -154,21 +153,6 @@ impl Loader {
             closed: BTreeSet::new(),
         };
         (policies, problems)
-    }
-
-    /// The schema for this text, from the store of schemas or newly made.
-    pub(crate) fn schema(&self, json: &serde_json::Value) -> Result<Arc<Schema>, String> {
-        let key = Digest::of(json.to_string().as_bytes());
-        let mut kept = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(schema) = kept.get(&key) {
-            return Ok(Arc::clone(schema));
-        }
-        let schema = Arc::new(Schema::from_json_value(json.clone()).map_err(|e| e.to_string())?);
-        if kept.len() >= SCHEMAS_MAX {
-            kept.clear();
-        }
-        kept.insert(key, Arc::clone(&schema));
-        Ok(schema)
     }
 }
 

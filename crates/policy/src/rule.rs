@@ -1,6 +1,9 @@
 //! One rule: its annotations, its scope, and what of the context it reads.
 
-use crate::source::{Place, Problem, UNLESS_APPROVED};
+use crate::{
+    actions::PRINCIPALS,
+    source::{Place, Problem, UNLESS_APPROVED},
+};
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Policy, PolicyId, PrincipalConstraint, ResourceConstraint,
 };
@@ -26,6 +29,8 @@ pub(crate) struct Rule {
     pub(crate) place: Place,
     pub(crate) policy: Policy,
     pub(crate) actions: Actions,
+    /// Whether a principal of each of [`PRINCIPALS`] can be meant at all.
+    pub(crate) principals: [bool; 3],
     pub(crate) reads: Reads,
 }
 
@@ -50,6 +55,17 @@ impl Actions {
     }
 }
 
+fn means(policy: &Policy, kind: &str) -> bool {
+    let of = |uid: &EntityUid| uid.type_name().to_string();
+    match policy.principal_constraint() {
+        PrincipalConstraint::Any => true,
+        PrincipalConstraint::Is(name) => name.to_string() == kind,
+        PrincipalConstraint::Eq(uid) => of(&uid) == kind,
+        PrincipalConstraint::In(uid) => of(&uid) == "Group" || of(&uid) == kind,
+        PrincipalConstraint::IsIn(name, _) => name.to_string() == kind,
+    }
+}
+
 /// Which parts of the context a rule reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Reads {
@@ -71,18 +87,6 @@ impl Rule {
         match self.sway {
             Sway::Permit => true,
             Sway::Forbid => self.cure.is_none() && self.reads.only(&SEEN_PARTS),
-        }
-    }
-
-    /// Whether a principal of this type can be meant at all.
-    pub(crate) fn covers_principal(&self, kind: &str) -> bool {
-        let of = |uid: &EntityUid| uid.type_name().to_string();
-        match self.policy.principal_constraint() {
-            PrincipalConstraint::Any => true,
-            PrincipalConstraint::Is(name) => name.to_string() == kind,
-            PrincipalConstraint::Eq(uid) => of(&uid) == kind,
-            PrincipalConstraint::In(uid) => of(&uid) == "Group" || of(&uid) == kind,
-            PrincipalConstraint::IsIn(name, _) => name.to_string() == kind,
         }
     }
 
@@ -224,8 +228,8 @@ pub(crate) fn parse(place: &Place, cedar: &str) -> Result<Rule, Vec<Problem>> {
             .collect());
     };
     let policy = unnamed.new_id(PolicyId::new(id.as_str()));
-    let actions = Actions::of(&policy);
-    Ok(Rule { id, sway, because, cure, place: place.clone(), policy, actions, reads })
+    let (actions, principals) = (Actions::of(&policy), PRINCIPALS.map(|kind| means(&policy, kind)));
+    Ok(Rule { id, sway, because, cure, place: place.clone(), policy, actions, principals, reads })
 }
 
 fn annotations(place: &Place, policy: &Policy, sway: Sway, problems: &mut Vec<Problem>) {

@@ -4,7 +4,7 @@
 //! and nothing else, so it decides as the whole set does (property test in `tests/it`).
 
 use crate::{
-    actions::{Action, PRINCIPALS, uid},
+    actions::{Action, uid},
     facts::Named,
     rule::{Actions, Rule},
     types::Type,
@@ -13,53 +13,63 @@ use cedar_policy::{Entity, EntityUid, PolicySet};
 use decision::ServerName;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
-/// Rules for one action and one type of principal.
+/// Rules for one action and one type of principal. The sets are built when they are first asked: a catalogue has
+/// many more tools than are ever called.
 #[derive(Debug)]
 pub(crate) struct Slice {
-    /// For the call: everything that can matter.
-    pub(crate) call: PolicySet,
-    /// The same without the forbids that people can lift.
-    pub(crate) uncurable: PolicySet,
-    /// For seeing.
-    pub(crate) see: PolicySet,
-    pub(crate) curable: bool,
+    /// Indices into the rules.
+    chosen: Vec<usize>,
+    see: OnceLock<PolicySet>,
+    call: OnceLock<Calling>,
+}
+
+/// What a call is decided by.
+#[derive(Debug)]
+pub(crate) struct Calling {
+    /// Everything that can matter.
+    pub(crate) all: PolicySet,
+    /// The same without the forbids that people can lift, if there are any.
+    pub(crate) uncurable: Option<PolicySet>,
     /// Which arguments these rules name.
     pub(crate) named: Named,
 }
 
 impl Slice {
-    fn of<'a>(rules: impl Iterator<Item = &'a Rule>) -> Self {
-        let mut slice = Self {
-            call: PolicySet::new(),
-            uncurable: PolicySet::new(),
-            see: PolicySet::new(),
-            curable: false,
-            named: Named::none(),
-        };
-        for rule in rules {
-            // ids are unique, checked when the rules were read
-            let _ = slice.call.add(rule.policy.clone());
-            match rule.cure {
-                Some(_) => slice.curable = true,
-                None => {
-                    let _ = slice.uncurable.add(rule.policy.clone());
-                }
-            }
-            if rule.counts_for_seeing() {
-                let _ = slice.see.add(rule.policy.clone());
-            }
-            if rule.reads.whole {
-                slice.named = Named::All;
-            }
-            for path in &rule.reads.arguments {
-                slice.named.add(path);
-            }
-        }
-        slice
+    /// The rules that count for seeing.
+    pub(crate) fn see(&self, rules: &[Rule]) -> &PolicySet {
+        self.see.get_or_init(|| set(self.rules(rules).filter(|rule| rule.counts_for_seeing())))
     }
+
+    pub(crate) fn call(&self, rules: &[Rule]) -> &Calling {
+        self.call.get_or_init(|| {
+            let mut named = Named::none();
+            for rule in self.rules(rules) {
+                if rule.reads.whole {
+                    named = Named::All;
+                }
+                rule.reads.arguments.iter().for_each(|path| named.add(path));
+            }
+            let curable = self.rules(rules).any(|rule| rule.cure.is_some());
+            let uncurable = || set(self.rules(rules).filter(|rule| rule.cure.is_none()));
+            Calling { all: set(self.rules(rules)), uncurable: curable.then(uncurable), named }
+        })
+    }
+
+    fn rules<'a>(&'a self, rules: &'a [Rule]) -> impl Iterator<Item = &'a Rule> {
+        self.chosen.iter().filter_map(|index| rules.get(*index))
+    }
+}
+
+fn set<'a>(rules: impl Iterator<Item = &'a Rule>) -> PolicySet {
+    let mut set = PolicySet::new();
+    for rule in rules {
+        // ids are unique, checked when the rules were read
+        let _ = set.add(rule.policy.clone());
+    }
+    set
 }
 
 /// Everything about one action that does not depend on who asks.
@@ -70,7 +80,7 @@ pub(crate) struct Plan {
     /// What it is asked of, where there is only one.
     pub(crate) resource: Option<Entity>,
     pub(crate) arguments: Type,
-    /// In the order of [`PRINCIPALS`].
+    /// In the order of `actions::PRINCIPALS`.
     slices: [Arc<Slice>; 3],
 }
 
@@ -142,8 +152,9 @@ impl<'a> Slicer<'a> {
     /// `None` only where a name cannot be one of Cedar's, which [`uid`] rules out.
     pub(crate) fn plan(&mut self, covered: &Covered) -> Option<Plan> {
         let action = &covered.action;
-        let slices = PRINCIPALS.map(|kind| {
-            let fits = |index: &usize| self.rules.get(*index).is_some_and(|rule| rule.covers_principal(kind));
+        let slices = [0, 1, 2].map(|kind: usize| {
+            let meant = |rule: &Rule| rule.principals.get(kind).copied().unwrap_or(true);
+            let fits = |index: &usize| self.rules.get(*index).is_some_and(meant);
             self.slice(covered.rules.iter().copied().filter(fits).collect())
         });
         let uid = uid("Action", &action.name)?;
@@ -162,7 +173,7 @@ impl<'a> Slicer<'a> {
         if let Some(slice) = self.made.get(&chosen) {
             return Arc::clone(slice);
         }
-        let slice = Arc::new(Slice::of(chosen.iter().filter_map(|index| self.rules.get(*index))));
+        let slice = Arc::new(Slice { chosen: chosen.clone(), see: OnceLock::new(), call: OnceLock::new() });
         self.made.insert(chosen, Arc::clone(&slice));
         slice
     }

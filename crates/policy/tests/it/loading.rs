@@ -1,6 +1,8 @@
 //! Rules that must not load, and what is said about them.
 
-use crate::world::load;
+use crate::world::{catalogue, load};
+use policy::{Loader, Source};
+use proptest::prelude::*;
 
 /// A rule that must not load: its text, what is said, the help, and the text on the line it points at.
 #[track_caller]
@@ -155,4 +157,50 @@ fn the_digest_is_of_the_texts_alone() {
     let a = load("@id(\"a\") permit(principal, action, resource);").unwrap().digest();
     assert_eq!(a, load("@id(\"a\") permit(principal, action, resource);").unwrap().digest());
     assert_ne!(a, load("@id(\"a\")  permit(principal, action, resource);").unwrap().digest());
+}
+
+#[test]
+fn a_reload_judges_only_what_changed() {
+    let loader = Loader::default();
+    let rule = |id: usize| {
+        format!("@id(\"r{id}\") permit(principal, action in Action::\"server:payments\", resource);\n")
+    };
+    let load = |ids: &[usize]| {
+        let text = ids.iter().map(|id| rule(*id)).collect();
+        loader.load(vec![Source { path: "p.cedar".into(), text }], catalogue()).unwrap();
+        format!("{loader:?}")
+    };
+    assert_eq!(load(&[1]), "Loader(1 schemas, 1 verdicts)");
+    assert_eq!(load(&[1]), "Loader(1 schemas, 1 verdicts)");
+    assert_eq!(load(&[2, 1]), "Loader(1 schemas, 2 verdicts)");
+    assert_eq!(load(&[2]), "Loader(1 schemas, 2 verdicts)");
+}
+
+#[test]
+fn a_verdict_that_was_kept_is_said_again_at_its_new_place() {
+    let loader = Loader::default();
+    let wrong = forbid("action == Action::\"payments__refund\"", "context.args.currency == 1");
+    let place = |text: String| {
+        let problems = loader.load(vec![Source { path: "p.cedar".into(), text }], catalogue()).unwrap_err();
+        let (_, line, column) = problems[0].place().unwrap();
+        (line, column, problems[0].message.clone())
+    };
+    let (line, column, message) = place(wrong.clone());
+    assert_eq!(place(format!("\n\n {wrong}")), (line + 2, column + 1, message));
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_the_loader_and_every_problem_is_somewhere(
+        text in "(@id\\(\"[a-c]\"\\)|@because\\(\"x\"\\)|permit|forbid|[(){};,\"@/]|principal|action|resource|when|context| in |==|Action::\"effect:read\"|é|\n|[a-z]){0,30}"
+    ) {
+        if let Err(problems) = load(&text) {
+            prop_assert!(!problems.is_empty());
+            for problem in problems {
+                prop_assert!(problem.place().is_some_and(|(_, line, _)| line >= 1 && line <= text.lines().count().max(1)), "{problem:?}");
+                let shown = format!("{:?}", miette::Report::new(problem));
+                prop_assert!(!shown.is_empty());
+            }
+        }
+    }
 }

@@ -8,5 +8,6 @@ mod answers;
 mod guide;
 mod laws;
 mod loading;
+mod matrix;
 mod refit;
 mod world;

@@ -21,6 +21,8 @@ pub enum StoreError {
         "the database {place} is damaged or is not a database ({detail}): stop the gateway, keep a copy of the file and restore a backup"
     )]
     Corrupt { place: Arc<str>, detail: String },
+    #[error("the database {place} belongs to another program: give callgate a file of its own")]
+    Foreign { place: Arc<str> },
     #[error(
         "the database {place} was written by a newer callgate (schema {found}, this one knows {known}): install that version, or restore a backup made before the upgrade"
     )]
@@ -82,6 +84,7 @@ pub(crate) fn classify(place: &Arc<str>, error: &sqlx::Error) -> StoreError {
     StoreError::Refused { place, detail }
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Busy,
     Corrupt,
@@ -117,5 +120,26 @@ impl Kind {
             _ if code.starts_with("28") || code.starts_with("08") => Self::Unavailable,
             _ => Self::Other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_can_act_on_has_a_name_of_its_own() {
+        let kinds = |codes: &[&str]| codes.iter().map(|code| Kind::of(code)).collect::<Vec<_>>();
+        assert!(
+            kinds(&["5", "261", "517", "6", "40001", "40P01", "55P03", "57014"])
+                .iter()
+                .all(|k| *k == Kind::Busy)
+        );
+        assert!(kinds(&["11", "267", "26", "XX001", "XX002"]).iter().all(|k| *k == Kind::Corrupt));
+        assert!(kinds(&["13", "53100"]).iter().all(|k| *k == Kind::Full));
+        let unavailable =
+            ["8", "1032", "10", "778", "14", "23", "28P01", "3D000", "42501", "53300", "57P01", "08006"];
+        assert!(kinds(&unavailable).iter().all(|k| *k == Kind::Unavailable));
+        assert!(kinds(&["", "1", "19", "2067", "23505", "42P01", "x"]).iter().all(|k| *k == Kind::Other));
     }
 }

@@ -63,6 +63,7 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
         pool.min_connections(1).idle_timeout(None).max_lifetime(None)
     };
     let fault = |error: sqlx::Error| classify(&place, &error);
+    ours(&options, &path, &place).await?;
     let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
     let writer = pool().max_connections(1).connect_with(writing).await.map_err(fault)?;
     // One transaction around all steps: whoever comes second finds the work done.
@@ -91,6 +92,20 @@ fn private(path: &Path) -> io::Result<()> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Refuses a file that holds somebody else's tables, before anything in it is changed.
+async fn ours(options: &SqliteConnectOptions, path: &Path, place: &Arc<str>) -> Outcome<()> {
+    if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        return Ok(());
+    }
+    let fault = |error: sqlx::Error| classify(place, &error);
+    let mut connection = options.clone().read_only(true).connect().await.map_err(fault)?;
+    let names = "SELECT COUNT(*) > 0 AND COUNT(CASE name WHEN '_sqlx_migrations' THEN 1 END) = 0 \
+        FROM sqlite_master WHERE type = 'table'";
+    let foreign: bool = sqlx::query_scalar(names).fetch_one(&mut connection).await.map_err(fault)?;
+    connection.close().await.map_err(fault)?;
+    if foreign { Err(StoreError::Foreign { place: Arc::clone(place) }) } else { Ok(()) }
 }
 
 async fn open_postgres(url: &str) -> Outcome<Db> {

@@ -48,6 +48,15 @@ pub(crate) async fn schema() -> Option<String> {
     Some(format!("{url}&options[search_path]={name}"))
 }
 
+/// The address of an empty database of its own, and one from which to watch it.
+pub(crate) async fn database(name: &str) -> Option<(String, String)> {
+    let watch = schema().await?;
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&watch).await.unwrap();
+    let text = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(text).execute(&mut connection).await.unwrap();
+    Some((watch.replace("/postgres?", &format!("/{name}?")), watch))
+}
+
 #[expect(clippy::print_stdout, reason = "a test that is left out says so")]
 fn start() -> Option<Cluster> {
     let Some(bin) = binaries() else {

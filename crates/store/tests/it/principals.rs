@@ -147,7 +147,7 @@ pub(crate) async fn a_waiter_wakes_when_another_process_revokes(bed: &Bed) {
     let early = timeout(Duration::from_millis(60), &mut waiter).await;
     assert!(early.is_err(), "it waits while nothing happens");
     there.revoke_token(&home(), &id).await.unwrap();
-    let seen = timeout(Duration::from_secs(1), waiter).await.unwrap().unwrap();
+    let seen = timeout(Duration::from_secs(5), waiter).await.unwrap().unwrap();
     assert_ne!(seen, since);
     let record = here.token_by_hash(&hash(1)).await.unwrap().unwrap();
     assert!(record.revoked_at.is_some());

@@ -67,6 +67,18 @@ async fn what_is_not_a_database_is_left_alone() {
 }
 
 #[tokio::test]
+async fn another_programs_database_is_left_alone() {
+    let bed = Bed::sqlite();
+    let mut db = sqlx::SqliteConnection::connect(&format!("{}?mode=rwc", bed.url)).await.unwrap();
+    db.execute("CREATE TABLE bookmarks (url TEXT)").await.unwrap();
+    db.close().await.unwrap();
+    let before = fs::read(bed.file()).unwrap();
+    let error = bed.try_store().await.unwrap_err();
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error:?}");
+    assert_eq!(fs::read(bed.file()).unwrap(), before);
+}
+
+#[tokio::test]
 async fn a_damaged_database_is_called_damaged() {
     let bed = Bed::sqlite();
     let store = bed.store().await;

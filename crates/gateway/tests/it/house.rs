@@ -2,7 +2,6 @@
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use callgate_gateway::exchange::Entrance;
 use callgate_gateway::listen::http::{Health, Pace, Probes, Site};
 use callgate_gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings};
 use callgate_gateway::{Gate, Offers, Parts, Written, build, listen, upstream::Pool};
@@ -162,6 +161,19 @@ impl House {
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { gate, offers, store, address, token, closing, dir, client }
+    }
+
+    /// One POST whose answer is read as it comes.
+    pub(crate) async fn open_post(&self, path: &str, session: &str, body: String) -> hyper::body::Incoming {
+        let request = http::Request::post(format!("http://{}{path}", self.address))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("mcp-session-id", session)
+            .header("mcp-protocol-version", "2025-11-25")
+            .body(Full::new(Bytes::from(body)))
+            .unwrap();
+        self.client.request(request).await.unwrap().into_body()
     }
 
     /// One POST; waits for the whole answer.
@@ -325,8 +337,4 @@ pub(crate) fn events(body: &[u8]) -> Vec<Value> {
         .filter_map(|line| line.strip_prefix("data:"))
         .filter_map(|data| serde_json::from_str(data.trim()).ok())
         .collect()
-}
-
-pub(crate) fn entrance(name: &str) -> Entrance {
-    Entrance::Server(name.to_owned())
 }

@@ -9,9 +9,11 @@ mod house;
 mod script;
 
 mod calls;
+mod drift;
 mod listen_abuse;
 mod listen_http;
 mod listen_pipe;
 mod listen_streams;
 mod listen_support;
 mod listen_unix;
+mod questions;

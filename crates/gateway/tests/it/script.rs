@@ -1,6 +1,7 @@
 //! A scripted MCP server on loopback that speaks either era and remembers what it was sent.
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, response::IntoResponse, routing::post};
+use futures::StreamExt as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -33,6 +34,9 @@ struct Shared {
     modern: bool,
     heard: Mutex<Vec<Heard>>,
     tools: Mutex<Value>,
+    /// Answers of the Host to questions, by id.
+    answers: Mutex<Vec<Value>>,
+    answered: tokio::sync::Notify,
 }
 
 /// `echo` reads, `refund` writes money, and the rest misbehaves.
@@ -58,7 +62,13 @@ pub(crate) fn tools() -> Value {
 
 impl Script {
     pub(crate) async fn start(modern: bool) -> Self {
-        let state = Arc::new(Shared { modern, heard: Mutex::default(), tools: Mutex::new(tools()) });
+        let state = Arc::new(Shared {
+            modern,
+            heard: Mutex::default(),
+            tools: Mutex::new(tools()),
+            answers: Mutex::default(),
+            answered: tokio::sync::Notify::new(),
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let router = Router::new().route("/mcp", post(hear)).with_state(Arc::clone(&state));
@@ -83,7 +93,12 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
     let method = message["method"].as_str().unwrap_or_default();
     let era_ok =
         message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"].is_string() == state.modern;
-    if method == "notifications/cancelled" || id.is_null() || message.get("method").is_none() {
+    if message.get("method").is_none() {
+        state.answers.lock().push(message);
+        state.answered.notify_waiters();
+        return axum::http::StatusCode::ACCEPTED.into_response();
+    }
+    if id.is_null() {
         return axum::http::StatusCode::ACCEPTED.into_response();
     }
     let error = |code: i64, text: &str| {
@@ -109,6 +124,7 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
         "initialize" => complete(json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities,
             "serverInfo": { "name": "script", "version": "1" } })),
         "tools/list" => complete(json!({ "tools": state.tools.lock().clone() })),
+        "tools/call" if message["params"]["name"] == "ask" => ask(&state, &message),
         "tools/call" => call(&message, complete).await,
         _ => error(-32601, "no such method"),
     }
@@ -151,6 +167,41 @@ async fn call(
         "typed" => complete(json!({ "content": [], "structuredContent": { "n": "not a number" } })),
         name => complete(text(&format!("{name}: {}", message["params"]["arguments"]))),
     }
+}
+
+/// Asks the Host on the call's own stream, and answers with what it said.
+fn ask(state: &Arc<Shared>, message: &Value) -> axum::response::Response {
+    let id = message["id"].clone();
+    if state.modern {
+        let asked = json!({ "method": "elicitation/create", "params": { "mode": "form", "message": "sure?",
+            "requestedSchema": { "type": "object", "properties": {} } } });
+        let first = message["params"]["inputResponses"].is_null();
+        let result = if first {
+            json!({ "resultType": "input_required", "inputRequests": { "q": asked }, "requestState": "st-1" })
+        } else {
+            json!({ "resultType": "complete", "content": [{ "type": "text",
+                "text": message["params"]["inputResponses"].to_string() }] })
+        };
+        return axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
+    }
+    let question = json!({ "jsonrpc": "2.0", "id": "q-1", "method": "elicitation/create",
+        "params": { "message": "sure?", "requestedSchema": { "type": "object", "properties": {} } } });
+    let state = Arc::clone(state);
+    let events = futures::stream::once(async move { format!("data: {question}\n\n") }).chain(
+        futures::stream::once(async move {
+            loop {
+                let answered = state.answered.notified();
+                let found = state.answers.lock().iter().find(|answer| answer["id"] == "q-1").cloned();
+                if let Some(found) = found {
+                    let text = found.get("result").or_else(|| found.get("error")).unwrap().to_string();
+                    return answer(&id, &json!({ "content": [{ "type": "text", "text": text }] }));
+                }
+                answered.await;
+            }
+        }),
+    );
+    let body = axum::body::Body::from_stream(events.map(Ok::<_, Infallible>));
+    ([("content-type", "text/event-stream")], body).into_response()
 }
 
 fn answer(id: &Value, result: &Value) -> String {

@@ -1,0 +1,77 @@
+//! Pinned at first sight; what changes or appears is withdrawn until somebody approves it.
+
+use crate::calls::{POLICY, modern_house};
+use crate::house::{House, server, settings};
+use crate::script::{Script, tools};
+use decision::{Code, Ending, Entry, EventName, ServerName};
+use gateway::settings::Mode;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+async fn names(house: &House) -> Vec<String> {
+    let list = house.modern("/mcp", "tools/list", json!({})).await.json();
+    let tools = list["result"]["tools"].as_array().unwrap().clone();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_changed_definition_is_withdrawn_and_a_new_one_waits_until_approved() {
+    let (house, script) = modern_house().await;
+    let server = ServerName::new("script").unwrap();
+    let mut changed = tools();
+    changed[0]["description"] = json!("now with more instructions");
+    changed.as_array_mut().unwrap().push(json!({ "name": "fresh", "inputSchema": { "type": "object" } }));
+    script.set_tools(changed);
+    house.offers.look(&server).await.unwrap();
+    let listed = names(&house).await;
+    assert!(
+        !listed.contains(&"script__echo".to_owned()) && !listed.contains(&"script__fresh".to_owned()),
+        "{listed:?}"
+    );
+    let told = house.modern("/mcp", "tools/call", json!({ "name": "script__echo", "arguments": {} })).await;
+    assert_eq!(told.json()["error"]["message"], "Unknown tool: script__echo");
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::ItemWithdrawn });
+    let drifted = house.entries().iter().any(|entry| match entry {
+        Entry::Event(event) => event.event == EventName::DefinitionChanged,
+        Entry::Intent(_) | Entry::Decision(_) => false,
+    });
+    assert!(drifted, "the change is in the record");
+    let scope = store::Scope::default();
+    house.store.approve(&scope, &server, &store::Approval::All, "a person").await.unwrap();
+    house.offers.refresh().await;
+    let listed = names(&house).await;
+    assert!(
+        listed.contains(&"script__echo".to_owned()) && listed.contains(&"script__fresh".to_owned()),
+        "{listed:?}"
+    );
+}
+
+#[tokio::test]
+async fn observe_mode_lets_pass_what_the_rules_refuse_and_says_so_in_the_record() {
+    let script = Script::start(true).await;
+    let name = ServerName::new("script").unwrap();
+    let house =
+        House::with(settings(BTreeMap::from([(name, server(&script.url, Mode::Observe))])), POLICY).await;
+    let told = house
+        .modern("/mcp", "tools/call", json!({ "name": "script__refund", "arguments": { "amount": 500 } }))
+        .await;
+    assert_eq!(told.json()["result"]["isError"], Value::Null, "{told:?}");
+    let decision = house.last();
+    assert!(decision.observed);
+    assert!(decision.evidence.iter().any(|one| one.would_refuse == Some(Code::ApprovalRequired)));
+    // but never who is asking
+    let told = house.post("/mcp", &[("authorization", "")], "{}").await;
+    assert_ne!(told.status, 200);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_within_a_second() {
+    let (house, _script) = modern_house().await;
+    assert_eq!(house.modern("/mcp", "tools/list", json!({})).await.status, 200);
+    let agent = decision::AgentName::new(crate::house::TOKEN_AGENT).unwrap();
+    house.store.revoke_tokens(&store::Scope::default(), &agent).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+    let told = house.modern("/mcp", "tools/list", json!({})).await;
+    assert_eq!(told.status, 401);
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::CredentialRevoked });
+}

@@ -144,7 +144,7 @@ impl Policies {
     /// is answered as *see*.
     pub fn call(&self, question: &Question<'_>) -> Answer {
         let Question { asker, subject, method, .. } = question;
-        if subject.kind == ItemKind::Tool && *method != "tools/call" {
+        if subject.kind == ItemKind::Tool && method.starts_with("tasks/") {
             return self.see(*asker, *subject);
         }
         match self.aim(*subject, Some(method)) {
@@ -166,7 +166,10 @@ impl Policies {
             return Err(unknown());
         };
         let action = match kind {
-            ItemKind::Tool => name,
+            ItemKind::Tool => match method {
+                None | Some("tools/call") => name,
+                Some(_) => return Err(unknown()),
+            },
             ItemKind::Question if METHODS.iter().any(|m| m.name == name && m.kind == "question") => name,
             ItemKind::Question => return Err(unknown()),
             ItemKind::Server => "server/listen",

@@ -93,6 +93,8 @@ fn value(
                 elements.iter().map(|raw| value(element, &Named::All, raw.get(), path)).collect();
             Ok(RestrictedExpression::new_set(elements?))
         }
+        // nothing to read from it, whatever it is: the parameters of a method without typed arguments
+        Type::Record(fields) if fields.is_empty() => record([]),
         Type::Record(fields) => {
             let members: Members<'_> = members(text).ok_or_else(|| unfit(path, "it is not an object"))?;
             let mut known = Vec::new();
@@ -208,6 +210,7 @@ mod tests {
         ] {
             assert!(fits(json, &[path]).is_err(), "{json}");
         }
+        assert!(arguments(&Type::empty(), &Named::All, br#""file:///a""#).is_ok());
         assert_eq!(fits(r#"{"to":{"name":5}}"#, &["to", "name"]).unwrap_err().path, "to.name");
     }
 

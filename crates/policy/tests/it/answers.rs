@@ -76,6 +76,7 @@ fn what_is_not_accepted_is_refused_whatever_the_rules_say() {
         ask.tool("idle", "x", "{}"),
         ask.call("sampling/other", ItemKind::Question, "docs", "sampling/other", "{}"),
         ask.call("resources/read", ItemKind::Question, "docs", "resources/read", "{}"),
+        ask.call("resources/read", ItemKind::Tool, "payments", "refund", "{}"),
         ask.call("tools/call", ItemKind::Prompt, "docs", "summarise", "{}"),
         ask.call("prompts/get", ItemKind::Resource, "docs", "file:///docs/a.md", "{}"),
     ] {
@@ -266,6 +267,33 @@ fn resources_are_judged_by_their_address_and_no_address_walks_around_it() {
     }
     let subscribe = ask.call("resources/subscribe", ItemKind::Resource, "docs", "file:///docs/a.md", "{}");
     assert_eq!(reason(&subscribe), Some(Reason::NoRule));
+}
+
+#[test]
+fn a_task_of_a_tool_is_as_visible_as_the_tool() {
+    let policies = rules(
+        "@id(\"bot\") permit(principal == Agent::\"bot\", action == Action::\"payments__refund\", resource);
+         @id(\"usd\") @because(\"x\") forbid(principal, action == Action::\"payments__refund\", resource)
+         when { context.args.currency == \"USD\" };",
+    );
+    let poll = |name: &str| {
+        let ask = Ask::new(&policies, agent(name, &[]));
+        ask.call("tasks/get", ItemKind::Tool, "payments", "refund", "")
+    };
+    allowed(poll("bot"), &["bot"]);
+    assert_eq!(reason(&poll("other")), Some(Reason::NoRule));
+}
+
+#[test]
+fn a_context_used_as_a_value_needs_every_argument_to_fit() {
+    let policies = rules(&format!(
+        "{PERMIT_ALL} @id(\"whole\") @because(\"x\") forbid(principal, action == Action::\"payments__refund\", resource)
+         when {{ [context.args].contains(context.args) && context.args.currency == \"USD\" }};"
+    ));
+    let ask = Ask::new(&policies, agent("a", &[]));
+    allowed(ask.tool("payments", "refund", r#"{"amount":1.5,"currency":"EUR"}"#), &["all"]);
+    let lossy = ask.tool("payments", "refund", r#"{"amount":1.00001,"currency":"EUR"}"#);
+    assert_eq!(reason(&lossy), Some(Reason::ArgumentUnfit));
 }
 
 #[test]

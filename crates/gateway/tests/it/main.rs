@@ -17,3 +17,4 @@ mod listen_streams;
 mod listen_support;
 mod listen_unix;
 mod questions;
+mod record;

@@ -1,0 +1,176 @@
+//! Exactly one intent and one decision per request, whatever happens to it.
+
+use crate::calls::{legacy_house, modern_house};
+use crate::house::House;
+use decision::{Code, Ending};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+
+/// What no peer should send, and the code it is refused with.
+fn malformed() -> Vec<(Vec<u8>, Code)> {
+    let nested = ["[".repeat(10_000), "]".repeat(10_000)].concat();
+    vec![
+        (b"{".to_vec(), Code::JsonMalformed),
+        (b"\xff\xfe".to_vec(), Code::JsonMalformed),
+        (
+            br#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#.to_vec(),
+            Code::JsonDuplicateKey,
+        ),
+        (
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"a":{nested}}}}}"#).into_bytes(),
+            Code::JsonTooDeep,
+        ),
+        (
+            br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\ud800"}}"#.to_vec(),
+            Code::JsonLoneSurrogate,
+        ),
+        (br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#.to_vec(), Code::BatchUnsupported),
+        (br#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#.to_vec(), Code::EnvelopeInvalid),
+        (br#"{"jsonrpc":"2.0","id":1,"method":"no/such"}"#.to_vec(), Code::MethodUnsupported),
+        (br#"{"jsonrpc":"2.0","id":1,"method":"tasks/list"}"#.to_vec(), Code::MethodUnsupported),
+        (br#"{"jsonrpc":"2.0","method":"tools/call"}"#.to_vec(), Code::EnvelopeInvalid),
+        (br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_vec(), Code::SessionRequired),
+    ]
+}
+
+#[tokio::test]
+async fn a_malformed_message_has_its_own_code_and_one_record() {
+    let (house, script) = modern_house().await;
+    let cases = malformed();
+    let count = cases.len();
+    for (body, code) in cases {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+        let told = house.post("/mcp", &[], body).await;
+        assert_eq!(told.json()["error"]["data"]["code"], code.as_str(), "{shown}: {told:?}");
+        assert_eq!(house.last().ending, Ending::Refused { code }, "{shown}");
+    }
+    assert_eq!(house.counts(), (count, count));
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn a_modern_message_whose_headers_lie_is_refused() {
+    let (house, _script) = modern_house().await;
+    let params = json!({ "name": "script__echo", "arguments": {}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} } });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+    let version = ("mcp-protocol-version", "2026-07-28");
+    for headers in [
+        vec![version, ("mcp-method", "tools/call")],
+        vec![version, ("mcp-name", "script__echo")],
+        vec![version, ("mcp-method", "tools/list"), ("mcp-name", "script__echo")],
+        vec![version, ("mcp-method", "tools/call"), ("mcp-name", "script__refund")],
+        vec![("mcp-method", "tools/call"), ("mcp-name", "script__echo")],
+    ] {
+        let told = house.post("/mcp", &headers, body.clone()).await;
+        assert_eq!((told.status, told.json()["error"]["code"].as_i64()), (400, Some(-32020)), "{headers:?}");
+        assert_eq!(house.last().ending, Ending::Refused { code: Code::HeaderMismatch });
+    }
+}
+
+#[tokio::test]
+async fn under_load_errors_and_disconnects_every_request_has_one_intent_and_one_decision() {
+    let (house, _script) = legacy_house().await;
+    let house = Arc::new(house);
+    let session = house.initialize("/s/script/mcp").await;
+    let mut tasks = Vec::new();
+    let mut expected = 1;
+    for n in 0..200_u64 {
+        expected += 1;
+        let (house, session) = (Arc::clone(&house), session.clone());
+        tasks.push(tokio::spawn(async move {
+            let call = |name: &str| {
+                json!({ "jsonrpc": "2.0", "id": n + 100, "method": "tools/call",
+                    "params": { "name": name, "arguments": {} } })
+                .to_string()
+            };
+            let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
+            match n % 5 {
+                0 => drop(house.post("/s/script/mcp", &headers, call("echo")).await),
+                1 => drop(house.post("/s/script/mcp", &headers, call("hidden")).await),
+                2 => drop(house.post("/s/script/mcp", &headers, "{").await),
+                3 => drop(house.post("/s/script/mcp", &[("authorization", "Bearer x")], call("echo")).await),
+                _ => hang_up(&house, &session, &call("echo")).await,
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // those who hung up are still being recorded
+    for _ in 0..100 {
+        if house.counts() == (expected, expected) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(house.counts(), (expected, expected));
+}
+
+/// Sends a whole request and is gone before the answer.
+async fn hang_up(house: &House, session: &str, body: &str) {
+    let mut stream = tokio::net::TcpStream::connect(house.address).await.unwrap();
+    let request = format!(
+        "POST /s/script/mcp HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nmcp-session-id: {session}\r\n\
+         mcp-protocol-version: 2025-11-25\r\ncontent-type: application/json\r\n\
+         accept: application/json, text/event-stream\r\ncontent-length: {}\r\n\r\n{body}",
+        house.address,
+        house.token,
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_recorded_as_cancelled_and_the_server_is_told() {
+    let (house, script) = legacy_house().await;
+    let house = Arc::new(house);
+    let session = house.initialize("/s/script/mcp").await;
+    let (other, id) = (Arc::clone(&house), session.clone());
+    let call = tokio::spawn(async move {
+        other.legacy("/s/script/mcp", &id, 77, "tools/call", json!({ "name": "hang", "arguments": {} })).await
+    });
+    while script.heard("tools/call").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let note =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 77 } });
+    let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
+    assert_eq!(house.post("/s/script/mcp", &headers, note.to_string()).await.status, 202);
+    tokio::time::timeout(Duration::from_secs(3), call).await.unwrap().unwrap();
+    assert!(house.entries().iter().any(|entry| match entry {
+        decision::Entry::Decision(decision) => decision.ending == Ending::Cancelled,
+        decision::Entry::Intent(_) | decision::Entry::Event(_) => false,
+    }));
+    let told = script.heard("notifications/cancelled");
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].json()["params"]["requestId"], script.heard("tools/call")[0].json()["id"]);
+}
+
+#[tokio::test]
+async fn another_principals_session_is_not_found() {
+    let (house, _script) = legacy_house().await;
+    let session = house.initialize("/mcp").await;
+    let scope = store::Scope::default();
+    let name = decision::AgentName::new("thief").unwrap();
+    let agent = store::NewAgent {
+        name: name.clone(),
+        kind: store::AgentKind::Agent,
+        groups: std::collections::BTreeSet::new(),
+        user: None,
+    };
+    house.store.add_agent(&scope, &agent).await.unwrap();
+    let token = identity::ApiToken::generate(&crate::house::Dice);
+    let expires_at = decision::Timestamp(u64::MAX / 2);
+    let hash = store::TokenHash(*token.hash().as_bytes());
+    house.store.add_token(&scope, &store::NewToken { agent: name, hash, expires_at }).await.unwrap();
+    let bearer = format!("Bearer {}", token.reveal());
+    let headers = [("authorization", bearer.as_str()), ("mcp-session-id", session.as_str())];
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
+    assert_eq!(house.post("/mcp", &headers, body).await.status, 404);
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::SessionUnknown });
+}

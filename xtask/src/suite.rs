@@ -9,7 +9,7 @@ use crate::externals::Externals;
 use crate::files::root;
 use crate::process::{cargo, succeeds, watched};
 use crate::tally::{Tally, count};
-use crate::{conformance, postgres, tidy};
+use crate::{conformance, matrix, postgres, tidy};
 
 /// Crates whose tests need no disk, no network and no other process.
 const PURE: &[&str] = &["callgate-decision", "callgate-wire", "callgate-catalog", "callgate-policy", "xtask"];
@@ -45,6 +45,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
     tests(&mut tally, path.as_deref(), externals.as_ref())?;
     if let Some(externals) = &externals {
         conformance::all(&mut tally, externals)?;
+        matrix::all(&mut tally, externals)?;
     }
     Ok(tally.finish())
 }

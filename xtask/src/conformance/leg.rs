@@ -9,7 +9,8 @@ use super::forward::Forwarder;
 use super::results::Results;
 use crate::environment::{cache, target};
 use crate::externals::Externals;
-use crate::process::{Running, free_port, output};
+use crate::gateway::{self, Gateway};
+use crate::process::{Running, free_port};
 
 /// The server behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,17 +49,22 @@ impl Leg {
     pub(crate) fn run(self, externals: &Externals, revision: &str) -> Result<Results> {
         let (upstream, port) = start_upstream(self.upstream, externals)?;
         let url = format!("http://127.0.0.1:{port}/mcp");
-        let gateway = if self.direct { None } else { Some(Gateway::start(&url)?) };
-        let url = gateway.as_ref().map_or(url, |gateway| gateway.url.clone());
         let folder = cache().join("conformance").join(format!("{}-{revision}", self.name()));
-        let results = suite(externals, &url, revision, &folder);
-        drop(gateway);
+        let results = if self.direct {
+            suite(externals, &url, revision, &folder)
+        } else {
+            let gateway = Gateway::start(&[("reference", gateway::Upstream::Url(url))])?;
+            let forwarder = Forwarder::start(gateway.port, &gateway.token)?;
+            let url = format!("http://127.0.0.1:{}/s/reference/mcp", forwarder.port());
+            suite(externals, &url, revision, &folder)
+        };
         drop(upstream);
         results
     }
 }
 
-fn start_upstream(upstream: Upstream, externals: &Externals) -> Result<(Running, u16)> {
+/// Starts a reference server on a free port.
+pub(crate) fn start_upstream(upstream: Upstream, externals: &Externals) -> Result<(Running, u16)> {
     let port = free_port()?;
     let mut command = match upstream {
         Upstream::Rust => Command::new(target().join("debug/callgate-reference")),
@@ -70,55 +76,6 @@ fn start_upstream(upstream: Upstream, externals: &Externals) -> Result<(Running,
     };
     command.args(["--port", &port.to_string()]);
     Ok((Running::start("the reference server", &mut command, port)?, port))
-}
-
-/// `callgate serve` over one upstream, with a token, and a forwarder in front that adds the token to each request.
-struct Gateway {
-    url: String,
-    _forwarder: Forwarder,
-    _running: Running,
-    folder: std::path::PathBuf,
-}
-
-impl Gateway {
-    fn start(upstream: &str) -> Result<Self> {
-        let port = free_port()?;
-        let folder = cache().join(format!("conformance/gateway-{port}"));
-        std::fs::create_dir_all(folder.join("policies"))?;
-        std::fs::write(folder.join("callgate.toml"), config(port, upstream, &folder))?;
-        std::fs::write(folder.join("policies/everything.cedar"), POLICY)?;
-        let program = target().join("debug/callgate");
-        let with_config = |words: &[&str]| {
-            let mut command = Command::new(&program);
-            command.arg("--config").arg(folder.join("callgate.toml")).args(words).current_dir(&folder);
-            command
-        };
-        let running = Running::start("callgate serve", &mut with_config(&["serve"]), port)?;
-        let said = output(&mut with_config(&["agent", "add", "conformance", "--json"]))?;
-        let said: serde_json::Value =
-            serde_json::from_str(&said).context("`callgate agent add --json` said no JSON")?;
-        let token =
-            said.get("token").and_then(serde_json::Value::as_str).context("no `token` in what it said")?;
-        let forwarder = Forwarder::start(port, token)?;
-        let url = format!("http://127.0.0.1:{}/s/reference/mcp", forwarder.port());
-        Ok(Self { url, _forwarder: forwarder, _running: running, folder })
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // Kept where it cannot be removed: the next run has a folder of its own.
-        drop(std::fs::remove_dir_all(&self.folder));
-    }
-}
-
-const POLICY: &str = "@id(\"everything\")\n@because(\"the suite measures the protocol, not the policy\")\npermit (principal, action, resource);\n";
-
-fn config(port: u16, upstream: &str, folder: &Path) -> String {
-    let state = folder.join("state");
-    format!(
-        "listen = \"127.0.0.1:{port}\"\nstate-dir = {state:?}\n\n[servers.reference]\nurl = \"{upstream}\"\n"
-    )
 }
 
 fn suite(externals: &Externals, url: &str, revision: &str, folder: &Path) -> Result<Results> {

@@ -5,7 +5,7 @@
 
 mod expected;
 mod forward;
-mod leg;
+pub(crate) mod leg;
 mod results;
 
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 
 use crate::environment::say;
 use crate::externals::Externals;
-use crate::process::{cargo, succeeds};
+use crate::gateway::programs;
 use crate::tally::Tally;
 use expected::Expected;
 use leg::Leg;
@@ -40,24 +40,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         }
     }
     let mut tally = Tally::default();
-    let packages: &[&str] =
-        if direct { &["callgate-reference"] } else { &["callgate-reference", "callgate-cli"] };
-    let mut build = cargo(&["build", "--quiet"]);
-    for name in packages {
-        build.args(["--package", name]);
-    }
-    if !succeeds(&mut build)? {
-        bail!("the programs do not build");
-    }
+    programs(direct)?;
     let legs: Vec<Leg> = Leg::ALL.iter().copied().filter(|leg| leg.direct == direct).collect();
     legs_into(&mut tally, &Externals::obtain()?, &legs, revisions)?;
     Ok(tally.finish())
 }
 
-/// Every direct leg and revision, counted into a bigger run.
+/// Every leg and revision, counted into a bigger run.
 pub(crate) fn all(tally: &mut Tally, externals: &Externals) -> Result<()> {
-    let legs: Vec<Leg> = Leg::ALL.iter().copied().filter(|leg| leg.direct).collect();
-    legs_into(tally, externals, &legs, REVISIONS)
+    legs_into(tally, externals, Leg::ALL, REVISIONS)
 }
 
 fn legs_into(tally: &mut Tally, externals: &Externals, legs: &[Leg], revisions: &[&str]) -> Result<()> {

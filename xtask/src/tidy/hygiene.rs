@@ -17,8 +17,11 @@ const BANNED: &[(&str, &str)] = &[
     ),
     (concat!("index-", "url"), "package managers know their registry"),
     (concat!("extra-", "index"), "package managers know their registry"),
-    (concat!("-----BEGIN ", "PRIVATE KEY"), "a private key"),
+    (PRIVATE_KEY, "a private key"),
 ];
+
+/// Allowed in tests, which need a key that protects nothing.
+const PRIVATE_KEY: &str = concat!("-----BEGIN ", "PRIVATE KEY");
 
 /// Files that configure a package manager for one machine.
 const BANNED_FILES: &[&str] = &[".npmrc", "pip.conf", ".pypirc", "uv.toml"];
@@ -32,6 +35,9 @@ pub(crate) fn check(tree: &Tree) -> Vec<String> {
                 .push(format!("{path}: package managers are configured by the machine, not by the project"));
         }
         for (banned, why) in BANNED {
+            if *banned == PRIVATE_KEY && path.contains("/tests/") {
+                continue;
+            }
             if let Some(line) = text.lines().position(|line| line.contains(banned)) {
                 problems.push(format!("{path}:{}: `{banned}`: {why}", line + 1));
             }
@@ -56,6 +62,12 @@ mod tests {
     #[test]
     fn a_package_managers_settings_are_found() {
         assert_eq!(check(&Tree::of(&[("tests/externals/node/.npmrc", "")])).len(), 1);
+    }
+
+    #[test]
+    fn a_private_key_is_for_tests_only() {
+        assert_eq!(check(&Tree::of(&[("crates/a/tests/it/tls/server.key", PRIVATE_KEY)])).len(), 0);
+        assert_eq!(check(&Tree::of(&[("crates/a/src/server.key", PRIVATE_KEY)])).len(), 1);
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! `callgate serve`, started for a test: generated settings, a policy that permits everything, and one agent with a token.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::environment::{cache, target};
+use crate::process::{Running, cargo, free_port, output, succeeds};
+
+/// Builds the programs that a run needs: the reference server and, unless it stands aside, the gateway.
+pub(crate) fn programs(direct: bool) -> Result<()> {
+    let mut build = cargo(&["build", "--quiet", "--package", "callgate-reference"]);
+    if !direct {
+        build.args(["--package", "callgate-cli"]);
+    }
+    ensure!(succeeds(&mut build)?, "the programs do not build");
+    Ok(())
+}
+
+/// One upstream server, as its table in `callgate.toml` has it.
+#[derive(Debug, Clone)]
+pub(crate) enum Upstream {
+    Url(String),
+    Command { program: PathBuf, arguments: Vec<String> },
+}
+
+/// A running gateway; ended, and its folder removed, when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) port: u16,
+    pub(crate) token: String,
+    folder: PathBuf,
+    _running: Running,
+}
+
+const POLICY: &str = "@id(\"everything\")
+@because(\"these tests measure the protocol, not the policy\")
+permit (principal, action, resource);
+";
+
+impl Gateway {
+    /// Starts it over these servers and waits until it answers.
+    pub(crate) fn start(servers: &[(&str, Upstream)]) -> Result<Self> {
+        let port = free_port()?;
+        let folder = cache().join(format!("gateway-{port}"));
+        std::fs::create_dir_all(folder.join("policies"))?;
+        std::fs::write(folder.join("callgate.toml"), settings(port, &folder, servers)?)?;
+        std::fs::write(folder.join("policies/everything.cedar"), POLICY)?;
+        let callgate = |words: &[&str]| {
+            let mut command = Command::new(target().join("debug/callgate"));
+            command.args(words).arg("--config").arg(folder.join("callgate.toml")).current_dir(&folder);
+            command
+        };
+        let running = Running::start("callgate serve", &mut callgate(&["serve"]), port)?;
+        let said = output(&mut callgate(&["agent", "add", "tester", "--json"]))?;
+        let said: Value = serde_json::from_str(&said).context("`callgate agent add --json` said no JSON")?;
+        let token =
+            said.get("token").and_then(Value::as_str).context("no `token` in what it said")?.to_owned();
+        Ok(Self { port, token, folder, _running: running })
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Kept where it cannot be removed: the next run has a folder of its own.
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+fn settings(port: u16, folder: &Path, servers: &[(&str, Upstream)]) -> Result<String> {
+    let mut text = format!("listen = \"127.0.0.1:{port}\"\nstate-dir = {:?}\n", folder.join("state"));
+    for (name, upstream) in servers {
+        writeln!(text, "\n[servers.{name}]")?;
+        match upstream {
+            Upstream::Url(url) => writeln!(text, "url = {url:?}")?,
+            Upstream::Command { program, arguments } => {
+                writeln!(text, "command = {program:?}\nargs = {arguments:?}")?
+            }
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_are_toml_and_name_every_server() {
+        let run = Upstream::Command {
+            program: "/bin/a \"b\"".into(),
+            arguments: vec!["--x".to_owned(), "y z".to_owned()],
+        };
+        let servers = [("one", Upstream::Url("http://127.0.0.1:1/mcp".to_owned())), ("two", run)];
+        let text: toml::Table = settings(8484, Path::new("/tmp/x"), &servers).unwrap().parse().unwrap();
+        assert_eq!(text["servers"]["one"]["url"].as_str(), Some("http://127.0.0.1:1/mcp"));
+        assert_eq!(text["servers"]["two"]["command"].as_str(), Some("/bin/a \"b\""));
+        assert_eq!(text["servers"]["two"]["args"][1].as_str(), Some("y z"));
+    }
+}

@@ -15,6 +15,7 @@ mod frame;
 pub mod merkle;
 mod note;
 mod open;
+mod proof;
 mod queue;
 mod read;
 mod seen;
@@ -30,6 +31,7 @@ pub use frame::{ENTRY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use merkle::{ConsistencyProof, InclusionProof, NoProof, verify_consistency, verify_inclusion};
 pub use note::{Checkpoint, NoteError, PublicKey};
 pub use open::{Cut, OpenIntent, Recovered};
+pub use proof::{EntryProof, ProofError};
 pub use queue::{Appended, FLUSH_BUCKETS_US, Stats};
 pub use verify::{Damage, Finding, Layout, OpenCall, Place, Report, Values, VerifyError, verify};
 
@@ -103,6 +105,23 @@ struct Shared {
     counters: Counters,
     size: watch::Sender<u64>,
     public: PublicKey,
+}
+
+impl Shared {
+    fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
+        let most = u64::try_from(max.min(READ_ENTRIES_MAX)).unwrap_or_default();
+        let to = self.view.size().min(from.saturating_add(most));
+        read::entries(&self.dir, &|index| self.view.place(index), from, to)
+    }
+
+    fn hashes<T>(&self, prove: impl FnOnce(&read::Hashes<'_>) -> T) -> T {
+        prove(&read::Hashes {
+            dir: &self.dir,
+            places: &|index| self.view.place(index),
+            tile: &|n| self.view.tile(n),
+            size: self.view.size(),
+        })
+    }
 }
 
 /// A ledger that is open for writing. One per folder, machine-wide.
@@ -217,9 +236,7 @@ impl Ledger {
     /// eight megabytes. Empty only when there are none.
     /// Each is checked against its leaf hash. Blocks on the disk.
     pub fn read_entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
-        let most = u64::try_from(max.min(READ_ENTRIES_MAX)).unwrap_or_default();
-        let to = self.size().min(from.saturating_add(most));
-        read::entries(&self.shared.dir, &|index| self.shared.view.place(index), from, to)
+        self.shared.entries(from, max)
     }
 
     /// The value in `slot` of entry `index`. Blocks on the disk.
@@ -245,26 +262,33 @@ impl Ledger {
         }
     }
 
-    fn hashes<T>(&self, prove: impl FnOnce(&read::Hashes<'_>) -> T) -> T {
-        let view = &self.shared.view;
-        prove(&read::Hashes {
-            dir: &self.shared.dir,
-            places: &|index| view.place(index),
-            tile: &|n| view.tile(n),
-            size: view.size(),
-        })
-    }
-
     /// Proves that entry `index` is in the log of `size` entries. Blocks on the disk.
     /// Errors: [`LedgerError::NoProof`].
     pub fn inclusion_proof(&self, index: u64, size: u64) -> Result<InclusionProof, LedgerError> {
-        self.hashes(|hashes| hashes.inclusion(index, size))
+        self.shared.hashes(|hashes| hashes.inclusion(index, size))
     }
 
     /// Proves that the log of `old` entries is the start of that of `size`. Blocks on the disk.
     /// Errors: [`LedgerError::NoProof`].
     pub fn consistency_proof(&self, old: u64, size: u64) -> Result<ConsistencyProof, LedgerError> {
-        self.hashes(|hashes| hashes.consistency(old, size))
+        self.shared.hashes(|hashes| hashes.consistency(old, size))
+    }
+
+    /// Everything that proves one entry to somebody who has only the log's public key. Signs a new
+    /// checkpoint when none covers the entry yet. Errors: [`LedgerError::NoEntry`], and those of signing.
+    pub async fn prove(&self, index: u64) -> Result<EntryProof, LedgerError> {
+        let checkpoint = match self.latest_checkpoint().filter(|newest| index < newest.size) {
+            Some(newest) => newest,
+            None if index < self.size() => self.checkpoint().await?,
+            None => return Err(LedgerError::NoEntry { index }),
+        };
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::task::spawn_blocking(move || {
+            let (_, entry) = shared.entries(index, 1)?.pop().ok_or(LedgerError::NoEntry { index })?;
+            let inclusion = shared.hashes(|hashes| hashes.inclusion(index, checkpoint.size))?;
+            Ok(EntryProof::new(&entry, inclusion, &checkpoint))
+        });
+        done.await.unwrap_or(Err(LedgerError::Closed))
     }
 
     /// The newest checkpoint, if there is one.

@@ -175,6 +175,22 @@ async fn an_entry_removed_from_one_bundle_only_is_named() {
 }
 
 #[tokio::test]
+async fn bytes_behind_the_entries_of_a_bundle_are_found() {
+    for (name, rubbish, index) in [
+        ("tile/entries/001", vec![0], 512),
+        ("tile/entries/001", vec![0; 100_000], 512),
+        ("tile/entries/002.p/88", b"\0\x09abc".to_vec(), 600),
+    ] {
+        let log = Exported::new().await;
+        let path = log.path().join(name);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend(rubbish);
+        fs::write(&path, bytes).unwrap();
+        expect(&log.verify(Some(5)), Damage::Inserted, entry(index));
+    }
+}
+
+#[tokio::test]
 async fn entries_in_another_order_are_named_or_between_two_checkpoints() {
     for (cover, damage, place) in [
         (Cover::Entries, Damage::Reordered, entry(210)),

@@ -86,20 +86,24 @@ pub(super) fn read(dir: &Path, key: &PublicKey) -> Result<Evidence, LedgerError>
     let most = signed.last_key_value().map_or(0, |(size, _)| *size);
     let (mut found, mut claimed): (Vec<Option<Digest>>, Vec<Option<Digest>>) = (Vec::new(), Vec::new());
     for n in 0.. {
-        let Some((width, bundle)) = read_widest(dir, BUNDLE_BYTES_MAX, |width| tiles::bundle_path(n, width))?
+        let Some((_, bundle)) = read_widest(dir, BUNDLE_BYTES_MAX, |width| tiles::bundle_path(n, width))?
         else {
             break;
         };
-        let (entries, whole) = tiles::entries(&bundle);
+        let (mut entries, whole) = tiles::entries(&bundle);
         let start = n * TILE_WIDTH;
-        if !whole || entries.len() as u64 != width {
-            tracing::debug!(n, "a bundle does not hold as many entries as its name says");
-        }
+        let too_many = entries.len() as u64 > TILE_WIDTH;
+        entries.truncate(usize::try_from(TILE_WIDTH).unwrap_or(usize::MAX));
         let seen = bundle_entries(&mut evidence, start, &entries);
         disclosures(dir, n, &seen, &mut evidence)?;
         let hashes: Vec<Digest> = entries.iter().map(|entry| merkle::leaf(entry)).collect();
         let tile = read_widest(dir, TILE_BYTES_MAX, |width| tiles::tile_path(0, n, width))?;
         let tile = tile.and_then(|(_, bytes)| tiles::hashes(&bytes)).unwrap_or_default();
+        if too_many || (!whole && entries.len() == tile.len()) {
+            let place = Place::Entry { index: start + entries.len() as u64 };
+            let what = format!("bytes in bundle {n} belong to none of its entries");
+            evidence.local.push(Finding::new(Damage::Inserted, place, what));
+        }
         let width = (entries.len().max(tile.len())) as u64;
         let last = width < TILE_WIDTH;
         pad(&mut found, start, &hashes, if last { entries.len() as u64 } else { TILE_WIDTH });

@@ -14,7 +14,7 @@ const SKIP: &str = "CALLGATE_TEST_SKIP_POSTGRES";
 const SUPERVISOR: &str = r#"
 bin=$1 dir=$2
 exec 2>"$dir/supervisor.log"
-trap '' INT HUP TERM
+trap '' INT HUP TERM PIPE
 run() { "$@"; }
 if [ "$(id -u)" = 0 ]; then
     run() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }

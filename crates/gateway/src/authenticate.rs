@@ -31,8 +31,10 @@ impl Asker {
 /// changes, so that a revocation counts as soon as the store says so.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    known: Mutex<(Revision, BTreeMap<[u8; 32], Arc<TokenRecord>>)>,
+    known: Mutex<(Revision, ByHash)>,
 }
+
+type ByHash = BTreeMap<[u8; 32], Arc<TokenRecord>>;
 
 /// Most tokens kept in memory.
 const TOKENS_MAX: usize = 4_096;

@@ -70,10 +70,8 @@ async fn connect<'a>(
     leg: &mut Leg,
 ) -> Result<(Eras, Errand<'a>, Option<wire::Frame>), Fault> {
     let refused = |refusal: Refusal| {
-        let kind = match refusal.code {
-            Code::SecretMissing | Code::SecretUnreadable => FaultKind::Unauthorized,
-            _ => FaultKind::Lost,
-        };
+        let of_secret = matches!(refusal.code, Code::SecretMissing | Code::SecretUnreadable);
+        let kind = if of_secret { FaultKind::Unauthorized } else { FaultKind::Lost };
         Fault::unsent(kind, format!("{}: {}", refusal.code.as_str(), refusal.because))
     };
     let call = call(server, leg, "initialize", Bytes::new());

@@ -45,7 +45,7 @@ pub(crate) async fn answer(
         (_, "ping") => Ok(Answer::Message(rpc::result(id, b"{}"))),
         (_, "server/discover") => Ok(Answer::Message(shown(id, &discover(live, arrival), leg))),
         (_, "logging/setLevel") => set_level(gate, asker, frame, id).await,
-        (_, "subscriptions/listen") => subscriptions::listen(gate, live, arrival, frame, asker, leg).await,
+        (_, "subscriptions/listen") => subscriptions::listen(gate, live, arrival, frame, asker, leg),
         (_, "notifications/cancelled") => Ok(cancelled(asker, frame)),
         (_, "notifications/roots/list_changed") => {
             upstream::roots_changed(gate, asker).await;

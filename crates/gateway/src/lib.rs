@@ -59,7 +59,7 @@ mod subscriptions;
 
 pub use gate::{Gate, Live, Parts};
 pub use govern::govern;
-pub use offer::{Built, Offers, Written, build};
+pub use offer::{BuildError, Built, Fit, Offers, Written, build};
 pub use record::close_open;
 pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
 pub use settings::Settings;

@@ -58,7 +58,7 @@ fn cursor(frame: &wire::Frame) -> Result<usize, Refusal> {
         Some(_) => {
             let text = frame.string_at(&["params", "cursor"]).ok_or_else(bad_cursor)?;
             let from: usize = text.parse().map_err(|_| bad_cursor())?;
-            if from % PAGE == 0 { Ok(from) } else { Err(bad_cursor()) }
+            if from.is_multiple_of(PAGE) { Ok(from) } else { Err(bad_cursor()) }
         }
     }
 }

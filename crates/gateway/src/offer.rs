@@ -25,6 +25,8 @@ const AGAIN: Duration = Duration::from_secs(15 * 60);
 /// After a server could not be reached, doubled each time up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// How often idle sessions are looked for, in microseconds.
+const REAP_EVERY_US: u64 = 5_000_000;
 /// Change notices of one server that come together count as one.
 const SETTLE: Duration = Duration::from_millis(150);
 
@@ -52,6 +54,15 @@ pub enum BuildError {
     Policies(Vec<policy::Problem>),
 }
 
+/// How strictly rules are held against the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// An operator wrote something: whatever is wrong with it is an error.
+    Strict,
+    /// Servers or the world changed: a rule that no longer fits one server closes that server, and no other.
+    Changed,
+}
+
 /// Builds the snapshot of what is written over what is pinned.
 ///
 /// With `strict`, policies that do not load are an error for the caller to see in `problems` and the
@@ -62,6 +73,7 @@ pub async fn build(
     written: &Written,
     before: Option<&Live>,
     eras: &BTreeMap<ServerName, Eras>,
+    fit: Fit,
 ) -> Result<Built, BuildError> {
     let settings = &written.settings;
     let scope = Scope::new(settings.tenant.clone(), settings.environment.clone());
@@ -93,7 +105,12 @@ pub async fn build(
     };
     let empty = Schemas::default();
     let schemas = Schemas::compile(&catalogue, before.map_or(&empty, |live| &live.schemas), open);
-    let (policies, problems) = match loader.load(written.policies.clone(), Arc::clone(&catalogue)) {
+    let sources = written.policies.clone();
+    let loaded = match fit {
+        Fit::Strict => loader.load(sources, Arc::clone(&catalogue)),
+        Fit::Changed => loader.refit(sources, Arc::clone(&catalogue)),
+    };
+    let (policies, problems) = match loaded {
         Ok(policies) => (policies, Vec::new()),
         // no rules: nothing is permitted, nothing is visible
         Err(problems) => match loader.load(Vec::new(), Arc::clone(&catalogue)) {
@@ -165,10 +182,15 @@ impl Offers {
         let _one = self.building.lock().await;
         let before = self.gate.live();
         let eras = self.eras.lock().clone();
-        let built = build(&self.gate.store, &self.loader, &written, Some(&before), &eras).await;
+        let built = build(&self.gate.store, &self.loader, &written, Some(&before), &eras, Fit::Strict).await;
         match built {
             Ok(built) if built.problems.is_empty() => {
                 *self.written.lock() = written;
+                for server in moved(&before.settings, &built.live.settings) {
+                    self.gate.pool.end_server(&server).await;
+                    self.eras.lock().remove(&server);
+                    self.gate.rediscover(&server);
+                }
                 self.install(&before, built.live).await;
                 Ok(())
             }
@@ -186,8 +208,11 @@ impl Offers {
         let before = self.gate.live();
         let written = self.written.lock().clone();
         let eras = self.eras.lock().clone();
-        match build(&self.gate.store, &self.loader, &written, Some(&before), &eras).await {
+        match build(&self.gate.store, &self.loader, &written, Some(&before), &eras, Fit::Changed).await {
             Ok(built) => {
+                for server in built.live.policies.closed() {
+                    tracing::error!(server = %server, "the rules no longer fit this server; it is closed until they do");
+                }
                 for problem in &built.problems {
                     tracing::error!(problem = %problem, "the policies do not fit what servers offer; nothing is permitted");
                 }
@@ -327,6 +352,7 @@ impl Offers {
     pub async fn run(self: Arc<Self>, mut wakes: mpsc::UnboundedReceiver<ServerName>) {
         let mut followers: BTreeMap<ServerName, mpsc::Sender<()>> = BTreeMap::new();
         let mut revision = self.gate.store.revision().await.unwrap_or_default();
+        let mut reaped_at = self.gate.clock.now();
         loop {
             let live = self.gate.live();
             followers.retain(|_, wake| !wake.is_closed());
@@ -355,11 +381,25 @@ impl Offers {
                     self.refresh().await;
                 },
             }
+            let now = self.gate.clock.now();
+            if now.since(reaped_at) > REAP_EVERY_US {
+                reaped_at = now;
+                let idle = u64::try_from(live.settings.limits.session_idle.as_micros()).unwrap_or(u64::MAX);
+                self.gate.sessions.reap(decision::Timestamp(now.0.saturating_sub(idle)));
+            }
             if self.gate.is_draining() {
                 return;
             }
         }
     }
+}
+
+/// Servers that are gone or reached in another way than before.
+fn moved(before: &Settings, now: &Settings) -> Vec<ServerName> {
+    let way = |settings: &Settings, name: &ServerName| {
+        settings.servers.get(name).map(|server| format!("{:?} {:?}", server.reach, server.credentials))
+    };
+    before.servers.keys().filter(|name| way(before, name) != way(now, name)).cloned().collect()
 }
 
 fn sighted(server: &ServerName, found: &Found) -> Vec<Seen> {

@@ -161,18 +161,18 @@ fn verb(code: Code) -> &'static str {
 
 /// RFC 6750 §3: no error code where no credential came, so that a client asks for one first.
 fn challenge(code: Code) -> Option<String> {
+    if code.class() != Class::Authentication {
+        return None;
+    }
     let challenge = identity::Challenge::bearer();
-    let challenge = match code {
-        Code::CredentialMissing => challenge,
-        Code::CredentialMalformed | Code::CredentialInUrl => {
-            challenge.fault(identity::Fault::InvalidRequest, code.meaning())
-        }
-        Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => {
-            challenge.fault(identity::Fault::InvalidToken, code.meaning())
-        }
-        _ => return None,
-    };
-    Some(challenge.to_string())
+    let malformed = matches!(code, Code::CredentialMalformed | Code::CredentialInUrl);
+    Some(if code == Code::CredentialMissing {
+        challenge.to_string()
+    } else if malformed {
+        challenge.fault(identity::Fault::InvalidRequest, code.meaning()).to_string()
+    } else {
+        challenge.fault(identity::Fault::InvalidToken, code.meaning()).to_string()
+    })
 }
 
 /// What the Host is told for a code, when the stage that refused said nothing better.

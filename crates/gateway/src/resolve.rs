@@ -23,7 +23,6 @@ pub(crate) struct Resolved {
     pub(crate) rename: Option<(Range<usize>, String)>,
     /// Where the arguments are in the frame.
     pub(crate) arguments: Option<Range<usize>>,
-    pub(crate) entrance: Entrance,
 }
 
 /// Finds the pinned item a message names, for the entrance it came through.
@@ -40,7 +39,7 @@ pub(crate) fn target(
         return Err(Refusal::new(Code::StageFailed, "a message without a method came to be resolved"));
     };
     let resolved = match &arrival.party {
-        Party::Server(server) => question(arrival, frame, method, server),
+        Party::Server(server) => question(frame, method, server),
         Party::Host => named(live, arrival, frame, method, asker, leg)?,
     };
     if let Some(range) = resolved.arguments.clone().filter(|range| range.end <= frame.bytes().len()) {
@@ -52,12 +51,7 @@ pub(crate) fn target(
     Ok(Passed::new(resolved, basis))
 }
 
-fn question(
-    arrival: &Arrival,
-    frame: &wire::Frame,
-    method: &'static wire::Method,
-    server: &ServerName,
-) -> Resolved {
+fn question(frame: &wire::Frame, method: &'static wire::Method, server: &ServerName) -> Resolved {
     Resolved {
         frame: frame.clone(),
         method,
@@ -69,7 +63,6 @@ fn question(
         item: None,
         rename: None,
         arguments: frame.params_range(),
-        entrance: arrival.entrance.clone(),
     }
 }
 
@@ -90,7 +83,7 @@ fn named(
 ) -> Result<Resolved, Refusal> {
     let meant = meant(frame, method)?;
     let sought = Item { kind: meant.kind, name: meant.name.clone() };
-    let found = find(live, &arrival.entrance, &meant, asker)?;
+    let found = find(live, &arrival.entrance, &meant, asker);
     let (server, item, name) = found.map_err(|missing| {
         if let Some(server) = missing.server {
             leg.target = Some(Target { server, item: sought, definition: None });
@@ -119,7 +112,6 @@ fn named(
         item: Some(item),
         rename: (name != meant.name).then_some((meant.at, name)),
         arguments,
-        entrance: arrival.entrance.clone(),
     })
 }
 
@@ -155,7 +147,7 @@ struct Missing {
 type Found = Result<(ServerName, catalog::Item, String), Missing>;
 
 /// Looks the name up. What comes of a miss is the same for the asker whatever the reason; the record knows it.
-fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker) -> Result<Found, Refusal> {
+fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker) -> Found {
     let servers: Vec<(ServerName, String)> = match (entrance, meant.kind) {
         (Entrance::Server(_), _) => {
             entrance.server().map(|server| (server, meant.name.clone())).into_iter().collect()
@@ -197,11 +189,11 @@ fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker) -> Resul
     }
     let first = hits.pop();
     match (first, hits.is_empty()) {
-        (None, _) => Ok(Err(missing)),
-        (Some(hit), true) => Ok(Ok(hit)),
+        (None, _) => Err(missing),
+        (Some(hit), true) => Ok(hit),
         (Some(_), false) => {
             let because = "several servers offer this resource".to_owned();
-            Ok(Err(Missing { code: Code::ItemAmbiguous, because, server: None }))
+            Err(Missing { code: Code::ItemAmbiguous, because, server: None })
         }
     }
 }

@@ -30,7 +30,6 @@ pub(crate) enum What {
 pub(crate) struct Modern {
     pub(crate) capabilities: Bytes,
     pub(crate) claims: Claims,
-    pub(crate) log_level: Option<String>,
 }
 
 impl Route {
@@ -176,11 +175,7 @@ fn modern(
         model: None,
         workflow: None,
     };
-    let modern = Modern {
-        capabilities: Bytes::copy_from_slice(meta.client_capabilities_raw),
-        claims,
-        log_level: meta.log_level.map(|level| level.into_owned()),
-    };
+    let modern = Modern { capabilities: Bytes::copy_from_slice(meta.client_capabilities_raw), claims };
     Ok((meta.revision, Some(modern)))
 }
 

@@ -10,10 +10,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use store::{Revision, Scope, StoredSecret};
 use vault::{Lease, Sealed, SecretRef};
 
+type ByName = BTreeMap<(ServerName, SecretName), Arc<StoredSecret>>;
+
 /// Sealed secrets, as of one revision of the store. Nothing in here can be read without the key.
 #[derive(Debug, Default)]
 pub(crate) struct SealedSecrets {
-    known: Mutex<(Revision, BTreeMap<(ServerName, SecretName), Arc<StoredSecret>>)>,
+    known: Mutex<(Revision, ByName)>,
 }
 
 impl SealedSecrets {

@@ -42,7 +42,7 @@ const LISTS: [(&str, &str, ItemKind); 3] = [
 ];
 
 /// Acknowledges what is granted and goes on delivering it until either side ends it.
-pub(crate) async fn listen(
+pub(crate) fn listen(
     gate: &Arc<Gate>,
     live: &Arc<Live>,
     arrival: &Arrival,

@@ -2,7 +2,7 @@
 //! modern servers, which keep no conversation, share one per credential.
 
 use super::connection::{Connection, Opening, Outgoing};
-use super::pool::{Held, Key, Pool};
+use super::pool::{Held, Key};
 use super::{Fault, FaultKind, Injected};
 use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};

@@ -4,7 +4,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use callgate_gateway::listen::http::{Health, Pace, Probes, Site};
 use callgate_gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings};
-use callgate_gateway::{Gate, Offers, Parts, Written, build, listen, upstream::Pool};
+use callgate_gateway::{Fit, Gate, Offers, Parts, Written, build, listen, upstream::Pool};
 use decision::{AgentName, Clock, Entropy, Entry, Environment, SecretName, ServerName, TenantId, Timestamp};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -46,7 +46,7 @@ pub(crate) struct House {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) token: String,
     pub(crate) closing: CancellationToken,
-    pub(crate) dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     client: Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>,
 }
 
@@ -135,7 +135,7 @@ impl House {
         let written = Written { settings: Arc::clone(&settings), policies: sources };
         let loader = policy::Loader::default();
         let nothing = Written { policies: vec![], ..written.clone() };
-        let live = build(&store, &loader, &nothing, None, &BTreeMap::new()).await.unwrap().live;
+        let live = build(&store, &loader, &nothing, None, &BTreeMap::new(), Fit::Strict).await.unwrap().live;
         let (wakes, woken) = tokio::sync::mpsc::unbounded_channel();
         let gate = Gate::new(Parts {
             live,
@@ -160,7 +160,7 @@ impl House {
             Site { settings: Arc::new(ArcSwap::new(settings)), probes: probes(&gate), pace: Pace::default() };
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { gate, offers, store, address, token, closing, dir, client }
+        Self { gate, offers, store, address, token, closing, _dir: dir, client }
     }
 
     /// One POST whose answer is read as it comes.
@@ -274,7 +274,7 @@ impl House {
             Entry::Decision(decision) if !errands.contains(&decision.call) => Some(*decision),
             Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,
         });
-        last.expect("there is a decision")
+        last.unwrap()
     }
 }
 

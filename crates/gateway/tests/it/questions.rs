@@ -13,7 +13,7 @@ async fn until(body: &mut hyper::body::Incoming, wanted: impl Fn(&Value) -> bool
     let mut text = Vec::new();
     loop {
         let frame = tokio::time::timeout(Duration::from_secs(5), body.frame()).await;
-        let frame = frame.expect("the stream goes on").expect("the stream is open").unwrap();
+        let frame = frame.unwrap().unwrap().unwrap();
         text.extend_from_slice(frame.data_ref().map(|data| data.as_ref()).unwrap_or_default());
         if let Some(found) = events(&text).into_iter().find(&wanted) {
             return found;

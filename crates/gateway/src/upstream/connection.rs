@@ -8,7 +8,6 @@ use super::injected::Injected;
 use super::stdio::Stdio;
 use crate::settings::Reach;
 use bytes::Bytes;
-use decision::Era;
 use http::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -58,8 +57,6 @@ impl fmt::Debug for Outgoing {
 #[derive(Debug)]
 pub(crate) struct FromServer {
     pub(crate) frame: Frame,
-    /// The request it came about: that on whose stream it came, or that it names.
-    pub(crate) related: Option<u64>,
 }
 
 /// The answer to a request.
@@ -68,8 +65,6 @@ pub(crate) struct Received {
     /// A result or an error for the request's id, scanned strictly. The id may be missing on an
     /// error response over HTTP (2026-07-28, *Error Responses*).
     pub(crate) frame: Frame,
-    /// Messages about this request that nobody took.
-    pub(crate) dropped: u32,
 }
 
 /// What every connection needs from the process it lives in.
@@ -191,10 +186,6 @@ impl Connection {
         self.revision
     }
 
-    pub(crate) fn era(&self) -> Era {
-        self.revision.era()
-    }
-
     /// False once nothing can be sent any more.
     pub(crate) fn is_alive(&self) -> bool {
         match &self.link {
@@ -204,10 +195,12 @@ impl Connection {
         }
     }
 
-    /// Requests that wait for an answer of a child.
+    /// Requests that wait for an answer.
     pub(super) fn in_flight(&self) -> usize {
         match &self.link {
-            Link::Legacy(_) | Link::Modern(_) => 0,
+            Link::Legacy(legacy) => legacy.in_flight(),
+            // its requests stand alone; nothing that is closed can end them
+            Link::Modern(_) => 0,
             Link::Stdio(stdio) => stdio.in_flight(),
         }
     }

@@ -21,7 +21,7 @@ pub(crate) enum FaultKind {
     TooLarge,
     /// The caller gave up.
     Cancelled,
-    /// The server does not know our session any more: initialize again, once.
+    /// The server does not know our session any more, nor one that was opened in its place.
     SessionGone,
     /// The server does not speak this era of the protocol.
     NotThisEra,
@@ -79,11 +79,6 @@ impl Fault {
         self.sent = sent;
         self
     }
-    /// Whether to send the request again cannot do anything twice: no byte left, or the server refused
-    /// the message because it does not know its session (HTTP 404, 2025-11-25 `basic/transports`).
-    pub(crate) fn may_retry(&self) -> bool {
-        !self.sent || self.kind == FaultKind::SessionGone
-    }
 }
 
 /// Text of a server's making, made fit for a log line: one line, printable, bounded.
@@ -104,14 +99,6 @@ pub(super) fn printable(text: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_did_not_leave_or_was_refused_unread_may_be_sent_again() {
-        assert!(Fault::unsent(FaultKind::Unreachable, "").may_retry());
-        assert!(Fault::sent(FaultKind::SessionGone, "").may_retry());
-        assert!(!Fault::sent(FaultKind::Lost, "").may_retry());
-        assert!(!Fault::sent(FaultKind::Timeout, "").may_retry());
-    }
 
     #[test]
     fn what_a_server_says_becomes_one_printable_bounded_line() {

@@ -46,12 +46,12 @@ impl Modern {
         let response = self.endpoint.post(outgoing.frame, headers, &outgoing.injected, head).await?;
         if response.status() != StatusCode::OK {
             let frame = http::unsuccessful(response, outgoing.id, &limits, false).await?;
-            return Ok(Received { frame, dropped: 0 });
+            return Ok(Received { frame });
         }
         match http::body(response)? {
             Body::Json(body) => {
                 let frame = http::scan(http::whole(body, limits.bytes).await?, &limits)?;
-                Ok(Received { frame: http::for_us(frame, outgoing.id)?, dropped: 0 })
+                Ok(Received { frame: http::for_us(frame, outgoing.id)? })
             }
             Body::Events(body) => {
                 let mut events = Events::new(body, limits.bytes);
@@ -61,14 +61,14 @@ impl Modern {
                     limits,
                     sink: &outgoing.sink,
                     endless,
+                    questions: false,
                     messages: 0,
-                    dropped: 0,
                 };
                 let answer = waiter.answer(&mut events, &mut Position::default()).await?;
                 let frame = answer
                     .ok_or_else(|| Fault::sent(FaultKind::Lost, "the stream ended before the answer"))?;
                 events.done();
-                Ok(Received { frame, dropped: waiter.dropped })
+                Ok(Received { frame })
             }
         }
     }

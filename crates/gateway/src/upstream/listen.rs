@@ -1,13 +1,14 @@
 //! A legacy session's stream of messages that no request asked for.
 
-use super::connection::FromServer;
+use super::connection::{Bounds, FromServer};
 use super::fault::FaultKind;
 use super::http::{self, Body};
-use super::http_legacy::{Session, retry};
+use super::http_session::{Session, retry};
 use super::pending::{Patience, Read, related};
 use super::stream::{Events, Position};
-use ::http::StatusCode;
-use std::sync::Arc;
+use ::http::{Response, StatusCode};
+use egress::BodyStream;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use wire::{Frame, Kind};
@@ -22,21 +23,32 @@ enum After {
 }
 
 /// Listens for as long as the session lives and the server offers a stream.
-pub(super) async fn unsolicited(session: Arc<Session>, sink: mpsc::Sender<FromServer>) {
-    let stop = session.stop.clone();
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = sink.closed() => {}
-        () = listen(&session, &sink) => {}
-    }
+pub(super) fn start(session: &Arc<Session>, sink: mpsc::Sender<FromServer>) {
+    let (stop, session) = (session.stop.clone(), Arc::downgrade(session));
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sink.closed() => {}
+            () = listen(&session, &sink) => {}
+        }
+    });
 }
 
-async fn listen(session: &Session, sink: &mpsc::Sender<FromServer>) {
+async fn listen(session: &Weak<Session>, sink: &mpsc::Sender<FromServer>) {
     let mut position = Position::default();
     let mut fruitless = 0u32;
     loop {
         let before = position.events;
-        if let After::Never = once(session, sink, &mut position).await {
+        // never held while waiting: the session ends with its connection, not with this
+        let Some(now) = session.upgrade() else { return };
+        let response = now.endpoint.get(now.headers(position.last_event_id.as_ref()), &now.injected()).await;
+        let bounds = now.endpoint.bounds;
+        drop(now);
+        let after = match response {
+            Ok(response) => once(session, response, &bounds, sink, &mut position).await,
+            Err(_) => After::Again,
+        };
+        if matches!(after, After::Never) {
             return;
         }
         fruitless = if position.events > before { 0 } else { fruitless.saturating_add(1) };
@@ -45,23 +57,21 @@ async fn listen(session: &Session, sink: &mpsc::Sender<FromServer>) {
     }
 }
 
-async fn once(session: &Session, sink: &mpsc::Sender<FromServer>, position: &mut Position) -> After {
-    let headers = session.headers(position.last_event_id.as_ref());
-    let response = match session.endpoint.get(headers, &session.injected()).await {
-        Ok(response) => response,
-        Err(_) => return After::Again,
-    };
+async fn once(
+    session: &Weak<Session>,
+    response: Response<BodyStream>,
+    bounds: &Bounds,
+    sink: &mpsc::Sender<FromServer>,
+    position: &mut Position,
+) -> After {
     let status = response.status();
-    if status == StatusCode::NOT_FOUND && session.in_session() {
-        session.mark_gone();
-    }
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         return After::Again;
     }
     let (StatusCode::OK, Ok(Body::Events(body))) = (status, http::body(response)) else {
         return After::Never;
     };
-    let limits = session.endpoint.bounds.scan();
+    let limits = bounds.scan();
     let mut events = Events::new(body, limits.bytes);
     let mut patience = Patience::default();
     loop {
@@ -81,8 +91,13 @@ async fn once(session: &Session, sink: &mpsc::Sender<FromServer>, position: &mut
         let Some(frame) = frame.filter(|f| matches!(f.kind(), Kind::Request | Kind::Notification)) else {
             continue;
         };
-        let related = related(&frame);
-        if sink.send(FromServer { frame, related }).await.is_err() {
+        // some servers say here what belongs on the stream of a request
+        let waiting = related(&frame).and_then(|id| session.upgrade()?.waiting(id));
+        let taken = match waiting {
+            Some(request) => request.send(FromServer { frame }).await.is_ok(),
+            None => sink.send(FromServer { frame }).await.is_ok(),
+        };
+        if !taken && sink.is_closed() {
             return After::Never;
         }
     }

@@ -9,6 +9,7 @@ mod handshake;
 mod http;
 mod http_legacy;
 mod http_modern;
+mod http_session;
 mod injected;
 mod lane;
 mod listen;

@@ -18,8 +18,8 @@ const STALL_MAX: Duration = Duration::from_secs(1);
 /// Lines in a row that are no message, before the server is not one.
 const NOISE_MAX: u32 = 16;
 
-/// An answer and the number of messages about it that nobody took.
-pub(super) type Answer = Result<(Frame, u32), Fault>;
+/// The answer to a request.
+pub(super) type Answer = Result<Frame, Fault>;
 
 /// A request on the pipe.
 #[derive(Debug)]
@@ -29,7 +29,6 @@ struct Waiting {
     /// Set by the writer before the first byte.
     begun: Arc<AtomicBool>,
     messages: u32,
-    dropped: u32,
     /// A subscription: its messages are not counted against it.
     endless: bool,
 }
@@ -51,7 +50,7 @@ pub(super) struct Pending {
     own: bool,
     /// Answers to nothing that waits: late, repeated, or made up.
     stray: AtomicU64,
-    /// Unsolicited messages nobody took.
+    /// Messages nobody took.
     dropped: AtomicU64,
     /// Lines over the size limit so far.
     oversize: AtomicU64,
@@ -142,8 +141,7 @@ impl Pending {
         if open.waiting.len() >= PENDING_MAX || open.waiting.contains_key(&id) {
             return Err(Fault::unsent(FaultKind::Busy, "too many requests wait for this server"));
         }
-        let waiting =
-            Waiting { answer: sender, sink, begun: Arc::clone(&begun), messages: 0, dropped: 0, endless };
+        let waiting = Waiting { answer: sender, sink, begun: Arc::clone(&begun), messages: 0, endless };
         open.waiting.insert(id, waiting);
         drop(open);
         let oversize_before = self.oversize.load(Ordering::Relaxed);
@@ -159,9 +157,13 @@ impl Pending {
     pub(super) fn count(&self) -> usize {
         self.open.lock().waiting.len()
     }
-    /// Answers so far that belonged to nothing.
-    pub(super) fn stray(&self) -> u64 {
-        self.stray.load(Ordering::Relaxed)
+    /// For the operator: what came that nobody could use.
+    pub(super) fn report(&self) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (stray, dropped, oversize) = (count(&self.stray), count(&self.dropped), count(&self.oversize));
+        if stray + dropped + oversize > 0 {
+            tracing::info!(stray, dropped, oversize, "a server sent what nobody could use");
+        }
     }
 
     /// The pipe has ended: everybody who waits hears why, and so does everybody who comes.
@@ -215,7 +217,7 @@ impl Pending {
             self.stray.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        waiting.answer.send(Ok((frame, waiting.dropped))).ok();
+        waiting.answer.send(Ok(frame)).ok();
     }
 
     /// A line that is no message fails the request whose answer it says it is, and nothing else.
@@ -233,6 +235,11 @@ impl Pending {
     }
 
     async fn message(&self, frame: Frame) {
+        // a modern server has nothing to ask; a shared pipe has nobody to be asked
+        if frame.kind() == Kind::Request && !self.own {
+            self.stray.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let named = related(&frame);
         let sink = {
             let mut open = self.open.lock();
@@ -251,7 +258,7 @@ impl Pending {
         match (named, sink) {
             (_, Some((id, sink))) => {
                 let stall = if self.own { STALL_MAX } else { Duration::ZERO };
-                if !offer(&sink, FromServer { frame, related: Some(id) }, stall).await {
+                if !offer(&sink, FromServer { frame }, stall).await {
                     self.not_taken(id);
                 }
             }
@@ -261,7 +268,7 @@ impl Pending {
             }
             (None, None) => {
                 let sink = self.unsolicited.lock().clone();
-                let message = FromServer { frame, related: None };
+                let message = FromServer { frame };
                 if let Some(sink) = sink
                     && !offer(&sink, message, STALL_MAX).await
                 {
@@ -274,8 +281,8 @@ impl Pending {
     /// A message about a request found no room. Progress may be lost; a subscription's message may not.
     fn not_taken(&self, id: u64) {
         let mut open = self.open.lock();
-        let Some(waiting) = open.waiting.get_mut(&id) else { return };
-        waiting.dropped = waiting.dropped.saturating_add(1);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        let Some(waiting) = open.waiting.get(&id) else { return };
         if waiting.endless
             && let Some(waiting) = open.waiting.remove(&id)
         {

@@ -230,8 +230,8 @@ impl Stdio {
 
 fn received(answer: Option<Answer>) -> Result<Received, Fault> {
     // the sender is dropped unused only by `Pending` itself being dropped
-    let (frame, dropped) = answer.unwrap_or_else(|| Err(Fault::sent(FaultKind::Lost, "the pipe is gone")))?;
-    Ok(Received { frame, dropped })
+    let frame = answer.unwrap_or_else(|| Err(Fault::sent(FaultKind::Lost, "the pipe is gone")))?;
+    Ok(Received { frame })
 }
 
 fn given_up(place: &Place) -> Fault {
@@ -306,6 +306,7 @@ impl Run {
         };
         let fault = self.why(ended).await;
         self.pending.end(&fault);
+        self.pending.report();
         self.writing.cancel();
         self.child.shutdown(Grace::default()).await;
         drop(self.place);

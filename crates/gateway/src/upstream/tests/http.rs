@@ -109,7 +109,6 @@ async fn messages_on_the_stream_come_to_the_request() {
     assert_eq!(received.frame.id_raw(), Some(&b"4"[..]));
     let mut methods = Vec::new();
     while let Some(message) = related.recv().await {
-        assert_eq!(message.related, Some(4));
         methods.push(message.frame.method().unwrap().into_owned());
     }
     assert_eq!(methods, ["notifications/progress", "elicitation/create"]);
@@ -152,26 +151,74 @@ async fn a_stream_that_can_never_be_resumed_is_given_up() {
     assert!(peer.saw().iter().filter(|seen| seen.method == "GET").count() <= 10);
 }
 
+fn no_session() -> super::peer::Answer {
+    let text = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#;
+    answer(400, "application/json", vec![say(text)])
+}
+
 #[tokio::test]
-async fn a_forgotten_session_is_told_apart_and_the_connection_is_over() {
-    for answer in [
-        || status(404),
-        || {
-            answer(
-                400,
-                "application/json",
-                vec![say(
-                    r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#,
-                )],
-            )
-        },
-    ] {
-        let peer = legacy_server(move |_| answer()).await;
+async fn a_session_the_server_forgot_is_opened_again_and_the_request_sent_in_it() {
+    for forgotten in [|| status(404), no_session] {
+        let opened = Arc::new(AtomicU32::new(0));
+        let sessions = Arc::clone(&opened);
+        let peer = serve(move |seen| match seen.rpc().as_str() {
+            "initialize" => {
+                let mut welcome = welcome();
+                let name = format!("s{}", sessions.fetch_add(1, Ordering::Relaxed));
+                welcome.headers_mut().insert("mcp-session-id", name.parse().unwrap());
+                welcome
+            }
+            "notifications/initialized" => status(202),
+            _ if seen.method == "GET" => status(405),
+            _ if seen.header("mcp-session-id") == "s0" => forgotten(),
+            _ => json(ok(seen.id())),
+        })
+        .await;
+        let (connection, _messages) = legacy(&peer).await;
+        let together = (1..=5).map(|id| connection.request(call(id).0));
+        for answer in futures::future::join_all(together).await {
+            answer.unwrap();
+        }
+        assert!(connection.is_alive());
+        assert_eq!(opened.load(Ordering::Relaxed), 2, "opened again once, whoever noticed");
+        assert_eq!(peer.saw_rpc("notifications/initialized").len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_every_session_is_not_asked_for_ever() {
+    for forgotten in [|| status(404), no_session] {
+        let peer = legacy_server(move |_| forgotten()).await;
         let (connection, _messages) = legacy(&peer).await;
         let fault = connection.request(call(1).0).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::SessionGone);
-        assert!(fault.may_retry() && !connection.is_alive());
+        assert!(!connection.is_alive());
+        assert_eq!((peer.saw_rpc("initialize").len(), peer.saw_rpc("tools/call").len()), (2, 2));
     }
+}
+
+#[tokio::test]
+async fn progress_on_the_unsolicited_stream_comes_to_its_request() {
+    let progress =
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":4,"progress":1}}"#;
+    let peer = serve(move |seen| match (seen.rpc().as_str(), seen.method.as_str()) {
+        ("initialize", _) => welcome(),
+        ("notifications/initialized", _) => status(202),
+        (_, "GET") => events(vec![Step::Wait(200), event(progress), Step::Hang]),
+        _ => events(vec![Step::Wait(600), event(&ok(4))]),
+    })
+    .await;
+    let (connection, _messages) = legacy(&peer).await;
+    let (outgoing, mut related) = call(4);
+    connection.request(outgoing).await.unwrap();
+    assert_eq!(related.recv().await.unwrap().frame.method().unwrap(), "notifications/progress");
+}
+
+#[tokio::test]
+async fn a_modern_server_that_asks_is_no_modern_server() {
+    let question = r#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}}"#;
+    let fault = modern_fault(move |_| events(vec![event(question), event(&ok(1))])).await;
+    assert_eq!((fault.kind, fault.sent), (FaultKind::Nonsense, true));
 }
 
 #[tokio::test]
@@ -324,7 +371,7 @@ async fn a_subscription_lasts_until_somebody_ends_it() {
     outgoing.timeout = None;
     let cancel = outgoing.cancel.clone();
     let (answer, ()) = tokio::join!(connection.request(outgoing), async {
-        assert_eq!(related.recv().await.unwrap().related, Some(1));
+        related.recv().await.unwrap();
         related.recv().await.unwrap();
         cancel.cancel();
     });
@@ -344,7 +391,7 @@ async fn the_unsolicited_stream_is_resumed_where_it_broke() {
     })
     .await;
     let (connection, mut messages) = legacy(&peer).await;
-    assert_eq!(messages.recv().await.unwrap().related, None);
+    messages.recv().await.unwrap();
     messages.recv().await.unwrap();
     connection.close().await;
     until_true(|| *peer.open.lock() <= 1).await;

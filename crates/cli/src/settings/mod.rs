@@ -4,5 +4,4 @@
 mod cross;
 mod file;
 
-pub(crate) use cross::{Located, Meant, read};
-pub(crate) use file::File;
+pub(crate) use cross::{Located, Meant, duration, read};

@@ -1,0 +1,98 @@
+//! The surface: what can be typed, and which file answers it.
+
+use crate::{
+    command::{agent, check, secret, user},
+    failure::{self, Failure, Outcome},
+    say::Say,
+    serve,
+    surroundings::Surroundings,
+};
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// A security gateway for MCP: between a model and the systems it can act on.
+///
+/// Exit codes: 0 yes, 1 something does not work, 2 wrong usage, 3 the answer is no.
+#[derive(Debug, Parser)]
+#[command(name = "callgate", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// The configuration; else ./callgate.toml, else callgate/callgate.toml in your configuration folder
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway
+    Serve(serve::Args),
+    /// Check configuration, policies, pins and secrets, without starting anything
+    Check(check::Args),
+    /// Agents and their tokens
+    #[command(subcommand)]
+    Agent(agent::Agents),
+    /// The people agents act for
+    #[command(subcommand)]
+    User(user::Users),
+    /// Credentials that the gateway adds to calls
+    #[command(subcommand)]
+    Secret(secret::Secrets),
+}
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) say: Say,
+    pub(crate) surroundings: Surroundings,
+}
+
+impl Given {
+    /// The configuration this command works on.
+    pub(crate) fn place(&self) -> Result<crate::place::Place, Failure> {
+        crate::place::Place::read(self.config.as_deref(), &self.surroundings)
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // a reader that went away is no fault
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let surroundings = Surroundings::read();
+    let say = Say::new(cli.json, &surroundings);
+    let given = Given { config: cli.config, say, surroundings };
+    let outcome = runtime(&cli.command).and_then(|runtime| runtime.block_on(run(cli.command, &given)));
+    if let Err(failure) = &outcome {
+        say.failure(failure);
+    }
+    failure::exit_code(&outcome)
+}
+
+fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
+    let many = matches!(command, Command::Serve(_));
+    let mut builder = if many {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    Ok(builder.enable_all().build()?)
+}
+
+async fn run(command: Command, given: &Given) -> Outcome {
+    match command {
+        Command::Serve(args) => Box::pin(serve::run(args, given)).await,
+        Command::Check(args) => check::run(args, given).await,
+        Command::Agent(agents) => agent::run(agents, given).await,
+        Command::User(users) => user::run(users, given).await,
+        Command::Secret(secrets) => secret::run(secrets, given).await,
+    }
+}

@@ -1,0 +1,224 @@
+//! `callgate agent`: who may speak to the gateway, and with which token.
+
+use crate::{
+    cli::Given,
+    control::Book,
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    say::when,
+    settings,
+    sources::{SystemClock, SystemEntropy},
+};
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+use decision::{AgentName, Clock as _, EventName, GroupName, Timestamp, User, UserName};
+use serde_json::json;
+use std::collections::BTreeSet;
+use store::{AgentKind, NewAgent, NewToken, Store, StoreError, TokenHash, TokenId, TokenRecord};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agents {
+    /// Add an agent and show its first token, once
+    Add(Add),
+    /// All agents and their tokens
+    List,
+    /// Remove an agent; its tokens stop working at once
+    Remove { name: AgentName },
+    /// Issue another token for an agent and show it, once
+    Token(Token),
+    /// Revoke one token (`tok_…`), or all tokens of an agent
+    Revoke {
+        #[arg(value_name = "TOKEN-ID|AGENT")]
+        which: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    name: AgentName,
+    /// The person it acts for; added if not known yet
+    #[arg(long)]
+    user: Option<UserName>,
+    /// A group it is in; may be given several times
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<GroupName>,
+    /// A service and not an agent
+    #[arg(long)]
+    workload: bool,
+    /// When its token ends, such as `12h` or `90d`
+    #[arg(long, default_value = "90d", value_name = "TIME")]
+    expires: String,
+    /// Issue no token
+    #[arg(long)]
+    no_token: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    name: AgentName,
+    /// When it ends, such as `12h` or `90d`
+    #[arg(long, default_value = "90d", value_name = "TIME")]
+    expires: String,
+}
+
+pub(crate) async fn run(agents: Agents, given: &Given) -> Outcome {
+    let place = given.place()?;
+    match agents {
+        Agents::Add(args) => add(args, given, &place).await,
+        Agents::List => list(given, &place).await,
+        Agents::Remove { name } => remove(&name, given, &place).await,
+        Agents::Token(args) => token(args, given, &place).await,
+        Agents::Revoke { which } => revoke(&which, given, &place).await,
+    }
+}
+
+fn expiry(text: &str) -> Result<Timestamp, Failure> {
+    let wait = settings::duration(text)
+        .ok_or_else(|| Failure::Usage(format!("`{text}` is not a time: write `12h` or `90d`")))?;
+    let us = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+    Ok(Timestamp(SystemClock.now().0.saturating_add(us)))
+}
+
+async fn add(args: Add, given: &Given, place: &Place) -> Outcome {
+    let expires_at = expiry(&args.expires)?;
+    let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
+    if let Some(name) = &args.user {
+        let user = User { name: name.clone(), groups: BTreeSet::new() };
+        match store.add_user(&scope, &user).await {
+            Ok(()) | Err(StoreError::Exists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let agent = NewAgent {
+        name: args.name.clone(),
+        kind: if args.workload { AgentKind::Workload } else { AgentKind::Agent },
+        groups: args.groups.into_iter().collect(),
+        user: args.user,
+    };
+    store.add_agent(&scope, &agent).await?;
+    if args.no_token {
+        given.say.json(&json!({ "agent": args.name }));
+        given.say.line(format!("added agent `{}`", args.name));
+    } else {
+        issue(given, place, &store, &book, &args.name, expires_at).await?;
+    }
+    book.close().await?;
+    Ok(Verdict::Yes)
+}
+
+async fn token(args: Token, given: &Given, place: &Place) -> Outcome {
+    let expires_at = expiry(&args.expires)?;
+    let (book, store) = (Book::open(place).await?, place.store().await?);
+    issue(given, place, &store, &book, &args.name, expires_at).await?;
+    book.close().await?;
+    Ok(Verdict::Yes)
+}
+
+/// Makes a token, stores its hash, records that, and shows it. It is never shown again.
+async fn issue(
+    given: &Given,
+    place: &Place,
+    store: &Store,
+    book: &Book,
+    agent: &AgentName,
+    expires_at: Timestamp,
+) -> Result<(), Failure> {
+    let token = identity::ApiToken::generate(&SystemEntropy);
+    let new = NewToken { agent: agent.clone(), hash: TokenHash(*token.hash().as_bytes()), expires_at };
+    let id = store.add_token(&place.scope(), &new).await?;
+    let detail =
+        [("token", id.as_str()), ("agent", agent.as_str()), ("by", given.surroundings.user.as_str())];
+    if let Err(error) = book.record(EventName::TokenIssued, None, &detail).await {
+        // a token nobody wrote down is not given out
+        store.revoke_token(&place.scope(), &id).await?;
+        return Err(error.context("the token was revoked again").into());
+    }
+    let until = when(expires_at);
+    given.say.json(&json!({
+        "agent": agent, "id": id.as_str(), "token": token.reveal(), "expires": until,
+    }));
+    given.say.line(format!("token {id} of agent `{agent}`, good until {until} UTC; it is shown this once:"));
+    given.say.line(token.reveal());
+    Ok(())
+}
+
+async fn list(given: &Given, place: &Place) -> Outcome {
+    let store = place.store().await?;
+    let agents = store.list_agents(&place.scope()).await?;
+    let tokens = store.list_tokens(&place.scope()).await?;
+    let now = SystemClock.now();
+    let mut rows = Vec::new();
+    let mut values = Vec::new();
+    for agent in &agents {
+        let groups = agent.groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
+        let user = agent.user.as_ref().map(UserName::as_str).unwrap_or_default();
+        let own: Vec<&TokenRecord> = tokens.iter().filter(|token| token.agent == agent.name).collect();
+        values.push(json!({
+            "agent": agent.name, "workload": agent.kind == AgentKind::Workload, "user": agent.user,
+            "groups": agent.groups, "disabled": agent.disabled_at.is_some(),
+            "tokens": own.iter().map(|token| json!({
+                "id": token.id.as_str(), "state": state(token, now), "created": when(token.created_at),
+                "expires": when(token.expires_at), "last-used": token.last_used_at.map(when),
+            })).collect::<Vec<_>>(),
+        }));
+        if own.is_empty() {
+            rows.push(vec![agent.name.to_string(), user.to_owned(), groups, "no token".to_owned()]);
+            continue;
+        }
+        for token in own {
+            let told = format!("{} {} until {}", token.id, state(token, now), when(token.expires_at));
+            rows.push(vec![agent.name.to_string(), user.to_owned(), groups.clone(), told]);
+        }
+    }
+    given.say.json(&values);
+    if rows.is_empty() {
+        given.say.line("no agents yet: add one with `callgate agent add NAME`");
+    } else {
+        given.say.table(&["agent", "user", "groups", "token"], rows);
+    }
+    Ok(Verdict::Yes)
+}
+
+fn state(token: &TokenRecord, now: Timestamp) -> &'static str {
+    match token.principal(now) {
+        Ok(_) => "good",
+        Err(store::Lapsed::Revoked) => "revoked",
+        Err(store::Lapsed::Expired) => "expired",
+        Err(store::Lapsed::AgentDisabled) => "disabled",
+    }
+}
+
+async fn remove(name: &AgentName, given: &Given, place: &Place) -> Outcome {
+    let (book, store) = (Book::open(place).await?, place.store().await?);
+    store.remove_agent(&place.scope(), name).await?;
+    let detail = [("agent", name.as_str()), ("all", "true"), ("by", given.surroundings.user.as_str())];
+    book.record(EventName::TokenRevoked, None, &detail).await?;
+    book.close().await?;
+    given.say.json(&json!({ "removed": name }));
+    given.say.line(format!("removed agent `{name}` and revoked its tokens"));
+    Ok(Verdict::Yes)
+}
+
+async fn revoke(which: &str, given: &Given, place: &Place) -> Outcome {
+    let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
+    let by = given.surroundings.user.as_str();
+    let revoked = if which.starts_with("tok_") {
+        let id: TokenId = which.parse()?;
+        store.revoke_token(&scope, &id).await?;
+        book.record(EventName::TokenRevoked, None, &[("token", id.as_str()), ("by", by)]).await?;
+        1
+    } else {
+        let agent: AgentName = which.parse()?;
+        if !store.list_agents(&scope).await?.iter().any(|known| known.name == agent) {
+            return Err(anyhow!("there is no agent `{agent}`: `callgate agent list` shows all").into());
+        }
+        let revoked = store.revoke_tokens(&scope, &agent).await?;
+        let detail = [("agent", agent.as_str()), ("all", "true"), ("by", by)];
+        book.record(EventName::TokenRevoked, None, &detail).await?;
+        revoked
+    };
+    book.close().await?;
+    given.say.json(&json!({ "revoked": revoked }));
+    given.say.line(format!("revoked {revoked} token{}", if revoked == 1 { "" } else { "s" }));
+    Ok(Verdict::Yes)
+}

@@ -1,0 +1,178 @@
+//! `callgate check`: everything that can be known without starting anything.
+
+use crate::{
+    cli::Given,
+    command::secret,
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    settings::Located,
+};
+use clap::Args as ClapArgs;
+use decision::{SecretName, ServerName};
+use gateway::settings::Mode;
+use serde_json::json;
+use store::{Pin, PinState};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {}
+
+/// What was found about a configuration that can be read.
+struct Found {
+    errors: Vec<policy::Problem>,
+    warnings: Vec<policy::Problem>,
+    /// With what each server shows that waits for a yes.
+    pending: Vec<(ServerName, Vec<Pin>)>,
+    unseen: Vec<ServerName>,
+    missing: Vec<(ServerName, SecretName)>,
+    rules: usize,
+}
+
+pub(crate) async fn run(_args: Args, given: &Given) -> Outcome {
+    let place = match given.place() {
+        Ok(place) => place,
+        Err(Failure::Settings(problems)) => {
+            given
+                .say
+                .json(&json!({ "ok": false, "settings": problems.iter().map(located).collect::<Vec<_>>() }));
+            if !given.say.json {
+                given.say.failure(&Failure::Settings(problems));
+            }
+            return Ok(Verdict::No);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let found = look(&place).await?;
+    let good = found.errors.is_empty() && found.missing.is_empty();
+    given.say.json(&json!({
+        "ok": good,
+        "config": place.config,
+        "written": place.written,
+        "servers": place.meant.settings.servers.len(),
+        "rules": found.rules,
+        "errors": found.errors.iter().map(problem).collect::<Vec<_>>(),
+        "warnings": found.warnings.iter().map(problem).collect::<Vec<_>>(),
+        "missing-secrets": found.missing.iter().map(|(server, secret)| json!({ "server": server, "secret": secret }))
+            .collect::<Vec<_>>(),
+        "pending": found.pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| json!({
+            "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
+        }))).collect::<Vec<_>>(),
+        "not-seen-yet": found.unseen,
+        "observe": observing(&place),
+    }));
+    if !given.say.json {
+        tell(given, &place, &found);
+    }
+    Ok(good.into())
+}
+
+async fn look(place: &Place) -> Result<Found, Failure> {
+    let store = place.store().await?;
+    let scope = place.scope();
+    let written = gateway::Written {
+        settings: std::sync::Arc::new(place.meant.settings.clone()),
+        policies: place.policies()?,
+    };
+    let loader = policy::Loader::default();
+    let eras = std::collections::BTreeMap::new();
+    let built = gateway::build(&store, &loader, &written, None, &eras).await?;
+    let (mut pending, mut unseen) = (Vec::new(), Vec::new());
+    for server in place.meant.settings.servers.keys() {
+        if store.server(&scope, server).await?.and_then(|server| server.pinned_at).is_none() {
+            unseen.push(server.clone());
+        }
+        let pins: Vec<Pin> = store.pins(&scope, server).await?.into_iter().filter(Pin::pending).collect();
+        if !pins.is_empty() {
+            pending.push((server.clone(), pins));
+        }
+    }
+    Ok(Found {
+        warnings: built.live.policies.warnings().to_vec(),
+        rules: built.live.policies.rules().count(),
+        errors: built.problems,
+        pending,
+        unseen,
+        missing: secret::missing(place, &store).await?,
+    })
+}
+
+fn observing(place: &Place) -> Vec<&ServerName> {
+    let servers = place.meant.settings.servers.iter();
+    servers.filter(|(_, server)| server.mode == Mode::Observe).map(|(name, _)| name).collect()
+}
+
+fn tell(given: &Given, place: &Place, found: &Found) {
+    let say = given.say;
+    for problem in found.errors.iter().chain(&found.warnings) {
+        say.aside(say.render(problem).trim_end());
+    }
+    for (server, secret) in &found.missing {
+        let help = format!("store it with `callgate secret set {secret}`");
+        say.line(format!("{} server `{server}` needs the secret `{secret}`: {help}", say.paint(31, "✗")));
+    }
+    for (server, pins) in &found.pending {
+        for pin in pins {
+            let (kind, name) = (kind(pin), crate::say::printable(&pin.item.name));
+            let state = state(pin.state);
+            let see = format!("see `callgate registry diff {server}`");
+            say.line(format!(
+                "{} {kind} `{name}` of `{server}` is {state} and withheld: {see}",
+                say.paint(33, "!")
+            ));
+        }
+    }
+    for server in &found.unseen {
+        say.line(format!(
+            "{} server `{server}` was never reached yet, so rules about it could not be checked",
+            say.paint(33, "!")
+        ));
+    }
+    for server in observing(place) {
+        say.line(format!("{} server `{server}` only observes: its rules refuse nothing", say.paint(33, "!")));
+    }
+    if !place.written {
+        say.line(format!(
+            "{} there is no `{}`: `callgate init` writes one",
+            say.paint(33, "!"),
+            place.config.display()
+        ));
+    }
+    let servers = place.meant.settings.servers.len();
+    if found.errors.is_empty() && found.missing.is_empty() {
+        say.line(format!("{} {servers} servers, {} rules: good", say.paint(32, "✓"), found.rules));
+    } else {
+        let problems = found.errors.len() + found.missing.len();
+        say.line(format!(
+            "{} {problems} problem{}",
+            say.paint(31, "✗"),
+            if problems == 1 { "" } else { "s" }
+        ));
+    }
+}
+
+fn kind(pin: &Pin) -> String {
+    serde_json::to_value(pin.item.kind)
+        .ok()
+        .and_then(|kind| kind.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn state(state: PinState) -> &'static str {
+    match state {
+        PinState::Approved => "approved",
+        PinState::Changed => "changed",
+        PinState::New => "new",
+        PinState::Gone => "gone",
+    }
+}
+
+fn located(problem: &Located) -> serde_json::Value {
+    json!({ "line": problem.line, "message": problem.message, "help": problem.help })
+}
+
+fn problem(problem: &policy::Problem) -> serde_json::Value {
+    let place = problem.place();
+    json!({
+        "message": problem.message, "help": problem.help, "rule": problem.rule,
+        "path": place.map(|(path, _, _)| path), "line": place.map(|(_, line, _)| line),
+    })
+}

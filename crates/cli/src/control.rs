@@ -1,0 +1,318 @@
+//! The command channel: what the command line asks of the running gateway over the owner's socket, and what it
+//! does itself, in the same words, when none runs.
+
+use crate::{
+    place::Place,
+    sources::{SystemClock, SystemEntropy},
+};
+use anyhow::{Context as _, anyhow, bail};
+use decision::{Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
+use store::{
+    Scope,
+    ledger::{Disclosed, InclusionProof, Ledger, LedgerError, Options, Record},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+    time,
+};
+
+/// Longest answer that is read: a page of entries.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+/// For a gateway to take the connection and begin to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(120);
+/// How long a ledger that somebody else holds for a moment is waited for.
+const LOCKED_TRIES: u32 = 30;
+const LOCKED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub(crate) enum Request {
+    /// Who is there.
+    Ping,
+    /// Write an event into the ledger.
+    Record {
+        event: EventName,
+        #[serde(default)]
+        server: Option<ServerName>,
+        #[serde(default)]
+        detail: BTreeMap<String, String>,
+    },
+    /// Entries from this one on.
+    Entries { from: u64, max: usize },
+    /// A value beside an entry.
+    Value { index: u64, slot: Slot },
+    /// Erase a value beside an entry.
+    Erase { index: u64, slot: Slot },
+    /// Prove that an entry is in the log.
+    Prove { index: u64 },
+    /// Write the log to a folder.
+    Export { to: PathBuf },
+    /// Read the configuration anew.
+    Reload,
+    /// Whether this server has been looked at.
+    Ready { server: ServerName },
+    /// A first policy for what is on offer.
+    Starter,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub(crate) enum Response {
+    Here {
+        pid: u32,
+        version: String,
+        listen: String,
+        config: PathBuf,
+    },
+    Recorded {
+        index: u64,
+    },
+    Entries {
+        log: String,
+        size: u64,
+        entries: Vec<(u64, Box<RawValue>)>,
+    },
+    /// Kept values as text where they are text.
+    Value {
+        state: ValueState,
+        text: Option<String>,
+    },
+    Erased,
+    Proof {
+        entry: Box<RawValue>,
+        proof: InclusionProof,
+        checkpoint: String,
+        key: String,
+    },
+    Exported {
+        dir: PathBuf,
+        entries: u64,
+        checkpoint: String,
+    },
+    Reloaded {
+        problems: Vec<String>,
+    },
+    Ready {
+        ready: bool,
+    },
+    Starter {
+        text: String,
+    },
+    /// It did not work; one sentence.
+    Failed {
+        why: String,
+    },
+}
+
+/// Whether the value beside an entry can still be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ValueState {
+    Kept,
+    Erased,
+    NeverKept,
+}
+
+/// The record: through the gateway that writes it, or opened by ourselves when none runs.
+#[derive(Debug)]
+pub(crate) enum Book {
+    Running { socket: PathBuf },
+    Own { ledger: Arc<Ledger>, scope: Scope },
+}
+
+impl Book {
+    /// Finds the gateway, or opens the ledger. Do this before changing what must be recorded.
+    pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
+        place.state()?;
+        let socket = place.socket_path();
+        for _ in 0..LOCKED_TRIES {
+            if ping(&socket).await.is_some() {
+                return Ok(Self::Running { socket });
+            }
+            let dir = place.ledger_dir();
+            let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default());
+            match tokio::task::spawn_blocking(open).await? {
+                Ok((ledger, _)) => return Ok(Self::Own { ledger: Arc::new(ledger), scope: place.scope() }),
+                // a gateway that starts or stops, or another command
+                Err(LedgerError::Locked { .. }) => time::sleep(LOCKED_PAUSE).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bail!("the ledger is in use by a process that does not answer at `{}`", socket.display())
+    }
+
+    pub(crate) async fn ask(&self, request: Request) -> anyhow::Result<Response> {
+        let response = match self {
+            Self::Running { socket } => ask(socket, &request).await?,
+            Self::Own { ledger, scope } => of_ledger(ledger, scope, request).await,
+        };
+        match response {
+            Response::Failed { why } => Err(anyhow!(why)),
+            response => Ok(response),
+        }
+    }
+
+    /// Writes an event. Errors: it is not in the record.
+    pub(crate) async fn record(
+        &self,
+        event: EventName,
+        server: Option<ServerName>,
+        detail: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let detail = detail.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.ask(Request::Record { event, server, detail })
+            .await
+            .map(drop)
+            .context("the change was made, but could not be recorded")
+    }
+
+    /// Finishes the ledger, if it is ours.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Running { .. } => Ok(()),
+            Self::Own { ledger, .. } => Ok(ledger.close().await?),
+        }
+    }
+}
+
+/// The gateway at this socket, if one answers.
+pub(crate) async fn ping(socket: &Path) -> Option<Response> {
+    let asked = time::timeout(Duration::from_secs(5), ask(socket, &Request::Ping)).await;
+    asked.ok()?.ok().filter(|response| matches!(response, Response::Here { .. }))
+}
+
+/// Asks the gateway at this socket.
+pub(crate) async fn ask(socket: &Path, request: &Request) -> anyhow::Result<Response> {
+    let fail = || format!("no gateway answers at `{}`", socket.display());
+    let stream = UnixStream::connect(socket).await.with_context(fail)?;
+    let (reader, mut writer) = stream.into_split();
+    let raw = serde_json::to_vec(request)?;
+    let greeting = gateway::listen::unix::Greeting::Command { raw: raw.into() };
+    writer.write_all(greeting.line().as_bytes()).await.with_context(fail)?;
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(reader.take(ANSWER_BYTES_MAX));
+    time::timeout(ANSWER_TIME, reader.read_until(b'\n', &mut line))
+        .await
+        .with_context(fail)?
+        .with_context(fail)?;
+    serde_json::from_slice(&line).context("the gateway's answer cannot be read: is it of the same version?")
+}
+
+/// Who has a ledger open: a gateway, or a command of its own.
+pub(crate) trait Keeper: Clone + Send + Sync + 'static {
+    fn ledger(&self) -> &Ledger;
+}
+
+impl Keeper for Arc<Ledger> {
+    fn ledger(&self) -> &Ledger {
+        self
+    }
+}
+
+impl Keeper for Arc<gateway::Gate> {
+    fn ledger(&self) -> &Ledger {
+        gateway::Gate::ledger(self)
+    }
+}
+
+/// Answers what the ledger alone can answer.
+pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Request) -> Response {
+    let ledger = keeper.ledger();
+    let answered = match request {
+        Request::Record { event, server, detail } => record(ledger, scope, event, server, detail).await,
+        Request::Entries { from, max } => {
+            blocking(keeper, move |ledger| {
+                let read = ledger.read_entries(from, max)?;
+                let entries = read
+                    .into_iter()
+                    .map(|(index, bytes)| Ok((index, RawValue::from_string(String::from_utf8(bytes)?)?)));
+                let entries = entries.collect::<anyhow::Result<_>>()?;
+                Ok(Response::Entries {
+                    log: ledger.public_key().origin().to_owned(),
+                    size: ledger.size(),
+                    entries,
+                })
+            })
+            .await
+        }
+        Request::Value { index, slot } => {
+            blocking(keeper, move |ledger| Ok(value(ledger.disclosure(index, slot)?))).await
+        }
+        Request::Erase { index, slot } => {
+            ledger.erase(index, slot).await.map(|()| Response::Erased).map_err(Into::into)
+        }
+        Request::Prove { index } => prove(keeper, index).await,
+        Request::Export { to } => {
+            ledger.export(&to).await.map_err(Into::into).map(|done| Response::Exported {
+                dir: done.dir,
+                entries: done.checkpoint.size,
+                checkpoint: done.checkpoint.note().to_owned(),
+            })
+        }
+        Request::Ping | Request::Reload | Request::Ready { .. } | Request::Starter => {
+            Err(anyhow!("this needs a running gateway: start it with `callgate serve`"))
+        }
+    };
+    answered.unwrap_or_else(|error| Response::Failed { why: format!("{error:#}") })
+}
+
+async fn blocking<F>(keeper: &impl Keeper, work: F) -> anyhow::Result<Response>
+where
+    F: FnOnce(&Ledger) -> anyhow::Result<Response> + Send + 'static,
+{
+    let keeper = keeper.clone();
+    tokio::task::spawn_blocking(move || work(keeper.ledger())).await?
+}
+
+async fn record(
+    ledger: &Ledger,
+    scope: &Scope,
+    event: EventName,
+    server: Option<ServerName>,
+    detail: BTreeMap<String, String>,
+) -> anyhow::Result<Response> {
+    let entry = Entry::Event(Event {
+        v: 1,
+        at: SystemClock.now(),
+        tenant: scope.tenant.clone(),
+        environment: scope.environment.clone(),
+        event,
+        call: None,
+        server,
+        detail,
+    });
+    let record = Record { entry: serde_json::to_vec(&entry)?, disclosures: Vec::new() };
+    let appended = ledger.append(vec![record]).await?;
+    Ok(Response::Recorded { index: appended.first_index })
+}
+
+fn value(disclosed: Disclosed) -> Response {
+    let (state, text) = match disclosed {
+        Disclosed::Kept(Disclosure { value, .. }) => {
+            (ValueState::Kept, Some(String::from_utf8_lossy(&value).into_owned()))
+        }
+        Disclosed::Erased => (ValueState::Erased, None),
+        Disclosed::Absent => (ValueState::NeverKept, None),
+    };
+    Response::Value { state, text }
+}
+
+async fn prove(keeper: &impl Keeper, index: u64) -> anyhow::Result<Response> {
+    let checkpoint = keeper.ledger().checkpoint().await?;
+    blocking(keeper, move |ledger| {
+        let (_, entry) = ledger.read_entries(index, 1)?.pop().ok_or(LedgerError::NoEntry { index })?;
+        Ok(Response::Proof {
+            entry: RawValue::from_string(String::from_utf8(entry)?)?,
+            proof: ledger.inclusion_proof(index, checkpoint.size)?,
+            checkpoint: checkpoint.note().to_owned(),
+            key: ledger.public_key().to_string(),
+        })
+    })
+    .await
+}

@@ -1,0 +1,164 @@
+//! Where everything is: the configuration, the policies beside it, and the state it names.
+
+use crate::{
+    failure::Failure,
+    settings::{self, Meant},
+    sources::{SystemClock, SystemEntropy},
+    surroundings::Surroundings,
+};
+use anyhow::{Context as _, anyhow};
+use std::{
+    fs::{self, DirBuilder},
+    io::{self, Read as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use store::{Scope, Store};
+
+const FILE: &str = "callgate.toml";
+/// Largest configuration or policy file that is read.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Most policy files.
+const POLICIES_MAX: usize = 1_000;
+
+/// A configuration that was read, or the defaults where there is none yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) config: PathBuf,
+    /// False when there is no file and the defaults stand in.
+    pub(crate) written: bool,
+    pub(crate) meant: Meant,
+}
+
+/// Which configuration is meant: the one given, else the one here, else the user's own.
+///
+/// Errors: [`Failure::Usage`] when the one given does not exist, or there is no place for one.
+pub(crate) fn config(given: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf, Failure> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let here = PathBuf::from(FILE);
+    if here.is_file() {
+        return Ok(here);
+    }
+    users(surroundings)
+}
+
+/// The user's own configuration. A program that is started wherever somebody happens to be, as `wrap` is, looks
+/// only here: a folder that came from elsewhere must not say which programs are started.
+pub(crate) fn users(surroundings: &Surroundings) -> Result<PathBuf, Failure> {
+    let home = surroundings.config_home.as_deref();
+    home.map(|home| home.join("callgate").join(FILE)).ok_or_else(|| {
+        Failure::Usage("there is no home directory: name the configuration with `--config PATH`".to_owned())
+    })
+}
+
+impl Place {
+    /// Reads and checks the configuration. Without a file the defaults stand in, unless it was asked for by name.
+    ///
+    /// Errors: [`Failure::Settings`] with every problem; [`Failure::Usage`] when a file asked for is not there.
+    pub(crate) fn read(given: Option<&Path>, surroundings: &Surroundings) -> Result<Self, Failure> {
+        let config = config(given, surroundings)?;
+        Self::at(&config, given.is_some(), surroundings)
+    }
+
+    /// Reads the configuration in this very file.
+    pub(crate) fn at(config: &Path, must_exist: bool, surroundings: &Surroundings) -> Result<Self, Failure> {
+        let text = match bounded(config) {
+            Ok(text) => Some(text),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !must_exist => None,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let path = config.display();
+                return Err(Failure::Usage(format!(
+                    "there is no file `{path}`: write it with `callgate init`"
+                )));
+            }
+            Err(e) => {
+                return Err(anyhow!(e).context(format!("cannot read `{}`", config.display())).into());
+            }
+        };
+        let state = surroundings.state_home.as_deref().map(|home| home.join("callgate"));
+        let state = state.unwrap_or_else(|| PathBuf::from(".callgate"));
+        let meant =
+            settings::read(config, text.as_deref().unwrap_or_default(), &state).map_err(Failure::Settings)?;
+        Ok(Self { config: config.to_owned(), written: text.is_some(), meant })
+    }
+
+    /// Whose rows the commands work on.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::new(self.meant.settings.tenant.clone(), self.meant.settings.environment.clone())
+    }
+
+    pub(crate) fn policies_dir(&self) -> PathBuf {
+        self.config.parent().unwrap_or(Path::new(".")).join("policies")
+    }
+
+    /// The policy files beside the configuration, by name. No folder is no policies.
+    pub(crate) fn policies(&self) -> anyhow::Result<Vec<policy::Source>> {
+        let dir = self.policies_dir();
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(anyhow!(e).context(format!("cannot read `{}`", dir.display()))),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot read `{}`", dir.display()))?.path();
+            // an editor's leftovers begin with a dot
+            let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            if !hidden && path.extension().is_some_and(|end| end == "cedar") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        if paths.len() > POLICIES_MAX {
+            return Err(anyhow!("`{}` holds more than {POLICIES_MAX} policy files", dir.display()));
+        }
+        let read = |path: &PathBuf| {
+            let text = bounded(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+            Ok(policy::Source { path: path.display().to_string(), text })
+        };
+        paths.iter().map(read).collect()
+    }
+
+    /// The folder for state, made if need be. It holds keys and must be the owner's alone.
+    pub(crate) fn state(&self) -> anyhow::Result<&Path> {
+        let dir = self.meant.state_dir.as_path();
+        let fail = || format!("cannot use the state directory `{}`", dir.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(fail)?;
+        let mode = fs::metadata(dir).with_context(fail)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            let path = dir.display();
+            return Err(anyhow!("the state directory `{path}` is open to others: run `chmod 700 {path}`"));
+        }
+        Ok(dir)
+    }
+
+    pub(crate) fn ledger_dir(&self) -> PathBuf {
+        self.meant.state_dir.join("ledger")
+    }
+    pub(crate) fn kek_path(&self) -> PathBuf {
+        self.meant.state_dir.join("secrets.key")
+    }
+    pub(crate) fn socket_path(&self) -> PathBuf {
+        self.meant.state_dir.join("callgate.sock")
+    }
+
+    /// Opens the store, and makes it if need be.
+    pub(crate) async fn store(&self) -> anyhow::Result<Store> {
+        self.state()?;
+        Ok(Store::open(&self.meant.database, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
+    }
+}
+
+fn bounded(path: &Path) -> io::Result<String> {
+    let file = fs::File::open(path)?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let message = format!("it is larger than {FILE_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
+}

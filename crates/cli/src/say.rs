@@ -1,0 +1,141 @@
+//! What people and programs read: tables on a terminal, JSON for programs, problems with excerpts.
+
+use crate::{failure::Failure, surroundings::Surroundings};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use std::io::{self, Write as _};
+
+/// Where a command says what it found. A reader that went away is no fault.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Say {
+    pub(crate) json: bool,
+    pub(crate) colour: bool,
+    colour_err: bool,
+}
+
+impl Say {
+    pub(crate) fn new(json: bool, surroundings: &Surroundings) -> Self {
+        Self { json, colour: surroundings.colour, colour_err: surroundings.colour_err }
+    }
+
+    /// One line for people. Programs that asked for JSON do not get it.
+    pub(crate) fn line(self, text: impl AsRef<str>) {
+        if !self.json {
+            self.raw(text.as_ref());
+        }
+    }
+
+    /// A line for both.
+    pub(crate) fn raw(self, text: &str) {
+        let _ = writeln!(io::stdout().lock(), "{text}");
+    }
+
+    /// A remark beside the answer, on standard error.
+    pub(crate) fn aside(self, text: impl AsRef<str>) {
+        let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+    }
+
+    /// The answer for programs, if they asked for it: one JSON value.
+    pub(crate) fn json(self, value: &impl Serialize) {
+        if self.json {
+            match serde_json::to_string_pretty(value) {
+                Ok(text) => self.raw(&text),
+                Err(error) => self.aside(format!("error: the answer cannot be written as JSON: {error}")),
+            }
+        }
+    }
+
+    /// Rows under a heading, for people.
+    pub(crate) fn table(self, head: &[&str], rows: Vec<Vec<String>>) {
+        if self.json {
+            return;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(head.iter().map(|word| word.to_uppercase()));
+        for row in rows {
+            table.add_row(row.iter().map(|cell| printable(cell)));
+        }
+        for line in table.lines() {
+            self.raw(line.trim_end());
+        }
+    }
+
+    /// One word in a colour: 31 red, 32 green, 33 yellow, 2 dim.
+    pub(crate) fn paint(self, code: u8, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Says why there is no answer.
+    pub(crate) fn failure(self, failure: &Failure) {
+        match failure {
+            Failure::Fault(error) => self.aside(format!("error: {}", printable(&format!("{error:#}")))),
+            Failure::Usage(text) => self.aside(format!("error: {}", printable(text))),
+            Failure::Settings(problems) => {
+                for problem in problems {
+                    self.aside(self.render(problem).trim_end());
+                }
+            }
+            Failure::Policies(problems) => {
+                for problem in problems {
+                    self.aside(self.render(problem).trim_end());
+                }
+            }
+        }
+    }
+
+    /// A problem with its excerpt.
+    pub(crate) fn render(self, problem: &dyn miette::Diagnostic) -> String {
+        let theme = if self.colour_err {
+            miette::GraphicalTheme::unicode()
+        } else {
+            miette::GraphicalTheme::unicode_nocolor()
+        };
+        let mut out = String::new();
+        // a write into a String cannot fail
+        let _ = miette::GraphicalReportHandler::new_themed(theme)
+            .with_width(100)
+            .with_links(false)
+            .render_report(&mut out, problem);
+        out
+    }
+}
+
+/// Text of somebody else's, without anything that steers a terminal or hides what is there.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let steers = (c.is_control() && c != '\n' && c != '\t')
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+            let escaped = steers.then(|| c.escape_unicode());
+            let plain = (!steers).then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+/// When it was, as people write it.
+pub(crate) fn when(at: decision::Timestamp) -> String {
+    i64::try_from(at.0)
+        .ok()
+        .and_then(|us| jiff::Timestamp::from_microsecond(us).ok())
+        .map_or_else(|| at.0.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_text_cannot_steer_the_terminal() {
+        let hostile = "ok\x1b[2J\x1b]0;owned\x07\u{202e}evil\r";
+        let shown = printable(hostile);
+        assert_eq!(shown, "ok\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{202e}evil\\u{d}");
+        assert_eq!(printable("two\nlines, ünïcode ✓"), "two\nlines, ünïcode ✓");
+    }
+
+    #[test]
+    fn a_time_is_written_in_utc() {
+        assert_eq!(when(decision::Timestamp(1_700_000_000_000_000)), "2023-11-14 22:13:20");
+    }
+}

@@ -1,0 +1,124 @@
+//! The gateway's end of the owner's socket: who speaks through a `wrap`, and commands.
+
+use super::{Work, files::Files};
+use crate::{
+    control::{self, Request, Response},
+    place::Place,
+};
+use decision::{AgentName, ServerName, Transport};
+use gateway::{
+    Gate,
+    authenticate::configured,
+    exchange::Entrance,
+    listen::{
+        pipe::Talk,
+        unix::{Command, Owner},
+    },
+};
+use std::{net::SocketAddr, sync::Arc};
+use store::Scope;
+use tokio::io::AsyncWriteExt as _;
+
+/// What commands are answered from.
+struct Desk {
+    gate: Arc<Gate>,
+    files: Arc<Files>,
+    config: std::path::PathBuf,
+    address: SocketAddr,
+}
+
+/// What the owner's socket does.
+pub(super) fn owner(gate: &Arc<Gate>, files: &Arc<Files>, place: &Place, address: SocketAddr) -> Owner {
+    let desk = Arc::new(Desk {
+        gate: Arc::clone(gate),
+        files: Arc::clone(files),
+        config: std::path::absolute(&place.config).unwrap_or_else(|_| place.config.clone()),
+        address,
+    });
+    let welcoming = Arc::clone(gate);
+    Owner {
+        welcome: Arc::new(move |entrance, agent| {
+            // the listener's own task: blocking it for one short query holds nobody else up
+            tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(welcome(&welcoming, entrance, agent))
+            })
+        }),
+        obey: Arc::new(move |command| -> Work { Box::pin(obey(Arc::clone(&desk), command)) }),
+        drain_timeout: place.meant.settings.limits.drain_timeout,
+    }
+}
+
+async fn welcome(gate: &Arc<Gate>, entrance: Entrance, wish: Option<AgentName>) -> Result<Talk, String> {
+    if gate.is_draining() {
+        return Err("the gateway is stopping".to_owned());
+    }
+    let live = gate.live();
+    let agent = live.settings.stdio_agent.clone();
+    if wish.is_some_and(|wish| wish != agent) {
+        return Err(format!("`stdio-agent` says that `{agent}` speaks here"));
+    }
+    if let Some(server) = entrance.server()
+        && !live.settings.servers.contains_key(&server)
+    {
+        return Err(format!("the configuration has no server `{server}`"));
+    }
+    let principal = configured(gate, &agent).await.map_err(|error| error.to_string())?;
+    Ok(Talk {
+        session: gate.pipe_session(Arc::new(principal), entrance.clone(), Transport::Stdio),
+        agent,
+        entrance,
+        message_bytes_max: live.settings.limits.message_bytes_max,
+        calls_in_flight_max: live.settings.limits.calls_in_flight_max,
+        drain_timeout: live.settings.limits.drain_timeout,
+    })
+}
+
+async fn obey(desk: Arc<Desk>, mut command: Command) {
+    let response = match serde_json::from_slice::<Request>(&command.raw) {
+        Ok(request) => answer(&desk, request).await,
+        Err(error) => Response::Failed { why: format!("this gateway does not know the command: {error}") },
+    };
+    let line = serde_json::to_vec(&response).map(|mut line| {
+        line.push(b'\n');
+        line
+    });
+    if let Ok(line) = line {
+        // a command line that went away needs no answer
+        let _ = command.writer.write_all(&line).await;
+    }
+}
+
+async fn answer(desk: &Desk, request: Request) -> Response {
+    match request {
+        Request::Ping => Response::Here {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            listen: desk.address.to_string(),
+            config: desk.config.clone(),
+        },
+        Request::Reload => {
+            Response::Reloaded { problems: desk.files.reload().await.err().unwrap_or_default() }
+        }
+        Request::Ready { server } => Response::Ready { ready: looked_at(desk, &server).await },
+        Request::Starter => Response::Starter { text: policy::starter(&desk.gate.live().catalogue) },
+        Request::Record { .. }
+        | Request::Entries { .. }
+        | Request::Value { .. }
+        | Request::Erase { .. }
+        | Request::Prove { .. }
+        | Request::Export { .. } => {
+            let live = desk.gate.live();
+            let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+            control::of_ledger(&desk.gate, &scope, request).await
+        }
+    }
+}
+
+/// Whether the server's offer was pinned and is in the snapshot in force.
+async fn looked_at(desk: &Desk, server: &ServerName) -> bool {
+    let live = desk.gate.live();
+    let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    let stored = desk.gate.store().server(&scope, server).await;
+    let pinned = stored.ok().flatten().is_some_and(|server| server.pinned_at.is_some());
+    pinned && live.peers.contains_key(server)
+}

@@ -1,0 +1,224 @@
+//! The files in force, and newer ones: read when they change, when SIGHUP says so, and when somebody asks. What
+//! does not hold leaves the old ones running, and says so loudly.
+
+use crate::{failure::Failure, place::Place, surroundings::Surroundings};
+use arc_swap::ArcSwap;
+use egress::{Destination, EgressPolicy, Origin};
+use gateway::{
+    Gate, Offers, Settings, Written,
+    listen::safe_to_listen,
+    settings::{Mode, Reach},
+};
+use notify::{RecursiveMode, Watcher as _};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// An editor writes a file in several steps; they count as one.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// What a reload needs.
+#[derive(Debug)]
+pub(super) struct Files {
+    place: Mutex<Place>,
+    surroundings: Surroundings,
+    gate: Arc<Gate>,
+    offers: Arc<Offers>,
+    shown: Arc<ArcSwap<Settings>>,
+    client: egress::Client,
+}
+
+impl Files {
+    pub(super) fn new(
+        place: Place,
+        surroundings: Surroundings,
+        gate: &Arc<Gate>,
+        offers: &Arc<Offers>,
+        shown: &Arc<ArcSwap<Settings>>,
+        client: egress::Client,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            place: Mutex::new(place),
+            surroundings,
+            gate: Arc::clone(gate),
+            offers: Arc::clone(offers),
+            shown: Arc::clone(shown),
+            client,
+        })
+    }
+
+    /// Reads the files anew and puts them in force if all of them hold. Errors: what does not.
+    pub(super) async fn reload(&self) -> Result<(), Vec<String>> {
+        let mut place = self.place.lock().await;
+        let read = self.read(&place);
+        let outcome = match read {
+            Ok((new, written)) => self.install(&mut place, new, written).await,
+            Err(problems) => Err(problems),
+        };
+        match &outcome {
+            Ok(()) => {
+                tracing::info!(config = %place.config.display(), "the configuration was read anew and is in force")
+            }
+            Err(problems) => {
+                for problem in problems {
+                    tracing::error!("{problem}");
+                }
+                tracing::error!("the new configuration does not hold: THE OLD ONE STAYS IN FORCE");
+            }
+        }
+        outcome
+    }
+
+    fn read(&self, before: &Place) -> Result<(Place, Written), Vec<String>> {
+        let new = Place::at(&before.config, true, &self.surroundings).map_err(sentences)?;
+        let policies = new.policies().map_err(|error| vec![format!("{error:#}")])?;
+        let (old, settings) = (&before.meant.settings, &new.meant.settings);
+        safe_to_listen(settings).map_err(|error| vec![error.to_string()])?;
+        let mut fixed = Vec::new();
+        if old.listen != settings.listen {
+            fixed.push("listen");
+        }
+        if old.tenant != settings.tenant {
+            fixed.push("tenant");
+        }
+        if old.environment != settings.environment {
+            fixed.push("environment");
+        }
+        if before.meant.state_dir != new.meant.state_dir {
+            fixed.push("state-dir");
+        }
+        if before.meant.database != new.meant.database {
+            fixed.push("database");
+        }
+        if !fixed.is_empty() {
+            let keys = fixed.join("`, `");
+            return Err(vec![format!("`{keys}` cannot change while the gateway runs: restart it")]);
+        }
+        let written = Written { settings: Arc::new(settings.clone()), policies };
+        Ok((new, written))
+    }
+
+    async fn install(&self, place: &mut Place, new: Place, written: Written) -> Result<(), Vec<String>> {
+        let settings = Arc::clone(&written.settings);
+        let before = self.gate.live();
+        // while both are in force, what either names may be reached
+        self.client.set_policy(both(&before.settings, &settings));
+        let reloaded = self.offers.reload(written).await;
+        let in_force = if reloaded.is_ok() { Arc::clone(&settings) } else { Arc::clone(&before.settings) };
+        self.client.set_policy(reachable(&in_force));
+        reloaded.map_err(|problems| problems.iter().map(sentence).collect::<Vec<_>>())?;
+        self.shown.store(Arc::clone(&settings));
+        announce(&settings);
+        *place = new;
+        Ok(())
+    }
+
+    /// Follows the files until `closing` is cancelled.
+    pub(super) async fn follow(self: Arc<Self>, mut hang_up: mpsc::Receiver<()>, closing: CancellationToken) {
+        let (config, policies) = {
+            let place = self.place.lock().await;
+            (place.config.clone(), place.policies_dir())
+        };
+        let (changed, mut changes) = mpsc::channel(16);
+        let watched = watch(&config, &policies, changed);
+        if let Err(error) = &watched {
+            tracing::warn!(%error, "files cannot be watched: send SIGHUP after a change");
+        }
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                Some(()) = hang_up.recv() => {}
+                Some(()) = changes.recv() => {
+                    tokio::time::sleep(SETTLE).await;
+                    while changes.try_recv().is_ok() {}
+                }
+            }
+            // what is wrong was said already
+            let _ = self.reload().await;
+        }
+    }
+}
+
+/// Watches the folders and not the files: editors put a new file in place of the old one.
+fn watch(
+    config: &Path,
+    policies: &Path,
+    changed: mpsc::Sender<()>,
+) -> notify::Result<notify::RecommendedWatcher> {
+    let folder = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => Path::new(".").to_owned(),
+    };
+    let (name, above) = (config.file_name().map(ToOwned::to_owned), folder(config));
+    let inside = policies.file_name().map(ToOwned::to_owned);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return };
+        let ours = |path: &std::path::PathBuf| {
+            let is_config = path.file_name() == name.as_deref();
+            let is_folder = path.file_name() == inside.as_deref();
+            is_config || is_folder || path.extension().is_some_and(|end| end == "cedar")
+        };
+        let reads = matches!(event.kind, notify::EventKind::Access(_));
+        if !reads && event.paths.iter().any(ours) {
+            // a full channel means that somebody will look anyway
+            let _ = changed.try_send(());
+        }
+    })?;
+    watcher.watch(&above, RecursiveMode::NonRecursive)?;
+    if policies.is_dir() {
+        watcher.watch(policies, RecursiveMode::NonRecursive)?;
+    }
+    Ok(watcher)
+}
+
+fn sentences(failure: Failure) -> Vec<String> {
+    match failure {
+        Failure::Settings(problems) => {
+            let line = |problem: &crate::settings::Located| match &problem.help {
+                Some(help) => format!("line {}: {problem} ({help})", problem.line),
+                None => format!("line {}: {problem}", problem.line),
+            };
+            problems.iter().map(line).collect()
+        }
+        Failure::Policies(problems) => problems.iter().map(sentence).collect(),
+        Failure::Fault(error) => vec![format!("{error:#}")],
+        Failure::Usage(text) => vec![text],
+    }
+}
+
+fn sentence(problem: &policy::Problem) -> String {
+    let help = problem.help.as_deref().map(|help| format!(" ({help})")).unwrap_or_default();
+    match problem.place() {
+        Some((path, line, column)) => format!("{path}:{line}:{column}: {problem}{help}"),
+        None => format!("{problem}{help}"),
+    }
+}
+
+/// Where the gateway may connect to: what the file names, and nothing else.
+pub(super) fn reachable(settings: &Settings) -> EgressPolicy {
+    origins(settings).fold(EgressPolicy::default(), EgressPolicy::with)
+}
+
+fn both(one: &Settings, other: &Settings) -> EgressPolicy {
+    origins(one).chain(origins(other)).fold(EgressPolicy::default(), EgressPolicy::with)
+}
+
+fn origins(settings: &Settings) -> impl Iterator<Item = Destination> {
+    settings.servers.values().filter_map(|server| match &server.reach {
+        Reach::Http { url } => {
+            let uri: http::Uri = url.as_str().parse().ok()?;
+            Origin::of(&uri).ok().map(Destination::declared)
+        }
+        Reach::Stdio { .. } => None,
+    })
+}
+
+/// Says loudly what an operator should not forget.
+pub(super) fn announce(settings: &Settings) {
+    for (server, _) in settings.servers.iter().filter(|(_, server)| server.mode == Mode::Observe) {
+        tracing::warn!(%server, "OBSERVE MODE: rules about this server refuse nothing, they only record what they would");
+    }
+    if let Some(agent) = &settings.unauthenticated_loopback {
+        tracing::warn!(%agent, "every program on this machine may call without a token, as this agent");
+    }
+}

@@ -1,0 +1,74 @@
+//! The search index follows the ledger. It may lag and may be thrown away: the ledger is the truth.
+
+use decision::Entry;
+use gateway::Gate;
+use std::{sync::Arc, time::Duration};
+use store::{
+    Store,
+    ledger::{Ledger, READ_ENTRIES_MAX},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Entries that come within this time are indexed together.
+const SETTLE: Duration = Duration::from_millis(100);
+/// After the database could not be written.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Follows until `closing` is cancelled.
+pub(super) async fn follow(gate: Arc<Gate>, closing: CancellationToken) {
+    let mut size = gate.ledger().subscribe();
+    size.mark_changed();
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            changed = size.changed() => if changed.is_err() { return },
+        }
+        let pause = match catch_up(&gate).await {
+            Ok(()) => SETTLE,
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "the index does not follow the ledger");
+                size.mark_changed();
+                AGAIN
+            }
+        };
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Brings the index of the gateway's store up to date with its ledger.
+pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<()> {
+    let log = gate.ledger().public_key().origin().to_owned();
+    let mut next = gate.store().indexed_up_to(&log).await?;
+    while next < gate.ledger().size() {
+        let reading = Arc::clone(gate);
+        next = tokio::task::spawn_blocking(move || page(reading.ledger(), next))
+            .await??
+            .copy(gate.store(), &log)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Some consecutive entries, read.
+pub(crate) struct Page(Vec<(u64, Entry)>);
+
+/// The entries from `from` on. Blocks on the disk.
+pub(crate) fn page(ledger: &Ledger, from: u64) -> anyhow::Result<Page> {
+    let mut entries = Vec::new();
+    for (index, bytes) in ledger.read_entries(from, READ_ENTRIES_MAX)? {
+        let entry = serde_json::from_slice(&bytes)
+            .map_err(|error| anyhow::anyhow!("entry {index} cannot be read by this version: {error}"))?;
+        entries.push((index, entry));
+    }
+    Ok(Page(entries))
+}
+
+impl Page {
+    /// Copies them into the index; returns up to where it is filled then.
+    pub(crate) async fn copy(self, store: &Store, log: &str) -> anyhow::Result<u64> {
+        Ok(store.index_entries(log, &self.0).await?)
+    }
+}

@@ -1,0 +1,255 @@
+//! `callgate serve`: opens what the gateway works on, wires it together, and ends it in order.
+
+mod commands;
+mod files;
+mod index;
+mod logs;
+mod open;
+
+use crate::{
+    cli::Given,
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    sources::{SystemClock, SystemEntropy},
+};
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use decision::EventName;
+use files::Files;
+use futures::future::BoxFuture;
+use gateway::{
+    Gate, Offers, Parts, Written,
+    exchange::{Arrival, Reply},
+    listen::{
+        self,
+        http::{Health, Pace, Probes, Site},
+        unix::Socket,
+    },
+};
+use open::Opened;
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How log lines are written on standard error; CALLGATE_LOG says which, such as `info,gateway=debug`
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Write log lines to this file instead of standard error
+    #[arg(long, value_name = "PATH")]
+    log_file: Option<PathBuf>,
+}
+
+/// The gateway as the listeners see it.
+#[derive(Debug, Clone)]
+struct Governed(Arc<Gate>);
+
+impl listen::Path for Governed {
+    fn govern(&self, arrival: Arrival) -> impl Future<Output = Reply> + Send {
+        let gate = Arc::clone(&self.0);
+        async move { gateway::govern(&gate, arrival).await }
+    }
+}
+
+pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
+    let place = given.place()?;
+    if !place.written {
+        let path = place.config.display();
+        return Err(Failure::Usage(format!("there is no `{path}`: write one with `callgate init`")));
+    }
+    logs::begin(args.log_format, args.log_file.as_deref(), &given.surroundings)?;
+    let stop = CancellationToken::new();
+    let (hang_up, signals) = signals(stop.clone())?;
+    let running = Running::start(place, given, hang_up).await?;
+    running.until(stop).await?;
+    signals.abort();
+    Ok(Verdict::Yes)
+}
+
+/// SIGTERM and SIGINT ask to stop, SIGHUP to read the files anew.
+fn signals(stop: CancellationToken) -> anyhow::Result<(mpsc::Receiver<()>, JoinHandle<()>)> {
+    let fail = "cannot listen for signals";
+    let mut terminate = signal(SignalKind::terminate()).context(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).context(fail)?;
+    let mut hang_up = signal(SignalKind::hangup()).context(fail)?;
+    let (again, reload) = mpsc::channel(1);
+    let task = tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => {
+                    // one that waits already will do
+                    let _ = again.try_send(());
+                }
+            }
+        }
+        tracing::info!("asked to stop: finishing what is under way");
+        stop.cancel();
+        // a second time means now
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::warn!("asked again: stopping at once; open calls are closed at the next start");
+        std::process::exit(1);
+    });
+    Ok((reload, task))
+}
+
+/// A gateway that takes calls.
+struct Running {
+    gate: Arc<Gate>,
+    opened: Opened,
+    closing: CancellationToken,
+    http: JoinHandle<listen::http::Drained>,
+    socket: JoinHandle<()>,
+    offers: JoinHandle<()>,
+    files: JoinHandle<()>,
+    index: JoinHandle<()>,
+    recorded: bool,
+}
+
+impl Running {
+    async fn start(place: Place, given: &Given, hang_up: mpsc::Receiver<()>) -> Result<Self, Failure> {
+        place.state()?;
+        // first of all, so that of two gateways the second touches nothing
+        let socket = Socket::bind(&place.socket_path())?;
+        let settings = Arc::new(place.meant.settings.clone());
+        let bound = listen::bind(&settings)?;
+        let mut opened = Opened::open(&place).await?;
+        let loader = policy::Loader::default();
+        let written = Written { settings: Arc::clone(&settings), policies: place.policies()? };
+        let eras = std::collections::BTreeMap::new();
+        let built = gateway::build(&opened.store, &loader, &written, None, &eras).await?;
+        if !built.problems.is_empty() {
+            return Err(Failure::Policies(built.problems));
+        }
+        for warning in built.live.policies.warnings() {
+            tracing::warn!(place = ?warning.place(), "{warning}");
+        }
+        files::announce(&settings);
+        let client = egress::Client::new(files::reachable(&settings), egress::Settings::default());
+        let supervisor = launch::Supervisor::this_executable();
+        let passable = given.surroundings.passable.clone();
+        let pool = gateway::upstream::Pool::new(client.clone(), supervisor, passable, &settings.limits);
+        let (wakes, woken) = mpsc::unbounded_channel();
+        let gate = Gate::new(Parts {
+            live: built.live,
+            store: opened.store.clone(),
+            ledger: opened.take_ledger()?,
+            opener: opened.opener.clone(),
+            pool,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            wakes,
+        });
+        let offers = Offers::new(Arc::clone(&gate), loader, written);
+        let closing = CancellationToken::new();
+        let shown = Arc::new(ArcSwap::from(settings));
+        let files = Files::new(place.clone(), given.surroundings.clone(), &gate, &offers, &shown, client);
+        let site = Site { settings: shown, probes: probes(&gate), pace: Pace::default() };
+        let address = bound.address;
+        let path = Governed(Arc::clone(&gate));
+        let owner = commands::owner(&gate, &files, &place, address);
+        open::tell(&gate, EventName::GatewayStarted, &[("version", env!("CARGO_PKG_VERSION"))]).await?;
+        tracing::info!(
+            %address, config = %place.config.display(), socket = %socket.path().display(),
+            servers = gate.live().settings.servers.len(), "callgate takes calls"
+        );
+        Ok(Self {
+            http: tokio::spawn(listen::http::serve(bound, path.clone(), site, closing.clone())),
+            socket: tokio::spawn(socket.serve(path, owner, closing.clone())),
+            offers: tokio::spawn(Arc::clone(&offers).run(woken)),
+            files: tokio::spawn(files.follow(hang_up, closing.clone())),
+            index: tokio::spawn(index::follow(Arc::clone(&gate), closing.clone())),
+            gate,
+            opened,
+            closing,
+            recorded: false,
+        })
+    }
+
+    /// Serves until asked to stop, then ends everything in order: listeners, calls, children, record, store.
+    async fn until(mut self, stop: CancellationToken) -> Result<(), Failure> {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            ended = &mut self.http => {
+                self.closing.cancel();
+                return Err(anyhow::anyhow!("the HTTP listener ended by itself: {ended:?}").into());
+            }
+        }
+        self.gate.drain();
+        self.closing.cancel();
+        let drained = (&mut self.http).await.context("the HTTP listener failed")?;
+        if drained.unfinished > 0 {
+            tracing::warn!(unfinished = drained.unfinished, "some calls did not finish in time");
+        }
+        (&mut self.socket).await.context("the owner's socket failed")?;
+        self.gate.shut_down().await;
+        self.offers.abort();
+        self.files.abort();
+        open::tell(&self.gate, EventName::GatewayStopped, &[]).await?;
+        self.recorded = true;
+        // the index is brought up to date before the ledger is closed
+        (&mut self.index).await.context("the index failed")?;
+        index::catch_up(&self.gate).await?;
+        self.gate.ledger().close().await?;
+        self.opened.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.recorded {
+            tracing::error!("the gateway ends without having said so in its record");
+        }
+    }
+}
+
+fn probes(gate: &Arc<Gate>) -> Probes {
+    let (ready, metrics) = (Arc::clone(gate), Arc::clone(gate));
+    // a ledger that cannot write now is seen by its failures growing
+    let failed_before = std::sync::atomic::AtomicU64::new(0);
+    let failing = AtomicBool::new(false);
+    Probes {
+        alive: Arc::new(|| Health::Good),
+        ready: Arc::new(move || {
+            if ready.is_draining() {
+                return Health::Bad("the gateway is stopping".to_owned());
+            }
+            let failures = ready.ledger().stats().failures;
+            if failures != failed_before.swap(failures, Ordering::Relaxed) {
+                failing.store(true, Ordering::Relaxed);
+                return Health::Bad("the ledger cannot be written, so calls are refused".to_owned());
+            }
+            failing.store(false, Ordering::Relaxed);
+            Health::Good
+        }),
+        metrics: Arc::new(move || metrics.metrics_text()),
+    }
+}
+
+/// Boxed work for the owner's socket.
+type Work = BoxFuture<'static, ()>;

@@ -1,0 +1,118 @@
+//! What must be open before a call is taken: store, ledger, key; and what the last stop left behind.
+
+use crate::{
+    command::secret,
+    place::Place,
+    sources::{SystemClock, SystemEntropy},
+};
+use anyhow::{Context as _, anyhow};
+use decision::{Clock as _, Decision, Ending, Entry, Event, EventName, Intent};
+use gateway::Gate;
+use std::sync::Arc;
+use store::{
+    Claim, Store,
+    ledger::{Ledger, Options, Record, Recovered},
+};
+
+/// Open, and ours alone.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    pub(super) opener: vault::Opener,
+    ledger: Option<Ledger>,
+    /// Held for as long as we serve.
+    _claim: Claim,
+}
+
+impl Opened {
+    pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
+        let store = place.store().await?;
+        let claim = store.claim()?;
+        let kek = secret::kek(place, &store).await?;
+        for (server, secret) in secret::missing(place, &store).await? {
+            tracing::error!(
+                %server, %secret,
+                "the secret is missing, so calls to the server are refused: store it with `callgate secret set {secret}`"
+            );
+        }
+        let dir = place.ledger_dir();
+        let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default());
+        let (ledger, recovered) = tokio::task::spawn_blocking(open).await??;
+        recover(&ledger, recovered).await?;
+        Ok(Self { store, opener: vault::Opener::new(kek), ledger: Some(ledger), _claim: claim })
+    }
+
+    /// The ledger, once.
+    pub(super) fn take_ledger(&mut self) -> anyhow::Result<Ledger> {
+        self.ledger.take().ok_or_else(|| anyhow!("the ledger was taken already"))
+    }
+}
+
+/// Closes what the last stop left open: intents whose call may or may not have reached its server.
+async fn recover(ledger: &Ledger, recovered: Recovered) -> anyhow::Result<()> {
+    if let Some(cut) = recovered.cut {
+        tracing::warn!(bytes = cut.bytes, "an unfinished group was cut off the end of the ledger");
+    }
+    if !recovered.unreadable.is_empty() {
+        let (first, count) = (recovered.unreadable.first(), recovered.unreadable.len());
+        tracing::warn!(?first, count, "the ledger holds entries that this version cannot read");
+    }
+    let open = recovered.open;
+    if open.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(
+        calls = open.len(),
+        "calls were open when the gateway stopped: closing them as `outcome unknown`"
+    );
+    for some in open.chunks(64) {
+        let records = some.iter().map(|open| {
+            let decision = Entry::Decision(Box::new(unknown(&open.intent)));
+            Ok(Record { entry: serde_json::to_vec(&decision)?, disclosures: Vec::new() })
+        });
+        let records = records.collect::<anyhow::Result<Vec<_>>>()?;
+        ledger.append(records).await.context("cannot close the calls that were open")?;
+    }
+    Ok(())
+}
+
+/// The decision about a call nobody knows the end of.
+fn unknown(intent: &Intent) -> Decision {
+    Decision {
+        v: 1,
+        call: intent.call,
+        deed: intent.deed,
+        leg: intent.leg,
+        tenant: intent.tenant.clone(),
+        environment: intent.environment.clone(),
+        interaction: intent.interaction.clone(),
+        opened_at: intent.at,
+        closed_at: SystemClock.now(),
+        ending: Ending::Unknown,
+        evidence: Vec::new(),
+        // an intent is durable only once the call was about to leave
+        dispatched: true,
+        outcome: None,
+        shown: None,
+        progress: 0,
+        observed: false,
+        policy: intent.policy,
+        events: vec![EventName::CallFailed],
+    }
+}
+
+/// Writes an event of the gateway's own. Errors: it is not in the record.
+pub(super) async fn tell(gate: &Gate, event: EventName, detail: &[(&str, &str)]) -> anyhow::Result<()> {
+    let live = gate.live();
+    let entry = Entry::Event(Event {
+        v: 1,
+        at: SystemClock.now(),
+        tenant: live.settings.tenant.clone(),
+        environment: live.settings.environment.clone(),
+        event,
+        call: None,
+        server: None,
+        detail: detail.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+    });
+    let record = Record { entry: serde_json::to_vec(&entry)?, disclosures: Vec::new() };
+    gate.ledger().append(vec![record]).await.map(drop).context("the ledger cannot be written")
+}

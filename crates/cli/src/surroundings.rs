@@ -1,0 +1,52 @@
+//! The environment this process was started in, read once.
+
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
+
+/// Everything the program takes from its environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Surroundings {
+    /// `$XDG_CONFIG_HOME`, else `~/.config`. `None` without a home.
+    pub(crate) config_home: Option<PathBuf>,
+    /// `$XDG_STATE_HOME`, else `~/.local/state`. `None` without a home.
+    pub(crate) state_home: Option<PathBuf>,
+    /// What children may get ([`launch::PASSABLE_VARIABLES`]).
+    pub(crate) passable: BTreeMap<String, String>,
+    /// Whether standard output may be coloured: a terminal, and no `NO_COLOR` (<https://no-color.org>).
+    pub(crate) colour: bool,
+    /// The same for standard error.
+    pub(crate) colour_err: bool,
+    /// `CALLGATE_LOG`: which log lines are written, such as `info,gateway=debug`.
+    pub(crate) log: Option<String>,
+    /// Who sits here: recorded with what they decide.
+    pub(crate) user: String,
+}
+
+impl Surroundings {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub(crate) fn read() -> Self {
+        let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        // XDG Base Directory Specification: a path that is not absolute is ignored
+        let folder = |name: &str| get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = folder("HOME");
+        let under = |name: &str, otherwise: &str| {
+            folder(name).or_else(|| home.as_deref().map(|home: &Path| home.join(otherwise)))
+        };
+        let plain = get("NO_COLOR").is_some() || get("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            config_home: under("XDG_CONFIG_HOME", ".config"),
+            state_home: under("XDG_STATE_HOME", ".local/state"),
+            passable: launch::PASSABLE_VARIABLES
+                .iter()
+                .filter_map(|name| get(name).map(|value| ((*name).to_owned(), value)))
+                .collect(),
+            colour: !plain && std::io::stdout().is_terminal(),
+            colour_err: !plain && std::io::stderr().is_terminal(),
+            log: get("CALLGATE_LOG"),
+            user: get("USER").or_else(|| get("LOGNAME")).unwrap_or_else(|| "somebody".to_owned()),
+        }
+    }
+}

@@ -80,37 +80,32 @@ async fn to_server(
         })?;
     let cancel = arrival.cancel.clone();
     let _in_flight = InFlight::begin(asker, &resolved.frame, &cancel, arrival)?;
-    let mut again = true;
-    loop {
-        let taken = Lane::take(gate, live, server, asker, Arc::clone(&dispatch.credential)).await;
-        let lane = taken.map_err(|fault| refused(&fault))?;
-        let id = lane.next_id();
-        let (frame, token) = outgoing(resolved, id)?;
-        let headers = headers(call, resolved, &frame, asker)?;
-        let (sink, mut messages) = mpsc::channel(WAITING_MAX);
-        let mut relay = Relay::new(gate, server, asker, arrival, &lane, token);
-        leg.dispatched = true;
-        let outgoing = Outgoing {
-            id,
-            frame: frame.bytes().clone(),
-            headers,
-            injected: lane.injected(),
-            timeout: Some(OPEN_MAX),
-            cancel: cancel.clone(),
-            sink,
-        };
-        let connection = lane.connection();
-        let answered =
-            wait(connection, outgoing, &mut messages, &mut relay, settings.call_timeout, &cancel).await;
-        leg.progress += relay.progress();
-        match answered {
-            Ok(frame) => return Ok(frame),
-            // no byte was acted on: the server does not know its session any more, so begin another, once
-            Err(fault) if again && fault.may_retry() && fault.kind == FaultKind::SessionGone => again = false,
-            Err(fault) => {
-                leg.dispatched = fault.sent;
-                return Err(refused(&fault));
-            }
+    let taken = Lane::take(gate, live, server, asker, Arc::clone(&dispatch.credential)).await;
+    let lane = taken.map_err(|fault| refused(&fault))?;
+    let id = lane.next_id();
+    let (frame, token) = outgoing(resolved, id)?;
+    let headers = headers(call, resolved, &frame, asker)?;
+    let (sink, mut messages) = mpsc::channel(WAITING_MAX);
+    let mut relay = Relay::new(gate, server, asker, arrival, &lane, token);
+    leg.dispatched = true;
+    let outgoing = Outgoing {
+        id,
+        frame: frame.bytes().clone(),
+        headers,
+        injected: lane.injected(),
+        timeout: Some(OPEN_MAX),
+        cancel: cancel.clone(),
+        sink,
+    };
+    let connection = lane.connection();
+    let answered =
+        wait(connection, outgoing, &mut messages, &mut relay, settings.call_timeout, &cancel).await;
+    leg.progress = relay.progress();
+    match answered {
+        Ok(frame) => Ok(frame),
+        Err(fault) => {
+            leg.dispatched = fault.sent;
+            Err(refused(&fault))
         }
     }
 }
@@ -155,12 +150,7 @@ async fn wait(
             Err(Fault::sent(FaultKind::Timeout, format!("no answer within {} s", silence.as_secs())))
         }
         Err(fault) => Err(fault),
-        Ok(received) => {
-            if received.dropped > 0 {
-                tracing::debug!(dropped = received.dropped, "a server said more than could be carried on");
-            }
-            Ok(received.frame)
-        }
+        Ok(received) => Ok(received.frame),
     }
 }
 

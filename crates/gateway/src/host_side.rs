@@ -235,8 +235,7 @@ fn take_answer(asker: &Asker, frame: &wire::Frame) -> Result<Answer, Refusal> {
 fn open_stream(last_event_id: Option<&str>, asker: &Asker) -> Result<Answer, Refusal> {
     let session =
         asker.session.as_ref().ok_or_else(|| Refusal::new(Code::SessionRequired, "GET needs a session"))?;
-    let after = last_event_id.and_then(|id| id.parse().ok()).unwrap_or(0);
-    Ok(Answer::Stream(session.stream(after)))
+    Ok(Answer::Stream(crate::listen::streams::open(session, last_event_id)))
 }
 
 fn end_session(gate: &Gate, asker: &Asker) -> Result<Answer, Refusal> {

@@ -74,7 +74,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
     };
     let loader = policy::Loader::default();
     let eras = std::collections::BTreeMap::new();
-    let built = gateway::build(&store, &loader, &written, None, &eras).await?;
+    let built = gateway::build(&store, &loader, &written, None, &eras, gateway::Fit::Strict).await?;
     let (mut pending, mut unseen) = (Vec::new(), Vec::new());
     for server in place.meant.settings.servers.keys() {
         if store.server(&scope, server).await?.and_then(|server| server.pinned_at).is_none() {

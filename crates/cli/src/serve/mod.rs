@@ -18,7 +18,7 @@ use decision::EventName;
 use files::Files;
 use futures::future::BoxFuture;
 use gateway::{
-    Gate, Offers, Parts, Written,
+    Fit, Gate, Offers, Parts, Written,
     exchange::{Arrival, Reply},
     listen::{
         self,
@@ -140,7 +140,7 @@ impl Running {
         let loader = policy::Loader::default();
         let written = Written { settings: Arc::clone(&settings), policies: place.policies()? };
         let eras = std::collections::BTreeMap::new();
-        let built = gateway::build(&opened.store, &loader, &written, None, &eras).await?;
+        let built = gateway::build(&opened.store, &loader, &written, None, &eras, Fit::Changed).await?;
         if !built.problems.is_empty() {
             return Err(Failure::Policies(built.problems));
         }

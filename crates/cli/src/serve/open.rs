@@ -6,7 +6,7 @@ use crate::{
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::{Context as _, anyhow};
-use decision::{Clock as _, Decision, Ending, Entry, Event, EventName, Intent};
+use decision::{Clock as _, Entry, Event, EventName};
 use gateway::Gate;
 use std::sync::Arc;
 use store::{
@@ -64,40 +64,7 @@ async fn recover(ledger: &Ledger, recovered: Recovered) -> anyhow::Result<()> {
         calls = open.len(),
         "calls were open when the gateway stopped: closing them as `outcome unknown`"
     );
-    for some in open.chunks(64) {
-        let records = some.iter().map(|open| {
-            let decision = Entry::Decision(Box::new(unknown(&open.intent)));
-            Ok(Record { entry: serde_json::to_vec(&decision)?, disclosures: Vec::new() })
-        });
-        let records = records.collect::<anyhow::Result<Vec<_>>>()?;
-        ledger.append(records).await.context("cannot close the calls that were open")?;
-    }
-    Ok(())
-}
-
-/// The decision about a call nobody knows the end of.
-fn unknown(intent: &Intent) -> Decision {
-    Decision {
-        v: 1,
-        call: intent.call,
-        deed: intent.deed,
-        leg: intent.leg,
-        tenant: intent.tenant.clone(),
-        environment: intent.environment.clone(),
-        interaction: intent.interaction.clone(),
-        opened_at: intent.at,
-        closed_at: SystemClock.now(),
-        ending: Ending::Unknown,
-        evidence: Vec::new(),
-        // an intent is durable only once the call was about to leave
-        dispatched: true,
-        outcome: None,
-        shown: None,
-        progress: 0,
-        observed: false,
-        policy: intent.policy,
-        events: vec![EventName::CallFailed],
-    }
+    gateway::close_open(ledger, &SystemClock, &open).await.context("cannot close the calls that were open")
 }
 
 /// Writes an event of the gateway's own. Errors: it is not in the record.

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
     Scope,
-    ledger::{Disclosed, InclusionProof, Ledger, LedgerError, Options, Record},
+    ledger::{Disclose, Disclosed, EntryProof, Ledger, LedgerError, Options, Record},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -51,7 +51,7 @@ pub(crate) enum Request {
     /// Prove that an entry is in the log.
     Prove { index: u64 },
     /// Write the log to a folder.
-    Export { to: PathBuf },
+    Export { to: PathBuf, values: bool },
     /// Read the configuration anew.
     Reload,
     /// Whether this server has been looked at.
@@ -247,9 +247,14 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         Request::Erase { index, slot } => {
             ledger.erase(index, slot).await.map(|()| Response::Erased).map_err(Into::into)
         }
-        Request::Prove { index } => prove(keeper, index).await,
-        Request::Export { to } => {
-            ledger.export(&to).await.map_err(Into::into).map(|done| Response::Exported {
+        Request::Prove { index } => ledger
+            .prove(index)
+            .await
+            .map_err(Into::into)
+            .map(|proof| Response::Proof { proof, key: ledger.public_key().to_string() }),
+        Request::Export { to, values } => {
+            let disclose = if values { Disclose::Kept } else { Disclose::Nothing };
+            ledger.export(&to, disclose).await.map_err(Into::into).map(|done| Response::Exported {
                 dir: done.dir,
                 entries: done.checkpoint.size,
                 checkpoint: done.checkpoint.note().to_owned(),
@@ -301,18 +306,4 @@ fn value(disclosed: Disclosed) -> Response {
         Disclosed::Absent => (ValueState::NeverKept, None),
     };
     Response::Value { state, text }
-}
-
-async fn prove(keeper: &impl Keeper, index: u64) -> anyhow::Result<Response> {
-    let checkpoint = keeper.ledger().checkpoint().await?;
-    blocking(keeper, move |ledger| {
-        let (_, entry) = ledger.read_entries(index, 1)?.pop().ok_or(LedgerError::NoEntry { index })?;
-        Ok(Response::Proof {
-            entry: RawValue::from_string(String::from_utf8(entry)?)?,
-            proof: ledger.inclusion_proof(index, checkpoint.size)?,
-            checkpoint: checkpoint.note().to_owned(),
-            key: ledger.public_key().to_string(),
-        })
-    })
-    .await
 }

@@ -85,9 +85,7 @@ pub(crate) enum Response {
     },
     Erased,
     Proof {
-        entry: Box<RawValue>,
-        proof: InclusionProof,
-        checkpoint: String,
+        proof: EntryProof,
         key: String,
     },
     Exported {

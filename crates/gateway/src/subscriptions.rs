@@ -8,9 +8,9 @@ use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Outlet};
 use crate::gate::{Change, Gate, Live};
 use crate::host_side::behind;
-use crate::permission;
 use crate::record::{self, Leg};
 use crate::reply::Answer;
+use crate::{errands, permission};
 use bytes::Bytes;
 use decision::{CallId, Code, Digest, EventName, ItemKind, Refusal, ServerName};
 use serde_json::{Map, Value, json};
@@ -33,6 +33,8 @@ struct Subscription {
     arrival: Arrival,
     asker: Asker,
     host: Option<String>,
+    /// Cancelled when the subscription is over; what watches upstreams for it then stops.
+    over: CancellationToken,
 }
 
 const LISTS: [(&str, &str, ItemKind); 3] = [
@@ -74,6 +76,7 @@ pub(crate) fn listen(
             capabilities: asker.capabilities.clone(),
         },
         host: leg.claims.host.clone(),
+        over: arrival.cancel.child_token(),
     };
     let uris = wanted.get("resourceSubscriptions").and_then(Value::as_array).cloned().unwrap_or_default();
     if uris.len() > RESOURCES_MAX {
@@ -100,12 +103,15 @@ pub(crate) fn listen(
     leg.shown = Some(Digest::of(&ack));
     let changes = gate.changes.subscribe();
     let (gate, outlet, cancel) = (Arc::clone(gate), arrival.outlet.clone(), arrival.cancel.clone());
+    let subscription_over = subscription.over.clone();
     let (recorded, is_recorded) = tokio::sync::oneshot::channel();
+    subscription.watch(&gate, live);
     tokio::spawn(async move {
         // not a word before the record of it is durable
         if is_recorded.await.is_ok() && outlet.send(ack).await.is_ok() {
             subscription.deliver(&gate, changes, &outlet, &cancel).await;
         }
+        subscription_over.cancel();
     });
     Ok(Answer::Subscribed(recorded))
 }
@@ -140,6 +146,24 @@ impl Subscription {
                 )
         });
         owners.next().map(|(server, _)| server.clone())
+    }
+
+    /// Asks the upstreams to say when the granted resources change, one errand per server.
+    fn watch(&self, gate: &Arc<Gate>, live: &Arc<Live>) {
+        let mut by_server: BTreeMap<ServerName, Vec<String>> = BTreeMap::new();
+        for (server, uri) in &self.resources {
+            by_server.entry(server.clone()).or_default().push(uri.clone());
+        }
+        for (server, uris) in by_server {
+            let asker = Asker {
+                principal: Arc::clone(&self.asker.principal),
+                session: None,
+                revision: self.asker.revision,
+                capabilities: None,
+            };
+            let (gate, live, over) = (Arc::clone(gate), Arc::clone(live), self.over.clone());
+            tokio::spawn(async move { errands::watch(&gate, &live, &server, &uris, &asker, &over).await });
+        }
     }
 
     fn message(&self, method: &str, params: Value) -> Bytes {

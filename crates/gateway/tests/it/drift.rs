@@ -75,3 +75,40 @@ async fn a_revoked_token_is_refused_within_a_second() {
     assert_eq!(told.status, 401);
     assert_eq!(house.last().ending, Ending::Refused { code: Code::CredentialRevoked });
 }
+
+#[tokio::test]
+async fn a_subscription_is_acknowledged_first_and_tells_of_lists_that_changed_for_this_principal() {
+    use http_body_util::BodyExt as _;
+    let (house, script) = modern_house().await;
+    let params = json!({ "notifications": { "toolsListChanged": true, "promptsListChanged": true },
+        "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {} } });
+    let body = json!({ "jsonrpc": "2.0", "id": "sub-1", "method": "subscriptions/listen", "params": params });
+    let mut stream = house.open_modern("/mcp", "subscriptions/listen", body.to_string()).await;
+    let mut text = Vec::new();
+    let mut changed = false;
+    loop {
+        let frame = tokio::time::timeout(std::time::Duration::from_secs(5), stream.frame()).await;
+        text.extend_from_slice(frame.unwrap().unwrap().unwrap().data_ref().unwrap());
+        let events = crate::house::events(&text);
+        let id = "io.modelcontextprotocol/subscriptionId";
+        assert!(events.iter().all(|event| event["params"]["_meta"][id] == "sub-1"), "{events:?}");
+        if events.len() == 1 && !changed {
+            assert_eq!(events[0]["method"], "notifications/subscriptions/acknowledged");
+            assert_eq!(
+                events[0]["params"]["notifications"],
+                json!({ "toolsListChanged": true, "promptsListChanged": true })
+            );
+            assert_eq!(house.last().ending, Ending::Answered, "recorded before it was told");
+            changed = true;
+            let mut fewer = tools();
+            fewer.as_array_mut().unwrap().remove(0);
+            script.set_tools(fewer);
+            house.offers.look(&ServerName::new("script").unwrap()).await.unwrap();
+        }
+        if events.len() == 2 {
+            assert_eq!(events[1]["method"], "notifications/tools/list_changed");
+            break;
+        }
+    }
+}

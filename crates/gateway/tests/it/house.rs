@@ -176,6 +176,19 @@ impl House {
         self.client.request(request).await.unwrap().into_body()
     }
 
+    /// One modern POST whose answer is read as it comes.
+    pub(crate) async fn open_modern(&self, path: &str, method: &str, body: String) -> hyper::body::Incoming {
+        let request = http::Request::post(format!("http://{}{path}", self.address))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", method)
+            .body(Full::new(Bytes::from(body)))
+            .unwrap();
+        self.client.request(request).await.unwrap().into_body()
+    }
+
     /// One POST; waits for the whole answer.
     pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Told {
         let mut request = http::Request::post(format!("http://{}{path}", self.address))

@@ -296,6 +296,7 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
     use std::future::Future as _;
 
     fn event(text: &str) -> Bytes {
@@ -343,7 +344,7 @@ mod tests {
         let log = Shelf::default().begin("s").unwrap();
         let mut first = log.read(0);
         let second = log.read(0);
-        assert_eq!(first.next().await, None);
+        assert_eq!(first.next().now_or_never(), Some(None));
         drop(first);
         log.push(event("a")).await;
         log.finish();

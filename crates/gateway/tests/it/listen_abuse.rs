@@ -25,8 +25,15 @@ async fn a_hundred_megabytes_are_refused_before_they_are_sent() {
         "POST /mcp HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 104857600\r\n\r\n",
         rig.address
     );
-    let response = raw(&rig, &head).await;
+    let mut client = rig.connect().await;
+    client.send(&head).await;
+    let response = client.rest().await;
     assert!(response.starts_with("HTTP/1.1 413") && response.contains("message-too-large"), "{response}");
+    // a client that went on sending is not reset in the middle of reading that
+    for _ in 0..10 {
+        client.send(&"x".repeat(16 << 10)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert_eq!(rig.script.seen(), ["too large at mcp"]);
 }
 

@@ -85,6 +85,25 @@ async fn hanging_up_cancels_for_a_modern_host_before_and_during_the_stream() {
 }
 
 #[tokio::test]
+async fn hanging_up_does_not_cancel_for_a_legacy_host() {
+    let rig = Rig::start();
+    for (id, head) in
+        [(1, "POST /mcp"), (2, "POST /mcp|mcp-protocol-version: 2025-11-25|mcp-session-id: mine")]
+    {
+        let mut quiet = rig.connect().await;
+        quiet.send(&rig.request(head, &call(id, "wait"))).await;
+        let mut talking = rig.connect().await;
+        talking.send(&rig.request(head, &call(id + 10, "say-then-wait/1"))).await;
+        talking.until("{\"n\":1}").await;
+    }
+    rig.script.arrivals(4).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    rig.script.0.release.add_permits(4);
+    assert_eq!(rig.script.noticed(), Vec::<String>::new());
+    assert_eq!(rig.stop().await.unfinished, 0, "all four ran to their end");
+}
+
+#[tokio::test]
 async fn a_call_that_finished_is_not_cancelled_afterwards() {
     let rig = Rig::start();
     for method in ["ping", "say/1"] {

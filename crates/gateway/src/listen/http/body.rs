@@ -82,6 +82,30 @@ mod tests {
         );
     }
 
+    /// Says it is ten bytes long, and ends after four without an error, as a body does whose connection
+    /// was cut by ourselves.
+    struct Short(Option<Bytes>);
+    impl Body for Short {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            std::task::Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
+        }
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(10)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_shorter_than_it_said_is_incomplete() {
+        let room = Semaphore::new(1);
+        let short = Short(Some(Bytes::from_static(b"{}{}")));
+        assert_eq!(read(short, 100, Duration::from_secs(1), &room).await, Err(BodyFault::Incomplete));
+    }
+
     #[tokio::test]
     async fn a_large_body_waits_for_room_and_no_longer_than_it_may() {
         let room = Semaphore::new(1);

@@ -1,7 +1,9 @@
 //! The surface: what can be typed, and which file answers it.
 
 use crate::{
-    command::{agent, check, secret, user},
+    command::{
+        agent, audit, check, completions, explain, init, policy, registry, secret, settings, user, wrap,
+    },
     failure::{self, Failure, Outcome},
     say::Say,
     serve,
@@ -30,6 +32,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the gateway
     Serve(serve::Args),
+    /// Stand between a Host and a server that speaks over standard input and output
+    Wrap(wrap::Args),
+    /// Write a first configuration and a first policy
+    Init(init::Args),
     /// Check configuration, policies, pins and secrets, without starting anything
     Check(check::Args),
     /// Agents and their tokens
@@ -41,6 +47,23 @@ pub(crate) enum Command {
     /// Credentials that the gateway adds to calls
     #[command(subcommand)]
     Secret(secret::Secrets),
+    /// Which definitions of servers are accepted
+    #[command(subcommand)]
+    Registry(registry::Registry),
+    /// Who may do what
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// One call: what was asked, why it ended so, what ran
+    Explain(explain::Args),
+    /// The record: read it, export it, prove it
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// The configuration in force
+    Settings(settings::Args),
+    /// A completion script for a shell
+    Completions(completions::Args),
+    /// Manual pages
+    Man(completions::Man),
 }
 
 /// What every command is given.
@@ -70,7 +93,12 @@ pub(crate) fn main() -> ExitCode {
     let surroundings = Surroundings::read();
     let say = Say::new(cli.json, &surroundings);
     let given = Given { config: cli.config, say, surroundings };
-    let outcome = runtime(&cli.command).and_then(|runtime| runtime.block_on(run(cli.command, &given)));
+    let outcome = runtime(&cli.command).and_then(|runtime| {
+        let outcome = runtime.block_on(run(cli.command, &given));
+        // a read of standard input may still wait in a thread of its own, and has nothing more to say
+        runtime.shutdown_background();
+        outcome
+    });
     if let Err(failure) = &outcome {
         say.failure(failure);
     }
@@ -90,9 +118,18 @@ fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
 async fn run(command: Command, given: &Given) -> Outcome {
     match command {
         Command::Serve(args) => Box::pin(serve::run(args, given)).await,
+        Command::Wrap(args) => wrap::run(args, given).await,
         Command::Check(args) => check::run(args, given).await,
         Command::Agent(agents) => agent::run(agents, given).await,
         Command::User(users) => user::run(users, given).await,
         Command::Secret(secrets) => secret::run(secrets, given).await,
+        Command::Init(args) => init::run(args, given).await,
+        Command::Registry(registry) => registry::run(registry, given).await,
+        Command::Policy(policy) => policy::run(policy, given).await,
+        Command::Explain(args) => explain::run(args, given).await,
+        Command::Audit(audit) => audit::run(audit, given).await,
+        Command::Settings(args) => settings::run(args, given).await,
+        Command::Completions(args) => completions::run(&args, given),
+        Command::Man(args) => completions::man(&args, given),
     }
 }

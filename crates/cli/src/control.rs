@@ -52,6 +52,8 @@ pub(crate) enum Request {
     Prove { index: u64 },
     /// Write the log to a folder.
     Export { to: PathBuf, values: bool },
+    /// Sign a checkpoint.
+    Checkpoint,
     /// Read the configuration anew.
     Reload,
     /// Whether this server has been looked at.
@@ -92,6 +94,10 @@ pub(crate) enum Response {
         dir: PathBuf,
         entries: u64,
         checkpoint: String,
+    },
+    Checkpoint {
+        note: String,
+        key: String,
     },
     Reloaded {
         problems: Vec<String>,
@@ -150,10 +156,10 @@ impl Book {
             Self::Running { socket } => ask(socket, &request).await?,
             Self::Own { ledger, scope } => of_ledger(ledger, scope, request).await,
         };
-        match response {
-            Response::Failed { why } => Err(anyhow!(why)),
-            response => Ok(response),
+        if let Response::Failed { why } = response {
+            return Err(anyhow!(why));
         }
+        Ok(response)
     }
 
     /// Writes an event. Errors: it is not in the record.
@@ -258,6 +264,9 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
                 checkpoint: done.checkpoint.note().to_owned(),
             })
         }
+        Request::Checkpoint => ledger.checkpoint().await.map_err(Into::into).map(|done| {
+            Response::Checkpoint { note: done.note().to_owned(), key: ledger.public_key().to_string() }
+        }),
         Request::Ping | Request::Reload | Request::Ready { .. } | Request::Starter => {
             Err(anyhow!("this needs a running gateway: start it with `callgate serve`"))
         }

@@ -1,6 +1,14 @@
 //! One file per command.
 
 pub(crate) mod agent;
+pub(crate) mod audit;
 pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod policy;
+pub(crate) mod registry;
 pub(crate) mod secret;
+pub(crate) mod settings;
 pub(crate) mod user;
+pub(crate) mod wrap;

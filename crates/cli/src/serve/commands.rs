@@ -106,7 +106,8 @@ async fn answer(desk: &Desk, request: Request) -> Response {
         | Request::Value { .. }
         | Request::Erase { .. }
         | Request::Prove { .. }
-        | Request::Export { .. } => {
+        | Request::Export { .. }
+        | Request::Checkpoint => {
             let live = desk.gate.live();
             let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
             control::of_ledger(&desk.gate, &scope, request).await

@@ -2,6 +2,8 @@
 //! problem with its place before giving up.
 
 mod cross;
+mod effective;
 mod file;
 
 pub(crate) use cross::{Located, Meant, duration, read};
+pub(crate) use effective::{effective, schema};

@@ -1,0 +1,484 @@
+//! `callgate audit`: the record, read and proven. What the index knows is a convenience; what `show`, `prove`,
+//! `export` and `verify` say comes from the ledger.
+
+use crate::{
+    cli::Given,
+    control::{Book, Request, Response},
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    say::when,
+    settings,
+    sources::SystemClock,
+};
+use anyhow::{Context as _, anyhow};
+use clap::{Args, Subcommand};
+use decision::{
+    AgentName, CallId, Clock as _, Code, Entry, InteractionId, ServerName, Slot, Timestamp, UserName,
+};
+use serde_json::{json, value::RawValue};
+use std::path::{Path, PathBuf};
+use store::{
+    CallRow, Ended, Filter, Store,
+    ledger::{EntryProof, PublicKey, READ_ENTRIES_MAX, verify},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Calls, newest first
+    List(List),
+    /// Everything the ledger has of one call
+    Show { call: String },
+    /// Write the log to a folder that can be verified without this gateway
+    Export(Export),
+    /// Prove that an entry is in the log, or check such a proof
+    Prove(Prove),
+    /// Find every change to the log, here or in an exported folder
+    Verify(Verify),
+    /// The newest signed checkpoint and the public key: keep both where nobody who can change the log can reach
+    Checkpoint,
+    /// Erase a value beside the entries of a call; every proof stays whole
+    Erase {
+        call: String,
+        /// Which value
+        #[arg(value_enum)]
+        what: What,
+    },
+    /// Fill the search index from the ledger again
+    RebuildIndex,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[arg(long)]
+    agent: Option<AgentName>,
+    #[arg(long)]
+    user: Option<UserName>,
+    #[arg(long)]
+    server: Option<ServerName>,
+    /// The name of a tool, prompt or resource
+    #[arg(long)]
+    item: Option<String>,
+    /// A reason code, such as `rule-denied`
+    #[arg(long)]
+    code: Option<String>,
+    #[arg(long, value_enum)]
+    ended: Option<How>,
+    #[arg(long)]
+    interaction: Option<InteractionId>,
+    /// Only calls of the last, such as `1h` or `7d`
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Part of a method, name, agent, user, host or model
+    #[arg(long)]
+    text: Option<String>,
+    /// The gateway's own errands too
+    #[arg(long)]
+    errands: bool,
+    #[arg(long, default_value_t = 50)]
+    limit: u64,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum How {
+    Answered,
+    Refused,
+    Failed,
+    Cancelled,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum What {
+    Arguments,
+    Result,
+}
+
+impl From<What> for Slot {
+    fn from(what: What) -> Self {
+        match what {
+            What::Arguments => Self::Arguments,
+            What::Result => Self::Result,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// A folder that is empty or does not exist yet
+    dir: PathBuf,
+    /// Leave out the values kept beside entries
+    #[arg(long)]
+    without_values: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// A call id, or the index of an entry
+    #[arg(value_name = "CALL|INDEX", required_unless_present = "check")]
+    which: Option<String>,
+    /// Check the proof in this file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "which", requires = "key")]
+    check: Option<PathBuf>,
+    /// The log's public key, or a file that holds it
+    #[arg(long, value_name = "KEY|FILE")]
+    key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// An exported folder, or a copy of the ledger; without it, the ledger in use
+    dir: Option<PathBuf>,
+    /// The log's public key as kept elsewhere, or a file that holds it
+    #[arg(long, value_name = "KEY|FILE")]
+    key: Option<String>,
+    /// A file with a checkpoint kept elsewhere
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+}
+
+pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
+    match audit {
+        // needs no configuration: who verifies may have nothing but the folder
+        Audit::Verify(args) => verification(args, given),
+        Audit::Prove(Prove { check: Some(file), key: Some(key), .. }) => check(&file, &key, given),
+        Audit::Prove(Prove { which: Some(which), .. }) => prove(&which, given, &given.place()?).await,
+        Audit::Prove(_) => Err(Failure::Usage("name a call or an entry".to_owned())),
+        Audit::List(args) => list(args, given, &given.place()?).await,
+        Audit::Show { call } => show(&call, given, &given.place()?).await,
+        Audit::Export(args) => export(&args, given, &given.place()?).await,
+        Audit::Checkpoint => checkpoint(given, &given.place()?).await,
+        Audit::Erase { call, what } => erase(&call, what.into(), given, &given.place()?).await,
+        Audit::RebuildIndex => rebuild(given, &given.place()?).await,
+    }
+}
+
+/// The store's index brought up to date from the ledger; returns the log's name and size.
+pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, u64)> {
+    let mut next = None;
+    loop {
+        // the log's name comes with its entries, so none are asked for at first
+        let (from, max) = next.map_or((0, 0), |next| (next, READ_ENTRIES_MAX));
+        let Response::Entries { log: name, size, entries } = book.ask(Request::Entries { from, max }).await?
+        else {
+            return Err(anyhow!("the gateway answered something else than entries"));
+        };
+        if next.is_none() {
+            next = Some(store.indexed_up_to(&name).await?);
+            continue;
+        }
+        let parsed = entries
+            .iter()
+            .map(|(index, raw)| Ok((*index, serde_json::from_str::<Entry>(raw.get())?)))
+            .collect::<anyhow::Result<Vec<_>>>()
+            .context("the ledger holds an entry that this version cannot read")?;
+        let filled = store.index_entries(&name, &parsed).await?;
+        if filled >= size || parsed.is_empty() {
+            return Ok((name, size));
+        }
+        next = Some(filled);
+    }
+}
+
+async fn rebuild(given: &Given, place: &Place) -> Outcome {
+    let (book, store) = (Book::open(place).await?, place.store().await?);
+    let (log, _) = fill(&book, &store).await?;
+    store.wipe_index(&log).await?;
+    let (_, size) = fill(&book, &store).await?;
+    book.close().await?;
+    given.say.json(&json!({ "log": log, "entries": size }));
+    given.say.line(format!("indexed {size} entries of {log}"));
+    Ok(Verdict::Yes)
+}
+
+async fn list(args: List, given: &Given, place: &Place) -> Outcome {
+    let code = match &args.code {
+        Some(text) => Some(Code::parse(text).ok_or_else(|| {
+            Failure::Usage(format!("`{text}` is not a reason code: docs/reference/codes.md lists them"))
+        })?),
+        None => None,
+    };
+    let since = match &args.since {
+        Some(text) => {
+            let back = settings::duration(text)
+                .ok_or_else(|| Failure::Usage(format!("`{text}` is not a time: write `1h` or `7d`")))?;
+            let us = u64::try_from(back.as_micros()).unwrap_or(u64::MAX);
+            Some(Timestamp(SystemClock.now().0.saturating_sub(us)))
+        }
+        None => None,
+    };
+    let filter = Filter {
+        agent: args.agent,
+        user: args.user,
+        server: args.server,
+        item: args.item,
+        interaction: args.interaction,
+        code,
+        ended: args.ended.map(|how| match how {
+            How::Answered => Ended::Answered,
+            How::Refused => Ended::Refused,
+            How::Failed => Ended::Failed,
+            How::Cancelled => Ended::Cancelled,
+            How::Unknown => Ended::Unknown,
+        }),
+        since,
+        until: None,
+        text: args.text,
+    };
+    let (book, store) = (Book::open(place).await?, place.store().await?);
+    fill(&book, &store).await?;
+    book.close().await?;
+    let mut rows = Vec::new();
+    let mut before = None;
+    // errands are left out after the page was read, so it may take several
+    while (rows.len() as u64) < args.limit {
+        let page = store.find_calls(&place.scope(), &filter, 1_000, before.as_ref()).await?;
+        let Some(last) = page.last().map(CallRow::cursor) else { break };
+        before = Some(last);
+        rows.extend(page.into_iter().filter(|row| args.errands || !row.errand));
+    }
+    rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
+    given.say.json(&rows.iter().map(value).collect::<Vec<_>>());
+    if rows.is_empty() {
+        given.say.line("no such call");
+    } else {
+        let head = ["when (UTC)", "call", "who", "what", "ended", "ms"];
+        given.say.table(&head, rows.iter().map(|row| cells(given, row)).collect());
+    }
+    Ok(Verdict::Yes)
+}
+
+fn ended(row: &CallRow) -> &'static str {
+    match row.ended {
+        None => "open",
+        Some(Ended::Answered) => "answered",
+        Some(Ended::Refused) => "refused",
+        Some(Ended::Failed) => "failed",
+        Some(Ended::Cancelled) => "cancelled",
+        Some(Ended::Unknown) => "unknown",
+    }
+}
+
+fn cells(given: &Given, row: &CallRow) -> Vec<String> {
+    let actor = row.actor.clone().unwrap_or_else(|| row.actor_kind.clone());
+    let who = row.user.as_ref().map_or_else(|| actor.clone(), |user| format!("{actor} for {user}"));
+    let method = row.method.clone().unwrap_or_else(|| "-".to_owned());
+    let what = match (&row.server, &row.item) {
+        (Some(server), Some(item)) => format!("{method} {server} {}", item.name),
+        (Some(server), None) => format!("{method} {server}"),
+        (None, _) => method,
+    };
+    let ended = match row.code {
+        Some(code) => format!("{}: {}", ended(row), code.as_str()),
+        None => ended(row).to_owned(),
+    };
+    let ended = if row.code.is_some() { given.say.paint(31, &ended) } else { ended };
+    let ms = row.duration_us.map(|us| format!("{}.{}", us / 1_000, us % 1_000 / 100)).unwrap_or_default();
+    vec![when(row.at), row.call.to_string(), who, what, ended, ms]
+}
+
+fn value(row: &CallRow) -> serde_json::Value {
+    json!({
+        "call": row.call, "deed": row.deed, "leg": row.leg, "at": row.at, "interaction": row.interaction,
+        "actor-kind": row.actor_kind, "actor": row.actor, "user": row.user, "host": row.host, "model": row.model,
+        "transport": row.transport, "era": row.era, "revision": row.revision, "entrance": row.entrance,
+        "method": row.method, "server": row.server, "item": row.item, "definition": row.definition,
+        "errand": row.errand, "ended": ended(row), "code": row.code, "dispatched": row.dispatched,
+        "duration-us": row.duration_us, "intent": row.intent, "decision": row.decision.as_ref().map(|(_, index)| index),
+        "policy": row.policy, "shown": row.shown,
+    })
+}
+
+/// One entry of a call, as the ledger has it.
+pub(crate) struct Found {
+    pub(crate) index: u64,
+    pub(crate) raw: Box<RawValue>,
+    pub(crate) entry: Entry,
+}
+
+/// The entries of a call, from the ledger. Errors: no such call.
+pub(crate) async fn entries(text: &str, book: &Book, place: &Place) -> Result<Vec<Found>, Failure> {
+    let call = CallId::parse(text).ok_or_else(|| {
+        Failure::Usage(format!("`{text}` is not a call id: `callgate audit list` shows them"))
+    })?;
+    let store = place.store().await?;
+    fill(book, &store).await?;
+    let mut found = Vec::new();
+    for at in store.call(&place.scope(), call).await? {
+        let read = book.ask(Request::Entries { from: at.index, max: 1 }).await?;
+        let Response::Entries { entries, .. } = read else { continue };
+        for (index, raw) in entries {
+            found.push(Found { index, entry: serde_json::from_str(raw.get())?, raw });
+        }
+    }
+    if found.is_empty() {
+        return Err(anyhow!("there is no call `{call}` in the record").into());
+    }
+    Ok(found)
+}
+
+async fn show(call: &str, given: &Given, place: &Place) -> Outcome {
+    let book = Book::open(place).await?;
+    let found = entries(call, &book, place).await?;
+    let mut values = Vec::new();
+    for found in &found {
+        let slot = match &found.entry {
+            Entry::Intent(_) => Slot::Arguments,
+            Entry::Decision(_) => Slot::Result,
+            Entry::Event(_) => continue,
+        };
+        if let Response::Value { state, text } = book.ask(Request::Value { index: found.index, slot }).await?
+        {
+            values.push(json!({ "entry": found.index, "slot": slot, "state": state, "value": text }));
+        }
+    }
+    book.close().await?;
+    let shown: Vec<_> = found.iter().map(|one| json!({ "index": one.index, "entry": one.raw })).collect();
+    given.say.json(&json!({ "entries": shown, "values": values }));
+    if !given.say.json {
+        for one in &found {
+            given.say.raw(&given.say.paint(2, &format!("entry {}", one.index)));
+            given.say.raw(&crate::say::printable(&serde_json::to_string_pretty(&one.raw)?));
+        }
+        for value in values {
+            let text = value.get("value").and_then(|text| text.as_str());
+            let state = value.get("state").and_then(|state| state.as_str()).unwrap_or_default();
+            let slot = value.get("slot").and_then(|slot| slot.as_str()).unwrap_or_default();
+            given.say.raw(&format!("{slot}: {}", text.map_or(state.to_owned(), crate::say::printable)));
+        }
+    }
+    Ok(Verdict::Yes)
+}
+
+async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
+    let book = Book::open(place).await?;
+    // the gateway runs in a folder of its own
+    let to = std::path::absolute(&args.dir)?;
+    let done = book.ask(Request::Export { to, values: !args.without_values }).await?;
+    book.close().await?;
+    let Response::Exported { dir, entries, checkpoint } = done else {
+        return Err(anyhow!("the gateway answered something else").into());
+    };
+    given.say.json(&json!({ "dir": dir, "entries": entries, "checkpoint": checkpoint }));
+    let path = dir.display();
+    given
+        .say
+        .line(format!("wrote {entries} entries to `{path}`: check them with `callgate audit verify {path}`"));
+    Ok(Verdict::Yes)
+}
+
+async fn prove(which: &str, given: &Given, place: &Place) -> Outcome {
+    let book = Book::open(place).await?;
+    let indices = match which.parse::<u64>() {
+        Ok(index) => vec![index],
+        Err(_) => entries(which, &book, place).await?.iter().map(|found| found.index).collect(),
+    };
+    let mut proofs = Vec::new();
+    for index in indices {
+        let Response::Proof { proof, key } = book.ask(Request::Prove { index }).await? else { continue };
+        proof
+            .check(&key.parse::<PublicKey>()?)
+            .context("the proof just made does not hold: verify the log")?;
+        proofs.push(json!({ "key": key, "proof": proof }));
+    }
+    book.close().await?;
+    // a proof is for programs and for other people; it has one form
+    given.say.raw(&serde_json::to_string_pretty(&proofs)?);
+    Ok(Verdict::Yes)
+}
+
+fn check(file: &Path, key: &str, given: &Given) -> Outcome {
+    #[derive(serde::Deserialize)]
+    struct One {
+        proof: EntryProof,
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let proofs: Vec<One> =
+        serde_json::from_str(&text).context("this is not what `callgate audit prove` writes")?;
+    let key = public_key(key)?;
+    let failed: Vec<String> =
+        proofs.iter().filter_map(|one| one.proof.check(&key).err().map(|error| error.to_string())).collect();
+    let good = failed.is_empty() && !proofs.is_empty();
+    given.say.json(&json!({ "ok": good, "proofs": proofs.len(), "failed": failed }));
+    for failure in &failed {
+        given.say.line(format!("{} {failure}", given.say.paint(31, "✗")));
+    }
+    if good {
+        given.say.line(format!(
+            "{} {} entries are in the log of {}",
+            given.say.paint(32, "✓"),
+            proofs.len(),
+            key.origin()
+        ));
+    }
+    Ok(good.into())
+}
+
+/// A key as it is, or the file that holds it.
+fn public_key(text: &str) -> anyhow::Result<PublicKey> {
+    let written = match text.parse::<PublicKey>() {
+        Ok(key) => return Ok(key),
+        Err(_) => {
+            std::fs::read_to_string(text).with_context(|| format!("`{text}` is neither a key nor a file"))?
+        }
+    };
+    written.trim().parse().with_context(|| format!("`{text}` holds no public key"))
+}
+
+fn verification(args: Verify, given: &Given) -> Outcome {
+    let dir = match args.dir {
+        Some(dir) => dir,
+        None => given.place()?.ledger_dir(),
+    };
+    let key = args.key.as_deref().map(public_key).transpose()?;
+    let kept = match &args.checkpoint {
+        Some(path) => {
+            Some(std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?)
+        }
+        None => None,
+    };
+    let report = verify(&dir, key.as_ref(), kept.as_deref())?;
+    given.say.json(&json!({ "ok": report.holds(), "headline": report.headline(), "report": report }));
+    given.say.line(crate::say::printable(&report.text()));
+    Ok(report.holds().into())
+}
+
+async fn checkpoint(given: &Given, place: &Place) -> Outcome {
+    let book = Book::open(place).await?;
+    let answered = book.ask(Request::Checkpoint).await?;
+    book.close().await?;
+    let Response::Checkpoint { note, key } = answered else {
+        return Err(anyhow!("the gateway answered something else").into());
+    };
+    given.say.json(&json!({ "checkpoint": note, "key": key }));
+    if !given.say.json {
+        given.say.raw(note.trim_end());
+        given.say.aside(format!("key: {key}"));
+    }
+    Ok(Verdict::Yes)
+}
+
+async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) -> Outcome {
+    let book = Book::open(place).await?;
+    let mut erased = 0;
+    for found in entries(call, &book, place).await? {
+        let carries = match (&found.entry, slot) {
+            (Entry::Intent(intent), Slot::Arguments) => intent.arguments.is_some(),
+            (Entry::Decision(decision), Slot::Result) => {
+                decision.outcome.as_ref().is_some_and(|outcome| outcome.result.is_some())
+            }
+            (Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_), Slot::Arguments | Slot::Result) => {
+                false
+            }
+        };
+        if carries {
+            book.ask(Request::Erase { index: found.index, slot }).await?;
+            erased += 1;
+        }
+    }
+    book.close().await?;
+    given.say.json(&json!({ "erased": erased }));
+    given
+        .say
+        .line(format!("erased {erased} value{}; the proofs stay whole", if erased == 1 { "" } else { "s" }));
+    Ok((erased > 0).into())
+}

@@ -1,0 +1,146 @@
+//! `callgate explain`: one call, told from its entries: what was asked, why it ended so, what ran.
+
+use crate::{
+    cli::Given,
+    command::{audit, policy},
+    control::Book,
+    failure::{Outcome, Verdict},
+    say::{printable, when},
+};
+use ::policy::Policies;
+use clap::Args as ClapArgs;
+use decision::{Decision, Ending, Entry, Evidence, Intent, RuleId};
+use serde_json::json;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// A call id, as `callgate audit list` shows it
+    call: String,
+}
+
+pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
+    let place = given.place()?;
+    let book = Book::open(&place).await?;
+    let found = audit::entries(&args.call, &book, &place).await?;
+    book.close().await?;
+    let store = place.store().await?;
+    // rules that do not load now explain nothing, but the record still does
+    let policies = policy::load(&place, &store).await.ok();
+    let intent = found.iter().find_map(|one| match &one.entry {
+        Entry::Intent(intent) => Some(intent),
+        Entry::Decision(_) | Entry::Event(_) => None,
+    });
+    let decision = found.iter().find_map(|one| match &one.entry {
+        Entry::Decision(decision) => Some(decision),
+        Entry::Intent(_) | Entry::Event(_) => None,
+    });
+    let rules = decision.map(|decision| rules(decision, policies.as_deref())).unwrap_or_default();
+    given.say.json(&json!({
+        "intent": intent, "decision": decision,
+        "meaning": decision.and_then(|decision| code(&decision.ending)).map(decision::Code::meaning),
+        "rules": rules.iter().map(|(id, text, _)| json!({ "id": id, "text": text })).collect::<Vec<_>>(),
+    }));
+    if !given.say.json {
+        if let Some(intent) = intent {
+            asked(given, intent);
+        }
+        match decision {
+            Some(decision) => ended(given, decision, &rules, policies.as_deref()),
+            None => given.say.line("open: it has not ended, or the gateway stopped"),
+        }
+    }
+    Ok(Verdict::Yes)
+}
+
+fn code(ending: &Ending) -> Option<decision::Code> {
+    match ending {
+        Ending::Refused { code } | Ending::Failed { code } => Some(*code),
+        Ending::Answered | Ending::Cancelled | Ending::Unknown => None,
+    }
+}
+
+/// Rules the decision names, each with its text and place as they are now.
+fn rules(decision: &Decision, policies: Option<&Policies>) -> Vec<(RuleId, String, String)> {
+    let named = decision.evidence.iter().flat_map(|evidence| &evidence.basis);
+    let mut ids: Vec<RuleId> =
+        named.filter_map(|name| name.strip_prefix("rule:").unwrap_or(name).parse().ok()).collect();
+    ids.sort();
+    ids.dedup();
+    ids.iter()
+        .filter_map(|id| policies?.explain(id))
+        .map(|view| (view.id.clone(), view.text.to_owned(), format!("{}:{}", view.path, view.line)))
+        .collect()
+}
+
+fn asked(given: &Given, intent: &Intent) {
+    let say = given.say;
+    let method = intent.method.as_deref().unwrap_or("something that is no MCP message");
+    say.line(format!("{} {}", when(intent.at), intent.call));
+    say.line(printable(&format!("{} asked for {method}", intent.principal.describe())));
+    if let Some(target) = &intent.target {
+        say.line(printable(&format!("  of {} `{}`", target.server, target.item.name)));
+    }
+    let claimed = [("host", &intent.claimed.host), ("model", &intent.claimed.model)];
+    for (what, value) in claimed {
+        if let Some(value) = value {
+            say.line(printable(&format!("  {what} (claimed): {value}")));
+        }
+    }
+    let (channel, revision) = (&intent.channel, intent.channel.revision.as_deref().unwrap_or("?"));
+    say.line(printable(&format!("  through `{}`, revision {revision}", channel.entrance)));
+}
+
+fn stage(given: &Given, evidence: &Evidence) -> String {
+    let name = serde_json::to_value(evidence.stage).ok();
+    let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or("stage").to_owned();
+    let (mark, tail) = match (evidence.refused, evidence.would_refuse) {
+        (Some(code), _) => (given.say.paint(31, "✗"), format!("{}: {}", code.as_str(), evidence.because)),
+        (None, Some(code)) => {
+            let told = format!("would refuse ({}), observed only: {}", code.as_str(), evidence.because);
+            (given.say.paint(33, "!"), told)
+        }
+        (None, None) => (given.say.paint(32, "✓"), evidence.basis.join(", ")),
+    };
+    format!("  {mark} {name:<13} {}", printable(&tail))
+}
+
+fn ended(
+    given: &Given,
+    decision: &Decision,
+    rules: &[(RuleId, String, String)],
+    policies: Option<&Policies>,
+) {
+    let say = given.say;
+    for evidence in &decision.evidence {
+        say.line(stage(given, evidence));
+    }
+    let us = decision.closed_at.since(decision.opened_at);
+    let took = format!("{}.{:03} ms", us / 1_000, us % 1_000);
+    say.line(match &decision.ending {
+        Ending::Answered if decision.dispatched => format!("it ran and was answered, in {took}"),
+        Ending::Answered => format!("the gateway answered it itself, in {took}"),
+        Ending::Refused { code } => format!("refused ({}), nothing ran: {}", code.as_str(), code.meaning()),
+        Ending::Failed { code } => {
+            format!("it left the gateway and failed ({}): {}", code.as_str(), code.meaning())
+        }
+        Ending::Cancelled if decision.dispatched => "cancelled after it had left the gateway".to_owned(),
+        Ending::Cancelled => "cancelled before it left the gateway".to_owned(),
+        Ending::Unknown => "the gateway stopped in between: whether it ran is not known".to_owned(),
+    });
+    if let Some(outcome) = &decision.outcome {
+        let kind = if outcome.is_error { "an error" } else { "a result" };
+        say.line(format!(
+            "  the server gave {kind} of {} bytes in {} ms",
+            outcome.bytes,
+            outcome.upstream_us / 1_000
+        ));
+    }
+    for (_, text, place) in rules {
+        say.line(say.paint(2, place));
+        say.line(printable(text));
+    }
+    let now = policies.map(Policies::digest);
+    if now.is_some() && decision.policy.is_some() && now != decision.policy {
+        say.line("note: the policies have changed since; the texts above are those of now");
+    }
+}

@@ -1,0 +1,82 @@
+//! `callgate init`: a first configuration and a first policy, both commented.
+
+use crate::{
+    cli::Given,
+    failure::{Failure, Outcome, Verdict},
+    place::{self, Place},
+};
+use anyhow::Context as _;
+use clap::Args as ClapArgs;
+use serde_json::json;
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Into your configuration folder instead of this one
+    #[arg(long, conflicts_with = "config")]
+    user: bool,
+}
+
+/// The first configuration.
+pub(crate) const CONFIG: &str = include_str!("../../assets/callgate.toml");
+/// Name of the policy file written first.
+pub(crate) const STARTER: &str = "starter.cedar";
+
+pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
+    let config = match &given.config {
+        Some(config) => config.clone(),
+        None if args.user => place::users(&given.surroundings)?,
+        None => PathBuf::from("callgate.toml"),
+    };
+    let mut written = Vec::new();
+    if write_new(&config, CONFIG)? {
+        written.push(config.clone());
+    }
+    let place = Place::at(&config, true, &given.surroundings)?;
+    if place.policies()?.is_empty() {
+        let store = place.store().await?;
+        let policies = super::policy::load(&place, &store).await?;
+        let path = place.policies_dir().join(STARTER);
+        if write_new(&path, &policy::starter(policies.catalogue()))? {
+            written.push(path);
+        }
+    }
+    given.say.json(&json!({ "written": written }));
+    for path in &written {
+        given.say.line(format!("wrote `{}`", path.display()));
+    }
+    if written.is_empty() {
+        return Err(Failure::Usage(format!("`{}` and its policies exist already", config.display())));
+    }
+    given.say.line("next: name your servers in it, then `callgate check` and `callgate serve`");
+    Ok(Verdict::Yes)
+}
+
+/// Writes a file that is not there yet, whole or not at all. False when there is one already.
+pub(crate) fn write_new(path: &Path, text: &str) -> anyhow::Result<bool> {
+    let fail = || format!("cannot write `{}`", path.display());
+    if path.try_exists().with_context(fail)? {
+        return Ok(false);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(fail)?;
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}.new", std::process::id()));
+    let new = PathBuf::from(new);
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).with_context(fail)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(fail)?;
+    // unlike a rename, a link never replaces what another process has just written
+    let linked = fs::hard_link(&new, path);
+    fs::remove_file(&new).with_context(fail)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error).with_context(fail),
+    }
+}

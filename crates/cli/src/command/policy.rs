@@ -1,0 +1,238 @@
+//! `callgate policy`: who may do what, answered by asking the engine and not by reading rules.
+
+use crate::{
+    cli::Given,
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    say::printable,
+    sources::SystemClock,
+};
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+use decision::{Actor, AgentName, Clock as _, ItemKind, Principal, RuleId, ServerName, Transport, UserName};
+use policy::{Answer, Asker, Can, Circumstances, Policies, Question, Subject};
+use serde_json::json;
+use std::{collections::BTreeMap, sync::Arc};
+use store::{AgentKind, Store};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Which principals may make a call
+    WhoCan(WhoCan),
+    /// What one principal may see and use
+    WhatCan(WhatCan),
+    /// A rule, by its id
+    Explain { rule: String },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhoCan {
+    /// A tool as `/mcp` names it, such as `payments__refund`
+    call: String,
+    /// Arguments to ask with, as a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    args: String,
+    /// The name of the host program that claims to call
+    #[arg(long)]
+    host: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhatCan {
+    /// An agent's name
+    principal: AgentName,
+    /// Ask as if the agent acted for this person
+    #[arg(long)]
+    user: Option<UserName>,
+    /// The name of the host program that claims to call
+    #[arg(long)]
+    host: Option<String>,
+    /// What may not be seen too, and why
+    #[arg(long)]
+    all: bool,
+}
+
+pub(crate) async fn run(policy: Policy, given: &Given) -> Outcome {
+    let place = given.place()?;
+    let store = place.store().await?;
+    let policies = load(&place, &store).await?;
+    match policy {
+        Policy::WhoCan(args) => who_can(&args, given, &place, &store, &policies).await,
+        Policy::WhatCan(args) => what_can(args, given, &place, &store, &policies).await,
+        Policy::Explain { rule } => explain(&rule, given, &policies),
+    }
+}
+
+/// The rules over what is accepted. Errors: their problems.
+pub(crate) async fn load(place: &Place, store: &Store) -> Result<Arc<Policies>, Failure> {
+    let settings = Arc::new(place.meant.settings.clone());
+    let written = gateway::Written { settings, policies: place.policies()? };
+    let loader = policy::Loader::default();
+    let fit = gateway::Fit::Changed;
+    let built = gateway::build(store, &loader, &written, None, &BTreeMap::new(), fit).await?;
+    if built.problems.is_empty() { Ok(built.live.policies) } else { Err(Failure::Policies(built.problems)) }
+}
+
+/// Every principal that can call: agents with what is known of them, and who speaks over standard input.
+async fn principals(place: &Place, store: &Store) -> anyhow::Result<Vec<Principal>> {
+    let scope = place.scope();
+    let users = store.list_users(&scope).await?;
+    let plain = |actor| Principal {
+        tenant: scope.tenant.clone(),
+        environment: scope.environment.clone(),
+        actor,
+        groups: std::collections::BTreeSet::new(),
+        user: None,
+    };
+    let mut all = Vec::new();
+    for agent in store.list_agents(&scope).await? {
+        let actor = match agent.kind {
+            AgentKind::Agent => Actor::Agent(agent.name),
+            AgentKind::Workload => Actor::Workload(agent.name),
+        };
+        let user = agent.user.and_then(|name| users.iter().find(|user| user.name == name).cloned());
+        all.push(Principal { groups: agent.groups, user, ..plain(actor) });
+    }
+    let settings = &place.meant.settings;
+    for name in
+        [Some(&settings.stdio_agent), settings.unauthenticated_loopback.as_ref()].into_iter().flatten()
+    {
+        let actor = Actor::Agent(name.clone());
+        if !all.iter().any(|known| known.actor == actor) {
+            all.push(plain(actor));
+        }
+    }
+    Ok(all)
+}
+
+/// The server and the tool that a federated name means.
+fn subject(call: &str) -> Result<(ServerName, &str), Failure> {
+    catalog::split(call).ok_or_else(|| {
+        Failure::Usage(format!("`{call}` is not a tool as `/mcp` names it: write `server__tool`"))
+    })
+}
+
+async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, policies: &Policies) -> Outcome {
+    let (server, name) = subject(&args.call)?;
+    let subject = Subject { server: &server, kind: ItemKind::Tool, name };
+    if policies.catalogue().item(&server, ItemKind::Tool, name).is_none() {
+        return Err(anyhow!(
+            "no accepted tool is called `{}`: `callgate registry list` shows all",
+            args.call
+        )
+        .into());
+    }
+    let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&args.args);
+    is_object.map_err(|error| Failure::Usage(format!("`--args` is not a JSON object: {error}")))?;
+    let all = principals(place, store).await?;
+    let nobody = Principal::unknown();
+    let question = Question {
+        asker: Asker { principal: &nobody, host: args.host.as_deref() },
+        subject,
+        method: "tools/call",
+        arguments: args.args.as_bytes(),
+        circumstances: Circumstances {
+            now: SystemClock.now(),
+            transport: Transport::Http,
+            era: None,
+            model: None,
+            workflow: None,
+        },
+    };
+    let answers = policies.who_can(&question, &all);
+    given.say.json(&answers.iter().map(value).collect::<Vec<_>>());
+    let rows = answers.iter().map(|can| {
+        let mut row = vec![can.principal.describe()];
+        row.extend(told(given, &can.answer));
+        row
+    });
+    given.say.table(&["who", "may", "because"], rows.collect());
+    Ok(answers.iter().any(|can| can.answer.is_allowed()).into())
+}
+
+async fn what_can(
+    args: WhatCan,
+    given: &Given,
+    place: &Place,
+    store: &Store,
+    policies: &Policies,
+) -> Outcome {
+    let all = principals(place, store).await?;
+    let matches = |one: &&Principal| match &one.actor {
+        Actor::Agent(name) | Actor::Workload(name) => *name == args.principal,
+        Actor::User(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown => false,
+    };
+    let Some(found) = all.iter().find(matches) else {
+        return Err(anyhow!("there is no agent `{}`: `callgate agent list` shows all", args.principal).into());
+    };
+    let mut principal = found.clone();
+    if let Some(name) = args.user {
+        let users = store.list_users(&place.scope()).await?;
+        let user = users.into_iter().find(|user| user.name == name);
+        principal.user = Some(user.ok_or_else(|| anyhow!("there is no user `{name}`: add them first"))?);
+    }
+    let mut answers = policies.what_can(Asker { principal: &principal, host: args.host.as_deref() });
+    let total = answers.len();
+    let allowed = answers.iter().filter(|can| can.answer.is_allowed()).count();
+    if !args.all {
+        answers.retain(|can| can.answer.is_allowed());
+    }
+    given.say.json(&answers.iter().map(value).collect::<Vec<_>>());
+    let rows = answers.iter().map(|can| {
+        let class = can.classified.as_ref();
+        let class = class.map(|class| format!("{}, {}", class.effect.as_str(), class.tier.as_str()));
+        let mut row = vec![can.server.to_string(), can.name.clone(), class.unwrap_or_default()];
+        row.extend(told(given, &can.answer));
+        row
+    });
+    given.say.table(&["server", "name", "class", "sees", "because"], rows.collect());
+    given.say.line(format!("{} sees {allowed} of {total}", principal.describe()));
+    Ok((allowed > 0).into())
+}
+
+fn told(given: &Given, answer: &Answer) -> [String; 2] {
+    let names = |rules: &[RuleId]| rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
+    match answer {
+        Answer::Allowed { basis } => [given.say.paint(32, "yes"), names(basis)],
+        Answer::Held { cures, rules, .. } => {
+            let cures: Vec<&str> = cures.iter().map(String::as_str).collect();
+            let told = format!("{} unless {} approve", names(rules), cures.join(" and "));
+            [given.say.paint(33, "held"), told]
+        }
+        Answer::Refused { rules, detail, .. } => {
+            let rules = names(rules);
+            let told = if rules.is_empty() { detail.clone() } else { format!("{rules}: {detail}") };
+            [given.say.paint(31, "no"), printable(&told)]
+        }
+    }
+}
+
+fn value(can: &Can) -> serde_json::Value {
+    let (answer, rules, detail, remedy) = match &can.answer {
+        Answer::Allowed { basis } => ("allowed", basis, None, None),
+        Answer::Held { rules, because, .. } => ("held", rules, Some(because.join("; ")), None),
+        Answer::Refused { rules, detail, remedy, .. } => {
+            ("refused", rules, Some(detail.clone()), remedy.clone())
+        }
+    };
+    json!({
+        "principal": can.principal, "server": can.server, "kind": can.kind, "name": can.name,
+        "federated": can.federated, "answer": answer, "rules": rules, "detail": detail, "remedy": remedy,
+    })
+}
+
+fn explain(rule: &str, given: &Given, policies: &Policies) -> Outcome {
+    let id: RuleId = rule.parse()?;
+    let Some(view) = policies.explain(&id) else {
+        let known: Vec<String> = policies.rules().map(|rule| format!("`{}`", rule.id)).collect();
+        let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+        return Err(anyhow!("there is no rule `{rule}`: {known}").into());
+    };
+    given.say.json(&json!({
+        "id": view.id, "path": view.path, "line": view.line, "because": view.because,
+        "unless-approved": view.unless_approved, "text": view.text,
+    }));
+    given.say.line(given.say.paint(2, &format!("{}:{}", view.path, view.line)));
+    given.say.line(view.text);
+    Ok(Verdict::Yes)
+}

@@ -1,0 +1,359 @@
+//! `callgate registry`: which definitions are accepted, and by whom.
+
+use crate::{
+    cli::Given,
+    control::Book,
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    say::{printable, when},
+};
+use clap::{Args, Subcommand};
+use decision::{Digest, EventName, Item, ItemKind, ServerName};
+use serde_json::json;
+use store::{Approval, Change, Pin, PinState, Store, What};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Registry {
+    /// What servers offer, and what of it is accepted
+    List { server: Option<ServerName> },
+    /// What a server shows now beside what was accepted
+    Diff { server: ServerName, name: Option<String> },
+    /// Accept what a server shows now
+    Approve(Judge),
+    /// Refuse what a server shows now
+    Reject(Judge),
+    /// Forget a server and everything accepted of it; what it shows next is accepted at first sight
+    Forget { server: ServerName },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Judge {
+    server: ServerName,
+    /// Names of tools, or `prompt:NAME`, `resource:URI`, `resource-template:TEMPLATE`, `server:instructions`;
+    /// `NAME=sha256:…` only if that is still what the server shows
+    #[arg(required_unless_present = "all")]
+    names: Vec<String>,
+    /// Everything that waits
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+}
+
+pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
+    let place = given.place()?;
+    match registry {
+        Registry::List { server } => list(server, given, &place).await,
+        Registry::Diff { server, name } => diff(&server, name.as_deref(), given, &place).await,
+        Registry::Approve(judge) => judged(&judge, true, given, &place).await,
+        Registry::Reject(judge) => judged(&judge, false, given, &place).await,
+        Registry::Forget { server } => forget(&server, given, &place).await,
+    }
+}
+
+const KINDS: [(&str, ItemKind); 5] = [
+    ("tool", ItemKind::Tool),
+    ("prompt", ItemKind::Prompt),
+    ("resource", ItemKind::Resource),
+    ("resource-template", ItemKind::ResourceTemplate),
+    ("server", ItemKind::Server),
+];
+
+fn kind(kind: ItemKind) -> &'static str {
+    KINDS.iter().find(|(_, known)| *known == kind).map_or("question", |(word, _)| word)
+}
+
+fn state(pin: &Pin) -> &'static str {
+    match pin.state {
+        PinState::Approved => "accepted",
+        PinState::Changed if pin.pending() => "changed",
+        PinState::New if pin.pending() => "new",
+        PinState::Changed | PinState::New => "rejected",
+        PinState::Gone => "gone",
+    }
+}
+
+/// What changed, in a word for the record and for people.
+pub(crate) fn word(what: What) -> &'static str {
+    match what {
+        What::Pinned => "accepted at first sight",
+        What::New => "new",
+        What::Changed => "changed",
+        What::Gone => "gone",
+        What::Restored => "restored",
+        What::Approved => "approved",
+        What::Rejected => "rejected",
+        What::Forgotten => "forgotten",
+    }
+}
+
+async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outcome {
+    let store = place.store().await?;
+    let known = store.list_servers(&place.scope()).await?;
+    let mut names: Vec<ServerName> = known.iter().map(|server| server.name.clone()).collect();
+    names.extend(place.meant.settings.servers.keys().cloned());
+    names.sort();
+    names.dedup();
+    names.retain(|name| server.as_ref().is_none_or(|wanted| wanted == name));
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for name in &names {
+        let declared = place.meant.settings.servers.get(name);
+        let pins = store.pins(&place.scope(), name).await?;
+        if pins.is_empty() {
+            rows.push(vec![
+                name.to_string(),
+                String::new(),
+                String::new(),
+                "never seen".to_owned(),
+                String::new(),
+            ]);
+        }
+        for pin in &pins {
+            let by = pin.approved.as_ref().map(|mark| format!("{} by {}", when(mark.at), mark.by));
+            let class = match declared.filter(|_| pin.item.kind == ItemKind::Tool) {
+                Some(server) => {
+                    let claimed = claimed(&store, place, name, pin).await?;
+                    let class = server.declarations.classify(&pin.item.name, claimed);
+                    Some(format!("{}, {}", class.effect.as_str(), class.tier.as_str()))
+                }
+                None => None,
+            };
+            values.push(json!({
+                "server": name, "configured": declared.is_some(), "kind": kind(pin.item.kind), "name": pin.item.name,
+                "state": state(pin), "class": class, "seen": pin.seen, "seen-at": when(pin.seen_at),
+                "accepted": pin.approved.as_ref().map(|mark| json!({
+                    "digest": mark.digest, "at": when(mark.at), "by": mark.by })),
+            }));
+            rows.push(vec![
+                name.to_string(),
+                kind(pin.item.kind).to_owned(),
+                pin.item.name.clone(),
+                state(pin).to_owned(),
+                class.or(by).unwrap_or_default(),
+            ]);
+        }
+    }
+    given.say.json(&values);
+    given.say.table(&["server", "kind", "name", "state", "class or approval"], rows);
+    Ok(Verdict::Yes)
+}
+
+/// What the author of a tool says of it.
+async fn claimed(
+    store: &Store,
+    place: &Place,
+    server: &ServerName,
+    pin: &Pin,
+) -> anyhow::Result<catalog::Claimed> {
+    let raw = store.definition(&place.scope(), &pin.seen).await?.unwrap_or_default();
+    let definition = catalog::Definition::new(server.clone(), pin.item.kind, raw);
+    Ok(definition.map(|definition| definition.claimed()).unwrap_or_default())
+}
+
+async fn text(store: &Store, place: &Place, digest: Option<Digest>) -> anyhow::Result<String> {
+    let Some(digest) = digest else { return Ok(String::new()) };
+    let raw = store.definition(&place.scope(), &digest).await?.unwrap_or_default();
+    let value: Option<serde_json::Value> = serde_json::from_slice(&raw).ok();
+    Ok(match value {
+        Some(value) => serde_json::to_string_pretty(&value)?,
+        None => String::from_utf8_lossy(&raw).into_owned(),
+    })
+}
+
+async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Place) -> Outcome {
+    let store = place.store().await?;
+    let wanted = name.map(item).transpose()?;
+    let pins = store.pins(&place.scope(), server).await?;
+    let (mut values, mut shown) = (Vec::new(), false);
+    for pin in pins.iter().filter(|pin| wanted.as_ref().is_none_or(|(item, _)| *item == pin.item)) {
+        if wanted.is_none() && pin.state == PinState::Approved {
+            continue;
+        }
+        let accepted = pin.approved.as_ref().map(|mark| mark.digest);
+        let gone = pin.state == PinState::Gone;
+        let before = text(&store, place, accepted).await?;
+        let after = if gone { String::new() } else { text(&store, place, Some(pin.seen)).await? };
+        values.push(json!({
+            "kind": kind(pin.item.kind), "name": pin.item.name, "state": state(pin), "seen": pin.seen,
+            "before": before, "after": after,
+        }));
+        let name = printable(&pin.item.name);
+        given.say.line(format!(
+            "{} `{name}` of `{server}` is {} ({})",
+            kind(pin.item.kind),
+            state(pin),
+            pin.seen
+        ));
+        for line in lines(&before, &after) {
+            let line = printable(&line);
+            let painted = match line.as_bytes().first() {
+                Some(b'-') => given.say.paint(31, &line),
+                Some(b'+') => given.say.paint(32, &line),
+                Some(_) | None => line,
+            };
+            given.say.line(painted);
+        }
+        shown = true;
+    }
+    given.say.json(&values);
+    if !shown {
+        given.say.line(format!("`{server}` shows what was accepted"));
+    }
+    Ok((!shown).into())
+}
+
+/// Most lines that are compared line by line.
+const LINES_MAX: usize = 2_000;
+
+/// The lines of two texts, with `-`, `+` or a space before each, by longest common subsequence.
+fn lines(before: &str, after: &str) -> Vec<String> {
+    let (a, b): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    if a.len().max(b.len()) > LINES_MAX {
+        let all = a.iter().map(|line| format!("- {line}")).chain(b.iter().map(|line| format!("+ {line}")));
+        return all.collect();
+    }
+    // common[i][j]: how many lines a[i..] and b[j..] have in common
+    let width = b.len() + 1;
+    let mut common = vec![0_u16; (a.len() + 1) * width];
+    let get = |common: &[u16], i: usize, j: usize| common.get(i * width + j).copied().unwrap_or_default();
+    for (i, x) in a.iter().enumerate().rev() {
+        for (j, y) in b.iter().enumerate().rev() {
+            let best = if x == y {
+                get(&common, i + 1, j + 1).saturating_add(1)
+            } else {
+                get(&common, i + 1, j).max(get(&common, i, j + 1))
+            };
+            if let Some(slot) = common.get_mut(i * width + j) {
+                *slot = best;
+            }
+        }
+    }
+    let (mut i, mut j, mut out) = (0, 0, Vec::new());
+    loop {
+        match (a.get(i), b.get(j)) {
+            (Some(x), Some(y)) if x == y => {
+                out.push(format!("  {x}"));
+                (i, j) = (i + 1, j + 1);
+            }
+            (Some(x), Some(_)) if get(&common, i + 1, j) >= get(&common, i, j + 1) => {
+                out.push(format!("- {x}"));
+                i += 1;
+            }
+            (Some(_) | None, Some(y)) => {
+                out.push(format!("+ {y}"));
+                j += 1;
+            }
+            (Some(x), None) => {
+                out.push(format!("- {x}"));
+                i += 1;
+            }
+            (None, None) => return out,
+        }
+    }
+}
+
+/// `NAME`, `KIND:NAME`, either with `=sha256:…`.
+fn item(text: &str) -> Result<(Item, Option<Digest>), Failure> {
+    let (name, digest) = match text.rsplit_once("=sha256:") {
+        Some((name, hex)) => {
+            let digest = Digest::parse(&format!("sha256:{hex}"))
+                .ok_or_else(|| Failure::Usage(format!("`sha256:{hex}` is not a digest")))?;
+            (name, Some(digest))
+        }
+        None => (text, None),
+    };
+    let split = name.split_once(':').and_then(|(word, rest)| {
+        KINDS.iter().find(|(known, _)| *known == word).map(|(_, kind)| (*kind, rest))
+    });
+    let (kind, name) = split.unwrap_or((ItemKind::Tool, name));
+    Ok((Item { kind, name: name.to_owned() }, digest))
+}
+
+async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outcome {
+    let which = if judge.all {
+        Approval::All
+    } else {
+        Approval::Items(judge.names.iter().map(|name| item(name)).collect::<Result<_, _>>()?)
+    };
+    let by = given.surroundings.user.as_str();
+    let (book, store) = (Book::open(place).await?, place.store().await?);
+    let changes = if yes {
+        store.approve(&place.scope(), &judge.server, &which, by).await?
+    } else {
+        store.reject(&place.scope(), &judge.server, &which, by).await?
+    };
+    for change in &changes {
+        record(&book, &judge.server, change, by).await?;
+    }
+    book.close().await?;
+    let value = |change: &Change| {
+        json!({
+            "kind": kind(change.item.kind), "name": change.item.name, "change": word(change.what), "seen": change.seen,
+        })
+    };
+    given.say.json(&changes.iter().map(value).collect::<Vec<_>>());
+    for change in &changes {
+        let (kind, name) = (kind(change.item.kind), printable(&change.item.name));
+        given.say.line(format!("{} {kind} `{name}`", word(change.what)));
+    }
+    if changes.is_empty() {
+        given.say.line("nothing to decide");
+    }
+    Ok(Verdict::Yes)
+}
+
+async fn record(book: &Book, server: &ServerName, change: &Change, by: &str) -> anyhow::Result<()> {
+    let event = match change.what {
+        What::Approved => EventName::DefinitionApproved,
+        What::Pinned
+        | What::New
+        | What::Changed
+        | What::Gone
+        | What::Restored
+        | What::Rejected
+        | What::Forgotten => EventName::DefinitionChanged,
+    };
+    let seen = change.seen.to_string();
+    let detail = [
+        ("kind", kind(change.item.kind)),
+        ("name", change.item.name.as_str()),
+        ("change", word(change.what)),
+        ("seen", seen.as_str()),
+        ("by", by),
+    ];
+    book.record(event, Some(server.clone()), &detail).await
+}
+
+async fn forget(server: &ServerName, given: &Given, place: &Place) -> Outcome {
+    let (book, store) = (Book::open(place).await?, place.store().await?);
+    store.forget_server(&place.scope(), server).await?;
+    let detail = [("change", "server forgotten"), ("by", given.surroundings.user.as_str())];
+    book.record(EventName::DefinitionChanged, Some(server.clone()), &detail).await?;
+    book.close().await?;
+    given.say.json(&json!({ "forgotten": server }));
+    given.say.line(format!("forgot `{server}`: what it shows next is accepted at first sight"));
+    Ok(Verdict::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_keeps_what_both_have_and_marks_the_rest() {
+        let told = lines("a\nb\nc\nd", "a\nc\nx\nd");
+        assert_eq!(told, ["  a", "- b", "  c", "+ x", "  d"]);
+        assert_eq!(lines("", "new"), ["+ new"]);
+        assert_eq!(lines("old", ""), ["- old"]);
+        assert!(lines("", "").is_empty());
+    }
+
+    #[test]
+    fn an_item_is_named_by_kind_name_and_digest() {
+        let hex = "0".repeat(64);
+        let (tool, none) = item("refund").unwrap();
+        assert_eq!((tool.kind, tool.name.as_str(), none), (ItemKind::Tool, "refund", None));
+        let (uri, digest) = item(&format!("resource:file:///a=b=sha256:{hex}")).unwrap();
+        assert_eq!((uri.kind, uri.name.as_str()), (ItemKind::Resource, "file:///a=b"));
+        assert_eq!(digest, Digest::parse(&format!("sha256:{hex}")));
+        assert!(matches!(item("refund=sha256:12"), Err(Failure::Usage(_))));
+    }
+}

@@ -1,0 +1,41 @@
+//! `callgate settings`: what the configuration means, with every default filled in.
+
+use crate::{
+    cli::Given,
+    failure::{Failure, Outcome, Verdict},
+    settings,
+};
+use clap::Args as ClapArgs;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Every setting with its value in force, defaults included
+    #[arg(long)]
+    effective: bool,
+    /// The JSON Schema of the configuration, for editors
+    #[arg(long, conflicts_with = "effective")]
+    schema: bool,
+}
+
+#[expect(clippy::unused_async, reason = "every command is run the same way")]
+pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
+    if args.schema {
+        given.say.raw(&settings::schema()?);
+        return Ok(Verdict::Yes);
+    }
+    let place = given.place()?;
+    if !args.effective {
+        let (config, written) = (place.config.display(), place.written);
+        given.say.json(&serde_json::json!({ "config": place.config, "written": written }));
+        given.say.line(format!(
+            "{config}{}",
+            if written { "" } else { " (does not exist; defaults are in force)" }
+        ));
+        return Ok(Verdict::Yes);
+    }
+    let table = settings::effective(&place.meant);
+    given.say.json(&table);
+    let text = toml::to_string(&table).map_err(|error| Failure::Fault(error.into()))?;
+    given.say.line(text.trim_end());
+    Ok(Verdict::Yes)
+}

@@ -1,0 +1,186 @@
+//! How a wrapped command gets into the configuration: text at the end, so that everything a person wrote stays.
+
+use crate::{cli::Given, failure::Failure, place::Place, settings};
+use anyhow::{Context as _, anyhow};
+use decision::ServerName;
+use gateway::settings::Reach;
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+use toml::{Table, Value};
+
+/// Programs that start another one, which the first word that is no option then names.
+const RUNNERS: [&str; 9] = ["npx", "bunx", "pnpx", "uvx", "pipx", "uv", "node", "python", "python3"];
+
+/// The server a command stands for.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) server: ServerName,
+    /// It was not in the configuration before.
+    pub(super) added: bool,
+}
+
+/// Finds the server that is started by this command, or adds it to the file. The caller holds the file's lock.
+pub(super) fn declare(
+    place: &Place,
+    command: &[String],
+    name: Option<&ServerName>,
+    given: &Given,
+) -> Result<Declared, Failure> {
+    let (program, args) =
+        command.split_first().ok_or_else(|| Failure::Usage("there is no command".to_owned()))?;
+    let cwd = std::env::current_dir().context("there is no current folder")?;
+    let servers = &place.meant.settings.servers;
+    let is_it = |reach: &Reach| match reach {
+        Reach::Stdio { command, args: theirs, .. } => command == Path::new(program) && theirs == args,
+        Reach::Http { .. } => false,
+    };
+    let same = servers
+        .iter()
+        .find(|(known, server)| is_it(&server.reach) && name.is_none_or(|wanted| wanted == *known));
+    if let Some((server, _)) = same {
+        return Ok(Declared { server: server.clone(), added: false });
+    }
+    let server = match name {
+        Some(name) if servers.contains_key(name) => {
+            let told = format!("`{name}` is another server already: choose another `--name`");
+            return Err(Failure::Usage(told));
+        }
+        Some(name) => name.clone(),
+        None => free(&derive(command), |candidate| servers.contains_key(candidate))?,
+    };
+    let block = block(&server, program, args, &cwd)?;
+    append(place, &block, given)?;
+    given.say.aside(format!("callgate: added `{server}` to `{}`", place.config.display()));
+    Ok(Declared { server, added: true })
+}
+
+/// A name for the command: the package or program, without scope, version, folder and ending.
+fn derive(command: &[String]) -> String {
+    let plain = |word: &String| Path::new(word).file_name().map(|name| name.to_string_lossy().into_owned());
+    let program = command.first().and_then(plain).unwrap_or_default();
+    let runs = RUNNERS.contains(&program.as_str());
+    let skip =
+        |word: &&String| word.starts_with('-') || matches!(word.as_str(), "run" | "exec" | "tool" | "dlx");
+    let package = command.iter().skip(1).find(|word| !skip(word));
+    let word = if runs { package.cloned().unwrap_or(program) } else { program };
+    // `@scope/name@1.2`, `name==1.2`, `/path/name.js`
+    let word = word.rsplit('/').next().unwrap_or_default();
+    let word = word.split(['@', '=']).next().unwrap_or_default();
+    let word = [".js", ".mjs", ".cjs", ".ts", ".py", ".exe", ".sh"]
+        .iter()
+        .find_map(|end| word.strip_suffix(end))
+        .unwrap_or(word);
+    let mut name = String::new();
+    for c in word.to_ascii_lowercase().chars() {
+        let c = if c.is_ascii_alphanumeric() { c } else { '-' };
+        let doubled = c == '-' && (name.is_empty() || name.ends_with('-'));
+        let leading_digit = name.is_empty() && c.is_ascii_digit();
+        if !doubled && !leading_digit && name.len() < 36 {
+            name.push(c);
+        }
+    }
+    let name = name.trim_end_matches('-');
+    if name.is_empty() { "server".to_owned() } else { name.to_owned() }
+}
+
+/// The name, or the name with the first number that is free.
+fn free(name: &str, taken: impl Fn(&ServerName) -> bool) -> Result<ServerName, Failure> {
+    let numbered = (2..1_000).map(|n| format!("{name}-{n}"));
+    for candidate in std::iter::once(name.to_owned()).chain(numbered) {
+        let candidate = ServerName::new(candidate)?;
+        if !taken(&candidate) {
+            return Ok(candidate);
+        }
+    }
+    Err(Failure::Usage(format!("there are too many servers called `{name}`: choose a `--name`")))
+}
+
+fn block(server: &ServerName, program: &str, args: &[String], cwd: &Path) -> anyhow::Result<String> {
+    let mut entry = Table::new();
+    entry.insert("command".to_owned(), Value::String(program.to_owned()));
+    entry.insert("args".to_owned(), Value::Array(args.iter().cloned().map(Value::String).collect()));
+    let cwd = cwd.to_str().ok_or_else(|| anyhow!("the name of the current folder is not text"))?;
+    entry.insert("cwd".to_owned(), Value::String(cwd.to_owned()));
+    Ok(format!("\n# added by `callgate wrap`\n[servers.{server}]\n{}", toml::to_string(&entry)?))
+}
+
+/// Puts text at the end of the file, if the whole then holds; the file changes as a whole or not at all.
+fn append(place: &Place, block: &str, given: &Given) -> Result<(), Failure> {
+    let path = &place.config;
+    let fail = || format!("cannot write `{}`", path.display());
+    // a link stays a link
+    let target = fs::canonicalize(path).with_context(fail)?;
+    let mut text = fs::read_to_string(&target).with_context(fail)?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(block);
+    let state = given.surroundings.state_home.clone().unwrap_or_default().join("callgate");
+    settings::read(path, &text, &state).map_err(Failure::Settings)?;
+    let mut new = target.as_os_str().to_owned();
+    new.push(format!(".{}.new", std::process::id()));
+    let new = PathBuf::from(new);
+    let mode = {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(&target).with_context(fail)?.permissions().mode() & 0o777
+    };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&new)
+        .with_context(fail)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(fail)?;
+    fs::rename(&new, &target).with_context(fail)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(command: &str) -> String {
+        derive(&command.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_name_is_taken_from_what_is_run_and_always_fits() {
+        assert_eq!(named("npx -y @modelcontextprotocol/server-filesystem /home/me"), "server-filesystem");
+        assert_eq!(named("npx -y @scope/thing@1.2.3"), "thing");
+        assert_eq!(named("uvx mcp-server-git==0.6 --repository ."), "mcp-server-git");
+        assert_eq!(named("uv tool run mcp_server_time"), "mcp-server-time");
+        assert_eq!(named("/usr/bin/python3 /opt/My__Server.py"), "my-server");
+        assert_eq!(named("/opt/bin/crm --port 1"), "crm");
+        assert_eq!(named("npx"), "npx");
+        assert_eq!(named("7zip"), "zip");
+        assert_eq!(named("ёж"), "server");
+        for odd in ["--", "a--b", "-x", "@@@", &"long".repeat(40), "npx -y @a/", "...", "9"] {
+            assert!(ServerName::new(named(odd)).is_ok(), "{odd}: {}", named(odd));
+        }
+    }
+
+    #[test]
+    fn a_taken_name_gets_a_number() {
+        let free = free("crm", |name| ["crm", "crm-2"].contains(&name.as_str())).unwrap();
+        assert_eq!(free.as_str(), "crm-3");
+    }
+
+    #[test]
+    fn arguments_are_written_so_that_they_read_back() {
+        let server = ServerName::new("odd").unwrap();
+        let args =
+            ["a \"quoted\" \\ one".to_owned(), "line\nbreak".to_owned(), "]\n[servers.evil]".to_owned()];
+        let text = block(&server, "x", &args, Path::new("/tmp")).unwrap();
+        let read: Table = toml::from_str(&text).unwrap();
+        let servers = read["servers"].as_table().unwrap();
+        assert_eq!(servers.len(), 1);
+        let theirs: Vec<&str> =
+            servers["odd"]["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+        assert_eq!(theirs, args);
+    }
+}

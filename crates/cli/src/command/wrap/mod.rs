@@ -1,0 +1,240 @@
+//! `callgate wrap -- COMMAND ARGS…`: put in front of a server in a Host's configuration. It starts or joins the
+//! user's one gateway, makes sure that the gateway knows the server, and then copies bytes both ways.
+
+mod declare;
+
+use crate::{
+    cli::Given,
+    command::init::{self, STARTER},
+    control::{self, Request, Response},
+    failure::{Failure, Outcome, Verdict},
+    place::{self, Place},
+};
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args as ClapArgs;
+use decision::ServerName;
+use gateway::{exchange::Entrance, listen::unix::Greeting};
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+    time,
+};
+
+/// For a gateway to come up: it reads its whole ledger first.
+const START_TIME: Duration = Duration::from_secs(60);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+/// For a server's first look, before the Host is answered without it.
+const FIRST_LOOK: Duration = Duration::from_secs(20);
+/// For answers that are under way when the Host closes its end.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// The name the server gets, instead of one taken from the command
+    #[arg(long)]
+    name: Option<ServerName>,
+    /// The server's command and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
+    let config = match &given.config {
+        Some(config) => config.clone(),
+        None => place::users(&given.surroundings)?,
+    };
+    // the gateway outlives this folder
+    let config = std::path::absolute(&config)?;
+    init::write_new(&config, init::CONFIG)?;
+    let declared = {
+        let _one = lock(&config.with_extension("toml.lock")).await?;
+        let place = Place::at(&config, true, &given.surroundings)?;
+        declare::declare(&place, &args.command, args.name.as_ref(), given)?
+    };
+    let place = Place::at(&config, true, &given.surroundings)?;
+    join(&place, given).await?;
+    let socket = place.socket_path();
+    if declared.added {
+        reload(&socket).await?;
+    }
+    if place.policies()?.is_empty() {
+        first_policy(&place, &declared.server, given).await?;
+    }
+    talk(&socket, &declared.server).await
+}
+
+/// Waits for a lock that lasts as long as the file is open.
+async fn lock(path: &Path) -> anyhow::Result<File> {
+    let fail = || format!("cannot lock `{}`", path.display());
+    let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let file = open.with_context(fail)?;
+    tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await?.with_context(fail)
+}
+
+/// Starts the user's gateway, unless it runs. Of several at once one starts it, and the others wait.
+async fn join(place: &Place, given: &Given) -> anyhow::Result<()> {
+    let (state, socket) = (place.state()?.to_owned(), place.socket_path());
+    if control::ping(&socket).await.is_some() {
+        return Ok(());
+    }
+    let _one = lock(&state.join("start.lock")).await?;
+    if control::ping(&socket).await.is_some() {
+        return Ok(());
+    }
+    let log = state.join("gateway.log");
+    let mut gateway = spawn(&place.config, &log).context("cannot start the gateway")?;
+    let deadline = time::Instant::now() + START_TIME;
+    while control::ping(&socket).await.is_none() {
+        if let Some(status) = gateway.try_wait()? {
+            let why = last_lines(&log);
+            bail!("the gateway did not start ({status}); `{}` ends so:\n{why}", log.display());
+        }
+        if time::Instant::now() > deadline {
+            bail!("the gateway does not answer; see `{}`", log.display());
+        }
+        time::sleep(PAUSE).await;
+    }
+    given.say.aside(format!(
+        "callgate: started the gateway (process {}), log in `{}`",
+        gateway.id(),
+        log.display()
+    ));
+    Ok(())
+}
+
+/// The gateway in the background: its own process group, so that what ends this program does not end it.
+fn spawn(config: &Path, log: &Path) -> std::io::Result<std::process::Child> {
+    let errors = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
+    std::process::Command::new(std::env::current_exe()?)
+        .arg("serve")
+        .arg("--config")
+        .arg(config)
+        .current_dir(config.parent().unwrap_or(Path::new("/")))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(errors)
+        .process_group(0)
+        .spawn()
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(12)..).unwrap_or_default().join("\n")
+}
+
+async fn reload(socket: &Path) -> anyhow::Result<()> {
+    match control::ask(socket, &Request::Reload).await? {
+        Response::Reloaded { problems } if problems.is_empty() => Ok(()),
+        Response::Reloaded { problems } => {
+            bail!("the gateway did not take the configuration: {}", problems.join("; "))
+        }
+        other @ (Response::Here { .. }
+        | Response::Recorded { .. }
+        | Response::Entries { .. }
+        | Response::Value { .. }
+        | Response::Erased
+        | Response::Proof { .. }
+        | Response::Exported { .. }
+        | Response::Checkpoint { .. }
+        | Response::Ready { .. }
+        | Response::Starter { .. }
+        | Response::Failed { .. }) => bail!("the gateway did not read its files anew: {other:?}"),
+    }
+}
+
+/// Writes the first policy, from what the server offers, as soon as that is known.
+async fn first_policy(place: &Place, server: &ServerName, given: &Given) -> Result<(), Failure> {
+    let socket = place.socket_path();
+    let deadline = time::Instant::now() + FIRST_LOOK;
+    while !matches!(
+        control::ask(&socket, &Request::Ready { server: server.clone() }).await?,
+        Response::Ready { ready: true }
+    ) {
+        if time::Instant::now() > deadline {
+            given.say.aside(format!(
+                "callgate: `{server}` does not answer yet, so there is no policy and nothing is permitted; see \
+                 `{}`, then run `callgate init --config {}`",
+                place.meant.state_dir.join("gateway.log").display(),
+                place.config.display()
+            ));
+            return Ok(());
+        }
+        time::sleep(PAUSE).await;
+    }
+    let _one = lock(&place.config.with_extension("toml.lock")).await?;
+    if !place.policies()?.is_empty() {
+        return Ok(());
+    }
+    let Response::Starter { text } = control::ask(&socket, &Request::Starter).await? else {
+        return Err(anyhow!("the gateway wrote no first policy").into());
+    };
+    let path: PathBuf = place.policies_dir().join(STARTER);
+    if init::write_new(&path, &text)? {
+        given.say.aside(format!(
+            "callgate: wrote a first policy, `{}`: it permits what the author says only reads",
+            path.display()
+        ));
+    }
+    Ok(reload(&socket).await?)
+}
+
+/// Greets, and copies until either side has nothing more to say.
+async fn talk(socket: &Path, server: &ServerName) -> Outcome {
+    let stream = UnixStream::connect(socket).await.context("the gateway went away")?;
+    let (reader, mut writer) = stream.into_split();
+    let greeting = Greeting::Mcp { entrance: Entrance::Server(server.to_string()), agent: None };
+    writer.write_all(greeting.line().as_bytes()).await.context("the gateway went away")?;
+    let mut reader = BufReader::new(reader);
+    let mut answer = Vec::new();
+    (&mut reader)
+        .take(ANSWER_BYTES_MAX)
+        .read_until(b'\n', &mut answer)
+        .await
+        .context("the gateway went away")?;
+    let answer: serde_json::Value =
+        serde_json::from_slice(&answer).context("the gateway did not greet back")?;
+    if let Some(why) = answer.get("error").and_then(|why| why.as_str()) {
+        return Err(anyhow!("the gateway does not let this in: {why}").into());
+    }
+    let up = async {
+        let copied = tokio::io::copy(&mut tokio::io::stdin(), &mut writer).await;
+        // the gateway reads the end and finishes what is under way
+        let _ = writer.shutdown().await;
+        copied
+    };
+    let down = async {
+        let mut out = tokio::io::stdout();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = reader.read(&mut buffer).await?;
+            if read == 0 {
+                return Ok::<(), std::io::Error>(());
+            }
+            out.write_all(buffer.get(..read).unwrap_or_default()).await?;
+            // a Host waits for every line
+            out.flush().await?;
+        }
+    };
+    tokio::pin!(down);
+    tokio::select! {
+        _ = up => {
+            // what is still being said may be finished
+            let _ = time::timeout(LAST_WORDS, down).await;
+            Ok(Verdict::Yes)
+        }
+        ended = &mut down => {
+            ended.context("the gateway went away")?;
+            Err(anyhow!("the gateway ended the conversation").into())
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What the settings mean, written back in the form of the file with every default filled in. No secret is in
+//! the settings; the password of a database address is, and is left out.
+
+use super::{Meant, file::File};
+use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings};
+use std::{collections::BTreeMap, time::Duration};
+use toml::{Table, Value};
+
+/// The JSON Schema of the file. Errors: it does not serialise.
+pub(crate) fn schema() -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(&schemars::schema_for!(File))?)
+}
+
+/// Every setting with its value in force.
+pub(crate) fn effective(meant: &Meant) -> Table {
+    let settings = &meant.settings;
+    let mut out = Table::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    put("listen", text(settings.listen));
+    put("environment", text(&settings.environment));
+    put("tenant", text(&settings.tenant));
+    put("state-dir", text(meant.state_dir.display()));
+    put("database", text(without_password(&meant.database)));
+    put("allowed-hosts", list(&settings.allowed_hosts));
+    put("allowed-origins", list(&settings.allowed_origins));
+    if let Some(agent) = &settings.unauthenticated_loopback {
+        put("allow-unauthenticated-loopback", text(agent));
+    }
+    put("stdio-agent", text(&settings.stdio_agent));
+    put("limits", Value::Table(limits(&settings.limits)));
+    let servers = settings.servers.iter().map(|(name, one)| (name.to_string(), Value::Table(server(one))));
+    put("servers", Value::Table(servers.collect()));
+    out
+}
+
+fn text(value: impl std::fmt::Display) -> Value {
+    Value::String(value.to_string())
+}
+
+fn list<'a>(items: impl IntoIterator<Item = &'a String>) -> Value {
+    Value::Array(items.into_iter().map(text).collect())
+}
+
+fn number(value: usize) -> Value {
+    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn time(value: Duration) -> Value {
+    let ms = value.as_millis();
+    for (unit, each) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        if ms > 0 && ms.is_multiple_of(each) {
+            return text(format!("{}{unit}", ms / each));
+        }
+    }
+    text(format!("{ms}ms"))
+}
+
+fn without_password(address: &str) -> String {
+    match url::Url::parse(address) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // an address that cannot have a password has none to hide
+            let _ = parsed.set_password(Some("***"));
+            parsed.to_string()
+        }
+        Ok(_) | Err(_) => address.to_owned(),
+    }
+}
+
+fn limits(limits: &Limits) -> Table {
+    let rows = [
+        ("max-message-bytes", number(limits.message_bytes_max)),
+        ("max-result-bytes", number(limits.result_bytes_max)),
+        ("max-depth", number(limits.depth_max)),
+        ("read-timeout", time(limits.read_timeout)),
+        ("call-timeout", time(limits.call_timeout)),
+        ("question-timeout", time(limits.question_timeout)),
+        ("max-calls-in-flight", number(limits.calls_in_flight_max)),
+        ("max-connections", number(limits.connections_max)),
+        ("max-sessions", number(limits.sessions_max)),
+        ("session-idle", time(limits.session_idle)),
+        ("child-idle", time(limits.child_idle)),
+        ("max-children", number(limits.children_max)),
+        ("drain-timeout", time(limits.drain_timeout)),
+    ];
+    rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn server(server: &ServerSettings) -> Table {
+    let mut out = Table::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    match &server.reach {
+        Reach::Http { url } => put("url", text(url)),
+        Reach::Stdio { command, args, env, cwd } => {
+            put("command", text(command.display()));
+            put("args", list(args));
+            put("env", variables(env));
+            if let Some(cwd) = cwd {
+                put("cwd", text(cwd.display()));
+            }
+        }
+    }
+    put("environment", text(&server.environment));
+    put("mode", text(if server.mode == Mode::Observe { "observe" } else { "enforce" }));
+    put("timeout", time(server.call_timeout));
+    put("trust-annotations", Value::Boolean(server.declarations.trust_annotations));
+    put("open-arguments", list(&server.open_arguments));
+    let keep = [("arguments", server.keep_arguments), ("results", server.keep_results)];
+    let keep = keep.into_iter().map(|(key, value)| (key.to_owned(), Value::Boolean(value)));
+    put("keep", Value::Table(keep.collect()));
+    put("credentials", Value::Array(server.credentials.iter().map(credential).collect()));
+    let tools = server.declarations.tools.iter().map(|(name, declared)| {
+        let mut tool = Table::new();
+        if let Some(effect) = declared.effect {
+            tool.insert("effect".to_owned(), text(effect.as_str()));
+        }
+        if let Some(tier) = declared.tier {
+            tool.insert("tier".to_owned(), text(tier.as_str()));
+        }
+        let categories = declared.categories.iter().map(|category| text(category.as_str()));
+        tool.insert("categories".to_owned(), Value::Array(categories.collect()));
+        (name.clone(), Value::Table(tool))
+    });
+    put("tools", Value::Table(tools.collect()));
+    out
+}
+
+fn variables(env: &BTreeMap<String, String>) -> Value {
+    Value::Table(env.iter().map(|(key, value)| (key.clone(), text(value))).collect())
+}
+
+fn credential(one: &CredentialUse) -> Value {
+    let mut out = Table::new();
+    let mut put = |key: &str, value: &str| drop(out.insert(key.to_owned(), text(value)));
+    put("secret", one.secret.as_str());
+    match &one.place {
+        Place::Header { name, prefix } => {
+            put("header", name);
+            put("prefix", prefix);
+        }
+        Place::Query { name } => put("query", name),
+        Place::Env { name } => put("env", name),
+    }
+    Value::Table(out)
+}

@@ -123,6 +123,11 @@ enum Link {
     Stdio(Stdio),
 }
 
+/// A fault may quote what a server said, and a server may say what it was sent.
+fn without(injected: &Injected, fault: Fault) -> Fault {
+    Fault { detail: injected.redact(&fault.detail), ..fault }
+}
+
 /// Waits for an instant, or for ever.
 pub(super) async fn until(deadline: Option<Instant>) {
     match deadline {
@@ -136,6 +141,15 @@ impl Connection {
     ///
     /// Errors: [`Fault`]; nothing is left behind then.
     pub(crate) async fn open(
+        reach: &Reach,
+        means: &Means,
+        opening: Opening,
+    ) -> Result<(Self, Option<Frame>), Fault> {
+        let injected = Arc::clone(&opening.injected);
+        Self::reach(reach, means, opening).await.map_err(|fault| without(&injected, fault))
+    }
+
+    async fn reach(
         reach: &Reach,
         means: &Means,
         opening: Opening,
@@ -163,22 +177,25 @@ impl Connection {
     ///
     /// Errors: [`Fault`]. Dropped while it waits, nobody tells the server; cancel instead.
     pub(crate) async fn request(&self, outgoing: Outgoing) -> Result<Received, Fault> {
-        match &self.link {
+        let injected = Arc::clone(&outgoing.injected);
+        let answer = match &self.link {
             Link::Legacy(legacy) => legacy.request(outgoing).await,
             Link::Modern(modern) => modern.request(outgoing).await,
             Link::Stdio(stdio) => stdio.request(outgoing).await,
-        }
+        };
+        answer.map_err(|fault| without(&injected, fault))
     }
 
     /// Sends a message that has no answer: a notification, or the answer to a question.
     ///
     /// Errors: [`Fault`].
     pub(crate) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
-        match &self.link {
+        let sent = match &self.link {
             Link::Legacy(legacy) => legacy.send(frame, injected).await,
             Link::Modern(modern) => modern.send(frame, injected).await,
             Link::Stdio(stdio) => stdio.send(frame).await,
-        }
+        };
+        sent.map_err(|fault| without(injected, fault))
     }
 
     /// The revision spoken: for a legacy server, what it chose.

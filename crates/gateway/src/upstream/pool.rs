@@ -21,6 +21,9 @@ const BACKOFF: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// A child that lived so long was not failing.
 const STEADY: Duration = Duration::from_secs(60);
+/// For calls in flight to finish on a connection that nobody is given any more.
+const RETIRE_MAX: Duration = Duration::from_secs(30);
+const RETIRE_LOOK: Duration = Duration::from_millis(50);
 
 /// Whose connection it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,7 +183,7 @@ impl Pool {
                 drop(place);
                 let (pool, weak) = (Arc::downgrade(shared), Arc::downgrade(&held));
                 tokio::spawn(watch(pool, key.clone(), Arc::clone(&slot), weak));
-                self.supersede(&key).await;
+                self.supersede(&key);
                 // shut down meanwhile: then nobody else will close it
                 if shared.closed.load(Ordering::Acquire) {
                     held.connection.close().await;
@@ -215,15 +218,18 @@ impl Pool {
         Ok(Arc::new(held))
     }
 
-    /// Ends the child a session had with credentials that are no longer its own.
-    async fn supersede(&self, key: &Key) {
+    /// Retires the child a session had with credentials that are no longer its own.
+    fn supersede(&self, key: &Key) {
         if key.session.is_none() {
             return;
         }
         let same = |other: &Key| {
             other.server == key.server && other.session == key.session && other.identity != key.identity
         };
-        self.close_where(same).await;
+        let old = self.withdraw(same);
+        if !old.is_empty() {
+            tokio::spawn(retire(old));
+        }
     }
 
     /// Ends what a session had.
@@ -231,10 +237,11 @@ impl Pool {
         self.close_where(|key| key.session.as_deref() == Some(session)).await;
     }
 
-    /// Ends every connection to a server: it was reconfigured or removed.
+    /// Nobody is given a connection to that server any more, as it was reconfigured or removed; each
+    /// ends once its calls in flight have, which is waited for here.
     pub(crate) async fn end_server(&self, server: &ServerName) {
         self.shared.failing.lock().retain(|(failing, _), _| failing != server);
-        self.close_where(|key| key.server == *server).await;
+        retire(self.withdraw(|key| key.server == *server)).await;
     }
 
     /// Ends everything; nothing is opened any more.
@@ -243,13 +250,14 @@ impl Pool {
         self.close_where(|_| true).await;
     }
 
+    fn withdraw(&self, which: impl Fn(&Key) -> bool) -> Vec<Arc<Slot>> {
+        let mut open = self.shared.slots.lock();
+        let keys: Vec<Key> = open.keys().filter(|key| which(key)).cloned().collect();
+        keys.iter().filter_map(|key| open.remove(key)).collect()
+    }
+
     async fn close_where(&self, which: impl Fn(&Key) -> bool) {
-        let slots: Vec<_> = {
-            let mut open = self.shared.slots.lock();
-            let keys: Vec<Key> = open.keys().filter(|key| which(key)).cloned().collect();
-            keys.iter().filter_map(|key| open.remove(key)).collect()
-        };
-        let closing = slots.into_iter().map(|slot| async move {
+        let closing = self.withdraw(which).into_iter().map(|slot| async move {
             let held = slot.lock().await.take();
             if let Some(held) = held {
                 held.connection.close().await;
@@ -318,6 +326,19 @@ impl Shared {
             Fault::unsent(FaultKind::Unreachable, detail)
         })
     }
+}
+
+/// Closes what nobody is given any more, each when its calls in flight are over.
+async fn retire(slots: Vec<Arc<Slot>>) {
+    let retiring = slots.into_iter().map(|slot| async move {
+        let Some(held) = slot.lock().await.take() else { return };
+        let until = Instant::now() + RETIRE_MAX;
+        while held.connection.in_flight() > 0 && Instant::now() < until {
+            tokio::time::sleep(RETIRE_LOOK).await;
+        }
+        held.connection.close().await;
+    });
+    futures::future::join_all(retiring).await;
 }
 
 /// Stops a child that nobody uses, and notes one that ends by itself.

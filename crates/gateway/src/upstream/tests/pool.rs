@@ -93,7 +93,8 @@ async fn a_rotated_credential_restarts_the_sessions_child() {
     let process_before = process(&rig, &old).await;
     rig.token = "t2";
     let (new, opened) = rig.take(Some("s1")).await.unwrap();
-    assert!(opened && !alive(&process_before) && rig.pool.len() == 1);
+    assert!(opened && rig.pool.len() == 1);
+    until_true(|| !alive(&process_before)).await;
     rig.ask(&new).await.unwrap();
     rig.pool.shut_down().await;
 }
@@ -208,4 +209,18 @@ async fn http_sessions_are_given_up_and_a_modern_address_is_shared_whatever_the_
     assert!(!rig.take(None).await.unwrap().1);
     rig.pool.shut_down().await;
     assert_eq!(peer.saw().iter().filter(|seen| seen.method == "DELETE").count(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_reconfigured_finishes_its_calls_and_takes_no_new_ones() {
+    let rig = Rig::new(legacy(&format!("sleep 1; {ANSWER}")));
+    let (old, _) = rig.take(Some("s1")).await.unwrap();
+    let server = ServerName::new("crm").unwrap();
+    let (answer, (), opened) = tokio::join!(rig.ask(&old), rig.pool.end_server(&server), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        rig.take(Some("s1")).await.unwrap().1
+    });
+    answer.unwrap();
+    assert!(opened && !old.connection.is_alive());
+    rig.pool.shut_down().await;
 }

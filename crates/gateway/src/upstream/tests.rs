@@ -4,6 +4,7 @@ mod detect;
 mod http;
 mod peer;
 mod pool;
+mod real;
 mod stdio;
 
 use super::connection::{Bounds, Means, Received};

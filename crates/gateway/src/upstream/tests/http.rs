@@ -455,7 +455,10 @@ async fn sequential_calls_share_one_tcp_connection() {
 
 #[tokio::test]
 async fn what_a_server_says_of_its_credential_is_not_passed_on() {
-    let peer = serve(|_| json(r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"`hunter2` is expired"}}"#)).await;
+    let peer = serve(|_| {
+        json(r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"`hunter2` is expired"}}"#)
+    })
+    .await;
     let (mut opening, _messages) = opening(Revision::V2025_11_25);
     opening.injected = Arc::new(Injected {
         headers: vec![(::http::header::AUTHORIZATION, Hidden::new(b"Bearer hunter2".to_vec()))],

@@ -42,12 +42,12 @@ permit (principal, action, resource);
 ";
 
 impl Gateway {
-    /// Starts it over these servers and waits until it answers.
-    pub(crate) fn start(servers: &[(&str, Upstream)]) -> Result<Self> {
+    /// Starts it over these servers, for clients that name it by these hosts too, and waits until it answers.
+    pub(crate) fn start(servers: &[(&str, Upstream)], hosts: &[&str]) -> Result<Self> {
         let port = free_port()?;
         let folder = cache().join(format!("gateway-{port}"));
         std::fs::create_dir_all(folder.join("policies"))?;
-        std::fs::write(folder.join("callgate.toml"), settings(port, &folder, servers)?)?;
+        std::fs::write(folder.join("callgate.toml"), settings(port, &folder, servers, hosts)?)?;
         std::fs::write(folder.join("policies/everything.cedar"), POLICY)?;
         let callgate = |words: &[&str]| {
             let mut command = Command::new(target().join("debug/callgate"));
@@ -70,8 +70,9 @@ impl Drop for Gateway {
     }
 }
 
-fn settings(port: u16, folder: &Path, servers: &[(&str, Upstream)]) -> Result<String> {
+fn settings(port: u16, folder: &Path, servers: &[(&str, Upstream)], hosts: &[&str]) -> Result<String> {
     let mut text = format!("listen = \"127.0.0.1:{port}\"\nstate-dir = {:?}\n", folder.join("state"));
+    writeln!(text, "allowed-hosts = {hosts:?}")?;
     for (name, upstream) in servers {
         writeln!(text, "\n[servers.{name}]")?;
         match upstream {
@@ -95,7 +96,9 @@ mod tests {
             arguments: vec!["--x".to_owned(), "y z".to_owned()],
         };
         let servers = [("one", Upstream::Url("http://127.0.0.1:1/mcp".to_owned())), ("two", run)];
-        let text: toml::Table = settings(8484, Path::new("/tmp/x"), &servers).unwrap().parse().unwrap();
+        let text: toml::Table =
+            settings(8484, Path::new("/tmp/x"), &servers, &["127.0.0.1:9"]).unwrap().parse().unwrap();
+        assert_eq!(text["allowed-hosts"][0].as_str(), Some("127.0.0.1:9"));
         assert_eq!(text["servers"]["one"]["url"].as_str(), Some("http://127.0.0.1:1/mcp"));
         assert_eq!(text["servers"]["two"]["command"].as_str(), Some("/bin/a \"b\""));
         assert_eq!(text["servers"]["two"]["args"][1].as_str(), Some("y z"));

@@ -7,7 +7,7 @@ use crate::permission;
 use crate::record::Leg;
 use crate::reply::Answer;
 use crate::resolve::Resolved;
-use crate::upstream::Arrived;
+use crate::upstream::{Arrived, handshake};
 use decision::{Call, Code, Direction, Era, ItemKind, Outcome, Passed, Refusal};
 use policy::{Asked, Question, Subject};
 use wire::Kind;
@@ -46,7 +46,12 @@ pub(crate) fn check(
             basis.push(checked);
         }
     }
-    Ok(Passed::new(Answer::Message(arrived.answer), basis))
+    let answer = if frame.kind() == Kind::ErrorResponse {
+        Answer::Failed(arrived.answer, handshake::error_code(frame))
+    } else {
+        Answer::Message(arrived.answer)
+    };
+    Ok(Passed::new(answer, basis))
 }
 
 /// `resultType` (SEP-2322): complete, or questions of the server that the rules must permit like any other.

@@ -15,6 +15,8 @@ use wire::rpc;
 pub(crate) enum Answer {
     /// The JSON-RPC response, ready to send.
     Message(Bytes),
+    /// The upstream's own JSON-RPC error, ready to send, and its code.
+    Failed(Bytes, Option<i64>),
     /// A session was begun with this response.
     Begun(Bytes, Arc<Session>),
     /// A notification, or an answer to a question, was taken.
@@ -35,6 +37,8 @@ pub(crate) struct Facts {
     method: Option<String>,
     is_message: bool,
     item: Option<String>,
+    /// The revision the request named in its header, whatever it is.
+    revision: Option<String>,
 }
 
 impl Facts {
@@ -47,6 +51,7 @@ impl Facts {
             method: leg.method.clone(),
             is_message: leg.heard.is_message,
             item: leg.heard.item.clone(),
+            revision: arrival.facts.revision.clone(),
         }
     }
     fn is_tool_call(&self) -> bool {
@@ -58,6 +63,7 @@ impl Facts {
 pub(crate) fn reply(facts: &Facts, outcome: Result<Answer, Refusal>) -> Reply {
     match outcome {
         Ok(Answer::Message(bytes)) => Reply::message(bytes),
+        Ok(Answer::Failed(bytes, code)) => Reply::with(failed_status(facts, code), ReplyBody::Message(bytes)),
         Ok(Answer::Begun(bytes, session)) => Reply { session: Some(session), ..Reply::message(bytes) },
         Ok(Answer::Accepted) => Reply::accepted(),
         Ok(Answer::Stream(stream)) => Reply::with(StatusCode::OK, ReplyBody::Stream(stream)),
@@ -67,6 +73,22 @@ pub(crate) fn reply(facts: &Facts, outcome: Result<Answer, Refusal>) -> Reply {
             Reply::with(StatusCode::OK, ReplyBody::Subscribed)
         }
         Err(refusal) => refused(facts, &refusal),
+    }
+}
+
+/// 2026-07-28 gives some of a server's errors an HTTP status of their own (*Streamable HTTP*, errors; *capability negotiation*).
+fn failed_status(facts: &Facts, code: Option<i64>) -> StatusCode {
+    if facts.era != Some(Era::Modern) {
+        return StatusCode::OK;
+    }
+    match code {
+        Some(rpc::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        Some(
+            rpc::HEADER_MISMATCH
+            | rpc::MISSING_REQUIRED_CLIENT_CAPABILITY
+            | rpc::UNSUPPORTED_PROTOCOL_VERSION,
+        ) => StatusCode::BAD_REQUEST,
+        Some(_) | None => StatusCode::OK,
     }
 }
 
@@ -117,6 +139,11 @@ fn data(facts: &Facts, refusal: &Refusal) -> serde_json::Value {
     if let serde_json::Value::Object(members) = &mut data {
         if refusal.code.class() == Class::PolicyDenial || refusal.code.class() == Class::ApprovalNeeded {
             members.insert("rules".to_owned(), json!(refusal.basis));
+        }
+        if refusal.code == Code::RevisionUnsupported {
+            let modern = wire::Revision::ALL.into_iter().filter(|revision| revision.is_modern());
+            members.insert("supported".to_owned(), modern.map(wire::Revision::as_str).collect());
+            members.extend(facts.revision.as_deref().map(|named| ("requested".to_owned(), json!(named))));
         }
         if let Some(remedy) = &refusal.remedy {
             members.insert("remedy".to_owned(), json!(remedy.text));

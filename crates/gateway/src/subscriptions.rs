@@ -88,18 +88,10 @@ pub(crate) fn listen(
     for (method, _) in subscription.lists.clone() {
         subscription.changed(live, method);
     }
-    let mut granted = Map::new();
-    for (key, method, _) in LISTS {
-        if subscription.lists.iter().any(|(listed, _)| *listed == method) {
-            granted.insert(key.to_owned(), Value::Bool(true));
-        }
-    }
-    if !subscription.resources.is_empty() {
-        let uris: Vec<&str> = subscription.resources.iter().map(|(_, uri)| uri.as_str()).collect();
-        granted.insert("resourceSubscriptions".to_owned(), json!(uris));
-    }
-    let ack =
-        subscription.message("notifications/subscriptions/acknowledged", json!({ "notifications": granted }));
+    let ack = subscription.message(
+        "notifications/subscriptions/acknowledged",
+        json!({ "notifications": subscription.granted() }),
+    );
     leg.shown = Some(Digest::of(&ack));
     let changes = gate.changes.subscribe();
     let (gate, outlet, cancel) = (Arc::clone(gate), arrival.outlet.clone(), arrival.cancel.clone());
@@ -131,6 +123,21 @@ fn copy(arrival: &Arrival) -> Arrival {
 }
 
 impl Subscription {
+    /// What of the wish is granted, as the acknowledgement says it.
+    fn granted(&self) -> Map<String, Value> {
+        let mut granted = Map::new();
+        for (key, method, _) in LISTS {
+            if self.lists.iter().any(|(listed, _)| *listed == method) {
+                granted.insert(key.to_owned(), Value::Bool(true));
+            }
+        }
+        if !self.resources.is_empty() {
+            let uris: Vec<&str> = self.resources.iter().map(|(_, uri)| uri.as_str()).collect();
+            granted.insert("resourceSubscriptions".to_owned(), json!(uris));
+        }
+        granted
+    }
+
     /// The server whose visible resource this is.
     fn owner(&self, live: &Live, uri: &str) -> Option<ServerName> {
         let era = self.asker.era();

@@ -21,16 +21,20 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
-    port: u16,
     ended: Arc<AtomicBool>,
+}
+
+/// A free port to listen on. The gateway has to know it before it starts: clients name it in `Host`.
+pub(crate) fn listener() -> Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
 }
 
 impl Forwarder {
     /// Forwards to a loopback port with this token.
-    pub(crate) fn start(to: u16, token: &str) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+    pub(crate) fn start(listener: TcpListener, to: u16, token: &str) -> Result<Self> {
         listener.set_nonblocking(true)?;
-        let port = listener.local_addr()?.port();
         let ended = Arc::new(AtomicBool::new(false));
         let (until, token) = (Arc::clone(&ended), token.to_owned());
         thread::spawn(move || {
@@ -45,11 +49,7 @@ impl Forwarder {
                 }
             }
         });
-        Ok(Self { port, ended })
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+        Ok(Self { ended })
     }
 }
 
@@ -127,7 +127,8 @@ mod tests {
     #[test]
     fn a_request_goes_there_and_its_reply_comes_back() {
         let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let forwarder = Forwarder::start(server.local_addr().unwrap().port(), "secret").unwrap();
+        let (front, port) = listener().unwrap();
+        let _forwarder = Forwarder::start(front, server.local_addr().unwrap().port(), "secret").unwrap();
         let answering = thread::spawn(move || {
             let (mut peer, _) = server.accept().unwrap();
             let (head, mut body) = read_head(&mut peer).unwrap();
@@ -137,7 +138,7 @@ mod tests {
             peer.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nyes").unwrap();
             (head, body)
         });
-        let mut client = TcpStream::connect(("127.0.0.1", forwarder.port())).unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
         client.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi").unwrap();
         let mut reply = String::new();
         client.read_to_string(&mut reply).unwrap();

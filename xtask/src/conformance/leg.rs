@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::forward::Forwarder;
+use super::forward::{self, Forwarder};
 use super::results::Results;
 use crate::environment::{cache, target};
 use crate::externals::Externals;
@@ -53,9 +53,11 @@ impl Leg {
         let results = if self.direct {
             suite(externals, &url, revision, &folder)
         } else {
-            let gateway = Gateway::start(&[("reference", gateway::Upstream::Url(url))])?;
-            let forwarder = Forwarder::start(gateway.port, &gateway.token)?;
-            let url = format!("http://127.0.0.1:{}/s/reference/mcp", forwarder.port());
+            let (listener, port) = forward::listener()?;
+            let host = format!("127.0.0.1:{port}");
+            let gateway = Gateway::start(&[("reference", gateway::Upstream::Url(url))], &[&host])?;
+            let _forwarder = Forwarder::start(listener, gateway.port, &gateway.token)?;
+            let url = format!("http://{host}/s/reference/mcp");
             suite(externals, &url, revision, &folder)
         };
         drop(upstream);

@@ -30,10 +30,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     while let Some(word) = rest.next() {
         match word {
             "--direct" => direct = true,
-            "--requirements" => match REVISIONS.iter().position(|known| Some(*known) == rest.next()) {
-                Some(place) => revisions = REVISIONS.get(place..=place).unwrap_or_default(),
-                None => bail!("`--requirements` takes one of {}", REVISIONS.join(", ")),
-            },
+            "--requirements" => {
+                let wanted = rest.next();
+                let place = REVISIONS.iter().position(|known| Some(*known) == wanted);
+                let Some(chosen) = place.and_then(|place| REVISIONS.get(place..=place)) else {
+                    bail!("`--requirements` takes one of {}", REVISIONS.join(", "))
+                };
+                revisions = chosen;
+            }
             other => bail!(
                 "`conformance` does not know `{other}`; it takes `--requirements REVISION` and `--direct`"
             ),

@@ -92,7 +92,7 @@ pub(crate) fn all(tally: &mut Tally, externals: &Externals) -> Result<()> {
 
 fn through_gateway(externals: &Externals) -> Result<Vec<Pair>> {
     let servers = Servers::start(externals)?;
-    let gateway = Gateway::start(&servers.upstreams())?;
+    let gateway = Gateway::start(&servers.upstreams(), &[])?;
     let mut pairs = Vec::new();
     for server in servers.list() {
         for client in Client::ALL.iter().filter(|client| client.can_talk_to(server)) {

@@ -6,8 +6,6 @@ use crate::files::Tree;
 const BANNED: &[(&str, &str)] = &[
     (concat!("/wo", "rk/"), "a path of one machine"),
     (concat!("/ro", "ot/."), "a path of one machine"),
-    (concat!("/ho", "me/"), "a path of one machine"),
-    (concat!("/Use", "rs/"), "a path of one machine"),
     (concat!("registry.", "npmjs.org"), "package managers know their registry"),
     (concat!("files.", "pythonhosted.org"), "package managers know their registry"),
     (concat!("index.", "crates.io"), "package managers know their registry"),

@@ -6,18 +6,15 @@ use crate::files::Tree;
 
 const MODEL: &str = "docs/threat-model.md";
 
-/// Invariants (`### I…` headings) without a `Tests:` line, and names on such a line that no test bears.
+/// Invariants (`### I…` headings) without a `Tests:` paragraph, and names in it that no test bears.
 pub(crate) fn check(tree: &Tree) -> Vec<String> {
     let Some(model) = tree.text(MODEL) else { return vec![format!("{MODEL} is missing")] };
     let known: BTreeSet<&str> = tree.ending(".rs").flat_map(|(_, text)| tests_of(text)).collect();
     let mut problems = Vec::new();
     for section in model.split("\n### ").skip(1) {
         let title = section.lines().next().unwrap_or_default();
-        let named: Vec<&str> = section
-            .lines()
-            .filter(|line| line.starts_with("Tests:"))
-            .flat_map(|line| line.split('`').skip(1).step_by(2))
-            .collect();
+        let paragraphs = section.split("\n\n").flat_map(|paragraph| paragraph.split_once("Tests:"));
+        let named: Vec<&str> = paragraphs.flat_map(|(_, list)| list.split('`').skip(1).step_by(2)).collect();
         if named.is_empty() {
             problems.push(format!("{MODEL}: `{title}` names no test"));
         }
@@ -62,7 +59,10 @@ mod tests {
     #[test]
     fn an_invariant_with_tests_that_exist_is_tidy() {
         assert_eq!(
-            judge("# x\n\n### I1 y\nTests: `it_holds`, `it_waits`, `crates/a/src/b.rs`\n", SOURCE),
+            judge(
+                "# x\n\n### I1 y\nIt has `no_test` here.\n\nTests: `it_holds`, `it_waits`,\n`crates/a/src/b.rs`\n",
+                SOURCE
+            ),
             Vec::<String>::new()
         );
     }

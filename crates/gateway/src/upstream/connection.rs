@@ -149,11 +149,7 @@ impl Connection {
         Self::reach(reach, means, opening).await.map_err(|fault| without(&injected, fault))
     }
 
-    async fn reach(
-        reach: &Reach,
-        means: &Means,
-        opening: Opening,
-    ) -> Result<(Self, Option<Frame>), Fault> {
+    async fn reach(reach: &Reach, means: &Means, opening: Opening) -> Result<(Self, Option<Frame>), Fault> {
         match reach {
             Reach::Http { url } => {
                 let endpoint =

@@ -53,6 +53,6 @@ pub(super) fn refused(answer: &Frame) -> Fault {
 }
 
 /// The code of an error response.
-pub(super) fn error_code(answer: &Frame) -> Option<i64> {
+pub(crate) fn error_code(answer: &Frame) -> Option<i64> {
     std::str::from_utf8(answer.at(&["error", "code"])?).ok()?.parse().ok()
 }

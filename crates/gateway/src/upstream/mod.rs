@@ -5,7 +5,7 @@
 mod connection;
 mod detect;
 mod fault;
-mod handshake;
+pub(crate) mod handshake;
 mod http;
 mod http_legacy;
 mod http_modern;

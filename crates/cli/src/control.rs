@@ -8,7 +8,6 @@ use crate::{
 use anyhow::{Context as _, anyhow, bail};
 use decision::{Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
     Scope,
@@ -58,8 +57,8 @@ pub(crate) enum Request {
     Reload,
     /// Whether this server has been looked at.
     Ready { server: ServerName },
-    /// A first policy for what is on offer.
-    Starter,
+    /// A first policy for what this server offers.
+    Starter { server: ServerName },
 }
 
 /// What is answered.
@@ -78,7 +77,8 @@ pub(crate) enum Response {
     Entries {
         log: String,
         size: u64,
-        entries: Vec<(u64, Box<RawValue>)>,
+        /// Each exactly as it is in the log.
+        entries: Vec<(u64, String)>,
     },
     /// Kept values as text where they are text.
     Value {
@@ -233,15 +233,10 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         Request::Entries { from, max } => {
             blocking(keeper, move |ledger| {
                 let read = ledger.read_entries(from, max)?;
-                let entries = read
-                    .into_iter()
-                    .map(|(index, bytes)| Ok((index, RawValue::from_string(String::from_utf8(bytes)?)?)));
+                let entries = read.into_iter().map(|(index, bytes)| Ok((index, String::from_utf8(bytes)?)));
                 let entries = entries.collect::<anyhow::Result<_>>()?;
-                Ok(Response::Entries {
-                    log: ledger.public_key().origin().to_owned(),
-                    size: ledger.size(),
-                    entries,
-                })
+                let log = ledger.public_key().origin().to_owned();
+                Ok(Response::Entries { log, size: ledger.size(), entries })
             })
             .await
         }
@@ -267,7 +262,7 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         Request::Checkpoint => ledger.checkpoint().await.map_err(Into::into).map(|done| {
             Response::Checkpoint { note: done.note().to_owned(), key: ledger.public_key().to_string() }
         }),
-        Request::Ping | Request::Reload | Request::Ready { .. } | Request::Starter => {
+        Request::Ping | Request::Reload | Request::Ready { .. } | Request::Starter { .. } => {
             Err(anyhow!("this needs a running gateway: start it with `callgate serve`"))
         }
     };

@@ -168,7 +168,7 @@ pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, 
         }
         let parsed = entries
             .iter()
-            .map(|(index, raw)| Ok((*index, serde_json::from_str::<Entry>(raw.get())?)))
+            .map(|(index, raw)| Ok((*index, serde_json::from_str::<Entry>(raw)?)))
             .collect::<anyhow::Result<Vec<_>>>()
             .context("the ledger holds an entry that this version cannot read")?;
         let filled = store.index_entries(&name, &parsed).await?;
@@ -307,7 +307,7 @@ pub(crate) async fn entries(text: &str, book: &Book, place: &Place) -> Result<Ve
         let read = book.ask(Request::Entries { from: at.index, max: 1 }).await?;
         let Response::Entries { entries, .. } = read else { continue };
         for (index, raw) in entries {
-            found.push(Found { index, entry: serde_json::from_str(raw.get())?, raw });
+            found.push(Found { index, entry: serde_json::from_str(&raw)?, raw: RawValue::from_string(raw)? });
         }
     }
     if found.is_empty() {

@@ -24,8 +24,8 @@ pub(crate) struct Args {
 
 /// The first configuration.
 pub(crate) const CONFIG: &str = include_str!("../../assets/callgate.toml");
-/// Name of the policy file written first.
-pub(crate) const STARTER: &str = "starter.cedar";
+/// What the names of policy files begin with that a program wrote.
+pub(crate) const STARTER: &str = "starter";
 
 pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     let config = match &given.config {
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     if place.policies()?.is_empty() {
         let store = place.store().await?;
         let policies = super::policy::load(&place, &store).await?;
-        let path = place.policies_dir().join(STARTER);
+        let path = place.policies_dir().join(format!("{STARTER}.cedar"));
         if write_new(&path, &policy::starter(policies.catalogue()))? {
             written.push(path);
         }

@@ -100,7 +100,11 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             Response::Reloaded { problems: desk.files.reload().await.err().unwrap_or_default() }
         }
         Request::Ready { server } => Response::Ready { ready: looked_at(desk, &server).await },
-        Request::Starter => Response::Starter { text: policy::starter(&desk.gate.live().catalogue) },
+        Request::Starter { server } => {
+            let live = desk.gate.live();
+            let entry = live.catalogue.server(&server).map(|entry| (server, entry.clone()));
+            Response::Starter { text: policy::starter(&catalog::Catalogue::new(entry.into_iter().collect())) }
+        }
         Request::Record { .. }
         | Request::Entries { .. }
         | Request::Value { .. }

@@ -1,11 +1,15 @@
 //! The crossing from [`File`] to [`Meant`]: parsed, defaulted, checked. All problems at once, each with
 //! file, line and excerpt.
 
-use super::file::{self, File};
+use super::{
+    file::{self, File},
+    keys,
+};
 use catalog::{Category, Declarations, Declared, Effect, Tier};
 use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
 use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings};
 use miette::{NamedSource, SourceSpan};
+use serde::Deserialize as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -13,7 +17,7 @@ use std::{
     str::FromStr,
     time::Duration,
 };
-use toml::Spanned;
+use toml::{Spanned, de::DeTable};
 
 /// The address the gateway listens on unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8484";
@@ -70,6 +74,18 @@ impl Crossing<'_> {
         })
     }
 
+    /// A number that is at least one: a bound of zero would stop everything.
+    fn count(&mut self, given: Option<&Spanned<usize>>, default: usize) -> usize {
+        match given {
+            Some(given) if *given.get_ref() == 0 => {
+                self.problem(given.span(), "a bound of 0 would refuse everything", Some("write 1 or more"));
+                default
+            }
+            Some(given) => *given.get_ref(),
+            None => default,
+        }
+    }
+
     fn duration(&mut self, given: Option<&Spanned<String>>, default: Duration) -> Duration {
         let Some(given) = given else {
             return default;
@@ -107,12 +123,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 /// Errors: every problem, in the order of the file.
 pub(crate) fn read(path: &Path, text: &str, state: &Path) -> Result<Meant, Vec<Located>> {
     let mut crossing = Crossing { text, name: path.display().to_string(), problems: Vec::new() };
-    let file: File = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(e) => {
-            crossing.problem(e.span().unwrap_or(0..0), e.message().to_owned(), None);
-            return Err(crossing.problems);
-        }
+    let Some(file) = parse(&mut crossing) else {
+        crossing.problems.sort_by_key(|problem| problem.at.offset());
+        return Err(crossing.problems);
     };
     let base = path.parent().unwrap_or_else(|| Path::new("."));
     let meant = cross(&mut crossing, &file, base, state);
@@ -122,6 +135,44 @@ pub(crate) fn read(path: &Path, text: &str, state: &Path) -> Result<Meant, Vec<L
         crossing.problems.sort_by_key(|problem| problem.at.offset());
         Err(crossing.problems)
     }
+}
+
+/// Most problems of form that are told at once.
+const PROBLEMS_MAX: usize = 20;
+
+/// Reads the form. `None` when nothing more can be said than the problems noted.
+fn parse(crossing: &mut Crossing<'_>) -> Option<File> {
+    let (mut table, errors) = DeTable::parse_recoverable(crossing.text);
+    if !errors.is_empty() {
+        for error in errors.iter().take(PROBLEMS_MAX) {
+            crossing.problem(error.span().unwrap_or(0..0), plain(error.message()), None);
+        }
+        return None;
+    }
+    let schema = serde_json::to_value(schemars::schema_for!(File)).unwrap_or_default();
+    for unknown in keys::take_unknown(table.get_mut(), &schema) {
+        let inside = match unknown.inside.as_str() {
+            "" => String::new(),
+            inside => format!(" in `{inside}`"),
+        };
+        let help = unknown.near.map(|near| format!("did you mean `{near}`?"));
+        let message = format!("there is no key `{}`{inside}", unknown.key);
+        crossing.problem(unknown.at, message, help.as_deref());
+    }
+    match File::deserialize(toml::de::Deserializer::from(table)) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            crossing.problem(error.span().unwrap_or(0..0), plain(error.message()), None);
+            None
+        }
+    }
+}
+
+/// A message of the parser in our form: one line, beginning small.
+fn plain(message: &str) -> String {
+    let line = message.lines().collect::<Vec<_>>().join("; ");
+    let mut chars = line.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) -> Meant {
@@ -154,17 +205,14 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         }
     }
     let state_dir = file.state_dir.as_ref().map_or_else(|| state.to_owned(), |dir| base.join(dir));
-    let database = file
-        .database
-        .clone()
-        .unwrap_or_else(|| format!("sqlite:{}", state_dir.join("callgate.db").display()));
+    let database = database(crossing, file.database.as_ref(), base, &state_dir);
     Meant {
         settings: Settings {
             tenant,
             environment,
             listen,
             allowed_hosts: file.allowed_hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
-            allowed_origins: file.allowed_origins.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            allowed_origins: file.allowed_origins.iter().filter_map(|one| origin(crossing, one)).collect(),
             unauthenticated_loopback: unauthenticated,
             stdio_agent: stdio_agent.unwrap_or_else(local),
             limits,
@@ -173,6 +221,45 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         state_dir,
         database,
     }
+}
+
+/// A page's origin: scheme, host and perhaps a port.
+fn origin(crossing: &mut Crossing<'_>, given: &Spanned<String>) -> Option<String> {
+    let text = given.get_ref().to_ascii_lowercase();
+    let parsed = url::Url::parse(&text).ok().map(|url| url.origin().ascii_serialization());
+    if parsed.as_deref() == Some(&text) {
+        return Some(text);
+    }
+    let message = format!("`{}` is not an origin", given.get_ref());
+    crossing.problem(
+        given.span(),
+        message,
+        Some("write scheme, host and port as browsers do: `https://app.example.com`"),
+    );
+    None
+}
+
+/// The address of the database. A relative path of a file is relative to the configuration.
+fn database(
+    crossing: &mut Crossing<'_>,
+    given: Option<&Spanned<String>>,
+    base: &Path,
+    state_dir: &Path,
+) -> String {
+    let Some(given) = given else {
+        return format!("sqlite:{}", state_dir.join("callgate.db").display());
+    };
+    let address = given.get_ref();
+    if let Some(path) = address.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return format!("sqlite:{}", base.join(path).display());
+    }
+    if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
+        // the address is not repeated: it may hold a password
+        let help = "write `sqlite:PATH` or `postgres://USER@HOST/DATABASE`";
+        crossing.problem(given.span(), "this is not the address of a database", Some(help));
+    }
+    address.clone()
 }
 
 /// The agent of standard input, unless told otherwise.
@@ -205,18 +292,18 @@ fn agent(crossing: &mut Crossing<'_>, given: &Spanned<String>) -> Option<AgentNa
 fn limits(crossing: &mut Crossing<'_>, written: &file::Limits) -> Limits {
     let d = Limits::default();
     Limits {
-        message_bytes_max: written.max_message_bytes.unwrap_or(d.message_bytes_max),
-        result_bytes_max: written.max_result_bytes.unwrap_or(d.result_bytes_max),
-        depth_max: written.max_depth.unwrap_or(d.depth_max),
+        message_bytes_max: crossing.count(written.max_message_bytes.as_ref(), d.message_bytes_max),
+        result_bytes_max: crossing.count(written.max_result_bytes.as_ref(), d.result_bytes_max),
+        depth_max: crossing.count(written.max_depth.as_ref(), d.depth_max),
         read_timeout: crossing.duration(written.read_timeout.as_ref(), d.read_timeout),
         call_timeout: crossing.duration(written.call_timeout.as_ref(), d.call_timeout),
         question_timeout: crossing.duration(written.question_timeout.as_ref(), d.question_timeout),
-        calls_in_flight_max: written.max_calls_in_flight.unwrap_or(d.calls_in_flight_max),
-        connections_max: written.max_connections.unwrap_or(d.connections_max),
-        sessions_max: written.max_sessions.unwrap_or(d.sessions_max),
+        calls_in_flight_max: crossing.count(written.max_calls_in_flight.as_ref(), d.calls_in_flight_max),
+        connections_max: crossing.count(written.max_connections.as_ref(), d.connections_max),
+        sessions_max: crossing.count(written.max_sessions.as_ref(), d.sessions_max),
         session_idle: crossing.duration(written.session_idle.as_ref(), d.session_idle),
         child_idle: crossing.duration(written.child_idle.as_ref(), d.child_idle),
-        children_max: written.max_children.unwrap_or(d.children_max),
+        children_max: crossing.count(written.max_children.as_ref(), d.children_max),
         drain_timeout: crossing.duration(written.drain_timeout.as_ref(), d.drain_timeout),
     }
 }
@@ -304,6 +391,10 @@ fn credential(
     let secret = SecretName::new(written.secret.get_ref().clone())
         .map_err(|e| crossing.problem(at.clone(), e.to_string(), None))
         .ok()?;
+    if let Some(why) = unfit(written) {
+        crossing.problem(at, why, None);
+        return None;
+    }
     let place = match (&written.header, &written.query, &written.env) {
         (Some(name), None, None) if is_http => {
             Place::Header { name: name.clone(), prefix: written.prefix.clone().unwrap_or_default() }
@@ -317,6 +408,37 @@ fn credential(
         }
     };
     Some(CredentialUse { secret, place })
+}
+
+/// Headers that belong to the protocol and not to a credential.
+const OURS: [&str; 7] =
+    ["host", "content-length", "content-type", "accept", "connection", "transfer-encoding", "te"];
+
+/// Why a secret cannot go where it is said to go.
+fn unfit(written: &file::Credential) -> Option<String> {
+    if let Some(name) = &written.header {
+        let lower = name.to_ascii_lowercase();
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            return Some(format!("`{name}` cannot be the name of a header"));
+        }
+        if OURS.contains(&lower.as_str()) || lower.starts_with("mcp-") {
+            return Some(format!("the header `{name}` belongs to the protocol, a secret cannot go there"));
+        }
+        let prefix = written.prefix.as_deref().unwrap_or_default();
+        if !prefix.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Some("`prefix` holds a character that cannot be in a header".to_owned());
+        }
+    } else if written.prefix.is_some() {
+        return Some("`prefix` stands before a secret in a header only".to_owned());
+    }
+    let variable = |name: &String| name.is_empty() || name.contains(['=', '\0']);
+    if written.env.as_ref().is_some_and(variable) {
+        return Some("`env` must be the name of a variable".to_owned());
+    }
+    if written.query.as_ref().is_some_and(String::is_empty) {
+        return Some("`query` must be the name of a parameter".to_owned());
+    }
+    None
 }
 
 fn declared(written: &file::Tool) -> Declared {

@@ -14,26 +14,31 @@ pub(crate) struct File {
     /// Which environment this gateway serves.
     #[schemars(with = "Option<String>")]
     pub(crate) environment: Option<Spanned<String>>,
+    /// Which customer of an installation; `default` where there is only one.
     #[schemars(with = "Option<String>")]
     pub(crate) tenant: Option<Spanned<String>>,
     /// Where keys, ledger and database are kept.
     pub(crate) state_dir: Option<String>,
     /// `sqlite:PATH` or `postgres://…`; by default a file in the state directory.
-    pub(crate) database: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub(crate) database: Option<Spanned<String>>,
     /// Names accepted in `Host` beside loopback ones.
     #[serde(default)]
     pub(crate) allowed_hosts: Vec<String>,
     /// Pages accepted in `Origin` beside loopback ones.
     #[serde(default)]
-    pub(crate) allowed_origins: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub(crate) allowed_origins: Vec<Spanned<String>>,
     /// Who an HTTP caller on loopback without a token is. Leave it out to ask everybody for a token.
     #[schemars(with = "Option<String>")]
     pub(crate) allow_unauthenticated_loopback: Option<Spanned<String>>,
     /// Who speaks over a wrapped standard input.
     #[schemars(with = "Option<String>")]
     pub(crate) stdio_agent: Option<Spanned<String>>,
+    /// Bounds on everything that a peer can make large, slow or many.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// The servers behind the gateway, by name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Server>")]
     pub(crate) servers: BTreeMap<Spanned<String>, Server>,
@@ -43,53 +48,83 @@ pub(crate) struct File {
 #[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Limits {
-    pub(crate) max_message_bytes: Option<usize>,
-    pub(crate) max_result_bytes: Option<usize>,
-    pub(crate) max_depth: Option<usize>,
+    /// Largest message of a Host.
+    #[schemars(with = "Option<usize>")]
+    pub(crate) max_message_bytes: Option<Spanned<usize>>,
+    /// Largest message of a server.
+    #[schemars(with = "Option<usize>")]
+    pub(crate) max_result_bytes: Option<Spanned<usize>>,
+    /// Deepest nesting of JSON.
+    #[schemars(with = "Option<usize>")]
+    pub(crate) max_depth: Option<Spanned<usize>>,
+    /// For a whole message to arrive.
     #[schemars(with = "Option<String>")]
     pub(crate) read_timeout: Option<Spanned<String>>,
+    /// For a server's answer.
     #[schemars(with = "Option<String>")]
     pub(crate) call_timeout: Option<Spanned<String>>,
+    /// For a Host's answer to a server's question.
     #[schemars(with = "Option<String>")]
     pub(crate) question_timeout: Option<Spanned<String>>,
+    /// After which an unused session is ended.
     #[schemars(with = "Option<String>")]
     pub(crate) session_idle: Option<Spanned<String>>,
+    /// After which an unused program is stopped.
     #[schemars(with = "Option<String>")]
     pub(crate) child_idle: Option<Spanned<String>>,
+    /// For calls under way when asked to stop.
     #[schemars(with = "Option<String>")]
     pub(crate) drain_timeout: Option<Spanned<String>>,
-    pub(crate) max_calls_in_flight: Option<usize>,
-    pub(crate) max_connections: Option<usize>,
-    pub(crate) max_sessions: Option<usize>,
-    pub(crate) max_children: Option<usize>,
+    /// Calls at the same time.
+    #[schemars(with = "Option<usize>")]
+    pub(crate) max_calls_in_flight: Option<Spanned<usize>>,
+    /// Connections at the same time.
+    #[schemars(with = "Option<usize>")]
+    pub(crate) max_connections: Option<Spanned<usize>>,
+    /// Sessions at the same time.
+    #[schemars(with = "Option<usize>")]
+    pub(crate) max_sessions: Option<Spanned<usize>>,
+    /// Programs at the same time.
+    #[schemars(with = "Option<usize>")]
+    pub(crate) max_children: Option<Spanned<usize>>,
 }
 
 /// One upstream: either `url` or `command`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Server {
+    /// Where a server that speaks HTTP is.
     #[schemars(with = "Option<String>")]
     pub(crate) url: Option<Spanned<String>>,
+    /// The program of a server that speaks over standard input and output. There is never a shell.
     #[schemars(with = "Option<String>")]
     pub(crate) command: Option<Spanned<String>>,
+    /// Its arguments, each as it is.
     #[serde(default)]
     pub(crate) args: Vec<String>,
     /// Plain variables for a child. Secrets do not belong here; see `credentials`.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
+    /// The folder it runs in; relative to this file.
     pub(crate) cwd: Option<String>,
+    /// Where it runs, for the rules: `production`, `staging`, …
     #[schemars(with = "Option<String>")]
     pub(crate) environment: Option<Spanned<String>>,
+    /// `observe`: rules record what they would refuse and let pass. Never for authentication, record or secrets.
     pub(crate) mode: Option<Mode>,
+    /// For an answer; instead of `limits.call-timeout`.
     #[schemars(with = "Option<String>")]
     pub(crate) timeout: Option<Spanned<String>>,
+    /// Believe the author's `readOnlyHint` where nothing is declared under `tools`.
     #[serde(default)]
     pub(crate) trust_annotations: bool,
     /// Tools whose author meant unknown fields to be allowed, and whose operator agrees.
     #[serde(default)]
     pub(crate) open_arguments: Vec<String>,
+    /// Which values are kept beside the record's commitments to them.
     #[serde(default)]
     pub(crate) keep: Keep,
+    /// Stored secrets that are added to every call.
     #[serde(default)]
     pub(crate) credentials: Vec<Credential>,
     /// What tools are, by name or pattern with `*`.
@@ -108,7 +143,9 @@ pub(crate) enum Mode {
 #[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Keep {
+    /// Of calls; true unless said otherwise.
     pub(crate) arguments: Option<bool>,
+    /// Of answers; false unless said otherwise.
     pub(crate) results: Option<bool>,
 }
 
@@ -116,20 +153,27 @@ pub(crate) struct Keep {
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Credential {
+    /// The name it was stored under with `callgate secret set`.
     #[schemars(with = "String")]
     pub(crate) secret: Spanned<String>,
+    /// A header of requests over HTTP.
     pub(crate) header: Option<String>,
     /// What stands before the secret in a header, such as `Bearer `.
     pub(crate) prefix: Option<String>,
+    /// A parameter of the address, where a server takes no header.
     pub(crate) query: Option<String>,
+    /// A variable in the environment of a program.
     pub(crate) env: Option<String>,
 }
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Tool {
+    /// What it does to the world; what is not said counts as a write.
     pub(crate) effect: Option<Effect>,
+    /// How much can go wrong; by default `low` for a read, `medium` for a write, `high` for a destructive one.
     pub(crate) tier: Option<Tier>,
+    /// What kind of thing it touches.
     #[serde(default)]
     pub(crate) categories: Vec<Category>,
 }

@@ -4,6 +4,7 @@
 mod cross;
 mod effective;
 mod file;
+mod keys;
 
 pub(crate) use cross::{Located, Meant, duration, read};
 pub(crate) use effective::{effective, schema};

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     if declared.added {
         reload(&socket).await?;
     }
-    if place.policies()?.is_empty() {
+    if declared.added || place.policies()?.is_empty() {
         first_policy(&place, &declared.server, given).await?;
     }
     talk(&socket, &declared.server).await
@@ -152,9 +152,25 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Writes the first policy, from what the server offers, as soon as that is known.
+/// Whether every policy there is was written by a `wrap`: then a new server gets one too. As soon as somebody has
+/// written rules of their own, what a new server may do is theirs to say.
+fn only_starters(place: &Place) -> anyhow::Result<bool> {
+    let is_starter = |source: &policy::Source| {
+        Path::new(&source.path).file_name().is_some_and(|name| name.to_string_lossy().starts_with(STARTER))
+    };
+    Ok(place.policies()?.iter().all(is_starter))
+}
+
+/// Writes the server's first policy, from what it offers, as soon as that is known.
 async fn first_policy(place: &Place, server: &ServerName, given: &Given) -> Result<(), Failure> {
     let socket = place.socket_path();
+    if !only_starters(place)? {
+        given.say.aside(format!(
+            "callgate: you have rules of your own, so nothing of `{server}` is permitted before one of them does; \
+             `callgate registry list {server}` shows what it offers"
+        ));
+        return Ok(());
+    }
     let deadline = time::Instant::now() + FIRST_LOOK;
     while !matches!(
         control::ask(&socket, &Request::Ready { server: server.clone() }).await?,
@@ -171,14 +187,11 @@ async fn first_policy(place: &Place, server: &ServerName, given: &Given) -> Resu
         }
         time::sleep(PAUSE).await;
     }
-    let _one = lock(&place.config.with_extension("toml.lock")).await?;
-    if !place.policies()?.is_empty() {
-        return Ok(());
-    }
-    let Response::Starter { text } = control::ask(&socket, &Request::Starter).await? else {
+    let starter = Request::Starter { server: server.clone() };
+    let Response::Starter { text } = control::ask(&socket, &starter).await? else {
         return Err(anyhow!("the gateway wrote no first policy").into());
     };
-    let path: PathBuf = place.policies_dir().join(STARTER);
+    let path: PathBuf = place.policies_dir().join(format!("{STARTER}-{server}.cedar"));
     if init::write_new(&path, &text)? {
         given.say.aside(format!(
             "callgate: wrote a first policy, `{}`: it permits what the author says only reads",

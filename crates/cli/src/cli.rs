@@ -2,7 +2,7 @@
 
 use crate::{
     command::{
-        agent, audit, check, completions, explain, init, policy, registry, secret, settings, user, wrap,
+        agent, audit, check, completions, demo, explain, init, policy, registry, secret, settings, user, wrap,
     },
     failure::{self, Failure, Outcome},
     say::Say,
@@ -60,6 +60,9 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// The configuration in force
     Settings(settings::Args),
+    /// One of the servers of the demo
+    #[command(hide = true)]
+    DemoServer(demo::Server),
     /// A completion script for a shell
     Completions(completions::Args),
     /// Manual pages
@@ -129,6 +132,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Explain(args) => explain::run(args, given).await,
         Command::Audit(audit) => audit::run(audit, given).await,
         Command::Settings(args) => settings::run(args, given).await,
+        Command::DemoServer(args) => demo::server(args).await,
         Command::Completions(args) => completions::run(&args, given),
         Command::Man(args) => completions::man(&args, given),
     }

@@ -61,7 +61,6 @@ where
     let (outlet, queue) = Outlet::new(OUTLET_MESSAGES_MAX);
     let pipe = Pipe {
         path,
-        cancel: talk.session.ended.child_token(),
         room: Arc::new(Semaphore::new(talk.calls_in_flight_max.saturating_add(SPARE_MESSAGES))),
         calls: TaskTracker::new(),
         outlet,
@@ -82,7 +81,6 @@ where
         let _ = time::timeout(pipe.talk.drain_timeout, pipe.calls.wait()).await;
     }
     pipe.talk.session.close();
-    pipe.cancel.cancel();
     let patience = pipe.talk.drain_timeout;
     let calls = pipe.calls.clone();
     drop(pipe);
@@ -113,7 +111,6 @@ struct Pipe<P> {
     outlet: Outlet,
     calls: TaskTracker,
     room: Arc<Semaphore>,
-    cancel: CancellationToken,
 }
 
 impl<P: Path> Pipe<P> {
@@ -145,7 +142,7 @@ impl<P: Path> Pipe<P> {
             facts: Facts { loopback_peer: true, ..Facts::default() },
             session: Some(Arc::clone(&self.talk.session)),
             outlet: self.outlet.clone(),
-            cancel: self.cancel.child_token(),
+            cancel: self.talk.session.ended.child_token(),
         };
         let path = self.path.clone();
         let mut call = Box::pin(async move { path.govern(arrival).await });

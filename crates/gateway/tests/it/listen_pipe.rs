@@ -130,7 +130,7 @@ async fn as_many_calls_as_may_be_in_flight_do_not_keep_a_cancellation_out() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_two_messages_the_first_is_begun_first() {
     let mut pipe = Pipe::start(1 << 20, 1_000);
     let lines: Vec<_> =

@@ -152,8 +152,7 @@ impl Connection {
     async fn reach(reach: &Reach, means: &Means, opening: Opening) -> Result<(Self, Option<Frame>), Fault> {
         match reach {
             Reach::Http { url } => {
-                let endpoint =
-                    Endpoint { client: means.client.clone(), url: url.clone(), bounds: means.bounds };
+                let endpoint = Endpoint::new(means.client.clone(), url, means.bounds);
                 if opening.revision.is_modern() {
                     let link = Link::Modern(Box::new(Modern::new(endpoint, &opening)));
                     return Ok((Self { link, revision: opening.revision }, None));

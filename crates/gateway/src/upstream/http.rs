@@ -6,7 +6,7 @@ use super::injected::Injected;
 use bytes::{Bytes, BytesMut};
 use egress::{BodyStream, EgressError, Sent};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use std::time::Duration;
 use url::Url;
@@ -27,8 +27,10 @@ const ERROR_PAGE_MAX: usize = 64 << 10;
 /// An address and the client to reach it with.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
-    pub(super) client: egress::Client,
-    pub(super) url: Url,
+    client: egress::Client,
+    url: Url,
+    /// The same, parsed once; `None` if it is not one of HTTP.
+    uri: Option<Uri>,
     pub(super) bounds: Bounds,
 }
 
@@ -39,6 +41,10 @@ pub(super) enum Body {
 }
 
 impl Endpoint {
+    pub(super) fn new(client: egress::Client, url: &Url, bounds: Bounds) -> Self {
+        Self { client, uri: url.as_str().parse().ok(), url: url.clone(), bounds }
+    }
+
     /// Posts one message. `timeout` is for the head of the answer.
     pub(super) async fn post(
         &self,
@@ -80,13 +86,14 @@ impl Endpoint {
         timeout: Duration,
     ) -> Result<Response<BodyStream>, Fault> {
         injected.apply(&mut headers)?;
-        let address = injected.address(&self.url)?;
+        let uri = match injected.address(&self.url)? {
+            None => self.uri.clone(),
+            Some(address) => address.as_str().parse().ok(),
+        };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = address
-            .as_str()
-            .parse()
-            .map_err(|_| Fault::unsent(FaultKind::Unreachable, "the address is not one of HTTP"))?;
+        *request.uri_mut() =
+            uri.ok_or_else(|| Fault::unsent(FaultKind::Unreachable, "the address is not one of HTTP"))?;
         *request.headers_mut() = headers;
         let bounds = egress::Bounds { first_byte_max: timeout, idle_max: IDLE_MAX, total_max: None };
         self.client.send(request, bounds).await.map_err(|error| unreached(&error))

@@ -64,10 +64,13 @@ impl Injected {
         Ok(())
     }
 
-    /// The address with the query credentials added.
+    /// The address with the query credentials added; `None` if there are none.
     ///
     /// Errors: a secret that is not text, named by its parameter.
-    pub(super) fn address(&self, url: &Url) -> Result<Url, Fault> {
+    pub(super) fn address(&self, url: &Url) -> Result<Option<Url>, Fault> {
+        if self.query.is_empty() {
+            return Ok(None);
+        }
         let mut url = url.clone();
         for (name, secret) in &self.query {
             let text = std::str::from_utf8(secret.expose()).map_err(|_| {
@@ -78,7 +81,7 @@ impl Injected {
             })?;
             url.query_pairs_mut().append_pair(name, text);
         }
-        Ok(url)
+        Ok(Some(url))
     }
 
     /// Text that may quote a secret, without it.
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn a_secret_in_the_query_cannot_add_parameters() {
         let url = injected().address(&Url::parse("https://example.com/mcp?v=1").unwrap()).unwrap();
-        assert_eq!(url.as_str(), "https://example.com/mcp?v=1&key=a%26b%3Dc");
+        assert_eq!(url.unwrap().as_str(), "https://example.com/mcp?v=1&key=a%26b%3Dc");
     }
 
     #[test]

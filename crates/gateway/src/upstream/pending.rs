@@ -6,7 +6,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use wire::{Frame, Kind};
@@ -21,13 +21,32 @@ const NOISE_MAX: u32 = 16;
 /// The answer to a request.
 pub(super) type Answer = Result<Frame, Fault>;
 
+/// Whether a message leaves. Decided once, by the writer or by whoever gives up first, so that what is
+/// called unsent never leaves later.
+#[derive(Debug, Default)]
+pub(super) struct Ticket(AtomicU8);
+
+impl Ticket {
+    const BEGUN: u8 = 1;
+    const WITHDRAWN: u8 = 2;
+
+    /// The writer is about to write the first byte. False if it may not any more.
+    pub(super) fn begin(&self) -> bool {
+        self.0.compare_exchange(0, Self::BEGUN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+    /// Takes the message back. True if a byte of it may have left.
+    pub(super) fn withdraw(&self) -> bool {
+        let was = self.0.compare_exchange(0, Self::WITHDRAWN, Ordering::AcqRel, Ordering::Acquire);
+        was == Err(Self::BEGUN)
+    }
+}
+
 /// A request on the pipe.
 #[derive(Debug)]
 struct Waiting {
     answer: oneshot::Sender<Answer>,
     sink: mpsc::Sender<FromServer>,
-    /// Set by the writer before the first byte.
-    begun: Arc<AtomicBool>,
+    ticket: Arc<Ticket>,
     messages: u32,
     /// A subscription: its messages are not counted against it.
     endless: bool,
@@ -84,14 +103,14 @@ pub(super) struct Place {
     pending: Arc<Pending>,
     id: u64,
     pub(super) answer: oneshot::Receiver<Answer>,
-    pub(super) begun: Arc<AtomicBool>,
+    pub(super) ticket: Arc<Ticket>,
     oversize_before: u64,
 }
 
 impl Place {
-    /// Whether a byte of the request may have left.
-    pub(super) fn sent(&self) -> bool {
-        self.begun.load(Ordering::Acquire)
+    /// Gives up on the request. True if a byte of it may have left; else none ever will.
+    pub(super) fn give_up(&self) -> bool {
+        self.ticket.withdraw()
     }
     /// Why nothing came in time: late, or over the size limit on a pipe where nobody can tell whose it was.
     pub(super) fn overdue(&self) -> Fault {
@@ -101,12 +120,13 @@ impl Place {
         } else {
             (FaultKind::Timeout, "no answer in time")
         };
-        Fault::sent(kind, detail).with_sent(self.sent())
+        Fault::sent(kind, detail).with_sent(self.give_up())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.ticket.withdraw();
         self.pending.open.lock().waiting.remove(&self.id);
     }
 }
@@ -133,7 +153,7 @@ impl Pending {
         endless: bool,
     ) -> Result<Place, Fault> {
         let (sender, answer) = oneshot::channel();
-        let begun = Arc::new(AtomicBool::new(false));
+        let ticket = Arc::<Ticket>::default();
         let mut open = self.open.lock();
         if let Some(ended) = &open.ended {
             return Err(ended.clone().with_sent(false));
@@ -141,11 +161,11 @@ impl Pending {
         if open.waiting.len() >= PENDING_MAX || open.waiting.contains_key(&id) {
             return Err(Fault::unsent(FaultKind::Busy, "too many requests wait for this server"));
         }
-        let waiting = Waiting { answer: sender, sink, begun: Arc::clone(&begun), messages: 0, endless };
+        let waiting = Waiting { answer: sender, sink, ticket: Arc::clone(&ticket), messages: 0, endless };
         open.waiting.insert(id, waiting);
         drop(open);
         let oversize_before = self.oversize.load(Ordering::Relaxed);
-        Ok(Place { pending: Arc::clone(self), id, answer, begun, oversize_before })
+        Ok(Place { pending: Arc::clone(self), id, answer, ticket, oversize_before })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -177,7 +197,7 @@ impl Pending {
         drop(open);
         self.unsolicited.lock().take();
         for waiting in waiting.into_values() {
-            let sent = waiting.begun.load(Ordering::Acquire);
+            let sent = waiting.ticket.withdraw();
             waiting.answer.send(Err(why.clone().with_sent(sent))).ok();
         }
     }
@@ -313,9 +333,8 @@ pub(super) fn related(frame: &Frame) -> Option<u64> {
     number(token?)
 }
 
-/// One of our ids, as we wrote it: digits. A string of digits is another id.
+/// One of our ids, as we wrote it. A string of digits is another id; the scan let no number pass that
+/// could be written in two ways.
 pub(super) fn number(raw: &[u8]) -> Option<u64> {
-    let digits = std::str::from_utf8(raw).ok()?;
-    let canonical = digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
-    if canonical { digits.parse().ok() } else { None }
+    std::str::from_utf8(raw).ok()?.parse().ok()
 }

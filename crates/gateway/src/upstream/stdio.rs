@@ -4,7 +4,7 @@ use super::connection::{CANCEL_GRACE, FromServer, INITIALIZE_ID, Means, Opening,
 use super::fault::{Fault, FaultKind, printable};
 use super::handshake;
 use super::injected::Injected;
-use super::pending::{Answer, Patience, Pending, Place};
+use super::pending::{Answer, Patience, Pending, Place, Ticket};
 use bytes::{Buf, Bytes};
 use launch::{Child, ChildStdin, EnvValue, Exit, Grace, LineError, Lines};
 use std::collections::BTreeMap;
@@ -48,11 +48,11 @@ pub(super) struct Stdio {
     _stop_when_dropped: DropGuard,
 }
 
-/// One line to write, and whether writing it has begun.
+/// One line to write, if it still may be when its turn comes.
 #[derive(Debug)]
 struct Line {
     frame: Bytes,
-    begun: Arc<AtomicBool>,
+    ticket: Arc<Ticket>,
 }
 
 impl Stdio {
@@ -146,7 +146,7 @@ impl Stdio {
     async fn exchange(&self, outgoing: Outgoing, cancellable: bool) -> Result<Received, Fault> {
         let deadline = outgoing.timeout.map(|timeout| Instant::now() + timeout);
         let mut place = self.pending.enter(outgoing.id, outgoing.sink, outgoing.timeout.is_none())?;
-        let line = Line { frame: one_line(outgoing.frame), begun: Arc::clone(&place.begun) };
+        let line = Line { frame: one_line(outgoing.frame), ticket: Arc::clone(&place.ticket) };
         tokio::select! {
             biased;
             answer = &mut place.answer => return received(answer.ok()),
@@ -180,7 +180,7 @@ impl Stdio {
 
     /// Sends a message that has no answer.
     pub(super) async fn send(&self, frame: Bytes) -> Result<(), Fault> {
-        let line = Line { frame: one_line(frame), begun: Arc::default() };
+        let line = Line { frame: one_line(frame), ticket: Arc::default() };
         match self.queue.send_timeout(line, SEND_MAX).await {
             Ok(()) => Ok(()),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
@@ -192,7 +192,7 @@ impl Stdio {
 
     /// A courtesy: a server whose queue is full does not hear it.
     fn tell_cancelled(&self, id: u64, reason: &str) {
-        let line = Line { frame: handshake::cancelled(id, reason), begun: Arc::default() };
+        let line = Line { frame: handshake::cancelled(id, reason), ticket: Arc::default() };
         self.queue.try_send(line).ok();
     }
 
@@ -235,7 +235,7 @@ fn received(answer: Option<Answer>) -> Result<Received, Fault> {
 }
 
 fn given_up(place: &Place) -> Fault {
-    Fault::sent(FaultKind::Cancelled, "the caller gave up").with_sent(place.sent())
+    Fault::sent(FaultKind::Cancelled, "the caller gave up").with_sent(place.give_up())
 }
 
 /// A message as one line. Raw line breaks can only be insignificant white space in a scanned message,
@@ -265,7 +265,9 @@ fn command(program: &Program<'_>, means: &Means, injected: &Injected) -> launch:
 async fn write(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Line>, writing: CancellationToken) {
     let work = async {
         while let Some(line) = lines.recv().await {
-            line.begun.store(true, Ordering::Release);
+            if !line.ticket.begin() {
+                continue;
+            }
             let mut bytes = line.frame.chain(&b"\n"[..]);
             if stdin.write_all_buf(&mut bytes).await.is_err() {
                 break;

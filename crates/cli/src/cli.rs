@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// The configuration in force
     Settings(settings::Args),
+    /// Watch a gateway, three servers and an agent at work, and end with something to try
+    Demo(demo::Demo),
     /// One of the servers of the demo
     #[command(hide = true)]
     DemoServer(demo::Server),
@@ -132,6 +134,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Explain(args) => explain::run(args, given).await,
         Command::Audit(audit) => audit::run(audit, given).await,
         Command::Settings(args) => settings::run(args, given).await,
+        Command::Demo(args) => demo::run(args, given).await.map(|never| match never {}),
         Command::DemoServer(args) => demo::server(args).await,
         Command::Completions(args) => completions::run(&args, given),
         Command::Man(args) => completions::man(&args, given),

@@ -1,8 +1,11 @@
 //! `callgate demo`: three small real servers, a scripted agent that speaks the real protocol, and what happens
 //! between them, told as it happens.
 
+mod client;
+mod play;
 mod servers;
 
+pub use play::{Options, run};
 pub use servers::server_main;
 
 /// 128 random bits.

@@ -1,0 +1,43 @@
+//! What to paste into a Host, so that it talks to the gateway of the demo.
+
+use super::tell::Tell;
+use serde_json::json;
+
+pub(super) fn show(tell: &Tell, url: &str, token: &str) {
+    let bearer = format!("Bearer {token}");
+    let headers = json!({ "Authorization": bearer });
+    tell.scene("Yours to try");
+    tell.prose("The gateway stays up until Ctrl-C. To try it from a Host of your own, paste:");
+    let snippets = [
+        (
+            "Claude Code",
+            format!("claude mcp add --transport http callgate {url} --header \"Authorization: {bearer}\""),
+        ),
+        (
+            "Cursor, in .cursor/mcp.json",
+            pretty(&json!({ "mcpServers": { "callgate": { "url": url, "headers": headers } } })),
+        ),
+        (
+            "VS Code, in .vscode/mcp.json",
+            pretty(&json!({ "servers": { "callgate": { "type": "http", "url": url, "headers": headers } } })),
+        ),
+    ];
+    for (host, snippet) in snippets {
+        tell.line("");
+        tell.prose(&format!("{host}:"));
+        // as it is: a line that is broken could not be pasted
+        for line in snippet.lines() {
+            tell.line(&format!("      {line}"));
+        }
+    }
+    tell.line("");
+    tell.prose(
+        "A Host that begins with `initialize`, as most do today, sees crm and tickets; one that speaks 2026-07-28 \
+         sees payments. Each era is spoken natively; Callgate does not yet translate between them.",
+    );
+    tell.line("");
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}

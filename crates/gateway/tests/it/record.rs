@@ -2,6 +2,7 @@
 
 use crate::calls::{legacy_house, modern_house};
 use crate::house::House;
+use crate::script::Script;
 use decision::{Code, Ending};
 use serde_json::json;
 use std::sync::Arc;
@@ -72,14 +73,14 @@ async fn a_modern_message_whose_headers_lie_is_refused() {
 
 #[tokio::test]
 async fn under_load_errors_and_disconnects_every_request_has_one_intent_and_one_decision() {
-    let (house, _script) = legacy_house().await;
+    let (house, script) = legacy_house().await;
     let house = Arc::new(house);
     let session = house.initialize("/s/script/mcp").await;
     let mut tasks = Vec::new();
     let mut expected = 1;
     for n in 0..200_u64 {
         expected += 1;
-        let (house, session) = (Arc::clone(&house), session.clone());
+        let (house, script, session) = (Arc::clone(&house), script.clone(), session.clone());
         tasks.push(tokio::spawn(async move {
             let call = |name: &str| {
                 json!({ "jsonrpc": "2.0", "id": n + 100, "method": "tools/call",
@@ -92,7 +93,7 @@ async fn under_load_errors_and_disconnects_every_request_has_one_intent_and_one_
                 1 => drop(house.post("/s/script/mcp", &headers, call("hidden")).await),
                 2 => drop(house.post("/s/script/mcp", &headers, "{").await),
                 3 => drop(house.post("/s/script/mcp", &[("authorization", "Bearer x")], call("echo")).await),
-                _ => hang_up(&house, &session, &call("echo")).await,
+                _ => hang_up(&house, &script, &session, n).await,
             }
         }));
     }
@@ -100,7 +101,7 @@ async fn under_load_errors_and_disconnects_every_request_has_one_intent_and_one_
         task.await.unwrap();
     }
     // those who hung up are still being recorded
-    for _ in 0..100 {
+    for _ in 0..600 {
         if house.counts() == (expected, expected) {
             break;
         }
@@ -109,8 +110,12 @@ async fn under_load_errors_and_disconnects_every_request_has_one_intent_and_one_
     assert_eq!(house.counts(), (expected, expected));
 }
 
-/// Sends a whole request and is gone before the answer.
-async fn hang_up(house: &House, session: &str, body: &str) {
+/// Sends a whole request, and is gone once its call has left for the server.
+async fn hang_up(house: &House, script: &Script, session: &str, n: u64) {
+    let text = format!("gone-{n}");
+    let params = json!({ "name": "echo", "arguments": { "text": text } });
+    let body =
+        json!({ "jsonrpc": "2.0", "id": n + 100, "method": "tools/call", "params": params }).to_string();
     let mut stream = tokio::net::TcpStream::connect(house.address).await.unwrap();
     let request = format!(
         "POST /s/script/mcp HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nmcp-session-id: {session}\r\n\
@@ -121,8 +126,12 @@ async fn hang_up(house: &House, session: &str, body: &str) {
         body.len()
     );
     stream.write_all(request.as_bytes()).await.unwrap();
-    stream.flush().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let left = || {
+        script.heard("tools/call").iter().any(|heard| String::from_utf8_lossy(&heard.body).contains(&text))
+    };
+    while !left() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

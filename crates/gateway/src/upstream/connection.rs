@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::{Frame, Revision};
@@ -57,6 +57,42 @@ impl fmt::Debug for Outgoing {
 #[derive(Debug)]
 pub(crate) struct FromServer {
     pub(crate) frame: Frame,
+    /// Given back when the message has been dealt with.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Room for messages that wait to be carried on: a server that sends large ones to a slow Host is held
+/// back before its messages fill the memory.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Room {
+    /// In KiB. A larger message waits for all of it.
+    const KIB: u32 = 16 << 10;
+
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(Self::KIB as usize)))
+    }
+    fn needed(frame: &Frame) -> u32 {
+        u32::try_from(frame.bytes().len() / 1024 + 1).unwrap_or(u32::MAX).min(Self::KIB)
+    }
+    /// Puts the message where it goes, once there is room. False if nobody takes it any more.
+    pub(super) async fn pass(&self, frame: Frame, sink: &mpsc::Sender<FromServer>) -> bool {
+        // fails only when closed, and nobody closes it
+        let room = Arc::clone(&self.0).acquire_many_owned(Self::needed(&frame)).await.ok();
+        sink.send(FromServer { frame, _room: room }).await.is_ok()
+    }
+    /// The same without waiting. Gives the frame back where there is no room now.
+    pub(super) fn pass_now(&self, frame: Frame, sink: &mpsc::Sender<FromServer>) -> Result<bool, Frame> {
+        let Ok(room) = Arc::clone(&self.0).try_acquire_many_owned(Self::needed(&frame)) else {
+            return Err(frame);
+        };
+        match sink.try_send(FromServer { frame, _room: Some(room) }) {
+            Ok(()) => Ok(true),
+            Err(mpsc::error::TrySendError::Closed(_)) => Ok(false),
+            Err(mpsc::error::TrySendError::Full(message)) => Err(message.frame),
+        }
+    }
 }
 
 /// The answer to a request.

@@ -1,6 +1,6 @@
 //! A modern server over HTTP: every request stands alone, and closing its stream cancels it.
 
-use super::connection::{Opening, Outgoing, Received, until};
+use super::connection::{Opening, Outgoing, Received, Room, until};
 use super::fault::{Fault, FaultKind};
 use super::http::{self, Body, Endpoint, PROTOCOL_VERSION};
 use super::injected::Injected;
@@ -63,6 +63,7 @@ impl Modern {
                     endless,
                     questions: false,
                     messages: 0,
+                    room: Room::new(),
                 };
                 let answer = waiter.answer(&mut events, &mut Position::default()).await?;
                 let frame = answer

@@ -1,6 +1,6 @@
 //! One legacy session over HTTP: its handshake, its requests, and streams that can be resumed.
 
-use super::connection::{FromServer, INITIALIZE_ID, Outgoing, Received};
+use super::connection::{FromServer, INITIALIZE_ID, Outgoing, Received, Room};
 use super::fault::{Fault, FaultKind};
 use super::handshake;
 use super::http::{self, Body, Endpoint, LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
@@ -160,8 +160,15 @@ impl Session {
             Body::Events(body) => body,
         };
         let endless = outgoing.timeout.is_none();
-        let waiter =
-            Waiter { id: outgoing.id, limits, sink: &outgoing.sink, endless, questions: true, messages: 0 };
+        let waiter = Waiter {
+            id: outgoing.id,
+            limits,
+            sink: &outgoing.sink,
+            endless,
+            questions: true,
+            messages: 0,
+            room: Room::new(),
+        };
         self.follow(waiter, body, &outgoing.injected).await
     }
 
@@ -264,6 +271,7 @@ async fn initialize(
                 endless: false,
                 questions: true,
                 messages: 0,
+                room: Room::new(),
             };
             let answer = waiter.answer(&mut events, &mut Position::default()).await?;
             let frame =

@@ -1,6 +1,6 @@
 //! A legacy session's stream of messages that no request asked for.
 
-use super::connection::{Bounds, FromServer};
+use super::connection::{Bounds, FromServer, Room};
 use super::fault::FaultKind;
 use super::http::{self, Body};
 use super::http_session::{Session, retry};
@@ -74,6 +74,7 @@ async fn once(
     let limits = bounds.scan();
     let mut events = Events::new(body, limits.bytes);
     let mut patience = Patience::default();
+    let room = Room::new();
     loop {
         let event = match events.next(position).await {
             Ok(Some(event)) => event,
@@ -94,8 +95,8 @@ async fn once(
         // some servers say here what belongs on the stream of a request
         let waiting = related(&frame).and_then(|id| session.upgrade()?.waiting(id));
         let taken = match waiting {
-            Some(request) => request.send(FromServer { frame }).await.is_ok(),
-            None => sink.send(FromServer { frame }).await.is_ok(),
+            Some(request) => room.pass(frame, &request).await,
+            None => room.pass(frame, sink).await,
         };
         if !taken && sink.is_closed() {
             return After::Never;

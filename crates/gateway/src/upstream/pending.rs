@@ -1,12 +1,12 @@
 //! Requests on a shared pipe that wait for their answers, and whose every line is whose.
 
-use super::connection::{FromServer, MESSAGES_MAX};
+use super::connection::{FromServer, MESSAGES_MAX, Room};
 use super::fault::{Fault, FaultKind};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use wire::{Frame, Kind};
@@ -46,6 +46,7 @@ impl Ticket {
 struct Waiting {
     answer: oneshot::Sender<Answer>,
     sink: mpsc::Sender<FromServer>,
+    room: Room,
     ticket: Arc<Ticket>,
     messages: u32,
     /// A subscription: its messages are not counted against it.
@@ -65,6 +66,10 @@ pub(super) struct Pending {
     open: Mutex<Open>,
     /// Let go of at the end, so that whoever reads the other end knows.
     unsolicited: Mutex<Option<mpsc::Sender<FromServer>>>,
+    room: Room,
+    /// A request was given up after it had begun; what its server still says about it would look like
+    /// another's.
+    abandoned: AtomicBool,
     /// One Host's own pipe: it may be held back by that Host. A shared one may not.
     own: bool,
     /// Answers to nothing that waits: late, repeated, or made up.
@@ -126,8 +131,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.ticket.withdraw();
-        self.pending.open.lock().waiting.remove(&self.id);
+        let begun = self.ticket.withdraw();
+        let unanswered = self.pending.open.lock().waiting.remove(&self.id).is_some();
+        if begun && unanswered {
+            self.pending.abandoned.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -136,6 +144,8 @@ impl Pending {
         Arc::new(Self {
             open: Mutex::default(),
             unsolicited: Mutex::new(Some(unsolicited)),
+            room: Room::new(),
+            abandoned: AtomicBool::new(false),
             own,
             stray: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -161,7 +171,14 @@ impl Pending {
         if open.waiting.len() >= PENDING_MAX || open.waiting.contains_key(&id) {
             return Err(Fault::unsent(FaultKind::Busy, "too many requests wait for this server"));
         }
-        let waiting = Waiting { answer: sender, sink, ticket: Arc::clone(&ticket), messages: 0, endless };
+        let waiting = Waiting {
+            answer: sender,
+            sink,
+            room: Room::new(),
+            ticket: Arc::clone(&ticket),
+            messages: 0,
+            endless,
+        };
         open.waiting.insert(id, waiting);
         drop(open);
         let oversize_before = self.oversize.load(Ordering::Relaxed);
@@ -174,7 +191,7 @@ impl Pending {
     pub(super) fn ended(&self) -> Option<Fault> {
         self.open.lock().ended.clone()
     }
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.open.lock().waiting.len()
     }
     /// For the operator: what came that nobody could use.
@@ -255,30 +272,16 @@ impl Pending {
     }
 
     async fn message(&self, frame: Frame) {
-        // a modern server has nothing to ask; a shared pipe has nobody to be asked
-        if frame.kind() == Kind::Request && !self.own {
+        if !self.own && !self.may_say(&frame) {
             self.stray.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let named = related(&frame);
-        let sink = {
-            let mut open = self.open.lock();
-            named.and_then(|id| {
-                let waiting = open.waiting.get_mut(&id)?;
-                waiting.messages = waiting.messages.saturating_add(1);
-                if waiting.messages > MESSAGES_MAX && !waiting.endless {
-                    let waiting = open.waiting.remove(&id)?;
-                    let detail = format!("more than {MESSAGES_MAX} messages before the answer");
-                    waiting.answer.send(Err(Fault::sent(FaultKind::Nonsense, detail))).ok();
-                    return None;
-                }
-                Some((id, waiting.sink.clone()))
-            })
-        };
-        match (named, sink) {
-            (_, Some((id, sink))) => {
+        let about = named.or_else(|| self.only_one(&frame));
+        match (named, about.and_then(|id| self.count(id))) {
+            (_, Some((id, sink, room))) => {
                 let stall = if self.own { STALL_MAX } else { Duration::ZERO };
-                if !offer(&sink, FromServer { frame }, stall).await {
+                if !offer(&room, frame, &sink, stall).await {
                     self.not_taken(id);
                 }
             }
@@ -288,14 +291,60 @@ impl Pending {
             }
             (None, None) => {
                 let sink = self.unsolicited.lock().clone();
-                let message = FromServer { frame };
                 if let Some(sink) = sink
-                    && !offer(&sink, message, STALL_MAX).await
+                    && !offer(&self.room, frame, &sink, STALL_MAX).await
                 {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }
+    }
+
+    /// What a modern server may say: no request, as it has nobody to ask; and `notifications/cancelled`
+    /// only to end a subscription (2026-07-28 `basic/transports/stdio`, `basic/patterns/cancellation`).
+    fn may_say(&self, frame: &Frame) -> bool {
+        if frame.kind() == Kind::Request {
+            return false;
+        }
+        if frame.method().as_deref() != Some("notifications/cancelled") {
+            return true;
+        }
+        let mut open = self.open.lock();
+        let ended = frame.at(&["params", "requestId"]).and_then(number);
+        let ended = ended.filter(|id| open.waiting.get(id).is_some_and(|waiting| waiting.endless));
+        if let Some(subscriber) = ended.and_then(|id| open.waiting.remove(&id)) {
+            let fault = Fault::sent(FaultKind::Lost, "the server ended the subscription");
+            subscriber.answer.send(Err(fault)).ok();
+        }
+        false
+    }
+
+    /// A log line names no request. On a shared pipe it is the only one's, if there never was another
+    /// that could still be spoken of; else it is nobody's.
+    fn only_one(&self, frame: &Frame) -> Option<u64> {
+        if self.own || frame.method().as_deref() != Some("notifications/message") {
+            return None;
+        }
+        let open = self.open.lock();
+        let mut calls = open.waiting.iter().filter(|(_, waiting)| !waiting.endless);
+        match (calls.next(), calls.next()) {
+            (Some((id, _)), None) if !self.abandoned.load(Ordering::Relaxed) => Some(*id),
+            (_, _) => None,
+        }
+    }
+
+    /// Counts one message about a request, and says where it goes.
+    fn count(&self, id: u64) -> Option<(u64, mpsc::Sender<FromServer>, Room)> {
+        let mut open = self.open.lock();
+        let waiting = open.waiting.get_mut(&id)?;
+        waiting.messages = waiting.messages.saturating_add(1);
+        if waiting.messages > MESSAGES_MAX && !waiting.endless {
+            let waiting = open.waiting.remove(&id)?;
+            let detail = format!("more than {MESSAGES_MAX} messages before the answer");
+            waiting.answer.send(Err(Fault::sent(FaultKind::Nonsense, detail))).ok();
+            return None;
+        }
+        Some((id, waiting.sink.clone(), waiting.room.clone()))
     }
 
     /// A message about a request found no room. Progress may be lost; a subscription's message may not.
@@ -312,11 +361,11 @@ impl Pending {
     }
 }
 
-async fn offer(sink: &mpsc::Sender<FromServer>, message: FromServer, stall: Duration) -> bool {
-    match sink.try_send(message) {
-        Ok(()) => true,
-        Err(mpsc::error::TrySendError::Closed(_)) => false,
-        Err(mpsc::error::TrySendError::Full(message)) => sink.send_timeout(message, stall).await.is_ok(),
+async fn offer(room: &Room, frame: Frame, sink: &mpsc::Sender<FromServer>, stall: Duration) -> bool {
+    match room.pass_now(frame, sink) {
+        Ok(taken) => taken,
+        Err(_) if stall.is_zero() => false,
+        Err(frame) => tokio::time::timeout(stall, room.pass(frame, sink)).await.unwrap_or(false),
     }
 }
 

@@ -206,7 +206,7 @@ impl Stdio {
     }
     /// Requests that wait for an answer.
     pub(super) fn in_flight(&self) -> usize {
-        self.pending.count()
+        self.pending.len()
     }
     /// A token cancelled when the child and all it started are gone.
     pub(super) fn gone(&self) -> CancellationToken {

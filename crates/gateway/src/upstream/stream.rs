@@ -1,6 +1,6 @@
 //! An event stream from a server, read one message at a time.
 
-use super::connection::{FromServer, MESSAGES_MAX};
+use super::connection::{FromServer, MESSAGES_MAX, Room};
 use super::fault::{Fault, FaultKind};
 use super::http;
 use ::http::HeaderValue;
@@ -104,6 +104,7 @@ pub(super) struct Waiter<'a> {
     /// A server of the legacy era may ask the Host something.
     pub(super) questions: bool,
     pub(super) messages: u32,
+    pub(super) room: Room,
 }
 
 impl Waiter<'_> {
@@ -134,7 +135,7 @@ impl Waiter<'_> {
             return Err(Fault::sent(FaultKind::Nonsense, detail));
         }
         // a full channel holds the server back; the request's time still runs
-        if self.sink.send(FromServer { frame }).await.is_err() {
+        if !self.room.pass(frame, self.sink).await {
             if self.endless {
                 return Err(Fault::sent(FaultKind::Cancelled, "nobody listens to the subscription any more"));
             }

@@ -468,3 +468,24 @@ async fn what_a_server_says_of_its_credential_is_not_passed_on() {
     assert_eq!(fault.kind, FaultKind::Refused);
     assert!(fault.detail.contains("`[secret]` is expired"), "{fault}");
 }
+
+#[tokio::test]
+async fn large_messages_that_nobody_takes_are_held_back_by_their_size() {
+    let mut means = means_to(&"http://127.0.0.1:9/".parse().unwrap());
+    means.bounds.result_bytes = 8 << 20;
+    let big = "x".repeat(4 << 20);
+    let message =
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"data":"{big}"}}}}"#);
+    let peer = serve(move |_| events(vec![Step::Flood(format!("data: {message}\n\n"))])).await;
+    means.client = super::peer::client(&peer.url);
+    let (opening, _messages) = opening(Revision::V2026_07_28);
+    let connection = Connection::open(&peer.reach(), &means, opening).await.unwrap().0;
+    let (outgoing, mut related) = call(1);
+    let fault = connection.request(within(outgoing, Duration::from_secs(2))).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Timeout);
+    let mut held = 0;
+    while related.recv().await.is_some() {
+        held += 1;
+    }
+    assert!((1..=3).contains(&held), "{held} messages of 4 MiB");
+}

@@ -294,3 +294,63 @@ async fn a_server_of_another_era_or_none_is_told_apart() {
     let fault = open(missing).await;
     assert_eq!((fault.kind, fault.sent), (FaultKind::Unreachable, false));
 }
+
+/// A modern server that answers nothing by itself and runs `script` for every line.
+async fn shared(script: &str) -> Connection {
+    let reach =
+        shell(&format!(r#"while read -r line; do id=${{line#*\"id\":}}; id=${{id%%,*}}; {script}; done"#));
+    let (opening, _) = opening(Revision::V2026_07_28);
+    Connection::open(&reach, &means(), opening).await.unwrap().0
+}
+
+const LOG: &str = r#"echo "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\",\"data\":$id}}""#;
+
+#[tokio::test]
+async fn a_log_line_on_a_shared_pipe_is_the_only_requests_or_nobodys() {
+    let connection = shared(&format!(r#"{LOG}; case "$id" in 2|9) ;; *) {ANSWER};; esac"#)).await;
+    let (outgoing, mut related) = call(1);
+    connection.request(outgoing).await.unwrap();
+    assert_eq!(related.recv().await.unwrap().frame.at(&["params", "data"]), Some(&b"1"[..]));
+    // two at once: it could be either's
+    let (waits, mut of_one) = call(2);
+    let (outgoing, mut of_other) = call(3);
+    let (gave_up, answered) =
+        tokio::join!(connection.request(within(waits, Duration::from_millis(500))), async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            connection.request(outgoing).await
+        });
+    answered.unwrap();
+    assert_eq!(gave_up.unwrap_err().kind, FaultKind::Timeout);
+    assert_eq!(of_one.recv().await.unwrap().frame.at(&["params", "data"]), Some(&b"2"[..]));
+    assert!(of_one.recv().await.is_none() && of_other.recv().await.is_none());
+    // alone, but what was given up may still be spoken of
+    let (outgoing, mut related) = call(4);
+    connection.request(outgoing).await.unwrap();
+    assert!(related.recv().await.is_none());
+    connection.close().await;
+}
+
+#[tokio::test]
+async fn a_subscription_ends_when_its_server_says_so_and_a_call_does_not() {
+    let ends = r#"echo "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":$id}}""#;
+    let connection = shared(&format!(r#"{ends}; [ "$id" = 1 ] || {ANSWER}"#)).await;
+    let (mut outgoing, _related) = call(1);
+    outgoing.timeout = None;
+    let fault = connection.request(outgoing).await.unwrap_err();
+    assert_eq!((fault.kind, fault.sent), (FaultKind::Lost, true));
+    connection.request(call(2).0).await.unwrap();
+    connection.close().await;
+}
+
+#[tokio::test]
+async fn a_question_on_a_shared_pipe_reaches_nobody() {
+    let script = format!(r#"echo '{{"jsonrpc":"2.0","id":"q","method":"roots/list"}}'; {ANSWER}"#);
+    let reach =
+        shell(&format!(r#"while read -r line; do id=${{line#*\"id\":}}; id=${{id%%,*}}; {script}; done"#));
+    let (opening, mut messages) = opening(Revision::V2026_07_28);
+    let connection = Connection::open(&reach, &means(), opening).await.unwrap().0;
+    let (outgoing, mut related) = call(1);
+    connection.request(outgoing).await.unwrap();
+    connection.close().await;
+    assert!(messages.recv().await.is_none() && related.recv().await.is_none());
+}

@@ -43,7 +43,7 @@ pub(crate) async fn answer(
         (Class::Listed, name) => lists::list(live, arrival, frame, name, asker, leg).map(Answer::Message),
         (_, "initialize") => initialize(gate, live, arrival, frame, asker, leg),
         (_, "ping") => Ok(Answer::Message(rpc::result(id, b"{}"))),
-        (_, "server/discover") => Ok(Answer::Message(shown(id, &discover(live, arrival), leg))),
+        (_, "server/discover") => Ok(Answer::Message(shown(id, &discover(live, arrival)?, leg))),
         (_, "logging/setLevel") => set_level(gate, asker, frame, id).await,
         (_, "subscriptions/listen") => subscriptions::listen(gate, live, arrival, frame, asker, leg),
         (_, "notifications/cancelled") => Ok(cancelled(asker, frame)),
@@ -123,8 +123,15 @@ fn initialize(
     Ok(Answer::Begun(bytes, session))
 }
 
-/// 2026-07-28 server/discover.
-fn discover(live: &Live, arrival: &Arrival) -> Value {
+/// 2026-07-28 server/discover. Where nothing modern is behind the entrance it is answered as a legacy server would,
+/// so that a client which probes goes on to `initialize` and finds what there is.
+fn discover(live: &Live, arrival: &Arrival) -> Result<Value, Refusal> {
+    if behind(live, &arrival.entrance, Era::Modern).is_empty() {
+        return Err(Refusal::new(
+            Code::MethodUnsupported,
+            "no server behind this entrance speaks 2026-07-28",
+        ));
+    }
     let modern: Vec<&str> = Revision::ALL.iter().filter(|r| r.is_modern()).map(|r| r.as_str()).collect();
     let mut result = json!({
         "resultType": "complete",
@@ -139,7 +146,7 @@ fn discover(live: &Live, arrival: &Arrival) -> Value {
     {
         members.insert("instructions".to_owned(), Value::String(text));
     }
-    result
+    Ok(result)
 }
 
 fn server_info() -> Value {

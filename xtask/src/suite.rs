@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::environment::{self, on_path, say};
 use crate::externals::Externals;
-use crate::files::root;
+use crate::files::{Tree, root};
 use crate::process::{cargo, succeeds, watched};
 use crate::tally::{Tally, count};
 use crate::{conformance, matrix, postgres, tidy};
@@ -108,12 +108,21 @@ fn tests(tally: &mut Tally, path: Option<&std::ffi::OsStr>, externals: Option<&E
         &["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]
     };
     let (succeeded, said) = watched(&mut with_surroundings(cargo(suite)))?;
-    tally.suite("tests", succeeded, &count(&said));
+    let mut counted = count(&said);
+    counted.skipped = counted.skipped.saturating_sub(helpers(&Tree::load()?));
+    tally.suite("tests", succeeded, &counted);
     step("examples in the documentation");
     let (succeeded, said) =
         watched(&mut with_surroundings(cargo(&["test", "--workspace", "--doc", "--no-fail-fast"])))?;
     tally.suite("documentation tests", succeeded, &count(&said));
     Ok(())
+}
+
+/// Tests that are only the child process of another test. They are marked as ignored and are not skipped.
+fn helpers(tree: &Tree) -> u64 {
+    const REASONS: &[&str] = &["started by ", "run by ", "only as the child of "];
+    let marks = tree.ending(".rs").flat_map(|(_, text)| text.split("#[ignore = \"").skip(1));
+    marks.fold(0, |sum, reason| sum + u64::from(REASONS.iter().any(|start| reason.starts_with(start))))
 }
 
 /// Uses the committed hooks in this clone.
@@ -129,4 +138,16 @@ pub(crate) fn hooks(_: &[String]) -> Result<ExitCode> {
 
 fn step(name: &str) {
     say(&format!("== {name}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_children_of_other_tests_are_helpers() {
+        let mark = |reason: &str| format!("#[test]\n#[ignore = \"{reason}\"]\nfn x() {{}}\n");
+        let text = mark("run by `y`") + &mark("too slow") + &mark("only as the child of z");
+        assert_eq!(helpers(&Tree::of(&[("crates/a/src/b.rs", &text)])), 2);
+    }
 }

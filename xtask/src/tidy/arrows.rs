@@ -56,7 +56,7 @@ const WALLS: &[Wall] = &[
         &["catalog", "cli"],
         "one place compiles schemas, with references closed",
     ),
-    wall("nix", &["launch", "cli"], &["gateway"], "processes are started in one crate"),
+    wall("nix", &["launch", "cli", "demo"], &["gateway"], "processes are started in one crate"),
     wall("hyper-rustls", &["egress"], &[], "one crate opens TLS connections"),
     wall("rustls-platform-verifier", &["egress"], &[], "one crate decides which roots are trusted"),
     wall("reqwest", &[], &[], "egress is the only HTTP client"),

@@ -25,7 +25,7 @@ pub(crate) enum FaultKind {
     SessionGone,
     /// The server does not speak this era of the protocol.
     NotThisEra,
-    /// The server answered `initialize` with an error.
+    /// The server does not take it: an error to `initialize`, or HTTP 4xx that is no answer.
     Refused,
 }
 

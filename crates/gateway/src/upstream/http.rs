@@ -1,7 +1,7 @@
 //! One HTTP exchange with a server, in either era: what is sent, and what a status and a media type mean.
 
 use super::connection::Bounds;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, printable};
 use super::injected::Injected;
 use bytes::{Bytes, BytesMut};
 use egress::{BodyStream, EgressError, Sent};
@@ -23,6 +23,19 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(60 * 60);
 /// An error page is read so far, to tell what it is.
 const ERROR_PAGE_MAX: usize = 64 << 10;
+
+/// How far we are with a server, which decides what a status means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has not shaken hands: whether it speaks the legacy era is open.
+    Opening,
+    /// In a session that it keeps, and can forget.
+    Session,
+    /// It has shaken hands, and keeps no session.
+    Stateless,
+    /// There is no handshake: with each request the era is open.
+    Modern,
+}
 
 /// An address and the client to reach it with.
 #[derive(Debug, Clone)]
@@ -193,12 +206,12 @@ pub(super) fn for_us(frame: Frame, id: u64) -> Result<Frame, Fault> {
 pub(super) async fn accepted(
     response: Response<BodyStream>,
     limits: &wire::Limits,
-    in_session: bool,
+    standing: Standing,
 ) -> Result<(), Fault> {
     if response.status().is_success() {
         return Ok(());
     }
-    match unsuccessful(response, 0, limits, in_session).await {
+    match unsuccessful(response, 0, limits, standing).await {
         Ok(frame) => Err(super::handshake::refused(&frame)),
         Err(fault) => Err(fault),
     }
@@ -209,14 +222,16 @@ pub(super) async fn unsuccessful(
     response: Response<BodyStream>,
     id: u64,
     limits: &wire::Limits,
-    in_session: bool,
+    standing: Standing,
 ) -> Result<Frame, Fault> {
     let status = response.status();
     let (kind, detail) = match status.as_u16() {
         401 | 403 => (FaultKind::Unauthorized, "the server does not accept our credential"),
-        404 if in_session => (FaultKind::SessionGone, "the server does not know our session"),
+        404 if standing == Standing::Session => {
+            (FaultKind::SessionGone, "the server does not know our session")
+        }
         429 => (FaultKind::Busy, "the server asks for patience"),
-        400..=499 => return client_error(response, id, limits, in_session).await,
+        400..=499 => return client_error(response, id, limits, standing).await,
         500 | 501 => (FaultKind::Lost, "the server failed"),
         502..=599 => (FaultKind::Unreachable, "the server is not available"),
         300..=399 => (
@@ -232,7 +247,7 @@ async fn client_error(
     response: Response<BodyStream>,
     id: u64,
     limits: &wire::Limits,
-    in_session: bool,
+    standing: Standing,
 ) -> Result<Frame, Fault> {
     let status = response.status();
     let json = media_type(response.headers()) == "application/json";
@@ -245,9 +260,23 @@ async fn client_error(
         return for_us(frame, id);
     }
     // servers on the TypeScript SDK's examples answer 400, not 404, once they have forgotten a session
-    let forgotten = status == StatusCode::BAD_REQUEST && in_session && mentions_session(&page);
-    let kind = if forgotten { FaultKind::SessionGone } else { FaultKind::NotThisEra };
-    Err(Fault::sent(kind, format!("the server does not take the request (HTTP {})", status.as_u16())))
+    let forgotten =
+        standing == Standing::Session && status == StatusCode::BAD_REQUEST && mentions_session(&page);
+    let era_open = matches!(standing, Standing::Opening | Standing::Modern);
+    let kind = match status.as_u16() {
+        _ if forgotten => FaultKind::SessionGone,
+        400 | 404 | 405 | 406 | 415 if era_open => FaultKind::NotThisEra,
+        _ => FaultKind::Refused,
+    };
+    let said = said(&page);
+    Err(Fault::sent(kind, format!("the server does not take the request (HTTP {}){said}", status.as_u16())))
+}
+
+/// What an error page says that is no answer to us, for the operator: often an error without an id.
+fn said(page: &[u8]) -> String {
+    let loose: Option<serde_json::Value> = serde_json::from_slice(page).ok();
+    let message = loose.as_ref().and_then(|page| page.pointer("/error/message")?.as_str());
+    message.map(|text| format!(": {}", printable(text, 200))).unwrap_or_default()
 }
 
 fn mentions_session(page: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use super::connection::{Opening, Outgoing, Received, Room, until};
 use super::fault::{Fault, FaultKind};
-use super::http::{self, Body, Endpoint, PROTOCOL_VERSION};
+use super::http::{self, Body, Endpoint, PROTOCOL_VERSION, Standing};
 use super::injected::Injected;
 use super::stream::{Events, Position, Waiter};
 use ::http::{HeaderMap, HeaderValue, StatusCode};
@@ -45,7 +45,7 @@ impl Modern {
         let head = outgoing.timeout.map_or(self.endpoint.bounds.open, |_| http::IDLE_MAX);
         let response = self.endpoint.post(outgoing.frame, headers, &outgoing.injected, head).await?;
         if response.status() != StatusCode::OK {
-            let frame = http::unsuccessful(response, outgoing.id, &limits, false).await?;
+            let frame = http::unsuccessful(response, outgoing.id, &limits, Standing::Modern).await?;
             return Ok(Received { frame });
         }
         match http::body(response)? {
@@ -78,7 +78,7 @@ impl Modern {
     pub(super) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
         let headers = self.headers(Vec::new());
         let response = self.endpoint.post(frame, headers, injected, self.endpoint.bounds.open).await?;
-        http::accepted(response, &self.endpoint.bounds.scan(), false).await
+        http::accepted(response, &self.endpoint.bounds.scan(), Standing::Modern).await
     }
 
     fn headers(&self, routing: Vec<(::http::HeaderName, HeaderValue)>) -> HeaderMap {

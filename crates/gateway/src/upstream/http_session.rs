@@ -3,7 +3,7 @@
 use super::connection::{FromServer, INITIALIZE_ID, Outgoing, Received, Room};
 use super::fault::{Fault, FaultKind};
 use super::handshake;
-use super::http::{self, Body, Endpoint, LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID};
+use super::http::{self, Body, Endpoint, LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID, Standing};
 use super::injected::Injected;
 use super::listen;
 use super::stream::{Events, Position, Waiter};
@@ -114,8 +114,8 @@ impl Session {
     pub(super) fn injected(&self) -> Arc<Injected> {
         Arc::clone(&self.injected.lock())
     }
-    fn in_session(&self) -> bool {
-        self.id.is_some()
+    fn standing(&self) -> Standing {
+        if self.id.is_some() { Standing::Session } else { Standing::Stateless }
     }
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
@@ -149,7 +149,7 @@ impl Session {
         let post = self.endpoint.post(outgoing.frame.clone(), self.headers(None), &outgoing.injected, head);
         let response = post.await?;
         if response.status() != StatusCode::OK {
-            let frame = http::unsuccessful(response, outgoing.id, &limits, self.in_session()).await?;
+            let frame = http::unsuccessful(response, outgoing.id, &limits, self.standing()).await?;
             return Ok(Received { frame });
         }
         let body = match http::body(response)? {
@@ -229,14 +229,14 @@ impl Session {
     pub(super) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
         let post = self.endpoint.post(frame, self.headers(None), injected, self.endpoint.bounds.open);
         let limits = self.endpoint.bounds.scan();
-        let sent = http::accepted(post.await?, &limits, self.in_session()).await;
+        let sent = http::accepted(post.await?, &limits, self.standing()).await;
         sent.map_err(|fault| self.note(fault))
     }
 
     /// Gives the session up. A server that does not care for that (405) is fine.
     pub(super) async fn give_up(&self) {
         self.stop.cancel();
-        if self.in_session() && !self.is_gone() {
+        if self.id.is_some() && !self.is_gone() {
             let injected = self.injected();
             let told = self.endpoint.delete(self.headers(None), &injected);
             tokio::time::timeout(self.endpoint.bounds.open, told).await.ok();
@@ -254,7 +254,7 @@ async fn initialize(
     headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(hello.revision.as_str()));
     let response = endpoint.post(hello.frame.clone(), headers, injected, endpoint.bounds.open).await?;
     if response.status() != StatusCode::OK {
-        let frame = http::unsuccessful(response, INITIALIZE_ID, &limits, false).await?;
+        let frame = http::unsuccessful(response, INITIALIZE_ID, &limits, Standing::Opening).await?;
         return Ok((frame, None));
     }
     let id = session_id(response.headers())?;

@@ -292,7 +292,7 @@ async fn an_answer_over_the_limit_is_dropped_as_it_comes() {
     assert_eq!(fault.kind, FaultKind::TooLarge);
     // an error page that never ends is not read to the end either
     let fault = modern_fault(|_| answer(418, "text/html", vec![Step::Flood("x".repeat(4096))])).await;
-    assert_eq!(fault.kind, FaultKind::NotThisEra);
+    assert_eq!(fault.kind, FaultKind::Refused);
 }
 
 #[tokio::test]
@@ -488,4 +488,32 @@ async fn large_messages_that_nobody_takes_are_held_back_by_their_size() {
         held += 1;
     }
     assert!((1..=3).contains(&held), "{held} messages of 4 MiB");
+}
+
+#[tokio::test]
+async fn a_client_error_leaves_the_era_open_only_before_a_handshake() {
+    let page = || {
+        let text = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"too\nbold"}}"#;
+        answer(400, "application/json", vec![say(text)])
+    };
+    let fault = modern_fault(move |_| page()).await;
+    assert_eq!(fault.kind, FaultKind::NotThisEra);
+    assert!(fault.detail.ends_with("(HTTP 400): too | bold"), "{fault}");
+    assert_eq!(legacy_fault(move |_| page()).await.kind, FaultKind::Refused);
+    assert_eq!(legacy_fault(|_| status(413)).await.kind, FaultKind::Refused);
+    assert_eq!(modern_fault(|_| status(413)).await.kind, FaultKind::Refused);
+    let stateless = serve(|seen| match seen.rpc().as_str() {
+        "initialize" => {
+            let mut welcome = welcome();
+            welcome.headers_mut().remove("mcp-session-id");
+            welcome
+        }
+        "notifications/initialized" => status(202),
+        _ => status(404),
+    })
+    .await;
+    let (connection, _messages) = legacy(&stateless).await;
+    assert_eq!(connection.request(call(1).0).await.unwrap_err().kind, FaultKind::Refused);
+    connection.close().await;
+    assert!(stateless.saw().iter().all(|seen| seen.method != "DELETE"));
 }

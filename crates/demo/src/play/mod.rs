@@ -83,6 +83,7 @@ pub async fn run(options: Options) -> i32 {
             1
         }
     };
+    tell.line("");
     // in an order in which nobody misses anybody
     if let Some(gateway) = running.gateway.take() {
         gateway.end().await;

@@ -84,7 +84,7 @@ async fn a_read(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.tell.expect(
         reply.is_good() && reply.got("id") == Some(&json!("C-1001")) && seen.was_answered(),
         "it passes, and the customer comes back as crm sent it",
-        &format!("the customer should have come back; the record says {}", seen.told()),
+        &format!("the customer should have come back; the {}", seen.told()),
     );
     Ok(())
 }
@@ -98,7 +98,7 @@ async fn an_unknown_argument(stage: &mut Stage<'_>) -> anyhow::Result<()> {
             && reply.text().contains("include_deleted")
             && seen.was_refused("arguments-invalid"),
         "it is refused with the reason, as the model reads it, and crm never heard of it",
-        &format!("the unknown argument should have been refused; the record says {}", seen.told()),
+        &format!("the unknown argument should have been refused; the {}", seen.told()),
     );
     Ok(())
 }
@@ -113,7 +113,7 @@ async fn a_small_refund(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.tell.expect(
         reply.is_good() && reply.got("amount") == Some(&json!(40.0)) && seen.was_answered(),
         "it passes, and the money is on its way",
-        &format!("the refund should have been paid; the record says {}", seen.told()),
+        &format!("the refund should have been paid; the {}", seen.told()),
     );
     Ok(())
 }
@@ -126,7 +126,7 @@ async fn a_large_refund(stage: &mut Stage<'_>) -> anyhow::Result<()> {
             && reply.code() == Some("approval-required")
             && seen.was_refused("approval-required"),
         "it does not pass",
-        &format!("the refund should have been held; the record says {}", seen.told()),
+        &format!("the refund should have been held; the {}", seen.told()),
     );
     stage.large = Some(seen.call);
     let (reply, _) = call(stage, "payments__get_payment", json!({ "id": "P-7001" })).await?;

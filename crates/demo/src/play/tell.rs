@@ -163,7 +163,6 @@ impl Tell {
         for wrong in wrong {
             self.wrapped("✗ ", "  ", &format!("not as told: {wrong}"), Some(Paint::Bad));
         }
-        self.line("");
         self.is_good()
     }
 
@@ -193,7 +192,7 @@ fn printable(text: &str) -> String {
 
 /// JSON with room to break a line.
 fn airy(text: &str) -> String {
-    text.replace(",\"", ", \"").replace("\":\"", "\": \"")
+    text.replace(",\"", ", \"").replace("\":", "\": ").replace("\":  ", "\": ")
 }
 
 /// Breaks lines at blanks; a word that does not fit a line is cut.

@@ -69,6 +69,9 @@ pub(crate) enum Command {
     Completions(completions::Args),
     /// Manual pages
     Man(completions::Man),
+    /// This reference, in Markdown
+    #[command(hide = true)]
+    Reference,
 }
 
 /// What every command is given.
@@ -137,6 +140,10 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Demo(args) => demo::run(args, given).await.map(|never| match never {}),
         Command::DemoServer(args) => demo::server(args).await,
         Command::Completions(args) => completions::run(&args, given),
+        Command::Reference => {
+            completions::reference(given);
+            Ok(failure::Verdict::Yes)
+        }
         Command::Man(args) => completions::man(&args, given),
     }
 }

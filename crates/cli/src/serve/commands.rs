@@ -5,7 +5,7 @@ use crate::{
     control::{self, Request, Response},
     place::Place,
 };
-use decision::{AgentName, ServerName, Transport};
+use decision::{AgentName, ItemKind, ServerName, Transport};
 use gateway::{
     Gate,
     authenticate::configured,
@@ -119,11 +119,16 @@ async fn answer(desk: &Desk, request: Request) -> Response {
     }
 }
 
-/// Whether the server's offer was pinned and is in the snapshot in force.
+/// Whether the server's offer was pinned and is in the snapshot in force, all of it: another server's look may
+/// have built a snapshot while this one was half pinned.
 async fn looked_at(desk: &Desk, server: &ServerName) -> bool {
     let live = desk.gate.live();
     let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
     let stored = desk.gate.store().server(&scope, server).await;
-    let pinned = stored.ok().flatten().is_some_and(|server| server.pinned_at.is_some());
-    pinned && live.peers.contains_key(server)
+    if stored.ok().flatten().is_none_or(|server| server.pinned_at.is_none()) {
+        return false;
+    }
+    let Ok(accepted) = desk.gate.store().accepted(&scope, server).await else { return false };
+    let accepted = accepted.iter().filter(|definition| definition.item.kind != ItemKind::Server).count();
+    live.catalogue.server(server).is_some_and(|entry| entry.items().count() >= accepted)
 }

@@ -120,7 +120,7 @@ impl Files {
             (place.config.clone(), place.policies_dir())
         };
         let (changed, mut changes) = mpsc::channel(16);
-        let watched = watch(&config, &policies, changed);
+        let mut watched = watch(&config, &policies, changed);
         if let Err(error) = &watched {
             tracing::warn!(%error, "files cannot be watched: send SIGHUP after a change");
         }
@@ -135,6 +135,10 @@ impl Files {
             }
             // what is wrong was said already
             let _ = self.reload().await;
+            // the folder may be a new one
+            if let Ok(watcher) = &mut watched {
+                let _ = watcher.watch(&policies, RecursiveMode::NonRecursive);
+            }
         }
     }
 }

@@ -4,13 +4,15 @@ use decision::Entry;
 use gateway::Gate;
 use std::{sync::Arc, time::Duration};
 use store::{
-    Store,
+    Scope, Store,
     ledger::{Ledger, READ_ENTRIES_MAX},
 };
 use tokio_util::sync::CancellationToken;
 
 /// Entries that come within this time are indexed together.
 const SETTLE: Duration = Duration::from_millis(100);
+/// How often an end is looked for when stopping.
+const SETTLE_LOOKS: u32 = 30;
 /// After the database could not be written.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -49,6 +51,23 @@ pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<()> {
             .copy(gate.store(), &log)
             .await?;
     }
+    Ok(())
+}
+
+/// Waits until every call has its decision: what was cut off while draining, an errand too, still writes one.
+/// What does not is closed at the next start.
+pub(super) async fn settle(gate: &Arc<Gate>) -> anyhow::Result<()> {
+    let settings = Arc::clone(&gate.live().settings);
+    let scope = Scope::new(settings.tenant.clone(), settings.environment.clone());
+    for _ in 0..SETTLE_LOOKS {
+        catch_up(gate).await?;
+        let counts = gate.store().counts(&scope).await?;
+        if counts.intents <= counts.decisions {
+            return Ok(());
+        }
+        tokio::time::sleep(SETTLE).await;
+    }
+    tracing::warn!("some calls have no decision yet; they are closed at the next start");
     Ok(())
 }
 

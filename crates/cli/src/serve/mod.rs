@@ -30,10 +30,7 @@ use open::Opened;
 use std::{
     future::Future,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -208,6 +205,7 @@ impl Running {
         self.gate.shut_down().await;
         self.offers.abort();
         self.files.abort();
+        index::settle(&self.gate).await?;
         open::tell(&self.gate, EventName::GatewayStopped, &[]).await?;
         self.recorded = true;
         // the index is brought up to date before the ledger is closed
@@ -230,26 +228,60 @@ impl Drop for Running {
 
 fn probes(gate: &Arc<Gate>) -> Probes {
     let (ready, metrics) = (Arc::clone(gate), Arc::clone(gate));
-    // a ledger that cannot write now is seen by its failures growing
-    let failed_before = std::sync::atomic::AtomicU64::new(0);
-    let failing = AtomicBool::new(false);
+    let seen = Mutex::new(Seen::default());
     Probes {
         alive: Arc::new(|| Health::Good),
         ready: Arc::new(move || {
             if ready.is_draining() {
                 return Health::Bad("the gateway is stopping".to_owned());
             }
-            let failures = ready.ledger().stats().failures;
-            if failures != failed_before.swap(failures, Ordering::Relaxed) {
-                failing.store(true, Ordering::Relaxed);
+            let stats = ready.ledger().stats();
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.fails(stats.failures, stats.entries) {
                 return Health::Bad("the ledger cannot be written, so calls are refused".to_owned());
             }
-            failing.store(false, Ordering::Relaxed);
             Health::Good
         }),
         metrics: Arc::new(move || metrics.metrics_text()),
     }
 }
 
+/// What the ledger had counted when somebody last asked.
+#[derive(Debug, Default)]
+struct Seen {
+    failures: u64,
+    entries: u64,
+    failing: bool,
+}
+
+impl Seen {
+    /// Whether the last that was tried failed: from a failure on, until an entry is written again.
+    fn fails(&mut self, failures: u64, entries: u64) -> bool {
+        if entries > self.entries {
+            self.failing = false;
+        } else if failures > self.failures {
+            self.failing = true;
+        }
+        (self.failures, self.entries) = (failures, entries);
+        self.failing
+    }
+}
+
 /// Boxed work for the owner's socket.
 type Work = BoxFuture<'static, ()>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_failed_is_not_ready_until_it_writes_again() {
+        let mut seen = Seen::default();
+        assert!(!seen.fails(0, 10));
+        assert!(seen.fails(1, 10));
+        assert!(seen.fails(1, 10), "nothing was written since");
+        assert!(!seen.fails(1, 12));
+        assert!(seen.fails(2, 12));
+        assert!(!seen.fails(3, 13), "it failed, and then it worked");
+    }
+}

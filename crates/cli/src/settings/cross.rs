@@ -4,18 +4,17 @@
 use super::{
     file::{self, File},
     keys,
+    problem::{Crossing, Located},
 };
 use catalog::{Category, Declarations, Declared, Effect, Tier};
 use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
 use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings};
-use miette::{NamedSource, SourceSpan};
 use serde::Deserialize as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
-    time::Duration,
 };
 use toml::{Spanned, de::DeTable};
 
@@ -30,99 +29,11 @@ pub(crate) struct Meant {
     pub(crate) database: String,
 }
 
-/// One problem of the file.
-#[derive(Debug, Clone, thiserror::Error, miette::Diagnostic)]
-#[error("{message}")]
-pub(crate) struct Located {
-    pub(crate) message: String,
-    #[help]
-    pub(crate) help: Option<String>,
-    #[source_code]
-    pub(crate) source_code: NamedSource<String>,
-    #[label("here")]
-    pub(crate) at: SourceSpan,
-    pub(crate) line: usize,
-}
-
-struct Crossing<'a> {
-    text: &'a str,
-    name: String,
-    problems: Vec<Located>,
-}
-
-impl Crossing<'_> {
-    fn problem(&mut self, at: std::ops::Range<usize>, message: impl Into<String>, help: Option<&str>) {
-        let start = at.start.min(self.text.len());
-        let before = self.text.get(..start).unwrap_or_default();
-        self.problems.push(Located {
-            message: message.into(),
-            help: help.map(ToOwned::to_owned),
-            source_code: NamedSource::new(&self.name, self.text.to_owned()),
-            at: SourceSpan::from((start, at.end.saturating_sub(start))),
-            line: before.matches('\n').count() + 1,
-        });
-    }
-
-    /// A value that has a form of its own. A wrong one is noted and the default goes on in its place.
-    fn parse<T: FromStr>(&mut self, given: &Spanned<String>, what: &str, default: T) -> T
-    where
-        T::Err: std::fmt::Display,
-    {
-        given.get_ref().parse().unwrap_or_else(|e| {
-            self.problem(given.span(), format!("`{}` is not {what}: {e}", given.get_ref()), None);
-            default
-        })
-    }
-
-    /// A number that is at least one: a bound of zero would stop everything.
-    fn count(&mut self, given: Option<&Spanned<usize>>, default: usize) -> usize {
-        match given {
-            Some(given) if *given.get_ref() == 0 => {
-                self.problem(given.span(), "a bound of 0 would refuse everything", Some("write 1 or more"));
-                default
-            }
-            Some(given) => *given.get_ref(),
-            None => default,
-        }
-    }
-
-    fn duration(&mut self, given: Option<&Spanned<String>>, default: Duration) -> Duration {
-        let Some(given) = given else {
-            return default;
-        };
-        duration(given.get_ref()).unwrap_or_else(|| {
-            let message = format!("`{}` is not a duration", given.get_ref());
-            self.problem(
-                given.span(),
-                message,
-                Some("write a number with a unit: `250ms`, `30s`, `5m`, `12h` or `90d`"),
-            );
-            default
-        })
-    }
-}
-
-/// `250ms`, `30s`, `5m`, `12h`, `90d`. Never zero.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let number: u64 = number.parse().ok().filter(|n| *n > 0)?;
-    let ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(ms).map(Duration::from_millis)
-}
-
 /// Reads and crosses the file. `state` is where state goes when the file does not say.
 ///
 /// Errors: every problem, in the order of the file.
 pub(crate) fn read(path: &Path, text: &str, state: &Path) -> Result<Meant, Vec<Located>> {
-    let mut crossing = Crossing { text, name: path.display().to_string(), problems: Vec::new() };
+    let mut crossing = Crossing::new(path, text);
     let Some(file) = parse(&mut crossing) else {
         crossing.problems.sort_by_key(|problem| problem.at.offset());
         return Err(crossing.problems);
@@ -257,7 +168,7 @@ fn database(
     if !address.starts_with("postgres://") && !address.starts_with("postgresql://") {
         // the address is not repeated: it may hold a password
         let help = "write `sqlite:PATH` or `postgres://USER@HOST/DATABASE`";
-        crossing.problem(given.span(), "this is not the address of a database", Some(help));
+        crossing.hidden(given.span(), "this is not the address of a database", Some(help));
     }
     address.clone()
 }
@@ -348,12 +259,12 @@ fn reach(
             let parsed =
                 url::Url::parse(url.get_ref()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             let Some(parsed) = parsed else {
-                crossing.problem(url.span(), "`url` must be an http or https address", None);
+                crossing.hidden(url.span(), "`url` must be an http or https address", None);
                 return None;
             };
             if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some() {
                 let help = "store it with `callgate secret set` and name it under `credentials`";
-                crossing.problem(url.span(), "a credential does not belong into the address", Some(help));
+                crossing.hidden(url.span(), "a credential does not belong into the address", Some(help));
                 return None;
             }
             Some(Reach::Http { url: parsed })

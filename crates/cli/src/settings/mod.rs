@@ -5,6 +5,11 @@ mod cross;
 mod effective;
 mod file;
 mod keys;
+mod problem;
 
-pub(crate) use cross::{Located, Meant, duration, read};
+pub(crate) use cross::{Meant, read};
 pub(crate) use effective::{effective, schema};
+pub(crate) use problem::{Located, duration};
+
+#[cfg(test)]
+mod tests;

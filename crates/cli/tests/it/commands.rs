@@ -1,0 +1,135 @@
+//! Commands that need no running gateway.
+
+use crate::bed::{Bed, POLICY};
+
+#[test]
+fn exit_codes_tell_yes_fault_usage_and_no_apart() {
+    let bed = Bed::with_notes();
+    assert_eq!(bed.run(&["check"]).code, 0);
+    assert_eq!(bed.run(&["chekc"]).code, 2);
+    assert_eq!(bed.run(&["check", "--config", "none.toml"]).code, 2);
+    assert_eq!(bed.run(&["agent", "remove", "nobody"]).code, 1);
+    bed.write("callgate.toml", "lisen = 1\n");
+    assert_eq!(bed.run(&["check"]).code, 3);
+    assert_eq!(bed.run(&["agent", "list"]).code, 1);
+}
+
+#[test]
+fn the_help_is_what_the_documentation_says() {
+    let bed = Bed::new();
+    insta::assert_snapshot!("help", bed.run(&["--help"]).out);
+    let said = bed.run(&[]);
+    assert_eq!(said.code, 2);
+}
+
+#[test]
+fn a_token_is_shown_once_and_stored_nowhere() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let secret = token.split('_').nth(2).unwrap();
+    assert_eq!(secret.len(), 52);
+    assert!(bed.files_with("state", secret).is_empty());
+    assert!(!bed.run(&["agent", "list"]).out.contains(secret));
+    let second = bed.run(&["agent", "add", "bot"]);
+    assert_eq!(second.code, 1, "a name is taken once");
+    assert!(second.err.contains("exists already"), "{}", second.err);
+
+    let id = bed.json(&["agent", "list"])[0]["tokens"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(bed.run(&["agent", "revoke", &id]).code, 0);
+    assert_eq!(bed.json(&["agent", "list"])[0]["tokens"][0]["state"], "revoked");
+    assert_eq!(bed.run(&["agent", "revoke", "tok_0000000000000000"]).code, 1);
+    assert_eq!(bed.run(&["agent", "add", "other", "--expires", "soon"]).code, 2);
+    // what was done is in the record, though no gateway ran
+    let report = bed.json(&["audit", "verify"]);
+    assert_eq!((report["ok"].as_bool(), report["report"]["events"].as_u64()), (Some(true), Some(2)));
+}
+
+#[test]
+fn a_secret_comes_from_standard_input_and_is_never_seen_again() {
+    let bed = Bed::with_notes();
+    let config =
+        bed.notes_config(1) + "[[servers.notes.credentials]]\nsecret = \"notes-key\"\nenv = \"NOTES_KEY\"\n";
+    bed.write("callgate.toml", &config);
+    let check = bed.run(&["check"]);
+    assert_eq!(check.code, 3);
+    assert!(check.out.contains("needs the secret `notes-key`"), "{}", check.out);
+
+    let said = bed.run_with(&["secret", "set", "notes-key"], "hunter2-and-more\n");
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(bed.run(&["check"]).code, 0);
+    assert!(bed.files_with("state", "hunter2").is_empty());
+    let listed = bed.run(&["secret", "list"]);
+    assert!(listed.out.contains("notes-key") && !listed.out.contains("hunter2"), "{}", listed.out);
+
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "\n").code, 1, "an empty secret is none");
+    assert_eq!(bed.run(&["secret", "set", "notes-key", "hunter2"]).code, 2, "never on the command line");
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "second").code, 0);
+    assert_eq!(bed.json(&["secret", "list"])[0]["version"], 2);
+
+    // a lost key is not replaced by a new one under which nothing opens
+    std::fs::remove_file(bed.path("state/secrets.key")).unwrap();
+    let lost = bed.run_with(&["secret", "set", "other"], "x");
+    assert!(lost.code == 1 && lost.err.contains("restore it from a backup"), "{}", lost.err);
+}
+
+#[test]
+fn a_state_directory_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bed = Bed::with_notes();
+    std::fs::create_dir(bed.path("state")).unwrap();
+    std::fs::set_permissions(bed.path("state"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let said = bed.run(&["agent", "list"]);
+    assert!(said.code == 1 && said.err.contains("chmod 700"), "{}", said.err);
+}
+
+#[test]
+fn check_points_into_the_policy_file() {
+    let bed = Bed::with_notes();
+    bed.write("policies/notes.cedar", &POLICY.replace("notes__read_note", "note__read_note"));
+    let said = bed.run(&["check"]);
+    assert_eq!(said.code, 3);
+    let told = said.err.replace(bed.path("").to_str().unwrap(), "/");
+    insta::assert_snapshot!("check_policy", told);
+    let first = bed.json(&["check"])["errors"][0].clone();
+    assert_eq!((first["rule"].as_str(), first["line"].as_u64()), (Some("read-notes"), Some(3)));
+}
+
+#[test]
+fn check_points_into_the_configuration() {
+    let bed = Bed::with_notes();
+    bed.write("callgate.toml", "[servers.notes]\ncomand = \"x\"\nmode = \"enforce\"\n");
+    let said = bed.run(&["check"]);
+    assert_eq!(said.code, 3);
+    insta::assert_snapshot!("check_settings", said.err);
+}
+
+#[test]
+fn init_writes_what_holds_and_overwrites_nothing() {
+    let bed = Bed::new();
+    assert_eq!(bed.run(&["init"]).code, 0);
+    assert_eq!(bed.run(&["check"]).code, 0);
+    assert!(bed.path("policies/starter.cedar").exists());
+    let mine = "# mine\n";
+    bed.write("callgate.toml", mine);
+    assert_eq!(bed.run(&["init"]).code, 2);
+    assert_eq!(std::fs::read_to_string(bed.path("callgate.toml")).unwrap(), mine);
+}
+
+#[test]
+fn completions_and_manual_pages_are_generated() {
+    let bed = Bed::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(bed.run(&["completions", shell]).out.contains("callgate"), "{shell}");
+    }
+    assert_eq!(bed.run(&["man", "pages"]).code, 0);
+    let page = std::fs::read_to_string(bed.path("pages/callgate-serve.1")).unwrap();
+    assert!(page.contains("log\\-format"), "{page}");
+}
+
+#[test]
+fn the_reference_in_the_documentation_is_the_one_of_the_program() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/cli.md");
+    let told = Bed::new().run(&["reference"]).out;
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == told, "write it again: cargo run -- reference > docs/reference/cli.md");
+}

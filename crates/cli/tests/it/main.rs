@@ -1,0 +1,13 @@
+//! The real binary, in a scrubbed environment, on loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails here is a failed test"
+)]
+
+mod bed;
+mod commands;
+mod serve;
+mod wrap;

@@ -1,0 +1,201 @@
+//! The gateway as a process: calls through it, the record of them, reloads, stops and crashes.
+
+use crate::bed::{Bed, POLICY, free_port, until};
+use std::{process::Stdio, thread, time::Duration};
+
+#[test]
+fn a_call_goes_through_and_its_record_proves_itself() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    assert_eq!(gateway.get("/healthz").0, 200);
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    assert_eq!(gateway.tools(&token, &session), ["hang", "read_note"], "what no rule permits is not shown");
+    assert_eq!(gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"], "a note");
+    let hidden = gateway.call(&token, &session, "drop_note");
+    let unknown = gateway.call(&token, &session, "no_such_tool");
+    let plain = |answer: &serde_json::Value, name: &str| answer["error"].to_string().replace(name, "X");
+    assert_eq!(
+        plain(&hidden, "drop_note"),
+        plain(&unknown, "no_such_tool"),
+        "hidden and missing look the same"
+    );
+    assert!(gateway.get("/metrics").2.contains("callgate_"));
+
+    // every command works beside the running gateway
+    let calls = bed.json(&["audit", "list"]);
+    let of = |name: &str| {
+        let found = calls.as_array().unwrap().iter().find(|call| call["item"]["name"] == name);
+        found.unwrap_or_else(|| panic!("{name} in {calls}")).clone()
+    };
+    assert_eq!(of("read_note")["ended"], "answered");
+    assert_eq!(of("drop_note")["code"], "not-permitted");
+    let id = of("read_note")["call"].as_str().unwrap().to_owned();
+    let told = bed.run(&["explain", &id]).out;
+    assert!(
+        told.contains("agent bot") && told.contains("rule:read-notes") && told.contains("notes may be read"),
+        "{told}"
+    );
+    assert!(bed.run(&["audit", "show", &id]).out.contains("arguments: {}"));
+
+    let checkpoint = bed.json(&["audit", "checkpoint"]);
+    bed.write("kept", checkpoint["checkpoint"].as_str().unwrap());
+    bed.write("key", checkpoint["key"].as_str().unwrap());
+    bed.write("proof", &bed.run(&["audit", "prove", &id]).out);
+    assert_eq!(bed.run(&["audit", "prove", "--check", "proof", "--key", "key"]).code, 0);
+    bed.write(
+        "proof",
+        &std::fs::read_to_string(bed.path("proof")).unwrap().replace("read_note", "drop_note"),
+    );
+    assert_eq!(bed.run(&["audit", "prove", "--check", "proof", "--key", "key"]).code, 3, "a forged proof");
+
+    assert_eq!(bed.run(&["audit", "export", "out"]).code, 0);
+    let verify = ["audit", "verify", "out", "--key", "key", "--checkpoint", "kept"];
+    assert_eq!(bed.run(&verify).code, 0);
+    let bundle = bed.files_with("out", "read_note").pop().unwrap();
+    let bytes = std::fs::read(&bundle).unwrap();
+    let forged = String::from_utf8_lossy(&bytes).replace("read_note", "read_vote");
+    std::fs::write(&bundle, forged).unwrap();
+    let said = bed.run(&verify);
+    assert!(said.code == 3 && said.out.contains("entry"), "{}", said.out);
+
+    assert_eq!(bed.run(&["audit", "erase", &id, "arguments"]).code, 0);
+    assert!(bed.run(&["audit", "show", &id]).out.contains("arguments: erased"));
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(bed.run(&["audit", "verify", "--key", "key", "--checkpoint", "kept"]).code, 0);
+    let report = bed.json(&["audit", "verify"])["report"].clone();
+    assert_eq!(report["intents"], report["decisions"], "one decision each");
+}
+
+#[test]
+fn a_revoked_token_is_refused_within_a_second() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    gateway.session(&token);
+    assert_eq!(bed.run(&["agent", "revoke", "bot"]).code, 0);
+    thread::sleep(Duration::from_secs(1));
+    let hello = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    assert_eq!(gateway.post(&token, None, &hello).0, 401);
+}
+
+#[test]
+fn a_bad_new_file_leaves_the_old_one_in_force_and_a_good_one_replaces_it() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || gateway.tools(&token, &session).len() == 2);
+
+    bed.write("policies/notes.cedar", &POLICY.replace("principal,", "principle,"));
+    until("it says so", || bed.log().contains("THE OLD ONE STAYS IN FORCE"));
+    assert_eq!(gateway.tools(&token, &session).len(), 2);
+
+    bed.write("policies/notes.cedar", &POLICY.replace(", Action::\"notes__hang\"", ""));
+    until("the new rules hold", || gateway.tools(&token, &session) == ["read_note"]);
+
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &config.replace("[servers.notes]", "[servers.notes]\nmode = \"observe\""));
+    until("observe mode is announced", || bed.log().contains("OBSERVE MODE"));
+    until("everything is shown", || gateway.tools(&token, &session).len() == 3);
+
+    bed.write("callgate.toml", &config.replace("state-dir = \"state\"", "state-dir = \"elsewhere\""));
+    until("a move is refused", || bed.log().contains("cannot change while the gateway runs"));
+    assert_eq!(gateway.stop(), 0);
+}
+
+#[test]
+fn of_two_gateways_the_second_says_that_there_is_a_first() {
+    let bed = Bed::with_notes();
+    let gateway = bed.serve();
+    let second = bed.run(&["serve"]);
+    assert!(second.code == 1 && second.err.contains("running already"), "{}", second.err);
+    assert_eq!(gateway.get("/readyz").0, 200, "the first is untouched");
+}
+
+#[test]
+fn nobody_is_unauthenticated_beyond_this_machine() {
+    let bed = Bed::new();
+    let port = free_port();
+    bed.write(
+        "callgate.toml",
+        &format!("listen = \"0.0.0.0:{port}\"\nallow-unauthenticated-loopback = \"dev\"\n"),
+    );
+    let said = bed.run(&["serve"]);
+    assert!(said.code == 1 && said.err.contains("unauthenticated"), "{}", said.err);
+}
+
+#[test]
+fn serve_says_what_is_missing() {
+    let bed = Bed::new();
+    let said = bed.run(&["serve"]);
+    assert!(said.code == 2 && said.err.contains("callgate init"), "{}", said.err);
+    let bed = Bed::with_notes();
+    bed.write("policies/notes.cedar", "permit (");
+    let said = bed.run(&["serve"]);
+    assert!(said.code == 1 && said.err.contains("notes.cedar"), "{}", said.err);
+}
+
+#[test]
+fn a_call_that_a_crash_cut_off_is_closed_as_unknown() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let call = serde_json::json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/call",
+        "params": { "name": "hang", "arguments": {} } });
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| gateway.post(&token, Some(&session), &call));
+        until("the call is open", || {
+            let calls = bed.json(&["audit", "list"]);
+            calls
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|call| call["item"]["name"] == "hang" && call["ended"] == "open")
+        });
+        gateway.signal("-KILL");
+        assert_eq!(asked.join().unwrap().0, 0, "nobody answered");
+    });
+    gateway.kill();
+
+    let gateway = bed.serve();
+    assert!(bed.log().contains("outcome unknown"), "{}", bed.log());
+    let calls = bed.json(&["audit", "list"]);
+    let hung = calls.as_array().unwrap().iter().find(|call| call["item"]["name"] == "hang").unwrap();
+    assert_eq!(hung["ended"], "unknown");
+    assert_eq!(gateway.stop(), 0);
+    let report = bed.json(&["audit", "verify"])["report"].clone();
+    assert_eq!(report["intents"], report["decisions"]);
+}
+
+#[test]
+fn commands_and_calls_at_once_lose_nothing() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let children: Vec<_> = (0..6)
+        .map(|n| {
+            let mut command = bed.command();
+            command
+                .args(["agent", "add", &format!("agent-{n}")])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    for _ in 0..20 {
+        gateway.session(&token);
+    }
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(bed.json(&["agent", "list"]).as_array().unwrap().len(), 7);
+    assert_eq!(gateway.stop(), 0);
+    let report = bed.json(&["audit", "verify"])["report"].clone();
+    assert_eq!(report["intents"], report["decisions"]);
+    assert!(report["intents"].as_u64().unwrap() >= 40, "{report}");
+}

@@ -11,11 +11,13 @@ use crate::environment::{cache, target};
 use crate::process::{Running, cargo, free_port, output, succeeds};
 
 /// Builds the programs that a run needs: the reference server and, unless it stands aside, the gateway.
+///
+/// The whole workspace, as the tests build it: a build of some packages alone resolves features otherwise, and
+/// compiles half of the dependencies a second time.
 pub(crate) fn programs(direct: bool) -> Result<()> {
-    let mut build = cargo(&["build", "--quiet", "--package", "callgate-reference"]);
-    if !direct {
-        build.args(["--package", "callgate-cli"]);
-    }
+    let bins: &[&str] = if direct { &["--bin", "callgate-reference"] } else { &["--bins"] };
+    let mut build = cargo(&["build", "--quiet", "--workspace"]);
+    build.args(bins);
     ensure!(succeeds(&mut build)?, "the programs do not build");
     Ok(())
 }

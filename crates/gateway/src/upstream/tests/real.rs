@@ -10,7 +10,7 @@ fn program() -> std::path::PathBuf {
     let own = std::env::current_exe().unwrap();
     let target = own.ancestors().nth(3).unwrap();
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "callgate-reference", "--target-dir"])
+        .args(["build", "--quiet", "--workspace", "--bin", "callgate-reference", "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()

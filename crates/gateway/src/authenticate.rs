@@ -5,9 +5,12 @@ use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::route::{Route, What};
 use crate::session::Session;
-use decision::{Actor, AgentName, Code, Era, Passed, Principal, Refusal, Transport};
+use decision::{Actor, AgentName, Class, Code, Era, Passed, Principal, Refusal, Transport};
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::{Revision, Scope, TokenHash, TokenRecord};
 
 /// An authenticated asker, and the session it speaks in.
@@ -19,11 +22,46 @@ pub(crate) struct Asker {
     pub(crate) revision: wire::Revision,
     /// The raw capabilities the Host declared.
     pub(crate) capabilities: Option<bytes::Bytes>,
+    /// By what the principal is known.
+    pub(crate) standing: Standing,
+}
+
+/// By what a principal is known, so that what outlives a message can ask whether it still is.
+#[derive(Debug, Clone)]
+pub(crate) enum Standing {
+    /// The hash of a token.
+    Token([u8; 32]),
+    /// By configuration.
+    Agent(AgentName),
+    /// A server's question, in the name of the session it belongs to.
+    Session,
+}
+
+impl Standing {
+    /// Whether it was taken away meanwhile. A store that cannot be asked takes nothing away: whatever
+    /// the principal asks next is refused then anyway.
+    pub(crate) async fn lapsed(&self, gate: &Gate, live: &Live) -> bool {
+        let known = match self {
+            Self::Token(hash) => of_token(gate, live, *hash).await.map(|_| ()),
+            Self::Agent(agent) => gate.tokens.enabled(gate, live, agent).await,
+            Self::Session => Ok(()),
+        };
+        known.is_err_and(|refusal| refusal.code.class() == Class::Authentication)
+    }
 }
 
 impl Asker {
     pub(crate) fn era(&self) -> Era {
         self.revision.era()
+    }
+    /// Whether the Host said that it can be asked this.
+    pub(crate) fn declares(&self, question: &str) -> bool {
+        let capability = match question {
+            "sampling/createMessage" => "sampling",
+            "elicitation/create" => "elicitation",
+            _ => "roots",
+        };
+        self.capabilities.as_ref().is_some_and(|raw| wire::json::member(raw, capability).is_some())
     }
 }
 
@@ -32,7 +70,11 @@ impl Asker {
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     known: Mutex<(Revision, ByHash)>,
+    disabled: Mutex<(Revision, Option<Disabled>)>,
 }
+
+/// The agents of a scope that were disabled.
+type Disabled = (Scope, Arc<BTreeSet<AgentName>>);
 
 type ByHash = BTreeMap<[u8; 32], Arc<TokenRecord>>;
 
@@ -46,6 +88,40 @@ impl Tokens {
         if known.0 != revision {
             *known = (revision, BTreeMap::new());
         }
+        drop(known);
+        let mut disabled = self.disabled.lock();
+        if disabled.0 != revision {
+            *disabled = (revision, None);
+        }
+    }
+
+    /// Refuses an agent that was disabled: one that is known by configuration has no token to revoke.
+    async fn enabled(&self, gate: &Gate, live: &Live, agent: &AgentName) -> Result<(), Refusal> {
+        let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+        let (revision, known) = {
+            let known = self.disabled.lock();
+            (known.0, known.1.clone().filter(|(of, _)| *of == scope))
+        };
+        let disabled = match known {
+            Some((_, disabled)) => disabled,
+            None => {
+                let agents = gate.store.list_agents(&scope).await.map_err(|e| {
+                    Refusal::new(Code::StageFailed, format!("the store cannot be asked about agents: {e}"))
+                })?;
+                let disabled = agents.into_iter().filter(|agent| agent.disabled_at.is_some());
+                let disabled = Arc::new(disabled.map(|agent| agent.name).collect::<BTreeSet<_>>());
+                let mut known = self.disabled.lock();
+                // what was read before a change must not be remembered after it
+                if known.0 == revision {
+                    known.1 = Some((scope, Arc::clone(&disabled)));
+                }
+                disabled
+            }
+        };
+        if disabled.contains(agent) {
+            return Err(Refusal::new(Code::CredentialRevoked, format!("agent `{agent}` is disabled")));
+        }
+        Ok(())
     }
 
     async fn find(&self, gate: &Gate, hash: [u8; 32]) -> Result<Option<Arc<TokenRecord>>, Refusal> {
@@ -79,14 +155,14 @@ pub(crate) async fn asker(
     route: &Route,
     leg: &mut Leg,
 ) -> Result<Passed<Asker>, Refusal> {
-    if gate.is_draining() && matches!(arrival.party, Party::Host) {
+    if gate.is_draining() && matches!(arrival.party, Party::Host) && !finishes(route) {
         return Err(Refusal::new(Code::Draining, "the gateway is stopping"));
     }
-    let (principal, basis) = match &arrival.party {
+    let (principal, basis, standing) = match &arrival.party {
         Party::Server(server) => {
             // a question is asked of the Host in the name of the session it belongs to
             let session = arrival.session.as_ref().ok_or_else(no_session)?;
-            (Arc::clone(&session.principal), format!("server:{server}"))
+            (Arc::clone(&session.principal), format!("server:{server}"), Standing::Session)
         }
         Party::Host => host(gate, live, arrival).await?,
     };
@@ -108,50 +184,64 @@ pub(crate) async fn asker(
         (None, Some(hello)) => (hello.revision, Some(hello.capabilities)),
         (None, None) => (route.revision, None),
     };
-    Ok(Passed::new(Asker { principal, session, revision, capabilities }, vec![basis]))
+    Ok(Passed::new(Asker { principal, session, revision, capabilities, standing }, vec![basis]))
 }
 
-async fn host(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<(Arc<Principal>, String), Refusal> {
+/// What helps a call under way to its end is taken to the last.
+fn finishes(route: &Route) -> bool {
+    match route.what {
+        What::Answer | What::EndSession => true,
+        What::Method(method) => method.name == "notifications/cancelled",
+        What::OpenStream => false,
+    }
+}
+
+/// A principal, for the record by what it is known, and by what to ask again.
+type Known = (Arc<Principal>, String, Standing);
+
+async fn host(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<Known, Refusal> {
     match &arrival.presented {
         Presented::InUrl => Err(Refusal::new(Code::CredentialInUrl, "a token came in the query string")),
         Presented::Configured(agent) => {
+            gate.tokens.enabled(gate, live, agent).await?;
             let principal = match &arrival.session {
                 Some(session) => Arc::clone(&session.principal),
                 None => Arc::new(plain(live, agent)),
             };
-            Ok((principal, format!("configured:{agent}")))
+            Ok((principal, format!("configured:{agent}"), Standing::Agent(agent.clone())))
         }
         Presented::Authorization(values) => {
             let text = identity::bearer(values.iter().map(|value| value.as_ref())).map_err(no_bearer)?;
             let token = identity::ApiToken::parse(text)
                 .map_err(|e| Refusal::new(Code::CredentialMalformed, e.to_string()))?;
-            let record = gate.tokens.find(gate, *token.hash().as_bytes()).await?;
-            let record = record
-                .ok_or_else(|| Refusal::new(Code::CredentialUnknown, "no such token was issued here"))?;
-            let principal = record.principal(gate.clock.now()).map_err(|lapsed| match lapsed {
-                store::Lapsed::Revoked => {
-                    Refusal::new(Code::CredentialRevoked, format!("{} was revoked", record.id))
-                }
-                store::Lapsed::Expired => {
-                    Refusal::new(Code::CredentialExpired, format!("{} has expired", record.id))
-                }
-                store::Lapsed::AgentDisabled => {
-                    Refusal::new(Code::CredentialRevoked, format!("agent `{}` is disabled", record.agent))
-                }
-            })?;
-            if principal.tenant != live.settings.tenant || principal.environment != live.settings.environment
-            {
-                return Err(Refusal::new(Code::CredentialUnknown, "the token is for another environment"));
-            }
-            Ok((Arc::new(principal), format!("token:{}", record.id)))
+            of_token(gate, live, *token.hash().as_bytes()).await
         }
         Presented::Nothing => match &live.settings.unauthenticated_loopback {
             Some(agent) if arrival.facts.loopback_peer && arrival.transport == Transport::Http => {
-                Ok((Arc::new(plain(live, agent)), "unauthenticated-loopback".to_owned()))
+                gate.tokens.enabled(gate, live, agent).await?;
+                let standing = Standing::Agent(agent.clone());
+                Ok((Arc::new(plain(live, agent)), "unauthenticated-loopback".to_owned(), standing))
             }
             Some(_) | None => Err(Refusal::new(Code::CredentialMissing, "no bearer token")),
         },
     }
+}
+
+async fn of_token(gate: &Gate, live: &Live, hash: [u8; 32]) -> Result<Known, Refusal> {
+    let record = gate.tokens.find(gate, hash).await?;
+    let record =
+        record.ok_or_else(|| Refusal::new(Code::CredentialUnknown, "no such token was issued here"))?;
+    let principal = record.principal(gate.clock.now()).map_err(|lapsed| match lapsed {
+        store::Lapsed::Revoked => Refusal::new(Code::CredentialRevoked, format!("{} was revoked", record.id)),
+        store::Lapsed::Expired => Refusal::new(Code::CredentialExpired, format!("{} has expired", record.id)),
+        store::Lapsed::AgentDisabled => {
+            Refusal::new(Code::CredentialRevoked, format!("agent `{}` is disabled", record.agent))
+        }
+    })?;
+    if principal.tenant != live.settings.tenant || principal.environment != live.settings.environment {
+        return Err(Refusal::new(Code::CredentialUnknown, "the token is for another environment"));
+    }
+    Ok((Arc::new(principal), format!("token:{}", record.id), Standing::Token(hash)))
 }
 
 fn no_bearer(e: identity::BearerError) -> Refusal {

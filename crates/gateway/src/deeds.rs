@@ -30,7 +30,13 @@ impl Deeds {
         if !answers && state.is_none() {
             return;
         }
-        let found = self.open.lock().by_key.remove(&key(resolved, asker, state));
+        let key = key(resolved, asker, state);
+        let mut open = self.open.lock();
+        let found = open.by_key.remove(&key);
+        if found.is_some() {
+            open.order.retain(|one| *one != key);
+        }
+        drop(open);
         if let Some((deed, last)) = found {
             leg.deed = deed;
             leg.leg = last.saturating_add(1);
@@ -48,11 +54,11 @@ impl Deeds {
     ) {
         let key = key(resolved, asker, state);
         let mut open = self.open.lock();
-        open.by_key.insert(key, (deed, leg));
-        open.order.push_back(key);
+        if open.by_key.insert(key, (deed, leg)).is_none() {
+            open.order.push_back(key);
+        }
         if open.order.len() > OPEN_MAX
             && let Some(oldest) = open.order.pop_front()
-            && oldest != key
         {
             open.by_key.remove(&oldest);
         }

@@ -76,6 +76,8 @@ pub struct Gate {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
     pub(crate) in_flight: Arc<Semaphore>,
+    /// Places in `in_flight`, as many as there were at start.
+    places: usize,
     pub(crate) changes: broadcast::Sender<Change>,
     wakes: mpsc::UnboundedSender<ServerName>,
     draining: AtomicBool,
@@ -98,7 +100,8 @@ pub struct Parts {
 impl Gate {
     pub fn new(parts: Parts) -> Arc<Self> {
         parts.pool.allow(&parts.live.settings);
-        let in_flight = Arc::new(Semaphore::new(parts.live.settings.limits.calls_in_flight_max));
+        let places = parts.live.settings.limits.calls_in_flight_max;
+        let in_flight = Arc::new(Semaphore::new(places));
         Arc::new(Self {
             live: ArcSwap::from_pointee(parts.live),
             store: parts.store,
@@ -114,6 +117,7 @@ impl Gate {
             entropy: parts.entropy,
             metrics: Metrics::new(),
             in_flight,
+            places,
             changes: broadcast::channel(256).0,
             draining: AtomicBool::new(false),
         })
@@ -166,7 +170,7 @@ impl Gate {
     }
     /// Calls that are under way.
     pub fn calls_in_flight(&self) -> usize {
-        self.live().settings.limits.calls_in_flight_max.saturating_sub(self.in_flight.available_permits())
+        self.places.saturating_sub(self.in_flight.available_permits())
     }
     /// Ends every session and every connection.
     pub async fn shut_down(&self) {

@@ -9,9 +9,9 @@ use crate::record::Leg;
 use crate::reply::Answer;
 use crate::route::{Route, What, short};
 use crate::session::{Hello, Session};
-use crate::{lists, subscriptions, upstream};
+use crate::{lists, permission, subscriptions, upstream};
 use bytes::Bytes;
-use decision::{Claims, Code, Digest, Era, InteractionId, Refusal, Transport};
+use decision::{Claims, Code, Digest, Era, InteractionId, ItemKind, Refusal, ServerName, Transport};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use wire::{Class, Revision, rpc};
@@ -43,7 +43,10 @@ pub(crate) async fn answer(
         (Class::Listed, name) => lists::list(live, arrival, frame, name, asker, leg).map(Answer::Message),
         (_, "initialize") => initialize(gate, live, arrival, frame, asker, leg),
         (_, "ping") => Ok(Answer::Message(rpc::result(id, b"{}"))),
-        (_, "server/discover") => Ok(Answer::Message(shown(id, &discover(live, arrival)?, leg))),
+        (_, "server/discover") => {
+            let result = discover(live, arrival, asker, leg.claims.host.as_deref())?;
+            Ok(Answer::Message(shown(id, &result, leg)))
+        }
         (_, "logging/setLevel") => set_level(gate, asker, frame, id).await,
         (_, "subscriptions/listen") => subscriptions::listen(gate, live, arrival, frame, asker, leg),
         (_, "notifications/cancelled") => Ok(cancelled(asker, frame)),
@@ -94,14 +97,13 @@ fn initialize(
         client_info: frame.share(client_info),
         claims,
     };
+    let peers = visible_peers(live, &arrival.entrance, Era::Legacy, asker, leg.claims.host.as_deref());
     let mut result = json!({
         "protocolVersion": revision.as_str(),
-        "capabilities": capabilities_of(live, &arrival.entrance, Era::Legacy),
+        "capabilities": capabilities_of(&peers),
         "serverInfo": server_info(),
     });
-    if let (Some(text), Value::Object(members)) =
-        (instructions(live, &arrival.entrance, Era::Legacy), &mut result)
-    {
+    if let (Some(text), Value::Object(members)) = (instructions(&arrival.entrance, &peers), &mut result) {
         members.insert("instructions".to_owned(), Value::String(text));
     }
     let bytes = shown(frame.id_raw().unwrap_or(b"0"), &result, leg);
@@ -117,6 +119,7 @@ fn initialize(
     let session =
         Arc::new(Session::new(id, principal, entrance, Transport::Http, interaction, gate.clock.now()));
     session.set_hello(hello);
+    session.set_standing(asker.standing.clone());
     if !gate.sessions.insert(&session, live.settings.limits.sessions_max) {
         return Err(Refusal::new(Code::Overloaded, "as many sessions are open as may be"));
     }
@@ -125,8 +128,14 @@ fn initialize(
 
 /// 2026-07-28 server/discover. Where nothing modern is behind the entrance it is answered as a legacy server would,
 /// so that a client which probes goes on to `initialize` and finds what there is.
-fn discover(live: &Live, arrival: &Arrival) -> Result<Value, Refusal> {
-    if behind(live, &arrival.entrance, Era::Modern).is_empty() {
+fn discover(live: &Live, arrival: &Arrival, asker: &Asker, host: Option<&str>) -> Result<Value, Refusal> {
+    let peers = visible_peers(live, &arrival.entrance, Era::Modern, asker, host);
+    let nothing = match &arrival.entrance {
+        Entrance::Federated => behind(live, &arrival.entrance, Era::Modern).is_empty(),
+        // a server of which nothing may be seen is not there
+        Entrance::Server(_) => peers.is_empty(),
+    };
+    if nothing {
         return Err(Refusal::new(
             Code::MethodUnsupported,
             "no server behind this entrance speaks 2026-07-28",
@@ -136,14 +145,12 @@ fn discover(live: &Live, arrival: &Arrival) -> Result<Value, Refusal> {
     let mut result = json!({
         "resultType": "complete",
         "supportedVersions": modern,
-        "capabilities": capabilities_of(live, &arrival.entrance, Era::Modern),
+        "capabilities": capabilities_of(&peers),
         "ttlMs": 0,
         "cacheScope": "private",
         "_meta": { wire::era::META_SERVER_INFO: server_info() },
     });
-    if let (Some(text), Value::Object(members)) =
-        (instructions(live, &arrival.entrance, Era::Modern), &mut result)
-    {
+    if let (Some(text), Value::Object(members)) = (instructions(&arrival.entrance, &peers), &mut result) {
         members.insert("instructions".to_owned(), Value::String(text));
     }
     Ok(result)
@@ -169,13 +176,34 @@ pub(crate) fn behind<'l>(
         .collect()
 }
 
+/// Those of them of which this principal may see anything: of the others it must not even learn that they are there.
+fn visible_peers<'l>(
+    live: &'l Live,
+    entrance: &Entrance,
+    era: Era,
+    asker: &Asker,
+    host: Option<&str>,
+) -> Vec<&'l Peer> {
+    const KINDS: [ItemKind; 4] =
+        [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::ResourceTemplate];
+    let sees = |server: &ServerName, kind: ItemKind, name: &str| {
+        permission::visible(live, &asker.principal, host, server, kind, name)
+    };
+    let any = |server: &ServerName| {
+        let entry = live.catalogue.server(server);
+        let mut items =
+            KINDS.into_iter().flat_map(|kind| entry.into_iter().flat_map(move |e| e.of_kind(kind)));
+        sees(server, ItemKind::Server, server.as_str())
+            || items.any(|item| sees(server, item.definition.kind(), item.definition.name()))
+    };
+    behind(live, entrance, era).into_iter().filter(|(server, _)| any(server)).map(|(_, peer)| peer).collect()
+}
+
 /// What is offered: the union of what the servers behind the entrance offer, as far as the gateway carries it.
-fn capabilities_of(live: &Live, entrance: &Entrance, era: Era) -> Value {
+fn capabilities_of(peers: &[&Peer]) -> Value {
     let mut offered = Map::new();
     let has = |key: &str| {
-        behind(live, entrance, era)
-            .iter()
-            .any(|(_, peer)| wire::json::object_members(&peer.capabilities).any(|(name, _)| name == key))
+        peers.iter().any(|peer| wire::json::object_members(&peer.capabilities).any(|(name, _)| name == key))
     };
     if has("tools") {
         offered.insert("tools".to_owned(), json!({ "listChanged": true }));
@@ -184,7 +212,7 @@ fn capabilities_of(live: &Live, entrance: &Entrance, era: Era) -> Value {
         offered.insert("prompts".to_owned(), json!({ "listChanged": true }));
     }
     if has("resources") {
-        let subscribe = behind(live, entrance, era).iter().any(|(_, peer)| {
+        let subscribe = peers.iter().any(|peer| {
             serde_json::from_slice::<Value>(&peer.capabilities)
                 .is_ok_and(|raw| raw.pointer("/resources/subscribe") == Some(&Value::Bool(true)))
         });
@@ -200,9 +228,9 @@ fn capabilities_of(live: &Live, entrance: &Entrance, era: Era) -> Value {
 }
 
 /// A server's own instructions are only repeated where it is alone; of several, each would speak for all.
-fn instructions(live: &Live, entrance: &Entrance, era: Era) -> Option<String> {
-    match (entrance, behind(live, entrance, era).as_slice()) {
-        (Entrance::Server(_), [(_, peer)]) => peer.instructions.clone(),
+fn instructions(entrance: &Entrance, peers: &[&Peer]) -> Option<String> {
+    match (entrance, peers) {
+        (Entrance::Server(_), [peer]) => peer.instructions.clone(),
         _ => None,
     }
 }

@@ -12,6 +12,9 @@ use decision::{Call, Code, Direction, Era, ItemKind, Outcome, Passed, Refusal};
 use policy::{Asked, Question, Subject};
 use wire::Kind;
 
+/// Most questions that one `input_required` result may put.
+const QUESTIONS_MAX: usize = 64;
+
 /// Judges a response. What does not pass is withheld, and the record keeps its commitment.
 pub(crate) fn check(
     gate: &Gate,
@@ -37,10 +40,11 @@ pub(crate) fn check(
     if frame.bytes().len() > live.settings.limits.result_bytes_max {
         return Err(Refusal::new(Code::ResultTooLarge, format!("{} bytes", frame.bytes().len())));
     }
+    let mut would_refuse = None;
     let mut basis = vec![format!("{} bytes", frame.bytes().len())];
     if frame.kind() == Kind::Response && call.direction() == Direction::ToServer {
         if call.channel().era == Some(Era::Modern) {
-            rounds(gate, live, call, resolved, asker, frame, leg)?;
+            would_refuse = rounds(gate, live, call, resolved, asker, frame, leg)?;
         }
         if let Some(checked) = structure(live, resolved, frame, is_error)? {
             basis.push(checked);
@@ -51,7 +55,7 @@ pub(crate) fn check(
     } else {
         Answer::Message(arrived.answer)
     };
-    Ok(Passed::new(answer, basis))
+    Ok(Passed { would_refuse, ..Passed::new(answer, basis) })
 }
 
 /// `resultType` (SEP-2322): complete, or questions of the server that the rules must permit like any other.
@@ -63,9 +67,9 @@ fn rounds(
     asker: &Asker,
     frame: &wire::Frame,
     leg: &Leg,
-) -> Result<(), Refusal> {
+) -> Result<Option<Refusal>, Refusal> {
     match frame.string_at(&["result", "resultType"]).as_deref() {
-        None | Some("complete") => return Ok(()),
+        None | Some("complete") => return Ok(None),
         Some("input_required") if resolved.method.multi_round => {}
         Some(other) => {
             let other = crate::route::short(other);
@@ -76,7 +80,12 @@ fn rounds(
         }
     }
     let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
-    for (_, raw) in wire::json::object_members(requests) {
+    let mut would_refuse = None;
+    for (n, (_, raw)) in wire::json::object_members(requests).enumerate() {
+        if n >= QUESTIONS_MAX {
+            let because = format!("more than {QUESTIONS_MAX} questions in one result");
+            return Err(Refusal::new(Code::UpstreamNonsense, because));
+        }
         let request = requests.get(raw).unwrap_or_default();
         let method = wire::json::string_member(request, "method").unwrap_or_default();
         let known = wire::method::lookup_question(&method, asker.revision);
@@ -84,15 +93,22 @@ fn rounds(
             let method = crate::route::short(&method);
             Refusal::new(Code::UpstreamNonsense, format!("`{method}` is not a question a server may ask"))
         })?;
+        // 2026-07-28 client/elicitation: a server asks only what the Host declared
+        if !asker.declares(question.name) {
+            let because = format!("the host did not declare that it answers `{}`", question.name);
+            return Err(Refusal::new(Code::HostIncapable, because));
+        }
         let mut asked = Question::of(call, b"", gate.clock.now());
         asked.subject =
             Subject { server: &resolved.target.server, kind: ItemKind::Question, name: question.name };
         asked.method = question.name;
-        permission::settle(live, &resolved.target.server, live.policies.call(&asked).judged(Asked::Call))?;
+        let answer = live.policies.call(&asked).judged(Asked::Call);
+        would_refuse =
+            permission::settle(live, &resolved.target.server, answer)?.would_refuse.or(would_refuse);
     }
     let state = frame.at(&["result", "requestState"]);
     gate.deeds.await_leg(resolved, asker, state, leg.deed, leg.leg);
-    Ok(())
+    Ok(would_refuse)
 }
 
 /// Structured content against the pinned output schema (requirement S3).

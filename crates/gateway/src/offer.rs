@@ -29,6 +29,8 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 const REAP_EVERY_US: u64 = 5_000_000;
 /// Change notices of one server that come together count as one.
 const SETTLE: Duration = Duration::from_millis(150);
+/// The same for one that goes on and on.
+const SETTLE_MAX: Duration = Duration::from_secs(30);
 
 /// What an operator wrote: everything that a snapshot is made of beside the store.
 #[derive(Debug, Clone)]
@@ -319,6 +321,7 @@ impl Offers {
     /// Follows one server for as long as it is configured.
     async fn follow(self: Arc<Self>, server: ServerName, mut wake: mpsc::Receiver<()>) {
         let mut wait = RETRY_MIN;
+        let mut settle = SETTLE;
         loop {
             let next = match self.look(&server).await {
                 Ok(()) => {
@@ -332,18 +335,34 @@ impl Offers {
                     now
                 }
             };
+            let looked = tokio::time::Instant::now();
             tokio::select! {
                 woken = wake.recv() => {
                     if woken.is_none() {
                         return;
                     }
-                    tokio::time::sleep(SETTLE).await;
+                    // a server that cries all the time is heard less and less often, until it was quiet for once
+                    settle = if looked.elapsed() > SETTLE_MAX { SETTLE } else { settle };
+                    tokio::time::sleep(settle).await;
+                    settle = (settle * 4).min(SETTLE_MAX);
                     while wake.try_recv().is_ok() {}
                 }
                 () = tokio::time::sleep(next) => {}
             }
             if !self.gate.live().settings.servers.contains_key(&server) || self.gate.is_draining() {
                 return;
+            }
+        }
+    }
+
+    /// Ends the sessions of those whose token or agent was taken away: a stream does not ask again by itself.
+    async fn end_lapsed(&self) {
+        let live = self.gate.live();
+        for session in self.gate.sessions.all() {
+            if let Some(standing) = session.standing()
+                && standing.lapsed(&self.gate, &live).await
+            {
+                self.gate.sessions.remove(&session.id);
             }
         }
     }
@@ -378,6 +397,7 @@ impl Offers {
                     revision = now;
                     self.gate.tokens.renew(revision);
                     self.gate.secrets.renew(revision);
+                    self.end_lapsed().await;
                     self.refresh().await;
                 },
             }
@@ -386,6 +406,7 @@ impl Offers {
                 reaped_at = now;
                 let idle = u64::try_from(live.settings.limits.session_idle.as_micros()).unwrap_or(u64::MAX);
                 self.gate.sessions.reap(decision::Timestamp(now.0.saturating_sub(idle)));
+                self.end_lapsed().await;
             }
             if self.gate.is_draining() {
                 return;

@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::upstream::{FromServer, Lane};
 use bytes::Bytes;
 use decision::{EventName, ServerName, Transport};
+use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -28,10 +29,12 @@ pub(crate) struct Relay {
     transport: Transport,
     outlet: Outlet,
     lane: Lane,
-    /// The asker's own progress token, put back in place of ours.
-    token: Option<Bytes>,
+    /// Our progress token and the asker's own, which is put back in place of it.
+    token: Option<(u64, Bytes)>,
     progress: u64,
     asking: Arc<AtomicUsize>,
+    /// Open questions by the server's own id, to be given up by it.
+    questions: Arc<Mutex<BTreeMap<wire::Id, CancellationToken>>>,
     cancel: CancellationToken,
 }
 
@@ -45,7 +48,7 @@ impl Relay {
         asker: &Asker,
         arrival: &Arrival,
         lane: &Lane,
-        token: Option<Bytes>,
+        token: Option<(u64, Bytes)>,
     ) -> Self {
         Self {
             gate: Arc::clone(gate),
@@ -58,6 +61,7 @@ impl Relay {
             token,
             progress: 0,
             asking: Arc::default(),
+            questions: Arc::default(),
             cancel: arrival.cancel.child_token(),
         }
     }
@@ -81,6 +85,7 @@ impl Relay {
             token: None,
             progress: 0,
             asking: Arc::default(),
+            questions: Arc::default(),
             cancel: session.ended.child_token(),
         }
     }
@@ -97,15 +102,26 @@ impl Relay {
     /// Carries one message on.
     pub(crate) async fn carry(&mut self, message: FromServer) {
         let frame = message.frame;
+        if self.lane.injected().quoted_in(frame.bytes()) {
+            tracing::warn!(server = %self.server, "a message that quotes the server's credential is not passed on");
+            if frame.kind() == Kind::Request {
+                self.turn_down(frame.id_raw().unwrap_or(b"0"), "the question quotes a credential");
+            }
+            return;
+        }
         match (frame.kind(), frame.method().as_deref()) {
             (Kind::Request, _) => self.ask(frame),
             (Kind::Notification, Some("notifications/progress")) => {
-                self.progress += 1;
-                if let (Some(token), Some(range)) =
+                let named = frame.at(&["params", "progressToken"]).and_then(wire::Id::read);
+                // under any other token it is about something else, or made up
+                if let (Some((ours, theirs)), Some(range)) =
                     (self.token.clone(), frame.member(&["params", "progressToken"]))
-                    && let Ok(bytes) = Splice::new(&frame).replace(range, token).finish()
+                    && named == i64::try_from(ours).ok().map(wire::Id::Integer)
                 {
-                    self.tell(bytes).await;
+                    self.progress += 1;
+                    if let Ok(bytes) = Splice::new(&frame).replace(range, theirs).finish() {
+                        self.tell(bytes).await;
+                    }
                 }
             }
             (Kind::Notification, Some("notifications/message")) => {
@@ -120,7 +136,13 @@ impl Relay {
             (Kind::Notification, Some("notifications/elicitation/complete")) => {
                 self.tell(frame.bytes().clone()).await;
             }
-            (Kind::Notification, Some("notifications/cancelled")) => self.cancel.cancel(),
+            (Kind::Notification, Some("notifications/cancelled")) => {
+                let given_up = frame.at(&["params", "requestId"]).and_then(wire::Id::read);
+                let token = given_up.and_then(|id| self.questions.lock().get(&id).cloned());
+                if let Some(token) = token {
+                    token.cancel();
+                }
+            }
             // what the table does not carry ends here
             (Kind::Notification | Kind::Response | Kind::ErrorResponse, _) => {}
         }
@@ -193,13 +215,20 @@ impl Relay {
         let asking = Arc::clone(&self.asking);
         let lane = self.lane.clone();
         let id = frame.id_raw().unwrap_or(b"0").to_vec();
-        if asking.fetch_add(1, Ordering::AcqRel) >= QUESTIONS_MAX {
-            asking.fetch_sub(1, Ordering::AcqRel);
-            let busy =
-                wire::rpc::error(Some(&id), wire::rpc::INTERNAL_ERROR, "too many questions are open", None);
-            tokio::spawn(async move { lane.say(busy).await });
+        let Some(key) = frame.id() else {
             return;
+        };
+        let cancel = self.cancel.child_token();
+        {
+            let mut open = self.questions.lock();
+            if open.len() >= QUESTIONS_MAX || open.contains_key(&key) {
+                drop(open);
+                return self.turn_down(&id, "too many questions are open, or one of that id is");
+            }
+            open.insert(key.clone(), cancel.clone());
         }
+        asking.fetch_add(1, Ordering::AcqRel);
+        let questions = Arc::clone(&self.questions);
         let arrival = Arrival {
             inbound: Ok(Inbound::Message(frame.bytes().clone())),
             party: Party::Server(self.server.clone()),
@@ -209,7 +238,7 @@ impl Relay {
             facts: Facts::default(),
             session: self.session.clone(),
             outlet: self.outlet.clone(),
-            cancel: self.cancel.clone(),
+            cancel,
         };
         let gate = Arc::clone(&self.gate);
         // boxed: a question is governed inside the governing of the call it came from
@@ -221,10 +250,18 @@ impl Relay {
                     wire::rpc::error(Some(&id), wire::rpc::INTERNAL_ERROR, "the host gave no answer", None)
                 }
             };
+            questions.lock().remove(&key);
             lane.say(answer).await;
             asking.fetch_sub(1, Ordering::AcqRel);
         });
         tokio::spawn(governed);
+    }
+
+    /// Answers a question in the Host's stead.
+    fn turn_down(&self, id: &[u8], why: &str) {
+        let no = wire::rpc::error(Some(id), wire::rpc::INTERNAL_ERROR, why, None);
+        let lane = self.lane.clone();
+        tokio::spawn(async move { lane.say(no).await });
     }
 
     /// Carries on whatever comes, until the server's connection or the session ends.

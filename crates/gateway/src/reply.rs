@@ -1,6 +1,6 @@
 //! A refusal or a result, as MCP and HTTP. The one place that knows what a Host is told.
 
-use crate::exchange::{Arrival, Reply, ReplyBody};
+use crate::exchange::{Arrival, Party, Reply, ReplyBody};
 use crate::record::Leg;
 use crate::session::{Session, SessionStream};
 use bytes::Bytes;
@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     transport: Transport,
     method: Option<String>,
     is_message: bool,
+    /// The asker is a server, which is told that its question was refused and no more.
+    to_server: bool,
     item: Option<String>,
     /// The revision the request named in its header, whatever it is.
     revision: Option<String>,
@@ -50,6 +52,7 @@ impl Facts {
             transport: arrival.transport,
             method: leg.method.clone(),
             is_message: leg.heard.is_message,
+            to_server: matches!(arrival.party, Party::Server(_)),
             item: leg.heard.item.clone(),
             revision: arrival.facts.revision.clone(),
         }
@@ -106,6 +109,10 @@ fn refused(facts: &Facts, refusal: &Refusal) -> Reply {
         return Reply::message(tool_result(facts, refusal));
     }
     let told = told(refusal.code, facts);
+    if facts.to_server {
+        let body = rpc::error(facts.id.as_deref(), told.rpc, "the question was refused", None);
+        return Reply::with(told.status, ReplyBody::Message(body));
+    }
     let sentence = refusal.told.as_deref().filter(|_| !told.hides).unwrap_or(&told.sentence);
     let data = (!told.hides).then(|| data(facts, refusal).to_string().into_bytes());
     let body = rpc::error(facts.id.as_deref(), told.rpc, sentence, data.as_deref());

@@ -4,6 +4,7 @@ use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Entrance, Party};
 use crate::gate::{Gate, Live, Withdrawn};
 use crate::listen::Admitted;
+use crate::permission;
 use crate::record::Leg;
 use crate::route::Route;
 use catalog::Catalogue;
@@ -83,7 +84,7 @@ fn named(
 ) -> Result<Resolved, Refusal> {
     let meant = meant(frame, method)?;
     let sought = Item { kind: meant.kind, name: meant.name.clone() };
-    let found = find(live, &arrival.entrance, &meant, asker);
+    let found = find(live, &arrival.entrance, &meant, asker, leg.claims.host.as_deref());
     let (server, item, name) = found.map_err(|missing| {
         if let Some(server) = missing.server {
             leg.target = Some(Target { server, item: sought, definition: None });
@@ -147,7 +148,7 @@ struct Missing {
 type Found = Result<(ServerName, catalog::Item, String), Missing>;
 
 /// Looks the name up. What comes of a miss is the same for the asker whatever the reason; the record knows it.
-fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker) -> Found {
+fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker, host: Option<&str>) -> Found {
     let servers: Vec<(ServerName, String)> = match (entrance, meant.kind) {
         (Entrance::Server(_), _) => {
             entrance.server().map(|server| (server, meant.name.clone())).into_iter().collect()
@@ -185,6 +186,16 @@ fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker) -> Found
         } else {
             let because = format!("server `{server}` does not speak the client's era of MCP");
             missing = Missing { code: Code::EraMismatch, because, server: Some(server) };
+        }
+    }
+    if hits.len() > 1 {
+        // what the asker may not see must not show by standing in the way; of hidden ones any will be refused
+        let sees = |(server, _, name): &(ServerName, catalog::Item, String)| {
+            permission::visible(live, &asker.principal, host, server, meant.kind, name)
+        };
+        match hits.iter().any(sees) {
+            true => hits.retain(sees),
+            false => hits.truncate(1),
         }
     }
     let first = hits.pop();

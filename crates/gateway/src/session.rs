@@ -3,6 +3,7 @@
 //! A session never authenticates. It is found by its id *and* its principal; another principal's
 //! session is not found (PROTOCOL: session hijack).
 
+use crate::authenticate::Standing;
 use crate::exchange::{Entrance, Gone, Outlet};
 use bytes::Bytes;
 use decision::{Claims, InteractionId, Principal, Timestamp, Transport};
@@ -37,6 +38,8 @@ pub struct Session {
     next_question: AtomicU64,
     in_flight: Mutex<BTreeMap<Vec<u8>, (CancellationToken, Outlet)>>,
     used_at: AtomicU64,
+    /// By what its principal was known when it began.
+    standing: Mutex<Option<Standing>>,
     /// Cancelled when the session ends; everything that belongs to it watches.
     pub ended: CancellationToken,
 }
@@ -142,6 +145,7 @@ impl Session {
             next_question: AtomicU64::new(1),
             in_flight: Mutex::default(),
             used_at: AtomicU64::new(now.0),
+            standing: Mutex::default(),
             ended: CancellationToken::new(),
         }
     }
@@ -157,6 +161,12 @@ impl Session {
     }
     pub fn set_log_level(&self, level: String) {
         *self.log_level.lock() = Some(level);
+    }
+    pub(crate) fn set_standing(&self, standing: Standing) {
+        *self.standing.lock() = Some(standing);
+    }
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        self.standing.lock().clone()
     }
     pub fn touch(&self, now: Timestamp) {
         self.used_at.fetch_max(now.0, Ordering::Relaxed);
@@ -217,23 +227,28 @@ impl Session {
 
     /// Notes a request in flight, so that `notifications/cancelled` finds it.
     pub fn begin(&self, id: &[u8], cancel: CancellationToken, outlet: Outlet) -> Result<(), IdInUse> {
-        let mut in_flight = self.in_flight.lock();
-        if in_flight.contains_key(id) {
+        let (id, mut in_flight) = (key(id), self.in_flight.lock());
+        if in_flight.contains_key(&id) {
             return Err(IdInUse);
         }
-        in_flight.insert(id.to_vec(), (cancel, outlet));
+        in_flight.insert(id, (cancel, outlet));
         Ok(())
     }
     pub fn end(&self, id: &[u8]) {
-        self.in_flight.lock().remove(id);
+        self.in_flight.lock().remove(&key(id));
     }
     /// Cancels a request in flight. False when there is none of that id.
     pub fn cancel(&self, id: &[u8]) -> bool {
-        let cancel = self.in_flight.lock().get(id).cloned();
+        let cancel = self.in_flight.lock().get(&key(id)).cloned();
         cancel.is_some_and(|(token, _)| {
             token.cancel();
             true
         })
+    }
+
+    /// Whether a request is under way: then the session is in use, however long nothing came.
+    fn is_busy(&self) -> bool {
+        !self.in_flight.lock().is_empty()
     }
 
     /// Where to tell the Host something that belongs to no request we know: the stream of some request
@@ -250,6 +265,11 @@ impl Session {
         self.questions.lock().clear();
         self.ended.cancel();
     }
+}
+
+/// One id, one key, however it is spelled.
+fn key(id: &[u8]) -> Vec<u8> {
+    wire::Id::read(id).map_or_else(|| id.to_vec(), |id| id.to_string().into_bytes())
 }
 
 /// Every open session, by id.
@@ -291,7 +311,7 @@ impl Sessions {
     pub fn reap(&self, since: Timestamp) -> usize {
         let idle: Vec<_> = {
             let open = self.open.lock();
-            open.values().filter(|s| s.used_at() < since).map(|s| s.id.clone()).collect()
+            open.values().filter(|s| s.used_at() < since && !s.is_busy()).map(|s| s.id.clone()).collect()
         };
         for id in &idle {
             self.remove(id);
@@ -315,6 +335,17 @@ mod tests {
             interaction,
             Timestamp(0),
         )
+    }
+
+    #[test]
+    fn a_session_with_a_request_under_way_is_not_idle() {
+        let sessions = Sessions::default();
+        let one = Arc::new(session());
+        assert!(sessions.insert(&one, 1));
+        one.begin(b"1", CancellationToken::new(), Outlet::new(1).0).unwrap();
+        assert_eq!(sessions.reap(Timestamp(u64::MAX)), 0);
+        one.end(b"1");
+        assert_eq!(sessions.reap(Timestamp(u64::MAX)), 1);
     }
 
     #[tokio::test]

@@ -14,12 +14,15 @@ use crate::{errands, permission};
 use bytes::Bytes;
 use decision::{CallId, Code, Digest, EventName, ItemKind, Refusal, ServerName};
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 /// Most resources one subscription may name.
 const RESOURCES_MAX: usize = 64;
+
+/// Between two looks whether the subscriber's token is still good.
+const STANDING_EVERY: Duration = Duration::from_secs(5);
 
 /// What a subscription delivers, and to whom.
 struct Subscription {
@@ -74,6 +77,7 @@ pub(crate) fn listen(
             session: asker.session.clone(),
             revision: asker.revision,
             capabilities: asker.capabilities.clone(),
+            standing: asker.standing.clone(),
         },
         host: leg.claims.host.clone(),
         over: arrival.cancel.child_token(),
@@ -167,6 +171,7 @@ impl Subscription {
                 session: None,
                 revision: self.asker.revision,
                 capabilities: None,
+                standing: self.asker.standing.clone(),
             };
             let (gate, live, over) = (Arc::clone(gate), Arc::clone(live), self.over.clone());
             tokio::spawn(async move { errands::watch(&gate, &live, &server, &uris, &asker, &over).await });
@@ -208,11 +213,19 @@ impl Subscription {
     ) {
         loop {
             let change = tokio::select! {
-                change = changes.recv() => change,
+                change = changes.recv() => Some(change),
+                () = tokio::time::sleep(STANDING_EVERY) => None,
                 () = cancel.cancelled() => return,
                 () = outlet.closed() => return,
             };
             let live = gate.live();
+            // a token taken away wakes us, as every change of the store does; one that ran out does not
+            if self.asker.standing.lapsed(gate, &live).await {
+                return;
+            }
+            let Some(change) = change else {
+                continue;
+            };
             let frames = match change {
                 Ok(Change::Lists) | Err(RecvError::Lagged(_)) => self.lists(&live),
                 Ok(Change::Resource { server, uri }) => self.resource(&live, &server, &uri),

@@ -33,6 +33,9 @@ pub(crate) struct Injected {
     pub(crate) env: Vec<(String, Hidden)>,
 }
 
+/// Bytes of the shortest secret that is looked for in messages.
+const QUOTED_MIN: usize = 8;
+
 impl Injected {
     /// Which credentials these are, for a child that keeps them all its life: the same for the same
     /// variables and values, and nothing about them.
@@ -82,6 +85,29 @@ impl Injected {
             url.query_pairs_mut().append_pair(name, text);
         }
         Ok(Some(url))
+    }
+
+    /// Whether a message quotes one of them, as it is or as JSON writes it. A secret shorter than
+    /// [`QUOTED_MIN`] would be found everywhere and is not looked for.
+    pub(crate) fn quoted_in(&self, message: &[u8]) -> bool {
+        // a message that was scanned is UTF-8, so a secret that is not cannot be in it as it is
+        let Ok(message) = std::str::from_utf8(message) else {
+            return false;
+        };
+        let secrets = self.env.iter().chain(&self.query).map(|(_, secret)| secret.expose());
+        // of a header without its scheme, such as `Bearer`
+        let headers = self
+            .headers
+            .iter()
+            .map(|(_, secret)| secret.expose().rsplit(|byte| *byte == b' ').next().unwrap_or_default());
+        let quotes = |secret: &str| {
+            let written = Zeroizing::new(wire::json::encode_string(secret));
+            message.contains(secret) || message.contains(written.trim_matches('"'))
+        };
+        secrets
+            .chain(headers)
+            .filter(|secret| secret.len() >= QUOTED_MIN)
+            .any(|secret| std::str::from_utf8(secret).is_ok_and(quotes))
     }
 
     /// Text that may quote a secret, without it.

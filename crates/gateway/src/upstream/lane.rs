@@ -54,11 +54,17 @@ impl Lane {
         }
         match session {
             Some(session) => {
-                tokio::spawn(Relay::unsolicited(gate, server, session, &lane).pump(messages));
+                let pump = Relay::unsolicited(gate, server, session, &lane).pump(messages);
                 let (gate, session) = (Arc::downgrade(gate), Arc::clone(session));
                 tokio::spawn(async move {
-                    session.ended.cancelled().await;
-                    if let Some(gate) = gate.upgrade() {
+                    // a connection that ends takes this task with it, so that there are never more than connections
+                    tokio::select! {
+                        () = pump => {}
+                        () = session.ended.cancelled() => {}
+                    }
+                    if session.ended.is_cancelled()
+                        && let Some(gate) = gate.upgrade()
+                    {
                         gate.pool.end_session(&session.id).await;
                     }
                 });

@@ -86,6 +86,7 @@ async fn to_server(
     let (frame, token) = outgoing(resolved, id)?;
     let headers = headers(call, resolved, &frame, asker)?;
     let (sink, mut messages) = mpsc::channel(WAITING_MAX);
+    let token = token.map(|theirs| (id, theirs));
     let mut relay = Relay::new(gate, server, asker, arrival, &lane, token);
     leg.dispatched = true;
     let outgoing = Outgoing {
@@ -102,6 +103,9 @@ async fn to_server(
         wait(connection, outgoing, &mut messages, &mut relay, settings.call_timeout, &cancel).await;
     leg.progress = relay.progress();
     match answered {
+        Ok(frame) if lane.injected().quoted_in(frame.bytes()) => {
+            Err(Refusal::new(Code::ResultInvalid, "the answer quotes the credential it was asked with"))
+        }
         Ok(frame) => Ok(frame),
         Err(fault) => {
             leg.dispatched = fault.sent;
@@ -247,15 +251,9 @@ async fn to_host(live: &Live, dispatch: &Dispatch<'_>, leg: &mut Leg) -> Result<
     let Dispatch { call, asker, arrival, .. } = dispatch;
     let gone = || Refusal::new(Code::HostUnreachable, "the host is no longer connected");
     let session = asker.session.as_ref().ok_or_else(gone)?;
-    let capability = match call.method() {
-        "sampling/createMessage" => "sampling",
-        "elicitation/create" => "elicitation",
-        _ => "roots",
-    };
-    let declared =
-        asker.capabilities.as_ref().is_some_and(|raw| wire::json::member(raw, capability).is_some());
-    if !declared {
-        return Err(Refusal::new(Code::HostIncapable, format!("the host did not declare `{capability}`")));
+    if !asker.declares(call.method()) {
+        let because = format!("the host did not declare that it answers `{}`", call.method());
+        return Err(Refusal::new(Code::HostIncapable, because));
     }
     let (id, answer) = session.ask();
     let frame = wire::rpc::with_id(&dispatch.resolved.frame, id.to_string().as_bytes())

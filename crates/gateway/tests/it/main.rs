@@ -6,8 +6,10 @@
 extern crate callgate_gateway as gateway;
 
 mod house;
+mod rogue;
 mod script;
 
+mod attacks;
 mod calls;
 mod drift;
 mod listen_abuse;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Reads the stream until a message satisfies `wanted`.
-async fn until(body: &mut hyper::body::Incoming, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(body: &mut hyper::body::Incoming, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut text = Vec::new();
     loop {
         let frame = tokio::time::timeout(Duration::from_secs(5), body.frame()).await;

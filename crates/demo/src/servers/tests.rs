@@ -1,7 +1,8 @@
 //! The servers against the rules of MCP, in raw bytes over the real transports.
 
 use super::{Service, crm::Crm, legacy, modern, payments::Payments, stdio, tickets::Tickets};
-use decision::Entropy;
+use crate::client::{Client, pipe};
+use decision::{Entropy, Era};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -312,5 +313,48 @@ async fn crm_speaks_line_by_line_and_only_after_the_handshake() {
     assert!(text.contains("Ada"));
     assert_eq!(say(&get.replace(r#""customer":"Ada""#, "")).await["error"]["code"], -32602);
     drop((write, lines));
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_demos_client_speaks_each_era_with_its_server_and_keeps_what_it_hears() {
+    let (address, told) = payments().await;
+    let mut client = Client::new(&format!("http://{address}/mcp"), Some(KEY), Era::Modern);
+    assert!(client.open().await.unwrap().is_good());
+    assert_eq!(client.tools().await.unwrap().len(), 7);
+    let reply = client.call("get_balance", &json!({})).await.unwrap();
+    assert_eq!(reply.got("currency"), Some(&json!("EUR")));
+    assert_eq!(*told.lock().unwrap(), ["200 server/discover", "200 tools/list", "200 tools/call"]);
+    let heard = String::from_utf8(client.heard.clone()).unwrap();
+    assert!(heard.contains("content-type: application/json") && heard.contains("create_payout"));
+    assert!(!heard.contains(KEY));
+    let mut stranger = Client::new(&format!("http://{address}/mcp"), None, Era::Modern);
+    let reply = stranger.open().await.unwrap();
+    assert_eq!((reply.status, reply.is_good(), stranger.sent), (401, false, 1));
+
+    let address = tickets().await;
+    let mut client = Client::new(&format!("http://{address}/mcp"), None, Era::Legacy);
+    assert_eq!(client.request("tools/list", json!({})).await.unwrap().status, 400);
+    assert!(client.open().await.unwrap().is_good());
+    assert_eq!(client.tools().await.unwrap().len(), 7);
+    let reply = client.call("get_ticket", &json!({ "id": "T-0" })).await.unwrap();
+    assert_eq!((reply.is_good(), reply.text()), (false, "there is no ticket `T-0`"));
+    let reply = client.garbled().await.unwrap();
+    assert_eq!((reply.status, reply.error()), (400, Some(-32700)));
+    client.close().await.unwrap();
+    assert_eq!(client.request("tools/list", json!({})).await.unwrap().status, 400);
+    // refused, initialize, initialized, list, call, garbled, delete, refused
+    assert_eq!(client.sent, 8);
+    let mut nobody = Client::new("http://127.0.0.1:9/mcp", None, Era::Legacy);
+    assert!(nobody.open().await.is_err());
+}
+
+#[tokio::test]
+async fn the_demos_client_asks_crm_over_a_pipe() {
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let (input, output) = tokio::io::split(theirs);
+    let served = tokio::spawn(stdio::speak(Crm::new(), input, output));
+    let (read, write) = tokio::io::split(ours);
+    assert_eq!(pipe::tools(read, write).await.unwrap().len(), 9);
     served.await.unwrap().unwrap();
 }

@@ -118,6 +118,8 @@ async fn payments_answers_nobody_without_the_key() {
         "Authorization: Bearer sk_test_0123456780\r\n",
         "Authorization: Basic sk_test_0123456789\r\n",
         "Authorization: Bearer sk_test_0123456789\r\nAuthorization: Bearer sk_test_0123456789\r\n",
+        "Authorization: Bearer sk_test_\r\n",
+        "Authorization: Bearer sk_test_01234567890\r\n",
         "Authorization: Bearer \r\n",
     ] {
         let headers =
@@ -129,7 +131,10 @@ async fn payments_answers_nobody_without_the_key() {
     let raw = exchange(&address, "POST", &modern_headers("tools/list", None), &body).await;
     assert_eq!(raw.status, 200);
     assert!(!raw.body.contains(KEY) && !raw.head.contains(KEY));
-    assert_eq!(*told.lock().unwrap(), ["401 -", "401 -", "401 -", "401 -", "401 -", "200 tools/list"]);
+    assert_eq!(
+        *told.lock().unwrap(),
+        ["401 -", "401 -", "401 -", "401 -", "401 -", "401 -", "401 -", "200 tools/list"]
+    );
 }
 
 #[tokio::test]

@@ -9,5 +9,6 @@
 
 mod bed;
 mod commands;
+mod demo;
 mod serve;
 mod wrap;

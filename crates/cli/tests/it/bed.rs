@@ -104,8 +104,12 @@ impl Bed {
 
     /// Starts the gateway and waits until it is ready.
     pub(crate) fn serve(&self) -> Served {
+        self.serve_with(&[])
+    }
+
+    pub(crate) fn serve_with(&self, args: &[&str]) -> Served {
         let log = fs::File::create(self.path("serve.log")).unwrap();
-        let child = self.command().arg("serve").stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let child = self.command().arg("serve").args(args).stderr(log).stdout(Stdio::null()).spawn().unwrap();
         let port = self.port();
         let mut served = Served { child, port };
         until("the gateway is ready", || {
@@ -210,6 +214,10 @@ impl Served {
     /// Asks it to stop; returns its exit code.
     pub(crate) fn stop(mut self) -> i32 {
         self.signal("-TERM");
+        self.wait()
+    }
+
+    pub(crate) fn wait(&mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap()
     }
 

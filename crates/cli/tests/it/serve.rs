@@ -199,3 +199,47 @@ fn commands_and_calls_at_once_lose_nothing() {
     assert_eq!(report["intents"], report["decisions"]);
     assert!(report["intents"].as_u64().unwrap() >= 40, "{report}");
 }
+
+#[test]
+fn a_hang_up_signal_reads_the_files_and_log_lines_are_json_when_asked() {
+    let bed = Bed::with_notes();
+    let mut gateway = bed.serve_with(&["--log-format", "json"]);
+    gateway.signal("-HUP");
+    until("the files were read", || bed.log().contains("was read anew"));
+    gateway.signal("-TERM");
+    assert_eq!(gateway.wait(), 0);
+    for line in bed.log().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+    let report = bed.json(&["audit", "verify"])["report"].clone();
+    assert!(report["events"].as_u64().unwrap() >= 2, "start and stop are in the record: {report}");
+}
+
+#[test]
+fn a_damaged_ledger_or_database_is_not_served_from_and_says_where() {
+    let bed = Bed::with_notes();
+    bed.token("bot");
+    bed.token("other");
+    let segment = bed.path("state/ledger/segments/0000000000.seg");
+    let whole = std::fs::read(&segment).unwrap();
+    let mut bytes = whole.clone();
+    let at = bytes.windows(5).position(|window| window == b"other").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let said = bed.run(&["serve"]);
+    assert!(said.code == 1 && said.err.contains("the ledger is damaged at entry 1"), "{}", said.err);
+    assert_eq!(bed.run(&["agent", "add", "third"]).code, 1, "nothing is done that cannot be recorded");
+    assert_eq!(bed.json(&["agent", "list"]).as_array().unwrap().len(), 2);
+    let said = bed.run(&["audit", "verify"]);
+    assert!(said.code == 3 && said.out.contains("entry 1"), "{}", said.out);
+
+    std::fs::write(&segment, whole).unwrap();
+    assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+    for leftover in ["state/callgate.db-wal", "state/callgate.db-shm"] {
+        let _ = std::fs::remove_file(bed.path(leftover));
+    }
+    bed.write("state/callgate.db", "this is no database, and long enough to be looked at as one");
+    let said = bed.run(&["serve"]);
+    assert!(said.code == 1 && said.err.contains("is damaged or is not a database"), "{}", said.err);
+}

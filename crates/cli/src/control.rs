@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
     Scope,
-    ledger::{Disclose, Disclosed, EntryProof, Ledger, LedgerError, Options, Record},
+    ledger::{Disclose, Disclosed, EntryProof, Ledger, LedgerError, Options, Record, Recovered},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -24,8 +24,8 @@ const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// For a gateway to take the connection and begin to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
 /// How long a ledger that somebody else holds for a moment is waited for.
-const LOCKED_TRIES: u32 = 30;
-const LOCKED_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const LOCKED_TRIES: u32 = 300;
+pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
 
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -139,9 +139,7 @@ impl Book {
             if ping(&socket).await.is_some() {
                 return Ok(Self::Running { socket });
             }
-            let dir = place.ledger_dir();
-            let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default());
-            match tokio::task::spawn_blocking(open).await? {
+            match open_ledger(&place.ledger_dir()).await? {
                 Ok((ledger, _)) => return Ok(Self::Own { ledger: Arc::new(ledger), scope: place.scope() }),
                 // a gateway that starts or stops, or another command
                 Err(LedgerError::Locked { .. }) => time::sleep(LOCKED_PAUSE).await,
@@ -183,6 +181,13 @@ impl Book {
             Self::Own { ledger, .. } => Ok(ledger.close().await?),
         }
     }
+}
+
+/// Opens the ledger in this folder, which reads all of it. The outer error is ours, the inner one the ledger's.
+pub(crate) async fn open_ledger(dir: &Path) -> anyhow::Result<Result<(Ledger, Recovered), LedgerError>> {
+    let dir = dir.to_owned();
+    let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default());
+    Ok(tokio::task::spawn_blocking(open).await?)
 }
 
 /// The gateway at this socket, if one answers.

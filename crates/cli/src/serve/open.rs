@@ -2,16 +2,17 @@
 
 use crate::{
     command::secret,
+    control::{self, LOCKED_PAUSE, LOCKED_TRIES},
     place::Place,
-    sources::{SystemClock, SystemEntropy},
+    sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
 use decision::{Clock as _, Entry, Event, EventName};
 use gateway::Gate;
-use std::sync::Arc;
+use std::path::Path;
 use store::{
     Claim, Store,
-    ledger::{Ledger, Options, Record, Recovered},
+    ledger::{Ledger, LedgerError, Record, Recovered},
 };
 
 /// Open, and ours alone.
@@ -34,9 +35,7 @@ impl Opened {
                 "the secret is missing, so calls to the server are refused: store it with `callgate secret set {secret}`"
             );
         }
-        let dir = place.ledger_dir();
-        let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default());
-        let (ledger, recovered) = tokio::task::spawn_blocking(open).await??;
+        let (ledger, recovered) = ledger(&place.ledger_dir()).await?;
         recover(&ledger, recovered).await?;
         Ok(Self { store, opener: vault::Opener::new(kek), ledger: Some(ledger), _claim: claim })
     }
@@ -45,6 +44,17 @@ impl Opened {
     pub(super) fn take_ledger(&mut self) -> anyhow::Result<Ledger> {
         self.ledger.take().ok_or_else(|| anyhow!("the ledger was taken already"))
     }
+}
+
+/// Opens the ledger, once a command that has it for a moment is done with it.
+async fn ledger(dir: &Path) -> anyhow::Result<(Ledger, Recovered)> {
+    for _ in 0..LOCKED_TRIES {
+        match control::open_ledger(dir).await? {
+            Err(LedgerError::Locked { .. }) => tokio::time::sleep(LOCKED_PAUSE).await,
+            opened => return Ok(opened?),
+        }
+    }
+    Err(LedgerError::Locked { dir: dir.to_owned() }.into())
 }
 
 /// Closes what the last stop left open: intents whose call may or may not have reached its server.

@@ -243,3 +243,24 @@ fn a_damaged_ledger_or_database_is_not_served_from_and_says_where() {
     let said = bed.run(&["serve"]);
     assert!(said.code == 1 && said.err.contains("is damaged or is not a database"), "{}", said.err);
 }
+
+#[test]
+fn a_gateway_that_starts_while_commands_run_waits_for_them() {
+    let bed = Bed::with_notes();
+    for round in 0..3 {
+        let children: Vec<_> = (0..4)
+            .map(|n| {
+                let mut command = bed.command();
+                command.args(["agent", "add", &format!("agent-{round}-{n}")]).stdout(Stdio::null());
+                command.stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        let gateway = bed.serve();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(gateway.stop(), 0);
+    }
+    assert_eq!(bed.json(&["agent", "list"]).as_array().unwrap().len(), 12);
+}

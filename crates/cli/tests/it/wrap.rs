@@ -3,7 +3,7 @@
 use crate::bed::{Bed, Said, free_port, until};
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -35,12 +35,24 @@ impl Host {
 
     fn say(&mut self, message: &str) {
         let stdin = self.stdin.as_mut().unwrap();
-        stdin.write_all(format!("{message}\n").as_bytes()).unwrap();
+        if let Err(error) = stdin.write_all(format!("{message}\n").as_bytes()) {
+            self.fail(&error.to_string());
+        }
     }
 
-    fn hear(&self) -> serde_json::Value {
-        let line = self.lines.recv_timeout(Duration::from_secs(60)).unwrap();
-        serde_json::from_str(&line).unwrap()
+    fn hear(&mut self) -> serde_json::Value {
+        match self.lines.recv_timeout(Duration::from_secs(60)) {
+            Ok(line) => serde_json::from_str(&line).unwrap(),
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    /// Ends the test with what the wrap said.
+    fn fail(&mut self, why: &str) -> ! {
+        let _ = self.child.kill();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        panic!("{why}: {said}");
     }
 
     fn greet(&mut self) {

@@ -13,7 +13,8 @@ use std::{
 use toml::{Table, Value};
 
 /// Programs that start another one, which the first word that is no option then names.
-const RUNNERS: [&str; 9] = ["npx", "bunx", "pnpx", "uvx", "pipx", "uv", "node", "python", "python3"];
+const RUNNERS: [&str; 13] =
+    ["sh", "bash", "bun", "deno", "npx", "bunx", "pnpx", "uvx", "pipx", "uv", "node", "python", "python3"];
 
 /// The server a command stands for.
 #[derive(Debug)]
@@ -156,6 +157,7 @@ mod tests {
         assert_eq!(named("uv tool run mcp_server_time"), "mcp-server-time");
         assert_eq!(named("/usr/bin/python3 /opt/My__Server.py"), "my-server");
         assert_eq!(named("/opt/bin/crm --port 1"), "crm");
+        assert_eq!(named("/bin/sh /opt/notes.sh"), "notes");
         assert_eq!(named("npx"), "npx");
         assert_eq!(named("7zip"), "zip");
         assert_eq!(named("ёж"), "server");

@@ -1,6 +1,7 @@
 //! `callgate serve`, started for a test: generated settings, a policy that permits everything, and one agent with a token.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,8 +36,11 @@ pub(crate) struct Gateway {
     pub(crate) port: u16,
     pub(crate) token: String,
     folder: PathBuf,
-    _running: Running,
+    running: Option<Running>,
 }
+
+/// What the last gateway said, in the cache.
+const LOG: &str = "gateway.log";
 
 const POLICY: &str = "@id(\"everything\")
 @because(\"these tests measure the protocol, not the policy\")
@@ -56,17 +60,23 @@ impl Gateway {
             command.args(words).arg("--config").arg(folder.join("callgate.toml")).current_dir(&folder);
             command
         };
-        let running = Running::start("callgate serve", &mut callgate(&["serve"]), port)?;
+        let log = File::create(cache().join(LOG))?;
+        let mut serve = callgate(&["serve"]);
+        serve.stderr(log);
+        let running = Running::start("callgate serve", &mut serve, port)
+            .with_context(|| format!("its log is {}", cache().join(LOG).display()))?;
         let said = output(&mut callgate(&["agent", "add", "tester", "--json"]))?;
         let said: Value = serde_json::from_str(&said).context("`callgate agent add --json` said no JSON")?;
         let token =
             said.get("token").and_then(Value::as_str).context("no `token` in what it said")?.to_owned();
-        Ok(Self { port, token, folder, _running: running })
+        Ok(Self { port, token, folder, running: Some(running) })
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        // Ended before its folder goes.
+        drop(self.running.take());
         // Kept where it cannot be removed: the next run has a folder of its own.
         drop(std::fs::remove_dir_all(&self.folder));
     }

@@ -211,6 +211,10 @@ impl Served {
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop; returns its exit code.
     pub(crate) fn stop(mut self) -> i32 {
         self.signal("-TERM");

@@ -10,5 +10,6 @@
 mod bed;
 mod commands;
 mod demo;
+mod rounds;
 mod serve;
 mod wrap;

@@ -9,7 +9,7 @@ use crate::externals::Externals;
 use crate::files::{Tree, root};
 use crate::process::{cargo, succeeds, watched};
 use crate::tally::{Tally, count};
-use crate::{conformance, matrix, postgres, tidy};
+use crate::{codegen, conformance, matrix, postgres, tidy};
 
 /// Crates whose tests need no disk, no network and no other process.
 const PURE: &[&str] = &["callgate-decision", "callgate-wire", "callgate-catalog", "callgate-policy", "xtask"];
@@ -93,6 +93,9 @@ fn tests(tally: &mut Tally, path: Option<&std::ffi::OsStr>, externals: Option<&E
     // Tests start our programs by path: build them before, in the profile the tests use.
     step("programs");
     tally.check("cargo build", succeeds(&mut cargo(&["build", "--quiet", "--workspace", "--bins"]))?);
+    let stale = codegen::stale_built(&Tree::load()?)?;
+    stale.iter().for_each(|problem| say(problem));
+    tally.check("cargo xtask codegen --check", stale.is_empty());
     step("tests");
     let suite: &[&str] = if on_path("cargo-nextest") {
         &[

@@ -1,4 +1,8 @@
 //! `cargo xtask codegen`: pages of docs/reference that are written from the code.
+//!
+//! Those that are read from the source are checked by tidy too; those that the built program tells are checked by the test run.
+
+mod built;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -7,6 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::environment::say;
 use crate::files::{Tree, root};
+use crate::gateway::programs;
 
 const CODES_FROM: &str = "crates/decision/src/code.rs";
 const CODES_TO: &str = "docs/reference/codes.md";
@@ -27,7 +32,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let tree = Tree::load()?;
     match arguments {
         [] => {
-            for (path, text) in pages(&tree)? {
+            programs(false)?;
+            for (path, text) in pages(&tree)?.into_iter().chain(built::pages()?) {
                 let full = root().join(path);
                 if let Some(folder) = full.parent() {
                     std::fs::create_dir_all(folder)?;
@@ -38,7 +44,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         [only] if only == "--check" => {
-            let stale = stale(&tree)?;
+            programs(false)?;
+            let mut stale = stale(&tree)?;
+            stale.extend(stale_built(&tree)?);
             stale.iter().for_each(|problem| say(problem));
             Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
@@ -46,15 +54,19 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// Pages that are not what the code would write now.
+/// Pages that are not what the source would write now.
 pub(crate) fn stale(tree: &Tree) -> Result<Vec<String>> {
-    let differs = |(path, text): &(&str, String)| tree.text(path) != Some(text.as_str());
-    let pages = pages(tree)?;
-    Ok(pages
-        .iter()
-        .filter(|page| differs(page))
-        .map(|(path, _)| format!("{path} is stale: run `cargo xtask codegen`"))
-        .collect())
+    Ok(differing(tree, &pages(tree)?))
+}
+
+/// Pages that are not what the built program would write now.
+pub(crate) fn stale_built(tree: &Tree) -> Result<Vec<String>> {
+    Ok(differing(tree, &built::pages()?))
+}
+
+fn differing(tree: &Tree, pages: &[(&'static str, String)]) -> Vec<String> {
+    let stale = pages.iter().filter(|(path, text)| tree.text(path) != Some(text.as_str()));
+    stale.map(|(path, _)| format!("{path} is stale: run `cargo xtask codegen`")).collect()
 }
 
 fn pages(tree: &Tree) -> Result<Vec<(&'static str, String)>> {

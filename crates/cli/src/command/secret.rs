@@ -78,29 +78,7 @@ pub(crate) async fn kek(place: &Place, store: &Store) -> anyhow::Result<Arc<Kek>
 
 async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
     let secret = read(&args.name)?;
-    let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
-    let kek = kek(place, &store).await?;
-    let version = store.next_secret_version(&scope, &args.name, None).await?;
-    let at = SecretRef {
-        tenant: scope.tenant.clone(),
-        environment: scope.environment.clone(),
-        name: args.name.clone(),
-        version: u32::try_from(version).context("the secret was replaced too often; remove it first")?,
-    };
-    let sealed = Sealer::new(kek).seal(&secret, &at, &SystemEntropy);
-    let new = NewSecret {
-        name: args.name.clone(),
-        user: None,
-        server: args.server.clone(),
-        version,
-        sealed: Sealed(sealed.as_bytes().to_vec()),
-        expires_at: None,
-    };
-    store.put_secret(&scope, &new).await?;
-    let (number, by) = (version.to_string(), given.surroundings.user.as_str());
-    let detail = [("secret", args.name.as_str()), ("version", number.as_str()), ("by", by)];
-    book.record(EventName::SecretStored, args.server, &detail).await?;
-    book.close().await?;
+    let version = put(place, &args.name, args.server, &secret, &given.surroundings.user).await?;
     given.say.json(&json!({ "secret": args.name, "version": version }));
     given.say.line(format!("stored secret `{}`, version {version}", args.name));
     if users(place, &args.name).is_empty() {
@@ -110,6 +88,40 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
         ));
     }
     Ok(Verdict::Yes)
+}
+
+/// Seals a value, stores it and records that; returns its version.
+pub(crate) async fn put(
+    place: &Place,
+    name: &SecretName,
+    server: Option<ServerName>,
+    secret: &Secret,
+    by: &str,
+) -> anyhow::Result<u64> {
+    let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
+    let kek = kek(place, &store).await?;
+    let version = store.next_secret_version(&scope, name, None).await?;
+    let at = SecretRef {
+        tenant: scope.tenant.clone(),
+        environment: scope.environment.clone(),
+        name: name.clone(),
+        version: u32::try_from(version).context("the secret was replaced too often; remove it first")?,
+    };
+    let sealed = Sealer::new(kek).seal(secret, &at, &SystemEntropy);
+    let new = NewSecret {
+        name: name.clone(),
+        user: None,
+        server: server.clone(),
+        version,
+        sealed: Sealed(sealed.as_bytes().to_vec()),
+        expires_at: None,
+    };
+    store.put_secret(&scope, &new).await?;
+    let number = version.to_string();
+    let detail = [("secret", name.as_str()), ("version", number.as_str()), ("by", by)];
+    book.record(EventName::SecretStored, server, &detail).await?;
+    book.close().await?;
+    Ok(version)
 }
 
 /// The configured servers that are given this secret.

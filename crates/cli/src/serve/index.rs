@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 const SETTLE: Duration = Duration::from_millis(100);
 /// How often an end is looked for when stopping.
 const SETTLE_LOOKS: u32 = 30;
+/// How often in a row nothing must have happened.
+const QUIET_LOOKS: u32 = 3;
 /// After the database could not be written.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -59,10 +61,14 @@ pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<()> {
 pub(super) async fn settle(gate: &Arc<Gate>) -> anyhow::Result<()> {
     let settings = Arc::clone(&gate.live().settings);
     let scope = Scope::new(settings.tenant.clone(), settings.environment.clone());
+    let (mut quiet, mut before) = (0, 0);
     for _ in 0..SETTLE_LOOKS {
         catch_up(gate).await?;
-        let counts = gate.store().counts(&scope).await?;
-        if counts.intents <= counts.decisions {
+        let (counts, size) = (gate.store().counts(&scope).await?, gate.ledger().size());
+        // an errand has several calls, with nothing open between two of them
+        quiet = if counts.intents <= counts.decisions && size == before { quiet + 1 } else { 0 };
+        before = size;
+        if quiet == QUIET_LOOKS {
             return Ok(());
         }
         tokio::time::sleep(SETTLE).await;

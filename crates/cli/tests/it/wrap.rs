@@ -19,8 +19,13 @@ struct Host {
 
 impl Host {
     fn start(bed: &Bed, script: &str) -> Self {
+        Self::start_with(bed, &[], script)
+    }
+
+    fn start_with(bed: &Bed, args: &[&str], script: &str) -> Self {
         let mut command = bed.command();
-        command.args(["wrap", "--", "/bin/sh", bed.path(script).to_str().unwrap()]);
+        command.arg("wrap").args(args).args(["--", "/bin/sh", bed.path(script).to_str().unwrap()]);
+        command.env("NOTES_KEY", "hunter2-and-more");
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
@@ -202,4 +207,30 @@ fn a_gateway_that_cannot_start_says_why_to_the_host() {
         "{}",
         said.err
     );
+}
+
+#[test]
+fn a_variable_reaches_the_server_sealed_and_nothing_else_of_the_environment_does() {
+    let bed = bed();
+    let _gateway = Gateway(&bed);
+    let script = fs::read_to_string(bed.path("notes.sh")).unwrap();
+    let seen = bed.path("seen");
+    bed.write("notes.sh", &script.replace("#!/bin/sh\n", &format!("#!/bin/sh\nenv > {}\n", seen.display())));
+    let mut host = Host::start_with(&bed, &["--secret-env", "NOTES_KEY"], "notes.sh");
+    host.greet();
+    assert_eq!(host.read_note()["result"]["content"][0]["text"], "a note");
+    let said = host.quit();
+    assert!(
+        said.code == 0 && said.err.contains("sealed `NOTES_KEY` as secret `notes/NOTES_KEY`"),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("hunter2"));
+    let env = fs::read_to_string(&seen).unwrap();
+    assert!(env.contains("NOTES_KEY=hunter2-and-more"), "{env}");
+    assert!(!env.contains("XDG_") && !env.contains("CALLGATE"), "{env}");
+    assert!(bed.files_with("home", "hunter2").is_empty(), "it is nowhere on disk");
+
+    let said = Host::start_with(&bed, &["--secret-env", "NOT_SET", "--name", "other"], "notes.sh").quit();
+    assert!(said.code == 2 && said.err.contains("`NOT_SET` is not set"), "{}", said.err);
 }

@@ -1,9 +1,10 @@
 //! How a wrapped command gets into the configuration: text at the end, so that everything a person wrote stays.
 
-use crate::{cli::Given, failure::Failure, place::Place, settings};
+use super::Args;
+use crate::{cli::Given, failure::Failure, place::Place, settings, surroundings::Surroundings};
 use anyhow::{Context as _, anyhow};
-use decision::ServerName;
-use gateway::settings::Reach;
+use decision::{NameError, SecretName, ServerName};
+use gateway::settings::{Place as Destination, Reach};
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
@@ -25,12 +26,8 @@ pub(super) struct Declared {
 }
 
 /// Finds the server that is started by this command, or adds it to the file. The caller holds the file's lock.
-pub(super) fn declare(
-    place: &Place,
-    command: &[String],
-    name: Option<&ServerName>,
-    given: &Given,
-) -> Result<Declared, Failure> {
+pub(super) fn declare(place: &Place, wrapped: &Args, given: &Given) -> Result<Declared, Failure> {
+    let (command, name) = (wrapped.command.as_slice(), wrapped.name.as_ref());
     let (program, args) =
         command.split_first().ok_or_else(|| Failure::Usage("there is no command".to_owned()))?;
     let cwd = std::env::current_dir().context("there is no current folder")?;
@@ -42,8 +39,25 @@ pub(super) fn declare(
     let same = servers
         .iter()
         .find(|(known, server)| is_it(&server.reach) && name.is_none_or(|wanted| wanted == *known));
-    if let Some((server, _)) = same {
+    if let Some((server, settings)) = same {
+        let has = |variable: &String| {
+            settings
+                .credentials
+                .iter()
+                .any(|one| matches!(&one.place, Destination::Env { name } if name == variable))
+        };
+        if let Some(variable) = wrapped.secrets.iter().find(|variable| !has(variable)) {
+            return Err(Failure::Usage(format!(
+                "`{server}` is in `{}` without `{variable}`: add it there under `[[servers.{server}.credentials]]`",
+                place.config.display()
+            )));
+        }
         return Ok(Declared { server: server.clone(), added: false });
+    }
+    if let Some(variable) = wrapped.secrets.iter().find(|variable| Surroundings::named(variable).is_none()) {
+        return Err(Failure::Usage(format!(
+            "the variable `{variable}` is not set here: set it, then wrap again"
+        )));
     }
     let server = match name {
         Some(name) if servers.contains_key(name) => {
@@ -53,7 +67,10 @@ pub(super) fn declare(
         Some(name) => name.clone(),
         None => free(&derive(command), |candidate| servers.contains_key(candidate))?,
     };
-    let block = block(&server, program, args, &cwd)?;
+    let mut block = block(&server, program, args, &cwd)?;
+    for variable in &wrapped.secrets {
+        block.push_str(&credential(&server, variable)?);
+    }
     append(place, &block, given)?;
     given.say.aside(format!("callgate: added `{server}` to `{}`", place.config.display()));
     Ok(Declared { server, added: true })
@@ -107,6 +124,18 @@ fn block(server: &ServerName, program: &str, args: &[String], cwd: &Path) -> any
     let cwd = cwd.to_str().ok_or_else(|| anyhow!("the name of the current folder is not text"))?;
     entry.insert("cwd".to_owned(), Value::String(cwd.to_owned()));
     Ok(format!("\n# added by `callgate wrap`\n[servers.{server}]\n{}", toml::to_string(&entry)?))
+}
+
+/// The name a variable's value is stored under.
+pub(super) fn secret_name(server: &ServerName, variable: &str) -> Result<SecretName, NameError> {
+    SecretName::new(format!("{server}/{variable}"))
+}
+
+fn credential(server: &ServerName, variable: &str) -> anyhow::Result<String> {
+    let mut entry = Table::new();
+    entry.insert("secret".to_owned(), Value::String(secret_name(server, variable)?.to_string()));
+    entry.insert("env".to_owned(), Value::String(variable.to_owned()));
+    Ok(format!("[[servers.{server}.credentials]]\n{}", toml::to_string(&entry)?))
 }
 
 /// Puts text at the end of the file, if the whole then holds; the file changes as a whole or not at all.

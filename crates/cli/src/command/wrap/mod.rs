@@ -5,15 +5,19 @@ mod declare;
 
 use crate::{
     cli::Given,
-    command::init::{self, STARTER},
+    command::{
+        self,
+        init::{self, STARTER},
+    },
     control::{self, Request, Response},
     failure::{Failure, Outcome, Verdict},
     place::{self, Place},
+    surroundings::Surroundings,
 };
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args as ClapArgs;
 use decision::ServerName;
-use gateway::{exchange::Entrance, listen::unix::Greeting};
+use gateway::{exchange::Entrance, listen::unix::Greeting, settings::Place as Destination};
 use std::{
     fs::{self, File, OpenOptions},
     os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
@@ -42,6 +46,10 @@ pub(crate) struct Args {
     /// The name the server gets, instead of one taken from the command
     #[arg(long)]
     name: Option<ServerName>,
+    /// A variable of this environment that the server needs, such as an API key: it is sealed as a secret once and
+    /// given to the server only; may be given several times
+    #[arg(long = "secret-env", value_name = "VARIABLE")]
+    secrets: Vec<String>,
     /// The server's command and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -58,9 +66,10 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     let declared = {
         let _one = lock(&config.with_extension("toml.lock")).await?;
         let place = Place::at(&config, true, &given.surroundings)?;
-        declare::declare(&place, &args.command, args.name.as_ref(), given)?
+        declare::declare(&place, &args, given)?
     };
     let place = Place::at(&config, true, &given.surroundings)?;
+    seal(&place, &declared.server, given).await?;
     join(&place, given).await?;
     let socket = place.socket_path();
     if declared.added {
@@ -70,6 +79,36 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         first_policy(&place, &declared.server, given).await?;
     }
     talk(&socket, &declared.server).await
+}
+
+/// Stores what the server needs and nobody stored yet, from the variables of this environment.
+async fn seal(place: &Place, server: &ServerName, given: &Given) -> Result<(), Failure> {
+    let Some(settings) = place.meant.settings.servers.get(server) else { return Ok(()) };
+    let wrapped = settings.credentials.iter().filter_map(|one| match &one.place {
+        Destination::Env { name } if one.secret == declare::secret_name(server, name).ok()? => {
+            Some((&one.secret, name))
+        }
+        Destination::Env { .. } | Destination::Header { .. } | Destination::Query { .. } => None,
+    });
+    let wrapped: Vec<_> = wrapped.collect();
+    if wrapped.is_empty() {
+        return Ok(());
+    }
+    let store = place.store().await?;
+    for (secret, variable) in wrapped {
+        if store.sealed_secret(&place.scope(), secret, server, None).await?.is_some() {
+            continue;
+        }
+        let value = Surroundings::named(variable).ok_or_else(|| {
+            Failure::Usage(format!(
+                "the variable `{variable}` is not set here: set it, or store `{secret}` yourself"
+            ))
+        })?;
+        let value = vault::Secret::from_input(value).with_context(|| format!("variable `{variable}`"))?;
+        command::secret::put(place, secret, Some(server.clone()), &value, &given.surroundings.user).await?;
+        given.say.aside(format!("callgate: sealed `{variable}` as secret `{secret}`"));
+    }
+    Ok(())
 }
 
 /// Waits for a lock that lasts as long as the file is open.

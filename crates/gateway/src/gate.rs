@@ -3,6 +3,7 @@
 use crate::authenticate::Tokens;
 use crate::deeds::Deeds;
 use crate::exchange::{Arrival, Party};
+use crate::interactions::Interactions;
 use crate::metrics::Metrics;
 use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
@@ -72,6 +73,7 @@ pub struct Gate {
     pub(crate) tokens: Tokens,
     pub(crate) secrets: SealedSecrets,
     pub(crate) deeds: Deeds,
+    pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
@@ -113,6 +115,7 @@ impl Gate {
             secrets: SealedSecrets::default(),
             wakes: parts.wakes,
             deeds: Deeds::default(),
+            interactions: Interactions::default(),
             clock: parts.clock,
             entropy: parts.entropy,
             metrics: Metrics::new(),

@@ -50,6 +50,7 @@ pub mod settings;
 mod deeds;
 mod errands;
 mod host_side;
+mod interactions;
 mod lists;
 mod metrics;
 mod record;

@@ -4,7 +4,7 @@ use crate::exchange::{Arrival, Party};
 use crate::listen::Admitted;
 use crate::record::Leg;
 use bytes::Bytes;
-use decision::{Claims, Code, Era, Passed, Refusal, Transport};
+use decision::{Claims, Code, Era, InteractionId, Passed, Refusal, Transport};
 use wire::{Class, Kind, Method, Revision, Sender, Shape};
 
 /// What the message is, and in which revision it is spoken.
@@ -30,6 +30,8 @@ pub(crate) enum What {
 pub(crate) struct Modern {
     pub(crate) capabilities: Bytes,
     pub(crate) claims: Claims,
+    /// The trace it says it belongs to.
+    pub(crate) trace: Option<InteractionId>,
 }
 
 impl Route {
@@ -175,7 +177,11 @@ fn modern(
         model: None,
         workflow: None,
     };
-    let modern = Modern { capabilities: Bytes::copy_from_slice(meta.client_capabilities_raw), claims };
+    let modern = Modern {
+        capabilities: Bytes::copy_from_slice(meta.client_capabilities_raw),
+        claims,
+        trace: crate::interactions::trace(frame),
+    };
     Ok((meta.revision, Some(modern)))
 }
 

@@ -168,7 +168,6 @@ async fn an_upstream_that_misbehaves_costs_an_answer_with_a_code_and_nothing_els
         ("nonsense", Code::UpstreamNonsense),
         ("die", Code::UpstreamLost),
         ("big", Code::ResultTooLarge),
-        ("flood", Code::UpstreamNonsense),
         ("typed", Code::ResultInvalid),
     ]
     .into_iter()
@@ -181,5 +180,33 @@ async fn an_upstream_that_misbehaves_costs_an_answer_with_a_code_and_nothing_els
         assert_eq!(house.last().ending, Ending::Failed { code }, "{tool}");
     }
     let (asked, decided) = house.counts();
-    assert_eq!((asked, decided), (7, 7));
+    assert_eq!((asked, decided), (6, 6));
+}
+
+#[tokio::test]
+async fn a_flood_of_messages_ends_by_its_number_or_by_the_time_it_takes() {
+    let (house, _script) = legacy_house().await;
+    let session = house.initialize("/s/script/mcp").await;
+    let params = json!({ "name": "flood", "arguments": {} });
+    let told = house.legacy("/s/script/mcp", &session, 10, "tools/call", params).await.json();
+    let code = told["result"]["_meta"]["callgate/refusal"]["code"].as_str().unwrap().to_owned();
+    assert!(["upstream-nonsense", "upstream-timeout"].contains(&code.as_str()), "{told}");
+    assert!(matches!(house.last().ending, Ending::Failed { .. }));
+    assert_eq!(house.counts(), (2, 2));
+}
+
+#[tokio::test]
+async fn calls_without_a_session_are_grouped_by_their_trace_or_by_who_makes_them() {
+    let (house, _script) = modern_house().await;
+    let call = |meta: serde_json::Value| {
+        house.modern("/mcp", "tools/call", json!({ "name": "script__echo", "arguments": {}, "_meta": meta }))
+    };
+    let mut interactions = Vec::new();
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for meta in [json!({}), json!({}), json!({ "traceparent": parent })] {
+        call(meta).await;
+        interactions.push(house.last().interaction.to_string());
+    }
+    assert_eq!(interactions[0], interactions[1], "one principal, one host, no gap");
+    assert_eq!(interactions[2], "trace-4bf92f3577b34da6a3ce929d0e0e4736");
 }

@@ -69,7 +69,7 @@ fn shown(id: &[u8], result: &Value, leg: &mut Leg) -> Bytes {
 
 /// 2025-11-25 basic/lifecycle. Over HTTP this begins the session; a pipe is its own.
 fn initialize(
-    gate: &Gate,
+    gate: &Arc<Gate>,
     live: &Live,
     arrival: &Arrival,
     frame: &wire::Frame,
@@ -108,7 +108,11 @@ fn initialize(
     }
     let bytes = shown(frame.id_raw().unwrap_or(b"0"), &result, leg);
     if let Some(session) = &asker.session {
+        let first = session.hello().is_none();
         session.set_hello(hello);
+        if first {
+            lists::follow(gate, session);
+        }
         return Ok(Answer::Message(bytes));
     }
     let id = gate.fresh_id("s_");
@@ -123,6 +127,7 @@ fn initialize(
     if !gate.sessions.insert(&session, live.settings.limits.sessions_max) {
         return Err(Refusal::new(Code::Overloaded, "as many sessions are open as may be"));
     }
+    lists::follow(gate, &session);
     Ok(Answer::Begun(bytes, session))
 }
 

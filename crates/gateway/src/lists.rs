@@ -3,11 +3,15 @@
 use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Entrance};
 use crate::gate::Live;
+use crate::gate::{Change, Gate};
 use crate::host_side::behind;
 use crate::permission;
 use crate::record::Leg;
+use crate::session::Session;
 use bytes::Bytes;
-use decision::{Code, Digest, Era, ItemKind, Refusal};
+use decision::{Code, Digest, Era, EventName, ItemKind, Principal, Refusal};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::broadcast::error::RecvError;
 use wire::rpc;
 
 /// Items on one page.
@@ -76,18 +80,29 @@ pub(crate) fn visible(
     asker: &Asker,
     host: Option<&str>,
 ) -> Vec<Bytes> {
+    shown_to(live, &arrival.entrance, asker.era(), &asker.principal, host, kind)
+}
+
+fn shown_to(
+    live: &Live,
+    entrance: &Entrance,
+    era: Era,
+    principal: &Principal,
+    host: Option<&str>,
+    kind: ItemKind,
+) -> Vec<Bytes> {
     let mut items = Vec::new();
-    for (server, _) in behind(live, &arrival.entrance, asker.era()) {
+    for (server, _) in behind(live, entrance, era) {
         let Some(entry) = live.catalogue.server(server) else {
             continue;
         };
         for item in entry.of_kind(kind) {
             let name = item.definition.name();
-            if !permission::visible(live, &asker.principal, host, server, kind, name) {
+            if !permission::visible(live, principal, host, server, kind, name) {
                 continue;
             }
             let raw = item.definition.raw();
-            let federated = arrival.entrance == Entrance::Federated;
+            let federated = *entrance == Entrance::Federated;
             let renamed = federated && matches!(kind, ItemKind::Tool | ItemKind::Prompt);
             items.push(if renamed { rename(raw, &catalog::federated(server, name)) } else { raw.clone() });
         }
@@ -106,4 +121,58 @@ fn rename(raw: &Bytes, name: &str) -> Bytes {
     out.extend_from_slice(wire::json::encode_string(name).as_bytes());
     out.extend_from_slice(raw.get(range.end..).unwrap_or_default());
     out.into()
+}
+
+const NOTICES: [(&str, &[ItemKind]); 3] = [
+    ("notifications/tools/list_changed", &[ItemKind::Tool]),
+    ("notifications/prompts/list_changed", &[ItemKind::Prompt]),
+    ("notifications/resources/list_changed", &[ItemKind::Resource, ItemKind::ResourceTemplate]),
+];
+
+/// Tells a legacy session when one of its lists looks different to its principal, for as long as it
+/// lasts. Each notice is an event in the record before it is told.
+pub(crate) fn follow(gate: &Arc<Gate>, session: &Arc<Session>) {
+    let mut changes = gate.changes.subscribe();
+    let mut shown = digests(&gate.live(), session);
+    let (gate, session) = (Arc::downgrade(gate), Arc::clone(session));
+    tokio::spawn(async move {
+        loop {
+            let change = tokio::select! {
+                change = changes.recv() => change,
+                () = session.ended.cancelled() => return,
+            };
+            match change {
+                Ok(Change::Lists) | Err(RecvError::Lagged(_)) => {}
+                Ok(Change::Resource { .. }) => continue,
+                Err(RecvError::Closed) => return,
+            }
+            let Some(gate) = gate.upgrade() else {
+                return;
+            };
+            let live = gate.live();
+            let now = digests(&live, &session);
+            for (method, _) in NOTICES.iter().filter(|(method, _)| shown.get(method) != now.get(method)) {
+                let detail = BTreeMap::from([
+                    ("method".to_owned(), (*method).to_owned()),
+                    ("interaction".to_owned(), session.interaction.to_string()),
+                ]);
+                let event = crate::record::event(&gate, &live, EventName::MessageRelayed, None, None, detail);
+                if event.await.is_ok() && session.push(rpc::notification(method, None)).is_err() {
+                    return;
+                }
+            }
+            shown = now;
+        }
+    });
+}
+
+fn digests(live: &Live, session: &Session) -> BTreeMap<&'static str, Digest> {
+    let host = session.hello().and_then(|hello| hello.claims.host);
+    let of = |kinds: &[ItemKind]| {
+        let shown = kinds.iter().flat_map(|kind| {
+            shown_to(live, &session.entrance, Era::Legacy, &session.principal, host.as_deref(), *kind)
+        });
+        Digest::of(&shown.collect::<Vec<_>>().join(&b'\n'))
+    };
+    NOTICES.iter().map(|(method, kinds)| (*method, of(kinds))).collect()
 }

@@ -112,3 +112,25 @@ async fn a_subscription_is_acknowledged_first_and_tells_of_lists_that_changed_fo
         }
     }
 }
+
+#[tokio::test]
+async fn a_legacy_session_is_told_on_its_stream_that_its_list_changed_and_only_if_it_did() {
+    use http_body_util::BodyExt as _;
+    let (house, script) = crate::calls::legacy_house().await;
+    let session = house.initialize("/s/script/mcp").await;
+    let mut stream = house.get("/s/script/mcp", &session).await;
+    // nothing changed: nothing is told
+    house.offers.refresh().await;
+    let mut fewer = tools();
+    fewer.as_array_mut().unwrap().remove(0);
+    script.set_tools(fewer);
+    house.offers.look(&ServerName::new("script").unwrap()).await.unwrap();
+    let mut text = Vec::new();
+    while crate::house::events(&text).is_empty() {
+        let frame = tokio::time::timeout(std::time::Duration::from_secs(10), stream.frame()).await;
+        text.extend_from_slice(frame.unwrap().unwrap().unwrap().data_ref().unwrap());
+    }
+    let events = crate::house::events(&text);
+    assert_eq!(events[0]["method"], "notifications/tools/list_changed");
+    assert_eq!(events.len(), 1, "{events:?}");
+}

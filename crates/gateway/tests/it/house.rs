@@ -176,6 +176,20 @@ impl House {
         self.client.request(request).await.unwrap().into_body()
     }
 
+    /// A legacy session's own stream.
+    pub(crate) async fn get(&self, path: &str, session: &str) -> hyper::body::Incoming {
+        let request = http::Request::get(format!("http://{}{path}", self.address))
+            .header("accept", "text/event-stream")
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("mcp-session-id", session)
+            .header("mcp-protocol-version", "2025-11-25")
+            .body(Full::new(Bytes::new()))
+            .unwrap();
+        let response = self.client.request(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body()
+    }
+
     /// One modern POST whose answer is read as it comes.
     pub(crate) async fn open_modern(&self, path: &str, method: &str, body: String) -> hyper::body::Incoming {
         let request = http::Request::post(format!("http://{}{path}", self.address))

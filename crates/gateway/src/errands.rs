@@ -114,6 +114,7 @@ impl Errand<'_> {
         let capabilities = text(&["capabilities"]).unwrap_or_else(|| Bytes::from_static(b"{}"));
         let info = text(&["serverInfo"]).or_else(|| text(&["_meta", wire::era::META_SERVER_INFO]));
         let instructions = raw::string_member(result, "instructions").map(|text| text.into_owned());
+        let instructions = instructions.filter(|text| !self.leaks(text.as_bytes(), "instructions"));
         let has = |key: &str| raw::member(&capabilities, key).is_some();
         let mut items = Vec::new();
         for (capability, method, key, kind) in [
@@ -127,6 +128,15 @@ impl Errand<'_> {
             }
         }
         Ok(Found { eras, revision: self.connection.revision(), capabilities, info, instructions, items })
+    }
+
+    /// Whether the server repeats the credential it was asked with: that is neither pinned nor shown.
+    fn leaks(&self, text: &[u8], what: &str) -> bool {
+        let leaks = self.injected.quoted_in(text);
+        if leaks {
+            tracing::warn!(server = %self.server, what, "what quotes the server's credential is not offered");
+        }
+        leaks
     }
 
     async fn list(
@@ -148,7 +158,10 @@ impl Errand<'_> {
             let list = raw::member(result, key)
                 .ok_or_else(|| Fault::sent(FaultKind::Nonsense, format!("`{method}` has no `{key}`")))?;
             for range in raw::array_elements(list) {
-                items.push((kind, Bytes::copy_from_slice(list.get(range).unwrap_or_default())));
+                let item = list.get(range).unwrap_or_default();
+                if !self.leaks(item, method) {
+                    items.push((kind, Bytes::copy_from_slice(item)));
+                }
             }
             if items.len() > ITEMS_MAX {
                 return Err(Fault::sent(FaultKind::TooLarge, format!("more than {ITEMS_MAX} items")));

@@ -132,8 +132,15 @@ async fn wait(
             // what the server said before its answer reaches the Host before it
             biased;
             Some(message) = messages.recv() => {
-                relay.carry(message).await;
-                deadline = Instant::now() + silence;
+                tokio::select! {
+                    () = relay.carry(message) => deadline = Instant::now() + silence,
+                    () = cancel.cancelled() => {}
+                    // a Host that does not read holds its own call up, and not for ever
+                    () = tokio::time::sleep(silence) => {
+                        cancel.cancel();
+                        deadline = Instant::now() + silence;
+                    }
+                }
             }
             received = &mut request => break received,
             () = tokio::time::sleep_until(deadline), if !timed_out => {
@@ -146,8 +153,14 @@ async fn wait(
             }
         }
     };
-    while let Ok(message) = messages.try_recv() {
-        relay.carry(message).await;
+    while !cancel.is_cancelled()
+        && let Ok(message) = messages.try_recv()
+    {
+        tokio::select! {
+            () = relay.carry(message) => {}
+            () = cancel.cancelled() => {}
+            () = tokio::time::sleep(silence) => cancel.cancel(),
+        }
     }
     match received {
         Err(fault) if timed_out && fault.kind == FaultKind::Cancelled => {

@@ -46,6 +46,8 @@ pub(crate) struct House {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) token: String,
     pub(crate) closing: CancellationToken,
+    /// What the ledger's disk is to do wrong next.
+    pub(crate) faults: Arc<store::ledger::Faults>,
     _dir: tempfile::TempDir,
     client: Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>,
 }
@@ -120,11 +122,15 @@ impl House {
         let token = issue(&store, &scope, entropy.as_ref()).await;
         let kek = Arc::new(vault::Kek::load_or_create(&dir.path().join("kek"), entropy.as_ref()).unwrap());
         seal(&store, &scope, &kek, entropy.as_ref()).await;
+        let faults: Arc<store::ledger::Faults> = Arc::default();
         let (ledger, _) = store::ledger::Ledger::open(
             &dir.path().join("ledger"),
             Arc::clone(&clock),
             entropy.as_ref(),
-            store::ledger::Options::default(),
+            store::ledger::Options {
+                disk: store::ledger::Disk::Faulty(Arc::clone(&faults)),
+                ..store::ledger::Options::default()
+            },
         )
         .unwrap();
         let client = egress::Client::new(egress::EgressPolicy::default(), egress::Settings::default());
@@ -160,7 +166,7 @@ impl House {
             Site { settings: Arc::new(ArcSwap::new(settings)), probes: probes(&gate), pace: Pace::default() };
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { gate, offers, store, address, token, closing, _dir: dir, client }
+        Self { gate, offers, store, address, token, closing, faults, _dir: dir, client }
     }
 
     /// One POST whose answer is read as it comes.

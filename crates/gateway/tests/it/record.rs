@@ -183,3 +183,52 @@ async fn another_principals_session_is_not_found() {
     assert_eq!(house.post("/mcp", &headers, body).await.status, 404);
     assert_eq!(house.last().ending, Ending::Refused { code: Code::SessionUnknown });
 }
+
+#[tokio::test]
+async fn while_the_ledger_cannot_write_nothing_leaves_and_nothing_is_answered() {
+    use store::ledger::Fault;
+    let (house, script) = modern_house().await;
+    let call = || house.modern("/mcp", "tools/call", json!({ "name": "script__echo", "arguments": {} }));
+    assert_eq!(call().await.status, 200);
+    let before = house.counts();
+    // the intent finds the disk full; the refusal's own record comes before the ledger dares again
+    house.faults.push(Fault::NoSpace);
+    let told = call().await;
+    assert_eq!(told.status, 503, "{told:?}");
+    assert_eq!(told.json()["error"]["data"]["code"], "ledger-unavailable");
+    assert_eq!(script.heard("tools/call").len(), 1, "only the call that was recorded left");
+    // the disk has room again: what comes now is recorded, and nothing was left open
+    let mut again = call().await;
+    for _ in 0..40 {
+        if again.status == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        again = call().await;
+    }
+    assert_eq!(again.status, 200, "{again:?}");
+    let (asked, decided) = house.counts();
+    assert_eq!(asked, decided);
+    assert!(asked > before.0);
+}
+
+#[tokio::test]
+async fn an_answer_whose_decision_cannot_be_recorded_is_not_given() {
+    use store::ledger::Fault;
+    let (house, script) = legacy_house().await;
+    let house = Arc::new(house);
+    let session = house.initialize("/s/script/mcp").await;
+    let (other, id) = (Arc::clone(&house), session.clone());
+    let params = json!({ "name": "hang", "arguments": {} });
+    let call = tokio::spawn(async move { other.legacy("/s/script/mcp", &id, 5, "tools/call", params).await });
+    while script.heard("tools/call").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // the call is under way; by the time it is given up, the disk is full
+    for _ in 0..8 {
+        house.faults.push(Fault::NoSpace);
+    }
+    let told = tokio::time::timeout(Duration::from_secs(20), call).await.unwrap().unwrap();
+    let told = told.json();
+    assert_eq!(told["error"]["data"]["code"], "ledger-unavailable", "{told}");
+}

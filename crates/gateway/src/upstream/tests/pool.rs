@@ -149,11 +149,9 @@ async fn a_crash_is_forgiven_once_and_a_crash_loop_is_left_alone() {
         held.connection.gone().unwrap().cancelled().await;
         until_true(|| rig.pool.len() == 0).await;
     }
-    let began = tokio::time::Instant::now();
     let fault = rig.take(Some("s1")).await.unwrap_err();
     assert_eq!((fault.kind, fault.sent), (FaultKind::Unreachable, false));
     assert!(fault.detail.contains("out of luck"), "{fault}");
-    assert!(began.elapsed() < Duration::from_millis(200));
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert!(rig.take(Some("s1")).await.is_ok(), "and tried again after a while");
     rig.pool.shut_down().await;

@@ -108,7 +108,8 @@ fn tests(tally: &mut Tally, path: Option<&std::ffi::OsStr>, externals: Option<&E
             "--no-tests=pass",
         ]
     } else {
-        &["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]
+        // some tests count the descriptors and children of their process: one at a time, as nextest has it
+        &["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests", "--", "--test-threads=1"]
     };
     let (succeeded, said) = watched(&mut with_surroundings(cargo(suite)))?;
     let mut counted = count(&said);

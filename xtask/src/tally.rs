@@ -65,24 +65,30 @@ impl Tally {
     }
 }
 
-/// Adds up what `cargo test` and `cargo nextest` say of each suite.
+/// Adds up what `cargo test` or `cargo nextest` say of each suite. Where nextest has summed up, nothing else counts: it repeats what failing
+/// tests printed, and they print as `cargo test` does.
 pub(crate) fn count(output: &str) -> Tally {
+    let lines: Vec<String> = output.lines().map(plain).collect();
     let mut tally = Tally::default();
-    for line in output.lines().map(plain) {
-        if let Some((_, numbers)) = line.split_once("test result: ") {
-            tally.passed += before(numbers, "passed");
-            tally.failed += before(numbers, "failed");
-            tally.skipped += before(numbers, "ignored");
-        } else if let Some((_, numbers)) =
-            line.split_once("tests run: ").or_else(|| line.split_once("test run: "))
-            && line.trim_start().starts_with("Summary")
-        {
-            tally.passed += before(numbers, "passed");
-            tally.failed += before(numbers, "failed") + before(numbers, "timed out");
-            tally.skipped += before(numbers, "skipped");
-        }
+    let summaries: Vec<&str> = lines.iter().filter_map(|line| summary(line)).collect();
+    for numbers in &summaries {
+        tally.passed += before(numbers, "passed");
+        tally.failed += before(numbers, "failed") + before(numbers, "timed out");
+        tally.skipped += before(numbers, "skipped");
+    }
+    let results = lines.iter().filter_map(|line| line.strip_prefix("test result: "));
+    for numbers in results.filter(|_| summaries.is_empty()) {
+        tally.passed += before(numbers, "passed");
+        tally.failed += before(numbers, "failed");
+        tally.skipped += before(numbers, "ignored");
     }
     tally
+}
+
+/// The numbers in `Summary [ 3.0s] 40 tests run: 40 passed, 0 skipped`.
+fn summary(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("Summary [")?;
+    rest.split_once("tests run: ").or_else(|| rest.split_once("test run: ")).map(|(_, numbers)| numbers)
 }
 
 /// The number in front of a word: 3 in `2 passed (1 slow), 3 failed`.
@@ -127,6 +133,14 @@ mod tests {
         let said = "\u{1b}[1m     Summary\u{1b}[0m [   3.051s] 40 tests run: 37 passed (2 slow), 2 failed, 1 timed out, 4 skipped\n";
         assert_eq!(numbers(&count(said)), (37, 3, 4));
         assert_eq!(numbers(&count("     Summary [ 0.1s] 1 test run: 1 passed, 0 skipped")), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_failing_test_that_nextest_shows_is_counted_once() {
+        let said = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 30 filtered out\n\
+                    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 30 filtered out\n\
+                    \x20    Summary [  88.8s] 695 tests run: 694 passed, 1 failed, 3 skipped\n";
+        assert_eq!(numbers(&count(said)), (694, 1, 3));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{FirstSight, PinState, Scope, Seen, ServerMeta, Sighting, Store, StoreError, What};
+use store::{FirstSight, PinState, Revision, Scope, Seen, ServerMeta, Sighting, Store, StoreError, What};
 use tokio::sync::mpsc;
 use wire::Eras;
 
@@ -393,12 +393,23 @@ impl Offers {
                     }
                     None => return,
                 },
-                now = changed => if let Ok(now) = now && now != revision {
-                    revision = now;
-                    self.gate.tokens.renew(revision);
-                    self.gate.secrets.renew(revision);
-                    self.end_lapsed().await;
-                    self.refresh().await;
+                now = changed => match now {
+                    Ok(now) if now == revision => {}
+                    Ok(now) => {
+                        revision = now;
+                        self.gate.tokens.renew(revision);
+                        self.gate.secrets.renew(revision);
+                        self.end_lapsed().await;
+                        self.refresh().await;
+                    }
+                    // what may have been revoked meanwhile cannot be known: remember nobody
+                    Err(e) => {
+                        tracing::error!(error = %e, "the store cannot be asked; nobody is let in on memory alone");
+                        revision = Revision(u64::MAX);
+                        self.gate.tokens.renew(revision);
+                        self.gate.secrets.renew(revision);
+                        tokio::time::sleep(RETRY_MIN).await;
+                    }
                 },
             }
             let now = self.gate.clock.now();

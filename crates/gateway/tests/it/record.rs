@@ -232,3 +232,17 @@ async fn an_answer_whose_decision_cannot_be_recorded_is_not_given() {
     let told = told.json();
     assert_eq!(told["error"]["data"]["code"], "ledger-unavailable", "{told}");
 }
+
+#[tokio::test]
+async fn while_the_store_cannot_be_asked_nobody_is_let_in_and_the_gateway_stays_responsive() {
+    let (house, script) = modern_house().await;
+    let call = || house.modern("/mcp", "tools/call", json!({ "name": "script__echo", "arguments": {} }));
+    assert_eq!(call().await.status, 200);
+    house.store.close().await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let told = tokio::time::timeout(Duration::from_secs(10), call()).await.unwrap();
+    assert_eq!(told.json()["result"]["_meta"]["callgate/refusal"]["code"], "stage-failed", "{told:?}");
+    assert_eq!(script.heard("tools/call").len(), 1, "a token that was known before is not let in on memory");
+    let (asked, decided) = house.counts();
+    assert_eq!(asked, decided);
+}

@@ -64,47 +64,30 @@ impl Leg {
     pub(crate) fn open(gate: &Gate, live: &Live, arrival: &Arrival) -> Self {
         let now = gate.clock.now();
         let call = CallId::new(now, gate.random());
-        let deed = DeedId::new(now, gate.random());
         let session = arrival.session.as_ref();
         let interaction = match session {
             Some(session) => session.interaction.clone(),
             None => gate.interaction_of(call),
         };
+        let principal = Principal {
+            tenant: live.settings.tenant.clone(),
+            environment: live.settings.environment.clone(),
+            ..Principal::unknown()
+        };
+        let channel = Channel {
+            transport: arrival.transport,
+            era: None,
+            revision: None,
+            entrance: arrival.entrance.label(),
+        };
         Self {
-            trail: Trail::open(call, now),
-            heard: Overheard::default(),
-            deed,
-            leg: 0,
             direction: match arrival.party {
                 Party::Host => Direction::ToServer,
                 Party::Server(_) => Direction::ToHost,
             },
-            errand: false,
-            principal: Arc::new(Principal {
-                tenant: live.settings.tenant.clone(),
-                environment: live.settings.environment.clone(),
-                ..Principal::unknown()
-            }),
             interaction,
-            channel: Channel {
-                transport: arrival.transport,
-                era: None,
-                revision: None,
-                entrance: arrival.entrance.label(),
-            },
-            claims: Claims::default(),
-            method: None,
-            target: None,
             bytes: arrival.size(),
-            arguments: None,
-            result: None,
-            policy: Some(live.policies.digest()),
-            intended: false,
-            dispatched: false,
-            outcome: None,
-            shown: None,
-            progress: 0,
-            observed: false,
+            ..Self::blank(gate, live, Trail::open(call, now), principal, channel)
         }
     }
 
@@ -113,28 +96,38 @@ impl Leg {
         let now = gate.clock.now();
         let call = CallId::new(now, gate.random());
         let principal = Principal::gateway(live.settings.tenant.clone(), live.settings.environment.clone());
+        let channel = Channel {
+            transport: decision::Transport::Internal,
+            era: None,
+            revision: None,
+            entrance: server.to_string(),
+        };
         Self {
-            trail: Trail::open(call, now),
-            heard: Overheard::default(),
-            deed: DeedId::new(now, gate.random()),
-            leg: 0,
-            direction: Direction::ToServer,
             errand: true,
-            principal: Arc::new(principal),
-            interaction: gate.interaction_of(call),
-            channel: Channel {
-                transport: decision::Transport::Internal,
-                era: None,
-                revision: None,
-                entrance: server.to_string(),
-            },
-            claims: Claims::default(),
             method: Some(method.to_owned()),
             target: Some(Target {
                 server: server.clone(),
                 item: decision::Item { kind: decision::ItemKind::Server, name: server.to_string() },
                 definition: None,
             }),
+            ..Self::blank(gate, live, Trail::open(call, now), principal, channel)
+        }
+    }
+
+    /// A record of which only the first facts are known.
+    fn blank(gate: &Gate, live: &Live, trail: Trail, principal: Principal, channel: Channel) -> Self {
+        Self {
+            heard: Overheard::default(),
+            deed: DeedId::new(trail.opened_at(), gate.random()),
+            leg: 0,
+            direction: Direction::ToServer,
+            errand: false,
+            principal: Arc::new(principal),
+            interaction: gate.interaction_of(trail.call()),
+            channel,
+            claims: Claims::default(),
+            method: None,
+            target: None,
             bytes: 0,
             arguments: None,
             result: None,
@@ -145,6 +138,7 @@ impl Leg {
             shown: None,
             progress: 0,
             observed: false,
+            trail,
         }
     }
 

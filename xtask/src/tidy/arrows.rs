@@ -10,21 +10,28 @@ use serde_json::Value;
 const OURS: &[(&str, &[&str])] = &[
     ("decision", &[]),
     ("wire", &["decision"]),
+    ("inspect", &["decision"]),
     ("catalog", &["decision"]),
     ("policy", &["decision", "catalog"]),
     ("egress", &["decision"]),
     ("identity", &["decision", "egress"]),
-    ("vault", &["decision", "egress"]),
+    ("vault", &["decision", "egress", "launch"]),
     ("store", &["decision", "catalog"]),
     ("launch", &["decision"]),
-    ("gateway", &["decision", "wire", "catalog", "policy", "egress", "identity", "vault", "store", "launch"]),
+    (
+        "gateway",
+        &[
+            "decision", "wire", "inspect", "catalog", "policy", "egress", "identity", "vault", "store",
+            "launch",
+        ],
+    ),
     ("demo", &["decision", "wire"]),
     ("reference", &[]),
     (
         "cli",
         &[
-            "decision", "wire", "catalog", "policy", "egress", "identity", "vault", "store", "launch",
-            "gateway", "demo",
+            "decision", "wire", "inspect", "catalog", "policy", "egress", "identity", "vault", "store",
+            "launch", "gateway", "demo",
         ],
     ),
     ("xtask", &[]),

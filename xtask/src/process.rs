@@ -78,17 +78,23 @@ fn relay<R: Read + Send + 'static>(
 pub(crate) struct Running {
     child: Child,
     name: String,
+    stopped: bool,
 }
 
 impl Running {
-    /// Starts it and waits until something accepts on the port.
-    pub(crate) fn start(name: &str, command: &mut Command, port: u16) -> Result<Self> {
+    /// Starts it, and waits for nothing.
+    pub(crate) fn spawn(name: &str, command: &mut Command) -> Result<Self> {
         let child = command
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot run {}", shown(command)))?;
-        let mut running = Self { child, name: name.to_owned() };
+        Ok(Self { child, name: name.to_owned(), stopped: false })
+    }
+
+    /// Starts it and waits until something accepts on the port.
+    pub(crate) fn start(name: &str, command: &mut Command, port: u16) -> Result<Self> {
+        let mut running = Self::spawn(name, command)?;
         for _ in 0..READY_TRIES {
             if let Some(status) = running.child.try_wait()? {
                 bail!("{name} ended before it was ready: {status}");
@@ -100,10 +106,34 @@ impl Running {
         }
         bail!("{name} did not listen on port {port} within {} s", READY_TRIES / 10)
     }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop, and waits until it did.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let asked = Command::new("kill").args(["-TERM", "--", &self.child.id().to_string()]).status()?;
+        if !asked.success() {
+            bail!("{} cannot be asked to stop", self.name);
+        }
+        for _ in 0..READY_TRIES {
+            if self.child.try_wait()?.is_some() {
+                self.stopped = true;
+                return Ok(());
+            }
+            thread::sleep(READY_PAUSE);
+        }
+        bail!("{} did not stop within {} s", self.name, READY_TRIES / 10)
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.stopped {
+            return;
+        }
         let group = format!("-{}", self.child.id());
         let ended = Command::new("kill").args(["-KILL", "--", &group]).status();
         if !ended.is_ok_and(|status| status.success()) && self.child.kill().is_err() {

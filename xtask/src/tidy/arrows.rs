@@ -34,6 +34,7 @@ const OURS: &[(&str, &[&str])] = &[
             "launch", "gateway", "demo",
         ],
     ),
+    ("bench", &[]),
     ("xtask", &[]),
 ];
 
@@ -68,7 +69,7 @@ const WALLS: &[Wall] = &[
     wall("rustls-platform-verifier", &["egress"], &[], "one crate decides which roots are trusted"),
     wall("reqwest", &[], &[], "egress is the only HTTP client"),
     wall("clap", &["cli"], &[], "one crate reads the command line"),
-    wall("anyhow", &["cli", "demo", "reference", "xtask"], &[], "libraries name their errors"),
+    wall("anyhow", &["cli", "demo", "reference", "bench", "xtask"], &[], "libraries name their errors"),
     wall("tokio", WAITS, &[], "the pure crates never wait"),
 ];
 

@@ -1,0 +1,36 @@
+//! An MCP server of revision 2026-07-28 that does next to nothing, so that what stands in front of it is what is measured.
+
+use crate::{calls, http::Peer, options::Options};
+use anyhow::{Context as _, Result};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+/// Serves until it is ended. A thread for each connection: there are few.
+pub(crate) fn serve(options: &Options) -> Result<String> {
+    let port: u16 = options.need("port")?;
+    let tools: Arc<str> = calls::tools(options.maybe("tools")?.unwrap_or(2)).into();
+    let listener = TcpListener::bind(("127.0.0.1", port)).with_context(|| format!("port {port} is taken"))?;
+    loop {
+        let (stream, _) = listener.accept().context("cannot accept")?;
+        let tools = Arc::clone(&tools);
+        thread::spawn(move || {
+            // a peer that goes away, or says what this server does not know, loses its connection and nothing else
+            drop(Peer::of(stream).and_then(|peer| converse(peer, &tools)));
+        });
+    }
+}
+
+fn converse(mut peer: Peer, tools: &str) -> Result<()> {
+    while let Some(message) = peer.receive()? {
+        let response = match calls::answer(message.body, tools)? {
+            Some(answer) => format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+                answer.len()
+            ),
+            None => "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        };
+        peer.send(response.as_bytes())?;
+    }
+    Ok(())
+}

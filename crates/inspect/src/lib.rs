@@ -1,3 +1,24 @@
 //! What is in this text: known secrets, and the text without them.
 //!
 //! Pure: no I/O, no async. What is done about a finding is decided in `gateway`.
+//!
+//! A server that was given a credential may say it again, in whatever form its libraries like. [`Mask`] knows
+//! the credentials of one lease and finds each of them as it is, as base64, hexadecimal, percent-encoded,
+//! or with the escapes of JSON and HTML, inside other escapes too, and puts `[secret:NAME]` in its place.
+//! It is made from a lease and lives no longer: what it keeps of a secret is wiped when it is dropped.
+//!
+//! The order of the modules is the order of the work: [`known`] takes a credential apart, [`sieve`] looks at
+//! every fifth byte, [`form`] compares what was caught, [`view`] undoes escapes, and [`mask`] and `json`
+//! write the text anew.
+
+mod form;
+mod json;
+mod known;
+mod mask;
+mod sieve;
+mod stream;
+mod view;
+
+pub use known::{SHORT_BELOW, SHORTEST};
+pub use mask::{Hits, Mask, Masked, Unmaskable};
+pub use stream::Stream;

@@ -1,0 +1,120 @@
+//! The parts of a credential that must not be seen.
+
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::fmt;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A secret of fewer bytes is looked for as a whole word only, and in no encoding but escapes: shorter than this
+/// it would be found by chance.
+pub const SHORT_BELOW: usize = 8;
+/// A secret of fewer bytes is not looked for at all.
+pub const SHORTEST: usize = 4;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// One thing to look for, and the secret it is part of.
+pub(crate) struct Part {
+    pub(crate) name: Arc<str>,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Part({}, ..)", self.name)
+    }
+}
+
+/// What of a credential would be enough for a thief: the whole; without a scheme such as `Bearer`; of a Basic
+/// credential its user and password, and the password; the password in an address.
+pub(crate) fn parts(name: &str, value: &[u8]) -> Vec<Part> {
+    let name: Arc<str> = name.into();
+    let mut parts = Vec::new();
+    let mut add = |bytes: Vec<u8>| {
+        if bytes.len() >= SHORTEST {
+            parts.push(Part { name: Arc::clone(&name), bytes: Zeroizing::new(bytes) });
+        }
+    };
+    match scheme(value) {
+        Some((scheme, rest)) => {
+            if scheme.eq_ignore_ascii_case(b"basic")
+                && let Ok(pair) = BASE64.decode(rest)
+            {
+                add(after(&pair, b':').to_vec());
+                add(pair);
+            }
+            add(rest.to_vec());
+            // as a whole it holds the rest, and is found with it; alone it may be a passphrase
+            add(value.to_vec());
+        }
+        None => {
+            add(password(value).to_vec());
+            add(value.to_vec());
+        }
+    }
+    parts
+}
+
+/// `Bearer abc` as its two words.
+fn scheme(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(b' ', value)?;
+    let (scheme, rest) = value.split_at_checked(at)?;
+    Some((scheme, rest.trim_ascii_start())).filter(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty())
+}
+
+/// What stands after the first `byte`, or nothing.
+fn after(text: &[u8], byte: u8) -> &[u8] {
+    memchr::memchr(byte, text).and_then(|at| text.get(at + 1..)).unwrap_or_default()
+}
+
+/// The password in `scheme://user:password@host`, as written there, or nothing.
+fn password(value: &[u8]) -> &[u8] {
+    let Some(at) = memchr::memmem::find(value, b"://") else { return &[] };
+    let rest = value.get(at + 3..).unwrap_or_default();
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let authority = rest.get(..end).unwrap_or_default();
+    let user_info = memchr::memrchr(b'@', authority).and_then(|at| authority.get(..at)).unwrap_or_default();
+    after(user_info, b':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str) -> Vec<String> {
+        let parts = parts("k", value.as_bytes());
+        parts.iter().map(|part| String::from_utf8_lossy(&part.bytes).into_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_too_short_to_be_told_from_chance_is_no_part() {
+        assert!(of("").is_empty() && of("abc").is_empty() && of("x yz").len() == 1);
+    }
+
+    #[test]
+    fn a_credential_is_known_without_its_scheme_and_its_parts_too() {
+        assert_eq!(of("sk-12345678"), ["sk-12345678"]);
+        assert_eq!(of("Bearer abcd1234"), ["abcd1234", "Bearer abcd1234"]);
+        // RFC 7617 section 2
+        let basic = "QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+        let whole = format!("basic {basic}");
+        assert_eq!(of(&whole), ["open sesame", "Aladdin:open sesame", basic, whole.as_str()]);
+        assert_eq!(of(whole.trim_end_matches('=')).first().unwrap(), "open sesame");
+    }
+
+    #[test]
+    fn the_password_of_an_address_is_a_part() {
+        let url = "postgres://app:p@ss-w0rd@db.example:5432/app?x=a:b@c";
+        assert_eq!(of(url), ["p@ss-w0rd", url]);
+        assert_eq!(of("https://example.com/a:b@c"), ["https://example.com/a:b@c"]);
+    }
+
+    #[test]
+    fn a_part_is_not_printed() {
+        assert_eq!(format!("{:?}", parts("k", b"s3cret-value")), "[Part(k, ..)]");
+    }
+}

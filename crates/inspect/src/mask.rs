@@ -1,0 +1,228 @@
+//! All credentials of one lease, and any text without them.
+
+use crate::form;
+use crate::json;
+use crate::known::{Part, SHORT_BELOW, parts};
+use crate::sieve::Sieve;
+use crate::view::{ENTITY_MAX, Matters, Undo, View};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What was found: how often each secret, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hits(BTreeMap<Arc<str>, u64>);
+
+impl Hits {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+    /// How often a secret was found.
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+    /// Adds what was found elsewhere.
+    pub fn add(&mut self, others: &Self) {
+        for (name, times) in &others.0 {
+            *self.0.entry(Arc::clone(name)).or_default() += times;
+        }
+    }
+    fn note(&mut self, name: &Arc<str>) {
+        *self.0.entry(Arc::clone(name)).or_default() += 1;
+    }
+}
+
+/// `crm-key×2, other×1`.
+impl fmt::Display for Hits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (name, times)) in self.0.iter().enumerate() {
+            let comma = if n > 0 { ", " } else { "" };
+            write!(f, "{comma}{name}×{times}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A text without the secrets that were in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Masked {
+    pub bytes: Vec<u8>,
+    pub hits: Hits,
+}
+
+/// A secret stands where it cannot be taken out without breaking the message: over more than one JSON value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a secret stands across several values of the message")]
+pub struct Unmaskable;
+
+/// Where a part of a secret stands in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) range: Range<usize>,
+    pub(crate) part: usize,
+}
+
+/// The credentials of one lease, to be found in any text. Wiped when dropped, never printed, never cloned.
+///
+/// ```compile_fail,E0599
+/// fn twice(mask: callgate_inspect::Mask) -> (callgate_inspect::Mask, callgate_inspect::Mask) {
+///     (mask.clone(), mask)
+/// }
+/// ```
+pub struct Mask {
+    parts: Vec<Part>,
+    sieve: Sieve,
+    matters: Matters,
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mask({:?})", self.parts)
+    }
+}
+
+impl Mask {
+    /// From credentials as they are sent, scheme included, each with the name of its secret. The name is what
+    /// stands in its place.
+    pub fn new<'a>(credentials: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let parts: Vec<Part> = credentials.into_iter().flat_map(|(name, value)| parts(name, value)).collect();
+        let mut sieve = Sieve::new(parts.len());
+        for (n, part) in parts.iter().enumerate().filter(|(_, part)| part.bytes.len() >= SHORT_BELOW) {
+            form::heads(&part.bytes, |head, form| sieve.add(head, n, form));
+        }
+        let short = parts.iter().any(|part| part.bytes.len() < SHORT_BELOW);
+        let matters = Matters::new(parts.iter().map(|part| part.bytes.as_slice()), short);
+        Self { parts, sieve, matters }
+    }
+
+    /// Whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// A JSON text that was scanned, without the secrets; `None` if there are none in it. Inside a string,
+    /// `[secret:NAME]` stands where a secret stood; a number with one becomes such a string.
+    ///
+    /// Errors: [`Unmaskable`], and then no part of the text may go on.
+    pub fn json(&self, text: &[u8]) -> Result<Option<Masked>, Unmaskable> {
+        let found = self.find(text, true);
+        if found.is_empty() {
+            return Ok(None);
+        }
+        json::rewrite(self, text, &found).map(Some)
+    }
+
+    /// Any other text without the secrets; `None` if there are none in it.
+    pub fn text(&self, text: &[u8]) -> Option<Masked> {
+        let found = self.find(text, false);
+        if found.is_empty() {
+            return None;
+        }
+        let mut masked = Masked { bytes: Vec::with_capacity(text.len()), hits: Hits::default() };
+        let mut copied = 0;
+        for one in &found {
+            masked.bytes.extend_from_slice(text.get(copied..one.range.start).unwrap_or_default());
+            masked.put(self.name(one));
+            copied = one.range.end;
+        }
+        masked.bytes.extend_from_slice(text.get(copied..).unwrap_or_default());
+        Some(masked)
+    }
+
+    pub(crate) fn name(&self, found: &Found) -> &Arc<str> {
+        static NAMELESS: std::sync::LazyLock<Arc<str>> = std::sync::LazyLock::new(|| "?".into());
+        self.parts.get(found.part).map_or(&NAMELESS, |part| &part.name)
+    }
+
+    /// Bytes of the longest way to write any of them that a stream is searched for: every byte as one escape.
+    pub(crate) fn longest(&self) -> usize {
+        self.parts.iter().map(|part| part.bytes.len()).max().unwrap_or_default() * ENTITY_MAX
+    }
+
+    /// Every place of a secret, in order, none touching the next. In JSON a backslash is an escape; in any other
+    /// text it may be.
+    pub(crate) fn find(&self, text: &[u8], is_json: bool) -> Vec<Found> {
+        let mut found = Vec::new();
+        if self.is_empty() {
+            return found;
+        }
+        let root = View::Root { bytes: text, matters: &self.matters };
+        self.look(&root, &mut found);
+        let unescaped = root.undo(Undo::Backslash);
+        if let Some(plain) = &unescaped {
+            self.look(plain, &mut found);
+            self.look_under(plain, &mut found);
+        }
+        if unescaped.is_none() || !is_json {
+            self.look_under(&root, &mut found);
+        }
+        if let Some(unwrapped) = root.undo(Undo::EscapedWrap) {
+            self.look(&unwrapped, &mut found);
+        }
+        join(found)
+    }
+
+    /// Looks at what a text may be once more encoded, and once more in that.
+    fn look_under(&self, plain: &View<'_>, found: &mut Vec<Found>) {
+        for undo in Undo::FIRST {
+            let Some(once) = plain.undo(undo) else { continue };
+            self.look(&once, found);
+            for undo in undo.before() {
+                if let Some(twice) = once.undo(*undo) {
+                    self.look(&twice, found);
+                }
+            }
+        }
+    }
+
+    fn look(&self, view: &View<'_>, found: &mut Vec<Found>) {
+        let text = view.bytes();
+        self.sieve.search(text, |caught| {
+            let Some(part) = self.parts.get(caught.part) else { return };
+            if let Some(range) = caught.form.range(&part.bytes, text, caught.start) {
+                found.push(Found { range: view.source(range), part: caught.part });
+            }
+        });
+        for (n, part) in self.parts.iter().enumerate().filter(|(_, part)| part.bytes.len() < SHORT_BELOW) {
+            for start in memchr::memmem::find_iter(text, part.bytes.as_slice()) {
+                let end = start + part.bytes.len();
+                if !in_word(text.get(start.wrapping_sub(1))) && !in_word(text.get(end)) {
+                    found.push(Found { range: view.source(start..end), part: n });
+                }
+            }
+        }
+    }
+}
+
+impl Masked {
+    pub(crate) fn put(&mut self, name: &Arc<str>) {
+        self.bytes.extend_from_slice(b"[secret:");
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(b']');
+        self.hits.note(name);
+    }
+}
+
+/// Whether a short secret beside this byte is part of a longer word.
+fn in_word(byte: Option<&u8>) -> bool {
+    byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80)
+}
+
+/// In order; what overlaps or touches becomes one, under the name of the longer.
+fn join(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_unstable_by_key(|one| (one.range.start, std::cmp::Reverse(one.range.end), one.part));
+    let mut joined: Vec<Found> = Vec::with_capacity(found.len());
+    for one in found {
+        match joined.last_mut() {
+            Some(last) if one.range.start < last.range.end => {
+                if one.range.len() > last.range.len() {
+                    last.part = one.part;
+                }
+                last.range.end = last.range.end.max(one.range.end);
+            }
+            Some(_) | None => joined.push(one),
+        }
+    }
+    joined
+}

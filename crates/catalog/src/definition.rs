@@ -35,6 +35,8 @@ pub struct Definition {
     name: String,
     raw: Bytes,
     digest: Digest,
+    /// The part of `raw` that is the schema of a tool's arguments.
+    input_schema: Option<Bytes>,
 }
 
 /// What the author says of a tool (`annotations`). Shown, and not trusted (K16).
@@ -85,7 +87,9 @@ impl Definition {
         // the kind is inside the digest: a prompt's acceptance must never fit a tool of the same text
         let kind_tag = format!("{kind:?}\0");
         let digest = Digest::of_parts(&[b"callgate/definition/v1\0", kind_tag.as_bytes(), &canonical]);
-        Ok(Self { server, kind, name, raw, digest })
+        let schemas: Schemas<'_> = serde_json::from_slice(&raw).unwrap_or_default();
+        let input_schema = schemas.input.map(|schema| raw.slice_ref(schema.get().as_bytes()));
+        Ok(Self { server, kind, name, raw, digest, input_schema })
     }
 
     pub fn server(&self) -> &ServerName {
@@ -108,12 +112,13 @@ impl Definition {
     }
 
     /// `inputSchema` of a tool, as its author wrote it.
-    pub fn input_schema(&self) -> Option<Box<RawValue>> {
-        self.field::<Schemas>().input
+    pub fn input_schema(&self) -> Option<&str> {
+        std::str::from_utf8(self.input_schema.as_deref()?).ok()
     }
     /// `outputSchema` of a tool, as its author wrote it.
-    pub fn output_schema(&self) -> Option<Box<RawValue>> {
-        self.field::<Schemas>().output
+    pub fn output_schema(&self) -> Option<&str> {
+        let schemas: Schemas<'_> = serde_json::from_slice(&self.raw).unwrap_or_default();
+        schemas.output.map(RawValue::get)
     }
     /// `description`, empty when there is none.
     pub fn description(&self) -> String {
@@ -143,11 +148,11 @@ struct Names {
 }
 
 #[derive(Deserialize, Default)]
-struct Schemas {
-    #[serde(rename = "inputSchema")]
-    input: Option<Box<RawValue>>,
-    #[serde(rename = "outputSchema")]
-    output: Option<Box<RawValue>>,
+struct Schemas<'a> {
+    #[serde(rename = "inputSchema", borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(rename = "outputSchema", borrow)]
+    output: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]

@@ -43,17 +43,35 @@ impl Digest {
     }
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// The printed form, for those who print many.
+struct Printed([u8; PRINTED_BYTES]);
+
+const PREFIX: &[u8; 7] = b"sha256:";
+const PRINTED_BYTES: usize = PREFIX.len() + 64;
+
+impl Printed {
+    fn of(digest: &Digest) -> Self {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(71);
-        text.push_str("sha256:");
-        for byte in self.0 {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0')));
+        let mut text = [b'0'; PRINTED_BYTES];
+        let (prefix, digits) = text.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX);
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(digest.0) {
+            for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+                *digit = HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
             }
         }
-        f.write_str(&text)
+        Self(text)
+    }
+
+    fn text(&self) -> &str {
+        // all of it is ASCII
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Printed::of(self).text())
     }
 }
 
@@ -65,7 +83,7 @@ impl fmt::Debug for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(Printed::of(self).text())
     }
 }
 

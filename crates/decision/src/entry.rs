@@ -16,6 +16,22 @@ pub enum Entry {
     Event(Event),
 }
 
+impl Entry {
+    /// Reads an entry as the ledger has it.
+    ///
+    /// Serde finds the kind of a tagged value by taking all of it apart first. Ours is written in front, so it is
+    /// looked at where it stands; whatever looks otherwise is read the long way.
+    pub fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        if bytes.starts_with(br#"{"kind":"intent","#) {
+            serde_json::from_slice(bytes).map(|intent| Self::Intent(Box::new(intent)))
+        } else if bytes.starts_with(br#"{"kind":"decision","#) {
+            serde_json::from_slice(bytes).map(|decision| Self::Decision(Box::new(decision)))
+        } else {
+            serde_json::from_slice(bytes)
+        }
+    }
+}
+
 /// What was asked, by whom. Durable before anything leaves the gateway; written for refused and
 /// malformed requests too, with as much as could be understood of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,4 +177,81 @@ pub struct Event {
     /// Names and digests, never values of arguments or results.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub detail: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Actor, Code, Principal, Transport};
+
+    fn intent() -> Entry {
+        let call = CallId::new(Timestamp(1), [1; 10]);
+        Entry::Intent(Box::new(Intent {
+            v: 1,
+            call,
+            deed: DeedId::new(Timestamp(1), [2; 10]),
+            leg: 0,
+            at: Timestamp(1),
+            tenant: TenantId::default(),
+            environment: Environment::default(),
+            interaction: InteractionId::new("s_1").unwrap(),
+            direction: Direction::ToServer,
+            errand: false,
+            principal: Principal { actor: Actor::Unknown, ..Principal::unknown() },
+            claimed: Claims::default(),
+            channel: Channel {
+                transport: Transport::Http,
+                era: None,
+                revision: None,
+                entrance: "mcp".to_owned(),
+            },
+            method: Some("tools/call".to_owned()),
+            target: None,
+            arguments: None,
+            bytes: 7,
+            policy: Some(Digest::of(b"p")),
+        }))
+    }
+
+    fn decision(ending: Ending) -> Entry {
+        let Entry::Intent(intent) = intent() else { unreachable!() };
+        Entry::Decision(Box::new(Decision {
+            v: 1,
+            call: intent.call,
+            deed: intent.deed,
+            leg: 0,
+            tenant: intent.tenant,
+            environment: intent.environment,
+            interaction: intent.interaction,
+            opened_at: Timestamp(1),
+            closed_at: Timestamp(2),
+            ending,
+            evidence: Vec::new(),
+            dispatched: false,
+            outcome: None,
+            shown: None,
+            progress: 0,
+            observed: false,
+            policy: None,
+            events: vec![EventName::CallRequested],
+        }))
+    }
+
+    #[test]
+    fn an_entry_reads_back_as_serde_would_read_it() {
+        let ends = [Ending::Answered, Ending::Refused { code: Code::ALL[0] }, Ending::Unknown];
+        for entry in ends.into_iter().map(decision).chain([intent()]) {
+            let bytes = serde_json::to_vec(&entry).unwrap();
+            assert_eq!(Entry::read(&bytes).unwrap(), entry);
+            let turned: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            let mut members: Vec<_> = turned.as_object().unwrap().clone().into_iter().collect();
+            members.reverse();
+            let turned: serde_json::Map<_, _> = members.into_iter().collect();
+            let turned = serde_json::to_vec(&turned).unwrap();
+            assert!(!turned.starts_with(b"{\"kind\""), "the kind is last");
+            assert_eq!(Entry::read(&turned).unwrap(), entry);
+        }
+        assert!(Entry::read(br#"{"kind":"intent","v":1}"#).is_err());
+        assert!(Entry::read(br#"{"kind":"other"}"#).is_err());
+    }
 }

@@ -72,7 +72,7 @@ fn headers(call: &Call, resolved: &Resolved, arrival: &Arrival, raw: &Bytes) -> 
         let values = arrival.facts.params.iter().filter(|(sent, _)| sent.eq_ignore_ascii_case(name));
         wire::headers::Header::of(values.map(|(_, value)| value.as_bytes()))
     };
-    wire::headers::check_params(schema.get().as_bytes(), raw, lookup)
+    wire::headers::check_params(schema.as_bytes(), raw, lookup)
         .map_err(|e| Refusal::new(Code::HeaderMismatch, e.to_string()).told(e.to_string()))
 }
 

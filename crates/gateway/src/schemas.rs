@@ -228,15 +228,12 @@ impl Schemas {
                 let key = (definition.digest(), unknown);
                 let input = before.inputs.get(&key).cloned().unwrap_or_else(|| {
                     let raw = definition.input_schema();
-                    Arc::new(Compiled::new(
-                        raw.as_ref().map_or(r#"{"type":"object"}"#, |raw| raw.get()),
-                        unknown,
-                    ))
+                    Arc::new(Compiled::new(raw.unwrap_or(r#"{"type":"object"}"#), unknown))
                 });
                 schemas.inputs.insert(key, input);
                 if let Some(raw) = definition.output_schema() {
                     let output = before.outputs.get(&key.0).cloned();
-                    let output = output.unwrap_or_else(|| Arc::new(Compiled::new(raw.get(), Unknown::Allow)));
+                    let output = output.unwrap_or_else(|| Arc::new(Compiled::new(raw, Unknown::Allow)));
                     schemas.outputs.insert(key.0, output);
                 }
             }

@@ -118,7 +118,7 @@ pub(crate) struct Action {
 pub(crate) fn of_server(server: &ServerName, entry: &ServerEntry) -> Vec<Action> {
     let tools = entry.of_kind(ItemKind::Tool).map(|item| {
         let name = federated(server, item.definition.name());
-        let schema = item.definition.input_schema().and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let schema = item.definition.input_schema().and_then(|raw| serde_json::from_str(raw).ok());
         let mut groups = vec![format!("server:{server}"), "kind:tool".to_owned()];
         groups.extend(class_groups(&item.classified));
         Action {

@@ -167,6 +167,15 @@ pub fn decode_string(raw: &[u8]) -> Option<Cow<'_, str>> {
     if !text.contains('\\') { Some(Cow::Borrowed(text)) } else { unescape(text).map(Cow::Owned) }
 }
 
+/// Whether a raw string means `text`. Most are written plainly, and then their bytes are all there is to look at.
+pub(crate) fn is_string(raw: &[u8], text: &str) -> bool {
+    match raw.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
+        Some(inner) if inner.contains(&b'\\') => decode_string(raw).is_some_and(|decoded| decoded == text),
+        Some(inner) => inner == text.as_bytes(),
+        None => false,
+    }
+}
+
 fn unescape(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -310,4 +319,19 @@ fn skip_scalar(bytes: &[u8], at: usize) -> usize {
     let tail = bytes.get(at..).unwrap_or_default();
     let len = tail.iter().position(|b| matches!(b, b',' | b':' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'));
     at + len.unwrap_or(tail.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_known_however_it_is_written() {
+        for raw in [r#""name""#, r#""n\u0061me""#, r#""\u006eame""#] {
+            assert!(is_string(raw.as_bytes(), "name"), "{raw}");
+        }
+        for raw in [r#""nam""#, r#""name\\""#, r#""Name""#, "name", r#""n\u0062me""#, r#"""#, ""] {
+            assert!(!is_string(raw.as_bytes(), "name"), "{raw}");
+        }
+    }
 }

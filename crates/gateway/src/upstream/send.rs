@@ -220,7 +220,7 @@ fn headers(
     }
     if let Some(schema) = resolved.item.as_ref().and_then(|item| item.definition.input_schema()) {
         let arguments = call.arguments().unwrap_or_default();
-        let params = wire::headers::param_headers(schema.get().as_bytes(), &arguments);
+        let params = wire::headers::param_headers(schema.as_bytes(), &arguments);
         for (name, value) in params.map_err(|e| broken(e.to_string()))? {
             add(&name, &value)?;
         }

@@ -225,7 +225,7 @@ impl Frame {
             member.level == level
                 && value.start >= within.start
                 && value.end <= within.end
-                && json::decode_string(self.slice(&member.key.range())).is_some_and(|name| name == key)
+                && json::is_string(self.slice(&member.key.range()), key)
         })?;
         Some(found.value.range())
     }

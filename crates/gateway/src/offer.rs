@@ -107,27 +107,44 @@ pub async fn build(
     };
     let empty = Schemas::default();
     let schemas = Schemas::compile(&catalogue, before.map_or(&empty, |live| &live.schemas), open);
-    let sources = written.policies.clone();
-    let loaded = match fit {
-        Fit::Strict => loader.load(sources, Arc::clone(&catalogue)),
-        Fit::Changed => loader.refit(sources, Arc::clone(&catalogue)),
-    };
-    let (policies, problems) = match loaded {
-        Ok(policies) => (policies, Vec::new()),
-        // no rules: nothing is permitted, nothing is visible
-        Err(problems) => match loader.load(Vec::new(), Arc::clone(&catalogue)) {
-            Ok(none) => (none, problems),
-            Err(more) => return Err(BuildError::Policies(more)),
-        },
+    // servers that are looked at mostly offer what they did
+    let same = before
+        .filter(|before| fit == Fit::Changed && before.policies.are_of(&written.policies, &catalogue))
+        .map(|before| (Arc::clone(&before.policies), Vec::new()));
+    let (policies, problems) = match same {
+        Some(same) => same,
+        None => fitted(loader, written, &catalogue, fit)?,
     };
     let live = Live {
         settings: Arc::clone(settings),
-        catalogue,
-        policies: Arc::new(policies),
+        catalogue: Arc::clone(policies.catalogue()),
+        policies,
         schemas: Arc::new(schemas),
         peers: Arc::new(peers),
     };
     Ok(Built { live, problems })
+}
+
+/// The rules over a catalogue, and what is wrong with them: then they permit nothing.
+fn fitted(
+    loader: &policy::Loader,
+    written: &Written,
+    catalogue: &Arc<Catalogue>,
+    fit: Fit,
+) -> Result<(Arc<policy::Policies>, Vec<policy::Problem>), BuildError> {
+    let sources = written.policies.clone();
+    let loaded = match fit {
+        Fit::Strict => loader.load(sources, Arc::clone(catalogue)),
+        Fit::Changed => loader.refit(sources, Arc::clone(catalogue)),
+    };
+    match loaded {
+        Ok(policies) => Ok((Arc::new(policies), Vec::new())),
+        // no rules: nothing is permitted, nothing is visible
+        Err(problems) => match loader.load(Vec::new(), Arc::clone(catalogue)) {
+            Ok(none) => Ok((Arc::new(none), problems)),
+            Err(more) => Err(BuildError::Policies(more)),
+        },
+    }
 }
 
 async fn peer(

@@ -5,8 +5,9 @@ use crate::{
     answer::{Answer, Reason},
     facts::{self, Named},
     load::Policies,
+    memo::Key,
     rule::Sway,
-    slice::Plan,
+    slice::{Parts, Plan, Slice},
 };
 use cedar_policy::{
     Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, Response, RestrictedExpression,
@@ -15,6 +16,7 @@ use decision::{
     Actor, Call, Claims, Era, GroupName, ItemKind, Principal, RuleId, ServerName, Timestamp, Transport,
 };
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -91,11 +93,24 @@ impl Requester<'_> {
     fn uid(&self) -> Option<EntityUid> {
         uid(PRINCIPALS.get(self.kind)?, self.name)
     }
-    fn entity(&self) -> Option<Entity> {
-        let groups: Option<Vec<_>> = self.groups.iter().map(|group| uid("Group", group.as_str())).collect();
-        let name = ("name".to_owned(), RestrictedExpression::new_string(self.name.to_owned()));
-        Entity::new_with_tags(self.uid()?, [name], groups?, []).ok()
+    fn groups(&self) -> Option<Vec<EntityUid>> {
+        self.groups.iter().map(|group| uid("Group", group.as_str())).collect()
     }
+    fn key(&self, key: &mut Key) {
+        key.number(self.kind);
+        key.text(self.name);
+        key.number(self.groups.len());
+        self.groups.iter().for_each(|group| key.text(group.as_str()));
+    }
+}
+
+/// One principal before one action: both as Cedar knows them, and the rules that can speak of this principal.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    uid: EntityUid,
+    /// The principal, the action and the resource with everything they are in.
+    entities: Entities,
+    slice: Arc<Slice>,
 }
 
 /// The requests to make: the actor's, and that of the user behind it.
@@ -119,7 +134,7 @@ fn requesters(principal: &Principal) -> Result<Vec<Requester<'_>>, Answer> {
 /// An action with the one thing it is asked of.
 struct Aim<'a> {
     plan: &'a Plan,
-    resource: Entity,
+    resource: Cow<'a, Entity>,
 }
 
 impl Policies {
@@ -134,10 +149,16 @@ impl Policies {
         if aim.plan.resource.is_none() {
             return self.ask(asker, &aim, None);
         }
-        let Asker { principal, host } = asker;
-        let user = principal.user.as_ref().map(|user| (user.name.as_str(), &user.groups));
-        let who = (&principal.actor, &principal.groups, user, &principal.environment, host);
-        self.seen.get_or_make(format!("{who:?} {}", aim.plan.uid), || self.ask(asker, &aim, None))
+        let requesters = match requesters(asker.principal) {
+            Ok(requesters) => requesters,
+            Err(refused) => return refused,
+        };
+        let mut key = Key::of(aim.plan.number);
+        key.number(requesters.len());
+        requesters.iter().for_each(|requester| requester.key(&mut key));
+        key.text(asker.principal.environment.as_str());
+        asker.host.into_iter().for_each(|host| key.text(host));
+        self.seen.get_or_make(key, || self.ask(asker, &aim, None))
     }
 
     /// May it happen now, with these arguments? A question of a later message of a deed (`tasks/…`) has none and
@@ -197,13 +218,13 @@ impl Policies {
         };
         let plan = plan.ok_or_else(unknown)?;
         let resource = match (&plan.resource, kind) {
-            (Some(resource), _) => Some(resource.clone()),
-            (None, ItemKind::Prompt) => actions::prompt_entity(server, entry, name),
+            (Some(resource), _) => Some(Cow::Borrowed(resource)),
+            (None, ItemKind::Prompt) => actions::prompt_entity(server, entry, name).map(Cow::Owned),
             (None, ItemKind::Resource | ItemKind::ResourceTemplate) => {
                 if walks(name) {
                     return Err(Answer::refused(Reason::AddressUnsafe, "the address is not in normal form"));
                 }
-                actions::resource_entity(server, entry, name)
+                actions::resource_entity(server, entry, name).map(Cow::Owned)
             }
             (None, ItemKind::Tool | ItemKind::Server | ItemKind::Question) => None,
         };
@@ -233,22 +254,25 @@ impl Policies {
         aim: &Aim<'_>,
         question: Option<&Question<'_>>,
     ) -> Option<Answer> {
-        let slice = aim.plan.slice(requester.kind)?;
+        let standing = self.standing(requester, aim)?;
+        let slice = &standing.slice;
         let context = match question {
-            None => context(asker, None),
+            None => context(asker, &Parts::All, None),
             Some(question) => {
-                let named = &slice.call(&self.rules).named;
-                arguments(question, aim.plan, named).and_then(|args| context(asker, Some((question, args))))
+                // what no rule for this principal reads must fit all the same where another's does
+                let named = aim.plan.slice(requester.kind)?.named(&self.rules);
+                let reads = &slice.call(&self.rules).reads;
+                arguments(question, aim.plan, named)
+                    .and_then(|args| context(asker, reads, Some((question, args))))
             }
         };
         let context = match context {
             Ok(context) => context,
             Err(refused) => return Some(refused),
         };
-        let entities = self.entities(requester, aim)?;
-        let request =
-            Request::new(requester.uid()?, aim.plan.uid.clone(), aim.resource.uid(), context, None).ok()?;
-        let ask = |set: &PolicySet| self.authorizer.is_authorized(&request, set, &entities);
+        let (who, what) = (standing.uid.clone(), aim.plan.uid.clone());
+        let request = Request::new(who, what, aim.resource.uid(), context, None).ok()?;
+        let ask = |set: &PolicySet| self.authorizer.is_authorized(&request, set, &standing.entities);
         if question.is_none() {
             return Some(self.answer(&ask(slice.see(&self.rules)), None, &request));
         }
@@ -258,19 +282,30 @@ impl Policies {
         Some(self.answer(&ask(&calling.all), without, &request))
     }
 
-    /// The principal, the action and the resource with everything they are in; kept, because closing them over
-    /// their groups costs more than the decision.
-    fn entities(&self, requester: &Requester<'_>, aim: &Aim<'_>) -> Option<Arc<Entities>> {
-        let make = || {
-            let entities = [requester.entity()?, aim.plan.entity.clone(), aim.resource.clone()];
-            Entities::from_entities(entities, None).ok().map(Arc::new)
+    /// Kept, because closing the entities over their groups, and choosing the rules, costs more than the decision.
+    fn standing(&self, requester: &Requester<'_>, aim: &Aim<'_>) -> Option<Arc<Standing>> {
+        let of_kind = aim.plan.slice(requester.kind)?;
+        let make = |narrow: bool| {
+            let (uid, groups) = (requester.uid()?, requester.groups()?);
+            let slice = if narrow {
+                let chosen = of_kind.of_principal(&self.rules, &uid, &groups);
+                self.slices.get_or_make(chosen.clone(), || Slice::shared(chosen))
+            } else {
+                Arc::clone(of_kind)
+            };
+            let name = ("name".to_owned(), RestrictedExpression::new_string(requester.name.to_owned()));
+            let principal = Entity::new_with_tags(uid.clone(), [name], groups, []).ok()?;
+            let entities = [principal, aim.plan.entity.clone(), aim.resource.clone().into_owned()];
+            let entities = Entities::from_entities(entities, None).ok()?;
+            Some(Arc::new(Standing { uid, entities, slice }))
         };
+        // addresses are endless, so nothing is kept of them and nothing is worth preparing
         if aim.plan.resource.is_none() {
-            return make();
+            return make(false);
         }
-        let Requester { kind, name, groups } = requester;
-        let key = format!("{kind} {name:?} {groups:?} {}", aim.plan.uid);
-        self.entities.get_or_try(key, make)
+        let mut key = Key::of(aim.plan.number);
+        requester.key(&mut key);
+        self.standings.get_or_try(key, || make(true))
     }
 
     /// Reads Cedar's response. `without` asks the same question without the forbids that people can lift.
@@ -365,11 +400,21 @@ fn arguments(question: &Question<'_>, plan: &Plan, named: &Named) -> Result<Rest
     })
 }
 
-/// The context. For *see* it holds only what is the same for every call: no rule that counts reads more.
-fn context(asker: Asker<'_>, call: Option<(&Question<'_>, RestrictedExpression)>) -> Result<Context, Answer> {
-    let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
-    let mut pairs = vec![("environment".to_owned(), text(asker.principal.environment.as_str()))];
-    pairs.extend(asker.host.map(|host| ("host".to_owned(), text(host))));
+/// The context, as far as rules read it. For *see* it holds only what is the same for every call: no rule that
+/// counts reads more.
+fn context(
+    asker: Asker<'_>,
+    reads: &Parts,
+    call: Option<(&Question<'_>, RestrictedExpression)>,
+) -> Result<Context, Answer> {
+    let mut pairs = Vec::new();
+    let mut text = |part: &str, text: Option<&str>| {
+        if let Some(text) = text.filter(|_| reads.has(part)) {
+            pairs.push((part.to_owned(), RestrictedExpression::new_string(text.to_owned())));
+        }
+    };
+    text("environment", Some(asker.principal.environment.as_str()));
+    text("host", asker.host);
     if let Some((question, arguments)) = call {
         let Circumstances { now, transport, era, model, workflow } = question.circumstances;
         let transport = match transport {
@@ -382,12 +427,16 @@ fn context(asker: Asker<'_>, call: Option<(&Question<'_>, RestrictedExpression)>
             Some(Era::Modern) => "modern",
             None => "none",
         };
-        pairs.push(("transport".to_owned(), text(transport)));
-        pairs.push(("era".to_owned(), text(era)));
-        pairs.extend(model.map(|model| ("model".to_owned(), text(model))));
-        pairs.extend(workflow.map(|workflow| ("workflow".to_owned(), text(workflow))));
-        pairs.push(("now".to_owned(), clock(now)?));
-        pairs.push(("args".to_owned(), arguments));
+        text("transport", Some(transport));
+        text("era", Some(era));
+        text("model", model);
+        text("workflow", workflow);
+        if reads.has("now") {
+            pairs.push(("now".to_owned(), clock(now)?));
+        }
+        if reads.has("args") {
+            pairs.push(("args".to_owned(), arguments));
+        }
     }
     Context::from_pairs(pairs).map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))
 }

@@ -3,27 +3,29 @@
 use crate::{
     actions::{self, Action, METHODS},
     answer::Answer,
-    ask::ServerPlans,
+    ask::{ServerPlans, Standing},
     check,
-    memo::Memo,
+    memo::{Key, Memo},
     rule::{self, Rule},
-    slice::{Covered, Slicer, cover},
+    slice::{Covered, Slice, Slicer, cover},
     source::{Problem, Reach, Severity, Source, statements},
     validate::{self, Kept},
 };
 use catalog::{Catalogue, split};
-use cedar_policy::{Authorizer, Entities};
+use cedar_policy::Authorizer;
 use decision::{Digest, ItemKind, RuleId, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Most answers to *see* that are kept: a few hundred bytes each.
 const SEEN_MAX: usize = 65_536;
-/// Most pairs of a principal and an item whose entities are kept: about two kilobytes each.
-const ENTITIES_MAX: usize = 8_192;
+/// Most pairs of a principal and an item whose standing is kept: about two kilobytes each.
+const STANDINGS_MAX: usize = 8_192;
+/// Most lists of rules that are kept for those; one has a copy of its rules.
+const SLICES_MAX: usize = 1_024;
 
 /// A checked set of rules over one catalogue, immutable, named by its digest in every record.
 pub struct Policies {
@@ -33,8 +35,10 @@ pub struct Policies {
     by_id: BTreeMap<RuleId, usize>,
     pub(crate) plans: BTreeMap<ServerName, ServerPlans>,
     pub(crate) authorizer: Authorizer,
-    pub(crate) seen: Memo<Answer>,
-    pub(crate) entities: Memo<Arc<Entities>>,
+    pub(crate) seen: Memo<Key, Answer>,
+    pub(crate) standings: Memo<Key, Arc<Standing>>,
+    /// Equal lists of rules share one slice.
+    pub(crate) slices: Memo<Vec<usize>, Arc<Slice>>,
     warnings: Vec<Problem>,
     closed: BTreeSet<ServerName>,
 }
@@ -74,6 +78,10 @@ impl Policies {
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue
     }
+    /// Whether loading these texts over this catalogue would come to the same.
+    pub fn are_of(&self, sources: &[Source], catalogue: &Catalogue) -> bool {
+        self.digest == digest(sources) && *self.catalogue == *catalogue
+    }
     /// What an operator should know; the rules are in force all the same.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
@@ -87,6 +95,16 @@ impl Policies {
 #[derive(Default)]
 pub struct Loader {
     kept: Kept,
+    /// The rules of the texts that were read last.
+    parsed: Mutex<Option<Parsed>>,
+}
+
+/// What texts say, whatever the catalogue.
+#[derive(Clone)]
+struct Parsed {
+    sources: Vec<Source>,
+    rules: Vec<Rule>,
+    problems: Vec<Problem>,
 }
 
 impl fmt::Debug for Loader {
@@ -125,10 +143,22 @@ impl Loader {
         Ok(policies.with(demoted.collect(), closed))
     }
 
+    /// The rules of these texts: those of the last time, if the texts are.
+    fn parse(&self, sources: Vec<Source>) -> Parsed {
+        let mut last = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(parsed) if parsed.sources == sources => parsed.clone(),
+            Some(_) | None => {
+                let (rules, problems) = read(&sources);
+                last.insert(Parsed { sources, rules, problems }).clone()
+            }
+        }
+    }
+
     /// Everything but the decision what the problems mean.
     fn read(&self, sources: Vec<Source>, catalogue: Arc<Catalogue>) -> (Policies, Vec<Problem>) {
+        let Parsed { sources, rules, mut problems } = self.parse(sources);
         let digest = digest(&sources);
-        let (rules, mut problems) = read(&sources);
         let servers: Vec<(ServerName, Vec<Action>)> = catalogue
             .servers()
             .map(|(name, entry)| (name.clone(), actions::of_server(name, entry)))
@@ -148,7 +178,8 @@ impl Loader {
             rules,
             authorizer: Authorizer::new(),
             seen: Memo::new(SEEN_MAX),
-            entities: Memo::new(ENTITIES_MAX),
+            standings: Memo::new(STANDINGS_MAX),
+            slices: Memo::new(SLICES_MAX),
             warnings: Vec::new(),
             closed: BTreeSet::new(),
         };

@@ -7,41 +7,41 @@ use std::{
 };
 
 /// A bounded store. When it is full it forgets everything: what is kept is only ever a shortcut.
-pub(crate) struct Memo<T> {
-    kept: RwLock<BTreeMap<String, T>>,
+pub(crate) struct Memo<K, T> {
+    kept: RwLock<BTreeMap<K, T>>,
     max: usize,
 }
 
-impl<T> fmt::Debug for Memo<T> {
+impl<K, T> fmt::Debug for Memo<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Memo(at most {})", self.max)
     }
 }
 
-impl<T: Clone> Memo<T> {
+impl<K: Ord, T: Clone> Memo<K, T> {
     pub(crate) fn new(max: usize) -> Self {
         Self { kept: RwLock::new(BTreeMap::new()), max }
     }
 
-    pub(crate) fn get_or_make(&self, key: String, make: impl FnOnce() -> T) -> T {
+    pub(crate) fn get_or_make(&self, key: K, make: impl FnOnce() -> T) -> T {
         match self.get(&key) {
             Some(kept) => kept,
             None => self.keep(key, make()),
         }
     }
 
-    pub(crate) fn get_or_try(&self, key: String, make: impl FnOnce() -> Option<T>) -> Option<T> {
+    pub(crate) fn get_or_try(&self, key: K, make: impl FnOnce() -> Option<T>) -> Option<T> {
         match self.get(&key) {
             Some(kept) => Some(kept),
             None => Some(self.keep(key, make()?)),
         }
     }
 
-    fn get(&self, key: &str) -> Option<T> {
+    fn get(&self, key: &K) -> Option<T> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn keep(&self, key: String, value: T) -> T {
+    fn keep(&self, key: K, value: T) -> T {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= self.max {
             kept.clear();
@@ -51,9 +51,30 @@ impl<T: Clone> Memo<T> {
     }
 }
 
+/// What an answer is kept under: bytes that no two different questions share, as each part has its length before it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key(Vec<u8>);
+
+impl Key {
+    pub(crate) fn of(number: usize) -> Self {
+        let mut key = Self(Vec::with_capacity(160));
+        key.number(number);
+        key
+    }
+
+    pub(crate) fn number(&mut self, number: usize) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
+        self.number(text.len());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Memo;
+    use super::{Key, Memo};
 
     #[test]
     fn a_full_memo_forgets_and_stays_right() {
@@ -64,5 +85,18 @@ mod tests {
             assert!(memo.kept.read().unwrap().len() <= 3);
         }
         assert_eq!(memo.get_or_try("none".into(), || None), None);
+    }
+
+    #[test]
+    fn keys_of_different_parts_differ() {
+        let of = |parts: &[&str]| {
+            let mut key = Key::of(1);
+            parts.iter().for_each(|part| key.text(part));
+            key
+        };
+        assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
+        assert_ne!(of(&["a"]), of(&["a", ""]));
+        assert_ne!(Key::of(1), Key::of(2));
+        assert_eq!(of(&["a", "b"]), of(&["a", "b"]));
     }
 }

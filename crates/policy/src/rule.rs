@@ -31,6 +31,7 @@ pub(crate) struct Rule {
     pub(crate) actions: Actions,
     /// Whether a principal of each of [`PRINCIPALS`] can be meant at all.
     pub(crate) principals: [bool; 3],
+    pub(crate) whom: Whom,
     pub(crate) reads: Reads,
 }
 
@@ -51,6 +52,34 @@ impl Actions {
             ActionConstraint::Any => Self::Any,
             ActionConstraint::Eq(uid) => Self::Only(name(&uid)),
             ActionConstraint::In(uids) => Self::Within(uids.iter().map(name).collect()),
+        }
+    }
+}
+
+/// Which principals a rule's scope speaks of, their type aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whom {
+    Any,
+    One(EntityUid),
+    /// This one, and who is in it.
+    Within(EntityUid),
+}
+
+impl Whom {
+    fn of(policy: &Policy) -> Self {
+        match policy.principal_constraint() {
+            PrincipalConstraint::Any | PrincipalConstraint::Is(_) => Self::Any,
+            PrincipalConstraint::Eq(uid) => Self::One(uid),
+            PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => Self::Within(uid),
+        }
+    }
+
+    /// Whether a principal in exactly these groups is meant. Groups are in no groups.
+    pub(crate) fn means(&self, principal: &EntityUid, groups: &[EntityUid]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::One(uid) => uid == principal,
+            Self::Within(uid) => uid == principal || groups.contains(uid),
         }
     }
 }
@@ -229,7 +258,8 @@ pub(crate) fn parse(place: &Place, cedar: &str) -> Result<Rule, Vec<Problem>> {
     };
     let policy = unnamed.new_id(PolicyId::new(id.as_str()));
     let (actions, principals) = (Actions::of(&policy), PRINCIPALS.map(|kind| means(&policy, kind)));
-    Ok(Rule { id, sway, because, cure, place: place.clone(), policy, actions, principals, reads })
+    let (whom, place) = (Whom::of(&policy), place.clone());
+    Ok(Rule { id, sway, because, cure, place, policy, actions, principals, whom, reads })
 }
 
 fn annotations(place: &Place, policy: &Policy, sway: Sway, problems: &mut Vec<Problem>) {

@@ -24,6 +24,7 @@ pub(crate) struct Slice {
     chosen: Vec<usize>,
     see: OnceLock<PolicySet>,
     call: OnceLock<Calling>,
+    named: OnceLock<Named>,
 }
 
 /// What a call is decided by.
@@ -33,11 +34,57 @@ pub(crate) struct Calling {
     pub(crate) all: PolicySet,
     /// The same without the forbids that people can lift, if there are any.
     pub(crate) uncurable: Option<PolicySet>,
-    /// Which arguments these rules name.
-    pub(crate) named: Named,
+    pub(crate) reads: Parts,
+}
+
+/// Which first members of the context the rules of a slice read: they need not be given the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Parts {
+    All,
+    These(BTreeSet<String>),
+}
+
+impl Parts {
+    pub(crate) fn has(&self, part: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(parts) => parts.contains(part),
+        }
+    }
+
+    fn of<'a>(rules: impl Iterator<Item = &'a Rule>) -> Self {
+        let mut parts = BTreeSet::new();
+        for rule in rules {
+            if rule.reads.whole {
+                return Self::All;
+            }
+            parts.extend(rule.reads.parts.iter().cloned());
+        }
+        Self::These(parts)
+    }
 }
 
 impl Slice {
+    fn of(chosen: Vec<usize>) -> Self {
+        Self { chosen, see: OnceLock::new(), call: OnceLock::new(), named: OnceLock::new() }
+    }
+
+    /// Those of its rules that speak of a principal in exactly these groups.
+    pub(crate) fn of_principal(
+        &self,
+        rules: &[Rule],
+        principal: &EntityUid,
+        groups: &[EntityUid],
+    ) -> Vec<usize> {
+        let speaks = |index: &usize| rules.get(*index).is_some_and(|rule| rule.whom.means(principal, groups));
+        self.chosen.iter().copied().filter(speaks).collect()
+    }
+
+    /// A slice of these rules.
+    pub(crate) fn shared(chosen: Vec<usize>) -> Arc<Self> {
+        Arc::new(Self::of(chosen))
+    }
+
     /// The rules that count for seeing.
     pub(crate) fn see(&self, rules: &[Rule]) -> &PolicySet {
         self.see.get_or_init(|| set(self.rules(rules).filter(|rule| rule.counts_for_seeing())))
@@ -45,6 +92,16 @@ impl Slice {
 
     pub(crate) fn call(&self, rules: &[Rule]) -> &Calling {
         self.call.get_or_init(|| {
+            let curable = self.rules(rules).any(|rule| rule.cure.is_some());
+            let uncurable = || set(self.rules(rules).filter(|rule| rule.cure.is_none()));
+            let reads = Parts::of(self.rules(rules));
+            Calling { all: set(self.rules(rules)), uncurable: curable.then(uncurable), reads }
+        })
+    }
+
+    /// Which arguments these rules name.
+    pub(crate) fn named(&self, rules: &[Rule]) -> &Named {
+        self.named.get_or_init(|| {
             let mut named = Named::none();
             for rule in self.rules(rules) {
                 if rule.reads.whole {
@@ -52,9 +109,7 @@ impl Slice {
                 }
                 rule.reads.arguments.iter().for_each(|path| named.add(path));
             }
-            let curable = self.rules(rules).any(|rule| rule.cure.is_some());
-            let uncurable = || set(self.rules(rules).filter(|rule| rule.cure.is_none()));
-            Calling { all: set(self.rules(rules)), uncurable: curable.then(uncurable), named }
+            named
         })
     }
 
@@ -75,6 +130,8 @@ fn set<'a>(rules: impl Iterator<Item = &'a Rule>) -> PolicySet {
 /// Everything about one action that does not depend on who asks.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Which one it is, of all of its rules and catalogue.
+    pub(crate) number: usize,
     pub(crate) uid: EntityUid,
     pub(crate) entity: Entity,
     /// What it is asked of, where there is only one.
@@ -85,8 +142,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn slice(&self, principal: usize) -> Option<&Slice> {
-        self.slices.get(principal).map(Arc::as_ref)
+    pub(crate) fn slice(&self, principal: usize) -> Option<&Arc<Slice>> {
+        self.slices.get(principal)
     }
 }
 
@@ -142,11 +199,12 @@ pub(crate) fn cover(rules: &[Rule], servers: Vec<(ServerName, Vec<Action>)>) -> 
 pub(crate) struct Slicer<'a> {
     rules: &'a [Rule],
     made: BTreeMap<Vec<usize>, Arc<Slice>>,
+    plans: usize,
 }
 
 impl<'a> Slicer<'a> {
     pub(crate) fn new(rules: &'a [Rule]) -> Self {
-        Self { rules, made: BTreeMap::new() }
+        Self { rules, made: BTreeMap::new(), plans: 0 }
     }
 
     /// `None` only where a name cannot be one of Cedar's, which [`uid`] rules out.
@@ -160,7 +218,9 @@ impl<'a> Slicer<'a> {
         let uid = uid("Action", &action.name)?;
         let parents: Option<Vec<_>> =
             action.groups.iter().map(|group| crate::actions::uid("Action", group)).collect();
+        self.plans += 1;
         Some(Plan {
+            number: self.plans,
             entity: Entity::new_no_attrs(uid.clone(), parents?.into_iter().collect()),
             uid,
             resource: action.resource.clone(),
@@ -173,7 +233,7 @@ impl<'a> Slicer<'a> {
         if let Some(slice) = self.made.get(&chosen) {
             return Arc::clone(slice);
         }
-        let slice = Arc::new(Slice { chosen: chosen.clone(), see: OnceLock::new(), call: OnceLock::new() });
+        let slice = Slice::shared(chosen.clone());
         self.made.insert(chosen, Arc::clone(&slice));
         slice
     }

@@ -128,6 +128,12 @@ impl Tx {
         }
     }
 
+    /// Whether arguments are written `$1`. SQLite takes that too, but finds each by walking a list of all, so a
+    /// statement with many is better off with plain `?` there.
+    pub(crate) fn numbers_arguments(&self) -> bool {
+        matches!(self, Self::Postgres(..))
+    }
+
     /// Runs a statement; returns how many rows it touched.
     pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<u64> {
         let done = match self {

@@ -7,8 +7,7 @@ use crate::db::{Arg, Outcome, Tx, args, statements};
 use crate::words::{direction_word, era_word, kind_word, transport_word, words};
 use crate::{Scope, Store, StoreError};
 use decision::{Actor, CallId, Channel, Decision, Ending, Entry, Event, Intent, Item, Principal, Target};
-use sqlx::AssertSqlSafe;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 statements! {
     /// Holds the log's row until the end, so that a batch is indexed once.
@@ -22,8 +21,8 @@ statements! {
     SET_MARK = "UPDATE indexed SET up_to = $2 WHERE log_id = $1";
     WIPE = "DELETE FROM entries WHERE log_id = $1";
     WIPE_MARK = "DELETE FROM indexed WHERE log_id = $1";
-    PLACES = "SELECT log_id, idx, kind FROM entries WHERE call_id = $1 AND tenant = $2 AND environment = $3 \
-        ORDER BY at, log_id, idx";
+    PLACES = "SELECT log_id, idx, kind, at, duration_us, closed_log, closed_idx FROM entries \
+        WHERE call_id = $1 AND tenant = $2 AND environment = $3";
 }
 
 /// The columns, in the order in which [`columns`] fills them.
@@ -107,26 +106,41 @@ impl Store {
         let new: Vec<_> = entries.iter().filter(|(index, _)| *index >= mark).collect();
         let mut next = mark;
         let mut closing = BTreeMap::new();
+        let mut cells = Vec::with_capacity(new.len() * COLUMNS.len());
         for (index, entry) in &new {
             if *index != next {
                 return Err(StoreError::Gap { log: log.to_owned(), expected: next, found: *index });
             }
             next = next.saturating_add(1);
-            if let Entry::Decision(decision) = entry {
-                closing.insert(decision.call, (*index, decision));
+            if let Entry::Decision(decision) = entry
+                && let Some((twice, _)) = closing.insert(decision.call, (*index, entry))
+            {
+                // no call has two; if one has, both are to be found
+                cells.extend(
+                    new.iter().filter(|(at, _)| *at == twice).flat_map(|(at, e)| columns(log, *at, e, None)),
+                );
             }
         }
-        let mut rows = Vec::with_capacity(new.len());
         for (index, entry) in &new {
-            // Mostly a call is indexed whole, and its intent's row need not be written twice.
-            let closed = if let Entry::Intent(intent) = entry { closing.remove(&intent.call) } else { None };
-            rows.push(columns(log, *index, entry, closed.map(|(index, decision)| (index, &**decision))));
+            // a call is one row; mostly it is indexed whole, and the row need not be written twice
+            let closed = match entry {
+                Entry::Intent(intent) => closing.remove(&intent.call),
+                Entry::Event(_) => None,
+                Entry::Decision(_) => continue,
+            };
+            cells.extend(columns(log, *index, entry, closed));
         }
         if next > mark {
-            insert(&mut tx, &rows).await?;
-            for (index, decision) in closing.into_values() {
-                close(&mut tx, log, index, decision).await?;
+            insert(&mut tx, &cells).await?;
+            let mut alone = Vec::new();
+            for (index, entry) in closing.into_values() {
+                if let Entry::Decision(decision) = entry
+                    && close(&mut tx, log, index, decision).await? == 0
+                {
+                    alone.extend(columns(log, index, entry, None));
+                }
             }
+            insert(&mut tx, &alone).await?;
             tx.execute(SET_MARK, args![log, next]).await?;
         }
         tx.commit().await?;
@@ -151,27 +165,38 @@ impl Store {
     pub async fn call(&self, scope: &Scope, call: CallId) -> Result<Vec<Place>, StoreError> {
         let key = args![call.to_string(), scope.tenant.as_str(), scope.environment.as_str()];
         let rows = self.db().rows(PLACES, key).await?;
-        let place = |row: &crate::db::Row| {
+        let mut places = Vec::new();
+        for row in &rows {
+            let at = row.count("at")?;
             let kind = row.word("kind", entry_kind_from)?;
-            Ok(Place { log: row.get("log_id")?, index: row.count("idx")?, kind })
-        };
-        rows.iter().map(place).collect()
+            places.push((at, Place { log: row.get("log_id")?, index: row.count("idx")?, kind }));
+            // the row of an intent tells of its decision
+            if let Some(log) = row.get::<Option<String>>("closed_log")?.filter(|_| kind == EntryKind::Intent)
+            {
+                let closed_at = at.saturating_add(row.count_opt("duration_us")?.unwrap_or_default());
+                let place = Place { log, index: row.count("closed_idx")?, kind: EntryKind::Decision };
+                places.push((closed_at, place));
+            }
+        }
+        places.sort();
+        Ok(places.into_iter().map(|(_, place)| place).collect())
     }
 }
 
-async fn insert(tx: &mut Tx, rows: &[Vec<Arg>]) -> Outcome<()> {
-    let mut rest = rows;
-    for size in BATCHES {
-        while let Some((batch, later)) = rest.split_at_checked(size) {
-            // Built from constants and numbers only.
-            tx.execute(AssertSqlSafe(insertion(size)), &batch.concat()).await?;
+async fn insert(tx: &mut Tx, cells: &[Arg]) -> Outcome<()> {
+    let texts = if tx.numbers_arguments() { &INSERTIONS.0 } else { &INSERTIONS.1 };
+    let mut rest = cells;
+    for (size, text) in BATCHES.into_iter().zip(texts) {
+        while let Some((batch, later)) = rest.split_at_checked(size * COLUMNS.len()) {
+            tx.execute(text.as_str(), batch).await?;
             rest = later;
         }
     }
     Ok(())
 }
 
-async fn close(tx: &mut Tx, log: &str, index: u64, decision: &Decision) -> Outcome<()> {
+/// Completes the row of the intent; returns how many there were.
+async fn close(tx: &mut Tx, log: &str, index: u64, decision: &Decision) -> Outcome<u64> {
     let (ending, code) = ended(decision);
     let row = args![
         decision.call.to_string(),
@@ -185,20 +210,25 @@ async fn close(tx: &mut Tx, log: &str, index: u64, decision: &Decision) -> Outco
         log,
         index,
     ];
-    tx.execute(CLOSE, row).await.map(drop)
+    tx.execute(CLOSE, row).await
 }
 
-fn insertion(rows: usize) -> String {
-    let mut text = format!("INSERT INTO entries ({}) VALUES ", COLUMNS.join(", "));
-    for row in 0..rows {
-        let from = row * COLUMNS.len();
-        let marks: Vec<String> = (1..=COLUMNS.len()).map(|n| format!("${}", from + n)).collect();
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        text.push_str(&marks.join(", "));
-        text.push(')');
-    }
-    text.push_str(" ON CONFLICT (log_id, idx) DO NOTHING");
-    text
+/// The statement of each batch, with numbered arguments and with plain ones, built once.
+static INSERTIONS: LazyLock<([String; 3], [String; 3])> =
+    LazyLock::new(|| (BATCHES.map(|rows| insertion(rows, true)), BATCHES.map(|rows| insertion(rows, false))));
+
+fn insertion(rows: usize, numbered: bool) -> String {
+    let mark = |n: usize| if numbered { format!("${n}") } else { "?".to_owned() };
+    let row = |row: usize| {
+        let marks: Vec<String> = (1..=COLUMNS.len()).map(|n| mark(row * COLUMNS.len() + n)).collect();
+        format!("({})", marks.join(", "))
+    };
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    format!(
+        "INSERT INTO entries ({}) VALUES {} ON CONFLICT (log_id, idx) DO NOTHING",
+        COLUMNS.join(", "),
+        rows.join(", ")
+    )
 }
 
 /// Everything the index knows of one entry; what an entry does not say stays empty.
@@ -230,13 +260,13 @@ struct Columns {
 }
 
 /// The row of an entry; an intent's is completed from its decision.
-fn columns(log: &str, index: u64, entry: &Entry, closed: Option<(u64, &Decision)>) -> Vec<Arg> {
+fn columns(log: &str, index: u64, entry: &Entry, closed: Option<(u64, &Entry)>) -> Vec<Arg> {
     let (kind, tenant, environment, at, known) = match entry {
         Entry::Intent(intent) => {
             let known = of_intent(intent);
             let known = match closed {
-                Some((index, decision)) => known.closed_by(log, index, decision),
-                None => known,
+                Some((index, Entry::Decision(decision))) => known.closed_by(log, index, decision),
+                Some((_, Entry::Intent(_) | Entry::Event(_))) | None => known,
             };
             (EntryKind::Intent, &intent.tenant, &intent.environment, intent.at, known)
         }

@@ -115,7 +115,7 @@ pub struct Counts {
 const PAGE_MAX: u64 = 1000;
 
 statements! {
-    COUNT = "SELECT kind, ending, COUNT(*) AS n FROM entries \
+    COUNT = "SELECT kind, ending, COUNT(*) AS n, COUNT(closed_idx) AS closed FROM entries \
         WHERE tenant = $1 AND environment = $2 GROUP BY kind, ending";
 }
 
@@ -184,10 +184,11 @@ impl Store {
                 _ => &mut counts.events,
             };
             *total = total.saturating_add(n);
-            // A decision's ending is also in its intent's row: count calls, not entries.
+            // A decision is in its intent's row, and has one of its own only without that: count calls, not entries.
             if kind != "intent" {
                 continue;
             }
+            counts.decisions = counts.decisions.saturating_add(row.count("closed")?);
             let ended = match row.word_opt("ending", ended_from)? {
                 Some(Ended::Answered) => &mut counts.answered,
                 Some(Ended::Refused) => &mut counts.refused,

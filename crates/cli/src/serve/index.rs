@@ -10,8 +10,9 @@ use store::{
 use tokio_util::sync::CancellationToken;
 
 /// Entries that come within this time are indexed together.
-const SETTLE: Duration = Duration::from_millis(100);
-/// How often an end is looked for when stopping.
+const SETTLE: Duration = Duration::from_millis(500);
+/// Between two looks for an end when stopping, and how many there are.
+const LOOK: Duration = Duration::from_millis(100);
 const SETTLE_LOOKS: u32 = 30;
 /// How often in a row nothing must have happened.
 const QUIET_LOOKS: u32 = 3;
@@ -71,7 +72,7 @@ pub(super) async fn settle(gate: &Arc<Gate>) -> anyhow::Result<()> {
         if quiet == QUIET_LOOKS {
             return Ok(());
         }
-        tokio::time::sleep(SETTLE).await;
+        tokio::time::sleep(LOOK).await;
     }
     tracing::warn!("some calls have no decision yet; they are closed at the next start");
     Ok(())
@@ -84,7 +85,7 @@ pub(crate) struct Page(Vec<(u64, Entry)>);
 pub(crate) fn page(ledger: &Ledger, from: u64) -> anyhow::Result<Page> {
     let mut entries = Vec::new();
     for (index, bytes) in ledger.read_entries(from, READ_ENTRIES_MAX)? {
-        let entry = serde_json::from_slice(&bytes)
+        let entry = Entry::read(&bytes)
             .map_err(|error| anyhow::anyhow!("entry {index} cannot be read by this version: {error}"))?;
         entries.push((index, entry));
     }

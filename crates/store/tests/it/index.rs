@@ -184,6 +184,33 @@ pub(crate) async fn an_open_call_has_no_decision(bed: &Bed) {
     assert_eq!((row.decision, row.ended), (Some(("callgate/two".to_owned(), 0)), Some(Ended::Unknown)));
 }
 
+pub(crate) async fn a_decision_is_found_however_it_came(bed: &Bed) {
+    let store = bed.store().await;
+    // with its intent, after it, and without one
+    let together = [opened(intent(&home(), 1)), closed(decision(&home(), 1, Ending::Answered))];
+    let begun = [opened(intent(&home(), 2))];
+    let late = [
+        closed(decision(&home(), 2, Ending::Answered)),
+        closed(decision(&home(), 3, Ending::Answered)),
+        event(&home(), 9),
+    ];
+    store.index_entries(LOG, &numbered(0, together)).await.unwrap();
+    store.index_entries(LOG, &numbered(2, begun)).await.unwrap();
+    assert_eq!(store.counts(&home()).await.unwrap().decisions, 1, "one call is open");
+    store.index_entries(LOG, &numbered(3, late)).await.unwrap();
+    for (call, wanted) in [
+        (1, &[(0, EntryKind::Intent), (1, EntryKind::Decision)][..]),
+        (2, &[(2, EntryKind::Intent), (3, EntryKind::Decision)]),
+        (3, &[(4, EntryKind::Decision)]),
+    ] {
+        let places = store.call(&home(), call_id(call)).await.unwrap();
+        let places: Vec<_> = places.iter().map(|place| (place.index, place.kind)).collect();
+        assert_eq!(places, wanted, "call {call}");
+    }
+    let counts = store.counts(&home()).await.unwrap();
+    assert_eq!((counts.intents, counts.decisions, counts.events, counts.answered), (2, 3, 1, 2));
+}
+
 /// Six calls that differ in one thing each.
 async fn six(store: &Store) {
     store.index_entries(LOG, &of_six()).await.unwrap();

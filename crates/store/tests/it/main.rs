@@ -84,6 +84,7 @@ suite! {
     index:
         a_call_is_found_with_everything_that_is_known_of_it,
         an_open_call_has_no_decision,
+        a_decision_is_found_however_it_came,
         every_filter_finds_its_calls_and_no_others,
         pages_follow_each_other_without_gap_or_repetition,
         text_is_searched_literally,

@@ -136,7 +136,9 @@ codes! {
     PathIncomplete = "path-incomplete", Gateway;
     /// The ledger cannot write, so nothing may happen. See `callgate serve`'s log for the disk's error.
     LedgerUnavailable = "ledger-unavailable", Gateway;
-    /// The secret the server needs is not stored. Store it with `callgate secret set`.
+    /// The server is used with each user's own credential, and no user stands behind the asker. Sign in as one, or give the agent one with `callgate agent add --user`.
+    UserRequired = "user-required", Authentication;
+    /// The secret the server needs is not stored, or has expired. Store it with `callgate secret set`, for a user's own with `--user`.
     SecretMissing = "secret-missing", Gateway;
     /// The secret is stored but cannot be opened with this key.
     SecretUnreadable = "secret-unreadable", Gateway;

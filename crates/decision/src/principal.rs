@@ -60,6 +60,18 @@ impl Principal {
         }
     }
 
+    /// The person behind it, or who it is.
+    pub fn person(&self) -> Option<&UserName> {
+        match (&self.user, &self.actor) {
+            (Some(user), _) => Some(&user.name),
+            (None, Actor::User(name)) => Some(name),
+            (
+                None,
+                Actor::Agent(_) | Actor::Workload(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown,
+            ) => None,
+        }
+    }
+
     /// For people: `agent support-bot for alice`.
     pub fn describe(&self) -> String {
         let actor = match &self.actor {

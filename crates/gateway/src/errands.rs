@@ -71,7 +71,8 @@ async fn connect<'a>(
     leg: &mut Leg,
 ) -> Result<(Eras, Errand<'a>, Option<wire::Frame>), Fault> {
     let refused = |refusal: Refusal| {
-        let of_secret = matches!(refusal.code, Code::SecretMissing | Code::SecretUnreadable);
+        let of_secret =
+            matches!(refusal.code, Code::SecretMissing | Code::SecretUnreadable | Code::UserRequired);
         let kind = if of_secret { FaultKind::Unauthorized } else { FaultKind::Lost };
         Fault::unsent(kind, format!("{}: {}", refusal.code.as_str(), refusal.because))
     };
@@ -310,7 +311,7 @@ async fn watch_once(
     over: &CancellationToken,
 ) -> Result<(), String> {
     const METHOD: &str = "subscriptions/listen";
-    let mut leg = Leg::errand(gate, live, server, METHOD);
+    let mut leg = Leg::errand_for(gate, live, server, METHOD, &asker.principal);
     leg.speaks(asker.era(), asker.revision.as_str());
     let call = call(server, &leg, METHOD, Bytes::new());
     let refused = |refusal: Refusal| refusal.because;

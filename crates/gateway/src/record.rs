@@ -5,6 +5,7 @@
 
 use crate::exchange::{Arrival, Party};
 use crate::gate::{Gate, Live};
+use crate::settings::Authority;
 use bytes::Bytes;
 use decision::{
     Call, CallId, Channel, Claims, Class, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
@@ -112,6 +113,25 @@ impl Leg {
             }),
             ..Self::blank(gate, live, Trail::open(call, now), principal, channel)
         }
+    }
+
+    /// An errand that somebody caused: in their name, where each user has a credential for the server.
+    pub(crate) fn errand_for(
+        gate: &Gate,
+        live: &Live,
+        server: &ServerName,
+        method: &str,
+        asker: &Principal,
+    ) -> Self {
+        let mut leg = Self::errand(gate, live, server, method);
+        if live.settings.servers.get(server).is_none_or(|server| server.authority == Authority::Shared) {
+            return leg;
+        }
+        let user = asker.user.clone().or_else(|| {
+            asker.person().map(|name| decision::User { name: name.clone(), groups: asker.groups.clone() })
+        });
+        leg.principal = Arc::new(Principal { user, ..(*leg.principal).clone() });
+        leg
     }
 
     /// A record of which only the first facts are known.

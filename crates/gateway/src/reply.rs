@@ -270,7 +270,7 @@ fn told(code: Code, facts: &Facts) -> Told {
             hides: true,
         },
         Code::ItemAmbiguous | Code::ArgumentsInvalid => plain(StatusCode::OK, rpc::INVALID_PARAMS),
-        Code::RuleDenied => plain(StatusCode::OK, DENIED),
+        Code::RuleDenied | Code::UserRequired => plain(StatusCode::OK, DENIED),
         Code::ApprovalRequired => plain(StatusCode::OK, APPROVAL_NEEDED),
         Code::UpstreamUnreachable
         | Code::UpstreamTimeout

@@ -1,21 +1,36 @@
 //! The one credential this call needs: opened for it, and wiped after.
 
 use crate::gate::{Gate, Live};
-use crate::settings::{CredentialUse, Place};
+use crate::settings::{Authority, CredentialUse, Place, Source};
 use crate::upstream::{Hidden, Injected};
-use decision::{Call, Code, Passed, Permit, Refusal, SecretName, ServerName};
+use decision::{Actor, Call, Code, Passed, Permit, Refusal, SecretName, ServerName, Timestamp, UserName};
 use http::HeaderName;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
-use store::{Revision, Scope, StoredSecret};
+use store::{Revision, Scope};
 use vault::{Lease, Sealed, SecretRef};
 
-type ByName = BTreeMap<(ServerName, SecretName), Arc<StoredSecret>>;
+/// A sealed secret, ready to be opened.
+#[derive(Debug)]
+struct Known {
+    sealed: Sealed,
+    at: SecretRef,
+    expires_at: Option<Timestamp>,
+}
+
+/// The secrets of one name at one server. The shared one and those of users never stand in for each other.
+#[derive(Debug, Default)]
+struct Holders {
+    shared: Option<Arc<Known>>,
+    users: BTreeMap<UserName, Arc<Known>>,
+}
+
+type ByServer = BTreeMap<ServerName, BTreeMap<SecretName, Holders>>;
 
 /// Sealed secrets, as of one revision of the store. Nothing in here can be read without the key.
 #[derive(Debug, Default)]
 pub(crate) struct SealedSecrets {
-    known: Mutex<(Revision, ByName)>,
+    known: Mutex<(Revision, ByServer)>,
 }
 
 impl SealedSecrets {
@@ -27,38 +42,58 @@ impl SealedSecrets {
         }
     }
 
+    /// The secret of this name for this server and this user, or the shared one where there is no user.
     async fn find(
         &self,
         gate: &Gate,
-        scope: &Scope,
+        live: &Live,
         server: &ServerName,
         name: &SecretName,
-    ) -> Result<Arc<StoredSecret>, Refusal> {
-        let key = (server.clone(), name.clone());
+        user: Option<&UserName>,
+    ) -> Result<Option<Arc<Known>>, Refusal> {
         let revision = {
             let known = self.known.lock();
-            if let Some(secret) = known.1.get(&key) {
-                return Ok(Arc::clone(secret));
+            let holders = known.1.get(server).and_then(|names| names.get(name));
+            let found = holders.and_then(|holders| match user {
+                Some(user) => holders.users.get(user),
+                None => holders.shared.as_ref(),
+            });
+            if let Some(found) = found {
+                return Ok(Some(Arc::clone(found)));
             }
             known.0
         };
-        let stored = gate
-            .store
-            .sealed_secret(scope, name, server, None)
-            .await
-            .map_err(|e| Refusal::new(Code::SecretUnreadable, e.to_string()))?;
-        let stored = stored.map(Arc::new).ok_or_else(|| {
-            Refusal::new(Code::SecretMissing, format!("no secret `{name}` is stored for server `{server}`"))
-        })?;
+        let unreadable =
+            |e: &dyn std::fmt::Display| Refusal::new(Code::SecretUnreadable, format!("secret `{name}`: {e}"));
+        let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+        let stored =
+            gate.store.sealed_secret(&scope, name, server, user).await.map_err(|e| unreadable(&e))?;
+        let Some(stored) = stored else { return Ok(None) };
+        let found = Arc::new(Known {
+            at: SecretRef {
+                tenant: scope.tenant,
+                environment: scope.environment,
+                name: stored.listing.name,
+                user: stored.listing.user,
+                version: u32::try_from(stored.listing.version).map_err(|e| unreadable(&e))?,
+            },
+            sealed: Sealed::from_bytes(stored.sealed.0).map_err(|e| unreadable(&e))?,
+            expires_at: stored.listing.expires_at,
+        });
         let mut known = self.known.lock();
         if known.0 == revision {
-            known.1.insert(key, Arc::clone(&stored));
+            let holders = known.1.entry(server.clone()).or_default().entry(name.clone()).or_default();
+            match user {
+                Some(user) => drop(holders.users.insert(user.clone(), Arc::clone(&found))),
+                None => holders.shared = Some(Arc::clone(&found)),
+            }
         }
-        Ok(stored)
+        Ok(Some(found))
     }
 }
 
-/// Opens what the call's server needs. Needs the call's permit, so there is no credential without one.
+/// Opens what the call's server needs. Needs the call's permit, so there is no credential without one, and reads
+/// from the call whose it is, so there is none without a principal.
 pub(crate) async fn lease(
     gate: &Gate,
     live: &Live,
@@ -68,49 +103,105 @@ pub(crate) async fn lease(
     if !permit.covers(call) {
         return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
     }
-    let server = &call.target().server;
-    let uses = match call.direction() {
-        decision::Direction::ToServer => {
-            live.settings.servers.get(server).map(|server| server.credentials.as_slice())
-        }
+    let settings = match call.direction() {
+        decision::Direction::ToServer => live.settings.servers.get(&call.target().server),
         // a Host is told nothing that is not its own
         decision::Direction::ToHost => None,
     };
-    let uses = uses.unwrap_or_default();
-    let injected = open(gate, live, permit, call, uses).await?;
-    let basis = uses.iter().map(|one| format!("secret:{}", one.secret)).collect();
+    let Some(settings) = settings else { return Ok(Passed::plain(Arc::default())) };
+    let holder = holder(settings.authority, call)?;
+    let mut injected = Injected { holder: holder.user().cloned(), ..Injected::default() };
+    let mut basis = Vec::with_capacity(settings.credentials.len());
+    for one in &settings.credentials {
+        let Some(lease) = value(gate, live, permit, call, holder, one).await? else { continue };
+        place(&mut injected, &one.place, &lease)
+            .map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{}`: {e}", one.secret)))?;
+        basis.push(match holder.user() {
+            Some(user) => format!("secret:{}:{user}", one.secret),
+            None => format!("secret:{}", one.secret),
+        });
+    }
     Ok(Passed::new(Arc::new(injected), basis))
 }
 
-async fn open(
+/// Whose credential a call goes out with.
+#[derive(Debug, Clone, Copy)]
+enum Holder<'a> {
+    /// Everybody's.
+    Shared,
+    /// This user's, and nobody else's.
+    User(&'a UserName),
+    /// The gateway's own, for an errand to a server that people use in their own names: the shared secret where
+    /// there is one. No person's call is ever sent with it.
+    Errand,
+}
+
+impl<'a> Holder<'a> {
+    fn user(self) -> Option<&'a UserName> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Shared | Self::Errand => None,
+        }
+    }
+}
+
+fn holder(authority: Authority, call: &Call) -> Result<Holder<'_>, Refusal> {
+    let principal = call.principal();
+    match (authority, principal.person()) {
+        (Authority::Shared, _) => Ok(Holder::Shared),
+        (Authority::PerUser, Some(user)) => Ok(Holder::User(user)),
+        (Authority::PerUser, None) if principal.actor == Actor::Gateway => Ok(Holder::Errand),
+        (Authority::PerUser, None) => {
+            let server = &call.target().server;
+            let because = format!("server `{server}` is used per user, and no user is behind the asker");
+            let remedy = "Sign in as a person, or have the operator say for whom this agent acts.";
+            Err(Refusal::new(Code::UserRequired, because).remedy(remedy, Vec::new()))
+        }
+    }
+}
+
+/// The value of one secret for this call, from wherever it comes. `None` only for an errand, which may go without.
+async fn value(
     gate: &Gate,
     live: &Live,
     permit: &Permit,
     call: &Call,
-    uses: &[CredentialUse],
-) -> Result<Injected, Refusal> {
-    let mut injected = Injected::default();
-    let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    holder: Holder<'_>,
+    one: &CredentialUse,
+) -> Result<Option<Lease>, Refusal> {
     let server = &call.target().server;
-    for one in uses {
-        let stored = gate.secrets.find(gate, &scope, server, &one.secret).await?;
-        if stored.expired(gate.clock.now()) {
-            return Err(Refusal::new(Code::SecretMissing, format!("secret `{}` has expired", one.secret)));
+    let name = &one.secret;
+    match &one.source {
+        Source::Stored => {
+            let Some(known) = gate.secrets.find(gate, live, server, name, holder.user()).await? else {
+                return match holder {
+                    Holder::Errand => Ok(None),
+                    Holder::Shared | Holder::User(_) => Err(missing(server, name, holder)),
+                };
+            };
+            if known.expires_at.is_some_and(|at| gate.clock.now() >= at) {
+                return Err(Refusal::new(Code::SecretMissing, format!("secret `{name}` has expired")));
+            }
+            let lease = gate.opener.lease(permit, call, &known.sealed, &known.at);
+            lease.map(Some).map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{name}`: {e}")))
         }
-        let unreadable = |e: &dyn std::fmt::Display| {
-            Refusal::new(Code::SecretUnreadable, format!("secret `{}`: {e}", one.secret))
-        };
-        let at = SecretRef {
-            tenant: scope.tenant.clone(),
-            environment: scope.environment.clone(),
-            name: one.secret.clone(),
-            version: u32::try_from(stored.listing.version).map_err(|e| unreadable(&e))?,
-        };
-        let sealed = Sealed::from_bytes(stored.sealed.0.clone()).map_err(|e| unreadable(&e))?;
-        let lease = gate.opener.lease(permit, call, &sealed, &at).map_err(|e| unreadable(&e))?;
-        place(&mut injected, &one.place, &lease).map_err(|e| unreadable(&e))?;
     }
-    Ok(injected)
+}
+
+fn missing(server: &ServerName, name: &SecretName, holder: Holder<'_>) -> Refusal {
+    let because = match holder.user() {
+        Some(user) => {
+            format!(
+                "no secret `{name}` of user `{user}` is stored for server `{server}`, and no other stands in"
+            )
+        }
+        None => format!("no secret `{name}` is stored for server `{server}`"),
+    };
+    let remedy = match holder.user() {
+        Some(_) => "The server needs a credential of this user's own; the operator can store it.",
+        None => "The operator can store the credential that this server needs.",
+    };
+    Refusal::new(Code::SecretMissing, because).remedy(remedy, Vec::new())
 }
 
 fn place(injected: &mut Injected, place: &Place, lease: &Lease) -> Result<(), String> {

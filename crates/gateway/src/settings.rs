@@ -85,6 +85,7 @@ pub struct ServerSettings {
     pub environment: Environment,
     pub mode: Mode,
     pub call_timeout: Duration,
+    pub authority: Authority,
     pub credentials: Vec<CredentialUse>,
     /// Tools whose author meant unknown fields to be allowed, and whose operator agrees.
     pub open_arguments: BTreeSet<String>,
@@ -102,11 +103,38 @@ pub enum Reach {
     Stdio { command: PathBuf, args: Vec<String>, env: BTreeMap<String, String>, cwd: Option<PathBuf> },
 }
 
-/// Where one stored secret goes when a call leaves.
+/// In whose name a server is used. There is no falling back from one to the other (requirement D2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// One credential for everybody who may use the server.
+    Shared,
+    /// Each user's own (requirement I7).
+    PerUser,
+}
+
+impl Authority {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::PerUser => "per-user",
+        }
+    }
+}
+
+/// Where one secret comes from and where it goes when a call leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialUse {
     pub secret: SecretName,
+    pub source: Source,
     pub place: Place,
+}
+
+/// Where a secret's value comes from. A closed set, so an enum and not a trait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Sealed in the store, with `callgate secret set`.
+    Stored,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,7 +33,7 @@ impl Opener {
     /// is started on an errand of the gateway, which has a call and a permit too.
     ///
     /// The permit is borrowed: it must still be there to be spent. Errors: [`VaultError`], among
-    /// them `NotTheirs` when the secret is of another tenant or environment than the call's principal.
+    /// them `NotTheirs` when the secret is of another tenant, environment or user than the call's principal.
     pub fn lease(
         &self,
         permit: &Permit,
@@ -45,7 +45,8 @@ impl Opener {
             return Err(VaultError::NotPermitted);
         }
         let principal = call.principal();
-        if principal.tenant != at.tenant || principal.environment != at.environment {
+        let theirs = at.user.is_none() || at.user.as_ref() == principal.person();
+        if principal.tenant != at.tenant || principal.environment != at.environment || !theirs {
             return Err(VaultError::NotTheirs { name: at.name.clone() });
         }
         Ok(Lease { value: sealed.open(&self.0, at)?, name: at.name.clone() })
@@ -96,7 +97,7 @@ impl fmt::Debug for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sealed::tests::{at, kek, seal};
+    use crate::sealed::tests::{at, kek, of, seal};
     use decision::{
         Asked, CallId, Channel, Claims, DeedId, Direction, InteractionId, Item, ItemKind, Principal,
         ServerName, Target, Timestamp, Trail, Transport,
@@ -105,6 +106,10 @@ mod tests {
     /// An errand of the gateway in this tenant and environment, and its permit.
     fn errand(tenant: &str, environment: &str, id: u8) -> (Call, Permit) {
         let place = at(tenant, environment, "x", 1);
+        errand_of(Principal::gateway(place.tenant, place.environment), id)
+    }
+
+    fn errand_of(principal: Principal, id: u8) -> (Call, Permit) {
         let call = Call::new(Asked {
             id: CallId::new(Timestamp(1), [id; 10]),
             deed: DeedId::new(Timestamp(1), [id; 10]),
@@ -112,7 +117,7 @@ mod tests {
             at: Timestamp(1),
             direction: Direction::ToServer,
             interaction: InteractionId::new("test").unwrap(),
-            principal: Arc::new(Principal::gateway(place.tenant, place.environment)),
+            principal: Arc::new(principal),
             channel: Channel {
                 transport: Transport::Internal,
                 era: None,
@@ -147,6 +152,30 @@ mod tests {
             let refused = opener.lease(&permit, &call, &sealed, &home).unwrap_err();
             assert_eq!(refused, VaultError::NotTheirs { name: home.name.clone() });
         }
+    }
+
+    #[test]
+    fn a_users_secret_is_given_to_no_other_user_and_to_nobody_without_one() {
+        let opener = Opener::new(kek(1));
+        let home = at("acme", "production", "key", 1);
+        let alices = of("alice", home.clone());
+        let sealed = seal(b"s3cret", &alices);
+        let asker = |user: Option<&str>| {
+            let user =
+                user.map(|name| decision::User { name: name.parse().unwrap(), groups: Default::default() });
+            let gateway = Principal::gateway(home.tenant.clone(), home.environment.clone());
+            errand_of(Principal { user, ..gateway }, 1)
+        };
+        for user in [Some("bob"), None] {
+            let (call, permit) = asker(user);
+            let refused = opener.lease(&permit, &call, &sealed, &alices).unwrap_err();
+            assert_eq!(refused, VaultError::NotTheirs { name: home.name.clone() });
+            // nor under a name that is theirs
+            assert!(opener.lease(&permit, &call, &sealed, &of("bob", home.clone())).is_err());
+            assert!(opener.lease(&permit, &call, &sealed, &home).is_err());
+        }
+        let (call, permit) = asker(Some("alice"));
+        assert_eq!(opener.lease(&permit, &call, &sealed, &alices).unwrap().bytes(), b"s3cret");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Secrets: seal, open, lease.
 //!
 //! A value is encrypted with AES-256-GCM under a random key of its own, and that key under the
-//! key-encryption key ([`Kek`]). Both are bound to tenant, environment, name and version, so that
+//! key-encryption key ([`Kek`]). Both are bound to tenant, environment, name, user and version, so that
 //! a sealed value is worth nothing in another row. [`Sealer`] and [`Opener`] are two types: the
 //! control plane gets only the first.
 //!
@@ -34,12 +34,12 @@ pub enum VaultError {
     OtherKey { name: decision::SecretName, sealed: KekId, ours: KekId },
     /// Changed, or moved here from another row.
     #[error(
-        "the secret `{name}` was changed since it was stored, or belongs to another name, version, tenant or environment"
+        "the secret `{name}` was changed since it was stored, or belongs to another name, version, user, tenant or environment"
     )]
     Refused { name: decision::SecretName },
     #[error("the permit is not of this call")]
     NotPermitted,
-    #[error("the secret `{name}` belongs to another tenant or environment than who asks")]
+    #[error("the secret `{name}` belongs to another user, tenant or environment than who asks")]
     NotTheirs { name: decision::SecretName },
     #[error("the secret `{name}` holds characters that cannot be in a header; store it again without them")]
     NotHeaderSafe { name: decision::SecretName },

@@ -3,12 +3,14 @@
 use crate::kek::KEY_BYTES;
 use crate::{Kek, KekId, Secret, VaultError};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use decision::{Entropy, Environment, SecretName, TenantId};
+use decision::{Entropy, Environment, SecretName, TenantId, UserName};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const FORMAT: u8 = 1;
+/// What is written. The first format binds no user, and the value to the key-encryption key; it still opens.
+const FORMAT: u8 = 2;
+const FIRST_FORMAT: u8 = 1;
 const TAG_BYTES: usize = 16;
 const ID_AT: usize = 1;
 const KEY_NONCE_AT: usize = ID_AT + 8;
@@ -22,22 +24,36 @@ pub struct SecretRef {
     pub tenant: TenantId,
     pub environment: Environment,
     pub name: SecretName,
+    /// Whose it is. `None` is shared.
+    pub user: Option<UserName>,
     /// 1 for the first value stored under the name.
     pub version: u32,
 }
 
 impl SecretRef {
-    /// The associated data of one of the two encryptions, unambiguous by its lengths.
-    fn binding(&self, part: Part, kek: KekId) -> Vec<u8> {
-        let mut out = b"callgate/secret/v1\0".to_vec();
+    /// The associated data of one of the two encryptions, unambiguous by its lengths. `None` where the format
+    /// cannot say whose the secret is.
+    fn binding(&self, format: u8, part: Part, kek: KekId) -> Option<Vec<u8>> {
+        let first = format == FIRST_FORMAT;
+        if first && self.user.is_some() {
+            return None;
+        }
+        let mut out = Vec::with_capacity(128);
+        out.extend_from_slice(if first { b"callgate/secret/v1\0" } else { b"callgate/secret/v2\0" });
         out.push(part as u8);
-        out.extend_from_slice(&kek.0);
-        for field in [self.tenant.as_str(), self.environment.as_str(), self.name.as_str()] {
+        // the value is not bound to the key its data key is sealed under, which may be changed
+        if first || matches!(part, Part::Key) {
+            out.extend_from_slice(&kek.0);
+        }
+        let user = self.user.as_ref().map_or("", UserName::as_str);
+        let user = (!first).then_some(user);
+        let place = [self.tenant.as_str(), self.environment.as_str(), self.name.as_str()];
+        for field in place.into_iter().chain(user) {
             out.extend_from_slice(&(field.len() as u64).to_be_bytes());
             out.extend_from_slice(field.as_bytes());
         }
         out.extend_from_slice(&self.version.to_be_bytes());
-        out
+        Some(out)
     }
 }
 
@@ -47,7 +63,7 @@ enum Part {
     Value = 2,
 }
 
-/// An encrypted secret, to be stored as it is. Layout of format 1: the format (1 byte), the
+/// An encrypted secret, to be stored as it is. Layout of both formats: the format (1 byte), the
 /// [`KekId`] (8), a nonce (12), the data key under the key-encryption key (48), a nonce (12), the
 /// value under the data key (its length and 16).
 #[derive(Clone, PartialEq, Eq)]
@@ -57,7 +73,7 @@ impl Sealed {
     /// Takes what was stored. Errors: [`VaultError::Malformed`], [`VaultError::Format`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, VaultError> {
         match bytes.first() {
-            Some(&FORMAT) if bytes.len() > VALUE_AT + TAG_BYTES => Ok(Self(bytes)),
+            Some(&(FIRST_FORMAT | FORMAT)) if bytes.len() > VALUE_AT + TAG_BYTES => Ok(Self(bytes)),
             Some(&format) if format > FORMAT => Err(VaultError::Format(format)),
             Some(_) | None => Err(VaultError::Malformed),
         }
@@ -81,17 +97,21 @@ impl Sealed {
         if self.kek() != kek.id() {
             return Err(VaultError::OtherKey { name: at.name.clone(), sealed: self.kek(), ours: kek.id() });
         }
-        let refused = || VaultError::Refused { name: at.name.clone() };
-        let data_key = decrypt(
-            &kek.key,
-            self.part(KEY_NONCE_AT, KEY_AT),
-            &at.binding(Part::Key, kek.id()),
-            self.part(KEY_AT, NONCE_AT),
-        );
-        let data_key = data_key.and_then(|key| cipher(&key)).ok_or_else(refused)?;
-        let value = self.0.get(VALUE_AT..).unwrap_or_default();
-        decrypt(&data_key, self.part(NONCE_AT, VALUE_AT), &at.binding(Part::Value, kek.id()), value)
-            .ok_or_else(refused)
+        let opened = self.data_key(kek, at).and_then(|key| {
+            let binding = at.binding(self.format(), Part::Value, kek.id())?;
+            let value = self.0.get(VALUE_AT..).unwrap_or_default();
+            decrypt(&cipher(&key)?, self.part(NONCE_AT, VALUE_AT), &binding, value)
+        });
+        opened.ok_or_else(|| VaultError::Refused { name: at.name.clone() })
+    }
+
+    fn data_key(&self, kek: &Kek, at: &SecretRef) -> Option<Zeroizing<Vec<u8>>> {
+        let binding = at.binding(self.format(), Part::Key, kek.id())?;
+        decrypt(&kek.key, self.part(KEY_NONCE_AT, KEY_AT), &binding, self.part(KEY_AT, NONCE_AT))
+    }
+
+    fn format(&self) -> u8 {
+        self.0.first().copied().unwrap_or_default()
     }
 }
 
@@ -126,9 +146,10 @@ impl Sealer {
         let mut out = Vec::with_capacity(VALUE_AT + secret.bytes().len() + TAG_BYTES);
         out.push(FORMAT);
         out.extend_from_slice(&kek.id().0);
-        encrypt(&kek.key, &at.binding(Part::Key, kek.id()), data_key.as_slice(), entropy, &mut out);
+        let binding = |part| at.binding(FORMAT, part, kek.id()).unwrap_or_default();
+        encrypt(&kek.key, &binding(Part::Key), data_key.as_slice(), entropy, &mut out);
         let value_key = sealing_cipher(&data_key);
-        encrypt(&value_key, &at.binding(Part::Value, kek.id()), secret.bytes(), entropy, &mut out);
+        encrypt(&value_key, &binding(Part::Value), secret.bytes(), entropy, &mut out);
         Sealed(out)
     }
 }
@@ -207,8 +228,13 @@ pub(crate) mod tests {
             tenant: TenantId::new(tenant).unwrap(),
             environment: Environment::new(environment).unwrap(),
             name: SecretName::new(name).unwrap(),
+            user: None,
             version,
         }
+    }
+
+    pub(crate) fn of(user: &str, at: SecretRef) -> SecretRef {
+        SecretRef { user: Some(UserName::new(user).unwrap()), ..at }
     }
 
     pub(crate) fn seal(value: &[u8], at: &SecretRef) -> Sealed {
@@ -228,9 +254,39 @@ pub(crate) mod tests {
             at("acme", "production", "stripe-key", 1),
             // the same characters, cut elsewhere
             at("acmep", "roduction", "stripe-key", 2),
+            of("alice", home.clone()),
         ] {
             assert!(matches!(sealed.open(&kek(1), &other), Err(VaultError::Refused { .. })), "{other:?}");
         }
+        let alices = of("alice", home.clone());
+        let sealed = seal(b"sk_live_1", &alices);
+        assert_eq!(sealed.open(&kek(1), &alices).unwrap().as_slice(), b"sk_live_1");
+        for other in [home.clone(), of("bob", home)] {
+            assert!(matches!(sealed.open(&kek(1), &other), Err(VaultError::Refused { .. })), "{other:?}");
+        }
+    }
+
+    /// What the first format wrote, before it could bind a user.
+    const OLD: &str = "016f5834c24ae55209c71a2a1768a82ba734dd7cc541a54320c7fff3d2ccd2de593b25311aa43c0308a79a\
+        10ae917d261cc7d883c601c24d94e06343d4aca47f05dfb2a647443a62c84b8932802b2042a6fc758a4f34412ebc69405f278f\
+        7c3d2c367cfeb62cfc9a1c6b";
+
+    pub(crate) fn old() -> Sealed {
+        let byte = |at| u8::from_str_radix(OLD.get(at..at + 2).unwrap(), 16).unwrap();
+        Sealed::from_bytes((0..OLD.len()).step_by(2).map(byte).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_secret_of_the_first_format_still_opens_and_for_no_user() {
+        let home = at("acme", "production", "stripe-key", 2);
+        assert_eq!(old().open(&kek(1), &home).unwrap().as_slice(), b"sk_live_1");
+        for other in [of("alice", home.clone()), at("acme", "production", "stripe-key", 1)] {
+            assert!(matches!(old().open(&kek(1), &other), Err(VaultError::Refused { .. })), "{other:?}");
+        }
+        // relabelled as of the other format it is worth nothing
+        let mut bytes = old().as_bytes().to_vec();
+        bytes[0] = FORMAT;
+        assert!(Sealed::from_bytes(bytes).unwrap().open(&kek(1), &home).is_err());
     }
 
     #[test]
@@ -270,8 +326,8 @@ pub(crate) mod tests {
         let error = sealed.open(&kek(2), &home).unwrap_err();
         assert_eq!(error, VaultError::OtherKey { name: home.name, sealed: kek(1).id(), ours: kek(2).id() });
         let mut newer = sealed.as_bytes().to_vec();
-        newer[0] = 2;
-        assert_eq!(Sealed::from_bytes(newer), Err(VaultError::Format(2)));
+        newer[0] = 3;
+        assert_eq!(Sealed::from_bytes(newer), Err(VaultError::Format(3)));
         assert_eq!(Sealed::from_bytes(Vec::new()), Err(VaultError::Malformed));
         assert!(!format!("{sealed:?}").contains("value"));
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args as ClapArgs;
 use decision::{SecretName, ServerName};
-use gateway::settings::Mode;
+use gateway::settings::{Authority, Mode};
 use serde_json::json;
 use store::{Pin, PinState};
 
@@ -106,7 +106,9 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         say.aside(say.render(problem).trim_end());
     }
     for (server, secret) in &found.missing {
-        let help = format!("store it with `callgate secret set {secret}`");
+        let per_user = place.meant.settings.servers.get(server).map(|server| server.authority);
+        let whose = if per_user == Some(Authority::PerUser) { " --user NAME" } else { "" };
+        let help = format!("store it with `callgate secret set {secret}{whose}`");
         say.line(format!("{} server `{server}` needs the secret `{secret}`: {help}", say.paint(31, "✗")));
     }
     for (server, pins) in &found.pending {

@@ -8,7 +8,9 @@ use super::{
 };
 use catalog::{Category, Declarations, Declared, Effect, Tier};
 use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
-use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings};
+use gateway::settings::{
+    Authority, CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings, Source,
+};
 use serde::Deserialize as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -240,12 +242,29 @@ fn server_of(
             Some(file::Mode::Enforce) | None => Mode::Enforce,
         },
         call_timeout: crossing.duration(written.timeout.as_ref(), limits.call_timeout),
+        authority: authority(crossing, written.authority.as_ref()),
         credentials,
         open_arguments: written.open_arguments.iter().cloned().collect::<BTreeSet<_>>(),
         keep_arguments: written.keep.arguments.unwrap_or(true),
         keep_results: written.keep.results.unwrap_or(false),
         declarations: Declarations { trust_annotations: written.trust_annotations, tools },
     })
+}
+
+/// In whose name a server is used.
+fn authority(crossing: &mut Crossing<'_>, written: Option<&Spanned<String>>) -> Authority {
+    let Some(given) = written else { return Authority::Shared };
+    let (message, help) = match given.get_ref().as_str() {
+        "shared" => return Authority::Shared,
+        "per-user" => return Authority::PerUser,
+        "exchange" | "oauth-client" => (
+            format!("the authority `{}` is not there yet", given.get_ref()),
+            "until a later version has it, write `shared` or `per-user`",
+        ),
+        other => (format!("there is no authority `{other}`"), "write `shared` or `per-user`"),
+    };
+    crossing.problem(given.span(), message, Some(help));
+    Authority::Shared
 }
 
 fn reach(
@@ -318,7 +337,7 @@ fn credential(
             return None;
         }
     };
-    Some(CredentialUse { secret, place })
+    Some(CredentialUse { secret, source: Source::Stored, place })
 }
 
 /// Headers that belong to the protocol and not to a credential.

@@ -107,6 +107,7 @@ fn server(server: &ServerSettings) -> Table {
     let keep = [("arguments", server.keep_arguments), ("results", server.keep_results)];
     let keep = keep.into_iter().map(|(key, value)| (key.to_owned(), Value::Boolean(value)));
     put("keep", Value::Table(keep.collect()));
+    put("authority", text(server.authority.as_str()));
     put("credentials", Value::Array(server.credentials.iter().map(credential).collect()));
     let tools = server.declarations.tools.iter().map(|(name, declared)| {
         let mut tool = Table::new();

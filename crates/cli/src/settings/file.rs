@@ -124,6 +124,9 @@ pub(crate) struct Server {
     /// Which values are kept beside the record's commitments to them.
     #[serde(default)]
     pub(crate) keep: Keep,
+    /// In whose name the server is used: `shared`, one credential for everybody, or `per-user`, each user's own.
+    #[schemars(with = "Option<Authority>")]
+    pub(crate) authority: Option<Spanned<String>>,
     /// Stored secrets that are added to every call.
     #[serde(default)]
     pub(crate) credentials: Vec<Credential>,
@@ -137,6 +140,18 @@ pub(crate) struct Server {
 pub(crate) enum Mode {
     Enforce,
     Observe,
+}
+
+/// In whose name a server is used; there is no falling back from one to the other.
+#[derive(schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(
+    dead_code,
+    reason = "the form of `authority`; it is read as text, so that what comes later is refused by name"
+)]
+pub(crate) enum Authority {
+    Shared,
+    PerUser,
 }
 
 /// Which values are kept beside their commitments.

@@ -73,6 +73,31 @@ fn a_secret_comes_from_standard_input_and_is_never_seen_again() {
 }
 
 #[test]
+fn a_users_own_secret_is_kept_apart_from_the_shared_one() {
+    let bed = Bed::with_notes();
+    let config = bed.notes_config(1)
+        + "authority = \"per-user\"\n[[servers.notes.credentials]]\nsecret = \"key\"\nenv = \"NOTES_KEY\"\n";
+    bed.write("callgate.toml", &config);
+    assert_eq!(bed.run_with(&["secret", "set", "key"], "everybodys").code, 0);
+    let check = bed.run(&["check"]);
+    assert!(
+        check.code == 3 && check.out.contains("--user"),
+        "the shared one stands in for nobody: {}",
+        check.out
+    );
+    assert_eq!(bed.run_with(&["secret", "set", "key", "--user", "alice"], "alices").code, 0);
+    assert_eq!(bed.run(&["check"]).code, 0);
+    let whose = |bed: &Bed| -> Vec<String> {
+        let listed = bed.json(&["secret", "list"]);
+        listed.as_array().unwrap().iter().map(|one| one["user"].to_string()).collect()
+    };
+    assert_eq!(whose(&bed), ["null", "\"alice\""]);
+    assert_ne!(bed.run(&["secret", "remove", "key", "--user", "bob"]).code, 0);
+    assert_eq!(bed.run(&["secret", "remove", "key"]).code, 0);
+    assert_eq!(whose(&bed), ["\"alice\""]);
+}
+
+#[test]
 fn a_state_directory_that_others_can_read_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let bed = Bed::with_notes();

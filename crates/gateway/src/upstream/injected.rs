@@ -1,7 +1,7 @@
 //! The credentials a connection carries, which nobody ever sees.
 
 use super::fault::{Fault, FaultKind};
-use decision::Digest;
+use decision::{Digest, UserName};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use url::Url;
@@ -31,6 +31,8 @@ pub(crate) struct Injected {
     pub(crate) headers: Vec<(HeaderName, Hidden)>,
     pub(crate) query: Vec<(String, Hidden)>,
     pub(crate) env: Vec<(String, Hidden)>,
+    /// Whose they are, where each user has their own.
+    pub(crate) holder: Option<UserName>,
 }
 
 /// Bytes of the shortest secret that is looked for in messages.
@@ -140,6 +142,7 @@ mod tests {
             headers: vec![(http::header::AUTHORIZATION, Hidden::new(b"Bearer s3cret".to_vec()))],
             query: vec![("key".to_owned(), Hidden::new(b"a&b=c".to_vec()))],
             env: vec![("TOKEN".to_owned(), Hidden::new(b"env-s3cret".to_vec()))],
+            holder: None,
         }
     }
 

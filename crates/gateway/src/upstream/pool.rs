@@ -5,7 +5,7 @@
 use super::connection::{Bounds, Connection, Means, Opening};
 use super::{Fault, FaultKind, Injected};
 use crate::settings::{Limits, Reach, Settings};
-use decision::{Digest, ServerName};
+use decision::{Digest, ServerName, UserName};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,6 +31,9 @@ pub(super) struct Key {
     server: ServerName,
     /// The id of the Host session it belongs to; `None` is shared.
     session: Option<String>,
+    /// The user in whose name it is used, where each has a credential of their own: no two users share a
+    /// connection then, also not if their credentials are the same.
+    holder: Option<UserName>,
     /// For a child: the credentials it was started with. Over HTTP they travel with each request.
     identity: Option<Digest>,
 }
@@ -46,7 +49,8 @@ impl Key {
             Reach::Http { .. } => None,
             Reach::Stdio { .. } => Some(injected.identity()),
         };
-        Self { server: server.clone(), session: session.map(str::to_owned), identity }
+        let holder = injected.holder.clone();
+        Self { server: server.clone(), session: session.map(str::to_owned), holder, identity }
     }
 }
 

@@ -3,7 +3,9 @@
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use callgate_gateway::listen::http::{Health, Pace, Probes, Site};
-use callgate_gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings};
+use callgate_gateway::settings::{
+    Authority, CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings, Source,
+};
 use callgate_gateway::{Fit, Gate, Offers, Parts, Written, build, listen, upstream::Pool};
 use decision::{AgentName, Clock, Entropy, Entry, Environment, SecretName, ServerName, TenantId, Timestamp};
 use http_body_util::{BodyExt as _, Full};
@@ -45,6 +47,7 @@ pub(crate) struct House {
     pub(crate) store: store::Store,
     pub(crate) address: std::net::SocketAddr,
     pub(crate) token: String,
+    kek: Arc<vault::Kek>,
     pub(crate) closing: CancellationToken,
     /// What the ledger's disk is to do wrong next.
     pub(crate) faults: Arc<store::ledger::Faults>,
@@ -77,8 +80,10 @@ pub(crate) fn server(url: &str, mode: Mode) -> ServerSettings {
         environment: Environment::default(),
         mode,
         call_timeout: Duration::from_secs(3),
+        authority: Authority::Shared,
         credentials: vec![CredentialUse {
             secret: SecretName::new("key").unwrap(),
+            source: Source::Stored,
             place: Place::Header { name: "authorization".into(), prefix: "Bearer ".into() },
         }],
         open_arguments: BTreeSet::new(),
@@ -119,9 +124,9 @@ impl House {
         let database = format!("sqlite:{}", dir.path().join("db").display());
         let store = store::Store::open(&database, Arc::clone(&clock), Arc::clone(&entropy)).await.unwrap();
         let scope = store::Scope::new(settings.tenant.clone(), settings.environment.clone());
-        let token = issue(&store, &scope, entropy.as_ref()).await;
+        let token = issue(&store, &scope, TOKEN_AGENT, None).await;
         let kek = Arc::new(vault::Kek::load_or_create(&dir.path().join("kek"), entropy.as_ref()).unwrap());
-        seal(&store, &scope, &kek, entropy.as_ref()).await;
+        seal(&store, &scope, &kek, None, SECRET).await;
         let faults: Arc<store::ledger::Faults> = Arc::default();
         let (ledger, _) = store::ledger::Ledger::open(
             &dir.path().join("ledger"),
@@ -147,7 +152,7 @@ impl House {
             live,
             store: store.clone(),
             ledger,
-            opener: vault::Opener::new(kek),
+            opener: vault::Opener::new(Arc::clone(&kek)),
             pool,
             clock,
             entropy,
@@ -166,7 +171,24 @@ impl House {
             Site { settings: Arc::new(ArcSwap::new(settings)), probes: probes(&gate), pace: Pace::default() };
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { gate, offers, store, address, token, closing, faults, _dir: dir, client }
+        Self { gate, offers, store, address, token, kek, closing, faults, _dir: dir, client }
+    }
+
+    fn scope(&self) -> store::Scope {
+        let live = self.gate.live();
+        store::Scope::new(live.settings.tenant.clone(), live.settings.environment.clone())
+    }
+
+    /// The token of a new agent that acts for this user.
+    pub(crate) async fn agent_of(&self, agent: &str, user: &str) -> String {
+        let user = decision::User { name: user.parse().unwrap(), groups: BTreeSet::new() };
+        self.store.add_user(&self.scope(), &user).await.unwrap();
+        issue(&self.store, &self.scope(), agent, Some(user.name)).await
+    }
+
+    /// Stores a value of the secret `key`.
+    pub(crate) async fn put_secret(&self, user: Option<&str>, value: &str) {
+        seal(&self.store, &self.scope(), &self.kek, user, value).await;
     }
 
     /// One POST whose answer is read as it comes.
@@ -326,37 +348,47 @@ fn probes(gate: &Arc<Gate>) -> Probes {
     }
 }
 
-async fn issue(store: &store::Store, scope: &store::Scope, entropy: &dyn Entropy) -> String {
-    let name = AgentName::new(TOKEN_AGENT).unwrap();
-    let agent = store::NewAgent {
-        name: name.clone(),
-        kind: store::AgentKind::Agent,
-        groups: BTreeSet::new(),
-        user: None,
-    };
+async fn issue(
+    store: &store::Store,
+    scope: &store::Scope,
+    agent: &str,
+    user: Option<decision::UserName>,
+) -> String {
+    let name = AgentName::new(agent).unwrap();
+    let agent =
+        store::NewAgent { name: name.clone(), kind: store::AgentKind::Agent, groups: BTreeSet::new(), user };
     store.add_agent(scope, &agent).await.unwrap();
-    let token = identity::ApiToken::generate(entropy);
+    let token = identity::ApiToken::generate(&Dice);
     let expires_at = Timestamp(WallClock.now().0 + 3_600_000_000);
     let hash = store::TokenHash(*token.hash().as_bytes());
     store.add_token(scope, &store::NewToken { agent: name, hash, expires_at }).await.unwrap();
     token.reveal().to_owned()
 }
 
-async fn seal(store: &store::Store, scope: &store::Scope, kek: &Arc<vault::Kek>, entropy: &dyn Entropy) {
+async fn seal(
+    store: &store::Store,
+    scope: &store::Scope,
+    kek: &Arc<vault::Kek>,
+    user: Option<&str>,
+    value: &str,
+) {
     let name = SecretName::new("key").unwrap();
+    let user: Option<decision::UserName> = user.map(|user| user.parse().unwrap());
+    let version = store.next_secret_version(scope, &name, user.as_ref()).await.unwrap();
     let at = vault::SecretRef {
         tenant: scope.tenant.clone(),
         environment: scope.environment.clone(),
         name: name.clone(),
-        version: 1,
+        user: user.clone(),
+        version: u32::try_from(version).unwrap(),
     };
-    let secret = vault::Secret::from_input(SECRET.as_bytes().to_vec()).unwrap();
-    let sealed = vault::Sealer::new(Arc::clone(kek)).seal(&secret, &at, entropy);
+    let secret = vault::Secret::from_input(value.as_bytes().to_vec()).unwrap();
+    let sealed = vault::Sealer::new(Arc::clone(kek)).seal(&secret, &at, &Dice);
     let secret = store::NewSecret {
         name,
-        user: None,
+        user,
         server: None,
-        version: 1,
+        version,
         sealed: store::Sealed(sealed.as_bytes().to_vec()),
         expires_at: None,
     };

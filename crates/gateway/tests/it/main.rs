@@ -10,6 +10,7 @@ mod rogue;
 mod script;
 
 mod attacks;
+mod authority;
 mod calls;
 mod drift;
 mod listen_abuse;

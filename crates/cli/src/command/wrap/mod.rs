@@ -105,7 +105,8 @@ async fn seal(place: &Place, server: &ServerName, given: &Given) -> Result<(), F
             ))
         })?;
         let value = vault::Secret::from_input(value).with_context(|| format!("variable `{variable}`"))?;
-        command::secret::put(place, secret, Some(server.clone()), &value, &given.surroundings.user).await?;
+        let named = command::secret::Named { name: secret.clone(), user: None };
+        command::secret::put(place, &named, Some(server.clone()), &value, &given.surroundings.user).await?;
         given.say.aside(format!("callgate: sealed `{variable}` as secret `{secret}`"));
     }
     Ok(())

@@ -69,7 +69,7 @@ async fn credentials_travel_with_the_request_and_routing_headers_cannot_replace_
     outgoing.injected = Arc::new(Injected {
         headers: vec![(::http::header::AUTHORIZATION, Hidden::new(b"Bearer up".to_vec()))],
         query: vec![("key".to_owned(), Hidden::new(b"k y".to_vec()))],
-        env: vec![],
+        ..Injected::default()
     });
     let header = |name, value| (::http::HeaderName::from_static(name), HeaderValue::from_static(value));
     outgoing.headers = vec![

@@ -10,6 +10,8 @@ struct Rig {
     reach: Reach,
     /// What the children were started with.
     token: &'static str,
+    /// In whose name.
+    holder: Option<&'static str>,
 }
 
 impl Rig {
@@ -17,12 +19,13 @@ impl Rig {
         Self::idle_after(reach, Duration::from_secs(60))
     }
     fn idle_after(reach: Reach, idle: Duration) -> Self {
-        Self { pool: Pool::with(means(), idle), reach, token: "t1" }
+        Self { pool: Pool::with(means(), idle), reach, token: "t1", holder: None }
     }
     async fn take(&self, session: Option<&str>) -> Result<(Arc<Held>, bool), Fault> {
         let server = ServerName::new("crm").unwrap();
         let injected = Arc::new(Injected {
             env: vec![("TOKEN".to_owned(), Hidden::new(self.token.as_bytes().to_vec()))],
+            holder: self.holder.map(|name| name.parse().unwrap()),
             ..Injected::default()
         });
         let key = Key::new(&server, session, &self.reach, &injected);
@@ -69,6 +72,21 @@ async fn each_session_has_its_own_child_and_keeps_it() {
     rig.pool.shut_down().await;
     assert!(!alive(&stays));
     assert_eq!(rig.take(Some("s2")).await.unwrap_err().kind, FaultKind::Unreachable);
+}
+
+#[tokio::test]
+async fn two_users_have_a_child_each_also_with_the_same_credential() {
+    let mut rig = Rig::new(pid());
+    let mut processes = std::collections::BTreeSet::new();
+    for (session, holder) in [(None, "alice"), (None, "bob"), (Some("s1"), "alice"), (Some("s2"), "bob")] {
+        rig.holder = Some(holder);
+        let (held, opened) = rig.take(session).await.unwrap();
+        assert!(opened, "{session:?} of {holder}");
+        processes.insert(process(&rig, &held).await);
+        assert!(!rig.take(session).await.unwrap().1, "{holder} keeps it");
+    }
+    assert_eq!(processes.len(), 4);
+    rig.pool.shut_down().await;
 }
 
 #[tokio::test]
@@ -199,6 +217,7 @@ async fn http_sessions_are_given_up_and_a_modern_address_is_shared_whatever_the_
         pool: Pool::with(means_to(&peer.url), Duration::from_secs(60)),
         reach: peer.reach(),
         token: "t1",
+        holder: None,
     };
     let (held, _) = rig.take(Some("s1")).await.unwrap();
     rig.ask(&held).await.unwrap();

@@ -112,6 +112,14 @@ impl Classified {
             origin: Origin::Undeclared,
         }
     }
+
+    /// Both: no word of either is lost, and none is softened.
+    fn and(mut self, other: Self) -> Self {
+        self.effect = self.effect.max(other.effect);
+        self.tier = self.tier.max(other.tier);
+        self.categories.extend(other.categories);
+        self
+    }
 }
 
 /// One line of the operator's: which tools, and what they are. What is left out follows from the effect:
@@ -128,7 +136,7 @@ pub struct Declared {
 }
 
 /// What the operator says of one server's tools. An exact name beats a pattern; of patterns, the one with more
-/// literal characters counts, and of equals the more severe one.
+/// literal characters counts. Of equals all count: the most severe effect and tier, and every category.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declarations {
     /// `trust-annotations = true`: the author's `readOnlyHint` makes an undeclared tool a read of tier low.
@@ -140,13 +148,10 @@ pub struct Declarations {
 impl Declarations {
     /// What the tool `name` is. `claimed` counts only where the operator trusts this author.
     pub fn classify(&self, name: &str, claimed: Claimed) -> Classified {
-        let best = self
-            .tools
-            .iter()
-            .filter(|(pattern, _)| matches(pattern, name))
-            .map(|(pattern, declared)| (precedence(pattern), resolve(declared)))
-            .max_by(|(a, x), (b, y)| a.cmp(b).then((x.effect, x.tier).cmp(&(y.effect, y.tier))));
-        if let Some((_, classified)) = best {
+        let fitting = || self.tools.iter().filter(|(pattern, _)| matches(pattern, name));
+        let best = fitting().map(|(pattern, _)| precedence(pattern)).max();
+        let equals = fitting().filter(|(pattern, _)| Some(precedence(pattern)) == best);
+        if let Some(classified) = equals.map(|(_, declared)| resolve(declared)).reduce(Classified::and) {
             return classified;
         }
         let harmless = claimed.read_only == Some(true) && claimed.destructive != Some(true);
@@ -259,6 +264,54 @@ mod tests {
         assert_eq!(declarations.classify("a", read).effect, Effect::Write);
     }
 
+    #[test]
+    fn of_equal_patterns_no_word_is_lost() {
+        let with = |tier, category| Declared {
+            effect: Some(Effect::Read),
+            tier: Some(tier),
+            categories: BTreeSet::from([category]),
+        };
+        let mut declarations = Declarations {
+            trust_annotations: false,
+            tools: vec![
+                ("*_keys".into(), with(Tier::Critical, Category::CredentialAccess)),
+                ("list_*".into(), says(Some(Effect::Write), Some(Tier::Low))),
+                ("l*keys".into(), with(Tier::Low, Category::Financial)),
+            ],
+        };
+        for _ in 0..3 {
+            let classified = declarations.classify("list_keys", Claimed::default());
+            assert_eq!((classified.effect, classified.tier), (Effect::Write, Tier::Critical));
+            assert_eq!(classified.categories.len(), 2);
+            declarations.tools.rotate_left(1);
+        }
+    }
+
+    fn declared() -> impl Strategy<Value = Declared> {
+        let categories = prop::collection::btree_set(prop::sample::select(Category::ALL.to_vec()), 0..3);
+        (
+            prop::option::of(prop::sample::select(Effect::ALL.to_vec())),
+            prop::option::of(prop::sample::select(Tier::ALL.to_vec())),
+            categories,
+        )
+            .prop_map(|(effect, tier, categories)| Declared { effect, tier, categories })
+    }
+
+    fn declarations() -> impl Strategy<Value = Declarations> {
+        let line = ("[ab*]{1,3}", declared());
+        (any::<bool>(), prop::collection::vec(line, 0..6))
+            .prop_map(|(trust_annotations, tools)| Declarations { trust_annotations, tools })
+    }
+
+    fn claimed() -> impl Strategy<Value = Claimed> {
+        any::<[Option<bool>; 4]>().prop_map(|[read_only, destructive, idempotent, open_world]| Claimed {
+            read_only,
+            destructive,
+            idempotent,
+            open_world,
+        })
+    }
+
     /// The obvious definition, exponential in the worst case.
     fn by_definition(pattern: &[u8], name: &[u8]) -> bool {
         match (pattern.first(), name.first()) {
@@ -272,6 +325,55 @@ mod tests {
     }
 
     proptest! {
+        /// K16: what an author says of its own tools counts only where the operator trusts it and says nothing else.
+        #[test]
+        fn a_claim_never_changes_what_the_operator_declared(
+            declarations in declarations(), name in "[ab]{1,3}", claims in prop::array::uniform2(claimed()),
+        ) {
+            let [one, other] = claims.map(|claimed| declarations.classify(&name, claimed));
+            if one.origin == Origin::Operator || !declarations.trust_annotations {
+                prop_assert_eq!(&one, &other);
+            }
+            let silent = Declarations { trust_annotations: false, ..declarations };
+            let undeclared = silent.classify(&name, Claimed::default()).origin == Origin::Undeclared;
+            prop_assert_eq!(one.origin == Origin::Operator, !undeclared);
+            // and a claim that contradicts itself is worth nothing
+            prop_assert!(one.origin != Origin::TrustedAuthor || claims[0].destructive != Some(true));
+        }
+
+        #[test]
+        fn the_order_of_the_lines_does_not_matter(declarations in declarations(), name in "[ab]{1,3}", by in 0usize..6) {
+            let mut turned = declarations.clone();
+            turned.tools.rotate_left(by % declarations.tools.len().max(1));
+            turned.tools.reverse();
+            let claimed = Claimed { read_only: Some(true), ..Claimed::default() };
+            prop_assert_eq!(declarations.classify(&name, claimed), turned.classify(&name, claimed));
+        }
+
+        #[test]
+        fn a_further_line_of_equal_weight_never_lowers_anything(
+            declarations in declarations(), further in declared(), name in "[ab]{1,3}",
+        ) {
+            let fits = |pattern: &str| matches(pattern, &name);
+            let best = declarations.tools.iter().filter(|(p, _)| fits(p)).max_by_key(|(p, _)| precedence(p));
+            prop_assume!(best.is_some());
+            let mut more = declarations.clone();
+            more.tools.push((best.unwrap().0.clone(), further));
+            let (was, is) =
+                (declarations.classify(&name, Claimed::default()), more.classify(&name, Claimed::default()));
+            prop_assert!(is.effect >= was.effect && is.tier >= was.tier, "{was:?} became {is:?}");
+            prop_assert!(is.categories.is_superset(&was.categories));
+        }
+
+        #[test]
+        fn an_exact_name_is_the_last_word(declarations in declarations(), exact in declared(), name in "[ab]{1,3}") {
+            let mut more = declarations;
+            more.tools.retain(|(pattern, _)| *pattern != name);
+            more.tools.push((name.clone(), exact.clone()));
+            let classified = more.classify(&name, Claimed::default());
+            prop_assert_eq!(classified, resolve(&exact));
+        }
+
         #[test]
         fn a_pattern_matches_as_defined(pattern in "[ab*]{0,7}", name in "[ab]{0,9}") {
             prop_assert_eq!(matches(&pattern, &name), by_definition(pattern.as_bytes(), name.as_bytes()));

@@ -8,6 +8,7 @@ use callgate_decision::{
     InteractionId, Item, ItemKind, Passed, Principal, Refusal, ServerName, Stage, Target, TenantId,
     Timestamp, Trail, Transport,
 };
+use proptest::prelude::*;
 use std::{collections::BTreeSet, sync::Arc};
 
 fn id(n: u8) -> CallId {
@@ -117,4 +118,79 @@ fn the_same_deed_asked_again_has_the_same_digest_whatever_its_spelling() {
     let other = call(3, agent(), "tools/call", r#"{"a":2,"b":"x"}"#);
     assert_eq!(first.digest(), again.digest());
     assert_ne!(first.digest(), other.digest());
+}
+
+/// What a stage may answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Says {
+    Yes,
+    WouldRefuse,
+    No,
+}
+
+/// The right path with a few stages changed, added, left out or answered otherwise.
+fn walks() -> impl Strategy<Value = Vec<(Stage, Says)>> {
+    let says = prop::sample::select(vec![Says::Yes, Says::Yes, Says::Yes, Says::WouldRefuse, Says::No]);
+    let edit = (0usize..4, 0usize..9, prop::sample::select(Stage::PATH.to_vec()), says);
+    prop::collection::vec(edit, 0..3).prop_map(|edits| {
+        let mut walk: Vec<_> = Stage::BEFORE_DISPATCH.iter().map(|stage| (*stage, Says::Yes)).collect();
+        for (how, at, stage, says) in edits {
+            let at = at.min(walk.len());
+            match (how, walk.get_mut(at)) {
+                (0, _) => walk.insert(at, (stage, says)),
+                (1, Some(_)) => drop(walk.remove(at)),
+                (2, Some(step)) => *step = (stage, says),
+                (_, Some(step)) => step.1 = says,
+                (_, None) => {}
+            }
+        }
+        walk
+    })
+}
+
+proptest! {
+    #[test]
+    fn only_the_path_in_full_in_order_and_without_a_no_earns_a_permit(walk in walks()) {
+        let call = call(1, agent(), "tools/call", "{}");
+        let mut trail = Trail::open(id(1), Timestamp(0));
+        let mut earned = Vec::new();
+        for (stage, says) in &walk {
+            let no = || Refusal::new(Code::RuleDenied, "no");
+            let answer = match says {
+                Says::Yes => Ok(Passed::plain(())),
+                Says::WouldRefuse => Ok(Passed::observed((), no())),
+                Says::No => Err(no()),
+            };
+            prop_assert_eq!(trail.pass(*stage, answer).is_ok(), *says != Says::No);
+            earned.push(trail.permit(&call).is_ok());
+        }
+        let right = |steps: &[(Stage, Says)]| {
+            steps.iter().map(|step| step.0).eq(Stage::BEFORE_DISPATCH) && steps.iter().all(|step| step.1 != Says::No)
+        };
+        let expected: Vec<bool> = (1..=walk.len()).map(|end| right(&walk[..end])).collect();
+        prop_assert_eq!(earned, expected);
+        // and the record has every step, in its order, with what was said
+        let (_, _, evidence) = trail.close();
+        let told: Vec<_> = evidence.iter().map(|e| (e.stage, match (e.refused, e.would_refuse) {
+            (None, None) => Says::Yes,
+            (None, Some(_)) => Says::WouldRefuse,
+            (Some(_), _) => Says::No,
+        })).collect();
+        prop_assert_eq!(told, walk);
+    }
+
+    #[test]
+    fn two_calls_have_one_digest_only_where_they_are_the_same_deed(
+        method in prop::array::uniform2(prop::sample::select(vec!["tools/call", "prompts/get"])),
+        arguments in prop::array::uniform2(prop::sample::select(vec![
+            r#"{}"#, r#"{ }"#, r#"{"a":1}"#, r#"{"\u0061":1}"#, r#"{"a":1.0}"#, r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#, r#"{"a":"1"}"#,
+        ])),
+    ) {
+        let [one, other] = [0, 1].map(|n| call(1, agent(), method[n], arguments[n]));
+        let form = |text: &str| callgate_decision::canonical::bytes(text.as_bytes()).unwrap();
+        let same = method[0] == method[1] && form(arguments[0]) == form(arguments[1]);
+        prop_assert_eq!(one.digest() == other.digest(), same);
+        let permit = walked(1, &Stage::BEFORE_DISPATCH).permit(&one).unwrap();
+        prop_assert_eq!(permit.covers(&other), same);
+    }
 }

@@ -4,6 +4,7 @@
 
 mod adrs;
 mod arrows;
+mod fuzzed;
 mod hygiene;
 mod linked;
 mod order;
@@ -27,6 +28,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("adrs", adrs::check),
     ("threats", threats::check),
     ("hygiene", hygiene::check),
+    ("fuzzed", fuzzed::check),
 ];
 
 /// Prints every problem; fails if there is one.

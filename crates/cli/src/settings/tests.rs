@@ -3,6 +3,11 @@
 use super::{duration, effective, read, schema};
 use std::{fs, path::Path, time::Duration};
 
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
+#[path = "../../../../fuzz/bodies/settings.rs"]
+mod settings;
+
 /// The settings in force, or every problem with its place.
 fn crossed(name: &str, text: &str) -> String {
     let path = Path::new("/etc/callgate").join(name);
@@ -87,4 +92,9 @@ fn the_first_configuration_holds_also_with_its_examples_switched_on() {
     });
     let meant = read(path, &on.collect::<Vec<_>>().join("\n"), Path::new("/var/lib/callgate")).unwrap();
     assert_eq!(meant.settings.servers.len(), 2);
+}
+
+#[test]
+fn files_of_the_corpus_mean_something_or_say_what_is_wrong() {
+    replay::all("settings", settings::run);
 }

@@ -32,7 +32,7 @@ fn write(json: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), CanonicalEr
     if depth > DEPTH_MAX {
         return Err(CanonicalError(format!("nested deeper than {DEPTH_MAX}")));
     }
-    let json = json.trim_ascii();
+    let json = trim(json);
     match json.first() {
         Some(b'{') => {
             let Members(mut members) = serde_json::from_slice(json).map_err(fault)?;
@@ -65,6 +65,22 @@ fn write(json: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), CanonicalEr
         }
     }
     Ok(())
+}
+
+/// Without the space that JSON knows; a form feed is none (RFC 8259, section 2).
+fn trim(mut json: &[u8]) -> &[u8] {
+    const SPACE: &[u8] = b" \t\n\r";
+    while let [first, rest @ ..] = json
+        && SPACE.contains(first)
+    {
+        json = rest;
+    }
+    while let [rest @ .., last] = json
+        && SPACE.contains(last)
+    {
+        json = rest;
+    }
+    json
 }
 
 fn string(text: &str, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
@@ -139,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_has_no_one_meaning_has_no_canonical_form() {
-        for bad in [r#"{"a":1,"\u0061":2}"#, "{", "[1,]", "01", "tru", r#""\ud800""#] {
+        for bad in [r#"{"a":1,"\u0061":2}"#, "{", "[1,]", "01", "tru", r#""\ud800""#, "0\u{c}", "\u{c}{}"] {
             assert!(bytes(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(bytes(("[".repeat(500) + &"]".repeat(500)).as_bytes()).is_err());

@@ -81,7 +81,7 @@ impl Template {
     /// Whether the URI can be an expansion of the template.
     pub fn matches(&self, uri: &str) -> bool {
         let bytes = uri.as_bytes();
-        if bytes.len() > URI_BYTES_MAX || !plain(bytes) || climbs(bytes) {
+        if bytes.len() > URI_BYTES_MAX || !plain(uri) || climbs(bytes) {
             return false;
         }
         // reach[i]: the parts so far can end before byte i
@@ -182,11 +182,12 @@ fn after_some(reach: &[bool], bytes: &[u8], stops: &[u8]) -> Vec<bool> {
 }
 
 /// No controls or spaces, and every percent sign begins an encoded byte.
-fn plain(bytes: &[u8]) -> bool {
-    bytes.iter().enumerate().all(|(at, byte)| match byte {
-        0..=b' ' | 0x7F => false,
-        b'%' => bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)),
-        _ => true,
+fn plain(uri: &str) -> bool {
+    let bytes = uri.as_bytes();
+    uri.char_indices().all(|(at, char)| match char {
+        '%' => bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)),
+        ' ' => false,
+        _ => !char.is_control(),
     })
 }
 
@@ -257,6 +258,7 @@ mod tests {
             ("file:///{+path}", "file:///a/..?x"),
             ("file:///{+path}", "file:///a b"),
             ("file:///{+path}", "file:///a\nb"),
+            ("file:///{+path}", "file:///a\u{85}b"),
             ("file:///{+path}", "file:///a%zz"),
             ("file:///{+path}", "file:///a%2"),
             ("a:{/x}", "a:/b/c"),

@@ -106,12 +106,30 @@ codes! {
     CredentialMalformed = "credential-malformed", Authentication;
     /// The credential is not one this gateway issued.
     CredentialUnknown = "credential-unknown", Authentication;
-    /// The credential has expired. Ask an operator for a new one (`callgate agent token`).
+    /// The credential has expired. Sign in again, or ask an operator for a new token (`callgate agent token`).
     CredentialExpired = "credential-expired", Authentication;
     /// The credential was revoked.
     CredentialRevoked = "credential-revoked", Authentication;
     /// A credential came in the URL, where it would be logged. Send it in the `Authorization` header.
     CredentialInUrl = "credential-in-url", Authentication;
+    /// The token is not valid yet, or was issued in the future. Compare the clocks of the gateway and of the provider.
+    CredentialEarly = "credential-early", Authentication;
+    /// The token is of no provider that is configured under `oauth.issuers`.
+    IssuerUnknown = "issuer-unknown", Authentication;
+    /// The token's header is one that no access token here may have: its type, its algorithm or what it calls critical.
+    TokenHeaderRefused = "token-header-refused", Authentication;
+    /// The token is signed with a key that its provider does not publish for this.
+    TokenKeyUnknown = "token-key-unknown", Authentication;
+    /// The token's signature is not its provider's.
+    TokenSignatureInvalid = "token-signature-invalid", Authentication;
+    /// The token is for another resource. Ask the provider for one whose audience is this entrance's address.
+    TokenAudienceMismatch = "token-audience-mismatch", Authentication;
+    /// The token lacks a claim that is needed to know who asks, or has it in the wrong form.
+    ClaimMissing = "claim-missing", Authentication;
+    /// A claim of the token names nobody here: it is in no map, or no name can be made of it.
+    ClaimUnusable = "claim-unusable", Authentication;
+    /// The identity provider cannot be asked, and what was known of it is too old to go on.
+    ProviderUnreachable = "provider-unreachable", Gateway;
     /// No pinned item of that name exists for anybody.
     ItemUnknown = "item-unknown", Validation;
     /// Two servers offer that resource; use `/s/{server}/mcp` to say which is meant.
@@ -122,6 +140,8 @@ codes! {
     EraMismatch = "era-mismatch", Validation;
     /// No rule lets this principal see the item. The caller is told the same as for an unknown one.
     NotPermitted = "not-permitted", PolicyDenial;
+    /// The token does not have the scope that this call takes. Ask the provider for the scopes of the challenge.
+    ScopeInsufficient = "scope-insufficient", PolicyDenial;
     /// The arguments do not fit the pinned schema.
     ArgumentsInvalid = "arguments-invalid", Validation;
     /// The pinned schema cannot be enforced, so nothing can be checked against it and nothing passes.

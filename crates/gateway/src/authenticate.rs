@@ -6,6 +6,7 @@ use crate::record::Leg;
 use crate::route::{Route, What};
 use crate::session::Session;
 use decision::{Actor, AgentName, Class, Code, Era, Passed, Principal, Refusal, Transport};
+use identity::oauth::Verified;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,6 +32,8 @@ pub(crate) struct Asker {
 pub(crate) enum Standing {
     /// The hash of a token.
     Token([u8; 32]),
+    /// A provider's token, as it was verified.
+    Signed(Arc<Verified>),
     /// By configuration.
     Agent(AgentName),
     /// A server's question, in the name of the session it belongs to.
@@ -43,10 +46,23 @@ impl Standing {
     pub(crate) async fn lapsed(&self, gate: &Gate, live: &Live) -> bool {
         let known = match self {
             Self::Token(hash) => of_token(gate, live, *hash).await.map(|_| ()),
+            Self::Signed(token) => match gate.issuers.still(token, gate.clock.now()) {
+                Ok(()) => not_disabled(gate, live, token).await,
+                Err(refusal) => Err(refusal),
+            },
             Self::Agent(agent) => gate.tokens.enabled(gate, live, agent).await,
             Self::Session => Ok(()),
         };
-        known.is_err_and(|refusal| refusal.code.class() == Class::Authentication)
+        let lapses = |code: Code| code.class() == Class::Authentication || code == Code::ProviderUnreachable;
+        known.is_err_and(|refusal| lapses(refusal.code))
+    }
+
+    /// What the provider's token is bounded to; nothing bounds whoever came another way.
+    pub(crate) fn token(&self) -> Option<&Verified> {
+        match self {
+            Self::Signed(token) => Some(token),
+            Self::Token(_) | Self::Agent(_) | Self::Session => None,
+        }
     }
 }
 
@@ -171,6 +187,10 @@ pub(crate) async fn asker(
     let hello = session.as_ref().and_then(|session| session.hello());
     if let Some(session) = &session {
         session.touch(gate.clock.now());
+        if let Standing::Signed(_) = &standing {
+            // the session lives as long as the last token that was shown for it
+            session.set_standing(standing.clone());
+        }
         leg.interaction = session.interaction.clone();
     } else if let Some(modern) = &route.modern {
         leg.interaction = modern.trace.clone().unwrap_or_else(|| {
@@ -190,6 +210,9 @@ pub(crate) async fn asker(
         (None, Some(hello)) => (hello.revision, Some(hello.capabilities)),
         (None, None) => (route.revision, None),
     };
+    if let Some(host) = standing.token().and_then(Verified::host) {
+        leg.claims.host = Some(host.to_owned());
+    }
     Ok(Passed::new(Asker { principal, session, revision, capabilities, standing }, vec![basis]))
 }
 
@@ -218,8 +241,12 @@ async fn host(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<Known, Refu
         }
         Presented::Authorization(values) => {
             let text = identity::bearer(values.iter().map(|value| value.as_ref())).map_err(no_bearer)?;
-            let token = identity::ApiToken::parse(text)
-                .map_err(|e| Refusal::new(Code::CredentialMalformed, e.to_string()))?;
+            let token = match identity::ApiToken::parse(text) {
+                Err(identity::TokenError::Foreign) if live.settings.oauth.is_some() => {
+                    return foreign(gate, live, arrival, text).await;
+                }
+                parsed => parsed.map_err(|e| Refusal::new(Code::CredentialMalformed, e.to_string()))?,
+            };
             of_token(gate, live, *token.hash().as_bytes()).await
         }
         Presented::Nothing => match &live.settings.unauthenticated_loopback {
@@ -248,6 +275,22 @@ async fn of_token(gate: &Gate, live: &Live, hash: [u8; 32]) -> Result<Known, Ref
         return Err(Refusal::new(Code::CredentialUnknown, "the token is for another environment"));
     }
     Ok((Arc::new(principal), format!("token:{}", record.id), Standing::Token(hash)))
+}
+
+/// A token that is not ours: a provider's.
+async fn foreign(gate: &Gate, live: &Live, arrival: &Arrival, token: &str) -> Result<Known, Refusal> {
+    let resource = arrival.entrance.resource();
+    let token = gate.issuers.verify(token, resource, gate.clock.now()).await?;
+    not_disabled(gate, live, &token).await?;
+    Ok((Arc::clone(token.principal()), token.describe(), Standing::Signed(token)))
+}
+
+/// A provider may still vouch for an agent that was disabled here.
+async fn not_disabled(gate: &Gate, live: &Live, token: &Verified) -> Result<(), Refusal> {
+    match &token.principal().actor {
+        Actor::Agent(name) | Actor::Workload(name) => gate.tokens.enabled(gate, live, name).await,
+        Actor::User(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown => Ok(()),
+    }
 }
 
 fn no_bearer(e: identity::BearerError) -> Refusal {

@@ -88,6 +88,13 @@ impl Entrance {
             Self::Server(name) => name.chars().take(40).collect(),
         }
     }
+    /// As what an access token has to be for.
+    pub(crate) fn resource(&self) -> identity::oauth::Resource<'_> {
+        match self {
+            Self::Federated => identity::oauth::Resource { server: None },
+            Self::Server(name) => identity::oauth::Resource { server: Some(name) },
+        }
+    }
     pub fn server(&self) -> Option<ServerName> {
         match self {
             Self::Federated => None,

@@ -71,6 +71,7 @@ pub struct Gate {
     pub(crate) pool: Pool,
     pub(crate) sessions: Sessions,
     pub(crate) tokens: Tokens,
+    pub(crate) issuers: identity::oauth::Issuers,
     pub(crate) secrets: SealedSecrets,
     pub(crate) deeds: Deeds,
     pub(crate) interactions: Interactions,
@@ -93,6 +94,8 @@ pub struct Parts {
     pub ledger: store::ledger::Ledger,
     pub opener: vault::Opener,
     pub pool: Pool,
+    /// The identity providers, none in force yet.
+    pub issuers: identity::oauth::Issuers,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     /// Where servers are named that should be looked at again; [`crate::Offers::run`] has the other end.
@@ -102,6 +105,7 @@ pub struct Parts {
 impl Gate {
     pub fn new(parts: Parts) -> Arc<Self> {
         parts.pool.allow(&parts.live.settings);
+        trust(&parts.issuers, &parts.live.settings);
         let places = parts.live.settings.limits.calls_in_flight_max;
         let in_flight = Arc::new(Semaphore::new(places));
         Arc::new(Self {
@@ -112,6 +116,7 @@ impl Gate {
             pool: parts.pool,
             sessions: Sessions::default(),
             tokens: Tokens::default(),
+            issuers: parts.issuers,
             secrets: SealedSecrets::default(),
             wakes: parts.wakes,
             deeds: Deeds::default(),
@@ -133,6 +138,7 @@ impl Gate {
     /// Puts another snapshot in force. Calls in flight finish under the one they began with.
     pub fn install(&self, live: Live) {
         self.pool.allow(&live.settings);
+        trust(&self.issuers, &live.settings);
         self.live.store(Arc::new(live));
         // nobody listening is not an error
         let _ = self.changes.send(Change::Lists);
@@ -211,6 +217,10 @@ impl Gate {
         let interaction = InteractionId::new(id.clone()).unwrap_or_else(|_| fallback());
         Arc::new(Session::new(id, principal, entrance, transport, interaction, self.clock.now()))
     }
+}
+
+fn trust(issuers: &identity::oauth::Issuers, settings: &Settings) {
+    issuers.install(settings.oauth.as_ref(), &settings.tenant, &settings.environment);
 }
 
 fn fallback() -> InteractionId {

@@ -6,7 +6,7 @@
 use crate::exchange::{Arrival, Reply};
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
-use crate::reply::{self, Answer};
+use crate::reply::{self, Answer, Doors};
 use crate::upstream::Dispatch;
 use crate::{
     arguments, authenticate, host_side, inspect_result, listen, permission, resolve, route, rules, secrets,
@@ -34,7 +34,8 @@ pub async fn govern(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
             Ok(()) => outcome,
             Err(unrecorded) => Err(unrecorded),
         };
-        reply::reply(&facts, outcome)
+        let doors = Doors { oauth: live.settings.oauth.as_deref(), entrance: &arrival.entrance };
+        reply::reply(&facts, outcome, doors)
     });
     governed.await.unwrap_or_else(|_| reply::broken())
 }
@@ -59,7 +60,7 @@ async fn path(
     let resolved = leg.pass(Stage::Resolve, resolved)?;
     let call = resolve::call(&resolved, &asker, leg);
 
-    leg.pass(Stage::Permission, permission::check(live, &call, &resolved))?;
+    leg.pass(Stage::Permission, permission::check(live, &call, &resolved, &asker))?;
     let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved, arrival))?;
     leg.pass(Stage::Rules, rules::check(gate, live, &call, &resolved, &arguments))?;
 

@@ -87,8 +87,13 @@ fn initialize(
         frame.member(&["params", "clientInfo"]).ok_or_else(|| invalid("`initialize` needs `clientInfo`"))?;
     let revision = wire::era::negotiate(&requested);
     let claimed = |key: &str| frame.string_at(&["params", "clientInfo", key]).map(|text| short(&text));
-    let claims =
-        Claims { host: claimed("name"), host_version: claimed("version"), model: None, workflow: None };
+    let named = asker.standing.token().and_then(identity::oauth::Verified::host).map(str::to_owned);
+    let claims = Claims {
+        host: named.or_else(|| claimed("name")),
+        host_version: claimed("version"),
+        model: None,
+        workflow: None,
+    };
     leg.claims = claims.clone();
     leg.speaks(Era::Legacy, revision.as_str());
     let hello = Hello {

@@ -1,18 +1,68 @@
 //! May this principal see the item and use it at all. The same question filters every list, so
 //! what is shown and what may be asked cannot differ.
 
+use crate::authenticate;
 use crate::gate::Live;
 use crate::resolve::Resolved;
 use crate::settings::Mode;
-use decision::{Call, ItemKind, Passed, Principal, Refusal, ServerName};
+use catalog::Effect;
+use decision::{Call, Code, ItemKind, Passed, Principal, Refusal, ServerName};
+use identity::oauth::Width;
 use policy::{Asked, Asker, Subject};
 
-/// Asks *see* of the call's item.
-pub(crate) fn check(live: &Live, call: &Call, resolved: &Resolved) -> Result<Passed<()>, Refusal> {
+/// What stands before a scope in the basis of a refusal for want of it; the challenge is made of these.
+pub(crate) const SCOPE: &str = "scope:";
+
+/// Asks *see* of the call's item, then whether the token is wide enough for it. In this order: a scope that
+/// is missing is told, and of what is hidden nothing is.
+pub(crate) fn check(
+    live: &Live,
+    call: &Call,
+    resolved: &Resolved,
+    asker: &authenticate::Asker,
+) -> Result<Passed<()>, Refusal> {
     let target = &resolved.target;
     let host = call.claims().host.as_deref();
     let answer = sees(live, call.principal(), host, &target.server, target.item.kind, &target.item.name);
-    settle(live, &target.server, answer)
+    let passed = settle(live, &target.server, answer)?;
+    wide_enough(live, &target.server, width(resolved), asker)?;
+    Ok(passed)
+}
+
+/// Whether the asker's token reaches as far. Observe mode does not soften this: what a token is bounded to is
+/// said by whoever gave it.
+pub(crate) fn wide_enough(
+    live: &Live,
+    server: &ServerName,
+    width: Width,
+    asker: &authenticate::Asker,
+) -> Result<(), Refusal> {
+    let enforced = live.settings.oauth.as_ref().is_some_and(|oauth| oauth.enforce_scopes);
+    let Some(token) = asker.standing.token().filter(|_| enforced) else {
+        return Ok(());
+    };
+    let server = server.as_str();
+    if token.scopes().covers(server, width) {
+        return Ok(());
+    }
+    let because = format!("the token has no scope for `{server}` that reaches as far as {width}");
+    let asked = token.scopes().and(server, width);
+    let basis = asked.iter().map(|scope| format!("{SCOPE}{}", scope.as_str())).collect();
+    Err(Refusal::new(Code::ScopeInsufficient, because).basis(basis))
+}
+
+/// What is not a tool is read.
+fn width(resolved: &Resolved) -> Width {
+    match (&resolved.item, resolved.target.item.kind) {
+        (Some(item), ItemKind::Tool) => match item.classified.effect {
+            Effect::Read => Width::Read,
+            Effect::Write => Width::Write,
+            Effect::Destructive => Width::Destructive,
+        },
+        (None, ItemKind::Tool) => Width::Destructive,
+        (_, ItemKind::Prompt | ItemKind::Resource | ItemKind::ResourceTemplate) => Width::Read,
+        (_, ItemKind::Server | ItemKind::Question) => Width::Read,
+    }
 }
 
 /// Whether the principal may see an item, for a list. Observe mode shows what the rules would hide.

@@ -1,11 +1,13 @@
 //! A refusal or a result, as MCP and HTTP. The one place that knows what a Host is told.
 
-use crate::exchange::{Arrival, Party, Reply, ReplyBody};
+use crate::exchange::{Arrival, Entrance, Party, Reply, ReplyBody};
+use crate::permission::SCOPE;
 use crate::record::Leg;
 use crate::session::{Session, SessionStream};
 use bytes::Bytes;
 use decision::{CallId, Class, Code, Era, Refusal, Transport};
 use http::StatusCode;
+use identity::{Challenge, Fault, Scope, oauth::Oauth};
 use serde_json::json;
 use std::sync::Arc;
 use wire::rpc;
@@ -62,8 +64,15 @@ impl Facts {
     }
 }
 
+/// What a challenge says of where to get a token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Doors<'a> {
+    pub(crate) oauth: Option<&'a Oauth>,
+    pub(crate) entrance: &'a Entrance,
+}
+
 /// The reply to a message whose record is closed.
-pub(crate) fn reply(facts: &Facts, outcome: Result<Answer, Refusal>) -> Reply {
+pub(crate) fn reply(facts: &Facts, outcome: Result<Answer, Refusal>, doors: Doors<'_>) -> Reply {
     match outcome {
         Ok(Answer::Message(bytes)) => Reply::message(bytes),
         Ok(Answer::Failed(bytes, code)) => Reply::with(failed_status(facts, code), ReplyBody::Message(bytes)),
@@ -75,7 +84,7 @@ pub(crate) fn reply(facts: &Facts, outcome: Result<Answer, Refusal>) -> Reply {
             let _ = recorded.send(());
             Reply::with(StatusCode::OK, ReplyBody::Subscribed)
         }
-        Err(refusal) => refused(facts, &refusal),
+        Err(refusal) => refused(facts, &refusal, doors),
     }
 }
 
@@ -101,7 +110,7 @@ pub(crate) fn broken() -> Reply {
     Reply::with(StatusCode::INTERNAL_SERVER_ERROR, ReplyBody::Message(body))
 }
 
-fn refused(facts: &Facts, refusal: &Refusal) -> Reply {
+fn refused(facts: &Facts, refusal: &Refusal, doors: Doors<'_>) -> Reply {
     if refusal.code == Code::Cancelled || (facts.is_message && facts.transport == Transport::Stdio) {
         return Reply::accepted();
     }
@@ -117,7 +126,7 @@ fn refused(facts: &Facts, refusal: &Refusal) -> Reply {
     let data = (!told.hides).then(|| data(facts, refusal).to_string().into_bytes());
     let body = rpc::error(facts.id.as_deref(), told.rpc, sentence, data.as_deref());
     let mut reply = Reply::with(told.status, ReplyBody::Message(body));
-    reply.challenge = challenge(refusal.code);
+    reply.challenge = challenge(refusal, doors);
     reply
 }
 
@@ -127,9 +136,18 @@ fn for_the_model(code: Code) -> bool {
     let hidden =
         matches!(code, Code::NotPermitted | Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch);
     let about_arguments = matches!(code, Code::ArgumentsInvalid | Code::SchemaUnenforceable);
-    let transport =
-        matches!(code, Code::Draining | Code::Overloaded | Code::LedgerUnavailable | Code::PathIncomplete);
+    let transport = matches!(
+        code,
+        Code::Draining
+            | Code::Overloaded
+            | Code::LedgerUnavailable
+            | Code::PathIncomplete
+            | Code::ProviderUnreachable
+    );
+    // the client has to read this one: it is the client that can ask for more
+    let for_the_client = code == Code::ScopeInsufficient;
     match code.class() {
+        Class::PolicyDenial if for_the_client => false,
         Class::PolicyDenial | Class::ApprovalNeeded | Class::Outage | Class::ServerError => !hidden,
         Class::Validation => about_arguments,
         Class::Gateway => !transport,
@@ -144,7 +162,11 @@ fn data(facts: &Facts, refusal: &Refusal) -> serde_json::Value {
         "decision": facts.call.to_string(),
     });
     if let serde_json::Value::Object(members) = &mut data {
-        if refusal.code.class() == Class::PolicyDenial || refusal.code.class() == Class::ApprovalNeeded {
+        if refusal.code == Code::ScopeInsufficient {
+            let scopes = refusal.basis.iter().filter_map(|one| one.strip_prefix(SCOPE));
+            members.insert("scopes".to_owned(), scopes.collect());
+        } else if refusal.code.class() == Class::PolicyDenial || refusal.code.class() == Class::ApprovalNeeded
+        {
             members.insert("rules".to_owned(), json!(refusal.basis));
         }
         if refusal.code == Code::RevisionUnsupported {
@@ -193,19 +215,31 @@ fn verb(code: Code) -> &'static str {
     }
 }
 
-/// RFC 6750 §3: no error code where no credential came, so that a client asks for one first.
-fn challenge(code: Code) -> Option<String> {
+/// RFC 6750 §3: no error code where no credential came, so that a client asks for one first. Where tokens of
+/// providers are taken, with what RFC 9728 and SEP-835 let a client find its way by.
+fn challenge(refusal: &Refusal, doors: Doors<'_>) -> Option<String> {
+    let code = refusal.code;
+    let mut challenge = Challenge::bearer();
+    if let Some(oauth) = doors.oauth {
+        challenge = challenge.resource_metadata(&doors.entrance.resource().metadata_url(oauth));
+    }
+    if code == Code::ScopeInsufficient {
+        let scopes = refusal.basis.iter().filter_map(|one| Scope::new(one.strip_prefix(SCOPE)?).ok());
+        return Some(challenge.fault(Fault::InsufficientScope, code.meaning()).scopes(scopes).to_string());
+    }
     if code.class() != Class::Authentication {
         return None;
     }
-    let challenge = identity::Challenge::bearer();
+    if let Some(oauth) = doors.oauth {
+        challenge = challenge.scopes(doors.entrance.resource().first_scopes(oauth));
+    }
     let malformed = matches!(code, Code::CredentialMalformed | Code::CredentialInUrl);
     Some(if code == Code::CredentialMissing {
         challenge.to_string()
     } else if malformed {
-        challenge.fault(identity::Fault::InvalidRequest, code.meaning()).to_string()
+        challenge.fault(Fault::InvalidRequest, code.meaning()).to_string()
     } else {
-        challenge.fault(identity::Fault::InvalidToken, code.meaning()).to_string()
+        challenge.fault(Fault::InvalidToken, code.meaning()).to_string()
     })
 }
 
@@ -231,8 +265,9 @@ const UNAVAILABLE: i64 = -32008;
 /// as one who asked for an item that is not there.
 fn told(code: Code, facts: &Facts) -> Told {
     let modern = facts.era == Some(Era::Modern);
-    let is_resource = facts.method.as_deref().is_some_and(|method| method.starts_with("resources/"));
     let plain = |status, rpc| Told { status, rpc, sentence: code.meaning().to_owned(), hides: false };
+    let bad = |rpc| plain(StatusCode::BAD_REQUEST, rpc);
+    let ok = |rpc| plain(StatusCode::OK, rpc);
     match code {
         Code::HostNotAllowed | Code::OriginNotAllowed => plain(StatusCode::FORBIDDEN, rpc::INVALID_REQUEST),
         Code::MessageTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, rpc::INVALID_REQUEST),
@@ -241,49 +276,49 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::HttpMethodUnsupported => plain(StatusCode::METHOD_NOT_ALLOWED, rpc::INVALID_REQUEST),
         Code::PathUnknown => plain(StatusCode::NOT_FOUND, rpc::INVALID_REQUEST),
         Code::JsonMalformed | Code::JsonDuplicateKey | Code::JsonTooDeep | Code::JsonLoneSurrogate => {
-            plain(StatusCode::BAD_REQUEST, rpc::PARSE_ERROR)
+            bad(rpc::PARSE_ERROR)
         }
-        Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => {
-            plain(StatusCode::BAD_REQUEST, rpc::INVALID_REQUEST)
-        }
-        Code::RevisionUnsupported if modern || facts.era.is_none() => {
-            plain(StatusCode::BAD_REQUEST, rpc::UNSUPPORTED_PROTOCOL_VERSION)
-        }
-        Code::RevisionUnsupported => plain(StatusCode::BAD_REQUEST, rpc::INVALID_REQUEST),
-        Code::HeaderMismatch => plain(StatusCode::BAD_REQUEST, rpc::HEADER_MISMATCH),
-        Code::MetaInvalid => plain(StatusCode::BAD_REQUEST, rpc::INVALID_PARAMS),
+        Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => bad(rpc::INVALID_REQUEST),
+        Code::RevisionUnsupported if modern || facts.era.is_none() => bad(rpc::UNSUPPORTED_PROTOCOL_VERSION),
+        Code::RevisionUnsupported => bad(rpc::INVALID_REQUEST),
+        Code::HeaderMismatch => bad(rpc::HEADER_MISMATCH),
+        Code::MetaInvalid => bad(rpc::INVALID_PARAMS),
         Code::MethodUnsupported if modern => plain(StatusCode::NOT_FOUND, rpc::METHOD_NOT_FOUND),
-        Code::MethodUnsupported => plain(StatusCode::OK, rpc::METHOD_NOT_FOUND),
+        Code::MethodUnsupported => ok(rpc::METHOD_NOT_FOUND),
         Code::SessionUnknown => plain(StatusCode::NOT_FOUND, SESSION),
-        Code::SessionRequired => plain(StatusCode::BAD_REQUEST, SESSION),
-        Code::IdInUse | Code::AnswerUnexpected => plain(StatusCode::BAD_REQUEST, rpc::INVALID_REQUEST),
+        Code::SessionRequired => bad(SESSION),
+        Code::IdInUse | Code::AnswerUnexpected => bad(rpc::INVALID_REQUEST),
         Code::CredentialMissing
         | Code::CredentialMalformed
         | Code::CredentialUnknown
         | Code::CredentialExpired
         | Code::CredentialRevoked
-        | Code::CredentialInUrl => plain(StatusCode::UNAUTHORIZED, UNAUTHENTICATED),
-        Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => Told {
-            status: StatusCode::OK,
-            rpc: if is_resource && !modern { rpc::RESOURCE_NOT_FOUND } else { rpc::INVALID_PARAMS },
-            sentence: unknown_item(facts),
-            hides: true,
-        },
-        Code::ItemAmbiguous | Code::ArgumentsInvalid => plain(StatusCode::OK, rpc::INVALID_PARAMS),
-        Code::RuleDenied | Code::UserRequired => plain(StatusCode::OK, DENIED),
-        Code::ApprovalRequired => plain(StatusCode::OK, APPROVAL_NEEDED),
+        | Code::CredentialInUrl
+        | Code::CredentialEarly
+        | Code::IssuerUnknown
+        | Code::TokenHeaderRefused
+        | Code::TokenKeyUnknown
+        | Code::TokenSignatureInvalid
+        | Code::TokenAudienceMismatch
+        | Code::ClaimMissing
+        | Code::ClaimUnusable => plain(StatusCode::UNAUTHORIZED, UNAUTHENTICATED),
+        Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
+        Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
+        Code::ItemAmbiguous | Code::ArgumentsInvalid => ok(rpc::INVALID_PARAMS),
+        Code::RuleDenied | Code::UserRequired => ok(DENIED),
+        Code::ApprovalRequired => ok(APPROVAL_NEEDED),
         Code::UpstreamUnreachable
         | Code::UpstreamTimeout
         | Code::UpstreamLost
         | Code::UpstreamBusy
         | Code::HostUnreachable
-        | Code::HostIncapable => plain(StatusCode::OK, OUTAGE),
+        | Code::HostIncapable => ok(OUTAGE),
         Code::UpstreamUnauthorized
         | Code::UpstreamNonsense
         | Code::UpstreamError
         | Code::ResultTooLarge
-        | Code::ResultInvalid => plain(StatusCode::OK, SERVER_ERROR),
-        Code::Draining | Code::Overloaded | Code::LedgerUnavailable => {
+        | Code::ResultInvalid => ok(SERVER_ERROR),
+        Code::Draining | Code::Overloaded | Code::LedgerUnavailable | Code::ProviderUnreachable => {
             plain(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE)
         }
         Code::RuleFailed
@@ -293,7 +328,19 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::SecretUnreadable
         | Code::StageFailed
         | Code::OutcomeUnknown
-        | Code::Cancelled => plain(StatusCode::OK, rpc::INTERNAL_ERROR),
+        | Code::Cancelled => ok(rpc::INTERNAL_ERROR),
+    }
+}
+
+/// The same for what is not there and for what may not be seen.
+fn hidden(facts: &Facts) -> Told {
+    let is_resource = facts.method.as_deref().is_some_and(|method| method.starts_with("resources/"));
+    let legacy_resource = is_resource && facts.era != Some(Era::Modern);
+    Told {
+        status: StatusCode::OK,
+        rpc: if legacy_resource { rpc::RESOURCE_NOT_FOUND } else { rpc::INVALID_PARAMS },
+        sentence: unknown_item(facts),
+        hides: true,
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,6 +24,8 @@ pub struct Settings {
     /// Who speaks over a `wrap`ped standard input.
     pub stdio_agent: AgentName,
     pub limits: Limits,
+    /// Whose access tokens are taken beside the gateway's own.
+    pub oauth: Option<Arc<identity::oauth::Oauth>>,
     pub servers: BTreeMap<ServerName, ServerSettings>,
 }
 

@@ -13,6 +13,7 @@ use crate::reply::Answer;
 use crate::{errands, permission};
 use bytes::Bytes;
 use decision::{CallId, Code, Digest, EventName, ItemKind, Refusal, ServerName};
+use identity::oauth::Width;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
@@ -87,7 +88,11 @@ pub(crate) fn listen(
         return Err(invalid("at most 64 resources may be subscribed to at once"));
     }
     for uri in uris.iter().filter_map(Value::as_str) {
-        subscription.resources.extend(subscription.owner(live, uri).map(|server| (server, uri.to_owned())));
+        let Some(server) = subscription.owner(live, uri) else {
+            continue;
+        };
+        permission::wide_enough(live, &server, Width::Read, asker)?;
+        subscription.resources.push((server, uri.to_owned()));
     }
     for (method, _) in subscription.lists.clone() {
         subscription.changed(live, method);

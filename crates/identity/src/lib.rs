@@ -1,12 +1,14 @@
-//! Who a request is from: the tokens the gateway hands out, the header they arrive in, and what a
-//! client is told when they do not do.
+//! Who a request is from: the tokens the gateway hands out, those of identity providers, the header they
+//! arrive in, and what a client is told when they do not do.
 //!
-//! Pure: it parses, hashes and compares. Which token belongs to whom is in the store.
+//! Only the providers' keys are fetched; all else is pure: it parses, hashes, compares and verifies. Which
+//! token of ours belongs to whom is in the store.
 //!
-//! Start reading at [`bearer`] and [`ApiToken`].
+//! Start reading at [`bearer`], [`ApiToken`] and [`oauth`].
 
 mod bearer;
 mod challenge;
+pub mod oauth;
 mod token;
 
 pub use bearer::{BEARER_BYTES_MAX, BearerError, bearer};

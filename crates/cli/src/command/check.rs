@@ -2,7 +2,7 @@
 
 use crate::{
     cli::Given,
-    command::secret,
+    command::{check_token, secret},
     failure::{Failure, Outcome, Verdict},
     place::Place,
     settings::Located,
@@ -14,7 +14,10 @@ use serde_json::json;
 use store::{Pin, PinState};
 
 #[derive(Debug, ClapArgs)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    sample: check_token::SampleArgs,
+}
 
 /// What was found about a configuration that can be read.
 struct Found {
@@ -27,7 +30,7 @@ struct Found {
     rules: usize,
 }
 
-pub(crate) async fn run(_args: Args, given: &Given) -> Outcome {
+pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     let place = match given.place() {
         Ok(place) => place,
         Err(Failure::Settings(problems)) => {
@@ -41,6 +44,9 @@ pub(crate) async fn run(_args: Args, given: &Given) -> Outcome {
         }
         Err(failure) => return Err(failure),
     };
+    if args.sample.asked() {
+        return check_token::run(&args.sample, given, &place).await;
+    }
     let found = look(&place).await?;
     let good = found.errors.is_empty() && found.missing.is_empty();
     given.say.json(&json!({

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod check;
+pub(crate) mod check_token;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;

@@ -222,6 +222,15 @@ pub(super) fn announce(settings: &Settings) {
     for (server, _) in settings.servers.iter().filter(|(_, server)| server.mode == Mode::Observe) {
         tracing::warn!(%server, "OBSERVE MODE: rules about this server refuse nothing, they only record what they would");
     }
+    for issuer in settings.oauth.iter().flat_map(|oauth| &oauth.issuers) {
+        let name = &issuer.source.issuer;
+        if issuer.accept_any_token_type {
+            tracing::warn!(issuer = %name, "TOKENS OF ANY TYPE are taken, ID tokens too: `accept-any-token-type`");
+        }
+        if issuer.mapping.trust_unverified_email {
+            tracing::warn!(issuer = %name, "UNVERIFIED EMAIL ADDRESSES name people: `trust-unverified-email`");
+        }
+    }
     if let Some(agent) = &settings.unauthenticated_loopback {
         tracing::warn!(%agent, "every program on this machine may call without a token, as this agent");
     }

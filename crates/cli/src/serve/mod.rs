@@ -148,6 +148,7 @@ impl Running {
         let client = egress::Client::new(files::reachable(&settings), egress::Settings::default());
         let supervisor = launch::Supervisor::this_executable();
         let passable = given.surroundings.passable.clone();
+        let issuers = identity::oauth::Issuers::new(egress::Settings::default());
         let pool = gateway::upstream::Pool::new(client.clone(), supervisor, passable, &settings.limits);
         let (wakes, woken) = mpsc::unbounded_channel();
         let gate = Gate::new(Parts {
@@ -156,6 +157,7 @@ impl Running {
             ledger: opened.take_ledger()?,
             opener: opened.opener.clone(),
             pool,
+            issuers,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             wakes,

@@ -3,7 +3,7 @@
 
 use super::{
     file::{self, File},
-    keys,
+    keys, oauth,
     problem::{Crossing, Located},
 };
 use catalog::{Category, Declarations, Declared, Effect, Tier};
@@ -96,6 +96,14 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     let tenant: TenantId = optional(crossing, file.tenant.as_ref(), "a tenant", TenantId::default());
     let listen = optional(crossing, file.listen.as_ref(), "an address with a port", default_listen);
     let limits = limits(crossing, &file.limits);
+    let public_url = oauth::public_url(crossing, file.public_url.as_ref(), listen);
+    let mut allowed_hosts: BTreeSet<_> =
+        file.allowed_hosts.iter().map(|name| name.to_ascii_lowercase()).collect();
+    if file.public_url.is_some() {
+        // the name it is reached by is one of its names
+        allowed_hosts.extend(public_url.split_once("://").map(|(_, host)| host.to_ascii_lowercase()));
+    }
+    let oauth = oauth::oauth(crossing, file.oauth.as_ref(), (public_url, file.public_url.is_some(), listen));
     let unauthenticated = file.allow_unauthenticated_loopback.as_ref().and_then(|name| agent(crossing, name));
     if unauthenticated.is_some() && !listen.ip().is_loopback() {
         let at = file.allow_unauthenticated_loopback.as_ref().map(Spanned::span).unwrap_or_default();
@@ -124,11 +132,12 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             tenant,
             environment,
             listen,
-            allowed_hosts: file.allowed_hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            allowed_hosts,
             allowed_origins: file.allowed_origins.iter().filter_map(|one| origin(crossing, one)).collect(),
             unauthenticated_loopback: unauthenticated,
             stdio_agent: stdio_agent.unwrap_or_else(local),
             limits,
+            oauth,
             servers,
         },
         state_dir,

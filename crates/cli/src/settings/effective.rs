@@ -3,6 +3,7 @@
 
 use super::{Meant, file::File};
 use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings};
+use identity::oauth::{Issuer, Mapping, Oauth};
 use std::{collections::BTreeMap, time::Duration};
 use toml::{Table, Value};
 
@@ -27,6 +28,10 @@ pub(crate) fn effective(meant: &Meant) -> Table {
         put("allow-unauthenticated-loopback", text(agent));
     }
     put("stdio-agent", text(&settings.stdio_agent));
+    if let Some(given) = &settings.oauth {
+        put("public-url", text(&given.public_url));
+        put("oauth", Value::Table(oauth(given)));
+    }
     put("limits", Value::Table(limits(&settings.limits)));
     let servers = settings.servers.iter().map(|(name, one)| (name.to_string(), Value::Table(server(one))));
     put("servers", Value::Table(servers.collect()));
@@ -122,6 +127,57 @@ fn server(server: &ServerSettings) -> Table {
         (name.clone(), Value::Table(tool))
     });
     put("tools", Value::Table(tools.collect()));
+    out
+}
+
+fn oauth(oauth: &Oauth) -> Table {
+    let mut out = Table::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    put("scopes", text(if oauth.enforce_scopes { "enforce" } else { "ignore" }));
+    put("ask", Value::Array(oauth.ask.iter().map(|scope| text(scope.as_str())).collect()));
+    put("issuers", Value::Array(oauth.issuers.iter().map(|one| Value::Table(issuer(one))).collect()));
+    out
+}
+
+fn issuer(issuer: &Issuer) -> Table {
+    let mut out = Table::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    put("issuer", text(&issuer.source.issuer));
+    if let Some(jwks) = &issuer.source.jwks {
+        put("jwks-uri", text(jwks));
+    }
+    put("algorithms", Value::Array(issuer.algorithms.iter().map(text).collect()));
+    put("audiences", list(&issuer.audiences));
+    put("accept-any-token-type", Value::Boolean(issuer.accept_any_token_type));
+    put("skew", time(issuer.skew));
+    put("refresh", time(issuer.source.refresh));
+    put("keys-max-age", time(issuer.source.keys_max_age));
+    put("claims", Value::Table(claims(&issuer.mapping)));
+    out
+}
+
+fn claims(mapping: &Mapping) -> Table {
+    fn names<T: std::fmt::Display>(map: &BTreeMap<String, T>) -> Value {
+        Value::Table(map.iter().map(|(value, name)| (value.clone(), text(name))).collect())
+    }
+    let mut out = Table::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    put("prefix", text(&mapping.prefix));
+    put("user", text(&mapping.user));
+    put("users", names(&mapping.users));
+    put("trust-unverified-email", Value::Boolean(mapping.trust_unverified_email));
+    put("agent", text(&mapping.agent));
+    put("agents", names(&mapping.agents));
+    if let Some(groups) = &mapping.groups {
+        put("groups", text(groups));
+        put("group-prefix", text(&mapping.group_prefix));
+        put("group-names", names(&mapping.group_names));
+        put("group-allow", list(&mapping.group_allow));
+        put("groups-optional", Value::Boolean(mapping.groups_optional));
+    }
+    if let Some(host) = &mapping.host {
+        put("host", text(host));
+    }
     out
 }
 

@@ -1,5 +1,6 @@
 //! `callgate.toml`, as it is written. Nothing here is believed or defaulted; see [`super::cross`].
 
+pub(crate) use super::file_oauth::Oauth;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -35,6 +36,12 @@ pub(crate) struct File {
     /// Who speaks over a wrapped standard input.
     #[schemars(with = "Option<String>")]
     pub(crate) stdio_agent: Option<Spanned<String>>,
+    /// Scheme, host and port under which Hosts reach the gateway, where that is not `listen`.
+    #[schemars(with = "Option<String>")]
+    pub(crate) public_url: Option<Spanned<String>>,
+    /// The identity providers whose access tokens are taken.
+    #[schemars(with = "Option<Oauth>")]
+    pub(crate) oauth: Option<Spanned<Oauth>>,
     /// Bounds on everything that a peer can make large, slow or many.
     #[serde(default)]
     pub(crate) limits: Limits,

@@ -4,7 +4,9 @@
 mod cross;
 mod effective;
 mod file;
+mod file_oauth;
 mod keys;
+mod oauth;
 mod problem;
 
 pub(crate) use cross::{Meant, read};

@@ -12,4 +12,5 @@ mod commands;
 mod demo;
 mod rounds;
 mod serve;
+mod sign_in;
 mod wrap;

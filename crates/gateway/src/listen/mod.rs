@@ -35,6 +35,7 @@ fn settings() -> crate::settings::Settings {
         unauthenticated_loopback: None,
         stdio_agent: decision::AgentName::new("desktop").unwrap(),
         limits: crate::settings::Limits::default(),
+        oauth: None,
         servers: std::collections::BTreeMap::new(),
     }
 }

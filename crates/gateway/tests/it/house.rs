@@ -103,6 +103,7 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
         unauthenticated_loopback: None,
         stdio_agent: AgentName::new("local").unwrap(),
         limits: Limits { message_bytes_max: 1 << 20, result_bytes_max: 1 << 20, ..Limits::default() },
+        oauth: None,
         servers,
     }
 }
@@ -154,6 +155,7 @@ impl House {
             ledger,
             opener: vault::Opener::new(Arc::clone(&kek)),
             pool,
+            issuers: identity::oauth::Issuers::new(egress::Settings::default()),
             clock,
             entropy,
             wakes,
@@ -253,8 +255,26 @@ impl House {
         Told { status: parts.status.as_u16(), headers: parts.headers, body, events }
     }
 
+    /// One request of any kind, without a credential.
+    pub(crate) async fn plain(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Told {
+        let mut request =
+            http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.client.request(request.body(Full::default()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Told { status: parts.status.as_u16(), headers: parts.headers, body, events: Vec::new() }
+    }
+
     /// One modern request, as a correct client sends it.
-    pub(crate) async fn modern(&self, path: &str, method: &str, mut params: Value) -> Told {
+    pub(crate) async fn modern(&self, path: &str, method: &str, params: Value) -> Told {
+        self.modern_as(&format!("Bearer {}", self.token), path, method, params).await
+    }
+
+    /// The same with a credential of one's own.
+    pub(crate) async fn modern_as(&self, bearer: &str, path: &str, method: &str, mut params: Value) -> Told {
         let name =
             params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str).map(str::to_owned);
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
@@ -263,7 +283,12 @@ impl House {
             json!({ "name": "test-host", "version": "1" });
         let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();
         let name = name.unwrap_or_default();
-        let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method), ("mcp-name", &name)];
+        let headers = [
+            ("authorization", bearer),
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", method),
+            ("mcp-name", &name),
+        ];
         self.post(path, &headers, body).await
     }
 

@@ -46,6 +46,7 @@ pub(crate) fn settings() -> Settings {
         unauthenticated_loopback: None,
         stdio_agent: AgentName::new("desktop").unwrap(),
         limits: Limits::default(),
+        oauth: None,
         servers: BTreeMap::new(),
     }
 }

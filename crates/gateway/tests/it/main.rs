@@ -6,6 +6,7 @@
 extern crate callgate_gateway as gateway;
 
 mod house;
+mod provider;
 mod rogue;
 mod script;
 
@@ -19,5 +20,6 @@ mod listen_pipe;
 mod listen_streams;
 mod listen_support;
 mod listen_unix;
+mod oauth;
 mod questions;
 mod record;

@@ -4,6 +4,7 @@ use super::{Body, Ends, Health, Probes, facts, json, whole};
 use crate::{exchange::Entrance, settings::Settings};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use identity::oauth::WELL_KNOWN;
 
 /// Longest path a reply repeats.
 const PATH_CHARS_MAX: usize = 120;
@@ -12,6 +13,8 @@ const PATH_CHARS_MAX: usize = 120;
 pub(super) enum Address {
     Mcp(Entrance),
     Probe(Probe),
+    /// What a protected resource says of itself (RFC 9728).
+    Metadata(Entrance),
     Unknown,
 }
 
@@ -29,6 +32,11 @@ pub(super) fn of(path: &str) -> Address {
         "/healthz" => Address::Probe(Probe::Alive),
         "/readyz" => Address::Probe(Probe::Ready),
         "/metrics" => Address::Probe(Probe::Metrics),
+        _ if path.starts_with(WELL_KNOWN) => match path.strip_prefix(WELL_KNOWN).map(of) {
+            Some(Address::Mcp(entrance)) => Address::Metadata(entrance),
+            _ if path == WELL_KNOWN => Address::Metadata(Entrance::Federated),
+            _ => Address::Unknown,
+        },
         _ => {
             let server = path.strip_prefix("/s/").and_then(|rest| rest.strip_suffix("/mcp"));
             match server.filter(|name| !name.is_empty() && !name.contains('/')) {
@@ -84,6 +92,40 @@ fn forbidden() -> Response<Body> {
         StatusCode::FORBIDDEN,
         r#"{"error":"forbidden","message":"this `Host` or `Origin` is not one of this gateway's"}"#,
     )
+}
+
+/// A resource's metadata, for whoever asks and for pages of every origin: it is how a client finds out
+/// where to sign in. The same for every well-formed name, so it does not say which servers there are.
+pub(super) fn metadata(
+    entrance: &Entrance,
+    request: &Request<Incoming>,
+    ends: Ends,
+    settings: &Settings,
+) -> Response<Body> {
+    if facts::foreign_host(request.uri(), request.headers(), ends.local, settings).is_some() {
+        return forbidden();
+    }
+    let named = !matches!(entrance, Entrance::Server(_)) || entrance.server().is_some();
+    let Some(oauth) = settings.oauth.as_ref().filter(|_| named) else {
+        return unknown(request, ends, settings);
+    };
+    let mut response = match *request.method() {
+        Method::GET | Method::HEAD => json(StatusCode::OK, entrance.resource().metadata(oauth).to_string()),
+        Method::OPTIONS => {
+            let mut response = Response::new(whole(""));
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+        _ => json(StatusCode::METHOD_NOT_ALLOWED, r#"{"error":"method not allowed"}"#),
+    };
+    let headers = response.headers_mut();
+    let mut say = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
+    say(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    say(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
+    // the header that clients of MCP send along
+    say(header::ACCESS_CONTROL_ALLOW_HEADERS, "mcp-protocol-version");
+    say(header::ALLOW, "GET, HEAD, OPTIONS");
+    response
 }
 
 /// There is nothing here; says where MCP is.

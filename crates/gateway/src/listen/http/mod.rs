@@ -265,6 +265,7 @@ impl<P: Path> Door<P> {
             address::Address::Probe(probe) => {
                 address::probe(&self.site.probes, probe, &request, ends, &settings)
             }
+            address::Address::Metadata(entrance) => address::metadata(&entrance, &request, ends, &settings),
             address::Address::Unknown => address::unknown(&request, ends, &settings),
         }
     }

@@ -1,0 +1,157 @@
+//! `callgate check --token -`: what a sample token would become, and which check it fails. It lets nobody in and,
+//! unless asked to, contacts nobody; the token is read from standard input and never shown.
+
+use crate::{
+    cli::Given,
+    failure::{Failure, Outcome},
+    place::Place,
+    sources::SystemClock,
+};
+use anyhow::{Context as _, anyhow};
+use decision::{Actor, Clock as _, ServerName};
+use identity::oauth::{KeySet, Oauth, Resource, Sample, issuer_named, sample};
+use serde_json::json;
+use std::{
+    io::{IsTerminal as _, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use zeroize::Zeroizing;
+
+/// Largest file of keys that is read.
+const KEYS_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SampleArgs {
+    /// Say what a sample token becomes; write `-`, the token is read from standard input
+    #[arg(long, value_name = "-", allow_hyphen_values = true)]
+    token: Option<String>,
+    /// Check the token's signature with the keys in this file (a JWK set)
+    #[arg(long, value_name = "FILE", requires = "token")]
+    jwks: Option<PathBuf>,
+    /// Check the token's signature with the keys of its provider, which is contacted
+    #[arg(long, requires = "token", conflicts_with = "jwks")]
+    online: bool,
+    /// The server whose own entrance the token is for, instead of `/mcp`
+    #[arg(long, value_name = "SERVER", requires = "token")]
+    entrance: Option<ServerName>,
+}
+
+impl SampleArgs {
+    /// Whether a token is to be looked at, and nothing else.
+    pub(crate) fn asked(&self) -> bool {
+        self.token.is_some()
+    }
+}
+
+pub(crate) async fn run(args: &SampleArgs, given: &Given, place: &Place) -> Outcome {
+    if args.token.as_deref() != Some("-") {
+        let usage = "a token does not belong on the command line, where everybody on this machine can read it: \
+            write `--token -` and give it on standard input";
+        return Err(Failure::Usage(usage.to_owned()));
+    }
+    let Some(oauth) = &place.meant.settings.oauth else {
+        let path = place.config.display();
+        return Err(Failure::Usage(format!("`{path}` has no `[oauth]`, so no provider's token is taken")));
+    };
+    let token = read()?;
+    let keys = keys(args, oauth, &token).await?;
+    let resource = Resource { server: args.entrance.as_ref().map(ServerName::as_str) };
+    let looked = sample(oauth, &token, keys.as_ref(), resource, SystemClock.now());
+    given.say.json(&as_json(&looked, keys.is_some()));
+    if !given.say.json {
+        tell(given, &looked, keys.is_some());
+    }
+    Ok(looked.is_good().into())
+}
+
+/// One token: a prompt without echo on a terminal, else standard input to its end.
+fn read() -> Result<Zeroizing<String>, Failure> {
+    let stdin = std::io::stdin();
+    let mut text = Zeroizing::new(String::with_capacity(identity::BEARER_BYTES_MAX));
+    if stdin.is_terminal() {
+        text = Zeroizing::new(rpassword::prompt_password("token (not shown): ").context("cannot ask")?);
+    } else {
+        let most = u64::try_from(identity::BEARER_BYTES_MAX + 16).unwrap_or(u64::MAX);
+        stdin.lock().take(most).read_to_string(&mut text).context("cannot read the token")?;
+    }
+    let bare = text.trim();
+    let bare = bare.strip_prefix("Bearer ").unwrap_or(bare);
+    Ok(Zeroizing::new(bare.to_owned()))
+}
+
+async fn keys(args: &SampleArgs, oauth: &Arc<Oauth>, token: &str) -> anyhow::Result<Option<KeySet>> {
+    if let Some(path) = &args.jwks {
+        return from_file(path).map(Some);
+    }
+    let issuer = issuer_named(oauth, token).filter(|_| args.online);
+    let Some(issuer) = issuer else {
+        return Ok(None);
+    };
+    let fetched = identity::oauth::fetch_keys(&issuer.source, egress::Settings::default()).await;
+    let name = &issuer.source.issuer;
+    fetched.map(Some).map_err(|reason| anyhow!("the keys of `{name}` cannot be fetched: {reason}"))
+}
+
+fn from_file(path: &Path) -> anyhow::Result<KeySet> {
+    let fail = || format!("cannot read `{}`", path.display());
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).with_context(fail)?;
+    file.take(KEYS_BYTES_MAX).read_to_end(&mut text).with_context(fail)?;
+    KeySet::read(&text).with_context(fail)
+}
+
+fn as_json(looked: &Sample, verified: bool) -> serde_json::Value {
+    let steps = looked.steps.iter().map(|step| match &step.found {
+        Ok(found) => json!({ "check": step.check.as_str(), "ok": true, "found": found }),
+        Err(no) => json!({
+            "check": step.check.as_str(), "ok": false, "code": no.code, "because": no.because,
+        }),
+    });
+    let who =
+        looked.who.as_ref().map(|who| json!({ "actor": who.actor, "user": who.user, "host": who.host }));
+    json!({
+        "ok": looked.is_good(),
+        "signature-checked": verified,
+        "steps": steps.collect::<Vec<_>>(),
+        "becomes": who,
+        "scopes": looked.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+    })
+}
+
+fn tell(given: &Given, looked: &Sample, verified: bool) {
+    let say = given.say;
+    for step in &looked.steps {
+        let check = step.check.as_str();
+        match &step.found {
+            Ok(found) => {
+                say.line(format!("{} {check}: {}", say.paint(32, "✓"), crate::say::printable(found)))
+            }
+            Err(no) => {
+                let because = crate::say::printable(&no.because);
+                say.line(format!("{} {check}: {because} [{}]", say.paint(31, "✗"), no.code.as_str()));
+                say.line(format!("    {}", no.code.meaning()));
+            }
+        }
+    }
+    if !verified {
+        let help = "give the keys with `--jwks FILE`, or ask the provider with `--online`";
+        say.line(format!("{} the signature was not checked: {help}", say.paint(33, "!")));
+    }
+    if let Some(who) = &looked.who {
+        let actor = match &who.actor {
+            Actor::Workload(name) => format!("workload `{name}`"),
+            Actor::Agent(name) => format!("agent `{name}`"),
+            Actor::User(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown => "nobody".to_owned(),
+        };
+        let user = who.user.as_ref().map(|user| {
+            let groups: Vec<_> = user.groups.iter().map(|group| format!("`{group}`")).collect();
+            let groups = if groups.is_empty() { "no group".to_owned() } else { groups.join(", ") };
+            format!(" for user `{}` in {groups}", user.name)
+        });
+        say.line(format!("becomes {actor}{}", user.unwrap_or_default()));
+        if let Some(host) = &who.host {
+            say.line(format!("on host `{}`", crate::say::printable(host)));
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! `[oauth]`, from what is written to what is meant.
+
+use super::{
+    file_oauth::{self, Scopes},
+    problem::Crossing,
+};
+use egress::Origin;
+use identity::{
+    Scope,
+    oauth::{Alg, Issuer, Mapping, Oauth, Source},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    ops::Range,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+use toml::Spanned;
+
+/// How far a provider's clock may be off, unless told otherwise, and at most.
+const SKEW: Duration = Duration::from_secs(60);
+const SKEW_MAX: Duration = Duration::from_secs(300);
+
+/// Scheme, host and port, without a slash at the end.
+pub(super) fn public_url(
+    crossing: &mut Crossing<'_>,
+    given: Option<&Spanned<String>>,
+    listen: SocketAddr,
+) -> String {
+    let default = format!("http://{listen}");
+    let Some(given) = given else {
+        return default;
+    };
+    let text = given.get_ref().trim_end_matches('/');
+    let plain = url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
+    if plain && is_safe(text) {
+        return text.to_owned();
+    }
+    let help = "write scheme, host and port as a browser would: `https://mcp.example.com`";
+    crossing.problem(
+        given.span(),
+        format!("`{}` is not an https address without a path", given.get_ref()),
+        Some(help),
+    );
+    default
+}
+
+/// The providers. Without any there is no sign-in, and saying so half is a problem.
+pub(super) fn oauth(
+    crossing: &mut Crossing<'_>,
+    given: Option<&Spanned<file_oauth::Oauth>>,
+    (public_url, said, listen): (String, bool, SocketAddr),
+) -> Option<Arc<Oauth>> {
+    let given = given?;
+    let (at, written) = (given.span(), given.get_ref());
+    if written.issuers.is_empty() {
+        let help = "add `[[oauth.issuers]]` with `issuer = \"https://…\"`, or take `[oauth]` out";
+        crossing.problem(at.clone(), "`oauth` names no issuer", Some(help));
+    }
+    if !said && !listen.ip().is_loopback() {
+        let help = "add `public-url = \"https://…\"`: a token must be for the address that Hosts use";
+        crossing.problem(at, "`oauth` on an address that others can reach needs `public-url`", Some(help));
+    }
+    let ask = written.ask.iter().filter_map(|scope| {
+        let parsed = Scope::new(scope.get_ref());
+        parsed.map_err(|e| crossing.problem(scope.span(), e.to_string(), None)).ok()
+    });
+    let ask = ask.collect();
+    let issuers: Vec<_> = written.issuers.iter().map(|one| issuer(crossing, one)).collect();
+    apart(crossing, &written.issuers, &issuers);
+    let enforce_scopes = written.scopes == Some(Scopes::Enforce);
+    Some(Arc::new(Oauth { public_url, enforce_scopes, ask, issuers }))
+}
+
+/// An address whose answers nobody on the way can change.
+fn is_safe(url: &str) -> bool {
+    let origin = url.parse().ok().and_then(|uri| Origin::of(&uri).ok());
+    origin.is_some_and(|origin| origin.is_https() || origin.is_local())
+}
+
+fn issuer(crossing: &mut Crossing<'_>, written: &file_oauth::Issuer) -> Issuer {
+    let mut place = |given: &Spanned<String>, what: &str| {
+        let url = url::Url::parse(given.get_ref()).ok();
+        let plain = url.is_some_and(|url| url.fragment().is_none() && url.username().is_empty());
+        if !plain || !is_safe(given.get_ref()) {
+            let help = "write an https address; http is for this machine only";
+            crossing.problem(given.span(), format!("`{what}` must be an https address"), Some(help));
+        }
+        given.get_ref().clone()
+    };
+    let usual = Source::of(place(&written.issuer, "issuer"));
+    let jwks = written.jwks_uri.as_ref().map(|uri| place(uri, "jwks-uri"));
+    let refresh = crossing.duration(written.refresh.as_ref(), usual.refresh);
+    let keys_max_age = crossing.duration(written.keys_max_age.as_ref(), usual.keys_max_age);
+    if keys_max_age <= refresh {
+        let at = written.keys_max_age.as_ref().or(written.refresh.as_ref()).unwrap_or(&written.issuer);
+        let help = "let keys be good for several times as long as it takes until they are fetched anew";
+        crossing.problem(at.span(), "`keys-max-age` is not longer than `refresh`", Some(help));
+    }
+    let skew = crossing.duration(written.skew.as_ref(), SKEW);
+    if let Some(given) = written.skew.as_ref().filter(|_| skew > SKEW_MAX) {
+        let help = "set the clocks by NTP instead";
+        crossing.problem(given.span(), "`skew` is longer than five minutes", Some(help));
+    }
+    for audience in written.audiences.iter().filter(|one| one.get_ref().is_empty()) {
+        crossing.problem(audience.span(), "an audience is empty", None);
+    }
+    Issuer {
+        source: Source { jwks, refresh, keys_max_age, ..usual },
+        algorithms: algorithms(crossing, written),
+        accept_any_token_type: written.accept_any_token_type,
+        audiences: written.audiences.iter().map(|one| one.get_ref().clone()).collect(),
+        skew,
+        mapping: mapping(crossing, &written.claims, written.issuer.span()),
+    }
+}
+
+fn algorithms(crossing: &mut Crossing<'_>, written: &file_oauth::Issuer) -> BTreeSet<Alg> {
+    let Some(named) = &written.algorithms else {
+        return Alg::usual();
+    };
+    if named.is_empty() {
+        crossing.problem(written.issuer.span(), "`algorithms` is empty, so no token would do", None);
+    }
+    let mut allowed = BTreeSet::new();
+    for name in named {
+        match Alg::parse(name.get_ref()) {
+            Some(alg) => drop(allowed.insert(alg)),
+            None => {
+                let all = Alg::ALL.map(Alg::as_str).join(", ");
+                let help = format!("only signatures with a key pair can be checked here: {all}");
+                crossing.problem(name.span(), format!("`{}` is not allowed", name.get_ref()), Some(&help));
+            }
+        }
+    }
+    allowed
+}
+
+fn mapping(crossing: &mut Crossing<'_>, written: &file_oauth::Claims, at: Range<usize>) -> Mapping {
+    let usual = Mapping::default();
+    let mut prefix = |given: &Option<Spanned<String>>| {
+        let given = given.as_ref()?;
+        if let Err(e) = decision::UserName::new(format!("{}x", given.get_ref())) {
+            crossing.problem(given.span(), format!("no name can begin with this: {e}"), None);
+        }
+        Some(given.get_ref().clone())
+    };
+    let (names, groups) = (prefix(&written.prefix), prefix(&written.group_prefix));
+    let names = names.unwrap_or_default();
+    let about_groups = written.group_prefix.is_some()
+        || written.groups_optional
+        || !(written.group_names.is_empty() && written.group_allow.is_empty());
+    if about_groups && written.groups.is_none() {
+        let help = "name the claim: `groups = \"groups\"`";
+        crossing.problem(
+            at,
+            "`claims` says something about groups, but not which claim has them",
+            Some(help),
+        );
+    }
+    Mapping {
+        user: written.user.clone().unwrap_or(usual.user),
+        users: names_of(crossing, &written.users),
+        trust_unverified_email: written.trust_unverified_email,
+        agent: written.agent.clone().unwrap_or(usual.agent),
+        agents: names_of(crossing, &written.agents),
+        groups: written.groups.clone(),
+        group_prefix: groups.unwrap_or_else(|| names.clone()),
+        group_names: names_of(crossing, &written.group_names),
+        group_allow: written.group_allow.iter().cloned().collect(),
+        groups_optional: written.groups_optional,
+        host: written.host.clone(),
+        prefix: names,
+    }
+}
+
+fn names_of<T: FromStr>(
+    crossing: &mut Crossing<'_>,
+    written: &BTreeMap<String, Spanned<String>>,
+) -> BTreeMap<String, T>
+where
+    T::Err: std::fmt::Display,
+{
+    let mut names = BTreeMap::new();
+    for (value, name) in written {
+        match name.get_ref().parse::<T>() {
+            Ok(parsed) => drop(names.insert(value.clone(), parsed)),
+            Err(e) => crossing.problem(name.span(), e.to_string(), None),
+        }
+    }
+    names
+}
+
+/// Two issuers must not be able to name the same person: each needs names of its own.
+fn apart(crossing: &mut Crossing<'_>, written: &[file_oauth::Issuer], meant: &[Issuer]) {
+    for (at, (one, other)) in pairs(meant) {
+        let Some(place) = written.get(at).map(|issuer| issuer.issuer.span()) else {
+            continue;
+        };
+        if one.source.issuer == other.source.issuer {
+            crossing.problem(place, "this issuer is named twice", None);
+            continue;
+        }
+        let mixed = |a: &str, b: &str| a.starts_with(b) || b.starts_with(a);
+        let people = mixed(&one.mapping.prefix, &other.mapping.prefix);
+        let both = one.mapping.groups.is_some() && other.mapping.groups.is_some();
+        if people || (both && mixed(&one.mapping.group_prefix, &other.mapping.group_prefix)) {
+            let message = format!("names of `{}` could be taken for names of this issuer", one.source.issuer);
+            let help = "give each issuer a `claims.prefix` of its own, none the beginning of another";
+            crossing.problem(place, message, Some(help));
+        }
+    }
+}
+
+/// Every issuer with every one before it, by the later one's place.
+fn pairs(all: &[Issuer]) -> impl Iterator<Item = (usize, (&Issuer, &Issuer))> {
+    all.iter()
+        .enumerate()
+        .flat_map(move |(at, later)| all.iter().take(at).map(move |earlier| (at, (earlier, later))))
+}

@@ -1,0 +1,80 @@
+//! `callgate check --token -`: a sample token, looked at.
+
+use crate::bed::Bed;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+/// Far beyond these tests.
+const LATER: u64 = 4_102_444_800;
+
+fn bed() -> (Bed, Ed25519KeyPair) {
+    let bed = Bed::with_notes();
+    let config = "public-url = \"https://gate.example\"\n".to_owned()
+        + &bed.notes_config(1)
+        + "[[oauth.issuers]]\nissuer = \"https://login.example\"\n[oauth.issuers.claims]\ngroups = \"groups\"\n";
+    bed.write("callgate.toml", &config);
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+    let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": x }] });
+    bed.write("jwks.json", &keys.to_string());
+    (bed, pair)
+}
+
+fn token(pair: &Ed25519KeyPair, typ: &str, changed: Value) -> String {
+    let mut claims = json!({ "iss": "https://login.example", "aud": "https://gate.example/mcp", "exp": LATER,
+        "sub": "alice", "client_id": "claude", "groups": ["support"], "scope": "mcp:notes:read" });
+    for (name, value) in changed.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    let header = json!({ "alg": "EdDSA", "typ": typ, "kid": "a" });
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(&header), part(&claims));
+    let signature = URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()).as_ref());
+    format!("{signed}.{signature}")
+}
+
+const CHECK: [&str; 5] = ["check", "--token", "-", "--jwks", "jwks.json"];
+
+#[test]
+fn a_token_on_the_command_line_is_refused_and_not_repeated() {
+    let (bed, pair) = bed();
+    let text = token(&pair, "at+jwt", json!({}));
+    let said = bed.run(&["check", "--token", &text]);
+    assert_eq!(said.code, 2);
+    let claims = text.split('.').nth(1).unwrap();
+    assert!(!said.err.contains(claims) && !said.out.contains(claims), "{}", said.err);
+    assert_eq!(bed.run(&["check", "--jwks", "jwks.json"]).code, 2, "of which token?");
+    let plain = Bed::with_notes();
+    assert_eq!(plain.run_with(&["check", "--token", "-"], &text).code, 2, "there is no provider");
+}
+
+#[test]
+fn a_sample_token_shows_what_it_becomes_or_the_check_that_fails() {
+    let (bed, pair) = bed();
+    let text = token(&pair, "at+jwt", json!({}));
+    let said = bed.run_with(&CHECK, &format!("Bearer {text}\n"));
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(said.out.contains("becomes agent `claude` for user `alice` in `support`"), "{}", said.out);
+    assert!(text.split('.').all(|part| !said.out.contains(part)), "the token is not shown");
+    let unchecked = bed.run_with(&["check", "--token", "-"], &text);
+    assert!(unchecked.out.contains("the signature was not checked"), "{}", unchecked.out);
+
+    let own = Ed25519KeyPair::generate().unwrap();
+    for (text, check, code) in [
+        ("nonsense".to_owned(), "form", "credential-malformed"),
+        (token(&pair, "JWT", json!({})), "header", "token-header-refused"),
+        (token(&own, "at+jwt", json!({})), "signature", "token-signature-invalid"),
+        (token(&pair, "at+jwt", json!({ "iss": "https://other.example" })), "issuer", "issuer-unknown"),
+        (token(&pair, "at+jwt", json!({ "exp": 1 })), "time", "credential-expired"),
+        (token(&pair, "at+jwt", json!({ "aud": "x" })), "audience", "token-audience-mismatch"),
+        (token(&pair, "at+jwt", json!({ "sub": "a b" })), "claims", "claim-unusable"),
+    ] {
+        let said = bed.run_with(&[&["--json"], &CHECK[..]].concat(), &text);
+        assert_eq!(said.code, 3, "{check}: {}", said.err);
+        let told: Value = serde_json::from_str(&said.out).unwrap();
+        let failed: Vec<_> =
+            told["steps"].as_array().unwrap().iter().filter(|step| step["ok"] == false).collect();
+        assert_eq!((failed.len(), &failed[0]["check"], &failed[0]["code"]), (1, &json!(check), &json!(code)));
+    }
+}

@@ -1,0 +1,203 @@
+//! From a token's claims to a principal: a small table that the operator writes.
+//!
+//! Two different people, clients or groups never become one name unless the operator wrote that down:
+//! a value passes as it is, behind the issuer's prefix, or through a map in which every value stands;
+//! nothing is folded, cut or escaped on the way.
+
+use super::quoted;
+use decision::{Actor, AgentName, Code, GroupName, Refusal, User, UserName};
+use serde_json::{Map, Value};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
+
+/// Most groups of one token.
+const GROUPS_MAX: usize = 512;
+/// Longest host name that a token gives.
+const HOST_CHARS_MAX: usize = 80;
+
+/// Which claims say who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// Stands before every user and agent that no map names, so that issuers cannot name each other's.
+    pub prefix: String,
+    /// The claim that names the person.
+    pub user: String,
+    /// If any: only these values are known, and this is who they are.
+    pub users: BTreeMap<String, UserName>,
+    /// Takes an `email` that the provider did not verify as the name of a person.
+    pub trust_unverified_email: bool,
+    /// The claim that names the client, which is the agent.
+    pub agent: String,
+    /// If any: only these values are known, and this is who they are.
+    pub agents: BTreeMap<String, AgentName>,
+    /// The claim with the person's groups.
+    pub groups: Option<String>,
+    /// Stands before every group that no map names.
+    pub group_prefix: String,
+    /// If any: the other groups of a token are not taken over.
+    pub group_names: BTreeMap<String, GroupName>,
+    /// If any: the other groups of a token are not taken over.
+    pub group_allow: BTreeSet<String>,
+    /// Takes a token without that claim as one of nobody's groups.
+    pub groups_optional: bool,
+    /// The claim that names the Host, instead of what the Host says of itself.
+    pub host: Option<String>,
+}
+
+impl Default for Mapping {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            user: "sub".to_owned(),
+            users: BTreeMap::new(),
+            trust_unverified_email: false,
+            agent: "client_id".to_owned(),
+            agents: BTreeMap::new(),
+            groups: None,
+            group_prefix: String::new(),
+            group_names: BTreeMap::new(),
+            group_allow: BTreeSet::new(),
+            groups_optional: false,
+            host: None,
+        }
+    }
+}
+
+/// Who a token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    pub actor: Actor,
+    pub user: Option<User>,
+    /// The Host as the token names it.
+    pub host: Option<String>,
+}
+
+impl Mapping {
+    /// Who these claims speak for. Errors: a claim is missing, or names nobody.
+    pub fn who(&self, claims: &Map<String, Value>) -> Result<Who, Refusal> {
+        if claims.contains_key("cnf") {
+            // whoever bound the token to a key did not mean it for everybody who has a copy
+            return Err(wrong("cnf", "binds the token to a key, of which no proof is checked here"));
+        }
+        let agent = name(claims, &self.agent, &self.agents, &self.prefix)?;
+        let host = match &self.host {
+            Some(claim) => Some(text(claims, claim)?.chars().take(HOST_CHARS_MAX).collect()),
+            None => None,
+        };
+        if is_client_only(claims) {
+            // a client on its own is a service, and never gets what some person may do
+            return Ok(Who { actor: Actor::Workload(agent), user: None, host });
+        }
+        if self.user == "email"
+            && !self.trust_unverified_email
+            && claims.get("email_verified") != Some(&Value::Bool(true))
+        {
+            let because = "the token does not say that the provider has verified the `email`";
+            return Err(Refusal::new(Code::ClaimUnusable, because));
+        }
+        let user = name(claims, &self.user, &self.users, &self.prefix)?;
+        let groups = self.groups(claims)?;
+        Ok(Who { actor: Actor::Agent(agent), user: Some(User { name: user, groups }), host })
+    }
+
+    fn groups(&self, claims: &Map<String, Value>) -> Result<BTreeSet<GroupName>, Refusal> {
+        let Some(claim) = &self.groups else {
+            return Ok(BTreeSet::new());
+        };
+        let listed: Vec<&str> = match find(claims, claim) {
+            None if self.groups_optional => Vec::new(),
+            None => return Err(missing(claim)),
+            Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
+            Some(Value::Array(items)) => {
+                let texts = items.iter().map(Value::as_str).collect::<Option<_>>();
+                texts.ok_or_else(|| wrong(claim, "is not a list of strings"))?
+            }
+            Some(_) => return Err(wrong(claim, "is neither a list nor a string")),
+        };
+        if listed.len() > GROUPS_MAX {
+            return Err(wrong(claim, &format!("names more than {GROUPS_MAX} groups")));
+        }
+        let mut groups = BTreeSet::new();
+        for group in listed {
+            if let Some(name) = self.group_names.get(group) {
+                groups.insert(name.clone());
+            } else if self.group_allow.contains(group)
+                || (self.group_names.is_empty() && self.group_allow.is_empty())
+            {
+                groups.insert(parse(claim, group, &self.group_prefix)?);
+            }
+        }
+        Ok(groups)
+    }
+}
+
+/// Whether the token was given to a client for itself: RFC 9068, section 2.2, and how others say it.
+fn is_client_only(claims: &Map<String, Value>) -> bool {
+    let text = |claim: &str| claims.get(claim).and_then(Value::as_str);
+    let clients = [text("client_id"), text("azp")];
+    let is_client = |subject: &str| {
+        let bare = subject.strip_suffix("@clients");
+        clients.into_iter().flatten().any(|client| client == subject || Some(client) == bare)
+    };
+    let said = text("gty") == Some("client-credentials") || text("idtyp") == Some("app");
+    said || match claims.get("sub") {
+        None => true,
+        Some(Value::String(subject)) => is_client(subject),
+        Some(_) => false,
+    }
+}
+
+/// A claim's value as a name: by the map, where there is one, else as it is behind the prefix.
+fn name<T: FromStr + Clone>(
+    claims: &Map<String, Value>,
+    claim: &str,
+    map: &BTreeMap<String, T>,
+    prefix: &str,
+) -> Result<T, Refusal>
+where
+    T::Err: std::fmt::Display,
+{
+    let value = text(claims, claim)?;
+    if map.is_empty() {
+        return parse(claim, value, prefix);
+    }
+    map.get(value).cloned().ok_or_else(|| wrong(claim, &format!("is {}, which no map names", quoted(value))))
+}
+
+fn parse<T: FromStr>(claim: &str, value: &str, prefix: &str) -> Result<T, Refusal>
+where
+    T::Err: std::fmt::Display,
+{
+    let parsed = if prefix.is_empty() { value.parse() } else { format!("{prefix}{value}").parse() };
+    parsed.map_err(|e: T::Err| wrong(claim, &format!("cannot be used: {e}")))
+}
+
+fn text<'c>(claims: &'c Map<String, Value>, claim: &str) -> Result<&'c str, Refusal> {
+    match find(claims, claim) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text),
+        Some(_) => {
+            Err(Refusal::new(Code::ClaimMissing, format!("the claim `{claim}` is not a string, or is empty")))
+        }
+        None => Err(missing(claim)),
+    }
+}
+
+/// A claim by its very name, else by a path with dots, as `realm_access.roles`.
+fn find<'c>(claims: &'c Map<String, Value>, claim: &str) -> Option<&'c Value> {
+    if let Some(value) = claims.get(claim) {
+        return Some(value);
+    }
+    let mut steps = claim.split('.');
+    let first = claims.get(steps.next()?)?;
+    steps.try_fold(first, |value, step| value.get(step))
+}
+
+fn missing(claim: &str) -> Refusal {
+    Refusal::new(Code::ClaimMissing, format!("the token has no claim `{claim}`"))
+}
+
+fn wrong(claim: &str, why: &str) -> Refusal {
+    Refusal::new(Code::ClaimUnusable, format!("the claim `{claim}` {why}"))
+}

@@ -1,0 +1,215 @@
+//! The resource server's half of OAuth 2.1: whether an access token of a provider is good, here and now,
+//! and who it speaks for (RFC 9068, RFC 8725, RFC 8707, RFC 9728).
+//!
+//! A token is judged in full when it is first seen: header, key, signature, claims. What is remembered of
+//! it is forgotten when keys or settings change; its time and its audience are looked at with every request.
+//!
+//! Start reading at [`Issuers::verify`].
+
+mod claims;
+mod fetch;
+mod keys;
+mod provider;
+mod resource;
+mod sample;
+mod scope;
+mod settings;
+mod signed;
+mod verified;
+
+#[cfg(test)]
+mod tests;
+
+pub use claims::{Mapping, Who};
+pub use keys::{KeySet, KeysError};
+pub use provider::fetch_keys;
+pub use resource::{Resource, WELL_KNOWN};
+pub use sample::{Check, Sample, Step, issuer_named, sample};
+pub use scope::{Granted, Width, scope_for};
+pub use settings::{Alg, Issuer, Oauth, Source};
+pub use verified::Verified;
+
+use arc_swap::ArcSwapOption;
+use decision::{Code, Digest, Environment, Refusal, TenantId, Timestamp};
+use parking_lot::Mutex;
+use provider::Provider;
+use signed::Signed;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Most tokens that are remembered.
+const TOKENS_MAX: usize = 4_096;
+/// How much of a peer's word is repeated to an operator.
+const QUOTED_CHARS_MAX: usize = 120;
+
+/// The providers in force, and the tokens of theirs that were found good.
+#[derive(Debug)]
+pub struct Issuers {
+    http: egress::Settings,
+    in_force: ArcSwapOption<InForce>,
+    /// Counts changes of keys and settings.
+    changes: Arc<AtomicU64>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct InForce {
+    oauth: Arc<Oauth>,
+    tenant: TenantId,
+    environment: Environment,
+    /// As many as there are issuers, in the same order.
+    providers: Vec<Arc<Provider>>,
+}
+
+/// Good tokens by digest, as of one count of changes.
+#[derive(Debug, Default)]
+struct Seen {
+    changes: u64,
+    tokens: BTreeMap<Digest, Arc<Verified>>,
+}
+
+impl Issuers {
+    /// Knows no issuer yet. `http` is how providers are spoken to.
+    pub fn new(http: egress::Settings) -> Self {
+        Self { http, in_force: ArcSwapOption::empty(), changes: Arc::default(), seen: Mutex::default() }
+    }
+
+    /// Puts settings in force, and begins to fetch what is new in them. Keys of a provider that stays are kept.
+    /// Must be called inside a runtime.
+    pub fn install(&self, oauth: Option<&Arc<Oauth>>, tenant: &TenantId, environment: &Environment) {
+        let before = self.in_force.load_full();
+        let same = |now: &InForce| {
+            oauth == Some(&now.oauth) && now.tenant == *tenant && now.environment == *environment
+        };
+        match (&before, oauth) {
+            (Some(before), _) if same(before) => return,
+            (None, None) => return,
+            (Some(_) | None, _) => {}
+        }
+        let kept = |source: &Source| {
+            let providers = before.iter().flat_map(|before| &before.providers);
+            providers.into_iter().find(|provider| provider.source() == source).cloned()
+        };
+        let start = |source: &Source| {
+            Arc::new(Provider::start(source.clone(), self.http.clone(), Arc::clone(&self.changes)))
+        };
+        let next = oauth.map(|oauth| {
+            let sources = oauth.issuers.iter().map(|issuer| &issuer.source);
+            let providers = sources.map(|source| kept(source).unwrap_or_else(|| start(source))).collect();
+            let (tenant, environment) = (tenant.clone(), environment.clone());
+            Arc::new(InForce { oauth: Arc::clone(oauth), tenant, environment, providers })
+        });
+        self.in_force.store(next);
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether a token is good for this resource, now. Errors: with the code of the first check that failed.
+    pub async fn verify(
+        &self,
+        token: &str,
+        resource: Resource<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<Verified>, Refusal> {
+        let unconfigured = || Refusal::new(Code::CredentialMalformed, "this is not a token of this gateway");
+        // before all that is judged by, so that a change meanwhile leaves nothing remembered
+        let changes = self.changes.load(Ordering::Acquire);
+        let in_force = self.in_force.load_full().ok_or_else(unconfigured)?;
+        let id = verified::id_of(token);
+        let seen = self.seen(id, changes);
+        let (verified, fresh) = match seen {
+            Some(verified) => (verified, false),
+            None => (Arc::new(in_force.judge(token, id, now).await?), true),
+        };
+        let issuer = in_force.oauth.issuer(&verified.issuer).ok_or_else(unconfigured)?;
+        if fresh {
+            self.remember(&verified, changes, now);
+        }
+        verified.check(&in_force.oauth, issuer, resource, now)?;
+        in_force.stands(&verified)?;
+        Ok(verified)
+    }
+
+    /// Whether what was good when it was shown still is: for streams that outlive their request.
+    pub fn still(&self, verified: &Verified, now: Timestamp) -> Result<(), Refusal> {
+        verified.times.check(now)?;
+        let gone = || Refusal::new(Code::IssuerUnknown, "the token's issuer is no longer configured");
+        let in_force = self.in_force.load_full().ok_or_else(gone)?;
+        if !Arc::ptr_eq(&in_force.oauth, &verified.oauth) {
+            return Err(Refusal::new(Code::CredentialRevoked, "it was judged by settings that have changed"));
+        }
+        in_force.stands(verified)
+    }
+
+    fn seen(&self, id: Digest, changes: u64) -> Option<Arc<Verified>> {
+        let mut seen = self.seen.lock();
+        if seen.changes != changes {
+            *seen = Seen { changes, tokens: BTreeMap::new() };
+        }
+        seen.tokens.get(&id).cloned()
+    }
+
+    fn remember(&self, verified: &Arc<Verified>, changes: u64, now: Timestamp) {
+        let mut seen = self.seen.lock();
+        // what was judged before a change must not be remembered after it
+        if seen.changes != changes {
+            return;
+        }
+        if seen.tokens.len() >= TOKENS_MAX {
+            seen.tokens.retain(|_, token| !token.times.is_over(now));
+        }
+        if seen.tokens.len() >= TOKENS_MAX {
+            seen.tokens.pop_first();
+        }
+        seen.tokens.insert(verified.id, Arc::clone(verified));
+    }
+}
+
+impl InForce {
+    /// Judges a token that was not seen before, in full, except for what is asked every time.
+    async fn judge(&self, token: &str, id: Digest, now: Timestamp) -> Result<Verified, Refusal> {
+        let signed = Signed::read(token)?;
+        let (at, issuer) = verified::issuer_of(&self.oauth, &signed)?;
+        let alg = signed.algorithm(issuer)?;
+        let provider = self.providers.get(at).ok_or_else(|| {
+            Refusal::new(Code::StageFailed, "an issuer without a provider: this is a defect of the gateway")
+        })?;
+        let key = self.key(provider, &signed, alg).await?;
+        let verified = verified::of_claims(&signed.claims, issuer, self, (Some(key), id))?;
+        verified.times.check(now)?;
+        Ok(verified)
+    }
+
+    /// The key that signed it; asks the provider once more where none is known that could have.
+    async fn key(&self, provider: &Provider, signed: &Signed<'_>, alg: Alg) -> Result<Digest, Refusal> {
+        let known = provider.known();
+        let helps = known.as_ref().map_or(true, |known| !known.keys.knows(signed, alg));
+        let known = if helps && provider.refreshed().await { provider.known() } else { known };
+        known?.keys.verify(signed, alg)
+    }
+
+    /// Whether the key a token was signed with is still its provider's.
+    fn stands(&self, verified: &Verified) -> Result<(), Refusal> {
+        let at = self.oauth.issuers.iter().position(|issuer| issuer.source.issuer == verified.issuer);
+        let provider = at.and_then(|at| self.providers.get(at));
+        let provider = provider
+            .ok_or_else(|| Refusal::new(Code::IssuerUnknown, "the token's issuer is no longer configured"))?;
+        match verified.key {
+            None => Ok(()),
+            Some(key) if provider.known()?.keys.holds(key) => Ok(()),
+            Some(_) => {
+                Err(Refusal::new(Code::TokenKeyUnknown, "the provider no longer publishes the token's key"))
+            }
+        }
+    }
+}
+
+/// A peer's words, short and on one line.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| if c.is_control() || c == '`' { '?' } else { c };
+    format!("`{}`", text.chars().take(QUOTED_CHARS_MAX).map(plain).collect::<String>())
+}

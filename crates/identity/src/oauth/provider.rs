@@ -1,0 +1,172 @@
+//! One provider's keys: found, fetched in the background, kept for a bounded time.
+//!
+//! One task fetches; whoever meets an unknown key wakes it and waits for that one attempt. Between two
+//! attempts there is a pause, so a flood of made-up keys costs the provider nothing.
+
+use super::{fetch, keys::KeySet, settings::Source};
+use arc_swap::ArcSwapOption;
+use decision::{Code, Refusal};
+use egress::{Client, Destination, EgressPolicy, Origin};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::{self, Instant},
+};
+
+/// How long a request waits for an attempt that was begun for it.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Keys and when they were fetched.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) keys: KeySet,
+    fetched_at: Instant,
+}
+
+/// Attempts so far, for those who wait for one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Attempts {
+    done: u64,
+    running: bool,
+    last: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    source: Source,
+    client: Client,
+    known: ArcSwapOption<Known>,
+    attempts: watch::Sender<Attempts>,
+    wake: Notify,
+    /// Counts changes of the keys, so that what rests on them is forgotten.
+    changes: Arc<AtomicU64>,
+}
+
+/// A provider. Dropping it ends its task.
+#[derive(Debug)]
+pub(super) struct Provider {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Provider {
+    /// Begins to fetch at once. Must be called inside a runtime.
+    pub(super) fn start(source: Source, settings: egress::Settings, changes: Arc<AtomicU64>) -> Self {
+        let client = Client::new(reachable(&source, None), settings);
+        let known = ArcSwapOption::empty();
+        let attempts = watch::Sender::new(Attempts { running: true, ..Attempts::default() });
+        let shared = Arc::new(Shared { source, client, known, attempts, wake: Notify::new(), changes });
+        let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
+        Self { shared, task }
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.shared.source
+    }
+
+    /// What is known and not too old. Errors: the provider could not be asked for too long.
+    pub(super) fn known(&self) -> Result<Arc<Known>, Refusal> {
+        let source = &self.shared.source;
+        let known = self.shared.known.load_full();
+        let known = known.filter(|known| known.fetched_at.elapsed() <= source.keys_max_age);
+        known.ok_or_else(|| {
+            let because = format!("the keys of `{}` are not known, or were for too long", source.issuer);
+            Refusal::new(Code::ProviderUnreachable, because)
+        })
+    }
+
+    /// Waits for a fetch that begins now or is under way. False when it is too soon for another one.
+    pub(super) async fn refreshed(&self) -> bool {
+        let mut attempts = self.shared.attempts.subscribe();
+        let now = *attempts.borrow_and_update();
+        let recent = now.last.is_some_and(|last| last.elapsed() < self.shared.source.pause);
+        if recent && !now.running {
+            return false;
+        }
+        if !now.running {
+            self.shared.wake.notify_one();
+        }
+        let finished = attempts.wait_for(|attempts| attempts.done > now.done);
+        time::timeout(WAIT, finished).await.is_ok_and(|waited| waited.is_ok())
+    }
+}
+
+impl Shared {
+    async fn run(self: Arc<Self>) {
+        loop {
+            self.attempts.send_modify(|attempts| attempts.running = true);
+            let good = self.attempt().await;
+            self.attempts.send_modify(|attempts| {
+                *attempts = Attempts { done: attempts.done + 1, running: false, last: Some(Instant::now()) };
+            });
+            let next = if good { self.source.refresh } else { self.source.pause };
+            // whoever wakes us waits for the pause too
+            let earliest = Instant::now() + self.source.pause;
+            tokio::select! {
+                () = time::sleep(next) => {}
+                () = self.wake.notified() => time::sleep_until(earliest).await,
+            }
+        }
+    }
+
+    /// Fetches once. What cannot be fetched leaves what was known, until that is too old.
+    async fn attempt(&self) -> bool {
+        let source = &self.source;
+        match keys_of(&self.client, source).await {
+            Ok(keys) => {
+                let before = self.known.load_full();
+                let same = before.is_some_and(|before| before.keys.same(&keys));
+                let known = Known { keys, fetched_at: Instant::now() };
+                self.known.store(Some(Arc::new(known)));
+                if !same {
+                    self.changes.fetch_add(1, Ordering::Release);
+                    tracing::info!(issuer = %source.issuer, "the provider's keys are new");
+                }
+                true
+            }
+            Err(reason) => {
+                tracing::warn!(issuer = %source.issuer, %reason, "the provider's keys cannot be fetched");
+                false
+            }
+        }
+    }
+}
+
+/// Fetches a provider's keys once, for whoever looks at a sample. Errors: what went wrong, for people.
+pub async fn fetch_keys(source: &Source, settings: egress::Settings) -> Result<KeySet, String> {
+    keys_of(&Client::new(reachable(source, None), settings), source).await
+}
+
+async fn keys_of(client: &Client, source: &Source) -> Result<KeySet, String> {
+    let jwks = fetch::find(client, source).await?;
+    client.set_policy(reachable(source, Some(&jwks)));
+    let text = fetch::get(client, &jwks).await?;
+    KeySet::read(&text).map_err(|e| format!("`{jwks}`: {e}"))
+}
+
+/// Where this provider may be asked: at its own address, and where it says that its keys are, which
+/// must be public if it is elsewhere.
+fn reachable(source: &Source, found: Option<&str>) -> EgressPolicy {
+    let origin = |url: &str| Origin::of(&url.parse().ok()?).ok();
+    let declared = [Some(source.issuer.as_str()), source.jwks.as_deref()];
+    let declared: Vec<_> = declared.into_iter().flatten().filter_map(origin).collect();
+    let elsewhere = found.and_then(origin).filter(|found| !declared.contains(found));
+    declared
+        .into_iter()
+        .map(Destination::declared)
+        .chain(elsewhere.map(Destination::found))
+        .fold(EgressPolicy::default(), EgressPolicy::with)
+}

@@ -110,6 +110,12 @@ codes! {
     CredentialExpired = "credential-expired", Authentication;
     /// The credential was revoked.
     CredentialRevoked = "credential-revoked", Authentication;
+    /// The client certificate is trusted, but it names none of the `[[workloads]]` in `callgate.toml`, and no token came either.
+    CertificateUnknown = "certificate-unknown", Authentication;
+    /// The client certificate is trusted, but it says in two ways, or in none, who holds it. Issue one with exactly one name.
+    CertificateInvalid = "certificate-invalid", Authentication;
+    /// The client certificate has expired since the connection began, or no authority in `client-ca` stands for it any more. Connect again with a new one.
+    CertificateLapsed = "certificate-lapsed", Authentication;
     /// A credential came in the URL, where it would be logged. Send it in the `Authorization` header.
     CredentialInUrl = "credential-in-url", Authentication;
     /// The token is not valid yet, or was issued in the future. Compare the clocks of the gateway and of the provider.

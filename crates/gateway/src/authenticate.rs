@@ -2,9 +2,11 @@
 
 use crate::exchange::{Arrival, Party, Presented};
 use crate::gate::{Gate, Live};
+use crate::listen::tls::ClientCertificate;
 use crate::record::Leg;
 use crate::route::{Route, What};
 use crate::session::Session;
+use crate::workload;
 use decision::{Actor, AgentName, Class, Code, Era, Passed, Principal, Refusal, Transport};
 use identity::oauth::Verified;
 use parking_lot::Mutex;
@@ -36,6 +38,10 @@ pub(crate) enum Standing {
     Signed(Arc<Verified>),
     /// By configuration.
     Agent(AgentName),
+    /// By certificate.
+    Workload(Arc<ClientCertificate>),
+    /// By something else, over a connection that a certificate stands for.
+    Bound(Arc<ClientCertificate>, Box<Standing>),
     /// A server's question, in the name of the session it belongs to.
     Session,
 }
@@ -44,24 +50,41 @@ impl Standing {
     /// Whether it was taken away meanwhile. A store that cannot be asked takes nothing away: whatever
     /// the principal asks next is refused then anyway.
     pub(crate) async fn lapsed(&self, gate: &Gate, live: &Live) -> bool {
-        let known = match self {
+        let mut standing = self;
+        while let Self::Bound(certificate, inner) = standing {
+            if workload::holds(gate, certificate).is_err() {
+                return true;
+            }
+            standing = inner;
+        }
+        let known = match standing {
             Self::Token(hash) => of_token(gate, live, *hash).await.map(|_| ()),
             Self::Signed(token) => match gate.issuers.still(token, gate.clock.now()) {
                 Ok(()) => not_disabled(gate, live, token).await,
                 Err(refusal) => Err(refusal),
             },
             Self::Agent(agent) => gate.tokens.enabled(gate, live, agent).await,
-            Self::Session => Ok(()),
+            Self::Workload(certificate) => of_certificate(gate, live, certificate).await.map(|_| ()),
+            Self::Session | Self::Bound(..) => Ok(()),
         };
         let lapses = |code: Code| code.class() == Class::Authentication || code == Code::ProviderUnreachable;
         known.is_err_and(|refusal| lapses(refusal.code))
+    }
+
+    /// Whether time alone takes it away, and another of the same principal's may follow.
+    fn runs_out(&self) -> bool {
+        match self {
+            Self::Signed(_) | Self::Workload(_) | Self::Bound(..) => true,
+            Self::Token(_) | Self::Agent(_) | Self::Session => false,
+        }
     }
 
     /// What the provider's token is bounded to; nothing bounds whoever came another way.
     pub(crate) fn token(&self) -> Option<&Verified> {
         match self {
             Self::Signed(token) => Some(token),
-            Self::Token(_) | Self::Agent(_) | Self::Session => None,
+            Self::Bound(_, inner) => inner.token(),
+            Self::Token(_) | Self::Agent(_) | Self::Workload(_) | Self::Session => None,
         }
     }
 }
@@ -180,15 +203,15 @@ pub(crate) async fn asker(
             let session = arrival.session.as_ref().ok_or_else(no_session)?;
             (Arc::clone(&session.principal), format!("server:{server}"), Standing::Session)
         }
-        Party::Host => host(gate, live, arrival).await?,
+        Party::Host => connected(gate, live, arrival).await?,
     };
     leg.principal = Arc::clone(&principal);
     let session = session(gate, arrival, route, &principal)?;
     let hello = session.as_ref().and_then(|session| session.hello());
     if let Some(session) = &session {
         session.touch(gate.clock.now());
-        if let Standing::Signed(_) = &standing {
-            // the session lives as long as the last token that was shown for it
+        if standing.runs_out() {
+            // the session lives as long as the last credential that was shown for it
             session.set_standing(standing.clone());
         }
         leg.interaction = session.interaction.clone();
@@ -213,7 +236,10 @@ pub(crate) async fn asker(
     if let Some(host) = standing.token().and_then(Verified::host) {
         leg.claims.host = Some(host.to_owned());
     }
-    Ok(Passed::new(Asker { principal, session, revision, capabilities, standing }, vec![basis]))
+    let certificate = arrival.facts.certificate.as_deref().map(workload::label);
+    let basis =
+        std::iter::once(basis).chain(certificate.map(|label| format!("certificate:{label}"))).collect();
+    Ok(Passed::new(Asker { principal, session, revision, capabilities, standing }, basis))
 }
 
 /// What helps a call under way to its end is taken to the last.
@@ -227,6 +253,39 @@ fn finishes(route: &Route) -> bool {
 
 /// A principal, for the record by what it is known, and by what to ask again.
 type Known = (Arc<Principal>, String, Standing);
+
+/// Two credentials may come: a certificate with the connection, and one with the message. Both must be
+/// right. The message's names who asks; without one, the certificate does.
+async fn connected(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<Known, Refusal> {
+    match (workload::shown(gate, arrival)?, &arrival.presented) {
+        (None, _) => host(gate, live, arrival).await,
+        (Some(certificate), Presented::Nothing) => of_certificate(gate, live, certificate).await,
+        (Some(certificate), _) => {
+            let (principal, basis, standing) = host(gate, live, arrival).await?;
+            Ok((principal, basis, Standing::Bound(Arc::clone(certificate), Box::new(standing))))
+        }
+    }
+}
+
+async fn of_certificate(
+    gate: &Gate,
+    live: &Live,
+    certificate: &Arc<ClientCertificate>,
+) -> Result<Known, Refusal> {
+    workload::holds(gate, certificate)?;
+    let workload = workload::named(live, certificate)?;
+    // so that `callgate agent disable` stops a service too
+    gate.tokens.enabled(gate, live, &workload.name).await?;
+    let principal = Principal {
+        tenant: live.settings.tenant.clone(),
+        environment: live.settings.environment.clone(),
+        actor: Actor::Workload(workload.name.clone()),
+        groups: workload.groups.clone(),
+        user: None,
+    };
+    let basis = format!("workload:{}", workload.name);
+    Ok((Arc::new(principal), basis, Standing::Workload(Arc::clone(certificate))))
+}
 
 async fn host(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<Known, Refusal> {
     match &arrival.presented {

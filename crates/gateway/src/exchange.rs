@@ -4,6 +4,7 @@
 //! [`govern`](crate::govern); what the transport noticed is a fact to be judged there, so that
 //! a refusal for a wrong `Origin` is recorded as one for a wrong argument is.
 
+use crate::listen::tls::ClientCertificate;
 use crate::session::{Session, SessionStream};
 use bytes::Bytes;
 use decision::{AgentName, ServerName, Transport};
@@ -126,7 +127,7 @@ impl std::fmt::Debug for Presented {
     }
 }
 
-/// What HTTP headers said. All empty for stdio.
+/// What the connection proved and HTTP headers said. All empty for stdio.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// `Some(value)` when the `Host` header is not one of ours.
@@ -145,6 +146,8 @@ pub struct Facts {
     pub params: Vec<(String, String)>,
     /// True when the peer is on this machine.
     pub loopback_peer: bool,
+    /// What the peer showed in the TLS handshake, verified there.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Where messages for the Host go while its request is open: progress, log lines, questions.

@@ -146,6 +146,10 @@ impl Gate {
     pub fn metrics_text(&self) -> String {
         self.metrics.render(&self.ledger, self.sessions.count(), &self.pool)
     }
+    /// Where a listener with TLS counts.
+    pub fn handshakes(&self) -> crate::metrics::Handshakes {
+        self.metrics.handshakes.clone()
+    }
     pub fn ledger(&self) -> &store::ledger::Ledger {
         &self.ledger
     }

@@ -15,6 +15,9 @@ mod route;
 /// Who is asking.
 pub mod authenticate;
 
+/// Who is asking, by certificate.
+mod workload;
+
 /// Which pinned item is meant.
 mod resolve;
 
@@ -52,7 +55,7 @@ mod errands;
 mod host_side;
 mod interactions;
 mod lists;
-mod metrics;
+pub mod metrics;
 mod record;
 mod relay;
 mod schemas;

@@ -2,7 +2,7 @@
 
 use crate::record::Labels;
 use crate::upstream::Pool;
-use decision::{Decision, Ending};
+use decision::{Decision, Ending, Timestamp};
 use parking_lot::Mutex;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
@@ -21,6 +21,58 @@ struct ServerLabels {
     server: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandshakeLabels {
+    ending: &'static str,
+}
+
+/// How a TLS handshake ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    Done,
+    /// One side did not take the other's certificate, version or form.
+    Refused,
+    /// Something else than TLS was spoken.
+    Plain,
+    TimedOut,
+    /// As many were under way as may be.
+    Busy,
+    /// The peer hung up before it was over.
+    Gone,
+}
+
+impl Handshake {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Plain => "plain",
+            Self::TimedOut => "timed-out",
+            Self::Busy => "busy",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// What a listener with TLS counts. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Handshakes {
+    endings: Family<HandshakeLabels, Counter>,
+    expires: Gauge,
+}
+
+impl Handshakes {
+    pub fn count(&self, how: Handshake) {
+        self.endings.get_or_create(&HandshakeLabels { ending: how.as_str() }).inc();
+    }
+    pub fn counted(&self, how: Handshake) -> u64 {
+        self.endings.get_or_create(&HandshakeLabels { ending: how.as_str() }).get()
+    }
+    pub(crate) fn expire(&self, at: Timestamp) {
+        self.expires.set(i64::try_from(at.0 / 1_000_000).unwrap_or(i64::MAX));
+    }
+}
+
 /// All metrics of one gateway.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -31,6 +83,7 @@ pub(crate) struct Metrics {
     entries: Gauge,
     sessions: Gauge,
     connections: Gauge,
+    pub(crate) handshakes: Handshakes,
 }
 
 fn seconds() -> Histogram {
@@ -50,7 +103,15 @@ impl Metrics {
         registry.register("ledger_entries", "Durable entries of the ledger", entries.clone());
         registry.register("sessions", "Open sessions", sessions.clone());
         registry.register("upstream_connections", "Open connections to servers", connections.clone());
-        Self { registry: Mutex::new(registry), calls, observed, duration, entries, sessions, connections }
+        let handshakes = Handshakes::default();
+        registry.register("tls_handshakes", "TLS handshakes, by how they ended", handshakes.endings.clone());
+        registry.register(
+            "tls_certificate_expires_seconds",
+            "When the listener's certificate expires, in seconds since 1970; 0 without TLS",
+            handshakes.expires.clone(),
+        );
+        let registry = Mutex::new(registry);
+        Self { registry, calls, observed, duration, entries, sessions, connections, handshakes }
     }
 
     /// Counts one decision.

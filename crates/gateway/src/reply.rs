@@ -278,22 +278,24 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::JsonMalformed | Code::JsonDuplicateKey | Code::JsonTooDeep | Code::JsonLoneSurrogate => {
             bad(rpc::PARSE_ERROR)
         }
-        Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => bad(rpc::INVALID_REQUEST),
         Code::RevisionUnsupported if modern || facts.era.is_none() => bad(rpc::UNSUPPORTED_PROTOCOL_VERSION),
-        Code::RevisionUnsupported => bad(rpc::INVALID_REQUEST),
         Code::HeaderMismatch => bad(rpc::HEADER_MISMATCH),
         Code::MetaInvalid => bad(rpc::INVALID_PARAMS),
         Code::MethodUnsupported if modern => plain(StatusCode::NOT_FOUND, rpc::METHOD_NOT_FOUND),
         Code::MethodUnsupported => ok(rpc::METHOD_NOT_FOUND),
         Code::SessionUnknown => plain(StatusCode::NOT_FOUND, SESSION),
         Code::SessionRequired => bad(SESSION),
-        Code::IdInUse | Code::AnswerUnexpected => bad(rpc::INVALID_REQUEST),
+        Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => bad(rpc::INVALID_REQUEST),
+        Code::RevisionUnsupported | Code::IdInUse | Code::AnswerUnexpected => bad(rpc::INVALID_REQUEST),
         Code::CredentialMissing
         | Code::CredentialMalformed
         | Code::CredentialUnknown
         | Code::CredentialExpired
         | Code::CredentialRevoked
         | Code::CredentialInUrl
+        | Code::CertificateUnknown
+        | Code::CertificateInvalid
+        | Code::CertificateLapsed
         | Code::CredentialEarly
         | Code::IssuerUnknown
         | Code::TokenHeaderRefused

@@ -1,6 +1,7 @@
 //! What the data plane is told, parsed, defaulted and checked. `cli::settings` reads the file; this is what is meant.
 
-use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
+use decision::{AgentName, Environment, GroupName, SecretName, ServerName, TenantId};
+use identity::CertificateName;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -27,6 +28,39 @@ pub struct Settings {
     /// Whose access tokens are taken beside the gateway's own.
     pub oauth: Option<Arc<identity::oauth::Oauth>>,
     pub servers: BTreeMap<ServerName, ServerSettings>,
+    /// `None` listens without TLS, on loopback only.
+    pub tls: Option<TlsSettings>,
+    /// The operator says that TLS ends in front of an address that others can reach.
+    pub tls_terminated_upstream: bool,
+    /// Services that are known by their certificate.
+    pub workloads: Vec<Workload>,
+}
+
+/// Where the listener's certificate and key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The chain, in PEM form, the listener's own certificate first.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// `None` asks nobody for a certificate.
+    pub clients: Option<ClientCertificates>,
+}
+
+/// Whose client certificates count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// Authorities in PEM form. Each may stand for every workload.
+    pub authorities: PathBuf,
+    /// Nobody connects without one.
+    pub required: bool,
+}
+
+/// A service, and the certificate it is known by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    pub name: AgentName,
+    pub certificate: CertificateName,
+    pub groups: BTreeSet<GroupName>,
 }
 
 /// Bounds on everything that a peer can make large, slow or many.

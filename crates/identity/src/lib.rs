@@ -7,10 +7,14 @@
 //! Start reading at [`bearer`], [`ApiToken`] and [`oauth`].
 
 mod bearer;
+mod certificate;
 mod challenge;
 pub mod oauth;
+mod spiffe;
 mod token;
 
 pub use bearer::{BEARER_BYTES_MAX, BearerError, bearer};
+pub use certificate::{CertificateName, Holder, HolderError, validity};
 pub use challenge::{Challenge, Fault, Scope, ScopeError};
+pub use spiffe::{SpiffeError, SpiffeId};
 pub use token::{ApiToken, TokenError, TokenHash, TokenId};

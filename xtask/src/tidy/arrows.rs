@@ -67,6 +67,7 @@ const WALLS: &[Wall] = &[
     wall("nix", &["launch", "cli", "demo"], &["gateway"], "processes are started in one crate"),
     wall("hyper-rustls", &["egress"], &[], "one crate opens TLS connections"),
     wall("rustls-platform-verifier", &["egress"], &[], "one crate decides which roots are trusted"),
+    wall("x509-parser", &["identity"], &[], "one crate reads who a certificate is for"),
     wall("reqwest", &[], &[], "egress is the only HTTP client"),
     wall("clap", &["cli"], &[], "one crate reads the command line"),
     wall("anyhow", &["cli", "demo", "reference", "bench", "xtask"], &[], "libraries name their errors"),

@@ -6,10 +6,14 @@ use crate::{
     failure::{Failure, Outcome, Verdict},
     place::Place,
     settings::Located,
+    sources::SystemClock,
 };
 use clap::Args as ClapArgs;
-use decision::{SecretName, ServerName};
-use gateway::settings::{Authority, Mode};
+use decision::{Clock as _, SecretName, ServerName};
+use gateway::{
+    listen::tls::{Keys, TlsError},
+    settings::{Authority, Mode},
+};
 use serde_json::json;
 use store::{Pin, PinState};
 
@@ -27,6 +31,7 @@ struct Found {
     pending: Vec<(ServerName, Vec<Pin>)>,
     unseen: Vec<ServerName>,
     missing: Vec<(ServerName, SecretName)>,
+    tls: Result<Option<Keys>, TlsError>,
     rules: usize,
 }
 
@@ -48,7 +53,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         return check_token::run(&args.sample, given, &place).await;
     }
     let found = look(&place).await?;
-    let good = found.errors.is_empty() && found.missing.is_empty();
+    let good = found.errors.is_empty() && found.missing.is_empty() && found.tls.is_ok();
     given.say.json(&json!({
         "ok": good,
         "config": place.config,
@@ -64,6 +69,8 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         }))).collect::<Vec<_>>(),
         "not-seen-yet": found.unseen,
         "observe": observing(&place),
+        "tls-error": found.tls.as_ref().err().map(ToString::to_string),
+        "certificate-expires-in-days": days(&found),
     }));
     if !given.say.json {
         tell(given, &place, &found);
@@ -98,6 +105,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         pending,
         unseen,
         missing: secret::missing(place, &store).await?,
+        tls: crate::serve::files::keys(&place.meant.settings),
     })
 }
 
@@ -116,6 +124,12 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         let whose = if per_user == Some(Authority::PerUser) { " --user NAME" } else { "" };
         let help = format!("store it with `callgate secret set {secret}{whose}`");
         say.line(format!("{} server `{server}` needs the secret `{secret}`: {help}", say.paint(31, "✗")));
+    }
+    if let Err(error) = &found.tls {
+        say.line(format!("{} {error}", say.paint(31, "✗")));
+    }
+    if let Some(days) = days(found) {
+        say.line(format!("{} the certificate expires in {days} days: get a new one", say.paint(33, "!")));
     }
     for (server, pins) in &found.pending {
         for pin in pins {
@@ -145,16 +159,21 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         ));
     }
     let servers = place.meant.settings.servers.len();
-    if found.errors.is_empty() && found.missing.is_empty() {
+    let problems = found.errors.len() + found.missing.len() + usize::from(found.tls.is_err());
+    if problems == 0 {
         say.line(format!("{} {servers} servers, {} rules: good", say.paint(32, "✓"), found.rules));
     } else {
-        let problems = found.errors.len() + found.missing.len();
         say.line(format!(
             "{} {problems} problem{}",
             say.paint(31, "✗"),
             if problems == 1 { "" } else { "s" }
         ));
     }
+}
+
+/// Days until the listener's certificate expires, where that is soon.
+fn days(found: &Found) -> Option<u64> {
+    found.tls.as_ref().ok()?.as_ref()?.expires_soon(SystemClock.now())
 }
 
 fn kind(pin: &Pin) -> String {

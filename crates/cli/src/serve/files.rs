@@ -1,21 +1,33 @@
 //! The files in force, and newer ones: read when they change, when SIGHUP says so, and when somebody asks. What
 //! does not hold leaves the old ones running, and says so loudly.
 
-use crate::{failure::Failure, place::Place, surroundings::Surroundings};
+use crate::{failure::Failure, place::Place, sources::SystemClock, surroundings::Surroundings};
 use arc_swap::ArcSwap;
+use decision::Clock;
 use egress::{Destination, EgressPolicy, Origin};
 use gateway::{
     Gate, Offers, Settings, Written,
-    listen::safe_to_listen,
+    listen::{
+        safe_to_listen,
+        tls::{Keys, Tls, TlsError},
+    },
     settings::{Mode, Reach},
 };
 use notify::{RecursiveMode, Watcher as _};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// An editor writes a file in several steps; they count as one.
 const SETTLE: Duration = Duration::from_millis(200);
+/// How often an operator is told again that the certificate is about to expire.
+const REMINDER: Duration = Duration::from_secs(86_400);
+/// Where Kubernetes swaps a folder of secrets.
+const SWAPPED: &str = "..data";
 
 /// What a reload needs.
 #[derive(Debug)]
@@ -26,6 +38,7 @@ pub(super) struct Files {
     offers: Arc<Offers>,
     shown: Arc<ArcSwap<Settings>>,
     client: egress::Client,
+    tls: Option<Tls>,
 }
 
 impl Files {
@@ -36,6 +49,7 @@ impl Files {
         offers: &Arc<Offers>,
         shown: &Arc<ArcSwap<Settings>>,
         client: egress::Client,
+        tls: Option<Tls>,
     ) -> Arc<Self> {
         Arc::new(Self {
             place: Mutex::new(place),
@@ -44,6 +58,7 @@ impl Files {
             offers: Arc::clone(offers),
             shown: Arc::clone(shown),
             client,
+            tls,
         })
     }
 
@@ -52,7 +67,7 @@ impl Files {
         let mut place = self.place.lock().await;
         let read = self.read(&place);
         let outcome = match read {
-            Ok((new, written)) => self.install(&mut place, new, written).await,
+            Ok((new, written, keys)) => self.install(&mut place, new, written, keys).await,
             Err(problems) => Err(problems),
         };
         match &outcome {
@@ -69,7 +84,7 @@ impl Files {
         outcome
     }
 
-    fn read(&self, before: &Place) -> Result<(Place, Written), Vec<String>> {
+    fn read(&self, before: &Place) -> Result<(Place, Written, Option<Keys>), Vec<String>> {
         let new = Place::at(&before.config, true, &self.surroundings).map_err(sentences)?;
         let policies = new.policies().map_err(|error| vec![format!("{error:#}")])?;
         let (old, settings) = (&before.meant.settings, &new.meant.settings);
@@ -90,15 +105,25 @@ impl Files {
         if before.meant.database != new.meant.database {
             fixed.push("database");
         }
+        if old.tls.is_some() != settings.tls.is_some() {
+            fixed.push("tls");
+        }
         if !fixed.is_empty() {
             let keys = fixed.join("`, `");
             return Err(vec![format!("`{keys}` cannot change while the gateway runs: restart it")]);
         }
+        let keys = keys(settings).map_err(|error| vec![error.to_string()])?;
         let written = Written { settings: Arc::new(settings.clone()), policies };
-        Ok((new, written))
+        Ok((new, written, keys))
     }
 
-    async fn install(&self, place: &mut Place, new: Place, written: Written) -> Result<(), Vec<String>> {
+    async fn install(
+        &self,
+        place: &mut Place,
+        new: Place,
+        written: Written,
+        keys: Option<Keys>,
+    ) -> Result<(), Vec<String>> {
         let settings = Arc::clone(&written.settings);
         let before = self.gate.live();
         // while both are in force, what either names may be reached
@@ -108,25 +133,44 @@ impl Files {
         self.client.set_policy(reachable(&in_force));
         reloaded.map_err(|problems| problems.iter().map(sentence).collect::<Vec<_>>())?;
         self.shown.store(Arc::clone(&settings));
+        if let (Some(tls), Some(keys)) = (&self.tls, keys) {
+            tls.install(keys);
+        }
         announce(&settings);
+        self.remind();
         *place = new;
         Ok(())
     }
 
+    /// Says that the certificate is about to expire, if it is.
+    fn remind(&self) {
+        if let Some(tls) = &self.tls
+            && let Some(days) = tls.keys().expires_soon(SystemClock.now())
+        {
+            tracing::warn!(days, "THE LISTENER'S CERTIFICATE IS ABOUT TO EXPIRE: put a new one in its place");
+        }
+    }
+
     /// Follows the files until `closing` is cancelled.
     pub(super) async fn follow(self: Arc<Self>, mut hang_up: mpsc::Receiver<()>, closing: CancellationToken) {
-        let (config, policies) = {
+        let (config, policies, tls) = {
             let place = self.place.lock().await;
-            (place.config.clone(), place.policies_dir())
+            (place.config.clone(), place.policies_dir(), tls_files(&place.meant.settings))
         };
+        let mut reminder = tokio::time::interval(REMINDER);
         let (changed, mut changes) = mpsc::channel(16);
-        let mut watched = watch(&config, &policies, changed);
+        let keys = Arc::new(ArcSwap::from_pointee(tls));
+        let mut watched = watch(&config, &policies, &keys, changed);
         if let Err(error) = &watched {
             tracing::warn!(%error, "files cannot be watched: send SIGHUP after a change");
         }
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
+                _ = reminder.tick() => {
+                    self.remind();
+                    continue;
+                }
                 Some(()) = hang_up.recv() => {}
                 Some(()) = changes.recv() => {
                     tokio::time::sleep(SETTLE).await;
@@ -135,11 +179,23 @@ impl Files {
             }
             // what is wrong was said already
             let _ = self.reload().await;
-            // the folder may be a new one
+            // the folders may be new ones
+            keys.store(Arc::new(tls_files(&self.place.lock().await.meant.settings)));
             if let Ok(watcher) = &mut watched {
                 let _ = watcher.watch(&policies, RecursiveMode::NonRecursive);
+                for key in keys.load().iter() {
+                    let _ = watcher.watch(&folder(key), RecursiveMode::NonRecursive);
+                }
             }
         }
+    }
+}
+
+/// Where a file is.
+fn folder(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
     }
 }
 
@@ -147,20 +203,22 @@ impl Files {
 fn watch(
     config: &Path,
     policies: &Path,
+    keys: &Arc<ArcSwap<Vec<PathBuf>>>,
     changed: mpsc::Sender<()>,
 ) -> notify::Result<notify::RecommendedWatcher> {
-    let folder = |path: &Path| match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) | None => Path::new(".").to_owned(),
-    };
     let (name, above) = (config.file_name().map(ToOwned::to_owned), folder(config));
     let inside = policies.file_name().map(ToOwned::to_owned);
+    let watched = Arc::clone(keys);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let Ok(event) = event else { return };
         let ours = |path: &std::path::PathBuf| {
             let is_config = path.file_name() == name.as_deref();
             let is_folder = path.file_name() == inside.as_deref();
-            is_config || is_folder || path.extension().is_some_and(|end| end == "cedar")
+            let name = path.file_name();
+            let is_key = name.is_some_and(|name| {
+                name == SWAPPED || watched.load().iter().any(|key| key.file_name() == Some(name))
+            });
+            is_config || is_folder || is_key || path.extension().is_some_and(|end| end == "cedar")
         };
         let reads = matches!(event.kind, notify::EventKind::Access(_));
         if !reads && event.paths.iter().any(ours) {
@@ -172,7 +230,23 @@ fn watch(
     if policies.is_dir() {
         watcher.watch(policies, RecursiveMode::NonRecursive)?;
     }
+    for key in keys.load().iter() {
+        watcher.watch(&folder(key), RecursiveMode::NonRecursive)?;
+    }
     Ok(watcher)
+}
+
+/// The listener's keys, where there is TLS.
+pub(crate) fn keys(settings: &Settings) -> Result<Option<Keys>, TlsError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    settings.tls.as_ref().map(|tls| Keys::read(tls, &clock)).transpose()
+}
+
+/// The files that make a listener's keys.
+fn tls_files(settings: &Settings) -> Vec<PathBuf> {
+    let Some(tls) = &settings.tls else { return Vec::new() };
+    let clients = tls.clients.iter().map(|clients| clients.authorities.clone());
+    [tls.certificate.clone(), tls.key.clone()].into_iter().chain(clients).collect()
 }
 
 fn sentences(failure: Failure) -> Vec<String> {
@@ -230,6 +304,9 @@ pub(super) fn announce(settings: &Settings) {
         if issuer.mapping.trust_unverified_email {
             tracing::warn!(issuer = %name, "UNVERIFIED EMAIL ADDRESSES name people: `trust-unverified-email`");
         }
+    }
+    if settings.tls_terminated_upstream {
+        tracing::warn!(address = %settings.listen, "TLS ENDS IN FRONT: tokens arrive here in the clear, so nobody else may be between");
     }
     if let Some(agent) = &settings.unauthenticated_loopback {
         tracing::warn!(%agent, "every program on this machine may call without a token, as this agent");

@@ -1,7 +1,7 @@
 //! `callgate serve`: opens what the gateway works on, wires it together, and ends it in order.
 
 mod commands;
-mod files;
+pub(crate) mod files;
 mod index;
 mod logs;
 mod open;
@@ -132,6 +132,8 @@ impl Running {
         // first of all, so that of two gateways the second touches nothing
         let socket = Socket::bind(&place.socket_path())?;
         let settings = Arc::new(place.meant.settings.clone());
+        // before the address is taken: what cannot be spoken to should not look as if it could
+        let keys = files::keys(&settings)?;
         let bound = listen::bind(&settings)?;
         let mut opened = Opened::open(&place).await?;
         let loader = policy::Loader::default();
@@ -165,8 +167,10 @@ impl Running {
         let offers = Offers::new(Arc::clone(&gate), loader, written);
         let closing = CancellationToken::new();
         let shown = Arc::new(ArcSwap::from(settings));
-        let files = Files::new(place.clone(), given.surroundings.clone(), &gate, &offers, &shown, client);
-        let site = Site { settings: shown, probes: probes(&gate), pace: Pace::default() };
+        let tls = keys.map(|keys| listen::tls::Tls::new(keys, gate.handshakes()));
+        let surroundings = given.surroundings.clone();
+        let files = Files::new(place.clone(), surroundings, &gate, &offers, &shown, client, tls.clone());
+        let site = Site { settings: shown, probes: probes(&gate), pace: Pace::default(), tls };
         let address = bound.address;
         let path = Governed(Arc::clone(&gate));
         let owner = commands::owner(&gate, &files, &place, address);

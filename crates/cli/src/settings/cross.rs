@@ -2,6 +2,7 @@
 //! file, line and excerpt.
 
 use super::{
+    door,
     file::{self, File},
     keys, oauth,
     problem::{Crossing, Located},
@@ -96,7 +97,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     let tenant: TenantId = optional(crossing, file.tenant.as_ref(), "a tenant", TenantId::default());
     let listen = optional(crossing, file.listen.as_ref(), "an address with a port", default_listen);
     let limits = limits(crossing, &file.limits);
-    let public_url = oauth::public_url(crossing, file.public_url.as_ref(), listen);
+    let public_url = oauth::public_url(crossing, file.public_url.as_ref(), listen, file.tls.is_some());
     let mut allowed_hosts: BTreeSet<_> =
         file.allowed_hosts.iter().map(|name| name.to_ascii_lowercase()).collect();
     if file.public_url.is_some() {
@@ -113,6 +114,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             Some("listen on 127.0.0.1, or take this line out and give agents tokens (`callgate agent add`)"),
         );
     }
+    door::exposed(crossing, file, listen);
     let stdio_agent = file.stdio_agent.as_ref().and_then(|name| agent(crossing, name));
     let mut servers = BTreeMap::new();
     for (name, written) in &file.servers {
@@ -139,6 +141,12 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             limits,
             oauth,
             servers,
+            tls: door::tls(crossing, file, base),
+            tls_terminated_upstream: file
+                .tls_terminated_upstream
+                .as_ref()
+                .is_some_and(|said| *said.get_ref()),
+            workloads: door::workloads(crossing, file),
         },
         state_dir,
         database,

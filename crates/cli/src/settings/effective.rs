@@ -2,8 +2,11 @@
 //! the settings; the password of a database address is, and is left out.
 
 use super::{Meant, file::File};
-use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings};
-use identity::oauth::{Issuer, Mapping, Oauth};
+use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, TlsSettings, Workload};
+use identity::{
+    CertificateName,
+    oauth::{Issuer, Mapping, Oauth},
+};
 use std::{collections::BTreeMap, time::Duration};
 use toml::{Table, Value};
 
@@ -32,6 +35,11 @@ pub(crate) fn effective(meant: &Meant) -> Table {
         put("public-url", text(&given.public_url));
         put("oauth", Value::Table(oauth(given)));
     }
+    if let Some(one) = &settings.tls {
+        put("tls", Value::Table(tls(one)));
+    }
+    put("tls-terminated-upstream", Value::Boolean(settings.tls_terminated_upstream));
+    put("workloads", Value::Array(settings.workloads.iter().map(workload).collect()));
     put("limits", Value::Table(limits(&settings.limits)));
     let servers = settings.servers.iter().map(|(name, one)| (name.to_string(), Value::Table(server(one))));
     put("servers", Value::Table(servers.collect()));
@@ -69,6 +77,31 @@ fn without_password(address: &str) -> String {
         }
         Ok(_) | Err(_) => address.to_owned(),
     }
+}
+
+fn tls(tls: &TlsSettings) -> Table {
+    let mut out = Table::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    put("certificate", text(tls.certificate.display()));
+    put("key", text(tls.key.display()));
+    if let Some(clients) = &tls.clients {
+        put("client-ca", text(clients.authorities.display()));
+        put("client-certificates", text(if clients.required { "required" } else { "optional" }));
+    }
+    out
+}
+
+fn workload(one: &Workload) -> Value {
+    let mut out = Table::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    put("name", text(&one.name));
+    match &one.certificate {
+        CertificateName::Spiffe(id) => put("spiffe", text(id)),
+        CertificateName::Dns(name) => put("dns", text(name)),
+        CertificateName::CommonName(name) => put("common-name", text(name)),
+    }
+    put("groups", Value::Array(one.groups.iter().map(text).collect()));
+    Value::Table(out)
 }
 
 fn limits(limits: &Limits) -> Table {

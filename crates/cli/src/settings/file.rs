@@ -42,6 +42,14 @@ pub(crate) struct File {
     /// The identity providers whose access tokens are taken.
     #[schemars(with = "Option<Oauth>")]
     pub(crate) oauth: Option<Spanned<Oauth>>,
+    /// TLS on `listen`.
+    pub(crate) tls: Option<Tls>,
+    /// TLS ends in front of an address that others can reach. Without TLS here or there, such an address is refused.
+    #[schemars(with = "Option<bool>")]
+    pub(crate) tls_terminated_upstream: Option<Spanned<bool>>,
+    /// Services that are known by their certificate and need no token.
+    #[serde(default)]
+    pub(crate) workloads: Vec<Workload>,
     /// Bounds on everything that a peer can make large, slow or many.
     #[serde(default)]
     pub(crate) limits: Limits,
@@ -49,6 +57,48 @@ pub(crate) struct File {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Server>")]
     pub(crate) servers: BTreeMap<Spanned<String>, Server>,
+}
+
+/// The listener's certificate, and whose client certificates count.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// A PEM file with the certificate and those between it and its authority; relative to this file.
+    pub(crate) certificate: String,
+    /// A PEM file with its private key, which nobody but its owner may read.
+    pub(crate) key: String,
+    /// A PEM file with the authorities whose client certificates count.
+    pub(crate) client_ca: Option<String>,
+    /// `required` unless said otherwise: nobody connects without one.
+    #[schemars(with = "Option<Asked>")]
+    pub(crate) client_certificates: Option<Spanned<Asked>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Asked {
+    Optional,
+    Required,
+}
+
+/// A service, and exactly one of `spiffe`, `dns` and `common-name` by which its certificate is known.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Workload {
+    /// Its name in rules and in the record: `Workload::"NAME"`.
+    #[schemars(with = "String")]
+    pub(crate) name: Spanned<String>,
+    /// The SPIFFE id, which is the certificate's only URI name.
+    #[schemars(with = "Option<String>")]
+    pub(crate) spiffe: Option<Spanned<String>>,
+    /// One of the certificate's DNS names.
+    pub(crate) dns: Option<String>,
+    /// The one common name of the certificate's subject.
+    pub(crate) common_name: Option<String>,
+    /// Groups that rules may name.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) groups: Vec<Spanned<String>>,
 }
 
 /// Bounds. Sizes in bytes, durations with units such as `30s`, `5m` or `250ms`.

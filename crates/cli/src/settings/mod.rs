@@ -2,6 +2,7 @@
 //! problem with its place before giving up.
 
 mod cross;
+mod door;
 mod effective;
 mod file;
 mod file_oauth;

@@ -28,8 +28,9 @@ pub(super) fn public_url(
     crossing: &mut Crossing<'_>,
     given: Option<&Spanned<String>>,
     listen: SocketAddr,
+    tls: bool,
 ) -> String {
-    let default = format!("http://{listen}");
+    let default = format!("{}://{listen}", if tls { "https" } else { "http" });
     let Some(given) = given else {
         return default;
     };

@@ -107,11 +107,16 @@ impl Bed {
         self.serve_with(&[])
     }
 
-    pub(crate) fn serve_with(&self, args: &[&str]) -> Served {
+    /// Starts the gateway and waits for nothing.
+    pub(crate) fn begin(&self, args: &[&str]) -> Served {
         let log = fs::File::create(self.path("serve.log")).unwrap();
         let child = self.command().arg("serve").args(args).stderr(log).stdout(Stdio::null()).spawn().unwrap();
-        let port = self.port();
-        let mut served = Served { child, port };
+        Served { child, port: self.port() }
+    }
+
+    pub(crate) fn serve_with(&self, args: &[&str]) -> Served {
+        let mut served = self.begin(args);
+        let port = served.port;
         until("the gateway is ready", || {
             assert!(served.child.try_wait().unwrap().is_none(), "{}", self.log());
             TcpStream::connect(("127.0.0.1", port)).is_ok() && served.get("/readyz").0 == 200
@@ -125,8 +130,8 @@ impl Bed {
 
     fn port(&self) -> u16 {
         let text = fs::read_to_string(self.path("callgate.toml")).unwrap();
-        let listen = text.lines().find_map(|line| line.strip_prefix("listen = \"127.0.0.1:")).unwrap();
-        listen.trim_end_matches('"').parse().unwrap()
+        let listen = text.lines().find_map(|line| line.strip_prefix("listen = \"")).unwrap();
+        listen.trim_end_matches('"').rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
     /// Issues a token for a new agent.

@@ -10,6 +10,7 @@
 mod bed;
 mod commands;
 mod demo;
+mod door;
 mod rounds;
 mod serve;
 mod sign_in;

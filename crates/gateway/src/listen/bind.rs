@@ -27,24 +27,34 @@ pub enum BindError {
         "cannot listen on `{address}`: the address is in use, stop the other program or choose another port"
     )]
     InUse { address: SocketAddr },
+    #[error(
+        "`{address}` can be reached from other machines, but there is no TLS: add `[tls]` with `certificate` and `key`, \
+         or, where TLS ends in front of the gateway, `tls-terminated-upstream = true`"
+    )]
+    Plain { address: SocketAddr },
     #[error("cannot listen on `{address}`")]
     Socket { address: SocketAddr, source: io::Error },
 }
 
-/// Whether these settings may be listened with: nobody gets in from another machine without a token.
+/// Whether these settings may be listened with: nobody gets in from another machine without a token, and
+/// no token travels from one in the clear.
 ///
 /// Asked at start and again for every reload.
 ///
 /// # Errors
-/// [`BindError::Unauthenticated`].
+/// [`BindError::Unauthenticated`] and [`BindError::Plain`].
 pub fn safe_to_listen(settings: &Settings) -> Result<(), BindError> {
     let address = settings.listen;
-    match &settings.unauthenticated_loopback {
-        Some(agent) if !address.ip().to_canonical().is_loopback() => {
-            Err(BindError::Unauthenticated { address, agent: agent.to_string() })
-        }
-        Some(_) | None => Ok(()),
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
     }
+    if let Some(agent) = &settings.unauthenticated_loopback {
+        return Err(BindError::Unauthenticated { address, agent: agent.to_string() });
+    }
+    if settings.tls.is_none() && !settings.tls_terminated_upstream {
+        return Err(BindError::Plain { address });
+    }
+    Ok(())
 }
 
 /// Takes the address. Port 0 takes a free one, which [`Bound::address`] then names.

@@ -10,6 +10,7 @@ mod bind;
 pub mod http;
 pub mod pipe;
 pub mod streams;
+pub mod tls;
 #[cfg(unix)]
 pub mod unix;
 
@@ -37,5 +38,8 @@ fn settings() -> crate::settings::Settings {
         limits: crate::settings::Limits::default(),
         oauth: None,
         servers: std::collections::BTreeMap::new(),
+        tls: None,
+        tls_terminated_upstream: false,
+        workloads: Vec::new(),
     }
 }

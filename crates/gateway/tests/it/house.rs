@@ -48,6 +48,7 @@ pub(crate) struct House {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) token: String,
     kek: Arc<vault::Kek>,
+    pub(crate) tls: Option<listen::tls::Tls>,
     pub(crate) closing: CancellationToken,
     /// What the ledger's disk is to do wrong next.
     pub(crate) faults: Arc<store::ledger::Faults>,
@@ -105,6 +106,9 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
         limits: Limits { message_bytes_max: 1 << 20, result_bytes_max: 1 << 20, ..Limits::default() },
         oauth: None,
         servers,
+        tls: None,
+        tls_terminated_upstream: false,
+        workloads: Vec::new(),
     }
 }
 
@@ -169,11 +173,17 @@ impl House {
         let bound = listen::bind(&settings).unwrap();
         let address = bound.address;
         let closing = CancellationToken::new();
-        let site =
-            Site { settings: Arc::new(ArcSwap::new(settings)), probes: probes(&gate), pace: Pace::default() };
+        let tls = settings.tls.as_ref().map(|tls| listen::tls::Keys::read(tls, &gate_clock()).unwrap());
+        let tls = tls.map(|keys| listen::tls::Tls::new(keys, gate.handshakes()));
+        let site = Site {
+            settings: Arc::new(ArcSwap::new(settings)),
+            probes: probes(&gate),
+            pace: Pace::default(),
+            tls: tls.clone(),
+        };
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { gate, offers, store, address, token, kek, closing, faults, _dir: dir, client }
+        Self { gate, offers, store, address, token, tls, kek, closing, faults, _dir: dir, client }
     }
 
     fn scope(&self) -> store::Scope {
@@ -356,6 +366,10 @@ impl House {
         });
         last.unwrap()
     }
+}
+
+fn gate_clock() -> Arc<dyn Clock> {
+    Arc::new(WallClock)
 }
 
 impl Drop for House {

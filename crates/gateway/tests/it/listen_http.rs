@@ -157,7 +157,9 @@ async fn nobody_listens_beyond_this_machine_while_strangers_are_let_in() {
         let listen = address.parse().unwrap();
         let open = Settings { listen, unauthenticated_loopback: agent.clone(), ..settings() };
         assert_eq!(safe_to_listen(&open).is_ok(), safe, "{address}");
-        assert!(safe_to_listen(&Settings { unauthenticated_loopback: None, ..open }).is_ok(), "{address}");
+        let known = Settings { unauthenticated_loopback: None, ..open };
+        assert_eq!(safe_to_listen(&known).is_ok(), safe, "tokens would travel to {address} in the clear");
+        assert!(safe_to_listen(&Settings { tls_terminated_upstream: true, ..known }).is_ok(), "{address}");
     }
     let open =
         Settings { listen: "0.0.0.0:0".parse().unwrap(), unauthenticated_loopback: agent, ..settings() };

@@ -9,6 +9,7 @@ use gateway::{
         Admitted, Path, admit, bind,
         http::{Drained, Health, Pace, Probes, Site, serve},
         streams,
+        tls::Tls,
     },
     session::Session,
     settings::{Limits, Settings},
@@ -48,6 +49,9 @@ pub(crate) fn settings() -> Settings {
         limits: Limits::default(),
         oauth: None,
         servers: BTreeMap::new(),
+        tls: None,
+        tls_terminated_upstream: false,
+        workloads: Vec::new(),
     }
 }
 
@@ -270,6 +274,9 @@ impl Rig {
         Self::with(Limits::default(), Pace::default())
     }
     pub(crate) fn with(limits: Limits, pace: Pace) -> Self {
+        Self::secured(limits, pace, None)
+    }
+    pub(crate) fn secured(limits: Limits, pace: Pace, tls: Option<Tls>) -> Self {
         let settings = Settings { limits: limits.clone(), ..settings() };
         let bound = bind(&settings).unwrap();
         let address = bound.address;
@@ -281,7 +288,7 @@ impl Rig {
             metrics: Arc::new(|| "callgate_up 1\n".to_owned()),
         };
         let closing = CancellationToken::new();
-        let site = Site { settings: Arc::clone(&settings), probes, pace };
+        let site = Site { settings: Arc::clone(&settings), probes, pace, tls };
         let served = tokio::spawn(serve(bound, script.clone(), site, closing.clone()));
         Self { address, script, closing, settings, served }
     }

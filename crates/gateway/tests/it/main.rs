@@ -6,6 +6,7 @@
 extern crate callgate_gateway as gateway;
 
 mod house;
+mod pki;
 mod provider;
 mod rogue;
 mod script;
@@ -23,3 +24,4 @@ mod listen_unix;
 mod oauth;
 mod questions;
 mod record;
+mod tls;

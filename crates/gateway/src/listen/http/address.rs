@@ -51,7 +51,7 @@ pub(super) fn probe(
     probes: &Probes,
     probe: Probe,
     request: &Request<Incoming>,
-    ends: Ends,
+    ends: &Ends,
     settings: &Settings,
 ) -> Response<Body> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -61,7 +61,7 @@ pub(super) fn probe(
     }
     // a page in a browser must not read what monitoring reads; a prober that uses the machine's own
     // address still learns whether it is up
-    let foreign = facts::foreign_host(request.uri(), request.headers(), ends.local, settings).is_some()
+    let foreign = facts::foreign_host(request.uri(), request.headers(), ends, settings).is_some()
         || facts::foreign_origin(request.headers(), settings).is_some();
     match probe {
         Probe::Alive => health(&(probes.alive)(), foreign),
@@ -99,10 +99,10 @@ fn forbidden() -> Response<Body> {
 pub(super) fn metadata(
     entrance: &Entrance,
     request: &Request<Incoming>,
-    ends: Ends,
+    ends: &Ends,
     settings: &Settings,
 ) -> Response<Body> {
-    if facts::foreign_host(request.uri(), request.headers(), ends.local, settings).is_some() {
+    if facts::foreign_host(request.uri(), request.headers(), ends, settings).is_some() {
         return forbidden();
     }
     let named = !matches!(entrance, Entrance::Server(_)) || entrance.server().is_some();
@@ -129,12 +129,13 @@ pub(super) fn metadata(
 }
 
 /// There is nothing here; says where MCP is.
-pub(super) fn unknown(request: &Request<Incoming>, ends: Ends, settings: &Settings) -> Response<Body> {
-    if facts::foreign_host(request.uri(), request.headers(), ends.local, settings).is_some() {
+pub(super) fn unknown(request: &Request<Incoming>, ends: &Ends, settings: &Settings) -> Response<Body> {
+    if facts::foreign_host(request.uri(), request.headers(), ends, settings).is_some() {
         return forbidden();
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let base = format!("http://{}", host.map_or_else(|| ends.local.to_string(), str::to_owned));
+    let scheme = if ends.secure { "https" } else { "http" };
+    let base = format!("{scheme}://{}", host.map_or_else(|| ends.local.to_string(), str::to_owned));
     let path = request.uri().path();
     let shown: String = path.chars().take(PATH_CHARS_MAX).collect();
     let hint = meant(path).map_or_else(

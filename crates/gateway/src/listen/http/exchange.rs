@@ -105,7 +105,7 @@ impl<P: Path> Door<P> {
         self: &Arc<Self>,
         request: Request<Incoming>,
         entrance: Entrance,
-        ends: Ends,
+        ends: &Ends,
         settings: &Settings,
     ) -> Response<Body> {
         let (parts, body) = request.into_parts();

@@ -7,7 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Uri, header, request::Parts};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// Query parameters by which people send credentials, compared without case.
 const TOKEN_PARAMETERS: &[&str] = &[
@@ -36,7 +36,7 @@ const TOKEN_PARAMETERS: &[&str] = &[
 const PROXY_HEADERS: &[&str] = &["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
 /// Everything the path wants to know from the request's head.
-pub(super) fn of(parts: &Parts, ends: Ends, settings: &Settings) -> Facts {
+pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
     let headers = &parts.headers;
     let params = headers
         .iter()
@@ -47,7 +47,7 @@ pub(super) fn of(parts: &Parts, ends: Ends, settings: &Settings) -> Facts {
         .collect();
     let proxied = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
     Facts {
-        foreign_host: foreign_host(&parts.uri, headers, ends.local, settings),
+        foreign_host: foreign_host(&parts.uri, headers, ends, settings),
         foreign_origin: foreign_origin(headers, settings),
         revision: all(headers, "mcp-protocol-version"),
         session: all(headers, "mcp-session-id"),
@@ -55,6 +55,7 @@ pub(super) fn of(parts: &Parts, ends: Ends, settings: &Settings) -> Facts {
         name: all(headers, "mcp-name"),
         params,
         loopback_peer: ends.remote.ip().to_canonical().is_loopback() && !proxied,
+        certificate: ends.certificate.clone(),
     }
 }
 
@@ -94,27 +95,28 @@ pub(super) fn all(headers: &HeaderMap, name: &'static str) -> Option<String> {
 pub(super) fn foreign_host(
     uri: &Uri,
     headers: &HeaderMap,
-    local: SocketAddr,
+    ends: &Ends,
     settings: &Settings,
 ) -> Option<String> {
     let Some(hosts) = all(headers, "host") else {
         return Some(uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default());
     };
-    if !our_host(&hosts, local, settings) {
+    if !our_host(&hosts, ends, settings) {
         return Some(hosts);
     }
     let target = uri.authority()?.as_str();
-    (!our_host(target, local, settings)).then(|| target.to_owned())
+    (!our_host(target, ends, settings)).then(|| target.to_owned())
 }
 
-fn our_host(host: &str, local: SocketAddr, settings: &Settings) -> bool {
+fn our_host(host: &str, ends: &Ends, settings: &Settings) -> bool {
     let Some((name, port)) = split_host(host) else { return false };
     let allowed =
         |spelled: &str| settings.allowed_hosts.iter().any(|ours| ours.eq_ignore_ascii_case(spelled));
     if allowed(host) || allowed(name) {
         return true;
     }
-    if port.unwrap_or(80) != local.port() {
+    let local = ends.local;
+    if port.unwrap_or(if ends.secure { 443 } else { 80 }) != local.port() {
         return false;
     }
     match name.parse::<IpAddr>() {
@@ -175,7 +177,8 @@ mod tests {
         settings
     }
     fn ends(remote: &str) -> Ends {
-        Ends { remote: remote.parse().unwrap(), local: "127.0.0.1:8080".parse().unwrap() }
+        let (remote, local) = (remote.parse().unwrap(), "127.0.0.1:8080".parse().unwrap());
+        Ends { remote, local, secure: false, certificate: None }
     }
     fn parts(uri: &str, headers: &[(&'static str, &str)]) -> Parts {
         let mut request = Request::get(uri).body(()).unwrap();
@@ -186,7 +189,7 @@ mod tests {
         request.into_parts().0
     }
     fn facts(uri: &str, headers: &[(&'static str, &str)]) -> Facts {
-        of(&parts(uri, headers), ends("127.0.0.1:5000"), &settings())
+        of(&parts(uri, headers), &ends("127.0.0.1:5000"), &settings())
     }
 
     #[test]
@@ -295,7 +298,7 @@ mod tests {
     #[test]
     fn only_a_peer_that_came_without_a_proxy_is_on_this_machine() {
         let local = |remote: &str, headers: &[(&'static str, &str)]| {
-            of(&parts("/mcp", headers), ends(remote), &settings()).loopback_peer
+            of(&parts("/mcp", headers), &ends(remote), &settings()).loopback_peer
         };
         assert!(local("127.0.0.1:1", &[]) && local("[::ffff:127.0.0.1]:1", &[]) && local("[::1]:1", &[]));
         assert!(!local("10.0.0.1:1", &[]));

@@ -1,32 +1,38 @@
 //! Streamable HTTP, both eras, on an accept loop of our own.
 //!
-//! HTTP/1.1 only: whatever speaks HTTP/2 to the world (and TLS) stands in front. Everything a peer can
-//! stretch has an end: headers in number, size and time, bodies in size and time, connections in
-//! number, and a peer that stops reading is let go.
+//! HTTP/1.1 only, with TLS or without: whatever speaks HTTP/2 to the world stands in front. Everything a
+//! peer can stretch has an end: handshakes in number and time, headers in number, size and time, bodies
+//! in size and time, connections in number, and a peer that stops reading is let go.
 
 mod address;
 mod body;
 mod events;
 mod exchange;
 mod facts;
+mod secure;
 mod stall;
 
-use super::{Bound, Path, streams::Shelf};
+use super::{
+    Bound, Path,
+    streams::Shelf,
+    tls::{ClientCertificate, Tls},
+};
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use secure::Hall;
 use stall::Stall;
 use std::{convert::Infallible, fmt, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
 /// Headers of one request.
 const HEADERS_MAX: usize = 100;
@@ -78,6 +84,8 @@ impl fmt::Debug for Probes {
 /// How long the listener waits for a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
+    /// For a TLS handshake, from the first byte on.
+    pub handshake: Duration,
     /// For a request's head, and for the next request on a connection.
     pub head: Duration,
     /// Between signs of life on an open event stream.
@@ -89,6 +97,7 @@ pub struct Pace {
 impl Default for Pace {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             stall: Duration::from_secs(60),
@@ -102,6 +111,8 @@ pub struct Site {
     pub settings: Arc<ArcSwap<Settings>>,
     pub probes: Probes,
     pub pace: Pace,
+    /// Without it, plain HTTP is spoken.
+    pub tls: Option<Tls>,
 }
 
 /// How a listener ended.
@@ -116,6 +127,7 @@ struct Door<P> {
     site: Site,
     shelf: Shelf,
     large_bodies: Arc<Semaphore>,
+    hall: Option<Hall>,
     /// Everything that must end before the process may.
     tasks: TaskTracker,
     /// No new work: finish what is open, end what never ends by itself.
@@ -124,18 +136,25 @@ struct Door<P> {
     kill: CancellationToken,
 }
 
-/// The two ends of a connection.
-#[derive(Debug, Clone, Copy)]
+type Certificate = Arc<ClientCertificate>;
+
+/// The two ends of a connection, and what is known of them.
+#[derive(Debug, Clone)]
 struct Ends {
     remote: SocketAddr,
     local: SocketAddr,
+    /// Whether it is TLS that ends here.
+    secure: bool,
+    certificate: Option<Certificate>,
 }
 
 /// Serves until `closing` is cancelled, then drains: no new connections, idle ones and endless streams
 /// end, calls in flight have `drain-timeout` to finish.
 pub async fn serve<P: Path>(bound: Bound, path: P, site: Site, closing: CancellationToken) -> Drained {
+    let connections_max = site.settings.load().limits.connections_max;
     let door = Arc::new(Door {
         path,
+        hall: site.tls.clone().map(|tls| Hall::new(tls, connections_max, site.pace.handshake)),
         site,
         shelf: Shelf::default(),
         large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
@@ -170,12 +189,15 @@ async fn accept<P: Path>(door: &Arc<Door<P>>, listener: TcpListener) {
             }
         };
         let Ok(local) = stream.local_addr() else { continue };
-        let ends = Ends { remote, local };
+        let ends = Ends { remote, local, secure: door.hall.is_some(), certificate: None };
         if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
             door.tasks.spawn(connection(Arc::clone(door), stream, ends, permit));
         } else if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
             tracing::warn!(%remote, "as many connections as there may be, one was turned away");
-            door.tasks.spawn(turn_away(stream, permit));
+            // words in the clear are no answer to whoever expects TLS
+            if door.hall.is_none() {
+                door.tasks.spawn(turn_away(stream, permit));
+            }
         }
     }
 }
@@ -199,17 +221,30 @@ async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
 async fn connection<P: Path>(
     door: Arc<Door<P>>,
     stream: TcpStream,
-    ends: Ends,
+    mut ends: Ends,
     _permit: OwnedSemaphorePermit,
 ) {
     // an error here costs latency, nothing else
     let _ = stream.set_nodelay(true);
+    let stream = match &door.hall {
+        None => Either::Left(stream),
+        Some(hall) => {
+            let greeted = tokio::select! {
+                greeted = hall.greet(stream, ends.remote) => greeted,
+                () = door.closing.cancelled() => None,
+            };
+            let Some((stream, certificate)) = greeted else { return };
+            ends.certificate = certificate;
+            Either::Right(stream)
+        }
+    };
     let pace = door.site.pace;
+    let remote = ends.remote;
     let (closing, kill) = (door.closing.clone(), door.kill.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let door = Arc::clone(&door);
+        let (door, ends) = (Arc::clone(&door), ends.clone());
         let answer: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> =
-            Box::pin(async move { Ok(door.answer(request, ends).await) });
+            Box::pin(async move { Ok(door.answer(request, &ends).await) });
         answer
     });
     let mut served = http1::Builder::new()
@@ -224,7 +259,7 @@ async fn connection<P: Path>(
         tokio::select! {
             ended = std::future::poll_fn(|cx| served.poll_without_shutdown(cx)) => {
                 if let Err(error) = ended {
-                    tracing::debug!(%error, remote = %ends.remote, "a connection broke");
+                    tracing::debug!(%error, %remote, "a connection broke");
                 }
                 break;
             }
@@ -240,11 +275,12 @@ async fn connection<P: Path>(
 
 /// Says goodbye in the order that lets the peer read our last words: a socket closed with unread bytes
 /// in it resets the connection and takes the answer with it.
-async fn linger(mut stream: TcpStream) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    let discard = async {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let goodbye = async {
+        // with TLS this is a message, for which a peer that does not read leaves no room
+        if stream.shutdown().await.is_err() {
+            return;
+        }
         let mut scrap = vec![0; 16 << 10];
         let mut left = LINGER_BYTES_MAX;
         while left > 0 {
@@ -254,11 +290,11 @@ async fn linger(mut stream: TcpStream) {
             }
         }
     };
-    let _ = time::timeout(LINGER, discard).await;
+    let _ = time::timeout(LINGER, goodbye).await;
 }
 
 impl<P: Path> Door<P> {
-    async fn answer(self: &Arc<Self>, request: Request<Incoming>, ends: Ends) -> Response<Body> {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>, ends: &Ends) -> Response<Body> {
         let settings = self.site.settings.load_full();
         match address::of(request.uri().path()) {
             address::Address::Mcp(entrance) => self.exchange(request, entrance, ends, &settings).await,

@@ -1,0 +1,101 @@
+//! What the file says of the door itself: TLS, and the services that are known by their certificate.
+
+use super::{
+    file::{self, File},
+    problem::Crossing,
+};
+use decision::{AgentName, GroupName};
+use gateway::settings::{ClientCertificates, TlsSettings, Workload};
+use identity::CertificateName;
+use std::{collections::BTreeSet, net::SocketAddr, path::Path};
+use toml::Spanned;
+
+pub(super) fn tls(crossing: &mut Crossing<'_>, file: &File, base: &Path) -> Option<TlsSettings> {
+    let written = file.tls.as_ref()?;
+    let clients = match (&written.client_ca, &written.client_certificates) {
+        (Some(authorities), asked) => Some(ClientCertificates {
+            authorities: base.join(authorities),
+            required: asked.as_ref().is_none_or(|asked| *asked.get_ref() == file::Asked::Required),
+        }),
+        (None, Some(asked)) => {
+            let help = "add `client-ca` with the authorities whose certificates count";
+            crossing.problem(asked.span(), "nobody could show a certificate that counts", Some(help));
+            None
+        }
+        (None, None) => None,
+    };
+    Some(TlsSettings { certificate: base.join(&written.certificate), key: base.join(&written.key), clients })
+}
+
+/// Tokens do not travel in the clear, unless the operator says loudly that they do not.
+pub(super) fn exposed(crossing: &mut Crossing<'_>, file: &File, listen: SocketAddr) {
+    let elsewhere = file.tls_terminated_upstream.as_ref().filter(|said| *said.get_ref());
+    match (&file.tls, elsewhere) {
+        (Some(_), Some(said)) => {
+            let help = "take one of the two out";
+            crossing.problem(said.span(), "TLS ends either here, as `[tls]` says, or in front", Some(help));
+        }
+        (None, None) if !listen.ip().to_canonical().is_loopback() => {
+            let at = file.listen.as_ref().map(Spanned::span).unwrap_or_default();
+            crossing.problem(
+                at,
+                "others can reach this address, and tokens would travel to it in the clear",
+                Some(
+                    "add `[tls]` with `certificate` and `key`, or say `tls-terminated-upstream = true` where TLS ends in front of the gateway",
+                ),
+            );
+        }
+        (Some(_), None) | (None, _) => {}
+    }
+}
+
+pub(super) fn workloads(crossing: &mut Crossing<'_>, file: &File) -> Vec<Workload> {
+    let mut out: Vec<Workload> = Vec::new();
+    let asks = file.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    for written in &file.workloads {
+        let at = written.name.span();
+        if !asks {
+            let help = "add `client-ca` under `[tls]`";
+            crossing.problem(at.clone(), "nobody is asked for a certificate", Some(help));
+        }
+        let name = AgentName::new(written.name.get_ref().clone())
+            .map_err(|e| crossing.problem(at.clone(), e.to_string(), None));
+        let groups = groups(crossing, &written.groups);
+        let (Ok(name), Some(certificate)) = (name, certificate(crossing, written)) else { continue };
+        if out.iter().any(|one| one.name == name || one.certificate == certificate) {
+            crossing.problem(at, "this name or this certificate is another workload's already", None);
+            continue;
+        }
+        out.push(Workload { name, certificate, groups });
+    }
+    out
+}
+
+fn groups(crossing: &mut Crossing<'_>, written: &[Spanned<String>]) -> BTreeSet<GroupName> {
+    let mut group = |one: &Spanned<String>| {
+        GroupName::new(one.get_ref().clone())
+            .map_err(|e| crossing.problem(one.span(), e.to_string(), None))
+            .ok()
+    };
+    written.iter().filter_map(&mut group).collect()
+}
+
+fn certificate(crossing: &mut Crossing<'_>, written: &file::Workload) -> Option<CertificateName> {
+    match (&written.spiffe, &written.dns, &written.common_name) {
+        (Some(id), None, None) => match id.get_ref().parse() {
+            Ok(id) => Some(CertificateName::Spiffe(id)),
+            Err(e) => {
+                let e: identity::SpiffeError = e;
+                crossing.problem(id.span(), format!("`{}` names no workload: {e}", id.get_ref()), None);
+                None
+            }
+        },
+        (None, Some(dns), None) => Some(CertificateName::Dns(dns.to_ascii_lowercase())),
+        (None, None, Some(name)) => Some(CertificateName::CommonName(name.clone())),
+        _ => {
+            let help = "exactly one of `spiffe`, `dns` and `common-name`";
+            crossing.problem(written.name.span(), "say by what its certificate is known", Some(help));
+            None
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The handshake: bounded in number and time, before a connection counts as one.
+
+use super::{Certificate, linger};
+use crate::{listen::tls::Tls, metrics::Handshake};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Semaphore, time};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// Handshakes at the same time. More are dropped: in line they would only wait for those that stall.
+const HANDSHAKES_MAX: usize = 256;
+/// How a TLS connection begins: a record that holds a handshake.
+const HANDSHAKE_RECORD: u8 = 0x16;
+/// For somebody who wrote `http://`.
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n\
+    content-length: 77\r\n\r\n\
+    {\"error\":\"tls required\",\"message\":\"this address speaks TLS: write https://\"}\n";
+
+/// A handshake that came to its end, and whom the peer proved to be.
+pub(super) type Greeted = (Box<TlsStream<TcpStream>>, Option<Certificate>);
+
+/// Where handshakes take place.
+#[derive(Debug)]
+pub(super) struct Hall {
+    tls: Tls,
+    room: Semaphore,
+    patience: Duration,
+}
+
+impl Hall {
+    /// Handshakes never take more than half of the connections there may be, so a flood of them leaves
+    /// the other half to those who got through.
+    pub(super) fn new(tls: Tls, connections_max: usize, patience: Duration) -> Self {
+        let room = Semaphore::new(HANDSHAKES_MAX.min(connections_max.div_ceil(2)));
+        Self { tls, room, patience }
+    }
+
+    /// Whoever comes out at the other end speaks TLS. Everything else is counted and sent away.
+    pub(super) async fn greet(&self, stream: TcpStream, remote: SocketAddr) -> Option<Greeted> {
+        let greeted = match self.room.try_acquire() {
+            Ok(_place) => time::timeout(self.patience, self.shake(stream)).await,
+            Err(_) => Ok(Err((Handshake::Busy, String::new()))),
+        };
+        let ended = greeted.unwrap_or_else(|_| Err((Handshake::TimedOut, String::new())));
+        match ended {
+            Ok(greeted) => {
+                self.tls.handshakes.count(Handshake::Done);
+                Some(greeted)
+            }
+            Err((how, why)) => {
+                self.tls.handshakes.count(how);
+                tracing::info!(%remote, handshake = how.as_str(), %why, "no TLS connection came about");
+                None
+            }
+        }
+    }
+
+    async fn shake(&self, mut stream: TcpStream) -> Result<Greeted, (Handshake, String)> {
+        let mut first = [0];
+        match stream.peek(&mut first).await {
+            Ok(0) | Err(_) => return Err((Handshake::Gone, String::new())),
+            Ok(_) if first != [HANDSHAKE_RECORD] => {
+                // a peer that speaks something else than HTTP loses nothing by being told in it
+                if stream.write_all(PLAIN).await.is_ok() {
+                    linger(stream).await;
+                }
+                return Err((Handshake::Plain, String::new()));
+            }
+            Ok(_) => {}
+        }
+        let keys = self.tls.keys();
+        let accept = TlsAcceptor::from(Arc::clone(&keys.config)).accept(stream);
+        match accept.into_fallible().await {
+            Ok(stream) => {
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let certificate = self.tls.certificate(&keys, chain).map(Arc::new);
+                Ok((Box::new(stream), certificate))
+            }
+            Err((error, stream)) => {
+                // so that the peer can read the alert that says why
+                linger(stream).await;
+                let gone = matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+                );
+                Err((if gone { Handshake::Gone } else { Handshake::Refused }, error.to_string()))
+            }
+        }
+    }
+}

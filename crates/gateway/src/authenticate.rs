@@ -209,7 +209,7 @@ pub(crate) async fn asker(
     let session = session(gate, arrival, route, &principal)?;
     let hello = session.as_ref().and_then(|session| session.hello());
     if let Some(session) = &session {
-        session.touch(gate.clock.now());
+        session.touch();
         if standing.runs_out() {
             // the session lives as long as the last credential that was shown for it
             session.set_standing(standing.clone());

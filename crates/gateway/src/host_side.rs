@@ -125,8 +125,8 @@ fn initialize(
     leg.interaction = interaction.clone();
     let principal = Arc::clone(&asker.principal);
     let entrance = arrival.entrance.clone();
-    let session =
-        Arc::new(Session::new(id, principal, entrance, Transport::Http, interaction, gate.clock.now()));
+    let now = tokio::time::Instant::now();
+    let session = Arc::new(Session::new(id, principal, entrance, Transport::Http, interaction, now));
     session.set_hello(hello);
     session.set_standing(asker.standing.clone());
     if !gate.sessions.insert(&session, live.settings.limits.sessions_max) {

@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_secs(15 * 60);
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// How often idle sessions are looked for, in microseconds.
-const REAP_EVERY_US: u64 = 5_000_000;
+const REAP_EVERY: Duration = Duration::from_secs(5);
 /// Change notices of one server that come together count as one.
 const SETTLE: Duration = Duration::from_millis(150);
 /// The same for one that goes on and on.
@@ -388,7 +388,7 @@ impl Offers {
     pub async fn run(self: Arc<Self>, mut wakes: mpsc::UnboundedReceiver<ServerName>) {
         let mut followers: BTreeMap<ServerName, mpsc::Sender<()>> = BTreeMap::new();
         let mut revision = self.gate.store.revision().await.unwrap_or_default();
-        let mut reaped_at = self.gate.clock.now();
+        let mut reaped_at = tokio::time::Instant::now();
         loop {
             let live = self.gate.live();
             followers.retain(|_, wake| !wake.is_closed());
@@ -429,11 +429,10 @@ impl Offers {
                     }
                 },
             }
-            let now = self.gate.clock.now();
-            if now.since(reaped_at) > REAP_EVERY_US {
+            let now = tokio::time::Instant::now();
+            if now.duration_since(reaped_at) > REAP_EVERY {
                 reaped_at = now;
-                let idle = u64::try_from(live.settings.limits.session_idle.as_micros()).unwrap_or(u64::MAX);
-                self.gate.sessions.reap(decision::Timestamp(now.0.saturating_sub(idle)));
+                self.gate.sessions.reap(now, live.settings.limits.session_idle);
                 self.end_lapsed().await;
             }
             if self.gate.is_draining() {

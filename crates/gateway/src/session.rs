@@ -6,7 +6,7 @@
 use crate::authenticate::Standing;
 use crate::exchange::{Entrance, Gone, Outlet};
 use bytes::Bytes;
-use decision::{Claims, InteractionId, Principal, Timestamp, Transport};
+use decision::{Claims, InteractionId, Principal, Transport};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,8 +14,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Unsolicited messages kept for a Host whose stream is not open.
@@ -37,7 +39,7 @@ pub struct Session {
     questions: Mutex<BTreeMap<u64, oneshot::Sender<wire::Frame>>>,
     next_question: AtomicU64,
     in_flight: Mutex<BTreeMap<Vec<u8>, (CancellationToken, Outlet)>>,
-    used_at: AtomicU64,
+    used_at: Mutex<Instant>,
     /// By what its principal was known when it began.
     standing: Mutex<Option<Standing>>,
     /// Cancelled when the session ends; everything that belongs to it watches.
@@ -130,7 +132,7 @@ impl Session {
         entrance: Entrance,
         transport: Transport,
         interaction: InteractionId,
-        now: Timestamp,
+        now: Instant,
     ) -> Self {
         Self {
             id,
@@ -144,7 +146,7 @@ impl Session {
             questions: Mutex::default(),
             next_question: AtomicU64::new(1),
             in_flight: Mutex::default(),
-            used_at: AtomicU64::new(now.0),
+            used_at: Mutex::new(now),
             standing: Mutex::default(),
             ended: CancellationToken::new(),
         }
@@ -168,11 +170,11 @@ impl Session {
     pub(crate) fn standing(&self) -> Option<Standing> {
         self.standing.lock().clone()
     }
-    pub fn touch(&self, now: Timestamp) {
-        self.used_at.fetch_max(now.0, Ordering::Relaxed);
+    pub fn touch(&self) {
+        *self.used_at.lock() = Instant::now();
     }
-    pub fn used_at(&self) -> Timestamp {
-        Timestamp(self.used_at.load(Ordering::Relaxed))
+    fn used_at(&self) -> Instant {
+        *self.used_at.lock()
     }
 
     /// Queues a message that belongs to no open request. The oldest gives way when nobody listens.
@@ -307,12 +309,11 @@ impl Sessions {
     pub fn all(&self) -> Vec<Arc<Session>> {
         self.open.lock().values().cloned().collect()
     }
-    /// Ends every session not used since `since`.
-    pub fn reap(&self, since: Timestamp) -> usize {
-        let idle: Vec<_> = {
-            let open = self.open.lock();
-            open.values().filter(|s| s.used_at() < since && !s.is_busy()).map(|s| s.id.clone()).collect()
-        };
+    /// Ends every session not used for longer than `idle`. A wall clock that is set must not decide this.
+    pub fn reap(&self, now: Instant, idle: Duration) -> usize {
+        let unused = |s: &Session| now.saturating_duration_since(s.used_at()) > idle && !s.is_busy();
+        let idle: Vec<_> =
+            { self.open.lock().values().filter(|s| unused(s)).map(|s| s.id.clone()).collect() };
         for id in &idle {
             self.remove(id);
         }
@@ -333,7 +334,7 @@ mod tests {
             Entrance::Federated,
             Transport::Http,
             interaction,
-            Timestamp(0),
+            Instant::now(),
         )
     }
 
@@ -343,9 +344,11 @@ mod tests {
         let one = Arc::new(session());
         assert!(sessions.insert(&one, 1));
         one.begin(b"1", CancellationToken::new(), Outlet::new(1).0).unwrap();
-        assert_eq!(sessions.reap(Timestamp(u64::MAX)), 0);
+        let (later, idle) = (Instant::now() + Duration::from_secs(61), Duration::from_secs(60));
+        assert_eq!(sessions.reap(later, idle), 0);
         one.end(b"1");
-        assert_eq!(sessions.reap(Timestamp(u64::MAX)), 1);
+        assert_eq!(sessions.reap(Instant::now(), idle), 0, "it was used just now");
+        assert_eq!(sessions.reap(later, idle), 1);
     }
 
     #[tokio::test]

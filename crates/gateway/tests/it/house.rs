@@ -13,7 +13,10 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,15 @@ impl Clock for WallClock {
         #[expect(clippy::disallowed_methods, reason = "the tests run in real time")]
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Timestamp(u64::try_from(now.as_micros()).unwrap())
+    }
+}
+
+/// The same clock, set wrong by so many microseconds.
+#[derive(Debug)]
+struct SetClock(Arc<AtomicI64>);
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(WallClock.now().0.saturating_add_signed(self.0.load(Ordering::SeqCst)))
     }
 }
 
@@ -52,6 +64,7 @@ pub(crate) struct House {
     pub(crate) closing: CancellationToken,
     /// What the ledger's disk is to do wrong next.
     pub(crate) faults: Arc<store::ledger::Faults>,
+    skew: Arc<AtomicI64>,
     _dir: tempfile::TempDir,
     client: Client<hyper_util::client::legacy::connect::HttpConnector, Full<Bytes>>,
 }
@@ -124,7 +137,8 @@ impl House {
 
     pub(crate) async fn with(settings: Settings, policy: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let skew = Arc::<AtomicI64>::default();
+        let clock: Arc<dyn Clock> = Arc::new(SetClock(Arc::clone(&skew)));
         let entropy: Arc<dyn Entropy> = Arc::new(Dice);
         let database = format!("sqlite:{}", dir.path().join("db").display());
         let store = store::Store::open(&database, Arc::clone(&clock), Arc::clone(&entropy)).await.unwrap();
@@ -183,7 +197,7 @@ impl House {
         };
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { gate, offers, store, address, token, tls, kek, closing, faults, _dir: dir, client }
+        Self { gate, offers, store, address, token, tls, kek, closing, faults, skew, _dir: dir, client }
     }
 
     fn scope(&self) -> store::Scope {
@@ -201,6 +215,11 @@ impl House {
     /// Stores a value of the secret `key`.
     pub(crate) async fn put_secret(&self, user: Option<&str>, value: &str) {
         seal(&self.store, &self.scope(), &self.kek, user, value).await;
+    }
+
+    /// Sets the wall clock so many seconds ahead of the true time.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        self.skew.store(seconds * 1_000_000, Ordering::SeqCst);
     }
 
     /// One POST whose answer is read as it comes.

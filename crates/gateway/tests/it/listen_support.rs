@@ -2,7 +2,7 @@
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use decision::{AgentName, Code, Environment, InteractionId, Principal, TenantId, Timestamp, Transport};
+use decision::{AgentName, Code, Environment, InteractionId, Principal, TenantId, Transport};
 use gateway::{
     exchange::{Arrival, BodyFault, Entrance, Inbound, Presented, Reply, ReplyBody},
     listen::{
@@ -63,7 +63,7 @@ pub(crate) fn session(id: &str, entrance: Entrance, transport: Transport) -> Arc
         entrance,
         transport,
         interaction,
-        Timestamp(0),
+        tokio::time::Instant::now(),
     ))
 }
 

@@ -14,6 +14,7 @@ mod script;
 mod attacks;
 mod authority;
 mod calls;
+mod clock;
 mod drift;
 mod listen_abuse;
 mod listen_http;

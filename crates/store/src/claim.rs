@@ -2,9 +2,9 @@
 
 use crate::db::{Db, Outcome};
 use crate::error::StoreError;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::sync::Arc;
 
 /// Held for as long as a gateway serves from a store. The kernel lets go of it when the process
@@ -24,7 +24,15 @@ pub(crate) fn take(db: &Db) -> Outcome<Claim> {
         place: Arc::clone(place),
         detail: error.to_string(),
     };
-    let mut beside = path.clone().into_os_string();
+    // Beside the file itself and not beside a link to it, so that every way to it leads to one lock.
+    let path = fs::canonicalize(path).map_err(fault)?;
+    let names = fs::metadata(&path).map_err(fault)?.nlink();
+    if names > 1 {
+        let detail =
+            format!("the file has {names} names; with hard links two gateways cannot see each other");
+        return Err(StoreError::Unavailable { place: Arc::clone(place), detail });
+    }
+    let mut beside = path.into_os_string();
     beside.push(".lock");
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);

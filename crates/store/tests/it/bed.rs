@@ -64,6 +64,12 @@ impl Bed {
         Store::open(&self.url, Arc::clone(&self.clock) as _, Arc::clone(&self.dice) as _).await
     }
 
+    /// A store on the file with this name.
+    pub(crate) async fn at(&self, path: &std::path::Path) -> Store {
+        let url = format!("sqlite:{}", path.display());
+        Store::open(&url, Arc::clone(&self.clock) as _, Arc::clone(&self.dice) as _).await.unwrap()
+    }
+
     pub(crate) async fn store(&self) -> Store {
         self.try_store().await.unwrap()
     }

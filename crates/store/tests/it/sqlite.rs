@@ -57,6 +57,29 @@ async fn a_second_gateway_refuses_and_says_who_is_first() {
 }
 
 #[tokio::test]
+async fn a_second_gateway_refuses_by_whatever_name_it_comes() {
+    let bed = Bed::sqlite();
+    let first = bed.store().await;
+    let claim = first.claim().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (link, folder) = (elsewhere.path().join("link.db"), elsewhere.path().join("folder"));
+    std::os::unix::fs::symlink(bed.file(), &link).unwrap();
+    std::os::unix::fs::symlink(bed.file().parent().unwrap(), &folder).unwrap();
+    let name = bed.file().file_name().unwrap().to_owned();
+    let roundabout = bed.file().parent().unwrap().join(".").join(&name);
+    for path in [link, folder.join(&name), roundabout] {
+        let second = bed.at(&path).await;
+        assert!(matches!(second.claim(), Err(StoreError::Claimed { pid: Some(_), .. })), "{path:?}");
+    }
+    drop(claim);
+    first.close().await;
+    let hard = bed.file().with_extension("hard");
+    fs::hard_link(bed.file(), &hard).unwrap();
+    let refused = bed.at(&hard).await.claim().unwrap_err().to_string();
+    assert!(refused.contains("2 names"), "{refused}");
+}
+
+#[tokio::test]
 async fn what_is_not_a_database_is_left_alone() {
     let text = b"dear diary, this is not a database at all, not even close to being one.".repeat(40);
     let bed = Bed::sqlite();

@@ -70,6 +70,16 @@ macro_rules! bound {
     }};
 }
 
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Ends the connection of a pool of one, so that the next caller gets a new one.
+async fn renew(writer: &SqlitePool) {
+    if let Ok(connection) = writer.acquire().await {
+        // what it has to say on its way out is what made us close it
+        let _ = connection.close().await;
+    }
+}
+
 impl Db {
     pub(crate) fn place(&self) -> &Arc<str> {
         match self {
@@ -82,7 +92,14 @@ impl Db {
     pub(crate) async fn begin(&self) -> Outcome<Tx> {
         let begun = match self {
             Self::Sqlite { place, writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(|tx| Tx::Sqlite(Arc::clone(place), tx))
+                let mut begun = writer.begin_with(BEGIN).await;
+                // After a fault of the disk SQLite has rolled back and the driver does not know it: that
+                // connection would never begin anything again, and it is the only one that writes.
+                if matches!(begun, Err(sqlx::Error::InvalidSavePointStatement)) {
+                    renew(writer).await;
+                    begun = writer.begin_with(BEGIN).await;
+                }
+                begun.map(|tx| Tx::Sqlite(Arc::clone(place), tx))
             }
             Self::Postgres { place, pool } => {
                 pool.begin().await.map(|tx| Tx::Postgres(Arc::clone(place), tx))

@@ -10,8 +10,8 @@ use decision::{Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
-    Scope,
-    ledger::{Disclose, Disclosed, EntryProof, Ledger, LedgerError, Options, Record, Recovered},
+    Scope, Store,
+    ledger::{Disclose, Disclosed, EntryProof, Ledger, LedgerError, Options, PublicKey, Record, Recovered},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -133,13 +133,26 @@ pub(crate) enum Book {
 impl Book {
     /// Finds the gateway, or opens the ledger. Do this before changing what must be recorded.
     pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
+        Self::find(place, Loss::Refused).await
+    }
+
+    /// The same, for somebody who knows what the ledger has lost and means to go on.
+    pub(crate) async fn open_whatever_is_left(place: &Place) -> anyhow::Result<Self> {
+        Self::find(place, Loss::Accepted).await
+    }
+
+    async fn find(place: &Place, loss: Loss) -> anyhow::Result<Self> {
         place.state()?;
         let socket = place.socket_path();
         for _ in 0..LOCKED_TRIES {
             if ping(&socket).await.is_some() {
                 return Ok(Self::Running { socket });
             }
-            match open_ledger(&place.ledger_dir()).await? {
+            let known = match loss {
+                Loss::Refused => known(place).await?,
+                Loss::Accepted => 0,
+            };
+            match open_ledger(&place.ledger_dir(), known).await? {
                 Ok((ledger, _)) => return Ok(Self::Own { ledger: Arc::new(ledger), scope: place.scope() }),
                 // a gateway that starts or stops, or another command
                 Err(LedgerError::Locked { .. }) => time::sleep(LOCKED_PAUSE).await,
@@ -183,10 +196,39 @@ impl Book {
     }
 }
 
-/// Opens the ledger in this folder, which reads all of it. The outer error is ours, the inner one the ledger's.
-pub(crate) async fn open_ledger(dir: &Path) -> anyhow::Result<Result<(Ledger, Recovered), LedgerError>> {
-    let dir = dir.to_owned();
-    let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default());
+/// What to do about a ledger that has lost its end.
+#[derive(Debug, Clone, Copy)]
+enum Loss {
+    Refused,
+    Accepted,
+}
+
+/// How many entries the index has of the ledger of this place: so many were durable once.
+pub(crate) async fn known(place: &Place) -> anyhow::Result<u64> {
+    let store = place.store().await?;
+    let known = known_to(&store, &place.ledger_dir()).await;
+    store.close().await;
+    known
+}
+
+/// The same, asked of a store that is open. A new ledger is known to nobody.
+pub(crate) async fn known_to(store: &Store, ledger: &Path) -> anyhow::Result<u64> {
+    let Ok(text) = std::fs::read_to_string(ledger.join("log.pub")) else { return Ok(0) };
+    match text.parse::<PublicKey>() {
+        Ok(key) => Ok(store.indexed_up_to(key.origin()).await?),
+        // the ledger itself says what is wrong with it
+        Err(_) => Ok(0),
+    }
+}
+
+/// Opens the ledger in this folder, which reads all of it and must find at least the entries that are known. The
+/// outer error is ours, the inner one the ledger's.
+pub(crate) async fn open_ledger(
+    dir: &Path,
+    known: u64,
+) -> anyhow::Result<Result<(Ledger, Recovered), LedgerError>> {
+    let (dir, options) = (dir.to_owned(), Options { known, ..Options::default() });
+    let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, options);
     Ok(tokio::task::spawn_blocking(open).await?)
 }
 

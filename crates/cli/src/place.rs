@@ -126,7 +126,14 @@ impl Place {
     pub(crate) fn state(&self) -> anyhow::Result<&Path> {
         let dir = self.meant.state_dir.as_path();
         let fail = || format!("cannot use the state directory `{}`", dir.display());
+        let missing: Vec<&Path> =
+            dir.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
         DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(fail)?;
+        // a record whose folder's name is lost with the power is lost whole
+        for made in missing {
+            let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::File::open(above).and_then(|above| above.sync_all()).with_context(fail)?;
+        }
         let mode = fs::metadata(dir).with_context(fail)?.permissions().mode();
         if mode & 0o077 != 0 {
             let path = dir.display();

@@ -159,6 +159,8 @@ pub enum EventName {
     TokenRevoked,
     SecretStored,
     SecretRemoved,
+    /// Somebody went on with a ledger whose end was lost.
+    LossAccepted,
 }
 
 /// Something that happened outside a call.

@@ -1,9 +1,11 @@
 //! `callgate audit`: the record, read and proven. What the index knows is a convenience; what `show`, `prove`,
 //! `export` and `verify` say comes from the ledger.
 
+mod index;
+
 use crate::{
     cli::Given,
-    control::{Book, Request, Response},
+    control::{self, Book, Request, Response},
     failure::{Failure, Outcome, Verdict},
     place::Place,
     say::when,
@@ -18,9 +20,11 @@ use decision::{
 use serde_json::{json, value::RawValue};
 use std::path::{Path, PathBuf};
 use store::{
-    CallRow, Ended, Filter, Store,
-    ledger::{EntryProof, PublicKey, READ_ENTRIES_MAX, verify},
+    CallRow, Ended, Filter,
+    ledger::{EntryProof, PublicKey, verify},
 };
+
+pub(crate) use index::fill;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
@@ -44,7 +48,11 @@ pub(crate) enum Audit {
         what: What,
     },
     /// Fill the search index from the ledger again
-    RebuildIndex,
+    RebuildIndex {
+        /// Go on with a ledger that has lost its end. Look at it with `callgate audit verify` and keep a copy first
+        #[arg(long)]
+        accept_loss: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -139,7 +147,7 @@ pub(crate) struct Verify {
 pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
     match audit {
         // needs no configuration: who verifies may have nothing but the folder
-        Audit::Verify(args) => verification(args, given),
+        Audit::Verify(args) => verification(args, given).await,
         Audit::Prove(Prove { check: Some(file), key: Some(key), .. }) => check(&file, &key, given),
         Audit::Prove(Prove { which: Some(which), .. }) => prove(&which, given, &given.place()?).await,
         Audit::Prove(_) => Err(Failure::Usage("name a call or an entry".to_owned())),
@@ -148,46 +156,8 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
         Audit::Export(args) => export(&args, given, &given.place()?).await,
         Audit::Checkpoint => checkpoint(given, &given.place()?).await,
         Audit::Erase { call, what } => erase(&call, what.into(), given, &given.place()?).await,
-        Audit::RebuildIndex => rebuild(given, &given.place()?).await,
+        Audit::RebuildIndex { accept_loss } => index::rebuild(accept_loss, given, &given.place()?).await,
     }
-}
-
-/// The store's index brought up to date from the ledger; returns the log's name and size.
-pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, u64)> {
-    let mut next = None;
-    loop {
-        // the log's name comes with its entries, so none are asked for at first
-        let (from, max) = next.map_or((0, 0), |next| (next, READ_ENTRIES_MAX));
-        let Response::Entries { log: name, size, entries } = book.ask(Request::Entries { from, max }).await?
-        else {
-            return Err(anyhow!("the gateway answered something else than entries"));
-        };
-        if next.is_none() {
-            next = Some(store.indexed_up_to(&name).await?);
-            continue;
-        }
-        let parsed = entries
-            .iter()
-            .map(|(index, raw)| Ok((*index, serde_json::from_str::<Entry>(raw)?)))
-            .collect::<anyhow::Result<Vec<_>>>()
-            .context("the ledger holds an entry that this version cannot read")?;
-        let filled = store.index_entries(&name, &parsed).await?;
-        if filled >= size || parsed.is_empty() {
-            return Ok((name, size));
-        }
-        next = Some(filled);
-    }
-}
-
-async fn rebuild(given: &Given, place: &Place) -> Outcome {
-    let (book, store) = (Book::open(place).await?, place.store().await?);
-    let (log, _) = fill(&book, &store).await?;
-    store.wipe_index(&log).await?;
-    let (_, size) = fill(&book, &store).await?;
-    book.close().await?;
-    given.say.json(&json!({ "log": log, "entries": size }));
-    given.say.line(format!("indexed {size} entries of {log}"));
-    Ok(Verdict::Yes)
 }
 
 async fn list(args: List, given: &Given, place: &Place) -> Outcome {
@@ -424,10 +394,14 @@ fn public_key(text: &str) -> anyhow::Result<PublicKey> {
     written.trim().parse().with_context(|| format!("`{text}` holds no public key"))
 }
 
-fn verification(args: Verify, given: &Given) -> Outcome {
-    let dir = match args.dir {
-        Some(dir) => dir,
-        None => given.place()?.ledger_dir(),
+async fn verification(args: Verify, given: &Given) -> Outcome {
+    let (dir, known) = match args.dir {
+        Some(dir) => (dir, 0),
+        None => {
+            let place = given.place()?;
+            // looked up first, as a gateway may be writing; a database that cannot be read knows nothing
+            (place.ledger_dir(), control::known(&place).await.unwrap_or_default())
+        }
     };
     let key = args.key.as_deref().map(public_key).transpose()?;
     let kept = match &args.checkpoint {
@@ -437,9 +411,17 @@ fn verification(args: Verify, given: &Given) -> Outcome {
         None => None,
     };
     let report = verify(&dir, key.as_ref(), kept.as_deref())?;
-    given.say.json(&json!({ "ok": report.holds(), "headline": report.headline(), "report": report }));
+    let whole = report.entries >= known;
+    let holds = report.holds() && whole;
+    given.say.json(&json!({ "ok": holds, "known": known, "headline": report.headline(), "report": report }));
     given.say.line(crate::say::printable(&report.text()));
-    Ok(report.holds().into())
+    if !whole {
+        let entries = report.entries;
+        given.say.line(format!(
+            "the end is lost: {entries} entries are here, and the index knows {known} that were recorded"
+        ));
+    }
+    Ok(holds.into())
 }
 
 async fn checkpoint(given: &Given, place: &Place) -> Outcome {

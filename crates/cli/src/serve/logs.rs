@@ -25,7 +25,12 @@ pub(super) fn begin(
         }
     };
     let ansi = surroundings.colour_err && file.is_none();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(ansi);
+    // a line that cannot be written is lost: saying so would panic where standard error is what is full
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(ansi)
+        .log_internal_errors(false);
     let begun = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -243,7 +243,7 @@ fn probes(gate: &Arc<Gate>) -> Probes {
             }
             let stats = ready.ledger().stats();
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.fails(stats.failures, stats.entries) {
+            if seen.fails(stats.failures, stats.groups) {
                 return Health::Bad("the ledger cannot be written, so calls are refused".to_owned());
             }
             Health::Good
@@ -256,19 +256,19 @@ fn probes(gate: &Arc<Gate>) -> Probes {
 #[derive(Debug, Default)]
 struct Seen {
     failures: u64,
-    entries: u64,
+    groups: u64,
     failing: bool,
 }
 
 impl Seen {
-    /// Whether the last that was tried failed: from a failure on, until an entry is written again.
-    fn fails(&mut self, failures: u64, entries: u64) -> bool {
-        if entries > self.entries {
+    /// Whether the last that was tried failed: from a failure on, until something is written again.
+    fn fails(&mut self, failures: u64, groups: u64) -> bool {
+        if groups > self.groups {
             self.failing = false;
         } else if failures > self.failures {
             self.failing = true;
         }
-        (self.failures, self.entries) = (failures, entries);
+        (self.failures, self.groups) = (failures, groups);
         self.failing
     }
 }

@@ -35,7 +35,7 @@ impl Opened {
                 "the secret is missing, so calls to the server are refused: store it with `callgate secret set {secret}`"
             );
         }
-        let (ledger, recovered) = ledger(&place.ledger_dir()).await?;
+        let (ledger, recovered) = ledger(&place.ledger_dir(), &store).await?;
         recover(&ledger, recovered).await?;
         Ok(Self { store, opener: vault::Opener::new(kek), ledger: Some(ledger), _claim: claim })
     }
@@ -47,9 +47,10 @@ impl Opened {
 }
 
 /// Opens the ledger, once a command that has it for a moment is done with it.
-async fn ledger(dir: &Path) -> anyhow::Result<(Ledger, Recovered)> {
+async fn ledger(dir: &Path, store: &Store) -> anyhow::Result<(Ledger, Recovered)> {
     for _ in 0..LOCKED_TRIES {
-        match control::open_ledger(dir).await? {
+        let known = control::known_to(store, dir).await?;
+        match control::open_ledger(dir, known).await? {
             Err(LedgerError::Locked { .. }) => tokio::time::sleep(LOCKED_PAUSE).await,
             opened => return Ok(opened?),
         }

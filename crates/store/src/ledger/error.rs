@@ -19,6 +19,11 @@ pub enum LedgerError {
         "the ledger is damaged at entry {entry} (segment {segment}, byte {offset}): {what}; keep the folder and verify it"
     )]
     Damaged { segment: u64, offset: u64, entry: u64, what: String },
+    /// The end of the log is gone, though it was durable once. Somebody else has a witness of it.
+    #[error(
+        "the ledger ends after {entries} entries (segment {segment}, byte {offset}), but {known} were recorded: its end is lost, or it is an older copy; keep the folder, restore a newer copy, or go on without them with `callgate audit rebuild-index --accept-loss`"
+    )]
+    Lost { segment: u64, offset: u64, entries: u64, known: u64 },
     #[error("the ledger's key `{}` cannot be used: {because}", path.display())]
     Key { path: PathBuf, because: String },
     #[error("an entry has {bytes} bytes, the most is {max}")]

@@ -62,6 +62,9 @@ pub struct Options {
     pub queue_bytes: usize,
     /// Rest after a failure before the next try, in microseconds. It doubles up to 64 times this.
     pub retry_after_us: u64,
+    /// Entries that somebody else knows to have been durable. A ledger with fewer stays shut, and nothing of
+    /// it is cut: its end was not torn, it was lost.
+    pub known: u64,
     pub disk: Disk,
 }
 
@@ -73,6 +76,7 @@ impl Default for Options {
             checkpoint_us: 5_000_000,
             queue_bytes: 64 * 1024 * 1024,
             retry_after_us: 250_000,
+            known: 0,
             disk: Disk::Real,
         }
     }
@@ -147,7 +151,8 @@ impl Ledger {
     /// Opens the ledger in `dir`, or makes a new one with a new key. Reads all of it: blocks.
     ///
     /// Errors: [`LedgerError::Locked`] when another process has it; [`LedgerError::Damaged`] when
-    /// anything but an unfinished end is not as it was written; [`LedgerError::Key`]; I/O.
+    /// anything but an unfinished end is not as it was written; [`LedgerError::Lost`] when it has fewer
+    /// entries than [`Options::known`]; [`LedgerError::Key`]; I/O.
     pub fn open(
         dir: &Path,
         clock: Arc<dyn Clock>,

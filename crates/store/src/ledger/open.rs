@@ -270,6 +270,7 @@ impl<'a> Reading<'a> {
         let key = self.signer.public();
         let start = (self.tree.mark(), self.next);
         if last && segment::is_stillborn(&bytes) {
+            self.is_all(number, 0)?;
             fs::remove_file(&path).map_err(io_error("remove", &path))?;
             let file = create_segment(self.dir, number, self.next, key, self.options)?;
             self.tail = Some(Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start });
@@ -285,12 +286,24 @@ impl<'a> Reading<'a> {
         }
         let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
         let end = self.groups(number, &bytes, last, &file)?;
+        if last {
+            self.is_all(number, end as u64)?;
+        }
         if end < bytes.len() {
             file.truncate(end as u64).map_err(io_error("cut", &path))?;
             let cut = Cut { segment: number, offset: end as u64, bytes: (bytes.len() - end) as u64 };
             self.recovered.cut = Some(cut);
         }
         self.tail = Some(Tail { file, number, bytes: end as u64, start });
+        Ok(())
+    }
+
+    /// Before anything is cut: whether no entry is missing that somebody knows of.
+    fn is_all(&self, segment: u64, offset: u64) -> Result<(), LedgerError> {
+        let (entries, known) = (self.next.index, self.options.known);
+        if entries < known {
+            return Err(LedgerError::Lost { segment, offset, entries, known });
+        }
         Ok(())
     }
 

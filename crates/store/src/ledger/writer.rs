@@ -7,7 +7,7 @@ use super::{
     Options, Shared,
     disk::SegmentFile,
     error::{LedgerError, io_error},
-    frame::{self, GROUP_FRAME_BYTES, Group, SEGMENT_HEADER_BYTES},
+    frame::{self, ENTRY_BYTES_MAX, GROUP_FRAME_BYTES, Group, SEGMENT_HEADER_BYTES},
     merkle::Tree,
     note::{Checkpoint, Signer},
     open::{Opened, Position, Tail, create_segment, erase},
@@ -41,6 +41,8 @@ pub(super) struct Writer {
     tail: Tail,
     buffer: Vec<u8>,
     failed: Option<Failed>,
+    /// It failed, and nothing was written since.
+    doubtful: bool,
     /// When the last checkpoint was signed.
     signed_at: Timestamp,
     signed_size: Option<u64>,
@@ -70,6 +72,7 @@ impl Writer {
             tail: opened.tail,
             buffer: Vec::new(),
             failed: None,
+            doubtful: false,
             signed_at,
             _lock: opened.lock,
         }
@@ -85,7 +88,8 @@ impl Writer {
             while !jobs.is_empty() {
                 self.batch(&mut jobs);
             }
-            if self.failed.is_none() && self.checkpoint_is_due() {
+            let due = self.failed.is_some() || self.checkpoint_is_due();
+            if due && self.ready().is_ok() {
                 self.commit(Batch::default());
             }
         }
@@ -103,11 +107,18 @@ impl Writer {
         self.tree.size().saturating_sub(self.signed_size.unwrap_or_default())
     }
 
+    /// How long nothing may happen. After a failure it is tried again unasked: a gateway that is not ready is
+    /// sent no calls, and without a call it would never find out that there is room again.
     fn patience(&self) -> Option<Duration> {
-        if self.unsigned() == 0 || self.failed.is_some() {
+        let now = self.shared.clock.now();
+        if let Some(failed) = &self.failed {
+            let rest = failed.back_off_us.saturating_sub(now.since(failed.since));
+            return Some(Duration::from_micros(rest.max(1_000)));
+        }
+        if self.unsigned() == 0 {
             return None;
         }
-        let waited = self.shared.clock.now().since(self.signed_at);
+        let waited = now.since(self.signed_at);
         Some(Duration::from_micros(self.options.checkpoint_us.saturating_sub(waited).max(1_000)))
     }
 
@@ -178,6 +189,7 @@ impl Writer {
         let because = error.to_string();
         tracing::error!(because, "the ledger cannot be written: calls are refused until it can");
         self.shared.counters.failed();
+        self.doubtful = true;
         let since = self.shared.clock.now();
         self.failed =
             Some(Failed { since, because: because.clone(), back_off_us: self.back_off_us, distrusted });
@@ -202,6 +214,12 @@ impl Writer {
             return Err(self.lost("durable entries are gone from the segment"));
         }
         file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+        if !distrusted {
+            // Room for any entry: what is called writable must not be full again with the next call. Were the
+            // machine to stop here, zeros at the end are cut off like any unfinished group.
+            file.write_at(&vec![0; ENTRY_BYTES_MAX], self.tail.bytes).map_err(io_error("write", &path))?;
+            file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+        }
         let bytes = segment::read(&path)?;
         let mut tree = self.tree.clone();
         let (mark, mut next) = self.tail.start.clone();
@@ -241,7 +259,9 @@ impl Writer {
         let started = self.shared.clock.now();
         let mark = self.tree.mark();
         let positions = self.fill(&batch);
-        let wanted = !batch.checkpoints.is_empty() && (self.unsigned() > 0 || self.signed_size.is_none());
+        let asked = !batch.checkpoints.is_empty() && (self.unsigned() > 0 || self.signed_size.is_none());
+        // in doubt there is always something to write: nothing else shows that writing works
+        let wanted = asked || self.doubtful;
         let checkpoint = if wanted || self.checkpoint_is_due() { self.sign() } else { None };
         let entries = positions.len() as u64;
         if entries > 0 || checkpoint.is_some() {
@@ -255,6 +275,7 @@ impl Writer {
                 return refuse(batch, &error);
             }
             self.back_off_us = self.options.retry_after_us;
+            self.doubtful = false;
             self.tail.bytes += self.buffer.len() as u64;
             self.next = Next { index: self.tree.size(), group: self.next.group + 1 };
             if let Some(checkpoint) = &checkpoint {

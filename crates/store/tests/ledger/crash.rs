@@ -130,6 +130,41 @@ async fn a_missing_or_foreign_segment_is_damage() {
 }
 
 #[tokio::test]
+async fn an_end_that_somebody_knows_to_have_been_durable_is_lost_and_not_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let (live, copy) = (dir.path().join("live"), dir.path().join("copy"));
+    let lengths = three_groups(&live, &copy).await;
+    let segment = last_segment(&copy);
+    let whole = fs::read(&segment).unwrap();
+    let knowing = |known| Options { known, ..quiet() };
+    let (start, end) = (usize::try_from(lengths[2]).unwrap(), whole.len());
+    let zeroed = |from: usize| [&whole[..from], &vec![0; end - from]].concat();
+    let header = usize::try_from(lengths[0]).unwrap();
+    let ends = [
+        (whole[..start].to_vec(), 4),
+        (whole[..end - 1].to_vec(), 4),
+        (zeroed(end - 60), 4),
+        (zeroed(header), 0),
+        (whole[..header - 1].to_vec(), 0),
+        (Vec::new(), 0),
+    ];
+    for (damaged, left) in ends {
+        fs::write(&segment, &damaged).unwrap();
+        let opened = open_with(&copy, knowing(6)).map(|_| ());
+        let Err(LedgerError::Lost { segment: 0, entries, known: 6, .. }) = opened else {
+            panic!("{} bytes: {opened:?}", damaged.len())
+        };
+        assert_eq!(entries, left);
+        assert_eq!(fs::read(&segment).unwrap(), damaged, "a refused ledger is not touched");
+        assert_eq!(
+            open_with(&copy, knowing(left)).unwrap().1.size,
+            left,
+            "what is known to be there is enough"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_erasure_that_was_interrupted_is_finished() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, _) = open(dir.path());

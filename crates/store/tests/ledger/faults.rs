@@ -140,3 +140,27 @@ async fn everyone_who_waited_for_a_failed_group_is_told() {
     }
     assert_eq!(ledger.size(), 0);
 }
+
+#[tokio::test]
+async fn a_ledger_that_nobody_asks_to_write_finds_out_by_itself_that_there_is_room_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, clock) = faulty(dir.path());
+    ledger.append(pair(0).to_vec()).await.unwrap();
+    let before = ledger.checkpoint().await.unwrap();
+    faults.push(Fault::NoSpace);
+    refused(&ledger, 1).await;
+    let groups = ledger.stats().groups;
+    clock.advance(REST_US);
+    for _ in 0..1_000 {
+        if ledger.stats().groups > groups {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!((ledger.stats().groups, ledger.size()), (groups + 1, 2), "one checkpoint, and no entry");
+    assert_eq!(ledger.latest_checkpoint().unwrap().root, before.root);
+    let key = ledger.public_key().clone();
+    drop(ledger);
+    let report = store::ledger::verify(dir.path(), Some(&key), Some(before.note())).unwrap();
+    assert!(report.holds(), "{}", report.text());
+}

@@ -1,0 +1,60 @@
+//! The index of the record in the database: filled from the ledger, and filled again.
+
+use crate::{
+    cli::Given,
+    control::{self, Book, Request, Response},
+    failure::{Outcome, Verdict},
+    place::Place,
+};
+use anyhow::{Context as _, anyhow};
+use decision::{Entry, EventName};
+use serde_json::json;
+use store::{Store, ledger::READ_ENTRIES_MAX};
+
+/// The store's index brought up to date from the ledger; returns the log's name and size.
+pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, u64)> {
+    let mut next = None;
+    loop {
+        // the log's name comes with its entries, so none are asked for at first
+        let (from, max) = next.map_or((0, 0), |next| (next, READ_ENTRIES_MAX));
+        let Response::Entries { log: name, size, entries } = book.ask(Request::Entries { from, max }).await?
+        else {
+            return Err(anyhow!("the gateway answered something else than entries"));
+        };
+        if next.is_none() {
+            next = Some(store.indexed_up_to(&name).await?);
+            continue;
+        }
+        let parsed = entries
+            .iter()
+            .map(|(index, raw)| Ok((*index, serde_json::from_str::<Entry>(raw)?)))
+            .collect::<anyhow::Result<Vec<_>>>()
+            .context("the ledger holds an entry that this version cannot read")?;
+        let filled = store.index_entries(&name, &parsed).await?;
+        if filled >= size || parsed.is_empty() {
+            return Ok((name, size));
+        }
+        next = Some(filled);
+    }
+}
+
+/// Empties the index and fills it again; a ledger that has lost its end is gone on with only when that is said.
+pub(super) async fn rebuild(accept_loss: bool, given: &Given, place: &Place) -> Outcome {
+    let known = control::known(place).await?;
+    let book =
+        if accept_loss { Book::open_whatever_is_left(place).await? } else { Book::open(place).await? };
+    let store = place.store().await?;
+    let (log, left) = fill(&book, &store).await?;
+    store.wipe_index(&log).await?;
+    if left < known {
+        let detail = [("known", known.to_string()), ("left", left.to_string())];
+        let detail: Vec<_> = detail.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        book.record(EventName::LossAccepted, None, &detail).await?;
+        given.say.aside(format!("{} entries are lost for good, and the record says so", known - left));
+    }
+    let (_, size) = fill(&book, &store).await?;
+    book.close().await?;
+    given.say.json(&json!({ "log": log, "entries": size }));
+    given.say.line(format!("indexed {size} entries of {log}"));
+    Ok(Verdict::Yes)
+}

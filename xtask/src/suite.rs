@@ -9,7 +9,7 @@ use crate::externals::Externals;
 use crate::files::{Tree, root};
 use crate::process::{cargo, succeeds, watched};
 use crate::tally::{Tally, count};
-use crate::{codegen, conformance, matrix, postgres, tidy};
+use crate::{codegen, conformance, debian, matrix, postgres, tidy};
 
 /// Crates whose tests need no disk, no network and no other process.
 const PURE: &[&str] = &["callgate-decision", "callgate-wire", "callgate-catalog", "callgate-policy", "xtask"];
@@ -42,7 +42,11 @@ pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
             None
         }
     };
-    tests(&mut tally, path.as_deref(), externals.as_ref())?;
+    let strace = strace();
+    if let Err(why) = &strace {
+        tally.skip("what the system calls of the gateway show", why);
+    }
+    tests(&mut tally, path.as_deref(), externals.as_ref(), strace.is_ok())?;
     if let Some(externals) = &externals {
         conformance::all(&mut tally, externals)?;
         matrix::all(&mut tally, externals)?;
@@ -78,10 +82,23 @@ fn path_with_database(tally: &mut Tally) -> Option<std::ffi::OsString> {
     }
 }
 
-fn tests(tally: &mut Tally, path: Option<&std::ffi::OsStr>, externals: Option<&Externals>) -> Result<()> {
+/// Installed where that is possible; else why not.
+fn strace() -> Result<(), String> {
+    if on_path("strace") { Ok(()) } else { debian::install("strace", "strace") }
+}
+
+fn tests(
+    tally: &mut Tally,
+    path: Option<&std::ffi::OsStr>,
+    externals: Option<&Externals>,
+    strace: bool,
+) -> Result<()> {
     let with_surroundings = |mut command: Command| {
         if let Some(path) = path {
             command.env("PATH", path);
+        }
+        if !strace {
+            command.env("CALLGATE_TEST_SKIP_STRACE", "1");
         }
         if let Some(externals) = externals {
             command

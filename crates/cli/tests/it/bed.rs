@@ -169,11 +169,11 @@ pub(crate) fn free_port() -> u16 {
 
 /// Waits for something that must come true soon.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..600 {
+    for _ in 0..3000 {
         if is_so() {
             return;
         }
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(10));
     }
     panic!("not within 30 seconds: {what}");
 }

@@ -1,0 +1,182 @@
+//! No room: for the ledger, for the database, for log lines; by a limit on files, and on a disk that is full.
+
+use crate::{
+    bed::until,
+    host::Host,
+    yard::{Yard, is_ready},
+};
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+/// A gateway that is told of a file that may not grow by an error, and not by a signal.
+fn spawn(yard: &Yard, err: Stdio) -> Child {
+    let plain = yard.bed.command();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" serve"]).arg(plain.get_program()).env_clear();
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    command.current_dir(yard.bed.path("")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(err);
+    command.spawn().unwrap()
+}
+
+fn log(yard: &Yard) -> Stdio {
+    fs::File::create(yard.bed.path("serve.log")).unwrap().into()
+}
+
+/// No file of this process may grow beyond so many bytes, from now on.
+fn limit(gateway: u32, bytes: &str) {
+    let (pid, limit) = (gateway.to_string(), format!("--fsize={bytes}:"));
+    let done = Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap();
+    assert!(done.success());
+}
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |file| file.len())
+}
+
+fn greeted(yard: &Yard, server: &'static str) -> Host {
+    let mut host = yard.host(server);
+    until("the server was looked at", || host.greet().is_ok() && host.tools() == 1);
+    host
+}
+
+/// Calls until one is refused for want of a record.
+fn call_until_refused(host: &Host, name: &str) {
+    for n in 0..20_000 {
+        let what = format!("deed-{name}-{n}.");
+        let answer = host.call(&what).unwrap().message;
+        if answer["result"]["content"][0]["text"] == format!("done {what}") {
+            continue;
+        }
+        assert_eq!(answer["error"]["data"]["code"], "ledger-unavailable", "{answer}");
+        return;
+    }
+    panic!("there was room for everything");
+}
+
+/// What holds while there is no room, and what is true again when there is, without a restart.
+fn lack(yard: &Yard, gateway: &mut Child, host: &Host, name: &str, relieve: impl FnOnce()) {
+    call_until_refused(host, name);
+    until("it says that it is not ready", || !is_ready(yard.port));
+    let before = yard.executed().len();
+    for n in 0..5 {
+        let what = format!("deed-{name}-refused-{n}.");
+        let answer = host.call(&what).unwrap().message;
+        assert_eq!(answer["error"]["data"]["code"], "ledger-unavailable", "{answer}");
+    }
+    assert_eq!(yard.executed().len(), before, "nothing leaves that cannot be recorded");
+    relieve();
+    // nobody calls a gateway that is not ready: it must find out by itself
+    until("it is ready again", || is_ready(yard.port));
+    assert!(gateway.try_wait().unwrap().is_none(), "without a restart");
+    let what = format!("deed-{name}-after.");
+    let answer = host.call(&what).unwrap().message;
+    assert_eq!(answer["result"]["content"][0]["text"], format!("done {what}"), "{answer}");
+}
+
+/// Stops it and looks at what the record and the index say of it all.
+fn settle(yard: &Yard, mut gateway: Child) {
+    let pid = gateway.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(gateway.wait().unwrap().code(), Some(0), "{}", yard.bed.log());
+    assert!(!yard.bed.log().contains("panicked"), "{}", yard.bed.log());
+    let report = yard.bed.json(&["audit", "verify"]);
+    assert_eq!(report["ok"], true, "{report}");
+    let intents = report["report"]["intents"].as_u64().unwrap();
+    let listed = yard.bed.json(&["audit", "list", "--errands", "--limit", "1000000"]);
+    assert_eq!(listed.as_array().unwrap().len() as u64, intents, "the index has caught up");
+}
+
+#[test]
+fn a_file_that_may_not_grow_stops_calls_and_nothing_else_until_it_may() {
+    let yard = Yard::new();
+    assert_eq!(yard.serve().stop(), 0);
+    let mut gateway = spawn(&yard, log(&yard));
+    let host = greeted(&yard, "books");
+    let (segment, wal) =
+        (yard.ledger().join("segments/0000000000.seg"), yard.bed.path("state/callgate.db-wal"));
+    // the database's log grows in steps of pages and comes to the limit before the ledger does
+    let most = length(&segment).max(length(&wal)) + 24_000;
+    let pid = gateway.id();
+    limit(pid, &most.to_string());
+    let mut answered = 0;
+    until("the database is full", || {
+        let what = format!("deed-while-{answered}.");
+        let answer = host.call(&what).unwrap().message;
+        answered += usize::from(answer["result"]["content"][0]["text"] == format!("done {what}"));
+        yard.bed.log().contains("the index does not follow the ledger")
+    });
+    assert!(answered > 0, "a call that can be recorded is not held up by its index");
+    lack(&yard, &mut gateway, &host, "limit", || limit(pid, "unlimited"));
+    settle(&yard, gateway);
+}
+
+/// A disk of its own, if we may have one.
+struct Disk<'a>(&'a Path);
+
+impl<'a> Disk<'a> {
+    fn mount(at: &'a Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=3m,mode=0700", "callgate-test"]).arg(at).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_calls_and_nothing_else_until_there_is_room() {
+    let yard = Yard::new();
+    assert_eq!(yard.serve().stop(), 0);
+    let (state, saved) = (yard.bed.path("state"), yard.bed.path("saved"));
+    fs::rename(&state, &saved).unwrap();
+    // who may not mount a disk has the limit above, which takes the same way through the program
+    let Some(_disk) = Disk::mount(&state) else { return };
+    let whole = Command::new("cp").arg("-a").arg(saved.join(".")).arg(&state).status().unwrap();
+    assert!(whole.success());
+    let mut gateway = spawn(&yard, log(&yard));
+    let host = greeted(&yard, "desk");
+    let ballast = state.join("ballast");
+    let mut file = fs::File::create(&ballast).unwrap();
+    while file.write_all(&[7; 4096]).is_ok() {}
+    drop(file);
+    lack(&yard, &mut gateway, &host, "full", || fs::remove_file(&ballast).unwrap());
+    settle(&yard, gateway);
+}
+
+#[test]
+fn log_lines_that_nobody_can_write_down_stop_nothing() {
+    let yard = Yard::new();
+    for err in ["/dev/full", "closed"] {
+        let err = match err {
+            "closed" => {
+                // a pipe whose other end is gone
+                let (reader, writer) = std::io::pipe().unwrap();
+                drop(reader);
+                Stdio::from(writer)
+            }
+            path => fs::File::options().write(true).open(path).unwrap().into(),
+        };
+        let mut gateway = spawn(&yard, err);
+        let host = greeted(&yard, "books");
+        assert_eq!(
+            host.call("deed-unlogged.").unwrap().message["result"]["isError"],
+            serde_json::Value::Null
+        );
+        let pid = gateway.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert_eq!(gateway.wait().unwrap().code(), Some(0));
+        assert_eq!(yard.bed.run(&["audit", "verify"]).code, 0);
+    }
+    assert_eq!(yard.executed().len(), 2);
+}

@@ -1,0 +1,116 @@
+//! Two gateways where there may be one.
+
+use crate::{
+    bed::{free_port, until},
+    yard::Yard,
+};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+fn second(yard: &Yard, name: &str, database: &str) -> (i32, String) {
+    yard.bed.write(
+        &format!("{name}/callgate.toml"),
+        &format!(
+            "listen = \"127.0.0.1:{}\"\nstate-dir = \"state\"\ndatabase = \"{database}\"\n",
+            free_port()
+        ),
+    );
+    let said = yard.bed.run(&["serve", "--config", &format!("{name}/callgate.toml")]);
+    (said.code, said.err)
+}
+
+#[test]
+fn a_second_gateway_on_one_database_refuses_plainly_by_whatever_path_it_comes() {
+    let yard = Yard::new();
+    let gateway = yard.serve();
+    let database = yard.bed.path("state/callgate.db");
+    symlink(&database, yard.bed.path("link.db")).unwrap();
+    symlink(yard.bed.path("state"), yard.bed.path("folder")).unwrap();
+    symlink(yard.bed.path("link.db"), yard.bed.path("link-to-link.db")).unwrap();
+    let ways = [
+        format!("sqlite:{}", database.display()),
+        "sqlite:../state/callgate.db".to_owned(),
+        "sqlite:../link.db".to_owned(),
+        "sqlite:../link-to-link.db".to_owned(),
+        "sqlite:../folder/callgate.db".to_owned(),
+        "sqlite:../other-0/.././state/callgate.db".to_owned(),
+    ];
+    let expected = format!("another gateway (process {}) is using the database", gateway.pid());
+    for (number, way) in ways.iter().enumerate() {
+        let (code, err) = second(&yard, &format!("other-{number}"), way);
+        assert!(code == 1 && err.contains(&expected), "{way}: {err}");
+    }
+    assert_eq!(gateway.get("/readyz").0, 200, "the first is untouched");
+    let mut host = yard.host("desk");
+    host.greet().unwrap();
+    assert!(host.call("deed-one.").unwrap().message["result"].is_object());
+    // a dead one is in nobody's way
+    gateway.kill();
+    assert_eq!(yard.serve().stop(), 0);
+}
+
+#[test]
+fn a_second_gateway_on_one_ledger_refuses_plainly() {
+    let yard = Yard::new();
+    let gateway = yard.serve();
+    fs::create_dir_all(yard.bed.path("other/state")).unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(yard.bed.path("other/state"), fs::Permissions::from_mode(0o700)).unwrap();
+    symlink(yard.ledger(), yard.bed.path("other/state/ledger")).unwrap();
+    let (code, err) = second(&yard, "other", "sqlite:own.db");
+    assert!(code == 1 && err.contains("another gateway has the ledger"), "{err}");
+    symlink(yard.bed.path("state"), yard.bed.path("same")).unwrap();
+    yard.bed.write("third.toml", &format!("listen = \"127.0.0.1:{}\"\nstate-dir = \"same\"\n", free_port()));
+    let said = yard.bed.run(&["serve", "--config", "third.toml"]);
+    assert!(said.code == 1 && said.err.contains("running already"), "{}", said.err);
+    assert_eq!(gateway.stop(), 0);
+}
+
+/// The gateway that holds this database, as it wrote itself.
+fn holder(lock: &Path) -> Option<String> {
+    let pid = fs::read_to_string(lock).ok()?.trim().to_owned();
+    let alive = fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+    (alive && !pid.is_empty()).then_some(pid)
+}
+
+#[test]
+fn serve_and_wraps_that_race_are_one_gateway_also_after_it_was_killed() {
+    let yard = Yard::new();
+    let config = "home/.config/callgate/callgate.toml";
+    yard.bed.write(config, &format!("listen = \"127.0.0.1:{}\"\n", free_port()));
+    let lock = yard.bed.path("home/.local/state/callgate/callgate.db.lock");
+    for round in 0..4 {
+        let start = |args: &[&str], input: Stdio| {
+            let mut command = yard.bed.command();
+            command.args(args).stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let script = yard.bed.path("notes.sh");
+        let wrap = ["wrap", "--", "/bin/sh", script.to_str().unwrap()];
+        let wraps: Vec<_> = (0..3).map(|_| start(&wrap, Stdio::null())).collect();
+        let mut serve = start(&["serve", "--config", config], Stdio::null());
+        // a Host that says nothing and leaves: the wrap ends well when it found or started the gateway
+        for wrap in wraps {
+            let output = wrap.wait_with_output().unwrap();
+            assert!(output.status.success(), "{round}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        until("somebody serves", || holder(&lock).is_some());
+        let pid = holder(&lock).unwrap();
+        if pid != serve.id().to_string() {
+            let output = serve.wait_with_output().unwrap();
+            let err = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.code() == Some(1) && err.contains("running already"), "{round}: {err}");
+        } else {
+            assert!(serve.try_wait().unwrap().is_none());
+            serve.kill().unwrap();
+            serve.wait().unwrap();
+            continue;
+        }
+        assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+        until("it is gone", || holder(&lock).is_none());
+    }
+}

@@ -10,14 +10,20 @@ pub enum AddressClass {
     Public,
     /// This machine.
     Loopback,
-    /// RFC 1918, RFC 6598 (carrier NAT), RFC 4193 (unique local).
+    /// "This network"; connecting to it reaches this machine.
+    Unspecified,
+    /// RFC 1918.
     Private,
-    /// RFC 3927, RFC 4291; the home of cloud metadata services.
+    /// RFC 6598, between a carrier and its customers; many VPNs use it.
+    CarrierNat,
+    /// RFC 4193, the private addresses of IPv6.
+    UniqueLocal,
+    /// RFC 3927, RFC 4291.
     LinkLocal,
-    /// A cloud's metadata service at an address that is not link-local.
+    /// Where a cloud tells a machine its credentials.
     Metadata,
     Multicast,
-    /// Unspecified, broadcast, documentation, benchmarking, deprecated or unassigned.
+    /// Broadcast, documentation, benchmarking, deprecated or unassigned.
     Reserved,
 }
 
@@ -25,9 +31,26 @@ impl AddressClass {
     /// Classifies an address by the host it reaches: an IPv4 address inside an IPv6 one (mapped,
     /// NAT64, 6to4) counts as itself.
     pub fn of(address: IpAddr) -> Self {
-        match address {
+        match canonical(address) {
             IpAddr::V4(v4) => of_v4(v4),
-            IpAddr::V6(v6) => embedded(v6).map_or_else(|| of_v6(v6), of_v4),
+            IpAddr::V6(v6) => of_v6(v6),
+        }
+    }
+}
+
+impl AddressClass {
+    /// What an operator who wants such a place does.
+    pub(crate) fn cure(self) -> &'static str {
+        match self {
+            Self::Private | Self::CarrierNat | Self::UniqueLocal | Self::LinkLocal | Self::Reserved => {
+                "list its network under `networks`, of the server or of `[egress]`, if this is intended"
+            }
+            Self::Metadata => {
+                "it hands out credentials; list that one address under `networks` if this is intended"
+            }
+            Self::Loopback => "write `localhost` or the address itself if this machine is meant",
+            Self::Public => "a name of this machine must stay on it",
+            Self::Unspecified | Self::Multicast => "no server has such an address",
         }
     }
 }
@@ -37,7 +60,10 @@ impl fmt::Display for AddressClass {
         f.write_str(match self {
             Self::Public => "public",
             Self::Loopback => "loopback",
+            Self::Unspecified => "unspecified",
             Self::Private => "private",
+            Self::CarrierNat => "behind a carrier's NAT",
+            Self::UniqueLocal => "unique local",
             Self::LinkLocal => "link-local",
             Self::Metadata => "a cloud metadata service",
             Self::Multicast => "multicast",
@@ -69,12 +95,19 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
 
 fn of_v4(v4: Ipv4Addr) -> AddressClass {
     match v4.octets() {
-        [168, 63, 129, 16] | [100, 100, 100, 200] | [192, 0, 0, 192] => AddressClass::Metadata,
+        // most clouds; containers of AWS; Azure, Alibaba, Oracle
+        [169, 254, 169, 254]
+        | [169, 254, 170, 2 | 23]
+        | [168, 63, 129, 16]
+        | [100, 100, 100, 200]
+        | [192, 0, 0, 192] => AddressClass::Metadata,
         [127, ..] => AddressClass::Loopback,
-        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => AddressClass::Private,
+        [0, ..] => AddressClass::Unspecified,
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => AddressClass::Private,
+        [100, 64..=127, ..] => AddressClass::CarrierNat,
         [169, 254, ..] => AddressClass::LinkLocal,
         [224..=239, ..] => AddressClass::Multicast,
-        [0 | 240..=255, ..]
+        [240..=255, ..]
         | [192, 0, 0 | 2, _]
         | [192, 88, 99, _]
         | [198, 18 | 19, ..]
@@ -86,9 +119,15 @@ fn of_v4(v4: Ipv4Addr) -> AddressClass {
 
 fn of_v6(v6: Ipv6Addr) -> AddressClass {
     match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0] => AddressClass::Unspecified,
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressClass::Loopback,
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => AddressClass::Metadata,
-        [0xfc00..=0xfdff, ..] => AddressClass::Private,
+        // AWS and its containers, Google
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23 | 0x254] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => {
+            AddressClass::Metadata
+        }
+        // ISATAP (RFC 5214): behind any prefix, the last part is an IPv4 address to tunnel to
+        [.., 0 | 0x200, 0x5efe, _, _] => AddressClass::Reserved,
+        [0xfc00..=0xfdff, ..] => AddressClass::UniqueLocal,
         [0xfe80..=0xfebf, ..] => AddressClass::LinkLocal,
         [0xff00..=0xffff, ..] => AddressClass::Multicast,
         // Teredo and the other protocol assignments, documentation (two blocks)
@@ -108,13 +147,17 @@ mod tests {
 
     #[test]
     fn every_special_range_is_known_at_both_of_its_ends() {
-        use AddressClass::{LinkLocal, Loopback, Metadata, Multicast, Private, Public, Reserved};
+        use AddressClass::{
+            CarrierNat, LinkLocal, Loopback, Metadata, Multicast, Private, Public, Reserved, UniqueLocal,
+            Unspecified,
+        };
         for (first, last, expected) in [
-            ("0.0.0.0", "0.255.255.255", Reserved),
+            ("0.0.0.0", "0.255.255.255", Unspecified),
+            ("::", "::", Unspecified),
             ("9.255.255.255", "11.0.0.0", Public),
             ("10.0.0.0", "10.255.255.255", Private),
             ("100.63.255.255", "100.128.0.0", Public),
-            ("100.64.0.0", "100.127.255.255", Private),
+            ("100.64.0.0", "100.127.255.255", CarrierNat),
             ("127.0.0.0", "127.255.255.255", Loopback),
             ("169.253.255.255", "169.255.0.0", Public),
             ("169.254.0.0", "169.254.255.255", LinkLocal),
@@ -124,17 +167,20 @@ mod tests {
             ("198.18.0.0", "198.19.255.255", Reserved),
             ("224.0.0.0", "239.255.255.255", Multicast),
             ("240.0.0.0", "255.255.255.255", Reserved),
-            ("::", "100::1", Reserved),
+            ("::ffff:0:a00:1", "100::1", Reserved),
             ("::1", "::1", Loopback),
             ("2000::", "2000:ffff::", Public),
             ("2001::1", "2001:1ff::", Reserved),
             ("2001:db8::", "2001:db8:ffff::1", Reserved),
             ("2606:4700::1111", "2a00::", Public),
-            ("fc00::", "fdff::1", Private),
+            ("fc00::", "fdff::1", UniqueLocal),
             ("fe80::", "febf::1", LinkLocal),
             ("fec0::", "feff::", Reserved),
             ("ff02::1", "ffff::", Multicast),
             ("168.63.129.16", "fd00:ec2::254", Metadata),
+            ("169.254.169.254", "169.254.170.2", Metadata),
+            ("fd20:ce::254", "fd00:ec2::23", Metadata),
+            ("2606:4700::5efe:a00:1", "2606:4700::200:5efe:7f00:1", Reserved),
         ] {
             assert_eq!((class(first), class(last)), (expected, expected), "{first} {last}");
         }
@@ -145,7 +191,7 @@ mod tests {
         for clothes in
             ["::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::169.254.169.254"]
         {
-            assert_eq!(class(clothes), AddressClass::LinkLocal, "{clothes}");
+            assert_eq!(class(clothes), AddressClass::Metadata, "{clothes}");
         }
         assert_eq!(class("::ffff:127.0.0.1"), AddressClass::Loopback);
         assert_eq!(canonical("::ffff:10.1.2.3".parse().unwrap()), "10.1.2.3".parse::<IpAddr>().unwrap());

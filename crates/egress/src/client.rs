@@ -1,7 +1,7 @@
 //! The client.
 
-use crate::connect::{Bounded, Checked, SharedPolicy, current};
-use crate::{BodyStream, EgressError, EgressPolicy, Origin, Phase, Sent};
+use crate::connect::{Bounded, Checked};
+use crate::{BodyStream, EgressError, EgressPolicy, Network, Origin, Phase, Sent, SystemNetwork};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -61,6 +61,7 @@ pub struct Settings {
     pub keep_for: Duration,
     pub keep_max: usize,
     pub trust: Trust,
+    pub network: Arc<dyn Network>,
 }
 
 impl Default for Settings {
@@ -72,36 +73,66 @@ impl Default for Settings {
             keep_for: Duration::from_secs(60),
             keep_max: 32,
             trust: Trust::Platform,
+            network: Arc::new(SystemNetwork),
         }
     }
 }
 
 /// The HTTP client. Cheap to clone; clones share connections and policy.
 #[derive(Debug, Clone)]
-pub struct Client {
-    inner: legacy::Client<Bounded, Full<Bytes>>,
-    policy: SharedPolicy,
+pub struct Client(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    making: Making,
+    current: RwLock<Arc<Reach>>,
+}
+
+/// A policy, and the connections that were opened under it.
+#[derive(Debug)]
+struct Reach {
+    policy: Arc<EgressPolicy>,
+    connections: legacy::Client<Bounded, Full<Bytes>>,
+}
+
+/// What every new set of connections is made with.
+#[derive(Debug)]
+struct Making {
+    tls: ClientConfig,
+    /// Why no TLS is possible at all.
+    no_tls: Option<Arc<str>>,
+    network: Arc<dyn Network>,
+    connect_max: Duration,
+    builder: legacy::Builder,
+}
+
+impl Making {
+    fn reach(&self, policy: EgressPolicy) -> Arc<Reach> {
+        let policy = Arc::new(policy);
+        let checked = Checked { policy: Arc::clone(&policy), network: Arc::clone(&self.network) };
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(self.tls.clone())
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(checked);
+        let bounded = Bounded { https, no_tls: self.no_tls.clone(), connect_max: self.connect_max };
+        Arc::new(Reach { policy, connections: self.builder.build(bounded) })
+    }
 }
 
 impl Client {
     /// A client that reaches what `policy` allows. Without a trusted certificate on this machine it
     /// still speaks plain HTTP, and every `https` request fails with the reason.
     pub fn new(policy: EgressPolicy, settings: Settings) -> Self {
-        let policy = Arc::new(RwLock::new(Arc::new(policy)));
-        let (config, no_tls) = match tls(settings.trust) {
+        let (tls, no_tls) = match tls(settings.trust) {
             Ok(config) => (config, None),
             Err(reason) => (no_trust(), Some(reason.into())),
         };
-        let checked = Checked { policy: Arc::clone(&policy) };
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(checked);
         // hyper's smallest buffer is 8 KiB, below which it panics
         let head_bytes_max = settings.head_bytes_max.max(8 << 10);
-        let inner = legacy::Client::builder(TokioExecutor::new())
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(settings.keep_for)
@@ -110,15 +141,24 @@ impl Client {
             .http1_max_headers(settings.headers_max)
             .http2_max_header_list_size(u32::try_from(head_bytes_max).unwrap_or(u32::MAX))
             // only what was never handed to a connection is tried again, on a new one
-            .retry_canceled_requests(true)
-            .build(Bounded { https, no_tls, connect_max: settings.connect_max });
-        Self { inner, policy }
+            .retry_canceled_requests(true);
+        let (network, connect_max) = (settings.network, settings.connect_max);
+        let making = Making { tls, no_tls, network, connect_max, builder };
+        let current = RwLock::new(making.reach(policy));
+        Self(Arc::new(Shared { making, current }))
     }
 
-    /// Replaces the policy. Connections that are open stay, but no request reaches an origin
-    /// over them that the new policy does not know.
+    /// Replaces the policy. A request under way is finished; every later one is judged by the new policy
+    /// and travels over connections that were opened under it.
     pub fn set_policy(&self, policy: EgressPolicy) {
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+        if *current.policy != policy {
+            *current = self.0.making.reach(policy);
+        }
+    }
+
+    fn reach(&self) -> Arc<Reach> {
+        Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends once and returns as soon as the head of the answer is there, whatever its status; a
@@ -133,7 +173,8 @@ impl Client {
         bounds: Bounds,
     ) -> Result<Response<BodyStream>, EgressError> {
         let origin = Origin::of(request.uri())?;
-        if !current(&self.policy).knows(&origin) {
+        let reach = self.reach();
+        if !reach.policy.knows(&origin) {
             return Err(EgressError::Undeclared { origin });
         }
         let start = Instant::now();
@@ -143,7 +184,7 @@ impl Client {
             Some(_) | None => (bounds.first_byte_max, Phase::FirstByte),
         };
         let connection = capture_connection(&mut request);
-        match tokio::time::timeout_at(start + first, self.inner.request(request)).await {
+        match tokio::time::timeout_at(start + first, reach.connections.request(request)).await {
             Ok(Ok(response)) => {
                 Ok(response.map(|body| BodyStream::new(body, origin, bounds.idle_max, until)))
             }

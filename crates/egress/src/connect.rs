@@ -1,31 +1,25 @@
 //! From an origin to a connection: resolve, check, connect, check again, TLS; all within one bound.
 
-use crate::{EgressError, EgressPolicy, Origin};
+use crate::{EgressError, EgressPolicy, Network, Origin};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tower_service::Service;
-
-/// The policy of this moment; a reload replaces it.
-pub(crate) type SharedPolicy = Arc<RwLock<Arc<EgressPolicy>>>;
-
-pub(crate) fn current(policy: &SharedPolicy) -> Arc<EgressPolicy> {
-    Arc::clone(&policy.read().unwrap_or_else(PoisonError::into_inner))
-}
 
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, EgressError>> + Send>>;
 
 /// Plain TCP to a checked address.
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
-    pub(crate) policy: SharedPolicy,
+    pub(crate) policy: Arc<EgressPolicy>,
+    pub(crate) network: Arc<dyn Network>,
 }
 
 impl Service<http::Uri> for Checked {
@@ -38,11 +32,12 @@ impl Service<http::Uri> for Checked {
     }
 
     fn call(&mut self, uri: http::Uri) -> Self::Future {
-        let policy = current(&self.policy);
+        let Self { policy, network } = self.clone();
         Box::pin(async move {
             let origin = Origin::of(&uri)?;
-            let addresses = resolve(&policy, &origin).await?;
-            let stream = connect(&origin, &addresses).await?;
+            // the name is asked once: what was judged is what is connected to
+            let addresses = resolve(&*network, &policy, &origin).await?;
+            let stream = connect(&*network, &origin, &addresses).await?;
             // the kernel may have been told to send it elsewhere
             let peer = stream.peer_addr().map_err(|e| unreachable(&origin, e.kind()))?;
             check(&policy, &origin, peer)?;
@@ -54,10 +49,18 @@ impl Service<http::Uri> for Checked {
 
 /// All addresses of the host. One that may not be reached refuses them all: an honest name does
 /// not point to both sides.
-async fn resolve(policy: &EgressPolicy, origin: &Origin) -> Result<Vec<SocketAddr>, EgressError> {
-    // literals pass through here too, in every spelling the system understands
-    let found = tokio::net::lookup_host((origin.host(), origin.port())).await;
-    let addresses: Vec<_> = found.map_err(|_| EgressError::Dns { origin: origin.clone() })?.collect();
+async fn resolve(
+    network: &dyn Network,
+    policy: &EgressPolicy,
+    origin: &Origin,
+) -> Result<Vec<SocketAddr>, EgressError> {
+    let addresses = match origin.literal() {
+        Some(address) => vec![SocketAddr::new(address, origin.port())],
+        None => {
+            let found = network.resolve(origin.host(), origin.port()).await;
+            found.map_err(|_| EgressError::Dns { origin: origin.clone() })?
+        }
+    };
     for address in &addresses {
         check(policy, origin, *address)?;
     }
@@ -75,12 +78,16 @@ fn check(policy: &EgressPolicy, origin: &Origin, address: SocketAddr) -> Result<
 
 /// The first address that answers. How long all of it may take, [`Bounded`] decides; a silent
 /// address must leave time for the next one.
-async fn connect(origin: &Origin, addresses: &[SocketAddr]) -> Result<TcpStream, EgressError> {
+async fn connect(
+    network: &dyn Network,
+    origin: &Origin,
+    addresses: &[SocketAddr],
+) -> Result<TcpStream, EgressError> {
     const NEXT_AFTER: Duration = Duration::from_secs(2);
     let mut last = EgressError::Dns { origin: origin.clone() };
     let mut rest = addresses.iter().peekable();
     while let Some(address) = rest.next() {
-        let attempt = TcpStream::connect(address);
+        let attempt = network.connect(*address);
         let outcome = if rest.peek().is_some() {
             tokio::time::timeout(NEXT_AFTER, attempt)
                 .await

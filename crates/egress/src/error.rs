@@ -30,7 +30,7 @@ pub enum EgressError {
     Url(#[from] OriginError),
     #[error("`{origin}` is not a destination that was declared")]
     Undeclared { origin: Origin },
-    #[error("`{origin}` is at {address}, which is {class}; list that network if this is intended")]
+    #[error("`{origin}` is at {address}, which is {class}; {}", class.cure())]
     RefusedAddress { origin: Origin, address: IpAddr, class: AddressClass },
     #[error("the name in `{origin}` has no address")]
     Dns { origin: Origin },
@@ -50,6 +50,10 @@ pub enum EgressError {
     HeadTooLarge { origin: Origin },
     #[error("the answer of `{origin}` is larger than {max} bytes")]
     BodyTooLarge { origin: Origin, max: usize },
+    #[error("a redirect of `{origin}` is not followed: {reason}")]
+    Redirect { origin: Origin, reason: &'static str },
+    #[error("the answer of `{origin}` is not {expected}")]
+    Content { origin: Origin, expected: &'static str },
     #[error("`{origin}` does not speak HTTP: {reason}")]
     Protocol { origin: Origin, reason: &'static str },
 }
@@ -67,7 +71,11 @@ impl EgressError {
             | Self::Unreachable { .. }
             | Self::Tls { .. } => Sent::Unsent,
             Self::Reset { sent, .. } | Self::Timeout { sent, .. } => *sent,
-            Self::HeadTooLarge { .. } | Self::BodyTooLarge { .. } | Self::Protocol { .. } => Sent::MaybeSent,
+            Self::HeadTooLarge { .. }
+            | Self::BodyTooLarge { .. }
+            | Self::Redirect { .. }
+            | Self::Content { .. }
+            | Self::Protocol { .. } => Sent::MaybeSent,
         }
     }
 }

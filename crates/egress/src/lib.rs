@@ -2,8 +2,9 @@
 //!
 //! Every request goes to an origin that the operator declared, over an address that was checked
 //! after the name was resolved and once more after connecting. No proxy is read from the
-//! environment, no redirect is followed, no request is sent twice unless it certainly never left,
-//! and everything has a bound.
+//! environment, no request is sent twice unless it certainly never left, and everything has a bound.
+//! [`Client::send`] follows no redirect; [`Client::get_json`], for documents of the control plane,
+//! follows a few and judges each.
 //!
 //! Start reading at [`Client::send`]; who may be reached is in [`EgressPolicy`].
 
@@ -12,12 +13,17 @@ mod body;
 mod client;
 mod connect;
 mod error;
+mod fetch;
+mod network;
 mod policy;
 
 pub use address::AddressClass;
 pub use body::{BodyStream, collect_limited};
 pub use client::{Bounds, Client, Settings, Trust};
 pub use error::{EgressError, Phase, Sent};
+pub use fetch::{Answer, FetchBounds};
 pub use http::{Request, Response};
 pub use http_body_util::Full;
+pub use ipnet::IpNet;
+pub use network::{Answering, Network, SystemNetwork};
 pub use policy::{Destination, EgressPolicy, Origin, OriginError};

@@ -1,6 +1,7 @@
 //! What the data plane is told, parsed, defaulted and checked. `cli::settings` reads the file; this is what is meant.
 
 use decision::{AgentName, Environment, GroupName, SecretName, ServerName, TenantId};
+use egress::{Destination, EgressPolicy, IpNet, Origin};
 use identity::CertificateName;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +28,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Whose access tokens are taken beside the gateway's own.
     pub oauth: Option<Arc<identity::oauth::Oauth>>,
+    /// Private networks that whatever is connected to may be in.
+    pub networks: Vec<IpNet>,
     pub servers: BTreeMap<ServerName, ServerSettings>,
     /// `None` listens without TLS, on loopback only.
     pub tls: Option<TlsSettings>,
@@ -61,6 +64,22 @@ pub struct Workload {
     pub name: AgentName,
     pub certificate: CertificateName,
     pub groups: BTreeSet<GroupName>,
+}
+
+impl Settings {
+    /// Where the gateway may connect to: what is named here, and nothing else (requirement W7).
+    pub fn reachable(&self) -> EgressPolicy {
+        let servers = self.servers.values().filter_map(|server| match &server.reach {
+            Reach::Http { url } => Some((url, &server.networks)),
+            Reach::Stdio { .. } => None,
+        });
+        let declared = servers.filter_map(|(url, networks)| {
+            let origin = Origin::of(&url.as_str().parse().ok()?).ok()?;
+            let networks = self.networks.iter().chain(networks).copied();
+            Some(networks.fold(Destination::declared(origin), Destination::within))
+        });
+        declared.collect()
+    }
 }
 
 /// Bounds on everything that a peer can make large, slow or many.
@@ -130,6 +149,8 @@ pub struct ServerSettings {
     pub keep_arguments: bool,
     /// Keep result values beside their commitments.
     pub keep_results: bool,
+    /// Private networks that its name may resolve into.
+    pub networks: Vec<IpNet>,
     pub declarations: catalog::Declarations,
 }
 

@@ -4,14 +4,13 @@
 use crate::{failure::Failure, place::Place, sources::SystemClock, surroundings::Surroundings};
 use arc_swap::ArcSwap;
 use decision::Clock;
-use egress::{Destination, EgressPolicy, Origin};
 use gateway::{
     Gate, Offers, Settings, Written,
     listen::{
         safe_to_listen,
         tls::{Keys, Tls, TlsError},
     },
-    settings::{Mode, Reach},
+    settings::Mode,
 };
 use notify::{RecursiveMode, Watcher as _};
 use std::{
@@ -127,10 +126,10 @@ impl Files {
         let settings = Arc::clone(&written.settings);
         let before = self.gate.live();
         // while both are in force, what either names may be reached
-        self.client.set_policy(both(&before.settings, &settings));
+        self.client.set_policy(before.settings.reachable().or(settings.reachable()));
         let reloaded = self.offers.reload(written).await;
         let in_force = if reloaded.is_ok() { Arc::clone(&settings) } else { Arc::clone(&before.settings) };
-        self.client.set_policy(reachable(&in_force));
+        self.client.set_policy(in_force.reachable());
         reloaded.map_err(|problems| problems.iter().map(sentence).collect::<Vec<_>>())?;
         self.shown.store(Arc::clone(&settings));
         if let (Some(tls), Some(keys)) = (&self.tls, keys) {
@@ -270,25 +269,6 @@ fn sentence(problem: &policy::Problem) -> String {
         Some((path, line, column)) => format!("{path}:{line}:{column}: {problem}{help}"),
         None => format!("{problem}{help}"),
     }
-}
-
-/// Where the gateway may connect to: what the file names, and nothing else.
-pub(super) fn reachable(settings: &Settings) -> EgressPolicy {
-    origins(settings).fold(EgressPolicy::default(), EgressPolicy::with)
-}
-
-fn both(one: &Settings, other: &Settings) -> EgressPolicy {
-    origins(one).chain(origins(other)).fold(EgressPolicy::default(), EgressPolicy::with)
-}
-
-fn origins(settings: &Settings) -> impl Iterator<Item = Destination> {
-    settings.servers.values().filter_map(|server| match &server.reach {
-        Reach::Http { url } => {
-            let uri: http::Uri = url.as_str().parse().ok()?;
-            Origin::of(&uri).ok().map(Destination::declared)
-        }
-        Reach::Stdio { .. } => None,
-    })
 }
 
 /// Says loudly what an operator should not forget.

@@ -147,7 +147,7 @@ impl Running {
             tracing::warn!(place = ?warning.place(), "{warning}");
         }
         files::announce(&settings);
-        let client = egress::Client::new(files::reachable(&settings), egress::Settings::default());
+        let client = egress::Client::new(settings.reachable(), egress::Settings::default());
         let supervisor = launch::Supervisor::this_executable();
         let passable = given.surroundings.passable.clone();
         let issuers = identity::oauth::Issuers::new(egress::Settings::default());

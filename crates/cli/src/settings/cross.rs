@@ -4,7 +4,7 @@
 use super::{
     door,
     file::{self, File},
-    keys, oauth,
+    keys, networks, oauth,
     problem::{Crossing, Located},
 };
 use catalog::{Category, Declarations, Declared, Effect, Tier};
@@ -140,6 +140,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             stdio_agent: stdio_agent.unwrap_or_else(local),
             limits,
             oauth,
+            networks: networks::networks(crossing, &file.egress.networks),
             servers,
             tls: door::tls(crossing, file, base),
             tls_terminated_upstream: file
@@ -264,6 +265,7 @@ fn server_of(
         open_arguments: written.open_arguments.iter().cloned().collect::<BTreeSet<_>>(),
         keep_arguments: written.keep.arguments.unwrap_or(true),
         keep_results: written.keep.results.unwrap_or(false),
+        networks: networks::networks(crossing, &written.networks),
         declarations: Declarations { trust_annotations: written.trust_annotations, tools },
     })
 }
@@ -303,12 +305,20 @@ fn reach(
                 crossing.hidden(url.span(), "a credential does not belong into the address", Some(help));
                 return None;
             }
+            if let Some(meant) = networks::other_spelling(url.get_ref(), &parsed) {
+                let help = format!("write `{meant}`");
+                crossing.problem(url.span(), "the host is not written as it is meant", Some(&help));
+                return None;
+            }
             Some(Reach::Http { url: parsed })
         }
         (None, Some(command)) => {
             if command.get_ref().trim().is_empty() {
                 crossing.problem(command.span(), "`command` is empty", None);
                 return None;
+            }
+            if let Some(first) = written.networks.first() {
+                crossing.problem(first.span(), "`networks` is for a server with `url`", None);
             }
             Some(Reach::Stdio {
                 command: PathBuf::from(command.get_ref()),

@@ -41,6 +41,8 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     put("tls-terminated-upstream", Value::Boolean(settings.tls_terminated_upstream));
     put("workloads", Value::Array(settings.workloads.iter().map(workload).collect()));
     put("limits", Value::Table(limits(&settings.limits)));
+    let networks = list(&settings.networks);
+    put("egress", Value::Table(Table::from_iter([("networks".to_owned(), networks)])));
     let servers = settings.servers.iter().map(|(name, one)| (name.to_string(), Value::Table(server(one))));
     put("servers", Value::Table(servers.collect()));
     out
@@ -50,7 +52,7 @@ fn text(value: impl std::fmt::Display) -> Value {
     Value::String(value.to_string())
 }
 
-fn list<'a>(items: impl IntoIterator<Item = &'a String>) -> Value {
+fn list(items: impl IntoIterator<Item = impl std::fmt::Display>) -> Value {
     Value::Array(items.into_iter().map(text).collect())
 }
 
@@ -127,7 +129,10 @@ fn server(server: &ServerSettings) -> Table {
     let mut out = Table::new();
     let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
     match &server.reach {
-        Reach::Http { url } => put("url", text(url)),
+        Reach::Http { url } => {
+            put("url", text(url));
+            put("networks", list(&server.networks));
+        }
         Reach::Stdio { command, args, env, cwd } => {
             put("command", text(command.display()));
             put("args", list(args));

@@ -53,6 +53,9 @@ pub(crate) struct File {
     /// Bounds on everything that a peer can make large, slow or many.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// Where the gateway may connect to, beside public addresses.
+    #[serde(default)]
+    pub(crate) egress: Egress,
     /// The servers behind the gateway, by name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Server>")]
@@ -146,6 +149,16 @@ pub(crate) struct Limits {
     pub(crate) max_children: Option<Spanned<usize>>,
 }
 
+/// Where the gateway may connect to, beside public addresses.
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Egress {
+    /// Private networks that the names of all servers may resolve into, such as `10.0.0.0/8`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) networks: Vec<Spanned<String>>,
+}
+
 /// One upstream: either `url` or `command`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -153,6 +166,10 @@ pub(crate) struct Server {
     /// Where a server that speaks HTTP is.
     #[schemars(with = "Option<String>")]
     pub(crate) url: Option<Spanned<String>>,
+    /// Private networks that this server's name may resolve into, beside those of `egress`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) networks: Vec<Spanned<String>>,
     /// The program of a server that speaks over standard input and output. There is never a shell.
     #[schemars(with = "Option<String>")]
     pub(crate) command: Option<Spanned<String>>,

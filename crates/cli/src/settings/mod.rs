@@ -7,6 +7,7 @@ mod effective;
 mod file;
 mod file_oauth;
 mod keys;
+mod networks;
 mod oauth;
 mod problem;
 

@@ -73,3 +73,12 @@ pub(crate) async fn answer(stream: &mut TcpStream, status: &str, body: &str) {
     let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(answer.as_bytes()).await.ok();
 }
+
+/// One request without a body, its lines in lower case; `None` at the end of the connection.
+pub(crate) async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<String> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        request.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(request).ok().map(|request| request.to_ascii_lowercase())
+}

@@ -37,6 +37,7 @@ fn settings() -> crate::settings::Settings {
         stdio_agent: decision::AgentName::new("desktop").unwrap(),
         limits: crate::settings::Limits::default(),
         oauth: None,
+        networks: Vec::new(),
         servers: std::collections::BTreeMap::new(),
         tls: None,
         tls_terminated_upstream: false,

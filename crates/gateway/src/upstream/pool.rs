@@ -134,14 +134,7 @@ impl Pool {
 
     /// Nothing but the configured servers can be reached (requirement W7).
     pub(crate) fn allow(&self, settings: &Settings) {
-        let origins = settings.servers.values().filter_map(|server| match &server.reach {
-            Reach::Http { url } => egress::Origin::of(&url.as_str().parse().ok()?).ok(),
-            Reach::Stdio { .. } => None,
-        });
-        let policy = origins.fold(egress::EgressPolicy::default(), |policy, origin| {
-            policy.with(egress::Destination::declared(origin))
-        });
-        self.shared.means.client.set_policy(policy);
+        self.shared.means.client.set_policy(settings.reachable());
     }
 
     pub(crate) fn means(&self) -> &Means {

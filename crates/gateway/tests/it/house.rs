@@ -103,6 +103,7 @@ pub(crate) fn server(url: &str, mode: Mode) -> ServerSettings {
         open_arguments: BTreeSet::new(),
         keep_arguments: true,
         keep_results: true,
+        networks: Vec::new(),
         declarations: catalog::Declarations::default(),
     }
 }
@@ -118,6 +119,7 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
         stdio_agent: AgentName::new("local").unwrap(),
         limits: Limits { message_bytes_max: 1 << 20, result_bytes_max: 1 << 20, ..Limits::default() },
         oauth: None,
+        networks: Vec::new(),
         servers,
         tls: None,
         tls_terminated_upstream: false,

@@ -48,6 +48,7 @@ pub(crate) fn settings() -> Settings {
         stdio_agent: AgentName::new("desktop").unwrap(),
         limits: Limits::default(),
         oauth: None,
+        networks: Vec::new(),
         servers: BTreeMap::new(),
         tls: None,
         tls_terminated_upstream: false,

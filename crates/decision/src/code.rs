@@ -166,6 +166,10 @@ codes! {
     UserRequired = "user-required", Authentication;
     /// The secret the server needs is not stored, or has expired. Store it with `callgate secret set`, for a user's own with `--user`.
     SecretMissing = "secret-missing", Gateway;
+    /// The backend that has the secret does not answer, is sealed or failed. Nothing was sent. Look at the backend; the log names the cause.
+    SecretBackendUnavailable = "secret-backend-unavailable", Gateway;
+    /// The backend that has the secret does not let the gateway in, or not to this secret. Check its role, credential and policy.
+    SecretBackendRefused = "secret-backend-refused", Gateway;
     /// The secret is stored but cannot be opened with this key.
     SecretUnreadable = "secret-unreadable", Gateway;
     /// The upstream could not be reached or its process could not be started.

@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -47,6 +48,19 @@ pub enum Trust {
     PlatformAnd(Vec<CertificateDer<'static>>),
     /// These alone.
     Only(Vec<CertificateDer<'static>>),
+}
+
+impl Trust {
+    /// The operating system's and those in `pem`. Errors: what is wrong with it, for people.
+    pub fn platform_and_pem(pem: &[u8]) -> Result<Self, String> {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let found = found.map_err(|e| e.to_string())?;
+        if found.is_empty() {
+            Err("it holds no certificate".to_owned())
+        } else {
+            Ok(Self::PlatformAnd(found))
+        }
+    }
 }
 
 /// What is the same for all requests of a client.

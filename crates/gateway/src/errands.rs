@@ -71,8 +71,14 @@ async fn connect<'a>(
     leg: &mut Leg,
 ) -> Result<(Eras, Errand<'a>, Option<wire::Frame>), Fault> {
     let refused = |refusal: Refusal| {
-        let of_secret =
-            matches!(refusal.code, Code::SecretMissing | Code::SecretUnreadable | Code::UserRequired);
+        let of_secret = matches!(
+            refusal.code,
+            Code::SecretMissing
+                | Code::SecretUnreadable
+                | Code::SecretBackendRefused
+                | Code::SecretBackendUnavailable
+                | Code::UserRequired
+        );
         let kind = if of_secret { FaultKind::Unauthorized } else { FaultKind::Lost };
         Fault::unsent(kind, format!("{}: {}", refusal.code.as_str(), refusal.because))
     };

@@ -1,6 +1,7 @@
 //! What the path works on: one immutable snapshot per message, and the services behind it.
 
 use crate::authenticate::Tokens;
+use crate::backends::Backends;
 use crate::deeds::Deeds;
 use crate::exchange::{Arrival, Party};
 use crate::interactions::Interactions;
@@ -73,6 +74,7 @@ pub struct Gate {
     pub(crate) tokens: Tokens,
     pub(crate) issuers: identity::oauth::Issuers,
     pub(crate) secrets: SealedSecrets,
+    pub(crate) backends: Backends,
     pub(crate) deeds: Deeds,
     pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
@@ -93,6 +95,7 @@ pub struct Parts {
     pub store: store::Store,
     pub ledger: store::ledger::Ledger,
     pub opener: vault::Opener,
+    pub backends: Backends,
     pub pool: Pool,
     /// The identity providers, none in force yet.
     pub issuers: identity::oauth::Issuers,
@@ -118,6 +121,7 @@ impl Gate {
             tokens: Tokens::default(),
             issuers: parts.issuers,
             secrets: SealedSecrets::default(),
+            backends: parts.backends,
             wakes: parts.wakes,
             deeds: Deeds::default(),
             interactions: Interactions::default(),
@@ -152,6 +156,9 @@ impl Gate {
     }
     pub fn ledger(&self) -> &store::ledger::Ledger {
         &self.ledger
+    }
+    pub fn backends(&self) -> &Backends {
+        &self.backends
     }
     pub fn store(&self) -> &store::Store {
         &self.store

@@ -44,6 +44,7 @@ mod reply;
 
 // beside the path: what it works on
 
+pub mod backends;
 pub mod exchange;
 pub mod gate;
 pub mod offer;

@@ -314,7 +314,8 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::UpstreamLost
         | Code::UpstreamBusy
         | Code::HostUnreachable
-        | Code::HostIncapable => ok(OUTAGE),
+        | Code::HostIncapable
+        | Code::SecretBackendUnavailable => ok(OUTAGE),
         Code::UpstreamUnauthorized
         | Code::UpstreamNonsense
         | Code::UpstreamError
@@ -327,6 +328,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::SchemaUnenforceable
         | Code::PathIncomplete
         | Code::SecretMissing
+        | Code::SecretBackendRefused
         | Code::SecretUnreadable
         | Code::StageFailed
         | Code::OutcomeUnknown

@@ -116,9 +116,10 @@ pub(crate) async fn lease(
         let Some(lease) = value(gate, live, permit, call, holder, one).await? else { continue };
         place(&mut injected, &one.place, &lease)
             .map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{}`: {e}", one.secret)))?;
+        let mark = one.source.mark();
         basis.push(match holder.user() {
-            Some(user) => format!("secret:{}:{user}", one.secret),
-            None => format!("secret:{}", one.secret),
+            Some(user) => format!("secret:{}:{user}{mark}", one.secret),
+            None => format!("secret:{}{mark}", one.secret),
         });
     }
     Ok(Passed::new(Arc::new(injected), basis))
@@ -172,20 +173,42 @@ async fn value(
     let server = &call.target().server;
     let name = &one.secret;
     match &one.source {
-        Source::Stored => {
-            let Some(known) = gate.secrets.find(gate, live, server, name, holder.user()).await? else {
-                return match holder {
-                    Holder::Errand => Ok(None),
-                    Holder::Shared | Holder::User(_) => Err(missing(server, name, holder)),
-                };
+        Source::Stored => stored(gate, live, permit, call, holder, name).await,
+        // an errand at a server that people use in their own names, where every path is somebody's
+        Source::Kv(place) if matches!(holder, Holder::Errand) && place.path.is_per_user() => Ok(None),
+        Source::Kv(place) => {
+            let bootstrap = async |credential: SecretName| {
+                let opened = stored(gate, live, permit, call, Holder::Shared, &credential).await?;
+                opened.ok_or_else(|| missing(server, &credential, Holder::Shared))
             };
-            if known.expires_at.is_some_and(|at| gate.clock.now() >= at) {
-                return Err(Refusal::new(Code::SecretMissing, format!("secret `{name}` has expired")));
-            }
-            let lease = gate.opener.lease(permit, call, &known.sealed, &known.at);
-            lease.map(Some).map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{name}`: {e}")))
+            gate.backends.kv(permit, call, name, place, bootstrap).await.map(Some)
         }
+        Source::Variable(variable) => gate.backends.variable(permit, call, name, variable).map(Some),
+        Source::File(path) => gate.backends.file(permit, call, name, path).map(Some),
     }
+}
+
+/// The value of a secret that is sealed in the store.
+async fn stored(
+    gate: &Gate,
+    live: &Live,
+    permit: &Permit,
+    call: &Call,
+    holder: Holder<'_>,
+    name: &SecretName,
+) -> Result<Option<Lease>, Refusal> {
+    let server = &call.target().server;
+    let Some(known) = gate.secrets.find(gate, live, server, name, holder.user()).await? else {
+        return match holder {
+            Holder::Errand => Ok(None),
+            Holder::Shared | Holder::User(_) => Err(missing(server, name, holder)),
+        };
+    };
+    if known.expires_at.is_some_and(|at| gate.clock.now() >= at) {
+        return Err(Refusal::new(Code::SecretMissing, format!("secret `{name}` has expired")));
+    }
+    let lease = gate.opener.lease(permit, call, &known.sealed, &known.at);
+    lease.map(Some).map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{name}`: {e}")))
 }
 
 fn missing(server: &ServerName, name: &SecretName, holder: Holder<'_>) -> Refusal {

@@ -1,5 +1,7 @@
 //! What the data plane is told, parsed, defaulted and checked. `cli::settings` reads the file; this is what is meant.
 
+pub use vault::backend::{Bootstrap, KvPlace, KvSettings, Login};
+
 use decision::{AgentName, Environment, GroupName, SecretName, ServerName, TenantId};
 use egress::{Destination, EgressPolicy, IpNet, Origin};
 use identity::CertificateName;
@@ -30,6 +32,7 @@ pub struct Settings {
     pub oauth: Option<Arc<identity::oauth::Oauth>>,
     /// Private networks that whatever is connected to may be in.
     pub networks: Vec<IpNet>,
+    pub vault: VaultSettings,
     pub servers: BTreeMap<ServerName, ServerSettings>,
     /// `None` listens without TLS, on loopback only.
     pub tls: Option<TlsSettings>,
@@ -79,6 +82,16 @@ impl Settings {
             Some(networks.fold(Destination::declared(origin), Destination::within))
         });
         declared.collect()
+    }
+
+    /// The secrets that are in a file or a variable, which an operator should not forget.
+    pub fn from_development_sources(&self) -> impl Iterator<Item = (&ServerName, &SecretName)> {
+        let credentials = self
+            .servers
+            .iter()
+            .flat_map(|(server, one)| one.credentials.iter().map(move |credential| (server, credential)));
+        let ours = credentials.filter(|(_, credential)| credential.source.is_for_development());
+        ours.map(|(server, credential)| (server, &credential.secret))
     }
 }
 
@@ -193,6 +206,63 @@ pub struct CredentialUse {
 pub enum Source {
     /// Sealed in the store, with `callgate secret set`.
     Stored,
+    /// At a path of the backend.
+    Kv(KvPlace),
+    /// A variable the gateway was started with. For development.
+    Variable(String),
+    /// A file. For development.
+    File(PathBuf),
+}
+
+impl Source {
+    /// Whether anybody who can start or look into the process can read it.
+    pub fn is_for_development(&self) -> bool {
+        match self {
+            Self::Variable(_) | Self::File(_) => true,
+            Self::Stored | Self::Kv(_) => false,
+        }
+    }
+
+    /// As a decision names it beside the secret; nothing for the usual one.
+    pub(crate) fn mark(&self) -> &'static str {
+        match self {
+            Self::Stored => "",
+            Self::Kv(_) => ":from-backend",
+            Self::Variable(_) => ":from-variable:DEVELOPMENT-ONLY",
+            Self::File(_) => ":from-file:DEVELOPMENT-ONLY",
+        }
+    }
+}
+
+/// Where secrets are that are not in the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VaultSettings {
+    /// Files and variables may be sources: the operator said so.
+    pub development_sources: bool,
+    pub kv: Option<Backend>,
+}
+
+impl VaultSettings {
+    /// The stored secret that the backend's login takes.
+    pub fn stored_credential(&self) -> Option<&SecretName> {
+        match &self.kv.as_ref()?.kv.login {
+            Login::Token { token: Bootstrap::Stored(name) }
+            | Login::AppRole { secret_id: Bootstrap::Stored(name), .. } => Some(name),
+            Login::Token { token: Bootstrap::File(_) }
+            | Login::AppRole { secret_id: Bootstrap::File(_), .. }
+            | Login::Jwt { .. } => None,
+        }
+    }
+}
+
+/// HashiCorp Vault or OpenBao.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    pub kv: KvSettings,
+    /// Private networks that its name may resolve into.
+    pub networks: Vec<IpNet>,
+    /// Certificates that are trusted beside the operating system's, for it alone.
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

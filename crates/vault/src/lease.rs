@@ -1,6 +1,6 @@
 //! The one way to a plaintext.
 
-use crate::{Kek, Sealed, SecretRef, VaultError};
+use crate::{Kek, Sealed, Secret, SecretRef, VaultError};
 use decision::{Call, Permit, SecretName};
 use std::fmt;
 use std::sync::Arc;
@@ -66,6 +66,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Of a value that a backend gave, which has checked the permit.
+    pub(crate) fn of(secret: Secret, name: &SecretName) -> Self {
+        Self { value: secret.into_bytes(), name: name.clone() }
+    }
+
     /// The bytes as they were stored, for the environment of a child process; without a zero byte.
     pub fn bytes(&self) -> &[u8] {
         &self.value

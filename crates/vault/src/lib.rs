@@ -6,11 +6,12 @@
 //! control plane gets only the first.
 //!
 //! There is no way to open a secret without a [`Permit`](decision::Permit) of the call it is for,
-//! hence none without a principal. No I/O but the file of the key; no async.
+//! hence none without a principal. Only [`backend`] speaks to anybody else, and waits.
 //!
 //! Not done by this crate: memory is wiped, but not locked against swapping; and the separation
 //! of [`Sealer`] and [`Opener`] is one of types, not of keys.
 
+pub mod backend;
 mod kek;
 mod lease;
 mod sealed;

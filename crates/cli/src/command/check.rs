@@ -71,6 +71,8 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "observe": observing(&place),
         "tls-error": found.tls.as_ref().err().map(ToString::to_string),
         "certificate-expires-in-days": days(&found),
+        "development-sources": place.meant.settings.from_development_sources()
+            .map(|(server, secret)| json!({ "server": server, "secret": secret })).collect::<Vec<_>>(),
     }));
     if !given.say.json {
         tell(given, &place, &found);
@@ -150,6 +152,12 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     }
     for server in observing(place) {
         say.line(format!("{} server `{server}` only observes: its rules refuse nothing", say.paint(33, "!")));
+    }
+    for (server, secret) in place.meant.settings.from_development_sources() {
+        say.line(format!(
+            "{} the secret `{secret}` of server `{server}` is in a file or a variable: for development only",
+            say.paint(33, "!")
+        ));
     }
     if !place.written {
         say.line(format!(

@@ -12,7 +12,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use decision::{EventName, SecretName, ServerName, UserName};
-use gateway::settings::Authority;
+use gateway::settings::{Authority, Source};
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Read as _},
@@ -158,7 +158,14 @@ fn users(place: &Place, named: &Named) -> Vec<String> {
     let servers = place.meant.settings.servers.iter();
     let uses = servers.filter(|(_, server)| {
         let per_user = server.authority == Authority::PerUser;
-        (per_user || named.user.is_none()) && server.credentials.iter().any(|one| one.secret == named.name)
+        let backend = place.meant.settings.vault.stored_credential();
+        let uses = |source: &Source, secret: &SecretName| match source {
+            Source::Stored => *secret == named.name,
+            Source::Kv(_) => backend == Some(&named.name),
+            Source::Variable(_) | Source::File(_) => false,
+        };
+        (per_user || named.user.is_none())
+            && server.credentials.iter().any(|one| uses(&one.source, &one.secret))
     });
     uses.map(|(name, _)| name.to_string()).collect()
 }
@@ -203,13 +210,18 @@ pub(crate) async fn missing(place: &Place, store: &Store) -> anyhow::Result<Vec<
     let mut missing = Vec::new();
     for (name, server) in &place.meant.settings.servers {
         let per_user = server.authority == Authority::PerUser;
-        for credential in &server.credentials {
+        for (secret, per_user) in server.credentials.iter().filter_map(|one| match &one.source {
+            Source::Stored => Some((&one.secret, per_user)),
+            // what the backend itself wants, once for everybody
+            Source::Kv(_) => place.meant.settings.vault.stored_credential().map(|secret| (secret, false)),
+            Source::Variable(_) | Source::File(_) => None,
+        }) {
             let fits = |one: &SecretListing| {
                 let theirs = one.server.as_ref().is_none_or(|only| only == name);
-                one.name == credential.secret && one.user.is_some() == per_user && theirs
+                one.name == *secret && one.user.is_some() == per_user && theirs
             };
             if !stored.iter().any(fits) {
-                missing.push((name.clone(), credential.secret.clone()));
+                missing.push((name.clone(), secret.clone()));
             }
         }
     }

@@ -6,11 +6,12 @@ use arc_swap::ArcSwap;
 use decision::Clock;
 use gateway::{
     Gate, Offers, Settings, Written,
+    backends::{Backends, Variables},
     listen::{
         safe_to_listen,
         tls::{Keys, Tls, TlsError},
     },
-    settings::Mode,
+    settings::{Mode, Source},
 };
 use notify::{RecursiveMode, Watcher as _};
 use std::{
@@ -88,6 +89,8 @@ impl Files {
         let policies = new.policies().map_err(|error| vec![format!("{error:#}")])?;
         let (old, settings) = (&before.meant.settings, &new.meant.settings);
         safe_to_listen(settings).map_err(|error| vec![error.to_string()])?;
+        // whether its backend can be made ready at all
+        Backends::new(settings, Variables::new()).map_err(|error| vec![error.to_string()])?;
         let mut fixed = Vec::new();
         if old.listen != settings.listen {
             fixed.push("listen");
@@ -131,6 +134,7 @@ impl Files {
         let in_force = if reloaded.is_ok() { Arc::clone(&settings) } else { Arc::clone(&before.settings) };
         self.client.set_policy(in_force.reachable());
         reloaded.map_err(|problems| problems.iter().map(sentence).collect::<Vec<_>>())?;
+        self.gate.backends().renew(&settings).map_err(|error| vec![error.to_string()])?;
         self.shown.store(Arc::clone(&settings));
         if let (Some(tls), Some(keys)) = (&self.tls, keys) {
             tls.install(keys);
@@ -271,6 +275,16 @@ fn sentence(problem: &policy::Problem) -> String {
     }
 }
 
+/// The variables that sources name, as they are now: those of a file that is read later are not looked for.
+pub(super) fn variables(settings: &Settings) -> Variables {
+    let sources = settings.servers.values().flat_map(|server| &server.credentials).map(|one| &one.source);
+    let named = sources.filter_map(|source| match source {
+        Source::Variable(name) => Some(name),
+        Source::Stored | Source::Kv(_) | Source::File(_) => None,
+    });
+    named.filter_map(|name| Some((name.clone(), Surroundings::named(name)?.into()))).collect()
+}
+
 /// Says loudly what an operator should not forget.
 pub(super) fn announce(settings: &Settings) {
     for (server, _) in settings.servers.iter().filter(|(_, server)| server.mode == Mode::Observe) {
@@ -287,6 +301,9 @@ pub(super) fn announce(settings: &Settings) {
     }
     if settings.tls_terminated_upstream {
         tracing::warn!(address = %settings.listen, "TLS ENDS IN FRONT: tokens arrive here in the clear, so nobody else may be between");
+    }
+    for (server, secret) in settings.from_development_sources() {
+        tracing::warn!(%server, %secret, "DEVELOPMENT SOURCE: this secret is in a file or a variable and in no vault");
     }
     if let Some(agent) = &settings.unauthenticated_loopback {
         tracing::warn!(%agent, "every program on this machine may call without a token, as this agent");

@@ -19,6 +19,7 @@ use files::Files;
 use futures::future::BoxFuture;
 use gateway::{
     Fit, Gate, Offers, Parts, Written,
+    backends::Backends,
     exchange::{Arrival, Reply},
     listen::{
         self,
@@ -158,6 +159,7 @@ impl Running {
             store: opened.store.clone(),
             ledger: opened.take_ledger()?,
             opener: opened.opener.clone(),
+            backends: Backends::new(&settings, files::variables(&settings)).context("secret backend")?,
             pool,
             issuers,
             clock: Arc::new(SystemClock),

@@ -6,6 +6,7 @@ use super::{
     file::{self, File},
     keys, networks, oauth,
     problem::{Crossing, Located},
+    vault,
 };
 use catalog::{Category, Declarations, Declared, Effect, Tier};
 use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
@@ -116,11 +117,14 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     }
     door::exposed(crossing, file, listen);
     let stdio_agent = file.stdio_agent.as_ref().and_then(|name| agent(crossing, name));
+    let vault = vault::vault(crossing, &file.vault, base);
+    let development = file.vault.development_sources;
+    let sources = vault::Sources { development, backend: file.vault.kv.is_some(), base };
     let mut servers = BTreeMap::new();
     for (name, written) in &file.servers {
         match ServerName::new(name.get_ref().clone()) {
             Ok(server) => {
-                if let Some(meant) = server_of(crossing, name, written, &environment, &limits, base) {
+                if let Some(meant) = server_of(crossing, name, written, &environment, &limits, sources) {
                     servers.insert(server, meant);
                 }
             }
@@ -141,6 +145,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             limits,
             oauth,
             networks: networks::networks(crossing, &file.egress.networks),
+            vault,
             servers,
             tls: door::tls(crossing, file, base),
             tls_terminated_upstream: file
@@ -245,12 +250,18 @@ fn server_of(
     written: &file::Server,
     environment: &Environment,
     limits: &Limits,
-    base: &Path,
+    sources: vault::Sources<'_>,
 ) -> Option<ServerSettings> {
-    let reach = reach(crossing, name, written, base)?;
+    let reach = reach(crossing, name, written, sources.base)?;
     let is_http = matches!(reach, Reach::Http { .. });
-    let credentials =
-        written.credentials.iter().filter_map(|one| credential(crossing, one, is_http)).collect();
+    let authority = authority(crossing, written.authority.as_ref());
+    let mut credentials = Vec::with_capacity(written.credentials.len());
+    for one in &written.credentials {
+        let per_user = authority == Authority::PerUser;
+        let source = vault::source(crossing, one.source.as_ref(), sources, per_user);
+        let meant = credential(crossing, one, is_http);
+        credentials.extend(meant.zip(source).map(|(meant, source)| CredentialUse { source, ..meant }));
+    }
     let tools = written.tools.iter().map(|(name, tool)| (name.clone(), declared(tool))).collect();
     Some(ServerSettings {
         reach,
@@ -260,7 +271,7 @@ fn server_of(
             Some(file::Mode::Enforce) | None => Mode::Enforce,
         },
         call_timeout: crossing.duration(written.timeout.as_ref(), limits.call_timeout),
-        authority: authority(crossing, written.authority.as_ref()),
+        authority,
         credentials,
         open_arguments: written.open_arguments.iter().cloned().collect::<BTreeSet<_>>(),
         keep_arguments: written.keep.arguments.unwrap_or(true),

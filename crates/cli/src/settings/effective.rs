@@ -41,6 +41,7 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     put("tls-terminated-upstream", Value::Boolean(settings.tls_terminated_upstream));
     put("workloads", Value::Array(settings.workloads.iter().map(workload).collect()));
     put("limits", Value::Table(limits(&settings.limits)));
+    put("vault", Value::Table(super::vault::effective(&settings.vault)));
     let networks = list(&settings.networks);
     put("egress", Value::Table(Table::from_iter([("networks".to_owned(), networks)])));
     let servers = settings.servers.iter().map(|(name, one)| (name.to_string(), Value::Table(server(one))));
@@ -48,11 +49,11 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     out
 }
 
-fn text(value: impl std::fmt::Display) -> Value {
+pub(super) fn text(value: impl std::fmt::Display) -> Value {
     Value::String(value.to_string())
 }
 
-fn list(items: impl IntoIterator<Item = impl std::fmt::Display>) -> Value {
+pub(super) fn list(items: impl IntoIterator<Item = impl std::fmt::Display>) -> Value {
     Value::Array(items.into_iter().map(text).collect())
 }
 
@@ -60,7 +61,7 @@ fn number(value: usize) -> Value {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn time(value: Duration) -> Value {
+pub(super) fn time(value: Duration) -> Value {
     let ms = value.as_millis();
     for (unit, each) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
         if ms > 0 && ms.is_multiple_of(each) {
@@ -235,5 +236,7 @@ fn credential(one: &CredentialUse) -> Value {
         Place::Query { name } => put("query", name),
         Place::Env { name } => put("env", name),
     }
+    let source = super::vault::effective_source(&one.source);
+    out.extend(source.map(|source| ("source".to_owned(), Value::Table(source))));
     Value::Table(out)
 }

@@ -56,6 +56,9 @@ pub(crate) struct File {
     /// Where the gateway may connect to, beside public addresses.
     #[serde(default)]
     pub(crate) egress: Egress,
+    /// Secrets that are not in the store.
+    #[serde(default)]
+    pub(crate) vault: Vault,
     /// The servers behind the gateway, by name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Server>")]
@@ -159,6 +162,17 @@ pub(crate) struct Egress {
     pub(crate) networks: Vec<Spanned<String>>,
 }
 
+/// Secrets that are not in the store.
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Vault {
+    /// Files and variables may be the source of a credential. For development only; announced at every start.
+    #[serde(default)]
+    pub(crate) development_sources: bool,
+    /// HashiCorp Vault or OpenBao, for credentials whose source is `kv`.
+    pub(crate) kv: Option<super::vault::Kv>,
+}
+
 /// One upstream: either `url` or `command`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -245,6 +259,9 @@ pub(crate) struct Credential {
     /// The name it was stored under with `callgate secret set`.
     #[schemars(with = "String")]
     pub(crate) secret: Spanned<String>,
+    /// Where its value is, if not in the store.
+    #[schemars(with = "Option<super::vault::WrittenSource>")]
+    pub(crate) source: Option<Spanned<super::vault::WrittenSource>>,
     /// A header of requests over HTTP.
     pub(crate) header: Option<String>,
     /// What stands before the secret in a header, such as `Bearer `.

@@ -10,6 +10,7 @@ mod keys;
 mod networks;
 mod oauth;
 mod problem;
+mod vault;
 
 pub(crate) use cross::{Meant, read};
 pub(crate) use effective::{effective, schema};

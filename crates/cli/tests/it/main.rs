@@ -14,4 +14,5 @@ mod door;
 mod rounds;
 mod serve;
 mod sign_in;
+mod sources;
 mod wrap;

@@ -38,6 +38,7 @@ fn settings() -> crate::settings::Settings {
         limits: crate::settings::Limits::default(),
         oauth: None,
         networks: Vec::new(),
+        vault: crate::settings::VaultSettings::default(),
         servers: std::collections::BTreeMap::new(),
         tls: None,
         tls_terminated_upstream: false,

@@ -2,9 +2,10 @@
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use callgate_gateway::backends::Backends;
 use callgate_gateway::listen::http::{Health, Pace, Probes, Site};
 use callgate_gateway::settings::{
-    Authority, CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings, Source,
+    Authority, CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings, Source, VaultSettings,
 };
 use callgate_gateway::{Fit, Gate, Offers, Parts, Written, build, listen, upstream::Pool};
 use decision::{AgentName, Clock, Entropy, Entry, Environment, SecretName, ServerName, TenantId, Timestamp};
@@ -120,6 +121,7 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
         limits: Limits { message_bytes_max: 1 << 20, result_bytes_max: 1 << 20, ..Limits::default() },
         oauth: None,
         networks: Vec::new(),
+        vault: VaultSettings::default(),
         servers,
         tls: None,
         tls_terminated_upstream: false,
@@ -162,6 +164,8 @@ impl House {
         let client = egress::Client::new(egress::EgressPolicy::default(), egress::Settings::default());
         let supervisor = launch::Supervisor::this_executable();
         let pool = Pool::new(client, supervisor, BTreeMap::new(), &settings.limits);
+        let variables = [("TEST_TOKEN".to_owned(), zeroize::Zeroizing::new(b"sk-of-a-variable".to_vec()))];
+        let backends = Backends::new(&settings, variables.into()).unwrap();
         let settings = Arc::new(settings);
         let sources = vec![policy::Source { path: "test.cedar".into(), text: policy.into() }];
         let written = Written { settings: Arc::clone(&settings), policies: sources };
@@ -174,6 +178,7 @@ impl House {
             store: store.clone(),
             ledger,
             opener: vault::Opener::new(Arc::clone(&kek)),
+            backends,
             pool,
             issuers: identity::oauth::Issuers::new(egress::Settings::default()),
             clock,

@@ -49,6 +49,7 @@ pub(crate) fn settings() -> Settings {
         limits: Limits::default(),
         oauth: None,
         networks: Vec::new(),
+        vault: callgate_gateway::settings::VaultSettings::default(),
         servers: BTreeMap::new(),
         tls: None,
         tls_terminated_upstream: false,

@@ -13,6 +13,7 @@ mod script;
 
 mod attacks;
 mod authority;
+mod backends;
 mod calls;
 mod clock;
 mod drift;

@@ -1,0 +1,51 @@
+//! Secrets that are not in the store, told to whoever runs the gateway.
+
+use crate::bed::{Bed, free_port, until};
+use std::os::unix::fs::PermissionsExt as _;
+
+const CREDENTIAL: &str = "[[servers.notes.credentials]]\nsecret = \"key\"\nsource = { file = \"notes.key\" }\nenv = \"NOTES_KEY\"\n";
+const SWITCH: &str = "[vault]\ndevelopment-sources = true\n";
+
+#[test]
+fn a_secret_in_a_file_needs_its_switch_and_is_announced_at_check_at_start_and_in_the_record() {
+    let bed = Bed::with_notes();
+    let config = bed.notes_config(free_port()) + CREDENTIAL;
+    bed.write("callgate.toml", &config);
+    let said = bed.run(&["check"]);
+    assert!(said.code == 3 && said.err.contains("for development only"), "{} {}", said.out, said.err);
+    bed.write("callgate.toml", &(config + SWITCH));
+    let said = bed.run(&["check"]);
+    assert!(said.code == 0 && said.out.contains("for development only"), "{} {}", said.out, said.err);
+    assert_eq!(bed.json(&["check"])["development-sources"][0]["secret"], "key");
+
+    bed.write("notes.key", "sk-in-a-file-4242");
+    std::fs::set_permissions(bed.path("notes.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    assert!(bed.log().contains("DEVELOPMENT SOURCE"), "{}", bed.log());
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    assert_eq!(gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"], "a note");
+    let calls = bed.json(&["audit", "list"]);
+    let call = calls.as_array().unwrap().iter().find(|call| call["item"]["name"] == "read_note").unwrap();
+    let told = bed.run(&["explain", call["call"].as_str().unwrap()]).out;
+    assert!(told.contains("from-file:DEVELOPMENT-ONLY"), "{told}");
+    assert!(bed.files_with("state", "sk-in-a-file").is_empty());
+}
+
+#[test]
+fn a_backend_whose_certificates_cannot_be_read_stops_the_start_and_keeps_the_old_settings_at_a_reload() {
+    let bed = Bed::with_notes();
+    let kv = "[vault.kv]\naddress = \"https://127.0.0.1:8200\"\nca-file = \"ca.pem\"\n\
+              login = { method = \"kubernetes\", role = \"callgate\" }\n";
+    let config = bed.notes_config(free_port());
+    bed.write("callgate.toml", &format!("{config}{kv}"));
+    let said = bed.run(&["serve"]);
+    assert!(said.code == 1 && said.err.contains("ca.pem"), "{}", said.err);
+    bed.write("callgate.toml", &config);
+    let gateway = bed.serve();
+    bed.write("callgate.toml", &format!("{config}{kv}"));
+    gateway.signal("-HUP");
+    until("the reload was refused", || bed.log().contains("THE OLD ONE STAYS IN FORCE"));
+    assert!(bed.log().contains("ca.pem"), "{}", bed.log());
+}

@@ -1,0 +1,155 @@
+//! Secrets that are not in the store: the backends of the settings in force.
+
+use crate::settings::{Backend, KvPlace, Settings};
+use arc_swap::ArcSwapOption;
+use decision::{Call, Code, Permit, Refusal, SecretName};
+use egress::{Client, Destination, EgressPolicy, Origin, Trust};
+use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc};
+use vault::Lease;
+use vault::backend::{BackendError, Kv, Local, Owner, PathError};
+use zeroize::Zeroizing;
+
+/// Variables that a source names, as they were when the gateway started.
+pub type Variables = BTreeMap<String, Zeroizing<Vec<u8>>>;
+
+/// Why a backend could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendsError {
+    #[error("the certificates for the secret backend in `{}` cannot be used: {why}", path.display())]
+    Trust { path: PathBuf, why: String },
+    #[error("the address of the secret backend cannot be used: {0}")]
+    Address(#[from] egress::OriginError),
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// The backends of one gateway. A change of other settings does not log out of them.
+#[derive(Debug)]
+pub struct Backends {
+    local: Local,
+    owner: Owner,
+    kv: ArcSwapOption<Ready>,
+}
+
+/// A backend and the settings it was made from.
+#[derive(Debug)]
+struct Ready {
+    from: (Backend, EgressPolicy),
+    kv: Kv,
+}
+
+impl Backends {
+    /// The backends of `settings`. Nothing is asked yet. Errors: [`BackendsError`].
+    pub fn new(settings: &Settings, variables: Variables) -> Result<Self, BackendsError> {
+        let owner = Owner { tenant: settings.tenant.clone(), environment: settings.environment.clone() };
+        let backends =
+            Self { local: Local::new(owner.clone(), variables), owner, kv: ArcSwapOption::empty() };
+        backends.renew(settings)?;
+        Ok(backends)
+    }
+
+    /// Takes over new settings: a backend whose settings changed begins without a login and with nothing kept.
+    ///
+    /// Errors: [`BackendsError`], and everything stays as it was.
+    pub fn renew(&self, settings: &Settings) -> Result<(), BackendsError> {
+        let Some(backend) = &settings.vault.kv else {
+            self.kv.store(None);
+            return Ok(());
+        };
+        let from = (backend.clone(), reach(backend, settings)?);
+        if self.kv.load().as_ref().is_some_and(|ready| ready.from == from) {
+            return Ok(());
+        }
+        let trust = match &backend.ca_file {
+            Some(path) => trust(path)?,
+            None => Trust::Platform,
+        };
+        // a client of its own: what is trusted for secrets is trusted for nothing else
+        let client = Client::new(from.1.clone(), egress::Settings { trust, ..egress::Settings::default() });
+        let kv = Kv::new(backend.kv.clone(), self.owner.clone(), client)?;
+        self.kv.store(Some(Arc::new(Ready { from, kv })));
+        Ok(())
+    }
+
+    pub(crate) fn variable(
+        &self,
+        permit: &Permit,
+        call: &Call,
+        name: &SecretName,
+        variable: &str,
+    ) -> Result<Lease, Refusal> {
+        self.local.variable(permit, call, name, variable).map_err(|error| refusal(name, &error))
+    }
+
+    pub(crate) fn file(
+        &self,
+        permit: &Permit,
+        call: &Call,
+        name: &SecretName,
+        path: &Path,
+    ) -> Result<Lease, Refusal> {
+        self.local.file(permit, call, name, path).map_err(|error| refusal(name, &error))
+    }
+
+    /// The secret at `place`. `stored` opens the backend's own credential, when a login needs it.
+    pub(crate) async fn kv(
+        &self,
+        permit: &Permit,
+        call: &Call,
+        name: &SecretName,
+        place: &KvPlace,
+        stored: impl AsyncFnOnce(SecretName) -> Result<Lease, Refusal>,
+    ) -> Result<Lease, Refusal> {
+        let ready = self.kv.load_full();
+        let Some(ready) = ready else {
+            // a call that began under settings which had one
+            return Err(Refusal::new(Code::SecretBackendUnavailable, "the backend is no longer configured"));
+        };
+        let first = ready.kv.lease(permit, call, name, place, None).await;
+        let outcome = match first {
+            Err(BackendError::NeedsCredential(credential)) => {
+                let credential = stored(credential).await?;
+                ready.kv.lease(permit, call, name, place, Some(&credential)).await
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(|error| refusal(name, &error))
+    }
+}
+
+/// The backend's own origin and nothing else.
+fn reach(backend: &Backend, settings: &Settings) -> Result<EgressPolicy, BackendsError> {
+    let uri = backend.kv.address.parse().map_err(|_| egress::OriginError::NotAbsolute)?;
+    let networks = settings.networks.iter().chain(&backend.networks).copied();
+    let place = networks.fold(Destination::declared(Origin::of(&uri)?), Destination::within);
+    Ok(EgressPolicy::default().with(place))
+}
+
+fn trust(path: &Path) -> Result<Trust, BackendsError> {
+    let wrong = |why: String| BackendsError::Trust { path: path.to_owned(), why };
+    let pem = std::fs::read(path).map_err(|e| wrong(e.kind().to_string()))?;
+    Trust::platform_and_pem(&pem).map_err(wrong)
+}
+
+/// Whose no it is: the backend's state, its policy, or a secret that is not there.
+fn refusal(name: &SecretName, error: &BackendError) -> Refusal {
+    let code = match error {
+        BackendError::Path(PathError::NoUser) => Code::UserRequired,
+        BackendError::Path(PathError::User(_) | PathError::Template(_))
+        | BackendError::Missing(_)
+        | BackendError::Field { .. }
+        | BackendError::Variable(_) => Code::SecretMissing,
+        BackendError::Vault(_) | BackendError::File { .. } | BackendError::NeedsCredential(_) => {
+            Code::SecretUnreadable
+        }
+        BackendError::Unreachable(_)
+        | BackendError::Sealed
+        | BackendError::Busy(_)
+        | BackendError::Failed(_)
+        | BackendError::Malformed(_) => Code::SecretBackendUnavailable,
+        BackendError::LoginRefused(_) | BackendError::UnwrapRefused(_) | BackendError::Denied(_) => {
+            Code::SecretBackendRefused
+        }
+    };
+    Refusal::new(code, format!("secret `{name}`: {error}"))
+}

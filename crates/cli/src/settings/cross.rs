@@ -105,7 +105,9 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         // the name it is reached by is one of its names
         allowed_hosts.extend(public_url.split_once("://").map(|(_, host)| host.to_ascii_lowercase()));
     }
-    let oauth = oauth::oauth(crossing, file.oauth.as_ref(), (public_url, file.public_url.is_some(), listen));
+    let networks = networks::networks(crossing, &file.egress.networks);
+    let here = (public_url, file.public_url.is_some(), listen);
+    let oauth = oauth::oauth(crossing, file.oauth.as_ref(), here, &networks);
     let unauthenticated = file.allow_unauthenticated_loopback.as_ref().and_then(|name| agent(crossing, name));
     if unauthenticated.is_some() && !listen.ip().is_loopback() {
         let at = file.allow_unauthenticated_loopback.as_ref().map(Spanned::span).unwrap_or_default();
@@ -144,7 +146,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             stdio_agent: stdio_agent.unwrap_or_else(local),
             limits,
             oauth,
-            networks: networks::networks(crossing, &file.egress.networks),
+            networks,
             vault,
             servers,
             tls: door::tls(crossing, file, base),

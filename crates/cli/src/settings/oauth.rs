@@ -4,7 +4,7 @@ use super::{
     file_oauth::{self, Scopes},
     problem::Crossing,
 };
-use egress::Origin;
+use egress::{IpNet, Origin};
 use identity::{
     Scope,
     oauth::{Alg, Issuer, Mapping, Oauth, Source},
@@ -53,6 +53,7 @@ pub(super) fn oauth(
     crossing: &mut Crossing<'_>,
     given: Option<&Spanned<file_oauth::Oauth>>,
     (public_url, said, listen): (String, bool, SocketAddr),
+    networks: &[IpNet],
 ) -> Option<Arc<Oauth>> {
     let given = given?;
     let (at, written) = (given.span(), given.get_ref());
@@ -69,7 +70,10 @@ pub(super) fn oauth(
         parsed.map_err(|e| crossing.problem(scope.span(), e.to_string(), None)).ok()
     });
     let ask = ask.collect();
-    let issuers: Vec<_> = written.issuers.iter().map(|one| issuer(crossing, one)).collect();
+    let mut issuers: Vec<_> = written.issuers.iter().map(|one| issuer(crossing, one)).collect();
+    for one in &mut issuers {
+        one.source.networks = networks.to_vec();
+    }
     apart(crossing, &written.issuers, &issuers);
     let enforce_scopes = written.scopes == Some(Scopes::Enforce);
     Some(Arc::new(Oauth { public_url, enforce_scopes, ask, issuers }))

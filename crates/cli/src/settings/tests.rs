@@ -58,6 +58,14 @@ fn what_is_in_force_reads_back_as_itself() {
 }
 
 #[test]
+fn a_network_that_is_listed_for_all_is_listed_for_issuers_too() {
+    let text = "[egress]\nnetworks = [\"10.0.0.0/8\"]\n[[oauth.issuers]]\nissuer = \"https://sso.corp\"\n";
+    let meant = read(Path::new("/etc/callgate/callgate.toml"), text, Path::new("/state")).unwrap();
+    let oauth = meant.settings.oauth.unwrap();
+    assert_eq!(oauth.issuers[0].source.networks, ["10.0.0.0/8".parse().unwrap()]);
+}
+
+#[test]
 fn a_duration_has_a_unit_and_is_never_zero() {
     for (text, ms) in
         [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("12h", 43_200_000), ("90d", 7_776_000_000)]

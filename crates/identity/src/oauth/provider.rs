@@ -157,16 +157,35 @@ async fn keys_of(client: &Client, source: &Source) -> Result<KeySet, String> {
     KeySet::read(&text).map_err(|e| format!("`{jwks}`: {e}"))
 }
 
-/// Where this provider may be asked: at its own address, and where it says that its keys are, which
-/// must be public if it is elsewhere.
+/// Where this provider may be asked: at its own address, which may be in a private network that is listed, and
+/// where it says that its keys are, which must be public if it is elsewhere.
 fn reachable(source: &Source, found: Option<&str>) -> EgressPolicy {
     let origin = |url: &str| Origin::of(&url.parse().ok()?).ok();
     let declared = [Some(source.issuer.as_str()), source.jwks.as_deref()];
     let declared: Vec<_> = declared.into_iter().flatten().filter_map(origin).collect();
     let elsewhere = found.and_then(origin).filter(|found| !declared.contains(found));
+    let listed =
+        |origin| source.networks.iter().copied().fold(Destination::declared(origin), Destination::within);
     declared
         .into_iter()
-        .map(Destination::declared)
+        .map(listed)
         .chain(elsewhere.map(Destination::found))
         .fold(EgressPolicy::default(), EgressPolicy::with)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listed_network_is_the_issuers_and_not_that_of_a_place_its_document_names() {
+        let network = "10.0.0.0/8".parse().unwrap();
+        let source = Source { networks: vec![network], ..Source::of("https://sso.corp") };
+        let [sso, keys] =
+            ["https://sso.corp", "https://keys.corp"].map(|url| Origin::of(&url.parse().unwrap()).unwrap());
+        let expected = EgressPolicy::default()
+            .with(Destination::declared(sso).within(network))
+            .with(Destination::found(keys));
+        assert_eq!(reachable(&source, Some("https://keys.corp/jwks")), expected);
+    }
 }

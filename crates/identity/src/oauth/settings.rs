@@ -44,6 +44,8 @@ pub struct Source {
     pub issuer: String,
     /// Where the keys are, where they are not to be discovered.
     pub jwks: Option<String>,
+    /// Private networks that their names may resolve into.
+    pub networks: Vec<egress::IpNet>,
     /// How often keys are fetched anew.
     pub refresh: Duration,
     /// Between two attempts, whoever asks for them.
@@ -58,6 +60,7 @@ impl Source {
         Self {
             issuer: issuer.into(),
             jwks: None,
+            networks: Vec::new(),
             refresh: Duration::from_secs(600),
             pause: Duration::from_secs(15),
             keys_max_age: Duration::from_secs(3_600),

@@ -101,7 +101,11 @@ pub(crate) fn main() -> ExitCode {
     let surroundings = Surroundings::read();
     let say = Say::new(cli.json, &surroundings);
     let given = Given { config: cli.config, say, surroundings };
-    let outcome = runtime(&cli.command).and_then(|runtime| {
+    // U13, V9: any command may come to hold a key, a secret or a token
+    let private = launch::keep_private().map_err(|error| {
+        Failure::Fault(anyhow::anyhow!("cannot keep the memory of this process to itself: {error}"))
+    });
+    let outcome = private.and_then(|()| runtime(&cli.command)).and_then(|runtime| {
         let outcome = runtime.block_on(run(cli.command, &given));
         // a read of standard input may still wait in a thread of its own, and has nothing more to say
         runtime.shutdown_background();

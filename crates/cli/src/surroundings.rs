@@ -19,7 +19,7 @@ pub(crate) struct Surroundings {
     pub(crate) colour: bool,
     /// The same for standard error.
     pub(crate) colour_err: bool,
-    /// `CALLGATE_LOG`: which log lines are written, such as `info,gateway=debug`.
+    /// `CALLGATE_LOG`: which log lines are written, such as `info,callgate_gateway=debug`.
     pub(crate) log: Option<String>,
     /// Who sits here: recorded with what they decide.
     pub(crate) user: String,

@@ -129,7 +129,7 @@ pub struct Decision {
     pub observed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
-    /// The named events this decision stands for (requirements E6 to E9).
+    /// The named events this decision stands for (requirements E6 to E10).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventName>,
 }
@@ -153,6 +153,8 @@ pub enum EventName {
     DefinitionChanged,
     DefinitionApproved,
     MessageRelayed,
+    /// A server said the credential it was given, and it was taken out.
+    ResultRedacted,
     GatewayStarted,
     GatewayStopped,
     TokenIssued,

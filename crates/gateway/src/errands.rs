@@ -6,7 +6,7 @@ use crate::authenticate::Asker;
 use crate::gate::{Change, Gate, Live};
 use crate::record::Leg;
 use crate::settings::ServerSettings;
-use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Opening, Outgoing};
+use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Opening, Outgoing, Received};
 use bytes::Bytes;
 use decision::{Asked, Call, Code, Direction, ItemKind, Outcome, Refusal, ServerName, Stage};
 use http::{HeaderName, HeaderValue};
@@ -69,7 +69,7 @@ async fn connect<'a>(
     server: &'a ServerName,
     settings: &ServerSettings,
     leg: &mut Leg,
-) -> Result<(Eras, Errand<'a>, Option<wire::Frame>), Fault> {
+) -> Result<(Eras, Errand<'a>, Option<Received>), Fault> {
     let refused = |refusal: Refusal| {
         let of_secret = matches!(
             refusal.code,
@@ -97,6 +97,9 @@ async fn connect<'a>(
     let hello = (!revision.is_modern()).then(|| Bytes::from(hello().to_string()));
     let opening = Opening { revision, hello, injected: Arc::clone(&injected), sink };
     let (connection, hello) = Connection::open(&settings.reach, gate.pool.means(), opening).await?;
+    if let Some(hello) = &hello {
+        leg.masked.add(&hello.masked);
+    }
     let next = std::sync::atomic::AtomicU64::new(1);
     Ok((eras, Errand { gate, live, server, connection, injected, next }, hello))
 }
@@ -111,9 +114,9 @@ fn hello() -> serde_json::Value {
 }
 
 impl Errand<'_> {
-    async fn read(&self, eras: Eras, hello: Option<wire::Frame>) -> Result<Found, Fault> {
+    async fn read(&self, eras: Eras, hello: Option<Received>) -> Result<Found, Fault> {
         let about = match hello {
-            Some(hello) => hello,
+            Some(hello) => hello.frame,
             None => self.ask("server/discover", None).await?,
         };
         let result = about.result_raw().unwrap_or_default();
@@ -121,7 +124,6 @@ impl Errand<'_> {
         let capabilities = text(&["capabilities"]).unwrap_or_else(|| Bytes::from_static(b"{}"));
         let info = text(&["serverInfo"]).or_else(|| text(&["_meta", wire::era::META_SERVER_INFO]));
         let instructions = raw::string_member(result, "instructions").map(|text| text.into_owned());
-        let instructions = instructions.filter(|text| !self.leaks(text.as_bytes(), "instructions"));
         let has = |key: &str| raw::member(&capabilities, key).is_some();
         let mut items = Vec::new();
         for (capability, method, key, kind) in [
@@ -135,15 +137,6 @@ impl Errand<'_> {
             }
         }
         Ok(Found { eras, revision: self.connection.revision(), capabilities, info, instructions, items })
-    }
-
-    /// Whether the server repeats the credential it was asked with: that is neither pinned nor shown.
-    fn leaks(&self, text: &[u8], what: &str) -> bool {
-        let leaks = self.injected.quoted_in(text);
-        if leaks {
-            tracing::warn!(server = %self.server, what, "what quotes the server's credential is not offered");
-        }
-        leaks
     }
 
     async fn list(
@@ -166,9 +159,7 @@ impl Errand<'_> {
                 .ok_or_else(|| Fault::sent(FaultKind::Nonsense, format!("`{method}` has no `{key}`")))?;
             for range in raw::array_elements(list) {
                 let item = list.get(range).unwrap_or_default();
-                if !self.leaks(item, method) {
-                    items.push((kind, Bytes::copy_from_slice(item)));
-                }
+                items.push((kind, Bytes::copy_from_slice(item)));
             }
             if items.len() > ITEMS_MAX {
                 return Err(Fault::sent(FaultKind::TooLarge, format!("more than {ITEMS_MAX} items")));
@@ -243,6 +234,11 @@ impl Errand<'_> {
             sink,
         };
         let received = self.connection.request(outgoing).await?;
+        leg.masked.add(&received.masked);
+        if !received.masked.is_empty() {
+            let masked = &received.masked;
+            tracing::warn!(server = %self.server, method, %masked, "the server quotes its credential");
+        }
         leg.outcome = Some(Outcome {
             bytes: received.frame.bytes().len() as u64,
             is_error: received.frame.kind() == wire::Kind::ErrorResponse,

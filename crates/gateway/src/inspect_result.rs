@@ -42,6 +42,9 @@ pub(crate) fn check(
     }
     let mut would_refuse = None;
     let mut basis = vec![format!("{} bytes", frame.bytes().len())];
+    if !leg.masked.is_empty() {
+        basis.push(format!("masked:{}", leg.masked));
+    }
     if frame.kind() == Kind::Response && call.direction() == Direction::ToServer {
         if call.channel().era == Some(Era::Modern) {
             would_refuse = rounds(gate, live, call, resolved, asker, frame, leg)?;

@@ -79,6 +79,7 @@ pub(crate) struct Metrics {
     registry: Mutex<Registry>,
     calls: Family<CallLabels, Counter>,
     observed: Family<ServerLabels, Counter>,
+    masked: Family<ServerLabels, Counter>,
     duration: Family<ServerLabels, Histogram>,
     entries: Gauge,
     sessions: Gauge,
@@ -95,10 +96,16 @@ impl Metrics {
         let mut registry = Registry::with_prefix("callgate");
         let calls = Family::default();
         let observed = Family::default();
+        let masked = Family::default();
         let duration = Family::<ServerLabels, Histogram>::new_with_constructor(seconds);
         let (entries, sessions, connections) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("calls", "Requests decided, by server, method, ending and code", calls.clone());
         registry.register("would_refuse", "Requests that observe mode let pass", observed.clone());
+        registry.register(
+            "secrets_masked",
+            "A server's credentials taken out of what it said",
+            masked.clone(),
+        );
         registry.register("call_duration_seconds", "From arrival to decision", duration.clone());
         registry.register("ledger_entries", "Durable entries of the ledger", entries.clone());
         registry.register("sessions", "Open sessions", sessions.clone());
@@ -110,8 +117,17 @@ impl Metrics {
             "When the listener's certificate expires, in seconds since 1970; 0 without TLS",
             handshakes.expires.clone(),
         );
-        let registry = Mutex::new(registry);
-        Self { registry, calls, observed, duration, entries, sessions, connections, handshakes }
+        Self {
+            registry: Mutex::new(registry),
+            calls,
+            observed,
+            masked,
+            duration,
+            entries,
+            sessions,
+            connections,
+            handshakes,
+        }
     }
 
     /// Counts one decision.
@@ -132,8 +148,16 @@ impl Metrics {
         if decision.observed {
             self.observed.get_or_create(&server).inc();
         }
+        if labels.masked > 0 {
+            self.masked(&labels.server, labels.masked);
+        }
         let micros = decision.closed_at.since(decision.opened_at);
         self.duration.get_or_create(&server).observe(std::time::Duration::from_micros(micros).as_secs_f64());
+    }
+
+    /// Counts credentials that were taken out of what a server said.
+    pub(crate) fn masked(&self, server: &str, times: u64) {
+        self.masked.get_or_create(&ServerLabels { server: server.to_owned() }).inc_by(times);
     }
 
     /// The metrics in OpenMetrics text form.

@@ -58,6 +58,8 @@ pub(crate) struct Leg {
     pub(crate) shown: Option<Digest>,
     pub(crate) progress: u64,
     pub(crate) observed: bool,
+    /// Credentials that were taken out of what the server said.
+    pub(crate) masked: inspect::Hits,
 }
 
 impl Leg {
@@ -158,6 +160,7 @@ impl Leg {
             shown: None,
             progress: 0,
             observed: false,
+            masked: inspect::Hits::default(),
             trail,
         }
     }
@@ -296,8 +299,12 @@ impl Leg {
         let labels = Labels {
             method: self.method.clone().unwrap_or_default(),
             server: self.target.as_ref().map(|target| target.server.to_string()).unwrap_or_default(),
+            masked: self.masked.total(),
         };
-        let events = events(&ending, end, self.dispatched, self.target.is_some());
+        let mut events = events(&ending, end, self.dispatched, self.target.is_some());
+        if !self.masked.is_empty() {
+            events.push(EventName::ResultRedacted);
+        }
         let (call, opened_at, evidence) = self.trail.close();
         let decision = Decision {
             v: 1,
@@ -328,6 +335,7 @@ impl Leg {
 pub(crate) struct Labels {
     pub(crate) method: String,
     pub(crate) server: String,
+    pub(crate) masked: u64,
 }
 
 fn events(ending: &Ending, end: &Result<(), Refusal>, dispatched: bool, targeted: bool) -> Vec<EventName> {

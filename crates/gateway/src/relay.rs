@@ -32,6 +32,9 @@ pub(crate) struct Relay {
     /// Our progress token and the asker's own, which is put back in place of it.
     token: Option<(u64, Bytes)>,
     progress: u64,
+    masked: inspect::Hits,
+    /// Belongs to no call whose record could say what was masked.
+    unsolicited: bool,
     asking: Arc<AtomicUsize>,
     /// Open questions by the server's own id, to be given up by it.
     questions: Arc<Mutex<BTreeMap<wire::Id, CancellationToken>>>,
@@ -60,6 +63,8 @@ impl Relay {
             lane: lane.clone(),
             token,
             progress: 0,
+            masked: inspect::Hits::default(),
+            unsolicited: false,
             asking: Arc::default(),
             questions: Arc::default(),
             cancel: arrival.cancel.child_token(),
@@ -84,6 +89,8 @@ impl Relay {
             lane: lane.clone(),
             token: None,
             progress: 0,
+            masked: inspect::Hits::default(),
+            unsolicited: true,
             asking: Arc::default(),
             questions: Arc::default(),
             cancel: session.ended.child_token(),
@@ -94,6 +101,10 @@ impl Relay {
     pub(crate) fn progress(&self) -> u64 {
         self.progress
     }
+    /// Credentials of the server that were taken out of what went by.
+    pub(crate) fn masked(&self) -> &inspect::Hits {
+        &self.masked
+    }
     /// Whether the Host is being asked something right now.
     pub(crate) fn asks(&self) -> bool {
         self.asking.load(Ordering::Acquire) > 0
@@ -102,11 +113,7 @@ impl Relay {
     /// Carries one message on.
     pub(crate) async fn carry(&mut self, message: FromServer) {
         let frame = message.frame;
-        if self.lane.injected().quoted_in(frame.bytes()) {
-            tracing::warn!(server = %self.server, "a message that quotes the server's credential is not passed on");
-            if frame.kind() == Kind::Request {
-                self.turn_down(frame.id_raw().unwrap_or(b"0"), "the question quotes a credential");
-            }
+        if !self.note(&message.masked).await {
             return;
         }
         match (frame.kind(), frame.method().as_deref()) {
@@ -146,6 +153,23 @@ impl Relay {
             // what the table does not carry ends here
             (Kind::Notification | Kind::Response | Kind::ErrorResponse, _) => {}
         }
+    }
+
+    /// Notes what was masked, in the call's record or, where there is none, in an event. False if it cannot be.
+    async fn note(&mut self, masked: &inspect::Hits) -> bool {
+        if masked.is_empty() {
+            return true;
+        }
+        tracing::warn!(server = %self.server, masked = %masked, "the server quotes its credential");
+        if !self.unsolicited {
+            self.masked.add(masked);
+            return true;
+        }
+        self.gate.metrics.masked(self.server.as_str(), masked.total());
+        let live = self.gate.live();
+        let detail = BTreeMap::from([("masked".to_owned(), masked.to_string())]);
+        let event = EventName::ResultRedacted;
+        crate::record::event(&self.gate, &live, event, None, Some(&self.server), detail).await.is_ok()
     }
 
     async fn tell(&self, frame: Bytes) {

@@ -237,12 +237,14 @@ fn place(injected: &mut Injected, place: &Place, lease: &Lease) -> Result<(), St
             let mut value = Vec::with_capacity(prefix.len() + secret.len());
             value.extend_from_slice(prefix.as_bytes());
             value.extend_from_slice(secret.as_bytes());
-            injected.headers.push((name, Hidden::new(value)));
+            injected.headers.push((name, Hidden::new(value).of(lease.name())));
         }
         Place::Query { name } => {
-            injected.query.push((name.clone(), Hidden::new(text()?.as_bytes().to_vec())))
+            injected.query.push((name.clone(), Hidden::new(text()?.as_bytes().to_vec()).of(lease.name())))
         }
-        Place::Env { name } => injected.env.push((name.clone(), Hidden::new(lease.bytes().to_vec()))),
+        Place::Env { name } => {
+            injected.env.push((name.clone(), Hidden::new(lease.bytes().to_vec()).of(lease.name())))
+        }
     }
     Ok(())
 }

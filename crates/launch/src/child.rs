@@ -119,7 +119,7 @@ impl Child {
         let Some(order) = message::encode(&command, &limits) else {
             return Err(LaunchError::TooLong { program });
         };
-        let cwd = command.cwd;
+        let Command { cwd, stderr: filter, .. } = command;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(LaunchError::Supervisor)?;
         ours.set_nonblocking(true).map_err(LaunchError::Supervisor)?;
         let mut process = tokio::process::Command::new(&supervisor.program);
@@ -144,7 +144,7 @@ impl Child {
             Err(_) => return Err(LaunchError::Timeout { program }),
         };
         let stderr = Tail::new(limits.stderr_bytes_kept);
-        let drain = process.stderr.take().map(|source| tokio::spawn(stderr.clone().drain(source)));
+        let drain = process.stderr.take().map(|source| tokio::spawn(stderr.clone().drain(source, filter)));
         let stdin = process.stdin.take();
         let stdout = process.stdout.take().map(|source| Lines::new(source, limits.line_bytes_max));
         let (sender, exit) = watch::channel(None);

@@ -56,8 +56,11 @@ impl From<String> for EnvValue {
     }
 }
 
+/// What is done to a stream of a server's before it is kept: each piece goes in, what may be kept comes out.
+/// Nothing goes in at the end.
+pub type Filter = Box<dyn FnMut(Option<&[u8]>) -> Vec<u8> + Send>;
+
 /// A server to start. There is no shell: `args` reach the program as they are.
-#[derive(Debug)]
 pub struct Command {
     /// A path, or a name that is looked up in the absolute directories of the `PATH` in `env`.
     pub program: OsString,
@@ -67,11 +70,24 @@ pub struct Command {
     /// Absolute, or relative to the gateway's own; a relative `program` is relative to it. `None` is
     /// the gateway's own.
     pub cwd: Option<PathBuf>,
+    /// For stderr. Without one it is kept as it is.
+    pub stderr: Option<Filter>,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("env", &self.env)
+            .field("cwd", &self.cwd)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Command {
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: BTreeMap::new(), cwd: None }
+        Self { program: program.into(), args: Vec::new(), env: BTreeMap::new(), cwd: None, stderr: None }
     }
 
     #[must_use]

@@ -19,12 +19,14 @@ mod child;
 mod command;
 mod lines;
 mod message;
+mod private;
 mod supervise;
 mod sys;
 mod tail;
 
 pub use child::{Cause, Child, Exit, LaunchError, Status};
-pub use command::{Command, EnvValue, Grace, Limits, PASSABLE_VARIABLES, Supervisor};
+pub use command::{Command, EnvValue, Filter, Grace, Limits, PASSABLE_VARIABLES, Supervisor};
 pub use lines::{LineError, Lines};
+pub use private::keep_private;
 pub use supervise::{SUPERVISE, supervise_main};
 pub use tokio::process::{ChildStdin, ChildStdout};

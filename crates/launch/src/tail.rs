@@ -1,5 +1,6 @@
 //! The end of what a server wrote to stderr.
 
+use crate::Filter;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,10 +33,18 @@ impl Tail {
         String::from_utf8_lossy(kept.make_contiguous()).into_owned()
     }
 
-    pub(crate) async fn drain(self, mut source: impl AsyncRead + Unpin) {
+    /// Reads to the end. What is kept has gone through the filter whole, so that no cut hides anything from it.
+    pub(crate) async fn drain(self, mut source: impl AsyncRead + Unpin, mut filter: Option<Filter>) {
         let mut buffer = [0; 4096];
         while let Ok(n @ 1..) = source.read(&mut buffer).await {
-            self.push(buffer.get(..n).unwrap_or_default());
+            let piece = buffer.get(..n).unwrap_or_default();
+            match &mut filter {
+                Some(filter) => self.push(&filter(Some(piece))),
+                None => self.push(piece),
+            }
+        }
+        if let Some(mut filter) = filter {
+            self.push(&filter(None));
         }
     }
 }

@@ -56,6 +56,11 @@ impl Secret {
         }
     }
 
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }

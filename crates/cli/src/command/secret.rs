@@ -106,6 +106,14 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
     let version = put(place, &named, args.server, &secret, &given.surroundings.user).await?;
     given.say.json(&json!({ "secret": named.name, "user": named.user, "version": version }));
     given.say.line(format!("stored {named}, version {version}"));
+    if secret.size() < inspect::SHORT_BELOW {
+        given.say.aside(format!(
+            "note: under {} bytes a secret is masked in what a server says only where it stands as a word, and under {} \
+             not at all",
+            inspect::SHORT_BELOW,
+            inspect::SHORTEST
+        ));
+    }
     if users(place, &named).is_empty() {
         given.say.aside(format!(
             "note: no server in `{}` uses it yet: name it under `[[servers.NAME.credentials]]`{}",

@@ -4,7 +4,10 @@ use super::LogFormat;
 use crate::surroundings::Surroundings;
 use anyhow::{Context as _, anyhow};
 use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Mutex};
-use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Begins to write log lines. Errors: a filter that does not parse, a file that cannot be written.
 pub(super) fn begin(
@@ -25,15 +28,15 @@ pub(super) fn begin(
         }
     };
     let ansi = surroundings.colour_err && file.is_none();
+    // U13: below this, the libraries under us may print what they carry
+    let quiet = filter_fn(|line| line.target().starts_with("callgate") || *line.level() <= Level::INFO);
     // a line that cannot be written is lost: saying so would panic where standard error is what is full
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(ansi)
-        .log_internal_errors(false);
-    let begun = match format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi).log_internal_errors(false);
+    let layer = match format {
+        LogFormat::Text => layer.with_target(false).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
+    let begun = tracing_subscriber::registry().with(layer.with_filter(filter.and(quiet))).try_init();
     begun.map_err(|error| anyhow!("cannot begin to log: {error}"))
 }

@@ -49,7 +49,7 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How log lines are written on standard error; CALLGATE_LOG says which, such as `info,gateway=debug`
+    /// How log lines are written on standard error; CALLGATE_LOG says which, such as `info,callgate_gateway=debug`
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
     /// Write log lines to this file instead of standard error

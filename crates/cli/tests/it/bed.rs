@@ -109,13 +109,32 @@ impl Bed {
 
     /// Starts the gateway and waits for nothing.
     pub(crate) fn begin(&self, args: &[&str]) -> Served {
+        let mut command = self.command();
+        command.arg("serve").args(args);
+        self.begun(command)
+    }
+
+    fn begun(&self, mut command: Command) -> Served {
         let log = fs::File::create(self.path("serve.log")).unwrap();
-        let child = self.command().arg("serve").args(args).stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
         Served { child, port: self.port() }
     }
 
     pub(crate) fn serve_with(&self, args: &[&str]) -> Served {
-        let mut served = self.begin(args);
+        let mut command = self.command();
+        command.arg("serve").args(args);
+        self.started(command)
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn serve_env(&self, env: &[(&str, &str)]) -> Served {
+        let mut command = self.command();
+        command.arg("serve").envs(env.iter().copied());
+        self.started(command)
+    }
+
+    fn started(&self, command: Command) -> Served {
+        let mut served = self.begun(command);
         let port = served.port;
         until("the gateway is ready", || {
             assert!(served.child.try_wait().unwrap().is_none(), "{}", self.log());
@@ -244,15 +263,22 @@ impl Served {
 
     /// Status, head and body.
     fn http(&self, request: &str) -> (u16, String, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = self.bytes(request);
         // nothing at all when the gateway was killed meanwhile
+        let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or(("HTTP/1.1 0", ""));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, head.to_owned(), body.to_owned())
+    }
+
+    /// Every byte that comes back.
+    fn bytes(&self, request: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
     }
 
     /// Posts one message; returns status, session and the JSON-RPC answer.
@@ -262,15 +288,7 @@ impl Served {
         session: Option<&str>,
         message: &Value,
     ) -> (u16, Option<String>, Value) {
-        let body = message.to_string();
-        let session = session.map(|id| format!("Mcp-Session-Id: {id}\r\n")).unwrap_or_default();
-        let (status, head, body) = self.http(&format!(
-            "POST /s/notes/mcp HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n{session}\
-             MCP-Protocol-Version: 2025-11-25\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.port,
-            body.len()
-        ));
+        let (status, head, body) = self.http(&self.posted(token, "notes", session, message));
         let id = head
             .lines()
             .find_map(|line| line.to_ascii_lowercase().strip_prefix("mcp-session-id: ").map(str::to_owned));
@@ -280,6 +298,23 @@ impl Served {
             .map(|line| line.strip_prefix("data: ").unwrap_or(line))
             .find(|line| line.starts_with('{'));
         (status, id, json.and_then(|line| serde_json::from_str(line).ok()).unwrap_or(Value::Null))
+    }
+
+    fn posted(&self, token: &str, server: &str, session: Option<&str>, message: &Value) -> String {
+        let body = message.to_string();
+        let session = session.map(|id| format!("Mcp-Session-Id: {id}\r\n")).unwrap_or_default();
+        format!(
+            "POST /s/{server}/mcp HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n{session}\
+             MCP-Protocol-Version: 2025-11-25\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.port,
+            body.len()
+        )
+    }
+
+    /// Posts one message to a server; returns every byte of the answer.
+    pub(crate) fn raw(&self, token: &str, server: &str, session: Option<&str>, message: &Value) -> Vec<u8> {
+        self.bytes(&self.posted(token, server, session, message))
     }
 
     /// A session that has been initialized.

@@ -8,6 +8,7 @@
 )]
 
 mod bed;
+mod canary;
 mod commands;
 mod demo;
 mod door;

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::http::Endpoint;
 use super::http_legacy::Legacy;
 use super::http_modern::Modern;
-use super::injected::Injected;
+use super::injected::{Injected, Received};
 use super::stdio::Stdio;
 use crate::settings::Reach;
 use bytes::Bytes;
@@ -57,6 +57,8 @@ impl fmt::Debug for Outgoing {
 #[derive(Debug)]
 pub(crate) struct FromServer {
     pub(crate) frame: Frame,
+    /// Credentials of the server that were taken out of it.
+    pub(crate) masked: inspect::Hits,
     /// Given back when the message has been dealt with.
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -73,34 +75,34 @@ impl Room {
     pub(super) fn new() -> Self {
         Self(Arc::new(Semaphore::new(Self::KIB as usize)))
     }
-    fn needed(frame: &Frame) -> u32 {
-        u32::try_from(frame.bytes().len() / 1024 + 1).unwrap_or(u32::MAX).min(Self::KIB)
+    fn needed(received: &Received) -> u32 {
+        u32::try_from(received.frame.bytes().len() / 1024 + 1).unwrap_or(u32::MAX).min(Self::KIB)
     }
     /// Puts the message where it goes, once there is room. False if nobody takes it any more.
-    pub(super) async fn pass(&self, frame: Frame, sink: &mpsc::Sender<FromServer>) -> bool {
+    pub(super) async fn pass(&self, received: Received, sink: &mpsc::Sender<FromServer>) -> bool {
         // fails only when closed, and nobody closes it
-        let room = Arc::clone(&self.0).acquire_many_owned(Self::needed(&frame)).await.ok();
-        sink.send(FromServer { frame, _room: room }).await.is_ok()
+        let room = Arc::clone(&self.0).acquire_many_owned(Self::needed(&received)).await.ok();
+        let Received { frame, masked } = received;
+        sink.send(FromServer { frame, masked, _room: room }).await.is_ok()
     }
     /// The same without waiting. Gives the frame back where there is no room now.
-    pub(super) fn pass_now(&self, frame: Frame, sink: &mpsc::Sender<FromServer>) -> Result<bool, Frame> {
-        let Ok(room) = Arc::clone(&self.0).try_acquire_many_owned(Self::needed(&frame)) else {
-            return Err(frame);
+    pub(super) fn pass_now(
+        &self,
+        received: Received,
+        sink: &mpsc::Sender<FromServer>,
+    ) -> Result<bool, Received> {
+        let Ok(room) = Arc::clone(&self.0).try_acquire_many_owned(Self::needed(&received)) else {
+            return Err(received);
         };
-        match sink.try_send(FromServer { frame, _room: Some(room) }) {
+        let Received { frame, masked } = received;
+        match sink.try_send(FromServer { frame, masked, _room: Some(room) }) {
             Ok(()) => Ok(true),
             Err(mpsc::error::TrySendError::Closed(_)) => Ok(false),
-            Err(mpsc::error::TrySendError::Full(message)) => Err(message.frame),
+            Err(mpsc::error::TrySendError::Full(FromServer { frame, masked, .. })) => {
+                Err(Received { frame, masked })
+            }
         }
     }
-}
-
-/// The answer to a request.
-#[derive(Debug)]
-pub(crate) struct Received {
-    /// A result or an error for the request's id, scanned strictly. The id may be missing on an
-    /// error response over HTTP (2026-07-28, *Error Responses*).
-    pub(crate) frame: Frame,
 }
 
 /// What every connection needs from the process it lives in.
@@ -161,7 +163,7 @@ enum Link {
 
 /// A fault may quote what a server said, and a server may say what it was sent.
 fn without(injected: &Injected, fault: Fault) -> Fault {
-    Fault { detail: injected.redact(&fault.detail), ..fault }
+    Fault { detail: injected.without(&fault.detail), ..fault }
 }
 
 /// Waits for an instant, or for ever.
@@ -180,12 +182,16 @@ impl Connection {
         reach: &Reach,
         means: &Means,
         opening: Opening,
-    ) -> Result<(Self, Option<Frame>), Fault> {
+    ) -> Result<(Self, Option<Received>), Fault> {
         let injected = Arc::clone(&opening.injected);
         Self::reach(reach, means, opening).await.map_err(|fault| without(&injected, fault))
     }
 
-    async fn reach(reach: &Reach, means: &Means, opening: Opening) -> Result<(Self, Option<Frame>), Fault> {
+    async fn reach(
+        reach: &Reach,
+        means: &Means,
+        opening: Opening,
+    ) -> Result<(Self, Option<Received>), Fault> {
         match reach {
             Reach::Http { url } => {
                 let endpoint = Endpoint::new(means.client.clone(), url, means.bounds);

@@ -2,7 +2,7 @@
 
 use super::connection::Bounds;
 use super::fault::{Fault, FaultKind, printable};
-use super::injected::Injected;
+use super::injected::{Injected, Received, Unheard};
 use bytes::{Bytes, BytesMut};
 use egress::{BodyStream, EgressError, Sent};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt, Full};
 use std::time::Duration;
 use url::Url;
-use wire::{Frame, Kind, ScanError};
+use wire::{Kind, ScanError};
 
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -181,25 +181,30 @@ fn body_ended(body: &BodyStream) -> bool {
     http_body::Body::is_end_stream(body)
 }
 
-/// An answer as a frame.
+/// An answer as a frame, without the credentials it was asked with.
 ///
 /// Errors: over the limit, or not one strict message.
-pub(super) fn scan(bytes: Bytes, limits: &wire::Limits) -> Result<Frame, Fault> {
-    Frame::scan(bytes, limits).map_err(|error| {
-        let too_large = matches!(error, ScanError::TooLarge { .. });
+pub(super) fn scan(bytes: Bytes, limits: &wire::Limits, injected: &Injected) -> Result<Received, Fault> {
+    injected.hear(bytes, limits).map_err(|error| {
+        let too_large = matches!(error, Unheard::Scan(ScanError::TooLarge { .. }));
         let kind = if too_large { FaultKind::TooLarge } else { FaultKind::Nonsense };
-        Fault::sent(kind, format!("the answer does not scan: {error}"))
+        Fault::sent(kind, error.to_string())
     })
 }
 
 /// Checks that a frame answers our request `id`.
-pub(super) fn for_us(frame: Frame, id: u64) -> Result<Frame, Fault> {
+pub(super) fn for_us(received: Received, id: u64) -> Result<Received, Fault> {
+    let frame = &received.frame;
     let ours = match (frame.kind(), frame.id_raw()) {
         (Kind::Response | Kind::ErrorResponse, Some(raw)) => super::pending::number(raw) == Some(id),
         (Kind::ErrorResponse, None) => true,
         (Kind::Response, None) | (Kind::Request | Kind::Notification, _) => false,
     };
-    if ours { Ok(frame) } else { Err(Fault::sent(FaultKind::Nonsense, "the answer is for another request")) }
+    if ours {
+        Ok(received)
+    } else {
+        Err(Fault::sent(FaultKind::Nonsense, "the answer is for another request"))
+    }
 }
 
 /// Checks that a message without an answer was taken: any success will do.
@@ -207,12 +212,13 @@ pub(super) async fn accepted(
     response: Response<BodyStream>,
     limits: &wire::Limits,
     standing: Standing,
+    injected: &Injected,
 ) -> Result<(), Fault> {
     if response.status().is_success() {
         return Ok(());
     }
-    match unsuccessful(response, 0, limits, standing).await {
-        Ok(frame) => Err(super::handshake::refused(&frame)),
+    match unsuccessful(response, 0, limits, standing, injected).await {
+        Ok(received) => Err(super::handshake::refused(&received.frame)),
         Err(fault) => Err(fault),
     }
 }
@@ -223,7 +229,8 @@ pub(super) async fn unsuccessful(
     id: u64,
     limits: &wire::Limits,
     standing: Standing,
-) -> Result<Frame, Fault> {
+    injected: &Injected,
+) -> Result<Received, Fault> {
     let status = response.status();
     let (kind, detail) = match status.as_u16() {
         401 | 403 => (FaultKind::Unauthorized, "the server does not accept our credential"),
@@ -231,7 +238,7 @@ pub(super) async fn unsuccessful(
             (FaultKind::SessionGone, "the server does not know our session")
         }
         429 => (FaultKind::Busy, "the server asks for patience"),
-        400..=499 => return client_error(response, id, limits, standing).await,
+        400..=499 => return client_error(response, id, limits, standing, injected).await,
         500 | 501 => (FaultKind::Lost, "the server failed"),
         502..=599 => (FaultKind::Unreachable, "the server is not available"),
         300..=399 => (
@@ -248,16 +255,17 @@ async fn client_error(
     id: u64,
     limits: &wire::Limits,
     standing: Standing,
-) -> Result<Frame, Fault> {
+    injected: &Injected,
+) -> Result<Received, Fault> {
     let status = response.status();
     let json = media_type(response.headers()) == "application/json";
     let read = whole(response.into_body(), if json { limits.bytes } else { ERROR_PAGE_MAX }).await;
     let page = read.unwrap_or_default();
     if json
-        && let Ok(frame) = scan(page.clone(), limits)
-        && frame.kind() == Kind::ErrorResponse
+        && let Ok(received) = scan(page.clone(), limits, injected)
+        && received.frame.kind() == Kind::ErrorResponse
     {
-        return for_us(frame, id);
+        return for_us(received, id);
     }
     // servers on the TypeScript SDK's examples answer 400, not 404, once they have forgotten a session
     let forgotten =
@@ -268,15 +276,15 @@ async fn client_error(
         400 | 404 | 405 | 406 | 415 if era_open => FaultKind::NotThisEra,
         _ => FaultKind::Refused,
     };
-    let said = said(&page);
+    let said = said(&page, injected);
     Err(Fault::sent(kind, format!("the server does not take the request (HTTP {}){said}", status.as_u16())))
 }
 
 /// What an error page says that is no answer to us, for the operator: often an error without an id.
-fn said(page: &[u8]) -> String {
+fn said(page: &[u8], injected: &Injected) -> String {
     let loose: Option<serde_json::Value> = serde_json::from_slice(page).ok();
     let message = loose.as_ref().and_then(|page| page.pointer("/error/message")?.as_str());
-    message.map(|text| format!(": {}", printable(text, 200))).unwrap_or_default()
+    message.map(|text| format!(": {}", printable(&injected.without(text), 200))).unwrap_or_default()
 }
 
 fn mentions_session(page: &[u8]) -> bool {

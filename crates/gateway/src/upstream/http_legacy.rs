@@ -1,18 +1,18 @@
 //! A legacy server over HTTP. The session stays between it and us; where the server forgets it, another
 //! is opened in its place.
 
-use super::connection::{CANCEL_GRACE, Opening, Outgoing, Received, until};
+use super::connection::{CANCEL_GRACE, Opening, Outgoing, until};
 use super::fault::{Fault, FaultKind};
 use super::handshake;
 use super::http::Endpoint;
 use super::http_session::{Hello, Session};
-use super::injected::Injected;
+use super::injected::{Injected, Received};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wire::{Frame, Revision};
+use wire::Revision;
 
 /// A connection: one session at a time.
 #[derive(Debug)]
@@ -26,7 +26,10 @@ pub(super) struct Legacy {
 
 impl Legacy {
     /// Shakes hands and starts to listen. The frame is the answer to `initialize`.
-    pub(super) async fn open(endpoint: Endpoint, opening: Opening) -> Result<(Self, Revision, Frame), Fault> {
+    pub(super) async fn open(
+        endpoint: Endpoint,
+        opening: Opening,
+    ) -> Result<(Self, Revision, Received), Fault> {
         let frame = handshake::initialize(opening.hello)?;
         let hello = Hello { frame, revision: opening.revision, sink: opening.sink };
         let (session, frame) = Session::open(endpoint, &hello, opening.injected).await?;

@@ -1,9 +1,9 @@
 //! A modern server over HTTP: every request stands alone, and closing its stream cancels it.
 
-use super::connection::{Opening, Outgoing, Received, Room, until};
+use super::connection::{Opening, Outgoing, Room, until};
 use super::fault::{Fault, FaultKind};
 use super::http::{self, Body, Endpoint, PROTOCOL_VERSION, Standing};
-use super::injected::Injected;
+use super::injected::{Injected, Received};
 use super::stream::{Events, Position, Waiter};
 use ::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
@@ -45,13 +45,13 @@ impl Modern {
         let head = outgoing.timeout.map_or(self.endpoint.bounds.open, |_| http::IDLE_MAX);
         let response = self.endpoint.post(outgoing.frame, headers, &outgoing.injected, head).await?;
         if response.status() != StatusCode::OK {
-            let frame = http::unsuccessful(response, outgoing.id, &limits, Standing::Modern).await?;
-            return Ok(Received { frame });
+            let standing = Standing::Modern;
+            return http::unsuccessful(response, outgoing.id, &limits, standing, &outgoing.injected).await;
         }
         match http::body(response)? {
             Body::Json(body) => {
-                let frame = http::scan(http::whole(body, limits.bytes).await?, &limits)?;
-                Ok(Received { frame: http::for_us(frame, outgoing.id)? })
+                let whole = http::whole(body, limits.bytes).await?;
+                http::for_us(http::scan(whole, &limits, &outgoing.injected)?, outgoing.id)
             }
             Body::Events(body) => {
                 let mut events = Events::new(body, limits.bytes);
@@ -59,6 +59,7 @@ impl Modern {
                 let mut waiter = Waiter {
                     id: outgoing.id,
                     limits,
+                    injected: &outgoing.injected,
                     sink: &outgoing.sink,
                     endless,
                     questions: false,
@@ -66,10 +67,10 @@ impl Modern {
                     room: Room::new(),
                 };
                 let answer = waiter.answer(&mut events, &mut Position::default()).await?;
-                let frame = answer
+                let received = answer
                     .ok_or_else(|| Fault::sent(FaultKind::Lost, "the stream ended before the answer"))?;
                 events.done();
-                Ok(Received { frame })
+                Ok(received)
             }
         }
     }
@@ -78,7 +79,7 @@ impl Modern {
     pub(super) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
         let headers = self.headers(Vec::new());
         let response = self.endpoint.post(frame, headers, injected, self.endpoint.bounds.open).await?;
-        http::accepted(response, &self.endpoint.bounds.scan(), Standing::Modern).await
+        http::accepted(response, &self.endpoint.bounds.scan(), Standing::Modern, injected).await
     }
 
     fn headers(&self, routing: Vec<(::http::HeaderName, HeaderValue)>) -> HeaderMap {

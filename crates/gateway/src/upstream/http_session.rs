@@ -1,10 +1,10 @@
 //! One legacy session over HTTP: its handshake, its requests, and streams that can be resumed.
 
-use super::connection::{FromServer, INITIALIZE_ID, Outgoing, Received, Room};
+use super::connection::{FromServer, INITIALIZE_ID, Outgoing, Room};
 use super::fault::{Fault, FaultKind};
 use super::handshake;
 use super::http::{self, Body, Endpoint, LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID, Standing};
-use super::injected::Injected;
+use super::injected::{Injected, Received};
 use super::listen;
 use super::stream::{Events, Position, Waiter};
 use ::http::{HeaderMap, HeaderValue, StatusCode};
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use wire::{Frame, Revision};
+use wire::Revision;
 
 /// Longest session id that is accepted.
 const SESSION_ID_MAX: usize = 1_024;
@@ -76,14 +76,14 @@ impl Session {
         endpoint: Endpoint,
         hello: &Hello,
         injected: Arc<Injected>,
-    ) -> Result<(Arc<Self>, Frame), Fault> {
+    ) -> Result<(Arc<Self>, Received), Fault> {
         let shake = initialize(&endpoint, hello, &injected);
         let (frame, id) = tokio::time::timeout(endpoint.bounds.open, shake)
             .await
             .unwrap_or_else(|_| Err(Fault::sent(FaultKind::Timeout, "no answer to `initialize` in time")))?;
         let stop = CancellationToken::new();
         let session = Arc::new(Self {
-            revision: handshake::chosen(&frame)?,
+            revision: handshake::chosen(&frame.frame)?,
             endpoint,
             id,
             injected: Mutex::new(Arc::clone(&injected)),
@@ -149,13 +149,13 @@ impl Session {
         let post = self.endpoint.post(outgoing.frame.clone(), self.headers(None), &outgoing.injected, head);
         let response = post.await?;
         if response.status() != StatusCode::OK {
-            let frame = http::unsuccessful(response, outgoing.id, &limits, self.standing()).await?;
-            return Ok(Received { frame });
+            let standing = self.standing();
+            return http::unsuccessful(response, outgoing.id, &limits, standing, &outgoing.injected).await;
         }
         let body = match http::body(response)? {
             Body::Json(body) => {
-                let frame = http::scan(http::whole(body, limits.bytes).await?, &limits)?;
-                return Ok(Received { frame: http::for_us(frame, outgoing.id)? });
+                let whole = http::whole(body, limits.bytes).await?;
+                return http::for_us(http::scan(whole, &limits, &outgoing.injected)?, outgoing.id);
             }
             Body::Events(body) => body,
         };
@@ -163,6 +163,7 @@ impl Session {
         let waiter = Waiter {
             id: outgoing.id,
             limits,
+            injected: &outgoing.injected,
             sink: &outgoing.sink,
             endless,
             questions: true,
@@ -186,9 +187,9 @@ impl Session {
         loop {
             let before = position.events;
             let ended = match waiter.answer(&mut events, &mut position).await {
-                Ok(Some(frame)) => {
+                Ok(Some(received)) => {
                     events.done();
-                    return Ok(Received { frame });
+                    return Ok(received);
                 }
                 Ok(None) => Fault::sent(FaultKind::Lost, "the stream ended before the answer"),
                 Err(fault) if fault.kind == FaultKind::Lost => fault,
@@ -229,7 +230,7 @@ impl Session {
     pub(super) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
         let post = self.endpoint.post(frame, self.headers(None), injected, self.endpoint.bounds.open);
         let limits = self.endpoint.bounds.scan();
-        let sent = http::accepted(post.await?, &limits, self.standing()).await;
+        let sent = http::accepted(post.await?, &limits, self.standing(), injected).await;
         sent.map_err(|fault| self.note(fault))
     }
 
@@ -248,25 +249,28 @@ async fn initialize(
     endpoint: &Endpoint,
     hello: &Hello,
     injected: &Injected,
-) -> Result<(Frame, Option<HeaderValue>), Fault> {
+) -> Result<(Received, Option<HeaderValue>), Fault> {
     let limits = endpoint.bounds.scan();
     let mut headers = HeaderMap::new();
     headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(hello.revision.as_str()));
     let response = endpoint.post(hello.frame.clone(), headers, injected, endpoint.bounds.open).await?;
     if response.status() != StatusCode::OK {
-        let frame = http::unsuccessful(response, INITIALIZE_ID, &limits, Standing::Opening).await?;
-        return Ok((frame, None));
+        let standing = Standing::Opening;
+        let received = http::unsuccessful(response, INITIALIZE_ID, &limits, standing, injected).await?;
+        return Ok((received, None));
     }
     let id = session_id(response.headers())?;
     let frame = match http::body(response)? {
         Body::Json(body) => {
-            http::for_us(http::scan(http::whole(body, limits.bytes).await?, &limits)?, INITIALIZE_ID)?
+            let whole = http::whole(body, limits.bytes).await?;
+            http::for_us(http::scan(whole, &limits, injected)?, INITIALIZE_ID)?
         }
         Body::Events(body) => {
             let mut events = Events::new(body, limits.bytes);
             let mut waiter = Waiter {
                 id: INITIALIZE_ID,
                 limits,
+                injected,
                 sink: &hello.sink,
                 endless: false,
                 questions: true,

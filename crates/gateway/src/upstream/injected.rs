@@ -1,21 +1,32 @@
 //! The credentials a connection carries, which nobody ever sees.
 
 use super::fault::{Fault, FaultKind};
-use decision::{Digest, UserName};
+use bytes::Bytes;
+use decision::{Digest, SecretName, UserName};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use inspect::{Hits, Mask};
 use std::fmt;
+use std::sync::OnceLock;
 use url::Url;
 use zeroize::Zeroizing;
 
 /// Bytes of a secret: wiped when dropped, never printed, never cloned.
-pub(crate) struct Hidden(Zeroizing<Vec<u8>>);
+pub(crate) struct Hidden {
+    bytes: Zeroizing<Vec<u8>>,
+    /// Of the secret, to be shown where it would have been.
+    name: String,
+}
 
 impl Hidden {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self { bytes: Zeroizing::new(bytes), name: "credential".to_owned() }
+    }
+    /// The same under its secret's name.
+    pub(crate) fn of(self, name: &SecretName) -> Self {
+        Self { name: name.to_string(), ..self }
     }
     pub(super) fn expose(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
@@ -33,10 +44,27 @@ pub(crate) struct Injected {
     pub(crate) env: Vec<(String, Hidden)>,
     /// Whose they are, where each user has their own.
     pub(crate) holder: Option<UserName>,
+    /// Made of all of these at the first message, when nothing is added any more.
+    pub(crate) mask: OnceLock<Mask>,
 }
 
-/// Bytes of the shortest secret that is looked for in messages.
-const QUOTED_MIN: usize = 8;
+/// A message of a server as it may be passed on: without the credentials the server was given (V3, V7, W7).
+/// There is no other way from its bytes to a frame.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) frame: wire::Frame,
+    /// What was taken out of it.
+    pub(crate) masked: Hits,
+}
+
+/// Why a message is not one, or may not be passed on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unheard {
+    #[error("the answer does not scan: {0}")]
+    Scan(#[from] wire::ScanError),
+    #[error("the answer quotes the credential it was asked with, where it cannot be taken out")]
+    Unmaskable,
+}
 
 impl Injected {
     /// Which credentials these are, for a child that keeps them all its life: the same for the same
@@ -89,47 +117,43 @@ impl Injected {
         Ok(Some(url))
     }
 
-    /// Whether a message quotes one of them, as it is or as JSON writes it. A secret shorter than
-    /// [`QUOTED_MIN`] would be found everywhere and is not looked for.
-    pub(crate) fn quoted_in(&self, message: &[u8]) -> bool {
-        // a message that was scanned is UTF-8, so a secret that is not cannot be in it as it is
-        let Ok(message) = std::str::from_utf8(message) else {
-            return false;
-        };
-        let secrets = self.env.iter().chain(&self.query).map(|(_, secret)| secret.expose());
-        // of a header without its scheme, such as `Bearer`
-        let headers = self
-            .headers
-            .iter()
-            .map(|(_, secret)| secret.expose().rsplit(|byte| *byte == b' ').next().unwrap_or_default());
-        let quotes = |secret: &str| {
-            let written = Zeroizing::new(wire::json::encode_string(secret));
-            message.contains(secret) || message.contains(written.trim_matches('"'))
-        };
-        secrets
-            .chain(headers)
-            .filter(|secret| secret.len() >= QUOTED_MIN)
-            .any(|secret| std::str::from_utf8(secret).is_ok_and(quotes))
+    fn mask(&self) -> &Mask {
+        self.mask.get_or_init(|| {
+            let headers = self.headers.iter().map(|(_, secret)| secret);
+            let others = self.query.iter().chain(&self.env).map(|(_, secret)| secret);
+            Mask::new(headers.chain(others).map(|secret| (secret.name.as_str(), secret.expose())))
+        })
     }
 
-    /// Text that may quote a secret, without it.
-    pub(super) fn redact(&self, text: &str) -> String {
-        let mut out = text.to_owned();
-        let mut hide = |secret: &str| {
-            if !secret.is_empty() {
-                out = out.replace(secret, "[secret]");
+    /// Scans one message of the server that has these credentials, and takes them out of it.
+    pub(super) fn hear(&self, bytes: Bytes, limits: &wire::Limits) -> Result<Received, Unheard> {
+        let frame = wire::Frame::scan(bytes, limits)?;
+        match self.mask().json(frame.bytes()).map_err(|_| Unheard::Unmaskable)? {
+            None => Ok(Received { frame, masked: Hits::default() }),
+            Some(masked) => {
+                // a name may be longer than the secret it stands for; the limit was for what came
+                let frame = wire::Frame::scan(masked.bytes.into(), &limits.with_bytes(usize::MAX))
+                    .map_err(|_| Unheard::Unmaskable)?;
+                Ok(Received { frame, masked: masked.hits })
             }
-        };
-        for (_, secret) in self.env.iter().chain(&self.query) {
-            std::str::from_utf8(secret.expose()).map(&mut hide).ok();
         }
-        for (_, secret) in &self.headers {
-            // also without its scheme, such as `Bearer`
-            let value = std::str::from_utf8(secret.expose()).unwrap_or_default();
-            hide(value);
-            hide(value.rsplit(' ').next().unwrap_or_default());
+    }
+
+    /// Text of the server's that may quote a secret, without it. Before it is cut: half a secret is not found.
+    pub(super) fn without(&self, text: &str) -> String {
+        match self.mask().text(text.as_bytes()) {
+            None => text.to_owned(),
+            Some(masked) => String::from_utf8_lossy(&masked.bytes).into_owned(),
         }
-        out
+    }
+
+    /// A text of the server's that comes in pieces; nothing is the end of it.
+    pub(super) fn stream(self: std::sync::Arc<Self>) -> launch::Filter {
+        let mut stream = inspect::Stream::default();
+        Box::new(move |piece: Option<&[u8]>| match piece {
+            Some(piece) => stream.push(self.mask(), piece),
+            None => stream.finish(self.mask()),
+        })
     }
 }
 
@@ -143,6 +167,7 @@ mod tests {
             query: vec![("key".to_owned(), Hidden::new(b"a&b=c".to_vec()))],
             env: vec![("TOKEN".to_owned(), Hidden::new(b"env-s3cret".to_vec()))],
             holder: None,
+            mask: OnceLock::new(),
         }
     }
 
@@ -185,8 +210,31 @@ mod tests {
     }
 
     #[test]
-    fn text_that_quotes_a_secret_is_redacted() {
-        assert_eq!(injected().redact("bad token env-s3cret!"), "bad token [secret]!");
-        assert_eq!(injected().redact("`s3cret` is not a token"), "`[secret]` is not a token");
+    fn text_that_quotes_a_secret_goes_on_without_it() {
+        assert_eq!(injected().without("bad token env-s3cret!"), "bad token [secret:credential]!");
+        assert_eq!(injected().without("`s3cret` is not a token"), "`[secret:credential]` is not a token");
+    }
+
+    // V3: and nowhere but in `Frame::scan` is a server's message made into a frame
+    #[test]
+    fn a_message_that_quotes_a_secret_goes_on_without_it() {
+        let name = SecretName::new("crm-key").unwrap();
+        let env = vec![("TOKEN".to_owned(), Hidden::new(b"env-s3cret".to_vec()).of(&name))];
+        let injected = Injected { env, ..Injected::default() };
+        let message = br#"{"jsonrpc":"2.0","id":1,"result":{"a":"ZW52LXMzY3JldA==","b":"env%2Ds3cret"}}"#;
+        let heard = injected.hear(message.as_slice().into(), &wire::Limits::DEFAULT).unwrap();
+        let left = r#"{"jsonrpc":"2.0","id":1,"result":{"a":"[secret:crm-key]==","b":"[secret:crm-key]"}}"#;
+        assert_eq!(std::str::from_utf8(heard.frame.bytes()).unwrap(), left);
+        assert_eq!(heard.masked.to_string(), "crm-key×2");
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_mended_is_withheld() {
+        let env = vec![("TOKEN".to_owned(), Hidden::new(b"env-s3cret".to_vec()))];
+        let injected = Injected { env, ..Injected::default() };
+        // two names that are the same once the secret is out
+        let message = br#"{"jsonrpc":"2.0","id":1,"result":{"env-s3cret":1,"env%2Ds3cret":2}}"#;
+        let withheld = injected.hear(message.as_slice().into(), &wire::Limits::DEFAULT).unwrap_err();
+        assert!(matches!(withheld, Unheard::Unmaskable), "{withheld}");
     }
 }

@@ -4,6 +4,7 @@ use super::connection::{Bounds, FromServer, Room};
 use super::fault::FaultKind;
 use super::http::{self, Body};
 use super::http_session::{Session, retry};
+use super::injected::Received;
 use super::pending::{Patience, Read, related};
 use super::stream::{Events, Position};
 use ::http::{Response, StatusCode};
@@ -11,7 +12,7 @@ use egress::BodyStream;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use wire::{Frame, Kind};
+use wire::Kind;
 
 /// The longest wait between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
@@ -83,20 +84,20 @@ async fn once(
             Err(_) => return After::Never,
         };
         let Some(data) = event.message() else { continue };
-        let frame = Frame::scan(data.clone(), &limits).ok();
-        let read = if frame.is_some() { Read::Message } else { Read::Noise };
+        let Some(injected) = session.upgrade().map(|session| session.injected()) else { return After::Never };
+        let received = injected.hear(data.clone(), &limits).ok();
+        let read = if received.is_some() { Read::Message } else { Read::Noise };
         if !patience.note(read) {
             return After::Never;
         }
         // an answer has no place here
-        let Some(frame) = frame.filter(|f| matches!(f.kind(), Kind::Request | Kind::Notification)) else {
-            continue;
-        };
+        let asks = |r: &Received| matches!(r.frame.kind(), Kind::Request | Kind::Notification);
+        let Some(received) = received.filter(asks) else { continue };
         // some servers say here what belongs on the stream of a request
-        let waiting = related(&frame).and_then(|id| session.upgrade()?.waiting(id));
+        let waiting = related(&received.frame).and_then(|id| session.upgrade()?.waiting(id));
         let taken = match waiting {
-            Some(request) => room.pass(frame, &request).await,
-            None => room.pass(frame, sink).await,
+            Some(request) => room.pass(received, &request).await,
+            None => room.pass(received, sink).await,
         };
         if !taken && sink.is_closed() {
             return After::Never;

@@ -22,7 +22,7 @@ mod stream;
 pub(crate) use connection::{Connection, FromServer, Opening, Outgoing};
 pub(crate) use detect::detect;
 pub(crate) use fault::{Fault, FaultKind};
-pub(crate) use injected::{Hidden, Injected};
+pub(crate) use injected::{Hidden, Injected, Received};
 pub(crate) use lane::{Lane, roots_changed, set_level};
 pub use pool::Pool;
 pub(crate) use send::{Arrived, Dispatch, refused, send};

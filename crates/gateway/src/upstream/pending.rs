@@ -2,6 +2,7 @@
 
 use super::connection::{FromServer, MESSAGES_MAX, Room};
 use super::fault::{Fault, FaultKind};
+use super::injected::{Injected, Received, Unheard};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ const STALL_MAX: Duration = Duration::from_secs(1);
 const NOISE_MAX: u32 = 16;
 
 /// The answer to a request.
-pub(super) type Answer = Result<Frame, Fault>;
+pub(super) type Answer = Result<Received, Fault>;
 
 /// Whether a message leaves. Decided once, by the writer or by whoever gives up first, so that what is
 /// called unsent never leaves later.
@@ -219,18 +220,18 @@ impl Pending {
         }
     }
 
-    /// One line from the server.
-    pub(super) async fn line(&self, line: Bytes, limits: &wire::Limits) -> Read {
+    /// One line from the server that was started with these credentials.
+    pub(super) async fn line(&self, line: Bytes, limits: &wire::Limits, injected: &Injected) -> Read {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Read::Message;
         }
-        let frame = match Frame::scan(line.clone(), limits) {
-            Ok(frame) => frame,
+        let received = match injected.hear(line.clone(), limits) {
+            Ok(received) => received,
             Err(error) => return self.garbled(&line, &error),
         };
-        match frame.kind() {
-            Kind::Response | Kind::ErrorResponse => self.answer(frame),
-            Kind::Request | Kind::Notification => self.message(frame).await,
+        match received.frame.kind() {
+            Kind::Response | Kind::ErrorResponse => self.answer(received),
+            Kind::Request | Kind::Notification => self.message(received).await,
         }
         Read::Message
     }
@@ -248,17 +249,18 @@ impl Pending {
         Read::Message
     }
 
-    fn answer(&self, frame: Frame) {
-        let waiting = frame.id_raw().and_then(number).and_then(|id| self.open.lock().waiting.remove(&id));
+    fn answer(&self, received: Received) {
+        let id = received.frame.id_raw().and_then(number);
+        let waiting = id.and_then(|id| self.open.lock().waiting.remove(&id));
         let Some(waiting) = waiting else {
             self.stray.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        waiting.answer.send(Ok(frame)).ok();
+        waiting.answer.send(Ok(received)).ok();
     }
 
     /// A line that is no message fails the request whose answer it says it is, and nothing else.
-    fn garbled(&self, line: &[u8], error: &wire::ScanError) -> Read {
+    fn garbled(&self, line: &[u8], error: &Unheard) -> Read {
         // as loosely as any parser would read it: it may only hurt its own server's request
         let loose: Option<serde_json::Value> = serde_json::from_slice(line).ok();
         let answered = loose.as_ref().filter(|v| v.get("result").is_some() || v.get("error").is_some());
@@ -266,22 +268,23 @@ impl Pending {
             return Read::Noise;
         };
         let Some(waiting) = self.open.lock().waiting.remove(&id) else { return Read::Noise };
-        let fault = Fault::sent(FaultKind::Nonsense, format!("the answer does not scan: {error}"));
+        let fault = Fault::sent(FaultKind::Nonsense, error.to_string());
         waiting.answer.send(Err(fault)).ok();
         Read::Message
     }
 
-    async fn message(&self, frame: Frame) {
-        if !self.own && !self.may_say(&frame) {
+    async fn message(&self, received: Received) {
+        let frame = &received.frame;
+        if !self.own && !self.may_say(frame) {
             self.stray.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let named = related(&frame);
-        let about = named.or_else(|| self.only_one(&frame));
+        let named = related(frame);
+        let about = named.or_else(|| self.only_one(frame));
         match (named, about.and_then(|id| self.count(id))) {
             (_, Some((id, sink, room))) => {
                 let stall = if self.own { STALL_MAX } else { Duration::ZERO };
-                if !offer(&room, frame, &sink, stall).await {
+                if !offer(&room, received, &sink, stall).await {
                     self.not_taken(id);
                 }
             }
@@ -292,7 +295,7 @@ impl Pending {
             (None, None) => {
                 let sink = self.unsolicited.lock().clone();
                 if let Some(sink) = sink
-                    && !offer(&self.room, frame, &sink, STALL_MAX).await
+                    && !offer(&self.room, received, &sink, STALL_MAX).await
                 {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
                 }
@@ -361,11 +364,11 @@ impl Pending {
     }
 }
 
-async fn offer(room: &Room, frame: Frame, sink: &mpsc::Sender<FromServer>, stall: Duration) -> bool {
-    match room.pass_now(frame, sink) {
+async fn offer(room: &Room, received: Received, sink: &mpsc::Sender<FromServer>, stall: Duration) -> bool {
+    match room.pass_now(received, sink) {
         Ok(taken) => taken,
         Err(_) if stall.is_zero() => false,
-        Err(frame) => tokio::time::timeout(stall, room.pass(frame, sink)).await.unwrap_or(false),
+        Err(received) => tokio::time::timeout(stall, room.pass(received, sink)).await.unwrap_or(false),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Send, once: the last stage before the answer, and the only place that spends a permit.
 
 use super::connection::{Connection, FromServer, Outgoing};
-use super::{Fault, FaultKind, Injected, Lane};
+use super::{Fault, FaultKind, Injected, Lane, Received};
 use crate::authenticate::Asker;
 use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
@@ -102,11 +102,12 @@ async fn to_server(
     let answered =
         wait(connection, outgoing, &mut messages, &mut relay, settings.call_timeout, &cancel).await;
     leg.progress = relay.progress();
+    leg.masked.add(relay.masked());
     match answered {
-        Ok(frame) if lane.injected().quoted_in(frame.bytes()) => {
-            Err(Refusal::new(Code::ResultInvalid, "the answer quotes the credential it was asked with"))
+        Ok(received) => {
+            leg.masked.add(&received.masked);
+            Ok(received.frame)
         }
-        Ok(frame) => Ok(frame),
         Err(fault) => {
             leg.dispatched = fault.sent;
             Err(refused(&fault))
@@ -123,7 +124,7 @@ async fn wait(
     relay: &mut Relay,
     silence: Duration,
     cancel: &tokio_util::sync::CancellationToken,
-) -> Result<wire::Frame, Fault> {
+) -> Result<Received, Fault> {
     let mut request = std::pin::pin!(connection.request(outgoing));
     let mut deadline = Instant::now() + silence;
     let mut timed_out = false;
@@ -167,7 +168,7 @@ async fn wait(
             Err(Fault::sent(FaultKind::Timeout, format!("no answer within {} s", silence.as_secs())))
         }
         Err(fault) => Err(fault),
-        Ok(received) => Ok(received.frame),
+        Ok(received) => Ok(received),
     }
 }
 

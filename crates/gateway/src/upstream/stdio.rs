@@ -1,9 +1,9 @@
 //! A server that is a child of ours: one message a line, both eras, requests told apart by id.
 
-use super::connection::{CANCEL_GRACE, FromServer, INITIALIZE_ID, Means, Opening, Outgoing, Received, until};
+use super::connection::{CANCEL_GRACE, FromServer, INITIALIZE_ID, Means, Opening, Outgoing, until};
 use super::fault::{Fault, FaultKind, printable};
 use super::handshake;
-use super::injected::Injected;
+use super::injected::{Injected, Received};
 use super::pending::{Answer, Patience, Pending, Place, Ticket};
 use bytes::{Buf, Bytes};
 use launch::{Child, ChildStdin, EnvValue, Exit, Grace, LineError, Lines};
@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use wire::{Frame, Revision};
+use wire::Revision;
 
 /// Messages that wait to be written. A server that does not read holds its callers back.
 const QUEUE_MAX: usize = 64;
@@ -61,7 +61,7 @@ impl Stdio {
         program: Program<'_>,
         means: &Means,
         opening: Opening,
-    ) -> Result<(Self, Revision, Option<Frame>), Fault> {
+    ) -> Result<(Self, Revision, Option<Received>), Fault> {
         let limits = launch::Limits {
             line_bytes_max: means.bounds.result_bytes,
             start_max: means.bounds.open,
@@ -81,7 +81,7 @@ impl Stdio {
         }
         let shaken = stdio.shake(opening.hello, means.bounds.open).await;
         match shaken {
-            Ok((revision, frame)) => Ok((stdio, revision, Some(frame))),
+            Ok((revision, hello)) => Ok((stdio, revision, Some(hello))),
             Err(fault) => {
                 stdio.close().await;
                 Err(fault)
@@ -120,7 +120,7 @@ impl Stdio {
         Self { pending, queue, stop: stop.clone(), gone, asked, _stop_when_dropped: stop.drop_guard() }
     }
 
-    async fn shake(&self, hello: Option<Bytes>, timeout: Duration) -> Result<(Revision, Frame), Fault> {
+    async fn shake(&self, hello: Option<Bytes>, timeout: Duration) -> Result<(Revision, Received), Fault> {
         let (sink, _) = mpsc::channel(1);
         let initialize = Outgoing {
             id: INITIALIZE_ID,
@@ -135,7 +135,7 @@ impl Stdio {
         let answer = self.exchange(initialize, false).await?;
         let revision = handshake::chosen(&answer.frame)?;
         self.send(handshake::initialized()).await?;
-        Ok((revision, answer.frame))
+        Ok((revision, answer))
     }
 
     /// Sends a request and waits for its answer.
@@ -230,8 +230,7 @@ impl Stdio {
 
 fn received(answer: Option<Answer>) -> Result<Received, Fault> {
     // the sender is dropped unused only by `Pending` itself being dropped
-    let frame = answer.unwrap_or_else(|| Err(Fault::sent(FaultKind::Lost, "the pipe is gone")))?;
-    Ok(Received { frame })
+    answer.unwrap_or_else(|| Err(Fault::sent(FaultKind::Lost, "the pipe is gone")))
 }
 
 fn given_up(place: &Place) -> Fault {
@@ -248,7 +247,7 @@ fn one_line(frame: Bytes) -> Bytes {
     frame.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }).collect()
 }
 
-fn command(program: &Program<'_>, means: &Means, injected: &Injected) -> launch::Command {
+fn command(program: &Program<'_>, means: &Means, injected: &Arc<Injected>) -> launch::Command {
     let mut command = launch::Command::new(program.command.clone());
     command.args = program.args.iter().map(Into::into).collect();
     command.cwd = program.cwd.cloned();
@@ -258,6 +257,7 @@ fn command(program: &Program<'_>, means: &Means, injected: &Injected) -> launch:
     for (name, secret) in &injected.env {
         command.env.insert(name.clone(), EnvValue::secret(secret.expose()));
     }
+    command.stderr = Some(Arc::clone(injected).stream());
     command
 }
 
@@ -320,7 +320,7 @@ impl Run {
         let work = async {
             loop {
                 let read = match lines.next().await {
-                    Ok(Some(line)) => self.pending.line(line, &self.limits).await,
+                    Ok(Some(line)) => self.pending.line(line, &self.limits, &self.injected).await,
                     Err(LineError::TooLong { max }) => self.pending.oversize(max),
                     Ok(None) | Err(LineError::Io(_)) => return Ended::Output,
                 };
@@ -354,7 +354,7 @@ impl Run {
                 (FaultKind::Lost, what)
             }
         };
-        let said = self.injected.redact(&self.child.stderr_tail());
+        let said = self.child.stderr_tail();
         let said = said.trim_end();
         let from = said.char_indices().rev().nth(STDERR_SHOWN).map_or(0, |(at, _)| at);
         let last = printable(said.get(from..).unwrap_or_default(), STDERR_SHOWN);

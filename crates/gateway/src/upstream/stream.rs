@@ -3,14 +3,15 @@
 use super::connection::{FromServer, MESSAGES_MAX, Room};
 use super::fault::{Fault, FaultKind};
 use super::http;
+use super::injected::{Injected, Received};
 use ::http::HeaderValue;
 use egress::BodyStream;
 use futures::FutureExt;
 use http_body_util::BodyExt;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use wire::Kind;
 use wire::sse::{Decoder, Event, SseError};
-use wire::{Frame, Kind};
 
 /// For a stream to end by itself after the answer, so that its connection can be used again.
 const AFTER_ANSWER_MAX: Duration = Duration::from_millis(250);
@@ -98,6 +99,8 @@ impl Events {
 pub(super) struct Waiter<'a> {
     pub(super) id: u64,
     pub(super) limits: wire::Limits,
+    /// What the server was asked with, and must not say.
+    pub(super) injected: &'a Injected,
     pub(super) sink: &'a mpsc::Sender<FromServer>,
     /// A subscription: its messages are not counted against it, and somebody must take them.
     pub(super) endless: bool,
@@ -113,20 +116,20 @@ impl Waiter<'_> {
         &mut self,
         events: &mut Events,
         position: &mut Position,
-    ) -> Result<Option<Frame>, Fault> {
+    ) -> Result<Option<Received>, Fault> {
         while let Some(event) = events.next(position).await? {
             let Some(data) = event.message() else { continue };
-            let frame = http::scan(data.clone(), &self.limits)?;
-            match frame.kind() {
-                Kind::Response | Kind::ErrorResponse => return http::for_us(frame, self.id).map(Some),
-                Kind::Request | Kind::Notification => self.pass_on(frame).await?,
+            let received = http::scan(data.clone(), &self.limits, self.injected)?;
+            match received.frame.kind() {
+                Kind::Response | Kind::ErrorResponse => return http::for_us(received, self.id).map(Some),
+                Kind::Request | Kind::Notification => self.pass_on(received).await?,
             }
         }
         Ok(None)
     }
 
-    async fn pass_on(&mut self, frame: Frame) -> Result<(), Fault> {
-        if frame.kind() == Kind::Request && !self.questions {
+    async fn pass_on(&mut self, received: Received) -> Result<(), Fault> {
+        if received.frame.kind() == Kind::Request && !self.questions {
             return Err(Fault::sent(FaultKind::Nonsense, "a modern server does not send requests"));
         }
         self.messages = self.messages.saturating_add(1);
@@ -135,7 +138,7 @@ impl Waiter<'_> {
             return Err(Fault::sent(FaultKind::Nonsense, detail));
         }
         // a full channel holds the server back; the request's time still runs
-        if !self.room.pass(frame, self.sink).await {
+        if !self.room.pass(received, self.sink).await {
             if self.endless {
                 return Err(Fault::sent(FaultKind::Cancelled, "nobody listens to the subscription any more"));
             }

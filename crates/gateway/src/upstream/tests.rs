@@ -7,7 +7,8 @@ mod pool;
 mod real;
 mod stdio;
 
-use super::connection::{Bounds, Means, Received};
+use super::connection::{Bounds, Means};
+use super::injected::Received;
 use super::*;
 use bytes::Bytes;
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use crate::calls::{legacy_house, modern_house};
 use crate::house::{House, SECRET, TOKEN_AGENT, server, settings};
 use crate::rogue::{Rogue, Said, notice, question, text};
-use decision::{AgentName, Code, Ending, Entry, ServerName};
+use decision::{AgentName, Code, Ending, Entry, EventName, ServerName};
 use gateway::settings::Mode;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -560,7 +560,7 @@ async fn a_tool_with_a_difficult_name_is_listed_called_and_governed_under_it() {
 
 // W7: nor does what a server says of itself, to be pinned and shown to everybody.
 #[tokio::test]
-async fn a_definition_or_instruction_that_quotes_the_credential_is_not_pinned() {
+async fn a_definition_or_instruction_that_quotes_the_credential_is_pinned_without_it() {
     let rogue = Rogue::start(true, |m, headers| {
         let key = headers.get("authorization")?.to_str().ok()?.to_owned();
         match m["method"].as_str()? {
@@ -578,7 +578,12 @@ async fn a_definition_or_instruction_that_quotes_the_credential_is_not_pinned() 
     let hello = house.modern(PATH, "server/discover", json!({})).await;
     let told = format!("{}{}", String::from_utf8_lossy(&list.body), String::from_utf8_lossy(&hello.body));
     assert!(!told.contains(SECRET), "{told}");
-    assert_eq!(list.json()["result"]["tools"].as_array().unwrap().len(), 1, "the others are offered: {told}");
+    assert_eq!(list.json()["result"]["tools"].as_array().unwrap().len(), 2, "{told}");
+    assert_eq!(told.matches("[secret:").count(), 2, "{told}");
+    // what was found out has its record, and it says so
+    let noted =
+        |entry: &Entry| matches!(entry, Entry::Decision(d) if d.events.contains(&EventName::ResultRedacted));
+    assert!(house.entries().iter().filter(|entry| noted(entry)).count() >= 2);
 }
 
 // W3, W9: a session too many is refused and recorded, and an old one still works.

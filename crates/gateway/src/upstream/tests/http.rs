@@ -466,7 +466,7 @@ async fn what_a_server_says_of_its_credential_is_not_passed_on() {
     });
     let fault = Connection::open(&peer.reach(), &means_to(&peer.url), opening).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Refused);
-    assert!(fault.detail.contains("`[secret]` is expired"), "{fault}");
+    assert!(fault.detail.contains("`[secret:credential]` is expired"), "{fault}");
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn the_end_of_a_server_is_told_with_its_last_words_but_not_its_secrets() {
     let fault = connection.request(call(1).0).await.unwrap_err();
     assert_eq!((fault.kind, fault.sent), (FaultKind::Lost, true));
     assert!(fault.detail.contains("exited with code 3"), "{fault}");
-    assert!(fault.detail.contains("cannot use [secret]"), "{fault}");
+    assert!(fault.detail.contains("cannot use [secret:credential]"), "{fault}");
     assert!(!connection.is_alive());
     let next = connection.request(call(2).0).await.unwrap_err();
     assert_eq!((next.kind, next.sent), (FaultKind::Lost, false));

@@ -38,6 +38,7 @@ pub(crate) const TARGETS: &[Target] = &[
     of("rules", "policy", Some("cedar"), 1024),
     of("ledger", "ledger", None, 2048),
     of("sealed", "vault", None, 512),
+    of("mask", "inspect", Some("mask"), 512),
     of("settings", "settings", Some("toml"), 1024),
 ];
 

@@ -15,6 +15,7 @@ mod explain;
 mod facts;
 mod load;
 mod memo;
+mod nesting;
 mod rule;
 mod slice;
 mod source;

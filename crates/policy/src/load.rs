@@ -6,6 +6,7 @@ use crate::{
     ask::{ServerPlans, Standing},
     check,
     memo::{Key, Memo},
+    nesting,
     rule::{self, Rule},
     slice::{Covered, Slice, Slicer, cover},
     source::{Problem, Reach, Severity, Source, statements},
@@ -223,6 +224,12 @@ fn read(sources: &[Source]) -> (Vec<Rule>, Vec<Problem>) {
     let mut seen: BTreeMap<RuleId, String> = BTreeMap::new();
     for source in sources {
         for (place, cedar) in statements(source) {
+            if nesting::depth(&cedar) > nesting::DEPTH_MAX {
+                let deep = format!("the rule nests deeper than {} levels", nesting::DEPTH_MAX);
+                let split = "write several rules, or compare with a set instead of value by value";
+                problems.push(Problem::error(&place, deep).help(split));
+                continue;
+            }
             match rule::parse(&place, &cedar) {
                 Err(found) => problems.extend(found),
                 Ok(rule) => match seen.get(&rule.id) {

@@ -218,7 +218,7 @@ pub(crate) fn statements(source: &Source) -> Vec<(Place, String)> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TokenKind {
+pub(crate) enum TokenKind {
     /// White space and comments.
     Trivia,
     /// `@` and the name behind it.
@@ -229,13 +229,13 @@ enum TokenKind {
     Other,
 }
 
-struct Token {
-    kind: TokenKind,
-    span: Range<usize>,
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) span: Range<usize>,
 }
 
 /// As much of Cedar's lexical grammar as tells where a statement ends: strings, comments, semicolons.
-fn tokens(text: &str) -> impl Iterator<Item = Token> + '_ {
+pub(crate) fn tokens(text: &str) -> impl Iterator<Item = Token> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;

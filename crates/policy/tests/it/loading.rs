@@ -204,3 +204,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_rule_that_nests_too_deep_is_refused_before_it_can_exhaust_the_stack() {
+    let everything = "action";
+    for deep in [
+        format!("{}true{}", "(".repeat(20_000), ")".repeat(20_000)),
+        vec!["true"; 20_000].join(" && "),
+        format!("{}true{}", "if true then ".repeat(20_000), " else true".repeat(20_000)),
+        "context".to_owned() + &".a".repeat(20_000),
+        format!("{} true", "true } when {".repeat(20_000)),
+        "(".repeat(20_000),
+    ] {
+        refused(&forbid(everything, &deep), "nests deeper than 64 levels", "several rules");
+    }
+}
+
+/// The smallest stack rules are read on is that of a thread of tokio's pool. Optimised code needs far less than this.
+#[test]
+fn the_deepest_rules_that_are_read_leave_room_on_the_smallest_stack() {
+    let small = std::thread::Builder::new().stack_size(2 << 20);
+    let reading = small.spawn(|| {
+        for (n, condition) in [
+            (28, |n: usize| format!("{}true{}", "(".repeat(n), ")".repeat(n))),
+            (56, |n: usize| vec!["true"; n].join(" && ")),
+            (56, |n: usize| format!("{}true{}", "if true then ".repeat(n), " else true".repeat(n))),
+        ] as [(usize, fn(usize) -> String); 3]
+        {
+            load(&forbid("action", &condition(n))).unwrap();
+        }
+    });
+    reading.unwrap().join().unwrap();
+}

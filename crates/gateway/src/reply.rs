@@ -268,6 +268,7 @@ fn told(code: Code, facts: &Facts) -> Told {
     let plain = |status, rpc| Told { status, rpc, sentence: code.meaning().to_owned(), hides: false };
     let bad = |rpc| plain(StatusCode::BAD_REQUEST, rpc);
     let ok = |rpc| plain(StatusCode::OK, rpc);
+    let who = || plain(StatusCode::UNAUTHORIZED, UNAUTHENTICATED);
     match code {
         Code::HostNotAllowed | Code::OriginNotAllowed => plain(StatusCode::FORBIDDEN, rpc::INVALID_REQUEST),
         Code::MessageTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, rpc::INVALID_REQUEST),
@@ -287,23 +288,12 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::SessionRequired => bad(SESSION),
         Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => bad(rpc::INVALID_REQUEST),
         Code::RevisionUnsupported | Code::IdInUse | Code::AnswerUnexpected => bad(rpc::INVALID_REQUEST),
-        Code::CredentialMissing
-        | Code::CredentialMalformed
-        | Code::CredentialUnknown
-        | Code::CredentialExpired
-        | Code::CredentialRevoked
-        | Code::CredentialInUrl
-        | Code::CertificateUnknown
-        | Code::CertificateInvalid
-        | Code::CertificateLapsed
-        | Code::CredentialEarly
-        | Code::IssuerUnknown
-        | Code::TokenHeaderRefused
-        | Code::TokenKeyUnknown
-        | Code::TokenSignatureInvalid
-        | Code::TokenAudienceMismatch
-        | Code::ClaimMissing
-        | Code::ClaimUnusable => plain(StatusCode::UNAUTHORIZED, UNAUTHENTICATED),
+        Code::CredentialMissing | Code::CredentialMalformed | Code::CredentialInUrl => who(),
+        Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => who(),
+        Code::CertificateUnknown | Code::CertificateInvalid | Code::CertificateLapsed => who(),
+        Code::CredentialEarly | Code::IssuerUnknown | Code::TokenHeaderRefused => who(),
+        Code::TokenKeyUnknown | Code::TokenSignatureInvalid | Code::TokenAudienceMismatch => who(),
+        Code::ClaimMissing | Code::ClaimUnusable => who(),
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
         Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid => ok(rpc::INVALID_PARAMS),

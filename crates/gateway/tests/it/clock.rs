@@ -60,5 +60,6 @@ async fn a_wall_clock_that_jumps_costs_nothing_but_what_has_expired_by_it() {
             assert!(ids.insert(decision.call), "{} twice", decision.call);
         }
     }
-    assert_eq!(ids.len(), asked);
+    // errands of the gateway's own have theirs, too
+    assert!(ids.len() >= asked, "{} decisions of {asked} calls", ids.len());
 }

@@ -26,7 +26,9 @@ pub async fn govern(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
     let governed = tokio::spawn(async move {
         let live = gate.live();
         let mut leg = Leg::open(&gate, &live, &arrival);
-        let walked = AssertUnwindSafe(path(&gate, &live, &arrival, &mut leg)).catch_unwind().await;
+        // boxed: what is spawned is moved several times, and the state of a path is tens of kilobytes
+        let walk = Box::pin(path(&gate, &live, &arrival, &mut leg));
+        let walked = AssertUnwindSafe(walk).catch_unwind().await;
         let outcome = walked.unwrap_or_else(|_| Err(Refusal::new(Code::StageFailed, "a stage panicked")));
         let facts = reply::Facts::of(&arrival, &leg);
         let end = outcome.as_ref().map(|_| ()).map_err(Clone::clone);

@@ -110,6 +110,8 @@ impl<'a> House<'a> {
         let running =
             Running::start("callgate serve", &mut serve, self.gateway).with_context(|| said(&log))?;
         self.first(Front::Callgate, 20).with_context(|| said(&log))?;
+        // looking at its servers is part of its start and of no call
+        measure::settled(running.id())?;
         Ok(running)
     }
 
@@ -212,6 +214,7 @@ impl<'a> House<'a> {
         counted.stderr(File::create(&log)?);
         let running = Running::start("valgrind", &mut counted, port).with_context(|| said(&log))?;
         self.first(front, VALGRIND_PAUSE_MS).with_context(|| said(&log))?;
+        measure::settled(running.id())?;
         self.load(front, "echo", calls, super::CONNECTIONS, None).with_context(|| said(&log))?;
         running.stop()?;
         measure::counted(&file)

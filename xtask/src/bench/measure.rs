@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// How long it took.
 #[expect(clippy::disallowed_methods, reason = "a stopwatch reads the clock")]
@@ -22,6 +22,23 @@ pub(crate) fn processor_seconds(process: u32) -> Result<f64> {
     let path = format!("/proc/{process}/stat");
     let stat = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     ticks(&stat).map(|ticks| ticks / TICKS).with_context(|| format!("{path} is not understood"))
+}
+
+/// How long a process is watched for, and how little it does in that time when it has nothing to do.
+const WATCHED: Duration = Duration::from_millis(500);
+const IDLE_SECONDS: f64 = 0.02;
+const WATCHES_MAX: u32 = 240;
+
+/// Waits until a process has done what it does after start.
+pub(crate) fn settled(process: u32) -> Result<()> {
+    for _ in 0..WATCHES_MAX {
+        let before = processor_seconds(process)?;
+        std::thread::sleep(WATCHED);
+        if processor_seconds(process)? - before <= IDLE_SECONDS {
+            return Ok(());
+        }
+    }
+    bail!("process {process} does not come to rest")
 }
 
 /// `utime` and `stime` are fields 14 and 15; the name before them may hold anything, closing brackets too.

@@ -340,6 +340,7 @@ async fn of_token(gate: &Gate, live: &Live, hash: [u8; 32]) -> Result<Known, Ref
 async fn foreign(gate: &Gate, live: &Live, arrival: &Arrival, token: &str) -> Result<Known, Refusal> {
     let resource = arrival.entrance.resource();
     let token = gate.issuers.verify(token, resource, gate.clock.now()).await?;
+    workload::proved(arrival, &token)?;
     not_disabled(gate, live, &token).await?;
     Ok((Arc::clone(token.principal()), token.describe(), Standing::Signed(token)))
 }

@@ -6,6 +6,7 @@ use crate::gate::{Gate, Live};
 use crate::listen::tls::ClientCertificate;
 use crate::settings::Workload;
 use decision::{Code, Refusal};
+use identity::oauth::Verified;
 use std::sync::Arc;
 
 /// The certificate of this connection, if it showed one. One that does not hold any more refuses whatever
@@ -25,6 +26,17 @@ pub(crate) fn holds(gate: &Gate, certificate: &ClientCertificate) -> Result<(), 
     certificate
         .holds(gate.clock.now())
         .map_err(|lapse| Refusal::new(Code::CertificateLapsed, lapse.to_string()))
+}
+
+/// Whether a token that is bound to a certificate came over a connection that showed it (RFC 8705).
+pub(crate) fn proved(arrival: &Arrival, token: &Verified) -> Result<(), Refusal> {
+    let Some(wanted) = token.bound_to() else { return Ok(()) };
+    let shown = arrival.facts.certificate.as_deref().and_then(|certificate| certificate.holder().ok());
+    if shown.is_some_and(|holder| holder.thumbprint() == wanted) {
+        return Ok(());
+    }
+    let because = "the token is bound to a certificate that this connection did not show";
+    Err(Refusal::new(Code::ClaimUnusable, because))
 }
 
 /// The service that a certificate names.

@@ -1,10 +1,11 @@
 //! An authority of one's own, and peers that speak TLS.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use gateway::settings::{ClientCertificates, TlsSettings};
 use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
+    crypto::aws_lc_rs as tls_provider,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
 };
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
@@ -76,6 +77,10 @@ impl Leaf {
             key_der: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         }
     }
+    /// As `x5t#S256` has it.
+    pub(crate) fn thumbprint(&self) -> String {
+        URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.der))
+    }
     /// Writes both files, the key for its owner only.
     pub(crate) fn write(&self, dir: &Path) {
         fs::write(dir.join("server.pem"), &self.certificate).unwrap();
@@ -99,7 +104,7 @@ pub(crate) fn listener(dir: &Path, authority: &Authority, required: bool) -> Tls
 pub(crate) fn client(authority: &Authority, shown: Option<&Leaf>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(authority.0.der().clone()).unwrap();
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(tls_provider::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots);

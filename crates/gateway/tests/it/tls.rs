@@ -4,6 +4,7 @@ use crate::{
     house::{House, TOKEN_AGENT, WallClock, settings},
     listen_support::{PATIENCE, Rig, call, eventually},
     pki::{Authority, Leaf, ask, client, connect, listener, uri},
+    provider::Provider,
 };
 use decision::{Actor, AgentName, Clock, Code, Ending, Entry, GroupName, Principal, Timestamp};
 use gateway::{
@@ -16,6 +17,7 @@ use gateway::{
 };
 use identity::CertificateName;
 use rustls::ClientConfig;
+use serde_json::json;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
 use tokio::io::AsyncReadExt as _;
 
@@ -108,7 +110,9 @@ async fn only_a_certificate_of_our_authority_gets_through_the_handshake() {
     eventually(|| handshakes.counted(Handshake::Refused) == strangers.len() as u64).await;
     assert_eq!(house.entries().len(), before, "who does not get in is no arrival");
     assert!(
-        greet(&house, client(&authority, Some(&authority.workload(&[BOT]))), "").await.contains("200 OK")
+        greet(&house, client(&authority, Some(&authority.workload(&[BOT]))), "")
+            .await
+            .starts_with("HTTP/1.1 200")
     );
     let metrics = house.gate.metrics_text();
     assert!(metrics.contains("callgate_tls_handshakes_total{ending=\"refused\"} 6"), "{metrics}");
@@ -119,7 +123,7 @@ async fn a_workload_is_known_by_its_certificate_and_needs_no_token() {
     let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
     let house = house(listener(dir.path(), &authority, true)).await;
     let config = client(&authority, Some(&authority.workload(&[BOT])));
-    assert!(greet(&house, config.clone(), "").await.contains("200 OK"));
+    assert!(greet(&house, config.clone(), "").await.starts_with("HTTP/1.1 200"));
     let decision = house.last();
     assert_eq!(principal(&house).actor, Actor::Workload(bot().name));
     assert_eq!(principal(&house).groups, bot().groups);
@@ -136,7 +140,7 @@ async fn a_workload_is_known_by_its_certificate_and_needs_no_token() {
     house.store.add_agent(&scope, &agent).await.unwrap();
     house.store.disable_agent(&scope, &bot().name).await.unwrap();
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !greet(&house, config.clone(), "").await.contains("401") {
+    while !greet(&house, config.clone(), "").await.starts_with("HTTP/1.1 401") {
         assert!(tokio::time::Instant::now() < deadline, "a disabled workload is still let in");
     }
     assert_eq!(code(&house), Some(Code::CredentialRevoked));
@@ -155,11 +159,11 @@ async fn a_certificate_that_names_nobody_or_two_is_refused_and_recorded() {
     ] {
         let leaf = authority.workload(uris);
         let told = greet(&house, client(&authority, Some(&leaf)), "").await;
-        assert!(told.contains("401"), "{uris:?}: {told}");
+        assert!(told.starts_with("HTTP/1.1 401"), "{uris:?}: {told}");
         assert_eq!(code(&house), Some(wanted), "{uris:?}");
         assert!(!told.contains("billing-bot"), "{told}");
     }
-    assert!(greet(&house, client(&authority, None), "").await.contains("401"));
+    assert!(greet(&house, client(&authority, None), "").await.starts_with("HTTP/1.1 401"));
     assert_eq!(code(&house), Some(Code::CredentialMissing), "no certificate is asked for, and no token came");
 }
 
@@ -170,18 +174,39 @@ async fn of_two_credentials_both_are_right_or_the_caller_is_nobody() {
     let bearer = format!("authorization: Bearer {}\r\n", house.token);
     let good = client(&authority, Some(&authority.workload(&[BOT])));
     // a bad token does not fall back to the certificate
-    assert!(greet(&house, good.clone(), "authorization: Bearer nonsense\r\n").await.contains("401"));
+    assert!(
+        greet(&house, good.clone(), "authorization: Bearer nonsense\r\n").await.starts_with("HTTP/1.1 401")
+    );
     assert_eq!(code(&house), Some(Code::CredentialMalformed));
     // a bad certificate is not healed by a token
     let two = authority.workload(&[BOT, "spiffe://acme/b"]);
-    assert!(greet(&house, client(&authority, Some(&two)), &bearer).await.contains("401"));
+    assert!(greet(&house, client(&authority, Some(&two)), &bearer).await.starts_with("HTTP/1.1 401"));
     assert_eq!(code(&house), Some(Code::CertificateInvalid));
     // the message's says who asks, the connection's is in the record
-    assert!(greet(&house, good, &bearer).await.contains("200 OK"));
+    assert!(greet(&house, good, &bearer).await.starts_with("HTTP/1.1 200"));
     let decision = house.last();
     assert_eq!(principal(&house).actor, Actor::Agent(AgentName::new(TOKEN_AGENT).unwrap()));
     let basis = serde_json::to_string(&decision).unwrap();
     assert!(basis.contains("token:") && basis.contains(&format!("certificate:{BOT}")), "{basis}");
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_certificate_is_a_mere_copy_without_it() {
+    let (dir, authority, provider) =
+        (tempfile::tempdir().unwrap(), Authority::new(), Provider::start().await);
+    let mut settings = settings(BTreeMap::new());
+    settings.tls = Some(listener(dir.path(), &authority, false));
+    settings.oauth = Some(Arc::new(provider.oauth(false)));
+    let house = House::with(settings, "").await;
+    let (its, other) = (authority.workload(&[BOT]), authority.workload(&[BOT]));
+    let bound = json!({ "cnf": { "x5t#S256": its.thumbprint() } });
+    let bearer = format!("authorization: Bearer {}\r\n", provider.token(&bound));
+    for thief in [None, Some(&other)] {
+        assert!(greet(&house, client(&authority, thief), &bearer).await.starts_with("HTTP/1.1 401"));
+        assert_eq!(code(&house), Some(Code::ClaimUnusable));
+    }
+    assert!(greet(&house, client(&authority, Some(&its)), &bearer).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(principal(&house).actor, Actor::Agent(AgentName::new("claude").unwrap()));
 }
 
 #[tokio::test]
@@ -196,25 +221,28 @@ async fn new_keys_hold_for_new_connections_and_withdraw_certificates_from_open_o
         stream.get_ref().1.peer_certificates().unwrap()[0].clone()
     };
     let first = served(&open);
-    assert!(ask(&mut open, &hello(&house, "")).await.contains("200 OK"));
+    assert!(ask(&mut open, &hello(&house, "")).await.starts_with("HTTP/1.1 200"));
 
     // a renewed certificate of the listener
     authority.server().write(dir.path());
     tls.install(Keys::read(&files, &clock()).unwrap());
-    assert!(ask(&mut open, &hello(&house, "")).await.contains("200 OK"), "a running connection goes on");
+    assert!(
+        ask(&mut open, &hello(&house, "")).await.starts_with("HTTP/1.1 200"),
+        "a running connection goes on"
+    );
     let mut renewed = connect(house.address, client(&authority, Some(&leaf))).await.unwrap();
     assert_ne!(served(&renewed), first);
-    assert!(ask(&mut renewed, &hello(&house, "")).await.contains("200 OK"));
+    assert!(ask(&mut renewed, &hello(&house, "")).await.starts_with("HTTP/1.1 200"));
 
     // another authority for clients: who was let in by the old one is let in no more
     let other = Authority::new();
     fs::write(dir.path().join("clients.pem"), other.pem()).unwrap();
     tls.install(Keys::read(&files, &clock()).unwrap());
-    assert!(ask(&mut open, &hello(&house, "")).await.contains("401"));
+    assert!(ask(&mut open, &hello(&house, "")).await.starts_with("HTTP/1.1 401"));
     assert_eq!(code(&house), Some(Code::CertificateLapsed));
     assert_eq!(greet(&house, client(&authority, Some(&leaf)), "").await, "");
     let told = greet(&house, client(&authority, Some(&other.workload(&[BOT]))), "").await;
-    assert!(told.contains("200 OK"), "{told}");
+    assert!(told.starts_with("HTTP/1.1 200"), "{told}");
 }
 
 #[tokio::test]
@@ -227,9 +255,9 @@ async fn a_certificate_that_runs_out_ends_the_connections_say() {
         params.not_after = soon.into();
     });
     let mut open = connect(house.address, client(&authority, Some(&leaf))).await.unwrap();
-    assert!(ask(&mut open, &hello(&house, "")).await.contains("200 OK"));
+    assert!(ask(&mut open, &hello(&house, "")).await.starts_with("HTTP/1.1 200"));
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !ask(&mut open, &hello(&house, "")).await.contains("401") {
+    while !ask(&mut open, &hello(&house, "")).await.starts_with("HTTP/1.1 401") {
         assert!(tokio::time::Instant::now() < deadline, "an expired certificate is still taken");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -5,6 +5,7 @@
 //! nothing is folded, cut or escaped on the way.
 
 use super::quoted;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use decision::{Actor, AgentName, Code, GroupName, Refusal, User, UserName};
 use serde_json::{Map, Value};
 use std::{
@@ -72,15 +73,14 @@ pub struct Who {
     pub user: Option<User>,
     /// The Host as the token names it.
     pub host: Option<String>,
+    /// The certificate without which the token is a copy (RFC 8705, section 3.1), by its SHA-256.
+    pub bound_to: Option<[u8; 32]>,
 }
 
 impl Mapping {
     /// Who these claims speak for. Errors: a claim is missing, or names nobody.
     pub fn who(&self, claims: &Map<String, Value>) -> Result<Who, Refusal> {
-        if claims.contains_key("cnf") {
-            // whoever bound the token to a key did not mean it for everybody who has a copy
-            return Err(wrong("cnf", "binds the token to a key, of which no proof is checked here"));
-        }
+        let bound_to = claims.get("cnf").map(certificate).transpose()?;
         let agent = name(claims, &self.agent, &self.agents, &self.prefix)?;
         let host = match &self.host {
             Some(claim) => Some(text(claims, claim)?.chars().take(HOST_CHARS_MAX).collect()),
@@ -88,7 +88,7 @@ impl Mapping {
         };
         if is_client_only(claims) {
             // a client on its own is a service, and never gets what some person may do
-            return Ok(Who { actor: Actor::Workload(agent), user: None, host });
+            return Ok(Who { actor: Actor::Workload(agent), user: None, host, bound_to });
         }
         if self.user == "email"
             && !self.trust_unverified_email
@@ -99,7 +99,7 @@ impl Mapping {
         }
         let user = name(claims, &self.user, &self.users, &self.prefix)?;
         let groups = self.groups(claims)?;
-        Ok(Who { actor: Actor::Agent(agent), user: Some(User { name: user, groups }), host })
+        Ok(Who { actor: Actor::Agent(agent), user: Some(User { name: user, groups }), host, bound_to })
     }
 
     fn groups(&self, claims: &Map<String, Value>) -> Result<BTreeSet<GroupName>, Refusal> {
@@ -196,6 +196,16 @@ fn find<'c>(claims: &'c Map<String, Value>, claim: &str) -> Option<&'c Value> {
 
 fn missing(claim: &str) -> Refusal {
     Refusal::new(Code::ClaimMissing, format!("the token has no claim `{claim}`"))
+}
+
+/// The certificate in `cnf`. Whoever bound the token to some other key did not mean it for everybody who has
+/// a copy, and of no other key is a proof checked here.
+fn certificate(cnf: &Value) -> Result<[u8; 32], Refusal> {
+    let thumbprint = cnf.as_object().filter(|members| members.len() == 1).and_then(|members| {
+        let decoded = URL_SAFE_NO_PAD.decode(members.get("x5t#S256")?.as_str()?).ok()?;
+        <[u8; 32]>::try_from(decoded).ok()
+    });
+    thumbprint.ok_or_else(|| wrong("cnf", "binds the token to a key, of which no proof is checked here"))
 }
 
 fn wrong(claim: &str, why: &str) -> Refusal {

@@ -358,6 +358,8 @@ fn claims_name_somebody_or_nobody_but_never_somebody_else() {
         (json!({ "client_id": "" }), Code::ClaimMissing),
         (json!({ "sub": 7 }), Code::ClaimMissing),
         (json!({ "cnf": { "jkt": "x" } }), Code::ClaimUnusable),
+        (json!({ "cnf": { "x5t#S256": "c2hvcnQ" } }), Code::ClaimUnusable),
+        (json!({ "cnf": { "x5t#S256": "A".repeat(43), "jkt": "x" } }), Code::ClaimUnusable),
         (json!({ "sub": "auth0|1" }), Code::ClaimUnusable),
         (json!({ "sub": "a".repeat(129) }), Code::ClaimUnusable),
         (json!({ "sub": "alicе" }), Code::ClaimUnusable),

@@ -22,6 +22,7 @@ pub struct Verified {
     pub(super) times: Times,
     pub(super) principal: Arc<Principal>,
     pub(super) host: Option<String>,
+    pub(super) bound_to: Option<[u8; 32]>,
     pub(super) scopes: Granted,
     /// A digest that names the token and gives nothing away.
     pub(super) id: Digest,
@@ -34,6 +35,10 @@ impl Verified {
     /// The Host as the token names it.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
+    }
+    /// The certificate that must have been shown with it (RFC 8705, section 3), by its SHA-256.
+    pub fn bound_to(&self) -> Option<&[u8; 32]> {
+        self.bound_to.as_ref()
     }
     pub fn scopes(&self) -> &Granted {
         &self.scopes
@@ -159,6 +164,7 @@ pub(super) fn of_claims(
         times,
         principal: Arc::new(principal),
         host: who.host,
+        bound_to: who.bound_to,
         scopes: Granted::of(claims),
         id,
     })

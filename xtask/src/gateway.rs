@@ -50,10 +50,17 @@ permit (principal, action, resource);
 impl Gateway {
     /// Starts it over these servers, for clients that name it by these hosts too, and waits until it answers.
     pub(crate) fn start(servers: &[(&str, Upstream)], hosts: &[&str]) -> Result<Self> {
-        let port = free_port()?;
+        Self::on(free_port()?, servers, hosts, "")
+    }
+
+    /// As [`Gateway::start`], on a port that others were told beforehand, and with more settings.
+    pub(crate) fn on(port: u16, servers: &[(&str, Upstream)], hosts: &[&str], more: &str) -> Result<Self> {
         let folder = cache().join(format!("gateway-{port}"));
         std::fs::create_dir_all(folder.join("policies"))?;
-        std::fs::write(folder.join("callgate.toml"), settings(port, &folder, servers, hosts)?)?;
+        std::fs::write(
+            folder.join("callgate.toml"),
+            format!("{}\n{more}", settings(port, &folder, servers, hosts)?),
+        )?;
         std::fs::write(folder.join("policies/everything.cedar"), POLICY)?;
         let callgate = |words: &[&str]| {
             let mut command = Command::new(target().join("debug/callgate"));

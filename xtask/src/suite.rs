@@ -9,7 +9,7 @@ use crate::externals::Externals;
 use crate::files::{Tree, root};
 use crate::process::{cargo, succeeds, watched};
 use crate::tally::{Tally, count};
-use crate::{codegen, conformance, debian, matrix, postgres, tidy};
+use crate::{codegen, conformance, debian, flows, matrix, postgres, tidy};
 
 /// Crates whose tests need no disk, no network and no other process.
 const PURE: &[&str] = &["callgate-decision", "callgate-wire", "callgate-catalog", "callgate-policy", "xtask"];
@@ -50,6 +50,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
     if let Some(externals) = &externals {
         conformance::all(&mut tally, externals)?;
         matrix::all(&mut tally, externals)?;
+        flows::all(&mut tally, externals)?;
     }
     Ok(tally.finish())
 }

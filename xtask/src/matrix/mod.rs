@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::environment::say;
 use crate::externals::Externals;
 use crate::files::root;
+use crate::flows::{self, PAGE};
 use crate::gateway::{Gateway, programs};
 use crate::tally::Tally;
 use client::Client;
@@ -22,8 +23,6 @@ use server::Servers;
 
 /// The steps in the order they are taken; the scripts in `tests/clients` have the same.
 const STEPS: &[&str] = &["list", "call", "read", "prompt", "complete", "progress", "cancel"];
-
-const PAGE: &str = "docs/compatibility.md";
 
 /// What one client did with one server.
 #[derive(Debug)]
@@ -64,7 +63,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let pairs = if direct { directly(&externals)? } else { through_gateway(&externals)? };
     judge(&mut tally, &pairs);
     if !direct {
-        std::fs::write(root().join(PAGE), page::render(&pairs)?)?;
+        let page = std::fs::read_to_string(root().join(PAGE)).unwrap_or_default();
+        std::fs::write(root().join(PAGE), flows::after(&page::render(&pairs)?, &page))?;
         say(&format!("wrote {PAGE}"));
     }
     Ok(tally.finish())
@@ -85,7 +85,7 @@ pub(crate) fn all(tally: &mut Tally, externals: &Externals) -> Result<()> {
     let committed = std::fs::read_to_string(root().join(PAGE)).unwrap_or_default();
     tally.check(
         "docs/compatibility.md is what `cargo xtask clients` writes",
-        committed == page::render(&pairs)?,
+        flows::before(&committed) == page::render(&pairs)?,
     );
     Ok(())
 }

@@ -147,7 +147,9 @@ impl Site {
         let scopes = ["mcp:reference:read", "mcp:reference:write"];
         let mut node = Command::new(externals.node22()?);
         let job = json!({ "port": provider_port, "resources": { &url: scopes, &elsewhere: scopes }, "lifetime": LIFETIME });
-        node.arg(externals.node.join("provider.mjs")).arg(job.to_string()).stderr(Stdio::null());
+        node.arg(externals.node.join("provider.mjs")).arg(job.to_string());
+        // it says at length that it is set up for development, which it is
+        node.stdout(Stdio::null()).stderr(Stdio::null());
         let provider = Running::start("oidc-provider", &mut node, provider_port)?;
         let (upstream, upstream_port) = leg::start_upstream(leg::Upstream::Rust, externals)?;
         let issuer = format!("http://127.0.0.1:{provider_port}");

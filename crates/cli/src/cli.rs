@@ -5,12 +5,13 @@ use crate::{
         agent, audit, check, completions, demo, explain, init, policy, registry, secret, settings, user, wrap,
     },
     failure::{self, Failure, Outcome},
+    keys::Handed,
     say::Say,
     serve,
     surroundings::Surroundings,
 };
 use clap::{Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 /// A security gateway for MCP: between a model and the systems it can act on.
 ///
@@ -98,7 +99,8 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let surroundings = Surroundings::read();
+    let mut surroundings = Surroundings::read();
+    hand_over(&mut surroundings, &cli);
     let say = Say::new(cli.json, &surroundings);
     let given = Given { config: cli.config, say, surroundings };
     // U13, V9: any command may come to hold a key, a secret or a token
@@ -115,6 +117,18 @@ pub(crate) fn main() -> ExitCode {
         say.failure(failure);
     }
     failure::exit_code(&outcome)
+}
+
+/// Takes keys out of the environment while there is one thread. What is wrong with the settings, the command says.
+fn hand_over(surroundings: &mut Surroundings, cli: &Cli) {
+    let mut handed = Handed { credentials: surroundings.credentials.clone(), ..Handed::default() };
+    // `wrap` starts a gateway, which needs them in its own environment
+    if !matches!(cli.command, Command::Wrap(_))
+        && let Ok(place) = crate::place::Place::read(cli.config.as_deref(), surroundings)
+    {
+        handed.take(&place.meant.keys);
+    }
+    surroundings.handed = Arc::new(handed);
 }
 
 fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {

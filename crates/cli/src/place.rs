@@ -2,6 +2,7 @@
 
 use crate::{
     failure::Failure,
+    keys::Handed,
     settings::{self, Meant},
     sources::{SystemClock, SystemEntropy},
     surroundings::Surroundings,
@@ -29,6 +30,8 @@ pub(crate) struct Place {
     /// False when there is no file and the defaults stand in.
     pub(crate) written: bool,
     pub(crate) meant: Meant,
+    /// What this process was handed for finding keys.
+    pub(crate) handed: Arc<Handed>,
 }
 
 /// Which configuration is meant: the one given, else the one here, else the user's own.
@@ -82,7 +85,8 @@ impl Place {
         let state = state.unwrap_or_else(|| PathBuf::from(".callgate"));
         let meant =
             settings::read(config, text.as_deref().unwrap_or_default(), &state).map_err(Failure::Settings)?;
-        Ok(Self { config: config.to_owned(), written: text.is_some(), meant })
+        let handed = Arc::clone(&surroundings.handed);
+        Ok(Self { config: config.to_owned(), written: text.is_some(), meant, handed })
     }
 
     /// Whose rows the commands work on.
@@ -146,7 +150,11 @@ impl Place {
         self.meant.state_dir.join("ledger")
     }
     pub(crate) fn kek_path(&self) -> PathBuf {
-        self.meant.state_dir.join("secrets.key")
+        self.meant.state_dir.join(settings::STATE_FILE)
+    }
+    /// How a passphrase becomes a key.
+    pub(crate) fn kdf_path(&self) -> PathBuf {
+        self.meant.state_dir.join("secrets.kdf")
     }
     pub(crate) fn socket_path(&self) -> PathBuf {
         self.meant.state_dir.join("callgate.sock")

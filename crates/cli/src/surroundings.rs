@@ -1,9 +1,11 @@
 //! The environment this process was started in, read once.
 
+use crate::keys::Handed;
 use std::{
     collections::BTreeMap,
     io::IsTerminal as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Everything the program takes from its environment.
@@ -23,6 +25,10 @@ pub(crate) struct Surroundings {
     pub(crate) log: Option<String>,
     /// Who sits here: recorded with what they decide.
     pub(crate) user: String,
+    /// `CREDENTIALS_DIRECTORY`: where systemd puts the credentials of a service.
+    pub(crate) credentials: Option<PathBuf>,
+    /// What was handed over for finding keys.
+    pub(crate) handed: Arc<Handed>,
 }
 
 impl Surroundings {
@@ -52,6 +58,8 @@ impl Surroundings {
             colour: !plain && std::io::stdout().is_terminal(),
             colour_err: !plain && std::io::stderr().is_terminal(),
             log: get("CALLGATE_LOG"),
+            credentials: folder("CREDENTIALS_DIRECTORY"),
+            handed: Arc::default(),
             user: get("USER").or_else(|| get("LOGNAME")).unwrap_or_else(|| "somebody".to_owned()),
         }
     }

@@ -163,6 +163,7 @@ pub enum EventName {
     SecretRemoved,
     /// Somebody went on with a ledger whose end was lost.
     LossAccepted,
+    KeyRotated,
 }
 
 /// Something that happened outside a call.

@@ -1,5 +1,6 @@
 //! What the path works on: one immutable snapshot per message, and the services behind it.
 
+use crate::assertion::Assertions;
 use crate::authenticate::Tokens;
 use crate::backends::Backends;
 use crate::deeds::Deeds;
@@ -75,6 +76,7 @@ pub struct Gate {
     pub(crate) issuers: identity::oauth::Issuers,
     pub(crate) secrets: SealedSecrets,
     pub(crate) backends: Backends,
+    pub(crate) assertions: Assertions,
     pub(crate) deeds: Deeds,
     pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
@@ -122,6 +124,7 @@ impl Gate {
             issuers: parts.issuers,
             secrets: SealedSecrets::default(),
             backends: parts.backends,
+            assertions: Assertions::default(),
             wakes: parts.wakes,
             deeds: Deeds::default(),
             interactions: Interactions::default(),
@@ -159,6 +162,15 @@ impl Gate {
     }
     pub fn backends(&self) -> &Backends {
         &self.backends
+    }
+    /// The vault's opening half.
+    pub fn opener(&self) -> &vault::Opener {
+        &self.opener
+    }
+    /// Puts other keys in force. What was sealed under one that is gone has been moved, so it is read anew.
+    pub fn replace_keys(&self, keys: vault::Keys) {
+        self.opener.replace(keys);
+        self.secrets.forget();
     }
     pub fn store(&self) -> &store::Store {
         &self.store

@@ -51,6 +51,7 @@ pub mod offer;
 pub mod session;
 pub mod settings;
 
+mod assertion;
 mod deeds;
 mod errands;
 mod host_side;
@@ -67,4 +68,5 @@ pub use govern::govern;
 pub use offer::{BuildError, Built, Fit, Offers, Written, build};
 pub use record::close_open;
 pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
+pub use secrets::tidy as tidy_secrets;
 pub use settings::Settings;

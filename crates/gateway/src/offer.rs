@@ -5,6 +5,7 @@ use crate::errands::{self, Found};
 use crate::gate::{Gate, Live, Peer, Withdrawn};
 use crate::record;
 use crate::schemas::Schemas;
+use crate::secrets;
 use crate::settings::Settings;
 use bytes::Bytes;
 use catalog::{Catalogue, ServerEntry};
@@ -416,7 +417,10 @@ impl Offers {
                         revision = now;
                         self.gate.tokens.renew(revision);
                         self.gate.secrets.renew(revision);
+                        self.gate.assertions.renew(revision);
                         self.end_lapsed().await;
+                        secrets::retire_connections(&self.gate, &live).await;
+                        self.gate.publish_assertion_keys().await;
                         self.refresh().await;
                     }
                     // what may have been revoked meanwhile cannot be known: remember nobody
@@ -425,6 +429,7 @@ impl Offers {
                         revision = Revision(u64::MAX);
                         self.gate.tokens.renew(revision);
                         self.gate.secrets.renew(revision);
+                        self.gate.assertions.renew(revision);
                         tokio::time::sleep(RETRY_MIN).await;
                     }
                 },
@@ -445,7 +450,10 @@ impl Offers {
 /// Servers that are gone or reached in another way than before.
 fn moved(before: &Settings, now: &Settings) -> Vec<ServerName> {
     let way = |settings: &Settings, name: &ServerName| {
-        settings.servers.get(name).map(|server| format!("{:?} {:?}", server.reach, server.credentials))
+        settings
+            .servers
+            .get(name)
+            .map(|server| format!("{:?} {:?} {:?}", server.reach, server.credentials, server.authority))
     };
     before.servers.keys().filter(|name| way(before, name) != way(now, name)).cloned().collect()
 }

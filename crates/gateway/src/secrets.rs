@@ -1,4 +1,6 @@
 //! The one credential this call needs: opened for it, and wiped after.
+//!
+//! A value that a newer one has replaced is kept in the store until nothing holds it any more.
 
 use crate::gate::{Gate, Live};
 use crate::settings::{Authority, CredentialUse, Place, Source};
@@ -6,16 +8,38 @@ use crate::upstream::{Hidden, Injected};
 use decision::{Actor, Call, Code, Passed, Permit, Refusal, SecretName, ServerName, Timestamp, UserName};
 use http::HeaderName;
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, sync::Arc};
-use store::{Revision, Scope};
-use vault::{Lease, Sealed, SecretRef};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use store::{RetiredSecret, Revision, Scope, SecretListing, StoreError};
+use vault::{Lease, Sealed, SecretRef, VaultError};
+
+/// For what was begun with a value to be seen as using it: a replica may learn of the new one late.
+const SETTLE: Duration = Duration::from_secs(60);
+/// Longest that a replaced value is kept, also where something still holds it.
+const KEPT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A sealed secret, ready to be opened.
 #[derive(Debug)]
-struct Known {
+pub(crate) struct Known {
     sealed: Sealed,
     at: SecretRef,
     expires_at: Option<Timestamp>,
+}
+
+impl Known {
+    /// Whether this is one of the values a store lists now.
+    fn is(&self, name: &SecretName, user: Option<&UserName>, version: u64) -> bool {
+        self.at.name == *name && self.at.user.as_ref() == user && u64::from(self.at.version) == version
+    }
+    fn is_current(&self, listed: &[SecretListing]) -> bool {
+        listed.iter().any(|one| self.is(&one.name, one.user.as_ref(), one.version))
+    }
+    fn is_removed(&self, listed: &[SecretListing]) -> bool {
+        !listed.iter().any(|one| one.name == self.at.name && one.user == self.at.user)
+    }
 }
 
 /// The secrets of one name at one server. The shared one and those of users never stand in for each other.
@@ -31,15 +55,38 @@ type ByServer = BTreeMap<ServerName, BTreeMap<SecretName, Holders>>;
 #[derive(Debug, Default)]
 pub(crate) struct SealedSecrets {
     known: Mutex<(Revision, ByServer)>,
+    /// What was known before a change and is still held by a call or a child.
+    held: Mutex<Vec<Weak<Known>>>,
 }
 
 impl SealedSecrets {
     /// Forgets everything if the store has changed since.
     pub(crate) fn renew(&self, revision: Revision) {
-        let mut known = self.known.lock();
-        if known.0 != revision {
-            *known = (revision, BTreeMap::new());
+        if self.known.lock().0 != revision {
+            self.begin(revision);
         }
+    }
+
+    /// Forgets everything: what is sealed under which key may have changed.
+    pub(crate) fn forget(&self) {
+        let revision = self.known.lock().0;
+        self.begin(revision);
+    }
+
+    fn begin(&self, revision: Revision) {
+        let before = std::mem::replace(&mut *self.known.lock(), (revision, BTreeMap::new())).1;
+        let holders = before.values().flat_map(BTreeMap::values);
+        let all = holders.flat_map(|holders| holders.shared.iter().chain(holders.users.values()));
+        let mut held = self.held.lock();
+        held.retain(|one| one.strong_count() > 0);
+        held.extend(all.filter(|one| Arc::strong_count(one) > 1).map(Arc::downgrade));
+    }
+
+    /// Whether a call or a child of this gateway still holds that value.
+    fn in_use(&self, retired: &RetiredSecret) -> bool {
+        let held = self.held.lock();
+        let mut held = held.iter().filter_map(Weak::upgrade);
+        held.any(|one| one.is(&retired.name, retired.user.as_ref(), retired.version))
     }
 
     /// The secret of this name for this server and this user, or the shared one where there is no user.
@@ -113,7 +160,9 @@ pub(crate) async fn lease(
     let mut injected = Injected { holder: holder.user().cloned(), ..Injected::default() };
     let mut basis = Vec::with_capacity(settings.credentials.len());
     for one in &settings.credentials {
-        let Some(lease) = value(gate, live, permit, call, holder, one).await? else { continue };
+        let Some(lease) = value(gate, live, permit, call, holder, one, &mut injected.held).await? else {
+            continue;
+        };
         place(&mut injected, &one.place, &lease)
             .map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{}`: {e}", one.secret)))?;
         let mark = one.source.mark();
@@ -121,6 +170,10 @@ pub(crate) async fn lease(
             Some(user) => format!("secret:{}:{user}{mark}", one.secret),
             None => format!("secret:{}{mark}", one.secret),
         });
+    }
+    if let Some(assertion) = &settings.assertion {
+        injected.assertion = Some(gate.assertions.begin(gate, live, permit, call, assertion).await?);
+        basis.push(format!("assertion:{}", assertion.audience));
     }
     Ok(Passed::new(Arc::new(injected), basis))
 }
@@ -169,16 +222,18 @@ async fn value(
     call: &Call,
     holder: Holder<'_>,
     one: &CredentialUse,
+    held: &mut Vec<Arc<Known>>,
 ) -> Result<Option<Lease>, Refusal> {
     let server = &call.target().server;
     let name = &one.secret;
     match &one.source {
-        Source::Stored => stored(gate, live, permit, call, holder, name).await,
+        Source::Stored => stored(gate, live, permit, call, holder, name, held).await,
         // an errand at a server that people use in their own names, where every path is somebody's
         Source::Kv(place) if matches!(holder, Holder::Errand) && place.path.is_per_user() => Ok(None),
         Source::Kv(place) => {
             let bootstrap = async |credential: SecretName| {
-                let opened = stored(gate, live, permit, call, Holder::Shared, &credential).await?;
+                let opened =
+                    stored(gate, live, permit, call, Holder::Shared, &credential, &mut Vec::new()).await?;
                 opened.ok_or_else(|| missing(server, &credential, Holder::Shared))
             };
             gate.backends.kv(permit, call, name, place, bootstrap).await.map(Some)
@@ -196,9 +251,10 @@ async fn stored(
     call: &Call,
     holder: Holder<'_>,
     name: &SecretName,
+    held: &mut Vec<Arc<Known>>,
 ) -> Result<Option<Lease>, Refusal> {
     let server = &call.target().server;
-    let Some(known) = gate.secrets.find(gate, live, server, name, holder.user()).await? else {
+    let Some(mut known) = gate.secrets.find(gate, live, server, name, holder.user()).await? else {
         return match holder {
             Holder::Errand => Ok(None),
             Holder::Shared | Holder::User(_) => Err(missing(server, name, holder)),
@@ -207,7 +263,16 @@ async fn stored(
     if known.expires_at.is_some_and(|at| gate.clock.now() >= at) {
         return Err(Refusal::new(Code::SecretMissing, format!("secret `{name}` has expired")));
     }
-    let lease = gate.opener.lease(permit, call, &known.sealed, &known.at);
+    let mut lease = gate.opener.lease(permit, call, &known.sealed, &known.at);
+    if matches!(lease, Err(VaultError::OtherKey { .. })) {
+        // moved under another key since it was read, and that key is gone: what is stored now is read
+        gate.secrets.forget();
+        if let Some(now) = gate.secrets.find(gate, live, server, name, holder.user()).await? {
+            known = now;
+            lease = gate.opener.lease(permit, call, &known.sealed, &known.at);
+        }
+    }
+    held.push(known);
     lease.map(Some).map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{name}`: {e}")))
 }
 
@@ -233,18 +298,52 @@ fn place(injected: &mut Injected, place: &Place, lease: &Lease) -> Result<(), St
         Place::Header { name, prefix } => {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| format!("`{name}` is not a header name"))?;
-            let secret = text()?;
-            let mut value = Vec::with_capacity(prefix.len() + secret.len());
-            value.extend_from_slice(prefix.as_bytes());
-            value.extend_from_slice(secret.as_bytes());
-            injected.headers.push((name, Hidden::new(value).of(lease.name())));
+            injected.headers.push((name, Hidden::after(prefix, text()?.as_bytes(), lease.name())));
         }
         Place::Query { name } => {
-            injected.query.push((name.clone(), Hidden::new(text()?.as_bytes().to_vec()).of(lease.name())))
+            injected.query.push((name.clone(), Hidden::after("", text()?.as_bytes(), lease.name())))
         }
         Place::Env { name } => {
-            injected.env.push((name.clone(), Hidden::new(lease.bytes().to_vec()).of(lease.name())))
+            injected.env.push((name.clone(), Hidden::after("", lease.bytes(), lease.name())))
         }
     }
     Ok(())
+}
+
+/// Lets go of connections whose credential is no longer the current one, after the store has changed: each ends
+/// when its calls in flight have, and the next call opens one with the new value (requirements V5, V10).
+pub(crate) async fn retire_connections(gate: &Gate, live: &Live) {
+    if gate.pool.len() == 0 {
+        return;
+    }
+    let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    match gate.store.list_secrets(&scope).await {
+        Ok(listed) => {
+            let replaced = |injected: &Injected| injected.held.iter().any(|one| !one.is_current(&listed));
+            let removed = |injected: &Injected| injected.held.iter().any(|one| one.is_removed(&listed));
+            gate.pool.retire_credentials(replaced, removed);
+        }
+        Err(error) => tracing::warn!(%error, "whether credentials were replaced cannot be asked"),
+    }
+}
+
+/// Removes replaced values that nothing uses any more, here and in whatever holds them: what is held in memory
+/// does not need the store. How many were removed.
+///
+/// Errors: [`StoreError`]; what is left is removed the next time.
+pub async fn tidy(gate: &Gate) -> Result<usize, StoreError> {
+    let live = gate.live();
+    let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    let now = gate.clock.now();
+    let mut removed = 0;
+    for retired in gate.store.retired_secrets(&scope).await? {
+        let age = Duration::from_micros(now.since(retired.retired_at));
+        let reserved = vault::is_reserved(&retired.name);
+        let settle = if reserved { crate::assertion::PUBLISHED_MIN } else { SETTLE };
+        if age >= settle && (age >= KEPT_MAX || !gate.secrets.in_use(&retired)) {
+            gate.store.purge_secret(&scope, &retired).await?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }

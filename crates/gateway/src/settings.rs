@@ -33,6 +33,8 @@ pub struct Settings {
     /// Private networks that whatever is connected to may be in.
     pub networks: Vec<IpNet>,
     pub vault: VaultSettings,
+    /// Who signs assertions: their `iss`.
+    pub issuer: String,
     pub servers: BTreeMap<ServerName, ServerSettings>,
     /// `None` listens without TLS, on loopback only.
     pub tls: Option<TlsSettings>,
@@ -156,6 +158,8 @@ pub struct ServerSettings {
     pub call_timeout: Duration,
     pub authority: Authority,
     pub credentials: Vec<CredentialUse>,
+    /// How the server is told for whom a call is made, where it is.
+    pub assertion: Option<AssertionUse>,
     /// Tools whose author meant unknown fields to be allowed, and whose operator agrees.
     pub open_arguments: BTreeSet<String>,
     /// Keep argument values beside their commitments.
@@ -191,6 +195,16 @@ impl Authority {
             Self::PerUser => "per-user",
         }
     }
+}
+
+/// How a server is told for whom a call is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssertionUse {
+    pub header: http::HeaderName,
+    /// What the server knows itself as: the `aud` it takes.
+    pub audience: String,
+    /// Say also which groups the user is in.
+    pub groups: bool,
 }
 
 /// Where one secret comes from and where it goes when a call leaves.

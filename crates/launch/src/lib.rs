@@ -6,6 +6,8 @@
 //! gateway was killed with SIGKILL, it ends them all. The server's stdin, stdout and stderr are the
 //! gateway's own pipes; nothing is copied on the way.
 //!
+//! Also here, because it takes `unsafe`: [`LockedBytes`], memory for secrets.
+//!
 //! There is never a shell, and never a variable or a descriptor that the caller did not name.
 //! Linux only. The only crate where `unsafe` is allowed; all of it is in `sys.rs`.
 //!
@@ -18,6 +20,7 @@
 mod child;
 mod command;
 mod lines;
+mod locked;
 mod message;
 mod private;
 mod supervise;
@@ -27,6 +30,7 @@ mod tail;
 pub use child::{Cause, Child, Exit, LaunchError, Status};
 pub use command::{Command, EnvValue, Filter, Grace, Limits, PASSABLE_VARIABLES, Supervisor};
 pub use lines::{LineError, Lines};
+pub use locked::{LockedBytes, lock_fault, take_variable};
 pub use private::keep_private;
 pub use supervise::{SUPERVISE, supervise_main};
 pub use tokio::process::{ChildStdin, ChildStdout};

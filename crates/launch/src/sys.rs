@@ -1,11 +1,15 @@
 //! The `unsafe` of the workspace: a few system calls, each with its reason.
-#![expect(unsafe_code, reason = "descriptors across fork and exec have no safe interface")]
+#![expect(
+    unsafe_code,
+    reason = "descriptors across fork and exec, and locked memory, have no safe interface"
+)]
 
 use nix::libc;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
+use std::ptr::NonNull;
 
 /// Lets the process that `command` starts keep `fd` under the same number.
 ///
@@ -80,4 +84,112 @@ pub(crate) fn close_all_but(kept: &OwnedFd) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A stretch of memory that one owner has, in pages that are private, locked where that is possible, left out
+/// of core dumps and empty in a forked child.
+pub(crate) struct Slot {
+    at: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: a slot owns its bytes alone, as a `Box<[u8]>` would; which thread uses them makes no difference.
+unsafe impl Send for Slot {}
+// SAFETY: as above; a shared slot is only read.
+unsafe impl Sync for Slot {}
+
+impl Slot {
+    /// Zeroed pages for `size` bytes, and what could not be done for them. Without memory the process ends, as
+    /// with any allocation.
+    pub(crate) fn map(size: usize) -> (Self, Option<String>) {
+        let size = size.max(1).next_multiple_of(page());
+        // SAFETY: an anonymous private mapping at an address of the kernel's choice touches no memory of ours.
+        let at = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        let Some(at) = NonNull::new(at.cast::<u8>()).filter(|_| at != libc::MAP_FAILED) else {
+            std::process::abort();
+        };
+        let mut fault = None;
+        let mut note = |what: &str, code: libc::c_int| {
+            if code != 0 {
+                fault.get_or_insert(format!("{what}: {}", io::Error::last_os_error()));
+            }
+        };
+        // SAFETY: all three are about the mapping just made, whole, and change none of its bytes.
+        unsafe {
+            note("memory for secrets cannot be locked", libc::mlock(at.as_ptr().cast(), size));
+            let advise = |advice| libc::madvise(at.as_ptr().cast(), size, advice);
+            note("memory for secrets cannot be left out of core dumps", advise(libc::MADV_DONTDUMP));
+            note("memory for secrets cannot be kept from forked processes", advise(libc::MADV_WIPEONFORK));
+        }
+        (Self { at, size }, fault)
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Two slots of one: the first of `size` bytes and the rest. `size` must be less than it has.
+    pub(crate) fn cut(self, size: usize) -> (Self, Self) {
+        let first = size.min(self.size);
+        // SAFETY: at most one past the end of the same mapping.
+        let rest = unsafe { self.at.add(first) };
+        (Self { at: self.at, size: first }, Self { at: rest, size: self.size - first })
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped, initialised by the kernel, and owned by this slot alone for as long as it lives.
+        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.size) }
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.at.as_ptr(), self.size) }
+    }
+
+    /// Gives whole pages back to the system. A part of a page stays.
+    pub(crate) fn unmap(self) {
+        if self.size.is_multiple_of(page()) && (self.at.as_ptr() as usize).is_multiple_of(page()) {
+            // SAFETY: these pages are this slot's alone, and it ends here.
+            unsafe {
+                libc::munmap(self.at.as_ptr().cast(), self.size);
+            }
+        }
+    }
+}
+
+fn page() -> usize {
+    // SAFETY: asks for a constant of the system.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096).max(4096)
+}
+
+/// Takes a variable out of this process's environment: its value, and the block of memory that the kernel shows
+/// others as `/proc/PID/environ` is overwritten. `None` when it is not set.
+///
+/// Does nothing and answers `None` while other threads run: they could read the environment meanwhile.
+pub(crate) fn take_variable(name: &str) -> Option<crate::LockedBytes> {
+    let threads = std::fs::read_dir("/proc/self/task").ok()?.count();
+    let name = CString::new(name).ok().filter(|_| threads == 1)?;
+    // SAFETY: this process has one thread, so nobody else uses the environment. `getenv` gives a string that is
+    // in it, ended by a zero; its bytes are read and overwritten in place, and the entry is removed after that.
+    unsafe {
+        let value = libc::getenv(name.as_ptr());
+        if value.is_null() {
+            return None;
+        }
+        let length = libc::strlen(value);
+        let bytes = std::slice::from_raw_parts_mut(value.cast::<u8>(), length);
+        let taken = crate::LockedBytes::copy_of(bytes);
+        zeroize::Zeroize::zeroize(bytes);
+        libc::unsetenv(name.as_ptr());
+        Some(taken)
+    }
 }

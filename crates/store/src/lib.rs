@@ -30,7 +30,7 @@ pub use pins::{Approval, Definition, Mark, Pin, PinState};
 pub use principals::{Agent, AgentKind, NewAgent};
 pub use revision::Revision;
 pub use scope::Scope;
-pub use secrets::{NewSecret, Sealed, SecretListing, StoredSecret};
+pub use secrets::{NewSecret, Resealable, RetiredSecret, Sealed, SecretListing, StoredSecret};
 pub use servers::{Server, ServerMeta};
 pub use sight::{Change, FirstSight, Seen, Sighting, What};
 pub use tokens::{Lapsed, NewToken, TokenHash, TokenId, TokenRecord};

@@ -15,17 +15,27 @@ const BUSY: Duration = Duration::from_secs(3);
 /// How long a caller waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// The schema that this version writes.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// Both engines know the same versions; a test compares what they build.
-fn migrator(first: &'static str) -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "first".into(),
-        MigrationType::Simple,
-        first.into_sql_str(),
-        false,
-    )])
+fn migrator(steps: [(&'static str, &'static str); 2]) -> Migrator {
+    let step = |(version, (name, sql)): (i64, (&'static str, &'static str))| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(steps).map(step).collect())
+}
+
+/// The steps of one engine, in order.
+macro_rules! steps {
+    ($engine:literal) => {
+        [
+            ("first", include_str!(concat!("../migrations/", $engine, "/0001_first.sql"))),
+            (
+                "secret versions",
+                include_str!(concat!("../migrations/", $engine, "/0002_secret_versions.sql")),
+            ),
+        ]
+    };
 }
 
 pub(crate) async fn open(url: &str) -> Outcome<Db> {
@@ -69,8 +79,10 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
     // One transaction around all steps: whoever comes second finds the work done.
     let mut connection = writer.acquire().await.map_err(fault)?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
-    let first = include_str!("../migrations/sqlite/0001_first.sql");
-    migrator(first).run_direct(None, &mut *tx, false).await.map_err(|error| migrated(&place, &error))?;
+    migrator(steps!("sqlite"))
+        .run_direct(None, &mut *tx, false)
+        .await
+        .map_err(|error| migrated(&place, &error))?;
     tx.commit().await.map_err(fault)?;
     drop(connection);
     let readers = pool().max_connections(4).connect_with(options.read_only(true)).await.map_err(fault)?;
@@ -130,8 +142,7 @@ async fn open_postgres(url: &str) -> Outcome<Db> {
         .connect_with(options)
         .await
         .map_err(|error| unreachable(&place, &error))?;
-    let first = include_str!("../migrations/postgres/0001_first.sql");
-    migrator(first).run(&pool).await.map_err(|error| migrated(&place, &error))?;
+    migrator(steps!("postgres")).run(&pool).await.map_err(|error| migrated(&place, &error))?;
     Ok(Db::Postgres { place, pool })
 }
 

@@ -6,19 +6,41 @@ use decision::{SecretName, ServerName, Timestamp, UserName};
 use std::fmt;
 
 statements! {
+    RETIRE = "INSERT INTO retired_secrets (tenant, environment, name, user_name, server, version, sealed, \
+        created_at, updated_at, retired_at) SELECT tenant, environment, name, user_name, server, version, sealed, \
+        created_at, updated_at, CAST($6 AS BIGINT) FROM secrets WHERE tenant = $1 AND environment = $2 AND name = $3 \
+        AND user_name = $4 AND version = $5 ON CONFLICT DO NOTHING";
     PUT = "INSERT INTO secrets (tenant, environment, name, user_name, server, version, sealed, created_at, \
-        updated_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) \
+        updated_at, expires_at, rotate_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10) \
         ON CONFLICT (tenant, environment, name, user_name) DO UPDATE SET server = excluded.server, \
         version = excluded.version, sealed = excluded.sealed, updated_at = excluded.updated_at, \
-        expires_at = excluded.expires_at WHERE secrets.version = excluded.version - 1";
+        expires_at = excluded.expires_at, rotate_by = excluded.rotate_by WHERE secrets.version = excluded.version - 1";
     VERSION = "SELECT version FROM secrets \
         WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4";
-    LIST = "SELECT name, user_name, server, version, created_at, updated_at, expires_at FROM secrets \
+    LIST = "SELECT name, user_name, server, version, created_at, updated_at, expires_at, rotate_by FROM secrets \
         WHERE tenant = $1 AND environment = $2 ORDER BY name, user_name";
-    SEALED = "SELECT name, user_name, server, version, created_at, updated_at, expires_at, sealed FROM secrets \
-        WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4 \
+    SEALED = "SELECT name, user_name, server, version, created_at, updated_at, expires_at, rotate_by, sealed \
+        FROM secrets WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4 \
         AND (server IS NULL OR server = $5)";
+    VERSIONS = "SELECT name, user_name, server, version, created_at, updated_at, expires_at, rotate_by, sealed \
+        FROM secrets WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4 \
+        UNION ALL SELECT name, user_name, server, version, created_at, updated_at, NULL, NULL, sealed \
+        FROM retired_secrets WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4 \
+        ORDER BY version DESC";
+    RETIRED = "SELECT name, user_name, version, retired_at FROM retired_secrets \
+        WHERE tenant = $1 AND environment = $2 ORDER BY name, user_name, version";
+    EVERYWHERE = "SELECT tenant, environment, name, user_name, version, sealed FROM secrets \
+        UNION ALL SELECT tenant, environment, name, user_name, version, sealed FROM retired_secrets \
+        ORDER BY tenant, environment, name, user_name, version";
+    RESEAL = "UPDATE secrets SET sealed = $6 WHERE tenant = $1 AND environment = $2 AND name = $3 \
+        AND user_name = $4 AND version = $5 AND sealed = $7";
+    RESEAL_RETIRED = "UPDATE retired_secrets SET sealed = $6 WHERE tenant = $1 AND environment = $2 AND name = $3 \
+        AND user_name = $4 AND version = $5 AND sealed = $7";
     REMOVE = "DELETE FROM secrets WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4";
+    REMOVE_RETIRED = "DELETE FROM retired_secrets \
+        WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4";
+    PURGE = "DELETE FROM retired_secrets \
+        WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4 AND version = $5";
 }
 
 /// Largest sealed value that is kept.
@@ -46,6 +68,8 @@ pub struct NewSecret {
     pub version: u64,
     pub sealed: Sealed,
     pub expires_at: Option<Timestamp>,
+    /// When somebody should put in another value.
+    pub rotate_by: Option<Timestamp>,
 }
 
 /// A secret without its value.
@@ -58,6 +82,26 @@ pub struct SecretListing {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub expires_at: Option<Timestamp>,
+    pub rotate_by: Option<Timestamp>,
+}
+
+/// A value that a newer one has replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredSecret {
+    pub name: SecretName,
+    pub user: Option<UserName>,
+    pub version: u64,
+    pub retired_at: Timestamp,
+}
+
+/// A sealed value and where it belongs, of whatever tenant: a key is of a whole installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resealable {
+    pub scope: Scope,
+    pub name: SecretName,
+    pub user: Option<UserName>,
+    pub version: u64,
+    pub sealed: Sealed,
 }
 
 /// A secret with its sealed value.
@@ -88,7 +132,7 @@ impl Store {
         row.map_or(Ok(1), |row| row.count("version").map(|version| version.saturating_add(1)))
     }
 
-    /// Stores a secret, or replaces its value by the next version. The old value is gone.
+    /// Stores a secret, or replaces its value by the next version. The old value is kept as a retired one.
     ///
     /// Errors: [`StoreError::Moved`] when somebody stored another version since
     /// [`Store::next_secret_version`]; [`StoreError::Unacceptable`] when it is over 128 KiB.
@@ -105,6 +149,9 @@ impl Store {
         if secret.version != 1 && tx.row(VERSION, key).await?.is_none() {
             return Err(moved());
         }
+        let before = secret.version.saturating_sub(1);
+        tx.execute(RETIRE, args![tenant, environment, secret.name.as_str(), user, before, self.now()])
+            .await?;
         let row = args![
             tenant,
             environment,
@@ -115,6 +162,7 @@ impl Store {
             secret.sealed.0.as_slice(),
             self.now(),
             secret.expires_at,
+            secret.rotate_by,
         ];
         if tx.execute(PUT, row).await? == 0 {
             return Err(moved());
@@ -145,7 +193,73 @@ impl Store {
             .transpose()
     }
 
-    /// Errors: [`StoreError::Missing`].
+    /// All values of a secret that are still kept, the current one first.
+    pub async fn secret_versions(
+        &self,
+        scope: &Scope,
+        name: &SecretName,
+        user: Option<&UserName>,
+    ) -> Result<Vec<StoredSecret>, StoreError> {
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let key = args![tenant, environment, name.as_str(), user.map_or("", UserName::as_str)];
+        let rows = self.db().rows(VERSIONS, key).await?;
+        rows.iter()
+            .map(|row| Ok(StoredSecret { listing: listing(row)?, sealed: Sealed(row.get("sealed")?) }))
+            .collect()
+    }
+
+    /// Which replaced values are still kept.
+    pub async fn retired_secrets(&self, scope: &Scope) -> Result<Vec<RetiredSecret>, StoreError> {
+        let rows = self.db().rows(RETIRED, args![scope.tenant.as_str(), scope.environment.as_str()]).await?;
+        let retired = |row: &Row| {
+            let version = row.count("version")?;
+            Ok(RetiredSecret {
+                name: row.parsed("name")?,
+                user: user(row)?,
+                version,
+                retired_at: row.time("retired_at")?,
+            })
+        };
+        rows.iter().map(retired).collect()
+    }
+
+    /// Removes a replaced value that nothing uses any more. One that is gone already is no error.
+    pub async fn purge_secret(&self, scope: &Scope, retired: &RetiredSecret) -> Result<(), StoreError> {
+        let user = retired.user.as_ref().map_or("", UserName::as_str);
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let mut tx = self.db().begin().await?;
+        tx.execute(PURGE, args![tenant, environment, retired.name.as_str(), user, retired.version]).await?;
+        tx.commit().await
+    }
+
+    /// Every sealed value in the database, of every tenant and environment, also the retired ones.
+    pub async fn sealed_everywhere(&self) -> Result<Vec<Resealable>, StoreError> {
+        let one = |row: &Row| {
+            let scope = Scope::new(row.parsed("tenant")?, row.parsed("environment")?);
+            let (name, version) = (row.parsed("name")?, row.count("version")?);
+            Ok(Resealable { scope, name, user: user(row)?, version, sealed: Sealed(row.get("sealed")?) })
+        };
+        self.db().rows(EVERYWHERE, &[]).await?.iter().map(one).collect()
+    }
+
+    /// Puts the same value, sealed under another key, in place of `old`. False when it is not there as `old` says:
+    /// somebody was faster, so look again.
+    pub async fn reseal_secret(&self, old: &Resealable, sealed: &Sealed) -> Result<bool, StoreError> {
+        let (tenant, environment) = (old.scope.tenant.as_str(), old.scope.environment.as_str());
+        let (name, user) = (old.name.as_str(), old.user.as_ref().map_or("", UserName::as_str));
+        let (new, before) = (sealed.0.as_slice(), old.sealed.0.as_slice());
+        let mut tx = self.db().begin().await?;
+        let mut moved = 0;
+        for statement in [RESEAL, RESEAL_RETIRED] {
+            moved += tx
+                .execute(statement, args![tenant, environment, name, user, old.version, new, before])
+                .await?;
+        }
+        self.commit_noticed(tx, &old.scope).await?;
+        Ok(moved > 0)
+    }
+
+    /// Removes a secret with every value it had. Errors: [`StoreError::Missing`].
     pub async fn remove_secret(
         &self,
         scope: &Scope,
@@ -158,19 +272,26 @@ impl Store {
         if tx.execute(REMOVE, key).await? == 0 {
             return Err(StoreError::Missing { what: "secret", name: name.to_string() });
         }
+        tx.execute(REMOVE_RETIRED, key).await?;
         self.commit_noticed(tx, scope).await
     }
 }
 
-fn listing(row: &Row) -> Outcome<SecretListing> {
+/// Whose it is. No user has an empty name.
+fn user(row: &Row) -> Outcome<Option<UserName>> {
     let user: String = row.get("user_name")?;
+    if user.is_empty() { Ok(None) } else { row.parsed("user_name").map(Some) }
+}
+
+fn listing(row: &Row) -> Outcome<SecretListing> {
     Ok(SecretListing {
         name: row.parsed("name")?,
-        user: if user.is_empty() { None } else { Some(row.parsed("user_name")?) },
+        user: user(row)?,
         server: row.parsed_opt("server")?,
         version: row.count("version")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         expires_at: row.time_opt("expires_at")?,
+        rotate_by: row.time_opt("rotate_by")?,
     })
 }

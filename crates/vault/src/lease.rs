@@ -1,10 +1,12 @@
 //! The one way to a plaintext.
 
-use crate::{Kek, Sealed, Secret, SecretRef, VaultError};
+use crate::signing::{ASSERTION_KEY, SigningKey};
+use crate::{Keys, Sealed, Sealer, Secret, SecretRef, VaultError, is_reserved};
+use arc_swap::ArcSwap;
 use decision::{Call, Permit, SecretName};
+use launch::LockedBytes;
 use std::fmt;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// The half of the vault that takes secrets out, for a call that may leave.
 ///
@@ -15,6 +17,13 @@ use zeroize::Zeroizing;
 ///     opener.lease(call, sealed, at);
 /// }
 /// ```
+/// without a call there is nobody to give it to:
+/// ```compile_fail,E0061
+/// fn peek(opener: &callgate_vault::Opener, permit: &decision::Permit,
+///         sealed: &callgate_vault::Sealed, at: &callgate_vault::SecretRef) {
+///     opener.lease(permit, sealed, at);
+/// }
+/// ```
 /// and a sealed value does not open by itself:
 /// ```compile_fail,E0624
 /// fn peek(kek: &callgate_vault::Kek, sealed: &callgate_vault::Sealed, at: &callgate_vault::SecretRef) {
@@ -22,11 +31,38 @@ use zeroize::Zeroizing;
 /// }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Opener(Arc<Kek>);
+pub struct Opener(Arc<ArcSwap<Keys>>);
 
 impl Opener {
-    pub fn new(kek: Arc<Kek>) -> Self {
-        Self(kek)
+    pub fn new(keys: impl Into<Keys>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(keys.into())))
+    }
+
+    /// Puts other keys in force, for every clone of this opener. Leases already given stay open.
+    pub fn replace(&self, keys: Keys) {
+        self.0.store(Arc::new(keys));
+    }
+
+    /// The sealing half, with the key that is in force now.
+    pub fn sealer(&self) -> Sealer {
+        Sealer::new(Arc::clone(self.0.load().current()))
+    }
+
+    fn open(&self, sealed: &Sealed, at: &SecretRef) -> Result<LockedBytes, VaultError> {
+        let keys = self.0.load();
+        let kek = keys.find(sealed.kek()).unwrap_or_else(|| keys.current());
+        sealed.open(kek, at)
+    }
+
+    /// Opens the gateway's own key for signing assertions, which comes out as what can only sign. No call is given
+    /// it, and no other secret comes out this way.
+    ///
+    /// Errors: [`VaultError`].
+    pub fn signing_key(&self, sealed: &Sealed, at: &SecretRef) -> Result<SigningKey, VaultError> {
+        if at.name.as_str() != ASSERTION_KEY || at.user.is_some() {
+            return Err(VaultError::NotPermitted);
+        }
+        SigningKey::from_kept(&self.open(sealed, at)?).ok_or(VaultError::Malformed)
     }
 
     /// Opens a secret for `call`, which `permit` must be of. A child process that gets it at its start
@@ -41,7 +77,7 @@ impl Opener {
         sealed: &Sealed,
         at: &SecretRef,
     ) -> Result<Lease, VaultError> {
-        if !permit.covers(call) {
+        if !permit.covers(call) || is_reserved(&at.name) {
             return Err(VaultError::NotPermitted);
         }
         let principal = call.principal();
@@ -49,11 +85,11 @@ impl Opener {
         if principal.tenant != at.tenant || principal.environment != at.environment || !theirs {
             return Err(VaultError::NotTheirs { name: at.name.clone() });
         }
-        Ok(Lease { value: sealed.open(&self.0, at)?, name: at.name.clone() })
+        Ok(Lease { value: self.open(sealed, at)?, name: at.name.clone() })
     }
 }
 
-/// An open secret, wiped when dropped. Not copied, not printed, not serialised.
+/// An open secret in locked memory, wiped when dropped. Not copied, not printed, not serialised.
 ///
 /// ```compile_fail,E0599
 /// fn twice(lease: callgate_vault::Lease) -> (callgate_vault::Lease, callgate_vault::Lease) {
@@ -61,7 +97,7 @@ impl Opener {
 /// }
 /// ```
 pub struct Lease {
-    value: Zeroizing<Vec<u8>>,
+    value: LockedBytes,
     name: SecretName,
 }
 
@@ -181,6 +217,38 @@ mod tests {
         }
         let (call, permit) = asker(Some("alice"));
         assert_eq!(opener.lease(&permit, &call, &sealed, &alices).unwrap().bytes(), b"s3cret");
+    }
+
+    #[test]
+    fn the_gateways_own_key_signs_and_is_never_leased() {
+        let opener = Opener::new(kek(1));
+        let home = at("acme", "production", ASSERTION_KEY, 1);
+        let kept = SigningKey::generate(&crate::sealed::tests::Dice::new(3));
+        let sealed = crate::Sealer::new(kek(1)).seal(&kept, &home, &crate::sealed::tests::Dice::new(4));
+        let (call, permit) = errand("acme", "production", 1);
+        assert_eq!(opener.lease(&permit, &call, &sealed, &home).unwrap_err(), VaultError::NotPermitted);
+        assert!(opener.signing_key(&sealed, &home).is_ok());
+        let other = at("acme", "production", "key", 1);
+        let sealed = seal(b"s3cret", &other);
+        assert_eq!(opener.signing_key(&sealed, &other).unwrap_err(), VaultError::NotPermitted);
+    }
+
+    #[test]
+    fn other_keys_are_in_force_for_every_clone_at_once() {
+        let opener = Opener::new(kek(1));
+        let clone = opener.clone();
+        let home = at("acme", "production", "key", 1);
+        let sealed = crate::Sealer::new(kek(2)).seal(
+            &crate::Secret::from_input(b"s3cret".to_vec()).unwrap(),
+            &home,
+            &crate::sealed::tests::Dice::new(4),
+        );
+        let (call, permit) = errand("acme", "production", 1);
+        let refused = clone.lease(&permit, &call, &sealed, &home).unwrap_err();
+        assert!(matches!(refused, VaultError::OtherKey { .. }));
+        opener.replace(Keys::new(kek(2), vec![kek(1)]));
+        assert_eq!(clone.lease(&permit, &call, &sealed, &home).unwrap().bytes(), b"s3cret");
+        assert_eq!(clone.lease(&permit, &call, &seal(b"old", &home), &home).unwrap().bytes(), b"old");
     }
 
     #[test]

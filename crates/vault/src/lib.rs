@@ -8,19 +8,31 @@
 //! There is no way to open a secret without a [`Permit`](decision::Permit) of the call it is for,
 //! hence none without a principal. Only [`backend`] speaks to anybody else, and waits.
 //!
-//! Not done by this crate: memory is wiped, but not locked against swapping; and the separation
-//! of [`Sealer`] and [`Opener`] is one of types, not of keys.
+//! Keys and open values are in locked memory ([`launch::LockedBytes`]). Not done by this crate: the separation of
+//! [`Sealer`] and [`Opener`] is one of types, not of keys; and what a cipher expands of a key while it works is on
+//! the heap, wiped after each use.
 
 pub mod backend;
+mod kdf;
 mod kek;
+mod keys;
 mod lease;
 mod sealed;
 mod secret;
+mod signing;
 
-pub use kek::{Kek, KekError, KekId};
+pub use kdf::Kdf;
+pub use kek::{Kek, KekError, KekId, KeyFile, PASSPHRASE_CHARS_MIN, read_locked, read_private};
+pub use keys::Keys;
 pub use lease::{Lease, Opener};
 pub use sealed::{Sealed, Sealer, SecretRef};
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError};
+pub use signing::{ASSERTION_KEY, SigningKey};
+
+/// Whether a name is for the gateway's own secrets, which no server is ever given.
+pub fn is_reserved(name: &decision::SecretName) -> bool {
+    name.as_str().starts_with("callgate/")
+}
 
 /// Why a secret could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +42,7 @@ pub enum VaultError {
     #[error("the secret was sealed by a newer version of callgate, in format {0}")]
     Format(u8),
     #[error(
-        "the secret `{name}` was sealed under the key {sealed}, and the key in use is {ours}; restore the old key file"
+        "the secret `{name}` was sealed under the key {sealed}, and the key in use is {ours}; restore the old key, or name it under `vault.old-keys`"
     )]
     OtherKey { name: decision::SecretName, sealed: KekId, ours: KekId },
     /// Changed, or moved here from another row.

@@ -1,12 +1,12 @@
 //! A secret at rest.
 
-use crate::kek::KEY_BYTES;
+use crate::kek::{KEY_BYTES, cipher};
 use crate::{Kek, KekId, Secret, VaultError};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use decision::{Entropy, Environment, SecretName, TenantId, UserName};
+use launch::LockedBytes;
 use std::fmt;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// What is written. The first format binds no user, and the value to the key-encryption key; it still opens.
 const FORMAT: u8 = 2;
@@ -93,21 +93,45 @@ impl Sealed {
     }
 
     /// Decrypts. Every failure looks the same, whatever was wrong.
-    pub(crate) fn open(&self, kek: &Kek, at: &SecretRef) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    pub(crate) fn open(&self, kek: &Kek, at: &SecretRef) -> Result<LockedBytes, VaultError> {
         if self.kek() != kek.id() {
             return Err(VaultError::OtherKey { name: at.name.clone(), sealed: self.kek(), ours: kek.id() });
         }
         let opened = self.data_key(kek, at).and_then(|key| {
             let binding = at.binding(self.format(), Part::Value, kek.id())?;
             let value = self.0.get(VALUE_AT..).unwrap_or_default();
-            decrypt(&cipher(&key)?, self.part(NONCE_AT, VALUE_AT), &binding, value)
+            decrypt(&key, self.part(NONCE_AT, VALUE_AT), &binding, value)
         });
         opened.ok_or_else(|| VaultError::Refused { name: at.name.clone() })
     }
 
-    fn data_key(&self, kek: &Kek, at: &SecretRef) -> Option<Zeroizing<Vec<u8>>> {
+    /// The same value, sealed under another key.
+    pub(crate) fn moved(
+        &self,
+        from: &Kek,
+        to: &Kek,
+        at: &SecretRef,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, VaultError> {
+        // also that the value opens: what is damaged must not look fresh
+        let value = self.open(from, at)?;
+        let refused = || VaultError::Refused { name: at.name.clone() };
+        if self.format() == FIRST_FORMAT {
+            return Ok(seal(to, &value, at, entropy));
+        }
+        let key = self.data_key(from, at).ok_or_else(refused)?;
+        let mut out = Vec::with_capacity(self.0.len());
+        out.push(FORMAT);
+        out.extend_from_slice(&to.id().0);
+        let binding = at.binding(FORMAT, Part::Key, to.id()).ok_or_else(refused)?;
+        encrypt(to.bytes(), &binding, &key, entropy, &mut out);
+        out.extend_from_slice(self.0.get(NONCE_AT..).unwrap_or_default());
+        Ok(Self(out))
+    }
+
+    fn data_key(&self, kek: &Kek, at: &SecretRef) -> Option<LockedBytes> {
         let binding = at.binding(self.format(), Part::Key, kek.id())?;
-        decrypt(&kek.key, self.part(KEY_NONCE_AT, KEY_AT), &binding, self.part(KEY_AT, NONCE_AT))
+        decrypt(kek.bytes(), self.part(KEY_NONCE_AT, KEY_AT), &binding, self.part(KEY_AT, NONCE_AT))
     }
 
     fn format(&self) -> u8 {
@@ -140,54 +164,45 @@ impl Sealer {
 
     /// Encrypts `secret` under a new key of its own, for this place only.
     pub fn seal(&self, secret: &Secret, at: &SecretRef, entropy: &dyn Entropy) -> Sealed {
-        let kek = &self.0;
-        let mut data_key = Zeroizing::new([0; KEY_BYTES]);
-        entropy.fill(data_key.as_mut_slice());
-        let mut out = Vec::with_capacity(VALUE_AT + secret.bytes().len() + TAG_BYTES);
-        out.push(FORMAT);
-        out.extend_from_slice(&kek.id().0);
-        let binding = |part| at.binding(FORMAT, part, kek.id()).unwrap_or_default();
-        encrypt(&kek.key, &binding(Part::Key), data_key.as_slice(), entropy, &mut out);
-        let value_key = sealing_cipher(&data_key);
-        encrypt(&value_key, &binding(Part::Value), secret.bytes(), entropy, &mut out);
-        Sealed(out)
+        seal(&self.0, secret.bytes(), at, entropy)
     }
 }
 
-fn cipher(key: &[u8]) -> Option<LessSafeKey> {
-    UnboundKey::new(&AES_256_GCM, key).ok().map(LessSafeKey::new)
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "the array has the length of the key; a vault that cannot encrypt must not go on"
-)]
-fn sealing_cipher(key: &[u8; KEY_BYTES]) -> LessSafeKey {
-    cipher(key).expect("AES-256 takes 32 bytes")
+fn seal(kek: &Kek, value: &[u8], at: &SecretRef, entropy: &dyn Entropy) -> Sealed {
+    let mut data_key = LockedBytes::zeroed(KEY_BYTES);
+    entropy.fill(&mut data_key);
+    let mut out = Vec::with_capacity(VALUE_AT + value.len() + TAG_BYTES);
+    out.push(FORMAT);
+    out.extend_from_slice(&kek.id().0);
+    let binding = |part| at.binding(FORMAT, part, kek.id()).unwrap_or_default();
+    encrypt(kek.bytes(), &binding(Part::Key), &data_key, entropy, &mut out);
+    encrypt(&data_key, &binding(Part::Value), value, entropy, &mut out);
+    Sealed(out)
 }
 
 /// Appends a nonce and the encrypted `plain`. A random nonce of 96 bits is safe here: a data key
 /// encrypts once, and the key-encryption key far fewer than 2^32 times (NIST SP 800-38D, 8.3).
 #[expect(
     clippy::expect_used,
-    reason = "AES-GCM fails only beyond 64 GiB; a vault that cannot encrypt must not go on"
+    reason = "every key has 32 bytes and AES-GCM fails only beyond 64 GiB; a vault that cannot encrypt must not go on"
 )]
-fn encrypt(key: &LessSafeKey, binding: &[u8], plain: &[u8], entropy: &dyn Entropy, out: &mut Vec<u8>) {
+fn encrypt(key: &[u8], binding: &[u8], plain: &[u8], entropy: &dyn Entropy, out: &mut Vec<u8>) {
     let mut nonce = [0; NONCE_LEN];
     entropy.fill(&mut nonce);
     out.extend_from_slice(&nonce);
-    // room for the tag at once: growing would leave an unwiped copy behind
-    let mut text = Zeroizing::new(Vec::with_capacity(plain.len() + TAG_BYTES));
-    text.extend_from_slice(plain);
+    // enciphered where it is locked, and copied out only then
+    let mut text = LockedBytes::copy_of(plain);
     let nonce = Nonce::assume_unique_for_key(nonce);
-    key.seal_in_place_append_tag(nonce, Aad::from(binding), &mut *text).expect("AES-GCM seals up to 64 GiB");
+    let cipher = cipher(key).expect("AES-256 takes 32 bytes");
+    let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(binding), &mut text);
     out.extend_from_slice(&text);
+    out.extend_from_slice(tag.expect("AES-GCM seals up to 64 GiB").as_ref());
 }
 
-fn decrypt(key: &LessSafeKey, nonce: &[u8], binding: &[u8], text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+fn decrypt(key: &[u8], nonce: &[u8], binding: &[u8], text: &[u8]) -> Option<LockedBytes> {
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let mut text = Zeroizing::new(text.to_vec());
-    let length = key.open_in_place(nonce, Aad::from(binding), &mut text).ok()?.len();
+    let mut text = LockedBytes::copy_of(text);
+    let length = cipher(key)?.open_in_place(nonce, Aad::from(binding), &mut text).ok()?.len();
     text.truncate(length);
     Some(text)
 }
@@ -246,7 +261,7 @@ pub(crate) mod tests {
     fn a_secret_in_another_place_is_refused() {
         let home = at("acme", "production", "stripe-key", 2);
         let sealed = seal(b"sk_live_1", &home);
-        assert_eq!(sealed.open(&kek(1), &home).unwrap().as_slice(), b"sk_live_1");
+        assert_eq!(sealed.open(&kek(1), &home).unwrap().to_vec(), b"sk_live_1");
         for other in [
             at("acm", "production", "stripe-key", 2),
             at("acme", "staging", "stripe-key", 2),
@@ -260,7 +275,7 @@ pub(crate) mod tests {
         }
         let alices = of("alice", home.clone());
         let sealed = seal(b"sk_live_1", &alices);
-        assert_eq!(sealed.open(&kek(1), &alices).unwrap().as_slice(), b"sk_live_1");
+        assert_eq!(sealed.open(&kek(1), &alices).unwrap().to_vec(), b"sk_live_1");
         for other in [home.clone(), of("bob", home)] {
             assert!(matches!(sealed.open(&kek(1), &other), Err(VaultError::Refused { .. })), "{other:?}");
         }
@@ -279,7 +294,7 @@ pub(crate) mod tests {
     #[test]
     fn a_secret_of_the_first_format_still_opens_and_for_no_user() {
         let home = at("acme", "production", "stripe-key", 2);
-        assert_eq!(old().open(&kek(1), &home).unwrap().as_slice(), b"sk_live_1");
+        assert_eq!(old().open(&kek(1), &home).unwrap().to_vec(), b"sk_live_1");
         for other in [of("alice", home.clone()), at("acme", "production", "stripe-key", 1)] {
             assert!(matches!(old().open(&kek(1), &other), Err(VaultError::Refused { .. })), "{other:?}");
         }
@@ -356,7 +371,7 @@ pub(crate) mod tests {
             let sealed = Sealer::new(kek(3)).seal(&Secret::from_input(value.clone()).unwrap(), &home, &Dice::new(seed));
             let stored = Sealed::from_bytes(sealed.as_bytes().to_vec()).unwrap();
             let opened = stored.open(&kek(3), &home).unwrap();
-            prop_assert_eq!(opened.as_slice(), value.as_slice());
+            prop_assert_eq!(&*opened, value.as_slice());
             prop_assert_eq!(stored.open(&kek(3), &other).is_ok(), home == other);
         }
     }

@@ -1,5 +1,6 @@
 //! A value nobody should see.
 
+use launch::LockedBytes;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -17,7 +18,7 @@ pub enum SecretError {
     ZeroByte,
 }
 
-/// A plaintext on its way in. Wiped when dropped.
+/// A plaintext on its way in, in locked memory. Wiped when dropped.
 ///
 /// It is not copied:
 /// ```compile_fail,E0599
@@ -31,7 +32,7 @@ pub enum SecretError {
 ///     secret.to_string()
 /// }
 /// ```
-pub struct Secret(Zeroizing<Vec<u8>>);
+pub struct Secret(LockedBytes);
 
 impl Secret {
     /// A value as a person typed or piped it: one line end at its end is not part of it.
@@ -52,7 +53,7 @@ impl Secret {
         } else if bytes.contains(&0) {
             Err(SecretError::ZeroByte)
         } else {
-            Ok(Self(bytes))
+            Ok(Self(LockedBytes::copy_of(&bytes)))
         }
     }
 
@@ -65,7 +66,7 @@ impl Secret {
         &self.0
     }
 
-    pub(crate) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn into_bytes(self) -> LockedBytes {
         self.0
     }
 }

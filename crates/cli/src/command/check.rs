@@ -2,9 +2,14 @@
 
 use crate::{
     cli::Given,
-    command::{check_token, secret},
+    command::{
+        check_token,
+        secret::{self, dates::State},
+    },
     failure::{Failure, Outcome, Verdict},
+    keys::{self, Asking},
     place::Place,
+    say::Say,
     settings::Located,
     sources::SystemClock,
 };
@@ -32,7 +37,91 @@ struct Found {
     unseen: Vec<ServerName>,
     missing: Vec<(ServerName, SecretName)>,
     tls: Result<Option<Keys>, TlsError>,
+    vault: Vault,
     rules: usize,
+}
+
+impl Found {
+    fn problems(&self) -> usize {
+        let others = [self.tls.is_err(), !self.vault.is_good()];
+        self.errors.len() + self.missing.len() + others.into_iter().filter(|bad| *bad).count()
+    }
+}
+
+/// How the vault stands.
+#[derive(Default)]
+struct Vault {
+    /// Why its keys cannot be used.
+    fault: Option<String>,
+    /// Sealed under keys that are not there.
+    closed: Vec<secret::Named>,
+    /// With dates that ask for somebody.
+    dated: Vec<(secret::Named, State)>,
+    /// Why memory for secrets is not locked.
+    unlocked: Option<String>,
+    /// The passphrase would have to be asked for, so nothing is known of what it opens.
+    unasked: bool,
+}
+
+impl Vault {
+    async fn look(place: &Place, store: &store::Store) -> anyhow::Result<Self> {
+        let mut vault =
+            Self { dated: secret::dated(place, store).await?, unlocked: keys::unlocked(), ..Self::default() };
+        // without secrets there is nothing to open, and no key must be made for it
+        if store.list_secrets(&place.scope()).await?.is_empty() {
+            return Ok(vault);
+        }
+        if place.meant.keys.asks() {
+            vault.unasked = true;
+            return Ok(vault);
+        }
+        match keys::open(place, store, Asking::Never).await {
+            Ok(keys) => vault.closed = secret::closed(place, store, &keys).await?,
+            Err(error) => vault.fault = Some(format!("{error:#}")),
+        }
+        Ok(vault)
+    }
+
+    fn is_good(&self) -> bool {
+        let expired = self.dated.iter().any(|(_, state)| matches!(state, State::Expired(_)));
+        self.fault.is_none() && self.closed.is_empty() && !expired
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let named = |named: &secret::Named| json!({ "secret": named.name, "user": named.user });
+        let dated = |(one, state): &(secret::Named, State)| json!({ "secret": one.name, "user": one.user, "state": state.as_str() });
+        json!({
+            "fault": self.fault,
+            "sealed-under-another-key": self.closed.iter().map(named).collect::<Vec<_>>(),
+            "dates": self.dated.iter().map(dated).collect::<Vec<_>>(),
+            "memory-not-locked": self.unlocked,
+            "key-not-checked": self.unasked,
+        })
+    }
+
+    fn tell(&self, say: Say) {
+        let (bad, warn) = (say.paint(31, "✗"), say.paint(33, "!"));
+        if let Some(fault) = &self.fault {
+            say.line(format!("{bad} the keys of the vault cannot be used: {fault}"));
+        }
+        for named in &self.closed {
+            say.line(format!(
+                "{bad} {named} is sealed under a key that is not there: name it under `vault.old-keys`"
+            ));
+        }
+        for (named, state) in &self.dated {
+            let mark = if matches!(state, State::Expired(_)) { &bad } else { &warn };
+            say.line(format!("{mark} {named} {state}: `callgate secret rotate {}`", named.name));
+        }
+        if let Some(why) = &self.unlocked {
+            say.line(format!("{warn} {why}"));
+        }
+        if self.unasked {
+            say.line(format!(
+                "{warn} the passphrase is asked for at start, so what it opens was not checked"
+            ));
+        }
+    }
 }
 
 pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
@@ -53,7 +142,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         return check_token::run(&args.sample, given, &place).await;
     }
     let found = look(&place).await?;
-    let good = found.errors.is_empty() && found.missing.is_empty() && found.tls.is_ok();
+    let good = found.problems() == 0;
     given.say.json(&json!({
         "ok": good,
         "config": place.config,
@@ -64,6 +153,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "warnings": found.warnings.iter().map(problem).collect::<Vec<_>>(),
         "missing-secrets": found.missing.iter().map(|(server, secret)| json!({ "server": server, "secret": secret }))
             .collect::<Vec<_>>(),
+        "vault": found.vault.json(),
         "pending": found.pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| json!({
             "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
         }))).collect::<Vec<_>>(),
@@ -108,6 +198,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         unseen,
         missing: secret::missing(place, &store).await?,
         tls: crate::serve::files::keys(&place.meant.settings),
+        vault: Vault::look(place, &store).await?,
     })
 }
 
@@ -166,8 +257,9 @@ fn tell(given: &Given, place: &Place, found: &Found) {
             place.config.display()
         ));
     }
+    found.vault.tell(say);
     let servers = place.meant.settings.servers.len();
-    let problems = found.errors.len() + found.missing.len() + usize::from(found.tls.is_err());
+    let problems = found.problems();
     if problems == 0 {
         say.line(format!("{} {servers} servers, {} rules: good", say.paint(32, "✓"), found.rules));
     } else {

@@ -1,7 +1,14 @@
 //! The files in force, and newer ones: read when they change, when SIGHUP says so, and when somebody asks. What
 //! does not hold leaves the old ones running, and says so loudly.
 
-use crate::{failure::Failure, place::Place, sources::SystemClock, surroundings::Surroundings};
+use super::keeping;
+use crate::{
+    failure::Failure,
+    keys::{self as vault_keys, Asking},
+    place::Place,
+    sources::SystemClock,
+    surroundings::Surroundings,
+};
 use arc_swap::ArcSwap;
 use decision::Clock;
 use gateway::{
@@ -128,6 +135,7 @@ impl Files {
     ) -> Result<(), Vec<String>> {
         let settings = Arc::clone(&written.settings);
         let before = self.gate.live();
+        let sealing = self.sealing(place, &new).await.map_err(|error| vec![format!("{error:#}")])?;
         // while both are in force, what either names may be reached
         self.client.set_policy(before.settings.reachable().or(settings.reachable()));
         let reloaded = self.offers.reload(written).await;
@@ -135,6 +143,9 @@ impl Files {
         self.client.set_policy(in_force.reachable());
         reloaded.map_err(|problems| problems.iter().map(sentence).collect::<Vec<_>>())?;
         self.gate.backends().renew(&settings).map_err(|error| vec![error.to_string()])?;
+        if let Some(sealing) = sealing {
+            self.gate.replace_keys(sealing);
+        }
         self.shown.store(Arc::clone(&settings));
         if let (Some(tls), Some(keys)) = (&self.tls, keys) {
             tls.install(keys);
@@ -142,7 +153,20 @@ impl Files {
         announce(&settings);
         self.remind();
         *place = new;
-        Ok(())
+        keeping::begin(&self.gate, place).await.map_err(|error| vec![format!("{error:#}")])
+    }
+
+    /// The keys that are to be in force. `None` where they stay, because a passphrase was asked for.
+    async fn sealing(&self, before: &Place, new: &Place) -> anyhow::Result<Option<vault::Keys>> {
+        if new.meant.keys.asks() && new.meant.keys == before.meant.keys {
+            return Ok(None);
+        }
+        vault_keys::open(new, self.gate.store(), Asking::Never).await.map(Some)
+    }
+
+    /// What is in force.
+    pub(super) async fn place(&self) -> Place {
+        self.place.lock().await.clone()
     }
 
     /// Says that the certificate is about to expire, if it is.

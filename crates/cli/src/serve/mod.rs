@@ -3,6 +3,7 @@
 mod commands;
 pub(crate) mod files;
 mod index;
+mod keeping;
 mod logs;
 mod open;
 
@@ -123,6 +124,7 @@ struct Running {
     socket: JoinHandle<()>,
     offers: JoinHandle<()>,
     files: JoinHandle<()>,
+    keeping: JoinHandle<()>,
     index: JoinHandle<()>,
     recorded: bool,
 }
@@ -166,6 +168,7 @@ impl Running {
             entropy: Arc::new(SystemEntropy),
             wakes,
         });
+        keeping::begin(&gate, &place).await?;
         let offers = Offers::new(Arc::clone(&gate), loader, written);
         let closing = CancellationToken::new();
         let shown = Arc::new(ArcSwap::from(settings));
@@ -185,6 +188,7 @@ impl Running {
             http: tokio::spawn(listen::http::serve(bound, path.clone(), site, closing.clone())),
             socket: tokio::spawn(socket.serve(path, owner, closing.clone())),
             offers: tokio::spawn(Arc::clone(&offers).run(woken)),
+            keeping: tokio::spawn(keeping::follow(Arc::clone(&gate), Arc::clone(&files), closing.clone())),
             files: tokio::spawn(files.follow(hang_up, closing.clone())),
             index: tokio::spawn(index::follow(Arc::clone(&gate), closing.clone())),
             gate,
@@ -213,6 +217,7 @@ impl Running {
         self.gate.shut_down().await;
         self.offers.abort();
         self.files.abort();
+        self.keeping.abort();
         index::settle(&self.gate).await?;
         open::tell(&self.gate, EventName::GatewayStopped, &[]).await?;
         self.recorded = true;
@@ -235,7 +240,7 @@ impl Drop for Running {
 }
 
 fn probes(gate: &Arc<Gate>) -> Probes {
-    let (ready, metrics) = (Arc::clone(gate), Arc::clone(gate));
+    let (ready, metrics, published) = (Arc::clone(gate), Arc::clone(gate), Arc::clone(gate));
     let seen = Mutex::new(Seen::default());
     Probes {
         alive: Arc::new(|| Health::Good),
@@ -251,6 +256,7 @@ fn probes(gate: &Arc<Gate>) -> Probes {
             Health::Good
         }),
         metrics: Arc::new(move || metrics.metrics_text()),
+        keys: Arc::new(move || published.assertion_keys()),
     }
 }
 

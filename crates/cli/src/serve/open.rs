@@ -3,6 +3,7 @@
 use crate::{
     command::secret,
     control::{self, LOCKED_PAUSE, LOCKED_TRIES},
+    keys::{self, Asking},
     place::Place,
     sources::SystemClock,
 };
@@ -28,7 +29,15 @@ impl Opened {
     pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
         let store = place.store().await?;
         let claim = store.claim()?;
-        let kek = secret::kek(place, &store).await?;
+        let keys = keys::open(place, &store, Asking::Allowed).await?;
+        if let Some(why) = keys::unlocked() {
+            tracing::warn!("{why}");
+        }
+        for named in secret::closed(place, &store, &keys).await? {
+            tracing::error!(
+                "{named} is sealed under a key that is not there, so calls that need it are refused: name that key under `vault.old-keys`"
+            );
+        }
         for (server, secret) in secret::missing(place, &store).await? {
             tracing::error!(
                 %server, %secret,
@@ -37,7 +46,7 @@ impl Opened {
         }
         let (ledger, recovered) = ledger(&place.ledger_dir(), &store).await?;
         recover(&ledger, recovered).await?;
-        Ok(Self { store, opener: vault::Opener::new(kek), ledger: Some(ledger), _claim: claim })
+        Ok(Self { store, opener: vault::Opener::new(keys), ledger: Some(ledger), _claim: claim })
     }
 
     /// The ledger, once.

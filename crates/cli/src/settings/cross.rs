@@ -7,11 +7,12 @@ use super::{
     keys, networks, oauth,
     problem::{Crossing, Located},
     vault,
+    vault_key::{self, KeySources},
 };
 use catalog::{Category, Declarations, Declared, Effect, Tier};
 use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
 use gateway::settings::{
-    Authority, CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings, Source,
+    AssertionUse, Authority, CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings, Source,
 };
 use serde::Deserialize as _;
 use std::{
@@ -31,6 +32,8 @@ pub(crate) struct Meant {
     pub(crate) settings: Settings,
     pub(crate) state_dir: PathBuf,
     pub(crate) database: String,
+    /// Where the keys are under which secrets are sealed.
+    pub(crate) keys: KeySources,
 }
 
 /// Reads and crosses the file. `state` is where state goes when the file does not say.
@@ -105,6 +108,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         // the name it is reached by is one of its names
         allowed_hosts.extend(public_url.split_once("://").map(|(_, host)| host.to_ascii_lowercase()));
     }
+    let issuer = public_url.clone();
     let networks = networks::networks(crossing, &file.egress.networks);
     let here = (public_url, file.public_url.is_some(), listen);
     let oauth = oauth::oauth(crossing, file.oauth.as_ref(), here, &networks);
@@ -122,19 +126,10 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     let vault = vault::vault(crossing, &file.vault, base);
     let development = file.vault.development_sources;
     let sources = vault::Sources { development, backend: file.vault.kv.is_some(), base };
-    let mut servers = BTreeMap::new();
-    for (name, written) in &file.servers {
-        match ServerName::new(name.get_ref().clone()) {
-            Ok(server) => {
-                if let Some(meant) = server_of(crossing, name, written, &environment, &limits, sources) {
-                    servers.insert(server, meant);
-                }
-            }
-            Err(e) => crossing.problem(name.span(), e.to_string(), None),
-        }
-    }
+    let servers = servers(crossing, file, &environment, &limits, sources);
     let state_dir = file.state_dir.as_ref().map_or_else(|| state.to_owned(), |dir| base.join(dir));
     let database = database(crossing, file.database.as_ref(), base, &state_dir);
+    let keys = vault_key::cross(crossing, &file.vault, base, &state_dir);
     Meant {
         settings: Settings {
             tenant,
@@ -148,6 +143,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             oauth,
             networks,
             vault,
+            issuer,
             servers,
             tls: door::tls(crossing, file, base),
             tls_terminated_upstream: file
@@ -158,7 +154,29 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         },
         state_dir,
         database,
+        keys,
     }
+}
+
+fn servers(
+    crossing: &mut Crossing<'_>,
+    file: &File,
+    environment: &Environment,
+    limits: &Limits,
+    sources: vault::Sources<'_>,
+) -> BTreeMap<ServerName, ServerSettings> {
+    let mut servers = BTreeMap::new();
+    for (name, written) in &file.servers {
+        match ServerName::new(name.get_ref().clone()) {
+            Ok(server) => {
+                if let Some(meant) = server_of(crossing, name, written, environment, limits, sources) {
+                    servers.insert(server, meant);
+                }
+            }
+            Err(e) => crossing.problem(name.span(), e.to_string(), None),
+        }
+    }
+    servers
 }
 
 /// A page's origin: scheme, host and perhaps a port.
@@ -274,6 +292,7 @@ fn server_of(
         },
         call_timeout: crossing.duration(written.timeout.as_ref(), limits.call_timeout),
         authority,
+        assertion: written.assertion.as_ref().and_then(|one| assertion(crossing, one, is_http)),
         credentials,
         open_arguments: written.open_arguments.iter().cloned().collect::<BTreeSet<_>>(),
         keep_arguments: written.keep.arguments.unwrap_or(true),
@@ -297,6 +316,27 @@ fn authority(crossing: &mut Crossing<'_>, written: Option<&Spanned<String>>) -> 
     };
     crossing.problem(given.span(), message, Some(help));
     Authority::Shared
+}
+
+/// How a server is told for whom a call is made.
+fn assertion(crossing: &mut Crossing<'_>, written: &file::Assertion, is_http: bool) -> Option<AssertionUse> {
+    let at = written.header.span();
+    if !is_http {
+        let help = "a program is started once for many calls; give it a credential of each user's own";
+        crossing.problem(at, "an assertion goes in a header, so the server needs `url`", Some(help));
+        return None;
+    }
+    if let Some(why) = unfit_header(written.header.get_ref()) {
+        crossing.problem(at, why, None);
+        return None;
+    }
+    if written.audience.get_ref().trim().is_empty() {
+        let help = "write what the server knows itself as, such as its address";
+        crossing.problem(written.audience.span(), "the audience is empty", Some(help));
+        return None;
+    }
+    let header = http::HeaderName::from_bytes(written.header.get_ref().as_bytes()).ok()?;
+    Some(AssertionUse { header, audience: written.audience.get_ref().clone(), groups: written.groups })
 }
 
 fn reach(
@@ -384,15 +424,25 @@ fn credential(
 const OURS: [&str; 7] =
     ["host", "content-length", "content-type", "accept", "connection", "transfer-encoding", "te"];
 
+fn unfit_header(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Some(format!("`{name}` cannot be the name of a header"));
+    }
+    if OURS.contains(&lower.as_str()) || lower.starts_with("mcp-") {
+        return Some(format!("the header `{name}` belongs to the protocol, a secret cannot go there"));
+    }
+    None
+}
+
 /// Why a secret cannot go where it is said to go.
 fn unfit(written: &file::Credential) -> Option<String> {
+    if written.secret.get_ref().starts_with("callgate/") {
+        return Some("names that begin with `callgate/` are for the gateway's own secrets".to_owned());
+    }
     if let Some(name) = &written.header {
-        let lower = name.to_ascii_lowercase();
-        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            return Some(format!("`{name}` cannot be the name of a header"));
-        }
-        if OURS.contains(&lower.as_str()) || lower.starts_with("mcp-") {
-            return Some(format!("the header `{name}` belongs to the protocol, a secret cannot go there"));
+        if let Some(why) = unfit_header(name) {
+            return Some(why);
         }
         let prefix = written.prefix.as_deref().unwrap_or_default();
         if !prefix.bytes().all(|byte| matches!(byte, b' '..=b'~')) {

@@ -34,6 +34,8 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     if let Some(given) = &settings.oauth {
         put("public-url", text(&given.public_url));
         put("oauth", Value::Table(oauth(given)));
+    } else if settings.issuer != here(settings) {
+        put("public-url", text(&settings.issuer));
     }
     if let Some(one) = &settings.tls {
         put("tls", Value::Table(tls(one)));
@@ -41,12 +43,20 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     put("tls-terminated-upstream", Value::Boolean(settings.tls_terminated_upstream));
     put("workloads", Value::Array(settings.workloads.iter().map(workload).collect()));
     put("limits", Value::Table(limits(&settings.limits)));
-    put("vault", Value::Table(super::vault::effective(&settings.vault)));
+    let mut vault = super::vault::effective(&settings.vault);
+    vault.extend(meant.keys.effective(&meant.state_dir));
+    put("vault", Value::Table(vault));
     let networks = list(&settings.networks);
     put("egress", Value::Table(Table::from_iter([("networks".to_owned(), networks)])));
     let servers = settings.servers.iter().map(|(name, one)| (name.to_string(), Value::Table(server(one))));
     put("servers", Value::Table(servers.collect()));
     out
+}
+
+/// How the gateway is reached where nothing else is said.
+fn here(settings: &gateway::Settings) -> String {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", settings.listen)
 }
 
 pub(super) fn text(value: impl std::fmt::Display) -> Value {
@@ -152,6 +162,13 @@ fn server(server: &ServerSettings) -> Table {
     let keep = keep.into_iter().map(|(key, value)| (key.to_owned(), Value::Boolean(value)));
     put("keep", Value::Table(keep.collect()));
     put("authority", text(server.authority.as_str()));
+    if let Some(assertion) = &server.assertion {
+        let mut out = Table::new();
+        out.insert("header".to_owned(), text(&assertion.header));
+        out.insert("audience".to_owned(), text(&assertion.audience));
+        out.insert("groups".to_owned(), Value::Boolean(assertion.groups));
+        put("assertion", Value::Table(out));
+    }
     put("credentials", Value::Array(server.credentials.iter().map(credential).collect()));
     let tools = server.declarations.tools.iter().map(|(name, declared)| {
         let mut tool = Table::new();

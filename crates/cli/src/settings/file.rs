@@ -162,10 +162,18 @@ pub(crate) struct Egress {
     pub(crate) networks: Vec<Spanned<String>>,
 }
 
-/// Secrets that are not in the store.
+/// The key under which secrets are sealed, and secrets that are not in the store.
 #[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Vault {
+    /// The key under which secrets are sealed; by default a file in the state directory that is made when it is
+    /// first needed.
+    #[schemars(with = "Option<super::vault_key::Key>")]
+    pub(crate) key: Option<Spanned<super::vault_key::Key>>,
+    /// Keys that still open what was sealed under them, until `callgate secret rotate` has moved it to `key`.
+    #[serde(default)]
+    #[schemars(with = "Vec<super::vault_key::Key>")]
+    pub(crate) old_keys: Vec<Spanned<super::vault_key::Key>>,
     /// Files and variables may be the source of a credential. For development only; announced at every start.
     #[serde(default)]
     pub(crate) development_sources: bool,
@@ -215,6 +223,8 @@ pub(crate) struct Server {
     /// In whose name the server is used: `shared`, one credential for everybody, or `per-user`, each user's own.
     #[schemars(with = "Option<Authority>")]
     pub(crate) authority: Option<Spanned<String>>,
+    /// How the server is told for whom a call is made: in a signed token of a minute.
+    pub(crate) assertion: Option<Assertion>,
     /// Stored secrets that are added to every call.
     #[serde(default)]
     pub(crate) credentials: Vec<Credential>,
@@ -250,6 +260,21 @@ pub(crate) struct Keep {
     pub(crate) arguments: Option<bool>,
     /// Of answers; false unless said otherwise.
     pub(crate) results: Option<bool>,
+}
+
+/// A token that the gateway signs for each message to a server that speaks HTTP.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Assertion {
+    /// The header it goes in, such as `X-Callgate-Assertion`.
+    #[schemars(with = "String")]
+    pub(crate) header: Spanned<String>,
+    /// What the server knows itself as; it must refuse tokens for others.
+    #[schemars(with = "String")]
+    pub(crate) audience: Spanned<String>,
+    /// Say also which groups the user is in.
+    #[serde(default)]
+    pub(crate) groups: bool,
 }
 
 /// One stored secret and where it goes: exactly one of `header`, `query` and `env`.

@@ -11,10 +11,12 @@ mod networks;
 mod oauth;
 mod problem;
 mod vault;
+mod vault_key;
 
 pub(crate) use cross::{Meant, read};
 pub(crate) use effective::{effective, schema};
 pub(crate) use problem::{Located, duration};
+pub(crate) use vault_key::{KeySource, KeySources, STATE_FILE};
 
 #[cfg(test)]
 mod tests;

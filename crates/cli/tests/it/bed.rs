@@ -90,10 +90,17 @@ impl Bed {
     }
 
     pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Said {
+        self.run_env(&[], args, input)
+    }
+
+    /// With more in its environment.
+    pub(crate) fn run_env(&self, env: &[(&str, &str)], args: &[&str], input: &str) -> Said {
         let mut command = self.command();
+        command.envs(env.iter().copied());
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        // one that reads no input may be gone already
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         Said::of(&child.wait_with_output().unwrap())
     }
 
@@ -147,7 +154,7 @@ impl Bed {
         fs::read_to_string(self.path("serve.log")).unwrap()
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         let text = fs::read_to_string(self.path("callgate.toml")).unwrap();
         let listen = text.lines().find_map(|line| line.strip_prefix("listen = \"")).unwrap();
         listen.trim_end_matches('"').rsplit_once(':').unwrap().1.parse().unwrap()

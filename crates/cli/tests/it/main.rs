@@ -16,4 +16,5 @@ mod rounds;
 mod serve;
 mod sign_in;
 mod sources;
+mod vault;
 mod wrap;

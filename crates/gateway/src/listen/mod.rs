@@ -39,6 +39,7 @@ fn settings() -> crate::settings::Settings {
         oauth: None,
         networks: Vec::new(),
         vault: crate::settings::VaultSettings::default(),
+        issuer: String::new(),
         servers: std::collections::BTreeMap::new(),
         tls: None,
         tls_terminated_upstream: false,

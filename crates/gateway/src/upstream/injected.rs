@@ -1,29 +1,38 @@
 //! The credentials a connection carries, which nobody ever sees.
 
 use super::fault::{Fault, FaultKind};
+use crate::assertion::Assertion;
+use crate::secrets::Known;
 use bytes::Bytes;
 use decision::{Digest, SecretName, UserName};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use inspect::{Hits, Mask};
+use launch::LockedBytes;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use url::Url;
 use zeroize::Zeroizing;
 
-/// Bytes of a secret: wiped when dropped, never printed, never cloned.
+/// Bytes of a secret: in locked memory, wiped when dropped, never printed, never cloned.
 pub(crate) struct Hidden {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: LockedBytes,
     /// Of the secret, to be shown where it would have been.
     name: String,
 }
 
 impl Hidden {
+    #[cfg(test)]
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes: Zeroizing::new(bytes), name: "credential".to_owned() }
+        Self { bytes: LockedBytes::copy_of(&bytes), name: "credential".to_owned() }
     }
-    /// The same under its secret's name.
-    pub(crate) fn of(self, name: &SecretName) -> Self {
-        Self { name: name.to_string(), ..self }
+    /// A secret with what stands before it, under its name.
+    pub(crate) fn after(prefix: &str, secret: &[u8], name: &SecretName) -> Self {
+        let mut bytes = LockedBytes::zeroed(prefix.len() + secret.len());
+        if let Some((before, rest)) = bytes.split_at_mut_checked(prefix.len()) {
+            before.copy_from_slice(prefix.as_bytes());
+            rest.copy_from_slice(secret);
+        }
+        Self { bytes, name: name.to_string() }
     }
     pub(super) fn expose(&self) -> &[u8] {
         &self.bytes
@@ -46,6 +55,10 @@ pub(crate) struct Injected {
     pub(crate) holder: Option<UserName>,
     /// Made of all of these at the first message, when nothing is added any more.
     pub(crate) mask: OnceLock<Mask>,
+    /// Which stored values they are: as long as they are here, they are in use.
+    pub(crate) held: Vec<Arc<Known>>,
+    /// What says for whom the call is made.
+    pub(crate) assertion: Option<Assertion>,
 }
 
 /// A message of a server as it may be passed on: without the credentials the server was given (V3, V7, W7).
@@ -94,7 +107,7 @@ impl Injected {
             value.set_sensitive(true);
             headers.insert(name.clone(), value);
         }
-        Ok(())
+        self.assertion.as_ref().map_or(Ok(()), |assertion| assertion.apply(headers))
     }
 
     /// The address with the query credentials added; `None` if there are none.
@@ -166,8 +179,7 @@ mod tests {
             headers: vec![(http::header::AUTHORIZATION, Hidden::new(b"Bearer s3cret".to_vec()))],
             query: vec![("key".to_owned(), Hidden::new(b"a&b=c".to_vec()))],
             env: vec![("TOKEN".to_owned(), Hidden::new(b"env-s3cret".to_vec()))],
-            holder: None,
-            mask: OnceLock::new(),
+            ..Injected::default()
         }
     }
 
@@ -219,7 +231,7 @@ mod tests {
     #[test]
     fn a_message_that_quotes_a_secret_goes_on_without_it() {
         let name = SecretName::new("crm-key").unwrap();
-        let env = vec![("TOKEN".to_owned(), Hidden::new(b"env-s3cret".to_vec()).of(&name))];
+        let env = vec![("TOKEN".to_owned(), Hidden::after("", b"env-s3cret", &name))];
         let injected = Injected { env, ..Injected::default() };
         let message = br#"{"jsonrpc":"2.0","id":1,"result":{"a":"ZW52LXMzY3JldA==","b":"env%2Ds3cret"}}"#;
         let heard = injected.hear(message.as_slice().into(), &wire::Limits::DEFAULT).unwrap();

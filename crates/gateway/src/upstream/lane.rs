@@ -47,7 +47,8 @@ impl Lane {
             let hello = session.map(|session| hello(session)).transpose()?;
             Ok(Opening { revision: asker.revision, hello, injected: Arc::clone(&injected), sink })
         };
-        let (held, opened) = gate.pool.take(key, &settings.reach, opening).await?;
+        let (held, opened) = gate.pool.take(key.clone(), &settings.reach, opening).await?;
+        held.renew(&key, &injected);
         let lane = Self { held, injected: Arc::clone(&injected) };
         if !opened {
             return Ok(lane);
@@ -117,7 +118,7 @@ pub(crate) async fn roots_changed(gate: &Gate, asker: &Asker) {
     };
     for held in gate.pool.of_session(&session.id).await {
         let frame = wire::rpc::notification("notifications/roots/list_changed", None);
-        tell(&held, frame, &held.injected).await;
+        tell(&held, frame, &held.injected()).await;
     }
 }
 
@@ -133,7 +134,7 @@ pub(crate) async fn set_level(gate: &Gate, session: &Session, level: &str) {
             id,
             frame,
             headers: Vec::new(),
-            injected: Arc::clone(&held.injected),
+            injected: held.injected(),
             timeout: Some(LEVEL_MAX),
             cancel: CancellationToken::new(),
             sink,

@@ -7,7 +7,7 @@ use super::{Fault, FaultKind, Injected};
 use crate::settings::{Limits, Reach, Settings};
 use decision::{Digest, ServerName, UserName};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -23,6 +23,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 const STEADY: Duration = Duration::from_secs(60);
 /// For calls in flight to finish on a connection that nobody is given any more.
 const RETIRE_MAX: Duration = Duration::from_secs(30);
+/// The same where only its credential was replaced: as long as a call may be open at all.
+const REPLACED_MAX: Duration = Duration::from_secs(60 * 60);
 const RETIRE_LOOK: Duration = Duration::from_millis(50);
 
 /// Whose connection it is.
@@ -58,8 +60,9 @@ impl Key {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) connection: Connection,
-    /// What it was opened with.
-    pub(super) injected: Arc<Injected>,
+    /// The credentials of what the gateway says on it by itself: over HTTP those of the last call, for a child
+    /// those it was started with. None where no session is held.
+    injected: Mutex<Arc<Injected>>,
     next: AtomicU64,
     opened: Instant,
     used: Mutex<Instant>,
@@ -69,6 +72,15 @@ impl Held {
     /// An id for one request, unique on the connection.
     pub(super) fn next_id(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+    pub(super) fn injected(&self) -> Arc<Injected> {
+        Arc::clone(&self.injected.lock())
+    }
+    /// Lets go of older credentials, where they travel with each request.
+    pub(super) fn renew(&self, key: &Key, injected: &Arc<Injected>) {
+        if key.identity.is_none() && key.session.is_some() {
+            *self.injected.lock() = Arc::clone(injected);
+        }
     }
     fn idle(&self) -> Duration {
         if self.connection.in_flight() > 0 { Duration::ZERO } else { self.used.lock().elapsed() }
@@ -202,7 +214,9 @@ impl Pool {
         opening: impl FnOnce() -> Result<Opening, Fault>,
     ) -> Result<Arc<Held>, Fault> {
         let opening = opening()?;
-        let injected = Arc::clone(&opening.injected);
+        // a modern address keeps nothing that its requests do not bring
+        let kept = key.identity.is_some() || key.session.is_some();
+        let injected = Mutex::new(if kept { Arc::clone(&opening.injected) } else { Arc::default() });
         let opened = Connection::open(reach, &self.shared.means, opening).await;
         let (connection, _) = opened.inspect_err(|fault| {
             // a bound of ours is no failure of the server
@@ -225,7 +239,34 @@ impl Pool {
         };
         let old = self.withdraw(same);
         if !old.is_empty() {
-            tokio::spawn(retire(old));
+            tokio::spawn(retire(old, RETIRE_MAX));
+        }
+    }
+
+    /// Nobody is given connections any more whose credential was replaced, if it is a child that has it for life,
+    /// or removed. Each ends once its calls in flight have; those with a removed credential not much later.
+    pub(crate) fn retire_credentials(
+        &self,
+        replaced: impl Fn(&Injected) -> bool,
+        removed: impl Fn(&Injected) -> bool,
+    ) {
+        let keys_of = |which: &dyn Fn(&Key, &Injected) -> bool| -> BTreeSet<Key> {
+            let open = self.shared.slots.lock();
+            let is = |(key, slot): &(&Key, &Arc<Slot>)| {
+                // one that is being opened is looked at the next time
+                slot.try_lock()
+                    .is_ok_and(|place| place.as_ref().is_some_and(|held| which(key, &held.injected())))
+            };
+            open.iter().filter(is).map(|(key, _)| key.clone()).collect()
+        };
+        let gone = keys_of(&|_, injected| removed(injected));
+        let old =
+            keys_of(&|key, injected| key.identity.is_some() && replaced(injected) && !removed(injected));
+        for (keys, max) in [(gone, RETIRE_MAX), (old, REPLACED_MAX)] {
+            let slots = self.withdraw(|key| keys.contains(key));
+            if !slots.is_empty() {
+                tokio::spawn(retire(slots, max));
+            }
         }
     }
 
@@ -238,7 +279,7 @@ impl Pool {
     /// ends once its calls in flight have, which is waited for here.
     pub(crate) async fn end_server(&self, server: &ServerName) {
         self.shared.failing.lock().retain(|(failing, _), _| failing != server);
-        retire(self.withdraw(|key| key.server == *server)).await;
+        retire(self.withdraw(|key| key.server == *server), RETIRE_MAX).await;
     }
 
     /// Ends everything; nothing is opened any more.
@@ -326,10 +367,10 @@ impl Shared {
 }
 
 /// Closes what nobody is given any more, each when its calls in flight are over.
-async fn retire(slots: Vec<Arc<Slot>>) {
+async fn retire(slots: Vec<Arc<Slot>>, max: Duration) {
     let retiring = slots.into_iter().map(|slot| async move {
         let Some(held) = slot.lock().await.take() else { return };
-        let until = Instant::now() + RETIRE_MAX;
+        let until = Instant::now() + max;
         while held.connection.in_flight() > 0 && Instant::now() < until {
             tokio::time::sleep(RETIRE_LOOK).await;
         }

@@ -96,6 +96,7 @@ pub(crate) fn server(url: &str, mode: Mode) -> ServerSettings {
         mode,
         call_timeout: Duration::from_secs(3),
         authority: Authority::Shared,
+        assertion: None,
         credentials: vec![CredentialUse {
             secret: SecretName::new("key").unwrap(),
             source: Source::Stored,
@@ -122,6 +123,7 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
         oauth: None,
         networks: Vec::new(),
         vault: VaultSettings::default(),
+        issuer: "https://gate.example.com".to_owned(),
         servers,
         tls: None,
         tls_terminated_upstream: false,
@@ -150,6 +152,8 @@ impl House {
         let token = issue(&store, &scope, TOKEN_AGENT, None).await;
         let kek = Arc::new(vault::Kek::load_or_create(&dir.path().join("kek"), entropy.as_ref()).unwrap());
         seal(&store, &scope, &kek, None, SECRET).await;
+        seal_as(&store, &scope, &kek, (vault::ASSERTION_KEY, None), &vault::SigningKey::generate(&Dice))
+            .await;
         let faults: Arc<store::ledger::Faults> = Arc::default();
         let (ledger, _) = store::ledger::Ledger::open(
             &dir.path().join("ledger"),
@@ -204,6 +208,7 @@ impl House {
         };
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
+        gate.publish_assertion_keys().await;
         Self { gate, offers, store, address, token, tls, kek, closing, faults, skew, _dir: dir, client }
     }
 
@@ -227,6 +232,82 @@ impl House {
     /// Sets the wall clock so many seconds ahead of the true time.
     pub(crate) fn set_clock(&self, seconds: i64) {
         self.skew.store(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Moves the wall clock on.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.skew.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Puts another key for assertions in.
+    pub(crate) async fn put_assertion_key(&self) {
+        let key = vault::SigningKey::generate(&Dice);
+        seal_as(&self.store, &self.scope(), &self.kek, (vault::ASSERTION_KEY, None), &key).await;
+    }
+
+    /// Moves everything under a new key, as `callgate secret rotate` does, and gives that key.
+    pub(crate) async fn move_under_another_key(&self) -> vault::Keys {
+        let mut bytes = [0; 32];
+        Dice.fill(&mut bytes);
+        let new = Arc::new(vault::Kek::from_bytes(&bytes).unwrap());
+        let keys = vault::Keys::new(Arc::clone(&new), vec![Arc::clone(&self.kek)]);
+        for one in self.store.sealed_everywhere().await.unwrap() {
+            let sealed = vault::Sealed::from_bytes(one.sealed.0.clone()).unwrap();
+            let at = vault::SecretRef {
+                tenant: one.scope.tenant.clone(),
+                environment: one.scope.environment.clone(),
+                name: one.name.clone(),
+                user: one.user.clone(),
+                version: u32::try_from(one.version).unwrap(),
+            };
+            let moved = keys.reseal(&sealed, &at, &Dice).unwrap().unwrap();
+            assert!(self.store.reseal_secret(&one, &store::Sealed(moved.as_bytes().to_vec())).await.unwrap());
+        }
+        vault::Keys::from(new)
+    }
+
+    pub(crate) async fn remove_secret(&self) {
+        self.store.remove_secret(&self.scope(), &SecretName::new("key").unwrap(), None).await.unwrap();
+    }
+
+    /// How many replaced values of the secret `key` are kept.
+    pub(crate) async fn retired(&self) -> usize {
+        let retired = self.store.retired_secrets(&self.scope()).await.unwrap();
+        retired.iter().filter(|one| one.name.as_str() == "key").count()
+    }
+
+    /// Waits until the gateway has seen what changed in the store: until a token that is revoked last is refused.
+    pub(crate) async fn until_noticed(&self) {
+        let name = format!("probe-{}", self.store.revision().await.unwrap().0);
+        let bearer = format!("Bearer {}", issue(&self.store, &self.scope(), &name, None).await);
+        let headers = [("authorization", bearer.as_str()), ("mcp-protocol-version", "2025-11-25")];
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let status = async || self.post("/mcp", &headers, ping).await.status;
+        assert_ne!(status().await, 401);
+        self.store.revoke_tokens(&self.scope(), &AgentName::new(name).unwrap()).await.unwrap();
+        for _ in 0..1_000 {
+            if status().await == 401 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(status().await, 401, "within ten seconds");
+    }
+
+    /// Says something to a server behind the gateway, past the gateway.
+    pub(crate) async fn say_to(&self, url: &str, message: Value) {
+        let request = http::Request::post(url).header("content-type", "application/json");
+        let body = Full::new(Bytes::from(message.to_string()));
+        self.client.request(request.body(body).unwrap()).await.unwrap();
+    }
+
+    /// One GET without a credential.
+    pub(crate) async fn fetch(&self, path: &str) -> Told {
+        let request = http::Request::get(format!("http://{}{path}", self.address));
+        let response = self.client.request(request.body(Full::new(Bytes::new())).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Told { status: parts.status.as_u16(), headers: parts.headers, body, events: Vec::new() }
     }
 
     /// One POST whose answer is read as it comes.
@@ -405,11 +486,12 @@ impl Drop for House {
 }
 
 fn probes(gate: &Arc<Gate>) -> Probes {
-    let metrics = Arc::clone(gate);
+    let (metrics, published) = (Arc::clone(gate), Arc::clone(gate));
     Probes {
         alive: Arc::new(|| Health::Good),
         ready: Arc::new(|| Health::Good),
         metrics: Arc::new(move || metrics.metrics_text()),
+        keys: Arc::new(move || published.assertion_keys()),
     }
 }
 
@@ -437,7 +519,18 @@ async fn seal(
     user: Option<&str>,
     value: &str,
 ) {
-    let name = SecretName::new("key").unwrap();
+    let secret = vault::Secret::from_input(value.as_bytes().to_vec()).unwrap();
+    seal_as(store, scope, kek, ("key", user), &secret).await;
+}
+
+async fn seal_as(
+    store: &store::Store,
+    scope: &store::Scope,
+    kek: &Arc<vault::Kek>,
+    (name, user): (&str, Option<&str>),
+    secret: &vault::Secret,
+) {
+    let name = SecretName::new(name).unwrap();
     let user: Option<decision::UserName> = user.map(|user| user.parse().unwrap());
     let version = store.next_secret_version(scope, &name, user.as_ref()).await.unwrap();
     let at = vault::SecretRef {
@@ -447,8 +540,7 @@ async fn seal(
         user: user.clone(),
         version: u32::try_from(version).unwrap(),
     };
-    let secret = vault::Secret::from_input(value.as_bytes().to_vec()).unwrap();
-    let sealed = vault::Sealer::new(Arc::clone(kek)).seal(&secret, &at, &Dice);
+    let sealed = vault::Sealer::new(Arc::clone(kek)).seal(secret, &at, &Dice);
     let secret = store::NewSecret {
         name,
         user,
@@ -456,6 +548,7 @@ async fn seal(
         version,
         sealed: store::Sealed(sealed.as_bytes().to_vec()),
         expires_at: None,
+        rotate_by: None,
     };
     store.put_secret(scope, &secret).await.unwrap();
 }

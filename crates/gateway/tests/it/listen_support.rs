@@ -50,6 +50,7 @@ pub(crate) fn settings() -> Settings {
         oauth: None,
         networks: Vec::new(),
         vault: callgate_gateway::settings::VaultSettings::default(),
+        issuer: "https://gate.example.com".to_owned(),
         servers: BTreeMap::new(),
         tls: None,
         tls_terminated_upstream: false,
@@ -288,6 +289,7 @@ impl Rig {
             alive: Arc::new(|| Health::Good),
             ready: Arc::new(|| Health::Bad("the ledger is full".to_owned())),
             metrics: Arc::new(|| "callgate_up 1\n".to_owned()),
+            keys: Arc::new(|| r#"{"keys":[]}"#.to_owned()),
         };
         let closing = CancellationToken::new();
         let site = Site { settings: Arc::clone(&settings), probes, pace, tls };

@@ -11,6 +11,7 @@ mod provider;
 mod rogue;
 mod script;
 
+mod assertions;
 mod attacks;
 mod authority;
 mod backends;
@@ -26,4 +27,5 @@ mod listen_unix;
 mod oauth;
 mod questions;
 mod record;
+mod rotation;
 mod tls;

@@ -78,6 +78,8 @@ suite! {
         a_secret_comes_back_as_it_was_sealed,
         a_users_secret_and_the_shared_one_never_stand_in_for_each_other,
         a_secret_of_one_server_is_not_given_to_another,
+        a_replaced_value_is_kept_until_nothing_uses_it,
+        a_value_is_resealed_only_as_it_was_read,
         a_version_is_stored_once,
         a_removed_secret_is_gone_and_starts_again,
         listing_and_debug_show_no_value;

@@ -120,6 +120,7 @@ pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
         version: 1,
         sealed: Sealed(vec![1]),
         expires_at: None,
+        rotate_by: None,
     };
     counts!(store.put_secret(&home(), &secret));
     counts!(store.remove_secret(&home(), &name, None));

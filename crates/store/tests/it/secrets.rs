@@ -15,7 +15,7 @@ fn github() -> ServerName {
 
 fn shared(version: u64, sealed: &[u8]) -> NewSecret {
     let sealed = Sealed(sealed.to_vec());
-    NewSecret { name: name(), user: None, server: None, version, sealed, expires_at: None }
+    NewSecret { name: name(), user: None, server: None, version, sealed, expires_at: None, rotate_by: None }
 }
 
 pub(crate) async fn a_secret_comes_back_as_it_was_sealed(bed: &Bed) {
@@ -23,12 +23,17 @@ pub(crate) async fn a_secret_comes_back_as_it_was_sealed(bed: &Bed) {
     let all_bytes: Vec<u8> = (0..=255).collect();
     let end = Timestamp(bed.now().0 + 1000);
     let expires_at = Some(end);
-    let new = NewSecret { expires_at, server: Some(github()), ..shared(1, &all_bytes) };
+    let rotate_by = Some(Timestamp(end.0 - 500));
+    let new = NewSecret { expires_at, rotate_by, server: Some(github()), ..shared(1, &all_bytes) };
     store.put_secret(&home(), &new).await.unwrap();
     let store = bed.reopen(store).await;
     let found = store.sealed_secret(&home(), &name(), &github(), None).await.unwrap().unwrap();
     assert_eq!(found.sealed, new.sealed);
     assert_eq!((found.listing.version, found.listing.expires_at), (1, expires_at));
+    assert_eq!(
+        (found.listing.rotate_by, store.list_secrets(&home()).await.unwrap()[0].rotate_by),
+        (rotate_by, rotate_by)
+    );
     assert!(!found.expired(bed.now()) && found.expired(end));
     for scope in elsewhere() {
         assert_eq!(store.sealed_secret(&scope, &name(), &github(), None).await.unwrap(), None);
@@ -92,6 +97,69 @@ pub(crate) async fn a_version_is_stored_once(bed: &Bed) {
         assert!(matches!(refused, Err(StoreError::Moved { what: "secret", .. })), "{refused:?}");
         let kept = one.sealed_secret(&home(), &name(), &github(), None).await.unwrap().unwrap();
         assert_eq!((kept.listing.version, kept.sealed.0.as_slice()), (version, expected));
+    }
+}
+
+pub(crate) async fn a_replaced_value_is_kept_until_nothing_uses_it(bed: &Bed) {
+    let store = bed.store().await;
+    store.put_secret(&home(), &shared(1, b"first")).await.unwrap();
+    assert_eq!(store.retired_secrets(&home()).await.unwrap(), []);
+    let before = bed.now();
+    for (version, value) in [(2, b"second"), (3, b"third!")] {
+        store.put_secret(&home(), &shared(version, value)).await.unwrap();
+    }
+    let own = NewSecret { user: Some(alice().name), ..shared(1, b"alice's") };
+    store.put_secret(&home(), &own).await.unwrap();
+    let store = bed.reopen(store).await;
+    let versions = async || {
+        let found = store.secret_versions(&home(), &name(), None).await.unwrap();
+        found.into_iter().map(|one| (one.listing.version, one.sealed.0)).collect::<Vec<_>>()
+    };
+    let kept = [(3, b"third!".to_vec()), (2, b"second".to_vec()), (1, b"first".to_vec())];
+    assert_eq!(versions().await, kept);
+    let current = store.sealed_secret(&home(), &name(), &github(), None).await.unwrap().unwrap();
+    assert_eq!(current.listing.version, 3, "calls are given the newest alone");
+    let retired = store.retired_secrets(&home()).await.unwrap();
+    assert_eq!(retired.iter().map(|one| one.version).collect::<Vec<_>>(), [1, 2]);
+    assert!(retired.iter().all(|one| one.retired_at > before && one.user.is_none()));
+    for scope in elsewhere() {
+        assert_eq!(store.retired_secrets(&scope).await.unwrap(), []);
+        store.purge_secret(&scope, &retired[0]).await.unwrap();
+    }
+    assert_eq!(versions().await, kept, "not from elsewhere");
+    store.purge_secret(&home(), &retired[0]).await.unwrap();
+    store.purge_secret(&home(), &retired[0]).await.unwrap();
+    assert_eq!(versions().await, kept[..2]);
+    // what is removed is removed with all it was
+    store.remove_secret(&home(), &name(), None).await.unwrap();
+    assert_eq!(versions().await, []);
+    assert_eq!(store.retired_secrets(&home()).await.unwrap(), []);
+    assert_eq!(store.secret_versions(&home(), &name(), Some(&alice().name)).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_value_is_resealed_only_as_it_was_read(bed: &Bed) {
+    let store = bed.store().await;
+    store.put_secret(&home(), &shared(1, b"old-1")).await.unwrap();
+    store.put_secret(&home(), &shared(2, b"old-2")).await.unwrap();
+    let own = NewSecret { user: Some(alice().name), ..shared(1, b"old-a") };
+    store.put_secret(&elsewhere()[1], &own).await.unwrap();
+    let all = store.sealed_everywhere().await.unwrap();
+    assert_eq!(all.len(), 3, "of every tenant, retired ones too");
+    let revision = store.revision().await.unwrap();
+    for one in &all {
+        let mut stale = one.clone();
+        stale.sealed.0.push(0);
+        assert!(!store.reseal_secret(&stale, &Sealed(b"never".to_vec())).await.unwrap());
+        let new = Sealed([&b"new"[..], &one.sealed.0].concat());
+        assert!(store.reseal_secret(one, &new).await.unwrap());
+        assert!(!store.reseal_secret(one, &new).await.unwrap(), "it is another one now");
+    }
+    assert!(store.revision().await.unwrap() > revision, "a gateway notices");
+    let resealed = store.sealed_everywhere().await.unwrap();
+    for (before, after) in all.iter().zip(&resealed) {
+        assert_eq!(after.sealed.0, [&b"new"[..], &before.sealed.0].concat());
+        assert_eq!((&after.scope, &after.name, &after.user), (&before.scope, &before.name, &before.user));
+        assert_eq!(after.version, before.version);
     }
 }
 

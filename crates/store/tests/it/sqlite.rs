@@ -130,7 +130,7 @@ async fn a_newer_or_altered_schema_is_refused_on_sqlite() {
         VALUES (7, 'later', true, x'00', 0)";
     db.execute(newer).await.unwrap();
     let error = bed.try_store().await.unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error}");
     db.execute("DELETE FROM _sqlx_migrations WHERE version = 7").await.unwrap();
     db.execute("UPDATE _sqlx_migrations SET checksum = x'00'").await.unwrap();
     let error = bed.try_store().await.unwrap_err();
@@ -261,6 +261,27 @@ async fn a_dropped_future_leaves_nothing_half_done() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_schema_keeps_its_secrets() {
+    use sqlx::SqlSafeStr as _;
+    use sqlx::migrate::{Migration, MigrationType, Migrator};
+    let bed = Bed::sqlite();
+    let first = include_str!("../../migrations/sqlite/0001_first.sql").into_sql_str();
+    let first = Migration::new(1, "first".into(), MigrationType::Simple, first, false);
+    let url = format!("{}?mode=rwc", bed.url);
+    let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    Migrator::with_migrations(vec![first]).run_direct(None, &mut db, false).await.unwrap();
+    let row = "INSERT INTO secrets VALUES ('default', 'local', 'github', '', NULL, 4, x'0102', 1, 2, NULL)";
+    db.execute(row).await.unwrap();
+    db.close().await.unwrap();
+    let store = bed.store().await;
+    let listed = store.list_secrets(&home()).await.unwrap();
+    assert_eq!((listed.len(), listed[0].version, listed[0].rotate_by), (1, 4, None));
+    let server = "any".parse().unwrap();
+    let found = store.sealed_secret(&home(), &"github".parse().unwrap(), &server, None).await.unwrap();
+    assert_eq!(found.unwrap().sealed.0, [1, 2]);
+}
+
+#[tokio::test]
 async fn a_removed_sealed_value_is_wiped_from_the_file() {
     let bed = Bed::sqlite();
     let store = bed.store().await;
@@ -274,8 +295,12 @@ async fn a_removed_sealed_value_is_wiped_from_the_file() {
         version: 1,
         sealed,
         expires_at: None,
+        rotate_by: None,
     };
     store.put_secret(&home(), &secret).await.unwrap();
+    // a replaced value too, and not only the last one
+    let second = store::NewSecret { version: 2, sealed: store::Sealed(b"another".to_vec()), ..secret };
+    store.put_secret(&home(), &second).await.unwrap();
     let store = bed.reopen(store).await;
     let holds = || {
         let mut bytes = Vec::new();

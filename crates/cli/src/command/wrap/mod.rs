@@ -105,8 +105,9 @@ async fn seal(place: &Place, server: &ServerName, given: &Given) -> Result<(), F
             ))
         })?;
         let value = vault::Secret::from_input(value).with_context(|| format!("variable `{variable}`"))?;
+        let new = command::secret::New { server: Some(server.clone()), ..Default::default() };
         let named = command::secret::Named { name: secret.clone(), user: None };
-        command::secret::put(place, &named, Some(server.clone()), &value, &given.surroundings.user).await?;
+        command::secret::put(place, &named, new, &value, &given.surroundings.user).await?;
         given.say.aside(format!("callgate: sealed `{variable}` as secret `{secret}`"));
     }
     Ok(())

@@ -23,7 +23,12 @@ pub(super) enum Probe {
     Alive,
     Ready,
     Metrics,
+    /// Public keys, for whoever asks.
+    Keys,
 }
+
+/// Where servers find the keys with which they check assertions.
+const KEYS: &str = "/.well-known/callgate-assertions/jwks.json";
 
 /// Reads the path as it is: no decoding, no folding of dots or slashes, so nothing has two spellings.
 pub(super) fn of(path: &str) -> Address {
@@ -37,6 +42,7 @@ pub(super) fn of(path: &str) -> Address {
             _ if path == WELL_KNOWN => Address::Metadata(Entrance::Federated),
             _ => Address::Unknown,
         },
+        KEYS => Address::Probe(Probe::Keys),
         _ => {
             let server = path.strip_prefix("/s/").and_then(|rest| rest.strip_suffix("/mcp"));
             match server.filter(|name| !name.is_empty() && !name.contains('/')) {
@@ -67,6 +73,7 @@ pub(super) fn probe(
         Probe::Alive => health(&(probes.alive)(), foreign),
         Probe::Ready => health(&(probes.ready)(), foreign),
         Probe::Metrics if foreign => forbidden(),
+        Probe::Keys => json(StatusCode::OK, (probes.keys)()),
         Probe::Metrics => {
             let mut response = Response::new(whole((probes.metrics)()));
             super::guard(response.headers_mut(), "text/plain; version=0.0.4; charset=utf-8");

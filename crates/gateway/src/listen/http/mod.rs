@@ -73,6 +73,8 @@ pub struct Probes {
     pub ready: Arc<dyn Fn() -> Health + Send + Sync>,
     /// `/metrics`, in the Prometheus text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The public keys of assertions, as a JSON Web Key Set.
+    pub keys: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 impl fmt::Debug for Probes {

@@ -75,6 +75,33 @@ async fn each_session_has_its_own_child_and_keeps_it() {
 }
 
 #[tokio::test]
+async fn a_child_with_a_replaced_credential_finishes_and_the_next_call_has_one_with_the_new() {
+    let mut rig = Rig::new(pid());
+    let (old, _) = rig.take(None).await.unwrap();
+    let (other, _) = rig.take(Some("s1")).await.unwrap();
+    let (was, kept) = (process(&rig, &old).await, process(&rig, &other).await);
+    rig.pool.retire_credentials(|_| false, |_| false);
+    assert!(!rig.take(None).await.unwrap().1, "nothing was replaced");
+    rig.token = "t2";
+    let (new, opened) = rig.take(None).await.unwrap();
+    assert!(opened);
+    let now = process(&rig, &new).await;
+    let stale = |injected: &Injected| injected.env.iter().any(|(_, secret)| secret.expose() == b"t1");
+    rig.pool.retire_credentials(stale, |_| false);
+    while alive(&was) || alive(&kept) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(alive(&now), "the one with the new value works on");
+    assert!(!rig.take(None).await.unwrap().1);
+    // a removed one takes its child along
+    rig.pool.retire_credentials(|_| false, |_| true);
+    while alive(&now) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(rig.pool.len(), 0);
+}
+
+#[tokio::test]
 async fn two_users_have_a_child_each_also_with_the_same_credential() {
     let mut rig = Rig::new(pid());
     let mut processes = std::collections::BTreeSet::new();

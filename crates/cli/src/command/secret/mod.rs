@@ -1,17 +1,22 @@
 //! `callgate secret`: credentials that the gateway adds to calls. Values come from standard input or a prompt,
 //! never from the command line, and are never shown.
 
+pub(crate) mod dates;
+mod rotate;
+
 use crate::{
     cli::Given,
     control::Book,
     failure::{Failure, Outcome, Verdict},
+    keys::{self, Asking},
     place::Place,
     say::when,
-    sources::SystemEntropy,
+    sources::{SystemClock, SystemEntropy},
 };
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
-use decision::{EventName, SecretName, ServerName, UserName};
+use dates::State;
+use decision::{Clock as _, EventName, SecretName, ServerName, Timestamp, UserName};
 use gateway::settings::{Authority, Source};
 use serde_json::json;
 use std::{
@@ -19,13 +24,15 @@ use std::{
     sync::Arc,
 };
 use store::{NewSecret, Sealed, SecretListing, Store};
-use vault::{Kek, SECRET_BYTES_MAX, Sealer, Secret, SecretRef};
+use vault::{Keys, SECRET_BYTES_MAX, Sealer, Secret, SecretRef};
 use zeroize::Zeroizing;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secrets {
     /// Store a secret, or replace its value; the value is read from standard input or asked for
     Set(Set),
+    /// Move everything under a new key, or put a new value in, while the gateway serves
+    Rotate(rotate::Args),
     /// Names and dates, never values
     List,
     /// Remove a secret
@@ -46,10 +53,25 @@ pub(crate) struct Set {
     /// The only server that may be given it
     #[arg(long)]
     server: Option<ServerName>,
+    /// When it ends: `90d` or a date. It is refused from then on, and there are warnings two weeks before
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
+    /// When it should be replaced: `90d` or a date. There are warnings, and it works on
+    #[arg(long, value_name = "TIME")]
+    rotate_by: Option<String>,
+}
+
+/// What is stored with a value.
+#[derive(Debug, Default)]
+pub(crate) struct New {
+    /// The only server that may be given it.
+    pub(crate) server: Option<ServerName>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) rotate_by: Option<Timestamp>,
 }
 
 /// Which secret of an installation, by the name people know it under.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) name: SecretName,
     /// Whose it is; `None` is shared.
@@ -67,6 +89,7 @@ pub(crate) async fn run(secrets: Secrets, given: &Given) -> Outcome {
     let place = given.place()?;
     match secrets {
         Secrets::Set(args) => set(args, given, &place).await,
+        Secrets::Rotate(args) => rotate::run(args, given, &place).await,
         Secrets::List => list(given, &place).await,
         Secrets::Remove { name, user } => remove(&Named { name, user }, given, &place).await,
     }
@@ -88,22 +111,18 @@ fn read(name: &SecretName) -> Result<Secret, Failure> {
     Secret::from_input(bytes).map_err(|error| anyhow!(error).context(format!("secret `{name}`")).into())
 }
 
-/// The key that secrets are sealed under. A new one is made only while nothing is sealed under an old one.
-pub(crate) async fn kek(place: &Place, store: &Store) -> anyhow::Result<Arc<Kek>> {
-    let path = place.kek_path();
-    place.state()?;
-    let kek = if store.list_secrets(&place.scope()).await?.is_empty() {
-        Kek::load_or_create(&path, &SystemEntropy)?
-    } else {
-        Kek::load(&path)?
-    };
-    Ok(Arc::new(kek))
-}
-
 async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
+    if vault::is_reserved(&args.name) {
+        return Err(Failure::Usage(
+            "names that begin with `callgate/` are for the gateway's own secrets".to_owned(),
+        ));
+    }
+    let now = SystemClock.now();
+    let date = |text: Option<String>| text.map(|text| dates::parse(&text, now)).transpose();
+    let new = New { server: args.server, expires_at: date(args.expires)?, rotate_by: date(args.rotate_by)? };
     let secret = read(&args.name)?;
     let named = Named { name: args.name, user: args.user };
-    let version = put(place, &named, args.server, &secret, &given.surroundings.user).await?;
+    let version = put(place, &named, new, &secret, &given.surroundings.user).await?;
     given.say.json(&json!({ "secret": named.name, "user": named.user, "version": version }));
     given.say.line(format!("stored {named}, version {version}"));
     if secret.size() < inspect::SHORT_BELOW {
@@ -128,12 +147,14 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
 pub(crate) async fn put(
     place: &Place,
     named: &Named,
-    server: Option<ServerName>,
+    new: New,
     secret: &Secret,
     by: &str,
 ) -> anyhow::Result<u64> {
+    // not while the key is being changed: nothing may be sealed under one that is about to go
+    let _keys = keys::lock(place, false).await?;
     let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
-    let kek = kek(place, &store).await?;
+    let keys = keys::open(place, &store, Asking::Allowed).await?;
     let version = store.next_secret_version(&scope, &named.name, named.user.as_ref()).await?;
     let at = SecretRef {
         tenant: scope.tenant.clone(),
@@ -142,14 +163,16 @@ pub(crate) async fn put(
         user: named.user.clone(),
         version: u32::try_from(version).context("the secret was replaced too often; remove it first")?,
     };
-    let sealed = Sealer::new(kek).seal(secret, &at, &SystemEntropy);
+    let sealed = Sealer::new(Arc::clone(keys.current())).seal(secret, &at, &SystemEntropy);
+    let server = new.server.clone();
     let new = NewSecret {
         name: named.name.clone(),
         user: named.user.clone(),
-        server: server.clone(),
+        server: new.server,
         version,
         sealed: Sealed(sealed.as_bytes().to_vec()),
-        expires_at: None,
+        expires_at: new.expires_at,
+        rotate_by: new.rotate_by,
     };
     store.put_secret(&scope, &new).await?;
     let number = version.to_string();
@@ -179,12 +202,19 @@ fn users(place: &Place, named: &Named) -> Vec<String> {
 }
 
 async fn list(given: &Given, place: &Place) -> Outcome {
-    let secrets = place.store().await?.list_secrets(&place.scope()).await?;
+    let store = place.store().await?;
+    let secrets = store.list_secrets(&place.scope()).await?;
+    let retired = store.retired_secrets(&place.scope()).await?;
+    let now = SystemClock.now();
     let named = |secret: &SecretListing| Named { name: secret.name.clone(), user: secret.user.clone() };
     let value = |secret: &SecretListing| {
         json!({
             "secret": secret.name, "user": secret.user, "version": secret.version, "only-server": secret.server,
             "stored": when(secret.updated_at), "used-by": users(place, &named(secret)),
+            "state": dates::state(secret, now).as_str(),
+            "expires": secret.expires_at.map(when), "rotate-by": secret.rotate_by.map(when),
+            "old-versions": retired.iter().filter(|one| one.name == secret.name && one.user == secret.user)
+                .map(|one| one.version).collect::<Vec<_>>(),
         })
     };
     given.say.json(&secrets.iter().map(value).collect::<Vec<_>>());
@@ -192,10 +222,13 @@ async fn list(given: &Given, place: &Place) -> Outcome {
         let only = secret.server.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string);
         let whose = secret.user.as_ref().map_or_else(|| "everybody".to_owned(), ToString::to_string);
         let used = users(place, &named(secret)).join(", ");
-        vec![secret.name.to_string(), whose, secret.version.to_string(), when(secret.updated_at), only, used]
+        let used = if vault::is_reserved(&secret.name) { "the gateway".to_owned() } else { used };
+        let state = dates::state(secret, now).to_string();
+        let version = secret.version.to_string();
+        vec![secret.name.to_string(), whose, version, when(secret.updated_at), state, only, used]
     };
     let rows = secrets.iter().map(row).collect();
-    given.say.table(&["secret", "whose", "version", "stored (UTC)", "for", "used by"], rows);
+    given.say.table(&["secret", "whose", "version", "last rotated (UTC)", "state", "for", "used by"], rows);
     Ok(Verdict::Yes)
 }
 
@@ -234,4 +267,27 @@ pub(crate) async fn missing(place: &Place, store: &Store) -> anyhow::Result<Vec<
         }
     }
     Ok(missing)
+}
+
+/// The secrets whose dates ask for somebody, with how they stand.
+pub(crate) async fn dated(place: &Place, store: &Store) -> anyhow::Result<Vec<(Named, State)>> {
+    let now = SystemClock.now();
+    let stored = store.list_secrets(&place.scope()).await?;
+    let stand = stored.into_iter().map(|one| {
+        let state = dates::state(&one, now);
+        (Named { name: one.name, user: one.user }, state)
+    });
+    Ok(stand.filter(|(_, state)| *state != State::Good).collect())
+}
+
+/// The secrets that none of these keys opens.
+pub(crate) async fn closed(place: &Place, store: &Store, keys: &Keys) -> anyhow::Result<Vec<Named>> {
+    let mut closed = Vec::new();
+    for one in store.sealed_everywhere().await?.into_iter().filter(|one| one.scope == place.scope()) {
+        if !vault::Sealed::from_bytes(one.sealed.0).is_ok_and(|sealed| keys.knows(&sealed)) {
+            closed.push(Named { name: one.name, user: one.user });
+        }
+    }
+    closed.dedup();
+    Ok(closed)
 }

@@ -1,0 +1,333 @@
+//! `callgate secret rotate`: another key for everything that is sealed, or another value for one secret.
+
+use super::{Named, New, put, read};
+use crate::{
+    cli::Given,
+    control::{Book, Request, Response},
+    failure::{Failure, Outcome, Verdict},
+    keys::{self, Asking},
+    place::Place,
+    settings::KeySource,
+    sources::{SystemClock, SystemEntropy},
+};
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args as ClapArgs;
+use decision::{Clock as _, EventName, SecretName, Timestamp, UserName};
+use serde_json::json;
+use std::collections::BTreeSet;
+use store::{Resealable, Store};
+use vault::{KeyFile, Keys, SecretRef, VaultError};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Put in a new value of this secret, as `set` does. Without a name, everything is moved under a new key
+    name: Option<SecretName>,
+    /// The one that is this user's own
+    #[arg(long, requires = "name")]
+    user: Option<UserName>,
+    /// When the new value ends: `90d` or a date
+    #[arg(long, value_name = "TIME", requires = "name")]
+    expires: Option<String>,
+    /// When it should be rotated again: `90d` or a date; by default after as long as the last time
+    #[arg(long, value_name = "TIME", requires = "name")]
+    rotate_by: Option<String>,
+}
+
+pub(super) async fn run(args: Args, given: &Given, place: &Place) -> Outcome {
+    match args.name {
+        Some(name) => {
+            let named = Named { name, user: args.user };
+            value(&named, args.expires.as_deref(), args.rotate_by.as_deref(), given, place).await
+        }
+        None => key(given, place).await,
+    }
+}
+
+/// Puts a new value in, for the same server as before.
+async fn value(
+    named: &Named,
+    expires: Option<&str>,
+    rotate_by: Option<&str>,
+    given: &Given,
+    place: &Place,
+) -> Outcome {
+    if vault::is_reserved(&named.name) {
+        return Err(Failure::Usage("the gateway renews its own secrets by itself".to_owned()));
+    }
+    let now = SystemClock.now();
+    let listed = place.store().await?.list_secrets(&place.scope()).await?;
+    let before = listed.into_iter().find(|one| one.name == named.name && one.user == named.user);
+    let Some(before) = before else {
+        return Err(Failure::Usage(format!("there is no {named}: store it with `callgate secret set`")));
+    };
+    let date = |text: Option<&str>| text.map(|text| super::dates::parse(text, now)).transpose();
+    let again = before.rotate_by.map(|at| Timestamp(now.0.saturating_add(at.since(before.updated_at))));
+    let new =
+        New { server: before.server, expires_at: date(expires)?, rotate_by: date(rotate_by)?.or(again) };
+    let secret = read(&named.name)?;
+    let version = put(place, named, new, &secret, &given.surroundings.user).await?;
+    given.say.json(&json!({ "secret": named.name, "user": named.user, "version": version }));
+    given.say.line(format!(
+        "rotated {named}: new calls use version {version}, what is under way ends with the old one"
+    ));
+    if before.expires_at.is_some() && expires.is_none() {
+        given.say.aside("note: the old value had an end; the new one has none: `--expires` gives it one");
+    }
+    Ok(Verdict::Yes)
+}
+
+/// How far a change of the key has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The new key is there, and nothing is sealed under it yet.
+    Begun,
+    /// One value was moved.
+    Moved,
+    /// Nothing is sealed under the old key any more.
+    Emptied,
+    /// The old key is gone.
+    Done,
+}
+
+/// What was done.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Moves {
+    moved: u64,
+    /// Values under keys that are not ours: of another installation in the same database.
+    foreign: u64,
+}
+
+/// Moves everything under a new key while the gateway serves: both keys are known before anything is sealed under
+/// the new one, and the old one goes only when nothing is left under it. Broken off anywhere, everything opens, and
+/// running it again goes on.
+async fn key(given: &Given, place: &Place) -> Outcome {
+    let sources = &place.meant.keys;
+    let file = match &sources.key {
+        _ if !sources.old_keys.is_empty() => None,
+        KeySource::State => Some(KeyFile::new(place.kek_path())),
+        KeySource::File(path) => Some(KeyFile::new(path)),
+        KeySource::Env(_)
+        | KeySource::Credential(_)
+        | KeySource::PassphrasePrompt
+        | KeySource::PassphraseFile(_)
+        | KeySource::PassphraseCredential(_) => {
+            return Err(Failure::Usage(
+                "this key is not callgate's to change: write the new one under `vault.key` and the one that is there now under `vault.old-keys`, let the gateway read that, and run this again"
+                    .to_owned(),
+            ));
+        }
+    };
+    let _alone = keys::lock(place, true).await?;
+    let (book, store) = (Book::open(place).await?, place.store().await?);
+    let moves = match &file {
+        Some(file) => {
+            keys::open(place, &store, Asking::Allowed).await?;
+            change(file, &store, async |step| match step {
+                Step::Begun | Step::Done => told(&book).await,
+                Step::Moved | Step::Emptied => Ok(()),
+            })
+            .await?
+        }
+        None => {
+            let keys = keys::open(place, &store, Asking::Allowed).await?;
+            told(&book).await?;
+            move_all(&store, &keys, &mut async |_| Ok(())).await?
+        }
+    };
+    let count = moves.moved.to_string();
+    let detail = [("moved", count.as_str()), ("by", given.surroundings.user.as_str())];
+    book.record(EventName::KeyRotated, None, &detail).await?;
+    book.close().await?;
+    given.say.json(&json!({ "moved": moves.moved, "foreign": moves.foreign, "old-keys": file.is_none() }));
+    given.say.line(format!("moved {} sealed values under the new key", moves.moved));
+    if moves.foreign > 0 {
+        given.say.aside(format!(
+            "note: {} values are sealed under keys of another installation, and stayed",
+            moves.foreign
+        ));
+    }
+    match file {
+        Some(_) => {
+            given.say.aside("note: backups of the database still need the old key, which is gone from here")
+        }
+        None => given.say.aside("note: `vault.old-keys` can be taken out now"),
+    }
+    Ok(Verdict::Yes)
+}
+
+/// A running gateway reads its keys anew. Errors: it did not, and then nothing may be sealed under a key that it may
+/// not know.
+async fn told(book: &Book) -> anyhow::Result<()> {
+    match book {
+        Book::Own { .. } => Ok(()),
+        Book::Running { .. } => {
+            let Response::Reloaded { problems } = book.ask(Request::Reload).await? else {
+                bail!("the running gateway did not say whether it knows the new key");
+            };
+            if !problems.is_empty() {
+                let problems = problems.join("; ");
+                bail!("the running gateway could not read its configuration and keys anew: {problems}");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Changes the key in this file. `after` is run after each step, and breaks the change off with an error.
+async fn change(
+    file: &KeyFile,
+    store: &Store,
+    mut after: impl AsyncFnMut(Step) -> anyhow::Result<()>,
+) -> anyhow::Result<Moves> {
+    file.begin_change(&SystemEntropy)?;
+    after(Step::Begun).await?;
+    let mut all = file.load()?.into_iter().map(std::sync::Arc::new);
+    let current = all.next().ok_or_else(|| anyhow!("there is no key"))?;
+    let keys = Keys::new(current, all.collect());
+    let moves = move_all(store, &keys, &mut after).await?;
+    after(Step::Emptied).await?;
+    file.finish_change()?;
+    after(Step::Done).await?;
+    Ok(moves)
+}
+
+/// Moves every value of the database that is sealed under an older key of ours, until there is none.
+async fn move_all(
+    store: &Store,
+    keys: &Keys,
+    after: &mut impl AsyncFnMut(Step) -> anyhow::Result<()>,
+) -> anyhow::Result<Moves> {
+    let mut moves = Moves::default();
+    loop {
+        let mut left = 0;
+        let mut foreign = BTreeSet::new();
+        for one in store.sealed_everywhere().await? {
+            let sealed = vault::Sealed::from_bytes(one.sealed.0.clone()).with_context(|| told_of(&one))?;
+            let at = place_of(&one)?;
+            match keys.reseal(&sealed, &at, &SystemEntropy) {
+                Ok(None) => {}
+                Ok(Some(new)) => {
+                    left += 1;
+                    // somebody who was faster is seen in the next round
+                    if store.reseal_secret(&one, &store::Sealed(new.as_bytes().to_vec())).await? {
+                        moves.moved += 1;
+                        after(Step::Moved).await?;
+                    }
+                }
+                Err(VaultError::OtherKey { .. }) => drop(foreign.insert(told_of(&one))),
+                Err(error) => {
+                    return Err(anyhow!(error).context("the old key is kept for what cannot be moved"));
+                }
+            }
+        }
+        moves.foreign = u64::try_from(foreign.len()).unwrap_or(u64::MAX);
+        if left == 0 {
+            return Ok(moves);
+        }
+    }
+}
+
+fn place_of(one: &Resealable) -> anyhow::Result<SecretRef> {
+    Ok(SecretRef {
+        tenant: one.scope.tenant.clone(),
+        environment: one.scope.environment.clone(),
+        name: one.name.clone(),
+        user: one.user.clone(),
+        version: u32::try_from(one.version).with_context(|| told_of(one))?,
+    })
+}
+
+fn told_of(one: &Resealable) -> String {
+    let named = Named { name: one.name.clone(), user: one.user.clone() };
+    format!("{named}, version {}, of `{}` in `{}`", one.version, one.scope.tenant, one.scope.environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::Cell, path::Path, sync::Arc};
+    use store::{NewSecret, Scope};
+    use vault::{Kek, Sealer, Secret};
+
+    /// A store with a replaced value and two current ones, and its key file.
+    async fn vault_in(folder: &Path) -> (Store, KeyFile) {
+        let url = format!("sqlite:{}", folder.join("db").display());
+        let store = Store::open(&url, Arc::new(SystemClock), Arc::new(SystemEntropy)).await.unwrap();
+        let kek = Arc::new(Kek::load_or_create(&folder.join("kek"), &SystemEntropy).unwrap());
+        for (name, version) in [("one", 1), ("one", 2), ("two", 1)] {
+            let name: SecretName = name.parse().unwrap();
+            let scope = Scope::default();
+            let (tenant, environment) = (scope.tenant.clone(), scope.environment.clone());
+            let at = SecretRef { tenant, environment, name: name.clone(), user: None, version };
+            let value = Secret::from_input(format!("{name}-{version}").into_bytes()).unwrap();
+            let sealed = Sealer::new(Arc::clone(&kek)).seal(&value, &at, &SystemEntropy);
+            let sealed = store::Sealed(sealed.as_bytes().to_vec());
+            let version = u64::from(version);
+            let new = NewSecret {
+                name,
+                user: None,
+                server: None,
+                version,
+                sealed,
+                expires_at: None,
+                rotate_by: None,
+            };
+            store.put_secret(&scope, &new).await.unwrap();
+        }
+        (store, KeyFile::new(folder.join("kek")))
+    }
+
+    /// How many values open under the keys that are in the file now, of all there are. Sealing one anew opens it.
+    async fn opens(store: &Store, file: &KeyFile) -> (usize, usize) {
+        let known: Vec<_> = file.load().unwrap().into_iter().map(Arc::new).collect();
+        let all = store.sealed_everywhere().await.unwrap();
+        let opened = all.iter().filter(|one| {
+            let sealed = vault::Sealed::from_bytes(one.sealed.0.clone()).unwrap();
+            let probe = Arc::new(Kek::from_bytes(&[9; 32]).unwrap());
+            Keys::new(probe, known.clone()).reseal(&sealed, &place_of(one).unwrap(), &SystemEntropy).is_ok()
+        });
+        (opened.count(), all.len())
+    }
+
+    #[tokio::test]
+    async fn a_change_of_key_that_is_broken_off_after_any_step_leaves_everything_openable_and_goes_on() {
+        // begun, three moves, emptied, done
+        for stop in 1..=6 {
+            let folder = tempfile::tempdir().unwrap();
+            let (store, file) = vault_in(folder.path()).await;
+            let old = file.load().unwrap()[0].id();
+            let steps = Cell::new(0);
+            let broken = change(&file, &store, async |_| {
+                steps.set(steps.get() + 1);
+                if steps.get() == stop { Err(anyhow!("broken off")) } else { Ok(()) }
+            })
+            .await;
+            assert!(broken.is_err(), "step {stop}");
+            assert_eq!(opens(&store, &file).await, (3, 3), "after step {stop}");
+            change(&file, &store, async |_| Ok(())).await.unwrap();
+            assert_eq!(opens(&store, &file).await, (3, 3));
+            let left = file.load().unwrap();
+            assert!(left.len() == 1 && left[0].id() != old, "one key is left, and a new one");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_keeps_the_old_key_and_what_is_foreign_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, file) = vault_in(folder.path()).await;
+        let one = store.sealed_everywhere().await.unwrap().remove(0);
+        let mut damaged = one.sealed.clone();
+        *damaged.0.last_mut().unwrap() ^= 1;
+        assert!(store.reseal_secret(&one, &damaged).await.unwrap());
+        assert!(change(&file, &store, async |_| Ok(())).await.is_err());
+        assert_eq!(file.load().unwrap().len(), 2, "both keys are there");
+        // of another installation: the id of its key is another one
+        let now = store.sealed_everywhere().await.unwrap().remove(0);
+        let mut foreign = one.sealed.clone();
+        foreign.0[1] ^= 1;
+        assert!(store.reseal_secret(&now, &foreign).await.unwrap());
+        let moves = change(&file, &store, async |_| Ok(())).await.unwrap();
+        assert_eq!(moves.foreign, 1);
+        assert_eq!(file.load().unwrap().len(), 1);
+    }
+}

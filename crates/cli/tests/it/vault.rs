@@ -1,0 +1,238 @@
+//! The vault through the binary: where its key comes from, how it is changed while the gateway serves, and dates.
+
+use crate::bed::{Bed, Served, until};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+const USES: &str = "[[servers.notes.credentials]]\nsecret = \"notes-key\"\nenv = \"NOTES_KEY\"\n";
+
+/// A bed whose server needs a secret, with these lines about the vault.
+fn bed(vault: &str) -> Bed {
+    let bed = Bed::with_notes();
+    configure(&bed, vault);
+    bed
+}
+
+fn configure(bed: &Bed, vault: &str) {
+    let port = bed.port();
+    bed.write("callgate.toml", &format!("{}{USES}{vault}", bed.notes_config(port)));
+}
+
+fn private(bed: &Bed, name: &str, content: &[u8]) {
+    fs::write(bed.path(name), content).unwrap();
+    fs::set_permissions(bed.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// What the running server was given, as its own process shows it.
+fn children_with(gateway: &Served, needle: &str) -> usize {
+    let holds = |pid: &str| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.windows(needle.len()).any(|window| window == needle.as_bytes())
+    };
+    descendants(gateway.pid()).iter().filter(|pid| holds(pid)).count()
+}
+
+fn descendants(pid: u32) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![pid.to_string()];
+    while let Some(pid) = left.pop() {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        for task in tasks {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            left.extend(children.split_whitespace().map(str::to_owned));
+        }
+        found.push(pid);
+    }
+    found
+}
+
+fn ready(bed: &Bed, gateway: &Served) -> (String, String) {
+    let token = bed.token("bot");
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    (token, session)
+}
+
+#[test]
+fn the_key_comes_from_the_environment_and_is_taken_out_of_it() {
+    let key = BASE64_STANDARD.encode([0x5a; 32]);
+    let bed = bed("[vault]\nkey = { env = \"VAULT_KEY\" }\n");
+    let said = bed.run_with(&["secret", "set", "notes-key"], "hunter2-and-more");
+    assert!(said.code == 1 && said.err.contains("`VAULT_KEY` is not set"), "{}", said.err);
+    let with = |key: &str, args: &[&str], input: &str| bed.run_env(&[("VAULT_KEY", key)], args, input);
+    let bad = with("correct horse", &["secret", "set", "notes-key"], "x");
+    assert!(
+        bad.code == 1 && bad.err.contains("is no key") && !bad.err.contains("correct horse"),
+        "{}",
+        bad.err
+    );
+    assert_eq!(with(&key, &["secret", "set", "notes-key"], "hunter2-and-more").code, 0);
+    assert!(!bed.path("state/secrets.key").exists());
+    assert!(bed.files_with("state", &key).is_empty());
+    let other = BASE64_STANDARD.encode([0x5b; 32]);
+    let check = with(&other, &["check"], "");
+    assert!(check.code == 3 && check.out.contains("sealed under a key that is not there"), "{}", check.out);
+
+    let gateway = bed.serve_env(&[("VAULT_KEY", &key)]);
+    let (token, session) = ready(&bed, &gateway);
+    assert_eq!(gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"], "a note");
+    assert_eq!(children_with(&gateway, "hunter2-and-more"), 1, "the server got its secret");
+    assert_eq!(
+        children_with(&gateway, &key),
+        0,
+        "neither the gateway's own environment has the key, nor a child's"
+    );
+    assert_eq!(gateway.stop(), 0);
+    assert!(!bed.log().contains(&key));
+}
+
+#[test]
+fn the_key_is_a_credential_of_systemd_or_made_of_a_passphrase() {
+    let bed = bed("[vault]\nkey = { credential = \"callgate\" }\n");
+    let said = bed.run_with(&["secret", "set", "notes-key"], "hunter2");
+    assert!(said.code == 1 && said.err.contains("LoadCredential=callgate:PATH"), "{}", said.err);
+    // as systemd has it: an access list, which shows as a mode with a group in it
+    fs::create_dir(bed.path("creds")).unwrap();
+    fs::write(bed.path("creds/callgate"), [7; 32]).unwrap();
+    fs::set_permissions(bed.path("creds/callgate"), fs::Permissions::from_mode(0o440)).unwrap();
+    let folder = bed.path("creds").display().to_string();
+    let with = |args: &[&str], input: &str| bed.run_env(&[("CREDENTIALS_DIRECTORY", &folder)], args, input);
+    assert_eq!(with(&["secret", "set", "notes-key"], "hunter2").code, 0);
+    assert_eq!(with(&["check"], "").code, 0);
+
+    // moved under a passphrase, with both known meanwhile
+    fs::write(bed.path("creds/phrase"), "six random words of a list\n").unwrap();
+    let both = "[vault]\nkey = { passphrase = { credential = \"phrase\" } }\nold-keys = [{ credential = \"callgate\" }]\n";
+    configure(&bed, both);
+    let check = with(&["check"], "");
+    assert_eq!(check.code, 0, "the old key still opens: {}", check.out);
+    let moved = with(&["secret", "rotate"], "");
+    assert!(moved.code == 0 && moved.out.contains("moved 1"), "{} {}", moved.out, moved.err);
+    configure(&bed, "[vault]\nkey = { passphrase = { credential = \"phrase\" } }\n");
+    assert_eq!(with(&["check"], "").code, 0);
+    let kdf = fs::read_to_string(bed.path("state/secrets.kdf")).unwrap();
+    assert!(kdf.contains("argon2id") && kdf.contains("65536"), "{kdf}");
+
+    // a file that others may read, a wrong phrase and a short one
+    configure(&bed, "[vault]\nkey = { passphrase = { file = \"phrase\" } }\n");
+    fs::write(bed.path("phrase"), "six random words of a list").unwrap();
+    fs::set_permissions(bed.path("phrase"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(bed.run(&["check"]).out.contains("chmod 600"));
+    private(&bed, "phrase", b"six random words of a list");
+    assert_eq!(bed.run(&["check"]).code, 0);
+    private(&bed, "phrase", b"six other words of a list");
+    assert!(bed.run(&["check"]).out.contains("sealed under a key that is not there"));
+    private(&bed, "phrase", b"hunter2");
+    assert!(bed.run(&["check"]).out.contains("at least 12"));
+    let own = bed.run(&["secret", "rotate"]);
+    assert!(own.code == 2 && own.err.contains("vault.old-keys"), "{}", own.err);
+}
+
+#[test]
+fn everything_moves_under_a_new_key_while_the_gateway_serves() {
+    let bed = bed("");
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-first").code, 0);
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-second").code, 0);
+    let before = fs::read(bed.path("state/secrets.key")).unwrap();
+    let gateway = bed.serve();
+    let (token, session) = ready(&bed, &gateway);
+    let (over, calls, failed) = (Arc::new(AtomicBool::new(false)), AtomicU32::new(0), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                // each session starts a child, which takes opening the secret
+                let session = gateway.session(&token);
+                let answer = gateway.call(&token, &session, "read_note");
+                let good = answer["result"]["content"][0]["text"] == "a note";
+                calls.fetch_add(1, Ordering::SeqCst);
+                failed.fetch_add(u32::from(!good), Ordering::SeqCst);
+            }
+        });
+        let rotate = || {
+            let from = calls.load(Ordering::SeqCst);
+            until("calls are made", || calls.load(Ordering::SeqCst) > from + 1);
+            let said = bed.run(&["secret", "rotate"]);
+            assert!(said.code == 0 && said.out.contains("under the new key"), "{} {}", said.out, said.err);
+            until("calls go on", || calls.load(Ordering::SeqCst) > from + 4);
+        };
+        rotate();
+        rotate();
+        over.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(failed.into_inner(), 0, "of {} calls", calls.into_inner());
+    let after = fs::read(bed.path("state/secrets.key")).unwrap();
+    assert!(after.len() == 32 && after != before);
+    assert!(!bed.path("state/secrets.key.next").exists());
+    assert_eq!(gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"], "a note");
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(bed.run(&["check"]).code, 0);
+    // the old key opens nothing any more
+    private(&bed, "state/secrets.key", &before);
+    let check = bed.run(&["check"]);
+    assert!(check.code == 3 && check.out.contains("sealed under a key that is not there"), "{}", check.out);
+}
+
+#[test]
+fn a_new_value_reaches_a_new_child_and_the_old_child_ends() {
+    let bed = bed("");
+    assert_eq!(bed.run(&["secret", "rotate", "notes-key"]).code, 2, "there is none yet");
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key", "--server", "notes"], "hunter2-first").code, 0);
+    let gateway = bed.serve();
+    let (token, session) = ready(&bed, &gateway);
+    gateway.call(&token, &session, "read_note");
+    assert_eq!(children_with(&gateway, "hunter2-first"), 1);
+    let said = bed.run_with(&["secret", "rotate", "notes-key"], "hunter2-second");
+    assert!(said.code == 0 && said.out.contains("version 2"), "{} {}", said.out, said.err);
+    let listed = bed.json(&["secret", "list"]);
+    assert_eq!(
+        (&listed[0]["only-server"], &listed[0]["old-versions"]),
+        (&"notes".into(), &serde_json::json!([1]))
+    );
+    until("the old child ends", || children_with(&gateway, "hunter2-first") == 0);
+    let answer = gateway.call(&token, &session, "read_note");
+    assert_eq!(answer["result"]["content"][0]["text"], "a note");
+    assert_eq!(children_with(&gateway, "hunter2-second"), 1);
+    // a removed one takes its child along
+    assert_eq!(bed.run(&["secret", "remove", "notes-key"]).code, 0);
+    until("the child ends", || children_with(&gateway, "hunter2-second") == 0);
+    assert!(gateway.call(&token, &session, "read_note").to_string().contains("secret-missing"));
+}
+
+#[test]
+fn dates_warn_before_they_bite() {
+    let bed = bed("");
+    let set = |args: &[&str]| bed.run_with(&[&["secret", "set", "notes-key"], args].concat(), "hunter2");
+    for bad in ["yesterday", "2020-01-01", "0d"] {
+        assert_eq!(set(&["--expires", bad]).code, 2, "{bad}");
+    }
+    assert_eq!(set(&["--expires", "90d", "--rotate-by", "60d"]).code, 0);
+    let state = || bed.json(&["secret", "list"])[0]["state"].as_str().unwrap().to_owned();
+    assert_eq!(state(), "good");
+    assert_eq!(set(&["--expires", "90d", "--rotate-by", "10d"]).code, 0);
+    assert_eq!(state(), "rotate-soon");
+    let check = bed.run(&["check"]);
+    assert!(check.code == 0 && check.out.contains("to be rotated by"), "{}", check.out);
+    assert_eq!(set(&["--expires", "3s"]).code, 0);
+    assert_eq!(state(), "expires-soon");
+    let gateway = bed.serve();
+    assert!(bed.log().contains("expires at"), "{}", bed.log());
+    let token = bed.token("bot");
+    until("it has expired", || state() == "expired");
+    assert_eq!(bed.run(&["check"]).code, 3);
+    let session = gateway.session(&token);
+    until("calls are refused", || {
+        gateway.call(&token, &session, "read_note").to_string().contains("secret-missing")
+    });
+    let again = bed.run_with(&["secret", "rotate", "notes-key", "--expires", "90d"], "hunter2-again");
+    assert_eq!(again.code, 0, "{}", again.err);
+    until("and work again", || {
+        gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"] == "a note"
+    });
+}

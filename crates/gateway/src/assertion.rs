@@ -1,0 +1,203 @@
+//! For whom a call is made, said to its server in a form it can check (requirement I2): a JSON Web Token of a minute,
+//! for this server and this call alone, signed by a key of the gateway whose public half it publishes.
+
+use crate::gate::{Gate, Live};
+use crate::settings::AssertionUse;
+use crate::upstream::{Fault, FaultKind};
+use decision::{Actor, Call, CallId, Clock, Code, Permit, Principal, Refusal};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
+use serde_json::json;
+use std::fmt;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use std::time::Duration;
+use store::{Revision, Scope, StoredSecret};
+use vault::{ASSERTION_KEY, Sealed, SecretRef, SigningKey};
+
+/// How long an assertion holds.
+const HOLDS: Duration = Duration::from_secs(60);
+/// How long a replaced key is still published: longer than anybody keeps the list.
+pub(crate) const PUBLISHED_MIN: Duration = Duration::from_secs(60 * 60);
+
+/// The gateway's keys, as of one revision of the store.
+#[derive(Debug, Default)]
+pub(crate) struct Assertions {
+    known: Mutex<(Revision, Arc<[Arc<SigningKey>]>)>,
+    /// The last that were read, in public.
+    published: Mutex<Option<String>>,
+}
+
+impl Assertions {
+    /// Forgets the keys if the store has changed since.
+    pub(crate) fn renew(&self, revision: Revision) {
+        let mut known = self.known.lock();
+        if known.0 != revision {
+            *known = (revision, Arc::default());
+        }
+    }
+
+    /// The keys, the one that signs first.
+    async fn keys(&self, gate: &Gate, live: &Live) -> Result<Arc<[Arc<SigningKey>]>, Refusal> {
+        let revision = {
+            let known = self.known.lock();
+            if !known.1.is_empty() {
+                return Ok(Arc::clone(&known.1));
+            }
+            known.0
+        };
+        let unreadable = |e: &dyn fmt::Display| {
+            Refusal::new(Code::SecretUnreadable, format!("the gateway's key for assertions: {e}"))
+        };
+        let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+        let name = ASSERTION_KEY.parse().map_err(|e| unreadable(&e))?;
+        let stored = gate.store.secret_versions(&scope, &name, None).await.map_err(|e| unreadable(&e))?;
+        let open = |stored: StoredSecret| {
+            let at = SecretRef {
+                tenant: scope.tenant.clone(),
+                environment: scope.environment.clone(),
+                name: stored.listing.name,
+                user: None,
+                version: u32::try_from(stored.listing.version).map_err(|e| unreadable(&e))?,
+            };
+            let sealed = Sealed::from_bytes(stored.sealed.0).map_err(|e| unreadable(&e))?;
+            gate.opener.signing_key(&sealed, &at).map(Arc::new).map_err(|e| unreadable(&e))
+        };
+        let keys: Arc<[_]> = stored.into_iter().map(open).collect::<Result<_, _>>()?;
+        let public: Vec<String> = keys.iter().map(|key| key.public()).collect();
+        *self.published.lock() = Some(format!("{{\"keys\":[{}]}}", public.join(",")));
+        let mut known = self.known.lock();
+        if known.0 == revision {
+            known.1 = Arc::clone(&keys);
+        }
+        Ok(keys)
+    }
+
+    /// What says to the call's server for whom it is made. Needs the call's permit, as every credential does.
+    pub(crate) async fn begin(
+        &self,
+        gate: &Gate,
+        live: &Live,
+        permit: &Permit,
+        call: &Call,
+        wanted: &AssertionUse,
+    ) -> Result<Assertion, Refusal> {
+        if !permit.covers(call) {
+            return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
+        }
+        let keys = self.keys(gate, live).await?;
+        let missing =
+            || Refusal::new(Code::SecretMissing, "the gateway has no key for assertions yet: restart it");
+        Ok(Assertion {
+            header: wanted.header.clone(),
+            key: keys.first().map(Arc::clone).ok_or_else(missing)?,
+            claims: claims(live, call, wanted),
+            call: call.id(),
+            clock: Arc::clone(&gate.clock),
+            messages: AtomicU64::new(0),
+        })
+    }
+}
+
+impl Gate {
+    /// The public keys with which assertions are checked, as a JSON Web Key Set (RFC 7517).
+    pub fn assertion_keys(&self) -> String {
+        self.assertions.published.lock().clone().unwrap_or_else(|| r#"{"keys":[]}"#.to_owned())
+    }
+
+    /// Reads the keys again, after the store has changed.
+    pub async fn publish_assertion_keys(&self) {
+        let live = self.live();
+        if live.settings.servers.values().any(|server| server.assertion.is_some())
+            && let Err(refusal) = self.assertions.keys(self, &live).await
+        {
+            tracing::warn!(because = refusal.because, "the keys for assertions cannot be read");
+        }
+    }
+}
+
+/// What is said of a call, without what differs between its messages and without the last brace.
+fn claims(live: &Live, call: &Call, wanted: &AssertionUse) -> String {
+    let principal = call.principal();
+    let target = call.target();
+    let actor = subject(&principal.actor);
+    let mut claims = json!({
+        "iss": live.settings.issuer,
+        "aud": wanted.audience,
+        "sub": principal.person().map_or_else(|| actor.clone(), ToString::to_string),
+        "callgate": {
+            "tenant": principal.tenant,
+            "environment": principal.environment,
+            "call": call.id(),
+            "method": call.method(),
+            "kind": target.item.kind,
+            "name": target.item.name,
+            "server": target.server,
+        },
+    });
+    if let Some(members) = claims.as_object_mut() {
+        // RFC 8693, section 4.1: who acts for the subject
+        if principal.user.is_some() {
+            members.insert("act".to_owned(), json!({ "sub": actor }));
+        }
+        if wanted.groups {
+            members.insert("groups".to_owned(), json!(groups(principal)));
+        }
+    }
+    let mut text = claims.to_string();
+    text.pop();
+    text
+}
+
+fn groups(principal: &Principal) -> Vec<String> {
+    let own = principal.user.as_ref().map_or(&principal.groups, |user| &user.groups);
+    own.iter().map(ToString::to_string).collect()
+}
+
+/// Who acts, in a form that no person's name has by accident.
+fn subject(actor: &Actor) -> String {
+    match actor {
+        Actor::Agent(name) => format!("agent:{name}"),
+        Actor::Workload(name) => format!("workload:{name}"),
+        Actor::User(name) => name.to_string(),
+        Actor::Server(name) => format!("server:{name}"),
+        Actor::Gateway => "gateway".to_owned(),
+        Actor::Unknown => "unknown".to_owned(),
+    }
+}
+
+/// The assertion of one call. Each message that is sent for it, such as a handshake before it, is given one of its
+/// own, so that a server can refuse whatever it has seen before.
+pub(crate) struct Assertion {
+    header: HeaderName,
+    key: Arc<SigningKey>,
+    claims: String,
+    call: CallId,
+    clock: Arc<dyn Clock>,
+    messages: AtomicU64,
+}
+
+impl Assertion {
+    /// Puts a new one in, in place of whatever stands there under that name.
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) -> Result<(), Fault> {
+        let message = self.messages.fetch_add(1, Ordering::Relaxed);
+        let now = self.clock.now().0 / 1_000_000;
+        let until = now.saturating_add(HOLDS.as_secs());
+        let Self { claims, call, .. } = self;
+        let token =
+            self.key.token(&format!(r#"{claims},"jti":"{call}.{message}","iat":{now},"exp":{until}}}"#));
+        let mut value = HeaderValue::from_str(&token)
+            .map_err(|_| Fault::unsent(FaultKind::Unreachable, "the assertion cannot be a header"))?;
+        value.set_sensitive(true);
+        headers.insert(self.header.clone(), value);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Assertion(..)")
+    }
+}

@@ -47,13 +47,18 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    /// Whether it was taken away meanwhile. A store that cannot be asked takes nothing away: whatever
-    /// the principal asks next is refused then anyway.
+    /// Whether it was taken away meanwhile.
     pub(crate) async fn lapsed(&self, gate: &Gate, live: &Live) -> bool {
+        self.lapse(gate, live).await.is_some()
+    }
+
+    /// Why it counts no longer, if it does not. A store that cannot be asked takes nothing away: whatever
+    /// the principal asks next is refused then anyway.
+    pub(crate) async fn lapse(&self, gate: &Gate, live: &Live) -> Option<Code> {
         let mut standing = self;
         while let Self::Bound(certificate, inner) = standing {
-            if workload::holds(gate, certificate).is_err() {
-                return true;
+            if let Err(refusal) = workload::holds(gate, certificate) {
+                return Some(refusal.code);
             }
             standing = inner;
         }
@@ -68,11 +73,11 @@ impl Standing {
             Self::Session | Self::Bound(..) => Ok(()),
         };
         let lapses = |code: Code| code.class() == Class::Authentication || code == Code::ProviderUnreachable;
-        known.is_err_and(|refusal| lapses(refusal.code))
+        known.err().map(|refusal| refusal.code).filter(|code| lapses(*code))
     }
 
     /// Whether time alone takes it away, and another of the same principal's may follow.
-    fn runs_out(&self) -> bool {
+    pub(crate) fn runs_out(&self) -> bool {
         match self {
             Self::Signed(_) | Self::Workload(_) | Self::Bound(..) => true,
             Self::Token(_) | Self::Agent(_) | Self::Session => false,

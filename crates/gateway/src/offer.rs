@@ -9,7 +9,7 @@ use crate::secrets;
 use crate::settings::Settings;
 use bytes::Bytes;
 use catalog::{Catalogue, ServerEntry};
-use decision::{Digest, EventName, Item, ItemKind, ServerName};
+use decision::{Code, Digest, EventName, Item, ItemKind, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -374,13 +374,17 @@ impl Offers {
     }
 
     /// Ends the sessions of those whose token or agent was taken away: a stream does not ask again by itself.
+    /// Where time alone did it, only the streams: clients refresh a token when they are refused, and go on.
     async fn end_lapsed(&self) {
         let live = self.gate.live();
         for session in self.gate.sessions.all() {
-            if let Some(standing) = session.standing()
-                && standing.lapsed(&self.gate, &live).await
-            {
-                self.gate.sessions.remove(&session.id);
+            let Some(standing) = session.standing() else { continue };
+            match standing.lapse(&self.gate, &live).await {
+                Some(Code::CredentialExpired | Code::CertificateLapsed) if standing.runs_out() => {
+                    session.end_streams();
+                }
+                Some(_) => self.gate.sessions.remove(&session.id),
+                None => {}
             }
         }
     }

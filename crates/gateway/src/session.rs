@@ -44,6 +44,8 @@ pub struct Session {
     standing: Mutex<Option<Standing>>,
     /// Cancelled when the session ends; everything that belongs to it watches.
     pub ended: CancellationToken,
+    /// Ends the streams that are open now.
+    streams: Mutex<CancellationToken>,
 }
 
 /// What the Host said of itself when it initialized.
@@ -134,6 +136,7 @@ impl Session {
         interaction: InteractionId,
         now: Instant,
     ) -> Self {
+        let ended = CancellationToken::new();
         Self {
             id,
             principal,
@@ -148,7 +151,8 @@ impl Session {
             in_flight: Mutex::default(),
             used_at: Mutex::new(now),
             standing: Mutex::default(),
-            ended: CancellationToken::new(),
+            streams: Mutex::new(ended.child_token()),
+            ended,
         }
     }
 
@@ -197,13 +201,13 @@ impl Session {
     /// The stream of unsolicited messages, resumed: what came after number `after` is repeated.
     pub fn stream(&self, after: u64) -> SessionStream {
         let until = self.backlog.waiting.lock().delivered;
-        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended: self.ended.clone() }
+        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended: self.streams.lock().clone() }
     }
     /// The stream of unsolicited messages, from the first that no stream took yet.
     pub fn fresh_stream(&self) -> SessionStream {
         let delivered = self.backlog.waiting.lock().delivered;
         let (after, until) = (delivered, delivered);
-        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended: self.ended.clone() }
+        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended: self.streams.lock().clone() }
     }
 
     /// Registers a question to the Host; its answer comes out of the receiver.
@@ -258,6 +262,12 @@ impl Session {
     pub fn any_outlet(&self) -> Option<Outlet> {
         let in_flight = self.in_flight.lock();
         in_flight.values().map(|(_, outlet)| outlet).find(|outlet| !outlet.is_gone()).cloned()
+    }
+
+    /// Ends the streams that are open, and not the session: whoever shows a newer credential goes on with it.
+    pub(crate) fn end_streams(&self) {
+        let open = std::mem::replace(&mut *self.streams.lock(), self.ended.child_token());
+        open.cancel();
     }
 
     /// Ends the session: streams close, questions go unanswered, connections are let go.

@@ -41,7 +41,7 @@ fn a_torn_page_of_the_ledger_is_refused_by_place_and_named_by_verify() {
     let damaged = damaged.chain((0..pages).map(|page| flipped(&whole, page * PAGE + 700)));
     for (number, bytes) in damaged.enumerate() {
         fs::write(&segment, &bytes).unwrap();
-        let said = yard.bed.run(&["serve"]);
+        let said = yard.refused(&["serve"]);
         assert_eq!(said.code, 1, "{number}: {}", said.err);
         let named =
             said.err.contains("the ledger is damaged at entry") || said.err.contains("the ledger ends after");
@@ -71,7 +71,7 @@ fn an_end_that_was_lost_is_not_taken_for_a_torn_one_and_can_be_accepted_aloud() 
             _ => ("--accept-loss", "the end is lost"),
         };
         for args in [&["serve"][..], &["agent", "add", "other"], &["audit", "rebuild-index"]] {
-            let said = yard.bed.run(args);
+            let said = yard.refused(args);
             assert!(said.code == 1 && said.err.contains(why), "{number}, {args:?}: {}", said.err);
             assert_eq!(fs::read(&segment).unwrap(), *bytes, "{number}: it is left as it is");
         }

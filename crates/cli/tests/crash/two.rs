@@ -19,7 +19,7 @@ fn second(yard: &Yard, name: &str, database: &str) -> (i32, String) {
             free_port()
         ),
     );
-    let said = yard.bed.run(&["serve", "--config", &format!("{name}/callgate.toml")]);
+    let said = yard.refused(&["serve", "--config", &format!("{name}/callgate.toml")]);
     (said.code, said.err)
 }
 
@@ -65,7 +65,7 @@ fn a_second_gateway_on_one_ledger_refuses_plainly() {
     assert!(code == 1 && err.contains("another gateway has the ledger"), "{err}");
     symlink(yard.bed.path("state"), yard.bed.path("same")).unwrap();
     yard.bed.write("third.toml", &format!("listen = \"127.0.0.1:{}\"\nstate-dir = \"same\"\n", free_port()));
-    let said = yard.bed.run(&["serve", "--config", "third.toml"]);
+    let said = yard.refused(&["serve", "--config", "third.toml"]);
     assert!(said.code == 1 && said.err.contains("running already"), "{}", said.err);
     assert_eq!(gateway.stop(), 0);
 }

@@ -1,7 +1,7 @@
 //! A bed with two upstreams that write down what they do, and what is known of its ledger from outside.
 
 use crate::{
-    bed::{Bed, Served, free_port, until},
+    bed::{Bed, Said, Served, free_port, until},
     books::{Books, executed},
     desk,
     host::Host,
@@ -16,6 +16,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 use store::ledger::{Disk, Ledger, LedgerError, Options, Recovered};
 
@@ -71,6 +73,21 @@ impl Yard {
     pub(crate) fn spawn(&self) -> Child {
         let log = fs::File::create(self.bed.path("serve.log")).unwrap();
         self.bed.command().arg("serve").stderr(log).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Runs a gateway that must not come to serve; returns its exit code and what it said. One that serves all
+    /// the same is ended, and its code is -1.
+    pub(crate) fn refused(&self, args: &[&str]) -> Said {
+        let mut command = self.bed.command();
+        let mut gateway = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut waited = 0;
+        // longer than the ledger's lock is waited for
+        while gateway.try_wait().unwrap().is_none() && waited < 6_000 {
+            thread::sleep(Duration::from_millis(10));
+            waited += 1;
+        }
+        let _ = gateway.kill();
+        Said::of(&gateway.wait_with_output().unwrap())
     }
 
     pub(crate) fn ledger(&self) -> PathBuf {

@@ -35,6 +35,7 @@ pub(crate) const TARGETS: &[Target] = &[
     of("template", "wire", Some("uri"), 1024),
     of("canonical", "catalog", Some("json"), 2048),
     of("tokens", "identity", Some("tokens"), 1024),
+    of("jwt", "identity", Some("jwt"), 1024),
     of("rules", "policy", Some("cedar"), 1024),
     of("ledger", "ledger", None, 2048),
     of("sealed", "vault", None, 512),
@@ -135,7 +136,7 @@ fn command(target: &Target, asked: &Asked) -> Result<Command> {
     // safe Rust: a sanitizer would halve the speed and find nothing
     command.args(["--sanitizer", "none", "--features", target.feature, "--target-dir"]).arg(builds());
     if asked.keep {
-        command.args([&kept, &work]).args(["--", "-merge=1", "-use_counters=0"]);
+        command.args([&kept, &work]).args(["--", "-set_cover_merge=1", "-use_counters=0"]);
     } else {
         command.args([&work, &kept]);
         let regressions = fuzz.join("regressions").join(target.name);

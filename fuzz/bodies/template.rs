@@ -28,8 +28,8 @@ pub(crate) fn run(data: &[u8]) {
     }
     // an expansion of plain variables by the book
     if let Some(expansion) = expand(&template) {
-        let fit =
-            !climbs(&expansion) && expansion.bytes().all(|byte| byte > b' ' && byte != 0x7F && byte != b'%');
+        let plain = |c: char| !c.is_control() && c != ' ' && c != '%';
+        let fit = !climbs(&expansion) && expansion.chars().all(plain);
         if fit {
             assert!(read.matches(&expansion), "{expansion}");
         }

@@ -82,8 +82,10 @@ struct WrittenKey {
 impl KeySet {
     /// Reads a JWK set. Keys that are not for signatures, too weak or of a kind nobody here knows are left out.
     pub fn read(text: &[u8]) -> Result<Self, KeysError> {
-        canonical::bytes(text).map_err(|e| KeysError::Form(e.to_string()))?;
-        let written: Written = serde_json::from_slice(text).map_err(|e| KeysError::Form(e.to_string()))?;
+        // both errors repeat the provider's words, which a log line must not hold at any length
+        canonical::bytes(text).map_err(|e| KeysError::Form(quoted(&e.to_string())))?;
+        let written: Written =
+            serde_json::from_slice(text).map_err(|e| KeysError::Form(quoted(&e.to_string())))?;
         let count = written.keys.len();
         if count > KEYS_MAX {
             return Err(KeysError::TooMany);

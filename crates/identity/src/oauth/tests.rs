@@ -320,6 +320,10 @@ fn keys_that_are_not_for_this_are_not_there() {
     let twice = br#"{"keys":[],"keys":[]}"#;
     assert!(matches!(KeySet::read(twice), Err(KeysError::Form(_))));
     assert!(matches!(KeySet::read(b"<html>"), Err(KeysError::Form(_))));
+    // a provider's words are repeated on one short line only
+    let long = json!({ "keys": format!("\n{}", "x".repeat(100_000)) }).to_string();
+    let Err(KeysError::Form(said)) = KeySet::read(long.as_bytes()) else { panic!("not a set") };
+    assert!(said.len() < 1_000 && !said.contains('\n'), "{} bytes", said.len());
     // one that nobody here can read does not spoil the others
     let mixed =
         read(json!([{ "kty": "AKP", "kid": "x" }, { "kid": 7 }, ec(&json!({ "use": "sig" }))])).unwrap();

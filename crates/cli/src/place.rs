@@ -91,7 +91,7 @@ impl Place {
 
     /// Whose rows the commands work on.
     pub(crate) fn scope(&self) -> Scope {
-        Scope::new(self.meant.settings.tenant.clone(), self.meant.settings.environment.clone())
+        self.meant.settings.scope()
     }
 
     pub(crate) fn policies_dir(&self) -> PathBuf {

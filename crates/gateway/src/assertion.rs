@@ -14,7 +14,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 use std::time::Duration;
-use store::{Revision, Scope, StoredSecret};
+use store::{Revision, StoredSecret};
 use vault::{ASSERTION_KEY, Sealed, SecretRef, SigningKey};
 
 /// How long an assertion holds.
@@ -51,7 +51,7 @@ impl Assertions {
         let unreadable = |e: &dyn fmt::Display| {
             Refusal::new(Code::SecretUnreadable, format!("the gateway's key for assertions: {e}"))
         };
-        let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+        let scope = live.settings.scope();
         let name = ASSERTION_KEY.parse().map_err(|e| unreadable(&e))?;
         let stored = gate.store.secret_versions(&scope, &name, None).await.map_err(|e| unreadable(&e))?;
         let open = |stored: StoredSecret| {

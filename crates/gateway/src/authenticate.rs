@@ -141,7 +141,7 @@ impl Tokens {
 
     /// Refuses an agent that was disabled: one that is known by configuration has no token to revoke.
     async fn enabled(&self, gate: &Gate, live: &Live, agent: &AgentName) -> Result<(), Refusal> {
-        let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+        let scope = live.settings.scope();
         let (revision, known) = {
             let known = self.disabled.lock();
             (known.0, known.1.clone().filter(|(of, _)| *of == scope))
@@ -376,7 +376,7 @@ pub(crate) fn plain(live: &Live, agent: &AgentName) -> Principal {
 /// The principal of a connection whose agent is configured, with what the store knows of that agent.
 pub async fn configured(gate: &Gate, agent: &AgentName) -> Result<Principal, store::StoreError> {
     let live = gate.live();
-    let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    let scope = live.settings.scope();
     let known = gate.store.list_agents(&scope).await?.into_iter().find(|known| known.name == *agent);
     let mut principal = plain(&live, agent);
     if let Some(known) = known {

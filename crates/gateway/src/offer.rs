@@ -79,7 +79,7 @@ pub async fn build(
     fit: Fit,
 ) -> Result<Built, BuildError> {
     let settings = &written.settings;
-    let scope = Scope::new(settings.tenant.clone(), settings.environment.clone());
+    let scope = settings.scope();
     let mut servers = BTreeMap::new();
     let mut peers = BTreeMap::new();
     for (name, server) in &settings.servers {
@@ -283,7 +283,7 @@ impl Offers {
         server: &ServerName,
         found: &Found,
     ) -> Result<Vec<store::Change>, StoreError> {
-        let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+        let scope = live.settings.scope();
         let era = if found.eras == Eras::Legacy { decision::Era::Legacy } else { decision::Era::Modern };
         let meta = ServerMeta {
             era,

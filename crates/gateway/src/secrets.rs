@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use store::{RetiredSecret, Revision, Scope, SecretListing, StoreError};
+use store::{RetiredSecret, Revision, SecretListing, StoreError};
 use vault::{Lease, Sealed, SecretRef, VaultError};
 
 /// For what was begun with a value to be seen as using it: a replica may learn of the new one late.
@@ -112,7 +112,7 @@ impl SealedSecrets {
         };
         let unreadable =
             |e: &dyn std::fmt::Display| Refusal::new(Code::SecretUnreadable, format!("secret `{name}`: {e}"));
-        let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+        let scope = live.settings.scope();
         let stored =
             gate.store.sealed_secret(&scope, name, server, user).await.map_err(|e| unreadable(&e))?;
         let Some(stored) = stored else { return Ok(None) };
@@ -316,7 +316,7 @@ pub(crate) async fn retire_connections(gate: &Gate, live: &Live) {
     if gate.pool.len() == 0 {
         return;
     }
-    let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    let scope = live.settings.scope();
     match gate.store.list_secrets(&scope).await {
         Ok(listed) => {
             let replaced = |injected: &Injected| injected.held.iter().any(|one| !one.is_current(&listed));
@@ -333,7 +333,7 @@ pub(crate) async fn retire_connections(gate: &Gate, live: &Live) {
 /// Errors: [`StoreError`]; what is left is removed the next time.
 pub async fn tidy(gate: &Gate) -> Result<usize, StoreError> {
     let live = gate.live();
-    let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    let scope = live.settings.scope();
     let now = gate.clock.now();
     let mut removed = 0;
     for retired in gate.store.retired_secrets(&scope).await? {

@@ -72,6 +72,11 @@ pub struct Workload {
 }
 
 impl Settings {
+    /// Whose rows of the store these are.
+    pub fn scope(&self) -> store::Scope {
+        store::Scope::new(self.tenant.clone(), self.environment.clone())
+    }
+
     /// Where the gateway may connect to: what is named here, and nothing else (requirement W7).
     pub fn reachable(&self) -> EgressPolicy {
         let servers = self.servers.values().filter_map(|server| match &server.reach {

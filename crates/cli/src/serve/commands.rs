@@ -16,7 +16,6 @@ use gateway::{
     },
 };
 use std::{net::SocketAddr, sync::Arc};
-use store::Scope;
 use tokio::io::AsyncWriteExt as _;
 
 /// What commands are answered from.
@@ -113,7 +112,7 @@ async fn answer(desk: &Desk, request: Request) -> Response {
         | Request::Export { .. }
         | Request::Checkpoint => {
             let live = desk.gate.live();
-            let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+            let scope = live.settings.scope();
             control::of_ledger(&desk.gate, &scope, request).await
         }
     }
@@ -123,7 +122,7 @@ async fn answer(desk: &Desk, request: Request) -> Response {
 /// have built a snapshot while this one was half pinned.
 async fn looked_at(desk: &Desk, server: &ServerName) -> bool {
     let live = desk.gate.live();
-    let scope = Scope::new(live.settings.tenant.clone(), live.settings.environment.clone());
+    let scope = live.settings.scope();
     let stored = desk.gate.store().server(&scope, server).await;
     if stored.ok().flatten().is_none_or(|server| server.pinned_at.is_none()) {
         return false;

@@ -4,7 +4,7 @@ use decision::Entry;
 use gateway::Gate;
 use std::{sync::Arc, time::Duration};
 use store::{
-    Scope, Store,
+    Store,
     ledger::{Ledger, READ_ENTRIES_MAX},
 };
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<()> {
 /// What does not is closed at the next start.
 pub(super) async fn settle(gate: &Arc<Gate>) -> anyhow::Result<()> {
     let settings = Arc::clone(&gate.live().settings);
-    let scope = Scope::new(settings.tenant.clone(), settings.environment.clone());
+    let scope = settings.scope();
     let (mut quiet, mut before) = (0, 0);
     for _ in 0..SETTLE_LOOKS {
         catch_up(gate).await?;

@@ -2,6 +2,7 @@
 //! for this server and this call alone, signed by a key of the gateway whose public half it publishes.
 
 use crate::gate::{Gate, Live};
+use crate::secrets::sealed_at;
 use crate::settings::AssertionUse;
 use crate::upstream::{Fault, FaultKind};
 use decision::{Actor, Call, CallId, Clock, Code, Permit, Principal, Refusal};
@@ -15,7 +16,7 @@ use std::sync::{
 };
 use std::time::Duration;
 use store::{Revision, StoredSecret};
-use vault::{ASSERTION_KEY, Sealed, SecretRef, SigningKey};
+use vault::{ASSERTION_KEY, SigningKey};
 
 /// How long an assertion holds.
 const HOLDS: Duration = Duration::from_secs(60);
@@ -55,14 +56,7 @@ impl Assertions {
         let name = ASSERTION_KEY.parse().map_err(|e| unreadable(&e))?;
         let stored = gate.store.secret_versions(&scope, &name, None).await.map_err(|e| unreadable(&e))?;
         let open = |stored: StoredSecret| {
-            let at = SecretRef {
-                tenant: scope.tenant.clone(),
-                environment: scope.environment.clone(),
-                name: stored.listing.name,
-                user: None,
-                version: u32::try_from(stored.listing.version).map_err(|e| unreadable(&e))?,
-            };
-            let sealed = Sealed::from_bytes(stored.sealed.0).map_err(|e| unreadable(&e))?;
+            let (sealed, at) = sealed_at(&scope, stored).map_err(|e| unreadable(&e))?;
             gate.opener.signing_key(&sealed, &at).map(Arc::new).map_err(|e| unreadable(&e))
         };
         let keys: Arc<[_]> = stored.into_iter().map(open).collect::<Result<_, _>>()?;

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use store::{RetiredSecret, Revision, SecretListing, StoreError};
+use store::{RetiredSecret, Revision, Scope, SecretListing, StoreError, StoredSecret};
 use vault::{Lease, Sealed, SecretRef, VaultError};
 
 /// For what was begun with a value to be seen as using it: a replica may learn of the new one late.
@@ -116,17 +116,9 @@ impl SealedSecrets {
         let stored =
             gate.store.sealed_secret(&scope, name, server, user).await.map_err(|e| unreadable(&e))?;
         let Some(stored) = stored else { return Ok(None) };
-        let found = Arc::new(Known {
-            at: SecretRef {
-                tenant: scope.tenant,
-                environment: scope.environment,
-                name: stored.listing.name,
-                user: stored.listing.user,
-                version: u32::try_from(stored.listing.version).map_err(|e| unreadable(&e))?,
-            },
-            sealed: Sealed::from_bytes(stored.sealed.0).map_err(|e| unreadable(&e))?,
-            expires_at: stored.listing.expires_at,
-        });
+        let expires_at = stored.listing.expires_at;
+        let (sealed, at) = sealed_at(&scope, stored).map_err(|e| unreadable(&e))?;
+        let found = Arc::new(Known { sealed, at, expires_at });
         let mut known = self.known.lock();
         if known.0 == revision {
             let holders = known.1.entry(server.clone()).or_default().entry(name.clone()).or_default();
@@ -137,6 +129,19 @@ impl SealedSecrets {
         }
         Ok(Some(found))
     }
+}
+
+/// What was stored, and the place that was bound into it. Errors: a sentence about what is stored.
+pub(crate) fn sealed_at(scope: &Scope, stored: StoredSecret) -> Result<(Sealed, SecretRef), String> {
+    let at = SecretRef {
+        tenant: scope.tenant.clone(),
+        environment: scope.environment.clone(),
+        name: stored.listing.name,
+        user: stored.listing.user,
+        version: u32::try_from(stored.listing.version).map_err(|e| e.to_string())?,
+    };
+    let sealed = Sealed::from_bytes(stored.sealed.0).map_err(|e| e.to_string())?;
+    Ok((sealed, at))
 }
 
 /// Opens what the call's server needs. Needs the call's permit, so there is no credential without one, and reads

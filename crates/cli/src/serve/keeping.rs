@@ -2,18 +2,16 @@
 
 use super::{files::Files, open};
 use crate::{
-    command::secret,
+    command::secret::{self, Named, New},
     keys,
     place::Place,
     sources::{SystemClock, SystemEntropy},
 };
-use anyhow::Context as _;
 use decision::{Clock as _, EventName, SecretName, Timestamp};
 use gateway::Gate;
 use std::{sync::Arc, time::Duration};
-use store::NewSecret;
 use tokio_util::sync::CancellationToken;
-use vault::{ASSERTION_KEY, SecretRef, SigningKey};
+use vault::{ASSERTION_KEY, SigningKey};
 
 const LOOK: Duration = Duration::from_secs(60);
 const DAY_US: u64 = 24 * 3_600 * 1_000_000;
@@ -84,19 +82,9 @@ async fn renew(gate: &Gate, place: &Place) -> anyhow::Result<()> {
         return Ok(());
     }
     let _keys = keys::lock(place, false).await?;
-    let version = store.next_secret_version(&scope, &name, None).await?;
-    let at = SecretRef {
-        tenant: scope.tenant.clone(),
-        environment: scope.environment.clone(),
-        name: name.clone(),
-        user: None,
-        version: u32::try_from(version).context("the key for assertions was renewed too often")?,
-    };
-    let sealed = gate.opener().sealer().seal(&SigningKey::generate(&SystemEntropy), &at, &SystemEntropy);
-    let sealed = store::Sealed(sealed.as_bytes().to_vec());
-    let new =
-        NewSecret { name, user: None, server: None, version, sealed, expires_at: None, rotate_by: None };
-    store.put_secret(&scope, &new).await?;
+    let (named, key) = (Named { name, user: None }, SigningKey::generate(&SystemEntropy));
+    let sealer = gate.opener().sealer();
+    let version = secret::put_next(store, &sealer, &scope, &named, New::default(), &key).await?;
     let number = version.to_string();
     let detail = [("secret", ASSERTION_KEY), ("version", number.as_str()), ("by", "gateway")];
     open::tell(gate, EventName::SecretStored, &detail).await

@@ -37,19 +37,8 @@ async fn per_user(modern: bool) -> (House, Rogue, Seen) {
 }
 
 async fn call(house: &House, token: &str, who: &str) -> Value {
-    let params = json!({ "name": "go", "arguments": { "who": who }, "_meta": {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": { "name": "test-host", "version": "1" } } });
-    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params }).to_string();
-    let bearer = format!("Bearer {token}");
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("mcp-protocol-version", "2026-07-28"),
-        ("mcp-method", "tools/call"),
-        ("mcp-name", "go"),
-    ];
-    house.post("/s/crm/mcp", &headers, body).await.json()
+    let params = json!({ "name": "go", "arguments": { "who": who } });
+    house.modern_as(&format!("Bearer {token}"), "/s/crm/mcp", "tools/call", params).await.json()
 }
 
 fn refused(house: &House) -> Option<Code> {

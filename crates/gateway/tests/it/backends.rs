@@ -140,19 +140,9 @@ fn at(path: &str) -> Source {
 
 /// Calls, and says what the record says of it.
 async fn call(house: &House, token: &str) -> Decision {
-    let params = json!({ "name": "go", "arguments": {}, "_meta": {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": { "name": "test-host", "version": "1" } } });
-    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params }).to_string();
-    let bearer = format!("Bearer {token}");
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("mcp-protocol-version", "2026-07-28"),
-        ("mcp-method", "tools/call"),
-        ("mcp-name", "go"),
-    ];
-    let told = house.post("/s/crm/mcp", &headers, body).await.json().to_string();
+    let params = json!({ "name": "go", "arguments": {} });
+    let told = house.modern_as(&format!("Bearer {token}"), "/s/crm/mcp", "tools/call", params).await;
+    let told = told.json().to_string();
     assert!(!told.contains("sk-") && !told.contains(SECRET), "{told}");
     house.last()
 }

@@ -23,7 +23,7 @@ use std::{
     io::{IsTerminal as _, Read as _},
     sync::Arc,
 };
-use store::{NewSecret, Sealed, SecretListing, Store};
+use store::{NewSecret, Scope, Sealed, SecretListing, Store};
 use vault::{Keys, SECRET_BYTES_MAX, Sealer, Secret, SecretRef};
 use zeroize::Zeroizing;
 
@@ -155,7 +155,28 @@ pub(crate) async fn put(
     let _keys = keys::lock(place, false).await?;
     let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
     let keys = keys::open(place, &store, Asking::Allowed).await?;
-    let version = store.next_secret_version(&scope, &named.name, named.user.as_ref()).await?;
+    let server = new.server.clone();
+    let sealer = Sealer::new(Arc::clone(keys.current()));
+    let version = put_next(&store, &sealer, &scope, named, new, secret).await?;
+    let number = version.to_string();
+    let mut detail = vec![("secret", named.name.as_str()), ("version", number.as_str()), ("by", by)];
+    detail.extend(named.user.as_ref().map(|user| ("user", user.as_str())));
+    book.record(EventName::SecretStored, server, &detail).await?;
+    book.close().await?;
+    Ok(version)
+}
+
+/// Seals the next value of a secret and stores it; its version. Only while the key cannot be changed
+/// ([`keys::lock`]).
+pub(crate) async fn put_next(
+    store: &Store,
+    sealer: &Sealer,
+    scope: &Scope,
+    named: &Named,
+    new: New,
+    secret: &Secret,
+) -> anyhow::Result<u64> {
+    let version = store.next_secret_version(scope, &named.name, named.user.as_ref()).await?;
     let at = SecretRef {
         tenant: scope.tenant.clone(),
         environment: scope.environment.clone(),
@@ -163,8 +184,7 @@ pub(crate) async fn put(
         user: named.user.clone(),
         version: u32::try_from(version).context("the secret was replaced too often; remove it first")?,
     };
-    let sealed = Sealer::new(Arc::clone(keys.current())).seal(secret, &at, &SystemEntropy);
-    let server = new.server.clone();
+    let sealed = sealer.seal(secret, &at, &SystemEntropy);
     let new = NewSecret {
         name: named.name.clone(),
         user: named.user.clone(),
@@ -174,12 +194,7 @@ pub(crate) async fn put(
         expires_at: new.expires_at,
         rotate_by: new.rotate_by,
     };
-    store.put_secret(&scope, &new).await?;
-    let number = version.to_string();
-    let mut detail = vec![("secret", named.name.as_str()), ("version", number.as_str()), ("by", by)];
-    detail.extend(named.user.as_ref().map(|user| ("user", user.as_str())));
-    book.record(EventName::SecretStored, server, &detail).await?;
-    book.close().await?;
+    store.put_secret(scope, &new).await?;
     Ok(version)
 }
 

@@ -245,8 +245,9 @@ fn told_of(one: &Resealable) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::secret::put_next;
     use std::{cell::Cell, path::Path, sync::Arc};
-    use store::{NewSecret, Scope};
+    use store::Scope;
     use vault::{Kek, Sealer, Secret};
 
     /// A store with a replaced value and two current ones, and its key file.
@@ -254,25 +255,12 @@ mod tests {
         let url = format!("sqlite:{}", folder.join("db").display());
         let store = Store::open(&url, Arc::new(SystemClock), Arc::new(SystemEntropy)).await.unwrap();
         let kek = Arc::new(Kek::load_or_create(&folder.join("kek"), &SystemEntropy).unwrap());
+        let sealer = Sealer::new(kek);
         for (name, version) in [("one", 1), ("one", 2), ("two", 1)] {
-            let name: SecretName = name.parse().unwrap();
-            let scope = Scope::default();
-            let (tenant, environment) = (scope.tenant.clone(), scope.environment.clone());
-            let at = SecretRef { tenant, environment, name: name.clone(), user: None, version };
             let value = Secret::from_input(format!("{name}-{version}").into_bytes()).unwrap();
-            let sealed = Sealer::new(Arc::clone(&kek)).seal(&value, &at, &SystemEntropy);
-            let sealed = store::Sealed(sealed.as_bytes().to_vec());
-            let version = u64::from(version);
-            let new = NewSecret {
-                name,
-                user: None,
-                server: None,
-                version,
-                sealed,
-                expires_at: None,
-                rotate_by: None,
-            };
-            store.put_secret(&scope, &new).await.unwrap();
+            let named = Named { name: name.parse().unwrap(), user: None };
+            let stored = put_next(&store, &sealer, &Scope::default(), &named, New::default(), &value).await;
+            assert_eq!(stored.unwrap(), version);
         }
         (store, KeyFile::new(folder.join("kek")))
     }

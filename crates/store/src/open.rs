@@ -8,10 +8,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::{fs, io, str::FromStr as _, sync::Arc, time::Duration};
+use std::{fs, io, str::FromStr as _, sync::Arc};
+use tokio::time::{Duration, Instant};
 
 /// How long a statement waits for somebody else's lock before it gives up.
 const BUSY: Duration = Duration::from_secs(3);
+/// How long a file that somebody else is just making is left alone.
+const AGAIN: Duration = Duration::from_millis(20);
 /// How long a caller waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// The schema that this version writes.
@@ -59,8 +62,20 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
     let path = PathBuf::from(path);
     private(&path)
         .map_err(|error| StoreError::Unavailable { place: Arc::clone(&place), detail: error.to_string() })?;
+    // Whoever turns a new file into one with a write-ahead log needs it alone, and SQLite tells everybody else so
+    // at once, without the wait that it grants a statement.
+    let begun = Instant::now();
+    loop {
+        match open_file(&path, &place).await {
+            Err(StoreError::Busy { .. }) if begun.elapsed() < BUSY => tokio::time::sleep(AGAIN).await,
+            done => return done,
+        }
+    }
+}
+
+async fn open_file(path: &Path, place: &Arc<str>) -> Outcome<Db> {
     let options = SqliteConnectOptions::new()
-        .filename(&path)
+        .filename(path)
         .create_if_missing(false)
         .busy_timeout(BUSY)
         .synchronous(SqliteSynchronous::Full)
@@ -72,8 +87,8 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
         let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE).test_before_acquire(false);
         pool.min_connections(1).idle_timeout(None).max_lifetime(None)
     };
-    let fault = |error: sqlx::Error| classify(&place, &error);
-    ours(&options, &path, &place).await?;
+    let fault = |error: sqlx::Error| classify(place, &error);
+    ours(&options, path, place).await?;
     let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
     let writer = pool().max_connections(1).connect_with(writing).await.map_err(fault)?;
     // One transaction around all steps: whoever comes second finds the work done.
@@ -82,11 +97,11 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
     migrator(steps!("sqlite"))
         .run_direct(None, &mut *tx, false)
         .await
-        .map_err(|error| migrated(&place, &error))?;
+        .map_err(|error| migrated(place, &error))?;
     tx.commit().await.map_err(fault)?;
     drop(connection);
     let readers = pool().max_connections(4).connect_with(options.read_only(true)).await.map_err(fault)?;
-    Ok(Db::Sqlite { place, path, writer, readers })
+    Ok(Db::Sqlite { place: Arc::clone(place), path: path.to_owned(), writer, readers })
 }
 
 /// Makes the file exist with mode 0600 before SQLite opens it. An existing file is never opened

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use store::{NewToken, StoreError};
 
 #[tokio::test]
@@ -163,15 +164,21 @@ async fn a_lock_held_by_somebody_else_is_an_error_and_not_a_wait_for_ever() {
     store.add_agent(&home(), &agent("bot")).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn many_processes_may_open_a_new_file_at_once() {
-    let bed = Bed::sqlite();
-    let (one, two, three, four) =
-        tokio::join!(bed.try_store(), bed.try_store(), bed.try_store(), bed.try_store());
-    for store in [one, two, three, four] {
-        store.unwrap().add_agent(&home(), &agent("bot")).await.ok();
+    for _round in 0..10 {
+        let bed = Arc::new(Bed::sqlite());
+        let openers: Vec<_> = (0..12)
+            .map(|_| {
+                let bed = Arc::clone(&bed);
+                tokio::spawn(async move { bed.try_store().await })
+            })
+            .collect();
+        for opener in openers {
+            opener.await.unwrap().unwrap().add_agent(&home(), &agent("bot")).await.ok();
+        }
+        assert_eq!(bed.store().await.list_agents(&home()).await.unwrap().len(), 1);
     }
-    assert_eq!(bed.store().await.list_agents(&home()).await.unwrap().len(), 1);
 }
 
 /// Set for the child of the test below; it holds the address to write to.

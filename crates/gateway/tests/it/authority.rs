@@ -3,10 +3,10 @@
 use crate::house::{House, SECRET, server, settings};
 use crate::rogue::Rogue;
 use callgate_gateway::settings::{Authority, Mode};
-use decision::{Code, Ending, ServerName};
+use decision::{Code, Ending, Entry, ServerName};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const POLICY: &str =
     r#"@id("all") @because("everybody may use the server") permit (principal, action, resource);"#;
@@ -19,7 +19,8 @@ async fn per_user(modern: bool) -> (House, Rogue, Seen) {
     let seen = Seen::default();
     let noting = Arc::clone(&seen);
     let rogue = Rogue::start(modern, move |message, headers| {
-        if message["method"] == "tools/call" {
+        let watches = message["params"]["notifications"]["resourceSubscriptions"].is_array();
+        if message["method"] == "tools/call" || watches {
             let who = message["params"]["arguments"]["who"].as_str().unwrap_or_default().to_owned();
             let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
             noting.lock().push((who, header("authorization").to_owned()));
@@ -74,6 +75,40 @@ async fn an_agent_without_a_user_gets_no_further_than_a_reason_where_each_user_h
     assert!(told["error"]["data"]["remedy"].to_string().contains("Sign in as a person"), "{told}");
     assert_eq!(*seen.lock(), []);
     assert!(!told.to_string().contains(SECRET));
+}
+
+// the gateway asks the server on its own, and only because this user wants to know
+#[tokio::test]
+async fn what_the_gateway_watches_for_a_user_it_watches_in_that_users_name() {
+    let (mut house, _rogue, seen) = per_user(true).await;
+    house.token = house.agent_of("of-alice", "alice").await;
+    house.put_secret(Some("bob"), "sk-bobs-own-4242").await;
+    let wish = json!({ "notifications": { "resourceSubscriptions": ["file:///shared"] },
+        "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {} } });
+    let body = json!({ "jsonrpc": "2.0", "id": "s", "method": "subscriptions/listen", "params": wish });
+    let missing = |entry: &Entry| {
+        let Entry::Decision(decision) = entry else { return false };
+        decision.ending == Ending::Refused { code: Code::SecretMissing }
+    };
+    // neither the shared secret nor bob's will do
+    let stream = house.open_modern("/s/crm/mcp", "subscriptions/listen", body.to_string()).await;
+    eventually("the watch is refused", || house.entries().iter().any(missing)).await;
+    assert_eq!(*seen.lock(), [], "nothing was sent");
+    drop(stream);
+    house.put_secret(Some("alice"), "sk-alices-own-4242").await;
+    house.until_noticed().await;
+    let _stream = house.open_modern("/s/crm/mcp", "subscriptions/listen", body.to_string()).await;
+    eventually("the server is asked", || !seen.lock().is_empty()).await;
+    assert_eq!(*seen.lock(), [(String::new(), "Bearer sk-alices-own-4242".to_owned())]);
+}
+
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]

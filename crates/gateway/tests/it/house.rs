@@ -213,8 +213,7 @@ impl House {
     }
 
     fn scope(&self) -> store::Scope {
-        let live = self.gate.live();
-        store::Scope::new(live.settings.tenant.clone(), live.settings.environment.clone())
+        self.gate.live().settings.scope()
     }
 
     /// The token of a new agent that acts for this user.

@@ -38,27 +38,29 @@ struct Ready {
     kv: Kv,
 }
 
+/// The backends of settings that are not in force yet.
+#[derive(Debug)]
+pub struct Prepared(Option<Arc<Ready>>);
+
 impl Backends {
     /// The backends of `settings`. Nothing is asked yet. Errors: [`BackendsError`].
     pub fn new(settings: &Settings, variables: Variables) -> Result<Self, BackendsError> {
         let owner = Owner { tenant: settings.tenant.clone(), environment: settings.environment.clone() };
         let backends =
             Self { local: Local::new(owner.clone(), variables), owner, kv: ArcSwapOption::empty() };
-        backends.renew(settings)?;
+        backends.install(backends.prepare(settings)?);
         Ok(backends)
     }
 
-    /// Takes over new settings: a backend whose settings changed begins without a login and with nothing kept.
+    /// What new settings ask for. A backend whose settings did not change stays as it is, logged in; another begins
+    /// without a login and with nothing kept.
     ///
-    /// Errors: [`BackendsError`], and everything stays as it was.
-    pub fn renew(&self, settings: &Settings) -> Result<(), BackendsError> {
-        let Some(backend) = &settings.vault.kv else {
-            self.kv.store(None);
-            return Ok(());
-        };
+    /// Errors: [`BackendsError`].
+    pub fn prepare(&self, settings: &Settings) -> Result<Prepared, BackendsError> {
+        let Some(backend) = &settings.vault.kv else { return Ok(Prepared(None)) };
         let from = (backend.clone(), reach(backend, settings)?);
-        if self.kv.load().as_ref().is_some_and(|ready| ready.from == from) {
-            return Ok(());
+        if let Some(ready) = self.kv.load_full().filter(|ready| ready.from == from) {
+            return Ok(Prepared(Some(ready)));
         }
         let trust = match &backend.ca_file {
             Some(path) => trust(path)?,
@@ -67,8 +69,12 @@ impl Backends {
         // a client of its own: what is trusted for secrets is trusted for nothing else
         let client = Client::new(from.1.clone(), egress::Settings { trust, ..egress::Settings::default() });
         let kv = Kv::new(backend.kv.clone(), self.owner.clone(), client)?;
-        self.kv.store(Some(Arc::new(Ready { from, kv })));
-        Ok(())
+        Ok(Prepared(Some(Arc::new(Ready { from, kv }))))
+    }
+
+    /// Puts in force what was prepared.
+    pub fn install(&self, Prepared(ready): Prepared) {
+        self.kv.store(ready);
     }
 
     pub(crate) fn variable(

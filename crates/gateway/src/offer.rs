@@ -52,7 +52,7 @@ pub struct Built {
 pub enum BuildError {
     #[error("the store cannot be read: {0}")]
     Store(#[from] StoreError),
-    /// Not even an empty set of rules fits the catalogue.
+    /// The rules do not fit the catalogue, or not even an empty set of them does.
     #[error("what servers offer cannot be put into rules: {0:?}")]
     Policies(Vec<policy::Problem>),
 }
@@ -197,29 +197,26 @@ impl Offers {
         })
     }
 
-    /// Puts new files in force. Errors: the policies' problems; the old ones then stay in force.
-    pub async fn reload(&self, written: Written) -> Result<(), Vec<policy::Problem>> {
+    /// Puts new files in force, and with them what `along` does. Errors: what does not hold; then the old ones stay
+    /// in force, and `along` is not done.
+    pub async fn reload(&self, written: Written, along: impl FnOnce()) -> Result<(), BuildError> {
         let _one = self.building.lock().await;
         let before = self.gate.live();
         let eras = self.eras.lock().clone();
-        let built = build(&self.gate.store, &self.loader, &written, Some(&before), &eras, Fit::Strict).await;
-        match built {
-            Ok(built) if built.problems.is_empty() => {
-                *self.written.lock() = written;
-                for server in moved(&before.settings, &built.live.settings) {
-                    self.gate.pool.end_server(&server).await;
-                    self.eras.lock().remove(&server);
-                    self.gate.rediscover(&server);
-                }
-                self.install(&before, built.live).await;
-                Ok(())
-            }
-            Ok(built) => Err(built.problems),
-            Err(e) => {
-                tracing::error!(error = %e, "the store cannot be read; the old configuration stays in force");
-                Ok(())
-            }
+        let built =
+            build(&self.gate.store, &self.loader, &written, Some(&before), &eras, Fit::Strict).await?;
+        if !built.problems.is_empty() {
+            return Err(BuildError::Policies(built.problems));
         }
+        *self.written.lock() = written;
+        for server in moved(&before.settings, &built.live.settings) {
+            self.gate.pool.end_server(&server).await;
+            self.eras.lock().remove(&server);
+            self.gate.rediscover(&server);
+        }
+        along();
+        self.install(&before, built.live).await;
+        Ok(())
     }
 
     /// Builds the snapshot anew from the files in force and what is pinned by now.

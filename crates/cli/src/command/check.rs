@@ -65,8 +65,8 @@ struct Vault {
 
 impl Vault {
     async fn look(place: &Place, store: &store::Store) -> anyhow::Result<Self> {
-        let mut vault =
-            Self { dated: secret::dated(place, store).await?, unlocked: keys::unlocked(), ..Self::default() };
+        let dated = secret::dated(place, store, SystemClock.now()).await?;
+        let mut vault = Self { dated, unlocked: keys::unlocked(), ..Self::default() };
         // without secrets there is nothing to open, and no key must be made for it
         if store.list_secrets(&place.scope()).await?.is_empty() {
             return Ok(vault);

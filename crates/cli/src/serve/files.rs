@@ -12,8 +12,8 @@ use crate::{
 use arc_swap::ArcSwap;
 use decision::Clock;
 use gateway::{
-    Gate, Offers, Settings, Written,
-    backends::{Backends, Variables},
+    BuildError, Gate, Offers, Settings, Written,
+    backends::Variables,
     listen::{
         safe_to_listen,
         tls::{Keys, Tls, TlsError},
@@ -28,6 +28,7 @@ use std::{
 };
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
+use vault::Sealer;
 
 /// An editor writes a file in several steps; they count as one.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -96,8 +97,6 @@ impl Files {
         let policies = new.policies().map_err(|error| vec![format!("{error:#}")])?;
         let (old, settings) = (&before.meant.settings, &new.meant.settings);
         safe_to_listen(settings).map_err(|error| vec![error.to_string()])?;
-        // whether its backend can be made ready at all
-        Backends::new(settings, Variables::new()).map_err(|error| vec![error.to_string()])?;
         let mut fixed = Vec::new();
         if old.listen != settings.listen {
             fixed.push("listen");
@@ -126,6 +125,7 @@ impl Files {
         Ok((new, written, keys))
     }
 
+    /// Everything that can fail comes first, and then one step puts all of it in force.
     async fn install(
         &self,
         place: &mut Place,
@@ -133,27 +133,37 @@ impl Files {
         written: Written,
         keys: Option<Keys>,
     ) -> Result<(), Vec<String>> {
+        let fault = |error: anyhow::Error| vec![format!("{error:#}")];
         let settings = Arc::clone(&written.settings);
         let before = self.gate.live();
-        let sealing = self.sealing(place, &new).await.map_err(|error| vec![format!("{error:#}")])?;
+        let backends = self.gate.backends().prepare(&settings).map_err(|error| fault(error.into()))?;
+        let sealing = self.sealing(place, &new).await.map_err(fault)?;
+        let sealer = match &sealing {
+            Some(keys) => Sealer::new(Arc::clone(keys.current())),
+            None => self.gate.opener().sealer(),
+        };
+        keeping::prepare(&self.gate, &new, &sealer).await.map_err(fault)?;
         // while both are in force, what either names may be reached
         self.client.set_policy(before.settings.reachable().or(settings.reachable()));
-        let reloaded = self.offers.reload(written).await;
-        let in_force = if reloaded.is_ok() { Arc::clone(&settings) } else { Arc::clone(&before.settings) };
+        let along = || {
+            self.gate.backends().install(backends);
+            if let Some(sealing) = sealing {
+                self.gate.replace_keys(sealing);
+            }
+            self.shown.store(Arc::clone(&settings));
+            if let (Some(tls), Some(keys)) = (&self.tls, keys) {
+                tls.install(keys);
+            }
+        };
+        let reloaded = self.offers.reload(written, along).await;
+        let in_force = if reloaded.is_ok() { &settings } else { &before.settings };
         self.client.set_policy(in_force.reachable());
-        reloaded.map_err(|problems| problems.iter().map(sentence).collect::<Vec<_>>())?;
-        self.gate.backends().renew(&settings).map_err(|error| vec![error.to_string()])?;
-        if let Some(sealing) = sealing {
-            self.gate.replace_keys(sealing);
-        }
-        self.shown.store(Arc::clone(&settings));
-        if let (Some(tls), Some(keys)) = (&self.tls, keys) {
-            tls.install(keys);
-        }
+        reloaded.map_err(unbuilt)?;
         announce(&settings);
         self.remind();
         *place = new;
-        keeping::begin(&self.gate, place).await.map_err(|error| vec![format!("{error:#}")])
+        keeping::begin(&self.gate, place).await;
+        Ok(())
     }
 
     /// The keys that are to be in force. `None` where they stay, because a passphrase was asked for.
@@ -288,6 +298,13 @@ fn sentences(failure: Failure) -> Vec<String> {
         Failure::Policies(problems) => problems.iter().map(sentence).collect(),
         Failure::Fault(error) => vec![format!("{error:#}")],
         Failure::Usage(text) => vec![text],
+    }
+}
+
+fn unbuilt(error: BuildError) -> Vec<String> {
+    match error {
+        BuildError::Policies(problems) => problems.iter().map(sentence).collect(),
+        error @ BuildError::Store(_) => vec![error.to_string()],
     }
 }
 

@@ -168,7 +168,9 @@ impl Running {
             entropy: Arc::new(SystemEntropy),
             wakes,
         });
-        keeping::begin(&gate, &place).await?;
+        keeping::prepare(&gate, &place, &gate.opener().sealer()).await?;
+        keeping::begin(&gate, &place).await;
+        let keeper = keeping::Keeper::new(&gate, Arc::new(SystemClock));
         let offers = Offers::new(Arc::clone(&gate), loader, written);
         let closing = CancellationToken::new();
         let shown = Arc::new(ArcSwap::from(settings));
@@ -188,7 +190,7 @@ impl Running {
             http: tokio::spawn(listen::http::serve(bound, path.clone(), site, closing.clone())),
             socket: tokio::spawn(socket.serve(path, owner, closing.clone())),
             offers: tokio::spawn(Arc::clone(&offers).run(woken)),
-            keeping: tokio::spawn(keeping::follow(Arc::clone(&gate), Arc::clone(&files), closing.clone())),
+            keeping: tokio::spawn(keeper.follow(Arc::clone(&files), closing.clone())),
             files: tokio::spawn(files.follow(hang_up, closing.clone())),
             index: tokio::spawn(index::follow(Arc::clone(&gate), closing.clone())),
             gate,

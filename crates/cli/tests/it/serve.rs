@@ -1,7 +1,7 @@
 //! The gateway as a process: calls through it, the record of them, reloads, stops and crashes.
 
 use crate::bed::{Bed, POLICY, free_port, until};
-use std::{process::Stdio, thread, time::Duration};
+use std::{fs, process::Stdio, thread, time::Duration};
 
 #[test]
 fn a_call_goes_through_and_its_record_proves_itself() {
@@ -344,4 +344,37 @@ fn who_can_and_what_can_ask_the_engine() {
     assert_eq!(ask(&["notes__read_note", "--args", "[]"]).code, 2);
     assert_eq!(bed.run(&["policy", "what-can", "nobody"]).code, 1);
     assert!(bed.run(&["policy", "explain", "no-night"]).out.contains("forbid (principal"));
+}
+
+#[test]
+fn a_reload_that_cannot_be_finished_changes_nothing_and_says_so() {
+    let bed = Bed::with_notes();
+    let config = bed.notes_config(free_port());
+    bed.write("callgate.toml", &config);
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let asserted = format!(
+        "{config}[servers.crm]\nurl = \"http://127.0.0.1:9/mcp\"\n\
+         assertion = {{ header = \"X-Callgate-Assertion\", audience = \"crm\" }}\n"
+    );
+    // what its last step needs, the lock of the keys, cannot be had
+    fs::create_dir(bed.path("state/secrets.lock")).unwrap();
+    bed.write("callgate.toml", &asserted);
+    bed.write(
+        "policies/notes.cedar",
+        &POLICY.replace("Action::\"notes__hang\"", "Action::\"notes__hang\", Action::\"notes__drop_note\""),
+    );
+    gateway.signal("-HUP");
+    until("the reload was refused", || bed.log().contains("THE OLD ONE STAYS IN FORCE"));
+    assert!(bed.log().contains("the key for assertions"), "{}", bed.log());
+    // and neither are rules of the same moment
+    assert_eq!(gateway.tools(&token, &session), ["hang", "read_note"]);
+    assert!(!bed.log().contains("read anew and is in force"), "{}", bed.log());
+    fs::remove_dir(bed.path("state/secrets.lock")).unwrap();
+    gateway.signal("-HUP");
+    until("it is in force", || bed.log().contains("read anew and is in force"));
+    assert_eq!(gateway.tools(&token, &session), ["drop_note", "hang", "read_note"]);
+    assert!(gateway.get("/.well-known/callgate-assertions/jwks.json").2.contains("Ed25519"), "with its key");
 }

@@ -382,7 +382,7 @@ async fn calls_under_way_are_counted_right_after_the_limit_changed() {
     let mut fewer = (*live.settings).clone();
     fewer.limits.calls_in_flight_max = 8;
     let policies = vec![policy::Source { path: "test.cedar".into(), text: crate::calls::POLICY.into() }];
-    house.offers.reload(gateway::Written { settings: Arc::new(fewer), policies }).await.unwrap();
+    house.offers.reload(gateway::Written { settings: Arc::new(fewer), policies }, || ()).await.unwrap();
     assert_eq!(house.gate.calls_in_flight(), 1, "else a drain would not wait for it");
     call.abort();
 }

@@ -285,8 +285,11 @@ pub(crate) async fn missing(place: &Place, store: &Store) -> anyhow::Result<Vec<
 }
 
 /// The secrets whose dates ask for somebody, with how they stand.
-pub(crate) async fn dated(place: &Place, store: &Store) -> anyhow::Result<Vec<(Named, State)>> {
-    let now = SystemClock.now();
+pub(crate) async fn dated(
+    place: &Place,
+    store: &Store,
+    now: Timestamp,
+) -> anyhow::Result<Vec<(Named, State)>> {
     let stored = store.list_secrets(&place.scope()).await?;
     let stand = stored.into_iter().map(|one| {
         let state = dates::state(&one, now);

@@ -7,8 +7,10 @@ use crate::settings::AssertionUse;
 use crate::upstream::{Fault, FaultKind};
 use decision::{Actor, Call, CallId, Clock, Code, Permit, Principal, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use launch::LockedBytes;
 use parking_lot::Mutex;
 use serde_json::json;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{
     Arc,
@@ -20,6 +22,10 @@ use vault::{ASSERTION_KEY, SigningKey};
 
 /// How long an assertion holds.
 const HOLDS: Duration = Duration::from_secs(60);
+/// Under which name they are taken out of what a server says.
+pub(crate) const SHOWN_AS: &str = "assertion";
+/// Most assertions of one call that are remembered to be taken out, the last ones. A call takes a few.
+const KEPT_MAX: usize = 32;
 /// How long a replaced key is still published: longer than anybody keeps the list.
 pub(crate) const PUBLISHED_MIN: Duration = Duration::from_secs(60 * 60);
 
@@ -91,6 +97,7 @@ impl Assertions {
             call: call.id(),
             clock: Arc::clone(&gate.clock),
             messages: AtomicU64::new(0),
+            sent: Mutex::default(),
         })
     }
 }
@@ -171,9 +178,33 @@ pub(crate) struct Assertion {
     call: CallId,
     clock: Arc<dyn Clock>,
     messages: AtomicU64,
+    /// How many were made, and the last of them.
+    sent: Mutex<(u64, VecDeque<LockedBytes>)>,
 }
 
 impl Assertion {
+    /// How many were made so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.sent.lock().0
+    }
+
+    /// What was sent and must not be seen: each whole, and its signature, which is all of it that cannot be guessed.
+    pub(crate) fn each_secret(&self, mut each: impl FnMut(&[u8])) {
+        for token in &self.sent.lock().1 {
+            each(token);
+            each(token.rsplit(|byte| *byte == b'.').next().unwrap_or_default());
+        }
+    }
+
+    fn keep(&self, token: &str) {
+        let (count, sent) = &mut *self.sent.lock();
+        if sent.len() >= KEPT_MAX {
+            sent.pop_front();
+        }
+        sent.push_back(LockedBytes::copy_of(token.as_bytes()));
+        *count += 1;
+    }
+
     /// Puts a new one in, in place of whatever stands there under that name.
     pub(crate) fn apply(&self, headers: &mut HeaderMap) -> Result<(), Fault> {
         let message = self.messages.fetch_add(1, Ordering::Relaxed);
@@ -185,6 +216,7 @@ impl Assertion {
         let mut value = HeaderValue::from_str(&token)
             .map_err(|_| Fault::unsent(FaultKind::Unreachable, "the assertion cannot be a header"))?;
         value.set_sensitive(true);
+        self.keep(&token);
         headers.insert(self.header.clone(), value);
         Ok(())
     }

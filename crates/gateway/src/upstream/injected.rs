@@ -1,15 +1,16 @@
 //! The credentials a connection carries, which nobody ever sees.
 
 use super::fault::{Fault, FaultKind};
-use crate::assertion::Assertion;
+use crate::assertion::{Assertion, SHOWN_AS};
 use crate::secrets::Known;
 use bytes::Bytes;
 use decision::{Digest, SecretName, UserName};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use inspect::{Hits, Mask};
 use launch::LockedBytes;
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -53,8 +54,8 @@ pub(crate) struct Injected {
     pub(crate) env: Vec<(String, Hidden)>,
     /// Whose they are, where each user has their own.
     pub(crate) holder: Option<UserName>,
-    /// Made of all of these at the first message, when nothing is added any more.
-    pub(crate) mask: OnceLock<Mask>,
+    /// Made of all of these at the first message, and anew when more assertions have been sent than it knows.
+    pub(crate) mask: Mutex<Option<(u64, Arc<Mask>)>>,
     /// Which stored values they are: as long as they are here, they are in use.
     pub(crate) held: Vec<Arc<Known>>,
     /// What says for whom the call is made.
@@ -130,12 +131,23 @@ impl Injected {
         Ok(Some(url))
     }
 
-    fn mask(&self) -> &Mask {
-        self.mask.get_or_init(|| {
-            let headers = self.headers.iter().map(|(_, secret)| secret);
-            let others = self.query.iter().chain(&self.env).map(|(_, secret)| secret);
-            Mask::new(headers.chain(others).map(|secret| (secret.name.as_str(), secret.expose())))
-        })
+    fn mask(&self) -> Arc<Mask> {
+        let mut made = self.mask.lock();
+        // asked before they are read: one that is sent meanwhile counts as unknown
+        let sent = self.assertion.as_ref().map_or(0, Assertion::count);
+        if let Some((_, mask)) = made.as_ref().filter(|(known, _)| *known == sent) {
+            return Arc::clone(mask);
+        }
+        let mut parts = Zeroizing::new(Vec::new());
+        if let Some(assertion) = &self.assertion {
+            assertion.each_secret(|secret| parts.push(secret.to_vec()));
+        }
+        let headers = self.headers.iter().map(|(_, secret)| secret);
+        let others = self.query.iter().chain(&self.env).map(|(_, secret)| secret);
+        let stored = headers.chain(others).map(|secret| (secret.name.as_str(), secret.expose()));
+        let mask = Arc::new(Mask::new(stored.chain(parts.iter().map(|part| (SHOWN_AS, part.as_slice())))));
+        *made = Some((sent, Arc::clone(&mask)));
+        mask
     }
 
     /// Scans one message of the server that has these credentials, and takes them out of it.
@@ -164,8 +176,8 @@ impl Injected {
     pub(super) fn stream(self: std::sync::Arc<Self>) -> launch::Filter {
         let mut stream = inspect::Stream::default();
         Box::new(move |piece: Option<&[u8]>| match piece {
-            Some(piece) => stream.push(self.mask(), piece),
-            None => stream.finish(self.mask()),
+            Some(piece) => stream.push(&self.mask(), piece),
+            None => stream.finish(&self.mask()),
         })
     }
 }

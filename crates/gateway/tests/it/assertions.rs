@@ -2,7 +2,10 @@
 
 use crate::house::{House, server, settings};
 use crate::rogue::{Rogue, Said};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use callgate_gateway::settings::{AssertionUse, Mode};
 use decision::ServerName;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
@@ -111,6 +114,7 @@ async fn a_server_learns_for_whom_a_call_is_made_and_takes_no_assertion_that_is_
     assert!(verifier.check(&token, AUDIENCE, "go").is_none(), "played again");
     assert_eq!((&claims["sub"], &claims["act"]["sub"]), (&json!("alice"), &json!("agent:of-alice")));
     assert_eq!(claims["groups"], json!([]));
+    assert_eq!(claims["aud"], json!(AUDIENCE), "for this server and no second one");
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
     assert_eq!(claims["callgate"]["call"], house.last().call.to_string(), "the call of the record");
     assert!(claims["jti"].as_str().unwrap().starts_with(&house.last().call.to_string()));
@@ -168,4 +172,120 @@ async fn a_replaced_key_signs_no_more_and_is_published_for_those_that_still_chec
     assert_eq!(callgate_gateway::tidy_secrets(&house.gate).await.unwrap(), 0);
     house.advance(std::time::Duration::from_secs(200));
     assert_eq!(callgate_gateway::tidy_secrets(&house.gate).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_assertion_that_its_server_says_again_is_seen_by_nobody_else() {
+    for (modern, shape) in
+        [(true, "whole"), (true, "signature"), (true, "base64"), (true, "error"), (false, "whole")]
+    {
+        let seen = Seen::default();
+        let noting = Arc::clone(&seen);
+        let rogue = Rogue::start(modern, move |message, headers| {
+            let token = headers.get(HEADER).map(|value| value.to_str().unwrap().to_owned())?;
+            noting.lock().push((message.clone(), vec![token.clone()]));
+            let signature = token.rsplit('.').next().unwrap().to_owned();
+            (message["method"] == "tools/call").then(|| match shape {
+                "signature" => Said::Result(crate::rogue::text(&format!("signed {signature}!"))),
+                "base64" => {
+                    Said::Result(crate::rogue::text(&BASE64_STANDARD.encode(format!("you sent: {token}"))))
+                }
+                "error" => {
+                    Said::Error(json!({ "code": -32000, "message": format!("`{token}` is no token") }))
+                }
+                _ => Said::Result(crate::rogue::text(&format!("you sent {token}"))),
+            })
+        })
+        .await;
+        let mut one = server(&rogue.url, Mode::Enforce);
+        one.assertion = Some(AssertionUse {
+            header: HEADER.parse().unwrap(),
+            audience: AUDIENCE.to_owned(),
+            groups: false,
+        });
+        let servers = BTreeMap::from([(ServerName::new("crm").unwrap(), one)]);
+        let house = House::with(settings(servers), POLICY).await;
+        let told = if modern {
+            call(&house, &house.token.clone()).await
+        } else {
+            let session = house.initialize("/s/crm/mcp").await;
+            let params = json!({ "name": "go", "arguments": {} });
+            house.legacy("/s/crm/mcp", &session, 2, "tools/call", params).await.json()
+        };
+        let text = told.to_string();
+        let token = of_last_call(&seen);
+        let signature = token.rsplit('.').next().unwrap();
+        let encoded = BASE64_STANDARD.encode(format!("you sent: {token}"));
+        // a stretch of the middle, whatever its ends became
+        let middle = encoded.get(encoded.len() - 60..encoded.len() - 20).unwrap();
+        assert!(!text.contains(signature) && !text.contains(middle), "{shape}: {text}");
+        assert!(text.contains("[secret:assertion]"), "{shape}: {text}");
+        assert!(
+            house.last().evidence.iter().any(|one| one.basis.contains(&"masked:assertion×1".to_owned())),
+            "{shape}"
+        );
+    }
+}
+
+/// What the example of the documentation is asked: a token and a tool for each line.
+const ASK: &str = r#"
+import sys
+for line in sys.stdin:
+    try:
+        print("yes", caller(*line.split()), flush=True)
+    except Exception as error:
+        print("no", type(error).__name__, error, flush=True)
+"#;
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "`cargo xtask test` says where the fetched Python is")]
+async fn the_example_of_the_documentation_takes_an_assertion_once_and_no_other() {
+    let Ok(python) = std::env::var("CALLGATE_EXTERNALS_PYTHON") else {
+        println!("left out: `cargo xtask test` runs it, with the Python packages it fetches");
+        return;
+    };
+    let (house, seen) = house(true, false).await;
+    let alice = house.agent_of("of-alice", "alice").await;
+    call(&house, &alice).await;
+    let token = of_last_call(&seen);
+    call(&house, &alice).await;
+    let second = of_last_call(&seen);
+    let page = include_str!("../../../../docs/secrets.md");
+    let example = page.split_once("```python\n").unwrap().1.split_once("```").unwrap().0;
+    let here = example
+        .replace("http://127.0.0.1:8484/.well-known", &format!("http://{}/.well-known", house.address))
+        .replace("issuer=\"http://127.0.0.1:8484\"", "issuer=\"https://gate.example.com\"");
+    let elsewhere = here.replace(AUDIENCE, "https://files.example.com/mcp");
+    assert!(here.contains("gate.example.com") && elsewhere != here, "{example}");
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let forged = format!("{}.{signature}", signed.replace("eyJ", "eyK"));
+    let lines = [
+        format!("{forged} go"),
+        format!("{second} pay"),
+        format!("{token} go"),
+        format!("{token} go"),
+        format!("{second} go"),
+    ];
+    let ask = |script: String| {
+        let (python, lines) = (format!("{python}/bin/python"), lines.join("\n"));
+        tokio::task::spawn_blocking(move || {
+            use std::{
+                io::Write as _,
+                process::{Command, Stdio},
+            };
+            let mut command = Command::new(python);
+            command.env_clear().args(["-c", &(script + ASK)]);
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+            String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+        })
+    };
+    let said = ask(here).await.unwrap();
+    let said: Vec<_> = said.lines().collect();
+    assert_eq!(said.len(), lines.len(), "{said:?}");
+    assert!(said[0].starts_with("no Invalid") || said[0].starts_with("no Decode"), "{said:?}");
+    assert_eq!(said[1], "no PermissionError the assertion is for another tool");
+    assert_eq!(said[2..], ["yes alice", "no PermissionError the assertion was used before", "yes alice"]);
+    let said = ask(elsewhere).await.unwrap();
+    assert!(said.lines().all(|line| line.starts_with("no")) && said.contains("InvalidAudience"), "{said}");
 }

@@ -10,6 +10,8 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 pub(crate) enum Said {
     Result(Value),
     Error(Value),
+    /// This status and nothing else.
+    Status(u16),
     /// These messages on the request's own stream, and then the result.
     Stream(Vec<Value>, Value),
     /// These messages, and when the Host answered the question of this id, its answer as a text.
@@ -100,6 +102,7 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
         Said::Error(error) => {
             axum::Json(json!({ "jsonrpc": "2.0", "id": id, "error": error })).into_response()
         }
+        Said::Status(status) => axum::http::StatusCode::from_u16(status).unwrap().into_response(),
         Said::Stream(mut messages, result) => {
             messages.push(answer(result));
             events(futures::stream::iter(messages))

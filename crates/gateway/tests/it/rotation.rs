@@ -112,3 +112,47 @@ async fn what_was_moved_under_another_key_is_read_anew_however_late_the_gateway_
     assert_eq!(call(&house).await["result"]["content"][0]["text"], "gone");
     assert_eq!(*seen.lock(), [(); 3].map(|()| format!("Bearer {SECRET}")));
 }
+
+#[tokio::test]
+async fn a_call_that_is_refused_with_the_old_value_is_not_sent_again_with_the_new() {
+    for modern in [true, false] {
+        let seen = Seen::default();
+        let noting = Arc::clone(&seen);
+        let rogue = Rogue::start(modern, move |message, headers| {
+            let sent = headers["authorization"].to_str().unwrap().to_owned();
+            let old = sent.ends_with(SECRET);
+            (message["method"] == "tools/call").then(|| {
+                noting.lock().push(sent);
+                // its operator has changed the key there, and nobody here yet
+                if old { Said::Status(401) } else { Said::Result(text("gone")) }
+            })
+        })
+        .await;
+        let house = House::open(&[("crm", rogue.url.clone())], POLICY).await;
+        let session = if modern { None } else { Some(house.initialize("/s/crm/mcp").await) };
+        let call = async |id: u64| match &session {
+            None => call(&house).await,
+            Some(session) => {
+                let params = json!({ "name": "go", "arguments": {} });
+                house.legacy("/s/crm/mcp", session, id, "tools/call", params).await.json()
+            }
+        };
+        call(2).await;
+        assert!(
+            matches!(
+                house.last().ending,
+                Ending::Failed { code: Code::UpstreamUnauthorized, .. }
+                    | Ending::Refused { code: Code::UpstreamUnauthorized }
+            ),
+            "{:?}",
+            house.last().ending
+        );
+        let old = format!("Bearer {SECRET}");
+        assert_eq!(*seen.lock(), std::slice::from_ref(&old), "sent once");
+        house.put_secret(None, "sk-live-second-4242").await;
+        house.until_noticed().await;
+        assert_eq!(seen.lock().len(), 1, "nor later, when there is another value");
+        assert_eq!(call(3).await["result"]["content"][0]["text"], "gone");
+        assert_eq!(*seen.lock(), [old, "Bearer sk-live-second-4242".to_owned()]);
+    }
+}

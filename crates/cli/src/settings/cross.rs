@@ -112,6 +112,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     let networks = networks::networks(crossing, &file.egress.networks);
     let here = (public_url, file.public_url.is_some(), listen);
     let oauth = oauth::oauth(crossing, file.oauth.as_ref(), here, &networks);
+    let workloads = door::workloads(crossing, file, oauth.as_deref());
     let unauthenticated = file.allow_unauthenticated_loopback.as_ref().and_then(|name| agent(crossing, name));
     if unauthenticated.is_some() && !listen.ip().is_loopback() {
         let at = file.allow_unauthenticated_loopback.as_ref().map(Spanned::span).unwrap_or_default();
@@ -150,7 +151,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
                 .tls_terminated_upstream
                 .as_ref()
                 .is_some_and(|said| *said.get_ref()),
-            workloads: door::workloads(crossing, file),
+            workloads,
         },
         state_dir,
         database,

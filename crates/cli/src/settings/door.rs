@@ -6,7 +6,10 @@ use super::{
 };
 use decision::{AgentName, GroupName};
 use gateway::settings::{ClientCertificates, TlsSettings, Workload};
-use identity::CertificateName;
+use identity::{
+    CertificateName,
+    oauth::{Issuer, Oauth},
+};
 use std::{collections::BTreeSet, net::SocketAddr, path::Path};
 use toml::Spanned;
 
@@ -49,7 +52,7 @@ pub(super) fn exposed(crossing: &mut Crossing<'_>, file: &File, listen: SocketAd
     }
 }
 
-pub(super) fn workloads(crossing: &mut Crossing<'_>, file: &File) -> Vec<Workload> {
+pub(super) fn workloads(crossing: &mut Crossing<'_>, file: &File, oauth: Option<&Oauth>) -> Vec<Workload> {
     let mut out: Vec<Workload> = Vec::new();
     let asks = file.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     for written in &file.workloads {
@@ -66,9 +69,22 @@ pub(super) fn workloads(crossing: &mut Crossing<'_>, file: &File) -> Vec<Workloa
             crossing.problem(at, "this name or this certificate is another workload's already", None);
             continue;
         }
+        if let Some(issuer) = oauth.and_then(|oauth| oauth.issuers.iter().find(|one| may_name(one, &name))) {
+            let issuer = &issuer.source.issuer;
+            let message =
+                format!("a client of `{issuer}` that is called so would be taken for this workload");
+            let help = "give the issuer a `claims.prefix` that this name does not begin with, or list its clients under `claims.agents`";
+            crossing.problem(at, message, Some(help));
+            continue;
+        }
         out.push(Workload { name, certificate, groups });
     }
     out
+}
+
+/// Whether some client of this issuer gets that name without the operator having written so.
+fn may_name(issuer: &Issuer, name: &AgentName) -> bool {
+    issuer.mapping.agents.is_empty() && name.as_str().starts_with(&issuer.mapping.prefix)
 }
 
 fn groups(crossing: &mut Crossing<'_>, written: &[Spanned<String>]) -> BTreeSet<GroupName> {

@@ -46,7 +46,12 @@ pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
     if let Err(why) = &strace {
         tally.skip("what the system calls of the gateway show", why);
     }
-    tests(&mut tally, path.as_deref(), externals.as_ref(), strace.is_ok())?;
+    let mounts = may_mount();
+    if !mounts {
+        tally.skip("a full disk", "no disk can be mounted here, not even in a namespace of its own");
+    }
+    let lacking = Lacking { strace: strace.is_err(), mounts: !mounts };
+    tests(&mut tally, path.as_deref(), externals.as_ref(), &lacking)?;
     if let Some(externals) = &externals {
         conformance::all(&mut tally, externals)?;
         matrix::all(&mut tally, externals)?;
@@ -88,18 +93,36 @@ fn strace() -> Result<(), String> {
     if on_path("strace") { Ok(()) } else { debian::install("strace", "strace") }
 }
 
+/// What tests would need and this machine has not.
+struct Lacking {
+    strace: bool,
+    mounts: bool,
+}
+
+/// Whether a test can have a disk of its own, by itself or in a namespace of users.
+fn may_mount() -> bool {
+    [&["--mount"][..], &["--user", "--map-root-user", "--mount"]].into_iter().any(|how| {
+        let mut probe = Command::new("unshare");
+        probe.args(how).args(["mount", "-t", "tmpfs", "callgate-test", "/mnt"]);
+        succeeds(&mut probe).unwrap_or(false)
+    })
+}
+
 fn tests(
     tally: &mut Tally,
     path: Option<&std::ffi::OsStr>,
     externals: Option<&Externals>,
-    strace: bool,
+    lacking: &Lacking,
 ) -> Result<()> {
     let with_surroundings = |mut command: Command| {
         if let Some(path) = path {
             command.env("PATH", path);
         }
-        if !strace {
+        if lacking.strace {
             command.env("CALLGATE_TEST_SKIP_STRACE", "1");
+        }
+        if lacking.mounts {
+            command.env("CALLGATE_TEST_SKIP_MOUNT", "1");
         }
         if let Some(externals) = externals {
             command

@@ -18,6 +18,15 @@ pub enum Disk {
     Faulty(Arc<Faults>),
 }
 
+impl Disk {
+    fn fault(&self, fits: fn(&Fault) -> bool) -> Option<Fault> {
+        match self {
+            Self::Real => None,
+            Self::Faulty(faults) => faults.next_if(fits),
+        }
+    }
+}
+
 /// One thing a disk does wrong, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -25,6 +34,8 @@ pub enum Fault {
     ShortWrite { bytes: usize },
     /// The next write finds the disk full.
     NoSpace,
+    /// The next file that is begun finds no room for its name.
+    NoName,
     /// The next sync reports an I/O error; the data may or may not be there.
     Sync,
     /// The next sync reports an I/O error, and the last bytes of the file have become zeros, as when
@@ -73,6 +84,9 @@ pub(super) struct SegmentFile {
 
 impl SegmentFile {
     pub(super) fn create(path: &Path, disk: &Disk) -> io::Result<Self> {
+        if disk.fault(|f| matches!(f, Fault::NoName)).is_some() {
+            return Err(full());
+        }
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Self { file, disk: disk.clone() })
     }
@@ -82,15 +96,8 @@ impl SegmentFile {
         Ok(Self { file, disk: disk.clone() })
     }
 
-    fn fault(&self, fits: fn(&Fault) -> bool) -> Option<Fault> {
-        match &self.disk {
-            Disk::Real => None,
-            Disk::Faulty(faults) => faults.next_if(fits),
-        }
-    }
-
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        match self.fault(|f| matches!(f, Fault::ShortWrite { .. } | Fault::NoSpace)) {
+        match self.disk.fault(|f| matches!(f, Fault::ShortWrite { .. } | Fault::NoSpace)) {
             Some(Fault::ShortWrite { bytes: some }) => {
                 self.file.write_all_at(bytes.get(..some).unwrap_or(bytes), offset)?;
                 Err(full())
@@ -101,7 +108,7 @@ impl SegmentFile {
     }
 
     pub(super) fn sync_data(&self) -> io::Result<()> {
-        match self.fault(|f| matches!(f, Fault::Sync | Fault::SyncLosesTail { .. })) {
+        match self.disk.fault(|f| matches!(f, Fault::Sync | Fault::SyncLosesTail { .. })) {
             Some(Fault::SyncLosesTail { bytes }) => {
                 let end = self.file.metadata()?.len();
                 let start = end.saturating_sub(bytes);
@@ -116,7 +123,7 @@ impl SegmentFile {
 
     /// Cuts the file and makes the cut durable.
     pub(super) fn truncate(&self, bytes: u64) -> io::Result<()> {
-        match self.fault(|f| matches!(f, Fault::Truncate)) {
+        match self.disk.fault(|f| matches!(f, Fault::Truncate)) {
             Some(_) => Err(broken()),
             None => self.file.set_len(bytes).and_then(|()| self.file.sync_all()),
         }

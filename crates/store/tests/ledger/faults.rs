@@ -164,3 +164,62 @@ async fn a_ledger_that_nobody_asks_to_write_finds_out_by_itself_that_there_is_ro
     let report = store::ledger::verify(dir.path(), Some(&key), Some(before.note())).unwrap();
     assert!(report.holds(), "{}", report.text());
 }
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_begun_stops_calls_until_it_can_and_leaves_nothing_behind() {
+    for faults_of_it in [
+        &[Fault::NoName][..],
+        &[Fault::NoSpace],
+        &[Fault::ShortWrite { bytes: 20 }],
+        &[Fault::Sync],
+        // full again when it is tried again: the room was for the repair alone
+        &[Fault::NoName, Fault::NoName],
+        &[Fault::NoSpace, Fault::NoSpace],
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (faults, clock) = (Arc::new(Faults::default()), ManualClock::new());
+        let disk = Disk::Faulty(Arc::clone(&faults));
+        // full after the first entries, so that the next ones begin another
+        let options = Options { disk, retry_after_us: REST_US, segment_bytes: 64, ..quiet() };
+        let (ledger, _) = Ledger::open(dir.path(), clock.clone(), &Dice::new(7), options.clone()).unwrap();
+        ledger.append(pair(0).to_vec()).await.unwrap();
+        let segments = || std::fs::read_dir(dir.path().join("segments")).unwrap().count();
+        for (n, fault) in (1..).zip(faults_of_it) {
+            faults.push(*fault);
+            refused(&ledger, n).await;
+            assert_eq!((faults.waiting(), ledger.size(), segments()), (0, 2, 1), "{fault:?}");
+            refused(&ledger, n).await;
+            clock.advance(REST_US * 64);
+        }
+        let appended = ledger.append(pair(8).to_vec()).await.unwrap();
+        assert_eq!((appended.first_index, segments()), (2, 2), "{faults_of_it:?}: no hole");
+        // and it goes on in the same way
+        ledger.append(pair(9).to_vec()).await.unwrap();
+        let checkpoint = ledger.checkpoint().await.unwrap();
+        let key = ledger.public_key().clone();
+        drop(ledger);
+        let report = store::ledger::verify(dir.path(), Some(&key), Some(checkpoint.note())).unwrap();
+        assert!(report.holds(), "{faults_of_it:?}: {}", report.text());
+        let (ledger, recovered) = Ledger::open(dir.path(), clock, &Dice::new(7), options).unwrap();
+        assert_eq!((recovered.size, recovered.cut), (6, None), "{faults_of_it:?}");
+        assert_eq!(ledger.read_entries(2, 1).unwrap()[0].1, pair(8)[0].entry);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_while_a_segment_cannot_be_begun_opens_with_all_it_answered() {
+    for fault in [Fault::NoName, Fault::NoSpace, Fault::ShortWrite { bytes: 20 }, Fault::Sync] {
+        let dir = tempfile::tempdir().unwrap();
+        let (faults, clock) = (Arc::new(Faults::default()), ManualClock::new());
+        let disk = Disk::Faulty(Arc::clone(&faults));
+        let options = Options { disk, retry_after_us: REST_US, segment_bytes: 64, ..quiet() };
+        let (ledger, _) = Ledger::open(dir.path(), clock.clone(), &Dice::new(7), options).unwrap();
+        ledger.append(pair(0).to_vec()).await.unwrap();
+        faults.push(fault);
+        refused(&ledger, 1).await;
+        drop(ledger);
+        let (ledger, recovered) = open(dir.path());
+        assert_eq!((recovered.size, recovered.cut), (2, None), "{fault:?}");
+        ledger.append(pair(1).to_vec()).await.unwrap();
+    }
+}

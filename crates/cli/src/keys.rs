@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 use store::Store;
-use vault::{Kdf, Kek, KekError, KeyFile, Keys};
+use vault::{Kdf, Kek, KekError, KeyFile, Keys, Sealed};
 use zeroize::Zeroize as _;
 
 /// Largest file or credential that is read as a passphrase.
@@ -63,7 +63,18 @@ pub(crate) async fn open(place: &Place, store: &Store, asking: Asking) -> anyhow
     }
     let mut all = all.into_iter().map(Arc::new);
     let current = all.next().ok_or_else(|| anyhow!("there is no key"))?;
-    Ok(Keys::new(current, all.collect()))
+    let keys = Keys::new(current, all.collect());
+    if sources.asks() && !first && !opens_any(&keys, place, store).await? {
+        bail!("the passphrase opens nothing of what is stored: is it the right one?");
+    }
+    Ok(keys)
+}
+
+/// Whether anything that is stored is sealed under one of these.
+async fn opens_any(keys: &Keys, place: &Place, store: &Store) -> anyhow::Result<bool> {
+    let scope = place.scope();
+    let mut ours = store.sealed_everywhere().await?.into_iter().filter(|one| one.scope == scope);
+    Ok(ours.any(|one| Sealed::from_bytes(one.sealed.0).is_ok_and(|sealed| keys.knows(&sealed))))
 }
 
 async fn of(

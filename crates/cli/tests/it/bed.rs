@@ -140,7 +140,8 @@ impl Bed {
         self.started(command)
     }
 
-    fn started(&self, command: Command) -> Served {
+    /// Starts the gateway by this command and waits until it is ready.
+    pub(crate) fn started(&self, command: Command) -> Served {
         let mut served = self.begun(command);
         let port = served.port;
         until("the gateway is ready", || {

@@ -4,6 +4,7 @@
 //! What searches shares no code with what masks.
 
 use crate::bed::{Bed, Served, free_port, until};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -11,12 +12,15 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
     thread,
 };
 
+const PHRASE: &str = "Six random-words of/a list+77";
+const PHRASE_FILE: &str = "phrase";
 const IN_HEADER: &str = "Hdr/canary+9fZ~\"q&2_x=77";
 const IN_QUERY: &str = "qry<canary>/+84-1k'33%zz";
 const IN_ENV: &str = "env canary\\/+5pQ\"é&<12>";
@@ -287,7 +291,16 @@ fn write_whisper(bed: &Bed) {
 
 /// The gateway with both servers and a third that has no secret.
 fn house() -> (Bed, Arc<String>) {
+    house_under("", &[])
+}
+
+/// The same with these lines about the vault, and this in the environment.
+fn house_under(vault: &str, env: &[(&str, &str)]) -> (Bed, Arc<String>) {
     let bed = Bed::new();
+    if vault.contains(PHRASE_FILE) {
+        bed.write(PHRASE_FILE, PHRASE);
+        fs::set_permissions(bed.path(PHRASE_FILE), fs::Permissions::from_mode(0o600)).unwrap();
+    }
     write_whisper(&bed);
     let upstream = gossip();
     let notes = bed.notes_config(free_port());
@@ -299,7 +312,7 @@ fn house() -> (Bed, Arc<String>) {
              {{ secret = \"hdr\", header = \"Authorization\", prefix = \"Bearer \" }}, {{ secret = \"qry\", query = \"key\" }}]\n\
              [servers.whisper]\ncommand = \"/bin/sh\"\nargs = [\"{}\"]\n\
              keep = {{ arguments = true, results = true }}\n\
-             credentials = [{{ secret = \"env\", env = \"WHISPER_TOKEN\" }}]\n",
+             credentials = [{{ secret = \"env\", env = \"WHISPER_TOKEN\" }}]\n{vault}",
             bed.path("whisper.sh").display()
         ),
     );
@@ -310,7 +323,7 @@ fn house() -> (Bed, Arc<String>) {
     for (server, secret, value) in
         [("gossip", "hdr", IN_HEADER), ("gossip", "qry", IN_QUERY), ("whisper", "env", IN_ENV)]
     {
-        let said = bed.run_with(&["secret", "set", secret, "--server", server], value);
+        let said = bed.run_env(env, &["secret", "set", secret, "--server", server], value);
         assert_eq!(said.code, 0, "{said:?}");
         Needles::of(&[("the secret", value)]).must_not_be_in("`secret set`", format!("{said:?}").as_bytes());
     }
@@ -461,6 +474,61 @@ fn no_secret_is_found_anywhere_but_where_it_belongs() {
         raw.must_not_be_in(place, bytes);
     }
     needles.must_not_be_in("the settings", &fs::read(bed.path("callgate.toml")).unwrap());
+}
+
+// what the key was made of is as secret as the key: wherever it came from, and while the database's log is being written
+#[test]
+fn no_key_is_found_anywhere_whatever_it_came_from_nor_a_secret_in_a_live_database() {
+    let raw: Vec<u8> = (0..32).map(|n| n * 7 + 3).collect();
+    let digits = BASE64_STANDARD.encode(&raw);
+    let variable = [("VAULT_KEY", digits.as_str())];
+    let passphrase = format!("[vault]\nkey = {{ passphrase = {{ file = \"{PHRASE_FILE}\" }} }}\n");
+    let of_variable = {
+        let mut needles = Needles::of(&[("the variable", &digits)]);
+        needles.0.push(("the key".to_owned(), raw.clone()));
+        needles.0.push((
+            "the key in hex".to_owned(),
+            raw.iter().map(|b| format!("{b:02x}")).collect::<String>().into_bytes(),
+        ));
+        needles
+    };
+    for (vault, env, needles) in [
+        ("[vault]\nkey = { env = \"VAULT_KEY\" }\n", &variable[..], of_variable),
+        (passphrase.as_str(), &[], Needles::of(&[("the passphrase", PHRASE)])),
+    ] {
+        let (bed, token) = house_under(vault, env);
+        let secrets = Needles::of(&[("hdr", IN_HEADER), ("qry", IN_QUERY), ("env", IN_ENV)]);
+        let logs = ("CALLGATE_LOG", "trace,hyper=trace,h2=trace,rustls=trace,sqlx=trace");
+        let gateway = bed.serve_env(&[env, &[logs]].concat());
+        let search = |place: &str, bytes: &[u8]| {
+            let bytes = [b".", bytes].concat();
+            needles.must_not_be_in(place, &bytes);
+            secrets.must_not_be_in(place, &bytes);
+        };
+        search("what the Host got", &everything_the_host_gets(&gateway, &token));
+        search("/metrics", gateway.get("/metrics").2.as_bytes());
+        for pid in family(gateway.pid()) {
+            let of = |what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+            // a child has a secret of its own in there
+            for what in ["cmdline", "environ"] {
+                needles.must_not_be_in(what, &[b"=".to_vec(), of(what)].concat());
+            }
+        }
+        // while the gateway has it open
+        until("the database has a log", || {
+            fs::metadata(bed.path("state/callgate.db-wal")).is_ok_and(|wal| wal.len() > 0)
+        });
+        for (name, bytes) in files(&bed.path("state")) {
+            search(&name, &bytes);
+        }
+        let said = bed.run_env(env, &["secret", "list"], "");
+        search("a command", format!("{said:?}").as_bytes());
+        assert_eq!(gateway.stop(), 0);
+        search("the log at trace", bed.log().as_bytes());
+        for (name, bytes) in files(&bed.path("state")) {
+            search(&name, &bytes);
+        }
+    }
 }
 
 // the searcher itself finds what is there

@@ -4,7 +4,9 @@ use crate::bed::{Bed, Served, until};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::{
     fs,
+    io::{Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -235,4 +237,148 @@ fn dates_warn_before_they_bite() {
     until("and work again", || {
         gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"] == "a note"
     });
+}
+
+/// Runs a command on a terminal of its own, answers what it asks in that order, and gives its exit code and all that
+/// was on the screen. What shows `at_last` after all answers is asked to stop.
+fn on_a_terminal(bed: &Bed, args: &str, answers: &[(&str, &str)], at_last: &str) -> (i32, String) {
+    let plain = bed.command();
+    let line = format!("exec '{}' {args}", plain.get_program().display());
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env_clear();
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    command.env("SHELL", "/bin/sh").current_dir(bed.path("")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut shown, mut seen, mut left) = (Vec::new(), 0, answers.iter());
+    let mut next = left.next();
+    let mut buffer = [0; 4096];
+    loop {
+        let read = screen.read(&mut buffer).unwrap_or(0);
+        if read == 0 {
+            break;
+        }
+        shown.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&shown).into_owned();
+        if let Some((question, answer)) = next
+            && let Some(at) = text.get(seen..).and_then(|rest| rest.find(question))
+        {
+            seen += at + question.len();
+            // the question is there a moment before what is typed is hidden
+            until("nothing is shown", || shows_nothing(child.id()));
+            keyboard.write_all(format!("{answer}\n").as_bytes()).unwrap();
+            next = left.next();
+        }
+        if next.is_none()
+            && !at_last.is_empty()
+            && text.get(seen..).is_some_and(|rest| rest.contains(at_last))
+        {
+            // Ctrl-C
+            keyboard.write_all(&[3]).unwrap();
+            seen = text.len();
+        }
+    }
+    let text = String::from_utf8_lossy(&shown).into_owned();
+    assert!(next.is_none(), "it did not ask `{:?}`: {text}", next);
+    (child.wait().unwrap().code().unwrap_or(-1), text)
+}
+
+/// Whether the terminal of what `script` started hides what is typed.
+fn shows_nothing(script: u32) -> bool {
+    let terminal = |pid: &String| {
+        let input = fs::read_link(format!("/proc/{pid}/fd/0")).ok()?;
+        let told = Command::new("stty").arg("-F").arg(input).arg("-a").output().ok()?;
+        Some(String::from_utf8_lossy(&told.stdout).contains("-echo "))
+    };
+    descendants(script).iter().skip(1).filter_map(terminal).any(|hides| hides)
+}
+
+#[test]
+fn a_passphrase_is_asked_for_on_the_terminal_and_never_shown() {
+    const PHRASE: &str = "six random words of a list";
+    const VALUE: (&str, &str) = ("value of `notes-key`", "hunter2-and-more");
+    let (phrase, again) = ("passphrase of the vault", "the same again");
+    let bed = bed("[vault]\nkey = { passphrase = { prompt = true } }\n");
+    // a new one is typed twice
+    let typo = "six random words of a lisp";
+    let (code, screen) =
+        on_a_terminal(&bed, "secret set notes-key", &[VALUE, (phrase, PHRASE), (again, typo)], "");
+    assert!(code == 1 && screen.contains("the two are not the same; nothing was stored"), "{code} {screen}");
+    assert_eq!(bed.json(&["secret", "list"]).as_array().unwrap().len(), 0);
+    let (code, screen) =
+        on_a_terminal(&bed, "secret set notes-key", &[VALUE, (phrase, "short"), (again, "short")], "");
+    assert!(code == 1 && screen.contains("at least 12"), "{code} {screen}");
+    let (code, screen) =
+        on_a_terminal(&bed, "secret set notes-key", &[VALUE, (phrase, PHRASE), (again, PHRASE)], "");
+    assert!(code == 0 && screen.contains("stored secret `notes-key`, version 1"), "{code} {screen}");
+    assert!(!screen.contains(PHRASE) && !screen.contains(VALUE.1), "{screen}");
+    // a known one once, and one that opens nothing seals nothing
+    let (code, screen) = on_a_terminal(&bed, "secret set notes-key", &[VALUE, (phrase, typo)], "");
+    assert!(code == 1 && screen.contains("opens nothing of what is stored"), "{code} {screen}");
+    let (code, screen) = on_a_terminal(&bed, "secret set notes-key", &[VALUE, (phrase, PHRASE)], "");
+    assert!(code == 0 && screen.contains("version 2") && !screen.contains(again), "{code} {screen}");
+    // the gateway asks at its start, and takes no call under a wrong one
+    let (code, screen) = on_a_terminal(&bed, "serve", &[(phrase, typo)], "");
+    assert!(code == 1 && screen.contains("opens nothing of what is stored"), "{code} {screen}");
+    let (code, screen) = on_a_terminal(&bed, "serve", &[(phrase, PHRASE)], "callgate takes calls");
+    assert!(code == 0 && !screen.contains("is sealed under a key that is not there"), "{code} {screen}");
+    assert!(!screen.contains(PHRASE), "{screen}");
+    assert!(bed.files_with("state", PHRASE).is_empty());
+    // nobody is there to be asked
+    let mut nobody = Command::new("setsid");
+    nobody.arg("--wait").arg(bed.command().get_program()).args(["secret", "set", "notes-key"]);
+    let said =
+        nobody.current_dir(bed.path("")).env("HOME", bed.path("home")).stdin(Stdio::null()).output().unwrap();
+    assert!(!said.status.success());
+    let check = bed.run(&["check"]);
+    assert_eq!(check.code, 0, "a check asks nobody: {} {}", check.out, check.err);
+}
+
+/// The gateway's stretches of memory for secrets, and how many of them are not locked.
+fn for_secrets(gateway: &Served) -> (usize, usize) {
+    let smaps = fs::read_to_string(format!("/proc/{}/smaps", gateway.pid())).unwrap();
+    let flags = smaps.lines().filter_map(|line| line.strip_prefix("VmFlags:"));
+    let has = |flags: &str, flag: &str| flags.split_whitespace().any(|one| one == flag);
+    // not to be dumped, wiped in a child
+    let ours: Vec<_> = flags.filter(|flags| has(flags, "dd") && has(flags, "wf")).collect();
+    (ours.len(), ours.iter().filter(|flags| !has(flags, "lo")).count())
+}
+
+#[test]
+fn where_memory_may_not_be_locked_it_is_said_and_nothing_is_unlocked_in_silence() {
+    let bed = bed("");
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-and-more").code, 0);
+    let token = bed.token("bot");
+    let warning = "keys and secrets may be written to swap";
+    for (limit, may_lock) in [(0, false), (64 << 10, true)] {
+        let limited = |args: &[&str]| {
+            let plain = bed.command();
+            // root may lock whatever the limit, as long as it has this capability
+            let drops = ["setpriv", "--bounding-set=-ipc_lock"];
+            let can = Command::new(drops[0]).args([drops[1], "true"]).output();
+            let drops: &[&str] = if can.is_ok_and(|said| said.status.success()) { &drops } else { &[] };
+            let mut words = drops.iter().map(ToString::to_string).collect::<Vec<_>>();
+            words.extend(["prlimit".to_owned(), format!("--memlock={limit}:{limit}")]);
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]).arg(plain.get_program()).args(args).env_clear();
+            command.envs(plain.get_envs().map(|(name, value)| (name, value.unwrap())));
+            command.current_dir(bed.path("")).stdin(Stdio::null());
+            command
+        };
+        let check = limited(&["check"]).output().unwrap();
+        let check = String::from_utf8(check.stdout).unwrap();
+        assert_eq!(check.contains(warning), !may_lock, "{limit}: {check}");
+        let gateway = bed.started(limited(&["serve"]));
+        let session = gateway.session(&token);
+        until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+        // values are kept all the same (ADR 0006)
+        assert_eq!(gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"], "a note");
+        assert_eq!(bed.log().contains(warning), !may_lock, "{limit}: {}", bed.log());
+        let (all, unlocked) = for_secrets(&gateway);
+        assert!(all > 0, "no memory for secrets was found");
+        assert_eq!(unlocked, if may_lock { 0 } else { all }, "{limit}: of {all}");
+        assert_eq!(gateway.stop(), 0);
+    }
 }

@@ -118,7 +118,7 @@ fn digit(alphabet: &[u8; 64], value: u8) -> u8 {
 }
 
 /// The value of a digit of either alphabet.
-fn value_of(digit: u8) -> Option<u8> {
+const fn value_of(digit: u8) -> Option<u8> {
     match digit {
         b'A'..=b'Z' => Some(digit - b'A'),
         b'a'..=b'z' => Some(digit - b'a' + 26),
@@ -130,7 +130,7 @@ fn value_of(digit: u8) -> Option<u8> {
 }
 
 /// Whether base64 could have this byte.
-pub(crate) fn is_base64(byte: u8) -> bool {
+pub(crate) const fn is_base64(byte: u8) -> bool {
     value_of(byte).is_some()
 }
 

@@ -41,13 +41,23 @@ const BLOCK: usize = 64;
 /// is: most texts are full of `\n` and `\"`, and need not be copied for that.
 pub(crate) struct Matters([bool; 256]);
 
+/// The digits of base64, and what an escape is made of.
+#[expect(clippy::indexing_slicing, reason = "a place that is not there would not compile")]
+const ALWAYS: [bool; 256] = {
+    let (mut always, mut byte) = ([false; 256], 0);
+    while byte < 128u8 {
+        always[byte as usize] = is_base64(byte) || matches!(byte, b'\\' | b'%' | b'&' | b'#' | b';' | b':');
+        byte += 1;
+    }
+    always
+};
+
 impl Matters {
     pub(crate) fn new<'a>(secrets: impl Iterator<Item = &'a [u8]>, words: bool) -> Self {
-        let mut matters = [false; 256];
-        let letters = (0..128u8).filter(|byte| is_base64(*byte) || b"\\%&#;:".contains(byte));
+        let mut matters = ALWAYS;
         // the end of a word shows once what ends it is read
-        let ends = (0..=255u8).filter(|byte| words && !is_base64(*byte));
-        for byte in letters.chain(ends).chain(secrets.flatten().copied()) {
+        let ends = (0..=255u8).filter(|byte| !is_base64(*byte)).take(if words { 256 } else { 0 });
+        for byte in ends.chain(secrets.flatten().copied()) {
             if let Some(slot) = matters.get_mut(usize::from(byte)) {
                 *slot = true;
             }

@@ -184,15 +184,18 @@ async fn a_segment_that_cannot_be_begun_stops_calls_until_it_can_and_leaves_noth
         let (ledger, _) = Ledger::open(dir.path(), clock.clone(), &Dice::new(7), options.clone()).unwrap();
         ledger.append(pair(0).to_vec()).await.unwrap();
         let segments = || std::fs::read_dir(dir.path().join("segments")).unwrap().count();
-        for (n, fault) in (1..).zip(faults_of_it) {
-            faults.push(*fault);
-            refused(&ledger, n).await;
-            assert_eq!((faults.waiting(), ledger.size(), segments()), (0, 2, 1), "{fault:?}");
-            refused(&ledger, n).await;
+        faults_of_it.iter().for_each(|fault| faults.push(*fault));
+        // the writer may try by itself as soon as the clock has moved
+        while faults.waiting() > 0 {
+            refused(&ledger, 1).await;
+            assert_eq!((ledger.size(), segments()), (2, 1), "{faults_of_it:?}");
             clock.advance(REST_US * 64);
         }
+        clock.advance(REST_US * 64);
         let appended = ledger.append(pair(8).to_vec()).await.unwrap();
-        assert_eq!((appended.first_index, segments()), (2, 2), "{faults_of_it:?}: no hole");
+        assert_eq!(appended.first_index, 2, "{faults_of_it:?}: no hole");
+        // a checkpoint that showed that there is room may have a segment of its own
+        assert!(segments() >= 2, "{faults_of_it:?}");
         // and it goes on in the same way
         ledger.append(pair(9).to_vec()).await.unwrap();
         let checkpoint = ledger.checkpoint().await.unwrap();

@@ -47,6 +47,7 @@ static OAUTH: LazyLock<Oauth> = LazyLock::new(|| Oauth {
         audiences: BTreeSet::new(),
         skew: Duration::from_secs(SKEW),
         mapping: Mapping { groups: Some("groups".to_owned()), groups_optional: true, ..Mapping::default() },
+        introspection: None,
     }],
 });
 

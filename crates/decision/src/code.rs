@@ -120,9 +120,11 @@ codes! {
     CredentialInUrl = "credential-in-url", Authentication;
     /// The token is not valid yet, or was issued in the future. Compare the clocks of the gateway and of the provider.
     CredentialEarly = "credential-early", Authentication;
+    /// The identity provider says that the token is not active: it has expired, was revoked, or never was one. Sign in again.
+    TokenInactive = "token-inactive", Authentication;
     /// The token is of no provider that is configured under `oauth.issuers`.
     IssuerUnknown = "issuer-unknown", Authentication;
-    /// The token's header is one that no access token here may have: its type, its algorithm or what it calls critical.
+    /// The token is of a kind that no access token here may be: by its type, its algorithm or what its header calls critical.
     TokenHeaderRefused = "token-header-refused", Authentication;
     /// The token is signed with a key that its provider does not publish for this.
     TokenKeyUnknown = "token-key-unknown", Authentication;
@@ -136,6 +138,10 @@ codes! {
     ClaimUnusable = "claim-unusable", Authentication;
     /// The identity provider cannot be asked, and what was known of it is too old to go on.
     ProviderUnreachable = "provider-unreachable", Gateway;
+    /// The gateway may not ask the identity provider about tokens: it has no secret for that, or the provider does not take it. Check `introspection` of the issuer.
+    ProviderRefused = "provider-refused", Gateway;
+    /// The identity provider is asked about as many unknown tokens as it may be. Try again in a moment.
+    ProviderBusy = "provider-busy", Gateway;
     /// No pinned item of that name exists for anybody.
     ItemUnknown = "item-unknown", Validation;
     /// Two servers offer that resource; use `/s/{server}/mcp` to say which is meant.

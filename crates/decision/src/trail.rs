@@ -18,6 +18,8 @@ pub const ERRAND_METHODS: &[&str] = &[
     "ping",
     "subscriptions/listen",
     "logging/setLevel",
+    // of an identity provider, about somebody's token (RFC 7662)
+    "oauth/introspect",
 ];
 
 /// A stage's yes: the value the next stages need, and what the yes rests on.

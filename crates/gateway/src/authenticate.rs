@@ -2,13 +2,14 @@
 
 use crate::exchange::{Arrival, Party, Presented};
 use crate::gate::{Gate, Live};
+use crate::introspection;
 use crate::listen::tls::ClientCertificate;
 use crate::record::Leg;
 use crate::route::{Route, What};
 use crate::session::Session;
 use crate::workload;
 use decision::{Actor, AgentName, Class, Code, Era, Passed, Principal, Refusal, Transport};
-use identity::oauth::Verified;
+use identity::oauth::{Opaque, Verified};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +37,8 @@ pub(crate) enum Standing {
     Token([u8; 32]),
     /// A provider's token, as it was verified.
     Signed(Arc<Verified>),
+    /// A provider's token that the provider vouches for, and the token itself to ask about it again.
+    Vouched(Arc<Verified>, Arc<Opaque>),
     /// By configuration.
     Agent(AgentName),
     /// By certificate.
@@ -48,13 +51,13 @@ pub(crate) enum Standing {
 
 impl Standing {
     /// Whether it was taken away meanwhile.
-    pub(crate) async fn lapsed(&self, gate: &Gate, live: &Live) -> bool {
+    pub(crate) async fn lapsed(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> bool {
         self.lapse(gate, live).await.is_some()
     }
 
     /// Why it counts no longer, if it does not. A store that cannot be asked takes nothing away: whatever
     /// the principal asks next is refused then anyway.
-    pub(crate) async fn lapse(&self, gate: &Gate, live: &Live) -> Option<Code> {
+    pub(crate) async fn lapse(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> Option<Code> {
         let mut standing = self;
         while let Self::Bound(certificate, inner) = standing {
             if let Err(refusal) = workload::holds(gate, certificate) {
@@ -68,6 +71,14 @@ impl Standing {
                 Ok(()) => not_disabled(gate, live, token).await,
                 Err(refusal) => Err(refusal),
             },
+            Self::Vouched(token, opaque) => {
+                let (now, errand) = (gate.clock.now(), introspection::errand(gate, live));
+                // whatever keeps the provider from being asked, nobody vouches for the token any more
+                if let Err(refusal) = gate.issuers.still_vouched(token, opaque, now, errand).await {
+                    return Some(refusal.code);
+                }
+                not_disabled(gate, live, token).await
+            }
             Self::Agent(agent) => gate.tokens.enabled(gate, live, agent).await,
             Self::Workload(certificate) => of_certificate(gate, live, certificate).await.map(|_| ()),
             Self::Session | Self::Bound(..) => Ok(()),
@@ -79,15 +90,24 @@ impl Standing {
     /// Whether time alone takes it away, and another of the same principal's may follow.
     pub(crate) fn runs_out(&self) -> bool {
         match self {
-            Self::Signed(_) | Self::Workload(_) | Self::Bound(..) => true,
+            Self::Signed(_) | Self::Vouched(..) | Self::Workload(_) | Self::Bound(..) => true,
             Self::Token(_) | Self::Agent(_) | Self::Session => false,
+        }
+    }
+
+    /// Whether it takes a provider's answer to know whether it still is.
+    pub(crate) fn is_asked_about(&self) -> bool {
+        match self {
+            Self::Vouched(..) => true,
+            Self::Bound(_, inner) => inner.is_asked_about(),
+            Self::Token(_) | Self::Signed(_) | Self::Agent(_) | Self::Workload(_) | Self::Session => false,
         }
     }
 
     /// What the provider's token is bounded to; nothing bounds whoever came another way.
     pub(crate) fn token(&self) -> Option<&Verified> {
         match self {
-            Self::Signed(token) => Some(token),
+            Self::Signed(token) | Self::Vouched(token, _) => Some(token),
             Self::Bound(_, inner) => inner.token(),
             Self::Token(_) | Self::Agent(_) | Self::Workload(_) | Self::Session => None,
         }
@@ -193,8 +213,8 @@ impl Tokens {
 
 /// Finds out who asks, and the session the message belongs to.
 pub(crate) async fn asker(
-    gate: &Gate,
-    live: &Live,
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
     arrival: &Arrival,
     route: &Route,
     leg: &mut Leg,
@@ -261,7 +281,7 @@ type Known = (Arc<Principal>, String, Standing);
 
 /// Two credentials may come: a certificate with the connection, and one with the message. Both must be
 /// right. The message's names who asks; without one, the certificate does.
-async fn connected(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<Known, Refusal> {
+async fn connected(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<Known, Refusal> {
     match (workload::shown(gate, arrival)?, &arrival.presented) {
         (None, _) => host(gate, live, arrival).await,
         (Some(certificate), Presented::Nothing) => of_certificate(gate, live, certificate).await,
@@ -292,7 +312,7 @@ async fn of_certificate(
     Ok((Arc::new(principal), basis, Standing::Workload(Arc::clone(certificate))))
 }
 
-async fn host(gate: &Gate, live: &Live, arrival: &Arrival) -> Result<Known, Refusal> {
+async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<Known, Refusal> {
     match &arrival.presented {
         Presented::InUrl => Err(Refusal::new(Code::CredentialInUrl, "a token came in the query string")),
         Presented::Configured(agent) => {
@@ -342,12 +362,29 @@ async fn of_token(gate: &Gate, live: &Live, hash: [u8; 32]) -> Result<Known, Ref
 }
 
 /// A token that is not ours: a provider's.
-async fn foreign(gate: &Gate, live: &Live, arrival: &Arrival, token: &str) -> Result<Known, Refusal> {
-    let resource = arrival.entrance.resource();
-    let token = gate.issuers.verify(token, resource, gate.clock.now()).await?;
+async fn foreign(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    arrival: &Arrival,
+    token: &str,
+) -> Result<Known, Refusal> {
+    let (resource, now) = (arrival.entrance.resource(), gate.clock.now());
+    let opaque = gate.issuers.opaque(token);
+    let token = match &opaque {
+        Some(opaque) => {
+            let errand = introspection::errand(gate, live);
+            gate.issuers.vouched(opaque, resource, now, errand).await?
+        }
+        None => gate.issuers.verify(token, resource, now).await?,
+    };
     workload::proved(arrival, &token)?;
     not_disabled(gate, live, &token).await?;
-    Ok((Arc::clone(token.principal()), token.describe(), Standing::Signed(token)))
+    let (principal, described) = (Arc::clone(token.principal()), token.describe());
+    let standing = match opaque {
+        Some(opaque) => Standing::Vouched(token, opaque),
+        None => Standing::Signed(token),
+    };
+    Ok((principal, described, standing))
 }
 
 /// A provider may still vouch for an agent that was disabled here.

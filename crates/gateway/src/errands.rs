@@ -259,7 +259,7 @@ pub(crate) fn meta() -> serde_json::Value {
     })
 }
 
-fn call(server: &ServerName, leg: &Leg, method: &str, frame: Bytes) -> Call {
+pub(crate) fn call(server: &ServerName, leg: &Leg, method: &str, frame: Bytes) -> Call {
     Call::new(Asked {
         id: leg.call_id(),
         deed: leg.deed,

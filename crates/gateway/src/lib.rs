@@ -56,6 +56,7 @@ mod deeds;
 mod errands;
 mod host_side;
 mod interactions;
+pub mod introspection;
 mod lists;
 pub mod metrics;
 mod record;

@@ -6,10 +6,11 @@ use crate::gate::{Gate, Live, Peer, Withdrawn};
 use crate::record;
 use crate::schemas::Schemas;
 use crate::secrets;
+use crate::session::end_if_lapsed;
 use crate::settings::Settings;
 use bytes::Bytes;
 use catalog::{Catalogue, ServerEntry};
-use decision::{Code, Digest, EventName, Item, ItemKind, ServerName};
+use decision::{Digest, EventName, Item, ItemKind, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -371,17 +372,16 @@ impl Offers {
     }
 
     /// Ends the sessions of those whose token or agent was taken away: a stream does not ask again by itself.
-    /// Where time alone did it, only the streams: clients refresh a token when they are refused, and go on.
     async fn end_lapsed(&self) {
         let live = self.gate.live();
         for session in self.gate.sessions.all() {
             let Some(standing) = session.standing() else { continue };
-            match standing.lapse(&self.gate, &live).await {
-                Some(Code::CredentialExpired | Code::CertificateLapsed) if standing.runs_out() => {
-                    session.end_streams();
-                }
-                Some(_) => self.gate.sessions.remove(&session.id),
-                None => {}
+            if standing.is_asked_about() {
+                // others must not wait for a provider
+                let (gate, live) = (Arc::clone(&self.gate), Arc::clone(&live));
+                tokio::spawn(async move { end_if_lapsed(&gate, &live, &session, &standing).await });
+            } else {
+                end_if_lapsed(&self.gate, &live, &session, &standing).await;
             }
         }
     }

@@ -143,6 +143,8 @@ fn for_the_model(code: Code) -> bool {
             | Code::LedgerUnavailable
             | Code::PathIncomplete
             | Code::ProviderUnreachable
+            | Code::ProviderRefused
+            | Code::ProviderBusy
     );
     // the client has to read this one: it is the client that can ask for more
     let for_the_client = code == Code::ScopeInsufficient;
@@ -269,6 +271,7 @@ fn told(code: Code, facts: &Facts) -> Told {
     let bad = |rpc| plain(StatusCode::BAD_REQUEST, rpc);
     let ok = |rpc| plain(StatusCode::OK, rpc);
     let who = || plain(StatusCode::UNAUTHORIZED, UNAUTHENTICATED);
+    let unavailable = || plain(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE);
     match code {
         Code::HostNotAllowed | Code::OriginNotAllowed => plain(StatusCode::FORBIDDEN, rpc::INVALID_REQUEST),
         Code::MessageTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, rpc::INVALID_REQUEST),
@@ -293,7 +296,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::CertificateUnknown | Code::CertificateInvalid | Code::CertificateLapsed => who(),
         Code::CredentialEarly | Code::IssuerUnknown | Code::TokenHeaderRefused => who(),
         Code::TokenKeyUnknown | Code::TokenSignatureInvalid | Code::TokenAudienceMismatch => who(),
-        Code::ClaimMissing | Code::ClaimUnusable => who(),
+        Code::ClaimMissing | Code::ClaimUnusable | Code::TokenInactive => who(),
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
         Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid => ok(rpc::INVALID_PARAMS),
@@ -311,9 +314,8 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::UpstreamError
         | Code::ResultTooLarge
         | Code::ResultInvalid => ok(SERVER_ERROR),
-        Code::Draining | Code::Overloaded | Code::LedgerUnavailable | Code::ProviderUnreachable => {
-            plain(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE)
-        }
+        Code::Draining | Code::Overloaded | Code::LedgerUnavailable => unavailable(),
+        Code::ProviderUnreachable | Code::ProviderRefused | Code::ProviderBusy => unavailable(),
         Code::RuleFailed
         | Code::SchemaUnenforceable
         | Code::PathIncomplete

@@ -183,6 +183,22 @@ pub(crate) async fn lease(
     Ok(Passed::new(Arc::new(injected), basis))
 }
 
+/// Opens what the gateway proves itself with to an identity provider, for an errand to it and no other call.
+pub(crate) async fn of_provider(
+    gate: &Gate,
+    live: &Live,
+    permit: &Permit,
+    call: &Call,
+    name: &SecretName,
+) -> Result<Passed<Lease>, Refusal> {
+    if !permit.covers(call) || call.target().server.as_str() != crate::introspection::PROVIDER {
+        return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
+    }
+    let lease = stored(gate, live, permit, call, Holder::Shared, name, &mut Vec::new()).await?;
+    let lease = lease.ok_or_else(|| missing(&call.target().server, name, Holder::Shared))?;
+    Ok(Passed::new(lease, vec![format!("secret:{name}")]))
+}
+
 /// Whose credential a call goes out with.
 #[derive(Debug, Clone, Copy)]
 enum Holder<'a> {

@@ -5,8 +5,9 @@
 
 use crate::authenticate::Standing;
 use crate::exchange::{Entrance, Gone, Outlet};
+use crate::gate::{Gate, Live};
 use bytes::Bytes;
-use decision::{Claims, InteractionId, Principal, Transport};
+use decision::{Claims, Class, Code, InteractionId, Principal, Transport};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -328,6 +329,24 @@ impl Sessions {
             self.remove(id);
         }
         idle.len()
+    }
+}
+
+/// Ends a session whose principal's standing lapsed. Where time alone did it, or its provider is not there to say,
+/// only the streams: clients refresh a token when they are refused, or come again, and go on.
+pub(crate) async fn end_if_lapsed(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    session: &Session,
+    standing: &Standing,
+) {
+    let passes = |code: Code| {
+        matches!(code, Code::CredentialExpired | Code::CertificateLapsed) || code.class() == Class::Gateway
+    };
+    match standing.lapse(gate, live).await {
+        Some(code) if standing.runs_out() && passes(code) => session.end_streams(),
+        Some(_) => gate.sessions.remove(&session.id),
+        None => {}
     }
 }
 

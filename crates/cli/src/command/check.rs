@@ -216,7 +216,11 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         let per_user = place.meant.settings.servers.get(server).map(|server| server.authority);
         let whose = if per_user == Some(Authority::PerUser) { " --user NAME" } else { "" };
         let help = format!("store it with `callgate secret set {secret}{whose}`");
-        say.line(format!("{} server `{server}` needs the secret `{secret}`: {help}", say.paint(31, "✗")));
+        let who = match server.as_str() {
+            gateway::introspection::PROVIDER => "`introspection` of the issuer".to_owned(),
+            _ => format!("server `{server}`"),
+        };
+        say.line(format!("{} {who} needs the secret `{secret}`: {help}", say.paint(31, "✗")));
     }
     if let Err(error) = &found.tls {
         say.line(format!("{} {error}", say.paint(31, "✗")));

@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use decision::{Actor, Clock as _, ServerName};
-use identity::oauth::{KeySet, Oauth, Resource, Sample, issuer_named, sample};
+use identity::oauth::{KeySet, Oauth, Opaque, Resource, Sample, issuer_named, sample};
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Read as _},
@@ -55,6 +55,12 @@ pub(crate) async fn run(args: &SampleArgs, given: &Given, place: &Place) -> Outc
         return Err(Failure::Usage(format!("`{path}` has no `[oauth]`, so no provider's token is taken")));
     };
     let token = read()?;
+    let asked = oauth.issuers.iter().any(|issuer| issuer.introspection.is_some());
+    if asked && Opaque::of(&token).is_some() {
+        let usage = "this is an opaque token: only its provider knows what it says, and the secret to ask with is opened \
+            for the gateway's own errands alone; call the gateway with it, and look with `callgate explain`";
+        return Err(Failure::Usage(usage.to_owned()));
+    }
     let keys = keys(args, oauth, &token).await?;
     let resource = Resource { server: args.entrance.as_ref().map(ServerName::as_str) };
     let looked = sample(oauth, &token, keys.as_ref(), resource, SystemClock.now());

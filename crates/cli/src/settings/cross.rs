@@ -169,6 +169,11 @@ fn servers(
     let mut servers = BTreeMap::new();
     for (name, written) in &file.servers {
         match ServerName::new(name.get_ref().clone()) {
+            Ok(_) if name.get_ref() == gateway::introspection::PROVIDER => {
+                let help = "call the server something else";
+                let message = format!("`{}` stands for the identity provider", name.get_ref());
+                crossing.problem(name.span(), message, Some(help));
+            }
             Ok(server) => {
                 if let Some(meant) = server_of(crossing, name, written, environment, limits, sources) {
                     servers.insert(server, meant);

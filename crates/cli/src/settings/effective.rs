@@ -5,7 +5,7 @@ use super::{Meant, file::File};
 use gateway::settings::{CredentialUse, Limits, Mode, Place, Reach, ServerSettings, TlsSettings, Workload};
 use identity::{
     CertificateName,
-    oauth::{Issuer, Mapping, Oauth},
+    oauth::{Introspection, Issuer, Mapping, Oauth},
 };
 use std::{collections::BTreeMap, time::Duration};
 use toml::{Table, Value};
@@ -209,6 +209,22 @@ fn issuer(issuer: &Issuer) -> Table {
     put("refresh", time(issuer.source.refresh));
     put("keys-max-age", time(issuer.source.keys_max_age));
     put("claims", Value::Table(claims(&issuer.mapping)));
+    if let Some(one) = &issuer.introspection {
+        put("introspection", Value::Table(introspection(one)));
+    }
+    out
+}
+
+fn introspection(one: &Introspection) -> Table {
+    let mut out = Table::new();
+    let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
+    if let Some(endpoint) = &one.endpoint {
+        put("endpoint", text(endpoint));
+    }
+    put("client-id", text(&one.client_id));
+    put("secret", text(&one.secret));
+    put("authentication", text(one.authentication.as_str()));
+    put("cache", time(one.cache));
     out
 }
 

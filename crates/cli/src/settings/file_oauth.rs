@@ -58,6 +58,31 @@ pub(crate) struct Issuer {
     /// Which claims say who asks.
     #[serde(default)]
     pub(crate) claims: Claims,
+    /// How it is asked about opaque tokens; at one issuer only.
+    #[schemars(with = "Option<Introspection>")]
+    pub(crate) introspection: Option<Spanned<Introspection>>,
+}
+
+/// How a provider is asked about opaque tokens (RFC 7662).
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Introspection {
+    /// Where, if not as its metadata says; needed where that is not at the issuer's own address.
+    #[schemars(with = "Option<String>")]
+    pub(crate) endpoint: Option<Spanned<String>>,
+    /// As which of its clients the gateway asks.
+    #[schemars(with = "String")]
+    pub(crate) client_id: Spanned<String>,
+    /// The secret of that client, by its name in the vault. Its value is never here.
+    #[schemars(with = "String")]
+    pub(crate) secret: Spanned<String>,
+    /// `client_secret_basic` (the default) or `client_secret_post`.
+    #[schemars(with = "Option<String>")]
+    pub(crate) authentication: Option<Spanned<String>>,
+    /// How long an answer is used without asking again, and a token that was revoked still works; by default 30s, at most
+    /// 60s.
+    #[schemars(with = "Option<String>")]
+    pub(crate) cache: Option<Spanned<String>>,
 }
 
 /// Which claims say who asks.

@@ -4,10 +4,11 @@ use super::{
     file_oauth::{self, Scopes},
     problem::Crossing,
 };
+use decision::SecretName;
 use egress::{IpNet, Origin};
 use identity::{
     Scope,
-    oauth::{Alg, Issuer, Mapping, Oauth, Source},
+    oauth::{Alg, ClientAuthentication, Introspection, Issuer, Mapping, Oauth, Source},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +23,9 @@ use toml::Spanned;
 /// How far a provider's clock may be off, unless told otherwise, and at most.
 const SKEW: Duration = Duration::from_secs(60);
 const SKEW_MAX: Duration = Duration::from_secs(300);
+/// How long what a provider says about an opaque token is used, unless told otherwise, and at most.
+const INTROSPECTION_CACHE: Duration = Duration::from_secs(30);
+const INTROSPECTION_CACHE_MAX: Duration = Duration::from_secs(60);
 
 /// Scheme, host and port, without a slash at the end.
 pub(super) fn public_url(
@@ -75,6 +79,7 @@ pub(super) fn oauth(
         one.source.networks = networks.to_vec();
     }
     apart(crossing, &written.issuers, &issuers);
+    one_is_asked(crossing, &written.issuers);
     let enforce_scopes = written.scopes == Some(Scopes::Enforce);
     Some(Arc::new(Oauth { public_url, enforce_scopes, ask, issuers }))
 }
@@ -85,18 +90,20 @@ fn is_safe(url: &str) -> bool {
     origin.is_some_and(|origin| origin.is_https() || origin.is_local())
 }
 
+/// An address at a provider.
+fn place(crossing: &mut Crossing<'_>, given: &Spanned<String>, what: &str) -> String {
+    let url = url::Url::parse(given.get_ref()).ok();
+    let plain = url.is_some_and(|url| url.fragment().is_none() && url.username().is_empty());
+    if !plain || !is_safe(given.get_ref()) {
+        let help = "write an https address; http is for this machine only";
+        crossing.problem(given.span(), format!("`{what}` must be an https address"), Some(help));
+    }
+    given.get_ref().clone()
+}
+
 fn issuer(crossing: &mut Crossing<'_>, written: &file_oauth::Issuer) -> Issuer {
-    let mut place = |given: &Spanned<String>, what: &str| {
-        let url = url::Url::parse(given.get_ref()).ok();
-        let plain = url.is_some_and(|url| url.fragment().is_none() && url.username().is_empty());
-        if !plain || !is_safe(given.get_ref()) {
-            let help = "write an https address; http is for this machine only";
-            crossing.problem(given.span(), format!("`{what}` must be an https address"), Some(help));
-        }
-        given.get_ref().clone()
-    };
-    let usual = Source::of(place(&written.issuer, "issuer"));
-    let jwks = written.jwks_uri.as_ref().map(|uri| place(uri, "jwks-uri"));
+    let usual = Source::of(place(crossing, &written.issuer, "issuer"));
+    let jwks = written.jwks_uri.as_ref().map(|uri| place(crossing, uri, "jwks-uri"));
     let refresh = crossing.duration(written.refresh.as_ref(), usual.refresh);
     let keys_max_age = crossing.duration(written.keys_max_age.as_ref(), usual.keys_max_age);
     if keys_max_age <= refresh {
@@ -119,6 +126,59 @@ fn issuer(crossing: &mut Crossing<'_>, written: &file_oauth::Issuer) -> Issuer {
         audiences: written.audiences.iter().map(|one| one.get_ref().clone()).collect(),
         skew,
         mapping: mapping(crossing, &written.claims, written.issuer.span()),
+        introspection: written.introspection.as_ref().and_then(|one| introspection(crossing, one.get_ref())),
+    }
+}
+
+fn introspection(crossing: &mut Crossing<'_>, written: &file_oauth::Introspection) -> Option<Introspection> {
+    let endpoint = written.endpoint.as_ref().map(|given| place(crossing, given, "endpoint"));
+    let client_id = written.client_id.get_ref();
+    // RFC 6749, appendix A.1
+    if client_id.is_empty() || !client_id.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        let message = "`client-id` is not one: it is empty, or holds a character that none has";
+        crossing.problem(written.client_id.span(), message, None);
+    }
+    let authentication = match &written.authentication {
+        None => ClientAuthentication::Basic,
+        Some(given) => ClientAuthentication::parse(given.get_ref()).unwrap_or_else(|| {
+            let all = ClientAuthentication::ALL.map(ClientAuthentication::as_str).join("` or `");
+            let message = format!("the gateway cannot authenticate by `{}`", given.get_ref());
+            crossing.problem(given.span(), message, Some(&format!("write `{all}`")));
+            ClientAuthentication::Basic
+        }),
+    };
+    let cache = crossing.duration(written.cache.as_ref(), INTROSPECTION_CACHE);
+    if let Some(given) = written.cache.as_ref().filter(|_| cache > INTROSPECTION_CACHE_MAX) {
+        let help = "write `60s` or less: a token that was revoked works for so long";
+        crossing.problem(given.span(), "an answer may be used for 60s at most", Some(help));
+    }
+    let secret = client_secret(crossing, &written.secret)?;
+    Some(Introspection { endpoint, client_id: client_id.clone(), secret, authentication, cache })
+}
+
+/// The name of a secret in the vault. The text may be the secret itself by mistake, so it is not repeated.
+fn client_secret(crossing: &mut Crossing<'_>, given: &Spanned<String>) -> Option<SecretName> {
+    let help = "write the name under which `callgate secret set` stores it, never its value";
+    let Ok(name) = SecretName::new(given.get_ref().clone()) else {
+        crossing.hidden(given.span(), "`secret` is not the name of a secret", Some(help));
+        return None;
+    };
+    if vault::is_reserved(&name) {
+        let message = "names that begin with `callgate/` are for the gateway's own secrets";
+        crossing.problem(given.span(), message, None);
+        return None;
+    }
+    Some(name)
+}
+
+/// A token must not be shown to a provider to find out whether it is one of its own.
+fn one_is_asked(crossing: &mut Crossing<'_>, written: &[file_oauth::Issuer]) {
+    let mut asked = written.iter().filter_map(|issuer| issuer.introspection.as_ref());
+    asked.next();
+    for one in asked {
+        let help =
+            "an opaque token does not say whose it is: let the other providers issue signed ones (JWT)";
+        crossing.problem(one.span(), "only one issuer can be asked about opaque tokens", Some(help));
     }
 }
 

@@ -47,11 +47,13 @@ pub(super) struct Crossing<'a> {
     pub(super) text: &'a str,
     name: String,
     pub(super) problems: Vec<Located>,
+    /// Where values are that may be secrets.
+    hidden: Vec<std::ops::Range<usize>>,
 }
 
 impl<'a> Crossing<'a> {
     pub(super) fn new(path: &Path, text: &'a str) -> Self {
-        Self { text, name: path.display().to_string(), problems: Vec::new() }
+        Self { text, name: path.display().to_string(), problems: Vec::new(), hidden: Vec::new() }
     }
 
     /// Notes a problem at this place.
@@ -66,7 +68,7 @@ impl<'a> Crossing<'a> {
         self.problems.push(Located {
             message: message.into(),
             help: help.map(ToOwned::to_owned),
-            source_code: NamedSource::new(&self.name, passwords_hidden(self.text)),
+            source_code: NamedSource::new(&self.name, self.shown()),
             at: SourceSpan::from((start, at.end.saturating_sub(start))),
             line: before.matches('\n').count() + 1,
         });
@@ -79,15 +81,22 @@ impl<'a> Crossing<'a> {
         message: impl Into<String>,
         help: Option<&str>,
     ) {
-        self.problem(at.clone(), message, help);
-        let shown = passwords_hidden(self.text);
-        if let (Some(problem), Some(before), Some(value), Some(after)) =
-            (self.problems.last_mut(), shown.get(..at.start), self.text.get(at.clone()), shown.get(at.end..))
-        {
-            // as many bytes as before, so that every label stays in its place
-            let stars = "*".repeat(value.len());
-            problem.source_code = NamedSource::new(&self.name, format!("{before}{stars}{after}"));
+        self.hidden.push(at.clone());
+        self.problem(at, message, help);
+        // an excerpt shows the lines around its problem too, so no problem may have the value
+        let shown = self.shown();
+        for problem in &mut self.problems {
+            problem.source_code = NamedSource::new(&self.name, shown.clone());
         }
+    }
+
+    /// The text without what is hidden, as long as before, so that every label stays in its place.
+    fn shown(&self) -> String {
+        let mut shown = passwords_hidden(self.text).into_bytes();
+        for at in &self.hidden {
+            shown.get_mut(at.clone()).unwrap_or_default().fill(b'*');
+        }
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
     /// A value that has a form of its own. A wrong one is noted and the default goes on in its place.

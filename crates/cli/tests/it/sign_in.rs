@@ -78,3 +78,21 @@ fn a_sample_token_shows_what_it_becomes_or_the_check_that_fails() {
         assert_eq!((failed.len(), &failed[0]["check"], &failed[0]["code"]), (1, &json!(check), &json!(code)));
     }
 }
+
+#[test]
+fn of_an_opaque_token_it_says_why_it_can_only_be_tried_at_the_gateway() {
+    let (bed, _pair) = bed();
+    let token = "opaque-0123456789-abcdef";
+    let said = bed.run_with(&CHECK, token);
+    assert_eq!(said.code, 3, "no provider is asked: {}", said.err);
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap()
+        + "[oauth.issuers.introspection]\nclient-id = \"gate\"\nsecret = \"idp-client\"\n";
+    bed.write("callgate.toml", &config);
+    let said = bed.run_with(&CHECK, token);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("opaque") && said.err.contains("callgate explain"), "{}", said.err);
+    assert!(!said.err.contains(token) && !said.out.contains(token));
+    // what asking takes is missing, and named where it is
+    let said = bed.run(&["check"]);
+    assert!(said.out.contains("`introspection` of the issuer needs the secret `idp-client`"), "{}", said.out);
+}

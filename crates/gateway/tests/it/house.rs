@@ -223,6 +223,18 @@ impl House {
         issue(&self.store, &self.scope(), agent, Some(user.name)).await
     }
 
+    /// Stores the shared value of a secret.
+    pub(crate) async fn put_secret_named(&self, name: &str, value: &str) {
+        self.put_secret_for(name, value, None).await;
+    }
+
+    /// The same for one server only.
+    pub(crate) async fn put_secret_for(&self, name: &str, value: &str, server: Option<&str>) {
+        let secret = vault::Secret::from_input(value.as_bytes().to_vec()).unwrap();
+        let server = server.map(|server| ServerName::new(server).unwrap());
+        seal_for(&self.store, &self.scope(), &self.kek, (name, None), &secret, server).await;
+    }
+
     /// Stores a value of the secret `key`.
     pub(crate) async fn put_secret(&self, user: Option<&str>, value: &str) {
         seal(&self.store, &self.scope(), &self.kek, user, value).await;
@@ -526,8 +538,19 @@ async fn seal_as(
     store: &store::Store,
     scope: &store::Scope,
     kek: &Arc<vault::Kek>,
+    named: (&str, Option<&str>),
+    secret: &vault::Secret,
+) {
+    seal_for(store, scope, kek, named, secret, None).await;
+}
+
+async fn seal_for(
+    store: &store::Store,
+    scope: &store::Scope,
+    kek: &Arc<vault::Kek>,
     (name, user): (&str, Option<&str>),
     secret: &vault::Secret,
+    server: Option<ServerName>,
 ) {
     let name = SecretName::new(name).unwrap();
     let user: Option<decision::UserName> = user.map(|user| user.parse().unwrap());
@@ -543,7 +566,7 @@ async fn seal_as(
     let secret = store::NewSecret {
         name,
         user,
-        server: None,
+        server,
         version,
         sealed: store::Sealed(sealed.as_bytes().to_vec()),
         expires_at: None,

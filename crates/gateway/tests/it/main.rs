@@ -18,6 +18,8 @@ mod backends;
 mod calls;
 mod clock;
 mod drift;
+mod introspection;
+mod issuers;
 mod listen_abuse;
 mod listen_http;
 mod listen_pipe;

@@ -19,7 +19,7 @@ unless { resource == Tool::"script__hidden" };
 @id("bot") permit (principal == Agent::"bot", action, resource);
 "#;
 
-async fn house(oauth: Oauth, modern: bool) -> (House, Script) {
+pub(crate) async fn house(oauth: Oauth, modern: bool) -> (House, Script) {
     let script = Script::start(modern).await;
     let name = ServerName::new("script").unwrap();
     let mut declared = server(&script.url, Mode::Enforce);
@@ -43,11 +43,11 @@ async fn open(enforce_scopes: bool) -> (House, Script, Provider) {
 }
 
 /// Calls a tool with a token.
-async fn call(house: &House, token: &str, tool: &str) -> Told {
+pub(crate) async fn call(house: &House, token: &str, tool: &str) -> Told {
     call_at(house, "/mcp", token, &format!("script__{tool}")).await
 }
 
-async fn call_at(house: &House, path: &str, token: &str, tool: &str) -> Told {
+pub(crate) async fn call_at(house: &House, path: &str, token: &str, tool: &str) -> Told {
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {} });
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call",
@@ -62,11 +62,11 @@ async fn call_at(house: &House, path: &str, token: &str, tool: &str) -> Told {
     house.post(path, &headers, body.to_string()).await
 }
 
-fn challenge(told: &Told) -> &str {
+pub(crate) fn challenge(told: &Told) -> &str {
     told.headers.get("www-authenticate").map(|value| value.to_str().unwrap()).unwrap_or_default()
 }
 
-fn refused(house: &House) -> Code {
+pub(crate) fn refused(house: &House) -> Code {
     let code = match house.last().ending {
         Ending::Refused { code } => Some(code),
         Ending::Answered | Ending::Failed { .. } | Ending::Cancelled | Ending::Unknown => None,
@@ -75,7 +75,7 @@ fn refused(house: &House) -> Code {
 }
 
 /// Who the last call was by.
-fn asker(house: &House) -> decision::Principal {
+pub(crate) fn asker(house: &House) -> decision::Principal {
     let mut intents = house.entries().into_iter().filter_map(|entry| match entry {
         Entry::Intent(intent) if !intent.errand => Some(intent.principal),
         Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,

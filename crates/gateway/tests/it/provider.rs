@@ -1,4 +1,4 @@
-//! An identity provider on loopback: it issues tokens, changes its keys, misbehaves and dies.
+//! An identity provider on loopback: it issues tokens, signed and opaque, changes its keys, misbehaves and dies.
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -6,10 +6,14 @@ use aws_lc_rs::{
 };
 use axum::{Router, extract::State, http::Uri, response::IntoResponse};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use identity::oauth::{Alg, Issuer, Mapping, Oauth, Source};
+use identity::oauth::{Alg, ClientAuthentication, Introspection, Issuer, Mapping, Oauth, Source};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Under which the gateway of these tests is reached, as tokens name it.
 pub(crate) const PUBLIC: &str = "http://gateway.test";
@@ -26,6 +30,26 @@ struct Shared {
     manner: Mutex<Manner>,
     /// Paths that were asked for.
     asked: Mutex<Vec<String>>,
+    /// Opaque tokens, and what is said about each.
+    opaque: Mutex<BTreeMap<String, Value>>,
+    saying: Mutex<Saying>,
+    /// Tokens it was asked about.
+    questions: Mutex<Vec<String>>,
+}
+
+/// The client that may ask about tokens, the name of its secret in the vault, and the secret, which takes encoding.
+pub(crate) const CLIENT: &str = "callgate:gw";
+pub(crate) const CLIENT_SECRET_NAME: &str = "idp-client";
+pub(crate) const CLIENT_SECRET: &str = "canary%sec ret:+/\u{e9}-42";
+
+/// How it answers when it is asked about an opaque token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Saying {
+    Truly,
+    Slowly(Duration),
+    /// With this status, content type and body.
+    Raw(u16, &'static str, String),
+    RedirectTo(String),
 }
 
 /// How it answers when it is asked for its keys.
@@ -39,6 +63,8 @@ pub(crate) enum Manner {
     RedirectTo(String),
     /// Its metadata says that the keys are there.
     KeysAt(String),
+    /// Its metadata says that tokens are asked about there.
+    IntrospectionAt(String),
     /// Its metadata is another issuer's.
     Issuer(String),
 }
@@ -52,8 +78,14 @@ impl Provider {
             keys: Mutex::new(vec![key("one")]),
             manner: Mutex::new(Manner::Good),
             asked: Mutex::default(),
+            opaque: Mutex::default(),
+            saying: Mutex::new(Saying::Truly),
+            questions: Mutex::default(),
         });
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let app = Router::new()
+            .route("/introspect", axum::routing::post(introspect))
+            .fallback(answer)
+            .with_state(Arc::clone(&shared));
         let served = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, shared, served }
     }
@@ -87,8 +119,49 @@ impl Provider {
             audiences: BTreeSet::new(),
             skew: Duration::from_secs(60),
             mapping: Mapping { groups: Some("groups".into()), ..Mapping::default() },
+            introspection: None,
         };
         Oauth { public_url: PUBLIC.to_owned(), enforce_scopes, ask: Vec::new(), issuers: vec![issuer] }
+    }
+
+    /// The same for one whose opaque tokens are asked about, at its metadata's word.
+    pub(crate) fn introspecting(&self) -> Oauth {
+        let mut oauth = self.oauth(false);
+        oauth.issuers[0].introspection = Some(Introspection {
+            endpoint: None,
+            client_id: CLIENT.to_owned(),
+            secret: CLIENT_SECRET_NAME.parse().unwrap(),
+            authentication: ClientAuthentication::Basic,
+            cache: Duration::from_secs(30),
+        });
+        oauth
+    }
+
+    /// A new opaque token, about which this is said, with some of the usual claims replaced.
+    pub(crate) fn opaque(&self, changed: &Value) -> String {
+        let mut random = [0; 24];
+        decision::Entropy::fill(&crate::house::Dice, &mut random);
+        let token = URL_SAFE_NO_PAD.encode(random);
+        self.says_of(&token, changed);
+        token
+    }
+    /// Changes what is said about an opaque token.
+    pub(crate) fn says_of(&self, token: &str, changed: &Value) {
+        let mut said = self.claims();
+        said["active"] = json!(true);
+        said["token_type"] = json!("Bearer");
+        change(&mut said, changed);
+        self.shared.opaque.lock().insert(token.to_owned(), said);
+    }
+    pub(crate) fn revoke(&self, token: &str) {
+        self.shared.opaque.lock().remove(token);
+    }
+    pub(crate) fn say(&self, saying: Saying) {
+        *self.shared.saying.lock() = saying;
+    }
+    /// The tokens it was asked about so far.
+    pub(crate) fn questions(&self) -> Vec<String> {
+        self.shared.questions.lock().clone()
     }
 
     /// The claims of a good token for `/mcp`.
@@ -101,13 +174,7 @@ impl Provider {
     /// A token that says this, with some of the usual claims replaced. `null` takes one away.
     pub(crate) fn token(&self, changed: &Value) -> String {
         let mut claims = self.claims();
-        for (name, value) in changed.as_object().unwrap() {
-            if value.is_null() {
-                claims.as_object_mut().unwrap().remove(name);
-            } else {
-                claims[name] = value.clone();
-            }
-        }
+        change(&mut claims, changed);
         self.sign(&json!({ "alg": "ES256", "typ": "at+jwt", "kid": self.kid() }), &claims)
     }
     pub(crate) fn kid(&self) -> String {
@@ -128,12 +195,57 @@ impl Drop for Provider {
     }
 }
 
+fn change(claims: &mut Value, changed: &Value) {
+    for (name, value) in changed.as_object().unwrap() {
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value.clone();
+        }
+    }
+}
+
 fn key(kid: &str) -> (String, EcdsaKeyPair) {
     (kid.to_owned(), EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
 }
 
 pub(crate) fn now() -> u64 {
     decision::Clock::now(&crate::house::WallClock).0 / 1_000_000
+}
+
+/// As RFC 7662 has it: the client's own credential first, then one token.
+async fn introspect(
+    State(shared): State<Arc<Shared>>,
+    headers: http::HeaderMap,
+    axum::Form(form): axum::Form<BTreeMap<String, String>>,
+) -> axum::response::Response {
+    shared.asked.lock().push("/introspect".to_owned());
+    let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let both = format!("{}:{}", encode(CLIENT), encode(CLIENT_SECRET));
+    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(both));
+    let post = form.get("client_id").map(String::as_str) == Some(CLIENT)
+        && form.get("client_secret").map(String::as_str) == Some(CLIENT_SECRET);
+    if !post && headers.get("authorization").is_none_or(|given| given.as_bytes() != basic.as_bytes()) {
+        return (http::StatusCode::UNAUTHORIZED, axum::Json(json!({ "error": "invalid_client" })))
+            .into_response();
+    }
+    let token = &form["token"];
+    assert_eq!(form["token_type_hint"], "access_token");
+    shared.questions.lock().push(token.clone());
+    let saying = shared.saying.lock().clone();
+    match saying {
+        Saying::Truly => {}
+        Saying::Slowly(time) => tokio::time::sleep(time).await,
+        Saying::Raw(status, kind, body) => {
+            let status = http::StatusCode::from_u16(status).unwrap();
+            return (status, [(http::header::CONTENT_TYPE, kind)], body).into_response();
+        }
+        Saying::RedirectTo(place) => {
+            return (http::StatusCode::FOUND, [(http::header::LOCATION, place)]).into_response();
+        }
+    }
+    let said = shared.opaque.lock().get(token).cloned();
+    axum::Json(said.unwrap_or_else(|| json!({ "active": false }))).into_response()
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> axum::response::Response {
@@ -145,7 +257,13 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> axum::response::
             let issuer = if let Manner::Issuer(other) = &manner { other } else { &shared.url };
             let jwks = format!("{}/jwks", shared.url);
             let jwks = if let Manner::KeysAt(other) = &manner { other } else { &jwks };
-            axum::Json(json!({ "issuer": issuer, "jwks_uri": jwks })).into_response()
+            let endpoint = if let Manner::IntrospectionAt(other) = &manner {
+                other.clone()
+            } else {
+                format!("{}/introspect", shared.url)
+            };
+            axum::Json(json!({ "issuer": issuer, "jwks_uri": jwks, "introspection_endpoint": endpoint }))
+                .into_response()
         }
         ("/jwks", Manner::Failing) => http::StatusCode::SERVICE_UNAVAILABLE.into_response(),
         ("/jwks", Manner::Huge(bytes)) => " ".repeat(*bytes).into_response(),

@@ -20,15 +20,44 @@ pub(super) async fn find(client: &Client, source: &Source) -> Result<String, Str
     if let Some(jwks) = &source.jwks {
         return Ok(jwks.clone());
     }
+    discovered(client, source, jwks_of).await
+}
+
+/// What the first of the issuer's documents that has it says.
+async fn discovered(
+    client: &Client,
+    source: &Source,
+    wanted: fn(&Map<String, Value>) -> Result<String, String>,
+) -> Result<String, String> {
     let mut reasons = Vec::new();
     for url in well_known(&source.issuer)? {
-        let read = async { get(client, &url).await.and_then(|text| read(&text, &source.issuer)) };
+        let read = async { read(&get(client, &url).await?, &source.issuer).and_then(|found| wanted(&found)) };
         match read.await {
-            Ok(jwks) => return Ok(jwks),
+            Ok(found) => return Ok(found),
             Err(reason) => reasons.push(format!("`{url}`: {reason}")),
         }
     }
     Err(reasons.join("; "))
+}
+
+/// Finds out where tokens are asked about. A token and the gateway's own secret go there, so a document may name
+/// a place at the issuer's own address only; any other is for the operator to write down.
+pub(super) async fn introspection(client: &Client, source: &Source) -> Result<String, String> {
+    let endpoint = discovered(client, source, endpoint_of).await?;
+    let origin = |url: &str| Origin::of(&url.parse().ok()?).ok();
+    match (origin(&endpoint), origin(&source.issuer)) {
+        (Some(found), Some(own)) if found == own => Ok(endpoint),
+        _ => Err(
+            "its metadata names an `introspection_endpoint` at another address than the issuer's; if that \
+                  is meant, write it as `introspection.endpoint`"
+                .to_owned(),
+        ),
+    }
+}
+
+fn endpoint_of(document: &Map<String, Value>) -> Result<String, String> {
+    let endpoint = document.get("introspection_endpoint").and_then(Value::as_str);
+    endpoint.map(str::to_owned).ok_or_else(|| "the document has no `introspection_endpoint`".to_owned())
 }
 
 /// The places for an issuer's metadata, in the order of the MCP specification (*authorization server metadata
@@ -44,14 +73,18 @@ fn well_known(issuer: &str) -> Result<Vec<String>, String> {
     Ok(places)
 }
 
-fn read(text: &[u8], issuer: &str) -> Result<String, String> {
+/// A document of this issuer, and of no other.
+fn read(text: &[u8], issuer: &str) -> Result<Map<String, Value>, String> {
     canonical::bytes(text).map_err(|e| e.to_string())?;
     let document: Map<String, Value> = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-    let member = |name: &str| document.get(name).and_then(Value::as_str);
-    if member("issuer") != Some(issuer) {
+    if document.get("issuer").and_then(Value::as_str) != Some(issuer) {
         return Err(format!("the document is of another issuer than `{issuer}`"));
     }
-    let jwks = member("jwks_uri").ok_or("the document has no `jwks_uri`")?;
+    Ok(document)
+}
+
+fn jwks_of(document: &Map<String, Value>) -> Result<String, String> {
+    let jwks = document.get("jwks_uri").and_then(Value::as_str).ok_or("the document has no `jwks_uri`")?;
     safe(jwks).ok_or_else(|| "`jwks_uri` is neither https nor on this machine".to_owned())
 }
 

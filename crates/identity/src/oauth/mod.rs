@@ -4,11 +4,16 @@
 //! A token is judged in full when it is first seen: header, key, signature, claims. What is remembered of
 //! it is forgotten when keys or settings change; its time and its audience are looked at with every request.
 //!
-//! Start reading at [`Issuers::verify`].
+//! An opaque token is its provider's to judge, which is asked and remembered for a short while.
+//!
+//! Start reading at [`Issuers::verify`], and for opaque tokens at [`Issuers::vouched`].
 
+mod asked;
 mod claims;
 mod fetch;
+mod introspect;
 mod keys;
+mod opaque;
 mod provider;
 mod resource;
 mod sample;
@@ -16,18 +21,22 @@ mod scope;
 mod settings;
 mod signed;
 mod verified;
+mod vouched;
 
 #[cfg(test)]
 mod tests;
 
 pub use claims::{Mapping, Who};
+pub use introspect::Reply;
 pub use keys::{KeySet, KeysError};
+pub use opaque::Opaque;
 pub use provider::fetch_keys;
 pub use resource::{Resource, WELL_KNOWN};
 pub use sample::{Check, Sample, Step, issuer_named, sample};
 pub use scope::{Granted, Width, scope_for};
-pub use settings::{Alg, Issuer, Oauth, Source};
+pub use settings::{Alg, ClientAuthentication, Introspection, Issuer, Oauth, Source};
 pub use verified::Verified;
+pub use vouched::Question;
 
 use arc_swap::ArcSwapOption;
 use decision::{Code, Digest, Environment, Refusal, TenantId, Timestamp};
@@ -41,6 +50,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use vouched::Introspector;
 
 /// Most tokens that are remembered.
 const TOKENS_MAX: usize = 4_096;
@@ -64,6 +74,8 @@ struct InForce {
     environment: Environment,
     /// As many as there are issuers, in the same order.
     providers: Vec<Arc<Provider>>,
+    /// The one provider that is asked about opaque tokens, if there is one.
+    introspector: Option<Arc<Introspector>>,
 }
 
 /// Good tokens by digest, as of one count of changes.
@@ -102,7 +114,8 @@ impl Issuers {
             let sources = oauth.issuers.iter().map(|issuer| &issuer.source);
             let providers = sources.map(|source| kept(source).unwrap_or_else(|| start(source))).collect();
             let (tenant, environment) = (tenant.clone(), environment.clone());
-            Arc::new(InForce { oauth: Arc::clone(oauth), tenant, environment, providers })
+            let introspector = Introspector::of(oauth, &self.http).map(Arc::new);
+            Arc::new(InForce { oauth: Arc::clone(oauth), tenant, environment, providers, introspector })
         });
         self.in_force.store(next);
         self.changes.fetch_add(1, Ordering::Release);
@@ -136,13 +149,18 @@ impl Issuers {
 
     /// Whether what was good when it was shown still is: for streams that outlive their request.
     pub fn still(&self, verified: &Verified, now: Timestamp) -> Result<(), Refusal> {
+        self.judged_by(verified, now)?.stands(verified)
+    }
+
+    /// The settings in force, if they are those a token was judged by and its time is not over.
+    fn judged_by(&self, verified: &Verified, now: Timestamp) -> Result<Arc<InForce>, Refusal> {
         verified.times.check(now)?;
         let gone = || Refusal::new(Code::IssuerUnknown, "the token's issuer is no longer configured");
         let in_force = self.in_force.load_full().ok_or_else(gone)?;
         if !Arc::ptr_eq(&in_force.oauth, &verified.oauth) {
             return Err(Refusal::new(Code::CredentialRevoked, "it was judged by settings that have changed"));
         }
-        in_force.stands(verified)
+        Ok(in_force)
     }
 
     fn seen(&self, id: Digest, changes: u64) -> Option<Arc<Verified>> {

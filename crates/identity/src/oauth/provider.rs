@@ -160,9 +160,14 @@ async fn keys_of(client: &Client, source: &Source) -> Result<KeySet, String> {
 /// Where this provider may be asked: at its own address, which may be in a private network that is listed, and
 /// where it says that its keys are, which must be public if it is elsewhere.
 fn reachable(source: &Source, found: Option<&str>) -> EgressPolicy {
-    let origin = |url: &str| Origin::of(&url.parse().ok()?).ok();
     let declared = [Some(source.issuer.as_str()), source.jwks.as_deref()];
-    let declared: Vec<_> = declared.into_iter().flatten().filter_map(origin).collect();
+    policy(source, &declared, found)
+}
+
+/// The origins that are declared, each in the networks listed for this provider, and perhaps one that was found.
+pub(super) fn policy(source: &Source, declared: &[Option<&str>], found: Option<&str>) -> EgressPolicy {
+    let origin = |url: &str| Origin::of(&url.parse().ok()?).ok();
+    let declared: Vec<_> = declared.iter().copied().flatten().filter_map(origin).collect();
     let elsewhere = found.and_then(origin).filter(|found| !declared.contains(found));
     let listed =
         |origin| source.networks.iter().copied().fold(Destination::declared(origin), Destination::within);

@@ -2,6 +2,7 @@
 
 use super::claims::Mapping;
 use crate::Scope;
+use decision::SecretName;
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 /// The resource server's settings: which tokens are good here, and for what.
@@ -35,6 +36,44 @@ pub struct Issuer {
     /// How far the provider's clock may be off.
     pub skew: Duration,
     pub mapping: Mapping,
+    /// How its opaque tokens are asked about; without this they are refused.
+    pub introspection: Option<Introspection>,
+}
+
+/// How a provider is asked about tokens that say nothing themselves (RFC 7662).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introspection {
+    /// Where it is asked. What its metadata names counts only at the issuer's own address.
+    pub endpoint: Option<String>,
+    /// As whom the gateway asks.
+    pub client_id: String,
+    /// The name of the secret that proves it; the value is the vault's.
+    pub secret: SecretName,
+    pub authentication: ClientAuthentication,
+    /// How long an answer is used without asking again.
+    pub cache: Duration,
+}
+
+/// How the gateway shows who asks (RFC 6749, section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    Basic,
+    Post,
+}
+
+impl ClientAuthentication {
+    pub const ALL: [Self; 2] = [Self::Basic, Self::Post];
+
+    /// Its name in metadata (RFC 8414, section 2).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+        }
+    }
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
 }
 
 /// Where a provider's keys are.

@@ -104,6 +104,7 @@ fn oauth(mapping: Mapping) -> Oauth {
         audiences: BTreeSet::new(),
         skew: Duration::from_secs(60),
         mapping,
+        introspection: None,
     };
     let public_url = "https://gate.example".to_owned();
     Oauth { public_url, enforce_scopes: true, ask: Vec::new(), issuers: vec![issuer] }

@@ -45,8 +45,7 @@ impl Verified {
     }
     /// For the record: whose token, and which.
     pub fn describe(&self) -> String {
-        let id = self.id.to_string();
-        format!("oauth:{}#{}", self.issuer, id.get(7..23).unwrap_or_default())
+        describe(&self.issuer, self.id)
     }
 
     /// What time and place decide: asked for every request, whatever is remembered.
@@ -62,11 +61,17 @@ impl Verified {
     }
 }
 
+pub(super) fn describe(issuer: &str, id: Digest) -> String {
+    format!("oauth:{issuer}#{}", id.to_string().get(7..23).unwrap_or_default())
+}
+
 /// When a token is good, in microseconds, the skew included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Times {
     from: u64,
     until: u64,
+    /// `exp` itself, without the skew.
+    pub(super) expires: u64,
 }
 
 impl Times {
@@ -76,7 +81,7 @@ impl Times {
         let expires = date(claims, "exp")?
             .ok_or_else(|| Refusal::new(Code::ClaimMissing, "the token has no claim `exp`"))?;
         let begins = date(claims, "nbf")?.max(date(claims, "iat")?).unwrap_or_default();
-        Ok(Self { from: begins.saturating_sub(skew), until: expires.saturating_add(skew) })
+        Ok(Self { from: begins.saturating_sub(skew), until: expires.saturating_add(skew), expires })
     }
 
     pub(super) fn check(self, now: Timestamp) -> Result<(), Refusal> {

@@ -17,6 +17,7 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use dates::State;
 use decision::{Clock as _, EventName, SecretName, ServerName, Timestamp, UserName};
+use gateway::introspection::{self, PROVIDER};
 use gateway::settings::{Authority, Source};
 use serde_json::json;
 use std::{
@@ -213,7 +214,15 @@ fn users(place: &Place, named: &Named) -> Vec<String> {
         (per_user || named.user.is_none())
             && server.credentials.iter().any(|one| uses(&one.source, &one.secret))
     });
-    uses.map(|(name, _)| name.to_string()).collect()
+    let provider = named.user.is_none() && introspects_with(place) == Some(&named.name);
+    let provider = provider.then(|| PROVIDER.to_owned());
+    uses.map(|(name, _)| name.to_string()).chain(provider).collect()
+}
+
+/// The secret that an identity provider is asked about tokens with.
+fn introspects_with(place: &Place) -> Option<&SecretName> {
+    let mut issuers = place.meant.settings.oauth.iter().flat_map(|oauth| &oauth.issuers);
+    issuers.find_map(|issuer| issuer.introspection.as_ref()).map(|one| &one.secret)
 }
 
 async fn list(given: &Given, place: &Place) -> Outcome {
@@ -259,11 +268,21 @@ async fn remove(named: &Named, given: &Given, place: &Place) -> Outcome {
     Ok(Verdict::Yes)
 }
 
-/// The credentials that configured servers need and the store cannot give, as (server, secret). Of a server that
+/// The credentials that configured servers, and the identity provider, need and the store cannot give, as (server,
+/// secret). Of a server that
 /// is used per user: those that no user has stored.
 pub(crate) async fn missing(place: &Place, store: &Store) -> anyhow::Result<Vec<(ServerName, SecretName)>> {
     let stored = store.list_secrets(&place.scope()).await?;
     let mut missing = Vec::new();
+    if let Some(secret) = introspects_with(place) {
+        let fits = |one: &SecretListing| {
+            let theirs = one.server.as_ref().is_none_or(|only| only.as_str() == PROVIDER);
+            one.name == *secret && one.user.is_none() && theirs
+        };
+        if !stored.iter().any(fits) {
+            missing.push((introspection::provider(), secret.clone()));
+        }
+    }
     for (name, server) in &place.meant.settings.servers {
         let per_user = server.authority == Authority::PerUser;
         for (secret, per_user) in server.credentials.iter().filter_map(|one| match &one.source {

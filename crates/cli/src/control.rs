@@ -341,7 +341,7 @@ async fn record(
         server,
         detail,
     });
-    let record = Record { entry: serde_json::to_vec(&entry)?, disclosures: Vec::new() };
+    let record = Record::new(entry, Vec::new())?;
     let appended = ledger.append(vec![record]).await?;
     Ok(Response::Recorded { index: appended.first_index })
 }

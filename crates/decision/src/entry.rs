@@ -5,7 +5,7 @@ use crate::{
     InteractionId, Principal, ServerName, Target, TenantId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One leaf of the ledger, stored exactly as serialised here (JSON, `kind` first).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct Intent {
     /// True for what the gateway does on its own account.
     #[serde(default)]
     pub errand: bool,
-    pub principal: Principal,
+    pub principal: Arc<Principal>,
     /// Said by the peer, not proven.
     #[serde(default)]
     pub claimed: Claims,
@@ -202,7 +202,7 @@ mod tests {
             interaction: InteractionId::new("s_1").unwrap(),
             direction: Direction::ToServer,
             errand: false,
-            principal: Principal { actor: Actor::Unknown, ..Principal::unknown() },
+            principal: Arc::new(Principal { actor: Actor::Unknown, ..Principal::unknown() }),
             claimed: Claims::default(),
             channel: Channel {
                 transport: Transport::Http,

@@ -1,7 +1,7 @@
 //! Names and ids. Every one is a newtype, so two of the same primitive never meet in one signature.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Microseconds since the Unix epoch, from the injected [`Clock`](crate::Clock).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,16 +27,16 @@ pub struct NameError {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks the form. Errors: [`NameError`], which says the rule.
             pub fn new(given: impl Into<String>) -> Result<Self, NameError> {
                 let given = given.into();
                 let check: fn(&str) -> bool = $check;
-                if check(&given) { Ok(Self(given)) } else { Err(NameError { given, kind: $kind, rule: $rule }) }
+                if check(&given) { Ok(Self(given.into())) } else { Err(NameError { given, kind: $kind, rule: $rule }) }
             }
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -55,7 +55,12 @@ macro_rules! name {
         }
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
             }
         }
         impl std::str::FromStr for $name {
@@ -102,13 +107,13 @@ name!(/// What groups calls: a session or a trace, else principal, host and an i
 
 impl Default for TenantId {
     fn default() -> Self {
-        Self("default".to_owned())
+        Self("default".into())
     }
 }
 
 impl Default for Environment {
     fn default() -> Self {
-        Self("local".to_owned())
+        Self("local".into())
     }
 }
 

@@ -86,24 +86,19 @@ impl Trail {
 
     /// Writes down a stage's answer and hands its value on. The only way to add evidence.
     pub fn pass<T>(&mut self, stage: Stage, answer: Result<Passed<T>, Refusal>) -> Result<T, Refusal> {
-        let evidence = match &answer {
-            Ok(passed) => Evidence {
-                stage,
-                refused: None,
-                would_refuse: passed.would_refuse.as_ref().map(|no| no.code),
-                because: passed.would_refuse.as_ref().map(|no| no.because.clone()).unwrap_or_default(),
-                basis: passed.basis.clone(),
-            },
-            Err(no) => Evidence {
-                stage,
-                refused: Some(no.code),
-                would_refuse: None,
-                because: no.because.clone(),
-                basis: no.basis.clone(),
-            },
+        let (evidence, answer) = match answer {
+            Ok(Passed { value, basis, would_refuse }) => {
+                let (would_refuse, because) = would_refuse.map(|no| (no.code, no.because)).unzip();
+                let because = because.unwrap_or_default();
+                (Evidence { stage, refused: None, would_refuse, because, basis }, Ok(value))
+            }
+            Err(no) => {
+                let (because, basis) = (no.because.clone(), no.basis.clone());
+                (Evidence { stage, refused: Some(no.code), would_refuse: None, because, basis }, Err(no))
+            }
         };
         self.evidence.push(evidence);
-        answer.map(|passed| passed.value)
+        answer
     }
 
     /// Grants a permit if, and only if, every stage before dispatch passed, once, in order,

@@ -235,7 +235,7 @@ impl Leg {
             interaction: self.interaction.clone(),
             direction: self.direction,
             errand: self.errand,
-            principal: (*self.principal).clone(),
+            principal: Arc::clone(&self.principal),
             claimed: self.claims.clone(),
             channel: self.channel.clone(),
             method: self.method.clone(),
@@ -252,10 +252,10 @@ impl Leg {
     }
 
     fn intent_record(&mut self, live: &Live) -> Result<Record, Refusal> {
-        let entry = bytes_of(&Entry::Intent(Box::new(self.intent())))?;
+        let intent = self.intent();
         let keep = self.keeps(live).0;
         let disclosures = self.arguments.take().filter(|_| keep).into_iter().collect();
-        Ok(Record { entry, disclosures })
+        record(Entry::Intent(Box::new(intent)), disclosures)
     }
 
     /// Makes the intent durable. Only then may anything leave; without it nothing does.
@@ -285,7 +285,7 @@ impl Leg {
         let disclosures = self.result.take().filter(|_| keep).into_iter().collect();
         let decision = self.decide(gate.clock.now(), end);
         gate.metrics.decided(&decision.0, &decision.1);
-        records.push(Record { entry: bytes_of(&Entry::Decision(Box::new(decision.0)))?, disclosures });
+        records.push(record(Entry::Decision(Box::new(decision.0)), disclosures)?);
         gate.ledger.append(records).await.map(|_| ()).map_err(unwritten)
     }
 
@@ -377,12 +377,12 @@ pub(crate) async fn event(
         server: server.cloned(),
         detail: detail.into_iter().map(|(key, value)| (key, cut(&value, NAME_CHARS_MAX))).collect(),
     });
-    let record = Record { entry: bytes_of(&entry)?, disclosures: Vec::new() };
+    let record = record(entry, Vec::new())?;
     gate.ledger.append(vec![record]).await.map(|_| ()).map_err(unwritten)
 }
 
-fn bytes_of(entry: &Entry) -> Result<Vec<u8>, Refusal> {
-    serde_json::to_vec(entry)
+fn record(entry: Entry, disclosures: Vec<Disclosure>) -> Result<Record, Refusal> {
+    Record::new(entry, disclosures)
         .map_err(|e| Refusal::new(Code::LedgerUnavailable, format!("entry does not serialise: {e}")))
 }
 
@@ -436,10 +436,10 @@ pub async fn close_open(
             policy: None,
             events: vec![EventName::CallRequested, EventName::CallFailed],
         };
-        let Ok(entry) = serde_json::to_vec(&Entry::Decision(Box::new(decision))) else {
+        let Ok(record) = Record::new(Entry::Decision(Box::new(decision)), Vec::new()) else {
             continue;
         };
-        ledger.append(vec![Record { entry, disclosures: Vec::new() }]).await?;
+        ledger.append(vec![record]).await?;
     }
     Ok(())
 }

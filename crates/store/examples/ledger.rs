@@ -119,7 +119,7 @@ async fn files(dir: &Path, appenders: u64) -> Measured {
     let run = load(appenders, move |n| {
         let ledger = Arc::clone(&appending);
         async move {
-            ledger.append(vec![Record { entry: entry(n), disclosures: Vec::new() }]).await.unwrap();
+            ledger.append(vec![Record::raw(entry(n), Vec::new())]).await.unwrap();
         }
     })
     .await;
@@ -196,8 +196,7 @@ async fn large(dir: &Path, entries: u64) {
     let live = dir.join("live");
     let (ledger, _) = Ledger::open(&live, Arc::new(Wall), &Os, Options::default()).unwrap();
     for start in (0..entries).step_by(1000) {
-        let records =
-            (start..entries.min(start + 1000)).map(|n| Record { entry: entry(n), disclosures: Vec::new() });
+        let records = (start..entries.min(start + 1000)).map(|n| Record::raw(entry(n), Vec::new()));
         ledger.append(records.collect()).await.unwrap();
     }
     ledger.close().await.unwrap();

@@ -7,7 +7,7 @@ use crate::db::{Arg, Outcome, Tx, args, statements};
 use crate::words::{direction_word, era_word, kind_word, transport_word, words};
 use crate::{Scope, Store, StoreError};
 use decision::{Actor, CallId, Channel, Decision, Ending, Entry, Event, Intent, Item, Principal, Target};
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{borrow::Borrow, collections::BTreeMap, sync::LazyLock};
 
 statements! {
     /// Holds the log's row until the end, so that a batch is indexed once.
@@ -96,24 +96,29 @@ impl Store {
     /// consecutive; those that are in already are skipped, so that a batch may be sent twice.
     ///
     /// Errors: [`StoreError::Gap`] when entries before these are missing; then nothing is changed.
-    pub async fn index_entries(&self, log: &str, entries: &[(u64, Entry)]) -> Result<u64, StoreError> {
+    pub async fn index_entries<E: Borrow<Entry> + Sync>(
+        &self,
+        log: &str,
+        entries: &[(u64, E)],
+    ) -> Result<u64, StoreError> {
         if log.is_empty() || log.len() > TEXT_BYTES_MAX || log.contains('\0') {
             return Err(StoreError::Unacceptable { what: "name of a log", rule: "1 to 512 bytes of text" });
         }
         let mut tx = self.db().begin().await?;
         let row = tx.row(MARK, args![log]).await?;
         let mark = row.map_or(Ok(0), |row| row.count("up_to"))?;
-        let new: Vec<_> = entries.iter().filter(|(index, _)| *index >= mark).collect();
+        let new = entries.iter().map(|(index, entry)| (*index, entry.borrow()));
+        let new: Vec<(u64, &Entry)> = new.filter(|(index, _)| *index >= mark).collect();
         let mut next = mark;
         let mut closing = BTreeMap::new();
         let mut cells = Vec::with_capacity(new.len() * COLUMNS.len());
-        for (index, entry) in &new {
-            if *index != next {
-                return Err(StoreError::Gap { log: log.to_owned(), expected: next, found: *index });
+        for &(index, entry) in &new {
+            if index != next {
+                return Err(StoreError::Gap { log: log.to_owned(), expected: next, found: index });
             }
             next = next.saturating_add(1);
             if let Entry::Decision(decision) = entry
-                && let Some((twice, _)) = closing.insert(decision.call, (*index, entry))
+                && let Some((twice, _)) = closing.insert(decision.call, (index, entry))
             {
                 // no call has two; if one has, both are to be found
                 cells.extend(
@@ -121,14 +126,14 @@ impl Store {
                 );
             }
         }
-        for (index, entry) in &new {
+        for &(index, entry) in &new {
             // a call is one row; mostly it is indexed whole, and the row need not be written twice
             let closed = match entry {
                 Entry::Intent(intent) => closing.remove(&intent.call),
                 Entry::Event(_) => None,
                 Entry::Decision(_) => continue,
             };
-            cells.extend(columns(log, *index, entry, closed));
+            cells.extend(columns(log, index, entry, closed));
         }
         if next > mark {
             insert(&mut tx, &cells).await?;

@@ -48,6 +48,10 @@ pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<()> {
     let log = gate.ledger().public_key().origin().to_owned();
     let mut next = gate.store().indexed_up_to(&log).await?;
     while next < gate.ledger().size() {
+        if let Some(entries) = gate.ledger().recent(next) {
+            next = gate.store().index_entries(&log, &entries).await?;
+            continue;
+        }
         let reading = Arc::clone(gate);
         next = tokio::task::spawn_blocking(move || page(reading.ledger(), next))
             .await??

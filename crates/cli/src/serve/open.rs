@@ -100,6 +100,6 @@ pub(super) async fn tell(gate: &Gate, event: EventName, detail: &[(&str, &str)])
         server: None,
         detail: detail.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
     });
-    let record = Record { entry: serde_json::to_vec(&entry)?, disclosures: Vec::new() };
+    let record = Record::new(entry, Vec::new())?;
     gate.ledger().append(vec![record]).await.map(drop).context("the ledger cannot be written")
 }

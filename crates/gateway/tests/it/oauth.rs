@@ -75,7 +75,7 @@ pub(crate) fn refused(house: &House) -> Code {
 }
 
 /// Who the last call was by.
-pub(crate) fn asker(house: &House) -> decision::Principal {
+pub(crate) fn asker(house: &House) -> std::sync::Arc<decision::Principal> {
     let mut intents = house.entries().into_iter().filter_map(|entry| match entry {
         Entry::Intent(intent) if !intent.errand => Some(intent.principal),
         Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,
@@ -92,7 +92,10 @@ async fn a_token_makes_a_person_through_an_agent_and_both_must_be_allowed() {
     assert_eq!(told.json()["result"]["content"][0]["text"], "echo: {}");
     let asker = asker(&house);
     assert_eq!(asker.describe(), "agent claude for alice");
-    assert_eq!(asker.user.unwrap().groups.iter().map(|g| g.as_str()).collect::<Vec<_>>(), ["support"]);
+    assert_eq!(
+        asker.user.clone().unwrap().groups.iter().map(|g| g.as_str()).collect::<Vec<_>>(),
+        ["support"]
+    );
     let sent = script.heard("tools/call");
     assert_eq!(sent[0].headers["authorization"], format!("Bearer {SECRET}"), "its own, not the Host's");
     for (changed, who) in [

@@ -63,7 +63,7 @@ async fn greet(house: &House, config: ClientConfig, authorization: &str) -> Stri
 }
 
 /// Who asked last.
-fn principal(house: &House) -> Principal {
+fn principal(house: &House) -> std::sync::Arc<Principal> {
     let call = house.last().call;
     let intent = house.entries().into_iter().find_map(|entry| match entry {
         Entry::Intent(intent) if intent.call == call => Some(intent.principal),

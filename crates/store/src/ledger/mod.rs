@@ -18,6 +18,7 @@ mod open;
 mod proof;
 mod queue;
 mod read;
+mod recent;
 mod seen;
 mod segment;
 mod tiles;
@@ -35,9 +36,10 @@ pub use proof::{EntryProof, ProofError};
 pub use queue::{Appended, FLUSH_BUCKETS_US, Stats};
 pub use verify::{Damage, Finding, Layout, OpenCall, Place, Report, Values, VerifyError, verify};
 
-use decision::{Clock, Disclosure, Entropy, Slot};
+use decision::{Clock, Disclosure, Entropy, Entry, Slot};
 use parking_lot::Mutex;
 use queue::{Append, Counters, Job, Prepared, Queue, View};
+use recent::Recent;
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -85,10 +87,29 @@ impl Default for Options {
 /// One entry and the openings of its commitments that are to be kept.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// A [`decision::Entry`] as JSON; at most [`ENTRY_BYTES_MAX`].
-    pub entry: Vec<u8>,
-    /// At most one per slot, each value at most [`VALUE_BYTES_MAX`].
-    pub disclosures: Vec<Disclosure>,
+    entry: Vec<u8>,
+    /// The entry that the bytes were made of, for whoever follows the ledger.
+    said: Option<Arc<Entry>>,
+    disclosures: Vec<Disclosure>,
+}
+
+impl Record {
+    /// An entry, and at most one opening per slot, each value at most [`VALUE_BYTES_MAX`].
+    /// Errors: the entry does not serialise.
+    pub fn new(entry: Entry, disclosures: Vec<Disclosure>) -> Result<Self, serde_json::Error> {
+        let bytes = serde_json::to_vec(&entry)?;
+        Ok(Self { entry: bytes, said: Some(Arc::new(entry)), disclosures })
+    }
+
+    /// An [`Entry`] that is JSON already; at most [`ENTRY_BYTES_MAX`]. It is kept as it is.
+    pub fn raw(entry: Vec<u8>, disclosures: Vec<Disclosure>) -> Self {
+        Self { entry, said: None, disclosures }
+    }
+
+    /// The bytes of the entry.
+    pub fn entry(&self) -> &[u8] {
+        &self.entry
+    }
 }
 
 /// A value that an entry commits to.
@@ -107,6 +128,7 @@ struct Shared {
     queue: Queue,
     view: View,
     counters: Counters,
+    recent: Recent,
     size: watch::Sender<u64>,
     public: PublicKey,
 }
@@ -169,6 +191,7 @@ impl Ledger {
             queue: Queue::default(),
             view: View::new(positions, &opened.tree, opened.latest.clone()),
             counters: Counters::default(),
+            recent: Recent::default(),
             size: watch::Sender::new(opened.tree.size()),
             public: opened.signer.public().clone(),
         });
@@ -199,6 +222,7 @@ impl Ledger {
         let records = records.into_iter().map(|record| Prepared {
             leaf: merkle::leaf(&record.entry),
             entry: record.entry,
+            said: record.said,
             disclosures: record.disclosures,
         });
         let (reply, answer) = oneshot::channel();
@@ -230,6 +254,13 @@ impl Ledger {
     /// The number of durable entries, and when it grows.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.shared.size.subscribe()
+    }
+
+    /// Entries from `from` on as they were appended, for one follower that keeps up: what it has asked for it is not
+    /// told again, and what comes after a first call is kept for it, up to a bound. `None` when they are to be
+    /// read with [`Ledger::read_entries`].
+    pub fn recent(&self, from: u64) -> Option<Vec<(u64, Arc<Entry>)>> {
+        self.shared.recent.from(from)
     }
 
     /// The number of durable entries.

@@ -1,11 +1,14 @@
 //! What waits for the writer, and what the writer has made visible.
 
 use super::{error::LedgerError, merkle::Tree, note::Checkpoint, open::Position};
-use decision::{Digest, Disclosure, Slot};
+use decision::{Digest, Disclosure, Entry, Slot};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -14,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 pub(super) struct Prepared {
     pub(super) entry: Vec<u8>,
     pub(super) leaf: Digest,
+    pub(super) said: Option<Arc<Entry>>,
     pub(super) disclosures: Vec<Disclosure>,
 }
 

@@ -6,7 +6,7 @@ use decision::{
     Actor, CallId, Channel, Claims, Code, Decision, DeedId, Digest, Direction, Ending, Entry, Era, Event,
     EventName, Intent, Item, ItemKind, Principal, Target, Timestamp, Transport,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 use store::{CallRow, Ended, EntryKind, Filter, Scope, Store, StoreError};
 
 const LOG: &str = "callgate/one";
@@ -44,7 +44,7 @@ fn intent(scope: &Scope, n: u8) -> Intent {
         interaction: "sess:1".parse().unwrap(),
         direction: Direction::ToServer,
         errand: false,
-        principal,
+        principal: principal.into(),
         claimed: Claims {
             host: Some("Cursor".to_owned()),
             host_version: None,
@@ -219,13 +219,13 @@ async fn six(store: &Store) {
 fn of_six() -> Vec<(u64, Entry)> {
     let (mut two, mut three, mut four, mut five) =
         (intent(&home(), 2), intent(&home(), 3), intent(&home(), 4), intent(&home(), 5));
-    two.principal.actor = Actor::Agent("cursor".parse().unwrap());
-    three.principal.user = None;
+    Arc::make_mut(&mut two.principal).actor = Actor::Agent("cursor".parse().unwrap());
+    Arc::make_mut(&mut three.principal).user = None;
     three.interaction = "sess:2".parse().unwrap();
     four.target.as_mut().unwrap().server = "files".parse().unwrap();
     five.target.as_mut().unwrap().item.name = "100%_sure\\".to_owned();
     let mut six = intent(&home(), 6);
-    six.principal.actor = Actor::User("support-bot".parse().unwrap());
+    Arc::make_mut(&mut six.principal).actor = Actor::User("support-bot".parse().unwrap());
     let code = Code::ALL[3];
     let entries = [
         opened(intent(&home(), 1)),
@@ -336,7 +336,7 @@ pub(crate) async fn a_batch_sent_twice_is_indexed_once(bed: &Bed) {
     assert_eq!(store.index_entries(LOG, &calls(0, 100)).await.unwrap(), 100);
     assert_eq!(store.index_entries(LOG, &calls(0, 100)).await.unwrap(), 100);
     assert_eq!(store.index_entries(LOG, &calls(0, 150)).await.unwrap(), 150, "half of it is new");
-    assert_eq!(store.index_entries(LOG, &[]).await.unwrap(), 150);
+    assert_eq!(store.index_entries::<Entry>(LOG, &[]).await.unwrap(), 150);
     let store = bed.reopen(store).await;
     assert_eq!(store.indexed_up_to(LOG).await.unwrap(), 150);
     assert_eq!(store.counts(&home()).await.unwrap().intents, 150);
@@ -374,7 +374,7 @@ pub(crate) async fn a_gap_is_refused_and_changes_nothing(bed: &Bed) {
     assert_eq!(store.indexed_up_to(LOG).await.unwrap(), 0);
     assert_eq!(store.counts(&home()).await.unwrap().intents, 0);
     for log in ["", "a\0b", &"x".repeat(513)] {
-        assert!(matches!(store.index_entries(log, &[]).await, Err(StoreError::Unacceptable { .. })));
+        assert!(matches!(store.index_entries::<Entry>(log, &[]).await, Err(StoreError::Unacceptable { .. })));
     }
 }
 
@@ -400,7 +400,7 @@ pub(crate) async fn what_a_peer_sends_cannot_break_the_index(bed: &Bed) {
     hostile.claimed.host = Some("'); DROP TABLE entries; --".to_owned());
     hostile.channel.revision = Some("\u{202e}x".to_owned());
     let mut bare = intent(&home(), 2);
-    bare.principal = Principal::unknown();
+    bare.principal = Principal::unknown().into();
     (bare.method, bare.target, bare.policy, bare.claimed) = (None, None, None, Claims::default());
     (bare.channel.era, bare.channel.revision) = (None, None);
     store.index_entries(LOG, &numbered(0, [opened(hostile), opened(bare)])).await.unwrap();

@@ -21,7 +21,7 @@ async fn what_was_answered_is_read_back_after_reopening() {
     let mut expected = Vec::new();
     for n in 0..20 {
         let records = pair(n).to_vec();
-        expected.extend(records.iter().map(|r| r.entry.clone()));
+        expected.extend(records.iter().map(|r| r.entry().to_vec()));
         let appended = ledger.append(records).await.unwrap();
         assert_eq!((appended.first_index, appended.records), (2 * n, 2));
     }
@@ -138,12 +138,11 @@ async fn what_is_too_large_is_refused_before_anything_is_written() {
     assert!(matches!(ledger.append(vec![big]).await, Err(LedgerError::EntrySize { .. })));
     assert!(matches!(ledger.append(vec![plain(Vec::new())]).await, Err(LedgerError::EntrySize { .. })));
     assert!(matches!(ledger.append(Vec::new()).await, Err(LedgerError::Empty)));
-    let mut twice = pair(1)[0].clone();
-    twice.disclosures.push(twice.disclosures[0].clone());
+    let twice = Record::raw(intent(1, None), vec![opening(Slot::Arguments, 1), opening(Slot::Arguments, 1)]);
     assert!(matches!(ledger.append(vec![twice]).await, Err(LedgerError::SlotTwice { .. })));
     let mut huge = opening(Slot::Result, 1);
     huge.value = vec![b' '; store::ledger::VALUE_BYTES_MAX + 1].into();
-    let huge = Record { entry: intent(1, None), disclosures: vec![huge] };
+    let huge = Record::raw(intent(1, None), vec![huge]);
     assert!(matches!(ledger.append(vec![huge]).await, Err(LedgerError::ValueSize { .. })));
     let many = vec![plain(vec![b' '; ENTRY_BYTES_MAX]); 500];
     assert!(matches!(ledger.append(many).await, Err(LedgerError::AppendSize { .. })));
@@ -169,7 +168,10 @@ fn many_at_once_share_groups_and_every_answer_is_true() {
                     let [first, second] = pair(n);
                     assert_eq!(
                         read,
-                        [(appended.first_index, first.entry), (appended.first_index + 1, second.entry)]
+                        [
+                            (appended.first_index, first.entry().to_vec()),
+                            (appended.first_index + 1, second.entry().to_vec())
+                        ]
                     );
                 }
             })
@@ -237,7 +239,7 @@ async fn one_entry_is_proven_to_somebody_who_has_only_the_key() {
     }
     let key = ledger.public_key().clone();
     let proof = ledger.prove(299).await.unwrap();
-    assert_eq!(proof.entry.as_bytes(), pair(149)[1].entry);
+    assert_eq!(proof.entry.as_bytes(), pair(149)[1].entry());
     ledger.append(pair(150).to_vec()).await.unwrap();
     let json = serde_json::to_string(&ledger.prove(7).await.unwrap()).unwrap();
     let proof: EntryProof = serde_json::from_str(&json).unwrap();

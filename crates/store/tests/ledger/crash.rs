@@ -19,7 +19,7 @@ fn last_segment(dir: &Path) -> PathBuf {
 fn small(n: u64) -> Vec<Record> {
     let entry = format!("{{\"kind\":\"event\",\"n\":{n}}}").into_bytes();
     let disclosures = vec![crate::support::opening(decision::Slot::Result, n)];
-    vec![Record { entry: entry.clone(), disclosures }, Record { entry, disclosures: Vec::new() }]
+    vec![Record::raw(entry.clone(), disclosures), Record::raw(entry, Vec::new())]
 }
 
 /// Three answered groups, and the length of the file after each. The ledger is copied while it is
@@ -238,7 +238,7 @@ fn a_killed_gateway_has_everything_it_answered() {
         assert_eq!(recovered.open.len() as u64, recovered.size % 2);
         for (index, bytes) in ledger.read_entries(0, 1000).unwrap() {
             let [first, second] = pair(index / 2);
-            assert_eq!(bytes, if index % 2 == 0 { first.entry } else { second.entry });
+            assert_eq!(bytes, if index % 2 == 0 { first.entry() } else { second.entry() });
         }
     }
 }

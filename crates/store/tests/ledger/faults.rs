@@ -48,7 +48,7 @@ async fn whatever_fails_nothing_is_answered_and_nothing_is_left_behind() {
         let (ledger, recovered) = open(dir.path());
         assert_eq!((recovered.size, recovered.cut), (4, None), "{fault:?}");
         assert_eq!(ledger.latest_checkpoint(), Some(checkpoint));
-        assert_eq!(ledger.read_entries(2, 1).unwrap()[0].1, pair(3)[0].entry);
+        assert_eq!(ledger.read_entries(2, 1).unwrap()[0].1, pair(3)[0].entry());
     }
 }
 
@@ -205,7 +205,7 @@ async fn a_segment_that_cannot_be_begun_stops_calls_until_it_can_and_leaves_noth
         assert!(report.holds(), "{faults_of_it:?}: {}", report.text());
         let (ledger, recovered) = Ledger::open(dir.path(), clock, &Dice::new(7), options).unwrap();
         assert_eq!((recovered.size, recovered.cut), (6, None), "{faults_of_it:?}");
-        assert_eq!(ledger.read_entries(2, 1).unwrap()[0].1, pair(8)[0].entry);
+        assert_eq!(ledger.read_entries(2, 1).unwrap()[0].1, pair(8)[0].entry());
     }
 }
 

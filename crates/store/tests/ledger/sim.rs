@@ -128,7 +128,7 @@ impl World {
             Step::Append(calls) => {
                 let records: Vec<_> = (self.calls..).take(calls).flat_map(pair).collect();
                 self.calls += calls as u64;
-                let entries: Vec<_> = records.iter().map(|record| record.entry.clone()).collect();
+                let entries: Vec<_> = records.iter().map(|record| record.entry().to_vec()).collect();
                 match self.ledger().append(records).await {
                     Ok(appended) => {
                         assert_eq!(appended.first_index, self.model.len() as u64, "a hole");

@@ -77,7 +77,7 @@ pub(crate) fn intent(n: u64, arguments: Option<Commitment>) -> Vec<u8> {
         interaction: InteractionId::new("session-1").unwrap(),
         direction: Direction::ToServer,
         errand: false,
-        principal: Principal::unknown(),
+        principal: Principal::unknown().into(),
         claimed: Claims::default(),
         channel: Channel {
             transport: Transport::Stdio,
@@ -127,13 +127,13 @@ pub(crate) fn opening(slot: Slot, n: u64) -> Disclosure {
 pub(crate) fn pair(n: u64) -> [Record; 2] {
     let (arguments, result) = (opening(Slot::Arguments, 2 * n), opening(Slot::Result, 2 * n + 1));
     [
-        Record { entry: intent(n, Some(arguments.commitment())), disclosures: vec![arguments] },
-        Record { entry: closing(n, Some(result.commitment())), disclosures: vec![result] },
+        Record::raw(intent(n, Some(arguments.commitment())), vec![arguments]),
+        Record::raw(closing(n, Some(result.commitment())), vec![result]),
     ]
 }
 
 pub(crate) fn plain(entry: Vec<u8>) -> Record {
-    Record { entry, disclosures: Vec::new() }
+    Record::raw(entry, Vec::new())
 }
 
 /// Checkpoints only when asked for.

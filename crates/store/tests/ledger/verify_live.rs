@@ -362,7 +362,7 @@ async fn every_call_has_one_intent_and_one_decision_in_this_order() {
     ] {
         ledger.append(records).await.unwrap();
     }
-    let stranger = Record { entry: intent(4, None), disclosures: vec![opening(Slot::Arguments, 9)] };
+    let stranger = Record::raw(intent(4, None), vec![opening(Slot::Arguments, 9)]);
     ledger.append(vec![stranger, plain(closing(4, None))]).await.unwrap();
     drop(ledger);
     let report = verify(dir.path(), None, None).unwrap();

@@ -1,0 +1,146 @@
+//! What was appended lately, for the one that follows: so that it need not be read back and taken apart again.
+
+use decision::Entry;
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::Arc};
+
+/// Most entries that are kept for a follower. One that is further behind reads the files.
+const KEPT_MAX: usize = 4_096;
+
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Nothing is kept for nobody.
+    followed: bool,
+    /// Consecutive, the first being that of index `first`.
+    entries: VecDeque<Arc<Entry>>,
+    first: u64,
+}
+
+impl Recent {
+    /// Keeps entries that became durable, the first of them at `index`. After one that is known by its bytes
+    /// alone, only what follows it is kept.
+    pub(super) fn add<'a>(&self, index: u64, said: impl Iterator<Item = &'a Option<Arc<Entry>>>) {
+        let mut kept = self.0.lock();
+        if !kept.followed {
+            return;
+        }
+        if kept.entries.is_empty() || kept.end() != index {
+            kept.begin(index);
+        }
+        for entry in said {
+            match entry {
+                Some(entry) => kept.entries.push_back(Arc::clone(entry)),
+                None => {
+                    let next = kept.end() + 1;
+                    kept.begin(next);
+                }
+            }
+        }
+        while kept.entries.len() > KEPT_MAX {
+            kept.entries.pop_front();
+            kept.first += 1;
+        }
+    }
+
+    /// Takes everything from `from` on, if it is kept without a gap.
+    pub(super) fn from(&self, from: u64) -> Option<Vec<(u64, Arc<Entry>)>> {
+        let mut kept = self.0.lock();
+        kept.followed = true;
+        while kept.first < from && kept.entries.pop_front().is_some() {
+            kept.first += 1;
+        }
+        if kept.first != from || kept.entries.is_empty() {
+            return None;
+        }
+        kept.first = kept.end();
+        let entries = std::mem::take(&mut kept.entries);
+        Some((from..).zip(entries).collect())
+    }
+}
+
+impl Kept {
+    fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    fn begin(&mut self, index: u64) {
+        self.entries.clear();
+        self.first = index;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decision::{Environment, Event, EventName, TenantId, Timestamp};
+    use std::collections::BTreeMap;
+
+    fn entry(n: u64) -> Arc<Entry> {
+        Arc::new(Entry::Event(Event {
+            v: 1,
+            at: Timestamp(n),
+            tenant: TenantId::default(),
+            environment: Environment::default(),
+            event: EventName::GatewayStarted,
+            call: None,
+            server: None,
+            detail: BTreeMap::new(),
+        }))
+    }
+
+    fn add(recent: &Recent, entries: std::ops::Range<u64>) {
+        let said: Vec<_> = entries.clone().map(entry).map(Some).collect();
+        recent.add(entries.start, said.iter());
+    }
+
+    fn told(recent: &Recent, from: u64) -> Option<Vec<u64>> {
+        let entries = recent.from(from)?;
+        for (index, entry) in &entries {
+            assert_eq!(*entry, self::entry(*index), "each is at its index");
+        }
+        Some(entries.into_iter().map(|(index, _)| index).collect())
+    }
+
+    #[test]
+    fn a_follower_that_keeps_up_is_told_each_entry_once() {
+        let recent = Recent::default();
+        add(&recent, 0..3);
+        assert_eq!(told(&recent, 0), None, "nobody followed");
+        add(&recent, 3..5);
+        add(&recent, 5..6);
+        assert_eq!(told(&recent, 3), Some(vec![3, 4, 5]));
+        assert_eq!(told(&recent, 6), None);
+        add(&recent, 6..8);
+        assert_eq!(told(&recent, 6), Some(vec![6, 7]));
+        add(&recent, 8..12);
+        assert_eq!(told(&recent, 10), Some(vec![10, 11]), "what it knows is left out");
+    }
+
+    #[test]
+    fn where_one_is_missing_nothing_is_told() {
+        let recent = Recent::default();
+        assert_eq!(told(&recent, 0), None);
+        add(&recent, 4..6);
+        assert_eq!(told(&recent, 3), None, "the third was never here");
+        assert_eq!(told(&recent, 4), Some(vec![4, 5]));
+        recent.add(6, [Some(entry(6)), None, Some(entry(8))].iter());
+        assert_eq!(told(&recent, 6), None, "the seventh is known by its bytes");
+        assert_eq!(told(&recent, 8), Some(vec![8]));
+        add(&recent, 9..10);
+        add(&recent, 11..12);
+        assert_eq!(told(&recent, 9), None, "a gap");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let recent = Recent::default();
+        assert_eq!(told(&recent, 0), None);
+        let many = KEPT_MAX as u64 + 10;
+        add(&recent, 0..many);
+        assert_eq!(told(&recent, 0), None);
+        assert_eq!(told(&recent, 10).map(|told| told.len()), Some(KEPT_MAX));
+    }
+}

@@ -3,14 +3,14 @@
 use crate::{
     actions::{self, METHODS, PRINCIPALS, uid},
     answer::{Answer, Reason},
-    facts::{self, Named},
+    context::{Contexts, context},
     load::Policies,
     memo::Key,
     rule::Sway,
     slice::{Parts, Plan, Slice},
 };
 use cedar_policy::{
-    Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, Response, RestrictedExpression,
+    Decision, Entities, Entity, EntityUid, PolicySet, Request, Response, RestrictedExpression,
 };
 use decision::{
     Actor, Call, Claims, Era, GroupName, ItemKind, Principal, RuleId, ServerName, Timestamp, Transport,
@@ -18,7 +18,7 @@ use decision::{
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// Who asks, as far as it matters for seeing.
@@ -111,6 +111,10 @@ pub(crate) struct Standing {
     /// The principal, the action and the resource with everything they are in.
     entities: Entities,
     slice: Arc<Slice>,
+    /// Whether this is asked more than once.
+    kept: bool,
+    /// The permits among the rules that read nothing of the context; `None` when one of those rules forbids or fails.
+    still: OnceLock<Option<Vec<RuleId>>>,
 }
 
 /// The requests to make: the actor's, and that of the user behind it.
@@ -232,13 +236,14 @@ impl Policies {
     }
 
     /// Asks for everybody who must be allowed. Without a question it is *see*.
-    fn ask(&self, asker: Asker<'_>, aim: &Aim<'_>, question: Option<&Question<'_>>) -> Answer {
+    fn ask<'a>(&'a self, asker: Asker<'_>, aim: &Aim<'a>, question: Option<&'a Question<'a>>) -> Answer {
         let requesters = match requesters(asker.principal) {
             Ok(requesters) => requesters,
             Err(refused) => return refused,
         };
+        let mut contexts = question.map(|question| Contexts::new(question, aim.plan));
         let one = |requester: &Requester<'_>| {
-            self.ask_one(requester, asker, aim, question).unwrap_or_else(|| {
+            self.ask_one(requester, asker, aim, contexts.as_mut()).unwrap_or_else(|| {
                 Answer::refused(Reason::RuleFailed, "the question cannot be put to the rules")
             })
         };
@@ -247,23 +252,22 @@ impl Policies {
         answers.fold(first, Answer::and)
     }
 
-    fn ask_one(
-        &self,
+    fn ask_one<'a>(
+        &'a self,
         requester: &Requester<'_>,
         asker: Asker<'_>,
-        aim: &Aim<'_>,
-        question: Option<&Question<'_>>,
+        aim: &Aim<'a>,
+        contexts: Option<&mut Contexts<'a>>,
     ) -> Option<Answer> {
         let standing = self.standing(requester, aim)?;
         let slice = &standing.slice;
-        let context = match question {
+        let calls = contexts.is_some();
+        let context = match contexts {
             None => context(asker, &Parts::All, None),
-            Some(question) => {
+            Some(contexts) => {
                 // what no rule for this principal reads must fit all the same where another's does
                 let named = aim.plan.slice(requester.kind)?.named(&self.rules);
-                let reads = &slice.call(&self.rules).reads;
-                arguments(question, aim.plan, named)
-                    .and_then(|args| context(asker, reads, Some((question, args))))
+                contexts.of(slice, named, &self.rules)
             }
         };
         let context = match context {
@@ -273,13 +277,40 @@ impl Policies {
         let (who, what) = (standing.uid.clone(), aim.plan.uid.clone());
         let request = Request::new(who, what, aim.resource.uid(), context, None).ok()?;
         let ask = |set: &PolicySet| self.authorizer.is_authorized(&request, set, &standing.entities);
-        if question.is_none() {
+        if !calls {
             return Some(self.answer(&ask(slice.see(&self.rules)), None, &request));
+        }
+        if let Some(allowed) = self.allowed(&standing, &request) {
+            return Some(allowed);
         }
         let calling = slice.call(&self.rules);
         let without = calling.uncurable.as_ref().map(|set| || ask(set));
         let without = without.as_ref().map(|ask| ask as &dyn Fn() -> Response);
         Some(self.answer(&ask(&calling.all), without, &request))
+    }
+
+    /// The shortcut to a yes. What reads nothing of the context answers a kept standing the same each time; together
+    /// with what the other rules say to this call, that is what all of them would say. `None`: all are to be asked.
+    fn allowed(&self, standing: &Standing, request: &Request) -> Option<Answer> {
+        if !standing.kept {
+            return None;
+        }
+        let calling = standing.slice.call(&self.rules);
+        let permits = |set: &PolicySet| {
+            if set.is_empty() {
+                return Some(Vec::new());
+            }
+            let response = self.authorizer.is_authorized(request, set, &standing.entities);
+            let fails = response.diagnostics().errors().next().is_some();
+            let rules = self.rules_of(&response);
+            // of those that deny, the reasons are forbids
+            let forbids = response.decision() == Decision::Deny && !rules.is_empty();
+            (!fails && !forbids).then_some(rules)
+        };
+        let mut rules = standing.still.get_or_init(|| permits(&calling.still)).clone()?;
+        rules.extend(permits(&calling.moved)?);
+        rules.sort();
+        (!rules.is_empty()).then_some(Answer::Allowed { basis: rules })
     }
 
     /// Kept, because closing the entities over their groups, and choosing the rules, costs more than the decision.
@@ -297,7 +328,7 @@ impl Policies {
             let principal = Entity::new_with_tags(uid.clone(), [name], groups, []).ok()?;
             let entities = [principal, aim.plan.entity.clone(), aim.resource.clone().into_owned()];
             let entities = Entities::from_entities(entities, None).ok()?;
-            Some(Arc::new(Standing { uid, entities, slice }))
+            Some(Arc::new(Standing { uid, entities, slice, kept: narrow, still: OnceLock::new() }))
         };
         // addresses are endless, so nothing is kept of them and nothing is worth preparing
         if aim.plan.resource.is_none() {
@@ -391,63 +422,6 @@ fn nobody_permits(request: &Request) -> Answer {
         detail: "no rule permits it".to_owned(),
         remedy: Some(format!("@id(\"{id}\") permit(principal == {who}, action == {what}, {resource});")),
     }
-}
-
-fn arguments(question: &Question<'_>, plan: &Plan, named: &Named) -> Result<RestrictedExpression, Answer> {
-    facts::arguments(&plan.arguments, named, question.arguments).map_err(|unfit| {
-        let detail = format!("a rule names the argument `{}`, and {}", unfit.path, unfit.why);
-        Answer::refused(Reason::ArgumentUnfit, detail)
-    })
-}
-
-/// The context, as far as rules read it. For *see* it holds only what is the same for every call: no rule that
-/// counts reads more.
-fn context(
-    asker: Asker<'_>,
-    reads: &Parts,
-    call: Option<(&Question<'_>, RestrictedExpression)>,
-) -> Result<Context, Answer> {
-    let mut pairs = Vec::new();
-    let mut text = |part: &str, text: Option<&str>| {
-        if let Some(text) = text.filter(|_| reads.has(part)) {
-            pairs.push((part.to_owned(), RestrictedExpression::new_string(text.to_owned())));
-        }
-    };
-    text("environment", Some(asker.principal.environment.as_str()));
-    text("host", asker.host);
-    if let Some((question, arguments)) = call {
-        let Circumstances { now, transport, era, model, workflow } = question.circumstances;
-        let transport = match transport {
-            Transport::Http => "http",
-            Transport::Stdio => "stdio",
-            Transport::Internal => "internal",
-        };
-        let era = match era {
-            Some(Era::Legacy) => "legacy",
-            Some(Era::Modern) => "modern",
-            None => "none",
-        };
-        text("transport", Some(transport));
-        text("era", Some(era));
-        text("model", model);
-        text("workflow", workflow);
-        if reads.has("now") {
-            pairs.push(("now".to_owned(), clock(now)?));
-        }
-        if reads.has("args") {
-            pairs.push(("args".to_owned(), arguments));
-        }
-    }
-    Context::from_pairs(pairs).map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))
-}
-
-/// UTC: seconds, the hour, and the weekday with Monday as 1 (1970-01-01 was a Thursday).
-fn clock(now: Timestamp) -> Result<RestrictedExpression, Answer> {
-    let epoch = i64::try_from(now.0 / 1_000_000).unwrap_or(i64::MAX);
-    let (hour, weekday) = (epoch / 3600 % 24, (epoch / 86_400 + 3) % 7 + 1);
-    let long = |name: &str, value| (name.to_owned(), RestrictedExpression::new_long(value));
-    RestrictedExpression::new_record([long("epoch", epoch), long("hour", hour), long("weekday", weekday)])
-        .map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))
 }
 
 /// Whether an address is not in the normal form of RFC 3986, section 6.2.2: `.` or `..` segments, letters written

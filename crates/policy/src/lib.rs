@@ -11,6 +11,7 @@ mod actions;
 mod answer;
 mod ask;
 mod check;
+mod context;
 mod explain;
 mod facts;
 mod load;

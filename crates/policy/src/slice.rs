@@ -34,6 +34,9 @@ pub(crate) struct Calling {
     pub(crate) all: PolicySet,
     /// The same without the forbids that people can lift, if there are any.
     pub(crate) uncurable: Option<PolicySet>,
+    /// Those that read nothing of the context, and those that do.
+    pub(crate) still: PolicySet,
+    pub(crate) moved: PolicySet,
     pub(crate) reads: Parts,
 }
 
@@ -95,7 +98,15 @@ impl Slice {
             let curable = self.rules(rules).any(|rule| rule.cure.is_some());
             let uncurable = || set(self.rules(rules).filter(|rule| rule.cure.is_none()));
             let reads = Parts::of(self.rules(rules));
-            Calling { all: set(self.rules(rules)), uncurable: curable.then(uncurable), reads }
+            let (still, moved): (Vec<&Rule>, Vec<&Rule>) =
+                self.rules(rules).partition(|rule| rule.reads.only(&[]));
+            Calling {
+                all: set(self.rules(rules)),
+                uncurable: curable.then(uncurable),
+                still: set(still.into_iter()),
+                moved: set(moved.into_iter()),
+                reads,
+            }
         })
     }
 

@@ -7,6 +7,7 @@ mod flush;
 mod http;
 mod load;
 mod options;
+mod provider;
 mod upstream;
 
 use anyhow::{Result, bail};
@@ -32,10 +33,11 @@ fn run() -> Result<String> {
     let options = Options::read(words)?;
     match task.as_str() {
         "upstream" => upstream::serve(&options),
+        "provider" => provider::serve(&options),
         "load" => load::run(&options),
         "first" => load::first(&options),
         "flush" => flush::run(&options),
-        _ => bail!("the tasks are upstream, load, first and flush, not `{task}`"),
+        _ => bail!("the tasks are upstream, provider, load, first and flush, not `{task}`"),
     }
 }
 

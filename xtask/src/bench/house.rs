@@ -63,13 +63,16 @@ impl Drop for House<'_> {
 impl<'a> House<'a> {
     /// Starts the servers, writes the files, and tells the gateway who may call and with which credential.
     pub(crate) fn build(programs: &'a Programs) -> Result<Self> {
-        let (upstream, others) = (free_port()?, free_port()?);
+        let (upstream, others, provider) = (free_port()?, free_port()?, free_port()?);
         let (nginx, gateway) = (free_port()?, free_port()?);
         let folder = cache().join(format!("bench-{gateway}"));
         for part in ["policies", "nginx"] {
             std::fs::create_dir_all(folder.join(part))?;
         }
-        std::fs::write(folder.join("callgate.toml"), settings(gateway, upstream, others, &folder)?)?;
+        std::fs::write(
+            folder.join("callgate.toml"),
+            settings(gateway, upstream, others, provider, &folder)?,
+        )?;
         std::fs::write(folder.join("policies/rules.cedar"), rules()?)?;
         std::fs::write(folder.join("nginx/nginx.conf"), nginx_settings(nginx, upstream))?;
         let mut servers = Vec::new();
@@ -78,8 +81,12 @@ impl<'a> House<'a> {
             serve.args(["upstream", "--port", &port.to_string(), "--tools", &tools.to_string()]);
             servers.push(Running::start("the server", &mut serve, port)?);
         }
-        let token = String::new();
-        let mut house = Self { programs, folder, upstream, nginx, gateway, token, next: 1, servers };
+        let mut provide = ends();
+        provide.args(["provider", "--port", &provider.to_string(), "--token-file"]).arg(folder.join("token"));
+        provide.args(["--audience", &format!("http://127.0.0.1:{gateway}/mcp")]);
+        servers.push(Running::start("the identity provider", &mut provide, provider)?);
+        let token = std::fs::read_to_string(folder.join("token")).context("the provider's token")?;
+        let house = Self { programs, folder, upstream, nginx, gateway, token, next: 1, servers };
         house.introduce()?;
         Ok(house)
     }
@@ -90,12 +97,8 @@ impl<'a> House<'a> {
         command
     }
 
-    /// An agent that acts for a person, both in groups, and the credential of the server.
-    fn introduce(&mut self) -> Result<()> {
-        output(&mut self.callgate(&["user", "add", "ann", "--group", "staff"]))?;
-        let add = ["agent", "add", "bench", "--group", "bots", "--user", "ann", "--json"];
-        let said: Value = serde_json::from_str(&output(&mut self.callgate(&add))?)?;
-        said.get("token").and_then(Value::as_str).context("no `token`")?.clone_into(&mut self.token);
+    /// The credential of the server. Who asks, the provider says.
+    fn introduce(&self) -> Result<()> {
         let mut set = self.callgate(&["secret", "set", "bench-key"]);
         let mut child = set.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         child.stdin.take().context("no standard input")?.write_all(b"k-9c1f2e7a40b84d6fa2")?;
@@ -246,8 +249,12 @@ fn nginx_settings(port: u16, upstream: u16) -> String {
     )
 }
 
-fn settings(port: u16, upstream: u16, others: u16, folder: &Path) -> Result<String> {
-    let mut text = format!("listen = \"127.0.0.1:{port}\"\nstate-dir = {:?}\n", folder.join("state"));
+fn settings(port: u16, upstream: u16, others: u16, provider: u16, folder: &Path) -> Result<String> {
+    let mut text = format!(
+        "listen = \"127.0.0.1:{port}\"\nstate-dir = {:?}\n\n[[oauth.issuers]]\nissuer = \"http://127.0.0.1:{provider}\"\n\
+         [oauth.issuers.claims]\ngroups = \"groups\"\n",
+        folder.join("state")
+    );
     let mut servers = BTreeMap::from([("up", upstream)]);
     servers.extend(OTHERS.map(|name| (name, others)));
     for (name, port) in servers {
@@ -263,7 +270,7 @@ fn settings(port: u16, upstream: u16, others: u16, folder: &Path) -> Result<Stri
 /// A hundred rules: what agents and people may do, what nobody may, and what concerns other tools and other groups.
 fn rules() -> Result<String> {
     let mut text = "\
-@id(\"bots\") permit (principal in Group::\"bots\", action in Action::\"server:up\", resource);
+@id(\"bots\") permit (principal == Agent::\"bench\", action in Action::\"server:up\", resource);
 @id(\"staff\") permit (principal in Group::\"staff\", action in Action::\"server:up\", resource);
 @id(\"no-tables\") @because(\"tables are not dropped by echo\")
 forbid (principal, action == Action::\"up__echo\", resource) when { context.args.text like \"*DROP TABLE*\" };
@@ -294,7 +301,7 @@ mod tests {
     #[test]
     fn there_are_a_hundred_rules_and_five_servers() {
         assert_eq!(rules().unwrap().matches("@id(").count(), 100);
-        let text: toml::Table = settings(1, 2, 3, Path::new("/x")).unwrap().parse().unwrap();
+        let text: toml::Table = settings(1, 2, 3, 4, Path::new("/x")).unwrap().parse().unwrap();
         assert_eq!(text["servers"].as_table().unwrap().len(), 5);
         assert_eq!(text["servers"]["up"]["credentials"][0]["header"].as_str(), Some("Authorization"));
     }

@@ -11,24 +11,24 @@ use std::{borrow::Borrow, collections::BTreeMap, sync::LazyLock};
 
 statements! {
     /// Holds the log's row until the end, so that a batch is indexed once.
-    MARK = "INSERT INTO indexed (tenant, environment, log_id, up_to) VALUES ('*', '*', $1, 0) \
-        ON CONFLICT (log_id) DO UPDATE SET up_to = indexed.up_to RETURNING up_to";
+    MARK = "UPDATE indexed SET up_to = up_to WHERE log_id = $1 RETURNING number, up_to";
+    NEW_MARK = "INSERT INTO indexed (tenant, environment, log_id, up_to) VALUES ('*', '*', $1, 0) \
+        ON CONFLICT (log_id) DO NOTHING";
     /// Completes the intent that a decision closes.
-    CLOSE = "UPDATE entries SET ending = $4, code = $5, dispatched = $6, duration_us = $7, shown = $8, \
-        closed_log = $9, closed_idx = $10 \
+    CLOSE = "UPDATE entries SET ending = $4, code = $5, dispatched = $6, duration_us = $7, shown = $8, closed = $9 \
         WHERE call_id = $1 AND tenant = $2 AND environment = $3 AND kind = 'intent'";
     READ_MARK = "SELECT up_to FROM indexed WHERE log_id = $1";
     SET_MARK = "UPDATE indexed SET up_to = $2 WHERE log_id = $1";
-    WIPE = "DELETE FROM entries WHERE log_id = $1";
-    WIPE_MARK = "DELETE FROM indexed WHERE log_id = $1";
-    PLACES = "SELECT log_id, idx, kind, at, duration_us, closed_log, closed_idx FROM entries \
+    WIPE = "DELETE FROM entries WHERE seq BETWEEN $1 AND $2";
+    WIPE_MARK = "UPDATE indexed SET up_to = 0 WHERE log_id = $1 RETURNING number";
+    PLACES = "SELECT seq, kind, at, duration_us, closed FROM entries \
         WHERE call_id = $1 AND tenant = $2 AND environment = $3";
+    LOGS = "SELECT number, log_id FROM indexed";
 }
 
 /// The columns, in the order in which [`columns`] fills them.
-const COLUMNS: [&str; 36] = [
-    "log_id",
-    "idx",
+const COLUMNS: [&str; 34] = [
+    "seq",
     "tenant",
     "environment",
     "kind",
@@ -61,9 +61,32 @@ const COLUMNS: [&str; 36] = [
     "event",
     "duration_us",
     "shown",
-    "closed_log",
-    "closed_idx",
+    "closed",
 ];
+
+/// Entries of one log have numbers next to each other: the log's own, and as many bits for the index in it.
+const INDEX_BITS: u32 = 40;
+
+/// The logs that are indexed, by number.
+#[derive(Debug, Default)]
+pub(crate) struct Logs(BTreeMap<u64, String>);
+
+impl Logs {
+    /// The log and the index of an entry, by its number in the table.
+    pub(crate) fn place(&self, seq: u64) -> (String, u64) {
+        (self.0.get(&(seq >> INDEX_BITS)).cloned().unwrap_or_default(), seq & ((1 << INDEX_BITS) - 1))
+    }
+
+    /// The number in the table. That of a log that is not indexed is behind all others.
+    pub(crate) fn seq(&self, log: &str, index: u64) -> u64 {
+        let number = self.0.iter().find(|(_, known)| *known == log).map(|(number, _)| *number);
+        number.map_or(u64::MAX, |number| seq(number, index))
+    }
+}
+
+fn seq(log: u64, index: u64) -> u64 {
+    (log << INDEX_BITS) | index
+}
 
 /// Rows per statement: few different texts, so that both engines keep them prepared.
 const BATCHES: [usize; 3] = [64, 8, 1];
@@ -105,8 +128,7 @@ impl Store {
             return Err(StoreError::Unacceptable { what: "name of a log", rule: "1 to 512 bytes of text" });
         }
         let mut tx = self.db().begin().await?;
-        let row = tx.row(MARK, args![log]).await?;
-        let mark = row.map_or(Ok(0), |row| row.count("up_to"))?;
+        let (number, mark) = mark(&mut tx, log).await?;
         let new = entries.iter().map(|(index, entry)| (*index, entry.borrow()));
         let new: Vec<(u64, &Entry)> = new.filter(|(index, _)| *index >= mark).collect();
         let mut next = mark;
@@ -122,7 +144,9 @@ impl Store {
             {
                 // no call has two; if one has, both are to be found
                 cells.extend(
-                    new.iter().filter(|(at, _)| *at == twice).flat_map(|(at, e)| columns(log, *at, e, None)),
+                    new.iter()
+                        .filter(|(at, _)| *at == twice)
+                        .flat_map(|(at, e)| columns(number, *at, e, None)),
                 );
             }
         }
@@ -133,16 +157,16 @@ impl Store {
                 Entry::Event(_) => None,
                 Entry::Decision(_) => continue,
             };
-            cells.extend(columns(log, index, entry, closed));
+            cells.extend(columns(number, index, entry, closed));
         }
         if next > mark {
             insert(&mut tx, &cells).await?;
             let mut alone = Vec::new();
             for (index, entry) in closing.into_values() {
                 if let Entry::Decision(decision) = entry
-                    && close(&mut tx, log, index, decision).await? == 0
+                    && close(&mut tx, seq(number, index), decision).await? == 0
                 {
-                    alone.extend(columns(log, index, entry, None));
+                    alone.extend(columns(number, index, entry, None));
                 }
             }
             insert(&mut tx, &alone).await?;
@@ -158,11 +182,19 @@ impl Store {
         row.map_or(Ok(0), |row| row.count("up_to"))
     }
 
+    pub(crate) async fn logs(&self) -> Outcome<Logs> {
+        let rows = self.db().rows(LOGS, &[]).await?;
+        let log = |row: &crate::db::Row| Ok((row.count("number")?, row.get("log_id")?));
+        Ok(Logs(rows.iter().map(log).collect::<Outcome<_>>()?))
+    }
+
     /// Empties the index of one log, to fill it again.
     pub async fn wipe_index(&self, log: &str) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
-        tx.execute(WIPE_MARK, args![log]).await?;
-        tx.execute(WIPE, args![log]).await?;
+        if let Some(row) = tx.row(WIPE_MARK, args![log]).await? {
+            let number = row.count("number")?;
+            tx.execute(WIPE, args![seq(number, 0), seq(number, (1 << INDEX_BITS) - 1)]).await?;
+        }
         tx.commit().await
     }
 
@@ -170,22 +202,36 @@ impl Store {
     pub async fn call(&self, scope: &Scope, call: CallId) -> Result<Vec<Place>, StoreError> {
         let key = args![call.to_string(), scope.tenant.as_str(), scope.environment.as_str()];
         let rows = self.db().rows(PLACES, key).await?;
+        let logs = self.logs().await?;
         let mut places = Vec::new();
         for row in &rows {
             let at = row.count("at")?;
             let kind = row.word("kind", entry_kind_from)?;
-            places.push((at, Place { log: row.get("log_id")?, index: row.count("idx")?, kind }));
+            let place = |seq, kind| {
+                let (log, index) = logs.place(seq);
+                Place { log, index, kind }
+            };
+            places.push((at, place(row.count("seq")?, kind)));
             // the row of an intent tells of its decision
-            if let Some(log) = row.get::<Option<String>>("closed_log")?.filter(|_| kind == EntryKind::Intent)
-            {
+            if let Some(closed) = row.count_opt("closed")?.filter(|_| kind == EntryKind::Intent) {
                 let closed_at = at.saturating_add(row.count_opt("duration_us")?.unwrap_or_default());
-                let place = Place { log, index: row.count("closed_idx")?, kind: EntryKind::Decision };
-                places.push((closed_at, place));
+                places.push((closed_at, place(closed, EntryKind::Decision)));
             }
         }
         places.sort();
         Ok(places.into_iter().map(|(_, place)| place).collect())
     }
+}
+
+/// The log's number, and how many of its entries are indexed.
+async fn mark(tx: &mut Tx, log: &str) -> Outcome<(u64, u64)> {
+    let mut row = tx.row(MARK, args![log]).await?;
+    if row.is_none() {
+        tx.execute(NEW_MARK, args![log]).await?;
+        row = tx.row(MARK, args![log]).await?;
+    }
+    let row = row.ok_or(StoreError::Gap { log: log.to_owned(), expected: 0, found: 0 })?;
+    Ok((row.count("number")?, row.count("up_to")?))
 }
 
 async fn insert(tx: &mut Tx, cells: &[Arg]) -> Outcome<()> {
@@ -201,7 +247,7 @@ async fn insert(tx: &mut Tx, cells: &[Arg]) -> Outcome<()> {
 }
 
 /// Completes the row of the intent; returns how many there were.
-async fn close(tx: &mut Tx, log: &str, index: u64, decision: &Decision) -> Outcome<u64> {
+async fn close(tx: &mut Tx, closed: u64, decision: &Decision) -> Outcome<u64> {
     let (ending, code) = ended(decision);
     let row = args![
         decision.call.to_string(),
@@ -212,8 +258,7 @@ async fn close(tx: &mut Tx, log: &str, index: u64, decision: &Decision) -> Outco
         u64::from(decision.dispatched),
         decision.closed_at.since(decision.opened_at),
         decision.shown,
-        log,
-        index,
+        closed,
     ];
     tx.execute(CLOSE, row).await
 }
@@ -230,7 +275,7 @@ fn insertion(rows: usize, numbered: bool) -> String {
     };
     let rows: Vec<String> = (0..rows).map(row).collect();
     format!(
-        "INSERT INTO entries ({}) VALUES {} ON CONFLICT (log_id, idx) DO NOTHING",
+        "INSERT INTO entries ({}) VALUES {} ON CONFLICT (seq) DO NOTHING",
         COLUMNS.join(", "),
         rows.join(", ")
     )
@@ -261,16 +306,16 @@ struct Columns {
     event: Option<String>,
     duration_us: Option<u64>,
     shown: Option<decision::Digest>,
-    closed: Option<(String, u64)>,
+    closed: Option<u64>,
 }
 
 /// The row of an entry; an intent's is completed from its decision.
-fn columns(log: &str, index: u64, entry: &Entry, closed: Option<(u64, &Entry)>) -> Vec<Arg> {
+fn columns(log: u64, index: u64, entry: &Entry, closed: Option<(u64, &Entry)>) -> Vec<Arg> {
     let (kind, tenant, environment, at, known) = match entry {
         Entry::Intent(intent) => {
             let known = of_intent(intent);
             let known = match closed {
-                Some((index, Entry::Decision(decision))) => known.closed_by(log, index, decision),
+                Some((index, Entry::Decision(decision))) => known.closed_by(seq(log, index), decision),
                 Some((_, Entry::Intent(_) | Entry::Event(_))) | None => known,
             };
             (EntryKind::Intent, &intent.tenant, &intent.environment, intent.at, known)
@@ -282,7 +327,8 @@ fn columns(log: &str, index: u64, entry: &Entry, closed: Option<(u64, &Entry)>) 
             (EntryKind::Event, &event.tenant, &event.environment, event.at, of_event(event))
         }
     };
-    let head = args![log, index, tenant.as_str(), environment.as_str(), entry_kind_word(kind), at].to_vec();
+    let head =
+        args![seq(log, index), tenant.as_str(), environment.as_str(), entry_kind_word(kind), at].to_vec();
     head.into_iter().chain(known.args()).collect()
 }
 
@@ -319,8 +365,7 @@ impl Columns {
             self.event,
             self.duration_us,
             self.shown,
-            self.closed.as_ref().map(|(log, _)| log.as_str()),
-            self.closed.as_ref().map(|(_, index)| *index),
+            self.closed,
         ]
         .to_vec()
     }
@@ -335,8 +380,8 @@ impl Columns {
         self
     }
 
-    fn closed_by(mut self, log: &str, index: u64, decision: &Decision) -> Self {
-        self.closed = Some((log.to_owned(), index));
+    fn closed_by(mut self, seq: u64, decision: &Decision) -> Self {
+        self.closed = Some(seq);
         self.ended(decision)
     }
 
@@ -414,6 +459,9 @@ fn of_event(event: &Event) -> Columns {
 
 /// Text of a peer, as the index keeps it: bounded, and without the zero byte that PostgreSQL refuses.
 pub(crate) fn searchable(text: &str) -> String {
+    if text.len() <= TEXT_BYTES_MAX && !text.contains('\0') {
+        return text.to_owned();
+    }
     let mut kept = String::new();
     for c in text.chars() {
         if kept.len() + c.len_utf8() > TEXT_BYTES_MAX {

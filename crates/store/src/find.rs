@@ -1,6 +1,7 @@
 //! Asking the search index.
 
 use crate::db::{Arg, Outcome, Row, args, statements};
+use crate::entries::Logs;
 use crate::words::{direction_from, era_from, kind_from, transport_from, words};
 use crate::{Scope, Store, StoreError};
 use decision::{
@@ -51,6 +52,12 @@ pub struct Cursor {
     at: Timestamp,
     log: String,
     index: u64,
+}
+
+impl Cursor {
+    fn place(&self, logs: &Logs) -> (Timestamp, u64) {
+        (self.at, logs.seq(&self.log, self.index))
+    }
 }
 
 /// A call as the index knows it: its intent, and its decision when there is one.
@@ -115,13 +122,13 @@ pub struct Counts {
 const PAGE_MAX: u64 = 1000;
 
 statements! {
-    COUNT = "SELECT kind, ending, COUNT(*) AS n, COUNT(closed_idx) AS closed FROM entries \
+    COUNT = "SELECT kind, ending, COUNT(*) AS n, COUNT(closed) AS closed FROM entries \
         WHERE tenant = $1 AND environment = $2 GROUP BY kind, ending";
 }
 
-const FIND: &str = "SELECT log_id, idx, call_id, deed_id, leg, interaction, at, direction, errand, actor_kind, \
+const FIND: &str = "SELECT seq, call_id, deed_id, leg, interaction, at, direction, errand, actor_kind, \
     actor_name, user_name, host, model, workflow, transport, era, revision, entrance, method, server, item_kind, \
-    item_name, definition, policy, ending, code, dispatched, duration_us, shown, closed_log, closed_idx \
+    item_name, definition, policy, ending, code, dispatched, duration_us, shown, closed \
     FROM entries WHERE kind = 'intent'";
 
 const TEXT: &str = " AND (LOWER(method) LIKE ?1 ESCAPE '\\' OR LOWER(item_name) LIKE ?1 ESCAPE '\\' \
@@ -165,10 +172,11 @@ impl Store {
         limit: u64,
         before: Option<&Cursor>,
     ) -> Result<Vec<CallRow>, StoreError> {
-        let question = question(scope, filter, limit, before);
+        let logs = self.logs().await?;
+        let question = question(scope, filter, limit, before.map(|cursor| cursor.place(&logs)));
         // Built from fixed pieces and numbers only; everything else is an argument.
         let rows = self.db().rows(AssertSqlSafe(question.text), &question.args).await?;
-        rows.iter().map(call_row).collect()
+        rows.iter().map(|row| call_row(row, &logs)).collect()
     }
 
     /// What the index holds. Reads all of it: for people, not for every call.
@@ -203,7 +211,7 @@ impl Store {
     }
 }
 
-fn question(scope: &Scope, filter: &Filter, limit: u64, before: Option<&Cursor>) -> Question {
+fn question(scope: &Scope, filter: &Filter, limit: u64, before: Option<(Timestamp, u64)>) -> Question {
     let mut q = Question { text: FIND.to_owned(), args: Vec::new() };
     q.and(" AND tenant = ?1", vec![scope.tenant.as_str().into()]);
     q.and(" AND environment = ?1", vec![scope.environment.as_str().into()]);
@@ -219,11 +227,10 @@ fn question(scope: &Scope, filter: &Filter, limit: u64, before: Option<&Cursor>)
     q.and_if(" AND at >= ?1", filter.since);
     q.and_if(" AND at < ?1", filter.until);
     q.and_if(TEXT, filter.text.as_deref().map(pattern));
-    if let Some(Cursor { at, log, index }) = before {
-        let place = vec![(*at).into(), log.as_str().into(), (*index).into()];
-        q.and(" AND (at, log_id, idx) < (?1, ?2, ?3)", place);
+    if let Some((at, seq)) = before {
+        q.and(" AND (at, seq) < (?1, ?2)", vec![at.into(), seq.into()]);
     }
-    q.and(" ORDER BY at DESC, log_id DESC, idx DESC LIMIT ?1", vec![limit.min(PAGE_MAX).into()]);
+    q.and(" ORDER BY at DESC, seq DESC LIMIT ?1", vec![limit.min(PAGE_MAX).into()]);
     q
 }
 
@@ -240,15 +247,15 @@ fn pattern(part: &str) -> String {
     pattern
 }
 
-fn call_row(row: &Row) -> Outcome<CallRow> {
-    let closed_log: Option<String> = row.get("closed_log")?;
+fn call_row(row: &Row, logs: &Logs) -> Outcome<CallRow> {
+    let (log, intent) = logs.place(row.count("seq")?);
     let item_kind = row.word_opt("item_kind", kind_from)?;
     let item_name: Option<String> = row.get("item_name")?;
     let flag = |column| -> Outcome<Option<bool>> { Ok(row.count_opt(column)?.map(|n| n != 0)) };
     Ok(CallRow {
-        log: row.get("log_id")?,
-        intent: row.count("idx")?,
-        decision: closed_log.map(|log| Ok((log, row.count("closed_idx")?))).transpose()?,
+        log,
+        intent,
+        decision: row.count_opt("closed")?.map(|seq| logs.place(seq)),
         call: row.word("call_id", CallId::parse)?,
         deed: row.word("deed_id", DeedId::parse)?,
         leg: row.count("leg")?,
@@ -277,4 +284,36 @@ fn call_row(row: &Row) -> Outcome<CallRow> {
         duration_us: row.count_opt("duration_us")?,
         shown: row.digest_opt("shown")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_an_index_is_found_by_it_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("callgate.db").display());
+        let db = crate::open::open(&url).await.unwrap();
+        let scope = Scope::default();
+        let of = |filter| Filter { since: Some(Timestamp(1)), ..filter };
+        let filters = [
+            ("entries_at", Filter::default()),
+            ("entries_at", of(Filter::default())),
+            ("entries_actor", Filter { agent: "a".parse().ok(), ..Filter::default() }),
+            ("entries_server", of(Filter { server: "s".parse().ok(), ..Filter::default() })),
+            ("entries_code", Filter { code: Some(Code::ALL[0]), ..Filter::default() }),
+        ];
+        for (index, filter) in filters {
+            for before in [None, Some((Timestamp(5), 7))] {
+                let question = question(&scope, &filter, 10, before);
+                let text = format!("EXPLAIN QUERY PLAN {}", question.text);
+                let rows = db.rows(AssertSqlSafe(text), &question.args).await.unwrap();
+                let plan: Vec<String> = rows.iter().map(|row| row.get("detail").unwrap()).collect();
+                let plan = plan.join("; ");
+                assert!(plan.contains(&format!("USING INDEX {index} ")), "{filter:?}: {plan}");
+                assert!(!plan.contains("TEMP B-TREE"), "{filter:?} is sorted: {plan}");
+            }
+        }
+    }
 }

@@ -18,10 +18,10 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// How long a caller waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// The schema that this version writes.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// Both engines know the same versions; a test compares what they build.
-fn migrator(steps: [(&'static str, &'static str); 2]) -> Migrator {
+fn migrator(steps: [(&'static str, &'static str); 3]) -> Migrator {
     let step = |(version, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
@@ -37,6 +37,7 @@ macro_rules! steps {
                 "secret versions",
                 include_str!(concat!("../migrations/", $engine, "/0002_secret_versions.sql")),
             ),
+            ("index", include_str!(concat!("../migrations/", $engine, "/0003_index.sql"))),
         ]
     };
 }

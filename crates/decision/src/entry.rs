@@ -48,7 +48,7 @@ pub struct Intent {
     pub interaction: InteractionId,
     pub direction: Direction,
     /// True for what the gateway does on its own account.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub errand: bool,
     pub principal: Arc<Principal>,
     /// Said by the peer, not proven.
@@ -66,6 +66,11 @@ pub struct Intent {
     /// Digest of the policies in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
+}
+
+/// What is as it mostly is need not be said: entries are hashed, kept and searched for years.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How a call ended.
@@ -122,11 +127,12 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Digest>,
     /// Progress notifications that passed while the call was open.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub progress: u64,
     /// The server ran in observe mode: rules recorded their no and let pass.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub observed: bool,
+    /// Digest of the policies in force, where they are not those of the intent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
     /// The named events this decision stands for (requirements E6 to E10).

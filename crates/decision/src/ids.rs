@@ -120,15 +120,19 @@ impl Default for Environment {
 const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// 16 bytes as 26 characters of Crockford base 32, most significant first, so text order is byte order.
-fn crockford(bytes: [u8; 16], out: &mut String) {
-    let mut n = u128::from_be_bytes(bytes);
-    let mut text = [0u8; 26];
-    for slot in text.iter_mut().rev() {
-        let digit = usize::try_from(n & 31).unwrap_or_default();
-        *slot = CROCKFORD.get(digit).copied().unwrap_or(b'0');
-        n >>= 5;
+fn crockford(bytes: [u8; 16]) -> [u8; 26] {
+    let n = u128::from_be_bytes(bytes);
+    let mut text = [b'0'; 26];
+    // sixty bits at a time: a shift of 128 costs several
+    for (part, shift) in text.rchunks_mut(12).zip([0, 60, 120]) {
+        let [.., low] = [n >> shift].map(|n| (n & u128::from(u64::MAX)) as u64);
+        let mut low = low;
+        for slot in part.iter_mut().rev() {
+            *slot = CROCKFORD.get((low & 31) as usize).copied().unwrap_or(b'0');
+            low >>= 5;
+        }
     }
-    out.extend(text.iter().map(|b| char::from(*b)));
+    text
 }
 
 fn uncrockford(text: &str) -> Option<[u8; 16]> {
@@ -171,10 +175,13 @@ macro_rules! id {
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut text = String::with_capacity(32);
-                text.push_str($prefix);
-                crockford(self.0, &mut text);
-                f.write_str(&text)
+                const PREFIX: &str = $prefix;
+                let mut text = [0; PREFIX.len() + 26];
+                let (prefix, digits) = text.split_at_mut(PREFIX.len());
+                prefix.copy_from_slice(PREFIX.as_bytes());
+                digits.copy_from_slice(&crockford(self.0));
+                // all of it is ASCII
+                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
             }
         }
         impl fmt::Debug for $name {

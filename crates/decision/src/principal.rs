@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Who acts. A closed set: each kind is a different Cedar entity type.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "name")]
 pub enum Actor {
     /// A named agent, with or without a person behind it.
@@ -23,7 +23,7 @@ pub enum Actor {
 }
 
 /// A person, with the groups that were known when the request was authenticated.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct User {
     pub name: UserName,
     pub groups: BTreeSet<GroupName>,
@@ -31,7 +31,7 @@ pub struct User {
 
 /// An authenticated asker. A user and the agent that acts for them are two
 /// requests to the rules, and both must be permitted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Principal {
     pub tenant: TenantId,
     pub environment: Environment,

@@ -56,7 +56,8 @@ fn tool(live: &Live, resolved: &Resolved, raw: &Bytes) -> Result<String, Refusal
     if !problems.is_empty() {
         return Err(invalid(problems.join("; ")));
     }
-    Ok(format!("schema:{definition}{}", if opened { " (opened for unknown fields)" } else { "" }))
+    // of the definition that the target names
+    Ok(if opened { "schema (opened for unknown fields)" } else { "schema" }.to_owned())
 }
 
 /// `Mcp-Param-*` must say what the arguments say (2026-07-28, SEP-2243): somebody on the way may have routed by it.

@@ -141,7 +141,7 @@ fn structure(
         Ok(value) => {
             let problems = schema.problems(&value);
             if problems.is_empty() {
-                Ok(Some(format!("output schema:{definition}")))
+                Ok(Some("output schema".to_owned()))
             } else {
                 invalid(problems.join("; "))
             }

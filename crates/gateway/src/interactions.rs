@@ -1,16 +1,29 @@
 //! What groups the calls of a Host that has no session: its trace, else who it is and an idle gap.
 
-use decision::{Digest, InteractionId, Principal, Timestamp};
+use decision::{InteractionId, Principal, Timestamp};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher as _,
+    sync::Arc,
+};
 
 /// Most interactions remembered; the one idle for longest is forgotten first.
 const OPEN_MAX: usize = 4_096;
 
-/// The open interactions of Hosts without sessions.
+/// The open interactions of Hosts without sessions, by whose they are.
 #[derive(Debug, Default)]
 pub(crate) struct Interactions {
-    open: Mutex<BTreeMap<Digest, (InteractionId, Timestamp)>>,
+    of: RandomState,
+    open: Mutex<HashMap<u64, Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    principal: Arc<Principal>,
+    host: Option<String>,
+    id: InteractionId,
+    used: Timestamp,
 }
 
 impl Interactions {
@@ -18,25 +31,31 @@ impl Interactions {
     /// microseconds, else `fresh`.
     pub(crate) fn join(
         &self,
-        principal: &Principal,
+        principal: &Arc<Principal>,
         host: Option<&str>,
         now: Timestamp,
         idle_us: u64,
         fresh: &InteractionId,
     ) -> InteractionId {
-        let who = serde_json::to_vec(&(principal, host)).unwrap_or_default();
-        let key = Digest::of_parts(&[b"callgate/interaction/v1\0", &who]);
+        let key = self.of.hash_one((principal, host));
         let mut open = self.open.lock();
-        if !open.contains_key(&key) && open.len() >= OPEN_MAX {
-            let oldest = open.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
+        if let Some(known) = open.get_mut(&key)
+            && known.host.as_deref() == host
+            && *known.principal == **principal
+        {
+            if now.since(known.used) > idle_us {
+                known.id = fresh.clone();
+            }
+            known.used = now;
+            return known.id.clone();
+        }
+        if open.len() >= OPEN_MAX {
+            let oldest = open.iter().min_by_key(|(_, one)| one.used).map(|(key, _)| *key);
             oldest.map(|key| open.remove(&key));
         }
-        let (id, used) = open.entry(key).or_insert_with(|| (fresh.clone(), now));
-        if now.since(*used) > idle_us {
-            *id = fresh.clone();
-        }
-        *used = now;
-        id.clone()
+        let (principal, host) = (Arc::clone(principal), host.map(str::to_owned));
+        open.insert(key, Open { principal, host, id: fresh.clone(), used: now });
+        fresh.clone()
     }
 }
 
@@ -62,7 +81,7 @@ mod tests {
     #[test]
     fn calls_within_the_gap_belong_together_and_later_or_others_do_not() {
         let interactions = Interactions::default();
-        let who = Principal::unknown();
+        let who = Arc::new(Principal::unknown());
         let join = |host, at, fresh| interactions.join(&who, host, Timestamp(at), 100, &id(fresh));
         assert_eq!(join(Some("a"), 0, "one"), id("one"));
         assert_eq!(join(Some("a"), 90, "two"), id("one"));

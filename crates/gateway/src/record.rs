@@ -323,7 +323,7 @@ impl Leg {
             shown: self.shown,
             progress: self.progress,
             observed: self.observed,
-            policy: self.policy,
+            policy: None,
             events,
         };
         (decision, labels)

@@ -471,3 +471,21 @@ pub(crate) fn searchable(text: &str) -> String {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::AssertSqlSafe;
+
+    #[tokio::test]
+    async fn a_call_is_found_by_its_name_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("callgate.db").display());
+        let db = crate::open::open(&url).await.unwrap();
+        for statement in [CLOSE, PLACES] {
+            let text = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let plan: String = db.row(text, &[]).await.unwrap().unwrap().get("detail").unwrap();
+            assert!(plan.contains("USING INDEX entries_call (call_id=? "), "{plan}");
+        }
+    }
+}

@@ -45,7 +45,11 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
             asked(given, intent);
         }
         match decision {
-            Some(decision) => ended(given, decision, &rules, policies.as_deref()),
+            Some(decision) => {
+                let then = decision.policy.or(intent.and_then(|intent| intent.policy));
+                let now = policies.as_deref().map(Policies::digest);
+                ended(given, decision, &rules, now.is_some() && then.is_some() && now != then);
+            }
             None => given.say.line("open: it has not ended, or the gateway stopped"),
         }
     }
@@ -79,6 +83,9 @@ fn asked(given: &Given, intent: &Intent) {
     say.line(printable(&format!("{} asked for {method}", intent.principal.describe())));
     if let Some(target) = &intent.target {
         say.line(printable(&format!("  of {} `{}`", target.server, target.item.name)));
+        if let Some(definition) = target.definition {
+            say.line(format!("  as it is defined by {definition}"));
+        }
     }
     let claimed = [("host", &intent.claimed.host), ("model", &intent.claimed.model)];
     for (what, value) in claimed {
@@ -104,12 +111,7 @@ fn stage(given: &Given, evidence: &Evidence) -> String {
     format!("  {mark} {name:<13} {}", printable(&tail))
 }
 
-fn ended(
-    given: &Given,
-    decision: &Decision,
-    rules: &[(RuleId, String, String)],
-    policies: Option<&Policies>,
-) {
+fn ended(given: &Given, decision: &Decision, rules: &[(RuleId, String, String)], changed: bool) {
     let say = given.say;
     for evidence in &decision.evidence {
         say.line(stage(given, evidence));
@@ -139,8 +141,7 @@ fn ended(
         say.line(say.paint(2, place));
         say.line(printable(text));
     }
-    let now = policies.map(Policies::digest);
-    if now.is_some() && decision.policy.is_some() && now != decision.policy {
+    if changed {
         say.line("note: the policies have changed since; the texts above are those of now");
     }
 }

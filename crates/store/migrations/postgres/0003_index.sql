@@ -49,7 +49,7 @@ CREATE TABLE entries (
     -- the decision, in the row of its intent
     closed BIGINT
 );
-CREATE INDEX entries_call ON entries (call_id) WHERE call_id IS NOT NULL;
+CREATE INDEX entries_call ON entries (call_id, tenant, environment) WHERE call_id IS NOT NULL;
 CREATE INDEX entries_at ON entries (tenant, environment, at, seq) WHERE kind = 'intent';
 CREATE INDEX entries_actor ON entries (tenant, environment, actor_name, at, seq) WHERE kind = 'intent';
 CREATE INDEX entries_server ON entries (tenant, environment, server, at, seq) WHERE kind = 'intent';

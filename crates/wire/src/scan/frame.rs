@@ -41,7 +41,7 @@ pub struct Frame {
     result: Option<Range<usize>>,
     error: Option<Range<usize>>,
     members: Vec<Known>,
-    complete: bool,
+    complete: u8,
 }
 
 impl fmt::Debug for Frame {
@@ -189,7 +189,7 @@ impl Frame {
         let mut level = 0u8;
         for key in path {
             level = level.saturating_add(1);
-            range = if level <= 2 && self.complete {
+            range = if level <= self.complete {
                 self.known(level, &range, key)?
             } else {
                 let inner = json::member_range(self.slice(&range), key)?;
@@ -225,9 +225,17 @@ impl Frame {
             member.level == level
                 && value.start >= within.start
                 && value.end <= within.end
-                && json::is_string(self.slice(&member.key.range()), key)
+                && self.is_key(member, key)
         })?;
         Some(found.value.range())
+    }
+
+    fn is_key(&self, member: &Known, key: &str) -> bool {
+        let raw = self.slice(&member.key.range());
+        if member.escaped {
+            return json::is_string(raw, key);
+        }
+        raw.get(1..raw.len().saturating_sub(1)) == Some(key.as_bytes())
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {

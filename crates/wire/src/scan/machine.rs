@@ -10,6 +10,9 @@ use crate::json::{decode_string, plain_end, skip_whitespace};
 /// The most members that are remembered for quick lookup; more are found by walking.
 const MEMBERS_MAX: usize = 64;
 
+/// Down to which level members are remembered: `params._meta.progressToken` is one of the third.
+const LEVELS: u8 = 3;
+
 /// Half-open byte range; messages are at most `u32::MAX` bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
@@ -35,10 +38,11 @@ struct Key {
     escaped: bool,
 }
 
-/// A member of the message itself (`level` 1) or of one of its objects (`level` 2).
+/// A member of the message itself (`level` 1), of one of its objects (2), or of one of theirs (3).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) level: u8,
+    pub(super) escaped: bool,
     pub(super) key: Span,
     pub(super) value: Span,
 }
@@ -47,10 +51,10 @@ pub(super) struct Known {
 #[derive(Clone, Debug)]
 pub(super) struct Scanned {
     pub(super) value: Range<usize>,
-    /// Members of levels 1 and 2 in the order in which they end.
+    /// Members of levels 1 to 3 in the order in which they end.
     pub(super) members: Vec<Known>,
-    /// Whether `members` is all of them.
-    pub(super) complete: bool,
+    /// Down to which level `members` is all of them.
+    pub(super) complete: u8,
 }
 
 enum Open {
@@ -70,7 +74,7 @@ pub(super) struct Machine<'a> {
     open: Vec<Open>,
     keys: Vec<Key>,
     members: Vec<Known>,
-    complete: bool,
+    complete: u8,
 }
 
 impl<'a> Machine<'a> {
@@ -92,8 +96,8 @@ impl<'a> Machine<'a> {
             depth: limits.depth,
             open: Vec::with_capacity(limits.depth.min(16)),
             keys: Vec::with_capacity(32),
-            members: Vec::with_capacity(16),
-            complete: true,
+            members: Vec::with_capacity(24),
+            complete: LEVELS,
         })
     }
 
@@ -226,12 +230,15 @@ impl<'a> Machine<'a> {
     }
 
     fn remember(&mut self, level: usize, value: usize) {
-        let Ok(level @ 1..=2) = u8::try_from(level) else { return };
+        let Ok(level @ 1..=LEVELS) = u8::try_from(level) else { return };
+        // those of the last level leave room for the others
+        let most = if level == LEVELS { MEMBERS_MAX / 2 } else { MEMBERS_MAX };
         match self.keys.last() {
-            Some(key) if self.members.len() < MEMBERS_MAX => {
-                self.members.push(Known { level, key: key.span, value: Span::new(value, self.at) });
+            Some(key) if self.members.len() < most => {
+                let value = Span::new(value, self.at);
+                self.members.push(Known { level, escaped: key.escaped, key: key.span, value });
             }
-            _ => self.complete = false,
+            _ => self.complete = self.complete.min(level - 1),
         }
     }
 

@@ -57,6 +57,8 @@ fn supervise(mut gateway: UnixStream) -> io::Result<()> {
     // a session of its own: no terminal, and Ctrl-C at the gateway's reaches only the gateway
     nix::unistd::setsid().ok();
     nix::sys::prctl::set_child_subreaper(true)?;
+    // how a server takes its memory is its own affair, and a child would inherit what the gateway chose
+    nix::sys::prctl::set_thp_disable(false).ok();
     let order = read_order(&mut gateway)?;
     let grace = order.orphaned;
     let server = match start(order) {

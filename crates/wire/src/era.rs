@@ -226,24 +226,22 @@ pub fn claimed_revision(frame: &Frame) -> Option<Cow<'_, str>> {
 /// As the specification demands (2026-07-28 `basic/index`, *Per-request protocol
 /// fields*): a missing or mistyped field is `-32602`, an unknown revision `-32022`.
 pub fn modern_meta(frame: &Frame) -> Result<ModernMeta<'_>, MetaError> {
-    let meta = frame.at(&["params", "_meta"]).ok_or(MetaError::Missing(META_PROTOCOL_VERSION))?;
-    let version =
-        json::member(meta, META_PROTOCOL_VERSION).ok_or(MetaError::Missing(META_PROTOCOL_VERSION))?;
+    let said = |key: &str| frame.at(&["params", "_meta", key]);
+    let version = said(META_PROTOCOL_VERSION).ok_or(MetaError::Missing(META_PROTOCOL_VERSION))?;
     let version = json::decode_string(version).ok_or(MetaError::WrongType(META_PROTOCOL_VERSION))?;
     let revision = Revision::parse(&version).map_err(|_| MetaError::Unsupported)?;
     if !revision.is_modern() {
         return Err(MetaError::Unsupported);
     }
-    let capabilities =
-        json::member(meta, META_CLIENT_CAPABILITIES).ok_or(MetaError::Missing(META_CLIENT_CAPABILITIES))?;
+    let capabilities = said(META_CLIENT_CAPABILITIES).ok_or(MetaError::Missing(META_CLIENT_CAPABILITIES))?;
     if Value::of(capabilities) != Some(Value::Object) {
         return Err(MetaError::WrongType(META_CLIENT_CAPABILITIES));
     }
-    let client_info = match json::member(meta, META_CLIENT_INFO) {
+    let client_info = match said(META_CLIENT_INFO) {
         None => None,
         Some(raw) => Some(Implementation::read(raw).ok_or(MetaError::WrongType(META_CLIENT_INFO))?),
     };
-    let log_level = match json::member(meta, META_LOG_LEVEL) {
+    let log_level = match said(META_LOG_LEVEL) {
         None => None,
         Some(raw) => Some(json::decode_string(raw).ok_or(MetaError::WrongType(META_LOG_LEVEL))?),
     };

@@ -88,7 +88,7 @@ impl Annotations {
     pub fn read(input_schema_raw: &[u8]) -> Result<Self, AnnotationError> {
         let mut annotations = Self::default();
         // most schemas have none; the keyword can hide only behind an escape
-        let maybe = |word: &[u8]| input_schema_raw.windows(word.len()).any(|window| window == word);
+        let maybe = |word: &[u8]| memchr::memmem::find(input_schema_raw, word).is_some();
         if !maybe(KEYWORD.as_bytes()) && !maybe(b"\\u") {
             return Ok(annotations);
         }

@@ -125,10 +125,9 @@ fn crockford(bytes: [u8; 16]) -> [u8; 26] {
     let mut text = [b'0'; 26];
     // sixty bits at a time: a shift of 128 costs several
     for (part, shift) in text.rchunks_mut(12).zip([0, 60, 120]) {
-        let [.., low] = [n >> shift].map(|n| (n & u128::from(u64::MAX)) as u64);
-        let mut low = low;
+        let mut low = u64::try_from((n >> shift) & ((1 << 60) - 1)).unwrap_or_default();
         for slot in part.iter_mut().rev() {
-            *slot = CROCKFORD.get((low & 31) as usize).copied().unwrap_or(b'0');
+            *slot = CROCKFORD.get(usize::try_from(low & 31).unwrap_or_default()).copied().unwrap_or(b'0');
             low >>= 5;
         }
     }

@@ -253,6 +253,6 @@ fn fallback() -> InteractionId {
 
 impl crate::listen::Path for Arc<Gate> {
     async fn govern(&self, arrival: Arrival) -> crate::exchange::Reply {
-        crate::govern(self, arrival).await
+        crate::govern::govern_here(self, arrival).await
     }
 }

@@ -16,30 +16,31 @@ use decision::{Code, Refusal, Stage};
 use futures::FutureExt as _;
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-/// Governs one message. Whatever happens on the path, the record is closed here, and an answer
-/// that could not be recorded is not given.
-///
-/// Spawned, never polled by the connection: a Host that hangs up must not leave a call half
-/// recorded. An intent without a decision is found at the next start.
+/// Governs one message in a task of its own: a Host that hangs up must not leave a call half recorded. An intent
+/// without a decision is found at the next start.
 pub async fn govern(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
     let gate = Arc::clone(gate);
-    let governed = tokio::spawn(async move {
-        let live = gate.live();
-        let mut leg = Leg::open(&gate, &live, &arrival);
-        // boxed: what is spawned is moved several times, and the state of a path is tens of kilobytes
-        let walk = Box::pin(path(&gate, &live, &arrival, &mut leg));
-        let walked = AssertUnwindSafe(walk).catch_unwind().await;
-        let outcome = walked.unwrap_or_else(|_| Err(Refusal::new(Code::StageFailed, "a stage panicked")));
-        let facts = reply::Facts::of(&arrival, &leg);
-        let end = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
-        let outcome = match leg.close(&gate, &live, &end).await {
-            Ok(()) => outcome,
-            Err(unrecorded) => Err(unrecorded),
-        };
-        let doors = Doors { oauth: live.settings.oauth.as_deref(), entrance: &arrival.entrance };
-        reply::reply(&facts, outcome, doors)
-    });
+    let governed = tokio::spawn(async move { govern_here(&gate, arrival).await });
     governed.await.unwrap_or_else(|_| reply::broken())
+}
+
+/// Governs one message, for those who are a task of their own already. Whatever happens on the path, the record is
+/// closed here, and an answer that could not be recorded is not given.
+pub(crate) async fn govern_here(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
+    let live = gate.live();
+    let mut leg = Leg::open(gate, &live, &arrival);
+    // boxed: what is spawned is moved several times, and the state of a path is tens of kilobytes
+    let walk = Box::pin(path(gate, &live, &arrival, &mut leg));
+    let walked = AssertUnwindSafe(walk).catch_unwind().await;
+    let outcome = walked.unwrap_or_else(|_| Err(Refusal::new(Code::StageFailed, "a stage panicked")));
+    let facts = reply::Facts::of(&arrival, &leg);
+    let end = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+    let outcome = match leg.close(gate, &live, &end).await {
+        Ok(()) => outcome,
+        Err(unrecorded) => Err(unrecorded),
+    };
+    let doors = Doors { oauth: live.settings.oauth.as_deref(), entrance: &arrival.entrance };
+    reply::reply(&facts, outcome, doors)
 }
 
 /// The path. Each `?` is a refusal; each line is in the record.

@@ -3,7 +3,7 @@
 use decision::{InteractionId, Principal, Timestamp};
 use parking_lot::Mutex;
 use std::{
-    collections::{HashMap, hash_map::RandomState},
+    collections::{BTreeMap, hash_map::RandomState},
     hash::BuildHasher as _,
     sync::Arc,
 };
@@ -15,7 +15,7 @@ const OPEN_MAX: usize = 4_096;
 #[derive(Debug, Default)]
 pub(crate) struct Interactions {
     of: RandomState,
-    open: Mutex<HashMap<u64, Open>>,
+    open: Mutex<BTreeMap<u64, Open>>,
 }
 
 #[derive(Debug)]

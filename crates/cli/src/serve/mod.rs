@@ -21,7 +21,6 @@ use futures::future::BoxFuture;
 use gateway::{
     Fit, Gate, Offers, Parts, Written,
     backends::Backends,
-    exchange::{Arrival, Reply},
     listen::{
         self,
         http::{Health, Pace, Probes, Site},
@@ -30,7 +29,6 @@ use gateway::{
 };
 use open::Opened;
 use std::{
-    future::Future,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -56,17 +54,6 @@ pub(crate) struct Args {
     /// Write log lines to this file instead of standard error
     #[arg(long, value_name = "PATH")]
     log_file: Option<PathBuf>,
-}
-
-/// The gateway as the listeners see it.
-#[derive(Debug, Clone)]
-struct Governed(Arc<Gate>);
-
-impl listen::Path for Governed {
-    fn govern(&self, arrival: Arrival) -> impl Future<Output = Reply> + Send {
-        let gate = Arc::clone(&self.0);
-        async move { gateway::govern(&gate, arrival).await }
-    }
 }
 
 pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
@@ -179,7 +166,7 @@ impl Running {
         let files = Files::new(place.clone(), surroundings, &gate, &offers, &shown, client, tls.clone());
         let site = Site { settings: shown, probes: probes(&gate), pace: Pace::default(), tls };
         let address = bound.address;
-        let path = Governed(Arc::clone(&gate));
+        let path = Arc::clone(&gate);
         let owner = commands::owner(&gate, &files, &place, address);
         open::tell(&gate, EventName::GatewayStarted, &[("version", env!("CARGO_PKG_VERSION"))]).await?;
         tracing::info!(

@@ -21,7 +21,7 @@ use crate::exchange::{Arrival, Reply};
 
 /// Where a listener takes what arrived: the path, or a script in the listeners' own tests.
 pub trait Path: Clone + Send + Sync + 'static {
-    /// Governs one message. Always spawned: a peer that hangs up does not cancel it half way.
+    /// Governs one message. Listeners spawn it: a peer that hangs up must not cancel it half way.
     fn govern(&self, arrival: Arrival) -> impl Future<Output = Reply> + Send;
 }
 

@@ -257,12 +257,11 @@ impl Policies {
         requester: &Requester<'_>,
         asker: Asker<'_>,
         aim: &Aim<'a>,
-        contexts: Option<&mut Contexts<'a>>,
+        mut contexts: Option<&mut Contexts<'a>>,
     ) -> Option<Answer> {
         let standing = self.standing(requester, aim)?;
         let slice = &standing.slice;
-        let calls = contexts.is_some();
-        let context = match contexts {
+        let context = match &mut contexts {
             None => context(asker, &Parts::All, None),
             Some(contexts) => {
                 // what no rule for this principal reads must fit all the same where another's does
@@ -277,10 +276,10 @@ impl Policies {
         let (who, what) = (standing.uid.clone(), aim.plan.uid.clone());
         let request = Request::new(who, what, aim.resource.uid(), context, None).ok()?;
         let ask = |set: &PolicySet| self.authorizer.is_authorized(&request, set, &standing.entities);
-        if !calls {
+        let Some(contexts) = contexts else {
             return Some(self.answer(&ask(slice.see(&self.rules)), None, &request));
-        }
-        if let Some(allowed) = self.allowed(&standing, &request) {
+        };
+        if let Some(allowed) = self.allowed(&standing, &request, contexts) {
             return Some(allowed);
         }
         let calling = slice.call(&self.rules);
@@ -291,7 +290,7 @@ impl Policies {
 
     /// The shortcut to a yes. What reads nothing of the context answers a kept standing the same each time; together
     /// with what the other rules say to this call, that is what all of them would say. `None`: all are to be asked.
-    fn allowed(&self, standing: &Standing, request: &Request) -> Option<Answer> {
+    fn allowed(&self, standing: &Standing, request: &Request, contexts: &mut Contexts<'_>) -> Option<Answer> {
         if !standing.kept {
             return None;
         }
@@ -308,7 +307,13 @@ impl Policies {
             (!fails && !forbids).then_some(rules)
         };
         let mut rules = standing.still.get_or_init(|| permits(&calling.still)).clone()?;
-        rules.extend(permits(&calling.moved)?);
+        let moved = match (&calling.shared, contexts.said.take()) {
+            // asked for the agent, and the same for the person
+            (Some(shared), Some((of, said))) if *shared == of => said,
+            _ => permits(&calling.moved),
+        };
+        contexts.said = calling.shared.clone().map(|of| (of, moved.clone()));
+        rules.extend(moved?);
         rules.sort();
         (!rules.is_empty()).then_some(Answer::Allowed { basis: rules })
     }

@@ -7,7 +7,7 @@ use crate::{
     slice::{Parts, Plan, Slice},
 };
 use cedar_policy::{Context, RestrictedExpression};
-use decision::{Era, Timestamp, Transport};
+use decision::{Era, RuleId, Timestamp, Transport};
 use std::sync::Arc;
 
 /// The context of one call. Those who are asked about it mostly have rules that read the same of it.
@@ -15,11 +15,13 @@ pub(crate) struct Contexts<'a> {
     question: &'a Question<'a>,
     plan: &'a Plan,
     made: Option<(&'a Named, Arc<Slice>, Result<Context, Answer>)>,
+    /// What rules that say the same whoever asks have said to it: which they are, and their permits.
+    pub(crate) said: Option<(Vec<RuleId>, Option<Vec<RuleId>>)>,
 }
 
 impl<'a> Contexts<'a> {
     pub(crate) fn new(question: &'a Question<'a>, plan: &'a Plan) -> Self {
-        Self { question, plan, made: None }
+        Self { question, plan, made: None, said: None }
     }
 
     /// For a slice whose rules read `reads`, with the arguments in `named`.

@@ -104,6 +104,9 @@ pub(crate) struct Reads {
     pub(crate) arguments: BTreeSet<Vec<String>>,
     /// The context is used as a value.
     pub(crate) whole: bool,
+    /// Its conditions may come out differently for another principal: they read it, or name an entity, which is
+    /// known only to the question of whom it is.
+    pub(crate) asker: bool,
 }
 
 /// The parts of the context that are known, and the same, when a list is made.
@@ -170,7 +173,12 @@ impl Reads {
                     Some((operator, Value::Object(fields))) if members.len() == 1 && operator == "Record" => {
                         fields.values().for_each(|value| self.walk(value));
                     }
-                    Some((operator, _)) if members.len() == 1 && operator == "Value" => {}
+                    Some((operator, value)) if members.len() == 1 && operator == "Value" => {
+                        self.asker |= value.is_object() || value.is_array();
+                    }
+                    Some((operator, value)) if members.len() == 1 && operator == "Var" => {
+                        self.asker |= value == "principal";
+                    }
                     _ => members.values().for_each(|value| self.walk(value)),
                 }
             }

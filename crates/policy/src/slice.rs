@@ -10,7 +10,7 @@ use crate::{
     types::Type,
 };
 use cedar_policy::{Entity, EntityUid, PolicySet};
-use decision::ServerName;
+use decision::{RuleId, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
@@ -37,6 +37,8 @@ pub(crate) struct Calling {
     /// Those that read nothing of the context, and those that do.
     pub(crate) still: PolicySet,
     pub(crate) moved: PolicySet,
+    /// Which those are, if their conditions are the same whoever asks. Their scopes hold for whom they are chosen.
+    pub(crate) shared: Option<Vec<RuleId>>,
     pub(crate) reads: Parts,
 }
 
@@ -100,7 +102,10 @@ impl Slice {
             let reads = Parts::of(self.rules(rules));
             let (still, moved): (Vec<&Rule>, Vec<&Rule>) =
                 self.rules(rules).partition(|rule| rule.reads.only(&[]));
+            let same = |rule: &&Rule| !rule.reads.asker;
+            let shared = moved.iter().all(same).then(|| moved.iter().map(|rule| rule.id.clone()).collect());
             Calling {
+                shared,
                 all: set(self.rules(rules)),
                 uncurable: curable.then(uncurable),
                 still: set(still.into_iter()),

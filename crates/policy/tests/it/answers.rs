@@ -119,6 +119,31 @@ fn a_forbid_says_why_and_stands_over_every_permit() {
     allowed(ask.see(ItemKind::Tool, "payments", "refund"), &["all"]);
 }
 
+// the agent's answer does for the person only where it cannot be another one
+#[test]
+fn a_forbid_on_arguments_that_means_the_person_alone_is_asked_of_the_person() {
+    let on_arguments = [
+        "principal.name == \"ann\" && context.args.currency == \"USD\"",
+        "context.args.currency == \"USD\" && User::\"ann\" in Group::\"staff\"",
+    ];
+    let heads = on_arguments.map(|when| format!("principal, action, resource) when {{ {when} }};"));
+    let scoped = ["principal is User", "principal == User::\"ann\"", "principal in Group::\"staff\""]
+        .map(|whom| format!("{whom}, action, resource) when {{ context.args.currency == \"USD\" }};"));
+    for rest in heads.into_iter().chain(scoped) {
+        let rest = rest.replace("action, resource)", "action == Action::\"payments__refund\", resource)");
+        let policies = rules(&format!("{PERMIT_ALL} @id(\"no\") @because(\"x\") forbid({rest}"));
+        let refund = |principal, currency| {
+            let arguments = format!(r#"{{"amount":1,"currency":"{currency}"}}"#);
+            Ask::new(&policies, principal).tool("payments", "refund", &arguments)
+        };
+        let both = || on_behalf(agent("a", &[]), "ann", &["staff"]);
+        allowed(refund(agent("a", &[]), "USD"), &["all"]);
+        allowed(refund(both(), "EUR"), &["all"]);
+        assert_eq!(reason(&refund(both(), "USD")), Some(Reason::Forbidden), "{rest}");
+        assert_eq!(reason(&refund(user("ann", &["staff"]), "USD")), Some(Reason::Forbidden), "{rest}");
+    }
+}
+
 #[test]
 fn a_rule_that_cannot_be_evaluated_refuses() {
     let policies = rules(&format!(

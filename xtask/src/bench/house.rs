@@ -92,7 +92,7 @@ impl<'a> House<'a> {
     }
 
     fn callgate(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(target().join("release/callgate"));
+        let mut command = Command::new(target().join("dist/callgate"));
         command.args(words).arg("--config").arg(self.folder.join("callgate.toml")).current_dir(&self.folder);
         command
     }
@@ -226,7 +226,7 @@ impl<'a> House<'a> {
 
 /// The program with both ends.
 fn ends() -> Command {
-    Command::new(target().join("release/callgate-bench"))
+    Command::new(target().join("dist/callgate-bench"))
 }
 
 /// The end of a log, for an error.

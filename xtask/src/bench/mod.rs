@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 /// Builds what is shipped, and the two ends, as they are shipped; finds or installs the rest.
 fn programs() -> Result<Programs> {
     let packages = ["--package", "callgate-cli", "--package", "callgate-bench"];
-    let mut build = cargo(&["build", "--quiet", "--release", "--locked"]);
+    let mut build = cargo(&["build", "--quiet", "--profile", "dist", "--locked"]);
     ensure!(succeeds(build.args(packages))?, "the programs do not build");
     let obtain = |program, package| debian::obtain(program, package).map_err(|why| anyhow!(why));
     Ok(Programs { nginx: obtain("nginx", "nginx-light")?, valgrind: obtain("valgrind", "valgrind")? })

@@ -4,8 +4,10 @@ use decision::Entry;
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
 
-/// Most entries that are kept for a follower. One that is further behind reads the files.
+/// Most entries that are kept for a follower, and most bytes of theirs as the files have them. One that is further
+/// behind reads the files.
 const KEPT_MAX: usize = 4_096;
+const KEPT_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<Kept>);
@@ -15,14 +17,18 @@ struct Kept {
     /// Nothing is kept for nobody.
     followed: bool,
     /// Consecutive, the first being that of index `first`.
-    entries: VecDeque<Arc<Entry>>,
+    entries: VecDeque<(Arc<Entry>, usize)>,
+    bytes: usize,
     first: u64,
 }
+
+/// An entry, if it is known by more than its bytes, and how many those are.
+pub(super) type Said<'a> = (Option<&'a Arc<Entry>>, usize);
 
 impl Recent {
     /// Keeps entries that became durable, the first of them at `index`. After one that is known by its bytes
     /// alone, only what follows it is kept.
-    pub(super) fn add<'a>(&self, index: u64, said: impl Iterator<Item = &'a Option<Arc<Entry>>>) {
+    pub(super) fn add<'a>(&self, index: u64, said: impl Iterator<Item = Said<'a>>) {
         let mut kept = self.0.lock();
         if !kept.followed {
             return;
@@ -32,16 +38,12 @@ impl Recent {
         }
         for entry in said {
             match entry {
-                Some(entry) => kept.entries.push_back(Arc::clone(entry)),
-                None => {
+                (Some(entry), bytes) => kept.put(entry, bytes),
+                (None, _) => {
                     let next = kept.end() + 1;
                     kept.begin(next);
                 }
             }
-        }
-        while kept.entries.len() > KEPT_MAX {
-            kept.entries.pop_front();
-            kept.first += 1;
         }
     }
 
@@ -49,15 +51,14 @@ impl Recent {
     pub(super) fn from(&self, from: u64) -> Option<Vec<(u64, Arc<Entry>)>> {
         let mut kept = self.0.lock();
         kept.followed = true;
-        while kept.first < from && kept.entries.pop_front().is_some() {
-            kept.first += 1;
-        }
+        while kept.first < from && kept.drop_first() {}
         if kept.first != from || kept.entries.is_empty() {
             return None;
         }
-        kept.first = kept.end();
+        let next = kept.end();
         let entries = std::mem::take(&mut kept.entries);
-        Some((from..).zip(entries).collect())
+        kept.begin(next);
+        Some((from..).zip(entries.into_iter().map(|(entry, _)| entry)).collect())
     }
 }
 
@@ -68,7 +69,20 @@ impl Kept {
 
     fn begin(&mut self, index: u64) {
         self.entries.clear();
-        self.first = index;
+        (self.bytes, self.first) = (0, index);
+    }
+
+    fn put(&mut self, entry: &Arc<Entry>, bytes: usize) {
+        self.entries.push_back((Arc::clone(entry), bytes));
+        self.bytes += bytes;
+        while (self.entries.len() > KEPT_MAX || self.bytes > KEPT_BYTES_MAX) && self.drop_first() {}
+    }
+
+    fn drop_first(&mut self) -> bool {
+        let Some((_, bytes)) = self.entries.pop_front() else { return false };
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.first += 1;
+        true
     }
 }
 
@@ -92,8 +106,8 @@ mod tests {
     }
 
     fn add(recent: &Recent, entries: std::ops::Range<u64>) {
-        let said: Vec<_> = entries.clone().map(entry).map(Some).collect();
-        recent.add(entries.start, said.iter());
+        let said: Vec<_> = entries.clone().map(entry).collect();
+        recent.add(entries.start, said.iter().map(|entry| (Some(entry), 100)));
     }
 
     fn told(recent: &Recent, from: u64) -> Option<Vec<u64>> {
@@ -126,7 +140,8 @@ mod tests {
         add(&recent, 4..6);
         assert_eq!(told(&recent, 3), None, "the third was never here");
         assert_eq!(told(&recent, 4), Some(vec![4, 5]));
-        recent.add(6, [Some(entry(6)), None, Some(entry(8))].iter());
+        let (sixth, eighth) = (entry(6), entry(8));
+        recent.add(6, [(Some(&sixth), 100), (None, 100), (Some(&eighth), 100)].into_iter());
         assert_eq!(told(&recent, 6), None, "the seventh is known by its bytes");
         assert_eq!(told(&recent, 8), Some(vec![8]));
         add(&recent, 9..10);
@@ -142,5 +157,8 @@ mod tests {
         add(&recent, 0..many);
         assert_eq!(told(&recent, 0), None);
         assert_eq!(told(&recent, 10).map(|told| told.len()), Some(KEPT_MAX));
+        let large: Vec<_> = (many..many + 3).map(entry).collect();
+        recent.add(many, large.iter().map(|entry| (Some(entry), KEPT_BYTES_MAX / 2)));
+        assert_eq!(told(&recent, many + 1), Some(vec![many + 1, many + 2]), "two fill it");
     }
 }

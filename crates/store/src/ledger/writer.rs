@@ -286,7 +286,8 @@ impl Writer {
             let us = self.shared.clock.now().since(started);
             let bytes = self.buffer.len() as u64;
             self.shared.counters.flushed(&Flushed { entries, bytes, checkpoint: checkpoint.is_some(), us });
-            let said = batch.appends.iter().flat_map(|append| &append.records).map(|record| &record.said);
+            let records = batch.appends.iter().flat_map(|append| &append.records);
+            let said = records.map(|record| (record.said.as_ref(), record.entry.len()));
             self.shared.recent.add(self.tree.size() - entries, said);
             self.shared.size.send_replace(self.tree.size());
         }

@@ -5,6 +5,7 @@
 
 use crate::sieve::HEAD;
 use std::ops::Range;
+use zeroize::Zeroizing;
 
 /// What stands before each pair of hexadecimal digits but the first.
 const SEPARATORS: [&[u8]; 9] = [b"", b":", b" ", b"-", b", ", b"\\x", b", 0x", b",0x", b" 0x"];
@@ -29,34 +30,47 @@ pub(crate) enum Form {
 
 /// The heads of every form of a secret of at least [`HEAD`] bytes.
 pub(crate) fn heads(secret: &[u8], mut add: impl FnMut(&[u8; HEAD], Form)) {
-    let mut put = |bytes: &mut dyn Iterator<Item = u8>, form: Form| {
-        let mut head = zeroize::Zeroizing::new([0; HEAD]);
-        let mut filled = 0;
-        for (slot, byte) in head.iter_mut().zip(bytes) {
-            *slot = byte;
-            filled += 1;
-        }
-        if filled == HEAD {
-            add(&head, form);
-        }
-    };
-    put(&mut secret.iter().copied(), Form::Raw);
+    let Some(begins) = secret.first_chunk::<HEAD>() else { return };
+    let mut head = Zeroizing::new(*begins);
+    add(&head, Form::Raw);
     if secret.contains(&b' ') {
-        put(&mut secret.iter().map(|b| plus(*b)), Form::Plus);
+        *head = begins.map(plus);
+        add(&head, Form::Plus);
     }
     for shift in 0..3 {
-        let digits = || sextets(secret, shift).take(HEAD);
-        put(&mut digits().map(|value| digit(STANDARD, value)), Form::Base64(shift));
-        if digits().any(|value| value >= 62) {
-            put(&mut digits().map(|value| digit(URL_SAFE, value)), Form::Base64(shift));
+        let mut values = Zeroizing::new([0; HEAD]);
+        values.iter_mut().zip(sextets(secret, shift)).for_each(|(slot, value)| *slot = value);
+        if sextets(secret, shift).len() < HEAD {
+            continue;
+        }
+        *head = values.map(|value| digit(STANDARD, value));
+        add(&head, Form::Base64(shift));
+        if values.iter().any(|value| *value >= 62) {
+            *head = values.map(|value| digit(URL_SAFE, value));
+            add(&head, Form::Base64(shift));
         }
     }
     for (n, separator) in SEPARATORS.iter().enumerate() {
-        let pairs = secret.iter().enumerate().flat_map(|(n, byte)| {
-            let separator = if n == 0 { b"" } else { *separator };
-            separator.iter().copied().chain([hex(byte >> 4), hex(byte & 15)])
-        });
-        put(&mut { pairs }, Form::Hex(n));
+        in_pairs(begins, separator, &mut head);
+        add(&head, Form::Hex(n));
+    }
+}
+
+/// As much of the pairs of hexadecimal digits as there is room for: never more than of four bytes.
+fn in_pairs(secret: &[u8; HEAD], separator: &[u8], head: &mut [u8; HEAD]) {
+    let mut at = 0;
+    let mut write = |byte: u8| {
+        if let Some(slot) = head.get_mut(at) {
+            *slot = byte;
+        }
+        at += 1;
+    };
+    for (n, byte) in secret.iter().take(HEAD / 2).enumerate() {
+        if n > 0 {
+            separator.iter().for_each(|byte| write(*byte));
+        }
+        write(hex(byte >> 4));
+        write(hex(byte & 15));
     }
 }
 
@@ -101,7 +115,7 @@ fn skipped(shift: u8) -> usize {
 }
 
 /// The six-bit values of those base64 digits that the secret alone decides.
-fn sextets(secret: &[u8], shift: u8) -> impl Iterator<Item = u8> {
+fn sextets(secret: &[u8], shift: u8) -> impl ExactSizeIterator<Item = u8> {
     let skip = skipped(shift);
     let count = (secret.len() * 8).saturating_sub(skip) / 6;
     (0..count).map(move |n| {

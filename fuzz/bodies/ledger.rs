@@ -300,7 +300,8 @@ impl Segment {
         self.body.push(0);
         self.body.extend_from_slice(entry);
         self.entries.push(entry.to_vec());
-        self.in_group += 1;
+        // a piece may have made it the largest number there is
+        self.in_group = self.in_group.wrapping_add(1);
     }
 
     fn disclosure(&mut self, value: &[u8]) {

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -77,6 +78,16 @@ impl Gateway {
         let token =
             said.get("token").and_then(Value::as_str).context("no `token` in what it said")?.to_owned();
         Ok(Self { port, token, folder, running: Some(running) })
+    }
+
+    /// Stores a secret that its settings name.
+    pub(crate) fn keep(&self, name: &str, value: &str) -> Result<()> {
+        let mut command = Command::new(target().join("debug/callgate"));
+        command.args(["secret", "set", name, "--config"]).arg(self.folder.join("callgate.toml"));
+        let mut stored = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        stored.stdin.take().context("no way to say the value")?.write_all(value.as_bytes())?;
+        ensure!(stored.wait()?.success(), "the secret `{name}` cannot be stored");
+        Ok(())
     }
 }
 

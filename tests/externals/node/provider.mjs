@@ -1,7 +1,9 @@
 // The certified OpenID provider `oidc-provider`, set up as an authorization server for MCP: registration of whoever comes, PKCE, resource
-// indicators (RFC 8707), access tokens as RFC 9068 has them, and the login and consent pages it brings along.
+// indicators (RFC 8707), access tokens as RFC 9068 has them, and the login and consent pages it brings along. Its tokens for the resources
+// named as opaque say nothing themselves, and the asker may introspect them (RFC 7662).
 //
-// node provider.mjs '{"port": 1, "resources": {"http://…/mcp": ["a", "b"]}, "lifetime": 20}'
+// node provider.mjs '{"port": 1, "resources": {"http://…/mcp": ["a", "b"]}, "lifetime": 20, "opaque": ["http://…/mcp"],
+//     "asker": {"id": "gateway", "secret": "…"}}'
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import Provider, { errors } from 'oidc-provider';
 
@@ -17,11 +19,15 @@ const provider = new Provider(issuer, {
     // SDKs register with the scopes they were told first; a provider that takes those as a bound lets nobody ask for more later
     extraClientMetadata: { properties: ['bounded'], validator: (_, __, ___, metadata) => delete metadata.scope },
     pkce: { required: () => true },
+    clients: job.asker
+        ? [{ client_id: job.asker.id, client_secret: job.asker.secret, redirect_uris: [], response_types: [], grant_types: [] }]
+        : [],
     findAccount: (_, sub) => ({ accountId: sub, claims: async () => ({ sub }) }),
     issueRefreshToken: async (_, client) => client.grantTypeAllowed('refresh_token'),
     features: {
         devInteractions: { enabled: true },
         registration: { enabled: true, idFactory: () => `client-${randomBytes(6).toString('hex')}` },
+        introspection: { enabled: Boolean(job.asker), allowedPolicy: (_, client) => client.clientId === job.asker.id },
         resourceIndicators: {
             enabled: true,
             useGrantedResource: async () => true,
@@ -32,7 +38,7 @@ const provider = new Provider(issuer, {
                     scope: scopes.join(' '),
                     audience: resource,
                     accessTokenTTL: job.lifetime,
-                    accessTokenFormat: 'jwt',
+                    accessTokenFormat: job.opaque?.includes(resource) ? 'opaque' : 'jwt',
                     jwt: { sign: { alg: 'RS256' } },
                 };
             },

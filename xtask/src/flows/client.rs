@@ -15,6 +15,7 @@ pub(super) enum Client {
     TypeScript1Plain,
     TypeScript2,
     TypeScript2Modern,
+    TypeScript2Opaque,
     Python,
     PythonLegacy,
 }
@@ -25,6 +26,7 @@ impl Client {
         Self::TypeScript1Plain,
         Self::TypeScript2,
         Self::TypeScript2Modern,
+        Self::TypeScript2Opaque,
         Self::Python,
         Self::PythonLegacy,
     ];
@@ -35,6 +37,7 @@ impl Client {
             Self::TypeScript1Plain => "TypeScript SDK v1, without refresh tokens",
             Self::TypeScript2 => "TypeScript SDK v2, as it comes",
             Self::TypeScript2Modern => "TypeScript SDK v2, pinned to 2026-07-28",
+            Self::TypeScript2Opaque => "TypeScript SDK v2, as it comes, opaque tokens",
             Self::Python => "Python SDK, as it comes",
             Self::PythonLegacy => "Python SDK, legacy",
         }
@@ -46,8 +49,17 @@ impl Client {
             // asked for a wider scope, it refreshes the token it has, gets the same scope and gives up
             Self::TypeScript1 => &["step up"],
             Self::TypeScript1Plain => &["refresh"],
-            Self::TypeScript2 | Self::TypeScript2Modern | Self::Python | Self::PythonLegacy => &[],
+            Self::TypeScript2
+            | Self::TypeScript2Modern
+            | Self::TypeScript2Opaque
+            | Self::Python
+            | Self::PythonLegacy => &[],
         }
+    }
+
+    /// Whether its tokens say nothing themselves, so that the gateway asks the provider about each.
+    pub(super) fn is_opaque(self) -> bool {
+        self == Self::TypeScript2Opaque
     }
 
     /// Runs it to the end; what it said.
@@ -63,6 +75,10 @@ impl Client {
         let (program, script) = match self {
             Self::TypeScript1 | Self::TypeScript1Plain => (node, externals.node.join("flow-v1.mjs")),
             Self::TypeScript2 => (node, externals.node.join("flow-v2.mjs")),
+            Self::TypeScript2Opaque => {
+                tell("opaque", json!(true));
+                (node, externals.node.join("flow-v2.mjs"))
+            }
             Self::TypeScript2Modern => {
                 tell("pin", json!("2026-07-28"));
                 (node, externals.node.join("flow-v2.mjs"))

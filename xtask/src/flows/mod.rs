@@ -29,6 +29,10 @@ const STEPS: &[&str] = &["sign in", "call", "step up", "refresh", "audience"];
 /// How long the provider's access tokens are good, in seconds: long enough for a browser on a slow machine.
 const LIFETIME: u64 = 20;
 
+/// As whom the gateway asks about opaque tokens, and with what: both take encoding (RFC 6749, section 2.3.1).
+const ASKER: &str = "gateway:flows";
+const ASKER_SECRET: &str = "a secret+of/the flows%";
+
 pub(crate) use page::{PAGE, after, before};
 
 /// What one client did.
@@ -93,9 +97,10 @@ pub(crate) fn all(tally: &mut Tally, externals: &Externals) -> Result<()> {
 }
 
 fn all_of(externals: &Externals, chromium: &Path) -> Result<Vec<Flow>> {
-    let site = Site::start(externals)?;
+    let (signed, opaque) = (Site::start(externals, false)?, Site::start(externals, true)?);
     let mut flows = Vec::new();
     for client in Client::ALL {
+        let site = if client.is_opaque() { &opaque } else { &signed };
         let job = site.job(chromium)?;
         let mut said = client.run(externals, &job)?;
         let audience = elsewhere(externals, &job, &said)?;
@@ -139,14 +144,18 @@ struct Site {
 }
 
 impl Site {
-    fn start(externals: &Externals) -> Result<Self> {
+    fn start(externals: &Externals, opaque: bool) -> Result<Self> {
         let (port, provider_port) = (free_port()?, free_port()?);
         let url = format!("http://127.0.0.1:{port}/s/reference/mcp");
         // the same gateway's other entrance: near enough that only an exact comparison tells them apart
         let elsewhere = format!("http://127.0.0.1:{port}/mcp");
         let scopes = ["mcp:reference:read", "mcp:reference:write"];
         let mut node = Command::new(externals.node22()?);
-        let job = json!({ "port": provider_port, "resources": { &url: scopes, &elsewhere: scopes }, "lifetime": LIFETIME });
+        let mut job = json!({ "port": provider_port, "resources": { &url: scopes, &elsewhere: scopes }, "lifetime": LIFETIME });
+        if let Some(job) = job.as_object_mut().filter(|_| opaque) {
+            job.insert("opaque".to_owned(), json!([&url, &elsewhere]));
+            job.insert("asker".to_owned(), json!({ "id": ASKER, "secret": ASKER_SECRET }));
+        }
         node.arg(externals.node.join("provider.mjs")).arg(job.to_string());
         // it says at length that it is set up for development, which it is
         node.stdout(Stdio::null()).stderr(Stdio::null());
@@ -154,7 +163,10 @@ impl Site {
         let (upstream, upstream_port) = leg::start_upstream(leg::Upstream::Rust, externals)?;
         let issuer = format!("http://127.0.0.1:{provider_port}");
         let upstream_url = Upstream::Url(format!("http://127.0.0.1:{upstream_port}/mcp"));
-        let gateway = Gateway::on(port, &[("reference", upstream_url)], &[], &settings(&issuer))?;
+        let gateway = Gateway::on(port, &[("reference", upstream_url)], &[], &settings(&issuer, opaque))?;
+        if opaque {
+            gateway.keep("idp-client", ASKER_SECRET)?;
+        }
         Ok(Self { issuer, url, elsewhere, _gateway: gateway, _running: [provider, upstream] })
     }
 
@@ -175,11 +187,17 @@ impl Site {
 }
 
 /// The gateway's settings beside the server itself: whose tokens are taken, and that a call needs a scope.
-fn settings(issuer: &str) -> String {
-    format!(
+fn settings(issuer: &str, opaque: bool) -> String {
+    let mut text = format!(
         "[servers.reference.tools.reference_echo]\neffect = \"read\"\n\n\
          [oauth]\nscopes = \"enforce\"\n\n[[oauth.issuers]]\nissuer = {issuer:?}\nskew = \"1s\"\n"
-    )
+    );
+    if opaque {
+        text.push_str(&format!(
+            "[oauth.issuers.introspection]\nclient-id = {ASKER:?}\nsecret = \"idp-client\"\ncache = \"2s\"\n"
+        ));
+    }
+    text
 }
 
 fn judge(tally: &mut Tally, flows: &[Flow]) {
@@ -211,7 +229,11 @@ mod tests {
 
     #[test]
     fn the_settings_are_toml() {
-        let text: toml::Table = settings("http://127.0.0.1:1").parse().unwrap();
-        assert_eq!(text["oauth"]["issuers"][0]["issuer"].as_str(), Some("http://127.0.0.1:1"));
+        for opaque in [false, true] {
+            let text: toml::Table = settings("http://127.0.0.1:1", opaque).parse().unwrap();
+            let issuer = &text["oauth"]["issuers"][0];
+            assert_eq!(issuer["issuer"].as_str(), Some("http://127.0.0.1:1"));
+            assert_eq!(issuer.get("introspection").is_some(), opaque);
+        }
     }
 }

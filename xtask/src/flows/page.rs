@@ -18,6 +18,7 @@ address. Written by `cargo xtask flows`, which CI repeats; do not edit.
 *Sign in*: refused, found the resource's metadata, the provider's, registered, PKCE, login and consent in Chromium, listed the tools. *Call*: a
 read, with the scope that was asked for first. *Step up*: a write, refused for want of a scope, asked for it and did it. *Refresh*: the token
 ran out and is refused; the client got another without a person. *Audience*: a good token for the gateway's other entrance is refused.
+Access tokens are signed (RFC 9068) but where a row says that they are opaque, and then the gateway asks the provider about them (RFC 7662).
 
 \u{2013} the client cannot: asked for a wider scope, the TypeScript SDK v1 refreshes the token it has, gets the same scope and gives up. Where it has
 no refresh token it asks the person, as it should.

@@ -343,6 +343,25 @@ async fn streams_end_when_their_token_is_revoked_at_its_provider_and_not_before(
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_its_provider_says_something_else_of_its_token() {
+    let another = [
+        json!({ "groups": ["support", "finance"] }),
+        json!({ "sub": "bob" }),
+        json!({ "client_id": "bot" }),
+        json!({ "aud": format!("{PUBLIC}/s/script/mcp") }),
+        json!({ "cnf": { "x5t#S256": "A".repeat(43) } }),
+    ];
+    let all = another.iter().map(async |changed| {
+        let (house, _script, provider) = soon_again(false).await;
+        let session = house.initialize("/mcp").await;
+        let stream = house.get("/mcp", &session).await;
+        provider.says_of(&house.token, changed);
+        ends(stream, &format!("the stream outlives what was said of its token: {changed}")).await;
+    });
+    futures::future::join_all(all).await;
+}
+
+#[tokio::test]
 async fn streams_end_when_nobody_vouches_for_their_token_any_more() {
     let (house, _script, provider) = soon_again(false).await;
     let session = house.initialize("/mcp").await;

@@ -48,6 +48,14 @@ impl Verified {
         describe(&self.issuer, self.id)
     }
 
+    /// Whether this, said of a token later, lets its bearer be who and where the earlier answer did.
+    pub(super) fn still_means(&self, earlier: &Self) -> bool {
+        self.principal == earlier.principal
+            && self.host == earlier.host
+            && self.bound_to == earlier.bound_to
+            && earlier.audience.iter().all(|one| self.audience.contains(one))
+    }
+
     /// What time and place decide: asked for every request, whatever is remembered.
     pub(super) fn check(
         &self,

@@ -107,7 +107,11 @@ impl Issuers {
             return Ok(());
         }
         match in_force.answer(opaque, now, ask).await {
-            Ok(_) => Ok(()),
+            Ok(said) if said.still_means(verified) => Ok(()),
+            Ok(_) => {
+                let because = "its provider says something else of the token than when it was shown";
+                Err(Refusal::new(Code::CredentialRevoked, because))
+            }
             // the provider's clock may be ahead of what we allow for
             Err(refusal) if refusal.code == Code::TokenInactive && now.0 >= verified.times.expires => {
                 Err(Refusal::new(Code::CredentialExpired, "the token has expired"))

@@ -236,6 +236,38 @@ async fn metadata_cannot_send_tokens_and_the_gateways_secret_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_place_that_is_not_found_is_not_looked_for_with_every_token() {
+    let provider = Provider::start().await;
+    provider.behave(Manner::Issuer("https://other.example".into()));
+    let mut oauth = provider.introspecting();
+    oauth.issuers[0].source.pause = Duration::from_secs(600);
+    let (house, _script) = asking(oauth, true).await;
+    for _ in 0..20 {
+        let told = call(&house, &provider.opaque(&json!({})), "echo").await;
+        assert_eq!((told.status, refused(&house)), (503, Code::ProviderUnreachable));
+    }
+    // once for the keys, and for the tokens every two seconds
+    let looked = provider.asked("/.well-known/oauth-authorization-server");
+    assert!(looked <= 6, "{looked} times for 20 tokens");
+}
+
+#[tokio::test]
+async fn a_place_that_is_known_is_asked_at_while_its_metadata_is_gone_and_not_for_ever() {
+    let provider = Provider::start().await;
+    let mut oauth = provider.introspecting();
+    oauth.issuers[0].source.refresh = Duration::from_millis(50);
+    oauth.issuers[0].source.keys_max_age = Duration::from_secs(3);
+    let (house, _script) = asking(oauth, true).await;
+    assert_eq!(call(&house, &provider.opaque(&json!({})), "echo").await.status, 200);
+    provider.behave(Manner::Issuer("https://other.example".into()));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(call(&house, &provider.opaque(&json!({})), "echo").await.status, 200);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let told = call(&house, &provider.opaque(&json!({})), "echo").await;
+    assert_eq!((told.status, refused(&house)), (503, Code::ProviderUnreachable));
+}
+
+#[tokio::test]
 async fn a_new_token_is_asked_about_once_for_everybody_and_then_remembered_for_a_while() {
     let (house, _script, provider) = open().await;
     let token = provider.opaque(&json!({}));

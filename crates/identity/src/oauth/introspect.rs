@@ -23,6 +23,10 @@ use zeroize::Zeroizing;
 const BOUNDS: FetchBounds = FetchBounds { total_max: Duration::from_secs(5), body_max: 32 << 10 };
 /// For finding out where to ask, and asking.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// For finding out: what is left of the patience is enough to ask.
+const LOOKING: Duration = Duration::from_secs(4);
+/// How long it is not looked for again after it was not found, whoever shows a token meanwhile.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// A provider that is asked: where, and over which connections.
 #[derive(Debug)]
@@ -30,8 +34,23 @@ pub(super) struct Exchange {
     source: Source,
     settings: Introspection,
     client: Client,
-    /// Where its metadata says that it is asked, and when that was read.
-    found: Mutex<Option<(Uri, Instant)>>,
+    found: Mutex<Found>,
+}
+
+/// What its metadata says of where it is asked.
+#[derive(Debug, Default)]
+struct Found {
+    endpoint: Option<(Uri, Instant)>,
+    /// Why that is not known, or not anew, and since when.
+    fault: Option<(String, Instant)>,
+}
+
+impl Found {
+    /// The place, if it was read so recently.
+    fn within(&self, age: Duration) -> Option<Uri> {
+        let recent = self.endpoint.as_ref().filter(|(_, at)| at.elapsed() < age);
+        recent.map(|(endpoint, _)| endpoint.clone())
+    }
 }
 
 impl Exchange {
@@ -67,15 +86,31 @@ impl Exchange {
             return parsed(endpoint);
         }
         let mut found = self.found.lock().await;
-        if let Some((endpoint, at)) = &*found
-            && at.elapsed() < self.source.refresh
-        {
-            return Ok(endpoint.clone());
+        if let Some(endpoint) = found.within(self.source.refresh) {
+            return Ok(endpoint);
         }
-        let endpoint = fetch::introspection(&self.client, &self.source).await;
-        let endpoint = parsed(&endpoint.map_err(|why| self.unreachable(&why))?)?;
-        *found = Some((endpoint.clone(), Instant::now()));
-        Ok(endpoint)
+        let recent = found.fault.as_ref().filter(|(_, at)| at.elapsed() < PAUSE);
+        let why = match recent.map(|(why, _)| why.clone()) {
+            Some(why) => why,
+            None => match self.look().await {
+                Ok(endpoint) => {
+                    *found = Found { endpoint: Some((endpoint.clone(), Instant::now())), fault: None };
+                    return Ok(endpoint);
+                }
+                Err(why) => {
+                    found.fault = Some((why.clone(), Instant::now()));
+                    why
+                }
+            },
+        };
+        // as with keys: a document that cannot be read anew does not make the last one wrong at once
+        found.within(self.source.keys_max_age).ok_or_else(|| self.unreachable(&why))
+    }
+
+    async fn look(&self) -> Result<Uri, String> {
+        let looking = fetch::introspection(&self.client, &self.source);
+        let endpoint = time::timeout(LOOKING, looking).await.map_err(|_| "no metadata in time")??;
+        endpoint.parse().map_err(|_| "its address is not one".to_owned())
     }
 
     async fn post(&self, endpoint: &Uri, token: &Opaque, client_secret: &[u8]) -> Result<Reply, Refusal> {

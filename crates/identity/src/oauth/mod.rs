@@ -107,12 +107,17 @@ impl Issuers {
             let providers = before.iter().flat_map(|before| &before.providers);
             providers.into_iter().find(|provider| provider.source() == source).cloned()
         };
-        let start = |source: &Source| {
-            Arc::new(Provider::start(source.clone(), self.http.clone(), Arc::clone(&self.changes)))
+        let provider = |issuer: &Issuer| {
+            let introspects = issuer.introspection.is_some();
+            if let Some(kept) = kept(&issuer.source) {
+                kept.set_introspects(introspects);
+                return kept;
+            }
+            let (source, changes) = (issuer.source.clone(), Arc::clone(&self.changes));
+            Arc::new(Provider::start(source, introspects, self.http.clone(), changes))
         };
         let next = oauth.map(|oauth| {
-            let sources = oauth.issuers.iter().map(|issuer| &issuer.source);
-            let providers = sources.map(|source| kept(source).unwrap_or_else(|| start(source))).collect();
+            let providers = oauth.issuers.iter().map(provider).collect();
             let (tenant, environment) = (tenant.clone(), environment.clone());
             let introspector = Introspector::of(oauth, &self.http).map(Arc::new);
             Arc::new(InForce { oauth: Arc::clone(oauth), tenant, environment, providers, introspector })

@@ -10,7 +10,7 @@ use egress::{Client, Destination, EgressPolicy, Origin};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -45,6 +45,8 @@ struct Shared {
     known: ArcSwapOption<Known>,
     attempts: watch::Sender<Attempts>,
     wake: Notify,
+    /// It may have no keys at all: it is asked about its tokens.
+    introspects: AtomicBool,
     /// Counts changes of the keys, so that what rests on them is forgotten.
     changes: Arc<AtomicU64>,
 }
@@ -64,17 +66,28 @@ impl Drop for Provider {
 
 impl Provider {
     /// Begins to fetch at once. Must be called inside a runtime.
-    pub(super) fn start(source: Source, settings: egress::Settings, changes: Arc<AtomicU64>) -> Self {
+    pub(super) fn start(
+        source: Source,
+        introspects: bool,
+        settings: egress::Settings,
+        changes: Arc<AtomicU64>,
+    ) -> Self {
         let client = Client::new(reachable(&source, None), settings);
         let known = ArcSwapOption::empty();
         let attempts = watch::Sender::new(Attempts { running: true, ..Attempts::default() });
-        let shared = Arc::new(Shared { source, client, known, attempts, wake: Notify::new(), changes });
+        let (wake, introspects) = (Notify::new(), AtomicBool::new(introspects));
+        let shared = Arc::new(Shared { source, client, known, attempts, wake, introspects, changes });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
     }
 
     pub(super) fn source(&self) -> &Source {
         &self.shared.source
+    }
+
+    /// That it is asked about its tokens, or no longer.
+    pub(super) fn set_introspects(&self, introspects: bool) {
+        self.shared.introspects.store(introspects, Ordering::Relaxed);
     }
 
     /// What is known and not too old. Errors: the provider could not be asked for too long.
@@ -106,13 +119,28 @@ impl Provider {
 
 impl Shared {
     async fn run(self: Arc<Self>) {
+        // what was said last of a provider that seems to have no keys, and how long it is left alone
+        let (mut said, mut quiet) = (String::new(), self.source.pause);
         loop {
             self.attempts.send_modify(|attempts| attempts.running = true);
-            let good = self.attempt().await;
+            let outcome = self.attempt().await;
             self.attempts.send_modify(|attempts| {
                 *attempts = Attempts { done: attempts.done + 1, running: false, last: Some(Instant::now()) };
             });
-            let next = if good { self.source.refresh } else { self.source.pause };
+            let next = match outcome {
+                Ok(()) => self.source.refresh,
+                Err(reason) if self.may_lack_keys() => {
+                    self.say_once(&mut said, reason);
+                    // whoever shows a signed token has it asked before
+                    let next = quiet;
+                    quiet = (quiet * 2).min(self.source.refresh);
+                    next
+                }
+                Err(reason) => {
+                    tracing::warn!(issuer = %self.source.issuer, %reason, "the provider's keys cannot be fetched");
+                    self.source.pause
+                }
+            };
             // whoever wakes us waits for the pause too
             let earliest = Instant::now() + self.source.pause;
             tokio::select! {
@@ -122,26 +150,36 @@ impl Shared {
         }
     }
 
-    /// Fetches once. What cannot be fetched leaves what was known, until that is too old.
-    async fn attempt(&self) -> bool {
-        let source = &self.source;
-        match keys_of(&self.client, source).await {
-            Ok(keys) => {
-                let before = self.known.load_full();
-                let same = before.is_some_and(|before| before.keys.same(&keys));
-                let known = Known { keys, fetched_at: Instant::now() };
-                self.known.store(Some(Arc::new(known)));
-                if !same {
-                    self.changes.fetch_add(1, Ordering::Release);
-                    tracing::info!(issuer = %source.issuer, "the provider's keys are new");
-                }
-                true
-            }
-            Err(reason) => {
-                tracing::warn!(issuer = %source.issuer, %reason, "the provider's keys cannot be fetched");
-                false
-            }
+    /// Whether nothing is wrong with a provider of which no keys were ever seen.
+    fn may_lack_keys(&self) -> bool {
+        self.introspects.load(Ordering::Relaxed) && self.known.load().is_none()
+    }
+
+    fn say_once(&self, said: &mut String, reason: String) {
+        let issuer = &self.source.issuer;
+        if *said == reason {
+            tracing::debug!(%issuer, %reason, "the provider still has no keys");
+            return;
         }
+        tracing::info!(
+            %issuer, %reason,
+            "no keys of the provider are known: its signed tokens are refused, and it is asked about the others"
+        );
+        *said = reason;
+    }
+
+    /// Fetches once. What cannot be fetched leaves what was known, until that is too old.
+    async fn attempt(&self) -> Result<(), String> {
+        let keys = keys_of(&self.client, &self.source).await?;
+        let before = self.known.load_full();
+        let same = before.is_some_and(|before| before.keys.same(&keys));
+        let known = Known { keys, fetched_at: Instant::now() };
+        self.known.store(Some(Arc::new(known)));
+        if !same {
+            self.changes.fetch_add(1, Ordering::Release);
+            tracing::info!(issuer = %self.source.issuer, "the provider's keys are new");
+        }
+        Ok(())
     }
 }
 
@@ -181,6 +219,75 @@ pub(super) fn policy(source: &Source, declared: &[Option<&str>], found: Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parking_lot::Mutex;
+    use std::io;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// Log lines.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Where an empty JWK set is, and how often it was asked for.
+    async fn keyless() -> (String, Arc<AtomicU64>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.read(&mut [0; 4_096]).await.unwrap();
+                let answer =
+                    "HTTP/1.1 200 OK\r\ncontent-length: 11\r\nconnection: close\r\n\r\n{\"keys\":[]}";
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        (url, asked)
+    }
+
+    #[tokio::test]
+    async fn a_provider_without_keys_that_is_asked_about_tokens_is_named_once_and_left_alone_longer() {
+        for introspects in [true, false] {
+            let (url, asked) = keyless().await;
+            let log = Log::default();
+            let writer = log.clone();
+            let subscriber =
+                tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+            let _here = tracing::subscriber::set_default(subscriber);
+            let pause = Duration::from_millis(20);
+            let source = Source { jwks: Some(format!("{url}/jwks")), pause, ..Source::of(&url) };
+            let provider = Provider::start(source, introspects, egress::Settings::default(), Arc::default());
+            let often = async {
+                while asked.load(Ordering::Relaxed) <= 8 {
+                    time::sleep(pause).await;
+                }
+            };
+            let patience = Duration::from_secs(if introspects { 1 } else { 30 });
+            let was_often = time::timeout(patience, often).await.is_ok();
+            let asked = asked.load(Ordering::Relaxed);
+            let said = String::from_utf8(std::mem::take(&mut *log.0.lock())).unwrap();
+            let lines = |what: &str| said.lines().filter(|line| line.contains(what)).count();
+            if introspects {
+                assert!(!was_often && asked > 1, "{asked}");
+                assert_eq!((lines("INFO"), lines("WARN")), (1, 0), "{said}");
+                // a signed token does not wait for the next time
+                assert!(provider.refreshed().await, "it was not asked again");
+            } else {
+                assert!(was_often && lines("WARN") >= 8 && lines("INFO") == 0, "{said}");
+            }
+        }
+    }
 
     #[test]
     fn a_listed_network_is_the_issuers_and_not_that_of_a_place_its_document_names() {

@@ -75,10 +75,10 @@ fn base64(secret: &[u8], shift: usize) -> [String; 2] {
 }
 
 /// What is looked for, and what it is a form of.
-struct Needles(Vec<(String, Vec<u8>)>);
+pub(crate) struct Needles(Vec<(String, Vec<u8>)>);
 
 impl Needles {
-    fn of(secrets: &[(&str, &str)]) -> Self {
+    pub(crate) fn of(secrets: &[(&str, &str)]) -> Self {
         let of = |(name, secret): &(&str, &str)| {
             let name = (*name).to_owned();
             forms(secret).into_iter().map(move |form| (name.clone(), form.into_bytes()))
@@ -89,7 +89,7 @@ impl Needles {
         let found = self.0.iter().filter(|(_, needle)| find(text, needle));
         found.map(|(name, needle)| format!("{name} as {}", String::from_utf8_lossy(needle))).collect()
     }
-    fn must_not_be_in(&self, place: &str, text: &[u8]) {
+    pub(crate) fn must_not_be_in(&self, place: &str, text: &[u8]) {
         assert!(!text.is_empty(), "{place} is empty: nothing was searched");
         let found = self.in_text(text);
         assert!(found.is_empty(), "{place} has {found:#?}\n{}", String::from_utf8_lossy(text));
@@ -342,7 +342,7 @@ fn family(pid: u32) -> Vec<u32> {
 }
 
 /// Every file under a folder, with its bytes.
-fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();

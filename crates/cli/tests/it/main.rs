@@ -12,6 +12,7 @@ mod canary;
 mod commands;
 mod demo;
 mod door;
+mod opaque;
 mod rounds;
 mod serve;
 mod sign_in;

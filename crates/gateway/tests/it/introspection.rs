@@ -98,6 +98,11 @@ async fn what_a_provider_says_is_judged_as_the_claims_of_a_signed_token_are() {
         (json!({ "aud": PUBLIC }), Code::TokenAudienceMismatch),
         (json!({ "aud": [format!("{PUBLIC}/s/script/mcp")] }), Code::TokenAudienceMismatch),
         (json!({ "exp": null }), Code::ClaimMissing),
+        (json!({ "aud": { "": format!("{PUBLIC}/mcp") } }), Code::ClaimMissing),
+        (json!({ "aud": [[format!("{PUBLIC}/mcp")]] }), Code::ClaimMissing),
+        (json!({ "exp": (now() + 300).to_string() }), Code::ClaimMissing),
+        (json!({ "exp": -1 }), Code::ClaimMissing),
+        (json!({ "exp": 1e300 }), Code::ClaimMissing),
         (json!({ "exp": now() - 61 }), Code::CredentialExpired),
         (json!({ "nbf": now() + 90 }), Code::CredentialEarly),
         (json!({ "token_type": "DPoP" }), Code::TokenHeaderRefused),
@@ -106,6 +111,7 @@ async fn what_a_provider_says_is_judged_as_the_claims_of_a_signed_token_are() {
         (json!({ "typ": "Refresh" }), Code::TokenHeaderRefused),
         (json!({ "token_type": ["Bearer"] }), Code::TokenHeaderRefused),
         (json!({ "sub": null }), Code::ClaimMissing),
+        (json!({ "sub": ["alice"] }), Code::ClaimMissing),
         (json!({ "sub": "a b" }), Code::ClaimUnusable),
         (json!({ "client_id": null }), Code::ClaimMissing),
         (json!({ "groups": 7 }), Code::ClaimUnusable),
@@ -120,9 +126,14 @@ async fn what_a_provider_says_is_judged_as_the_claims_of_a_signed_token_are() {
     }
     assert!(script.heard("tools/call").is_empty());
     // what providers leave out or add, and may
-    for said in
-        [json!({ "iss": null, "token_type": null }), json!({ "typ": "Bearer", "token_type": "bearer" })]
-    {
+    for said in [
+        json!({ "iss": null, "token_type": null }),
+        json!({ "typ": "Bearer", "token_type": "bearer", "token_use": "access_token" }),
+        // clocks that are apart, by less than what is allowed for
+        json!({ "exp": now() - 30 }),
+        json!({ "nbf": now() + 30 }),
+        json!({ "exp": 253_402_300_799_u64 }),
+    ] {
         let told = call(&house, &provider.opaque(&said), "echo").await;
         assert_eq!(told.status, 200, "{said}: {told:?}");
     }
@@ -265,6 +276,77 @@ async fn a_place_that_is_known_is_asked_at_while_its_metadata_is_gone_and_not_fo
     tokio::time::sleep(Duration::from_secs(3)).await;
     let told = call(&house, &provider.opaque(&json!({})), "echo").await;
     assert_eq!((told.status, refused(&house)), (503, Code::ProviderUnreachable));
+}
+
+/// Where every request is answered with these very bytes, over a connection that stays open; `more` follows again
+/// and again.
+async fn mouth(said: String, more: &'static str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/introspect", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let said = said.clone();
+            tokio::spawn(async move {
+                let mut heard = [0; 16 << 10];
+                while stream.read(&mut heard).await.is_ok_and(|count| count > 0) {
+                    let _ = stream.write_all(said.as_bytes()).await;
+                    while !more.is_empty() && stream.write_all(more.as_bytes()).await.is_ok() {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+fn answered(body: &str, more: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{more}content-length: {length}\r\n\r\n{body}"
+    )
+}
+
+#[tokio::test]
+async fn no_bytes_of_a_provider_let_anybody_in_but_one_whole_answer_to_the_one_question() {
+    let provider = Provider::start().await;
+    let mut yes = provider.claims();
+    yes["active"] = json!(true);
+    let yes = yes.to_string();
+    let chunked = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    let endless = format!("{chunked}{:x}\r\n{yes}\r\n", yes.len());
+    let all = [
+        (answered(&yes, ""), "", true),
+        // the second answer would be that to the next question
+        (answered("{\"active\":false}", "") + &answered(&yes, ""), "", false),
+        (answered(&yes, "content-encoding: gzip\r\n"), "", false),
+        (answered(&yes, "content-length: 3\r\n"), "", false),
+        (answered(&yes, "transfer-encoding: gzip\r\n"), "", false),
+        (answered(&format!("<html>{yes}</html>"), ""), "", false),
+        (format!("{head}content-length: {}\r\n\r\n{yes}", yes.len() + 1), "", false),
+        (endless.clone(), "", false),
+        (endless, "1\r\n \r\n", false),
+        ("HTTP/1.1 103 Early Hints\r\n\r\n".to_owned(), "HTTP/1.1 103 Early Hints\r\n\r\n", false),
+        (head.to_owned(), "x: y\r\n", false),
+        (yes.clone(), "", false),
+    ];
+    let all = all.map(async |(said, more, good)| {
+        let mut oauth = provider.introspecting();
+        let introspection = oauth.issuers[0].introspection.as_mut().unwrap();
+        introspection.endpoint = Some(mouth(said.clone(), more).await);
+        let (house, script) = asking(oauth, true).await;
+        let began = tokio::time::Instant::now();
+        for _ in 0..2 {
+            let told = call(&house, &provider.opaque(&json!({})), "echo").await;
+            assert_eq!(told.status == 200, good, "{said} {more}: {told:?}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(25), "{said} {more}");
+        assert_eq!(script.heard("tools/call").len(), if good { 2 } else { 0 });
+    });
+    futures::future::join_all(all).await;
 }
 
 #[tokio::test]
@@ -435,4 +517,16 @@ async fn a_secret_that_is_for_one_server_is_not_the_providers() {
     // strangers are not asked about for a while after the gateway was not let in
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     assert_eq!(call(&house, &provider.opaque(&json!({})), "echo").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_the_providers_goes_to_no_server() {
+    let (house, script, provider) = open().await;
+    house.put_secret_for("key", "for-the-provider-alone", Some("identity-provider")).await;
+    house.until_noticed().await;
+    call(&house, &provider.opaque(&json!({})), "echo").await;
+    assert_eq!(refused(&house), Code::SecretMissing);
+    for heard in script.everything() {
+        assert!(!format!("{:?}", heard.headers).contains("for-the-provider-alone"));
+    }
 }

@@ -155,6 +155,29 @@ async fn a_vouched_token_is_for_one_entrance_with_every_request() {
 }
 
 #[tokio::test]
+async fn a_yes_that_is_remembered_is_none_once_the_token_is_over() {
+    let (house, _script, provider) = open().await;
+    let token = provider.opaque(&json!({}));
+    assert_eq!(call(&house, &token, "echo").await.status, 200);
+    // as after a machine slept, which no timer of the cache counts
+    house.advance(Duration::from_secs(400));
+    let told = call(&house, &token, "echo").await;
+    assert_eq!((told.status, refused(&house)), (401, Code::CredentialExpired), "{told:?}");
+    assert_eq!(provider.questions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_is_not_asked_again_and_again_about_a_token_that_is_over() {
+    let (house, _script, provider) = open().await;
+    let token = provider.opaque(&json!({ "exp": now() - 61 }));
+    for _ in 0..3 {
+        assert_eq!(call(&house, &token, "echo").await.status, 401);
+        assert_eq!(refused(&house), Code::CredentialExpired);
+    }
+    assert_eq!(provider.questions().len(), 1);
+}
+
+#[tokio::test]
 async fn a_provider_that_gives_no_straight_answer_lets_nobody_in_and_blames_no_token() {
     let active = |more: &str| format!("{{\"active\":true{more}}}");
     for saying in [
@@ -243,6 +266,9 @@ async fn metadata_cannot_send_tokens_and_the_gateways_secret_elsewhere() {
         let told = call(&house, &provider.opaque(&json!({})), "echo").await;
         assert_eq!((told.status, refused(&house)), (503, Code::ProviderUnreachable), "{endpoint}");
         assert_eq!(elsewhere.asked("/introspect"), 0);
+        // and the operator is told so, rather than that a connection was refused
+        let because = serde_json::to_string(&errands(&house)).unwrap();
+        assert!(because.contains("at another address than the issuer's"), "{because}");
     }
 }
 

@@ -54,6 +54,12 @@ impl Said {
     }
 }
 
+impl Said {
+    fn place(&self) -> Option<(usize, usize)> {
+        self.at.as_ref().map(|at| (at.start, at.end))
+    }
+}
+
 /// Schemas and verdicts of earlier loads.
 #[derive(Default)]
 pub(crate) struct Kept {
@@ -141,7 +147,12 @@ fn judge<'a>(schema: &Schema, rules: &[&'a Rule]) -> BTreeMap<&'a str, Verdict> 
             | _ => verdict.said.push(Said::of(rule, warning)),
         }
     }
-    verdicts.into_iter().map(|(id, (_, verdict))| (id, verdict)).collect()
+    let in_order = |(id, (_, mut verdict)): (_, (_, Verdict))| {
+        // Cedar says them in no order, and the same text is to be told the same
+        verdict.said.sort_by(|a, b| a.place().cmp(&b.place()).then_with(|| a.message.cmp(&b.message)));
+        (id, verdict)
+    };
+    verdicts.into_iter().map(in_order).collect()
 }
 
 /// Validates all rules. What one server's schema makes wrong is marked with that server.

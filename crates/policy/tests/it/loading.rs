@@ -53,6 +53,22 @@ fn a_name_that_does_not_exist_is_an_error_with_a_suggestion() {
     refused("@id(\"a\") permit(principal == Robot::\"x\", action, resource);", "Robot", "");
 }
 
+// Cedar says what is wrong with one rule in another order each time
+#[test]
+fn problems_are_told_in_the_order_of_the_text() {
+    let names: Vec<String> = (0..12).map(|n| format!("nobody{n:02}")).collect();
+    let wrong: Vec<String> = names.iter().map(|name| format!("context.args.{name} == 1")).collect();
+    let text = forbid("action == Action::\"payments__refund\"", &wrong.join(" || "));
+    for _ in 0..20 {
+        let told: Vec<String> = load(&text).unwrap_err().iter().map(ToString::to_string).collect();
+        let order: Vec<&String> =
+            names.iter().filter(|name| told.iter().any(|t| t.contains(*name))).collect();
+        let places: Vec<usize> =
+            order.iter().map(|name| told.iter().position(|t| t.contains(*name)).unwrap()).collect();
+        assert!(places.len() > 3 && places.is_sorted(), "{told:#?}");
+    }
+}
+
 #[test]
 fn an_argument_that_does_not_exist_or_has_another_type_is_an_error() {
     let refund = "action == Action::\"payments__refund\"";

@@ -215,7 +215,7 @@ pub(crate) async fn known(place: &Place) -> anyhow::Result<u64> {
 pub(crate) async fn known_to(store: &Store, ledger: &Path) -> anyhow::Result<u64> {
     let Ok(text) = std::fs::read_to_string(ledger.join("log.pub")) else { return Ok(0) };
     match text.parse::<PublicKey>() {
-        Ok(key) => Ok(store.indexed_up_to(key.origin()).await?),
+        Ok(key) => Ok(store.known_entries(key.origin()).await?),
         // the ledger itself says what is wrong with it
         Err(_) => Ok(0),
     }

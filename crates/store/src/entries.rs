@@ -12,15 +12,15 @@ use std::{borrow::Borrow, collections::BTreeMap, sync::LazyLock};
 statements! {
     /// Holds the log's row until the end, so that a batch is indexed once.
     MARK = "UPDATE indexed SET up_to = up_to WHERE log_id = $1 RETURNING number, up_to";
-    NEW_MARK = "INSERT INTO indexed (tenant, environment, log_id, up_to) VALUES ('*', '*', $1, 0) \
+    NEW_MARK = "INSERT INTO indexed (tenant, environment, log_id, up_to, known) VALUES ('*', '*', $1, 0, 0) \
         ON CONFLICT (log_id) DO NOTHING";
     /// Completes the intent that a decision closes.
     CLOSE = "UPDATE entries SET ending = $4, code = $5, dispatched = $6, duration_us = $7, shown = $8, closed = $9 \
         WHERE call_id = $1 AND tenant = $2 AND environment = $3 AND kind = 'intent'";
-    READ_MARK = "SELECT up_to FROM indexed WHERE log_id = $1";
+    READ_MARK = "SELECT up_to, known FROM indexed WHERE log_id = $1";
     SET_MARK = "UPDATE indexed SET up_to = $2 WHERE log_id = $1";
     WIPE = "DELETE FROM entries WHERE seq BETWEEN $1 AND $2";
-    WIPE_MARK = "UPDATE indexed SET up_to = 0 WHERE log_id = $1 RETURNING number";
+    WIPE_MARK = "UPDATE indexed SET up_to = 0, known = 0 WHERE log_id = $1 RETURNING number";
     PLACES = "SELECT seq, kind, at, duration_us, closed FROM entries \
         WHERE call_id = $1 AND tenant = $2 AND environment = $3";
     LOGS = "SELECT number, log_id FROM indexed";
@@ -180,6 +180,12 @@ impl Store {
     pub async fn indexed_up_to(&self, log: &str) -> Result<u64, StoreError> {
         let row = self.db().row(READ_MARK, args![log]).await?;
         row.map_or(Ok(0), |row| row.count("up_to"))
+    }
+
+    /// How many entries of this log are known to have been in it.
+    pub async fn known_entries(&self, log: &str) -> Result<u64, StoreError> {
+        let row = self.db().row(READ_MARK, args![log]).await?;
+        row.map_or(Ok(0), |row| Ok(row.count("up_to")?.max(row.count("known")?)))
     }
 
     pub(crate) async fn logs(&self) -> Outcome<Logs> {

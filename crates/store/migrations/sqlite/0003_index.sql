@@ -1,15 +1,21 @@
 -- The index of the ledger is made anew: it is filled from the files at the next start.
 DROP TABLE entries;
-DROP TABLE indexed;
+ALTER TABLE indexed RENAME TO indexed_before;
 
--- How many entries of each log are in the index, from the first on and without a gap.
+-- How many entries of each log are in the index, from the first on and without a gap, and how many once were: a log
+-- that has fewer has lost its end.
 CREATE TABLE indexed (
     number INTEGER PRIMARY KEY,
     tenant TEXT NOT NULL,
     environment TEXT NOT NULL,
     log_id TEXT NOT NULL UNIQUE,
-    up_to INTEGER NOT NULL
+    up_to INTEGER NOT NULL,
+    known INTEGER NOT NULL
 ) STRICT;
+
+INSERT INTO indexed (tenant, environment, log_id, up_to, known)
+    SELECT tenant, environment, log_id, 0, up_to FROM indexed_before ORDER BY log_id;
+DROP TABLE indexed_before;
 
 -- What people search entries by. `seq` is the log's number times 2^40, and the entry's index in it.
 CREATE TABLE entries (

@@ -2,6 +2,7 @@
 
 use crate::postgres;
 use decision::{Clock, Entropy, Environment, TenantId, Timestamp};
+use sqlx::{Connection as _, Executor as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,6 +73,19 @@ impl Bed {
 
     pub(crate) async fn store(&self) -> Store {
         self.try_store().await.unwrap()
+    }
+
+    /// Does this to the database, whichever it is, behind the store's back.
+    pub(crate) async fn execute(&self, statements: &[&'static str]) {
+        for statement in statements {
+            if self.url.starts_with("sqlite:") {
+                let mut db = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                db.execute(*statement).await.unwrap();
+            } else {
+                let mut db = sqlx::PgConnection::connect(&self.url).await.unwrap();
+                db.execute(*statement).await.unwrap();
+            }
+        }
     }
 
     /// What a restart leaves.

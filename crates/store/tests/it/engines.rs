@@ -197,3 +197,33 @@ async fn a_store_outlives_the_loss_of_every_connection() {
     }
     assert_eq!(store.list_agents(&home()).await.unwrap().len(), 4);
 }
+
+/// What an earlier version had indexed is made anew, and how much there was is not forgotten.
+async fn made_anew(bed: &Bed) {
+    const LOG: &str = "callgate/0/ledger";
+    bed.store().await.close().await;
+    let before = [
+        "DROP TABLE entries",
+        "DROP TABLE indexed",
+        "CREATE TABLE entries (log_id TEXT NOT NULL)",
+        "CREATE TABLE indexed (tenant TEXT NOT NULL, environment TEXT NOT NULL, log_id TEXT NOT NULL, \
+            up_to BIGINT NOT NULL, PRIMARY KEY (log_id))",
+        "INSERT INTO indexed VALUES ('*', '*', 'callgate/0/ledger', 42)",
+        "DELETE FROM _sqlx_migrations WHERE version = 3",
+    ];
+    bed.execute(&before).await;
+    let store = bed.store().await;
+    assert_eq!(store.indexed_up_to(LOG).await.unwrap(), 0);
+    assert_eq!(store.known_entries(LOG).await.unwrap(), 42, "a log with fewer has lost its end");
+    store.wipe_index(LOG).await.unwrap();
+    assert_eq!(store.known_entries(LOG).await.unwrap(), 0, "the loss was accepted");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_index_of_an_earlier_version_is_made_anew() {
+    made_anew(&Bed::sqlite()).await;
+    if let Some(bed) = Bed::postgres().await {
+        made_anew(&bed).await;
+    }
+}

@@ -71,6 +71,8 @@ async fn a_second_gateway_refuses_by_whatever_name_it_comes() {
     for path in [link, folder.join(&name), roundabout] {
         let second = bed.at(&path).await;
         assert!(matches!(second.claim(), Err(StoreError::Claimed { pid: Some(_), .. })), "{path:?}");
+        // by another name there is another log beside the file: what is in this one must be in the file by then
+        second.close().await;
     }
     drop(claim);
     first.close().await;

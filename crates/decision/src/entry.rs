@@ -253,6 +253,7 @@ mod tests {
         let ends = [Ending::Answered, Ending::Refused { code: Code::ALL[0] }, Ending::Unknown];
         for entry in ends.into_iter().map(decision).chain([intent()]) {
             let bytes = serde_json::to_vec(&entry).unwrap();
+            assert_eq!(crate::json::to_vec(&entry).unwrap(), bytes, "written as serde_json would");
             assert_eq!(Entry::read(&bytes).unwrap(), entry);
             let turned: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
             let mut members: Vec<_> = turned.as_object().unwrap().clone().into_iter().collect();

@@ -172,15 +172,21 @@ macro_rules! id {
                 text.strip_prefix($prefix).and_then(uncrockford).map(Self)
             }
         }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl $name {
+            /// Hands the printed form on.
+            fn print<T>(&self, to: impl FnOnce(&str) -> T) -> T {
                 const PREFIX: &str = $prefix;
                 let mut text = [0; PREFIX.len() + 26];
                 let (prefix, digits) = text.split_at_mut(PREFIX.len());
                 prefix.copy_from_slice(PREFIX.as_bytes());
                 digits.copy_from_slice(&crockford(self.0));
                 // all of it is ASCII
-                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+                to(std::str::from_utf8(&text).unwrap_or_default())
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.print(|text| f.write_str(text))
             }
         }
         impl fmt::Debug for $name {
@@ -190,7 +196,7 @@ macro_rules! id {
         }
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.collect_str(self)
+                self.print(|text| s.serialize_str(text))
             }
         }
         impl<'de> Deserialize<'de> for $name {

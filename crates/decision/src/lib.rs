@@ -11,6 +11,7 @@ mod code;
 mod digest;
 mod entry;
 mod ids;
+pub mod json;
 mod principal;
 mod sources;
 mod stage;

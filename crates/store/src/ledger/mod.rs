@@ -97,7 +97,7 @@ impl Record {
     /// An entry, and at most one opening per slot, each value at most [`VALUE_BYTES_MAX`].
     /// Errors: the entry does not serialise.
     pub fn new(entry: Entry, disclosures: Vec<Disclosure>) -> Result<Self, serde_json::Error> {
-        let bytes = serde_json::to_vec(&entry)?;
+        let bytes = decision::json::to_vec(&entry)?;
         Ok(Self { entry: bytes, said: Some(Arc::new(entry)), disclosures })
     }
 

@@ -86,7 +86,7 @@ fn unknown(place: &crate::source::Place, what: &str, id: &str, mut candidates: V
 }
 
 /// Edits from one name to another (Levenshtein), over bytes: names are ASCII.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = i;

@@ -5,13 +5,13 @@
 
 use crate::{
     actions::{self, Known},
-    check::literals,
+    check::{distance, literals},
     rule::{Rule, Sway},
     slice::Covered,
     source::{Problem, Reach, Severity},
 };
 use catalog::Catalogue;
-use cedar_policy::{PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
 use decision::{Digest, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -117,6 +117,15 @@ impl Kept {
     }
 }
 
+/// The type that was meant, if one is near to the name in the message.
+fn nearest_type(schema: &Schema, message: &str) -> Option<String> {
+    let name = message.split('`').nth(1)?;
+    let far = |known: &String| distance(known, name);
+    let known = schema.entity_types().map(ToString::to_string);
+    let nearest = known.min_by_key(|known| (far(known), known.clone()))?;
+    (far(&nearest) <= 2.max(name.len() / 4)).then(|| format!("did you mean `{nearest}`?"))
+}
+
 fn judge<'a>(schema: &Schema, rules: &[&'a Rule]) -> BTreeMap<&'a str, Verdict> {
     let mut set = PolicySet::new();
     let mut verdicts: BTreeMap<&str, (&Rule, Verdict)> = BTreeMap::new();
@@ -128,7 +137,12 @@ fn judge<'a>(schema: &Schema, rules: &[&'a Rule]) -> BTreeMap<&'a str, Verdict> 
     let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
     for error in result.validation_errors() {
         if let Some((rule, verdict)) = verdicts.get_mut(AsRef::<str>::as_ref(error.policy_id())) {
-            verdict.said.push(Said::of(rule, error));
+            let mut said = Said::of(rule, error);
+            if matches!(error, ValidationError::UnrecognizedEntityType(_)) {
+                // of two that are equally near, Cedar names now one and now the other
+                said.help = nearest_type(schema, &said.message);
+            }
+            verdict.said.push(said);
         }
     }
     for warning in result.validation_warnings() {

@@ -51,6 +51,12 @@ fn a_name_that_does_not_exist_is_an_error_with_a_suggestion() {
         "docs__search",
     );
     refused("@id(\"a\") permit(principal == Robot::\"x\", action, resource);", "Robot", "");
+    refused(
+        "@id(\"a\") permit(principal in Gruop::\"x\", action, resource);",
+        "Gruop",
+        "did you mean `Group`?",
+    );
+    refused("@id(\"a\") permit(principal, action, resource == Toll::\"x\");", "Toll", "did you mean `Tool`?");
 }
 
 // Cedar says what is wrong with one rule in another order each time

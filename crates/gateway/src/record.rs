@@ -67,11 +67,6 @@ impl Leg {
     pub(crate) fn open(gate: &Gate, live: &Live, arrival: &Arrival) -> Self {
         let now = gate.clock.now();
         let call = CallId::new(now, gate.random());
-        let session = arrival.session.as_ref();
-        let interaction = match session {
-            Some(session) => session.interaction.clone(),
-            None => gate.interaction_of(call),
-        };
         let principal = Principal {
             tenant: live.settings.tenant.clone(),
             environment: live.settings.environment.clone(),
@@ -83,15 +78,18 @@ impl Leg {
             revision: None,
             entrance: arrival.entrance.label(),
         };
-        Self {
+        let mut leg = Self {
             direction: match arrival.party {
                 Party::Host => Direction::ToServer,
                 Party::Server(_) => Direction::ToHost,
             },
-            interaction,
             bytes: arrival.size(),
             ..Self::blank(gate, live, Trail::open(call, now), principal, channel)
+        };
+        if let Some(session) = &arrival.session {
+            leg.interaction = session.interaction.clone();
         }
+        leg
     }
 
     /// Opens the record of an errand of the gateway's own.

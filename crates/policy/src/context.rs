@@ -24,7 +24,7 @@ impl<'a> Contexts<'a> {
         Self { question, plan, made: None, said: None }
     }
 
-    /// For a slice whose rules read `reads`, with the arguments in `named`.
+    /// For the rules of a slice: what they read of it, and of the arguments what is in `named`.
     pub(crate) fn of(
         &mut self,
         slice: &Arc<Slice>,

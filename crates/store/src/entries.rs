@@ -485,9 +485,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_is_found_by_its_name_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", dir.path().join("callgate.db").display());
-        let db = crate::open::open(&url).await.unwrap();
+        let (_dir, db) = crate::open::scratch().await;
         for statement in [CLOSE, PLACES] {
             let text = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
             let plan: String = db.row(text, &[]).await.unwrap().unwrap().get("detail").unwrap();

@@ -292,9 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_an_index_is_found_by_it_newest_first() {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", dir.path().join("callgate.db").display());
-        let db = crate::open::open(&url).await.unwrap();
+        let (_dir, db) = crate::open::scratch().await;
         let scope = Scope::default();
         let of = |filter| Filter { since: Some(Timestamp(1)), ..filter };
         let filters = [

@@ -202,6 +202,15 @@ fn migrated(place: &Arc<str>, error: &MigrateError) -> StoreError {
     StoreError::Refused { place, detail: error.to_string() }
 }
 
+/// An empty database for a test, in a folder of its own.
+#[cfg(test)]
+pub(crate) async fn scratch() -> (tempfile::TempDir, Db) {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("callgate.db").display());
+    let db = open(&url).await.unwrap();
+    (dir, db)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -249,7 +249,7 @@ fn is_for_access(claims: &Map<String, Value>) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::{Alg, Mapping, Oauth};
+    use crate::oauth::{Alg, Mapping, Oauth, tests::with};
     use decision::{Environment, TenantId};
     use proptest::prelude::*;
     use serde_json::json;
@@ -288,16 +288,9 @@ mod tests {
     }
 
     fn said(changed: &Value) -> Value {
-        let mut said = json!({ "active": true, "sub": "alice", "client_id": "claude", "iss": ISSUER,
+        let usual = json!({ "active": true, "sub": "alice", "client_id": "claude", "iss": ISSUER,
             "aud": "https://gate.example/mcp", "exp": NOW + 300 });
-        for (name, value) in changed.as_object().unwrap() {
-            if value.is_null() {
-                said.as_object_mut().unwrap().remove(name);
-            } else {
-                said[name] = value.clone();
-            }
-        }
-        said
+        with(usual, changed)
     }
 
     #[test]

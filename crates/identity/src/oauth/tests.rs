@@ -58,7 +58,8 @@ fn published_ed(kid: &str, pair: &Ed25519KeyPair) -> Value {
     json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": b64(pair.public_key().as_ref()) })
 }
 
-fn with(mut base: Value, changed: &Value) -> Value {
+/// Claims with some of them replaced; `null` takes one away.
+pub(super) fn with(mut base: Value, changed: &Value) -> Value {
     for (name, value) in changed.as_object().unwrap() {
         if value.is_null() {
             base.as_object_mut().unwrap().remove(name);

@@ -13,7 +13,7 @@ use decision::{
     ServerName, Slot, Stage, Target, Trail,
 };
 use std::{collections::BTreeMap, sync::Arc};
-use store::ledger::Record;
+use store::ledger::{Attending, Record};
 
 /// Longest method name an entry keeps.
 const METHOD_CHARS_MAX: usize = 120;
@@ -60,6 +60,7 @@ pub(crate) struct Leg {
     pub(crate) observed: bool,
     /// Credentials that were taken out of what the server said.
     pub(crate) masked: inspect::Hits,
+    _attending: Attending,
 }
 
 impl Leg {
@@ -159,6 +160,7 @@ impl Leg {
             progress: 0,
             observed: false,
             masked: inspect::Hits::default(),
+            _attending: gate.ledger.attend(),
             trail,
         }
     }

@@ -12,6 +12,7 @@ mod disk;
 mod error;
 mod export;
 mod frame;
+mod gathering;
 pub mod merkle;
 mod note;
 mod open;
@@ -33,7 +34,7 @@ pub use merkle::{ConsistencyProof, InclusionProof, NoProof, verify_consistency, 
 pub use note::{Checkpoint, NoteError, PublicKey};
 pub use open::{Cut, OpenIntent, Recovered};
 pub use proof::{EntryProof, ProofError};
-pub use queue::{Appended, FLUSH_BUCKETS_US, Stats};
+pub use queue::{Appended, Attending, FLUSH_BUCKETS_US, Stats};
 pub use verify::{Damage, Finding, Layout, OpenCall, Place, Report, Values, VerifyError, verify};
 
 use decision::{Clock, Disclosure, Entropy, Entry, Slot};
@@ -43,7 +44,7 @@ use recent::Recent;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     thread::JoinHandle,
 };
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -129,6 +130,7 @@ struct Shared {
     view: View,
     counters: Counters,
     recent: Recent,
+    attending: Arc<AtomicUsize>,
     size: watch::Sender<u64>,
     public: PublicKey,
 }
@@ -192,6 +194,7 @@ impl Ledger {
             view: View::new(positions, &opened.tree, opened.latest.clone()),
             counters: Counters::default(),
             recent: Recent::default(),
+            attending: Arc::default(),
             size: watch::Sender::new(opened.tree.size()),
             public: opened.signer.public().clone(),
         });
@@ -233,6 +236,12 @@ impl Ledger {
             _permit: permit,
         }))?;
         answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Tells that the caller will append before long, as long as the answer lives. It promises nothing: whoever is
+    /// waited for in vain is waited for less.
+    pub fn attend(&self) -> Attending {
+        Attending::new(&self.shared.attending)
     }
 
     /// Signs a checkpoint over everything that is durable, unless the newest already covers it.

@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -47,6 +47,8 @@ pub(super) enum Job {
 struct Waiting {
     jobs: VecDeque<Job>,
     closed: bool,
+    /// The writer sleeps until this many wait, and is not woken for fewer.
+    goal: usize,
 }
 
 /// Jobs in order. Its length is bounded by the permits that appends hold.
@@ -64,8 +66,11 @@ impl Queue {
             return Err(LedgerError::Closed);
         }
         waiting.jobs.push_back(job);
+        let wanted = waiting.jobs.len() >= waiting.goal;
         drop(waiting);
-        self.arrived.notify_one();
+        if wanted {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
@@ -98,6 +103,33 @@ impl Queue {
         }
         jobs.append(&mut waiting.jobs);
         !(waiting.closed && jobs.is_empty())
+    }
+
+    /// Adds to `jobs` what comes until `more` have, but not for longer than `patience`.
+    pub(super) fn gather(&self, jobs: &mut VecDeque<Job>, more: usize, patience: Duration) {
+        let mut waiting = self.waiting.lock();
+        waiting.goal = more;
+        let too_few = |waiting: &mut Waiting| waiting.jobs.len() < more && !waiting.closed;
+        self.arrived.wait_while_for(&mut waiting, too_few, patience);
+        waiting.goal = 0;
+        jobs.append(&mut waiting.jobs);
+    }
+}
+
+/// Somebody who will append before long. While there are others, a group waits for them a little: one sync for many.
+#[derive(Debug)]
+pub struct Attending(Arc<AtomicUsize>);
+
+impl Attending {
+    pub(super) fn new(attending: &Arc<AtomicUsize>) -> Self {
+        attending.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(attending))
+    }
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -215,5 +247,60 @@ impl Counters {
             flush_us: get(&self.flush_us),
             flush_buckets: self.flush_buckets.each_ref().map(get),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn job() -> Job {
+        Job::Checkpoint(oneshot::channel().0)
+    }
+
+    #[test]
+    fn a_group_is_gathered_until_as_many_came_as_were_expected() {
+        let queue = Arc::new(Queue::default());
+        let gathering = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                let mut jobs = VecDeque::from([job()]);
+                queue.gather(&mut jobs, 2, LONG);
+                jobs.len()
+            })
+        };
+        queue.push(job()).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        assert!(!gathering.is_finished(), "one of two came");
+        queue.push(job()).unwrap();
+        assert_eq!(gathering.join().unwrap(), 3);
+        queue.push(job()).unwrap();
+        let mut jobs = VecDeque::new();
+        assert!(queue.take(&mut jobs, Some(LONG)) && jobs.len() == 1, "and then one is enough again");
+    }
+
+    #[test]
+    fn nobody_is_waited_for_longer_than_patience_lasts_nor_after_the_end() {
+        let queue = Queue::default();
+        let mut jobs = VecDeque::from([job()]);
+        queue.gather(&mut jobs, 1, Duration::from_micros(50));
+        assert_eq!(jobs.len(), 1);
+        queue.close();
+        queue.gather(&mut jobs, 1, LONG);
+        assert_eq!(jobs.len(), 1);
+    }
+
+    #[test]
+    fn who_attends_is_counted_until_gone() {
+        let attending = Arc::default();
+        let one = Attending::new(&attending);
+        let two = Attending::new(&attending);
+        drop(one);
+        assert_eq!(attending.load(Ordering::Relaxed), 1);
+        drop(two);
+        assert_eq!(attending.load(Ordering::Relaxed), 0);
     }
 }

@@ -8,6 +8,7 @@ use super::{
     disk::SegmentFile,
     error::{LedgerError, io_error},
     frame::{self, ENTRY_BYTES_MAX, GROUP_FRAME_BYTES, Group, SEGMENT_HEADER_BYTES},
+    gathering::Gathering,
     merkle::Tree,
     note::{Checkpoint, Signer},
     open::{Opened, Position, Tail, create_segment, erase},
@@ -16,7 +17,12 @@ use super::{
     segment::{self, Next, What},
 };
 use decision::{Slot, Timestamp};
-use std::{collections::VecDeque, fs::File, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    fs::File,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::sync::oneshot;
 
 /// Most bytes of one group, whatever waits.
@@ -47,6 +53,7 @@ pub(super) struct Writer {
     signed_at: Timestamp,
     signed_size: Option<u64>,
     back_off_us: u64,
+    gathering: Gathering,
     _lock: File,
 }
 
@@ -74,6 +81,7 @@ impl Writer {
             failed: None,
             doubtful: false,
             signed_at,
+            gathering: Gathering::default(),
             _lock: opened.lock,
         }
     }
@@ -85,6 +93,7 @@ impl Writer {
         let _abandon = Abandon(&shared);
         let mut jobs = VecDeque::new();
         while shared.queue.take(&mut jobs, self.patience()) {
+            self.gather(&mut jobs);
             while !jobs.is_empty() {
                 self.batch(&mut jobs);
             }
@@ -100,6 +109,18 @@ impl Writer {
         let last = Batch { checkpoints: vec![reply], ..Batch::default() };
         self.write(last);
         answer.blocking_recv().unwrap_or(Err(LedgerError::Closed)).map(drop)
+    }
+
+    /// Waits a little for those who are about to append too.
+    fn gather(&mut self, jobs: &mut VecDeque<Job>) {
+        let attending = self.shared.attending.load(Ordering::Relaxed);
+        let here = jobs.len();
+        let appends = jobs.iter().all(|job| matches!(job, Job::Append(_)));
+        if here == 0 || here >= attending || !appends || self.failed.is_some() {
+            return;
+        }
+        self.shared.queue.gather(jobs, attending - here, self.gathering.patience());
+        self.gathering.brought(jobs.len() > here);
     }
 
     /// Entries after the newest checkpoint.
@@ -284,6 +305,7 @@ impl Writer {
             }
             self.shared.view.publish(&positions, &self.tree, checkpoint.as_ref());
             let us = self.shared.clock.now().since(started);
+            self.gathering.flushed(us);
             let bytes = self.buffer.len() as u64;
             self.shared.counters.flushed(&Flushed { entries, bytes, checkpoint: checkpoint.is_some(), us });
             let records = batch.appends.iter().flat_map(|append| &append.records);

@@ -3,7 +3,13 @@
 use crate::{CallId, DeedId, Digest, InteractionId, Principal, ServerName, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// The two families of MCP revisions: 2025-11-25 and earlier, 2026-07-28 and later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -114,28 +120,17 @@ pub struct Asked {
 #[derive(Debug)]
 pub struct Call {
     asked: Asked,
-    digest: Digest,
+    serial: u64,
+    digest: OnceLock<Digest>,
 }
 
+/// Calls that were built in this process: no two have the same number, so that a permit is for one of them.
+static BUILT: AtomicU64 = AtomicU64::new(0);
+
 impl Call {
-    /// Fixes what is asked. The digest covers who, which pinned definition and with what, but
-    /// neither ids nor time: the same deed asked again has the same digest.
+    /// Fixes what is asked.
     pub fn new(asked: Asked) -> Self {
-        let arguments = asked.arguments.clone().and_then(|range| asked.frame.get(range)).unwrap_or_default();
-        let canonical = crate::canonical::bytes(arguments).unwrap_or_else(|_| arguments.to_vec());
-        let who = serde_json::to_vec(&asked.principal).unwrap_or_default();
-        let what = serde_json::to_vec(&(asked.direction, &asked.method, &asked.target)).unwrap_or_default();
-        let length = |bytes: &[u8]| (bytes.len() as u64).to_be_bytes();
-        let digest = Digest::of_parts(&[
-            b"callgate/call/v1\0",
-            &length(&who),
-            &who,
-            &length(&what),
-            &what,
-            &length(&canonical),
-            &canonical,
-        ]);
-        Self { asked, digest }
+        Self { asked, serial: BUILT.fetch_add(1, Ordering::Relaxed), digest: OnceLock::new() }
     }
 
     pub fn id(&self) -> CallId {
@@ -180,7 +175,30 @@ impl Call {
         (range.start <= range.end && range.end <= self.asked.frame.len())
             .then(|| self.asked.frame.slice(range))
     }
+    /// Covers who, which pinned definition and with what, but neither ids nor time: the same deed asked again has
+    /// the same digest. Made when first asked for.
     pub fn digest(&self) -> Digest {
-        self.digest
+        *self.digest.get_or_init(|| digest(&self.asked))
     }
+    /// What no other call of this process has.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+}
+
+fn digest(asked: &Asked) -> Digest {
+    let arguments = asked.arguments.clone().and_then(|range| asked.frame.get(range)).unwrap_or_default();
+    let canonical = crate::canonical::bytes(arguments).unwrap_or_else(|_| arguments.to_vec());
+    let who = serde_json::to_vec(&asked.principal).unwrap_or_default();
+    let what = serde_json::to_vec(&(asked.direction, &asked.method, &asked.target)).unwrap_or_default();
+    let length = |bytes: &[u8]| (bytes.len() as u64).to_be_bytes();
+    Digest::of_parts(&[
+        b"callgate/call/v1\0",
+        &length(&who),
+        &who,
+        &length(&what),
+        &what,
+        &length(&canonical),
+        &canonical,
+    ])
 }

@@ -1,6 +1,6 @@
 //! Evidence gathered along the path, and the permit it earns.
 
-use crate::{Call, CallId, Code, Digest, Direction, Refusal, Stage, Timestamp};
+use crate::{Call, CallId, Code, Direction, Refusal, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What an answer rests on: rule ids, token ids, definition digests, limits.
@@ -110,7 +110,7 @@ impl Trail {
         let walked = self.evidence.iter().map(|e| (e.stage, e.refused));
         let required = Stage::BEFORE_DISPATCH.into_iter().map(|s| (s, None));
         if self.call == call.id() && walked.eq(required) {
-            Ok(Permit { call: call.id(), digest: call.digest(), direction: call.direction() })
+            Ok(Permit { call: call.id(), serial: call.serial(), direction: call.direction() })
         } else {
             Err(Refusal::new(Code::PathIncomplete, "the path to dispatch was not walked in full"))
         }
@@ -121,7 +121,7 @@ impl Trail {
     pub fn errand(&self, call: &Call) -> Result<Permit, Refusal> {
         let own = call.principal().actor == crate::Actor::Gateway;
         if self.call == call.id() && own && ERRAND_METHODS.contains(&call.method()) {
-            Ok(Permit { call: call.id(), digest: call.digest(), direction: Direction::ToServer })
+            Ok(Permit { call: call.id(), serial: call.serial(), direction: Direction::ToServer })
         } else {
             Err(Refusal::new(
                 Code::PathIncomplete,
@@ -143,7 +143,7 @@ impl Trail {
 /// # fn call() -> callgate_decision::CallId { unimplemented!() }
 /// let forged = callgate_decision::Permit {
 ///     call: call(),
-///     digest: callgate_decision::Digest::of(b""),
+///     serial: 0,
 ///     direction: callgate_decision::Direction::ToServer,
 /// };
 /// ```
@@ -165,7 +165,8 @@ impl Trail {
 #[must_use = "a permit that is not spent means a call that was not sent"]
 pub struct Permit {
     call: CallId,
-    digest: Digest,
+    /// Of the one call that was judged: another with the same id and the same content is not it.
+    serial: u64,
     direction: Direction,
 }
 
@@ -178,6 +179,6 @@ impl Permit {
     }
     /// True if this permit was granted for this very `call`.
     pub fn covers(&self, call: &Call) -> bool {
-        self.call == call.id() && self.digest == call.digest() && self.direction == call.direction()
+        self.call == call.id() && self.serial == call.serial() && self.direction == call.direction()
     }
 }

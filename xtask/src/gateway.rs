@@ -28,7 +28,12 @@ pub(crate) fn programs(direct: bool) -> Result<()> {
 #[derive(Debug, Clone)]
 pub(crate) enum Upstream {
     Url(String),
-    Command { program: PathBuf, arguments: Vec<String> },
+    /// HTTP+SSE of 2024-11-05.
+    Sse(String),
+    Command {
+        program: PathBuf,
+        arguments: Vec<String>,
+    },
 }
 
 /// A running gateway; ended, and its folder removed, when this is dropped.
@@ -107,6 +112,7 @@ fn settings(port: u16, folder: &Path, servers: &[(&str, Upstream)], hosts: &[&st
         writeln!(text, "\n[servers.{name}]")?;
         match upstream {
             Upstream::Url(url) => writeln!(text, "url = {url:?}")?,
+            Upstream::Sse(url) => writeln!(text, "url = {url:?}\ntransport = \"sse\"")?,
             Upstream::Command { program, arguments } => {
                 writeln!(text, "command = {program:?}\nargs = {arguments:?}")?
             }

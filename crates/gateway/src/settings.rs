@@ -80,7 +80,7 @@ impl Settings {
     /// Where the gateway may connect to: what is named here, and nothing else (requirement W7).
     pub fn reachable(&self) -> EgressPolicy {
         let servers = self.servers.values().filter_map(|server| match &server.reach {
-            Reach::Http { url } => Some((url, &server.networks)),
+            Reach::Http { url } | Reach::Sse { url } => Some((url, &server.networks)),
             Reach::Stdio { .. } => None,
         });
         let declared = servers.filter_map(|(url, networks)| {
@@ -179,8 +179,20 @@ pub struct ServerSettings {
 /// How an upstream is reached. A closed set, so an enum and not a trait.
 #[derive(Debug, Clone)]
 pub enum Reach {
-    Http { url: url::Url },
-    Stdio { command: PathBuf, args: Vec<String>, env: BTreeMap<String, String>, cwd: Option<PathBuf> },
+    /// Streamable HTTP.
+    Http {
+        url: url::Url,
+    },
+    /// HTTP+SSE of 2024-11-05, at the address of its stream.
+    Sse {
+        url: url::Url,
+    },
+    Stdio {
+        command: PathBuf,
+        args: Vec<String>,
+        env: BTreeMap<String, String>,
+        cwd: Option<PathBuf>,
+    },
 }
 
 /// In whose name a server is used. There is no falling back from one to the other (requirement D2).

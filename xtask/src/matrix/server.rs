@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) era: Era,
     /// What the clients try with it.
     pub(crate) profile: Value,
-    /// Where it listens, unless it speaks over its standard input.
+    /// Where it speaks streamable HTTP.
     pub(crate) url: Option<String>,
     upstream: Upstream,
 }
@@ -51,7 +51,8 @@ impl Servers {
 
         let (rust, rust_port) = leg::start_upstream(leg::Upstream::Rust, externals)?;
         let (typescript, typescript_port) = leg::start_upstream(leg::Upstream::TypeScript, externals)?;
-        let (everything, everything_port) = start_everything(externals)?;
+        let (everything, everything_port) = start_everything(externals, "streamableHttp")?;
+        let (older, older_port) = start_everything(externals, "sse")?;
         let http = |name, era, like: &str, port: u16| -> Result<Server> {
             let url = format!("http://127.0.0.1:{port}/mcp");
             Ok(Server {
@@ -77,6 +78,13 @@ impl Servers {
             http("reference", Era::Both, "reference", rust_port)?,
             http("reference-ts", Era::Both, "reference", typescript_port)?,
             http("everything", Era::Legacy, "everything", everything_port)?,
+            Server {
+                name: "everything-sse",
+                era: Era::Legacy,
+                profile: profile("everything")?,
+                upstream: Upstream::Sse(format!("http://127.0.0.1:{older_port}/sse")),
+                url: None,
+            },
             stdio(
                 "filesystem",
                 Era::Legacy,
@@ -91,7 +99,7 @@ impl Servers {
             )?,
             stdio("time", Era::Both, externals.python.join("bin/mcp-server-time"), Vec::new())?,
         ];
-        Ok(Self { list, _running: vec![rust, typescript, everything] })
+        Ok(Self { list, _running: vec![rust, typescript, everything, older] })
     }
 
     pub(crate) fn list(&self) -> &[Server] {
@@ -104,10 +112,10 @@ impl Servers {
     }
 }
 
-fn start_everything(externals: &Externals) -> Result<(Running, u16)> {
+fn start_everything(externals: &Externals, transport: &str) -> Result<(Running, u16)> {
     let port = free_port()?;
     let mut node = Command::new(externals.node22()?);
-    node.arg(externals.script("@modelcontextprotocol/server-everything/dist/index.js")).arg("streamableHttp");
+    node.arg(externals.script("@modelcontextprotocol/server-everything/dist/index.js")).arg(transport);
     node.env("PORT", port.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
     Ok((Running::start("server-everything", &mut node, port)?, port))
 }

@@ -6,6 +6,7 @@ use super::{
     file::{self, File},
     keys, networks, oauth,
     problem::{Crossing, Located},
+    reach::reach,
     vault,
     vault_key::{self, KeySources},
 };
@@ -279,7 +280,7 @@ fn server_of(
     sources: vault::Sources<'_>,
 ) -> Option<ServerSettings> {
     let reach = reach(crossing, name, written, sources.base)?;
-    let is_http = matches!(reach, Reach::Http { .. });
+    let is_http = matches!(reach, Reach::Http { .. } | Reach::Sse { .. });
     let authority = authority(crossing, written.authority.as_ref());
     let mut credentials = Vec::with_capacity(written.credentials.len());
     for one in &written.credentials {
@@ -343,59 +344,6 @@ fn assertion(crossing: &mut Crossing<'_>, written: &file::Assertion, is_http: bo
     }
     let header = http::HeaderName::from_bytes(written.header.get_ref().as_bytes()).ok()?;
     Some(AssertionUse { header, audience: written.audience.get_ref().clone(), groups: written.groups })
-}
-
-fn reach(
-    crossing: &mut Crossing<'_>,
-    name: &Spanned<String>,
-    written: &file::Server,
-    base: &Path,
-) -> Option<Reach> {
-    match (&written.url, &written.command) {
-        (Some(url), None) => {
-            let parsed =
-                url::Url::parse(url.get_ref()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            let Some(parsed) = parsed else {
-                crossing.hidden(url.span(), "`url` must be an http or https address", None);
-                return None;
-            };
-            if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some() {
-                let help = "store it with `callgate secret set` and name it under `credentials`";
-                crossing.hidden(url.span(), "a credential does not belong into the address", Some(help));
-                return None;
-            }
-            if let Some(meant) = networks::other_spelling(url.get_ref(), &parsed) {
-                let help = format!("write `{meant}`");
-                crossing.problem(url.span(), "the host is not written as it is meant", Some(&help));
-                return None;
-            }
-            Some(Reach::Http { url: parsed })
-        }
-        (None, Some(command)) => {
-            if command.get_ref().trim().is_empty() {
-                crossing.problem(command.span(), "`command` is empty", None);
-                return None;
-            }
-            if let Some(first) = written.networks.first() {
-                crossing.problem(first.span(), "`networks` is for a server with `url`", None);
-            }
-            Some(Reach::Stdio {
-                command: PathBuf::from(command.get_ref()),
-                args: written.args.clone(),
-                env: written.env.clone(),
-                cwd: written.cwd.as_ref().map(|dir| base.join(dir)),
-            })
-        }
-        (Some(_), Some(command)) => {
-            crossing.problem(command.span(), "a server has either `url` or `command`, not both", None);
-            None
-        }
-        (None, None) => {
-            let message = format!("server `{}` needs `url` or `command`", name.get_ref());
-            crossing.problem(name.span(), message, None);
-            None
-        }
-    }
 }
 
 fn credential(

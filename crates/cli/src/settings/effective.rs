@@ -140,8 +140,12 @@ fn server(server: &ServerSettings) -> Table {
     let mut out = Table::new();
     let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
     match &server.reach {
-        Reach::Http { url } => {
+        Reach::Http { url } | Reach::Sse { url } => {
             put("url", text(url));
+            put(
+                "transport",
+                text(if matches!(server.reach, Reach::Sse { .. }) { "sse" } else { "streamable-http" }),
+            );
             put("networks", list(&server.networks));
         }
         Reach::Stdio { command, args, env, cwd } => {

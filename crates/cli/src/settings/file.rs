@@ -188,6 +188,9 @@ pub(crate) struct Server {
     /// Where a server that speaks HTTP is.
     #[schemars(with = "Option<String>")]
     pub(crate) url: Option<Spanned<String>>,
+    /// What is spoken at `url`: `streamable-http` unless said otherwise, or `sse`, the older HTTP+SSE.
+    #[schemars(with = "Option<Transport>")]
+    pub(crate) transport: Option<Spanned<Transport>>,
     /// Private networks that this server's name may resolve into, beside those of `egress`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -238,6 +241,15 @@ pub(crate) struct Server {
 pub(crate) enum Mode {
     Enforce,
     Observe,
+}
+
+/// What is spoken at a server's address.
+#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Transport {
+    StreamableHttp,
+    /// HTTP+SSE of 2024-11-05; `url` is the address of its stream.
+    Sse,
 }
 
 /// In whose name a server is used; there is no falling back from one to the other.

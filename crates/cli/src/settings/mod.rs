@@ -10,6 +10,7 @@ mod keys;
 mod networks;
 mod oauth;
 mod problem;
+mod reach;
 mod vault;
 mod vault_key;
 

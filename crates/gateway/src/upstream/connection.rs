@@ -1,10 +1,11 @@
 //! One connection to one server, in the one era it was opened for. Raw frames go in and come out.
 
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind};
 use super::http::Endpoint;
 use super::http_legacy::Legacy;
 use super::http_modern::Modern;
 use super::injected::{Injected, Received};
+use super::sse::Sse;
 use super::stdio::Stdio;
 use crate::settings::Reach;
 use bytes::Bytes;
@@ -158,6 +159,7 @@ pub(crate) struct Connection {
 enum Link {
     Legacy(Box<Legacy>),
     Modern(Box<Modern>),
+    Sse(Box<Sse>),
     Stdio(Stdio),
 }
 
@@ -202,6 +204,15 @@ impl Connection {
                 let (legacy, revision, hello) = Legacy::open(endpoint, opening).await?;
                 Ok((Self { link: Link::Legacy(Box::new(legacy)), revision }, Some(hello)))
             }
+            Reach::Sse { url } => {
+                if opening.revision.is_modern() {
+                    let why = "the modern era is not spoken over HTTP+SSE";
+                    return Err(Fault::unsent(FaultKind::NotThisEra, why));
+                }
+                let endpoint = Endpoint::new(means.client.clone(), url, means.bounds);
+                let (sse, revision, hello) = Sse::open(&endpoint, opening).await?;
+                Ok((Self { link: Link::Sse(Box::new(sse)), revision }, Some(hello)))
+            }
             Reach::Stdio { command, args, env, cwd } => {
                 let program = super::stdio::Program { command, args, env, cwd: cwd.as_ref() };
                 let (stdio, revision, hello) = Stdio::open(program, means, opening).await?;
@@ -218,6 +229,7 @@ impl Connection {
         let answer = match &self.link {
             Link::Legacy(legacy) => legacy.request(outgoing).await,
             Link::Modern(modern) => modern.request(outgoing).await,
+            Link::Sse(sse) => sse.request(outgoing).await,
             Link::Stdio(stdio) => stdio.request(outgoing).await,
         };
         answer.map_err(|fault| without(&injected, fault))
@@ -230,6 +242,7 @@ impl Connection {
         let sent = match &self.link {
             Link::Legacy(legacy) => legacy.send(frame, injected).await,
             Link::Modern(modern) => modern.send(frame, injected).await,
+            Link::Sse(sse) => sse.send(frame, injected).await,
             Link::Stdio(stdio) => stdio.send(frame).await,
         };
         sent.map_err(|fault| without(injected, fault))
@@ -245,6 +258,7 @@ impl Connection {
         match &self.link {
             Link::Legacy(legacy) => legacy.is_alive(),
             Link::Modern(_) => true,
+            Link::Sse(sse) => sse.is_alive(),
             Link::Stdio(stdio) => stdio.is_alive(),
         }
     }
@@ -255,6 +269,7 @@ impl Connection {
             Link::Legacy(legacy) => legacy.in_flight(),
             // its requests stand alone; nothing that is closed can end them
             Link::Modern(_) => 0,
+            Link::Sse(sse) => sse.in_flight(),
             Link::Stdio(stdio) => stdio.in_flight(),
         }
     }
@@ -262,7 +277,7 @@ impl Connection {
     /// Cancelled when a child and all it started are gone. `None` over HTTP.
     pub(super) fn gone(&self) -> Option<CancellationToken> {
         match &self.link {
-            Link::Legacy(_) | Link::Modern(_) => None,
+            Link::Legacy(_) | Link::Modern(_) | Link::Sse(_) => None,
             Link::Stdio(stdio) => Some(stdio.gone()),
         }
     }
@@ -270,7 +285,7 @@ impl Connection {
     /// Why a child ended by itself, once it has.
     pub(super) fn crashed(&self) -> Option<Fault> {
         match &self.link {
-            Link::Legacy(_) | Link::Modern(_) => None,
+            Link::Legacy(_) | Link::Modern(_) | Link::Sse(_) => None,
             Link::Stdio(stdio) => stdio.crashed(),
         }
     }
@@ -280,6 +295,7 @@ impl Connection {
         match &self.link {
             Link::Legacy(legacy) => legacy.close().await,
             Link::Modern(_) => {}
+            Link::Sse(sse) => sse.close(),
             Link::Stdio(stdio) => stdio.close().await,
         }
     }

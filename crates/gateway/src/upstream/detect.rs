@@ -6,14 +6,20 @@
 use super::connection::{Connection, Means, Opening, Outgoing};
 use super::fault::{Fault, FaultKind};
 use super::handshake::{error_code, refused};
+use super::http::Endpoint;
 use super::injected::Injected;
+use super::sse;
 use crate::settings::Reach;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::{Eras, Frame, Kind, Revision, json, rpc};
+
+/// For a stream of HTTP+SSE to begin.
+const OLDER_MAX: Duration = Duration::from_secs(5);
 
 /// What one era's question showed.
 #[derive(Debug)]
@@ -31,6 +37,13 @@ enum Answer {
 /// Errors: it could not be asked, or speaks no era and revision of ours. Cache the answer with a date;
 /// a server that learns the modern era goes on to speak the legacy one.
 pub(crate) async fn detect(reach: &Reach, means: &Means, injected: &Arc<Injected>) -> Result<Eras, Fault> {
+    if matches!(reach, Reach::Sse { .. }) {
+        // of the legacy era by nature: there is nothing to ask in the other
+        return match legacy(reach, means, injected).await? {
+            Answer::Speaks => Ok(Eras::Legacy),
+            Answer::SpeaksNot(fault) | Answer::Silent(fault) => Err(fault),
+        };
+    }
     let modern = modern(reach, means, injected).await?;
     let legacy = legacy(reach, means, injected).await?;
     match (modern, legacy) {
@@ -38,11 +51,21 @@ pub(crate) async fn detect(reach: &Reach, means: &Means, injected: &Arc<Injected
         (Answer::Speaks, Answer::SpeaksNot(_) | Answer::Silent(_)) => Ok(Eras::Modern),
         (Answer::SpeaksNot(_) | Answer::Silent(_), Answer::Speaks) => Ok(Eras::Legacy),
         (Answer::SpeaksNot(_), Answer::SpeaksNot(fault)) => {
-            Err(Fault { kind: FaultKind::NotThisEra, ..fault })
+            let detail = older(reach, means, injected).await.unwrap_or(fault.detail);
+            Err(Fault { kind: FaultKind::NotThisEra, detail, ..fault })
         }
         (Answer::Silent(fault), Answer::SpeaksNot(_) | Answer::Silent(_))
         | (Answer::SpeaksNot(_), Answer::Silent(fault)) => Err(fault),
     }
+}
+
+/// What helps, if the address turns out to be one of HTTP+SSE.
+async fn older(reach: &Reach, means: &Means, injected: &Injected) -> Option<String> {
+    let Reach::Http { url } = reach else { return None };
+    let stream = Endpoint::new(means.client.clone(), url, means.bounds);
+    let spoken = sse::is_spoken(&stream, injected, means.bounds.open.min(OLDER_MAX)).await;
+    let help = "the server speaks HTTP+SSE of 2024-11-05: write `transport = \"sse\"` beside its `url`";
+    spoken.then(|| help.to_owned())
 }
 
 async fn modern(reach: &Reach, means: &Means, injected: &Arc<Injected>) -> Result<Answer, Fault> {

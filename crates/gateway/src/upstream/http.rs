@@ -58,6 +58,14 @@ impl Endpoint {
         Self { client, uri: url.as_str().parse().ok(), url: url.clone(), bounds }
     }
 
+    /// Another address of the same server.
+    pub(super) fn at(&self, url: &Url) -> Self {
+        Self::new(self.client.clone(), url, self.bounds)
+    }
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Posts one message. `timeout` is for the head of the answer.
     pub(super) async fn post(
         &self,

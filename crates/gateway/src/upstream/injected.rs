@@ -71,6 +71,20 @@ pub(crate) struct Received {
     pub(crate) masked: Hits,
 }
 
+impl Received {
+    /// The same, also without these credentials.
+    pub(super) fn without(self, injected: &Injected, limits: &wire::Limits) -> Result<Self, Unheard> {
+        let found = injected.mask().json(self.frame.bytes()).map_err(|_| Unheard::Unmaskable)?;
+        let Some(found) = found else { return Ok(self) };
+        // a name may be longer than the secret it stands for; the limit was for what came
+        let frame = wire::Frame::scan(found.bytes.into(), &limits.with_bytes(usize::MAX))
+            .map_err(|_| Unheard::Unmaskable)?;
+        let mut masked = self.masked;
+        masked.add(&found.hits);
+        Ok(Self { frame, masked })
+    }
+}
+
 /// Why a message is not one, or may not be passed on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unheard {
@@ -153,15 +167,7 @@ impl Injected {
     /// Scans one message of the server that has these credentials, and takes them out of it.
     pub(super) fn hear(&self, bytes: Bytes, limits: &wire::Limits) -> Result<Received, Unheard> {
         let frame = wire::Frame::scan(bytes, limits)?;
-        match self.mask().json(frame.bytes()).map_err(|_| Unheard::Unmaskable)? {
-            None => Ok(Received { frame, masked: Hits::default() }),
-            Some(masked) => {
-                // a name may be longer than the secret it stands for; the limit was for what came
-                let frame = wire::Frame::scan(masked.bytes.into(), &limits.with_bytes(usize::MAX))
-                    .map_err(|_| Unheard::Unmaskable)?;
-                Ok(Received { frame, masked: masked.hits })
-            }
-        }
+        Received { frame, masked: Hits::default() }.without(self, limits)
     }
 
     /// Text of the server's that may quote a secret, without it. Before it is cut: half a secret is not found.

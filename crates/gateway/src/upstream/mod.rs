@@ -16,6 +16,8 @@ mod listen;
 mod pending;
 mod pool;
 mod send;
+mod sse;
+mod sse_endpoint;
 mod stdio;
 mod stream;
 

@@ -225,10 +225,14 @@ impl Pending {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Read::Message;
         }
-        let received = match injected.hear(line.clone(), limits) {
-            Ok(received) => received,
-            Err(error) => return self.garbled(&line, &error),
-        };
+        match injected.hear(line.clone(), limits) {
+            Ok(received) => self.take(received).await,
+            Err(error) => self.garbled(&line, &error),
+        }
+    }
+
+    /// One message from the server.
+    pub(super) async fn take(&self, received: Received) -> Read {
         match received.frame.kind() {
             Kind::Response | Kind::ErrorResponse => self.answer(received),
             Kind::Request | Kind::Notification => self.message(received).await,
@@ -260,7 +264,7 @@ impl Pending {
     }
 
     /// A line that is no message fails the request whose answer it says it is, and nothing else.
-    fn garbled(&self, line: &[u8], error: &Unheard) -> Read {
+    pub(super) fn garbled(&self, line: &[u8], error: &Unheard) -> Read {
         // as loosely as any parser would read it: it may only hurt its own server's request
         let loose: Option<serde_json::Value> = serde_json::from_slice(line).ok();
         let answered = loose.as_ref().filter(|v| v.get("result").is_some() || v.get("error").is_some());

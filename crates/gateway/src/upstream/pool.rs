@@ -48,7 +48,7 @@ impl Key {
         injected: &Injected,
     ) -> Self {
         let identity = match reach {
-            Reach::Http { .. } => None,
+            Reach::Http { .. } | Reach::Sse { .. } => None,
             Reach::Stdio { .. } => Some(injected.identity()),
         };
         let holder = injected.holder.clone();

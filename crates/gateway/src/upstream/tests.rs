@@ -5,6 +5,7 @@ mod http;
 mod peer;
 mod pool;
 mod real;
+mod sse;
 mod stdio;
 
 use super::connection::{Bounds, Means};

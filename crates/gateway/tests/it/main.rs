@@ -30,4 +30,5 @@ mod oauth;
 mod questions;
 mod record;
 mod rotation;
+mod sse;
 mod tls;

@@ -1,10 +1,18 @@
 //! A scripted MCP server on loopback that speaks either era and remembers what it was sent.
 
-use axum::{Router, body::Bytes, extract::State, http::HeaderMap, response::IntoResponse, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+    routing::{get, post},
+};
 use futures::StreamExt as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// One message that arrived.
 #[derive(Debug, Clone)]
@@ -37,6 +45,8 @@ struct Shared {
     /// Answers of the Host to questions, by id.
     answers: Mutex<Vec<Value>>,
     answered: tokio::sync::Notify,
+    /// Streams of HTTP+SSE, by the query of their endpoint, and the headers that each was asked with.
+    streams: Mutex<Vec<Stream>>,
 }
 
 /// `echo` reads, `refund` writes money, and the rest misbehaves.
@@ -60,6 +70,8 @@ pub(crate) fn tools() -> Value {
     ])
 }
 
+type Stream = (String, Option<UnboundedSender<String>>, HeaderMap);
+
 impl Script {
     pub(crate) async fn start(modern: bool) -> Self {
         let state = Arc::new(Shared {
@@ -68,12 +80,27 @@ impl Script {
             tools: Mutex::new(tools()),
             answers: Mutex::default(),
             answered: tokio::sync::Notify::new(),
+            streams: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let router = Router::new().route("/mcp", post(hear)).with_state(Arc::clone(&state));
+        let router =
+            Router::new().route("/mcp", post(hear)).route("/sse", get(open)).route("/said", post(said));
+        let router = router.with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, state }
+    }
+    /// The same server where it speaks HTTP+SSE.
+    pub(crate) fn sse(&self) -> String {
+        self.url.replace("/mcp", "/sse")
+    }
+    /// The headers of each stream of HTTP+SSE so far.
+    pub(crate) fn streams(&self) -> Vec<HeaderMap> {
+        self.state.streams.lock().iter().map(|(_, _, headers)| headers.clone()).collect()
+    }
+    /// Ends them.
+    pub(crate) fn cut_streams(&self) {
+        self.state.streams.lock().iter_mut().for_each(|(_, stream, _)| *stream = None);
     }
     pub(crate) fn heard(&self, method: &str) -> Vec<Heard> {
         self.state.heard.lock().iter().filter(|heard| heard.method() == method).cloned().collect()
@@ -84,6 +111,43 @@ impl Script {
     pub(crate) fn set_tools(&self, tools: Value) {
         *self.state.tools.lock() = tools;
     }
+}
+
+/// HTTP+SSE: a stream that names its endpoint.
+async fn open(State(state): State<Arc<Shared>>, headers: HeaderMap) -> axum::response::Response {
+    let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+    let mut streams = state.streams.lock();
+    let query = format!("session={}", streams.len());
+    sender.send(format!("event: endpoint\ndata: said?{query}\n\n")).unwrap();
+    streams.push((query, Some(sender), headers));
+    let events = futures::stream::unfold(events, |mut events| async move {
+        Some((Ok::<_, Infallible>(events.recv().await?), events))
+    });
+    ([("content-type", "text/event-stream")], axum::body::Body::from_stream(events)).into_response()
+}
+
+/// HTTP+SSE: what is posted is answered on the stream.
+async fn said(
+    State(state): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> axum::response::Response {
+    let number = state.streams.lock().iter().position(|(known, _, _)| Some(known) == query.as_ref());
+    let Some(number) = number else { return StatusCode::NOT_FOUND.into_response() };
+    tokio::spawn(async move {
+        let answer = hear(State(Arc::clone(&state)), headers, body).await;
+        let is_stream = answer.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let mut parts = answer.into_body().into_data_stream();
+        while let Some(Ok(part)) = parts.next().await {
+            let part = String::from_utf8(part.to_vec()).unwrap();
+            let event = if is_stream { part } else { format!("event: message\ndata: {part}\n\n") };
+            if let Some(stream) = &state.streams.lock()[number].1 {
+                let _ = stream.send(event);
+            }
+        }
+    });
+    StatusCode::ACCEPTED.into_response()
 }
 
 async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> axum::response::Response {
@@ -121,8 +185,10 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
         "server/discover" => {
             complete(json!({ "supportedVersions": ["2026-07-28"], "capabilities": capabilities }))
         }
-        "initialize" => complete(json!({ "protocolVersion": "2025-11-25", "capabilities": capabilities,
-            "serverInfo": { "name": "script", "version": "1" } })),
+        "initialize" => complete(
+            json!({ "protocolVersion": message["params"]["protocolVersion"], "capabilities": capabilities,
+            "serverInfo": { "name": "script", "version": "1" } }),
+        ),
         "tools/list" => complete(json!({ "tools": state.tools.lock().clone() })),
         "tools/call" if message["params"]["name"] == "ask" => ask(&state, &message),
         "tools/call" => call(&message, complete).await,

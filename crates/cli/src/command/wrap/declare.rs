@@ -34,7 +34,7 @@ pub(super) fn declare(place: &Place, wrapped: &Args, given: &Given) -> Result<De
     let servers = &place.meant.settings.servers;
     let is_it = |reach: &Reach| match reach {
         Reach::Stdio { command, args: theirs, .. } => command == Path::new(program) && theirs == args,
-        Reach::Http { .. } => false,
+        Reach::Http { .. } | Reach::Sse { .. } => false,
     };
     let same = servers
         .iter()

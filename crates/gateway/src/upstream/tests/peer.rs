@@ -15,6 +15,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) method: String,
+    pub(super) path: String,
     pub(super) query: String,
     pub(super) headers: http::HeaderMap,
     pub(super) body: String,
@@ -95,6 +96,15 @@ pub(super) fn json(text: impl Into<String>) -> Answer {
 }
 pub(super) fn events(steps: Vec<Step>) -> Answer {
     answer(200, "text/event-stream", steps)
+}
+/// Events as they are said, for as long as somebody can say more.
+pub(super) fn live(said: tokio::sync::mpsc::UnboundedReceiver<String>) -> Answer {
+    let parts = stream::unfold(said, |mut said| async move {
+        let text = said.recv().await?;
+        Some((Ok::<_, io::Error>(Frame::data(Bytes::from(text))), said))
+    });
+    let body = UnsyncBoxBody::new(StreamBody::new(parts));
+    http::Response::builder().status(200).header("content-type", "text/event-stream").body(body).unwrap()
 }
 pub(super) fn status(status: u16) -> Answer {
     answer(status, "text/plain", vec![say("no")])
@@ -194,6 +204,7 @@ where
     let body = body.collect().await.unwrap().to_bytes();
     let seen = Seen {
         method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),

@@ -1,0 +1,135 @@
+//! Where a server of HTTP+SSE wants messages to be posted, as its `endpoint` event says.
+
+use super::fault::{Fault, FaultKind};
+use super::injected::Injected;
+use url::{Url, form_urlencoded};
+
+/// Longest address that is taken.
+const BYTES_MAX: usize = 2_048;
+
+/// The address of `said`, read from the address of the stream (RFC 3986 §5). It has to be of the same origin: the
+/// credential goes there.
+///
+/// Errors: `Nonsense`, without what the server said beyond its origin.
+pub(super) fn read(stream: &Url, said: &[u8], injected: &Injected) -> Result<Url, Fault> {
+    let no = |why: &str| Fault::sent(FaultKind::Nonsense, format!("the server's `endpoint` event {why}"));
+    let text = std::str::from_utf8(said).map_or("", str::trim_ascii);
+    // `url` reads as browsers do, who know more ways to write a slash than RFC 3986 does
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if text.is_empty() || text.len() > BYTES_MAX || !plain {
+        return Err(no("holds no address"));
+    }
+    let mut url = stream.join(text).map_err(|_| no("holds no address"))?;
+    if url.origin() != stream.origin() {
+        let origin = url.origin().ascii_serialization();
+        return Err(no(&format!("names another origin, `{}`", super::fault::printable(&origin, 200))));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(no("names a user"));
+    }
+    url.set_fragment(None);
+    drop_ours(&mut url, injected);
+    if injected.without(url.as_str()) != url.as_str() {
+        return Err(no("repeats the credential"));
+    }
+    Ok(url)
+}
+
+/// Some servers repeat the whole query they were asked with. Our part of it is added to each message anew.
+fn drop_ours(url: &mut Url, injected: &Injected) {
+    let Some(query) = url.query().filter(|_| !injected.query.is_empty()) else { return };
+    let is_ours = |part: &&str| {
+        let name = form_urlencoded::parse(part.as_bytes()).next().map(|(name, _)| name);
+        injected.query.iter().any(|(ours, _)| name.as_deref() == Some(ours))
+    };
+    let kept: Vec<&str> = query.split('&').filter(|part| !is_ours(part)).collect();
+    let kept = (!kept.is_empty()).then(|| kept.join("&"));
+    url.set_query(kept.as_deref());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::injected::Hidden;
+    use super::*;
+
+    fn read_at(stream: &str, said: &str) -> Result<String, String> {
+        let injected = Injected {
+            headers: vec![(http::header::AUTHORIZATION, Hidden::new(b"Bearer s3cret-token".to_vec()))],
+            query: vec![("key".to_owned(), Hidden::new(b"q-s3cret&x".to_vec()))],
+            ..Injected::default()
+        };
+        let read = read(&stream.parse().unwrap(), said.as_bytes(), &injected);
+        read.map(Into::into).map_err(|fault| {
+            assert_eq!(fault.kind, FaultKind::Nonsense);
+            fault.detail
+        })
+    }
+
+    #[test]
+    fn an_endpoint_is_read_from_the_address_of_its_stream() {
+        for (said, meant) in [
+            ("/messages?sessionId=7", "https://s.example:8443/messages?sessionId=7"),
+            ("messages", "https://s.example:8443/a/messages"),
+            ("./b/../messages", "https://s.example:8443/a/messages"),
+            ("../../../m", "https://s.example:8443/m"),
+            ("?s=1", "https://s.example:8443/a/sse?s=1"),
+            ("//s.example:8443/m#here", "https://s.example:8443/m"),
+            ("HTTPS://S.EXAMPLE:8443/m", "https://s.example:8443/m"),
+            (" /m \r", "https://s.example:8443/m"),
+            ("/m?a=%20b&key=q-s3cret%26x&c=1", "https://s.example:8443/m?a=%20b&c=1"),
+            ("/m?%6bey=old", "https://s.example:8443/m"),
+        ] {
+            assert_eq!(read_at("https://s.example:8443/a/sse", said).as_deref(), Ok(meant), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_elsewhere_is_none() {
+        for said in [
+            "https://evil.example/m",
+            "//evil.example/m",
+            "https:///evil.example/m",
+            "http://s.example:8443/m",
+            "https://s.example/m",
+            "https://s.example:8444/m",
+            "https://s.example.:8443/m",
+            "https://s.example:8443@evil.example/m",
+            "data:text/plain,x",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+        ] {
+            let why = read_at("https://s.example:8443/a/sse", said).unwrap_err();
+            assert!(why.contains("another origin"), "{said}: {why}");
+        }
+        for said in [
+            "",
+            " ",
+            "///evil.example/m",
+            "\\\\evil.example/m",
+            "/\\evil.example/m",
+            "/m\u{9}x",
+            "/ä",
+            "https://[",
+            "/\nm",
+        ] {
+            let why = read_at("https://s.example:8443/a/sse", said).unwrap_err();
+            assert!(why.ends_with("holds no address"), "{said}: {why}");
+        }
+        let long = format!("/{}", "x".repeat(BYTES_MAX));
+        assert!(read_at("https://s.example/sse", &long).is_err());
+    }
+
+    #[test]
+    fn an_endpoint_with_a_user_or_a_credential_is_none_and_is_not_repeated() {
+        for said in
+            ["https://u@s.example:8443/m", "https://u:pass@s.example:8443/m", "//:pass@s.example:8443/m"]
+        {
+            let why = read_at("https://s.example:8443/sse", said).unwrap_err();
+            assert!(why.ends_with("names a user"), "{said}: {why}");
+        }
+        for said in ["/m?t=s3cret-token", "/s3cret%2Dtoken", "/m?other=q-s3cret%26x", "/czNjcmV0LXRva2Vu"] {
+            let why = read_at("https://s.example:8443/sse", said).unwrap_err();
+            assert!(why.ends_with("repeats the credential"), "{said}: {why}");
+        }
+    }
+}

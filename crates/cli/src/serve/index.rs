@@ -9,7 +9,7 @@ use store::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Entries that come within this time are indexed together.
+/// Entries that come within this time are indexed together, unless there are very many.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Between two looks for an end when stopping, and how many there are.
 const LOOK: Duration = Duration::from_millis(100);
@@ -28,18 +28,26 @@ pub(super) async fn follow(gate: Arc<Gate>, closing: CancellationToken) {
             () = closing.cancelled() => return,
             changed = size.changed() => if changed.is_err() { return },
         }
-        let pause = match catch_up(&gate).await {
-            Ok(()) => SETTLE,
-            Err(error) => {
-                tracing::error!(error = %format!("{error:#}"), "the index does not follow the ledger");
-                size.mark_changed();
-                AGAIN
-            }
-        };
+        let caught_up = catch_up(&gate).await;
+        if let Err(error) = &caught_up {
+            tracing::error!(error = %format!("{error:#}"), "the index does not follow the ledger");
+            size.mark_changed();
+        }
         tokio::select! {
             () = closing.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = rest(gate.ledger(), caught_up.is_ok()) => {}
         }
+    }
+}
+
+/// Lets entries come together, but no more than are kept in memory: from the files they cost much more.
+async fn rest(ledger: &Ledger, caught_up: bool) {
+    if !caught_up {
+        return tokio::time::sleep(AGAIN).await;
+    }
+    tokio::select! {
+        () = tokio::time::sleep(SETTLE) => {}
+        () = ledger.recent_is_half_full() => {}
     }
 }
 
@@ -100,5 +108,42 @@ impl Page {
     /// Copies them into the index; returns up to where it is filled then.
     pub(crate) async fn copy(self, store: &Store, log: &str) -> anyhow::Result<u64> {
         Ok(store.index_entries(log, &self.0).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::{SystemClock, SystemEntropy};
+    use decision::{Environment, Event, EventName, TenantId, Timestamp};
+    use store::ledger::{Options, Record};
+
+    #[tokio::test]
+    async fn the_index_is_called_before_entries_have_to_be_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) =
+            Ledger::open(dir.path(), Arc::new(SystemClock), &SystemEntropy, Options::default()).unwrap();
+        assert!(ledger.recent(0).is_none(), "from here on it is followed");
+        let soon = |caught_up| tokio::time::timeout(SETTLE / 2, rest(&ledger, caught_up));
+        let mut appended = 0;
+        while soon(true).await.is_err() {
+            let event = Event {
+                v: 1,
+                at: Timestamp(1),
+                tenant: TenantId::default(),
+                environment: Environment::default(),
+                event: EventName::GatewayStarted,
+                call: None,
+                server: None,
+                detail: [].into(),
+            };
+            let record = Record::new(Entry::Event(event), Vec::new()).unwrap();
+            appended += ledger.append(vec![record; 2_000]).await.unwrap().records;
+            assert!(appended < 20_000, "it is never called");
+        }
+        assert!(appended > 2_000, "a few entries are no hurry");
+        assert!(soon(false).await.is_err(), "what cannot be written is not tried in a loop");
+        assert_eq!(ledger.recent(0).unwrap().len() as u64, appended, "nothing was let go of");
+        assert!(soon(true).await.is_err(), "it has come");
     }
 }

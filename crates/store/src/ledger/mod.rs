@@ -272,6 +272,11 @@ impl Ledger {
         self.shared.recent.from(from)
     }
 
+    /// Waits until so much is kept for the follower that it should come for it, lest it has to read the files.
+    pub async fn recent_is_half_full(&self) {
+        self.shared.recent.half_full().await;
+    }
+
     /// The number of durable entries.
     pub fn size(&self) -> u64 {
         self.shared.view.size()

@@ -3,14 +3,18 @@
 use decision::Entry;
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
+use tokio::sync::Notify;
 
 /// Most entries that are kept for a follower, and most bytes of theirs as the files have them. One that is further
-/// behind reads the files.
-const KEPT_MAX: usize = 4_096;
+/// behind reads the files; half of either calls it.
+const KEPT_MAX: usize = 8_192;
 const KEPT_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<Kept>);
+pub(super) struct Recent {
+    kept: Mutex<Kept>,
+    half_full: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -29,7 +33,7 @@ impl Recent {
     /// Keeps entries that became durable, the first of them at `index`. After one that is known by its bytes
     /// alone, only what follows it is kept.
     pub(super) fn add<'a>(&self, index: u64, said: impl Iterator<Item = Said<'a>>) {
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         if !kept.followed {
             return;
         }
@@ -45,11 +49,26 @@ impl Recent {
                 }
             }
         }
+        if kept.is_half_full() {
+            self.half_full.notify_waiters();
+        }
+    }
+
+    /// Waits until half of what can be kept is.
+    pub(super) async fn half_full(&self) {
+        loop {
+            // it hears of what happens from here on
+            let called = self.half_full.notified();
+            if self.kept.lock().is_half_full() {
+                return;
+            }
+            called.await;
+        }
     }
 
     /// Takes everything from `from` on, if it is kept without a gap.
     pub(super) fn from(&self, from: u64) -> Option<Vec<(u64, Arc<Entry>)>> {
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         kept.followed = true;
         while kept.first < from && kept.drop_first() {}
         if kept.first != from || kept.entries.is_empty() {
@@ -65,6 +84,10 @@ impl Recent {
 impl Kept {
     fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.entries.len() >= KEPT_MAX / 2 || self.bytes >= KEPT_BYTES_MAX / 2
     }
 
     fn begin(&mut self, index: u64) {

@@ -1,9 +1,9 @@
 //! Appending, reading back, proving.
 
 use crate::support::{closing, intent, open, open_with, opening, pair, plain, quiet};
-use decision::Slot;
+use decision::{Entry, Slot};
 use proptest::prelude::*;
-use std::{os::unix::fs::PermissionsExt, sync::Arc};
+use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 use store::ledger::{
     Checkpoint, Disclosed, ENTRY_BYTES_MAX, EntryProof, LedgerError, Options, ProofError, PublicKey, Record,
     merkle, verify_consistency, verify_inclusion,
@@ -291,4 +291,32 @@ proptest! {
         prop_assert!(matches!(ledger.inclusion_proof(0, n + 1), Err(LedgerError::NoProof(_))));
         prop_assert!(matches!(ledger.consistency_proof(2, 1), Err(LedgerError::NoProof(_))));
     }
+}
+
+/// On one thread the follower has its turn before the next append: it stands in for one that is quick enough.
+#[tokio::test(flavor = "current_thread")]
+async fn a_follower_that_comes_when_called_never_has_to_read_the_files() {
+    const ENTRIES: u64 = 40_000;
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    let ledger = Arc::new(ledger);
+    assert!(ledger.recent(0).is_none(), "from here on it is followed");
+    let following = Arc::clone(&ledger);
+    let follower = tokio::spawn(async move {
+        let (mut next, mut visits) = (0, 0);
+        while next < ENTRIES / 2 {
+            let called = tokio::time::timeout(Duration::from_secs(20), following.recent_is_half_full());
+            called.await.expect("it is called");
+            let told = following.recent(next).expect("it is all still there");
+            (next, visits) = (next + told.len() as u64, visits + 1);
+        }
+        visits
+    });
+    let entry: Entry = serde_json::from_slice(&intent(1, None)).unwrap();
+    let record = Record::new(entry, Vec::new()).unwrap();
+    for _ in 0..ENTRIES / 500 {
+        ledger.append(vec![record.clone(); 500]).await.unwrap();
+    }
+    let visits = follower.await.unwrap();
+    assert!((2..=10).contains(&visits), "it came {visits} times");
 }

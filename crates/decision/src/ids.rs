@@ -167,6 +167,9 @@ macro_rules! id {
             pub fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
             /// Reads the printed form. `None` when it is not one.
             pub fn parse(text: &str) -> Option<Self> {
                 text.strip_prefix($prefix).and_then(uncrockford).map(Self)

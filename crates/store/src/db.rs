@@ -4,7 +4,10 @@
 
 use crate::error::{StoreError, classify};
 use decision::{Digest, Timestamp};
-use sqlx::{Decode, PgPool, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool, Type};
+use sqlx::{
+    Arguments as _, Database, Decode, Encode, PgPool, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool,
+    Type,
+};
 use std::{path::PathBuf, str::FromStr, sync::Arc};
 
 pub(crate) type Outcome<T> = Result<T, StoreError>;
@@ -56,18 +59,31 @@ impl<T> Cell for T where
 {
 }
 
-macro_rules! bound {
-    ($sql:expr, $args:expr) => {{
-        let mut query = sqlx::query($sql);
-        for arg in $args {
-            query = match arg {
-                Arg::Int(value) => query.bind(*value),
-                Arg::Text(value) => query.bind(value.as_deref()),
-                Arg::Bytes(value) => query.bind(value.as_deref()),
-            };
+/// The arguments of a statement, in order. Statements with thousands of them are why this is not `Query::bind`, which
+/// moves the whole query for each.
+fn arguments<D: Database>(args: &[Arg]) -> Result<D::Arguments, sqlx::Error>
+where
+    Option<i64>: Encode<'static, D> + Type<D>,
+    for<'a> Option<&'a str>: Encode<'a, D> + Type<D>,
+    for<'a> Option<&'a [u8]>: Encode<'a, D> + Type<D>,
+{
+    let mut all = D::Arguments::default();
+    all.reserve(args.len(), args.len() * size_of::<i64>());
+    for arg in args {
+        match arg {
+            Arg::Int(value) => all.add(*value),
+            Arg::Text(value) => all.add(value.as_deref()),
+            Arg::Bytes(value) => all.add(value.as_deref()),
         }
-        query
-    }};
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(all)
+}
+
+macro_rules! bound {
+    ($engine:ty, $sql:expr, $args:expr, $run:ident, $on:expr) => {
+        async { sqlx::query_with($sql, arguments::<$engine>($args)?).$run($on).await }.await
+    };
 }
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -111,13 +127,9 @@ impl Db {
     /// Runs one statement that only reads.
     pub(crate) async fn rows(&self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Vec<Row>> {
         let rows = match self {
-            Self::Sqlite { place, readers, .. } => bound!(sql, args)
-                .fetch_all(readers)
-                .await
+            Self::Sqlite { place, readers, .. } => bound!(Sqlite, sql, args, fetch_all, readers)
                 .map(|rows| rows.into_iter().map(|row| Row::Sqlite(Arc::clone(place), row)).collect()),
-            Self::Postgres { place, pool } => bound!(sql, args)
-                .fetch_all(pool)
-                .await
+            Self::Postgres { place, pool } => bound!(Postgres, sql, args, fetch_all, pool)
                 .map(|rows| rows.into_iter().map(|row| Row::Postgres(Arc::clone(place), row)).collect()),
         };
         rows.map_err(|error| classify(self.place(), &error))
@@ -155,10 +167,10 @@ impl Tx {
     pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<u64> {
         let done = match self {
             Self::Sqlite(_, tx) => {
-                bound!(sql, args).execute(&mut **tx).await.map(|done| done.rows_affected())
+                bound!(Sqlite, sql, args, execute, &mut **tx).map(|done| done.rows_affected())
             }
             Self::Postgres(_, tx) => {
-                bound!(sql, args).execute(&mut **tx).await.map(|done| done.rows_affected())
+                bound!(Postgres, sql, args, execute, &mut **tx).map(|done| done.rows_affected())
             }
         };
         done.map_err(|error| classify(&self.place(), &error))
@@ -166,13 +178,9 @@ impl Tx {
 
     pub(crate) async fn rows(&mut self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Vec<Row>> {
         let rows = match self {
-            Self::Sqlite(place, tx) => bound!(sql, args)
-                .fetch_all(&mut **tx)
-                .await
+            Self::Sqlite(place, tx) => bound!(Sqlite, sql, args, fetch_all, &mut **tx)
                 .map(|rows| rows.into_iter().map(|row| Row::Sqlite(Arc::clone(place), row)).collect()),
-            Self::Postgres(place, tx) => bound!(sql, args)
-                .fetch_all(&mut **tx)
-                .await
+            Self::Postgres(place, tx) => bound!(Postgres, sql, args, fetch_all, &mut **tx)
                 .map(|rows| rows.into_iter().map(|row| Row::Postgres(Arc::clone(place), row)).collect()),
         };
         rows.map_err(|error| classify(&self.place(), &error))
@@ -194,7 +202,7 @@ impl Tx {
 }
 
 impl Row {
-    fn unreadable(&self, column: &'static str) -> StoreError {
+    pub(crate) fn unreadable(&self, column: &'static str) -> StoreError {
         match self {
             Self::Sqlite(place, _) | Self::Postgres(place, _) => {
                 StoreError::Unreadable { place: Arc::clone(place), column }
@@ -270,6 +278,16 @@ impl From<u64> for Arg {
     /// Counts and times beyond 2^63 do not occur; they are stored as the largest number.
     fn from(value: u64) -> Self {
         Self::Int(Some(i64::try_from(value).unwrap_or(i64::MAX)))
+    }
+}
+impl From<i64> for Arg {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+impl From<Option<i64>> for Arg {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
     }
 }
 impl From<Option<u64>> for Arg {

@@ -1,68 +1,38 @@
 //! Filling the search index from the ledger.
 //!
 //! The ledger's files are the truth. The index copies what people search by, cut to a bounded
-//! length, and can be wiped and filled again at any time.
+//! length, and can be wiped and filled again at any time. It is a star: a call's row holds what is its own, in
+//! numbers, and names the row of the circumstances that it shares with others.
 
-use crate::db::{Arg, Outcome, Tx, args, statements};
-use crate::words::{direction_word, era_word, kind_word, transport_word, words};
+use crate::db::{Outcome, Tx, args, statements};
+use crate::filling::{Batch, Filling};
+use crate::words::words;
 use crate::{Scope, Store, StoreError};
-use decision::{Actor, CallId, Channel, Decision, Ending, Entry, Event, Intent, Item, Principal, Target};
-use std::{borrow::Borrow, collections::BTreeMap, sync::LazyLock};
+use decision::{CallId, Entry};
+use std::{borrow::Borrow, collections::BTreeMap};
 
 statements! {
     /// Holds the log's row until the end, so that a batch is indexed once.
-    MARK = "UPDATE indexed SET up_to = up_to WHERE log_id = $1 RETURNING number, up_to";
+    MARK = "UPDATE indexed SET up_to = up_to WHERE log_id = $1 RETURNING number, up_to, wiped";
     NEW_MARK = "INSERT INTO indexed (tenant, environment, log_id, up_to, known) VALUES ('*', '*', $1, 0, 0) \
         ON CONFLICT (log_id) DO NOTHING";
-    /// Completes the intent that a decision closes.
-    CLOSE = "UPDATE entries SET ending = $4, code = $5, dispatched = $6, duration_us = $7, shown = $8, closed = $9 \
-        WHERE call_id = $1 AND tenant = $2 AND environment = $3 AND kind = 'intent'";
     READ_MARK = "SELECT up_to, known FROM indexed WHERE log_id = $1";
     SET_MARK = "UPDATE indexed SET up_to = $2 WHERE log_id = $1";
-    WIPE = "DELETE FROM entries WHERE seq BETWEEN $1 AND $2";
-    WIPE_MARK = "UPDATE indexed SET up_to = 0, known = 0 WHERE log_id = $1 RETURNING number";
-    PLACES = "SELECT seq, kind, at, duration_us, closed FROM entries \
-        WHERE call_id = $1 AND tenant = $2 AND environment = $3";
+    WIPE_MARK = "UPDATE indexed SET up_to = 0, known = 0, wiped = wiped + 1 WHERE log_id = $1 RETURNING number";
+    WIPE_CALLS = "DELETE FROM calls WHERE seq BETWEEN $1 AND $2";
+    WIPE_CIRCUMSTANCES = "DELETE FROM circumstances WHERE seq BETWEEN $1 AND $2";
+    WIPE_INTERACTIONS = "DELETE FROM interactions WHERE seq BETWEEN $1 AND $2";
+    WIPE_OTHERS = "DELETE FROM other_entries WHERE seq BETWEEN $1 AND $2";
+    PLACES = "SELECT seq, at, duration_us, closed FROM calls \
+        WHERE scope = (SELECT number FROM scopes WHERE tenant = $1 AND environment = $2) \
+        AND call_high = $3 AND call_low = $4 AND at >= $5 AND at < $6";
+    ODD_PLACES = "SELECT seq, at, duration_us, closed FROM calls \
+        WHERE scope = (SELECT number FROM scopes WHERE tenant = $1 AND environment = $2) \
+        AND call_high = $3 AND call_low = $4 AND call_high / 65536 <> at / 1000";
+    OTHER_PLACES = "SELECT seq, at, kind FROM other_entries \
+        WHERE tenant = $1 AND environment = $2 AND call_high = $3 AND call_low = $4";
     LOGS = "SELECT number, log_id FROM indexed";
 }
-
-/// The columns, in the order in which [`columns`] fills them.
-const COLUMNS: [&str; 34] = [
-    "seq",
-    "tenant",
-    "environment",
-    "kind",
-    "at",
-    "call_id",
-    "deed_id",
-    "leg",
-    "interaction",
-    "direction",
-    "errand",
-    "actor_kind",
-    "actor_name",
-    "user_name",
-    "host",
-    "model",
-    "workflow",
-    "transport",
-    "era",
-    "revision",
-    "entrance",
-    "method",
-    "server",
-    "item_kind",
-    "item_name",
-    "definition",
-    "policy",
-    "ending",
-    "code",
-    "dispatched",
-    "event",
-    "duration_us",
-    "shown",
-    "closed",
-];
 
 /// Entries of one log have numbers next to each other: the log's own, and as many bits for the index in it.
 const INDEX_BITS: u32 = 40;
@@ -84,15 +54,12 @@ impl Logs {
     }
 }
 
-fn seq(log: u64, index: u64) -> u64 {
+pub(crate) fn seq(log: u64, index: u64) -> u64 {
     (log << INDEX_BITS) | index
 }
 
-/// Rows per statement: few different texts, so that both engines keep them prepared.
-const BATCHES: [usize; 3] = [64, 8, 1];
-
-/// Longest text that is copied into the index, in bytes.
-const TEXT_BYTES_MAX: usize = 512;
+/// Longest name of a log, in bytes.
+const LOG_BYTES_MAX: usize = 512;
 
 /// The three kinds of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,56 +91,24 @@ impl Store {
         log: &str,
         entries: &[(u64, E)],
     ) -> Result<u64, StoreError> {
-        if log.is_empty() || log.len() > TEXT_BYTES_MAX || log.contains('\0') {
+        if log.is_empty() || log.len() > LOG_BYTES_MAX || log.contains('\0') {
             return Err(StoreError::Unacceptable { what: "name of a log", rule: "1 to 512 bytes of text" });
         }
+        let mut remembered = self.inner.memory.lock().await;
+        // put back once everything in it is durable: whatever goes wrong, it is forgotten
+        let memory = std::mem::take(&mut *remembered);
         let mut tx = self.db().begin().await?;
-        let (number, mark) = mark(&mut tx, log).await?;
+        let mark = mark(&mut tx, log).await?;
+        let mut filling = Filling::new(mark.number, memory, mark.wiped);
         let new = entries.iter().map(|(index, entry)| (*index, entry.borrow()));
-        let new: Vec<(u64, &Entry)> = new.filter(|(index, _)| *index >= mark).collect();
-        let mut next = mark;
-        let mut closing = BTreeMap::new();
-        let mut cells = Vec::with_capacity(new.len() * COLUMNS.len());
-        for &(index, entry) in &new {
-            if index != next {
-                return Err(StoreError::Gap { log: log.to_owned(), expected: next, found: index });
-            }
-            next = next.saturating_add(1);
-            if let Entry::Decision(decision) = entry
-                && let Some((twice, _)) = closing.insert(decision.call, (index, entry))
-            {
-                // no call has two; if one has, both are to be found
-                cells.extend(
-                    new.iter()
-                        .filter(|(at, _)| *at == twice)
-                        .flat_map(|(at, e)| columns(number, *at, e, None)),
-                );
-            }
-        }
-        for &(index, entry) in &new {
-            // a call is one row; mostly it is indexed whole, and the row need not be written twice
-            let closed = match entry {
-                Entry::Intent(intent) => closing.remove(&intent.call),
-                Entry::Event(_) => None,
-                Entry::Decision(_) => continue,
-            };
-            cells.extend(columns(number, index, entry, closed));
-        }
-        if next > mark {
-            insert(&mut tx, &cells).await?;
-            let mut alone = Vec::new();
-            for (index, entry) in closing.into_values() {
-                if let Entry::Decision(decision) = entry
-                    && close(&mut tx, seq(number, index), decision).await? == 0
-                {
-                    alone.extend(columns(number, index, entry, None));
-                }
-            }
-            insert(&mut tx, &alone).await?;
-            tx.execute(SET_MARK, args![log, next]).await?;
+        let batch = Batch::of(log, mark.up_to, new.filter(|(index, _)| *index >= mark.up_to))?;
+        if batch.next > mark.up_to {
+            filling.fill(&mut tx, &batch).await?;
+            tx.execute(SET_MARK, args![log, batch.next]).await?;
         }
         tx.commit().await?;
-        Ok(next)
+        *remembered = filling.memory;
+        Ok(batch.next)
     }
 
     /// How many entries of this log are in the index, from the first on and without a gap.
@@ -199,297 +134,118 @@ impl Store {
         let mut tx = self.db().begin().await?;
         if let Some(row) = tx.row(WIPE_MARK, args![log]).await? {
             let number = row.count("number")?;
-            tx.execute(WIPE, args![seq(number, 0), seq(number, (1 << INDEX_BITS) - 1)]).await?;
+            for wipe in [WIPE_CALLS, WIPE_CIRCUMSTANCES, WIPE_INTERACTIONS, WIPE_OTHERS] {
+                tx.execute(wipe, args![seq(number, 0), seq(number, (1 << INDEX_BITS) - 1)]).await?;
+            }
         }
         tx.commit().await
     }
 
     /// Where the entries of a call are, oldest first. Empty when the call is not known.
     pub async fn call(&self, scope: &Scope, call: CallId) -> Result<Vec<Place>, StoreError> {
-        let key = args![call.to_string(), scope.tenant.as_str(), scope.environment.as_str()];
-        let rows = self.db().rows(PLACES, key).await?;
+        let (high, low) = halves(call.as_bytes());
+        let (from, until) = when(call);
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), high, low, from, until];
+        let [tenant, environment, high, low, ..] = key;
+        let short = [tenant.clone(), environment.clone(), high.clone(), low.clone()];
+        let mut rows = self.db().rows(PLACES, key).await?;
+        rows.extend(self.db().rows(ODD_PLACES, &short).await?);
+        let others = self.db().rows(OTHER_PLACES, &short).await?;
         let logs = self.logs().await?;
+        let place = |seq, kind| {
+            let (log, index) = logs.place(seq);
+            Place { log, index, kind }
+        };
         let mut places = Vec::new();
         for row in &rows {
-            let at = row.count("at")?;
-            let kind = row.word("kind", entry_kind_from)?;
-            let place = |seq, kind| {
-                let (log, index) = logs.place(seq);
-                Place { log, index, kind }
-            };
-            places.push((at, place(row.count("seq")?, kind)));
+            let (at, seq) = (row.count("at")?, row.count("seq")?);
+            places.push((at, place(seq, EntryKind::Intent)));
             // the row of an intent tells of its decision
-            if let Some(closed) = row.count_opt("closed")?.filter(|_| kind == EntryKind::Intent) {
+            if let Some(closed) = row.get::<Option<i64>>("closed")? {
                 let closed_at = at.saturating_add(row.count_opt("duration_us")?.unwrap_or_default());
-                places.push((closed_at, place(closed, EntryKind::Decision)));
+                places.push((closed_at, place(seq.saturating_add_signed(closed), EntryKind::Decision)));
             }
+        }
+        for row in &others {
+            places.push((row.count("at")?, place(row.count("seq")?, row.word("kind", entry_kind_from)?)));
         }
         places.sort();
         Ok(places.into_iter().map(|(_, place)| place).collect())
     }
 }
 
-/// The log's number, and how many of its entries are indexed.
-async fn mark(tx: &mut Tx, log: &str) -> Outcome<(u64, u64)> {
+/// An id as the index has it.
+pub(crate) fn halves(id: &[u8; 16]) -> (i64, i64) {
+    let both = i128::from_be_bytes(*id);
+    let low = both & i128::from(u64::MAX);
+    (i64::try_from(both >> 64).unwrap_or_default(), u64::try_from(low).unwrap_or_default().cast_signed())
+}
+
+/// An id as it was.
+pub(crate) fn whole((high, low): (i64, i64)) -> [u8; 16] {
+    ((i128::from(high) << 64) | i128::from(low.cast_unsigned())).to_be_bytes()
+}
+
+/// The times a call may have by its id: from, and until before.
+pub(crate) fn when(call: CallId) -> (u64, u64) {
+    let [a, b, c, d, e, f, ..] = *call.as_bytes();
+    let ms = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    (ms * 1000, (ms + 1) * 1000)
+}
+
+/// The log's number, how many of its entries are indexed, and how often its index was emptied.
+struct Mark {
+    number: u64,
+    up_to: u64,
+    wiped: u64,
+}
+
+async fn mark(tx: &mut Tx, log: &str) -> Outcome<Mark> {
     let mut row = tx.row(MARK, args![log]).await?;
     if row.is_none() {
         tx.execute(NEW_MARK, args![log]).await?;
         row = tx.row(MARK, args![log]).await?;
     }
     let row = row.ok_or(StoreError::Gap { log: log.to_owned(), expected: 0, found: 0 })?;
-    Ok((row.count("number")?, row.count("up_to")?))
-}
-
-async fn insert(tx: &mut Tx, cells: &[Arg]) -> Outcome<()> {
-    let texts = if tx.numbers_arguments() { &INSERTIONS.0 } else { &INSERTIONS.1 };
-    let mut rest = cells;
-    for (size, text) in BATCHES.into_iter().zip(texts) {
-        while let Some((batch, later)) = rest.split_at_checked(size * COLUMNS.len()) {
-            tx.execute(text.as_str(), batch).await?;
-            rest = later;
-        }
-    }
-    Ok(())
-}
-
-/// Completes the row of the intent; returns how many there were.
-async fn close(tx: &mut Tx, closed: u64, decision: &Decision) -> Outcome<u64> {
-    let (ending, code) = ended(decision);
-    let row = args![
-        decision.call.to_string(),
-        decision.tenant.as_str(),
-        decision.environment.as_str(),
-        ending,
-        code,
-        u64::from(decision.dispatched),
-        decision.closed_at.since(decision.opened_at),
-        decision.shown,
-        closed,
-    ];
-    tx.execute(CLOSE, row).await
-}
-
-/// The statement of each batch, with numbered arguments and with plain ones, built once.
-static INSERTIONS: LazyLock<([String; 3], [String; 3])> =
-    LazyLock::new(|| (BATCHES.map(|rows| insertion(rows, true)), BATCHES.map(|rows| insertion(rows, false))));
-
-fn insertion(rows: usize, numbered: bool) -> String {
-    let mark = |n: usize| if numbered { format!("${n}") } else { "?".to_owned() };
-    let row = |row: usize| {
-        let marks: Vec<String> = (1..=COLUMNS.len()).map(|n| mark(row * COLUMNS.len() + n)).collect();
-        format!("({})", marks.join(", "))
-    };
-    let rows: Vec<String> = (0..rows).map(row).collect();
-    format!(
-        "INSERT INTO entries ({}) VALUES {} ON CONFLICT (seq) DO NOTHING",
-        COLUMNS.join(", "),
-        rows.join(", ")
-    )
-}
-
-/// Everything the index knows of one entry; what an entry does not say stays empty.
-#[derive(Default)]
-struct Columns {
-    call: Option<CallId>,
-    deed: Option<String>,
-    leg: Option<u64>,
-    interaction: Option<String>,
-    direction: Option<&'static str>,
-    errand: Option<bool>,
-    actor_kind: Option<&'static str>,
-    actor_name: Option<String>,
-    user: Option<String>,
-    claims: decision::Claims,
-    channel: Option<Channel>,
-    method: Option<String>,
-    server: Option<String>,
-    item: Option<Item>,
-    definition: Option<decision::Digest>,
-    policy: Option<decision::Digest>,
-    ending: Option<&'static str>,
-    code: Option<&'static str>,
-    dispatched: Option<bool>,
-    event: Option<String>,
-    duration_us: Option<u64>,
-    shown: Option<decision::Digest>,
-    closed: Option<u64>,
-}
-
-/// The row of an entry; an intent's is completed from its decision.
-fn columns(log: u64, index: u64, entry: &Entry, closed: Option<(u64, &Entry)>) -> Vec<Arg> {
-    let (kind, tenant, environment, at, known) = match entry {
-        Entry::Intent(intent) => {
-            let known = of_intent(intent);
-            let known = match closed {
-                Some((index, Entry::Decision(decision))) => known.closed_by(seq(log, index), decision),
-                Some((_, Entry::Intent(_) | Entry::Event(_))) | None => known,
-            };
-            (EntryKind::Intent, &intent.tenant, &intent.environment, intent.at, known)
-        }
-        Entry::Decision(closed) => {
-            (EntryKind::Decision, &closed.tenant, &closed.environment, closed.closed_at, of_decision(closed))
-        }
-        Entry::Event(event) => {
-            (EntryKind::Event, &event.tenant, &event.environment, event.at, of_event(event))
-        }
-    };
-    let head =
-        args![seq(log, index), tenant.as_str(), environment.as_str(), entry_kind_word(kind), at].to_vec();
-    head.into_iter().chain(known.args()).collect()
-}
-
-impl Columns {
-    fn args(self) -> Vec<Arg> {
-        let channel = self.channel.as_ref();
-        let flag = |flag: Option<bool>| flag.map(u64::from);
-        args![
-            self.call.map(|call| call.to_string()),
-            self.deed,
-            self.leg,
-            self.interaction,
-            self.direction,
-            flag(self.errand),
-            self.actor_kind,
-            self.actor_name,
-            self.user,
-            self.claims.host.as_deref().map(searchable),
-            self.claims.model.as_deref().map(searchable),
-            self.claims.workflow.as_deref().map(searchable),
-            channel.map(|channel| transport_word(channel.transport)),
-            channel.and_then(|channel| channel.era).map(era_word),
-            channel.and_then(|channel| channel.revision.as_deref()).map(searchable),
-            channel.map(|channel| searchable(&channel.entrance)),
-            self.method.as_deref().map(searchable),
-            self.server,
-            self.item.as_ref().map(|item| kind_word(item.kind)),
-            self.item.as_ref().map(|item| searchable(&item.name)),
-            self.definition,
-            self.policy,
-            self.ending,
-            self.code,
-            flag(self.dispatched),
-            self.event,
-            self.duration_us,
-            self.shown,
-            self.closed,
-        ]
-        .to_vec()
-    }
-
-    fn ended(mut self, decision: &Decision) -> Self {
-        let (ending, code) = ended(decision);
-        self.ending = Some(ending);
-        self.code = code;
-        self.dispatched = Some(decision.dispatched);
-        self.duration_us = Some(decision.closed_at.since(decision.opened_at));
-        self.shown = decision.shown;
-        self
-    }
-
-    fn closed_by(mut self, seq: u64, decision: &Decision) -> Self {
-        self.closed = Some(seq);
-        self.ended(decision)
-    }
-
-    fn by(mut self, principal: &Principal) -> Self {
-        let (kind, name) = match &principal.actor {
-            Actor::Agent(name) => ("agent", Some(name.to_string())),
-            Actor::Workload(name) => ("workload", Some(name.to_string())),
-            Actor::User(name) => ("user", Some(name.to_string())),
-            Actor::Server(name) => ("server", Some(name.to_string())),
-            Actor::Gateway => ("gateway", None),
-            Actor::Unknown => ("unknown", None),
-        };
-        self.actor_kind = Some(kind);
-        self.actor_name = name;
-        self.user = principal.user.as_ref().map(|user| user.name.to_string());
-        self
-    }
-
-    fn about(mut self, target: Option<&Target>) -> Self {
-        self.server = target.map(|target| target.server.to_string());
-        self.item = target.map(|target| target.item.clone());
-        self.definition = target.and_then(|target| target.definition);
-        self
-    }
-}
-
-fn of_intent(intent: &Intent) -> Columns {
-    let known = Columns {
-        call: Some(intent.call),
-        deed: Some(intent.deed.to_string()),
-        leg: Some(u64::from(intent.leg)),
-        interaction: Some(intent.interaction.to_string()),
-        direction: Some(direction_word(intent.direction)),
-        errand: Some(intent.errand),
-        claims: intent.claimed.clone(),
-        channel: Some(intent.channel.clone()),
-        method: intent.method.clone(),
-        policy: intent.policy,
-        ..Columns::default()
-    };
-    known.by(&intent.principal).about(intent.target.as_ref())
-}
-
-fn ended(closed: &Decision) -> (&'static str, Option<&'static str>) {
-    match &closed.ending {
-        Ending::Answered => ("answered", None),
-        Ending::Refused { code } => ("refused", Some(code.as_str())),
-        Ending::Failed { code } => ("failed", Some(code.as_str())),
-        Ending::Cancelled => ("cancelled", None),
-        Ending::Unknown => ("unknown", None),
-    }
-}
-
-fn of_decision(closed: &Decision) -> Columns {
-    let known = Columns {
-        call: Some(closed.call),
-        deed: Some(closed.deed.to_string()),
-        leg: Some(u64::from(closed.leg)),
-        interaction: Some(closed.interaction.to_string()),
-        policy: closed.policy,
-        ..Columns::default()
-    };
-    known.ended(closed)
-}
-
-fn of_event(event: &Event) -> Columns {
-    let name = serde_json::to_value(event.event).ok();
-    Columns {
-        call: event.call,
-        server: event.server.as_ref().map(ToString::to_string),
-        event: name.and_then(|name| name.as_str().map(str::to_owned)),
-        ..Columns::default()
-    }
-}
-
-/// Text of a peer, as the index keeps it: bounded, and without the zero byte that PostgreSQL refuses.
-pub(crate) fn searchable(text: &str) -> String {
-    if text.len() <= TEXT_BYTES_MAX && !text.contains('\0') {
-        return text.to_owned();
-    }
-    let mut kept = String::new();
-    for c in text.chars() {
-        if kept.len() + c.len_utf8() > TEXT_BYTES_MAX {
-            break;
-        }
-        kept.push(if c == '\0' { ' ' } else { c });
-    }
-    kept
+    Ok(Mark { number: row.count("number")?, up_to: row.count("up_to")?, wiped: row.count("wiped")? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::Row;
+    use crate::filling::{CLOSE, CLOSE_ODD};
     use sqlx::AssertSqlSafe;
 
     #[tokio::test]
-    async fn a_call_is_found_by_its_name_alone() {
+    async fn a_call_is_found_by_its_id() {
         let (_dir, db) = crate::open::scratch().await;
-        for statement in [CLOSE, PLACES] {
+        let (close, odd) = (CLOSE.plain(4), CLOSE_ODD.plain(4));
+        let by_time = "SEARCH calls USING INDEX calls_at (scope=? AND at>? AND at<?)";
+        let statements = [
+            (PLACES, by_time),
+            (&close, by_time),
+            (ODD_PLACES, "SEARCH calls USING INDEX calls_odd (call_high=?)"),
+            (&odd, "SEARCH calls USING INDEX calls_odd (call_high=?)"),
+            (
+                OTHER_PLACES,
+                "SEARCH other_entries USING INDEX other_entries_call (call_high=? AND call_low=?)",
+            ),
+        ];
+        for (statement, wanted) in statements {
             let text = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-            let plan: String = db.row(text, &[]).await.unwrap().unwrap().get("detail").unwrap();
-            assert!(plan.contains("USING INDEX entries_call (call_id=? "), "{plan}");
+            let plan = db.rows(text, &[]).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row: &Row| row.get("detail").unwrap()).collect();
+            assert!(plan.iter().any(|step| step == wanted), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_comes_back_from_its_two_numbers() {
+        for id in
+            [[0; 16], [255; 16], *b"0123456789abcdef", [127, 255, 1, 2, 3, 4, 5, 6, 200, 9, 8, 7, 6, 5, 4, 3]]
+        {
+            assert_eq!(whole(halves(&id)), id);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Asking the search index.
 
+use crate::circumstances::{number, searchable};
 use crate::db::{Arg, Outcome, Row, args, statements};
-use crate::entries::Logs;
-use crate::words::{direction_from, era_from, kind_from, transport_from, words};
+use crate::entries::{Logs, halves, whole};
+use crate::words::{direction_from, era_from, kind_from, transport_from};
 use crate::{Scope, Store, StoreError};
 use decision::{
     AgentName, CallId, Code, DeedId, Digest, Direction, Era, InteractionId, Item, ServerName, Timestamp,
@@ -20,10 +21,21 @@ pub enum Ended {
     Unknown,
 }
 
-words! {
-    ended_word, ended_from: Ended {
-        Answered = "answered", Refused = "refused", Failed = "failed", Cancelled = "cancelled", Unknown = "unknown",
-    }
+/// The numbers in the rows of calls; one is never changed and never reused.
+const ENDED: [(Ended, u64); 5] = [
+    (Ended::Answered, 1),
+    (Ended::Refused, 2),
+    (Ended::Failed, 3),
+    (Ended::Cancelled, 4),
+    (Ended::Unknown, 5),
+];
+
+pub(crate) fn ended_number(ended: Ended) -> u64 {
+    ENDED.iter().find(|(known, _)| *known == ended).map_or(0, |(_, number)| *number)
+}
+
+fn ended_from_number(number: u64) -> Option<Ended> {
+    ENDED.iter().find(|(_, known)| *known == number).map(|(ended, _)| *ended)
 }
 
 /// Which calls. Every condition that is set must hold.
@@ -122,19 +134,34 @@ pub struct Counts {
 const PAGE_MAX: u64 = 1000;
 
 statements! {
-    COUNT = "SELECT kind, ending, COUNT(*) AS n, COUNT(closed) AS closed FROM entries \
-        WHERE tenant = $1 AND environment = $2 GROUP BY kind, ending";
+    COUNT = "SELECT ended, COUNT(*) AS n, COUNT(closed) AS closed FROM calls \
+        WHERE scope = (SELECT number FROM scopes WHERE tenant = $1 AND environment = $2) GROUP BY ended";
+    COUNT_OTHERS = "SELECT kind, COUNT(*) AS n FROM other_entries \
+        WHERE tenant = $1 AND environment = $2 GROUP BY kind";
 }
 
-const FIND: &str = "SELECT seq, call_id, deed_id, leg, interaction, at, direction, errand, actor_kind, \
-    actor_name, user_name, host, model, workflow, transport, era, revision, entrance, method, server, item_kind, \
-    item_name, definition, policy, ending, code, dispatched, duration_us, shown, closed \
-    FROM entries WHERE kind = 'intent'";
+/// A cross join is one whose order SQLite keeps: the calls lead, by an index that has them newest first.
+const FIND: &str = "SELECT e.seq, e.call_high, e.call_low, e.deed_high, e.deed_low, e.leg, i.name AS interaction, \
+    e.at, c.direction, c.errand, c.actor_kind, c.actor_name, c.user_name, c.host, c.model, c.workflow, c.transport, \
+    c.era, c.revision, c.entrance, c.method, c.server, c.item_kind, c.item_name, c.definition, c.policy, e.ended, \
+    e.code, e.dispatched, e.duration_us, e.shown, e.closed FROM calls e CROSS JOIN circumstances c \
+    LEFT JOIN interactions i ON i.seq = e.interaction WHERE c.seq = e.circumstances";
 
-const TEXT: &str = " AND (LOWER(method) LIKE ?1 ESCAPE '\\' OR LOWER(item_name) LIKE ?1 ESCAPE '\\' \
-    OR LOWER(server) LIKE ?1 ESCAPE '\\' OR LOWER(actor_name) LIKE ?1 ESCAPE '\\' \
-    OR LOWER(user_name) LIKE ?1 ESCAPE '\\' OR LOWER(host) LIKE ?1 ESCAPE '\\' \
-    OR LOWER(model) LIKE ?1 ESCAPE '\\' OR LOWER(workflow) LIKE ?1 ESCAPE '\\')";
+const SCOPE: &str = " AND e.scope = (SELECT number FROM scopes WHERE tenant = ?1 AND environment = ?2)";
+
+const AGENT: &str = " AND e.agent = ?1 AND c.actor_kind IN ('agent', 'workload') AND c.actor_name = ?2";
+
+const SERVER: &str = " AND e.server = ?1 AND c.server = ?2";
+
+/// The name of its interaction, or the call that it is named after.
+const INTERACTION: &str =
+    " AND (i.name = ?1 OR (e.interaction IS NULL AND e.call_high = ?2 AND e.call_low = ?3))";
+
+/// Looks at what calls share before it looks at them.
+const TEXT: &str = " AND e.circumstances IN (SELECT seq FROM circumstances WHERE LOWER(method) LIKE ?1 ESCAPE '\\' \
+    OR LOWER(item_name) LIKE ?1 ESCAPE '\\' OR LOWER(server) LIKE ?1 ESCAPE '\\' \
+    OR LOWER(actor_name) LIKE ?1 ESCAPE '\\' OR LOWER(user_name) LIKE ?1 ESCAPE '\\' \
+    OR LOWER(host) LIKE ?1 ESCAPE '\\' OR LOWER(model) LIKE ?1 ESCAPE '\\' OR LOWER(workflow) LIKE ?1 ESCAPE '\\')";
 
 /// A statement that grows by fixed pieces; `?1` in a piece is its first argument, and so on.
 struct Question {
@@ -185,19 +212,10 @@ impl Store {
         let mut counts = Counts::default();
         for row in self.db().rows(COUNT, key).await? {
             let n = row.count("n")?;
-            let kind: String = row.get("kind")?;
-            let total = match kind.as_str() {
-                "intent" => &mut counts.intents,
-                "decision" => &mut counts.decisions,
-                _ => &mut counts.events,
-            };
-            *total = total.saturating_add(n);
             // A decision is in its intent's row, and has one of its own only without that: count calls, not entries.
-            if kind != "intent" {
-                continue;
-            }
+            counts.intents = counts.intents.saturating_add(n);
             counts.decisions = counts.decisions.saturating_add(row.count("closed")?);
-            let ended = match row.word_opt("ending", ended_from)? {
+            let ended = match row.count_opt("ended")?.and_then(ended_from_number) {
                 Some(Ended::Answered) => &mut counts.answered,
                 Some(Ended::Refused) => &mut counts.refused,
                 Some(Ended::Failed) => &mut counts.failed,
@@ -207,37 +225,46 @@ impl Store {
             };
             *ended = ended.saturating_add(n);
         }
+        for row in self.db().rows(COUNT_OTHERS, key).await? {
+            let kind: String = row.get("kind")?;
+            let total = if kind == "decision" { &mut counts.decisions } else { &mut counts.events };
+            *total = total.saturating_add(row.count("n")?);
+        }
         Ok(counts)
     }
 }
 
 fn question(scope: &Scope, filter: &Filter, limit: u64, before: Option<(Timestamp, u64)>) -> Question {
     let mut q = Question { text: FIND.to_owned(), args: Vec::new() };
-    q.and(" AND tenant = ?1", vec![scope.tenant.as_str().into()]);
-    q.and(" AND environment = ?1", vec![scope.environment.as_str().into()]);
-    if let Some(agent) = &filter.agent {
-        q.and(" AND actor_kind IN ('agent', 'workload') AND actor_name = ?1", vec![agent.as_str().into()]);
+    q.and(SCOPE, vec![scope.tenant.as_str().into(), scope.environment.as_str().into()]);
+    if let Some(agent) = filter.agent.as_ref().map(AgentName::as_str) {
+        q.and(AGENT, vec![number(agent).into(), agent.into()]);
     }
-    q.and_if(" AND user_name = ?1", filter.user.as_ref().map(UserName::as_str));
-    q.and_if(" AND server = ?1", filter.server.as_ref().map(ServerName::as_str));
-    q.and_if(" AND item_name = ?1", filter.item.as_deref().map(crate::entries::searchable));
-    q.and_if(" AND interaction = ?1", filter.interaction.as_ref().map(InteractionId::as_str));
-    q.and_if(" AND code = ?1", filter.code.map(Code::as_str));
-    q.and_if(" AND ending = ?1", filter.ended.map(ended_word));
-    q.and_if(" AND at >= ?1", filter.since);
-    q.and_if(" AND at < ?1", filter.until);
+    if let Some(server) = filter.server.as_ref().map(ServerName::as_str) {
+        q.and(SERVER, vec![number(server).into(), server.into()]);
+    }
+    q.and_if(" AND c.user_name = ?1", filter.user.as_ref().map(UserName::as_str));
+    q.and_if(" AND c.item_name = ?1", filter.item.as_deref().map(|item| searchable(item).into_owned()));
+    if let Some(name) = filter.interaction.as_ref().map(InteractionId::as_str) {
+        let (high, low) = CallId::parse(name).map(|call| halves(call.as_bytes())).unzip();
+        q.and(INTERACTION, vec![name.into(), high.into(), low.into()]);
+    }
+    q.and_if(" AND e.code = ?1", filter.code.map(Code::as_str));
+    q.and_if(" AND e.ended = ?1", filter.ended.map(ended_number));
+    q.and_if(" AND e.at >= ?1", filter.since);
+    q.and_if(" AND e.at < ?1", filter.until);
     q.and_if(TEXT, filter.text.as_deref().map(pattern));
     if let Some((at, seq)) = before {
-        q.and(" AND (at, seq) < (?1, ?2)", vec![at.into(), seq.into()]);
+        q.and(" AND (e.at, e.seq) < (?1, ?2)", vec![at.into(), seq.into()]);
     }
-    q.and(" ORDER BY at DESC, seq DESC LIMIT ?1", vec![limit.min(PAGE_MAX).into()]);
+    q.and(" ORDER BY e.at DESC, e.seq DESC LIMIT ?1", vec![limit.min(PAGE_MAX).into()]);
     q
 }
 
 /// A part of a text as a `LIKE` pattern in which nothing else is special.
 fn pattern(part: &str) -> String {
     let mut pattern = String::from("%");
-    for c in crate::entries::searchable(part).chars() {
+    for c in searchable(part).chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -247,19 +274,31 @@ fn pattern(part: &str) -> String {
     pattern
 }
 
+fn id(row: &Row, high: &'static str, low: &'static str) -> Outcome<[u8; 16]> {
+    Ok(whole((row.get(high)?, row.get(low)?)))
+}
+
 fn call_row(row: &Row, logs: &Logs) -> Outcome<CallRow> {
-    let (log, intent) = logs.place(row.count("seq")?);
+    let seq = row.count("seq")?;
+    let (log, intent) = logs.place(seq);
+    let call = CallId::from_bytes(id(row, "call_high", "call_low")?);
+    let interaction = match row.get::<Option<String>>("interaction")? {
+        Some(_) => row.parsed("interaction")?,
+        None => InteractionId::new(call.to_string()).map_err(|_| row.unreadable("interaction"))?,
+    };
     let item_kind = row.word_opt("item_kind", kind_from)?;
     let item_name: Option<String> = row.get("item_name")?;
     let flag = |column| -> Outcome<Option<bool>> { Ok(row.count_opt(column)?.map(|n| n != 0)) };
     Ok(CallRow {
         log,
         intent,
-        decision: row.count_opt("closed")?.map(|seq| logs.place(seq)),
-        call: row.word("call_id", CallId::parse)?,
-        deed: row.word("deed_id", DeedId::parse)?,
+        decision: row
+            .get::<Option<i64>>("closed")?
+            .map(|closed| logs.place(seq.saturating_add_signed(closed))),
+        call,
+        deed: DeedId::from_bytes(id(row, "deed_high", "deed_low")?),
         leg: row.count("leg")?,
-        interaction: row.parsed("interaction")?,
+        interaction,
         at: row.time("at")?,
         direction: row.word("direction", direction_from)?,
         errand: flag("errand")?.unwrap_or_default(),
@@ -278,7 +317,7 @@ fn call_row(row: &Row, logs: &Logs) -> Outcome<CallRow> {
         item: item_kind.zip(item_name).map(|(kind, name)| Item { kind, name }),
         definition: row.digest_opt("definition")?,
         policy: row.digest_opt("policy")?,
-        ended: row.word_opt("ending", ended_from)?,
+        ended: row.count_opt("ended")?.and_then(ended_from_number),
         code: row.word_opt("code", Code::parse)?,
         dispatched: flag("dispatched")?,
         duration_us: row.count_opt("duration_us")?,
@@ -296,11 +335,11 @@ mod tests {
         let scope = Scope::default();
         let of = |filter| Filter { since: Some(Timestamp(1)), ..filter };
         let filters = [
-            ("entries_at", Filter::default()),
-            ("entries_at", of(Filter::default())),
-            ("entries_actor", Filter { agent: "a".parse().ok(), ..Filter::default() }),
-            ("entries_server", of(Filter { server: "s".parse().ok(), ..Filter::default() })),
-            ("entries_code", Filter { code: Some(Code::ALL[0]), ..Filter::default() }),
+            ("calls_at", Filter::default()),
+            ("calls_at", of(Filter::default())),
+            ("calls_agent", Filter { agent: "a".parse().ok(), ..Filter::default() }),
+            ("calls_server", of(Filter { server: "s".parse().ok(), ..Filter::default() })),
+            ("calls_code", Filter { code: Some(Code::ALL[0]), ..Filter::default() }),
         ];
         for (index, filter) in filters {
             for before in [None, Some((Timestamp(5), 7))] {

@@ -4,10 +4,13 @@
 //! Start at [`Store`]; the ledger itself, append-only files of its own, is in [`ledger`]. Nothing here knows a plaintext secret or a token, and nothing here decides:
 //! the store keeps what was decided and says who changed it.
 
+mod bulk;
+mod circumstances;
 mod claim;
 mod db;
 mod entries;
 mod error;
+mod filling;
 mod find;
 pub mod ledger;
 mod open;
@@ -53,6 +56,8 @@ struct Inner {
     entropy: Arc<dyn decision::Entropy>,
     bumped: Arc<Notify>,
     listener: Option<AbortHandle>,
+    /// What is remembered of the index while it is filled.
+    memory: tokio::sync::Mutex<circumstances::Memory>,
 }
 
 impl Drop for Inner {
@@ -76,7 +81,8 @@ impl Store {
         let db = open::open(url).await?;
         let bumped = Arc::new(Notify::new());
         let listener = revision::listen(&db, &bumped);
-        Ok(Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener }) })
+        let memory = tokio::sync::Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener, memory }) })
     }
 
     /// Says that this process serves from the store. Keep it until the process stops serving.
@@ -105,7 +111,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 10] = [
+        let files: [(&str, &[(&str, &str)]); 11] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -114,6 +120,7 @@ impl Store {
             ("pins", pins::STATEMENTS),
             ("secrets", secrets::STATEMENTS),
             ("entries", entries::STATEMENTS),
+            ("filling", filling::STATEMENTS),
             ("find", find::STATEMENTS),
             ("shown", shown::STATEMENTS),
         ];

@@ -88,6 +88,18 @@ impl Bed {
         }
     }
 
+    /// How many rows a table has.
+    pub(crate) async fn rows(&self, table: &str) -> i64 {
+        let count = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        if self.url.starts_with("sqlite:") {
+            let mut db = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::query_scalar(count).fetch_one(&mut db).await.unwrap()
+        } else {
+            let mut db = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query_scalar(count).fetch_one(&mut db).await.unwrap()
+        }
+    }
+
     /// What a restart leaves.
     pub(crate) async fn reopen(&self, store: Store) -> Store {
         store.close().await;

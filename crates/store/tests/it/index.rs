@@ -424,6 +424,133 @@ pub(crate) async fn two_writers_of_one_log_do_not_disturb_each_other(bed: &Bed) 
     assert_eq!(one.counts(&home()).await.unwrap().intents, 200);
 }
 
+/// Calls that differ in nothing that people search by, but for every tenth, which has an item of its own.
+fn alike(calls: std::ops::Range<u8>) -> impl Iterator<Item = Entry> {
+    calls.flat_map(|n| {
+        let mut intent = intent(&home(), n);
+        if n % 10 == 0 {
+            intent.target.as_mut().unwrap().item.name = format!("item-{n}");
+        }
+        [opened(intent), closed(decision(&home(), n, Ending::Answered))]
+    })
+}
+
+pub(crate) async fn what_calls_share_is_said_once_and_goes_with_them(bed: &Bed) {
+    let store = bed.store().await;
+    let entries = numbered(0, alike(1..101));
+    for batch in entries.chunks(60) {
+        store.index_entries(LOG, batch).await.unwrap();
+    }
+    assert_eq!((bed.rows("circumstances").await, bed.rows("interactions").await), (11, 1));
+    // who remembers nothing says it again
+    let store = bed.reopen(store).await;
+    let more = numbered(200, alike(101..110));
+    store.index_entries(LOG, &more).await.unwrap();
+    assert_eq!((bed.rows("circumstances").await, bed.rows("interactions").await), (12, 2));
+    assert_eq!(find(&store, Filter { item: Some("refund".to_owned()), ..Filter::default() }).await.len(), 99);
+    let odd = [event(&home(), 1), closed(decision(&home(), 200, Ending::Answered))];
+    store.index_entries("callgate/two", &numbered(0, odd.into_iter().chain(alike(201..203)))).await.unwrap();
+    store.wipe_index(LOG).await.unwrap();
+    let left = ["calls", "circumstances", "interactions", "other_entries"];
+    for (table, rows) in left.into_iter().zip([2, 1, 1, 2]) {
+        assert_eq!(bed.rows(table).await, rows, "{table} of the other log");
+    }
+    store.wipe_index("callgate/two").await.unwrap();
+    for table in left {
+        assert_eq!(bed.rows(table).await, 0, "{table}");
+    }
+}
+
+pub(crate) async fn what_is_remembered_of_a_wiped_index_is_forgotten(bed: &Bed) {
+    let (one, two) = (bed.store().await, bed.store().await);
+    let entries = numbered(0, alike(1..10));
+    one.index_entries(LOG, &entries).await.unwrap();
+    // somebody else fills it again, and as far: with other entries in between, so that nothing is where it was
+    two.wipe_index(LOG).await.unwrap();
+    let events = [event(&home(), 1), event(&home(), 2)];
+    let moved = numbered(0, events.into_iter().chain(alike(1..9)));
+    assert_eq!(two.index_entries(LOG, &moved).await.unwrap(), 18);
+    one.index_entries(LOG, &numbered(18, alike(20..25))).await.unwrap();
+    assert_eq!(found(&one, Filter::default()).await.len(), 13, "none of them hangs in the air");
+    let rows = find(&one, Filter::default()).await;
+    assert!(rows.iter().all(|row| row.interaction.as_str() == "sess:1"), "{rows:?}");
+}
+
+pub(crate) async fn a_batch_that_failed_is_not_remembered(bed: &Bed) {
+    let store = bed.store().await;
+    store.index_entries(LOG, &numbered(0, alike(1..2))).await.unwrap();
+    let more = numbered(2, alike(10..12));
+    bed.execute(&["ALTER TABLE indexed RENAME COLUMN up_to TO away"]).await;
+    assert!(store.index_entries(LOG, &more).await.is_err());
+    bed.execute(&["ALTER TABLE indexed RENAME COLUMN away TO up_to"]).await;
+    bed.execute(&["ALTER TABLE other_entries RENAME TO away"]).await;
+    let failing: Vec<_> = more.iter().cloned().chain([(6, event(&home(), 1))]).collect();
+    assert!(store.index_entries(LOG, &failing).await.is_err());
+    bed.execute(&["ALTER TABLE away RENAME TO other_entries"]).await;
+    assert_eq!(store.index_entries(LOG, &failing).await.unwrap(), 7);
+    assert_eq!(found(&store, Filter::default()).await, [call_id(11), call_id(10), call_id(1)]);
+}
+
+pub(crate) async fn a_call_is_found_though_its_id_tells_another_time(bed: &Bed) {
+    let store = bed.store().await;
+    let late = |n| Intent { at: at(u64::from(n) + 7), ..intent(&home(), n) };
+    let highest = CallId::parse("call_7zzzzzzzzzzzzzzzzzzzzzzzzz").unwrap();
+    let strange = Intent { call: highest, ..intent(&home(), 3) };
+    let begun = [opened(late(1)), opened(late(2)), opened(strange)];
+    store.index_entries(LOG, &numbered(0, begun)).await.unwrap();
+    let strange = Decision { call: highest, ..decision(&home(), 3, Ending::Unknown) };
+    let ended = [closed(decision(&home(), 2, Ending::Cancelled)), closed(strange)];
+    store.index_entries(LOG, &numbered(3, ended)).await.unwrap();
+    for (call, places) in [(call_id(1), 1), (call_id(2), 2), (highest, 2)] {
+        assert_eq!(store.call(&home(), call).await.unwrap().len(), places, "{call}");
+        assert!(store.call(&elsewhere()[0], call).await.unwrap().is_empty());
+    }
+    let ends: Vec<_> =
+        find(&store, Filter::default()).await.iter().map(|row| (row.call, row.ended)).collect();
+    let wanted = [(call_id(2), Some(Ended::Cancelled)), (call_id(1), None), (highest, Some(Ended::Unknown))];
+    assert_eq!(ends, wanted);
+}
+
+pub(crate) async fn an_interaction_that_is_named_after_a_call_has_its_calls(bed: &Bed) {
+    let store = bed.store().await;
+    let of = |n, first: u8| Intent {
+        interaction: call_id(first).to_string().parse().unwrap(),
+        ..intent(&home(), n)
+    };
+    let calls = [(1, 1), (2, 1), (3, 3), (4, 1), (5, 3), (6, 6)];
+    let entries = numbered(0, calls.map(|(n, first)| opened(of(n, first))));
+    for batch in entries.chunks(2) {
+        store.index_entries(LOG, batch).await.unwrap();
+    }
+    for (first, wanted) in [(1, &[4, 2, 1][..]), (3, &[5, 3]), (6, &[6]), (2, &[])] {
+        let name: decision::InteractionId = call_id(first).to_string().parse().unwrap();
+        let rows = find(&store, Filter { interaction: Some(name.clone()), ..Filter::default() }).await;
+        assert!(rows.iter().all(|row| row.interaction == name));
+        let ids: Vec<_> = rows.iter().map(|row| row.call).collect();
+        assert_eq!(ids, wanted.iter().map(|n| call_id(*n)).collect::<Vec<_>>(), "{first}");
+    }
+}
+
+/// Two agents, and two servers, that have the same number in the indexes.
+pub(crate) async fn names_with_the_same_number_are_told_apart(bed: &Bed) {
+    let store = bed.store().await;
+    let (agents, servers) = (["agent-54132", "agent-101988"], ["server-15076", "server-66848"]);
+    let calls = [0, 1].map(|n: u8| {
+        let mut intent = intent(&home(), n);
+        Arc::make_mut(&mut intent.principal).actor = Actor::Agent(agents[usize::from(n)].parse().unwrap());
+        intent.target.as_mut().unwrap().server = servers[usize::from(n)].parse().unwrap();
+        opened(intent)
+    });
+    store.index_entries(LOG, &numbered(0, calls)).await.unwrap();
+    for n in [0, 1] {
+        let agent = Filter { agent: agents[n].parse().ok(), ..Filter::default() };
+        let server = Filter { server: servers[n].parse().ok(), ..Filter::default() };
+        let wanted = [call_id(u8::try_from(n).unwrap())];
+        assert_eq!(found(&store, agent).await, wanted);
+        assert_eq!(found(&store, server).await, wanted);
+    }
+}
+
 pub(crate) async fn a_shown_list_is_kept_once(bed: &Bed) {
     let store = bed.store().await;
     let list = br#"{"tools":[]}"#;

@@ -96,6 +96,12 @@ suite! {
         a_wiped_index_is_filled_again_to_the_same,
         what_a_peer_sends_cannot_break_the_index,
         two_writers_of_one_log_do_not_disturb_each_other,
+        what_calls_share_is_said_once_and_goes_with_them,
+        what_is_remembered_of_a_wiped_index_is_forgotten,
+        a_batch_that_failed_is_not_remembered,
+        a_call_is_found_though_its_id_tells_another_time,
+        an_interaction_that_is_named_after_a_call_has_its_calls,
+        names_with_the_same_number_are_told_apart,
         a_shown_list_is_kept_once;
     property:
         pins_behave_like_their_model;

@@ -1,12 +1,19 @@
 //! Between the eras.
 //!
-//! Crossing eras, a legacy client over a modern server and a modern client over a
-//! legacy one, will live here as sans-I/O state machines: synthesised handshakes
-//! and discovery, `input_required` rounds against server requests, listen streams
-//! against unsolicited notifications. Until then a leg is spoken natively or refused
-//! with a reason, which [`native`] decides; nothing is half translated.
+//! A leg is spoken as the client speaks where its server can do that, and crossed where it cannot:
+//! [`Way`] says which, once, and everybody else asks it. Crossing is a handful of named splices
+//! ([`request`], [`answer`], [`definition`]): what a message says for one era only is taken out or put
+//! in, and every other byte goes on as it came. Nothing here reads a socket or a clock.
+
+pub mod answer;
+pub mod capabilities;
+pub mod definition;
+pub mod level;
+pub mod request;
 
 use decision::Era;
+
+use crate::era::Revision;
 
 /// The eras a server is known to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,35 +38,53 @@ impl Eras {
     }
 }
 
-/// Client and server have no era in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server speaks only the {} era of MCP and the client the {} one", name(*server), name(*client))]
-pub struct NotNative {
-    /// What the client speaks.
-    pub client: Era,
-    /// The one era the server speaks.
-    pub server: Era,
+/// A leg whose two ends speak different eras.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Crossing {
+    /// A legacy client over a modern server.
+    LegacyToModern,
+    /// A modern client over a legacy server.
+    ModernToLegacy,
 }
 
-/// The era in which a leg can be spoken without translation.
-///
-/// # Errors
-/// [`NotNative`] where the server does not speak the client's era.
-pub fn native(client: Era, server_speaks: Eras) -> Result<Era, NotNative> {
-    if server_speaks.speaks(client) {
-        return Ok(client);
+/// How one leg to a server is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Way {
+    /// The revision to ask the server in.
+    pub revision: Revision,
+    /// `None` where client and server speak the same era.
+    pub crossing: Option<Crossing>,
+}
+
+impl Way {
+    /// The client's own revision where the server speaks its era, else the newest of the server's one era.
+    pub const fn new(client: Revision, server: Eras) -> Self {
+        match (client.era(), server) {
+            (Era::Legacy, Eras::Modern) => {
+                Self { revision: Revision::LATEST_MODERN, crossing: Some(Crossing::LegacyToModern) }
+            }
+            (Era::Modern, Eras::Legacy) => {
+                Self { revision: Revision::LATEST_LEGACY, crossing: Some(Crossing::ModernToLegacy) }
+            }
+            (Era::Legacy, Eras::Legacy | Eras::Both) | (Era::Modern, Eras::Modern | Eras::Both) => {
+                Self::native(client)
+            }
+        }
     }
-    let server = match client {
-        Era::Legacy => Era::Modern,
-        Era::Modern => Era::Legacy,
-    };
-    Err(NotNative { client, server })
-}
 
-fn name(era: Era) -> &'static str {
-    match era {
-        Era::Legacy => "legacy",
-        Era::Modern => "modern",
+    /// A leg between two that speak the same revision.
+    pub const fn native(revision: Revision) -> Self {
+        Self { revision, crossing: None }
+    }
+
+    /// The era the server is asked in.
+    pub const fn era(self) -> Era {
+        self.revision.era()
+    }
+
+    /// The server's era, where it is not the client's.
+    pub fn crossed(self) -> Option<Era> {
+        self.crossing.map(|_| self.era())
     }
 }
 
@@ -68,15 +93,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leg_is_native_only_where_the_server_speaks_the_clients_era() {
-        for client in [Era::Legacy, Era::Modern] {
-            assert_eq!(native(client, Eras::Both), Ok(client));
+    fn a_leg_is_crossed_only_where_the_server_does_not_speak_the_clients_era() {
+        for client in Revision::ALL {
+            assert_eq!(Way::new(client, Eras::Both), Way::native(client));
+            for (server, era) in [(Eras::Legacy, Era::Legacy), (Eras::Modern, Era::Modern)] {
+                let way = Way::new(client, server);
+                assert_eq!(way.era(), era, "a server is only asked what it speaks");
+                assert_eq!(way.crossing.is_none(), client.era() == era);
+                assert_eq!(way.crossed(), (client.era() != era).then_some(era));
+                assert!(way.crossing.is_some() || way.revision == client);
+            }
         }
-        assert_eq!(native(Era::Legacy, Eras::Legacy), Ok(Era::Legacy));
-        assert_eq!(native(Era::Modern, Eras::Modern), Ok(Era::Modern));
-        let refused = native(Era::Legacy, Eras::Modern).unwrap_err();
-        assert_eq!(refused, NotNative { client: Era::Legacy, server: Era::Modern });
-        assert!(refused.to_string().contains("only the modern era"));
-        assert!(native(Era::Modern, Eras::Legacy).is_err());
+        let up = Way::new(Revision::V2025_03_26, Eras::Modern);
+        assert_eq!(up.crossing, Some(Crossing::LegacyToModern));
+        let down = Way::new(Revision::V2026_07_28, Eras::Legacy);
+        assert_eq!(down.crossing, Some(Crossing::ModernToLegacy));
     }
 }

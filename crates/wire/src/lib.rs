@@ -23,7 +23,7 @@ pub mod sse;
 pub mod template;
 pub mod views;
 
-pub use bridge::{Eras, NotNative};
+pub use bridge::{Crossing, Eras, Way, level::Level};
 pub use era::{Implementation, MetaError, ModernMeta, Revision, Revisions};
 pub use method::{Class, METHODS, Method, Sender, Shape};
 pub use scan::{Frame, Id, Kind, Limits, ScanError, scan_value};

@@ -46,6 +46,9 @@ pub struct Channel {
     pub era: Option<Era>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// The era spoken to the server, where it is not the asker's.
+    #[serde(default, rename = "server-era", skip_serializing_if = "Option::is_none")]
+    pub server_era: Option<Era>,
     /// `mcp` for the federation, else the one server's name.
     pub entrance: String,
 }

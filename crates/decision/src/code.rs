@@ -148,7 +148,7 @@ codes! {
     ItemAmbiguous = "item-ambiguous", Validation;
     /// The item is new or its definition changed, and nobody has approved it yet (`callgate registry approve`).
     ItemWithdrawn = "item-withdrawn", PolicyDenial;
-    /// The server speaks another protocol era than the client, and crossing eras is not possible yet.
+    /// The server does not speak the protocol era that it spoke when it was looked at last. Try again in a moment.
     EraMismatch = "era-mismatch", Validation;
     /// No rule lets this principal see the item. The caller is told the same as for an unknown one.
     NotPermitted = "not-permitted", PolicyDenial;

@@ -214,6 +214,7 @@ mod tests {
                 transport: Transport::Http,
                 era: None,
                 revision: None,
+                server_era: None,
                 entrance: "mcp".to_owned(),
             },
             method: Some("tools/call".to_owned()),

@@ -17,6 +17,8 @@ pub const ERRAND_METHODS: &[&str] = &[
     "resources/templates/list",
     "ping",
     "subscriptions/listen",
+    // the same at a legacy server
+    "resources/subscribe",
     "logging/setLevel",
     // of an identity provider, about somebody's token (RFC 7662)
     "oauth/introspect",

@@ -30,7 +30,13 @@ fn call(n: u8, actor: Actor, method: &str, arguments: &'static str) -> Call {
             groups: BTreeSet::new(),
             user: None,
         }),
-        channel: Channel { transport: Transport::Http, era: None, revision: None, entrance: "mcp".into() },
+        channel: Channel {
+            transport: Transport::Http,
+            era: None,
+            revision: None,
+            server_era: None,
+            entrance: "mcp".into(),
+        },
         claims: Claims::default(),
         method: method.into(),
         target: Target {

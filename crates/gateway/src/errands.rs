@@ -2,8 +2,11 @@
 //!
 //! A closed list of methods, each message with its own permit and its own record.
 
-use crate::authenticate::Asker;
-use crate::gate::{Change, Gate, Live};
+mod watch;
+
+pub(crate) use watch::{Watches, Watching, Wish, listener, watch};
+
+use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::settings::ServerSettings;
 use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Opening, Outgoing, Received};
@@ -279,98 +282,4 @@ pub(crate) fn call(server: &ServerName, leg: &Leg, method: &str, frame: Bytes) -
         frame,
         arguments: None,
     })
-}
-
-/// Between two attempts to watch a server's resources.
-const WATCH_AGAIN: Duration = Duration::from_secs(2);
-
-/// Watches resources of a modern server for a subscription, until `over`.
-pub(crate) async fn watch(
-    gate: &Arc<Gate>,
-    live: &Arc<Live>,
-    server: &ServerName,
-    uris: &[String],
-    asker: &Asker,
-    over: &CancellationToken,
-) {
-    while !over.is_cancelled() {
-        if let Err(reason) = watch_once(gate, live, server, uris, asker, over).await {
-            tracing::warn!(server = %server, reason, "resources cannot be watched; trying again");
-        }
-        tokio::select! {
-            () = over.cancelled() => return,
-            () = tokio::time::sleep(WATCH_AGAIN) => {}
-        }
-    }
-}
-
-async fn watch_once(
-    gate: &Arc<Gate>,
-    live: &Arc<Live>,
-    server: &ServerName,
-    uris: &[String],
-    asker: &Asker,
-    over: &CancellationToken,
-) -> Result<(), String> {
-    const METHOD: &str = "subscriptions/listen";
-    let mut leg = Leg::errand_for(gate, live, server, METHOD, &asker.principal);
-    leg.speaks(asker.era(), asker.revision.as_str());
-    let call = call(server, &leg, METHOD, Bytes::new());
-    let refused = |refusal: Refusal| refusal.because;
-    let permit = leg.permit(&call).map_err(refused)?;
-    leg.intend(gate, live, &permit).await.map_err(refused)?;
-    let opened = async {
-        let lease = crate::secrets::lease(gate, live, &permit, &call).await;
-        let injected = leg.pass(Stage::Secrets, lease)?;
-        upstream::Lane::take(gate, live, server, asker, injected)
-            .await
-            .map_err(|fault| upstream::refused(&fault))
-    };
-    let lane = match opened.await {
-        Ok(lane) => lane,
-        Err(refusal) => {
-            let reason = refusal.because.clone();
-            leg.close(gate, live, &Err(refusal)).await.map_err(refused)?;
-            return Err(reason);
-        }
-    };
-    drop(permit);
-    leg.dispatched = true;
-    let id = lane.next_id();
-    let params = json!({ "notifications": { "resourceSubscriptions": uris }, "_meta": meta() }).to_string();
-    let (sink, mut messages) = mpsc::channel(64);
-    let outgoing = Outgoing {
-        id,
-        frame: wire::rpc::request(id.to_string().as_bytes(), METHOD, Some(params.as_bytes())),
-        headers: vec![(HeaderName::from_static("mcp-method"), HeaderValue::from_static(METHOD))],
-        injected: lane.injected(),
-        timeout: None,
-        cancel: over.clone(),
-        sink,
-    };
-    let mut request = std::pin::pin!(lane.connection().request(outgoing));
-    let mut open = Some(leg);
-    let ended = loop {
-        tokio::select! {
-            Some(message) = messages.recv() => {
-                // the record closes at the acknowledgement; what comes later are events
-                if let Some(leg) = open.take() {
-                    leg.close(gate, live, &Ok(())).await.map_err(refused)?;
-                }
-                if message.frame.method().as_deref() == Some("notifications/resources/updated")
-                    && let Some(uri) = message.frame.string_at(&["params", "uri"])
-                {
-                    let change = Change::Resource { server: server.clone(), uri: uri.into_owned() };
-                    // nobody listening is not an error
-                    let _ = gate.changes.send(change);
-                }
-            }
-            ended = &mut request => break ended,
-        }
-    };
-    if let Some(leg) = open {
-        let end = ended.as_ref().map(|_| ()).map_err(upstream::refused);
-        leg.close(gate, live, &end).await.map_err(refused)?;
-    }
-    ended.map(|_| ()).map_err(|fault| fault.to_string())
 }

@@ -4,6 +4,7 @@ use crate::assertion::Assertions;
 use crate::authenticate::Tokens;
 use crate::backends::Backends;
 use crate::deeds::Deeds;
+use crate::errands::Watches;
 use crate::exchange::{Arrival, Party};
 use crate::interactions::Interactions;
 use crate::metrics::Metrics;
@@ -78,6 +79,7 @@ pub struct Gate {
     pub(crate) backends: Backends,
     pub(crate) assertions: Assertions,
     pub(crate) deeds: Deeds,
+    pub(crate) watches: Watches,
     pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -127,6 +129,7 @@ impl Gate {
             assertions: Assertions::default(),
             wakes: parts.wakes,
             deeds: Deeds::default(),
+            watches: Watches::default(),
             interactions: Interactions::default(),
             clock: parts.clock,
             entropy: parts.entropy,

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use decision::{Claims, Code, Digest, Era, InteractionId, ItemKind, Refusal, ServerName, Transport};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use wire::{Class, Revision, rpc};
+use wire::{Class, Level, Revision, rpc};
 
 /// Name under which the gateway shows itself.
 const NAME: &str = "callgate";
@@ -102,7 +102,7 @@ fn initialize(
         client_info: frame.share(client_info),
         claims,
     };
-    let peers = visible_peers(live, &arrival.entrance, Era::Legacy, asker, leg.claims.host.as_deref());
+    let peers = visible_peers(live, &arrival.entrance, asker, leg.claims.host.as_deref());
     let mut result = json!({
         "protocolVersion": revision.as_str(),
         "capabilities": capabilities_of(&peers),
@@ -136,20 +136,16 @@ fn initialize(
     Ok(Answer::Begun(bytes, session))
 }
 
-/// 2026-07-28 server/discover. Where nothing modern is behind the entrance it is answered as a legacy server would,
-/// so that a client which probes goes on to `initialize` and finds what there is.
+/// 2026-07-28 server/discover. Where nothing is behind the entrance it is answered as a legacy server would.
 fn discover(live: &Live, arrival: &Arrival, asker: &Asker, host: Option<&str>) -> Result<Value, Refusal> {
-    let peers = visible_peers(live, &arrival.entrance, Era::Modern, asker, host);
+    let peers = visible_peers(live, &arrival.entrance, asker, host);
     let nothing = match &arrival.entrance {
-        Entrance::Federated => behind(live, &arrival.entrance, Era::Modern).is_empty(),
+        Entrance::Federated => behind(live, &arrival.entrance).is_empty(),
         // a server of which nothing may be seen is not there
         Entrance::Server(_) => peers.is_empty(),
     };
     if nothing {
-        return Err(Refusal::new(
-            Code::MethodUnsupported,
-            "no server behind this entrance speaks 2026-07-28",
-        ));
+        return Err(Refusal::new(Code::MethodUnsupported, "no server is behind this entrance"));
     }
     let modern: Vec<&str> = Revision::ALL.iter().filter(|r| r.is_modern()).map(|r| r.as_str()).collect();
     let mut result = json!({
@@ -170,27 +166,19 @@ fn server_info() -> Value {
     json!({ "name": NAME, "title": "Callgate", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// The servers behind an entrance that can be spoken to in this era.
-pub(crate) fn behind<'l>(
-    live: &'l Live,
-    entrance: &Entrance,
-    era: Era,
-) -> Vec<(&'l decision::ServerName, &'l Peer)> {
+/// The servers behind an entrance. Each can be spoken to: in the client's era, or across.
+pub(crate) fn behind<'l>(live: &'l Live, entrance: &Entrance) -> Vec<(&'l decision::ServerName, &'l Peer)> {
     let only = match entrance {
         Entrance::Federated => None,
         Entrance::Server(name) => Some(name.as_str()),
     };
-    live.peers
-        .iter()
-        .filter(|(name, peer)| only.is_none_or(|only| only == name.as_str()) && peer.eras.speaks(era))
-        .collect()
+    live.peers.iter().filter(|(name, _)| only.is_none_or(|only| only == name.as_str())).collect()
 }
 
 /// Those of them of which this principal may see anything: of the others it must not even learn that they are there.
 fn visible_peers<'l>(
     live: &'l Live,
     entrance: &Entrance,
-    era: Era,
     asker: &Asker,
     host: Option<&str>,
 ) -> Vec<&'l Peer> {
@@ -206,7 +194,7 @@ fn visible_peers<'l>(
         sees(server, ItemKind::Server, server.as_str())
             || items.any(|item| sees(server, item.definition.kind(), item.definition.name()))
     };
-    behind(live, entrance, era).into_iter().filter(|(server, _)| any(server)).map(|(_, peer)| peer).collect()
+    behind(live, entrance).into_iter().filter(|(server, _)| any(server)).map(|(_, peer)| peer).collect()
 }
 
 /// What is offered: the union of what the servers behind the entrance offer, as far as the gateway carries it.
@@ -246,16 +234,14 @@ fn instructions(entrance: &Entrance, peers: &[&Peer]) -> Option<String> {
 }
 
 async fn set_level(gate: &Gate, asker: &Asker, frame: &wire::Frame, id: &[u8]) -> Result<Answer, Refusal> {
-    const LEVELS: [&str; 8] =
-        ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
-    let level = frame.string_at(&["params", "level"]).unwrap_or_default();
-    if !LEVELS.contains(&level.as_ref()) {
-        let sentence = format!("`level` must be one of {}", LEVELS.join(", "));
-        return Err(Refusal::new(Code::ArgumentsInvalid, sentence.clone()).told(sentence));
-    }
+    let level = frame.string_at(&["params", "level"]).and_then(|text| Level::parse(&text));
+    let level = level.ok_or_else(|| {
+        let sentence = format!("`level` must be one of {}", Level::ALL.map(Level::as_str).join(", "));
+        Refusal::new(Code::ArgumentsInvalid, sentence.clone()).told(sentence)
+    })?;
     if let Some(session) = &asker.session {
-        session.set_log_level(level.clone().into_owned());
-        upstream::set_level(gate, session, &level).await;
+        session.set_log_level(level);
+        upstream::set_level(gate, session, level).await;
     }
     Ok(Answer::Message(rpc::result(id, b"{}")))
 }

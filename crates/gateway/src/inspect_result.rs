@@ -10,7 +10,7 @@ use crate::resolve::Resolved;
 use crate::upstream::{Arrived, handshake};
 use decision::{Call, Code, Direction, Era, ItemKind, Outcome, Passed, Refusal};
 use policy::{Asked, Question, Subject};
-use wire::Kind;
+use wire::{Crossing, Kind, bridge, rpc};
 
 /// Most questions that one `input_required` result may put.
 const QUESTIONS_MAX: usize = 64;
@@ -46,7 +46,7 @@ pub(crate) fn check(
         basis.push(format!("masked:{}", leg.masked));
     }
     if frame.kind() == Kind::Response && call.direction() == Direction::ToServer {
-        if call.channel().era == Some(Era::Modern) {
+        if resolved.way.era() == Era::Modern {
             would_refuse = rounds(gate, live, call, resolved, asker, frame, leg)?;
         }
         if let Some(checked) = structure(live, resolved, frame, is_error)? {
@@ -54,11 +54,25 @@ pub(crate) fn check(
         }
     }
     let answer = if frame.kind() == Kind::ErrorResponse {
-        Answer::Failed(arrived.answer, handshake::error_code(frame))
+        Answer::Failed(arrived.answer, failed(resolved, frame)?)
     } else {
         Answer::Message(arrived.answer)
     };
     Ok(Passed { would_refuse, ..Passed::new(answer, basis) })
+}
+
+/// The code under which the client is told of the server's error.
+fn failed(resolved: &Resolved, frame: &wire::Frame) -> Result<Option<i64>, Refusal> {
+    let code = handshake::error_code(frame);
+    Ok(match resolved.way.crossing {
+        None => code,
+        Some(Crossing::ModernToLegacy) => code.map(bridge::answer::code_for_modern),
+        Some(Crossing::LegacyToModern) if code == Some(rpc::MISSING_REQUIRED_CLIENT_CAPABILITY) => {
+            let because = "the server needs to ask the host something that the host did not declare";
+            return Err(Refusal::new(Code::HostIncapable, because).told(because));
+        }
+        Some(Crossing::LegacyToModern) => code.map(bridge::answer::code_for_legacy),
+    })
 }
 
 /// `resultType` (SEP-2322): complete, or questions of the server that the rules must permit like any other.
@@ -82,6 +96,9 @@ fn rounds(
             ));
         }
     }
+    if resolved.way.crossing.is_some() {
+        return Err(Refusal::new(Code::UpstreamNonsense, "the server asks what it was told nobody answers"));
+    }
     let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
     let mut would_refuse = None;
     for (n, (_, raw)) in wire::json::object_members(requests).enumerate() {
@@ -91,7 +108,7 @@ fn rounds(
         }
         let request = requests.get(raw).unwrap_or_default();
         let method = wire::json::string_member(request, "method").unwrap_or_default();
-        let known = wire::method::lookup_question(&method, asker.revision);
+        let known = wire::method::lookup_question(&method, resolved.way.revision);
         let question = known.ok_or_else(|| {
             let method = crate::route::short(&method);
             Refusal::new(Code::UpstreamNonsense, format!("`{method}` is not a question a server may ask"))

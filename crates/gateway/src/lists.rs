@@ -1,6 +1,7 @@
 //! Lists, from the pinned catalogue: what this principal may see, in the author's own bytes.
 
 use crate::authenticate::Asker;
+use crate::errands::Watching;
 use crate::exchange::{Arrival, Entrance};
 use crate::gate::Live;
 use crate::gate::{Change, Gate};
@@ -9,10 +10,10 @@ use crate::permission;
 use crate::record::Leg;
 use crate::session::Session;
 use bytes::Bytes;
-use decision::{Code, Digest, Era, EventName, ItemKind, Principal, Refusal};
+use decision::{Code, Digest, Era, EventName, ItemKind, Principal, Refusal, ServerName};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::broadcast::error::RecvError;
-use wire::rpc;
+use wire::{Revision, Way, rpc};
 
 /// Items on one page.
 const PAGE: usize = 500;
@@ -80,19 +81,19 @@ pub(crate) fn visible(
     asker: &Asker,
     host: Option<&str>,
 ) -> Vec<Bytes> {
-    shown_to(live, &arrival.entrance, asker.era(), &asker.principal, host, kind)
+    shown_to(live, &arrival.entrance, asker.revision, &asker.principal, host, kind)
 }
 
 fn shown_to(
     live: &Live,
     entrance: &Entrance,
-    era: Era,
+    client: Revision,
     principal: &Principal,
     host: Option<&str>,
     kind: ItemKind,
 ) -> Vec<Bytes> {
     let mut items = Vec::new();
-    for (server, _) in behind(live, entrance, era) {
+    for (server, peer) in behind(live, entrance) {
         let Some(entry) = live.catalogue.server(server) else {
             continue;
         };
@@ -101,7 +102,10 @@ fn shown_to(
             if !permission::visible(live, principal, host, server, kind, name) {
                 continue;
             }
-            let raw = item.definition.raw();
+            let crossing = Way::new(client, peer.eras).crossing.filter(|_| kind == ItemKind::Tool);
+            let crossed =
+                crossing.map(|crossing| wire::bridge::definition::tool(item.definition.raw(), crossing));
+            let raw = crossed.as_ref().unwrap_or(item.definition.raw());
             let federated = *entrance == Entrance::Federated;
             let renamed = federated && matches!(kind, ItemKind::Tool | ItemKind::Prompt);
             items.push(if renamed { rename(raw, &catalog::federated(server, name)) } else { raw.clone() });
@@ -133,22 +137,28 @@ const NOTICES: [(&str, &[ItemKind]); 3] = [
 /// lasts. Each notice is an event in the record before it is told.
 pub(crate) fn follow(gate: &Arc<Gate>, session: &Arc<Session>) {
     let mut changes = gate.changes.subscribe();
-    let mut shown = digests(&gate.live(), session);
+    let live = gate.live();
+    let mut shown = digests(&live, session);
+    let watching = watch(gate, &live, &session.entrance, &session.principal, Revision::LATEST_LEGACY);
     let (gate, session) = (Arc::downgrade(gate), Arc::clone(session));
     tokio::spawn(async move {
+        let _watching = watching;
         loop {
             let change = tokio::select! {
                 change = changes.recv() => change,
                 () = session.ended.cancelled() => return,
             };
-            match change {
-                Ok(Change::Lists) | Err(RecvError::Lagged(_)) => {}
-                Ok(Change::Resource { .. }) => continue,
-                Err(RecvError::Closed) => return,
-            }
             let Some(gate) = gate.upgrade() else {
                 return;
             };
+            match change {
+                Ok(Change::Lists) | Err(RecvError::Lagged(_)) => {}
+                Ok(Change::Resource { server, uri }) => {
+                    resource_updated(&gate, &session, &server, &uri).await;
+                    continue;
+                }
+                Err(RecvError::Closed) => return,
+            }
             let live = gate.live();
             let now = digests(&live, &session);
             for (method, _) in NOTICES.iter().filter(|(method, _)| shown.get(method) != now.get(method)) {
@@ -166,11 +176,57 @@ pub(crate) fn follow(gate: &Arc<Gate>, session: &Arc<Session>) {
     });
 }
 
+/// Has the servers behind an entrance that are asked in the modern era say when their lists change.
+pub(crate) fn watch(
+    gate: &Arc<Gate>,
+    live: &Live,
+    entrance: &Entrance,
+    principal: &Arc<Principal>,
+    client: Revision,
+) -> Vec<Arc<Watching>> {
+    let modern = behind(live, entrance)
+        .into_iter()
+        .filter(|(_, peer)| Way::new(client, peer.eras).era() == Era::Modern);
+    modern.filter_map(|(server, _)| gate.watches.lists(gate, live, server, principal)).collect()
+}
+
+/// Tells a legacy session of a resource at a modern server that its Host subscribed to.
+async fn resource_updated(gate: &Arc<Gate>, session: &Session, server: &ServerName, uri: &str) {
+    if !session.subscribed(server).uris.contains(uri) {
+        return;
+    }
+    let live = gate.live();
+    let host = session.hello().and_then(|hello| hello.claims.host);
+    // access may have been taken away since
+    if !permission::visible(&live, &session.principal, host.as_deref(), server, ItemKind::Resource, uri) {
+        return;
+    }
+    let method = "notifications/resources/updated";
+    let detail = BTreeMap::from([
+        ("method".to_owned(), method.to_owned()),
+        ("uri".to_owned(), uri.to_owned()),
+        ("interaction".to_owned(), session.interaction.to_string()),
+    ]);
+    let event = crate::record::event(gate, &live, EventName::MessageRelayed, None, Some(server), detail);
+    if event.await.is_ok() {
+        let params = format!("{{\"uri\":{}}}", wire::json::encode_string(uri));
+        // a Host that is gone misses what it cannot be told
+        let _ = session.push(rpc::notification(method, Some(params.as_bytes())));
+    }
+}
+
 fn digests(live: &Live, session: &Session) -> BTreeMap<&'static str, Digest> {
     let host = session.hello().and_then(|hello| hello.claims.host);
     let of = |kinds: &[ItemKind]| {
         let shown = kinds.iter().flat_map(|kind| {
-            shown_to(live, &session.entrance, Era::Legacy, &session.principal, host.as_deref(), *kind)
+            shown_to(
+                live,
+                &session.entrance,
+                Revision::LATEST_LEGACY,
+                &session.principal,
+                host.as_deref(),
+                *kind,
+            )
         });
         Digest::of(&shown.collect::<Vec<_>>().join(&b'\n'))
     };

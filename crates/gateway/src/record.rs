@@ -77,6 +77,7 @@ impl Leg {
             transport: arrival.transport,
             era: None,
             revision: None,
+            server_era: None,
             entrance: arrival.entrance.label(),
         };
         let mut leg = Self {
@@ -102,6 +103,7 @@ impl Leg {
             transport: decision::Transport::Internal,
             era: None,
             revision: None,
+            server_era: None,
             entrance: server.to_string(),
         };
         Self {

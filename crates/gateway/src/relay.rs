@@ -4,8 +4,9 @@
 use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Entrance, Facts, Inbound, Outlet, Party, Presented, ReplyBody};
 use crate::gate::{Change, Gate};
+use crate::resolve::Resolved;
 use crate::session::Session;
-use crate::upstream::{FromServer, Lane};
+use crate::upstream::{self, FromServer, Lane};
 use bytes::Bytes;
 use decision::{EventName, ServerName, Transport};
 use parking_lot::Mutex;
@@ -17,7 +18,7 @@ use std::{
     },
 };
 use tokio_util::sync::CancellationToken;
-use wire::{Kind, Splice};
+use wire::{Crossing, Kind, Level, Splice};
 
 /// Carries a server's messages to one Host.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Relay {
     gate: Arc<Gate>,
     server: ServerName,
     session: Option<Arc<Session>>,
+    hears: Hears,
     entrance: Entrance,
     transport: Transport,
     outlet: Outlet,
@@ -41,22 +43,33 @@ pub(crate) struct Relay {
     cancel: CancellationToken,
 }
 
+/// What of a server's words is for this Host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hears {
+    /// What the server says on the Host's own connection, or to a request that stands alone.
+    Own,
+    /// What it says of one request in a hidden session, which knows nothing of the level that each Host wants.
+    FromHidden(Option<Level>),
+}
+
 /// Most questions of one server that may be open at a time on one call.
 const QUESTIONS_MAX: usize = 16;
 
 impl Relay {
     pub(crate) fn new(
         gate: &Arc<Gate>,
-        server: &ServerName,
+        resolved: &Resolved,
         asker: &Asker,
         arrival: &Arrival,
         lane: &Lane,
         token: Option<(u64, Bytes)>,
     ) -> Self {
+        let hidden = resolved.way.crossing == Some(Crossing::ModernToLegacy);
         Self {
             gate: Arc::clone(gate),
-            server: server.clone(),
+            server: resolved.target.server.clone(),
             session: asker.session.clone(),
+            hears: if hidden { Hears::FromHidden(upstream::level(&resolved.frame)) } else { Hears::Own },
             entrance: arrival.entrance.clone(),
             transport: arrival.transport,
             outlet: arrival.outlet.clone(),
@@ -83,6 +96,7 @@ impl Relay {
             gate: Arc::clone(gate),
             server: server.clone(),
             session: Some(Arc::clone(session)),
+            hears: Hears::Own,
             entrance: session.entrance.clone(),
             transport: session.transport,
             outlet,
@@ -140,7 +154,7 @@ impl Relay {
                 self.gate.rediscover(&self.server);
             }
             (Kind::Notification, Some("notifications/resources/updated")) => self.updated(&frame).await,
-            (Kind::Notification, Some("notifications/elicitation/complete")) => {
+            (Kind::Notification, Some("notifications/elicitation/complete")) if self.hears == Hears::Own => {
                 self.tell(frame.bytes().clone()).await;
             }
             (Kind::Notification, Some("notifications/cancelled")) => {
@@ -191,18 +205,18 @@ impl Relay {
     }
 
     fn wants_log(&self, frame: &wire::Frame) -> bool {
-        const LEVELS: [&str; 8] =
-            ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
-        let rank = |level: &str| LEVELS.iter().position(|known| *known == level);
-        let Some(wanted) = self.session.as_ref().and_then(|session| session.log_level()) else {
-            return true;
+        let wanted = match self.hears {
+            Hears::FromHidden(level) => return level.is_some_and(|wanted| Level::of(frame) >= wanted),
+            Hears::Own => self.session.as_ref().and_then(|session| session.log_level()),
         };
-        let level = frame.string_at(&["params", "level"]).unwrap_or_default();
-        rank(&level).unwrap_or(LEVELS.len()) >= rank(&wanted).unwrap_or(0)
+        wanted.is_none_or(|wanted| Level::of(frame) >= wanted)
     }
 
     /// A resource the session subscribed to was updated: an event in the record, and a notice.
     async fn updated(&self, frame: &wire::Frame) {
+        if self.hears != Hears::Own {
+            return resource_changed(&self.gate, &self.server, frame);
+        }
         let (Some(uri), Some(session)) = (frame.string_at(&["params", "uri"]), &self.session) else {
             return;
         };
@@ -236,6 +250,9 @@ impl Relay {
 
     /// A question to the Host is a call in the other direction: over the same path, with its own record.
     fn ask(&self, frame: wire::Frame) {
+        if self.hears != Hears::Own {
+            return self.turn_down(frame.id_raw().unwrap_or(b"0"), "the host cannot be asked");
+        }
         let asking = Arc::clone(&self.asking);
         let lane = self.lane.clone();
         let id = frame.id_raw().unwrap_or(b"0").to_vec();
@@ -303,16 +320,27 @@ impl Relay {
     }
 }
 
-/// Discards what a connection without a Host says, but notices that its lists changed.
+/// Tells those who listen that a resource was updated.
+fn resource_changed(gate: &Gate, server: &ServerName, frame: &wire::Frame) {
+    if let Some(uri) = frame.string_at(&["params", "uri"]) {
+        let change = Change::Resource { server: server.clone(), uri: uri.into_owned() };
+        // nobody listening is not an error
+        let _ = gate.changes.send(change);
+    }
+}
+
+/// Discards what a connection without a Host says, but notices what changed.
 pub(crate) async fn drain(
     gate: std::sync::Weak<Gate>,
     server: ServerName,
     mut messages: tokio::sync::mpsc::Receiver<FromServer>,
 ) {
     while let Some(message) = messages.recv().await {
-        let changed = message.frame.method().is_some_and(|name| name.ends_with("/list_changed"));
-        if let (true, Some(gate)) = (changed, gate.upgrade()) {
-            gate.rediscover(&server);
+        let (frame, Some(gate)) = (message.frame, gate.upgrade()) else { return };
+        match frame.method().as_deref() {
+            Some("notifications/resources/updated") => resource_changed(&gate, &server, &frame),
+            Some(name) if name.ends_with("/list_changed") => gate.rediscover(&server),
+            Some(_) | None => {}
         }
     }
 }

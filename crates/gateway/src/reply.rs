@@ -114,7 +114,9 @@ fn refused(facts: &Facts, refusal: &Refusal, doors: Doors<'_>) -> Reply {
     if refusal.code == Code::Cancelled || (facts.is_message && facts.transport == Transport::Stdio) {
         return Reply::accepted();
     }
-    if facts.is_tool_call() && facts.id.is_some() && for_the_model(refusal.code) {
+    // no code of the legacy era says that a Host cannot be asked
+    let unasked = refusal.code == Code::HostIncapable && facts.era == Some(Era::Legacy);
+    if facts.is_tool_call() && facts.id.is_some() && (for_the_model(refusal.code) || unasked) {
         return Reply::message(tool_result(facts, refusal));
     }
     let told = told(refusal.code, facts);

@@ -17,6 +17,8 @@ pub(crate) struct Resolved {
     /// The message, scanned; what leaves is spliced from it.
     pub(crate) frame: wire::Frame,
     pub(crate) method: &'static wire::Method,
+    /// How the leg to the server, or to the Host, is spoken.
+    pub(crate) way: wire::Way,
     pub(crate) target: Target,
     /// The pinned item; `None` for a server's question to the Host.
     pub(crate) item: Option<catalog::Item>,
@@ -40,22 +42,29 @@ pub(crate) fn target(
         return Err(Refusal::new(Code::StageFailed, "a message without a method came to be resolved"));
     };
     let resolved = match &arrival.party {
-        Party::Server(server) => question(frame, method, server),
+        Party::Server(server) => question(frame, method, asker, server),
         Party::Host => named(live, arrival, frame, method, asker, leg)?,
     };
     if let Some(range) = resolved.arguments.clone().filter(|range| range.end <= frame.bytes().len()) {
         leg.commit_arguments(gate, frame.bytes().slice(range));
     }
     leg.target = Some(resolved.target.clone());
+    leg.channel.server_era = resolved.way.crossed();
     gate.deeds.recall(frame, &resolved, asker, leg);
     let basis = resolved.target.definition.map(|_| "pinned".to_owned()).into_iter().collect();
     Ok(Passed::new(resolved, basis))
 }
 
-fn question(frame: &wire::Frame, method: &'static wire::Method, server: &ServerName) -> Resolved {
+fn question(
+    frame: &wire::Frame,
+    method: &'static wire::Method,
+    asker: &Asker,
+    server: &ServerName,
+) -> Resolved {
     Resolved {
         frame: frame.clone(),
         method,
+        way: wire::Way::native(asker.revision),
         target: Target {
             server: server.clone(),
             item: Item { kind: ItemKind::Question, name: method.name.to_owned() },
@@ -85,7 +94,7 @@ fn named(
     let meant = meant(frame, method)?;
     let sought = Item { kind: meant.kind, name: meant.name.clone() };
     let found = find(live, &arrival.entrance, &meant, asker, leg.claims.host.as_deref());
-    let (server, item, name) = found.map_err(|missing| {
+    let Hit { server, item, name, way } = found.map_err(|missing| {
         if let Some(server) = missing.server {
             leg.target = Some(Target { server, item: sought, definition: None });
         }
@@ -109,6 +118,7 @@ fn named(
     Ok(Resolved {
         frame: frame.clone(),
         method,
+        way,
         target: Target { server, item: Item { kind: meant.kind, name: item_name }, definition },
         item: Some(item),
         rename: (name != meant.name).then_some((meant.at, name)),
@@ -145,10 +155,22 @@ struct Missing {
     server: Option<ServerName>,
 }
 
-type Found = Result<(ServerName, catalog::Item, String), Missing>;
+/// A pinned item of that name, what its server calls it, and how that server is spoken to.
+struct Hit {
+    server: ServerName,
+    item: catalog::Item,
+    name: String,
+    way: wire::Way,
+}
 
 /// Looks the name up. What comes of a miss is the same for the asker whatever the reason; the record knows it.
-fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker, host: Option<&str>) -> Found {
+fn find(
+    live: &Live,
+    entrance: &Entrance,
+    meant: &Meant,
+    asker: &Asker,
+    host: Option<&str>,
+) -> Result<Hit, Missing> {
     let servers: Vec<(ServerName, String)> = match (entrance, meant.kind) {
         (Entrance::Server(_), _) => {
             entrance.server().map(|server| (server, meant.name.clone())).into_iter().collect()
@@ -180,19 +202,14 @@ fn find(live: &Live, entrance: &Entrance, meant: &Meant, asker: &Asker, host: Op
             }
             continue;
         };
-        let speaks = live.peers.get(&server).is_some_and(|peer| peer.eras.speaks(asker.era()));
-        if speaks {
-            hits.push((server, item, name));
-        } else {
-            let because = format!("server `{server}` does not speak the client's era of MCP");
-            missing = Missing { code: Code::EraMismatch, because, server: Some(server) };
-        }
+        // a server that nobody could ask what it is offers nothing
+        let Some(peer) = live.peers.get(&server) else { continue };
+        hits.push(Hit { way: wire::Way::new(asker.revision, peer.eras), server, item, name });
     }
     if hits.len() > 1 {
         // what the asker may not see must not show by standing in the way; of hidden ones any will be refused
-        let sees = |(server, _, name): &(ServerName, catalog::Item, String)| {
-            permission::visible(live, &asker.principal, host, server, meant.kind, name)
-        };
+        let sees =
+            |hit: &Hit| permission::visible(live, &asker.principal, host, &hit.server, meant.kind, &hit.name);
         match hits.iter().any(sees) {
             true => hits.retain(sees),
             false => hits.truncate(1),

@@ -7,10 +7,10 @@ use crate::authenticate::Standing;
 use crate::exchange::{Entrance, Gone, Outlet};
 use crate::gate::{Gate, Live};
 use bytes::Bytes;
-use decision::{Claims, Class, Code, InteractionId, Principal, Transport};
+use decision::{Claims, Class, Code, InteractionId, Principal, ServerName, Transport};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -34,11 +34,15 @@ pub struct Session {
     pub interaction: InteractionId,
     /// Set once by `initialize`; a modern Host on a pipe never sets it.
     hello: Mutex<Option<Hello>>,
-    log_level: Mutex<Option<String>>,
+    log_level: Mutex<Option<wire::Level>>,
     backlog: Arc<Backlog>,
     /// Questions of servers that wait for this Host's answer, by the id we gave them.
     questions: Mutex<BTreeMap<u64, oneshot::Sender<wire::Frame>>>,
     next_question: AtomicU64,
+    /// Resources of modern servers that its Host subscribed to, which the gateway listens to for it.
+    subscriptions: Mutex<BTreeMap<ServerName, Subscribed>>,
+    /// Held while one is changed.
+    pub(crate) subscribing: tokio::sync::Mutex<()>,
     in_flight: Mutex<BTreeMap<Vec<u8>, (CancellationToken, Outlet)>>,
     used_at: Mutex<Instant>,
     /// By what its principal was known when it began.
@@ -58,6 +62,14 @@ pub struct Hello {
     /// The raw `clientInfo` object.
     pub client_info: Bytes,
     pub claims: Claims,
+}
+
+/// What a Host subscribed to at one server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Subscribed {
+    pub(crate) uris: BTreeSet<String>,
+    /// Ends what listens for them.
+    pub(crate) over: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -149,6 +161,8 @@ impl Session {
             backlog: Arc::default(),
             questions: Mutex::default(),
             next_question: AtomicU64::new(1),
+            subscriptions: Mutex::default(),
+            subscribing: tokio::sync::Mutex::default(),
             in_flight: Mutex::default(),
             used_at: Mutex::new(now),
             standing: Mutex::default(),
@@ -163,10 +177,10 @@ impl Session {
     pub fn set_hello(&self, hello: Hello) {
         *self.hello.lock() = Some(hello);
     }
-    pub fn log_level(&self) -> Option<String> {
-        self.log_level.lock().clone()
+    pub fn log_level(&self) -> Option<wire::Level> {
+        *self.log_level.lock()
     }
-    pub fn set_log_level(&self, level: String) {
+    pub fn set_log_level(&self, level: wire::Level) {
         *self.log_level.lock() = Some(level);
     }
     pub(crate) fn set_standing(&self, standing: Standing) {
@@ -230,6 +244,18 @@ impl Session {
     pub fn answer(&self, id: u64, frame: wire::Frame) -> bool {
         let waiting = self.questions.lock().remove(&id);
         waiting.is_some_and(|sender| sender.send(frame).is_ok())
+    }
+
+    /// What its Host subscribed to at a modern server.
+    pub(crate) fn subscribed(&self, server: &ServerName) -> Subscribed {
+        self.subscriptions.lock().get(server).cloned().unwrap_or_default()
+    }
+    /// Puts that in place of what was there before, which then ends.
+    pub(crate) fn resubscribe(&self, server: &ServerName, now: Subscribed) {
+        let before = self.subscriptions.lock().insert(server.clone(), now);
+        if let Some(before) = before {
+            before.over.cancel();
+        }
     }
 
     /// Notes a request in flight, so that `notifications/cancelled` finds it.

@@ -5,12 +5,13 @@
 //! acknowledgement; what is delivered later is recorded as events.
 
 use crate::authenticate::Asker;
+use crate::errands::{self, Watching, Wish};
 use crate::exchange::{Arrival, Outlet};
 use crate::gate::{Change, Gate, Live};
 use crate::host_side::behind;
 use crate::record::{self, Leg};
 use crate::reply::Answer;
-use crate::{errands, permission};
+use crate::{lists, permission};
 use bytes::Bytes;
 use decision::{CallId, Code, Digest, EventName, ItemKind, Refusal, ServerName};
 use identity::oauth::Width;
@@ -37,6 +38,8 @@ struct Subscription {
     arrival: Arrival,
     asker: Asker,
     host: Option<String>,
+    /// Watches on the lists of the servers behind it.
+    watching: Vec<Arc<Watching>>,
     /// Cancelled when the subscription is over; what watches upstreams for it then stops.
     over: CancellationToken,
 }
@@ -81,6 +84,7 @@ pub(crate) fn listen(
             standing: asker.standing.clone(),
         },
         host: leg.claims.host.clone(),
+        watching: Vec::new(),
         over: arrival.cancel.child_token(),
     };
     let uris = wanted.get("resourceSubscriptions").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -149,8 +153,7 @@ impl Subscription {
 
     /// The server whose visible resource this is.
     fn owner(&self, live: &Live, uri: &str) -> Option<ServerName> {
-        let era = self.asker.era();
-        let mut owners = behind(live, &self.arrival.entrance, era).into_iter().filter(|(server, _)| {
+        let mut owners = behind(live, &self.arrival.entrance).into_iter().filter(|(server, _)| {
             live.catalogue.item(server, ItemKind::Resource, uri).is_some()
                 && permission::visible(
                     live,
@@ -165,21 +168,20 @@ impl Subscription {
     }
 
     /// Asks the upstreams to say when the granted resources change, one errand per server.
-    fn watch(&self, gate: &Arc<Gate>, live: &Arc<Live>) {
+    fn watch(&mut self, gate: &Arc<Gate>, live: &Arc<Live>) {
         let mut by_server: BTreeMap<ServerName, Vec<String>> = BTreeMap::new();
         for (server, uri) in &self.resources {
             by_server.entry(server.clone()).or_default().push(uri.clone());
         }
         for (server, uris) in by_server {
-            let asker = Asker {
-                principal: Arc::clone(&self.asker.principal),
-                session: None,
-                revision: self.asker.revision,
-                capabilities: None,
-                standing: self.asker.standing.clone(),
-            };
-            let (gate, live, over) = (Arc::clone(gate), Arc::clone(live), self.over.clone());
-            tokio::spawn(async move { errands::watch(&gate, &live, &server, &uris, &asker, &over).await });
+            let asker = errands::listener(&self.asker.principal);
+            let (gate, over) = (Arc::clone(gate), self.over.clone());
+            let wish = Wish { lists: false, uris };
+            tokio::spawn(async move { errands::watch(&gate, &server, &wish, &asker, &over, None).await });
+        }
+        if !self.lists.is_empty() {
+            let (entrance, client) = (&self.arrival.entrance, self.asker.revision);
+            self.watching = lists::watch(gate, live, entrance, &self.asker.principal, client);
         }
     }
 
@@ -200,7 +202,7 @@ impl Subscription {
         };
         let mut bytes = Vec::new();
         for kind in kinds {
-            for item in crate::lists::visible(live, &self.arrival, *kind, &self.asker, self.host.as_deref()) {
+            for item in lists::visible(live, &self.arrival, *kind, &self.asker, self.host.as_deref()) {
                 bytes.extend_from_slice(&item);
                 bytes.push(b'\n');
             }

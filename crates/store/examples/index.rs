@@ -129,6 +129,7 @@ impl Calls {
                 transport: Transport::Http,
                 era: Some(Era::Modern),
                 revision: Some("2026-07-28".to_owned()),
+                server_era: None,
                 entrance: "mcp".to_owned(),
             },
             method: Some("tools/call".to_owned()),

@@ -163,6 +163,7 @@ mod tests {
                 transport: Transport::Internal,
                 era: None,
                 revision: None,
+                server_era: None,
                 entrance: "mcp".to_owned(),
             },
             claims: Claims::default(),

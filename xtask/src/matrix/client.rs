@@ -52,7 +52,7 @@ impl Client {
         }
     }
 
-    /// Whether they share an era; crossing eras is not possible yet.
+    /// Whether they share an era.
     pub(crate) fn can_talk_to(self, server: &Server) -> bool {
         match self {
             Self::TypeScript2Modern | Self::RustModern => server.era == Era::Both,

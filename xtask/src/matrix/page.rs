@@ -12,7 +12,7 @@ const ABOUT: &str = "# Compatibility
 Official clients against official servers, through the gateway. Written by `cargo xtask clients`, which CI repeats; do not edit.
 
 \u{2714} worked, \u{2718} did not, \u{2013} the server does not offer it or the client cannot do it. A client and a server are paired where they share a
-protocol era; crossing eras is not possible yet. *All at once* is `/mcp`, where servers are offered together; what is tried there is `reference`.
+protocol era. *All at once* is `/mcp`, where servers are offered together; what is tried there is `reference`.
 ";
 
 /// The whole page.

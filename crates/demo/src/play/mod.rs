@@ -50,9 +50,9 @@ struct Stage<'a> {
     payments: &'a Server,
     tickets: &'a Server,
     gateway: &'a Gateway,
-    /// The agent as a client of 2025-11-25, which sees crm and tickets.
+    /// The agent as a client of 2025-11-25.
     legacy: Client,
-    /// The agent as a client of 2026-07-28, which sees payments.
+    /// The agent as a client of 2026-07-28.
     modern: Client,
     /// The call of the refund that is too large, once it was made.
     large: Option<String>,
@@ -144,8 +144,8 @@ async fn ready(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.legacy.open().await.context("the gateway takes no session")?;
     stage.modern.open().await.context("the gateway cannot be discovered")?;
     for _ in 0..60 {
-        let (legacy, modern) = (stage.legacy.tools().await?, stage.modern.tools().await?);
-        let has = |server: &str| legacy.iter().chain(&modern).any(|name| name.starts_with(server));
+        let seen = stage.legacy.tools().await?;
+        let has = |server: &str| seen.iter().any(|name| name.starts_with(server));
         if ["crm__", "payments__", "tickets__"].iter().all(|server| has(server)) {
             break;
         }

@@ -32,8 +32,8 @@ pub(super) fn show(tell: &Tell, url: &str, token: &str) {
     }
     tell.line("");
     tell.prose(
-        "A Host that begins with `initialize`, as most do today, sees crm and tickets; one that speaks 2026-07-28 \
-         sees payments. Each era is spoken natively; Callgate does not yet translate between them.",
+        "A Host that begins with `initialize`, as most do today, sees all of them, and so does one that speaks \
+         2026-07-28: Callgate translates where a server speaks the other era.",
     );
     tell.line("");
 }

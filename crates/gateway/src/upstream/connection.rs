@@ -263,6 +263,14 @@ impl Connection {
         }
     }
 
+    /// Which session it is by now, where a server that forgot one was given another.
+    pub(super) fn session(&self) -> u64 {
+        match &self.link {
+            Link::Legacy(legacy) => legacy.sessions(),
+            Link::Modern(_) | Link::Sse(_) | Link::Stdio(_) => 0,
+        }
+    }
+
     /// Requests that wait for an answer.
     pub(super) fn in_flight(&self) -> usize {
         match &self.link {

@@ -149,7 +149,9 @@ fn opening(
     (Opening { revision, hello, injected: Arc::clone(injected), sink }, messages)
 }
 
-const CLIENT: &str = concat!(r#"{"name":"callgate","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+/// The gateway as a client calls itself.
+pub(super) const CLIENT: &str =
+    concat!(r#"{"name":"callgate","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 fn hello() -> Bytes {
     let revision = Revision::LATEST_LEGACY;

@@ -10,6 +10,7 @@ use super::injected::{Injected, Received};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Revision;
@@ -21,6 +22,8 @@ pub(super) struct Legacy {
     hello: Hello,
     /// Held while another session is opened, so that it is opened once.
     renewing: tokio::sync::Mutex<()>,
+    /// How many sessions there were before this one.
+    renewed: AtomicU64,
     stop: CancellationToken,
 }
 
@@ -35,7 +38,8 @@ impl Legacy {
         let (session, frame) = Session::open(endpoint, &hello, opening.injected).await?;
         let revision = session.revision;
         let renewing = tokio::sync::Mutex::default();
-        let legacy = Self { session: Mutex::new(session), hello, renewing, stop: CancellationToken::new() };
+        let (session, renewed, stop) = (Mutex::new(session), AtomicU64::new(0), CancellationToken::new());
+        let legacy = Self { session, hello, renewing, renewed, stop };
         Ok((legacy, revision, frame))
     }
 
@@ -99,6 +103,7 @@ impl Legacy {
         }
         old.stop.cancel();
         *self.session.lock() = Arc::clone(&session);
+        self.renewed.fetch_add(1, Ordering::AcqRel);
         Ok(session)
     }
 
@@ -118,6 +123,9 @@ impl Legacy {
         });
     }
 
+    pub(super) fn sessions(&self) -> u64 {
+        self.renewed.load(Ordering::Acquire)
+    }
     pub(super) fn is_alive(&self) -> bool {
         !self.session().is_gone() && !self.stop.is_cancelled()
     }

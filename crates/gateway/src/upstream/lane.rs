@@ -1,8 +1,9 @@
-//! The way to a server for one asker: a legacy Host session has a connection of its own per server;
-//! modern servers, which keep no conversation, share one per credential.
+//! The way to a server for one asker: a legacy Host session has a connection of its own per server, modern Hosts
+//! share hidden sessions with a legacy one, and modern servers, which keep no conversation, share one connection
+//! per credential.
 
-use super::connection::{Connection, Opening, Outgoing};
-use super::pool::{Held, Key};
+use super::connection::{Connection, Opening};
+use super::held::{Held, Key, Whose};
 use super::{Fault, FaultKind, Injected};
 use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
@@ -13,7 +14,8 @@ use decision::{Era, ServerName};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use wire::bridge::capabilities::Askable;
+use wire::{Crossing, Level, Way};
 
 /// Unsolicited messages of one server that may wait to be carried on.
 const WAITING_MAX: usize = 64;
@@ -34,18 +36,28 @@ impl Lane {
         live: &Arc<Live>,
         server: &ServerName,
         asker: &Asker,
+        way: Way,
         injected: Arc<Injected>,
     ) -> Result<Self, Fault> {
         let settings =
             live.settings.servers.get(server).ok_or_else(|| {
                 Fault::unsent(FaultKind::Unreachable, "the server is not configured any more")
             })?;
-        let session = asker.session.as_ref().filter(|_| asker.era() == Era::Legacy);
-        let key = Key::new(server, session.map(|s| s.id.as_str()), &settings.reach, &injected);
+        let own = way.era() == Era::Legacy && way.crossing.is_none();
+        let session = asker.session.as_ref().filter(|_| own);
+        let whose = match (way.crossing, session) {
+            (Some(Crossing::ModernToLegacy), _) => Whose::hidden(&asker.principal, askable(asker)),
+            (_, Some(session)) => Whose::Session(session.id.clone()),
+            (Some(Crossing::LegacyToModern) | None, None) => Whose::Everybody,
+        };
+        let key = Key::new(server, whose, &settings.reach, &injected);
         let (sink, messages) = mpsc::channel(WAITING_MAX);
         let opening = || {
-            let hello = session.map(|session| hello(session)).transpose()?;
-            Ok(Opening { revision: asker.revision, hello, injected: Arc::clone(&injected), sink })
+            let hello = match way.crossing {
+                Some(Crossing::ModernToLegacy) => Some(hidden_hello(way, askable(asker))),
+                Some(Crossing::LegacyToModern) | None => session.map(|session| hello(session)).transpose()?,
+            };
+            Ok(Opening { revision: way.revision, hello, injected: Arc::clone(&injected), sink })
         };
         let (held, opened) = gate.pool.take(key.clone(), &settings.reach, opening).await?;
         held.renew(&key, &injected);
@@ -88,14 +100,62 @@ impl Lane {
     }
     /// Sends a message that has no answer.
     pub(crate) async fn say(&self, frame: Bytes) {
-        tell(&self.held, frame, &self.injected).await;
+        self.held.tell(frame, &self.injected).await;
+    }
+    /// Which session with a legacy server it is by now.
+    pub(crate) fn session(&self) -> u64 {
+        self.held.connection.session()
+    }
+    /// Notes that it is in use.
+    pub(crate) fn touch(&self) {
+        self.held.touch();
+    }
+    /// Asks a legacy server to say when a resource is updated.
+    pub(crate) async fn subscribe(&self, uri: &str, timeout: Duration) -> Result<(), Fault> {
+        let asked = self.held.ask("resources/subscribe", &about(uri), timeout).await?;
+        match asked.kind() {
+            wire::Kind::Response => {
+                self.held.subscribed(uri);
+                Ok(())
+            }
+            wire::Kind::ErrorResponse | wire::Kind::Request | wire::Kind::Notification => {
+                Err(super::handshake::refused(&asked))
+            }
+        }
+    }
+    /// Takes that back, unless others who share the session want to hear of it too.
+    pub(crate) async fn unsubscribe(&self, uri: &str, timeout: Duration) {
+        if self.held.unsubscribed(uri)
+            && let Err(fault) = self.held.ask("resources/unsubscribe", &about(uri), timeout).await
+        {
+            tracing::debug!(fault = %fault, "a server could not be told");
+        }
+    }
+    /// Asks the server for log lines from this level on, unless it was asked for them already.
+    pub(crate) async fn wants_level(&self, level: Level) {
+        if self.held.wants_level(level) {
+            set_level_of(&self.held, level).await;
+        }
     }
 }
 
-async fn tell(held: &Held, frame: Bytes, injected: &Injected) {
-    if let Err(fault) = held.connection.send(frame, injected).await {
-        tracing::debug!(fault = %fault, "a server could not be told");
-    }
+fn about(uri: &str) -> String {
+    format!("{{\"uri\":{}}}", wire::json::encode_string(uri))
+}
+
+/// What a modern client can be asked through the gateway.
+fn askable(_asker: &Asker) -> Askable {
+    Askable::NOTHING
+}
+
+/// The gateway's own `initialize`, for a session that several Hosts of one principal share.
+fn hidden_hello(way: Way, askable: Askable) -> Bytes {
+    let mut params = format!("{{\"protocolVersion\":\"{}\",\"capabilities\":", way.revision).into_bytes();
+    params.extend_from_slice(&askable.to_json());
+    params.extend_from_slice(b",\"clientInfo\":");
+    params.extend_from_slice(super::detect::CLIENT.as_bytes());
+    params.push(b'}');
+    params.into()
 }
 
 /// The Host's own `initialize`, for a server that serves only this Host.
@@ -118,29 +178,20 @@ pub(crate) async fn roots_changed(gate: &Gate, asker: &Asker) {
     };
     for held in gate.pool.of_session(&session.id).await {
         let frame = wire::rpc::notification("notifications/roots/list_changed", None);
-        tell(&held, frame, &held.injected()).await;
+        held.tell(frame, &held.injected()).await;
     }
 }
 
 /// Asks every server of a session for log messages from this level on.
-pub(crate) async fn set_level(gate: &Gate, session: &Session, level: &str) {
+pub(crate) async fn set_level(gate: &Gate, session: &Session, level: Level) {
     for held in gate.pool.of_session(&session.id).await {
-        let id = held.next_id();
-        let params = format!("{{\"level\":{}}}", wire::json::encode_string(level));
-        let frame =
-            wire::rpc::request(id.to_string().as_bytes(), "logging/setLevel", Some(params.as_bytes()));
-        let (sink, _) = mpsc::channel(1);
-        let outgoing = Outgoing {
-            id,
-            frame,
-            headers: Vec::new(),
-            injected: held.injected(),
-            timeout: Some(LEVEL_MAX),
-            cancel: CancellationToken::new(),
-            sink,
-        };
-        if let Err(fault) = held.connection.request(outgoing).await {
-            tracing::debug!(fault = %fault, "a server could not be told");
-        }
+        set_level_of(&held, level).await;
+    }
+}
+
+async fn set_level_of(held: &Held, level: Level) {
+    let params = format!("{{\"level\":\"{}\"}}", level.as_str());
+    if let Err(fault) = held.ask("logging/setLevel", &params, LEVEL_MAX).await {
+        tracing::debug!(fault = %fault, "a server could not be told");
     }
 }

@@ -3,9 +3,11 @@
 //! Start at [`connection`]. [`pool`] says who shares which connection.
 
 mod connection;
+mod crossing;
 mod detect;
 mod fault;
 pub(crate) mod handshake;
+mod held;
 mod http;
 mod http_legacy;
 mod http_modern;
@@ -22,6 +24,7 @@ mod stdio;
 mod stream;
 
 pub(crate) use connection::{Connection, FromServer, Opening, Outgoing};
+pub(crate) use crossing::level;
 pub(crate) use detect::detect;
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use injected::{Hidden, Injected, Received};

@@ -1,14 +1,14 @@
-//! Every open connection, and who shares which: a legacy server has one for each Host session, a modern
-//! one is shared by all who use the same credential. Children are capped, stopped when nobody uses them,
+//! Every open connection, and who shares which ([`Whose`]). Children are capped, stopped when nobody uses them,
 //! and left alone for a while when they keep failing.
 
 use super::connection::{Bounds, Connection, Means, Opening};
+use super::held::{Held, Key, Whose};
 use super::{Fault, FaultKind, Injected};
 use crate::settings::{Limits, Reach, Settings};
-use decision::{Digest, ServerName, UserName};
+use decision::{Digest, ServerName};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -27,66 +27,6 @@ const RETIRE_MAX: Duration = Duration::from_secs(30);
 const REPLACED_MAX: Duration = Duration::from_secs(60 * 60);
 const RETIRE_LOOK: Duration = Duration::from_millis(50);
 
-/// Whose connection it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    server: ServerName,
-    /// The id of the Host session it belongs to; `None` is shared.
-    session: Option<String>,
-    /// The user in whose name it is used, where each has a credential of their own: no two users share a
-    /// connection then, also not if their credentials are the same.
-    holder: Option<UserName>,
-    /// For a child: the credentials it was started with. Over HTTP they travel with each request.
-    identity: Option<Digest>,
-}
-
-impl Key {
-    pub(super) fn new(
-        server: &ServerName,
-        session: Option<&str>,
-        reach: &Reach,
-        injected: &Injected,
-    ) -> Self {
-        let identity = match reach {
-            Reach::Http { .. } | Reach::Sse { .. } => None,
-            Reach::Stdio { .. } => Some(injected.identity()),
-        };
-        let holder = injected.holder.clone();
-        Self { server: server.clone(), session: session.map(str::to_owned), holder, identity }
-    }
-}
-
-/// An open connection, as the pool keeps it.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) connection: Connection,
-    /// The credentials of what the gateway says on it by itself: over HTTP those of the last call, for a child
-    /// those it was started with. None where no session is held.
-    injected: Mutex<Arc<Injected>>,
-    next: AtomicU64,
-    opened: Instant,
-    used: Mutex<Instant>,
-}
-
-impl Held {
-    /// An id for one request, unique on the connection.
-    pub(super) fn next_id(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
-    }
-    pub(super) fn injected(&self) -> Arc<Injected> {
-        Arc::clone(&self.injected.lock())
-    }
-    /// Lets go of older credentials, where they travel with each request.
-    pub(super) fn renew(&self, key: &Key, injected: &Arc<Injected>) {
-        if key.identity.is_none() && key.session.is_some() {
-            *self.injected.lock() = Arc::clone(injected);
-        }
-    }
-    fn idle(&self) -> Duration {
-        if self.connection.in_flight() > 0 { Duration::ZERO } else { self.used.lock().elapsed() }
-    }
-}
-
 /// What is there for a key. The lock is held while it is opened, so that nobody opens it twice.
 type Slot = tokio::sync::Mutex<Option<Arc<Held>>>;
 
@@ -98,6 +38,19 @@ struct Failing {
     why: String,
 }
 
+/// Bounds on hidden sessions, which nobody closes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HiddenBounds {
+    /// One that nobody used for so long is given up.
+    pub(super) idle: Duration,
+    /// How many there may be.
+    pub(super) max: usize,
+}
+
+/// Hidden sessions of one principal at one server: one for each set of what its clients can be asked, as far as
+/// a principal has different ones at work.
+const HIDDEN_EACH_MAX: usize = 4;
+
 /// Every open connection.
 #[derive(Debug)]
 pub struct Pool {
@@ -108,6 +61,7 @@ pub struct Pool {
 struct Shared {
     means: Means,
     child_idle: Duration,
+    hidden: HiddenBounds,
     slots: Mutex<BTreeMap<Key, Arc<Slot>>>,
     /// By server and credential: one user's bad credential is not another's.
     failing: Mutex<BTreeMap<(ServerName, Option<Digest>), Failing>>,
@@ -130,13 +84,15 @@ impl Pool {
         };
         let children = Arc::new(Semaphore::new(limits.children_max.min(Semaphore::MAX_PERMITS)));
         let means = Means { client, supervisor, environment, bounds, children };
-        Self::with(means, limits.child_idle)
+        let hidden = HiddenBounds { idle: limits.session_idle, max: limits.sessions_max };
+        Self::with(means, limits.child_idle, hidden)
     }
 
-    pub(super) fn with(means: Means, child_idle: Duration) -> Self {
+    pub(super) fn with(means: Means, child_idle: Duration, hidden: HiddenBounds) -> Self {
         let shared = Shared {
             means,
             child_idle,
+            hidden,
             slots: Mutex::default(),
             failing: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -172,10 +128,11 @@ impl Pool {
         if shared.closed.load(Ordering::Acquire) {
             return Err(Fault::unsent(FaultKind::Unreachable, "the gateway is stopping"));
         }
+        self.make_room(&key).await?;
         let slot = Arc::clone(shared.slots.lock().entry(key.clone()).or_default());
         let mut place = slot.lock().await;
         if let Some(held) = place.as_ref().filter(|held| held.connection.is_alive()) {
-            *held.used.lock() = Instant::now();
+            held.touch();
             return Ok((Arc::clone(held), false));
         }
         if let Some(dead) = place.take() {
@@ -215,8 +172,8 @@ impl Pool {
     ) -> Result<Arc<Held>, Fault> {
         let opening = opening()?;
         // a modern address keeps nothing that its requests do not bring
-        let kept = key.identity.is_some() || key.session.is_some();
-        let injected = Mutex::new(if kept { Arc::clone(&opening.injected) } else { Arc::default() });
+        let kept = key.identity.is_some() || key.whose != Whose::Everybody;
+        let injected = if kept { Arc::clone(&opening.injected) } else { Arc::default() };
         let opened = Connection::open(reach, &self.shared.means, opening).await;
         let (connection, _) = opened.inspect_err(|fault| {
             // a bound of ours is no failure of the server
@@ -224,18 +181,46 @@ impl Pool {
                 self.shared.note_failure(key, fault, Duration::ZERO);
             }
         })?;
-        let now = Instant::now();
-        let held = Held { connection, injected, next: AtomicU64::new(1), opened: now, used: Mutex::new(now) };
-        Ok(Arc::new(held))
+        Ok(Arc::new(Held::new(connection, injected)))
+    }
+
+    /// Refuses a hidden session over the bounds, unless one of the same principal's is not in use: that one goes.
+    async fn make_room(&self, key: &Key) -> Result<(), Fault> {
+        let Whose::Hidden { principal, .. } = &key.whose else { return Ok(()) };
+        let victim = {
+            let open = self.shared.slots.lock();
+            if open.contains_key(key) {
+                return Ok(());
+            }
+            let hidden = open.iter().filter(|(other, _)| matches!(other.whose, Whose::Hidden { .. }));
+            let all = hidden.clone().count();
+            let own: Vec<_> = hidden.filter(|(other, _)| other.whose.is_of(principal)).collect();
+            let here = own.iter().filter(|(other, _)| other.server == key.server).count();
+            if here < HIDDEN_EACH_MAX && all < self.shared.hidden.max {
+                return Ok(());
+            }
+            let only_here = here >= HIDDEN_EACH_MAX;
+            let may_go = own.iter().filter(|(other, _)| !only_here || other.server == key.server);
+            let idle = may_go.filter_map(|(other, slot)| {
+                let idle = slot.try_lock().ok()?.as_ref()?.idle();
+                (!idle.is_zero()).then(|| (idle, (*other).clone()))
+            });
+            idle.max_by_key(|(idle, _)| *idle).map(|(_, other)| other)
+        };
+        let Some(victim) = victim else {
+            return Err(Fault::unsent(FaultKind::Busy, "as many hidden sessions are in use as may be"));
+        };
+        self.close_where(|other| *other == victim).await;
+        Ok(())
     }
 
     /// Retires the child a session had with credentials that are no longer its own.
     fn supersede(&self, key: &Key) {
-        if key.session.is_none() {
+        if key.whose == Whose::Everybody {
             return;
         }
         let same = |other: &Key| {
-            other.server == key.server && other.session == key.session && other.identity != key.identity
+            other.server == key.server && other.whose == key.whose && other.identity != key.identity
         };
         let old = self.withdraw(same);
         if !old.is_empty() {
@@ -272,7 +257,7 @@ impl Pool {
 
     /// Ends what a session had.
     pub(crate) async fn end_session(&self, session: &str) {
-        self.close_where(|key| key.session.as_deref() == Some(session)).await;
+        self.close_where(|key| key.whose.is_session(session)).await;
     }
 
     /// Nobody is given a connection to that server any more, as it was reconfigured or removed; each
@@ -308,7 +293,7 @@ impl Pool {
     pub(super) async fn of_session(&self, session: &str) -> Vec<Arc<Held>> {
         let slots: Vec<_> = {
             let open = self.shared.slots.lock();
-            let of = open.iter().filter(|(key, _)| key.session.as_deref() == Some(session));
+            let of = open.iter().filter(|(key, _)| key.whose.is_session(session));
             of.map(|(_, slot)| Arc::clone(slot)).collect()
         };
         let mut found = Vec::new();
@@ -334,7 +319,7 @@ impl Shared {
     /// Notes how a connection ended, unless we ended it.
     fn note_end(&self, key: &Key, held: &Held) {
         if let Some(fault) = held.connection.crashed() {
-            self.note_failure(key, &fault, held.opened.elapsed());
+            self.note_failure(key, &fault, held.opened().elapsed());
         }
     }
 
@@ -379,12 +364,18 @@ async fn retire(slots: Vec<Arc<Slot>>, max: Duration) {
     futures::future::join_all(retiring).await;
 }
 
-/// Stops a child that nobody uses, and notes one that ends by itself.
+/// Stops a child, or gives up a hidden session, that nobody uses, and notes a child that ends by itself.
 async fn watch(shared: Weak<Shared>, key: Key, slot: Arc<Slot>, held: Weak<Held>) {
-    let Some(gone) = held.upgrade().and_then(|held| held.connection.gone()) else { return };
+    let Some(child) = held.upgrade().map(|held| held.connection.gone()) else { return };
+    let is_child = child.is_some();
+    if !is_child && !matches!(key.whose, Whose::Hidden { .. }) {
+        return;
+    }
+    let gone = child.unwrap_or_default();
+    let idle_max = |pool: &Shared| if is_child { pool.child_idle } else { pool.hidden.idle };
     loop {
         let (Some(pool), Some(now)) = (shared.upgrade(), held.upgrade()) else { return };
-        let rest = pool.child_idle.saturating_sub(now.idle());
+        let rest = idle_max(&pool).saturating_sub(now.idle());
         drop((pool, now));
         tokio::select! {
             () = gone.cancelled() => break,
@@ -394,7 +385,7 @@ async fn watch(shared: Weak<Shared>, key: Key, slot: Arc<Slot>, held: Weak<Held>
         // under the lock, so that nobody is given it meanwhile
         let mut place = slot.lock().await;
         let ours = place.as_ref().is_some_and(|there| Arc::ptr_eq(there, &now));
-        if ours && now.idle() >= pool.child_idle {
+        if ours && now.idle() >= idle_max(&pool) {
             *place = None;
             drop(place);
             pool.forget(&key, &slot);

@@ -1,7 +1,7 @@
 //! Send, once: the last stage before the answer, and the only place that spends a permit.
 
 use super::connection::{Connection, FromServer, Outgoing};
-use super::{Fault, FaultKind, Injected, Lane, Received};
+use super::{Fault, FaultKind, Injected, Lane, Received, crossing};
 use crate::authenticate::Asker;
 use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
@@ -58,10 +58,11 @@ pub(crate) async fn send(
     };
     let id = dispatch.resolved.frame.id_raw().unwrap_or_default().to_vec();
     let nonsense = |e: wire::SpliceError| Refusal::new(Code::UpstreamNonsense, e.to_string());
-    let answer = match frame.id_range() {
-        Some(_) => wire::rpc::with_id(&frame, &id).map_err(nonsense)?,
-        None => Splice::new(&frame).set_member(frame.object(), "id", id).finish().map_err(nonsense)?,
+    let splice = match frame.id_range() {
+        Some(range) => Splice::new(&frame).replace(range, id),
+        None => Splice::new(&frame).set_member(frame.object(), "id", id),
     };
+    let answer = crossing::answer(splice, &frame, dispatch.resolved).finish().map_err(nonsense)?;
     let upstream_us = gate.clock.now().since(began);
     Ok(Passed::new(Arrived { frame, answer, upstream_us }, vec![dispatch.call.target().server.to_string()]))
 }
@@ -78,16 +79,22 @@ async fn to_server(
         live.settings.servers.get(server).ok_or_else(|| {
             Refusal::new(Code::UpstreamUnreachable, "the server is not configured any more")
         })?;
+    let subscribes = matches!(call.method(), "resources/subscribe" | "resources/unsubscribe");
+    if subscribes && resolved.way.era() == Era::Modern {
+        return crossing::subscribe(gate, live, dispatch, leg).await;
+    }
     let cancel = arrival.cancel.clone();
     let _in_flight = InFlight::begin(asker, &resolved.frame, &cancel, arrival)?;
-    let taken = Lane::take(gate, live, server, asker, Arc::clone(&dispatch.credential)).await;
+    let credential = Arc::clone(&dispatch.credential);
+    let taken = Lane::take(gate, live, server, asker, resolved.way, credential).await;
     let lane = taken.map_err(|fault| refused(&fault))?;
+    crossing::raise_level(live, resolved, &lane).await;
     let id = lane.next_id();
-    let (frame, token) = outgoing(resolved, id)?;
-    let headers = headers(call, resolved, &frame, asker)?;
+    let (frame, token) = outgoing(live, resolved, asker, id)?;
+    let headers = headers(call, resolved, &frame)?;
     let (sink, mut messages) = mpsc::channel(WAITING_MAX);
     let token = token.map(|theirs| (id, theirs));
-    let mut relay = Relay::new(gate, server, asker, arrival, &lane, token);
+    let mut relay = Relay::new(gate, resolved, asker, arrival, &lane, token);
     leg.dispatched = true;
     let outgoing = Outgoing {
         id,
@@ -172,9 +179,14 @@ async fn wait(
     }
 }
 
-/// The message that leaves: the one that was judged, with our id, the server's own name for the item,
-/// and our progress token. Gives back the asker's token.
-fn outgoing(resolved: &Resolved, id: u64) -> Result<(wire::Frame, Option<Bytes>), Refusal> {
+/// The message that leaves: the one that was judged, with our id, the server's own name for the item, our
+/// progress token, and in the server's era. Gives back the asker's token.
+fn outgoing(
+    live: &Live,
+    resolved: &Resolved,
+    asker: &Asker,
+    id: u64,
+) -> Result<(wire::Frame, Option<Bytes>), Refusal> {
     let broken = |e: String| Refusal::new(Code::StageFailed, format!("the message cannot be prepared: {e}"));
     let judged = &resolved.frame;
     let ours = id.to_string();
@@ -190,7 +202,7 @@ fn outgoing(resolved: &Resolved, id: u64) -> Result<(wire::Frame, Option<Bytes>)
     if let Some(range) = token {
         splice = splice.replace(range, ours);
     }
-    let frame = splice
+    let frame = crossing::request(splice, live, resolved, asker)?
         .finish_frame(&wire::Limits::DEFAULT.with_bytes(u32::MAX as usize))
         .map_err(|e| broken(e.to_string()))?;
     Ok((frame, theirs))
@@ -202,9 +214,8 @@ fn headers(
     call: &Call,
     resolved: &Resolved,
     sent: &wire::Frame,
-    asker: &Asker,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Refusal> {
-    if asker.era() == Era::Legacy {
+    if resolved.way.era() == Era::Legacy {
         return Ok(Vec::new());
     }
     let broken = |e: String| Refusal::new(Code::StageFailed, format!("the headers cannot be prepared: {e}"));

@@ -348,6 +348,17 @@ impl House {
         response.into_body()
     }
 
+    /// Ends a legacy session.
+    pub(crate) async fn end_session(&self, path: &str, session: &str) {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("mcp-session-id", session),
+            ("mcp-protocol-version", "2025-11-25"),
+        ];
+        assert!(self.plain("DELETE", path, &headers).await.status < 300);
+    }
+
     /// One modern POST whose answer is read as it comes.
     pub(crate) async fn open_modern(&self, path: &str, method: &str, body: String) -> hyper::body::Incoming {
         let request = http::Request::post(format!("http://{}{path}", self.address))

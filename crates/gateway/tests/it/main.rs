@@ -17,6 +17,7 @@ mod authority;
 mod backends;
 mod calls;
 mod clock;
+mod crossing;
 mod drift;
 mod introspection;
 mod issuers;

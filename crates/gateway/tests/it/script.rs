@@ -11,7 +11,14 @@ use axum::{
 use futures::StreamExt as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// One message that arrived.
@@ -47,6 +54,30 @@ struct Shared {
     answered: tokio::sync::Notify,
     /// Streams of HTTP+SSE, by the query of their endpoint, and the headers that each was asked with.
     streams: Mutex<Vec<Stream>>,
+    /// Calls whose asker went away before the answer.
+    given_up: AtomicUsize,
+    /// How often all sessions were forgotten, and how many were begun.
+    session: AtomicUsize,
+    begun: AtomicUsize,
+    /// Open streams of change notices, and resources that somebody subscribed to.
+    listeners: Mutex<Vec<Listener>>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    id: Value,
+    filter: Value,
+    events: tokio::sync::mpsc::UnboundedSender<String>,
+}
+
+/// Says that it was let go before its time.
+struct Waiting(Arc<Shared>, bool);
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.given_up.fetch_add(1, Ordering::SeqCst);
+        }
+    }
 }
 
 /// `echo` reads, `refund` writes money, and the rest misbehaves.
@@ -67,6 +98,10 @@ pub(crate) fn tools() -> Value {
         { "name": "typed", "inputSchema": { "type": "object", "properties": { "n": number } },
           "outputSchema": { "type": "object", "required": ["n"], "properties": { "n": number } } },
         { "name": "hidden", "inputSchema": { "type": "object" } },
+        { "name": "log", "inputSchema": { "type": "object" } },
+        { "name": "fail", "inputSchema": { "type": "object", "properties": { "code": { "type": "integer" } } } },
+        { "name": "odd", "inputSchema": { "type": "object" } },
+        { "name": "listed", "inputSchema": { "type": "object" }, "outputSchema": { "type": "array" } },
     ])
 }
 
@@ -81,11 +116,15 @@ impl Script {
             answers: Mutex::default(),
             answered: tokio::sync::Notify::new(),
             streams: Mutex::default(),
+            given_up: AtomicUsize::new(0),
+            session: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            listeners: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let router =
-            Router::new().route("/mcp", post(hear)).route("/sse", get(open)).route("/said", post(said));
+        let router = Router::new().route("/mcp", post(hear).get(stream_of));
+        let router = router.route("/sse", get(open)).route("/said", post(said));
         let router = router.with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, state }
@@ -107,6 +146,35 @@ impl Script {
     }
     pub(crate) fn everything(&self) -> Vec<Heard> {
         self.state.heard.lock().clone()
+    }
+    /// Calls whose asker went away before the answer.
+    pub(crate) fn given_up(&self) -> usize {
+        self.state.given_up.load(Ordering::SeqCst)
+    }
+    /// Forgets the sessions that were begun.
+    pub(crate) fn forget_sessions(&self) {
+        self.state.session.fetch_add(1, Ordering::SeqCst);
+    }
+    /// Tells everybody who listens for it that something changed.
+    pub(crate) fn notify(&self, method: &str, params: &Value) {
+        let wants = |filter: &Value| match method {
+            _ if !self.state.modern => true,
+            "notifications/tools/list_changed" => filter["toolsListChanged"] == true,
+            _ => filter["resourceSubscriptions"].as_array().is_some_and(|all| all.contains(&params["uri"])),
+        };
+        for listener in self.state.listeners.lock().iter().filter(|one| wants(&one.filter)) {
+            let mut params = params.clone();
+            if self.state.modern {
+                params["_meta"]["io.modelcontextprotocol/subscriptionId"] = listener.id.clone();
+            }
+            let note = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+            let _ = listener.events.send(format!("data: {note}\n\n"));
+        }
+    }
+    /// What those who listen want to hear of.
+    pub(crate) fn listeners(&self) -> Vec<Value> {
+        let listeners = self.state.listeners.lock();
+        listeners.iter().filter(|one| !one.events.is_closed()).map(|one| one.filter.clone()).collect()
     }
     pub(crate) fn set_tools(&self, tools: Value) {
         *self.state.tools.lock() = tools;
@@ -180,23 +248,64 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
     if !era_ok {
         return error(-32600, "not my era");
     }
-    let capabilities = json!({ "tools": { "listChanged": true }, "logging": {} });
+    let known = state.session.load(Ordering::SeqCst);
+    let shown = headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
+    if shown.is_some_and(|id| !id.starts_with(&format!("sid-{known}-"))) {
+        return axum::http::StatusCode::NOT_FOUND.into_response();
+    }
+    let resources = json!({ "listChanged": true, "subscribe": true });
+    let capabilities = json!({ "tools": { "listChanged": true }, "logging": {}, "resources": resources });
     match method {
         "server/discover" => {
             complete(json!({ "supportedVersions": ["2026-07-28"], "capabilities": capabilities }))
         }
-        "initialize" => complete(
-            json!({ "protocolVersion": message["params"]["protocolVersion"], "capabilities": capabilities,
-            "serverInfo": { "name": "script", "version": "1" } }),
-        ),
+        "initialize" => {
+            let begun = complete(
+                json!({ "protocolVersion": message["params"]["protocolVersion"], "capabilities": capabilities,
+                "serverInfo": { "name": "script", "version": "1" } }),
+            );
+            let begins = state.begun.fetch_add(1, Ordering::SeqCst);
+            ([("mcp-session-id", format!("sid-{known}-{begins}"))], begun).into_response()
+        }
+        "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => complete(json!({})),
+        "subscriptions/listen" => listen(&state, &message),
         "tools/list" => complete(json!({ "tools": state.tools.lock().clone() })),
+        "resources/list" => complete(json!({ "resources": [{ "uri": "test://one", "name": "one" }] })),
+        "resources/templates/list" => complete(json!({ "resourceTemplates": [] })),
+        "resources/read" => complete(json!({ "contents": [{ "uri": "test://one", "text": "1" }] })),
         "tools/call" if message["params"]["name"] == "ask" => ask(&state, &message),
-        "tools/call" => call(&message, complete).await,
+        "tools/call" => call(&state, &message, complete).await,
         _ => error(-32601, "no such method"),
     }
 }
 
+/// A legacy session's own stream.
+async fn stream_of(State(state): State<Arc<Shared>>) -> axum::response::Response {
+    if state.modern {
+        return axum::http::StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    endless(&state, Value::Null, Value::Null, None)
+}
+
+fn listen(state: &Arc<Shared>, message: &Value) -> axum::response::Response {
+    let (id, filter) = (message["id"].clone(), message["params"]["notifications"].clone());
+    let params =
+        json!({ "notifications": filter, "_meta": { "io.modelcontextprotocol/subscriptionId": id } });
+    let method = "notifications/subscriptions/acknowledged";
+    let ack = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+    endless(state, id, filter, Some(format!("data: {ack}\n\n")))
+}
+
+fn endless(state: &Arc<Shared>, id: Value, filter: Value, first: Option<String>) -> axum::response::Response {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    first.map(|first| sender.send(first));
+    state.listeners.lock().push(Listener { id, filter, events: sender });
+    let events = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx)).map(Ok::<_, Infallible>);
+    ([("content-type", "text/event-stream")], axum::body::Body::from_stream(events)).into_response()
+}
+
 async fn call(
+    state: &Arc<Shared>,
     message: &Value,
     complete: impl Fn(Value) -> axum::response::Response,
 ) -> axum::response::Response {
@@ -204,8 +313,31 @@ async fn call(
     let text = |text: &str| json!({ "content": [{ "type": "text", "text": text }] });
     match message["params"]["name"].as_str().unwrap_or_default() {
         "hang" => {
+            let mut waiting = Waiting(Arc::clone(state), false);
             tokio::time::sleep(Duration::from_secs(60)).await;
+            waiting.1 = true;
             complete(text("late"))
+        }
+        "odd" => {
+            let odd = json!({ "resultType": "task", "content": [] });
+            axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": odd })).into_response()
+        }
+        "listed" => complete(json!({ "content": [], "structuredContent": [1] })),
+        "fail" => {
+            let error = json!({ "code": message["params"]["arguments"]["code"], "message": "no" });
+            axum::Json(json!({ "jsonrpc": "2.0", "id": id, "error": error })).into_response()
+        }
+        "log" => {
+            let line = |level: &str| {
+                let params = json!({ "level": level, "data": level });
+                let note = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params });
+                format!("data: {note}\n\n")
+            };
+            let mut events: Vec<String> = ["debug", "info", "warning"].map(line).into();
+            let asked = message["params"]["_meta"]["io.modelcontextprotocol/logLevel"].is_string();
+            events.retain(|_| asked || !state.modern);
+            events.push(answer(&id, &text("logged")));
+            stream(events, false)
         }
         "nonsense" => (axum::http::StatusCode::OK, "<html>surprise</html>").into_response(),
         "die" => stream(vec![String::from("event: message\n")], true),

@@ -55,6 +55,7 @@ fn intent(scope: &Scope, n: u8) -> Intent {
             transport: Transport::Http,
             era: Some(Era::Modern),
             revision: Some("2026-07-28".to_owned()),
+            server_era: None,
             entrance: "mcp".to_owned(),
         },
         method: Some("tools/call".to_owned()),

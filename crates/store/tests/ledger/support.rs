@@ -83,6 +83,7 @@ pub(crate) fn intent(n: u64, arguments: Option<Commitment>) -> Vec<u8> {
             transport: Transport::Stdio,
             era: None,
             revision: None,
+            server_era: None,
             entrance: "mcp".to_owned(),
         },
         method: Some("tools/call".to_owned()),

@@ -31,6 +31,7 @@ pub(crate) fn call_at(owner: Owner, user: Option<&str>, id: u8) -> (Call, Permit
             transport: Transport::Internal,
             era: None,
             revision: None,
+            server_era: None,
             entrance: "mcp".to_owned(),
         },
         claims: Claims::default(),

@@ -1,9 +1,12 @@
-use super::super::pool::{Held, Key, Pool};
+use super::super::held::{Held, Key, Whose};
+use super::super::pool::{HiddenBounds, Pool};
 use super::peer::{json, ok, serve, status, welcome};
 use super::stdio::{ANSWER, legacy, shell};
 use super::*;
 use crate::settings::Reach;
 use decision::ServerName;
+
+const BOUNDS: HiddenBounds = HiddenBounds { idle: Duration::from_secs(60), max: 16 };
 
 struct Rig {
     pool: Pool,
@@ -19,7 +22,7 @@ impl Rig {
         Self::idle_after(reach, Duration::from_secs(60))
     }
     fn idle_after(reach: Reach, idle: Duration) -> Self {
-        Self { pool: Pool::with(means(), idle), reach, token: "t1", holder: None }
+        Self { pool: Pool::with(means(), idle, BOUNDS), reach, token: "t1", holder: None }
     }
     async fn take(&self, session: Option<&str>) -> Result<(Arc<Held>, bool), Fault> {
         let server = ServerName::new("crm").unwrap();
@@ -28,7 +31,8 @@ impl Rig {
             holder: self.holder.map(|name| name.parse().unwrap()),
             ..Injected::default()
         });
-        let key = Key::new(&server, session, &self.reach, &injected);
+        let whose = session.map_or(Whose::Everybody, |id| Whose::Session(id.to_owned()));
+        let key = Key::new(&server, whose, &self.reach, &injected);
         let opening = || {
             let (mut opening, _) =
                 opening(if session.is_some() { Revision::V2025_11_25 } else { Revision::V2026_07_28 });
@@ -241,7 +245,7 @@ async fn http_sessions_are_given_up_and_a_modern_address_is_shared_whatever_the_
     })
     .await;
     let mut rig = Rig {
-        pool: Pool::with(means_to(&peer.url), Duration::from_secs(60)),
+        pool: Pool::with(means_to(&peer.url), Duration::from_secs(60), BOUNDS),
         reach: peer.reach(),
         token: "t1",
         holder: None,
@@ -267,4 +271,53 @@ async fn a_server_that_is_reconfigured_finishes_its_calls_and_takes_no_new_ones(
     answer.unwrap();
     assert!(opened && !old.connection.is_alive());
     rig.pool.shut_down().await;
+}
+
+/// A rig of hidden sessions over HTTP, and what the server heard.
+fn hidden_key(rig: &Rig, principal: u8, roots: bool) -> Key {
+    let principal = decision::Digest::of(&[principal]);
+    let askable = wire::bridge::capabilities::Askable { roots, ..Default::default() };
+    let whose = Whose::Hidden { principal, askable };
+    Key::new(&ServerName::new("crm").unwrap(), whose, &rig.reach, &Injected::default())
+}
+
+async fn take_hidden(rig: &Rig, key: Key) -> Result<(Arc<Held>, bool), Fault> {
+    rig.pool.take(key, &rig.reach, || Ok(opening(Revision::V2025_11_25).0)).await
+}
+
+#[tokio::test]
+async fn hidden_sessions_are_bounded_and_the_idlest_of_the_same_principal_gives_way() {
+    let peer = serve(shakes).await;
+    let bounds = HiddenBounds { idle: Duration::from_secs(60), max: 2 };
+    let reach = Reach::Http { url: peer.url.clone() };
+    let pool = Pool::with(means_to(&peer.url), Duration::from_secs(60), bounds);
+    let rig = Rig { pool, reach, token: "t1", holder: None };
+    let (first, opened) = take_hidden(&rig, hidden_key(&rig, 1, false)).await.unwrap();
+    assert!(opened);
+    assert!(!take_hidden(&rig, hidden_key(&rig, 1, false)).await.unwrap().1, "shared");
+    take_hidden(&rig, hidden_key(&rig, 2, false)).await.unwrap();
+    let none = take_hidden(&rig, hidden_key(&rig, 3, false)).await.unwrap_err();
+    assert_eq!(none.kind, FaultKind::Busy, "nobody's session is taken from another principal");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    take_hidden(&rig, hidden_key(&rig, 1, true)).await.unwrap();
+    assert_eq!(rig.pool.len(), 2);
+    assert!(!first.connection.is_alive(), "its own idle one made room");
+    rig.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_hidden_session_that_nobody_uses_is_given_up() {
+    let peer = serve(shakes).await;
+    let bounds = HiddenBounds { idle: Duration::from_millis(150), max: 2 };
+    let reach = Reach::Http { url: peer.url.clone() };
+    let pool = Pool::with(means_to(&peer.url), Duration::from_secs(60), bounds);
+    let rig = Rig { pool, reach, token: "t1", holder: None };
+    let (held, _) = take_hidden(&rig, hidden_key(&rig, 1, false)).await.unwrap();
+    until_true(|| rig.pool.len() == 0).await;
+    assert!(!held.connection.is_alive());
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `serve` has it")]
+fn shakes(seen: super::peer::Seen) -> super::peer::Answer {
+    if seen.rpc() == "initialize" { welcome() } else { status(202) }
 }

@@ -1,0 +1,306 @@
+//! Watching servers for those who listen here: changes of lists, and updates of single resources.
+//!
+//! A modern server is asked with one `subscriptions/listen`; a legacy one with `resources/subscribe` for each
+//! resource, in the hidden session of whoever listens, where it tells of its lists unasked.
+
+use crate::authenticate::{Asker, Standing};
+use crate::gate::{Change, Gate, Live};
+use crate::record::Leg;
+use crate::settings::Authority;
+use crate::upstream::{self, Lane, Outgoing};
+use bytes::Bytes;
+use decision::{Principal, Refusal, ServerName, Stage, UserName};
+use http::{HeaderName, HeaderValue};
+use parking_lot::Mutex;
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wire::{Crossing, Eras, Revision, Way};
+
+const LISTEN: &str = "subscriptions/listen";
+const SUBSCRIBE: &str = "resources/subscribe";
+/// Between two attempts, doubled each time until one lasts.
+const AGAIN_MIN: Duration = Duration::from_secs(2);
+const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
+const LASTING: Duration = Duration::from_secs(60);
+/// How often a legacy session that is only listened to is looked after.
+const LOOK: Duration = Duration::from_secs(2);
+/// For a server to take a subscription.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is watched at one server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wish {
+    /// Its lists of tools, prompts and resources.
+    pub(crate) lists: bool,
+    pub(crate) uris: Vec<String>,
+}
+
+/// One watch on the lists of a server, for as long as somebody holds it.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    _until_dropped: DropGuard,
+}
+
+/// Whose watch it is: a server's, and a user's where each has a credential of their own.
+type Of = (ServerName, Option<UserName>);
+
+/// The watches on lists that are open: one for a server, however many listen.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    open: Mutex<BTreeMap<Of, Weak<Watching>>>,
+}
+
+impl Watches {
+    /// Watches a server's lists for this principal. `None` where the server does not say that it would tell, or is a
+    /// child, which is not kept alive for that.
+    pub(crate) fn lists(
+        &self,
+        gate: &Arc<Gate>,
+        live: &Live,
+        server: &ServerName,
+        principal: &Arc<Principal>,
+    ) -> Option<Arc<Watching>> {
+        let settings = live.settings.servers.get(server)?;
+        let peer = live.peers.get(server)?;
+        let over_http = matches!(settings.reach, crate::settings::Reach::Http { .. });
+        if !over_http || peer.eras == Eras::Legacy || !tells_of_lists(&peer.capabilities) {
+            return None;
+        }
+        let holder = match settings.authority {
+            Authority::Shared => None,
+            Authority::PerUser => Some(principal.person()?.clone()),
+        };
+        let mut open = self.open.lock();
+        open.retain(|_, watching| watching.strong_count() > 0);
+        let of = (server.clone(), holder);
+        if let Some(watching) = open.get(&of).and_then(Weak::upgrade) {
+            return Some(watching);
+        }
+        let over = CancellationToken::new();
+        let watching = Arc::new(Watching { _until_dropped: over.clone().drop_guard() });
+        open.insert(of, Arc::downgrade(&watching));
+        drop(open);
+        let (gate, server, asker) = (Arc::clone(gate), server.clone(), listener(principal));
+        let wish = Wish { lists: true, uris: Vec::new() };
+        tokio::spawn(async move { watch(&gate, &server, &wish, &asker, &over, None).await });
+        Some(watching)
+    }
+}
+
+fn tells_of_lists(capabilities: &[u8]) -> bool {
+    let tells = |key: &str| wire::json::at_path(capabilities, &[key, "listChanged"]) == Some(b"true");
+    ["tools", "prompts", "resources"].into_iter().any(tells)
+}
+
+/// Somebody for whom a server is watched. What they are told is asked of the rules each time.
+pub(crate) fn listener(principal: &Arc<Principal>) -> Asker {
+    Asker {
+        principal: Arc::clone(principal),
+        session: None,
+        revision: Revision::LATEST_MODERN,
+        capabilities: None,
+        standing: Standing::Session,
+    }
+}
+
+/// Whether a watch began.
+pub(crate) type Began = Result<(), String>;
+
+/// Watches a server until `over`, with pauses where it cannot be watched. Whoever waits for the beginning hears of
+/// a failure, and then it is not tried again.
+pub(crate) async fn watch(
+    gate: &Arc<Gate>,
+    server: &ServerName,
+    wish: &Wish,
+    asker: &Asker,
+    over: &CancellationToken,
+    mut began: Option<oneshot::Sender<Began>>,
+) {
+    let mut wait = AGAIN_MIN;
+    while !over.is_cancelled() {
+        let live = gate.live();
+        let since = Instant::now();
+        let once = Once { gate, live: &live, server, wish, asker, over };
+        let Err(reason) = once.watch(&mut began).await else { return };
+        if let Some(began) = began.take() {
+            let _ = began.send(Err(reason));
+            return;
+        }
+        if !live.settings.servers.contains_key(server) {
+            return;
+        }
+        tracing::warn!(server = %server, reason, "a server cannot be watched; trying again");
+        wait = if since.elapsed() > LASTING { AGAIN_MIN } else { wait };
+        tokio::select! {
+            () = over.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        wait = (wait * 2).min(AGAIN_MAX);
+    }
+}
+
+/// One attempt.
+struct Once<'a> {
+    gate: &'a Arc<Gate>,
+    live: &'a Arc<Live>,
+    server: &'a ServerName,
+    wish: &'a Wish,
+    asker: &'a Asker,
+    over: &'a CancellationToken,
+}
+
+fn because(refusal: Refusal) -> String {
+    refusal.because
+}
+
+impl Once<'_> {
+    /// `Ok` where it ended because nobody listens any more.
+    async fn watch(&self, began: &mut Option<oneshot::Sender<Began>>) -> Result<(), String> {
+        let peer = self.live.peers.get(self.server).ok_or("nobody knows what the server speaks")?;
+        let way = Way::new(self.asker.revision, peer.eras);
+        match way.crossing {
+            None => self.listen(way, began).await,
+            Some(Crossing::ModernToLegacy) => self.subscribe(way, began).await,
+            Some(Crossing::LegacyToModern) => Err("a listener is modern".to_owned()),
+        }
+    }
+
+    /// An errand with its record open, its intent durable, and the way to the server.
+    async fn opened(&self, method: &str, way: Way) -> Result<(Leg, Lane), String> {
+        let Self { gate, live, server, asker, .. } = *self;
+        let mut leg = Leg::errand_for(gate, live, server, method, &asker.principal);
+        leg.speaks(way.era(), way.revision.as_str());
+        let call = super::call(server, &leg, method, Bytes::new());
+        let permit = leg.permit(&call).map_err(because)?;
+        leg.intend(gate, live, &permit).await.map_err(because)?;
+        let opened = async {
+            let lease = crate::secrets::lease(gate, live, &permit, &call).await;
+            let injected = leg.pass(Stage::Secrets, lease)?;
+            let taken = Lane::take(gate, live, server, asker, way, injected).await;
+            taken.map_err(|fault| upstream::refused(&fault))
+        };
+        match opened.await {
+            Ok(lane) => {
+                leg.dispatched = true;
+                Ok((leg, lane))
+            }
+            Err(refusal) => {
+                let reason = refusal.because.clone();
+                leg.close(gate, live, &Err(refusal)).await.map_err(because)?;
+                Err(reason)
+            }
+        }
+    }
+
+    async fn listen(&self, way: Way, began: &mut Option<oneshot::Sender<Began>>) -> Result<(), String> {
+        let (leg, lane) = self.opened(LISTEN, way).await?;
+        let id = lane.next_id();
+        let (sink, mut messages) = mpsc::channel(64);
+        let outgoing = Outgoing {
+            id,
+            frame: wire::rpc::request(id.to_string().as_bytes(), LISTEN, Some(self.filter().as_bytes())),
+            headers: vec![(HeaderName::from_static("mcp-method"), HeaderValue::from_static(LISTEN))],
+            injected: lane.injected(),
+            timeout: None,
+            cancel: self.over.clone(),
+            sink,
+        };
+        let mut request = std::pin::pin!(lane.connection().request(outgoing));
+        let mut open = Some(leg);
+        let ended = loop {
+            tokio::select! {
+                Some(message) = messages.recv() => {
+                    // the record closes at the acknowledgement; what comes later are events
+                    if let Some(leg) = open.take() {
+                        leg.close(self.gate, self.live, &Ok(())).await.map_err(because)?;
+                        self.granted(&message.frame)?;
+                        let _ = began.take().map(|began| began.send(Ok(())));
+                    }
+                    self.heard(&message.frame);
+                }
+                ended = &mut request => break ended,
+            }
+        };
+        if let Some(leg) = open {
+            let end = ended.as_ref().map(|_| ()).map_err(upstream::refused);
+            leg.close(self.gate, self.live, &end).await.map_err(because)?;
+        }
+        match ended {
+            _ if self.over.is_cancelled() => Ok(()),
+            Ok(_) => Err("the server ended the subscription".to_owned()),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    fn filter(&self) -> String {
+        let mut wanted = serde_json::Map::new();
+        if self.wish.lists {
+            for key in ["toolsListChanged", "promptsListChanged", "resourcesListChanged"] {
+                wanted.insert(key.to_owned(), json!(true));
+            }
+        }
+        if !self.wish.uris.is_empty() {
+            wanted.insert("resourceSubscriptions".to_owned(), json!(self.wish.uris));
+        }
+        json!({ "notifications": wanted, "_meta": super::meta() }).to_string()
+    }
+
+    /// Whether every resource that was asked for is in the acknowledgement.
+    fn granted(&self, ack: &wire::Frame) -> Result<(), String> {
+        let granted = wire::views::Listen::read(ack).map_err(|e| format!("the acknowledgement: {e}"))?;
+        let all = self.wish.uris.iter().all(|uri| granted.uris.iter().any(|one| one == uri));
+        all.then_some(()).ok_or_else(|| "the server does not grant every resource".to_owned())
+    }
+
+    fn heard(&self, frame: &wire::Frame) {
+        match frame.method().as_deref() {
+            Some("notifications/resources/updated") => {
+                if let Some(uri) = frame.string_at(&["params", "uri"]) {
+                    let change = Change::Resource { server: self.server.clone(), uri: uri.into_owned() };
+                    // nobody listening is not an error
+                    let _ = self.gate.changes.send(change);
+                }
+            }
+            Some(name) if name.ends_with("/list_changed") => self.gate.rediscover(self.server),
+            Some(_) | None => {}
+        }
+    }
+
+    /// What a legacy server says of these comes over its session, to whoever reads that.
+    async fn subscribe(&self, way: Way, began: &mut Option<oneshot::Sender<Began>>) -> Result<(), String> {
+        let mut held = None;
+        for uri in &self.wish.uris {
+            let (leg, lane) = self.opened(SUBSCRIBE, way).await?;
+            let asked = lane.subscribe(uri, PATIENCE).await;
+            let end = asked.as_ref().map(|_| ()).map_err(upstream::refused);
+            leg.close(self.gate, self.live, &end).await.map_err(because)?;
+            asked.map_err(|fault| fault.to_string())?;
+            held = Some(lane);
+        }
+        let _ = began.take().map(|began| began.send(Ok(())));
+        let Some(lane) = held else { return Ok(()) };
+        let session = lane.session();
+        let ended = loop {
+            tokio::select! {
+                () = self.over.cancelled() => break Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            // listening is a use, and what the server forgot is asked for again
+            lane.touch();
+            if session != lane.session() || !lane.connection().is_alive() {
+                break Err("the server forgot its session".to_owned());
+            }
+        };
+        for uri in &self.wish.uris {
+            lane.unsubscribe(uri, PATIENCE).await;
+        }
+        ended
+    }
+}

@@ -100,6 +100,8 @@ codes! {
     IdInUse = "id-in-use", Validation;
     /// The answer belongs to no question that is open on this session.
     AnswerUnexpected = "answer-unexpected", Validation;
+    /// No call of this principal waits for answers under this `requestState`: it is over, another's, or was never given. Call again without it.
+    StateUnknown = "state-unknown", Validation;
     /// No bearer token came with the request. Send `Authorization: Bearer …`.
     CredentialMissing = "credential-missing", Authentication;
     /// The credential is not well-formed; it may have been cut or mistyped.

@@ -3,6 +3,7 @@
 use crate::exchange::Arrival;
 use crate::gate::Live;
 use crate::resolve::Resolved;
+use crate::rounds::Round;
 use crate::schemas::Unknown;
 use bytes::Bytes;
 use decision::{Call, Code, Era, Passed, Refusal, Transport};
@@ -21,6 +22,8 @@ pub(crate) fn check(
     resolved: &Resolved,
     arrival: &Arrival,
 ) -> Result<Passed<Arguments>, Refusal> {
+    // what the server asked is as much an argument as what it was told first
+    arrival.round.as_ref().map_or(Ok(()), Round::refused)?;
     let raw = call.arguments().unwrap_or_default();
     let basis = match resolved.method.name {
         "tools/call" => {

@@ -96,9 +96,11 @@ async fn connect<'a>(
         if eras.speaks(decision::Era::Modern) { Revision::LATEST_MODERN } else { Revision::LATEST_LEGACY };
     leg.speaks(revision.era(), revision.as_str());
     let (sink, messages) = mpsc::channel(64);
-    tokio::spawn(crate::relay::drain(Arc::downgrade(gate), server.clone(), messages));
+    // it was told that it can ask nothing
+    let decline = |_| std::future::ready(());
+    tokio::spawn(crate::relay::drain(Arc::downgrade(gate), server.clone(), messages, decline));
     let hello = (!revision.is_modern()).then(|| Bytes::from(hello().to_string()));
-    let opening = Opening { revision, hello, injected: Arc::clone(&injected), sink };
+    let opening = Opening { revision, hello, injected: Arc::clone(&injected), sink, hidden: false };
     let (connection, hello) = Connection::open(&settings.reach, gate.pool.means(), opening).await?;
     if let Some(hello) = &hello {
         leg.masked.add(&hello.masked);

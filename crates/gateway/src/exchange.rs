@@ -5,6 +5,7 @@
 //! a refusal for a wrong `Origin` is recorded as one for a wrong argument is.
 
 use crate::listen::tls::ClientCertificate;
+use crate::rounds::Round;
 use crate::session::{Session, SessionStream};
 use bytes::Bytes;
 use decision::{AgentName, ServerName, Transport};
@@ -26,6 +27,8 @@ pub struct Arrival {
     pub outlet: Outlet,
     /// Cancelled by the listener when the Host hung up, where that means cancel (modern HTTP).
     pub cancel: CancellationToken,
+    /// Where it is sent again: with the Host's answers to what its server asked.
+    pub(crate) round: Option<Round>,
 }
 
 impl Arrival {

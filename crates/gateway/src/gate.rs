@@ -12,7 +12,7 @@ use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
-use crate::upstream::Pool;
+use crate::upstream::{Parked, Pool};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::{CallId, Clock, Code, Digest, Entropy, InteractionId, Principal, Refusal, ServerName};
@@ -80,6 +80,7 @@ pub struct Gate {
     pub(crate) assertions: Assertions,
     pub(crate) deeds: Deeds,
     pub(crate) watches: Watches,
+    pub(crate) parked: Parked,
     pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -130,6 +131,7 @@ impl Gate {
             wakes: parts.wakes,
             deeds: Deeds::default(),
             watches: Watches::default(),
+            parked: Parked::new(parts.entropy.as_ref()),
             interactions: Interactions::default(),
             clock: parts.clock,
             entropy: parts.entropy,

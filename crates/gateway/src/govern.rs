@@ -7,6 +7,7 @@ use crate::exchange::{Arrival, Reply};
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::reply::{self, Answer, Doors};
+use crate::rounds::{self, Asks};
 use crate::upstream::Dispatch;
 use crate::{
     arguments, authenticate, host_side, inspect_result, listen, permission, resolve, route, rules, secrets,
@@ -27,20 +28,41 @@ pub async fn govern(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
 /// Governs one message, for those who are a task of their own already. Whatever happens on the path, the record is
 /// closed here, and an answer that could not be recorded is not given.
 pub(crate) async fn govern_here(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
+    let mut arrival = arrival;
+    loop {
+        match govern_leg(gate, &arrival).await {
+            Step::Reply(reply) => return reply,
+            Step::Ask(id, asks) => arrival.round = Some(rounds::ask(gate, &arrival, &id, *asks).await),
+        }
+    }
+}
+
+/// What a leg comes to.
+enum Step {
+    Reply(Reply),
+    /// Questions of the server to the asker of that id, before the next leg.
+    Ask(Vec<u8>, Box<Asks>),
+}
+
+async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
     let live = gate.live();
-    let mut leg = Leg::open(gate, &live, &arrival);
+    let mut leg = Leg::open(gate, &live, arrival);
     // boxed: what is spawned is moved several times, and the state of a path is tens of kilobytes
-    let walk = Box::pin(path(gate, &live, &arrival, &mut leg));
+    let walk = Box::pin(path(gate, &live, arrival, &mut leg));
     let walked = AssertUnwindSafe(walk).catch_unwind().await;
     let outcome = walked.unwrap_or_else(|_| Err(Refusal::new(Code::StageFailed, "a stage panicked")));
-    let facts = reply::Facts::of(&arrival, &leg);
+    let facts = reply::Facts::of(arrival, &leg);
     let end = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
     let outcome = match leg.close(gate, &live, &end).await {
         Ok(()) => outcome,
         Err(unrecorded) => Err(unrecorded),
     };
+    let outcome = match outcome {
+        Ok(Answer::Asks(asks)) => return Step::Ask(facts.id(), asks),
+        outcome => outcome,
+    };
     let doors = Doors { oauth: live.settings.oauth.as_deref(), entrance: &arrival.entrance };
-    reply::reply(&facts, outcome, doors)
+    Step::Reply(reply::reply(&facts, outcome, doors))
 }
 
 /// The path. Each `?` is a refusal; each line is in the record.

@@ -41,17 +41,26 @@ pub(crate) fn check(
         return Err(Refusal::new(Code::ResultTooLarge, format!("{} bytes", frame.bytes().len())));
     }
     let mut would_refuse = None;
+    let mut asks = None;
     let mut basis = vec![format!("{} bytes", frame.bytes().len())];
     if !leg.masked.is_empty() {
         basis.push(format!("masked:{}", leg.masked));
     }
     if frame.kind() == Kind::Response && call.direction() == Direction::ToServer {
-        if resolved.way.era() == Era::Modern {
-            would_refuse = rounds(gate, live, call, resolved, asker, frame, leg)?;
+        if (resolved.way.era() == Era::Modern || arrived.asks) && waits(resolved, frame)? {
+            if resolved.way.crossing == Some(Crossing::LegacyToModern) {
+                asks = Some(crate::rounds::read(gate, resolved, asker, frame, leg)?);
+            } else {
+                let asked = rounds(gate, live, call, resolved, asker, frame, leg);
+                would_refuse = asked.inspect_err(|_| give_up(gate, call, &arrived))?;
+            }
         }
         if let Some(checked) = structure(live, resolved, frame, is_error)? {
             basis.push(checked);
         }
+    }
+    if let Some(asks) = asks {
+        return Ok(Passed::new(Answer::Asks(asks), basis));
     }
     let answer = if frame.kind() == Kind::ErrorResponse {
         Answer::Failed(arrived.answer, failed(resolved, frame)?)
@@ -75,7 +84,27 @@ fn failed(resolved: &Resolved, frame: &wire::Frame) -> Result<Option<i64>, Refus
     })
 }
 
-/// `resultType` (SEP-2322): complete, or questions of the server that the rules must permit like any other.
+/// `resultType` (SEP-2322): whether the server waits for answers, or its result is complete.
+fn waits(resolved: &Resolved, frame: &wire::Frame) -> Result<bool, Refusal> {
+    match frame.string_at(&["result", "resultType"]).as_deref() {
+        None | Some("complete") => Ok(false),
+        Some("input_required") if resolved.method.multi_round => Ok(true),
+        Some(other) => {
+            let other = crate::route::short(other);
+            let because = format!("`{other}` is not a result type of this method");
+            Err(Refusal::new(Code::UpstreamNonsense, because))
+        }
+    }
+}
+
+/// A legacy server's questions may not be put: its call goes no further.
+fn give_up(gate: &Gate, call: &Call, arrived: &Arrived) {
+    if let Some(state) = arrived.frame.string_at(&["result", "requestState"]).filter(|_| arrived.asks) {
+        gate.parked.forget(&state, call);
+    }
+}
+
+/// Questions of the server, which the rules must permit like any other.
 fn rounds(
     gate: &Gate,
     live: &Live,
@@ -85,20 +114,6 @@ fn rounds(
     frame: &wire::Frame,
     leg: &Leg,
 ) -> Result<Option<Refusal>, Refusal> {
-    match frame.string_at(&["result", "resultType"]).as_deref() {
-        None | Some("complete") => return Ok(None),
-        Some("input_required") if resolved.method.multi_round => {}
-        Some(other) => {
-            let other = crate::route::short(other);
-            return Err(Refusal::new(
-                Code::UpstreamNonsense,
-                format!("`{other}` is not a result type of this method"),
-            ));
-        }
-    }
-    if resolved.way.crossing.is_some() {
-        return Err(Refusal::new(Code::UpstreamNonsense, "the server asks what it was told nobody answers"));
-    }
     let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
     let mut would_refuse = None;
     for (n, (_, raw)) in wire::json::object_members(requests).enumerate() {
@@ -108,7 +123,7 @@ fn rounds(
         }
         let request = requests.get(raw).unwrap_or_default();
         let method = wire::json::string_member(request, "method").unwrap_or_default();
-        let known = wire::method::lookup_question(&method, resolved.way.revision);
+        let known = wire::method::lookup_question(&method, asker.revision);
         let question = known.ok_or_else(|| {
             let method = crate::route::short(&method);
             Refusal::new(Code::UpstreamNonsense, format!("`{method}` is not a question a server may ask"))

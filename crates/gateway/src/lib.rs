@@ -61,6 +61,7 @@ mod lists;
 pub mod metrics;
 mod record;
 mod relay;
+mod rounds;
 mod schemas;
 mod subscriptions;
 

@@ -88,6 +88,9 @@ impl Leg {
             bytes: arrival.size(),
             ..Self::blank(gate, live, Trail::open(call, now), principal, channel)
         };
+        if let Some(round) = &arrival.round {
+            (leg.deed, leg.leg) = (round.deed, round.leg);
+        }
         if let Some(session) = &arrival.session {
             leg.interaction = session.interaction.clone();
         }

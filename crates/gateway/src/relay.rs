@@ -124,6 +124,11 @@ impl Relay {
         self.asking.load(Ordering::Acquire) > 0
     }
 
+    /// Whether it is a question that waits for another request of the Host.
+    pub(crate) fn keeps(&self, frame: &wire::Frame) -> bool {
+        self.hears != Hears::Own && frame.kind() == Kind::Request && frame.method().as_deref() != Some("ping")
+    }
+
     /// Carries one message on.
     pub(crate) async fn carry(&mut self, message: FromServer) {
         let frame = message.frame;
@@ -251,7 +256,10 @@ impl Relay {
     /// A question to the Host is a call in the other direction: over the same path, with its own record.
     fn ask(&self, frame: wire::Frame) {
         if self.hears != Hears::Own {
-            return self.turn_down(frame.id_raw().unwrap_or(b"0"), "the host cannot be asked");
+            let (lane, method) = (self.lane.clone(), frame.method());
+            let answer = in_nobodys_name(&frame, method.as_deref());
+            tokio::spawn(async move { lane.say(answer).await });
+            return;
         }
         let asking = Arc::clone(&self.asking);
         let lane = self.lane.clone();
@@ -280,6 +288,7 @@ impl Relay {
             session: self.session.clone(),
             outlet: self.outlet.clone(),
             cancel,
+            round: None,
         };
         let gate = Arc::clone(&self.gate);
         // boxed: a question is governed inside the governing of the call it came from
@@ -329,18 +338,32 @@ fn resource_changed(gate: &Gate, server: &ServerName, frame: &wire::Frame) {
     }
 }
 
-/// Discards what a connection without a Host says, but notices what changed.
-pub(crate) async fn drain(
+/// Discards what a connection without a Host says, but notices what changed, and declines what is asked of nobody.
+pub(crate) async fn drain<F: Future<Output = ()>>(
     gate: std::sync::Weak<Gate>,
     server: ServerName,
     mut messages: tokio::sync::mpsc::Receiver<FromServer>,
+    decline: impl Fn(Bytes) -> F,
 ) {
     while let Some(message) = messages.recv().await {
         let (frame, Some(gate)) = (message.frame, gate.upgrade()) else { return };
-        match frame.method().as_deref() {
-            Some("notifications/resources/updated") => resource_changed(&gate, &server, &frame),
-            Some(name) if name.ends_with("/list_changed") => gate.rediscover(&server),
-            Some(_) | None => {}
+        match (frame.kind(), frame.method().as_deref()) {
+            (Kind::Request, method) => decline(in_nobodys_name(&frame, method)).await,
+            (_, Some("notifications/resources/updated")) => resource_changed(&gate, &server, &frame),
+            (_, Some(name)) if name.ends_with("/list_changed") => gate.rediscover(&server),
+            (_, Some(_) | None) => {}
+        }
+    }
+}
+
+/// The answer to a question of a server that no Host can be asked. That we are there is no question to a Host.
+fn in_nobodys_name(frame: &wire::Frame, method: Option<&str>) -> Bytes {
+    let id = frame.id_raw().unwrap_or(b"0");
+    match method {
+        Some("ping") => wire::rpc::result(id, b"{}"),
+        Some(_) | None => {
+            let why = "nobody can be asked outside of a call";
+            wire::rpc::error(Some(id), wire::rpc::METHOD_NOT_FOUND, why, None)
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::exchange::{Arrival, Entrance, Party, Reply, ReplyBody};
 use crate::permission::SCOPE;
 use crate::record::Leg;
+use crate::rounds::Asks;
 use crate::session::{Session, SessionStream};
 use bytes::Bytes;
 use decision::{CallId, Class, Code, Era, Refusal, Transport};
@@ -19,6 +20,8 @@ pub(crate) enum Answer {
     Message(Bytes),
     /// The upstream's own JSON-RPC error, ready to send, and its code.
     Failed(Bytes, Option<i64>),
+    /// Questions of a modern server that the legacy asker has to be put first.
+    Asks(Box<Asks>),
     /// A session was begun with this response.
     Begun(Bytes, Arc<Session>),
     /// A notification, or an answer to a question, was taken.
@@ -59,6 +62,10 @@ impl Facts {
             revision: arrival.facts.revision.clone(),
         }
     }
+    /// The asker's own id.
+    pub(crate) fn id(&self) -> Vec<u8> {
+        self.id.clone().unwrap_or_default()
+    }
     fn is_tool_call(&self) -> bool {
         self.method.as_deref() == Some("tools/call")
     }
@@ -77,6 +84,8 @@ pub(crate) fn reply(facts: &Facts, outcome: Result<Answer, Refusal>, doors: Door
         Ok(Answer::Message(bytes)) => Reply::message(bytes),
         Ok(Answer::Failed(bytes, code)) => Reply::with(failed_status(facts, code), ReplyBody::Message(bytes)),
         Ok(Answer::Begun(bytes, session)) => Reply { session: Some(session), ..Reply::message(bytes) },
+        // asked before anybody replies
+        Ok(Answer::Asks(_)) => broken(),
         Ok(Answer::Accepted) => Reply::accepted(),
         Ok(Answer::Stream(stream)) => Reply::with(StatusCode::OK, ReplyBody::Stream(stream)),
         Ok(Answer::Subscribed(recorded)) => {
@@ -301,7 +310,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::ClaimMissing | Code::ClaimUnusable | Code::TokenInactive => who(),
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
         Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
-        Code::ItemAmbiguous | Code::ArgumentsInvalid => ok(rpc::INVALID_PARAMS),
+        Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
         Code::RuleDenied | Code::UserRequired => ok(DENIED),
         Code::ApprovalRequired => ok(APPROVAL_NEEDED),
         Code::UpstreamUnreachable

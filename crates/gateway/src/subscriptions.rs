@@ -132,6 +132,7 @@ fn copy(arrival: &Arrival) -> Arrival {
         session: arrival.session.clone(),
         outlet: arrival.outlet.clone(),
         cancel: arrival.cancel.clone(),
+        round: None,
     }
 }
 

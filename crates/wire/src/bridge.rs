@@ -10,6 +10,7 @@ pub mod capabilities;
 pub mod definition;
 pub mod level;
 pub mod request;
+pub mod rounds;
 
 use decision::Era;
 

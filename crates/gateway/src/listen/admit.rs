@@ -144,6 +144,7 @@ mod tests {
             session: None,
             outlet: Outlet::new(1).0,
             cancel: CancellationToken::new(),
+            round: None,
         }
     }
     fn judge(inbound: Result<Inbound, BodyFault>) -> Result<Admitted, Code> {

@@ -143,6 +143,7 @@ impl<P: Path> Pipe<P> {
             session: Some(Arc::clone(&self.talk.session)),
             outlet: self.outlet.clone(),
             cancel: self.talk.session.ended.child_token(),
+            round: None,
         };
         let path = self.path.clone();
         let mut call = Box::pin(async move { path.govern(arrival).await });

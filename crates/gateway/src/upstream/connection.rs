@@ -146,6 +146,8 @@ pub(crate) struct Opening {
     pub(crate) injected: Arc<Injected>,
     /// Where messages go that belong to no request.
     pub(crate) sink: mpsc::Sender<FromServer>,
+    /// A legacy session that several Hosts share: what it says of no request is the only open one's.
+    pub(crate) hidden: bool,
 }
 
 /// A connection to a server. Dropped, it ends; [`Connection::close`] also waits for that.

@@ -15,19 +15,23 @@ use wire::{Crossing, Frame, Level, Splice};
 
 /// Most resources of one server that one session may be told of.
 const SUBSCRIPTIONS_MAX: usize = 64;
-/// What of a client's capabilities is not carried to a modern server.
-const UNASKED: [&str; 3] = ["roots", "sampling", "elicitation"];
 
 /// The request in the server's era.
 pub(super) fn request<'f>(
     splice: Splice<'f>,
     live: &Live,
-    resolved: &'f Resolved,
-    asker: &Asker,
+    dispatch: &Dispatch<'f>,
 ) -> Result<Splice<'f>, Refusal> {
+    let Dispatch { resolved, asker, arrival, .. } = dispatch;
     Ok(match resolved.way.crossing {
         None => splice,
-        Some(Crossing::LegacyToModern) => request::for_modern(splice, &speaker(live, resolved, asker)?),
+        Some(Crossing::LegacyToModern) => {
+            let splice = request::for_modern(splice, &speaker(live, resolved, asker)?);
+            match &arrival.round {
+                Some(round) => round.splice(splice),
+                None => splice,
+            }
+        }
         Some(Crossing::ModernToLegacy) => request::for_legacy(splice, &resolved.frame),
     })
 }
@@ -47,9 +51,13 @@ fn speaker(live: &Live, resolved: &Resolved, asker: &Asker) -> Result<request::S
     let hello = session.and_then(|session| session.hello());
     let hello = hello.ok_or_else(no_session)?;
     let set = session.and_then(|session| session.log_level()).unwrap_or(Level::UNLESS_SET);
+    let askable = ["roots/list", "sampling/createMessage", "elicitation/create"];
+    let unknown = askable.into_iter().filter(|name| wire::method::lookup(name, hello.revision).is_none());
+    // what its revision cannot be asked, it cannot be asked here
+    let unknown: Vec<_> = unknown.filter_map(|name| name.split('/').next()).collect();
     let known = wire::Implementation::read(&hello.client_info).is_some();
     Ok(request::Speaker {
-        capabilities: capabilities::crossing(&hello.capabilities, &UNASKED),
+        capabilities: capabilities::crossing(&hello.capabilities, &unknown),
         client_info: if known { hello.client_info } else { super::detect::CLIENT.into() },
         level: logs(live, resolved).then_some(set),
     })

@@ -146,7 +146,7 @@ fn opening(
 ) -> (Opening, mpsc::Receiver<super::FromServer>) {
     // nobody reads it: what a server says beside its answer does not matter here
     let (sink, messages) = mpsc::channel(64);
-    (Opening { revision, hello, injected: Arc::clone(injected), sink }, messages)
+    (Opening { revision, hello, injected: Arc::clone(injected), sink, hidden: false }, messages)
 }
 
 /// The gateway as a client calls itself.

@@ -34,7 +34,7 @@ impl Legacy {
         opening: Opening,
     ) -> Result<(Self, Revision, Received), Fault> {
         let frame = handshake::initialize(opening.hello)?;
-        let hello = Hello { frame, revision: opening.revision, sink: opening.sink };
+        let hello = Hello { frame, revision: opening.revision, sink: opening.sink, hidden: opening.hidden };
         let (session, frame) = Session::open(endpoint, &hello, opening.injected).await?;
         let revision = session.revision;
         let renewing = tokio::sync::Mutex::default();

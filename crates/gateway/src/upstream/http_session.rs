@@ -35,6 +35,8 @@ pub(super) struct Hello {
     pub(super) frame: Bytes,
     pub(super) revision: Revision,
     pub(super) sink: mpsc::Sender<FromServer>,
+    /// Several Hosts of one principal share it.
+    pub(super) hidden: bool,
 }
 
 /// An open session.
@@ -96,7 +98,7 @@ impl Session {
             session.give_up().await;
             return Err(fault);
         }
-        listen::start(&session, hello.sink.clone());
+        listen::start(&session, hello.sink.clone(), hello.hidden);
         Ok((session, frame))
     }
 
@@ -126,6 +128,15 @@ impl Session {
     /// Where messages about that request go, if it is in flight.
     pub(super) fn waiting(&self, id: u64) -> Option<mpsc::Sender<FromServer>> {
         self.waiting.lock().get(&id).cloned()
+    }
+    /// Where messages about the only request in flight go.
+    pub(super) fn only_waiting(&self) -> Option<mpsc::Sender<FromServer>> {
+        let waiting = self.waiting.lock();
+        let mut sinks = waiting.values();
+        match (sinks.next(), sinks.next()) {
+            (Some(only), None) => Some(only.clone()),
+            (_, _) => None,
+        }
     }
     fn note(&self, fault: Fault) -> Fault {
         if fault.kind == FaultKind::SessionGone {

@@ -57,7 +57,8 @@ impl Lane {
                 Some(Crossing::ModernToLegacy) => Some(hidden_hello(way, askable(asker))),
                 Some(Crossing::LegacyToModern) | None => session.map(|session| hello(session)).transpose()?,
             };
-            Ok(Opening { revision: way.revision, hello, injected: Arc::clone(&injected), sink })
+            let hidden = way.crossing == Some(Crossing::ModernToLegacy);
+            Ok(Opening { revision: way.revision, hello, injected: Arc::clone(&injected), sink, hidden })
         };
         let (held, opened) = gate.pool.take(key.clone(), &settings.reach, opening).await?;
         held.renew(&key, &injected);
@@ -83,7 +84,16 @@ impl Lane {
                 });
             }
             None => {
-                tokio::spawn(relay::drain(Arc::downgrade(gate), server.clone(), messages));
+                let held = Arc::downgrade(&lane.held);
+                let decline = move |question: Bytes| {
+                    let held = held.clone();
+                    async move {
+                        if let Some(held) = held.upgrade() {
+                            held.tell(question, &held.injected()).await;
+                        }
+                    }
+                };
+                tokio::spawn(relay::drain(Arc::downgrade(gate), server.clone(), messages, decline));
             }
         }
         Ok(lane)
@@ -101,6 +111,10 @@ impl Lane {
     /// Sends a message that has no answer.
     pub(crate) async fn say(&self, frame: Bytes) {
         self.held.tell(frame, &self.injected).await;
+    }
+    /// The same connection, with the credentials of another call.
+    pub(crate) fn with(&self, injected: Arc<Injected>) -> Self {
+        Self { held: Arc::clone(&self.held), injected }
     }
     /// Which session with a legacy server it is by now.
     pub(crate) fn session(&self) -> u64 {
@@ -144,8 +158,8 @@ fn about(uri: &str) -> String {
 }
 
 /// What a modern client can be asked through the gateway.
-fn askable(_asker: &Asker) -> Askable {
-    Askable::NOTHING
+pub(super) fn askable(asker: &Asker) -> Askable {
+    asker.capabilities.as_deref().map(Askable::read).unwrap_or_default()
 }
 
 /// The gateway's own `initialize`, for a session that several Hosts of one principal share.

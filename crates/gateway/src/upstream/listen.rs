@@ -24,18 +24,18 @@ enum After {
 }
 
 /// Listens for as long as the session lives and the server offers a stream.
-pub(super) fn start(session: &Arc<Session>, sink: mpsc::Sender<FromServer>) {
+pub(super) fn start(session: &Arc<Session>, sink: mpsc::Sender<FromServer>, hidden: bool) {
     let (stop, session) = (session.stop.clone(), Arc::downgrade(session));
     tokio::spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
             () = sink.closed() => {}
-            () = listen(&session, &sink) => {}
+            () = listen(&session, &sink, hidden) => {}
         }
     });
 }
 
-async fn listen(session: &Weak<Session>, sink: &mpsc::Sender<FromServer>) {
+async fn listen(session: &Weak<Session>, sink: &mpsc::Sender<FromServer>, hidden: bool) {
     let mut position = Position::default();
     let mut fruitless = 0u32;
     loop {
@@ -46,7 +46,7 @@ async fn listen(session: &Weak<Session>, sink: &mpsc::Sender<FromServer>) {
         let bounds = now.endpoint.bounds;
         drop(now);
         let after = match response {
-            Ok(response) => once(session, response, &bounds, sink, &mut position).await,
+            Ok(response) => once(session, response, &bounds, sink, (&mut position, hidden)).await,
             Err(_) => After::Again,
         };
         if matches!(after, After::Never) {
@@ -63,7 +63,7 @@ async fn once(
     response: Response<BodyStream>,
     bounds: &Bounds,
     sink: &mpsc::Sender<FromServer>,
-    position: &mut Position,
+    (position, hidden): (&mut Position, bool),
 ) -> After {
     let status = response.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
@@ -94,7 +94,8 @@ async fn once(
         let asks = |r: &Received| matches!(r.frame.kind(), Kind::Request | Kind::Notification);
         let Some(received) = received.filter(asks) else { continue };
         // some servers say here what belongs on the stream of a request
-        let waiting = related(&received.frame).and_then(|id| session.upgrade()?.waiting(id));
+        let named = related(&received.frame).and_then(|id| session.upgrade()?.waiting(id));
+        let waiting = named.or_else(|| of_the_only_one(session, &received.frame).filter(|_| hidden));
         let taken = match waiting {
             Some(request) => room.pass(received, &request).await,
             None => room.pass(received, sink).await,
@@ -103,4 +104,12 @@ async fn once(
             return After::Never;
         }
     }
+}
+
+/// In a session that several Hosts share, a log line or a question that names no request is the only open one's.
+fn of_the_only_one(session: &Weak<Session>, frame: &wire::Frame) -> Option<mpsc::Sender<FromServer>> {
+    let method = frame.method();
+    let asks = frame.kind() == Kind::Request && method.as_deref() != Some("ping");
+    let logs = method.as_deref() == Some("notifications/message");
+    if asks || logs { session.upgrade()?.only_waiting() } else { None }
 }

@@ -15,6 +15,7 @@ mod http_session;
 mod injected;
 mod lane;
 mod listen;
+mod parked;
 mod pending;
 mod pool;
 mod send;
@@ -22,6 +23,7 @@ mod sse;
 mod sse_endpoint;
 mod stdio;
 mod stream;
+mod wait;
 
 pub(crate) use connection::{Connection, FromServer, Opening, Outgoing};
 pub(crate) use crossing::level;
@@ -29,6 +31,7 @@ pub(crate) use detect::detect;
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use injected::{Hidden, Injected, Received};
 pub(crate) use lane::{Lane, roots_changed, set_level};
+pub(crate) use parked::Parked;
 pub use pool::Pool;
 pub(crate) use send::{Arrived, Dispatch, refused, send};
 

@@ -73,6 +73,8 @@ pub(super) struct Pending {
     abandoned: AtomicBool,
     /// One Host's own pipe: it may be held back by that Host. A shared one may not.
     own: bool,
+    /// An own pipe that several Hosts of one principal share.
+    hidden: bool,
     /// Answers to nothing that waits: late, repeated, or made up.
     stray: AtomicU64,
     /// Messages nobody took.
@@ -141,13 +143,14 @@ impl Drop for Place {
 }
 
 impl Pending {
-    pub(super) fn new(unsolicited: mpsc::Sender<FromServer>, own: bool) -> Arc<Self> {
+    pub(super) fn new(unsolicited: mpsc::Sender<FromServer>, own: bool, hidden: bool) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
             unsolicited: Mutex::new(Some(unsolicited)),
             room: Room::new(),
             abandoned: AtomicBool::new(false),
             own,
+            hidden,
             stray: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             oversize: AtomicU64::new(0),
@@ -326,10 +329,12 @@ impl Pending {
         false
     }
 
-    /// A log line names no request. On a shared pipe it is the only one's, if there never was another
-    /// that could still be spoken of; else it is nobody's.
+    /// A log line names no request, and neither does a question. On a shared pipe it is the only one's, if there
+    /// never was another that could still be spoken of; else it is nobody's.
     fn only_one(&self, frame: &Frame) -> Option<u64> {
-        if self.own || frame.method().as_deref() != Some("notifications/message") {
+        let logs = frame.method().as_deref() == Some("notifications/message");
+        let asks = frame.kind() == Kind::Request && frame.method().as_deref() != Some("ping");
+        if !(logs && (!self.own || self.hidden) || asks && self.hidden) {
             return None;
         }
         let open = self.open.lock();

@@ -1,25 +1,26 @@
 //! Send, once: the last stage before the answer, and the only place that spends a permit.
 
-use super::connection::{Connection, FromServer, Outgoing};
-use super::{Fault, FaultKind, Injected, Lane, Received, crossing};
+use super::connection::Outgoing;
+use super::wait::{Waited, wait};
+use super::{Fault, FaultKind, Injected, Lane, crossing, parked};
 use crate::authenticate::Asker;
 use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::relay::Relay;
 use crate::resolve::Resolved;
+use crate::settings::ServerSettings;
 use bytes::Bytes;
 use decision::{Call, Code, Direction, Era, Passed, Permit, Refusal};
 use http::{HeaderName, HeaderValue};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
-use wire::Splice;
+use wire::{Crossing, Splice};
 
 /// Messages of a server about one call that may wait to be carried on.
-const WAITING_MAX: usize = 64;
+pub(super) const WAITING_MAX: usize = 64;
 /// Longest that a call may stay open, however lively: a person may be asked on the way.
-const OPEN_MAX: Duration = Duration::from_secs(60 * 60);
+pub(super) const OPEN_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// What came back for a call.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Arrived {
     /// The same with the asker's own id.
     pub(crate) answer: Bytes,
     pub(crate) upstream_us: u64,
+    /// A legacy server asks on its way to the answer: the frame is ours, with its questions.
+    pub(crate) asks: bool,
 }
 
 /// Everything a call is sent with. Building it takes the permit.
@@ -52,9 +55,11 @@ pub(crate) async fn send(
         return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
     }
     let began = gate.clock.now();
-    let frame = match dispatch.call.direction() {
-        Direction::ToServer => to_server(gate, live, &dispatch, leg).await?,
-        Direction::ToHost => to_host(live, &dispatch, leg).await?,
+    let hidden = dispatch.resolved.way.crossing == Some(Crossing::ModernToLegacy);
+    let (frame, asks) = match dispatch.call.direction() {
+        Direction::ToServer if hidden => parked::to_hidden(gate, live, &dispatch, leg).await?,
+        Direction::ToServer => (to_server(gate, live, &dispatch, leg).await?, false),
+        Direction::ToHost => (to_host(live, &dispatch, leg).await?, false),
     };
     let id = dispatch.resolved.frame.id_raw().unwrap_or_default().to_vec();
     let nonsense = |e: wire::SpliceError| Refusal::new(Code::UpstreamNonsense, e.to_string());
@@ -62,9 +67,19 @@ pub(crate) async fn send(
         Some(range) => Splice::new(&frame).replace(range, id),
         None => Splice::new(&frame).set_member(frame.object(), "id", id),
     };
-    let answer = crossing::answer(splice, &frame, dispatch.resolved).finish().map_err(nonsense)?;
+    let splice = if asks { splice } else { crossing::answer(splice, &frame, dispatch.resolved) };
+    let answer = splice.finish().map_err(nonsense)?;
     let upstream_us = gate.clock.now().since(began);
-    Ok(Passed::new(Arrived { frame, answer, upstream_us }, vec![dispatch.call.target().server.to_string()]))
+    Ok(Passed::new(
+        Arrived { frame, answer, upstream_us, asks },
+        vec![dispatch.call.target().server.to_string()],
+    ))
+}
+
+/// The settings of the call's server.
+pub(super) fn configured<'l>(live: &'l Live, dispatch: &Dispatch<'_>) -> Result<&'l ServerSettings, Refusal> {
+    let settings = live.settings.servers.get(&dispatch.resolved.target.server);
+    settings.ok_or_else(|| Refusal::new(Code::UpstreamUnreachable, "the server is not configured any more"))
 }
 
 async fn to_server(
@@ -75,10 +90,7 @@ async fn to_server(
 ) -> Result<wire::Frame, Refusal> {
     let Dispatch { call, resolved, asker, arrival, .. } = dispatch;
     let server = &resolved.target.server;
-    let settings =
-        live.settings.servers.get(server).ok_or_else(|| {
-            Refusal::new(Code::UpstreamUnreachable, "the server is not configured any more")
-        })?;
+    let settings = configured(live, dispatch)?;
     let subscribes = matches!(call.method(), "resources/subscribe" | "resources/unsubscribe");
     if subscribes && resolved.way.era() == Era::Modern {
         return crossing::subscribe(gate, live, dispatch, leg).await;
@@ -88,9 +100,8 @@ async fn to_server(
     let credential = Arc::clone(&dispatch.credential);
     let taken = Lane::take(gate, live, server, asker, resolved.way, credential).await;
     let lane = taken.map_err(|fault| refused(&fault))?;
-    crossing::raise_level(live, resolved, &lane).await;
     let id = lane.next_id();
-    let (frame, token) = outgoing(live, resolved, asker, id)?;
+    let (frame, token) = outgoing(live, dispatch, id)?;
     let headers = headers(call, resolved, &frame)?;
     let (sink, mut messages) = mpsc::channel(WAITING_MAX);
     let token = token.map(|theirs| (id, theirs));
@@ -105,16 +116,17 @@ async fn to_server(
         cancel: cancel.clone(),
         sink,
     };
-    let connection = lane.connection();
-    let answered =
-        wait(connection, outgoing, &mut messages, &mut relay, settings.call_timeout, &cancel).await;
+    let request = std::pin::pin!(lane.connection().request(outgoing));
+    let answered = wait(request, &mut messages, &mut relay, settings.call_timeout, &cancel).await;
     leg.progress = relay.progress();
     leg.masked.add(relay.masked());
     match answered {
-        Ok(received) => {
+        Ok(Waited::Answered(received)) => {
             leg.masked.add(&received.masked);
             Ok(received.frame)
         }
+        // only what a hidden session asks is kept from being passed on
+        Ok(Waited::Asked(_)) => Err(Refusal::new(Code::StageFailed, "a question was not passed on")),
         Err(fault) => {
             leg.dispatched = fault.sent;
             Err(refused(&fault))
@@ -122,72 +134,15 @@ async fn to_server(
     }
 }
 
-/// Waits for the answer and carries on what the server says meanwhile. Silence is bounded; while a
-/// person is being asked, or progress comes, the call is not silent.
-async fn wait(
-    connection: &Connection,
-    outgoing: Outgoing,
-    messages: &mut mpsc::Receiver<FromServer>,
-    relay: &mut Relay,
-    silence: Duration,
-    cancel: &tokio_util::sync::CancellationToken,
-) -> Result<Received, Fault> {
-    let mut request = std::pin::pin!(connection.request(outgoing));
-    let mut deadline = Instant::now() + silence;
-    let mut timed_out = false;
-    let received = loop {
-        tokio::select! {
-            // what the server said before its answer reaches the Host before it
-            biased;
-            Some(message) = messages.recv() => {
-                tokio::select! {
-                    () = relay.carry(message) => deadline = Instant::now() + silence,
-                    () = cancel.cancelled() => {}
-                    // a Host that does not read holds its own call up, and not for ever
-                    () = tokio::time::sleep(silence) => {
-                        cancel.cancel();
-                        deadline = Instant::now() + silence;
-                    }
-                }
-            }
-            received = &mut request => break received,
-            () = tokio::time::sleep_until(deadline), if !timed_out => {
-                if relay.asks() {
-                    deadline = Instant::now() + silence;
-                } else {
-                    timed_out = true;
-                    cancel.cancel();
-                }
-            }
-        }
-    };
-    while !cancel.is_cancelled()
-        && let Ok(message) = messages.try_recv()
-    {
-        tokio::select! {
-            () = relay.carry(message) => {}
-            () = cancel.cancelled() => {}
-            () = tokio::time::sleep(silence) => cancel.cancel(),
-        }
-    }
-    match received {
-        Err(fault) if timed_out && fault.kind == FaultKind::Cancelled => {
-            Err(Fault::sent(FaultKind::Timeout, format!("no answer within {} s", silence.as_secs())))
-        }
-        Err(fault) => Err(fault),
-        Ok(received) => Ok(received),
-    }
-}
-
 /// The message that leaves: the one that was judged, with our id, the server's own name for the item, our
 /// progress token, and in the server's era. Gives back the asker's token.
-fn outgoing(
+pub(super) fn outgoing(
     live: &Live,
-    resolved: &Resolved,
-    asker: &Asker,
+    dispatch: &Dispatch<'_>,
     id: u64,
 ) -> Result<(wire::Frame, Option<Bytes>), Refusal> {
     let broken = |e: String| Refusal::new(Code::StageFailed, format!("the message cannot be prepared: {e}"));
+    let resolved = dispatch.resolved;
     let judged = &resolved.frame;
     let ours = id.to_string();
     let mut splice = Splice::new(judged);
@@ -202,7 +157,7 @@ fn outgoing(
     if let Some(range) = token {
         splice = splice.replace(range, ours);
     }
-    let frame = crossing::request(splice, live, resolved, asker)?
+    let frame = crossing::request(splice, live, dispatch)?
         .finish_frame(&wire::Limits::DEFAULT.with_bytes(u32::MAX as usize))
         .map_err(|e| broken(e.to_string()))?;
     Ok((frame, theirs))
@@ -241,12 +196,12 @@ fn headers(
 }
 
 /// A request in flight on its session, until it is over.
-struct InFlight {
+pub(super) struct InFlight {
     session: Option<(Arc<crate::session::Session>, Vec<u8>)>,
 }
 
 impl InFlight {
-    fn begin(
+    pub(super) fn begin(
         asker: &Asker,
         asked: &wire::Frame,
         cancel: &tokio_util::sync::CancellationToken,

@@ -136,7 +136,7 @@ impl Sse {
         let max = stream.bounds.open;
         let (events, endpoint, said) = find(stream, &opening.injected, max).await?;
         let stop = CancellationToken::new();
-        let pending = Pending::new(opening.sink, true);
+        let pending = Pending::new(opening.sink, true, opening.hidden);
         let known = Arc::new(Known {
             last: Mutex::new(Arc::clone(&opening.injected)),
             opened: Arc::clone(&opening.injected),

@@ -1,6 +1,6 @@
 //! A server that is a child of ours: one message a line, both eras, requests told apart by id.
 
-use super::connection::{CANCEL_GRACE, FromServer, INITIALIZE_ID, Means, Opening, Outgoing, until};
+use super::connection::{CANCEL_GRACE, INITIALIZE_ID, Means, Opening, Outgoing, until};
 use super::fault::{Fault, FaultKind, printable};
 use super::handshake;
 use super::injected::{Injected, Received};
@@ -75,7 +75,8 @@ impl Stdio {
             .await
             .map_err(|error| Fault::unsent(FaultKind::Unreachable, error.to_string()))?;
         let own = !opening.revision.is_modern();
-        let stdio = Self::drive(child, place, own, means, Arc::clone(&opening.injected), opening.sink);
+        let pending = Pending::new(opening.sink, own, opening.hidden);
+        let stdio = Self::drive(child, place, pending, means, Arc::clone(&opening.injected));
         if opening.revision.is_modern() {
             return Ok((stdio, opening.revision, None));
         }
@@ -92,12 +93,10 @@ impl Stdio {
     fn drive(
         mut child: Child,
         place: OwnedSemaphorePermit,
-        own: bool,
+        pending: Arc<Pending>,
         means: &Means,
         injected: Arc<Injected>,
-        unsolicited: mpsc::Sender<FromServer>,
     ) -> Self {
-        let pending = Pending::new(unsolicited, own);
         let (queue, lines) = mpsc::channel(QUEUE_MAX);
         let stop = CancellationToken::new();
         let gone = CancellationToken::new();

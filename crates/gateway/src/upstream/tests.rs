@@ -63,7 +63,7 @@ fn means_to(url: &url::Url) -> Means {
 fn opening(revision: Revision) -> (Opening, mpsc::Receiver<FromServer>) {
     let (sink, messages) = mpsc::channel(16);
     let hello = (!revision.is_modern()).then(|| Bytes::from_static(HELLO.as_bytes()));
-    (Opening { revision, hello, injected: Arc::default(), sink }, messages)
+    (Opening { revision, hello, injected: Arc::default(), sink, hidden: false }, messages)
 }
 
 fn call(id: u64) -> (Outgoing, mpsc::Receiver<FromServer>) {

@@ -66,7 +66,8 @@ async fn a_legacy_client_uses_a_modern_server_and_the_record_names_both_eras() {
     let meta = &sent.json()["params"]["_meta"];
     assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
     assert_eq!(meta["io.modelcontextprotocol/clientInfo"], json!({ "name": "test-host", "version": "1" }));
-    assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({}), "nobody is asked anything yet");
+    let declared = json!({ "elicitation": {}, "sampling": {}, "roots": {} });
+    assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], declared);
     assert_eq!(meta["io.modelcontextprotocol/logLevel"], "info");
     assert_eq!(sent.headers["mcp-method"], "tools/call");
     assert_eq!(sent.headers["mcp-name"], "echo");

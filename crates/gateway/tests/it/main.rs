@@ -29,6 +29,7 @@ mod listen_support;
 mod listen_unix;
 mod oauth;
 mod questions;
+mod questions_across;
 mod record;
 mod rotation;
 mod sse;

@@ -100,6 +100,7 @@ pub(crate) fn tools() -> Value {
         { "name": "hidden", "inputSchema": { "type": "object" } },
         { "name": "log", "inputSchema": { "type": "object" } },
         { "name": "fail", "inputSchema": { "type": "object", "properties": { "code": { "type": "integer" } } } },
+        { "name": "again", "inputSchema": { "type": "object" } },
         { "name": "odd", "inputSchema": { "type": "object" } },
         { "name": "listed", "inputSchema": { "type": "object" }, "outputSchema": { "type": "array" } },
     ])
@@ -321,6 +322,10 @@ async fn call(
         "odd" => {
             let odd = json!({ "resultType": "task", "content": [] });
             axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": odd })).into_response()
+        }
+        "again" => {
+            let result = json!({ "resultType": "input_required", "requestState": "on" });
+            axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response()
         }
         "listed" => complete(json!({ "content": [], "structuredContent": [1] })),
         "fail" => {

@@ -142,6 +142,7 @@ impl<P: Path> Door<P> {
                     session,
                     outlet,
                     cancel,
+                    round: None,
                 };
                 door.path.govern(arrival).await
             }

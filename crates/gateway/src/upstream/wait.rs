@@ -1,0 +1,78 @@
+//! Waiting for a server's answer, while it says what it has to say before.
+
+use super::connection::FromServer;
+use super::{Fault, FaultKind, Received};
+use crate::relay::Relay;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What the waiting came to.
+pub(super) enum Waited {
+    Answered(Received),
+    /// A question that the Host is put in another way than by passing it on.
+    Asked(FromServer),
+}
+
+/// Waits for the answer and carries on what the server says meanwhile. Silence is bounded; while a
+/// person is being asked, or progress comes, the call is not silent.
+pub(super) async fn wait<F>(
+    mut request: Pin<&mut F>,
+    messages: &mut mpsc::Receiver<FromServer>,
+    relay: &mut Relay,
+    silence: Duration,
+    cancel: &CancellationToken,
+) -> Result<Waited, Fault>
+where
+    F: Future<Output = Result<Received, Fault>>,
+{
+    let mut deadline = Instant::now() + silence;
+    let mut timed_out = false;
+    let received = loop {
+        tokio::select! {
+            // what the server said before its answer reaches the Host before it
+            biased;
+            Some(message) = messages.recv() => {
+                if relay.keeps(&message.frame) {
+                    return Ok(Waited::Asked(message));
+                }
+                tokio::select! {
+                    () = relay.carry(message) => deadline = Instant::now() + silence,
+                    () = cancel.cancelled() => {}
+                    // a Host that does not read holds its own call up, and not for ever
+                    () = tokio::time::sleep(silence) => {
+                        cancel.cancel();
+                        deadline = Instant::now() + silence;
+                    }
+                }
+            }
+            received = &mut request => break received,
+            () = tokio::time::sleep_until(deadline), if !timed_out => {
+                if relay.asks() {
+                    deadline = Instant::now() + silence;
+                } else {
+                    timed_out = true;
+                    cancel.cancel();
+                }
+            }
+        }
+    };
+    while !cancel.is_cancelled()
+        && let Ok(message) = messages.try_recv()
+    {
+        tokio::select! {
+            () = relay.carry(message) => {}
+            () = cancel.cancelled() => {}
+            () = tokio::time::sleep(silence) => cancel.cancel(),
+        }
+    }
+    match received {
+        Err(fault) if timed_out && fault.kind == FaultKind::Cancelled => {
+            Err(Fault::sent(FaultKind::Timeout, format!("no answer within {} s", silence.as_secs())))
+        }
+        Err(fault) => Err(fault),
+        Ok(received) => Ok(Waited::Answered(received)),
+    }
+}

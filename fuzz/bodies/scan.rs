@@ -10,7 +10,7 @@ use wire::views::{
     Listen, Progress, PromptDefinition, ResourceDefinition, RpcError, TemplateDefinition, ToolDefinition,
     ToolsCall,
 };
-use wire::{Frame, Id, Kind, Limits, METHODS, Revision, ScanError, json, method, scan_value};
+use wire::{Frame, Id, Kind, Limits, METHODS, Revision, ScanError, batch, json, method, scan_value};
 
 /// Small enough for the fuzzer to reach.
 const DEPTH: usize = 12;
@@ -28,6 +28,7 @@ pub(crate) fn run(data: &[u8]) {
         (Err(ScanError::TooLarge { size, limit }), Ok(_)) => assert!(size > limit),
         (Err(error), Ok(_)) => panic!("only serde_json reads it: {error}"),
     }
+    in_batches(data);
     match Frame::scan(Bytes::copy_from_slice(data), &limits) {
         Ok(frame) => {
             assert_eq!(ours, Ok(()));
@@ -42,6 +43,21 @@ pub(crate) fn run(data: &[u8]) {
             assert!(said.len() < 256, "a refusal repeats nothing of the input");
         }
     }
+}
+
+/// The members of a batch are what `serde_json` finds in the array.
+fn in_batches(data: &[u8]) {
+    let Ok(members) = batch::split(&Bytes::copy_from_slice(data)) else { return };
+    if depth(data) > 100 {
+        return;
+    }
+    let theirs: Vec<Value> = serde_json::from_slice(data).unwrap();
+    assert!(members.len() == theirs.len() && members.len() <= batch::MEMBERS_MAX);
+    for (member, value) in members.iter().zip(&theirs) {
+        assert!(!value.is_array());
+        same(member, value);
+    }
+    assert_eq!(batch::split(&batch::join(&members)).as_ref(), Ok(&members));
 }
 
 /// The walk over raw bytes finds what `serde_json` finds.

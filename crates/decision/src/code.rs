@@ -76,8 +76,12 @@ codes! {
     JsonLoneSurrogate = "json-lone-surrogate", Validation;
     /// The JSON is not one JSON-RPC 2.0 request, notification or response.
     EnvelopeInvalid = "envelope-invalid", Validation;
-    /// JSON-RPC batches are not accepted. Send the messages one by one.
+    /// A JSON-RPC batch came in a revision that has none; only 2025-03-26 has. Send the messages one by one.
     BatchUnsupported = "batch-unsupported", Validation;
+    /// The batch is empty, or holds another batch, `initialize`, or two messages of one id.
+    BatchInvalid = "batch-invalid", Validation;
+    /// The batch has more messages than 64. Send several.
+    BatchTooLarge = "batch-too-large", Validation;
     /// The `Content-Type` or `Accept` header does not fit MCP.
     MediaTypeUnsupported = "media-type-unsupported", Validation;
     /// This address does not take this HTTP method.

@@ -258,6 +258,10 @@ pub(crate) async fn asker(
         (None, Some(hello)) => (hello.revision, Some(hello.capabilities)),
         (None, None) => (route.revision, None),
     };
+    if arrival.facts.in_batch && !revision.has_batches() {
+        let because = format!("the session speaks {revision}, which has no batches");
+        return Err(Refusal::new(Code::BatchUnsupported, because));
+    }
     if let Some(host) = standing.token().and_then(Verified::host) {
         leg.claims.host = Some(host.to_owned());
     }

@@ -32,6 +32,22 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// A member of the batch that came this way.
+    pub(crate) fn member(&self, message: Bytes) -> Self {
+        Self {
+            inbound: Ok(Inbound::Message(message)),
+            party: self.party.clone(),
+            transport: self.transport,
+            entrance: self.entrance.clone(),
+            presented: self.presented.clone(),
+            facts: Facts { in_batch: true, ..self.facts.clone() },
+            session: self.session.clone(),
+            outlet: self.outlet.clone(),
+            cancel: self.cancel.child_token(),
+            round: None,
+        }
+    }
+
     /// Bytes of the message, zero where there is none.
     pub fn size(&self) -> u64 {
         match &self.inbound {
@@ -73,6 +89,8 @@ pub enum BodyFault {
     HttpMethod,
     /// No such path.
     Path,
+    /// An array that is no batch.
+    Batch(wire::BatchError),
 }
 
 /// Through which door the message came.
@@ -130,7 +148,7 @@ impl std::fmt::Debug for Presented {
     }
 }
 
-/// What the connection proved and HTTP headers said. All empty for stdio.
+/// What the connection proved and HTTP headers said. Next to nothing for stdio.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// `Some(value)` when the `Host` header is not one of ours.
@@ -147,6 +165,8 @@ pub struct Facts {
     pub name: Option<String>,
     /// `Mcp-Param-*`: lower-case header name and value.
     pub params: Vec<(String, String)>,
+    /// The message is a member of a batch.
+    pub in_batch: bool,
     /// True when the peer is on this machine.
     pub loopback_peer: bool,
     /// What the peer showed in the TLS handshake, verified there.

@@ -41,6 +41,7 @@ pub(crate) struct Facts {
     transport: Transport,
     method: Option<String>,
     is_message: bool,
+    in_batch: bool,
     /// The asker is a server, which is told that its question was refused and no more.
     to_server: bool,
     item: Option<String>,
@@ -57,6 +58,7 @@ impl Facts {
             transport: arrival.transport,
             method: leg.method.clone(),
             is_message: leg.heard.is_message,
+            in_batch: arrival.facts.in_batch,
             to_server: matches!(arrival.party, Party::Server(_)),
             item: leg.heard.item.clone(),
             revision: arrival.facts.revision.clone(),
@@ -136,7 +138,10 @@ fn refused(facts: &Facts, refusal: &Refusal, doors: Doors<'_>) -> Reply {
     let sentence = refusal.told.as_deref().filter(|_| !told.hides).unwrap_or(&told.sentence);
     let data = (!told.hides).then(|| data(facts, refusal).to_string().into_bytes());
     let body = rpc::error(facts.id.as_deref(), told.rpc, sentence, data.as_deref());
-    let mut reply = Reply::with(told.status, ReplyBody::Message(body));
+    // among the answers of a batch, one without an id would answer nothing
+    let untold = facts.in_batch && facts.is_message;
+    let body = if untold { ReplyBody::Nothing } else { ReplyBody::Message(body) };
+    let mut reply = Reply::with(told.status, body);
     reply.challenge = challenge(refusal, doors);
     reply
 }
@@ -301,6 +306,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::SessionUnknown => plain(StatusCode::NOT_FOUND, SESSION),
         Code::SessionRequired => bad(SESSION),
         Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => bad(rpc::INVALID_REQUEST),
+        Code::BatchInvalid | Code::BatchTooLarge => bad(rpc::INVALID_REQUEST),
         Code::RevisionUnsupported | Code::IdInUse | Code::AnswerUnexpected => bad(rpc::INVALID_REQUEST),
         Code::CredentialMissing | Code::CredentialMalformed | Code::CredentialInUrl => who(),
         Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => who(),

@@ -84,6 +84,11 @@ impl Revision {
         matches!(self.era(), Era::Modern)
     }
 
+    /// Whether several messages may come in one JSON array. 2025-06-18 removed what the revision before it had added.
+    pub const fn has_batches(self) -> bool {
+        matches!(self, Self::V2025_03_26)
+    }
+
     /// The era of the revision.
     pub const fn era(self) -> Era {
         match self {

@@ -7,10 +7,11 @@
 //! it came. What was judged is what is sent.
 //!
 //! Start at [`scan`], then [`method`] (the one table of methods), [`views`] and
-//! [`splice`]. [`era`] and [`bridge`] tell the two protocol eras apart, [`headers`]
-//! and [`sse`] are what the HTTP transport adds, [`template`] routes resources, and
-//! [`rpc`] builds the messages that are ours.
+//! [`splice`]. [`batch`] takes several messages apart, [`era`] and [`bridge`] tell
+//! the two protocol eras apart, [`headers`] and [`sse`] are what the HTTP transport
+//! adds, [`template`] routes resources, and [`rpc`] builds the messages that are ours.
 
+pub mod batch;
 pub mod bridge;
 pub mod era;
 pub mod headers;
@@ -23,6 +24,7 @@ pub mod sse;
 pub mod template;
 pub mod views;
 
+pub use batch::BatchError;
 pub use bridge::{Crossing, Eras, Way, level::Level};
 pub use era::{Implementation, MetaError, ModernMeta, Revision, Revisions};
 pub use method::{Class, METHODS, Method, Sender, Shape};

@@ -5,7 +5,7 @@ use crate::{
     settings::Limits,
 };
 use decision::{Code, Passed, Refusal};
-use wire::{Frame, ScanError};
+use wire::{BatchError, Frame, ScanError};
 
 /// Longest piece of a peer's header that a refusal repeats.
 const QUOTED_CHARS_MAX: usize = 120;
@@ -65,6 +65,7 @@ fn foreign_host(host: &str) -> Refusal {
 
 fn unread(fault: BodyFault, limits: &Limits) -> Refusal {
     let (code, because) = match fault {
+        BodyFault::Batch(error) => return no_batch(error),
         BodyFault::TooLarge => {
             (Code::MessageTooLarge, format!("the message is larger than {} bytes", limits.message_bytes_max))
         }
@@ -86,6 +87,18 @@ fn unread(fault: BodyFault, limits: &Limits) -> Refusal {
         }
         BodyFault::Path => (Code::PathUnknown, "MCP is spoken at `/mcp` and `/s/{server}/mcp`".to_owned()),
     };
+    Refusal::new(code, because.clone()).told(because)
+}
+
+fn no_batch(error: BatchError) -> Refusal {
+    let code = match error {
+        BatchError::Scan(error) => return unscannable(error),
+        BatchError::TooMany => Code::BatchTooLarge,
+        BatchError::Empty | BatchError::Nested | BatchError::SameId | BatchError::Initialize => {
+            Code::BatchInvalid
+        }
+    };
+    let because = error.to_string();
     Refusal::new(code, because.clone()).told(because)
 }
 
@@ -192,6 +205,12 @@ mod tests {
             (BodyFault::MediaType, Code::MediaTypeUnsupported),
             (BodyFault::HttpMethod, Code::HttpMethodUnsupported),
             (BodyFault::Path, Code::PathUnknown),
+            (BodyFault::Batch(BatchError::Empty), Code::BatchInvalid),
+            (BodyFault::Batch(BatchError::Nested), Code::BatchInvalid),
+            (BodyFault::Batch(BatchError::SameId), Code::BatchInvalid),
+            (BodyFault::Batch(BatchError::Initialize), Code::BatchInvalid),
+            (BodyFault::Batch(BatchError::TooMany), Code::BatchTooLarge),
+            (BodyFault::Batch(BatchError::Scan(ScanError::Truncated)), Code::JsonMalformed),
         ] {
             assert_eq!(judge(Err(fault)).err(), Some(code));
         }

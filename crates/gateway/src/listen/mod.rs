@@ -6,6 +6,7 @@
 //! wrong `Origin` is recorded as one for a wrong argument is.
 
 mod admit;
+mod batch;
 mod bind;
 pub mod http;
 pub mod pipe;

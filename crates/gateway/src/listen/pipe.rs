@@ -4,7 +4,10 @@
 //! The end of the input ends the session and cancels what is in flight (specification 2026-07-28 and
 //! 2025-11-25, *stdio: Shutdown*).
 
-use super::Path;
+use super::{
+    Path,
+    batch::{self, Opened},
+};
 use crate::{
     exchange::{Arrival, BodyFault, Entrance, Facts, Inbound, Outlet, Party, Presented, Reply, ReplyBody},
     session::Session,
@@ -24,8 +27,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 const OUTLET_MESSAGES_MAX: usize = 64;
 /// Messages governed at the same time beyond the calls that the path may have in flight. The path
 /// refuses calls over its limit, so reading never stops for calls, and the answers and cancellations
-/// they wait for always get through.
-const SPARE_MESSAGES: usize = 64;
+/// they wait for always get through. A whole batch finds room in them.
+const SPARE_MESSAGES: usize = wire::batch::MEMBERS_MAX;
 const READ_BYTES: usize = 16 << 10;
 
 /// What a pipe is told about its one session.
@@ -129,12 +132,18 @@ impl<P: Path> Pipe<P> {
         }
     }
 
-    /// Hands one message to the path. Its first steps are taken here and in order, so that of two
+    /// Hands one message, or the members of a batch, to the path. Its first steps are taken here and in order, so that of two
     /// messages sent one after the other the first is begun first.
     async fn take(&self, inbound: Result<Inbound, BodyFault>) {
-        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
+        let batches = self.talk.session.hello().is_some_and(|hello| hello.revision.has_batches());
+        let opened = batch::open(inbound, batches);
+        let places = match &opened {
+            Opened::One(_) => 1,
+            Opened::Several(members) => u32::try_from(members.len()).unwrap_or(u32::MAX),
+        };
+        let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(places).await else { return };
         let arrival = Arrival {
-            inbound,
+            inbound: Err(BodyFault::Incomplete),
             party: Party::Host,
             transport: Transport::Stdio,
             entrance: self.talk.entrance.clone(),
@@ -146,7 +155,12 @@ impl<P: Path> Pipe<P> {
             round: None,
         };
         let path = self.path.clone();
-        let mut call = Box::pin(async move { path.govern(arrival).await });
+        let mut call = Box::pin(async move {
+            match opened {
+                Opened::One(inbound) => path.govern(Arrival { inbound, ..arrival }).await,
+                Opened::Several(members) => Box::pin(batch::govern(&path, &arrival, members)).await,
+            }
+        });
         match call.as_mut().now_or_never() {
             Some(reply) => answer(reply, &self.outlet, permit).await,
             None => {

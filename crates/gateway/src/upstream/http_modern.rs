@@ -63,6 +63,7 @@ impl Modern {
                     sink: &outgoing.sink,
                     endless,
                     questions: false,
+                    batches: false,
                     messages: 0,
                     room: Room::new(),
                 };

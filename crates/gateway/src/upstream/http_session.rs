@@ -163,25 +163,28 @@ impl Session {
             let standing = self.standing();
             return http::unsuccessful(response, outgoing.id, &limits, standing, &outgoing.injected).await;
         }
-        let body = match http::body(response)? {
-            Body::Json(body) => {
-                let whole = http::whole(body, limits.bytes).await?;
-                return http::for_us(http::scan(whole, &limits, &outgoing.injected)?, outgoing.id);
-            }
-            Body::Events(body) => body,
-        };
-        let endless = outgoing.timeout.is_none();
-        let waiter = Waiter {
+        let mut waiter = Waiter {
             id: outgoing.id,
             limits,
             injected: &outgoing.injected,
             sink: &outgoing.sink,
-            endless,
+            endless: outgoing.timeout.is_none(),
             questions: true,
+            batches: self.revision.has_batches(),
             messages: 0,
             room: Room::new(),
         };
-        self.follow(waiter, body, &outgoing.injected).await
+        match http::body(response)? {
+            Body::Json(body) => {
+                let whole = http::whole(body, limits.bytes).await?;
+                if waiter.batches && wire::batch::is_batch(&whole) {
+                    let none = || Fault::sent(FaultKind::Nonsense, "the batch holds no answer");
+                    return waiter.take(&whole).await?.ok_or_else(none);
+                }
+                http::for_us(http::scan(whole, &limits, &outgoing.injected)?, outgoing.id)
+            }
+            Body::Events(body) => self.follow(waiter, body, &outgoing.injected).await,
+        }
     }
 
     /// Reads streams until the answer. A server may end one at will and have it asked for again (SEP-1699).
@@ -285,6 +288,7 @@ async fn initialize(
                 sink: &hello.sink,
                 endless: false,
                 questions: true,
+                batches: false,
                 messages: 0,
                 room: Room::new(),
             };

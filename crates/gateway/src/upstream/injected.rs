@@ -90,6 +90,8 @@ impl Received {
 pub(super) enum Unheard {
     #[error("the answer does not scan: {0}")]
     Scan(#[from] wire::ScanError),
+    #[error("the batch cannot be read: {0}")]
+    Batch(#[from] wire::BatchError),
     #[error("the answer quotes the credential it was asked with, where it cannot be taken out")]
     Unmaskable,
 }

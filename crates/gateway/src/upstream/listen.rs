@@ -84,24 +84,28 @@ async fn once(
             Err(_) => return After::Never,
         };
         let Some(data) = event.message() else { continue };
-        let Some(injected) = session.upgrade().map(|session| session.injected()) else { return After::Never };
-        let received = injected.hear(data.clone(), &limits).ok();
-        let read = if received.is_some() { Read::Message } else { Read::Noise };
-        if !patience.note(read) {
-            return After::Never;
-        }
-        // an answer has no place here
-        let asks = |r: &Received| matches!(r.frame.kind(), Kind::Request | Kind::Notification);
-        let Some(received) = received.filter(asks) else { continue };
-        // some servers say here what belongs on the stream of a request
-        let named = related(&received.frame).and_then(|id| session.upgrade()?.waiting(id));
-        let waiting = named.or_else(|| of_the_only_one(session, &received.frame).filter(|_| hidden));
-        let taken = match waiting {
-            Some(request) => room.pass(received, &request).await,
-            None => room.pass(received, sink).await,
-        };
-        if !taken && sink.is_closed() {
-            return After::Never;
+        let Some(now) = session.upgrade() else { return After::Never };
+        let (injected, batches) = (now.injected(), now.revision.has_batches());
+        drop(now);
+        for message in wire::batch::messages(data, batches).unwrap_or_else(|_| vec![data.clone()]) {
+            let received = injected.hear(message, &limits).ok();
+            let read = if received.is_some() { Read::Message } else { Read::Noise };
+            if !patience.note(read) {
+                return After::Never;
+            }
+            // an answer has no place here
+            let asks = |r: &Received| matches!(r.frame.kind(), Kind::Request | Kind::Notification);
+            let Some(received) = received.filter(asks) else { continue };
+            // some servers say here what belongs on the stream of a request
+            let named = related(&received.frame).and_then(|id| session.upgrade()?.waiting(id));
+            let waiting = named.or_else(|| of_the_only_one(session, &received.frame).filter(|_| hidden));
+            let taken = match waiting {
+                Some(request) => room.pass(received, &request).await,
+                None => room.pass(received, sink).await,
+            };
+            if !taken && sink.is_closed() {
+                return After::Never;
+            }
         }
     }
 }

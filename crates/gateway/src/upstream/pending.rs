@@ -1,7 +1,8 @@
 //! Requests on a shared pipe that wait for their answers, and whose every line is whose.
 
-use super::connection::{FromServer, MESSAGES_MAX, Room};
+use super::connection::{FromServer, INITIALIZE_ID, MESSAGES_MAX, Room};
 use super::fault::{Fault, FaultKind};
+use super::handshake;
 use super::injected::{Injected, Received, Unheard};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -81,6 +82,8 @@ pub(super) struct Pending {
     dropped: AtomicU64,
     /// Lines over the size limit so far.
     oversize: AtomicU64,
+    /// The revision that was chosen has batches.
+    batches: AtomicBool,
 }
 
 /// What a line was, for the reader's patience.
@@ -154,6 +157,7 @@ impl Pending {
             stray: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             oversize: AtomicU64::new(0),
+            batches: AtomicBool::new(false),
         })
     }
 
@@ -228,14 +232,33 @@ impl Pending {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Read::Message;
         }
-        match injected.hear(line.clone(), limits) {
-            Ok(received) => self.take(received).await,
-            Err(error) => self.garbled(&line, &error),
-        }
+        self.said(&line, |message| injected.hear(message, limits)).await
     }
 
-    /// One message from the server.
-    pub(super) async fn take(&self, received: Received) -> Read {
+    /// What the server said at once, a message or, in its revision, several.
+    pub(super) async fn said(
+        &self,
+        whole: &Bytes,
+        hear: impl Fn(Bytes) -> Result<Received, Unheard>,
+    ) -> Read {
+        let messages = match wire::batch::messages(whole, self.batches.load(Ordering::Relaxed)) {
+            Ok(messages) => messages,
+            Err(error) => return self.garbled(whole, &error.into()),
+        };
+        let mut read = Read::Noise;
+        for message in messages {
+            let this = match hear(message.clone()) {
+                Ok(received) => self.take(received).await,
+                Err(error) => self.garbled(&message, &error),
+            };
+            if this == Read::Message {
+                read = this;
+            }
+        }
+        read
+    }
+
+    async fn take(&self, received: Received) -> Read {
         match received.frame.kind() {
             Kind::Response | Kind::ErrorResponse => self.answer(received),
             Kind::Request | Kind::Notification => self.message(received).await,
@@ -263,21 +286,33 @@ impl Pending {
             self.stray.fetch_add(1, Ordering::Relaxed);
             return;
         };
+        if id == Some(INITIALIZE_ID) {
+            // noted here, so that what comes right behind it is read in the revision that it chose
+            let batches = handshake::chosen(&received.frame).is_ok_and(wire::Revision::has_batches);
+            self.batches.store(batches, Ordering::Relaxed);
+        }
         waiting.answer.send(Ok(received)).ok();
     }
 
     /// A line that is no message fails the request whose answer it says it is, and nothing else.
-    pub(super) fn garbled(&self, line: &[u8], error: &Unheard) -> Read {
+    fn garbled(&self, line: &[u8], error: &Unheard) -> Read {
         // as loosely as any parser would read it: it may only hurt its own server's request
         let loose: Option<serde_json::Value> = serde_json::from_slice(line).ok();
-        let answered = loose.as_ref().filter(|v| v.get("result").is_some() || v.get("error").is_some());
-        let Some(id) = answered.and_then(|v| v.get("id")).and_then(serde_json::Value::as_u64) else {
-            return Read::Noise;
+        let said = match &loose {
+            Some(serde_json::Value::Array(several)) => several.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
         };
-        let Some(waiting) = self.open.lock().waiting.remove(&id) else { return Read::Noise };
-        let fault = Fault::sent(FaultKind::Nonsense, error.to_string());
-        waiting.answer.send(Err(fault)).ok();
-        Read::Message
+        let answers = said.iter().filter(|v| v.get("result").is_some() || v.get("error").is_some());
+        let mut read = Read::Noise;
+        for id in answers.filter_map(|v| v.get("id")?.as_u64()) {
+            let waiting = self.open.lock().waiting.remove(&id);
+            if let Some(waiting) = waiting {
+                waiting.answer.send(Err(Fault::sent(FaultKind::Nonsense, error.to_string()))).ok();
+                read = Read::Message;
+            }
+        }
+        read
     }
 
     async fn message(&self, received: Received) {

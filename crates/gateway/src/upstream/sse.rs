@@ -390,10 +390,7 @@ impl Reader {
                 }
             };
             let read = match event.message() {
-                Some(data) => match self.known.hear(data.clone(), &self.limits) {
-                    Ok(received) => self.pending.take(received).await,
-                    Err(error) => self.pending.garbled(data, &error),
-                },
+                Some(data) => self.pending.said(data, |message| self.known.hear(message, &self.limits)).await,
                 // said again, it is no news
                 None if event.event.as_deref() != Some("endpoint")
                     || event.data == Some(self.endpoint.clone()) =>

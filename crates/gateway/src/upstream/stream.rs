@@ -5,6 +5,7 @@ use super::fault::{Fault, FaultKind};
 use super::http;
 use super::injected::{Injected, Received};
 use ::http::HeaderValue;
+use bytes::Bytes;
 use egress::BodyStream;
 use futures::FutureExt;
 use http_body_util::BodyExt;
@@ -106,6 +107,8 @@ pub(super) struct Waiter<'a> {
     pub(super) endless: bool,
     /// A server of the legacy era may ask the Host something.
     pub(super) questions: bool,
+    /// The revision has batches.
+    pub(super) batches: bool,
     pub(super) messages: u32,
     pub(super) room: Room,
 }
@@ -119,13 +122,29 @@ impl Waiter<'_> {
     ) -> Result<Option<Received>, Fault> {
         while let Some(event) = events.next(position).await? {
             let Some(data) = event.message() else { continue };
-            let received = http::scan(data.clone(), &self.limits, self.injected)?;
-            match received.frame.kind() {
-                Kind::Response | Kind::ErrorResponse => return http::for_us(received, self.id).map(Some),
-                Kind::Request | Kind::Notification => self.pass_on(received).await?,
+            if let Some(received) = self.take(data).await? {
+                return Ok(Some(received));
             }
         }
         Ok(None)
+    }
+
+    /// What the server said at once. The answer, if it is in it.
+    pub(super) async fn take(&mut self, said: &Bytes) -> Result<Option<Received>, Fault> {
+        let messages = wire::batch::messages(said, self.batches)
+            .map_err(|error| Fault::sent(FaultKind::Nonsense, error.to_string()))?;
+        let mut answer = None;
+        for message in messages {
+            let received = http::scan(message, &self.limits, self.injected)?;
+            match received.frame.kind() {
+                Kind::Response | Kind::ErrorResponse if answer.is_some() => {
+                    return Err(Fault::sent(FaultKind::Nonsense, "the batch holds two answers"));
+                }
+                Kind::Response | Kind::ErrorResponse => answer = Some(http::for_us(received, self.id)?),
+                Kind::Request | Kind::Notification => self.pass_on(received).await?,
+            }
+        }
+        Ok(answer)
     }
 
     async fn pass_on(&mut self, received: Received) -> Result<(), Fault> {

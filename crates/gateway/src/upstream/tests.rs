@@ -1,5 +1,6 @@
 //! Peers that misbehave, one at a time. HTTP ones are scripted in [`peer`], stdio ones are small shell scripts.
 
+mod batches;
 mod detect;
 mod http;
 mod peer;

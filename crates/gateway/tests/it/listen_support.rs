@@ -251,6 +251,7 @@ fn describe(arrival: &Arrival) -> String {
             BodyFault::MediaType => "media type",
             BodyFault::HttpMethod => "http method",
             BodyFault::Path => "path",
+            BodyFault::Batch(_) => "no batch",
         }
         .to_owned(),
     };

@@ -15,6 +15,7 @@ mod assertions;
 mod attacks;
 mod authority;
 mod backends;
+mod batches;
 mod calls;
 mod clock;
 mod crossing;

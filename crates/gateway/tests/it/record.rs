@@ -27,7 +27,7 @@ fn malformed() -> Vec<(Vec<u8>, Code)> {
             br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\ud800"}}"#.to_vec(),
             Code::JsonLoneSurrogate,
         ),
-        (br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#.to_vec(), Code::BatchUnsupported),
+        (b"[]".to_vec(), Code::BatchInvalid),
         (br#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#.to_vec(), Code::EnvelopeInvalid),
         (br#"{"jsonrpc":"2.0","id":1,"method":"no/such"}"#.to_vec(), Code::MethodUnsupported),
         (br#"{"jsonrpc":"2.0","id":1,"method":"tasks/list"}"#.to_vec(), Code::MethodUnsupported),

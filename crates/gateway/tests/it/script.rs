@@ -52,6 +52,8 @@ struct Shared {
     /// Answers of the Host to questions, by id.
     answers: Mutex<Vec<Value>>,
     answered: tokio::sync::Notify,
+    /// What a legacy `ask` asks.
+    question: Mutex<&'static str>,
     /// Streams of HTTP+SSE, by the query of their endpoint, and the headers that each was asked with.
     streams: Mutex<Vec<Stream>>,
     /// Calls whose asker went away before the answer.
@@ -116,6 +118,7 @@ impl Script {
             tools: Mutex::new(tools()),
             answers: Mutex::default(),
             answered: tokio::sync::Notify::new(),
+            question: Mutex::new("elicitation/create"),
             streams: Mutex::default(),
             given_up: AtomicUsize::new(0),
             session: AtomicUsize::new(0),
@@ -176,6 +179,9 @@ impl Script {
     pub(crate) fn listeners(&self) -> Vec<Value> {
         let listeners = self.state.listeners.lock();
         listeners.iter().filter(|one| !one.events.is_closed()).map(|one| one.filter.clone()).collect()
+    }
+    pub(crate) fn set_question(&self, method: &'static str) {
+        *self.state.question.lock() = method;
     }
     pub(crate) fn set_tools(&self, tools: Value) {
         *self.state.tools.lock() = tools;
@@ -387,7 +393,7 @@ fn ask(state: &Arc<Shared>, message: &Value) -> axum::response::Response {
         };
         return axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
     }
-    let question = json!({ "jsonrpc": "2.0", "id": "q-1", "method": "elicitation/create",
+    let question = json!({ "jsonrpc": "2.0", "id": "q-1", "method": *state.question.lock(),
         "params": { "message": "sure?", "requestedSchema": { "type": "object", "properties": {} } } });
     let state = Arc::clone(state);
     let events = futures::stream::once(async move { format!("data: {question}\n\n") }).chain(

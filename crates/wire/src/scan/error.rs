@@ -20,8 +20,8 @@ pub enum ScanError {
     /// Not UTF-8 (RFC 8259 §8.1).
     #[error("not UTF-8 at byte {at}")]
     NotUtf8 { at: usize },
-    /// A top-level array. Batches existed in 2025-03-26 only and are not accepted.
-    #[error("batches are not accepted, send one message at a time")]
+    /// A top-level array. A batch is taken apart first, in the one revision that has them.
+    #[error("batches are of 2025-03-26 only, send one message at a time")]
     Batch,
     /// One JSON value, but not an object.
     #[error("a message is one JSON object")]

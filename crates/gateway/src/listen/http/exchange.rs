@@ -11,7 +11,11 @@ use super::{
 };
 use crate::{
     exchange::{Arrival, BodyFault, Entrance, Inbound, Outlet, Party, Reply, ReplyBody},
-    listen::{Path, streams::EventId},
+    listen::{
+        Path,
+        batch::{self, Opened},
+        streams::EventId,
+    },
     session::SessionStream,
     settings::{Limits, Settings},
 };
@@ -22,6 +26,7 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use wire::Revision;
 
 /// Messages for the Host that wait for it to read.
 const OUTLET_MESSAGES_MAX: usize = 32;
@@ -62,6 +67,11 @@ impl Era {
             Self::Legacy { primes: revision >= PRIMING_SINCE }
         }
     }
+}
+
+/// Whether the header leaves it open that batches are spoken. What the session speaks, the path knows.
+fn may_batch(revision: Option<&str>) -> bool {
+    revision.map_or(Ok(Revision::WITHOUT_HEADER), Revision::parse).is_ok_and(Revision::has_batches)
 }
 
 fn is_date(text: &str) -> bool {
@@ -129,22 +139,24 @@ impl<P: Path> Door<P> {
             async move {
                 let presented = facts::presented(&parts);
                 let inbound = door.inbound(&parts, body, takes, &limits).await;
-                let transport = Transport::Http;
-                let party = Party::Host;
-                let session = None;
+                let opened = batch::open(inbound, may_batch(facts.revision.as_deref()));
                 let arrival = Arrival {
-                    inbound,
-                    party,
-                    transport,
+                    inbound: Err(BodyFault::Incomplete),
+                    party: Party::Host,
+                    transport: Transport::Http,
                     entrance,
                     presented,
                     facts,
-                    session,
+                    session: None,
                     outlet,
                     cancel,
                     round: None,
                 };
-                door.path.govern(arrival).await
+                match opened {
+                    Opened::One(inbound) => door.path.govern(Arrival { inbound, ..arrival }).await,
+                    // boxed: what is spawned is moved, and a batch is rare
+                    Opened::Several(members) => Box::pin(batch::govern(&door.path, &arrival, members)).await,
+                }
             }
         });
         self.respond(open, interim, task).await

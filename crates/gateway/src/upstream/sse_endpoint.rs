@@ -132,4 +132,28 @@ mod tests {
             assert!(why.ends_with("repeats the credential"), "{said}: {why}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_server_names_goes_to_its_own_origin_without_a_user(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "https:", "http:", "/", "//", "\\\\", "@", ":", "?", "#", "..", "%2e", "%40", "s.example", "evil.example",
+                    ":8443", "[::1]", "u:p@", "key=q-s3cret", "&", ";", "\u{9}", " ", "s3cret-token", "a", "0x7f.1", "S.EXAMPLE",
+                ]),
+                0..8,
+            ),
+        ) {
+            let stream: Url = "https://s.example:8443/a/sse".parse().unwrap();
+            if let Ok(text) = read_at(stream.as_str(), &parts.concat()) {
+                let url: Url = text.parse().unwrap();
+                proptest::prop_assert_eq!(url.origin(), stream.origin());
+                proptest::prop_assert!(url.username().is_empty() && url.password().is_none(), "{}", url);
+                proptest::prop_assert!(!text.contains("s3cret-token"), "{}", text);
+                // and as the client will read it, which parses by itself
+                let uri: http::Uri = text.parse().unwrap();
+                proptest::prop_assert_eq!(uri.authority().unwrap().as_str(), "s.example:8443");
+            }
+        }
+    }
 }

@@ -140,3 +140,23 @@ async fn a_lost_stream_loses_its_calls_and_the_next_call_opens_another() {
         script.heard("tools/call").iter().map(|heard| heard.json()["params"]["name"].clone()).collect();
     assert_eq!(calls, ["hang", "echo"], "the lost one is not sent again");
 }
+
+#[tokio::test]
+async fn a_modern_host_reaches_it_across_the_eras() {
+    let (house, script) = house().await;
+    let params = json!({ "name": "echo", "arguments": { "text": "hello" } });
+    let told = house.modern(PATH, "tools/call", params).await.json();
+    assert_eq!(told["result"]["content"][0]["text"], r#"echo: {"text":"hello"}"#, "{told}");
+    assert_eq!(told["result"]["resultType"], "complete");
+    let asked = house.modern(PATH, "tools/call", json!({ "name": "ask", "arguments": {} })).await.json();
+    assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+    let state = &asked["result"]["requestState"];
+    let (name, _) = asked["result"]["inputRequests"].as_object().unwrap().iter().next().unwrap();
+    let params = json!({ "name": "ask", "arguments": {}, "requestState": state,
+        "inputResponses": { name: { "action": "accept", "content": {} } } });
+    let told = house.modern(PATH, "tools/call", params).await.json();
+    assert!(told["result"]["content"][0]["text"].to_string().contains("accept"), "{told}");
+    let (asked, decided) = house.counts();
+    assert_eq!(asked, decided);
+    assert_eq!(script.heard("server/discover").len(), 0);
+}

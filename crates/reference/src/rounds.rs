@@ -1,9 +1,12 @@
-//! Questions to the client in the modern era: a result that asks, a retry that answers, and a sealed state between them.
+//! Questions to the client: a result that asks, a retry that answers, and a sealed state between them.
 
 use aws_lc_rs::hmac;
 use rmcp::ErrorData;
-use rmcp::model::{InputRequests, InputRequiredResult, InputResponses};
+use rmcp::model::{InputRequests, InputRequiredResult, InputResponses, JsonObject};
 use serde_json::{Value, json};
+
+use crate::forms;
+use crate::tools::{Round, told};
 
 /// Seals what must come back unchanged.
 #[derive(Debug)]
@@ -60,19 +63,39 @@ impl<'a> Given<'a> {
 }
 
 /// The next step of a tool or prompt that asks; `None` where the name is not of one.
-pub(crate) fn step(
-    seal: &Seal,
-    name: &str,
-    responses: Option<&InputResponses>,
-    state: Option<&str>,
-    can_elicit: bool,
-) -> Option<Result<Step, ErrorData>> {
+pub(crate) fn step(seal: &Seal, asked: Round<'_>, can_elicit: bool) -> Option<Result<Step, ErrorData>> {
+    let Round { name, arguments, responses, state } = asked;
     let round = match state.map(|state| seal.open(state)).transpose() {
         Ok(round) => round,
         Err(refused) => return Some(Err(refused)),
     };
     let given = Given { responses, round, can_elicit };
-    without_state(name, given).or_else(|| with_state(seal, name, given))
+    plain(name, arguments, given)
+        .or_else(|| without_state(name, given))
+        .or_else(|| with_state(seal, name, given))
+}
+
+/// Those that exist in both eras.
+fn plain(name: &str, arguments: &JsonObject, given: Given<'_>) -> Option<Result<Step, ErrorData>> {
+    let (message, schema) = match name {
+        "test_sampling" => {
+            return Some(match given.answer("sampling").map(said) {
+                Some(text) => Ok(Step::Done(format!("LLM response: {text}"))),
+                None => ask(&[("sampling", sampling(told(arguments, "prompt"), 100))], None),
+            });
+        }
+        "test_elicitation" => (told(arguments, "message"), forms::person()),
+        "test_elicitation_sep1034_defaults" => ("Please review the defaults", forms::defaults()),
+        "test_elicitation_sep1330_enums" => ("Please choose", forms::choices()),
+        _ => return None,
+    };
+    let Some(answer) = given.answer("form") else {
+        let params = json!({ "message": message, "requestedSchema": schema });
+        return Some(ask(&[("form", json!({ "method": "elicitation/create", "params": params }))], None));
+    };
+    let action = answer.get("action").and_then(Value::as_str).unwrap_or("nothing");
+    let content = answer.get("content").unwrap_or(&Value::Null);
+    Some(Ok(Step::Done(format!("User response: action={action}, content={content}"))))
 }
 
 /// Those that ask once and remember nothing.
@@ -219,7 +242,9 @@ mod tests {
         let seal = Seal::new().unwrap();
         let name = "test_input_required_result_multi_round";
         let state = seal.close("first");
-        let first = step(&seal, name, None, Some(&state), true).unwrap().unwrap();
+        let (arguments, state) = (JsonObject::new(), Some(state.as_str()));
+        let asked = Round { name, arguments: &arguments, responses: None, state };
+        let first = step(&seal, asked, true).unwrap().unwrap();
         let Step::Ask(asked) = first else { panic!("it was done without an answer") };
         assert!(asked.input_requests.unwrap().contains_key("step1"));
     }

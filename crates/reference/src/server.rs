@@ -19,8 +19,8 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use tokio::sync::broadcast;
 
-use crate::rounds::{self, Seal, Step};
-use crate::tools::broken;
+use crate::rounds::{Seal, Step};
+use crate::tools::{Round, broken};
 use crate::{catalog, tools};
 
 /// How many changes a slow listener may be behind.
@@ -171,19 +171,24 @@ impl ServerHandler for Reference {
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let (responses, state) = (request.input_responses.as_ref(), request.request_state.as_deref());
-        let messages =
-            match rounds::step(&self.shared.seal, &request.name, responses, state, true).transpose()? {
-                Some(Step::Ask(result)) => return Ok(result.into()),
-                Some(Step::Done(said)) => {
-                    json!([{ "role": "user", "content": { "type": "text", "text": said } }])
-                }
-                None => catalog::messages(&request.name, &request.arguments.unwrap_or_default()).ok_or_else(
-                    || ErrorData::invalid_params(format!("there is no prompt `{}`", request.name), None),
-                )?,
-            };
+        let arguments = request.arguments.unwrap_or_default();
+        let round = Round {
+            name: &request.name,
+            arguments: &arguments,
+            responses: request.input_responses.as_ref(),
+            state: request.request_state.as_deref(),
+        };
+        let messages = match tools::asked(self, &context, round).await.transpose()? {
+            Some(Step::Ask(result)) => return Ok(result.into()),
+            Some(Step::Done(said)) => {
+                json!([{ "role": "user", "content": { "type": "text", "text": said } }])
+            }
+            None => catalog::messages(&request.name, &arguments).ok_or_else(|| {
+                ErrorData::invalid_params(format!("there is no prompt `{}`", request.name), None)
+            })?,
+        };
         Ok(GetPromptResult::new(serde_json::from_value(messages).map_err(broken)?).into())
     }
 

@@ -9,19 +9,23 @@
 use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ContentBlock, JsonObject,
-    LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, ServerRequest,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ContentBlock,
+    InputResponses, JsonObject, LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam,
+    ServerRequest,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 
 use crate::catalog::{PIXEL, SILENCE};
-use crate::rounds::{self, Step};
+use crate::rounds::{self, Seal, Step};
 use crate::server::{Change, Reference};
 
 /// Between two steps of a tool that takes a while.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Rounds of questions to a legacy client.
+const ROUNDS_MAX: usize = 5;
 
 /// How long the slow tool works when nobody cancels it.
 const SLOW: Duration = Duration::from_secs(10);
@@ -32,17 +36,20 @@ type Context = RequestContext<RoleServer>;
 /// Calls a tool.
 pub(crate) async fn call(server: &Reference, request: CallToolRequestParams, context: Context) -> Answer {
     let capabilities = context.client_capabilities();
-    let can_elicit = capabilities.as_ref().is_some_and(|can| can.elicitation.is_some());
-    let (responses, state) = (request.input_responses.as_ref(), request.request_state.as_deref());
-    if server.is_modern(&context)
-        && let Some(step) = rounds::step(&server.shared.seal, &request.name, responses, state, can_elicit)
-    {
-        return match step? {
-            Step::Ask(result) => Ok(result.into()),
-            Step::Done(said) => text(said),
-        };
-    }
     let arguments = request.arguments.unwrap_or_default();
+    let round = Round {
+        name: &request.name,
+        arguments: &arguments,
+        responses: request.input_responses.as_ref(),
+        state: request.request_state.as_deref(),
+    };
+    match (asked(server, &context, round).await, server.is_modern(&context)) {
+        (None, _) => {}
+        (Some(Ok(Step::Ask(result))), _) => return Ok(result.into()),
+        (Some(Ok(Step::Done(said))), _) => return text(said),
+        (Some(Err(refused)), true) => return Err(refused),
+        (Some(Err(refused)), false) => return failed(&refused),
+    }
     match request.name.as_ref() {
         "test_tool_with_logging" => log_three_times(server, &context).await,
         "test_logging_tool" => {
@@ -54,12 +61,6 @@ pub(crate) async fn call(server: &Reference, request: CallToolRequestParams, con
             tokio::time::sleep(PAUSE * 2).await;
             text("still here")
         }
-        "test_sampling" => sample(&context, &arguments).await,
-        "test_elicitation" => elicit(&context, told(&arguments, "message"), person()).await,
-        "test_elicitation_sep1034_defaults" => {
-            elicit(&context, "Please review the defaults", defaults()).await
-        }
-        "test_elicitation_sep1330_enums" => elicit(&context, "Please choose", choices()).await,
         "test_missing_capability" if capabilities.is_none_or(|can| can.sampling.is_none()) => {
             Err(ErrorData::missing_required_client_capability(
                 ClientCapabilities::builder().enable_sampling().build(),
@@ -143,23 +144,50 @@ async fn progress_three_times(context: &Context) -> Answer {
     text("reported progress three times")
 }
 
-async fn sample(context: &Context, arguments: &JsonObject) -> Answer {
-    match question(context, rounds::sampling(told(arguments, "prompt"), 100)).await {
-        Ok(answer) => text(format!("LLM response: {}", rounds::said(&answer))),
-        Err(refused) => failed(&refused),
-    }
+/// One message to a tool or prompt, as far as questions go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Round<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) arguments: &'a JsonObject,
+    pub(crate) responses: Option<&'a InputResponses>,
+    pub(crate) state: Option<&'a str>,
 }
 
-async fn elicit(context: &Context, message: &str, schema: Value) -> Answer {
-    let params = json!({ "message": message, "requestedSchema": schema });
-    match question(context, json!({ "method": "elicitation/create", "params": params })).await {
-        Ok(answer) => {
-            let action = answer.get("action").and_then(Value::as_str).unwrap_or("nothing");
-            let content = answer.get("content").unwrap_or(&Value::Null);
-            text(format!("User response: action={action}, content={content}"))
-        }
-        Err(refused) => failed(&refused),
+/// The next step of a tool or prompt that asks, in the way of the caller's era: a result that asks, or, before that was
+/// possible, requests of our own until everything is answered. `None` where the name is of none that asks.
+pub(crate) async fn asked(
+    server: &Reference,
+    context: &Context,
+    round: Round<'_>,
+) -> Option<Result<Step, ErrorData>> {
+    let can_elicit = context.client_capabilities().is_some_and(|can| can.elicitation.is_some());
+    let seal = &server.shared.seal;
+    let first = rounds::step(seal, round, can_elicit)?;
+    if server.is_modern(context) {
+        return Some(first);
     }
+    Some(asked_at_once(seal, context, round, first, can_elicit).await)
+}
+
+async fn asked_at_once(
+    seal: &Seal,
+    context: &Context,
+    round: Round<'_>,
+    first: Result<Step, ErrorData>,
+    can_elicit: bool,
+) -> Result<Step, ErrorData> {
+    let (mut step, mut answers) = (first?, InputResponses::new());
+    for _ in 0..ROUNDS_MAX {
+        let Step::Ask(asks) = step else { return Ok(step) };
+        for (key, asked) in asks.input_requests.into_iter().flatten() {
+            let answer = question(context, serde_json::to_value(asked).map_err(broken)?).await?;
+            answers.insert(key, serde_json::from_value(answer).map_err(broken)?);
+        }
+        let next = Round { responses: Some(&answers), state: asks.request_state.as_deref(), ..round };
+        step = rounds::step(seal, next, can_elicit)
+            .unwrap_or_else(|| Err(ErrorData::internal_error("it asked before", None)))?;
+    }
+    Ok(step)
 }
 
 /// Asks the client, as legacy servers do: a request of our own while theirs is open.
@@ -194,56 +222,7 @@ fn echo(arguments: &JsonObject) -> Answer {
     Ok(CallToolResult::structured(json!({ "length": said.chars().count(), "text": said })).into())
 }
 
-fn person() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "username": { "type": "string", "description": "User's response" },
-            "email": { "type": "string", "description": "User's email address" },
-        },
-        "required": ["username", "email"],
-    })
-}
-
-fn defaults() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "name": { "type": "string", "default": "John Doe" },
-            "age": { "type": "integer", "default": 30 },
-            "score": { "type": "number", "default": 95.5 },
-            "status": { "type": "string", "enum": ["active", "inactive", "pending"], "default": "active" },
-            "verified": { "type": "boolean", "default": true },
-        },
-    })
-}
-
-fn choices() -> Value {
-    let titled = |word: &str| {
-        json!([
-            { "const": "value1", "title": format!("First {word}") },
-            { "const": "value2", "title": format!("Second {word}") },
-            { "const": "value3", "title": format!("Third {word}") },
-        ])
-    };
-    let plain = json!(["option1", "option2", "option3"]);
-    json!({
-        "type": "object",
-        "properties": {
-            "untitledSingle": { "type": "string", "enum": plain },
-            "titledSingle": { "type": "string", "oneOf": titled("Option") },
-            "legacyEnum": {
-                "type": "string",
-                "enum": ["opt1", "opt2", "opt3"],
-                "enumNames": ["Option One", "Option Two", "Option Three"],
-            },
-            "untitledMulti": { "type": "array", "items": { "type": "string", "enum": plain } },
-            "titledMulti": { "type": "array", "items": { "anyOf": titled("Choice") } },
-        },
-    })
-}
-
-fn told<'a>(arguments: &'a JsonObject, name: &str) -> &'a str {
+pub(crate) fn told<'a>(arguments: &'a JsonObject, name: &str) -> &'a str {
     arguments.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -1,5 +1,5 @@
 // A reference MCP server on the official TypeScript SDK v2: what the conformance suite asks for, in both eras, at `/mcp`.
-// The twin of crates/reference. `node reference.mjs --port N`; the modern era alone with `--modern-only`.
+// The twin of crates/reference. `node reference.mjs --port N`; one era alone with `--only legacy` or `--only modern`.
 import { createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
@@ -149,10 +149,15 @@ const schema202012 = {
     additionalProperties: false,
 };
 
-// `send` asks on the stream of the call it belongs to; the SDK's shorthands ask on the session's own stream, which may not be open yet.
-async function elicit(context, message, requestedSchema) {
-    const params = { mode: 'form', message, requestedSchema };
-    const answer = await context.mcpReq.send({ method: 'elicitation/create', params });
+// The answer to a question, in the way of the era: in a retry, or at once. `send` asks on the stream of the call it belongs to; the SDK's
+// shorthands ask on the session's own stream, which may not be open yet.
+const answered = (context, modern, question) =>
+    modern ? context.mcpReq.inputResponses?.question : context.mcpReq.send(question);
+
+async function elicit(context, { modern }, message, requestedSchema) {
+    const question = { method: 'elicitation/create', params: { mode: 'form', message, requestedSchema } };
+    const answer = await answered(context, modern, question);
+    if (!answer) return ask({ question });
     return done(`User response: action=${answer.action}, content=${JSON.stringify(answer.content ?? {})}`);
 }
 
@@ -198,14 +203,16 @@ const tools = {
         return done('reported progress three times');
     }],
     test_reconnection: ['takes a moment', none, async () => (await pause(2 * STEP_MS), done('still here'))],
-    test_sampling: ['asks the model', object({ prompt: { type: 'string' } }, ['prompt']), async ({ prompt }, context) => {
-        const answer = await context.mcpReq.send(sampling(prompt, 100));
+    test_sampling: ['asks the model', object({ prompt: { type: 'string' } }, ['prompt']), async ({ prompt }, context, { modern }) => {
+        const question = sampling(prompt, 100);
+        const answer = await answered(context, modern, question);
+        if (!answer) return ask({ question });
         return done(`LLM response: ${[answer.content].flat()[0]?.text}`);
     }],
-    test_elicitation: ['asks the user', object({ message: { type: 'string' } }, ['message']), ({ message }, context) =>
-        elicit(context, message, person)],
-    test_elicitation_sep1034_defaults: ['asks with defaults', none, (_, context) => elicit(context, 'Please review', defaults)],
-    test_elicitation_sep1330_enums: ['asks to choose', none, (_, context) => elicit(context, 'Please choose', choices)],
+    test_elicitation: ['asks the user', object({ message: { type: 'string' } }, ['message']), ({ message }, context, era) =>
+        elicit(context, era, message, person)],
+    test_elicitation_sep1034_defaults: ['asks with defaults', none, (_, context, era) => elicit(context, era, 'Please review', defaults)],
+    test_elicitation_sep1330_enums: ['asks to choose', none, (_, context, era) => elicit(context, era, 'Please choose', choices)],
     test_missing_capability: ['needs sampling', none, (_, context, { capabilities }) => {
         if (capabilities?.sampling) return done('the client can sample');
         throw new MissingRequiredClientCapabilityError({ requiredCapabilities: { sampling: {} } });
@@ -313,7 +320,7 @@ function serverFor({ era }) {
         if (next) return next;
         const tool = tools[params.name];
         if (!tool) throw new ProtocolError(INVALID_PARAMS, `there is no tool \`${params.name}\``);
-        return tool[2](params.arguments ?? {}, context, { tell, capabilities: declared(context) });
+        return tool[2](params.arguments ?? {}, context, { tell, modern, capabilities: declared(context) });
     });
     server.setRequestHandler('prompts/list', () => ({
         prompts: Object.entries(prompts).map(([name, [args]]) => ({ name, description: name, arguments: args })),
@@ -342,7 +349,7 @@ function serverFor({ era }) {
 
 const words = process.argv.slice(2);
 const port = Number(words[words.indexOf('--port') + 1]);
-const modernOnly = words.includes('--modern-only');
+const only = words.includes('--only') ? words[words.indexOf('--only') + 1] : undefined;
 const handler = createMcpHandler(serverFor, { legacy: 'reject' });
 const sessions = new Map();
 
@@ -366,7 +373,13 @@ async function respond(request) {
         hostHeaderValidationResponse(request, localhostAllowedHostnames()) ??
         originValidationResponse(request, localhostAllowedOrigins());
     if (hostile) return hostile;
-    return !modernOnly && (await isLegacyRequest(request)) ? legacy(request) : handler.fetch(request);
+    if (only === 'modern' || !(await isLegacyRequest(request))) {
+        const message = 'Bad Request: Unsupported protocol version';
+        return only === 'legacy'
+            ? Response.json({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }, { status: 400 })
+            : handler.fetch(request);
+    }
+    return legacy(request);
 }
 
 createServer(async (incoming, outgoing) => {

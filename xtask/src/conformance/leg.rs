@@ -21,33 +21,55 @@ pub(crate) enum Upstream {
     TypeScript,
 }
 
+/// The era a server is started in, where it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Only {
+    Legacy,
+    Modern,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leg {
     pub(crate) direct: bool,
     pub(crate) upstream: Upstream,
+    /// The server speaks this era, and the suite the other.
+    pub(crate) across: Option<Only>,
 }
 
 impl Leg {
     pub(crate) const ALL: &[Self] = &[
-        Self { direct: true, upstream: Upstream::Rust },
-        Self { direct: true, upstream: Upstream::TypeScript },
-        Self { direct: false, upstream: Upstream::Rust },
-        Self { direct: false, upstream: Upstream::TypeScript },
+        Self { direct: true, upstream: Upstream::Rust, across: None },
+        Self { direct: true, upstream: Upstream::TypeScript, across: None },
+        Self { direct: false, upstream: Upstream::Rust, across: None },
+        Self { direct: false, upstream: Upstream::TypeScript, across: None },
+        Self { direct: false, upstream: Upstream::Rust, across: Some(Only::Legacy) },
+        Self { direct: false, upstream: Upstream::Rust, across: Some(Only::Modern) },
+        Self { direct: false, upstream: Upstream::TypeScript, across: Some(Only::Modern) },
     ];
 
     /// As `tests/conformance/expected.toml` calls it.
     pub(crate) fn name(self) -> &'static str {
-        match (self.direct, self.upstream) {
-            (true, Upstream::Rust) => "direct-rust",
-            (true, Upstream::TypeScript) => "direct-typescript",
-            (false, Upstream::Rust) => "gateway-rust",
-            (false, Upstream::TypeScript) => "gateway-typescript",
+        match (self.direct, self.upstream, self.across) {
+            (true, Upstream::Rust, _) => "direct-rust",
+            (true, Upstream::TypeScript, _) => "direct-typescript",
+            (false, Upstream::Rust, None) => "gateway-rust",
+            (false, Upstream::TypeScript, None) => "gateway-typescript",
+            (false, Upstream::Rust, Some(Only::Legacy)) => "across-rust-legacy",
+            (false, Upstream::Rust, Some(Only::Modern)) => "across-rust-modern",
+            (false, Upstream::TypeScript, Some(Only::Legacy)) => "across-typescript-legacy",
+            (false, Upstream::TypeScript, Some(Only::Modern)) => "across-typescript-modern",
         }
+    }
+
+    /// Whether the suite speaks this revision on it.
+    pub(crate) fn speaks(self, revision: &str) -> bool {
+        let modern = revision >= "2026-07-28";
+        self.across.is_none_or(|server| (server == Only::Legacy) == modern)
     }
 
     /// Starts what the leg needs, runs the suite, ends what it started.
     pub(crate) fn run(self, externals: &Externals, revision: &str) -> Result<Results> {
-        let (upstream, port) = start_upstream(self.upstream, externals)?;
+        let (upstream, port) = start_upstream(self.upstream, self.across, externals)?;
         let url = format!("http://127.0.0.1:{port}/mcp");
         let folder = cache().join("conformance").join(format!("{}-{revision}", self.name()));
         let results = if self.direct {
@@ -65,8 +87,12 @@ impl Leg {
     }
 }
 
-/// Starts a reference server on a free port.
-pub(crate) fn start_upstream(upstream: Upstream, externals: &Externals) -> Result<(Running, u16)> {
+/// Starts a reference server on a free port, in both eras or in one.
+pub(crate) fn start_upstream(
+    upstream: Upstream,
+    only: Option<Only>,
+    externals: &Externals,
+) -> Result<(Running, u16)> {
     let port = free_port()?;
     let mut command = match upstream {
         Upstream::Rust => Command::new(target().join("debug/callgate-reference")),
@@ -77,6 +103,11 @@ pub(crate) fn start_upstream(upstream: Upstream, externals: &Externals) -> Resul
         }
     };
     command.args(["--port", &port.to_string()]);
+    match only {
+        None => {}
+        Some(Only::Legacy) => drop(command.args(["--only", "legacy"])),
+        Some(Only::Modern) => drop(command.args(["--only", "modern"])),
+    }
     Ok((Running::start("the reference server", &mut command, port)?, port))
 }
 

@@ -160,7 +160,7 @@ impl Site {
         // it says at length that it is set up for development, which it is
         node.stdout(Stdio::null()).stderr(Stdio::null());
         let provider = Running::start("oidc-provider", &mut node, provider_port)?;
-        let (upstream, upstream_port) = leg::start_upstream(leg::Upstream::Rust, externals)?;
+        let (upstream, upstream_port) = leg::start_upstream(leg::Upstream::Rust, None, externals)?;
         let issuer = format!("http://127.0.0.1:{provider_port}");
         let upstream_url = Upstream::Url(format!("http://127.0.0.1:{upstream_port}/mcp"));
         let gateway = Gateway::on(port, &[("reference", upstream_url)], &[], &settings(&issuer, opaque))?;

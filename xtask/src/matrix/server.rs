@@ -49,8 +49,8 @@ impl Servers {
         let profile =
             |name: &str| profiles.get(name).cloned().with_context(|| format!("{PROFILES} has no `{name}`"));
 
-        let (rust, rust_port) = leg::start_upstream(leg::Upstream::Rust, externals)?;
-        let (typescript, typescript_port) = leg::start_upstream(leg::Upstream::TypeScript, externals)?;
+        let (rust, rust_port) = leg::start_upstream(leg::Upstream::Rust, None, externals)?;
+        let (typescript, typescript_port) = leg::start_upstream(leg::Upstream::TypeScript, None, externals)?;
         let (everything, everything_port) = start_everything(externals, "streamableHttp")?;
         let (older, older_port) = start_everything(externals, "sse")?;
         let http = |name, era, like: &str, port: u16| -> Result<Server> {

@@ -179,10 +179,11 @@ async fn asked_at_once(
     let (mut step, mut answers) = (first?, InputResponses::new());
     for _ in 0..ROUNDS_MAX {
         let Step::Ask(asks) = step else { return Ok(step) };
-        for (key, asked) in asks.input_requests.into_iter().flatten() {
+        let all = asks.input_requests.into_iter().flatten().map(async |(key, asked)| {
             let answer = question(context, serde_json::to_value(asked).map_err(broken)?).await?;
-            answers.insert(key, serde_json::from_value(answer).map_err(broken)?);
-        }
+            Ok::<_, ErrorData>((key, serde_json::from_value(answer).map_err(broken)?))
+        });
+        answers.extend(futures::future::try_join_all(all).await?);
         let next = Round { responses: Some(&answers), state: asks.request_state.as_deref(), ..round };
         step = rounds::step(seal, next, can_elicit)
             .unwrap_or_else(|| Err(ErrorData::internal_error("it asked before", None)))?;

@@ -27,6 +27,8 @@ use wire::{Frame, Limits};
 /// Parked calls of one principal, and of all.
 const PARKED_EACH_MAX: usize = 16;
 const PARKED_MAX: usize = 256;
+/// Questions that come within this time of the first are put together with it.
+const AT_ONCE: Duration = Duration::from_millis(20);
 /// Questions that one call may put, all rounds together.
 const QUESTIONS_MAX: u32 = 64;
 
@@ -289,7 +291,21 @@ impl Exchange {
                 }
             }
         }
-        Ok(None)
+        self.gather(relay, askable, leg).await.map(|()| None)
+    }
+
+    /// Takes what the server asks at the same time along: its client can be asked everything at once.
+    async fn gather(&mut self, relay: &mut Relay, askable: Askable, leg: &mut Leg) -> Result<(), Fault> {
+        tokio::time::sleep(AT_ONCE).await;
+        while let Ok(message) = self.messages.try_recv() {
+            if relay.keeps(&message.frame) {
+                leg.masked.add(&message.masked);
+                self.asks(&message.frame, askable).await?;
+            } else {
+                relay.carry(message).await;
+            }
+        }
+        Ok(())
     }
 
     /// Notes a question, or answers one in the client's stead that it cannot be put.

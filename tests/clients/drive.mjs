@@ -7,6 +7,16 @@ export const job = JSON.parse(process.argv[2]);
 export const headers = job.token ? { Authorization: `Bearer ${job.token}` } : {};
 const named = (name) => (job.prefix ?? '') + name;
 
+
+/// What the person and the model of this client say when a server asks.
+export const capabilities = { elicitation: { form: {} }, sampling: {} };
+export const person = () => ({ action: 'accept', content: job.profile.elicit?.content ?? {} });
+export const model = () => ({
+    role: 'assistant',
+    model: 'none',
+    content: { type: 'text', text: job.profile.sample?.text ?? '' },
+});
+
 function must(condition, otherwise) {
     if (!condition) throw new Error(otherwise);
 }
@@ -42,6 +52,14 @@ const steps = {
         const options = { onprogress: (update) => seen.push(update.progress) };
         await client.callTool({ name: named(progress.name), arguments: progress.arguments }, options);
         must(seen.length >= progress.times, `saw ${seen.length} of ${progress.times}`);
+    },
+    async elicit(client, { elicit }) {
+        const result = await client.callTool({ name: named(elicit.name), arguments: elicit.arguments });
+        must(texts(result.content).includes(elicit.expect), `answered ${texts(result.content).slice(0, 200)}`);
+    },
+    async sample(client, { sample }) {
+        const result = await client.callTool({ name: named(sample.name), arguments: sample.arguments });
+        must(texts(result.content).includes(sample.expect), `answered ${texts(result.content).slice(0, 200)}`);
     },
     async cancel(client, { cancel }) {
         const cancelled = async () => Number(texts((await client.callTool({ name: named(cancel.count), arguments: {} })).content));

@@ -10,7 +10,7 @@ import sys
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import PromptReference
+from mcp.types import CreateMessageResult, ElicitResult, PromptReference, TextContent
 
 JOB = json.loads(sys.argv[1])
 PROFILE = JOB["profile"]
@@ -67,6 +67,20 @@ async def do_progress(client, progress):
     must(len(seen) >= progress["times"], f"saw {len(seen)} of {progress['times']}")
 
 
+async def do_ask(client, ask):
+    result = await client.call_tool(named(ask["name"]), ask["arguments"])
+    must(ask["expect"] in texts(result.content), f"answered {texts(result.content)[:200]}")
+
+
+async def person(_context, _params):
+    return ElicitResult(action="accept", content=(PROFILE.get("elicit") or {}).get("content", {}))
+
+
+async def model(_context, _params):
+    said = TextContent(type="text", text=(PROFILE.get("sample") or {}).get("text", ""))
+    return CreateMessageResult(role="assistant", model="none", content=said)
+
+
 async def do_cancel(client, cancel):
     async def cancelled():
         return int(texts((await client.call_tool(named(cancel["count"]), {})).content))
@@ -94,6 +108,8 @@ STEPS = {
     "prompt": do_prompt,
     "complete": do_complete,
     "progress": do_progress,
+    "elicit": do_ask,
+    "sample": do_ask,
     "cancel": do_cancel,
 }
 
@@ -110,7 +126,8 @@ async def main():
     headers = {"Authorization": f"Bearer {JOB['token']}"} if JOB.get("token") else {}
     try:
         async with httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30, read=300)) as http:
-            async with Client(streamable_http_client(JOB["url"], http_client=http), mode=mode) as client:
+            transport = streamable_http_client(JOB["url"], http_client=http)
+            async with Client(transport, mode=mode, elicitation_callback=person, sampling_callback=model) as client:
                 said["revision"] = client.protocol_version
                 for step, run in STEPS.items():
                     if PROFILE.get(step) is None:

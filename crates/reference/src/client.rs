@@ -1,40 +1,75 @@
 //! The official Rust SDK as a client: the same steps as the scripts in `tests/clients`, and the same line of JSON.
 
+#![expect(deprecated, reason = "servers still sample")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientConfig, ClientRequest, GetPromptRequestParams,
-    ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams,
+    CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest,
+    CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
+    GetPromptRequestParams, ProgressNotificationParam, ProtocolVersion, ReadResourceRequestParams,
 };
-use rmcp::service::{NotificationContext, PeerRequestOptions, RunningService};
+use rmcp::service::{NotificationContext, PeerRequestOptions, RequestContext, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, ErrorData, RoleClient};
 use serde_json::{Map, Value, json};
 
 use crate::catalog::object;
+use crate::tools::broken;
 
 /// How long a cancelled call runs before it is cancelled.
 const CANCEL_AFTER: Duration = Duration::from_millis(500);
 const CANCEL_TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
 
-type Client = RunningService<RoleClient, Counter>;
+type Client = RunningService<RoleClient, Host>;
 
-/// A client that counts the progress it hears of.
-#[derive(Debug, Clone, Default)]
-struct Counter(Arc<AtomicU64>);
+/// A client that counts the progress it hears of, with a person and a model who say what the profile says.
+#[derive(Debug, Clone)]
+struct Host {
+    progress: Arc<AtomicU64>,
+    profile: Arc<Map<String, Value>>,
+}
 
-impl ClientHandler for Counter {
+impl Host {
+    fn said(&self, step: &str, member: &str) -> Value {
+        self.profile.get(step).and_then(|what| what.get(member)).cloned().unwrap_or_default()
+    }
+}
+
+impl ClientHandler for Host {
     fn get_info(&self) -> ClientConfig {
-        ClientConfig::default()
+        let capabilities = ClientCapabilities::builder().enable_elicitation().enable_sampling().build();
+        let mut config = ClientConfig::default();
+        config.capabilities = capabilities;
+        config
+    }
+
+    async fn create_elicitation(
+        &self,
+        _: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let answer = json!({ "action": "accept", "content": self.said("elicit", "content") });
+        serde_json::from_value(answer).map_err(broken)
+    }
+
+    async fn create_message(
+        &self,
+        _: CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        let content = json!({ "type": "text", "text": self.said("sample", "text") });
+        let answer = json!({ "role": "assistant", "model": "none", "content": content });
+        serde_json::from_value(answer).map_err(broken)
     }
 
     async fn on_progress(&self, _: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.progress.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -50,7 +85,9 @@ pub(crate) async fn run(job: &str) -> Result<String> {
             let revision = client.peer_info().map(|info| info.protocol_version.to_string());
             said.insert("revision".to_owned(), json!(revision));
             let profile = job.get("profile").and_then(Value::as_object).cloned().unwrap_or_default();
-            for step in ["list", "call", "read", "prompt", "complete", "progress", "cancel"] {
+            for step in
+                ["list", "call", "read", "prompt", "complete", "progress", "elicit", "sample", "cancel"]
+            {
                 let outcome = match profile.get(step) {
                     None => Value::Null,
                     Some(what) => match take(&client, &job, step, what).await {
@@ -78,7 +115,9 @@ async fn connect(job: &Value, pin: &str) -> Result<Client> {
         ClientLifecycleMode::Initialize
     };
     let transport = StreamableHttpClientTransport::from_config(config);
-    Ok(Counter::default().serve_with_lifecycle(transport, lifecycle).await?)
+    let profile = job.get("profile").and_then(Value::as_object).cloned().unwrap_or_default();
+    let host = Host { progress: Arc::default(), profile: Arc::new(profile) };
+    Ok(host.serve_with_lifecycle(transport, lifecycle).await?)
 }
 
 async fn take(client: &Client, job: &Value, step: &str, what: &Value) -> Result<()> {
@@ -92,7 +131,7 @@ async fn take(client: &Client, job: &Value, step: &str, what: &Value) -> Result<
             }
             Ok(())
         }
-        "call" => expect(what, &call(client, named("name"), what).await?),
+        "call" | "elicit" | "sample" => expect(what, &call(client, named("name"), what).await?),
         "read" => {
             let result = client.read_resource(ReadResourceRequestParams::new(text(what, "uri"))).await?;
             expect(what, &serde_json::to_string(&result)?)
@@ -109,9 +148,9 @@ async fn take(client: &Client, job: &Value, step: &str, what: &Value) -> Result<
             expect(what, &completion.values.join(" "))
         }
         "progress" => {
-            let before = client.service().0.load(Ordering::Relaxed);
+            let before = client.service().progress.load(Ordering::Relaxed);
             call(client, named("name"), what).await?;
-            let seen = client.service().0.load(Ordering::Relaxed) - before;
+            let seen = client.service().progress.load(Ordering::Relaxed) - before;
             let times = what.get("times").and_then(Value::as_u64).unwrap_or(1);
             ensure!(seen >= times, "saw {seen} of {times}");
             Ok(())

@@ -52,16 +52,15 @@ impl Client {
         }
     }
 
-    /// Whether they share an era.
+    /// Whether they share an era, so that they could do without a gateway.
     pub(crate) fn can_talk_to(self, server: &Server) -> bool {
-        match self {
-            Self::TypeScript2Modern | Self::RustModern => server.era == Era::Both,
-            Self::TypeScript1
-            | Self::TypeScript2
-            | Self::Python
-            | Self::PythonLegacy
-            | Self::Rust
-            | Self::Inspector => true,
+        match (self, server.era) {
+            (_, Era::Both) | (Self::Python, _) => true,
+            (Self::TypeScript2Modern | Self::RustModern, era) => era == Era::Modern,
+            (
+                Self::TypeScript1 | Self::TypeScript2 | Self::PythonLegacy | Self::Rust | Self::Inspector,
+                era,
+            ) => era == Era::Legacy,
         }
     }
 

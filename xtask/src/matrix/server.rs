@@ -19,6 +19,7 @@ const PROFILES: &str = "tests/clients/profiles.json";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Era {
     Legacy,
+    Modern,
     Both,
 }
 
@@ -51,6 +52,10 @@ impl Servers {
 
         let (rust, rust_port) = leg::start_upstream(leg::Upstream::Rust, None, externals)?;
         let (typescript, typescript_port) = leg::start_upstream(leg::Upstream::TypeScript, None, externals)?;
+        let start = |upstream, only| leg::start_upstream(upstream, Some(only), externals);
+        let (legacy, legacy_port) = start(leg::Upstream::Rust, leg::Only::Legacy)?;
+        let (modern, modern_port) = start(leg::Upstream::Rust, leg::Only::Modern)?;
+        let (modern_ts, modern_ts_port) = start(leg::Upstream::TypeScript, leg::Only::Modern)?;
         let (everything, everything_port) = start_everything(externals, "streamableHttp")?;
         let (older, older_port) = start_everything(externals, "sse")?;
         let http = |name, era, like: &str, port: u16| -> Result<Server> {
@@ -77,6 +82,9 @@ impl Servers {
         let list = vec![
             http("reference", Era::Both, "reference", rust_port)?,
             http("reference-ts", Era::Both, "reference", typescript_port)?,
+            http("reference-legacy", Era::Legacy, "reference", legacy_port)?,
+            http("reference-modern", Era::Modern, "reference", modern_port)?,
+            http("reference-ts-modern", Era::Modern, "reference", modern_ts_port)?,
             http("everything", Era::Legacy, "everything", everything_port)?,
             Server {
                 name: "everything-sse",
@@ -99,7 +107,7 @@ impl Servers {
             )?,
             stdio("time", Era::Both, externals.python.join("bin/mcp-server-time"), Vec::new())?,
         ];
-        Ok(Self { list, _running: vec![rust, typescript, everything, older] })
+        Ok(Self { list, _running: vec![rust, typescript, legacy, modern, modern_ts, everything, older] })
     }
 
     pub(crate) fn list(&self) -> &[Server] {

@@ -1,11 +1,19 @@
 //! Legs of one deed: an `input_required` result and the retry that answers it (SEP-2322).
+//!
+//! A server's state goes to the client sealed, with the deed in it, and comes back as it was: it is bound to the
+//! principal and the item, so that nobody goes on with what another began. Where a server gives none, the deed is
+//! remembered here.
 
 use crate::authenticate::Asker;
+use crate::gate::Gate;
+use crate::handles::{self, Bound};
 use crate::record::Leg;
 use crate::resolve::Resolved;
-use decision::{DeedId, Digest};
+use bytes::Bytes;
+use decision::{Code, DeedId, Digest, Era, Refusal};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 /// Most open deeds remembered; the oldest is forgotten first, and its retry then counts as a new deed.
 const OPEN_MAX: usize = 4_096;
@@ -24,7 +32,7 @@ struct Open {
 
 impl Deeds {
     /// Gives a retry the deed of the leg it continues.
-    pub(crate) fn recall(&self, frame: &wire::Frame, resolved: &Resolved, asker: &Asker, leg: &mut Leg) {
+    fn recall(&self, frame: &wire::Frame, resolved: &Resolved, asker: &Asker, leg: &mut Leg) {
         let answers = frame.member(&["params", "inputResponses"]).is_some();
         let state = frame.at(&["params", "requestState"]);
         if !answers && state.is_none() {
@@ -44,14 +52,7 @@ impl Deeds {
     }
 
     /// Remembers that this deed waits for another leg.
-    pub(crate) fn await_leg(
-        &self,
-        resolved: &Resolved,
-        asker: &Asker,
-        state: Option<&[u8]>,
-        deed: DeedId,
-        leg: u32,
-    ) {
+    fn await_leg(&self, resolved: &Resolved, asker: &Asker, state: Option<&[u8]>, deed: DeedId, leg: u32) {
         let key = key(resolved, asker, state);
         let mut open = self.open.lock();
         if open.by_key.insert(key, (deed, leg)).is_none() {
@@ -63,6 +64,80 @@ impl Deeds {
             open.by_key.remove(&oldest);
         }
     }
+}
+
+/// A request state that was ours to keep.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// Where it stands in the client's message.
+    pub(crate) at: Range<usize>,
+    /// What the server itself said there, raw.
+    pub(crate) state: Vec<u8>,
+}
+
+/// Gives a retry the deed of the leg it continues, and the server its own state back.
+pub(crate) fn resume(
+    gate: &Gate,
+    frame: &wire::Frame,
+    resolved: &Resolved,
+    asker: &Asker,
+    leg: &mut Leg,
+) -> Result<Option<Held>, Refusal> {
+    let at = frame.member(&["params", "requestState"]).filter(|_| is_held(resolved, asker));
+    let Some(at) = at else {
+        gate.deeds.recall(frame, resolved, asker, leg);
+        return Ok(None);
+    };
+    let unknown = || {
+        let because = "the request state was not given to this principal for this item";
+        Refusal::new(Code::StateUnknown, because)
+    };
+    let handle = frame.string_at(&["params", "requestState"]).ok_or_else(unknown)?;
+    let bound = Bound::to_item(handles::Kind::State, &asker.principal, &resolved.target);
+    let inner = handles::open(gate, &bound, &handle).ok_or_else(unknown)?;
+    let (deed, last, state) = read(&inner).ok_or_else(unknown)?;
+    leg.deed = deed;
+    leg.leg = last.saturating_add(1);
+    Ok(Some(Held { at, state: state.to_vec() }))
+}
+
+/// What the client is told of a result that waits for its answers: a server's state leaves sealed.
+pub(crate) fn hold(
+    gate: &Gate,
+    resolved: &Resolved,
+    asker: &Asker,
+    leg: &Leg,
+    frame: &wire::Frame,
+    answer: Bytes,
+) -> Result<Bytes, Refusal> {
+    let state = frame.at(&["result", "requestState"]);
+    let Some(state) = state.filter(|_| is_held(resolved, asker)) else {
+        gate.deeds.await_leg(resolved, asker, state, leg.deed, leg.leg);
+        return Ok(answer);
+    };
+    let nonsense = |why: String| Refusal::new(Code::UpstreamNonsense, why);
+    if frame.string_at(&["result", "requestState"]).is_none() {
+        return Err(nonsense("a request state that is not a string".to_owned()));
+    }
+    let bound = Bound::to_item(handles::Kind::State, &asker.principal, &resolved.target);
+    let inner = [format!("{} {} ", leg.deed, leg.leg).as_bytes(), state].concat();
+    let sealed = wire::json::encode_string(&handles::seal(gate, &bound, &inner));
+    let limits = wire::Limits::DEFAULT.with_bytes(u32::MAX as usize);
+    let told = wire::Frame::scan(answer, &limits).map_err(|e| nonsense(e.to_string()))?;
+    let at = told.member(&["result", "requestState"]).unwrap_or_default();
+    wire::Splice::new(&told).replace(at, sealed).finish().map_err(|e| nonsense(e.to_string()))
+}
+
+/// Across the eras the state is the gateway's own from the start.
+fn is_held(resolved: &Resolved, asker: &Asker) -> bool {
+    resolved.way.crossing.is_none() && asker.era() == Era::Modern && resolved.method.multi_round
+}
+
+fn read(inner: &[u8]) -> Option<(DeedId, u32, &[u8])> {
+    let mut parts = inner.splitn(3, |byte| *byte == b' ');
+    let mut text = || std::str::from_utf8(parts.next()?).ok();
+    let (deed, leg) = (DeedId::parse(text()?)?, text()?.parse().ok()?);
+    Some((deed, leg, parts.next()?))
 }
 
 /// One principal's deed on one item; the server's opaque state tells two of them apart.

@@ -40,7 +40,9 @@ pub(crate) async fn answer(
     };
     let id = frame.id_raw().unwrap_or(b"0");
     match (method.class, method.name) {
-        (Class::Listed, name) => lists::list(live, arrival, frame, name, asker, leg).map(Answer::Message),
+        (Class::Listed, name) => {
+            lists::list(gate, live, arrival, frame, name, asker, leg).map(Answer::Message)
+        }
         (_, "initialize") => initialize(gate, live, arrival, frame, asker, leg),
         (_, "ping") => Ok(Answer::Message(rpc::result(id, b"{}"))),
         (_, "server/discover") => {

@@ -2,6 +2,7 @@
 //! the answer is judged: that it is an answer, its size, its result type, its pinned output schema.
 
 use crate::authenticate::Asker;
+use crate::deeds;
 use crate::gate::{Gate, Live};
 use crate::permission;
 use crate::record::Leg;
@@ -42,6 +43,7 @@ pub(crate) fn check(
     }
     let mut would_refuse = None;
     let mut asks = None;
+    let mut told = arrived.answer.clone();
     let mut basis = vec![format!("{} bytes", frame.bytes().len())];
     if !leg.masked.is_empty() {
         basis.push(format!("masked:{}", leg.masked));
@@ -51,8 +53,9 @@ pub(crate) fn check(
             if resolved.way.crossing == Some(Crossing::LegacyToModern) {
                 asks = Some(crate::rounds::read(gate, resolved, asker, frame, leg)?);
             } else {
-                let asked = rounds(gate, live, call, resolved, asker, frame, leg);
+                let asked = rounds(gate, live, call, resolved, asker, frame);
                 would_refuse = asked.inspect_err(|_| give_up(gate, call, &arrived))?;
+                told = deeds::hold(gate, resolved, asker, leg, frame, told)?;
             }
         }
         if let Some(checked) = structure(live, resolved, frame, is_error)? {
@@ -63,9 +66,9 @@ pub(crate) fn check(
         return Ok(Passed::new(Answer::Asks(asks), basis));
     }
     let answer = if frame.kind() == Kind::ErrorResponse {
-        Answer::Failed(arrived.answer, failed(resolved, frame)?)
+        Answer::Failed(told, failed(resolved, frame)?)
     } else {
-        Answer::Message(arrived.answer)
+        Answer::Message(told)
     };
     Ok(Passed { would_refuse, ..Passed::new(answer, basis) })
 }
@@ -112,7 +115,6 @@ fn rounds(
     resolved: &Resolved,
     asker: &Asker,
     frame: &wire::Frame,
-    leg: &Leg,
 ) -> Result<Option<Refusal>, Refusal> {
     let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
     let mut would_refuse = None;
@@ -141,8 +143,6 @@ fn rounds(
         would_refuse =
             permission::settle(live, &resolved.target.server, answer)?.would_refuse.or(would_refuse);
     }
-    let state = frame.at(&["result", "requestState"]);
-    gate.deeds.await_leg(resolved, asker, state, leg.deed, leg.leg);
     Ok(would_refuse)
 }
 

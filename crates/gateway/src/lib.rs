@@ -54,6 +54,7 @@ pub mod settings;
 mod assertion;
 mod deeds;
 mod errands;
+mod handles;
 mod host_side;
 mod interactions;
 pub mod introspection;

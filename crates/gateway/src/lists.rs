@@ -3,8 +3,8 @@
 use crate::authenticate::Asker;
 use crate::errands::Watching;
 use crate::exchange::{Arrival, Entrance};
-use crate::gate::Live;
-use crate::gate::{Change, Gate};
+use crate::gate::{Change, Gate, Live};
+use crate::handles::{self, Bound};
 use crate::host_side::behind;
 use crate::permission;
 use crate::record::Leg;
@@ -20,6 +20,7 @@ const PAGE: usize = 500;
 
 /// Answers one of the four lists.
 pub(crate) fn list(
+    gate: &Gate,
     live: &Live,
     arrival: &Arrival,
     frame: &wire::Frame,
@@ -34,7 +35,8 @@ pub(crate) fn list(
         "resources/templates/list" => (ItemKind::ResourceTemplate, "resourceTemplates"),
         _ => return Err(Refusal::new(Code::MethodUnsupported, format!("`{method}` is not a list"))),
     };
-    let from = cursor(frame)?;
+    let bound = Bound::to(handles::Kind::Cursor, &asker.principal, &[method, &arrival.entrance.label()]);
+    let from = cursor(gate, &bound, frame)?;
     let items = visible(live, arrival, kind, asker, leg.claims.host.as_deref());
     if from > items.len() {
         return Err(bad_cursor());
@@ -46,7 +48,8 @@ pub(crate) fn list(
     }
     raw.push(b']');
     if items.len() > from + PAGE {
-        raw.extend_from_slice(format!(",\"nextCursor\":\"{}\"", from + PAGE).as_bytes());
+        let next = handles::seal(gate, &bound, (from + PAGE).to_string().as_bytes());
+        raw.extend_from_slice(format!(",\"nextCursor\":\"{next}\"").as_bytes());
     }
     if asker.era() == Era::Modern {
         // filtered per principal, and a rule may change at any time
@@ -57,15 +60,15 @@ pub(crate) fn list(
     Ok(rpc::result(frame.id_raw().unwrap_or(b"0"), &raw))
 }
 
-fn cursor(frame: &wire::Frame) -> Result<usize, Refusal> {
-    match frame.at(&["params", "cursor"]) {
-        None => Ok(0),
-        Some(_) => {
-            let text = frame.string_at(&["params", "cursor"]).ok_or_else(bad_cursor)?;
-            let from: usize = text.parse().map_err(|_| bad_cursor())?;
-            if from.is_multiple_of(PAGE) { Ok(from) } else { Err(bad_cursor()) }
-        }
+/// Where a page starts: at the place that was sealed for whom asks, in this list.
+fn cursor(gate: &Gate, bound: &Bound, frame: &wire::Frame) -> Result<usize, Refusal> {
+    if frame.at(&["params", "cursor"]).is_none() {
+        return Ok(0);
     }
+    let given = frame.string_at(&["params", "cursor"]).ok_or_else(bad_cursor)?;
+    let from =
+        handles::open(gate, bound, &given).and_then(|inner| String::from_utf8(inner).ok()?.parse().ok());
+    from.ok_or_else(bad_cursor)
 }
 
 fn bad_cursor() -> Refusal {

@@ -1,6 +1,7 @@
 //! Which pinned item is meant, and the call that is judged from here on.
 
 use crate::authenticate::Asker;
+use crate::deeds::{self, Held};
 use crate::exchange::{Arrival, Entrance, Party};
 use crate::gate::{Gate, Live, Withdrawn};
 use crate::listen::Admitted;
@@ -26,6 +27,8 @@ pub(crate) struct Resolved {
     pub(crate) rename: Option<(Range<usize>, String)>,
     /// Where the arguments are in the frame.
     pub(crate) arguments: Option<Range<usize>>,
+    /// The server's state, where the client brings it back.
+    pub(crate) state: Option<Held>,
 }
 
 /// Finds the pinned item a message names, for the entrance it came through.
@@ -41,7 +44,7 @@ pub(crate) fn target(
     let (Admitted::Message(frame), Some(method)) = (heard, route.method()) else {
         return Err(Refusal::new(Code::StageFailed, "a message without a method came to be resolved"));
     };
-    let resolved = match &arrival.party {
+    let mut resolved = match &arrival.party {
         Party::Server(server) => question(frame, method, asker, server),
         Party::Host => named(live, arrival, frame, method, asker, leg)?,
     };
@@ -50,7 +53,7 @@ pub(crate) fn target(
     }
     leg.target = Some(resolved.target.clone());
     leg.channel.server_era = resolved.way.crossed();
-    gate.deeds.recall(frame, &resolved, asker, leg);
+    resolved.state = deeds::resume(gate, frame, &resolved, asker, leg)?;
     let basis = resolved.target.definition.map(|_| "pinned".to_owned()).into_iter().collect();
     Ok(Passed::new(resolved, basis))
 }
@@ -73,6 +76,7 @@ fn question(
         item: None,
         rename: None,
         arguments: frame.params_range(),
+        state: None,
     }
 }
 
@@ -123,6 +127,7 @@ fn named(
         item: Some(item),
         rename: (name != meant.name).then_some((meant.at, name)),
         arguments,
+        state: None,
     })
 }
 

@@ -43,6 +43,10 @@ impl Opener {
         self.0.store(Arc::new(keys));
     }
 
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.0.load_full()
+    }
+
     /// The sealing half, with the key that is in force now.
     pub fn sealer(&self) -> Sealer {
         Sealer::new(Arc::clone(self.0.load().current()))

@@ -13,6 +13,7 @@
 //! the heap, wiped after each use.
 
 pub mod backend;
+mod handle;
 mod kdf;
 mod kek;
 mod keys;

@@ -152,6 +152,9 @@ pub(super) fn outgoing(
     if let Some((range, name)) = &resolved.rename {
         splice = splice.replace(range.clone(), wire::json::encode_string(name));
     }
+    if let Some(held) = &resolved.state {
+        splice = splice.replace(held.at.clone(), held.state.clone());
+    }
     let token = judged.member(&["params", "_meta", "progressToken"]);
     let theirs = token.clone().map(|range| judged.share(range));
     if let Some(range) = token {

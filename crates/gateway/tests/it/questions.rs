@@ -1,9 +1,9 @@
 //! A server's question to the Host is a call in the other direction.
 
 use crate::calls::{legacy_house, modern_house};
-use crate::house::{House, events};
+use crate::house::{House, Told, events};
 use crate::script::Script;
-use decision::{Direction, Entry};
+use decision::{Code, Direction, Ending, Entry};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -91,4 +91,70 @@ async fn the_rounds_of_a_modern_question_are_legs_of_one_deed() {
     let two = house.last();
     assert_eq!((one.deed, one.leg, two.leg), (two.deed, 0, 1));
     assert_ne!(one.call, two.call);
+}
+
+#[tokio::test]
+async fn a_servers_state_is_worth_something_to_who_got_it_for_what_it_was_about_and_to_nobody_else() {
+    let script = Script::start(true).await;
+    let policy = r#"@id("all") permit (principal, action, resource);"#;
+    let house = House::open(&[("script", script.url.clone())], policy).await;
+    let at = "/s/script/mcp";
+    let first = house.modern(at, "tools/call", json!({ "name": "ask", "arguments": {} })).await.json();
+    let state = first["result"]["requestState"].as_str().unwrap().to_owned();
+    assert!(!state.contains("st-1"), "the server's own state stays with us");
+    let with = |name: &str, state: &str| {
+        json!({ "name": name, "arguments": {}, "requestState": state,
+        "inputResponses": { "q": { "action": "accept", "content": {} } } })
+    };
+    let other = format!("Bearer {}", house.agent_of("other", "ann").await);
+    let mut changed = state.clone();
+    changed.replace_range(20..21, if changed.as_bytes()[20] == b'A' { "B" } else { "A" });
+    let unknown = |told: Told| {
+        assert_eq!(told.json()["error"]["code"], -32602, "{told:?}");
+        assert_eq!(house.last().ending, Ending::Refused { code: Code::StateUnknown });
+    };
+    unknown(house.modern_as(&other, at, "tools/call", with("ask", &state)).await);
+    unknown(house.modern(at, "tools/call", with("echo", &state)).await);
+    unknown(house.modern(at, "tools/call", with("ask", &changed)).await);
+    unknown(house.modern(at, "tools/call", with("ask", "st-1")).await);
+    unknown(house.modern(at, "tools/call", with("ask", "")).await);
+    assert_eq!(script.heard("tools/call").len(), 1, "the server heard of none of them");
+    let told = house.modern("/mcp", "tools/call", with("script__ask", &state)).await.json();
+    assert_eq!(told["result"]["resultType"], "complete", "{told}");
+    let sent = script.heard("tools/call").pop().unwrap().json();
+    assert_eq!(sent["params"]["requestState"], "st-1", "as the server said it");
+}
+
+#[tokio::test]
+async fn a_place_in_a_list_is_worth_something_to_who_got_it_in_that_list_and_to_nobody_else() {
+    let script = Script::start(true).await;
+    let tool = |n: usize| json!({ "name": format!("t{n:04}"), "inputSchema": { "type": "object" } });
+    script.set_tools((0..1_100).map(tool).collect());
+    let policy = r#"@id("all") permit (principal, action, resource);"#;
+    let house = House::open(&[("script", script.url.clone())], policy).await;
+    let list = async |bearer: &str, at: &str, method: &str, cursor: Option<&str>| {
+        let params = cursor.map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
+        house.modern_as(bearer, at, method, params).await.json()
+    };
+    let (own, at) = (format!("Bearer {}", house.token), "/s/script/mcp");
+    let first = list(&own, at, "tools/list", None).await;
+    let cursor = first["result"]["nextCursor"].as_str().unwrap().to_owned();
+    let second = list(&own, at, "tools/list", Some(&cursor)).await;
+    let names = |page: &Value| -> Vec<String> {
+        let tools = page["result"]["tools"].as_array().unwrap().iter();
+        tools.map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let both = [names(&first), names(&second)].concat();
+    assert!(both.is_sorted() && both.len() > names(&first).len(), "one after the other, nothing twice");
+    let other = format!("Bearer {}", house.agent_of("other", "ann").await);
+    for (bearer, at, method, cursor) in [
+        (&other, at, "tools/list", cursor.as_str()),
+        (&own, "/mcp", "tools/list", &cursor),
+        (&own, at, "prompts/list", &cursor),
+        (&own, at, "tools/list", "1000"),
+        (&own, at, "tools/list", ""),
+    ] {
+        let told = list(bearer, at, method, Some(cursor)).await;
+        assert_eq!(told["error"]["code"], -32602, "{at} {method} {cursor}: {told}");
+    }
 }

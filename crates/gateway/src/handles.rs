@@ -1,0 +1,63 @@
+//! What peers keep for us between two messages: a server's state, a place in a list. Sealed, and bound to whom it was
+//! given: in another's hand it is nothing (requirement I11).
+
+use crate::gate::Gate;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use decision::{Actor, Principal, Target};
+
+/// What a handle is for; one kind is worth nothing as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A server's state between two rounds of one call.
+    State = 1,
+    /// A place in a list.
+    Cursor = 2,
+}
+
+/// Where a handle may be used, by whom.
+#[derive(Debug)]
+pub(crate) struct Bound(Vec<u8>);
+
+impl Bound {
+    /// For calls of one item.
+    pub(crate) fn to_item(kind: Kind, principal: &Principal, target: &Target) -> Self {
+        Self::to(
+            kind,
+            principal,
+            &[target.server.as_str(), &format!("{:?}", target.item.kind), &target.item.name],
+        )
+    }
+
+    /// For whatever the words say.
+    pub(crate) fn to(kind: Kind, principal: &Principal, place: &[&str]) -> Self {
+        let user = principal.user.as_ref().map(|user| user.name.as_str());
+        let (actor, name) = match &principal.actor {
+            Actor::Agent(name) => ("agent", name.as_str()),
+            Actor::Workload(name) => ("workload", name.as_str()),
+            Actor::User(name) => ("user", name.as_str()),
+            Actor::Server(name) => ("server", name.as_str()),
+            Actor::Gateway => ("gateway", ""),
+            Actor::Unknown => ("unknown", ""),
+        };
+        // without a user is not with one that has no name
+        let acts_for = if user.is_some() { "for" } else { "alone" };
+        let who = [principal.tenant.as_str(), principal.environment.as_str(), actor, name, acts_for];
+        let mut out = vec![kind as u8];
+        for word in who.into_iter().chain([user.unwrap_or_default()]).chain(place.iter().copied()) {
+            out.extend_from_slice(&(word.len() as u64).to_be_bytes());
+            out.extend_from_slice(word.as_bytes());
+        }
+        Self(out)
+    }
+}
+
+/// A handle for `inner`, as text that needs no escape anywhere.
+pub(crate) fn seal(gate: &Gate, bound: &Bound, inner: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(gate.opener.seal_handle(&bound.0, inner))
+}
+
+/// What a handle was made of. Another's, a changed and a made-up one look the same.
+pub(crate) fn open(gate: &Gate, bound: &Bound, handle: &str) -> Option<Vec<u8>> {
+    gate.opener.open_handle(&bound.0, &URL_SAFE_NO_PAD.decode(handle).ok()?)
+}

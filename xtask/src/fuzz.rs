@@ -29,6 +29,7 @@ pub(crate) struct Target {
 
 pub(crate) const TARGETS: &[Target] = &[
     of("scan", "wire", Some("json"), 4096),
+    of("sdk", "sdk", Some("json"), 2048),
     of("splice", "wire", Some("json"), 2048),
     of("sse", "wire", Some("sse"), 2048),
     of("headers", "wire", Some("headers"), 2048),

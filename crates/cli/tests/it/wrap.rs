@@ -234,3 +234,24 @@ fn a_variable_reaches_the_server_sealed_and_nothing_else_of_the_environment_does
     let said = Host::start_with(&bed, &["--secret-env", "NOT_SET", "--name", "other"], "notes.sh").quit();
     assert!(said.code == 2 && said.err.contains("`NOT_SET` is not set"), "{}", said.err);
 }
+
+#[test]
+fn a_host_that_probes_for_the_modern_era_may_initialize_all_the_same() {
+    let bed = bed();
+    let _gateway = Gateway(&bed);
+    let mut host = Host::start(&bed, "notes.sh");
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    host.say(&format!(r#"{{"jsonrpc":"2.0","id":0,"method":"server/discover","params":{{{meta}}}}}"#));
+    let found = host.hear();
+    assert_eq!(found["result"]["supportedVersions"], serde_json::json!(["2026-07-28"]), "{found}");
+    // what a modern Host would do next works, and so does what a careful one does (anthropics/claude-code#96183)
+    host.say(&format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"read_note","arguments":{{"note":"x"}},{meta}}}}}"#));
+    let answer = host.hear();
+    assert_eq!(answer["result"]["content"][0]["text"], "a note", "{answer}");
+    assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+    host.greet();
+    let answer = host.read_note();
+    assert_eq!(answer["result"]["content"][0]["text"], "a note", "{answer}");
+    assert!(answer["result"].get("resultType").is_none(), "{answer}");
+    assert_eq!(host.quit().code, 0);
+}

@@ -29,11 +29,12 @@ pub(crate) struct Target {
 
 pub(crate) const TARGETS: &[Target] = &[
     of("scan", "wire", Some("json"), 4096),
-    of("sdk", "sdk", Some("json"), 2048),
     of("splice", "wire", Some("json"), 2048),
     of("sse", "wire", Some("sse"), 2048),
     of("headers", "wire", Some("headers"), 2048),
     of("template", "wire", Some("uri"), 1024),
+    of("bridge", "wire", Some("json"), 2048),
+    of("sdk", "sdk", Some("json"), 2048),
     of("canonical", "catalog", Some("json"), 2048),
     of("tokens", "identity", Some("tokens"), 1024),
     of("jwt", "identity", Some("jwt"), 1024),

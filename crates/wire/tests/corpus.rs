@@ -9,6 +9,8 @@
 
 extern crate callgate_wire as wire;
 
+#[path = "../../../fuzz/bodies/bridge.rs"]
+mod bridge;
 #[path = "../../../fuzz/bodies/headers.rs"]
 mod headers;
 #[path = "../../../fuzz/replay.rs"]
@@ -45,4 +47,9 @@ fn headers_of_the_corpus_say_what_the_body_says() {
 #[test]
 fn templates_of_the_corpus_match_by_the_book() {
     replay::all("template", template::run);
+}
+
+#[test]
+fn messages_of_the_corpus_cross_the_eras_and_come_back() {
+    replay::all("bridge", bridge::run);
 }

@@ -34,6 +34,27 @@ impl FromStr for Kind {
     }
 }
 
+/// The era a message is spoken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Era {
+    /// 2026-07-28.
+    Modern,
+    /// 2025-11-25.
+    Legacy,
+}
+
+impl FromStr for Era {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "modern" => Ok(Self::Modern),
+            "legacy" => Ok(Self::Legacy),
+            _ => bail!("the eras are modern and legacy"),
+        }
+    }
+}
+
 /// Letters and digits that only this number has.
 fn unique(number: u64, bytes: usize) -> String {
     let mut text = format!("{number:016x}");
@@ -51,16 +72,41 @@ fn unique(number: u64, bytes: usize) -> String {
 }
 
 /// Where calls go and as whom.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Way {
     pub(crate) port: u16,
     pub(crate) path: String,
     /// What stands before a tool's own name.
     pub(crate) prefix: String,
     pub(crate) token: Option<String>,
+    pub(crate) era: Era,
+    /// Of a legacy connection, once it began.
+    pub(crate) session: Option<String>,
 }
 
-/// A request of revision 2026-07-28, head and body.
+/// The first message of a legacy connection, head and body.
+pub(crate) fn greeting(way: &Way) -> Result<Vec<u8>> {
+    let body = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
+    message(way, "", body)
+}
+
+fn message(way: &Way, more: &str, body: &str) -> Result<Vec<u8>> {
+    let mut head = format!(
+        "POST {} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+         content-length: {}\r\n{more}",
+        way.path,
+        way.port,
+        body.len()
+    );
+    if let Some(token) = &way.token {
+        write!(head, "authorization: Bearer {token}\r\n")?;
+    }
+    head.push_str("\r\n");
+    head.push_str(body);
+    Ok(head.into_bytes())
+}
+
+/// A request, head and body.
 pub(crate) fn request(kind: Kind, number: u64, way: &Way) -> Result<Vec<u8>> {
     let name = |tool: &str| format!("{}{tool}", way.prefix);
     let (method, name, params) = match kind {
@@ -72,25 +118,26 @@ pub(crate) fn request(kind: Kind, number: u64, way: &Way) -> Result<Vec<u8>> {
     if let Some(name) = &name {
         write!(body, r#""name":"{name}","arguments":{{"{}":"{}"}},"#, params.0, params.1)?;
     }
-    body.push_str(
-        r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}}}}"#,
-    );
-    let mut head = format!(
-        "POST {} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n\
-         mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\ncontent-length: {}\r\n",
-        way.path,
-        way.port,
-        body.len()
-    );
-    if let Some(name) = name {
-        write!(head, "mcp-name: {name}\r\n")?;
+    let mut more = String::new();
+    match way.era {
+        Era::Modern => {
+            body.push_str(
+                r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}}}}"#,
+            );
+            write!(more, "mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n")?;
+            if let Some(name) = name {
+                write!(more, "mcp-name: {name}\r\n")?;
+            }
+        }
+        Era::Legacy => {
+            body.push_str(r#""_meta":{}}}"#);
+            more.push_str("mcp-protocol-version: 2025-11-25\r\n");
+            if let Some(session) = &way.session {
+                write!(more, "mcp-session-id: {session}\r\n")?;
+            }
+        }
     }
-    if let Some(token) = &way.token {
-        write!(head, "authorization: Bearer {token}\r\n")?;
-    }
-    head.push_str("\r\n");
-    head.push_str(&body);
-    Ok(head.into_bytes())
+    message(way, &more, &body)
 }
 
 /// Whether this is the answer to that request, byte for byte where it matters.
@@ -114,8 +161,8 @@ pub(crate) fn check(kind: Kind, number: u64, head: &str, body: &[u8]) -> Result<
     Ok(())
 }
 
-/// What a server with `tools` tools answers to a message; `None` to one that has no id.
-pub(crate) fn answer(body: &[u8], tools: &str) -> Result<Option<String>> {
+/// What a server of that era with `tools` tools answers to a message; `None` to one that has no id.
+pub(crate) fn answer(body: &[u8], tools: &str, era: Era) -> Result<Option<String>> {
     let Some(id) = member(body, "id") else { return Ok(None) };
     let id = std::str::from_utf8(id)?;
     let string = |name: &str| -> Result<&str> {
@@ -124,7 +171,10 @@ pub(crate) fn answer(body: &[u8], tools: &str) -> Result<Option<String>> {
     };
     let text = |text: &str| format!(r#""content":[{{"type":"text","text":"{text}"}}],"#);
     let result = match string("method")? {
-        "server/discover" => {
+        "initialize" if era == Era::Legacy => {
+            r#""protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"},"#.to_owned()
+        }
+        "server/discover" if era == Era::Modern => {
             r#""supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"},"ttlMs":0,"cacheScope":"private","#.to_owned()
         }
         "tools/list" => format!(r#""tools":{tools},"ttlMs":0,"cacheScope":"private","#),
@@ -138,7 +188,11 @@ pub(crate) fn answer(body: &[u8], tools: &str) -> Result<Option<String>> {
             )));
         }
     };
-    Ok(Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{result}"resultType":"complete"}}}}"#)))
+    let last = match era {
+        Era::Modern => r#""resultType":"complete""#,
+        Era::Legacy => r#""_meta":{}"#,
+    };
+    Ok(Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{{result}{last}}}}}"#)))
 }
 
 /// The raw value behind the first `"name":`, a number or a string without escapes. Both ends write their messages
@@ -185,14 +239,15 @@ mod tests {
     use super::*;
 
     fn way() -> Way {
-        Way { port: 1, path: "/mcp".to_owned(), prefix: "up__".to_owned(), token: None }
+        let (path, prefix) = ("/mcp".to_owned(), "up__".to_owned());
+        Way { port: 1, path, prefix, token: None, era: Era::Modern, session: None }
     }
 
     fn exchange(kind: Kind, number: u64) -> String {
         let request = request(kind, number, &way()).unwrap();
         let body = request.splitn(2, |_| false).next().unwrap();
         let at = find(body, b"\r\n\r\n").unwrap() + 4;
-        answer(&body[at..], &tools(3)).unwrap().unwrap()
+        answer(&body[at..], &tools(3), Era::Modern).unwrap().unwrap()
     }
 
     #[test]
@@ -216,9 +271,13 @@ mod tests {
 
     #[test]
     fn the_server_says_what_it_does_not_know_and_nothing_to_a_notification() {
-        let unknown = answer(br#"{"jsonrpc":"2.0","id":1,"method":"prompts/list"}"#, "[]").unwrap().unwrap();
+        let unknown = answer(br#"{"jsonrpc":"2.0","id":1,"method":"prompts/list"}"#, "[]", Era::Modern)
+            .unwrap()
+            .unwrap();
         assert!(unknown.contains("-32601"));
-        assert!(answer(br#"{"jsonrpc":"2.0","method":"notifications/x"}"#, "[]").unwrap().is_none());
+        assert!(
+            answer(br#"{"jsonrpc":"2.0","method":"notifications/x"}"#, "[]", Era::Modern).unwrap().is_none()
+        );
     }
 
     #[test]

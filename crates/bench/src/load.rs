@@ -1,6 +1,6 @@
 //! The load: so many connections, each with one call at a time, as fast as they are answered or at a given pace.
 
-use crate::calls::{self, Kind, Way};
+use crate::calls::{self, Era, Kind, Way};
 use crate::http::Peer;
 use crate::options::Options;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -23,7 +23,22 @@ fn way(options: &Options) -> Result<Way> {
         path: options.text("path").unwrap_or("/mcp").to_owned(),
         prefix: options.text("prefix").unwrap_or_default().to_owned(),
         token: options.text("token").map(str::to_owned),
+        era: options.maybe("era")?.unwrap_or(Era::Modern),
+        session: None,
     })
+}
+
+/// A connection, and how it speaks: a legacy one has begun a session.
+fn caller(way: &Way) -> Result<(Peer, Way)> {
+    let mut peer = Peer::connect(way.port)?;
+    if way.era == Era::Modern {
+        return Ok((peer, way.clone()));
+    }
+    peer.send(&calls::greeting(way)?)?;
+    let message = peer.receive()?.context("the connection was closed instead of a greeting")?;
+    let line = message.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
+    let session = line.with_context(|| format!("no session in `{}`", message.head))?.to_owned();
+    Ok((peer, Way { session: Some(session), ..way.clone() }))
 }
 
 /// What all connections share.
@@ -54,12 +69,12 @@ pub(crate) fn run(options: &Options) -> Result<String> {
     let connections: usize = options.need("connections")?;
     let mut peers = Vec::new();
     for _ in 0..connections {
-        peers.push(Peer::connect(run.way.port)?);
+        peers.push(caller(&run.way)?);
     }
     // connecting is no part of it
     let run = Run { start: now(), ..run };
     let mut took = thread::scope(|scope| -> Result<Vec<Duration>> {
-        let workers: Vec<_> = peers.into_iter().map(|peer| scope.spawn(|| work(&run, peer))).collect();
+        let workers: Vec<_> = peers.into_iter().map(|one| scope.spawn(|| work(&run, one))).collect();
         let mut took = Vec::new();
         for worker in workers {
             took.extend(worker.join().map_err(|_| anyhow!("a connection's thread panicked"))??);
@@ -80,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<String> {
 
 /// One connection's calls, and how long each took: from when it should have begun, so that a stall is not hidden by
 /// the calls that were not made meanwhile.
-fn work(run: &Run, mut peer: Peer) -> Result<Vec<Duration>> {
+fn work(run: &Run, (mut peer, way): (Peer, Way)) -> Result<Vec<Duration>> {
     let mut took = Vec::new();
     loop {
         let turn = run.next.fetch_add(1, Ordering::Relaxed);
@@ -95,7 +110,7 @@ fn work(run: &Run, mut peer: Peer) -> Result<Vec<Duration>> {
                 due
             }
         };
-        call(run.kind, run.from + turn, &run.way, &mut peer)?;
+        call(run.kind, run.from + turn, &way, &mut peer)?;
         took.push(now().duration_since(began));
     }
 }
@@ -113,7 +128,7 @@ pub(crate) fn first(options: &Options) -> Result<String> {
     let pause = options.maybe("pause-ms")?.map_or(FIRST_PAUSE, Duration::from_millis);
     let start = now();
     loop {
-        let tried = Peer::connect(way.port).and_then(|mut peer| call(Kind::Echo, number, &way, &mut peer));
+        let tried = caller(&way).and_then(|(mut peer, way)| call(Kind::Echo, number, &way, &mut peer));
         match tried {
             Ok(()) => {
                 return Ok(format!(r#"{{"seconds":{:.6}}}"#, now().duration_since(start).as_secs_f64()));

@@ -1,6 +1,7 @@
-//! An MCP server of revision 2026-07-28 that does next to nothing, so that what stands in front of it is what is measured.
+//! An MCP server of revision 2026-07-28, or of 2025-11-25 with `--era legacy`, that does next to nothing, so that what stands in front of it is what is measured.
 
-use crate::{calls, http::Peer, options::Options};
+use crate::calls::{self, Era};
+use crate::{http::Peer, options::Options};
 use anyhow::{Context as _, Result};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -10,24 +11,30 @@ use std::thread;
 pub(crate) fn serve(options: &Options) -> Result<String> {
     let port: u16 = options.need("port")?;
     let tools: Arc<str> = calls::tools(options.maybe("tools")?.unwrap_or(2)).into();
+    let era = options.maybe("era")?.unwrap_or(Era::Modern);
     let listener = TcpListener::bind(("127.0.0.1", port)).with_context(|| format!("port {port} is taken"))?;
     loop {
         let (stream, _) = listener.accept().context("cannot accept")?;
         let tools = Arc::clone(&tools);
         thread::spawn(move || {
             // a peer that goes away, or says what this server does not know, loses its connection and nothing else
-            drop(Peer::of(stream).and_then(|peer| converse(peer, &tools)));
+            drop(Peer::of(stream).and_then(|peer| converse(peer, &tools, era)));
         });
     }
 }
 
-fn converse(mut peer: Peer, tools: &str) -> Result<()> {
+fn converse(mut peer: Peer, tools: &str, era: Era) -> Result<()> {
     while let Some(message) = peer.receive()? {
-        let response = match calls::answer(message.body, tools)? {
+        // all its sessions are one
+        let session = if era == Era::Legacy { "mcp-session-id: bench\r\n" } else { "" };
+        let response = match calls::answer(message.body, tools, era)? {
             Some(answer) => format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{session}content-length: {}\r\n\r\n{answer}",
                 answer.len()
             ),
+            None if message.head.starts_with("GET ") => {
+                "HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n".to_owned()
+            }
             None => "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n".to_owned(),
         };
         peer.send(response.as_bytes())?;

@@ -14,16 +14,22 @@ pub(crate) enum Leg {
     Direct,
     Nginx,
     Callgate,
+    /// A legacy client over a modern server.
+    Up,
+    /// A modern client over a legacy server.
+    Down,
 }
 
 impl Leg {
-    const ALL: [Self; 3] = [Self::Direct, Self::Nginx, Self::Callgate];
+    const ALL: [Self; 5] = [Self::Direct, Self::Nginx, Self::Callgate, Self::Up, Self::Down];
 
     fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
             Self::Nginx => "nginx",
             Self::Callgate => "callgate",
+            Self::Up => "callgate, legacy over modern",
+            Self::Down => "callgate, modern over legacy",
         }
     }
 }
@@ -114,6 +120,11 @@ impl Figures {
         (processor(Leg::Callgate) / processor(Leg::Nginx), self.count(Leg::Callgate) / self.count(Leg::Nginx))
     }
 
+    /// What a leg across the eras costs more than a native one, in microseconds of processor time.
+    fn crossing(&self, leg: Leg) -> f64 {
+        self.full(leg, |run| run.processor_us) - self.full(Leg::Callgate, |run| run.processor_us)
+    }
+
     pub(crate) fn targets(&self) -> Vec<Target> {
         let p99 = |leg| self.paced(leg, |run| run.p99_us);
         let target = |what, unit, measured, most| Target { what, unit, measured, most };
@@ -126,6 +137,8 @@ impl Figures {
                 (p99(Leg::Callgate) - p99(Leg::Direct)) / 1e3,
                 2.0 * self.flush_ms() + 5.0,
             ),
+            target("legacy over modern, more than native", "µs", self.crossing(Leg::Up), 30.0),
+            target("modern over legacy, more than native", "µs", self.crossing(Leg::Down), 30.0),
             target("a list of 100 tools", "µs", Self::of(Some(&self.list), |run| run.processor_us), 300.0),
             target("a result of 64 KiB", "µs", Self::of(Some(&self.large), |run| run.processor_us), 1_000.0),
             target("memory after start", "MiB resident", self.idle_memory.resident, 40.0),
@@ -219,17 +232,19 @@ mod tests {
     }
 
     fn good() -> Figures {
-        let legs = |direct, nginx, callgate| {
+        let legs = |direct, nginx, callgate, across: Run| {
             BTreeMap::from([
                 (Leg::Direct, vec![direct]),
                 (Leg::Nginx, vec![nginx]),
                 (Leg::Callgate, vec![callgate]),
+                (Leg::Up, vec![across]),
+                (Leg::Down, vec![across]),
             ])
         };
         let memory = Memory { resident: 40.0, proportional: 30.0 };
         Figures {
-            full: legs(run(0.0, 1.0), run(10.0, 1.0), run(30.0, 1.0)),
-            paced: legs(run(0.0, 100.0), run(0.0, 200.0), run(0.0, 7_100.0)),
+            full: legs(run(0.0, 1.0), run(10.0, 1.0), run(30.0, 1.0), run(60.0, 1.0)),
+            paced: legs(run(0.0, 100.0), run(0.0, 200.0), run(0.0, 7_100.0), run(0.0, 1.0)),
             list: vec![run(300.0, 1.0)],
             large: vec![run(1_000.0, 1.0)],
             flushes: vec![(1_000.0, 2_000.0)],
@@ -248,10 +263,12 @@ mod tests {
 
     #[test]
     fn whatever_is_a_little_worse_is_missed() {
-        let spoil: [fn(&mut Figures); 7] = [
+        let spoil: [fn(&mut Figures); 9] = [
             |f| f.full.insert(Leg::Callgate, vec![run(30.1, 1.0)]).map_or((), drop),
             |f| f.instructions.insert(Leg::Callgate, 150_001).map_or((), drop),
             |f| f.paced.insert(Leg::Callgate, vec![run(0.0, 7_101.0)]).map_or((), drop),
+            |f| f.full.insert(Leg::Up, vec![run(60.1, 1.0)]).map_or((), drop),
+            |f| f.full.insert(Leg::Down, vec![run(60.1, 1.0)]).map_or((), drop),
             |f| f.list = vec![run(300.1, 1.0)],
             |f| f.large = vec![run(1_000.1, 1.0)],
             |f| f.idle_memory.resident = 40.1,

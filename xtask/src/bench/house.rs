@@ -18,7 +18,9 @@ use crate::process::{Running, free_port, output, succeeds};
 /// Tools of the server that is measured. It has as many rules.
 const TOOLS: usize = 100;
 /// The other servers that are configured.
-const OTHERS: [&str; 4] = ["crm", "mail", "files", "wiki"];
+const OTHERS: [&str; 3] = ["crm", "mail", "files"];
+/// The one that speaks the legacy era only.
+const OLD: &str = "wiki";
 const OTHER_TOOLS: usize = 20;
 /// Under valgrind a refused try costs as much as a call; so few are made.
 const VALGRIND_PAUSE_MS: u32 = 2_000;
@@ -36,6 +38,10 @@ pub(crate) enum Front {
     Direct,
     Nginx,
     Callgate,
+    /// The same with a client of the legacy era, whose calls the gateway carries across.
+    CallgateUp,
+    /// The same over a server of the legacy era.
+    CallgateDown,
 }
 
 /// A folder with everything in it, and the servers, running.
@@ -63,7 +69,7 @@ impl Drop for House<'_> {
 impl<'a> House<'a> {
     /// Starts the servers, writes the files, and tells the gateway who may call and with which credential.
     pub(crate) fn build(programs: &'a Programs) -> Result<Self> {
-        let (upstream, others, provider) = (free_port()?, free_port()?, free_port()?);
+        let (upstream, others, old, provider) = (free_port()?, free_port()?, free_port()?, free_port()?);
         let (nginx, gateway) = (free_port()?, free_port()?);
         let folder = cache().join(format!("bench-{gateway}"));
         for part in ["policies", "nginx"] {
@@ -71,14 +77,24 @@ impl<'a> House<'a> {
         }
         std::fs::write(
             folder.join("callgate.toml"),
-            settings(gateway, upstream, others, provider, &folder)?,
+            settings(gateway, [upstream, others, old], provider, &folder)?,
         )?;
         std::fs::write(folder.join("policies/rules.cedar"), rules()?)?;
         std::fs::write(folder.join("nginx/nginx.conf"), nginx_settings(nginx, upstream))?;
         let mut servers = Vec::new();
-        for (port, tools) in [(upstream, TOOLS), (others, OTHER_TOOLS)] {
+        let all =
+            [(upstream, TOOLS, "modern"), (others, OTHER_TOOLS, "modern"), (old, OTHER_TOOLS, "legacy")];
+        for (port, tools, era) in all {
             let mut serve = ends();
-            serve.args(["upstream", "--port", &port.to_string(), "--tools", &tools.to_string()]);
+            serve.args([
+                "upstream",
+                "--port",
+                &port.to_string(),
+                "--tools",
+                &tools.to_string(),
+                "--era",
+                era,
+            ]);
             servers.push(Running::start("the server", &mut serve, port)?);
         }
         let mut provide = ends();
@@ -136,11 +152,15 @@ impl<'a> House<'a> {
         let (port, token) = match front {
             Front::Direct => (self.upstream, None),
             Front::Nginx => (self.nginx, None),
-            Front::Callgate => (self.gateway, Some(&self.token)),
+            Front::Callgate | Front::CallgateUp | Front::CallgateDown => (self.gateway, Some(&self.token)),
         };
+        let prefix = if front == Front::CallgateDown { format!("{OLD}__") } else { "up__".to_owned() };
+        let era = if front == Front::CallgateUp { "legacy" } else { "modern" };
         // the same bytes go all three ways, but for the credential
         let mut words: Vec<String> =
-            ["--port", &port.to_string(), "--path", "/mcp", "--prefix", "up__"].map(str::to_owned).to_vec();
+            ["--port", &port.to_string(), "--path", "/mcp", "--prefix", &prefix, "--era", era]
+                .map(str::to_owned)
+                .to_vec();
         if let Some(token) = token {
             words.extend(["--token".to_owned(), token.clone()]);
         }
@@ -204,7 +224,7 @@ impl<'a> House<'a> {
         let mut counted = Command::new(&self.programs.valgrind);
         counted.args(["--tool=callgrind", "-q"]).arg(format!("--callgrind-out-file={}", file.display()));
         let port = match front {
-            Front::Direct => return Ok(0),
+            Front::Direct | Front::CallgateUp | Front::CallgateDown => return Ok(0),
             Front::Nginx => {
                 counted.arg(&self.programs.nginx).args(self.nginx_words());
                 self.nginx
@@ -258,21 +278,24 @@ fn nginx_settings(port: u16, upstream: u16) -> String {
     )
 }
 
-fn settings(port: u16, upstream: u16, others: u16, provider: u16, folder: &Path) -> Result<String> {
+fn settings(port: u16, [upstream, others, old]: [u16; 3], provider: u16, folder: &Path) -> Result<String> {
     let mut text = format!(
         "listen = \"127.0.0.1:{port}\"\nstate-dir = {:?}\n\n[[oauth.issuers]]\nissuer = \"http://127.0.0.1:{provider}\"\n\
          [oauth.issuers.claims]\ngroups = \"groups\"\n",
         folder.join("state")
     );
-    let mut servers = BTreeMap::from([("up", upstream)]);
+    let mut servers = BTreeMap::from([("up", upstream), (OLD, old)]);
     servers.extend(OTHERS.map(|name| (name, others)));
     for (name, port) in servers {
         writeln!(text, "\n[servers.{name}]\nurl = \"http://127.0.0.1:{port}/mcp\"")?;
     }
-    text.push_str(
-        "\n[[servers.up.credentials]]\nsecret = \"bench-key\"\nheader = \"Authorization\"\nprefix = \"Bearer \"\n\
-         \n[servers.up.tools.\"*\"]\neffect = \"read\"\ntier = \"low\"\n",
-    );
+    for name in ["up", OLD] {
+        write!(
+            text,
+            "\n[[servers.{name}.credentials]]\nsecret = \"bench-key\"\nheader = \"Authorization\"\nprefix = \"Bearer \"\n\
+             \n[servers.{name}.tools.\"*\"]\neffect = \"read\"\ntier = \"low\"\n"
+        )?;
+    }
     Ok(text)
 }
 
@@ -281,6 +304,8 @@ fn rules() -> Result<String> {
     let mut text = "\
 @id(\"bots\") permit (principal == Agent::\"bench\", action in Action::\"server:up\", resource);
 @id(\"staff\") permit (principal in Group::\"staff\", action in Action::\"server:up\", resource);
+@id(\"old-bots\") permit (principal == Agent::\"bench\", action in Action::\"server:wiki\", resource);
+@id(\"old-staff\") permit (principal in Group::\"staff\", action in Action::\"server:wiki\", resource);
 @id(\"no-tables\") @because(\"tables are not dropped by echo\")
 forbid (principal, action == Action::\"up__echo\", resource) when { context.args.text like \"*DROP TABLE*\" };
 @id(\"no-destruction\") @because(\"agents destroy nothing\")
@@ -293,7 +318,7 @@ forbid (principal is Agent, action in Action::\"effect:destructive\", resource);
             "@id(\"team-{team}\") permit (principal in Group::\"team-{team}\", action in Action::\"server:up\", resource);"
         )?;
     }
-    for tool in 2..88 {
+    for tool in 2..86 {
         writeln!(
             text,
             "@id(\"tool-{tool}\") @because(\"not below /secret\")\n\
@@ -310,7 +335,7 @@ mod tests {
     #[test]
     fn there_are_a_hundred_rules_and_five_servers() {
         assert_eq!(rules().unwrap().matches("@id(").count(), 100);
-        let text: toml::Table = settings(1, 2, 3, 4, Path::new("/x")).unwrap().parse().unwrap();
+        let text: toml::Table = settings(1, [2, 3, 5], 4, Path::new("/x")).unwrap().parse().unwrap();
         assert_eq!(text["servers"].as_table().unwrap().len(), 5);
         assert_eq!(text["servers"]["up"]["credentials"][0]["header"].as_str(), Some("Authorization"));
     }

@@ -74,6 +74,8 @@ fn measure_all(programs: &Programs, size: Size) -> Result<Figures> {
         (Leg::Direct, Front::Direct, None),
         (Leg::Nginx, Front::Nginx, Some(nginx.id())),
         (Leg::Callgate, Front::Callgate, Some(gateway.id())),
+        (Leg::Up, Front::CallgateUp, Some(gateway.id())),
+        (Leg::Down, Front::CallgateDown, Some(gateway.id())),
     ];
     // caches and connections are filled before anything counts
     for (_, front, _) in fronts {

@@ -202,21 +202,32 @@ pub(super) async fn to_hidden(
     match driven {
         Ok(Some(received)) => {
             leg.masked.add(&received.masked);
-            Ok((received.frame, false))
+            let visits = if askable.url { rounds::visits(&received.frame) } else { Vec::new() };
+            if visits.is_empty() {
+                return Ok((received.frame, false));
+            }
+            let parts = visits.iter().map(|(key, part)| (key.as_str(), part.as_ref()));
+            // the server answered, so there is nothing to go on with: the client asks again
+            asks(&rounds::keyed(parts), None)
         }
         Ok(None) => {
             let parts = exchange.open.iter().map(|question| (question.key.as_str(), question.part.as_ref()));
             let questions = rounds::keyed(parts);
             let state = gate.parked.park(gate, exchange, call, live.settings.limits.question_timeout)?;
-            let result = wire::rpc::result(b"0", &rounds::input_required(&questions, &state));
-            let frame = Frame::scan(result, &Limits::DEFAULT.with_bytes(u32::MAX as usize));
-            frame.map(|frame| (frame, true)).map_err(|e| Refusal::new(Code::UpstreamNonsense, e.to_string()))
+            asks(&questions, Some(&state))
         }
         Err(fault) => {
             leg.dispatched = fault.sent;
             Err(refused(&fault))
         }
     }
+}
+
+/// The result that asks, in the client's era.
+fn asks(questions: &Bytes, state: Option<&str>) -> Result<(Frame, bool), Refusal> {
+    let result = wire::rpc::result(b"0", &rounds::input_required(questions, state));
+    let frame = Frame::scan(result, &Limits::DEFAULT.with_bytes(u32::MAX as usize));
+    frame.map(|frame| (frame, true)).map_err(|e| Refusal::new(Code::UpstreamNonsense, e.to_string()))
 }
 
 async fn begun(gate: &Arc<Gate>, live: &Arc<Live>, dispatch: &Dispatch<'_>) -> Result<Exchange, Refusal> {

@@ -417,7 +417,10 @@ impl House {
         let name =
             params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str).map(str::to_owned);
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
-        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+        let can = &mut params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+        if can.is_null() {
+            *can = json!({ "elicitation": {} });
+        }
         params["_meta"]["io.modelcontextprotocol/clientInfo"] =
             json!({ "name": "test-host", "version": "1" });
         let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();

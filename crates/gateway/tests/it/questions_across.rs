@@ -229,3 +229,35 @@ async fn a_legacy_server_is_declined_what_its_modern_client_did_not_declare() {
     let told = script.heard("initialize");
     assert!(told.iter().any(|heard| heard.json()["params"]["capabilities"] == json!({ "sampling": {} })));
 }
+
+#[tokio::test]
+async fn an_address_that_a_legacy_server_wants_visited_is_a_question_to_a_modern_client_that_can_visit() {
+    let script = Script::start(false).await;
+    let policy = r#"@id("all") permit (principal, action, resource);"#;
+    let house = House::open(&[("script", script.url.clone())], policy).await;
+    let call = |can: Value| json!({ "name": "visit", "arguments": {}, "_meta": { "io.modelcontextprotocol/clientCapabilities": can } });
+    let url = json!({ "elicitation": { "url": {} } });
+    let first = house.modern(AT, "tools/call", call(url.clone())).await.json();
+    assert_eq!(first["result"]["resultType"], "input_required", "{first}");
+    let (key, question) = first["result"]["inputRequests"].as_object().unwrap().iter().next().unwrap();
+    assert_eq!(
+        question["params"],
+        json!({ "mode": "url", "message": "pay", "url": "https://pay.example/1" })
+    );
+    assert!(first["result"].get("requestState").is_none(), "the call is over at its server");
+    let mut again = call(url);
+    again["inputResponses"] = json!({ key: { "action": "accept" } });
+    let second = house.modern(AT, "tools/call", again).await.json();
+    assert_eq!(second["result"]["resultType"], "complete", "{second}");
+    assert!(script.heard("tools/call")[1].json()["params"].get("inputResponses").is_none());
+    let calls = calls(&house);
+    assert_eq!(calls.iter().map(|(intent, _)| intent.leg).collect::<Vec<_>>(), [0, 1], "legs of one deed");
+    assert_eq!(calls[0].0.deed, calls[1].0.deed);
+}
+
+#[tokio::test]
+async fn a_modern_client_that_cannot_visit_an_address_hears_of_a_failure() {
+    let (house, _script) = legacy_house().await;
+    let told = house.modern(AT, "tools/call", json!({ "name": "visit", "arguments": {} })).await.json();
+    assert_eq!(told["error"]["code"], -32603, "{told}");
+}

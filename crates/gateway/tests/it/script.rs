@@ -103,6 +103,7 @@ pub(crate) fn tools() -> Value {
         { "name": "log", "inputSchema": { "type": "object" } },
         { "name": "fail", "inputSchema": { "type": "object", "properties": { "code": { "type": "integer" } } } },
         { "name": "again", "inputSchema": { "type": "object" } },
+        { "name": "visit", "inputSchema": { "type": "object" } },
         { "name": "odd", "inputSchema": { "type": "object" } },
         { "name": "listed", "inputSchema": { "type": "object" }, "outputSchema": { "type": "array" } },
     ])
@@ -325,6 +326,13 @@ async fn call(
             waiting.1 = true;
             complete(text("late"))
         }
+        // wants an address visited first, once
+        "visit" if heard(state, "visit") == 1 => {
+            let visit = json!({ "mode": "url", "elicitationId": "e-1", "url": "https://pay.example/1", "message": "pay" });
+            let error =
+                json!({ "code": -32042, "message": "visit first", "data": { "elicitations": [visit] } });
+            axum::Json(json!({ "jsonrpc": "2.0", "id": id, "error": error })).into_response()
+        }
         "odd" => {
             let odd = json!({ "resultType": "task", "content": [] });
             axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": odd })).into_response()
@@ -376,6 +384,12 @@ async fn call(
         "typed" => complete(json!({ "content": [], "structuredContent": { "n": "not a number" } })),
         name => complete(text(&format!("{name}: {}", message["params"]["arguments"]))),
     }
+}
+
+/// How often a tool was called.
+fn heard(state: &Arc<Shared>, tool: &str) -> usize {
+    let heard = state.heard.lock();
+    heard.iter().filter(|one| one.json()["params"]["name"] == tool && one.method() == "tools/call").count()
 }
 
 /// Asks the Host on the call's own stream, and answers with what it said.

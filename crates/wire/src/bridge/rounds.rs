@@ -80,12 +80,41 @@ pub fn keyed<'a>(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Byte
     out.into()
 }
 
-/// The result that puts questions to a modern client, for a server that put them one by one.
-pub fn input_required(questions: &Bytes, state: &str) -> Bytes {
+/// The result that puts questions to a modern client, for a server that put them one by one. Without a state the call
+/// is over, and what comes with the answers is another.
+pub fn input_required(questions: &Bytes, state: Option<&str>) -> Bytes {
     let mut out = br#"{"resultType":"input_required","inputRequests":"#.to_vec();
     out.extend_from_slice(questions);
-    out.extend_from_slice(format!(",\"requestState\":{}}}", encode_string(state)).as_bytes());
+    if let Some(state) = state {
+        out.extend_from_slice(format!(",\"requestState\":{}", encode_string(state)).as_bytes());
+    }
+    out.push(b'}');
     out.into()
+}
+
+/// Most addresses that are read of one error.
+const VISITS_MAX: usize = 16;
+
+/// The addresses that a legacy server wants visited before it is asked again (error -32042, 2025-11-25
+/// `client/elicitation`), each as a question to a modern client, with its key. Empty where the answer is no such error.
+pub fn visits(frame: &Frame) -> Vec<(String, Bytes)> {
+    let code = frame.at(&["error", "code"]).and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok());
+    if code != Some(crate::rpc::URL_ELICITATION_REQUIRED) {
+        return Vec::new();
+    }
+    let data = frame.error_raw().and_then(|error| json::member(error, "data")).unwrap_or_default();
+    let all = json::member(data, "elicitations").unwrap_or_default();
+    let visit = |range: std::ops::Range<usize>| {
+        let one = all.get(range)?;
+        let (url, message) = (json::string_member(one, "url")?, json::string_member(one, "message")?);
+        Some(format!(
+            r#"{{"method":"elicitation/create","params":{{"mode":"url","message":{},"url":{}}}}}"#,
+            encode_string(&message),
+            encode_string(&url)
+        ))
+    };
+    let visits = json::array_elements(all).filter_map(visit).take(VISITS_MAX);
+    visits.enumerate().map(|(n, part)| (format!("u{}", n + 1), part.into())).collect()
 }
 
 /// Puts the answers of a round into the request that is sent again, and the server's state as it came.
@@ -110,10 +139,38 @@ mod tests {
     }
 
     #[test]
+    fn addresses_to_visit_are_questions_of_a_modern_server() {
+        let scan =
+            |text: &str| Frame::scan(Bytes::copy_from_slice(text.as_bytes()), &Limits::DEFAULT).unwrap();
+        let one = r#"{"mode":"url","elicitationId":"e","url":"https://a.example/?q=\u0022","message":"go"}"#;
+        let error = |code: i64, data: &str| {
+            scan(&format!(
+                r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":{code},"message":"m","data":{data}}}}}"#
+            ))
+        };
+        let found = visits(&error(-32042, &format!(r#"{{"elicitations":[{one},{{"url":7}},{one}]}}"#)));
+        assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["u1", "u2"]);
+        let part =
+            scan(&format!(r#"{{"jsonrpc":"2.0","id":1,{}"#, std::str::from_utf8(&found[0].1[1..]).unwrap()));
+        assert_eq!(part.string_at(&["params", "url"]).unwrap(), "https://a.example/?q=\"");
+        assert_eq!(part.string_at(&["params", "mode"]).unwrap(), "url");
+        assert!(part.at(&["params", "elicitationId"]).is_none());
+        for other in [
+            error(-32000, &format!(r#"{{"elicitations":[{one}]}}"#)),
+            error(-32042, "[]"),
+            error(-32042, "{}"),
+        ] {
+            assert!(visits(&other).is_empty());
+        }
+        let many = vec![one; 40].join(",");
+        assert_eq!(visits(&error(-32042, &format!(r#"{{"elicitations":[{many}]}}"#))).len(), 16);
+    }
+
+    #[test]
     fn a_question_goes_there_and_back_with_the_same_bytes() {
         let asked = r#"{"id":7,"jsonrpc":"2.0","method":"elicitation/create","params":{"message":"a\u0020b","n":1.0}}"#;
         let part = question_for_modern(&scan(asked)).unwrap();
-        let result = input_required(&keyed([("q1", part.as_ref())]), "state");
+        let result = input_required(&keyed([("q1", part.as_ref())]), Some("state"));
         let read = InputRequests::read(&result).unwrap();
         assert_eq!(read.request_state_raw, Some(&b"\"state\""[..]));
         let back = scan(question_for_legacy(&read.questions[0], 9, "e").unwrap());
@@ -126,7 +183,7 @@ mod tests {
         let asked = r#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"elicitationId":"x","mode":"url","url":"https://a.example"}}"#;
         let part = question_for_modern(&scan(asked)).unwrap();
         assert!(!part.windows(13).any(|w| w == b"elicitationId"));
-        let result = input_required(&keyed([("q", part.as_ref())]), "s");
+        let result = input_required(&keyed([("q", part.as_ref())]), Some("s"));
         let read = InputRequests::read(&result).unwrap();
         let back = scan(question_for_legacy(&read.questions[0], 1, "fresh").unwrap());
         assert_eq!(back.string_at(&["params", "elicitationId"]).as_deref(), Some("fresh"));

@@ -113,7 +113,7 @@ async fn connect<'a>(
 fn hello() -> serde_json::Value {
     json!({
         "protocolVersion": Revision::LATEST_LEGACY.as_str(),
-        "capabilities": { "roots": { "listChanged": true }, "sampling": {}, "elicitation": {} },
+        "capabilities": { "roots": { "listChanged": true }, "sampling": {}, "elicitation": { "form": {}, "url": {} } },
         "clientInfo": { "name": "callgate", "version": env!("CARGO_PKG_VERSION") },
     })
 }

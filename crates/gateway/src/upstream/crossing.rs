@@ -7,7 +7,7 @@ use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::resolve::Resolved;
 use crate::session::Subscribed;
-use decision::{Code, Refusal};
+use decision::{Code, Era, Refusal};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use wire::bridge::{answer, capabilities, request};
@@ -39,6 +39,9 @@ pub(super) fn request<'f>(
 /// The answer in the client's era.
 pub(super) fn answer<'f>(splice: Splice<'f>, frame: &'f Frame, resolved: &Resolved) -> Splice<'f> {
     match resolved.way.crossing {
+        None if resolved.method.cacheable && resolved.way.era() == Era::Modern => {
+            answer::for_one(splice, frame)
+        }
         None => splice,
         Some(Crossing::LegacyToModern) => answer::for_legacy(splice, frame),
         Some(Crossing::ModernToLegacy) => answer::for_modern(splice, frame, resolved.method),

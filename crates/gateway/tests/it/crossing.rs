@@ -106,6 +106,14 @@ async fn a_native_leg_is_recorded_without_another_era_and_sent_without_another_b
 }
 
 #[tokio::test]
+async fn what_a_server_would_show_to_everybody_is_for_the_one_who_was_let_see_it() {
+    let (house, _script) = modern_house().await;
+    let read = house.modern(AT, "resources/read", json!({ "uri": "test://one" })).await.json();
+    assert_eq!(read["result"]["contents"][0]["text"], "1", "{read}");
+    assert_eq!(read["result"]["cacheScope"], "private", "the server said public");
+}
+
+#[tokio::test]
 async fn rules_hide_and_hold_over_the_bridge_what_they_hide_and_hold_without_it() {
     let (modern, modern_script) = modern_house().await;
     let (legacy, legacy_script) = legacy_house().await;

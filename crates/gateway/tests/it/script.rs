@@ -249,7 +249,7 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
         if state.modern {
             result["resultType"] = json!("complete");
             result["ttlMs"] = json!(0);
-            result["cacheScope"] = json!("private");
+            result["cacheScope"] = json!(if method == "resources/read" { "public" } else { "private" });
         }
         axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response()
     };

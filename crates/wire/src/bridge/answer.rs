@@ -41,6 +41,18 @@ pub fn for_legacy<'f>(splice: Splice<'f>, frame: &Frame) -> Splice<'f> {
     splice.remove_path(&["result", "_meta", META_SERVER_INFO])
 }
 
+/// A modern server's answer that it would show to everybody, for one client alone: the server does not know that it was
+/// asked for somebody who may see it (2026-07-28 `server/utilities/caching`).
+pub fn for_one<'f>(splice: Splice<'f>, frame: &Frame) -> Splice<'f> {
+    let scope = ["result", "cacheScope"];
+    match frame.member(&scope) {
+        Some(range) if frame.string_at(&scope).as_deref() != Some("private") => {
+            splice.replace(range, &b"\"private\""[..])
+        }
+        Some(_) | None => splice,
+    }
+}
+
 /// Puts into a legacy server's answer what a modern client requires. How long it holds nobody said, nor that
 /// it may be shown to others.
 pub fn for_modern<'f>(splice: Splice<'f>, frame: &Frame, method: &Method) -> Splice<'f> {

@@ -54,7 +54,9 @@ pub(crate) fn check(
                 asks = Some(crate::rounds::read(gate, resolved, asker, frame, leg)?);
             } else {
                 let asked = rounds(gate, live, call, resolved, asker, frame);
-                would_refuse = asked.inspect_err(|_| give_up(gate, call, &arrived))?;
+                let asked = asked.inspect_err(|_| give_up(gate, call, &arrived))?;
+                would_refuse = asked.would_refuse;
+                basis.extend(asked.basis);
                 told = deeds::hold(gate, resolved, asker, leg, frame, told)?;
             }
         }
@@ -115,9 +117,9 @@ fn rounds(
     resolved: &Resolved,
     asker: &Asker,
     frame: &wire::Frame,
-) -> Result<Option<Refusal>, Refusal> {
+) -> Result<Passed<()>, Refusal> {
     let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
-    let mut would_refuse = None;
+    let mut all = Passed::plain(());
     for (n, (_, raw)) in wire::json::object_members(requests).enumerate() {
         if n >= QUESTIONS_MAX {
             let because = format!("more than {QUESTIONS_MAX} questions in one result");
@@ -140,10 +142,11 @@ fn rounds(
             Subject { server: &resolved.target.server, kind: ItemKind::Question, name: question.name };
         asked.method = question.name;
         let answer = live.policies.call(&asked).judged(Asked::Call);
-        would_refuse =
-            permission::settle(live, &resolved.target.server, answer)?.would_refuse.or(would_refuse);
+        let passed = permission::settle(live, &resolved.target.server, answer)?;
+        all.basis.push(format!("asks:{} {}", question.name, passed.basis.join(" ")));
+        all.would_refuse = passed.would_refuse.or(all.would_refuse);
     }
-    Ok(would_refuse)
+    Ok(all)
 }
 
 /// Structured content against the pinned output schema (requirement S3).

@@ -11,10 +11,12 @@ use crate::gate::{Change, Gate, Live};
 use crate::host_side::behind;
 use crate::record::{self, Leg};
 use crate::reply::Answer;
+use crate::upstream::InFlight;
 use crate::{lists, permission};
 use bytes::Bytes;
-use decision::{CallId, Code, Digest, EventName, ItemKind, Refusal, ServerName};
+use decision::{CallId, Code, Digest, EventName, ItemKind, Passed, Refusal, ServerName, Stage};
 use identity::oauth::Width;
+use policy::{Asked, Circumstances, Question, Subject};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
@@ -91,13 +93,8 @@ pub(crate) fn listen(
     if uris.len() > RESOURCES_MAX {
         return Err(invalid("at most 64 resources may be subscribed to at once"));
     }
-    for uri in uris.iter().filter_map(Value::as_str) {
-        let Some(server) = subscription.owner(live, uri) else {
-            continue;
-        };
-        permission::wide_enough(live, &server, Width::Read, asker)?;
-        subscription.resources.push((server, uri.to_owned()));
-    }
+    let ruled = subscription.grant(gate, live, &uris)?;
+    leg.pass(Stage::Rules, Ok(ruled))?;
     for (method, _) in subscription.lists.clone() {
         subscription.changed(live, method);
     }
@@ -106,6 +103,8 @@ pub(crate) fn listen(
         json!({ "notifications": subscription.granted() }),
     );
     leg.shown = Some(Digest::of(&ack));
+    // over a pipe it is ended by its id
+    let in_flight = InFlight::begin(asker, frame, &arrival.cancel, arrival)?;
     let changes = gate.changes.subscribe();
     let (gate, outlet, cancel) = (Arc::clone(gate), arrival.outlet.clone(), arrival.cancel.clone());
     let subscription_over = subscription.over.clone();
@@ -116,6 +115,7 @@ pub(crate) fn listen(
         if is_recorded.await.is_ok() && outlet.send(ack).await.is_ok() {
             subscription.deliver(&gate, changes, &outlet, &cancel).await;
         }
+        drop(in_flight);
         subscription_over.cancel();
     });
     Ok(Answer::Subscribed(recorded))
@@ -168,6 +168,49 @@ impl Subscription {
         owners.next().map(|(server, _)| server.clone())
     }
 
+    /// Takes the resources that may be subscribed to. The acknowledgement says what is granted, and the record by which
+    /// rules, and what is not.
+    fn grant(&mut self, gate: &Gate, live: &Live, uris: &[Value]) -> Result<Passed<()>, Refusal> {
+        let mut all = Passed::plain(());
+        for uri in uris.iter().filter_map(Value::as_str) {
+            let Some(server) = self.owner(live, uri) else {
+                continue;
+            };
+            permission::wide_enough(live, &server, Width::Read, &self.asker)?;
+            match self.ruled(gate, live, &server, uri) {
+                Ok(passed) => {
+                    all.basis.extend(passed.basis);
+                    all.would_refuse = passed.would_refuse.or(all.would_refuse);
+                    self.resources.push((server, uri.to_owned()));
+                }
+                Err(refusal) => {
+                    all.basis.push(format!("not:{}", crate::route::short(uri)));
+                    all.basis.extend(refusal.basis.iter().map(|rule| format!("rule:{rule}")));
+                }
+            }
+        }
+        all.basis.dedup();
+        Ok(all)
+    }
+
+    /// May this resource be subscribed to now: what a legacy Host's `resources/subscribe` is asked.
+    fn ruled(&self, gate: &Gate, live: &Live, server: &ServerName, uri: &str) -> Result<Passed<()>, Refusal> {
+        let question = Question {
+            asker: policy::Asker { principal: &self.asker.principal, host: self.host.as_deref() },
+            subject: Subject { server, kind: ItemKind::Resource, name: uri },
+            method: "subscriptions/listen",
+            arguments: b"",
+            circumstances: Circumstances {
+                now: gate.clock.now(),
+                transport: self.arrival.transport,
+                era: Some(self.asker.era()),
+                model: None,
+                workflow: None,
+            },
+        };
+        permission::settle(live, server, live.policies.call(&question).judged(Asked::Call))
+    }
+
     /// Asks the upstreams to say when the granted resources change, one errand per server.
     fn watch(&mut self, gate: &Arc<Gate>, live: &Arc<Live>) {
         let mut by_server: BTreeMap<ServerName, Vec<String>> = BTreeMap::new();
@@ -175,7 +218,9 @@ impl Subscription {
             by_server.entry(server.clone()).or_default().push(uri.clone());
         }
         for (server, uris) in by_server {
-            let asker = errands::listener(&self.asker.principal);
+            // of a server that keeps sessions it is the one that the listener's calls are made in
+            let capabilities = self.asker.capabilities.clone();
+            let asker = Asker { capabilities, ..errands::listener(&self.asker.principal) };
             let (gate, over) = (Arc::clone(gate), self.over.clone());
             let wish = Wish { lists: false, uris };
             tokio::spawn(async move { errands::watch(&gate, &server, &wish, &asker, &over, None).await });
@@ -236,7 +281,7 @@ impl Subscription {
             };
             let frames = match change {
                 Ok(Change::Lists) | Err(RecvError::Lagged(_)) => self.lists(&live),
-                Ok(Change::Resource { server, uri }) => self.resource(&live, &server, &uri),
+                Ok(Change::Resource { server, uri }) => self.resource(gate, &live, &server, &uri),
                 Err(RecvError::Closed) => return,
             };
             for (method, frame) in frames {
@@ -257,10 +302,18 @@ impl Subscription {
         changed.into_iter().map(|method| (method, self.message(method, json!({})))).collect()
     }
 
-    fn resource(&self, live: &Live, server: &ServerName, uri: &str) -> Vec<(&'static str, Bytes)> {
+    fn resource(
+        &self,
+        gate: &Gate,
+        live: &Live,
+        server: &ServerName,
+        uri: &str,
+    ) -> Vec<(&'static str, Bytes)> {
         let subscribed = self.resources.iter().any(|(owner, known)| owner == server && known == uri);
         // access may have been taken away since
-        if !subscribed || self.owner(live, uri).as_ref() != Some(server) {
+        let may =
+            || self.owner(live, uri).as_ref() == Some(server) && self.ruled(gate, live, server, uri).is_ok();
+        if !subscribed || !may() {
             return Vec::new();
         }
         let method = "notifications/resources/updated";

@@ -14,6 +14,7 @@ Official clients against official servers, through the gateway. Written by `carg
 \u{2714} worked, \u{2718} did not, \u{2013} the server does not offer it or the client cannot do it. Every client meets every server,
 also where they share no protocol era: `-legacy`, `everything` and `filesystem` know only `initialize`, `-modern` only `server/discover`. In
 *elicit* and *sample* the server asks in mid-call for a person's and for a model's word. *All at once* is `/mcp`, where servers are offered together; what is tried there is `reference`.
+What holds of every client over every server is in [the matrix](matrix.md).
 ";
 
 /// The whole page.

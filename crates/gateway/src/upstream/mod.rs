@@ -33,7 +33,7 @@ pub(crate) use injected::{Hidden, Injected, Received};
 pub(crate) use lane::{Lane, roots_changed, set_level};
 pub(crate) use parked::Parked;
 pub use pool::Pool;
-pub(crate) use send::{Arrived, Dispatch, refused, send};
+pub(crate) use send::{Arrived, Dispatch, InFlight, refused, send};
 
 #[cfg(test)]
 mod tests;

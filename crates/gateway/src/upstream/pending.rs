@@ -138,7 +138,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let begun = self.ticket.withdraw();
-        let unanswered = self.pending.open.lock().waiting.remove(&self.id).is_some();
+        // a subscription's messages name it, so that what still comes of one looks like nobody else's
+        let waiting = self.pending.open.lock().waiting.remove(&self.id);
+        let unanswered = waiting.is_some_and(|waiting| !waiting.endless);
         if begun && unanswered {
             self.pending.abandoned.store(true, Ordering::Relaxed);
         }

@@ -199,12 +199,12 @@ fn headers(
 }
 
 /// A request in flight on its session, until it is over.
-pub(super) struct InFlight {
+pub(crate) struct InFlight {
     session: Option<(Arc<crate::session::Session>, Vec<u8>)>,
 }
 
 impl InFlight {
-    pub(super) fn begin(
+    pub(crate) fn begin(
         asker: &Asker,
         asked: &wire::Frame,
         cancel: &tokio_util::sync::CancellationToken,

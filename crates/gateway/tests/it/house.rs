@@ -166,7 +166,7 @@ impl House {
         )
         .unwrap();
         let client = egress::Client::new(egress::EgressPolicy::default(), egress::Settings::default());
-        let supervisor = launch::Supervisor::this_executable();
+        let supervisor = supervisor();
         let pool = Pool::new(client, supervisor, BTreeMap::new(), &settings.limits);
         let variables = [("TEST_TOKEN".to_owned(), zeroize::Zeroizing::new(b"sk-of-a-variable".to_vec()))];
         let backends = Backends::new(&settings, variables.into()).unwrap();
@@ -374,17 +374,12 @@ impl House {
 
     /// One POST; waits for the whole answer.
     pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Told {
-        let mut request = http::Request::post(format!("http://{}{path}", self.address))
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream");
-        if !headers.iter().any(|(name, _)| *name == "authorization") {
-            request = request.header("authorization", format!("Bearer {}", self.token));
-        }
-        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
-            request = request.header(*name, *value);
-        }
-        let response = self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let bearer = format!("Bearer {}", self.token);
+        let own = (!headers.iter().any(|(name, _)| *name == "authorization"))
+            .then_some(("authorization", &*bearer));
+        let headers: Vec<_> =
+            headers.iter().copied().chain(own).filter(|(_, value)| !value.is_empty()).collect();
+        let (parts, body) = self.begin("POST", path, &headers, body).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let is_stream = parts
             .headers
@@ -392,6 +387,50 @@ impl House {
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let events = if is_stream { events(&body) } else { Vec::new() };
         Told { status: parts.status.as_u16(), headers: parts.headers, body, events }
+    }
+
+    /// One request as a client of MCP writes it; the answer is read by whoever asked.
+    pub(crate) async fn begin(
+        &self,
+        verb: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> http::Response<hyper::body::Incoming> {
+        let mut request = http::Request::builder()
+            .method(verb)
+            .uri(format!("http://{}{path}", self.address))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap()
+    }
+
+    /// The token of a new agent that acts for nobody.
+    pub(crate) async fn agent(&self, agent: &str) -> String {
+        issue(&self.store, &self.scope(), agent, None).await
+    }
+
+    /// Waits until the gateway has seen that an agent was disabled; that it never does shows where it matters.
+    pub(crate) async fn until_refused(&self, token: &str) {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("mcp-protocol-version", "2025-11-25")];
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        for _ in 0..300 {
+            if self.post("/mcp", &headers, ping).await.status == 401 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// An id that nobody else has.
+    pub(crate) fn fresh(&self) -> String {
+        let mut bytes = [0; 8];
+        Dice.fill(&mut bytes);
+        format!("s_{:016x}", u64::from_be_bytes(bytes))
     }
 
     /// One request of any kind, without a credential.
@@ -460,8 +499,14 @@ impl House {
 
     /// Every entry of the ledger, in order.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        let raw = self.gate.ledger().read_entries(0, 100_000).unwrap();
-        raw.iter().map(|(_, bytes)| serde_json::from_slice(bytes).unwrap()).collect()
+        let mut entries = Vec::new();
+        loop {
+            let raw = self.gate.ledger().read_entries(entries.len() as u64, 100_000).unwrap();
+            entries.extend(raw.iter().map(|(_, bytes)| serde_json::from_slice::<Entry>(bytes).unwrap()));
+            if raw.is_empty() {
+                return entries;
+            }
+        }
     }
 
     /// Intents and decisions of calls that were no errands.
@@ -498,6 +543,29 @@ impl House {
         });
         last.unwrap()
     }
+}
+
+/// Not a test: the supervisor of the servers that are children, which is this very program started again.
+#[test]
+#[ignore = "started by other tests"]
+fn as_supervisor() {
+    launch::supervise_main();
+    std::process::exit(0);
+}
+
+fn supervisor() -> launch::Supervisor {
+    // libtest has threads of its own, and the supervisor wants SIGCHLD blocked in all of them
+    let own = std::env::current_exe().unwrap().display().to_string();
+    let args = [
+        "--block-signal=CHLD",
+        &own,
+        "house::as_supervisor",
+        "--exact",
+        "--ignored",
+        "--nocapture",
+        "--quiet",
+    ];
+    launch::Supervisor { program: "/usr/bin/env".into(), args: args.map(Into::into).into() }
 }
 
 fn gate_clock() -> Arc<dyn Clock> {

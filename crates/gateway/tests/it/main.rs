@@ -28,6 +28,7 @@ mod listen_pipe;
 mod listen_streams;
 mod listen_support;
 mod listen_unix;
+mod matrix;
 mod oauth;
 mod questions;
 mod questions_across;

@@ -55,8 +55,28 @@ pub(crate) fn tools() -> Vec<Tool> {
         schema_2020_12(),
     ));
     tools.push(tool("test_custom_headers", "has arguments that are also headers", custom_headers()));
+    tools.extend(jobs());
     tools.push(echo());
     tools
+}
+
+/// Those that may take long enough to be followed as a task, and one of the suite's that does not.
+fn jobs() -> Vec<Tool> {
+    let compute = json!({
+        "type": "object",
+        "properties": { "seconds": { "type": "integer", "minimum": 0 }, "label": { "type": "string" } },
+        "required": ["seconds"],
+    });
+    let nothing = json!({ "type": "object", "properties": {} });
+    vec![
+        tool("greet", "greets at once", one("name", "whom to greet")),
+        tool("slow_compute", "takes as long as it is told", compute),
+        tool("failing_job", "fails after a while", nothing.clone()),
+        tool("protocol_error_job", "breaks after a while", nothing.clone()),
+        tool("confirm_delete", "asks before it goes on", one("filename", "what to delete")),
+        tool("multi_input", "asks two things at once while it works", nothing.clone()),
+        tool("test_tool_with_task", "asks for a name, then greets in its own time", nothing),
+    ]
 }
 
 /// One tool by its name.
@@ -242,7 +262,7 @@ mod tests {
         assert_eq!(prompts().len(), 5);
         assert_eq!(resources().len(), 3);
         assert_eq!(templates().len(), 1);
-        assert_eq!(tools().len(), PLAIN.len() + 6);
+        assert_eq!(tools().len(), PLAIN.len() + 6 + jobs().len());
         assert!(echo().output_schema.is_some());
     }
 

@@ -101,7 +101,7 @@ fn plain(name: &str, arguments: &JsonObject, given: Given<'_>) -> Option<Result<
 /// Those that ask once and remember nothing.
 fn without_state(name: &str, given: Given<'_>) -> Option<Result<Step, ErrorData>> {
     let next = match name {
-        "test_input_required_result_elicitation" | "test_streaming_elicitation" => {
+        "test_input_required_result_elicitation" | "test_streaming_elicitation" | "test_tool_with_task" => {
             match given.elicited("user_name", "name").and_then(Value::as_str) {
                 Some(name) => Ok(Step::Done(format!("Hello, {name}!"))),
                 None => ask(&[("user_name", elicitation("What is your name?", "name", "string"))], None),
@@ -197,7 +197,7 @@ pub(crate) fn ask(questions: &[(&str, Value)], state: Option<String>) -> Result<
 }
 
 /// A question to the user for one value.
-fn elicitation(message: &str, member: &str, kind: &str) -> Value {
+pub(crate) fn elicitation(message: &str, member: &str, kind: &str) -> Value {
     let schema =
         json!({ "type": "object", "properties": { member: { "type": kind } }, "required": [member] });
     json!({ "method": "elicitation/create", "params": { "message": message, "requestedSchema": schema } })

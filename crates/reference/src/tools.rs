@@ -18,6 +18,7 @@ use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 
 use crate::catalog::{PIXEL, SILENCE};
+use crate::jobs;
 use crate::rounds::{self, Seal, Step};
 use crate::server::{Change, Reference};
 
@@ -46,11 +47,19 @@ pub(crate) async fn call(server: &Reference, request: CallToolRequestParams, con
     match (asked(server, &context, round).await, server.is_modern(&context)) {
         (None, _) => {}
         (Some(Ok(Step::Ask(result))), _) => return Ok(result.into()),
-        (Some(Ok(Step::Done(said))), _) => return text(said),
+        (Some(Ok(Step::Done(said))), _) if request.name != "test_tool_with_task" => return text(said),
+        // its questions are asked before its task begins
+        (Some(Ok(Step::Done(_))), _) => {}
         (Some(Err(refused)), true) => return Err(refused),
         (Some(Err(refused)), false) => return failed(&refused),
     }
+    let follows = server.is_modern(&context) && capabilities.as_ref().is_some_and(|can| can.supports_tasks());
+    let name = round.responses.and_then(|all| all.get("user_name")?.pointer("/content/name")?.as_str());
+    if let Some(job) = jobs::call(&server.shared.tasks, (&request.name, &arguments), follows, name) {
+        return job.await;
+    }
     match request.name.as_ref() {
+        "greet" => text(format!("Hello, {}!", told(&arguments, "name"))),
         "test_tool_with_logging" => log_three_times(server, &context).await,
         "test_logging_tool" => {
             server.log(&context, "from the logging tool").await;

@@ -106,6 +106,8 @@ codes! {
     AnswerUnexpected = "answer-unexpected", Validation;
     /// No call of this principal waits for answers under this `requestState`: it is over, another's, or was never given. Call again without it.
     StateUnknown = "state-unknown", Validation;
+    /// The method belongs to an extension that the client did not declare in `_meta`. Declare it, or do not use the method.
+    CapabilityUndeclared = "capability-undeclared", Validation;
     /// No bearer token came with the request. Send `Authorization: Bearer …`.
     CredentialMissing = "credential-missing", Authentication;
     /// The credential is not well-formed; it may have been cut or mistyped.

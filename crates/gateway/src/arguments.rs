@@ -32,6 +32,11 @@ pub(crate) fn check(
         }
         "prompts/get" => prompt(resolved, &raw)?,
         "completion/complete" => completion(&raw)?,
+        // what a question is answered with is its server's to judge
+        "tasks/update" => {
+            let basis = vec![crate::tasks::answers(&resolved.frame)?];
+            return Ok(Passed::new(Arguments { raw: Bytes::new() }, basis));
+        }
         // a resource is named by the URI that was resolved; a question's form is the Host's to judge
         _ => return Ok(Passed::plain(Arguments { raw: Bytes::new() })),
     };

@@ -12,6 +12,7 @@ use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
+use crate::tasks::Polls;
 use crate::upstream::{Parked, Pool};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -79,6 +80,7 @@ pub struct Gate {
     pub(crate) backends: Backends,
     pub(crate) assertions: Assertions,
     pub(crate) deeds: Deeds,
+    pub(crate) polls: Polls,
     pub(crate) watches: Watches,
     pub(crate) parked: Parked,
     pub(crate) interactions: Interactions,
@@ -130,6 +132,7 @@ impl Gate {
             assertions: Assertions::default(),
             wakes: parts.wakes,
             deeds: Deeds::default(),
+            polls: Polls::default(),
             watches: Watches::default(),
             parked: Parked::new(parts.entropy.as_ref()),
             interactions: Interactions::default(),

@@ -1,4 +1,4 @@
-//! What peers keep for us between two messages: a server's state, a place in a list. Sealed, and bound to whom it was
+//! What peers keep for us between two messages: a server's state, a place in a list, a task. Sealed, and bound to whom it was
 //! given: in another's hand it is nothing (requirement I11).
 
 use crate::gate::Gate;
@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     State = 1,
     /// A place in a list.
     Cursor = 2,
+    /// A task of a server's.
+    Task = 3,
 }
 
 /// Where a handle may be used, by whom.

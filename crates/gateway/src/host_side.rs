@@ -9,11 +9,12 @@ use crate::record::Leg;
 use crate::reply::Answer;
 use crate::route::{Route, What, short};
 use crate::session::{Hello, Session};
-use crate::{lists, permission, subscriptions, upstream};
+use crate::{lists, permission, subscriptions, tasks, upstream};
 use bytes::Bytes;
 use decision::{Claims, Code, Digest, Era, InteractionId, ItemKind, Refusal, ServerName, Transport};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use wire::bridge::capabilities::TASKS;
 use wire::{Class, Level, Revision, rpc};
 
 /// Name under which the gateway shows itself.
@@ -149,11 +150,16 @@ fn discover(live: &Live, arrival: &Arrival, asker: &Asker, host: Option<&str>) -
     if nothing {
         return Err(Refusal::new(Code::MethodUnsupported, "no server is behind this entrance"));
     }
+    let mut capabilities = capabilities_of(&peers);
+    // only here: a client that initializes cannot follow a task
+    if peers.iter().any(|peer| tasks::are_offered_by(peer)) {
+        capabilities.insert("extensions".to_owned(), json!({ TASKS: {} }));
+    }
     let modern: Vec<&str> = Revision::ALL.iter().filter(|r| r.is_modern()).map(|r| r.as_str()).collect();
     let mut result = json!({
         "resultType": "complete",
         "supportedVersions": modern,
-        "capabilities": capabilities_of(&peers),
+        "capabilities": capabilities,
         "ttlMs": 0,
         "cacheScope": "private",
         "_meta": { wire::era::META_SERVER_INFO: server_info() },
@@ -200,7 +206,7 @@ fn visible_peers<'l>(
 }
 
 /// What is offered: the union of what the servers behind the entrance offer, as far as the gateway carries it.
-fn capabilities_of(peers: &[&Peer]) -> Value {
+fn capabilities_of(peers: &[&Peer]) -> Map<String, Value> {
     let mut offered = Map::new();
     let has = |key: &str| {
         peers.iter().any(|peer| wire::json::object_members(&peer.capabilities).any(|(name, _)| name == key))
@@ -224,7 +230,7 @@ fn capabilities_of(peers: &[&Peer]) -> Value {
     if has("logging") {
         offered.insert("logging".to_owned(), json!({}));
     }
-    Value::Object(offered)
+    offered
 }
 
 /// A server's own instructions are only repeated where it is alone; of several, each would speak for all.

@@ -8,6 +8,7 @@ use crate::permission;
 use crate::record::Leg;
 use crate::reply::Answer;
 use crate::resolve::Resolved;
+use crate::tasks::{self, Standing};
 use crate::upstream::{Arrived, handshake};
 use decision::{Call, Code, Direction, Era, ItemKind, Outcome, Passed, Refusal};
 use policy::{Asked, Question, Subject};
@@ -29,8 +30,7 @@ pub(crate) fn check(
     let frame = &arrived.frame;
     let body = frame.result_raw().or_else(|| frame.error_raw()).unwrap_or_default();
     let whole = frame.bytes().slice_ref(body);
-    let is_error = frame.kind() == Kind::ErrorResponse
-        || frame.at(&["result", "isError"]).is_some_and(|raw| raw.trim_ascii() == b"true");
+    let is_error = is_error(resolved, frame);
     let result = leg.commit_result(gate, whole);
     leg.outcome = Some(Outcome {
         bytes: frame.bytes().len() as u64,
@@ -49,19 +49,32 @@ pub(crate) fn check(
         basis.push(format!("masked:{}", leg.masked));
     }
     if frame.kind() == Kind::Response && call.direction() == Direction::ToServer {
-        if (resolved.way.era() == Era::Modern || arrived.asks) && waits(resolved, frame)? {
-            if resolved.way.crossing == Some(Crossing::LegacyToModern) {
+        let speaks = resolved.way.era() == Era::Modern || arrived.asks;
+        let whole = frame.result_raw().unwrap_or_default();
+        match if speaks { follows(resolved, frame)? } else { Follows::Nothing } {
+            Follows::Answers if resolved.way.crossing == Some(Crossing::LegacyToModern) => {
                 asks = Some(crate::rounds::read(gate, resolved, asker, frame, leg)?);
-            } else {
-                let asked = rounds(gate, live, call, resolved, asker, frame);
+            }
+            Follows::Answers => {
+                let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
+                let asked = rounds(gate, live, call, resolved, asker, requests);
                 let asked = asked.inspect_err(|_| give_up(gate, call, &arrived))?;
                 would_refuse = asked.would_refuse;
                 basis.extend(asked.basis);
                 told = deeds::hold(gate, resolved, asker, leg, frame, told)?;
             }
-        }
-        if let Some(checked) = structure(live, resolved, frame, is_error)? {
-            basis.push(checked);
+            Follows::Task => told = tasks::begun(gate, resolved, asker, leg, frame, told)?,
+            Follows::Nothing if resolved.method.name == "tools/call" => {
+                basis.extend(structure(live, resolved, whole)?);
+            }
+            Follows::Nothing if resolved.method.name == "tasks/get" => {
+                let judged = task(gate, live, call, resolved, asker, whole)?;
+                would_refuse = judged.would_refuse;
+                basis.extend(judged.basis);
+                told = tasks::under_handle(resolved, told)?;
+            }
+            Follows::Nothing if tasks::is_about_one(resolved.method) => tasks::acknowledged(whole)?,
+            Follows::Nothing => {}
         }
     }
     if let Some(asks) = asks {
@@ -75,9 +88,47 @@ pub(crate) fn check(
     Ok(Passed { would_refuse, ..Passed::new(answer, basis) })
 }
 
+/// What a server says of a task: its questions are questions, and its result is a tool's.
+fn task(
+    gate: &Gate,
+    live: &Live,
+    call: &Call,
+    resolved: &Resolved,
+    asker: &Asker,
+    raw: &[u8],
+) -> Result<Passed<()>, Refusal> {
+    match tasks::read(own(resolved), raw)? {
+        Standing::Asks(requests) => rounds(gate, live, call, resolved, asker, requests),
+        Standing::Done(result) => {
+            let checked = structure(live, resolved, result)?;
+            Ok(Passed::new((), checked.into_iter().collect()))
+        }
+        Standing::Failed | Standing::Plain => Ok(Passed::plain(())),
+    }
+}
+
+/// What a task id is to the server that gave it, raw.
+fn own(resolved: &Resolved) -> &[u8] {
+    resolved.state.as_ref().map(|held| held.state.as_slice()).unwrap_or_default()
+}
+
+fn is_error(resolved: &Resolved, frame: &wire::Frame) -> bool {
+    let of_task = || {
+        let read = tasks::read(own(resolved), frame.result_raw().unwrap_or_default());
+        read.is_ok_and(|standing| standing.is_error())
+    };
+    frame.kind() == Kind::ErrorResponse
+        || frame.at(&["result", "isError"]).is_some_and(|raw| raw.trim_ascii() == b"true")
+        || (resolved.method.name == "tasks/get" && of_task())
+}
+
 /// The code under which the client is told of the server's error.
 fn failed(resolved: &Resolved, frame: &wire::Frame) -> Result<Option<i64>, Refusal> {
     let code = handshake::error_code(frame);
+    if tasks::is_about_one(resolved.method) && code == Some(rpc::INVALID_PARAMS) {
+        // as for every other task that is not there; the server's own words may name it
+        return Err(Refusal::new(Code::ItemUnknown, "the server does not know the task, or not any more"));
+    }
     Ok(match resolved.way.crossing {
         None => code,
         Some(Crossing::ModernToLegacy) => code.map(bridge::answer::code_for_modern),
@@ -89,11 +140,23 @@ fn failed(resolved: &Resolved, frame: &wire::Frame) -> Result<Option<i64>, Refus
     })
 }
 
-/// `resultType` (SEP-2322): whether the server waits for answers, or its result is complete.
-fn waits(resolved: &Resolved, frame: &wire::Frame) -> Result<bool, Refusal> {
+/// What comes after a result.
+enum Follows {
+    /// The result is complete.
+    Nothing,
+    /// The server waits for answers.
+    Answers,
+    /// The server goes on with it as a task.
+    Task,
+}
+
+/// `resultType` (SEP-2322, SEP-2663).
+fn follows(resolved: &Resolved, frame: &wire::Frame) -> Result<Follows, Refusal> {
+    let native = resolved.way.crossing.is_none();
     match frame.string_at(&["result", "resultType"]).as_deref() {
-        None | Some("complete") => Ok(false),
-        Some("input_required") if resolved.method.multi_round => Ok(true),
+        None | Some("complete") => Ok(Follows::Nothing),
+        Some("input_required") if resolved.method.multi_round => Ok(Follows::Answers),
+        Some("task") if resolved.method.name == "tools/call" && native => Ok(Follows::Task),
         Some(other) => {
             let other = crate::route::short(other);
             let because = format!("`{other}` is not a result type of this method");
@@ -116,9 +179,8 @@ fn rounds(
     call: &Call,
     resolved: &Resolved,
     asker: &Asker,
-    frame: &wire::Frame,
+    requests: &[u8],
 ) -> Result<Passed<()>, Refusal> {
-    let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
     let mut all = Passed::plain(());
     for (n, (_, raw)) in wire::json::object_members(requests).enumerate() {
         if n >= QUESTIONS_MAX {
@@ -150,17 +212,9 @@ fn rounds(
 }
 
 /// Structured content against the pinned output schema (requirement S3).
-fn structure(
-    live: &Live,
-    resolved: &Resolved,
-    frame: &wire::Frame,
-    is_error: bool,
-) -> Result<Option<String>, Refusal> {
-    if resolved.method.name != "tools/call" || is_error {
-        return Ok(None);
-    }
-    let waits = frame.string_at(&["result", "resultType"]).is_some_and(|kind| kind != "complete");
-    let Some(definition) = resolved.target.definition.filter(|_| !waits) else {
+fn structure(live: &Live, resolved: &Resolved, result: &[u8]) -> Result<Option<String>, Refusal> {
+    let is_error = wire::json::bool_member(result, "isError") == Some(true);
+    let Some(definition) = resolved.target.definition.filter(|_| !is_error) else {
         return Ok(None);
     };
     let invalid = |why: String| Err(Refusal::new(Code::ResultInvalid, why));
@@ -169,7 +223,7 @@ fn structure(
         Some(Err(e)) => return Err(Refusal::new(Code::SchemaUnenforceable, format!("output schema: {e}"))),
         Some(Ok(schema)) => schema,
     };
-    let Some(raw) = frame.at(&["result", "structuredContent"]) else {
+    let Some(raw) = wire::json::member(result, "structuredContent") else {
         return invalid("the pinned definition promises structured content, and there is none".to_owned());
     };
     match serde_json::from_slice(raw) {

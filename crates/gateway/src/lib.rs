@@ -65,6 +65,7 @@ mod relay;
 mod rounds;
 mod schemas;
 mod subscriptions;
+mod tasks;
 
 pub use gate::{Gate, Live, Parts};
 pub use govern::govern;

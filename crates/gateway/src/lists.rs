@@ -105,9 +105,9 @@ fn shown_to(
             if !permission::visible(live, principal, host, server, kind, name) {
                 continue;
             }
-            let crossing = Way::new(client, peer.eras).crossing.filter(|_| kind == ItemKind::Tool);
+            let way = Way::new(client, peer.eras);
             let crossed =
-                crossing.map(|crossing| wire::bridge::definition::tool(item.definition.raw(), crossing));
+                (kind == ItemKind::Tool).then(|| wire::bridge::definition::tool(item.definition.raw(), way));
             let raw = crossed.as_ref().unwrap_or(item.definition.raw());
             let federated = *entrance == Entrance::Federated;
             let renamed = federated && matches!(kind, ItemKind::Tool | ItemKind::Prompt);

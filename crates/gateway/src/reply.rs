@@ -192,6 +192,10 @@ fn data(facts: &Facts, refusal: &Refusal) -> serde_json::Value {
             members.insert("supported".to_owned(), modern.map(wire::Revision::as_str).collect());
             members.extend(facts.revision.as_deref().map(|named| ("requested".to_owned(), json!(named))));
         }
+        if refusal.code == Code::CapabilityUndeclared {
+            let extensions = json!({ "extensions": { wire::bridge::capabilities::TASKS: {} } });
+            members.insert("requiredCapabilities".to_owned(), extensions);
+        }
         if let Some(remedy) = &refusal.remedy {
             members.insert("remedy".to_owned(), json!(remedy.text));
             if !remedy.ask.is_empty() {
@@ -300,6 +304,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         }
         Code::RevisionUnsupported if modern || facts.era.is_none() => bad(rpc::UNSUPPORTED_PROTOCOL_VERSION),
         Code::HeaderMismatch => bad(rpc::HEADER_MISMATCH),
+        Code::CapabilityUndeclared => bad(rpc::MISSING_REQUIRED_CLIENT_CAPABILITY),
         Code::MetaInvalid => bad(rpc::INVALID_PARAMS),
         Code::MethodUnsupported if modern => plain(StatusCode::NOT_FOUND, rpc::METHOD_NOT_FOUND),
         Code::MethodUnsupported => ok(rpc::METHOD_NOT_FOUND),
@@ -359,6 +364,9 @@ fn hidden(facts: &Facts) -> Told {
 
 fn unknown_item(facts: &Facts) -> String {
     let name = facts.item.as_deref().unwrap_or_default();
+    if facts.method.as_deref().is_some_and(|method| method.starts_with("tasks/")) {
+        return "Unknown task".to_owned();
+    }
     let kind = match facts.method.as_deref() {
         Some("tools/call") => "tool",
         Some("prompts/get") => "prompt",

@@ -8,6 +8,7 @@ use crate::listen::Admitted;
 use crate::permission;
 use crate::record::Leg;
 use crate::route::Route;
+use crate::tasks;
 use catalog::Catalogue;
 use decision::{Asked, Call, Code, Item, ItemKind, Passed, Refusal, ServerName, Target};
 use std::ops::Range;
@@ -27,7 +28,7 @@ pub(crate) struct Resolved {
     pub(crate) rename: Option<(Range<usize>, String)>,
     /// Where the arguments are in the frame.
     pub(crate) arguments: Option<Range<usize>>,
-    /// The server's state, where the client brings it back.
+    /// The server's state or task id, where the client brings it back.
     pub(crate) state: Option<Held>,
 }
 
@@ -46,6 +47,9 @@ pub(crate) fn target(
     };
     let mut resolved = match &arrival.party {
         Party::Server(server) => question(frame, method, asker, server),
+        Party::Host if tasks::is_about_one(method) => {
+            tasks::resolve(gate, live, arrival, frame, method, asker, leg)?
+        }
         Party::Host => named(live, arrival, frame, method, asker, leg)?,
     };
     if let Some(range) = resolved.arguments.clone().filter(|range| range.end <= frame.bytes().len()) {
@@ -53,7 +57,9 @@ pub(crate) fn target(
     }
     leg.target = Some(resolved.target.clone());
     leg.channel.server_era = resolved.way.crossed();
-    resolved.state = deeds::resume(gate, frame, &resolved, asker, leg)?;
+    if resolved.state.is_none() {
+        resolved.state = deeds::resume(gate, frame, &resolved, asker, leg)?;
+    }
     let basis = resolved.target.definition.map(|_| "pinned".to_owned()).into_iter().collect();
     Ok(Passed::new(resolved, basis))
 }

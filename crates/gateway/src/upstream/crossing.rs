@@ -24,6 +24,8 @@ pub(super) fn request<'f>(
 ) -> Result<Splice<'f>, Refusal> {
     let Dispatch { resolved, asker, arrival, .. } = dispatch;
     Ok(match resolved.way.crossing {
+        // a task of 2025-11-25, which nobody could follow
+        None if resolved.way.era() == Era::Legacy => splice.remove_path(&["params", "task"]),
         None => splice,
         Some(Crossing::LegacyToModern) => {
             let splice = request::for_modern(splice, &speaker(live, resolved, asker)?);

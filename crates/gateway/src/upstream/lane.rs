@@ -14,7 +14,7 @@ use decision::{Era, ServerName};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use wire::bridge::capabilities::Askable;
+use wire::bridge::capabilities::{self, Askable};
 use wire::{Crossing, Level, Way};
 
 /// Unsolicited messages of one server that may wait to be carried on.
@@ -178,7 +178,8 @@ fn hello(session: &Session) -> Result<Bytes, Fault> {
         .hello()
         .ok_or_else(|| Fault::unsent(FaultKind::NotThisEra, "the host has not initialized"))?;
     let mut params = format!("{{\"protocolVersion\":\"{}\",\"capabilities\":", hello.revision).into_bytes();
-    params.extend_from_slice(&hello.capabilities);
+    // nor does a server of its own era hear of tasks, which are not carried there
+    params.extend_from_slice(&capabilities::crossing(&hello.capabilities, &[]));
     params.extend_from_slice(b",\"clientInfo\":");
     params.extend_from_slice(&hello.client_info);
     params.push(b'}');

@@ -188,7 +188,8 @@ fn headers(
     if let Some(name) = wire::views::named(sent, resolved.method) {
         add("mcp-name", &wire::headers::encode(&name))?;
     }
-    if let Some(schema) = resolved.item.as_ref().and_then(|item| item.definition.input_schema()) {
+    let called = resolved.item.as_ref().filter(|_| call.method() == "tools/call");
+    if let Some(schema) = called.and_then(|item| item.definition.input_schema()) {
         let arguments = call.arguments().unwrap_or_default();
         let params = wire::headers::param_headers(schema.as_bytes(), &arguments);
         for (name, value) in params.map_err(|e| broken(e.to_string()))? {

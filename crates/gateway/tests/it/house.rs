@@ -142,6 +142,15 @@ impl House {
     }
 
     pub(crate) async fn with(settings: Settings, policy: &str) -> Self {
+        Self::under(settings, policy, None).await
+    }
+
+    /// Another gateway with the key of this one.
+    pub(crate) async fn after(&self, settings: Settings, policy: &str) -> Self {
+        Self::under(settings, policy, Some(Arc::clone(&self.kek))).await
+    }
+
+    async fn under(settings: Settings, policy: &str, kek: Option<Arc<vault::Kek>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let skew = Arc::<AtomicI64>::default();
         let clock: Arc<dyn Clock> = Arc::new(SetClock(Arc::clone(&skew)));
@@ -150,7 +159,8 @@ impl House {
         let store = store::Store::open(&database, Arc::clone(&clock), Arc::clone(&entropy)).await.unwrap();
         let scope = store::Scope::new(settings.tenant.clone(), settings.environment.clone());
         let token = issue(&store, &scope, TOKEN_AGENT, None).await;
-        let kek = Arc::new(vault::Kek::load_or_create(&dir.path().join("kek"), entropy.as_ref()).unwrap());
+        let fresh = || vault::Kek::load_or_create(&dir.path().join("kek"), entropy.as_ref()).unwrap();
+        let kek = kek.unwrap_or_else(|| Arc::new(fresh()));
         seal(&store, &scope, &kek, None, SECRET).await;
         seal_as(&store, &scope, &kek, (vault::ASSERTION_KEY, None), &vault::SigningKey::generate(&Dice))
             .await;

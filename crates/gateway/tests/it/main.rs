@@ -35,4 +35,5 @@ mod questions_across;
 mod record;
 mod rotation;
 mod sse;
+mod tasks;
 mod tls;

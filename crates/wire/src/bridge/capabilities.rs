@@ -62,7 +62,7 @@ impl Askable {
 }
 
 /// The extension that is not carried between the eras.
-const TASKS: &str = "io.modelcontextprotocol/tasks";
+pub const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// A raw capabilities object without what does not cross: tasks, core (2025-11-25) and as an extension,
 /// and the members named in `without`. What is not an object reads as none.

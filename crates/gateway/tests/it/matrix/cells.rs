@@ -393,8 +393,8 @@ async fn fails(host: &mut Host, server: &Server, defect: Defect, stranger: &Who)
             (told, "")
         }
         Defect::Task => {
-            let told = host.ask("tasks/get", json!({ "taskId": who, "name": who })).await?;
-            sure(server.heard(&["tasks/get"]) == 0, || "the server heard of a task".to_owned())?;
+            let told = host.ask("tasks/result", json!({ "taskId": who, "name": who })).await?;
+            sure(server.heard(&["tasks/result"]) == 0, || "the server heard of a task".to_owned())?;
             (told.answer, "")
         }
         Defect::Stranger => (host.disguised(stranger, "tools/call", open(json!({}))).await?, ""),

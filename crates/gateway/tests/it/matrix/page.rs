@@ -32,7 +32,7 @@ fn row_name(row: Row) -> String {
 fn defect_name(defect: Defect) -> &'static str {
     match defect {
         Defect::TwoNames => "a name that stands there twice",
-        Defect::Task => "`tasks/get`",
+        Defect::Task => "`tasks/result`",
         Defect::Stranger => "an agent that was disabled",
         Defect::Unlisted => "a tool that was never listed",
         Defect::Misfit => "arguments that do not fit",

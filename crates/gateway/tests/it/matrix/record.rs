@@ -86,7 +86,7 @@ fn is_nameless(cell: &Cell) -> bool {
 fn is_of(cell: &Cell, intent: &Intent) -> bool {
     if is_nameless(cell) {
         let is = |defect| cell.row.act == Act::Fails(defect);
-        let named = if is(Defect::Task) { "tasks/get" } else { "tools/call" };
+        let named = if is(Defect::Task) { "tasks/result" } else { "tools/call" };
         let method = (!is(Defect::TwoNames)).then_some(named);
         let nobody = intent.principal.actor == decision::Actor::Unknown;
         return nobody

@@ -257,9 +257,14 @@ impl Errand<'_> {
 
 /// What a modern request of the gateway's own says about itself.
 pub(crate) fn meta() -> serde_json::Value {
+    meta_of(&json!({}))
+}
+
+/// The same in the name of a client that can do this.
+pub(crate) fn meta_of(capabilities: &serde_json::Value) -> serde_json::Value {
     json!({
         wire::era::META_PROTOCOL_VERSION: Revision::LATEST_MODERN.as_str(),
-        wire::era::META_CLIENT_CAPABILITIES: {},
+        wire::era::META_CLIENT_CAPABILITIES: capabilities,
         wire::era::META_CLIENT_INFO: { "name": "callgate", "version": env!("CARGO_PKG_VERSION") },
     })
 }

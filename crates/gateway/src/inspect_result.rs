@@ -10,7 +10,7 @@ use crate::reply::Answer;
 use crate::resolve::Resolved;
 use crate::tasks::{self, Standing};
 use crate::upstream::{Arrived, handshake};
-use decision::{Call, Code, Direction, Era, ItemKind, Outcome, Passed, Refusal};
+use decision::{Call, Code, Digest, Direction, Era, ItemKind, Outcome, Passed, Refusal};
 use policy::{Asked, Question, Subject};
 use wire::{Crossing, Kind, bridge, rpc};
 
@@ -57,7 +57,7 @@ pub(crate) fn check(
             }
             Follows::Answers => {
                 let requests = frame.at(&["result", "inputRequests"]).unwrap_or_default();
-                let asked = rounds(gate, live, call, resolved, asker, requests);
+                let asked = rounds(gate, live, call, asker, requests);
                 let asked = asked.inspect_err(|_| give_up(gate, call, &arrived))?;
                 would_refuse = asked.would_refuse;
                 basis.extend(asked.basis);
@@ -65,7 +65,7 @@ pub(crate) fn check(
             }
             Follows::Task => told = tasks::begun(gate, resolved, asker, leg, frame, told)?,
             Follows::Nothing if resolved.method.name == "tools/call" => {
-                basis.extend(structure(live, resolved, whole)?);
+                basis.extend(structure(live, resolved.target.definition, whole)?);
             }
             Follows::Nothing if resolved.method.name == "tasks/get" => {
                 let judged = task(gate, live, call, resolved, asker, whole)?;
@@ -98,9 +98,9 @@ fn task(
     raw: &[u8],
 ) -> Result<Passed<()>, Refusal> {
     match tasks::read(own(resolved), raw)? {
-        Standing::Asks(requests) => rounds(gate, live, call, resolved, asker, requests),
+        Standing::Asks(requests) => rounds(gate, live, call, asker, requests),
         Standing::Done(result) => {
-            let checked = structure(live, resolved, result)?;
+            let checked = structure(live, resolved.target.definition, result)?;
             Ok(Passed::new((), checked.into_iter().collect()))
         }
         Standing::Failed | Standing::Plain => Ok(Passed::plain(())),
@@ -177,10 +177,20 @@ fn rounds(
     gate: &Gate,
     live: &Live,
     call: &Call,
-    resolved: &Resolved,
     asker: &Asker,
     requests: &[u8],
 ) -> Result<Passed<()>, Refusal> {
+    questions(live, Question::of(call, b"", gate.clock.now()), asker, requests)
+}
+
+/// The same of what is asked beside a call.
+pub(crate) fn questions(
+    live: &Live,
+    about: Question<'_>,
+    asker: &Asker,
+    requests: &[u8],
+) -> Result<Passed<()>, Refusal> {
+    let server = about.subject.server;
     let mut all = Passed::plain(());
     for (n, (_, raw)) in wire::json::object_members(requests).enumerate() {
         if n >= QUESTIONS_MAX {
@@ -199,12 +209,11 @@ fn rounds(
             let because = format!("the host did not declare that it answers `{}`", question.name);
             return Err(Refusal::new(Code::HostIncapable, because));
         }
-        let mut asked = Question::of(call, b"", gate.clock.now());
-        asked.subject =
-            Subject { server: &resolved.target.server, kind: ItemKind::Question, name: question.name };
+        let mut asked = about;
+        asked.subject = Subject { server, kind: ItemKind::Question, name: question.name };
         asked.method = question.name;
         let answer = live.policies.call(&asked).judged(Asked::Call);
-        let passed = permission::settle(live, &resolved.target.server, answer)?;
+        let passed = permission::settle(live, server, answer)?;
         all.basis.push(format!("asks:{} {}", question.name, passed.basis.join(" ")));
         all.would_refuse = passed.would_refuse.or(all.would_refuse);
     }
@@ -212,9 +221,13 @@ fn rounds(
 }
 
 /// Structured content against the pinned output schema (requirement S3).
-fn structure(live: &Live, resolved: &Resolved, result: &[u8]) -> Result<Option<String>, Refusal> {
+pub(crate) fn structure(
+    live: &Live,
+    definition: Option<Digest>,
+    result: &[u8],
+) -> Result<Option<String>, Refusal> {
     let is_error = wire::json::bool_member(result, "isError") == Some(true);
-    let Some(definition) = resolved.target.definition.filter(|_| !is_error) else {
+    let Some(definition) = definition.filter(|_| !is_error) else {
         return Ok(None);
     };
     let invalid = |why: String| Err(Refusal::new(Code::ResultInvalid, why));

@@ -11,7 +11,8 @@ use crate::gate::{Change, Gate, Live};
 use crate::host_side::behind;
 use crate::record::{self, Leg};
 use crate::reply::Answer;
-use crate::upstream::InFlight;
+use crate::tasks::{self, Followed};
+use crate::upstream::{FromServer, InFlight};
 use crate::{lists, permission};
 use bytes::Bytes;
 use decision::{CallId, Code, Digest, EventName, ItemKind, Passed, Refusal, ServerName, Stage};
@@ -20,10 +21,15 @@ use policy::{Asked, Circumstances, Question, Subject};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Most resources one subscription may name.
 const RESOURCES_MAX: usize = 64;
+/// Most tasks one subscription may name.
+const TASKS_MAX: usize = 64;
+/// Notices of tasks that may wait to be delivered.
+const NOTICES_MAX: usize = 64;
 
 /// Between two looks whether the subscriber's token is still good.
 const STANDING_EVERY: Duration = Duration::from_secs(5);
@@ -34,6 +40,7 @@ struct Subscription {
     id: Value,
     lists: Vec<(&'static str, ItemKind)>,
     resources: Vec<(ServerName, String)>,
+    tasks: Vec<Followed>,
     /// Digest of each list as it was shown last.
     shown: BTreeMap<&'static str, Digest>,
     call: CallId,
@@ -45,6 +52,11 @@ struct Subscription {
     /// Cancelled when the subscription is over; what watches upstreams for it then stops.
     over: CancellationToken,
 }
+
+const TASKS: &str = "notifications/tasks";
+/// A method, its message, and what the record says of it.
+type Told = (&'static str, Bytes, BTreeMap<String, String>);
+type Notices = mpsc::Receiver<(ServerName, FromServer)>;
 
 const LISTS: [(&str, &str, ItemKind); 3] = [
     ("toolsListChanged", "notifications/tools/list_changed", ItemKind::Tool),
@@ -61,7 +73,6 @@ pub(crate) fn listen(
     asker: &Asker,
     leg: &mut Leg,
 ) -> Result<Answer, Refusal> {
-    let invalid = |what: &str| Refusal::new(Code::ArgumentsInvalid, what).told(what);
     let wanted =
         frame.at(&["params", "notifications"]).ok_or_else(|| invalid("`notifications` is missing"))?;
     let wanted: Value =
@@ -75,6 +86,7 @@ pub(crate) fn listen(
             .map(|(_, method, kind)| (*method, *kind))
             .collect(),
         resources: Vec::new(),
+        tasks: tasks::followed(gate, live, arrival, asker, leg.claims.host.as_deref(), &wanted),
         shown: BTreeMap::new(),
         call: leg.call_id(),
         arrival: copy(arrival),
@@ -95,6 +107,9 @@ pub(crate) fn listen(
     }
     let ruled = subscription.grant(gate, live, &uris)?;
     leg.pass(Stage::Rules, Ok(ruled))?;
+    if subscription.tasks.len() > TASKS_MAX {
+        return Err(invalid("at most 64 tasks may be followed at once"));
+    }
     for (method, _) in subscription.lists.clone() {
         subscription.changed(live, method);
     }
@@ -109,16 +124,20 @@ pub(crate) fn listen(
     let (gate, outlet, cancel) = (Arc::clone(gate), arrival.outlet.clone(), arrival.cancel.clone());
     let subscription_over = subscription.over.clone();
     let (recorded, is_recorded) = tokio::sync::oneshot::channel();
-    subscription.watch(&gate, live);
+    let notices = subscription.watch(&gate, live);
     tokio::spawn(async move {
         // not a word before the record of it is durable
         if is_recorded.await.is_ok() && outlet.send(ack).await.is_ok() {
-            subscription.deliver(&gate, changes, &outlet, &cancel).await;
+            subscription.deliver(&gate, changes, notices, &outlet, &cancel).await;
         }
         drop(in_flight);
         subscription_over.cancel();
     });
     Ok(Answer::Subscribed(recorded))
+}
+
+fn invalid(what: &str) -> Refusal {
+    Refusal::new(Code::ArgumentsInvalid, what).told(what)
 }
 
 fn copy(arrival: &Arrival) -> Arrival {
@@ -148,6 +167,9 @@ impl Subscription {
         if !self.resources.is_empty() {
             let uris: Vec<&str> = self.resources.iter().map(|(_, uri)| uri.as_str()).collect();
             granted.insert("resourceSubscriptions".to_owned(), json!(uris));
+        }
+        if !self.tasks.is_empty() {
+            granted.insert("taskIds".to_owned(), self.tasks.iter().map(Followed::handle).collect());
         }
         granted
     }
@@ -193,6 +215,16 @@ impl Subscription {
         Ok(all)
     }
 
+    fn circumstances(&self, gate: &Gate) -> Circumstances<'_> {
+        Circumstances {
+            now: gate.clock.now(),
+            transport: self.arrival.transport,
+            era: Some(self.asker.era()),
+            model: None,
+            workflow: None,
+        }
+    }
+
     /// May this resource be subscribed to now: what a legacy Host's `resources/subscribe` is asked.
     fn ruled(&self, gate: &Gate, live: &Live, server: &ServerName, uri: &str) -> Result<Passed<()>, Refusal> {
         let question = Question {
@@ -200,19 +232,13 @@ impl Subscription {
             subject: Subject { server, kind: ItemKind::Resource, name: uri },
             method: "subscriptions/listen",
             arguments: b"",
-            circumstances: Circumstances {
-                now: gate.clock.now(),
-                transport: self.arrival.transport,
-                era: Some(self.asker.era()),
-                model: None,
-                workflow: None,
-            },
+            circumstances: self.circumstances(gate),
         };
         permission::settle(live, server, live.policies.call(&question).judged(Asked::Call))
     }
 
     /// Asks the upstreams to say when the granted resources change, one errand per server.
-    fn watch(&mut self, gate: &Arc<Gate>, live: &Arc<Live>) {
+    fn watch(&mut self, gate: &Arc<Gate>, live: &Arc<Live>) -> Notices {
         let mut by_server: BTreeMap<ServerName, Vec<String>> = BTreeMap::new();
         for (server, uri) in &self.resources {
             by_server.entry(server.clone()).or_default().push(uri.clone());
@@ -222,12 +248,53 @@ impl Subscription {
             let capabilities = self.asker.capabilities.clone();
             let asker = Asker { capabilities, ..errands::listener(&self.asker.principal) };
             let (gate, over) = (Arc::clone(gate), self.over.clone());
-            let wish = Wish { lists: false, uris };
+            let wish = Wish { uris, ..Wish::default() };
             tokio::spawn(async move { errands::watch(&gate, &server, &wish, &asker, &over, None).await });
         }
         if !self.lists.is_empty() {
             let (entrance, client) = (&self.arrival.entrance, self.asker.revision);
             self.watching = lists::watch(gate, live, entrance, &self.asker.principal, client);
+        }
+        self.follow(gate)
+    }
+
+    /// Asks the upstreams to say how the tasks stand. One that does not is not asked again: it can be polled.
+    fn follow(&self, gate: &Arc<Gate>) -> Notices {
+        let (told, notices) = mpsc::channel(NOTICES_MAX);
+        let mut by_server: BTreeMap<&ServerName, Vec<String>> = BTreeMap::new();
+        for task in &self.tasks {
+            by_server.entry(task.server()).or_default().push(task.id().to_owned());
+        }
+        for (server, tasks) in by_server {
+            let mut asker = errands::listener(&self.asker.principal);
+            asker.capabilities = self.asker.capabilities.clone();
+            let (gate, server, over) = (Arc::clone(gate), server.clone(), self.over.clone());
+            let wish = Wish { tasks, told: Some(told.clone()), ..Wish::default() };
+            let (began, _) = tokio::sync::oneshot::channel();
+            tokio::spawn(async move {
+                errands::watch(&gate, &server, &wish, &asker, &over, Some(began)).await;
+            });
+        }
+        notices
+    }
+
+    /// What is told of one task, where it may be.
+    fn task(&self, gate: &Gate, live: &Live, server: &ServerName, message: &FromServer) -> Option<Told> {
+        let task = self.tasks.iter().find(|task| task.is_meant(server, &message.frame))?;
+        let circumstances = self.circumstances(gate);
+        let (host, id) = (self.host.as_deref(), self.id.to_string());
+        match task.notice(live, &self.asker, circumstances, host, &message.frame, &id) {
+            Ok(frame) => {
+                let mut detail = BTreeMap::from([("deed".to_owned(), task.deed().to_string())]);
+                if !message.masked.is_empty() {
+                    detail.insert("masked".to_owned(), message.masked.to_string());
+                }
+                Some((TASKS, frame, detail))
+            }
+            Err(refusal) => {
+                tracing::warn!(server = %server, because = %refusal.because, "what a server tells of a task is withheld");
+                None
+            }
         }
     }
 
@@ -261,12 +328,18 @@ impl Subscription {
         mut self,
         gate: &Arc<Gate>,
         mut changes: tokio::sync::broadcast::Receiver<Change>,
+        mut notices: Notices,
         outlet: &Outlet,
         cancel: &CancellationToken,
     ) {
         loop {
+            let mut notice = None;
             let change = tokio::select! {
                 change = changes.recv() => Some(change),
+                Some(heard) = notices.recv() => {
+                    notice = Some(heard);
+                    None
+                }
                 () = tokio::time::sleep(STANDING_EVERY) => None,
                 () = cancel.cancelled() => return,
                 () = outlet.closed() => return,
@@ -276,16 +349,16 @@ impl Subscription {
             if self.asker.standing.lapsed(gate, &live).await {
                 return;
             }
-            let Some(change) = change else {
-                continue;
-            };
+            let of_task = notice.and_then(|(server, message)| self.task(gate, &live, &server, &message));
             let frames = match change {
-                Ok(Change::Lists) | Err(RecvError::Lagged(_)) => self.lists(&live),
-                Ok(Change::Resource { server, uri }) => self.resource(gate, &live, &server, &uri),
-                Err(RecvError::Closed) => return,
+                None => Vec::new(),
+                Some(Ok(Change::Lists) | Err(RecvError::Lagged(_))) => self.lists(&live),
+                Some(Ok(Change::Resource { server, uri })) => self.resource(gate, &live, &server, &uri),
+                Some(Err(RecvError::Closed)) => return,
             };
-            for (method, frame) in frames {
-                let detail = BTreeMap::from([("method".to_owned(), method.to_owned())]);
+            let frames = frames.into_iter().map(|(method, frame)| (method, frame, BTreeMap::new()));
+            for (method, frame, mut detail) in frames.chain(of_task) {
+                detail.insert("method".to_owned(), method.to_owned());
                 let written =
                     record::event(gate, &live, EventName::MessageRelayed, Some(self.call), None, detail)
                         .await;

@@ -17,6 +17,7 @@ use crate::gate::{Gate, Live, Peer};
 use crate::handles::{self, Bound, Kind};
 use crate::record::Leg;
 use crate::resolve::Resolved;
+use crate::{inspect_result, permission};
 use bytes::Bytes;
 use decision::{Code, DeedId, Digest, Era, Item, ItemKind, Principal, Refusal, ServerName, Target};
 use parking_lot::Mutex;
@@ -65,6 +66,111 @@ impl Task {
             Entrance::Server(name) => *name == task.server.as_str(),
         };
         here.then_some(task)
+    }
+}
+
+/// A task that a subscription tells of.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    task: Task,
+    handle: String,
+}
+
+/// Those of the handles that this principal may follow here.
+pub(crate) fn followed(
+    gate: &Gate,
+    live: &Live,
+    arrival: &Arrival,
+    asker: &Asker,
+    host: Option<&str>,
+    wanted: &serde_json::Value,
+) -> Vec<Followed> {
+    let handles = wanted.get("taskIds").and_then(serde_json::Value::as_array).into_iter().flatten();
+    let handles = handles.filter_map(serde_json::Value::as_str).filter(|_| are_followed_by(asker));
+    let open = |handle: &str| {
+        let task = Task::open(gate, &asker.principal, &arrival.entrance, handle)?;
+        let followed = Followed { task, handle: handle.to_owned() };
+        followed.is_visible(live, asker, host).then_some(followed)
+    };
+    handles.filter_map(open).collect()
+}
+
+impl Followed {
+    pub(crate) fn server(&self) -> &ServerName {
+        &self.task.server
+    }
+    pub(crate) fn handle(&self) -> &str {
+        &self.handle
+    }
+    pub(crate) fn deed(&self) -> DeedId {
+        self.task.deed
+    }
+    /// The server's own id, raw.
+    pub(crate) fn id(&self) -> &str {
+        &self.task.id
+    }
+    /// Whether a server's notice is about it.
+    pub(crate) fn is_meant(&self, server: &ServerName, notice: &wire::Frame) -> bool {
+        let named = notice.string_at(&["params", "taskId"]);
+        *server == self.task.server
+            && named.is_some()
+            && named == json::decode_string(self.task.id.as_bytes())
+    }
+    /// Whether its tool is still there to be seen, as it was when the task began.
+    fn is_visible(&self, live: &Live, asker: &Asker, host: Option<&str>) -> bool {
+        let Task { server, tool, definition, .. } = &self.task;
+        let item = live.catalogue.item(server, ItemKind::Tool, tool);
+        let native = live.peers.get(server).map(|peer| wire::Way::new(asker.revision, peer.eras).crossing);
+        item.is_some_and(|item| item.definition.digest() == *definition)
+            && native == Some(None)
+            && permission::visible(live, &asker.principal, host, server, ItemKind::Tool, tool)
+    }
+    /// The notice as the client may read it, judged as the answer to a poll is; its id under our handle, for the
+    /// subscription of that id.
+    pub(crate) fn notice(
+        &self,
+        live: &Live,
+        asker: &Asker,
+        circumstances: policy::Circumstances<'_>,
+        host: Option<&str>,
+        notice: &wire::Frame,
+        subscription: &str,
+    ) -> Result<Bytes, Refusal> {
+        if !self.is_visible(live, asker, host) {
+            return Err(Refusal::new(
+                Code::NotPermitted,
+                "the tool is no longer there for whoever follows the task",
+            ));
+        }
+        let size = notice.bytes().len();
+        if size > live.settings.limits.result_bytes_max {
+            return Err(Refusal::new(Code::ResultTooLarge, format!("{size} bytes")));
+        }
+        match read(self.task.id.as_bytes(), notice.params_raw().unwrap_or_default())? {
+            Standing::Asks(requests) => {
+                let asked = policy::Question {
+                    asker: policy::Asker { principal: &asker.principal, host },
+                    subject: policy::Subject {
+                        server: &self.task.server,
+                        kind: ItemKind::Tool,
+                        name: &self.task.tool,
+                    },
+                    method: "tasks/get",
+                    arguments: b"",
+                    circumstances,
+                };
+                inspect_result::questions(live, asked, asker, requests)?;
+            }
+            Standing::Done(result) => {
+                inspect_result::structure(live, Some(self.task.definition), result)?;
+            }
+            Standing::Failed | Standing::Plain => {}
+        }
+        let at = notice.member(&["params", "taskId"]).unwrap_or_default();
+        let splice = wire::Splice::new(notice).replace(at, json::encode_string(&self.handle));
+        let splice =
+            splice.set_path(&["params", "_meta", wire::era::META_SUBSCRIPTION_ID], subscription.to_owned());
+        splice.finish().map_err(|e| nonsense(e.to_string()))
     }
 }
 

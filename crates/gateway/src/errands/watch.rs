@@ -7,12 +7,12 @@ use crate::authenticate::{Asker, Standing};
 use crate::gate::{Change, Gate, Live};
 use crate::record::Leg;
 use crate::settings::Authority;
-use crate::upstream::{self, Lane, Outgoing};
+use crate::upstream::{self, FromServer, Lane, Outgoing};
 use bytes::Bytes;
 use decision::{Principal, Refusal, ServerName, Stage, UserName};
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
@@ -40,6 +40,9 @@ pub(crate) struct Wish {
     /// Its lists of tools, prompts and resources.
     pub(crate) lists: bool,
     pub(crate) uris: Vec<String>,
+    /// Tasks by the server's own ids, raw, and who is told of them: nobody but the one who asked.
+    pub(crate) tasks: Vec<String>,
+    pub(crate) told: Option<mpsc::Sender<(ServerName, FromServer)>>,
 }
 
 /// One watch on the lists of a server, for as long as somebody holds it.
@@ -88,7 +91,7 @@ impl Watches {
         open.insert(of, Arc::downgrade(&watching));
         drop(open);
         let (gate, server, asker) = (Arc::clone(gate), server.clone(), listener(principal));
-        let wish = Wish { lists: true, uris: Vec::new() };
+        let wish = Wish { lists: true, ..Wish::default() };
         tokio::spawn(async move { watch(&gate, &server, &wish, &asker, &over, None).await });
         Some(watching)
     }
@@ -223,7 +226,7 @@ impl Once<'_> {
                         self.granted(&message.frame)?;
                         let _ = began.take().map(|began| began.send(Ok(())));
                     }
-                    self.heard(&message.frame);
+                    self.heard(message);
                 }
                 ended = &mut request => break ended,
             }
@@ -249,18 +252,36 @@ impl Once<'_> {
         if !self.wish.uris.is_empty() {
             wanted.insert("resourceSubscriptions".to_owned(), json!(self.wish.uris));
         }
-        json!({ "notifications": wanted, "_meta": super::meta() }).to_string()
+        let mut meta = super::meta();
+        if !self.wish.tasks.is_empty() {
+            let ids = self.wish.tasks.iter().filter_map(|raw| serde_json::from_str::<Value>(raw).ok());
+            wanted.insert("taskIds".to_owned(), ids.collect());
+            // what a task asks, it asks of the client that follows it
+            let can = self.asker.capabilities.as_deref().unwrap_or(b"{}");
+            meta = super::meta_of(&serde_json::from_slice(can).unwrap_or_else(|_| json!({})));
+        }
+        json!({ "notifications": wanted, "_meta": meta }).to_string()
     }
 
     /// Whether every resource that was asked for is in the acknowledgement.
     fn granted(&self, ack: &wire::Frame) -> Result<(), String> {
         let granted = wire::views::Listen::read(ack).map_err(|e| format!("the acknowledgement: {e}"))?;
         let all = self.wish.uris.iter().all(|uri| granted.uris.iter().any(|one| one == uri));
-        all.then_some(()).ok_or_else(|| "the server does not grant every resource".to_owned())
+        let follows = self.wish.tasks.is_empty() || ack.at(&["params", "notifications", "taskIds"]).is_some();
+        (all && follows)
+            .then_some(())
+            .ok_or_else(|| "the server does not grant all that was asked for".to_owned())
     }
 
-    fn heard(&self, frame: &wire::Frame) {
+    fn heard(&self, message: FromServer) {
+        let frame = &message.frame;
         match frame.method().as_deref() {
+            Some("notifications/tasks") => {
+                // whoever does not read misses what a poll can tell
+                if let Some(told) = &self.wish.told {
+                    let _ = told.try_send((self.server.clone(), message));
+                }
+            }
             Some("notifications/resources/updated") => {
                 if let Some(uri) = frame.string_at(&["params", "uri"]) {
                     let change = Change::Resource { server: self.server.clone(), uri: uri.into_owned() };

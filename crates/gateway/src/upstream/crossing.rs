@@ -115,7 +115,7 @@ pub(super) async fn subscribe(
     leg.dispatched = true;
     if changed && !now.uris.is_empty() {
         let (began, begun) = oneshot::channel();
-        let wish = Wish { lists: false, uris: now.uris.iter().cloned().collect() };
+        let wish = Wish { uris: now.uris.iter().cloned().collect(), ..Wish::default() };
         let (gate, server, over) = (Arc::clone(gate), server.clone(), now.over.clone());
         let listener = errands::listener(&asker.principal);
         tokio::spawn(async move {

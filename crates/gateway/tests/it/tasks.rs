@@ -1,9 +1,12 @@
 //! Tasks (2026-07-28, SEP-2663): every message about one walks the path, its result is inspected as a tool's, and
 //! its id is worth something to its principal only.
 
+use crate::crossing::eventually;
 use crate::house::{self, House, SECRET, Told};
+use crate::questions::until;
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use decision::{Code, Ending, Entry, ServerName, Stage};
+use futures::StreamExt as _;
 use gateway::settings::Mode;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -28,6 +31,7 @@ struct Memory {
     /// Results by method.
     says: BTreeMap<String, Value>,
     heard: Vec<(HeaderMap, Value)>,
+    listeners: Vec<(Value, tokio::sync::mpsc::UnboundedSender<String>)>,
 }
 
 impl Jobs {
@@ -47,6 +51,15 @@ impl Jobs {
     /// What it answers to a method from now on: a result, or an object with an `error`.
     fn says(&self, method: &str, result: Value) {
         self.memory.lock().says.insert(method.to_owned(), result);
+    }
+    /// Tells everybody who listens, whatever they listen for.
+    fn tells(&self, task: Value) {
+        for (id, events) in &self.memory.lock().listeners {
+            let mut params = task.clone();
+            params["_meta"] = json!({ "io.modelcontextprotocol/subscriptionId": id });
+            let note = json!({ "jsonrpc": "2.0", "method": "notifications/tasks", "params": params });
+            let _ = events.send(format!("data: {note}\n\n"));
+        }
     }
     fn heard(&self, method: &str) -> Vec<(HeaderMap, Value)> {
         self.memory.lock().heard.iter().filter(|(_, body)| body["method"] == method).cloned().collect()
@@ -82,6 +95,17 @@ async fn answer(
     let mut memory = memory.lock();
     memory.heard.push((headers, message.clone()));
     let (id, method) = (message["id"].clone(), message["method"].as_str().unwrap_or_default());
+    if method == "subscriptions/listen" {
+        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+        let params = json!({ "notifications": message["params"]["notifications"],
+            "_meta": { "io.modelcontextprotocol/subscriptionId": id } });
+        let ack = json!({ "jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params });
+        sender.send(format!("data: {ack}\n\n")).unwrap();
+        memory.listeners.push((id, sender));
+        let events = futures::stream::poll_fn(move |cx| events.poll_recv(cx));
+        let body = axum::body::Body::from_stream(events.map(Ok::<_, std::convert::Infallible>));
+        return ([("content-type", "text/event-stream")], body).into_response();
+    }
     let offered = json!({ "tools": {}, "tasks": { "list": {}, "requests": { "tools": { "call": {} } } },
         "extensions": { TASKS: {} } });
     let result = match method {
@@ -582,4 +606,74 @@ async fn a_handle_outlives_the_gateway_that_gave_it() {
     assert_eq!(again.last().deed, deed, "and goes on with the same deed");
     let stranger = House::with(settings(), ALL).await;
     is_unknown(&poll(&stranger, AT, &task).await);
+}
+
+/// A stream of notices about these tasks.
+async fn listen(house: &House, tasks: &[&str]) -> hyper::body::Incoming {
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        CAPABILITIES: { "elicitation": {}, "extensions": { TASKS: {} } } });
+    let params = json!({ "notifications": { "taskIds": tasks }, "_meta": meta });
+    let body = json!({ "jsonrpc": "2.0", "id": "s", "method": "subscriptions/listen", "params": params });
+    house.open_modern(AT, "subscriptions/listen", body.to_string()).await
+}
+
+#[tokio::test]
+async fn a_subscription_tells_of_ones_own_tasks_as_a_poll_would_and_no_longer_than_one_could() {
+    let (house, jobs) = house(ALL).await;
+    let task = begin(&house, AT, "typed").await;
+    let deed = house.last().deed;
+    let mut stream = listen(&house, &[&task, "t-1", "made up"]).await;
+    let ack = until(&mut stream, |m| m["method"] == "notifications/subscriptions/acknowledged").await;
+    assert_eq!(ack["params"]["notifications"]["taskIds"], json!([task]), "only what is theirs");
+    eventually("the server is listened to", || !jobs.memory.lock().listeners.is_empty()).await;
+    let (_, asked) = jobs.heard("subscriptions/listen").pop().unwrap();
+    assert_eq!(asked["params"]["notifications"], json!({ "taskIds": ["t-1"] }));
+    assert_eq!(asked["params"]["_meta"][CAPABILITIES]["extensions"], json!({ TASKS: {} }));
+    let odd = json!({ "content": [], "structuredContent": { "n": "no number" } });
+    for withheld in [
+        json!({ "taskId": "t-2", "status": "working" }),
+        json!({ "taskId": "t-1", "status": "working", "result": {} }),
+        json!({ "taskId": "t-1", "status": "completed", "result": odd }),
+        json!({ "taskId": "t-1", "status": "input_required", "inputRequests": { "q": { "method": "roots/list" } } }),
+    ] {
+        jobs.tells(withheld);
+    }
+    jobs.tells(json!({ "taskId": "t-1", "status": "failed", "error": { "code": 1, "message": SECRET } }));
+    let first = until(&mut stream, |m| m["method"] == "notifications/tasks").await;
+    assert_eq!(
+        (&first["params"]["status"], &first["params"]["taskId"]),
+        (&json!("failed"), &json!(task)),
+        "{first}"
+    );
+    assert_eq!(first["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "s");
+    assert!(!first.to_string().contains(SECRET), "{first}");
+    let told = |house: &House| {
+        let of_it = |entry: &Entry| match entry {
+            Entry::Event(event) => event.detail.get("deed") == Some(&deed.to_string()),
+            Entry::Intent(_) | Entry::Decision(_) => false,
+        };
+        house.entries().iter().filter(|entry| of_it(entry)).count()
+    };
+    assert_eq!(told(&house), 1, "recorded, and nothing that was withheld");
+    let written = gateway::Written {
+        settings: Arc::clone(&house.gate.live().settings),
+        policies: vec![policy::Source {
+            path: "test.cedar".into(),
+            text: r#"@id("slow") permit (principal, action == Action::"jobs__slow", resource);"#.into(),
+        }],
+    };
+    house.offers.reload(written, || ()).await.unwrap();
+    jobs.tells(json!({ "taskId": "t-1", "status": "cancelled" }));
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(told(&house), 1, "who lost the tool hears nothing more");
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_anothers_task() {
+    let (house, jobs) = house(ALL).await;
+    let task = begin(&house, AT, "slow").await;
+    let mut stream = listen(&house, &["made up"]).await;
+    let ack = until(&mut stream, |m| m["method"] == "notifications/subscriptions/acknowledged").await;
+    assert!(ack["params"]["notifications"]["taskIds"].is_null(), "{ack}");
+    assert!(jobs.heard("subscriptions/listen").is_empty(), "{task}");
 }

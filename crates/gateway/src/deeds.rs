@@ -115,17 +115,13 @@ pub(crate) fn hold(
         gate.deeds.await_leg(resolved, asker, state, leg.deed, leg.leg);
         return Ok(answer);
     };
-    let nonsense = |why: String| Refusal::new(Code::UpstreamNonsense, why);
     if frame.string_at(&["result", "requestState"]).is_none() {
-        return Err(nonsense("a request state that is not a string".to_owned()));
+        return Err(Refusal::new(Code::UpstreamNonsense, "a request state that is not a string"));
     }
     let bound = Bound::to_item(handles::Kind::State, &asker.principal, &resolved.target);
     let inner = [format!("{} {} ", leg.deed, leg.leg).as_bytes(), state].concat();
     let sealed = wire::json::encode_string(&handles::seal(gate, &bound, &inner));
-    let limits = wire::Limits::DEFAULT.with_bytes(u32::MAX as usize);
-    let told = wire::Frame::scan(answer, &limits).map_err(|e| nonsense(e.to_string()))?;
-    let at = told.member(&["result", "requestState"]).unwrap_or_default();
-    wire::Splice::new(&told).replace(at, sealed).finish().map_err(|e| nonsense(e.to_string()))
+    handles::put(answer, &["result", "requestState"], sealed.into())
 }
 
 /// Across the eras the state is the gateway's own from the start.

@@ -134,7 +134,7 @@ impl Gate {
             deeds: Deeds::default(),
             polls: Polls::default(),
             watches: Watches::default(),
-            parked: Parked::new(parts.entropy.as_ref()),
+            parked: Parked::default(),
             interactions: Interactions::default(),
             clock: parts.clock,
             entropy: parts.entropy,

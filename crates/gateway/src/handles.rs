@@ -4,7 +4,8 @@
 use crate::gate::Gate;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use decision::{Actor, Principal, Target};
+use bytes::Bytes;
+use decision::{Actor, Code, Principal, Refusal, Target};
 
 /// What a handle is for; one kind is worth nothing as another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum Kind {
     Cursor = 2,
     /// A task of a server's.
     Task = 3,
+    /// A call that waits for answers.
+    Parked = 4,
 }
 
 /// Where a handle may be used, by whom.
@@ -62,4 +65,13 @@ pub(crate) fn seal(gate: &Gate, bound: &Bound, inner: &[u8]) -> String {
 /// What a handle was made of. Another's, a changed and a made-up one look the same.
 pub(crate) fn open(gate: &Gate, bound: &Bound, handle: &str) -> Option<Vec<u8>> {
     gate.opener.open_handle(&bound.0, &URL_SAFE_NO_PAD.decode(handle).ok()?)
+}
+
+/// A message with this raw value in place of what stands there: a handle for a server's own word, or the other way.
+pub(crate) fn put(message: Bytes, path: &[&str], value: Bytes) -> Result<Bytes, Refusal> {
+    let nonsense = |why: String| Refusal::new(Code::UpstreamNonsense, why);
+    let limits = wire::Limits::DEFAULT.with_bytes(u32::MAX as usize);
+    let frame = wire::Frame::scan(message, &limits).map_err(|e| nonsense(e.to_string()))?;
+    let at = frame.member(path).ok_or_else(|| nonsense(format!("no `{}`", path.join("."))))?;
+    wire::Splice::new(&frame).replace(at, value).finish().map_err(|e| nonsense(e.to_string()))
 }

@@ -168,7 +168,7 @@ fn follows(resolved: &Resolved, frame: &wire::Frame) -> Result<Follows, Refusal>
 /// A legacy server's questions may not be put: its call goes no further.
 fn give_up(gate: &Gate, call: &Call, arrived: &Arrived) {
     if let Some(state) = arrived.frame.string_at(&["result", "requestState"]).filter(|_| arrived.asks) {
-        gate.parked.forget(&state, call);
+        gate.parked.forget(gate, &state, call);
     }
 }
 

@@ -318,7 +318,7 @@ pub(crate) fn begun(
         id: id.to_owned(),
     };
     let handle = task.seal(gate, &asker.principal).ok_or_else(|| nonsense("a task that cannot be named"))?;
-    renamed(answer, &["result", "taskId"], json::encode_string(&handle).into())
+    handles::put(answer, &["result", "taskId"], json::encode_string(&handle).into())
 }
 
 /// How a task stands, with what there is to inspect of it.
@@ -392,14 +392,7 @@ pub(crate) fn read<'a>(own: &[u8], raw: &'a [u8]) -> Result<Standing<'a>, Refusa
 /// Puts the client's own handle back in place of the server's id.
 pub(crate) fn under_handle(resolved: &Resolved, answer: Bytes) -> Result<Bytes, Refusal> {
     let at = resolved.state.as_ref().map(|held| held.at.clone()).unwrap_or_default();
-    renamed(answer, &["result", "taskId"], resolved.frame.share(at))
-}
-
-fn renamed(message: Bytes, path: &[&str], name: Bytes) -> Result<Bytes, Refusal> {
-    let limits = wire::Limits::DEFAULT.with_bytes(u32::MAX as usize);
-    let frame = wire::Frame::scan(message, &limits).map_err(|e| nonsense(e.to_string()))?;
-    let at = frame.member(path).ok_or_else(|| nonsense("a task without an id"))?;
-    wire::Splice::new(&frame).replace(at, name).finish().map_err(|e| nonsense(e.to_string()))
+    handles::put(answer, &["result", "taskId"], resolved.frame.share(at))
 }
 
 /// `tasks/update` and `tasks/cancel` are acknowledged, and nothing is told with that.

@@ -7,13 +7,11 @@ use super::send::{InFlight, OPEN_MAX, WAITING_MAX, configured, outgoing, refused
 use super::wait::{Waited, wait};
 use super::{Dispatch, Fault, FaultKind, FromServer, Lane, Received, crossing};
 use crate::gate::{Gate, Live};
+use crate::handles::{self, Bound, Kind};
 use crate::record::{self, Leg};
 use crate::relay::Relay;
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use decision::{Call, CallId, Code, Digest, Entropy, EventName, Refusal, Timestamp};
+use decision::{Call, CallId, Code, Digest, EventName, Refusal, Timestamp};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,10 +61,9 @@ struct Question {
 }
 
 /// Every parked call.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Parked {
     open: Mutex<BTreeMap<[u8; ID_BYTES], Waiting>>,
-    key: hmac::Key,
 }
 
 #[derive(Debug)]
@@ -77,7 +74,6 @@ struct Waiting {
 }
 
 const ID_BYTES: usize = 16;
-const EXPIRY_BYTES: usize = 8;
 
 /// What a handle says, once it is known to be ours and for this call.
 struct Handle {
@@ -86,34 +82,26 @@ struct Handle {
 }
 
 impl Parked {
-    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
-        let mut key = [0; 32];
-        entropy.fill(&mut key);
-        Self { open: Mutex::default(), key: hmac::Key::new(hmac::HMAC_SHA256, &key) }
-    }
-
     /// The call's digest covers who asks, which server's item and with what.
-    fn sealed(id: &[u8], expiry: &[u8], call: &Call) -> Vec<u8> {
-        [b"callgate/parked/v1\0".as_slice(), id, expiry, &call.digest().0].concat()
+    fn bound(call: &Call) -> Bound {
+        Bound::to(Kind::Parked, call.principal(), &[&call.digest().to_string()])
     }
 
-    fn seal(&self, handle: &Handle, call: &Call) -> String {
-        let expiry = handle.expires_at.0.to_be_bytes();
-        let tag = hmac::sign(&self.key, &Self::sealed(&handle.id, &expiry, call));
-        URL_SAFE_NO_PAD.encode([handle.id.as_slice(), &expiry, tag.as_ref()].concat())
+    fn seal(gate: &Gate, handle: &Handle, call: &Call) -> String {
+        let inner = [handle.id.as_slice(), &handle.expires_at.0.to_be_bytes()].concat();
+        handles::seal(gate, &Self::bound(call), &inner)
     }
 
-    fn unseal(&self, state: &str, call: &Call) -> Option<Handle> {
-        let bytes = URL_SAFE_NO_PAD.decode(state).ok()?;
-        let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
-        let (expiry, tag) = rest.split_first_chunk::<EXPIRY_BYTES>()?;
-        hmac::verify(&self.key, &Self::sealed(id, expiry, call), tag).ok()?;
-        Some(Handle { id: *id, expires_at: Timestamp(u64::from_be_bytes(*expiry)) })
+    fn unseal(gate: &Gate, state: &str, call: &Call) -> Option<Handle> {
+        let inner = handles::open(gate, &Self::bound(call), state)?;
+        let (id, expiry) = inner.split_first_chunk::<ID_BYTES>()?;
+        Some(Handle { id: *id, expires_at: Timestamp(u64::from_be_bytes(expiry.try_into().ok()?)) })
     }
 
     /// The parked call that a handle names, once. What is another's, over, or made up is not found.
-    fn take(&self, state: &str, call: &Call, now: Timestamp) -> Result<Exchange, Refusal> {
-        let handle = self.unseal(state, call).filter(|handle| now < handle.expires_at);
+    fn take(&self, gate: &Gate, state: &str, call: &Call) -> Result<Exchange, Refusal> {
+        let now = gate.clock.now();
+        let handle = Self::unseal(gate, state, call).filter(|handle| now < handle.expires_at);
         let waiting = handle.and_then(|handle| self.open.lock().remove(&handle.id));
         waiting.map(|waiting| waiting.exchange).ok_or_else(|| {
             let because = "no call of this principal waits for answers under that request state";
@@ -143,19 +131,19 @@ impl Parked {
         }
         open.insert(handle.id, Waiting { exchange, principal, call: call.id() });
         drop(open);
-        let (gate, id) = (Arc::downgrade(gate), handle.id);
+        let (weak, id) = (Arc::downgrade(gate), handle.id);
         tokio::spawn(async move {
             tokio::time::sleep(patience).await;
-            if let Some(gate) = gate.upgrade() {
+            if let Some(gate) = weak.upgrade() {
                 expire(&gate, id).await;
             }
         });
-        Ok(self.seal(&handle, call))
+        Ok(Self::seal(gate, &handle, call))
     }
 
     /// Lets go of a call whose questions may not be put.
-    pub(crate) fn forget(&self, state: &str, call: &Call) {
-        if let Some(handle) = self.unseal(state, call) {
+    pub(crate) fn forget(&self, gate: &Gate, state: &str, call: &Call) {
+        if let Some(handle) = Self::unseal(gate, state, call) {
             self.open.lock().remove(&handle.id);
         }
     }
@@ -260,7 +248,7 @@ async fn begun(gate: &Arc<Gate>, live: &Arc<Live>, dispatch: &Dispatch<'_>) -> R
 async fn resumed(gate: &Gate, dispatch: &Dispatch<'_>, state: &str) -> Result<Exchange, Refusal> {
     let answers = wire::views::input_responses(&dispatch.resolved.frame)
         .map_err(|e| Refusal::new(Code::ArgumentsInvalid, e.to_string()).told(e.to_string()))?;
-    let mut exchange = gate.parked.take(state, dispatch.call, gate.clock.now())?;
+    let mut exchange = gate.parked.take(gate, state, dispatch.call)?;
     exchange.lane = exchange.lane.with(Arc::clone(&dispatch.credential));
     let (mut answered, mut open) = (Vec::new(), Vec::new());
     for question in std::mem::take(&mut exchange.open) {

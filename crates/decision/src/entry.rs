@@ -170,6 +170,25 @@ pub enum EventName {
     /// Somebody went on with a ledger whose end was lost.
     LossAccepted,
     KeyRotated,
+    /// A call waits for people's yes.
+    ApprovalProposed,
+    /// Somebody said yes or no.
+    ApprovalVoted,
+    /// Everybody who is needed said yes; also when what was spent came back because nothing had left.
+    ApprovalGranted,
+    ApprovalDenied,
+    ApprovalExpired,
+    /// Taken back, or void because something it was bound to changed.
+    ApprovalCancelled,
+    /// Spent on one call.
+    ApprovalExecuting,
+    ApprovalExecuted,
+    ApprovalFailed,
+    ApprovalUnknown,
+    /// The step before did not count: another gateway took one first.
+    ApprovalMissed,
+    DelegationMade,
+    DelegationEnded,
 }
 
 /// Something that happened outside a call.

@@ -215,6 +215,8 @@ id!(/// One message of a deed, as the gateway numbers it; the peer's JSON-RPC id
     CallId, "call_");
 id!(/// One logical operation, which may take several legs; it owns approval, reservation and idempotency key.
     DeedId, "deed_");
+id!(/// People's yes to one exact deed.
+    ApprovalId, "appr_");
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@
 //!
 //! Read in this order: [`Call`], [`Stage`], [`Trail`], [`Permit`], [`Decision`].
 
+pub mod approval;
 mod call;
 pub mod canonical;
 mod code;
@@ -17,13 +18,14 @@ mod sources;
 mod stage;
 mod trail;
 
+pub use approval::Approval;
 pub use call::{Asked, Call, Channel, Claims, Direction, Era, Item, ItemKind, Target, Transport};
 pub use code::{Class, Code, Refusal, Remedy};
 pub use digest::{Commitment, Digest, Disclosure, Slot};
 pub use entry::{Decision, Ending, Entry, Event, EventName, Intent, Outcome};
 pub use ids::{
-    AgentName, CallId, DeedId, Environment, GroupName, InteractionId, NameError, RuleId, SecretName,
-    ServerName, TenantId, Timestamp, UserName,
+    AgentName, ApprovalId, CallId, DeedId, Environment, GroupName, InteractionId, NameError, RuleId,
+    SecretName, ServerName, TenantId, Timestamp, UserName,
 };
 pub use principal::{Actor, Principal, User};
 pub use sources::{Clock, Entropy};

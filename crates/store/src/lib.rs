@@ -4,10 +4,13 @@
 //! Start at [`Store`]; the ledger itself, append-only files of its own, is in [`ledger`]. Nothing here knows a plaintext secret or a token, and nothing here decides:
 //! the store keeps what was decided and says who changed it.
 
+mod approvals;
 mod bulk;
 mod circumstances;
 mod claim;
 mod db;
+mod delegations;
+mod desk;
 mod entries;
 mod error;
 mod filling;
@@ -25,11 +28,14 @@ mod sight;
 mod tokens;
 mod words;
 
+pub use approvals::{Kept, Page, Turn};
 pub use claim::Claim;
+pub use delegations::Delegation;
+pub use desk::{Desk, DeskError};
 pub use entries::{EntryKind, Place};
 pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter};
-pub use pins::{Approval, Definition, Mark, Pin, PinState};
+pub use pins::{Definition, Mark, Pin, PinState, Which};
 pub use principals::{Agent, AgentKind, NewAgent};
 pub use revision::Revision;
 pub use scope::Scope;
@@ -111,7 +117,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 11] = [
+        let files: [(&str, &[(&str, &str)]); 13] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -123,6 +129,8 @@ impl Store {
             ("filling", filling::STATEMENTS),
             ("find", find::STATEMENTS),
             ("shown", shown::STATEMENTS),
+            ("approvals", approvals::STATEMENTS),
+            ("delegations", delegations::STATEMENTS),
         ];
         files
             .iter()

@@ -88,7 +88,7 @@ pub struct Definition {
 
 /// Which items a decision is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Approval {
+pub enum Which {
     /// Whatever is pending, and the disappearance of what is gone.
     All,
     /// These. With a digest, only if that is still what the server shows.
@@ -131,7 +131,7 @@ impl Store {
         &self,
         scope: &Scope,
         server: &ServerName,
-        which: &Approval,
+        which: &Which,
         by: &str,
     ) -> Result<Vec<Change>, StoreError> {
         let at = self.now();
@@ -161,7 +161,7 @@ impl Store {
         &self,
         scope: &Scope,
         server: &ServerName,
-        which: &Approval,
+        which: &Which,
         by: &str,
     ) -> Result<Vec<Change>, StoreError> {
         let at = self.now();
@@ -181,7 +181,7 @@ impl Store {
         &self,
         scope: &Scope,
         server: &ServerName,
-        which: &Approval,
+        which: &Which,
         by: &str,
         verdict: impl Fn(&Pin) -> Verdict,
     ) -> Outcome<Vec<Change>> {
@@ -270,12 +270,12 @@ pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &P
     Ok(())
 }
 
-fn chosen<'a>(pins: &'a [Pin], which: &Approval) -> Outcome<Vec<&'a Pin>> {
+fn chosen<'a>(pins: &'a [Pin], which: &Which) -> Outcome<Vec<&'a Pin>> {
     let items = match which {
-        Approval::All => {
+        Which::All => {
             return Ok(pins.iter().filter(|pin| pin.pending() || pin.state == PinState::Gone).collect());
         }
-        Approval::Items(items) => items,
+        Which::Items(items) => items,
     };
     let find = |(item, digest): &(Item, Option<Digest>)| {
         let pin = pins.iter().find(|pin| pin.item == *item);

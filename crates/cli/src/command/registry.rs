@@ -10,7 +10,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use decision::{Digest, EventName, Item, ItemKind, ServerName};
 use serde_json::json;
-use store::{Approval, Change, Pin, PinState, Store, What};
+use store::{Change, Pin, PinState, Store, What, Which};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
@@ -269,9 +269,9 @@ fn item(text: &str) -> Result<(Item, Option<Digest>), Failure> {
 
 async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outcome {
     let which = if judge.all {
-        Approval::All
+        Which::All
     } else {
-        Approval::Items(judge.names.iter().map(|name| item(name)).collect::<Result<_, _>>()?)
+        Which::Items(judge.names.iter().map(|name| item(name)).collect::<Result<_, _>>()?)
     };
     let by = given.surroundings.user.as_str();
     let (book, store) = (Book::open(place).await?, place.store().await?);

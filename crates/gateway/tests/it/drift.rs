@@ -37,7 +37,7 @@ async fn a_changed_definition_is_withdrawn_and_a_new_one_waits_until_approved() 
     });
     assert!(drifted, "the change is in the record");
     let scope = store::Scope::default();
-    house.store.approve(&scope, &server, &store::Approval::All, "a person").await.unwrap();
+    house.store.approve(&scope, &server, &store::Which::All, "a person").await.unwrap();
     house.offers.refresh().await;
     let listed = names(&house).await;
     assert!(

@@ -315,7 +315,7 @@ async fn a_tool_that_changed_since_takes_its_tasks_with_it() {
     is_unknown(&poll(&house, AT, &task).await);
     refused(&house, Code::ItemWithdrawn);
     let scope = house.gate.live().settings.scope();
-    house.store.approve(&scope, &server, &store::Approval::All, "a person").await.unwrap();
+    house.store.approve(&scope, &server, &store::Which::All, "a person").await.unwrap();
     house.offers.refresh().await;
     is_unknown(&poll(&house, AT, &task).await);
     refused(&house, Code::ItemWithdrawn);

@@ -3,7 +3,7 @@
 use crate::bed::{Bed, elsewhere, home};
 use bytes::Bytes;
 use decision::{Digest, Era, Item, ItemKind, ServerName};
-use store::{Approval, Change, FirstSight, PinState, Seen, ServerMeta, Sighting, Store, StoreError, What};
+use store::{Change, FirstSight, PinState, Seen, ServerMeta, Sighting, Store, StoreError, What, Which};
 
 pub(crate) fn tool(name: &str) -> Item {
     Item { kind: ItemKind::Tool, name: name.to_owned() }
@@ -96,7 +96,7 @@ pub(crate) async fn a_changed_item_is_withdrawn_until_somebody_approves_it(bed: 
     assert_eq!(see(&store, &[("a", "a2"), ("b", "b1")]).await, [is("a", What::Changed)]);
     assert_eq!(usable(&store).await, pairs(&[("b", "b1")]));
     assert_eq!(see(&store, &[("a", "a3"), ("b", "b1")]).await, [is("a", What::Changed)], "again");
-    let one = Approval::Items(vec![(tool("a"), Some(Digest::of(b"a3")))]);
+    let one = Which::Items(vec![(tool("a"), Some(Digest::of(b"a3")))]);
     let approved = store.approve(&home(), &crm(), &one, "alice").await.unwrap();
     assert_eq!(told(&approved), [is("a", What::Approved)]);
     let store = bed.reopen(store).await;
@@ -118,7 +118,7 @@ pub(crate) async fn an_item_that_is_gone_and_comes_back_is_restored_only_as_it_w
     assert_eq!(back, [is("a", What::Restored), is("b", What::Changed)]);
     assert_eq!(usable(&store).await, pairs(&[("a", "a1")]));
     see(&store, &[("b", "b1")]).await;
-    let forgotten = store.approve(&home(), &crm(), &Approval::All, "alice").await.unwrap();
+    let forgotten = store.approve(&home(), &crm(), &Which::All, "alice").await.unwrap();
     assert_eq!(told(&forgotten), [is("a", What::Forgotten)]);
     assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, [is("a", What::New)]);
 }
@@ -142,21 +142,21 @@ pub(crate) async fn a_rejected_definition_stays_rejected_and_leaves_the_approved
     let store = bed.store().await;
     see(&store, &[("a", "a1")]).await;
     see(&store, &[("a", "a2")]).await;
-    let rejected = store.reject(&home(), &crm(), &Approval::All, "bob").await.unwrap();
+    let rejected = store.reject(&home(), &crm(), &Which::All, "bob").await.unwrap();
     assert_eq!(told(&rejected), [is("a", What::Rejected)]);
     let store = bed.reopen(store).await;
     let pin = store.pins(&home(), &crm()).await.unwrap().remove(0);
     assert!(!pin.pending() && pin.state == PinState::Changed);
     assert_eq!(pin.rejected.clone().unwrap().by, "bob");
-    assert_eq!(store.approve(&home(), &crm(), &Approval::All, "bob").await.unwrap(), [], "not by sweeping");
-    assert_eq!(store.reject(&home(), &crm(), &Approval::All, "bob").await.unwrap(), []);
+    assert_eq!(store.approve(&home(), &crm(), &Which::All, "bob").await.unwrap(), [], "not by sweeping");
+    assert_eq!(store.reject(&home(), &crm(), &Which::All, "bob").await.unwrap(), []);
     see(&store, &[("a", "a3")]).await;
     assert!(store.pins(&home(), &crm()).await.unwrap()[0].pending(), "another definition, another question");
     assert_eq!(see(&store, &[("a", "a1")]).await, [is("a", What::Restored)]);
     assert_eq!(usable(&store).await, pairs(&[("a", "a1")]));
     see(&store, &[("a", "a2")]).await;
     assert!(!store.pins(&home(), &crm()).await.unwrap()[0].pending(), "the no still stands");
-    let one = Approval::Items(vec![(tool("a"), None)]);
+    let one = Which::Items(vec![(tool("a"), None)]);
     store.approve(&home(), &crm(), &one, "bob").await.unwrap();
     assert_eq!(usable(&store).await, pairs(&[("a", "a2")]), "until somebody says yes to it by name");
 }
@@ -164,14 +164,14 @@ pub(crate) async fn a_rejected_definition_stays_rejected_and_leaves_the_approved
 pub(crate) async fn rejecting_what_is_approved_withdraws_it(bed: &Bed) {
     let store = bed.store().await;
     see(&store, &[("a", "a1"), ("b", "b1")]).await;
-    let one = Approval::Items(vec![(tool("a"), None)]);
+    let one = Which::Items(vec![(tool("a"), None)]);
     store.reject(&home(), &crm(), &one, "bob").await.unwrap();
     assert_eq!(usable(&store).await, pairs(&[("b", "b1")]));
     assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, []);
     assert_eq!(states(&store).await[0], ("a".to_owned(), PinState::New));
     // Also of something that is not there at the moment: it must not come back approved.
     see(&store, &[("a", "a1")]).await;
-    let gone = Approval::Items(vec![(tool("b"), None)]);
+    let gone = Which::Items(vec![(tool("b"), None)]);
     store.reject(&home(), &crm(), &gone, "bob").await.unwrap();
     see(&store, &[("a", "a1"), ("b", "b1")]).await;
     assert_eq!(usable(&store).await, []);
@@ -181,7 +181,7 @@ pub(crate) async fn all_means_what_is_pending(bed: &Bed) {
     let store = bed.store().await;
     see(&store, &[("a", "a1"), ("b", "b1"), ("c", "c1")]).await;
     see(&store, &[("a", "a2"), ("c", "c1"), ("d", "d1")]).await;
-    let changes = store.approve(&home(), &crm(), &Approval::All, "alice").await.unwrap();
+    let changes = store.approve(&home(), &crm(), &Which::All, "alice").await.unwrap();
     let expected = [is("a", What::Approved), is("b", What::Forgotten), is("d", What::Approved)];
     assert_eq!(told(&changes), expected);
     assert_eq!(usable(&store).await, pairs(&[("a", "a2"), ("c", "c1"), ("d", "d1")]));
@@ -195,22 +195,22 @@ pub(crate) async fn what_moved_since_it_was_looked_at_is_not_approved(bed: &Bed)
     see(&store, &[("a", "a2"), ("b", "b2")]).await;
     let looked_at = (tool("a"), Some(Digest::of(b"a2")));
     see(&store, &[("a", "a3"), ("b", "b2")]).await;
-    let both = Approval::Items(vec![(tool("b"), None), looked_at]);
+    let both = Which::Items(vec![(tool("b"), None), looked_at]);
     let refused = store.approve(&home(), &crm(), &both, "alice").await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the tool `a` has changed since you looked at it: look again, then decide"
     );
-    let unknown = Approval::Items(vec![(tool("b"), None), (tool("z"), None)]);
+    let unknown = Which::Items(vec![(tool("b"), None), (tool("z"), None)]);
     assert!(matches!(
         store.approve(&home(), &crm(), &unknown, "alice").await,
         Err(StoreError::Missing { what: "tool", .. })
     ));
     assert_eq!(usable(&store).await, [], "all or nothing");
-    let nowhere = store.approve(&home(), &"nowhere".parse().unwrap(), &Approval::All, "alice").await;
+    let nowhere = store.approve(&home(), &"nowhere".parse().unwrap(), &Which::All, "alice").await;
     assert!(matches!(nowhere, Err(StoreError::Missing { what: "server", .. })));
     for by in ["", "a\0b", &"x".repeat(257)] {
-        let refused = store.approve(&home(), &crm(), &Approval::All, by).await;
+        let refused = store.approve(&home(), &crm(), &Which::All, by).await;
         assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
     }
 }
@@ -264,7 +264,7 @@ pub(crate) async fn replaced_definitions_do_not_pile_up(bed: &Bed) {
         async |raw: &str| store.definition(&home(), &Digest::of(raw.as_bytes())).await.unwrap().is_some();
     see(&store, &[("a", "a1")]).await;
     see(&store, &[("a", "a2")]).await;
-    store.reject(&home(), &crm(), &Approval::All, "bob").await.unwrap();
+    store.reject(&home(), &crm(), &Which::All, "bob").await.unwrap();
     for n in 3..20 {
         see(&store, &[("a", format!("a{n}").as_str())]).await;
     }

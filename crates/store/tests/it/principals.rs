@@ -128,7 +128,7 @@ pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
     counts!(store.record_seen(&home(), &sighting));
     let sighting = crate::pins::sighting(&[("a", "2")]);
     counts!(store.record_seen(&home(), &sighting));
-    counts!(store.approve(&home(), &sighting.server, &store::Approval::All, "alice"));
+    counts!(store.approve(&home(), &sighting.server, &store::Which::All, "alice"));
     store.record_seen(&home(), &sighting).await.unwrap();
     assert_eq!(store.revision().await.unwrap(), last, "nothing changed, nothing counts");
     assert!(store.remove_agent(&home(), bot).await.is_err());

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
-use store::{Approval, FirstSight, Sighting, Store};
+use store::{FirstSight, Sighting, Store, Which};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -99,20 +99,20 @@ async fn apply(bed: &Bed, store: Store, model: &mut Model, step: &Step, first: F
             model.see(tools, first == FirstSight::Pin);
         }
         Step::ApproveAll => {
-            let done = store.approve(&home(), &server, &Approval::All, "a").await;
+            let done = store.approve(&home(), &server, &Which::All, "a").await;
             assert_eq!(done.is_ok(), model.seen_once);
             for name in model.tools.keys().copied().collect::<Vec<_>>() {
                 model.approve(name, true);
             }
         }
         Step::Approve(name) => {
-            let one = Approval::Items(vec![(tool(&name.to_string()), None)]);
+            let one = Which::Items(vec![(tool(&name.to_string()), None)]);
             let done = store.approve(&home(), &server, &one, "a").await;
             assert_eq!(done.is_ok(), model.tools.contains_key(name));
             model.approve(*name, false);
         }
         Step::Reject(name) => {
-            let one = Approval::Items(vec![(tool(&name.to_string()), None)]);
+            let one = Which::Items(vec![(tool(&name.to_string()), None)]);
             let done = store.reject(&home(), &server, &one, "a").await;
             assert_eq!(done.is_ok(), model.tools.contains_key(name));
             model.reject(*name);

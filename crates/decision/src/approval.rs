@@ -1,0 +1,329 @@
+//! An approval: people's yes to one exact deed, spent once (requirement B1).
+//!
+//! Pure: an [`Approval`] is a value, a [`Step`] is what somebody does to it, and [`Approval::after`] says what comes
+//! of that. Whoever keeps it writes the outcome only if nothing else happened in between.
+
+mod need;
+mod preview;
+mod terms;
+
+pub use need::{Cure, CureError, Escalation, Need};
+pub use preview::{Preview, Source};
+pub use terms::{Part, Terms};
+
+use crate::{CallId, DeedId, GroupName, Timestamp, UserName};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Waits for people.
+    Proposed,
+    /// The right people said yes; nothing was done with it.
+    Approved,
+    Denied,
+    Expired,
+    /// Taken back, or void because something it was bound to changed.
+    Cancelled,
+    /// Spent: the call is on its way.
+    Executing,
+    Executed,
+    /// The server said that it did not do it.
+    Failed,
+    /// Whether the server acted is not known.
+    Unknown,
+}
+
+impl State {
+    pub const ALL: [Self; 9] = [
+        Self::Proposed,
+        Self::Approved,
+        Self::Denied,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Executing,
+        Self::Executed,
+        Self::Failed,
+        Self::Unknown,
+    ];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Executing => "executing",
+            Self::Executed => "executed",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+    /// It can still come to something.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Proposed | Self::Approved)
+    }
+}
+
+/// Somebody who wants to decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voter {
+    pub person: UserName,
+    pub groups: BTreeSet<GroupName>,
+    /// Groups that others lent this person for a while, and who.
+    pub lent: BTreeMap<GroupName, UserName>,
+}
+
+/// A yes or a no that counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Vote {
+    pub person: UserName,
+    /// The groups it was given for, as far as they matter here.
+    pub groups: BTreeSet<GroupName>,
+    /// Of these, the ones that were lent, and by whom.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lent: BTreeMap<GroupName, UserName>,
+    pub yes: bool,
+    /// For a no: what the agent may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub at: Timestamp,
+}
+
+/// What somebody does to an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Vote {
+        voter: Voter,
+        yes: bool,
+        reason: Option<String>,
+    },
+    /// Takes it back, until the moment of execution. For whoever decided, or for an administrator.
+    Revoke {
+        by: String,
+        reason: Option<String>,
+    },
+    /// A call came that would use it, and this is not what it was bound to.
+    Void {
+        part: Part,
+    },
+    /// Time has passed.
+    Expire,
+    /// The call may leave. Only against the same terms, once.
+    Spend {
+        call: CallId,
+        deed: DeedId,
+        terms: Terms,
+    },
+    /// Nothing left the gateway after all.
+    GiveBack {
+        call: CallId,
+    },
+    Settle {
+        end: Settled,
+    },
+}
+
+/// How a deed that was on its way ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    Executed,
+    Failed,
+    Unknown,
+}
+
+/// Why a step cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error("it is {} already", .0.as_str())]
+    Over(State),
+    #[error("it is not approved, but {}", .0.as_str())]
+    NotApproved(State),
+    #[error("its time is over")]
+    Expired,
+    #[error("nobody approves what was asked in their own name")]
+    OwnDeed,
+    #[error("the rule wants somebody of none of the asker's groups, and both are in `{0}`")]
+    OwnGroups(GroupName),
+    #[error("only these may decide: {}", .0.join(", "))]
+    NotAsked(Vec<String>),
+    #[error("`{0}` has decided already")]
+    Decided(UserName),
+    #[error("it was given for something else: {0} changed")]
+    Changed(Part),
+    #[error("it is not on its way")]
+    NotExecuting,
+}
+
+/// People's yes to one exact deed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Approval {
+    pub id: crate::ApprovalId,
+    /// The deed it was proposed for, then the one it was spent on.
+    pub deed: DeedId,
+    /// The same for the message.
+    pub call: CallId,
+    pub terms: Terms,
+    pub cure: Cure,
+    pub preview: Preview,
+    pub proposed_at: Timestamp,
+    /// For deciding and for spending alike.
+    pub expires_at: Timestamp,
+    pub state: State,
+    #[serde(default)]
+    pub votes: Vec<Vote>,
+    /// Who took it back and why, or what made it void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// Why an approval came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ended {
+    pub at: Timestamp,
+    /// Who took it back; nobody where something it was bound to changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Part>,
+}
+
+impl Approval {
+    /// What comes of a step. Errors: why it cannot be taken; nothing has happened then.
+    pub fn after(&self, step: Step, now: Timestamp) -> Result<Self, Unfit> {
+        match step {
+            Step::Vote { voter, yes, reason } => self.voted(voter, yes, reason, now),
+            Step::Revoke { by, reason } => {
+                self.open(now)?;
+                Ok(self.cancelled(Ended { at: now, by: Some(by), reason, changed: None }))
+            }
+            Step::Void { part } => {
+                self.open(now)?;
+                Ok(self.cancelled(Ended { at: now, by: None, reason: None, changed: Some(part) }))
+            }
+            Step::Expire => match self.state.is_open() && now >= self.expires_at {
+                true => Ok(Self { state: State::Expired, ..self.clone() }),
+                false => Err(Unfit::Over(self.state)),
+            },
+            Step::Spend { call, deed, terms } => self.spent(call, deed, &terms, now),
+            Step::GiveBack { call } => match self.state == State::Executing && self.call == call {
+                true if now >= self.expires_at => Ok(Self { state: State::Expired, ..self.clone() }),
+                true => Ok(Self { state: State::Approved, ..self.clone() }),
+                false => Err(Unfit::NotExecuting),
+            },
+            Step::Settle { end } => match self.state {
+                State::Executing => Ok(Self { state: end.into(), ..self.clone() }),
+                _ => Err(Unfit::NotExecuting),
+            },
+        }
+    }
+
+    /// Whether this person may decide now. Errors: why not.
+    pub fn may_vote(&self, voter: &Voter, now: Timestamp) -> Result<(), Unfit> {
+        self.standing(voter, now).map(|_| ())
+    }
+
+    /// How many of each need have said yes, in the order of the needs: each person counts once.
+    pub fn progress(&self) -> Vec<u8> {
+        need::filled(&self.cure.needs, &self.votes)
+    }
+
+    /// The no that ended it.
+    pub fn denial(&self) -> Option<&Vote> {
+        self.votes.iter().find(|vote| !vote.yes)
+    }
+
+    fn open(&self, now: Timestamp) -> Result<(), Unfit> {
+        match self.state.is_open() {
+            true if now >= self.expires_at => Err(Unfit::Expired),
+            true => Ok(()),
+            false => Err(Unfit::Over(self.state)),
+        }
+    }
+
+    fn cancelled(&self, ended: Ended) -> Self {
+        Self { state: State::Cancelled, ended: Some(ended), ..self.clone() }
+    }
+
+    /// The groups for which the voter counts.
+    fn standing(&self, voter: &Voter, now: Timestamp) -> Result<BTreeSet<GroupName>, Unfit> {
+        self.open(now)?;
+        if self.state != State::Proposed {
+            return Err(Unfit::Over(self.state));
+        }
+        let asker = self.terms.principal.person();
+        if asker == Some(&voter.person) {
+            return Err(Unfit::OwnDeed);
+        }
+        let own = self.terms.principal.all_groups();
+        if self.cure.apart
+            && let Some(both) = voter.groups.intersection(&own).next()
+        {
+            return Err(Unfit::OwnGroups(both.clone()));
+        }
+        if self.votes.iter().any(|vote| vote.person == voter.person) {
+            return Err(Unfit::Decided(voter.person.clone()));
+        }
+        // what the asker lent is the asker's own word
+        let lent = voter.lent.iter().filter(|(_, lender)| Some(*lender) != asker).map(|(group, _)| group);
+        let has: BTreeSet<_> = voter.groups.iter().chain(lent).cloned().collect();
+        let asked = self.cure.asked(now);
+        let counts: BTreeSet<_> = has.intersection(&asked).cloned().collect();
+        match counts.is_empty() {
+            true => Err(Unfit::NotAsked(asked.iter().map(ToString::to_string).collect())),
+            false => Ok(counts),
+        }
+    }
+
+    fn voted(&self, voter: Voter, yes: bool, reason: Option<String>, now: Timestamp) -> Result<Self, Unfit> {
+        let groups = self.standing(&voter, now)?;
+        let lent = voter.lent.into_iter().filter(|(g, _)| groups.contains(g) && !voter.groups.contains(g));
+        let vote = Vote { lent: lent.collect(), person: voter.person, groups, yes, reason, at: now };
+        let mut after = self.clone();
+        after.votes.push(vote);
+        after.state = match yes {
+            false => State::Denied,
+            true if need::met(&after.cure.needs, &after.votes) => State::Approved,
+            true => State::Proposed,
+        };
+        Ok(after)
+    }
+
+    fn spent(&self, call: CallId, deed: DeedId, terms: &Terms, now: Timestamp) -> Result<Self, Unfit> {
+        if self.state != State::Approved {
+            return Err(Unfit::NotApproved(self.state));
+        }
+        self.open(now)?;
+        if let Some(part) = self.terms.changed(terms) {
+            return Err(Unfit::Changed(part));
+        }
+        // what is kept was written by people or by their tools: their yes is counted again
+        match need::met(&self.cure.needs, &self.votes) && self.denial().is_none() {
+            true => Ok(Self { state: State::Executing, call, deed, ..self.clone() }),
+            false => Err(Unfit::NotApproved(State::Proposed)),
+        }
+    }
+}
+
+impl From<Settled> for State {
+    fn from(end: Settled) -> Self {
+        match end {
+            Settled::Executed => Self::Executed,
+            Settled::Failed => Self::Failed,
+            Settled::Unknown => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

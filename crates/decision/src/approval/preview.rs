@@ -1,0 +1,54 @@
+//! What people are shown before they decide (requirements A5 to A13, A16, A18).
+
+use crate::{CallId, Digest, RuleId, ServerName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Everything on the page of an approval that comes from the call. No text in it can pretend to be something else:
+/// control and direction characters are written out, secrets and personal data are masked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Preview {
+    /// What will happen, in one plain sentence.
+    pub summary: String,
+    /// As the catalogue has it: `read`, `write` or `destructive`.
+    pub effect: String,
+    pub tier: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
+    /// The arguments as JSON, a member a line.
+    pub arguments: String,
+    /// What was masked: the kinds of values, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<String>,
+    /// Warnings about what the arguments hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// What the agent read before it asked, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<Source>,
+    /// How it can be undone, as the operator wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
+    /// Why it is held, in the rules' words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleId>,
+}
+
+/// One answer that the agent had in hand when it asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Source {
+    pub call: CallId,
+    pub at: Timestamp,
+    pub server: ServerName,
+    pub item: String,
+}
+
+impl Preview {
+    /// For the record: what people were shown can be proven.
+    pub fn digest(&self) -> Digest {
+        Digest::of_parts(&[b"callgate/preview/v1\0", &serde_json::to_vec(self).unwrap_or_default()])
+    }
+}

@@ -1,0 +1,270 @@
+use super::*;
+use crate::{
+    Actor, AgentName, ApprovalId, Digest, Environment, Item, ItemKind, Principal, ServerName, Target,
+    TenantId, User,
+};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const EXPIRES: Timestamp = Timestamp(1_000);
+
+fn group(name: &str) -> GroupName {
+    GroupName::new(name).unwrap()
+}
+fn person(name: &str) -> UserName {
+    UserName::new(name).unwrap()
+}
+fn groups(names: &[&str]) -> BTreeSet<GroupName> {
+    names.iter().map(|name| group(name)).collect()
+}
+fn voter(name: &str, of: &[&str]) -> Voter {
+    Voter { person: person(name), groups: groups(of), lent: BTreeMap::new() }
+}
+fn yes(voter: Voter) -> Step {
+    Step::Vote { voter, yes: true, reason: None }
+}
+fn call(n: u8) -> CallId {
+    CallId::new(Timestamp(1), [n; 10])
+}
+fn deed(n: u8) -> DeedId {
+    DeedId::new(Timestamp(1), [n; 10])
+}
+fn terms(n: u8) -> Terms {
+    Terms {
+        principal: Arc::new(Principal {
+            tenant: TenantId::default(),
+            environment: Environment::default(),
+            actor: Actor::Agent(AgentName::new("bot").unwrap()),
+            groups: BTreeSet::new(),
+            user: Some(User { name: person("alice"), groups: groups(&["support", "finance"]) }),
+        }),
+        host: Some("editor".to_owned()),
+        method: "tools/call".to_owned(),
+        target: Target {
+            server: ServerName::new("crm").unwrap(),
+            item: Item { kind: ItemKind::Tool, name: "refund".to_owned() },
+            definition: Some(Digest::of(b"d")),
+        },
+        arguments: Digest::of(&[n]),
+        policy: Digest::of(b"p"),
+    }
+}
+fn proposed(cure: &str) -> Approval {
+    Approval {
+        id: ApprovalId::new(Timestamp(1), [0; 10]),
+        deed: deed(0),
+        call: call(0),
+        terms: terms(0),
+        cure: cure.parse().unwrap(),
+        preview: Preview::default(),
+        proposed_at: Timestamp(1),
+        expires_at: EXPIRES,
+        state: State::Proposed,
+        votes: Vec::new(),
+        ended: None,
+    }
+}
+fn spend(n: u8) -> Step {
+    Step::Spend { call: call(n), deed: deed(n), terms: terms(0) }
+}
+
+#[test]
+fn a_cure_says_who_and_how_many() {
+    for (text, back) in [
+        ("finance", Some("finance")),
+        ("2 of finance", Some("2 of finance")),
+        ("security and 2 of finance", Some("2 of finance and security")),
+        ("1 of finance", Some("finance")),
+        ("", None),
+        ("0 of finance", None),
+        ("10 of finance", None),
+        ("finance and finance", None),
+        ("two of finance", None),
+        ("finance or security", None),
+    ] {
+        let read = text.parse::<Cure>().ok().map(|cure| cure.to_string());
+        assert_eq!(read.as_deref(), back, "{text}");
+    }
+    let both = "2 of finance".parse::<Cure>().unwrap().and("finance and security".parse().unwrap());
+    assert_eq!(both.to_string(), "2 of finance and security", "the stricter of each");
+}
+
+#[test]
+fn the_right_peoples_yes_is_spent_once() {
+    let now = Timestamp(10);
+    let one = proposed("finance");
+    assert_eq!(one.after(spend(1), now), Err(Unfit::NotApproved(State::Proposed)));
+    let approved = one.after(yes(voter("bob", &["finance"])), now).unwrap();
+    assert_eq!(approved.state, State::Approved);
+    let spent = approved.after(spend(1), now).unwrap();
+    assert_eq!((spent.state, spent.call), (State::Executing, call(1)));
+    assert_eq!(spent.after(spend(2), now), Err(Unfit::NotApproved(State::Executing)));
+    assert_eq!(spent.after(Step::GiveBack { call: call(2) }, now), Err(Unfit::NotExecuting), "not its own");
+    let back = spent.after(Step::GiveBack { call: call(1) }, now).unwrap();
+    assert_eq!(back.state, State::Approved, "nothing left, so it is good again");
+    let late = spent.after(Step::GiveBack { call: call(1) }, EXPIRES).unwrap();
+    assert_eq!(late.state, State::Expired);
+    let done = spent.after(Step::Settle { end: Settled::Executed }, now).unwrap();
+    assert_eq!(done.state, State::Executed);
+    for step in [spend(3), Step::GiveBack { call: call(1) }, Step::Settle { end: Settled::Failed }] {
+        assert!(done.after(step, now).is_err());
+    }
+}
+
+#[test]
+fn who_may_not_decide_is_told_why() {
+    let now = Timestamp(10);
+    let one = proposed("finance");
+    let refused = |one: &Approval, who: Voter| one.after(yes(who), now).unwrap_err();
+    assert_eq!(refused(&one, voter("alice", &["finance"])), Unfit::OwnDeed);
+    assert_eq!(refused(&one, voter("bob", &["support"])), Unfit::NotAsked(vec!["finance".to_owned()]));
+    let apart = Approval { cure: Cure { apart: true, ..one.cure.clone() }, ..one.clone() };
+    assert_eq!(refused(&apart, voter("bob", &["finance", "x"])), Unfit::OwnGroups(group("finance")));
+    let lent = |by: &str| Voter {
+        lent: BTreeMap::from([(group("finance"), person(by))]),
+        ..voter("bob", &["support"])
+    };
+    assert_eq!(refused(&one, lent("alice")), Unfit::NotAsked(vec!["finance".to_owned()]), "her own word");
+    let by_carol = one.after(yes(lent("carol")), now).unwrap();
+    assert_eq!(by_carol.state, State::Approved);
+    assert_eq!(by_carol.votes[0].lent, BTreeMap::from([(group("finance"), person("carol"))]));
+    let two = proposed("2 of finance").after(yes(voter("bob", &["finance"])), now).unwrap();
+    assert_eq!(refused(&two, voter("bob", &["finance"])), Unfit::Decided(person("bob")));
+    let late = one.after(yes(voter("bob", &["finance"])), EXPIRES);
+    assert_eq!(late, Err(Unfit::Expired));
+}
+
+#[test]
+fn a_no_ends_it_and_says_why() {
+    let now = Timestamp(10);
+    let no = Step::Vote {
+        voter: voter("bob", &["finance"]),
+        yes: false,
+        reason: Some("wrong account".to_owned()),
+    };
+    let denied = proposed("2 of finance").after(no, now).unwrap();
+    assert_eq!(denied.state, State::Denied);
+    assert_eq!(denied.denial().unwrap().reason.as_deref(), Some("wrong account"));
+    let again = denied.after(yes(voter("carol", &["finance"])), now);
+    assert_eq!(again, Err(Unfit::Over(State::Denied)));
+}
+
+#[test]
+fn every_bound_part_that_changes_is_named() {
+    let now = Timestamp(10);
+    let approved = proposed("finance").after(yes(voter("bob", &["finance"])), now).unwrap();
+    let mut others: Vec<(Part, Terms)> = Vec::new();
+    let mut add = |part, change: &dyn Fn(&mut Terms)| {
+        let mut other = terms(0);
+        change(&mut other);
+        others.push((part, other));
+    };
+    add(Part::Principal, &|t| Arc::make_mut(&mut t.principal).user = None);
+    add(Part::Principal, &|t| Arc::make_mut(&mut t.principal).groups = groups(&["more"]));
+    add(Part::Host, &|t| t.host = None);
+    add(Part::Method, &|t| t.method = "prompts/get".to_owned());
+    add(Part::Server, &|t| t.target.server = ServerName::new("bank").unwrap());
+    add(Part::Item, &|t| t.target.item.name = "refund-all".to_owned());
+    add(Part::Definition, &|t| t.target.definition = Some(Digest::of(b"e")));
+    add(Part::Arguments, &|t| t.arguments = Digest::of(b"other"));
+    add(Part::Policy, &|t| t.policy = Digest::of(b"q"));
+    for (part, other) in others {
+        let step = Step::Spend { call: call(1), deed: deed(1), terms: other.clone() };
+        assert_eq!(approved.after(step, now), Err(Unfit::Changed(part)));
+        assert_ne!(other.digest(), terms(0).digest());
+        let same_subject =
+            matches!(part, Part::Definition | Part::Policy) || !other.principal.groups.is_empty();
+        assert_eq!(other.subject() == terms(0).subject(), same_subject, "{part}");
+    }
+    let void = approved.after(Step::Void { part: Part::Policy }, now).unwrap();
+    assert_eq!((void.state, void.ended.unwrap().changed), (State::Cancelled, Some(Part::Policy)));
+}
+
+#[test]
+fn after_a_while_others_may_stand_in() {
+    let mut one = proposed("finance");
+    one.cure.needs[0].escalation = Some(Escalation { at: Timestamp(500), to: group("board") });
+    let boss = || yes(voter("dave", &["board"]));
+    assert!(matches!(one.after(boss(), Timestamp(499)), Err(Unfit::NotAsked(_))));
+    assert_eq!(one.after(boss(), Timestamp(500)).unwrap().state, State::Approved);
+}
+
+/// Every way of giving people places, tried one by one.
+fn by_hand(places: &[usize], votes: &[Vote], needs: &[Need]) -> bool {
+    let Some((need, rest)) = places.split_first() else { return true };
+    (0..votes.len()).any(|at| {
+        let fits = votes[at].yes && votes[at].groups.contains(&needs[*need].group);
+        let mut others = votes.to_vec();
+        fits && by_hand(
+            rest,
+            {
+                others.remove(at);
+                &others
+            },
+            needs,
+        )
+    })
+}
+
+fn any_step() -> impl Strategy<Value = (u8, u8, u8)> {
+    (0..8u8, 0..6u8, 0..8u8)
+}
+
+proptest! {
+    #[test]
+    fn people_are_counted_as_by_hand(
+        cure in prop::sample::select(vec!["a", "2 of a", "a and b", "2 of a and b and c", "a and 3 of b"]),
+        members in prop::collection::vec(prop::collection::btree_set(0..3usize, 0..=3), 0..6),
+    ) {
+        let cure: Cure = cure.parse().unwrap();
+        let votes: Vec<Vote> = members.iter().enumerate().map(|(n, of)| Vote {
+            person: person(&format!("p{n}")),
+            groups: of.iter().map(|g| group(["a", "b", "c"][*g])).collect(),
+            lent: BTreeMap::new(), yes: true, reason: None, at: Timestamp(1),
+        }).collect();
+        let places: Vec<usize> = cure.needs.iter().enumerate()
+            .flat_map(|(n, need)| vec![n; need.count.into()]).collect();
+        prop_assert_eq!(need::met(&cure.needs, &votes), by_hand(&places, &votes, &cure.needs));
+    }
+
+    /// Nothing leaves without a matching, unspent, unexpired yes of the right people, and nothing leaves twice.
+    #[test]
+    fn no_history_executes_twice_or_without_the_right_yes(
+        steps in prop::collection::vec(any_step(), 0..40),
+        cure in prop::sample::select(vec!["finance", "2 of finance", "finance and security"]),
+    ) {
+        let mut one = proposed(cure);
+        let (mut now, mut left, mut over) = (10u64, 0, false);
+        let people = ["alice", "bob", "carol", "dave", "erin", "frank"];
+        let of: [&[&str]; 6] =
+            [&["finance"], &["finance"], &["finance", "security"], &["security"], &["support"], &[]];
+        for (kind, who, n) in steps {
+            now += u64::from(n) * 9;
+            let who = usize::from(who);
+            let step = match kind {
+                0 | 1 => yes(voter(people[who], of[who])),
+                2 => Step::Vote { voter: voter(people[who], of[who]), yes: false, reason: None },
+                3 => Step::Revoke { by: "dave".to_owned(), reason: None },
+                4 => Step::Expire,
+                5 => Step::Spend { call: call(n), deed: deed(n), terms: terms(u8::from(who == 0)) },
+                6 => Step::GiveBack { call: call(n) },
+                _ => Step::Settle { end: Settled::Unknown },
+            };
+            let before = one.clone();
+            let Ok(after) = one.after(step.clone(), Timestamp(now)) else { continue };
+            if let Step::Spend { terms: given, .. } = &step {
+                let right: BTreeSet<_> = before.votes.iter().filter(|v| v.yes).map(|v| &v.person).collect();
+                prop_assert!(now < EXPIRES.0 && *given == terms(0) && !over);
+                prop_assert!(!right.contains(&person("alice")) && before.votes.iter().all(|v| v.yes));
+                prop_assert!(right.len() >= usize::from(cure != "finance") + 1);
+                left += 1;
+            }
+            if matches!(step, Step::GiveBack { .. }) {
+                left -= 1;
+            }
+            prop_assert!(left <= 1, "twice");
+            over |= !after.state.is_open() && after.state != State::Executing;
+            one = after;
+        }
+    }
+}

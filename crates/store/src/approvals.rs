@@ -1,0 +1,202 @@
+//! Approvals as rows. What may become of one is said in `decision`; here a step is written only if no other was taken
+//! in between, and so nothing is spent twice, whoever races for it.
+
+use crate::db::{Outcome, Row, Tx, args, statements};
+use crate::{Scope, Store, StoreError};
+use decision::approval::{Approval, State};
+use decision::{ApprovalId, DeedId, Digest, Timestamp};
+
+statements! {
+    PROPOSE = "INSERT INTO approvals (tenant, environment, id, subject, deed, state, version, proposed_at, \
+        expires_at, changed_at, body, sealed) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, $9, $10) \
+        ON CONFLICT DO NOTHING";
+    STEP = "UPDATE approvals SET state = $5, deed = $6, changed_at = $7, body = $8, version = version + 1, \
+        sealed = CASE WHEN $9 = 1 THEN sealed ELSE NULL END \
+        WHERE tenant = $1 AND environment = $2 AND id = $3 AND version = $4";
+    ONE = "SELECT version, changed_at, body FROM approvals \
+        WHERE tenant = $1 AND environment = $2 AND id = $3";
+    OF_SUBJECT = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
+        AND subject = $3 AND (state = 'proposed' OR state = 'approved')";
+    LAST_OF_SUBJECT = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
+        AND subject = $3 ORDER BY proposed_at DESC, id DESC LIMIT 1";
+    OF_DEED = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
+        AND deed = $3 AND state = 'executing'";
+    IN_STATE = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
+        AND state = $3 AND (proposed_at > $4 OR (proposed_at = $4 AND id > $5)) \
+        ORDER BY proposed_at, id LIMIT $6";
+    HISTORY = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
+        AND state <> 'proposed' AND (changed_at < $3 OR (changed_at = $3 AND id < $4)) \
+        ORDER BY changed_at DESC, id DESC LIMIT $5";
+    COUNT = "SELECT COUNT(*) AS n FROM approvals WHERE tenant = $1 AND environment = $2 AND state = $3";
+    DUE = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
+        AND state = $3 AND expires_at <= $4 ORDER BY expires_at LIMIT 256";
+    SEALED = "SELECT sealed FROM approvals WHERE tenant = $1 AND environment = $2 AND id = $3";
+}
+
+/// An approval as it was read: a step counts only if it is still so when it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub approval: Approval,
+    pub changed_at: Timestamp,
+    version: u64,
+}
+
+/// Where a page of a list begins: after this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    pub after: Option<(Timestamp, ApprovalId)>,
+    pub limit: u32,
+}
+
+/// Whether a step was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Taken,
+    /// Somebody else took one first; nothing is changed.
+    Missed,
+}
+
+impl Store {
+    /// Keeps a new approval, and with it the sealed call where that must be sent later. Missed where one is open for the
+    /// same subject.
+    pub async fn propose(
+        &self,
+        scope: &Scope,
+        approval: &Approval,
+        sealed: Option<&[u8]>,
+    ) -> Result<Turn, StoreError> {
+        let row = args![
+            scope.tenant.as_str(),
+            scope.environment.as_str(),
+            approval.id.to_string(),
+            approval.terms.subject(),
+            approval.deed.to_string(),
+            approval.state.as_str(),
+            approval.proposed_at,
+            approval.expires_at,
+            body(approval)?,
+            sealed,
+        ];
+        let mut tx = self.db().begin().await?;
+        let added = tx.execute(PROPOSE, row).await?;
+        tx.commit().await?;
+        Ok(if added == 0 { Turn::Missed } else { Turn::Taken })
+    }
+
+    /// Writes what came of a step. What is over keeps no call.
+    pub async fn step(&self, scope: &Scope, before: &Kept, after: &Approval) -> Result<Turn, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let turn = step(&mut tx, scope, before, after, self.now()).await?;
+        tx.commit().await?;
+        Ok(turn)
+    }
+
+    pub async fn approval(&self, scope: &Scope, id: ApprovalId) -> Result<Option<Kept>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), id.to_string()];
+        self.db().row(ONE, key).await?.as_ref().map(kept).transpose()
+    }
+
+    /// The one that waits for people or to be spent.
+    pub async fn open_approval(&self, scope: &Scope, subject: &Digest) -> Result<Option<Kept>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), *subject];
+        self.db().row(OF_SUBJECT, key).await?.as_ref().map(kept).transpose()
+    }
+
+    /// The youngest of the subject, whatever became of it.
+    pub async fn last_approval(&self, scope: &Scope, subject: &Digest) -> Result<Option<Kept>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), *subject];
+        self.db().row(LAST_OF_SUBJECT, key).await?.as_ref().map(kept).transpose()
+    }
+
+    /// The one that a deed on its way was spent on.
+    pub async fn spent_approval(&self, scope: &Scope, deed: DeedId) -> Result<Option<Kept>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), deed.to_string()];
+        self.db().row(OF_DEED, key).await?.as_ref().map(kept).transpose()
+    }
+
+    /// Those in one state, the oldest first.
+    pub async fn approvals_in(
+        &self,
+        scope: &Scope,
+        state: State,
+        page: Page,
+    ) -> Result<Vec<Kept>, StoreError> {
+        let (at, id) = page.after.map_or((Timestamp(0), String::new()), |(at, id)| (at, id.to_string()));
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let key = args![tenant, environment, state.as_str(), at, id, u64::from(page.limit)];
+        self.db().rows(IN_STATE, key).await?.iter().map(kept).collect()
+    }
+
+    /// What became of the others, the last change first.
+    pub async fn approvals_past(&self, scope: &Scope, page: Page) -> Result<Vec<Kept>, StoreError> {
+        let last = (Timestamp(u64::MAX), String::new());
+        let (at, id) = page.after.map_or(last, |(at, id)| (at, id.to_string()));
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let key = args![tenant, environment, at, id, u64::from(page.limit)];
+        self.db().rows(HISTORY, key).await?.iter().map(kept).collect()
+    }
+
+    pub async fn count_approvals(&self, scope: &Scope, state: State) -> Result<u64, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), state.as_str()];
+        self.db().row(COUNT, key).await?.map_or(Ok(0), |row| row.count("n"))
+    }
+
+    /// Open ones whose time is over, some of them at once.
+    pub async fn due_approvals(&self, scope: &Scope) -> Result<Vec<Kept>, StoreError> {
+        let mut due = Vec::new();
+        for state in [State::Proposed, State::Approved] {
+            let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+            let key = args![tenant, environment, state.as_str(), self.now()];
+            for row in self.db().rows(DUE, key).await? {
+                due.push(kept(&row)?);
+            }
+        }
+        Ok(due)
+    }
+
+    /// The call that was kept with it, sealed by whoever proposed it.
+    pub async fn sealed_call(&self, scope: &Scope, id: ApprovalId) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), id.to_string()];
+        let row = self.db().row(SEALED, key).await?;
+        row.map_or(Ok(None), |row| row.get("sealed"))
+    }
+}
+
+/// One step, in a transaction that may do more.
+pub(crate) async fn step(
+    tx: &mut Tx,
+    scope: &Scope,
+    before: &Kept,
+    after: &Approval,
+    now: Timestamp,
+) -> Outcome<Turn> {
+    let keeps = after.state.is_open() || after.state == State::Executing;
+    let row = args![
+        scope.tenant.as_str(),
+        scope.environment.as_str(),
+        after.id.to_string(),
+        before.version,
+        after.state.as_str(),
+        after.deed.to_string(),
+        now,
+        body(after)?,
+        keeps,
+    ];
+    let written = tx.execute(STEP, row).await?;
+    Ok(if written == 0 { Turn::Missed } else { Turn::Taken })
+}
+
+fn body(approval: &Approval) -> Outcome<String> {
+    serde_json::to_string(approval).map_err(|_| StoreError::Unacceptable {
+        what: "approval",
+        rule: "it must be possible to write it as JSON",
+    })
+}
+
+fn kept(row: &Row) -> Outcome<Kept> {
+    Ok(Kept {
+        approval: row.json("body")?,
+        changed_at: row.time("changed_at")?,
+        version: row.count("version")?,
+    })
+}

@@ -1,0 +1,85 @@
+//! Who may decide for a group of somebody else's, for a while.
+
+use crate::db::{Outcome, Row, args, statements};
+use crate::{Scope, Store, StoreError};
+use decision::{GroupName, Timestamp, UserName};
+
+statements! {
+    LEND = "INSERT INTO delegations (tenant, environment, lender, borrower, group_name, made_at, made_by, until) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+        ON CONFLICT (tenant, environment, borrower, lender, group_name) DO UPDATE SET \
+        made_at = excluded.made_at, made_by = excluded.made_by, until = excluded.until";
+    TAKE_BACK = "DELETE FROM delegations WHERE tenant = $1 AND environment = $2 AND lender = $3 AND borrower = $4";
+    LENT = "SELECT lender, borrower, group_name, made_at, made_by, until FROM delegations \
+        WHERE tenant = $1 AND environment = $2 AND until > $3 ORDER BY borrower, lender, group_name";
+}
+
+/// A group that one person lends another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    pub lender: UserName,
+    pub borrower: UserName,
+    pub group: GroupName,
+    pub made_at: Timestamp,
+    pub made_by: String,
+    pub until: Timestamp,
+}
+
+impl Store {
+    /// Lends, or lends until another time.
+    ///
+    /// Errors: [`StoreError::Unacceptable`] when it would be over already or goes to oneself.
+    pub async fn lend(&self, scope: &Scope, one: &Delegation) -> Result<(), StoreError> {
+        if one.until <= self.now() {
+            return Err(StoreError::Unacceptable { what: "delegation", rule: "it must end in the future" });
+        }
+        if one.lender == one.borrower {
+            return Err(StoreError::Unacceptable { what: "delegation", rule: "it goes to somebody else" });
+        }
+        let row = args![
+            scope.tenant.as_str(),
+            scope.environment.as_str(),
+            one.lender.as_str(),
+            one.borrower.as_str(),
+            one.group.as_str(),
+            self.now(),
+            one.made_by.as_str(),
+            one.until,
+        ];
+        let mut tx = self.db().begin().await?;
+        tx.execute(LEND, row).await?;
+        tx.commit().await
+    }
+
+    /// Ends whatever the one lent the other; returns how much that was.
+    pub async fn take_back(
+        &self,
+        scope: &Scope,
+        lender: &UserName,
+        borrower: &UserName,
+    ) -> Result<u64, StoreError> {
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let mut tx = self.db().begin().await?;
+        let gone =
+            tx.execute(TAKE_BACK, args![tenant, environment, lender.as_str(), borrower.as_str()]).await?;
+        tx.commit().await?;
+        Ok(gone)
+    }
+
+    /// All that are in force.
+    pub async fn delegations(&self, scope: &Scope) -> Result<Vec<Delegation>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), self.now()];
+        self.db().rows(LENT, key).await?.iter().map(delegation).collect()
+    }
+}
+
+fn delegation(row: &Row) -> Outcome<Delegation> {
+    Ok(Delegation {
+        lender: row.parsed("lender")?,
+        borrower: row.parsed("borrower")?,
+        group: row.parsed("group_name")?,
+        made_at: row.time("made_at")?,
+        made_by: row.get("made_by")?,
+        until: row.time("until")?,
+    })
+}

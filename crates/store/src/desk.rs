@@ -1,0 +1,335 @@
+//! Where approvals are proposed, decided, spent and settled. Every step is an entry of the ledger before it counts, and
+//! counts only if no other step was taken in between.
+
+use crate::approvals::Turn;
+use crate::ledger::{Ledger, LedgerError, Record};
+use crate::{Kept, Scope, Store, StoreError};
+use decision::approval::{Approval, Part, Settled, State, Step, Terms, Unfit, Voter};
+use decision::{ApprovalId, CallId, Clock, DeedId, Entry, Event, EventName, UserName};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard, broadcast};
+
+/// Steps on different approvals seldom wait for each other.
+const LANES: usize = 64;
+/// So often a step is tried anew when another gateway was faster.
+const TRIES: u32 = 8;
+/// How long a waiter trusts that it is told: on PostgreSQL another gateway may have decided.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why a step was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    #[error("there is no approval `{0}`")]
+    Missing(ApprovalId),
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error("others change it at the same time; try again")]
+    Raced,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the ledger cannot write: {0}")]
+    Ledger(#[from] LedgerError),
+    #[error("the entry cannot be written as JSON: {0}")]
+    Entry(#[from] serde_json::Error),
+}
+
+/// The desk of one gateway. The same store may have several.
+#[derive(Debug)]
+pub struct Desk {
+    store: Store,
+    ledger: Arc<Ledger>,
+    clock: Arc<dyn Clock>,
+    lanes: Vec<Mutex<()>>,
+    changed: broadcast::Sender<ApprovalId>,
+}
+
+/// What somebody did, for the entry.
+type Detail = Vec<(&'static str, String)>;
+
+impl Desk {
+    pub fn new(store: Store, ledger: Arc<Ledger>, clock: Arc<dyn Clock>) -> Self {
+        let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
+        Self { store, ledger, clock, lanes, changed: broadcast::channel(1_024).0 }
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Names each approval that was changed here.
+    pub fn changes(&self) -> broadcast::Receiver<ApprovalId> {
+        self.changed.subscribe()
+    }
+
+    /// Proposes it, or gives back the one that is open for the same subject.
+    pub async fn propose(
+        &self,
+        scope: &Scope,
+        approval: Approval,
+        sealed: Option<&[u8]>,
+    ) -> Result<Approval, DeskError> {
+        let subject = approval.terms.subject();
+        let _turn = self.lane(&subject.0).await;
+        if let Some(open) = self.store.open_approval(scope, &subject).await? {
+            return Ok(open.approval);
+        }
+        let detail = vec![
+            ("terms", approval.terms.digest().to_string()),
+            ("preview", approval.preview.digest().to_string()),
+            ("needs", approval.cure.to_string()),
+            ("rules", approval.preview.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+            ("expires", approval.expires_at.0.to_string()),
+        ];
+        self.write(scope, EventName::ApprovalProposed, &approval, detail).await?;
+        match self.store.propose(scope, &approval, sealed).await? {
+            Turn::Taken => {
+                self.tell(approval.id);
+                Ok(approval)
+            }
+            Turn::Missed => {
+                self.write(scope, EventName::ApprovalMissed, &approval, Detail::new()).await?;
+                let open = self.store.open_approval(scope, &subject).await?;
+                open.map(|open| open.approval).ok_or(DeskError::Raced)
+            }
+        }
+    }
+
+    /// One person's yes or no.
+    pub async fn vote(
+        &self,
+        scope: &Scope,
+        id: ApprovalId,
+        voter: &Voter,
+        yes: bool,
+        reason: Option<&str>,
+    ) -> Result<Approval, DeskError> {
+        let step = Step::Vote { voter: voter.clone(), yes, reason: reason.map(str::to_owned) };
+        let mut detail =
+            vec![("by", voter.person.to_string()), ("vote", if yes { "yes" } else { "no" }.into())];
+        detail.extend(reason.map(|reason| ("reason", reason.to_owned())));
+        self.take(scope, id, &step, detail).await
+    }
+
+    /// Takes it back while nothing has left.
+    pub async fn revoke(
+        &self,
+        scope: &Scope,
+        id: ApprovalId,
+        by: &str,
+        reason: Option<&str>,
+    ) -> Result<Approval, DeskError> {
+        let step = Step::Revoke { by: by.to_owned(), reason: reason.map(str::to_owned) };
+        let mut detail = vec![("by", by.to_owned())];
+        detail.extend(reason.map(|reason| ("reason", reason.to_owned())));
+        self.take(scope, id, &step, detail).await
+    }
+
+    /// Something it was bound to changed.
+    pub async fn void(&self, scope: &Scope, id: ApprovalId, part: Part) -> Result<Approval, DeskError> {
+        self.take(scope, id, &Step::Void { part }, vec![("changed", part.to_string())]).await
+    }
+
+    /// Spends it on this call. The record that says so goes into the ledger with the call's intent: nothing leaves
+    /// before that is durable, and a row without such an entry is given back at the next start.
+    pub async fn spend(
+        &self,
+        scope: &Scope,
+        before: &Kept,
+        call: CallId,
+        deed: DeedId,
+        terms: Terms,
+    ) -> Result<(Approval, Record), DeskError> {
+        let id = before.approval.id;
+        let _turn = self.lane(id.as_bytes()).await;
+        let after = before.approval.after(Step::Spend { call, deed, terms }, self.clock.now())?;
+        match self.store.step(scope, before, &after).await? {
+            Turn::Taken => {
+                self.tell(id);
+                let record = self.record(scope, EventName::ApprovalExecuting, &after, Detail::new())?;
+                Ok((after, record))
+            }
+            Turn::Missed => Err(DeskError::Raced),
+        }
+    }
+
+    /// What it was spent on never left.
+    pub async fn give_back(&self, scope: &Scope, id: ApprovalId, call: CallId) -> Result<(), DeskError> {
+        self.take(scope, id, &Step::GiveBack { call }, Detail::new()).await.map(drop)
+    }
+
+    /// How the deed ended, once its decision is in the ledger.
+    pub async fn settle(&self, scope: &Scope, id: ApprovalId, end: Settled) -> Result<(), DeskError> {
+        self.take(scope, id, &Step::Settle { end }, Detail::new()).await.map(drop)
+    }
+
+    /// Ends those whose time is over; returns how many.
+    pub async fn expire(&self, scope: &Scope) -> Result<usize, DeskError> {
+        let mut ended = 0;
+        for due in self.store.due_approvals(scope).await? {
+            match self.take(scope, due.approval.id, &Step::Expire, Detail::new()).await {
+                Ok(_) => ended += 1,
+                // somebody was faster
+                Err(DeskError::Unfit(_) | DeskError::Raced) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Settles what a gateway that stopped left on its way. `how` knows from the ledger what became of a call; one without
+    /// an intent never left.
+    pub async fn recover(
+        &self,
+        scope: &Scope,
+        how: impl Fn(CallId) -> Option<Settled>,
+    ) -> Result<usize, DeskError> {
+        let mut page = crate::Page { after: None, limit: 256 };
+        let mut done = 0;
+        loop {
+            let kept = self.store.approvals_in(scope, State::Executing, page).await?;
+            let Some(last) = kept.last() else { return Ok(done) };
+            page.after = Some((last.approval.proposed_at, last.approval.id));
+            for one in kept {
+                let Approval { id, call, .. } = one.approval;
+                match how(call) {
+                    Some(end) => self.settle(scope, id, end).await?,
+                    None => self.give_back(scope, id, call).await?,
+                }
+                done += 1;
+            }
+        }
+    }
+
+    /// Waits until it is something else than proposed, or until `patience` is over. `None`: it is gone.
+    pub async fn decided(
+        &self,
+        scope: &Scope,
+        id: ApprovalId,
+        patience: Duration,
+    ) -> Result<Option<Approval>, DeskError> {
+        let mut changes = self.changes();
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            let Some(kept) = self.store.approval(scope, id).await? else { return Ok(None) };
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            if kept.approval.state != State::Proposed || left.is_zero() {
+                return Ok(Some(kept.approval));
+            }
+            let told = async {
+                // one that was missed may have been this one
+                while changes.recv().await.is_ok_and(|one| one != id) {}
+            };
+            let _ = tokio::time::timeout(LOOK.min(left), told).await;
+        }
+    }
+
+    /// A person who wants to decide, with their groups and what others lent them. `None` for somebody nobody added.
+    pub async fn voter(&self, scope: &Scope, person: &UserName) -> Result<Option<Voter>, DeskError> {
+        let users = self.store.list_users(scope).await?;
+        let Some(user) = users.iter().find(|user| user.name == *person) else { return Ok(None) };
+        let mut lent = BTreeMap::new();
+        for one in self.store.delegations(scope).await? {
+            let has = |user: &decision::User| user.name == one.lender && user.groups.contains(&one.group);
+            // what the lender does not have any more is lent no more
+            if one.borrower == *person && users.iter().any(has) {
+                lent.insert(one.group, one.lender);
+            }
+        }
+        Ok(Some(Voter { person: person.clone(), groups: user.groups.clone(), lent }))
+    }
+
+    async fn take(
+        &self,
+        scope: &Scope,
+        id: ApprovalId,
+        step: &Step,
+        detail: Detail,
+    ) -> Result<Approval, DeskError> {
+        let _turn = self.lane(id.as_bytes()).await;
+        for _ in 0..TRIES {
+            let before = self.store.approval(scope, id).await?.ok_or(DeskError::Missing(id))?;
+            let after = before.approval.after(step.clone(), self.clock.now())?;
+            let mut records = Vec::with_capacity(2);
+            if let Step::Vote { .. } = step {
+                records.push(self.record(scope, EventName::ApprovalVoted, &after, detail.clone())?);
+            }
+            if before.approval.state != after.state {
+                records.push(self.record(scope, named(after.state), &after, detail.clone())?);
+            }
+            self.ledger.append(records).await?;
+            match self.store.step(scope, &before, &after).await? {
+                Turn::Taken => {
+                    self.tell(id);
+                    return Ok(after);
+                }
+                Turn::Missed => self.write(scope, EventName::ApprovalMissed, &after, Detail::new()).await?,
+            }
+        }
+        Err(DeskError::Raced)
+    }
+
+    async fn lane(&self, of: &impl std::hash::Hash) -> Option<MutexGuard<'_, ()>> {
+        let mut hasher = DefaultHasher::new();
+        of.hash(&mut hasher);
+        let lanes = u64::try_from(LANES).unwrap_or(1);
+        let lane = self.lanes.get(usize::try_from(hasher.finish() % lanes).unwrap_or_default())?;
+        Some(lane.lock().await)
+    }
+
+    fn tell(&self, id: ApprovalId) {
+        // nobody waiting is not an error
+        let _ = self.changed.send(id);
+    }
+
+    async fn write(
+        &self,
+        scope: &Scope,
+        event: EventName,
+        approval: &Approval,
+        detail: Detail,
+    ) -> Result<(), DeskError> {
+        let record = self.record(scope, event, approval, detail)?;
+        self.ledger.append(vec![record]).await?;
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        scope: &Scope,
+        event: EventName,
+        approval: &Approval,
+        detail: Detail,
+    ) -> Result<Record, DeskError> {
+        let own = [("approval", approval.id.to_string()), ("state", approval.state.as_str().to_owned())];
+        let detail = own.into_iter().chain(detail).map(|(key, value)| (key.to_owned(), value)).collect();
+        let entry = Entry::Event(Event {
+            v: 1,
+            at: self.clock.now(),
+            tenant: scope.tenant.clone(),
+            environment: scope.environment.clone(),
+            event,
+            call: Some(approval.call),
+            server: Some(approval.terms.target.server.clone()),
+            detail,
+        });
+        Ok(Record::new(entry, Vec::new())?)
+    }
+}
+
+/// The entry that says that an approval is in this state now.
+fn named(state: State) -> EventName {
+    match state {
+        State::Proposed => EventName::ApprovalProposed,
+        State::Approved => EventName::ApprovalGranted,
+        State::Denied => EventName::ApprovalDenied,
+        State::Expired => EventName::ApprovalExpired,
+        State::Cancelled => EventName::ApprovalCancelled,
+        State::Executing => EventName::ApprovalExecuting,
+        State::Executed => EventName::ApprovalExecuted,
+        State::Failed => EventName::ApprovalFailed,
+        State::Unknown => EventName::ApprovalUnknown,
+    }
+}

@@ -120,6 +120,8 @@ pub enum Step {
         call: CallId,
         deed: DeedId,
         terms: Terms,
+        /// The log that will have the record of it.
+        log: String,
     },
     /// Nothing left the gateway after all.
     GiveBack {
@@ -179,6 +181,9 @@ pub struct Approval {
     pub state: State,
     #[serde(default)]
     pub votes: Vec<Vote>,
+    /// The log that has the record of what it was spent on: the gateway that writes it settles it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     /// Who took it back and why, or what made it void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
@@ -215,15 +220,17 @@ impl Approval {
                 true => Ok(Self { state: State::Expired, ..self.clone() }),
                 false => Err(Unfit::Over(self.state)),
             },
-            Step::Spend { call, deed, terms } => self.spent(call, deed, &terms, now),
+            Step::Spend { call, deed, terms, log } => {
+                Ok(Self { log: Some(log), call, deed, ..self.spendable(&terms, now)? })
+            }
             Step::GiveBack { call } => match self.state == State::Executing && self.call == call {
                 true if now >= self.expires_at => Ok(Self { state: State::Expired, ..self.clone() }),
-                true => Ok(Self { state: State::Approved, ..self.clone() }),
+                true => Ok(Self { state: State::Approved, log: None, ..self.clone() }),
                 false => Err(Unfit::NotExecuting),
             },
-            Step::Settle { end } => match self.state {
-                State::Executing => Ok(Self { state: end.into(), ..self.clone() }),
-                _ => Err(Unfit::NotExecuting),
+            Step::Settle { end } => match self.state == State::Executing {
+                true => Ok(Self { state: end.into(), ..self.clone() }),
+                false => Err(Unfit::NotExecuting),
             },
         }
     }
@@ -299,7 +306,7 @@ impl Approval {
         Ok(after)
     }
 
-    fn spent(&self, call: CallId, deed: DeedId, terms: &Terms, now: Timestamp) -> Result<Self, Unfit> {
+    fn spendable(&self, terms: &Terms, now: Timestamp) -> Result<Self, Unfit> {
         if self.state != State::Approved {
             return Err(Unfit::NotApproved(self.state));
         }
@@ -309,7 +316,7 @@ impl Approval {
         }
         // what is kept was written by people or by their tools: their yes is counted again
         match need::met(&self.cure.needs, &self.votes) && self.denial().is_none() {
-            true => Ok(Self { state: State::Executing, call, deed, ..self.clone() }),
+            true => Ok(Self { state: State::Executing, ..self.clone() }),
             false => Err(Unfit::NotApproved(State::Proposed)),
         }
     }

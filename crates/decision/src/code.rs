@@ -170,8 +170,16 @@ codes! {
     RuleDenied = "rule-denied", PolicyDenial;
     /// A rule could not be evaluated for this call; whatever cannot be decided is refused.
     RuleFailed = "rule-failed", Gateway;
-    /// A rule holds the call until the named people have said yes, and nobody can give that yet.
+    /// A rule holds the call until the named people have said yes. They were asked; make exactly the same call again.
     ApprovalRequired = "approval-required", ApprovalNeeded;
+    /// One of the people who were asked said no; the reason is theirs. It stands until the approval's time is over.
+    ApprovalDenied = "approval-denied", ApprovalNeeded;
+    /// The yes was given for something else: what changed is named. Make the call again, and people are asked anew.
+    ApprovalVoid = "approval-void", ApprovalNeeded;
+    /// Another call used the approval first, or it was taken back: each yes is good for one call. Make the call again.
+    ApprovalSpent = "approval-spent", ApprovalNeeded;
+    /// The gateway cannot keep approvals now, so nothing that needs one happens. The log says why.
+    ApprovalUnavailable = "approval-unavailable", Gateway;
     /// The path to dispatch was not walked in full. This is a defect of the gateway.
     PathIncomplete = "path-incomplete", Gateway;
     /// The ledger cannot write, so nothing may happen. See `callgate serve`'s log for the disk's error.

@@ -20,6 +20,10 @@ pub enum Stage {
     Arguments,
     /// May it happen now, with these arguments.
     Rules,
+    /// Have the right people said yes to exactly this.
+    Approval,
+    /// What the call needs is spent on it.
+    Commit,
     /// The one credential this call needs.
     Secrets,
     /// Send, once.
@@ -30,7 +34,7 @@ pub enum Stage {
 
 impl Stage {
     /// The whole path. `xtask tidy` keeps `gateway/src/lib.rs` in this order.
-    pub const PATH: [Self; 10] = [
+    pub const PATH: [Self; 12] = [
         Self::Listen,
         Self::Route,
         Self::Authenticate,
@@ -38,13 +42,15 @@ impl Stage {
         Self::Permission,
         Self::Arguments,
         Self::Rules,
+        Self::Approval,
+        Self::Commit,
         Self::Secrets,
         Self::Upstream,
         Self::Inspect,
     ];
 
     /// What must have passed, in this order, before anything leaves the gateway.
-    pub const BEFORE_DISPATCH: [Self; 7] = [
+    pub const BEFORE_DISPATCH: [Self; 9] = [
         Self::Listen,
         Self::Route,
         Self::Authenticate,
@@ -52,5 +58,7 @@ impl Stage {
         Self::Permission,
         Self::Arguments,
         Self::Rules,
+        Self::Approval,
+        Self::Commit,
     ];
 }

@@ -6,6 +6,7 @@ use crate::backends::Backends;
 use crate::deeds::Deeds;
 use crate::errands::Watches;
 use crate::exchange::{Arrival, Party};
+use crate::holds::Holds;
 use crate::interactions::Interactions;
 use crate::metrics::Metrics;
 use crate::schemas::Schemas;
@@ -70,7 +71,8 @@ pub enum Change {
 pub struct Gate {
     live: ArcSwap<Live>,
     pub(crate) store: store::Store,
-    pub(crate) ledger: store::ledger::Ledger,
+    pub(crate) ledger: Arc<store::ledger::Ledger>,
+    pub(crate) desk: Arc<store::Desk>,
     pub(crate) opener: vault::Opener,
     pub(crate) pool: Pool,
     pub(crate) sessions: Sessions,
@@ -83,6 +85,7 @@ pub struct Gate {
     pub(crate) polls: Polls,
     pub(crate) watches: Watches,
     pub(crate) parked: Parked,
+    pub(crate) holds: Holds,
     pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -100,7 +103,7 @@ pub struct Gate {
 pub struct Parts {
     pub live: Live,
     pub store: store::Store,
-    pub ledger: store::ledger::Ledger,
+    pub ledger: Arc<store::ledger::Ledger>,
     pub opener: vault::Opener,
     pub backends: Backends,
     pub pool: Pool,
@@ -118,10 +121,13 @@ impl Gate {
         trust(&parts.issuers, &parts.live.settings);
         let places = parts.live.settings.limits.calls_in_flight_max;
         let in_flight = Arc::new(Semaphore::new(places));
+        let desk = store::Desk::new(parts.store.clone(), Arc::clone(&parts.ledger), Arc::clone(&parts.clock));
         Arc::new(Self {
             live: ArcSwap::from_pointee(parts.live),
             store: parts.store,
             ledger: parts.ledger,
+            desk: Arc::new(desk),
+            holds: Holds::default(),
             opener: parts.opener,
             pool: parts.pool,
             sessions: Sessions::default(),
@@ -167,6 +173,10 @@ impl Gate {
     }
     pub fn ledger(&self) -> &store::ledger::Ledger {
         &self.ledger
+    }
+    /// Where approvals are decided.
+    pub fn desk(&self) -> &Arc<store::Desk> {
+        &self.desk
     }
     pub fn backends(&self) -> &Backends {
         &self.backends

@@ -3,15 +3,17 @@
 //! Order is the security property, so it is plain code, top to bottom: no middleware, no
 //! registration, no configuration that can reorder it.
 
+use crate::commit::End;
 use crate::exchange::{Arrival, Reply};
 use crate::gate::{Gate, Live};
+use crate::holds::{Held, Hold};
 use crate::record::Leg;
 use crate::reply::{self, Answer, Doors};
 use crate::rounds::{self, Asks};
 use crate::upstream::Dispatch;
 use crate::{
-    arguments, authenticate, host_side, inspect_result, listen, permission, resolve, route, rules, secrets,
-    upstream,
+    approval, arguments, authenticate, commit, holds, host_side, inspect_result, listen, permission, resolve,
+    route, rules, secrets, upstream,
 };
 use decision::{Code, Refusal, Stage};
 use futures::FutureExt as _;
@@ -33,6 +35,10 @@ pub(crate) async fn govern_here(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
         match govern_leg(gate, &arrival).await {
             Step::Reply(reply) => return reply,
             Step::Ask(id, asks) => arrival.round = Some(rounds::ask(gate, &arrival, &id, *asks).await),
+            Step::Hold(hold) => match holds::wait(gate, &arrival, &hold).await {
+                Held::GoesOn => arrival.round = Some(hold.next(arrival.round.take())),
+                Held::Stays => return hold.reply,
+            },
         }
     }
 }
@@ -42,6 +48,8 @@ enum Step {
     Reply(Reply),
     /// Questions of the server to the asker of that id, before the next leg.
     Ask(Vec<u8>, Box<Asks>),
+    /// People have to say yes before the next leg.
+    Hold(Box<Hold>),
 }
 
 async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
@@ -53,7 +61,16 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
     let outcome = walked.unwrap_or_else(|_| Err(Refusal::new(Code::StageFailed, "a stage panicked")));
     let facts = reply::Facts::of(arrival, &leg);
     let end = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
-    let outcome = match leg.close(gate, &live, &end).await {
+    let (deed, number, waits) = (leg.deed, leg.leg, leg.waits.take());
+    let spent = leg.spent.take().map(|spent| {
+        let end = End::of(&leg, &spent, &end);
+        (spent, end)
+    });
+    let closed = leg.close(gate, &live, &end).await;
+    if let Some((spent, end)) = &spent {
+        commit::settle(gate, &live, spent, *end).await;
+    }
+    let outcome = match closed {
         Ok(()) => outcome,
         Err(unrecorded) => Err(unrecorded),
     };
@@ -61,8 +78,14 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
         Ok(Answer::Asks(asks)) => return Step::Ask(facts.id(), asks),
         outcome => outcome,
     };
+    let waits = waits.filter(|_| matches!(&outcome, Err(no) if no.code == Code::ApprovalRequired));
     let doors = Doors { oauth: live.settings.oauth.as_deref(), entrance: &arrival.entrance };
-    Step::Reply(reply::reply(&facts, outcome, doors))
+    let id = facts.id();
+    let reply = reply::reply(&facts, outcome, doors);
+    match waits {
+        Some(waits) => Step::Hold(Box::new(Hold { waits, id, deed, leg: number, reply })),
+        None => Step::Reply(reply),
+    }
 }
 
 /// The path. Each `?` is a refusal; each line is in the record.
@@ -87,7 +110,11 @@ async fn path(
 
     leg.pass(Stage::Permission, permission::check(live, &call, &resolved, &asker))?;
     let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved, arrival))?;
-    leg.pass(Stage::Rules, rules::check(gate, live, &call, &resolved, &arguments))?;
+    let held = leg.pass(Stage::Rules, rules::check(gate, live, &call, &resolved, &arguments))?;
+    let yes = approval::check(gate, live, &call, &resolved, &asker, held, leg).await;
+    let yes = leg.pass(Stage::Approval, yes)?;
+    let spent = commit::spend(gate, live, &call, &resolved, &arguments, yes, leg).await;
+    leg.pass(Stage::Commit, spent)?;
 
     let permit = leg.permit(&call)?;
     leg.intend(gate, live, &permit).await?;

@@ -51,7 +51,7 @@ pub(crate) fn check(
     if frame.kind() == Kind::Response && call.direction() == Direction::ToServer {
         let speaks = resolved.way.era() == Era::Modern || arrived.asks;
         let whole = frame.result_raw().unwrap_or_default();
-        match if speaks { follows(resolved, frame)? } else { Follows::Nothing } {
+        match if speaks { follows(resolved, frame, leg)? } else { Follows::Nothing } {
             Follows::Answers if resolved.way.crossing == Some(Crossing::LegacyToModern) => {
                 asks = Some(crate::rounds::read(gate, resolved, asker, frame, leg)?);
             }
@@ -68,7 +68,7 @@ pub(crate) fn check(
                 basis.extend(structure(live, resolved.target.definition, whole)?);
             }
             Follows::Nothing if resolved.method.name == "tasks/get" => {
-                let judged = task(gate, live, call, resolved, asker, whole)?;
+                let judged = task(gate, live, call, resolved, asker, whole, leg)?;
                 would_refuse = judged.would_refuse;
                 basis.extend(judged.basis);
                 told = tasks::under_handle(resolved, told)?;
@@ -96,8 +96,11 @@ fn task(
     resolved: &Resolved,
     asker: &Asker,
     raw: &[u8],
+    leg: &mut Leg,
 ) -> Result<Passed<()>, Refusal> {
-    match tasks::read(own(resolved), raw)? {
+    let standing = tasks::read(own(resolved), raw)?;
+    leg.goes_on = matches!(standing, Standing::Asks(_) | Standing::Plain);
+    match standing {
         Standing::Asks(requests) => rounds(gate, live, call, asker, requests),
         Standing::Done(result) => {
             let checked = structure(live, resolved.target.definition, result)?;
@@ -141,6 +144,7 @@ fn failed(resolved: &Resolved, frame: &wire::Frame) -> Result<Option<i64>, Refus
 }
 
 /// What comes after a result.
+#[derive(PartialEq, Eq)]
 enum Follows {
     /// The result is complete.
     Nothing,
@@ -151,9 +155,9 @@ enum Follows {
 }
 
 /// `resultType` (SEP-2322, SEP-2663).
-fn follows(resolved: &Resolved, frame: &wire::Frame) -> Result<Follows, Refusal> {
+fn follows(resolved: &Resolved, frame: &wire::Frame, leg: &mut Leg) -> Result<Follows, Refusal> {
     let native = resolved.way.crossing.is_none();
-    match frame.string_at(&["result", "resultType"]).as_deref() {
+    let follows = match frame.string_at(&["result", "resultType"]).as_deref() {
         None | Some("complete") => Ok(Follows::Nothing),
         Some("input_required") if resolved.method.multi_round => Ok(Follows::Answers),
         Some("task") if resolved.method.name == "tools/call" && native => Ok(Follows::Task),
@@ -162,7 +166,9 @@ fn follows(resolved: &Resolved, frame: &wire::Frame) -> Result<Follows, Refusal>
             let because = format!("`{other}` is not a result type of this method");
             Err(Refusal::new(Code::UpstreamNonsense, because))
         }
-    }
+    }?;
+    leg.goes_on = follows != Follows::Nothing || tasks::is_about_one(resolved.method);
+    Ok(follows)
 }
 
 /// A legacy server's questions may not be put: its call goes no further.

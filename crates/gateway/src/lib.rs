@@ -30,6 +30,12 @@ mod arguments;
 /// May it happen now, with these arguments.
 mod rules;
 
+/// Have the right people said yes to exactly this.
+mod approval;
+
+/// What the call needs is spent on it.
+mod commit;
+
 /// Open the one credential this call needs.
 mod secrets;
 
@@ -55,12 +61,15 @@ mod assertion;
 mod deeds;
 mod errands;
 mod handles;
+mod holds;
 mod host_side;
 mod interactions;
 pub mod introspection;
 mod lists;
 pub mod metrics;
+mod preview;
 mod record;
+mod recovery;
 mod relay;
 mod rounds;
 mod schemas;
@@ -71,6 +80,7 @@ pub use gate::{Gate, Live, Parts};
 pub use govern::govern;
 pub use offer::{BuildError, Built, Fit, Offers, Written, build};
 pub use record::close_open;
+pub use recovery::recover;
 pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
 pub use secrets::tidy as tidy_secrets;
 pub use settings::Settings;

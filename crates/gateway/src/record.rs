@@ -3,6 +3,8 @@
 //! Exactly one intent and one decision per request. For a call that leaves, the intent is durable
 //! first; for everything else both are written together when it is over.
 
+use crate::approval::Waits;
+use crate::commit::Spent;
 use crate::exchange::{Arrival, Party};
 use crate::gate::{Gate, Live};
 use crate::settings::Authority;
@@ -60,6 +62,16 @@ pub(crate) struct Leg {
     pub(crate) observed: bool,
     /// Credentials that were taken out of what the server said.
     pub(crate) masked: inspect::Hits,
+    /// It waits for people.
+    pub(crate) waits: Option<Waits>,
+    /// What it used of people's yes.
+    pub(crate) spent: Option<Spent>,
+    /// Another leg of the same deed follows.
+    pub(crate) goes_on: bool,
+    /// What the next stage's evidence says beside its own.
+    pub(crate) notes: Vec<String>,
+    /// Entries that become durable with the intent.
+    pub(crate) also: Vec<Record>,
     _attending: Attending,
 }
 
@@ -165,6 +177,11 @@ impl Leg {
             progress: 0,
             observed: false,
             masked: inspect::Hits::default(),
+            waits: None,
+            spent: None,
+            goes_on: false,
+            notes: Vec::new(),
+            also: Vec::new(),
             _attending: gate.ledger.attend(),
             trail,
         }
@@ -216,8 +233,10 @@ impl Leg {
         {
             self.observed = true;
         }
+        let notes = std::mem::take(&mut self.notes);
         let answer = answer.map_err(|mut refusal| {
             refusal.because = cut(&refusal.because, BECAUSE_CHARS_MAX);
+            refusal.basis.extend(notes);
             refusal
         });
         self.trail.pass(stage, answer)
@@ -268,8 +287,9 @@ impl Leg {
         if permit.call() != self.trail.call() {
             return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
         }
-        let record = self.intent_record(live)?;
-        gate.ledger.append(vec![record]).await.map_err(unwritten)?;
+        let mut records = std::mem::take(&mut self.also);
+        records.push(self.intent_record(live)?);
+        gate.ledger.append(records).await.map_err(unwritten)?;
         self.intended = true;
         Ok(())
     }
@@ -282,7 +302,7 @@ impl Leg {
         live: &Live,
         end: &Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let mut records = Vec::with_capacity(2);
+        let mut records = std::mem::take(&mut self.also);
         if !self.intended {
             records.push(self.intent_record(live)?);
         }

@@ -323,7 +323,9 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
         Code::RuleDenied | Code::UserRequired => ok(DENIED),
-        Code::ApprovalRequired => ok(APPROVAL_NEEDED),
+        Code::ApprovalRequired | Code::ApprovalDenied | Code::ApprovalVoid | Code::ApprovalSpent => {
+            ok(APPROVAL_NEEDED)
+        }
         Code::UpstreamUnreachable
         | Code::UpstreamTimeout
         | Code::UpstreamLost
@@ -336,7 +338,9 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::UpstreamError
         | Code::ResultTooLarge
         | Code::ResultInvalid => ok(SERVER_ERROR),
-        Code::Draining | Code::Overloaded | Code::LedgerUnavailable => unavailable(),
+        Code::Draining | Code::Overloaded | Code::LedgerUnavailable | Code::ApprovalUnavailable => {
+            unavailable()
+        }
         Code::ProviderUnreachable | Code::ProviderRefused | Code::ProviderBusy => unavailable(),
         Code::RuleFailed
         | Code::SchemaUnenforceable

@@ -44,6 +44,11 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    /// The same call once more, after people decided: with what its server was told before, if anything.
+    pub(crate) fn again(deed: DeedId, leg: u32, last: Option<Self>) -> Self {
+        let (answers, state) = last.map_or((Ok(None), None), |last| (last.answers, last.state));
+        Self { deed, leg: leg.saturating_add(1), answers, state }
+    }
     /// Why the call cannot be sent again, if it cannot.
     pub(crate) fn refused(&self) -> Result<(), Refusal> {
         self.answers.as_ref().map(|_| ()).map_err(Clone::clone)

@@ -42,6 +42,28 @@ pub struct Settings {
     pub tls_terminated_upstream: bool,
     /// Services that are known by their certificate.
     pub workloads: Vec<Workload>,
+    pub approvals: Approvals,
+}
+
+/// How calls wait for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approvals {
+    /// For deciding and for using what was decided.
+    pub valid_for: Duration,
+    /// A call is held open for so long before its client is told to come again; at zero it is told at once.
+    pub hold_for: Duration,
+    /// After so long without a decision these people may decide for that group as well.
+    pub escalations: BTreeMap<GroupName, (Duration, GroupName)>,
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self {
+            valid_for: Duration::from_secs(30 * 60),
+            hold_for: Duration::from_secs(45),
+            escalations: BTreeMap::new(),
+        }
+    }
 }
 
 /// Where the listener's certificate and key are.

@@ -15,6 +15,7 @@ mod form;
 mod json;
 mod known;
 mod mask;
+pub mod shown;
 mod sieve;
 mod stream;
 mod view;

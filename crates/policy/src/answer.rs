@@ -1,7 +1,7 @@
 //! What the rules say, with everything needed to say why.
 
+use decision::approval::Cure;
 use decision::{Code, Refusal, RuleId};
-use std::collections::BTreeSet;
 
 /// Which of the two questions was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,33 @@ pub enum Answer {
         /// The Cedar line that would permit it, where none does. For the operator.
         remedy: Option<String>,
     },
-    /// Forbidden, but only by rules that these groups' yes lifts, and permitted without them.
-    Held { cures: BTreeSet<String>, rules: Vec<RuleId>, because: Vec<String> },
+    /// Forbidden, but only by rules that people's yes lifts, and permitted without them.
+    Held(Held),
+}
+
+/// What holds a call, and what lifts that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub cure: Cure,
+    pub rules: Vec<RuleId>,
+    /// What each rule's `@because` says; fit for the asker.
+    pub because: Vec<String>,
+}
+
+impl Held {
+    /// As a refusal, for whoever cannot wait for people.
+    ///
+    /// Always `approval-required`.
+    pub fn refusal(&self) -> Refusal {
+        let (whom, because) = (self.cure.to_string(), self.because.join("; "));
+        Refusal::new(Code::ApprovalRequired, format!("held for approval by {whom}: {because}"))
+            .told(because)
+            .remedy(
+                format!("approval by {whom} is needed"),
+                self.cure.groups().map(ToString::to_string).collect(),
+            )
+            .basis(self.rules.iter().map(ToString::to_string).collect())
+    }
 }
 
 impl Answer {
@@ -69,23 +94,20 @@ impl Answer {
                 basis.dedup();
                 Self::Allowed { basis }
             }
-            (
-                Self::Held { mut cures, mut rules, mut because },
-                Self::Held { cures: more_cures, rules: more_rules, because: more },
-            ) => {
-                cures.extend(more_cures);
-                for (rule, text) in more_rules.into_iter().zip(more) {
-                    if !rules.contains(&rule) {
-                        rules.push(rule);
-                        because.push(text);
+            (Self::Held(mut held), Self::Held(more)) => {
+                for (rule, text) in more.rules.into_iter().zip(more.because) {
+                    if !held.rules.contains(&rule) {
+                        held.rules.push(rule);
+                        held.because.push(text);
                     }
                 }
-                Self::Held { cures, rules, because }
+                Self::Held(Held { cure: held.cure.and(more.cure), ..held })
             }
-            (refused @ Self::Refused { .. }, Self::Allowed { .. } | Self::Held { .. })
-            | (Self::Allowed { .. } | Self::Held { .. }, refused @ Self::Refused { .. }) => refused,
-            (held @ Self::Held { .. }, Self::Allowed { .. })
-            | (Self::Allowed { .. }, held @ Self::Held { .. }) => held,
+            (refused @ Self::Refused { .. }, Self::Allowed { .. } | Self::Held(_))
+            | (Self::Allowed { .. } | Self::Held(_), refused @ Self::Refused { .. }) => refused,
+            (held @ Self::Held(_), Self::Allowed { .. }) | (Self::Allowed { .. }, held @ Self::Held(_)) => {
+                held
+            }
             (
                 Self::Refused { reason, rules, because, detail, remedy },
                 Self::Refused { rules: more_rules, because: more, remedy: other, .. },
@@ -116,18 +138,7 @@ impl Answer {
         let names = |rules: &[RuleId]| rules.iter().map(ToString::to_string).collect::<Vec<_>>();
         match self {
             Self::Allowed { basis } => Ok(basis),
-            Self::Held { cures, rules, because } => {
-                let ask: Vec<String> = cures.into_iter().collect();
-                let whom = ask.join(" and ");
-                let refusal = Refusal::new(
-                    Code::ApprovalRequired,
-                    format!("held for approval by {whom}: {}", because.join("; ")),
-                )
-                .told(because.join("; "))
-                .remedy(format!("approval by {whom} is needed"), ask)
-                .basis(names(&rules));
-                Err(refusal)
-            }
+            Self::Held(held) => Err(held.refusal()),
             Self::Refused { reason, rules, because, detail, remedy } => {
                 let code = match (asked, reason) {
                     (_, Reason::RuleFailed) => Code::RuleFailed,

@@ -2,7 +2,7 @@
 
 use crate::{
     actions::{self, METHODS, PRINCIPALS, uid},
-    answer::{Answer, Reason},
+    answer::{Answer, Held, Reason},
     context::{Contexts, context},
     load::Policies,
     memo::Key,
@@ -12,6 +12,7 @@ use crate::{
 use cedar_policy::{
     Decision, Entities, Entity, EntityUid, PolicySet, Request, Response, RestrictedExpression,
 };
+use decision::approval::Cure;
 use decision::{
     Actor, Call, Claims, Era, GroupName, ItemKind, Principal, RuleId, ServerName, Timestamp, Transport,
 };
@@ -364,14 +365,15 @@ impl Policies {
         if rules.is_empty() {
             return nobody_permits(request);
         }
-        let cures: Option<BTreeSet<String>> = rules
+        let cures: Option<Vec<Cure>> = rules
             .iter()
             .map(|rule| self.rule(rule).filter(|r| r.sway == Sway::Forbid)?.cure.clone())
             .collect();
-        if let (Some(cures), Some(without)) = (cures, without) {
+        let cure = cures.and_then(|cures| cures.into_iter().reduce(Cure::and));
+        if let (Some(cure), Some(without)) = (cure, without) {
             let response = without();
             if self.failed(&response).is_none() && response.decision() == Decision::Allow {
-                return Answer::Held { cures, rules, because };
+                return Answer::Held(Held { cure, rules, because });
             }
         }
         let detail = match rules.as_slice() {

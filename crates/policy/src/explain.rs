@@ -7,6 +7,7 @@ use crate::{
     rule::{Rule, Sway},
 };
 use catalog::{Classified, federated};
+use decision::approval::Cure;
 use decision::{ItemKind, Principal, RuleId, ServerName};
 
 /// A rule as its author wrote it, with its place.
@@ -15,8 +16,8 @@ pub struct RuleView<'a> {
     pub id: &'a RuleId,
     pub sway: Sway,
     pub because: Option<&'a str>,
-    /// The group whose yes lifts it.
-    pub unless_approved: Option<&'a str>,
+    /// Whose yes lifts it.
+    pub unless_approved: Option<&'a Cure>,
     pub path: &'a str,
     /// From 1.
     pub line: usize,
@@ -102,7 +103,7 @@ fn view(rule: &Rule) -> RuleView<'_> {
         id: &rule.id,
         sway: rule.sway,
         because: rule.because.as_deref(),
-        unless_approved: rule.cure.as_deref(),
+        unless_approved: rule.cure.as_ref(),
         path: rule.place.source.name(),
         line: before.bytes().filter(|b| *b == b'\n').count() + 1,
         text: rule.place.text(),

@@ -24,7 +24,7 @@ mod starter;
 mod types;
 mod validate;
 
-pub use answer::{Answer, Asked, Reason};
+pub use answer::{Answer, Asked, Held, Reason};
 pub use ask::{Asker, Circumstances, Question, Subject};
 pub use explain::{Can, RuleView};
 pub use load::{Loader, Policies};

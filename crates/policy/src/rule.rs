@@ -2,12 +2,13 @@
 
 use crate::{
     actions::PRINCIPALS,
-    source::{Place, Problem, UNLESS_APPROVED},
+    source::{Place, Problem},
 };
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Policy, PolicyId, PrincipalConstraint, ResourceConstraint,
 };
 use decision::RuleId;
+use decision::approval::Cure;
 use miette::Diagnostic;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -24,8 +25,8 @@ pub(crate) struct Rule {
     pub(crate) id: RuleId,
     pub(crate) sway: Sway,
     pub(crate) because: Option<String>,
-    /// The group whose yes cures this forbid.
-    pub(crate) cure: Option<String>,
+    /// Whose yes cures this forbid.
+    pub(crate) cure: Option<Cure>,
     pub(crate) place: Place,
     pub(crate) policy: Policy,
     pub(crate) actions: Actions,
@@ -247,7 +248,12 @@ pub(crate) fn parse(place: &Place, cedar: &str) -> Result<Rule, Vec<Problem>> {
         Effect::Permit => Sway::Permit,
         Effect::Forbid => Sway::Forbid,
     };
-    let (because, cure) = (annotation("because"), annotation("unless_approved"));
+    let because = annotation("because");
+    let cure = annotation("unless_approved").and_then(|text| text.parse::<Cure>().ok()).map(|cure| Cure {
+        apart: annotation("approvers_apart").is_some(),
+        executes: annotation("execute_on_approval").is_some(),
+        ..cure
+    });
     annotations(place, &unnamed, sway, &mut problems);
     let Some(reads) = Reads::of(&unnamed) else {
         problems.push(Problem::error(place, "what the rule reads cannot be determined"));
@@ -279,7 +285,7 @@ fn annotations(place: &Place, policy: &Policy, sway: Sway, problems: &mut Vec<Pr
             }
             ("because", _) => {}
             ("unless_approved", Sway::Forbid) => {
-                if let Err(error) = decision::GroupName::new(value) {
+                if let Err(error) = value.parse::<Cure>() {
                     problems.push(Problem::error(&place.find("@unless"), error.to_string()));
                 }
             }
@@ -288,14 +294,28 @@ fn annotations(place: &Place, policy: &Policy, sway: Sway, problems: &mut Vec<Pr
                     Problem::error(&place.find("@unless"), "`@unless-approved` stands on a permit");
                 problems.push(misplaced.help("an approval lifts a forbid and never stands in for a permit: write a `forbid` that carries it"));
             }
+            ("approvers_apart" | "execute_on_approval", _)
+                if policy.annotation("unless_approved").is_none() =>
+            {
+                let name = format!("@{}", key.replace('_', "-"));
+                let alone = Problem::error(&place.find(&name), format!("`{name}` stands alone"));
+                problems.push(
+                    alone.help("it says more about an `@unless-approved`, which the rule does not have"),
+                );
+            }
+            ("approvers_apart" | "execute_on_approval", _) if !value.is_empty() => {
+                let name = format!("@{}", key.replace('_', "-"));
+                problems.push(Problem::error(&place.find(&name), format!("`{name}` takes no value")));
+            }
+            ("approvers_apart" | "execute_on_approval", _) => {}
             (other, _) => {
                 let unknown = Problem::error(
                     &place.find(&format!("@{other}")),
                     format!("there is no annotation `@{other}`"),
                 );
-                problems.push(
-                    unknown.help(format!("the annotations are `@id`, `@because` and `{UNLESS_APPROVED}`")),
-                );
+                problems.push(unknown.help(
+                    "the annotations are `@id`, `@because`, `@unless-approved`, `@approvers-apart` and `@execute-on-approval`",
+                ));
             }
         }
     }

@@ -182,9 +182,8 @@ impl Place {
     }
 }
 
-/// Cedar's annotation names have no hyphens; ours does, and this one has the same length.
-pub(crate) const UNLESS_APPROVED: &str = "@unless-approved";
-const UNLESS_APPROVED_IN_CEDAR: &str = "@unless_approved";
+/// Cedar's annotation names have no hyphens; these have, and an underscore is as long.
+pub(crate) const HYPHENATED: [&str; 3] = ["@unless-approved", "@approvers-apart", "@execute-on-approval"];
 
 /// Cuts a file into statements. Each starts at its first token and ends behind its semicolon; a rest without a
 /// semicolon is a statement too, so that the parser can say what is wrong with it.
@@ -204,8 +203,12 @@ pub(crate) fn statements(source: &Source) -> Vec<(Place, String)> {
         }
         start = start.or(Some(token.span.start));
         end = token.span.end;
-        let renamed = token.kind == TokenKind::Annotation && text == UNLESS_APPROVED;
-        cedar.push_str(if renamed { UNLESS_APPROVED_IN_CEDAR } else { text });
+        let renamed = token.kind == TokenKind::Annotation && HYPHENATED.contains(&text);
+        if renamed {
+            cedar.push_str(&text.replace('-', "_"))
+        } else {
+            cedar.push_str(text)
+        }
         if token.kind == TokenKind::End {
             found.push((place(start.unwrap_or_default()..end), std::mem::take(&mut cedar)));
             start = None;

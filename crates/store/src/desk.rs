@@ -144,7 +144,8 @@ impl Desk {
     ) -> Result<(Approval, Record), DeskError> {
         let id = before.approval.id;
         let _turn = self.lane(id.as_bytes()).await;
-        let after = before.approval.after(Step::Spend { call, deed, terms }, self.clock.now())?;
+        let step = Step::Spend { call, deed, terms, log: self.log().to_owned() };
+        let after = before.approval.after(step, self.clock.now())?;
         match self.store.step(scope, before, &after).await? {
             Turn::Taken => {
                 self.tell(id);
@@ -179,28 +180,21 @@ impl Desk {
         Ok(ended)
     }
 
-    /// Settles what a gateway that stopped left on its way. `how` knows from the ledger what became of a call; one without
-    /// an intent never left.
-    pub async fn recover(
-        &self,
-        scope: &Scope,
-        how: impl Fn(CallId) -> Option<Settled>,
-    ) -> Result<usize, DeskError> {
+    /// What this gateway's log says it spent and never settled: what a stop left on its way.
+    pub async fn unsettled(&self, scope: &Scope) -> Result<Vec<Approval>, DeskError> {
         let mut page = crate::Page { after: None, limit: 256 };
-        let mut done = 0;
+        let mut found = Vec::new();
         loop {
             let kept = self.store.approvals_in(scope, State::Executing, page).await?;
-            let Some(last) = kept.last() else { return Ok(done) };
+            let Some(last) = kept.last() else { return Ok(found) };
             page.after = Some((last.approval.proposed_at, last.approval.id));
-            for one in kept {
-                let Approval { id, call, .. } = one.approval;
-                match how(call) {
-                    Some(end) => self.settle(scope, id, end).await?,
-                    None => self.give_back(scope, id, call).await?,
-                }
-                done += 1;
-            }
+            let own = kept.into_iter().map(|one| one.approval);
+            found.extend(own.filter(|one| one.log.as_deref() == Some(self.log())));
         }
+    }
+
+    fn log(&self) -> &str {
+        self.ledger.public_key().origin()
     }
 
     /// Waits until it is something else than proposed, or until `patience` is over. `None`: it is gone.

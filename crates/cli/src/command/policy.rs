@@ -194,9 +194,8 @@ fn told(given: &Given, answer: &Answer) -> [String; 2] {
     let names = |rules: &[RuleId]| rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
     match answer {
         Answer::Allowed { basis } => [given.say.paint(32, "yes"), names(basis)],
-        Answer::Held { cures, rules, .. } => {
-            let cures: Vec<&str> = cures.iter().map(String::as_str).collect();
-            let told = format!("{} unless {} approve", names(rules), cures.join(" and "));
+        Answer::Held(held) => {
+            let told = format!("{} unless {} approve", names(&held.rules), held.cure);
             [given.say.paint(33, "held"), told]
         }
         Answer::Refused { rules, detail, .. } => {
@@ -210,7 +209,7 @@ fn told(given: &Given, answer: &Answer) -> [String; 2] {
 fn value(can: &Can) -> serde_json::Value {
     let (answer, rules, detail, remedy) = match &can.answer {
         Answer::Allowed { basis } => ("allowed", basis, None, None),
-        Answer::Held { rules, because, .. } => ("held", rules, Some(because.join("; ")), None),
+        Answer::Held(held) => ("held", &held.rules, Some(held.because.join("; ")), None),
         Answer::Refused { rules, detail, remedy, .. } => {
             ("refused", rules, Some(detail.clone()), remedy.clone())
         }
@@ -230,7 +229,7 @@ fn explain(rule: &str, given: &Given, policies: &Policies) -> Outcome {
     };
     given.say.json(&json!({
         "id": view.id, "path": view.path, "line": view.line, "because": view.because,
-        "unless-approved": view.unless_approved, "text": view.text,
+        "unless-approved": view.unless_approved.map(ToString::to_string), "text": view.text,
     }));
     given.say.line(given.say.paint(2, &format!("{}:{}", view.path, view.line)));
     given.say.line(view.text);

@@ -146,7 +146,7 @@ impl Running {
         let gate = Gate::new(Parts {
             live: built.live,
             store: opened.store.clone(),
-            ledger: opened.take_ledger()?,
+            ledger: Arc::new(opened.take_ledger()?),
             opener: opened.opener.clone(),
             backends: Backends::new(&settings, files::variables(&settings)).context("secret backend")?,
             pool,
@@ -157,6 +157,7 @@ impl Running {
         });
         keeping::prepare(&gate, &place, &gate.opener().sealer()).await?;
         keeping::begin(&gate, &place).await;
+        recover(&gate).await?;
         let keeper = keeping::Keeper::new(&gate, Arc::new(SystemClock));
         let offers = Offers::new(Arc::clone(&gate), loader, written);
         let closing = CancellationToken::new();
@@ -226,6 +227,18 @@ impl Drop for Running {
             tracing::error!("the gateway ends without having said so in its record");
         }
     }
+}
+
+/// Settles what the last stop left on its way. Only what was spent here is looked for, and mostly there is nothing.
+async fn recover(gate: &Arc<Gate>) -> anyhow::Result<()> {
+    let scope = gate.live().settings.scope();
+    if gate.desk().unsettled(&scope).await?.is_empty() {
+        return Ok(());
+    }
+    index::catch_up(gate).await?;
+    let approvals = gateway::recover(gate).await.context("approvals that were spent cannot be settled")?;
+    tracing::warn!(approvals, "approvals were spent when the gateway stopped: settled as the record says");
+    Ok(())
 }
 
 fn probes(gate: &Arc<Gate>) -> Probes {

@@ -2,7 +2,7 @@
 //! file, line and excerpt.
 
 use super::{
-    door,
+    approvals, door,
     file::{self, File},
     keys, networks, oauth,
     problem::{Crossing, Located},
@@ -153,6 +153,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
                 .as_ref()
                 .is_some_and(|said| *said.get_ref()),
             workloads,
+            approvals: approvals::cross(crossing, &file.approvals),
         },
         state_dir,
         database,

@@ -43,6 +43,7 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     put("tls-terminated-upstream", Value::Boolean(settings.tls_terminated_upstream));
     put("workloads", Value::Array(settings.workloads.iter().map(workload).collect()));
     put("limits", Value::Table(limits(&settings.limits)));
+    put("approvals", Value::Table(super::approvals::effective(&settings.approvals)));
     let mut vault = super::vault::effective(&settings.vault);
     vault.extend(meant.keys.effective(&meant.state_dir));
     put("vault", Value::Table(vault));

@@ -53,6 +53,9 @@ pub(crate) struct File {
     /// Bounds on everything that a peer can make large, slow or many.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// How calls wait for people.
+    #[serde(default)]
+    pub(crate) approvals: super::approvals::Written,
     /// Where the gateway may connect to, beside public addresses.
     #[serde(default)]
     pub(crate) egress: Egress,

@@ -1,6 +1,7 @@
 //! What the operator wrote, and what it means: two types and one crossing, which collects every
 //! problem with its place before giving up.
 
+mod approvals;
 mod cross;
 mod door;
 mod effective;

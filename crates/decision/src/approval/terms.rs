@@ -34,6 +34,8 @@ pub enum Part {
     Definition,
     Arguments,
     Policy,
+    /// Whose yes the rules want.
+    Needs,
 }
 
 impl fmt::Display for Part {
@@ -47,6 +49,7 @@ impl fmt::Display for Part {
             Self::Definition => "the definition of what is called",
             Self::Arguments => "the arguments",
             Self::Policy => "the policies",
+            Self::Needs => "who has to approve",
         })
     }
 }

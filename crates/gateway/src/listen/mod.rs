@@ -45,5 +45,6 @@ fn settings() -> crate::settings::Settings {
         tls: None,
         tls_terminated_upstream: false,
         workloads: Vec::new(),
+        approvals: crate::settings::Approvals::default(),
     }
 }

@@ -97,13 +97,13 @@ async fn an_unknown_argument_is_refused_with_a_reason_the_model_can_read() {
 }
 
 #[tokio::test]
-async fn a_held_call_says_that_nobody_can_give_the_approval_yet() {
+async fn a_held_call_says_whose_yes_it_waits_for() {
     let (house, script) = modern_house().await;
     let call = |amount: u64| json!({ "name": "script__refund", "arguments": { "amount": amount } });
     assert!(house.modern("/mcp", "tools/call", call(40)).await.json()["result"]["isError"].is_null());
     let told = house.modern("/mcp", "tools/call", call(500)).await.json();
     let text = told["result"]["content"][0]["text"].as_str().unwrap();
-    assert!(text.contains("nobody can give it yet") && text.contains("refunds over 100"), "{text}");
+    assert!(text.contains("finance was asked") && text.contains("refunds over 100"), "{text}");
     assert_eq!(told["result"]["_meta"]["callgate/refusal"]["ask"], json!(["finance"]));
     assert_eq!(house.last().ending, Ending::Refused { code: Code::ApprovalRequired });
     assert_eq!(script.heard("tools/call").len(), 1);

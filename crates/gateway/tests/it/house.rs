@@ -128,6 +128,10 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
         tls: None,
         tls_terminated_upstream: false,
         workloads: Vec::new(),
+        approvals: gateway::settings::Approvals {
+            hold_for: std::time::Duration::ZERO,
+            ..gateway::settings::Approvals::default()
+        },
     }
 }
 
@@ -190,7 +194,7 @@ impl House {
         let gate = Gate::new(Parts {
             live,
             store: store.clone(),
-            ledger,
+            ledger: Arc::new(ledger),
             opener: vault::Opener::new(Arc::clone(&kek)),
             backends,
             pool,

@@ -55,6 +55,10 @@ pub(crate) fn settings() -> Settings {
         tls: None,
         tls_terminated_upstream: false,
         workloads: Vec::new(),
+        approvals: gateway::settings::Approvals {
+            hold_for: std::time::Duration::ZERO,
+            ..gateway::settings::Approvals::default()
+        },
     }
 }
 

@@ -11,6 +11,7 @@ mod provider;
 mod rogue;
 mod script;
 
+mod approvals;
 mod assertions;
 mod attacks;
 mod authority;

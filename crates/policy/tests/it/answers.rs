@@ -13,7 +13,7 @@ fn rules(text: &str) -> Policies {
 fn reason(answer: &Answer) -> Option<Reason> {
     match answer {
         Answer::Refused { reason, .. } => Some(*reason),
-        Answer::Allowed { .. } | Answer::Held { .. } => None,
+        Answer::Allowed { .. } | Answer::Held(_) => None,
     }
 }
 
@@ -23,14 +23,16 @@ fn allowed(answer: Answer, by: &[&str]) {
         Answer::Allowed { basis } => {
             assert_eq!(basis.iter().map(ToString::to_string).collect::<Vec<_>>(), by)
         }
-        other @ (Answer::Refused { .. } | Answer::Held { .. }) => panic!("{other:?}"),
+        other @ (Answer::Refused { .. } | Answer::Held(_)) => panic!("{other:?}"),
     }
 }
 
 #[track_caller]
 fn held(answer: Answer, by: &[&str]) {
     match answer {
-        Answer::Held { cures, .. } => assert_eq!(cures.into_iter().collect::<Vec<_>>(), by),
+        Answer::Held(held) => {
+            assert_eq!(held.cure.groups().map(ToString::to_string).collect::<Vec<_>>(), by)
+        }
         other @ (Answer::Refused { .. } | Answer::Allowed { .. }) => panic!("{other:?}"),
     }
 }

@@ -97,7 +97,7 @@ fn names<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
 fn told(answer: Answer) -> String {
     match answer {
         Answer::Allowed { basis } => format!("allowed by {}", names(basis)),
-        Answer::Held { cures, .. } => format!("held for {}", names(cures)),
+        Answer::Held(held) => format!("held for {}", names(held.cure.needs)),
         Answer::Refused { reason: Reason::Forbidden, rules, because, .. } => {
             format!("refused by {}: {}", names(rules), because.join("; "))
         }

@@ -33,7 +33,7 @@ fn refit(pay: Option<Value>) -> Policies {
 fn reason(answer: &Answer) -> Option<Reason> {
     match answer {
         Answer::Refused { reason, .. } => Some(*reason),
-        Answer::Allowed { .. } | Answer::Held { .. } => None,
+        Answer::Allowed { .. } | Answer::Held(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 extern crate callgate_store as store;
 
+mod approvals;
 mod bed;
 mod engines;
 mod index;
@@ -40,6 +41,12 @@ macro_rules! suite {
 }
 
 suite! {
+    approvals:
+        one_is_open_for_a_subject_and_it_comes_back_as_it_was,
+        of_many_who_spend_the_same_one_succeeds,
+        pages_of_a_list_have_each_once,
+        what_is_due_is_found,
+        a_group_is_lent_for_a_while_and_taken_back;
     principals:
         an_agent_and_a_user_are_listed_as_they_were_added,
         a_name_is_taken_once,

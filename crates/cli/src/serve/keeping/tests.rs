@@ -75,7 +75,7 @@ impl House {
         let gate = Gate::new(Parts {
             live: built.live,
             store,
-            ledger,
+            ledger: Arc::new(ledger),
             opener: vault::Opener::new(keys),
             backends: Backends::new(&settings, Variables::new()).unwrap(),
             pool: gateway::upstream::Pool::new(client, supervisor, Default::default(), &settings.limits),

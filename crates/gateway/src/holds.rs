@@ -1,0 +1,114 @@
+//! Calls that are held open while people decide: for as long as their clients wait anyway, a bounded number at once. The
+//! client that gives up has not asked for anything any more.
+
+use crate::approval::Waits;
+use crate::exchange::{Arrival, Reply};
+use crate::gate::Gate;
+use crate::rounds::Round;
+use decision::DeedId;
+use decision::approval::State;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Most calls that are held open at once; more are told to come again.
+const HELD_MAX: usize = 1_024;
+/// So often a client that gave a token is told that it still waits.
+const NOTICE: Duration = Duration::from_secs(5);
+
+/// Places for calls that wait for people.
+#[derive(Debug)]
+pub(crate) struct Holds {
+    places: Semaphore,
+}
+
+impl Default for Holds {
+    fn default() -> Self {
+        Self { places: Semaphore::new(HELD_MAX) }
+    }
+}
+
+/// A call whose record is closed and that may go on when people have decided.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) waits: Waits,
+    /// The asker's own id.
+    pub(crate) id: Vec<u8>,
+    pub(crate) deed: DeedId,
+    pub(crate) leg: u32,
+    /// What is answered where nobody decides in time.
+    pub(crate) reply: Reply,
+}
+
+/// What came of waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Somebody decided: the call walks the whole path again.
+    GoesOn,
+    /// It is told to come again, or nobody is there to be told.
+    Stays,
+}
+
+impl Hold {
+    /// The next leg of the same deed, with what the last one brought along.
+    pub(crate) fn next(&self, last: Option<Round>) -> Round {
+        Round::again(self.deed, self.leg, last)
+    }
+}
+
+/// Waits for people, as long as the client does and the settings say.
+pub(crate) async fn wait(gate: &Arc<Gate>, arrival: &Arrival, hold: &Hold) -> Held {
+    let live = gate.live();
+    let patience = live.settings.approvals.hold_for;
+    let Ok(_place) = gate.holds.places.try_acquire() else { return Held::Stays };
+    if patience.is_zero() || arrival.cancel.is_cancelled() || gate.is_draining() {
+        return Held::Stays;
+    }
+    let session = hold.waits.session.as_ref();
+    // the call is at no server, and can be given up all the same
+    if let Some(session) = session
+        && session.begin(&hold.id, arrival.cancel.clone(), arrival.outlet.clone()).is_err()
+    {
+        return Held::Stays;
+    }
+    let scope = live.settings.scope();
+    let decided = gate.desk.decided(&scope, hold.waits.approval, patience);
+    let over = async {
+        match session {
+            Some(session) => session.ended.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    let held = tokio::select! {
+        decided = decided => match decided {
+            Ok(Some(approval)) if approval.state != State::Proposed => Held::GoesOn,
+            Ok(_) => Held::Stays,
+            Err(error) => {
+                tracing::error!(%error, "a decision cannot be waited for");
+                Held::Stays
+            }
+        },
+        () = arrival.cancel.cancelled() => Held::Stays,
+        () = over => Held::Stays,
+        () = notices(arrival, hold) => Held::Stays,
+    };
+    if let Some(session) = session {
+        session.end(&hold.id);
+    }
+    held
+}
+
+/// Tells a client that gave a progress token that its call is alive, so that it goes on waiting. Never ends while the client is there.
+async fn notices(arrival: &Arrival, hold: &Hold) {
+    let Some(token) = &hold.waits.token else { return std::future::pending().await };
+    let message = serde_json::json!(format!("waiting for approval by {}", hold.waits.whom)).to_string();
+    for number in 1_u64.. {
+        let rest = format!(r#","progress":{number},"message":{message}}}"#);
+        let params = [br#"{"progressToken":"#.as_slice(), token, rest.as_bytes()].concat();
+        let notice = wire::rpc::notification("notifications/progress", Some(&params));
+        if arrival.outlet.send(notice).await.is_err() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(NOTICE).await;
+    }
+}

@@ -1,0 +1,79 @@
+//! What people are shown of a call that waits for them.
+
+use crate::gate::{Gate, Live};
+use crate::resolve::Resolved;
+use catalog::Effect;
+use decision::approval::{Preview, Source};
+use decision::{Call, ItemKind, Timestamp};
+use policy::Held;
+
+/// How much of what the agent read before is named.
+const READ_MAX: usize = 8;
+/// How many calls of the interaction are looked at for it.
+const HOUR_US: u64 = 3_600_000_000;
+const LOOKED_AT_MAX: u64 = 64;
+
+pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolved, held: &Held) -> Preview {
+    let target = call.target();
+    let classified = resolved.item.as_ref().map(|item| &item.classified);
+    let effect = classified.map(|one| one.effect);
+    let shown = inspect::shown::arguments(&call.arguments().unwrap_or_default());
+    let what = match target.item.kind {
+        ItemKind::Tool => format!("run `{}`", inspect::shown::visible(&target.item.name)),
+        ItemKind::Prompt => format!("use the prompt `{}`", inspect::shown::visible(&target.item.name)),
+        ItemKind::Resource | ItemKind::ResourceTemplate | ItemKind::Server | ItemKind::Question => {
+            format!("reach `{}`", inspect::shown::visible(&target.item.name))
+        }
+    };
+    let does = match effect {
+        Some(Effect::Read) => "which reads data",
+        Some(Effect::Write) => "which changes data",
+        Some(Effect::Destructive) => "which may be irreversible",
+        None => "whose effect is not known",
+    };
+    let values = if shown.brief.is_empty() { String::new() } else { format!(", with {}", shown.brief) };
+    Preview {
+        summary: format!(
+            "{} wants to {what} on `{}`, {does}{values}.",
+            call.principal().describe(),
+            target.server
+        ),
+        effect: effect.map(|one| one.as_str().to_owned()).unwrap_or_default(),
+        tier: classified.map(|one| one.tier.as_str().to_owned()).unwrap_or_default(),
+        categories: classified
+            .map(|one| one.categories.iter().map(|one| one.as_str().to_owned()).collect())
+            .unwrap_or_default(),
+        arguments: shown.text,
+        masked: shown.masked,
+        labels: shown.labels,
+        read: read(gate, live, call).await,
+        undo: None,
+        because: held.because.clone(),
+        rules: held.rules.clone(),
+    }
+}
+
+/// What the same interaction was given before, as far as the index has it: a page without it is better than no page.
+async fn read(gate: &Gate, live: &Live, call: &Call) -> Vec<Source> {
+    let filter = store::Filter {
+        interaction: Some(call.interaction().clone()),
+        ended: Some(store::Ended::Answered),
+        since: Some(Timestamp(gate.clock.now().0.saturating_sub(HOUR_US))),
+        ..store::Filter::default()
+    };
+    let found = gate.store.find_calls(&live.settings.scope(), &filter, LOOKED_AT_MAX, None).await;
+    let rows = found.inspect_err(|error| tracing::warn!(%error, "what was read before is not known"));
+    let gave = rows
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|row| matches!(row.method.as_deref(), Some("tools/call" | "resources/read" | "prompts/get")));
+    let sources = gave.filter_map(|row| {
+        Some(Source {
+            call: row.call,
+            at: row.at,
+            server: row.server?,
+            item: inspect::shown::visible(&row.item?.name),
+        })
+    });
+    sources.take(READ_MAX).collect()
+}

@@ -1,0 +1,242 @@
+//! Approvals over the whole path: who may say yes to what, once.
+
+use crate::calls::POLICY;
+use crate::house::{House, server, settings};
+use crate::script::Script;
+use decision::approval::State;
+use decision::{ApprovalId, Code, Ending, Entry, EventName, ServerName, User};
+use gateway::settings::{Approvals, Mode};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use store::{DeskError, Page};
+
+const ALL: Page = Page { after: None, limit: 100 };
+
+/// A house whose calls are held open for so long, with some people.
+async fn house(policy: &str, hold_for: Duration) -> (House, Script) {
+    let script = Script::start(true).await;
+    let servers = [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))];
+    let approvals = Approvals { hold_for, ..Approvals::default() };
+    let settings = gateway::Settings { approvals, ..settings(servers.into()) };
+    let house = House::with(settings, policy).await;
+    for (name, groups) in [("fay", "finance"), ("finn", "finance"), ("sam", "security"), ("sue", "support")] {
+        let groups = BTreeSet::from([groups.parse().unwrap()]);
+        house.store.add_user(&scope(&house), &User { name: name.parse().unwrap(), groups }).await.unwrap();
+    }
+    (house, script)
+}
+
+fn scope(house: &House) -> store::Scope {
+    house.gate.live().settings.scope()
+}
+
+fn refund(amount: u64) -> Value {
+    json!({ "name": "script__refund", "arguments": { "amount": amount } })
+}
+
+async fn call(house: &House, params: Value) -> Value {
+    house.modern("/mcp", "tools/call", params).await.json()
+}
+
+/// The reason code of a refused tool call, if it was refused.
+fn code(told: &Value) -> Option<String> {
+    told["result"]["_meta"]["callgate/refusal"]["code"].as_str().map(str::to_owned)
+}
+
+async fn waiting(house: &House) -> Vec<decision::Approval> {
+    let kept = house.store.approvals_in(&scope(house), State::Proposed, ALL).await.unwrap();
+    kept.into_iter().map(|one| one.approval).collect()
+}
+
+async fn state(house: &House, id: ApprovalId) -> State {
+    house.store.approval(&scope(house), id).await.unwrap().unwrap().approval.state
+}
+
+async fn vote(house: &House, id: ApprovalId, who: &str, yes: bool) -> Result<decision::Approval, DeskError> {
+    let desk = house.gate.desk();
+    let voter = desk.voter(&scope(house), &who.parse().unwrap()).await.unwrap().unwrap();
+    desk.vote(&scope(house), id, &voter, yes, (!yes).then_some("not this customer")).await
+}
+
+/// The steps of approvals in the ledger, in order.
+fn steps(house: &House) -> Vec<EventName> {
+    let event = |entry| {
+        let Entry::Event(event) = entry else { return None };
+        event.detail.contains_key("approval").then_some(event.event)
+    };
+    house.entries().into_iter().filter_map(event).collect()
+}
+
+#[tokio::test]
+async fn a_held_call_is_proposed_and_done_once_when_the_right_people_said_yes() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    assert_eq!(code(&call(&house, refund(40)).await), None, "under the threshold nobody is asked");
+    let told = call(&house, refund(500)).await;
+    assert_eq!(code(&told).as_deref(), Some("approval-required"));
+    let [one] = waiting(&house).await.try_into().unwrap();
+    let text = told["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains(&one.id.to_string()) && text.contains("finance"), "{text}");
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    assert_eq!(waiting(&house).await.len(), 1, "the same call is not proposed twice");
+    assert!(matches!(vote(&house, one.id, "sue", true).await, Err(DeskError::Unfit(_))));
+    assert_eq!(vote(&house, one.id, "fay", true).await.unwrap().state, State::Approved);
+    let done = call(&house, refund(500)).await;
+    assert_eq!(code(&done), None, "{done}");
+    assert_eq!(state(&house, one.id).await, State::Executed);
+    assert_eq!(house.last().ending, Ending::Answered);
+    let evidence = house.last().evidence;
+    let approval = evidence.iter().find(|one| one.stage == decision::Stage::Approval).unwrap();
+    assert_eq!(approval.basis, [format!("approval:{}", one.id), "by:fay".to_owned()]);
+    assert_eq!(script.heard("tools/call").len(), 2, "the small one and this one");
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"), "once");
+    use EventName::{ApprovalExecuted, ApprovalExecuting, ApprovalGranted, ApprovalProposed, ApprovalVoted};
+    let expected = [ApprovalProposed, ApprovalVoted, ApprovalGranted, ApprovalExecuting, ApprovalExecuted];
+    assert_eq!(steps(&house)[..5], expected, "every step its own entry");
+}
+
+#[tokio::test]
+async fn a_call_is_held_open_and_goes_on_by_itself_within_a_moment_of_the_yes() {
+    let (house, script) = house(POLICY, Duration::from_secs(20)).await;
+    let (told, id) = tokio::join!(call(&house, refund(500)), async {
+        let id = loop {
+            if let [one] = waiting(&house).await.as_slice() {
+                break one.id;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert!(script.heard("tools/call").is_empty(), "nothing left yet");
+        vote(&house, id, "fay", true).await.unwrap();
+        id
+    });
+    assert_eq!(code(&told), None, "{told}");
+    assert_eq!(state(&house, id).await, State::Executed);
+    assert_eq!(script.heard("tools/call").len(), 1);
+    let leg = |entry| {
+        let Entry::Decision(one) = entry else { return None };
+        one.evidence.iter().any(|e| e.stage == decision::Stage::Approval).then_some(one.leg)
+    };
+    let legs: Vec<u32> = house.entries().into_iter().filter_map(leg).collect();
+    assert_eq!(legs, [0, 1], "two legs of one deed, each with its decision");
+}
+
+#[tokio::test]
+async fn a_no_is_told_with_its_reason_and_stands() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let id = waiting(&house).await[0].id;
+    vote(&house, id, "finn", false).await.unwrap();
+    for _ in 0..2 {
+        let told = call(&house, refund(500)).await;
+        assert_eq!(code(&told).as_deref(), Some("approval-denied"));
+        assert!(told.to_string().contains("not this customer"), "{told}");
+    }
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::ApprovalDenied });
+    assert!(waiting(&house).await.is_empty() && script.heard("tools/call").is_empty());
+    house.advance(Duration::from_secs(31 * 60));
+    let again = call(&house, refund(500)).await;
+    assert_eq!(code(&again).as_deref(), Some("approval-required"), "people may be asked anew later");
+}
+
+#[tokio::test]
+async fn changing_the_amount_after_the_yes_needs_another_yes() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let id = waiting(&house).await[0].id;
+    vote(&house, id, "fay", true).await.unwrap();
+    assert_eq!(code(&call(&house, refund(501)).await).as_deref(), Some("approval-required"));
+    assert_eq!(state(&house, id).await, State::Approved, "the yes to 500 is still good for 500");
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn another_agents_yes_is_not_mine() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    vote(&house, waiting(&house).await[0].id, "fay", true).await.unwrap();
+    let text = POLICY.replace("principal == Agent::\"bot\"", "principal");
+    let settings = std::sync::Arc::clone(&house.gate.live().settings);
+    let policies = vec![policy::Source { path: "p.cedar".into(), text }];
+    house.offers.reload(gateway::Written { settings, policies }, || ()).await.unwrap();
+    let other = format!("Bearer {}", house.agent("other").await);
+    let told = house.modern_as(&other, "/mcp", "tools/call", refund(500)).await.json();
+    assert_eq!(code(&told).as_deref(), Some("approval-required"));
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn an_approval_ends_with_its_time_and_with_a_word_of_who_may_revoke() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let first = waiting(&house).await[0].id;
+    vote(&house, first, "fay", true).await.unwrap();
+    house.advance(Duration::from_secs(31 * 60));
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    assert_eq!(state(&house, first).await, State::Expired);
+    let second = waiting(&house).await[0].id;
+    vote(&house, second, "fay", true).await.unwrap();
+    house.gate.desk().revoke(&scope(&house), second, "fay", Some("called the customer")).await.unwrap();
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    assert_eq!(state(&house, second).await, State::Cancelled);
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn several_parties_all_have_to_agree_and_each_person_counts_once() {
+    let policy = POLICY.replace("\"finance\")", "\"2 of finance and security\")");
+    let (house, script) = house(&policy, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let id = waiting(&house).await[0].id;
+    for (who, after) in [("fay", State::Proposed), ("sam", State::Proposed)] {
+        assert_eq!(vote(&house, id, who, true).await.unwrap().state, after);
+    }
+    assert!(vote(&house, id, "fay", true).await.is_err(), "twice is once");
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    assert_eq!(vote(&house, id, "finn", true).await.unwrap().state, State::Approved);
+    assert_eq!(code(&call(&house, refund(500)).await), None);
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn two_consumers_race_for_one_yes_and_one_wins() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    vote(&house, waiting(&house).await[0].id, "fay", true).await.unwrap();
+    let calls = (0..16).map(|_| call(&house, refund(500)));
+    let told = futures::future::join_all(calls).await;
+    let done = told.iter().filter(|told| code(told).is_none()).count();
+    assert_eq!((done, script.heard("tools/call").len()), (1, 1));
+    let codes: BTreeSet<_> = told.iter().filter_map(code).collect();
+    let known = ["approval-required", "approval-spent"].map(str::to_owned);
+    assert!(codes.is_subset(&known.into()), "{codes:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_never_left_gives_its_yes_back() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let id = waiting(&house).await[0].id;
+    vote(&house, id, "fay", true).await.unwrap();
+    house.remove_secret().await;
+    house.until_noticed().await;
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("secret-missing"));
+    assert_eq!(state(&house, id).await, State::Approved);
+    house.put_secret(None, "again-0123456789").await;
+    house.until_noticed().await;
+    assert_eq!(code(&call(&house, refund(500)).await), None);
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_is_told_more_than_their_own_words_show() {
+    let (house, _script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let one = waiting(&house).await.remove(0);
+    assert_eq!(
+        one.preview.summary,
+        "agent bot wants to run `refund` on `script`, which changes data, with amount 500."
+    );
+    assert_eq!(one.preview.arguments, "{\n  \"amount\": 500\n}");
+    assert_eq!(one.preview.because, ["refunds over 100 are for finance to approve"]);
+    assert_eq!(one.preview.rules.iter().map(ToString::to_string).collect::<Vec<_>>(), ["refund-limit"]);
+}

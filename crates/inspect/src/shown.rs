@@ -1,0 +1,207 @@
+//! A call's words for people who decide about it: exact, but nothing in them can pretend to be something else, and what
+//! is nobody's business is masked.
+
+mod masked;
+
+use std::fmt::Write as _;
+
+/// Longest text of arguments that is shown; what is longer is cut, and says so.
+const SHOWN_BYTES_MAX: usize = 64 << 10;
+/// Most members that a sentence names, and most characters of each.
+const BRIEF_MEMBERS_MAX: usize = 4;
+const BRIEF_CHARS_MAX: usize = 60;
+/// Deeper is not looked into. What was scanned at the door is not deeper.
+const DEPTH_MAX: usize = 128;
+
+/// Arguments as people read them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// JSON, a member a line. Numbers stand as they were sent.
+    pub text: String,
+    /// The first few plain members, for a sentence.
+    pub brief: String,
+    /// The kinds of what was masked, each once.
+    pub masked: Vec<String>,
+    /// What people should know before they trust their eyes.
+    pub labels: Vec<String>,
+}
+
+/// Text in which nothing is hidden: control characters, characters without width and those that turn the direction of
+/// writing are written out as `⟨U+202E⟩` (Unicode TR 36, 3.4; Boucher and Anderson, Trojan Source, 2021).
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_hidden(c) {
+            true => {
+                // writing to a string cannot fail
+                let _ = write!(out, "⟨U+{:04X}⟩", u32::from(c));
+            }
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+}
+
+/// Whether one word has letters of several scripts, as only names that imitate others have.
+fn mixes_scripts(text: &str) -> bool {
+    let script = |c: char| match c {
+        'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' => Some(0),
+        '\u{370}'..='\u{3ff}' => Some(1),
+        '\u{400}'..='\u{52f}' => Some(2),
+        _ => None,
+    };
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| {
+        let mut scripts = word.chars().filter_map(script);
+        scripts.next().is_some_and(|first| scripts.any(|other| other != first))
+    })
+}
+
+/// The arguments of a call, one JSON value as it came. What is no JSON is shown as nothing but its length.
+pub fn arguments(raw: &[u8]) -> Shown {
+    let mut shown = Shown::default();
+    if raw.is_empty() {
+        return shown;
+    }
+    let text = std::str::from_utf8(raw).ok().map(str::trim);
+    let mut writer = Writer { rest: text.unwrap_or_default(), shown: &mut shown, brief: Vec::new() };
+    let whole = writer.value(0, None).is_some() && writer.rest.trim().is_empty();
+    let brief = writer.brief.join(", ");
+    shown.brief = brief;
+    if !whole {
+        return Shown { text: format!("({} bytes that are not JSON)", raw.len()), ..Shown::default() };
+    }
+    if shown.text.len() > SHOWN_BYTES_MAX {
+        let end = (0..=SHOWN_BYTES_MAX).rev().find(|at| shown.text.is_char_boundary(*at)).unwrap_or(0);
+        shown.text.truncate(end);
+        shown.text.push_str("\n…");
+        shown.labels.push(format!("only the beginning is shown: the arguments have {} bytes", raw.len()));
+    }
+    shown
+}
+
+/// Writes JSON anew from its own characters, so that no number is rounded on the way.
+struct Writer<'t, 's> {
+    rest: &'t str,
+    shown: &'s mut Shown,
+    brief: Vec<String>,
+}
+
+impl<'t> Writer<'t, '_> {
+    fn value(&mut self, depth: usize, key: Option<&str>) -> Option<()> {
+        self.rest = self.rest.trim_start();
+        match self.rest.as_bytes().first()? {
+            _ if depth > DEPTH_MAX => None,
+            b'{' => self.members(depth, '{', '}'),
+            b'[' => self.members(depth, '[', ']'),
+            b'"' => {
+                let text = self.string()?;
+                let (text, kinds) = masked::text(key, &text);
+                self.note(&text, kinds);
+                let quoted = serde_json::to_string(&visible(&text)).ok()?;
+                self.name(depth, key, &quoted);
+                self.shown.text.push_str(&quoted);
+                Some(())
+            }
+            _ => {
+                let end = self.rest.find([',', ']', '}', ' ', '\n', '\r', '\t']).unwrap_or(self.rest.len());
+                let (literal, rest) = self.rest.split_at_checked(end)?;
+                self.rest = rest;
+                serde_json::from_str::<serde::de::IgnoredAny>(literal).ok()?;
+                let (literal, kinds) = masked::text(key, literal);
+                self.note("", kinds);
+                self.name(depth, key, &literal);
+                self.shown.text.push_str(&literal);
+                Some(())
+            }
+        }
+    }
+
+    fn members(&mut self, depth: usize, open: char, close: char) -> Option<()> {
+        self.rest = self.rest.strip_prefix(open)?.trim_start();
+        self.shown.text.push(open);
+        if let Some(rest) = self.rest.strip_prefix(close) {
+            self.rest = rest;
+            self.shown.text.push(close);
+            return Some(());
+        }
+        loop {
+            self.line(depth + 1);
+            let key = if open == '{' { Some(self.key()?) } else { None };
+            self.value(depth + 1, key.as_deref())?;
+            self.rest = self.rest.trim_start();
+            if let Some(rest) = self.rest.strip_prefix(',') {
+                self.rest = rest.trim_start();
+                self.shown.text.push(',');
+                continue;
+            }
+            self.rest = self.rest.strip_prefix(close)?;
+            self.line(depth);
+            self.shown.text.push(close);
+            return Some(());
+        }
+    }
+
+    fn key(&mut self) -> Option<String> {
+        let key = self.string()?;
+        self.rest = self.rest.trim_start().strip_prefix(':')?.trim_start();
+        self.note(&key, Vec::new());
+        self.shown.text.push_str(&serde_json::to_string(&visible(&key)).ok()?);
+        self.shown.text.push_str(": ");
+        Some(key)
+    }
+
+    fn string(&mut self) -> Option<String> {
+        let mut strings = serde_json::Deserializer::from_str(self.rest).into_iter::<String>();
+        let text = strings.next()?.ok()?;
+        self.rest = self.rest.get(strings.byte_offset()..)?;
+        Some(text)
+    }
+
+    fn line(&mut self, depth: usize) {
+        self.shown.text.push('\n');
+        self.shown.text.extend(std::iter::repeat_n("  ", depth));
+    }
+
+    /// Members of the outermost object go into the sentence.
+    fn name(&mut self, depth: usize, key: Option<&str>, value: &str) {
+        if depth == 1
+            && let Some(key) = key
+            && self.brief.len() < BRIEF_MEMBERS_MAX
+        {
+            let short: String = value.chars().take(BRIEF_CHARS_MAX).collect();
+            let more = if short.len() < value.len() { "…" } else { "" };
+            self.brief.push(format!("{} {short}{more}", visible(key)));
+        }
+    }
+
+    fn note(&mut self, text: &str, kinds: Vec<&'static str>) {
+        for kind in kinds {
+            if !self.shown.masked.iter().any(|known| known == kind) {
+                self.shown.masked.push(kind.to_owned());
+            }
+        }
+        let hidden = text.chars().any(|c| is_hidden(c) && !matches!(c, '\n' | '\r' | '\t'));
+        let labels = [
+            (hidden, "hidden or direction-changing characters are written out as ⟨U+…⟩"),
+            (mixes_scripts(text), "a word mixes letters of several scripts, as imitations do"),
+        ];
+        for (_, label) in labels.into_iter().filter(|(holds, _)| *holds) {
+            if !self.shown.labels.iter().any(|known| known == label) {
+                self.shown.labels.push(label.to_owned());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What is nobody's business in a value: secrets whole, personal data but for what tells two apart.
+
+/// Names under which secrets are passed, in small letters without punctuation.
+const SECRET_NAMES: [&str; 14] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "credentials",
+    "authorization",
+    "cvv",
+    "cvc",
+    "pin",
+];
+/// How secrets of well-known issuers begin.
+const SECRET_PREFIXES: [&str; 12] = [
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "xoxb-",
+    "xoxp-",
+    "AKIA",
+    "glpat-",
+    "-----BEGIN",
+];
+const SHORTEST_SECRET: usize = 16;
+
+/// The value of a member of that name, masked, and the kinds of what was.
+pub(super) fn text(key: Option<&str>, value: &str) -> (String, Vec<&'static str>) {
+    if key.is_some_and(names_secret) && !matches!(value, "" | "null" | "true" | "false") {
+        return (format!("•••••• ({} characters)", value.chars().count()), vec!["secret"]);
+    }
+    let mut kinds = Vec::new();
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(word_end(rest));
+        let found = secret(word).or_else(|| card(rest)).or_else(|| iban(word)).or_else(|| email(word));
+        match found {
+            Some((kind, length, put)) => {
+                kinds.push(kind);
+                out.push_str(&put);
+                rest = rest.get(length..).unwrap_or_default();
+            }
+            None => {
+                out.push_str(word);
+                rest = after;
+            }
+        }
+    }
+    (out, kinds)
+}
+
+type Found = (&'static str, usize, String);
+
+/// Bytes of the next run of characters that belong together, or of the one that separates.
+fn word_end(text: &str) -> usize {
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+' | '%');
+    match text.find(|c| !part(c)) {
+        Some(0) => text.chars().next().map_or(0, char::len_utf8),
+        Some(end) => end,
+        None => text.len(),
+    }
+}
+
+fn names_secret(key: &str) -> bool {
+    // `accessToken`, `access_token` and `ACCESS-TOKEN` are one name
+    let plain: String = key.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    SECRET_NAMES.iter().any(|name| match name.len() {
+        0..=3 => plain == *name,
+        _ => plain.ends_with(name),
+    })
+}
+
+fn secret(word: &str) -> Option<Found> {
+    let known = SECRET_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+    // three parts of base64url, the first of which begins as `{"`
+    let token = word.starts_with("eyJ") && word.split('.').count() == 3;
+    ((known || token) && word.len() >= SHORTEST_SECRET || word.starts_with("-----BEGIN"))
+        .then(|| ("secret", word.len(), format!("•••••• ({} characters)", word.chars().count())))
+}
+
+/// 13 to 19 digits, spaces or hyphens between them, whose check digit is right (ISO/IEC 7812-1, Luhn).
+fn card(text: &str) -> Option<Found> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ' ' && c != '-').unwrap_or(text.len());
+    let run = text.get(..end)?.trim_end_matches([' ', '-']);
+    let after = text.get(run.len()..)?.chars().next();
+    let digits: Vec<u32> = run.chars().filter_map(|c| c.to_digit(10)).collect();
+    let starts = run.starts_with(|c: char| c.is_ascii_digit());
+    if !starts || !(13..=19).contains(&digits.len()) || after.is_some_and(char::is_alphanumeric) {
+        return None;
+    }
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(at, digit)| if at.is_multiple_of(2) { *digit } else { digit * 2 / 10 + digit * 2 % 10 })
+        .sum();
+    let last: String = run.chars().filter(char::is_ascii_digit).skip(digits.len() - 4).collect();
+    (sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0))
+        .then(|| ("payment card", run.len(), format!("•••• {last}")))
+}
+
+/// A country, two check digits and the account, whose remainder by 97 is 1 (ISO 13616).
+fn iban(word: &str) -> Option<Found> {
+    let bytes = word.as_bytes();
+    let letters = bytes.get(..2)?.iter().all(u8::is_ascii_uppercase);
+    let checks = bytes.get(2..4)?.iter().all(u8::is_ascii_digit);
+    let rest = bytes.get(4..)?.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    if !(15..=34).contains(&bytes.len()) || !letters || !checks || !rest {
+        return None;
+    }
+    let turned = word.get(4..)?.chars().chain(word.get(..4)?.chars());
+    let remainder = turned.filter_map(|c| c.to_digit(36)).fold(0, |sum, value| match value {
+        0..=9 => (sum * 10 + value) % 97,
+        _ => (sum * 100 + value) % 97,
+    });
+    let (country, last) = (word.get(..2)?, word.get(word.len() - 4..)?);
+    (remainder == 1).then(|| ("IBAN", word.len(), format!("{country}•• … {last}")))
+}
+
+/// `name@example.com`; the first letter and the domain are left, so that people can tell two apart.
+fn email(word: &str) -> Option<Found> {
+    let address = word.trim_end_matches('.');
+    let (name, domain) = address.split_once('@')?;
+    let top = domain.rsplit_once('.')?.1;
+    let fits = top.len() >= 2 && top.bytes().all(|b| b.is_ascii_alphabetic()) && !domain.contains('@');
+    let first = name.chars().next().filter(|_| fits)?;
+    Some(("email address", address.len(), format!("{first}•••@{domain}")))
+}

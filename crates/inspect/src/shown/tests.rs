@@ -1,0 +1,111 @@
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn arguments_stand_as_they_were_sent() {
+    let shown = arguments(
+        br#" {"amount":1.10e3, "to":{"id":"cus_1","list":[1,2,[]]},"note":"a\"b\\","n":null,"e":{}}"#,
+    );
+    let expected = r#"{
+  "amount": 1.10e3,
+  "to": {
+    "id": "cus_1",
+    "list": [
+      1,
+      2,
+      []
+    ]
+  },
+  "note": "a\"b\\",
+  "n": null,
+  "e": {}
+}"#;
+    assert_eq!(shown.text, expected);
+    assert_eq!(shown.brief, r#"amount 1.10e3, note "a\"b\\", n null"#);
+    assert!(shown.masked.is_empty() && shown.labels.is_empty(), "{shown:?}");
+    assert_eq!(arguments(b"").text, "");
+    assert!(arguments(b"{\"a\":").text.contains("not JSON"));
+    assert!(arguments(b"{} {}").text.contains("not JSON"));
+}
+
+#[test]
+fn nothing_is_hidden_or_turned_around() {
+    let raw = "{\"to\":\"alice\u{202e}ecila\",\"pay\u{200b}load\":\"x\u{e0041}\",\"b\":\"p\u{430}ypal\",\"u\":\"\\u202e\"}";
+    let shown = arguments(raw.as_bytes());
+    assert!(shown.text.contains("alice⟨U+202E⟩ecila") && shown.text.contains("pay⟨U+200B⟩load"), "{shown:?}");
+    assert!(shown.text.contains("x⟨U+E0041⟩") && shown.text.contains("\"u\": \"⟨U+202E⟩\""), "{shown:?}");
+    assert_eq!(shown.labels.len(), 2, "{shown:?}");
+    assert_eq!(visible("plain é 漢字 🙂"), "plain é 漢字 🙂");
+    assert_eq!(visible("a\u{1b}[2J\r\n"), "a⟨U+001B⟩[2J⟨U+000D⟩⟨U+000A⟩");
+}
+
+#[test]
+fn secrets_and_personal_data_are_masked_by_what_they_are() {
+    for (value, kind, left) in [
+        (r#"{"password":"hunter22"}"#, "secret", "8 characters"),
+        (r#"{"accessToken":"abc"}"#, "secret", "3 characters"),
+        (r#"{"x":"use ghp_0123456789abcdefghij please"}"#, "secret", "use ••••••"),
+        (r#"{"x":"eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln"}"#, "secret", "characters"),
+        (r#"{"card":"4242 4242 4242 4242"}"#, "payment card", "•••• 4242"),
+        (r#"{"card":4242424242424242}"#, "payment card", "•••• 4242"),
+        (r#"{"to":"DE89370400440532013000"}"#, "IBAN", "DE•• … 3000"),
+        (r#"{"to":"write to Alice.B+x@mail.example.com."}"#, "email address", "A•••@mail.example.com."),
+    ] {
+        let shown = arguments(value.as_bytes());
+        assert_eq!(shown.masked, [kind], "{value}: {shown:?}");
+        assert!(shown.text.contains(left), "{value}: {shown:?}");
+        assert!(shown.brief.contains('•'), "the sentence too: {shown:?}");
+    }
+    for value in [
+        r#"{"number":"4242 4242 4242 4241"}"#,
+        r#"{"id":"1234567890123"}"#,
+        r#"{"to":"DE89370400440532013001"}"#,
+        r#"{"at":"user@host"}"#,
+        r#"{"tokens":12,"spinning":"x","mapping":"pin"}"#,
+        r#"{"zero":"0000000000000000"}"#,
+    ] {
+        assert!(arguments(value.as_bytes()).masked.is_empty(), "{value}");
+    }
+}
+
+#[test]
+fn what_is_too_long_says_so() {
+    let raw = format!("{{\"x\":\"{}\"}}", "é".repeat(SHOWN_BYTES_MAX));
+    let shown = arguments(raw.as_bytes());
+    assert!(shown.text.len() < SHOWN_BYTES_MAX + 8 && shown.text.ends_with('…'));
+    assert!(shown.labels[0].contains("only the beginning"), "{:?}", shown.labels);
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        "[ -~é\u{202e}\n]{0,12}".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::btree_map("[a-z]{1,4}", inner, 0..4)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_shown_is_the_same_value_where_nothing_is_hidden(value in json()) {
+        let raw = serde_json::to_vec(&value).unwrap();
+        let shown = arguments(&raw);
+        prop_assert!(!shown.text.chars().any(|c| is_hidden(c) && c != '\n'), "{:?}", shown.text);
+        let text = String::from_utf8(raw).unwrap();
+        if shown.masked.is_empty() && shown.labels.is_empty() && !text.contains("\\n") {
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&shown.text).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn no_bytes_break_it(raw in prop::collection::vec(any::<u8>(), 0..64)) {
+        let _ = arguments(&raw);
+    }
+}

@@ -1,0 +1,170 @@
+//! Approvals as rows: one step at a time, whoever races for it.
+
+use crate::Bed;
+use crate::bed::home;
+use decision::approval::{Approval, Cure, Preview, State, Step, Terms, Voter};
+use decision::{
+    ApprovalId, CallId, DeedId, Digest, Item, ItemKind, Principal, ServerName, Target, Timestamp,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use store::{Delegation, Page, StoreError, Turn};
+
+const ALL: Page = Page { after: None, limit: 100 };
+
+fn approval(n: u8, expires_at: Timestamp) -> Approval {
+    Approval {
+        id: ApprovalId::new(Timestamp(u64::from(n) * 1_000_000), [n; 10]),
+        deed: DeedId::new(Timestamp(1), [n; 10]),
+        call: CallId::new(Timestamp(1), [n; 10]),
+        terms: Terms {
+            principal: Arc::new(Principal::unknown()),
+            host: None,
+            method: "tools/call".to_owned(),
+            target: Target {
+                server: ServerName::new("crm").unwrap(),
+                item: Item { kind: ItemKind::Tool, name: "refund".to_owned() },
+                definition: None,
+            },
+            arguments: Digest::of(&[n]),
+            policy: Digest::of(b"p"),
+        },
+        cure: "finance".parse::<Cure>().unwrap(),
+        preview: Preview { summary: "é\u{202e}".to_owned(), ..Preview::default() },
+        proposed_at: Timestamp(u64::from(n) * 1_000_000),
+        expires_at,
+        state: State::Proposed,
+        votes: Vec::new(),
+        log: None,
+        ended: None,
+    }
+}
+
+const LATER: Timestamp = Timestamp(u64::MAX >> 1);
+
+fn fay() -> Voter {
+    Voter {
+        person: "fay".parse().unwrap(),
+        groups: BTreeSet::from(["finance".parse().unwrap()]),
+        lent: BTreeMap::new(),
+    }
+}
+
+fn yes() -> Step {
+    Step::Vote { voter: fay(), yes: true, reason: None }
+}
+
+fn spend(one: &Approval, deed: DeedId) -> Step {
+    Step::Spend { call: one.call, deed, terms: one.terms.clone(), log: "l".to_owned() }
+}
+
+pub(crate) async fn one_is_open_for_a_subject_and_it_comes_back_as_it_was(bed: &Bed) {
+    let store = bed.store().await;
+    let one = approval(1, LATER);
+    assert_eq!(store.propose(&home(), &one, Some(b"sealed")).await.unwrap(), Turn::Taken);
+    let twin = Approval { id: ApprovalId::new(Timestamp(9), [9; 10]), ..one.clone() };
+    assert_eq!(store.propose(&home(), &twin, None).await.unwrap(), Turn::Missed);
+    let open = store.open_approval(&home(), &one.terms.subject()).await.unwrap().unwrap();
+    assert_eq!(open.approval, one);
+    assert_eq!(store.sealed_call(&home(), one.id).await.unwrap().as_deref(), Some(b"sealed".as_slice()));
+    let elsewhere = store::Scope::new("other".parse().unwrap(), home().environment);
+    assert!(store.approval(&elsewhere, one.id).await.unwrap().is_none());
+    assert!(store.approvals_in(&elsewhere, State::Proposed, ALL).await.unwrap().is_empty());
+    let over = one.after(Step::Revoke { by: "fay".to_owned(), reason: None }, Timestamp(2)).unwrap();
+    assert_eq!(store.step(&home(), &open, &over).await.unwrap(), Turn::Taken);
+    assert_eq!(store.sealed_call(&home(), one.id).await.unwrap(), None, "what is over keeps no call");
+    assert_eq!(store.propose(&home(), &twin, None).await.unwrap(), Turn::Taken);
+    let last = store.last_approval(&home(), &one.terms.subject()).await.unwrap().unwrap();
+    assert_eq!(last.approval.id, one.id, "the youngest by its time");
+}
+
+pub(crate) async fn of_many_who_spend_the_same_one_succeeds(bed: &Bed) {
+    let store = bed.store().await;
+    let one = approval(1, LATER);
+    store.propose(&home(), &one, None).await.unwrap();
+    let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
+    let approved = one.after(yes(), Timestamp(2)).unwrap();
+    store.step(&home(), &kept, &approved).await.unwrap();
+    assert_eq!(
+        store.step(&home(), &kept, &approved).await.unwrap(),
+        Turn::Missed,
+        "it is not as it was read"
+    );
+    let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..16 {
+        let (store, kept) = (store.clone(), kept.clone());
+        tasks.spawn(async move {
+            let step = spend(&kept.approval, DeedId::new(Timestamp(7), [n; 10]));
+            let after = kept.approval.after(step, Timestamp(3)).unwrap();
+            store.step(&home(), &kept, &after).await.unwrap()
+        });
+    }
+    let turns = tasks.join_all().await;
+    assert_eq!(turns.iter().filter(|turn| **turn == Turn::Taken).count(), 1, "{turns:?}");
+    let spent = store.approvals_in(&home(), State::Executing, ALL).await.unwrap();
+    let found = store.spent_approval(&home(), spent[0].approval.deed).await.unwrap().unwrap();
+    assert_eq!(found.approval.id, one.id);
+    assert!(store.spent_approval(&home(), one.deed).await.unwrap().is_none(), "the deed it was spent on");
+}
+
+pub(crate) async fn pages_of_a_list_have_each_once(bed: &Bed) {
+    let store = bed.store().await;
+    for n in 1..=25 {
+        store.propose(&home(), &approval(n, LATER), None).await.unwrap();
+    }
+    assert_eq!(store.count_approvals(&home(), State::Proposed).await.unwrap(), 25);
+    let mut seen = Vec::new();
+    let mut page = Page { after: None, limit: 10 };
+    loop {
+        let found = store.approvals_in(&home(), State::Proposed, page).await.unwrap();
+        let Some(last) = found.last() else { break };
+        page.after = Some((last.approval.proposed_at, last.approval.id));
+        seen.extend(found.iter().map(|one| one.approval.proposed_at.0 / 1_000_000));
+    }
+    assert_eq!(seen, (1..=25).collect::<Vec<u64>>(), "the oldest first");
+    for kept in store.approvals_in(&home(), State::Proposed, ALL).await.unwrap().into_iter().take(12) {
+        let over =
+            kept.approval.after(Step::Revoke { by: "x".to_owned(), reason: None }, Timestamp(2)).unwrap();
+        store.step(&home(), &kept, &over).await.unwrap();
+    }
+    let mut past = BTreeSet::new();
+    let mut page = Page { after: None, limit: 5 };
+    loop {
+        let found = store.approvals_past(&home(), page).await.unwrap();
+        let Some(last) = found.last() else { break };
+        page.after = Some((last.changed_at, last.approval.id));
+        past.extend(found.iter().map(|one| one.approval.id));
+    }
+    assert_eq!(past.len(), 12);
+}
+
+pub(crate) async fn what_is_due_is_found(bed: &Bed) {
+    let store = bed.store().await;
+    store.propose(&home(), &approval(1, Timestamp(5)), None).await.unwrap();
+    store.propose(&home(), &approval(2, LATER), None).await.unwrap();
+    let due = store.due_approvals(&home()).await.unwrap();
+    assert_eq!(due.iter().map(|one| one.approval.id).collect::<Vec<_>>(), [approval(1, LATER).id]);
+}
+
+pub(crate) async fn a_group_is_lent_for_a_while_and_taken_back(bed: &Bed) {
+    let store = bed.store().await;
+    let lent = |until| Delegation {
+        lender: "fay".parse().unwrap(),
+        borrower: "bob".parse().unwrap(),
+        group: "finance".parse().unwrap(),
+        made_at: Timestamp(0),
+        made_by: "fay".to_owned(),
+        until,
+    };
+    let past = store.lend(&home(), &lent(Timestamp(1))).await;
+    assert!(matches!(past, Err(StoreError::Unacceptable { .. })));
+    store.lend(&home(), &lent(LATER)).await.unwrap();
+    store.lend(&home(), &lent(Timestamp(LATER.0 - 1))).await.unwrap();
+    let [one] = store.delegations(&home()).await.unwrap().try_into().unwrap();
+    assert_eq!((one.until, one.made_by.as_str()), (Timestamp(LATER.0 - 1), "fay"));
+    let to_oneself = Delegation { borrower: "fay".parse().unwrap(), ..lent(LATER) };
+    assert!(store.lend(&home(), &to_oneself).await.is_err());
+    assert_eq!(store.take_back(&home(), &one.lender, &one.borrower).await.unwrap(), 1);
+    assert!(store.delegations(&home()).await.unwrap().is_empty());
+}

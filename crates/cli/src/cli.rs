@@ -2,7 +2,8 @@
 
 use crate::{
     command::{
-        agent, audit, check, completions, demo, explain, init, policy, registry, secret, settings, user, wrap,
+        agent, approvals, audit, check, completions, demo, explain, init, policy, registry, secret, settings,
+        user, wrap,
     },
     failure::{self, Failure, Outcome},
     keys::Handed,
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     /// Who may do what
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Calls that wait for people, and their yes or no
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
     /// One call: what was asked, why it ended so, what ran
     Explain(explain::Args),
     /// The record: read it, export it, prove it
@@ -152,6 +156,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Init(args) => init::run(args, given).await,
         Command::Registry(registry) => registry::run(registry, given).await,
         Command::Policy(policy) => policy::run(policy, given).await,
+        Command::Approvals(approvals) => approvals::run(approvals, given).await,
         Command::Explain(args) => explain::run(args, given).await,
         Command::Audit(audit) => audit::run(audit, given).await,
         Command::Settings(args) => settings::run(args, given).await,

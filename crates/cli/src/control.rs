@@ -2,15 +2,18 @@
 //! does itself, in the same words, when none runs.
 
 use crate::{
+    command::approvals::Word,
     place::Place,
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::{Context as _, anyhow, bail};
-use decision::{Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot};
+use decision::{
+    Approval, ApprovalId, Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot, UserName,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
-    Scope, Store,
+    Desk, DeskError, Scope, Store,
     ledger::{Disclose, Disclosed, EntryProof, Ledger, LedgerError, Options, PublicKey, Record, Recovered},
 };
 use tokio::{
@@ -59,6 +62,14 @@ pub(crate) enum Request {
     Ready { server: ServerName },
     /// A first policy for what this server offers.
     Starter { server: ServerName },
+    /// Somebody's word on an approval.
+    Decide {
+        approval: ApprovalId,
+        by: UserName,
+        word: Word,
+        #[serde(default)]
+        reason: Option<String>,
+    },
 }
 
 /// What is answered.
@@ -107,6 +118,14 @@ pub(crate) enum Response {
     },
     Starter {
         text: String,
+    },
+    /// How the approval stands now.
+    Decided {
+        approval: Box<Approval>,
+    },
+    /// The word does not count; one sentence.
+    Unfit {
+        why: String,
     },
     /// It did not work; one sentence.
     Failed {
@@ -309,11 +328,38 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         Request::Checkpoint => ledger.checkpoint().await.map_err(Into::into).map(|done| {
             Response::Checkpoint { note: done.note().to_owned(), key: ledger.public_key().to_string() }
         }),
-        Request::Ping | Request::Reload | Request::Ready { .. } | Request::Starter { .. } => {
+        Request::Ping
+        | Request::Reload
+        | Request::Ready { .. }
+        | Request::Starter { .. }
+        | Request::Decide { .. } => {
             Err(anyhow!("this needs a running gateway: start it with `callgate serve`"))
         }
     };
     answered.unwrap_or_else(|error| Response::Failed { why: format!("{error:#}") })
+}
+
+/// Takes somebody's word on an approval. Whoever asks owns the gateway; who the person is, they say.
+pub(crate) async fn decided(desk: &Desk, scope: &Scope, request: Request) -> Response {
+    let Request::Decide { approval, by, word, reason } = request else {
+        return Response::Failed { why: "that is not a decision".to_owned() };
+    };
+    let taken = async {
+        let voter = desk.voter(scope, &by).await?;
+        let Some(voter) = voter else { return Ok(None) };
+        let reason = reason.as_deref();
+        Ok(Some(match word {
+            Word::Yes => desk.vote(scope, approval, &voter, true, reason).await?,
+            Word::No => desk.vote(scope, approval, &voter, false, reason).await?,
+            Word::Revoke => desk.revoke(scope, approval, by.as_str(), reason).await?,
+        }))
+    };
+    match taken.await {
+        Ok(Some(approval)) => Response::Decided { approval: Box::new(approval) },
+        Ok(None) => Response::Unfit { why: format!("there is no user `{by}`") },
+        Err(DeskError::Unfit(why)) => Response::Unfit { why: why.to_string() },
+        Err(error) => Response::Failed { why: error.to_string() },
+    }
 }
 
 async fn blocking<F>(keeper: &impl Keeper, work: F) -> anyhow::Result<Response>

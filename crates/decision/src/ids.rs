@@ -146,6 +146,14 @@ fn uncrockford(text: &str) -> Option<[u8; 16]> {
     Some(n.to_be_bytes())
 }
 
+/// A text that is no id of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not an id of the form `{prefix}` and 26 characters")]
+pub struct IdError {
+    given: String,
+    prefix: &'static str,
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -173,6 +181,12 @@ macro_rules! id {
             /// Reads the printed form. `None` when it is not one.
             pub fn parse(text: &str) -> Option<Self> {
                 text.strip_prefix($prefix).and_then(uncrockford).map(Self)
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::parse(text).ok_or_else(|| IdError { given: text.to_owned(), prefix: $prefix })
             }
         }
         impl $name {

@@ -24,7 +24,7 @@ pub use code::{Class, Code, Refusal, Remedy};
 pub use digest::{Commitment, Digest, Disclosure, Slot};
 pub use entry::{Decision, Ending, Entry, Event, EventName, Intent, Outcome};
 pub use ids::{
-    AgentName, ApprovalId, CallId, DeedId, Environment, GroupName, InteractionId, NameError, RuleId,
+    AgentName, ApprovalId, CallId, DeedId, Environment, GroupName, IdError, InteractionId, NameError, RuleId,
     SecretName, ServerName, TenantId, Timestamp, UserName,
 };
 pub use principal::{Actor, Principal, User};

@@ -104,6 +104,10 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             let entry = live.catalogue.server(&server).map(|entry| (server, entry.clone()));
             Response::Starter { text: policy::starter(&catalog::Catalogue::new(entry.into_iter().collect())) }
         }
+        Request::Decide { .. } => {
+            let scope = desk.gate.live().settings.scope();
+            control::decided(desk.gate.desk(), &scope, request).await
+        }
         Request::Record { .. }
         | Request::Entries { .. }
         | Request::Value { .. }

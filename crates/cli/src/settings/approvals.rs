@@ -59,11 +59,10 @@ pub(super) fn cross(crossing: &mut Crossing<'_>, written: &Written) -> Approvals
         }
         escalations.insert(from, (after, to));
     }
-    Approvals {
-        valid_for,
-        hold_for: crossing.duration(written.hold_for.as_ref(), usual.hold_for),
-        escalations,
-    }
+    let at_once = written.hold_for.as_ref().is_some_and(|given| given.get_ref() == "0s");
+    let held = written.hold_for.as_ref().filter(|_| !at_once);
+    let hold_for = if at_once { Duration::ZERO } else { crossing.duration(held, usual.hold_for) };
+    Approvals { valid_for, hold_for, escalations }
 }
 
 fn name(crossing: &mut Crossing<'_>, given: &Spanned<String>) -> Option<GroupName> {

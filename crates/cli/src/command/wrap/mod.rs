@@ -189,6 +189,8 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         | Response::Checkpoint { .. }
         | Response::Ready { .. }
         | Response::Starter { .. }
+        | Response::Decided { .. }
+        | Response::Unfit { .. }
         | Response::Failed { .. }) => bail!("the gateway did not read its files anew: {other:?}"),
     }
 }

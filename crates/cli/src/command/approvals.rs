@@ -1,0 +1,309 @@
+//! `callgate approvals`: what waits for people, and their yes or no.
+
+mod shown;
+
+use crate::{
+    cli::Given,
+    control::{Book, Request, Response},
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    say::when,
+    sources::SystemClock,
+};
+use anyhow::{Context as _, anyhow};
+use clap::{Args, Subcommand};
+use decision::approval::State;
+use decision::{Approval, ApprovalId, Clock as _, EventName, GroupName, Timestamp, UserName};
+use serde_json::json;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use store::{Delegation, Desk, Page, Store};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Approvals {
+    /// What waits for a decision, the oldest first
+    List {
+        /// What was decided, too, the latest first
+        #[arg(long)]
+        all: bool,
+    },
+    /// One approval: what would happen, for whom, and who has to agree
+    Show { id: ApprovalId },
+    /// Say yes to exactly this call, once
+    Approve(Vote),
+    /// Say no; the agent is told the reason
+    Deny {
+        #[command(flatten)]
+        vote: Vote,
+        /// What the agent is told
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Take one back, until the call has left
+    Revoke {
+        #[command(flatten)]
+        vote: Vote,
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Follow what is proposed and decided until interrupted
+    Watch,
+    /// Let somebody else decide for a group of yours, for a while
+    Delegate {
+        /// Who lends the group
+        from: UserName,
+        /// Who may decide meanwhile
+        to: UserName,
+        #[arg(long)]
+        group: GroupName,
+        /// For how long, such as `3d`
+        #[arg(long = "for", value_name = "TIME")]
+        lasts: String,
+    },
+    /// What is delegated now
+    Delegations,
+    /// End whatever one lent the other
+    Undelegate { from: UserName, to: UserName },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vote {
+    id: ApprovalId,
+    /// The person who decides; by default the user of that name who runs this command
+    #[arg(long = "as", value_name = "PERSON")]
+    person: Option<UserName>,
+}
+
+/// A page of what is listed.
+const PAGE: u32 = 500;
+/// Between two looks of `watch`.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(approvals: Approvals, given: &Given) -> Outcome {
+    let place = given.place()?;
+    match approvals {
+        Approvals::List { all } => list(all, given, &place).await,
+        Approvals::Show { id } => show(id, given, &place).await,
+        Approvals::Approve(vote) => decide(&vote, Word::Yes, None, given, &place).await,
+        Approvals::Deny { vote, reason } => decide(&vote, Word::No, reason, given, &place).await,
+        Approvals::Revoke { vote, reason } => decide(&vote, Word::Revoke, reason, given, &place).await,
+        Approvals::Watch => watch(given, &place).await,
+        Approvals::Delegate { from, to, group, lasts } => {
+            delegate(from, to, group, &lasts, given, &place).await
+        }
+        Approvals::Delegations => delegations(given, &place).await,
+        Approvals::Undelegate { from, to } => undelegate(from, to, given, &place).await,
+    }
+}
+
+/// What somebody says of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Word {
+    Yes,
+    No,
+    Revoke,
+}
+
+async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
+    let (store, scope) = (place.store().await?, place.scope());
+    let page = Page { after: None, limit: PAGE };
+    let now = SystemClock.now();
+    let mut kept = store.approvals_in(&scope, State::Proposed, page).await?;
+    kept.retain(|one| now < one.approval.expires_at || all);
+    let waiting = kept.len();
+    if all {
+        kept.extend(store.approvals_past(&scope, page).await?);
+    }
+    given.say.json(&kept.iter().map(|one| &one.approval).collect::<Vec<_>>());
+    let row = |one: &Approval| {
+        vec![
+            one.id.to_string(),
+            shown::state(given.say, one, now),
+            shown::needs(one),
+            shown::left(one, now),
+            one.preview.summary.clone(),
+        ]
+    };
+    let rows: Vec<_> = kept.iter().map(|one| row(&one.approval)).collect();
+    if rows.is_empty() {
+        given.say.line("nothing waits for a decision");
+    } else {
+        given.say.table(&["approval", "state", "needs", "left", "what"], rows);
+        if waiting > 0 {
+            given.say.line(given.say.paint(2, "look at one with `callgate approvals show ID`"));
+        }
+    }
+    Ok(Verdict::Yes)
+}
+
+async fn show(id: ApprovalId, given: &Given, place: &Place) -> Outcome {
+    let store = place.store().await?;
+    let Some(kept) = store.approval(&place.scope(), id).await? else {
+        return Err(anyhow!("there is no approval `{id}`").into());
+    };
+    given.say.json(&kept.approval);
+    for line in shown::whole(given.say, &kept.approval, SystemClock.now()) {
+        given.say.line(line);
+    }
+    Ok(Verdict::Yes)
+}
+
+async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, place: &Place) -> Outcome {
+    let store = place.store().await?;
+    let by = person(vote.person.as_ref(), &store, given, place).await?;
+    let book = Book::open(place).await?;
+    let asked = Request::Decide { approval: vote.id, by: by.clone(), word, reason };
+    let answered = match &book {
+        Book::Running { .. } => book.ask(asked).await?,
+        Book::Own { ledger, scope } => {
+            let desk = Desk::new(store.clone(), Arc::clone(ledger), Arc::new(SystemClock));
+            crate::control::decided(&desk, scope, asked).await
+        }
+    };
+    book.close().await?;
+    if let Response::Unfit { why } = &answered {
+        given.say.json(&json!({ "approval": vote.id, "refused": why }));
+        given.say.line(format!("{}: {why}", given.say.paint(31, "not counted")));
+        return Ok(Verdict::No);
+    }
+    if let Response::Failed { why } = &answered {
+        return Err(anyhow!(why.clone()).into());
+    }
+    let Response::Decided { approval } = answered else {
+        return Err(anyhow!("the gateway answered something else: {answered:?}").into());
+    };
+    given.say.json(&approval);
+    let now = SystemClock.now();
+    let state = shown::state(given.say, &approval, now);
+    given.say.line(format!("{} is {state} ({by} said {})", approval.id, shown::word(word)));
+    if approval.state == State::Proposed {
+        given.say.line(format!("still needed: {}", shown::needs(&approval)));
+    }
+    Ok(Verdict::Yes)
+}
+
+/// Who decides: whoever is named, else the user who has the name of the account that runs this.
+async fn person(
+    named: Option<&UserName>,
+    store: &Store,
+    given: &Given,
+    place: &Place,
+) -> Result<UserName, Failure> {
+    let users = store.list_users(&place.scope()).await?;
+    let known = |name: &UserName| users.iter().any(|user| user.name == *name);
+    let account = UserName::new(given.surroundings.user.clone()).ok();
+    match (named.cloned(), account) {
+        (Some(name), _) if known(&name) => Ok(name),
+        (Some(name), _) => {
+            Err(anyhow!("there is no user `{name}`: add one with `callgate user add {name} --group …`")
+                .into())
+        }
+        (None, Some(name)) if known(&name) => Ok(name),
+        (None, _) => Err(Failure::Usage(
+            "say who decides with `--as PERSON`; people are added with `callgate user add`".to_owned(),
+        )),
+    }
+}
+
+async fn watch(given: &Given, place: &Place) -> Outcome {
+    let (store, scope) = (place.store().await?, place.scope());
+    let page = Page { after: None, limit: PAGE };
+    let mut seen: BTreeMap<ApprovalId, State> = BTreeMap::new();
+    let mut first = true;
+    loop {
+        let mut kept = store.approvals_past(&scope, page).await?;
+        kept.extend(store.approvals_in(&scope, State::Proposed, page).await?);
+        let now = SystemClock.now();
+        for approval in kept.into_iter().map(|one| one.approval) {
+            let known = seen.insert(approval.id, approval.state);
+            // what was over before somebody watched is history
+            if known == Some(approval.state) || (first && !approval.state.is_open()) {
+                continue;
+            }
+            if given.say.json {
+                given.say.raw(&serde_json::to_string(&approval).context("an approval as JSON")?);
+            }
+            let state = shown::state(given.say, &approval, now);
+            given.say.line(format!("{}  {}  {state}  {}", when(now), approval.id, approval.preview.summary));
+        }
+        first = false;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.context("cannot listen for signals")?;
+                return Ok(Verdict::Yes);
+            }
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+async fn delegate(
+    from: UserName,
+    to: UserName,
+    group: GroupName,
+    lasts: &str,
+    given: &Given,
+    place: &Place,
+) -> Outcome {
+    let lasts = crate::settings::duration(lasts)
+        .ok_or_else(|| Failure::Usage(format!("`{lasts}` is not a time such as `3d` or `12h`")))?;
+    let (store, scope) = (place.store().await?, place.scope());
+    let users = store.list_users(&scope).await?;
+    let lender = users.iter().find(|user| user.name == from);
+    if !lender.is_some_and(|user| user.groups.contains(&group)) {
+        return Err(anyhow!("`{from}` is not in `{group}`, so there is nothing to lend").into());
+    }
+    if !users.iter().any(|user| user.name == to) {
+        return Err(anyhow!("there is no user `{to}`: add one with `callgate user add {to}`").into());
+    }
+    let now = SystemClock.now();
+    let until = Timestamp(now.0.saturating_add(u64::try_from(lasts.as_micros()).unwrap_or(u64::MAX)));
+    let book = Book::open(place).await?;
+    let made_by = given.surroundings.user.clone();
+    let one = Delegation { lender: from, borrower: to, group, made_at: now, made_by, until };
+    store.lend(&scope, &one).await?;
+    let (lender, borrower) = (one.lender.to_string(), one.borrower.to_string());
+    let detail = [
+        ("from", lender.as_str()),
+        ("to", borrower.as_str()),
+        ("group", one.group.as_str()),
+        ("until", &one.until.0.to_string()),
+        ("by", one.made_by.as_str()),
+    ];
+    book.record(EventName::DelegationMade, None, &detail).await?;
+    book.close().await?;
+    given
+        .say
+        .json(&json!({ "from": one.lender, "to": one.borrower, "group": one.group, "until": one.until }));
+    given.say.line(format!("{borrower} may decide for `{}` of {lender} until {}", one.group, when(until)));
+    Ok(Verdict::Yes)
+}
+
+async fn delegations(given: &Given, place: &Place) -> Outcome {
+    let store = place.store().await?;
+    let all = store.delegations(&place.scope()).await?;
+    let value = |one: &Delegation| json!({ "from": one.lender, "to": one.borrower, "group": one.group, "until": one.until, "by": one.made_by });
+    given.say.json(&all.iter().map(value).collect::<Vec<_>>());
+    let row = |one: &Delegation| {
+        vec![one.borrower.to_string(), one.group.to_string(), one.lender.to_string(), when(one.until)]
+    };
+    given.say.table(&["who may decide", "for", "of", "until"], all.iter().map(row).collect());
+    Ok(Verdict::Yes)
+}
+
+async fn undelegate(from: UserName, to: UserName, given: &Given, place: &Place) -> Outcome {
+    let (store, scope) = (place.store().await?, place.scope());
+    let book = Book::open(place).await?;
+    let ended = store.take_back(&scope, &from, &to).await?;
+    if ended > 0 {
+        let detail = [("from", from.as_str()), ("to", to.as_str())];
+        book.record(EventName::DelegationEnded, None, &detail).await?;
+    }
+    book.close().await?;
+    given.say.json(&json!({ "ended": ended }));
+    given.say.line(match ended {
+        0 => format!("{from} lends {to} nothing"),
+        _ => format!("{to} decides for {from} no more"),
+    });
+    Ok(if ended > 0 { Verdict::Yes } else { Verdict::No })
+}

@@ -78,9 +78,11 @@ impl Place {
         Ok(())
     }
 
-    /// Stores the secret and adds the agent; returns its token.
+    /// Stores the secret, adds the people and the agent; returns its token.
     pub(super) async fn prepare(&self) -> anyhow::Result<String> {
         self.ask(&["secret", "set", "payments-key", "--server", "payments"], Some(&self.key)).await?;
+        self.ask(&["user", "add", "fay", "--group", "finance"], None).await?;
+        self.ask(&["user", "add", "sue", "--group", "support"], None).await?;
         let added = self.ask(&["agent", "add", AGENT, "--group", "support", "--expires", "1d"], None).await?;
         let token = added.value.get("token").and_then(Value::as_str);
         Ok(token.context("`callgate agent add` showed no token")?.to_owned())

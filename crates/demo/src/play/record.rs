@@ -108,6 +108,9 @@ pub(super) async fn the_counts(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     let sent = stage.legacy.sent + stage.modern.sent + stranger.sent;
     let rows = stage.place.ask(&["audit", "list", "--limit", "100000"], None).await?.value;
     let rows = rows.as_array().context("the record's answer is not a list")?;
+    // a call that waited for people goes on as another leg, with an entry of its own for each
+    let first = |row: &&Value| row.get("leg").and_then(Value::as_u64) == Some(0);
+    let rows: Vec<&Value> = rows.iter().filter(first).collect();
     let closed = rows.iter().filter(|row| row.get("decision").is_some_and(Value::is_u64)).count();
     let intents = rows.iter().filter(|row| row.get("intent").is_some_and(Value::is_u64)).count();
     stage.tell.pair("sent by the agent", &format!("{sent} requests, refused and garbled ones included"));

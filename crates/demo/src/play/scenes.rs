@@ -1,13 +1,18 @@
 //! The scenes: what the agent asks, and what should come of it.
 
 use super::look::{self, Seen};
-use super::place::AGENT;
+use super::place::{AGENT, Place};
+use super::tell::Tell;
 use super::{Stage, child, record, tamper};
 use crate::client::{Client, Reply, pipe};
 use anyhow::Context as _;
 use decision::Era;
 use serde_json::{Value, json};
 use std::process::Stdio;
+use std::time::Duration;
+
+/// Between two looks at what waits for people.
+const LOOK: Duration = Duration::from_millis(20);
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     what_there_is(stage).await?;
@@ -118,25 +123,75 @@ async fn a_small_refund(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The agent asks and waits; meanwhile somebody without standing and somebody of finance look at it.
 async fn a_large_refund(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.tell.scene("A refund of 500");
-    let (reply, seen) = call(stage, "payments__refund", refund(500)).await?;
-    stage.tell.expect(
-        !reply.is_good()
-            && reply.code() == Some("approval-required")
-            && seen.was_refused("approval-required"),
-        "it does not pass",
-        &format!("the refund should have been held; the {}", seen.told()),
+    let (tell, place) = (stage.tell, stage.place);
+    tell.asks(&format!("payments__refund {}", refund(500)));
+    let arguments = refund(500);
+    let agent = stage.modern.call("payments__refund", &arguments);
+    let people = people(tell, place, &mut stage.legacy);
+    let (reply, decided) = {
+        let mut agent = std::pin::pin!(agent);
+        tokio::select! {
+            reply = &mut agent => (reply?, Decided::default()),
+            decided = people => {
+                let decided = decided?;
+                (agent.await?, decided)
+            }
+        }
+    };
+    tell.hears(reply.text());
+    let seen = look::newest(place).await?;
+    tell.recorded(&seen.told());
+    tell.expect(
+        decided.untouched && decided.refused && decided.approved,
+        "it waits; nothing is paid, and only finance can lift that",
+        &format!("the refund should have been held for finance; the {}", seen.told()),
     );
-    stage.large = Some(seen.call);
-    let (reply, _) = call(stage, "payments__get_payment", json!({ "id": "P-7001" })).await?;
-    let refunded = reply.got("refunded").cloned().unwrap_or_default();
+    stage.large = Some(seen.call.clone());
+    let (payment, _) = call(stage, "payments__get_payment", json!({ "id": "P-7001" })).await?;
+    let refunded = payment.got("refunded").cloned().unwrap_or_default();
     stage.tell.expect(
-        refunded == json!(40.0),
-        &format!("payments has paid back {refunded} and no more"),
-        &format!("payments should have paid back 40 and no more; it paid {refunded}"),
+        decided.approved && reply.is_good() && seen.was_answered() && refunded == json!(540.0),
+        "after that yes the same call goes on by itself, once: 540 were paid back in all",
+        &format!("the refund should have gone on after finance's yes, once; {refunded} were paid back"),
     );
     Ok(())
+}
+
+/// What people did while the agent waited.
+#[derive(Debug, Default)]
+struct Decided {
+    /// Nothing was paid meanwhile.
+    untouched: bool,
+    /// The word of somebody of another group did not count.
+    refused: bool,
+    approved: bool,
+}
+
+async fn people(tell: &Tell, place: &Place, agent: &mut Client) -> anyhow::Result<Decided> {
+    let id = loop {
+        let waiting = place.ask(&["approvals", "list"], None).await?.value;
+        if let Some(id) = waiting.pointer("/0/id").and_then(Value::as_str) {
+            let summary = waiting.pointer("/0/preview/summary").and_then(Value::as_str);
+            tell.pair("waits", summary.unwrap_or_default());
+            break id.to_owned();
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    let payment = agent.call("payments__get_payment", &json!({ "id": "P-7001" })).await?;
+    let says = async |who: &str| {
+        let said = place.ask(&["approvals", "approve", &id, "--as", who], None).await?;
+        let told = said.value.get("refused").or_else(|| said.value.get("state")).and_then(Value::as_str);
+        tell.pair(who, &format!("says yes: {}", told.unwrap_or_default()));
+        anyhow::Ok(said)
+    };
+    Ok(Decided {
+        untouched: payment.got("refunded") == Some(&json!(40.0)),
+        refused: !says("sue").await?.yes,
+        approved: says("fay").await?.value.get("state") == Some(&json!("approved")),
+    })
 }
 
 async fn two_tools_alike(stage: &mut Stage<'_>) -> anyhow::Result<()> {

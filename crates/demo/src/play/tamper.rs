@@ -46,7 +46,8 @@ pub(super) async fn the_edit(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     let call = stage.large.as_deref().context("there was no large refund")?;
     let shown = stage.place.ask(&["audit", "show", call], None).await?.value;
     let entries = shown.get("entries").and_then(Value::as_array).context("the call has no entries")?;
-    let decision = entries.last().context("the call has no entries")?;
+    let kind = |entry: &&Value| entry.pointer("/entry/kind").and_then(Value::as_str) == Some("decision");
+    let decision = entries.iter().find(kind).context("the call has no decision")?;
     let index = decision.get("index").and_then(Value::as_u64).context("the entry has no index")?;
     let closed = decision.pointer("/entry/closed-at").context("the decision has no time")?.to_string();
     let kept = stage.place.ask(&["audit", "checkpoint"], None).await?.value;

@@ -1,5 +1,7 @@
 //! `callgate policy`: who may do what, answered by asking the engine and not by reading rules.
 
+mod cases;
+
 use crate::{
     cli::Given,
     failure::{Failure, Outcome, Verdict},
@@ -12,7 +14,7 @@ use clap::{Args, Subcommand};
 use decision::{Actor, AgentName, Clock as _, ItemKind, Principal, RuleId, ServerName, Transport, UserName};
 use policy::{Answer, Asker, Can, Circumstances, Policies, Question, Subject};
 use serde_json::json;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use store::{AgentKind, Store};
 
 #[derive(Debug, Subcommand)]
@@ -23,6 +25,11 @@ pub(crate) enum Policy {
     WhatCan(WhatCan),
     /// A rule, by its id
     Explain { rule: String },
+    /// Ask what files of cases ask, and compare the answers
+    Test {
+        /// By default every `*.test.toml` beside the rules
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -55,8 +62,10 @@ pub(crate) struct WhatCan {
 pub(crate) async fn run(policy: Policy, given: &Given) -> Outcome {
     let place = given.place()?;
     let store = place.store().await?;
-    let policies = load(&place, &store).await?;
+    let live = live(&place, &store).await?;
+    let policies = Arc::clone(&live.policies);
     match policy {
+        Policy::Test { files } => cases::run(&files, given, &place, &live),
         Policy::WhoCan(args) => who_can(&args, given, &place, &store, &policies).await,
         Policy::WhatCan(args) => what_can(args, given, &place, &store, &policies).await,
         Policy::Explain { rule } => explain(&rule, given, &policies),
@@ -65,12 +74,17 @@ pub(crate) async fn run(policy: Policy, given: &Given) -> Outcome {
 
 /// The rules over what is accepted. Errors: their problems.
 pub(crate) async fn load(place: &Place, store: &Store) -> Result<Arc<Policies>, Failure> {
+    Ok(live(place, store).await?.policies)
+}
+
+/// All that calls would be judged by.
+async fn live(place: &Place, store: &Store) -> Result<gateway::Live, Failure> {
     let settings = Arc::new(place.meant.settings.clone());
     let written = gateway::Written { settings, policies: place.policies()? };
     let loader = policy::Loader::default();
     let fit = gateway::Fit::Changed;
     let built = gateway::build(store, &loader, &written, None, &BTreeMap::new(), fit).await?;
-    if built.problems.is_empty() { Ok(built.live.policies) } else { Err(Failure::Policies(built.problems)) }
+    if built.problems.is_empty() { Ok(built.live) } else { Err(Failure::Policies(built.problems)) }
 }
 
 /// Every principal that can call: agents with what is known of them, and who speaks over standard input.

@@ -7,6 +7,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod approvals;
 mod bed;
 mod canary;
 mod commands;

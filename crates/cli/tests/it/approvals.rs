@@ -1,0 +1,159 @@
+//! Approvals at the command line, with the real gateway and without.
+
+use crate::bed::{Bed, Served, until};
+use serde_json::{Value, json};
+
+const HELD: &str = r#"@id("dropping-is-approved") @because("somebody looks before a note is dropped")
+@unless-approved("keepers")
+forbid (principal, action == Action::"notes__drop_note", resource);
+@id("may-drop") permit (principal, action == Action::"notes__drop_note", resource);
+"#;
+
+/// A bed in which dropping a note waits for its keepers.
+fn bed() -> Bed {
+    let bed = Bed::with_notes();
+    bed.write("policies/held.cedar", HELD);
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write(
+        "callgate.toml",
+        &config.replace("[servers.notes]", "[approvals]\nhold-for = \"0s\"\n[servers.notes]"),
+    );
+    for (name, group) in [("kim", "keepers"), ("sue", "support"), ("tester", "support")] {
+        assert_eq!(bed.run(&["user", "add", name, "--group", group]).code, 0);
+    }
+    bed
+}
+
+fn drop_note(gateway: &Served, token: &str, session: &str) -> Value {
+    let params = json!({ "name": "drop_note", "arguments": { "note": "n\u{202e}1" } });
+    let call = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params });
+    gateway.post(token, Some(session), &call).2
+}
+
+fn begin(bed: &Bed, token: &str) -> (Served, String) {
+    let gateway = bed.serve();
+    let session = gateway.session(token);
+    until("the server was looked at", || gateway.tools(token, &session).len() == 3);
+    (gateway, session)
+}
+
+fn is_held(told: &Value) -> bool {
+    told["result"]["_meta"]["callgate/refusal"]["code"] == "approval-required"
+}
+
+#[test]
+fn a_person_decides_and_the_same_call_is_done_once_also_after_a_restart() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_note(&gateway, &token, &session)));
+    let waiting = bed.json(&["approvals", "list"]);
+    let id = waiting[0]["id"].as_str().unwrap();
+    let shown = bed.run(&["approvals", "show", id]).out;
+    for told in [
+        "agent bot wants to run `drop_note` on `notes`",
+        "n⟨U+202E⟩1",
+        "keepers 0/1",
+        "this call, once",
+        "hidden or direction",
+    ] {
+        assert!(shown.contains(told), "`{told}` is missing in\n{shown}");
+    }
+    // the account that runs this is a user, of another group
+    let said = bed.run(&["approvals", "approve", id]);
+    assert!(said.code == 3 && said.out.contains("only these may decide: keepers"), "{said:?}");
+    let said = bed.run(&["approvals", "approve", id, "--as", "nobody"]);
+    assert!(said.code == 1 && said.err.contains("callgate user add nobody"), "{said:?}");
+    assert_eq!(bed.run(&["approvals", "approve", id, "--as", "kim"]).code, 0);
+    assert_eq!(gateway.stop(), 0);
+
+    let (gateway, session) = begin(&bed, &token);
+    let done = drop_note(&gateway, &token, &session);
+    assert!(!is_held(&done) && done["result"]["content"][0]["text"] == "a note", "{done}");
+    assert_eq!(bed.json(&["approvals", "show", id])["state"], "executed");
+    assert!(is_held(&drop_note(&gateway, &token, &session)), "once");
+    let said = bed.run(&["approvals", "approve", id, "--as", "kim"]);
+    assert!(said.code == 3 && said.out.contains("executed already"), "{said:?}");
+    assert_eq!(gateway.stop(), 0);
+}
+
+#[test]
+fn where_no_gateway_runs_the_command_decides_itself_and_records_it() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_note(&gateway, &token, &session)));
+    assert_eq!(gateway.stop(), 0);
+    let id = bed.json(&["approvals", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let said = bed.run(&["approvals", "deny", &id, "--as", "kim", "--reason", "keep it"]);
+    assert!(said.code == 0 && said.out.contains("denied"), "{said:?}");
+    assert!(!bed.files_with("state/ledger", "approval-denied").is_empty());
+    let (gateway, session) = begin(&bed, &token);
+    let told = drop_note(&gateway, &token, &session).to_string();
+    assert!(told.contains("approval-denied") && told.contains("keep it"), "{told}");
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+}
+
+#[test]
+fn a_group_is_lent_for_a_while_and_no_longer() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    let lend = |from: &str, lasts: &str| {
+        bed.run(&["approvals", "delegate", from, "sue", "--group", "keepers", "--for", lasts])
+    };
+    assert_eq!(lend("tester", "3d").code, 1, "not hers to lend");
+    assert_eq!(lend("kim", "soon").code, 2);
+    assert_eq!(lend("kim", "3d").code, 0);
+    assert_eq!(bed.json(&["approvals", "delegations"])[0]["to"], "sue");
+    assert!(is_held(&drop_note(&gateway, &token, &session)));
+    let id = bed.json(&["approvals", "list"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(bed.run(&["approvals", "undelegate", "kim", "sue"]).code, 0);
+    assert_eq!(bed.run(&["approvals", "approve", &id, "--as", "sue"]).code, 3);
+    assert_eq!(lend("kim", "3d").code, 0);
+    let said = bed.json(&["approvals", "approve", &id, "--as", "sue"]);
+    assert_eq!(
+        (said["state"].as_str(), &said["votes"][0]["lent"]["keepers"]),
+        (Some("approved"), &json!("kim"))
+    );
+    assert_eq!(bed.run(&["approvals", "revoke", &id, "--as", "kim"]).code, 0);
+    assert!(is_held(&drop_note(&gateway, &token, &session)), "taken back before it left");
+    assert_eq!(gateway.stop(), 0);
+}
+
+#[test]
+fn cases_are_asked_and_what_is_not_as_written_is_named() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, _) = begin(&bed, &token);
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(bed.run(&["policy", "test"]).code, 2, "there are none");
+    let case = |name: &str, call: &str, rest: &str| {
+        format!("[[case]]\nname = \"{name}\"\nagent = \"bot\"\ncall = \"notes__{call}\"\n{rest}\n")
+    };
+    let good = case(
+        "reading",
+        "read_note",
+        "arguments = { note = \"n\" }\nexpect = \"allowed\"\nrules = [\"read-notes\"]",
+    ) + &case(
+        "dropping",
+        "drop_note",
+        "expect = \"held\"\nby = \"keepers\"\nrules = [\"dropping-is-approved\"]",
+    ) + &case("wrong arguments", "read_note", "arguments = { note = 1 }\nexpect = \"refused\"");
+    bed.write("policies/notes.test.toml", &good);
+    let said = bed.run(&["policy", "test"]);
+    assert!(said.code == 0 && said.out.contains("3 of 3 cases are as written"), "{said:?}");
+    let bad = case("dropping is free", "drop_note", "expect = \"allowed\"")
+        + &case("two keepers", "drop_note", "expect = \"held\"\nby = \"2 of keepers\"");
+    bed.write("bad.test.toml", &bad);
+    let said = bed.run(&["policy", "test", "bad.test.toml"]);
+    assert!(
+        said.code == 3 && said.out.contains("should be allowed, and is held by dropping-is-approved"),
+        "{said:?}"
+    );
+    assert!(said.out.contains("should be held for 2 of keepers"), "{said:?}");
+    bed.write("bad.test.toml", "[[case]]\nnam = \"x\"\n");
+    let said = bed.run(&["policy", "test", "bad.test.toml"]);
+    assert!(said.code == 1 && said.err.contains("nam"), "{said:?}");
+}

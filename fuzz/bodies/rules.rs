@@ -140,6 +140,7 @@ static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
         effect: Some(effect),
         tier,
         categories: category.iter().copied().collect(),
+        undo: None,
     };
     let declarations = Declarations {
         trust_annotations: false,

@@ -133,6 +133,9 @@ pub struct Declared {
     pub tier: Option<Tier>,
     #[serde(default)]
     pub categories: BTreeSet<Category>,
+    /// How a call of it can be undone, for those who approve it and those who clean up after it.
+    #[serde(default)]
+    pub undo: Option<String>,
 }
 
 /// What the operator says of one server's tools. An exact name beats a pattern; of patterns, the one with more
@@ -148,7 +151,10 @@ pub struct Declarations {
 impl Declarations {
     /// What the tool `name` is. `claimed` counts only where the operator trusts this author.
     pub fn classify(&self, name: &str, claimed: Claimed) -> Classified {
-        let fitting = || self.tools.iter().filter(|(pattern, _)| matches(pattern, name));
+        let fitting = || {
+            let tools = self.tools.iter().filter(|(_, declared)| declared.classifies());
+            tools.filter(|(pattern, _)| matches(pattern, name))
+        };
         let best = fitting().map(|(pattern, _)| precedence(pattern)).max();
         let equals = fitting().filter(|(pattern, _)| Some(precedence(pattern)) == best);
         if let Some(classified) = equals.map(|(_, declared)| resolve(declared)).reduce(Classified::and) {
@@ -166,10 +172,25 @@ impl Declarations {
         Classified::undeclared()
     }
 
+    /// How a tool's calls can be undone, as the operator wrote it where that is most exact.
+    pub fn undo(&self, name: &str) -> Option<&str> {
+        let fitting = self.tools.iter().filter(|(pattern, _)| matches(pattern, name));
+        let said =
+            fitting.filter_map(|(pattern, declared)| Some((precedence(pattern), declared.undo.as_deref()?)));
+        said.max().map(|(_, undo)| undo)
+    }
+
     /// Patterns that fit none of `names`: most likely misspelt.
     pub fn idle<'a>(&'a self, names: &[&str]) -> Vec<&'a str> {
         let fits = |pattern: &str| names.iter().any(|name| matches(pattern, name));
         self.tools.iter().map(|(pattern, _)| pattern.as_str()).filter(|pattern| !fits(pattern)).collect()
+    }
+}
+
+impl Declared {
+    /// What only tells how to undo a call says nothing of what it is, and stands in no other declaration's way.
+    fn classifies(&self) -> bool {
+        self.undo.is_none() || self.effect.is_some() || self.tier.is_some() || !self.categories.is_empty()
     }
 }
 
@@ -214,7 +235,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn says(effect: Option<Effect>, tier: Option<Tier>) -> Declared {
-        Declared { effect, tier, categories: BTreeSet::new() }
+        Declared { effect, tier, ..Declared::default() }
+    }
+
+    #[test]
+    fn how_to_undo_a_call_says_nothing_of_what_it_is() {
+        let undo = |text: &str| Declared { undo: Some(text.to_owned()), ..Declared::default() };
+        let all =
+            Declared { effect: Some(Effect::Destructive), undo: Some("call".into()), ..Declared::default() };
+        let tools = vec![("*".to_owned(), all), ("refund".to_owned(), undo("charge again"))];
+        let declarations = Declarations { tools, ..Declarations::default() };
+        assert_eq!(declarations.classify("refund", Claimed::default()).effect, Effect::Destructive);
+        assert_eq!(declarations.undo("refund"), Some("charge again"));
+        assert_eq!(declarations.undo("other"), Some("call"));
     }
 
     #[test]
@@ -270,6 +303,7 @@ mod tests {
             effect: Some(Effect::Read),
             tier: Some(tier),
             categories: BTreeSet::from([category]),
+            undo: None,
         };
         let mut declarations = Declarations {
             trust_annotations: false,
@@ -294,7 +328,7 @@ mod tests {
             prop::option::of(prop::sample::select(Tier::ALL.to_vec())),
             categories,
         )
-            .prop_map(|(effect, tier, categories)| Declared { effect, tier, categories })
+            .prop_map(|(effect, tier, categories)| Declared { effect, tier, categories, undo: None })
     }
 
     fn declarations() -> impl Strategy<Value = Declarations> {

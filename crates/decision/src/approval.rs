@@ -126,6 +126,8 @@ pub enum Step {
     /// Nothing left the gateway after all.
     GiveBack {
         call: CallId,
+        /// People are asked about the same again already: two that are open for one thing would be one too many.
+        superseded: bool,
     },
     Settle {
         end: Settled,
@@ -223,11 +225,18 @@ impl Approval {
             Step::Spend { call, deed, terms, log } => {
                 Ok(Self { log: Some(log), call, deed, ..self.spendable(&terms, now)? })
             }
-            Step::GiveBack { call } => match self.state == State::Executing && self.call == call {
-                true if now >= self.expires_at => Ok(Self { state: State::Expired, ..self.clone() }),
-                true => Ok(Self { state: State::Approved, log: None, ..self.clone() }),
-                false => Err(Unfit::NotExecuting),
-            },
+            Step::GiveBack { call, superseded } => {
+                if self.state != State::Executing || self.call != call {
+                    return Err(Unfit::NotExecuting);
+                }
+                let back = Self { log: None, ..self.clone() };
+                let reason = Some("people are asked about the same again".to_owned());
+                Ok(match superseded {
+                    _ if now >= self.expires_at => Self { state: State::Expired, ..back },
+                    true => back.cancelled(Ended { at: now, by: None, reason, changed: None }),
+                    false => Self { state: State::Approved, ..back },
+                })
+            }
             Step::Settle { end } => match self.state == State::Executing {
                 true => Ok(Self { state: end.into(), ..self.clone() }),
                 false => Err(Unfit::NotExecuting),

@@ -17,6 +17,9 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
     let target = call.target();
     let classified = resolved.item.as_ref().map(|item| &item.classified);
     let effect = classified.map(|one| one.effect);
+    let server = live.settings.servers.get(&target.server);
+    let is_tool = target.item.kind == ItemKind::Tool;
+    let undo = server.filter(|_| is_tool).and_then(|server| server.declarations.undo(&target.item.name));
     let shown = inspect::shown::arguments(&call.arguments().unwrap_or_default());
     let what = match target.item.kind {
         ItemKind::Tool => format!("run `{}`", inspect::shown::visible(&target.item.name)),
@@ -47,7 +50,7 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
         masked: shown.masked,
         labels: shown.labels,
         read: read(gate, live, call).await,
-        undo: None,
+        undo: undo.map(inspect::shown::visible),
         because: held.because.clone(),
         rules: held.rules.clone(),
     }

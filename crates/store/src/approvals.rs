@@ -12,7 +12,9 @@ statements! {
         ON CONFLICT DO NOTHING";
     STEP = "UPDATE approvals SET state = $5, deed = $6, changed_at = $7, body = $8, version = version + 1, \
         sealed = CASE WHEN $9 = 1 THEN sealed ELSE NULL END \
-        WHERE tenant = $1 AND environment = $2 AND id = $3 AND version = $4";
+        WHERE tenant = $1 AND environment = $2 AND id = $3 AND version = $4 AND ($10 = 0 OR NOT EXISTS ( \
+        SELECT 1 FROM approvals o WHERE o.tenant = $1 AND o.environment = $2 AND o.subject = $11 AND o.id <> $3 \
+        AND (o.state = 'proposed' OR o.state = 'approved')))";
     ONE = "SELECT version, changed_at, body FROM approvals \
         WHERE tenant = $1 AND environment = $2 AND id = $3";
     OF_SUBJECT = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
@@ -181,6 +183,8 @@ pub(crate) async fn step(
         now,
         body(after)?,
         keeps,
+        after.state.is_open(),
+        after.terms.subject(),
     ];
     let written = tx.execute(STEP, row).await?;
     Ok(if written == 0 { Turn::Missed } else { Turn::Taken })

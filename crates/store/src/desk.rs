@@ -158,7 +158,7 @@ impl Desk {
 
     /// What it was spent on never left.
     pub async fn give_back(&self, scope: &Scope, id: ApprovalId, call: CallId) -> Result<(), DeskError> {
-        self.take(scope, id, &Step::GiveBack { call }, Detail::new()).await.map(drop)
+        self.take(scope, id, &Step::GiveBack { call, superseded: false }, Detail::new()).await.map(drop)
     }
 
     /// How the deed ended, once its decision is in the ledger.
@@ -245,6 +245,7 @@ impl Desk {
         let _turn = self.lane(id.as_bytes()).await;
         for _ in 0..TRIES {
             let before = self.store.approval(scope, id).await?.ok_or(DeskError::Missing(id))?;
+            let step = &self.now_of(scope, &before.approval, step).await?;
             let after = before.approval.after(step.clone(), self.clock.now())?;
             let mut records = Vec::with_capacity(2);
             if let Step::Vote { .. } = step {
@@ -263,6 +264,13 @@ impl Desk {
             }
         }
         Err(DeskError::Raced)
+    }
+
+    /// The step as things are now: what is given back gives way to what was proposed meanwhile.
+    async fn now_of(&self, scope: &Scope, one: &Approval, step: &Step) -> Result<Step, DeskError> {
+        let Step::GiveBack { call, .. } = step else { return Ok(step.clone()) };
+        let open = self.store.open_approval(scope, &one.terms.subject()).await?;
+        Ok(Step::GiveBack { call: *call, superseded: open.is_some_and(|open| open.approval.id != one.id) })
     }
 
     async fn lane(&self, of: &impl std::hash::Hash) -> Option<MutexGuard<'_, ()>> {

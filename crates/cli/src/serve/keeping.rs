@@ -60,6 +60,14 @@ impl Keeper {
         if let Some(why) = keys::unlocked().filter(|_| !std::mem::replace(&mut self.warned, true)) {
             tracing::warn!("{why}");
         }
+        let scope = place.scope();
+        match self.gate.desk().expire(&scope).await {
+            Ok(0) => {}
+            Ok(ended) => tracing::info!(ended, "approvals that nobody decided or used in time are over"),
+            Err(error) => {
+                tracing::warn!(%error, "approvals whose time is over cannot be ended; trying again")
+            }
+        }
         let now = self.clock.now();
         if now.since(self.told) >= DAY_US {
             self.told = now;

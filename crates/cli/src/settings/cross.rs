@@ -441,5 +441,6 @@ fn declared(written: &file::Tool) -> Declared {
                 file::Category::Execution => Category::Execution,
             })
             .collect(),
+        undo: written.undo.clone(),
     }
 }

@@ -185,6 +185,9 @@ fn server(server: &ServerSettings) -> Table {
         }
         let categories = declared.categories.iter().map(|category| text(category.as_str()));
         tool.insert("categories".to_owned(), Value::Array(categories.collect()));
+        if let Some(undo) = &declared.undo {
+            tool.insert("undo".to_owned(), text(undo));
+        }
         (name.clone(), Value::Table(tool))
     });
     put("tools", Value::Table(tools.collect()));

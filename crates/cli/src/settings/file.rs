@@ -322,6 +322,8 @@ pub(crate) struct Tool {
     /// What kind of thing it touches.
     #[serde(default)]
     pub(crate) categories: Vec<Category>,
+    /// How a call can be undone, in a sentence: for people who approve it and who clean up after it.
+    pub(crate) undo: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]

@@ -69,6 +69,10 @@ fn spend(n: u8) -> Step {
     Step::Spend { call: call(n), deed: deed(n), terms: terms(0), log: "l".to_owned() }
 }
 
+fn back(n: u8) -> Step {
+    Step::GiveBack { call: call(n), superseded: false }
+}
+
 #[test]
 fn a_cure_says_who_and_how_many() {
     for (text, back) in [
@@ -100,14 +104,16 @@ fn the_right_peoples_yes_is_spent_once() {
     let spent = approved.after(spend(1), now).unwrap();
     assert_eq!((spent.state, spent.call), (State::Executing, call(1)));
     assert_eq!(spent.after(spend(2), now), Err(Unfit::NotApproved(State::Executing)));
-    assert_eq!(spent.after(Step::GiveBack { call: call(2) }, now), Err(Unfit::NotExecuting), "not its own");
-    let back = spent.after(Step::GiveBack { call: call(1) }, now).unwrap();
-    assert_eq!(back.state, State::Approved, "nothing left, so it is good again");
-    let late = spent.after(Step::GiveBack { call: call(1) }, EXPIRES).unwrap();
+    assert_eq!(spent.after(back(2), now), Err(Unfit::NotExecuting), "not its own");
+    let again = spent.after(back(1), now).unwrap();
+    assert_eq!(again.state, State::Approved, "nothing left, so it is good again");
+    let late = spent.after(back(1), EXPIRES).unwrap();
     assert_eq!(late.state, State::Expired);
+    let twin = spent.after(Step::GiveBack { call: call(1), superseded: true }, now).unwrap();
+    assert_eq!(twin.state, State::Cancelled, "people are asked about the same again");
     let done = spent.after(Step::Settle { end: Settled::Executed }, now).unwrap();
     assert_eq!(done.state, State::Executed);
-    for step in [spend(3), Step::GiveBack { call: call(1) }, Step::Settle { end: Settled::Failed }] {
+    for step in [spend(3), back(1), Step::Settle { end: Settled::Failed }] {
         assert!(done.after(step, now).is_err());
     }
 }
@@ -248,7 +254,7 @@ proptest! {
                 3 => Step::Revoke { by: "dave".to_owned(), reason: None },
                 4 => Step::Expire,
                 5 => Step::Spend { call: call(n), deed: deed(n), terms: terms(u8::from(who == 0)), log: "l".to_owned() },
-                6 => Step::GiveBack { call: call(n) },
+                6 => Step::GiveBack { call: call(n), superseded: who == 0 },
                 _ => Step::Settle { end: Settled::Unknown },
             };
             let before = one.clone();

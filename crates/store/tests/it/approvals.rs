@@ -12,7 +12,7 @@ use store::{Delegation, Page, StoreError, Turn};
 
 const ALL: Page = Page { after: None, limit: 100 };
 
-fn approval(n: u8, expires_at: Timestamp) -> Approval {
+pub(crate) fn approval(n: u8, expires_at: Timestamp) -> Approval {
     Approval {
         id: ApprovalId::new(Timestamp(u64::from(n) * 1_000_000), [n; 10]),
         deed: DeedId::new(Timestamp(1), [n; 10]),

@@ -6,6 +6,7 @@ extern crate callgate_store as store;
 mod approvals;
 mod bed;
 mod engines;
+mod histories;
 mod index;
 mod pins;
 mod postgres;
@@ -110,6 +111,8 @@ suite! {
         an_interaction_that_is_named_after_a_call_has_its_calls,
         names_with_the_same_number_are_told_apart,
         a_shown_list_is_kept_once;
+    histories:
+        nothing_leaves_without_a_yes_or_twice;
     property:
         pins_behave_like_their_model;
 }

@@ -104,6 +104,8 @@ codes! {
     IdInUse = "id-in-use", Validation;
     /// The answer belongs to no question that is open on this session.
     AnswerUnexpected = "answer-unexpected", Validation;
+    /// The answer to a server's question quotes the credential that the server was given. Somebody has learnt it: rotate it, and answer without it.
+    AnswerQuotesSecret = "answer-quotes-secret", Validation;
     /// No call of this principal waits for answers under this `requestState`: it is over, another's, or was never given. Call again without it.
     StateUnknown = "state-unknown", Validation;
     /// The method belongs to an extension that the client did not declare in `_meta`. Declare it, or do not use the method.

@@ -1,5 +1,6 @@
 //! Do the arguments fit the pinned schema. Rules see only what does.
 
+use crate::answers;
 use crate::exchange::Arrival;
 use crate::gate::Live;
 use crate::resolve::Resolved;
@@ -24,6 +25,7 @@ pub(crate) fn check(
 ) -> Result<Passed<Arguments>, Refusal> {
     // what the server asked is as much an argument as what it was told first
     arrival.round.as_ref().map_or(Ok(()), Round::refused)?;
+    answers::bounded(&resolved.frame)?;
     let raw = call.arguments().unwrap_or_default();
     let basis = match resolved.method.name {
         "tools/call" => {

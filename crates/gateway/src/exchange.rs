@@ -7,6 +7,7 @@
 use crate::listen::tls::ClientCertificate;
 use crate::rounds::Round;
 use crate::session::{Session, SessionStream};
+use crate::upstream::Injected;
 use bytes::Bytes;
 use decision::{AgentName, ServerName, Transport};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Arrival {
     pub cancel: CancellationToken,
     /// Where it is sent again: with the Host's answers to what its server asked.
     pub(crate) round: Option<Round>,
+    /// What the server that asks was given, which no answer may quote.
+    pub(crate) credential: Option<Arc<Injected>>,
 }
 
 impl Arrival {
@@ -45,6 +48,7 @@ impl Arrival {
             outlet: self.outlet.clone(),
             cancel: self.cancel.child_token(),
             round: None,
+            credential: None,
         }
     }
 

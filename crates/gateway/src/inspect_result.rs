@@ -1,6 +1,7 @@
 //! What came back, and may the Host see it. Detectors come with a later issue; here the shape of
 //! the answer is judged: that it is an answer, its size, its result type, its pinned output schema.
 
+use crate::answers;
 use crate::authenticate::Asker;
 use crate::deeds;
 use crate::gate::{Gate, Live};
@@ -10,6 +11,7 @@ use crate::reply::Answer;
 use crate::resolve::Resolved;
 use crate::tasks::{self, Standing};
 use crate::upstream::{Arrived, handshake};
+use bytes::Bytes;
 use decision::{Call, Code, Digest, Direction, Era, ItemKind, Outcome, Passed, Refusal};
 use policy::{Asked, Question, Subject};
 use wire::{Crossing, Kind, bridge, rpc};
@@ -77,15 +79,22 @@ pub(crate) fn check(
             Follows::Nothing => {}
         }
     }
+    if call.direction() == Direction::ToHost {
+        let judged = answers::given(gate, live, call, body)?;
+        would_refuse = judged.would_refuse;
+        basis.extend(judged.basis);
+    }
     if let Some(asks) = asks {
         return Ok(Passed::new(Answer::Asks(asks), basis));
     }
-    let answer = if frame.kind() == Kind::ErrorResponse {
-        Answer::Failed(told, failed(resolved, frame)?)
-    } else {
-        Answer::Message(told)
-    };
-    Ok(Passed { would_refuse, ..Passed::new(answer, basis) })
+    Ok(Passed { would_refuse, ..Passed::new(as_answer(resolved, frame, told)?, basis) })
+}
+
+fn as_answer(resolved: &Resolved, frame: &wire::Frame, told: Bytes) -> Result<Answer, Refusal> {
+    Ok(match frame.kind() {
+        Kind::ErrorResponse => Answer::Failed(told, failed(resolved, frame)?),
+        Kind::Response | Kind::Request | Kind::Notification => Answer::Message(told),
+    })
 }
 
 /// What a server says of a task: its questions are questions, and its result is a tool's.

@@ -30,6 +30,9 @@ mod arguments;
 /// May it happen now, with these arguments.
 mod rules;
 
+/// And with these answers to what a server asked.
+mod answers;
+
 /// Have the right people said yes to exactly this.
 mod approval;
 

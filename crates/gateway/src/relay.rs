@@ -289,6 +289,7 @@ impl Relay {
             outlet: self.outlet.clone(),
             cancel,
             round: None,
+            credential: Some(self.lane.injected()),
         };
         let gate = Arc::clone(&self.gate);
         // boxed: a question is governed inside the governing of the call it came from

@@ -312,7 +312,9 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::SessionRequired => bad(SESSION),
         Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => bad(rpc::INVALID_REQUEST),
         Code::BatchInvalid | Code::BatchTooLarge => bad(rpc::INVALID_REQUEST),
-        Code::RevisionUnsupported | Code::IdInUse | Code::AnswerUnexpected => bad(rpc::INVALID_REQUEST),
+        Code::RevisionUnsupported | Code::IdInUse | Code::AnswerUnexpected | Code::AnswerQuotesSecret => {
+            bad(rpc::INVALID_REQUEST)
+        }
         Code::CredentialMissing | Code::CredentialMalformed | Code::CredentialInUrl => who(),
         Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => who(),
         Code::CertificateUnknown | Code::CertificateInvalid | Code::CertificateLapsed => who(),

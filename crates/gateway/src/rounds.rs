@@ -53,10 +53,13 @@ impl Round {
     pub(crate) fn refused(&self) -> Result<(), Refusal> {
         self.answers.as_ref().map(|_| ()).map_err(Clone::clone)
     }
+    /// The raw answers, an object.
+    pub(crate) fn answers(&self) -> Option<&Bytes> {
+        self.answers.as_ref().ok()?.as_ref()
+    }
     /// Puts the answers in.
     pub(crate) fn splice<'f>(&self, splice: wire::Splice<'f>) -> wire::Splice<'f> {
-        let answers = self.answers.as_ref().ok().and_then(Option::as_ref);
-        rounds::again(splice, answers, self.state.as_ref())
+        rounds::again(splice, self.answers(), self.state.as_ref())
     }
 }
 
@@ -160,6 +163,7 @@ fn put(
         outlet: arrival.outlet.clone(),
         cancel: arrival.cancel.child_token(),
         round: None,
+        credential: None,
     };
     let gate = Arc::clone(gate);
     // boxed: a question is governed inside the governing of the call it came from

@@ -1,6 +1,7 @@
 //! May it happen now, with these arguments. A rule that people can lift names them; whether they did is the next
 //! stage's question.
 
+use crate::answers;
 use crate::arguments::Arguments;
 use crate::gate::{Gate, Live};
 use crate::permission;
@@ -23,13 +24,14 @@ pub(crate) fn check(
         Answer::Allowed { .. } | Answer::Refused { .. } => None,
     };
     let settled = permission::settle(live, &resolved.target.server, answer.judged(Asked::Call));
-    match (settled, held) {
+    let passed = match (settled, held) {
         // where rules are only watched, the record says who would have been asked
-        (Ok(passed), _) => Ok(Passed { value: None, basis: passed.basis, would_refuse: passed.would_refuse }),
+        (Ok(passed), _) => Passed { value: None, basis: passed.basis, would_refuse: passed.would_refuse },
         (Err(_), Some(held)) => {
             let basis = held.rules.iter().map(|rule| format!("held:{rule}")).collect();
-            Ok(Passed::new(Some(held), basis))
+            Passed::new(Some(held), basis)
         }
-        (Err(refusal), None) => Err(refusal),
-    }
+        (Err(refusal), None) => return Err(refusal),
+    };
+    answers::brought(live, &question, &resolved.frame, passed)
 }

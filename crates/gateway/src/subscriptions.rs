@@ -152,6 +152,7 @@ fn copy(arrival: &Arrival) -> Arrival {
         outlet: arrival.outlet.clone(),
         cancel: arrival.cancel.clone(),
         round: None,
+        credential: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Cedar model: which actions a server has, in which groups they are, and what they apply to.
 
-use crate::types::Type;
+use crate::{reply, types::Type};
 use catalog::{Catalogue, Category, Classified, Effect, Item, ServerEntry, Tier, federated};
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use decision::{ItemKind, ServerName};
@@ -110,6 +110,8 @@ pub(crate) struct Action {
     pub(crate) groups: Vec<String>,
     pub(crate) resources: &'static [&'static str],
     pub(crate) arguments: Type,
+    /// Whether it is a question that a Host answers.
+    pub(crate) question: bool,
     /// The one entity it is ever asked of, where there is only one.
     pub(crate) resource: Option<Entity>,
 }
@@ -125,6 +127,7 @@ pub(crate) fn of_server(server: &ServerName, entry: &ServerEntry) -> Vec<Action>
             groups,
             resources: &["Tool"],
             arguments: schema.map_or_else(Type::empty, |schema: Value| Type::of_input_schema(&schema)),
+            question: false,
             resource: tool_entity(server, entry, item, &name),
             name,
         }
@@ -140,6 +143,7 @@ pub(crate) fn of_server(server: &ServerName, entry: &ServerEntry) -> Vec<Action>
             groups,
             resources: method.resources,
             arguments: if method.name == "prompts/get" { prompt_arguments(entry) } else { Type::empty() },
+            question: method.kind == "question",
             resource: only_server.then(|| server_entity(server, entry)).flatten(),
         }
     });
@@ -249,7 +253,7 @@ pub(crate) fn schema<'a>(
         let applies = json!({
             "principalTypes": PRINCIPALS,
             "resourceTypes": action.resources,
-            "context": context(&action.arguments),
+            "context": context(action),
         });
         declared.insert(action.name.clone(), json!({"memberOf": groups, "appliesTo": applies}));
     }
@@ -268,14 +272,17 @@ pub(crate) const CONTEXT_TEXTS: [(&str, bool); 6] = [
 /// What `now` holds, all of it integers, in UTC: seconds since 1970, 0 to 23, and 1 (Monday) to 7.
 pub(crate) const NOW: [&str; 3] = ["epoch", "hour", "weekday"];
 
-fn context(arguments: &Type) -> Value {
+fn context(action: &Action) -> Value {
     let mut attributes = Map::new();
     for (name, required) in CONTEXT_TEXTS {
         attributes.insert(name.to_owned(), json!({"type": "String", "required": required}));
     }
     let now: BTreeMap<_, _> = NOW.into_iter().map(|name| (name, json!({"type": "Long"}))).collect();
     attributes.insert("now".to_owned(), json!({"type": "Record", "attributes": now}));
-    attributes.insert("args".to_owned(), arguments.cedar().unwrap_or(Value::Null));
+    attributes.insert("args".to_owned(), action.arguments.cedar().unwrap_or(Value::Null));
+    if action.question {
+        attributes.insert(reply::PART.to_owned(), reply::cedar());
+    }
     json!({"type": "Record", "attributes": attributes})
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     actions::{self, METHODS, PRINCIPALS, uid},
     answer::{Answer, Held, Reason},
-    context::{Contexts, context},
+    context::{Contexts, answered, context},
     load::Policies,
     memo::Key,
     rule::Sway,
@@ -179,6 +179,53 @@ impl Policies {
         }
     }
 
+    /// May a server's question be answered with this? Only the forbids that read answers are asked: that the question
+    /// may be put at all was asked before it was, and what it is answered with makes nothing else of it.
+    pub fn answer(&self, question: &Question<'_>, raw: &[u8]) -> Answer {
+        let aim = match self.aim(question.subject, Some(question.method)) {
+            Ok(aim) => aim,
+            Err(refused) => return refused,
+        };
+        let requesters = match requesters(question.asker.principal) {
+            Ok(requesters) => requesters,
+            Err(refused) => return refused,
+        };
+        let one = |requester: &Requester<'_>| {
+            self.answered_one(requester, &aim, question, raw).unwrap_or_else(|| {
+                Answer::refused(Reason::RuleFailed, "the answer cannot be put to the rules")
+            })
+        };
+        requesters.iter().map(one).fold(Answer::Allowed { basis: Vec::new() }, Answer::and)
+    }
+
+    fn answered_one(
+        &self,
+        requester: &Requester<'_>,
+        aim: &Aim<'_>,
+        question: &Question<'_>,
+        raw: &[u8],
+    ) -> Option<Answer> {
+        let standing = self.standing(requester, aim)?;
+        let (forbids, reads) = standing.slice.answered(&self.rules);
+        if forbids.is_empty() {
+            return Some(Answer::Allowed { basis: Vec::new() });
+        }
+        let context = match answered(question, reads, raw) {
+            Ok(context) => context,
+            Err(refused) => return Some(refused),
+        };
+        let (who, what) = (standing.uid.clone(), aim.plan.uid.clone());
+        let request = Request::new(who, what, aim.resource.uid(), context, None).ok()?;
+        let response = self.authorizer.is_authorized(&request, forbids, &standing.entities);
+        // without a permit among them, only what they say tells a no from a nothing
+        let silent = self.failed(&response).is_none() && self.rules_of(&response).is_empty();
+        Some(if silent {
+            Answer::Allowed { basis: Vec::new() }
+        } else {
+            self.answer_of(&response, None, &request)
+        })
+    }
+
     fn aim(&self, subject: Subject<'_>, method: Option<&str>) -> Result<Aim<'_>, Answer> {
         let Subject { server, kind, name } = subject;
         let unknown = || {
@@ -278,7 +325,7 @@ impl Policies {
         let request = Request::new(who, what, aim.resource.uid(), context, None).ok()?;
         let ask = |set: &PolicySet| self.authorizer.is_authorized(&request, set, &standing.entities);
         let Some(contexts) = contexts else {
-            return Some(self.answer(&ask(slice.see(&self.rules)), None, &request));
+            return Some(self.answer_of(&ask(slice.see(&self.rules)), None, &request));
         };
         if let Some(allowed) = self.allowed(&standing, &request, contexts) {
             return Some(allowed);
@@ -286,7 +333,7 @@ impl Policies {
         let calling = slice.call(&self.rules);
         let without = calling.uncurable.as_ref().map(|set| || ask(set));
         let without = without.as_ref().map(|ask| ask as &dyn Fn() -> Response);
-        Some(self.answer(&ask(&calling.all), without, &request))
+        Some(self.answer_of(&ask(&calling.all), without, &request))
     }
 
     /// The shortcut to a yes. What reads nothing of the context answers a kept standing the same each time; together
@@ -346,7 +393,7 @@ impl Policies {
     }
 
     /// Reads Cedar's response. `without` asks the same question without the forbids that people can lift.
-    fn answer(
+    fn answer_of(
         &self,
         response: &Response,
         without: Option<&dyn Fn() -> Response>,

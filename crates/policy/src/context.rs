@@ -4,6 +4,7 @@ use crate::{
     answer::{Answer, Reason},
     ask::{Asker, Circumstances, Question},
     facts::{self, Named},
+    reply,
     slice::{Parts, Plan, Slice},
 };
 use cedar_policy::{Context, RestrictedExpression};
@@ -61,6 +62,29 @@ pub(crate) fn context(
     reads: &Parts,
     call: Option<(&Question<'_>, RestrictedExpression)>,
 ) -> Result<Context, Answer> {
+    of_pairs(pairs(asker, reads, call)?)
+}
+
+/// The same with what a Host answered. Questions have no arguments that rules could name.
+pub(crate) fn answered(question: &Question<'_>, reads: &Parts, raw: &[u8]) -> Result<Context, Answer> {
+    let nothing = RestrictedExpression::new_record([]);
+    let nothing = nothing.map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))?;
+    let mut pairs = pairs(question.asker, reads, Some((question, nothing)))?;
+    pairs.push((reply::PART.to_owned(), reply::read(raw)?));
+    of_pairs(pairs)
+}
+
+fn of_pairs(pairs: Pairs) -> Result<Context, Answer> {
+    Context::from_pairs(pairs).map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))
+}
+
+type Pairs = Vec<(String, RestrictedExpression)>;
+
+fn pairs(
+    asker: Asker<'_>,
+    reads: &Parts,
+    call: Option<(&Question<'_>, RestrictedExpression)>,
+) -> Result<Pairs, Answer> {
     let mut pairs = Vec::new();
     let mut text = |part: &str, text: Option<&str>| {
         if let Some(text) = text.filter(|_| reads.has(part)) {
@@ -92,7 +116,7 @@ pub(crate) fn context(
             pairs.push(("args".to_owned(), arguments));
         }
     }
-    Context::from_pairs(pairs).map_err(|error| Answer::refused(Reason::RuleFailed, error.to_string()))
+    Ok(pairs)
 }
 
 /// UTC: seconds, the hour, and the weekday with Monday as 1 (1970-01-01 was a Thursday).

@@ -17,6 +17,7 @@ mod facts;
 mod load;
 mod memo;
 mod nesting;
+mod reply;
 mod rule;
 mod slice;
 mod source;

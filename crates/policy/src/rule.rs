@@ -2,6 +2,7 @@
 
 use crate::{
     actions::PRINCIPALS,
+    reply,
     source::{Place, Problem},
 };
 use cedar_policy::{
@@ -149,6 +150,10 @@ impl Rule {
 }
 
 impl Reads {
+    pub(crate) fn has(&self, part: &str) -> bool {
+        self.whole || self.parts.contains(part)
+    }
+
     pub(crate) fn only(&self, parts: &[&str]) -> bool {
         !self.whole && self.parts.iter().all(|part| parts.contains(&part.as_str()))
     }
@@ -260,6 +265,7 @@ pub(crate) fn parse(place: &Place, cedar: &str) -> Result<Rule, Vec<Problem>> {
         return Err(problems);
     };
     permit_reads(place, sway, &reads, &mut problems);
+    answer_read(place, cure.as_ref(), &reads, &mut problems);
     let name = id.as_ref().map(ToString::to_string);
     let Some(id) = id.filter(|_| problems.is_empty()) else {
         return Err(problems
@@ -338,6 +344,15 @@ fn permit_reads(place: &Place, sway: Sway, reads: &Reads, problems: &mut Vec<Pro
     let help = "permit the action without this condition, and add a `forbid … unless { … }` with it: only a forbid may \
                 depend on arguments, time or how the call came";
     problems.push(Problem::error(&place.find(&what), message).help(help));
+}
+
+/// An answer has left its person already: there is nobody left to hold it for.
+fn answer_read(place: &Place, cure: Option<&Cure>, reads: &Reads, problems: &mut Vec<Problem>) {
+    if cure.is_some() && reads.parts.contains(reply::PART) {
+        let message = "a rule with `@unless-approved` may not read `context.answer`";
+        let help = "hold the question, and forbid the answer with a rule of its own";
+        problems.push(Problem::error(&place.find("context"), message).help(help));
+    }
 }
 
 /// The first line of a statement.

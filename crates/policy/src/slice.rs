@@ -6,6 +6,7 @@
 use crate::{
     actions::{Action, uid},
     facts::Named,
+    reply,
     rule::{Actions, Rule},
     types::Type,
 };
@@ -24,6 +25,7 @@ pub(crate) struct Slice {
     chosen: Vec<usize>,
     see: OnceLock<PolicySet>,
     call: OnceLock<Calling>,
+    answered: OnceLock<(PolicySet, Parts)>,
     named: OnceLock<Named>,
 }
 
@@ -71,7 +73,13 @@ impl Parts {
 
 impl Slice {
     fn of(chosen: Vec<usize>) -> Self {
-        Self { chosen, see: OnceLock::new(), call: OnceLock::new(), named: OnceLock::new() }
+        Self {
+            chosen,
+            see: OnceLock::new(),
+            call: OnceLock::new(),
+            answered: OnceLock::new(),
+            named: OnceLock::new(),
+        }
     }
 
     /// Those of its rules that speak of a principal in exactly these groups.
@@ -112,6 +120,14 @@ impl Slice {
                 moved: set(moved.into_iter()),
                 reads,
             }
+        })
+    }
+
+    /// The forbids that read what a Host answers, and what else they read.
+    pub(crate) fn answered(&self, rules: &[Rule]) -> &(PolicySet, Parts) {
+        self.answered.get_or_init(|| {
+            let read = || self.rules(rules).filter(|rule| rule.reads.has(reply::PART));
+            (set(read()), Parts::of(read()))
         })
     }
 

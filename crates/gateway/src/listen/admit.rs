@@ -158,6 +158,7 @@ mod tests {
             outlet: Outlet::new(1).0,
             cancel: CancellationToken::new(),
             round: None,
+            credential: None,
         }
     }
     fn judge(inbound: Result<Inbound, BodyFault>) -> Result<Admitted, Code> {

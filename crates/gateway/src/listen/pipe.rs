@@ -153,6 +153,7 @@ impl<P: Path> Pipe<P> {
             outlet: self.outlet.clone(),
             cancel: self.talk.session.ended.child_token(),
             round: None,
+            credential: None,
         };
         let path = self.path.clone();
         let mut call = Box::pin(async move {

@@ -172,6 +172,11 @@ impl Injected {
         Received { frame, masked: Hits::default() }.without(self, limits)
     }
 
+    /// Whether JSON of somebody else's quotes one of them.
+    pub(crate) fn is_quoted_in(&self, json: &[u8]) -> bool {
+        !matches!(self.mask().json(json), Ok(None))
+    }
+
     /// Text of the server's that may quote a secret, without it. Before it is cut: half a secret is not found.
     pub(super) fn without(&self, text: &str) -> String {
         match self.mask().text(text.as_bytes()) {

@@ -3,6 +3,7 @@
 use super::connection::Outgoing;
 use super::wait::{Waited, wait};
 use super::{Fault, FaultKind, Injected, Lane, crossing, parked};
+use crate::answers;
 use crate::authenticate::Asker;
 use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
@@ -54,6 +55,7 @@ pub(crate) async fn send(
     if !dispatch.permit.covers(dispatch.call) {
         return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
     }
+    answers::withheld(dispatch.arrival, &dispatch.resolved.frame, &dispatch.credential)?;
     let began = gate.clock.now();
     let hidden = dispatch.resolved.way.crossing == Some(Crossing::ModernToLegacy);
     let (frame, asks) = match dispatch.call.direction() {
@@ -256,7 +258,9 @@ async fn to_host(live: &Live, dispatch: &Dispatch<'_>, leg: &mut Leg) -> Result<
         }
     };
     session.unask(id);
-    answered
+    let answer = answered?;
+    arrival.credential.as_ref().map_or(Ok(()), |held| answers::quotes_nothing(answer.bytes(), held))?;
+    Ok(answer)
 }
 
 /// What an upstream's fault means for the asker.

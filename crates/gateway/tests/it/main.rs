@@ -11,6 +11,7 @@ mod provider;
 mod rogue;
 mod script;
 
+mod answers;
 mod approvals;
 mod assertions;
 mod attacks;

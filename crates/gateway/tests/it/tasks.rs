@@ -289,6 +289,21 @@ async fn who_loses_the_tool_loses_its_tasks() {
 }
 
 #[tokio::test]
+async fn what_a_task_is_answered_with_is_judged_as_every_answer_is() {
+    let policy = r#"@id("all") permit (principal, action, resource);
+        @id("no") @because("nobody decides here") forbid (principal, action == Action::"jobs:elicitation/create", resource)
+        when { context has answer && context.answer has action && context.answer.action == "accept" };"#;
+    let (house, jobs) = house(policy).await;
+    let task = begin(&house, AT, "slow").await;
+    let answered = |action: &str| json!({ "taskId": task, "inputResponses": { "q": { "action": action } } });
+    ask(&house, AT, "tasks/update", answered("accept")).await;
+    refused(&house, Code::RuleDenied);
+    assert!(jobs.heard("tasks/update").is_empty());
+    ask(&house, AT, "tasks/update", answered("decline")).await;
+    assert_eq!(jobs.heard("tasks/update").len(), 1);
+}
+
+#[tokio::test]
 async fn a_rule_on_arguments_is_asked_when_a_task_begins_and_neither_fails_nor_is_passed_by_later() {
     let policy = r#"@id("all") permit (principal, action, resource);
         @id("few") @because("too many") forbid (principal, action == Action::"jobs__slow", resource)

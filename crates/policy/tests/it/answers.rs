@@ -354,3 +354,63 @@ fn the_starter_loads_and_permits_exactly_what_authors_call_reading() {
         assert!(Ask::new(&wider, agent("anybody", &[])).tool(server, tool, "{}").is_allowed(), "{line}");
     }
 }
+
+const READS_ANSWERS: &str = r#"
+@id("never") @because("not by me") forbid (principal, action, resource)
+when { context has answer && context.answer.values.contains("500") };
+@id("weekend") @because("not at the weekend") forbid (principal, action, resource)
+when { context.now.weekday > 5 };
+"#;
+
+#[test]
+fn only_forbids_that_read_an_answer_are_asked_about_one() {
+    let bot = agent("bot", &[]);
+    let accept = r#"{"action":"accept","content":{"n":500}}"#;
+    // no permit, and another rule that forbids: neither is about the answer
+    let mut ask_rules = rules(READS_ANSWERS);
+    let mut ask = Ask::new(&ask_rules, bot.clone());
+    ask.now = decision::Timestamp(ask.now.0 + 2 * 86_400_000_000);
+    allowed(ask.answer("payments", "elicitation/create", r#"{"action":"accept","content":{"n":5}}"#), &[]);
+    assert_eq!(reason(&ask.answer("payments", "elicitation/create", accept)), Some(Reason::Forbidden));
+    assert_eq!(
+        reason(&ask.call("elicitation/create", ItemKind::Question, "payments", "elicitation/create", "")),
+        Some(Reason::Forbidden)
+    );
+    // the user behind the agent is asked too
+    ask_rules = rules(
+        r#"@id("ada") @because("b") forbid (principal == User::"ada", action in Action::"kind:question", resource)
+        when { context has answer && context.answer.bytes > 10 };"#,
+    );
+    allowed(Ask::new(&ask_rules, bot.clone()).answer("payments", "roots/list", accept), &[]);
+    let behind = Ask::new(&ask_rules, on_behalf(bot.clone(), "ada", &[]));
+    assert_eq!(reason(&behind.answer("payments", "roots/list", accept)), Some(Reason::Forbidden));
+    // the question itself is none
+    let permitted = rules(&format!("{PERMIT_ALL}{READS_ANSWERS}"));
+    allowed(
+        Ask::new(&permitted, bot.clone()).call(
+            "elicitation/create",
+            ItemKind::Question,
+            "payments",
+            "elicitation/create",
+            "",
+        ),
+        &["all"],
+    );
+    // what cannot be read, or is about no question, is not allowed
+    let ask = Ask::new(&permitted, bot);
+    assert_eq!(reason(&ask.answer("payments", "elicitation/create", "{")), Some(Reason::ArgumentUnfit));
+    assert_eq!(reason(&ask.answer("payments", "tools/call", accept)), Some(Reason::NoItem));
+    assert_eq!(reason(&ask.answer("nowhere", "roots/list", accept)), Some(Reason::NoItem));
+}
+
+#[test]
+fn no_permit_reads_an_answer_and_no_tool_has_one() {
+    for text in [
+        r#"@id("a") permit (principal, action in Action::"kind:question", resource) when { context has answer };"#,
+        r#"@id("a") @because("b") forbid (principal, action == Action::"payments__refund", resource) when { context.answer.bytes > 1 };"#,
+        r#"@id("a") @because("b") forbid (principal, action in Action::"kind:question", resource) when { context.answer.bytes > 1 };"#,
+        r#"@id("a") @because("b") forbid (principal, action in Action::"kind:question", resource) when { context has answer && context.answer.action == "accept" };"#,
+    ] {
+        assert!(load(text).is_err(), "{text}");
+    }
+}

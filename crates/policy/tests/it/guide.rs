@@ -111,6 +111,10 @@ fn asked(policies: &Policies, principal: Principal, asks: &str) -> String {
     if asks.starts_with("reads ") {
         return told(ask.call("resources/read", ItemKind::Resource, words[0], words[1], "{}"));
     }
+    if asks.starts_with("answers ") {
+        let answer = ask.answer(words[0], words[1], words[2]);
+        return if answer.is_allowed() { "may be said".to_owned() } else { told(answer) };
+    }
     let (server, name) = words[0].split_once("__").unwrap();
     if asks.starts_with("sees ") {
         let seen = ask.see(ItemKind::Tool, server, name).is_allowed();

@@ -138,6 +138,16 @@ impl<'a> Ask<'a> {
         arguments: &str,
     ) -> Answer {
         let server = ServerName::new(server).unwrap();
+        let subject = Subject { server: &server, kind, name };
+        self.policies.call(&self.question(subject, method, arguments))
+    }
+    /// What the rules say to a Host's answer to a question.
+    pub(crate) fn answer(&self, server: &str, method: &str, raw: &str) -> Answer {
+        let server = ServerName::new(server).unwrap();
+        let subject = Subject { server: &server, kind: ItemKind::Question, name: method };
+        self.policies.answer(&self.question(subject, method, ""), raw.as_bytes())
+    }
+    fn question<'q>(&'q self, subject: Subject<'q>, method: &'q str, arguments: &'q str) -> Question<'q> {
         let circumstances = Circumstances {
             now: self.now,
             transport: Transport::Http,
@@ -145,13 +155,8 @@ impl<'a> Ask<'a> {
             model: None,
             workflow: None,
         };
-        self.policies.call(&Question {
-            asker: Asker { principal: &self.principal, host: self.host },
-            subject: Subject { server: &server, kind, name },
-            method,
-            arguments: arguments.as_bytes(),
-            circumstances,
-        })
+        let asker = Asker { principal: &self.principal, host: self.host };
+        Question { asker, subject, method, arguments: arguments.as_bytes(), circumstances }
     }
     pub(crate) fn tool(&self, server: &str, name: &str, arguments: &str) -> Answer {
         self.call("tools/call", ItemKind::Tool, server, name, arguments)

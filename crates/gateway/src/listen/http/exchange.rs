@@ -151,6 +151,7 @@ impl<P: Path> Door<P> {
                     outlet,
                     cancel,
                     round: None,
+                    credential: None,
                 };
                 match opened {
                     Opened::One(inbound) => door.path.govern(Arrival { inbound, ..arrival }).await,

@@ -168,7 +168,9 @@ fn deed(cell: &Cell, legs: &[Leg<'_>]) -> Result<Vec<String>, String> {
         return Err("its legs are not counted".to_owned());
     }
     let mut lines = vec![asked(cell, first.0), decided(cell, last.1)];
+    let mut answers = Vec::new();
     for (intent, decision) in legs {
+        answers.extend(answered(decision));
         if intent.direction == Direction::ToHost {
             let rules = decision.evidence.iter().find(|one| one.stage == Stage::Rules);
             let basis = rules.filter(|one| one.refused.is_none()).map(|one| one.basis.join(" "));
@@ -183,7 +185,19 @@ fn deed(cell: &Cell, legs: &[Leg<'_>]) -> Result<Vec<String>, String> {
             }
         }
     }
+    answers.sort();
+    lines.extend(answers);
     Ok(lines)
+}
+
+/// The answers that were judged with this leg: one by one, or as many as came with a call that was made again.
+fn answered(decision: &Decision) -> Vec<String> {
+    let basis = decision.evidence.iter().flat_map(|one| &one.basis);
+    let counted = basis.filter_map(|one| one.strip_prefix("answers:")).flat_map(|one| {
+        let (method, count) = one.split_once('×').unwrap_or((one, "1"));
+        std::iter::repeat_n(format!("answers {method}"), count.parse().unwrap())
+    });
+    counted.collect()
 }
 
 fn question(method: &str, rules: Option<&str>) -> String {
@@ -232,11 +246,11 @@ fn decided(cell: &Cell, decision: &Decision) -> String {
 fn stage(cell: &Cell, one: &decision::Evidence) -> String {
     // by what somebody is known, and of which revision a method is or is not
     let told_apart = matches!(one.stage, Stage::Route | Stage::Authenticate);
-    // what was masked and asked is counted apart
+    // what was masked, asked and answered is counted apart
     let apart = |basis: &str| {
         let inspected =
             basis.ends_with(" bytes") || basis.starts_with("masked:") || basis.starts_with("asks:");
-        told_apart || one.stage == Stage::Inspect && inspected
+        told_apart || one.stage == Stage::Inspect && inspected || basis.starts_with("answers:")
     };
     // where in the message something stands depends on what an era writes before it
     let named = |text: &str| match text.split_once(" at byte ") {

@@ -14,7 +14,7 @@ use crate::secrets::SealedSecrets;
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
 use crate::tasks::Polls;
-use crate::upstream::{Parked, Pool};
+use crate::upstream::{Kept, Parked, Pool};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::{CallId, Clock, Code, Digest, Entropy, InteractionId, Principal, Refusal, ServerName};
@@ -39,7 +39,7 @@ pub struct Live {
 }
 
 /// What an upstream is known to be, from its last discovery.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     pub eras: wire::Eras,
     /// The raw capabilities it declared.
@@ -86,6 +86,7 @@ pub struct Gate {
     pub(crate) watches: Watches,
     pub(crate) parked: Parked,
     pub(crate) holds: Holds,
+    pub(crate) kept: Kept,
     pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -141,6 +142,7 @@ impl Gate {
             polls: Polls::default(),
             watches: Watches::default(),
             parked: Parked::default(),
+            kept: Kept::default(),
             interactions: Interactions::default(),
             clock: parts.clock,
             entropy: parts.entropy,
@@ -160,7 +162,8 @@ impl Gate {
     pub fn install(&self, live: Live) {
         self.pool.allow(&live.settings);
         trust(&self.issuers, &live.settings);
-        self.live.store(Arc::new(live));
+        let (before, after) = (self.live(), Arc::new(live));
+        self.kept.renew(&before, &after, || self.live.store(Arc::clone(&after)));
         // nobody listening is not an error
         let _ = self.changes.send(Change::Lists);
     }
@@ -194,8 +197,16 @@ impl Gate {
         &self.store
     }
 
+    /// A server says that one of its resources is another now.
+    pub(crate) fn resource_updated(&self, server: &ServerName, uri: String) {
+        self.kept.forget(server);
+        // nobody listening is not an error
+        let _ = self.changes.send(Change::Resource { server: server.clone(), uri });
+    }
+
     /// Asks for another look at a server: it said that something changed.
     pub fn rediscover(&self, server: &ServerName) {
+        self.kept.forget(server);
         // without a listener the gateway is stopping
         let _ = self.wakes.send(server.clone());
     }

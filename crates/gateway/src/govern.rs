@@ -119,8 +119,10 @@ async fn path(
     let permit = leg.permit(&call)?;
     leg.intend(gate, live, &permit).await?;
 
-    let credential = leg.pass(Stage::Secrets, secrets::lease(gate, live, &permit, &call).await)?;
-    let dispatch = Dispatch { permit, call: &call, resolved: &resolved, credential, arrival, asker: &asker };
+    let look = gate.kept.look(gate, live, &resolved).await;
+    let credential = leg.pass(Stage::Secrets, secrets::needed(gate, live, &permit, &call, &look).await)?;
+    let dispatch =
+        Dispatch { permit, call: &call, resolved: &resolved, credential, arrival, asker: &asker, look };
     let arrived = upstream::send(gate, live, dispatch, leg).await;
     let arrived = leg.pass(Stage::Upstream, arrived)?;
     let answer = inspect_result::check(gate, live, &call, &resolved, &asker, arrived, leg);

@@ -3,7 +3,7 @@
 
 use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Entrance, Facts, Inbound, Outlet, Party, Presented, ReplyBody};
-use crate::gate::{Change, Gate};
+use crate::gate::Gate;
 use crate::resolve::Resolved;
 use crate::session::Session;
 use crate::upstream::{self, FromServer, Lane};
@@ -225,6 +225,8 @@ impl Relay {
         let (Some(uri), Some(session)) = (frame.string_at(&["params", "uri"]), &self.session) else {
             return;
         };
+        // whoever else may read it
+        self.gate.kept.forget(&self.server);
         let live = self.gate.live();
         let kind = decision::ItemKind::Resource;
         let host = session.hello().and_then(|hello| hello.claims.host);
@@ -248,8 +250,7 @@ impl Relay {
         );
         if written.await.is_ok() {
             let _ = session.push(frame.bytes().clone());
-            let change = Change::Resource { server: self.server.clone(), uri: uri.into_owned() };
-            let _ = self.gate.changes.send(change);
+            self.gate.resource_updated(&self.server, uri.into_owned());
         }
     }
 
@@ -333,9 +334,7 @@ impl Relay {
 /// Tells those who listen that a resource was updated.
 fn resource_changed(gate: &Gate, server: &ServerName, frame: &wire::Frame) {
     if let Some(uri) = frame.string_at(&["params", "uri"]) {
-        let change = Change::Resource { server: server.clone(), uri: uri.into_owned() };
-        // nobody listening is not an error
-        let _ = gate.changes.send(change);
+        gate.resource_updated(server, uri.into_owned());
     }
 }
 

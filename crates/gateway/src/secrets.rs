@@ -4,7 +4,7 @@
 
 use crate::gate::{Gate, Live};
 use crate::settings::{Authority, CredentialUse, Place, Source};
-use crate::upstream::{Hidden, Injected};
+use crate::upstream::{Hidden, Injected, Look};
 use decision::{Actor, Call, Code, Passed, Permit, Refusal, SecretName, ServerName, Timestamp, UserName};
 use http::HeaderName;
 use parking_lot::Mutex;
@@ -65,6 +65,24 @@ impl SealedSecrets {
         if self.known.lock().0 != revision {
             self.begin(revision);
         }
+    }
+
+    /// Which versions of a server's stored secrets are in force for everybody. None of them is opened.
+    pub(crate) async fn versions(
+        &self,
+        gate: &Gate,
+        live: &Live,
+        server: &ServerName,
+    ) -> Result<Vec<u32>, Refusal> {
+        let settings = live.settings.servers.get(server);
+        let mut versions = Vec::new();
+        for one in settings.iter().flat_map(|settings| &settings.credentials) {
+            if matches!(one.source, Source::Stored) {
+                let known = self.find(gate, live, server, &one.secret, None).await?;
+                versions.push(known.map_or(0, |known| known.at.version));
+            }
+        }
+        Ok(versions)
     }
 
     /// Forgets everything: what is sealed under which key may have changed.
@@ -142,6 +160,20 @@ pub(crate) fn sealed_at(scope: &Scope, stored: StoredSecret) -> Result<(Sealed, 
     };
     let sealed = Sealed::from_bytes(stored.sealed.0).map_err(|e| e.to_string())?;
     Ok((sealed, at))
+}
+
+/// What the call needs, unless its answer is there already.
+pub(crate) async fn needed(
+    gate: &Gate,
+    live: &Live,
+    permit: &Permit,
+    call: &Call,
+    look: &Look,
+) -> Result<Passed<Arc<Injected>>, Refusal> {
+    match look {
+        Look::Found(_) => Ok(Passed::plain(Arc::default())),
+        Look::Empty(_) | Look::Never => lease(gate, live, permit, call).await,
+    }
 }
 
 /// Opens what the call's server needs. Needs the call's permit, so there is no credential without one, and reads

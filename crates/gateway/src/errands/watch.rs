@@ -4,7 +4,7 @@
 //! resource, in the hidden session of whoever listens, where it tells of its lists unasked.
 
 use crate::authenticate::{Asker, Standing};
-use crate::gate::{Change, Gate, Live};
+use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::settings::Authority;
 use crate::upstream::{self, FromServer, Lane, Outgoing};
@@ -284,9 +284,7 @@ impl Once<'_> {
             }
             Some("notifications/resources/updated") => {
                 if let Some(uri) = frame.string_at(&["params", "uri"]) {
-                    let change = Change::Resource { server: self.server.clone(), uri: uri.into_owned() };
-                    // nobody listening is not an error
-                    let _ = self.gate.changes.send(change);
+                    self.gate.resource_updated(self.server, uri.into_owned());
                 }
             }
             Some(name) if name.ends_with("/list_changed") => self.gate.rediscover(self.server),

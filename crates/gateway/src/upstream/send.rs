@@ -2,7 +2,7 @@
 
 use super::connection::Outgoing;
 use super::wait::{Waited, wait};
-use super::{Fault, FaultKind, Injected, Lane, crossing, parked};
+use super::{Fault, FaultKind, Injected, Lane, Look, crossing, parked};
 use crate::answers;
 use crate::authenticate::Asker;
 use crate::exchange::Arrival;
@@ -43,13 +43,15 @@ pub(crate) struct Dispatch<'a> {
     pub(crate) credential: Arc<Injected>,
     pub(crate) arrival: &'a Arrival,
     pub(crate) asker: &'a Asker,
+    /// What is known already of what it asks for.
+    pub(crate) look: Look,
 }
 
 /// Sends the call its permit was granted for, and waits for the answer. The permit is spent.
 pub(crate) async fn send(
     gate: &Arc<Gate>,
     live: &Arc<Live>,
-    dispatch: Dispatch<'_>,
+    mut dispatch: Dispatch<'_>,
     leg: &mut Leg,
 ) -> Result<Passed<Arrived>, Refusal> {
     if !dispatch.permit.covers(dispatch.call) {
@@ -58,10 +60,22 @@ pub(crate) async fn send(
     answers::withheld(dispatch.arrival, &dispatch.resolved.frame, &dispatch.credential)?;
     let began = gate.clock.now();
     let hidden = dispatch.resolved.way.crossing == Some(Crossing::ModernToLegacy);
-    let (frame, asks) = match dispatch.call.direction() {
-        Direction::ToServer if hidden => parked::to_hidden(gate, live, &dispatch, leg).await?,
-        Direction::ToServer => (to_server(gate, live, &dispatch, leg).await?, false),
-        Direction::ToHost => (to_host(live, &dispatch, leg).await?, false),
+    let look = std::mem::replace(&mut dispatch.look, Look::Never);
+    let mut basis = vec![dispatch.call.target().server.to_string()];
+    let (frame, asks) = match (dispatch.call.direction(), look) {
+        (_, Look::Found(found)) => {
+            basis.push(format!("kept: public, read {} s ago", found.age.as_secs()));
+            (found.frame, false)
+        }
+        (Direction::ToServer, _) if hidden => parked::to_hidden(gate, live, &dispatch, leg).await?,
+        (Direction::ToServer, look) => {
+            let frame = to_server(gate, live, &dispatch, leg).await?;
+            if let (Look::Empty(place), true) = (look, leg.masked.is_empty()) {
+                gate.kept.keep(place, &frame);
+            }
+            (frame, false)
+        }
+        (Direction::ToHost, _) => (to_host(live, &dispatch, leg).await?, false),
     };
     let id = dispatch.resolved.frame.id_raw().unwrap_or_default().to_vec();
     let nonsense = |e: wire::SpliceError| Refusal::new(Code::UpstreamNonsense, e.to_string());
@@ -72,10 +86,7 @@ pub(crate) async fn send(
     let splice = if asks { splice } else { crossing::answer(splice, &frame, dispatch.resolved) };
     let answer = splice.finish().map_err(nonsense)?;
     let upstream_us = gate.clock.now().since(began);
-    Ok(Passed::new(
-        Arrived { frame, answer, upstream_us, asks },
-        vec![dispatch.call.target().server.to_string()],
-    ))
+    Ok(Passed::new(Arrived { frame, answer, upstream_us, asks }, basis))
 }
 
 /// The settings of the call's server.

@@ -24,6 +24,7 @@ mod crossing;
 mod drift;
 mod introspection;
 mod issuers;
+mod kept;
 mod listen_abuse;
 mod listen_http;
 mod listen_pipe;

@@ -52,6 +52,8 @@ struct Shared {
     /// Answers of the Host to questions, by id.
     answers: Mutex<Vec<Value>>,
     answered: tokio::sync::Notify,
+    /// How long a resource holds, and for whom; nobody said where that is empty.
+    read: Mutex<(u64, &'static str)>,
     /// What a legacy `ask` asks.
     question: Mutex<&'static str>,
     /// Streams of HTTP+SSE, by the query of their endpoint, and the headers that each was asked with.
@@ -119,6 +121,7 @@ impl Script {
             tools: Mutex::new(tools()),
             answers: Mutex::default(),
             answered: tokio::sync::Notify::new(),
+            read: Mutex::new((0, "public")),
             question: Mutex::new("elicitation/create"),
             streams: Mutex::default(),
             given_up: AtomicUsize::new(0),
@@ -184,6 +187,10 @@ impl Script {
     pub(crate) fn set_question(&self, method: &'static str) {
         *self.state.question.lock() = method;
     }
+    /// How long what is read from now on holds, and for whom.
+    pub(crate) fn set_read(&self, ttl_ms: u64, scope: &'static str) {
+        *self.state.read.lock() = (ttl_ms, scope);
+    }
     pub(crate) fn set_tools(&self, tools: Value) {
         *self.state.tools.lock() = tools;
     }
@@ -248,8 +255,12 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
     let complete = |mut result: Value| {
         if state.modern {
             result["resultType"] = json!("complete");
-            result["ttlMs"] = json!(0);
-            result["cacheScope"] = json!(if method == "resources/read" { "public" } else { "private" });
+            let (ttl_ms, scope) =
+                if method == "resources/read" { *state.read.lock() } else { (0, "private") };
+            result["ttlMs"] = json!(ttl_ms);
+            if !scope.is_empty() {
+                result["cacheScope"] = json!(scope);
+            }
         }
         axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response()
     };

@@ -212,6 +212,8 @@ codes! {
     UpstreamError = "upstream-error", ServerError;
     /// The answer is larger than `max-result-bytes` and was withheld.
     ResultTooLarge = "result-too-large", ServerError;
+    /// The answers of a batch are larger together than one may be (`max-result-bytes`), and this one was withheld. Ask for it alone.
+    BatchAnswersTooLarge = "batch-answers-too-large", ServerError;
     /// The structured result does not fit the pinned output schema and was withheld.
     ResultInvalid = "result-invalid", ServerError;
     /// The Host does not offer what the server asks for.

@@ -258,7 +258,7 @@ pub(crate) async fn asker(
         (None, Some(hello)) => (hello.revision, Some(hello.capabilities)),
         (None, None) => (route.revision, None),
     };
-    if arrival.facts.in_batch && !revision.has_batches() {
+    if arrival.facts.batch.is_some() && !revision.has_batches() {
         let because = format!("the session speaks {revision}, which has no batches");
         return Err(Refusal::new(Code::BatchUnsupported, because));
     }

@@ -10,7 +10,10 @@ use crate::session::{Session, SessionStream};
 use crate::upstream::Injected;
 use bytes::Bytes;
 use decision::{AgentName, ServerName, Transport};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -36,14 +39,14 @@ pub struct Arrival {
 
 impl Arrival {
     /// A member of the batch that came this way.
-    pub(crate) fn member(&self, message: Bytes) -> Self {
+    pub(crate) fn member(&self, message: Bytes, batch: &Arc<InBatch>) -> Self {
         Self {
             inbound: Ok(Inbound::Message(message)),
             party: self.party.clone(),
             transport: self.transport,
             entrance: self.entrance.clone(),
             presented: self.presented.clone(),
-            facts: Facts { in_batch: true, ..self.facts.clone() },
+            facts: Facts { batch: Some(Arc::clone(batch)), ..self.facts.clone() },
             session: self.session.clone(),
             outlet: self.outlet.clone(),
             cancel: self.cancel.child_token(),
@@ -152,6 +155,20 @@ impl std::fmt::Debug for Presented {
     }
 }
 
+/// What the members of one batch share: how large their answers are together.
+#[derive(Debug, Default)]
+pub struct InBatch {
+    answered: AtomicUsize,
+}
+
+impl InBatch {
+    /// Whether one more answer fits into what one message may be.
+    pub(crate) fn takes(&self, bytes: usize, bytes_max: usize) -> bool {
+        let with = |answered: usize| answered.checked_add(bytes).filter(|sum| *sum <= bytes_max);
+        self.answered.fetch_update(Ordering::AcqRel, Ordering::Acquire, with).is_ok()
+    }
+}
+
 /// What the connection proved and HTTP headers said. Next to nothing for stdio.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -169,8 +186,8 @@ pub struct Facts {
     pub name: Option<String>,
     /// `Mcp-Param-*`: lower-case header name and value.
     pub params: Vec<(String, String)>,
-    /// The message is a member of a batch.
-    pub in_batch: bool,
+    /// Of which batch the message is a member.
+    pub batch: Option<Arc<InBatch>>,
     /// True when the peer is on this machine.
     pub loopback_peer: bool,
     /// What the peer showed in the TLS handshake, verified there.

@@ -15,7 +15,7 @@ use crate::{
     approval, arguments, authenticate, commit, holds, host_side, inspect_result, listen, permission, resolve,
     route, rules, secrets, upstream,
 };
-use decision::{Code, Refusal, Stage};
+use decision::{Code, Passed, Refusal, Stage};
 use futures::FutureExt as _;
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -101,7 +101,8 @@ async fn path(
     let asker = authenticate::asker(gate, live, arrival, &route, leg).await;
     let asker = leg.pass(Stage::Authenticate, asker)?;
     if !route.is_governed() {
-        return host_side::answer(gate, live, arrival, &heard, &route, &asker, leg).await;
+        let answer = host_side::answer(gate, live, arrival, &heard, &route, &asker, leg).await;
+        return answer.and_then(|answer| reply::within(arrival, live, answer));
     }
     let _slot = gate.slot(arrival)?;
     let resolved = resolve::target(gate, live, arrival, &heard, &route, &asker, leg);
@@ -126,5 +127,7 @@ async fn path(
     let arrived = upstream::send(gate, live, dispatch, leg).await;
     let arrived = leg.pass(Stage::Upstream, arrived)?;
     let answer = inspect_result::check(gate, live, &call, &resolved, &asker, arrived, leg);
+    let answer =
+        answer.and_then(|passed| Ok(Passed { value: reply::within(arrival, live, passed.value)?, ..passed }));
     leg.pass(Stage::Inspect, answer)
 }

@@ -1,6 +1,7 @@
 //! A refusal or a result, as MCP and HTTP. The one place that knows what a Host is told.
 
 use crate::exchange::{Arrival, Entrance, Party, Reply, ReplyBody};
+use crate::gate::Live;
 use crate::permission::SCOPE;
 use crate::record::Leg;
 use crate::rounds::Asks;
@@ -32,6 +33,18 @@ pub(crate) enum Answer {
     Subscribed(tokio::sync::oneshot::Sender<()>),
 }
 
+/// An answer as it may be given: those of a batch are one message, and no larger together than one may be.
+pub(crate) fn within(arrival: &Arrival, live: &Live, answer: Answer) -> Result<Answer, Refusal> {
+    let (Answer::Message(bytes) | Answer::Failed(bytes, _), Some(batch)) = (&answer, &arrival.facts.batch)
+    else {
+        return Ok(answer);
+    };
+    if batch.takes(bytes.len(), live.settings.limits.result_bytes_max) {
+        return Ok(answer);
+    }
+    Err(Refusal::new(Code::BatchAnswersTooLarge, format!("{} bytes more", bytes.len())))
+}
+
 /// What must be known of the message to answer it, when the message itself is gone.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -58,7 +71,7 @@ impl Facts {
             transport: arrival.transport,
             method: leg.method.clone(),
             is_message: leg.heard.is_message,
-            in_batch: arrival.facts.in_batch,
+            in_batch: arrival.facts.batch.is_some(),
             to_server: matches!(arrival.party, Party::Server(_)),
             item: leg.heard.item.clone(),
             revision: arrival.facts.revision.clone(),
@@ -335,11 +348,8 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::HostUnreachable
         | Code::HostIncapable
         | Code::SecretBackendUnavailable => ok(OUTAGE),
-        Code::UpstreamUnauthorized
-        | Code::UpstreamNonsense
-        | Code::UpstreamError
-        | Code::ResultTooLarge
-        | Code::ResultInvalid => ok(SERVER_ERROR),
+        Code::UpstreamUnauthorized | Code::UpstreamNonsense | Code::UpstreamError => ok(SERVER_ERROR),
+        Code::ResultTooLarge | Code::BatchAnswersTooLarge | Code::ResultInvalid => ok(SERVER_ERROR),
         Code::Draining | Code::Overloaded | Code::LedgerUnavailable | Code::ApprovalUnavailable => {
             unavailable()
         }

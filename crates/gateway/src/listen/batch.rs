@@ -1,10 +1,11 @@
 //! Batches (2025-03-26): each member is an arrival of its own, and the answers are one array.
 
 use super::Path;
-use crate::exchange::{Arrival, BodyFault, Inbound, Reply, ReplyBody};
+use crate::exchange::{Arrival, BodyFault, InBatch, Inbound, Reply, ReplyBody};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::StatusCode;
+use std::sync::Arc;
 
 /// What one body or line turned out to hold.
 #[derive(Debug)]
@@ -33,8 +34,9 @@ pub(super) fn open(inbound: Result<Inbound, BodyFault>, batches: bool) -> Opened
 pub(super) async fn govern<P: Path>(path: &P, arrival: &Arrival, members: Vec<Bytes>) -> Reply {
     let mut replies = Vec::with_capacity(members.len());
     let mut running = Vec::new();
+    let batch = Arc::new(InBatch::default());
     for member in members {
-        let mut governed = Box::pin(path.govern(arrival.member(member)));
+        let mut governed = Box::pin(path.govern(arrival.member(member, &batch)));
         // begun in order, so that a call and its cancellation may come together
         match governed.as_mut().now_or_never() {
             Some(reply) => replies.push(reply),

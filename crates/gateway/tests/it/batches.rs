@@ -107,6 +107,34 @@ async fn every_member_of_a_batch_is_governed_and_recorded_by_itself() {
 }
 
 #[tokio::test]
+async fn the_answers_of_a_batch_are_together_no_larger_than_one_may_be() {
+    let (house, script) = legacy_house().await;
+    let session = session(&house, "2025-03-26").await;
+    // 80,000 bytes that are 320,000 where they are said again inside a text
+    let quotes = json!({ "text": "\"".repeat(80_000) });
+    let calls: Vec<_> = (2..8).map(|id| call(id, "echo", quotes.clone())).collect();
+    let told = say(&house, &session, json!(calls).to_string()).await;
+    assert_eq!(told.status, 200);
+    assert!(told.body.len() <= (1 << 20) + 4_096, "{}", told.body.len());
+    let said = answers(&told.json());
+    assert_eq!(said.len(), 6, "each is told");
+    let withheld: Vec<_> = said.values().filter(|one| one.to_string().len() < 2_000).collect();
+    assert_eq!(withheld.len(), 3);
+    for one in withheld {
+        assert_eq!(one["result"]["_meta"]["callgate/refusal"]["code"], "batch-answers-too-large", "{one}");
+    }
+    let code = Code::BatchAnswersTooLarge;
+    let failed = endings(&house).into_iter().filter(|ending| *ending == Ending::Failed { code }).count();
+    assert_eq!((failed, script.heard("tools/call").len()), (3, 6), "and recorded as it was told");
+    // what the gateway says itself counts as well, and another batch begins anew
+    let list = json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/list" });
+    let few: Vec<_> = (2..5).map(|id| call(id, "echo", quotes.clone())).chain([list]).collect();
+    let said = answers(&say(&house, &session, json!(few).to_string()).await.json());
+    assert_eq!(said.values().filter(|one| one.to_string().len() > 300_000).count(), 3);
+    assert!(said["9"]["result"]["tools"].is_array());
+}
+
+#[tokio::test]
 async fn a_batch_to_which_nothing_is_answered_gives_202() {
     let (house, _script) = legacy_house().await;
     let session = session(&house, "2025-03-26").await;

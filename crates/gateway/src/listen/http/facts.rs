@@ -54,7 +54,7 @@ pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
         method: all(headers, "mcp-method"),
         name: all(headers, "mcp-name"),
         params,
-        in_batch: false,
+        batch: None,
         loopback_peer: ends.remote.ip().to_canonical().is_loopback() && !proxied,
         certificate: ends.certificate.clone(),
     }

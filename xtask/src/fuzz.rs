@@ -42,6 +42,7 @@ pub(crate) const TARGETS: &[Target] = &[
     of("ledger", "ledger", None, 2048),
     of("sealed", "vault", None, 512),
     of("mask", "inspect", Some("mask"), 512),
+    of("endpoint", "endpoint", Some("address"), 512),
     of("settings", "settings", Some("toml"), 1024),
 ];
 

@@ -311,7 +311,11 @@ async fn find(
             let event = event.ok_or_else(|| nonsense("the stream ended before it named an endpoint"))?;
             if event.event.as_deref() == Some("endpoint") {
                 let said = event.data.unwrap_or_default();
-                let url = sse_endpoint::read(stream.url(), &said, injected)?;
+                let names: Vec<&str> = injected.query.iter().map(|(name, _)| name.as_str()).collect();
+                let quotes = |text: &str| injected.without(text) != text;
+                let own = sse_endpoint::Own { names: &names, quotes };
+                let url = sse_endpoint::read(stream.url(), &said, &own)
+                    .map_err(|why| nonsense(&format!("the server's `endpoint` event {why}")))?;
                 return Ok((events, stream.at(&url), said));
             }
             if event.message().is_some() {

@@ -2,15 +2,20 @@
 
 mod batches;
 mod detect;
+#[path = "../../../../fuzz/bodies/endpoint.rs"]
+mod endpoint;
 mod http;
 mod peer;
 mod pool;
 mod real;
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
 mod sse;
 mod stdio;
 
 use super::connection::{Bounds, Means};
 use super::injected::Received;
+use super::sse_endpoint as reader;
 use super::*;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -19,6 +24,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::Revision;
+
+/// What the fuzzer asks, of its corpus.
+#[test]
+fn whatever_an_endpoint_event_says_the_credential_stays_at_its_origin() {
+    replay::all("endpoint", endpoint::run);
+}
 
 const HELLO: &str =
     r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#;

@@ -176,6 +176,8 @@ codes! {
     ApprovalRequired = "approval-required", ApprovalNeeded;
     /// One of the people who were asked said no; the reason is theirs. It stands until the approval's time is over.
     ApprovalDenied = "approval-denied", ApprovalNeeded;
+    /// The asker took the request back, or somebody who may do that took the yes back. Make the call again, and people are asked anew.
+    ApprovalCancelled = "approval-cancelled", ApprovalNeeded;
     /// The yes was given for something else: what changed is named. Make the call again, and people are asked anew.
     ApprovalVoid = "approval-void", ApprovalNeeded;
     /// Another call used the approval first, or it was taken back: each yes is good for one call. Make the call again.

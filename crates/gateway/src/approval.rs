@@ -4,6 +4,7 @@
 use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
 use crate::preview;
+use crate::reach::{self, Way};
 use crate::record::Leg;
 use crate::resolve::Resolved;
 use crate::session::Session;
@@ -34,8 +35,15 @@ pub(crate) struct Waits {
     pub(crate) session: Option<Arc<Session>>,
     /// The asker's progress token, raw.
     pub(crate) token: Option<Bytes>,
-    /// For people: whose yes it waits for.
+    /// For people: whose yes it waits for, to what, and where they see it.
     pub(crate) whom: String,
+    pub(crate) summary: String,
+    pub(crate) url: String,
+    /// Who takes it back, where the asker does.
+    pub(crate) asker: String,
+    /// Its client came back for it.
+    pub(crate) again: bool,
+    pub(crate) way: Way,
 }
 
 /// Looks for people's yes to this very call, and asks for it where there is none.
@@ -48,10 +56,24 @@ pub(crate) async fn check(
     held: Option<Held>,
     leg: &mut Leg,
 ) -> Result<Passed<Yes>, Refusal> {
+    let only = leg.only.clone();
+    if held.is_none() && only.is_none() {
+        return Ok(Passed::plain(Yes::NotNeeded));
+    }
+    let terms = Terms::of(call, live.policies.digest());
+    if let Some(only) = &only {
+        only.fits(&terms)?;
+        if only.declined {
+            take_back(gate, live, call, only.approval).await?;
+        }
+    }
     let Some(held) = held else {
         return Ok(Passed::plain(Yes::NotNeeded));
     };
-    let terms = Terms::of(call, live.policies.digest());
+    let asked = Asked { live, held: &held, resolved, asker };
+    if let Some(only) = only {
+        return one(gate, &asked, only.approval, terms, leg).await;
+    }
     let scope = live.settings.scope();
     let (store, now) = (gate.desk.store(), gate.clock.now());
     if leg.leg > 0
@@ -66,13 +88,9 @@ pub(crate) async fn check(
     let last = last.filter(|kept| now < kept.approval.expires_at);
     if let Some(kept) = last {
         let Approval { id, state, .. } = kept.approval;
-        let changed = changed(&kept.approval, &terms, &held.cure);
-        match (state, changed) {
-            (State::Approved, None) => {
-                let basis = basis(&kept.approval);
-                return Ok(Passed::new(Yes::Given(Box::new(kept), terms), basis));
-            }
-            (State::Proposed, None) => return Err(waits(&kept.approval, &held, resolved, asker, leg)),
+        match (state, changed(&kept.approval, &terms, &held.cure)) {
+            (State::Approved, None) => return Ok(given(kept, terms)),
+            (State::Proposed, None) => return Err(waits(gate, &asked, &kept.approval, false, leg)),
             (State::Denied, None) => return Err(denied(&kept.approval)),
             // nobody's yes to the old is a yes to the new
             (State::Proposed | State::Approved, Some(part)) => {
@@ -85,7 +103,75 @@ pub(crate) async fn check(
     gate.desk.expire(&scope).await.map_err(unkept)?;
     let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await;
     let proposed = gate.desk.propose(&scope, proposal, None).await.map_err(unkept)?;
-    Err(waits(&proposed, &held, resolved, asker, leg))
+    Err(waits(gate, &asked, &proposed, false, leg))
+}
+
+/// What a refusal that waits for people is made of.
+struct Asked<'a> {
+    live: &'a Live,
+    held: &'a Held,
+    resolved: &'a Resolved,
+    asker: &'a Asker,
+}
+
+/// The one approval that the call came back for: what it cannot be used for now, no other is.
+async fn one(
+    gate: &Gate,
+    asked: &Asked<'_>,
+    id: ApprovalId,
+    terms: Terms,
+    leg: &mut Leg,
+) -> Result<Passed<Yes>, Refusal> {
+    let scope = asked.live.settings.scope();
+    let kept = gate.desk.store().approval(&scope, id).await.map_err(unkept)?;
+    let kept = kept.filter(|kept| kept.approval.terms.subject() == terms.subject());
+    let kept = kept.ok_or_else(|| {
+        Refusal::new(Code::StateUnknown, format!("`{id}` was not asked for by this principal for this call"))
+    })?;
+    let approval = &kept.approval;
+    leg.about = Some(reach::about(asked.live, approval));
+    let changed = changed(approval, &terms, &asked.held.cure);
+    match (approval.state, changed) {
+        (State::Proposed | State::Approved | State::Expired, _)
+            if gate.clock.now() >= approval.expires_at =>
+        {
+            Err(lapsed(approval))
+        }
+        (State::Approved, None) => Ok(given(kept, terms)),
+        (State::Proposed, None) => Err(waits(gate, asked, approval, true, leg)),
+        (State::Proposed | State::Approved, Some(part)) => {
+            gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
+            Err(void(approval, part))
+        }
+        (State::Denied, _) => Err(denied(approval)),
+        (State::Cancelled, _) => Err(match approval.ended.as_ref().and_then(|ended| ended.changed) {
+            Some(part) => void(approval, part),
+            None => cancelled(approval),
+        }),
+        (State::Expired, _) => Err(lapsed(approval)),
+        (State::Executing | State::Executed | State::Failed | State::Unknown, _) => Err(spent(approval)),
+    }
+}
+
+fn given(kept: Kept, terms: Terms) -> Passed<Yes> {
+    let basis = basis(&kept.approval);
+    Passed::new(Yes::Given(Box::new(kept), terms), basis)
+}
+
+/// The asker does not want it any more.
+async fn take_back(gate: &Gate, live: &Live, call: &Call, id: ApprovalId) -> Result<(), Refusal> {
+    let by = call.principal().describe();
+    let reason = "the asker does not want to wait";
+    let taken = gate.desk.revoke(&live.settings.scope(), id, &by, Some(reason)).await;
+    match taken {
+        Ok(approval) => Err(cancelled(&approval)),
+        Err(error) => {
+            settled_meanwhile(error)?;
+            let because = format!("`{id}` is over already, and the asker does not want it");
+            Err(Refusal::new(Code::ApprovalSpent, because)
+                .told("it was decided or used before it was declined"))
+        }
+    }
 }
 
 /// The first thing an approval was given for and that is another one now.
@@ -136,22 +222,31 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn waits(approval: &Approval, held: &Held, resolved: &Resolved, asker: &Asker, leg: &mut Leg) -> Refusal {
+fn waits(gate: &Gate, asked: &Asked<'_>, approval: &Approval, again: bool, leg: &mut Leg) -> Refusal {
+    let Asked { live, held, resolved, asker } = asked;
     let token = resolved.frame.member(&["params", "_meta", "progressToken"]);
+    let (id, whom) = (approval.id, approval.cure.to_string());
+    let way = Way::of(gate, approval, resolved, asker, leg);
+    let reached = format!("reached:{}", way.as_str());
+    let url = reach::page(live, id);
+    leg.about = Some(reach::about(live, approval));
     leg.waits = Some(Waits {
-        approval: approval.id,
+        approval: id,
         session: asker.session.clone(),
         token: token.map(|range| resolved.frame.share(range)),
-        whom: approval.cure.to_string(),
+        whom: whom.clone(),
+        summary: approval.preview.summary.clone(),
+        url: url.clone(),
+        asker: asker.principal.describe(),
+        again,
+        way,
     });
     let mut refusal = held.refusal();
-    let whom = approval.cure.to_string();
-    let id = approval.id;
     let ask = approval.cure.groups().map(ToString::to_string).collect();
     let help = format!(
-        "{whom} was asked (`{id}`). Make exactly the same call again later: it is done once they have said yes, and not before"
+        "{whom} was asked (`{id}`) and can decide at {url}. Make exactly the same call again later: it is done once they have said yes, and not before"
     );
-    refusal.basis.push(format!("approval:{id}"));
+    refusal.basis.extend([format!("approval:{id}"), reached]);
     refusal.remedy(help, ask)
 }
 
@@ -166,11 +261,39 @@ fn denied(approval: &Approval) -> Refusal {
 
 /// The yes there was is for something else.
 pub(crate) fn void(approval: &Approval, part: Part) -> Refusal {
-    let told = format!("the approval was given for something else: {part} changed");
+    another(approval.id, part).basis(basis(approval))
+}
+
+/// The same of one that is only known by its id.
+pub(crate) fn another(id: ApprovalId, part: Part) -> Refusal {
+    let told = format!("the approval is for something else: {part} changed");
+    Refusal::new(Code::ApprovalVoid, format!("`{id}`: {told}")).told(told).remedy(ANEW, vec![])
+}
+
+const ANEW: &str = "call again: people are asked about what it is now";
+
+fn lapsed(approval: &Approval) -> Refusal {
+    let told = "the time of the approval is over";
     Refusal::new(Code::ApprovalVoid, format!("`{}`: {told}", approval.id))
         .told(told)
-        .remedy("call again: people are asked about what it is now", vec![])
+        .remedy(ANEW, vec![])
         .basis(basis(approval))
+}
+
+fn cancelled(approval: &Approval) -> Refusal {
+    let ended = approval.ended.as_ref();
+    let by = ended.and_then(|ended| ended.by.clone()).unwrap_or_default();
+    let why =
+        ended.and_then(|ended| ended.reason.clone()).unwrap_or_else(|| "no reason was given".to_owned());
+    Refusal::new(Code::ApprovalCancelled, format!("`{}` was taken back by {by}: {why}", approval.id))
+        .told(format!("the approval was taken back: {why}"))
+        .remedy(ANEW, vec![])
+        .basis(basis(approval))
+}
+
+fn spent(approval: &Approval) -> Refusal {
+    let told = format!("the approval was used already: it is {}", approval.state.as_str());
+    Refusal::new(Code::ApprovalSpent, format!("`{}`: {told}", approval.id)).told(told).basis(basis(approval))
 }
 
 fn basis(approval: &Approval) -> Vec<String> {

@@ -6,12 +6,12 @@
 
 use crate::listen::tls::ClientCertificate;
 use crate::rounds::Round;
-use crate::session::{Session, SessionStream};
+use crate::session::{Session, SessionStream, Walking};
 use crate::upstream::Injected;
 use bytes::Bytes;
 use decision::{AgentName, ServerName, Transport};
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicUsize, Ordering},
 };
 use tokio::sync::mpsc;
@@ -35,6 +35,8 @@ pub struct Arrival {
     pub(crate) round: Option<Round>,
     /// What the server that asks was given, which no answer may quote.
     pub(crate) credential: Option<Arc<Injected>>,
+    /// Lets its Host give it up, from when it is known whose it is until it is answered.
+    pub(crate) walking: OnceLock<Option<Walking>>,
 }
 
 impl Arrival {
@@ -52,6 +54,14 @@ impl Arrival {
             cancel: self.cancel.child_token(),
             round: None,
             credential: None,
+            walking: OnceLock::new(),
+        }
+    }
+
+    /// From here on its Host can give it up.
+    pub(crate) fn walks(&self, asker: &crate::authenticate::Asker, id: Option<&[u8]>) {
+        if let (Party::Host, Some(session), Some(id)) = (&self.party, &asker.session, id) {
+            self.walking.get_or_init(|| session.walk(id, &self.cancel));
         }
     }
 

@@ -18,14 +18,9 @@ use crate::upstream::{Kept, Parked, Pool};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::{CallId, Clock, Code, Digest, Entropy, InteractionId, Principal, Refusal, ServerName};
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
 
 /// Everything a message is judged by, in one snapshot: settings, catalogue and policies never
 /// change under a call.
@@ -96,7 +91,7 @@ pub struct Gate {
     places: usize,
     pub(crate) changes: broadcast::Sender<Change>,
     wakes: mpsc::UnboundedSender<ServerName>,
-    draining: AtomicBool,
+    draining: CancellationToken,
 }
 
 /// What a [`Gate`] is built from.
@@ -150,7 +145,7 @@ impl Gate {
             in_flight,
             places,
             changes: broadcast::channel(256).0,
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
         })
     }
 
@@ -224,10 +219,14 @@ impl Gate {
 
     /// Takes no new calls from now on.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.cancel();
     }
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.is_cancelled()
+    }
+    /// Until it takes no new calls any more.
+    pub(crate) async fn drained(&self) {
+        self.draining.cancelled().await;
     }
     /// Calls that are under way.
     pub fn calls_in_flight(&self) -> usize {

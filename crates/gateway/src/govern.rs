@@ -6,14 +6,15 @@
 use crate::commit::End;
 use crate::exchange::{Arrival, Reply};
 use crate::gate::{Gate, Live};
-use crate::holds::{Held, Hold};
+use crate::holds::Hold;
+use crate::reach::{self, Reached};
 use crate::record::Leg;
 use crate::reply::{self, Answer, Doors};
 use crate::rounds::{self, Asks};
 use crate::upstream::Dispatch;
 use crate::{
-    approval, arguments, authenticate, commit, holds, host_side, inspect_result, listen, permission, resolve,
-    route, rules, secrets, upstream,
+    approval, arguments, authenticate, commit, host_side, inspect_result, listen, permission, resolve, route,
+    rules, secrets, upstream,
 };
 use decision::{Code, Passed, Refusal, Stage};
 use futures::FutureExt as _;
@@ -35,10 +36,14 @@ pub(crate) async fn govern_here(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
         match govern_leg(gate, &arrival).await {
             Step::Reply(reply) => return reply,
             Step::Ask(id, asks) => arrival.round = Some(rounds::ask(gate, &arrival, &id, *asks).await),
-            Step::Hold(hold) => match holds::wait(gate, &arrival, &hold).await {
-                Held::GoesOn => arrival.round = Some(hold.next(arrival.round.take())),
-                Held::Stays => return hold.reply,
-            },
+            Step::Hold(hold) => {
+                let last = arrival.round.take();
+                // boxed, as the path is
+                match Box::pin(reach::client(gate, &arrival, hold, last)).await {
+                    Reached::GoesOn(round) => arrival.round = Some(round),
+                    Reached::Reply(reply) => return reply,
+                }
+            }
         }
     }
 }
@@ -104,6 +109,7 @@ async fn path(
         let answer = host_side::answer(gate, live, arrival, &heard, &route, &asker, leg).await;
         return answer.and_then(|answer| reply::within(arrival, live, answer));
     }
+    arrival.walks(&asker, leg.heard.id.as_deref());
     let _slot = gate.slot(arrival)?;
     let resolved = resolve::target(gate, live, arrival, &heard, &route, &asker, leg);
     let resolved = leg.pass(Stage::Resolve, resolved)?;

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Task = 3,
     /// A call that waits for answers.
     Parked = 4,
+    /// A call that waits for people.
+    Approval = 5,
 }
 
 /// Where a handle may be used, by whom.

@@ -52,12 +52,17 @@ pub(crate) enum Held {
 impl Hold {
     /// The next leg of the same deed, with what the last one brought along.
     pub(crate) fn next(&self, last: Option<Round>) -> Round {
-        Round::again(self.deed, self.leg, last)
+        Round::again(self.deed, self.leg, self.waits.approval, last)
     }
 }
 
-/// Waits for people, as long as the client does and the settings say.
-pub(crate) async fn wait(gate: &Arc<Gate>, arrival: &Arrival, hold: &Hold) -> Held {
+/// Waits for people, as long as the client does and the settings say, or until `taken_back` is over.
+pub(crate) async fn wait(
+    gate: &Arc<Gate>,
+    arrival: &Arrival,
+    hold: &Hold,
+    taken_back: impl Future<Output = ()>,
+) -> Held {
     let live = gate.live();
     let patience = live.settings.approvals.hold_for;
     let Ok(_place) = gate.holds.places.try_acquire() else { return Held::Stays };
@@ -80,6 +85,12 @@ pub(crate) async fn wait(gate: &Arc<Gate>, arrival: &Arrival, hold: &Hold) -> He
         }
     };
     let held = tokio::select! {
+        // who gave up gave up, whatever was decided at that moment
+        biased;
+        () = arrival.cancel.cancelled() => Held::Stays,
+        () = over => Held::Stays,
+        () = gate.drained() => Held::Stays,
+        () = taken_back => Held::GoesOn,
         decided = decided => match decided {
             Ok(Some(approval)) if approval.state != State::Proposed => Held::GoesOn,
             Ok(_) => Held::Stays,
@@ -88,8 +99,6 @@ pub(crate) async fn wait(gate: &Arc<Gate>, arrival: &Arrival, hold: &Hold) -> He
                 Held::Stays
             }
         },
-        () = arrival.cancel.cancelled() => Held::Stays,
-        () = over => Held::Stays,
         () = notices(arrival, hold) => Held::Stays,
     };
     if let Some(session) = session {

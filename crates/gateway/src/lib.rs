@@ -71,6 +71,7 @@ pub mod introspection;
 mod lists;
 pub mod metrics;
 mod preview;
+mod reach;
 mod record;
 mod recovery;
 mod relay;

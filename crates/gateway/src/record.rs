@@ -7,6 +7,7 @@ use crate::approval::Waits;
 use crate::commit::Spent;
 use crate::exchange::{Arrival, Party};
 use crate::gate::{Gate, Live};
+use crate::reach::Only;
 use crate::settings::Authority;
 use bytes::Bytes;
 use decision::{
@@ -64,6 +65,10 @@ pub(crate) struct Leg {
     pub(crate) masked: inspect::Hits,
     /// It waits for people.
     pub(crate) waits: Option<Waits>,
+    /// The only approval it may use.
+    pub(crate) only: Option<Only>,
+    /// What programs are told of its approval.
+    pub(crate) about: Option<serde_json::Value>,
     /// What it used of people's yes.
     pub(crate) spent: Option<Spent>,
     /// Another leg of the same deed follows.
@@ -102,6 +107,7 @@ impl Leg {
         };
         if let Some(round) = &arrival.round {
             (leg.deed, leg.leg) = (round.deed, round.leg);
+            leg.only = round.only.map(|approval| Only { approval, subject: None, declined: false });
         }
         if let Some(session) = &arrival.session {
             leg.interaction = session.interaction.clone();
@@ -178,6 +184,8 @@ impl Leg {
             observed: false,
             masked: inspect::Hits::default(),
             waits: None,
+            only: None,
+            about: None,
             spent: None,
             goes_on: false,
             notes: Vec::new(),

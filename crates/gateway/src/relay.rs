@@ -291,6 +291,7 @@ impl Relay {
             cancel,
             round: None,
             credential: Some(self.lane.injected()),
+            walking: std::sync::OnceLock::new(),
         };
         let gate = Arc::clone(&self.gate);
         // boxed: a question is governed inside the governing of the call it came from

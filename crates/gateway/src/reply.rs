@@ -14,6 +14,9 @@ use serde_json::json;
 use std::sync::Arc;
 use wire::rpc;
 
+/// Where programs find the approval that a refusal is about.
+const APPROVAL: &str = "callgate/approval";
+
 /// What the path answers.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -60,6 +63,8 @@ pub(crate) struct Facts {
     item: Option<String>,
     /// The revision the request named in its header, whatever it is.
     revision: Option<String>,
+    /// The approval that it is about.
+    approval: Option<serde_json::Value>,
 }
 
 impl Facts {
@@ -75,6 +80,7 @@ impl Facts {
             to_server: matches!(arrival.party, Party::Server(_)),
             item: leg.heard.item.clone(),
             revision: arrival.facts.revision.clone(),
+            approval: leg.about.clone(),
         }
     }
     /// The asker's own id.
@@ -209,6 +215,9 @@ fn data(facts: &Facts, refusal: &Refusal) -> serde_json::Value {
             let extensions = json!({ "extensions": { wire::bridge::capabilities::TASKS: {} } });
             members.insert("requiredCapabilities".to_owned(), extensions);
         }
+        if let Some(approval) = facts.approval.as_ref().filter(|_| !facts.is_tool_call()) {
+            members.insert(APPROVAL.to_owned(), approval.clone());
+        }
         if let Some(remedy) = &refusal.remedy {
             members.insert("remedy".to_owned(), json!(remedy.text));
             if !remedy.ask.is_empty() {
@@ -227,10 +236,14 @@ fn tool_result(facts: &Facts, refusal: &Refusal) -> Bytes {
         text.push_str(&format!(". What helps: {}", remedy.text));
     }
     text.push_str(&format!(" [{}, {}]", refusal.code.as_str(), facts.call));
+    let mut meta = json!({ "callgate/refusal": data(facts, refusal) });
+    if let (Some(approval), serde_json::Value::Object(members)) = (&facts.approval, &mut meta) {
+        members.insert(APPROVAL.to_owned(), approval.clone());
+    }
     let mut result = json!({
         "content": [{ "type": "text", "text": text }],
         "isError": true,
-        "_meta": { "callgate/refusal": data(facts, refusal) },
+        "_meta": meta,
     });
     if let (Some(Era::Modern), serde_json::Value::Object(members)) = (facts.era, &mut result) {
         members.insert("resultType".to_owned(), json!("complete"));
@@ -338,9 +351,11 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
         Code::RuleDenied | Code::UserRequired => ok(DENIED),
-        Code::ApprovalRequired | Code::ApprovalDenied | Code::ApprovalVoid | Code::ApprovalSpent => {
-            ok(APPROVAL_NEEDED)
-        }
+        Code::ApprovalRequired
+        | Code::ApprovalDenied
+        | Code::ApprovalCancelled
+        | Code::ApprovalVoid
+        | Code::ApprovalSpent => ok(APPROVAL_NEEDED),
         Code::UpstreamUnreachable
         | Code::UpstreamTimeout
         | Code::UpstreamLost

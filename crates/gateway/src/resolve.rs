@@ -6,6 +6,7 @@ use crate::exchange::{Arrival, Entrance, Party};
 use crate::gate::{Gate, Live, Withdrawn};
 use crate::listen::Admitted;
 use crate::permission;
+use crate::reach;
 use crate::record::Leg;
 use crate::route::Route;
 use crate::tasks;
@@ -50,8 +51,20 @@ pub(crate) fn target(
         Party::Host if tasks::is_about_one(method) => {
             tasks::resolve(gate, live, arrival, frame, method, asker, leg)?
         }
-        Party::Host => named(live, arrival, frame, method, asker, leg)?,
+        Party::Host => {
+            if leg.only.is_none() {
+                reach::named(frame, leg)?;
+            }
+            let returned = reach::returned(gate, frame, method, asker)?;
+            let bare = returned.as_ref().map_or(frame, |returned| &returned.frame);
+            let resolved = named(live, arrival, bare, method, asker, leg)?;
+            if let Some(returned) = returned {
+                returned.join(&resolved, leg)?;
+            }
+            resolved
+        }
     };
+    let frame = &resolved.frame.clone();
     if let Some(range) = resolved.arguments.clone().filter(|range| range.end <= frame.bytes().len()) {
         leg.commit_arguments(gate, frame.bytes().slice(range));
     }

@@ -8,7 +8,7 @@ use crate::record::Leg;
 use crate::resolve::Resolved;
 use crate::session::Session;
 use bytes::Bytes;
-use decision::{Code, DeedId, Refusal, ServerName};
+use decision::{ApprovalId, Code, DeedId, Refusal, ServerName};
 use futures::future::join_all;
 use std::{pin::Pin, sync::Arc};
 use wire::bridge::{capabilities::Askable, rounds};
@@ -41,13 +41,15 @@ pub(crate) struct Round {
     /// The raw answers by their keys; none where there were no questions.
     answers: Result<Option<Bytes>, Refusal>,
     state: Option<Bytes>,
+    /// The only approval it may use.
+    pub(crate) only: Option<ApprovalId>,
 }
 
 impl Round {
     /// The same call once more, after people decided: with what its server was told before, if anything.
-    pub(crate) fn again(deed: DeedId, leg: u32, last: Option<Self>) -> Self {
+    pub(crate) fn again(deed: DeedId, leg: u32, only: ApprovalId, last: Option<Self>) -> Self {
         let (answers, state) = last.map_or((Ok(None), None), |last| (last.answers, last.state));
-        Self { deed, leg: leg.saturating_add(1), answers, state }
+        Self { deed, leg: leg.saturating_add(1), answers, state, only: Some(only) }
     }
     /// Why the call cannot be sent again, if it cannot.
     pub(crate) fn refused(&self) -> Result<(), Refusal> {
@@ -112,7 +114,7 @@ pub(crate) fn read(
 /// Asks the Host, each question as a call in its direction, and gives the next leg of the call they are about.
 pub(crate) async fn ask(gate: &Arc<Gate>, arrival: &Arrival, frame: &[u8], asks: Asks) -> Round {
     let answers = answers(gate, arrival, frame, &asks).await;
-    Round { deed: asks.deed, leg: asks.leg.saturating_add(1), answers, state: asks.state }
+    Round { deed: asks.deed, leg: asks.leg.saturating_add(1), answers, state: asks.state, only: None }
 }
 
 async fn answers(
@@ -164,6 +166,7 @@ fn put(
         cancel: arrival.cancel.child_token(),
         round: None,
         credential: None,
+        walking: std::sync::OnceLock::new(),
     };
     let gate = Arc::clone(gate);
     // boxed: a question is governed inside the governing of the call it came from

@@ -44,6 +44,8 @@ pub struct Session {
     /// Held while one is changed.
     pub(crate) subscribing: tokio::sync::Mutex<()>,
     in_flight: Mutex<BTreeMap<Vec<u8>, (CancellationToken, Outlet)>>,
+    /// Requests that walk the path, wherever on it they are.
+    walking: Mutex<BTreeMap<Vec<u8>, CancellationToken>>,
     used_at: Mutex<Instant>,
     /// By what its principal was known when it began.
     standing: Mutex<Option<Standing>>,
@@ -164,6 +166,7 @@ impl Session {
             subscriptions: Mutex::default(),
             subscribing: tokio::sync::Mutex::default(),
             in_flight: Mutex::default(),
+            walking: Mutex::default(),
             used_at: Mutex::new(now),
             standing: Mutex::default(),
             streams: Mutex::new(ended.child_token()),
@@ -258,6 +261,16 @@ impl Session {
         }
     }
 
+    /// Notes a request for as long as what comes back lives: it can be given up between its legs too.
+    pub(crate) fn walk(self: &Arc<Self>, id: &[u8], cancel: &CancellationToken) -> Option<Walking> {
+        let (id, mut walking) = (key(id), self.walking.lock());
+        let std::collections::btree_map::Entry::Vacant(place) = walking.entry(id.clone()) else {
+            return None;
+        };
+        place.insert(cancel.clone());
+        Some(Walking { session: Arc::clone(self), id })
+    }
+
     /// Notes a request in flight, so that `notifications/cancelled` finds it.
     pub fn begin(&self, id: &[u8], cancel: CancellationToken, outlet: Outlet) -> Result<(), IdInUse> {
         let (id, mut in_flight) = (key(id), self.in_flight.lock());
@@ -272,11 +285,12 @@ impl Session {
     }
     /// Cancels a request in flight. False when there is none of that id.
     pub fn cancel(&self, id: &[u8]) -> bool {
-        let cancel = self.in_flight.lock().get(&key(id)).cloned();
-        cancel.is_some_and(|(token, _)| {
-            token.cancel();
-            true
-        })
+        let id = key(id);
+        let walking = self.walking.lock().get(&id).cloned();
+        let sent = self.in_flight.lock().get(&id).map(|(token, _)| token.clone());
+        let known = walking.is_some() || sent.is_some();
+        walking.iter().chain(&sent).for_each(CancellationToken::cancel);
+        known
     }
 
     /// Whether a request is under way: then the session is in use, however long nothing came.
@@ -303,6 +317,19 @@ impl Session {
         self.backlog.arrived.notify_waiters();
         self.questions.lock().clear();
         self.ended.cancel();
+    }
+}
+
+/// A request that walks the path.
+#[derive(Debug)]
+pub(crate) struct Walking {
+    session: Arc<Session>,
+    id: Vec<u8>,
+}
+
+impl Drop for Walking {
+    fn drop(&mut self) {
+        self.session.walking.lock().remove(&self.id);
     }
 }
 

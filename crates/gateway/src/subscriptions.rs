@@ -153,6 +153,7 @@ fn copy(arrival: &Arrival) -> Arrival {
         cancel: arrival.cancel.clone(),
         round: None,
         credential: None,
+        walking: std::sync::OnceLock::new(),
     }
 }
 

@@ -159,6 +159,7 @@ mod tests {
             cancel: CancellationToken::new(),
             round: None,
             credential: None,
+            walking: std::sync::OnceLock::new(),
         }
     }
     fn judge(inbound: Result<Inbound, BodyFault>) -> Result<Admitted, Code> {

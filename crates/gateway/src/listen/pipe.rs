@@ -154,6 +154,7 @@ impl<P: Path> Pipe<P> {
             cancel: self.talk.session.ended.child_token(),
             round: None,
             credential: None,
+            walking: std::sync::OnceLock::new(),
         };
         let path = self.path.clone();
         let mut call = Box::pin(async move {

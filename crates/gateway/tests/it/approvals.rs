@@ -14,7 +14,7 @@ use store::{DeskError, Page};
 const ALL: Page = Page { after: None, limit: 100 };
 
 /// A house whose calls are held open for so long, with some people.
-async fn house(policy: &str, hold_for: Duration) -> (House, Script) {
+pub(crate) async fn house(policy: &str, hold_for: Duration) -> (House, Script) {
     let script = Script::start(true).await;
     let servers = [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))];
     let approvals = Approvals { hold_for, ..Approvals::default() };
@@ -27,33 +27,38 @@ async fn house(policy: &str, hold_for: Duration) -> (House, Script) {
     (house, script)
 }
 
-fn scope(house: &House) -> store::Scope {
+pub(crate) fn scope(house: &House) -> store::Scope {
     house.gate.live().settings.scope()
 }
 
-fn refund(amount: u64) -> Value {
+pub(crate) fn refund(amount: u64) -> Value {
     json!({ "name": "script__refund", "arguments": { "amount": amount } })
 }
 
-async fn call(house: &House, params: Value) -> Value {
+pub(crate) async fn call(house: &House, params: Value) -> Value {
     house.modern("/mcp", "tools/call", params).await.json()
 }
 
 /// The reason code of a refused tool call, if it was refused.
-fn code(told: &Value) -> Option<String> {
+pub(crate) fn code(told: &Value) -> Option<String> {
     told["result"]["_meta"]["callgate/refusal"]["code"].as_str().map(str::to_owned)
 }
 
-async fn waiting(house: &House) -> Vec<decision::Approval> {
+pub(crate) async fn waiting(house: &House) -> Vec<decision::Approval> {
     let kept = house.store.approvals_in(&scope(house), State::Proposed, ALL).await.unwrap();
     kept.into_iter().map(|one| one.approval).collect()
 }
 
-async fn state(house: &House, id: ApprovalId) -> State {
+pub(crate) async fn state(house: &House, id: ApprovalId) -> State {
     house.store.approval(&scope(house), id).await.unwrap().unwrap().approval.state
 }
 
-async fn vote(house: &House, id: ApprovalId, who: &str, yes: bool) -> Result<decision::Approval, DeskError> {
+pub(crate) async fn vote(
+    house: &House,
+    id: ApprovalId,
+    who: &str,
+    yes: bool,
+) -> Result<decision::Approval, DeskError> {
     let desk = house.gate.desk();
     let voter = desk.voter(&scope(house), &who.parse().unwrap()).await.unwrap().unwrap();
     desk.vote(&scope(house), id, &voter, yes, (!yes).then_some("not this customer")).await

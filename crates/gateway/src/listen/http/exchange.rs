@@ -152,6 +152,7 @@ impl<P: Path> Door<P> {
                     cancel,
                     round: None,
                     credential: None,
+                    walking: std::sync::OnceLock::new(),
                 };
                 match opened {
                     Opened::One(inbound) => door.path.govern(Arrival { inbound, ..arrival }).await,

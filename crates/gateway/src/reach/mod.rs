@@ -1,0 +1,155 @@
+//! How the client of a call that waits for people learns of it, by what it said that it can do (requirement B2): an
+//! address to visit, a task to poll, a word on the open stream, or a held answer. None of them is a yes: that is given
+//! to the approval, and whatever comes back here only walks the whole path again.
+
+mod ask;
+mod pending;
+
+pub(crate) use pending::{Only, named, returned};
+
+use pending::Pending;
+
+use crate::approval::Waits;
+use crate::authenticate::Asker;
+use crate::exchange::{Arrival, Reply};
+use crate::gate::{Gate, Live};
+use crate::holds::{self, Held, Hold};
+use crate::record::Leg;
+use crate::resolve::Resolved;
+use crate::rounds::Round;
+use decision::ApprovalId;
+use decision::Era;
+use decision::approval::Approval;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use wire::bridge::{capabilities::Askable, rounds};
+use wire::{Revision, rpc};
+
+/// The one question of an `input_required` result of ours.
+const KEY: &str = "callgate/approval";
+/// Where an agent names the approval it comes back for.
+pub(crate) const OPERATION: &str = "callgate/operation";
+
+/// How a client is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// An address to visit, in an `input_required` result with this state.
+    Visit(String),
+    /// A question on the open stream that tells and asks for nothing.
+    Ask(Mode),
+    /// The answer is held back, with notices of progress.
+    Wait,
+}
+
+/// How a legacy client can be told on the open stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Address,
+    Form,
+}
+
+impl Way {
+    /// The first of the ways that this client can go.
+    pub(crate) fn of(
+        gate: &Gate,
+        approval: &Approval,
+        resolved: &Resolved,
+        asker: &Asker,
+        leg: &Leg,
+    ) -> Self {
+        let askable = asker.capabilities.as_deref().map(Askable::read).unwrap_or_default();
+        match asker.era() {
+            // what answers a server's own questions has no room for ours
+            Era::Modern if askable.url && resolved.method.multi_round && !brings_answers(resolved) => {
+                let pending = Pending::of(approval, resolved, leg);
+                pending.state(gate, &asker.principal).map_or(Self::Wait, Self::Visit)
+            }
+            Era::Legacy if asker.session.is_some() => match asker.revision {
+                Revision::V2025_11_25 if askable.url => Self::Ask(Mode::Address),
+                Revision::V2025_06_18 | Revision::V2025_11_25 if askable.form => Self::Ask(Mode::Form),
+                Revision::V2024_11_05
+                | Revision::V2025_03_26
+                | Revision::V2025_06_18
+                | Revision::V2025_11_25
+                | Revision::V2026_07_28 => Self::Wait,
+            },
+            Era::Modern | Era::Legacy => Self::Wait,
+        }
+    }
+
+    /// For the record.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Visit(_) => "visit",
+            Self::Ask(Mode::Address) => "ask-url",
+            Self::Ask(Mode::Form) => "ask-form",
+            Self::Wait => "wait",
+        }
+    }
+}
+
+fn brings_answers(resolved: &Resolved) -> bool {
+    let brings = |key| resolved.frame.member(&["params", key]).is_some();
+    resolved.state.is_some() || brings("inputResponses") || brings("requestState")
+}
+
+/// What programs are told of an approval, beside the text that people and models read.
+pub(crate) fn about(live: &Live, approval: &Approval) -> Value {
+    let expires = i64::try_from(approval.expires_at.0).ok();
+    let expires = expires.and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    json!({
+        "operation": approval.id.to_string(),
+        "state": approval.state.as_str(),
+        "expires": expires.map(|at| at.to_string()),
+        "url": page(live, approval.id),
+        "ask": approval.cure.groups().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// Where people see it and decide.
+pub(crate) fn page(live: &Live, approval: ApprovalId) -> String {
+    format!("{}/console/approvals/{approval}", live.settings.issuer.trim_end_matches('/'))
+}
+
+/// What comes of telling the client.
+pub(crate) enum Reached {
+    /// Somebody decided, or the asker did: the call walks the whole path again.
+    GoesOn(Round),
+    Reply(Reply),
+}
+
+/// Tells the client, and waits for people as long as it does.
+pub(crate) async fn client(
+    gate: &Arc<Gate>,
+    arrival: &Arrival,
+    hold: Box<Hold>,
+    last: Option<Round>,
+) -> Reached {
+    let held = match &hold.waits.way {
+        // to be told of at once; whoever comes back waits
+        Way::Visit(_) if !hold.waits.again => Held::Stays,
+        Way::Ask(mode) => holds::wait(gate, arrival, &hold, ask::told(gate, arrival, &hold, *mode)).await,
+        Way::Visit(_) | Way::Wait => holds::wait(gate, arrival, &hold, std::future::pending()).await,
+    };
+    match held {
+        Held::GoesOn if arrival.cancel.is_cancelled() => Reached::Reply(hold.reply),
+        Held::GoesOn => Reached::GoesOn(hold.next(last)),
+        Held::Stays => Reached::Reply(match &hold.waits.way {
+            Way::Visit(state) => visit(&hold, state),
+            Way::Ask(_) | Way::Wait => hold.reply,
+        }),
+    }
+}
+
+/// The result that sends its client to the approval's page.
+fn visit(hold: &Hold, state: &str) -> Reply {
+    let params = json!({ "mode": "url", "message": message(&hold.waits), "url": hold.waits.url });
+    let part = json!({ "method": "elicitation/create", "params": params }).to_string();
+    let questions = rounds::keyed([(KEY, part.as_bytes())]);
+    Reply::message(rpc::result(&hold.id, &rounds::input_required(&questions, Some(state))))
+}
+
+/// For people: what is waited for, and where.
+fn message(waits: &Waits) -> String {
+    format!("{} This waits for approval by {}, who can decide at {}", waits.summary, waits.whom, waits.url)
+}

@@ -209,7 +209,7 @@ fn resolve(declared: &Declared) -> Classified {
 }
 
 /// `*` stands for any run of characters; everything else for itself. Linear in the pattern times the name.
-fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == name;
     };

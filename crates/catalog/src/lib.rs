@@ -8,7 +8,7 @@ mod class;
 mod definition;
 
 pub use catalogue::{Catalogue, Item, ServerEntry, federated, split};
-pub use class::{Category, Classified, Declarations, Declared, Effect, Origin, Tier};
+pub use class::{Category, Classified, Declarations, Declared, Effect, Origin, Tier, matches};
 pub use definition::{
     Claimed, DEFINITION_BYTES_MAX, Definition, DefinitionError, ItemState, NAME_BYTES_MAX, PromptArgument,
     TOOL_NAME_BYTES_MAX, compare,

@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        agent, approvals, audit, check, completions, demo, explain, init, policy, registry, secret, settings,
-        user, wrap,
+        agent, approvals, audit, budgets, check, completions, demo, explain, init, policy, registry, secret,
+        settings, user, wrap,
     },
     failure::{self, Failure, Outcome},
     keys::Handed,
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     /// Calls that wait for people, and their yes or no
     #[command(subcommand)]
     Approvals(approvals::Approvals),
+    /// What is used of amounts over time
+    Budgets(budgets::Args),
     /// One call: what was asked, why it ended so, what ran
     Explain(explain::Args),
     /// The record: read it, export it, prove it
@@ -157,6 +159,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Registry(registry) => registry::run(registry, given).await,
         Command::Policy(policy) => policy::run(policy, given).await,
         Command::Approvals(approvals) => approvals::run(approvals, given).await,
+        Command::Budgets(args) => budgets::run(args, given).await,
         Command::Explain(args) => explain::run(args, given).await,
         Command::Audit(audit) => audit::run(audit, given).await,
         Command::Settings(args) => settings::run(args, given).await,

@@ -184,6 +184,12 @@ codes! {
     ApprovalSpent = "approval-spent", ApprovalNeeded;
     /// The gateway cannot keep approvals now, so nothing that needs one happens. The log says why.
     ApprovalUnavailable = "approval-unavailable", Gateway;
+    /// A budget has no room for this call; the denial says how much is used and when there is room again.
+    BudgetExceeded = "budget-exceeded", PolicyDenial;
+    /// A budget counts an argument that this call does not have, or not in a form that can be counted; what is not counted does not pass.
+    BudgetUncounted = "budget-uncounted", Validation;
+    /// The gateway cannot keep count now, so nothing that a budget covers happens. The log says why.
+    BudgetUnavailable = "budget-unavailable", Gateway;
     /// The path to dispatch was not walked in full. This is a defect of the gateway.
     PathIncomplete = "path-incomplete", Gateway;
     /// The ledger cannot write, so nothing may happen. See `callgate serve`'s log for the disk's error.

@@ -102,6 +102,8 @@ name!(/// Where a server runs: `production`, `staging`, `local`.
     Environment, "environment", "1 to 40 of a-z, 0-9 and single hyphens, starting with a letter", slug);
 name!(/// The `@id` of a rule.
     RuleId, "rule id", "1 to 128 of letters, digits and - _ . @ + : /", account);
+name!(/// A `[[budgets]]` of `callgate.toml`.
+    BudgetName, "budget name", "1 to 40 of a-z, 0-9 and single hyphens, starting with a letter", slug);
 name!(/// What groups calls: a session or a trace, else principal, host and an idle gap.
     InteractionId, "interaction id", "1 to 128 of letters, digits and - _ . @ + : /", account);
 

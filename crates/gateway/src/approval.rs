@@ -88,7 +88,7 @@ pub(crate) async fn check(
     let last = last.filter(|kept| now < kept.approval.expires_at);
     if let Some(kept) = last {
         let Approval { id, state, .. } = kept.approval;
-        match (state, changed(&kept.approval, &terms, &held.cure)) {
+        match (state, changed(&kept.approval, &terms, &held)) {
             (State::Approved, None) => return Ok(given(kept, terms)),
             (State::Proposed, None) => return Err(waits(gate, &asked, &kept.approval, false, leg)),
             (State::Denied, None) => return Err(denied(&kept.approval)),
@@ -175,14 +175,18 @@ async fn take_back(gate: &Gate, live: &Live, call: &Call, id: ApprovalId) -> Res
 }
 
 /// The first thing an approval was given for and that is another one now.
-fn changed(approval: &Approval, terms: &Terms, cure: &Cure) -> Option<Part> {
-    approval.terms.changed(terms).or_else(|| (!wants(approval, cure)).then_some(Part::Needs))
+fn changed(approval: &Approval, terms: &Terms, held: &Held) -> Option<Part> {
+    approval.terms.changed(terms).or_else(|| (!wants(approval, held)).then_some(Part::Needs))
 }
 
-/// Whether the rules want the same people as when it was proposed.
-pub(crate) fn wants(approval: &Approval, cure: &Cure) -> bool {
+/// Whether the rules want the same people as when it was proposed, and lift no budget that people were not told of.
+pub(crate) fn wants(approval: &Approval, held: &Held) -> bool {
+    let budgets = held.rules.iter().filter(|rule| rule.as_str().starts_with("budget:"));
+    if budgets.into_iter().any(|rule| !approval.preview.rules.contains(rule)) {
+        return false;
+    }
     let needs = approval.cure.needs.iter().map(|need| Need { escalation: None, ..need.clone() });
-    Cure { needs: needs.collect(), ..approval.cure.clone() } == *cure
+    Cure { needs: needs.collect(), ..approval.cure.clone() } == held.cure
 }
 
 async fn proposal(

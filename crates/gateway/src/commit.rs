@@ -1,22 +1,27 @@
-//! Spend it: people's yes is used for this call and no other, in one step that cannot be taken twice. What was decided
-//! before somebody was waited for is asked again here, of the rules in force now.
+//! Spend it: people's yes is used for this call and no other, and what it takes of budgets is taken, in one step that
+//! cannot be taken twice. What was decided before somebody was waited for is asked again here, of the rules in force now.
 
 use crate::approval::{self, Yes};
 use crate::arguments::Arguments;
+use crate::budgets;
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::resolve::Resolved;
-use crate::rules;
+use crate::rules::{self, Judged};
 use decision::approval::{Part, Settled, Terms, Unfit};
-use decision::{ApprovalId, Call, Code, Ending, Passed, Refusal};
-use store::{DeskError, Kept};
+use decision::{ApprovalId, Call, CallId, Code, DeedId, Ending, Passed, Refusal};
+use store::{DeskError, Kept, Purchase, Spending, Taken, Takes};
 
 /// What a leg used, and has to give back or to settle when it is over.
 #[derive(Debug)]
 pub(crate) struct Spent {
-    pub(crate) approval: ApprovalId,
+    call: CallId,
+    deed: DeedId,
+    approval: Option<ApprovalId>,
     /// By this very leg, and not by an earlier one of the deed.
-    pub(crate) here: bool,
+    here: bool,
+    /// Of budgets, by whichever leg.
+    budgets: bool,
 }
 
 /// Spends what the call needs.
@@ -26,104 +31,168 @@ pub(crate) async fn spend(
     call: &Call,
     resolved: &Resolved,
     arguments: &Arguments,
-    yes: Yes,
+    (yes, judged): (Yes, Judged),
     leg: &mut Leg,
 ) -> Result<Passed<()>, Refusal> {
+    let (call_id, deed) = (call.id(), leg.deed);
+    let spent = |approval, here, budgets| Spent { call: call_id, deed, approval, here, budgets };
     match yes {
         Yes::NotNeeded => {
-            if call.leg() > 0 && call.method().starts_with("tasks/") {
-                let spent = gate.desk.store().spent_approval(&live.settings.scope(), leg.deed).await;
-                let approval = spent.map_err(approval::unkept)?.map(|kept| kept.approval.id);
-                leg.spent = approval.map(|approval| Spent { approval, here: false });
+            let polls = call.leg() > 0 && call.method().starts_with("tasks/");
+            let earlier =
+                if polls || judged.earlier { earlier(gate, live, leg).await? } else { (None, false) };
+            let basis = take(gate, live, leg, &judged.takes).await?;
+            let budgets = earlier.1 || judged.earlier || !judged.takes.is_empty();
+            if earlier.0.is_some() || budgets {
+                leg.spent = Some(spent(earlier.0, false, budgets));
             }
-            Ok(Passed::plain(()))
+            Ok(Passed::new((), basis))
         }
         Yes::Spent(approval) => {
-            leg.spent = Some(Spent { approval, here: false });
-            Ok(Passed::new((), vec![format!("approval:{approval}")]))
+            let mut basis = vec![format!("approval:{approval}")];
+            basis.extend(take(gate, live, leg, &judged.takes).await?);
+            let budgets = judged.earlier || !judged.takes.is_empty();
+            leg.spent = Some(spent(Some(approval), false, budgets));
+            Ok(Passed::new((), basis))
         }
         Yes::Given(kept, terms) => {
-            again(gate, live, call, resolved, arguments, &kept)?;
+            let judged = again(gate, live, call, resolved, arguments, &kept).await?;
             let id = kept.approval.id;
-            let (_, record) = once(gate, live, call, &kept, terms, leg).await?;
-            leg.spent = Some(Spent { approval: id, here: true });
+            let record = once(gate, live, (&kept, terms), leg, &judged.takes).await?;
+            leg.spent = Some(spent(Some(id), true, judged.earlier || !judged.takes.is_empty()));
             leg.also.push(record);
-            Ok(Passed::new((), vec![format!("spent:{id}")]))
+            let basis = std::iter::once(format!("spent:{id}")).chain(named(&judged.takes));
+            Ok(Passed::new((), basis.collect()))
         }
     }
 }
 
+/// What earlier legs of the deed spent and did not settle.
+async fn earlier(gate: &Gate, live: &Live, leg: &Leg) -> Result<(Option<ApprovalId>, bool), Refusal> {
+    let (store, scope) = (gate.desk.store(), live.settings.scope());
+    let approval = store.spent_approval(&scope, leg.deed).await.map_err(approval::unkept)?;
+    let budgets = match live.settings.budgets.is_empty() {
+        true => false,
+        false => store.has_taken(&scope, leg.deed).await.map_err(budgets::unkept)?,
+    };
+    Ok((approval.map(|kept| kept.approval.id), budgets))
+}
+
+/// Takes of budgets, where no approval is spent with it.
+async fn take(gate: &Gate, live: &Live, leg: &Leg, uses: &[Taken]) -> Result<Vec<String>, Refusal> {
+    if uses.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _turn = gate.budgets.turns.acquire().await;
+    let over = gate.budgets.some_over();
+    let takes = Takes { call: leg.call_id(), deed: leg.deed, log: gate.ledger.public_key().origin(), uses };
+    match gate.store.spend(&live.settings.scope(), None, takes, &over).await {
+        Ok(Spending::Done) => Ok(named(uses).collect()),
+        Ok(Spending::Over(full)) => {
+            gate.budgets.bring_back(over);
+            Err(budgets::raced(live, &full))
+        }
+        Ok(Spending::Missed) => Err(Refusal::new(Code::StageFailed, "an approval that was not asked for")),
+        Err(error) => {
+            gate.budgets.bring_back(over);
+            Err(budgets::unkept(error))
+        }
+    }
+}
+
+/// For the record: of which budgets was taken, and whether there was room.
+fn named(uses: &[Taken]) -> impl Iterator<Item = String> {
+    uses.iter().map(|Taken { one, lifted }| {
+        let how = if *lifted { "lifted" } else { "took" };
+        format!("{how}:budget:{}", one.budget)
+    })
+}
+
 /// The rules in force at this moment must still want what was given, and no more.
-fn again(
+async fn again(
     gate: &Gate,
     live: &Live,
     call: &Call,
     resolved: &Resolved,
     arguments: &Arguments,
     kept: &Kept,
-) -> Result<(), Refusal> {
+) -> Result<Judged, Refusal> {
     let now = gate.live();
     if now.policies.digest() != live.policies.digest() {
         return Err(approval::void(&kept.approval, Part::Policy));
     }
-    match rules::check(gate, &now, call, resolved, arguments)?.value {
-        Some(held) if approval::wants(&kept.approval, &held.cure) => Ok(()),
-        Some(_) => Err(approval::void(&kept.approval, Part::Needs)),
-        None => Ok(()),
+    let judged = rules::check(gate, &now, call, resolved, arguments).await?.value;
+    match &judged.held {
+        Some(held) if !approval::wants(&kept.approval, held) => {
+            Err(approval::void(&kept.approval, Part::Needs))
+        }
+        Some(_) | None => Ok(judged),
     }
 }
 
 async fn once(
     gate: &Gate,
     live: &Live,
-    call: &Call,
-    kept: &Kept,
-    terms: Terms,
+    (kept, terms): (&Kept, Terms),
     leg: &Leg,
-) -> Result<(decision::Approval, store::ledger::Record), Refusal> {
+    uses: &[Taken],
+) -> Result<store::ledger::Record, Refusal> {
     let scope = live.settings.scope();
-    let spent = gate.desk.spend(&scope, kept, call.id(), leg.deed, terms).await;
-    spent.map_err(|error| match error {
-        DeskError::Unfit(Unfit::Changed(part)) => approval::void(&kept.approval, part),
-        DeskError::Raced | DeskError::Unfit(_) => {
+    let takes = Takes { call: leg.call_id(), deed: leg.deed, log: gate.ledger.public_key().origin(), uses };
+    match gate.desk.spend(&scope, kept, terms, takes).await {
+        Ok(Purchase::Made(_, record)) => Ok(record),
+        Ok(Purchase::Over(full)) => Err(budgets::raced(live, &full)),
+        Err(DeskError::Unfit(Unfit::Changed(part))) => Err(approval::void(&kept.approval, part)),
+        Err(error @ (DeskError::Raced | DeskError::Unfit(_))) => {
             let told = "another call used the approval first, or it was taken back";
-            Refusal::new(Code::ApprovalSpent, format!("`{}`: {error}", kept.approval.id)).told(told)
+            Err(Refusal::new(Code::ApprovalSpent, format!("`{}`: {error}", kept.approval.id)).told(told))
         }
-        other
-        @ (DeskError::Missing(_) | DeskError::Store(_) | DeskError::Ledger(_) | DeskError::Entry(_)) => {
-            approval::unkept(other)
-        }
-    })
+        Err(
+            other
+            @ (DeskError::Missing(_) | DeskError::Store(_) | DeskError::Ledger(_) | DeskError::Entry(_)),
+        ) => Err(approval::unkept(other)),
+    }
 }
 
 /// What became of a leg that spent something: it is given back if nothing left, and settled when the deed is over.
+/// What cannot be written now is found again at the next start.
 pub(crate) async fn settle(gate: &Gate, live: &Live, spent: &Spent, end: End) {
     let scope = live.settings.scope();
-    let done = match end {
-        End::NothingLeft(call) => gate.desk.give_back(&scope, spent.approval, call).await,
-        End::GoesOn => return,
-        End::Over(settled) => gate.desk.settle(&scope, spent.approval, settled).await,
+    let approval = match (spent.approval, end) {
+        (Some(approval), End::NothingLeft) if spent.here => {
+            gate.desk.give_back(&scope, approval, spent.call).await
+        }
+        (Some(approval), End::Over(settled)) => gate.desk.settle(&scope, approval, settled).await,
+        (Some(_), End::NothingLeft | End::GoesOn) | (None, _) => Ok(()),
     };
-    if let Err(error) = done {
-        // found again at the next start
-        tracing::error!(%error, approval = %spent.approval, "an approval cannot be settled");
+    if let Err(error) = approval {
+        tracing::error!(%error, approval = ?spent.approval, "an approval cannot be settled");
+    }
+    match end {
+        End::NothingLeft if spent.budgets => {
+            if let Err(error) = gate.store.give_back(&scope, spent.call).await {
+                tracing::error!(%error, call = %spent.call, "what a call took of budgets cannot be given back");
+            }
+        }
+        End::Over(_) if spent.budgets => gate.budgets.settle(spent.deed),
+        End::NothingLeft | End::Over(_) | End::GoesOn => {}
     }
 }
 
 /// How a leg ended, for what it spent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
-    NothingLeft(decision::CallId),
+    /// What an earlier leg sent may still be on its way.
+    NothingLeft,
     /// Another leg of the same deed follows.
     GoesOn,
     Over(Settled),
 }
 
 impl End {
-    pub(crate) fn of(leg: &Leg, spent: &Spent, outcome: &Result<(), Refusal>) -> Self {
+    pub(crate) fn of(leg: &Leg, outcome: &Result<(), Refusal>) -> Self {
         if !leg.dispatched {
-            // what an earlier leg sent is still on its way
-            return if spent.here { Self::NothingLeft(leg.call_id()) } else { Self::GoesOn };
+            return Self::NothingLeft;
         }
         match outcome {
             Err(_) if leg.method.as_deref().is_some_and(|method| method.starts_with("tasks/")) => {

@@ -3,6 +3,7 @@
 use crate::assertion::Assertions;
 use crate::authenticate::Tokens;
 use crate::backends::Backends;
+use crate::budgets::Budgets;
 use crate::deeds::Deeds;
 use crate::errands::Watches;
 use crate::exchange::{Arrival, Party};
@@ -82,6 +83,7 @@ pub struct Gate {
     pub(crate) parked: Parked,
     pub(crate) holds: Holds,
     pub(crate) kept: Kept,
+    pub(crate) budgets: Budgets,
     pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -124,6 +126,7 @@ impl Gate {
             ledger: parts.ledger,
             desk: Arc::new(desk),
             holds: Holds::default(),
+            budgets: Budgets::default(),
             opener: parts.opener,
             pool: parts.pool,
             sessions: Sessions::default(),

@@ -68,7 +68,7 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
     let end = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
     let (deed, number, waits) = (leg.deed, leg.leg, leg.waits.take());
     let spent = leg.spent.take().map(|spent| {
-        let end = End::of(&leg, &spent, &end);
+        let end = End::of(&leg, &end);
         (spent, end)
     });
     let closed = leg.close(gate, &live, &end).await;
@@ -117,10 +117,11 @@ async fn path(
 
     leg.pass(Stage::Permission, permission::check(live, &call, &resolved, &asker))?;
     let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved, arrival))?;
-    let held = leg.pass(Stage::Rules, rules::check(gate, live, &call, &resolved, &arguments))?;
-    let yes = approval::check(gate, live, &call, &resolved, &asker, held, leg).await;
+    let judged = rules::check(gate, live, &call, &resolved, &arguments).await;
+    let mut judged = leg.pass(Stage::Rules, judged)?;
+    let yes = approval::check(gate, live, &call, &resolved, &asker, judged.held.take(), leg).await;
     let yes = leg.pass(Stage::Approval, yes)?;
-    let spent = commit::spend(gate, live, &call, &resolved, &arguments, yes, leg).await;
+    let spent = commit::spend(gate, live, &call, &resolved, &arguments, (yes, judged), leg).await;
     leg.pass(Stage::Commit, spent)?;
 
     let permit = leg.permit(&call)?;

@@ -61,6 +61,7 @@ pub mod session;
 pub mod settings;
 
 mod assertion;
+mod budgets;
 mod deeds;
 mod errands;
 mod handles;
@@ -80,11 +81,12 @@ mod schemas;
 mod subscriptions;
 mod tasks;
 
+pub use budgets::tidy as tidy_budgets;
 pub use gate::{Gate, Live, Parts};
 pub use govern::govern;
 pub use offer::{BuildError, Built, Fit, Offers, Written, build};
 pub use record::close_open;
-pub use recovery::recover;
+pub use recovery::{is_settled, recover};
 pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
 pub use secrets::tidy as tidy_secrets;
 pub use settings::Settings;

@@ -8,8 +8,15 @@ use decision::{CallId, Entry};
 use std::sync::Arc;
 use store::{DeskError, Scope};
 
-/// Settles the approvals that this gateway spent before its last stop. For once at the start, when the index has the
-/// whole ledger and before a call is taken; returns how many there were.
+/// Whether the last stop left nothing on its way.
+pub async fn is_settled(gate: &Gate) -> Result<bool, DeskError> {
+    let scope = gate.live().settings.scope();
+    Ok(gate.desk.unsettled(&scope).await?.is_empty()
+        && gate.store.unsettled_uses(&scope, gate.ledger.public_key().origin()).await?.is_empty())
+}
+
+/// Settles what this gateway spent of approvals and budgets before its last stop. For once at the start, when the index
+/// has the whole ledger and before a call is taken; returns how many calls' that was.
 pub async fn recover(gate: &Arc<Gate>) -> Result<usize, DeskError> {
     let scope = gate.live().settings.scope();
     let left = gate.desk.unsettled(&scope).await?;
@@ -19,7 +26,16 @@ pub async fn recover(gate: &Arc<Gate>) -> Result<usize, DeskError> {
             None => gate.desk.give_back(&scope, *id, *call).await?,
         }
     }
-    Ok(left.len())
+    let took = gate.store.unsettled_uses(&scope, gate.ledger.public_key().origin()).await?;
+    let mut kept = Vec::new();
+    for (call, deed) in &took {
+        match became(gate, &scope, *call).await? {
+            Some(_) => kept.push(*deed),
+            None => gate.store.give_back(&scope, *call).await?,
+        }
+    }
+    gate.store.settle_deeds(&scope, &kept).await?;
+    Ok(left.len() + took.len())
 }
 
 /// What the record says of a call; nothing of one that never left.

@@ -350,7 +350,8 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
         Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
-        Code::RuleDenied | Code::UserRequired => ok(DENIED),
+        Code::BudgetUncounted => ok(rpc::INVALID_PARAMS),
+        Code::RuleDenied | Code::UserRequired | Code::BudgetExceeded => ok(DENIED),
         Code::ApprovalRequired
         | Code::ApprovalDenied
         | Code::ApprovalCancelled
@@ -365,9 +366,8 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::SecretBackendUnavailable => ok(OUTAGE),
         Code::UpstreamUnauthorized | Code::UpstreamNonsense | Code::UpstreamError => ok(SERVER_ERROR),
         Code::ResultTooLarge | Code::BatchAnswersTooLarge | Code::ResultInvalid => ok(SERVER_ERROR),
-        Code::Draining | Code::Overloaded | Code::LedgerUnavailable | Code::ApprovalUnavailable => {
-            unavailable()
-        }
+        Code::Draining | Code::Overloaded | Code::LedgerUnavailable => unavailable(),
+        Code::ApprovalUnavailable | Code::BudgetUnavailable => unavailable(),
         Code::ProviderUnreachable | Code::ProviderRefused | Code::ProviderBusy => unavailable(),
         Code::RuleFailed
         | Code::SchemaUnenforceable

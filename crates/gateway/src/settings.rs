@@ -43,6 +43,8 @@ pub struct Settings {
     /// Services that are known by their certificate.
     pub workloads: Vec<Workload>,
     pub approvals: Approvals,
+    /// Amounts over time, in the order of the file.
+    pub budgets: Vec<policy::Budget>,
 }
 
 /// How calls wait for people.

@@ -136,7 +136,7 @@ fn unfit(path: &[String], why: &str) -> Unfit {
 }
 
 /// The JSON number times ten to the `scale`, if that is an integer of 64 bits. Exact: `None` rather than rounded.
-fn exact(number: &str, scale: i32) -> Option<i64> {
+pub(crate) fn exact(number: &str, scale: i32) -> Option<i64> {
     let (negative, digits) = match number.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, number),

@@ -10,6 +10,7 @@
 mod actions;
 mod answer;
 mod ask;
+pub mod budget;
 mod check;
 mod context;
 mod explain;
@@ -27,6 +28,7 @@ mod validate;
 
 pub use answer::{Answer, Asked, Held, Reason};
 pub use ask::{Asker, Circumstances, Question, Subject};
+pub use budget::Budget;
 pub use explain::{Can, RuleView};
 pub use load::{Loader, Policies};
 pub use rule::Sway;

@@ -2,10 +2,12 @@
 //! counts only if no other step was taken in between.
 
 use crate::approvals::Turn;
+use crate::budgets::{Spending, Takes};
 use crate::ledger::{Ledger, LedgerError, Record};
 use crate::{Kept, Scope, Store, StoreError};
 use decision::approval::{Approval, Part, Settled, State, Step, Terms, Unfit, Voter};
-use decision::{ApprovalId, CallId, Clock, DeedId, Entry, Event, EventName, UserName};
+use decision::budget::{Over, Use};
+use decision::{ApprovalId, CallId, Clock, Entry, Event, EventName, UserName};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
@@ -44,6 +46,15 @@ pub struct Desk {
     clock: Arc<dyn Clock>,
     lanes: Vec<Mutex<()>>,
     changed: broadcast::Sender<ApprovalId>,
+}
+
+/// What came of spending an approval.
+#[derive(Debug)]
+pub enum Purchase {
+    /// It is spent, and the record says so.
+    Made(Box<Approval>, Record),
+    /// A budget has no room any more; nothing is spent.
+    Over(Vec<(Use, Over)>),
 }
 
 /// What somebody did, for the entry.
@@ -132,27 +143,28 @@ impl Desk {
         self.take(scope, id, &Step::Void { part }, vec![("changed", part.to_string())]).await
     }
 
-    /// Spends it on this call. The record that says so goes into the ledger with the call's intent: nothing leaves
-    /// before that is durable, and a row without such an entry is given back at the next start.
+    /// Spends it on this call, and with it what the call takes of budgets: both or neither. The record that says so goes
+    /// into the ledger with the call's intent: nothing leaves before that is durable, and a row without such an entry is
+    /// given back at the next start.
     pub async fn spend(
         &self,
         scope: &Scope,
         before: &Kept,
-        call: CallId,
-        deed: DeedId,
         terms: Terms,
-    ) -> Result<(Approval, Record), DeskError> {
+        takes: Takes<'_>,
+    ) -> Result<Purchase, DeskError> {
         let id = before.approval.id;
         let _turn = self.lane(id.as_bytes()).await;
-        let step = Step::Spend { call, deed, terms, log: self.log().to_owned() };
+        let step = Step::Spend { call: takes.call, deed: takes.deed, terms, log: self.log().to_owned() };
         let after = before.approval.after(step, self.clock.now())?;
-        match self.store.step(scope, before, &after).await? {
-            Turn::Taken => {
+        match self.store.spend(scope, Some((before, &after)), takes, &[]).await? {
+            Spending::Done => {
                 self.tell(id);
                 let record = self.record(scope, EventName::ApprovalExecuting, &after, Detail::new())?;
-                Ok((after, record))
+                Ok(Purchase::Made(Box::new(after), record))
             }
-            Turn::Missed => Err(DeskError::Raced),
+            Spending::Missed => Err(DeskError::Raced),
+            Spending::Over(full) => Ok(Purchase::Over(full)),
         }
     }
 

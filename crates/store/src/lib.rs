@@ -5,6 +5,7 @@
 //! the store keeps what was decided and says who changed it.
 
 mod approvals;
+mod budgets;
 mod bulk;
 mod circumstances;
 mod claim;
@@ -29,9 +30,10 @@ mod tokens;
 mod words;
 
 pub use approvals::{Kept, Page, Turn};
+pub use budgets::{Counter, Spending, Taken, Takes};
 pub use claim::Claim;
 pub use delegations::Delegation;
-pub use desk::{Desk, DeskError};
+pub use desk::{Desk, DeskError, Purchase};
 pub use entries::{EntryKind, Place};
 pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter};
@@ -117,7 +119,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 13] = [
+        let files: [(&str, &[(&str, &str)]); 14] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -131,6 +133,7 @@ impl Store {
             ("shown", shown::STATEMENTS),
             ("approvals", approvals::STATEMENTS),
             ("delegations", delegations::STATEMENTS),
+            ("budgets", budgets::STATEMENTS),
         ];
         files
             .iter()

@@ -38,6 +38,8 @@ struct Found {
     missing: Vec<(ServerName, SecretName)>,
     tls: Result<Option<Keys>, TlsError>,
     vault: Vault,
+    /// Budgets that refuse every call of a tool.
+    uncountable: Vec<String>,
     rules: usize,
 }
 
@@ -157,6 +159,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "pending": found.pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| json!({
             "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
         }))).collect::<Vec<_>>(),
+        "uncountable": found.uncountable,
         "not-seen-yet": found.unseen,
         "observe": observing(&place),
         "tls-error": found.tls.as_ref().err().map(ToString::to_string),
@@ -190,7 +193,9 @@ async fn look(place: &Place) -> Result<Found, Failure> {
             pending.push((server.clone(), pins));
         }
     }
+    let (budgets, catalogue) = (&place.meant.settings.budgets, &built.live.catalogue);
     Ok(Found {
+        uncountable: super::budgets::uncountable(budgets, catalogue),
         warnings: built.live.policies.warnings().to_vec(),
         rules: built.live.policies.rules().count(),
         errors: built.problems,
@@ -238,6 +243,9 @@ fn tell(given: &Given, place: &Place, found: &Found) {
                 say.paint(33, "!")
             ));
         }
+    }
+    for line in &found.uncountable {
+        say.line(format!("{} {}", say.paint(33, "!"), crate::say::printable(line)));
     }
     for server in &found.unseen {
         say.line(format!(

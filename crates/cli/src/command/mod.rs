@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod approvals;
 pub(crate) mod audit;
+pub(crate) mod budgets;
 pub(crate) mod check;
 pub(crate) mod check_token;
 pub(crate) mod completions;

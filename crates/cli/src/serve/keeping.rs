@@ -57,6 +57,9 @@ impl Keeper {
             }
             Err(error) => tracing::warn!(%error, "replaced secrets could not be removed; trying again"),
         }
+        if let Err(error) = gateway::tidy_budgets(&self.gate).await {
+            tracing::warn!(%error, "what no budget needs any more could not be removed; trying again");
+        }
         if let Some(why) = keys::unlocked().filter(|_| !std::mem::replace(&mut self.warned, true)) {
             tracing::warn!("{why}");
         }

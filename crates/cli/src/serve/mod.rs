@@ -231,13 +231,15 @@ impl Drop for Running {
 
 /// Settles what the last stop left on its way. Only what was spent here is looked for, and mostly there is nothing.
 async fn recover(gate: &Arc<Gate>) -> anyhow::Result<()> {
-    let scope = gate.live().settings.scope();
-    if gate.desk().unsettled(&scope).await?.is_empty() {
+    if gateway::is_settled(gate).await? {
         return Ok(());
     }
     index::catch_up(gate).await?;
-    let approvals = gateway::recover(gate).await.context("approvals that were spent cannot be settled")?;
-    tracing::warn!(approvals, "approvals were spent when the gateway stopped: settled as the record says");
+    let calls = gateway::recover(gate).await.context("what calls spent cannot be settled")?;
+    tracing::info!(
+        calls,
+        "approvals or budgets were spent on calls when the gateway stopped: settled as the record says"
+    );
     Ok(())
 }
 

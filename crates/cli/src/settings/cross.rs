@@ -2,7 +2,7 @@
 //! file, line and excerpt.
 
 use super::{
-    approvals, door,
+    approvals, budgets, door,
     file::{self, File},
     keys, networks, oauth,
     problem::{Crossing, Located},
@@ -10,7 +10,7 @@ use super::{
     vault,
     vault_key::{self, KeySources},
 };
-use catalog::{Category, Declarations, Declared, Effect, Tier};
+use catalog::{Declarations, Declared};
 use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
 use gateway::settings::{
     AssertionUse, Authority, CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings, Source,
@@ -129,6 +129,8 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     let development = file.vault.development_sources;
     let sources = vault::Sources { development, backend: file.vault.kv.is_some(), base };
     let servers = servers(crossing, file, &environment, &limits, sources);
+    let named = file.servers.keys().map(|name| name.get_ref().clone()).collect();
+    let budgets = budgets::cross(crossing, &file.budgets, &named);
     let state_dir = file.state_dir.as_ref().map_or_else(|| state.to_owned(), |dir| base.join(dir));
     let database = database(crossing, file.database.as_ref(), base, &state_dir);
     let keys = vault_key::cross(crossing, &file.vault, base, &state_dir);
@@ -154,6 +156,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
                 .is_some_and(|said| *said.get_ref()),
             workloads,
             approvals: approvals::cross(crossing, &file.approvals),
+            budgets,
         },
         state_dir,
         database,
@@ -418,29 +421,9 @@ fn unfit(written: &file::Credential) -> Option<String> {
 
 fn declared(written: &file::Tool) -> Declared {
     Declared {
-        effect: written.effect.map(|effect| match effect {
-            file::Effect::Read => Effect::Read,
-            file::Effect::Write => Effect::Write,
-            file::Effect::Destructive => Effect::Destructive,
-        }),
-        tier: written.tier.map(|tier| match tier {
-            file::Tier::Low => Tier::Low,
-            file::Tier::Medium => Tier::Medium,
-            file::Tier::High => Tier::High,
-            file::Tier::Critical => Tier::Critical,
-        }),
-        categories: written
-            .categories
-            .iter()
-            .map(|category| match category {
-                file::Category::Financial => Category::Financial,
-                file::Category::Administrative => Category::Administrative,
-                file::Category::Destructive => Category::Destructive,
-                file::Category::CredentialAccess => Category::CredentialAccess,
-                file::Category::ExternalCommunication => Category::ExternalCommunication,
-                file::Category::Execution => Category::Execution,
-            })
-            .collect(),
+        effect: written.effect.map(Into::into),
+        tier: written.tier.map(Into::into),
+        categories: written.categories.iter().map(|category| (*category).into()).collect(),
         undo: written.undo.clone(),
     }
 }

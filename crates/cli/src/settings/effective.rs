@@ -44,6 +44,7 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     put("workloads", Value::Array(settings.workloads.iter().map(workload).collect()));
     put("limits", Value::Table(limits(&settings.limits)));
     put("approvals", Value::Table(super::approvals::effective(&settings.approvals)));
+    put("budgets", super::budgets::effective(settings));
     let mut vault = super::vault::effective(&settings.vault);
     vault.extend(meant.keys.effective(&meant.state_dir));
     put("vault", Value::Table(vault));

@@ -56,6 +56,9 @@ pub(crate) struct File {
     /// How calls wait for people.
     #[serde(default)]
     pub(crate) approvals: super::approvals::Written,
+    /// How much may happen in which time.
+    #[serde(default)]
+    pub(crate) budgets: Vec<super::budgets::Written>,
     /// Where the gateway may connect to, beside public addresses.
     #[serde(default)]
     pub(crate) egress: Egress,
@@ -334,6 +337,16 @@ pub(crate) enum Effect {
     Destructive,
 }
 
+impl From<Effect> for catalog::Effect {
+    fn from(written: Effect) -> Self {
+        match written {
+            Effect::Read => Self::Read,
+            Effect::Write => Self::Write,
+            Effect::Destructive => Self::Destructive,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Tier {
@@ -341,6 +354,17 @@ pub(crate) enum Tier {
     Medium,
     High,
     Critical,
+}
+
+impl From<Tier> for catalog::Tier {
+    fn from(written: Tier) -> Self {
+        match written {
+            Tier::Low => Self::Low,
+            Tier::Medium => Self::Medium,
+            Tier::High => Self::High,
+            Tier::Critical => Self::Critical,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
@@ -352,4 +376,17 @@ pub(crate) enum Category {
     CredentialAccess,
     ExternalCommunication,
     Execution,
+}
+
+impl From<Category> for catalog::Category {
+    fn from(written: Category) -> Self {
+        match written {
+            Category::Financial => Self::Financial,
+            Category::Administrative => Self::Administrative,
+            Category::Destructive => Self::Destructive,
+            Category::CredentialAccess => Self::CredentialAccess,
+            Category::ExternalCommunication => Self::ExternalCommunication,
+            Category::Execution => Self::Execution,
+        }
+    }
 }

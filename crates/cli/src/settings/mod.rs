@@ -2,6 +2,7 @@
 //! problem with its place before giving up.
 
 mod approvals;
+mod budgets;
 mod cross;
 mod door;
 mod effective;

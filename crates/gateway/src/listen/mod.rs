@@ -46,5 +46,6 @@ fn settings() -> crate::settings::Settings {
         tls_terminated_upstream: false,
         workloads: Vec::new(),
         approvals: crate::settings::Approvals::default(),
+        budgets: Vec::new(),
     }
 }

@@ -132,6 +132,7 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
             hold_for: std::time::Duration::ZERO,
             ..gateway::settings::Approvals::default()
         },
+        budgets: Vec::new(),
     }
 }
 

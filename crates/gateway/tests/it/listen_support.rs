@@ -59,6 +59,7 @@ pub(crate) fn settings() -> Settings {
             hold_for: std::time::Duration::ZERO,
             ..gateway::settings::Approvals::default()
         },
+        budgets: Vec::new(),
     }
 }
 

@@ -18,6 +18,7 @@ mod attacks;
 mod authority;
 mod backends;
 mod batches;
+mod budgets;
 mod calls;
 mod clock;
 mod crossing;

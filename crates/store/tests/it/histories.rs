@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use store::ledger::{Ledger, Options};
-use store::{Desk, Store};
+use store::{Desk, Store, Takes};
 
 const MINUTE: u64 = 60_000_000;
 
@@ -221,7 +221,8 @@ impl World {
         let spends = calls.iter().enumerate().map(|(at, call)| {
             let deed = DeedId::new(Timestamp(1), [u8::try_from(at).unwrap(); 10]);
             let (kept, terms, desk) = (&kept, terms.clone(), self.desk(at % 2 == 1));
-            async move { desk.spend(&home(), kept, *call, deed, terms).await }
+            let takes = Takes { call: *call, deed, log: "", uses: &[] };
+            async move { desk.spend(&home(), kept, terms, takes).await }
         });
         let spent = futures::future::join_all(spends).await;
         for (call, spent) in calls.into_iter().zip(spent) {

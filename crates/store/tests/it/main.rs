@@ -5,6 +5,7 @@ extern crate callgate_store as store;
 
 mod approvals;
 mod bed;
+mod budgets;
 mod engines;
 mod histories;
 mod index;
@@ -48,6 +49,14 @@ suite! {
         pages_of_a_list_have_each_once,
         what_is_due_is_found,
         a_group_is_lent_for_a_while_and_taken_back;
+    budgets:
+        of_many_at_once_no_more_pass_than_there_is_room,
+        what_never_left_is_given_back_once,
+        what_people_lifted_passes_and_counts,
+        a_restart_knows_what_is_open_and_what_a_deed_has,
+        values_count_once_each,
+        a_value_is_new_until_it_was_let_through,
+        what_no_window_needs_is_forgotten;
     principals:
         an_agent_and_a_user_are_listed_as_they_were_added,
         a_name_is_taken_once,

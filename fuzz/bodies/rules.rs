@@ -140,7 +140,7 @@ static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
         effect: Some(effect),
         tier,
         categories: category.iter().copied().collect(),
-        undo: None,
+        ..Declared::default()
     };
     let declarations = Declarations {
         trust_annotations: false,

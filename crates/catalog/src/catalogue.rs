@@ -1,5 +1,6 @@
 //! All accepted definitions of all servers, as one immutable snapshot.
 
+use crate::drafts::{self, Drafting};
 use crate::{Claimed, Classified, Declarations, Definition};
 use decision::{Digest, Environment, ItemKind, ServerName};
 use std::{collections::BTreeMap, sync::Arc};
@@ -11,6 +12,8 @@ pub struct Item {
     pub classified: Classified,
     /// What the author says; never trusted by itself.
     pub claimed: Claimed,
+    /// Set for a tool of the gateway's own, beside one of the server's.
+    pub drafting: Option<Drafting>,
 }
 
 /// One server: where it runs, what the operator declared, and its accepted items.
@@ -19,6 +22,8 @@ pub struct ServerEntry {
     pub environment: Environment,
     pub declarations: Declarations,
     items: BTreeMap<ItemKind, BTreeMap<String, Item>>,
+    /// Tools that stand for a call of another: rules speak of that one.
+    submits: BTreeMap<String, Item>,
 }
 
 impl ServerEntry {
@@ -33,9 +38,23 @@ impl ServerEntry {
             let claimed = definition.claimed();
             let classified = declarations.classify(definition.name(), claimed);
             let (kind, name) = (definition.kind(), definition.name().to_owned());
-            items.entry(kind).or_default().insert(name, Item { definition, classified, claimed });
+            items
+                .entry(kind)
+                .or_default()
+                .insert(name, Item { definition, classified, claimed, drafting: None });
         }
-        Self { environment, declarations, items }
+        let mut submits = BTreeMap::new();
+        if let Some(tools) = items.get_mut(&ItemKind::Tool) {
+            let drafted = tools.iter().filter(|(name, _)| declarations.drafts(name));
+            let made: Vec<_> = drafted.flat_map(|(_, item)| drafts::beside(tools, item)).collect();
+            for (name, item) in made {
+                match item.drafting {
+                    Some(Drafting::Submit { .. }) => drop(submits.insert(name, item)),
+                    Some(Drafting::Draft { .. }) | None => drop(tools.insert(name, item)),
+                }
+            }
+        }
+        Self { environment, declarations, items, submits }
     }
 
     /// The accepted items of one kind, by their author's names.
@@ -47,6 +66,13 @@ impl ServerEntry {
     }
     pub fn item(&self, kind: ItemKind, name: &str) -> Option<&Item> {
         self.items.get(&kind)?.get(name)
+    }
+    /// What submits drafts, by name.
+    pub fn submits(&self) -> impl Iterator<Item = &Item> {
+        self.submits.values()
+    }
+    pub fn submit(&self, name: &str) -> Option<&Item> {
+        self.submits.get(name)
     }
     /// No definition was accepted yet: a server that was never reached looks like this.
     pub fn is_empty(&self) -> bool {

@@ -136,6 +136,9 @@ pub struct Declared {
     /// How a call of it can be undone, for those who approve it and those who clean up after it.
     #[serde(default)]
     pub undo: Option<String>,
+    /// Offer `draft_X` and `submit_X` beside it.
+    #[serde(default)]
+    pub draft: Option<bool>,
 }
 
 /// What the operator says of one server's tools. An exact name beats a pattern; of patterns, the one with more
@@ -180,6 +183,13 @@ impl Declarations {
         said.max().map(|(_, undo)| undo)
     }
 
+    /// Whether a tool can be drafted, as the operator wrote it where that is most exact.
+    pub fn drafts(&self, name: &str) -> bool {
+        let fitting = self.tools.iter().filter(|(pattern, _)| matches(pattern, name));
+        let said = fitting.filter_map(|(pattern, declared)| Some((precedence(pattern), declared.draft?)));
+        said.max().is_some_and(|(_, draft)| draft)
+    }
+
     /// Patterns that fit none of `names`: most likely misspelt.
     pub fn idle<'a>(&'a self, names: &[&str]) -> Vec<&'a str> {
         let fits = |pattern: &str| names.iter().any(|name| matches(pattern, name));
@@ -188,9 +198,11 @@ impl Declarations {
 }
 
 impl Declared {
-    /// What only tells how to undo a call says nothing of what it is, and stands in no other declaration's way.
+    /// What only tells how to undo a call, or that it can be drafted, says nothing of what it is, and stands in no
+    /// other declaration's way.
     fn classifies(&self) -> bool {
-        self.undo.is_none() || self.effect.is_some() || self.tier.is_some() || !self.categories.is_empty()
+        let beside = self.undo.is_some() || self.draft.is_some();
+        !beside || self.effect.is_some() || self.tier.is_some() || !self.categories.is_empty()
     }
 }
 
@@ -303,7 +315,7 @@ mod tests {
             effect: Some(Effect::Read),
             tier: Some(tier),
             categories: BTreeSet::from([category]),
-            undo: None,
+            ..Declared::default()
         };
         let mut declarations = Declarations {
             trust_annotations: false,
@@ -328,7 +340,12 @@ mod tests {
             prop::option::of(prop::sample::select(Tier::ALL.to_vec())),
             categories,
         )
-            .prop_map(|(effect, tier, categories)| Declared { effect, tier, categories, undo: None })
+            .prop_map(|(effect, tier, categories)| Declared {
+                effect,
+                tier,
+                categories,
+                ..Declared::default()
+            })
     }
 
     fn declarations() -> impl Strategy<Value = Declarations> {

@@ -6,6 +6,7 @@
 mod catalogue;
 mod class;
 mod definition;
+mod drafts;
 
 pub use catalogue::{Catalogue, Item, ServerEntry, federated, split};
 pub use class::{Category, Classified, Declarations, Declared, Effect, Origin, Tier, matches};
@@ -13,3 +14,4 @@ pub use definition::{
     Claimed, DEFINITION_BYTES_MAX, Definition, DefinitionError, ItemState, NAME_BYTES_MAX, PromptArgument,
     TOOL_NAME_BYTES_MAX, compare,
 };
+pub use drafts::{DRAFT_ID, Drafting};

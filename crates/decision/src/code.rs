@@ -182,6 +182,8 @@ codes! {
     ApprovalVoid = "approval-void", ApprovalNeeded;
     /// Another call used the approval first, or it was taken back: each yes is good for one call. Make the call again.
     ApprovalSpent = "approval-spent", ApprovalNeeded;
+    /// No draft of this asker's has that id for this tool: it was submitted, its time is over, or the tool is another one now. Draft the call again.
+    DraftUnknown = "draft-unknown", Validation;
     /// The gateway cannot keep approvals now, so nothing that needs one happens. The log says why.
     ApprovalUnavailable = "approval-unavailable", Gateway;
     /// A budget has no room for this call; the denial says how much is used and when there is room again.

@@ -233,6 +233,8 @@ id!(/// One logical operation, which may take several legs; it owns approval, re
     DeedId, "deed_");
 id!(/// People's yes to one exact deed.
     ApprovalId, "appr_");
+id!(/// A call that was prepared and not made.
+    DraftId, "draft_");
 
 #[cfg(test)]
 mod tests {

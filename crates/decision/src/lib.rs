@@ -25,8 +25,8 @@ pub use code::{Class, Code, Refusal, Remedy};
 pub use digest::{Commitment, Digest, Disclosure, Slot};
 pub use entry::{Decision, Ending, Entry, Event, EventName, Intent, Outcome};
 pub use ids::{
-    AgentName, ApprovalId, BudgetName, CallId, DeedId, Environment, GroupName, IdError, InteractionId,
-    NameError, RuleId, SecretName, ServerName, TenantId, Timestamp, UserName,
+    AgentName, ApprovalId, BudgetName, CallId, DeedId, DraftId, Environment, GroupName, IdError,
+    InteractionId, NameError, RuleId, SecretName, ServerName, TenantId, Timestamp, UserName,
 };
 pub use principal::{Actor, Principal, User};
 pub use sources::{Clock, Entropy};

@@ -130,7 +130,7 @@ async fn one(
     })?;
     let approval = &kept.approval;
     leg.about = Some(reach::about(asked.live, approval));
-    let changed = changed(approval, &terms, &asked.held.cure);
+    let changed = changed(approval, &terms, asked.held);
     match (approval.state, changed) {
         (State::Proposed | State::Approved | State::Expired, _)
             if gate.clock.now() >= approval.expires_at =>

@@ -4,6 +4,7 @@
 use crate::approval::{self, Yes};
 use crate::arguments::Arguments;
 use crate::budgets;
+use crate::drafts;
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::resolve::Resolved;
@@ -36,6 +37,9 @@ pub(crate) async fn spend(
 ) -> Result<Passed<()>, Refusal> {
     let (call_id, deed) = (call.id(), leg.deed);
     let spent = |approval, here, budgets| Spent { call: call_id, deed, approval, here, budgets };
+    if let Some(draft) = resolved.submits {
+        drafts::spend(gate, live, draft, leg).await?;
+    }
     match yes {
         Yes::NotNeeded => {
             let polls = call.leg() > 0 && call.method().starts_with("tasks/");

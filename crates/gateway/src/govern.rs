@@ -13,8 +13,8 @@ use crate::reply::{self, Answer, Doors};
 use crate::rounds::{self, Asks};
 use crate::upstream::Dispatch;
 use crate::{
-    approval, arguments, authenticate, commit, host_side, inspect_result, listen, permission, resolve, route,
-    rules, secrets, upstream,
+    approval, arguments, authenticate, commit, drafts, host_side, inspect_result, listen, permission,
+    resolve, route, rules, secrets, upstream,
 };
 use decision::{Code, Passed, Refusal, Stage};
 use futures::FutureExt as _;
@@ -71,7 +71,11 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
         let end = End::of(&leg, &end);
         (spent, end)
     });
+    let unsent = leg.draft.take().filter(|_| !leg.dispatched);
     let closed = leg.close(gate, &live, &end).await;
+    if let Some(draft) = unsent {
+        drafts::give_back(gate, &live, draft, deed).await;
+    }
     if let Some((spent, end)) = &spent {
         commit::settle(gate, &live, spent, *end).await;
     }
@@ -111,7 +115,13 @@ async fn path(
     }
     arrival.walks(&asker, leg.heard.id.as_deref());
     let _slot = gate.slot(arrival)?;
-    let resolved = resolve::target(gate, live, arrival, &heard, &route, &asker, leg);
+    let submitted = drafts::submitted(gate, live, arrival, &heard, &asker, leg).await;
+    let resolved = submitted.and_then(|draft| {
+        let heard = draft.as_ref().map_or(&heard, |draft| &draft.heard);
+        let mut resolved = resolve::target(gate, live, arrival, heard, &route, &asker, leg)?;
+        resolved.value.submits = draft.map(|draft| draft.draft);
+        Ok(resolved)
+    });
     let resolved = leg.pass(Stage::Resolve, resolved)?;
     let call = resolve::call(&resolved, &asker, leg);
 
@@ -123,6 +133,9 @@ async fn path(
     let yes = leg.pass(Stage::Approval, yes)?;
     let spent = commit::spend(gate, live, &call, &resolved, &arguments, (yes, judged), leg).await;
     leg.pass(Stage::Commit, spent)?;
+    if let Some(of) = resolved.drafts() {
+        return drafts::keep(gate, live, &call, &resolved, &arguments, of).await;
+    }
 
     let permit = leg.permit(&call)?;
     leg.intend(gate, live, &permit).await?;

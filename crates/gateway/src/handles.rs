@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Parked = 4,
     /// A call that waits for people.
     Approval = 5,
+    /// The arguments of a draft.
+    Draft = 6,
 }
 
 /// Where a handle may be used, by whom.

@@ -63,6 +63,7 @@ pub mod settings;
 mod assertion;
 mod budgets;
 mod deeds;
+mod drafts;
 mod errands;
 mod handles;
 mod holds;

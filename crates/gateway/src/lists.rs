@@ -100,9 +100,17 @@ fn shown_to(
         let Some(entry) = live.catalogue.server(server) else {
             continue;
         };
-        for item in entry.of_kind(kind) {
+        let submits = entry.submits().filter(|_| kind == ItemKind::Tool);
+        let mut all: Vec<_> = entry.of_kind(kind).chain(submits).collect();
+        all.sort_by(|one, other| one.definition.name().cmp(other.definition.name()));
+        for item in all {
             let name = item.definition.name();
-            if !permission::visible(live, principal, host, server, kind, name) {
+            // what submits a tool's calls is there for whom the tool is
+            let judged = match &item.drafting {
+                Some(catalog::Drafting::Submit { of }) => of,
+                Some(catalog::Drafting::Draft { .. }) | None => name,
+            };
+            if !permission::visible(live, principal, host, server, kind, judged) {
                 continue;
             }
             let way = Way::new(client, peer.eras);

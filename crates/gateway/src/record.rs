@@ -5,6 +5,7 @@
 
 use crate::approval::Waits;
 use crate::commit::Spent;
+use crate::drafts;
 use crate::exchange::{Arrival, Party};
 use crate::gate::{Gate, Live};
 use crate::reach::Only;
@@ -71,6 +72,8 @@ pub(crate) struct Leg {
     pub(crate) about: Option<serde_json::Value>,
     /// What it used of people's yes.
     pub(crate) spent: Option<Spent>,
+    /// The draft it submitted.
+    pub(crate) draft: Option<drafts::Spent>,
     /// Another leg of the same deed follows.
     pub(crate) goes_on: bool,
     /// What the next stage's evidence says beside its own.
@@ -187,6 +190,7 @@ impl Leg {
             only: None,
             about: None,
             spent: None,
+            draft: None,
             goes_on: false,
             notes: Vec::new(),
             also: Vec::new(),
@@ -242,6 +246,10 @@ impl Leg {
             self.observed = true;
         }
         let notes = std::mem::take(&mut self.notes);
+        let answer = answer.map(|mut passed| {
+            passed.basis.extend(notes.iter().cloned());
+            passed
+        });
         let answer = answer.map_err(|mut refusal| {
             refusal.because = cut(&refusal.because, BECAUSE_CHARS_MAX);
             refusal.basis.extend(notes);

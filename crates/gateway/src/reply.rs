@@ -170,7 +170,8 @@ fn refused(facts: &Facts, refusal: &Refusal, doors: Doors<'_>) -> Reply {
 fn for_the_model(code: Code) -> bool {
     let hidden =
         matches!(code, Code::NotPermitted | Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch);
-    let about_arguments = matches!(code, Code::ArgumentsInvalid | Code::SchemaUnenforceable);
+    let about_arguments =
+        matches!(code, Code::ArgumentsInvalid | Code::SchemaUnenforceable | Code::DraftUnknown);
     let transport = matches!(
         code,
         Code::Draining
@@ -350,6 +351,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
         Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
+        Code::DraftUnknown => ok(rpc::INVALID_PARAMS),
         Code::BudgetUncounted => ok(rpc::INVALID_PARAMS),
         Code::RuleDenied | Code::UserRequired | Code::BudgetExceeded => ok(DENIED),
         Code::ApprovalRequired

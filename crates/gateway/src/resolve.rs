@@ -11,7 +11,7 @@ use crate::record::Leg;
 use crate::route::Route;
 use crate::tasks;
 use catalog::Catalogue;
-use decision::{Asked, Call, Code, Item, ItemKind, Passed, Refusal, ServerName, Target};
+use decision::{Asked, Call, Code, DraftId, Item, ItemKind, Passed, Refusal, ServerName, Target};
 use std::ops::Range;
 
 /// What the message means, in the words of the catalogue.
@@ -31,6 +31,18 @@ pub(crate) struct Resolved {
     pub(crate) arguments: Option<Range<usize>>,
     /// The server's state or task id, where the client brings it back.
     pub(crate) state: Option<Held>,
+    /// The draft whose call this is.
+    pub(crate) submits: Option<DraftId>,
+}
+
+impl Resolved {
+    /// The tool whose call is prepared and not made.
+    pub(crate) fn drafts(&self) -> Option<&str> {
+        match self.item.as_ref()?.drafting.as_ref()? {
+            catalog::Drafting::Draft { of } => Some(of),
+            catalog::Drafting::Submit { .. } => None,
+        }
+    }
 }
 
 /// Finds the pinned item a message names, for the entrance it came through.
@@ -96,6 +108,7 @@ fn question(
         rename: None,
         arguments: frame.params_range(),
         state: None,
+        submits: None,
     }
 }
 
@@ -147,6 +160,7 @@ fn named(
         rename: (name != meant.name).then_some((meant.at, name)),
         arguments,
         state: None,
+        submits: None,
     })
 }
 

@@ -266,6 +266,7 @@ pub(crate) fn resolve(
         rename: None,
         arguments: answers.flatten(),
         state: Some(Held { at, state: task.id.into_bytes() }),
+        submits: None,
     })
 }
 

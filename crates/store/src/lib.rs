@@ -12,6 +12,7 @@ mod claim;
 mod db;
 mod delegations;
 mod desk;
+mod drafts;
 mod entries;
 mod error;
 mod filling;
@@ -34,6 +35,7 @@ pub use budgets::{Counter, Spending, Taken, Takes};
 pub use claim::Claim;
 pub use delegations::Delegation;
 pub use desk::{Desk, DeskError, Purchase};
+pub use drafts::Draft;
 pub use entries::{EntryKind, Place};
 pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter};
@@ -119,7 +121,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 14] = [
+        let files: [(&str, &[(&str, &str)]); 15] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -134,6 +136,7 @@ impl Store {
             ("approvals", approvals::STATEMENTS),
             ("delegations", delegations::STATEMENTS),
             ("budgets", budgets::STATEMENTS),
+            ("drafts", drafts::STATEMENTS),
         ];
         files
             .iter()

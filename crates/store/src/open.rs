@@ -18,10 +18,10 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// How long a caller waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// The schema that this version writes.
-const SCHEMA: i64 = 6;
+const SCHEMA: i64 = 7;
 
 /// Both engines know the same versions; a test compares what they build.
-fn migrator(steps: [(&'static str, &'static str); 6]) -> Migrator {
+fn migrator(steps: [(&'static str, &'static str); 7]) -> Migrator {
     let step = |(version, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
@@ -41,6 +41,7 @@ macro_rules! steps {
             ("star", include_str!(concat!("../migrations/", $engine, "/0004_star.sql"))),
             ("approvals", include_str!(concat!("../migrations/", $engine, "/0005_approvals.sql"))),
             ("budgets", include_str!(concat!("../migrations/", $engine, "/0006_budgets.sql"))),
+            ("drafts", include_str!(concat!("../migrations/", $engine, "/0007_drafts.sql"))),
         ]
     };
 }

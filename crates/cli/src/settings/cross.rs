@@ -425,5 +425,6 @@ fn declared(written: &file::Tool) -> Declared {
         tier: written.tier.map(Into::into),
         categories: written.categories.iter().map(|category| (*category).into()).collect(),
         undo: written.undo.clone(),
+        draft: written.draft,
     }
 }

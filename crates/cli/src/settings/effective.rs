@@ -189,6 +189,9 @@ fn server(server: &ServerSettings) -> Table {
         if let Some(undo) = &declared.undo {
             tool.insert("undo".to_owned(), text(undo));
         }
+        if let Some(draft) = declared.draft {
+            tool.insert("draft".to_owned(), Value::Boolean(draft));
+        }
         (name.clone(), Value::Table(tool))
     });
     put("tools", Value::Table(tools.collect()));

@@ -327,6 +327,8 @@ pub(crate) struct Tool {
     pub(crate) categories: Vec<Category>,
     /// How a call can be undone, in a sentence: for people who approve it and who clean up after it.
     pub(crate) undo: Option<String>,
+    /// Offer `draft_X` and `submit_X` beside a tool that changes things: the one keeps a call, the other makes it.
+    pub(crate) draft: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]

@@ -22,6 +22,7 @@ mod budgets;
 mod calls;
 mod clock;
 mod crossing;
+mod drafts;
 mod drift;
 mod introspection;
 mod issuers;

@@ -17,7 +17,12 @@ use std::{
 pub(crate) const FRIDAY_AFTERNOON: Timestamp = Timestamp(1_795_185_000_000_000);
 
 fn declared(effect: Effect, tier: Option<Tier>, categories: &[Category]) -> Declared {
-    Declared { effect: Some(effect), tier, categories: categories.iter().copied().collect(), undo: None }
+    Declared {
+        effect: Some(effect),
+        tier,
+        categories: categories.iter().copied().collect(),
+        ..Declared::default()
+    }
 }
 
 pub(crate) fn entry(

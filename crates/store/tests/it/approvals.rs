@@ -168,3 +168,41 @@ pub(crate) async fn a_group_is_lent_for_a_while_and_taken_back(bed: &Bed) {
     assert_eq!(store.take_back(&home(), &one.lender, &one.borrower).await.unwrap(), 1);
     assert!(store.delegations(&home()).await.unwrap().is_empty());
 }
+
+pub(crate) async fn a_draft_is_its_owners_is_submitted_once_and_ends_with_its_time(bed: &Bed) {
+    let store = bed.store().await;
+    let now = bed.now();
+    let draft = |n: u8, expires_at| store::Draft {
+        id: decision::DraftId::new(Timestamp(1), [n; 10]),
+        owner: Digest::of(b"bot"),
+        server: ServerName::new("crm").unwrap(),
+        tool: "refund".to_owned(),
+        definition: Digest::of(b"d"),
+        sealed: vec![n],
+        made_at: now,
+        expires_at,
+        deed: None,
+    };
+    let one = draft(1, Timestamp(now.0 + 1_000_000));
+    store.keep_draft(&home(), &one).await.unwrap();
+    let store = bed.reopen(store).await;
+    assert_eq!(store.draft(&home(), &one.owner, one.id).await.unwrap(), Some(one.clone()));
+    assert_eq!(store.draft(&home(), &Digest::of(b"other"), one.id).await.unwrap(), None, "another's is none");
+    let deed = |n: u8| DeedId::new(Timestamp(1), [n; 10]);
+    assert_eq!(store.spend_draft(&home(), one.id, deed(1)).await.unwrap(), Turn::Taken);
+    assert_eq!(store.spend_draft(&home(), one.id, deed(2)).await.unwrap(), Turn::Missed);
+    store.give_back_draft(&home(), one.id, deed(2)).await.unwrap();
+    assert_eq!(
+        store.spend_draft(&home(), one.id, deed(2)).await.unwrap(),
+        Turn::Missed,
+        "not its own to give"
+    );
+    store.give_back_draft(&home(), one.id, deed(1)).await.unwrap();
+    bed.clock.advance(1_000_000);
+    assert_eq!(store.draft(&home(), &one.owner, one.id).await.unwrap(), None, "its time is over");
+    assert_eq!(store.spend_draft(&home(), one.id, deed(3)).await.unwrap(), Turn::Missed);
+    for n in 0..=255 {
+        store.keep_draft(&home(), &draft(n, LATER)).await.unwrap();
+    }
+    assert_eq!(bed.rows("drafts").await, 256, "those whose time is over are gone");
+}

@@ -9,7 +9,7 @@ use crate::externals::Externals;
 use crate::files::{Tree, root};
 use crate::process::{cargo, succeeds, watched};
 use crate::tally::{Tally, count};
-use crate::{codegen, conformance, debian, flows, matrix, postgres, tidy};
+use crate::{codegen, conformance, console, debian, flows, matrix, postgres, tidy};
 
 /// Crates whose tests need no disk, no network and no other process.
 const PURE: &[&str] = &["callgate-decision", "callgate-wire", "callgate-catalog", "callgate-policy", "xtask"];
@@ -56,6 +56,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
         conformance::all(&mut tally, externals)?;
         matrix::all(&mut tally, externals)?;
         flows::all(&mut tally, externals)?;
+        console::all(&mut tally, externals)?;
     }
     Ok(tally.finish())
 }

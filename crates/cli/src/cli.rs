@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        agent, approvals, audit, budgets, check, completions, demo, explain, init, policy, registry, secret,
-        settings, user, wrap,
+        agent, approvals, audit, budgets, check, completions, console, demo, explain, init, policy, registry,
+        secret, settings, user, wrap,
     },
     failure::{self, Failure, Outcome},
     keys::Handed,
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     /// The people agents act for
     #[command(subcommand)]
     User(user::Users),
+    /// A link that lets somebody into the console once
+    Console(console::Args),
     /// Credentials that the gateway adds to calls
     #[command(subcommand)]
     Secret(secret::Secrets),
@@ -154,6 +156,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Check(args) => check::run(args, given).await,
         Command::Agent(agents) => agent::run(agents, given).await,
         Command::User(users) => user::run(users, given).await,
+        Command::Console(args) => console::run(args, given).await,
         Command::Secret(secrets) => secret::run(secrets, given).await,
         Command::Init(args) => init::run(args, given).await,
         Command::Registry(registry) => registry::run(registry, given).await,

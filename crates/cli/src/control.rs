@@ -70,6 +70,11 @@ pub(crate) enum Request {
         #[serde(default)]
         reason: Option<String>,
     },
+    /// A link into the console, for this person or for an administrator without a name.
+    ConsoleLink {
+        #[serde(default)]
+        person: Option<UserName>,
+    },
 }
 
 /// What is answered.
@@ -126,6 +131,9 @@ pub(crate) enum Response {
     /// The word does not count; one sentence.
     Unfit {
         why: String,
+    },
+    ConsoleLink {
+        link: String,
     },
     /// It did not work; one sentence.
     Failed {
@@ -332,7 +340,8 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         | Request::Reload
         | Request::Ready { .. }
         | Request::Starter { .. }
-        | Request::Decide { .. } => {
+        | Request::Decide { .. }
+        | Request::ConsoleLink { .. } => {
             Err(anyhow!("this needs a running gateway: start it with `callgate serve`"))
         }
     };

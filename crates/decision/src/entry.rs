@@ -189,6 +189,10 @@ pub enum EventName {
     ApprovalMissed,
     DelegationMade,
     DelegationEnded,
+    /// A link was made that lets somebody into the console once.
+    ConsoleLinkMade,
+    /// Somebody came in by one.
+    ConsoleEntered,
 }
 
 /// Something that happened outside a call.

@@ -172,7 +172,7 @@ impl Gate {
     pub fn handshakes(&self) -> crate::metrics::Handshakes {
         self.metrics.handshakes.clone()
     }
-    pub fn ledger(&self) -> &store::ledger::Ledger {
+    pub fn ledger(&self) -> &Arc<store::ledger::Ledger> {
         &self.ledger
     }
     /// Where approvals are decided.

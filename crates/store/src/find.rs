@@ -10,6 +10,8 @@ use decision::{
     Transport, UserName,
 };
 use sqlx::AssertSqlSafe;
+use std::fmt;
+use std::str::FromStr;
 
 /// How a call ended, without the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +71,31 @@ pub struct Cursor {
 impl Cursor {
     fn place(&self, logs: &Logs) -> (Timestamp, u64) {
         (self.at, logs.seq(&self.log, self.index))
+    }
+}
+
+/// As text, for an address.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.at.0, self.index, self.log)
+    }
+}
+
+/// A text that is no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not where a page ended")]
+pub struct NoCursor;
+
+impl FromStr for Cursor {
+    type Err = NoCursor;
+
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let read = || {
+            let mut parts = text.splitn(3, '.');
+            let (at, index, log) = (parts.next()?, parts.next()?, parts.next()?);
+            Some(Self { at: Timestamp(at.parse().ok()?), index: index.parse().ok()?, log: log.to_owned() })
+        };
+        read().ok_or(NoCursor)
     }
 }
 
@@ -328,6 +355,15 @@ fn call_row(row: &Row, logs: &Logs) -> Outcome<CallRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cursor_goes_through_an_address() {
+        let cursor = Cursor { at: Timestamp(7), log: "gate.example/a.b".to_owned(), index: 9 };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for wrong in ["", "1", "1.2", "x.2.log", "1.-2.log"] {
+            assert_eq!(wrong.parse::<Cursor>(), Err(NoCursor), "{wrong}");
+        }
+    }
 
     #[tokio::test]
     async fn what_has_an_index_is_found_by_it_newest_first() {

@@ -38,7 +38,7 @@ pub use desk::{Desk, DeskError, Purchase};
 pub use drafts::Draft;
 pub use entries::{EntryKind, Place};
 pub use error::StoreError;
-pub use find::{CallRow, Counts, Cursor, Ended, Filter};
+pub use find::{CallRow, Counts, Cursor, Ended, Filter, NoCursor};
 pub use pins::{Definition, Mark, Pin, PinState, Which};
 pub use principals::{Agent, AgentKind, NewAgent};
 pub use revision::Revision;

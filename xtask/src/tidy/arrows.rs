@@ -25,13 +25,14 @@ const OURS: &[(&str, &[&str])] = &[
             "launch",
         ],
     ),
+    ("console", &["decision", "catalog", "policy", "inspect", "store", "identity", "egress"]),
     ("demo", &["decision", "wire"]),
     ("reference", &[]),
     (
         "cli",
         &[
             "decision", "wire", "inspect", "catalog", "policy", "egress", "identity", "vault", "store",
-            "launch", "gateway", "demo",
+            "launch", "gateway", "console", "demo",
         ],
     ),
     ("bench", &[]),
@@ -47,7 +48,7 @@ struct Wall {
 }
 
 const WAITS: &[&str] =
-    &["egress", "identity", "vault", "store", "launch", "gateway", "demo", "reference", "cli"];
+    &["egress", "identity", "vault", "store", "launch", "gateway", "console", "demo", "reference", "cli"];
 
 const WALLS: &[Wall] = &[
     wall("cedar-policy", &["policy"], &[], "one crate speaks Cedar"),
@@ -68,6 +69,7 @@ const WALLS: &[Wall] = &[
     wall("hyper-rustls", &["egress"], &[], "one crate opens TLS connections"),
     wall("rustls-platform-verifier", &["egress"], &[], "one crate decides which roots are trusted"),
     wall("x509-parser", &["identity"], &[], "one crate reads who a certificate is for"),
+    wall("askama", &["console"], &[], "one crate writes pages"),
     wall("reqwest", &[], &[], "egress is the only HTTP client"),
     wall("clap", &["cli"], &[], "one crate reads the command line"),
     wall("anyhow", &["cli", "demo", "reference", "bench", "xtask"], &[], "libraries name their errors"),

@@ -7,6 +7,7 @@ pub(crate) mod budgets;
 pub(crate) mod check;
 pub(crate) mod check_token;
 pub(crate) mod completions;
+pub(crate) mod console;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod init;

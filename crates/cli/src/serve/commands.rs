@@ -1,6 +1,6 @@
 //! The gateway's end of the owner's socket: who speaks through a `wrap`, and commands.
 
-use super::{Work, files::Files};
+use super::{Work, console, files::Files};
 use crate::{
     control::{self, Request, Response},
     place::Place,
@@ -22,15 +22,23 @@ use tokio::io::AsyncWriteExt as _;
 struct Desk {
     gate: Arc<Gate>,
     files: Arc<Files>,
+    console: Arc<::console::Console>,
     config: std::path::PathBuf,
     address: SocketAddr,
 }
 
 /// What the owner's socket does.
-pub(super) fn owner(gate: &Arc<Gate>, files: &Arc<Files>, place: &Place, address: SocketAddr) -> Owner {
+pub(super) fn owner(
+    gate: &Arc<Gate>,
+    files: &Arc<Files>,
+    console: &Arc<::console::Console>,
+    place: &Place,
+    address: SocketAddr,
+) -> Owner {
     let desk = Arc::new(Desk {
         gate: Arc::clone(gate),
         files: Arc::clone(files),
+        console: Arc::clone(console),
         config: std::path::absolute(&place.config).unwrap_or_else(|_| place.config.clone()),
         address,
     });
@@ -107,6 +115,13 @@ async fn answer(desk: &Desk, request: Request) -> Response {
         Request::Decide { .. } => {
             let scope = desk.gate.live().settings.scope();
             control::decided(desk.gate.desk(), &scope, request).await
+        }
+        Request::ConsoleLink { person } => {
+            let link = console::link(&desk.gate, &desk.console, desk.files.in_force(), desk.address, person);
+            match link.await {
+                Ok(link) => Response::ConsoleLink { link },
+                Err(error) => Response::Failed { why: format!("{error:#}") },
+            }
         }
         Request::Record { .. }
         | Request::Entries { .. }

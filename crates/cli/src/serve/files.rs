@@ -37,6 +37,22 @@ const REMINDER: Duration = Duration::from_secs(86_400);
 /// Where Kubernetes swaps a folder of secrets.
 const SWAPPED: &str = "..data";
 
+/// What others follow while files change.
+#[derive(Debug, Clone)]
+pub(super) struct InForce {
+    pub(super) settings: Arc<ArcSwap<Settings>>,
+    pub(super) console: Arc<ArcSwap<console::Settings>>,
+}
+
+impl InForce {
+    pub(super) fn of(place: &Place) -> Self {
+        Self {
+            settings: Arc::new(ArcSwap::from_pointee(place.meant.settings.clone())),
+            console: Arc::new(ArcSwap::from_pointee(place.meant.console.clone())),
+        }
+    }
+}
+
 /// What a reload needs.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -44,7 +60,7 @@ pub(super) struct Files {
     surroundings: Surroundings,
     gate: Arc<Gate>,
     offers: Arc<Offers>,
-    shown: Arc<ArcSwap<Settings>>,
+    in_force: InForce,
     client: egress::Client,
     tls: Option<Tls>,
 }
@@ -55,7 +71,7 @@ impl Files {
         surroundings: Surroundings,
         gate: &Arc<Gate>,
         offers: &Arc<Offers>,
-        shown: &Arc<ArcSwap<Settings>>,
+        in_force: &InForce,
         client: egress::Client,
         tls: Option<Tls>,
     ) -> Arc<Self> {
@@ -64,7 +80,7 @@ impl Files {
             surroundings,
             gate: Arc::clone(gate),
             offers: Arc::clone(offers),
-            shown: Arc::clone(shown),
+            in_force: in_force.clone(),
             client,
             tls,
         })
@@ -150,7 +166,8 @@ impl Files {
             if let Some(sealing) = sealing {
                 self.gate.replace_keys(sealing);
             }
-            self.shown.store(Arc::clone(&settings));
+            self.in_force.settings.store(Arc::clone(&settings));
+            self.in_force.console.store(Arc::new(new.meant.console.clone()));
             if let (Some(tls), Some(keys)) = (&self.tls, keys) {
                 tls.install(keys);
             }
@@ -177,6 +194,10 @@ impl Files {
     /// What is in force.
     pub(super) async fn place(&self) -> Place {
         self.place.lock().await.clone()
+    }
+
+    pub(super) fn in_force(&self) -> &InForce {
+        &self.in_force
     }
 
     /// Says that the certificate is about to expire, if it is.

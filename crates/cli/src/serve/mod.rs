@@ -1,6 +1,7 @@
 //! `callgate serve`: opens what the gateway works on, wires it together, and ends it in order.
 
 mod commands;
+mod console;
 pub(crate) mod files;
 mod index;
 mod keeping;
@@ -14,12 +15,11 @@ use crate::{
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
-use decision::EventName;
-use files::Files;
+use decision::{EventName, ServerName};
+use files::{Files, InForce};
 use futures::future::BoxFuture;
 use gateway::{
-    Fit, Gate, Offers, Parts, Written,
+    Fit, Gate, Live, Offers, Parts, Written,
     backends::Backends,
     listen::{
         self,
@@ -138,42 +138,35 @@ impl Running {
         }
         files::announce(&settings);
         let client = egress::Client::new(settings.reachable(), egress::Settings::default());
-        let supervisor = launch::Supervisor::this_executable();
-        let passable = given.surroundings.passable.clone();
-        let issuers = identity::oauth::Issuers::new(egress::Settings::default());
-        let pool = gateway::upstream::Pool::new(client.clone(), supervisor, passable, &settings.limits);
         let (wakes, woken) = mpsc::unbounded_channel();
-        let gate = Gate::new(Parts {
-            live: built.live,
-            store: opened.store.clone(),
-            ledger: Arc::new(opened.take_ledger()?),
-            opener: opened.opener.clone(),
-            backends: Backends::new(&settings, files::variables(&settings)).context("secret backend")?,
-            pool,
-            issuers,
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            wakes,
-        });
+        let gate = gate(built.live, &mut opened, &client, given, wakes)?;
         keeping::prepare(&gate, &place, &gate.opener().sealer()).await?;
         keeping::begin(&gate, &place).await;
         recover(&gate).await?;
         let keeper = keeping::Keeper::new(&gate, Arc::new(SystemClock));
         let offers = Offers::new(Arc::clone(&gate), loader, written);
         let closing = CancellationToken::new();
-        let shown = Arc::new(ArcSwap::from(settings));
+        let in_force = InForce::of(&place);
+        let console = console::open(&gate, &in_force, &closing)?;
         let tls = keys.map(|keys| listen::tls::Tls::new(keys, gate.handshakes()));
         let surroundings = given.surroundings.clone();
-        let files = Files::new(place.clone(), surroundings, &gate, &offers, &shown, client, tls.clone());
-        let site = Site { settings: shown, probes: probes(&gate), pace: Pace::default(), tls };
+        let files = Files::new(place.clone(), surroundings, &gate, &offers, &in_force, client, tls.clone());
+        let site = Site {
+            settings: Arc::clone(&in_force.settings),
+            probes: probes(&gate),
+            pace: Pace::default(),
+            tls,
+            annex: Some(console::annex(&console)),
+        };
         let address = bound.address;
         let path = Arc::clone(&gate);
-        let owner = commands::owner(&gate, &files, &place, address);
+        let owner = commands::owner(&gate, &files, &console, &place, address);
         open::tell(&gate, EventName::GatewayStarted, &[("version", env!("CARGO_PKG_VERSION"))]).await?;
         tracing::info!(
             %address, config = %place.config.display(), socket = %socket.path().display(),
             servers = gate.live().settings.servers.len(), "callgate takes calls"
         );
+        console::welcome(given.say, &gate, &console, &in_force, address).await?;
         Ok(Self {
             http: tokio::spawn(listen::http::serve(bound, path.clone(), site, closing.clone())),
             socket: tokio::spawn(socket.serve(path, owner, closing.clone())),
@@ -219,6 +212,31 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// What every call needs, and no call taken yet.
+fn gate(
+    live: Live,
+    opened: &mut Opened,
+    client: &egress::Client,
+    given: &Given,
+    wakes: mpsc::UnboundedSender<ServerName>,
+) -> anyhow::Result<Arc<Gate>> {
+    let settings = Arc::clone(&live.settings);
+    let supervisor = launch::Supervisor::this_executable();
+    let passable = given.surroundings.passable.clone();
+    Ok(Gate::new(Parts {
+        live,
+        store: opened.store.clone(),
+        ledger: Arc::new(opened.take_ledger()?),
+        opener: opened.opener.clone(),
+        backends: Backends::new(&settings, files::variables(&settings)).context("secret backend")?,
+        pool: gateway::upstream::Pool::new(client.clone(), supervisor, passable, &settings.limits),
+        issuers: identity::oauth::Issuers::new(egress::Settings::default()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        wakes,
+    }))
 }
 
 impl Drop for Running {

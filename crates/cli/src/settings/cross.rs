@@ -2,7 +2,7 @@
 //! file, line and excerpt.
 
 use super::{
-    approvals, budgets, door,
+    approvals, budgets, console, door,
     file::{self, File},
     keys, networks, oauth,
     problem::{Crossing, Located},
@@ -35,6 +35,7 @@ pub(crate) struct Meant {
     pub(crate) database: String,
     /// Where the keys are under which secrets are sealed.
     pub(crate) keys: KeySources,
+    pub(crate) console: ::console::Settings,
 }
 
 /// Reads and crosses the file. `state` is where state goes when the file does not say.
@@ -161,6 +162,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         state_dir,
         database,
         keys,
+        console: console::cross(crossing, &file.console),
     }
 }
 

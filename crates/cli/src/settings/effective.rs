@@ -48,6 +48,7 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     let mut vault = super::vault::effective(&settings.vault);
     vault.extend(meant.keys.effective(&meant.state_dir));
     put("vault", Value::Table(vault));
+    put("console", Value::Table(super::console::effective(&meant.console)));
     let networks = list(&settings.networks);
     put("egress", Value::Table(Table::from_iter([("networks".to_owned(), networks)])));
     let servers = settings.servers.iter().map(|(name, one)| (name.to_string(), Value::Table(server(one))));

@@ -65,6 +65,9 @@ pub(crate) struct File {
     /// Secrets that are not in the store.
     #[serde(default)]
     pub(crate) vault: Vault,
+    /// The pages on which people decide approvals and search decisions.
+    #[serde(default)]
+    pub(crate) console: super::console::Console,
     /// The servers behind the gateway, by name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Server>")]

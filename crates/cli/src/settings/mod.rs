@@ -3,6 +3,7 @@
 
 mod approvals;
 mod budgets;
+mod console;
 mod cross;
 mod door;
 mod effective;

@@ -227,7 +227,7 @@ impl Said {
 /// A running gateway; killed when it goes out of scope.
 pub(crate) struct Served {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Drop for Served {
@@ -270,7 +270,7 @@ impl Served {
     }
 
     /// Status, head and body.
-    fn http(&self, request: &str) -> (u16, String, String) {
+    pub(crate) fn http(&self, request: &str) -> (u16, String, String) {
         let answer = self.bytes(request);
         // nothing at all when the gateway was killed meanwhile
         let answer = String::from_utf8(answer).unwrap();

@@ -11,6 +11,7 @@ mod approvals;
 mod bed;
 mod canary;
 mod commands;
+mod console;
 mod demo;
 mod door;
 mod opaque;

@@ -220,6 +220,7 @@ impl House {
             probes: probes(&gate),
             pace: Pace::default(),
             tls: tls.clone(),
+            annex: None,
         };
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();

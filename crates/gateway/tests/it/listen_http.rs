@@ -132,6 +132,30 @@ async fn any_other_address_names_the_right_one() {
 }
 
 #[tokio::test]
+async fn an_annex_has_its_own_prefix_and_nobody_reaches_it_by_a_foreign_name() {
+    let rig = Rig::start();
+    for path in ["/annex", "/annex/", "/annex/a/b?c"] {
+        let answer = rig.ask(&format!("GET {path}|connection: close"), "").await;
+        let plain = path.split('?').next().unwrap();
+        assert!(answer.ends_with(&format!("annex {plain} Visit {{ secure: false }}")), "{answer}");
+    }
+    for path in ["/annexe", "/Annex", "//annex", "/annex%2f", "/mcp/annex"] {
+        let answer = rig.ask(&format!("GET {path}|connection: close"), "").await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    }
+    let port = rig.address.port();
+    let by = async |host: &str| rig.ask(&format!("GET /annex|host: {host}|connection: close"), "").await;
+    for ours in [format!("callgate.localhost:{port}"), format!("localhost:{port}")] {
+        assert!(by(&ours).await.starts_with("HTTP/1.1 200"), "{ours}");
+    }
+    for foreign in
+        ["evil.example".to_owned(), format!("x.localhost:{port}"), "callgate.localhost:1".to_owned()]
+    {
+        assert!(by(&foreign).await.starts_with("HTTP/1.1 403"), "{foreign}");
+    }
+}
+
+#[tokio::test]
 async fn allowed_names_may_change_while_it_runs() {
     let rig = Rig::start();
     let head = "POST /mcp|host: gate.example|origin: https://app.example";

@@ -7,7 +7,7 @@ use gateway::{
     exchange::{Arrival, BodyFault, Entrance, Inbound, Presented, Reply, ReplyBody},
     listen::{
         Admitted, Path, admit, bind,
-        http::{Drained, Health, Pace, Probes, Site, serve},
+        http::{Annex, Answering, Drained, Health, Pace, Probes, Site, Visit, serve},
         streams,
         tls::Tls,
     },
@@ -15,6 +15,7 @@ use gateway::{
     settings::{Limits, Settings},
 };
 use http::StatusCode;
+use http_body_util::{BodyExt as _, Full};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -298,7 +299,7 @@ impl Rig {
             keys: Arc::new(|| r#"{"keys":[]}"#.to_owned()),
         };
         let closing = CancellationToken::new();
-        let site = Site { settings: Arc::clone(&settings), probes, pace, tls };
+        let site = Site { settings: Arc::clone(&settings), probes, pace, tls, annex: Some(annex()) };
         let served = tokio::spawn(serve(bound, script.clone(), site, closing.clone()));
         Self { address, script, closing, settings, served }
     }
@@ -339,6 +340,15 @@ impl Rig {
         self.closing.cancel();
         timeout(PATIENCE, self.served).await.unwrap().unwrap()
     }
+}
+
+/// Says how it was reached.
+fn annex() -> Annex {
+    let answer = |request: hyper::Request<hyper::body::Incoming>, visit: Visit| -> Answering {
+        let text = format!("annex {} {visit:?}", request.uri().path());
+        Box::pin(async move { hyper::Response::new(Full::new(Bytes::from(text)).boxed_unsync()) })
+    };
+    Annex { prefix: "/annex", answer: Arc::new(answer) }
 }
 
 /// A request message with a method of the script.

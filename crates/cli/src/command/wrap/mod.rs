@@ -191,6 +191,7 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         | Response::Starter { .. }
         | Response::Decided { .. }
         | Response::Unfit { .. }
+        | Response::ConsoleLink { .. }
         | Response::Failed { .. }) => bail!("the gateway did not read its files anew: {other:?}"),
     }
 }

@@ -135,9 +135,14 @@ pub(super) fn metadata(
     response
 }
 
+/// Whether the request is for a host that is not ours.
+pub(super) fn foreign(request: &Request<Incoming>, ends: &Ends, settings: &Settings) -> bool {
+    facts::foreign_host(request.uri(), request.headers(), ends, settings).is_some()
+}
+
 /// There is nothing here; says where MCP is.
 pub(super) fn unknown(request: &Request<Incoming>, ends: &Ends, settings: &Settings) -> Response<Body> {
-    if facts::foreign_host(request.uri(), request.headers(), ends, settings).is_some() {
+    if foreign(request, ends, settings) {
         return forbidden();
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());

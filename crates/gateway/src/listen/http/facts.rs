@@ -35,6 +35,10 @@ const TOKEN_PARAMETERS: &[&str] = &[
 /// machine" says nothing about them.
 const PROXY_HEADERS: &[&str] = &["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
+/// Names that browsers take for this machine without asking anybody (RFC 6761). The second is ours alone: cookies know
+/// no ports, so under `localhost` every other program that serves pages here would be sent those of the console.
+const LOOPBACK_NAMES: [&str; 2] = ["localhost", "callgate.localhost"];
+
 /// Everything the path wants to know from the request's head.
 pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
     let headers = &parts.headers;
@@ -123,7 +127,7 @@ fn our_host(host: &str, ends: &Ends, settings: &Settings) -> bool {
     match name.parse::<IpAddr>() {
         // an address cannot be rebound to another one
         Ok(ip) => ip.is_loopback() || ip.to_canonical() == local.ip().to_canonical(),
-        Err(_) => name.eq_ignore_ascii_case("localhost"),
+        Err(_) => LOOPBACK_NAMES.iter().any(|ours| name.eq_ignore_ascii_case(ours)),
     }
 }
 

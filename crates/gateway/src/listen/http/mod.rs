@@ -20,6 +20,7 @@ use super::{
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -54,7 +55,7 @@ const SWEEP: Duration = Duration::from_secs(30);
 /// For a call to write its record after its connection was cut at the end of a drain.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
-pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Whether something works, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,37 @@ pub struct Probes {
 impl fmt::Debug for Probes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Probes").finish_non_exhaustive()
+    }
+}
+
+/// Another service at the same address, for the paths under its prefix. What it answers is its own; that the request
+/// names one of our hosts is checked before.
+#[derive(Clone)]
+pub struct Annex {
+    /// `/name`, without a slash at the end.
+    pub prefix: &'static str,
+    pub answer: Arc<dyn Fn(Request<Incoming>, Visit) -> Answering + Send + Sync>,
+}
+
+/// An annex at work.
+pub type Answering = BoxFuture<'static, Response<Body>>;
+
+/// How a request for an annex came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit {
+    /// Over TLS that ends here or in front.
+    pub secure: bool,
+}
+
+impl fmt::Debug for Annex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Annex").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Annex {
+    fn takes(&self, path: &str) -> bool {
+        path.strip_prefix(self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -115,6 +147,7 @@ pub struct Site {
     pub pace: Pace,
     /// Without it, plain HTTP is spoken.
     pub tls: Option<Tls>,
+    pub annex: Option<Annex>,
 }
 
 /// How a listener ended.
@@ -304,7 +337,16 @@ impl<P: Path> Door<P> {
                 address::probe(&self.site.probes, probe, &request, ends, &settings)
             }
             address::Address::Metadata(entrance) => address::metadata(&entrance, &request, ends, &settings),
-            address::Address::Unknown => address::unknown(&request, ends, &settings),
+            address::Address::Unknown => {
+                let annex = self.site.annex.as_ref().filter(|annex| annex.takes(request.uri().path()));
+                match annex.filter(|_| !address::foreign(&request, ends, &settings)) {
+                    Some(annex) => {
+                        let visit = Visit { secure: ends.secure || settings.tls_terminated_upstream };
+                        (annex.answer)(request, visit).await
+                    }
+                    None => address::unknown(&request, ends, &settings),
+                }
+            }
         }
     }
 

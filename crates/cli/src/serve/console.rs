@@ -1,0 +1,114 @@
+//! The console at the gateway's own address.
+
+use super::files::InForce;
+use crate::{
+    say::Say,
+    sources::{SystemClock, SystemEntropy},
+};
+use console::{Console, PREFIX, Parts};
+use decision::{EventName, UserName};
+use gateway::{
+    Gate,
+    listen::http::{Annex, Visit},
+};
+use policy::Visitor;
+use std::{
+    io::{IsTerminal as _, stdout},
+    net::SocketAddr,
+    sync::Arc,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Opens the console; nobody is let in yet.
+pub(super) fn open(
+    gate: &Gate,
+    in_force: &InForce,
+    closing: &CancellationToken,
+) -> anyhow::Result<Arc<Console>> {
+    Ok(Console::new(Parts {
+        desk: Arc::clone(gate.desk()),
+        ledger: Arc::clone(gate.ledger()),
+        scope: gate.live().settings.scope(),
+        settings: Arc::clone(&in_force.console),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        closing: closing.clone(),
+    })?)
+}
+
+/// The console as the listener takes it.
+pub(super) fn annex(console: &Arc<Console>) -> Annex {
+    let console = Arc::clone(console);
+    Annex {
+        prefix: PREFIX,
+        answer: Arc::new(move |request, Visit { secure }| {
+            let console = Arc::clone(&console);
+            Box::pin(async move { console.answer(request, secure).await })
+        }),
+    }
+}
+
+/// A link that lets somebody in once; recorded before it is given.
+pub(super) async fn link(
+    gate: &Gate,
+    console: &Console,
+    in_force: &InForce,
+    address: SocketAddr,
+    person: Option<UserName>,
+) -> anyhow::Result<String> {
+    let settings = in_force.console.load();
+    anyhow::ensure!(
+        settings.enabled,
+        "the console is off: take `console.enabled = false` out of the configuration"
+    );
+    if let Some(name) = &person {
+        let users = gate.store().list_users(&gate.live().settings.scope()).await?;
+        let Some(user) = users.iter().find(|user| user.name == *name) else {
+            anyhow::bail!(
+                "there is no user `{name}`: add them with `callgate user add {name} --group GROUP`"
+            );
+        };
+        anyhow::ensure!(
+            !settings.roles_of(&user.groups).is_empty(),
+            "none of the groups of `{name}` has a role: name one under `[console]` in the configuration"
+        );
+    }
+    let visitor = person.map_or(Visitor::Operator, Visitor::Person);
+    let who = visitor.to_string();
+    super::open::tell(gate, EventName::ConsoleLinkMade, &[("for", &who)]).await?;
+    Ok(format!("{}{}", base(&gate.live().settings, address), console.invite(visitor)))
+}
+
+/// How a browser on this machine reaches the gateway, unless the configuration says how others do.
+fn base(settings: &gateway::Settings, address: SocketAddr) -> String {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    if settings.issuer != format!("{scheme}://{}", settings.listen) {
+        return settings.issuer.clone();
+    }
+    match address.ip().to_canonical().is_loopback() && settings.tls.is_none() {
+        // a name of our own: under it no other program of this machine is sent the console's cookie
+        true => format!("http://callgate.localhost:{}", address.port()),
+        false => format!("{scheme}://{address}"),
+    }
+}
+
+/// Shows a link for the operator on a terminal. It is a key to the console, so it goes into no log.
+pub(super) async fn welcome(
+    say: Say,
+    gate: &Gate,
+    console: &Console,
+    in_force: &InForce,
+    address: SocketAddr,
+) -> anyhow::Result<()> {
+    if !in_force.console.load().enabled {
+        return Ok(());
+    }
+    if !stdout().is_terminal() || say.json {
+        tracing::info!("the console is at `{PREFIX}`: `callgate console` prints a link to sign in");
+        return Ok(());
+    }
+    let link = link(gate, console, in_force, address, None).await?;
+    say.line(format!("console: {link}"));
+    say.line("         good once, for ten minutes; `callgate console --as NAME` prints one for a person");
+    Ok(())
+}

@@ -1,0 +1,205 @@
+// What pages do by themselves: follow changes, count down, and answer keys. Every page works without it.
+"use strict";
+(() => {
+  const one = (what, where = document) => where.querySelector(what);
+  const all = (what, where = document) => [...where.querySelectorAll(what)];
+  const root = document.body.dataset.root;
+
+  // -- signing in: the code is behind `#`, where no server and no log sees it
+  const door = one("#sign-in");
+  if (door) {
+    const code = location.hash.slice(1);
+    if (code) {
+      history.replaceState(null, "", location.pathname);
+      one("#code").value = code;
+      one("button", door).focus();
+    }
+    return;
+  }
+  if (!root) return;
+
+  const say = (text) => { one("#said").textContent = text; };
+
+  // -- time left
+  const two = (n, unit, m, smaller) => m ? `${n} ${unit} ${m} ${smaller}` : `${n} ${unit}`;
+  const span = (s) => s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
+    : s < 86400 ? two(Math.floor(s / 3600), "h", Math.floor(s / 60) % 60, "min")
+    : two(Math.floor(s / 86400), "d", Math.floor(s / 3600) % 24, "h");
+  const count = () => {
+    for (const time of all("[data-until]")) {
+      const left = Math.floor((Number(time.dataset.until) - Date.now()) / 1000);
+      time.textContent = left > 0 ? `${span(left)} left` : "time is over";
+      time.classList.toggle("soon", left < 120);
+    }
+  };
+  setInterval(count, 1000);
+  count();
+
+  // -- changes
+  const parse = (html) => new DOMParser().parseFromString(html, "text/html");
+  const fetched = async (path) => {
+    const answer = await fetch(path, { credentials: "same-origin", redirect: "error" });
+    if (answer.status === 401) location.assign(root + "/sign-in");
+    return answer.ok ? parse(await answer.text()) : null;
+  };
+  const list = (name) => one(`[data-list="${name}"]`);
+
+  // A line that is shown changes where it is; a new one comes last, where it moves nothing.
+  const place = (line) => {
+    const shown = document.getElementById(line.id);
+    if (shown) {
+      const selected = shown.getAttribute("aria-current");
+      if (selected) line.setAttribute("aria-current", selected);
+      if (shown.dataset.state !== line.dataset.state) line.classList.add("changed");
+      const focused = shown.contains(document.activeElement);
+      shown.replaceWith(line);
+      if (focused) one("a", line)?.focus({ preventScroll: true });
+      return;
+    }
+    if (line.dataset.state !== "proposed") return;
+    const queue = list("queue");
+    const into = queue ? (queue.dataset.full === "true" ? null : queue)
+      : list("mine") && (line.dataset.mine === undefined ? list("others") : list("mine"));
+    if (!into) return;
+    line.classList.add("fresh");
+    into.append(line);
+    say(`New: ${one(".what", line).textContent}`);
+  };
+
+  const refresh = async (id) => {
+    const sheet = one("[data-approval]");
+    if (sheet) {
+      if (sheet.dataset.approval === id) await sheetAnew();
+    }
+    const page = await fetched(`${root}/approvals/${id}/row`);
+    const line = page && one("li", page);
+    if (line) { if (!sheet) place(document.adoptNode(line)); }
+  };
+
+  const sheetAnew = async () => {
+    const page = await fetched(location.pathname);
+    if (!page) return;
+    for (const old of all("[data-fresh]")) {
+      const next = one(`#${old.id}`, page);
+      // words that somebody is writing stay until the matter itself is over
+      const writing = all("input:not([type=hidden])", old).some((field) => field.value || field === document.activeElement);
+      if (!next || (writing && one("#reason", next))) continue;
+      if (next.innerHTML !== old.innerHTML) old.replaceWith(document.adoptNode(next));
+    }
+    badge(page);
+    count();
+  };
+  const badge = (page) => {
+    const waiting = one("#waiting", page);
+    if (waiting) one("#waiting").textContent = waiting.textContent;
+  };
+
+  const pending = new Set();
+  let busy = false;
+  const work = async () => {
+    if (busy) return;
+    busy = true;
+    try {
+      while (pending.size) {
+        const many = pending.size > 40;
+        const ids = [...pending];
+        pending.clear();
+        if (many) { location.reload(); return; }
+        for (const id of ids) await refresh(id);
+        if (!one("[data-approval]")) {
+          const page = await fetched(`${root}/approvals/history`);
+          if (page) badge(page);
+        }
+        count();
+      }
+    } catch { /* the stream says when there is somebody to ask again */ } finally { busy = false; }
+  };
+
+  let stream = null;
+  let lost = false;
+  const live = (on) => {
+    one("#live").dataset.on = on;
+    one("#live .word").textContent = on ? "live" : "offline";
+  };
+  const follow = () => {
+    if (stream || document.hidden) return;
+    stream = new EventSource(`${root}/live`);
+    stream.addEventListener("hello", () => { live(true); if (lost) { lost = false; catchUp(); } });
+    stream.addEventListener("approval", (event) => { pending.add(event.data); work(); });
+    stream.addEventListener("missed", catchUp);
+    stream.addEventListener("error", () => { live(false); lost = true; });
+  };
+  const rest = () => { stream?.close(); stream = null; live(false); lost = true; };
+  // what happened while nobody told us
+  const catchUp = async () => {
+    if (one("[data-approval]")) return sheetAnew();
+    const page = await fetched(location.pathname + location.search);
+    if (!page) return;
+    badge(page);
+    for (const next of all("[data-list]", page)) {
+      const known = list(next.dataset.list);
+      const names = new Set(all("li", next).map((line) => line.id));
+      for (const line of all("li[data-id]", next)) place(document.adoptNode(line));
+      for (const line of known ? all("li[data-id]", known) : []) {
+        if (!names.has(line.id)) { pending.add(line.dataset.id); }
+      }
+    }
+    work();
+  };
+  document.addEventListener("visibilitychange", () => document.hidden ? rest() : follow());
+  addEventListener("pagehide", rest);
+  addEventListener("pageshow", follow);
+  follow();
+
+  // -- keys
+  const lines = () => all("ol.lines > li, ol.calls > li");
+  const select = (step) => {
+    const every = lines();
+    if (!every.length) return;
+    const now = every.findIndex((line) => line.contains(document.activeElement));
+    const next = every[Math.max(0, Math.min(every.length - 1, now + step))] ?? every[0];
+    one("a", next).focus();
+  };
+  const open = (hash) => {
+    const line = lines().find((line) => line.contains(document.activeElement));
+    if (line) location.assign(one("a", line).href + hash);
+    return Boolean(line);
+  };
+  const help = one("#help");
+  const keys = {
+    j: () => select(1), ArrowDown: () => select(1),
+    k: () => select(-1), ArrowUp: () => select(-1),
+    a: () => { one("#approve")?.focus() ?? open("#approve"); },
+    d: () => { one("#reason")?.focus() ?? open("#reason"); },
+    u: () => location.assign(`${root}/approvals`),
+    "/": () => one("#search") ? one("#search").focus() : location.assign(`${root}/activity#search`),
+    "?": () => help.showModal(),
+  };
+  const far = { h: "", q: "/approvals", a: "/activity" };
+  let going = false;
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+    if (event.target.matches("input, select, textarea")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    if (event.target.matches("pre") && event.key.startsWith("Arrow")) return;
+    if (going && event.key in far) { location.assign(root + far[event.key]); event.preventDefault(); return; }
+    going = event.key === "g";
+    if (!Object.hasOwn(keys, event.key)) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+  one("#help-open").addEventListener("click", () => help.showModal());
+
+  // a page that was opened to decide begins at the decision
+  const aim = document.getElementById(location.hash.slice(1));
+  if (aim?.matches("button, input")) aim.focus();
+
+  // one press, one vote
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post") return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+})();

@@ -1,0 +1,336 @@
+//! The control plane: pages on which people see what needs them, decide approvals, and search decisions.
+//!
+//! Server-rendered, with one style sheet and one small script of our own. Nothing here governs a call: what people
+//! decide goes through `store::Desk`, what they see comes from the store and the ledger, and what they may do is asked
+//! of `policy::ConsoleRules`. It never names the gateway.
+//!
+//! Start at [`Console::answer`]; [`route`] has every address.
+
+mod assets;
+mod door;
+mod live;
+mod pages;
+mod route;
+mod settings;
+mod view;
+mod web;
+
+pub use door::LINK_TIME;
+pub use route::{Access, PREFIX, Route};
+pub use settings::Settings;
+pub use web::Body;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use decision::approval::{Approval, Voter};
+use decision::{Clock, Entropy, Entry, Event, EventName};
+use door::{Door, Shut};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
+use pages::Frame;
+use policy::{ConsoleAction, ConsoleRules, On, Role, Visitor};
+use route::Astray;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use store::{
+    Desk, Scope, Store,
+    ledger::{Ledger, Record},
+};
+use tokio_util::sync::CancellationToken;
+use web::Stop;
+
+/// What the console works on.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub desk: Arc<Desk>,
+    pub ledger: Arc<Ledger>,
+    pub scope: Scope,
+    /// May be exchanged while it runs.
+    pub settings: Arc<ArcSwap<Settings>>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    /// Ends the streams.
+    pub closing: CancellationToken,
+}
+
+/// The console of one gateway.
+#[derive(Debug)]
+pub struct Console {
+    parts: Parts,
+    rules: ConsoleRules,
+    door: Door,
+    places: live::Places,
+}
+
+/// Somebody who is signed in, as they are at this moment.
+#[derive(Debug, Clone)]
+struct Signed {
+    visitor: Visitor,
+    roles: BTreeSet<Role>,
+    /// Nobody whose yes counts where there is none.
+    voter: Option<Voter>,
+    form_token: String,
+    token: String,
+}
+
+type Fields = BTreeMap<String, String>;
+
+impl Console {
+    pub fn new(parts: Parts) -> Result<Arc<Self>, policy::Unloadable> {
+        let door = Door::new(Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
+        Ok(Arc::new(Self { rules: ConsoleRules::load()?, door, places: live::Places::default(), parts }))
+    }
+
+    /// What follows `base` in a link that lets somebody in once. The code is behind `#`, where it is sent to nobody.
+    pub fn invite(&self, visitor: Visitor) -> String {
+        format!("{}#{}", Route::SignInPage.path(), self.door.invite(visitor))
+    }
+
+    /// Answers one request. Whoever calls has checked that its `Host` is ours.
+    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, secure: bool) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        match self.try_answer(&head, body, secure).await {
+            Ok(response) => response,
+            Err(stop) => pages::stopped(&stop),
+        }
+    }
+
+    async fn try_answer<B>(
+        self: &Arc<Self>,
+        head: &request::Parts,
+        body: B,
+        secure: bool,
+    ) -> Result<Response<Body>, Stop>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if !self.settings().enabled {
+            return Err(Stop::nowhere());
+        }
+        let route = match Route::of(&head.method, head.uri.path()) {
+            Ok(route) => route,
+            Err(Astray::Nowhere) => return Err(Stop::nowhere()),
+            Err(Astray::Method(allowed)) => return Ok(pages::wrong_method(allowed)),
+        };
+        let fields = match head.method {
+            Method::POST if web::from_ourselves(&head.headers, secure) => {
+                web::form(&head.headers, body).await?
+            }
+            Method::POST => {
+                return Err(Stop::forbidden("This form was not sent from a page of this console."));
+            }
+            _ => web::fields(head.uri.query().unwrap_or_default().as_bytes())?,
+        };
+        let signed = self.signed(head).await?;
+        match (route, signed) {
+            (Route::SignInPage, signed) => Ok(pages::sign_in(signed.is_some(), None)),
+            (Route::SignIn, _) => self.sign_in(head, &fields).await,
+            (Route::Style, _) => Ok(web::asset(&assets::STYLE)),
+            (Route::Script, _) => Ok(web::asset(&assets::SCRIPT)),
+            (Route::Icon, _) => Ok(web::asset(&assets::ICON)),
+            (route, None) => unknown(route, head),
+            (route, Some(signed)) => self.admit(route, &signed, &fields).await,
+        }
+    }
+
+    /// For somebody who is signed in: first whether they may, then what they asked for.
+    async fn admit(
+        self: &Arc<Self>,
+        route: Route,
+        signed: &Signed,
+        fields: &Fields,
+    ) -> Result<Response<Body>, Stop> {
+        let posts = matches!(
+            route,
+            Route::SignOut | Route::Approve(_) | Route::Deny(_) | Route::Revoke(_) | Route::SignIn
+        );
+        if posts && !same(fields.get("form").map_or("", String::as_str), &signed.form_token) {
+            return Err(Stop::forbidden(
+                "This form is not of your session. Load the page again and send it anew.",
+            ));
+        }
+        match route.access() {
+            Access::Open | Access::Session => {}
+            // whoever may not see approvals is not told whether there is this one
+            Access::Rules(ConsoleAction::Decide | ConsoleAction::Revoke) => {
+                self.demand(signed, ConsoleAction::SeeApprovals)?;
+            }
+            Access::Rules(action) => self.demand(signed, action)?,
+        }
+        let frame = || Frame::of(self, signed, route);
+        match route {
+            Route::SignOut => {
+                self.door.leave(&signed.token);
+                Ok(web::with_session(web::see(&Route::SignInPage.path()), None))
+            }
+            Route::Home => pages::home(self, signed, frame().await?).await,
+            Route::Queue => pages::queue(self, signed, frame().await?, fields).await,
+            Route::History => pages::history(self, signed, frame().await?, fields).await,
+            Route::Approval(id) => pages::approval(self, signed, frame().await?, id, None).await,
+            Route::Row(id) => pages::row(self, signed, id).await,
+            Route::Approve(id) => pages::decide(self, signed, id, true, fields).await,
+            Route::Deny(id) => pages::decide(self, signed, id, false, fields).await,
+            Route::Revoke(id) => pages::revoke(self, signed, id, fields).await,
+            Route::Activity => pages::activity(self, frame().await?, fields).await,
+            Route::Call(call) => pages::call(self, frame().await?, call).await,
+            Route::Live => self.live(signed),
+            Route::SignInPage | Route::SignIn | Route::Style | Route::Script | Route::Icon => {
+                Err(Stop::nowhere())
+            }
+        }
+    }
+
+    /// Whose session the request names, if it still holds and the person is still there.
+    async fn signed(&self, head: &request::Parts) -> Result<Option<Signed>, Stop> {
+        let Some(token) = web::session_token(&head.headers) else { return Ok(None) };
+        let settings = self.settings();
+        // what an open page asks by itself keeps nobody signed in
+        let by_itself = head.headers.get("sec-fetch-dest").is_some_and(|to| to == "empty");
+        if by_itself && !self.door.holds(token, settings.idle, settings.longest) {
+            return Ok(None);
+        }
+        let session = match by_itself {
+            true => self.door.peek(token),
+            false => self.door.session(token, settings.idle, settings.longest),
+        };
+        let Some(session) = session else { return Ok(None) };
+        let (roles, voter) = match &session.visitor {
+            Visitor::Operator => (BTreeSet::from([Role::Administrator]), None),
+            Visitor::Person(name) => {
+                let voter =
+                    self.parts.desk.voter(&self.parts.scope, name).await.map_err(|e| Stop::fault(&e))?;
+                // somebody who was removed is nobody from then on
+                let Some(voter) = voter else { return Ok(None) };
+                (settings.roles_of(&voter.groups), Some(voter))
+            }
+        };
+        Ok(Some(Signed {
+            visitor: session.visitor,
+            roles,
+            voter,
+            form_token: session.form_token,
+            token: token.to_owned(),
+        }))
+    }
+
+    async fn sign_in(&self, head: &request::Parts, fields: &Fields) -> Result<Response<Body>, Stop> {
+        match self.door.enter(fields.get("code").map_or("", |code| code.trim())) {
+            Ok((token, visitor)) => {
+                // whatever session the browser had is not the new one
+                if let Some(old) = web::session_token(&head.headers) {
+                    self.door.leave(old);
+                }
+                if let Err(error) = self.tell(EventName::ConsoleEntered, &visitor).await {
+                    self.door.leave(&token);
+                    return Err(Stop::fault(&error));
+                }
+                Ok(web::with_session(web::see(&Route::Home.path()), Some(&token)))
+            }
+            Err(shut) => {
+                tracing::warn!(?shut, "somebody could not sign in to the console");
+                Ok(pages::sign_in(false, Some(shut)))
+            }
+        }
+    }
+
+    /// Writes into the record who did what here. Errors: it is not in there.
+    async fn tell(&self, event: EventName, visitor: &Visitor) -> Result<(), store::DeskError> {
+        let entry = Entry::Event(Event {
+            v: 1,
+            at: self.parts.clock.now(),
+            tenant: self.parts.scope.tenant.clone(),
+            environment: self.parts.scope.environment.clone(),
+            event,
+            call: None,
+            server: None,
+            detail: [("by".to_owned(), visitor.to_string())].into(),
+        });
+        self.parts.ledger.append(vec![Record::new(entry, Vec::new())?]).await?;
+        Ok(())
+    }
+
+    fn live(self: &Arc<Self>, signed: &Signed) -> Result<Response<Body>, Stop> {
+        let Some(place) = self.places.take() else {
+            let text = "As many pages follow changes as may. This one shows them when it is loaded again.";
+            return Err(Stop::new(StatusCode::SERVICE_UNAVAILABLE, "Too many", text));
+        };
+        let (console, token) = (Arc::clone(self), signed.token.clone());
+        let may = move || {
+            let settings = console.settings();
+            console.door.holds(&token, settings.idle, settings.longest)
+        };
+        let changes = self.parts.desk.changes();
+        Ok(web::stream(live::body(changes, place, self.parts.closing.clone(), may)))
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        self.parts.settings.load_full()
+    }
+
+    fn store(&self) -> &Store {
+        self.parts.desk.store()
+    }
+
+    /// The one question: may this visitor do this to that.
+    fn may(&self, signed: &Signed, action: ConsoleAction, on: &On) -> bool {
+        self.rules.may(&signed.visitor, &signed.roles, action, on)
+    }
+
+    fn demand(&self, signed: &Signed, action: ConsoleAction) -> Result<(), Stop> {
+        match self.may(signed, action, &On::Console) {
+            true => Ok(()),
+            false => Err(Stop::forbidden(match signed.roles.is_empty() {
+                true => {
+                    "None of your groups has a role here: an administrator gives roles to groups under \
+                    `[console]` in callgate.toml."
+                }
+                false => "Your roles do not include this.",
+            })),
+        }
+    }
+}
+
+/// What the rules are told of an approval.
+fn on(approval: &Approval) -> On {
+    On::Approval {
+        id: approval.id,
+        asker: approval.terms.principal.person().cloned(),
+        votes: approval.votes.iter().map(|vote| vote.person.clone()).collect(),
+    }
+}
+
+/// Compares secrets in a time that says nothing about them.
+fn same(given: &str, kept: &str) -> bool {
+    bool::from(subtle::ConstantTimeEq::ct_eq(given.as_bytes(), kept.as_bytes()))
+}
+
+/// For nobody we know: pages lead to signing in, everything else is refused.
+fn unknown(route: Route, head: &request::Parts) -> Result<Response<Body>, Stop> {
+    let by_itself = matches!(route, Route::Row(_) | Route::Live) || head.method == Method::POST;
+    if by_itself {
+        return Err(Stop::new(StatusCode::UNAUTHORIZED, "Signed out", "Sign in, and do it again."));
+    }
+    // a link on another site does not bring a strict cookie along; the same page, once it is ours, does
+    let elsewhere = head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    if elsewhere && web::session_token(&head.headers).is_none() {
+        let mut response = pages::stopped(&Stop::new(StatusCode::OK, "One moment", "The console opens."));
+        if let Ok(value) = HeaderValue::from_str(&format!("0; url={}", route.path())) {
+            response.headers_mut().insert(header::REFRESH, value);
+        }
+        return Ok(response);
+    }
+    Ok(web::see(&Route::SignInPage.path()))
+}
+
+impl From<Shut> for StatusCode {
+    fn from(shut: Shut) -> Self {
+        match shut {
+            Shut::NoSuchLink => Self::FORBIDDEN,
+            Shut::TooMany => Self::TOO_MANY_REQUESTS,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The stream of changes: names of approvals that changed, for pages that are open.
+
+use crate::web::Body;
+use bytes::Bytes;
+use decision::ApprovalId;
+use futures::stream;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+
+/// Streams at the same time.
+const STREAMS_MAX: usize = 64;
+/// Between signs of life.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How soon a browser comes back, and that it is connected now.
+const HELLO: &str = "retry: 2000\nevent: hello\ndata: \n\n";
+
+/// Places for those who watch.
+#[derive(Debug, Clone)]
+pub(crate) struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(STREAMS_MAX)))
+    }
+}
+
+impl Places {
+    pub(crate) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
+struct Watching<F> {
+    changes: broadcast::Receiver<ApprovalId>,
+    /// Whether whoever watches may still do so.
+    may: F,
+    closing: CancellationToken,
+    begun: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A body that tells of changes until `may` says no, or until the gateway stops.
+pub(crate) fn body(
+    changes: broadcast::Receiver<ApprovalId>,
+    place: OwnedSemaphorePermit,
+    closing: CancellationToken,
+    may: impl Fn() -> bool + Send + 'static,
+) -> Body {
+    let watching = Watching { changes, may, closing, begun: false, _place: place };
+    let frames = stream::unfold(watching, |mut watching| async move {
+        let text = watching.next().await?;
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from(text))), watching))
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+impl<F: Fn() -> bool> Watching<F> {
+    async fn next(&mut self) -> Option<String> {
+        if !self.begun {
+            self.begun = true;
+            return Some(HELLO.to_owned());
+        }
+        let text = tokio::select! {
+            () = self.closing.cancelled() => return None,
+            () = tokio::time::sleep(KEEP_ALIVE) => ": still here\n\n".to_owned(),
+            change = self.changes.recv() => match change {
+                Ok(id) => format!("event: approval\ndata: {id}\n\n"),
+                // more happened than could be kept for this reader
+                Err(broadcast::error::RecvError::Lagged(_)) => "event: missed\ndata: \n\n".to_owned(),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            },
+        };
+        (self.may)().then_some(text)
+    }
+}

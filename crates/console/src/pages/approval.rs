@@ -1,0 +1,231 @@
+//! One approval: everything that somebody who decides should know, and the decision.
+
+use super::{Frame, rendered};
+use crate::view::{
+    self, Line, NeedView, Piece, Shown, When, actor, may_decide, needs, pieces, refusal, span, state, when,
+};
+use crate::web::{self, Body, Stop};
+use crate::{Console, Fields, Route, Signed, on};
+use askama::Template;
+use decision::ApprovalId;
+use decision::approval::{Approval, Source, Vote};
+use http::{Response, StatusCode};
+use policy::ConsoleAction;
+use store::Kept;
+
+/// Longest reason, in characters.
+const REASON_CHARS_MAX: usize = 500;
+
+#[derive(Template)]
+#[template(path = "approval.html")]
+struct Sheet {
+    frame: Frame,
+    line: Line,
+    problem: Option<String>,
+    summary: Shown,
+    actor: (&'static str, Shown),
+    user: Option<Shown>,
+    groups: Vec<String>,
+    host: Option<Shown>,
+    kind: &'static str,
+    tool: Shown,
+    categories: Vec<Shown>,
+    arguments: Vec<Piece>,
+    masked: Vec<Shown>,
+    labels: Vec<Shown>,
+    read: Vec<Read>,
+    undo: Option<Shown>,
+    because: Vec<Shown>,
+    rules: Vec<String>,
+    needs: Vec<NeedView>,
+    apart: bool,
+    executes: bool,
+    votes: Vec<VoteView>,
+    may: bool,
+    why_not: String,
+    may_revoke: bool,
+    approve: String,
+    deny: String,
+    revoke: String,
+    call: String,
+    digests: [(&'static str, String); 3],
+}
+
+/// An answer that the agent had in hand.
+struct Read {
+    href: String,
+    server: Shown,
+    item: Shown,
+    at: When,
+    ago: String,
+}
+
+struct VoteView {
+    person: Shown,
+    yes: bool,
+    groups: String,
+    lent: Vec<String>,
+    reason: Option<Shown>,
+    at: When,
+}
+
+/// The page of an approval; with what went wrong, where something did.
+pub(crate) async fn approval(
+    console: &Console,
+    signed: &Signed,
+    frame: Frame,
+    id: ApprovalId,
+    problem: Option<String>,
+) -> Result<Response<Body>, Stop> {
+    let kept = console.store().approval(&console.parts.scope, id).await?.ok_or_else(Stop::nowhere)?;
+    let status = if problem.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
+    rendered(status, &sheet(console, signed, frame, &kept, problem))
+}
+
+fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept, problem: Option<String>) -> Sheet {
+    let now = console.parts.clock.now();
+    let one = &kept.approval;
+    let (terms, preview) = (&one.terms, &one.preview);
+    let may = may_decide(console, signed, one);
+    let (kind, acts) = actor(&terms.principal.actor);
+    let read = |source: &Source| Read {
+        href: Route::Call(source.call).path(),
+        server: Shown::of(source.server.as_str()),
+        item: Shown::of(&source.item),
+        at: when(source.at),
+        ago: span(one.proposed_at.since(source.at)),
+    };
+    let digest =
+        |digest: Option<decision::Digest>| digest.map_or_else(|| "none".to_owned(), |d| d.to_string());
+    Sheet {
+        line: Line::of(console, signed, kept),
+        frame,
+        problem,
+        summary: Shown::of(&preview.summary),
+        actor: (kind, Shown::of(&acts)),
+        user: terms.principal.user.as_ref().map(|user| Shown::of(user.name.as_str())),
+        groups: terms.principal.all_groups().iter().map(ToString::to_string).collect(),
+        host: terms.host.as_deref().map(Shown::of),
+        kind: view::kind(terms.target.item.kind),
+        tool: Shown::of(&terms.target.item.name),
+        categories: Shown::many(&preview.categories),
+        arguments: pieces(&preview.arguments),
+        masked: Shown::many(&preview.masked),
+        labels: Shown::many(&preview.labels),
+        read: preview.read.iter().map(read).collect(),
+        undo: preview.undo.as_deref().map(Shown::of),
+        because: Shown::many(&preview.because),
+        rules: preview.rules.iter().map(ToString::to_string).collect(),
+        needs: needs(one),
+        apart: one.cure.apart,
+        executes: one.cure.executes,
+        votes: one.votes.iter().map(vote).collect(),
+        may: may.is_ok(),
+        why_not: may.err().unwrap_or_default(),
+        may_revoke: state(one, now).is_open() && console.may(signed, ConsoleAction::Revoke, &on(one)),
+        approve: Route::Approve(one.id).path(),
+        deny: Route::Deny(one.id).path(),
+        revoke: Route::Revoke(one.id).path(),
+        call: Route::Call(one.call).path(),
+        digests: [
+            ("Definition", digest(terms.target.definition)),
+            ("Arguments", terms.arguments.to_string()),
+            ("Policies", terms.policy.to_string()),
+        ],
+    }
+}
+
+fn vote(vote: &Vote) -> VoteView {
+    let groups: Vec<_> = vote.groups.iter().map(ToString::to_string).collect();
+    VoteView {
+        person: Shown::of(vote.person.as_str()),
+        yes: vote.yes,
+        groups: groups.join(", "),
+        lent: vote.lent.iter().map(|(group, by)| format!("{group} lent by {by}")).collect(),
+        reason: vote.reason.as_deref().map(Shown::of),
+        at: when(vote.at),
+    }
+}
+
+/// Somebody's yes or no.
+pub(crate) async fn decide(
+    console: &Console,
+    signed: &Signed,
+    id: ApprovalId,
+    yes: bool,
+    fields: &Fields,
+) -> Result<Response<Body>, Stop> {
+    let approval = found(console, id).await?;
+    let reason = reason(fields);
+    let voter = match may_decide(console, signed, &approval) {
+        Ok(()) => signed.voter.as_ref(),
+        Err(why) => return again(console, signed, id, why, StatusCode::FORBIDDEN).await,
+    };
+    let Some(voter) = voter else { return Err(Stop::nowhere()) };
+    if !yes && reason.is_none() {
+        let why = "Say why in a few words: whoever asked may read it.".to_owned();
+        return again(console, signed, id, why, StatusCode::UNPROCESSABLE_ENTITY).await;
+    }
+    let step = console.parts.desk.vote(&console.parts.scope, id, voter, yes, reason.as_deref()).await;
+    taken(console, signed, id, step).await
+}
+
+/// Takes an approval back.
+pub(crate) async fn revoke(
+    console: &Console,
+    signed: &Signed,
+    id: ApprovalId,
+    fields: &Fields,
+) -> Result<Response<Body>, Stop> {
+    let approval = found(console, id).await?;
+    if !console.may(signed, ConsoleAction::Revoke, &on(&approval)) {
+        let why = "Whoever decided it, or an administrator, takes it back.".to_owned();
+        return again(console, signed, id, why, StatusCode::FORBIDDEN).await;
+    }
+    let reason = reason(fields);
+    let by = signed.visitor.to_string();
+    let step = console.parts.desk.revoke(&console.parts.scope, id, &by, reason.as_deref()).await;
+    taken(console, signed, id, step).await
+}
+
+async fn found(console: &Console, id: ApprovalId) -> Result<Approval, Stop> {
+    let kept = console.store().approval(&console.parts.scope, id).await?;
+    kept.map(|kept| kept.approval).ok_or_else(Stop::nowhere)
+}
+
+async fn taken(
+    console: &Console,
+    signed: &Signed,
+    id: ApprovalId,
+    step: Result<Approval, store::DeskError>,
+) -> Result<Response<Body>, Stop> {
+    match step {
+        Ok(_) => Ok(web::see(&Route::Approval(id).path())),
+        Err(store::DeskError::Missing(_)) => Err(Stop::nowhere()),
+        Err(error) => match refusal(&error) {
+            Some(why) => again(console, signed, id, why, StatusCode::CONFLICT).await,
+            None => Err(Stop::fault(&error)),
+        },
+    }
+}
+
+/// The page once more, with why nothing was done.
+async fn again(
+    console: &Console,
+    signed: &Signed,
+    id: ApprovalId,
+    why: String,
+    status: StatusCode,
+) -> Result<Response<Body>, Stop> {
+    let frame = Frame::of(console, signed, Route::Approval(id)).await?;
+    let mut response = approval(console, signed, frame, id, Some(why)).await?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// What was given as a reason: some words, on one line, none of which steers or hides anything.
+fn reason(fields: &Fields) -> Option<String> {
+    let text = fields.get("reason")?.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut: String = text.chars().take(REASON_CHARS_MAX).collect();
+    (!cut.is_empty()).then(|| inspect::shown::visible(&cut))
+}

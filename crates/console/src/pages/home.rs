@@ -1,0 +1,82 @@
+//! What needs a human now.
+
+use super::{Frame, activity::CallView, rendered};
+use crate::view::Line;
+use crate::web::{Body, Stop};
+use crate::{Console, Route, Signed};
+use askama::Template;
+use decision::approval::State;
+use http::{Response, StatusCode};
+use store::{Ended, Filter, Page, PinState};
+
+/// Approvals that are looked through for whoever looks; there may be more in the queue.
+const LOOKED_THROUGH: u32 = 200;
+/// Lines of each list.
+const LINES: usize = 20;
+const REFUSALS: u64 = 10;
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home {
+    frame: Frame,
+    mine: Vec<Line>,
+    others: Vec<Line>,
+    /// Waiting ones that are not shown here.
+    more: u64,
+    refusals: Vec<CallView>,
+    servers: Vec<ServerView>,
+    queue: String,
+    activity: String,
+}
+
+/// A server that shows what nobody accepted.
+struct ServerView {
+    name: String,
+    new: usize,
+    changed: usize,
+    gone: usize,
+}
+
+pub(crate) async fn home(console: &Console, signed: &Signed, frame: Frame) -> Result<Response<Body>, Stop> {
+    let (store, scope) = (console.store(), &console.parts.scope);
+    let page = Page { after: None, limit: LOOKED_THROUGH };
+    let waiting = store.approvals_in(scope, State::Proposed, page).await?;
+    let lines = waiting.iter().map(|kept| Line::of(console, signed, kept)).filter(|line| line.proposed);
+    let (mut mine, mut others): (Vec<Line>, Vec<Line>) = lines.partition(|line| line.mine);
+    mine.truncate(LINES);
+    others.truncate(LINES.saturating_sub(mine.len()));
+    let shown = u64::try_from(mine.len() + others.len()).unwrap_or_default();
+    let refused = Filter { ended: Some(Ended::Refused), ..Filter::default() };
+    let refusals = store.find_calls(scope, &refused, REFUSALS, None).await?;
+    let page = Home {
+        more: frame.waiting.saturating_sub(shown),
+        mine,
+        others,
+        refusals: refusals.iter().map(CallView::of).collect(),
+        servers: servers(console).await?,
+        queue: Route::Queue.path(),
+        activity: format!("{}?ended=refused", Route::Activity.path()),
+        frame,
+    };
+    rendered(StatusCode::OK, &page)
+}
+
+async fn servers(console: &Console) -> Result<Vec<ServerView>, Stop> {
+    let (store, scope) = (console.store(), &console.parts.scope);
+    let mut servers = Vec::new();
+    for server in store.list_servers(scope).await? {
+        let pins = store.pins(scope, &server.name).await?;
+        let count = |state| pins.iter().filter(|pin| pin.state == state && pin.pending()).count();
+        let gone = pins.iter().filter(|pin| pin.state == PinState::Gone).count();
+        let view = ServerView {
+            name: server.name.to_string(),
+            new: count(PinState::New),
+            changed: count(PinState::Changed),
+            gone,
+        };
+        if view.new + view.changed + view.gone > 0 {
+            servers.push(view);
+        }
+    }
+    Ok(servers)
+}

@@ -1,0 +1,123 @@
+//! The pages. Each is a template in `templates` and a value with nothing in it but what is shown.
+
+mod activity;
+mod approval;
+mod approvals;
+mod call;
+mod home;
+
+pub(crate) use activity::activity;
+pub(crate) use approval::{approval, decide, revoke};
+pub(crate) use approvals::{history, queue, row};
+pub(crate) use call::call;
+pub(crate) use home::home;
+
+use crate::door::Shut;
+use crate::web::{self, Body, Stop};
+use crate::{Console, PREFIX, Route, Signed};
+use askama::Template;
+use decision::approval::State;
+use http::{HeaderValue, Response, StatusCode, header};
+
+/// What is around every page of somebody who is signed in.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    head: Head,
+    /// Which part of the console it is.
+    section: &'static str,
+    person: String,
+    roles: String,
+    /// What every form carries.
+    form: String,
+    /// Approvals that wait for anybody.
+    waiting: u64,
+}
+
+/// What every page begins with.
+#[derive(Debug)]
+struct Head {
+    style: String,
+    script: String,
+    icon: String,
+    root: &'static str,
+}
+
+impl Head {
+    fn new() -> Self {
+        let path = |route: Route| route.path();
+        Self { style: path(Route::Style), script: path(Route::Script), icon: path(Route::Icon), root: PREFIX }
+    }
+}
+
+impl Frame {
+    pub(crate) async fn of(console: &Console, signed: &Signed, route: Route) -> Result<Self, Stop> {
+        let roles: Vec<_> = signed.roles.iter().map(|role| role.as_str()).collect();
+        Ok(Self {
+            head: Head::new(),
+            section: match route {
+                Route::Activity | Route::Call(_) => "activity",
+                Route::Queue
+                | Route::History
+                | Route::Approval(_)
+                | Route::Row(_)
+                | Route::Approve(_)
+                | Route::Deny(_)
+                | Route::Revoke(_) => "approvals",
+                Route::Home
+                | Route::SignInPage
+                | Route::SignIn
+                | Route::SignOut
+                | Route::Style
+                | Route::Script
+                | Route::Icon
+                | Route::Live => "home",
+            },
+            person: signed.visitor.to_string(),
+            roles: roles.join(", "),
+            form: signed.form_token.clone(),
+            waiting: console.store().count_approvals(&console.parts.scope, State::Proposed).await?,
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "stopped.html")]
+struct Stopped<'a> {
+    head: Head,
+    title: &'a str,
+    text: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignIn {
+    head: Head,
+    already: bool,
+    problem: Option<&'static str>,
+}
+
+/// A template as a page. A template cannot fail but by a fault of ours.
+fn rendered(status: StatusCode, template: &impl Template) -> Result<Response<Body>, Stop> {
+    template.render().map(|html| web::page(status, html)).map_err(|error| Stop::fault(&error))
+}
+
+pub(crate) fn stopped(stop: &Stop) -> Response<Body> {
+    let page = Stopped { head: Head::new(), title: stop.title, text: &stop.text };
+    web::page(stop.status, page.render().unwrap_or_default())
+}
+
+pub(crate) fn wrong_method(allowed: &'static str) -> Response<Body> {
+    let text = "This address is not for that method.";
+    let mut response = stopped(&Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Not like this", text));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+pub(crate) fn sign_in(already: bool, shut: Option<Shut>) -> Response<Body> {
+    let problem = shut.map(|shut| match shut {
+        Shut::NoSuchLink => "This link was used, has expired, or never was one. Get another.",
+        Shut::TooMany => "Too many wrong codes were tried. Wait a minute, and use your link again.",
+    });
+    let page = SignIn { head: Head::new(), already, problem };
+    web::page(shut.map_or(StatusCode::OK, StatusCode::from), page.render().unwrap_or_default())
+}

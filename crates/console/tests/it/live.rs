@@ -1,0 +1,65 @@
+//! The stream of changes.
+
+use crate::house::{Browser, House};
+use http::{Method, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use std::time::Duration;
+
+async fn open(house: &House, browser: &Browser) -> (StatusCode, callgate_console::Body) {
+    let request = house.request(Method::GET, browser, "/console/live").body(Full::default()).unwrap();
+    let (head, body) = house.open(request).await.into_parts();
+    (head.status, body)
+}
+
+/// The next piece, or `None` at the end.
+async fn next(body: &mut callgate_console::Body) -> Option<String> {
+    let frame = tokio::time::timeout(Duration::from_secs(20), body.frame()).await.unwrap()?;
+    Some(String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_change_is_told_by_name_to_every_page_that_is_open() {
+    let house = House::new().await;
+    let bob = house.sign_in("bob").await;
+    let (_, mut one) = open(&house, &bob).await;
+    let (_, mut two) = open(&house, &bob).await;
+    for body in [&mut one, &mut two] {
+        assert!(next(body).await.unwrap().contains("event: hello"));
+    }
+    let id = house.propose(house.refund(500, "finance")).await;
+    for body in [&mut one, &mut two] {
+        assert_eq!(next(body).await.unwrap(), format!("event: approval\ndata: {id}\n\n"));
+    }
+    let row = house.get(&bob, &format!("/console/approvals/{id}/row")).await;
+    assert!(row.text.trim_start().starts_with("<li class=\"line mine\""), "{}", row.text);
+}
+
+#[tokio::test]
+async fn whoever_signed_out_is_told_nothing_more() {
+    let house = House::new().await;
+    let bob = house.sign_in("bob").await;
+    let (_, mut body) = open(&house, &bob).await;
+    next(&mut body).await.unwrap();
+    house.post(&bob, "/console/sign-out", &[]).await;
+    house.propose(house.refund(500, "finance")).await;
+    assert_eq!(next(&mut body).await, None);
+}
+
+#[tokio::test]
+async fn streams_are_bounded_and_end_with_the_gateway() {
+    let house = House::new().await;
+    let bob = house.sign_in("bob").await;
+    let mut bodies = Vec::new();
+    for _ in 0..64 {
+        let (status, body) = open(&house, &bob).await;
+        assert_eq!(status, StatusCode::OK);
+        bodies.push(body);
+    }
+    assert_eq!(open(&house, &bob).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    bodies.pop();
+    let (status, mut body) = open(&house, &bob).await;
+    assert_eq!(status, StatusCode::OK, "one that went made room");
+    next(&mut body).await.unwrap();
+    house.closing.cancel();
+    assert_eq!(next(&mut body).await, None);
+}

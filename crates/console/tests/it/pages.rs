@@ -1,0 +1,263 @@
+//! What pages say.
+
+use crate::house::{Browser, House, MINUTE};
+use callgate_console::Route;
+use decision::approval::State;
+use decision::{
+    Actor, CallId, Channel, Claims, Code, Decision, Direction, Ending, Entry, Environment, Evidence, Intent,
+    InteractionId, Item, ItemKind, Principal, Stage, Target, TenantId, Timestamp, Transport,
+};
+use http::StatusCode;
+use policy::Visitor;
+use std::sync::Arc;
+use store::ledger::Record;
+
+/// A call that was refused, in ledger and index.
+pub(crate) async fn recorded(house: &House) -> CallId {
+    let at = house.now();
+    let call = CallId::new(at, [7; 10]);
+    let principal = Principal {
+        actor: Actor::Agent("refund-bot".parse().unwrap()),
+        user: Some(crate::house::user("alice", &["support"])),
+        ..Principal::unknown()
+    };
+    let deed = decision::DeedId::new(at, [7; 10]);
+    let interaction = InteractionId::new("session-1").unwrap();
+    let intent = Intent {
+        v: 1,
+        call,
+        deed,
+        leg: 0,
+        at,
+        tenant: TenantId::default(),
+        environment: Environment::default(),
+        interaction: interaction.clone(),
+        direction: Direction::ToServer,
+        errand: false,
+        principal: Arc::new(principal),
+        claimed: Claims { host: Some("Claude Code".to_owned()), ..Claims::default() },
+        channel: Channel {
+            transport: Transport::Http,
+            era: None,
+            revision: Some("2026-07-28".to_owned()),
+            server_era: None,
+            entrance: "mcp".to_owned(),
+        },
+        method: Some("tools/call".to_owned()),
+        target: Some(Target {
+            server: "crm".parse().unwrap(),
+            item: Item { kind: ItemKind::Tool, name: "delete_customer".to_owned() },
+            definition: None,
+        }),
+        arguments: None,
+        bytes: 412,
+        policy: None,
+    };
+    let evidence = |stage, refused: Option<Code>, because: &str| Evidence {
+        stage,
+        refused,
+        would_refuse: None,
+        because: because.to_owned(),
+        basis: vec!["rule:no-deletes".to_owned()],
+    };
+    let code = Code::parse("policy-forbid").or(Code::parse("not-permitted")).unwrap();
+    let decision = Decision {
+        v: 1,
+        call,
+        deed,
+        leg: 0,
+        tenant: TenantId::default(),
+        environment: Environment::default(),
+        interaction,
+        opened_at: at,
+        closed_at: Timestamp(at.0 + 2_300),
+        ending: Ending::Refused { code },
+        evidence: vec![
+            evidence(Stage::Permission, None, ""),
+            evidence(Stage::Rules, Some(code), "customers are not deleted by agents"),
+        ],
+        dispatched: false,
+        outcome: None,
+        shown: None,
+        progress: 0,
+        observed: false,
+        policy: None,
+        events: Vec::new(),
+    };
+    let entries = [Entry::Intent(Box::new(intent)), Entry::Decision(Box::new(decision))];
+    let from = house.ledger.size();
+    for entry in entries.clone() {
+        house.ledger.append(vec![Record::new(entry, Vec::new()).unwrap()]).await.unwrap();
+    }
+    let log = house.ledger.public_key().origin().to_owned();
+    let up_to: Vec<(u64, Entry)> = house
+        .ledger
+        .read_entries(0, 1_000)
+        .unwrap()
+        .into_iter()
+        .map(|(index, bytes)| (index, Entry::read(&bytes).unwrap()))
+        .collect();
+    assert!(from < house.ledger.size());
+    house.store.index_entries(&log, &up_to).await.unwrap();
+    call
+}
+
+#[tokio::test]
+async fn the_page_of_an_approval_says_everything_that_somebody_who_decides_should_know() {
+    let house = House::new().await;
+    let id = house.propose(house.refund(7_000, "finance and security")).await;
+    let page = house.get(&house.sign_in("bob").await, &Route::Approval(id).path()).await;
+    assert_eq!(page.status, StatusCode::OK);
+    for told in [
+        "Refund 7000 euro of order 1 to the customer",
+        "crm",
+        "refund_payment",
+        "refund-bot",
+        "alice",
+        "Claude Code",
+        "as it says itself",
+        "data-effect=\"write\"",
+        "data-tier=\"high\"",
+        "financial",
+        "&#34;amount&#34;",
+        "7000",
+        "the recipient is outside the company",
+        "email",
+        "void the refund in the CRM within a day",
+        "read_order",
+        "refunds above 100 need somebody of finance",
+        "large-refunds",
+        "0 of 1",
+        "1 h left",
+        "Good for exactly this call, once",
+    ] {
+        assert!(page.text.contains(told), "{told} is not in {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn a_yes_of_the_right_people_is_an_approval_and_stands_in_the_history() {
+    let house = House::new().await;
+    let id = house.propose(house.refund(7_000, "finance and security")).await;
+    let (bob, carol) = (house.sign_in("bob").await, house.sign_in("carol").await);
+    let said = house.post(&bob, &Route::Approve(id).path(), &[]).await;
+    assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, &*Route::Approval(id).path()));
+    assert_eq!(house.state(id).await, State::Proposed, "security is still needed");
+    let page = house.get(&bob, &Route::Approval(id).path()).await;
+    assert!(page.text.contains("You have decided already; others are still needed."), "{}", page.text);
+    assert_eq!(house.post(&carol, &Route::Approve(id).path(), &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.state(id).await, State::Approved);
+    let history = house.get(&bob, "/console/approvals/history").await;
+    assert!(history.text.contains("bob, carol said yes"), "{}", history.text);
+    let again = house.post(&carol, &Route::Approve(id).path(), &[]).await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN);
+    assert!(again.text.contains("It is approved already."), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_no_has_a_reason_that_the_agent_may_read_and_a_yes_can_be_taken_back() {
+    let house = House::new().await;
+    let bob = house.sign_in("bob").await;
+    let id = house.propose(house.refund(500, "finance")).await;
+    let silent = house.post(&bob, &Route::Deny(id).path(), &[("reason", "  ")]).await;
+    assert_eq!(silent.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(house.state(id).await, State::Proposed);
+    let said = house.post(&bob, &Route::Deny(id).path(), &[("reason", "wrong\r\naccount \u{202e}x")]).await;
+    assert_eq!(said.status, StatusCode::SEE_OTHER);
+    let kept = house.store.approval(&house.scope, id).await.unwrap().unwrap().approval;
+    assert_eq!(kept.denial().unwrap().reason.as_deref(), Some("wrong account ⟨U+202E⟩x"));
+    let id = house.propose(house.refund(500, "finance")).await;
+    house.post(&bob, &Route::Approve(id).path(), &[]).await;
+    let other = house.post(&house.sign_in("carol").await, &Route::Revoke(id).path(), &[]).await;
+    assert_eq!(other.status, StatusCode::FORBIDDEN, "who did not decide it does not take it back");
+    assert_eq!(house.state(id).await, State::Approved);
+    house.post(&bob, &Route::Revoke(id).path(), &[("reason", "too early")]).await;
+    assert_eq!(house.state(id).await, State::Cancelled);
+    let page = house.get(&bob, &Route::Approval(id).path()).await;
+    assert!(page.text.contains("bob took it back: too early"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn who_may_not_decide_is_told_why() {
+    let house = House::new().await;
+    let id = house.propose(house.refund(500, "finance")).await;
+    let operator = house.enter(&house.code(Visitor::Operator)).await;
+    for (browser, why) in [
+        (house.sign_in("alice").await, "asked in your own name"),
+        (house.sign_in("erin").await, "Members of finance decide this."),
+        (operator, "without a name, and nobody&#39;s yes is no yes"),
+    ] {
+        let page = house.get(&browser, &Route::Approval(id).path()).await;
+        assert!(page.text.contains(why), "{}", page.text);
+        assert!(!page.text.contains("id=\"approve\""));
+    }
+    house.pass(61 * MINUTE);
+    let page = house.get(&house.sign_in("bob").await, &Route::Approval(id).path()).await;
+    assert!(page.text.contains("Its time is over."), "{}", page.text);
+    assert!(page.text.contains("data-state=\"expired\""));
+}
+
+#[tokio::test]
+async fn home_has_first_what_waits_for_whoever_looks() {
+    let house = House::new().await;
+    recorded(&house).await;
+    house.propose(house.refund(900, "security")).await;
+    house.propose(house.refund(800, "finance")).await;
+    let home = house.get(&house.sign_in("bob").await, "/console").await.text;
+    let (mine, others) = home.split_once("id=\"others\"").unwrap();
+    assert!(mine.contains("Refund 800 euro") && !mine.contains("Refund 900 euro"));
+    assert!(others.contains("Refund 900 euro") && !others.contains("Refund 800 euro"));
+    assert!(others.contains("delete_customer"), "refused lately");
+}
+
+#[tokio::test]
+async fn a_decision_is_found_and_shown_with_its_trail() {
+    let house = House::new().await;
+    let call = recorded(&house).await;
+    let erin = house.sign_in("erin").await;
+    let found = |query: &'static str| {
+        let (house, erin) = (&house, &erin);
+        async move { house.get(erin, &format!("/console/activity?{query}")).await }
+    };
+    for query in [
+        "",
+        "agent=refund-bot",
+        "server=crm&ended=refused",
+        "tool=delete_customer",
+        "text=CLAUDE",
+        "user=alice",
+    ] {
+        assert!(found(query).await.text.contains(&call.to_string()), "{query}");
+    }
+    for query in ["agent=other", "ended=answered", "to=2020-01-01T00:00"] {
+        assert!(found(query).await.text.contains("No call is like this"), "{query}");
+    }
+    assert!(found("agent=a%0ab").await.text.contains("No agent can have this name."));
+    let page = house.get(&erin, &Route::Call(call).path()).await;
+    for told in
+        ["customers are not deleted by agents", "rule:no-deletes", "permission", "2.3 ms", "session-1"]
+    {
+        assert!(page.text.contains(told), "{told} is not in {}", page.text);
+    }
+    let other = Route::Call(CallId::from_bytes([1; 16])).path();
+    assert_eq!(house.get(&erin, &other).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn every_answer_is_locked_down_and_only_what_never_changes_is_kept() {
+    let house = House::new().await;
+    let bob = house.sign_in("bob").await;
+    for path in ["/console", "/console/sign-in", "/console/nowhere", "/console/approvals"] {
+        let said = house.get(&bob, path).await;
+        let csp = said.header("content-security-policy");
+        assert!(csp.starts_with("default-src 'none'; style-src 'self'; script-src 'self'"), "{csp}");
+        assert!(!csp.contains("unsafe") && csp.contains("frame-ancestors 'none'"));
+        assert_eq!(said.header("cache-control"), "no-store");
+        assert_eq!(said.header("x-content-type-options"), "nosniff");
+        assert!(!said.text.contains(" style=") && !said.text.contains(" onclick="), "nothing inline");
+        assert!(!said.text.contains("<style") && said.text.matches("<script").count() == 1);
+    }
+    let style = house.get(&Browser::default(), &Route::Style.path()).await;
+    assert!(style.header("cache-control").contains("immutable"));
+    assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+}

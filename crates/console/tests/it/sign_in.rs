@@ -1,0 +1,137 @@
+//! Coming in and going out.
+
+use crate::house::{Browser, House, MINUTE, ORIGIN};
+use callgate_console::LINK_TIME;
+use http::{Method, StatusCode};
+use http_body_util::Full;
+use policy::Visitor;
+
+#[tokio::test]
+async fn a_link_lets_one_person_in_with_a_cookie_that_only_this_host_gets() {
+    let house = House::new().await;
+    let page = house.get(&Browser::default(), "/console/sign-in").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("action=\"/console/sign-in\""));
+    let link = house.console.invite(Visitor::Person("bob".parse().unwrap()));
+    let (path, code) = link.split_once('#').unwrap();
+    assert_eq!(path, "/console/sign-in", "the code is where no server sees it");
+    assert_eq!(code.len(), 43, "256 bits");
+    let said = house.post(&Browser::default(), path, &[("code", code)]).await;
+    assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, "/console"));
+    let cookie = said.header("set-cookie");
+    assert!(cookie.starts_with("__Host-callgate="));
+    assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict"), "{cookie}");
+    let browser = Browser { cookie: said.cookie().unwrap(), form: String::new() };
+    let home = house.get(&browser, "/console").await;
+    assert_eq!(home.status, StatusCode::OK);
+    assert!(home.text.contains(">bob<small>approver</small>"), "{}", home.text);
+}
+
+#[tokio::test]
+async fn nobody_who_is_not_signed_in_sees_anything() {
+    let house = House::new().await;
+    for path in ["/console", "/console/approvals", "/console/activity"] {
+        let said = house.get(&Browser::default(), path).await;
+        assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, "/console/sign-in"));
+        let wrong = Browser { cookie: "__Host-callgate=guessed".to_owned(), form: String::new() };
+        assert_eq!(house.get(&wrong, path).await.status, StatusCode::SEE_OTHER);
+    }
+    assert_eq!(house.get(&Browser::default(), "/console/live").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_idle_and_in_any_case_one_day() {
+    let house = House::new().await;
+    let browser = house.sign_in("bob").await;
+    for _ in 0..3 {
+        house.pass(29 * MINUTE);
+        assert_eq!(house.get(&browser, "/console").await.status, StatusCode::OK);
+    }
+    house.pass(20 * MINUTE);
+    let by_itself = house.request(Method::GET, &browser, "/console").header("sec-fetch-dest", "empty");
+    assert_eq!(house.send(by_itself.body(Full::default()).unwrap()).await.status, StatusCode::OK);
+    house.pass(11 * MINUTE);
+    let idle = house.get(&browser, "/console").await;
+    assert_eq!(idle.status, StatusCode::SEE_OTHER, "what the page did by itself was no use");
+    let browser = house.sign_in("bob").await;
+    for _ in 0..25 {
+        house.pass(28 * MINUTE);
+        assert_eq!(house.get(&browser, "/console").await.status, StatusCode::OK);
+    }
+    house.pass(28 * MINUTE);
+    assert_eq!(house.get(&browser, "/console").await.status, StatusCode::SEE_OTHER, "12 hours are over");
+}
+
+#[tokio::test]
+async fn who_signs_out_is_out() {
+    let house = House::new().await;
+    let browser = house.sign_in("bob").await;
+    let said = house.post(&browser, "/console/sign-out", &[]).await;
+    assert_eq!(said.status, StatusCode::SEE_OTHER);
+    assert!(said.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(house.get(&browser, "/console").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_person_who_is_removed_or_loses_a_group_is_out_at_once() {
+    let house = House::new().await;
+    let browser = house.sign_in("bob").await;
+    house.store.remove_user(&house.scope, &"bob".parse().unwrap()).await.unwrap();
+    assert_eq!(house.get(&browser, "/console").await.status, StatusCode::SEE_OTHER);
+    let again = crate::house::user("bob", &[]);
+    house.store.add_user(&house.scope, &again).await.unwrap();
+    assert_eq!(
+        house.get(&browser, "/console").await.status,
+        StatusCode::FORBIDDEN,
+        "without a group, no role"
+    );
+}
+
+#[tokio::test]
+async fn a_link_elsewhere_opens_the_page_once_the_browser_sends_its_cookie() {
+    let house = House::new().await;
+    let from_chat =
+        house.request(Method::GET, &Browser::default(), "/console/approvals?x=%0d%0aset-cookie:y");
+    let request = from_chat.header("sec-fetch-site", "cross-site").body(Full::default()).unwrap();
+    let said = house.send(request).await;
+    assert_eq!((said.status, said.header("refresh")), (StatusCode::OK, "0; url=/console/approvals"));
+    assert!(said.header("set-cookie").is_empty());
+}
+
+#[tokio::test]
+async fn wrong_codes_are_looked_at_ten_times_a_minute() {
+    let house = House::new().await;
+    let nobody = Browser::default();
+    let good = house.code(Visitor::Person("bob".parse().unwrap()));
+    for n in 0..10 {
+        let said = house.post(&nobody, "/console/sign-in", &[("code", &format!("guess-{n}"))]).await;
+        assert_eq!(said.status, StatusCode::FORBIDDEN);
+        assert!(said.cookie().is_none());
+    }
+    let said = house.post(&nobody, "/console/sign-in", &[("code", &good)]).await;
+    assert_eq!(said.status, StatusCode::TOO_MANY_REQUESTS);
+    house.pass(MINUTE);
+    house.enter(&good).await;
+}
+
+#[tokio::test]
+async fn a_link_is_over_after_ten_minutes() {
+    let house = House::new().await;
+    let code = house.code(Visitor::Operator);
+    house.pass(u64::try_from(LINK_TIME.as_micros()).unwrap());
+    let said = house.post(&Browser::default(), "/console/sign-in", &[("code", &code)]).await;
+    assert_eq!(said.status, StatusCode::FORBIDDEN);
+    assert!(said.cookie().is_none());
+}
+
+#[tokio::test]
+async fn a_console_that_is_off_is_nowhere() {
+    let house = House::with(callgate_console::Settings { enabled: false, ..Default::default() }).await;
+    let code = house.code(Visitor::Operator);
+    for path in ["/console", "/console/sign-in"] {
+        assert_eq!(house.get(&Browser::default(), path).await.status, StatusCode::NOT_FOUND);
+    }
+    let said = house.post(&Browser::default(), "/console/sign-in", &[("code", &code)]).await;
+    assert_eq!(said.status, StatusCode::NOT_FOUND);
+    assert!(ORIGIN.starts_with("http://"));
+}

@@ -1,0 +1,146 @@
+// A person at the console: signs in by a link, sees a call come while the page is open, decides it with keys, finds it in the history.
+// Asks its parent to act (`do WORD` on a line; the answer is a line), says `ok` at the end.
+//
+// node console.mjs '{"chromium": …, "base": …, "bob": LINK, "again": LINK, "now": MS, "pictures": FOLDER or ""}'
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+const PATIENCE_MS = 30_000;
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+const job = JSON.parse(process.argv[2]);
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const ask = async (word) => {
+    console.log(`do ${word}`);
+    return (await answers.next()).value;
+};
+
+const browser = await chromium.launch({ executablePath: job.chromium, headless: true, args: FLAGS });
+const open = async (options = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light', ...options });
+    context.setDefaultTimeout(PATIENCE_MS);
+    const page = await context.newPage();
+    const wrong = [];
+    page.on('console', (said) => said.type() === 'error' && wrong.push(said.text()));
+    page.on('pageerror', (error) => wrong.push(String(error)));
+    await page.clock.setFixedTime(job.now);
+    return { context, page, wrong };
+};
+const picture = async (page, name) => {
+    if (!job.pictures) return;
+    await page.mouse.move(0, 0);
+    await page.screenshot({ path: join(job.pictures, `${name}.png`), animations: 'disabled' });
+};
+
+try {
+    const { context, page, wrong } = await open();
+    // nothing moves when something comes
+    await page.addInitScript(() => {
+        window.shifts = [];
+        new PerformanceObserver((list) => {
+            for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifts.push(shift.value);
+        }).observe({ type: 'layout-shift', buffered: true });
+    });
+    const still = async () => assert.deepEqual(await page.evaluate(() => window.shifts), [], 'something moved');
+
+    // the code goes to no server by the link, and is not left in the address
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url()));
+    await page.goto(job.bob);
+    await page.waitForFunction(() => document.querySelector('#code').value.length === 43);
+    assert.equal(page.url(), `${job.base}/console/sign-in`);
+    assert(asked.every((url) => !url.includes(job.bob.split('#')[1]) || url.includes('#')), 'the code was sent');
+    await picture(page, 'sign-in');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${job.base}/console`);
+    const [cookie] = await context.cookies();
+    assert.equal(cookie.name, '__Host-callgate');
+    assert(cookie.secure && cookie.httpOnly && cookie.sameSite === 'Strict' && cookie.path === '/');
+    assert.equal(cookie.domain, 'callgate.localhost');
+
+    // home: one comes while it is open
+    await page.waitForSelector('#live[data-on="true"]');
+    const big = await ask('propose 7000');
+    await page.waitForSelector(`#mine #a-${big}`);
+    await page.waitForFunction((n) => document.querySelector('#waiting').textContent === n, '5');
+    await still();
+    await picture(page, 'home');
+
+    // the queue: another comes, and is opened and approved with keys alone
+    await page.keyboard.press('g');
+    await page.keyboard.press('q');
+    await page.waitForURL(`${job.base}/console/approvals`);
+    await page.waitForSelector('#live[data-on="true"]');
+    const small = await ask('propose 300');
+    await page.waitForSelector(`#queue #a-${small}`);
+    await still();
+    for (let n = 0; n < 6; n += 1) await page.keyboard.press('j');
+    assert(await page.evaluate((id) => document.activeElement.closest('li')?.id === `a-${id}`, small), 'j goes down');
+    await picture(page, 'queue');
+    await page.keyboard.press('a');
+    await page.waitForURL(`${job.base}/console/approvals/${small}#approve`);
+    await page.waitForFunction(() => document.activeElement.id === 'approve');
+    assert.equal(await ask(`state ${small}`), 'proposed', 'one key is no yes');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#standing .badge[data-state="approved"]');
+    assert.equal(await ask(`state ${small}`), 'approved');
+
+    // one that needs two: the other's yes shows where it is
+    await page.goto(`${job.base}/console/approvals/${big}`);
+    await page.waitForSelector('#live[data-on="true"]');
+    await picture(page, 'approval');
+    await page.keyboard.press('?');
+    await page.waitForSelector('#help[open]');
+    await page.keyboard.press('Escape');
+    await page.click('#approve');
+    await page.waitForSelector('#people .votes');
+    assert.equal(await page.locator('#approve').count(), 0);
+
+    // a line in the queue changes where it is when somebody else decides
+    await page.goto(`${job.base}/console/approvals`);
+    await page.waitForSelector('#live[data-on="true"]');
+    const decided = await ask('decide');
+    await page.waitForSelector(`#a-${decided}[data-state="approved"], #a-${decided} .need.met`);
+    await still();
+
+    await page.goto(`${job.base}/console/approvals/history`);
+    await page.waitForSelector(`#a-${small}[data-state="approved"]`);
+    assert(await page.locator(`#a-${small}`).innerText().then((text) => text.includes('bob said yes')));
+    await page.goto(`${job.base}/console/activity`);
+    await picture(page, 'activity');
+    await page.click('.calls a.what');
+    await page.waitForSelector('.trail');
+    await picture(page, 'decision');
+
+    // dark, and small
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.goto(`${job.base}/console/approvals/${decided}`);
+    await picture(page, 'approval-dark');
+    await page.setViewportSize({ width: 360, height: 780 });
+    for (const path of ['', '/approvals', `/approvals/${big}`, '/activity', '/approvals/history']) {
+        await page.goto(`${job.base}/console${path}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert(wide <= 360, `${path || 'home'} is ${wide} wide at 360`);
+        if (job.pictures && process.env.CALLGATE_PICTURES_ALL) await page.screenshot({ path: join(job.pictures, `small${path.split('/').slice(0, 2).join('-')}.png`), fullPage: true });
+    }
+    await page.click('.who button');
+    await page.waitForURL(`${job.base}/console/sign-in`);
+    assert.deepEqual(await context.cookies(), []);
+    assert.deepEqual(wrong, [], 'the browser had something to say');
+
+    // without a script everything works too
+    const plain = await open({ javaScriptEnabled: false });
+    await plain.page.goto(`${job.base}/console/sign-in`);
+    await plain.page.fill('#code', job.again.split('#')[1]);
+    await plain.page.click('button');
+    await plain.page.waitForURL(`${job.base}/console`);
+    await plain.page.click('#mine a.what');
+    await plain.page.click('#approve');
+    await plain.page.waitForSelector('.votes');
+    console.log('ok');
+} finally {
+    await browser.close();
+}
+process.exit(0);

@@ -8,6 +8,7 @@
 
 mod assets;
 mod door;
+pub mod hooks;
 mod live;
 mod pages;
 mod route;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub settings: Arc<ArcSwap<Settings>>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// What takes decisions from outside.
+    pub callback: hooks::Callback,
     /// Ends the streams.
     pub closing: CancellationToken,
 }
@@ -116,6 +119,10 @@ impl Console {
             Err(Astray::Nowhere) => return Err(Stop::nowhere()),
             Err(Astray::Method(allowed)) => return Ok(pages::wrong_method(allowed)),
         };
+        if route == Route::Callback {
+            let body = web::bytes(body, hooks::CALLBACK_BYTES_MAX).await?;
+            return Ok(self.hear(head, &body).await);
+        }
         let fields = match head.method {
             Method::POST if web::from_ourselves(&head.headers, secure) => {
                 web::form(&head.headers, body).await?
@@ -178,9 +185,12 @@ impl Console {
             Route::Activity => pages::activity(self, frame().await?, fields).await,
             Route::Call(call) => pages::call(self, frame().await?, call).await,
             Route::Live => self.live(signed),
-            Route::SignInPage | Route::SignIn | Route::Style | Route::Script | Route::Icon => {
-                Err(Stop::nowhere())
-            }
+            Route::SignInPage
+            | Route::SignIn
+            | Route::Style
+            | Route::Script
+            | Route::Icon
+            | Route::Callback => Err(Stop::nowhere()),
         }
     }
 
@@ -215,6 +225,33 @@ impl Console {
             form_token: session.form_token,
             token: token.to_owned(),
         }))
+    }
+
+    /// A decision from outside. Nothing here depends on a session or a page.
+    async fn hear(&self, head: &request::Parts, body: &[u8]) -> Response<Body> {
+        let header = |name: &str| {
+            let mut all = head.headers.get_all(name).iter();
+            // of two nobody knows which one was meant
+            let first = all.next().filter(|_| all.next().is_none());
+            first.and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
+        let signed = hooks::Signed {
+            id: header("webhook-id"),
+            timestamp: header("webhook-timestamp"),
+            signature: header("webhook-signature"),
+        };
+        match self.parts.callback.hear(signed, body).await {
+            Ok(approval) => web::json(
+                StatusCode::OK,
+                &serde_json::json!({
+                    "approval": approval.id, "state": approval.state,
+                }),
+            ),
+            Err(unheard) => {
+                tracing::warn!(%unheard, "a callback was not taken");
+                web::json(unheard.status(), &serde_json::json!({ "error": unheard.to_string() }))
+            }
+        }
     }
 
     async fn sign_in(&self, head: &request::Parts, fields: &Fields) -> Result<Response<Body>, Stop> {

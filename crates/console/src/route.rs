@@ -29,6 +29,8 @@ pub enum Route {
     Call(CallId),
     /// The stream of changes.
     Live,
+    /// A decision from a system outside, signed with the key of its webhook.
+    Callback,
 }
 
 /// Who gets an answer.
@@ -76,6 +78,7 @@ impl Route {
             ["activity"] => (Some(Self::Activity), None),
             ["activity", call] => (Some(Self::Call(CallId::parse(call).ok_or(Astray::Nowhere)?)), None),
             ["live"] => (Some(Self::Live), None),
+            ["hooks"] => (None, Some(Self::Callback)),
             _ => return Err(Astray::Nowhere),
         };
         let asked = match *method {
@@ -92,7 +95,9 @@ impl Route {
 
     pub fn access(self) -> Access {
         match self {
-            Self::SignInPage | Self::SignIn | Self::Style | Self::Script | Self::Icon => Access::Open,
+            Self::SignInPage | Self::SignIn | Self::Style | Self::Script | Self::Icon | Self::Callback => {
+                Access::Open
+            }
             Self::SignOut => Access::Session,
             Self::Home => Access::Rules(ConsoleAction::SeeHome),
             Self::Queue | Self::History | Self::Approval(_) | Self::Row(_) | Self::Live => {
@@ -123,6 +128,7 @@ impl Route {
         let posted = [
             Self::SignIn,
             Self::SignOut,
+            Self::Callback,
             Self::Approve(approval),
             Self::Deny(approval),
             Self::Revoke(approval),
@@ -150,6 +156,7 @@ impl Route {
             Self::Activity => "/activity".to_owned(),
             Self::Call(id) => format!("/activity/{id}"),
             Self::Live => "/live".to_owned(),
+            Self::Callback => "/hooks".to_owned(),
         };
         format!("{PREFIX}{rest}")
     }

@@ -1,5 +1,6 @@
 //! Who is what in the console, and for how long.
 
+use crate::hooks::Hook;
 use decision::GroupName;
 use policy::Role;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,8 @@ pub struct Settings {
     pub idle: Duration,
     /// … and every session after that.
     pub longest: Duration,
+    /// Who is told what becomes of approvals.
+    pub hooks: Vec<Hook>,
 }
 
 impl Default for Settings {
@@ -25,6 +28,7 @@ impl Default for Settings {
             roles: BTreeMap::new(),
             idle: Duration::from_secs(30 * 60),
             longest: Duration::from_secs(12 * 60 * 60),
+            hooks: Vec::new(),
         }
     }
 }

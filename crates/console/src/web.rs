@@ -146,6 +146,23 @@ pub(crate) fn from_ourselves(headers: &HeaderMap, secure: bool) -> bool {
     same && site.is_none_or(|site| site == "same-origin")
 }
 
+/// A whole body that is no form.
+pub(crate) async fn bytes<B>(body: B, max: usize) -> Result<Bytes, Stop>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let whole = tokio::time::timeout(FORM_TIME, Limited::new(body, max).collect()).await;
+    let slow = || Stop::new(StatusCode::REQUEST_TIMEOUT, "Too slow", "The body took too long to arrive.");
+    let large =
+        |_| Stop::new(StatusCode::PAYLOAD_TOO_LARGE, "Too large", "The body is too large, or broke off.");
+    Ok(whole.map_err(|_| slow())?.map_err(large)?.to_bytes())
+}
+
+pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    guarded(status, Full::new(Bytes::from(value.to_string())).boxed_unsync(), "application/json")
+}
+
 /// The fields of a form. One that comes twice is a form that two readers could read differently.
 pub(crate) async fn form<B>(headers: &HeaderMap, body: B) -> Result<BTreeMap<String, String>, Stop>
 where

@@ -22,6 +22,8 @@ pub const ERRAND_METHODS: &[&str] = &[
     "logging/setLevel",
     // of an identity provider, about somebody's token (RFC 7662)
     "oauth/introspect",
+    // nothing leaves under this name: a key is opened, and what is told under it is in the outbox
+    "webhook/key",
 ];
 
 /// A stage's yes: the value the next stages need, and what the yes rests on.

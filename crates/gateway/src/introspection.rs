@@ -48,7 +48,7 @@ async fn put(gate: &Arc<Gate>, live: &Live, question: &Question, leg: &mut Leg) 
     let call = errands::call(&provider(), leg, METHOD, Bytes::new());
     let permit = leg.permit(&call)?;
     leg.intend(gate, live, &permit).await?;
-    let lease = secrets::of_provider(gate, live, &permit, &call, question.secret()).await;
+    let lease = secrets::of_our_own(gate, live, &permit, &call, question.secret()).await;
     let lease = leg.pass(Stage::Secrets, lease.map_err(without_secret))?;
     drop(permit);
     leg.dispatched = true;

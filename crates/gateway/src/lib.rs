@@ -81,6 +81,7 @@ mod rounds;
 mod schemas;
 mod subscriptions;
 mod tasks;
+pub mod webhooks;
 
 pub use budgets::tidy as tidy_budgets;
 pub use gate::{Gate, Live, Parts};
@@ -91,3 +92,4 @@ pub use recovery::{is_settled, recover};
 pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
 pub use secrets::tidy as tidy_secrets;
 pub use settings::Settings;
+pub use webhooks::webhook_key;

@@ -215,15 +215,16 @@ pub(crate) async fn lease(
     Ok(Passed::new(Arc::new(injected), basis))
 }
 
-/// Opens what the gateway proves itself with to an identity provider, for an errand to it and no other call.
-pub(crate) async fn of_provider(
+/// Opens what is the gateway's own, for an errand to an identity provider or an address that is told, and no other call.
+pub(crate) async fn of_our_own(
     gate: &Gate,
     live: &Live,
     permit: &Permit,
     call: &Call,
     name: &SecretName,
 ) -> Result<Passed<Lease>, Refusal> {
-    if !permit.covers(call) || call.target().server.as_str() != crate::introspection::PROVIDER {
+    let own = [crate::introspection::PROVIDER, crate::webhooks::WEBHOOK];
+    if !permit.covers(call) || !own.contains(&call.target().server.as_str()) {
         return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
     }
     let lease = stored(gate, live, permit, call, Holder::Shared, name, &mut Vec::new()).await?;

@@ -197,6 +197,11 @@ fn body(approval: &Approval) -> Outcome<String> {
     })
 }
 
+/// Rows of approvals, for whoever asks for them in another order.
+pub(crate) fn kept_rows(rows: &[Row]) -> Outcome<Vec<Kept>> {
+    rows.iter().map(kept).collect()
+}
+
 fn kept(row: &Row) -> Outcome<Kept> {
     Ok(Kept {
         approval: row.json("body")?,

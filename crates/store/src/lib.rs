@@ -19,6 +19,7 @@ mod filling;
 mod find;
 pub mod ledger;
 mod open;
+mod outbox;
 mod pins;
 mod principals;
 mod revision;
@@ -39,6 +40,7 @@ pub use drafts::Draft;
 pub use entries::{EntryKind, Place};
 pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter, NoCursor};
+pub use outbox::{Delivery, DeliveryState};
 pub use pins::{Definition, Mark, Pin, PinState, Which};
 pub use principals::{Agent, AgentKind, NewAgent};
 pub use revision::Revision;
@@ -121,7 +123,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 15] = [
+        let files: [(&str, &[(&str, &str)]); 16] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -137,6 +139,7 @@ impl Store {
             ("delegations", delegations::STATEMENTS),
             ("budgets", budgets::STATEMENTS),
             ("drafts", drafts::STATEMENTS),
+            ("outbox", outbox::STATEMENTS),
         ];
         files
             .iter()

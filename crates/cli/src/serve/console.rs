@@ -1,11 +1,11 @@
 //! The console at the gateway's own address.
 
-use super::files::InForce;
+use super::{files::InForce, hooks};
 use crate::{
     say::Say,
     sources::{SystemClock, SystemEntropy},
 };
-use console::{Console, PREFIX, Parts};
+use console::{Console, PREFIX, Parts, hooks::Keys};
 use decision::{EventName, UserName};
 use gateway::{
     Gate,
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) fn open(
     gate: &Gate,
     in_force: &InForce,
+    keys: &Arc<dyn Keys>,
     closing: &CancellationToken,
 ) -> anyhow::Result<Arc<Console>> {
     Ok(Console::new(Parts {
@@ -32,6 +33,7 @@ pub(super) fn open(
         settings: Arc::clone(&in_force.console),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        callback: hooks::callback(gate, in_force, keys),
         closing: closing.clone(),
     })?)
 }
@@ -80,7 +82,7 @@ pub(super) async fn link(
 }
 
 /// How a browser on this machine reaches the gateway, unless the configuration says how others do.
-fn base(settings: &gateway::Settings, address: SocketAddr) -> String {
+pub(super) fn base(settings: &gateway::Settings, address: SocketAddr) -> String {
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
     if settings.issuer != format!("{scheme}://{}", settings.listen) {
         return settings.issuer.clone();

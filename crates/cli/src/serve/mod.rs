@@ -3,6 +3,7 @@
 mod commands;
 mod console;
 pub(crate) mod files;
+mod hooks;
 mod index;
 mod keeping;
 mod logs;
@@ -113,6 +114,7 @@ struct Running {
     files: JoinHandle<()>,
     keeping: JoinHandle<()>,
     index: JoinHandle<()>,
+    hooks: JoinHandle<()>,
     recorded: bool,
 }
 
@@ -147,7 +149,8 @@ impl Running {
         let offers = Offers::new(Arc::clone(&gate), loader, written);
         let closing = CancellationToken::new();
         let in_force = InForce::of(&place);
-        let console = console::open(&gate, &in_force, &closing)?;
+        let hook_keys = hooks::keys(&gate);
+        let console = console::open(&gate, &in_force, &hook_keys, &closing)?;
         let tls = keys.map(|keys| listen::tls::Tls::new(keys, gate.handshakes()));
         let surroundings = given.surroundings.clone();
         let files = Files::new(place.clone(), surroundings, &gate, &offers, &in_force, client, tls.clone());
@@ -174,6 +177,7 @@ impl Running {
             keeping: tokio::spawn(keeper.follow(Arc::clone(&files), closing.clone())),
             files: tokio::spawn(files.follow(hang_up, closing.clone())),
             index: tokio::spawn(index::follow(Arc::clone(&gate), closing.clone())),
+            hooks: tokio::spawn(hooks::sender(&gate, &in_force, &hook_keys, address).follow(closing.clone())),
             gate,
             opened,
             closing,
@@ -201,6 +205,7 @@ impl Running {
         self.offers.abort();
         self.files.abort();
         self.keeping.abort();
+        self.hooks.abort();
         index::settle(&self.gate).await?;
         open::tell(&self.gate, EventName::GatewayStopped, &[]).await?;
         self.recorded = true;

@@ -9,6 +9,7 @@ use super::{
     reach::reach,
     vault,
     vault_key::{self, KeySources},
+    webhooks,
 };
 use catalog::{Declarations, Declared};
 use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
@@ -135,6 +136,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     let state_dir = file.state_dir.as_ref().map_or_else(|| state.to_owned(), |dir| base.join(dir));
     let database = database(crossing, file.database.as_ref(), base, &state_dir);
     let keys = vault_key::cross(crossing, &file.vault, base, &state_dir);
+    let hooks = webhooks::cross(crossing, &file.webhooks, &networks);
     Meant {
         settings: Settings {
             tenant,
@@ -162,7 +164,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         state_dir,
         database,
         keys,
-        console: console::cross(crossing, &file.console),
+        console: ::console::Settings { hooks, ..console::cross(crossing, &file.console) },
     }
 }
 
@@ -176,6 +178,10 @@ fn servers(
     let mut servers = BTreeMap::new();
     for (name, written) in &file.servers {
         match ServerName::new(name.get_ref().clone()) {
+            Ok(_) if name.get_ref() == gateway::webhooks::WEBHOOK => {
+                let help = "call the server something else";
+                crossing.problem(name.span(), "`webhook` stands for addresses that are told", Some(help));
+            }
             Ok(_) if name.get_ref() == gateway::introspection::PROVIDER => {
                 let help = "call the server something else";
                 let message = format!("`{}` stands for the identity provider", name.get_ref());

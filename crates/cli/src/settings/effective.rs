@@ -49,6 +49,7 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     vault.extend(meant.keys.effective(&meant.state_dir));
     put("vault", Value::Table(vault));
     put("console", Value::Table(super::console::effective(&meant.console)));
+    put("webhooks", super::webhooks::effective(&meant.console.hooks));
     let networks = list(&settings.networks);
     put("egress", Value::Table(Table::from_iter([("networks".to_owned(), networks)])));
     let servers = settings.servers.iter().map(|(name, one)| (name.to_string(), Value::Table(server(one))));

@@ -59,6 +59,9 @@ pub(crate) struct File {
     /// How much may happen in which time.
     #[serde(default)]
     pub(crate) budgets: Vec<super::budgets::Written>,
+    /// Addresses that are told what becomes of approvals.
+    #[serde(default)]
+    pub(crate) webhooks: Vec<super::webhooks::Webhook>,
     /// Where the gateway may connect to, beside public addresses.
     #[serde(default)]
     pub(crate) egress: Egress,

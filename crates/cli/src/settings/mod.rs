@@ -16,6 +16,7 @@ mod problem;
 mod reach;
 mod vault;
 mod vault_key;
+mod webhooks;
 
 pub(crate) use cross::{Meant, read};
 pub(crate) use effective::{effective, schema};

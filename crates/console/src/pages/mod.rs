@@ -70,7 +70,8 @@ impl Frame {
                 | Route::Style
                 | Route::Script
                 | Route::Icon
-                | Route::Live => "home",
+                | Route::Live
+                | Route::Callback => "home",
             },
             person: signed.visitor.to_string(),
             roles: roles.join(", "),

@@ -108,11 +108,20 @@ impl House {
         }
         let desk = Arc::new(Desk::new(store.clone(), Arc::clone(&ledger), clock.clone()));
         let closing = CancellationToken::new();
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        let callback = callgate_console::hooks::Callback {
+            desk: Arc::clone(&desk),
+            scope: scope.clone(),
+            settings: Arc::clone(&settings),
+            keys: Arc::new(crate::hooks::OneKey),
+            clock: clock.clone(),
+        };
         let parts = Parts {
+            callback,
             desk: Arc::clone(&desk),
             ledger: Arc::clone(&ledger),
             scope: scope.clone(),
-            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            settings,
             clock: clock.clone(),
             entropy: dice,
             closing: closing.clone(),
@@ -123,6 +132,15 @@ impl House {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    pub(crate) async fn vote(&self, id: ApprovalId, who: &str, yes: bool) {
+        let voter = self.desk.voter(&self.scope, &who.parse().unwrap()).await.unwrap().unwrap();
+        self.desk.vote(&self.scope, id, &voter, yes, None).await.unwrap();
     }
 
     pub(crate) fn pass(&self, us: u64) {

@@ -9,6 +9,7 @@
 
 mod attacks;
 mod browser;
+mod hooks;
 mod house;
 mod live;
 mod many;

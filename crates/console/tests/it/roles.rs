@@ -69,6 +69,7 @@ Activity    → ✘ ✔ ✔ ✔ ✔ ✔
 Approval    → ✘ ✔ ✔ ✔ ✔ ✔
 Approve     ✘ ✘ ✘ ✔ ✘ ✘ ✘
 Call        → ✘ ✔ ✔ ✔ ✔ ✔
+Callback    ✘ ✘ ✘ ✘ ✘ ✘ ✘
 Deny        ✘ ✘ ✘ ✔ ✘ ✘ ✘
 History     → ✘ ✔ ✔ ✔ ✔ ✔
 Home        → ✘ ✔ ✔ ✔ ✔ ✔

@@ -1,0 +1,179 @@
+//! Follows what becomes of approvals, notes what is to be told, and tells it.
+
+use super::{Hook, Keys, payload, reachable};
+use crate::Settings;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use decision::{ApprovalId, Clock, Digest, Timestamp};
+use egress::{Bounds, Client, Full, Request, collect_limited};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Delivery, DeliveryState, Desk, Scope, StoreError, Turn};
+use tokio_util::sync::CancellationToken;
+
+/// Waits before each next try; after the last it is given up. About two days.
+const WAITS_S: [u64; 8] = [5, 30, 120, 600, 3_600, 14_400, 43_200, 86_400];
+/// Between two looks where nothing is heard of.
+const LOOK: Duration = Duration::from_secs(2);
+/// Deliveries tried at the same time, and approvals looked at, at once.
+const AT_ONCE: u64 = 32;
+const BOUNDS: Bounds = Bounds {
+    first_byte_max: Duration::from_secs(10),
+    idle_max: Duration::from_secs(10),
+    total_max: Some(Duration::from_secs(15)),
+};
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// At a start, what changed in this time is noted if it is not yet.
+const BACK_US: u64 = 24 * 3_600_000_000;
+
+/// Tells the addresses of one gateway.
+#[derive(Debug)]
+pub struct Sender {
+    pub desk: Arc<Desk>,
+    pub scope: Scope,
+    pub settings: Arc<ArcSwap<Settings>>,
+    /// Where people find the console: `https://gate.example.com`.
+    pub base: String,
+    pub client: Client,
+    pub keys: Arc<dyn Keys>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Where the sender is in the order of changes.
+type Mark = (Timestamp, Option<ApprovalId>);
+
+impl Sender {
+    /// Goes on until `closing` is cancelled.
+    pub async fn follow(self, closing: CancellationToken) {
+        let mut changes = self.desk.changes();
+        let mut mark: Mark = (Timestamp(self.clock.now().0.saturating_sub(BACK_US)), None);
+        loop {
+            self.client.set_policy(reachable(&self.settings.load().hooks));
+            if let Err(error) = self.note(&mut mark).await {
+                tracing::warn!(%error, "what is to be told cannot be noted; trying again");
+            }
+            if let Err(error) = self.tell().await {
+                tracing::warn!(%error, "what is to be told cannot be read; trying again");
+            }
+            tokio::select! {
+                () = closing.cancelled() => return,
+                _ = changes.recv() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Notes what changed in the last day, and tries what is due, once.
+    pub async fn once(&self) -> Result<(), StoreError> {
+        self.client.set_policy(reachable(&self.settings.load().hooks));
+        let mut mark: Mark = (Timestamp(self.clock.now().0.saturating_sub(BACK_US)), None);
+        self.note(&mut mark).await?;
+        self.tell().await
+    }
+
+    /// Notes every change after the mark for every address.
+    async fn note(&self, mark: &mut Mark) -> Result<(), StoreError> {
+        let settings = self.settings.load_full();
+        loop {
+            let changed = self.desk.store().approvals_changed(&self.scope, *mark, AT_ONCE).await?;
+            let Some(last) = changed.last() else { return Ok(()) };
+            let next = (last.changed_at, Some(last.approval.id));
+            for kept in &changed {
+                for hook in &settings.hooks {
+                    let approval = &kept.approval;
+                    let event = payload::event(approval.state);
+                    let url = format!("{}/console/approvals/{}", self.base, approval.id);
+                    let made_at = self.clock.now();
+                    let subject = approval.id.to_string();
+                    let one = Delivery {
+                        id: id(&hook.name, &subject, &event),
+                        body: payload::body(hook.form, approval, &url, made_at),
+                        hook: hook.name.clone(),
+                        subject,
+                        event,
+                        made_at,
+                        next_at: made_at,
+                        tries: 0,
+                        state: DeliveryState::Waiting,
+                        error: None,
+                    };
+                    self.desk.store().note_delivery(&self.scope, &one).await?;
+                }
+            }
+            *mark = next;
+        }
+    }
+
+    /// Tries what is due.
+    async fn tell(&self) -> Result<(), StoreError> {
+        let due = self.desk.store().due_deliveries(&self.scope, AT_ONCE).await?;
+        let tried = futures::future::join_all(due.iter().map(|one| self.one(one))).await;
+        tried.into_iter().collect()
+    }
+
+    async fn one(&self, one: &Delivery) -> Result<(), StoreError> {
+        let store = self.desk.store();
+        let settings = self.settings.load_full();
+        let Some(hook) = settings.hooks.iter().find(|hook| hook.name == one.hook) else {
+            let gone = Some("the address is not configured any more");
+            return store.end_delivery(&self.scope, one, DeliveryState::Dead, gone).await;
+        };
+        let tries = usize::try_from(one.tries).unwrap_or(usize::MAX);
+        let wait = WAITS_S.get(tries).copied().unwrap_or(u64::MAX / 2_000_000);
+        let next = Timestamp(self.clock.now().0.saturating_add(wait.saturating_mul(1_000_000)));
+        if store.take_delivery(&self.scope, one, next).await? == Turn::Missed {
+            return Ok(());
+        }
+        match self.post(hook, one).await {
+            Ok(()) => store.end_delivery(&self.scope, one, DeliveryState::Sent, None).await,
+            Err(fault) => {
+                let over = fault.is_final || tries + 1 >= WAITS_S.len();
+                tracing::warn!(hook = %hook.name, delivery = %one.id, error = %fault.why, over, "an address was not told");
+                let state = if over { DeliveryState::Dead } else { DeliveryState::Waiting };
+                store.end_delivery(&self.scope, one, state, Some(&fault.why)).await
+            }
+        }
+    }
+
+    async fn post(&self, hook: &Hook, one: &Delivery) -> Result<(), Fault> {
+        let key = self.keys.key(&hook.secret).await.map_err(Fault::later)?;
+        let seconds = self.clock.now().0 / 1_000_000;
+        let request = Request::post(hook.url.clone())
+            .header("content-type", "application/json")
+            .header("user-agent", "callgate")
+            .header("webhook-id", &one.id)
+            .header("webhook-timestamp", seconds.to_string())
+            .header("webhook-signature", key.sign(&one.id, seconds, one.body.as_bytes()))
+            .body(Full::new(Bytes::from(one.body.clone())));
+        let request = request.map_err(|e| Fault::later(e.to_string()))?;
+        let response = self.client.send(request, BOUNDS).await.map_err(|e| Fault::later(e.to_string()))?;
+        let status = response.status();
+        // what it says is not read further, but a connection is given back whole
+        let _ = collect_limited(response.into_body(), ANSWER_BYTES_MAX).await;
+        match status.as_u16() {
+            200..300 => Ok(()),
+            // the specification's word for an address that is gone
+            410 => Err(Fault { why: "410: the address is gone".to_owned(), is_final: true }),
+            other => Err(Fault::later(format!("status {other}"))),
+        }
+    }
+}
+
+/// Why an address was not told.
+struct Fault {
+    why: String,
+    is_final: bool,
+}
+
+impl Fault {
+    fn later(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_final: false }
+    }
+}
+
+/// The same for the same event at the same address, so that whoever is told twice can know.
+fn id(hook: &str, subject: &str, event: &str) -> String {
+    let digest = Digest::of_parts(&[hook.as_bytes(), b"\0", subject.as_bytes(), b"\0", event.as_bytes()]);
+    let hex = digest.to_string();
+    format!("msg_{}", hex.trim_start_matches("sha256:").get(..32).unwrap_or_default())
+}

@@ -111,9 +111,8 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         // the name it is reached by is one of its names
         allowed_hosts.extend(public_url.split_once("://").map(|(_, host)| host.to_ascii_lowercase()));
     }
-    let issuer = public_url.clone();
     let networks = networks::networks(crossing, &file.egress.networks);
-    let here = (public_url, file.public_url.is_some(), listen);
+    let here = (public_url.clone(), file.public_url.is_some(), listen);
     let oauth = oauth::oauth(crossing, file.oauth.as_ref(), here, &networks);
     let workloads = door::workloads(crossing, file, oauth.as_deref());
     let unauthenticated = file.allow_unauthenticated_loopback.as_ref().and_then(|name| agent(crossing, name));
@@ -150,7 +149,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             oauth,
             networks,
             vault,
-            issuer,
+            issuer: public_url,
             servers,
             tls: door::tls(crossing, file, base),
             tls_terminated_upstream: file

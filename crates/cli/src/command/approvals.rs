@@ -1,5 +1,6 @@
 //! `callgate approvals`: what waits for people, and their yes or no.
 
+mod deliveries;
 mod shown;
 
 use crate::{
@@ -63,6 +64,10 @@ pub(crate) enum Approvals {
     Delegations,
     /// End whatever one lent the other
     Undelegate { from: UserName, to: UserName },
+    /// What webhooks are still to be told, and what was given up
+    Deliveries,
+    /// Try a delivery that was given up anew
+    Redeliver { id: String },
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +97,8 @@ pub(crate) async fn run(approvals: Approvals, given: &Given) -> Outcome {
         }
         Approvals::Delegations => delegations(given, &place).await,
         Approvals::Undelegate { from, to } => undelegate(from, to, given, &place).await,
+        Approvals::Deliveries => deliveries::list(given, &place).await,
+        Approvals::Redeliver { id } => deliveries::again(&id, given, &place).await,
     }
 }
 

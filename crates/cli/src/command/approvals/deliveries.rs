@@ -1,0 +1,50 @@
+//! What webhooks are told, as far as somebody may have to look after it.
+
+use crate::{
+    cli::Given,
+    failure::{Outcome, Verdict},
+    place::Place,
+    say::when,
+};
+use serde_json::json;
+use store::{Delivery, DeliveryState};
+
+/// Most of each kind that are shown.
+const SHOWN_MAX: u64 = 200;
+
+pub(super) async fn list(given: &Given, place: &Place) -> Outcome {
+    let (store, scope) = (place.store().await?, place.scope());
+    let mut all = store.deliveries(&scope, DeliveryState::Dead, SHOWN_MAX).await?;
+    let given_up = all.len();
+    all.extend(store.deliveries(&scope, DeliveryState::Waiting, SHOWN_MAX).await?);
+    let value = |one: &Delivery| {
+        json!({
+            "id": one.id, "webhook": one.hook, "approval": one.subject, "event": one.event, "tries": one.tries,
+            "given-up": one.state == DeliveryState::Dead, "next": one.next_at, "error": one.error,
+        })
+    };
+    given.say.json(&all.iter().map(value).collect::<Vec<_>>());
+    let row = |one: &Delivery| {
+        let state = match one.state {
+            DeliveryState::Dead => given.say.paint(31, "given up"),
+            DeliveryState::Waiting => format!("next {}", when(one.next_at)),
+            DeliveryState::Sent => "sent".to_owned(),
+        };
+        let error = one.error.clone().unwrap_or_default();
+        vec![one.id.clone(), one.hook.clone(), one.event.clone(), one.tries.to_string(), state, error]
+    };
+    if all.is_empty() {
+        given.say.line("every webhook was told everything");
+    } else {
+        let head = ["delivery", "webhook", "event", "tries", "state", "error"];
+        given.say.table(&head, all.iter().map(row).collect());
+    }
+    Ok(if given_up == 0 { Verdict::Yes } else { Verdict::No })
+}
+
+pub(super) async fn again(id: &str, given: &Given, place: &Place) -> Outcome {
+    place.store().await?.retry_delivery(&place.scope(), id).await?;
+    given.say.json(&json!({ "delivery": id, "waits": true }));
+    given.say.line(format!("`{id}` is tried anew"));
+    Ok(Verdict::Yes)
+}

@@ -64,6 +64,10 @@ impl State {
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
+    /// It was used, and that came to an end.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Executed | Self::Failed | Self::Unknown)
+    }
     /// It can still come to something.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Proposed | Self::Approved)
@@ -122,6 +126,11 @@ pub enum Step {
         terms: Terms,
         /// The log that will have the record of it.
         log: String,
+    },
+    /// Another message of the deed it was spent on may leave, each once.
+    Leg {
+        deed: DeedId,
+        leg: u32,
     },
     /// Nothing left the gateway after all.
     GiveBack {
@@ -183,6 +192,9 @@ pub struct Approval {
     pub state: State,
     #[serde(default)]
     pub votes: Vec<Vote>,
+    /// The last message of the deed that left under it, after the first.
+    #[serde(default)]
+    pub leg: u32,
     /// The log that has the record of what it was spent on: the gateway that writes it settles it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -224,6 +236,12 @@ impl Approval {
             },
             Step::Spend { call, deed, terms, log } => {
                 Ok(Self { log: Some(log), call, deed, ..self.spendable(&terms, now)? })
+            }
+            Step::Leg { deed, leg } => {
+                match self.state == State::Executing && self.deed == deed && leg > self.leg {
+                    true => Ok(Self { leg, ..self.clone() }),
+                    false => Err(Unfit::NotExecuting),
+                }
             }
             Step::GiveBack { call, superseded } => {
                 if self.state != State::Executing || self.call != call {

@@ -3,6 +3,7 @@
 
 use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
+use crate::kept;
 use crate::preview;
 use crate::reach::{self, Way};
 use crate::record::Leg;
@@ -10,7 +11,7 @@ use crate::resolve::Resolved;
 use crate::session::Session;
 use bytes::Bytes;
 use decision::approval::{Approval, Cure, Escalation, Need, Part, State, Terms};
-use decision::{ApprovalId, Call, Code, Passed, Refusal, Timestamp};
+use decision::{ApprovalId, Call, Code, Era, Passed, Refusal, Timestamp};
 use policy::Held;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,16 @@ pub(crate) enum Yes {
     Given(Box<Kept>, Terms),
     /// Spent by an earlier leg of the same deed.
     Spent(ApprovalId),
+    /// Used for this very call already, without its client: what came of it.
+    Done(Bytes),
+}
+
+/// What a call is held for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    Decided,
+    /// It is on its way without its client.
+    Done,
 }
 
 /// A call that waits for people.
@@ -44,6 +55,14 @@ pub(crate) struct Waits {
     /// Its client came back for it.
     pub(crate) again: bool,
     pub(crate) way: Way,
+    pub(crate) until: Until,
+    pub(crate) era: Era,
+    /// As it was judged, for when it is sent without its client.
+    pub(crate) message: wire::Frame,
+    /// A rule lets it leave without its client.
+    pub(crate) executes: bool,
+    /// For programs.
+    pub(crate) about: serde_json::Value,
 }
 
 /// Looks for people's yes to this very call, and asks for it where there is none.
@@ -80,17 +99,22 @@ pub(crate) async fn check(
         && let Some(spent) = store.spent_approval(&scope, leg.deed).await.map_err(unkept)?
     {
         return match spent.approval.terms.changed(&terms) {
-            None => Ok(Passed::new(Yes::Spent(spent.approval.id), basis(&spent.approval))),
+            None => next_leg(gate, &scope, &spent.approval, leg).await,
             Some(part) => Err(void(&spent.approval, part)),
         };
     }
     let last = store.last_approval(&scope, &terms.subject()).await.map_err(unkept)?;
-    let last = last.filter(|kept| now < kept.approval.expires_at);
+    let last = last.filter(|kept| now < good_until(kept, live));
     if let Some(kept) = last {
         let Approval { id, state, .. } = kept.approval;
+        if let Some(done) = over(gate, &asked, &kept.approval, false, leg).await? {
+            return Ok(done);
+        }
         match (state, changed(&kept.approval, &terms, &held)) {
             (State::Approved, None) => return Ok(given(kept, terms)),
-            (State::Proposed, None) => return Err(waits(gate, &asked, &kept.approval, false, leg)),
+            (State::Proposed, None) => {
+                return Err(waits(gate, &asked, &kept.approval, (false, Until::Decided), leg));
+            }
             (State::Denied, None) => return Err(denied(&kept.approval)),
             // nobody's yes to the old is a yes to the new
             (State::Proposed | State::Approved, Some(part)) => {
@@ -103,7 +127,29 @@ pub(crate) async fn check(
     gate.desk.expire(&scope).await.map_err(unkept)?;
     let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await;
     let proposed = gate.desk.propose(&scope, proposal, None).await.map_err(unkept)?;
-    Err(waits(gate, &asked, &proposed, false, leg))
+    Err(waits(gate, &asked, &proposed, (false, Until::Decided), leg))
+}
+
+/// One more message of a deed that its approval was spent on: each leaves once, whoever repeats what a server gave.
+async fn next_leg(
+    gate: &Gate,
+    scope: &store::Scope,
+    approval: &Approval,
+    leg: &Leg,
+) -> Result<Passed<Yes>, Refusal> {
+    let taken = gate.desk.next_leg(scope, approval.id, leg.deed, leg.leg).await;
+    taken.map_err(|error| match error {
+        DeskError::Unfit(_) => {
+            let told = "this message of the call was sent already";
+            Refusal::new(Code::ApprovalSpent, format!("`{}`: {told}", approval.id)).told(told)
+        }
+        DeskError::Missing(_)
+        | DeskError::Raced
+        | DeskError::Store(_)
+        | DeskError::Ledger(_)
+        | DeskError::Entry(_) => unkept(error),
+    })?;
+    Ok(Passed::new(Yes::Spent(approval.id), basis(approval)))
 }
 
 /// What a refusal that waits for people is made of.
@@ -138,18 +184,54 @@ async fn one(
             Err(lapsed(approval))
         }
         (State::Approved, None) => Ok(given(kept, terms)),
-        (State::Proposed, None) => Err(waits(gate, asked, approval, true, leg)),
+        (State::Proposed, None) => Err(waits(gate, asked, approval, (true, Until::Decided), leg)),
         (State::Proposed | State::Approved, Some(part)) => {
             gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
             Err(void(approval, part))
         }
         (State::Denied, _) => Err(denied(approval)),
-        (State::Cancelled, _) => Err(match approval.ended.as_ref().and_then(|ended| ended.changed) {
-            Some(part) => void(approval, part),
-            None => cancelled(approval),
-        }),
+        (State::Cancelled, _) => Err(ended(approval)),
         (State::Expired, _) => Err(lapsed(approval)),
-        (State::Executing | State::Executed | State::Failed | State::Unknown, _) => Err(spent(approval)),
+        (State::Executing | State::Executed | State::Failed | State::Unknown, _) => {
+            over(gate, asked, approval, true, leg).await?.ok_or_else(|| spent(approval))
+        }
+    }
+}
+
+/// A no ends with the approval's time; what was done is told for as long as an approval is good.
+fn good_until(kept: &Kept, live: &Live) -> Timestamp {
+    let told = kept.changed_at.0.saturating_add(micros(live.settings.approvals.valid_for));
+    match kept.approval.state.is_over() {
+        true => kept.approval.expires_at.max(Timestamp(told)),
+        false => kept.approval.expires_at,
+    }
+}
+
+/// What came of a call that was sent without its client. An agent that asks the same again has it once; one that names the
+/// approval, as often as it wants.
+async fn over(
+    gate: &Gate,
+    asked: &Asked<'_>,
+    approval: &Approval,
+    named: bool,
+    leg: &mut Leg,
+) -> Result<Option<Passed<Yes>>, Refusal> {
+    if !approval.state.is_over() && approval.state != State::Executing {
+        return Ok(None);
+    }
+    let done = kept::done(gate, approval).await.map_err(unkept)?;
+    if let Some(done) = done.filter(|done| named || !done.is_taken()) {
+        let id = asked.resolved.frame.id_raw().unwrap_or(b"0");
+        let lost = || Refusal::new(Code::StageFailed, "what was kept is no answer");
+        let answer = done.answer(id, asked.asker.era()).ok_or_else(lost)?;
+        kept::take(gate, approval, &done).await.map_err(unkept)?;
+        let mut basis = basis(approval);
+        basis.push("done-before".to_owned());
+        return Ok(Some(Passed::new(Yes::Done(answer), basis)));
+    }
+    match kept::is_under_way(gate, approval) {
+        true => Err(waits(gate, asked, approval, (true, Until::Done), leg)),
+        false => Ok(None),
     }
 }
 
@@ -217,6 +299,7 @@ async fn proposal(
         expires_at: after(settings.valid_for),
         state: State::Proposed,
         votes: Vec::new(),
+        leg: 0,
         log: None,
         ended: None,
     }
@@ -226,14 +309,24 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn waits(gate: &Gate, asked: &Asked<'_>, approval: &Approval, again: bool, leg: &mut Leg) -> Refusal {
+fn waits(
+    gate: &Gate,
+    asked: &Asked<'_>,
+    approval: &Approval,
+    (again, until): (bool, Until),
+    leg: &mut Leg,
+) -> Refusal {
     let Asked { live, held, resolved, asker } = asked;
     let token = resolved.frame.member(&["params", "_meta", "progressToken"]);
     let (id, whom) = (approval.id, approval.cure.to_string());
-    let way = Way::of(gate, approval, resolved, asker, leg);
+    let way = match until {
+        Until::Decided => Way::of(gate, approval, resolved, asker, leg),
+        Until::Done => Way::Wait,
+    };
     let reached = format!("reached:{}", way.as_str());
     let url = reach::page(live, id);
-    leg.about = Some(reach::about(live, approval));
+    let about = reach::about(live, approval);
+    leg.about = Some(about.clone());
     leg.waits = Some(Waits {
         approval: id,
         session: asker.session.clone(),
@@ -244,6 +337,11 @@ fn waits(gate: &Gate, asked: &Asked<'_>, approval: &Approval, again: bool, leg: 
         asker: asker.principal.describe(),
         again,
         way,
+        until,
+        era: asker.era(),
+        message: resolved.frame.clone(),
+        executes: approval.cure.executes,
+        about,
     });
     let mut refusal = held.refusal();
     let ask = approval.cure.groups().map(ToString::to_string).collect();
@@ -254,7 +352,7 @@ fn waits(gate: &Gate, asked: &Asked<'_>, approval: &Approval, again: bool, leg: 
     refusal.remedy(help, ask)
 }
 
-fn denied(approval: &Approval) -> Refusal {
+pub(crate) fn denied(approval: &Approval) -> Refusal {
     let by = approval.denial();
     let who = by.map(|vote| vote.person.to_string()).unwrap_or_default();
     let why = by.and_then(|vote| vote.reason.clone()).unwrap_or_else(|| "no reason was given".to_owned());
@@ -276,12 +374,20 @@ pub(crate) fn another(id: ApprovalId, part: Part) -> Refusal {
 
 const ANEW: &str = "call again: people are asked about what it is now";
 
-fn lapsed(approval: &Approval) -> Refusal {
+pub(crate) fn lapsed(approval: &Approval) -> Refusal {
     let told = "the time of the approval is over";
     Refusal::new(Code::ApprovalVoid, format!("`{}`: {told}", approval.id))
         .told(told)
         .remedy(ANEW, vec![])
         .basis(basis(approval))
+}
+
+/// Taken back, or void because something changed.
+pub(crate) fn ended(approval: &Approval) -> Refusal {
+    match approval.ended.as_ref().and_then(|ended| ended.changed) {
+        Some(part) => void(approval, part),
+        None => cancelled(approval),
+    }
 }
 
 fn cancelled(approval: &Approval) -> Refusal {
@@ -295,7 +401,7 @@ fn cancelled(approval: &Approval) -> Refusal {
         .basis(basis(approval))
 }
 
-fn spent(approval: &Approval) -> Refusal {
+pub(crate) fn spent(approval: &Approval) -> Refusal {
     let told = format!("the approval was used already: it is {}", approval.state.as_str());
     Refusal::new(Code::ApprovalSpent, format!("`{}`: {told}", approval.id)).told(told).basis(basis(approval))
 }
@@ -306,7 +412,7 @@ fn basis(approval: &Approval) -> Vec<String> {
 }
 
 /// An approval that somebody else ended in the meantime is in nobody's way.
-fn settled_meanwhile(error: DeskError) -> Result<(), Refusal> {
+pub(crate) fn settled_meanwhile(error: DeskError) -> Result<(), Refusal> {
     match error {
         DeskError::Unfit(_) | DeskError::Missing(_) => Ok(()),
         DeskError::Raced | DeskError::Store(_) | DeskError::Ledger(_) | DeskError::Entry(_) => {

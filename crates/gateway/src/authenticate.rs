@@ -1,6 +1,6 @@
 //! Who is asking. No principal, no session, no credential lookup.
 
-use crate::exchange::{Arrival, Party, Presented};
+use crate::exchange::{Arrival, Party, Presented, Vouched};
 use crate::gate::{Gate, Live};
 use crate::introspection;
 use crate::listen::tls::ClientCertificate;
@@ -337,6 +337,7 @@ async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<K
             };
             of_token(gate, live, *token.hash().as_bytes()).await
         }
+        Presented::Kept(Vouched(principal)) => kept(gate, live, principal).await,
         Presented::Nothing => match &live.settings.unauthenticated_loopback {
             Some(agent) if arrival.facts.loopback_peer && arrival.transport == Transport::Http => {
                 gate.tokens.enabled(gate, live, agent).await?;
@@ -345,6 +346,36 @@ async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<K
             }
             Some(_) | None => Err(Refusal::new(Code::CredentialMissing, "no bearer token")),
         },
+    }
+}
+
+/// Whoever asked for a call that was kept: nobody shows a credential for it, so they must be known here, and as then.
+async fn kept(gate: &Gate, live: &Live, principal: &Arc<Principal>) -> Result<Known, Refusal> {
+    let gone = |why: &str| {
+        let who = principal.describe();
+        Refusal::new(Code::CredentialRevoked, format!("{who} {why}; whoever asked may ask again"))
+    };
+    let (Actor::Agent(name) | Actor::Workload(name)) = &principal.actor else {
+        return Err(gone("is known to a provider only"));
+    };
+    gate.tokens.enabled(gate, live, name).await?;
+    let own = [Some(&live.settings.stdio_agent), live.settings.unauthenticated_loopback.as_ref()];
+    let workload = live.settings.workloads.iter().find(|workload| workload.name == *name);
+    let broken = |e| Refusal::new(Code::StageFailed, format!("the store cannot be asked about agents: {e}"));
+    let stored = gate.store.list_agents(&live.settings.scope()).await.map_err(broken)?;
+    let now = match (&principal.actor, workload) {
+        (Actor::Workload(_), Some(workload)) => {
+            Principal { groups: workload.groups.clone(), actor: principal.actor.clone(), ..plain(live, name) }
+        }
+        (Actor::Workload(_), None) => return Err(gone("is not configured any more")),
+        _ if stored.iter().any(|agent| agent.name == *name) || own.contains(&Some(name)) => {
+            configured(gate, name).await.map_err(broken)?
+        }
+        _ => return Err(gone("is known to a provider only")),
+    };
+    match now == **principal {
+        true => Ok((Arc::clone(principal), format!("kept:{name}"), Standing::Agent(name.clone()))),
+        false => Err(gone("is not known as it was")),
     }
 }
 

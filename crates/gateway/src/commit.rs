@@ -52,6 +52,7 @@ pub(crate) async fn spend(
             }
             Ok(Passed::new((), basis))
         }
+        Yes::Done(_) => Err(Refusal::new(Code::StageFailed, "what was done is not done again")),
         Yes::Spent(approval) => {
             let mut basis = vec![format!("approval:{approval}")];
             basis.extend(take(gate, live, leg, &judged.takes).await?);

@@ -9,7 +9,7 @@ use crate::rounds::Round;
 use crate::session::{Session, SessionStream, Walking};
 use crate::upstream::Injected;
 use bytes::Bytes;
-use decision::{AgentName, ServerName, Transport};
+use decision::{AgentName, Principal, ServerName, Transport};
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicUsize, Ordering},
@@ -152,7 +152,13 @@ pub enum Presented {
     InUrl,
     /// The principal is fixed by configuration: standard input, or a `wrap` over the owner's socket.
     Configured(AgentName),
+    /// None: the call was kept, and its asker must still be known.
+    Kept(Vouched),
 }
+
+/// Who asked for a call that was kept, as it was known then. Only the gateway itself says so.
+#[derive(Debug, Clone)]
+pub struct Vouched(pub(crate) Arc<Principal>);
 
 impl std::fmt::Debug for Presented {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -161,6 +167,7 @@ impl std::fmt::Debug for Presented {
             Self::Authorization(_) => "Authorization(..)",
             Self::InUrl => "InUrl",
             Self::Configured(_) => "Configured(..)",
+            Self::Kept(_) => "Kept(..)",
         })
     }
 }

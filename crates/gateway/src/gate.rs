@@ -9,6 +9,7 @@ use crate::errands::Watches;
 use crate::exchange::{Arrival, Party};
 use crate::holds::Holds;
 use crate::interactions::Interactions;
+use crate::kept::Running;
 use crate::metrics::Metrics;
 use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
@@ -82,6 +83,7 @@ pub struct Gate {
     pub(crate) watches: Watches,
     pub(crate) parked: Parked,
     pub(crate) holds: Holds,
+    pub(crate) running: Running,
     pub(crate) kept: Kept,
     pub(crate) budgets: Budgets,
     pub(crate) interactions: Interactions,
@@ -127,6 +129,7 @@ impl Gate {
             desk: Arc::new(desk),
             holds: Holds::default(),
             budgets: Budgets::default(),
+            running: Running::default(),
             opener: parts.opener,
             pool: parts.pool,
             sessions: Sessions::default(),

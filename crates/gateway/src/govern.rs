@@ -3,6 +3,7 @@
 //! Order is the security property, so it is plain code, top to bottom: no middleware, no
 //! registration, no configuration that can reorder it.
 
+use crate::approval::Yes;
 use crate::commit::End;
 use crate::exchange::{Arrival, Reply};
 use crate::gate::{Gate, Live};
@@ -129,8 +130,14 @@ async fn path(
     let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved, arrival))?;
     let judged = rules::check(gate, live, &call, &resolved, &arguments).await;
     let mut judged = leg.pass(Stage::Rules, judged)?;
+    if let Some(pending) = &resolved.waiting {
+        return reach::task(gate, live, arrival, &resolved, pending, &asker, leg).await;
+    }
     let yes = approval::check(gate, live, &call, &resolved, &asker, judged.held.take(), leg).await;
     let yes = leg.pass(Stage::Approval, yes)?;
+    if let Yes::Done(answer) = yes {
+        return Ok(Answer::Message(answer));
+    }
     let spent = commit::spend(gate, live, &call, &resolved, &arguments, (yes, judged), leg).await;
     leg.pass(Stage::Commit, spent)?;
     if let Some(of) = resolved.drafts() {

@@ -22,6 +22,10 @@ pub(crate) enum Kind {
     Approval = 5,
     /// The arguments of a draft.
     Draft = 6,
+    /// The same, as a task of ours.
+    Waiting = 7,
+    /// What is kept beside an approval.
+    Kept = 8,
 }
 
 /// Where a handle may be used, by whom.

@@ -1,12 +1,15 @@
 //! Calls that are held open while people decide: for as long as their clients wait anyway, a bounded number at once. The
 //! client that gives up has not asked for anything any more.
 
-use crate::approval::Waits;
+use crate::approval::{Until, Waits};
 use crate::exchange::{Arrival, Reply};
 use crate::gate::Gate;
+use crate::kept;
 use crate::rounds::Round;
-use decision::DeedId;
 use decision::approval::State;
+use decision::{ApprovalId, DeedId};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -20,11 +23,41 @@ const NOTICE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Holds {
     places: Semaphore,
+    /// How many wait for each approval.
+    waited: Mutex<BTreeMap<ApprovalId, usize>>,
 }
 
 impl Default for Holds {
     fn default() -> Self {
-        Self { places: Semaphore::new(HELD_MAX) }
+        Self { places: Semaphore::new(HELD_MAX), waited: Mutex::default() }
+    }
+}
+
+impl Holds {
+    /// Whether a client is there that goes on by itself.
+    pub(crate) fn is_waited_for(&self, id: ApprovalId) -> bool {
+        self.waited.lock().contains_key(&id)
+    }
+}
+
+/// One client that waits, until it does not.
+struct Waiter<'a>(&'a Holds, ApprovalId);
+
+impl<'a> Waiter<'a> {
+    fn new(holds: &'a Holds, id: ApprovalId) -> Self {
+        *holds.waited.lock().entry(id).or_default() += 1;
+        Self(holds, id)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut waited = self.0.waited.lock();
+        let left = waited.get(&self.1).copied().unwrap_or_default().saturating_sub(1);
+        match left {
+            0 => waited.remove(&self.1),
+            left => waited.insert(self.1, left),
+        };
     }
 }
 
@@ -76,8 +109,17 @@ pub(crate) async fn wait(
     {
         return Held::Stays;
     }
-    let scope = live.settings.scope();
-    let decided = gate.desk.decided(&scope, hold.waits.approval, patience);
+    let (scope, id) = (live.settings.scope(), hold.waits.approval);
+    let _waiter = Waiter::new(&gate.holds, id);
+    let decided = async {
+        match hold.waits.until {
+            Until::Decided => {
+                let decided = gate.desk.decided(&scope, id, patience).await?;
+                Ok(decided.is_some_and(|approval| approval.state != State::Proposed))
+            }
+            Until::Done => Ok(kept::until_done(gate, id, patience).await),
+        }
+    };
     let over = async {
         match session {
             Some(session) => session.ended.cancelled().await,
@@ -92,9 +134,9 @@ pub(crate) async fn wait(
         () = gate.drained() => Held::Stays,
         () = taken_back => Held::GoesOn,
         decided = decided => match decided {
-            Ok(Some(approval)) if approval.state != State::Proposed => Held::GoesOn,
-            Ok(_) => Held::Stays,
-            Err(error) => {
+            Ok(true) => Held::GoesOn,
+            Ok(false) => Held::Stays,
+            Err::<_, store::DeskError>(error) => {
                 tracing::error!(%error, "a decision cannot be waited for");
                 Held::Stays
             }

@@ -304,7 +304,7 @@ struct Told {
 /// JSON-RPC codes of our own, from the range JSON-RPC leaves to implementations; MCP reserves -32020 to -32099.
 const UNAUTHENTICATED: i64 = -32001;
 const DENIED: i64 = -32003;
-const APPROVAL_NEEDED: i64 = -32004;
+pub(crate) const APPROVAL_NEEDED: i64 = -32004;
 const OUTAGE: i64 = -32005;
 const SERVER_ERROR: i64 = -32006;
 const SESSION: i64 = -32007;

@@ -33,6 +33,8 @@ pub(crate) struct Resolved {
     pub(crate) state: Option<Held>,
     /// The draft whose call this is.
     pub(crate) submits: Option<DraftId>,
+    /// A task of ours: a call that waits for people.
+    pub(crate) waiting: Option<reach::Pending>,
 }
 
 impl Resolved {
@@ -109,6 +111,7 @@ fn question(
         arguments: frame.params_range(),
         state: None,
         submits: None,
+        waiting: None,
     }
 }
 
@@ -161,6 +164,7 @@ fn named(
         arguments,
         state: None,
         submits: None,
+        waiting: None,
     })
 }
 

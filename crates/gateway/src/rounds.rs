@@ -51,6 +51,10 @@ impl Round {
         let (answers, state) = last.map_or((Ok(None), None), |last| (last.answers, last.state));
         Self { deed, leg: leg.saturating_add(1), answers, state, only: Some(only) }
     }
+    /// A call that was kept, once people said yes.
+    pub(crate) fn kept(deed: DeedId, only: ApprovalId) -> Self {
+        Self { deed, leg: 1, answers: Ok(None), state: None, only: Some(only) }
+    }
     /// Why the call cannot be sent again, if it cannot.
     pub(crate) fn refused(&self) -> Result<(), Refusal> {
         self.answers.as_ref().map(|_| ()).map_err(Clone::clone)

@@ -15,6 +15,7 @@ use crate::deeds::Held;
 use crate::exchange::{Arrival, Entrance};
 use crate::gate::{Gate, Live, Peer};
 use crate::handles::{self, Bound, Kind};
+use crate::reach::Pending;
 use crate::record::Leg;
 use crate::resolve::Resolved;
 use crate::{inspect_result, permission};
@@ -45,6 +46,10 @@ pub(crate) struct Task {
 }
 
 impl Task {
+    fn target(&self) -> Target {
+        let item = Item { kind: ItemKind::Tool, name: self.tool.clone() };
+        Target { server: self.server.clone(), item, definition: Some(self.definition) }
+    }
     fn bound(principal: &Principal) -> Bound {
         Bound::to(Kind::Task, principal, &[])
     }
@@ -181,12 +186,12 @@ pub(crate) struct Polls {
 }
 
 impl Polls {
-    fn next(&self, task: &Task) -> u32 {
+    fn next(&self, deed: DeedId, began: u32) -> u32 {
         let mut last = self.last.lock();
         let (legs, order) = &mut *last;
-        let leg = legs.get(&task.deed).copied().unwrap_or(task.leg).saturating_add(1);
-        if legs.insert(task.deed, leg).is_none() {
-            order.push_back(task.deed);
+        let leg = legs.get(&deed).copied().unwrap_or(began).saturating_add(1);
+        if legs.insert(deed, leg).is_none() {
+            order.push_back(deed);
         }
         if order.len() > COUNTED_MAX
             && let Some(oldest) = order.pop_front()
@@ -234,14 +239,19 @@ pub(crate) fn resolve(
     let at = frame.member(&["params", "taskId"]).ok_or_else(invalid)?;
     let handle = frame.string_at(&["params", "taskId"]).ok_or_else(invalid)?;
     let task = Task::open(gate, &asker.principal, &arrival.entrance, &handle);
-    let task = task.ok_or_else(|| {
-        Refusal::new(Code::ItemUnknown, "the task id was not given to this principal, or not here")
-    })?;
-    (leg.deed, leg.leg) = (task.deed, gate.polls.next(&task));
-    let target = Target {
-        server: task.server,
-        item: Item { kind: ItemKind::Tool, name: task.tool },
-        definition: Some(task.definition),
+    let own = || Pending::of_task(gate, &asker.principal, &arrival.entrance, &handle);
+    let (target, state, waiting) = match task {
+        Some(task) => {
+            (leg.deed, leg.leg) = (task.deed, gate.polls.next(task.deed, task.leg));
+            (task.target(), Some(Held { at, state: task.id.into_bytes() }), None)
+        }
+        None => {
+            let own = own().ok_or_else(|| {
+                Refusal::new(Code::ItemUnknown, "the task id was not given to this principal, or not here")
+            })?;
+            (leg.deed, leg.leg) = (own.deed, gate.polls.next(own.deed, own.leg));
+            (own.target(), None, Some(own))
+        }
     };
     leg.target = Some(target.clone());
     let item = live.catalogue.item(&target.server, ItemKind::Tool, &target.item.name);
@@ -253,7 +263,9 @@ pub(crate) fn resolve(
         )
     })?;
     let eras = live.peers.get(&target.server).map(|peer| peer.eras);
-    let way = eras.map(|eras| wire::Way::new(asker.revision, eras)).filter(|way| way.crossing.is_none());
+    let way = eras.map(|eras| wire::Way::new(asker.revision, eras));
+    // what waits here is at no server yet
+    let way = way.filter(|way| way.crossing.is_none() || waiting.is_some());
     let way =
         way.ok_or_else(|| Refusal::new(Code::EraMismatch, "the server does not speak of tasks any more"))?;
     let answers = (method.name == "tasks/update").then(|| frame.member(&["params", "inputResponses"]));
@@ -265,7 +277,8 @@ pub(crate) fn resolve(
         item: Some(item),
         rename: None,
         arguments: answers.flatten(),
-        state: Some(Held { at, state: task.id.into_bytes() }),
+        state,
+        waiting,
         submits: None,
     })
 }

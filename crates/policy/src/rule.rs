@@ -254,9 +254,11 @@ pub(crate) fn parse(place: &Place, cedar: &str) -> Result<Rule, Vec<Problem>> {
         Effect::Forbid => Sway::Forbid,
     };
     let because = annotation("because");
-    let cure = annotation("unless_approved")
-        .and_then(|text| text.parse::<Cure>().ok())
-        .map(|cure| Cure { apart: annotation("approvers_apart").is_some(), ..cure });
+    let cure = annotation("unless_approved").and_then(|text| text.parse::<Cure>().ok()).map(|cure| Cure {
+        apart: annotation("approvers_apart").is_some(),
+        executes: annotation("execute_on_approval").is_some(),
+        ..cure
+    });
     annotations(place, &unnamed, sway, &mut problems);
     let Some(reads) = Reads::of(&unnamed) else {
         problems.push(Problem::error(place, "what the rule reads cannot be determined"));
@@ -298,25 +300,27 @@ fn annotations(place: &Place, policy: &Policy, sway: Sway, problems: &mut Vec<Pr
                     Problem::error(&place.find("@unless"), "`@unless-approved` stands on a permit");
                 problems.push(misplaced.help("an approval lifts a forbid and never stands in for a permit: write a `forbid` that carries it"));
             }
-            ("approvers_apart", _) if policy.annotation("unless_approved").is_none() => {
+            ("approvers_apart" | "execute_on_approval", _)
+                if policy.annotation("unless_approved").is_none() =>
+            {
                 let name = format!("@{}", key.replace('_', "-"));
                 let alone = Problem::error(&place.find(&name), format!("`{name}` stands alone"));
                 problems.push(
                     alone.help("it says more about an `@unless-approved`, which the rule does not have"),
                 );
             }
-            ("approvers_apart", _) if !value.is_empty() => {
+            ("approvers_apart" | "execute_on_approval", _) if !value.is_empty() => {
                 let name = format!("@{}", key.replace('_', "-"));
                 problems.push(Problem::error(&place.find(&name), format!("`{name}` takes no value")));
             }
-            ("approvers_apart", _) => {}
+            ("approvers_apart" | "execute_on_approval", _) => {}
             (other, _) => {
                 let unknown = Problem::error(
                     &place.find(&format!("@{other}")),
                     format!("there is no annotation `@{other}`"),
                 );
                 problems.push(unknown.help(
-                    "the annotations are `@id`, `@because`, `@unless-approved` and `@approvers-apart`",
+                    "the annotations are `@id`, `@because`, `@unless-approved`, `@approvers-apart` and `@execute-on-approval`",
                 ));
             }
         }

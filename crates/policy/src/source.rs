@@ -183,7 +183,7 @@ impl Place {
 }
 
 /// Cedar's annotation names have no hyphens; these have, and an underscore is as long.
-pub(crate) const HYPHENATED: [&str; 2] = ["@unless-approved", "@approvers-apart"];
+pub(crate) const HYPHENATED: [&str; 3] = ["@unless-approved", "@approvers-apart", "@execute-on-approval"];
 
 /// Cuts a file into statements. Each starts at its first token and ends behind its semicolon; a rest without a
 /// semicolon is a statement too, so that the parser can say what is wrong with it.

@@ -32,6 +32,13 @@ statements! {
     COUNT = "SELECT COUNT(*) AS n FROM approvals WHERE tenant = $1 AND environment = $2 AND state = $3";
     DUE = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
         AND state = $3 AND expires_at <= $4 ORDER BY expires_at LIMIT 256";
+    KEEP_CALL = "UPDATE approvals SET sealed = $4 WHERE tenant = $1 AND environment = $2 AND id = $3 \
+        AND sealed IS NULL AND (state = 'proposed' OR state = 'approved')";
+    KEEP_ANSWER = "UPDATE approvals SET sealed = $4 WHERE tenant = $1 AND environment = $2 AND id = $3 \
+        AND (state = 'executed' OR state = 'failed' OR state = 'unknown' OR state = 'executing')";
+    FORGET_ANSWERS = "UPDATE approvals SET sealed = NULL WHERE tenant = $1 AND environment = $2 \
+        AND sealed IS NOT NULL AND changed_at < $3 \
+        AND (state = 'executed' OR state = 'failed' OR state = 'unknown')";
     SEALED = "SELECT sealed FROM approvals WHERE tenant = $1 AND environment = $2 AND id = $3";
 }
 
@@ -156,7 +163,39 @@ impl Store {
         Ok(due)
     }
 
-    /// The call that was kept with it, sealed by whoever proposed it.
+    /// Keeps the sealed call of one that waits, where none is kept. False where that cannot be any more.
+    pub async fn keep_call(&self, scope: &Scope, id: ApprovalId, sealed: &[u8]) -> Result<bool, StoreError> {
+        let kept = self.put_sealed(KEEP_CALL, scope, id, sealed).await?;
+        Ok(kept || self.sealed_call(scope, id).await?.is_some())
+    }
+
+    /// Keeps what came of a call that was sent, sealed, in place of the call.
+    pub async fn keep_answer(&self, scope: &Scope, id: ApprovalId, sealed: &[u8]) -> Result<(), StoreError> {
+        self.put_sealed(KEEP_ANSWER, scope, id, sealed).await.map(drop)
+    }
+
+    /// Lets go of answers of calls that were over before that time.
+    pub async fn forget_answers(&self, scope: &Scope, before: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        tx.execute(FORGET_ANSWERS, args![scope.tenant.as_str(), scope.environment.as_str(), before]).await?;
+        tx.commit().await
+    }
+
+    async fn put_sealed(
+        &self,
+        statement: &'static str,
+        scope: &Scope,
+        id: ApprovalId,
+        sealed: &[u8],
+    ) -> Result<bool, StoreError> {
+        let row = args![scope.tenant.as_str(), scope.environment.as_str(), id.to_string(), sealed];
+        let mut tx = self.db().begin().await?;
+        let kept = tx.execute(statement, row).await?;
+        tx.commit().await?;
+        Ok(kept > 0)
+    }
+
+    /// What was kept with it, sealed: the call, or what came of it.
     pub async fn sealed_call(&self, scope: &Scope, id: ApprovalId) -> Result<Option<Vec<u8>>, StoreError> {
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), id.to_string()];
         let row = self.db().row(SEALED, key).await?;

@@ -168,6 +168,17 @@ impl Desk {
         }
     }
 
+    /// Lets another message of the deed leave. Errors: one of that number did already.
+    pub async fn next_leg(
+        &self,
+        scope: &Scope,
+        id: ApprovalId,
+        deed: decision::DeedId,
+        leg: u32,
+    ) -> Result<(), DeskError> {
+        self.take(scope, id, &Step::Leg { deed, leg }, Detail::new()).await.map(drop)
+    }
+
     /// What it was spent on never left.
     pub async fn give_back(&self, scope: &Scope, id: ApprovalId, call: CallId) -> Result<(), DeskError> {
         self.take(scope, id, &Step::GiveBack { call, superseded: false }, Detail::new()).await.map(drop)
@@ -266,7 +277,9 @@ impl Desk {
             if before.approval.state != after.state {
                 records.push(self.record(scope, named(after.state), &after, detail.clone())?);
             }
-            self.ledger.append(records).await?;
+            if !records.is_empty() {
+                self.ledger.append(records).await?;
+            }
             match self.store.step(scope, &before, &after).await? {
                 Turn::Taken => {
                     self.tell(id);

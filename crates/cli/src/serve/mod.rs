@@ -187,6 +187,7 @@ impl Running {
 
     /// Serves until asked to stop, then ends everything in order: listeners, calls, children, record, store.
     async fn until(mut self, stop: CancellationToken) -> Result<(), Failure> {
+        tokio::spawn(gateway::execute_approved(Arc::clone(&self.gate), self.closing.clone()));
         tokio::select! {
             () = stop.cancelled() => {}
             ended = &mut self.http => {

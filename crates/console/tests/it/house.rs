@@ -201,6 +201,7 @@ impl House {
             state: State::Proposed,
             votes: Vec::new(),
             ended: None,
+            leg: 0,
             log: None,
         }
     }

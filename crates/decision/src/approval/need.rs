@@ -40,6 +40,9 @@ pub struct Cure {
     /// Nobody counts who shares a group with the asker.
     #[serde(default)]
     pub apart: bool,
+    /// The call leaves when the yes is there, whether or not the asker still waits.
+    #[serde(default)]
+    pub executes: bool,
 }
 
 /// A text that is no cure.
@@ -68,7 +71,7 @@ impl FromStr for Cure {
             return Err(wrong());
         }
         let needs = needs.into_iter().map(|(group, count)| Need { group, count, escalation: None });
-        Ok(Self { needs: needs.collect(), apart: false })
+        Ok(Self { needs: needs.collect(), apart: false, executes: false })
     }
 }
 
@@ -89,7 +92,7 @@ impl fmt::Display for Cure {
 }
 
 impl Cure {
-    /// What lifts both: the stricter of each.
+    /// What lifts both: the stricter of each. Executing without the asker needs every rule's word.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let mut counts: BTreeMap<GroupName, u8> = BTreeMap::new();
@@ -98,7 +101,11 @@ impl Cure {
             *count = need.count.max(*count);
         }
         let needs = counts.into_iter().map(|(group, count)| Need { group, count, escalation: None });
-        Self { needs: needs.collect(), apart: self.apart || other.apart }
+        Self {
+            needs: needs.collect(),
+            apart: self.apart || other.apart,
+            executes: self.executes && other.executes,
+        }
     }
 
     /// The groups whose members may decide at `now`.

@@ -61,6 +61,7 @@ fn proposed(cure: &str) -> Approval {
         expires_at: EXPIRES,
         state: State::Proposed,
         votes: Vec::new(),
+        leg: 0,
         log: None,
         ended: None,
     }
@@ -116,6 +117,21 @@ fn the_right_peoples_yes_is_spent_once() {
     for step in [spend(3), back(1), Step::Settle { end: Settled::Failed }] {
         assert!(done.after(step, now).is_err());
     }
+}
+
+#[test]
+fn each_message_of_a_deed_leaves_once() {
+    let now = Timestamp(10);
+    let approved = proposed("finance").after(yes(voter("bob", &["finance"])), now).unwrap();
+    let leg = |n: u8, leg: u32| Step::Leg { deed: deed(n), leg };
+    assert!(approved.after(leg(0, 1), now).is_err(), "nothing was spent");
+    let spent = approved.after(spend(1), now).unwrap();
+    assert!(spent.after(leg(2, 1), now).is_err(), "another deed");
+    let second = spent.after(leg(1, 2), now).unwrap();
+    assert!(second.after(leg(1, 2), now).is_err(), "a replay");
+    assert!(second.after(leg(1, 1), now).is_err(), "an earlier one");
+    let third = second.after(leg(1, 3), now).unwrap();
+    assert_eq!((third.state, third.leg), (State::Executing, 3));
 }
 
 #[test]

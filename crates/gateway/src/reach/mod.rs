@@ -4,22 +4,23 @@
 
 mod ask;
 mod pending;
+mod task;
 
-pub(crate) use pending::{Only, named, returned};
+pub(crate) use pending::{Only, Pending, named, returned};
+pub(crate) use task::about_task as task;
 
-use pending::Pending;
-
-use crate::approval::Waits;
+use crate::approval::{Until, Waits};
 use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Reply};
 use crate::gate::{Gate, Live};
 use crate::holds::{self, Held, Hold};
+use crate::kept;
 use crate::record::Leg;
 use crate::resolve::Resolved;
 use crate::rounds::Round;
-use decision::ApprovalId;
-use decision::Era;
+use crate::tasks;
 use decision::approval::Approval;
+use decision::{ApprovalId, Era, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use wire::bridge::{capabilities::Askable, rounds};
@@ -35,6 +36,8 @@ pub(crate) const OPERATION: &str = "callgate/operation";
 pub(crate) enum Way {
     /// An address to visit, in an `input_required` result with this state.
     Visit(String),
+    /// A task of ours, of this id.
+    Task(String),
     /// A question on the open stream that tells and asks for nothing.
     Ask(Mode),
     /// The answer is held back, with notices of progress.
@@ -64,6 +67,12 @@ impl Way {
                 let pending = Pending::of(approval, resolved, leg);
                 pending.state(gate, &asker.principal).map_or(Self::Wait, Self::Visit)
             }
+            Era::Modern
+                if tasks::are_followed_by(asker) && is_tool_call(resolved) && !brings_answers(resolved) =>
+            {
+                let pending = Pending::of(approval, resolved, leg);
+                pending.task(gate, &asker.principal).map_or(Self::Wait, Self::Task)
+            }
             Era::Legacy if asker.session.is_some() => match asker.revision {
                 Revision::V2025_11_25 if askable.url => Self::Ask(Mode::Address),
                 Revision::V2025_06_18 | Revision::V2025_11_25 if askable.form => Self::Ask(Mode::Form),
@@ -81,11 +90,16 @@ impl Way {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Visit(_) => "visit",
+            Self::Task(_) => "task",
             Self::Ask(Mode::Address) => "ask-url",
             Self::Ask(Mode::Form) => "ask-form",
             Self::Wait => "wait",
         }
     }
+}
+
+fn is_tool_call(resolved: &Resolved) -> bool {
+    resolved.method.name == "tools/call"
 }
 
 fn brings_answers(resolved: &Resolved) -> bool {
@@ -95,15 +109,18 @@ fn brings_answers(resolved: &Resolved) -> bool {
 
 /// What programs are told of an approval, beside the text that people and models read.
 pub(crate) fn about(live: &Live, approval: &Approval) -> Value {
-    let expires = i64::try_from(approval.expires_at.0).ok();
-    let expires = expires.and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
     json!({
         "operation": approval.id.to_string(),
         "state": approval.state.as_str(),
-        "expires": expires.map(|at| at.to_string()),
+        "expires": rfc3339(approval.expires_at),
         "url": page(live, approval.id),
         "ask": approval.cure.groups().map(ToString::to_string).collect::<Vec<_>>(),
     })
+}
+
+fn rfc3339(at: Timestamp) -> Option<String> {
+    let us = i64::try_from(at.0).ok()?;
+    jiff::Timestamp::from_microsecond(us).ok().map(|at| at.to_string())
 }
 
 /// Where people see it and decide.
@@ -125,17 +142,24 @@ pub(crate) async fn client(
     hold: Box<Hold>,
     last: Option<Round>,
 ) -> Reached {
+    let Waits { approval, message, era, .. } = &hold.waits;
+    if hold.waits.executes && hold.waits.until == Until::Decided {
+        let session = hold.waits.session.as_deref().filter(|_| *era == Era::Legacy);
+        kept::keep(gate, arrival, message, session, *approval).await;
+    }
     let held = match &hold.waits.way {
         // to be told of at once; whoever comes back waits
         Way::Visit(_) if !hold.waits.again => Held::Stays,
+        Way::Task(_) => Held::Stays,
         Way::Ask(mode) => holds::wait(gate, arrival, &hold, ask::told(gate, arrival, &hold, *mode)).await,
         Way::Visit(_) | Way::Wait => holds::wait(gate, arrival, &hold, std::future::pending()).await,
     };
     match held {
         Held::GoesOn if arrival.cancel.is_cancelled() => Reached::Reply(hold.reply),
         Held::GoesOn => Reached::GoesOn(hold.next(last)),
-        Held::Stays => Reached::Reply(match &hold.waits.way {
-            Way::Visit(state) => visit(&hold, state),
+        Held::Stays => Reached::Reply(match hold.waits.way.clone() {
+            Way::Visit(state) => visit(&hold, &state),
+            Way::Task(handle) => task::begun(gate, arrival, *hold, &handle).await,
             Way::Ask(_) | Way::Wait => hold.reply,
         }),
     }

@@ -8,7 +8,9 @@ use crate::handles::{self, Bound, Kind};
 use crate::record::Leg;
 use crate::resolve::Resolved;
 use decision::approval::{Approval, Part, Terms};
-use decision::{ApprovalId, Code, DeedId, Digest, Era, Item, Principal, Refusal, ServerName, Timestamp};
+use decision::{
+    ApprovalId, Code, DeedId, Digest, Era, Item, Principal, Refusal, ServerName, Target, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use wire::{Frame, Splice};
 
@@ -16,10 +18,11 @@ use wire::{Frame, Splice};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     pub(crate) approval: ApprovalId,
-    deed: DeedId,
-    leg: u32,
-    server: ServerName,
+    pub(crate) deed: DeedId,
+    pub(crate) leg: u32,
+    pub(super) server: ServerName,
     item: Item,
+    definition: Option<Digest>,
     /// Of who asks for what, with which arguments.
     subject: Digest,
     expires: Timestamp,
@@ -56,9 +59,14 @@ impl Pending {
             leg: leg.leg,
             server: resolved.target.server.clone(),
             item: resolved.target.item.clone(),
+            definition: resolved.target.definition,
             subject: approval.terms.subject(),
             expires: approval.expires_at,
         }
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        Target { server: self.server.clone(), item: self.item.clone(), definition: self.definition }
     }
 
     /// As the state of an `input_required` result.

@@ -245,3 +245,34 @@ async fn nobody_is_told_more_than_their_own_words_show() {
     assert_eq!(one.preview.because, ["refunds over 100 are for finance to approve"]);
     assert_eq!(one.preview.rules.iter().map(ToString::to_string).collect::<Vec<_>>(), ["refund-limit"]);
 }
+
+/// The legs of a deed that its approval was spent on leave once each, also where somebody repeats what a server gave.
+#[tokio::test]
+async fn a_message_of_an_approved_deed_leaves_once_however_often_it_is_repeated() {
+    let policy = format!(
+        "{POLICY}\n@id(\"asks\") @because(\"asking is approved\") @unless-approved(\"finance\") \
+         forbid (principal, action == Action::\"script__ask\", resource);"
+    );
+    let (house, script) = house(&policy, Duration::ZERO).await;
+    let ask = |more: Value| {
+        let mut params = json!({ "name": "script__ask", "arguments": {} });
+        for (key, value) in more.as_object().unwrap() {
+            params[key] = value.clone();
+        }
+        params
+    };
+    assert_eq!(code(&call(&house, ask(json!({}))).await).as_deref(), Some("approval-required"));
+    let id = waiting(&house).await[0].id;
+    vote(&house, id, "fay", true).await.unwrap();
+    let asked = call(&house, ask(json!({}))).await;
+    assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+    assert_eq!(state(&house, id).await, State::Executing, "the deed goes on");
+    let again = ask(json!({
+        "requestState": asked["result"]["requestState"],
+        "inputResponses": { "q": { "action": "accept", "content": {} } },
+    }));
+    let told = futures::future::join_all((0..6).map(|_| call(&house, again.clone()))).await;
+    assert_eq!(told.iter().filter(|told| code(told).is_none()).count(), 1, "{told:?}");
+    assert_eq!(script.heard("tools/call").len(), 2, "the call and its one answer");
+    assert_eq!(state(&house, id).await, State::Executed);
+}

@@ -210,9 +210,11 @@ impl House {
         }
         assert_eq!(offers.refresh().await.len(), 0, "the test's policy fits");
         tokio::spawn(Arc::clone(&offers).run(woken));
+        let ends = CancellationToken::new();
+        tokio::spawn(callgate_gateway::execute_approved(Arc::clone(&gate), ends.clone()));
         let bound = listen::bind(&settings).unwrap();
         let address = bound.address;
-        let closing = CancellationToken::new();
+        let closing = ends;
         let tls = settings.tls.as_ref().map(|tls| listen::tls::Keys::read(tls, &gate_clock()).unwrap());
         let tls = tls.map(|keys| listen::tls::Tls::new(keys, gate.handshakes()));
         let site = Site {

@@ -42,7 +42,7 @@ fn asker(house: &House) -> String {
 
 #[tokio::test]
 async fn each_of_two_providers_speaks_for_its_own_people_only() {
-    let (house, _script, one, other) = at_both().await;
+    let (house, _script, one, other) = Box::pin(at_both()).await;
     assert_eq!(call(&house, &one.token(&json!({})), "echo").await.status, 200);
     assert_eq!(asker(&house), "agent one:claude for one:alice");
     assert_eq!(call(&house, &other.token(&json!({})), "echo").await.status, 200);

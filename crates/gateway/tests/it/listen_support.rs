@@ -266,6 +266,7 @@ fn describe(arrival: &Arrival) -> String {
         Presented::Authorization(values) => format!(" with {} credentials", values.len()),
         Presented::InUrl => " with a credential in the url".to_owned(),
         Presented::Configured(agent) => format!(" by {agent}"),
+        Presented::Kept(_) => " kept".to_owned(),
     };
     format!("{what} at {}{who}", arrival.entrance.label())
 }

@@ -41,6 +41,7 @@ mod questions_across;
 mod reach;
 mod record;
 mod rotation;
+mod soak;
 mod sse;
 mod tasks;
 mod tls;

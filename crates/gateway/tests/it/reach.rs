@@ -1,6 +1,6 @@
 //! How a client whose call waits for people learns of it, and that none of the ways is a yes.
 
-use crate::approvals::{call, code, house, refund, state, vote, waiting};
+use crate::approvals::{call, code, house, refund, scope, state, vote, waiting};
 use crate::calls::POLICY;
 use crate::house::{House, Told};
 use crate::questions::until;
@@ -387,4 +387,127 @@ async fn a_decision_reaches_the_waiting_client_in_a_quarter_of_a_second() {
     assert_eq!(script.heard("tools/call").len(), 21);
     // the machine may be busy with other tests
     assert!(median < Duration::from_millis(1_000), "{median:?}");
+}
+
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+/// What a client that can follow a task says of itself.
+fn following(params: Value) -> Value {
+    let mut params = params;
+    params["_meta"] =
+        json!({ "io.modelcontextprotocol/clientCapabilities": { "extensions": { TASKS: {} } } });
+    params
+}
+
+/// A message about a task, as its client sends it.
+async fn about(house: &House, bearer: &str, method: &str, task: &Value) -> Value {
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": { "extensions": { TASKS: {} } },
+        "io.modelcontextprotocol/clientInfo": { "name": "test-host", "version": "1" } });
+    let params = json!({ "taskId": task, "_meta": meta });
+    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();
+    let name = task.as_str().unwrap();
+    let headers = [
+        ("authorization", bearer),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", method),
+        ("mcp-name", name),
+    ];
+    house.post("/mcp", &headers, body).await.json()
+}
+
+#[tokio::test]
+async fn a_client_that_follows_tasks_polls_and_the_poll_that_finds_the_yes_sends_the_call_once() {
+    let (house, script) = house(POLICY, PATIENT).await;
+    let mine = format!("Bearer {}", house.token);
+    let told = call(&house, following(refund(500))).await;
+    assert_eq!(told["result"]["resultType"], "task", "{told}");
+    assert_eq!(told["result"]["status"], "working");
+    let (task, id) = (told["result"]["taskId"].clone(), proposed(&house).await);
+    let waits = about(&house, &mine, "tasks/get", &task).await;
+    assert_eq!(waits["result"]["status"], "working", "{waits}");
+    assert!(waits["result"]["statusMessage"].as_str().unwrap().contains("finance"), "{waits}");
+    let other = format!("Bearer {}", house.agent("other").await);
+    let refused = about(&house, &other, "tasks/get", &task).await;
+    assert!(refused["error"]["message"].as_str().unwrap().contains("Unknown task"), "{refused}");
+    assert!(script.heard("tools/call").is_empty());
+    vote(&house, id, "fay", true).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(script.heard("tools/call").is_empty(), "nobody polled, so nobody asks for it");
+    let polls = futures::future::join_all((0..8).map(|_| about(&house, &mine, "tasks/get", &task))).await;
+    let done = |poll: &Value| poll["result"]["status"] == "completed";
+    assert!(polls.iter().all(|poll| done(poll) || poll["result"]["status"] == "working"), "{polls:?}");
+    let last = about(&house, &mine, "tasks/get", &task).await;
+    assert_eq!(last["result"]["status"], "completed", "{last}");
+    assert_eq!(last["result"]["result"]["content"][0]["text"], r#"refund: {"amount":500}"#);
+    assert_eq!((script.heard("tools/call").len(), state(&house, id).await), (1, State::Executed));
+}
+
+#[tokio::test]
+async fn a_task_that_was_denied_fails_and_one_that_is_cancelled_takes_the_approval_back() {
+    let (house, script) = house(POLICY, PATIENT).await;
+    let mine = format!("Bearer {}", house.token);
+    let task = call(&house, following(refund(500))).await["result"]["taskId"].clone();
+    vote(&house, proposed(&house).await, "fay", false).await.unwrap();
+    let failed = about(&house, &mine, "tasks/get", &task).await;
+    assert_eq!(failed["result"]["status"], "failed", "{failed}");
+    assert_eq!(failed["result"]["error"]["data"]["code"], "approval-denied");
+    let task = call(&house, following(refund(700))).await["result"]["taskId"].clone();
+    let id = proposed(&house).await;
+    assert!(about(&house, &mine, "tasks/cancel", &task).await["error"].is_null());
+    assert_eq!(state(&house, id).await, State::Cancelled);
+    assert_eq!(about(&house, &mine, "tasks/get", &task).await["result"]["status"], "cancelled");
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn what_executes_on_approval_leaves_without_its_client_and_its_result_waits_for_the_same_call() {
+    let policy =
+        POLICY.replace("@unless-approved(\"finance\")", "@unless-approved(\"finance\") @execute-on-approval");
+    let (house, script) = house(&policy, Duration::ZERO).await;
+    let told = call(&house, refund(500)).await;
+    assert_eq!(code(&told).as_deref(), Some("approval-required"), "{told}");
+    let id = proposed(&house).await;
+    vote(&house, id, "fay", true).await.unwrap();
+    until_state(&house, id, State::Executed).await;
+    assert_eq!(script.heard("tools/call").len(), 1);
+    let other = format!("Bearer {}", house.agent("other").await);
+    let theirs = house.modern_as(&other, "/mcp", "tools/call", refund(500)).await.json();
+    assert_ne!(theirs["result"]["content"][0]["text"], r#"refund: {"amount":500}"#, "{theirs}");
+    let done = call(&house, refund(500)).await;
+    assert_eq!(done["result"]["content"][0]["text"], r#"refund: {"amount":500}"#, "{done}");
+    assert_eq!(done["id"], 7);
+    let mut named = refund(500);
+    named["_meta"] = json!({ "callgate/operation": id.to_string() });
+    let again = call(&house, named).await;
+    assert_eq!(again["result"]["content"][0]["text"], r#"refund: {"amount":500}"#, "{again}");
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"), "another deed");
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn a_kept_call_of_an_agent_that_was_disabled_is_not_sent() {
+    let policy =
+        POLICY.replace("@unless-approved(\"finance\")", "@unless-approved(\"finance\") @execute-on-approval");
+    let (house, script) = house(&policy, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let id = proposed(&house).await;
+    let bot = crate::house::TOKEN_AGENT.parse().unwrap();
+    house.store.disable_agent(&scope(&house), &bot).await.unwrap();
+    house.until_refused(&house.token).await;
+    vote(&house, id, "fay", true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(script.heard("tools/call").is_empty());
+    assert_eq!(state(&house, id).await, State::Approved);
+}
+
+async fn until_state(house: &House, id: ApprovalId, wanted: State) {
+    for _ in 0..1_000 {
+        if state(house, id).await == wanted {
+            // its answer is kept right after
+            return tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(state(house, id).await, wanted);
 }

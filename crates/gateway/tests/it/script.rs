@@ -145,6 +145,10 @@ impl Script {
     pub(crate) fn streams(&self) -> Vec<HeaderMap> {
         self.state.streams.lock().iter().map(|(_, _, headers)| headers.clone()).collect()
     }
+    /// Forgets what it heard.
+    pub(crate) fn forget(&self) {
+        self.state.heard.lock().clear();
+    }
     /// Ends them.
     pub(crate) fn cut_streams(&self) {
         self.state.streams.lock().iter_mut().for_each(|(_, stream, _)| *stream = None);

@@ -35,6 +35,7 @@ pub(crate) fn approval(n: u8, expires_at: Timestamp) -> Approval {
         expires_at,
         state: State::Proposed,
         votes: Vec::new(),
+        leg: 0,
         log: None,
         ended: None,
     }

@@ -1,0 +1,367 @@
+//! Calls that are sent without their client: kept sealed beside their approval, and walked over the whole path when the
+//! yes is there. Only a rule that says `@execute-on-approval`, or a client that polls its task, has that done; what
+//! came of it waits, sealed, for whoever asked.
+
+use crate::exchange::{
+    Arrival, Entrance, Facts, Inbound, Outlet, Party, Presented, Reply, ReplyBody, Vouched,
+};
+use crate::gate::Gate;
+use crate::handles::{self, Bound, Kind};
+use crate::rounds::Round;
+use crate::session::{Hello, Session};
+use bytes::Bytes;
+use decision::approval::{Approval, State};
+use decision::{ApprovalId, Claims, Era, ServerName, Timestamp, Transport};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Page;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wire::{Frame, Limits, Revision, Splice};
+
+/// So often what was decided is looked for; on PostgreSQL another gateway may have been told.
+const LOOK: Duration = Duration::from_secs(1);
+/// A client that waits is faster than that.
+const FIRST: Duration = Duration::from_millis(200);
+/// After what did not come to anything.
+const AGAIN: Duration = Duration::from_secs(30);
+/// So often answers that nobody came for are let go.
+const TIDY: Duration = Duration::from_secs(60);
+/// Approvals that are looked at in one go.
+const PAGE: Page = Page { after: None, limit: 256 };
+
+/// Calls that are on their way without a client.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    /// When each began, and whether it is still under way.
+    runs: Mutex<BTreeMap<ApprovalId, (Instant, bool)>>,
+    done: Notify,
+}
+
+impl Running {
+    fn begin(&self, id: ApprovalId) -> bool {
+        let (mut runs, now) = (self.runs.lock(), Instant::now());
+        runs.retain(|_, (at, runs)| *runs || now.duration_since(*at) < AGAIN);
+        match runs.contains_key(&id) {
+            true => false,
+            false => runs.insert(id, (now, true)).is_none(),
+        }
+    }
+    fn end(&self, id: ApprovalId) {
+        if let Some(run) = self.runs.lock().get_mut(&id) {
+            run.1 = false;
+        }
+        self.done.notify_waiters();
+    }
+    fn is_on_its_way(&self, id: ApprovalId) -> bool {
+        self.runs.lock().get(&id).is_some_and(|(_, runs)| *runs)
+    }
+}
+
+/// What is kept beside an approval.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Beside {
+    Call(Box<Message>),
+    Answer(Answer),
+}
+
+/// A message as it came, without a credential.
+#[derive(Debug, Serialize, Deserialize)]
+struct Message {
+    text: String,
+    transport: Transport,
+    /// Of the one server; of all together where there is none.
+    entrance: Option<ServerName>,
+    revision: Option<String>,
+    method: Option<String>,
+    name: Option<String>,
+    params: Vec<(String, String)>,
+    /// A legacy client's own words: its revision, who it is, and as what it is known.
+    speaks: Option<(String, String, Claims)>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Answer {
+    text: String,
+    era: Era,
+    /// Whoever asked the same again has it.
+    taken: bool,
+}
+
+fn seal(gate: &Gate, approval: &Approval, beside: &Beside) -> Option<Vec<u8>> {
+    let inner = serde_json::to_vec(beside).ok()?;
+    Some(handles::seal(gate, &bound(approval), &inner).into_bytes())
+}
+
+fn bound(approval: &Approval) -> Bound {
+    Bound::to(Kind::Kept, &approval.terms.principal, &[&approval.id.to_string()])
+}
+
+async fn beside(gate: &Gate, approval: &Approval) -> Result<Option<Beside>, store::StoreError> {
+    let scope = gate.live().settings.scope();
+    let sealed = gate.store.sealed_call(&scope, approval.id).await?;
+    let open = |sealed: Vec<u8>| {
+        let inner = handles::open(gate, &bound(approval), std::str::from_utf8(&sealed).ok()?)?;
+        serde_json::from_slice(&inner).ok()
+    };
+    Ok(sealed.and_then(open))
+}
+
+/// Keeps the call with its approval, where none is kept yet. Nothing that only a client could answer is asked of it.
+pub(crate) async fn keep(
+    gate: &Gate,
+    arrival: &Arrival,
+    frame: &Frame,
+    session: Option<&Session>,
+    id: ApprovalId,
+) -> bool {
+    let scope = gate.live().settings.scope();
+    let can = ["params", "_meta", wire::era::META_CLIENT_CAPABILITIES];
+    let alone = match frame.member(&can) {
+        Some(at) => Splice::new(frame).replace(at, "{}").finish(),
+        None => Ok(frame.bytes().clone()),
+    };
+    let text = alone.ok().and_then(|alone| String::from_utf8(alone.to_vec()).ok());
+    let Some(text) = text else { return false };
+    let hello = session.and_then(Session::hello);
+    let speaks = hello.map(|hello| {
+        let info = String::from_utf8_lossy(&hello.client_info).into_owned();
+        (hello.revision.as_str().to_owned(), info, hello.claims)
+    });
+    let Facts { revision, method, name, params, .. } = arrival.facts.clone();
+    let entrance = arrival.entrance.server();
+    let message =
+        Message { text, transport: arrival.transport, entrance, revision, method, name, params, speaks };
+    let kept = async {
+        let Some(kept) = gate.store.approval(&scope, id).await? else { return Ok(false) };
+        let Some(sealed) = seal(gate, &kept.approval, &Beside::Call(Box::new(message))) else {
+            return Ok(false);
+        };
+        gate.store.keep_call(&scope, id, &sealed).await
+    };
+    kept.await.unwrap_or_else(|error: store::StoreError| {
+        tracing::error!(%error, approval = %id, "a call cannot be kept, and will not be sent without its client");
+        false
+    })
+}
+
+/// How a call that was kept is sent: in whose name, known by what.
+#[derive(Debug)]
+pub(crate) enum Name {
+    /// Of whoever asked, who must still be known here.
+    Asker,
+    /// Of a client that is here, with its own credential.
+    Client(Box<(Presented, Facts, Option<Arc<Session>>)>),
+}
+
+/// Sends a call that was kept, in a task of its own, unless it is on its way. It uses its own approval and no other.
+pub(crate) fn send(gate: &Arc<Gate>, approval: &Approval, name: Name) {
+    if !gate.running.begin(approval.id) {
+        return;
+    }
+    let (gate, approval) = (Arc::clone(gate), approval.clone());
+    tokio::spawn(async move {
+        if let Err(error) = sent(&gate, &approval, name).await {
+            tracing::error!(%error, approval = %approval.id, "a kept call cannot be sent, or its answer not kept");
+        }
+        gate.running.end(approval.id);
+    });
+}
+
+async fn sent(gate: &Arc<Gate>, approval: &Approval, name: Name) -> Result<(), store::StoreError> {
+    let Some(Beside::Call(message)) = beside(gate, approval).await? else { return Ok(()) };
+    let message = *message;
+    let era = if message.speaks.is_some() { Era::Legacy } else { Era::Modern };
+    let Some(arrival) = arrival(gate, approval, message, name) else { return Ok(()) };
+    let session = arrival.session.clone().filter(|_| era == Era::Legacy);
+    // boxed: it is governed inside the governing of a poll
+    let governed: std::pin::Pin<Box<dyn Future<Output = Reply> + Send>> =
+        Box::pin(crate::govern::govern_here(gate, arrival));
+    let reply = governed.await;
+    if let Some(session) = session {
+        session.close();
+    }
+    let ReplyBody::Message(answer) = reply.body else { return Ok(()) };
+    let Ok(text) = String::from_utf8(answer.to_vec()) else { return Ok(()) };
+    let answer = Beside::Answer(Answer { text, era, taken: false });
+    if let Some(sealed) = seal(gate, approval, &answer) {
+        let scope = gate.live().settings.scope();
+        gate.store.keep_answer(&scope, approval.id, &sealed).await?;
+    }
+    Ok(())
+}
+
+fn arrival(gate: &Gate, approval: &Approval, message: Message, name: Name) -> Option<Arrival> {
+    let principal = Arc::clone(&approval.terms.principal);
+    let entrance = message.entrance.map_or(Entrance::Federated, |name| Entrance::Server(name.to_string()));
+    let Message { text, transport, revision, method, name: item, params, speaks, .. } = message;
+    let own = Facts { revision, method, name: item, params, ..Facts::default() };
+    let (presented, facts, mut session) = match name {
+        Name::Asker => (Presented::Kept(Vouched(Arc::clone(&principal))), own, None),
+        Name::Client(client) => {
+            let (presented, facts, session) = *client;
+            let Facts { revision, method, name, params, .. } = own;
+            (presented, Facts { revision, method, name, params, ..facts }, session)
+        }
+    };
+    if let Some((revision, client_info, claims)) = speaks {
+        let alone = gate.pipe_session(principal, entrance.clone(), transport);
+        alone.set_hello(Hello {
+            revision: Revision::parse(&revision).ok()?,
+            capabilities: Bytes::from_static(b"{}"),
+            client_info: client_info.into(),
+            claims,
+        });
+        session = Some(alone);
+    }
+    Some(Arrival {
+        inbound: Ok(Inbound::Message(text.into())),
+        party: Party::Host,
+        transport,
+        entrance,
+        presented,
+        facts,
+        session,
+        // nobody is there to be told on the way
+        outlet: Outlet::new(1).0,
+        cancel: CancellationToken::new(),
+        round: Some(Round::kept(approval.deed, approval.id)),
+        credential: None,
+        walking: std::sync::OnceLock::new(),
+    })
+}
+
+/// What came of a call that was sent without its client, as its asker is answered now.
+#[derive(Debug)]
+pub(crate) struct Done {
+    answer: Answer,
+}
+
+impl Done {
+    pub(crate) fn is_taken(&self) -> bool {
+        self.answer.taken
+    }
+    /// The raw result, or the raw error.
+    pub(crate) fn parts(&self) -> Option<Result<String, String>> {
+        let frame = Frame::scan(self.answer.text.clone().into(), &limits()).ok()?;
+        let text = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned();
+        let error = frame.error_raw().map(|raw| Err(text(raw)));
+        frame.result_raw().map(|raw| Ok(text(raw))).or(error)
+    }
+    /// As the answer to this request, in its era.
+    pub(crate) fn answer(&self, id: &[u8], era: Era) -> Option<Bytes> {
+        let frame = Frame::scan(self.answer.text.clone().into(), &limits()).ok()?;
+        let splice = Splice::new(&frame).replace(frame.id_range()?, id.to_vec());
+        let splice = match (self.answer.era, era) {
+            (Era::Legacy, Era::Modern) if frame.result_raw().is_some() => {
+                splice.set_path(&["result", "resultType"], "\"complete\"")
+            }
+            (Era::Modern, Era::Legacy) => splice.remove_path(&["result", "resultType"]),
+            _ => splice,
+        };
+        splice.finish().ok()
+    }
+}
+
+fn limits() -> Limits {
+    Limits::DEFAULT.with_bytes(u32::MAX as usize)
+}
+
+/// What came of it, where that is kept.
+pub(crate) async fn done(gate: &Gate, approval: &Approval) -> Result<Option<Done>, store::StoreError> {
+    if approval.state.is_open() {
+        return Ok(None);
+    }
+    Ok(match beside(gate, approval).await? {
+        Some(Beside::Answer(answer)) => Some(Done { answer }),
+        Some(Beside::Call(_)) | None => None,
+    })
+}
+
+/// Notes that whoever asked the same again has it: the next such call is another deed.
+pub(crate) async fn take(gate: &Gate, approval: &Approval, done: &Done) -> Result<(), store::StoreError> {
+    let Answer { text, era, .. } = &done.answer;
+    let taken = Beside::Answer(Answer { text: text.clone(), era: *era, taken: true });
+    match seal(gate, approval, &taken) {
+        Some(sealed) => gate.store.keep_answer(&gate.live().settings.scope(), approval.id, &sealed).await,
+        None => Ok(()),
+    }
+}
+
+/// Whether it may still come to an answer.
+pub(crate) fn is_under_way(gate: &Gate, approval: &Approval) -> bool {
+    gate.running.is_on_its_way(approval.id) || (approval.state == State::Executing && approval.cure.executes)
+}
+
+/// Waits until what came of it is kept. False if that does not happen in time.
+pub(crate) async fn until_done(gate: &Gate, id: ApprovalId, patience: Duration) -> bool {
+    let scope = gate.live().settings.scope();
+    let until = Instant::now() + patience;
+    loop {
+        let told = gate.running.done.notified();
+        match gate.store.approval(&scope, id).await {
+            Ok(Some(kept)) if !is_under_way(gate, &kept.approval) => return true,
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return false,
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        let _ = tokio::time::timeout(LOOK.min(left), told).await;
+    }
+}
+
+/// Sends what people said yes to and what a rule lets leave without its client, until the gateway stops.
+pub async fn execute_approved(gate: Arc<Gate>, closing: CancellationToken) {
+    let mut changes = gate.desk.changes();
+    let mut tidied = Instant::now();
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = gate.drained() => return,
+            _ = changes.recv() => tokio::time::sleep(FIRST).await,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        while changes.try_recv().is_ok() {}
+        let mut looked = execute(&gate).await;
+        if tidied.elapsed() > TIDY {
+            tidied = Instant::now();
+            looked = looked.and(forget(&gate).await);
+        }
+        if let Err(error) = looked {
+            tracing::error!(%error, "approved calls cannot be looked for, or old answers not be let go");
+        }
+    }
+}
+
+async fn execute(gate: &Arc<Gate>) -> Result<(), store::StoreError> {
+    let live = gate.live();
+    let scope = live.settings.scope();
+    let now = gate.clock.now();
+    let mut page = PAGE;
+    loop {
+        let approved = gate.store.approvals_in(&scope, State::Approved, page).await?;
+        let Some(last) = approved.last() else { break };
+        page.after = Some((last.approval.proposed_at, last.approval.id));
+        let due = approved.iter().map(|kept| &kept.approval).filter(|one| one.cure.executes);
+        for approval in due.filter(|one| now < one.expires_at && !gate.holds.is_waited_for(one.id)) {
+            send(gate, approval, Name::Asker);
+        }
+    }
+    Ok(())
+}
+
+/// An answer waits for as long as an approval is good.
+async fn forget(gate: &Gate) -> Result<(), store::StoreError> {
+    let live = gate.live();
+    let valid = u64::try_from(live.settings.approvals.valid_for.as_micros()).unwrap_or(u64::MAX);
+    let before = Timestamp(gate.clock.now().0.saturating_sub(valid));
+    gate.store.forget_answers(&live.settings.scope(), before).await
+}

@@ -276,3 +276,50 @@ async fn a_message_of_an_approved_deed_leaves_once_however_often_it_is_repeated(
     assert_eq!(script.heard("tools/call").len(), 2, "the call and its one answer");
     assert_eq!(state(&house, id).await, State::Executed);
 }
+
+#[tokio::test]
+async fn a_yes_to_one_definition_is_none_to_the_one_that_was_swapped_in() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let first = waiting(&house).await[0].id;
+    vote(&house, first, "fay", true).await.unwrap();
+    let mut swapped = crate::script::tools();
+    let tools = swapped.as_array_mut().unwrap();
+    let tool = tools.iter_mut().find(|tool| tool["name"] == "refund").unwrap();
+    tool["description"] = json!("pays out to whoever asked last");
+    script.set_tools(swapped);
+    let server = ServerName::new("script").unwrap();
+    house.offers.look(&server).await.unwrap();
+    let told = call(&house, refund(500)).await;
+    assert!(told["error"]["message"].as_str().unwrap().starts_with("Unknown tool"), "withdrawn: {told}");
+    // somebody accepts the new definition without thinking of the approval
+    house.store.approve(&scope(&house), &server, &store::Which::All, "a person").await.unwrap();
+    house.offers.refresh().await;
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    let kept = house.store.approval(&scope(&house), first).await.unwrap().unwrap();
+    let ended = kept.approval.ended.unwrap();
+    assert_eq!(
+        (kept.approval.state, ended.changed),
+        (State::Cancelled, Some(decision::approval::Part::Definition))
+    );
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn a_yes_under_other_rules_is_none() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let first = waiting(&house).await[0].id;
+    vote(&house, first, "fay", true).await.unwrap();
+    let text = POLICY.replace("are for finance to approve", "are for finance and security to approve");
+    let text = text.replace("\"finance\")", "\"finance and security\")");
+    let settings = std::sync::Arc::clone(&house.gate.live().settings);
+    let policies = vec![policy::Source { path: "p.cedar".into(), text }];
+    house.offers.reload(gateway::Written { settings, policies }, || ()).await.unwrap();
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    let kept = house.store.approval(&scope(&house), first).await.unwrap().unwrap();
+    assert_eq!(kept.approval.ended.unwrap().changed, Some(decision::approval::Part::Policy));
+    let [second] = waiting(&house).await.try_into().unwrap();
+    assert_eq!(second.cure.to_string(), "finance and security");
+    assert!(script.heard("tools/call").is_empty());
+}

@@ -126,7 +126,7 @@ pub(crate) async fn check(
     }
     gate.desk.expire(&scope).await.map_err(unkept)?;
     let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await;
-    let proposed = gate.desk.propose(&scope, proposal, None).await.map_err(unkept)?;
+    let proposed = gate.desk.propose(&scope, proposal).await.map_err(unkept)?;
     Err(waits(gate, &asked, &proposed, (false, Until::Decided), leg))
 }
 

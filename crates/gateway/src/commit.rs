@@ -90,7 +90,7 @@ async fn take(gate: &Gate, live: &Live, leg: &Leg, uses: &[Taken]) -> Result<Vec
     }
     let _turn = gate.budgets.turns.acquire().await;
     let over = gate.budgets.some_over();
-    let takes = Takes { call: leg.call_id(), deed: leg.deed, log: gate.ledger.public_key().origin(), uses };
+    let takes = takes(gate, leg, uses);
     match gate.store.spend(&live.settings.scope(), None, takes, &over).await {
         Ok(Spending::Done) => Ok(named(uses).collect()),
         Ok(Spending::Over(full)) => {
@@ -103,6 +103,10 @@ async fn take(gate: &Gate, live: &Live, leg: &Leg, uses: &[Taken]) -> Result<Vec
             Err(budgets::unkept(error))
         }
     }
+}
+
+fn takes<'a>(gate: &'a Gate, leg: &Leg, uses: &'a [Taken]) -> Takes<'a> {
+    Takes { call: leg.call_id(), deed: leg.deed, log: gate.ledger.public_key().origin(), uses }
 }
 
 /// For the record: of which budgets was taken, and whether there was room.
@@ -143,7 +147,7 @@ async fn once(
     uses: &[Taken],
 ) -> Result<store::ledger::Record, Refusal> {
     let scope = live.settings.scope();
-    let takes = Takes { call: leg.call_id(), deed: leg.deed, log: gate.ledger.public_key().origin(), uses };
+    let takes = takes(gate, leg, uses);
     match gate.desk.spend(&scope, kept, terms, takes).await {
         Ok(Purchase::Made(_, record)) => Ok(record),
         Ok(Purchase::Over(full)) => Err(budgets::raced(live, &full)),

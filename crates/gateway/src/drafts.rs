@@ -31,12 +31,6 @@ pub(crate) struct Submitted {
     pub(crate) draft: DraftId,
 }
 
-/// What a leg submitted, and gives back if nothing leaves.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Spent {
-    draft: DraftId,
-}
-
 /// The call that a message of `submit_X` stands for; nothing for any other message.
 pub(crate) async fn submitted(
     gate: &Gate,
@@ -115,7 +109,7 @@ pub(crate) async fn spend(gate: &Gate, live: &Live, draft: DraftId, leg: &mut Le
     }
     match gate.store.spend_draft(&scope, draft, leg.deed).await.map_err(unkept)? {
         Turn::Taken => {
-            leg.draft = Some(Spent { draft });
+            leg.draft = Some(draft);
             Ok(())
         }
         Turn::Missed => Err(spent()),
@@ -123,10 +117,10 @@ pub(crate) async fn spend(gate: &Gate, live: &Live, draft: DraftId, leg: &mut Le
 }
 
 /// Nothing left: it may be submitted again.
-pub(crate) async fn give_back(gate: &Gate, live: &Live, spent: Spent, deed: decision::DeedId) {
-    let given = gate.store.give_back_draft(&live.settings.scope(), spent.draft, deed).await;
+pub(crate) async fn give_back(gate: &Gate, live: &Live, draft: DraftId, deed: decision::DeedId) {
+    let given = gate.store.give_back_draft(&live.settings.scope(), draft, deed).await;
     if let Err(error) = given {
-        tracing::error!(%error, draft = %spent.draft, "a draft cannot be given back");
+        tracing::error!(%error, %draft, "a draft cannot be given back");
     }
 }
 

@@ -5,7 +5,6 @@
 
 use crate::approval::Waits;
 use crate::commit::Spent;
-use crate::drafts;
 use crate::exchange::{Arrival, Party};
 use crate::gate::{Gate, Live};
 use crate::reach::Only;
@@ -13,8 +12,8 @@ use crate::settings::Authority;
 use bytes::Bytes;
 use decision::{
     Call, CallId, Channel, Claims, Class, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
-    Ending, Entry, Era, Event, EventName, Intent, InteractionId, Outcome, Passed, Permit, Principal, Refusal,
-    ServerName, Slot, Stage, Target, Trail,
+    DraftId, Ending, Entry, Era, Event, EventName, Intent, InteractionId, Outcome, Passed, Permit, Principal,
+    Refusal, ServerName, Slot, Stage, Target, Trail,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use store::ledger::{Attending, Record};
@@ -73,7 +72,7 @@ pub(crate) struct Leg {
     /// What it used of people's yes.
     pub(crate) spent: Option<Spent>,
     /// The draft it submitted.
-    pub(crate) draft: Option<drafts::Spent>,
+    pub(crate) draft: Option<DraftId>,
     /// Another leg of the same deed follows.
     pub(crate) goes_on: bool,
     /// What the next stage's evidence says beside its own.

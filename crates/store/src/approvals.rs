@@ -8,7 +8,7 @@ use decision::{ApprovalId, DeedId, Digest, Timestamp};
 
 statements! {
     PROPOSE = "INSERT INTO approvals (tenant, environment, id, subject, deed, state, version, proposed_at, \
-        expires_at, changed_at, body, sealed) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, $9, $10) \
+        expires_at, changed_at, body) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, $9) \
         ON CONFLICT DO NOTHING";
     STEP = "UPDATE approvals SET state = $5, deed = $6, changed_at = $7, body = $8, version = version + 1, \
         sealed = CASE WHEN $9 = 1 THEN sealed ELSE NULL END \
@@ -66,14 +66,8 @@ pub enum Turn {
 }
 
 impl Store {
-    /// Keeps a new approval, and with it the sealed call where that must be sent later. Missed where one is open for the
-    /// same subject.
-    pub async fn propose(
-        &self,
-        scope: &Scope,
-        approval: &Approval,
-        sealed: Option<&[u8]>,
-    ) -> Result<Turn, StoreError> {
+    /// Keeps a new approval. Missed where one is open for the same subject.
+    pub async fn propose(&self, scope: &Scope, approval: &Approval) -> Result<Turn, StoreError> {
         let row = args![
             scope.tenant.as_str(),
             scope.environment.as_str(),
@@ -84,7 +78,6 @@ impl Store {
             approval.proposed_at,
             approval.expires_at,
             body(approval)?,
-            sealed,
         ];
         let mut tx = self.db().begin().await?;
         let added = tx.execute(PROPOSE, row).await?;

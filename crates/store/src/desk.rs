@@ -76,12 +76,7 @@ impl Desk {
     }
 
     /// Proposes it, or gives back the one that is open for the same subject.
-    pub async fn propose(
-        &self,
-        scope: &Scope,
-        approval: Approval,
-        sealed: Option<&[u8]>,
-    ) -> Result<Approval, DeskError> {
+    pub async fn propose(&self, scope: &Scope, approval: Approval) -> Result<Approval, DeskError> {
         let subject = approval.terms.subject();
         let _turn = self.lane(&subject.0).await;
         if let Some(open) = self.store.open_approval(scope, &subject).await? {
@@ -95,7 +90,7 @@ impl Desk {
             ("expires", approval.expires_at.0.to_string()),
         ];
         self.write(scope, EventName::ApprovalProposed, &approval, detail).await?;
-        match self.store.propose(scope, &approval, sealed).await? {
+        match self.store.propose(scope, &approval).await? {
             Turn::Taken => {
                 self.tell(approval.id);
                 Ok(approval)

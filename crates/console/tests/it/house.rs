@@ -207,7 +207,7 @@ impl House {
     }
 
     pub(crate) async fn propose(&self, approval: Approval) -> ApprovalId {
-        self.desk.propose(&self.scope, approval, None).await.unwrap().id
+        self.desk.propose(&self.scope, approval).await.unwrap().id
     }
 
     pub(crate) async fn state(&self, id: ApprovalId) -> State {

@@ -14,7 +14,7 @@ async fn ten_thousand_that_wait_are_a_page_in_200_ms_and_150_kb() {
         let mut one = house.refund(n, "finance");
         one.preview.summary = format!("{} {}", one.preview.summary, "and tell them so ".repeat(20));
         // behind the desk's back: ten thousand entries of the ledger are not what is measured
-        house.store.propose(&house.scope, &one, None).await.unwrap();
+        house.store.propose(&house.scope, &one).await.unwrap();
     }
     let bob = house.sign_in("bob").await;
     let mut path = "/console/approvals".to_owned();

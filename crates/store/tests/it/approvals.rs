@@ -62,9 +62,10 @@ fn spend(one: &Approval, deed: DeedId) -> Step {
 pub(crate) async fn one_is_open_for_a_subject_and_it_comes_back_as_it_was(bed: &Bed) {
     let store = bed.store().await;
     let one = approval(1, LATER);
-    assert_eq!(store.propose(&home(), &one, Some(b"sealed")).await.unwrap(), Turn::Taken);
+    assert_eq!(store.propose(&home(), &one).await.unwrap(), Turn::Taken);
+    assert!(store.keep_call(&home(), one.id, b"sealed").await.unwrap());
     let twin = Approval { id: ApprovalId::new(Timestamp(9), [9; 10]), ..one.clone() };
-    assert_eq!(store.propose(&home(), &twin, None).await.unwrap(), Turn::Missed);
+    assert_eq!(store.propose(&home(), &twin).await.unwrap(), Turn::Missed);
     let open = store.open_approval(&home(), &one.terms.subject()).await.unwrap().unwrap();
     assert_eq!(open.approval, one);
     assert_eq!(store.sealed_call(&home(), one.id).await.unwrap().as_deref(), Some(b"sealed".as_slice()));
@@ -74,7 +75,7 @@ pub(crate) async fn one_is_open_for_a_subject_and_it_comes_back_as_it_was(bed: &
     let over = one.after(Step::Revoke { by: "fay".to_owned(), reason: None }, Timestamp(2)).unwrap();
     assert_eq!(store.step(&home(), &open, &over).await.unwrap(), Turn::Taken);
     assert_eq!(store.sealed_call(&home(), one.id).await.unwrap(), None, "what is over keeps no call");
-    assert_eq!(store.propose(&home(), &twin, None).await.unwrap(), Turn::Taken);
+    assert_eq!(store.propose(&home(), &twin).await.unwrap(), Turn::Taken);
     let last = store.last_approval(&home(), &one.terms.subject()).await.unwrap().unwrap();
     assert_eq!(last.approval.id, one.id, "the youngest by its time");
 }
@@ -82,7 +83,7 @@ pub(crate) async fn one_is_open_for_a_subject_and_it_comes_back_as_it_was(bed: &
 pub(crate) async fn of_many_who_spend_the_same_one_succeeds(bed: &Bed) {
     let store = bed.store().await;
     let one = approval(1, LATER);
-    store.propose(&home(), &one, None).await.unwrap();
+    store.propose(&home(), &one).await.unwrap();
     let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
     let approved = one.after(yes(), Timestamp(2)).unwrap();
     store.step(&home(), &kept, &approved).await.unwrap();
@@ -112,7 +113,7 @@ pub(crate) async fn of_many_who_spend_the_same_one_succeeds(bed: &Bed) {
 pub(crate) async fn pages_of_a_list_have_each_once(bed: &Bed) {
     let store = bed.store().await;
     for n in 1..=25 {
-        store.propose(&home(), &approval(n, LATER), None).await.unwrap();
+        store.propose(&home(), &approval(n, LATER)).await.unwrap();
     }
     assert_eq!(store.count_approvals(&home(), State::Proposed).await.unwrap(), 25);
     let mut seen = Vec::new();
@@ -142,8 +143,8 @@ pub(crate) async fn pages_of_a_list_have_each_once(bed: &Bed) {
 
 pub(crate) async fn what_is_due_is_found(bed: &Bed) {
     let store = bed.store().await;
-    store.propose(&home(), &approval(1, Timestamp(5)), None).await.unwrap();
-    store.propose(&home(), &approval(2, LATER), None).await.unwrap();
+    store.propose(&home(), &approval(1, Timestamp(5))).await.unwrap();
+    store.propose(&home(), &approval(2, LATER)).await.unwrap();
     let due = store.due_approvals(&home()).await.unwrap();
     assert_eq!(due.iter().map(|one| one.approval.id).collect::<Vec<_>>(), [approval(1, LATER).id]);
 }

@@ -164,7 +164,7 @@ impl World {
                     expires_at: Timestamp(now.0 + 10 * MINUTE),
                     ..approval(*n, now)
                 };
-                self.desk(*second).propose(&scope, one, None).await.unwrap();
+                self.desk(*second).propose(&scope, one).await.unwrap();
             }
             Step::Vote { of, who, yes, second } => {
                 let Some(kept) = self.latest(*of).await else { return };

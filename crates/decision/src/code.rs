@@ -100,6 +100,8 @@ codes! {
     SessionUnknown = "session-unknown", Validation;
     /// The message needs a session that was initialized first.
     SessionRequired = "session-required", Validation;
+    /// The event id is of another session or principal, or of a stream that is not kept any more. Open a stream without it.
+    EventUnknown = "event-unknown", Validation;
     /// A request with this id is already in flight on this session.
     IdInUse = "id-in-use", Validation;
     /// The answer belongs to no question that is open on this session.

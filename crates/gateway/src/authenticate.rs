@@ -235,6 +235,8 @@ pub(crate) async fn asker(
     let hello = session.as_ref().and_then(|session| session.hello());
     if let Some(session) = &session {
         session.touch();
+        // a batch says it several times, of the same session
+        let _ = arrival.found.set(Arc::clone(session));
         if standing.runs_out() {
             // the session lives as long as the last credential that was shown for it
             session.set_standing(standing.clone());

@@ -4,9 +4,9 @@
 //! [`govern`](crate::govern); what the transport noticed is a fact to be judged there, so that
 //! a refusal for a wrong `Origin` is recorded as one for a wrong argument is.
 
-use crate::listen::tls::ClientCertificate;
+use crate::listen::{streams, tls::ClientCertificate};
 use crate::rounds::Round;
-use crate::session::{Session, SessionStream, Walking};
+use crate::session::{Session, Walking};
 use crate::upstream::Injected;
 use bytes::Bytes;
 use decision::{AgentName, Principal, ServerName, Transport};
@@ -35,6 +35,8 @@ pub struct Arrival {
     pub(crate) round: Option<Round>,
     /// What the server that asks was given, which no answer may quote.
     pub(crate) credential: Option<Arc<Injected>>,
+    /// The session that the path found for its principal, for the listener to know whose events it sends.
+    pub found: Found,
     /// Lets its Host give it up, from when it is known whose it is until it is answered.
     pub(crate) walking: OnceLock<Option<Walking>>,
 }
@@ -54,6 +56,7 @@ impl Arrival {
             cancel: self.cancel.child_token(),
             round: None,
             credential: None,
+            found: Arc::clone(&self.found),
             walking: OnceLock::new(),
         }
     }
@@ -69,10 +72,13 @@ impl Arrival {
     pub fn size(&self) -> u64 {
         match &self.inbound {
             Ok(Inbound::Message(bytes)) => bytes.len() as u64,
-            Ok(Inbound::OpenStream { .. } | Inbound::EndSession) | Err(_) => 0,
+            Ok(Inbound::OpenStream(_) | Inbound::EndSession) | Err(_) => 0,
         }
     }
 }
+
+/// Told once, by the path.
+pub type Found = Arc<OnceLock<Arc<Session>>>;
 
 /// Whose message it is.
 #[derive(Debug, Clone)]
@@ -89,7 +95,7 @@ pub enum Inbound {
     /// One JSON-RPC message, unscanned.
     Message(Bytes),
     /// `GET`: a legacy Host opens its event stream, or resumes one.
-    OpenStream { last_event_id: Option<String> },
+    OpenStream(streams::Wanted),
     /// `DELETE`: a legacy Host ends its session.
     EndSession,
 }
@@ -258,8 +264,8 @@ pub enum ReplyBody {
     Nothing,
     /// The one JSON-RPC answer to the request.
     Message(Bytes),
-    /// An event stream to serve: a session's `GET` stream.
-    Stream(SessionStream),
+    /// An event stream to serve, for a `GET`.
+    Stream(streams::Stream),
     /// A subscription: whatever comes out of the outlet, until either side ends it.
     Subscribed,
 }

@@ -272,7 +272,8 @@ impl Gate {
     ) -> Arc<Session> {
         let id = self.fresh_id("s_");
         let interaction = InteractionId::new(id.clone()).unwrap_or_else(|_| fallback());
-        Arc::new(Session::new(id, principal, entrance, transport, interaction, tokio::time::Instant::now()))
+        let now = tokio::time::Instant::now();
+        Arc::new(Session::new(&self.opener, id, principal, entrance, transport, interaction, now))
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Waiting = 7,
     /// What is kept beside an approval.
     Kept = 8,
+    /// An event of a stream.
+    Event = 9,
 }
 
 /// Where a handle may be used, by whom.
@@ -75,6 +77,39 @@ pub(crate) fn open(gate: &Gate, bound: &Bound, handle: &str) -> Option<Vec<u8>> 
     gate.opener.open_handle(&bound.0, &URL_SAFE_NO_PAD.decode(handle).ok()?)
 }
 
+/// Which stream of a session, and which event of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// [`SESSION_STREAM`](crate::listen::streams::SESSION_STREAM), or the number of a `POST`'s stream.
+    pub(crate) stream: u64,
+    /// From 1; 0 stands before the first.
+    pub(crate) number: u64,
+}
+
+/// The ids of one session's events: its principal's, and worth nothing in another session.
+#[derive(Debug)]
+pub(crate) struct EventIds(vault::Handles);
+
+impl EventIds {
+    pub(crate) fn of(opener: &vault::Opener, principal: &Principal, session: &str) -> Self {
+        Self(opener.handles(&Bound::to(Kind::Event, principal, &[session]).0))
+    }
+
+    pub(crate) fn seal(&self, event: Event) -> String {
+        let inner = [event.stream.to_be_bytes(), event.number.to_be_bytes()].concat();
+        URL_SAFE_NO_PAD.encode(self.0.seal(&inner))
+    }
+
+    pub(crate) fn open(&self, id: &str) -> Option<Event> {
+        let inner = self.0.open(&URL_SAFE_NO_PAD.decode(id).ok()?)?;
+        let (stream, number) = inner.split_first_chunk()?;
+        Some(Event {
+            stream: u64::from_be_bytes(*stream),
+            number: u64::from_be_bytes(number.try_into().ok()?),
+        })
+    }
+}
+
 /// A message with this raw value in place of what stands there: a handle for a server's own word, or the other way.
 pub(crate) fn put(message: Bytes, path: &[&str], value: Bytes) -> Result<Bytes, Refusal> {
     let nonsense = |why: String| Refusal::new(Code::UpstreamNonsense, why);
@@ -82,4 +117,38 @@ pub(crate) fn put(message: Bytes, path: &[&str], value: Bytes) -> Result<Bytes, 
     let frame = wire::Frame::scan(message, &limits).map_err(|e| nonsense(e.to_string()))?;
     let at = frame.member(path).ok_or_else(|| nonsense(format!("no `{}`", path.join("."))))?;
     wire::Splice::new(&frame).replace(at, value).finish().map_err(|e| nonsense(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decision::AgentName;
+
+    fn opener(key: u8) -> vault::Opener {
+        vault::Opener::new(std::sync::Arc::new(vault::Kek::from_bytes(&[key; 32]).unwrap()))
+    }
+
+    fn agent(name: &str) -> Principal {
+        Principal { actor: Actor::Agent(AgentName::new(name).unwrap()), ..Principal::unknown() }
+    }
+
+    #[test]
+    fn an_event_id_opens_in_its_session_for_its_principal_under_its_key() {
+        let alices = EventIds::of(&opener(1), &agent("alice"), "s_1");
+        let event = Event { stream: 7, number: 12 };
+        let id = alices.seal(event);
+        assert_eq!(alices.open(&id), Some(event));
+        assert_ne!(id, alices.seal(Event { number: 13, ..event }));
+        for others in [
+            EventIds::of(&opener(1), &agent("bob"), "s_1"),
+            EventIds::of(&opener(1), &agent("alice"), "s_2"),
+            EventIds::of(&opener(2), &agent("alice"), "s_1"),
+        ] {
+            assert_eq!(others.open(&id), None);
+        }
+        let short = URL_SAFE_NO_PAD.encode(alices.0.seal(b"short"));
+        for bad in ["", "7.12", "A", short.as_str(), &format!("{id}A"), &format!("{id}=")] {
+            assert_eq!(alices.open(bad), None, "{bad}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Entrance};
 use crate::gate::{Gate, Live, Peer};
-use crate::listen::Admitted;
+use crate::listen::{Admitted, streams::Wanted};
 use crate::record::Leg;
 use crate::reply::Answer;
 use crate::route::{Route, What, short};
@@ -32,7 +32,7 @@ pub(crate) async fn answer(
 ) -> Result<Answer, Refusal> {
     let frame = match (heard, route.what) {
         (Admitted::Message(frame), What::Method(_) | What::Answer) => frame,
-        (Admitted::OpenStream { last_event_id }, _) => return open_stream(last_event_id.as_deref(), asker),
+        (Admitted::OpenStream(wanted), _) => return open_stream(wanted, asker),
         (Admitted::EndSession, _) => return end_session(gate, asker),
         (Admitted::Message(_), _) => return Err(Refusal::new(Code::StageFailed, "a verb has no message")),
     };
@@ -129,7 +129,8 @@ fn initialize(
     let principal = Arc::clone(&asker.principal);
     let entrance = arrival.entrance.clone();
     let now = tokio::time::Instant::now();
-    let session = Arc::new(Session::new(id, principal, entrance, Transport::Http, interaction, now));
+    let session =
+        Arc::new(Session::new(&gate.opener, id, principal, entrance, Transport::Http, interaction, now));
     session.set_hello(hello);
     session.set_standing(asker.standing.clone());
     if !gate.sessions.insert(&session, live.settings.limits.sessions_max) {
@@ -271,10 +272,11 @@ fn take_answer(asker: &Asker, frame: &wire::Frame) -> Result<Answer, Refusal> {
     if session.answer(id, frame.clone()) { Ok(Answer::Accepted) } else { Err(unexpected()) }
 }
 
-fn open_stream(last_event_id: Option<&str>, asker: &Asker) -> Result<Answer, Refusal> {
+fn open_stream(wanted: &Wanted, asker: &Asker) -> Result<Answer, Refusal> {
     let session =
         asker.session.as_ref().ok_or_else(|| Refusal::new(Code::SessionRequired, "GET needs a session"))?;
-    Ok(Answer::Stream(crate::listen::streams::open(session, last_event_id)))
+    let unknown = || Refusal::new(Code::EventUnknown, "the event id is of no stream that the session keeps");
+    wanted.open(session).map(Answer::Stream).ok_or_else(unknown)
 }
 
 fn end_session(gate: &Gate, asker: &Asker) -> Result<Answer, Refusal> {

@@ -3,7 +3,7 @@
 //! came of it waits, sealed, for whoever asked.
 
 use crate::exchange::{
-    Arrival, Entrance, Facts, Inbound, Outlet, Party, Presented, Reply, ReplyBody, Vouched,
+    Arrival, Entrance, Facts, Found, Inbound, Outlet, Party, Presented, Reply, ReplyBody, Vouched,
 };
 use crate::gate::Gate;
 use crate::handles::{self, Bound, Kind};
@@ -233,6 +233,7 @@ fn arrival(gate: &Gate, approval: &Approval, message: Message, name: Name) -> Op
         cancel: CancellationToken::new(),
         round: Some(Round::kept(approval.deed, approval.id)),
         credential: None,
+        found: Found::default(),
         walking: std::sync::OnceLock::new(),
     })
 }

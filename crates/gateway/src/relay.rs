@@ -2,7 +2,7 @@
 //! questions. Notices are carried on; a question takes the whole path as a call of its own.
 
 use crate::authenticate::Asker;
-use crate::exchange::{Arrival, Entrance, Facts, Inbound, Outlet, Party, Presented, ReplyBody};
+use crate::exchange::{Arrival, Entrance, Facts, Found, Inbound, Outlet, Party, Presented, ReplyBody};
 use crate::gate::Gate;
 use crate::resolve::Resolved;
 use crate::session::Session;
@@ -291,6 +291,7 @@ impl Relay {
             cancel,
             round: None,
             credential: Some(self.lane.injected()),
+            found: Found::default(),
             walking: std::sync::OnceLock::new(),
         };
         let gate = Arc::clone(&self.gate);

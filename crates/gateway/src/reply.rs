@@ -2,10 +2,11 @@
 
 use crate::exchange::{Arrival, Entrance, Party, Reply, ReplyBody};
 use crate::gate::Live;
+use crate::listen::streams::Stream;
 use crate::permission::SCOPE;
 use crate::record::Leg;
 use crate::rounds::Asks;
-use crate::session::{Session, SessionStream};
+use crate::session::Session;
 use bytes::Bytes;
 use decision::{CallId, Class, Code, Era, Refusal, Transport};
 use http::StatusCode;
@@ -30,8 +31,8 @@ pub(crate) enum Answer {
     Begun(Bytes, Arc<Session>),
     /// A notification, or an answer to a question, was taken.
     Accepted,
-    /// The session's own stream.
-    Stream(SessionStream),
+    /// What a `GET` reads.
+    Stream(Stream),
     /// A subscription, fed through the outlet once the sender says that it is recorded.
     Subscribed(tokio::sync::oneshot::Sender<()>),
 }
@@ -339,9 +340,8 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::SessionRequired => bad(SESSION),
         Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => bad(rpc::INVALID_REQUEST),
         Code::BatchInvalid | Code::BatchTooLarge => bad(rpc::INVALID_REQUEST),
-        Code::RevisionUnsupported | Code::IdInUse | Code::AnswerUnexpected | Code::AnswerQuotesSecret => {
-            bad(rpc::INVALID_REQUEST)
-        }
+        Code::RevisionUnsupported | Code::EventUnknown | Code::IdInUse => bad(rpc::INVALID_REQUEST),
+        Code::AnswerUnexpected | Code::AnswerQuotesSecret => bad(rpc::INVALID_REQUEST),
         Code::CredentialMissing | Code::CredentialMalformed | Code::CredentialInUrl => who(),
         Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => who(),
         Code::CertificateUnknown | Code::CertificateInvalid | Code::CertificateLapsed => who(),

@@ -2,7 +2,7 @@
 //! answers go out with the same call sent again, a leg of the same deed that walks the whole path anew.
 
 use crate::authenticate::Asker;
-use crate::exchange::{Arrival, Facts, Inbound, Party, Presented, Reply, ReplyBody};
+use crate::exchange::{Arrival, Facts, Found, Inbound, Party, Presented, Reply, ReplyBody};
 use crate::gate::Gate;
 use crate::record::Leg;
 use crate::resolve::Resolved;
@@ -170,6 +170,7 @@ fn put(
         cancel: arrival.cancel.child_token(),
         round: None,
         credential: None,
+        found: Found::default(),
         walking: std::sync::OnceLock::new(),
     };
     let gate = Arc::clone(gate);

@@ -59,7 +59,7 @@ pub(crate) fn classify(arrival: &Arrival, heard: &Admitted, leg: &mut Leg) -> Re
     let frame = match heard {
         Admitted::Message(frame) => frame,
         Admitted::EndSession => return Ok(Passed::plain(verb(arrival, What::EndSession, leg)?)),
-        Admitted::OpenStream { .. } => return Ok(Passed::plain(verb(arrival, What::OpenStream, leg)?)),
+        Admitted::OpenStream(_) => return Ok(Passed::plain(verb(arrival, What::OpenStream, leg)?)),
     };
     leg.hear(frame);
     let method = frame.method();

@@ -6,6 +6,7 @@
 use crate::authenticate::Standing;
 use crate::exchange::{Entrance, Gone, Outlet};
 use crate::gate::{Gate, Live};
+use crate::handles::EventIds;
 use bytes::Bytes;
 use decision::{Claims, Class, Code, InteractionId, Principal, ServerName, Transport};
 use parking_lot::Mutex;
@@ -36,6 +37,7 @@ pub struct Session {
     hello: Mutex<Option<Hello>>,
     log_level: Mutex<Option<wire::Level>>,
     backlog: Arc<Backlog>,
+    event_ids: Arc<EventIds>,
     /// Questions of servers that wait for this Host's answer, by the id we gave them.
     questions: Mutex<BTreeMap<u64, oneshot::Sender<wire::Frame>>>,
     next_question: AtomicU64,
@@ -144,6 +146,7 @@ pub struct IdInUse;
 
 impl Session {
     pub fn new(
+        opener: &vault::Opener,
         id: String,
         principal: Arc<Principal>,
         entrance: Entrance,
@@ -152,6 +155,7 @@ impl Session {
         now: Instant,
     ) -> Self {
         let ended = CancellationToken::new();
+        let event_ids = Arc::new(EventIds::of(opener, &principal, &id));
         Self {
             id,
             principal,
@@ -161,6 +165,7 @@ impl Session {
             hello: Mutex::default(),
             log_level: Mutex::default(),
             backlog: Arc::default(),
+            event_ids,
             questions: Mutex::default(),
             next_question: AtomicU64::new(1),
             subscriptions: Mutex::default(),
@@ -174,6 +179,9 @@ impl Session {
         }
     }
 
+    pub(crate) fn event_ids(&self) -> &Arc<EventIds> {
+        &self.event_ids
+    }
     pub fn hello(&self) -> Option<Hello> {
         self.hello.lock().clone()
     }
@@ -410,7 +418,9 @@ mod tests {
     fn session() -> Session {
         let principal = Principal::unknown();
         let interaction = InteractionId::new("i").unwrap();
+        let kek = vault::Kek::from_bytes(&[7; 32]).unwrap();
         Session::new(
+            &vault::Opener::new(Arc::new(kek)),
             "s".into(),
             Arc::new(principal),
             Entrance::Federated,

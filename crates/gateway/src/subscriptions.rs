@@ -6,7 +6,7 @@
 
 use crate::authenticate::Asker;
 use crate::errands::{self, Watching, Wish};
-use crate::exchange::{Arrival, Outlet};
+use crate::exchange::{Arrival, Found, Outlet};
 use crate::gate::{Change, Gate, Live};
 use crate::host_side::behind;
 use crate::record::{self, Leg};
@@ -153,6 +153,7 @@ fn copy(arrival: &Arrival) -> Arrival {
         cancel: arrival.cancel.clone(),
         round: None,
         credential: None,
+        found: Found::default(),
         walking: std::sync::OnceLock::new(),
     }
 }

@@ -47,6 +47,45 @@ impl Opener {
     }
 }
 
+/// Handles of one binding that come often, such as event ids: their key is made once. It is of that binding alone and opens
+/// nothing else, so it may lie on an ordinary heap; it ends with whoever holds it, whatever becomes of the key it was made of.
+#[derive(Debug)]
+pub struct Handles {
+    key: Option<LessSafeKey>,
+}
+
+impl Opener {
+    /// Under the key in use.
+    pub fn handles(&self, binding: &[u8]) -> Handles {
+        let key = derived(self.keys().current(), b"many", &[binding]);
+        Handles { key: UnboundKey::new(&AES_256_GCM_SIV, &key).ok().map(LessSafeKey::new) }
+    }
+}
+
+impl Handles {
+    /// The same input gives the same handle; the cipher forgives that its nonce never changes, and shows no more than
+    /// that.
+    pub fn seal(&self, inner: &[u8]) -> Vec<u8> {
+        let mut body = inner.to_vec();
+        let sealed = self
+            .key
+            .as_ref()
+            .and_then(|key| key.seal_in_place_append_tag(Self::nonce(), Aad::empty(), &mut body).ok());
+        if sealed.is_some() { body } else { Vec::new() }
+    }
+
+    /// What was sealed here. Whatever is wrong looks the same.
+    pub fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut body = sealed.to_vec();
+        let inner = self.key.as_ref()?.open_in_place(Self::nonce(), Aad::empty(), &mut body).ok()?;
+        Some(inner.to_vec())
+    }
+
+    fn nonce() -> Nonce {
+        Nonce::assume_unique_for_key([0; NONCE_LEN])
+    }
+}
+
 /// Made anew for each use: an expanded key would lie on a heap that is not locked.
 fn cipher(kek: &Kek) -> Option<LessSafeKey> {
     let key = derived(kek, b"seal", &[]);
@@ -94,6 +133,27 @@ mod tests {
         assert_ne!(handle[..12], opener.seal_handle(b"alice", b"a state of the servex")[..12]);
         assert!(!handle.windows(5).any(|part| part == b"state"));
         assert_eq!(opener.open_handle(b"a", &opener.seal_handle(b"a", b"")).unwrap(), b"");
+    }
+
+    #[test]
+    fn handles_of_one_binding_open_by_its_key_and_by_no_other() {
+        let opener = Opener::new(kek(1));
+        let alices = opener.handles(b"alice");
+        let handle = alices.seal(b"event 7");
+        assert_eq!(alices.open(&handle).unwrap(), b"event 7");
+        assert_eq!(handle, opener.handles(b"alice").seal(b"event 7"));
+        assert_eq!(Opener::new(kek(1)).handles(b"alice").open(&handle).unwrap(), b"event 7");
+        for others in [opener.handles(b"bob"), opener.handles(b""), Opener::new(kek(2)).handles(b"alice")] {
+            assert_eq!(others.open(&handle), None);
+        }
+        assert_eq!(opener.open_handle(b"alice", &handle), None, "nor as a handle of the other kind");
+        assert!(!handle.windows(5).any(|part| part == b"event"));
+        for at in 0..handle.len() {
+            let mut changed = handle.clone();
+            changed[at] ^= 1;
+            assert_eq!(alices.open(&changed), None, "byte {at}");
+            assert_eq!(alices.open(&handle[..at]), None, "cut at {at}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod sealed;
 mod secret;
 mod signing;
 
+pub use handle::Handles;
 pub use kdf::Kdf;
 pub use kek::{Kek, KekError, KekId, KeyFile, PASSPHRASE_CHARS_MIN, read_locked, read_private};
 pub use keys::Keys;

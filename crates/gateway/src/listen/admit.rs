@@ -2,6 +2,7 @@
 
 use crate::{
     exchange::{Arrival, BodyFault, Inbound},
+    listen::streams::Wanted,
     settings::Limits,
 };
 use decision::{Code, Passed, Refusal};
@@ -16,7 +17,7 @@ pub enum Admitted {
     /// One JSON-RPC message that passed the strict scan.
     Message(Frame),
     /// A legacy Host opens or resumes its event stream.
-    OpenStream { last_event_id: Option<String> },
+    OpenStream(Wanted),
     /// A legacy Host ends its session.
     EndSession,
 }
@@ -40,9 +41,7 @@ pub fn admit(arrival: &Arrival, limits: &Limits) -> Result<Passed<Admitted>, Ref
     }
     match &arrival.inbound {
         Err(fault) => Err(unread(*fault, limits)),
-        Ok(Inbound::OpenStream { last_event_id }) => {
-            Ok(Passed::plain(Admitted::OpenStream { last_event_id: last_event_id.clone() }))
-        }
+        Ok(Inbound::OpenStream(wanted)) => Ok(Passed::plain(Admitted::OpenStream(wanted.clone()))),
         Ok(Inbound::EndSession) => Ok(Passed::plain(Admitted::EndSession)),
         Ok(Inbound::Message(bytes)) => {
             let bounds = wire::Limits { bytes: limits.message_bytes_max, depth: limits.depth_max };
@@ -141,7 +140,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Entrance, Facts, Outlet, Party, Presented};
+    use crate::exchange::{Entrance, Facts, Found, Outlet, Party, Presented};
     use bytes::Bytes;
     use decision::Transport;
     use tokio_util::sync::CancellationToken;
@@ -159,6 +158,7 @@ mod tests {
             cancel: CancellationToken::new(),
             round: None,
             credential: None,
+            found: Found::default(),
             walking: std::sync::OnceLock::new(),
         }
     }
@@ -239,7 +239,10 @@ mod tests {
         let Ok(Admitted::Message(frame)) = says(text.as_slice()) else { panic!("not admitted") };
         assert_eq!(frame.bytes().as_ref(), text.as_slice());
         assert!(matches!(judge(Ok(Inbound::EndSession)), Ok(Admitted::EndSession)));
-        let open = judge(Ok(Inbound::OpenStream { last_event_id: Some("0.4".into()) }));
-        assert!(matches!(open, Ok(Admitted::OpenStream { last_event_id: Some(id) }) if id == "0.4"));
+        let wanted = Wanted { last_event_id: Some("e".into()), shelf: std::sync::Arc::default() };
+        let open = judge(Ok(Inbound::OpenStream(wanted)));
+        assert!(
+            matches!(open, Ok(Admitted::OpenStream(wanted)) if wanted.last_event_id.as_deref() == Some("e"))
+        );
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn open(inbound: Result<Inbound, BodyFault>, batches: bool) -> Opened
                 Err(error) => Opened::One(Err(BodyFault::Batch(error))),
             }
         }
-        Ok(Inbound::Message(_) | Inbound::OpenStream { .. } | Inbound::EndSession) | Err(_) => {
+        Ok(Inbound::Message(_) | Inbound::OpenStream(_) | Inbound::EndSession) | Err(_) => {
             Opened::One(inbound)
         }
     }

@@ -9,7 +9,9 @@ use super::{
     batch::{self, Opened},
 };
 use crate::{
-    exchange::{Arrival, BodyFault, Entrance, Facts, Inbound, Outlet, Party, Presented, Reply, ReplyBody},
+    exchange::{
+        Arrival, BodyFault, Entrance, Facts, Found, Inbound, Outlet, Party, Presented, Reply, ReplyBody,
+    },
     session::Session,
 };
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -154,6 +156,7 @@ impl<P: Path> Pipe<P> {
             cancel: self.talk.session.ended.child_token(),
             round: None,
             credential: None,
+            found: Found::default(),
             walking: std::sync::OnceLock::new(),
         };
         let path = self.path.clone();
@@ -285,7 +288,7 @@ mod tests {
         out.extend(lines.rest());
         let text = |inbound| match inbound {
             Inbound::Message(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Inbound::OpenStream { .. } | Inbound::EndSession => unreachable!("a pipe has only messages"),
+            Inbound::OpenStream(_) | Inbound::EndSession => unreachable!("a pipe has only messages"),
         };
         out.into_iter().map(|inbound| inbound.map(text)).collect()
     }

@@ -2,16 +2,15 @@
 //!
 //! To a legacy Host a broken connection is not a cancellation (specification 2025-11-25, *Resumability
 //! and Redelivery*): the call runs on, what it says is kept here, within bounds, and a `GET` with
-//! `Last-Event-ID` gets the rest. An event id names the stream and the number within it. Streams are
-//! filed under the session, which the path only finds for its own principal, so an event id is worth
-//! nothing to anybody else.
+//! `Last-Event-ID` gets the rest. An event id names the stream and the number within it, sealed for the
+//! session and its principal; streams are filed under the session, which the path only finds for its own
+//! principal. So an event id is worth nothing to anybody else.
 
 use crate::session::{Session, SessionStream};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -32,40 +31,35 @@ const FINISHED_BYTES_MAX: usize = 64 << 20;
 const FINISHED_KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// The stream number of a session's own unsolicited messages.
-pub const SESSION_STREAM: u64 = 0;
+pub(crate) const SESSION_STREAM: u64 = 0;
 
-/// The id of one event: which stream of the session, and which event of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventId {
-    /// [`SESSION_STREAM`], or the number of a `POST`'s stream.
-    pub stream: u64,
-    /// From 1; 0 stands before the first.
-    pub number: u64,
+/// What a `GET` asks for: a session's own stream, or the rest of one that broke.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub last_event_id: Option<String>,
+    /// Where the streams of its listener are kept.
+    pub(super) shelf: Arc<Shelf>,
 }
 
-impl EventId {
-    /// Reads `stream.number`. `None` when that is not one of our ids.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (stream, number) = text.split_once('.')?;
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(stream) || !digits(number) {
-            return None;
+/// What a `GET` reads.
+#[derive(Debug)]
+pub enum Stream {
+    /// A session's own messages.
+    Session(SessionStream),
+    /// What a call said and says.
+    Kept(Reader),
+}
+
+impl Wanted {
+    /// `None` when its event id is none of this session's, or its stream is not kept any more: the two look the same.
+    pub fn open(&self, session: &Session) -> Option<Stream> {
+        let Some(id) = &self.last_event_id else { return Some(Stream::Session(session.fresh_stream())) };
+        let after = session.event_ids().open(id)?;
+        if after.stream == SESSION_STREAM {
+            return Some(Stream::Session(session.stream(after.number)));
         }
-        Some(Self { stream: stream.parse().ok()?, number: number.parse().ok()? })
-    }
-}
-
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.stream, self.number)
-    }
-}
-
-/// The session's own stream for a `GET`: resumed where `last_event_id` is of that stream, else fresh.
-pub fn open(session: &Session, last_event_id: Option<&str>) -> SessionStream {
-    match last_event_id.and_then(EventId::parse) {
-        Some(EventId { stream: SESSION_STREAM, number }) => session.stream(number),
-        Some(_) | None => session.fresh_stream(),
+        let log = self.shelf.find(&session.id, after.stream)?;
+        Some(Stream::Kept(log.read(after.number)))
     }
 }
 
@@ -241,7 +235,7 @@ impl Kept {
 
 /// The one reader of a [`Log`].
 #[derive(Debug)]
-pub(super) struct Reader {
+pub struct Reader {
     log: Arc<Log>,
     turn: u64,
     after: u64,
@@ -308,17 +302,6 @@ mod tests {
             out.push(format!("{number}{}", String::from_utf8_lossy(&event)));
         }
         out
-    }
-
-    #[test]
-    fn an_event_id_reads_back_and_nothing_else_is_one() {
-        let id = EventId { stream: 7, number: 12 };
-        assert_eq!(EventId::parse(&id.to_string()), Some(id));
-        for bad in
-            ["", ".", "1", "1.", ".1", "+1.2", "1.-2", "1.2.3", "a.b", "99999999999999999999999.1", "1.2 "]
-        {
-            assert_eq!(EventId::parse(bad), None, "{bad}");
-        }
     }
 
     #[tokio::test]

@@ -444,13 +444,6 @@ impl House {
         }
     }
 
-    /// An id that nobody else has.
-    pub(crate) fn fresh(&self) -> String {
-        let mut bytes = [0; 8];
-        Dice.fill(&mut bytes);
-        format!("s_{:016x}", u64::from_be_bytes(bytes))
-    }
-
     /// One request of any kind, without a credential.
     pub(crate) async fn plain(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Told {
         let mut request =

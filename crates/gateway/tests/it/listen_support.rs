@@ -8,7 +8,6 @@ use gateway::{
     listen::{
         Admitted, Path, admit, bind,
         http::{Annex, Answering, Drained, Health, Pace, Probes, Site, Visit, serve},
-        streams,
         tls::Tls,
     },
     session::Session,
@@ -66,7 +65,9 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn session(id: &str, entrance: Entrance, transport: Transport) -> Arc<Session> {
     let interaction = InteractionId::new("i").unwrap();
+    let kek = vault::Kek::from_bytes(&[7; 32]).unwrap();
     Arc::new(Session::new(
+        &vault::Opener::new(Arc::new(kek)),
         id.into(),
         Arc::new(Principal::unknown()),
         entrance,
@@ -202,6 +203,9 @@ impl Path for Script {
             }
         };
         let found = arrival.facts.session.as_ref().and_then(|id| self.0.sessions.lock().get(id).cloned());
+        if let Some(session) = &found {
+            let _ = arrival.found.set(Arc::clone(session));
+        }
         match admitted {
             Admitted::Message(frame) => {
                 let id =
@@ -209,11 +213,11 @@ impl Path for Script {
                 let method = frame.method().unwrap_or_default().into_owned();
                 self.scene(&method, &id, &arrival).await
             }
-            Admitted::OpenStream { last_event_id } => match found {
-                Some(session) => {
-                    let stream = streams::open(&session, last_event_id.as_deref());
-                    Reply::with(StatusCode::OK, ReplyBody::Stream(stream))
-                }
+            Admitted::OpenStream(wanted) => match found {
+                Some(session) => match wanted.open(&session) {
+                    Some(stream) => Reply::with(StatusCode::OK, ReplyBody::Stream(stream)),
+                    None => Reply::with(StatusCode::BAD_REQUEST, ReplyBody::Nothing),
+                },
                 None => Reply::with(StatusCode::NOT_FOUND, ReplyBody::Nothing),
             },
             Admitted::EndSession => match found {
@@ -246,8 +250,8 @@ fn status(code: Code) -> StatusCode {
 fn describe(arrival: &Arrival) -> String {
     let what = match &arrival.inbound {
         Ok(Inbound::Message(bytes)) => format!("message of {}", bytes.len()),
-        Ok(Inbound::OpenStream { last_event_id }) => {
-            format!("open {}", last_event_id.as_deref().unwrap_or("-"))
+        Ok(Inbound::OpenStream(wanted)) => {
+            format!("open {}", wanted.last_event_id.as_deref().unwrap_or("-"))
         }
         Ok(Inbound::EndSession) => "end".to_owned(),
         Err(fault) => match fault {

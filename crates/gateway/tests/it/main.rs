@@ -24,6 +24,7 @@ mod clock;
 mod crossing;
 mod drafts;
 mod drift;
+mod event_ids;
 mod introspection;
 mod issuers;
 mod kept;

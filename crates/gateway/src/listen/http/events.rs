@@ -3,7 +3,8 @@
 use super::{Body, exchange::broke};
 use crate::{
     exchange::{Reply, ReplyBody},
-    listen::streams::{EventId, Log, Reader, SESSION_STREAM},
+    handles::{Event, EventIds},
+    listen::streams::{Log, Reader, SESSION_STREAM},
     session::SessionStream,
 };
 use bytes::Bytes;
@@ -125,6 +126,7 @@ impl State {
 /// A response's body, event by event. Nothing is taken from the source before the peer has room for it.
 pub(super) struct Feed {
     source: Source,
+    ids: Option<Arc<EventIds>>,
     prelude: Option<Bytes>,
     alive: Interval,
     closing: CancellationToken,
@@ -135,19 +137,23 @@ impl Feed {
     /// before the first message knows where to come back to (SEP-1699).
     pub(super) fn new(
         source: Source,
+        ids: Option<Arc<EventIds>>,
         primes: bool,
         keep_alive: Duration,
         closing: CancellationToken,
     ) -> Self {
         let position = match &source {
             Source::Direct(_) => None,
-            Source::Logged(reader) => Some(EventId { stream: reader.stream(), number: reader.position() }),
-            Source::Session(own) => Some(EventId { stream: SESSION_STREAM, number: own.position() }),
+            Source::Logged(reader) => Some(Event { stream: reader.stream(), number: reader.position() }),
+            Source::Session(own) => Some(Event { stream: SESSION_STREAM, number: own.position() }),
         };
-        let prelude = position.filter(|_| primes).map(|id| event(Some(id), b""));
+        let prelude = position
+            .filter(|_| primes)
+            .zip(ids.as_ref())
+            .map(|(position, ids)| written(Some(&ids.seal(position)), b""));
         let mut alive = time::interval_at(time::Instant::now() + keep_alive, keep_alive);
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { source, prelude, alive, closing }
+        Self { source, ids, prelude, alive, closing }
     }
 
     pub(super) fn into_body(self) -> Body {
@@ -170,21 +176,23 @@ impl Feed {
             _ = self.alive.tick() => return Some(Bytes::from_static(SIGN_OF_LIFE)),
         };
         self.alive.reset();
-        said.map(|(id, message)| event(id, &message))
+        let (event, message) = said?;
+        let id = event.zip(self.ids.as_ref()).map(|(event, ids)| ids.seal(event));
+        Some(written(id.as_deref(), &message))
     }
 }
 
 impl Source {
-    async fn next(&mut self) -> Option<(Option<EventId>, Bytes)> {
+    async fn next(&mut self) -> Option<(Option<Event>, Bytes)> {
         match self {
             Self::Direct(direct) => direct.next().await.map(|message| (None, message)),
             Self::Logged(reader) => {
                 let (number, message) = reader.next().await?;
-                Some((Some(EventId { stream: reader.stream(), number }), message))
+                Some((Some(Event { stream: reader.stream(), number }), message))
             }
             Self::Session(own) => {
                 let (number, message) = own.next().await?;
-                Some((Some(EventId { stream: SESSION_STREAM, number }), message))
+                Some((Some(Event { stream: SESSION_STREAM, number }), message))
             }
         }
     }
@@ -201,8 +209,8 @@ impl Source {
 
 /// One event. A message may hold line breaks between its tokens, and an event's data ends at one, so each
 /// line gets its own `data:`; the peer puts them together with line breaks, which JSON does not mind.
-fn event(id: Option<EventId>, data: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(data.len() + 48);
+fn written(id: Option<&str>, data: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(data.len() + 64);
     if let Some(id) = id {
         out.extend_from_slice(format!("id: {id}\n").as_bytes());
     }
@@ -221,12 +229,11 @@ mod tests {
 
     #[test]
     fn an_event_cannot_be_broken_by_the_line_breaks_in_it() {
-        assert_eq!(event(None, b"{}").as_ref(), b"data: {}\n\n");
-        let id = EventId { stream: 3, number: 9 };
+        assert_eq!(written(None, b"{}").as_ref(), b"data: {}\n\n");
         assert_eq!(
-            event(Some(id), b"{\n\r\n\"a\":1\r}").as_ref(),
-            b"id: 3.9\ndata: {\ndata: \ndata: \ndata: \"a\":1\ndata: }\n\n"
+            written(Some("e"), b"{\n\r\n\"a\":1\r}").as_ref(),
+            b"id: e\ndata: {\ndata: \ndata: \ndata: \"a\":1\ndata: }\n\n"
         );
-        assert_eq!(event(Some(id), b"").as_ref(), b"id: 3.9\ndata: \n\n");
+        assert_eq!(written(Some("e"), b"").as_ref(), b"id: e\ndata: \n\n");
     }
 }

@@ -10,13 +10,12 @@ use super::{
     facts, guard, json, whole,
 };
 use crate::{
-    exchange::{Arrival, BodyFault, Entrance, Inbound, Outlet, Party, Reply, ReplyBody},
+    exchange::{Arrival, BodyFault, Entrance, Found, Inbound, Outlet, Party, Reply, ReplyBody},
     listen::{
         Path,
         batch::{self, Opened},
-        streams::EventId,
+        streams::{Stream, Wanted},
     },
-    session::SessionStream,
     settings::{Limits, Settings},
 };
 use bytes::Bytes;
@@ -37,13 +36,11 @@ const MODERN_SINCE: &str = "2026-07-28";
 
 /// What the listener itself has to know of a request, once the path has it.
 struct Open {
-    /// Which session's buffer the response's events may go to. Only used after the path spoke, and it
-    /// speaks only to the session's own principal.
-    session: Option<String>,
+    /// Whose events are sent and kept. The path says it before it says anything else.
+    found: Found,
     era: Era,
     takes: Takes,
     method: Method,
-    last_event_id: Option<EventId>,
     cancel: CancellationToken,
 }
 
@@ -124,11 +121,10 @@ impl<P: Path> Door<P> {
         let takes = Takes::of(&parts.headers);
         let cancel = CancellationToken::new();
         let open = Open {
-            session: facts.session.clone(),
+            found: Found::default(),
             era,
             takes,
             method: parts.method.clone(),
-            last_event_id: facts::all(&parts.headers, "last-event-id").as_deref().and_then(EventId::parse),
             cancel: cancel.clone(),
         };
         let (outlet, interim) = Outlet::new(OUTLET_MESSAGES_MAX);
@@ -136,6 +132,7 @@ impl<P: Path> Door<P> {
         let task = self.tasks.spawn({
             let door = Arc::clone(self);
             let limits = settings.limits.clone();
+            let found = Arc::clone(&open.found);
             async move {
                 let presented = facts::presented(&parts);
                 let inbound = door.inbound(&parts, body, takes, &limits).await;
@@ -152,6 +149,7 @@ impl<P: Path> Door<P> {
                     cancel,
                     round: None,
                     credential: None,
+                    found,
                     walking: std::sync::OnceLock::new(),
                 };
                 match opened {
@@ -183,7 +181,8 @@ impl<P: Path> Door<P> {
             }
             Method::GET if !takes.events => Err(BodyFault::MediaType),
             Method::GET => {
-                Ok(Inbound::OpenStream { last_event_id: facts::all(&parts.headers, "last-event-id") })
+                let last_event_id = facts::all(&parts.headers, "last-event-id");
+                Ok(Inbound::OpenStream(Wanted { last_event_id, shelf: Arc::clone(&self.shelf) }))
             }
             Method::DELETE => Ok(Inbound::EndSession),
             _ => Err(BodyFault::HttpMethod),
@@ -211,8 +210,8 @@ impl<P: Path> Door<P> {
             }
         };
         let direct = Direct::running(first, interim, task, hung_up);
-        let log = match (&open.session, open.era) {
-            (Some(session), Era::Legacy { .. }) => self.shelf.begin(session),
+        let log = match (open.found.get(), open.era) {
+            (Some(session), Era::Legacy { .. }) => self.shelf.begin(&session.id),
             (Some(_), Era::Modern) | (None, _) => None,
         };
         let source = match log {
@@ -236,17 +235,20 @@ impl<P: Path> Door<P> {
         let Reply { status, body, session, challenge } = reply;
         if open.method == Method::DELETE
             && status.is_success()
-            && let Some(session) = &open.session
+            && let Some(session) = open.found.get()
         {
-            self.shelf.forget(session);
+            self.shelf.forget(&session.id);
         }
         let mut response = match body {
             ReplyBody::Subscribed => {
                 let direct = Direct::subscribed(interim, hung_up);
                 self.stream(open, Source::Direct(Box::new(direct)))
             }
-            ReplyBody::Stream(own) => {
-                let source = self.resumed(open, own);
+            ReplyBody::Stream(opened) => {
+                let source = match opened {
+                    Stream::Session(own) => Source::Session(own),
+                    Stream::Kept(reader) => Source::Logged(reader),
+                };
                 let response = self.stream(open, source);
                 let _ = hung_up.map(tokio_util::sync::DropGuard::disarm);
                 response
@@ -288,20 +290,10 @@ impl<P: Path> Door<P> {
         response
     }
 
-    /// What a `GET` reads: the rest of a `POST`'s stream where it asked for one that is still kept,
-    /// else the session's own messages. The path has found the session for its principal.
-    fn resumed(&self, open: &Open, own: SessionStream) -> Source {
-        let wanted = open.last_event_id.zip(open.session.as_ref());
-        let log = wanted.and_then(|(id, session)| Some((id, self.shelf.find(session, id.stream)?)));
-        match log {
-            Some((id, log)) => Source::Logged(log.read(id.number)),
-            None => Source::Session(own),
-        }
-    }
-
     fn stream(&self, open: &Open, source: Source) -> Response<Body> {
         let primes = open.era == (Era::Legacy { primes: true });
-        let feed = Feed::new(source, primes, self.site.pace.keep_alive, self.closing.clone());
+        let ids = open.found.get().map(|session| Arc::clone(session.event_ids()));
+        let feed = Feed::new(source, ids, primes, self.site.pace.keep_alive, self.closing.clone());
         let mut response = Response::new(feed.into_body());
         let headers = response.headers_mut();
         guard(headers, "text/event-stream");

@@ -160,7 +160,7 @@ pub struct Drained {
 struct Door<P> {
     path: P,
     site: Site,
-    shelf: Shelf,
+    shelf: Arc<Shelf>,
     large_bodies: Arc<Semaphore>,
     hall: Option<Hall>,
     /// Everything that must end before the process may.
@@ -191,7 +191,7 @@ pub async fn serve<P: Path>(bound: Bound, path: P, site: Site, closing: Cancella
         path,
         hall: site.tls.clone().map(|tls| Hall::new(tls, connections_max, site.pace.handshake)),
         site,
-        shelf: Shelf::default(),
+        shelf: Arc::default(),
         large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
         tasks: TaskTracker::new(),
         closing,

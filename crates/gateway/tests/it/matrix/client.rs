@@ -4,11 +4,10 @@ use super::carriers::Server;
 use super::cells;
 use crate::house::House;
 use bytes::Bytes;
-use decision::{AgentName, InteractionId, Transport};
+use decision::{AgentName, Transport};
 use gateway::{
     exchange::Entrance,
     listen::pipe::{Talk, converse},
-    session::Session,
 };
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -371,12 +370,8 @@ async fn pipe(house: &Arc<House>, server: &Server, agent: &str, heard: Unbounded
     let agent = AgentName::new(agent).unwrap();
     let principal = Arc::new(gateway::authenticate::configured(&house.gate, &agent).await.unwrap());
     let entrance = Entrance::Server(server.name.to_string());
-    let id = house.fresh();
-    let interaction = InteractionId::new(id.clone()).unwrap();
-    let now = tokio::time::Instant::now();
-    let session = Session::new(id, principal, entrance.clone(), Transport::Stdio, interaction, now);
     let talk = Talk {
-        session: Arc::new(session),
+        session: house.gate.pipe_session(principal, entrance.clone(), Transport::Stdio),
         agent,
         entrance,
         message_bytes_max: 1 << 20,

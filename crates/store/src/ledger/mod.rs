@@ -19,6 +19,7 @@ mod open;
 mod proof;
 mod queue;
 mod read;
+mod reading;
 mod recent;
 mod seen;
 mod segment;

@@ -4,11 +4,11 @@ use super::{
     Options,
     disk::{SegmentFile, sync_dir},
     error::{LedgerError, io_error},
-    frame::{self, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, State},
+    frame::{self, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES},
     merkle::{Mark, Tree},
     note::{Checkpoint, PublicKey, Signer},
-    seen::Seen,
-    segment::{self, Next, What},
+    reading::Reading,
+    segment::{self, Next},
 };
 use decision::{CallId, Entropy, Entry, Intent};
 use std::{
@@ -121,7 +121,7 @@ pub(super) fn open(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Resu
     Ok(Opened { lock, signer, tree, positions, latest, next, tail, recovered })
 }
 
-fn damaged(segment: u64, offset: u64, entry: u64, what: impl Into<String>) -> LedgerError {
+pub(super) fn damaged(segment: u64, offset: u64, entry: u64, what: impl Into<String>) -> LedgerError {
     LedgerError::Damaged { segment, offset, entry, what: what.into() }
 }
 
@@ -206,7 +206,7 @@ pub(super) fn create_segment(
     options: &Options,
 ) -> Result<SegmentFile, LedgerError> {
     let path = segment::path(dir, number);
-    let header = SegmentHeader { number, first_index: next.index, first_group: next.group, log: key.id() };
+    let header = segment::expected_header(number, next, key.id());
     let write = || {
         let file = SegmentFile::create(&path, &options.disk)?;
         let written = file.write_at(&header.encode(), 0).and_then(|()| file.sync_data());
@@ -220,162 +220,6 @@ pub(super) fn create_segment(
         }
     };
     write().map_err(io_error("create", &path))
-}
-
-/// Reads every segment in order.
-struct Reading<'a> {
-    dir: &'a Path,
-    signer: &'a Signer,
-    options: &'a Options,
-    tree: Tree,
-    positions: Vec<Position>,
-    latest: Option<Checkpoint>,
-    next: Next,
-    tail: Option<Tail>,
-    recovered: Recovered,
-    /// Calls with an intent and no decision yet, and where the intent is.
-    calls: BTreeMap<CallId, u64>,
-}
-
-impl<'a> Reading<'a> {
-    fn new(dir: &'a Path, signer: &'a Signer, options: &'a Options) -> Self {
-        Self {
-            dir,
-            signer,
-            options,
-            tree: Tree::default(),
-            positions: Vec::new(),
-            latest: None,
-            next: Next::default(),
-            tail: None,
-            recovered: Recovered::default(),
-            calls: BTreeMap::new(),
-        }
-    }
-
-    fn run(&mut self) -> Result<(), LedgerError> {
-        let numbers = segment::list(self.dir)?;
-        for (expected, number) in (0..).zip(&numbers) {
-            if *number != expected {
-                return Err(damaged(expected, 0, self.next.index, "the segment is missing"));
-            }
-            self.segment(*number, numbers.last() == Some(number))?;
-        }
-        Ok(())
-    }
-
-    fn segment(&mut self, number: u64, last: bool) -> Result<(), LedgerError> {
-        let path = segment::path(self.dir, number);
-        let bytes = segment::read(&path)?;
-        let key = self.signer.public();
-        let start = (self.tree.mark(), self.next);
-        if last && segment::is_stillborn(&bytes) {
-            self.is_all(number, 0)?;
-            fs::remove_file(&path).map_err(io_error("remove", &path))?;
-            let file = create_segment(self.dir, number, self.next, key, self.options)?;
-            self.tail = Some(Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start });
-            return Ok(());
-        }
-        if segment::header(&bytes, number, self.next, key.id()).is_none() {
-            return Err(damaged(
-                number,
-                0,
-                self.next.index,
-                "the segment's header was changed or is another's",
-            ));
-        }
-        let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
-        let end = self.groups(number, &bytes, last, &file)?;
-        if last {
-            self.is_all(number, end as u64)?;
-        }
-        if end < bytes.len() {
-            file.truncate(end as u64).map_err(io_error("cut", &path))?;
-            let cut = Cut { segment: number, offset: end as u64, bytes: (bytes.len() - end) as u64 };
-            self.recovered.cut = Some(cut);
-        }
-        self.tail = Some(Tail { file, number, bytes: end as u64, start });
-        Ok(())
-    }
-
-    /// Before anything is cut: whether no entry is missing that somebody knows of.
-    fn is_all(&self, segment: u64, offset: u64) -> Result<(), LedgerError> {
-        let (entries, known) = (self.next.index, self.options.known);
-        if entries < known {
-            return Err(LedgerError::Lost { segment, offset, entries, known });
-        }
-        Ok(())
-    }
-
-    /// Takes in every whole group and returns where the last one ends.
-    fn groups(
-        &mut self,
-        number: u64,
-        bytes: &[u8],
-        last: bool,
-        file: &SegmentFile,
-    ) -> Result<usize, LedgerError> {
-        let mut at = SEGMENT_HEADER_BYTES;
-        loop {
-            let group = match segment::read_group(bytes, at, self.next) {
-                Ok(None) => return Ok(at),
-                Ok(Some(group)) => group,
-                Err(stop) if last && stop.may_be_torn => return Ok(at),
-                Err(stop) => return Err(damaged(number, stop.at as u64, stop.index, stop.why.text())),
-            };
-            if let Some((offset, entry, what)) = group.first_fault() {
-                if last && group.end == bytes.len() {
-                    return Ok(at);
-                }
-                return Err(damaged(number, offset as u64, entry, what));
-            }
-            for item in &group.items {
-                self.item(number, item.at as u64, &item.what, file)?;
-            }
-            (at, self.next) = (group.end, group.next);
-        }
-    }
-
-    fn item(&mut self, number: u64, at: u64, what: &What<'_>, file: &SegmentFile) -> Result<(), LedgerError> {
-        match what {
-            What::Entry { index, bytes, leaf, .. } => {
-                self.tree.push(*leaf);
-                self.positions.push(Position::new(number, at));
-                match Seen::read(bytes) {
-                    Some(Seen::Intent { call, .. }) => {
-                        self.calls.insert(call, *index);
-                    }
-                    Some(Seen::Decision { call, .. }) => {
-                        self.calls.remove(&call);
-                    }
-                    Some(Seen::Event) => {}
-                    None => self.recovered.unreadable.push(*index),
-                }
-            }
-            What::Disclosure { opening: Some(opening), .. } if opening.state == State::HalfErased => {
-                let value_bytes = opening.value.len();
-                erase(file, at, value_bytes)
-                    .map_err(io_error("erase in", segment::path(self.dir, number)))?;
-                self.recovered.erasures_finished += 1;
-            }
-            What::Disclosure { .. } => {}
-            What::Checkpoint { note, .. } => self.checkpoint(number, at, note)?,
-        }
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, number: u64, at: u64, note: &[u8]) -> Result<(), LedgerError> {
-        let index = self.tree.size();
-        let wrong = |what: String| damaged(number, at, index, what);
-        let note = std::str::from_utf8(note).map_err(|_| wrong("a checkpoint is not text".to_owned()))?;
-        let checkpoint = Checkpoint::parse(note).map_err(|e| wrong(e.to_string()))?;
-        checkpoint.verify(self.signer.public()).map_err(|e| wrong(e.to_string()))?;
-        if checkpoint.size != self.tree.size() || checkpoint.root != self.tree.root() {
-            return Err(wrong("a signed checkpoint covers other entries than these".to_owned()));
-        }
-        self.latest = Some(checkpoint);
-        Ok(())
-    }
 }
 
 /// Overwrites an opening whose frame starts at `at`: first the mark, then salt and value, each made

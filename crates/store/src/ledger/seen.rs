@@ -31,6 +31,41 @@ pub(super) enum Seen {
     Event,
 }
 
+/// The part of a call that an entry is, as far as opening cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Intent(CallId),
+    Decision(CallId),
+    Event,
+    /// This version does not understand it.
+    Unreadable,
+}
+
+impl Part {
+    /// The gateway writes kind and call in front, where they are found without taking a million entries apart.
+    pub(super) fn of(entry: &[u8]) -> Self {
+        if let Some(call) = call_behind(br#"{"kind":"intent","v":1,"call":""#, entry) {
+            return Self::Intent(call);
+        }
+        if let Some(call) = call_behind(br#"{"kind":"decision","v":1,"call":""#, entry) {
+            return Self::Decision(call);
+        }
+        match Seen::read(entry) {
+            Some(Seen::Intent { call, .. }) => Self::Intent(call),
+            Some(Seen::Decision { call, .. }) => Self::Decision(call),
+            Some(Seen::Event) => Self::Event,
+            None => Self::Unreadable,
+        }
+    }
+}
+
+/// The call whose id stands between `head` and the next quotation mark.
+fn call_behind(head: &[u8], entry: &[u8]) -> Option<CallId> {
+    let rest = entry.strip_prefix(head)?;
+    let end = rest.iter().take(64).position(|byte| *byte == b'"')?;
+    CallId::parse(std::str::from_utf8(rest.get(..end)?).ok()?)
+}
+
 impl Seen {
     /// `None` for what this version does not understand.
     pub(super) fn read(entry: &[u8]) -> Option<Self> {
@@ -54,6 +89,30 @@ impl Seen {
             (Self::Intent { .. }, Slot::Result)
             | (Self::Decision { .. }, Slot::Arguments)
             | (Self::Event, _) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decision::Timestamp;
+
+    #[test]
+    fn what_stands_in_front_is_what_taking_it_apart_finds() {
+        let call = CallId::new(Timestamp(1_000_000), [7; 10]);
+        let written = format!(r#"{{"kind":"intent","v":1,"call":"{call}","deed":"d"}}"#);
+        assert_eq!(Part::of(written.as_bytes()), Part::Intent(call));
+        let turned = format!(r#"{{"call":"{call}","kind":"intent"}}"#);
+        assert_eq!(Part::of(turned.as_bytes()), Part::Intent(call));
+        let closed = format!(r#"{{"kind":"decision","v":1,"call":"{call}","deed":"d"}}"#);
+        assert_eq!(Part::of(closed.as_bytes()), Part::Decision(call));
+        let later = format!(r#"{{"kind":"decision","v":2,"call":"{call}"}}"#);
+        assert_eq!(Part::of(later.as_bytes()), Part::Decision(call));
+        for none in
+            [r#"{"kind":"intent","v":1,"call":"call_x"}"#, r#"{"kind":"intent","v":1,"call":""#, "{}", ""]
+        {
+            assert_eq!(Part::of(none.as_bytes()), Part::Unreadable, "{none}");
         }
     }
 }

@@ -215,8 +215,11 @@ pub(super) fn list(dir: &Path) -> Result<Vec<u64>, LedgerError> {
 
 /// The header of a segment, if it is intact and is the one that must come next.
 pub(super) fn header(segment: &[u8], number: u64, next: Next, log: u32) -> Option<SegmentHeader> {
-    let expected = SegmentHeader { number, first_index: next.index, first_group: next.group, log };
-    SegmentHeader::read(segment).filter(|header| *header == expected)
+    SegmentHeader::read(segment).filter(|header| *header == expected_header(number, next, log))
+}
+
+pub(super) fn expected_header(number: u64, next: Next, log: u32) -> SegmentHeader {
+    SegmentHeader { number, first_index: next.index, first_group: next.group, log }
 }
 
 /// Whether a segment is what a crash while creating it leaves: no group was ever in it.

@@ -1,0 +1,246 @@
+//! Reading back everything that is there: segments are taken apart side by side, and put together in their order.
+
+use super::{
+    Options,
+    disk::SegmentFile,
+    error::{LedgerError, io_error},
+    frame::{SEGMENT_HEADER_BYTES, SegmentHeader, State},
+    merkle::Tree,
+    note::{Checkpoint, Signer},
+    open::{Cut, Position, Recovered, Tail, create_segment, damaged, erase},
+    seen::Part,
+    segment::{self, Next, What},
+};
+use decision::{CallId, Digest};
+use std::{collections::BTreeMap, fs, ops::Range, panic::resume_unwind, path::Path, thread};
+
+/// Segments that are in memory at once: one for each processor, but no more bytes than these, unless one alone has
+/// more.
+const AT_ONCE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A segment, taken apart without the others.
+struct Parts {
+    /// `None` when no group was ever in it, and its header is not whole.
+    header: Option<SegmentHeader>,
+    stillborn: bool,
+    steps: Vec<Step>,
+    /// What comes after the last whole group.
+    next: Next,
+    /// Where the last whole group ends, and the segment does.
+    end: u64,
+    bytes: u64,
+    /// What keeps the rest from being read, unless a crash explains it.
+    fault: Option<LedgerError>,
+}
+
+/// What an intact frame adds.
+enum Step {
+    Entry { at: u64, leaf: Digest, part: Part },
+    HalfErased { at: u64, value_bytes: usize },
+    Checkpoint { at: u64, note: Vec<u8> },
+}
+
+/// Everything that was read so far.
+pub(super) struct Reading<'a> {
+    dir: &'a Path,
+    signer: &'a Signer,
+    options: &'a Options,
+    pub(super) tree: Tree,
+    pub(super) positions: Vec<Position>,
+    pub(super) latest: Option<Checkpoint>,
+    pub(super) next: Next,
+    pub(super) tail: Option<Tail>,
+    pub(super) recovered: Recovered,
+    /// Calls with an intent and no decision yet, and where the intent is.
+    pub(super) calls: BTreeMap<CallId, u64>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(dir: &'a Path, signer: &'a Signer, options: &'a Options) -> Self {
+        Self {
+            dir,
+            signer,
+            options,
+            tree: Tree::default(),
+            positions: Vec::new(),
+            latest: None,
+            next: Next::default(),
+            tail: None,
+            recovered: Recovered::default(),
+            calls: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn run(&mut self) -> Result<(), LedgerError> {
+        let numbers = segment::list(self.dir)?;
+        for (expected, number) in (0..).zip(&numbers) {
+            if *number != expected {
+                // those before it are looked at first: what is damaged there is said first
+                self.segments(0..expected, u64::MAX)?;
+                return Err(damaged(expected, 0, self.next.index, "the segment is missing"));
+            }
+        }
+        let count = numbers.len() as u64;
+        self.segments(0..count, count)
+    }
+
+    /// Reads some of the segments; the last of all is number `count - 1`.
+    fn segments(&mut self, numbers: Range<u64>, count: u64) -> Result<(), LedgerError> {
+        let most = self.options.segment_bytes.max(1);
+        let workers =
+            thread::available_parallelism().map_or(1, |n| n.get() as u64).min(AT_ONCE_BYTES / most).max(1);
+        let step = usize::try_from(workers).unwrap_or(1);
+        for first in numbers.clone().step_by(step) {
+            let some = first..numbers.end.min(first + workers);
+            let dir = self.dir;
+            let read = |number| move || Parts::read(dir, number, number + 1 == count);
+            let parts: Vec<_> = thread::scope(|scope| {
+                let others: Vec<_> = some.clone().skip(1).map(|number| scope.spawn(read(number))).collect();
+                let first = read(first)();
+                let others =
+                    others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+                std::iter::once(first).chain(others).collect()
+            });
+            for (number, parts) in some.zip(parts) {
+                self.segment(number, number + 1 == count, parts?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, number: u64, last: bool, parts: Parts) -> Result<(), LedgerError> {
+        let path = segment::path(self.dir, number);
+        let key = self.signer.public();
+        let start = (self.tree.mark(), self.next);
+        if last && parts.stillborn {
+            self.is_all(number, 0)?;
+            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            let file = create_segment(self.dir, number, self.next, key, self.options)?;
+            self.tail = Some(Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start });
+            return Ok(());
+        }
+        if parts.header != Some(segment::expected_header(number, self.next, key.id())) {
+            let what = "the segment's header was changed or is another's";
+            return Err(damaged(number, 0, self.next.index, what));
+        }
+        let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
+        for step in parts.steps {
+            self.step(number, step, &file)?;
+        }
+        if let Some(fault) = parts.fault {
+            return Err(fault);
+        }
+        self.next = parts.next;
+        if last {
+            self.is_all(number, parts.end)?;
+        }
+        if parts.end < parts.bytes {
+            file.truncate(parts.end).map_err(io_error("cut", &path))?;
+            self.recovered.cut =
+                Some(Cut { segment: number, offset: parts.end, bytes: parts.bytes - parts.end });
+        }
+        self.tail = Some(Tail { file, number, bytes: parts.end, start });
+        Ok(())
+    }
+
+    /// Before anything is cut: whether no entry is missing that somebody knows of.
+    fn is_all(&self, segment: u64, offset: u64) -> Result<(), LedgerError> {
+        let (entries, known) = (self.next.index, self.options.known);
+        if entries < known {
+            return Err(LedgerError::Lost { segment, offset, entries, known });
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, number: u64, step: Step, file: &SegmentFile) -> Result<(), LedgerError> {
+        match step {
+            Step::Entry { at, leaf, part } => {
+                let index = self.tree.size();
+                self.tree.push(leaf);
+                self.positions.push(Position::new(number, at));
+                match part {
+                    Part::Intent(call) => drop(self.calls.insert(call, index)),
+                    Part::Decision(call) => drop(self.calls.remove(&call)),
+                    Part::Event => {}
+                    Part::Unreadable => self.recovered.unreadable.push(index),
+                }
+            }
+            Step::HalfErased { at, value_bytes } => {
+                erase(file, at, value_bytes)
+                    .map_err(io_error("erase in", segment::path(self.dir, number)))?;
+                self.recovered.erasures_finished += 1;
+            }
+            Step::Checkpoint { at, note } => self.checkpoint(number, at, &note)?,
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, number: u64, at: u64, note: &[u8]) -> Result<(), LedgerError> {
+        let index = self.tree.size();
+        let wrong = |what: String| damaged(number, at, index, what);
+        let note = std::str::from_utf8(note).map_err(|_| wrong("a checkpoint is not text".to_owned()))?;
+        let checkpoint = Checkpoint::parse(note).map_err(|e| wrong(e.to_string()))?;
+        checkpoint.verify(self.signer.public()).map_err(|e| wrong(e.to_string()))?;
+        if checkpoint.size != self.tree.size() || checkpoint.root != self.tree.root() {
+            return Err(wrong("a signed checkpoint covers other entries than these".to_owned()));
+        }
+        self.latest = Some(checkpoint);
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// Reads a segment by what its own header says; whether that is what must come next, its reader knows.
+    fn read(dir: &Path, number: u64, last: bool) -> Result<Self, LedgerError> {
+        let bytes = segment::read(&segment::path(dir, number))?;
+        let header = SegmentHeader::read(&bytes);
+        let next = header.map_or_else(Next::default, |h| Next { index: h.first_index, group: h.first_group });
+        let mut parts = Self {
+            header,
+            stillborn: segment::is_stillborn(&bytes),
+            steps: Vec::new(),
+            next,
+            end: SEGMENT_HEADER_BYTES as u64,
+            bytes: bytes.len() as u64,
+            fault: None,
+        };
+        if header.is_some() {
+            parts.fault = parts.groups(number, &bytes, last).err();
+        }
+        Ok(parts)
+    }
+
+    /// Takes in every whole group.
+    fn groups(&mut self, number: u64, bytes: &[u8], last: bool) -> Result<(), LedgerError> {
+        let mut at = SEGMENT_HEADER_BYTES;
+        loop {
+            let group = match segment::read_group(bytes, at, self.next) {
+                Ok(None) => return Ok(()),
+                Ok(Some(group)) => group,
+                Err(stop) if last && stop.may_be_torn => return Ok(()),
+                Err(stop) => return Err(damaged(number, stop.at as u64, stop.index, stop.why.text())),
+            };
+            if let Some((offset, entry, what)) = group.first_fault() {
+                if last && group.end == bytes.len() {
+                    return Ok(());
+                }
+                return Err(damaged(number, offset as u64, entry, what));
+            }
+            self.steps.extend(group.items.iter().filter_map(|item| Step::of(item.at as u64, &item.what)));
+            (at, self.next, self.end) = (group.end, group.next, group.end as u64);
+        }
+    }
+}
+
+impl Step {
+    fn of(at: u64, what: &What<'_>) -> Option<Self> {
+        match what {
+            What::Entry { bytes, leaf, .. } => Some(Self::Entry { at, leaf: *leaf, part: Part::of(bytes) }),
+            What::Disclosure { opening: Some(opening), .. } if opening.state == State::HalfErased => {
+                Some(Self::HalfErased { at, value_bytes: opening.value.len() })
+            }
+            What::Disclosure { .. } => None,
+            What::Checkpoint { note, .. } => Some(Self::Checkpoint { at, note: note.to_vec() }),
+        }
+    }
+}

@@ -75,10 +75,23 @@ pub(crate) async fn check(
     held: Option<Held>,
     leg: &mut Leg,
 ) -> Result<Passed<Yes>, Refusal> {
-    let only = leg.only.clone();
-    if held.is_none() && only.is_none() {
+    if held.is_none() && leg.only.is_none() {
         return Ok(Passed::plain(Yes::NotNeeded));
     }
+    // boxed: what few calls need would make the state of every path large
+    Box::pin(look(gate, live, call, resolved, asker, held, leg)).await
+}
+
+async fn look(
+    gate: &Gate,
+    live: &Live,
+    call: &Call,
+    resolved: &Resolved,
+    asker: &Asker,
+    held: Option<Held>,
+    leg: &mut Leg,
+) -> Result<Passed<Yes>, Refusal> {
+    let only = leg.only.clone();
     let terms = Terms::of(call, live.policies.digest());
     if let Some(only) = &only {
         only.fits(&terms)?;

@@ -35,14 +35,30 @@ pub(crate) async fn spend(
     (yes, judged): (Yes, Judged),
     leg: &mut Leg,
 ) -> Result<Passed<()>, Refusal> {
+    if let Some(draft) = resolved.submits {
+        Box::pin(drafts::spend(gate, live, draft, leg)).await?;
+    }
+    let polls = call.leg() > 0 && call.method().starts_with("tasks/");
+    if matches!(yes, Yes::NotNeeded) && !polls && !judged.earlier && judged.takes.is_empty() {
+        return Ok(Passed::plain(()));
+    }
+    // boxed: what few calls need would make the state of every path large
+    Box::pin(pay(gate, live, (call, polls), resolved, arguments, (yes, judged), leg)).await
+}
+
+async fn pay(
+    gate: &Gate,
+    live: &Live,
+    (call, polls): (&Call, bool),
+    resolved: &Resolved,
+    arguments: &Arguments,
+    (yes, judged): (Yes, Judged),
+    leg: &mut Leg,
+) -> Result<Passed<()>, Refusal> {
     let (call_id, deed) = (call.id(), leg.deed);
     let spent = |approval, here, budgets| Spent { call: call_id, deed, approval, here, budgets };
-    if let Some(draft) = resolved.submits {
-        drafts::spend(gate, live, draft, leg).await?;
-    }
     match yes {
         Yes::NotNeeded => {
-            let polls = call.leg() > 0 && call.method().starts_with("tasks/");
             let earlier =
                 if polls || judged.earlier { earlier(gate, live, leg).await? } else { (None, false) };
             let basis = take(gate, live, leg, &judged.takes).await?;

@@ -36,7 +36,9 @@ pub(crate) async fn govern_here(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
     loop {
         match govern_leg(gate, &arrival).await {
             Step::Reply(reply) => return reply,
-            Step::Ask(id, asks) => arrival.round = Some(rounds::ask(gate, &arrival, &id, *asks).await),
+            Step::Ask(id, asks) => {
+                arrival.round = Some(Box::pin(rounds::ask(gate, &arrival, &id, *asks)).await);
+            }
             Step::Hold(hold) => {
                 let last = arrival.round.take();
                 // boxed, as the path is
@@ -75,10 +77,10 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
     let unsent = leg.draft.take().filter(|_| !leg.dispatched);
     let closed = leg.close(gate, &live, &end).await;
     if let Some(draft) = unsent {
-        drafts::give_back(gate, &live, draft, deed).await;
+        Box::pin(drafts::give_back(gate, &live, draft, deed)).await;
     }
     if let Some((spent, end)) = &spent {
-        commit::settle(gate, &live, spent, *end).await;
+        Box::pin(commit::settle(gate, &live, spent, *end)).await;
     }
     let outcome = match closed {
         Ok(()) => outcome,
@@ -111,7 +113,7 @@ async fn path(
     let asker = authenticate::asker(gate, live, arrival, &route, leg).await;
     let asker = leg.pass(Stage::Authenticate, asker)?;
     if !route.is_governed() {
-        let answer = host_side::answer(gate, live, arrival, &heard, &route, &asker, leg).await;
+        let answer = Box::pin(host_side::answer(gate, live, arrival, &heard, &route, &asker, leg)).await;
         return answer.and_then(|answer| reply::within(arrival, live, answer));
     }
     arrival.walks(&asker, leg.heard.id.as_deref());
@@ -131,7 +133,7 @@ async fn path(
     let judged = rules::check(gate, live, &call, &resolved, &arguments).await;
     let mut judged = leg.pass(Stage::Rules, judged)?;
     if let Some(pending) = &resolved.waiting {
-        return reach::task(gate, live, arrival, &resolved, pending, &asker, leg).await;
+        return Box::pin(reach::task(gate, live, arrival, &resolved, pending, &asker, leg)).await;
     }
     let yes = approval::check(gate, live, &call, &resolved, &asker, judged.held.take(), leg).await;
     let yes = leg.pass(Stage::Approval, yes)?;
@@ -141,7 +143,7 @@ async fn path(
     let spent = commit::spend(gate, live, &call, &resolved, &arguments, (yes, judged), leg).await;
     leg.pass(Stage::Commit, spent)?;
     if let Some(of) = resolved.drafts() {
-        return drafts::keep(gate, live, &call, &resolved, &arguments, of).await;
+        return Box::pin(drafts::keep(gate, live, &call, &resolved, &arguments, of)).await;
     }
 
     let permit = leg.permit(&call)?;

@@ -67,7 +67,7 @@ pub(crate) async fn send(
             basis.push(format!("kept: public, read {} s ago", found.age.as_secs()));
             (found.frame, false)
         }
-        (Direction::ToServer, _) if hidden => parked::to_hidden(gate, live, &dispatch, leg).await?,
+        (Direction::ToServer, _) if hidden => Box::pin(parked::to_hidden(gate, live, &dispatch, leg)).await?,
         (Direction::ToServer, look) => {
             let frame = to_server(gate, live, &dispatch, leg).await?;
             if let (Look::Empty(place), true) = (look, leg.masked.is_empty()) {
@@ -75,7 +75,7 @@ pub(crate) async fn send(
             }
             (frame, false)
         }
-        (Direction::ToHost, _) => (to_host(live, &dispatch, leg).await?, false),
+        (Direction::ToHost, _) => (Box::pin(to_host(live, &dispatch, leg)).await?, false),
     };
     let id = dispatch.resolved.frame.id_raw().unwrap_or_default().to_vec();
     let nonsense = |e: wire::SpliceError| Refusal::new(Code::UpstreamNonsense, e.to_string());
@@ -106,7 +106,7 @@ async fn to_server(
     let settings = configured(live, dispatch)?;
     let subscribes = matches!(call.method(), "resources/subscribe" | "resources/unsubscribe");
     if subscribes && resolved.way.era() == Era::Modern {
-        return crossing::subscribe(gate, live, dispatch, leg).await;
+        return Box::pin(crossing::subscribe(gate, live, dispatch, leg)).await;
     }
     let cancel = arrival.cancel.clone();
     let _in_flight = InFlight::begin(asker, &resolved.frame, &cancel, arrival)?;

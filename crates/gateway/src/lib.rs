@@ -16,6 +16,7 @@ mod route;
 pub mod authenticate;
 
 /// Who is asking, by certificate.
+mod wishes;
 mod workload;
 
 /// Which pinned item is meant.

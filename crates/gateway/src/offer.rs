@@ -8,6 +8,7 @@ use crate::schemas::Schemas;
 use crate::secrets;
 use crate::session::end_if_lapsed;
 use crate::settings::Settings;
+use crate::wishes::Wishes;
 use bytes::Bytes;
 use catalog::{Catalogue, ServerEntry};
 use decision::{Digest, EventName, Item, ItemKind, ServerName};
@@ -184,7 +185,8 @@ pub struct Offers {
     loader: policy::Loader,
     written: parking_lot::Mutex<Written>,
     eras: parking_lot::Mutex<BTreeMap<ServerName, Eras>>,
-    building: tokio::sync::Mutex<()>,
+    /// New snapshots, and what was wrong with the last.
+    building: Wishes<Vec<policy::Problem>>,
 }
 
 impl Offers {
@@ -194,14 +196,14 @@ impl Offers {
             loader,
             written: parking_lot::Mutex::new(written),
             eras: parking_lot::Mutex::default(),
-            building: tokio::sync::Mutex::default(),
+            building: Wishes::default(),
         })
     }
 
     /// Puts new files in force, and with them what `along` does. Errors: what does not hold; then the old ones stay
     /// in force, and `along` is not done.
     pub async fn reload(&self, written: Written, along: impl FnOnce()) -> Result<(), BuildError> {
-        let _one = self.building.lock().await;
+        let _one = self.building.hold().await;
         let before = self.gate.live();
         let eras = self.eras.lock().clone();
         let built =
@@ -220,28 +222,31 @@ impl Offers {
         Ok(())
     }
 
-    /// Builds the snapshot anew from the files in force and what is pinned by now.
+    /// Builds the snapshot anew from the files in force and what is pinned by now. Who waits while another builds
+    /// mostly finds it done: at a start all servers are looked at together.
     pub async fn refresh(&self) -> Vec<policy::Problem> {
-        let _one = self.building.lock().await;
+        self.building.grant(async || self.rebuild().await).await.unwrap_or_else(|e| {
+            tracing::error!(error = %e, "the store cannot be read; the old offer stays in force");
+            Vec::new()
+        })
+    }
+
+    async fn rebuild(&self) -> Result<Vec<policy::Problem>, BuildError> {
         let before = self.gate.live();
         let written = self.written.lock().clone();
         let eras = self.eras.lock().clone();
-        match build(&self.gate.store, &self.loader, &written, Some(&before), &eras, Fit::Changed).await {
-            Ok(built) => {
-                for server in built.live.policies.closed() {
-                    tracing::error!(server = %server, "the rules no longer fit this server; it is closed until they do");
-                }
-                for problem in &built.problems {
-                    tracing::error!(problem = %problem, "the policies do not fit what servers offer; nothing is permitted");
-                }
-                self.install(&before, built.live).await;
-                built.problems
-            }
-            Err(e) => {
-                tracing::error!(error = %e, "the store cannot be read; the old offer stays in force");
-                Vec::new()
-            }
+        let built =
+            build(&self.gate.store, &self.loader, &written, Some(&before), &eras, Fit::Changed).await?;
+        for server in built.live.policies.closed() {
+            tracing::error!(server = %server, "the rules no longer fit this server; it is closed until they do");
         }
+        for problem in &built.problems {
+            tracing::error!(problem = %problem, "the policies do not fit what servers offer; nothing is permitted");
+        }
+        self.install(&before, built.live).await;
+        drop(before);
+        launch::give_memory_back();
+        Ok(built.problems)
     }
 
     async fn install(&self, before: &Live, live: Live) {

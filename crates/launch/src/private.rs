@@ -19,6 +19,12 @@ pub fn take_small_pages() {
     nix::sys::prctl::set_thp_disable(true).ok();
 }
 
+/// Gives back to the system what the allocator keeps of memory that nobody uses, for after work that needs much and is
+/// rare. Without the allocator of the shipped program there is nothing to give back.
+pub fn give_memory_back() {
+    crate::sys::collect();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -193,3 +193,9 @@ pub(crate) fn take_variable(name: &str) -> Option<crate::LockedBytes> {
         Some(taken)
     }
 }
+
+/// Has the allocator give its free pages back.
+pub(crate) fn collect() {
+    // SAFETY: it takes no pointer, may be called from any thread, and touches only what is free.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}

@@ -1,6 +1,7 @@
 //! Many rows in one statement.
 
 use crate::db::{Arg, Outcome, Row, Tx};
+use std::sync::OnceLock;
 
 /// Rows per statement: few different texts, so that both engines keep them prepared.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
@@ -9,20 +10,29 @@ const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 #[derive(Debug)]
 pub(crate) struct Text {
     columns: usize,
-    numbered: [String; SIZES.len()],
-    plain: [String; SIZES.len()],
+    before: String,
+    after: String,
+    // made when they are first needed: a store speaks to one engine, and they are long
+    numbered: OnceLock<[String; SIZES.len()]>,
+    plain: OnceLock<[String; SIZES.len()]>,
 }
 
 impl Text {
     /// `before` and `after` are what stands around the rows.
     pub(crate) fn new(columns: usize, before: &str, after: &str) -> Self {
-        let of = |numbered| SIZES.map(|rows| text(columns, before, after, rows, numbered));
-        Self { columns, numbered: of(true), plain: of(false) }
+        let (before, after) = (before.to_owned(), after.to_owned());
+        Self { columns, before, after, numbered: OnceLock::new(), plain: OnceLock::new() }
+    }
+
+    fn of(&self, numbered: bool) -> &[String; SIZES.len()] {
+        let texts = if numbered { &self.numbered } else { &self.plain };
+        let make = |rows| text(self.columns, &self.before, &self.after, rows, numbered);
+        texts.get_or_init(|| SIZES.map(make))
     }
 
     #[cfg(test)]
     pub(crate) fn plain(&self, rows: usize) -> String {
-        SIZES.iter().position(|size| *size == rows).and_then(|n| self.plain.get(n).cloned()).unwrap()
+        SIZES.iter().position(|size| *size == rows).and_then(|n| self.of(false).get(n).cloned()).unwrap()
     }
 }
 
@@ -59,7 +69,7 @@ impl Bulk {
 
     /// Writes what waits; returns what the statements give back.
     pub(crate) async fn write(&mut self, tx: &mut Tx) -> Outcome<Vec<Row>> {
-        let texts = if tx.numbers_arguments() { &self.text.numbered } else { &self.text.plain };
+        let texts = self.text.of(tx.numbers_arguments());
         let (mut rest, mut back) = (self.cells.as_slice(), Vec::new());
         for (size, text) in SIZES.into_iter().zip(texts) {
             while let Some((rows, later)) = rest.split_at_checked(size * self.text.columns) {

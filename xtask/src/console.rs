@@ -1,7 +1,7 @@
 //! `cargo xtask console`: a person in a real browser at the console, and the pictures of `docs/console.md`.
 //!
-//! The test is one of `crates/console`, which is left out of an ordinary run because it needs the outside programs; what the person does is
-//! `tests/clients/console.mjs`.
+//! The tests are one of `crates/console` and one of `crates/cli`, left out of an ordinary run because they need the outside programs. What people
+//! do is `tests/clients/console.mjs` and, with an agent of each era and the gateway itself, `tests/clients/scene.mjs`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +16,11 @@ use crate::process::{cargo, watched};
 use crate::tally::{Tally, count};
 
 const PICTURES: &str = "docs/console";
+
+const TESTS: &[&str] = &[
+    "browser::a_person_signs_in_sees_a_call_come_decides_it_and_finds_it_in_the_history",
+    "scene::an_agent_of_each_era_asks_for_a_refund_and_finance_lets_that_very_call_go_on",
+];
 
 /// Walks through the console and takes the pictures.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
@@ -45,14 +50,15 @@ fn walk(tally: &mut Tally, externals: &Externals, pictures: Option<&Path>) -> Re
         }
     };
     let mut test = cargo(&["test", "--workspace", "--test", "it", "--", "--ignored", "--exact"]);
-    test.arg("browser::a_person_signs_in_sees_a_call_come_decides_it_and_finds_it_in_the_history")
+    test.args(TESTS)
         .env("CALLGATE_CHROMIUM", chromium)
-        .env("CALLGATE_EXTERNALS_NODE", &externals.node);
+        .env("CALLGATE_EXTERNALS_NODE", &externals.node)
+        .env("CALLGATE_EXTERNALS_PYTHON", &externals.python);
     if let Some(pictures) = pictures {
         test.env("CALLGATE_PICTURES", pictures);
     }
     let (succeeded, said) = watched(&mut test)?;
     let counted = count(&said);
-    tally.suite("the console in a browser", succeeded && counted.passed == 1, &counted);
+    tally.suite("the console in a browser", succeeded && counted.passed == TESTS.len() as u64, &counted);
     Ok(())
 }

@@ -116,7 +116,6 @@
   };
 
   let stream = null;
-  let lost = false;
   const live = (on) => {
     one("#live").dataset.on = on;
     one("#live .word").textContent = on ? "live" : "offline";
@@ -124,12 +123,13 @@
   const follow = () => {
     if (stream || document.hidden) return;
     stream = new EventSource(`${root}/live`);
-    stream.addEventListener("hello", () => { live(true); if (lost) { lost = false; catchUp(); } });
+    // what happened between the page and the stream nobody told us
+    stream.addEventListener("hello", () => { live(true); catchUp().catch(() => {}); });
     stream.addEventListener("approval", (event) => { pending.add(event.data); work(); });
-    stream.addEventListener("missed", catchUp);
-    stream.addEventListener("error", () => { live(false); lost = true; });
+    stream.addEventListener("missed", () => catchUp().catch(() => {}));
+    stream.addEventListener("error", () => live(false));
   };
-  const rest = () => { stream?.close(); stream = null; live(false); lost = true; };
+  const rest = () => { stream?.close(); stream = null; live(false); };
   // what happened while nobody told us
   const catchUp = async () => {
     if (one("[data-approval]")) return sheetAnew();

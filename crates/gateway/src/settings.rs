@@ -47,6 +47,22 @@ pub struct Settings {
     pub budgets: Vec<policy::Budget>,
 }
 
+impl Settings {
+    /// Where a browser finds the console of the gateway that listens on `address`: as the configuration says, else on
+    /// this machine.
+    pub fn console_base(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        if self.issuer != format!("{scheme}://{}", self.listen) {
+            return self.issuer.trim_end_matches('/').to_owned();
+        }
+        match address.ip().to_canonical().is_loopback() && self.tls.is_none() {
+            // a name of our own: under it no other program of this machine is sent the console's cookie
+            true => format!("http://callgate.localhost:{}", address.port()),
+            false => format!("{scheme}://{address}"),
+        }
+    }
+}
+
 /// How calls wait for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approvals {

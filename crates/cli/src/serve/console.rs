@@ -78,20 +78,7 @@ pub(super) async fn link(
     let visitor = person.map_or(Visitor::Operator, Visitor::Person);
     let who = visitor.to_string();
     super::open::tell(gate, EventName::ConsoleLinkMade, &[("for", &who)]).await?;
-    Ok(format!("{}{}", base(&gate.live().settings, address), console.invite(visitor)))
-}
-
-/// How a browser on this machine reaches the gateway, unless the configuration says how others do.
-pub(super) fn base(settings: &gateway::Settings, address: SocketAddr) -> String {
-    let scheme = if settings.tls.is_some() { "https" } else { "http" };
-    if settings.issuer != format!("{scheme}://{}", settings.listen) {
-        return settings.issuer.clone();
-    }
-    match address.ip().to_canonical().is_loopback() && settings.tls.is_none() {
-        // a name of our own: under it no other program of this machine is sent the console's cookie
-        true => format!("http://callgate.localhost:{}", address.port()),
-        false => format!("{scheme}://{address}"),
-    }
+    Ok(format!("{}{}", gate.live().settings.console_base(address), console.invite(visitor)))
 }
 
 /// Shows a link for the operator on a terminal. It is a key to the console, so it goes into no log.

@@ -80,7 +80,7 @@ pub(super) fn sender(gate: &Gate, in_force: &InForce, keys: &Arc<dyn Keys>, addr
         desk: Arc::clone(gate.desk()),
         scope: gate.live().settings.scope(),
         settings: Arc::clone(&in_force.console),
-        base: super::console::base(&gate.live().settings, address),
+        base: gate.live().settings.console_base(address),
         client: egress::Client::new(egress::EgressPolicy::default(), egress::Settings::default()),
         keys: Arc::clone(keys),
         clock: Arc::new(SystemClock),

@@ -16,6 +16,7 @@ mod demo;
 mod door;
 mod opaque;
 mod rounds;
+mod scene;
 mod serve;
 mod sign_in;
 mod sources;

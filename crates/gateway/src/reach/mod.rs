@@ -125,7 +125,8 @@ fn rfc3339(at: Timestamp) -> Option<String> {
 
 /// Where people see it and decide.
 pub(crate) fn page(live: &Live, approval: ApprovalId) -> String {
-    format!("{}/console/approvals/{approval}", live.settings.issuer.trim_end_matches('/'))
+    let settings = &live.settings;
+    format!("{}/console/approvals/{approval}", settings.console_base(settings.listen))
 }
 
 /// What comes of telling the client.

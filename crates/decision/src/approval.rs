@@ -5,10 +5,12 @@
 
 mod need;
 mod preview;
+mod standing;
 mod terms;
 
 pub use need::{Cure, CureError, Escalation, Need};
 pub use preview::{Preview, Source};
+pub use standing::Curable;
 pub use terms::{Part, Terms};
 
 use crate::{CallId, DeedId, GroupName, Timestamp, UserName};
@@ -126,6 +128,8 @@ pub enum Step {
         terms: Terms,
         /// The log that will have the record of it.
         log: String,
+        /// Those who voted, with their groups of now; who is gone is not among them.
+        people: Vec<Voter>,
     },
     /// Another message of the deed it was spent on may leave, each once.
     Leg {
@@ -234,8 +238,8 @@ impl Approval {
                 true => Ok(Self { state: State::Expired, ..self.clone() }),
                 false => Err(Unfit::Over(self.state)),
             },
-            Step::Spend { call, deed, terms, log } => {
-                Ok(Self { log: Some(log), call, deed, ..self.spendable(&terms, now)? })
+            Step::Spend { call, deed, terms, log, people } => {
+                Ok(Self { log: Some(log), call, deed, ..self.spendable(&terms, &people, now)? })
             }
             Step::Leg { deed, leg } => {
                 match self.state == State::Executing && self.deed == deed && leg > self.leg {
@@ -295,28 +299,10 @@ impl Approval {
         if self.state != State::Proposed {
             return Err(Unfit::Over(self.state));
         }
-        let asker = self.terms.principal.person();
-        if asker == Some(&voter.person) {
-            return Err(Unfit::OwnDeed);
-        }
-        let own = self.terms.principal.all_groups();
-        if self.cure.apart
-            && let Some(both) = voter.groups.intersection(&own).next()
-        {
-            return Err(Unfit::OwnGroups(both.clone()));
-        }
         if self.votes.iter().any(|vote| vote.person == voter.person) {
             return Err(Unfit::Decided(voter.person.clone()));
         }
-        // what the asker lent is the asker's own word
-        let lent = voter.lent.iter().filter(|(_, lender)| Some(*lender) != asker).map(|(group, _)| group);
-        let has: BTreeSet<_> = voter.groups.iter().chain(lent).cloned().collect();
-        let asked = self.cure.asked(now);
-        let counts: BTreeSet<_> = has.intersection(&asked).cloned().collect();
-        match counts.is_empty() {
-            true => Err(Unfit::NotAsked(asked.iter().map(ToString::to_string).collect())),
-            false => Ok(counts),
-        }
+        self.cure.counts(&self.terms.principal, voter, now)
     }
 
     fn voted(&self, voter: Voter, yes: bool, reason: Option<String>, now: Timestamp) -> Result<Self, Unfit> {
@@ -333,7 +319,7 @@ impl Approval {
         Ok(after)
     }
 
-    fn spendable(&self, terms: &Terms, now: Timestamp) -> Result<Self, Unfit> {
+    fn spendable(&self, terms: &Terms, people: &[Voter], now: Timestamp) -> Result<Self, Unfit> {
         if self.state != State::Approved {
             return Err(Unfit::NotApproved(self.state));
         }
@@ -342,9 +328,12 @@ impl Approval {
             return Err(Unfit::Changed(part));
         }
         // what is kept was written by people or by their tools: their yes is counted again
-        match need::met(&self.cure.needs, &self.votes) && self.denial().is_none() {
+        if !need::met(&self.cure.needs, &self.votes) || self.denial().is_some() {
+            return Err(Unfit::NotApproved(State::Proposed));
+        }
+        match self.stands(people) {
             true => Ok(Self { state: State::Executing, ..self.clone() }),
-            false => Err(Unfit::NotApproved(State::Proposed)),
+            false => Err(Unfit::Changed(Part::Votes)),
         }
     }
 }

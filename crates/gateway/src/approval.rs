@@ -123,7 +123,7 @@ async fn look(
         if let Some(done) = over(gate, &asked, &kept.approval, false, leg).await? {
             return Ok(done);
         }
-        match (state, changed(&kept.approval, &terms, &held)) {
+        match (state, changed_now(gate, &scope, &kept.approval, &terms, &held).await?) {
             (State::Approved, None) => return Ok(given(kept, terms)),
             (State::Proposed, None) => {
                 return Err(waits(gate, &asked, &kept.approval, (false, Until::Decided), leg));
@@ -189,7 +189,7 @@ async fn one(
     })?;
     let approval = &kept.approval;
     leg.about = Some(reach::about(asked.live, approval));
-    let changed = changed(approval, &terms, asked.held);
+    let changed = changed_now(gate, &scope, approval, &terms, asked.held).await?;
     match (approval.state, changed) {
         (State::Proposed | State::Approved | State::Expired, _)
             if gate.clock.now() >= approval.expires_at =>
@@ -272,6 +272,22 @@ async fn take_back(gate: &Gate, live: &Live, call: &Call, id: ApprovalId) -> Res
 /// The first thing an approval was given for and that is another one now.
 fn changed(approval: &Approval, terms: &Terms, held: &Held) -> Option<Part> {
     approval.terms.changed(terms).or_else(|| (!wants(approval, held)).then_some(Part::Needs))
+}
+
+/// The same, and whether the people whose yes it is may still give it.
+async fn changed_now(
+    gate: &Gate,
+    scope: &store::Scope,
+    approval: &Approval,
+    terms: &Terms,
+    held: &Held,
+) -> Result<Option<Part>, Refusal> {
+    if let Some(part) = changed(approval, terms, held) {
+        return Ok(Some(part));
+    }
+    let stands =
+        approval.state != State::Approved || gate.desk.stands(scope, approval).await.map_err(unkept)?;
+    Ok((!stands).then_some(Part::Votes))
 }
 
 /// Whether the rules want the same people as when it was proposed, and lift no budget that people were not told of.

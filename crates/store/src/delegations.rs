@@ -2,7 +2,9 @@
 
 use crate::db::{Outcome, Row, args, statements};
 use crate::{Scope, Store, StoreError};
+use decision::approval::Voter;
 use decision::{GroupName, Timestamp, UserName};
+use std::collections::BTreeMap;
 
 statements! {
     LEND = "INSERT INTO delegations (tenant, environment, lender, borrower, group_name, made_at, made_by, until) \
@@ -70,6 +72,24 @@ impl Store {
     pub async fn delegations(&self, scope: &Scope) -> Result<Vec<Delegation>, StoreError> {
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), self.now()];
         self.db().rows(LENT, key).await?.iter().map(delegation).collect()
+    }
+
+    /// Everybody, with their groups and what others lent them.
+    pub async fn voters(&self, scope: &Scope) -> Result<Vec<Voter>, StoreError> {
+        let users = self.list_users(scope).await?;
+        let mut lent: BTreeMap<UserName, BTreeMap<GroupName, UserName>> = BTreeMap::new();
+        for one in self.delegations(scope).await? {
+            let has = |user: &decision::User| user.name == one.lender && user.groups.contains(&one.group);
+            // what the lender does not have any more is lent no more
+            if users.iter().any(has) {
+                lent.entry(one.borrower).or_default().insert(one.group, one.lender);
+            }
+        }
+        let voter = |user: decision::User| {
+            let lent = lent.remove(&user.name).unwrap_or_default();
+            Voter { person: user.name, groups: user.groups, lent }
+        };
+        Ok(users.into_iter().map(voter).collect())
     }
 }
 

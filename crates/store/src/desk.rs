@@ -8,7 +8,6 @@ use crate::{Kept, Scope, Store, StoreError};
 use decision::approval::{Approval, Part, Settled, State, Step, Terms, Unfit, Voter};
 use decision::budget::{Over, Use};
 use decision::{ApprovalId, CallId, Clock, Entry, Event, EventName, UserName};
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +149,8 @@ impl Desk {
     ) -> Result<Purchase, DeskError> {
         let id = before.approval.id;
         let _turn = self.lane(id.as_bytes()).await;
-        let step = Step::Spend { call: takes.call, deed: takes.deed, terms, log: self.log().to_owned() };
+        let (log, people) = (self.log().to_owned(), self.who_voted(scope, &before.approval).await?);
+        let step = Step::Spend { call: takes.call, deed: takes.deed, terms, log, people };
         let after = before.approval.after(step, self.clock.now())?;
         match self.store.spend(scope, Some((before, &after)), takes, &[]).await? {
             Spending::Done => {
@@ -240,17 +240,22 @@ impl Desk {
 
     /// A person who wants to decide, with their groups and what others lent them. `None` for somebody nobody added.
     pub async fn voter(&self, scope: &Scope, person: &UserName) -> Result<Option<Voter>, DeskError> {
-        let users = self.store.list_users(scope).await?;
-        let Some(user) = users.iter().find(|user| user.name == *person) else { return Ok(None) };
-        let mut lent = BTreeMap::new();
-        for one in self.store.delegations(scope).await? {
-            let has = |user: &decision::User| user.name == one.lender && user.groups.contains(&one.group);
-            // what the lender does not have any more is lent no more
-            if one.borrower == *person && users.iter().any(has) {
-                lent.insert(one.group, one.lender);
-            }
-        }
-        Ok(Some(Voter { person: person.clone(), groups: user.groups.clone(), lent }))
+        Ok(self.people(scope).await?.into_iter().find(|one| one.person == *person))
+    }
+
+    /// Everybody who was added, as one who may want to decide.
+    pub async fn people(&self, scope: &Scope) -> Result<Vec<Voter>, DeskError> {
+        Ok(self.store.voters(scope).await?)
+    }
+
+    /// Whether the yes there is counts as people are now: who said it may have lost a group since, or be gone.
+    pub async fn stands(&self, scope: &Scope, approval: &Approval) -> Result<bool, DeskError> {
+        Ok(approval.stands(&self.who_voted(scope, approval).await?))
+    }
+
+    async fn who_voted(&self, scope: &Scope, approval: &Approval) -> Result<Vec<Voter>, DeskError> {
+        let voted = |one: &Voter| approval.votes.iter().any(|vote| vote.person == one.person);
+        Ok(self.people(scope).await?.into_iter().filter(voted).collect())
     }
 
     async fn take(

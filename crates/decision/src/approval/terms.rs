@@ -36,6 +36,8 @@ pub enum Part {
     Policy,
     /// Whose yes the rules want.
     Needs,
+    /// What those who said yes may decide.
+    Votes,
 }
 
 impl fmt::Display for Part {
@@ -50,6 +52,7 @@ impl fmt::Display for Part {
             Self::Arguments => "the arguments",
             Self::Policy => "the policies",
             Self::Needs => "who has to approve",
+            Self::Votes => "what those who approved may decide",
         })
     }
 }

@@ -67,7 +67,17 @@ fn proposed(cure: &str) -> Approval {
     }
 }
 fn spend(n: u8) -> Step {
-    Step::Spend { call: call(n), deed: deed(n), terms: terms(0), log: "l".to_owned() }
+    spend_with(
+        n,
+        vec![
+            voter("bob", &["finance"]),
+            voter("carol", &["finance", "security"]),
+            voter("dave", &["security"]),
+        ],
+    )
+}
+fn spend_with(n: u8, people: Vec<Voter>) -> Step {
+    Step::Spend { call: call(n), deed: deed(n), terms: terms(0), log: "l".to_owned(), people }
 }
 
 fn back(n: u8) -> Step {
@@ -192,7 +202,8 @@ fn every_bound_part_that_changes_is_named() {
     add(Part::Arguments, &|t| t.arguments = Digest::of(b"other"));
     add(Part::Policy, &|t| t.policy = Digest::of(b"q"));
     for (part, other) in others {
-        let step = Step::Spend { call: call(1), deed: deed(1), terms: other.clone(), log: "l".to_owned() };
+        let Step::Spend { call, deed, log, people, .. } = spend(1) else { panic!() };
+        let step = Step::Spend { call, deed, terms: other.clone(), log, people };
         assert_eq!(approved.after(step, now), Err(Unfit::Changed(part)));
         assert_ne!(other.digest(), terms(0).digest());
         let same_subject =
@@ -201,6 +212,72 @@ fn every_bound_part_that_changes_is_named() {
     }
     let void = approved.after(Step::Void { part: Part::Policy }, now).unwrap();
     assert_eq!((void.state, void.ended.unwrap().changed), (State::Cancelled, Some(Part::Policy)));
+}
+
+#[test]
+fn a_yes_counts_only_for_what_its_person_may_still_decide_when_it_is_used() {
+    let now = Timestamp(10);
+    let bob = || voter("bob", &["finance"]);
+    let carol = |of: &[&str]| voter("carol", of);
+    let changed = Err(Unfit::Changed(Part::Votes));
+    let one = proposed("finance").after(yes(bob()), now).unwrap();
+    assert_eq!(one.after(spend_with(1, vec![]), now), changed, "he is gone");
+    assert_eq!(one.after(spend_with(1, vec![voter("bob", &["support"])]), now), changed, "of another group");
+    assert!(one.after(spend_with(1, vec![voter("bob", &["finance", "more"])]), now).is_ok());
+    let mut apart = one;
+    apart.cure.apart = true;
+    assert_eq!(apart.after(spend_with(1, vec![bob()]), now), changed, "he shares a group with the asker now");
+    // one of two who can be counted for either
+    let both = proposed("finance and security").after(yes(bob()), now).unwrap();
+    let both = both.after(yes(carol(&["finance", "security"])), now).unwrap();
+    assert_eq!(both.state, State::Approved);
+    assert_eq!(both.after(spend_with(1, vec![bob(), carol(&["finance"])]), now), changed);
+    assert!(both.after(spend_with(1, vec![bob(), carol(&["security"])]), now).is_ok());
+    // for what she has only since, nobody heard her
+    let later = vec![voter("bob", &["support"]), carol(&["finance", "security"])];
+    assert_eq!(both.after(spend_with(1, later), now), changed);
+    // what was lent counts while it is lent
+    let lent = |to: &[&str]| Voter {
+        lent: to.iter().map(|of| (group(of), person("carol"))).collect(),
+        ..voter("erin", &["support"])
+    };
+    let one = proposed("finance").after(yes(lent(&["finance"])), now).unwrap();
+    assert_eq!(one.after(spend_with(1, vec![lent(&[])]), now), changed, "taken back");
+    assert!(one.after(spend_with(1, vec![lent(&["finance"])]), now).is_ok());
+}
+
+#[test]
+fn who_stood_in_after_a_while_counts_when_it_is_used() {
+    let mut one = proposed("finance");
+    one.cure.needs[0].escalation = Some(Escalation { at: Timestamp(500), to: group("board") });
+    let dave = || voter("dave", &["board"]);
+    let approved = one.after(yes(dave()), Timestamp(500)).unwrap();
+    assert!(approved.after(spend_with(1, vec![dave()]), Timestamp(501)).is_ok());
+}
+
+#[test]
+fn who_could_lift_a_rule_is_known_without_asking_them() {
+    let now = Timestamp(10);
+    let asker = terms(0).principal;
+    let people = [voter("alice", &["finance"]), voter("bob", &["finance"]), voter("erin", &["support"])];
+    let names = |found: &Curable| found.can.iter().map(|(one, _)| one.person.to_string()).collect::<Vec<_>>();
+    let cure: Cure = "finance".parse().unwrap();
+    let found = cure.among(&asker, &people, &[], now);
+    assert_eq!((names(&found), found.enough), (vec!["bob".to_owned()], true));
+    assert_eq!(found.cannot, [(person("alice"), Unfit::OwnDeed)], "erin is not asked at all");
+    let two: Cure = "2 of finance".parse().unwrap();
+    assert!(!two.among(&asker, &people, &[], now).enough, "bob alone is not two");
+    let half = proposed("2 of finance").after(yes(voter("carol", &["finance"])), now).unwrap();
+    let found = two.among(&asker, &people, &half.votes, now);
+    assert_eq!(
+        (names(&found), found.enough),
+        (vec!["bob".to_owned()], true),
+        "with who has said yes already"
+    );
+    let apart = Cure { apart: true, ..cure };
+    let found = apart.among(&asker, &people, &[], now);
+    assert_eq!(found.cannot[1], (person("bob"), Unfit::OwnGroups(group("finance"))));
+    assert!(!found.enough);
 }
 
 #[test]
@@ -269,14 +346,17 @@ proptest! {
                 2 => Step::Vote { voter: voter(people[who], of[who]), yes: false, reason: None },
                 3 => Step::Revoke { by: "dave".to_owned(), reason: None },
                 4 => Step::Expire,
-                5 => Step::Spend { call: call(n), deed: deed(n), terms: terms(u8::from(who == 0)), log: "l".to_owned() },
+                5 => Step::Spend { call: call(n), deed: deed(n), terms: terms(u8::from(who == 0)), log: "l".to_owned(),
+                    // one of them may be gone by then
+                    people: (0..6).filter(|at| *at != who || who == 0).map(|at| voter(people[at], of[at])).collect() },
                 6 => Step::GiveBack { call: call(n), superseded: who == 0 },
                 _ => Step::Settle { end: Settled::Unknown },
             };
             let before = one.clone();
             let Ok(after) = one.after(step.clone(), Timestamp(now)) else { continue };
-            if let Step::Spend { terms: given, .. } = &step {
-                let right: BTreeSet<_> = before.votes.iter().filter(|v| v.yes).map(|v| &v.person).collect();
+            if let Step::Spend { terms: given, people: here, .. } = &step {
+                let right: BTreeSet<_> = before.votes.iter()
+                    .filter(|v| v.yes && here.iter().any(|one| one.person == v.person)).map(|v| &v.person).collect();
                 prop_assert!(now < EXPIRES.0 && *given == terms(0) && !over);
                 prop_assert!(!right.contains(&person("alice")) && before.votes.iter().all(|v| v.yes));
                 prop_assert!(right.len() > usize::from(cure != "finance"));

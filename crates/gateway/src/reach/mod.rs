@@ -152,7 +152,10 @@ pub(crate) async fn client(
         // to be told of at once; whoever comes back waits
         Way::Visit(_) if !hold.waits.again => Held::Stays,
         Way::Task(_) => Held::Stays,
-        Way::Ask(mode) => holds::wait(gate, arrival, &hold, ask::told(gate, arrival, &hold, *mode)).await,
+        Way::Ask(mode) => {
+            let told = Box::pin(ask::told(gate, arrival, &hold, *mode));
+            holds::wait(gate, arrival, &hold, told).await
+        }
         Way::Visit(_) | Way::Wait => holds::wait(gate, arrival, &hold, std::future::pending()).await,
     };
     match held {

@@ -323,3 +323,50 @@ async fn a_yes_under_other_rules_is_none() {
     assert_eq!(second.cure.to_string(), "finance and security");
     assert!(script.heard("tools/call").is_empty());
 }
+
+#[tokio::test]
+async fn the_yes_of_somebody_who_lost_the_group_meanwhile_is_void_and_people_are_asked_anew() {
+    for moved in [false, true] {
+        let (house, script) = house(POLICY, Duration::ZERO).await;
+        call(&house, refund(500)).await;
+        let [one] = waiting(&house).await.try_into().unwrap();
+        vote(&house, one.id, "fay", true).await.unwrap();
+        house.store.remove_user(&scope(&house), &"fay".parse().unwrap()).await.unwrap();
+        if moved {
+            let groups = BTreeSet::from(["support".parse().unwrap()]);
+            house
+                .store
+                .add_user(&scope(&house), &User { name: "fay".parse().unwrap(), groups })
+                .await
+                .unwrap();
+        }
+        let told = call(&house, refund(500)).await;
+        assert_eq!(code(&told).as_deref(), Some("approval-required"), "{told}");
+        let kept = house.store.approval(&scope(&house), one.id).await.unwrap().unwrap().approval;
+        let changed = kept.ended.and_then(|ended| ended.changed);
+        assert_eq!((kept.state, changed), (State::Cancelled, Some(decision::approval::Part::Votes)));
+        assert!(script.heard("tools/call").is_empty(), "nothing left");
+        let [anew] = waiting(&house).await.try_into().unwrap();
+        vote(&house, anew.id, "finn", true).await.unwrap();
+        assert_eq!(code(&call(&house, refund(500)).await), None);
+        assert_eq!(script.heard("tools/call").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_names_an_approval_whose_yes_counts_no_more_is_told_so() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let [one] = waiting(&house).await.try_into().unwrap();
+    vote(&house, one.id, "fay", true).await.unwrap();
+    house.store.remove_user(&scope(&house), &"fay".parse().unwrap()).await.unwrap();
+    let mut named = refund(500);
+    named["_meta"] = json!({ "callgate/operation": one.id.to_string() });
+    let told = call(&house, named).await;
+    assert_eq!(code(&told).as_deref(), Some("approval-void"), "{told}");
+    assert!(told.to_string().contains("what those who approved may decide changed"), "{told}");
+    assert!(
+        script.heard("tools/call").is_empty() && waiting(&house).await.is_empty(),
+        "nobody is asked anew"
+    );
+}

@@ -56,7 +56,7 @@ fn yes() -> Step {
 }
 
 fn spend(one: &Approval, deed: DeedId) -> Step {
-    Step::Spend { call: one.call, deed, terms: one.terms.clone(), log: "l".to_owned() }
+    Step::Spend { call: one.call, deed, terms: one.terms.clone(), log: "l".to_owned(), people: vec![fay()] }
 }
 
 pub(crate) async fn one_is_open_for_a_subject_and_it_comes_back_as_it_was(bed: &Bed) {

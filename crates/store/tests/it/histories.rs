@@ -3,8 +3,8 @@
 
 use crate::approvals::approval;
 use crate::bed::{Bed, Hands, home};
-use decision::approval::{Approval, Cure, Part, Settled, State, Terms, Voter};
-use decision::{ApprovalId, CallId, Clock, DeedId, Digest, Entropy, Timestamp};
+use decision::approval::{Approval, Cure, Part, Settled, State, Terms};
+use decision::{ApprovalId, CallId, Clock, DeedId, Digest, Entropy, Timestamp, User};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -40,6 +40,9 @@ enum Step {
     Expire,
     /// The first gateway stops and starts.
     Restart,
+    /// Somebody is not here any more, whatever they said before.
+    Leave(u8),
+    Return(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -56,6 +59,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..7u8).prop_map(Step::Time),
         1 => Just(Step::Expire),
         1 => Just(Step::Restart),
+        1 => (0..4u8).prop_map(Step::Leave),
+        4 => (0..4u8).prop_map(Step::Return),
     ]
 }
 
@@ -74,7 +79,7 @@ fn desk(store: &Store, clock: &Arc<Hands>, dir: &std::path::Path, dice: u8) -> D
     Desk::new(store.clone(), Arc::new(ledger), Arc::clone(clock) as _)
 }
 
-fn voter(who: u8) -> Voter {
+fn user(who: u8) -> User {
     // of three people of finance one is also of security; one of security; one of neither
     let (name, groups): (&str, &[&str]) = match who {
         0 => ("ann", &["finance"]),
@@ -84,7 +89,7 @@ fn voter(who: u8) -> Voter {
         _ => ("eve", &["support"]),
     };
     let groups = groups.iter().map(|group| group.parse().unwrap()).collect();
-    Voter { person: name.parse().unwrap(), groups, lent: BTreeMap::new() }
+    User { name: name.parse().unwrap(), groups }
 }
 
 /// What the test itself has seen: who said yes to which approval, and what left under it.
@@ -94,6 +99,7 @@ struct Journal {
     refused: BTreeSet<ApprovalId>,
     left: BTreeMap<ApprovalId, Vec<CallId>>,
     given_back: BTreeSet<CallId>,
+    gone: BTreeSet<u8>,
     next: u64,
 }
 
@@ -101,6 +107,7 @@ impl Journal {
     /// Whether people's words are enough, by the words of the documentation.
     fn suffice(&self, one: &Approval) -> bool {
         let said = self.said.get(&one.id).cloned().unwrap_or_default();
+        let said: BTreeSet<u8> = said.difference(&self.gone).copied().collect();
         let finance = said.iter().filter(|who| **who <= 2).count();
         let security = said.iter().filter(|who| matches!(**who, 2 | 3)).count();
         match one.cure.to_string().as_str() {
@@ -169,7 +176,10 @@ impl World {
             Step::Vote { of, who, yes, second } => {
                 let Some(kept) = self.latest(*of).await else { return };
                 let id = kept.approval.id;
-                if self.desk(*second).vote(&scope, id, &voter(*who), *yes, None).await.is_ok() {
+                let voter = self.desk(*second).voter(&scope, &user(*who).name).await.unwrap();
+                assert_eq!(voter.is_none(), self.journal.gone.contains(who));
+                let Some(voter) = voter else { return };
+                if self.desk(*second).vote(&scope, id, &voter, *yes, None).await.is_ok() {
                     match yes {
                         true => drop(self.journal.said.entry(id).or_default().insert(*who)),
                         false => drop(self.journal.refused.insert(id)),
@@ -206,6 +216,12 @@ impl World {
             Step::Time(minutes) => self.clock.advance(u64::from(*minutes) * MINUTE),
             Step::Expire => drop(self.desk(false).expire(&scope).await.unwrap()),
             Step::Restart => self.restart().await,
+            Step::Leave(who) => {
+                if self.journal.gone.insert(*who) {
+                    self.store.remove_user(&scope, &user(*who).name).await.unwrap();
+                }
+            }
+            Step::Return(who) => self.comes_back(*who).await,
         }
     }
 
@@ -232,6 +248,12 @@ impl World {
         }
     }
 
+    async fn comes_back(&mut self, who: u8) {
+        if self.journal.gone.remove(&who) {
+            self.store.add_user(&home(), &user(who)).await.unwrap();
+        }
+    }
+
     /// What it had spent and nothing says that it left comes back.
     async fn restart(&mut self) {
         self.desks[0] = None;
@@ -247,7 +269,10 @@ pub(crate) async fn nothing_leaves_without_a_yes_or_twice(bed: &Bed) {
     let dir = tempfile::tempdir().unwrap();
     let mut runner = TestRunner::deterministic();
     let mut executed = 0;
-    for round in 0..32_u8 {
+    for who in 0..5 {
+        bed.store().await.add_user(&home(), &user(who)).await.unwrap();
+    }
+    for round in 0..36_u8 {
         let store = bed.store().await;
         let dirs = [1, 2].map(|n| dir.path().join(format!("{round}-{n}")));
         let desks = [1, 2].map(|n| Some(desk(&store, &bed.clock, &dirs[usize::from(n) - 1], n)));
@@ -257,6 +282,9 @@ pub(crate) async fn nothing_leaves_without_a_yes_or_twice(bed: &Bed) {
         let steps = prop::collection::vec(step(), 24..64).new_tree(&mut runner).unwrap().current();
         for step in &steps {
             world.take(step).await;
+        }
+        for who in 0..5 {
+            world.comes_back(who).await;
         }
         executed += world.journal.left.values().map(Vec::len).sum::<usize>();
         // the next round begins with nothing open

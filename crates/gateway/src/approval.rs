@@ -137,7 +137,6 @@ async fn look(
             (_, _) => {}
         }
     }
-    gate.desk.expire(&scope).await.map_err(unkept)?;
     let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await;
     let proposed = gate.desk.propose(&scope, proposal).await.map_err(unkept)?;
     Err(waits(gate, &asked, &proposed, (false, Until::Decided), leg))

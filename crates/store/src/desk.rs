@@ -74,9 +74,14 @@ impl Desk {
         self.changed.subscribe()
     }
 
-    /// Proposes it, or gives back the one that is open for the same subject.
+    /// Proposes it, or gives back the one that is open for the same subject and whose time is not over.
     pub async fn propose(&self, scope: &Scope, approval: Approval) -> Result<Approval, DeskError> {
         let subject = approval.terms.subject();
+        // before the turn: ending one takes a turn of its own
+        let open = self.store.open_approval(scope, &subject).await?;
+        if let Some(due) = open.filter(|open| self.clock.now() >= open.approval.expires_at) {
+            self.end(scope, due.approval.id).await?;
+        }
         let _turn = self.lane(&subject.0).await;
         if let Some(open) = self.store.open_approval(scope, &subject).await? {
             return Ok(open.approval);
@@ -188,14 +193,18 @@ impl Desk {
     pub async fn expire(&self, scope: &Scope) -> Result<usize, DeskError> {
         let mut ended = 0;
         for due in self.store.due_approvals(scope).await? {
-            match self.take(scope, due.approval.id, &Step::Expire, Detail::new()).await {
-                Ok(_) => ended += 1,
-                // somebody was faster
-                Err(DeskError::Unfit(_) | DeskError::Raced) => {}
-                Err(error) => return Err(error),
-            }
+            ended += usize::from(self.end(scope, due.approval.id).await?);
         }
         Ok(ended)
+    }
+
+    /// Ends one if its time is over, and nobody was faster.
+    async fn end(&self, scope: &Scope, id: ApprovalId) -> Result<bool, DeskError> {
+        match self.take(scope, id, &Step::Expire, Detail::new()).await {
+            Ok(_) => Ok(true),
+            Err(DeskError::Unfit(_) | DeskError::Raced) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What this gateway's log says it spent and never settled: what a stop left on its way.

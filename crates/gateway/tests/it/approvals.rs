@@ -370,3 +370,19 @@ async fn a_client_that_names_an_approval_whose_yes_counts_no_more_is_told_so() {
         "nobody is asked anew"
     );
 }
+
+#[tokio::test]
+async fn a_proposal_ends_what_is_over_of_its_own_call_and_leaves_the_rest_to_the_keeper() {
+    let (house, _) = house(POLICY, Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let [own] = waiting(&house).await.try_into().unwrap();
+    call(&house, refund(600)).await;
+    let others = waiting(&house).await;
+    let other = others.iter().find(|one| one.id != own.id).unwrap();
+    house.advance(Duration::from_secs(31 * 60));
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    assert_eq!(state(&house, own.id).await, State::Expired);
+    assert_eq!(state(&house, other.id).await, State::Proposed, "looked at by nobody yet");
+    assert_eq!(house.gate.desk().expire(&scope(&house)).await.unwrap(), 1);
+    assert_eq!(state(&house, other.id).await, State::Expired);
+}

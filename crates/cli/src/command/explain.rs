@@ -1,25 +1,58 @@
-//! `callgate explain`: one call, told from its entries: what was asked, why it ended so, what ran.
+//! `callgate explain`: one call, told from its entries: what was asked, why it ended so, what ran, and who can lift what
+//! holds it. The same of a call that nobody made.
+
+mod cures;
+mod what_if;
 
 use crate::{
     cli::Given,
     command::{audit, policy},
     control::Book,
-    failure::{Outcome, Verdict},
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
     say::{printable, when},
+    sources::SystemClock,
 };
 use ::policy::Policies;
 use clap::Args as ClapArgs;
-use decision::{Decision, Ending, Entry, Evidence, Intent, RuleId};
+use cures::Cures;
+use decision::{
+    AgentName, ApprovalId, CallId, Clock as _, Decision, Ending, Entry, Evidence, Intent, ItemKind, RuleId,
+    UserName,
+};
 use serde_json::json;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
-    /// A call id, as `callgate audit list` shows it
+    /// A call id, as `callgate audit list` shows it; or a tool as `/mcp` names it, for a call that nobody made
     call: String,
+    /// For a call that nobody made: whose it would be
+    #[arg(long)]
+    agent: Option<AgentName>,
+    /// For a call that nobody made: for whom the agent would act
+    #[arg(long)]
+    user: Option<UserName>,
+    /// For a call that nobody made: its arguments, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    args: Option<String>,
+    /// For a call that nobody made: the name of the host program that would claim to call
+    #[arg(long)]
+    host: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     let place = given.place()?;
+    let what_if = args.agent.is_some() || args.user.is_some() || args.args.is_some() || args.host.is_some();
+    match (CallId::parse(&args.call).is_some(), what_if) {
+        (true, true) => {
+            let sentence = "a call that was made has its own agent and arguments";
+            return Err(Failure::Usage(sentence.to_owned()));
+        }
+        (false, _) if catalog::split(&args.call).is_some() => {
+            return what_if::run(&args, given, &place).await;
+        }
+        (_, _) => {}
+    }
     let book = Book::open(&place).await?;
     let found = audit::entries(&args.call, &book, &place).await?;
     book.close().await?;
@@ -35,10 +68,16 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         Entry::Intent(_) | Entry::Event(_) => None,
     });
     let rules = decision.map(|decision| rules(decision, policies.as_deref())).unwrap_or_default();
+    let cures = match decision {
+        Some(decision) => cures_of(decision, &store, &place).await?,
+        None => None,
+    };
+    let undo = intent.and_then(|intent| undo(intent, &place));
     given.say.json(&json!({
         "intent": intent, "decision": decision,
         "meaning": decision.and_then(|decision| code(&decision.ending)).map(decision::Code::meaning),
         "rules": rules.iter().map(|(id, text, _)| json!({ "id": id, "text": text })).collect::<Vec<_>>(),
+        "cure": cures.as_ref().map(Cures::value), "undo": undo,
     }));
     if !given.say.json {
         if let Some(intent) = intent {
@@ -52,8 +91,32 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
             }
             None => given.say.line("open: it has not ended, or the gateway stopped"),
         }
+        if let Some(cures) = &cures {
+            cures.tell(given);
+        }
+        if let Some(undo) = undo.filter(|_| decision.is_none_or(|decision| decision.dispatched)) {
+            given.say.line(printable(&format!("to undo it: {undo}")));
+        }
     }
     Ok(Verdict::Yes)
+}
+
+/// Who can lift what held it, where people were asked and that is still known.
+async fn cures_of(decision: &Decision, store: &store::Store, place: &Place) -> anyhow::Result<Option<Cures>> {
+    let named = decision.evidence.iter().flat_map(|evidence| &evidence.basis);
+    let id = named.filter_map(|basis| ApprovalId::parse(basis.strip_prefix("approval:")?)).next_back();
+    let Some(id) = id else { return Ok(None) };
+    let scope = place.scope();
+    let Some(kept) = store.approval(&scope, id).await? else { return Ok(None) };
+    let people = store.voters(&scope).await?;
+    Ok(Some(Cures::of(kept.approval, &people, SystemClock.now())))
+}
+
+/// How the operator says that what ran can be undone.
+fn undo(intent: &Intent, place: &Place) -> Option<String> {
+    let target = intent.target.as_ref().filter(|target| target.item.kind == ItemKind::Tool)?;
+    let server = place.meant.settings.servers.get(&target.server)?;
+    server.declarations.undo(&target.item.name).map(str::to_owned)
 }
 
 fn code(ending: &Ending) -> Option<decision::Code> {

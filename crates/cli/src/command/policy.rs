@@ -11,7 +11,10 @@ use crate::{
 };
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use decision::{Actor, AgentName, Clock as _, ItemKind, Principal, RuleId, ServerName, Transport, UserName};
+use decision::{
+    Actor, AgentName, Clock as _, Digest, ItemKind, Principal, RuleId, ServerName, Transport, UserName,
+};
+use gateway::Unknown;
 use policy::{Answer, Asker, Can, Circumstances, Policies, Question, Subject};
 use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -78,7 +81,7 @@ pub(crate) async fn load(place: &Place, store: &Store) -> Result<Arc<Policies>, 
 }
 
 /// All that calls would be judged by.
-async fn live(place: &Place, store: &Store) -> Result<gateway::Live, Failure> {
+pub(crate) async fn live(place: &Place, store: &Store) -> Result<gateway::Live, Failure> {
     let settings = Arc::new(place.meant.settings.clone());
     let written = gateway::Written { settings, policies: place.policies()? };
     let loader = policy::Loader::default();
@@ -88,7 +91,7 @@ async fn live(place: &Place, store: &Store) -> Result<gateway::Live, Failure> {
 }
 
 /// Every principal that can call: agents with what is known of them, and who speaks over standard input.
-async fn principals(place: &Place, store: &Store) -> anyhow::Result<Vec<Principal>> {
+pub(crate) async fn principals(place: &Place, store: &Store) -> anyhow::Result<Vec<Principal>> {
     let scope = place.scope();
     let users = store.list_users(&scope).await?;
     let plain = |actor| Principal {
@@ -120,10 +123,22 @@ async fn principals(place: &Place, store: &Store) -> anyhow::Result<Vec<Principa
 }
 
 /// The server and the tool that a federated name means.
-fn subject(call: &str) -> Result<(ServerName, &str), Failure> {
+pub(crate) fn subject(call: &str) -> Result<(ServerName, &str), Failure> {
     catalog::split(call).ok_or_else(|| {
         Failure::Usage(format!("`{call}` is not a tool as `/mcp` names it: write `server__tool`"))
     })
+}
+
+/// Why arguments do not fit a tool's pinned schema.
+pub(crate) fn misfit(
+    live: &gateway::Live,
+    definition: Digest,
+    arguments: &[u8],
+) -> anyhow::Result<Option<String>> {
+    let Some(Ok(schema)) = live.schemas.input(definition, Unknown::Refuse) else { return Ok(None) };
+    let problems = schema.problems(&serde_json::from_slice(arguments)?);
+    let first = problems.first();
+    Ok(first.map(|first| format!("the arguments do not fit the pinned schema: {first}")))
 }
 
 async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, policies: &Policies) -> Outcome {

@@ -157,3 +157,56 @@ fn cases_are_asked_and_what_is_not_as_written_is_named() {
     let said = bed.run(&["policy", "test", "bad.test.toml"]);
     assert!(said.code == 1 && said.err.contains("nam"), "{said:?}");
 }
+
+#[test]
+fn explain_says_who_can_lift_what_holds_a_call_that_was_made_or_not() {
+    let bed = bed();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write(
+        "callgate.toml",
+        &format!("{config}[servers.notes.tools.drop_note]\nundo = \"write it again\"\n"),
+    );
+    assert_eq!(bed.run(&["user", "add", "kay", "--group", "keepers"]).code, 0);
+    let token = bed.json(&["agent", "add", "bot", "--user", "kay"])["token"].as_str().unwrap().to_owned();
+    let (gateway, session) = begin(&bed, &token);
+    let what_if = ["explain", "notes__drop_note", "--agent", "bot", "--args", "{\"note\":\"n\"}"];
+    let said = bed.run(&what_if).out;
+    for told in [
+        "`notes__drop_note` of agent bot for kay would be held by dropping-is-approved",
+        "it would wait for keepers",
+        "kim can say yes for keepers",
+        "kay cannot: nobody approves what was asked in their own name",
+    ] {
+        assert!(said.contains(told), "`{told}` is missing in\n{said}");
+    }
+    assert!(!said.contains("sue") && !said.contains("not enough"), "{said}");
+    let cure = &bed.json(&what_if)["cure"];
+    assert_eq!((&cure["can"][0]["person"], &cure["cannot"][0]["person"]), (&json!("kim"), &json!("kay")));
+    assert_eq!(bed.json(&["approvals", "list"]), json!([]), "nobody was asked");
+    let misfit = bed.run(&["explain", "notes__drop_note", "--agent", "bot", "--args", "{\"note\":1}"]);
+    assert!(misfit.out.contains("do not fit the pinned schema"), "{misfit:?}");
+    assert_eq!(bed.run(&["explain", "notes__nothing", "--agent", "bot"]).code, 1);
+    assert_eq!(bed.run(&["explain", "notes__drop_note"]).code, 2, "whose call it would be is not said");
+
+    assert!(is_held(&drop_note(&gateway, &token, &session)));
+    let one = bed.json(&["approvals", "list"])[0].clone();
+    let (id, made) = (one["id"].as_str().unwrap(), one["call"].as_str().unwrap());
+    let said = bed.run(&["explain", made]).out;
+    assert!(said.contains(&format!("people were asked ({id}, proposed)")), "{said}");
+    assert!(said.contains("kim can say yes for keepers") && !said.contains("to undo it"), "{said}");
+    assert_eq!(bed.run(&["explain", made, "--agent", "bot"]).code, 2);
+    assert_eq!(bed.run(&["user", "remove", "kim"]).code, 0);
+    let said = bed.run(&["explain", made]).out;
+    assert!(said.contains("that is not enough"), "{said}");
+    assert_eq!(bed.run(&["user", "add", "kim", "--group", "keepers"]).code, 0);
+    assert_eq!(bed.run(&["approvals", "approve", id, "--as", "kim"]).code, 0);
+    assert!(!is_held(&drop_note(&gateway, &token, &session)));
+    let made = bed.json(&["approvals", "show", id])["call"].as_str().unwrap().to_owned();
+    let said = bed.run(&["explain", &made]).out;
+    assert!(
+        said.contains("kim said yes for keepers") && said.contains("to undo it: write it again"),
+        "{said}"
+    );
+    assert!(!said.contains("kim can say yes"), "{said}");
+    assert_eq!(gateway.stop(), 0);
+}

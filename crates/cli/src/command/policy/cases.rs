@@ -1,6 +1,6 @@
 //! `callgate policy test`: what the rules should say, written as data.
 
-use super::subject;
+use super::{misfit, subject};
 use crate::{
     cli::Given,
     failure::{Failure, Outcome, Verdict},
@@ -13,7 +13,7 @@ use decision::{
     Actor, AgentName, Clock as _, GroupName, ItemKind, Principal, RuleId, Timestamp, Transport, User,
     UserName,
 };
-use gateway::{Live, Unknown};
+use gateway::Live;
 use policy::{Answer, Asker, Circumstances, Question, Subject};
 use serde::Deserialize;
 use serde_json::json;
@@ -156,16 +156,9 @@ fn ask(case: &Case, place: &Place, live: &Live) -> anyhow::Result<Said> {
         user: case.user.clone().map(|name| User { name, groups: case.user_groups.clone() }),
     };
     let arguments = serde_json::to_vec(&case.arguments)?;
-    if let Some(Ok(schema)) = live.schemas.input(item.definition.digest(), Unknown::Refuse) {
-        let problems = schema.problems(&serde_json::from_slice(&arguments)?);
-        if let Some(first) = problems.first() {
-            return Ok(Said {
-                what: Expected::Refused,
-                by: None,
-                rules: Vec::new(),
-                told: format!("refused: the arguments do not fit the pinned schema: {first}"),
-            });
-        }
+    if let Some(misfit) = misfit(live, item.definition.digest(), &arguments)? {
+        let told = format!("refused: {misfit}");
+        return Ok(Said { what: Expected::Refused, by: None, rules: Vec::new(), told });
     }
     let asker = Asker { principal: &principal, host: case.host.as_deref() };
     let subject = Subject { server: &server, kind: ItemKind::Tool, name };

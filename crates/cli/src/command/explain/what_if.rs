@@ -1,0 +1,130 @@
+//! A call that nobody made: what the rules would say to it, and who could lift what would hold it.
+
+use super::Args;
+use super::cures::Cures;
+use crate::{
+    cli::Given,
+    command::policy,
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    say::printable,
+    sources::SystemClock,
+};
+use ::policy::{Answer, Asker, Circumstances, Question, Subject};
+use anyhow::anyhow;
+use decision::approval::{Cure, Escalation, Need};
+use decision::{Actor, Clock as _, ItemKind, Principal, RuleId, Timestamp, Transport};
+use serde_json::json;
+
+pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
+    let store = place.store().await?;
+    let live = policy::live(place, &store).await?;
+    let (server, name) = policy::subject(&args.call)?;
+    let Some(item) = live.catalogue.item(&server, ItemKind::Tool, name) else {
+        let sentence = "no accepted tool is called so, and it is no call id";
+        return Err(anyhow!("`{}`: {sentence}: `callgate registry list` shows all tools", args.call).into());
+    };
+    let arguments = args.args.as_deref().unwrap_or("{}").as_bytes();
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(arguments)
+        .map_err(|error| Failure::Usage(format!("`--args` is not a JSON object: {error}")))?;
+    let asker = asker(args, place, &store).await?;
+    let now = SystemClock.now();
+    if let Some(misfit) = policy::misfit(&live, item.definition.digest(), arguments)? {
+        given.say.json(&json!({ "answer": "refused", "detail": misfit }));
+        given.say.line(printable(&format!("{} could not make this call: {misfit}", asker.describe())));
+        return Ok(Verdict::Yes);
+    }
+    let question = Question {
+        asker: Asker { principal: &asker, host: args.host.as_deref() },
+        subject: Subject { server: &server, kind: ItemKind::Tool, name },
+        method: "tools/call",
+        arguments,
+        circumstances: Circumstances {
+            now,
+            transport: Transport::Http,
+            era: None,
+            model: None,
+            workflow: None,
+        },
+    };
+    let answer = live.policies.call(&question);
+    let people = store.voters(&place.scope()).await?;
+    let cures = match &answer {
+        Answer::Held(held) => Some(Cures::what_if(escalating(&held.cure, place, now), &asker, &people, now)),
+        Answer::Allowed { .. } | Answer::Refused { .. } => None,
+    };
+    say(given, args, &asker, &answer, cures.as_ref());
+    if !given.say.json && !place.meant.settings.budgets.is_empty() {
+        given
+            .say
+            .line("note: budgets are looked at when the call is made, and may hold or refuse it as well");
+    }
+    Ok(Verdict::Yes)
+}
+
+/// The agent that would ask, as it is known here.
+async fn asker(args: &Args, place: &Place, store: &store::Store) -> Result<Principal, Failure> {
+    let Some(agent) = &args.agent else {
+        return Err(Failure::Usage("say with `--agent` whose call it would be".to_owned()));
+    };
+    let all = policy::principals(place, store).await?;
+    let is_it = |one: &&Principal| match &one.actor {
+        Actor::Agent(name) | Actor::Workload(name) => name == agent,
+        Actor::User(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown => false,
+    };
+    let found = all.iter().find(is_it);
+    let mut asker =
+        found.ok_or_else(|| anyhow!("there is no agent `{agent}`: `callgate agent list` shows all"))?.clone();
+    if let Some(name) = &args.user {
+        let users = store.list_users(&place.scope()).await?;
+        let user = users.into_iter().find(|user| user.name == *name);
+        asker.user = Some(user.ok_or_else(|| anyhow!("there is no user `{name}`: add them first"))?);
+    }
+    Ok(asker)
+}
+
+/// As it would be proposed now: with who stands in later.
+fn escalating(cure: &Cure, place: &Place, now: Timestamp) -> Cure {
+    let escalations = &place.meant.settings.approvals.escalations;
+    let with = |need: &Need| {
+        let escalation = escalations.get(&need.group).map(|(time, to)| {
+            let after = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            Escalation { at: Timestamp(now.0.saturating_add(after)), to: to.clone() }
+        });
+        Need { escalation, ..need.clone() }
+    };
+    Cure { needs: cure.needs.iter().map(with).collect(), ..cure.clone() }
+}
+
+fn say(given: &Given, args: &Args, asker: &Principal, answer: &Answer, cures: Option<&Cures>) {
+    let (word, rules, detail, remedy) = match answer {
+        Answer::Allowed { basis } => ("allowed", basis, String::new(), None),
+        Answer::Held(held) => ("held", &held.rules, held.because.join("; "), None),
+        Answer::Refused { rules, detail, remedy, .. } => ("refused", rules, detail.clone(), remedy.clone()),
+    };
+    given.say.json(&json!({
+        "principal": asker, "call": args.call, "answer": word, "rules": rules, "detail": detail, "remedy": remedy,
+        "cure": cures.map(Cures::value),
+    }));
+    if given.say.json {
+        return;
+    }
+    let names = rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
+    let by = if names.is_empty() { String::new() } else { format!(" by {names}") };
+    let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+    given.say.line(printable(&format!(
+        "`{}` of {} would be {word}{by}{detail}",
+        args.call,
+        asker.describe()
+    )));
+    match (cures, answer) {
+        (Some(cures), _) => cures.tell(given),
+        (None, Answer::Refused { .. }) => {
+            given.say.line("no approval lifts that: a yes never stands in for a missing permission");
+            if let Some(remedy) = remedy {
+                given.say.line(printable(&remedy));
+            }
+        }
+        (None, Answer::Allowed { .. } | Answer::Held(_)) => {}
+    }
+}

@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Expire),
         1 => Just(Step::Restart),
         1 => (0..4u8).prop_map(Step::Leave),
-        4 => (0..4u8).prop_map(Step::Return),
+        6 => (0..4u8).prop_map(Step::Return),
     ]
 }
 
@@ -272,7 +272,7 @@ pub(crate) async fn nothing_leaves_without_a_yes_or_twice(bed: &Bed) {
     for who in 0..5 {
         bed.store().await.add_user(&home(), &user(who)).await.unwrap();
     }
-    for round in 0..36_u8 {
+    for round in 0..72_u8 {
         let store = bed.store().await;
         let dirs = [1, 2].map(|n| dir.path().join(format!("{round}-{n}")));
         let desks = [1, 2].map(|n| Some(desk(&store, &bed.clock, &dirs[usize::from(n) - 1], n)));

@@ -131,6 +131,13 @@ pub enum Step {
         /// Those who voted, with their groups of now; who is gone is not among them.
         people: Vec<Voter>,
     },
+    /// The deed it was spent on waits for its client's next message, and for no longer than this.
+    Await {
+        deed: DeedId,
+        until: Timestamp,
+    },
+    /// That message did not come.
+    GiveUp,
     /// Another message of the deed it was spent on may leave, each once.
     Leg {
         deed: DeedId,
@@ -199,6 +206,9 @@ pub struct Approval {
     /// The last message of the deed that left under it, after the first.
     #[serde(default)]
     pub leg: u32,
+    /// Until when the deed it was spent on may wait for its client's next message, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Timestamp>,
     /// The log that has the record of what it was spent on: the gateway that writes it settles it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -243,7 +253,17 @@ impl Approval {
             }
             Step::Leg { deed, leg } => {
                 match self.state == State::Executing && self.deed == deed && leg > self.leg {
-                    true => Ok(Self { leg, ..self.clone() }),
+                    true => Ok(Self { leg, waits_until: None, ..self.clone() }),
+                    false => Err(Unfit::NotExecuting),
+                }
+            }
+            Step::Await { deed, until } => match self.state == State::Executing && self.deed == deed {
+                true => Ok(Self { waits_until: Some(until), ..self.clone() }),
+                false => Err(Unfit::NotExecuting),
+            },
+            Step::GiveUp => {
+                match self.state == State::Executing && self.waits_until.is_some_and(|until| now >= until) {
+                    true => Ok(Self { state: State::Unknown, ..self.clone() }),
                     false => Err(Unfit::NotExecuting),
                 }
             }
@@ -251,7 +271,7 @@ impl Approval {
                 if self.state != State::Executing || self.call != call {
                     return Err(Unfit::NotExecuting);
                 }
-                let back = Self { log: None, ..self.clone() };
+                let back = Self { log: None, waits_until: None, ..self.clone() };
                 let reason = Some("people are asked about the same again".to_owned());
                 Ok(match superseded {
                     _ if now >= self.expires_at => Self { state: State::Expired, ..back },

@@ -328,6 +328,7 @@ async fn proposal(
         state: State::Proposed,
         votes: Vec::new(),
         leg: 0,
+        waits_until: None,
         log: None,
         ended: None,
     }

@@ -6,12 +6,18 @@ use crate::arguments::Arguments;
 use crate::budgets;
 use crate::drafts;
 use crate::gate::{Gate, Live};
-use crate::record::Leg;
+use crate::record::{GoesOn, Leg};
 use crate::resolve::Resolved;
 use crate::rules::{self, Judged};
 use decision::approval::{Part, Settled, Terms, Unfit};
-use decision::{ApprovalId, Call, CallId, Code, DeedId, Ending, Passed, Refusal};
+use decision::{ApprovalId, Call, CallId, Code, DeedId, Ending, Passed, Refusal, Timestamp};
+use std::time::Duration;
 use store::{DeskError, Kept, Purchase, Spending, Taken, Takes};
+
+/// An answer that came at the last moment has so long to walk the path.
+const LATE: Duration = Duration::from_secs(60);
+/// The longest that a task of an approved call is followed.
+const TASK_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What a leg used, and has to give back or to settle when it is over.
 #[derive(Debug)]
@@ -19,10 +25,19 @@ pub(crate) struct Spent {
     call: CallId,
     deed: DeedId,
     approval: Option<ApprovalId>,
-    /// By this very leg, and not by an earlier one of the deed.
-    here: bool,
+    by: By,
     /// Of budgets, by whichever leg.
     budgets: bool,
+}
+
+/// Which leg of the deed spent the approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    This,
+    /// An earlier one, and this one was let through, which it is once.
+    Earlier,
+    /// An earlier one; nothing is asked of this one.
+    Before,
 }
 
 /// Spends what the call needs.
@@ -56,7 +71,7 @@ async fn pay(
     leg: &mut Leg,
 ) -> Result<Passed<()>, Refusal> {
     let (call_id, deed) = (call.id(), leg.deed);
-    let spent = |approval, here, budgets| Spent { call: call_id, deed, approval, here, budgets };
+    let spent = |approval, by, budgets| Spent { call: call_id, deed, approval, by, budgets };
     match yes {
         Yes::NotNeeded => {
             let earlier =
@@ -64,23 +79,24 @@ async fn pay(
             let basis = take(gate, live, leg, &judged.takes).await?;
             let budgets = earlier.1 || judged.earlier || !judged.takes.is_empty();
             if earlier.0.is_some() || budgets {
-                leg.spent = Some(spent(earlier.0, false, budgets));
+                leg.spent = Some(spent(earlier.0, By::Before, budgets));
             }
             Ok(Passed::new((), basis))
         }
         Yes::Done(_) => Err(Refusal::new(Code::StageFailed, "what was done is not done again")),
         Yes::Spent(approval) => {
+            // first: it was let through, whatever comes of what it takes
+            let budgets = judged.earlier || !judged.takes.is_empty();
+            leg.spent = Some(spent(Some(approval), By::Earlier, budgets));
             let mut basis = vec![format!("approval:{approval}")];
             basis.extend(take(gate, live, leg, &judged.takes).await?);
-            let budgets = judged.earlier || !judged.takes.is_empty();
-            leg.spent = Some(spent(Some(approval), false, budgets));
             Ok(Passed::new((), basis))
         }
         Yes::Given(kept, terms) => {
             let judged = again(gate, live, call, resolved, arguments, &kept).await?;
             let id = kept.approval.id;
             let record = once(gate, live, (&kept, terms), leg, &judged.takes).await?;
-            leg.spent = Some(spent(Some(id), true, judged.earlier || !judged.takes.is_empty()));
+            leg.spent = Some(spent(Some(id), By::This, judged.earlier || !judged.takes.is_empty()));
             leg.also.push(record);
             let basis = std::iter::once(format!("spent:{id}")).chain(named(&judged.takes));
             Ok(Passed::new((), basis.collect()))
@@ -184,11 +200,20 @@ async fn once(
 pub(crate) async fn settle(gate: &Gate, live: &Live, spent: &Spent, end: End) {
     let scope = live.settings.scope();
     let approval = match (spent.approval, end) {
-        (Some(approval), End::NothingLeft) if spent.here => {
+        (Some(approval), End::NothingLeft) if spent.by == By::This => {
             gate.desk.give_back(&scope, approval, spent.call).await
         }
+        // it cannot be repeated, and what was sent before is not known to have ended
+        (Some(approval), End::NothingLeft) if spent.by == By::Earlier => {
+            let until = wait_until(gate, live, GoesOn::Answers);
+            gate.desk.await_next(&scope, approval, spent.deed, until).await
+        }
         (Some(approval), End::Over(settled)) => gate.desk.settle(&scope, approval, settled).await,
-        (Some(_), End::NothingLeft | End::GoesOn) | (None, _) => Ok(()),
+        (Some(approval), End::GoesOn(Some(what))) => {
+            let until = wait_until(gate, live, what);
+            gate.desk.await_next(&scope, approval, spent.deed, until).await
+        }
+        (Some(_), End::NothingLeft | End::GoesOn(None)) | (None, _) => Ok(()),
     };
     if let Err(error) = approval {
         tracing::error!(%error, approval = ?spent.approval, "an approval cannot be settled");
@@ -200,8 +225,18 @@ pub(crate) async fn settle(gate: &Gate, live: &Live, spent: &Spent, end: End) {
             }
         }
         End::Over(_) if spent.budgets => gate.budgets.settle(spent.deed),
-        End::NothingLeft | End::Over(_) | End::GoesOn => {}
+        End::NothingLeft | End::Over(_) | End::GoesOn(_) => {}
     }
+}
+
+/// So long a deed waits for its next message: as a parked exchange does for a client's answers, and for a task a week.
+fn wait_until(gate: &Gate, live: &Live, what: GoesOn) -> Timestamp {
+    let patience = match what {
+        GoesOn::Answers => live.settings.limits.question_timeout.saturating_add(LATE),
+        GoesOn::Task => TASK_MAX,
+    };
+    let us = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
+    Timestamp(gate.clock.now().0.saturating_add(us))
 }
 
 /// How a leg ended, for what it spent.
@@ -209,8 +244,8 @@ pub(crate) async fn settle(gate: &Gate, live: &Live, spent: &Spent, end: End) {
 pub(crate) enum End {
     /// What an earlier leg sent may still be on its way.
     NothingLeft,
-    /// Another leg of the same deed follows.
-    GoesOn,
+    /// Another leg of the same deed follows; from a poll nothing new is known of that.
+    GoesOn(Option<GoesOn>),
     Over(Settled),
 }
 
@@ -220,10 +255,8 @@ impl End {
             return Self::NothingLeft;
         }
         match outcome {
-            Err(_) if leg.method.as_deref().is_some_and(|method| method.starts_with("tasks/")) => {
-                Self::GoesOn
-            }
-            Ok(()) if leg.goes_on => Self::GoesOn,
+            Err(_) if polls(leg) => Self::GoesOn(None),
+            Ok(()) if leg.goes_on.is_some() => Self::GoesOn(leg.goes_on.filter(|_| !polls(leg))),
             Ok(()) if leg.outcome.as_ref().is_some_and(|outcome| outcome.is_error) => {
                 Self::Over(Settled::Failed)
             }
@@ -233,6 +266,10 @@ impl End {
             Err(_) => Self::Over(Settled::Unknown),
         }
     }
+}
+
+fn polls(leg: &Leg) -> bool {
+    leg.method.as_deref().is_some_and(|method| method.starts_with("tasks/"))
 }
 
 /// The server did answer, and the answer was withheld.

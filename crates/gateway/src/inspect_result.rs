@@ -6,7 +6,7 @@ use crate::authenticate::Asker;
 use crate::deeds;
 use crate::gate::{Gate, Live};
 use crate::permission;
-use crate::record::Leg;
+use crate::record::{GoesOn, Leg};
 use crate::reply::Answer;
 use crate::resolve::Resolved;
 use crate::tasks::{self, Standing};
@@ -108,7 +108,7 @@ fn task(
     leg: &mut Leg,
 ) -> Result<Passed<()>, Refusal> {
     let standing = tasks::read(own(resolved), raw)?;
-    leg.goes_on = matches!(standing, Standing::Asks(_) | Standing::Plain);
+    leg.goes_on = matches!(standing, Standing::Asks(_) | Standing::Plain).then_some(GoesOn::Task);
     match standing {
         Standing::Asks(requests) => rounds(gate, live, call, asker, requests),
         Standing::Done(result) => {
@@ -176,7 +176,11 @@ fn follows(resolved: &Resolved, frame: &wire::Frame, leg: &mut Leg) -> Result<Fo
             Err(Refusal::new(Code::UpstreamNonsense, because))
         }
     }?;
-    leg.goes_on = follows != Follows::Nothing || tasks::is_about_one(resolved.method);
+    leg.goes_on = match follows {
+        Follows::Answers => Some(GoesOn::Answers),
+        Follows::Task => Some(GoesOn::Task),
+        Follows::Nothing => tasks::is_about_one(resolved.method).then_some(GoesOn::Task),
+    };
     Ok(follows)
 }
 

@@ -36,6 +36,15 @@ pub(crate) struct Overheard {
     pub(crate) item: Option<String>,
 }
 
+/// What a deed waits for after a leg of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GoesOn {
+    /// Its client's answers to the server's questions.
+    Answers,
+    /// A task, which its client polls.
+    Task,
+}
+
 /// The open record of one request.
 #[derive(Debug)]
 pub(crate) struct Leg {
@@ -73,8 +82,8 @@ pub(crate) struct Leg {
     pub(crate) spent: Option<Spent>,
     /// The draft it submitted.
     pub(crate) draft: Option<DraftId>,
-    /// Another leg of the same deed follows.
-    pub(crate) goes_on: bool,
+    /// Another leg of the same deed follows, and with what.
+    pub(crate) goes_on: Option<GoesOn>,
     /// What the next stage's evidence says beside its own.
     pub(crate) notes: Vec<String>,
     /// Entries that become durable with the intent.
@@ -190,7 +199,7 @@ impl Leg {
             about: None,
             spent: None,
             draft: None,
-            goes_on: false,
+            goes_on: None,
             notes: Vec::new(),
             also: Vec::new(),
             _attending: gate.ledger.attend(),

@@ -179,6 +179,35 @@ impl Desk {
         self.take(scope, id, &Step::Leg { deed, leg }, Detail::new()).await.map(drop)
     }
 
+    /// The deed waits for its client's next message until then.
+    pub async fn await_next(
+        &self,
+        scope: &Scope,
+        id: ApprovalId,
+        deed: decision::DeedId,
+        until: decision::Timestamp,
+    ) -> Result<(), DeskError> {
+        self.take(scope, id, &Step::Await { deed, until }, Detail::new()).await.map(drop)
+    }
+
+    /// Ends deeds whose next message did not come in time; returns how many. Their server was asked, so whether it acted is
+    /// not known.
+    pub async fn give_up(&self, scope: &Scope) -> Result<usize, DeskError> {
+        let mut ended = 0;
+        let now = self.clock.now();
+        let due = |one: &Approval| one.waits_until.is_some_and(|until| now >= until);
+        for one in self.executing(scope).await?.into_iter().filter(due) {
+            let detail = vec![("reason", "its next message did not come in time".to_owned())];
+            match self.take(scope, one.id, &Step::GiveUp, detail).await {
+                Ok(_) => ended += 1,
+                // it came after all, at another gateway
+                Err(DeskError::Unfit(_) | DeskError::Raced) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ended)
+    }
+
     /// What it was spent on never left.
     pub async fn give_back(&self, scope: &Scope, id: ApprovalId, call: CallId) -> Result<(), DeskError> {
         self.take(scope, id, &Step::GiveBack { call, superseded: false }, Detail::new()).await.map(drop)
@@ -207,16 +236,22 @@ impl Desk {
         }
     }
 
-    /// What this gateway's log says it spent and never settled: what a stop left on its way.
+    /// What this gateway's log says it spent and never settled: what a stop left on its way. What only waited for its client
+    /// still does.
     pub async fn unsettled(&self, scope: &Scope) -> Result<Vec<Approval>, DeskError> {
+        let mut own = self.executing(scope).await?;
+        own.retain(|one| one.log.as_deref() == Some(self.log()) && one.waits_until.is_none());
+        Ok(own)
+    }
+
+    async fn executing(&self, scope: &Scope) -> Result<Vec<Approval>, DeskError> {
         let mut page = crate::Page { after: None, limit: 256 };
         let mut found = Vec::new();
         loop {
             let kept = self.store.approvals_in(scope, State::Executing, page).await?;
             let Some(last) = kept.last() else { return Ok(found) };
             page.after = Some((last.approval.proposed_at, last.approval.id));
-            let own = kept.into_iter().map(|one| one.approval);
-            found.extend(own.filter(|one| one.log.as_deref() == Some(self.log())));
+            found.extend(kept.into_iter().map(|one| one.approval));
         }
     }
 

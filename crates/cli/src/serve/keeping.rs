@@ -71,6 +71,16 @@ impl Keeper {
                 tracing::warn!(%error, "approvals whose time is over cannot be ended; trying again")
             }
         }
+        match self.gate.desk().give_up(&scope).await {
+            Ok(0) => {}
+            Ok(ended) => {
+                tracing::info!(
+                    ended,
+                    "approved calls whose next message did not come are over: what they did is not known"
+                );
+            }
+            Err(error) => tracing::warn!(%error, "approved calls that wait cannot be ended; trying again"),
+        }
         let now = self.clock.now();
         if now.since(self.told) >= DAY_US {
             self.told = now;

@@ -202,6 +202,7 @@ impl House {
             votes: Vec::new(),
             ended: None,
             leg: 0,
+            waits_until: None,
             log: None,
         }
     }

@@ -62,6 +62,7 @@ fn proposed(cure: &str) -> Approval {
         state: State::Proposed,
         votes: Vec::new(),
         leg: 0,
+        waits_until: None,
         log: None,
         ended: None,
     }
@@ -142,6 +143,21 @@ fn each_message_of_a_deed_leaves_once() {
     assert!(second.after(leg(1, 1), now).is_err(), "an earlier one");
     let third = second.after(leg(1, 3), now).unwrap();
     assert_eq!((third.state, third.leg), (State::Executing, 3));
+}
+
+#[test]
+fn a_deed_waits_for_its_next_message_until_then_and_no_longer() {
+    let now = Timestamp(10);
+    let spent = proposed("finance").after(yes(voter("bob", &["finance"])), now).unwrap();
+    let spent = spent.after(spend(1), now).unwrap();
+    assert!(spent.after(Step::GiveUp, Timestamp(u64::MAX)).is_err(), "it is on its way");
+    let until = |n: u8, at: u64| Step::Await { deed: deed(n), until: Timestamp(at) };
+    assert!(spent.after(until(2, 500), now).is_err(), "another deed");
+    let waits = spent.after(until(1, 500), now).unwrap();
+    assert!(waits.after(Step::GiveUp, Timestamp(499)).is_err());
+    assert_eq!(waits.after(Step::GiveUp, Timestamp(500)).unwrap().state, State::Unknown);
+    let went_on = waits.after(Step::Leg { deed: deed(1), leg: 1 }, Timestamp(499)).unwrap();
+    assert!(went_on.after(Step::GiveUp, Timestamp(u64::MAX)).is_err(), "it came in time");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::house::{House, server, settings};
 use crate::script::Script;
 use decision::approval::State;
 use decision::{ApprovalId, Code, Ending, Entry, EventName, ServerName, User};
-use gateway::settings::{Approvals, Mode};
+use gateway::settings::{Approvals, Limits, Mode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,10 +15,26 @@ const ALL: Page = Page { after: None, limit: 100 };
 
 /// A house whose calls are held open for so long, with some people.
 pub(crate) async fn house(policy: &str, hold_for: Duration) -> (House, Script) {
-    let script = Script::start(true).await;
+    house_over(true, policy, hold_for).await
+}
+
+/// The same over a server of either era.
+pub(crate) async fn house_over(modern: bool, policy: &str, hold_for: Duration) -> (House, Script) {
+    house_with(modern, policy, hold_for, Limits::default().connections_max).await
+}
+
+/// The same for so many connections.
+pub(crate) async fn house_with(
+    modern: bool,
+    policy: &str,
+    hold_for: Duration,
+    connections_max: usize,
+) -> (House, Script) {
+    let script = Script::start(modern).await;
     let servers = [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))];
     let approvals = Approvals { hold_for, ..Approvals::default() };
-    let settings = gateway::Settings { approvals, ..settings(servers.into()) };
+    let mut settings = gateway::Settings { approvals, ..settings(servers.into()) };
+    settings.limits.connections_max = connections_max;
     let house = House::with(settings, policy).await;
     for (name, groups) in [("fay", "finance"), ("finn", "finance"), ("sam", "security"), ("sue", "support")] {
         let groups = BTreeSet::from([groups.parse().unwrap()]);
@@ -385,4 +401,85 @@ async fn a_proposal_ends_what_is_over_of_its_own_call_and_leaves_the_rest_to_the
     assert_eq!(state(&house, other.id).await, State::Proposed, "looked at by nobody yet");
     assert_eq!(house.gate.desk().expire(&scope(&house)).await.unwrap(), 1);
     assert_eq!(state(&house, other.id).await, State::Expired);
+}
+
+/// What is asked of a server that asks back, held for finance.
+fn asking_policy() -> String {
+    POLICY.replace("script__refund", "script__ask").replace("when { context.args.amount > 100 }", "")
+}
+
+fn asking() -> Value {
+    json!({ "name": "script__ask", "arguments": {} })
+}
+
+/// The same with answers to what was asked.
+fn answering(told: &Value) -> Value {
+    let asked = told["result"]["inputRequests"].as_object().unwrap();
+    let answers: serde_json::Map<String, Value> =
+        asked.keys().map(|key| (key.clone(), json!({ "action": "accept", "content": {} }))).collect();
+    json!({ "name": "script__ask", "arguments": {}, "requestState": told["result"]["requestState"],
+        "inputResponses": answers })
+}
+
+#[tokio::test]
+async fn an_approved_call_that_waits_for_its_clients_answers_does_not_wait_for_ever() {
+    for modern in [true, false] {
+        let (house, script) = house_over(modern, &asking_policy(), Duration::ZERO).await;
+        call(&house, asking()).await;
+        let [one] = waiting(&house).await.try_into().unwrap();
+        vote(&house, one.id, "fay", true).await.unwrap();
+        let told = call(&house, asking()).await;
+        assert_eq!(told["result"]["resultType"], "input_required", "{told}");
+        assert_eq!(state(&house, one.id).await, State::Executing);
+        let desk = house.gate.desk();
+        assert_eq!(desk.give_up(&scope(&house)).await.unwrap(), 0, "not yet");
+        house.advance(Duration::from_secs(599));
+        assert_eq!(desk.give_up(&scope(&house)).await.unwrap(), 0, "not yet");
+        assert!(
+            gateway::is_settled(&house.gate).await.unwrap(),
+            "a start leaves it alone: it waits for its client"
+        );
+        house.advance(Duration::from_secs(62));
+        assert_eq!(desk.give_up(&scope(&house)).await.unwrap(), 1);
+        assert_eq!(state(&house, one.id).await, State::Unknown, "its server was asked");
+        assert_eq!(steps(&house).last(), Some(&EventName::ApprovalUnknown));
+        assert_eq!(desk.give_up(&scope(&house)).await.unwrap(), 0, "once");
+        let sent = script.heard("tools/call").len();
+        let late = call(&house, answering(&told)).await;
+        assert_ne!(code(&late), None, "too late for the old yes: {late}");
+        assert_eq!((script.heard("tools/call").len(), sent), (1, 1), "nothing left for it");
+    }
+}
+
+#[tokio::test]
+async fn an_approved_call_whose_answers_come_in_time_ends_as_its_server_says() {
+    let (house, script) = house_over(true, &asking_policy(), Duration::ZERO).await;
+    call(&house, asking()).await;
+    let [one] = waiting(&house).await.try_into().unwrap();
+    vote(&house, one.id, "fay", true).await.unwrap();
+    let told = call(&house, asking()).await;
+    house.advance(Duration::from_secs(300));
+    let done = call(&house, answering(&told)).await;
+    assert_eq!(done["result"]["resultType"], "complete", "{done}");
+    assert_eq!(state(&house, one.id).await, State::Executed);
+    house.advance(Duration::from_secs(3_600));
+    assert_eq!(house.gate.desk().give_up(&scope(&house)).await.unwrap(), 0);
+    assert_eq!((state(&house, one.id).await, script.heard("tools/call").len()), (State::Executed, 2));
+}
+
+#[tokio::test]
+async fn a_later_message_that_was_let_through_and_never_left_leaves_nothing_on_its_way_for_ever() {
+    let (house, script) = house_over(true, &asking_policy(), Duration::ZERO).await;
+    call(&house, asking()).await;
+    let [one] = waiting(&house).await.try_into().unwrap();
+    vote(&house, one.id, "fay", true).await.unwrap();
+    let told = call(&house, asking()).await;
+    house.remove_secret().await;
+    house.until_noticed().await;
+    let refused = call(&house, answering(&told)).await;
+    assert_eq!(code(&refused).as_deref(), Some("secret-missing"), "{refused}");
+    assert_eq!(state(&house, one.id).await, State::Executing);
+    house.advance(Duration::from_secs(661));
+    assert_eq!(house.gate.desk().give_up(&scope(&house)).await.unwrap(), 1);
+    assert_eq!((state(&house, one.id).await, script.heard("tools/call").len()), (State::Unknown, 1));
 }

@@ -36,6 +36,7 @@ pub(crate) fn approval(n: u8, expires_at: Timestamp) -> Approval {
         state: State::Proposed,
         votes: Vec::new(),
         leg: 0,
+        waits_until: None,
         log: None,
         ended: None,
     }

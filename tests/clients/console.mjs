@@ -119,7 +119,7 @@ try {
     await page.goto(`${job.base}/console/approvals/${decided}`);
     await picture(page, 'approval-dark');
     await page.setViewportSize({ width: 360, height: 780 });
-    for (const path of ['', '/approvals', `/approvals/${big}`, '/activity', '/approvals/history']) {
+    for (const path of ['', '/approvals', `/approvals/${big}`, '/activity', '/approvals/history', '/webhooks']) {
         await page.goto(`${job.base}/console${path}`);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth);
         assert(wide <= 360, `${path || 'home'} is ${wide} wide at 360`);

@@ -153,7 +153,12 @@ impl Console {
     ) -> Result<Response<Body>, Stop> {
         let posts = matches!(
             route,
-            Route::SignOut | Route::Approve(_) | Route::Deny(_) | Route::Revoke(_) | Route::SignIn
+            Route::SignOut
+                | Route::Approve(_)
+                | Route::Deny(_)
+                | Route::Revoke(_)
+                | Route::Redeliver
+                | Route::SignIn
         );
         if posts && !same(fields.get("form").map_or("", String::as_str), &signed.form_token) {
             return Err(Stop::forbidden(
@@ -184,6 +189,8 @@ impl Console {
             Route::Revoke(id) => pages::revoke(self, signed, id, fields).await,
             Route::Activity => pages::activity(self, frame().await?, fields).await,
             Route::Call(call) => pages::call(self, frame().await?, call).await,
+            Route::Webhooks => pages::webhooks(self, signed, frame().await?).await,
+            Route::Redeliver => pages::redeliver(self, signed, fields).await,
             Route::Live => self.live(signed),
             Route::SignInPage
             | Route::SignIn
@@ -261,7 +268,7 @@ impl Console {
                 if let Some(old) = web::session_token(&head.headers) {
                     self.door.leave(old);
                 }
-                if let Err(error) = self.tell(EventName::ConsoleEntered, &visitor).await {
+                if let Err(error) = self.tell(EventName::ConsoleEntered, &visitor, &[]).await {
                     self.door.leave(&token);
                     return Err(Stop::fault(&error));
                 }
@@ -275,7 +282,13 @@ impl Console {
     }
 
     /// Writes into the record who did what here. Errors: it is not in there.
-    async fn tell(&self, event: EventName, visitor: &Visitor) -> Result<(), store::DeskError> {
+    async fn tell(
+        &self,
+        event: EventName,
+        visitor: &Visitor,
+        more: &[(&str, &str)],
+    ) -> Result<(), store::DeskError> {
+        let more = more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let entry = Entry::Event(Event {
             v: 1,
             at: self.parts.clock.now(),
@@ -284,7 +297,7 @@ impl Console {
             event,
             call: None,
             server: None,
-            detail: [("by".to_owned(), visitor.to_string())].into(),
+            detail: more.chain([("by".to_owned(), visitor.to_string())]).collect(),
         });
         self.parts.ledger.append(vec![Record::new(entry, Vec::new())?]).await?;
         Ok(())

@@ -27,6 +27,10 @@ pub enum Route {
     Revoke(ApprovalId),
     Activity,
     Call(CallId),
+    /// What webhooks were not told.
+    Webhooks,
+    /// Has one of them tried anew.
+    Redeliver,
     /// The stream of changes.
     Live,
     /// A decision from a system outside, signed with the key of its webhook.
@@ -77,6 +81,8 @@ impl Route {
             ["approvals", id, "revoke"] => (None, Some(Self::Revoke(approval(id)?))),
             ["activity"] => (Some(Self::Activity), None),
             ["activity", call] => (Some(Self::Call(CallId::parse(call).ok_or(Astray::Nowhere)?)), None),
+            ["webhooks"] => (Some(Self::Webhooks), None),
+            ["webhooks", "redeliver"] => (None, Some(Self::Redeliver)),
             ["live"] => (Some(Self::Live), None),
             ["hooks"] => (None, Some(Self::Callback)),
             _ => return Err(Astray::Nowhere),
@@ -100,9 +106,10 @@ impl Route {
             }
             Self::SignOut => Access::Session,
             Self::Home => Access::Rules(ConsoleAction::SeeHome),
-            Self::Queue | Self::History | Self::Approval(_) | Self::Row(_) | Self::Live => {
+            Self::Queue | Self::History | Self::Approval(_) | Self::Row(_) | Self::Webhooks | Self::Live => {
                 Access::Rules(ConsoleAction::SeeApprovals)
             }
+            Self::Redeliver => Access::Rules(ConsoleAction::Redeliver),
             Self::Approve(_) | Self::Deny(_) => Access::Rules(ConsoleAction::Decide),
             Self::Revoke(_) => Access::Rules(ConsoleAction::Revoke),
             Self::Activity | Self::Call(_) => Access::Rules(ConsoleAction::SeeActivity),
@@ -123,6 +130,7 @@ impl Route {
             Self::Row(approval),
             Self::Activity,
             Self::Call(call),
+            Self::Webhooks,
             Self::Live,
         ];
         let posted = [
@@ -132,6 +140,7 @@ impl Route {
             Self::Approve(approval),
             Self::Deny(approval),
             Self::Revoke(approval),
+            Self::Redeliver,
         ];
         let got = got.into_iter().map(|route| (Method::GET, route));
         got.chain(posted.into_iter().map(|route| (Method::POST, route))).collect()
@@ -155,6 +164,8 @@ impl Route {
             Self::Revoke(id) => format!("/approvals/{id}/revoke"),
             Self::Activity => "/activity".to_owned(),
             Self::Call(id) => format!("/activity/{id}"),
+            Self::Webhooks => "/webhooks".to_owned(),
+            Self::Redeliver => "/webhooks/redeliver".to_owned(),
             Self::Live => "/live".to_owned(),
             Self::Callback => "/hooks".to_owned(),
         };

@@ -1,7 +1,7 @@
 //! Who is what in the console, and for how long.
 
 use crate::hooks::Hook;
-use decision::GroupName;
+use decision::{GroupName, ServerName};
 use policy::Role;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub struct Settings {
     pub longest: Duration,
     /// Who is told what becomes of approvals.
     pub hooks: Vec<Hook>,
+    /// What operators say of their servers' tools: how to undo a call is for who reads about it.
+    pub declared: BTreeMap<ServerName, catalog::Declarations>,
 }
 
 impl Default for Settings {
@@ -29,6 +31,7 @@ impl Default for Settings {
             idle: Duration::from_secs(30 * 60),
             longest: Duration::from_secs(12 * 60 * 60),
             hooks: Vec::new(),
+            declared: BTreeMap::new(),
         }
     }
 }

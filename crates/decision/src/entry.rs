@@ -193,6 +193,8 @@ pub enum EventName {
     ConsoleLinkMade,
     /// Somebody came in by one.
     ConsoleEntered,
+    /// Somebody has a webhook tried anew that was given up.
+    WebhookRetried,
 }
 
 /// Something that happened outside a call.

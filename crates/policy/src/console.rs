@@ -58,6 +58,7 @@ pub enum Action {
     SeeActivity,
     Decide,
     Revoke,
+    Redeliver,
 }
 
 impl Action {
@@ -68,6 +69,7 @@ impl Action {
             Self::SeeActivity => "see-activity",
             Self::Decide => "decide",
             Self::Revoke => "revoke",
+            Self::Redeliver => "redeliver",
         }
     }
 }
@@ -182,6 +184,9 @@ mod tests {
                 assert!(asked(&bob(), Some(role), see, &On::Console));
                 assert!(asked(&Visitor::Operator, Some(role), see, &On::Console));
             }
+        }
+        for (role, may) in Role::ALL.into_iter().zip([false, false, true]) {
+            assert_eq!(asked(&bob(), Some(role), Redeliver, &On::Console), may, "{role:?}");
         }
         let table = [
             // by whom it was asked, who voted; viewer, approver, administrator

@@ -59,7 +59,7 @@ pub(super) fn cross(crossing: &mut Crossing<'_>, written: &Console) -> Settings 
         roles: roles.into_iter().collect(),
         idle: crossing.duration(written.session_idle.as_ref(), by_default.idle),
         longest: crossing.duration(written.session_max.as_ref(), by_default.longest),
-        hooks: Vec::new(),
+        ..by_default
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
 };
 use catalog::{Declarations, Declared};
 use decision::{AgentName, Environment, SecretName, ServerName, TenantId};
+use egress::IpNet;
 use gateway::settings::{
     AssertionUse, Authority, CredentialUse, Limits, Mode, Place, Reach, ServerSettings, Settings, Source,
 };
@@ -135,7 +136,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     let state_dir = file.state_dir.as_ref().map_or_else(|| state.to_owned(), |dir| base.join(dir));
     let database = database(crossing, file.database.as_ref(), base, &state_dir);
     let keys = vault_key::cross(crossing, &file.vault, base, &state_dir);
-    let hooks = webhooks::cross(crossing, &file.webhooks, &networks);
+    let console = console(crossing, file, &servers, &networks);
     Meant {
         settings: Settings {
             tenant,
@@ -163,8 +164,19 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         state_dir,
         database,
         keys,
-        console: ::console::Settings { hooks, ..console::cross(crossing, &file.console) },
+        console,
     }
+}
+
+fn console(
+    crossing: &mut Crossing<'_>,
+    file: &File,
+    servers: &BTreeMap<ServerName, ServerSettings>,
+    networks: &[IpNet],
+) -> ::console::Settings {
+    let hooks = webhooks::cross(crossing, &file.webhooks, networks);
+    let declared = servers.iter().map(|(name, one)| (name.clone(), one.declarations.clone())).collect();
+    ::console::Settings { hooks, declared, ..console::cross(crossing, &file.console) }
 }
 
 fn servers(

@@ -6,7 +6,7 @@ use crate::view::{Shown, When, actor, kind, when};
 use crate::web::{Body, Stop};
 use crate::{Console, Route};
 use askama::Template;
-use decision::{ApprovalId, CallId, Code, Decision, Ending, Entry, Event, Evidence, Intent};
+use decision::{ApprovalId, CallId, Code, Decision, Ending, Entry, Event, Evidence, Intent, ItemKind};
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use store::Place;
@@ -23,6 +23,8 @@ struct Sheet {
     ended: Option<EndedView>,
     stages: Vec<StageView>,
     events: Vec<EventView>,
+    /// How the operator says that what ran can be undone.
+    undo: Option<Shown>,
     elsewhere: bool,
 }
 
@@ -80,6 +82,7 @@ pub(crate) async fn call(console: &Console, frame: Frame, call: CallId) -> Resul
         ended: None,
         stages: Vec::new(),
         events: Vec::new(),
+        undo: undo(console, &entries),
         elsewhere,
     };
     for entry in &entries {
@@ -93,6 +96,18 @@ pub(crate) async fn call(console: &Console, frame: Frame, call: CallId) -> Resul
         }
     }
     rendered(StatusCode::OK, &page)
+}
+
+/// Of a tool that was called, or may have been.
+fn undo(console: &Console, entries: &[Entry]) -> Option<Shown> {
+    let left = entries.iter().all(|entry| !matches!(entry, Entry::Decision(one) if !one.dispatched));
+    let target = entries.iter().filter(|_| left).find_map(|entry| match entry {
+        Entry::Intent(intent) => intent.target.as_ref(),
+        Entry::Decision(_) | Entry::Event(_) => None,
+    })?;
+    let settings = console.settings();
+    let declared = settings.declared.get(&target.server).filter(|_| target.item.kind == ItemKind::Tool)?;
+    declared.undo(&target.item.name).map(Shown::of)
 }
 
 /// Reads them where they are: the index only knows the places.

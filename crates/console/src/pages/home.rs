@@ -7,13 +7,14 @@ use crate::{Console, Route, Signed};
 use askama::Template;
 use decision::approval::State;
 use http::{Response, StatusCode};
-use store::{Ended, Filter, Page, PinState};
+use store::{DeliveryState, Ended, Filter, Page, PinState};
 
 /// Approvals that are looked through for whoever looks; there may be more in the queue.
 const LOOKED_THROUGH: u32 = 200;
 /// Lines of each list.
 const LINES: usize = 20;
 const REFUSALS: u64 = 10;
+const UNTOLD: u64 = 100;
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -27,6 +28,9 @@ struct Home {
     servers: Vec<ServerView>,
     queue: String,
     activity: String,
+    /// Messages to webhooks that were given up, up to a hundred.
+    untold: usize,
+    webhooks: String,
 }
 
 /// A server that shows what nobody accepted.
@@ -55,6 +59,8 @@ pub(crate) async fn home(console: &Console, signed: &Signed, frame: Frame) -> Re
         refusals: refusals.iter().map(CallView::of).collect(),
         servers: servers(console).await?,
         queue: Route::Queue.path(),
+        untold: store.deliveries(scope, DeliveryState::Dead, UNTOLD).await?.len(),
+        webhooks: Route::Webhooks.path(),
         activity: format!("{}?ended=refused", Route::Activity.path()),
         frame,
     };

@@ -5,12 +5,14 @@ mod approval;
 mod approvals;
 mod call;
 mod home;
+mod webhooks;
 
 pub(crate) use activity::activity;
 pub(crate) use approval::{approval, decide, revoke};
 pub(crate) use approvals::{history, queue, row};
 pub(crate) use call::call;
 pub(crate) use home::home;
+pub(crate) use webhooks::{redeliver, webhooks};
 
 use crate::door::Shut;
 use crate::web::{self, Body, Stop};
@@ -62,7 +64,9 @@ impl Frame {
                 | Route::Row(_)
                 | Route::Approve(_)
                 | Route::Deny(_)
-                | Route::Revoke(_) => "approvals",
+                | Route::Revoke(_)
+                | Route::Webhooks
+                | Route::Redeliver => "approvals",
                 Route::Home
                 | Route::SignInPage
                 | Route::SignIn

@@ -290,6 +290,65 @@ async fn what_cannot_be_told_is_given_up_visibly_and_can_be_tried_anew() {
 }
 
 #[tokio::test]
+async fn what_was_given_up_is_on_a_page_and_an_administrator_has_it_tried_anew() {
+    let house = House::new().await;
+    let outside = Outside::open(&[410]).await;
+    let hooks = vec![hook("<chat>", &outside.url, false)];
+    let dave = house.sign_in("dave").await;
+    let empty = house.get(&dave, "/console/webhooks").await.text;
+    assert!(empty.contains("Nothing was given up") && empty.contains("Nothing is tried again"), "{empty}");
+    assert!(!house.get(&dave, "/console").await.text.contains("id=\"untold\""));
+    let about = house.propose(house.refund(500, "finance")).await;
+    sender(&house, hooks.clone()).once().await.unwrap();
+    let [one] =
+        house.store.deliveries(&house.scope, DeliveryState::Dead, 10).await.unwrap().try_into().unwrap();
+    for (who, may) in [("erin", false), ("bob", false), ("dave", true)] {
+        let browser = house.sign_in(who).await;
+        let page = house.get(&browser, "/console/webhooks").await.text;
+        assert!(
+            page.contains("&#60;chat&#62;") && page.contains("410") && !page.contains("<chat>"),
+            "{page}"
+        );
+        assert!(page.contains(&format!("/console/approvals/{about}")), "{page}");
+        assert_eq!(page.contains("Try anew"), may, "{who}");
+        let home = house.get(&browser, "/console").await.text;
+        assert!(home.contains("One message to a webhook was given up"), "{home}");
+    }
+    let fields = [("delivery", one.id.as_str())];
+    for who in ["erin", "bob"] {
+        let browser = house.sign_in(who).await;
+        assert_eq!(
+            house.post(&browser, "/console/webhooks/redeliver", &fields).await.status,
+            StatusCode::FORBIDDEN
+        );
+    }
+    let forged = crate::house::Browser { form: "other".to_owned(), ..dave.clone() };
+    assert_eq!(
+        house.post(&forged, "/console/webhooks/redeliver", &fields).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(house.store.deliveries(&house.scope, DeliveryState::Dead, 10).await.unwrap().len(), 1);
+    for _ in 0..2 {
+        // twice is once: the second finds nothing that was given up
+        let said = house.post(&dave, "/console/webhooks/redeliver", &fields).await;
+        assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, "/console/webhooks"));
+    }
+    for wrong in ["", "a b", &"x".repeat(65)] {
+        let said = house.post(&dave, "/console/webhooks/redeliver", &[("delivery", wrong)]).await;
+        assert_eq!(said.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    sender(&house, hooks).once().await.unwrap();
+    assert_eq!(outside.heard.lock().len(), 2, "told at last");
+    assert!(house.store.deliveries(&house.scope, DeliveryState::Dead, 10).await.unwrap().is_empty());
+    let entries = house.ledger.read_entries(0, 1_000).unwrap();
+    let recorded = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        text.contains("webhook-retried") && text.contains(&one.id) && text.contains("dave")
+    };
+    assert!(entries.iter().any(|(_, bytes)| recorded(bytes)), "it has a name in the record");
+}
+
+#[tokio::test]
 async fn a_chat_message_cannot_be_written_by_a_call() {
     let house = House::new().await;
     let outside = Outside::open(&[]).await;

@@ -14,6 +14,11 @@ use store::ledger::Record;
 
 /// A call that was refused, in ledger and index.
 pub(crate) async fn recorded(house: &House) -> CallId {
+    recorded_as(house, false).await
+}
+
+/// The same, or one that was let through.
+async fn recorded_as(house: &House, dispatched: bool) -> CallId {
     let at = house.now();
     let call = CallId::new(at, [7; 10]);
     let principal = Principal {
@@ -71,12 +76,12 @@ pub(crate) async fn recorded(house: &House) -> CallId {
         interaction,
         opened_at: at,
         closed_at: Timestamp(at.0 + 2_300),
-        ending: Ending::Refused { code },
+        ending: if dispatched { Ending::Answered } else { Ending::Refused { code } },
         evidence: vec![
             evidence(Stage::Permission, None, ""),
             evidence(Stage::Rules, Some(code), "customers are not deleted by agents"),
         ],
-        dispatched: false,
+        dispatched,
         outcome: None,
         shown: None,
         progress: 0,
@@ -260,4 +265,21 @@ async fn every_answer_is_locked_down_and_only_what_never_changes_is_kept() {
     let style = house.get(&Browser::default(), &Route::Style.path()).await;
     assert!(style.header("cache-control").contains("immutable"));
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn who_reads_of_a_call_that_ran_is_told_how_to_undo_it() {
+    for (dispatched, told) in [(true, true), (false, false)] {
+        let undo = catalog::Declared { undo: Some("restore it <by hand>".to_owned()), ..Default::default() };
+        let declared =
+            catalog::Declarations { tools: vec![("delete_*".to_owned(), undo)], ..Default::default() };
+        let roles = [(policy::Role::Viewer, ["support".parse().unwrap()].into())].into();
+        let declared = [("crm".parse().unwrap(), declared)].into();
+        let house = House::with(callgate_console::Settings { declared, roles, ..Default::default() }).await;
+        let call = recorded_as(&house, dispatched).await;
+        let erin = house.sign_in("erin").await;
+        let page = house.get(&erin, &Route::Call(call).path()).await.text;
+        assert_eq!(page.contains("To undo it"), told, "{page}");
+        assert_eq!(page.contains("restore it &#60;by hand&#62;"), told, "{page}");
+    }
 }

@@ -20,7 +20,8 @@ async fn mark(house: &House, browser: &Browser, method: &Method, route: Route) -
         }
     };
     match (status, route) {
-        (StatusCode::FORBIDDEN, Route::SignIn) => "\u{2714}", // it was a wrong code
+        (StatusCode::BAD_REQUEST, Route::Redeliver) => "\u{2714}", // it names no message
+        (StatusCode::FORBIDDEN, Route::SignIn) => "\u{2714}",      // it was a wrong code
         (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, _) => "\u{2718}",
         (StatusCode::SEE_OTHER, route) if method == Method::GET && route.access() != Access::Open => {
             "\u{2192}"
@@ -76,6 +77,7 @@ Home        → ✘ ✔ ✔ ✔ ✔ ✔
 Icon        ✔ ✔ ✔ ✔ ✔ ✔ ✔
 Live        ✘ ✘ ✔ ✔ ✔ ✔ ✔
 Queue       → ✘ ✔ ✔ ✔ ✔ ✔
+Redeliver   ✘ ✘ ✘ ✘ ✘ ✔ ✔
 Revoke      ✘ ✘ ✘ ✘ ✘ ✔ ✔
 Row         ✘ ✘ ✔ ✔ ✔ ✔ ✔
 Script      ✔ ✔ ✔ ✔ ✔ ✔ ✔
@@ -83,4 +85,5 @@ SignIn      ✔ ✔ ✔ ✔ ✔ ✔ ✔
 SignInPage  ✔ ✔ ✔ ✔ ✔ ✔ ✔
 SignOut     ✘ ✘ ✔ ✔ ✔ ✔ ✔
 Style       ✔ ✔ ✔ ✔ ✔ ✔ ✔
+Webhooks    → ✘ ✔ ✔ ✔ ✔ ✔
 ";

@@ -9,12 +9,18 @@ pub(crate) use watch::{Watches, Watching, Wish, listener, watch};
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::settings::ServerSettings;
-use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Opening, Outgoing, Received};
+use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Lane, Opening, Outgoing, Received};
 use bytes::Bytes;
 use decision::{Asked, Call, Code, Direction, ItemKind, Outcome, Refusal, ServerName, Stage};
 use http::{HeaderName, HeaderValue};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::{Eras, Revision, json as raw};
@@ -43,9 +49,38 @@ struct Errand<'a> {
     gate: &'a Arc<Gate>,
     live: &'a Live,
     server: &'a ServerName,
-    connection: Connection,
+    line: Line,
     injected: Arc<Injected>,
-    next: std::sync::atomic::AtomicU64,
+}
+
+/// How an errand speaks with its server.
+enum Line {
+    /// On a connection of its own, and the next id on it.
+    Own(Connection, AtomicU64),
+    /// With the child that calls go to.
+    Running(Lane),
+}
+
+impl Line {
+    fn connection(&self) -> &Connection {
+        match self {
+            Self::Own(connection, _) => connection,
+            Self::Running(lane) => lane.connection(),
+        }
+    }
+
+    fn next_id(&self) -> u64 {
+        match self {
+            Self::Own(_, next) => next.fetch_add(1, Ordering::Relaxed),
+            Self::Running(lane) => lane.next_id(),
+        }
+    }
+
+    async fn done(self) {
+        if let Self::Own(connection, _) = self {
+            connection.close().await;
+        }
+    }
 }
 
 /// Connects to a server as the gateway, and reads everything it offers.
@@ -62,7 +97,7 @@ pub(crate) async fn discover(
     leg.close(gate, live, &end).await.map_err(|e| Fault::sent(FaultKind::Lost, e.because))?;
     let (eras, errand, hello) = connected?;
     let found = errand.read(eras, hello).await;
-    errand.connection.close().await;
+    errand.line.done().await;
     found
 }
 
@@ -95,6 +130,11 @@ async fn connect<'a>(
     let revision =
         if eras.speaks(decision::Era::Modern) { Revision::LATEST_MODERN } else { Revision::LATEST_LEGACY };
     leg.speaks(revision.era(), revision.as_str());
+    if revision.is_modern()
+        && let Some(lane) = Lane::to_running_child(gate, server, &settings.reach, &injected)
+    {
+        return Ok((eras, Errand { gate, live, server, line: Line::Running(lane), injected }, None));
+    }
     let (sink, messages) = mpsc::channel(64);
     // it was told that it can ask nothing
     let decline = |_| std::future::ready(());
@@ -105,8 +145,8 @@ async fn connect<'a>(
     if let Some(hello) = &hello {
         leg.masked.add(&hello.masked);
     }
-    let next = std::sync::atomic::AtomicU64::new(1);
-    Ok((eras, Errand { gate, live, server, connection, injected, next }, hello))
+    let line = Line::Own(connection, AtomicU64::new(1));
+    Ok((eras, Errand { gate, live, server, line, injected }, hello))
 }
 
 /// The gateway's own `initialize`: it offers everything, so that a server shows everything.
@@ -141,7 +181,14 @@ impl Errand<'_> {
                 self.list(method, key, kind, &mut items).await?;
             }
         }
-        Ok(Found { eras, revision: self.connection.revision(), capabilities, info, instructions, items })
+        Ok(Found {
+            eras,
+            revision: self.line.connection().revision(),
+            capabilities,
+            info,
+            instructions,
+            items,
+        })
     }
 
     async fn list(
@@ -179,18 +226,18 @@ impl Errand<'_> {
 
     /// One recorded message: intent first, then the question, then its decision.
     async fn ask(&self, method: &str, cursor: Option<&str>) -> Result<wire::Frame, Fault> {
-        let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (id, revision) = (self.line.next_id(), self.line.connection().revision());
         let mut params = serde_json::Map::new();
         if let Some(cursor) = cursor {
             params.insert("cursor".to_owned(), json!(cursor));
         }
-        if self.connection.revision().is_modern() {
+        if revision.is_modern() {
             params.insert("_meta".to_owned(), meta());
         }
         let params = serde_json::Value::Object(params).to_string();
         let frame = wire::rpc::request(id.to_string().as_bytes(), method, Some(params.as_bytes()));
         let mut leg = Leg::errand(self.gate, self.live, self.server, method);
-        leg.speaks(self.connection.revision().era(), self.connection.revision().as_str());
+        leg.speaks(revision.era(), revision.as_str());
         let call = call(self.server, &leg, method, frame.clone());
         let outcome = self.dispatch(&mut leg, &call, id, method, frame).await;
         let end = outcome.as_ref().map(|_| ()).map_err(upstream::refused);
@@ -224,7 +271,7 @@ impl Errand<'_> {
         let (sink, mut messages) = mpsc::channel(64);
         tokio::spawn(async move { while messages.recv().await.is_some() {} });
         let mut headers = Vec::new();
-        if self.connection.revision().is_modern()
+        if self.line.connection().revision().is_modern()
             && let Ok(value) = HeaderValue::from_str(method)
         {
             headers.push((HeaderName::from_static("mcp-method"), value));
@@ -238,7 +285,7 @@ impl Errand<'_> {
             cancel: CancellationToken::new(),
             sink,
         };
-        let received = self.connection.request(outgoing).await?;
+        let received = self.line.connection().request(outgoing).await?;
         leg.masked.add(&received.masked);
         if !received.masked.is_empty() {
             let masked = &received.masked;

@@ -38,6 +38,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("test_input_required_result_capabilities", "asks only what the client can answer"),
     ("reference_slow", "works until it is cancelled, for ten seconds at most"),
     ("reference_cancelled", "answers how many slow calls were cancelled"),
+    ("reference_fewer", "offers one tool less from now on, and says so"),
 ];
 
 /// Every tool.

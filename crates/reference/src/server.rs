@@ -3,7 +3,7 @@
 #![expect(deprecated, reason = "legacy clients still log and subscribe")]
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskManager,
     changes: broadcast::Sender<Change>,
     cancelled: AtomicU64,
+    fewer: AtomicBool,
 }
 
 impl std::fmt::Debug for Shared {
@@ -53,13 +54,28 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let (changes, _) = broadcast::channel(CHANGES_MAX);
-        Ok(Self { seal: Seal::new()?, tasks: TaskManager::new(), changes, cancelled: AtomicU64::new(0) })
+        Ok(Self {
+            seal: Seal::new()?,
+            tasks: TaskManager::new(),
+            changes,
+            cancelled: AtomicU64::new(0),
+            fewer: AtomicBool::new(false),
+        })
     }
 
     /// Tells every open subscription.
     pub(crate) fn tell(&self, change: Change) {
         // Nobody listening is no fault.
         drop(self.changes.send(change));
+    }
+
+    /// From now on there is one tool less.
+    pub(crate) fn offer_fewer(&self) {
+        self.fewer.store(true, Ordering::Relaxed);
+    }
+
+    fn offers(&self, tool: &str) -> bool {
+        tool != "reference_cancelled" || !self.fewer.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count_cancelled(&self) {
@@ -154,11 +170,12 @@ impl ServerHandler for Reference {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(catalog::tools()))
+        let all = catalog::tools().into_iter();
+        Ok(ListToolsResult::with_all_items(all.filter(|tool| self.shared.offers(&tool.name)).collect()))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        catalog::tool_named(name)
+        catalog::tool_named(name).filter(|tool| self.shared.offers(&tool.name))
     }
 
     async fn call_tool(

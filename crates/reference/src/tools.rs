@@ -77,6 +77,10 @@ pub(crate) async fn call(server: &Reference, request: CallToolRequestParams, con
         }
         "test_missing_capability" => text("the client can sample"),
         "test_trigger_tool_change" => change(server, &context, Change::Tools).await,
+        "reference_fewer" => {
+            server.shared.offer_fewer();
+            change(server, &context, Change::Tools).await
+        }
         "test_trigger_prompt_change" => change(server, &context, Change::Prompts).await,
         "reference_touch" => {
             change(server, &context, Change::Resource(told(&arguments, "uri").to_owned())).await

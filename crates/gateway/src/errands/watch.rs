@@ -6,7 +6,7 @@
 use crate::authenticate::{Asker, Standing};
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
-use crate::settings::Authority;
+use crate::settings::{Authority, Reach};
 use crate::upstream::{self, FromServer, Lane, Outgoing};
 use bytes::Bytes;
 use decision::{Principal, Refusal, ServerName, Stage, UserName};
@@ -61,8 +61,8 @@ pub(crate) struct Watches {
 }
 
 impl Watches {
-    /// Watches a server's lists for this principal. `None` where the server does not say that it would tell, or is a
-    /// child, which is not kept alive for that.
+    /// Watches a server's lists for this principal. `None` where the server does not say that it would tell, or is one
+    /// child for each user, of which there could be as many as there are users.
     pub(crate) fn lists(
         &self,
         gate: &Arc<Gate>,
@@ -72,13 +72,13 @@ impl Watches {
     ) -> Option<Arc<Watching>> {
         let settings = live.settings.servers.get(server)?;
         let peer = live.peers.get(server)?;
-        let over_http = matches!(settings.reach, crate::settings::Reach::Http { .. });
-        if !over_http || peer.eras == Eras::Legacy || !tells_of_lists(&peer.capabilities) {
+        if peer.eras == Eras::Legacy || !tells_of_lists(&peer.capabilities) {
             return None;
         }
-        let holder = match settings.authority {
-            Authority::Shared => None,
-            Authority::PerUser => Some(principal.person()?.clone()),
+        let holder = match (settings.authority, &settings.reach) {
+            (Authority::Shared, _) => None,
+            (Authority::PerUser, Reach::Stdio { .. }) => return None,
+            (Authority::PerUser, Reach::Http { .. } | Reach::Sse { .. }) => Some(principal.person()?.clone()),
         };
         let mut open = self.open.lock();
         open.retain(|_, watching| watching.strong_count() > 0);
@@ -126,11 +126,11 @@ pub(crate) async fn watch(
     over: &CancellationToken,
     mut began: Option<oneshot::Sender<Began>>,
 ) {
-    let mut wait = AGAIN_MIN;
+    let (mut wait, mut again) = (AGAIN_MIN, false);
     while !over.is_cancelled() {
         let live = gate.live();
         let since = Instant::now();
-        let once = Once { gate, live: &live, server, wish, asker, over };
+        let once = Once { gate, live: &live, server, wish, asker, over, again };
         let Err(reason) = once.watch(&mut began).await else { return };
         if let Some(began) = began.take() {
             let _ = began.send(Err(reason));
@@ -146,6 +146,7 @@ pub(crate) async fn watch(
             () = tokio::time::sleep(wait) => {}
         }
         wait = (wait * 2).min(AGAIN_MAX);
+        again = true;
     }
 }
 
@@ -157,6 +158,8 @@ struct Once<'a> {
     wish: &'a Wish,
     asker: &'a Asker,
     over: &'a CancellationToken,
+    /// It was watched before, and may have changed since.
+    again: bool,
 }
 
 fn because(refusal: Refusal) -> String {
@@ -224,6 +227,9 @@ impl Once<'_> {
                     if let Some(leg) = open.take() {
                         leg.close(self.gate, self.live, &Ok(())).await.map_err(because)?;
                         self.granted(&message.frame)?;
+                        if self.again && self.wish.lists {
+                            self.gate.rediscover(self.server);
+                        }
                         let _ = began.take().map(|began| began.send(Ok(())));
                     }
                     self.heard(message);

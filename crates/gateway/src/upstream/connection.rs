@@ -273,6 +273,14 @@ impl Connection {
         }
     }
 
+    /// Whether nobody waits for anything. Whoever listens to a child keeps it.
+    pub(super) fn is_idle(&self) -> bool {
+        match &self.link {
+            Link::Legacy(_) | Link::Modern(_) | Link::Sse(_) => self.in_flight() == 0,
+            Link::Stdio(stdio) => stdio.is_idle(),
+        }
+    }
+
     /// Requests that wait for an answer.
     pub(super) fn in_flight(&self) -> usize {
         match &self.link {

@@ -110,7 +110,7 @@ impl Held {
         self.opened
     }
     pub(super) fn idle(&self) -> Duration {
-        if self.connection.in_flight() > 0 { Duration::ZERO } else { self.used.lock().elapsed() }
+        if self.connection.is_idle() { self.used.lock().elapsed() } else { Duration::ZERO }
     }
 
     /// Whether the server has to be asked for more log lines than it was: it sends what all who share the session

@@ -9,6 +9,7 @@ use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
 use crate::relay::{self, Relay};
 use crate::session::Session;
+use crate::settings::Reach;
 use bytes::Bytes;
 use decision::{Era, ServerName};
 use std::sync::Arc;
@@ -97,6 +98,18 @@ impl Lane {
             }
         }
         Ok(lane)
+    }
+
+    /// The modern child that all who use these credentials share, if it runs: what it offers now, another would not.
+    pub(crate) fn to_running_child(
+        gate: &Gate,
+        server: &ServerName,
+        reach: &Reach,
+        injected: &Arc<Injected>,
+    ) -> Option<Self> {
+        let key = Key::new(server, Whose::Everybody, reach, injected);
+        key.identity?;
+        Some(Self { held: gate.pool.running(&key)?, injected: Arc::clone(injected) })
     }
 
     pub(crate) fn next_id(&self) -> u64 {

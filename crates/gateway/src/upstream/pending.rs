@@ -201,8 +201,13 @@ impl Pending {
     pub(super) fn ended(&self) -> Option<Fault> {
         self.open.lock().ended.clone()
     }
+    /// Requests that will have an answer.
     pub(super) fn len(&self) -> usize {
-        self.open.lock().waiting.len()
+        self.open.lock().waiting.values().filter(|waiting| !waiting.endless).count()
+    }
+    /// Whether nobody waits for anything.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.lock().waiting.is_empty()
     }
     /// For the operator: what came that nobody could use.
     pub(super) fn report(&self) {

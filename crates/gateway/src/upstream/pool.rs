@@ -164,6 +164,13 @@ impl Pool {
         }
     }
 
+    /// The connection of that key, if there is one that lives and nobody changes it right now.
+    pub(super) fn running(&self, key: &Key) -> Option<Arc<Held>> {
+        let slot = self.shared.slots.lock().get(key).map(Arc::clone)?;
+        let place = slot.try_lock().ok()?;
+        place.as_ref().filter(|held| held.connection.is_alive()).map(Arc::clone)
+    }
+
     async fn open(
         &self,
         key: &Key,

@@ -207,6 +207,10 @@ impl Stdio {
     pub(super) fn in_flight(&self) -> usize {
         self.pending.len()
     }
+    /// Whether nobody waits for an answer or listens.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_idle()
+    }
     /// A token cancelled when the child and all it started are gone.
     pub(super) fn gone(&self) -> CancellationToken {
         self.gone.clone()

@@ -7,6 +7,7 @@ mod endpoint;
 mod http;
 mod peer;
 mod pool;
+mod program;
 mod real;
 #[path = "../../../../fuzz/replay.rs"]
 mod replay;

@@ -34,6 +34,7 @@ mod listen_pipe;
 mod listen_streams;
 mod listen_support;
 mod listen_unix;
+mod listened;
 mod matrix;
 mod oauth;
 mod official;

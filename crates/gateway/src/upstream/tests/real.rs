@@ -1,23 +1,10 @@
 //! Against the workspace's own reference server, which is built on the Rust SDK: every transport and era.
 
+use super::program::program;
 use super::*;
 use crate::settings::Reach;
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
-
-/// The server's program, built if need be: cargo builds no other package's programs for a test.
-fn program() -> std::path::PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let target = own.ancestors().nth(3).unwrap();
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--workspace", "--bin", "callgate-reference", "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(built.success(), "the reference server does not build");
-    target.join("debug/callgate-reference")
-}
 
 /// The server over HTTP, until dropped.
 struct Served {

@@ -30,6 +30,14 @@ impl Entry {
             serde_json::from_slice(bytes)
         }
     }
+
+    /// Lets go of what only the entry's bytes have to keep: a decision's evidence and events, its larger part.
+    pub fn shed(&mut self) {
+        if let Self::Decision(decision) = self {
+            decision.evidence = Vec::new();
+            decision.events = Vec::new();
+        }
+    }
 }
 
 /// What was asked, by whom. Durable before anything leaves the gateway; written for refused and

@@ -90,7 +90,7 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub struct Record {
     entry: Vec<u8>,
-    /// The entry that the bytes were made of, for whoever follows the ledger.
+    /// The entry that the bytes were made of, for whoever follows the ledger, without what only the bytes keep.
     said: Option<Arc<Entry>>,
     disclosures: Vec<Disclosure>,
 }
@@ -98,8 +98,10 @@ pub struct Record {
 impl Record {
     /// An entry, and at most one opening per slot, each value at most [`VALUE_BYTES_MAX`].
     /// Errors: the entry does not serialise.
-    pub fn new(entry: Entry, disclosures: Vec<Disclosure>) -> Result<Self, serde_json::Error> {
+    pub fn new(mut entry: Entry, disclosures: Vec<Disclosure>) -> Result<Self, serde_json::Error> {
         let bytes = decision::json::to_vec(&entry)?;
+        // freed here, while it is warm and by who made it: a follower comes half a second and megabytes later
+        entry.shed();
         Ok(Self { entry: bytes, said: Some(Arc::new(entry)), disclosures })
     }
 
@@ -266,9 +268,9 @@ impl Ledger {
         self.shared.size.subscribe()
     }
 
-    /// Entries from `from` on as they were appended, for one follower that keeps up: what it has asked for it is not
-    /// told again, and what comes after a first call is kept for it, up to a bound. `None` when they are to be
-    /// read with [`Ledger::read_entries`].
+    /// Entries from `from` on as they were appended, but for what [`Entry::shed`] lets go of, for one follower that
+    /// keeps up: what it has asked for it is not told again, and what comes after a first call is kept for it, up to
+    /// a bound. `None` when they are to be read with [`Ledger::read_entries`].
     pub fn recent(&self, from: u64) -> Option<Vec<(u64, Arc<Entry>)>> {
         self.shared.recent.from(from)
     }

@@ -293,6 +293,24 @@ proptest! {
     }
 }
 
+#[tokio::test]
+async fn a_follower_is_spared_what_only_the_files_keep() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    assert!(ledger.recent(0).is_none(), "from here on it is followed");
+    let mut whole: Entry = serde_json::from_slice(&closing(1, None)).unwrap();
+    let Entry::Decision(decision) = &mut whole else { panic!("a decision") };
+    decision.events = vec![decision::EventName::CallRequested];
+    let record = Record::new(whole.clone(), Vec::new()).unwrap();
+    ledger.append(vec![record]).await.unwrap();
+    let (_, bytes) = ledger.read_entries(0, 1).unwrap().pop().unwrap();
+    assert_eq!(Entry::read(&bytes).unwrap(), whole);
+    let (_, told) = ledger.recent(0).unwrap().pop().unwrap();
+    whole.shed();
+    assert_eq!(*told, whole);
+    assert!(matches!(&*told, Entry::Decision(decision) if decision.events.is_empty()));
+}
+
 /// On one thread the follower has its turn before the next append: it stands in for one that is quick enough.
 #[tokio::test(flavor = "current_thread")]
 async fn a_follower_that_comes_when_called_never_has_to_read_the_files() {

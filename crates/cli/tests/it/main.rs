@@ -19,6 +19,7 @@ mod rounds;
 mod scene;
 mod serve;
 mod sign_in;
+mod soak;
 mod sources;
 mod vault;
 mod wrap;

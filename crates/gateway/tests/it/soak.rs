@@ -1,6 +1,5 @@
-//! Hidden sessions of many modern clients over one legacy server: they end when nobody uses them, and nothing grows.
-//!
-//! `CALLGATE_SOAK_ROUNDS=240 cargo nextest run --workspace -E 'test(soak)' --no-capture` is about five minutes of it.
+//! Hidden sessions of many modern clients over one legacy server: they end when nobody uses them. What stays in memory is
+//! a matter of the gateway as a process of its own (`crates/cli/tests/it/soak.rs`).
 
 use crate::calls::POLICY;
 use crate::house::{House, server, settings};
@@ -15,12 +14,10 @@ const CLIENTS: usize = 24;
 const CALLS: usize = 4;
 const IDLE: Duration = Duration::from_millis(400);
 
-fn rounds() -> usize {
-    option_env!("CALLGATE_SOAK_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(8)
-}
+const ROUNDS: usize = 8;
 
-/// Connections to servers, open descriptors, and resident memory in MiB.
-fn weight(house: &House) -> (usize, usize, usize) {
+/// Connections to servers and open descriptors.
+fn weight(house: &House) -> (usize, usize) {
     let metrics = house.gate.metrics_text();
     let line = metrics
         .lines()
@@ -28,14 +25,11 @@ fn weight(house: &House) -> (usize, usize, usize) {
         .unwrap();
     let connections = line.rsplit(' ').next().unwrap().parse().unwrap();
     let descriptors = fs::read_dir("/proc/self/fd").unwrap().count();
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    let kib: usize = resident.trim().trim_end_matches(" kB").trim().parse().unwrap();
-    (connections, descriptors, kib / 1024)
+    (connections, descriptors)
 }
 
 /// Waits until every hidden session was ended for want of use.
-async fn at_rest(house: &House) -> (usize, usize, usize) {
+async fn at_rest(house: &House) -> (usize, usize) {
     for _ in 0..500 {
         let now = weight(house);
         if now.0 == 0 {
@@ -58,7 +52,7 @@ async fn a_soak_of_hidden_sessions_leaves_nothing_behind() {
         bearers.push(format!("Bearer {}", house.agent(&format!("bot-{n}")).await));
     }
     let (mut weights, mut begun) = (Vec::new(), 0);
-    for round in 0..rounds() {
+    for round in 0..ROUNDS {
         let calls = bearers.iter().map(|bearer| async {
             for n in 0..CALLS {
                 let arguments = json!({ "text": format!("{round} {n}") });
@@ -73,10 +67,9 @@ async fn a_soak_of_hidden_sessions_leaves_nothing_behind() {
         begun += script.heard("initialize").len();
         script.forget();
     }
-    println!("connections, descriptors, MiB at rest after each round: {weights:?}");
+    println!("connections and descriptors at rest after each round: {weights:?}");
     let (settled, last) = (weights[1], weights[weights.len() - 1]);
     assert_eq!(last.0, 0, "a session that nobody uses ends");
     assert!(last.1 <= settled.1 + CLIENTS, "descriptors: {} became {}", settled.1, last.1);
-    assert!(begun >= CLIENTS * rounds(), "each round began anew: {begun}");
-    assert!(last.2 <= settled.2 + 24 + rounds() / 4, "MiB: {} became {}", settled.2, last.2);
+    assert!(begun >= CLIENTS * ROUNDS, "each round began anew: {begun}");
 }

@@ -3,6 +3,7 @@
 use crate::Claimed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What a call can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,6 +140,12 @@ pub struct Declared {
     /// Offer `draft_X` and `submit_X` beside it.
     #[serde(default)]
     pub draft: Option<bool>,
+    /// So long the same call is the same deed, whatever its client says.
+    #[serde(default)]
+    pub idempotency: Option<Duration>,
+    /// A call of which nobody knows whether it happened may be made once more: twice is once.
+    #[serde(default)]
+    pub repeat_unknown: Option<bool>,
 }
 
 /// What the operator says of one server's tools. An exact name beats a pattern; of patterns, the one with more
@@ -175,19 +182,31 @@ impl Declarations {
         Classified::undeclared()
     }
 
-    /// How a tool's calls can be undone, as the operator wrote it where that is most exact.
+    /// How a tool's calls can be undone.
     pub fn undo(&self, name: &str) -> Option<&str> {
-        let fitting = self.tools.iter().filter(|(pattern, _)| matches(pattern, name));
-        let said =
-            fitting.filter_map(|(pattern, declared)| Some((precedence(pattern), declared.undo.as_deref()?)));
-        said.max().map(|(_, undo)| undo)
+        self.said(name, |declared| declared.undo.as_deref())
     }
 
-    /// Whether a tool can be drafted, as the operator wrote it where that is most exact.
+    /// Whether a tool can be drafted.
     pub fn drafts(&self, name: &str) -> bool {
-        let fitting = self.tools.iter().filter(|(pattern, _)| matches(pattern, name));
-        let said = fitting.filter_map(|(pattern, declared)| Some((precedence(pattern), declared.draft?)));
-        said.max().is_some_and(|(_, draft)| draft)
+        self.said(name, |declared| declared.draft).unwrap_or_default()
+    }
+
+    /// For how long the same call of a tool is the same deed.
+    pub fn idempotency(&self, name: &str) -> Option<Duration> {
+        self.said(name, |declared| declared.idempotency)
+    }
+
+    /// Whether a call of which nobody knows whether it happened may be made once more.
+    pub fn repeats_unknown(&self, name: &str) -> bool {
+        self.said(name, |declared| declared.repeat_unknown).unwrap_or_default()
+    }
+
+    /// What the operator wrote of a tool, where that is most exact.
+    fn said<'a, T: Ord>(&'a self, name: &str, of: impl Fn(&'a Declared) -> Option<T>) -> Option<T> {
+        let said = self.tools.iter().filter_map(|(pattern, declared)| Some((pattern, of(declared)?)));
+        let fitting = said.filter(|(pattern, _)| matches(pattern, name));
+        fitting.map(|(pattern, said)| (precedence(pattern), said)).max().map(|(_, said)| said)
     }
 
     /// Patterns that fit none of `names`: most likely misspelt.
@@ -198,10 +217,11 @@ impl Declarations {
 }
 
 impl Declared {
-    /// What only tells how to undo a call, or that it can be drafted, says nothing of what it is, and stands in no
-    /// other declaration's way.
+    /// What only tells how to undo a call, or how it can be drafted or repeated, says nothing of what it is, and stands in
+    /// no other declaration's way.
     fn classifies(&self) -> bool {
-        let beside = self.undo.is_some() || self.draft.is_some();
+        let repeats = self.idempotency.is_some() || self.repeat_unknown.is_some();
+        let beside = self.undo.is_some() || self.draft.is_some() || repeats;
         !beside || self.effect.is_some() || self.tier.is_some() || !self.categories.is_empty()
     }
 }
@@ -260,6 +280,22 @@ mod tests {
         assert_eq!(declarations.classify("refund", Claimed::default()).effect, Effect::Destructive);
         assert_eq!(declarations.undo("refund"), Some("charge again"));
         assert_eq!(declarations.undo("other"), Some("call"));
+    }
+
+    #[test]
+    fn how_a_call_can_be_repeated_says_nothing_of_what_it_is() {
+        let window = |secs| Declared { idempotency: Some(Duration::from_secs(secs)), ..Declared::default() };
+        let read = Declared { effect: Some(Effect::Read), repeat_unknown: Some(true), ..Declared::default() };
+        let tools = vec![
+            ("*".to_owned(), window(60)),
+            ("refund".to_owned(), window(600)),
+            ("get_*".to_owned(), read),
+        ];
+        let declarations = Declarations { tools, ..Declarations::default() };
+        assert_eq!(declarations.classify("refund", Claimed::default()), Classified::undeclared());
+        assert_eq!(declarations.idempotency("refund"), Some(Duration::from_secs(600)));
+        assert_eq!(declarations.idempotency("get_order"), Some(Duration::from_secs(60)));
+        assert!(declarations.repeats_unknown("get_order") && !declarations.repeats_unknown("refund"));
     }
 
     #[test]

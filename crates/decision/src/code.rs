@@ -170,6 +170,18 @@ codes! {
     ArgumentsInvalid = "arguments-invalid", Validation;
     /// The pinned schema cannot be enforced, so nothing can be checked against it and nothing passes.
     SchemaUnenforceable = "schema-unenforceable", Gateway;
+    /// `_meta["callgate/idempotency-key"]` is not a text of 1 to 255 visible ASCII characters. Send one that is, or none.
+    IdempotencyKeyMalformed = "idempotency-key-malformed", Validation;
+    /// The same asker used this key for this tool with other arguments. A key stands for one call: give another call another key.
+    IdempotencyKeyReused = "idempotency-key-reused", Validation;
+    /// A call under the same key is on its way, or waits for answers to what its server asked. Nothing was sent a second time; ask again in a moment.
+    IdempotencyInProgress = "idempotency-in-progress", Validation;
+    /// A call under the same key may or may not have happened: its server did not answer, or the gateway stopped. Nothing was sent a second time. Find out whether it happened; then make the call under another key, if it is still wanted.
+    IdempotencyOutcomeUnknown = "idempotency-outcome-unknown", Validation;
+    /// A call under the same key was made, and its answer cannot be given again: it was too large to be kept, or is gone. Nothing was sent a second time.
+    IdempotencyAnswerUnkept = "idempotency-answer-unkept", Validation;
+    /// The gateway cannot keep keys now, so nothing that needs one happens. The log says why.
+    IdempotencyUnavailable = "idempotency-unavailable", Gateway;
     /// A rule forbids this call, or none permits it.
     RuleDenied = "rule-denied", PolicyDenial;
     /// A rule could not be evaluated for this call; whatever cannot be decided is refused.

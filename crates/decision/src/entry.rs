@@ -2,7 +2,7 @@
 
 use crate::{
     CallId, Channel, Claims, Code, Commitment, DeedId, Digest, Direction, Environment, Evidence,
-    InteractionId, Principal, ServerName, Target, TenantId, Timestamp,
+    InteractionId, Principal, ServerName, Stage, Target, TenantId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -79,6 +79,14 @@ pub struct Intent {
 /// What is as it mostly is need not be said: entries are hashed, kept and searched for years.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+impl Decision {
+    /// The call whose answer was given again.
+    pub fn replays(&self) -> Option<CallId> {
+        let replay = self.evidence.iter().find(|one| one.stage == Stage::Replay && one.refused.is_none())?;
+        replay.basis.iter().find_map(|one| CallId::parse(one.strip_prefix("replayed:")?))
+    }
 }
 
 /// How a call ended.

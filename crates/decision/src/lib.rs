@@ -18,6 +18,7 @@ mod principal;
 mod sources;
 mod stage;
 mod trail;
+pub mod twin;
 
 pub use approval::Approval;
 pub use call::{Asked, Call, Channel, Claims, Direction, Era, Item, ItemKind, Target, Transport};
@@ -32,3 +33,4 @@ pub use principal::{Actor, Principal, User};
 pub use sources::{Clock, Entropy};
 pub use stage::Stage;
 pub use trail::{Basis, ERRAND_METHODS, Evidence, Passed, Permit, Trail};
+pub use twin::Twin;

@@ -18,6 +18,8 @@ pub enum Stage {
     Permission,
     /// Do the arguments fit the pinned schema.
     Arguments,
+    /// Has this very deed been done already.
+    Replay,
     /// May it happen now, with these arguments.
     Rules,
     /// Have the right people said yes to exactly this.
@@ -34,13 +36,14 @@ pub enum Stage {
 
 impl Stage {
     /// The whole path. `xtask tidy` keeps `gateway/src/lib.rs` in this order.
-    pub const PATH: [Self; 12] = [
+    pub const PATH: [Self; 13] = [
         Self::Listen,
         Self::Route,
         Self::Authenticate,
         Self::Resolve,
         Self::Permission,
         Self::Arguments,
+        Self::Replay,
         Self::Rules,
         Self::Approval,
         Self::Commit,
@@ -50,13 +53,14 @@ impl Stage {
     ];
 
     /// What must have passed, in this order, before anything leaves the gateway.
-    pub const BEFORE_DISPATCH: [Self; 9] = [
+    pub const BEFORE_DISPATCH: [Self; 10] = [
         Self::Listen,
         Self::Route,
         Self::Authenticate,
         Self::Resolve,
         Self::Permission,
         Self::Arguments,
+        Self::Replay,
         Self::Rules,
         Self::Approval,
         Self::Commit,

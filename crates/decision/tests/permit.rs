@@ -137,7 +137,7 @@ enum Says {
 /// The right path with a few stages changed, added, left out or answered otherwise.
 fn walks() -> impl Strategy<Value = Vec<(Stage, Says)>> {
     let says = prop::sample::select(vec![Says::Yes, Says::Yes, Says::Yes, Says::WouldRefuse, Says::No]);
-    let edit = (0usize..4, 0usize..9, prop::sample::select(Stage::PATH.to_vec()), says);
+    let edit = (0usize..4, 0..Stage::BEFORE_DISPATCH.len(), prop::sample::select(Stage::PATH.to_vec()), says);
     prop::collection::vec(edit, 0..3).prop_map(|edits| {
         let mut walk: Vec<_> = Stage::BEFORE_DISPATCH.iter().map(|stage| (*stage, Says::Yes)).collect();
         for (how, at, stage, says) in edits {

@@ -7,6 +7,7 @@ use crate::kept;
 use crate::preview;
 use crate::reach::{self, Way};
 use crate::record::Leg;
+use crate::replay;
 use crate::resolve::Resolved;
 use crate::session::Session;
 use bytes::Bytes;
@@ -120,7 +121,10 @@ async fn look(
     let last = last.filter(|kept| now < good_until(kept, live));
     if let Some(kept) = last {
         let Approval { id, state, .. } = kept.approval;
-        if let Some(done) = over(gate, &asked, &kept.approval, false, leg).await? {
+        // what came of a call under another key is no answer to this one
+        if leg.keyed.claim.is_none()
+            && let Some(done) = over(gate, &asked, &kept.approval, false, leg).await?
+        {
             return Ok(done);
         }
         match (state, changed_now(gate, &scope, &kept.approval, &terms, &held).await?) {
@@ -136,6 +140,9 @@ async fn look(
             }
             (_, _) => {}
         }
+    }
+    if let Some(overtaken) = replay::overtaken(gate, live, leg).await? {
+        return Err(overtaken);
     }
     let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await;
     let proposed = gate.desk.propose(&scope, proposal).await.map_err(unkept)?;

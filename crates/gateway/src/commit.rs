@@ -7,12 +7,15 @@ use crate::budgets;
 use crate::drafts;
 use crate::gate::{Gate, Live};
 use crate::record::{GoesOn, Leg};
+use crate::replay::{self, Noted};
 use crate::resolve::Resolved;
-use crate::rules::{self, Judged};
+use crate::rules::{self, Deed, Judged};
 use decision::approval::{Part, Settled, Terms, Unfit};
-use decision::{ApprovalId, Call, CallId, Code, DeedId, Ending, Passed, Refusal, Timestamp};
+use decision::twin::Key;
+use decision::{ApprovalId, Call, CallId, Code, DeedId, Ending, Passed, Principal, Refusal, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
-use store::{DeskError, Kept, Purchase, Spending, Taken, Takes};
+use store::{DeskError, Kept, KeyClaim, Purchase, Spending, Taken, Takes};
 
 /// An answer that came at the last moment has so long to walk the path.
 const LATE: Duration = Duration::from_secs(60);
@@ -28,6 +31,15 @@ pub(crate) struct Spent {
     by: By,
     /// Of budgets, by whichever leg.
     budgets: bool,
+    /// The key it took, and who has the answer under it.
+    key: Option<Box<(Key, Arc<Principal>)>>,
+}
+
+impl Spent {
+    /// The key it took.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.key.as_deref().map(|(key, _)| key)
+    }
 }
 
 /// Which leg of the deed spent the approval.
@@ -50,11 +62,12 @@ pub(crate) async fn spend(
     (yes, judged): (Yes, Judged),
     leg: &mut Leg,
 ) -> Result<Passed<()>, Refusal> {
-    if let Some(draft) = resolved.submits {
-        Box::pin(drafts::spend(gate, live, draft, leg)).await?;
+    if let Some(submits) = resolved.submits {
+        Box::pin(drafts::spend(gate, live, submits.draft, leg)).await?;
     }
     let polls = call.leg() > 0 && call.method().starts_with("tasks/");
-    if matches!(yes, Yes::NotNeeded) && !polls && !judged.earlier && judged.takes.is_empty() {
+    let takes = !judged.takes.is_empty() || leg.keyed.claim.is_some();
+    if matches!(yes, Yes::NotNeeded) && !polls && !judged.earlier && !takes {
         return Ok(Passed::plain(()));
     }
     // boxed: what few calls need would make the state of every path large
@@ -71,14 +84,18 @@ async fn pay(
     leg: &mut Leg,
 ) -> Result<Passed<()>, Refusal> {
     let (call_id, deed) = (call.id(), leg.deed);
-    let spent = |approval, by, budgets| Spent { call: call_id, deed, approval, by, budgets };
+    let claim = leg.keyed.claim.clone();
+    let claim = claim.as_deref();
+    let key = claim.map(|claim| Box::new((claim.key, Arc::clone(call.principal()))));
+    let has_key = key.is_some();
+    let spent = |approval, by, budgets| Spent { call: call_id, deed, approval, by, budgets, key };
     match yes {
         Yes::NotNeeded => {
             let earlier =
                 if polls || judged.earlier { earlier(gate, live, leg).await? } else { (None, false) };
-            let basis = take(gate, live, leg, &judged.takes).await?;
+            let basis = take(gate, live, leg, (&judged.takes, claim)).await?;
             let budgets = earlier.1 || judged.earlier || !judged.takes.is_empty();
-            if earlier.0.is_some() || budgets {
+            if earlier.0.is_some() || budgets || has_key {
                 leg.spent = Some(spent(earlier.0, By::Before, budgets));
             }
             Ok(Passed::new((), basis))
@@ -89,16 +106,16 @@ async fn pay(
             let budgets = judged.earlier || !judged.takes.is_empty();
             leg.spent = Some(spent(Some(approval), By::Earlier, budgets));
             let mut basis = vec![format!("approval:{approval}")];
-            basis.extend(take(gate, live, leg, &judged.takes).await?);
+            basis.extend(take(gate, live, leg, (&judged.takes, claim)).await?);
             Ok(Passed::new((), basis))
         }
         Yes::Given(kept, terms) => {
             let judged = again(gate, live, call, resolved, arguments, &kept).await?;
             let id = kept.approval.id;
-            let record = once(gate, live, (&kept, terms), leg, &judged.takes).await?;
+            let record = once(gate, live, (&kept, terms), leg, (&judged.takes, claim)).await?;
             leg.spent = Some(spent(Some(id), By::This, judged.earlier || !judged.takes.is_empty()));
             leg.also.push(record);
-            let basis = std::iter::once(format!("spent:{id}")).chain(named(&judged.takes));
+            let basis = std::iter::once(format!("spent:{id}")).chain(named(&judged.takes, claim));
             Ok(Passed::new((), basis.collect()))
         }
     }
@@ -115,16 +132,25 @@ async fn earlier(gate: &Gate, live: &Live, leg: &Leg) -> Result<(Option<Approval
     Ok((approval.map(|kept| kept.approval.id), budgets))
 }
 
-/// Takes of budgets, where no approval is spent with it.
-async fn take(gate: &Gate, live: &Live, leg: &Leg, uses: &[Taken]) -> Result<Vec<String>, Refusal> {
-    if uses.is_empty() {
+/// Takes of budgets, and the key, where no approval is spent with it.
+async fn take(
+    gate: &Gate,
+    live: &Live,
+    leg: &Leg,
+    (uses, claim): (&[Taken], Option<&KeyClaim>),
+) -> Result<Vec<String>, Refusal> {
+    if uses.is_empty() && claim.is_none() {
         return Ok(Vec::new());
     }
     let _turn = gate.budgets.turns.acquire().await;
     let over = gate.budgets.some_over();
-    let takes = takes(gate, leg, uses);
+    let takes = takes(gate, leg, uses, claim);
     match gate.store.spend(&live.settings.scope(), None, takes, &over).await {
-        Ok(Spending::Done) => Ok(named(uses).collect()),
+        Ok(Spending::Done) => Ok(named(uses, claim).collect()),
+        Ok(Spending::Twin) => {
+            gate.budgets.bring_back(over);
+            Err(replay::in_progress(None))
+        }
         Ok(Spending::Over(full)) => {
             gate.budgets.bring_back(over);
             Err(budgets::raced(live, &full))
@@ -132,21 +158,22 @@ async fn take(gate: &Gate, live: &Live, leg: &Leg, uses: &[Taken]) -> Result<Vec
         Ok(Spending::Missed) => Err(Refusal::new(Code::StageFailed, "an approval that was not asked for")),
         Err(error) => {
             gate.budgets.bring_back(over);
-            Err(budgets::unkept(error))
+            Err(if uses.is_empty() { replay::unkept(error) } else { budgets::unkept(error) })
         }
     }
 }
 
-fn takes<'a>(gate: &'a Gate, leg: &Leg, uses: &'a [Taken]) -> Takes<'a> {
-    Takes { call: leg.call_id(), deed: leg.deed, log: gate.ledger.public_key().origin(), uses }
+fn takes<'a>(gate: &'a Gate, leg: &Leg, uses: &'a [Taken], key: Option<&'a KeyClaim>) -> Takes<'a> {
+    Takes { call: leg.call_id(), deed: leg.deed, log: gate.ledger.public_key().origin(), uses, key }
 }
 
-/// For the record: of which budgets was taken, and whether there was room.
-fn named(uses: &[Taken]) -> impl Iterator<Item = String> {
-    uses.iter().map(|Taken { one, lifted }| {
+/// For the record: of which budgets was taken, and whether there was room; and whether a key was.
+fn named(uses: &[Taken], claim: Option<&KeyClaim>) -> impl Iterator<Item = String> {
+    let uses = uses.iter().map(|Taken { one, lifted }| {
         let how = if *lifted { "lifted" } else { "took" };
         format!("{how}:budget:{}", one.budget)
-    })
+    });
+    uses.chain(claim.map(|_| "took:key".to_owned()))
 }
 
 /// The rules in force at this moment must still want what was given, and no more.
@@ -162,7 +189,7 @@ async fn again(
     if now.policies.digest() != live.policies.digest() {
         return Err(approval::void(&kept.approval, Part::Policy));
     }
-    let judged = rules::check(gate, &now, call, resolved, arguments).await?.value;
+    let judged = rules::check(gate, &now, call, resolved, arguments, Deed::New).await?.value;
     match &judged.held {
         Some(held) if !approval::wants(&kept.approval, held) => {
             Err(approval::void(&kept.approval, Part::Needs))
@@ -176,13 +203,14 @@ async fn once(
     live: &Live,
     (kept, terms): (&Kept, Terms),
     leg: &Leg,
-    uses: &[Taken],
+    (uses, claim): (&[Taken], Option<&KeyClaim>),
 ) -> Result<store::ledger::Record, Refusal> {
     let scope = live.settings.scope();
-    let takes = takes(gate, leg, uses);
+    let takes = takes(gate, leg, uses, claim);
     match gate.desk.spend(&scope, kept, terms, takes).await {
         Ok(Purchase::Made(_, record)) => Ok(record),
         Ok(Purchase::Over(full)) => Err(budgets::raced(live, &full)),
+        Ok(Purchase::Twin) => Err(replay::in_progress(None)),
         Err(DeskError::Unfit(Unfit::Changed(part))) => Err(approval::void(&kept.approval, part)),
         Err(error @ (DeskError::Raced | DeskError::Unfit(_))) => {
             let told = "another call used the approval first, or it was taken back";
@@ -197,7 +225,7 @@ async fn once(
 
 /// What became of a leg that spent something: it is given back if nothing left, and settled when the deed is over.
 /// What cannot be written now is found again at the next start.
-pub(crate) async fn settle(gate: &Gate, live: &Live, spent: &Spent, end: End) {
+pub(crate) async fn settle(gate: &Gate, live: &Live, spent: &Spent, end: End, answer: Option<Box<Noted>>) {
     let scope = live.settings.scope();
     let approval = match (spent.approval, end) {
         (Some(approval), End::NothingLeft) if spent.by == By::This => {
@@ -217,6 +245,9 @@ pub(crate) async fn settle(gate: &Gate, live: &Live, spent: &Spent, end: End) {
     };
     if let Err(error) = approval {
         tracing::error!(%error, approval = ?spent.approval, "an approval cannot be settled");
+    }
+    if let Some((key, principal)) = spent.key.as_deref() {
+        replay::settle(gate, live, principal, (key, spent.call), end, answer).await;
     }
     match end {
         End::NothingLeft if spent.budgets => {
@@ -274,7 +305,7 @@ fn polls(leg: &Leg) -> bool {
 
 /// The server did answer, and the answer was withheld.
 fn answered(code: Code) -> bool {
-    matches!(code, Code::ResultTooLarge | Code::ResultInvalid)
+    matches!(code, Code::ResultTooLarge | Code::ResultInvalid | Code::BatchAnswersTooLarge)
 }
 
 /// The same for a call whose record is all that is left of it.

@@ -8,6 +8,7 @@ use crate::authenticate::Asker;
 use crate::gate::Gate;
 use crate::handles::{self, Bound};
 use crate::record::Leg;
+use crate::replay;
 use crate::resolve::Resolved;
 use bytes::Bytes;
 use decision::{Code, DeedId, Digest, Era, Refusal};
@@ -26,7 +27,7 @@ pub(crate) struct Deeds {
 
 #[derive(Debug, Default)]
 struct Open {
-    by_key: BTreeMap<Digest, (DeedId, u32)>,
+    by_key: BTreeMap<Digest, (DeedId, u32, Option<Digest>)>,
     order: VecDeque<Digest>,
 }
 
@@ -45,17 +46,18 @@ impl Deeds {
             open.order.retain(|one| *one != key);
         }
         drop(open);
-        if let Some((deed, last)) = found {
+        if let Some((deed, last, key)) = found {
             leg.deed = deed;
             leg.leg = last.saturating_add(1);
+            leg.keyed.inherits = key;
         }
     }
 
     /// Remembers that this deed waits for another leg.
-    fn await_leg(&self, resolved: &Resolved, asker: &Asker, state: Option<&[u8]>, deed: DeedId, leg: u32) {
+    fn await_leg(&self, resolved: &Resolved, asker: &Asker, state: Option<&[u8]>, leg: &Leg) {
         let key = key(resolved, asker, state);
         let mut open = self.open.lock();
-        if open.by_key.insert(key, (deed, leg)).is_none() {
+        if open.by_key.insert(key, (leg.deed, leg.leg, replay::passed_on(leg))).is_none() {
             open.order.push_back(key);
         }
         if open.order.len() > OPEN_MAX
@@ -67,7 +69,7 @@ impl Deeds {
 }
 
 /// A request state that was ours to keep.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Held {
     /// Where it stands in the client's message.
     pub(crate) at: Range<usize>,
@@ -95,9 +97,10 @@ pub(crate) fn resume(
     let handle = frame.string_at(&["params", "requestState"]).ok_or_else(unknown)?;
     let bound = Bound::to_item(handles::Kind::State, &asker.principal, &resolved.target);
     let inner = handles::open(gate, &bound, &handle).ok_or_else(unknown)?;
-    let (deed, last, state) = read(&inner).ok_or_else(unknown)?;
+    let (deed, last, key, state) = read(&inner).ok_or_else(unknown)?;
     leg.deed = deed;
     leg.leg = last.saturating_add(1);
+    leg.keyed.inherits = key;
     Ok(Some(Held { at, state: state.to_vec() }))
 }
 
@@ -112,14 +115,15 @@ pub(crate) fn hold(
 ) -> Result<Bytes, Refusal> {
     let state = frame.at(&["result", "requestState"]);
     let Some(state) = state.filter(|_| is_held(resolved, asker)) else {
-        gate.deeds.await_leg(resolved, asker, state, leg.deed, leg.leg);
+        gate.deeds.await_leg(resolved, asker, state, leg);
         return Ok(answer);
     };
     if frame.string_at(&["result", "requestState"]).is_none() {
         return Err(Refusal::new(Code::UpstreamNonsense, "a request state that is not a string"));
     }
     let bound = Bound::to_item(handles::Kind::State, &asker.principal, &resolved.target);
-    let inner = [format!("{} {} ", leg.deed, leg.leg).as_bytes(), state].concat();
+    let key = replay::passed_on(leg).map(|key| format!("+{key}")).unwrap_or_default();
+    let inner = [format!("{} {}{key} ", leg.deed, leg.leg).as_bytes(), state].concat();
     let sealed = wire::json::encode_string(&handles::seal(gate, &bound, &inner));
     handles::put(answer, &["result", "requestState"], sealed.into())
 }
@@ -129,11 +133,16 @@ fn is_held(resolved: &Resolved, asker: &Asker) -> bool {
     resolved.way.crossing.is_none() && asker.era() == Era::Modern && resolved.method.multi_round
 }
 
-fn read(inner: &[u8]) -> Option<(DeedId, u32, &[u8])> {
+/// The deed, its last leg, the key that it has and the server's own state.
+fn read(inner: &[u8]) -> Option<(DeedId, u32, Option<Digest>, &[u8])> {
     let mut parts = inner.splitn(3, |byte| *byte == b' ');
     let mut text = || std::str::from_utf8(parts.next()?).ok();
-    let (deed, leg) = (DeedId::parse(text()?)?, text()?.parse().ok()?);
-    Some((deed, leg, parts.next()?))
+    let (deed, leg) = (DeedId::parse(text()?)?, text()?);
+    let (leg, key) = match leg.split_once('+') {
+        Some((leg, key)) => (leg, Some(Digest::parse(key)?)),
+        None => (leg, None),
+    };
+    Some((deed, leg.parse().ok()?, key, parts.next()?))
 }
 
 /// One principal's deed on one item; the server's opaque state tells two of them apart.

@@ -9,6 +9,7 @@ use crate::handles::{self, Bound, Kind};
 use crate::listen::Admitted;
 use crate::permission;
 use crate::record::Leg;
+use crate::replay;
 use crate::reply::Answer;
 use crate::resolve::Resolved;
 use bytes::Bytes;
@@ -28,7 +29,14 @@ const VALID_US: u64 = 8 * 3_600_000_000;
 #[derive(Debug)]
 pub(crate) struct Submitted {
     pub(crate) heard: Admitted,
+    pub(crate) submits: Submits,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Submits {
     pub(crate) draft: DraftId,
+    /// Another call did that already: this one can only have its answer.
+    pub(crate) again: bool,
 }
 
 /// The call that a message of `submit_X` stands for; nothing for any other message.
@@ -56,7 +64,8 @@ pub(crate) async fn submitted(
     let found = gate.store.draft(&live.settings.scope(), &owner(&asker.principal), id).await;
     let draft =
         found.map_err(unkept)?.filter(|one| one.server == server && one.tool == tool).ok_or_else(unknown)?;
-    if draft.deed.is_some_and(|deed| deed != leg.deed) {
+    let again = draft.deed.is_some_and(|deed| deed != leg.deed);
+    if again && !replay::may_have_twin(live, frame, &server, &tool) {
         return Err(spent());
     }
     let current = live.catalogue.item(&server, ItemKind::Tool, &tool);
@@ -79,7 +88,7 @@ pub(crate) async fn submitted(
     let limits = wire::Limits::DEFAULT.with_bytes(u32::MAX as usize);
     let frame = splice.finish_frame(&limits).map_err(broken)?;
     leg.notes.push(format!("draft:{id}"));
-    Ok(Some(Submitted { heard: Admitted::Message(frame), draft: id }))
+    Ok(Some(Submitted { heard: Admitted::Message(frame), submits: Submits { draft: id, again } }))
 }
 
 /// Which tool's draft the message submits, if that is what it does.
@@ -196,7 +205,7 @@ fn bound(principal: &Principal, server: &ServerName, tool: &str) -> Bound {
     Bound::to_item(Kind::Draft, principal, &Target { server: server.clone(), item, definition: None })
 }
 
-fn spent() -> Refusal {
+pub(crate) fn spent() -> Refusal {
     let sentence = "the draft was submitted already; draft the call again";
     Refusal::new(Code::DraftUnknown, sentence).told(sentence)
 }

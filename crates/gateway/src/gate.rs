@@ -11,6 +11,7 @@ use crate::holds::Holds;
 use crate::interactions::Interactions;
 use crate::kept::Running;
 use crate::metrics::Metrics;
+use crate::replay::Replays;
 use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
 use crate::session::{Session, Sessions};
@@ -86,6 +87,7 @@ pub struct Gate {
     pub(crate) running: Running,
     pub(crate) kept: Kept,
     pub(crate) budgets: Budgets,
+    pub(crate) replays: Replays,
     pub(crate) interactions: Interactions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -129,6 +131,7 @@ impl Gate {
             desk: Arc::new(desk),
             holds: Holds::default(),
             budgets: Budgets::default(),
+            replays: Replays::default(),
             running: Running::default(),
             opener: parts.opener,
             pool: parts.pool,

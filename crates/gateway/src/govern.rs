@@ -12,11 +12,13 @@ use crate::reach::{self, Reached};
 use crate::record::Leg;
 use crate::reply::{self, Answer, Doors};
 use crate::rounds::{self, Asks};
+use crate::rules::Deed;
 use crate::upstream::Dispatch;
 use crate::{
-    approval, arguments, authenticate, commit, drafts, host_side, inspect_result, listen, permission,
+    approval, arguments, authenticate, commit, drafts, host_side, inspect_result, listen, permission, replay,
     resolve, route, rules, secrets, upstream,
 };
+use decision::twin::Key;
 use decision::{Code, Passed, Refusal, Stage};
 use futures::FutureExt as _;
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -33,9 +35,15 @@ pub async fn govern(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
 /// closed here, and an answer that could not be recorded is not given.
 pub(crate) async fn govern_here(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
     let mut arrival = arrival;
+    let mut patience = None;
     loop {
         match govern_leg(gate, &arrival).await {
             Step::Reply(reply) => return reply,
+            Step::Behind(key, reply) => {
+                if !Box::pin(replay::until_over(gate, &arrival, &key, &mut patience)).await {
+                    return reply;
+                }
+            }
             Step::Ask(id, asks) => {
                 arrival.round = Some(Box::pin(rounds::ask(gate, &arrival, &id, *asks)).await);
             }
@@ -58,6 +66,8 @@ enum Step {
     Ask(Vec<u8>, Box<Asks>),
     /// People have to say yes before the next leg.
     Hold(Box<Hold>),
+    /// The same call under that key is on its way; the reply is for when it takes too long.
+    Behind(Box<Key>, Reply),
 }
 
 async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
@@ -74,13 +84,14 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
         let end = End::of(&leg, &end);
         (spent, end)
     });
+    let (answer, behind) = (leg.keyed.noted.take(), leg.keyed.behind.take());
     let unsent = leg.draft.take().filter(|_| !leg.dispatched);
     let closed = leg.close(gate, &live, &end).await;
     if let Some(draft) = unsent {
         Box::pin(drafts::give_back(gate, &live, draft, deed)).await;
     }
     if let Some((spent, end)) = &spent {
-        Box::pin(commit::settle(gate, &live, spent, *end)).await;
+        Box::pin(commit::settle(gate, &live, spent, *end, answer)).await;
     }
     let outcome = match closed {
         Ok(()) => outcome,
@@ -91,12 +102,14 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
         outcome => outcome,
     };
     let waits = waits.filter(|_| matches!(&outcome, Err(no) if no.code == Code::ApprovalRequired));
+    let behind = behind.filter(|_| matches!(&outcome, Err(no) if no.code == Code::IdempotencyInProgress));
     let doors = Doors { oauth: live.settings.oauth.as_deref(), entrance: &arrival.entrance };
     let id = facts.id();
     let reply = reply::reply(&facts, outcome, doors);
-    match waits {
-        Some(waits) => Step::Hold(Box::new(Hold { waits, id, deed, leg: number, reply })),
-        None => Step::Reply(reply),
+    match (waits, behind) {
+        (Some(waits), _) => Step::Hold(Box::new(Hold { waits, id, deed, leg: number, reply })),
+        (None, Some(key)) => Step::Behind(key, reply),
+        (None, None) => Step::Reply(reply),
     }
 }
 
@@ -122,7 +135,7 @@ async fn path(
     let resolved = submitted.and_then(|draft| {
         let heard = draft.as_ref().map_or(&heard, |draft| &draft.heard);
         let mut resolved = resolve::target(gate, live, arrival, heard, &route, &asker, leg)?;
-        resolved.value.submits = draft.map(|draft| draft.draft);
+        resolved.value.submits = draft.map(|draft| draft.submits);
         Ok(resolved)
     });
     let resolved = leg.pass(Stage::Resolve, resolved)?;
@@ -130,18 +143,26 @@ async fn path(
 
     leg.pass(Stage::Permission, permission::check(live, &call, &resolved, &asker))?;
     let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved, arrival))?;
-    let judged = rules::check(gate, live, &call, &resolved, &arguments).await;
+    let twin = replay::look(gate, live, &call, &resolved, leg).await;
+    let twin = leg.pass(Stage::Replay, twin)?;
+    let deed = if twin.is_some() { Deed::Done } else { Deed::New };
+    let judged = rules::check(gate, live, &call, &resolved, &arguments, deed).await;
+    let judged = replay::unless_overtaken(gate, live, leg, judged).await;
     let mut judged = leg.pass(Stage::Rules, judged)?;
+    if let Some(twin) = twin {
+        return replay::again(gate, live, arrival, (&call, &resolved, &asker), twin, leg);
+    }
     if let Some(pending) = &resolved.waiting {
         return Box::pin(reach::task(gate, live, arrival, &resolved, pending, &asker, leg)).await;
     }
     let yes = approval::check(gate, live, &call, &resolved, &asker, judged.held.take(), leg).await;
+    let yes = replay::unless_overtaken(gate, live, leg, yes).await;
     let yes = leg.pass(Stage::Approval, yes)?;
     if let Yes::Done(answer) = yes {
         return Ok(Answer::Message(answer));
     }
     let spent = commit::spend(gate, live, &call, &resolved, &arguments, (yes, judged), leg).await;
-    leg.pass(Stage::Commit, spent)?;
+    leg.pass(Stage::Commit, replay::unless_overtaken(gate, live, leg, spent).await)?;
     if let Some(of) = resolved.drafts() {
         return Box::pin(drafts::keep(gate, live, &call, &resolved, &arguments, of)).await;
     }

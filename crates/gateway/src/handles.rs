@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Kept = 8,
     /// An event of a stream.
     Event = 9,
+    /// What came of a call, for whoever makes it again.
+    Answer = 10,
 }
 
 /// Where a handle may be used, by whom.
@@ -69,12 +71,22 @@ impl Bound {
 
 /// A handle for `inner`, as text that needs no escape anywhere.
 pub(crate) fn seal(gate: &Gate, bound: &Bound, inner: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(gate.opener.seal_handle(&bound.0, inner))
+    URL_SAFE_NO_PAD.encode(seal_bytes(gate, bound, inner))
+}
+
+/// The same for what stays with us.
+pub(crate) fn seal_bytes(gate: &Gate, bound: &Bound, inner: &[u8]) -> Vec<u8> {
+    gate.opener.seal_handle(&bound.0, inner)
+}
+
+/// What was sealed for ourselves.
+pub(crate) fn open_bytes(gate: &Gate, bound: &Bound, sealed: &[u8]) -> Option<Vec<u8>> {
+    gate.opener.open_handle(&bound.0, sealed)
 }
 
 /// What a handle was made of. Another's, a changed and a made-up one look the same.
 pub(crate) fn open(gate: &Gate, bound: &Bound, handle: &str) -> Option<Vec<u8>> {
-    gate.opener.open_handle(&bound.0, &URL_SAFE_NO_PAD.decode(handle).ok()?)
+    open_bytes(gate, bound, &URL_SAFE_NO_PAD.decode(handle).ok()?)
 }
 
 /// Which stream of a session, and which event of it.

@@ -7,6 +7,7 @@ use crate::deeds;
 use crate::gate::{Gate, Live};
 use crate::permission;
 use crate::record::{GoesOn, Leg};
+use crate::replay;
 use crate::reply::Answer;
 use crate::resolve::Resolved;
 use crate::tasks::{self, Standing};
@@ -29,6 +30,7 @@ pub(crate) fn check(
     arrived: Arrived,
     leg: &mut Leg,
 ) -> Result<Passed<Answer>, Refusal> {
+    replay::note(live, resolved, &arrived, leg);
     let frame = &arrived.frame;
     let body = frame.result_raw().or_else(|| frame.error_raw()).unwrap_or_default();
     let whole = frame.bytes().slice_ref(body);

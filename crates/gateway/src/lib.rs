@@ -28,6 +28,9 @@ mod permission;
 /// Do the arguments fit the pinned schema.
 mod arguments;
 
+/// Has this very deed been done already.
+mod replay;
+
 /// May it happen now, with these arguments.
 mod rules;
 
@@ -92,6 +95,7 @@ pub use kept::execute_approved;
 pub use offer::{BuildError, Built, Fit, Offers, Written, build};
 pub use record::close_open;
 pub use recovery::{is_settled, recover};
+pub use replay::tidy as tidy_keys;
 pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
 pub use secrets::tidy as tidy_secrets;
 pub use settings::Settings;

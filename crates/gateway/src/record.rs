@@ -8,6 +8,7 @@ use crate::commit::Spent;
 use crate::exchange::{Arrival, Party};
 use crate::gate::{Gate, Live};
 use crate::reach::Only;
+use crate::replay::Keyed;
 use crate::settings::Authority;
 use bytes::Bytes;
 use decision::{
@@ -78,7 +79,9 @@ pub(crate) struct Leg {
     pub(crate) only: Option<Only>,
     /// What programs are told of its approval.
     pub(crate) about: Option<serde_json::Value>,
-    /// What it used of people's yes.
+    /// What is known of its key.
+    pub(crate) keyed: Keyed,
+    /// What it used of people's yes, of budgets and of keys.
     pub(crate) spent: Option<Spent>,
     /// The draft it submitted.
     pub(crate) draft: Option<DraftId>,
@@ -197,6 +200,7 @@ impl Leg {
             waits: None,
             only: None,
             about: None,
+            keyed: Keyed::default(),
             spent: None,
             draft: None,
             goes_on: None,

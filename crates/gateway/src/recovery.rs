@@ -3,6 +3,7 @@
 
 use crate::commit;
 use crate::gate::Gate;
+use crate::replay;
 use decision::approval::{Approval, Settled};
 use decision::{CallId, Entry};
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use store::{DeskError, Scope};
 pub async fn is_settled(gate: &Gate) -> Result<bool, DeskError> {
     let scope = gate.live().settings.scope();
     Ok(gate.desk.unsettled(&scope).await?.is_empty()
-        && gate.store.unsettled_uses(&scope, gate.ledger.public_key().origin()).await?.is_empty())
+        && gate.store.unsettled_uses(&scope, gate.ledger.public_key().origin()).await?.is_empty()
+        && gate.store.unsettled_keys(&scope, gate.ledger.public_key().origin()).await?.is_empty())
 }
 
-/// Settles what this gateway spent of approvals and budgets before its last stop. For once at the start, when the index
+/// Settles what this gateway spent of approvals, budgets and keys before its last stop. For once at the start, when the index
 /// has the whole ledger and before a call is taken; returns how many calls' that was.
 pub async fn recover(gate: &Arc<Gate>) -> Result<usize, DeskError> {
     let scope = gate.live().settings.scope();
@@ -35,7 +37,14 @@ pub async fn recover(gate: &Arc<Gate>) -> Result<usize, DeskError> {
         }
     }
     gate.store.settle_deeds(&scope, &kept).await?;
-    Ok(left.len() + took.len())
+    let keys = gate.store.unsettled_keys(&scope, gate.ledger.public_key().origin()).await?;
+    for call in &keys {
+        match became(gate, &scope, *call).await? {
+            Some(end) => gate.store.settle_key(&scope, None, *call, replay::left(end), None).await?,
+            None => gate.store.give_back_key(&scope, *call).await?,
+        }
+    }
+    Ok(left.len() + took.len() + keys.len())
 }
 
 /// What the record says of a call; nothing of one that never left.

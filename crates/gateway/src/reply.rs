@@ -173,6 +173,14 @@ fn for_the_model(code: Code) -> bool {
         matches!(code, Code::NotPermitted | Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch);
     let about_arguments =
         matches!(code, Code::ArgumentsInvalid | Code::SchemaUnenforceable | Code::DraftUnknown);
+    let about_twins = matches!(
+        code,
+        Code::IdempotencyKeyMalformed
+            | Code::IdempotencyKeyReused
+            | Code::IdempotencyInProgress
+            | Code::IdempotencyOutcomeUnknown
+            | Code::IdempotencyAnswerUnkept
+    );
     let transport = matches!(
         code,
         Code::Draining
@@ -188,7 +196,7 @@ fn for_the_model(code: Code) -> bool {
     match code.class() {
         Class::PolicyDenial if for_the_client => false,
         Class::PolicyDenial | Class::ApprovalNeeded | Class::Outage | Class::ServerError => !hidden,
-        Class::Validation => about_arguments,
+        Class::Validation => about_arguments || about_twins,
         Class::Gateway => !transport,
         Class::Authentication | Class::Cancelled => false,
     }
@@ -339,8 +347,8 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::SessionUnknown => plain(StatusCode::NOT_FOUND, SESSION),
         Code::SessionRequired => bad(SESSION),
         Code::MessageIncomplete | Code::EnvelopeInvalid | Code::BatchUnsupported => bad(rpc::INVALID_REQUEST),
-        Code::BatchInvalid | Code::BatchTooLarge => bad(rpc::INVALID_REQUEST),
-        Code::RevisionUnsupported | Code::EventUnknown | Code::IdInUse => bad(rpc::INVALID_REQUEST),
+        Code::BatchInvalid | Code::BatchTooLarge | Code::RevisionUnsupported => bad(rpc::INVALID_REQUEST),
+        Code::EventUnknown | Code::IdInUse => bad(rpc::INVALID_REQUEST),
         Code::AnswerUnexpected | Code::AnswerQuotesSecret => bad(rpc::INVALID_REQUEST),
         Code::CredentialMissing | Code::CredentialMalformed | Code::CredentialInUrl => who(),
         Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => who(),
@@ -351,8 +359,9 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
         Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
-        Code::DraftUnknown => ok(rpc::INVALID_PARAMS),
-        Code::BudgetUncounted => ok(rpc::INVALID_PARAMS),
+        Code::DraftUnknown | Code::BudgetUncounted | Code::IdempotencyAnswerUnkept => ok(rpc::INVALID_PARAMS),
+        Code::IdempotencyKeyMalformed | Code::IdempotencyKeyReused => ok(rpc::INVALID_PARAMS),
+        Code::IdempotencyInProgress | Code::IdempotencyOutcomeUnknown => ok(rpc::INVALID_PARAMS),
         Code::RuleDenied | Code::UserRequired | Code::BudgetExceeded => ok(DENIED),
         Code::ApprovalRequired
         | Code::ApprovalDenied
@@ -369,7 +378,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::UpstreamUnauthorized | Code::UpstreamNonsense | Code::UpstreamError => ok(SERVER_ERROR),
         Code::ResultTooLarge | Code::BatchAnswersTooLarge | Code::ResultInvalid => ok(SERVER_ERROR),
         Code::Draining | Code::Overloaded | Code::LedgerUnavailable => unavailable(),
-        Code::ApprovalUnavailable | Code::BudgetUnavailable => unavailable(),
+        Code::ApprovalUnavailable | Code::BudgetUnavailable | Code::IdempotencyUnavailable => unavailable(),
         Code::ProviderUnreachable | Code::ProviderRefused | Code::ProviderBusy => unavailable(),
         Code::RuleFailed
         | Code::SchemaUnenforceable

@@ -2,6 +2,7 @@
 
 use crate::authenticate::Asker;
 use crate::deeds::{self, Held};
+use crate::drafts::Submits;
 use crate::exchange::{Arrival, Entrance, Party};
 use crate::gate::{Gate, Live, Withdrawn};
 use crate::listen::Admitted;
@@ -11,11 +12,11 @@ use crate::record::Leg;
 use crate::route::Route;
 use crate::tasks;
 use catalog::Catalogue;
-use decision::{Asked, Call, Code, DraftId, Item, ItemKind, Passed, Refusal, ServerName, Target};
+use decision::{Asked, Call, Code, Item, ItemKind, Passed, Refusal, ServerName, Target};
 use std::ops::Range;
 
 /// What the message means, in the words of the catalogue.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Resolved {
     /// The message, scanned; what leaves is spliced from it.
     pub(crate) frame: wire::Frame,
@@ -32,7 +33,7 @@ pub(crate) struct Resolved {
     /// The server's state or task id, where the client brings it back.
     pub(crate) state: Option<Held>,
     /// The draft whose call this is.
-    pub(crate) submits: Option<DraftId>,
+    pub(crate) submits: Option<Submits>,
     /// A task of ours: a call that waits for people.
     pub(crate) waiting: Option<reach::Pending>,
 }

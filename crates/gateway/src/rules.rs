@@ -23,6 +23,14 @@ pub(crate) struct Judged {
     pub(crate) earlier: bool,
 }
 
+/// Whether what the call asks for was done already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    New,
+    /// It takes nothing of budgets.
+    Done,
+}
+
 /// Asks *call* of the rules in force, and looks at the budgets.
 pub(crate) async fn check(
     gate: &Gate,
@@ -30,6 +38,7 @@ pub(crate) async fn check(
     call: &Call,
     resolved: &Resolved,
     arguments: &Arguments,
+    deed: Deed,
 ) -> Result<Passed<Judged>, Refusal> {
     let question = Question::of(call, &arguments.raw, gate.clock.now());
     let answer = live.policies.call(&question);
@@ -46,7 +55,10 @@ pub(crate) async fn check(
         (Err(refusal), None) => return Err(refusal),
     };
     let passed = answers::brought(live, &question, &resolved.frame, passed)?;
-    let room = budgets::look(gate, live, call, resolved, arguments).await;
+    let room = match deed {
+        Deed::New => budgets::look(gate, live, call, resolved, arguments).await,
+        Deed::Done => Ok(Room::default()),
+    };
     match live.settings.servers.get(server).map(|server| server.mode) {
         Some(Mode::Observe) => Ok(watched(passed, room)),
         Some(Mode::Enforce) | None => bound(passed, held, room?),

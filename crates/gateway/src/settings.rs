@@ -45,6 +45,22 @@ pub struct Settings {
     pub approvals: Approvals,
     /// Amounts over time, in the order of the file.
     pub budgets: Vec<policy::Budget>,
+    pub idempotency: Idempotency,
+}
+
+/// What becomes of a call that was made before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// So long after its end a call stands under a key that its client gave.
+    pub window: Duration,
+    /// Larger answers are not kept to be given again.
+    pub answer_bytes_max: usize,
+}
+
+impl Default for Idempotency {
+    fn default() -> Self {
+        Self { window: Duration::from_secs(24 * 3_600), answer_bytes_max: 256 << 10 }
+    }
 }
 
 impl Settings {

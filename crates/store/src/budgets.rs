@@ -3,7 +3,7 @@
 
 use crate::approvals::{Kept, Turn, step};
 use crate::db::{Outcome, Row, Tx, args, statements};
-use crate::{Scope, Store, StoreError};
+use crate::{KeyClaim, Scope, Store, StoreError, twins};
 use decision::budget::{Counted, Measure, Over, Use};
 use decision::{Approval, BudgetName, CallId, DeedId, Digest};
 use std::collections::BTreeSet;
@@ -48,6 +48,8 @@ pub struct Takes<'a> {
     pub deed: DeedId,
     pub log: &'a str,
     pub uses: &'a [Taken],
+    /// The key under which the deed is done once.
+    pub key: Option<&'a KeyClaim>,
 }
 
 /// One use, and whether its bound counts: people or the mode may have lifted it.
@@ -63,6 +65,8 @@ pub enum Spending {
     Done,
     /// The approval is not as it was read.
     Missed,
+    /// Another call took the key first.
+    Twin,
     /// These have no room. Nothing is changed.
     Over(Vec<(Use, Over)>),
 }
@@ -85,7 +89,7 @@ impl Store {
         rows.iter().map(counted).collect()
     }
 
-    /// Takes the approval's step and what the call needs of budgets: all of it, or nothing. Deeds that are over since the
+    /// Takes the call's key, what it needs of budgets and the approval's step: all of it, or nothing. Deeds that are over since the
     /// last time keep what they took, and are forgotten on the way.
     pub async fn spend(
         &self,
@@ -95,6 +99,12 @@ impl Store {
         over: &[DeedId],
     ) -> Result<Spending, StoreError> {
         let mut tx = self.db().begin().await?;
+        // first, so that of many twins one goes on and the others wait for nothing else
+        if let Some(key) = takes.key
+            && twins::take(&mut tx, scope, takes, key, self.now()).await? == Turn::Missed
+        {
+            return Ok(Spending::Twin);
+        }
         let full = take(&mut tx, scope, takes).await?;
         if !full.is_empty() {
             return Ok(Spending::Over(full));

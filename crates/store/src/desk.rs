@@ -54,6 +54,8 @@ pub enum Purchase {
     Made(Box<Approval>, Record),
     /// A budget has no room any more; nothing is spent.
     Over(Vec<(Use, Over)>),
+    /// Another call took the key first; nothing is spent.
+    Twin,
 }
 
 /// What somebody did, for the entry.
@@ -165,6 +167,7 @@ impl Desk {
             }
             Spending::Missed => Err(DeskError::Raced),
             Spending::Over(full) => Ok(Purchase::Over(full)),
+            Spending::Twin => Ok(Purchase::Twin),
         }
     }
 

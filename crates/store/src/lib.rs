@@ -29,6 +29,7 @@ mod servers;
 mod shown;
 mod sight;
 mod tokens;
+mod twins;
 mod words;
 
 pub use approvals::{Kept, Page, Turn};
@@ -49,6 +50,7 @@ pub use secrets::{NewSecret, Resealable, RetiredSecret, Sealed, SecretListing, S
 pub use servers::{Server, ServerMeta};
 pub use sight::{Change, FirstSight, Seen, Sighting, What};
 pub use tokens::{Lapsed, NewToken, TokenHash, TokenId, TokenRecord};
+pub use twins::{Claim as KeyClaim, KeptTwin};
 
 use db::Db;
 use std::sync::Arc;
@@ -123,7 +125,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 16] = [
+        let files: [(&str, &[(&str, &str)]); 17] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -140,6 +142,7 @@ impl Store {
             ("budgets", budgets::STATEMENTS),
             ("drafts", drafts::STATEMENTS),
             ("outbox", outbox::STATEMENTS),
+            ("twins", twins::STATEMENTS),
         ];
         files
             .iter()

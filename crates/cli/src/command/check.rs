@@ -40,6 +40,8 @@ struct Found {
     vault: Vault,
     /// Budgets that refuse every call of a tool.
     uncountable: Vec<String>,
+    /// Repetitions that make little sense.
+    repeated: Vec<String>,
     rules: usize,
 }
 
@@ -160,6 +162,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
             "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
         }))).collect::<Vec<_>>(),
         "uncountable": found.uncountable,
+        "repeated": found.repeated,
         "not-seen-yet": found.unseen,
         "observe": observing(&place),
         "tls-error": found.tls.as_ref().err().map(ToString::to_string),
@@ -196,6 +199,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
     let (budgets, catalogue) = (&place.meant.settings.budgets, &built.live.catalogue);
     Ok(Found {
         uncountable: super::budgets::uncountable(budgets, catalogue),
+        repeated: repeated(&place.meant.settings, catalogue),
         warnings: built.live.policies.warnings().to_vec(),
         rules: built.live.policies.rules().count(),
         errors: built.problems,
@@ -205,6 +209,29 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         tls: crate::serve::files::keys(&place.meant.settings),
         vault: Vault::look(place, &store).await?,
     })
+}
+
+/// What is said of repetitions and makes little sense for the tool it is said of.
+fn repeated(settings: &gateway::Settings, catalogue: &catalog::Catalogue) -> Vec<String> {
+    let mut found = Vec::new();
+    for (server, entry) in catalogue.servers() {
+        let Some(said) = settings.servers.get(server).map(|one| &one.declarations) else { continue };
+        for item in entry.of_kind(decision::ItemKind::Tool).filter(|item| item.drafting.is_none()) {
+            let (name, effect) = (item.definition.name(), item.classified.effect);
+            let tool = catalog::federated(server, name);
+            if said.idempotency(name).is_some() && effect == catalog::Effect::Read {
+                found.push(format!(
+                    "`{tool}` reads, and `idempotency` has it answer what it read first, until the window is over"
+                ));
+            }
+            if said.repeats_unknown(name) && effect == catalog::Effect::Destructive {
+                found.push(format!(
+                    "`{tool}` is destructive, and `repeat-unknown` lets a call be sent again that may have happened"
+                ));
+            }
+        }
+    }
+    found
 }
 
 fn observing(place: &Place) -> Vec<&ServerName> {
@@ -244,7 +271,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
             ));
         }
     }
-    for line in &found.uncountable {
+    for line in found.uncountable.iter().chain(&found.repeated) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::printable(line)));
     }
     for server in &found.unseen {

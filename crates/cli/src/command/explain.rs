@@ -181,7 +181,12 @@ fn ended(given: &Given, decision: &Decision, rules: &[(RuleId, String, String)],
     }
     let us = decision.closed_at.since(decision.opened_at);
     let took = format!("{}.{:03} ms", us / 1_000, us % 1_000);
+    let first = decision.replays();
     say.line(match &decision.ending {
+        Ending::Answered if first.is_some() => {
+            let first = first.map(|first| first.to_string()).unwrap_or_default();
+            format!("it had run before, as {first}; that answer was given again, in {took}")
+        }
         Ending::Answered if decision.dispatched => format!("it ran and was answered, in {took}"),
         Ending::Answered => format!("the gateway answered it itself, in {took}"),
         Ending::Refused { code } => format!("refused ({}), nothing ran: {}", code.as_str(), code.meaning()),
@@ -192,7 +197,7 @@ fn ended(given: &Given, decision: &Decision, rules: &[(RuleId, String, String)],
         Ending::Cancelled => "cancelled before it left the gateway".to_owned(),
         Ending::Unknown => "the gateway stopped in between: whether it ran is not known".to_owned(),
     });
-    if let Some(outcome) = &decision.outcome {
+    if let Some(outcome) = decision.outcome.as_ref().filter(|_| first.is_none()) {
         let kind = if outcome.is_error { "an error" } else { "a result" };
         say.line(format!(
             "  the server gave {kind} of {} bytes in {} ms",

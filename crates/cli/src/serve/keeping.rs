@@ -60,6 +60,9 @@ impl Keeper {
         if let Err(error) = gateway::tidy_budgets(&self.gate).await {
             tracing::warn!(%error, "what no budget needs any more could not be removed; trying again");
         }
+        if let Err(error) = gateway::tidy_keys(&self.gate).await {
+            tracing::warn!(%error, "keys of calls could not be settled or removed; trying again");
+        }
         if let Some(why) = keys::unlocked().filter(|_| !std::mem::replace(&mut self.warned, true)) {
             tracing::warn!("{why}");
         }

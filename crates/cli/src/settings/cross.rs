@@ -4,7 +4,7 @@
 use super::{
     approvals, budgets, console, door,
     file::{self, File},
-    keys, networks, oauth,
+    idempotency, keys, networks, oauth,
     problem::{Crossing, Located},
     reach::reach,
     vault,
@@ -153,13 +153,11 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             issuer: public_url,
             servers,
             tls: door::tls(crossing, file, base),
-            tls_terminated_upstream: file
-                .tls_terminated_upstream
-                .as_ref()
-                .is_some_and(|said| *said.get_ref()),
+            tls_terminated_upstream: file.tls_terminated_upstream.as_ref().is_some_and(|one| *one.get_ref()),
             workloads,
             approvals: approvals::cross(crossing, &file.approvals),
             budgets,
+            idempotency: idempotency::cross(crossing, &file.idempotency),
         },
         state_dir,
         database,
@@ -312,7 +310,7 @@ fn server_of(
         let meant = credential(crossing, one, is_http);
         credentials.extend(meant.zip(source).map(|(meant, source)| CredentialUse { source, ..meant }));
     }
-    let tools = written.tools.iter().map(|(name, tool)| (name.clone(), declared(tool))).collect();
+    let tools = written.tools.iter().map(|(name, tool)| (name.clone(), declared(crossing, tool))).collect();
     Some(ServerSettings {
         reach,
         environment: optional(crossing, written.environment.as_ref(), "an environment", environment.clone()),
@@ -438,12 +436,14 @@ fn unfit(written: &file::Credential) -> Option<String> {
     None
 }
 
-fn declared(written: &file::Tool) -> Declared {
+fn declared(crossing: &mut Crossing<'_>, written: &file::Tool) -> Declared {
     Declared {
         effect: written.effect.map(Into::into),
         tier: written.tier.map(Into::into),
         categories: written.categories.iter().map(|category| (*category).into()).collect(),
         undo: written.undo.clone(),
         draft: written.draft,
+        idempotency: idempotency::of_tool(crossing, written),
+        repeat_unknown: written.repeat_unknown,
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     put("limits", Value::Table(limits(&settings.limits)));
     put("approvals", Value::Table(super::approvals::effective(&settings.approvals)));
     put("budgets", super::budgets::effective(settings));
+    put("idempotency", Value::Table(super::idempotency::effective(&settings.idempotency)));
     let mut vault = super::vault::effective(&settings.vault);
     vault.extend(meant.keys.effective(&meant.state_dir));
     put("vault", Value::Table(vault));
@@ -71,7 +72,7 @@ pub(super) fn list(items: impl IntoIterator<Item = impl std::fmt::Display>) -> V
     Value::Array(items.into_iter().map(text).collect())
 }
 
-fn number(value: usize) -> Value {
+pub(super) fn number(value: usize) -> Value {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
@@ -193,6 +194,12 @@ fn server(server: &ServerSettings) -> Table {
         }
         if let Some(draft) = declared.draft {
             tool.insert("draft".to_owned(), Value::Boolean(draft));
+        }
+        if let Some(window) = declared.idempotency {
+            tool.insert("idempotency".to_owned(), time(window));
+        }
+        if let Some(repeat) = declared.repeat_unknown {
+            tool.insert("repeat-unknown".to_owned(), Value::Boolean(repeat));
         }
         (name.clone(), Value::Table(tool))
     });

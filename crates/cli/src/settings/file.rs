@@ -59,6 +59,9 @@ pub(crate) struct File {
     /// How much may happen in which time.
     #[serde(default)]
     pub(crate) budgets: Vec<super::budgets::Written>,
+    /// What becomes of a call that was made before.
+    #[serde(default)]
+    pub(crate) idempotency: super::idempotency::Written,
     /// Addresses that are told what becomes of approvals.
     #[serde(default)]
     pub(crate) webhooks: Vec<super::webhooks::Webhook>,
@@ -335,6 +338,12 @@ pub(crate) struct Tool {
     pub(crate) undo: Option<String>,
     /// Offer `draft_X` and `submit_X` beside a tool that changes things: the one keeps a call, the other makes it.
     pub(crate) draft: Option<bool>,
+    /// So long after its end the same call with the same arguments is the same deed, and has the first answer.
+    #[schemars(with = "Option<String>")]
+    pub(crate) idempotency: Option<Spanned<String>>,
+    /// A call of which nobody knows whether it happened may be made once more under its key: the server does twice what it
+    /// does once. What is declared as a read may always.
+    pub(crate) repeat_unknown: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]

@@ -9,6 +9,7 @@ mod door;
 mod effective;
 mod file;
 mod file_oauth;
+mod idempotency;
 mod keys;
 mod networks;
 mod oauth;

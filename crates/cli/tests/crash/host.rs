@@ -72,6 +72,20 @@ impl Host {
             "params": { "name": "write", "arguments": { "what": what } } }))
     }
 
+    /// The same call under a key.
+    pub(crate) fn call_under(&self, key: &str, what: &str) -> io::Result<Heard> {
+        self.post(&json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "write",
+            "arguments": { "what": what }, "_meta": { "callgate/idempotency-key": key } } }))
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    pub(crate) fn forget_session(&mut self) {
+        self.session = None;
+    }
+
     pub(crate) fn tools(&self) -> usize {
         let list = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/list" });
         let heard = self.post(&list).map(|heard| heard.message).unwrap_or_default();

@@ -17,6 +17,7 @@ mod desk;
 mod host;
 mod kill;
 mod lost_cache;
+mod once;
 #[path = "../../../store/tests/ledger/replay.rs"]
 mod replay;
 mod shortage;

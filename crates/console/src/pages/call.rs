@@ -160,6 +160,9 @@ fn asked(intent: &Intent) -> AskedView {
 
 fn ended(decision: &Decision) -> EndedView {
     let (class, word, code) = match &decision.ending {
+        Ending::Answered if decision.replays().is_some() => {
+            ("answered", "It had run before: that answer was given again", None)
+        }
         Ending::Answered if decision.dispatched => ("answered", "It ran, and was answered", None),
         Ending::Answered => ("answered", "The gateway answered it itself", None),
         Ending::Refused { code } => ("refused", "Refused: nothing ran", Some(*code)),
@@ -171,7 +174,9 @@ fn ended(decision: &Decision) -> EndedView {
         Ending::Unknown => ("unknown", "The gateway stopped in between: whether it ran is not known", None),
     };
     let mut facts = vec![("Closed", Shown::of(&when(decision.closed_at).people))];
-    if let Some(outcome) = &decision.outcome {
+    let first = decision.replays();
+    facts.extend(first.map(|first| ("First call", Shown::of(&first.to_string()))));
+    if let Some(outcome) = decision.outcome.as_ref().filter(|_| first.is_none()) {
         let kind = if outcome.is_error { "an error" } else { "a result" };
         let text = format!("{kind} of {} bytes in {}", outcome.bytes, took(outcome.upstream_us));
         facts.push(("Server's answer", Shown::of(&text)));

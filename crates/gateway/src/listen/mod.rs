@@ -47,5 +47,6 @@ fn settings() -> crate::settings::Settings {
         workloads: Vec::new(),
         approvals: crate::settings::Approvals::default(),
         budgets: Vec::new(),
+        idempotency: crate::settings::Idempotency::default(),
     }
 }

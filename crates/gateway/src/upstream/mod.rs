@@ -35,7 +35,7 @@ pub(crate) use kept::{Kept, Look};
 pub(crate) use lane::{Lane, roots_changed, set_level};
 pub(crate) use parked::Parked;
 pub use pool::Pool;
-pub(crate) use send::{Arrived, Dispatch, InFlight, refused, send};
+pub(crate) use send::{Arrived, Dispatch, InFlight, refused, send, to_asker};
 
 #[cfg(test)]
 mod tests;

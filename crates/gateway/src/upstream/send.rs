@@ -77,16 +77,20 @@ pub(crate) async fn send(
         }
         (Direction::ToHost, _) => (Box::pin(to_host(live, &dispatch, leg)).await?, false),
     };
-    let id = dispatch.resolved.frame.id_raw().unwrap_or_default().to_vec();
-    let nonsense = |e: wire::SpliceError| Refusal::new(Code::UpstreamNonsense, e.to_string());
-    let splice = match frame.id_range() {
-        Some(range) => Splice::new(&frame).replace(range, id),
-        None => Splice::new(&frame).set_member(frame.object(), "id", id),
-    };
-    let splice = if asks { splice } else { crossing::answer(splice, &frame, dispatch.resolved) };
-    let answer = splice.finish().map_err(nonsense)?;
+    let answer = to_asker(&frame, asks, dispatch.resolved)?;
     let upstream_us = gate.clock.now().since(began);
     Ok(Passed::new(Arrived { frame, answer, upstream_us, asks }, basis))
+}
+
+/// A response with the asker's own id and in the asker's era, in which it is already where the server asks.
+pub(crate) fn to_asker(frame: &wire::Frame, asks: bool, resolved: &Resolved) -> Result<Bytes, Refusal> {
+    let id = resolved.frame.id_raw().unwrap_or_default().to_vec();
+    let splice = match frame.id_range() {
+        Some(range) => Splice::new(frame).replace(range, id),
+        None => Splice::new(frame).set_member(frame.object(), "id", id),
+    };
+    let splice = if asks { splice } else { crossing::answer(splice, frame, resolved) };
+    splice.finish().map_err(|e| Refusal::new(Code::UpstreamNonsense, e.to_string()))
 }
 
 /// The settings of the call's server.

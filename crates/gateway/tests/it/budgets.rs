@@ -276,8 +276,13 @@ async fn what_a_stop_left_is_settled_as_the_record_says() {
         }]
     };
     let lost = decision::CallId::new(now, [9; 10]);
-    let takes =
-        store::Takes { call: lost, deed: decision::DeedId::new(now, [9; 10]), log: &log, uses: &uses };
+    let takes = store::Takes {
+        call: lost,
+        deed: decision::DeedId::new(now, [9; 10]),
+        log: &log,
+        uses: &uses,
+        key: None,
+    };
     assert_eq!(house.store.spend(&scope(&house), None, takes, &[]).await.unwrap(), store::Spending::Done);
     assert_eq!(code(&call(&house, "echo", json!({})).await).as_deref(), Some("budget-exceeded"));
     assert!(!gateway::is_settled(&house.gate).await.unwrap());

@@ -133,6 +133,7 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
             ..gateway::settings::Approvals::default()
         },
         budgets: Vec::new(),
+        idempotency: gateway::settings::Idempotency::default(),
     }
 }
 
@@ -147,12 +148,13 @@ impl House {
     }
 
     pub(crate) async fn with(settings: Settings, policy: &str) -> Self {
-        Self::under(settings, policy, None).await
+        // boxed: every test would have the whole of its making in its own state
+        Box::pin(Self::under(settings, policy, None)).await
     }
 
     /// Another gateway with the key of this one.
     pub(crate) async fn after(&self, settings: Settings, policy: &str) -> Self {
-        Self::under(settings, policy, Some(Arc::clone(&self.kek))).await
+        Box::pin(Self::under(settings, policy, Some(Arc::clone(&self.kek)))).await
     }
 
     async fn under(settings: Settings, policy: &str, kek: Option<Arc<vault::Kek>>) -> Self {
@@ -540,6 +542,11 @@ impl House {
 
     /// The last decision of a call that was no errand.
     pub(crate) fn last(&self) -> decision::Decision {
+        self.decisions().pop().unwrap()
+    }
+
+    /// The decisions of calls that were no errands, in order.
+    pub(crate) fn decisions(&self) -> Vec<decision::Decision> {
         let entries = self.entries();
         let errands: BTreeSet<_> = entries
             .iter()
@@ -548,11 +555,11 @@ impl House {
                 Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,
             })
             .collect();
-        let last = entries.into_iter().rev().find_map(|entry| match entry {
+        let decisions = entries.into_iter().filter_map(|entry| match entry {
             Entry::Decision(decision) if !errands.contains(&decision.call) => Some(*decision),
             Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,
         });
-        last.unwrap()
+        decisions.collect()
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) fn settings() -> Settings {
             ..gateway::settings::Approvals::default()
         },
         budgets: Vec::new(),
+        idempotency: gateway::settings::Idempotency::default(),
     }
 }
 

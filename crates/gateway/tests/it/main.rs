@@ -42,6 +42,7 @@ mod questions;
 mod questions_across;
 mod reach;
 mod record;
+mod replays;
 mod rotation;
 mod soak;
 mod sse;

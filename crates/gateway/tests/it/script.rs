@@ -107,6 +107,7 @@ pub(crate) fn tools() -> Value {
         { "name": "again", "inputSchema": { "type": "object" } },
         { "name": "visit", "inputSchema": { "type": "object" } },
         { "name": "odd", "inputSchema": { "type": "object" } },
+        { "name": "late", "inputSchema": { "type": "object" } },
         { "name": "listed", "inputSchema": { "type": "object" }, "outputSchema": { "type": "array" } },
     ])
 }
@@ -339,6 +340,10 @@ async fn call(
             let mut waiting = Waiting(Arc::clone(state), false);
             tokio::time::sleep(Duration::from_secs(60)).await;
             waiting.1 = true;
+            complete(text("late"))
+        }
+        "late" => {
+            tokio::time::sleep(Duration::from_millis(700)).await;
             complete(text("late"))
         }
         // wants an address visited first, once

@@ -38,7 +38,7 @@ fn values(measure: Measure, values: &[u8], at_most: u64) -> Use {
 
 async fn spend(store: &Store, n: u16, uses: &[Use], lifted: bool) -> Result<Spending, StoreError> {
     let uses: Vec<Taken> = uses.iter().map(|one| Taken { one: one.clone(), lifted }).collect();
-    let takes = Takes { call: call(n), deed: deed(n), log: "l", uses: &uses };
+    let takes = Takes { call: call(n), deed: deed(n), log: "l", uses: &uses, key: None };
     store.spend(&home(), None, takes, &[]).await
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn a_restart_knows_what_is_open_and_what_a_deed_has(bed: &Bed) 
     for n in [1, 2, 3] {
         spend(&store, n, std::slice::from_ref(&one), false).await.unwrap();
     }
-    let none = Takes { call: call(9), deed: deed(9), log: "l", uses: &[] };
+    let none = Takes { call: call(9), deed: deed(9), log: "l", uses: &[], key: None };
     store.spend(&home(), None, none, &[deed(2)]).await.unwrap();
     let store = bed.reopen(store).await;
     let open = store.unsettled_uses(&home(), "l").await.unwrap();

@@ -237,7 +237,7 @@ impl World {
         let spends = calls.iter().enumerate().map(|(at, call)| {
             let deed = DeedId::new(Timestamp(1), [u8::try_from(at).unwrap(); 10]);
             let (kept, terms, desk) = (&kept, terms.clone(), self.desk(at % 2 == 1));
-            let takes = Takes { call: *call, deed, log: "", uses: &[] };
+            let takes = Takes { call: *call, deed, log: "", uses: &[], key: None };
             async move { desk.spend(&home(), kept, terms, takes).await }
         });
         let spent = futures::future::join_all(spends).await;

@@ -16,6 +16,7 @@ mod property;
 mod secrets;
 mod sqlite;
 mod tokens;
+mod twins;
 
 use bed::Bed;
 use std::{future::Future, pin::Pin};
@@ -58,6 +59,12 @@ suite! {
         values_count_once_each,
         a_value_is_new_until_it_was_let_through,
         what_no_window_needs_is_forgotten;
+    twins:
+        of_many_twins_at_once_one_takes_the_key,
+        what_never_left_leaves_the_key_as_it_was,
+        an_answer_is_kept_for_its_window_and_of_one_asker_the_newest_alone,
+        a_restart_finds_its_own_open_keys,
+        no_history_does_a_deed_twice;
     principals:
         an_agent_and_a_user_are_listed_as_they_were_added,
         a_name_is_taken_once,

@@ -88,6 +88,11 @@ impl Server {
     }
 }
 
+/// A server's notes are called as it is.
+fn name_of(notes: &Path) -> &str {
+    notes.file_name().unwrap().to_str().unwrap()
+}
+
 fn write_down(path: &Path, line: &str) {
     let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
     // one write, so that children that share the file do not mix their lines
@@ -121,7 +126,7 @@ fn a_server_that_is_a_child() {
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let message: Value = serde_json::from_str(&line).unwrap();
         let note = |line: &str| write_down(&notes, line);
-        let mut desk = Desk { era, key: &key, memory: &mut memory, note: &note };
+        let mut desk = Desk { name: name_of(&notes), era, key: &key, memory: &mut memory, note: &note };
         for said in hear(&mut desk, &message) {
             out.write_all(format!("{said}\n").as_bytes()).unwrap();
         }
@@ -161,7 +166,10 @@ impl House {
         let key = key.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
         let note = |line: &str| write_down(&self.notes, line);
         let mut memory = talk.memory.lock();
-        hear(&mut Desk { era: self.era, key, memory: &mut memory, note: &note }, message)
+        hear(
+            &mut Desk { name: name_of(&self.notes), era: self.era, key, memory: &mut memory, note: &note },
+            message,
+        )
     }
 
     fn begin(&self) -> (String, Arc<Talk>) {

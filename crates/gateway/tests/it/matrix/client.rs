@@ -47,11 +47,25 @@ impl Kind {
     pub(super) fn is_modern(self) -> bool {
         self.revision == "2026-07-28"
     }
+    pub(super) fn knows_batches(self) -> bool {
+        self.revision == "2025-03-26"
+    }
     /// Whether its revision knows that a server may ask for a form.
     pub(super) fn knows_forms(self) -> bool {
         self.revision != "2025-03-26"
     }
 }
+
+/// Through which door a client comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Door {
+    /// The server's own address, with names as its author wrote them.
+    Own,
+    /// `/mcp`, with every server behind it and its name before those of its items.
+    All,
+}
+
+pub(super) const DOORS: [Door; 2] = [Door::Own, Door::All];
 
 /// Longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -65,9 +79,10 @@ pub(super) struct Who {
     pub(super) token: String,
 }
 
-/// One client at one server's own address.
+/// One client that means one server.
 pub(super) struct Host {
     pub(super) kind: Kind,
+    pub(super) door: Door,
     /// As it calls itself: its entries in the record are known by it.
     pub(super) name: String,
     server: Server,
@@ -108,31 +123,51 @@ impl Host {
     /// Connects and, in the legacy era, shakes hands.
     pub(super) async fn connect(
         house: &Arc<House>,
-        kind: Kind,
+        (kind, door): (Kind, Door),
         server: &Server,
         who: &Who,
     ) -> Result<Self, Fault> {
-        let mut host = Self::dial(house, kind, server, who).await;
+        let mut host = Self::dial(house, (kind, door), server, who).await;
         if !kind.is_modern() {
             host.shake_hands().await?;
         }
         Ok(host)
     }
 
-    async fn dial(house: &Arc<House>, kind: Kind, server: &Server, who: &Who) -> Self {
+    async fn dial(house: &Arc<House>, (kind, door): (Kind, Door), server: &Server, who: &Who) -> Self {
         let (heard_by, heard) = unbounded_channel();
+        let (entrance, path) = match door {
+            Door::Own => (Entrance::Server(server.name.to_string()), format!("/s/{}/mcp", server.name)),
+            Door::All => (Entrance::Federated, "/mcp".to_owned()),
+        };
         let way = match kind.transport {
             Transport::Http | Transport::Internal => {
                 Way::Http { token: who.token.clone(), streams: BTreeMap::new(), own: None }
             }
-            Transport::Stdio => pipe(house, server, who.agent, heard_by.clone()).await,
+            Transport::Stdio => pipe(house, entrance, who.agent, heard_by.clone()).await,
         };
-        let name =
-            format!("{}-{:?}-{}-{}", kind.revision, kind.transport, server.name, who.agent).to_lowercase();
-        let path = format!("/s/{}/mcp", server.name);
+        let name = format!("{}-{:?}-{}-{}-{door:?}", kind.revision, kind.transport, server.name, who.agent)
+            .to_lowercase();
         let (session, aside, next, server) = (None, Vec::new(), 10, server.clone());
         let house = Arc::clone(house);
-        Self { kind, name, server, house, path, way, session, heard, heard_by, aside, next }
+        Self { kind, door, name, server, house, path, way, session, heard, heard_by, aside, next }
+    }
+
+    /// What somebody who may says to what waits for people.
+    pub(super) async fn decide(&self, operation: &str, yes: bool) {
+        let id = operation.parse().unwrap();
+        crate::approvals::vote(&self.house, id, "fay", yes).await.unwrap();
+    }
+
+    /// How a tool or a prompt of its server is called here.
+    pub(super) fn named(&self, item: &str) -> String {
+        match self.door {
+            Door::Own => item.to_owned(),
+            Door::All => format!("{}__{item}", self.server.name),
+        }
+    }
+    pub(super) fn uri(&self, item: &str) -> String {
+        format!("test://{}/{item}", self.server.name)
     }
 
     async fn shake_hands(&mut self) -> Result<(), Fault> {
@@ -212,7 +247,7 @@ impl Host {
         let more: Vec<_> = routing.filter_map(|(key, value)| Some((key, value?))).collect();
         let posting = self.begin("POST", &more, text);
         let to = self.heard_by.clone();
-        if method.is_none() || message["id"].is_null() {
+        if !message.is_array() && (method.is_none() || message["id"].is_null()) {
             // what is said next is said after it
             pump(posting.await, to).await;
             return Ok(());
@@ -237,6 +272,24 @@ impl Host {
             params["_meta"][format!("{meta}/logLevel")] = json!("info");
         }
         (self.next, json!({ "jsonrpc": "2.0", "id": self.next, "method": method, "params": params }))
+    }
+
+    /// Requests that are sent at once, and the answer to each; where there is no answer to one, what was said to all.
+    pub(super) async fn ask_at_once(&mut self, asked: &[(&str, Value)]) -> Result<Vec<Value>, Fault> {
+        let (ids, messages): (Vec<_>, Vec<_>) =
+            asked.iter().map(|(method, params)| self.request(method, params.clone())).unzip();
+        self.say(&Value::Array(messages)).await?;
+        let mut answers = Vec::new();
+        for _ in &ids {
+            let one = self.until("an answer", |one| one.get("method").is_none()).await?;
+            let to_all = one["id"].is_null();
+            answers.push(one);
+            if to_all {
+                return Ok(answers);
+            }
+        }
+        answers.sort_by_key(|one| ids.iter().position(|id| one["id"] == *id));
+        Ok(answers)
     }
 
     /// One request to its end. Whatever the server asks on the way is answered, as the revision has it.
@@ -321,7 +374,7 @@ impl Host {
 
     /// The answer to one request that comes with the credential of somebody else.
     pub(super) async fn disguised(&mut self, who: &Who, method: &str, params: Value) -> Result<Value, Fault> {
-        let mut other = Self::dial(&self.house, self.kind, &self.server, who).await;
+        let mut other = Self::dial(&self.house, (self.kind, self.door), &self.server, who).await;
         other.session.clone_from(&self.session);
         let told = other.ask(method, params).await?;
         Ok(told.answer)
@@ -366,10 +419,9 @@ fn reply(method: &Value) -> Value {
 }
 
 /// A session over a pipe, as `wrap` has it.
-async fn pipe(house: &Arc<House>, server: &Server, agent: &str, heard: UnboundedSender<Value>) -> Way {
+async fn pipe(house: &Arc<House>, entrance: Entrance, agent: &str, heard: UnboundedSender<Value>) -> Way {
     let agent = AgentName::new(agent).unwrap();
     let principal = Arc::new(gateway::authenticate::configured(&house.gate, &agent).await.unwrap());
-    let entrance = Entrance::Server(server.name.to_string());
     let talk = Talk {
         session: house.gate.pipe_session(principal, entrance.clone(), Transport::Stdio),
         agent,
@@ -386,10 +438,21 @@ async fn pipe(house: &Arc<House>, server: &Server, agent: &str, heard: Unbounded
     tokio::spawn(async move {
         let mut lines = BufReader::new(reader).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            let _ = heard.send(serde_json::from_str(&line).unwrap());
+            pass_on(serde_json::from_str(&line).unwrap(), &heard);
         }
     });
     Way::Pipe { writer, talking }
+}
+
+/// What came at once, one by one.
+fn pass_on(said: Value, to: &UnboundedSender<Value>) {
+    let several = match said {
+        Value::Array(several) => several,
+        one @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            vec![one]
+        }
+    };
+    several.into_iter().for_each(|one| drop(to.send(one)));
 }
 
 type Response = http::Response<hyper::body::Incoming>;
@@ -405,10 +468,10 @@ async fn pump(response: Response, to: UnboundedSender<Value>) {
         read.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
         while let Some(end) = read.windows(2).position(|two| two == b"\n\n").filter(|_| is_stream) {
             let event: Vec<u8> = read.drain(..end + 2).collect();
-            crate::house::events(&event).into_iter().for_each(|one| drop(to.send(one)));
+            crate::house::events(&event).into_iter().for_each(|one| pass_on(one, &to));
         }
     }
     if let Some(whole) = (!is_stream).then(|| serde_json::from_slice(&read).ok()).flatten() {
-        let _ = to.send(whole);
+        pass_on(whole, &to);
     }
 }

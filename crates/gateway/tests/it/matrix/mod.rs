@@ -14,8 +14,9 @@ mod server;
 use crate::house::{House, settings};
 use carriers::{Carrier, SERVERS, Server};
 use cells::{Act, Defect, Mark, Outcome, Row, cell, rows};
-use client::{CLIENTS, Host, Kind, Who};
-use decision::{AgentName, Era};
+use client::{CLIENTS, DOORS, Door, Host, Kind, Who};
+use decision::{AgentName, Era, User};
+use policy::budget::{Budget, Counts, Covers, Per, Window};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
@@ -31,6 +32,7 @@ const AT_ONCE: usize = 6;
 struct Cell {
     row: Row,
     client: Kind,
+    door: Door,
     era: Era,
     carrier: Carrier,
     server_name: String,
@@ -55,12 +57,14 @@ fn policy(servers: &[Server]) -> String {
             [
                 format!("resource == Tool::\"{name}__{item}\""),
                 format!("resource == Prompt::\"{name}__{item}\""),
-                format!("resource == McpResource::\"{name}:test://{item}\""),
+                format!("resource == McpResource::\"{name}:test://{name}/{item}\""),
             ]
         });
         all.collect::<Vec<_>>().join(" || ")
     };
-    let (hidden, refused) = (named("hidden"), named("refused"));
+    let (hidden, refused, held) = (named("hidden"), named("refused"), named("held"));
+    let decided = servers.iter().map(|server| format!("resource == Tool::\"{}__decided\"", server.name));
+    let held = std::iter::once(held).chain(decided).collect::<Vec<_>>().join(" || ");
     format!(
         r#"
 @id("bot") permit (principal == Agent::"bot", action, resource) unless {{ {hidden} }};
@@ -71,11 +75,27 @@ fn policy(servers: &[Server]) -> String {
 @id("not-today") @because("not today")
 forbid (principal, action, resource) when {{ context.now.epoch > 0 && ({refused}) }};
 
+@id("four-eyes") @because("two look at it") @unless-approved("finance")
+forbid (principal, action, resource) when {{ context.now.epoch > 0 && ({held}) }};
+
 @id("not-now") @because("not now")
 forbid (principal == Agent::"silenced", action in Action::"kind:question", resource)
 when {{ context.now.epoch > 0 }};
 "#
     )
+}
+
+/// Of each server's tool `limited` a client may call one.
+fn budget() -> Budget {
+    Budget {
+        name: "one-each".parse().unwrap(),
+        counts: Counts::Calls,
+        covers: Covers { tool: Some("limited".to_owned()), ..Covers::default() },
+        per: Per::Host,
+        window: Window::Sliding(3_600_000_000),
+        at_most: 1,
+        cure: None,
+    }
 }
 
 struct World {
@@ -86,18 +106,27 @@ struct World {
 impl World {
     async fn open(servers: &[Server]) -> Self {
         let reached = servers.iter().map(|server| (server.name.clone(), server.settings())).collect();
-        let house = House::with(settings(reached), &policy(servers)).await;
+        let settings = gateway::Settings { budgets: vec![budget()], ..settings(reached) };
+        let house = House::with(settings, &policy(servers)).await;
         let mut agents = BTreeMap::from([("bot", Who { agent: "bot", token: house.token.clone() })]);
         for agent in ["unheard", "silenced", "gone"] {
             agents.insert(agent, Who { agent, token: house.agent(agent).await });
         }
         let scope = house.gate.live().settings.scope();
+        let fay = User { name: "fay".parse().unwrap(), groups: ["finance".parse().unwrap()].into() };
+        house.store.add_user(&scope, &fay).await.unwrap();
         house.store.disable_agent(&scope, &AgentName::new("gone").unwrap()).await.unwrap();
         house.until_refused(&agents["gone"].token).await;
         Self { house: Arc::new(house), agents }
     }
 
-    async fn walk(&self, host: &mut Result<Host, String>, server: &Server, client: Kind, row: Row) -> Cell {
+    async fn walk(
+        &self,
+        host: &mut Result<Host, String>,
+        server: &Server,
+        (client, door): (Kind, Door),
+        row: Row,
+    ) -> Cell {
         let alone = match host {
             Ok(_) if needs_the_pipe(server, client, row) => (Some(server.pipe.write().await), None),
             Ok(_) | Err(_) => (None, Some(server.pipe.read().await)),
@@ -112,20 +141,20 @@ impl World {
         drop(alone);
         let Server { era, carrier, .. } = *server;
         let server_name = server.name.to_string();
-        Cell { row, client, era, carrier, server_name, name, window, mark, record: Ok(()) }
+        Cell { row, client, door, era, carrier, server_name, name, window, mark, record: Ok(()) }
     }
 
     /// All rows of one agent in one conversation, which stays open.
     async fn converse(
         &self,
         server: &Server,
-        client: Kind,
+        from: (Kind, Door),
         agent: &str,
     ) -> (Vec<Cell>, Result<Host, String>) {
-        let mut host = Host::connect(&self.house, client, server, &self.agents[agent]).await;
+        let mut host = Host::connect(&self.house, from, server, &self.agents[agent]).await;
         let mut cells = Vec::new();
         for row in rows().into_iter().filter(|row| row.agent() == agent && !needs_full_disk(*row)) {
-            cells.push(self.walk(&mut host, server, client, row).await);
+            cells.push(self.walk(&mut host, server, from, row).await);
         }
         (cells, host)
     }
@@ -154,19 +183,18 @@ async fn every_client_over_every_server_is_governed_and_recorded_alike() {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut talks = Vec::new();
     for server in &servers {
-        for (client, agent) in
-            CLIENTS.iter().flat_map(|client| ["bot", "unheard", "silenced"].map(|a| (*client, a)))
-        {
+        let from = CLIENTS.iter().flat_map(|client| DOORS.map(|door| (*client, door)));
+        for (from, agent) in from.flat_map(|from| ["bot", "unheard", "silenced"].map(|a| (from, a))) {
             let (world, room, server) = (Arc::clone(&world), Arc::clone(&room), server.clone());
             talks.push(tokio::spawn(async move {
                 let _place = room.acquire_owned().await.unwrap();
-                let (cells, host) = world.converse(&server, client, agent).await;
+                let (cells, host) = world.converse(&server, from, agent).await;
                 match host {
                     Ok(host) if agent != "bot" => {
                         host.leave().await;
                         (cells, None)
                     }
-                    host => (cells, Some((host, server, client)).filter(|_| agent == "bot")),
+                    host => (cells, Some((host, server, from)).filter(|_| agent == "bot")),
                 }
             }));
         }
@@ -182,17 +210,24 @@ async fn every_client_over_every_server_is_governed_and_recorded_alike() {
     let red = cells.iter().filter(|cell| !is_sound(cell)).count();
     assert_eq!(red, 0, "{}", report(&cells));
     compare(&page::tables(&cells, &words));
-    assert_eq!(cells.len(), rows().len() * CLIENTS.len() * SERVERS.len(), "no cell is left out");
+    assert_eq!(
+        cells.len(),
+        rows().len() * CLIENTS.len() * DOORS.len() * SERVERS.len(),
+        "no cell is left out"
+    );
 }
 
+/// A conversation that goes on.
+type Open = (Result<Host, String>, Server, (Kind, Door));
+
 /// One call of each when the ledger's disk is full.
-async fn without_record(world: &Arc<World>, open: Vec<(Result<Host, String>, Server, Kind)>) -> Vec<Cell> {
+async fn without_record(world: &Arc<World>, open: Vec<Open>) -> Vec<Cell> {
     let row = rows().into_iter().find(|row| needs_full_disk(*row)).unwrap();
     for _ in 0..8 {
         world.house.faults.push(store::ledger::Fault::NoSpace);
     }
-    let walked = open.into_iter().map(|(mut host, server, client)| async move {
-        let cell = world.walk(&mut host, &server, client, row).await;
+    let walked = open.into_iter().map(|(mut host, server, from)| async move {
+        let cell = world.walk(&mut host, &server, from, row).await;
         (cell, host)
     });
     let mut cells = Vec::new();

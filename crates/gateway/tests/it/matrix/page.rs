@@ -2,7 +2,7 @@
 
 use super::carriers::{Carrier, SERVERS};
 use super::cells::{Act, Defect, Mark, Outcome, Row, rows};
-use super::client::CLIENTS;
+use super::client::{CLIENTS, DOORS};
 use super::{Cell, is_sound};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,10 @@ fn row_name(row: Row) -> String {
         Act::IsAsked("sampling") => "`sampling/createMessage`".to_owned(),
         Act::IsAsked(_) => "`roots/list`".to_owned(),
         Act::IsTold => "log lines and progress".to_owned(),
+        Act::Batched => "`tools/call` in a batch ³".to_owned(),
+        Act::Decided(true) => return "`tools/call` · held, then a yes ⁴".to_owned(),
+        Act::Decided(false) => return "`tools/call` · held, then a no".to_owned(),
+        Act::Spends => return "`tools/call` · one more than its budget ⁵".to_owned(),
         Act::Fails(defect) => return defect_name(defect).to_owned(),
     };
     let outcome = match row.outcome {
@@ -25,6 +29,7 @@ fn row_name(row: Row) -> String {
         Outcome::Hide => "hide",
         Outcome::Refuse => "refuse",
         Outcome::Redact => "redact",
+        Outcome::Hold => "hold",
     };
     format!("{act} · {outcome}")
 }
@@ -47,6 +52,7 @@ fn sign(mark: &Mark) -> &'static str {
         Mark::Hidden => "○",
         Mark::Refused => "✘",
         Mark::Masked => "▒",
+        Mark::Held => "◷",
         Mark::Nothing(_) => "–",
     }
 }
@@ -54,8 +60,10 @@ fn sign(mark: &Mark) -> &'static str {
 /// The tables. `words` is what the record says of each row.
 pub(super) fn tables(cells: &[Cell], words: &BTreeMap<Row, BTreeSet<String>>) -> String {
     let mut page = String::new();
-    let by: BTreeMap<_, _> =
-        cells.iter().map(|cell| ((cell.row, cell.client, (cell.era, cell.carrier)), cell)).collect();
+    let by: BTreeMap<_, _> = cells
+        .iter()
+        .map(|cell| ((cell.row, cell.client, cell.door, (cell.era, cell.carrier)), cell))
+        .collect();
     for (era, carrier) in SERVERS {
         let over = match carrier {
             Carrier::Stdio => "stdio",
@@ -70,9 +78,14 @@ pub(super) fn tables(cells: &[Cell], words: &BTreeMap<Row, BTreeSet<String>>) ->
         for row in rows() {
             page += &format!("| {} |", row_name(row));
             for client in CLIENTS {
-                let cell = by.get(&(row, client, (era, carrier)));
-                let sign = cell.and_then(|cell| cell.mark.as_ref().ok().filter(|_| is_sound(cell)).map(sign));
-                page += &format!(" {} |", sign.unwrap_or("**not as it should be**"));
+                let signs = DOORS.map(|door| {
+                    let cell = by.get(&(row, client, door, (era, carrier)));
+                    let sign =
+                        cell.and_then(|cell| cell.mark.as_ref().ok().filter(|_| is_sound(cell)).map(sign));
+                    sign.unwrap_or("**not as it should be**")
+                });
+                let [own, all] = signs;
+                page += &if own == all { format!(" {own} |") } else { format!(" {own} {all} |") };
             }
             page += "\n";
         }

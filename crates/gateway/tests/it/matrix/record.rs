@@ -3,7 +3,10 @@
 use super::Cell;
 use super::carriers::Carrier;
 use super::cells::{Act, Defect, Outcome};
-use decision::{Decision, Direction, Ending, Entry, Era, EventName, Intent, ServerName, Stage, Transport};
+use super::client::Door;
+use decision::{
+    Code, Decision, Direction, Ending, Entry, Era, EventName, Intent, ItemKind, ServerName, Stage, Transport,
+};
 use std::collections::BTreeMap;
 
 /// The whole ledger, read once.
@@ -59,7 +62,9 @@ impl Ledger {
             if closed <= at {
                 return Err("the decision comes before its intent".to_owned());
             }
-            legs.push((intent, decision));
+            if is_why(cell, decision) {
+                legs.push((intent, decision));
+            }
         }
         if is_nameless(cell) {
             legs.truncate(1);
@@ -81,17 +86,43 @@ const NAMED: [&str; 6] = [
 /// Rows in which a message comes no further than to where nobody knows yet who says it.
 fn is_nameless(cell: &Cell) -> bool {
     matches!(cell.row.act, Act::Fails(Defect::TwoNames | Defect::Stranger | Defect::Task))
+        || is_no_batch(cell)
+}
+
+/// A batch of a revision that has none is not read.
+fn is_no_batch(cell: &Cell) -> bool {
+    cell.row.act == Act::Batched && !cell.client.knows_batches()
+}
+
+/// Of messages that were not read, which it was shows in why.
+fn is_why(cell: &Cell, decision: &Decision) -> bool {
+    let code = if cell.row.act == Act::Fails(Defect::TwoNames) {
+        Code::JsonDuplicateKey
+    } else if is_no_batch(cell) {
+        Code::BatchUnsupported
+    } else {
+        return true;
+    };
+    decision.ending == Ending::Refused { code }
+}
+
+/// What the record calls the door.
+fn entrance(cell: &Cell) -> &str {
+    match cell.door {
+        Door::Own => &cell.server_name,
+        Door::All => "mcp",
+    }
 }
 
 fn is_of(cell: &Cell, intent: &Intent) -> bool {
     if is_nameless(cell) {
         let is = |defect| cell.row.act == Act::Fails(defect);
         let named = if is(Defect::Task) { "tasks/result" } else { "tools/call" };
-        let method = (!is(Defect::TwoNames)).then_some(named);
+        let method = (!is(Defect::TwoNames) && !is_no_batch(cell)).then_some(named);
         let nobody = intent.principal.actor == decision::Actor::Unknown;
         return nobody
             && intent.method.as_deref() == method
-            && intent.channel.entrance == cell.server_name
+            && intent.channel.entrance == entrance(cell)
             && intent.channel.transport == cell.client.transport;
     }
     intent.claimed.host.as_deref() == Some(&cell.name)
@@ -109,6 +140,7 @@ pub(super) struct Form {
 /// never in a line. More may differ only as said here:
 ///
 /// - *updates of a resource* are two methods: the two eras of clients are compared each for itself;
+/// - *a batch* is one of 2025-03-26, and its members end in any order; of another revision it is refused unread;
 /// - *a question* takes more legs where a modern end has to come again: of the call the first intent and the last
 ///   decision count, what was masked and how often progress was reported is summed, and of each question what the
 ///   rules said;
@@ -131,6 +163,11 @@ pub(super) fn form(ledger: &Ledger, cell: &Cell) -> Result<Form, String> {
         (Act::Listens | Act::Leaves, _) => {
             (client.to_owned(), legs.iter().map(|leg| line(cell, *leg)).collect())
         }
+        (Act::Batched, _) => {
+            let mut lines: Vec<_> = legs.iter().map(|leg| line(cell, *leg)).collect();
+            lines.sort();
+            (format!("read: {}", cell.client.knows_batches()), lines)
+        }
         _ => ("all".to_owned(), legs.iter().map(|leg| line(cell, *leg)).collect()),
     };
     // nobody can be asked, so that it is refused by whoever finds that out
@@ -138,9 +175,13 @@ pub(super) fn form(ledger: &Ledger, cell: &Cell) -> Result<Form, String> {
         Ok(super::cells::Mark::Nothing(why)) => format!("{client} over {server}: {why}"),
         Ok(_) | Err(_) => among,
     };
-    let last = legs.iter().rev().find(|(intent, _)| intent.direction == Direction::ToServer);
-    let last = last.ok_or("nothing is recorded")?;
-    Ok(Form { among, lines, words: words(last.1) })
+    let to_server = legs.iter().filter(|(intent, _)| intent.direction == Direction::ToServer);
+    let calls: Vec<_> = to_server.filter(|(intent, _)| intent.method.as_deref() != Some("ping")).collect();
+    let last = calls.last().ok_or("nothing is recorded")?;
+    let one_by_one = || calls.iter().map(|leg| words(leg.1)).collect::<Vec<_>>().join(", then ");
+    let several = matches!(cell.row.act, Act::Decided(_) | Act::Spends);
+    let said = if several { one_by_one() } else { words(last.1) };
+    Ok(Form { among, lines, words: said })
 }
 
 fn words(decision: &Decision) -> String {
@@ -222,12 +263,11 @@ fn asked(cell: &Cell, intent: &Intent) -> String {
     let target = target.as_ref().map(|target| {
         let own = target.server.as_str() == cell.server_name;
         let definition = target.definition.map(|digest| digest.to_string()).unwrap_or_default();
-        format!(
-            "{:?} {}{} {definition}",
-            target.item.kind,
-            target.item.name,
-            if own { "" } else { " of another" }
-        )
+        // the address of a resource, which names its server, is a part of its definition
+        let of_address = target.item.kind == ItemKind::Resource && !definition.is_empty();
+        let definition = if of_address { "its own" } else { &definition };
+        let name = target.item.name.replace(&cell.server_name, "SERVER");
+        format!("{:?} {name}{} {definition}", target.item.kind, if own { "" } else { " of another" })
     });
     let method = method.as_deref().unwrap_or("no method");
     format!("{direction:?} {method} {target:?} by {} arguments:{}", principal.describe(), arguments.is_some())
@@ -250,16 +290,27 @@ fn stage(cell: &Cell, one: &decision::Evidence) -> String {
     let apart = |basis: &str| {
         let inspected =
             basis.ends_with(" bytes") || basis.starts_with("masked:") || basis.starts_with("asks:");
-        told_apart || one.stage == Stage::Inspect && inspected || basis.starts_with("answers:")
+        // by how its client can be reached
+        let reached = basis.starts_with("reached:");
+        told_apart || one.stage == Stage::Inspect && inspected || basis.starts_with("answers:") || reached
     };
     // where in the message something stands depends on what an era writes before it
     let named = |text: &str| match text.split_once(" at byte ") {
         Some((what, _)) => what.to_owned(),
-        None => text.replace(&cell.server_name, "SERVER"),
+        None => {
+            let text = text.replace(&cell.name, "CLIENT").replace(&format!("{}__", cell.server_name), "");
+            without_ids(&text.replace(&cell.server_name, "SERVER"))
+        }
     };
     let basis: Vec<_> = one.basis.iter().filter(|basis| !apart(basis)).map(|basis| named(basis)).collect();
     let because = if told_apart { String::new() } else { named(&one.because) };
     format!("{:?} {:?} {:?} {because} {basis:?}", one.stage, one.refused, one.would_refuse)
+}
+
+/// Every approval has an id of its own.
+fn without_ids(text: &str) -> String {
+    let words = text.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_');
+    words.map(|word| if word.starts_with("appr_") { "ID " } else { word }).collect()
 }
 
 /// Whether the record counts what was taken out. What a legacy server says over stdio or HTTP+SSE beside its answers belongs to
@@ -286,7 +337,7 @@ pub(super) fn channels(ledger: &Ledger, cell: &Cell) -> Result<(), String> {
     for (intent, decision) in ledger.legs(cell)? {
         let channel = &intent.channel;
         let era = if cell.client.is_modern() { decision::Era::Modern } else { decision::Era::Legacy };
-        let came = channel.transport == cell.client.transport && channel.entrance == cell.server_name;
+        let came = channel.transport == cell.client.transport && channel.entrance == entrance(cell);
         if !came || channel.transport == Transport::Internal {
             return Err(format!("another channel: {channel:?}"));
         }

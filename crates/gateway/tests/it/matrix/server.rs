@@ -9,8 +9,8 @@ pub(super) const KEY: &str = crate::house::SECRET;
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 const UPDATED: &str = "notifications/resources/updated";
 
-/// One of the four fates an item can have, and its name: `open`, `hidden`, `refused`, `leaky`.
-pub(super) const ITEMS: [&str; 4] = ["open", "hidden", "refused", "leaky"];
+/// The fates an item can have, and their names.
+pub(super) const ITEMS: [&str; 5] = ["open", "hidden", "refused", "leaky", "held"];
 /// What a server may ask, and how its tools call it.
 pub(super) const QUESTIONS: [(&str, &str); 3] =
     [("elicitation", "elicitation/create"), ("sampling", "sampling/createMessage"), ("roots", "roots/list")];
@@ -21,6 +21,8 @@ pub(super) struct Memory(Vec<(Value, Value)>);
 
 /// A server's two notebooks: what it has to remember, and what a test wants to know.
 pub(super) struct Desk<'a> {
+    /// Its resources are `test://NAME/ITEM`.
+    pub(super) name: &'a str,
     pub(super) era: Era,
     /// What came as a credential with this message, or with the process.
     pub(super) key: &'a str,
@@ -71,19 +73,19 @@ pub(super) fn hear(desk: &mut Desk<'_>, message: &Value) -> Vec<Value> {
             let params = json!({ "notifications": wanted, "_meta": { SUBSCRIPTION: id } });
             vec![note("notifications/subscriptions/acknowledged", params)]
         }
-        _ => vec![served(desk.era, method, about, id, params)],
+        _ => vec![served(desk, method, about, id, params)],
     }
 }
 
 /// Methods that are one answer and no more.
-fn served(era: Era, method: &str, about: Option<&str>, id: &Value, params: &Value) -> Value {
-    let about = about.unwrap_or_default();
-    let item = about.strip_prefix("test://").unwrap_or(about);
+fn served(desk: &Desk<'_>, method: &str, about: Option<&str>, id: &Value, params: &Value) -> Value {
+    let (about, era) = (about.unwrap_or_default(), desk.era);
+    let item = about.rsplit_once('/').map_or(about, |(_, item)| item);
     let text = words(method, item);
     let capabilities = json!({ "tools": { "listChanged": true }, "prompts": {}, "completions": {}, "logging": {},
         "resources": { "subscribe": true } });
     let named = |name: &&str| json!({ "name": name, "arguments": [{ "name": "who" }] });
-    let at = |name: &&str| json!({ "name": name, "uri": format!("test://{name}") });
+    let at = |name: &&str| json!({ "name": name, "uri": format!("test://{}/{name}", desk.name) });
     let told = match (method, era) {
         ("server/discover", Era::Modern) => {
             json!({ "supportedVersions": ["2026-07-28"], "capabilities": capabilities })
@@ -107,7 +109,11 @@ fn served(era: Era, method: &str, about: Option<&str>, id: &Value, params: &Valu
 
 /// An answer without content, but for what it lets slip.
 fn said_with(about: Option<&str>) -> Value {
-    if about == Some("test://leaky") { json!({ "_meta": { "example.com/as": KEY } }) } else { json!({}) }
+    if about.is_some_and(|uri| uri.ends_with("/leaky")) {
+        json!({ "_meta": { "example.com/as": KEY } })
+    } else {
+        json!({})
+    }
 }
 
 /// What it says of an item: where that is `leaky`, its own credential too.
@@ -120,7 +126,7 @@ fn words(method: &str, item: &str) -> String {
 
 fn tools() -> Value {
     let tool = |name: String| json!({ "name": name, "inputSchema": { "type": "object", "properties": { "text": { "type": "string" } } } });
-    let plain = ["chatty", "touch"].into_iter().chain(ITEMS).map(str::to_owned);
+    let plain = ["chatty", "touch", "decided", "limited"].into_iter().chain(ITEMS).map(str::to_owned);
     let asking = ["ask", "leak"].iter().flat_map(|how| QUESTIONS.map(|(kind, _)| format!("{how}-{kind}")));
     let mut tools: Vec<Value> = plain.chain(asking).map(tool).collect();
     let mut broken = tool("broken".to_owned());

@@ -93,6 +93,9 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
     if let Some((spent, end)) = &spent {
         Box::pin(commit::settle(gate, &live, spent, *end, answer)).await;
     }
+    if let Some(round) = arrival.round.as_ref().filter(|round| round.refused().is_err()) {
+        Box::pin(replay::abandon(gate, &live, round)).await;
+    }
     let outcome = match closed {
         Ok(()) => outcome,
         Err(unrecorded) => Err(unrecorded),

@@ -120,7 +120,7 @@ impl Leg {
             ..Self::blank(gate, live, Trail::open(call, now), principal, channel)
         };
         if let Some(round) = &arrival.round {
-            (leg.deed, leg.leg) = (round.deed, round.leg);
+            (leg.deed, leg.leg, leg.keyed.inherits) = (round.deed, round.leg, round.key);
             leg.only = round.only.map(|approval| Only { approval, subject: None, declined: false });
         }
         if let Some(session) = &arrival.session {

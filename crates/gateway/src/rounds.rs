@@ -5,10 +5,11 @@ use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Facts, Found, Inbound, Party, Presented, Reply, ReplyBody};
 use crate::gate::Gate;
 use crate::record::Leg;
+use crate::replay;
 use crate::resolve::Resolved;
 use crate::session::Session;
 use bytes::Bytes;
-use decision::{ApprovalId, Code, DeedId, Refusal, ServerName};
+use decision::{ApprovalId, Code, DeedId, Digest, Refusal, ServerName};
 use futures::future::join_all;
 use std::{pin::Pin, sync::Arc};
 use wire::bridge::{capabilities::Askable, rounds};
@@ -31,6 +32,8 @@ pub(crate) struct Asks {
     state: Option<Bytes>,
     deed: DeedId,
     leg: u32,
+    /// Under which the deed is done once.
+    key: Option<Digest>,
 }
 
 /// One more leg of a call that its server asked questions about.
@@ -43,17 +46,20 @@ pub(crate) struct Round {
     state: Option<Bytes>,
     /// The only approval it may use.
     pub(crate) only: Option<ApprovalId>,
+    /// Under which the deed is done once.
+    pub(crate) key: Option<Digest>,
 }
 
 impl Round {
     /// The same call once more, after people decided: with what its server was told before, if anything.
     pub(crate) fn again(deed: DeedId, leg: u32, only: ApprovalId, last: Option<Self>) -> Self {
+        let key = last.as_ref().and_then(|last| last.key);
         let (answers, state) = last.map_or((Ok(None), None), |last| (last.answers, last.state));
-        Self { deed, leg: leg.saturating_add(1), answers, state, only: Some(only) }
+        Self { deed, leg: leg.saturating_add(1), answers, state, only: Some(only), key }
     }
     /// A call that was kept, once people said yes.
     pub(crate) fn kept(deed: DeedId, only: ApprovalId) -> Self {
-        Self { deed, leg: 1, answers: Ok(None), state: None, only: Some(only) }
+        Self { deed, leg: 1, answers: Ok(None), state: None, only: Some(only), key: None }
     }
     /// Why the call cannot be sent again, if it cannot.
     pub(crate) fn refused(&self) -> Result<(), Refusal> {
@@ -112,13 +118,15 @@ pub(crate) fn read(
         state: read.request_state_raw.map(Bytes::copy_from_slice),
         deed: leg.deed,
         leg: leg.leg,
+        key: replay::passed_on(leg),
     }))
 }
 
 /// Asks the Host, each question as a call in its direction, and gives the next leg of the call they are about.
 pub(crate) async fn ask(gate: &Arc<Gate>, arrival: &Arrival, frame: &[u8], asks: Asks) -> Round {
     let answers = answers(gate, arrival, frame, &asks).await;
-    Round { deed: asks.deed, leg: asks.leg.saturating_add(1), answers, state: asks.state, only: None }
+    let (deed, leg) = (asks.deed, asks.leg.saturating_add(1));
+    Round { deed, leg, answers, state: asks.state, only: None, key: asks.key }
 }
 
 async fn answers(

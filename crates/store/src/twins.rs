@@ -5,7 +5,7 @@ use crate::budgets::Takes;
 use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::{Scope, Store, StoreError, Turn};
 use decision::twin::{Key, Standing};
-use decision::{CallId, Timestamp, Twin};
+use decision::{CallId, DeedId, Digest, Timestamp, Twin};
 
 statements! {
     ONE = "SELECT asks, call, deed, leg, standing, until, sealed FROM twins \
@@ -20,6 +20,7 @@ statements! {
     GIVE_BACK = "UPDATE twins SET standing = former, until = $4 + window_us, \
         leg = CASE former WHEN 'waits' THEN leg - 1 ELSE leg END \
         WHERE tenant = $1 AND environment = $2 AND call = $3 AND standing = 'sent'";
+    ABANDON = "DELETE FROM twins WHERE tenant = $1 AND environment = $2 AND key = $3 AND deed = $4 AND standing = 'waits'";
     SETTLE = "UPDATE twins SET standing = $4, sealed = $5, until = $6 + window_us \
         WHERE tenant = $1 AND environment = $2 AND call = $3 AND standing = 'sent'";
     LET_GO = "UPDATE twins SET sealed = NULL WHERE tenant = $1 AND environment = $2 AND key IN ( \
@@ -90,6 +91,14 @@ impl Store {
         tx.commit().await
     }
 
+    /// What a server asked about this deed nobody will answer: it was not done, and the key is free.
+    pub async fn abandon_key(&self, scope: &Scope, key: &Digest, deed: DeedId) -> Result<(), StoreError> {
+        let of = args![scope.tenant.as_str(), scope.environment.as_str(), *key, deed.to_string()];
+        let mut tx = self.db().begin().await?;
+        tx.execute(ABANDON, of).await?;
+        tx.commit().await
+    }
+
     /// Calls of this log that took a key, and of which nothing says how they ended.
     pub async fn unsettled_keys(&self, scope: &Scope, log: &str) -> Result<Vec<CallId>, StoreError> {
         let of = args![scope.tenant.as_str(), scope.environment.as_str(), log];
@@ -149,7 +158,7 @@ fn read(row: &Row) -> Outcome<KeptTwin> {
     let twin = Twin {
         asks: row.digest("asks")?,
         call: row.word("call", CallId::parse)?,
-        deed: row.word("deed", decision::DeedId::parse)?,
+        deed: row.word("deed", DeedId::parse)?,
         leg: u32::try_from(row.count("leg")?).map_err(|_| row.unreadable("leg"))?,
         standing: row.word("standing", Standing::parse)?,
         until: row.time("until")?,

@@ -9,6 +9,7 @@ use crate::handles::{self, Bound, Kind};
 use crate::record::Leg;
 use crate::reply::{self, Answer};
 use crate::resolve::Resolved;
+use crate::rounds::Round;
 use crate::upstream::{self, Arrived};
 use crate::{inspect_result, tasks};
 use bytes::Bytes;
@@ -140,6 +141,14 @@ pub(crate) async fn settle(
     }
     // nobody waiting is not an error
     let _ = gate.replays.settled.send(key.digest);
+}
+
+/// A deed whose server asked what nobody will answer any more was not done, and its key is free.
+pub(crate) async fn abandon(gate: &Gate, live: &Live, round: &Round) {
+    let Some(key) = &round.key else { return };
+    if let Err(error) = gate.store.abandon_key(&live.settings.scope(), key, round.deed).await {
+        tracing::error!(%error, deed = %round.deed, "the key of a call that goes no further cannot be given back");
+    }
 }
 
 /// How the deed stands; as before where nothing was done.

@@ -4,6 +4,7 @@
 use crate::approvals::{code, scope, state, vote, waiting};
 use crate::calls::POLICY;
 use crate::house::{House, server, settings};
+use crate::questions::until;
 use crate::script::Script;
 use catalog::{Declarations, Declared, Effect};
 use decision::approval::State;
@@ -442,7 +443,6 @@ async fn a_question_of_the_server_is_put_again_and_its_answer_leaves_once_with_o
 
 #[tokio::test]
 async fn a_question_across_the_eras_belongs_to_the_deed_that_it_is_about() {
-    // a legacy client over a modern server answers on its open stream, within the one request
     let (house, script) = house_of(false, Vec::new(), POLICY, |_| {}).await;
     let asked = call(&house, "ask", json!({}), Some("k")).await;
     assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
@@ -526,5 +526,92 @@ async fn a_kept_answer_opens_for_nobody_but_its_asker_and_not_without_the_key_of
         .replace_keys(vault::Keys::from(std::sync::Arc::new(vault::Kek::from_bytes(&[7; 32]).unwrap())));
     let told = call(&house, "refund", json!({ "amount": 7 }), Some("k")).await;
     assert_eq!(code(&told).as_deref(), Some("idempotency-answer-unkept"), "{told}");
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn a_modern_servers_questions_to_a_legacy_client_are_within_the_deed_of_its_key() {
+    let (house, script) = house().await;
+    let session = house.initialize(AT).await;
+    let params = || asks("ask", json!({}), Some("k"));
+    let asked = json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params() });
+    let mut body = house.open_post(AT, &session, asked.to_string()).await;
+    let question = until(&mut body, |message| message["method"] == "elicitation/create").await;
+    let answer = json!({ "jsonrpc": "2.0", "id": question["id"],
+        "result": { "action": "accept", "content": {} } });
+    let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
+    house.post(AT, &headers, answer.to_string()).await;
+    let done = until(&mut body, |message| message["id"] == 9).await;
+    assert!(text(&done).contains("accept"), "{done}");
+    let again = house.legacy(AT, &session, 10, "tools/call", params()).await.json();
+    assert_eq!(again["result"], done["result"]);
+    assert_eq!(script.heard("tools/call").len(), 2, "the call and its answer, once each");
+}
+
+#[tokio::test]
+async fn what_a_server_asked_and_nobody_will_answer_gives_its_key_back() {
+    let only_tools =
+        r#"@id("tools") permit (principal == Agent::"bot", action == Action::"script__ask", resource);"#;
+    let (house, script) = house_of(true, Vec::new(), only_tools, |_| {}).await;
+    let session = house.initialize(AT).await;
+    for (id, heard) in [(3, 1), (4, 2)] {
+        let told = house.legacy(AT, &session, id, "tools/call", asks("ask", json!({}), Some("k"))).await;
+        assert_eq!(code(&told.json()).as_deref(), Some("host-unreachable"), "{told:?}");
+        assert_eq!(script.heard("tools/call").len(), heard);
+    }
+    assert_eq!(open(&house).await, 0);
+}
+
+#[tokio::test]
+async fn two_members_of_a_batch_under_one_key_are_one_call() {
+    let (house, script) = house_of(false, Vec::new(), POLICY, |_| {}).await;
+    let params = json!({ "protocolVersion": "2025-03-26", "capabilities": {},
+        "clientInfo": { "name": "test-host", "version": "1" } });
+    let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+    let told = house.post(AT, &[], hello.to_string()).await;
+    let session = told.headers["mcp-session-id"].to_str().unwrap().to_owned();
+    let one = |id: u64| {
+        json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call",
+        "params": asks("refund", json!({ "amount": 7 }), Some("k")) })
+    };
+    let batch = json!([one(2), one(3)]).to_string();
+    let told = house.post(AT, &[("mcp-session-id", session.as_str())], batch).await.json();
+    let told = told.as_array().unwrap();
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|one| text(one) == r#"refund: {"amount":7}"#), "{told:?}");
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_up_after_it_had_left_is_unknown() {
+    let (house, script) = house_of(false, Vec::new(), POLICY, |_| {}).await;
+    let session = house.initialize(AT).await;
+    let hang = || asks("hang", json!({}), Some("k"));
+    let give_up = async {
+        while script.heard("tools/call").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": { "requestId": 9 } });
+        let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
+        house.post(AT, &headers, cancelled.to_string()).await
+    };
+    tokio::join!(house.legacy(AT, &session, 9, "tools/call", hang()), give_up);
+    let told = house.legacy(AT, &session, 10, "tools/call", hang()).await.json();
+    assert_eq!(code(&told).as_deref(), Some("idempotency-outcome-unknown"), "{told}");
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn where_rules_are_only_watched_keys_count_all_the_same() {
+    let watch = |settings: &mut gateway::Settings| {
+        settings.servers.values_mut().for_each(|one| one.mode = Mode::Observe);
+    };
+    let (house, script) = house_of(true, Vec::new(), POLICY, watch).await;
+    let first = call(&house, "refund", json!({ "amount": 500 }), Some("k")).await;
+    assert_eq!(call(&house, "refund", json!({ "amount": 500 }), Some("k")).await, first);
+    assert!(house.last().observed, "the record says who would have been asked");
+    let other = call(&house, "refund", json!({ "amount": 501 }), Some("k")).await;
+    assert_eq!(code(&other).as_deref(), Some("idempotency-key-reused"));
     assert_eq!(script.heard("tools/call").len(), 1);
 }

@@ -229,6 +229,23 @@ async fn a_task_is_followed_to_its_end_under_a_handle_and_every_message_is_a_leg
 }
 
 #[tokio::test]
+async fn a_call_that_became_a_task_has_that_task_when_it_is_made_again_under_its_key() {
+    let (house, jobs) = house(ALL).await;
+    let slow = || json!({ "name": "slow", "arguments": {}, "_meta": { "callgate/idempotency-key": "k" } });
+    let first = ask(&house, AT, "tools/call", slow()).await.json();
+    assert_eq!(first["result"]["resultType"], "task", "{first}");
+    assert_eq!(ask(&house, AT, "tools/call", slow()).await.json(), first);
+    let bearer = format!("Bearer {}", house.token);
+    let told = ask_as(&house, &bearer, AT, "tools/call", slow(), json!({})).await.json();
+    assert_eq!(told["error"]["data"]["code"], "capability-undeclared", "for who follows none: {told}");
+    let task = first["result"]["taskId"].as_str().unwrap();
+    jobs.says("tasks/get", done(json!({ "content": [] })));
+    assert_eq!(poll(&house, AT, task).await.json()["result"]["status"], "completed");
+    assert_eq!(ask(&house, AT, "tools/call", slow()).await.json(), first, "and it is to be polled still");
+    assert_eq!(jobs.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
 async fn a_task_is_nothing_in_another_hand_or_changed_or_made_up_or_at_another_server() {
     let jobs = Jobs::open(false).await;
     let both = [("jobs", jobs.url.clone()), ("more", jobs.url.clone())];

@@ -73,8 +73,9 @@ pub(super) struct Held {
     used: Mutex<Instant>,
     /// The log level asked for, and in which of the connection's sessions.
     level: Mutex<Option<(u64, Level)>>,
-    /// How many want to hear of a resource.
-    subscriptions: Mutex<BTreeMap<String, usize>>,
+    /// How many want to hear of a resource. Held while the server is asked: what one takes back, another may just have
+    /// asked for.
+    subscriptions: tokio::sync::Mutex<BTreeMap<String, usize>>,
 }
 
 impl Held {
@@ -87,7 +88,7 @@ impl Held {
             opened: now,
             used: Mutex::new(now),
             level: Mutex::default(),
-            subscriptions: Mutex::default(),
+            subscriptions: tokio::sync::Mutex::default(),
         }
     }
     /// An id for one request, unique on the connection.
@@ -125,19 +126,33 @@ impl Held {
         true
     }
 
-    pub(super) fn subscribed(&self, uri: &str) {
-        *self.subscriptions.lock().entry(uri.to_owned()).or_default() += 1;
-    }
-    /// True where nobody wants to hear of it any more.
-    pub(super) fn unsubscribed(&self, uri: &str) -> bool {
-        let mut subscriptions = self.subscriptions.lock();
-        let Some(count) = subscriptions.get_mut(uri) else { return false };
-        *count = count.saturating_sub(1);
-        let last = *count == 0;
-        if last {
-            subscriptions.remove(uri);
+    /// Asks a legacy server to say when a resource is updated.
+    pub(super) async fn subscribe(&self, uri: &str, timeout: Duration) -> Result<(), Fault> {
+        let mut wanted = self.subscriptions.lock().await;
+        let asked = self.ask("resources/subscribe", &about(uri), timeout).await?;
+        match asked.kind() {
+            wire::Kind::Response => {
+                *wanted.entry(uri.to_owned()).or_default() += 1;
+                Ok(())
+            }
+            wire::Kind::ErrorResponse | wire::Kind::Request | wire::Kind::Notification => {
+                Err(super::handshake::refused(&asked))
+            }
         }
-        last
+    }
+
+    /// Takes that back, where nobody wants to hear of it any more.
+    pub(super) async fn unsubscribe(&self, uri: &str, timeout: Duration) {
+        let mut wanted = self.subscriptions.lock().await;
+        let Some(count) = wanted.get_mut(uri) else { return };
+        *count = count.saturating_sub(1);
+        if *count > 0 {
+            return;
+        }
+        wanted.remove(uri);
+        if let Err(fault) = self.ask("resources/unsubscribe", &about(uri), timeout).await {
+            tracing::debug!(fault = %fault, "a server could not be told");
+        }
     }
 
     /// Asks something of the gateway's own.
@@ -167,4 +182,8 @@ impl Held {
             tracing::debug!(fault = %fault, "a server could not be told");
         }
     }
+}
+
+fn about(uri: &str) -> String {
+    format!("{{\"uri\":{}}}", wire::json::encode_string(uri))
 }

@@ -139,24 +139,11 @@ impl Lane {
     }
     /// Asks a legacy server to say when a resource is updated.
     pub(crate) async fn subscribe(&self, uri: &str, timeout: Duration) -> Result<(), Fault> {
-        let asked = self.held.ask("resources/subscribe", &about(uri), timeout).await?;
-        match asked.kind() {
-            wire::Kind::Response => {
-                self.held.subscribed(uri);
-                Ok(())
-            }
-            wire::Kind::ErrorResponse | wire::Kind::Request | wire::Kind::Notification => {
-                Err(super::handshake::refused(&asked))
-            }
-        }
+        self.held.subscribe(uri, timeout).await
     }
     /// Takes that back, unless others who share the session want to hear of it too.
     pub(crate) async fn unsubscribe(&self, uri: &str, timeout: Duration) {
-        if self.held.unsubscribed(uri)
-            && let Err(fault) = self.held.ask("resources/unsubscribe", &about(uri), timeout).await
-        {
-            tracing::debug!(fault = %fault, "a server could not be told");
-        }
+        self.held.unsubscribe(uri, timeout).await;
     }
     /// Asks the server for log lines from this level on, unless it was asked for them already.
     pub(crate) async fn wants_level(&self, level: Level) {
@@ -164,10 +151,6 @@ impl Lane {
             set_level_of(&self.held, level).await;
         }
     }
-}
-
-fn about(uri: &str) -> String {
-    format!("{{\"uri\":{}}}", wire::json::encode_string(uri))
 }
 
 /// What a modern client can be asked through the gateway.

@@ -63,6 +63,27 @@ async fn a_legacy_session_is_opened_used_and_given_up() {
 }
 
 #[tokio::test]
+async fn what_one_takes_back_is_not_taken_from_another_who_just_asked_for_it() {
+    let slow = |seen: Seen| answer(200, "application/json", vec![Step::Wait(100), say(ok(seen.id()))]);
+    let peer = legacy_server(slow).await;
+    let (connection, _messages) = legacy(&peer).await;
+    let held = super::super::held::Held::new(connection, Arc::default());
+    let (uri, patience) = ("test://one", Duration::from_secs(5));
+    held.subscribe(uri, patience).await.unwrap();
+    let taken_back = async {
+        until_true(|| peer.saw().iter().filter(|seen| seen.rpc() == "resources/subscribe").count() == 2)
+            .await;
+        held.unsubscribe(uri, patience).await;
+    };
+    let (asked, ()) = tokio::join!(held.subscribe(uri, patience), taken_back);
+    asked.unwrap();
+    let taken = || peer.saw().iter().filter(|seen| seen.rpc() == "resources/unsubscribe").count();
+    assert_eq!(taken(), 0, "one of them still wants to hear of it");
+    held.unsubscribe(uri, patience).await;
+    assert_eq!(taken(), 1);
+}
+
+#[tokio::test]
 async fn credentials_travel_with_the_request_and_routing_headers_cannot_replace_them() {
     let peer = serve(|seen| json(ok(seen.id()))).await;
     let (mut outgoing, _related) = call(1);

@@ -263,7 +263,7 @@ impl Done {
             (Era::Legacy, Era::Modern) if frame.result_raw().is_some() => {
                 splice.set_path(&["result", "resultType"], "\"complete\"")
             }
-            (Era::Modern, Era::Legacy) => splice.remove_path(&["result", "resultType"]),
+            (Era::Modern, Era::Legacy) => wire::bridge::answer::for_legacy(splice, &frame),
             _ => splice,
         };
         splice.finish().ok()

@@ -158,3 +158,32 @@ fn the_reference_in_the_documentation_is_the_one_of_the_program() {
     let written = std::fs::read_to_string(path).unwrap_or_default();
     assert!(written == told, "write it again: cargo run -- reference > docs/reference/cli.md");
 }
+
+#[test]
+fn check_names_tools_whose_calls_a_budget_cannot_count() {
+    let bed = Bed::with_notes();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let budget = |argument: &str| {
+        format!(
+            "[[budgets]]\nname = \"notes-a-day\"\ncounts = \"distinct\"\nargument = \"{argument}\"\nserver = \"notes\"\n\
+             tool = \"*_note\"\nper = \"agent\"\nwindow = \"day\"\nat-most = 9\n"
+        )
+    };
+    let gateway = bed.serve();
+    crate::bed::until("the server was looked at", || bed.run(&["registry", "list"]).out.contains("notes"));
+    assert_eq!(gateway.stop(), 0);
+    bed.write("callgate.toml", &format!("{config}{}", budget("note")));
+    let said = bed.run(&["check"]);
+    assert!(said.code == 0 && !said.out.contains("its calls are refused"), "{said:?}");
+    bed.write("callgate.toml", &format!("{config}{}", budget("title")));
+    let said = bed.run(&["check"]);
+    assert_eq!(said.code, 0, "a warning: {said:?}");
+    for tool in ["notes__read_note", "notes__drop_note"] {
+        let told = format!(
+            "the budget `notes-a-day` counts `title`, which `{tool}` does not have: its calls are refused"
+        );
+        assert!(said.out.contains(&told), "{}", said.out);
+    }
+    assert!(!said.out.contains("notes__hang"), "it is not covered: {}", said.out);
+    assert_eq!(bed.json(&["check"])["uncountable"].as_array().unwrap().len(), 2);
+}

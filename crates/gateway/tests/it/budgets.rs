@@ -297,3 +297,54 @@ async fn what_a_stop_left_is_settled_as_the_record_says() {
         "and the other is kept"
     );
 }
+
+#[tokio::test]
+async fn two_gateways_on_one_postgresql_never_pass_a_bound_by_one() {
+    const MOST: usize = 137;
+    let Some(database) = crate::cluster::address() else { return };
+    let script = Script::start(true).await;
+    let servers = || [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))];
+    let budgets = || vec![budget("rate", Counts::Calls, MOST as u64)];
+    // tests of one process share the cluster
+    let tenant = || "rates".parse().unwrap();
+    let settings =
+        || gateway::Settings { tenant: tenant(), budgets: budgets(), ..settings(servers().into()) };
+    let first = House::on(settings(), POLICY, &database).await;
+    let second = first.beside(settings(), POLICY).await;
+    let both = [&first, &second];
+    let one = |n: usize| call(both[n % 2], "echo", json!({ "text": n.to_string() }));
+    let told: Vec<Value> = futures::stream::iter(0..1_000).map(one).buffer_unordered(400).collect().await;
+    let codes: Vec<_> = told.iter().filter_map(code).collect();
+    let other: Vec<_> = codes.iter().filter(|code| *code != "budget-exceeded").collect();
+    assert!(other.is_empty(), "{other:?}");
+    assert_eq!((script.heard("tools/call").len(), codes.len()), (MOST, 1_000 - MOST));
+    for house in both {
+        assert_eq!(open(house).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn two_gateways_on_one_postgresql_spend_one_yes_once_within_a_budget() {
+    let Some(database) = crate::cluster::address() else { return };
+    let script = Script::start(true).await;
+    let servers = || [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))];
+    let tenant = || "refunds".parse().unwrap();
+    let settings =
+        || gateway::Settings { tenant: tenant(), budgets: vec![sum(1_000)], ..settings(servers().into()) };
+    let first = House::on(settings(), POLICY, &database).await;
+    let second = first.beside(settings(), POLICY).await;
+    let groups = ["finance".parse().unwrap()].into();
+    first.store.add_user(&scope(&first), &User { name: "fay".parse().unwrap(), groups }).await.unwrap();
+    assert_eq!(refund(&first, 600).await.as_deref(), Some("approval-required"));
+    assert_eq!(refund(&second, 600).await.as_deref(), Some("approval-required"), "the same one");
+    approve(&second, "fay").await;
+    let both = [&first, &second];
+    let told = futures::future::join_all((0..16).map(|n| refund(both[n % 2], 600))).await;
+    assert_eq!(told.iter().filter(|code| code.is_none()).count(), 1, "{told:?}");
+    assert_eq!(script.heard("tools/call").len(), 1);
+    assert_eq!(
+        refund(&second, 401).await.as_deref(),
+        Some("budget-exceeded"),
+        "the other knows what is left"
+    );
+}

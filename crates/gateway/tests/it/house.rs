@@ -61,6 +61,7 @@ pub(crate) struct House {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) token: String,
     kek: Arc<vault::Kek>,
+    database: String,
     pub(crate) tls: Option<listen::tls::Tls>,
     pub(crate) closing: CancellationToken,
     /// What the ledger's disk is to do wrong next.
@@ -149,20 +150,36 @@ impl House {
 
     pub(crate) async fn with(settings: Settings, policy: &str) -> Self {
         // boxed: every test would have the whole of its making in its own state
-        Box::pin(Self::under(settings, policy, None)).await
+        Box::pin(Self::under(settings, policy, None, None)).await
+    }
+
+    /// On a database that others may use as well.
+    pub(crate) async fn on(settings: Settings, policy: &str, database: &str) -> Self {
+        Box::pin(Self::under(settings, policy, None, Some(database.to_owned()))).await
+    }
+
+    /// Another gateway on the database of this one, with the same key.
+    pub(crate) async fn beside(&self, settings: Settings, policy: &str) -> Self {
+        let (kek, database) = (Arc::clone(&self.kek), self.database.clone());
+        Box::pin(Self::under(settings, policy, Some(kek), Some(database))).await
     }
 
     /// Another gateway with the key of this one.
     pub(crate) async fn after(&self, settings: Settings, policy: &str) -> Self {
-        Box::pin(Self::under(settings, policy, Some(Arc::clone(&self.kek)))).await
+        Box::pin(Self::under(settings, policy, Some(Arc::clone(&self.kek)), None)).await
     }
 
-    async fn under(settings: Settings, policy: &str, kek: Option<Arc<vault::Kek>>) -> Self {
+    async fn under(
+        settings: Settings,
+        policy: &str,
+        kek: Option<Arc<vault::Kek>>,
+        database: Option<String>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let skew = Arc::<AtomicI64>::default();
         let clock: Arc<dyn Clock> = Arc::new(SetClock(Arc::clone(&skew)));
         let entropy: Arc<dyn Entropy> = Arc::new(Dice);
-        let database = format!("sqlite:{}", dir.path().join("db").display());
+        let database = database.unwrap_or_else(|| format!("sqlite:{}", dir.path().join("db").display()));
         let store = store::Store::open(&database, Arc::clone(&clock), Arc::clone(&entropy)).await.unwrap();
         let scope = store::Scope::new(settings.tenant.clone(), settings.environment.clone());
         let token = issue(&store, &scope, TOKEN_AGENT, None).await;
@@ -229,7 +246,21 @@ impl House {
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         gate.publish_assertion_keys().await;
-        Self { gate, offers, store, address, token, tls, kek, closing, faults, skew, _dir: dir, client }
+        Self {
+            gate,
+            offers,
+            store,
+            address,
+            token,
+            tls,
+            kek,
+            database,
+            closing,
+            faults,
+            skew,
+            _dir: dir,
+            client,
+        }
     }
 
     fn scope(&self) -> store::Scope {
@@ -615,7 +646,9 @@ async fn issue(
     let name = AgentName::new(agent).unwrap();
     let agent =
         store::NewAgent { name: name.clone(), kind: store::AgentKind::Agent, groups: BTreeSet::new(), user };
-    store.add_agent(scope, &agent).await.unwrap();
+    // another gateway on the same database may have added it
+    let added = store.add_agent(scope, &agent).await;
+    assert!(matches!(added, Ok(()) | Err(store::StoreError::Exists { .. })), "{added:?}");
     let token = identity::ApiToken::generate(&Dice);
     let expires_at = Timestamp(WallClock.now().0 + 3_600_000_000);
     let hash = store::TokenHash(*token.hash().as_bytes());

@@ -5,6 +5,8 @@
 // under the name that every other crate uses
 extern crate callgate_gateway as gateway;
 
+#[path = "../../../store/tests/it/cluster.rs"]
+mod cluster;
 mod house;
 mod pki;
 mod provider;
@@ -25,6 +27,7 @@ mod crossing;
 mod drafts;
 mod drift;
 mod event_ids;
+mod held;
 mod introspection;
 mod issuers;
 mod kept;

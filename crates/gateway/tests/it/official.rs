@@ -2,8 +2,17 @@
 
 use crate::approvals::{house, state, vote};
 use crate::calls::POLICY;
+use crate::house::House;
 use crate::reach::proposed;
 use decision::approval::State;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, ClientCapabilities, ClientConfig,
+    GetTaskParams, ProtocolVersion, TaskPayload, TaskStatus,
+};
+use rmcp::service::RunningService;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -93,4 +102,77 @@ async fn every_official_client_finishes_the_same_approved_refund() {
         assert_eq!((script.heard("tools/call").len(), state(&house, id).await), (1, State::Executed));
         println!("{}: approved, and done once (revision {})", client.name, client.revision);
     }
+}
+
+/// The official Rust SDK, the one that follows tasks of 2026-07-28.
+#[derive(Debug, Clone)]
+struct Follower;
+
+impl ClientHandler for Follower {
+    fn get_info(&self) -> ClientConfig {
+        let mut config = ClientConfig::default();
+        config.capabilities = ClientCapabilities::builder().enable_tasks().build();
+        config
+    }
+}
+
+async fn follower(house: &House) -> RunningService<RoleClient, Follower> {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let url = format!("http://{}/mcp", house.address);
+    let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(&*house.token);
+    let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+    let lifecycle = ClientLifecycleMode::Discover { preferred_versions };
+    Follower
+        .serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle)
+        .await
+        .unwrap()
+}
+
+/// Begins the task of a refund that waits for people: its id.
+async fn begins(client: &RunningService<RoleClient, Follower>, amount: u64) -> String {
+    let arguments = json!({ "amount": amount }).as_object().unwrap().clone();
+    let params = CallToolRequestParams::new("script__refund").with_arguments(arguments);
+    let told = client.call_tool_once(params).await.unwrap();
+    let begun = if let CallToolResponse::Task(begun) = told { Some(begun.task) } else { None };
+    let begun = begun.unwrap();
+    assert_eq!(begun.status, TaskStatus::Working);
+    begun.task_id
+}
+
+#[tokio::test]
+async fn the_official_rust_client_follows_the_task_of_a_held_call_to_its_end() {
+    let (house, script) = house(POLICY, Duration::from_secs(30)).await;
+    let client = follower(&house).await;
+    let poll = async |task: &str| {
+        let asked = client.get_task(GetTaskParams::new(task)).await.unwrap();
+        asked.task.payload
+    };
+    let task = begins(&client, 500).await;
+    let id = proposed(&house).await;
+    assert_eq!(poll(&task).await, TaskPayload::Working);
+    assert!(script.heard("tools/call").is_empty(), "nothing left yet");
+    vote(&house, id, "fay", true).await.unwrap();
+    let mut is = poll(&task).await;
+    for _ in 0..50 {
+        if is != TaskPayload::Working {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        is = poll(&task).await;
+    }
+    let TaskPayload::Completed { result } = is else { panic!("{is:?}") };
+    assert_eq!(result["content"][0]["text"], r#"refund: {"amount":500}"#, "{result:?}");
+    assert_eq!((script.heard("tools/call").len(), state(&house, id).await), (1, State::Executed));
+
+    let task = begins(&client, 600).await;
+    vote(&house, proposed(&house).await, "fay", false).await.unwrap();
+    let TaskPayload::Failed { error } = poll(&task).await else { panic!("a no ends it") };
+    assert_eq!(error["data"]["code"], "approval-denied", "{error:?}");
+
+    let task = begins(&client, 700).await;
+    let id = proposed(&house).await;
+    client.cancel_task(CancelTaskParams::new(&*task)).await.unwrap();
+    assert_eq!(poll(&task).await, TaskPayload::Cancelled);
+    assert_eq!((state(&house, id).await, script.heard("tools/call").len()), (State::Cancelled, 1));
+    drop(client.cancel().await);
 }

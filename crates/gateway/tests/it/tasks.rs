@@ -709,3 +709,51 @@ async fn nobody_is_told_of_anothers_task() {
     assert!(ack["params"]["notifications"]["taskIds"].is_null(), "{ack}");
     assert!(jobs.heard("subscriptions/listen").is_empty(), "{task}");
 }
+
+#[tokio::test]
+async fn a_task_takes_of_a_budget_once_however_often_it_is_polled() {
+    use policy::budget::{Budget, Counts, Covers, Per, Window};
+    let jobs = Jobs::open(false).await;
+    let servers = [(ServerName::new("jobs").unwrap(), house::server(&jobs.url, Mode::Enforce))];
+    let budget = Budget {
+        name: "rate".parse().unwrap(),
+        counts: Counts::Calls,
+        covers: Covers::default(),
+        per: Per::Agent,
+        window: Window::Sliding(60_000_000),
+        at_most: 2,
+        cure: None,
+    };
+    let settings = gateway::Settings { budgets: vec![budget], ..house::settings(servers.into()) };
+    let house = House::with(settings, ALL).await;
+    let open = async || {
+        gateway::tidy_budgets(&house.gate).await.unwrap();
+        let log = house.gate.ledger().public_key().origin().to_owned();
+        house.store.unsettled_uses(&house.gate.live().settings.scope(), &log).await.unwrap().len()
+    };
+    let task = begin(&house, AT, "slow").await;
+    for _ in 0..5 {
+        assert_eq!(poll(&house, AT, &task).await.json()["result"]["status"], "working");
+        assert_eq!(open().await, 1, "the deed is not over");
+    }
+    jobs.says("tasks/get", done(json!({ "content": [{ "type": "text", "text": "hi" }] })));
+    for _ in 0..3 {
+        assert_eq!(poll(&house, AT, &task).await.json()["result"]["status"], "completed");
+        assert_eq!(open().await, 0, "over, and what it took is kept");
+    }
+    jobs.says(
+        "tasks/get",
+        json!({ "taskId": "t-1", "status": "failed", "error": { "code": -32000, "message": "no" } }),
+    );
+    let second = begin(&house, AT, "slow").await;
+    let third = ask(&house, AT, "tools/call", json!({ "name": "slow", "arguments": {} })).await.json();
+    assert_eq!(third["result"]["_meta"]["callgate/refusal"]["code"], "budget-exceeded", "{third}");
+    assert_eq!(poll(&house, AT, &second).await.json()["result"]["status"], "failed");
+    assert_eq!(open().await, 0);
+    let again = ask(&house, AT, "tools/call", json!({ "name": "slow", "arguments": {} })).await.json();
+    assert_eq!(
+        again["result"]["_meta"]["callgate/refusal"]["code"], "budget-exceeded",
+        "what failed at the server was done all the same: {again}"
+    );
+    assert_eq!(jobs.heard("tools/call").len(), 2);
+}

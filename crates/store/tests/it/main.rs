@@ -6,6 +6,7 @@ extern crate callgate_store as store;
 mod approvals;
 mod bed;
 mod budgets;
+mod cluster;
 mod engines;
 mod histories;
 mod index;

@@ -7,6 +7,7 @@ mod catalogue;
 mod class;
 mod definition;
 mod drafts;
+pub mod risk;
 
 pub use catalogue::{Catalogue, Item, ServerEntry, federated, split};
 pub use class::{Category, Classified, Declarations, Declared, Effect, Origin, Tier, matches};

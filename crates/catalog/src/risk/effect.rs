@@ -1,0 +1,366 @@
+//! What a call can change: the votes of the name, the description, the operations and the transport, and who wins.
+
+use super::lexicon::{Act, looking, property, result, text_output};
+use super::name::{Name, Siblings};
+use super::prose::Prose;
+use super::schema::{Argument, Operation, arguments, operations};
+use super::words::singular;
+use super::{About, Effect, Evidence, Method, Tool};
+use super::{execution, nouns};
+use std::borrow::Cow;
+
+/// A tool, taken apart.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) name: Name,
+    pub(super) prose: Prose,
+    pub(super) arguments: Vec<Argument<'a>>,
+    pub(super) operations: Vec<Operation>,
+    /// Its server is about money.
+    pub(super) bills: bool,
+    /// It runs whatever it is given.
+    pub(super) execution: Option<execution::Execution>,
+    /// Every deed it is thought to do, with the place that says so.
+    pub(super) deeds: Vec<Deed>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Deed {
+    pub(super) act: Act,
+    pub(super) word: String,
+    pub(super) place: Cow<'static, str>,
+}
+
+/// What one source says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vote {
+    Silent,
+    Looks,
+    /// It leads with looking and goes on to change something.
+    LooksAndWrites,
+    Writes,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn of(tool: &Tool<'a>, siblings: &Siblings) -> Self {
+        let name = Name::of(tool.name, siblings);
+        let prose = tool.description.or(tool.title).map(Prose::of).unwrap_or_default();
+        let arguments = arguments(tool.input_schema);
+        let operations = operations(&arguments);
+        let bills = siblings.bills();
+        let mut reading =
+            Self { name, prose, arguments, operations, bills, execution: None, deeds: Vec::new() };
+        reading.execution = execution::find(&reading);
+        reading
+    }
+
+    /// The nouns a verb of the name can govern, then those of the description's object.
+    pub(super) fn object(&self) -> impl Iterator<Item = String> {
+        let words = self.name.nouns.iter().chain(self.prose.object.iter());
+        words.map(|word| singular(word))
+    }
+
+    pub(super) fn says(&self, word: &str) -> bool {
+        self.name
+            .words
+            .iter()
+            .chain(self.prose.first.iter())
+            .any(|said| said == word || singular(said) == word)
+    }
+
+    fn has_destination(&self) -> bool {
+        self.arguments.iter().any(|argument| {
+            let words = &argument.words;
+            let target = words
+                .iter()
+                .any(|word| matches!(word.as_str(), "output" | "destination" | "dest" | "target" | "save"));
+            let where_to = argument.ends(&[
+                "path",
+                "file",
+                "folder",
+                "dir",
+                "directory",
+                "bucket",
+                "filename",
+                "destination",
+                "folder_id",
+            ]);
+            (target && where_to)
+                || argument.is(&["destination", "output", "folder_id", "save_to", "save_path"])
+        })
+    }
+
+    /// What an act that depends on its object does here; `None` where it cannot be told.
+    fn settle(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
+        let near = || object.iter().take(6).map(|word| singular(word));
+        match act {
+            Act::Emit if nouns::credential_words(near()) => Some(Act::Add),
+            Act::Emit if self.has_destination() => Some(Act::Add),
+            Act::Emit if verb.starts_with("generat") => {
+                Some(if near().any(|noun| text_output(&noun) || looking(&noun)) {
+                    Act::Read
+                } else {
+                    Act::Add
+                })
+            }
+            Act::Emit
+                if verb.starts_with("encrypt") || verb.starts_with("load") || verb.starts_with("captur") =>
+            {
+                Some(Act::Add)
+            }
+            Act::Emit if verb.starts_with("resolv") => {
+                let to_name = near().any(|noun| {
+                    matches!(
+                        noun.as_str(),
+                        "id" | "name" | "dns" | "host" | "url" | "path" | "address" | "reference"
+                    )
+                });
+                Some(
+                    if to_name
+                        || self.arguments.len() < 2 && !self.name.words.iter().any(|word| word == "resolve")
+                    {
+                        Act::Read
+                    } else {
+                        Act::Flip
+                    },
+                )
+            }
+            Act::Emit if verb.starts_with("format") => {
+                Some(if self.arguments.len() > 3 { Act::Change } else { Act::Read })
+            }
+            Act::Emit => Some(Act::Read),
+            Act::Run if near().any(|noun| looking(&noun)) => Some(Act::Read),
+            Act::Run if object.is_empty() => None,
+            Act::Umbrella => {
+                let mut deeds = self
+                    .operations
+                    .iter()
+                    .map(|operation| operation.act)
+                    .chain(self.prose.listed.iter().map(|(act, _)| *act));
+                let known = deeds.clone().next().is_some();
+                Some(if known && deeds.all(|act| !act.writes()) { Act::Read } else { Act::Change })
+            }
+            Act::Run => Some(Act::Run),
+            Act::Read | Act::Flip | Act::Add | Act::Send | Act::Change | Act::Pay | Act::Grant => Some(act),
+            Act::Deploy | Act::Halt | Act::Take | Act::Remove => Some(act),
+        }
+    }
+
+    fn named(&self) -> (Vote, Vec<Deed>) {
+        // What the description says in its own words is better than a verb that stands for several.
+        let told = self.prose.acts.iter().any(|(act, _)| act.writes());
+        let acts = self.name.acts.iter().filter(|(act, _)| !(told && *act == Act::Umbrella));
+        let deeds: Vec<Deed> = acts
+            .filter_map(|(act, word)| {
+                let act = self.settle(*act, word, &self.name.nouns)?;
+                Some(Deed { act, word: word.clone(), place: Cow::Borrowed("/name") })
+            })
+            .collect();
+        (vote(&deeds), deeds)
+    }
+
+    fn described(&self) -> (Vote, Vec<Deed>) {
+        let acts = self.prose.acts.iter();
+        let deeds: Vec<Deed> = acts
+            .filter_map(|(act, word)| {
+                let act = self.settle(*act, word, &self.prose.object)?;
+                Some(Deed { act, word: word.clone(), place: Cow::Borrowed("/description") })
+            })
+            .collect();
+        (vote(&deeds), deeds)
+    }
+
+    fn chosen(&self) -> (Vote, Vec<Deed>) {
+        let deeds: Vec<Deed> = self
+            .operations
+            .iter()
+            .map(|operation| Deed {
+                act: operation.act,
+                word: operation.value.clone(),
+                place: Cow::Owned(operation.pointer.clone()),
+            })
+            .collect();
+        // One deed that writes among those it can choose is enough.
+        let vote = vote(&deeds);
+        (if vote == Vote::LooksAndWrites { Vote::Writes } else { vote }, deeds)
+    }
+
+    fn listed(&self) -> Vec<Deed> {
+        // `Supports new, reply and forward drafts`: a draft reaches nobody.
+        let drafts = self.says("draft");
+        let listed = self.prose.listed.iter().filter(|(act, _)| !(drafts && *act == Act::Send));
+        listed
+            .map(|(act, word)| Deed { act: *act, word: word.clone(), place: Cow::Borrowed("/description") })
+            .collect()
+    }
+
+    /// Flags of a tool that writes: `delete_source`, `overwrite`.
+    fn switched(&self) -> impl Iterator<Item = Deed> {
+        let flags = self.arguments.iter().filter(|argument| argument.has_type("boolean"));
+        flags.filter_map(|flag| {
+            let act = super::lexicon::act(flag.words.first()?)?;
+            let word = flag.words.join("_");
+            let gone = matches!(act, Act::Remove | Act::Take) || word == "overwrite";
+            let act = if act == Act::Remove { Act::Take } else { act };
+            gone.then(|| Deed { act, word, place: Cow::Owned(flag.pointer.clone()) })
+        })
+    }
+
+    fn names_a_result(&self) -> bool {
+        self.name.words.last().is_some_and(|last| result(last) || result(&singular(last)))
+    }
+}
+
+fn writes(act: Act) -> bool {
+    act.writes() || act == Act::Run
+}
+
+fn vote(deeds: &[Deed]) -> Vote {
+    let mut acts = deeds.iter().map(|deed| writes(deed.act));
+    match acts.next() {
+        None => Vote::Silent,
+        Some(true) => Vote::Writes,
+        Some(false) if acts.any(|writes| writes) => Vote::LooksAndWrites,
+        Some(false) => Vote::Looks,
+    }
+}
+
+/// The effect, how sure it is, and what led to it; leaves in `reading` the deeds that count.
+pub(super) fn conclude(tool: &Tool<'_>, reading: &mut Reading<'_>) -> (Effect, f32, Vec<Evidence>) {
+    let (named, mut deeds) = reading.named();
+    let (described, from_prose) = reading.described();
+    let (chosen, from_operations) = reading.chosen();
+    let (verdict, confidence) = weigh(reading, named, described, chosen);
+    let filters = verdict == Some(false);
+    deeds.extend(from_prose);
+    deeds.extend(reading.listed());
+    deeds.extend(from_operations);
+    if verdict != Some(false) {
+        deeds.extend(reading.switched());
+    }
+    deeds.retain(|deed| writes(deed.act) != filters || verdict.is_none());
+    let mut evidence: Vec<Evidence> = deeds.iter().take(12).map(said).collect();
+    reading.deeds = deeds;
+    let (effect, confidence) = match (&reading.execution, verdict) {
+        (Some(execution), _) => {
+            evidence.push(Evidence::new(About::Effect, execution.place.clone(), execution.because.clone()));
+            let named = reading.name.acts.iter().any(|(act, _)| act.writes());
+            match (execution.read_only, named) {
+                (true, false) => (Effect::None, 0.6),
+                (true, true) => (severity(tool, reading), 0.6),
+                (false, _) => (Effect::Irreversible, 0.9),
+            }
+        }
+        (None, Some(false)) => (Effect::None, confidence),
+        (None, Some(true)) => (severity(tool, reading), confidence),
+        (None, None) => (Effect::Unknown, confidence),
+    };
+    let (effect, confidence) = by_transport(tool.method, effect, confidence, &mut evidence);
+    let (effect, confidence) = by_claim(tool, effect, confidence, &mut evidence);
+    if effect == Effect::Unknown {
+        let because =
+            "neither its name, its description nor its arguments tell what it does: taken for a write";
+        evidence.push(Evidence::new(About::Effect, "", because.to_owned()));
+    }
+    (effect, confidence, evidence)
+}
+
+fn said(deed: &Deed) -> Evidence {
+    Evidence::new(About::Effect, deed.place.clone(), format!("`{}` {}", deed.word, deed.act.does()))
+}
+
+/// Whether it writes, and how sure that is. A source that says it writes outweighs one that says it looks, unless what it
+/// says may be a noun.
+fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (Option<bool>, f32) {
+    let sure = !reading.name.unsure;
+    let looks = |vote| vote == Vote::Looks;
+    if chosen == Vote::Writes {
+        // In a tool that only looks, an argument of deeds is a filter, such as on a log of who did what.
+        let filter = looks(named) && (sure && described != Vote::Writes || looks(described));
+        return if filter { (Some(false), 0.7) } else { (Some(true), 0.95) };
+    }
+    match (named, described) {
+        (Vote::Writes | Vote::LooksAndWrites, Vote::Writes | Vote::LooksAndWrites) => (Some(true), 0.97),
+        (Vote::Writes | Vote::LooksAndWrites, Vote::Silent) if sure => (Some(true), 0.9),
+        (Vote::Writes | Vote::LooksAndWrites, Vote::Looks) if sure && !looks(chosen) => (Some(true), 0.6),
+        (Vote::Writes | Vote::LooksAndWrites, Vote::Looks) => (Some(false), 0.75),
+        (Vote::Looks, Vote::Writes) if !sure => (Some(true), 0.7),
+        (Vote::Looks, Vote::Writes | Vote::LooksAndWrites) => (Some(true), 0.55),
+        (Vote::Looks, Vote::Looks) => (Some(false), 0.97),
+        (Vote::Looks, Vote::Silent) => (Some(false), if sure { 0.85 } else { 0.6 }),
+        (Vote::Silent, Vote::Writes | Vote::LooksAndWrites) => (Some(true), 0.85),
+        (Vote::Silent, Vote::Looks) => (Some(false), 0.85),
+        (_, Vote::Silent) if looks(chosen) || reading.prose.says_read_only => (Some(false), 0.7),
+        (_, Vote::Silent) if reading.names_a_result() => (Some(false), 0.6),
+        (Vote::Silent, Vote::Silent) if reading.prose.names_result => (Some(false), 0.4),
+        (Vote::Writes | Vote::LooksAndWrites, Vote::Silent) => (Some(true), 0.6),
+        (Vote::Silent, Vote::Silent) => (None, 0.1),
+    }
+}
+
+/// Of what writes: whether what was there may be gone. An update replaces what its arguments name; where these are not
+/// known, or the transport merges, nobody can say that it does.
+fn severity(tool: &Tool<'_>, reading: &Reading<'_>) -> Effect {
+    let merges = tool.method == Some(Method::Patch) || reading.arguments.is_empty();
+    let mild = merges || sets_a_property(reading);
+    let gone = |deed: &Deed| {
+        deed.act.irreversible() && !(mild && deed.act == Act::Change && !deed.place.starts_with("/input"))
+    };
+    let said = reading.prose.says_overwrites || reading.prose.says_final;
+    if said || reading.deeds.iter().any(gone) { Effect::Irreversible } else { Effect::Changes }
+}
+
+/// `set_ticket_priority`: the last word of the name is a property, and the verb sets it.
+fn sets_a_property(reading: &Reading<'_>) -> bool {
+    let sets =
+        |(_, verb): &(Act, String)| matches!(verb.as_str(), "set" | "update" | "change" | "modify" | "edit");
+    let last = reading.name.words.last().map(|last| singular(last)).unwrap_or_default();
+    reading.name.acts.iter().any(sets) && property(&last)
+}
+
+fn by_transport(
+    method: Option<Method>,
+    effect: Effect,
+    confidence: f32,
+    evidence: &mut Vec<Evidence>,
+) -> (Effect, f32) {
+    let (to, because) = match (method, effect) {
+        (Some(Method::Delete), _) => (Effect::Irreversible, "DELETE removes"),
+        (Some(Method::Put), Effect::None | Effect::Unknown | Effect::Changes) => {
+            (Effect::Irreversible, "PUT replaces")
+        }
+        (Some(Method::Patch), Effect::None | Effect::Unknown) => (Effect::Changes, "PATCH changes"),
+        (Some(Method::Post), Effect::Unknown) => (Effect::Changes, "POST changes"),
+        (Some(Method::Safe), Effect::Unknown) => (Effect::None, "the method promises to change nothing"),
+        (Some(_) | None, effect) => return (effect, confidence),
+    };
+    evidence.push(Evidence::new(About::Effect, "/method", because.to_owned()));
+    (to, 0.9)
+}
+
+/// An author's claim makes a judgement more severe, never milder.
+fn by_claim(tool: &Tool<'_>, effect: Effect, confidence: f32, evidence: &mut Vec<Evidence>) -> (Effect, f32) {
+    let mut claim = |name: &'static str, because: &str| {
+        evidence.push(Evidence::new(About::Effect, format!("/annotations/{name}"), because.to_owned()));
+    };
+    let writes = effect != Effect::None;
+    match (tool.claimed.read_only, tool.claimed.destructive) {
+        (Some(false), Some(true)) if effect != Effect::Irreversible => {
+            claim("destructiveHint", "its author says that it may destroy");
+            (Effect::Irreversible, 0.9)
+        }
+        (None, Some(true)) if writes && effect != Effect::Irreversible => {
+            claim("destructiveHint", "its author says that it may destroy");
+            (Effect::Irreversible, 0.9)
+        }
+        (Some(false), _) if !writes || effect == Effect::Unknown => {
+            claim("readOnlyHint", "its author does not call it read-only");
+            (Effect::Changes, 0.8)
+        }
+        (Some(true), _) if writes => {
+            claim("readOnlyHint", "its author calls it read-only, which nothing else bears out");
+            (effect, confidence * 0.8)
+        }
+        (Some(_) | None, _) => (effect, confidence),
+    }
+}

@@ -1,0 +1,261 @@
+//! Generic execution: tools that run whatever they are given (K14).
+
+use super::effect::Reading;
+use super::lexicon::Act;
+use super::schema::Argument;
+use super::words::singular;
+use std::borrow::Cow;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Execution {
+    pub(super) place: Cow<'static, str>,
+    pub(super) because: String,
+    /// It says that it runs only what looks.
+    pub(super) read_only: bool,
+    /// What it runs is a statement of a database: one of those deletes.
+    pub(super) statement: bool,
+}
+
+impl Execution {
+    fn at(place: impl Into<Cow<'static, str>>, because: impl Into<String>) -> Self {
+        Self { place: place.into(), because: because.into(), read_only: false, statement: false }
+    }
+}
+
+pub(super) fn find(reading: &Reading<'_>) -> Option<Execution> {
+    statement(reading).or_else(|| request(reading)).or_else(|| program(reading)).or_else(|| by_name(reading))
+}
+
+/// SQL and its like, which can write unless the tool says that it does not.
+fn statement(reading: &Reading<'_>) -> Option<Execution> {
+    const LANGUAGES: &[&str] = &["sql", "cypher", "plsql", "tsql", "sparql", "gremlin", "hql"];
+    let body = |argument: &&Argument<'_>| {
+        let named = argument.words.iter().any(|word| LANGUAGES.contains(&word.as_str()))
+            || argument.is(&[
+                "query",
+                "queries",
+                "statement",
+                "statements",
+                "q",
+                "script",
+                "command",
+                "querystring",
+                "query_string",
+            ]);
+        named && (argument.is_text() || argument.ends(&["statements", "queries"]))
+    };
+    let argument = reading.arguments.iter().find(body)?;
+    let speaks =
+        LANGUAGES.iter().any(|language| reading.says(language) || mentions(argument.description(), language));
+    let relational = argument.ends(&["statement", "statements"]) && reading.says("database");
+    let in_full = argument.words.iter().any(|word| LANGUAGES.contains(&word.as_str()));
+    let about = |word: &str| matches!(word, "search" | "find" | "list" | "get" | "lookup" | "describe");
+    let prepares = |(act, word): &(Act, String)| {
+        (about(word) && !in_full)
+            || matches!(
+                word.as_str(),
+                "explain"
+                    | "validate"
+                    | "format"
+                    | "generate"
+                    | "lint"
+                    | "parse"
+                    | "translate"
+                    | "convert"
+                    | "check"
+                    | "analyze"
+                    | "estimate"
+            )
+            || matches!(act, Act::Add | Act::Change | Act::Remove)
+    };
+    let acts = &reading.name.acts;
+    let prepares = !acts.is_empty() && acts.iter().all(prepares);
+    if !(speaks || relational) || prepares {
+        return None;
+    }
+    let read_only = reading.prose.says_read_only
+        || mentions(argument.description(), "read-only")
+        || reads_only_by_name(reading);
+    let because = if read_only {
+        "it runs statements, and says only such as look"
+    } else {
+        "it runs any statement, also one that writes"
+    };
+    Some(Execution {
+        place: Cow::Owned(argument.pointer.clone()),
+        because: because.to_owned(),
+        read_only,
+        statement: true,
+    })
+}
+
+/// Where nobody knows the arguments: a query of a database as such is taken for one that may write.
+fn open_database(reading: &Reading<'_>) -> Option<String> {
+    let asks = reading.name.acts.iter().any(|(act, word)| word == "query" || *act == Act::Run)
+        || reading.name.words.iter().any(|word| word == "sql");
+    let last = reading.name.nouns.iter().chain(&reading.prose.object).map(|word| singular(word));
+    let database = last
+        .into_iter()
+        .find(|noun| matches!(noun.as_str(), "sql" | "database" | "db" | "warehouse" | "statement"))?;
+    asks.then(|| format!("it asks a {database} what it is told to, and nothing says that it only looks"))
+}
+
+fn reads_only_by_name(reading: &Reading<'_>) -> bool {
+    let words = &reading.name.words;
+    words.iter().any(|word| matches!(word.as_str(), "read" | "readonly" | "select"))
+        && !words.iter().any(|word| word == "write")
+}
+
+fn mentions(text: &str, word: &str) -> bool {
+    text.to_ascii_lowercase().split(|c: char| !c.is_alphanumeric() && c != '-').any(|said| said == word)
+}
+
+/// A request of any method to any address.
+fn request(reading: &Reading<'_>) -> Option<Execution> {
+    let address =
+        reading.arguments.iter().find(|argument| argument.is(&["url", "uri", "path", "endpoint", "href"]))?;
+    let verbs = ["POST", "PUT", "PATCH", "DELETE"];
+    let method = reading
+        .arguments
+        .iter()
+        .find(|argument| argument.is(&["method", "http_method", "verb", "request_method"]))?;
+    let choices =
+        method.schema.get("enum").map(ToString::to_string).unwrap_or_else(|| method.description().to_owned());
+    let free = method.is_text() && choices.is_empty();
+    (free || verbs.iter().any(|verb| choices.to_ascii_uppercase().contains(verb))).then(|| {
+        Execution::at(address.pointer.clone(), "it sends a request of any method to an address it is given")
+    })
+}
+
+/// Code, a script or a command line as an argument, run or stored to be run.
+fn program(reading: &Reading<'_>) -> Option<Execution> {
+    let acts = &reading.name.acts;
+    let only_looks = !acts.is_empty()
+        && acts
+            .iter()
+            .all(|(act, word)| matches!(act, Act::Read | Act::Emit) && word != "evaluate" && word != "test");
+    let runs = runs(reading);
+    let body = |argument: &&Argument<'_>| {
+        let surely =
+            argument.is(&[
+                "javascript",
+                "bash",
+                "shell_command",
+                "source_code",
+                "python_code",
+                "shell",
+                "cmd",
+                "command_line",
+                "bash_command",
+            ]) || argument.words.first().is_some_and(|word| matches!(word.as_str(), "script" | "code"))
+                && argument.ends(&["body", "content", "source"]);
+        let maybe = argument.is(&[
+            "code",
+            "script",
+            "command",
+            "commands",
+            "expression",
+            "function",
+            "program",
+            "snippet",
+            "js",
+        ]);
+        let about =
+            ["script", "code to", "javascript", "python", "execut", "source", "shell", "run", "function"];
+        let text = argument.description().to_ascii_lowercase();
+        (argument.is_text() || argument.ends(&["command", "commands", "cmd", "args"]))
+            && (surely || maybe && (runs || about.iter().any(|about| text.contains(about))))
+    };
+    let argument = reading.arguments.iter().find(body).filter(|_| !only_looks)?;
+    Some(Execution::at(
+        argument.pointer.clone(),
+        "it takes a program or a command and runs it, or keeps it to be run",
+    ))
+}
+
+fn runs(reading: &Reading<'_>) -> bool {
+    let acts = reading.name.acts.iter().chain(reading.prose.acts.iter());
+    acts.into_iter().any(|(act, word)| *act == Act::Run && !word.starts_with("use") || word == "evaluate")
+        || reading.name.words.iter().any(|word| {
+            matches!(word.as_str(), "exec" | "shell" | "eval" | "bash" | "terminal" | "ssh" | "repl")
+        })
+}
+
+/// Running named as such: a function, a script, a container of any image.
+fn by_name(reading: &Reading<'_>) -> Option<Execution> {
+    const PROGRAMS: &[&str] = &[
+        "function",
+        "script",
+        "command",
+        "code",
+        "shell",
+        "snippet",
+        "program",
+        "notebook",
+        "lambda",
+        "macro",
+        "binary",
+        "javascript",
+        "python",
+    ];
+    let acts = reading.name.acts.iter().map(|(act, word)| (act, word.as_str()));
+    let running =
+        acts.clone().any(|(act, word)| *act == Act::Run && !matches!(word, "use" | "start" | "launch"));
+    let program = || {
+        reading.name.nouns.iter().map(|noun| singular(noun)).find(|noun| PROGRAMS.contains(&noun.as_str()))
+    };
+    if running && let Some(program) = program() {
+        return Some(Execution::at("/name", format!("it runs a {program} that somebody else wrote")));
+    }
+    if reading.arguments.is_empty()
+        && let Some(because) = open_database(reading)
+    {
+        let read_only = reading.prose.says_read_only || reads_only_by_name(reading);
+        return Some(Execution { place: Cow::Borrowed("/name"), because, read_only, statement: true });
+    }
+    deployed(reading).or_else(|| interface(reading)).or_else(|| container(reading))
+}
+
+/// A whole interface behind one tool: what it can do is what the interface can.
+fn interface(reading: &Reading<'_>) -> Option<Execution> {
+    let runs = reading
+        .name
+        .acts
+        .iter()
+        .any(|(act, word)| *act == Act::Run && !matches!(word.as_str(), "use" | "start" | "launch"));
+    let whole =
+        reading.name.words.iter().find(|word| matches!(word.as_str(), "api" | "cli" | "graphql" | "rpc"))?;
+    (runs && !reading.prose.says_read_only)
+        .then(|| Execution::at("/name", format!("it calls whatever the {whole} offers")))
+}
+
+fn deployed(reading: &Reading<'_>) -> Option<Execution> {
+    let deploys =
+        reading.name.acts.iter().any(|(_, word)| matches!(word.as_str(), "deploy" | "redeploy" | "rollout"));
+    if deploys
+        && reading.object().take(4).any(|noun| {
+            matches!(noun.as_str(), "function" | "worker" | "script" | "lambda" | "code" | "action")
+        })
+    {
+        return Some(Execution::at("/name", "it puts code into service"));
+    }
+    None
+}
+
+fn container(reading: &Reading<'_>) -> Option<Execution> {
+    let running = reading
+        .name
+        .acts
+        .iter()
+        .any(|(act, word)| *act == Act::Run && !matches!(word.as_str(), "use" | "start" | "launch"));
+    let image =
+        reading.arguments.iter().find(|argument| argument.is(&["image", "container_image", "docker_image"]));
+    let shell = reading.name.words.iter().any(|word| matches!(word.as_str(), "exec" | "shell" | "eval"));
+    match image.filter(|_| running) {
+        Some(image) => Some(Execution::at(image.pointer.clone(), "it runs a container of any image")),
+        None if shell && reading.name.acts.iter().all(|(act, _)| *act == Act::Run) => {
+            Some(Execution::at("/name", "it opens a shell"))
+        }
+        None => None,
+    }
+}

@@ -1,0 +1,150 @@
+//! How dangerous a tool is, from what can be read of it: its effect, level, tier, categories and reach, each with what
+//! led to it.
+//!
+//! Pure, and of one opinion: what cannot be told is [`Effect::Unknown`] and treated as a write. What its author claims in
+//! annotations can make a judgement more severe, never milder. Nothing here decides a call: the operator's declarations do.
+//! Read in this order: [`Tool`], [`Judgement`], [`judge`].
+
+mod effect;
+mod execution;
+mod lexicon;
+mod name;
+mod nouns;
+mod prose;
+mod schema;
+mod stakes;
+mod words;
+
+use crate::{Category, Claimed, Tier};
+use serde::Serialize;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+pub use name::Siblings;
+
+/// What is known of a tool before it was ever called.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tool<'a> {
+    pub name: &'a str,
+    pub title: Option<&'a str>,
+    pub description: Option<&'a str>,
+    pub input_schema: Option<&'a Value>,
+    /// The method of the HTTP request behind the tool, where that is known.
+    pub method: Option<Method>,
+    /// The author's annotations: a claim.
+    pub claimed: Claimed,
+}
+
+/// Methods of HTTP, by what they promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET, HEAD, OPTIONS
+    Safe,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// What a call can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    None,
+    /// It cannot be told: treated as a write.
+    Unknown,
+    Changes,
+    /// What was there may be gone, or what happened cannot be called back.
+    Irreversible,
+}
+
+/// How bad a call can be (K18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    ReadOnly,
+    SideEffect,
+    Critical,
+}
+
+/// Whether a call stays among what the server holds, or reaches people and systems outside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    Closed,
+    Open,
+}
+
+/// Which part of a judgement a piece of evidence led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum About {
+    Effect,
+    Level,
+    Tier,
+    Category,
+    Reach,
+    Breadth,
+}
+
+/// What was seen, where, and what it speaks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    pub about: About,
+    /// A JSON pointer into the tool's definition; `/method` for what is known of its transport.
+    pub place: Cow<'static, str>,
+    pub because: String,
+}
+
+/// What a tool may do, and why that is thought.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judgement {
+    pub effect: Effect,
+    pub level: Level,
+    pub tier: Tier,
+    pub categories: BTreeSet<Category>,
+    pub reach: Reach,
+    /// It mixes reading with writing or execution, so that no rule can allow the one without the other (K15).
+    pub over_broad: bool,
+    /// How sure the effect is, from 0 to 1.
+    pub confidence: f32,
+    pub evidence: Vec<Evidence>,
+}
+
+/// Judges one tool. Total, and a function of what it is given.
+pub fn judge(tool: &Tool<'_>, siblings: &Siblings) -> Judgement {
+    let mut reading = effect::Reading::of(tool, siblings);
+    let (effect, confidence, mut evidence) = effect::conclude(tool, &mut reading);
+    let stakes = stakes::weigh(&reading, effect, &mut evidence);
+    Judgement {
+        effect: stakes.effect,
+        level: stakes.level,
+        tier: stakes.tier,
+        categories: stakes.categories,
+        reach: stakes.reach,
+        over_broad: stakes.over_broad,
+        confidence,
+        evidence,
+    }
+}
+
+impl Evidence {
+    fn new(about: About, place: impl Into<Cow<'static, str>>, because: String) -> Self {
+        Self { about, place: place.into(), because }
+    }
+}
+
+impl Method {
+    /// The method of that name, if it is one of those that tools are made of.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.to_ascii_uppercase().as_str() {
+            "GET" | "HEAD" | "OPTIONS" => Some(Self::Safe),
+            "POST" => Some(Self::Post),
+            "PUT" => Some(Self::Put),
+            "PATCH" => Some(Self::Patch),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}

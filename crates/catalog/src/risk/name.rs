@@ -1,0 +1,190 @@
+//! The verb of a name: where it stands, and what is left to be its object.
+
+use super::lexicon::{Act, act, nounish};
+use super::words::{singular, split};
+use std::collections::BTreeMap;
+
+/// What the tools of one server have in common: a leading word that is only the server's name, and the end of a name at
+/// which its verbs stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Siblings {
+    prefix: Vec<String>,
+    verb_last: bool,
+    /// Two tools or more are about money: an `order` or a `subscription` of this server is to be paid.
+    bills: bool,
+}
+
+impl Siblings {
+    pub(super) fn bills(&self) -> bool {
+        self.bills
+    }
+
+    /// From all names of a server, in any order.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names: Vec<Vec<String>> = names.into_iter().map(split).collect();
+        let prefix = prefix(&names);
+        for words in names.iter_mut().filter(|words| words.starts_with(&prefix)) {
+            words.drain(..prefix.len());
+        }
+        let sure = |word: Option<&String>| word.is_some_and(|word| act(word).is_some() && !nounish(word));
+        let last = names.iter().filter(|words| words.len() > 1 && sure(words.last())).count();
+        let first = names.iter().filter(|words| sure(words.first()) || leads(words)).count();
+        Self { bills: bills(&names), prefix, verb_last: last > first }
+    }
+}
+
+fn bills(names: &[Vec<String>]) -> bool {
+    let about = |words: &&Vec<String>| {
+        words.iter().any(|word| {
+            matches!(
+                singular(word).as_str(),
+                "payment" | "invoice" | "refund" | "payout" | "price" | "billing" | "charge" | "coupon"
+            )
+        })
+    };
+    names.iter().filter(about).count() > 1
+}
+
+/// Leading words that three in five of at least three names share, none of them a verb.
+fn prefix(names: &[Vec<String>]) -> Vec<String> {
+    let mut shared: Vec<String> = Vec::new();
+    while names.len() >= 3 && shared.len() < 4 {
+        let mut following: BTreeMap<&str, usize> = BTreeMap::new();
+        for words in names.iter().filter(|words| words.starts_with(&shared) && words.len() > shared.len() + 1)
+        {
+            if let Some(word) = words.get(shared.len()) {
+                *following.entry(word).or_default() += 1;
+            }
+        }
+        match following.iter().max_by_key(|(_, count)| **count) {
+            Some((word, count)) if count * 5 >= names.len() * 3 && act(word).is_none() => {
+                shared.push((*word).to_owned())
+            }
+            Some(_) | None => break,
+        }
+    }
+    shared
+}
+
+/// A name, taken apart.
+#[derive(Debug, Default)]
+pub(super) struct Name {
+    /// Its verbs, with the word each was: several where `or`, `and` or nothing joins them.
+    pub(super) acts: Vec<(Act, String)>,
+    /// The verb could as well be a noun.
+    pub(super) unsure: bool,
+    /// What is no verb and no prefix.
+    pub(super) nouns: Vec<String>,
+    pub(super) words: Vec<String>,
+}
+
+impl Name {
+    pub(super) fn of(name: &str, siblings: &Siblings) -> Self {
+        let mut words = split(name);
+        if words.starts_with(&siblings.prefix) && words.len() > siblings.prefix.len() {
+            words.drain(..siblings.prefix.len());
+        }
+        let at = heads(&words, siblings.verb_last);
+        let word = |at: &usize| words.get(*at).cloned().unwrap_or_default();
+        let acts: Vec<(Act, String)> =
+            at.iter().filter_map(|at| Some((act(words.get(*at)?)?, word(at)))).collect();
+        let unsure = acts.iter().all(|(_, verb)| nounish(verb)) && !(leads(&words) && at.contains(&0));
+        let others = words.iter().enumerate().filter(|(index, _)| !at.contains(index));
+        let nouns = others.map(|(_, word)| word.clone()).collect();
+        Self { acts, unsure, nouns, words }
+    }
+}
+
+/// Where the verbs stand: at the first sure one from the end at which this server's verbs stand, else at an unsure one;
+/// with those that are joined to it.
+fn heads(words: &[String], verb_last: bool) -> Vec<usize> {
+    let is = |at: usize| words.get(at).and_then(|word| act(word)).is_some();
+    let sure = |at: &usize| is(*at) && words.get(*at).is_some_and(|word| !nounish(word));
+    let ends =
+        if verb_last { [words.len().saturating_sub(1), 0] } else { [0, words.len().saturating_sub(1)] };
+    let anywhere = || (0..words.len()).find(sure);
+    let unsure = || ends.into_iter().chain(0..words.len()).find(|at| is(*at));
+    let Some(head) = ends.into_iter().find(sure).or_else(anywhere).or_else(unsure) else {
+        return Vec::new();
+    };
+    // `list` and `set` lead a name as verbs even if a surer verb follows: `list_delete_markers`, `set_read_only`.
+    let head = if head != 0 && !verb_last && leads(words) { 0 } else { head };
+    // After a verb of reading another verb is what is read about: `get_update_status`.
+    let looks = words.get(head).and_then(|word| act(word)) == Some(Act::Read);
+    let mut found = vec![head];
+    found.extend(joined(words, head, looks));
+    found
+}
+
+fn leads(words: &[String]) -> bool {
+    let verb = words.first().map(String::as_str).unwrap_or_default();
+    matches!(
+        verb,
+        "list" | "set" | "search" | "find" | "check" | "count" | "query" | "view" | "monitor" | "preview"
+    )
+}
+
+/// Verbs after `or` and `and`, and directly beside the head: `create_or_update_x`, `pause_resume_x`, `x_add_remove`.
+fn joined(words: &[String], head: usize, looks: bool) -> impl Iterator<Item = usize> {
+    let verb = |at: usize| words.get(at).filter(|word| act(word).is_some());
+    let conjunction =
+        |at: usize| words.get(at).is_some_and(|word| matches!(word.as_str(), "or" | "and" | "then"));
+    let after = (1..words.len()).filter(move |at| verb(*at).is_some() && conjunction(at - 1));
+    let before = (0..words.len()).filter(move |at| verb(*at).is_some() && conjunction(at + 1));
+    // What `and` joins to may stand at the beginning: `call_api_and_create`.
+    let joins = (1..words.len()).any(conjunction);
+    let first = Some(0).filter(|at| joins && verb(*at).is_some());
+    let beside = [head.wrapping_sub(1), head + 1];
+    let beside = beside.into_iter().filter(move |at| !looks && verb(*at).is_some_and(|word| !nounish(word)));
+    let mut all: Vec<usize> =
+        after.chain(before).chain(first).chain(beside).filter(|at| *at != head).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acts(name: &str, siblings: &Siblings) -> Vec<Act> {
+        let mut acts: Vec<Act> = Name::of(name, siblings).acts.into_iter().map(|(act, _)| act).collect();
+        acts.sort();
+        acts
+    }
+
+    #[test]
+    fn the_verb_is_found_at_either_end_and_in_between() {
+        let alone = Siblings::default();
+        for (name, act) in [
+            ("purgeCache", Act::Remove),
+            ("cache_purge", Act::Remove),
+            ("region-evict-all", Act::Take),
+            ("list_delete_markers", Act::Read),
+            ("shelf_list", Act::Read),
+            ("unarchive_board", Act::Flip),
+        ] {
+            assert_eq!(acts(name, &alone), [act], "{name}");
+        }
+        assert_eq!(acts("mint_or_burnish_coin", &alone), [Act::Add]);
+        assert_eq!(acts("add_and_erase_rows", &alone), [Act::Add, Act::Remove]);
+        assert!(acts("weather", &alone).is_empty());
+    }
+
+    #[test]
+    fn a_server_s_own_name_is_no_part_of_a_tool_s() {
+        let siblings = Siblings::of(["orchard_tree_list", "orchard_pick", "orchard_prune_row", "health"]);
+        assert_eq!(siblings.prefix, ["orchard"]);
+        assert_eq!(Name::of("orchard_prune_row", &siblings).nouns, ["row"]);
+        let verbs = Siblings::of(["get_a", "get_b", "get_c"]);
+        assert!(verbs.prefix.is_empty(), "a verb is never a server's name");
+    }
+
+    #[test]
+    fn the_end_at_which_siblings_have_their_verbs_decides_between_two() {
+        let last = Siblings::of(["queue_delete", "queue_describe", "export_cancel"]);
+        assert_eq!(acts("describe_delete", &last), [Act::Read, Act::Remove]);
+        assert_eq!(acts("validate_rule_remove", &last), [Act::Remove]);
+        assert_eq!(acts("validate_rule_remove", &Siblings::default()), [Act::Read]);
+    }
+}

@@ -1,0 +1,340 @@
+//! Objects that matter: secrets, who may do what, money, people to reach, what is in service.
+
+/// A singular noun that names a secret, among the words of an object: `api key`, but not `key`; `token`, but not
+/// `page token`.
+pub(super) fn credential(words: &[String]) -> Option<String> {
+    words.iter().enumerate().find_map(|(at, word)| {
+        let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
+        let secret = match word.as_str() {
+            "secret" | "password" | "passwd" | "passphrase" | "credential" | "kubeconfig" | "keystore"
+            | "keypair" | "env" | "dotenv" | "apikey" | "keyvault" | "envvar" => {
+                !matches!(before, "dev" | "prod" | "test" | "virtual" | "reset")
+            }
+            "token" => !matches!(
+                before,
+                "page"
+                    | "next"
+                    | "sync"
+                    | "max"
+                    | "continuation"
+                    | "count"
+                    | "design"
+                    | "nft"
+                    | "crypto"
+                    | "erc20"
+            ),
+            "key" => matches!(
+                before,
+                "api"
+                    | "access"
+                    | "ssh"
+                    | "encryption"
+                    | "signing"
+                    | "private"
+                    | "secret"
+                    | "service"
+                    | "deploy"
+                    | "account"
+                    | "license"
+                    | "master"
+                    | "webhook"
+                    | "client"
+                    | "gpg"
+                    | "pgp"
+                    | "signature"
+                    | "connection"
+                    | "storage"
+                    | "kms"
+                    | "host"
+            ),
+            "string" | "uri" => before == "connection",
+            "var" | "variable" => matches!(before, "env" | "environment" | "config"),
+            "certificate" | "cert" => matches!(before, "client" | "private" | "signing" | "ssl" | "tls"),
+            "profile" => before == "login",
+            _ => false,
+        };
+        secret.then(|| if before.is_empty() { word.clone() } else { format!("{before} {word}") })
+    })
+}
+
+/// Whether words name a secret, for acts that depend on it.
+pub(super) fn credential_words(words: impl Iterator<Item = String>) -> bool {
+    credential(&words.collect::<Vec<_>>()).is_some()
+}
+
+/// Who may do what, and what is exposed to whom.
+pub(super) fn administrative(words: &[String]) -> Option<String> {
+    let has = |word: &str| words.iter().any(|said| said == word);
+    words.iter().enumerate().find_map(|(at, word)| {
+        let next = words.get(at + 1).map(String::as_str).unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
+        let ends = matches!(next, "" | "to" | "from" | "in" | "account" | "access" | "batch" | "bulk");
+        let counts = match word.as_str() {
+            "role" | "permission" | "acl" | "privilege" | "entitlement" | "collaborator" | "admin"
+            | "administrator" | "firewall" | "allowlist" | "whitelist" | "denylist" | "blocklist"
+            | "rbac" | "iam" | "sso" | "mfa" | "saml" | "scim" | "membership" | "ingress" | "dns" | "vpn"
+            | "peering" | "security" | "encryption" | "waf" | "tunnel" | "sharing" | "oidc" | "2fa"
+            | "nsg" => true,
+            "policy" => !matches!(
+                before,
+                "retention"
+                    | "lifecycle"
+                    | "refund"
+                    | "return"
+                    | "privacy"
+                    | "alert"
+                    | "notification"
+                    | "backup"
+                    | "scaling"
+            ),
+            "grant" => true,
+            "key" => matches!(before, "api" | "access" | "ssh" | "deploy" | "service"),
+            "token" => matches!(before, "access" | "api"),
+            "access" => !matches!(next, "log" | "point" | "tier" | "key" | "token"),
+            "user" | "member" | "invitation" | "invite" => ends,
+            "account" => matches!(before, "service" | "user" | "system"),
+            "group" => matches!(before, "security" | "user" | "iam") || has("user") || has("member"),
+            "rule" => matches!(before, "security" | "nat" | "firewall" | "access" | "inbound" | "outbound"),
+            "protection" => matches!(before, "branch" | "deletion"),
+            "identity" => ends,
+            "organization" | "tenant" | "workspace" => next == "member" || next == "user",
+            _ => false,
+        };
+        counts.then(|| word.clone())
+    })
+}
+
+/// What a noun has to do with money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Money {
+    /// To make one, to finish it or to stop it moves money or commits to paying.
+    Moves,
+    /// It is about money, which only some verbs move.
+    About,
+}
+
+/// The first money noun of an object. `billed` says that amounts, prices or customers are near.
+pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
+    words.iter().enumerate().find_map(|(at, word)| {
+        let next = words.get(at + 1).map(String::as_str).unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
+        let about = matches!(
+            next,
+            "link"
+                | "method"
+                | "page"
+                | "term"
+                | "template"
+                | "reminder"
+                | "plan"
+                | "note"
+                | "item"
+                | "setting"
+                | "reason"
+        );
+        let money = match word.as_str() {
+            "payment" | "refund" | "payout" | "withdrawal" | "disbursement" | "payroll" | "remittance"
+            | "reimbursement" | "settlement" | "mandate" | "donation" | "wire" => Money::Moves,
+            "charge" | "transfer" | "deposit" | "trade" | "order" | "checkout" | "dispute"
+            | "transaction" | "reservation"
+                if billed =>
+            {
+                Money::Moves
+            }
+            "subscription" if billed && before != "notification" => Money::Moves,
+            "invoice" | "price" | "coupon" | "discount" | "quote" | "billing" | "tax" | "expense"
+            | "ledger" | "voucher" | "bill" | "wallet" => Money::About,
+            "balance" if billed => Money::About,
+            "note" if before == "credit" => Money::About,
+            _ => return None,
+        };
+        let money = if about && money == Money::Moves { Money::About } else { money };
+        Some((money, word.clone()))
+    })
+}
+
+/// What is written to people, so that adding one reaches them.
+pub(super) fn message(words: &[String]) -> Option<String> {
+    words.iter().enumerate().find_map(|(at, word)| {
+        let next = words.get(at + 1).map(String::as_str).unwrap_or_default();
+        let still = matches!(
+            next,
+            "template"
+                | "address"
+                | "alias"
+                | "domain"
+                | "label"
+                | "filter"
+                | "queue"
+                | "setting"
+                | "list"
+                | "id"
+                | "reaction"
+        );
+        let counts = matches!(
+            word.as_str(),
+            "comment"
+                | "message"
+                | "email"
+                | "mail"
+                | "sms"
+                | "tweet"
+                | "announcement"
+                | "invitation"
+                | "reply"
+                | "dm"
+                | "newsletter"
+                | "notification"
+        );
+        (counts && !still).then(|| word.clone())
+    })
+}
+
+/// What runs, so that stopping it or putting it into service is felt.
+pub(super) fn in_service(words: &[String]) -> Option<String> {
+    let counts = |word: &&String| {
+        matches!(
+            word.as_str(),
+            "cluster"
+                | "pod"
+                | "vm"
+                | "instance"
+                | "server"
+                | "service"
+                | "deployment"
+                | "app"
+                | "application"
+                | "dyno"
+                | "container"
+                | "database"
+                | "db"
+                | "node"
+                | "machine"
+                | "virtualmachine"
+                | "site"
+                | "environment"
+                | "stack"
+                | "function"
+                | "worker"
+                | "droplet"
+                | "resource"
+                | "process"
+                | "chart"
+                | "helm"
+                | "production"
+                | "host"
+                | "cache"
+                | "broker"
+                | "workload"
+                | "replica"
+                | "project"
+        )
+    };
+    words.iter().find(counts).cloned()
+}
+
+/// What is only related to something else, so that removing it deletes nothing for good.
+pub(super) fn relation(words: &[String]) -> bool {
+    words.iter().any(|word| {
+        matches!(
+            word.as_str(),
+            "label"
+                | "tag"
+                | "reaction"
+                | "star"
+                | "assignee"
+                | "reviewer"
+                | "element"
+                | "sub"
+                | "child"
+                | "parent"
+                | "dependency"
+                | "follower"
+                | "watcher"
+                | "attendee"
+                | "participant"
+                | "favorite"
+                | "favourite"
+                | "bookmark"
+                | "item"
+                | "relation"
+                | "relationship"
+                | "association"
+                | "link"
+                | "track"
+                | "song"
+        )
+    })
+}
+
+/// Personal or otherwise sensitive, so that reading it is of tier high (K6).
+pub(super) fn sensitive(words: &[String]) -> Option<String> {
+    let counts = |word: &&String| {
+        matches!(
+            word.as_str(),
+            "email"
+                | "mail"
+                | "gmail"
+                | "message"
+                | "inbox"
+                | "contact"
+                | "patient"
+                | "salary"
+                | "payroll"
+                | "medical"
+                | "health-record"
+                | "passport"
+                | "card"
+                | "bank"
+                | "payment"
+                | "customer"
+                | "employee"
+                | "audit"
+                | "vulnerability"
+                | "conversation"
+                | "chat"
+                | "sms"
+                | "calendar"
+                | "location"
+                | "diagnosis"
+                | "ssn"
+                | "tax"
+                | "kyc"
+                | "transcript"
+                | "recording"
+        )
+    };
+    words.iter().find(counts).cloned()
+}
+
+/// Open to everybody, so that reading it is of tier low (K4).
+pub(super) fn public(words: &[String]) -> Option<String> {
+    let counts = |word: &&String| {
+        matches!(
+            word.as_str(),
+            "documentation"
+                | "docs"
+                | "doc"
+                | "web"
+                | "public"
+                | "time"
+                | "timezone"
+                | "weather"
+                | "pricing"
+                | "knowledge"
+                | "region"
+                | "tutorial"
+                | "guide"
+                | "news"
+                | "wikipedia"
+                | "advisory"
+                | "version"
+                | "help"
+                | "sum"
+                | "unit"
+                | "currency"
+                | "example"
+        )
+    };
+    words.iter().find(counts).cloned()
+}

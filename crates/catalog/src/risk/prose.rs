@@ -1,0 +1,401 @@
+//! What a description says that the tool does: the verb that leads it, the verbs joined to that one, and the verbs it lists.
+
+use super::lexicon::{Act, act, inflected, result};
+use super::words::{Form, Gap, Token, sentences, singular, tokens};
+
+/// Tokens of a description that are read; what matters is said first.
+const TOKENS_MAX: usize = 400;
+const SENTENCES_MAX: usize = 14;
+
+/// What a description says, taken apart.
+#[derive(Debug, Default)]
+pub(super) struct Prose {
+    /// The leading verb and those joined to it.
+    pub(super) acts: Vec<(Act, String)>,
+    /// Deeds it lists further on: `Supports adding, renaming and deleting`.
+    pub(super) listed: Vec<(Act, String)>,
+    /// The first words after the leading verbs, up to a preposition: the object.
+    pub(super) object: Vec<String>,
+    /// All words of the first sentence.
+    pub(super) first: Vec<String>,
+    /// A noun leads it, no verb: the description names a result.
+    pub(super) names_result: bool,
+    pub(super) says_read_only: bool,
+    pub(super) says_final: bool,
+    pub(super) says_overwrites: bool,
+}
+
+impl Prose {
+    pub(super) fn of(text: &str) -> Self {
+        let text = body(text);
+        let all = tokens(text, TOKENS_MAX);
+        let mut prose = Self { first: first_words(&all), ..Self::default() };
+        prose.statements(&text.chars().take(3000).collect::<String>().to_lowercase());
+        let mut sentences = sentences(&all).take(SENTENCES_MAX).peekable();
+        prose.names_result =
+            sentences.peek().is_some_and(|first| lead(first).is_none() && names_result(first));
+        for (index, sentence) in sentences.enumerate() {
+            if lists_deeds(sentence) {
+                prose.listed.extend(list_after(sentence, 0));
+            } else if prose.acts.is_empty() && index < 3 {
+                prose.read_head(sentence);
+            }
+        }
+        if prose.acts.is_empty() {
+            prose.acts = prose.listed.clone();
+        }
+        prose
+    }
+
+    fn read_head(&mut self, sentence: &[Token]) {
+        let Some((at, form)) = lead(sentence) else {
+            return;
+        };
+        let end = coordinated(sentence, at, form, &mut self.acts);
+        let rest = sentence.get(end..).unwrap_or_default();
+        self.object = rest
+            .iter()
+            .take_while(|token| !preposition(&token.word))
+            .take(9)
+            .map(|t| t.word.clone())
+            .collect();
+        let umbrella = self.acts.iter().all(|(act, _)| *act == Act::Umbrella);
+        if umbrella {
+            let colon = rest
+                .iter()
+                .position(|token| token.gap == Gap::Colon || token.gap == Gap::Aside || token.word == "by");
+            self.listed.extend(colon.map(|colon| list_after(rest, colon)).unwrap_or_default());
+        }
+        self.acts.extend(later_clauses(rest, form));
+    }
+
+    fn statements(&mut self, text: &str) {
+        let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+        self.says_read_only = says(&[
+            "read-only",
+            "read only",
+            "readonly",
+            "does not modify",
+            "doesn't modify",
+            "without modifying",
+            "does not change",
+            "no side effect",
+            "makes no changes",
+            "only select",
+            "select queries only",
+            "select statements only",
+        ]);
+        self.says_final = says(&[
+            "permanent",
+            "irreversibl",
+            "cannot be undone",
+            "can't be undone",
+            "can not be undone",
+            "unrecoverable",
+        ]);
+        self.says_overwrites = says(&[
+            "overwrites an",
+            "overwrite existing",
+            "overwrites existing",
+            "completely overwrite",
+            "overwritten",
+        ]);
+    }
+}
+
+/// The description without what programming languages put below it.
+fn body(text: &str) -> &str {
+    let ends =
+        ["\nArgs:", " Args:\n", "\nParameters:", "\nReturns:", "\nExample", "\nParams:", "\n\nReturns"];
+    let end = ends.iter().filter_map(|marker| text.find(marker)).filter(|at| *at > 0).min();
+    end.and_then(|end| text.get(..end)).filter(|text| !text.trim().is_empty()).unwrap_or(text)
+}
+
+fn first_words(all: &[Token]) -> Vec<String> {
+    let first = sentences(all).next().unwrap_or_default();
+    first.iter().take(40).map(|token| token.word.clone()).collect()
+}
+
+/// The leading verb: the first that only lead-ins precede, else the first that stands as a deed (`a tool for finding`).
+fn lead(sentence: &[Token]) -> Option<(usize, Form)> {
+    let mut at = 0;
+    let mut noun = false;
+    while let Some(token) = sentence.get(at) {
+        if lead_in(&token.word, sentence.get(at + 1..).unwrap_or_default()) {
+            noun = article(&token.word);
+            at += 1;
+            continue;
+        }
+        if let Some((_, form)) = inflected(&token.word).filter(|_| !noun) {
+            return Some((at, form));
+        }
+        break;
+    }
+    let deed = |(at, token): (usize, &Token)| {
+        let before = at
+            .checked_sub(1)
+            .and_then(|at| sentence.get(at))
+            .map(|token| token.word.as_str())
+            .unwrap_or_default();
+        let (_, form) = inflected(&token.word)?;
+        let stands = match form {
+            Form::Base => matches!(before, "to" | "can" | "will"),
+            Form::Gerund => matches!(before, "for" | "by"),
+            Form::Third => matches!(before, "that" | "which" | "tool" | "this" | "it"),
+        };
+        stands.then_some((at, form))
+    };
+    sentence.iter().enumerate().take(16).find_map(deed)
+}
+
+fn article(word: &str) -> bool {
+    matches!(word, "the" | "a" | "an" | "your" | "of")
+}
+
+/// A sentence without a verb: about an article's noun, or with a noun for what a look brings back. One that begins with a
+/// word nobody knows may well begin with a verb.
+fn names_result(sentence: &[Token]) -> bool {
+    let mut words = sentence.iter().map(|token| token.word.as_str());
+    let first = words.clone().next().unwrap_or_default();
+    let adjective = matches!(
+        first,
+        "current" | "available" | "latest" | "detailed" | "full" | "all" | "recent" | "every"
+    );
+    article(first)
+        || adjective
+        || words.clone().nth(1).is_some_and(|word| matches!(word, "of" | "for" | "about"))
+        || words.any(|word| result(word) || result(&singular(word)))
+}
+
+/// Words that come before the deed: `Use this tool to`, `Allows you to`, `Safely`.
+fn lead_in(word: &str, rest: &[Token]) -> bool {
+    const HELPERS: &str = "allow allows enable enables let lets help helps use used";
+    const HELPED: &str = "you users agents clients ai llms models this to for it when us callers";
+    let among = |words: &str, word: &str| words.split(' ').any(|one| one == word);
+    let next = rest.first().map(|token| token.word.as_str()).unwrap_or_default();
+    // `Enables the user to`, but not `Enable the alarm`.
+    let somebody_to = article(next) && rest.iter().take(4).any(|token| token.word == "to");
+    let (helps, uses) = (among(HELPERS, word), word.starts_with("use"));
+    let helped = among(HELPED, next) || next.ends_with("ing") || somebody_to || (uses && article(next));
+    const LEAD_INS: &[&str] = &[
+        "this",
+        "that",
+        "these",
+        "the",
+        "a",
+        "an",
+        "tool",
+        "tools",
+        "function",
+        "endpoint",
+        "operation",
+        "method",
+        "command",
+        "to",
+        "for",
+        "of",
+        "you",
+        "users",
+        "agents",
+        "clients",
+        "can",
+        "will",
+        "is",
+        "it",
+        "which",
+        "please",
+        "consolidated",
+        "main",
+        "primary",
+        "your",
+        "ai",
+        "llms",
+        "models",
+        "action",
+        "api",
+        "only",
+        "whenever",
+        "essential",
+        "us",
+        "callers",
+        "utility",
+    ];
+    (helps && helped)
+        || LEAD_INS.contains(&word)
+        || (word.len() > 4 && word.ends_with("ly") && !matches!(word, "apply" | "reply" | "supply"))
+}
+
+/// The verbs that directly follow one another from `at` on; gives where they end.
+fn coordinated(sentence: &[Token], at: usize, form: Form, acts: &mut Vec<(Act, String)>) -> usize {
+    let mut end = at;
+    while let Some(token) = sentence.get(end) {
+        let linked = end == at
+            || token.gap == Gap::Comma
+            || token.gap == Gap::Aside
+            || sentence.get(end - 1).is_some_and(|before| conjunction(&before.word));
+        match inflected(&token.word) {
+            Some((act, found)) if linked && (found == form || end == at) => {
+                acts.push((act, token.word.clone()))
+            }
+            _ if end > at && conjunction(&token.word) => {}
+            Some(_) | None => break,
+        }
+        end += 1;
+    }
+    end
+}
+
+fn conjunction(word: &str) -> bool {
+    matches!(word, "and" | "or" | "then" | "optionally" | "also" | "either")
+}
+
+/// Verbs of the same form further on that have an object of their own: `finds the row and deletes it`.
+fn later_clauses(rest: &[Token], form: Form) -> Vec<(Act, String)> {
+    let mut found = Vec::new();
+    for (at, token) in rest.iter().enumerate().skip(1).take(30) {
+        let before = rest.get(at - 1).map(|token| token.word.as_str()).unwrap_or_default();
+        let linked = conjunction(before) || (token.gap == Gap::Comma && form == Form::Third);
+        let next = rest.get(at + 1).map(|token| token.word.as_str()).unwrap_or_default();
+        let governs = matches!(
+            next,
+            "it" | "them"
+                | "the"
+                | "a"
+                | "an"
+                | "its"
+                | "any"
+                | "all"
+                | "this"
+                | "these"
+                | "each"
+                | "their"
+                | "every"
+                | "new"
+        );
+        if let (true, true, Some((act, found_form))) = (linked, governs, inflected(&token.word))
+            && found_form == form
+        {
+            found.push((act, token.word.clone()));
+        }
+    }
+    found
+}
+
+/// A sentence that lists what can be asked for.
+fn lists_deeds(sentence: &[Token]) -> bool {
+    let mut words = sentence.iter().map(|token| token.word.as_str());
+    let first = words.next().unwrap_or_default();
+    matches!(
+        first,
+        "supports" | "support" | "supported" | "operations" | "actions" | "methods" | "capabilities"
+    ) || (first == "available"
+        && words.next().is_some_and(|word| matches!(word, "actions" | "operations" | "methods")))
+        || (first == "can" && sentence.len() > 1)
+}
+
+/// The run of verbs that begins first after `from`.
+fn list_after(sentence: &[Token], from: usize) -> Vec<(Act, String)> {
+    let deed = |token: &Token| {
+        inflected(&token.word).filter(|(act, form)| *form != Form::Third && *act != Act::Umbrella)
+    };
+    let rest = sentence.get(from..).unwrap_or_default();
+    let Some(start) = rest.iter().position(|token| deed(token).is_some()) else {
+        return Vec::new();
+    };
+    if start > 5 {
+        return Vec::new();
+    }
+    let listed = rest.iter().skip(start).take(24).enumerate();
+    let of_list = listed.filter(|(at, token)| {
+        let before = (start + at).checked_sub(1).and_then(|at| rest.get(at));
+        *at == 0
+            || token.gap == Gap::Comma
+            || token.gap == Gap::Aside
+            || before.is_some_and(|before| conjunction(&before.word))
+    });
+    of_list.filter_map(|(_, token)| Some((deed(token)?.0, token.word.clone()))).collect()
+}
+
+fn preposition(word: &str) -> bool {
+    matches!(
+        word,
+        "for"
+            | "in"
+            | "on"
+            | "using"
+            | "with"
+            | "via"
+            | "by"
+            | "when"
+            | "if"
+            | "that"
+            | "which"
+            | "so"
+            | "to"
+            | "from"
+            | "at"
+            | "as"
+            | "into"
+            | "where"
+            | "against"
+            | "within"
+            | "based"
+            | "through"
+            | "including"
+            | "without"
+    )
+}
+
+/// Verbs that a text lists in quotes, as the values an argument may take: `'create' - makes one`.
+pub(super) fn quoted(text: &str) -> Vec<(Act, String)> {
+    let mut found = Vec::new();
+    for quote in ['\'', '"', '`'] {
+        let parts = text.split(quote).skip(1).step_by(2).take(24);
+        let words = parts.filter(|part| part.len() < 40 && !part.contains(char::is_whitespace));
+        found.extend(words.filter_map(|part| {
+            let first = super::words::split(part).into_iter().next()?;
+            Some((act(&first)?, part.to_owned()))
+        }));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acts(text: &str) -> Vec<Act> {
+        Prose::of(text).acts.into_iter().map(|(act, _)| act).collect()
+    }
+
+    #[test]
+    fn the_leading_verb_is_found_behind_what_leads_in() {
+        for (text, act) in [
+            ("Purges the cache.", Act::Remove),
+            ("Use this tool to purge the cache", Act::Remove),
+            ("This tool allows you to purge the cache", Act::Remove),
+            ("A tool for purging caches.", Act::Remove),
+            ("Safely purge the cache", Act::Remove),
+            ("Enable the alarm of a room", Act::Flip),
+            ("Allows finding a seat", Act::Read),
+        ] {
+            assert_eq!(acts(text), [act], "{text}");
+        }
+        assert!(acts("The weather of tomorrow").is_empty());
+    }
+
+    #[test]
+    fn joined_verbs_count_and_joined_nouns_do_not() {
+        assert_eq!(acts("Finds a seat and books it"), [Act::Read, Act::Flip]);
+        assert_eq!(acts("Add, move, or erase a seat"), [Act::Add, Act::Change, Act::Remove]);
+        assert_eq!(acts("Lists orders, updates and deletes of a day"), [Act::Read]);
+        assert_eq!(acts("List seats to delete them later"), [Act::Read]);
+    }
+
+    #[test]
+    fn listed_deeds_are_found_after_a_colon_and_after_supports() {
+        let listed = |text| Prose::of(text).listed.into_iter().map(|(act, _)| act).collect::<Vec<_>>();
+        assert_eq!(listed("Manages seats: reserve, move, or delete."), [Act::Flip, Act::Change, Act::Remove]);
+        assert_eq!(listed("Seats of the hall. Supports adding and removing rows."), [Act::Add, Act::Remove]);
+    }
+}

@@ -1,0 +1,490 @@
+//! What is at stake: categories, level, tier, reach and breadth, from what a tool does and to what.
+
+use super::effect::{Deed, Reading};
+use super::lexicon::Act;
+use super::nouns::{self, Money};
+use super::words::{singular, split};
+use super::{About, Effect, Evidence, Level, Reach};
+use crate::{Category, Tier};
+use std::collections::BTreeSet;
+
+#[derive(Debug)]
+pub(super) struct Stakes {
+    pub(super) effect: Effect,
+    pub(super) level: Level,
+    pub(super) tier: Tier,
+    pub(super) categories: BTreeSet<Category>,
+    pub(super) reach: Reach,
+    pub(super) over_broad: bool,
+}
+
+/// What is being weighed: the deeds with the objects they have.
+struct Scale<'r, 'a> {
+    reading: &'r Reading<'a>,
+    effect: Effect,
+    /// The singular nouns of the name.
+    named: Vec<String>,
+    /// The singular nouns of the description's object.
+    described: Vec<String>,
+    categories: BTreeSet<Category>,
+    critical: bool,
+    evidence: &'r mut Vec<Evidence>,
+}
+
+pub(super) fn weigh(reading: &Reading<'_>, effect: Effect, evidence: &mut Vec<Evidence>) -> Stakes {
+    let singulars = |words: &[String]| words.iter().map(|word| singular(word)).collect::<Vec<_>>();
+    let (named, described) = (singulars(&reading.name.nouns), singulars(&reading.prose.object));
+    let mut scale =
+        Scale { reading, effect, named, described, categories: BTreeSet::new(), critical: false, evidence };
+    scale.credentials();
+    if effect != Effect::None {
+        scale.execution();
+        scale.destruction();
+        scale.money();
+        scale.administration();
+        scale.communication();
+        scale.service();
+    }
+    let level = match (scale.effect, scale.critical) {
+        (Effect::None, _) => Level::ReadOnly,
+        (Effect::Changes | Effect::Irreversible | Effect::Unknown, true) => Level::Critical,
+        (Effect::Changes | Effect::Irreversible | Effect::Unknown, false) => Level::SideEffect,
+    };
+    let (tier, reach, over_broad) = (scale.tier(level), scale.reach(), scale.over_broad());
+    Stakes { effect: scale.effect, level, tier, categories: scale.categories, reach, over_broad }
+}
+
+impl Scale<'_, '_> {
+    fn found(
+        &mut self,
+        category: Category,
+        place: impl Into<std::borrow::Cow<'static, str>>,
+        because: String,
+    ) {
+        self.categories.insert(category);
+        self.evidence.push(Evidence::new(About::Category, place, because));
+    }
+
+    fn critical(&mut self, place: impl Into<std::borrow::Cow<'static, str>>, because: String) {
+        self.critical = true;
+        self.evidence.push(Evidence::new(About::Level, place, because));
+    }
+
+    fn does(&self, acts: &[Act]) -> Option<&Deed> {
+        self.reading.deeds.iter().find(|deed| acts.contains(&deed.act))
+    }
+
+    fn takes(&self, names: &[&str]) -> bool {
+        self.reading.arguments.iter().any(|argument| argument.is(names))
+    }
+
+    /// A noun of the name, else of the description's object.
+    fn noun(&self, find: impl Fn(&[String]) -> Option<String>) -> Option<(&'static str, String)> {
+        let named = find(&self.named).map(|noun| ("/name", noun));
+        named.or_else(|| find(&self.described).map(|noun| ("/description", noun)))
+    }
+
+    fn credentials(&mut self) {
+        let first: Vec<String> = self.reading.prose.first.iter().map(|word| singular(word)).collect();
+        let told = |words: &[String]| {
+            let told =
+                words.iter().find(|word| matches!(word.as_str(), "kubeconfig" | "password" | "credential"));
+            told.cloned()
+        };
+        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
+        // Tokens that are counted are words of a model.
+        if whole.iter().any(|word| matches!(word.as_str(), "count" | "estimate" | "tokenize")) {
+            return;
+        }
+        let named = nouns::credential(&whole).map(|noun| ("/name", noun));
+        let found = named.or_else(|| self.noun(nouns::credential)).or_else(|| {
+            let gives =
+                self.effect == Effect::None || self.does(&[Act::Add, Act::Change, Act::Grant]).is_some();
+            told(&first).filter(|_| gives).map(|noun| ("/description", noun))
+        });
+        let sets = |argument: &&super::schema::Argument<'_>| {
+            argument.ends(&["password", "passphrase"]) || argument.is(&["secret_value", "secret_string"])
+        };
+        let set = self
+            .reading
+            .arguments
+            .iter()
+            .find(sets)
+            .filter(|_| self.does(&[Act::Add, Act::Change]).is_some());
+        if let Some((place, noun)) = found {
+            self.found(Category::CredentialAccess, place, format!("`{noun}` names a secret"));
+            let kept = self.reading.deeds.iter().all(|deed| {
+                matches!(deed.word.as_str(), "save" | "saves" | "export" | "exports" | "store" | "download")
+            });
+            if self.effect != Effect::None
+                && !kept
+                && self.does(&[Act::Add, Act::Change, Act::Remove, Act::Grant, Act::Flip]).is_some()
+            {
+                self.critical(place, format!("it changes a secret: `{noun}`"));
+            }
+        } else if let Some(set) = set {
+            self.found(Category::CredentialAccess, set.pointer.clone(), "it sets a secret".to_owned());
+        }
+    }
+
+    fn execution(&mut self) {
+        if let Some(execution) = self.reading.execution.as_ref().filter(|execution| !execution.read_only) {
+            self.found(Category::Execution, execution.place.clone(), execution.because.clone());
+            self.critical(execution.place.clone(), execution.because.clone());
+            if execution.statement {
+                self.found(
+                    Category::Destructive,
+                    execution.place.clone(),
+                    "one statement can delete everything".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn destruction(&mut self) {
+        let removes: Vec<Deed> = self
+            .reading
+            .deeds
+            .iter()
+            .filter(|deed| matches!(deed.act, Act::Remove | Act::Take))
+            .filter(|deed| self.reading.execution.is_none() || !deed.place.starts_with("/input"))
+            .cloned()
+            .collect();
+        if let Some(deed) = removes.first() {
+            self.found(
+                Category::Destructive,
+                deed.place.clone(),
+                format!("`{}` {}", deed.word, deed.act.does()),
+            );
+        }
+        let for_good = removes.iter().find(|deed| deed.act == Act::Remove && !self.only_relates(deed));
+        if let Some(deed) = for_good {
+            let (place, because) = (deed.place.clone(), format!("`{}` deletes for good", deed.word));
+            self.critical(place, because);
+        }
+        let back = self.reading.deeds.iter().find(|deed| turns_back(deed)).cloned();
+        if let Some(deed) = back.filter(|_| self.holds_data()) {
+            self.found(
+                Category::Destructive,
+                deed.place.clone(),
+                format!("`{}` overwrites what is there", deed.word),
+            );
+            self.critical(deed.place.clone(), format!("`{}` overwrites what is there", deed.word));
+        }
+        let prose = &self.reading.prose;
+        let overwrites = prose.says_overwrites && self.does(&[Act::Add, Act::Change]).is_some();
+        let finally =
+            prose.says_final && self.does(&[Act::Change, Act::Take, Act::Remove, Act::Halt]).is_some();
+        if overwrites || finally {
+            let because =
+                if overwrites { "it overwrites what is there" } else { "it says that there is no way back" };
+            self.found(Category::Destructive, "/description", because.to_owned());
+            self.critical("/description", because.to_owned());
+        }
+    }
+
+    /// Its object keeps data, which going back to an earlier state loses.
+    fn holds_data(&self) -> bool {
+        let mut words = self.named.iter().chain(&self.described);
+        words.any(|word| {
+            matches!(
+                word.as_str(),
+                "database"
+                    | "db"
+                    | "volume"
+                    | "disk"
+                    | "backup"
+                    | "snapshot"
+                    | "table"
+                    | "cluster"
+                    | "environment"
+                    | "instance"
+                    | "bucket"
+                    | "index"
+            )
+        }) || self.named.iter().any(|word| word == "branch")
+    }
+
+    /// Taking one thing off another deletes neither.
+    fn only_relates(&self, deed: &Deed) -> bool {
+        let first = split(&deed.word).into_iter().next().unwrap_or_default();
+        let weak = matches!(first.as_str(), "remove" | "removes" | "removing" | "clear" | "unlink" | "unset");
+        let from = self.reading.prose.first.iter().chain(&self.reading.name.words).any(|word| word == "from");
+        let own: Vec<String> = split(&deed.word).iter().map(|word| singular(word)).collect();
+        weak && (nouns::relation(&own)
+            || (from && (nouns::relation(&self.named) || nouns::relation(&self.described))))
+    }
+
+    fn money(&mut self) {
+        let billed = self.billed();
+        let find = |words: &[String]| nouns::money(words, billed);
+        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
+        let named = find(&self.named).or_else(|| find(&whole).filter(|(_, word)| !self.is_verb(word)));
+        let found = named
+            .map(|found| ("/name", found))
+            .or_else(|| find(&self.described).map(|found| ("/description", found)));
+        let pays = self.does(&[Act::Pay]).cloned();
+        if let Some(deed) = pays {
+            let surely = !matches!(
+                deed.word.trim_end_matches('s'),
+                "transfer" | "settle" | "credit" | "debit" | "bill" | "charge" | "deposit"
+            );
+            if surely || billed || found.is_some() {
+                self.moves(deed.place.clone().into_owned(), format!("`{}` moves money", deed.word));
+                return;
+            }
+        }
+        let Some((place, (money, noun))) = found else {
+            return;
+        };
+        let starts = self.does(&[Act::Add, Act::Run, Act::Halt, Act::Remove, Act::Flip, Act::Send]).is_some();
+        let adds = self.does(&[Act::Add, Act::Run, Act::Halt, Act::Remove, Act::Flip]).is_some();
+        let finishes = self.reading.deeds.iter().any(|deed| {
+            matches!(
+                deed.word.trim_end_matches('s'),
+                "finalize" | "finalise" | "void" | "pay" | "approve" | "accept" | "confirm"
+            )
+        });
+        let priced = self.takes(&["amount", "price", "currency", "unit_amount", "quantity", "total"]);
+        let agreed =
+            matches!(noun.as_str(), "subscription" | "dispute") && self.does(&[Act::Change]).is_some();
+        match money {
+            Money::Moves if agreed => {
+                self.found(Category::Financial, place, format!("it changes a `{noun}`"))
+            }
+            Money::Moves if starts => self.moves(place, format!("it makes, finishes or stops a `{noun}`")),
+            Money::About if finishes => self.moves(place, format!("it finishes a `{noun}`")),
+            Money::Moves if priced => {
+                self.found(Category::Financial, place, format!("it changes the amount of a `{noun}`"))
+            }
+            Money::About if adds || priced => {
+                self.found(Category::Financial, place, format!("`{noun}` is about money"))
+            }
+            Money::Moves | Money::About => {}
+        }
+    }
+
+    fn is_verb(&self, word: &str) -> bool {
+        self.reading.name.acts.iter().any(|(_, verb)| verb == word)
+    }
+
+    /// Amounts and prices are near.
+    fn billed(&self) -> bool {
+        let argument = |argument: &super::schema::Argument<'_>| {
+            argument.ends(&["amount", "currency", "price", "iban", "coupon"])
+                || argument.is(&["customer", "customer_id", "plan_id", "price_id", "payment_id"])
+        };
+        let said = ["payment", "billing", "money", "price", "currency", "invoice", "merchant", "fund"];
+        self.reading.bills
+            || self.reading.arguments.iter().any(argument)
+            || said.iter().any(|word| self.reading.says(word))
+    }
+
+    fn moves(&mut self, place: impl Into<std::borrow::Cow<'static, str>>, because: String) {
+        let place = place.into();
+        self.found(Category::Financial, place.clone(), because.clone());
+        self.critical(place, because);
+        self.effect = Effect::Irreversible;
+    }
+
+    fn administration(&mut self) {
+        let hands_over = self.reading.deeds.iter().any(|deed| deed.word.starts_with("transfer"));
+        let owner = self.takes(&["recipient", "new_owner", "owner_id", "new_owner_id"])
+            || self.reading.says("ownership")
+            || self.reading.says("owner");
+        if hands_over && owner && !self.categories.contains(&Category::Financial) {
+            self.found(Category::Administrative, "/name", "it changes who owns something".to_owned());
+            self.critical("/name", "it changes who owns something".to_owned());
+            return;
+        }
+        let grants = self.does(&[Act::Grant]).cloned();
+        let writes = !self.reading.deeds.is_empty() || self.effect == Effect::Irreversible;
+        let strong = |words: &[String]| {
+            nouns::administrative(words).filter(|word| {
+                !matches!(word.as_str(), "user" | "member" | "group" | "access" | "identity" | "grant")
+            })
+        };
+        let named = nouns::administrative(&self.named).map(|noun| ("/name", noun));
+        let noun = named.or_else(|| strong(&self.described).map(|noun| ("/description", noun)));
+        if let Some(deed) = grants {
+            self.found(
+                Category::Administrative,
+                deed.place.clone(),
+                format!("`{}` {}", deed.word, deed.act.does()),
+            );
+            self.critical(deed.place.clone(), format!("`{}` {}", deed.word, deed.act.does()));
+        } else if let Some((place, noun)) = noun.filter(|_| writes) {
+            self.found(Category::Administrative, place, format!("`{noun}` is about who may do what"));
+            self.critical(place, format!("it changes who may do what: `{noun}`"));
+        }
+    }
+
+    fn communication(&mut self) {
+        if self.reading.execution.is_some() {
+            return;
+        }
+        let drafts = self.reading.says("draft");
+        let sends = self
+            .does(&[Act::Send])
+            .filter(|deed| !deed.word.starts_with("publish") || self.publishes_to_people())
+            .cloned();
+        if let Some(deed) = sends {
+            self.found(
+                Category::ExternalCommunication,
+                deed.place.clone(),
+                format!("`{}` reaches people", deed.word),
+            );
+            return;
+        }
+        let adds = self.does(&[Act::Add, Act::Change, Act::Umbrella]).is_some()
+            && (self.does(&[Act::Add]).is_some());
+        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
+        let message = nouns::message(&whole).filter(|_| adds && !drafts);
+        if let Some(message) = message {
+            self.found(Category::ExternalCommunication, "/name", format!("a `{message}` reaches people"));
+        }
+    }
+
+    fn publishes_to_people(&self) -> bool {
+        let people = [
+            "message",
+            "channel",
+            "topic",
+            "post",
+            "event",
+            "notification",
+            "article",
+            "newsletter",
+            "subscriber",
+        ];
+        people.iter().any(|word| self.reading.says(word))
+    }
+
+    fn service(&mut self) {
+        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
+        let object = nouns::in_service(&whole).or_else(|| nouns::in_service(&self.described));
+        let moved = |deed: &&Deed| {
+            let base = split(&deed.word).into_iter().next().unwrap_or_default();
+            let surely = matches!(
+                base.trim_end_matches('s'),
+                "deploy"
+                    | "promote"
+                    | "redeploy"
+                    | "install"
+                    | "rollback"
+                    | "failover"
+                    | "scale"
+                    | "shutdown"
+                    | "decommission"
+                    | "drain"
+                    | "rollout"
+            );
+            matches!(deed.act, Act::Deploy | Act::Halt) && (surely || object.is_some())
+        };
+        let moved = self.reading.deeds.iter().find(moved).cloned();
+        let merges = self.reading.deeds.iter().any(|deed| deed.word.starts_with("merg"));
+        let manifest = self.reading.arguments.iter().find(|argument| {
+            argument.is(&["manifest", "yaml", "manifests", "resource_yaml"])
+                || (argument.is(&["resource", "template"])
+                    && argument.description().to_ascii_lowercase().contains("yaml"))
+        });
+        if let Some(deed) = moved {
+            self.critical(deed.place.clone(), format!("`{}` changes what is in service", deed.word));
+        } else if let Some(manifest) = manifest.map(|manifest| manifest.pointer.clone()) {
+            self.critical(manifest, "it applies whatever a manifest asks for".to_owned());
+        } else if merges
+            && (self.reading.says("pull") || self.reading.says("branch") || self.reading.says("request"))
+        {
+            self.critical("/name", "merging puts code where others build on it".to_owned());
+        }
+    }
+
+    fn tier(&mut self, level: Level) -> Tier {
+        let whole: Vec<String> = self
+            .reading
+            .name
+            .words
+            .iter()
+            .chain(&self.reading.prose.object)
+            .map(|word| singular(word))
+            .collect();
+        match level {
+            Level::Critical => Tier::Critical,
+            Level::SideEffect => Tier::High,
+            Level::ReadOnly if self.categories.contains(&Category::CredentialAccess) => Tier::High,
+            Level::ReadOnly => {
+                let (tier, because) = match (nouns::sensitive(&whole), nouns::public(&whole)) {
+                    (Some(noun), _) => {
+                        (Tier::High, format!("`{noun}` may be about people or otherwise sensitive"))
+                    }
+                    (None, Some(noun)) => (Tier::Low, format!("`{noun}` is open to everybody")),
+                    (None, None) => return Tier::Medium,
+                };
+                self.evidence.push(Evidence::new(About::Tier, "/name", because));
+                tier
+            }
+        }
+    }
+
+    fn reach(&mut self) -> Reach {
+        let outward = [Category::ExternalCommunication, Category::Execution, Category::Financial];
+        let category = outward.iter().find(|category| self.categories.contains(category));
+        let address = |argument: &&super::schema::Argument<'_>| {
+            argument.ends(&[
+                "url",
+                "urls",
+                "uri",
+                "webhook",
+                "href",
+                "recipient",
+                "recipients",
+                "domain",
+                "email",
+                "to",
+            ]) && !argument
+                .words
+                .iter()
+                .any(|word| matches!(word.as_str(), "user" | "from" | "time" | "date"))
+        };
+        let argument = self.reading.arguments.iter().find(address);
+        let world = ["web", "internet", "online", "website", "crawl", "scrape", "browser"]
+            .iter()
+            .find(|word| self.reading.says(word));
+        let (place, because) = match (category, argument, world) {
+            (Some(category), _, _) => ("".to_owned(), format!("{} reaches outside", category.as_str())),
+            (None, Some(argument), _) => {
+                (argument.pointer.clone(), "it is given an address outside".to_owned())
+            }
+            (None, None, Some(word)) => ("/description".to_owned(), format!("`{word}` is outside")),
+            (None, None, None) => return Reach::Closed,
+        };
+        self.evidence.push(Evidence::new(About::Reach, place, because));
+        Reach::Open
+    }
+
+    /// One tool that both looks and writes by what its arguments choose, or that runs anything (K15).
+    fn over_broad(&mut self) -> bool {
+        let operations = &self.reading.operations;
+        let looks = operations.iter().any(|operation| operation.act == Act::Read);
+        let writes = operations.iter().find(|operation| operation.act.writes());
+        let runs = self.reading.execution.as_ref().filter(|execution| !execution.read_only);
+        let (place, because) = match (runs, writes.filter(|_| looks && self.effect != Effect::None)) {
+            (Some(runs), _) => (runs.place.clone().into_owned(), "it can read, write and execute"),
+            (None, Some(operation)) => {
+                (operation.pointer.clone(), "one argument chooses between looking and writing")
+            }
+            (None, None) => return false,
+        };
+        self.evidence.push(Evidence::new(About::Breadth, place, because.to_owned()));
+        true
+    }
+}
+
+/// It puts an earlier state in the place of the present one.
+fn turns_back(deed: &Deed) -> bool {
+    let first = split(&deed.word).into_iter().next().unwrap_or_default();
+    matches!(
+        first.trim_end_matches('s'),
+        "reset" | "restore" | "revert" | "rollback" | "reinitialize" | "reimage" | "format"
+    )
+}

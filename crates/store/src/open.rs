@@ -109,7 +109,9 @@ async fn open_file(path: &Path, place: &Arc<str>) -> Outcome<Db> {
         .map_err(|error| migrated(place, &error))?;
     tx.commit().await.map_err(fault)?;
     drop(connection);
-    let readers = pool().max_connections(4).connect_with(options.read_only(true)).await.map_err(fault)?;
+    // what readers look for is small, and the system keeps the file's pages too; in KiB
+    let reading = options.read_only(true).pragma("cache_size", "-256");
+    let readers = pool().max_connections(4).connect_with(reading).await.map_err(fault)?;
     Ok(Db::Sqlite { place: Arc::clone(place), path: path.to_owned(), writer, readers })
 }
 

@@ -341,7 +341,8 @@ async fn proposal(
     }
 }
 
-fn micros(time: Duration) -> u64 {
+/// A time as the record counts it, in microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -244,7 +244,7 @@ pub(crate) async fn asker(
         leg.interaction = session.interaction.clone();
     } else if let Some(modern) = &route.modern {
         leg.interaction = modern.trace.clone().unwrap_or_else(|| {
-            let idle_us = u64::try_from(live.settings.limits.session_idle.as_micros()).unwrap_or(u64::MAX);
+            let idle_us = crate::approval::micros(live.settings.limits.session_idle);
             let (host, now) = (modern.claims.host.as_deref(), gate.clock.now());
             gate.interactions.join(&principal, host, now, idle_us, &leg.interaction)
         });

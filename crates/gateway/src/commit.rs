@@ -266,8 +266,7 @@ fn wait_until(gate: &Gate, live: &Live, what: GoesOn) -> Timestamp {
         GoesOn::Answers => live.settings.limits.question_timeout.saturating_add(LATE),
         GoesOn::Task => TASK_MAX,
     };
-    let us = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
-    Timestamp(gate.clock.now().0.saturating_add(us))
+    Timestamp(gate.clock.now().0.saturating_add(approval::micros(patience)))
 }
 
 /// How a leg ended, for what it spent.

@@ -362,7 +362,7 @@ async fn execute(gate: &Arc<Gate>) -> Result<(), store::StoreError> {
 /// An answer waits for as long as an approval is good.
 async fn forget(gate: &Gate) -> Result<(), store::StoreError> {
     let live = gate.live();
-    let valid = u64::try_from(live.settings.approvals.valid_for.as_micros()).unwrap_or(u64::MAX);
+    let valid = crate::approval::micros(live.settings.approvals.valid_for);
     let before = Timestamp(gate.clock.now().0.saturating_sub(valid));
     gate.store.forget_answers(&live.settings.scope(), before).await
 }

@@ -130,7 +130,7 @@ async fn found(
             drafts::spent()
         }
         (None | Some(Meeting::Goes), found) => {
-            let window_us = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+            let window_us = crate::approval::micros(window);
             leg.keyed.behind = Some(Box::new(key));
             let over = found.map(|kept| kept.twin);
             leg.keyed.claim = Some(Box::new(KeyClaim { key, leg: leg.leg, window_us, over }));

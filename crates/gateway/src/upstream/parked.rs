@@ -118,7 +118,7 @@ impl Parked {
         patience: Duration,
     ) -> Result<String, Refusal> {
         let principal = Digest::of(&serde_json::to_vec(call.principal()).unwrap_or_default());
-        let patience_us = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
+        let patience_us = crate::approval::micros(patience);
         let expires_at = Timestamp(gate.clock.now().0.saturating_add(patience_us));
         let handle = Handle { id: gate.random(), expires_at };
         let mut open = self.open.lock();

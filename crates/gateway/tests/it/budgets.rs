@@ -10,7 +10,8 @@ use policy::budget::{Budget, Counts, Covers, Per, UNIT, Window};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-fn budget(name: &str, counts: Counts, at_most: u64) -> Budget {
+/// Of each agent, in a minute.
+pub(crate) fn budget(name: &str, counts: Counts, at_most: u64) -> Budget {
     Budget {
         name: name.parse().unwrap(),
         counts,

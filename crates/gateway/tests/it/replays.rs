@@ -2,6 +2,7 @@
 //! may not have happened is not tried a second time.
 
 use crate::approvals::{code, scope, state, vote, waiting};
+use crate::budgets::budget;
 use crate::calls::POLICY;
 use crate::house::{House, server, settings};
 use crate::questions::until;
@@ -11,7 +12,7 @@ use decision::approval::State;
 use decision::{Code, Ending, ServerName, Stage};
 use futures::StreamExt as _;
 use gateway::settings::{Idempotency, Mode, ServerSettings};
-use policy::budget::{Budget, Counts, Covers, Per, Window};
+use policy::budget::Counts;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -269,15 +270,7 @@ async fn what_never_left_gives_its_key_back() {
 
 #[tokio::test]
 async fn a_budget_counts_a_deed_once_and_does_not_stand_in_its_answers_way() {
-    let budget = Budget {
-        name: "rate".parse().unwrap(),
-        counts: Counts::Calls,
-        covers: Covers::default(),
-        per: Per::Agent,
-        window: Window::Sliding(60_000_000),
-        at_most: 1,
-        cure: None,
-    };
+    let budget = budget("rate", Counts::Calls, 1);
     let (house, script) =
         house_of(true, Vec::new(), POLICY, |settings| settings.budgets = vec![budget]).await;
     for _ in 0..3 {
@@ -356,15 +349,7 @@ async fn of_a_thousand_calls_at_once_under_one_key_one_is_sent() {
 
 #[tokio::test]
 async fn of_many_at_once_under_one_key_that_people_said_yes_to_one_is_sent_and_nobody_is_asked_again() {
-    let budget = Budget {
-        name: "rate".parse().unwrap(),
-        counts: Counts::Calls,
-        covers: Covers::default(),
-        per: Per::Agent,
-        window: Window::Sliding(60_000_000),
-        at_most: 1,
-        cure: None,
-    };
+    let budget = budget("rate", Counts::Calls, 1);
     let (house, script) =
         house_of(true, Vec::new(), POLICY, |settings| settings.budgets = vec![budget]).await;
     let large = || json!({ "amount": 500 });

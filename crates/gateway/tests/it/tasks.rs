@@ -712,18 +712,10 @@ async fn nobody_is_told_of_anothers_task() {
 
 #[tokio::test]
 async fn a_task_takes_of_a_budget_once_however_often_it_is_polled() {
-    use policy::budget::{Budget, Counts, Covers, Per, Window};
+    use policy::budget::Counts;
     let jobs = Jobs::open(false).await;
     let servers = [(ServerName::new("jobs").unwrap(), house::server(&jobs.url, Mode::Enforce))];
-    let budget = Budget {
-        name: "rate".parse().unwrap(),
-        counts: Counts::Calls,
-        covers: Covers::default(),
-        per: Per::Agent,
-        window: Window::Sliding(60_000_000),
-        at_most: 2,
-        cure: None,
-    };
+    let budget = crate::budgets::budget("rate", Counts::Calls, 2);
     let settings = gateway::Settings { budgets: vec![budget], ..house::settings(servers.into()) };
     let house = House::with(settings, ALL).await;
     let open = async || {

@@ -7,6 +7,7 @@ mod catalogue;
 mod class;
 mod definition;
 mod drafts;
+pub mod listing;
 pub mod risk;
 
 pub use catalogue::{Catalogue, Item, ServerEntry, federated, split};

@@ -36,6 +36,8 @@ pub(super) enum Act {
     Decided(bool),
     /// More calls of a tool than a budget has room for.
     Spends,
+    /// A tool's call that is made again under its key: the same, or another.
+    Repeats,
     /// What a stage refuses by itself, whatever the rules say.
     Fails(Defect),
 }
@@ -94,6 +96,8 @@ pub(super) fn rows() -> Vec<Row> {
         (Act::Decided(true), Outcome::Allow),
         (Act::Decided(false), Outcome::Refuse),
         (Act::Spends, Outcome::Refuse),
+        (Act::Repeats, Outcome::Allow),
+        (Act::Repeats, Outcome::Refuse),
     ];
     let decided = decided.map(|(act, outcome)| Row { act, outcome });
     let defects = [
@@ -147,6 +151,7 @@ pub(super) async fn cell(host: &mut Host, server: &Server, row: Row, stranger: &
         (Act::Batched, outcome) => batched(host, server, outcome, row.item()).await?,
         (Act::Decided(yes), _) => decided(host, server, yes).await?,
         (Act::Spends, _) => spends(host, server).await?,
+        (Act::Repeats, outcome) => repeats(host, server, outcome).await?,
         (Act::Listens, _) => listens(host, row).await?,
         (Act::Leaves, _) => leaves(host, row).await?,
         (Act::IsAsked(kind), _) => is_asked(host, server, kind, row.outcome).await?,
@@ -305,6 +310,28 @@ async fn spends(host: &mut Host, server: &Server) -> Result<Mark, Fault> {
     let no = code(&second.answer) == "budget-exceeded" && left == 1;
     sure(no, || format!("left {left} times: {}", second.text()))?;
     Ok(Mark::Refused)
+}
+
+/// A key is for one call, which is made once: the same again has its answer, and another is refused.
+async fn repeats(host: &mut Host, server: &Server, outcome: Outcome) -> Result<Mark, Fault> {
+    let key = format!("{}-{outcome:?}", host.name);
+    let under_key = |host: &Host, text: &str| {
+        let mut params = params(host, "tools/call", "open", text);
+        params["_meta"]["callgate/idempotency-key"] = json!(key);
+        params
+    };
+    let first = host.ask("tools/call", under_key(host, &key)).await?;
+    sure(first.text().contains("served tools/call open"), || format!("not served: {}", first.text()))?;
+    let text = if outcome == Outcome::Allow { key.clone() } else { format!("{key}, another") };
+    let again = host.ask("tools/call", under_key(host, &text)).await?;
+    of_its_era(host, &again.answer)?;
+    let left = server.heard(&["tools/call", "open", &key]);
+    let (right, mark) = match outcome == Outcome::Allow {
+        true => (again.answer["result"] == first.answer["result"], Mark::Served),
+        false => (code(&again.answer) == "idempotency-key-reused", Mark::Refused),
+    };
+    sure(right && left == 1, || format!("left {left} times: {}", again.text()))?;
+    Ok(mark)
 }
 
 /// A call and a ping at once. Only 2025-03-26 has that; of other revisions nothing in it is done.

@@ -22,6 +22,10 @@ fn row_name(row: Row) -> String {
         Act::Decided(true) => return "`tools/call` · held, then a yes ⁴".to_owned(),
         Act::Decided(false) => return "`tools/call` · held, then a no".to_owned(),
         Act::Spends => return "`tools/call` · one more than its budget ⁵".to_owned(),
+        Act::Repeats if row.outcome == Outcome::Allow => {
+            return "`tools/call` · twice under one key ⁶".to_owned();
+        }
+        Act::Repeats => return "`tools/call` · another under the same key ⁶".to_owned(),
         Act::Fails(defect) => return defect_name(defect).to_owned(),
     };
     let outcome = match row.outcome {

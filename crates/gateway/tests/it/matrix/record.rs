@@ -163,6 +163,10 @@ pub(super) fn form(ledger: &Ledger, cell: &Cell) -> Result<Form, String> {
         (Act::Listens | Act::Leaves, _) => {
             (client.to_owned(), legs.iter().map(|leg| line(cell, *leg)).collect())
         }
+        (Act::Repeats, Outcome::Allow) => {
+            of_one_deed(&legs)?;
+            ("all".to_owned(), legs.iter().map(|leg| line(cell, *leg)).collect())
+        }
         (Act::Batched, _) => {
             let mut lines: Vec<_> = legs.iter().map(|leg| line(cell, *leg)).collect();
             lines.sort();
@@ -179,7 +183,7 @@ pub(super) fn form(ledger: &Ledger, cell: &Cell) -> Result<Form, String> {
     let calls: Vec<_> = to_server.filter(|(intent, _)| intent.method.as_deref() != Some("ping")).collect();
     let last = calls.last().ok_or("nothing is recorded")?;
     let one_by_one = || calls.iter().map(|leg| words(leg.1)).collect::<Vec<_>>().join(", then ");
-    let several = matches!(cell.row.act, Act::Decided(_) | Act::Spends);
+    let several = matches!(cell.row.act, Act::Decided(_) | Act::Spends | Act::Repeats);
     let said = if several { one_by_one() } else { words(last.1) };
     Ok(Form { among, lines, words: said })
 }
@@ -198,13 +202,12 @@ fn words(decision: &Decision) -> String {
 
 /// The call with its questions as one.
 fn deed(cell: &Cell, legs: &[Leg<'_>]) -> Result<Vec<String>, String> {
-    let calls: Vec<_> = legs.iter().filter(|(intent, _)| intent.direction == Direction::ToServer).collect();
+    let calls: Vec<_> =
+        legs.iter().copied().filter(|(intent, _)| intent.direction == Direction::ToServer).collect();
     let (Some(first), Some(last)) = (calls.first(), calls.last()) else {
         return Err("no call is recorded".to_owned());
     };
-    if calls.iter().any(|(intent, _)| intent.deed != first.0.deed) {
-        return Err("its legs are not of one deed".to_owned());
-    }
+    of_one_deed(&calls)?;
     if calls.iter().enumerate().any(|(at, (intent, _))| intent.leg as usize != at) {
         return Err("its legs are not counted".to_owned());
     }
@@ -229,6 +232,13 @@ fn deed(cell: &Cell, legs: &[Leg<'_>]) -> Result<Vec<String>, String> {
     answers.sort();
     lines.extend(answers);
     Ok(lines)
+}
+
+fn of_one_deed(legs: &[Leg<'_>]) -> Result<(), String> {
+    match legs.windows(2).all(|two| two[0].0.deed == two[1].0.deed) {
+        true => Ok(()),
+        false => Err("its legs are not of one deed".to_owned()),
+    }
 }
 
 /// The answers that were judged with this leg: one by one, or as many as came with a call that was made again.
@@ -307,10 +317,11 @@ fn stage(cell: &Cell, one: &decision::Evidence) -> String {
     format!("{:?} {:?} {:?} {because} {basis:?}", one.stage, one.refused, one.would_refuse)
 }
 
-/// Every approval has an id of its own.
+/// Every approval and every call has an id of its own.
 fn without_ids(text: &str) -> String {
     let words = text.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_');
-    words.map(|word| if word.starts_with("appr_") { "ID " } else { word }).collect()
+    let is_id = |word: &str| word.starts_with("appr_") || word.starts_with("call_");
+    words.map(|word| if is_id(word) { "ID " } else { word }).collect()
 }
 
 /// Whether the record counts what was taken out. What a legacy server says over stdio or HTTP+SSE beside its answers belongs to

@@ -30,6 +30,9 @@ const META: &str = "_meta";
 /// Takes out of a legacy request what only its own era knows, and puts in what a modern server needs.
 pub fn for_modern<'f>(splice: Splice<'f>, speaker: &Speaker) -> Splice<'f> {
     let mut splice = of_both(splice);
+    if speaker.level.is_none() {
+        splice = splice.remove_path(&["params", META, META_LOG_LEVEL]);
+    }
     for (key, value) in speaker.meta() {
         splice = splice.set_path(&["params", META, key], value);
     }
@@ -117,7 +120,8 @@ mod tests {
             }
         }
         assert!(modern(text, None).contains(r#""io.modelcontextprotocol/clientCapabilities":{"roots":{}}"#));
-        assert!(!modern(text, None).contains("logLevel"));
+        let level = text.replace("clientCapabilities\":{\"tasks\":{}}", "logLevel\":\"debug\"");
+        assert!(level.contains("logLevel") && !modern(&level, None).contains("logLevel"));
         assert_eq!(
             legacy(text),
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{}}}"#

@@ -11,6 +11,7 @@ use crate::record::Leg;
 use crate::session::Session;
 use bytes::Bytes;
 use decision::{Code, Digest, Era, EventName, ItemKind, Principal, Refusal, ServerName};
+use policy::{Answer, Asked, Circumstances, Question, Subject};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::broadcast::error::RecvError;
 use wire::{Revision, Way, rpc};
@@ -207,9 +208,7 @@ async fn resource_updated(gate: &Arc<Gate>, session: &Session, server: &ServerNa
         return;
     }
     let live = gate.live();
-    let host = session.hello().and_then(|hello| hello.claims.host);
-    // access may have been taken away since
-    if !permission::visible(&live, &session.principal, host.as_deref(), server, ItemKind::Resource, uri) {
+    if !may_hear(gate, &live, session, server, uri) {
         return;
     }
     let method = "notifications/resources/updated";
@@ -224,6 +223,30 @@ async fn resource_updated(gate: &Arc<Gate>, session: &Session, server: &ServerNa
         // a Host that is gone misses what it cannot be told
         let _ = session.push(rpc::notification(method, Some(params.as_bytes())));
     }
+}
+
+/// Whether a legacy session may still hear of a resource: access may have been taken away since it subscribed. What
+/// people have said yes to then is not held again.
+pub(crate) fn may_hear(gate: &Gate, live: &Live, session: &Session, server: &ServerName, uri: &str) -> bool {
+    let claims = session.hello().map(|hello| hello.claims).unwrap_or_default();
+    let host = claims.host.as_deref();
+    let question = Question {
+        asker: policy::Asker { principal: &session.principal, host },
+        subject: Subject { server, kind: ItemKind::Resource, name: uri },
+        method: "resources/subscribe",
+        arguments: b"",
+        circumstances: Circumstances {
+            now: gate.clock.now(),
+            transport: session.transport,
+            era: Some(Era::Legacy),
+            model: claims.model.as_deref(),
+            workflow: claims.workflow.as_deref(),
+        },
+    };
+    let answer = live.policies.call(&question);
+    let ruled = matches!(answer, Answer::Held(_))
+        || permission::settle(live, server, answer.judged(Asked::Call)).is_ok();
+    ruled && permission::visible(live, &session.principal, host, server, ItemKind::Resource, uri)
 }
 
 fn digests(live: &Live, session: &Session) -> BTreeMap<&'static str, Digest> {

@@ -228,11 +228,7 @@ impl Relay {
         // whoever else may read it
         self.gate.kept.forget(&self.server);
         let live = self.gate.live();
-        let kind = decision::ItemKind::Resource;
-        let host = session.hello().and_then(|hello| hello.claims.host);
-        let seen =
-            crate::permission::visible(&live, &session.principal, host.as_deref(), &self.server, kind, &uri);
-        if !seen {
+        if !crate::lists::may_hear(&self.gate, &live, session, &self.server, &uri) {
             return;
         }
         let detail = BTreeMap::from([

@@ -269,7 +269,13 @@ fn find(
     }
 }
 
-fn lookup(catalogue: &Catalogue, server: &ServerName, kind: ItemKind, name: &str) -> Option<catalog::Item> {
+/// The pinned item of a server that a name means: for an address also by its template.
+pub(crate) fn lookup(
+    catalogue: &Catalogue,
+    server: &ServerName,
+    kind: ItemKind,
+    name: &str,
+) -> Option<catalog::Item> {
     let exact = |kind| catalogue.item(server, kind, name).cloned();
     match kind {
         ItemKind::Resource => exact(ItemKind::Resource).or_else(|| {

@@ -13,7 +13,7 @@ use crate::record::{self, Leg};
 use crate::reply::Answer;
 use crate::tasks::{self, Followed};
 use crate::upstream::{FromServer, InFlight};
-use crate::{lists, permission};
+use crate::{lists, permission, resolve};
 use bytes::Bytes;
 use decision::{CallId, Code, Digest, EventName, ItemKind, Passed, Refusal, ServerName, Stage};
 use identity::oauth::Width;
@@ -177,20 +177,15 @@ impl Subscription {
         granted
     }
 
-    /// The server whose visible resource this is.
+    /// The server whose visible resource this is, if it is one server's: as `resources/subscribe` would find it.
     fn owner(&self, live: &Live, uri: &str) -> Option<ServerName> {
+        let kind = ItemKind::Resource;
         let mut owners = behind(live, &self.arrival.entrance).into_iter().filter(|(server, _)| {
-            live.catalogue.item(server, ItemKind::Resource, uri).is_some()
-                && permission::visible(
-                    live,
-                    &self.asker.principal,
-                    self.host.as_deref(),
-                    server,
-                    ItemKind::Resource,
-                    uri,
-                )
+            resolve::lookup(&live.catalogue, server, kind, uri).is_some()
+                && permission::visible(live, &self.asker.principal, self.host.as_deref(), server, kind, uri)
         });
-        owners.next().map(|(server, _)| server.clone())
+        let (owner, _) = owners.next()?;
+        owners.next().is_none().then(|| owner.clone())
     }
 
     /// Takes the resources that may be subscribed to. The acknowledgement says what is granted, and the record by which

@@ -6,8 +6,9 @@ use crate::house::{House, SECRET, Told};
 use crate::questions::until;
 use crate::script::Script;
 use decision::{Code, Ending, Entry, Era, Intent};
+use gateway::Written;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const AT: &str = "/s/script/mcp";
 
@@ -417,4 +418,66 @@ async fn a_modern_client_listens_to_a_legacy_servers_resource_with_its_own_subsc
     assert_eq!(note["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "sub-1");
     drop(stream);
     eventually("it was taken back", || script.heard("resources/unsubscribe").len() == 1).await;
+}
+
+/// Subscribes in the modern era: the stream, and which of the resources were granted.
+async fn listen(house: &House, at: &str, uris: &[&str]) -> (hyper::body::Incoming, Value) {
+    let params = json!({ "notifications": { "resourceSubscriptions": uris },
+        "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {} } });
+    let body = json!({ "jsonrpc": "2.0", "id": "sub-1", "method": "subscriptions/listen", "params": params });
+    let mut stream = house.open_modern(at, "subscriptions/listen", body.to_string()).await;
+    let ack =
+        until(&mut stream, |message| message["method"] == "notifications/subscriptions/acknowledged").await;
+    (stream, ack["params"]["notifications"]["resourceSubscriptions"].clone())
+}
+
+#[tokio::test]
+async fn a_resource_that_several_servers_offer_is_nobodys_to_listen_to_at_the_common_door() {
+    let scripts = [Script::start(true).await, Script::start(true).await];
+    let urls = [("one", scripts[0].url.clone()), ("two", scripts[1].url.clone())];
+    let house = House::open(&urls, crate::calls::POLICY).await;
+    let (_stream, granted) = listen(&house, "/mcp", &["test://one"]).await;
+    assert_eq!(granted, Value::Null, "as a call that names it is refused there");
+    let told = house.modern("/mcp", "resources/read", json!({ "uri": "test://one" })).await;
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::ItemAmbiguous }, "{told:?}");
+    let (_stream, granted) = listen(&house, "/s/two/mcp", &["test://one"]).await;
+    assert_eq!(granted, json!(["test://one"]));
+}
+
+#[tokio::test]
+async fn clients_of_both_eras_hear_of_what_a_template_names_and_of_nothing_that_a_rule_closes_meanwhile() {
+    for (house, script) in [legacy_house().await, modern_house().await] {
+        let uris = ["test://one", "test://many/7"];
+        let session = house.initialize(AT).await;
+        let mut legacy = house.get(AT, &session).await;
+        for (id, uri) in uris.iter().enumerate() {
+            let told = house
+                .legacy(AT, &session, 20 + id as u64, "resources/subscribe", json!({ "uri": uri }))
+                .await;
+            assert_eq!(told.json()["result"], json!({}), "{told:?}");
+        }
+        let (mut modern, granted) = listen(&house, AT, &uris).await;
+        assert_eq!(granted, json!(uris));
+        let both = |one: &Value| one["resourceSubscriptions"].as_array().is_some_and(|all| all.len() == 2);
+        let listens = || {
+            let at_a_modern_one = script.listeners().iter().filter(|one| both(one)).count();
+            script.heard("resources/subscribe").len() == 4 || at_a_modern_one == 2
+        };
+        eventually("the server was asked for both", listens).await;
+
+        let closed = r#"@id("closed") @because("closed") forbid (principal, action, resource == McpResource::"script:test://one")
+            when { context.now.epoch > 0 };"#;
+        let text = format!("{}{closed}", crate::calls::POLICY);
+        let policies = vec![policy::Source { path: "test.cedar".into(), text }];
+        let settings = Arc::new((*house.gate.live().settings).clone());
+        house.offers.reload(Written { settings, policies }, || ()).await.unwrap();
+        for uri in uris {
+            script.notify(UPDATED, &json!({ "uri": uri }));
+        }
+        for stream in [&mut legacy, &mut modern] {
+            let first = until(stream, |message| message["method"] == UPDATED).await;
+            assert_eq!(first["params"]["uri"], "test://many/7", "the other is closed");
+        }
+    }
 }

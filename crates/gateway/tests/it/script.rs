@@ -295,7 +295,9 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
         "subscriptions/listen" => listen(&state, &message),
         "tools/list" => complete(json!({ "tools": state.tools.lock().clone() })),
         "resources/list" => complete(json!({ "resources": [{ "uri": "test://one", "name": "one" }] })),
-        "resources/templates/list" => complete(json!({ "resourceTemplates": [] })),
+        "resources/templates/list" => {
+            complete(json!({ "resourceTemplates": [{ "uriTemplate": "test://many/{n}", "name": "many" }] }))
+        }
         "resources/read" => complete(json!({ "contents": [{ "uri": "test://one", "text": "1" }] })),
         "tools/call" if message["params"]["name"] == "ask" => ask(&state, &message),
         "tools/call" => call(&state, &message, complete).await,

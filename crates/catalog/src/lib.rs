@@ -7,6 +7,7 @@ mod catalogue;
 mod class;
 mod definition;
 mod drafts;
+pub mod drift;
 pub mod listing;
 pub mod risk;
 

@@ -1,0 +1,293 @@
+//! Which item of before is which item of now.
+
+use super::fields::{self, Site};
+use super::names::{confusable, likeness, respelled};
+use super::text::{self, Role};
+use super::vocabulary::Vocabulary;
+use super::words::{stem, words};
+use super::{Change, Item, Kind, Server};
+use crate::risk::Siblings;
+use decision::ItemKind;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Two versions of one server, either of which may be missing.
+type Pair<'a> = (Option<&'a Server>, Option<&'a Server>);
+
+/// Everything that differs, in no order.
+pub(super) fn servers(old: &[Server], new: &[Server]) -> Vec<Change> {
+    let several = old.len() > 1 || new.len() > 1;
+    let mut changes = Vec::new();
+    for (was, is) in paired(old, new) {
+        let name = was.or(is).and_then(|server| server.name.clone());
+        let label = match name {
+            Some(name) if several => format!("{name}/"),
+            Some(_) | None => String::new(),
+        };
+        let others: BTreeSet<&str> = new
+            .iter()
+            .filter(|server| !is.is_some_and(|is| std::ptr::eq(is, *server)))
+            .flat_map(|server| &server.items)
+            .filter(|item| item.kind == ItemKind::Tool)
+            .map(|item| item.name.as_str())
+            .collect();
+        server(&label, was, is, &others, &mut changes);
+    }
+    changes
+}
+
+/// By name, in order where a name occurs twice. What is left is one server under another name, if it is one on each side.
+fn paired<'a>(old: &'a [Server], new: &'a [Server]) -> Vec<Pair<'a>> {
+    let mut left: Vec<&Server> = new.iter().collect();
+    let mut pairs: Vec<Pair<'a>> = Vec::new();
+    let mut gone: Vec<&Server> = Vec::new();
+    for server in old {
+        match left.iter().position(|other| other.name == server.name) {
+            Some(at) => pairs.push((Some(server), Some(left.remove(at)))),
+            None => gone.push(server),
+        }
+    }
+    if let ([was], [is]) = (gone.as_slice(), left.as_slice()) {
+        pairs.push((Some(was), Some(is)));
+        return pairs;
+    }
+    pairs.extend(gone.into_iter().map(|server| (Some(server), None)));
+    pairs.extend(left.into_iter().map(|server| (None, Some(server))));
+    pairs
+}
+
+fn server(
+    label: &str,
+    was: Option<&Server>,
+    is: Option<&Server>,
+    others: &BTreeSet<&str>,
+    changes: &mut Vec<Change>,
+) {
+    let nothing = Server::default();
+    let (old, new) = (was.unwrap_or(&nothing), is.unwrap_or(&nothing));
+    let identity = format!("{label}server:identity");
+    match (was, is) {
+        (Some(_), None) => changes.push(Change::new(
+            &identity,
+            String::new(),
+            Kind::ServerRemoved,
+            false,
+            0.1,
+            "the server is gone".to_owned(),
+        )),
+        (None, Some(_)) => changes.push(Change::new(
+            &identity,
+            String::new(),
+            Kind::ServerAdded,
+            true,
+            0.3,
+            "the server is new".to_owned(),
+        )),
+        (Some(a), Some(b)) if a.name != b.name => {
+            let (a, b) = (a.name.as_deref().unwrap_or_default(), b.name.as_deref().unwrap_or_default());
+            let weight = if confusable(a, b) { 0.85 } else { 0.2 };
+            let because = format!("`{a}` is called `{b}`");
+            changes.push(Change::new(
+                &identity,
+                "/server".to_owned(),
+                Kind::ServerRenamed,
+                false,
+                weight,
+                because,
+            ));
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    identities(&identity, old, new, changes);
+    instructions(label, old, new, changes);
+    items(label, old, new, others, changes);
+}
+
+fn identities(item: &str, old: &Server, new: &Server, changes: &mut Vec<Change>) {
+    if old.identity == new.identity {
+        return;
+    }
+    let none = Value::Null;
+    let (was, is) = (old.identity.as_ref().unwrap_or(&none), new.identity.as_ref().unwrap_or(&none));
+    let vocabulary = Vocabulary::of(was, is);
+    let mut site = Site::new(item, &vocabulary);
+    fields::identity(&mut site, was, is);
+    changes.append(&mut site.changes);
+}
+
+fn instructions(label: &str, old: &Server, new: &Server, changes: &mut Vec<Change>) {
+    let (was, is) = (old.instructions.as_deref(), new.instructions.as_deref());
+    if was == is {
+        return;
+    }
+    let item = format!("{label}server:instructions");
+    // what a server tells every client may speak of all that it offers
+    let mut vocabulary = Vocabulary::of_text(was.unwrap_or_default());
+    for item in old.items.iter().chain(&new.items) {
+        vocabulary.text(&item.name);
+    }
+    let mut site = Site::new(&item, &vocabulary);
+    text::compare(&mut site, "/instructions", Role::Guide, was, is);
+    changes.append(&mut site.changes);
+}
+
+fn items(label: &str, old: &Server, new: &Server, others: &BTreeSet<&str>, changes: &mut Vec<Change>) {
+    let tools = |server: &Server| -> Siblings {
+        let names = server.items.iter().filter(|item| item.kind == ItemKind::Tool);
+        Siblings::of(names.map(|item| item.name.as_str()))
+    };
+    let siblings = (tools(old), tools(new));
+    let Matched { same, renamed, removed, added } = matched(&old.items, &new.items);
+    for (was, is) in same {
+        fields::item(&named(label, was), was, is, &siblings, changes);
+    }
+    for (was, is) in renamed {
+        let item = named(label, was);
+        let (kind, weight, because) = rename(was, is);
+        changes.push(Change::new(&item, pointer(is), kind, false, weight, because));
+        shadows(&item, is, &old.items, others, changes);
+        fields::item(&item, was, is, &siblings, changes);
+    }
+    for was in removed {
+        let because = format!("`{}` is no longer offered", was.name);
+        changes.push(Change::new(&named(label, was), String::new(), Kind::ItemRemoved, false, 0.1, because));
+    }
+    for is in added {
+        let item = named(label, is);
+        let because = format!("`{}` is offered now", is.name);
+        changes.push(Change::new(&item, String::new(), Kind::ItemAdded, true, 0.2, because));
+        shadows(&item, is, &old.items, others, changes);
+        fields::added(&item, is, &siblings.1, changes);
+    }
+}
+
+/// How an item is called in an answer.
+fn named(label: &str, item: &Item) -> String {
+    let kind = match item.kind {
+        ItemKind::Tool => "",
+        ItemKind::Prompt => "prompt:",
+        ItemKind::Resource => "resource:",
+        ItemKind::ResourceTemplate => "resource-template:",
+        ItemKind::Server => "server:",
+        ItemKind::Question => "question:",
+    };
+    format!("{label}{kind}{}", item.name)
+}
+
+fn pointer(item: &Item) -> String {
+    let field = match item.kind {
+        ItemKind::Resource => "/uri",
+        ItemKind::ResourceTemplate => "/uriTemplate",
+        ItemKind::Tool | ItemKind::Prompt | ItemKind::Server | ItemKind::Question => "/name",
+    };
+    field.to_owned()
+}
+
+fn rename(was: &Item, is: &Item) -> (Kind, f64, String) {
+    let (a, b) = (was.name.as_str(), is.name.as_str());
+    let foreign = a.is_ascii() && !b.is_ascii();
+    if confusable(a, b) || foreign {
+        let shown: String = b.chars().flat_map(char::escape_default).collect();
+        let because = format!("`{a}` is called `{shown}`, which looks like it and is another name");
+        return (Kind::NameConfusable, 0.95, because);
+    }
+    let weight = if respelled(a, b) { 0.15 } else { 0.25 };
+    (Kind::ItemRenamed, weight, format!("`{a}` is called `{b}`"))
+}
+
+/// A new name that others know under another hand.
+fn shadows(item: &str, is: &Item, before: &[Item], others: &BTreeSet<&str>, changes: &mut Vec<Change>) {
+    if is.kind != ItemKind::Tool {
+        return;
+    }
+    let name = is.name.as_str();
+    let twin =
+        before.iter().filter(|other| other.kind == is.kind).find(|other| confusable(&other.name, name));
+    let twin = twin
+        .map(|twin| twin.name.as_str())
+        .or_else(|| others.iter().copied().find(|other| confusable(other, name)));
+    if let Some(twin) = twin {
+        let because = format!("the name looks like `{twin}`, which is another item");
+        changes.push(Change::new(item, pointer(is), Kind::NameConfusable, true, 0.9, because));
+    } else if let Some(twin) = others.iter().find(|other| **other == name || respelled(other, name)) {
+        let because = format!("another server has a tool `{twin}`");
+        changes.push(Change::new(item, pointer(is), Kind::NameShadows, true, 0.6, because));
+    }
+}
+
+struct Matched<'a> {
+    same: Vec<(&'a Item, &'a Item)>,
+    renamed: Vec<(&'a Item, &'a Item)>,
+    removed: Vec<&'a Item>,
+    added: Vec<&'a Item>,
+}
+
+/// By kind and name, in order where both occur twice; then by likeness.
+fn matched<'a>(old: &'a [Item], new: &'a [Item]) -> Matched<'a> {
+    let mut by_name: BTreeMap<(ItemKind, &str), Vec<&Item>> = BTreeMap::new();
+    for item in new.iter().rev() {
+        by_name.entry((item.kind, &item.name)).or_default().push(item);
+    }
+    let (mut same, mut removed) = (Vec::new(), Vec::new());
+    for item in old {
+        match by_name.get_mut(&(item.kind, item.name.as_str())).and_then(Vec::pop) {
+            Some(is) => same.push((item, is)),
+            None => removed.push(item),
+        }
+    }
+    let mut added: Vec<&Item> = by_name.into_values().flat_map(|items| items.into_iter().rev()).collect();
+    let mut renamed = Vec::new();
+    let mut likely = Vec::new();
+    for was in removed.iter().take(RENAMES_MAX) {
+        for is in added.iter().filter(|is| is.kind == was.kind).take(RENAMES_MAX) {
+            let like = alike(was, is);
+            if like >= RENAMED {
+                likely.push((like, *was, *is));
+            }
+        }
+    }
+    likely.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (_, was, is) in likely {
+        let (from, to) = (
+            removed.iter().position(|i| std::ptr::eq(*i, was)),
+            added.iter().position(|i| std::ptr::eq(*i, is)),
+        );
+        if let (Some(from), Some(to)) = (from, to) {
+            renamed.push((removed.remove(from), added.remove(to)));
+        }
+    }
+    Matched { same, renamed, removed, added }
+}
+
+/// From this likeness on, an item that came is taken for one that went.
+const RENAMED: f64 = 0.6;
+/// So many of each side are compared with one another.
+const RENAMES_MAX: usize = 200;
+
+/// How much an item that came looks like one that went, from 0 to 1.
+fn alike(was: &Item, is: &Item) -> f64 {
+    if confusable(&was.name, &is.name) || respelled(&was.name, &is.name) {
+        return 1.0;
+    }
+    0.4 * likeness(&was.name, &is.name) + 0.6 * bodies(&was.value, &is.value)
+}
+
+/// What share of their words two definitions have in common, their names aside.
+fn bodies(was: &Value, is: &Value) -> f64 {
+    let of = |value: &Value| -> BTreeSet<String> {
+        let members = value.as_object().into_iter().flatten();
+        let rest =
+            members.filter(|(key, _)| !matches!(key.as_str(), "name" | "uri" | "uriTemplate" | "title"));
+        let mut stems = BTreeSet::new();
+        for (_, value) in rest {
+            let text = value.to_string();
+            stems.extend(words(&text).iter().filter_map(|word| stem(&word.text)).map(str::to_owned));
+        }
+        stems
+    };
+    let (a, b) = (of(was), of(is));
+    if a.is_empty() || b.is_empty() {
+        return 0.0;
+    }
+    a.intersection(&b).count() as f64 / a.union(&b).count() as f64
+}

@@ -1,0 +1,472 @@
+//! Two versions of a schema: what they refuse and allow, and in which direction that moved.
+
+use super::fields::{Site, at, keys, object, strings, texts, told, unknown};
+use super::refs::{bare, bends, branches, describes, resolve};
+use super::text::Role;
+use super::{Kind, values};
+use serde_json::{Map, Value, json};
+
+/// Who writes the values that the schema is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// The client: it goes on working if nothing is refused that was allowed.
+    Arguments,
+    /// The server: the client goes on working if nothing comes that did not come before.
+    Results,
+}
+
+/// What happened to the set of values that fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shift {
+    Same,
+    Wider,
+    Narrower,
+    /// Some fit now that did not, and the other way round; or it cannot be told.
+    Other,
+}
+
+/// Deepest nesting that is followed.
+const DEPTH_MAX: usize = 60;
+/// So many pairs of schemas are compared; what is left is called unclear.
+const STEPS_MAX: usize = 20_000;
+
+pub(super) struct Walk<'a, 'b> {
+    pub(super) site: &'a mut Site<'b>,
+    roots: (&'a Value, &'a Value),
+    direction: Direction,
+    /// Where neither direction is safe.
+    blurred: bool,
+    depth: usize,
+    steps: usize,
+}
+
+pub(super) fn compare(
+    site: &mut Site<'_>,
+    place: &str,
+    direction: Direction,
+    old: Option<&Value>,
+    new: Option<&Value>,
+) {
+    let any = Value::Object(Map::new());
+    let results = direction == Direction::Results;
+    match (old, new) {
+        (None, Some(_)) if results => {
+            site.push(place, Kind::SchemaAdded, true, 0.04, "results are described now".to_owned());
+            strings(site, place, None, new);
+            return;
+        }
+        (Some(_), None) if results => {
+            let because = "results are no longer described".to_owned();
+            site.push(place, Kind::SchemaRemoved, false, 0.1, because);
+            return;
+        }
+        (None, Some(_)) => {
+            site.push(place, Kind::SchemaAdded, true, 0.05, "arguments are described now".to_owned())
+        }
+        (Some(_), None) => {
+            let because = "arguments are no longer described".to_owned();
+            site.push(place, Kind::SchemaRemoved, true, 0.4, because);
+            return;
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let (old, new) = (old.unwrap_or(&any), new.unwrap_or(&any));
+    let mut walk = Walk { site, roots: (old, new), direction, blurred: false, depth: 0, steps: STEPS_MAX };
+    walk.schema(place, old, new);
+}
+
+impl Walk<'_, '_> {
+    /// Whether a shift lets a client with the old definition go on.
+    fn fits(&self, shift: Shift) -> bool {
+        match (self.direction, shift) {
+            (_, Shift::Same) => true,
+            (_, Shift::Other) => false,
+            (Direction::Arguments, Shift::Wider) | (Direction::Results, Shift::Narrower) => !self.blurred,
+            (Direction::Arguments, Shift::Narrower) | (Direction::Results, Shift::Wider) => false,
+        }
+    }
+
+    pub(super) fn takes(&self) -> bool {
+        self.direction == Direction::Arguments
+    }
+
+    /// A change of what fits.
+    pub(super) fn shifted(&mut self, place: &str, kind: Kind, shift: Shift, weight: f64, because: String) {
+        let fits = self.fits(shift);
+        // what a server answers is its own to widen
+        let weight = if self.takes() { weight } else { weight.min(0.1) };
+        self.site.push(place, kind, fits, weight, because);
+    }
+
+    /// Two schemas, wherever they stand.
+    fn schema(&mut self, place: &str, old: &Value, new: &Value) {
+        if old == new {
+            return;
+        }
+        let count = self.site.changes.len();
+        if self.depth == DEPTH_MAX || self.steps == 0 {
+            let because = "nested too deeply to be compared".to_owned();
+            return self.shifted(place, Kind::SchemaUnclear, Shift::Other, 0.3, because);
+        }
+        self.depth += 1;
+        self.steps -= 1;
+        let open = Map::new();
+        let members = |value: &Value| match value {
+            Value::Object(members) => Some(members.clone()),
+            Value::Bool(true) => Some(open.clone()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+        };
+        match (members(old), members(new)) {
+            (Some(a), Some(b)) => self.members(place, &a, &b),
+            (None, Some(_)) if *old == Value::Bool(false) => {
+                self.shifted(
+                    place,
+                    Kind::SchemaUnclear,
+                    Shift::Wider,
+                    0.1,
+                    "nothing fitted before".to_owned(),
+                );
+            }
+            (Some(_), None) if *new == Value::Bool(false) => {
+                self.shifted(
+                    place,
+                    Kind::SchemaUnclear,
+                    Shift::Narrower,
+                    0.1,
+                    "nothing fits any more".to_owned(),
+                );
+            }
+            _ => {
+                let because = format!("it was {} and is {}", told(Some(old)), told(Some(new)));
+                self.shifted(place, Kind::SchemaUnclear, Shift::Other, 0.2, because);
+            }
+        }
+        if self.site.changes.len() == count {
+            self.site.push(place, Kind::SchemaRewritten, true, 0.01, "other words for the same".to_owned());
+        }
+        self.depth -= 1;
+    }
+
+    fn members(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+        if old.get("$ref") != new.get("$ref") {
+            return self.references(place, old, new);
+        }
+        if old.contains_key("anyOf") != new.contains_key("anyOf") {
+            self.described(place, old, new);
+            let (a, b) = (branches(&Value::Object(old.clone())), branches(&Value::Object(new.clone())));
+            return self.alternatives(place, "anyOf", &a, &b);
+        }
+        values::types(self, place, old, new);
+        values::choices(self, place, old, new);
+        for key in keys(old, new) {
+            let (before, after) = (old.get(key), new.get(key));
+            if before != after {
+                self.word(place, key, (old, new));
+            }
+        }
+    }
+
+    /// Only what describes.
+    fn described(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+        for key in keys(old, new).into_iter().filter(|key| describes(key)) {
+            if old.get(key) != new.get(key) {
+                self.word(place, key, (old, new));
+            }
+        }
+    }
+
+    fn references(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+        let told = format!("it was {} and is {}", told(old.get("$ref")), told(new.get("$ref")));
+        let (a, b) = (Value::Object(old.clone()), Value::Object(new.clone()));
+        let roots = self.roots;
+        match (resolve(roots.0, &a), resolve(roots.1, &b)) {
+            (Some(a), Some(b)) => {
+                self.shifted(place, Kind::ReferenceChanged, Shift::Same, 0.02, told);
+                self.schema(place, &a, &b);
+            }
+            _ => self.shifted(place, Kind::ReferenceChanged, Shift::Other, 0.15, told),
+        }
+    }
+
+    fn word(&mut self, place: &str, key: &str, (a, b): (&Map<String, Value>, &Map<String, Value>)) {
+        let here = at(place, key);
+        let (old, new) = (a.get(key), b.get(key));
+        match key {
+            "type" | "enum" | "const" => {}
+            "description" => texts(self.site, &here, Role::Argument, old, new),
+            "title" => texts(self.site, &here, Role::Label, old, new),
+            "properties" => self.properties(&here, a, b),
+            "required" => values::required(self, &here, old, new),
+            "additionalProperties" | "unevaluatedProperties" => self.others(&here, a, b, key),
+            "items" => self.elements(&here, old, new),
+            "allOf" | "anyOf" | "oneOf" => {
+                let list =
+                    |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+                self.alternatives(place, key, &list(old), &list(new));
+            }
+            "$defs" | "definitions" => self.parts(&here, object(old), object(new)),
+            "not" | "if" | "then" | "else" | "contains" | "propertyNames" | "dependentSchemas"
+            | "patternProperties" | "dependentRequired" | "dependencies" | "prefixItems"
+            | "additionalItems" | "unevaluatedItems" => {
+                self.condition(&here, old, new);
+            }
+            "default" => values::default(self, &here, old, new),
+            "examples" | "example" => {
+                self.site.push(&here, Kind::ExampleChanged, true, 0.02, "other examples".to_owned());
+                strings(self.site, &here, old, new);
+            }
+            "$schema" => {
+                let because = format!("it was {} and is {}", told(old), told(new));
+                self.site.push(&here, Kind::DialectChanged, true, 0.01, because);
+            }
+            "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" | "$recursiveAnchor" => {
+                let because = format!("it was {} and is {}", told(old), told(new));
+                self.shifted(&here, Kind::ReferenceChanged, Shift::Other, 0.15, because);
+            }
+            _ if values::bound(self, &here, key, old, new) => {}
+            // a word that no validator knows refuses nothing
+            _ => unknown(self.site, &here, old, new),
+        }
+    }
+
+    fn properties(&mut self, place: &str, a: &Map<String, Value>, b: &Map<String, Value>) {
+        let (old, new) = (object(a.get("properties")), object(b.get("properties")));
+        let mut gone: Vec<&str> =
+            old.keys().map(String::as_str).filter(|key| !new.contains_key(*key)).collect();
+        for (key, schema) in new {
+            let here = at(place, key);
+            match old.get(key) {
+                Some(before) => self.schema(&here, before, schema),
+                None => {
+                    let twin = gone.iter().position(|other| {
+                        old.get(*other)
+                            .is_some_and(|before| bare(before) == bare(schema) && *before != json!({}))
+                            && super::names::likeness(other, key) > 0.4
+                    });
+                    match twin {
+                        Some(at) => {
+                            let before = gone.remove(at);
+                            let because = format!("`{before}` is called `{key}`");
+                            self.shifted(&here, Kind::ArgumentRenamed, Shift::Other, 0.1, because);
+                            if let Some(before) = old.get(before).filter(|before| *before != schema) {
+                                self.schema(&here, before, schema);
+                            }
+                        }
+                        None => self.arrived(&here, key, schema, a, b),
+                    }
+                }
+            }
+        }
+        for key in gone {
+            // a result may lack what it never had to have; an argument that nobody takes is refused or means nothing
+            let shift = if self.takes() { Shift::Other } else { Shift::Same };
+            self.shifted(&at(place, key), Kind::ArgumentRemoved, shift, 0.06, format!("`{key}` is gone"));
+        }
+    }
+
+    fn arrived(
+        &mut self,
+        place: &str,
+        key: &str,
+        schema: &Value,
+        a: &Map<String, Value>,
+        b: &Map<String, Value>,
+    ) {
+        let needed =
+            b.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|n| n == key));
+        let others = a.get("additionalProperties");
+        let shift = match (self.direction, others) {
+            (Direction::Results, Some(Value::Bool(false))) => Shift::Wider,
+            (Direction::Results, _) => Shift::Same,
+            (Direction::Arguments, _) if needed => Shift::Narrower,
+            // the old definition said what any further argument may be
+            (Direction::Arguments, Some(Value::Object(_) | Value::Bool(true))) => Shift::Narrower,
+            (Direction::Arguments, _) => Shift::Same,
+        };
+        self.shifted(place, Kind::ArgumentAdded, shift, 0.06, format!("`{key}` is new"));
+        super::arguments::arrived(self.site, place, schema);
+    }
+
+    /// What may stand beside the properties that are listed.
+    fn others(&mut self, place: &str, a: &Map<String, Value>, b: &Map<String, Value>, key: &str) {
+        let (old, new) = (a.get(key), b.get(key));
+        let open = |value: Option<&Value>| matches!(value, None | Some(Value::Bool(true)));
+        let closed = |value: Option<&Value>| value == Some(&Value::Bool(false));
+        match (old, new) {
+            _ if open(old) && open(new) => {
+                self.shifted(
+                    place,
+                    Kind::SchemaRewritten,
+                    Shift::Same,
+                    0.01,
+                    "other words for the same".to_owned(),
+                );
+            }
+            // arguments that nobody lists are not what a client with the old definition sends
+            (None, _) if closed(new) && self.takes() && !object(a.get("properties")).is_empty() => {
+                self.shifted(
+                    place,
+                    Kind::ClosedToOthers,
+                    Shift::Same,
+                    0.01,
+                    "only what is listed is taken".to_owned(),
+                );
+            }
+            _ if open(new) || closed(old) => {
+                let said = old.is_some() && closed(old);
+                let weight = if said { 0.35 } else { 0.2 };
+                let because = "what is not listed is taken too".to_owned();
+                self.shifted(place, Kind::OpenedToOthers, Shift::Wider, weight, because);
+            }
+            _ if open(old) || closed(new) => {
+                self.shifted(
+                    place,
+                    Kind::ClosedToOthers,
+                    Shift::Narrower,
+                    0.03,
+                    "less is taken beside what is listed".to_owned(),
+                );
+            }
+            (Some(old), Some(new)) => self.schema(place, old, new),
+            (None, _) | (_, None) => {}
+        }
+    }
+
+    fn elements(&mut self, place: &str, old: Option<&Value>, new: Option<&Value>) {
+        match (old, new) {
+            (Some(old), Some(new)) if !old.is_array() && !new.is_array() => self.schema(place, old, new),
+            (None, Some(_)) => {
+                self.shifted(
+                    place,
+                    Kind::ItemsImposed,
+                    Shift::Narrower,
+                    0.05,
+                    "what a list holds is restricted".to_owned(),
+                );
+                strings(self.site, place, None, new);
+            }
+            (Some(_), None) => {
+                self.shifted(
+                    place,
+                    Kind::ItemsLifted,
+                    Shift::Wider,
+                    0.2,
+                    "a list may hold anything".to_owned(),
+                );
+            }
+            _ => self.condition(place, old, new),
+        }
+    }
+
+    /// Lists of schemas: which were taken out, which came in. One against one is compared.
+    fn alternatives(&mut self, place: &str, key: &str, old: &[Value], new: &[Value]) {
+        let here = at(place, key);
+        let count = self.site.changes.len();
+        let mut left: Vec<(usize, &Value)> = new.iter().enumerate().collect();
+        let mut gone: Vec<(usize, &Value)> = Vec::new();
+        let mut alike: Vec<(usize, &Value, &Value)> = Vec::new();
+        for (i, schema) in old.iter().enumerate() {
+            let same = left.iter().position(|(_, other)| *other == schema);
+            let same = same.or_else(|| left.iter().position(|(_, other)| bare(other) == bare(schema)));
+            match same {
+                Some(found) => {
+                    let (j, other) = left.remove(found);
+                    alike.push((j, schema, other));
+                }
+                None => gone.push((i, schema)),
+            }
+        }
+        if let ([(_, before)], [(j, after)]) = (gone.as_slice(), left.as_slice()) {
+            alike.push((*j, before, after));
+            (gone, left) = (vec![], vec![]);
+        }
+        let blurred = self.blurred;
+        self.blurred |= key == "oneOf";
+        for (j, before, after) in alike {
+            self.schema(&format!("{here}/{j}"), before, after);
+        }
+        let (adds, takes) = match key {
+            "anyOf" => (Shift::Wider, Shift::Narrower),
+            "allOf" => (Shift::Narrower, Shift::Wider),
+            _ => (Shift::Other, Shift::Other),
+        };
+        for (j, schema) in left {
+            let place = format!("{here}/{j}");
+            self.shifted(
+                &place,
+                Kind::AlternativeAdded,
+                adds,
+                0.06,
+                format!("{} came in", told(Some(schema))),
+            );
+            super::arguments::arrived(self.site, &place, schema);
+        }
+        for (i, schema) in gone {
+            let because = format!("{} went out", told(Some(schema)));
+            self.shifted(&format!("{here}/{i}"), Kind::AlternativeRemoved, takes, 0.06, because);
+        }
+        self.blurred = blurred;
+        if self.site.changes.len() == count {
+            self.site.push(&here, Kind::SchemaRewritten, true, 0.01, "the same in another order".to_owned());
+        }
+    }
+
+    /// Parts that are referred to: one that nobody refers to changes nothing.
+    fn parts(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+        let blurred = self.blurred;
+        self.blurred |= bends(self.roots.0) || bends(self.roots.1);
+        for key in keys(old, new) {
+            let here = at(place, key);
+            match (old.get(key), new.get(key)) {
+                (Some(before), Some(after)) => self.schema(&here, before, after),
+                (None, Some(part)) => {
+                    self.site.push(&here, Kind::PartAdded, true, 0.02, format!("`{key}` can be referred to"));
+                    super::arguments::arrived(self.site, &here, part);
+                }
+                (Some(_), None) => {
+                    let dangling = points_at(self.roots.1, &here);
+                    let shift = if dangling { Shift::Other } else { Shift::Same };
+                    self.shifted(&here, Kind::PartRemoved, shift, 0.02, format!("`{key}` is gone"));
+                }
+                (None, None) => {}
+            }
+        }
+        self.blurred = blurred;
+    }
+
+    /// Conditions and the like, of which neither direction can be told.
+    fn condition(&mut self, place: &str, old: Option<&Value>, new: Option<&Value>) {
+        match (old, new) {
+            (None, Some(_)) => {
+                let because = format!("a condition came in: {}", told(new));
+                self.shifted(place, Kind::ConditionAdded, Shift::Other, 0.08, because);
+            }
+            (Some(_), None) => {
+                let because = format!("a condition is gone: {}", told(old));
+                self.shifted(place, Kind::ConditionRemoved, Shift::Other, 0.2, because);
+            }
+            _ => {
+                let because = format!("it was {} and is {}", told(old), told(new));
+                self.shifted(place, Kind::SchemaUnclear, Shift::Other, 0.1, because);
+            }
+        }
+        strings(self.site, place, old, new);
+    }
+}
+
+/// Whether something in the schema refers to what stood at a place in it, or below.
+fn points_at(root: &Value, place: &str) -> bool {
+    match root {
+        Value::Object(members) => members.iter().any(|(key, value)| {
+            let reference = value.as_str().filter(|_| key == "$ref").and_then(|text| text.strip_prefix('#'));
+            // the place begins with the member of the tool that the schema is
+            let here = reference
+                .and_then(|reference| Some((reference, place.get(place.get(1..)?.find('/')? + 1..)?)));
+            here.is_some_and(|(reference, here)| {
+                reference.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }) || points_at(value, place)
+        }),
+        Value::Array(elements) => elements.iter().any(|element| points_at(element, place)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}

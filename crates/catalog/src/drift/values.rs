@@ -1,0 +1,248 @@
+//! What a schema says of single values: types, choices, bounds, patterns, defaults.
+
+use super::Kind;
+use super::fields::{at, strings, told};
+use super::schema::{Shift, Walk};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+type Members = Map<String, Value>;
+
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
+/// The types a schema allows: those it names, or those of the values it lists. `None` if that cannot be told.
+fn allowed(schema: &Members) -> Option<BTreeSet<&str>> {
+    let mut types: BTreeSet<&str> = match schema.get("type") {
+        Some(Value::String(one)) => BTreeSet::from([one.as_str()]),
+        Some(Value::Array(several)) => several.iter().map(Value::as_str).collect::<Option<_>>()?,
+        Some(_) => return None,
+        None => match listed(schema) {
+            Some(values) => values.iter().map(|value| of(value)).collect(),
+            None => BTreeSet::from(TYPES),
+        },
+    };
+    if types.contains("number") {
+        types.insert("integer");
+    }
+    Some(types)
+}
+
+fn of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// The values a schema lists, by `enum` or `const`.
+fn listed(schema: &Members) -> Option<Vec<&Value>> {
+    match (schema.get("const"), schema.get("enum").and_then(Value::as_array)) {
+        (Some(one), _) => Some(vec![one]),
+        (None, Some(several)) => Some(several.iter().collect()),
+        (None, None) => None,
+    }
+}
+
+pub(super) fn types(walk: &mut Walk<'_, '_>, place: &str, a: &Members, b: &Members) {
+    let (old, new) = (a.get("type"), b.get("type"));
+    if old == new {
+        return;
+    }
+    let because = format!("the type was {} and is {}", told(old), told(new));
+    let (kind, shift, weight) = match (allowed(a), allowed(b)) {
+        (Some(before), Some(after)) if before == after => (Kind::SchemaRewritten, Shift::Same, 0.01),
+        (Some(before), Some(after)) if before.is_subset(&after) => (Kind::TypeWidened, Shift::Wider, 0.06),
+        (Some(before), Some(after)) if after.is_subset(&before) => {
+            (Kind::TypeNarrowed, Shift::Narrower, 0.04)
+        }
+        _ => (Kind::TypeChanged, Shift::Other, 0.1),
+    };
+    walk.shifted(&at(place, "type"), kind, shift, weight, because);
+}
+
+/// `enum` and `const`, which may stand for one another.
+pub(super) fn choices(walk: &mut Walk<'_, '_>, place: &str, a: &Members, b: &Members) {
+    if a.get("enum") == b.get("enum") && a.get("const") == b.get("const") {
+        return;
+    }
+    let key = if b.contains_key("const") || (a.contains_key("const") && !b.contains_key("enum")) {
+        "const"
+    } else {
+        "enum"
+    };
+    let here = at(place, key);
+    let new = b.get(key);
+    let (before, after) = match (listed(a), listed(b)) {
+        (Some(before), Some(after)) => (before, after),
+        (None, Some(_)) => {
+            let because = format!("only {} is taken", told(new));
+            walk.shifted(&here, Kind::EnumImposed, Shift::Narrower, 0.05, because);
+            return strings(walk.site, &here, None, new);
+        }
+        (Some(_), None) => {
+            let because = "any value where few were allowed".to_owned();
+            return walk.shifted(&here, Kind::EnumLifted, Shift::Wider, 0.35, because);
+        }
+        (None, None) => {
+            let because = format!("it was {} and is {}", told(a.get(key)), told(new));
+            return walk.shifted(&here, Kind::SchemaUnclear, Shift::Other, 0.1, because);
+        }
+    };
+    if a.contains_key("const") && b.contains_key("const") {
+        let because = format!("it was {} and is {}", told(a.get("const")), told(b.get("const")));
+        walk.shifted(&here, Kind::ConstChanged, Shift::Other, 0.15, because);
+        return strings(walk.site, &here, a.get("const"), new);
+    }
+    let came: Vec<&&Value> = after.iter().filter(|value| !before.contains(value)).collect();
+    let went: Vec<&&Value> = before.iter().filter(|value| !after.contains(value)).collect();
+    if !came.is_empty() {
+        let because = format!("{} is taken too", list(&came));
+        walk.shifted(&here, Kind::EnumWidened, Shift::Wider, 0.08, because);
+        strings(walk.site, &here, a.get("enum").or_else(|| a.get("const")), new);
+    }
+    if !went.is_empty() {
+        let because = format!("{} is no longer taken", list(&went));
+        walk.shifted(&here, Kind::EnumNarrowed, Shift::Narrower, 0.05, because);
+    }
+    if came.is_empty() && went.is_empty() {
+        walk.shifted(
+            &here,
+            Kind::SchemaRewritten,
+            Shift::Same,
+            0.01,
+            "the same values in another form".to_owned(),
+        );
+    }
+}
+
+fn list(values: &[&&Value]) -> String {
+    let mut shown: Vec<String> = values.iter().take(4).map(|value| told(Some(value))).collect();
+    if values.len() > shown.len() {
+        shown.push(format!("{} more", values.len() - shown.len()));
+    }
+    shown.join(", ")
+}
+
+pub(super) fn required(walk: &mut Walk<'_, '_>, place: &str, old: Option<&Value>, new: Option<&Value>) {
+    fn names(value: Option<&Value>) -> BTreeSet<&str> {
+        value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+    let (before, after) = (names(old), names(new));
+    for name in after.difference(&before) {
+        let because = format!("`{name}` has to be given now");
+        walk.shifted(place, Kind::RequiredAdded, Shift::Narrower, 0.08, because);
+    }
+    for name in before.difference(&after) {
+        walk.shifted(place, Kind::RequiredRemoved, Shift::Wider, 0.06, format!("`{name}` may be left out"));
+    }
+    if before == after {
+        let odd = |value: Option<&Value>| !value.is_none_or(Value::is_array);
+        let shift = if odd(old) || odd(new) { Shift::Other } else { Shift::Same };
+        walk.shifted(place, Kind::SchemaRewritten, shift, 0.01, "the same in another form".to_owned());
+    }
+}
+
+/// Words whose value is a limit, a pattern or a format. False for any other word.
+pub(super) fn bound(
+    walk: &mut Walk<'_, '_>,
+    place: &str,
+    key: &str,
+    old: Option<&Value>,
+    new: Option<&Value>,
+) -> bool {
+    let because = format!("`{key}` was {} and is {}", told(old), told(new));
+    match key {
+        "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
+            limit(walk, place, old, new, 1.0, because);
+        }
+        "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
+            limit(walk, place, old, new, -1.0, because);
+        }
+        "uniqueItems" => {
+            let on = |value: Option<&Value>| value == Some(&Value::Bool(true));
+            let (kind, shift) = match (on(old), on(new)) {
+                (false, true) => (Kind::BoundTightened, Shift::Narrower),
+                (true, false) => (Kind::BoundLoosened, Shift::Wider),
+                (true, true) | (false, false) => (Kind::SchemaRewritten, Shift::Same),
+            };
+            walk.shifted(place, kind, shift, 0.04, because);
+        }
+        "multipleOf" | "minContains" | "maxContains" => {
+            let (kind, shift) =
+                one_or_other(old, new, Kind::BoundTightened, Kind::BoundLoosened, Kind::SchemaUnclear);
+            let shift = if key == "multipleOf" { shift } else { Shift::Other };
+            walk.shifted(place, kind, shift, 0.06, because);
+        }
+        "pattern" => {
+            let (kind, shift) =
+                one_or_other(old, new, Kind::PatternImposed, Kind::PatternLifted, Kind::PatternChanged);
+            let weight = if kind == Kind::PatternLifted { 0.25 } else { 0.05 };
+            walk.shifted(place, kind, shift, weight, because);
+            strings(walk.site, place, old, new);
+        }
+        "format" | "contentEncoding" | "contentMediaType" | "contentSchema" => {
+            let (kind, shift) =
+                one_or_other(old, new, Kind::FormatImposed, Kind::FormatLifted, Kind::FormatChanged);
+            walk.shifted(place, kind, shift, 0.04, because);
+            strings(walk.site, place, old, new);
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn one_or_other(
+    old: Option<&Value>,
+    new: Option<&Value>,
+    imposed: Kind,
+    lifted: Kind,
+    changed: Kind,
+) -> (Kind, Shift) {
+    match (old, new) {
+        (None, Some(_)) => (imposed, Shift::Narrower),
+        (Some(_), None) => (lifted, Shift::Wider),
+        (Some(_), Some(_)) | (None, None) => (changed, Shift::Other),
+    }
+}
+
+/// A limit that is tighter the larger `sign` times it is.
+fn limit(
+    walk: &mut Walk<'_, '_>,
+    place: &str,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    sign: f64,
+    because: String,
+) {
+    let number = |value: &Value| value.as_f64().map(|number| number * sign);
+    let (kind, shift) = match (old, new) {
+        (Some(old), Some(new)) => match (number(old), number(new)) {
+            (Some(a), Some(b)) if b > a => (Kind::BoundTightened, Shift::Narrower),
+            (Some(a), Some(b)) if b < a => (Kind::BoundLoosened, Shift::Wider),
+            _ => (Kind::SchemaUnclear, Shift::Other),
+        },
+        (None, Some(_)) => (Kind::BoundTightened, Shift::Narrower),
+        (Some(_), None) | (None, None) => (Kind::BoundLoosened, Shift::Wider),
+    };
+    let weight = if kind == Kind::BoundLoosened { 0.1 } else { 0.04 };
+    walk.shifted(place, kind, shift, weight, because);
+}
+
+/// A call that leaves the argument out means what the default says.
+pub(super) fn default(walk: &mut Walk<'_, '_>, place: &str, old: Option<&Value>, new: Option<&Value>) {
+    let null = |value: Option<&Value>| value.is_none_or(Value::is_null);
+    let because = format!("the default was {} and is {}", told(old), told(new));
+    let (kind, fits, weight) = match (old, new) {
+        (None, Some(_)) => (Kind::DefaultAdded, true, 0.05),
+        (Some(_), None) => (Kind::DefaultRemoved, null(old), 0.03),
+        (Some(_), Some(_)) | (None, None) => (Kind::DefaultChanged, null(old) && null(new), 0.12),
+    };
+    let fits = fits || !walk.takes();
+    walk.site.push(place, kind, fits, weight, because);
+    strings(walk.site, place, old, new);
+}

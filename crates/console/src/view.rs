@@ -228,6 +228,9 @@ fn sentence(unfit: &Unfit) -> String {
             )
         }
         Unfit::NotAsked(groups) => format!("Members of {} decide this.", who(groups)),
+        Unfit::Counted(lender) => {
+            format!("{lender}, who lent you the group, counts once and has been counted.")
+        }
         Unfit::Decided(_) => "You have decided already; others are still needed.".to_owned(),
         Unfit::Expired => "Its time is over.".to_owned(),
         Unfit::Over(state) => format!("It is {} already.", state.as_str()),

@@ -10,7 +10,7 @@ mod terms;
 
 pub use need::{Cure, CureError, Escalation, Need};
 pub use preview::{Preview, Source};
-pub use standing::Curable;
+pub use standing::{Curable, Standing};
 pub use terms::{Part, Terms};
 
 use crate::{CallId, DeedId, GroupName, Timestamp, UserName};
@@ -81,8 +81,15 @@ impl State {
 pub struct Voter {
     pub person: UserName,
     pub groups: BTreeSet<GroupName>,
-    /// Groups that others lent this person for a while, and who.
-    pub lent: BTreeMap<GroupName, UserName>,
+    /// Groups that others lent this person for a while, and who did.
+    pub lent: BTreeMap<GroupName, Vec<Lender>>,
+}
+
+/// Somebody who lent a group of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lender {
+    pub person: UserName,
+    pub groups: BTreeSet<GroupName>,
 }
 
 /// A yes or a no that counted.
@@ -177,6 +184,8 @@ pub enum Unfit {
     OwnGroups(GroupName),
     #[error("only these may decide: {}", .0.join(", "))]
     NotAsked(Vec<String>),
+    #[error("`{0}`, who lent the group, counts once and has been counted")]
+    Counted(UserName),
     #[error("`{0}` has decided already")]
     Decided(UserName),
     #[error("it was given for something else: {0} changed")]
@@ -313,8 +322,8 @@ impl Approval {
         Self { state: State::Cancelled, ended: Some(ended), ..self.clone() }
     }
 
-    /// The groups for which the voter counts.
-    fn standing(&self, voter: &Voter, now: Timestamp) -> Result<BTreeSet<GroupName>, Unfit> {
+    /// The groups for which the voter counts, and whose they are.
+    fn standing(&self, voter: &Voter, now: Timestamp) -> Result<Standing, Unfit> {
         self.open(now)?;
         if self.state != State::Proposed {
             return Err(Unfit::Over(self.state));
@@ -322,13 +331,12 @@ impl Approval {
         if self.votes.iter().any(|vote| vote.person == voter.person) {
             return Err(Unfit::Decided(voter.person.clone()));
         }
-        self.cure.counts(&self.terms.principal, voter, now)
+        self.cure.counts(&self.terms.principal, voter, &self.votes, now)
     }
 
     fn voted(&self, voter: Voter, yes: bool, reason: Option<String>, now: Timestamp) -> Result<Self, Unfit> {
-        let groups = self.standing(&voter, now)?;
-        let lent = voter.lent.into_iter().filter(|(g, _)| groups.contains(g) && !voter.groups.contains(g));
-        let vote = Vote { lent: lent.collect(), person: voter.person, groups, yes, reason, at: now };
+        let Standing { groups, lent } = self.standing(&voter, now)?;
+        let vote = Vote { person: voter.person, groups, lent, yes, reason, at: now };
         let mut after = self.clone();
         after.votes.push(vote);
         after.state = match yes {

@@ -2,7 +2,7 @@
 
 use crate::db::{Outcome, Row, args, statements};
 use crate::{Scope, Store, StoreError};
-use decision::approval::Voter;
+use decision::approval::{Lender, Voter};
 use decision::{GroupName, Timestamp, UserName};
 use std::collections::BTreeMap;
 
@@ -77,12 +77,13 @@ impl Store {
     /// Everybody, with their groups and what others lent them.
     pub async fn voters(&self, scope: &Scope) -> Result<Vec<Voter>, StoreError> {
         let users = self.list_users(scope).await?;
-        let mut lent: BTreeMap<UserName, BTreeMap<GroupName, UserName>> = BTreeMap::new();
+        let mut lent: BTreeMap<UserName, BTreeMap<GroupName, Vec<Lender>>> = BTreeMap::new();
         for one in self.delegations(scope).await? {
-            let has = |user: &decision::User| user.name == one.lender && user.groups.contains(&one.group);
+            let has = |user: &&decision::User| user.name == one.lender && user.groups.contains(&one.group);
             // what the lender does not have any more is lent no more
-            if users.iter().any(has) {
-                lent.entry(one.borrower).or_default().insert(one.group, one.lender);
+            if let Some(user) = users.iter().find(has) {
+                let lender = Lender { person: user.name.clone(), groups: user.groups.clone() };
+                lent.entry(one.borrower).or_default().entry(one.group).or_default().push(lender);
             }
         }
         let voter = |user: decision::User| {

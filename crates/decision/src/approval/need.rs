@@ -134,9 +134,7 @@ pub(super) fn filled(needs: &[Need], votes: &[Vote]) -> Vec<u8> {
     let places: Vec<usize> =
         needs.iter().enumerate().flat_map(|(n, need)| (0..need.count).map(move |_| n)).collect();
     let mut taken: Vec<Option<usize>> = vec![None; places.len()];
-    // one person, one voice, whatever is kept
-    let mut people = BTreeSet::new();
-    let voices: Vec<&Vote> = votes.iter().filter(|vote| people.insert(&vote.person)).collect();
+    let voices = voices(votes);
     for voice in 0..voices.len() {
         seat(voice, &voices, needs, &places, &mut taken, &mut BTreeSet::new());
     }
@@ -149,9 +147,23 @@ pub(super) fn filled(needs: &[Need], votes: &[Vote]) -> Vec<u8> {
     counts
 }
 
+/// One person, one voice, whatever is kept: who decides themselves is not heard through a loan too, nor through two.
+fn voices(votes: &[Vote]) -> Vec<Vote> {
+    let deciders: BTreeSet<_> = votes.iter().map(|vote| &vote.person).collect();
+    let (mut people, mut lenders) = (BTreeSet::new(), BTreeSet::new());
+    let heard = |vote: &Vote| {
+        let mine: BTreeSet<_> = vote.lent.values().filter(|lender| !deciders.contains(lender)).collect();
+        let mine: BTreeSet<_> = mine.into_iter().filter(|lender| lenders.insert((*lender).clone())).collect();
+        let groups =
+            vote.groups.iter().filter(|group| vote.lent.get(*group).is_none_or(|by| mine.contains(by)));
+        Vote { groups: groups.cloned().collect(), ..vote.clone() }
+    };
+    votes.iter().filter(|vote| people.insert(&vote.person)).map(heard).collect()
+}
+
 fn seat(
     voice: usize,
-    voices: &[&Vote],
+    voices: &[Vote],
     needs: &[Need],
     places: &[usize],
     taken: &mut Vec<Option<usize>>,

@@ -20,6 +20,9 @@ fn groups(names: &[&str]) -> BTreeSet<GroupName> {
 fn voter(name: &str, of: &[&str]) -> Voter {
     Voter { person: person(name), groups: groups(of), lent: BTreeMap::new() }
 }
+fn lender(name: &str, of: &[&str]) -> Lender {
+    Lender { person: person(name), groups: groups(of) }
+}
 fn yes(voter: Voter) -> Step {
     Step::Vote { voter, yes: true, reason: None }
 }
@@ -170,7 +173,7 @@ fn who_may_not_decide_is_told_why() {
     let apart = Approval { cure: Cure { apart: true, ..one.cure.clone() }, ..one.clone() };
     assert_eq!(refused(&apart, voter("bob", &["finance", "x"])), Unfit::OwnGroups(group("finance")));
     let lent = |by: &str| Voter {
-        lent: BTreeMap::from([(group("finance"), person(by))]),
+        lent: BTreeMap::from([(group("finance"), vec![lender(by, &["finance"])])]),
         ..voter("bob", &["support"])
     };
     assert_eq!(refused(&one, lent("alice")), Unfit::NotAsked(vec!["finance".to_owned()]), "her own word");
@@ -254,12 +257,67 @@ fn a_yes_counts_only_for_what_its_person_may_still_decide_when_it_is_used() {
     assert_eq!(both.after(spend_with(1, later), now), changed);
     // what was lent counts while it is lent
     let lent = |to: &[&str]| Voter {
-        lent: to.iter().map(|of| (group(of), person("carol"))).collect(),
+        lent: to.iter().map(|of| (group(of), vec![lender("carol", to)])).collect(),
         ..voter("erin", &["support"])
     };
     let one = proposed("finance").after(yes(lent(&["finance"])), now).unwrap();
     assert_eq!(one.after(spend_with(1, vec![lent(&[])]), now), changed, "taken back");
     assert!(one.after(spend_with(1, vec![lent(&["finance"])]), now).is_ok());
+}
+
+#[test]
+fn a_loan_is_one_voice_with_its_lender() {
+    let now = Timestamp(10);
+    let borrows = |name: &str, from: &[&str]| Voter {
+        lent: BTreeMap::from([(
+            group("finance"),
+            from.iter().map(|one| lender(one, &["finance", "hr"])).collect(),
+        )]),
+        ..voter(name, &["support"])
+    };
+    let carol = || voter("carol", &["finance", "security"]);
+    let two = proposed("2 of finance");
+    let one = two.after(yes(borrows("bob", &["carol"])), now).unwrap();
+    assert_eq!(one.progress(), [1]);
+    // through a second loan of hers, nobody is heard
+    let again = one.after(yes(borrows("erin", &["carol"])), now);
+    assert_eq!(again, Err(Unfit::Counted(person("carol"))));
+    // she herself is, but for both of them
+    let both = one.after(yes(carol()), now).unwrap();
+    assert_eq!((both.state, both.progress()), (State::Proposed, vec![1]));
+    let late = both.after(yes(borrows("erin", &["carol"])), now);
+    assert_eq!(late, Err(Unfit::Counted(person("carol"))), "she has decided");
+    // nor may she decide for one group, and lend the other
+    let each = proposed("finance and security").after(yes(borrows("bob", &["carol"])), now).unwrap();
+    assert_eq!(each.after(yes(carol()), now).unwrap().state, State::Proposed);
+    // somebody else's loan is another voice
+    let other = both.after(yes(borrows("erin", &["carol", "dave"])), now).unwrap();
+    assert_eq!((other.state, other.votes[2].lent[&group("finance")].as_str()), (State::Approved, "dave"));
+    // what is kept is not believed
+    let mut forged = two.clone();
+    forged.votes = vec![one.votes[0].clone(), Vote { person: person("erin"), ..one.votes[0].clone() }];
+    assert_eq!(forged.progress(), [1]);
+    forged.state = State::Approved;
+    let spent =
+        forged.after(spend_with(1, vec![borrows("bob", &["carol"]), borrows("erin", &["carol"])]), now);
+    assert_eq!(spent, Err(Unfit::NotApproved(State::Proposed)));
+}
+
+#[test]
+fn who_is_not_apart_from_the_asker_cannot_lend() {
+    let now = Timestamp(10);
+    let mut one = proposed("security");
+    one.cure.apart = true;
+    let borrows = |of: &[&str]| Voter {
+        lent: BTreeMap::from([(group("security"), vec![lender("carol", of)])]),
+        ..voter("bob", &["guests"])
+    };
+    let near = one.after(yes(borrows(&["security", "finance"])), now);
+    assert_eq!(near, Err(Unfit::NotAsked(vec!["security".to_owned()])), "alice is in finance too");
+    let far = one.after(yes(borrows(&["security"])), now).unwrap();
+    assert!(far.after(spend_with(1, vec![borrows(&["security"])]), now).is_ok());
+    let since = far.after(spend_with(1, vec![borrows(&["security", "finance"])]), now);
+    assert_eq!(since, Err(Unfit::Changed(Part::Votes)));
 }
 
 #[test]
@@ -276,7 +334,7 @@ fn who_could_lift_a_rule_is_known_without_asking_them() {
     let now = Timestamp(10);
     let asker = terms(0).principal;
     let people = [voter("alice", &["finance"]), voter("bob", &["finance"]), voter("erin", &["support"])];
-    let names = |found: &Curable| found.can.iter().map(|(one, _)| one.person.to_string()).collect::<Vec<_>>();
+    let names = |found: &Curable| found.can.iter().map(|one| one.person.to_string()).collect::<Vec<_>>();
     let cure: Cure = "finance".parse().unwrap();
     let found = cure.among(&asker, &people, &[], now);
     assert_eq!((names(&found), found.enough), (vec!["bob".to_owned()], true));

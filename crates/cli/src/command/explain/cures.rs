@@ -40,10 +40,11 @@ impl Cures {
     }
 
     pub(super) fn value(&self) -> Value {
-        let can = self.found.can.iter().map(|(voter, groups)| {
-            let lent: Vec<_> = voter.lent.iter().filter(|(group, _)| groups.contains(*group)).collect();
-            json!({ "person": voter.person, "groups": groups, "lent": lent.into_iter().collect::<std::collections::BTreeMap<_, _>>() })
-        });
+        let can = self
+            .found
+            .can
+            .iter()
+            .map(|vote| json!({ "person": vote.person, "groups": vote.groups, "lent": vote.lent }));
         let cannot = self.found.cannot.iter();
         let cannot = cannot.map(|(person, why)| json!({ "person": person, "why": why.to_string() }));
         let asked = self.asked.as_ref();
@@ -86,14 +87,10 @@ impl Cures {
                 say.line(format!("  for {} {to} counts as well, from {at}", need.group));
             }
         }
-        for (voter, groups) in &self.found.can {
-            let lent = voter
-                .lent
-                .iter()
-                .filter(|(group, _)| groups.contains(*group) && !voter.groups.contains(*group));
-            let lent: Vec<_> = lent.map(|(group, by)| format!("{group} is lent by {by}")).collect();
+        for Vote { person, groups, lent, .. } in &self.found.can {
+            let lent: Vec<_> = lent.iter().map(|(group, by)| format!("{group} is lent by {by}")).collect();
             let lent = if lent.is_empty() { String::new() } else { format!(" ({})", lent.join(", ")) };
-            say.line(printable(&format!("  {} can say yes for {}{lent}", voter.person, list(groups))));
+            say.line(printable(&format!("  {person} can say yes for {}{lent}", list(groups))));
         }
         for (person, why) in &self.found.cannot {
             say.line(printable(&format!("  {person} cannot: {why}")));

@@ -52,6 +52,15 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
     problems
 }
 
+/// Whether it names what cannot be checked before a server was reached.
+pub(crate) fn is_early(rule: &Rule, catalogue: &Catalogue) -> bool {
+    let early = |uid: EntityUid| {
+        uid.type_name().to_string() == "Action"
+            && matches!(actions::known(catalogue, uid.id().as_ref()), Known::NotYet(_))
+    };
+    literals(rule).into_iter().any(early)
+}
+
 pub(crate) fn literals(rule: &Rule) -> BTreeSet<EntityUid> {
     let mut found: BTreeSet<EntityUid> = rule.policy.entity_literals().into_iter().collect();
     match rule.policy.action_constraint() {

@@ -5,7 +5,7 @@
 
 use crate::{
     actions::{self, Known},
-    check::{distance, literals},
+    check::{distance, is_early, literals},
     rule::{Rule, Sway},
     slice::Covered,
     source::{Problem, Reach, Severity},
@@ -202,7 +202,7 @@ pub(crate) fn types(kept: &Kept, rules: &[Rule], covered: &[Covered], catalogue:
             }
         }
     }
-    findings.finish(rules, covered.is_empty())
+    findings.finish(rules, covered.is_empty(), catalogue)
 }
 
 /// Actions a rule names that are not this server's.
@@ -260,7 +260,7 @@ impl Findings {
         self.problems.push(problem);
     }
 
-    fn finish(mut self, rules: &[Rule], nothing: bool) -> Vec<Problem> {
+    fn finish(mut self, rules: &[Rule], nothing: bool, catalogue: &Catalogue) -> Vec<Problem> {
         for rule in rules {
             let problem = match self.checked.remove(rule.id.as_str()) {
                 Some((servers, failed)) if servers.len() == failed => {
@@ -273,7 +273,8 @@ impl Findings {
                     Problem::error(&rule.place, "this rule can never match").help(help).reach(reach)
                 }
                 Some(_) => continue,
-                None if nothing => continue,
+                // of what was never looked at, that was said
+                None if nothing || is_early(rule, catalogue) => continue,
                 None => {
                     let message = "this rule matches nothing today: no accepted item is in its scope";
                     Problem::warning(&rule.place, message)

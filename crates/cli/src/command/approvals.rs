@@ -182,7 +182,7 @@ async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, 
     given.say.json(&approval);
     let now = SystemClock.now();
     let state = shown::state(given.say, &approval, now);
-    given.say.line(format!("{} is {state} ({by} said {})", approval.id, shown::word(word)));
+    given.say.line(format!("{}: {state} ({by} said {})", approval.id, shown::word(word)));
     if approval.state == State::Proposed {
         given.say.line(format!("still needed: {}", shown::needs(&approval)));
     }

@@ -239,6 +239,15 @@ fn observing(place: &Place) -> Vec<&ServerName> {
     servers.filter(|(_, server)| server.mode == Mode::Observe).map(|(name, _)| name).collect()
 }
 
+/// Whose secret is missing.
+fn in_need(server: &ServerName) -> String {
+    match server.as_str() {
+        gateway::introspection::PROVIDER => "`introspection` of the issuer".to_owned(),
+        gateway::webhooks::WEBHOOK => "a webhook".to_owned(),
+        _ => format!("server `{server}`"),
+    }
+}
+
 fn tell(given: &Given, place: &Place, found: &Found) {
     let say = given.say;
     for problem in found.errors.iter().chain(&found.warnings) {
@@ -248,10 +257,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         let per_user = place.meant.settings.servers.get(server).map(|server| server.authority);
         let whose = if per_user == Some(Authority::PerUser) { " --user NAME" } else { "" };
         let help = format!("store it with `callgate secret set {secret}{whose}`");
-        let who = match server.as_str() {
-            gateway::introspection::PROVIDER => "`introspection` of the issuer".to_owned(),
-            _ => format!("server `{server}`"),
-        };
+        let who = in_need(server);
         say.line(format!("{} {who} needs the secret `{secret}`: {help}", say.paint(31, "✗")));
     }
     if let Err(error) = &found.tls {

@@ -32,7 +32,7 @@ fn unlisted(network: IpNet) -> Option<(&'static str, &'static str)> {
     if network.prefix_len() == 0 {
         Some(("is every address there is", "name the networks that servers are in"))
     } else if first.is_loopback() {
-        Some(("is this machine", "take it out and write `localhost` or `127.0.0.1` in the server's `url`"))
+        Some(("is this machine", "take it out and write `localhost` or `127.0.0.1` as the host of `url`"))
     } else if first.is_unspecified() || first.is_multicast() {
         Some(("holds no server", "name the networks that servers are in"))
     } else if matches!(first, std::net::IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {

@@ -34,6 +34,23 @@ fn a_secret_in_a_file_needs_its_switch_and_is_announced_at_check_at_start_and_in
 }
 
 #[test]
+fn the_secret_of_a_webhook_is_missed_and_known() {
+    let bed = Bed::with_notes();
+    let hook = "[[webhooks]]\nname = \"chat\"\nurl = \"http://127.0.0.1:9/hook\"\nsecret = \"chat-hook\"\n";
+    bed.write(
+        "callgate.toml",
+        &(bed.notes_config(free_port()) + hook + &hook.replace("\"chat\"", "\"ops\"")),
+    );
+    let said = bed.run(&["check"]);
+    assert!(said.code == 3 && said.out.contains("a webhook needs the secret `chat-hook`"), "{}", said.out);
+    assert_eq!(bed.json(&["check"])["missing-secrets"].as_array().map(Vec::len), Some(1), "once for both");
+    let said = bed.run_with(&["secret", "set", "chat-hook"], "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    assert!(said.code == 0 && !said.err.contains("uses it yet"), "{}", said.err);
+    assert_eq!(bed.json(&["secret", "list"])[0]["used-by"], serde_json::json!(["webhook"]));
+    assert_eq!(bed.run(&["check"]).code, 0);
+}
+
+#[test]
 fn a_backend_whose_certificates_cannot_be_read_stops_the_start_and_keeps_the_old_settings_at_a_reload() {
     let bed = Bed::with_notes();
     let kv = "[vault.kv]\naddress = \"https://127.0.0.1:8200\"\nca-file = \"ca.pem\"\n\

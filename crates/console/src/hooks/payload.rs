@@ -66,12 +66,26 @@ fn generic(approval: &Approval, url: &str, now: Timestamp) -> Value {
 /// Most characters of a text block that Slack takes are 3,000.
 const SLACK_CHARS_MAX: usize = 2_500;
 
+fn headline(state: State) -> &'static str {
+    match state {
+        State::Proposed => "Approval is needed",
+        State::Approved => "Approved",
+        State::Denied => "Denied",
+        State::Expired => "Nobody decided in time",
+        State::Cancelled => "Taken back, or no longer what it was",
+        State::Executing => "On its way",
+        State::Executed => "Done",
+        State::Failed => "Failed",
+        State::Unknown => "Sent, and what came of it is not known",
+    }
+}
+
 fn slack(approval: &Approval, url: &str) -> Value {
     let preview = &approval.preview;
     let plain = |text: &str| json!({ "type": "plain_text", "text": cut(text), "emoji": false });
     let headline = match approval.state == State::Proposed {
         true => format!("Approval by {} is needed", approval.cure),
-        false => format!("The approval is {}", approval.state.as_str()),
+        false => headline(approval.state).to_owned(),
     };
     // plain text everywhere: nothing in a call can become a link, a mention or a heading
     let mut blocks = vec![

@@ -42,7 +42,10 @@ pub(crate) struct CallView {
 impl CallView {
     pub(crate) fn of(row: &CallRow) -> Self {
         let ending = row.ended.and_then(|ended| ENDINGS.iter().find(|(_, _, known)| *known == ended));
-        let (ended, word) = ending.map_or(("open", "open"), |(ended, word, _)| (*ended, *word));
+        let (ended, word) = match row.code {
+            Some(Code::ApprovalRequired) => ("held", "held"),
+            _ => ending.map_or(("open", "open"), |(ended, word, _)| (*ended, *word)),
+        };
         let asker = match &row.actor {
             Some(name) => format!("{} {name}", row.actor_kind),
             None => row.actor_kind.clone(),

@@ -165,6 +165,9 @@ fn ended(decision: &Decision) -> EndedView {
         }
         Ending::Answered if decision.dispatched => ("answered", "It ran, and was answered", None),
         Ending::Answered => ("answered", "The gateway answered it itself", None),
+        Ending::Refused { code: code @ Code::ApprovalRequired } => {
+            ("held", "Held until people say yes: nothing ran", Some(*code))
+        }
         Ending::Refused { code } => ("refused", "Refused: nothing ran", Some(*code)),
         Ending::Failed { code } => ("failed", "It left the gateway, and failed", Some(*code)),
         Ending::Cancelled if decision.dispatched => {

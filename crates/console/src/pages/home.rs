@@ -5,7 +5,7 @@ use crate::view::Line;
 use crate::web::{Body, Stop};
 use crate::{Console, Route, Signed};
 use askama::Template;
-use decision::approval::State;
+use decision::{Code, approval::State};
 use http::{Response, StatusCode};
 use store::{DeliveryState, Ended, Filter, Page, PinState};
 
@@ -13,7 +13,9 @@ use store::{DeliveryState, Ended, Filter, Page, PinState};
 const LOOKED_THROUGH: u32 = 200;
 /// Lines of each list.
 const LINES: usize = 20;
-const REFUSALS: u64 = 10;
+const REFUSALS: usize = 10;
+/// Calls that are looked through for them.
+const REFUSALS_READ: u64 = 100;
 const UNTOLD: u64 = 100;
 
 #[derive(Template)]
@@ -51,7 +53,10 @@ pub(crate) async fn home(console: &Console, signed: &Signed, frame: Frame) -> Re
     others.truncate(LINES.saturating_sub(mine.len()));
     let shown = u64::try_from(mine.len() + others.len()).unwrap_or_default();
     let refused = Filter { ended: Some(Ended::Refused), ..Filter::default() };
-    let refusals = store.find_calls(scope, &refused, REFUSALS, None).await?;
+    // what is held waits above; it is no refusal yet
+    let mut refusals = store.find_calls(scope, &refused, REFUSALS_READ, None).await?;
+    refusals.retain(|call| call.code != Some(Code::ApprovalRequired));
+    refusals.truncate(REFUSALS);
     let page = Home {
         more: frame.waiting.saturating_sub(shown),
         mine,

@@ -14,11 +14,11 @@ use store::ledger::Record;
 
 /// A call that was refused, in ledger and index.
 pub(crate) async fn recorded(house: &House) -> CallId {
-    recorded_as(house, false).await
+    recorded_as(house, Ending::Refused { code: Code::NotPermitted }).await
 }
 
 /// The same, or one that was let through.
-async fn recorded_as(house: &House, dispatched: bool) -> CallId {
+async fn recorded_as(house: &House, ending: Ending) -> CallId {
     let at = house.now();
     let call = CallId::new(at, [7; 10]);
     let principal = Principal {
@@ -65,7 +65,7 @@ async fn recorded_as(house: &House, dispatched: bool) -> CallId {
         because: because.to_owned(),
         basis: vec!["rule:no-deletes".to_owned()],
     };
-    let code = Code::parse("policy-forbid").or(Code::parse("not-permitted")).unwrap();
+    let dispatched = ending == Ending::Answered;
     let decision = Decision {
         v: 1,
         call,
@@ -76,10 +76,10 @@ async fn recorded_as(house: &House, dispatched: bool) -> CallId {
         interaction,
         opened_at: at,
         closed_at: Timestamp(at.0 + 2_300),
-        ending: if dispatched { Ending::Answered } else { Ending::Refused { code } },
+        ending,
         evidence: vec![
             evidence(Stage::Permission, None, ""),
-            evidence(Stage::Rules, Some(code), "customers are not deleted by agents"),
+            evidence(Stage::Rules, Some(Code::NotPermitted), "customers are not deleted by agents"),
         ],
         dispatched,
         outcome: None,
@@ -216,6 +216,19 @@ async fn home_has_first_what_waits_for_whoever_looks() {
 }
 
 #[tokio::test]
+async fn what_is_held_is_not_shown_as_refused() {
+    let house = House::new().await;
+    let call = recorded_as(&house, Ending::Refused { code: Code::ApprovalRequired }).await;
+    let bob = house.sign_in("bob").await;
+    let home = house.get(&bob, "/console").await.text;
+    assert!(home.contains("Nothing was refused."), "{home}");
+    let activity = house.get(&bob, "/console/activity").await.text;
+    assert!(activity.contains("data-state=\"held\">held<"), "{activity}");
+    let page = house.get(&bob, &Route::Call(call).path()).await.text;
+    assert!(page.contains("Held until people say yes: nothing ran"), "{page}");
+}
+
+#[tokio::test]
 async fn a_decision_is_found_and_shown_with_its_trail() {
     let house = House::new().await;
     let call = recorded(&house).await;
@@ -269,14 +282,14 @@ async fn every_answer_is_locked_down_and_only_what_never_changes_is_kept() {
 
 #[tokio::test]
 async fn who_reads_of_a_call_that_ran_is_told_how_to_undo_it() {
-    for (dispatched, told) in [(true, true), (false, false)] {
+    for (ending, told) in [(Ending::Answered, true), (Ending::Refused { code: Code::NotPermitted }, false)] {
         let undo = catalog::Declared { undo: Some("restore it <by hand>".to_owned()), ..Default::default() };
         let declared =
             catalog::Declarations { tools: vec![("delete_*".to_owned(), undo)], ..Default::default() };
         let roles = [(policy::Role::Viewer, ["support".parse().unwrap()].into())].into();
         let declared = [("crm".parse().unwrap(), declared)].into();
         let house = House::with(callgate_console::Settings { declared, roles, ..Default::default() }).await;
-        let call = recorded_as(&house, dispatched).await;
+        let call = recorded_as(&house, ending).await;
         let erin = house.sign_in("erin").await;
         let page = house.get(&erin, &Route::Call(call).path()).await.text;
         assert_eq!(page.contains("To undo it"), told, "{page}");

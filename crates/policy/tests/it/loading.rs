@@ -147,6 +147,8 @@ fn a_server_that_was_never_reached_is_a_warning_and_not_an_error() {
         "{:?}",
         policies.warnings()
     );
+    let said = policies.warnings().iter().filter(|w| w.to_string().contains("rule `a`")).count();
+    assert_eq!(said, 1, "{:?}", policies.warnings());
 }
 
 #[test]

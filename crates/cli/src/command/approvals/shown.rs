@@ -69,7 +69,8 @@ pub(super) fn whole(say: Say, one: &Approval, now: Timestamp) -> Vec<String> {
             lines.push(row(key, value));
         }
     };
-    put("state", format!("{}, {} left", state(say, one, now), left(one, now)));
+    let left = Some(left(one, now)).filter(|_| one.state.is_open() && now < one.expires_at);
+    put("state", state(say, one, now) + &left.map(|left| format!(", {left} left")).unwrap_or_default());
     put("needs", needs(one));
     put("why", preview.because.join("; "));
     put("rules", preview.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));

@@ -19,6 +19,7 @@ use dates::State;
 use decision::{Clock as _, EventName, SecretName, ServerName, Timestamp, UserName};
 use gateway::introspection::{self, PROVIDER};
 use gateway::settings::{Authority, Source};
+use gateway::webhooks::WEBHOOK;
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Read as _},
@@ -136,7 +137,7 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
     }
     if users(place, &named).is_empty() {
         given.say.aside(format!(
-            "note: no server in `{}` uses it yet: name it under `[[servers.NAME.credentials]]`{}",
+            "note: nothing in `{}` uses it yet: name it under `[[servers.NAME.credentials]]`{}",
             place.config.display(),
             if named.user.is_some() { ", with `authority = \"per-user\"`" } else { "" },
         ));
@@ -216,7 +217,14 @@ fn users(place: &Place, named: &Named) -> Vec<String> {
     });
     let provider = named.user.is_none() && introspects_with(place) == Some(&named.name);
     let provider = provider.then(|| PROVIDER.to_owned());
-    uses.map(|(name, _)| name.to_string()).chain(provider).collect()
+    let hooks = named.user.is_none() && signs_with(place).any(|secret| *secret == named.name);
+    let hooks = hooks.then(|| WEBHOOK.to_owned());
+    uses.map(|(name, _)| name.to_string()).chain(provider).chain(hooks).collect()
+}
+
+/// The secrets that sign what webhooks are told.
+fn signs_with(place: &Place) -> impl Iterator<Item = &SecretName> {
+    place.meant.console.hooks.iter().map(|hook| &hook.secret)
 }
 
 /// The secret that an identity provider is asked about tokens with.
@@ -268,9 +276,8 @@ async fn remove(named: &Named, given: &Given, place: &Place) -> Outcome {
     Ok(Verdict::Yes)
 }
 
-/// The credentials that configured servers, and the identity provider, need and the store cannot give, as (server,
-/// secret). Of a server that
-/// is used per user: those that no user has stored.
+/// The credentials that configured servers, the identity provider and webhooks need and the store cannot give, as (server,
+/// secret). Of a server that is used per user: those that no user has stored.
 pub(crate) async fn missing(place: &Place, store: &Store) -> anyhow::Result<Vec<(ServerName, SecretName)>> {
     let stored = store.list_secrets(&place.scope()).await?;
     let mut missing = Vec::new();
@@ -281,6 +288,14 @@ pub(crate) async fn missing(place: &Place, store: &Store) -> anyhow::Result<Vec<
         };
         if !stored.iter().any(fits) {
             missing.push((introspection::provider(), secret.clone()));
+        }
+    }
+    for secret in signs_with(place) {
+        let theirs = |one: &SecretListing| one.server.as_ref().is_none_or(|only| only.as_str() == WEBHOOK);
+        let fits = |one: &SecretListing| one.name == *secret && one.user.is_none() && theirs(one);
+        let hooks = ServerName::new(WEBHOOK)?;
+        if !stored.iter().any(fits) && !missing.contains(&(hooks.clone(), secret.clone())) {
+            missing.push((hooks, secret.clone()));
         }
     }
     for (name, server) in &place.meant.settings.servers {

@@ -294,7 +294,7 @@ fn a_loan_is_one_voice_with_its_lender() {
     let other = both.after(yes(borrows("erin", &["carol", "dave"])), now).unwrap();
     assert_eq!((other.state, other.votes[2].lent[&group("finance")].as_str()), (State::Approved, "dave"));
     // what is kept is not believed
-    let mut forged = two.clone();
+    let mut forged = two;
     forged.votes = vec![one.votes[0].clone(), Vote { person: person("erin"), ..one.votes[0].clone() }];
     assert_eq!(forged.progress(), [1]);
     forged.state = State::Approved;

@@ -284,6 +284,7 @@ impl Errand<'_> {
             timeout: Some(PATIENCE),
             cancel: CancellationToken::new(),
             sink,
+            beside_calls: false,
         };
         let received = self.line.connection().request(outgoing).await?;
         leg.masked.add(&received.masked);

@@ -217,6 +217,7 @@ impl Once<'_> {
             timeout: None,
             cancel: self.over.clone(),
             sink,
+            beside_calls: false,
         };
         let mut request = std::pin::pin!(lane.connection().request(outgoing));
         let mut open = Some(leg);

@@ -43,6 +43,8 @@ pub(crate) struct Outgoing {
     /// Where messages go that the server sends about this request. Over HTTP a full channel holds the
     /// server back; over stdio, which others share, a message that finds no room is dropped and counted.
     pub(crate) sink: mpsc::Sender<FromServer>,
+    /// The gateway's own, in a session that calls share: what a server says without naming a request is of none such.
+    pub(crate) beside_calls: bool,
 }
 
 impl fmt::Debug for Outgoing {

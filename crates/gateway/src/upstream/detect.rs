@@ -80,6 +80,7 @@ async fn modern(reach: &Reach, means: &Means, injected: &Arc<Injected>) -> Resul
         timeout: Some(means.bounds.open),
         cancel: CancellationToken::new(),
         sink,
+        beside_calls: false,
     };
     let answer = connection.request(question).await;
     connection.close().await;

@@ -172,6 +172,7 @@ impl Held {
             timeout: Some(timeout),
             cancel: tokio_util::sync::CancellationToken::new(),
             sink,
+            beside_calls: true,
         };
         self.connection.request(outgoing).await.map(|received| received.frame)
     }

@@ -48,8 +48,8 @@ pub(super) struct Session {
     /// Credentials for what no request asks for: the unsolicited stream, the end of the session. Those
     /// of the last request, as they are the freshest.
     injected: Mutex<Arc<Injected>>,
-    /// Requests in flight, and where messages about them go.
-    waiting: Mutex<BTreeMap<u64, mpsc::Sender<FromServer>>>,
+    /// Requests in flight, where messages about them go, and which are calls.
+    waiting: Mutex<BTreeMap<u64, (mpsc::Sender<FromServer>, bool)>>,
     gone: AtomicBool,
     pub(super) stop: CancellationToken,
     _stop_when_dropped: DropGuard,
@@ -127,12 +127,12 @@ impl Session {
     }
     /// Where messages about that request go, if it is in flight.
     pub(super) fn waiting(&self, id: u64) -> Option<mpsc::Sender<FromServer>> {
-        self.waiting.lock().get(&id).cloned()
+        self.waiting.lock().get(&id).map(|(sink, _)| sink.clone())
     }
-    /// Where messages about the only request in flight go.
+    /// Where messages about the only call in flight go.
     pub(super) fn only_waiting(&self) -> Option<mpsc::Sender<FromServer>> {
         let waiting = self.waiting.lock();
-        let mut sinks = waiting.values();
+        let mut sinks = waiting.values().filter(|(_, is_call)| *is_call).map(|(sink, _)| sink);
         match (sinks.next(), sinks.next()) {
             (Some(only), None) => Some(only.clone()),
             (_, _) => None,
@@ -148,7 +148,7 @@ impl Session {
     /// Sends a request and waits for its answer, over as many streams as the server needs.
     pub(super) async fn request(&self, outgoing: &Outgoing) -> Result<Received, Fault> {
         *self.injected.lock() = Arc::clone(&outgoing.injected);
-        self.waiting.lock().insert(outgoing.id, outgoing.sink.clone());
+        self.waiting.lock().insert(outgoing.id, (outgoing.sink.clone(), !outgoing.beside_calls));
         let _in_flight = InFlight { session: self, id: outgoing.id };
         self.exchange(outgoing).await.map_err(|fault| self.note(fault))
     }

@@ -236,6 +236,7 @@ async fn begun(gate: &Arc<Gate>, live: &Arc<Live>, dispatch: &Dispatch<'_>) -> R
         timeout: Some(OPEN_MAX),
         cancel: cancel.clone(),
         sink,
+        beside_calls: false,
     };
     let on = lane.clone();
     // a task of its own: it may outlive the leg that began it

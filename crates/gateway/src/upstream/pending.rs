@@ -1,6 +1,6 @@
 //! Requests on a shared pipe that wait for their answers, and whose every line is whose.
 
-use super::connection::{FromServer, INITIALIZE_ID, MESSAGES_MAX, Room};
+use super::connection::{FromServer, INITIALIZE_ID, MESSAGES_MAX, Outgoing, Room};
 use super::fault::{Fault, FaultKind};
 use super::handshake;
 use super::injected::{Injected, Received, Unheard};
@@ -53,6 +53,7 @@ struct Waiting {
     messages: u32,
     /// A subscription: its messages are not counted against it.
     endless: bool,
+    beside_calls: bool,
 }
 
 #[derive(Debug, Default)]
@@ -163,15 +164,11 @@ impl Pending {
         })
     }
 
-    /// A place for the answer to `id`.
+    /// A place for the answer to a request.
     ///
     /// Errors: the pipe has ended, too many wait, or the id does.
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        id: u64,
-        sink: mpsc::Sender<FromServer>,
-        endless: bool,
-    ) -> Result<Place, Fault> {
+    pub(super) fn enter(self: &Arc<Self>, outgoing: &Outgoing) -> Result<Place, Fault> {
+        let id = outgoing.id;
         let (sender, answer) = oneshot::channel();
         let ticket = Arc::<Ticket>::default();
         let mut open = self.open.lock();
@@ -183,11 +180,12 @@ impl Pending {
         }
         let waiting = Waiting {
             answer: sender,
-            sink,
+            sink: outgoing.sink.clone(),
             room: Room::new(),
             ticket: Arc::clone(&ticket),
             messages: 0,
-            endless,
+            endless: outgoing.timeout.is_none(),
+            beside_calls: outgoing.beside_calls,
         };
         open.waiting.insert(id, waiting);
         drop(open);
@@ -380,7 +378,8 @@ impl Pending {
             return None;
         }
         let open = self.open.lock();
-        let mut calls = open.waiting.iter().filter(|(_, waiting)| !waiting.endless);
+        let is_call = |waiting: &Waiting| !waiting.endless && !waiting.beside_calls;
+        let mut calls = open.waiting.iter().filter(|(_, waiting)| is_call(waiting));
         match (calls.next(), calls.next()) {
             (Some((id, _)), None) if !self.abandoned.load(Ordering::Relaxed) => Some(*id),
             (_, _) => None,

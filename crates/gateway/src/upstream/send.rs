@@ -132,6 +132,7 @@ async fn to_server(
         timeout: Some(OPEN_MAX),
         cancel: cancel.clone(),
         sink,
+        beside_calls: false,
     };
     let request = std::pin::pin!(lane.connection().request(outgoing));
     let answered = wait(request, &mut messages, &mut relay, settings.call_timeout, &cancel).await;

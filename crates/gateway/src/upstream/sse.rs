@@ -163,6 +163,7 @@ impl Sse {
             // a handshake may not be cancelled (2024-11-05 `basic/utilities/cancellation`)
             cancel: CancellationToken::new(),
             sink,
+            beside_calls: false,
         };
         let answer = sse.exchange(initialize, false).await?;
         let revision = handshake::chosen(&answer.frame)?;
@@ -238,7 +239,7 @@ impl Post {
     fn ask(self: &Arc<Self>, outgoing: &Outgoing) -> Result<Asked<'_>, Fault> {
         let Outgoing { id, injected, timeout, .. } = outgoing;
         let (id, injected) = (*id, Arc::clone(injected));
-        let place = self.pending.enter(id, outgoing.sink.clone(), timeout.is_none())?;
+        let place = self.pending.enter(outgoing)?;
         *self.known.last.lock() = Arc::clone(&injected);
         self.known.asked.lock().insert(id, Arc::clone(&injected));
         let (taken, over) = (CancellationToken::new(), CancellationToken::new());

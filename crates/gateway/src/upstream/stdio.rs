@@ -130,6 +130,7 @@ impl Stdio {
             // a handshake may not be cancelled (2025-11-25 `basic/utilities/cancellation`)
             cancel: CancellationToken::new(),
             sink,
+            beside_calls: false,
         };
         let answer = self.exchange(initialize, false).await?;
         let revision = handshake::chosen(&answer.frame)?;
@@ -144,7 +145,7 @@ impl Stdio {
 
     async fn exchange(&self, outgoing: Outgoing, cancellable: bool) -> Result<Received, Fault> {
         let deadline = outgoing.timeout.map(|timeout| Instant::now() + timeout);
-        let mut place = self.pending.enter(outgoing.id, outgoing.sink, outgoing.timeout.is_none())?;
+        let mut place = self.pending.enter(&outgoing)?;
         let line = Line { frame: one_line(outgoing.frame), ticket: Arc::clone(&place.ticket) };
         tokio::select! {
             biased;

@@ -6,6 +6,7 @@ mod detect;
 mod endpoint;
 mod http;
 mod peer;
+mod pending;
 mod pool;
 mod program;
 mod real;
@@ -90,6 +91,7 @@ fn call(id: u64) -> (Outgoing, mpsc::Receiver<FromServer>) {
         timeout: Some(Duration::from_secs(5)),
         cancel: CancellationToken::new(),
         sink,
+        beside_calls: false,
     };
     (outgoing, messages)
 }

@@ -191,6 +191,7 @@ fn explain_says_who_can_lift_what_holds_a_call_that_was_made_or_not() {
     assert!(is_held(&drop_note(&gateway, &token, &session)));
     let one = bed.json(&["approvals", "list"])[0].clone();
     let (id, made) = (one["id"].as_str().unwrap(), one["call"].as_str().unwrap());
+    assert_eq!(one["preview"]["undo"], "write it again", "who approves it knows how to undo it");
     let said = bed.run(&["explain", made]).out;
     assert!(said.contains(&format!("people were asked ({id}, proposed)")), "{said}");
     assert!(said.contains("kim can say yes for keepers") && !said.contains("to undo it"), "{said}");

@@ -6,10 +6,23 @@ use anyhow::Result;
 
 use crate::process::{cargo, succeeds};
 
-/// Hands everything to the measuring program; `docs/detection.md` says what the folder holds.
+/// The measuring programs, and what asks for one alone.
+const PROGRAMS: [(&str, &str); 2] = [("--risk", "risk_eval"), ("--drift", "drift_eval")];
+
+/// Hands everything to the measuring programs; `docs/detection.md` says what the folder holds. `--risk` and the like run one of
+/// them, with the rest of the arguments.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let program =
-        ["run", "--quiet", "--release", "--package", "callgate-catalog", "--example", "risk_eval", "--"];
-    let all: Vec<&str> = program.into_iter().chain(arguments.iter().map(String::as_str)).collect();
-    Ok(if succeeds(&mut cargo(&all))? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_choice = |argument: &str| PROGRAMS.iter().any(|(choice, _)| *choice == argument);
+    let (chosen, rest): (Vec<&str>, Vec<&str>) =
+        arguments.iter().map(String::as_str).partition(|argument| is_choice(argument));
+    let mut good = true;
+    for (choice, program) in PROGRAMS {
+        if chosen.is_empty() || chosen.contains(&choice) {
+            let command =
+                ["run", "--quiet", "--release", "--package", "callgate-catalog", "--example", program, "--"];
+            let all: Vec<&str> = command.into_iter().chain(rest.iter().copied()).collect();
+            good &= succeeds(&mut cargo(&all))?;
+        }
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -3,12 +3,14 @@
 use crate::settings::Located;
 use std::process::ExitCode;
 
-/// What a command answered. The difference is the exit code: 0 and 3.
+/// What a command answered. The difference is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Yes,
     /// Everything worked, and the answer is no.
     No,
+    /// Everything worked, and something was found that must not go on: what continuous integration stops at. Exit code 1.
+    Flagged,
 }
 
 impl From<bool> for Verdict {
@@ -24,6 +26,8 @@ pub(crate) enum Failure {
     Fault(anyhow::Error),
     /// The command was not asked rightly. Exit code 2.
     Usage(String),
+    /// What was to be looked at cannot be read. Exit code 2.
+    Unreadable { code: &'static str, message: String },
     /// The configuration cannot be used. Exit code 1.
     Settings(Vec<Located>),
     /// The policies cannot be used. Exit code 1.
@@ -44,7 +48,8 @@ pub(crate) fn exit_code(outcome: &Outcome) -> ExitCode {
     match outcome {
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
         Ok(Verdict::No) => ExitCode::from(3),
-        Err(Failure::Usage(_)) => ExitCode::from(2),
+        Ok(Verdict::Flagged) => ExitCode::FAILURE,
+        Err(Failure::Usage(_) | Failure::Unreadable { .. }) => ExitCode::from(2),
         Err(Failure::Fault(_) | Failure::Settings(_) | Failure::Policies(_)) => ExitCode::FAILURE,
     }
 }

@@ -70,6 +70,9 @@ impl Say {
     pub(crate) fn failure(self, failure: &Failure) {
         match failure {
             Failure::Fault(error) => self.aside(format!("error: {}", printable(&format!("{error:#}")))),
+            Failure::Unreadable { code, message } => {
+                self.aside(format!("error[{code}]: {}", printable(message)));
+            }
             Failure::Usage(text) => self.aside(format!("error: {}", printable(text))),
             Failure::Settings(problems) => {
                 for problem in problems {
@@ -106,7 +109,8 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let steers = (c.is_control() && c != '\n' && c != '\t')
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}');
             let escaped = steers.then(|| c.escape_unicode());
             let plain = (!steers).then_some(c);
             escaped.into_iter().flatten().chain(plain)
@@ -131,6 +135,8 @@ mod tests {
         let hostile = "ok\x1b[2J\x1b]0;owned\x07\u{202e}evil\r";
         let shown = printable(hostile);
         assert_eq!(shown, "ok\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{202e}evil\\u{d}");
+        // tags are letters that no terminal shows and every model reads
+        assert_eq!(printable("a\u{e0041}\u{ad}b"), "a\\u{e0041}\\u{ad}b");
         assert_eq!(printable("two\nlines, ünïcode ✓"), "two\nlines, ünïcode ✓");
     }
 

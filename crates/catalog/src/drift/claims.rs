@@ -41,13 +41,13 @@ fn turned(
     new: Option<&Value>,
 ) {
     let promises = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(!mild) == mild;
-    let grave = matches!(hint, "readOnlyHint" | "destructiveHint");
+    let grave = grave(hint);
     let because = format!("`{hint}` was {} and is {}", told(old), told(new));
     match (promises(old), promises(new)) {
         (false, true) => {
-            // taking back what was said weighs more than saying it for the first time
+            // taking back what was said weighs more than saying it for the first time, and most where the definition denies it
             let weight = match (grave, old.is_some()) {
-                (true, true) => 0.55,
+                (true, true) => 0.35,
                 (true, false) => 0.1,
                 (false, true) => 0.3,
                 (false, false) => 0.05,
@@ -55,11 +55,15 @@ fn turned(
             site.push(place, Kind::HintWeakened, true, weight, because);
         }
         (true, false) => {
-            let weight = if grave { 0.4 } else { 0.15 };
+            let weight = if grave { 0.32 } else { 0.15 };
             site.push(place, Kind::HintStrengthened, false, weight, because);
         }
         (true, true) | (false, false) => site.push(place, Kind::MemberChanged, true, 0.02, because),
     }
+}
+
+fn grave(hint: &str) -> bool {
+    matches!(hint, "readOnlyHint" | "destructiveHint")
 }
 
 /// What can be judged of one version, its author's hints aside.
@@ -84,12 +88,29 @@ pub(super) fn compare(site: &mut Site<'_>, was: &Value, is: &Value, siblings: &(
     capabilities(site, was, is, &old);
     let claims = |value: &Value, hint: &str| value.get("annotations").and_then(|a| a.get(hint)?.as_bool());
     let came = |hint: &str, mild: bool| claims(is, hint) == Some(mild) && claims(was, hint) != Some(mild);
+    for (hint, mild) in HINTS {
+        if claims(was, hint) == Some(!mild)
+            && claims(is, hint) == Some(mild)
+            && unannotated(was) == unannotated(is)
+        {
+            let because = format!("`{hint}` was taken back, and nothing in the definition became safer");
+            let weight = if grave(hint) { 0.6 } else { 0.5 };
+            site.push(&format!("/annotations/{hint}"), Kind::HintWeakened, true, weight, because);
+        }
+    }
     if came("readOnlyHint", true) && new.effect > Effect::Unknown {
         denies(site, "readOnlyHint", &new, claims(was, "readOnlyHint").is_some());
     }
     if came("destructiveHint", false) && new.effect == Effect::Irreversible {
         denies(site, "destructiveHint", &new, claims(was, "destructiveHint").is_some());
     }
+}
+
+/// All but the author's hints.
+fn unannotated(tool: &Value) -> Vec<(&String, &Value)> {
+    let mut rest: Vec<_> = object(Some(tool)).iter().filter(|(key, _)| *key != "annotations").collect();
+    rest.sort_by_key(|(key, _)| *key);
+    rest
 }
 
 /// What a new argument lets a call do, judged without the tool: the name of a tool that only looks excuses nothing that was
@@ -128,7 +149,12 @@ fn reason(judged: &Judgement) -> String {
 }
 
 fn denies(site: &mut Site<'_>, hint: &str, judged: &Judgement, before: bool) {
-    let weight = if before { 0.75 } else { 0.4 };
+    // whether a tool writes can be told; what counts as destructive is a matter of opinion among authors
+    let weight = match (before, hint) {
+        (true, _) => 0.75,
+        (false, "readOnlyHint") => 0.65,
+        (false, _) => 0.4,
+    };
     let because = format!("the new `{hint}` denies what the definition says{}", reason(judged));
     site.push(&format!("/annotations/{hint}"), Kind::HintWeakened, true, weight, because);
 }

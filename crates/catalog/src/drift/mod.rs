@@ -14,6 +14,7 @@ mod claims;
 mod fields;
 mod kind;
 mod names;
+mod objects;
 mod pairs;
 mod refs;
 mod schema;
@@ -66,6 +67,18 @@ pub struct Drift {
     pub changes: Vec<Change>,
     /// How urgently a person should look, from 0 to 1: an order, not a probability.
     pub rank: f64,
+    /// What changed, before and now, for who wants to see all of it.
+    #[serde(skip)]
+    pub changed: Vec<Changed>,
+}
+
+/// Something that has changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    /// As it is called in its changes.
+    pub item: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
 }
 
 /// What one server offered at one time.
@@ -135,7 +148,7 @@ impl From<&Offer> for Server {
 
 /// Everything that differs between what was offered before and what is offered now.
 pub fn compare(old: &[Server], new: &[Server]) -> Drift {
-    let mut changes = pairs::servers(old, new);
+    let Seen { mut changes, changed } = pairs::servers(old, new);
     // the order of a file must not decide the order of the answer
     changes.sort_by(|a, b| {
         b.weight
@@ -143,7 +156,7 @@ pub fn compare(old: &[Server], new: &[Server]) -> Drift {
             .then_with(|| (&a.item, &a.place, a.kind).cmp(&(&b.item, &b.place, b.kind)))
     });
     let rank = rank(&changes);
-    Drift { changes, rank }
+    Drift { changes, rank, changed }
 }
 
 /// The heaviest change decides; of others, the heaviest of each kind adds a little. A long harmless update has many changes
@@ -165,6 +178,26 @@ fn rank(changes: &[Change]) -> f64 {
 const KINDS_COUNTED: usize = 5;
 /// How much a further kind of change counts, beside the heaviest.
 const FURTHER: f64 = 0.25;
+
+/// What is found on the way.
+#[derive(Debug, Default)]
+struct Seen {
+    changes: Vec<Change>,
+    changed: Vec<Changed>,
+}
+
+impl Seen {
+    /// Remembers both versions of what has changes from `count` on.
+    fn remember(&mut self, count: usize, item: &str, before: Option<&Value>, after: Option<&Value>) {
+        if self.changes.len() > count {
+            self.changed.push(Changed {
+                item: item.to_owned(),
+                before: before.cloned(),
+                after: after.cloned(),
+            });
+        }
+    }
+}
 
 impl Change {
     fn new(item: &str, place: String, kind: Kind, compatible: bool, weight: f64, because: String) -> Self {

@@ -5,19 +5,19 @@ use super::names::{confusable, likeness, respelled};
 use super::text::{self, Role};
 use super::vocabulary::Vocabulary;
 use super::words::{stem, words};
-use super::{Change, Item, Kind, Server};
+use super::{Change, Item, Kind, Seen, Server};
 use crate::risk::Siblings;
 use decision::ItemKind;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Two versions of one server, either of which may be missing.
 type Pair<'a> = (Option<&'a Server>, Option<&'a Server>);
 
 /// Everything that differs, in no order.
-pub(super) fn servers(old: &[Server], new: &[Server]) -> Vec<Change> {
+pub(super) fn servers(old: &[Server], new: &[Server]) -> Seen {
     let several = old.len() > 1 || new.len() > 1;
-    let mut changes = Vec::new();
+    let mut seen = Seen::default();
     for (was, is) in paired(old, new) {
         let name = was.or(is).and_then(|server| server.name.clone());
         let label = match name {
@@ -31,9 +31,9 @@ pub(super) fn servers(old: &[Server], new: &[Server]) -> Vec<Change> {
             .filter(|item| item.kind == ItemKind::Tool)
             .map(|item| item.name.as_str())
             .collect();
-        server(&label, was, is, &others, &mut changes);
+        server(&label, was, is, &others, &mut seen);
     }
-    changes
+    seen
 }
 
 /// By name, in order where a name occurs twice. What is left is one server under another name, if it is one on each side.
@@ -56,54 +56,30 @@ fn paired<'a>(old: &'a [Server], new: &'a [Server]) -> Vec<Pair<'a>> {
     pairs
 }
 
-fn server(
-    label: &str,
-    was: Option<&Server>,
-    is: Option<&Server>,
-    others: &BTreeSet<&str>,
-    changes: &mut Vec<Change>,
-) {
+fn server(label: &str, was: Option<&Server>, is: Option<&Server>, others: &BTreeSet<&str>, seen: &mut Seen) {
     let nothing = Server::default();
     let (old, new) = (was.unwrap_or(&nothing), is.unwrap_or(&nothing));
     let identity = format!("{label}server:identity");
+    let count = seen.changes.len();
+    let mut tell = |place: &str, kind: Kind, fits: bool, weight: f64, because: String| {
+        seen.changes.push(Change::new(&identity, place.to_owned(), kind, fits, weight, because));
+    };
     match (was, is) {
-        (Some(_), None) => changes.push(Change::new(
-            &identity,
-            String::new(),
-            Kind::ServerRemoved,
-            false,
-            0.1,
-            "the server is gone".to_owned(),
-        )),
-        (None, Some(_)) => changes.push(Change::new(
-            &identity,
-            String::new(),
-            Kind::ServerAdded,
-            true,
-            0.3,
-            "the server is new".to_owned(),
-        )),
-        (Some(a), Some(b)) if a.name != b.name => {
-            let (a, b) = (a.name.as_deref().unwrap_or_default(), b.name.as_deref().unwrap_or_default());
+        (Some(_), None) => tell("", Kind::ServerRemoved, false, 0.1, "the server is gone".to_owned()),
+        (None, Some(_)) => tell("", Kind::ServerAdded, true, 0.3, "the server is new".to_owned()),
+        (Some(Server { name: Some(a), .. }), Some(Server { name: Some(b), .. })) if a != b => {
             let weight = if confusable(a, b) { 0.85 } else { 0.2 };
-            let because = format!("`{a}` is called `{b}`");
-            changes.push(Change::new(
-                &identity,
-                "/server".to_owned(),
-                Kind::ServerRenamed,
-                false,
-                weight,
-                because,
-            ));
+            tell("/server", Kind::ServerRenamed, false, weight, format!("`{a}` is called `{b}`"));
         }
         (Some(_), Some(_)) | (None, None) => {}
     }
-    identities(&identity, old, new, changes);
-    instructions(label, old, new, changes);
-    items(label, old, new, others, changes);
+    identities(&identity, old, new, seen);
+    seen.remember(count, &identity, old.identity.as_ref(), new.identity.as_ref());
+    instructions(label, old, new, seen);
+    items(label, old, new, others, seen);
 }
 
-fn identities(item: &str, old: &Server, new: &Server, changes: &mut Vec<Change>) {
+fn identities(item: &str, old: &Server, new: &Server, seen: &mut Seen) {
     if old.identity == new.identity {
         return;
     }
@@ -112,10 +88,10 @@ fn identities(item: &str, old: &Server, new: &Server, changes: &mut Vec<Change>)
     let vocabulary = Vocabulary::of(was, is);
     let mut site = Site::new(item, &vocabulary);
     fields::identity(&mut site, was, is);
-    changes.append(&mut site.changes);
+    seen.changes.append(&mut site.changes);
 }
 
-fn instructions(label: &str, old: &Server, new: &Server, changes: &mut Vec<Change>) {
+fn instructions(label: &str, old: &Server, new: &Server, seen: &mut Seen) {
     let (was, is) = (old.instructions.as_deref(), new.instructions.as_deref());
     if was == is {
         return;
@@ -128,36 +104,49 @@ fn instructions(label: &str, old: &Server, new: &Server, changes: &mut Vec<Chang
     }
     let mut site = Site::new(&item, &vocabulary);
     text::compare(&mut site, "/instructions", Role::Guide, was, is);
-    changes.append(&mut site.changes);
+    let count = seen.changes.len();
+    seen.changes.append(&mut site.changes);
+    let value = |text: Option<&str>| text.map(|text| json!({ "instructions": text }));
+    seen.remember(count, &item, value(was).as_ref(), value(is).as_ref());
 }
 
-fn items(label: &str, old: &Server, new: &Server, others: &BTreeSet<&str>, changes: &mut Vec<Change>) {
+fn items(label: &str, old: &Server, new: &Server, others: &BTreeSet<&str>, seen: &mut Seen) {
     let tools = |server: &Server| -> Siblings {
         let names = server.items.iter().filter(|item| item.kind == ItemKind::Tool);
         Siblings::of(names.map(|item| item.name.as_str()))
     };
     let siblings = (tools(old), tools(new));
-    let Matched { same, renamed, removed, added } = matched(&old.items, &new.items);
-    for (was, is) in same {
-        fields::item(&named(label, was), was, is, &siblings, changes);
-    }
-    for (was, is) in renamed {
-        let item = named(label, was);
-        let (kind, weight, because) = rename(was, is);
-        changes.push(Change::new(&item, pointer(is), kind, false, weight, because));
-        shadows(&item, is, &old.items, others, changes);
-        fields::item(&item, was, is, &siblings, changes);
-    }
-    for was in removed {
-        let because = format!("`{}` is no longer offered", was.name);
-        changes.push(Change::new(&named(label, was), String::new(), Kind::ItemRemoved, false, 0.1, because));
-    }
-    for is in added {
-        let item = named(label, is);
-        let because = format!("`{}` is offered now", is.name);
-        changes.push(Change::new(&item, String::new(), Kind::ItemAdded, true, 0.2, because));
-        shadows(&item, is, &old.items, others, changes);
-        fields::added(&item, is, &siblings.1, changes);
+    for (was, is) in matched(&old.items, &new.items) {
+        let Some(first) = was.or(is) else { continue };
+        let item = named(label, first);
+        let count = seen.changes.len();
+        let mut tell = |place: String, kind: Kind, fits: bool, weight: f64, because: String| {
+            seen.changes.push(Change::new(&item, place, kind, fits, weight, because));
+        };
+        match (was, is) {
+            (Some(was), Some(is)) if was.name != is.name => {
+                let (kind, weight, because) = rename(was, is);
+                tell(pointer(is), kind, false, weight, because);
+            }
+            (Some(was), None) => {
+                let because = format!("`{}` is no longer offered", was.name);
+                tell(String::new(), Kind::ItemRemoved, false, 0.1, because);
+            }
+            (None, Some(is)) => {
+                tell(String::new(), Kind::ItemAdded, true, 0.2, format!("`{}` is offered now", is.name));
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        if let Some(is) = is {
+            if was.is_none_or(|was| was.name != is.name) {
+                shadows(&item, is, &old.items, others, &mut seen.changes);
+            }
+            match was {
+                Some(was) => fields::item(&item, was, is, &siblings, &mut seen.changes),
+                None => fields::added(&item, is, &siblings.1, &mut seen.changes),
+            }
+        }
+        seen.remember(count, &item, was.map(|was| &was.value), is.map(|is| &is.value));
     }
 }
 
@@ -215,28 +204,23 @@ fn shadows(item: &str, is: &Item, before: &[Item], others: &BTreeSet<&str>, chan
     }
 }
 
-struct Matched<'a> {
-    same: Vec<(&'a Item, &'a Item)>,
-    renamed: Vec<(&'a Item, &'a Item)>,
-    removed: Vec<&'a Item>,
-    added: Vec<&'a Item>,
-}
+/// An item of before and the one that it is now, where there are such.
+type Versions<'a> = (Option<&'a Item>, Option<&'a Item>);
 
 /// By kind and name, in order where both occur twice; then by likeness.
-fn matched<'a>(old: &'a [Item], new: &'a [Item]) -> Matched<'a> {
+fn matched<'a>(old: &'a [Item], new: &'a [Item]) -> Vec<Versions<'a>> {
     let mut by_name: BTreeMap<(ItemKind, &str), Vec<&Item>> = BTreeMap::new();
     for item in new.iter().rev() {
         by_name.entry((item.kind, &item.name)).or_default().push(item);
     }
-    let (mut same, mut removed) = (Vec::new(), Vec::new());
+    let (mut pairs, mut removed) = (Vec::new(), Vec::new());
     for item in old {
         match by_name.get_mut(&(item.kind, item.name.as_str())).and_then(Vec::pop) {
-            Some(is) => same.push((item, is)),
+            Some(is) => pairs.push((Some(item), Some(is))),
             None => removed.push(item),
         }
     }
     let mut added: Vec<&Item> = by_name.into_values().flat_map(|items| items.into_iter().rev()).collect();
-    let mut renamed = Vec::new();
     let mut likely = Vec::new();
     for was in removed.iter().take(RENAMES_MAX) {
         for is in added.iter().filter(|is| is.kind == was.kind).take(RENAMES_MAX) {
@@ -248,15 +232,14 @@ fn matched<'a>(old: &'a [Item], new: &'a [Item]) -> Matched<'a> {
     }
     likely.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (_, was, is) in likely {
-        let (from, to) = (
-            removed.iter().position(|i| std::ptr::eq(*i, was)),
-            added.iter().position(|i| std::ptr::eq(*i, is)),
-        );
-        if let (Some(from), Some(to)) = (from, to) {
-            renamed.push((removed.remove(from), added.remove(to)));
+        let at = |list: &[&Item], item: &Item| list.iter().position(|other| std::ptr::eq(*other, item));
+        if let (Some(from), Some(to)) = (at(&removed, was), at(&added, is)) {
+            pairs.push((Some(removed.remove(from)), Some(added.remove(to))));
         }
     }
-    Matched { same, renamed, removed, added }
+    pairs.extend(removed.into_iter().map(|was| (Some(was), None)));
+    pairs.extend(added.into_iter().map(|is| (None, Some(is))));
+    pairs
 }
 
 /// From this likeness on, an item that came is taken for one that went.

@@ -4,7 +4,7 @@ use super::fields::{Site, at, keys, object, strings, texts, told, unknown};
 use super::refs::{bare, bends, branches, describes, resolve};
 use super::text::Role;
 use super::{Kind, values};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Who writes the values that the schema is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,10 @@ const STEPS_MAX: usize = 20_000;
 pub(super) struct Walk<'a, 'b> {
     pub(super) site: &'a mut Site<'b>,
     roots: (&'a Value, &'a Value),
-    direction: Direction,
+    pub(super) direction: Direction,
     /// Where neither direction is safe.
     blurred: bool,
-    depth: usize,
+    pub(super) depth: usize,
     steps: usize,
 }
 
@@ -99,7 +99,7 @@ impl Walk<'_, '_> {
     }
 
     /// Two schemas, wherever they stand.
-    fn schema(&mut self, place: &str, old: &Value, new: &Value) {
+    pub(super) fn schema(&mut self, place: &str, old: &Value, new: &Value) {
         if old == new {
             return;
         }
@@ -152,9 +152,12 @@ impl Walk<'_, '_> {
             return self.references(place, old, new);
         }
         if old.contains_key("anyOf") != new.contains_key("anyOf") {
-            self.described(place, old, new);
             let (a, b) = (branches(&Value::Object(old.clone())), branches(&Value::Object(new.clone())));
-            return self.alternatives(place, "anyOf", &a, &b);
+            // one alone on each side: alternatives beside other words, which are compared word by word
+            if a.len() > 1 || b.len() > 1 {
+                self.described(place, old, new);
+                return self.alternatives(place, "anyOf", &a, &b);
+            }
         }
         values::types(self, place, old, new);
         values::choices(self, place, old, new);
@@ -199,6 +202,7 @@ impl Walk<'_, '_> {
             "required" => values::required(self, &here, old, new),
             "additionalProperties" | "unevaluatedProperties" => self.others(&here, a, b, key),
             "items" => self.elements(&here, old, new),
+            "anyOf" | "oneOf" if old.is_none() || new.is_none() => self.restriction(&here, old, new),
             "allOf" | "anyOf" | "oneOf" => {
                 let list =
                     |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
@@ -226,109 +230,6 @@ impl Walk<'_, '_> {
             _ if values::bound(self, &here, key, old, new) => {}
             // a word that no validator knows refuses nothing
             _ => unknown(self.site, &here, old, new),
-        }
-    }
-
-    fn properties(&mut self, place: &str, a: &Map<String, Value>, b: &Map<String, Value>) {
-        let (old, new) = (object(a.get("properties")), object(b.get("properties")));
-        let mut gone: Vec<&str> =
-            old.keys().map(String::as_str).filter(|key| !new.contains_key(*key)).collect();
-        for (key, schema) in new {
-            let here = at(place, key);
-            match old.get(key) {
-                Some(before) => self.schema(&here, before, schema),
-                None => {
-                    let twin = gone.iter().position(|other| {
-                        old.get(*other)
-                            .is_some_and(|before| bare(before) == bare(schema) && *before != json!({}))
-                            && super::names::likeness(other, key) > 0.4
-                    });
-                    match twin {
-                        Some(at) => {
-                            let before = gone.remove(at);
-                            let because = format!("`{before}` is called `{key}`");
-                            self.shifted(&here, Kind::ArgumentRenamed, Shift::Other, 0.1, because);
-                            if let Some(before) = old.get(before).filter(|before| *before != schema) {
-                                self.schema(&here, before, schema);
-                            }
-                        }
-                        None => self.arrived(&here, key, schema, a, b),
-                    }
-                }
-            }
-        }
-        for key in gone {
-            // a result may lack what it never had to have; an argument that nobody takes is refused or means nothing
-            let shift = if self.takes() { Shift::Other } else { Shift::Same };
-            self.shifted(&at(place, key), Kind::ArgumentRemoved, shift, 0.06, format!("`{key}` is gone"));
-        }
-    }
-
-    fn arrived(
-        &mut self,
-        place: &str,
-        key: &str,
-        schema: &Value,
-        a: &Map<String, Value>,
-        b: &Map<String, Value>,
-    ) {
-        let needed =
-            b.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|n| n == key));
-        let others = a.get("additionalProperties");
-        let shift = match (self.direction, others) {
-            (Direction::Results, Some(Value::Bool(false))) => Shift::Wider,
-            (Direction::Results, _) => Shift::Same,
-            (Direction::Arguments, _) if needed => Shift::Narrower,
-            // the old definition said what any further argument may be
-            (Direction::Arguments, Some(Value::Object(_) | Value::Bool(true))) => Shift::Narrower,
-            (Direction::Arguments, _) => Shift::Same,
-        };
-        self.shifted(place, Kind::ArgumentAdded, shift, 0.06, format!("`{key}` is new"));
-        super::arguments::arrived(self.site, place, schema);
-    }
-
-    /// What may stand beside the properties that are listed.
-    fn others(&mut self, place: &str, a: &Map<String, Value>, b: &Map<String, Value>, key: &str) {
-        let (old, new) = (a.get(key), b.get(key));
-        let open = |value: Option<&Value>| matches!(value, None | Some(Value::Bool(true)));
-        let closed = |value: Option<&Value>| value == Some(&Value::Bool(false));
-        match (old, new) {
-            _ if open(old) && open(new) => {
-                self.shifted(
-                    place,
-                    Kind::SchemaRewritten,
-                    Shift::Same,
-                    0.01,
-                    "other words for the same".to_owned(),
-                );
-            }
-            // arguments that nobody lists are not what a client with the old definition sends
-            (None, _) if closed(new) && self.takes() && !object(a.get("properties")).is_empty() => {
-                self.shifted(
-                    place,
-                    Kind::ClosedToOthers,
-                    Shift::Same,
-                    0.01,
-                    "only what is listed is taken".to_owned(),
-                );
-            }
-            _ if open(new) || closed(old) => {
-                let said = old.is_some() && closed(old);
-                let weight = if said { 0.35 } else { 0.2 };
-                let because = "what is not listed is taken too".to_owned();
-                self.shifted(place, Kind::OpenedToOthers, Shift::Wider, weight, because);
-            }
-            _ if open(old) || closed(new) => {
-                self.shifted(
-                    place,
-                    Kind::ClosedToOthers,
-                    Shift::Narrower,
-                    0.03,
-                    "less is taken beside what is listed".to_owned(),
-                );
-            }
-            (Some(old), Some(new)) => self.schema(place, old, new),
-            (None, _) | (_, None) => {}
         }
     }
 
@@ -408,6 +309,20 @@ impl Walk<'_, '_> {
         self.blurred = blurred;
         if self.site.changes.len() == count {
             self.site.push(&here, Kind::SchemaRewritten, true, 0.01, "the same in another order".to_owned());
+        }
+    }
+
+    /// Alternatives where there were none: whoever must fit one of them was free before.
+    fn restriction(&mut self, place: &str, old: Option<&Value>, new: Option<&Value>) {
+        if new.is_some() {
+            let because = format!("one of these has to be fitted: {}", told(new));
+            self.shifted(place, Kind::ConditionAdded, Shift::Narrower, 0.08, because);
+        } else {
+            let because = format!("none of these has to be fitted any more: {}", told(old));
+            self.shifted(place, Kind::ConditionRemoved, Shift::Wider, 0.2, because);
+        }
+        for (i, schema) in new.and_then(Value::as_array).into_iter().flatten().enumerate() {
+            super::arguments::arrived(self.site, &at(place, &i.to_string()), schema);
         }
     }
 

@@ -86,7 +86,7 @@ pub(super) fn choices(walk: &mut Walk<'_, '_>, place: &str, a: &Members, b: &Mem
         }
         (Some(_), None) => {
             let because = "any value where few were allowed".to_owned();
-            return walk.shifted(&here, Kind::EnumLifted, Shift::Wider, 0.35, because);
+            return walk.shifted(&here, Kind::EnumLifted, Shift::Wider, 0.45, because);
         }
         (None, None) => {
             let because = format!("it was {} and is {}", told(a.get(key)), told(new));

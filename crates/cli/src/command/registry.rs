@@ -1,11 +1,13 @@
 //! `callgate registry`: which definitions are accepted, and by whom.
 
+mod versions;
+
 use crate::{
     cli::Given,
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::{printable, when},
+    say::{Say, printable, when},
 };
 use clap::{Args, Subcommand};
 use decision::{Digest, EventName, Item, ItemKind, ServerName};
@@ -16,14 +18,28 @@ use store::{Change, Pin, PinState, Store, What, Which};
 pub(crate) enum Registry {
     /// What servers offer, and what of it is accepted
     List { server: Option<ServerName> },
-    /// What a server shows now beside what was accepted
-    Diff { server: ServerName, name: Option<String> },
+    /// What a server shows now beside what was accepted; or what changed from one file to another
+    ///
+    /// Of two files, each holds a `tools/list` result, an array of tool definitions, or
+    /// `[{"server": NAME, "instructions": TEXT?, "tools": […]}, …]`. Nothing is started, and no configuration is needed.
+    /// Exit codes then: 0 no change, 1 changes, 2 a file cannot be read.
+    Diff(Diff),
     /// Accept what a server shows now
     Approve(Judge),
     /// Refuse what a server shows now
     Reject(Judge),
     /// Forget a server and everything accepted of it; what it shows next is accepted at first sight
     Forget { server: ServerName },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// A server; or a file with what was offered before (with a `.` or a `/` in it, or beside another file)
+    #[arg(value_name = "SERVER|OLD")]
+    of: String,
+    /// One item of the server, as for `approve`; or a file with what is offered now
+    #[arg(value_name = "NAME|NEW")]
+    to: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -39,10 +55,18 @@ pub(crate) struct Judge {
 }
 
 pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
+    if let Registry::Diff(diff) = &registry
+        && let Some((old, new)) = versions::files(&diff.of, diff.to.as_deref())?
+    {
+        return versions::run(old, new, given);
+    }
     let place = given.place()?;
     match registry {
         Registry::List { server } => list(server, given, &place).await,
-        Registry::Diff { server, name } => diff(&server, name.as_deref(), given, &place).await,
+        Registry::Diff(Diff { of, to }) => {
+            let server = ServerName::new(of).map_err(|error| Failure::Usage(error.to_string()))?;
+            diff(&server, to.as_deref(), given, &place).await
+        }
         Registry::Approve(judge) => judged(&judge, true, given, &place).await,
         Registry::Reject(judge) => judged(&judge, false, given, &place).await,
         Registry::Forget { server } => forget(&server, given, &place).await,
@@ -182,15 +206,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
             state(pin),
             pin.seen
         ));
-        for line in lines(&before, &after) {
-            let line = printable(&line);
-            let painted = match line.as_bytes().first() {
-                Some(b'-') => given.say.paint(31, &line),
-                Some(b'+') => given.say.paint(32, &line),
-                Some(_) | None => line,
-            };
-            given.say.line(painted);
-        }
+        side_by_side(given.say, &before, &after);
         shown = true;
     }
     given.say.json(&values);
@@ -198,6 +214,18 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         given.say.line(format!("`{server}` shows what was accepted"));
     }
     Ok((!shown).into())
+}
+
+/// Lines that went and lines that came, in colour.
+fn side_by_side(say: Say, before: &str, after: &str) {
+    for line in lines(before, after) {
+        let line = printable(&line);
+        say.line(match line.as_bytes().first() {
+            Some(b'-') => say.paint(31, &line),
+            Some(b'+') => say.paint(32, &line),
+            Some(_) | None => line,
+        });
+    }
 }
 
 /// Most lines that are compared line by line.

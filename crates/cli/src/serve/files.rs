@@ -319,6 +319,7 @@ fn sentences(failure: Failure) -> Vec<String> {
         Failure::Policies(problems) => problems.iter().map(sentence).collect(),
         Failure::Fault(error) => vec![format!("{error:#}")],
         Failure::Usage(text) => vec![text],
+        Failure::Unreadable { code, message } => vec![format!("{message} ({code})")],
     }
 }
 

@@ -23,4 +23,5 @@ mod sign_in;
 mod soak;
 mod sources;
 mod vault;
+mod versions;
 mod wrap;

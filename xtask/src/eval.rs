@@ -7,7 +7,8 @@ use anyhow::Result;
 use crate::process::{cargo, succeeds};
 
 /// The measuring programs, and what asks for one alone.
-const PROGRAMS: [(&str, &str); 2] = [("--risk", "risk_eval"), ("--drift", "drift_eval")];
+const PROGRAMS: [(&str, &str); 3] =
+    [("--risk", "risk_eval"), ("--drift", "drift_eval"), ("--scan", "scan_eval")];
 
 /// Hands everything to the measuring programs; `docs/detection.md` says what the folder holds. `--risk` and the like run one of
 /// them, with the rest of the arguments.

@@ -10,6 +10,7 @@ mod drafts;
 pub mod drift;
 pub mod listing;
 pub mod risk;
+pub mod scan;
 
 pub use catalogue::{Catalogue, Item, ServerEntry, federated, split};
 pub use class::{Category, Classified, Declarations, Declared, Effect, Origin, Tier, matches};

@@ -1,4 +1,4 @@
-//! What is in this text: known secrets, and the text without them.
+//! What is in this text: known secrets, and the text without them; what hides in it, and what would steer a model.
 //!
 //! Pure: no I/O, no async. What is done about a finding is decided in `gateway`.
 //!
@@ -10,16 +10,26 @@
 //! The order of the modules is the order of the work: [`known`] takes a credential apart, [`sieve`] looks at
 //! every fifth byte, [`form`] compares what was caught, [`view`] undoes escapes, and [`mask`] and `json`
 //! write the text anew.
+//!
+//! [`text::look`] reads a text as a model would: [`hidden`] finds what people do not see, [`encoded`] undoes codes, and
+//! [`steering`] weighs whether it tells the model what to do. It knows nothing of tools; `catalog` does.
 
+mod encoded;
+pub mod finding;
 mod form;
+mod hidden;
 mod json;
 mod known;
 mod mask;
 pub mod shown;
 mod sieve;
+mod steering;
 mod stream;
+pub mod text;
 mod view;
 
+pub use finding::{Detector, Severity, Sighting};
 pub use known::{SHORT_BELOW, SHORTEST};
 pub use mask::{Hits, Mask, Masked, Unmaskable};
 pub use stream::Stream;
+pub use text::{About, Seat};

@@ -11,7 +11,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("decision", &[]),
     ("wire", &["decision"]),
     ("inspect", &["decision"]),
-    ("catalog", &["decision"]),
+    ("catalog", &["decision", "inspect"]),
     ("policy", &["decision", "catalog"]),
     ("egress", &["decision"]),
     ("identity", &["decision", "egress"]),

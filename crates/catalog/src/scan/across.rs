@@ -1,0 +1,213 @@
+//! Servers side by side: one name for two tools, a tool that passes for another, a server that does.
+
+use super::{Finding, name};
+use crate::listing::Offer;
+use inspect::text::skeleton;
+use inspect::{Detector, Severity, Sighting};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// From here on two descriptions say the same.
+const SAME_TEXT: f32 = 0.7;
+/// Shortest name in which a letter more or less is no chance.
+const NAME_MIN: usize = 6;
+
+/// Where a tool stands: its server and its place there.
+type Spot = (usize, usize);
+
+pub(super) fn look(offers: &[Offer]) -> Vec<Finding> {
+    if offers.len() < 2 {
+        return vec![];
+    }
+    let mut found = servers(offers);
+    let mut by_skeleton: BTreeMap<String, Vec<Spot>> = BTreeMap::new();
+    for (i, offer) in offers.iter().enumerate() {
+        for (j, tool) in offer.tools.iter().enumerate() {
+            by_skeleton.entry(skeleton(name(tool))).or_default().push((i, j));
+        }
+    }
+    for spots in by_skeleton.values() {
+        for (n, a) in spots.iter().enumerate() {
+            let others = spots.get(n + 1..).unwrap_or_default().iter().filter(|b| b.0 != a.0);
+            found.extend(others.filter_map(|b| same_name(offers, *a, *b)));
+        }
+    }
+    found.extend(near_names(offers, &by_skeleton));
+    found
+}
+
+fn tool(offers: &[Offer], spot: Spot) -> Option<&Value> {
+    offers.get(spot.0)?.tools.get(spot.1)
+}
+
+fn server(offers: &[Offer], i: usize) -> &str {
+    offers.get(i).and_then(|offer| offer.server.as_deref()).unwrap_or_default()
+}
+
+fn of(spot: Spot, detector: Detector, severity: Severity, confidence: f32, because: String) -> Finding {
+    Finding::at(
+        format!("/{}/tools/{}", spot.0, spot.1),
+        Sighting::new(detector, severity, confidence, because),
+    )
+}
+
+/// Two servers with a tool of one name.
+fn same_name(offers: &[Offer], a: Spot, b: Spot) -> Option<Finding> {
+    let (one, other) = (tool(offers, a)?, tool(offers, b)?);
+    let (first, second) = (server(offers, a.0), server(offers, b.0));
+    if first == second && !first.is_empty() {
+        return None;
+    }
+    let title = inspect::shown::visible(name(other));
+    let both = format!("`{}` and `{}`", inspect::shown::visible(first), inspect::shown::visible(second));
+    if name(one) != name(other) && name(one).to_lowercase() != name(other).to_lowercase() {
+        let because = format!("`{title}` of {both} looks like the other's and is another name");
+        let severity = if alike(one, other) > 0.4 { Severity::High } else { Severity::Medium };
+        return Some(of(b, Detector::Impersonation, severity, 0.8, because));
+    }
+    let likeness = alike(one, other);
+    if likeness < SAME_TEXT {
+        let because =
+            format!("{both} both have a `{title}`, each its own: which one is called depends on the client");
+        return Some(of(b, Detector::NameCollision, Severity::Low, 0.3, because));
+    }
+    if is_twice(offers, a.0, b.0) {
+        let because = format!("{both} offer the same tools: one server, it seems, under two names");
+        return Some(of(b, Detector::NameCollision, Severity::Info, 0.2, because));
+    }
+    let because =
+        format!("`{title}` of {both} is the other's to the word, on a server that is otherwise another");
+    Some(of(b, Detector::Impersonation, Severity::High, 0.75, because))
+}
+
+/// The same server, entered twice: nearly all tools are the same in every word.
+fn is_twice(offers: &[Offer], a: usize, b: usize) -> bool {
+    let texts = |i: usize| -> BTreeSet<String> {
+        offers.get(i).map(|offer| offer.tools.iter().map(Value::to_string).collect()).unwrap_or_default()
+    };
+    let (a, b) = (texts(a), texts(b));
+    let same = a.intersection(&b).count();
+    same > 1 && same * 10 >= a.len().max(b.len()) * 8
+}
+
+/// How much two definitions say the same: the share of words that both descriptions have.
+fn alike(one: &Value, other: &Value) -> f32 {
+    let words = |tool: &Value| -> BTreeSet<String> {
+        let text = tool.get("description").and_then(Value::as_str).unwrap_or_default();
+        text.split(|c: char| !c.is_alphanumeric())
+            .filter(|word| word.len() > 2)
+            .map(str::to_lowercase)
+            .collect()
+    };
+    let (a, b) = (words(one), words(other));
+    // the same arguments in every word: one was made from the other
+    let arguments = schema(one).filter(|schema| {
+        schema.get("properties").and_then(Value::as_object).is_some_and(|all| all.len() > 1)
+    });
+    if arguments.is_some() && arguments == schema(other) {
+        return 1.0;
+    }
+    let least = a.len().min(b.len());
+    if least < 3 {
+        return if a == b && schema(one) == schema(other) { 1.0 } else { 0.0 };
+    }
+    // a copy may say more or less than its original
+    ratio(a.intersection(&b).count(), least)
+}
+
+fn schema(tool: &Value) -> Option<&Value> {
+    tool.get("inputSchema")
+}
+
+fn ratio(part: usize, whole: usize) -> f32 {
+    let number = |n: usize| f32::from(u16::try_from(n).unwrap_or(u16::MAX));
+    number(part) / number(whole).max(1.0)
+}
+
+/// Names of two servers that differ in a letter or an ending, with descriptions that do not.
+fn near_names(offers: &[Offer], by_skeleton: &BTreeMap<String, Vec<Spot>>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let names: Vec<(&String, &Vec<Spot>)> = by_skeleton.iter().collect();
+    // sorted names that begin alike stand together
+    for (n, (one, spots)) in names.iter().enumerate() {
+        for (other, others) in names.get(n + 1..).unwrap_or_default().iter().take(24) {
+            if one.len() < NAME_MIN || other.len() < NAME_MIN || !is_near(one, other) {
+                continue;
+            }
+            for (a, b) in
+                spots.iter().flat_map(|a| others.iter().map(move |b| (*a, *b))).filter(|(a, b)| a.0 != b.0)
+            {
+                let (a, b) = (a.min(b), a.max(b));
+                let (Some(first), Some(second)) = (tool(offers, a), tool(offers, b)) else { continue };
+                if alike(first, second) < SAME_TEXT || is_twice(offers, a.0, b.0) {
+                    continue;
+                }
+                let because = format!(
+                    "`{}` says the same as `{}` of another server, whose name it nearly has",
+                    inspect::shown::visible(name(second)),
+                    inspect::shown::visible(name(first)),
+                );
+                found.push(of(b, Detector::Impersonation, Severity::High, 0.7, because));
+            }
+        }
+    }
+    found
+}
+
+fn is_near(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    long.starts_with(short) && long.len() - short.len() < 9 || distance(one, other) < 3
+}
+
+/// Servers whose names pass for another's.
+fn servers(offers: &[Offer]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (i, _) in offers.iter().enumerate() {
+        for (j, _) in offers.iter().enumerate().skip(i + 1) {
+            let (one, other) = (server(offers, i), server(offers, j));
+            let (a, b) = (skeleton(one), skeleton(other));
+            let bare = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+            let shortest = a.len().min(b.len());
+            // one letter in five may be a slip of the pen; numbers at the end count servers
+            let near = shortest >= 4
+                && bare(one) != bare(other)
+                && distance(&a, &b) <= 1 + usize::from(shortest > 7);
+            if one == other || !(a == b || near) {
+                continue;
+            }
+            let because = format!(
+                "the server `{}` nearly has the name of `{}`",
+                inspect::shown::visible(other),
+                inspect::shown::visible(one)
+            );
+            let sighting = Sighting::new(Detector::Impersonation, Severity::High, 0.7, because);
+            found.push(Finding::at(format!("/{j}/server"), sighting));
+        }
+    }
+    found
+}
+
+/// How many letters have to be put in, taken out, changed or swapped.
+fn distance(one: &str, other: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    if a.len().abs_diff(b.len()) > 2 {
+        return usize::MAX;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let get = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
+            let mut best =
+                (get(&row, j) + usize::from(x != y)).min(get(&row, j + 1) + 1).min(get(&next, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                best = best.min(get(&before, j - 1) + 1);
+            }
+            next.push(best);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,0 +1,183 @@
+//! Whether what servers say of their tools is poisoned: every text of every definition, and servers side by side.
+//!
+//! Pure, and of no consequence by itself. Which text is of what kind is known here, as is what the tool is about; what
+//! hides in a text or would steer a model is `inspect`'s to say. Read in this order: [`Finding`], [`scan`].
+
+mod across;
+mod carriers;
+mod places;
+
+use crate::Claimed;
+use crate::listing::Offer;
+use crate::risk::{Effect, Level, Siblings, Tool, judge};
+use inspect::text::{self, About, Topics};
+use inspect::{Detector, Severity, Sighting};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Something seen, and where.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    pub detector: Detector,
+    pub severity: Severity,
+    pub confidence: f32,
+    /// A JSON pointer: into the tool's definition, or for what is not of one tool into the list of servers.
+    pub place: String,
+    pub because: String,
+}
+
+impl Finding {
+    fn at(place: impl Into<String>, sighting: Sighting) -> Self {
+        let Sighting { detector, severity, confidence, because } = sighting;
+        Self { detector, severity, confidence, place: place.into(), because }
+    }
+}
+
+/// What was found: of each server's each tool, and of what is not of one tool.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scanned {
+    pub tools: Vec<Vec<Vec<Finding>>>,
+    pub across: Vec<Finding>,
+}
+
+impl Scanned {
+    /// All of it.
+    pub fn all(&self) -> impl Iterator<Item = &Finding> {
+        self.tools.iter().flatten().flatten().chain(&self.across)
+    }
+}
+
+/// Looks at everything that the servers offer. Total, and a function of what it is given.
+pub fn scan(offers: &[Offer]) -> Scanned {
+    let names: Vec<Names> = offers.iter().map(Names::of).collect();
+    let mut scanned = Scanned::default();
+    for (i, offer) in offers.iter().enumerate() {
+        let theirs: BTreeSet<String> = names
+            .iter()
+            .enumerate()
+            .filter(|(j, other)| {
+                *j != i
+                    && (other.server.is_none() || names.get(i).is_none_or(|own| own.server != other.server))
+            })
+            .flat_map(|(_, other)| other.telling())
+            .collect();
+        let Some(names) = names.get(i) else { continue };
+        let side = Side { names, theirs: &theirs };
+        scanned.tools.push(offer.tools.iter().map(|tool| side.tool(tool)).collect());
+        scanned.across.extend(side.others(i, offer));
+    }
+    scanned.across.extend(across::look(offers));
+    scanned
+}
+
+/// The author's hints deny what everything else says, surely.
+pub fn contradiction(tool: &Tool<'_>, siblings: &Siblings) -> Option<Finding> {
+    if tool.claimed.read_only != Some(true) {
+        return None;
+    }
+    // what the author claims must not make the rest less sure
+    let judged = judge(&Tool { claimed: Claimed::default(), ..*tool }, siblings);
+    let grave = judged.effect == Effect::Irreversible || judged.level == Level::Critical;
+    let severity = if grave { Severity::High } else { Severity::Low };
+    let writes = matches!(judged.effect, Effect::Changes | Effect::Irreversible);
+    (writes && judged.confidence >= 0.8).then(|| {
+        let because =
+            "its author says that it only reads; its name and description say that it changes something";
+        let sighting = Sighting::new(Detector::Contradiction, severity, 0.7, because);
+        Finding::at("/annotations/readOnlyHint", sighting)
+    })
+}
+
+/// The names of one server.
+struct Names {
+    server: Option<String>,
+    tools: BTreeSet<String>,
+    /// What the server is about by its own name and by those of several tools.
+    topics: Topics,
+}
+
+impl Names {
+    fn of(offer: &Offer) -> Self {
+        let tools: BTreeSet<String> = offer.tools.iter().map(|tool| name(tool).to_lowercase()).collect();
+        let mut topics = offer.server.as_deref().map(text::topics).unwrap_or_default();
+        let mut before = Topics::default();
+        for tool in &tools {
+            let of = text::topics(tool);
+            topics = topics.or(before.and(of));
+            before = before.or(of);
+        }
+        Self { server: offer.server.as_ref().map(|name| name.to_lowercase()), tools, topics }
+    }
+    /// Names that no sentence holds by chance.
+    fn telling(&self) -> impl Iterator<Item = String> {
+        self.tools
+            .iter()
+            .chain(&self.server)
+            .filter(|name| name.contains(['_', '-', '.']) || name.len() > 8)
+            .cloned()
+    }
+}
+
+fn name(tool: &Value) -> &str {
+    tool.get("name").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// One server, beside the others.
+struct Side<'a> {
+    names: &'a Names,
+    theirs: &'a BTreeSet<String>,
+}
+
+impl Side<'_> {
+    fn tool(&self, tool: &Value) -> Vec<Finding> {
+        let places = places::of(tool);
+        let mut ours = self.names.tools.clone();
+        ours.extend(places.iter().filter(|place| place.is_parameter).map(|place| place.text.to_lowercase()));
+        let own = self.names.topics.or(text::topics(name(tool)));
+        let about = About { own, ours: Some(&ours), theirs: Some(self.theirs) };
+        look(&places, &about)
+    }
+
+    /// Instructions, prompts and resources.
+    fn others(&self, i: usize, offer: &Offer) -> Vec<Finding> {
+        let about =
+            About { own: self.names.topics, ours: Some(&self.names.tools), theirs: Some(self.theirs) };
+        let lists = [
+            ("prompts", &offer.prompts),
+            ("resources", &offer.resources),
+            ("resourceTemplates", &offer.resource_templates),
+        ];
+        let instructions = offer
+            .instructions
+            .as_deref()
+            .map(|text| places::instructions(text, format!("/{i}/instructions")));
+        let mut found = look(instructions.as_slice(), &about);
+        for (key, items) in lists {
+            for (j, item) in items.iter().enumerate() {
+                let mut inside = look(&places::of(item), &about);
+                for one in &mut inside {
+                    one.place.insert_str(0, &format!("/{i}/{key}/{j}"));
+                }
+                found.append(&mut inside);
+            }
+        }
+        found
+    }
+}
+
+fn look(places: &[places::Place<'_>], about: &About<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for place in places {
+        if place.is_plain() {
+            continue;
+        }
+        let seen = text::look(place.text, place.seat, about).into_iter();
+        let carried = carriers::look(place);
+        let long = text::too_long(place.text, place.seat);
+        found.extend(
+            seen.chain(carried).chain(long).map(|sighting| Finding::at(place.pointer.clone(), sighting)),
+        );
+    }
+    found
+}

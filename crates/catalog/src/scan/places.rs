@@ -1,0 +1,142 @@
+//! Every text of a definition, and what kind of text belongs where it stands.
+
+use inspect::Seat;
+use serde_json::Value;
+
+/// One text.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) text: &'a str,
+    pub(super) pointer: String,
+    pub(super) seat: Seat,
+    /// The member that holds it, or whose list does.
+    pub(super) key: &'a str,
+    /// The parameter it is about.
+    pub(super) parameter: Option<&'a str>,
+    /// It is a parameter's name.
+    pub(super) is_parameter: bool,
+}
+
+impl Place<'_> {
+    /// Too short and plain to say anything.
+    pub(super) fn is_plain(&self) -> bool {
+        self.text.len() < 9
+            && self.seat != Seat::Prose
+            && self.text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'~' | b'.' | b'@'))
+    }
+}
+
+/// What a server says at the start.
+pub(super) fn instructions(text: &str, pointer: String) -> Place<'_> {
+    Place { text, pointer, seat: Seat::Value, key: "instructions", parameter: None, is_parameter: false }
+}
+
+pub(super) fn of(definition: &Value) -> Vec<Place<'_>> {
+    let mut walk = Walk { places: Vec::new(), pointer: String::new() };
+    walk.value(definition, At { key: "", parameter: None, inside: Inside::Definition, asks: true });
+    walk.places
+}
+
+/// What the members of an object are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    /// Of a tool, a prompt or a resource.
+    Definition,
+    Schema,
+    /// Parameters by name.
+    Properties,
+    /// Values of the tool's domain: defaults, examples, metadata.
+    Free,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct At<'a> {
+    key: &'a str,
+    parameter: Option<&'a str>,
+    inside: Inside,
+    /// Its properties are what a caller has to give.
+    asks: bool,
+}
+
+struct Walk<'a> {
+    places: Vec<Place<'a>>,
+    pointer: String,
+}
+
+impl<'a> Walk<'a> {
+    fn value(&mut self, value: &'a Value, at: At<'a>) {
+        match value {
+            Value::String(text) => self.push(text, seat(at), at, false),
+            Value::Array(elements) => {
+                for (i, element) in elements.iter().enumerate() {
+                    self.under(&i.to_string(), |walk| walk.value(element, at));
+                }
+            }
+            Value::Object(members) => {
+                for (key, inner) in members {
+                    self.under(key, |walk| walk.member(key, inner, at));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn member(&mut self, key: &'a str, value: &'a Value, at: At<'a>) {
+        if at.inside == Inside::Properties {
+            // what a result is called asks for nothing
+            let seat = if at.asks { Seat::Name } else { Seat::Value };
+            self.push(key, seat, At { key, ..at }, at.asks);
+            self.value(value, At { key, parameter: Some(key), inside: Inside::Schema, asks: at.asks });
+            return;
+        }
+        let inside = match (at.inside, key) {
+            (Inside::Definition, "inputSchema" | "outputSchema") => Inside::Schema,
+            (Inside::Definition, "annotations" | "arguments" | "icons") => Inside::Definition,
+            (Inside::Definition, _) if value.is_object() => Inside::Free,
+            (
+                Inside::Schema,
+                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
+            ) => Inside::Properties,
+            (Inside::Schema, "default" | "example" | "examples" | "const" | "enum") => Inside::Free,
+            (inside, _) => inside,
+        };
+        // keys that nobody defined can say something too
+        if inside == Inside::Free && at.inside == Inside::Free {
+            self.push(key, Seat::Name, at, false);
+        }
+        let parameter = if at.inside == Inside::Definition { None } else { at.parameter };
+        let key = if at.inside == Inside::Free && inside == Inside::Free && !at.key.is_empty() {
+            at.key
+        } else {
+            key
+        };
+        let asks = match key {
+            "outputSchema" | "$defs" | "definitions" => false,
+            _ => at.asks,
+        };
+        self.value(value, At { key, parameter, inside, asks });
+    }
+
+    fn push(&mut self, text: &'a str, seat: Seat, at: At<'a>, is_parameter: bool) {
+        let pointer = self.pointer.clone();
+        self.places.push(Place { text, pointer, seat, key: at.key, parameter: at.parameter, is_parameter });
+    }
+
+    fn under(&mut self, key: &str, then: impl FnOnce(&mut Self)) {
+        let length = self.pointer.len();
+        self.pointer.push('/');
+        // RFC 6901
+        self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        then(self);
+        self.pointer.truncate(length);
+    }
+}
+
+fn seat(at: At<'_>) -> Seat {
+    match (at.inside, at.key) {
+        (Inside::Definition, "name") => Seat::Name,
+        (Inside::Definition | Inside::Schema, "title") => Seat::Title,
+        (Inside::Definition | Inside::Schema, "description") => Seat::Prose,
+        _ => Seat::Value,
+    }
+}

@@ -1,0 +1,245 @@
+//! Text that people do not see and models read: characters without a shape, letters of another script, invisible markup,
+//! and white space that pushes a text out of sight.
+//!
+//! None of it has an honest use in a definition, with exceptions that follow from Unicode itself: joiners inside emoji
+//! and inside the scripts that need them, marks beside letters that are written from right to left, a byte order mark
+//! at the start (Unicode TR 36 and 39; Boucher and Anderson, Trojan Source, 2021).
+
+pub(crate) mod letters;
+pub(crate) mod markup;
+
+use crate::finding::{Detector, Severity, Sighting, excerpt};
+use letters::{Script, script};
+use std::borrow::Cow;
+
+/// What hiding was found, and the text as a model would understand it.
+#[derive(Debug, Default)]
+pub(crate) struct Hidden<'a> {
+    pub(crate) sightings: Vec<Sighting>,
+    /// The text without what is invisible in it, look-alikes put back into Latin letters.
+    pub(crate) clear: Cow<'a, str>,
+    /// What was hidden, where it can be read.
+    pub(crate) revealed: Vec<String>,
+}
+
+/// Where a text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seat {
+    /// A description, instructions: sentences belong here.
+    Prose,
+    /// A title: a few words.
+    Title,
+    /// An enum's or default value, a pattern, an example: a value of the tool's domain.
+    Value,
+    /// A name: of a tool, of a parameter.
+    Name,
+}
+
+/// Longest run of line breaks or spaces that honest layout needs.
+const RUN_MAX: usize = 40;
+const LINES_MAX: usize = 12;
+
+pub(crate) fn look(text: &str, seat: Seat) -> Hidden<'_> {
+    let mut hidden = Hidden { clear: Cow::Borrowed(text), ..Hidden::default() };
+    if !text.bytes().all(|b| b.is_ascii() && (b >= 0x20 || matches!(b, b'\n' | b'\t'))) {
+        let counted = Counted::of(text);
+        counted.tell(&mut hidden);
+        letters::look(text, seat, &mut hidden.sightings);
+        hidden.clear = Cow::Owned(letters::clear(text));
+    }
+    if let Some(run) = long_run(text) {
+        hidden.sightings.push(Sighting::new(
+            Detector::WhiteSpace,
+            Severity::High,
+            0.95,
+            format!("text follows {run} characters of white space, out of sight: `{}`", excerpt(after(text))),
+        ));
+    }
+    markup::look(text, &mut hidden);
+    hidden
+}
+
+/// What is in a text that has no shape of its own.
+#[derive(Default)]
+struct Counted {
+    tags: String,
+    /// Bytes that variation selectors can carry.
+    selected: Vec<u8>,
+    /// Selectors that choose the look of no symbol.
+    idle_selectors: u32,
+    /// Without width inside a word, or joiners where nothing is joined.
+    inside: u32,
+    /// Without width between words, as copying from a page leaves them.
+    between: u32,
+    overrides: u32,
+    /// Embeddings, isolates and marks where nothing is written from right to left.
+    marks: u32,
+    blanks: u32,
+    escapes: u32,
+    controls: u32,
+    reversed: Vec<String>,
+}
+
+impl Counted {
+    fn of(text: &str) -> Self {
+        let mut counted = Self::default();
+        let has_right_to_left = text.chars().any(|c| script(c) == Script::RightToLeft);
+        let mut previous = None;
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            let next = chars.peek().copied();
+            match c {
+                '\u{e0000}'..='\u{e007f}' => {
+                    // flags of regions are a black flag followed by tags
+                    counted.tags.extend(char::from_u32(u32::from(c) - 0xe0000).filter(|c| !c.is_control()));
+                }
+                '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => counted.selector(c, previous),
+                '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{00ad}' | '\u{180e}' | '\u{034f}' => {
+                    counted.widthless(c, previous, next);
+                }
+                '\u{200c}' | '\u{200d}' => counted.joiner(c, previous, next),
+                '\u{202d}' | '\u{202e}' => {
+                    counted.overrides += 1;
+                    if counted.overrides > 1 {
+                        continue;
+                    }
+                    let rest = chars.clone().take_while(|c| !matches!(c, '\u{202c}'));
+                    counted.reversed.push(rest.collect::<Vec<_>>().into_iter().rev().collect());
+                }
+                '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202c}' | '\u{2066}'..='\u{206f}' => {
+                    counted.marks += u32::from(!has_right_to_left);
+                }
+                '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}' => counted.blanks += 1,
+                '\u{1b}' | '\u{9b}' => counted.escapes += 1,
+                '\n' | '\t' => {}
+                '\r' if next == Some('\n') => {}
+                _ if c.is_control() => counted.controls += 1,
+                _ => {}
+            }
+            previous = Some(c);
+        }
+        if text.contains('\u{1f3f4}') && counted.tags.len() <= 8 {
+            counted.tags.clear();
+        }
+        counted
+    }
+
+    /// One selector after a symbol chooses its look; more of them carry bytes (P. Butler, 2025).
+    fn selector(&mut self, c: char, previous: Option<char>) {
+        let code = u32::from(c);
+        let byte = if code < 0xe0100 { code - 0xfe00 } else { code - 0xe0100 + 16 };
+        self.selected.extend(u8::try_from(byte).ok());
+        let on_letter = previous.is_none_or(|p| {
+            p.is_ascii_alphabetic() || p.is_whitespace() || ('\u{fe00}'..='\u{fe0f}').contains(&p)
+        });
+        self.idle_selectors += u32::from(on_letter || code >= 0xe0100);
+    }
+
+    fn widthless(&mut self, c: char, previous: Option<char>, next: Option<char>) {
+        if c == '\u{feff}' && previous.is_none() {
+            return;
+        }
+        let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let again = previous.is_some_and(letters::is_widthless) || next.is_some_and(letters::is_widthless);
+        if (letter(previous) && letter(next)) || again {
+            self.inside += 1;
+        } else {
+            self.between += 1;
+        }
+    }
+
+    /// Joiners belong between letters of scripts that join, and between emoji.
+    fn joiner(&mut self, c: char, previous: Option<char>, next: Option<char>) {
+        let joins = |c: Option<char>| c.is_some_and(letters::joins);
+        let proper = match c {
+            '\u{200d}' => joins(previous) && joins(next),
+            _ => joins(previous) || joins(next),
+        };
+        self.inside += u32::from(!proper);
+    }
+
+    fn tell(self, hidden: &mut Hidden<'_>) {
+        let mut say = |detector, severity, confidence, because: String| {
+            hidden.sightings.push(Sighting::new(detector, severity, confidence, because));
+        };
+        use Detector::{Bidi, ControlCharacters, HiddenCharacters};
+        if !self.tags.is_empty() {
+            let because = format!("tag characters, which nobody sees, spell `{}`", excerpt(&self.tags));
+            say(HiddenCharacters, Severity::Critical, 1.0, because);
+        }
+        if self.selected.len() > 3 && self.idle_selectors > 2 {
+            let because = format!("{} variation selectors in a row carry bytes", self.selected.len());
+            say(HiddenCharacters, Severity::Critical, 0.98, because);
+        } else if self.idle_selectors > 0 {
+            let because = "a variation selector stands where there is no symbol to vary".to_owned();
+            say(HiddenCharacters, Severity::Medium, 0.5, because);
+        }
+        if self.inside > 0 || self.between > 4 {
+            let because = format!("{} characters without width inside words", self.inside.max(self.between));
+            say(HiddenCharacters, Severity::High, 0.9, because);
+        } else if self.between > 0 {
+            let because = format!("{} characters without width between words", self.between);
+            say(HiddenCharacters, Severity::Medium, 0.4, because);
+        }
+        if self.blanks > 0 {
+            let because = format!("{} characters that are letters by name and blank to see", self.blanks);
+            say(HiddenCharacters, Severity::High, 0.9, because);
+        }
+        if self.overrides > 0 {
+            let shown = self.reversed.first().map(|text| excerpt(text)).unwrap_or_default();
+            say(Bidi, Severity::High, 0.97, format!("the direction of writing is turned; read: `{shown}`"));
+        } else if self.marks > 0 {
+            let because =
+                format!("{} marks of direction, and nothing is written from right to left", self.marks);
+            say(Bidi, if self.marks > 2 { Severity::High } else { Severity::Medium }, 0.6, because);
+        }
+        if self.escapes > 0 {
+            let because = "escape sequences steer the terminal that shows this".to_owned();
+            say(ControlCharacters, Severity::High, 0.97, because);
+        }
+        if self.controls > 0 {
+            let because = format!("{} control characters", self.controls);
+            say(ControlCharacters, Severity::High, 0.9, because);
+        }
+        let bytes = String::from_utf8(self.selected).ok().filter(|text| text.len() > 3);
+        let tags = Some(self.tags).filter(|text| !text.is_empty());
+        hidden.revealed.extend(self.reversed.into_iter().chain(bytes).chain(tags));
+    }
+}
+
+/// The length of the first run of white space that no layout needs and after which there is text.
+fn long_run(text: &str) -> Option<usize> {
+    let (mut run, mut lines) = (0, 0);
+    let mut before = false;
+    for c in text.chars() {
+        if c.is_whitespace() || letters::is_widthless(c) || letters::is_blank(c) {
+            run += 1;
+            lines += usize::from(c == '\n');
+        } else {
+            let far = run - lines > RUN_MAX && lines < 2;
+            if before && (lines > LINES_MAX || far || run > 4 * RUN_MAX) {
+                return Some(run);
+            }
+            (run, lines, before) = (0, 0, true);
+        }
+    }
+    None
+}
+
+/// The text after its longest white space.
+fn after(text: &str) -> &str {
+    let mut best = ("", 0);
+    let mut start = 0;
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| !c.is_whitespace()) {
+        let (gap, tail) = rest.split_at(at);
+        if start > 0 && gap.len() > best.1 {
+            best = (tail, gap.len());
+        }
+        start += at;
+        let word = tail.find(char::is_whitespace).unwrap_or(tail.len());
+        rest = tail.split_at(word).1;
+        start += word;
+    }
+    best.0
+}

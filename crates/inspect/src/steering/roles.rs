@@ -1,0 +1,163 @@
+//! Markup of a conversation and voices of authority inside a text that should describe something.
+
+use super::lexicon::{ALWAYS, FETCH, IGNORE, MODEL, MOVE, MUST, NOT, ROLE, RUN, TELL, USE, YOU};
+use super::words::Sentence;
+use crate::finding::{Detector, Severity, Sighting, excerpt};
+
+/// Marks that chat templates put between speakers. A description has no use for them.
+const TEMPLATES: &[&str] = &[
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|system|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|start_header_id|>",
+    "<|eot_id|>",
+    "[inst]",
+    "[/inst]",
+    "<<sys>>",
+    "<start_of_turn>",
+    "### instruction",
+    "### system",
+    "###instruction",
+    "<|endoftext|>",
+    "<system-reminder>",
+    "<function_calls>",
+    "\nhuman:",
+    "\nassistant:",
+    "\n\nsystem:",
+    "<<end",
+    "[end of",
+    "</tool_description",
+    "</description",
+    "</tool>",
+    "</system",
+    "begin system",
+    "--- end",
+];
+
+/// Who is spoken to in a tag or a heading that a renderer may swallow.
+const VOICES: &[&str] = &[
+    "important",
+    "system",
+    "hidden",
+    "secret",
+    "instructions",
+    "instruction",
+    "critical",
+    "admin",
+    "assistant",
+    "override",
+    "internal",
+    "private",
+    "priority",
+    "mandatory",
+    "urgent",
+    "alert",
+    "sys",
+    "prompt",
+    "developer",
+    "policy",
+    "ai",
+    "llm",
+    "agent",
+    "note_to_model",
+    "warning",
+    "directive",
+    "rules",
+    "s",
+    "do_not_display",
+    "invisible",
+    "thinking",
+    "thought",
+];
+
+pub(super) fn look(text: &str, sentences: &[Sentence<'_>], found: &mut Vec<Sighting>) {
+    if text.contains(['<', '[', '#', '\n']) {
+        let lower = text.to_ascii_lowercase();
+        if let Some(mark) = TEMPLATES.iter().find(|mark| lower.contains(*mark)) {
+            let because = format!("`{}` is a mark between speakers of a conversation", mark.trim());
+            found.push(Sighting::new(Detector::FakeRole, Severity::High, 0.9, because));
+        } else if let Some((tag, inside)) = voice(text, &lower) {
+            let severity = if commands(sentences) || shouts(tag) { Severity::High } else { Severity::Medium };
+            let because =
+                format!("`{tag}` speaks with a voice that is not a description's: `{}`", excerpt(inside));
+            found.push(Sighting::new(Detector::FakeRole, severity, 0.85, because));
+        }
+    }
+    if let Some(spoken) = sentences.iter().find(|sentence| addresses_the_model(sentence)) {
+        // some honest servers do, about their own arguments
+        let severity = if spoken.speaks_of(ROLE) { Severity::High } else { Severity::Low };
+        let because =
+            format!("the model is spoken to, not told what the tool does: `{}`", excerpt(spoken.text));
+        found.push(Sighting::new(Detector::FakeRole, severity, 0.75, because));
+    }
+}
+
+/// Most tags that are read.
+const TAGS_MAX: usize = 64;
+
+/// A pair of tags, or brackets, named for somebody who may give orders, with a text.
+fn voice<'a>(text: &'a str, lower: &str) -> Option<(&'a str, &'a str)> {
+    for (open, close) in [('<', '>'), ('[', ']')] {
+        for (at, _) in lower.match_indices(open).take(TAGS_MAX) {
+            let Some(rest) = lower.get(at + 1..) else { continue };
+            let Some(end) = rest.find(close).filter(|end| *end < 40) else { continue };
+            let name = rest.get(..end).unwrap_or_default().trim_start_matches(['/', '!']);
+            let first = name.split([' ', ':', '-', '_']).next().unwrap_or_default();
+            let tag = text.get(at..at + end + 2).unwrap_or_default();
+            let inside = text.get(at + end + 2..).unwrap_or_default();
+            // `<id>` and `[admin]` stand for a value; a voice is closed again, shouts, or is followed by a sentence
+            let closed = lower.contains(&format!("</{name}"));
+            let shouts = shouts(tag);
+            let long = name.contains(' ') && name.split(' ').any(|word| VOICES.contains(&word));
+            let known = VOICES.contains(&first) || VOICES.contains(&name);
+            let speaks = inside.split_whitespace().nth(2).is_some();
+            if (known && speaks && (closed || shouts || open == '[' && at == 0)) || (long && name.len() > 12)
+            {
+                return Some((tag, if speaks { inside } else { tag }));
+            }
+        }
+    }
+    None
+}
+
+fn shouts(tag: &str) -> bool {
+    tag.starts_with('<') && tag.chars().any(char::is_uppercase) && !tag.chars().any(char::is_lowercase)
+}
+
+/// Somewhere the text orders something.
+fn commands(sentences: &[Sentence<'_>]) -> bool {
+    let verbs = MOVE.or(FETCH).or(RUN).or(USE).or(TELL).or(IGNORE);
+    sentences.iter().any(|sentence| {
+        sentence.commands(verbs) && (!sentence.first || sentence.speaks_of(MUST.or(ALWAYS).or(NOT).or(YOU)))
+            || sentence.speaks_of(YOU.or(MODEL)) && sentence.speaks_of(MUST.or(ALWAYS).or(NOT))
+    })
+}
+
+/// "Note to the assistant:", "Dear model", "you are now".
+fn addresses_the_model(sentence: &Sentence<'_>) -> bool {
+    let words: Vec<&str> = sentence.tokens.iter().take(8).map(|token| &*token.text).collect();
+    let called = |words: &[&str]| match words {
+        [to, "the" | "any" | "all", who, ..] | [to, who, ..]
+            if matches!(*to, "to" | "for" | "dear" | "attention") =>
+        {
+            matches!(
+                *who,
+                "assistant" | "model" | "llm" | "ai" | "agent" | "agents" | "assistants" | "models" | "llms"
+            )
+        }
+        _ => false,
+    };
+    let note = |word: &&str| {
+        matches!(*word, "note" | "notice" | "message" | "instruction" | "instructions" | "reminder" | "hint")
+    };
+    (words.first().is_some_and(note) || words.get(1).is_some_and(note))
+        && (1..4).any(|i| called(words.get(i..).unwrap_or_default()))
+        || called(&words) && matches!(words.first(), Some(&"dear" | &"attention"))
+        || matches!(
+            words.as_slice(),
+            ["you", "are", "now", ..] | ["from", "now", "on", ..] | ["you", "are", "a", "helpful", ..]
+        )
+        || matches!(words.as_slice(), [who, "instructions" | "instruction" | "note", ..] if matches!(*who, "assistant" | "agent" | "model" | "llm" | "ai"))
+}

@@ -1,0 +1,383 @@
+//! A text taken apart into sentences and words, each with what it speaks of.
+
+use super::lexicon::{self, Topics};
+use super::stem::stem;
+use std::borrow::Cow;
+
+/// Most words of one sentence; what has no full stop is cut.
+const WORDS_MAX: usize = 160;
+const BYTES_MAX: usize = 2_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Word,
+    /// `snake_case`, `camelCase` or in backticks: its first word. The others are plain words.
+    Name,
+    Url,
+    Mail,
+    Path,
+}
+
+#[derive(Debug)]
+pub(crate) struct Token<'a> {
+    /// In small letters.
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) kind: Kind,
+    /// As a dictionary has it, which a command is.
+    pub(crate) bare: bool,
+    /// At the beginning of a sentence, or after a comma or the like.
+    pub(crate) leads: bool,
+    pub(crate) topics: Topics,
+    /// The whole of a name.
+    pub(crate) whole: Option<&'a str>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Sentence<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) tokens: Vec<Token<'a>>,
+    /// Of all tokens.
+    pub(crate) topics: Topics,
+    /// It is the first of its text.
+    pub(crate) first: bool,
+}
+
+impl Sentence<'_> {
+    pub(crate) fn speaks_of(&self, topics: Topics) -> bool {
+        self.topics.meets(topics)
+    }
+    /// Where something of these is spoken of.
+    pub(crate) fn places(&self, topics: Topics) -> impl Iterator<Item = usize> {
+        self.tokens.iter().enumerate().filter(move |(_, token)| token.topics.meets(topics)).map(|(i, _)| i)
+    }
+    pub(crate) fn any(&self, kind: Kind) -> bool {
+        self.tokens.iter().any(|token| token.kind == kind)
+    }
+    /// Both are spoken of, at most so many words apart.
+    pub(crate) fn near(&self, a: Topics, b: Topics, apart: usize) -> bool {
+        self.places(a).any(|i| self.places(b).any(|j| i != j && i.abs_diff(j) <= apart))
+    }
+    /// The second is spoken of after the first, at most so many words later.
+    pub(crate) fn follows(&self, a: Topics, b: Topics, apart: usize) -> bool {
+        self.places(a).any(|i| self.places(b).any(|j| j > i && j - i <= apart))
+    }
+    /// The word at this place is said not to be done.
+    pub(crate) fn is_negated(&self, at: usize) -> bool {
+        let from = at.saturating_sub(4);
+        let before = self.tokens.get(from..at).unwrap_or_default();
+        before.iter().rev().take_while(|token| !token.leads || token.topics.meets(lexicon::NOT)).any(
+            |token| token.topics.meets(lexicon::NOT) && !matches!(&*token.text, "no" | "without" | "nothing"),
+        ) || self.tokens.get(at).is_some_and(|token| token.leads) && {
+            let previous = at.checked_sub(1).and_then(|before| self.tokens.get(before));
+            previous.is_some_and(|token| matches!(&*token.text, "not" | "never" | "don't"))
+        }
+    }
+    /// Something of these is spoken of and not negated.
+    pub(crate) fn affirms(&self, topics: Topics) -> bool {
+        self.speaks_of(topics)
+            && (self.tokens.iter().all(|token| !token.topics.meets(topics))
+                || self.places(topics).any(|at| !self.is_negated(at)))
+    }
+    /// What the sentence commands: verbs as a dictionary has them, at the beginning, after a comma, or after words such as
+    /// "must" and "always".
+    pub(crate) fn commands(&self, verbs: Topics) -> bool {
+        self.places(verbs).any(|at| {
+            let Some(token) = self.tokens.get(at) else { return false };
+            token.bare && !self.is_negated(at) && (token.leads || self.is_led(at))
+        })
+    }
+    fn is_led(&self, at: usize) -> bool {
+        const LEADS: &[&str] = &[
+            "please",
+            "then",
+            "also",
+            "always",
+            "first",
+            "next",
+            "finally",
+            "now",
+            "and",
+            "but",
+            "or",
+            "must",
+            "should",
+            "shall",
+            "you",
+            "silently",
+            "quietly",
+            "simply",
+            "just",
+            "instead",
+            "afterwards",
+            "additionally",
+            "to",
+            "will",
+            "can",
+            "may",
+            "do",
+            "ever",
+            "secretly",
+            "immediately",
+            "directly",
+            "again",
+            "kindly",
+            "only",
+            "so",
+        ];
+        let Some(before) = at.checked_sub(1) else { return true };
+        let is_lead = |i: usize| self.tokens.get(i).is_some_and(|token| LEADS.contains(&&*token.text));
+        let infinitive = self.tokens.get(before).is_some_and(|token| token.text == "to");
+        if !infinitive {
+            return is_lead(before);
+        }
+        // "need to send", "be sure to send" command; "used to send" does not
+        at.checked_sub(2).and_then(|i| self.tokens.get(i)).is_some_and(|token| {
+            matches!(
+                &*token.text,
+                "need" | "needs" | "have" | "has" | "sure" | "required" | "remember" | "forget"
+            )
+        })
+    }
+}
+
+/// The sentences of a text.
+pub(crate) fn sentences(text: &str) -> Vec<Sentence<'_>> {
+    let mut all = Vec::new();
+    for sentence in split(text) {
+        let mut tokens = Vec::new();
+        let mut leads = true;
+        for piece in sentence.split_whitespace() {
+            tokenize(piece, leads, &mut tokens);
+            leads = piece.ends_with([',', ':', ')', '—', '–', '>', ']', '*'])
+                || matches!(piece, "-" | "*" | "•" | "--" | "=>" | "->");
+            if tokens.len() > WORDS_MAX {
+                close(sentence, std::mem::take(&mut tokens), &mut all);
+            }
+        }
+        close(sentence, tokens, &mut all);
+    }
+    all
+}
+
+fn close<'a>(text: &'a str, mut tokens: Vec<Token<'a>>, all: &mut Vec<Sentence<'a>>) {
+    if !tokens.is_empty() {
+        let topics = judge(text, &mut tokens);
+        all.push(Sentence { text, tokens, topics, first: all.is_empty() });
+    }
+}
+
+/// Assigns what the words speak of, and answers all of it.
+fn judge(sentence: &str, tokens: &mut [Token<'_>]) -> Topics {
+    let stems: Vec<Cow<'_, str>> = tokens.iter().map(|token| stem(&token.text).0).collect();
+    let found: Vec<Topics> = (0..stems.len())
+        .map(|i| lexicon::topics(stems.get(i..).unwrap_or_default().iter().map(|stem| &**stem)))
+        .collect();
+    let mut topics = Topics::NONE;
+    for (token, found) in tokens.iter_mut().zip(found) {
+        token.topics = token.topics.or(found);
+        topics = topics.or(token.topics);
+    }
+    if sentence.chars().any(is_unspaced) {
+        for (found, phrases) in lexicon::UNSPACED {
+            if phrases.iter().any(|phrase| sentence.contains(phrase)) {
+                topics = topics.or(*found);
+            }
+        }
+    }
+    topics
+}
+
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}')
+}
+
+/// Sentences end at a full stop and the like before a space, at a blank line, and at a line end before what begins anew.
+fn split(text: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        let ends = match c {
+            '.' => {
+                next.is_none_or(char::is_whitespace)
+                    && !is_abbreviation(text.get(start..at).unwrap_or_default())
+            }
+            '!' | '?' | ';' => next.is_none_or(|next| next.is_whitespace() || next == '"'),
+            '。' | '！' | '？' | '；' | '।' => true,
+            '\n' => {
+                let rest = text.get(at + 1..).unwrap_or_default().trim_start_matches([' ', '\t', '\r']);
+                rest.starts_with(|c: char| !c.is_lowercase() && c != '`' && c != '(') || is_entry(rest)
+            }
+            _ => false,
+        };
+        let cut = at - start > BYTES_MAX && (c.is_whitespace() || is_unspaced(c));
+        if ends || cut {
+            let end = at + c.len_utf8();
+            out.extend(text.get(start..end).map(str::trim).filter(|sentence| !sentence.is_empty()));
+            start = end;
+        }
+    }
+    out.extend(text.get(start..).map(str::trim).filter(|sentence| !sentence.is_empty()));
+    out
+}
+
+/// A line of a list of parameters: `name: what it is`, `name (type): what it is`.
+fn is_entry(line: &str) -> bool {
+    let head = line.split(['\n', '.']).next().unwrap_or_default();
+    head.find(':').is_some_and(|at| {
+        let name = head.get(..at).unwrap_or_default();
+        name.split_whitespace().count() < 2 || name.contains('(') && name.len() < 60
+    })
+}
+
+fn is_abbreviation(before: &str) -> bool {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    matches!(
+        word.trim_start_matches('('),
+        "e.g" | "i.e" | "etc" | "vs" | "cf" | "approx" | "incl" | "no" | "st"
+    )
+}
+
+fn tokenize<'a>(piece: &'a str, leads: bool, out: &mut Vec<Token<'a>>) {
+    let edge = |c: char| !c.is_alphanumeric() && !matches!(c, '~' | '/' | '$' | '.' | '#' | '_' | '%');
+    let bare = piece
+        .trim_start_matches(edge)
+        .trim_end_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '/' | '$' | ')'));
+    let bare = bare.trim_end_matches(')');
+    if bare.is_empty() {
+        return;
+    }
+    let whole =
+        |kind, topics| Token { text: lower(bare), kind, bare: false, leads, topics, whole: Some(bare) };
+    if let Some((topics, kind)) = address(bare) {
+        out.push(whole(kind, topics));
+        return;
+    }
+    let named = piece.contains('`') || bare.contains('_') || is_camel(bare);
+    let before = out.len();
+    for word in parts(bare) {
+        let text = lower(word);
+        let is_bare = stem(&text).1;
+        let first = out.len() == before;
+        out.push(Token {
+            text,
+            kind: if named && first { Kind::Name } else { Kind::Word },
+            bare: is_bare && !named,
+            leads: leads && first,
+            topics: Topics::NONE,
+            whole: Some(bare).filter(|_| named && first),
+        });
+    }
+}
+
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.chars().any(|c| c.is_uppercase() || c == '’') {
+        Cow::Owned(text.to_lowercase().replace('’', "'"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+fn is_camel(word: &str) -> bool {
+    let mut before = false;
+    word.chars().any(|c| {
+        let camel = before && c.is_uppercase();
+        before = c.is_lowercase();
+        camel
+    }) && word.chars().all(|c| c.is_alphanumeric())
+}
+
+/// A name's words, and those that a hyphen or a slash joins.
+fn parts(word: &str) -> impl Iterator<Item = &str> {
+    let inside = |c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '#');
+    word.split(inside).flat_map(|part| camels(part)).filter(|part| !part.is_empty())
+}
+
+fn camels(word: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let (mut start, mut before) = (0, false);
+    for (at, c) in word.char_indices() {
+        if before && c.is_uppercase() {
+            out.extend(word.get(start..at));
+            start = at;
+        }
+        before = c.is_lowercase();
+    }
+    out.extend(word.get(start..));
+    out
+}
+
+/// Files that hold secrets wherever they are found, and parts of their paths.
+const STRONG_PATHS: &[&str] = &[
+    ".ssh",
+    "id_rsa",
+    "id_ed25519",
+    "id_ecdsa",
+    ".aws/",
+    ".netrc",
+    ".npmrc",
+    ".pypirc",
+    ".gnupg",
+    "mcp.json",
+    "claude_desktop_config",
+    ".git-credentials",
+    "gh/hosts",
+    "/etc/passwd",
+    "/etc/shadow",
+    "login data",
+    "_history",
+    ".pgpass",
+    "wallet.",
+    ".docker/config",
+    "/credentials",
+    "credentials.json",
+    "secrets.y",
+    "secrets.json",
+    ".vault-token",
+    "keychain",
+    "keystore",
+    "authorized_keys",
+    "cookies.sqlite",
+    ".kube/config",
+    ".config/gcloud",
+    "/proc/self/environ",
+    ".azure/",
+];
+
+/// An address or a path, and what it speaks of.
+fn address(word: &str) -> Option<(Topics, Kind)> {
+    if let Some((scheme, _)) = word.split_once("://") {
+        let web = matches!(scheme, "http" | "https" | "ftp" | "ws" | "wss");
+        return Some(if web { (Topics::NONE, Kind::Url) } else { (lexicon::PLACE, Kind::Path) });
+    }
+    if word.starts_with("www.") {
+        return Some((Topics::NONE, Kind::Url));
+    }
+    if let Some((name, host)) = word.split_once('@')
+        && !name.is_empty()
+        && host.contains('.')
+        && !host.contains('/')
+    {
+        return Some((Topics::NONE, Kind::Mail));
+    }
+    let file = word.starts_with(['~', '/', '.', '$', '%']) || word.contains("/.") || word.contains('/');
+    let lower = lower(word);
+    let strong = STRONG_PATHS.iter().any(|path| lower.contains(path))
+        || lower == ".env"
+        || lower.starts_with(".env.")
+        || lower.ends_with("/.env");
+    if strong && (file || lower.contains('.') || lower.starts_with("id_")) {
+        return Some((lexicon::STRONGBOX, Kind::Path));
+    }
+    // `host.tld`, `host.tld/path`, `file.txt`: one word, in which nothing is said
+    let (head, tail) = word.split_once('/').unwrap_or((word, ""));
+    let labels =
+        head.rsplit_once('.').filter(|(host, top)| !host.is_empty() && top.chars().all(char::is_alphabetic));
+    if labels.is_some_and(|(_, top)| top.len() > 1) {
+        return Some((Topics::NONE, if tail.is_empty() { Kind::Path } else { Kind::Url }));
+    }
+    let path =
+        word.len() > 2 && word.starts_with(['~', '/', '.']) && word.contains('/') && !word.starts_with("//");
+    path.then_some((Topics::NONE, Kind::Path))
+}

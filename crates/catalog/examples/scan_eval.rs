@@ -1,4 +1,4 @@
-//! Measures the scan of definitions: `scan_eval FOLDER [--tuned | --held] [--misses] [--repeat N]`.
+//! Measures the scan of definitions: `scan_eval FOLDER [--slice tuned|held] [--misses] [--repeat N]`.
 //! `FOLDER/poisoned_metadata.jsonl` and `FOLDER/tools.jsonl` are the reader's own; `docs/detection.md` says what they hold.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 #![expect(
@@ -28,8 +28,13 @@ fn options() -> Option<Options> {
     let mut options = Options { folder: arguments.next()?, held: None, misses: false, repeat: 1 };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--tuned" => options.held = Some(false),
-            "--held" => options.held = Some(true),
+            "--slice" => {
+                options.held = match arguments.next()?.as_str() {
+                    "tuned" => Some(false),
+                    "held" => Some(true),
+                    _ => return None,
+                }
+            }
             "--misses" => options.misses = true,
             "--repeat" => options.repeat = arguments.next()?.parse().ok()?,
             _ => return None,
@@ -126,7 +131,7 @@ impl Counts {
 
 fn main() {
     let Some(options) = options() else {
-        eprintln!("usage: scan_eval FOLDER [--tuned | --held] [--misses] [--repeat N]");
+        eprintln!("usage: scan_eval FOLDER [--slice tuned|held] [--misses] [--repeat N]");
         std::process::exit(2);
     };
     let lines = |name: &str| -> Vec<Value> {

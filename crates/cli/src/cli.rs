@@ -3,7 +3,7 @@
 use crate::{
     command::{
         agent, approvals, audit, budgets, check, completions, console, demo, explain, init, policy, registry,
-        secret, settings, user, wrap,
+        scan, secret, settings, user, wrap,
     },
     failure::{self, Failure, Outcome},
     keys::Handed,
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     /// Which definitions of servers are accepted
     #[command(subcommand)]
     Registry(registry::Registry),
+    /// Look for poison in the definitions of tools, and say what each tool can do; starts nothing
+    Scan(scan::Args),
     /// Who may do what
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -160,6 +162,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Secret(secrets) => secret::run(secrets, given).await,
         Command::Init(args) => init::run(args, given).await,
         Command::Registry(registry) => registry::run(registry, given).await,
+        Command::Scan(args) => scan::run(&args, given),
         Command::Policy(policy) => policy::run(policy, given).await,
         Command::Approvals(approvals) => approvals::run(approvals, given).await,
         Command::Budgets(args) => budgets::run(args, given).await,

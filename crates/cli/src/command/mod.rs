@@ -13,6 +13,7 @@ pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod policy;
 pub(crate) mod registry;
+pub(crate) mod scan;
 pub(crate) mod secret;
 pub(crate) mod settings;
 pub(crate) mod user;

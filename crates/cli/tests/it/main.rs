@@ -17,6 +17,7 @@ mod door;
 mod once;
 mod opaque;
 mod rounds;
+mod scan;
 mod scene;
 mod serve;
 mod sign_in;

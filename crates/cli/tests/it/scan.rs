@@ -1,0 +1,120 @@
+//! `callgate scan` on files: what it prints, and what it makes of files that are none.
+
+use crate::bed::Bed;
+use serde_json::{Value, json};
+
+fn harmless() -> Value {
+    json!({ "name": "list_boats", "description": "Lists the boats of a harbour.",
+        "inputSchema": { "type": "object", "properties": { "harbour": { "type": "string" } } } })
+}
+
+fn poisoned() -> Value {
+    json!({ "name": "tide_table", "description": "Shows the tides.\u{e0063}\u{e0061}\u{e006c}\u{e006c} ",
+        "annotations": { "readOnlyHint": true } })
+}
+
+/// The answer and the exit code.
+fn scan(bed: &Bed, name: &str, content: &str) -> (i32, Value) {
+    bed.write(name, content);
+    let said = bed.run(&["scan", "--json", name]);
+    (said.code, serde_json::from_str(&said.out).unwrap_or_default())
+}
+
+#[test]
+fn all_shapes_are_answered_in_the_documented_format() {
+    let bed = Bed::new();
+    for shape in [
+        json!({ "tools": [harmless()] }),
+        json!([harmless()]),
+        json!([{ "server": "port", "tools": [harmless()] }]),
+    ] {
+        let (code, answer) = scan(&bed, "port.json", &shape.to_string());
+        assert_eq!(code, 0, "{shape}");
+        let tool = &answer["tools"][0];
+        assert_eq!((&tool["server"], &tool["name"]), (&json!("port"), &json!("list_boats")));
+        assert_eq!((&tool["effect"], &tool["level"]), (&json!("none"), &json!("read-only")));
+        assert_eq!((&tool["tier"], &tool["reach"]), (&json!("medium"), &json!("closed")));
+        assert!(tool["confidence"].is_number() && tool["evidence"].is_array(), "{tool}");
+        assert_eq!((&tool["categories"], &tool["findings"]), (&json!([]), &json!([])));
+        assert_eq!(answer["findings"], json!([]));
+    }
+    let (code, answer) = scan(&bed, "empty.json", "[]");
+    assert_eq!((code, answer), (0, json!({ "tools": [], "findings": [] })));
+}
+
+#[test]
+fn what_is_poisoned_is_named_and_ends_with_one() {
+    let bed = Bed::new();
+    let (code, answer) = scan(&bed, "sea.json", &json!([harmless(), poisoned()]).to_string());
+    assert_eq!(code, 1);
+    assert_eq!(answer["tools"][0]["findings"], json!([]));
+    let finding = &answer["tools"][1]["findings"][0];
+    assert_eq!(finding["detector"], "hidden-characters");
+    assert_eq!((&finding["severity"], &finding["place"]), (&json!("critical"), &json!("/description")));
+    assert!(finding["because"].as_str().unwrap().contains("`call`"), "{finding}");
+    // people see the same, and nothing that hides
+    let said = bed.run(&["scan", "sea.json"]);
+    assert_eq!(said.code, 1);
+    assert!(said.out.contains("critical hidden-characters sea/tide_table/description"), "{}", said.out);
+    assert!(!said.out.contains('\u{e0063}'));
+}
+
+#[test]
+fn servers_in_several_files_are_seen_side_by_side() {
+    let bed = Bed::new();
+    let twin = json!([harmless(), { "name": "moor_boat" }]);
+    bed.write("port.json", &json!([harmless()]).to_string());
+    bed.write("pier.json", &twin.to_string());
+    let said = bed.run(&["scan", "--json", "port.json", "pier.json"]);
+    let answer: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(said.code, 1, "{answer}");
+    assert_eq!(answer["findings"][0]["detector"], "impersonation");
+    assert_eq!(answer["findings"][0]["place"], "/1/tools/0");
+}
+
+#[test]
+fn hints_count_unless_they_are_to_be_ignored() {
+    let bed = Bed::new();
+    let mut tool = json!({ "name": "delete_boat", "description": "Deletes a boat for good.", "annotations": { "readOnlyHint": true } });
+    let (code, answer) = scan(&bed, "a.json", &json!([tool]).to_string());
+    assert_eq!((code, &answer["tools"][0]["findings"][0]["detector"]), (1, &json!("contradiction")));
+    bed.write("a.json", &json!([tool]).to_string());
+    assert_eq!(bed.run(&["scan", "a.json", "--ignore-annotations"]).code, 0);
+    tool["annotations"] = json!({ "readOnlyHint": "perhaps" });
+    assert_eq!(scan(&bed, "a.json", &json!([tool]).to_string()).0, 0);
+}
+
+#[test]
+fn a_file_that_is_none_is_refused_with_its_code() {
+    let bed = Bed::new();
+    let deep = format!(r#"[{{"name":"a","x":{}{}}}]"#, "[".repeat(500), "]".repeat(500));
+    let twice = r#"[{"name":"a","description":"one","description":"two"}]"#;
+    let huge = format!(r#"[{{"name":"a","description":"{}"}}]"#, "x".repeat(100 << 20));
+    for (content, code) in [
+        ("", "not-json"),
+        ("tools: []", "not-json"),
+        (r#"{"tools": 7}"#, "wrong-shape"),
+        (r#"{"mcpServers": {}}"#, "wrong-shape"),
+        ("\"tools\"", "wrong-shape"),
+        (r#"[{"description": "no name"}]"#, "no-name"),
+        (r#"{"tools": [{"name": ""}]}"#, "no-name"),
+        (twice, "duplicate-key"),
+        (&deep, "too-deep"),
+        (&huge, "too-large"),
+    ] {
+        bed.write("bad.json", content);
+        let said = bed.run(&["scan", "--json", "bad.json"]);
+        assert_eq!(said.code, 2, "{code}: {}", said.err);
+        assert!(said.err.starts_with(&format!("error[{code}]: `bad.json` cannot be read")), "{}", said.err);
+        assert_eq!(said.out, "");
+    }
+    assert!(bed.run(&["scan", "nowhere.json"]).err.contains("error[cannot-open]"));
+    assert_eq!(bed.run(&["scan"]).code, 2);
+    assert_eq!(bed.run_with(&["scan", "-"], "[]").code, 0);
+    let help = bed.run(&["scan", "--help"]).out;
+    for code in
+        ["cannot-open", "too-large", "not-json", "duplicate-key", "too-deep", "wrong-shape", "no-name"]
+    {
+        assert!(help.contains(code), "{code}");
+    }
+}

@@ -53,7 +53,9 @@ pub(super) fn item(
     siblings: &(Siblings, Siblings),
     changes: &mut Vec<Change>,
 ) {
-    if was.value == is.value && was.raw == is.raw {
+    let same_bytes = was.raw.is_some() && was.raw == is.raw;
+    // 0.0 and -0.0 are equal as values
+    if same_bytes || (was.value == is.value && canonical_form(was) == canonical_form(is)) {
         return;
     }
     let vocabulary = Vocabulary::of(&was.value, &is.value);

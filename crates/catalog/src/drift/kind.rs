@@ -46,14 +46,15 @@ kinds! {
     TextReworded = "text-reworded",
     /// Less than half of it is left.
     TextRewritten = "text-rewritten",
-    /// Characters that nobody sees came in.
-    TextHidden = "text-hidden",
     /// A sentence that has next to no word in common with the rest of the definition.
     TextForeign = "text-foreign",
     /// A sentence where others have a word or a value.
     TextMisplaced = "text-misplaced",
     /// An address that was nowhere in the old definition.
     AddressAdded = "address-added",
+
+    /// The scan finds something that it did not find before.
+    FindingAdded = "finding-added",
 
     /// The author now promises less harm.
     HintWeakened = "hint-weakened",

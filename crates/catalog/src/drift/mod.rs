@@ -12,6 +12,7 @@
 mod arguments;
 mod claims;
 mod fields;
+mod findings;
 mod kind;
 mod names;
 mod objects;
@@ -30,18 +31,8 @@ use decision::ItemKind;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use inspect::Severity;
 pub use kind::Kind;
-
-/// How much a change asks for a person's eyes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Info,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,6 +1,7 @@
 //! Which item of before is which item of now.
 
 use super::fields::{self, Site};
+use super::findings::Both;
 use super::names::{confusable, likeness, respelled};
 use super::text::{self, Role};
 use super::vocabulary::Vocabulary;
@@ -18,6 +19,7 @@ type Pair<'a> = (Option<&'a Server>, Option<&'a Server>);
 pub(super) fn servers(old: &[Server], new: &[Server]) -> Seen {
     let several = old.len() > 1 || new.len() > 1;
     let mut seen = Seen::default();
+    let found = Both::of(old, new);
     for (was, is) in paired(old, new) {
         let name = was.or(is).and_then(|server| server.name.clone());
         let label = match name {
@@ -31,7 +33,7 @@ pub(super) fn servers(old: &[Server], new: &[Server]) -> Seen {
             .filter(|item| item.kind == ItemKind::Tool)
             .map(|item| item.name.as_str())
             .collect();
-        server(&label, was, is, &others, &mut seen);
+        server(&label, was, is, (&found, &others), &mut seen);
     }
     seen
 }
@@ -56,7 +58,13 @@ fn paired<'a>(old: &'a [Server], new: &'a [Server]) -> Vec<Pair<'a>> {
     pairs
 }
 
-fn server(label: &str, was: Option<&Server>, is: Option<&Server>, others: &BTreeSet<&str>, seen: &mut Seen) {
+fn server(
+    label: &str,
+    was: Option<&Server>,
+    is: Option<&Server>,
+    (found, others): (&Both<'_>, &BTreeSet<&str>),
+    seen: &mut Seen,
+) {
     let nothing = Server::default();
     let (old, new) = (was.unwrap_or(&nothing), is.unwrap_or(&nothing));
     let identity = format!("{label}server:identity");
@@ -76,7 +84,10 @@ fn server(label: &str, was: Option<&Server>, is: Option<&Server>, others: &BTree
     identities(&identity, old, new, seen);
     seen.remember(count, &identity, old.identity.as_ref(), new.identity.as_ref());
     instructions(label, old, new, seen);
-    items(label, old, new, others, seen);
+    if let Some(is) = is {
+        found.server(&format!("{label}server:instructions"), was, is, seen);
+    }
+    items(label, (old, new), (found, others), seen);
 }
 
 fn identities(item: &str, old: &Server, new: &Server, seen: &mut Seen) {
@@ -110,7 +121,12 @@ fn instructions(label: &str, old: &Server, new: &Server, seen: &mut Seen) {
     seen.remember(count, &item, value(was).as_ref(), value(is).as_ref());
 }
 
-fn items(label: &str, old: &Server, new: &Server, others: &BTreeSet<&str>, seen: &mut Seen) {
+fn items(
+    label: &str,
+    (old, new): (&Server, &Server),
+    (found, others): (&Both<'_>, &BTreeSet<&str>),
+    seen: &mut Seen,
+) {
     let tools = |server: &Server| -> Siblings {
         let names = server.items.iter().filter(|item| item.kind == ItemKind::Tool);
         Siblings::of(names.map(|item| item.name.as_str()))
@@ -145,6 +161,7 @@ fn items(label: &str, old: &Server, new: &Server, others: &BTreeSet<&str>, seen:
                 Some(was) => fields::item(&item, was, is, &siblings, &mut seen.changes),
                 None => fields::added(&item, is, &siblings.1, &mut seen.changes),
             }
+            found.item(&item, was.map(|was| (old, was)), (new, is), seen);
         }
         seen.remember(count, &item, was.map(|was| &was.value), is.map(|is| &is.value));
     }

@@ -1,7 +1,7 @@
 //! How a text changed, and whether what came in belongs there.
 
 use super::fields::Site;
-use super::words::{Word, invisible, stem, words};
+use super::words::{Word, stem, words};
 use super::{Kind, vocabulary::Vocabulary};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,12 +28,6 @@ pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<
     let (was, is) = (old.unwrap_or_default(), new.unwrap_or_default());
     let (before, after) = (words(was), words(is));
     let (kept, fresh) = difference(&before, &after);
-    let unseen = invisible(is) > invisible(was);
-    if unseen {
-        let more = invisible(is) - invisible(was);
-        let because = format!("{more} characters that nobody sees came in");
-        site.push(place, Kind::TextHidden, true, 0.92, because);
-    }
     let lost = before.len() - kept;
     let (kind, weight, because) = match (old, new) {
         (None, Some(_)) => {
@@ -41,11 +35,9 @@ pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<
         }
         (Some(_), None) => (Kind::TextRemoved, 0.04, "the text is gone".to_owned()),
         _ if squeezed(was) == squeezed(is) => (Kind::TextSpacing, 0.0, "only white space differs".to_owned()),
-        _ if fresh.is_empty() && lost == 0 => (
-            Kind::TextPunctuation,
-            if unseen { 0.1 } else { 0.01 },
-            "only punctuation, capitals or signs differ".to_owned(),
-        ),
+        _ if fresh.is_empty() && lost == 0 => {
+            (Kind::TextPunctuation, 0.01, "only punctuation, capitals or signs differ".to_owned())
+        }
         _ if lost == 0 => (Kind::TextExtended, 0.06, format!("{} words came in, none went out", fresh.len())),
         _ if fresh.is_empty() => (Kind::TextShortened, 0.04, format!("{lost} words went out, none came in")),
         _ if 2 * kept >= before.len().max(1) => {
@@ -59,11 +51,6 @@ pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<
 
 /// A text that nobody saw before, in a place that is new itself.
 pub(super) fn arrival(site: &mut Site<'_>, place: &str, role: Role, text: &str) {
-    let count = invisible(text);
-    if count > 0 {
-        let because = format!("{count} characters that nobody sees came in");
-        site.push(place, Kind::TextHidden, true, 0.92, because);
-    }
     let all = words(text);
     arrived(site, place, role, &all.iter().collect::<Vec<_>>(), text);
 }

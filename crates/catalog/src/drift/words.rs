@@ -240,18 +240,3 @@ pub(super) fn site(host: &str) -> &str {
     let mut dots = host.rmatch_indices('.').skip(1);
     dots.next().and_then(|(at, _)| host.get(at + 1..)).unwrap_or(host)
 }
-
-/// Characters that nobody sees: what text needs for lines and for emoji is left out.
-pub(super) fn invisible(text: &str) -> usize {
-    let emoji = |c: char| matches!(c, '\u{fe0e}' | '\u{fe0f}');
-    let mut before = ' ';
-    let mut count = 0;
-    for c in text.chars() {
-        let joins = c == '\u{200d}' && (!before.is_ascii());
-        if crate::definition::hidden(c) && !matches!(c, '\n' | '\r' | '\t') && !emoji(c) && !joins {
-            count += 1;
-        }
-        before = c;
-    }
-    count
-}

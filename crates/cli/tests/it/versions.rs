@@ -18,7 +18,7 @@ const DIFF: [&str; 4] = ["registry", "diff", "old.json", "new.json"];
 
 #[test]
 fn programs_get_every_change_and_a_rank() {
-    let bed = bed(&json!({ "tools": [tool("Looks up.")] }), &json!({ "tools": [tool("Looks up\u{200b}.")] }));
+    let bed = bed(&json!({ "tools": [tool("Looks up.")] }), &json!({ "tools": [tool("Lo\u{200b}oks up.")] }));
     let said = bed.run(&[&DIFF[..], &["--json"]].concat());
     assert_eq!(said.code, 1, "{}", said.err);
     let answer: Value = serde_json::from_str(&said.out).unwrap();
@@ -29,7 +29,7 @@ fn programs_get_every_change_and_a_rank() {
     let members: Vec<&String> = change.keys().collect();
     assert_eq!(members, ["item", "place", "kind", "compatible", "severity", "because"]);
     assert_eq!(change["item"], "look_up");
-    assert_eq!((&change["place"], &change["kind"]), (&json!("/description"), &json!("text-hidden")));
+    assert_eq!((&change["place"], &change["kind"]), (&json!("/description"), &json!("finding-added")));
     assert_eq!((&change["compatible"], &change["severity"]), (&json!(true), &json!("critical")));
 }
 
@@ -66,7 +66,7 @@ fn people_get_words_and_lines_that_nothing_can_steer() {
     let bed = bed(&json!([tool("Looks up.")]), &json!([tool(hostile)]));
     let said = bed.run(&DIFF);
     assert_eq!(said.code, 1);
-    assert!(said.out.contains("text-hidden /description"), "{}", said.out);
+    assert!(said.out.contains("finding-added /description"), "{}", said.out);
     assert!(said.out.contains("-   \"description\": \"Looks up.\""), "{}", said.out);
     assert!(!said.out.contains('\u{1b}') && !said.out.contains('\u{e0041}'), "{}", said.out);
     assert!(!said.out.lines().any(|line| line.starts_with('\u{2713}')), "{}", said.out);

@@ -31,6 +31,6 @@ pub use child::{Cause, Child, Exit, LaunchError, Status};
 pub use command::{Command, EnvValue, Filter, Grace, Limits, PASSABLE_VARIABLES, Supervisor};
 pub use lines::{LineError, Lines};
 pub use locked::{LockedBytes, lock_fault, take_variable};
-pub use private::{give_memory_back, keep_private, take_small_pages};
+pub use private::{give_memory_back, keep_private, let_go_of_program, take_small_pages};
 pub use supervise::{SUPERVISE, supervise_main};
 pub use tokio::process::{ChildStdin, ChildStdout};

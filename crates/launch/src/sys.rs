@@ -194,6 +194,16 @@ pub(crate) fn take_variable(name: &str) -> Option<crate::LockedBytes> {
     }
 }
 
+/// Takes pages out of this process that are as they are in a file; who touches one has it again from there.
+///
+/// `from` and `size` must be a mapping of the running program's own file, private, not writable, and without a page that was
+/// ever written.
+pub(crate) fn unmap_pages(from: usize, size: usize) {
+    // SAFETY: by the contract nobody can have changed these bytes, nor can the mapping go away or become another while the
+    // program runs: what is read there next is what was there before.
+    unsafe { libc::madvise(std::ptr::without_provenance_mut(from), size, libc::MADV_DONTNEED) };
+}
+
 /// Has the allocator give its free pages back.
 pub(crate) fn collect() {
     // SAFETY: it takes no pointer, may be called from any thread, and touches only what is free.

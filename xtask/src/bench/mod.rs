@@ -6,6 +6,7 @@ mod house;
 mod measure;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
@@ -19,6 +20,8 @@ use house::{Front, House, Programs};
 const CONNECTIONS: u32 = 8;
 /// Calls a second where latency is measured.
 const PACE: u32 = 200;
+/// After a start, until the gateway is at rest.
+const REST: Duration = Duration::from_secs(5);
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +72,8 @@ fn measure_all(programs: &Programs, size: Size) -> Result<Figures> {
     let mut house = House::build(programs)?;
     let gateway = house.start_gateway()?;
     let nginx = house.start_nginx()?;
+    // at rest, as it is from a few seconds after a start on
+    std::thread::sleep(REST);
     figures.idle_memory = measure::memory(gateway.id())?;
     let fronts = [
         (Leg::Direct, Front::Direct, None),

@@ -32,6 +32,7 @@ use open::Opened;
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -101,6 +102,19 @@ fn signals(stop: CancellationToken) -> anyhow::Result<(mpsc::Receiver<()>, JoinH
         std::process::exit(1);
     });
     Ok((reload, task))
+}
+
+/// Until what only a start needs is let go of: servers have been looked at by then.
+const STARTED: Duration = Duration::from_secs(3);
+
+/// Has a gateway that has started keep no more memory than it needs.
+async fn rest() {
+    tokio::time::sleep(STARTED).await;
+    let given = tokio::task::spawn_blocking(|| {
+        launch::give_memory_back();
+        launch::let_go_of_program();
+    });
+    given.await.ok();
 }
 
 /// A gateway that takes calls.
@@ -188,6 +202,7 @@ impl Running {
     /// Serves until asked to stop, then ends everything in order: listeners, calls, children, record, store.
     async fn until(mut self, stop: CancellationToken) -> Result<(), Failure> {
         tokio::spawn(gateway::execute_approved(Arc::clone(&self.gate), self.closing.clone()));
+        tokio::spawn(rest());
         tokio::select! {
             () = stop.cancelled() => {}
             ended = &mut self.http => {

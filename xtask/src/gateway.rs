@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -53,6 +54,9 @@ const POLICY: &str = "@id(\"everything\")
 permit (principal, action, resource);
 ";
 
+/// For a machine that does much else at the same time.
+const FIRST_SIGHT: Duration = Duration::from_secs(90);
+
 impl Gateway {
     /// Starts it over these servers, for clients that name it by these hosts too, and waits until it answers.
     pub(crate) fn start(servers: &[(&str, Upstream)], hosts: &[&str]) -> Result<Self> {
@@ -83,6 +87,24 @@ impl Gateway {
         let token =
             said.get("token").and_then(Value::as_str).context("no `token` in what it said")?.to_owned();
         Ok(Self { port, token, folder, running: Some(running) })
+    }
+
+    /// Waits until something of each of these servers is accepted: a client that comes before has nothing to see.
+    pub(crate) fn wait_for(&self, servers: &[(&str, Upstream)]) -> Result<()> {
+        let end = Instant::now() + FIRST_SIGHT;
+        loop {
+            let mut list = Command::new(target().join("debug/callgate"));
+            list.args(["registry", "list", "--json", "--config"]).arg(self.folder.join("callgate.toml"));
+            let said: Vec<Value> = serde_json::from_str(&output(&mut list)?)?;
+            let seen = |name: &str| said.iter().any(|one| one.get("server").is_some_and(|of| of == name));
+            let unseen: Vec<&str> =
+                servers.iter().map(|(name, _)| *name).filter(|name| !seen(name)).collect();
+            if unseen.is_empty() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "the gateway did not see {} in time", unseen.join(", "));
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Stores a secret that its settings name.

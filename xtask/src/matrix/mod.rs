@@ -95,6 +95,7 @@ pub(crate) fn all(tally: &mut Tally, externals: &Externals) -> Result<()> {
 fn through_gateway(externals: &Externals) -> Result<Vec<Pair>> {
     let servers = Servers::start(externals)?;
     let gateway = Gateway::start(&servers.upstreams(), &[])?;
+    gateway.wait_for(&servers.upstreams())?;
     let mut pairs = Vec::new();
     for server in servers.list() {
         for client in Client::ALL {
@@ -113,6 +114,7 @@ fn through_gateway(externals: &Externals) -> Result<Vec<Pair>> {
     let twin = |name: &str| name.starts_with("reference") && name != "reference";
     let upstreams = servers.upstreams().into_iter().filter(|(name, _)| !twin(name)).collect::<Vec<_>>();
     let gateway = Gateway::start(&upstreams, &[])?;
+    gateway.wait_for(&upstreams)?;
     let Some(reference) = servers.list().iter().find(|server| server.name == "reference") else {
         bail!("the reference server is not in the list")
     };

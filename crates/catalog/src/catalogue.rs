@@ -1,6 +1,8 @@
 //! All accepted definitions of all servers, as one immutable snapshot.
 
 use crate::drafts::{self, Drafting};
+use crate::judged;
+use crate::risk::Siblings;
 use crate::{Claimed, Classified, Declarations, Definition};
 use decision::{Digest, Environment, ItemKind, ServerName};
 use std::{collections::BTreeMap, sync::Arc};
@@ -34,9 +36,12 @@ impl ServerEntry {
         definitions: impl IntoIterator<Item = Arc<Definition>>,
     ) -> Self {
         let mut items: BTreeMap<ItemKind, BTreeMap<String, Item>> = BTreeMap::new();
+        let definitions: Vec<_> = definitions.into_iter().collect();
+        let tools = definitions.iter().filter(|one| one.kind() == ItemKind::Tool);
+        let siblings = Siblings::of(tools.map(|one| one.name()));
         for definition in definitions {
             let claimed = definition.claimed();
-            let classified = declarations.classify(definition.name(), claimed);
+            let classified = judged::classify(&declarations, &definition, &siblings);
             let (kind, name) = (definition.kind(), definition.name().to_owned());
             items
                 .entry(kind)

@@ -89,6 +89,8 @@ pub enum Origin {
     Operator,
     /// The author annotated it, and the operator trusts this server's annotations.
     TrustedAuthor,
+    /// Nobody said anything, and its definition says that it is worse than a write of tier high.
+    Judged,
     /// Nobody said anything: taken for a write of tier high.
     Undeclared,
 }

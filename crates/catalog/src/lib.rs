@@ -8,6 +8,7 @@ mod class;
 mod definition;
 mod drafts;
 pub mod drift;
+mod judged;
 pub mod listing;
 pub mod risk;
 pub mod scan;
@@ -19,3 +20,4 @@ pub use definition::{
     TOOL_NAME_BYTES_MAX, compare,
 };
 pub use drafts::{DRAFT_ID, Drafting};
+pub use judged::{classify, judge};

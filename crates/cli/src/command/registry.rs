@@ -9,6 +9,7 @@ use crate::{
     place::Place,
     say::{Say, printable, when},
 };
+use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
 use decision::{Digest, EventName, Item, ItemKind, ServerName};
 use serde_json::json;
@@ -130,14 +131,12 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 String::new(),
             ]);
         }
+        let accepted = pins.iter().filter(|pin| pin.item.kind == ItemKind::Tool && pin.approved.is_some());
+        let siblings = Siblings::of(accepted.map(|pin| pin.item.name.as_str()));
         for pin in &pins {
             let by = pin.approved.as_ref().map(|mark| format!("{} by {}", when(mark.at), mark.by));
             let class = match declared.filter(|_| pin.item.kind == ItemKind::Tool) {
-                Some(server) => {
-                    let claimed = claimed(&store, place, name, pin).await?;
-                    let class = server.declarations.classify(&pin.item.name, claimed);
-                    Some(format!("{}, {}", class.effect.as_str(), class.tier.as_str()))
-                }
+                Some(server) => class(&store, place, pin, &server.declarations, &siblings, name).await?,
                 None => None,
             };
             values.push(json!({
@@ -160,16 +159,28 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
     Ok(Verdict::Yes)
 }
 
-/// What the author of a tool says of it.
-async fn claimed(
+/// What a tool is, and on whose word, as it stands in the table.
+async fn class(
     store: &Store,
     place: &Place,
-    server: &ServerName,
     pin: &Pin,
-) -> anyhow::Result<catalog::Claimed> {
+    declared: &Declarations,
+    siblings: &Siblings,
+    server: &ServerName,
+) -> anyhow::Result<Option<String>> {
     let raw = store.definition(&place.scope(), &pin.seen).await?.unwrap_or_default();
-    let definition = catalog::Definition::new(server.clone(), pin.item.kind, raw);
-    Ok(definition.map(|definition| definition.claimed()).unwrap_or_default())
+    let Ok(definition) = Definition::new(server.clone(), pin.item.kind, raw) else { return Ok(None) };
+    let class = catalog::classify(declared, &definition, siblings);
+    let mut said = vec![class.effect.as_str(), class.tier.as_str()];
+    let effect = class.effect.as_str();
+    said.extend(class.categories.iter().map(|category| category.as_str()).filter(|word| *word != effect));
+    let by = match class.origin {
+        Origin::Operator => "",
+        Origin::TrustedAuthor => " (its author says)",
+        Origin::Judged => " (judged)",
+        Origin::Undeclared => " (undeclared)",
+    };
+    Ok(Some(said.join(", ") + by))
 }
 
 async fn text(store: &Store, place: &Place, digest: Option<Digest>) -> anyhow::Result<String> {

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::environment::{cache, target};
@@ -54,8 +54,8 @@ const POLICY: &str = "@id(\"everything\")
 permit (principal, action, resource);
 ";
 
-/// For a machine that does much else at the same time.
-const FIRST_SIGHT: Duration = Duration::from_secs(90);
+/// Between two looks, and how many there are: enough for a machine that does much else at the same time.
+const LOOK: (Duration, u32) = (Duration::from_millis(200), 450);
 
 impl Gateway {
     /// Starts it over these servers, for clients that name it by these hosts too, and waits until it answers.
@@ -91,20 +91,20 @@ impl Gateway {
 
     /// Waits until something of each of these servers is accepted: a client that comes before has nothing to see.
     pub(crate) fn wait_for(&self, servers: &[(&str, Upstream)]) -> Result<()> {
-        let end = Instant::now() + FIRST_SIGHT;
-        loop {
+        let (between, looks) = LOOK;
+        let mut unseen = Vec::new();
+        for _ in 0..looks {
             let mut list = Command::new(target().join("debug/callgate"));
             list.args(["registry", "list", "--json", "--config"]).arg(self.folder.join("callgate.toml"));
             let said: Vec<Value> = serde_json::from_str(&output(&mut list)?)?;
             let seen = |name: &str| said.iter().any(|one| one.get("server").is_some_and(|of| of == name));
-            let unseen: Vec<&str> =
-                servers.iter().map(|(name, _)| *name).filter(|name| !seen(name)).collect();
+            unseen = servers.iter().map(|(name, _)| *name).filter(|name| !seen(name)).collect();
             if unseen.is_empty() {
                 return Ok(());
             }
-            ensure!(Instant::now() < end, "the gateway did not see {} in time", unseen.join(", "));
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(between);
         }
+        bail!("the gateway did not see {} in time", unseen.join(", "))
     }
 
     /// Stores a secret that its settings name.

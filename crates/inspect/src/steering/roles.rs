@@ -104,7 +104,7 @@ fn voice<'a>(text: &'a str, lower: &str) -> Option<(&'a str, &'a str)> {
             let Some(rest) = lower.get(at + 1..) else { continue };
             let Some(end) = rest.find(close).filter(|end| *end < 40) else { continue };
             let name = rest.get(..end).unwrap_or_default().trim_start_matches(['/', '!']);
-            let first = name.split([' ', ':', '-', '_']).next().unwrap_or_default();
+            let first = name.split([' ', ':']).next().unwrap_or_default();
             let tag = text.get(at..at + end + 2).unwrap_or_default();
             let inside = text.get(at + end + 2..).unwrap_or_default();
             // `<id>` and `[admin]` stand for a value; a voice is closed again, shouts, or is followed by a sentence

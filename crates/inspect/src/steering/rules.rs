@@ -106,7 +106,13 @@ impl Said<'_> {
             let severity = if far { Critical } else { High };
             let summary =
                 s.first && self.seat == Seat::Prose && !self.of(ALSO.or(AFTER).or(MUST).or(YOU)) && !far;
-            let severity = if summary || used { Medium } else { severity };
+            // what is written into such a file is not taken out of it
+            let into = s.places(STRONGBOX).all(|at| {
+                let before = s.tokens.get(at.saturating_sub(2)..at).unwrap_or_default();
+                before.iter().any(|token| matches!(&*token.text, "to" | "into" | "in"))
+            });
+            let kept = into && !self.of(FETCH.or(WHOLE).or(SHELL)) && !self.outside();
+            let severity = if summary || used || kept { Medium } else { severity };
             return Some(self.sees(
                 Detector::Exfiltration,
                 severity,
@@ -206,15 +212,28 @@ impl Said<'_> {
         // "do not show the password" protects it
         let guards = s.follows(NOT, TELL, 4) && s.follows(TELL, SECRET.or(PERSONAL), 3);
         let other = self.of(taken) && !guards || self.of(MOVE.or(RUN).or(USE)) && self.of(SILENT.or(UNSEEN));
-        let severity =
-            if deed && !guards && self.of(NOT.or(SILENT).or(UNSEEN)) || other { High } else { Medium };
+        let weak = s
+            .tokens
+            .iter()
+            .any(|token| matches!(&*token.text, "show" | "display" | "describe" | "surface" | "cite"))
+            && !self.of(SILENT.or(UNSEEN));
+        let severity = if deed && !weak && !guards && self.of(NOT.or(SILENT).or(UNSEEN)) || other {
+            High
+        } else {
+            Medium
+        };
         Some(self.sees(Detector::Secrecy, severity, 0.8, "the user is not to know"))
     }
 
     fn spares_consent(&self) -> Option<Sighting> {
         let s = self.sentence;
         let skipped = s.near(ASK, SKIP, 8);
-        let unasked = s.follows(NOT, ASK, 2);
+        const YES: &[&str] = &["confirm", "approv", "consent", "permission", "authori", "agree", "sign-off"];
+        let for_a_yes = s.tokens.iter().any(|token| YES.iter().any(|word| token.text.starts_with(word)));
+        let ends = s.places(USER).any(|at| at + 2 >= s.tokens.len());
+        let spaced = s.tokens.iter().any(|token| token.topics.meets(ASK));
+        // "do not ask the user for the id" spares a question, not a yes
+        let unasked = s.follows(NOT, ASK, 2) && (for_a_yes || ends || !spaced);
         let over = s.near(LIMIT, SKIP.or(IGNORE), 4);
         if !skipped && !unasked && !over {
             return None;
@@ -286,6 +305,7 @@ impl Said<'_> {
             self.of(SELF) || s.tokens.iter().any(|token| matches!(&*token.text, "me" | "us" | "itself"));
         let signs = [
             self.of(ANYTHING)
+                && (!self.of(AFTER) || self.of(USER))
                 && !s.tokens.iter().any(|token| {
                     matches!(
                         &*token.text,

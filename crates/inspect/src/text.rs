@@ -13,15 +13,17 @@ pub use crate::steering::lexicon::Topics;
 pub struct About<'a> {
     /// Topics that are the tool's business.
     pub own: Topics,
-    /// Names of the tool's parameters and of its siblings, in small letters.
+    /// Names of the tool's parameters, in small letters.
     pub ours: Option<&'a BTreeSet<String>>,
+    /// Names of its siblings, in small letters.
+    pub siblings: Option<&'a BTreeSet<String>>,
     /// Names of the tools of other servers, in small letters.
     pub theirs: Option<&'a BTreeSet<String>>,
 }
 
 impl About<'_> {
     pub(crate) fn is_ours(&self, name: &str) -> bool {
-        self.ours.is_some_and(|names| names.contains(name))
+        [self.ours, self.siblings].into_iter().flatten().any(|names| names.contains(name))
     }
     pub(crate) fn is_theirs(&self, name: &str) -> bool {
         !self.is_ours(name) && self.theirs.is_some_and(|names| names.contains(name))

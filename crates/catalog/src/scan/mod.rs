@@ -132,17 +132,22 @@ struct Side<'a> {
 impl Side<'_> {
     fn tool(&self, tool: &Value) -> Vec<Finding> {
         let places = places::of(tool);
-        let mut ours = self.names.tools.clone();
-        ours.extend(places.iter().filter(|place| place.is_parameter).map(|place| place.text.to_lowercase()));
+        let parameters = places.iter().filter(|place| place.is_parameter);
+        let ours: BTreeSet<String> = parameters.map(|place| place.text.to_lowercase()).collect();
         let own = self.names.topics.or(text::topics(name(tool)));
-        let about = About { own, ours: Some(&ours), theirs: Some(self.theirs) };
+        let siblings = Some(&self.names.tools);
+        let about = About { own, ours: Some(&ours), siblings, theirs: Some(self.theirs) };
         look(&places, &about)
     }
 
     /// Instructions, prompts and resources.
     fn others(&self, i: usize, offer: &Offer) -> Vec<Finding> {
-        let about =
-            About { own: self.names.topics, ours: Some(&self.names.tools), theirs: Some(self.theirs) };
+        let about = About {
+            own: self.names.topics,
+            ours: None,
+            siblings: Some(&self.names.tools),
+            theirs: Some(self.theirs),
+        };
         let lists = [
             ("prompts", &offer.prompts),
             ("resources", &offer.resources),

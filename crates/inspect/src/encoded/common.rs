@@ -1,6 +1,5 @@
 //! The commonest words of English: where they are, there is a sentence.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 const WORDS: &str = "the and of to in is you that it for on are with as this be at have from or by not but what all \
@@ -9,12 +8,25 @@ const WORDS: &str = "the and of to in is you that it for on are with as this be 
     should was were our we they he she his her my me us without send read user who where here does did had because \
     while until every please ignore previous instructions tell password file files tool key keys secret";
 
-static COMMON: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| WORDS.split_whitespace().collect());
+static COMMON: LazyLock<Vec<Vec<&'static str>>> = LazyLock::new(|| {
+    let mut by_shape = vec![Vec::new(); 1 << 9];
+    for word in WORDS.split_whitespace() {
+        if let Some(words) = by_shape.get_mut(shape(word)) {
+            words.push(word);
+        }
+    }
+    by_shape
+});
+
+/// Few words share the first two letters and their length.
+fn shape(word: &str) -> usize {
+    let letter = |at: usize| word.as_bytes().get(at).map_or(0, |b| usize::from(b.to_ascii_lowercase()));
+    (letter(0) * 31 + letter(1) * 7 + word.len()) & 0x1ff
+}
 
 pub(crate) fn is_common(word: &str) -> bool {
     if word.len() > 12 || word.len() < 2 {
         return false;
     }
-    COMMON.contains(word)
-        || word.contains(|c: char| c.is_ascii_uppercase()) && COMMON.contains(&*word.to_ascii_lowercase())
+    COMMON.get(shape(word)).is_some_and(|words| words.iter().any(|common| common.eq_ignore_ascii_case(word)))
 }

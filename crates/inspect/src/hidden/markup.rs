@@ -59,7 +59,7 @@ const STYLES: &[&str] = &[
 const COMMENTS_MAX: usize = 16;
 
 pub(super) fn look(text: &str, hidden: &mut Hidden<'_>) {
-    if !text.bytes().any(|b| matches!(b, b'<' | b'[' | b'\\' | b':' | b'{')) {
+    if !text.bytes().any(|b| matches!(b, b'<' | b'[' | b'\\' | b'{')) {
         return;
     }
     let lower = text.to_ascii_lowercase();

@@ -311,10 +311,32 @@ static PHRASES: LazyLock<HashMap<String, Vec<Rest>>> = LazyLock::new(|| {
     phrases
 });
 
+/// Which beginnings and lengths first words have: most words of a text are none of them.
+static SHAPES: LazyLock<Vec<bool>> = LazyLock::new(|| {
+    let mut shapes = vec![false; 1 << 12];
+    for first in PHRASES.keys() {
+        if let Some(slot) = shapes.get_mut(shape(first)) {
+            *slot = true;
+        }
+    }
+    shapes
+});
+
+fn shape(word: &str) -> usize {
+    let mut bytes = word.bytes().map(usize::from);
+    let (first, second, third) =
+        (bytes.next().unwrap_or(0), bytes.next().unwrap_or(0), bytes.next().unwrap_or(0));
+    (first * 961 + second * 31 + third + word.len() * 7) & 0xfff
+}
+
 /// What the phrases that begin with the first of these stems speak of. Articles inside a phrase are passed over.
 pub(crate) fn topics<'a>(stems: impl Iterator<Item = &'a str> + Clone) -> Topics {
     let mut from = stems;
-    let Some(rests) = from.next().and_then(|first| PHRASES.get(first)) else { return Topics::NONE };
+    let Some(first) = from.next() else { return Topics::NONE };
+    if !SHAPES.get(shape(first)).is_some_and(|known| *known) {
+        return Topics::NONE;
+    }
+    let Some(rests) = PHRASES.get(first) else { return Topics::NONE };
     let fits = |rest: &[String]| {
         let mut words = from.clone();
         rest.iter().all(|wanted| {

@@ -75,7 +75,11 @@ const VOICES: &[&str] = &[
 pub(super) fn look(text: &str, sentences: &[Sentence<'_>], found: &mut Vec<Sighting>) {
     if text.contains(['<', '[', '#', '\n']) {
         let lower = text.to_ascii_lowercase();
-        if let Some(mark) = TEMPLATES.iter().find(|mark| lower.contains(*mark)) {
+        let marked = text.contains(['<', '[', '#']);
+        if let Some(mark) = TEMPLATES
+            .iter()
+            .find(|mark| (marked || mark.starts_with(['\n', 'b', '-'])) && lower.contains(*mark))
+        {
             let because = format!("`{}` is a mark between speakers of a conversation", mark.trim());
             found.push(Sighting::new(Detector::FakeRole, Severity::High, 0.9, because));
         } else if let Some((tag, inside)) = voice(text, &lower) {

@@ -1,4 +1,4 @@
-//! Measures the scan of definitions: `scan_eval FOLDER [--slice tuned|held] [--misses] [--repeat N]`.
+//! Measures the scan of definitions: `scan_eval FOLDER [--slice tuned|held|second] [--misses] [--repeat N]`.
 //! `FOLDER/poisoned_metadata.jsonl` and `FOLDER/tools.jsonl` are the reader's own; `docs/detection.md` says what they hold.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 #![expect(
@@ -17,21 +17,42 @@ use std::collections::BTreeMap;
 
 struct Options {
     folder: String,
-    /// `Some(true)`: only what is held out; `Some(false)`: only what is tuned on.
-    held: Option<bool>,
+    slice: Option<Slice>,
     misses: bool,
     repeat: u32,
 }
 
+/// A part of the corpus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slice {
+    /// Read from the beginning.
+    Tuned,
+    /// Held out at first, and read by now.
+    Held,
+    /// The second cut, across both. Nothing in it was read once it was cut.
+    Second,
+}
+
+impl Slice {
+    fn of(group: &str) -> Self {
+        match (hash(&format!("second cut|{group}")).is_multiple_of(5), hash(group).is_multiple_of(3)) {
+            (true, _) => Self::Second,
+            (false, true) => Self::Held,
+            (false, false) => Self::Tuned,
+        }
+    }
+}
+
 fn options() -> Option<Options> {
     let mut arguments = std::env::args().skip(1);
-    let mut options = Options { folder: arguments.next()?, held: None, misses: false, repeat: 1 };
+    let mut options = Options { folder: arguments.next()?, slice: None, misses: false, repeat: 1 };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--slice" => {
-                options.held = match arguments.next()?.as_str() {
-                    "tuned" => Some(false),
-                    "held" => Some(true),
+                options.slice = match arguments.next()?.as_str() {
+                    "tuned" => Some(Slice::Tuned),
+                    "held" => Some(Slice::Held),
+                    "second" => Some(Slice::Second),
                     _ => return None,
                 }
             }
@@ -43,11 +64,11 @@ fn options() -> Option<Options> {
     Some(options)
 }
 
-/// A third of the groups is held out: whole classes and techniques, whole suites, whole servers; never a text alone.
-fn is_held(group: &str) -> bool {
+/// Groups are cut by this: whole classes and techniques, whole suites, whole servers; never a text alone.
+fn hash(group: &str) -> u8 {
     let digest = decision::Digest::of(group.as_bytes()).to_string();
     let first = digest.rsplit(':').next().and_then(|hex| hex.get(..2)).unwrap();
-    u8::from_str_radix(first, 16).unwrap().is_multiple_of(3)
+    u8::from_str_radix(first, 16).unwrap()
 }
 
 fn group(record: &Value) -> String {
@@ -131,14 +152,14 @@ impl Counts {
 
 fn main() {
     let Some(options) = options() else {
-        eprintln!("usage: scan_eval FOLDER [--slice tuned|held] [--misses] [--repeat N]");
+        eprintln!("usage: scan_eval FOLDER [--slice tuned|held|second] [--misses] [--repeat N]");
         std::process::exit(2);
     };
     let lines = |name: &str| -> Vec<Value> {
         let text = std::fs::read_to_string(format!("{}/{name}", options.folder)).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    let wanted = |group: &str| options.held.is_none_or(|held| held == is_held(group));
+    let wanted = |group: &str| options.slice.is_none_or(|slice| slice == Slice::of(group));
     poisoned(&lines("poisoned_metadata.jsonl"), &wanted, options.misses);
     real(&lines("tools.jsonl"), &wanted, &options);
 }

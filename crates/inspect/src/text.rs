@@ -11,11 +11,13 @@ pub use crate::steering::lexicon::Topics;
 /// What the text is about by rights, and whose the names in it are.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct About<'a> {
+    /// The tool's own name, in small letters.
+    pub name: Option<&'a str>,
     /// Topics that are the tool's business.
     pub own: Topics,
     /// Names of the tool's parameters, in small letters.
     pub ours: Option<&'a BTreeSet<String>>,
-    /// Names of its siblings, in small letters.
+    /// Names of the tools of its server, its own too, in small letters.
     pub siblings: Option<&'a BTreeSet<String>>,
     /// Names of the tools of other servers, in small letters.
     pub theirs: Option<&'a BTreeSet<String>>,

@@ -136,13 +136,15 @@ impl Side<'_> {
         let ours: BTreeSet<String> = parameters.map(|place| place.text.to_lowercase()).collect();
         let own = self.names.topics.or(text::topics(name(tool)));
         let siblings = Some(&self.names.tools);
-        let about = About { own, ours: Some(&ours), siblings, theirs: Some(self.theirs) };
+        let name = name(tool).to_lowercase();
+        let about = About { name: Some(&name), own, ours: Some(&ours), siblings, theirs: Some(self.theirs) };
         look(&places, &about)
     }
 
     /// Instructions, prompts and resources.
     fn others(&self, i: usize, offer: &Offer) -> Vec<Finding> {
         let about = About {
+            name: None,
             own: self.names.topics,
             ours: None,
             siblings: Some(&self.names.tools),

@@ -104,6 +104,9 @@ topics! {
     PAY = 51: "pay payment wire gift_card bitcoin crypto eth usdt wallet transfer_money transfer_fund invoice_fee licence_fee license_fee log_in sign_in login reauthenticate re-authenticate verify_their verify_your passport id_card identity_card";
     /// Another part than one's own.
     ROLE = 52: "act_as pretend role-play roleplay developer_mode do_anything_now unrestricted without_restriction no_restriction no_longer_bound new_instruction real_instruction true_instruction actual_instruction you_are_now from_now_on";
+    /// What the tool itself answered with.
+    RETURNED = 53: "returned generated issued resulting created_by_this returned_by";
+    SETUP = 54: "setup set_up provision install bootstrap scaffold initialise initialize onboard configure init";
     /// A part of something longer.
     PART = 46: "part fragment piece chunk segment half portion";
     JOIN = 47: "combine concatenate join read_together as_one assemble reassemble stitch merge_with one_sentence put_together in_sequence together";

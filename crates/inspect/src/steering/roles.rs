@@ -72,6 +72,9 @@ const VOICES: &[&str] = &[
     "thought",
 ];
 
+/// Of those, what honest authors call a part of a long definition.
+const SECTIONS: &[&str] = &["instructions", "instruction", "rules", "warning", "policy", "critical", "alert"];
+
 pub(super) fn look(text: &str, sentences: &[Sentence<'_>], found: &mut Vec<Sighting>) {
     if text.contains(['<', '[', '#', '\n']) {
         let lower = text.to_ascii_lowercase();
@@ -116,6 +119,8 @@ fn voice<'a>(text: &'a str, lower: &str) -> Option<(&'a str, &'a str)> {
             let shouts = shouts(tag);
             let long = name.contains(' ') && name.split(' ').any(|word| VOICES.contains(&word));
             let known = VOICES.contains(&first) || VOICES.contains(&name);
+            let section = open == '<' && SECTIONS.contains(&name) && !shouts && has_sections(lower);
+            let known = known && !section;
             let speaks = inside.split_whitespace().nth(2).is_some();
             if (known && speaks && (closed || shouts || open == '[' && at == 0)) || (long && name.len() > 12)
             {
@@ -124,6 +129,20 @@ fn voice<'a>(text: &'a str, lower: &str) -> Option<(&'a str, &'a str)> {
         }
     }
     None
+}
+
+/// The text is written in sections: two others are opened and closed.
+fn has_sections(lower: &str) -> bool {
+    let mut sections: Vec<&str> = lower
+        .match_indices("</")
+        .take(TAGS_MAX)
+        .filter_map(|(at, _)| lower.get(at + 2..)?.split_once('>').map(|(name, _)| name))
+        .filter(|name| !VOICES.contains(name) && name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .filter(|name| lower.contains(&format!("<{name}>")))
+        .collect();
+    sections.sort_unstable();
+    sections.dedup();
+    sections.len() > 1
 }
 
 fn shouts(tag: &str) -> bool {

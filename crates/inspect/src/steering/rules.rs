@@ -1,10 +1,13 @@
 //! What one sentence can be accused of. Each rule wants two things of it.
 
+mod choice;
+mod people;
+
 use super::lexicon::{
-    AFTER, ALSO, ALWAYS, ANYTHING, ARGUMENT, ASK, BEST, CONTEXT, DESTROY, FETCH, GIVEN, HOST, IDENTITY,
-    IGNORE, INSTALL, JOIN, LEARN, LIMIT, MALICE, MODEL, MOVE, MUST, NOT, OTHERS, OUTSIDE, PART, PAY,
-    PERSONAL, PLACE, POWER, PREFER, PRIOR, QUOTED, REDIRECT, REFERENCE, ROLE, RULES, RUN, SECRET, SELF,
-    SHELL, SILENT, SKIP, STRONGBOX, TALK, TELL, TOOL, Topics, UNSEEN, USE, USER, WHOLE, WORSE, YOU,
+    AFTER, ALSO, ALWAYS, ANYTHING, ARGUMENT, CONTEXT, DESTROY, FETCH, HOST, IDENTITY, IGNORE, INSTALL, JOIN,
+    MALICE, MODEL, MOVE, MUST, OTHERS, OUTSIDE, PART, PERSONAL, PLACE, POWER, PRIOR, QUOTED, REDIRECT,
+    RETURNED, ROLE, RULES, RUN, SECRET, SELF, SETUP, SHELL, SILENT, STRONGBOX, TALK, TELL, Topics, USE, USER,
+    WHOLE, YOU,
 };
 use super::words::{Kind, Sentence};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
@@ -63,22 +66,18 @@ impl Said<'_> {
             if self.quotes() { (severity.min(Low), confidence / 3.0) } else { (severity, confidence) };
         Sighting::new(detector, severity, confidence, format!("{why}: `{}`", excerpt(self.sentence.text)))
     }
-    /// The user is not to be told, or not to see.
-    fn hushes(&self) -> bool {
-        let s = self.sentence;
-        let deeds = MOVE.or(FETCH).or(RUN).or(USE).or(DESTROY).or(INSTALL);
-        let verb = |at: usize| s.tokens.get(at).is_some_and(|token| token.bare && token.topics.meets(deeds));
-        // "silently add" orders; "silently ignores" says what a server does
-        let quietly = s.places(SILENT).any(|at| (at.saturating_sub(2)..at + 3).any(verb));
-        quietly
-            || self.of(SILENT) && self.of(ALSO) && self.of(MOVE)
-            || self.of(UNSEEN) && (self.of(USER.or(MOVE).or(FETCH)) || self.orders(deeds))
-            || s.follows(NOT, TELL, 4) && self.of(USER)
-            || s.follows(USER, NOT, 4) && s.follows(NOT, LEARN, 4)
-    }
     /// There is a place outside to which data can go.
     fn outside(&self) -> bool {
-        self.of(OUTSIDE) || self.sentence.any(Kind::Url) || self.sentence.any(Kind::Mail)
+        self.names_outside() || self.sentence.any(Kind::Url) || self.sentence.any(Kind::Mail)
+    }
+    /// In words, and not by the name of one of its own arguments.
+    fn names_outside(&self) -> bool {
+        let s = self.sentence;
+        let own = |at: usize| {
+            let name = s.tokens.get(at).and_then(|token| token.whole);
+            name.zip(self.about.ours).is_some_and(|(name, ours)| ours.contains(&name.to_lowercase()))
+        };
+        self.of(OUTSIDE) && (s.places(OUTSIDE).next().is_none() || s.places(OUTSIDE).any(|at| !own(at)))
     }
     /// Something of the caller's is named as where it goes in.
     fn names_an_argument(&self) -> bool {
@@ -107,12 +106,12 @@ impl Said<'_> {
             let summary =
                 s.first && self.seat == Seat::Prose && !self.of(ALSO.or(AFTER).or(MUST).or(YOU)) && !far;
             // what is written into such a file is not taken out of it
-            let into = s.places(STRONGBOX).all(|at| {
-                let before = s.tokens.get(at.saturating_sub(2)..at).unwrap_or_default();
-                before.iter().any(|token| matches!(&*token.text, "to" | "into" | "in"))
-            });
-            let kept = into && !self.of(FETCH.or(WHOLE).or(SHELL)) && !self.outside();
-            let severity = if summary || used || kept { Medium } else { severity };
+            let kept = self.is_put_there() && !self.of(FETCH.or(WHOLE).or(SHELL)) && !self.outside();
+            let severity = match () {
+                () if kept && self.of(RETURNED) => Low,
+                () if summary || used || kept => Medium,
+                () => severity,
+            };
             return Some(self.sees(
                 Detector::Exfiltration,
                 severity,
@@ -121,13 +120,18 @@ impl Said<'_> {
             ));
         }
         let things = SECRET.or(PLACE).or(PERSONAL);
+        // the user hears what is the user's
+        let heard = s.follows(TELL, USER, 2);
         if s.commands(MALICE) && self.of(things.or(CONTEXT)) {
             return Some(self.sees(Detector::Exfiltration, High, 0.9, "data is to be stolen"));
         }
         let away = self.outside() || self.hushes();
         let extra = self.of(ALSO) || self.of(AFTER) && self.names_an_argument();
         let yours = self.of(WHOLE.or(OTHERS)) && self.of(YOU.or(USER));
-        if self.foreign(things) && s.near(MOVE, things, 8) && self.orders(MOVE) && (away || (extra && yours))
+        if self.foreign(things)
+            && s.near(MOVE, things, 8)
+            && self.orders(MOVE)
+            && (away || (extra && yours && !heard))
         {
             let severity = if self.foreign(SECRET) || away { High } else { Medium };
             return Some(self.sees(
@@ -141,6 +145,18 @@ impl Said<'_> {
         let emptied = self.foreign(HOST) && near && self.names_an_argument();
         emptied.then(|| {
             self.sees(Detector::Exfiltration, High, 0.7, "what the user's machine holds is asked for")
+        })
+    }
+
+    /// Stores of secrets are where something goes: "into .env or .env.local".
+    fn is_put_there(&self) -> bool {
+        let s = self.sentence;
+        let mut before = None;
+        s.places(STRONGBOX).all(|at| {
+            let words = s.tokens.get(at.saturating_sub(3)..at).unwrap_or_default();
+            let joined = before.replace(at).is_some_and(|before| at - before <= 3)
+                && words.iter().any(|token| matches!(&*token.text, "or" | "and"));
+            joined || words.iter().any(|token| matches!(&*token.text, "to" | "into" | "in"))
         })
     }
 
@@ -171,7 +187,7 @@ impl Said<'_> {
             return None;
         }
         let sends = self.about.own.meets(MOVE.or(OUTSIDE));
-        let named = self.of(OUTSIDE) || s.any(Kind::Mail);
+        let named = self.names_outside() || s.any(Kind::Mail);
         let moved = s.affirms(MOVE.or(REDIRECT)) || self.of(MALICE);
         let ordered = self.orders(MOVE.or(REDIRECT)) || s.commands(USE.or(REDIRECT)) && self.of(MOVE);
         let besides = self.of(ALSO) && s.near(ALSO, MOVE, 6) || self.hushes();
@@ -200,170 +216,6 @@ impl Said<'_> {
             .then(|| self.sees(Detector::Outside, Medium, 0.5, "something is to be sent to a place outside"))
     }
 
-    fn keeps_secret(&self) -> Option<Sighting> {
-        const DEED: &[&str] =
-            &["this", "that", "it", "step", "these", "tool", "call", "instruction", "instructions", "called"];
-        if !self.hushes() {
-            return None;
-        }
-        let s = self.sentence;
-        let deed = s.tokens.iter().any(|token| DEED.contains(&&*token.text));
-        let taken = STRONGBOX.or(SECRET).or(CONTEXT).or(OUTSIDE).or(PLACE);
-        // "do not show the password" protects it
-        let guards = s.follows(NOT, TELL, 4) && s.follows(TELL, SECRET.or(PERSONAL), 3);
-        let other = self.of(taken) && !guards || self.of(MOVE.or(RUN).or(USE)) && self.of(SILENT.or(UNSEEN));
-        let weak = s
-            .tokens
-            .iter()
-            .any(|token| matches!(&*token.text, "show" | "display" | "describe" | "surface" | "cite"))
-            && !self.of(SILENT.or(UNSEEN));
-        let severity = if deed && !weak && !guards && self.of(NOT.or(SILENT).or(UNSEEN)) || other {
-            High
-        } else {
-            Medium
-        };
-        Some(self.sees(Detector::Secrecy, severity, 0.8, "the user is not to know"))
-    }
-
-    fn spares_consent(&self) -> Option<Sighting> {
-        let s = self.sentence;
-        let skipped = s.near(ASK, SKIP, 8);
-        const YES: &[&str] = &["confirm", "approv", "consent", "permission", "authori", "agree", "sign-off"];
-        let for_a_yes = s.tokens.iter().any(|token| YES.iter().any(|word| token.text.starts_with(word)));
-        let ends = s.places(USER).any(|at| at + 2 >= s.tokens.len());
-        let spaced = s.tokens.iter().any(|token| token.topics.meets(ASK));
-        // "do not ask the user for the id" spares a question, not a yes
-        let unasked = s.follows(NOT, ASK, 2) && (for_a_yes || ends || !spaced);
-        let over = s.near(LIMIT, SKIP.or(IGNORE), 4);
-        if !skipped && !unasked && !over {
-            return None;
-        }
-        let client = s.tokens.iter().any(|token| token.text == "client" || token.text == "host");
-        let whose = self.of(USER.or(MODEL).or(YOU)) || client;
-        let severity = if (skipped || unasked) && whose { High } else { Low };
-        Some(self.sees(Detector::ConsentBypass, severity, 0.7, "the user is not to be asked"))
-    }
-
-    fn governs_other_tools(&self) -> Option<Sighting> {
-        let s = self.sentence;
-        let (theirs, unknown) = self.names_tools();
-        if !self.of(OTHERS) && !theirs && !unknown {
-            // "before …, execute this tool and replace the values"
-            let wedged = self.of(SELF) && self.of(AFTER) && self.orders(USE.or(RUN)) && s.commands(REDIRECT);
-            return wedged
-                .then(|| self.sees(Detector::OtherTools, High, 0.7, "it puts itself between other steps"));
-        }
-        let turned = s.affirms(REDIRECT.or(MALICE)) || self.of(GIVEN);
-        let copied = s.near(ALSO, MOVE, 6) || self.of(ALSO) && (s.any(Kind::Mail) || self.of(OUTSIDE));
-        let carried = self.of(MOVE)
-            && (self.foreign(SECRET.or(STRONGBOX).or(CONTEXT)) || self.of(OUTSIDE) || s.any(Kind::Mail));
-        let chained = s.near(WHOLE, SECRET.or(STRONGBOX).or(CONTEXT), 8)
-            && self.foreign(SECRET.or(STRONGBOX).or(CONTEXT));
-        let carried = carried || chained;
-        let ordered = self.of(AFTER) && self.orders(USE.or(MOVE).or(RUN).or(FETCH));
-        let barred = self.of(OTHERS)
-            && (s.near(NOT, USE, 3) || s.near(IGNORE, OTHERS, 4) || self.of(WORSE))
-            && (self.of(SELF.or(MUST).or(ALWAYS)) || s.commands(IGNORE));
-        let before = self.of(OTHERS)
-            && self.of(AFTER)
-            && self.orders(USE.or(FETCH))
-            && self.of(MUST.or(ALWAYS).or(SELF));
-        let severity = match () {
-            () if theirs && (turned || copied || carried || ordered) => Critical,
-            () if self.of(OTHERS) && (turned || copied || carried) => High,
-            () if unknown && (turned && self.of(AFTER) || carried) => High,
-            () if barred || before => High,
-            () if theirs => Medium,
-            () => Low,
-        };
-        Some(self.sees(Detector::OtherTools, severity, 0.7, "how other tools are used is governed here"))
-    }
-
-    /// Whether tools of other servers are named, and whether tools are that nobody here knows.
-    fn names_tools(&self) -> (bool, bool) {
-        let s = self.sentence;
-        let (mut theirs, mut unknown) = (false, false);
-        for (i, token) in s.tokens.iter().enumerate() {
-            let Some(name) = token.whole.map(str::to_lowercase) else { continue };
-            theirs |= self.about.is_theirs(&name);
-            let around = |from: usize, to: usize, topics: Topics| {
-                s.tokens
-                    .get(from..to.min(s.tokens.len()))
-                    .unwrap_or_default()
-                    .iter()
-                    .any(|near| near.topics.meets(topics))
-            };
-            let called = around(i + 1, i + 6, TOOL) || around(i.saturating_sub(2), i, TOOL.or(USE));
-            unknown |= called && name.contains(['_', '-']) && !self.about.is_ours(&name);
-        }
-        (theirs, unknown)
-    }
-
-    fn puts_itself_first(&self) -> Option<Sighting> {
-        let s = self.sentence;
-        let itself =
-            self.of(SELF) || s.tokens.iter().any(|token| matches!(&*token.text, "me" | "us" | "itself"));
-        let signs = [
-            self.of(ANYTHING)
-                && (!self.of(AFTER) || self.of(USER))
-                && !s.tokens.iter().any(|token| {
-                    matches!(
-                        &*token.text,
-                        "about"
-                            | "regarding"
-                            | "related"
-                            | "including"
-                            | "concerning"
-                            | "relation"
-                            | "involving"
-                    )
-                }),
-            s.near(ALWAYS.or(MUST), USE.or(PREFER), 4) && !self.of(NOT),
-            self.of(BEST) && (itself || s.near(BEST, TOOL, 3)),
-            self.of(OTHERS) && self.of(IGNORE.or(NOT).or(WORSE).or(PREFER)),
-            self.of(PREFER) && self.of(OTHERS.or(IGNORE).or(BEST)),
-        ];
-        let count = signs.iter().filter(|sign| **sign).count();
-        let spoken = itself || s.near(USE.or(PREFER).or(BEST), TOOL, 5);
-        if count == 0 || !spoken {
-            return None;
-        }
-        let severity = if count > 1 {
-            High
-        } else if self.of(BEST) && itself || self.of(PREFER) && itself && self.of(MUST.or(ALWAYS)) {
-            Medium
-        } else {
-            Low
-        };
-        Some(self.sees(Detector::Preference, severity, 0.65, "it is to be preferred, whatever was asked"))
-    }
-
-    fn makes_the_user_give(&self) -> Option<Sighting> {
-        let s = self.sentence;
-        let goods = SECRET.or(STRONGBOX);
-        let taken = INSTALL.or(SHELL);
-        let asked = s.commands(ASK.or(TELL))
-            || self.orders(ASK.or(TELL))
-            || s.tokens.iter().any(|token| token.text == "prompt" && token.bare);
-        if !asked || self.about.own.meets(goods) && !self.of(taken) {
-            return None;
-        }
-        let gives = s.follows(ASK.or(TELL).or(RULES), goods, 8) && !s.follows(NOT, ASK.or(TELL), 4);
-        let does = s.follows(TELL.or(ASK), taken, 14) && self.of(USER);
-        let goes = s.follows(TELL.or(ASK), PAY, 14)
-            && self.of(USER)
-            && (s.any(Kind::Url) || s.any(Kind::Mail) || !self.about.own.meets(PAY) && s.commands(TELL));
-        let prompts = s.commands(ASK.or(RULES)) && s.follows(ASK.or(RULES), goods, 6) && !s.first;
-        let severity = if gives && self.of(USER) || does || goes || gives && prompts {
-            High
-        } else if gives {
-            Medium
-        } else {
-            return None;
-        };
-        Some(self.sees(Detector::Phishing, severity, 0.7, "the user is to be made to give or do something"))
-    }
-
     fn acts_on_the_side(&self) -> Option<Sighting> {
         let s = self.sentence;
         let lower = s.text.to_ascii_lowercase();
@@ -373,6 +225,10 @@ impl Said<'_> {
                 .any(|code| lower.contains(code));
         let verbs = RUN.or(DESTROY).or(INSTALL).or(USE).or(MOVE);
         if self.about.own.meets(RUN.or(SHELL)) && !self.of(SILENT) {
+            return None;
+        }
+        // what sets something up may show the command for it
+        if self.about.own.meets(SETUP) && s.text.contains("```") && !script && !self.of(SILENT.or(ALSO)) {
             return None;
         }
         if (script || self.of(SHELL)) && (self.orders(verbs) || self.of(AFTER) && s.affirms(verbs)) {
@@ -391,12 +247,6 @@ impl Said<'_> {
         let wipes = s.near(DESTROY, PLACE, 6) && ordered && !self.about.own.meets(DESTROY);
         (wipes && self.of(AFTER.or(ALSO)) && !s.first)
             .then(|| self.sees(Detector::SideAction, High, 0.7, "something is to be destroyed on the side"))
-    }
-
-    fn replaces_what_was_given(&self) -> Option<Sighting> {
-        let s = self.sentence;
-        let fooled = self.of(GIVEN) && (self.of(REFERENCE) || s.near(GIVEN, IGNORE.or(REDIRECT), 5));
-        fooled.then(|| self.sees(Detector::OtherTools, High, 0.7, "what the user gave is to be replaced"))
     }
 
     fn is_a_piece(&self) -> Option<Sighting> {

@@ -1,0 +1,162 @@
+//! Which tool is chosen, and how others are used.
+
+use super::super::lexicon::{
+    AFTER, ALSO, ALWAYS, ANYTHING, BEST, CONTEXT, FETCH, GIVEN, IGNORE, MALICE, MOVE, MUST, NOT, OTHERS,
+    OUTSIDE, PREFER, REDIRECT, REFERENCE, RUN, SECRET, SELF, STRONGBOX, TOOL, Topics, USE, USER, WHOLE,
+    WORSE,
+};
+use super::super::words::Kind;
+use super::Said;
+use crate::finding::{Detector, Severity, Sighting};
+use Severity::{Critical, High, Low, Medium};
+
+impl Said<'_> {
+    pub(super) fn governs_other_tools(&self) -> Option<Sighting> {
+        let s = self.sentence;
+        let (theirs, unknown) = self.names_tools();
+        if !self.of(OTHERS) && !theirs && !unknown {
+            // "before …, execute this tool and replace the values"
+            let wedged = self.of(SELF) && self.of(AFTER) && self.orders(USE.or(RUN)) && s.commands(REDIRECT);
+            return wedged
+                .then(|| self.sees(Detector::OtherTools, High, 0.7, "it puts itself between other steps"));
+        }
+        let turned = s.affirms(REDIRECT.or(MALICE)) || self.of(GIVEN);
+        let copied = s.near(ALSO, MOVE, 6) || self.of(ALSO) && (s.any(Kind::Mail) || self.of(OUTSIDE));
+        let carried = self.of(MOVE)
+            && (self.foreign(SECRET.or(STRONGBOX).or(CONTEXT)) || self.of(OUTSIDE) || s.any(Kind::Mail));
+        let chained = s.near(WHOLE, SECRET.or(STRONGBOX).or(CONTEXT), 8)
+            && self.foreign(SECRET.or(STRONGBOX).or(CONTEXT));
+        let carried = carried || chained;
+        let ordered = self.of(AFTER) && self.orders(USE.or(MOVE).or(RUN).or(FETCH));
+        let barred = self.of(OTHERS)
+            && (s.near(NOT, USE, 3) || s.near(IGNORE, OTHERS, 4) || self.of(WORSE))
+            && (self.of(SELF.or(MUST).or(ALWAYS)) || s.commands(IGNORE));
+        let before = self.of(OTHERS)
+            && self.of(AFTER)
+            && self.orders(USE.or(FETCH))
+            && self.of(MUST.or(ALWAYS).or(SELF));
+        let severity = match () {
+            () if self.declines() && !theirs && !carried && !copied => Low,
+            () if theirs && (turned || copied || carried || ordered) => Critical,
+            () if self.of(OTHERS) && (turned || copied || carried) => High,
+            () if unknown && (turned && self.of(AFTER) || carried) => High,
+            () if barred || before => High,
+            () if theirs => Medium,
+            () => Low,
+        };
+        Some(self.sees(Detector::OtherTools, severity, 0.7, "how other tools are used is governed here"))
+    }
+
+    /// Whether tools of other servers are named, and whether tools are that nobody here knows.
+    pub(super) fn names_tools(&self) -> (bool, bool) {
+        let s = self.sentence;
+        let (mut theirs, mut unknown) = (false, false);
+        for (i, token) in s.tokens.iter().enumerate() {
+            let Some(name) = token.whole.map(str::to_lowercase) else { continue };
+            theirs |= self.about.is_theirs(&name);
+            let around = |from: usize, to: usize, topics: Topics| {
+                s.tokens
+                    .get(from..to.min(s.tokens.len()))
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|near| near.topics.meets(topics))
+            };
+            let called = around(i + 1, i + 6, TOOL) || around(i.saturating_sub(2), i, TOOL.or(USE));
+            unknown |= called && name.contains(['_', '-']) && !self.about.is_ours(&name);
+        }
+        (theirs, unknown)
+    }
+
+    pub(super) fn puts_itself_first(&self) -> Option<Sighting> {
+        let s = self.sentence;
+        let itself =
+            self.of(SELF) || s.tokens.iter().any(|token| matches!(&*token.text, "me" | "us" | "itself"));
+        let signs = [
+            self.of(ANYTHING)
+                && (!self.of(AFTER) || self.of(USER))
+                && !s.tokens.iter().any(|token| {
+                    matches!(
+                        &*token.text,
+                        "about"
+                            | "regarding"
+                            | "related"
+                            | "including"
+                            | "concerning"
+                            | "relation"
+                            | "involving"
+                    )
+                }),
+            s.near(ALWAYS.or(MUST), USE.or(PREFER), 4) && !self.of(NOT),
+            self.of(BEST) && (itself || s.near(BEST, TOOL, 3)),
+            self.of(OTHERS) && self.of(IGNORE.or(NOT).or(WORSE).or(PREFER)),
+            self.of(PREFER) && self.of(OTHERS.or(IGNORE).or(BEST)),
+        ];
+        let count = signs.iter().filter(|sign| **sign).count();
+        let spoken = itself || s.near(USE.or(PREFER).or(BEST), TOOL, 5);
+        if count == 0 || !spoken {
+            return None;
+        }
+        // among the tools of one server a preference is routing; over a kin that is not in sight, hardly more
+        let bounded = !self.of(ANYTHING.or(OTHERS));
+        let rivals = if bounded { self.rivals() } else { vec![] };
+        let routes = !rivals.is_empty() && rivals.iter().all(|one| self.is_sibling(one));
+        let kin =
+            rivals.iter().any(|one| self.is_kin(one)) && !rivals.iter().any(|one| self.about.is_theirs(one));
+        let severity = if routes || self.declines() && bounded {
+            Low
+        } else if kin {
+            Medium
+        } else if count > 1 {
+            High
+        } else if self.of(BEST) && itself || self.of(PREFER) && itself && self.of(MUST.or(ALWAYS)) {
+            Medium
+        } else {
+            Low
+        };
+        Some(self.sees(Detector::Preference, severity, 0.65, "it is to be preferred, whatever was asked"))
+    }
+
+    pub(super) fn replaces_what_was_given(&self) -> Option<Sighting> {
+        let s = self.sentence;
+        let fooled = self.of(GIVEN) && (self.of(REFERENCE) || s.near(GIVEN, IGNORE.or(REDIRECT), 5));
+        fooled.then(|| self.sees(Detector::OtherTools, High, 0.7, "what the user gave is to be replaced"))
+    }
+
+    /// "do not use this tool": steering away from oneself robs nobody.
+    fn declines(&self) -> bool {
+        let s = self.sentence;
+        s.places(SELF).any(|itself| {
+            (itself.saturating_sub(3)..itself)
+                .any(|at| s.tokens.get(at).is_some_and(|token| token.topics.meets(USE)) && s.is_negated(at))
+        })
+    }
+    /// The tools over which this one is to be preferred, in small letters.
+    fn rivals(&self) -> Vec<String> {
+        let lower = self.sentence.text.to_lowercase();
+        let starts = ["over ", "instead of ", "rather than "];
+        let after = starts.iter().filter_map(|word| lower.find(word).map(|at| at + word.len())).min();
+        let quote = |c: char| matches!(c, '`' | '\'' | '"');
+        let named =
+            |word: &&str| word.starts_with(quote) && word.ends_with(quote) || word.contains(['_', '-']);
+        after
+            .and_then(|after| lower.get(after..))
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(|word| word.trim_end_matches(['.', ',', ';', ':', ')']).trim_start_matches('('))
+            .filter(named)
+            .map(|word| word.trim_matches(quote).to_owned())
+            .collect()
+    }
+    fn is_sibling(&self, name: &str) -> bool {
+        self.about.name != Some(name) && self.about.siblings.is_some_and(|names| names.contains(name))
+    }
+    /// Named with a word of this tool's own name.
+    fn is_kin(&self, name: &str) -> bool {
+        let own: Vec<&str> = self.about.name.into_iter().flat_map(words).collect();
+        words(name).any(|word| own.contains(&word))
+    }
+}
+
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(['_', '-', '.']).filter(|word| word.len() > 2)
+}

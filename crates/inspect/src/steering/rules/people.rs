@@ -1,0 +1,123 @@
+//! What is done to the person the model works for: kept from knowing, not asked, made to give.
+
+use super::super::lexicon::{
+    ALSO, ASK, CONTEXT, DESTROY, FETCH, IGNORE, INSTALL, LEARN, LIMIT, MODEL, MOVE, MUST, NOT, OUTSIDE, PAY,
+    PERSONAL, PLACE, RULES, RUN, SECRET, SHELL, SILENT, SKIP, STRONGBOX, TELL, UNSEEN, USE, USER, YOU,
+};
+use super::super::words::Kind;
+use super::Said;
+use crate::finding::{Detector, Severity, Sighting};
+use Severity::{High, Low, Medium};
+
+impl Said<'_> {
+    /// The user is not to be told, or not to see.
+    pub(super) fn hushes(&self) -> bool {
+        let s = self.sentence;
+        let deeds = MOVE.or(FETCH).or(RUN).or(USE).or(DESTROY).or(INSTALL);
+        let verb = |at: usize| s.tokens.get(at).is_some_and(|token| token.bare && token.topics.meets(deeds));
+        // "silently add" orders; "silently ignores" says what a server does
+        let quietly = s.places(SILENT).any(|at| (at.saturating_sub(2)..at + 3).any(verb));
+        quietly
+            || self.of(SILENT) && self.of(ALSO) && self.of(MOVE)
+            || self.of(UNSEEN) && (self.of(USER.or(MOVE).or(FETCH)) || self.orders(deeds))
+            || self.is_kept_from_the_user()
+            || s.follows(USER, NOT, 4) && s.follows(NOT, LEARN, 4)
+    }
+    /// "never tell the user", "the user must not be told": not "the user does not want comments", where the user is the one
+    /// who negates, and comments are things.
+    fn is_kept_from_the_user(&self) -> bool {
+        const AIDS: &[&str] =
+            &["do", "does", "did", "has", "have", "is", "are", "may", "might", "can", "will"];
+        let s = self.sentence;
+        let word = |at: usize| s.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
+        let told = |at: usize| s.tokens.get(at).is_some_and(|token| token.bare || !token.text.ends_with('s'));
+        let negates = |at: usize| {
+            let subject = s.tokens.get(..at).unwrap_or_default().iter();
+            subject
+                .rev()
+                .find(|token| !AIDS.contains(&&*token.text))
+                .is_some_and(|token| token.topics.meets(USER))
+        };
+        self.of(USER)
+            && s.places(NOT).any(|no| {
+                s.places(TELL).filter(|tell| *tell > no && tell - no <= 4 && told(*tell)).any(|tell| {
+                    let passive = (no..tell).any(|at| word(at) == "be");
+                    passive || !negates(no) || s.places(USER).any(|user| user > tell && user - tell <= 6)
+                })
+            })
+    }
+
+    pub(super) fn keeps_secret(&self) -> Option<Sighting> {
+        const DEED: &[&str] =
+            &["this", "that", "it", "step", "these", "tool", "call", "instruction", "instructions", "called"];
+        if !self.hushes() {
+            return None;
+        }
+        let s = self.sentence;
+        let deed = s.tokens.iter().any(|token| DEED.contains(&&*token.text));
+        let taken = STRONGBOX.or(SECRET).or(CONTEXT).or(OUTSIDE).or(PLACE);
+        // "do not show the password" protects it
+        let guards = s.follows(NOT, TELL, 4) && s.follows(TELL, SECRET.or(PERSONAL), 3);
+        let other = self.of(taken) && !guards || self.of(MOVE.or(RUN).or(USE)) && self.of(SILENT.or(UNSEEN));
+        let weak = s
+            .tokens
+            .iter()
+            .any(|token| matches!(&*token.text, "show" | "display" | "describe" | "surface" | "cite"))
+            && !self.of(SILENT.or(UNSEEN));
+        let severity = if deed && !weak && !guards && self.of(NOT.or(SILENT).or(UNSEEN)) || other {
+            High
+        } else {
+            Medium
+        };
+        Some(self.sees(Detector::Secrecy, severity, 0.8, "the user is not to know"))
+    }
+
+    pub(super) fn spares_consent(&self) -> Option<Sighting> {
+        let s = self.sentence;
+        let skipped = s.near(ASK, SKIP, 8);
+        const YES: &[&str] = &["confirm", "approv", "consent", "permission", "authori", "agree", "sign-off"];
+        let for_a_yes = s.tokens.iter().any(|token| YES.iter().any(|word| token.text.starts_with(word)));
+        let ends = s.places(USER).any(|at| at + 2 >= s.tokens.len());
+        let spaced = s.tokens.iter().any(|token| token.topics.meets(ASK));
+        // "do not ask the user for the id" spares a question, not a yes
+        let unasked = s.follows(NOT, ASK, 2) && (for_a_yes || ends || !spaced);
+        let over = s.near(LIMIT, SKIP.or(IGNORE), 4);
+        if !skipped && !unasked && !over {
+            return None;
+        }
+        let client = s.tokens.iter().any(|token| token.text == "client" || token.text == "host");
+        let whose = self.of(USER.or(MODEL).or(YOU)) || client;
+        let severity = if (skipped || unasked) && whose { High } else { Low };
+        Some(self.sees(Detector::ConsentBypass, severity, 0.7, "the user is not to be asked"))
+    }
+
+    pub(super) fn makes_the_user_give(&self) -> Option<Sighting> {
+        let s = self.sentence;
+        let goods = SECRET.or(STRONGBOX);
+        let taken = INSTALL.or(SHELL);
+        let asked = s.commands(ASK.or(TELL))
+            || self.orders(ASK.or(TELL))
+            || s.tokens.iter().any(|token| token.text == "prompt" && token.bare);
+        if !asked || self.about.own.meets(goods) && !self.of(taken) {
+            return None;
+        }
+        // "tell the user that the password is hidden" demands nothing
+        let states = s.tokens.iter().any(|token| token.text == "that") && s.follows(TELL, USER, 2);
+        let states = states && !self.of(ASK.or(MUST));
+        let gives =
+            !states && s.follows(ASK.or(TELL).or(RULES), goods, 10) && !s.follows(NOT, ASK.or(TELL), 4);
+        let does = s.follows(TELL.or(ASK), taken, 14) && self.of(USER);
+        let goes = s.follows(TELL.or(ASK), PAY, 14)
+            && self.of(USER)
+            && (s.any(Kind::Url) || s.any(Kind::Mail) || !self.about.own.meets(PAY) && s.commands(TELL));
+        let prompts = s.commands(ASK.or(RULES)) && s.follows(ASK.or(RULES), goods, 6) && !s.first;
+        let severity = if gives && self.of(USER) || does || goes || gives && prompts {
+            High
+        } else if gives {
+            Medium
+        } else {
+            return None;
+        };
+        Some(self.sees(Detector::Phishing, severity, 0.7, "the user is to be made to give or do something"))
+    }
+}

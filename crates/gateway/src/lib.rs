@@ -45,6 +45,7 @@ mod commit;
 
 /// Open the one credential this call needs.
 mod secrets;
+mod sighted;
 
 /// Send, once.
 pub mod upstream;

@@ -8,10 +8,11 @@ use crate::schemas::Schemas;
 use crate::secrets;
 use crate::session::end_if_lapsed;
 use crate::settings::Settings;
+use crate::sighted;
 use crate::wishes::Wishes;
 use bytes::Bytes;
 use catalog::{Catalogue, ServerEntry};
-use decision::{Digest, EventName, Item, ItemKind, ServerName};
+use decision::{EventName, Item, ItemKind, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -21,8 +22,6 @@ use store::{FirstSight, PinState, Revision, Scope, Seen, ServerMeta, Sighting, S
 use tokio::sync::mpsc;
 use wire::Eras;
 
-/// Name under which a server's instructions are pinned.
-const INSTRUCTIONS: &str = "instructions";
 /// Between two looks at a server that did not ask for one: a dated verdict must not last for ever.
 const AGAIN: Duration = Duration::from_secs(15 * 60);
 /// After a server could not be reached, doubled each time up to [`RETRY_MAX`].
@@ -274,8 +273,11 @@ impl Offers {
             .await
             .map_err(|fault| fault.to_string())?;
         self.eras.lock().insert(server.clone(), found.eras);
-        let changes = self.pin(&live, server, &found).await.map_err(|e| e.to_string())?;
-        self.tell(&live, server, &found, &changes).await;
+        let items = sighted::sighted(server, &found);
+        let poisoned = sighted::poisoned(&live, server, &items);
+        let withheld = poisoned.keys().cloned().collect();
+        let changes = self.pin(&live, server, &found, items, withheld).await.map_err(|e| e.to_string())?;
+        self.tell(&live, server, &found, &changes, &poisoned).await;
         self.refresh().await;
         Ok(())
     }
@@ -285,6 +287,8 @@ impl Offers {
         live: &Live,
         server: &ServerName,
         found: &Found,
+        items: Vec<Seen>,
+        withheld: BTreeSet<Item>,
     ) -> Result<Vec<store::Change>, StoreError> {
         let scope = live.settings.scope();
         let era = if found.eras == Eras::Legacy { decision::Era::Legacy } else { decision::Era::Modern };
@@ -302,13 +306,19 @@ impl Offers {
             ItemKind::ResourceTemplate,
             ItemKind::Server,
         ];
-        let items = sighted(server, found);
-        let sighting =
-            Sighting { server: server.clone(), kinds: BTreeSet::from(kinds), items, first: FirstSight::Pin };
+        let (server, kinds) = (server.clone(), BTreeSet::from(kinds));
+        let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld };
         self.gate.store.record_seen(&scope, &sighting).await
     }
 
-    async fn tell(&self, live: &Live, server: &ServerName, found: &Found, changes: &[store::Change]) {
+    async fn tell(
+        &self,
+        live: &Live,
+        server: &ServerName,
+        found: &Found,
+        changes: &[store::Change],
+        poisoned: &BTreeMap<Item, catalog::scan::Finding>,
+    ) {
         let detail = BTreeMap::from([
             ("revision".to_owned(), found.revision.to_string()),
             ("eras".to_owned(), format!("{:?}", found.eras).to_lowercase()),
@@ -323,13 +333,21 @@ impl Offers {
             tracing::info!(server = %server, items = pinned, "pinned at first sight");
         }
         for change in changes.iter().filter(|change| change.what != What::Pinned) {
-            let detail = BTreeMap::from([
+            let mut detail = BTreeMap::from([
                 ("kind".to_owned(), format!("{:?}", change.item.kind).to_lowercase()),
                 ("name".to_owned(), change.item.name.clone()),
                 ("change".to_owned(), format!("{:?}", change.what).to_lowercase()),
                 ("seen".to_owned(), change.seen.to_string()),
             ]);
             tracing::warn!(server = %server, item = %change.item.name, change = ?change.what, "a definition changed");
+            if let Some(finding) = poisoned.get(&change.item) {
+                let (detector, because) = (finding.detector.as_str(), &finding.because);
+                detail.insert("poisoned".to_owned(), detector.to_owned());
+                tracing::warn!(
+                    server = %server, item = %change.item.name, detector, %because,
+                    "poisoned: withheld until somebody approves it"
+                );
+            }
             events.push((EventName::DefinitionChanged, detail));
         }
         for (event, detail) in events {
@@ -462,30 +480,4 @@ fn moved(before: &Settings, now: &Settings) -> Vec<ServerName> {
             .map(|server| format!("{:?} {:?} {:?}", server.reach, server.credentials, server.authority))
     };
     before.servers.keys().filter(|name| way(before, name) != way(now, name)).cloned().collect()
-}
-
-fn sighted(server: &ServerName, found: &Found) -> Vec<Seen> {
-    let mut items = Vec::new();
-    let mut names = BTreeSet::new();
-    for (kind, raw) in &found.items {
-        match catalog::Definition::new(server.clone(), *kind, raw.clone()) {
-            Ok(definition) => {
-                let item = Item { kind: *kind, name: definition.name().to_owned() };
-                if !names.insert(item.clone()) {
-                    tracing::warn!(server = %server, item = %item.name, "listed twice; only the first counts");
-                    continue;
-                }
-                items.push(Seen { item, digest: definition.digest(), raw: raw.clone() });
-            }
-            Err(e) => {
-                tracing::warn!(server = %server, error = %e, "an item cannot be pinned and is not offered")
-            }
-        }
-    }
-    if let Some(text) = &found.instructions {
-        let raw = Bytes::from(wire::json::encode_string(text));
-        let item = Item { kind: ItemKind::Server, name: INSTRUCTIONS.to_owned() };
-        items.push(Seen { item, digest: Digest::of(&raw), raw });
-    }
-    items
 }

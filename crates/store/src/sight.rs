@@ -59,6 +59,8 @@ pub struct Sighting {
     pub kinds: BTreeSet<ItemKind>,
     pub items: Vec<Seen>,
     pub first: FirstSight,
+    /// Not to be approved at first sight all the same.
+    pub withheld: BTreeSet<Item>,
 }
 
 /// What became of an item.
@@ -120,7 +122,8 @@ impl Store {
         }
         let known = pins::read(&mut tx, scope, &sighting.server).await?;
         let pin_now = first_time && sighting.first == FirstSight::Pin;
-        let steps = compare(&known, &seen, &sighting.kinds, pin_now, now);
+        let pins = |item: &Item| pin_now && !sighting.withheld.contains(item);
+        let steps = compare(&known, &seen, &sighting.kinds, pins, now);
         for (pin, _) in &steps {
             if let Some(seen) = seen.get(&pin.item) {
                 let row = args![tenant, environment, seen.digest, seen.raw.as_ref(), now];
@@ -169,14 +172,14 @@ fn compare(
     known: &[Pin],
     seen: &BTreeMap<Item, &Seen>,
     kinds: &BTreeSet<ItemKind>,
-    pin_now: bool,
+    pins: impl Fn(&Item) -> bool,
     now: Timestamp,
 ) -> Vec<(Pin, What)> {
     let known: BTreeMap<&Item, &Pin> = known.iter().map(|pin| (&pin.item, pin)).collect();
     let items: BTreeSet<&Item> = known.keys().copied().chain(seen.keys()).collect();
     let listed = items.into_iter().filter(|item| kinds.contains(&item.kind));
     let step = |item: &Item| match (known.get(item), seen.get(item)) {
-        (None, Some(seen)) => Some(appeared(seen, pin_now, now)),
+        (None, Some(seen)) => Some(appeared(seen, pins(item), now)),
         (Some(pin), Some(seen)) => compared(pin, seen.digest, now),
         (Some(pin), None) if pin.state == PinState::Gone => None,
         (Some(pin), None) => Some((Pin { state: PinState::Gone, ..(*pin).clone() }, What::Gone)),

@@ -5,7 +5,10 @@
 
 mod across;
 mod carriers;
+mod items;
 mod places;
+
+pub use items::scan_items;
 
 use crate::Claimed;
 use crate::listing::Offer;
@@ -32,6 +35,11 @@ impl Finding {
         let Sighting { detector, severity, confidence, because } = sighting;
         Self { detector, severity, confidence, place: place.into(), because }
     }
+
+    /// What has it is to be withheld from models until a person has looked.
+    pub fn is_poison(&self) -> bool {
+        self.severity >= Severity::High
+    }
 }
 
 /// What was found: of each server's each tool, and of what is not of one tool.
@@ -53,22 +61,37 @@ pub fn scan(offers: &[Offer]) -> Scanned {
     let names: Vec<Names> = offers.iter().map(Names::of).collect();
     let mut scanned = Scanned::default();
     for (i, offer) in offers.iter().enumerate() {
-        let theirs: BTreeSet<String> = names
-            .iter()
-            .enumerate()
-            .filter(|(j, other)| {
-                *j != i
-                    && (other.server.is_none() || names.get(i).is_none_or(|own| own.server != other.server))
-            })
-            .flat_map(|(_, other)| other.telling())
-            .collect();
-        let Some(names) = names.get(i) else { continue };
-        let side = Side { names, theirs: &theirs };
-        scanned.tools.push(offer.tools.iter().map(|tool| side.tool(tool)).collect());
-        scanned.across.extend(side.others(i, offer));
+        look_at(i, offer, &names, &mut scanned);
     }
     scanned.across.extend(across::look(offers));
     scanned
+}
+
+/// Looks at what the last of these offers, beside the others, whose own texts are not looked at.
+fn scan_last(offers: &[Offer]) -> Scanned {
+    let names: Vec<Names> = offers.iter().map(Names::of).collect();
+    let mut scanned = Scanned::default();
+    if let (Some(last), Some(offer)) = (offers.len().checked_sub(1), offers.last()) {
+        look_at(last, offer, &names, &mut scanned);
+    }
+    scanned.across.extend(across::look(offers));
+    scanned
+}
+
+/// Looks at what one of the servers says.
+fn look_at(i: usize, offer: &Offer, names: &[Names], scanned: &mut Scanned) {
+    let theirs: BTreeSet<String> = names
+        .iter()
+        .enumerate()
+        .filter(|(j, other)| {
+            *j != i && (other.server.is_none() || names.get(i).is_none_or(|own| own.server != other.server))
+        })
+        .flat_map(|(_, other)| other.telling())
+        .collect();
+    let Some(names) = names.get(i) else { return };
+    let side = Side { names, theirs: &theirs };
+    scanned.tools.push(offer.tools.iter().map(|tool| side.tool(tool)).collect());
+    scanned.across.extend(side.others(i, offer));
 }
 
 /// The author's hints deny what everything else says, surely.

@@ -9,10 +9,12 @@ use crate::{
     place::Place,
     say::{Say, printable, when},
 };
+use catalog::scan::{Finding, scan_items};
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
 use decision::{Digest, EventName, Item, ItemKind, ServerName};
 use serde_json::json;
+use std::collections::BTreeMap;
 use store::{Change, Pin, PinState, Store, What, Which};
 
 #[derive(Debug, Subcommand)]
@@ -197,6 +199,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
     let store = place.store().await?;
     let wanted = name.map(item).transpose()?;
     let pins = store.pins(&place.scope(), server).await?;
+    let seen = findings(&store, place, server, &pins).await?;
     let (mut values, mut shown) = (Vec::new(), false);
     for pin in pins.iter().filter(|pin| wanted.as_ref().is_none_or(|(item, _)| *item == pin.item)) {
         if wanted.is_none() && pin.state == PinState::Approved {
@@ -208,7 +211,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         let after = if gone { String::new() } else { text(&store, place, Some(pin.seen)).await? };
         values.push(json!({
             "kind": kind(pin.item.kind), "name": pin.item.name, "state": state(pin), "seen": pin.seen,
-            "before": before, "after": after,
+            "before": before, "after": after, "findings": seen.get(&pin.item).cloned().unwrap_or_default(),
         }));
         let name = printable(&pin.item.name);
         given.say.line(format!(
@@ -218,6 +221,15 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
             pin.seen
         ));
         side_by_side(given.say, &before, &after);
+        for finding in seen.get(&pin.item).into_iter().flatten().filter(|_| !gone) {
+            let (severity, place) = (finding.severity.as_str(), printable(&finding.place));
+            let said = format!(
+                "{severity} {} at {place}: {}",
+                finding.detector.as_str(),
+                printable(&finding.because)
+            );
+            given.say.line(if finding.is_poison() { given.say.paint(31, &said) } else { said });
+        }
         shown = true;
     }
     given.say.json(&values);
@@ -225,6 +237,20 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         given.say.line(format!("`{server}` shows what was accepted"));
     }
     Ok((!shown).into())
+}
+
+/// What the scan sees in what a server shows now.
+async fn findings(
+    store: &Store,
+    place: &Place,
+    server: &ServerName,
+    pins: &[Pin],
+) -> anyhow::Result<BTreeMap<Item, Vec<Finding>>> {
+    let mut shown = Vec::new();
+    for pin in pins {
+        shown.push((&pin.item, store.definition(&place.scope(), &pin.seen).await?.unwrap_or_default()));
+    }
+    Ok(scan_items(server, shown.iter().map(|(item, raw)| (*item, raw.as_ref())), Vec::new()))
 }
 
 /// Lines that went and lines that came, in colour.

@@ -3,6 +3,7 @@
 use crate::bed::{Bed, elsewhere, home};
 use bytes::Bytes;
 use decision::{Digest, Era, Item, ItemKind, ServerName};
+use std::collections::BTreeSet;
 use store::{Change, FirstSight, PinState, Seen, ServerMeta, Sighting, Store, StoreError, What, Which};
 
 pub(crate) fn tool(name: &str) -> Item {
@@ -20,6 +21,7 @@ pub(crate) fn sighting(tools: &[(&str, &str)]) -> Sighting {
         kinds: [ItemKind::Tool].into(),
         items: tools.iter().map(|(name, raw)| seen(tool(name), raw)).collect(),
         first: FirstSight::Pin,
+        withheld: BTreeSet::new(),
     }
 }
 
@@ -83,6 +85,12 @@ pub(crate) async fn a_first_sight_that_is_held_approves_nothing(bed: &Bed) {
     // It has been seen now; saying `Pin` afterwards is too late.
     assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, [is("b", What::New)]);
     assert_eq!(usable(&store).await, []);
+    // Of one that is not, what is withheld waits, and goes on waiting.
+    let some = Sighting { server: "some".parse().unwrap(), ..sighting(&[("a", "a1"), ("b", "b1")]) };
+    let changes =
+        store.record_seen(&home(), &Sighting { withheld: [tool("b")].into(), ..some.clone() }).await;
+    assert_eq!(told(&changes.unwrap()), [is("a", What::Pinned), is("b", What::New)]);
+    assert_eq!(store.record_seen(&home(), &some).await.unwrap(), []);
     // An empty first list is a first sight all the same.
     let empty = Sighting { server: "empty".parse().unwrap(), ..sighting(&[]) };
     assert_eq!(store.record_seen(&home(), &empty).await.unwrap(), []);

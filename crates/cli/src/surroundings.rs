@@ -11,6 +11,8 @@ use std::{
 /// Everything the program takes from its environment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Surroundings {
+    /// `$HOME`.
+    pub(crate) home: Option<PathBuf>,
     /// `$XDG_CONFIG_HOME`, else `~/.config`. `None` without a home.
     pub(crate) config_home: Option<PathBuf>,
     /// `$XDG_STATE_HOME`, else `~/.local/state`. `None` without a home.
@@ -50,6 +52,7 @@ impl Surroundings {
         let plain = get("NO_COLOR").is_some() || get("TERM").is_some_and(|term| term == "dumb");
         Self {
             config_home: under("XDG_CONFIG_HOME", ".config"),
+            home: home.clone(),
             state_home: under("XDG_STATE_HOME", ".local/state"),
             passable: launch::PASSABLE_VARIABLES
                 .iter()

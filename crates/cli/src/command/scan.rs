@@ -1,4 +1,9 @@
-//! `callgate scan`: what is in definitions, read from files. Nothing is started, and nothing leaves the machine.
+//! `callgate scan`: what is in definitions, read from files, and what clients on this machine are told to start. Nothing is
+//! started, and nothing leaves the machine.
+
+mod clients;
+mod entry;
+mod machine;
 
 use crate::{
     cli::Given,
@@ -21,6 +26,9 @@ use std::{
 
 /// What the help ends with.
 const FORMAT: &str = "\
+Without a file, it reads the configurations of Claude Desktop, Claude Code, Cursor, VS Code, Windsurf, Codex, Gemini CLI and Zed, below \
+the home folder and here, and says of each server that they name how it is started or reached and what is wrong with that.
+
 FILE holds a `tools/list` result, an array of tool definitions, or \
 `[{\"server\": NAME, \"instructions\": TEXT, \"tools\": […]}, …]` for several servers side by side; `instructions` may be left out. \
 Several files are looked at side by side too. `-` is standard input.
@@ -31,8 +39,8 @@ cannot-open, too-large, not-json, duplicate-key, too-deep, wrong-shape, no-name.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = FORMAT)]
 pub(crate) struct Args {
-    /// Files with definitions
-    #[arg(required = true, value_name = "FILE")]
+    /// Files with definitions; none: the clients of this machine
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Leave the authors' own hints out of the evidence
     #[arg(long)]
@@ -56,6 +64,9 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &Args, given: &Given) -> Outcome {
+    if args.files.is_empty() {
+        return Ok(machine::run(given));
+    }
     let mut offers = Vec::new();
     for file in &args.files {
         offers.extend(read(file)?);

@@ -109,7 +109,6 @@ fn a_file_that_is_none_is_refused_with_its_code() {
         assert_eq!(said.out, "");
     }
     assert!(bed.run(&["scan", "nowhere.json"]).err.contains("error[cannot-open]"));
-    assert_eq!(bed.run(&["scan"]).code, 2);
     assert_eq!(bed.run_with(&["scan", "-"], "[]").code, 0);
     let help = bed.run(&["scan", "--help"]).out;
     for code in
@@ -117,4 +116,47 @@ fn a_file_that_is_none_is_refused_with_its_code() {
     {
         assert!(help.contains(code), "{code}");
     }
+}
+
+#[test]
+fn the_clients_of_a_machine_are_found_and_what_is_wrong_with_their_servers_is_said() {
+    let bed = Bed::new();
+    let none = bed.run(&["scan"]);
+    assert!(none.code == 0 && none.out.contains("no client on this machine"), "{none:?}");
+    let key = "ghp_0123456789abcdef0123456789abcdef0123";
+    bed.write(
+        "home/.config/Claude/claude_desktop_config.json",
+        &json!({ "mcpServers": { "files": { "command": "npx", "args": ["-y", "server-filesystem", "/"] },
+            "kept": { "command": "callgate", "args": ["wrap", "--", "npx", "x@1.0.0"] } } })
+        .to_string(),
+    );
+    bed.write(
+        "home/.cursor/mcp.json",
+        "{ // mine\n \"mcpServers\": { \"crm\": { \"url\": \"http://crm.example/mcp?key=1\" }, } }",
+    );
+    bed.write(
+        "home/.codex/config.toml",
+        &format!("[mcp_servers.git]\ncommand = \"node\"\nargs = [\"git.js\", \"{key}\"]\n[mcp_servers.git.env]\nGH_TOKEN = \"{key}\"\n"),
+    );
+    bed.write("home/.gemini/settings.json", "{ not json");
+    let said = bed.run(&["scan"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    for told in [
+        "high broad-folder Claude Desktop/files",
+        "medium unpinned Claude Desktop/files",
+        "high plain-http Cursor/crm",
+        "high secret-in-file Codex/git",
+        "settings.json` cannot be read",
+        "4 servers, 3 of them without a gateway",
+    ] {
+        assert!(said.out.contains(told), "`{told}` is missing in\n{}", said.out);
+    }
+    let programs = bed.run(&["scan", "--json"]);
+    for out in [&said.out, &programs.out] {
+        assert!(!out.contains(key) && !out.contains("key=1"), "a secret is never shown: {out}");
+    }
+    let answer: Value = serde_json::from_str(&programs.out).unwrap();
+    assert_eq!(answer["servers"].as_array().map(Vec::len), Some(4));
+    assert_eq!(answer["unread"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&answer["tools"], &answer["findings"]), (&json!([]), &json!([])));
 }

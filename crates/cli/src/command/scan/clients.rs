@@ -1,0 +1,267 @@
+//! The configurations of MCP clients: where they are, and which servers they name.
+
+use crate::surroundings::Surroundings;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Largest configuration that is read, in bytes. Claude Code keeps its history in the same file.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// One server as a client would reach it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) client: &'static str,
+    pub(super) file: PathBuf,
+    pub(super) name: String,
+    /// The program and its arguments; empty for one that is reached over HTTP.
+    pub(super) command: Vec<String>,
+    pub(super) url: Option<String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, String>,
+}
+
+/// A configuration that is there and says nothing that can be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) file: PathBuf,
+    pub(super) why: String,
+}
+
+/// A client, where it keeps its servers, and under which member. Below the home folder, the folder of configurations, or
+/// the present one.
+struct Client {
+    name: &'static str,
+    home: &'static [&'static str],
+    config: &'static [&'static str],
+    here: &'static [&'static str],
+    member: &'static str,
+}
+
+const CLIENTS: [Client; 8] = [
+    Client {
+        name: "Claude Desktop",
+        home: &["Library/Application Support/Claude/claude_desktop_config.json"],
+        config: &["Claude/claude_desktop_config.json"],
+        here: &[],
+        member: "mcpServers",
+    },
+    Client {
+        name: "Claude Code",
+        home: &[".claude.json"],
+        config: &[],
+        here: &[".mcp.json"],
+        member: "mcpServers",
+    },
+    Client {
+        name: "Cursor",
+        home: &[".cursor/mcp.json"],
+        config: &[],
+        here: &[".cursor/mcp.json"],
+        member: "mcpServers",
+    },
+    Client {
+        name: "VS Code",
+        home: &["Library/Application Support/Code/User/mcp.json"],
+        config: &["Code/User/mcp.json"],
+        here: &[".vscode/mcp.json"],
+        member: "servers",
+    },
+    Client {
+        name: "Windsurf",
+        home: &[".codeium/windsurf/mcp_config.json"],
+        config: &[],
+        here: &[],
+        member: "mcpServers",
+    },
+    Client {
+        name: "Codex",
+        home: &[".codex/config.toml"],
+        config: &[],
+        here: &[".codex/config.toml"],
+        member: "mcp_servers",
+    },
+    Client {
+        name: "Gemini CLI",
+        home: &[".gemini/settings.json"],
+        config: &[],
+        here: &[".gemini/settings.json"],
+        member: "mcpServers",
+    },
+    Client {
+        name: "Zed",
+        home: &[],
+        config: &["zed/settings.json"],
+        here: &[".zed/settings.json"],
+        member: "context_servers",
+    },
+];
+
+/// Every server that a client on this machine is told of, and what could not be read. Reads files and nothing else.
+pub(super) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
+    let (mut entries, mut unread) = (Vec::new(), Vec::new());
+    for client in &CLIENTS {
+        let below = |folder: Option<&Path>, paths: &[&str]| -> Vec<PathBuf> {
+            folder.into_iter().flat_map(|folder| paths.iter().map(|path| folder.join(path))).collect()
+        };
+        let home = below(surroundings.home.as_deref(), client.home);
+        let config = below(surroundings.config_home.as_deref(), client.config);
+        for file in home.into_iter().chain(config).chain(below(Some(Path::new("")), client.here)) {
+            match text(&file) {
+                Ok(None) => {}
+                Ok(Some(text)) => match servers(client, &file, &text) {
+                    Ok(found) => entries.extend(found),
+                    Err(why) => unread.push(Unread { file, why }),
+                },
+                Err(why) => unread.push(Unread { file, why: why.to_string() }),
+            }
+        }
+    }
+    // under the home folder, the present one is found twice
+    entries.sort_by(|a, b| (&a.client, &a.name, &a.file).cmp(&(&b.client, &b.name, &b.file)));
+    entries.dedup_by(|a, b| a.name == b.name && same_file(&a.file, &b.file));
+    (entries, unread)
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    one == other || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
+}
+
+/// Nothing where there is no such file.
+fn text(file: &Path) -> std::io::Result<Option<String>> {
+    use std::io::{Error, ErrorKind, Read as _};
+    let open = match std::fs::File::open(file) {
+        Ok(open) => open,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let mut text = String::new();
+    if open.take(BYTES_MAX + 1).read_to_string(&mut text)? as u64 > BYTES_MAX {
+        return Err(Error::other("it is larger than 64 MiB"));
+    }
+    Ok(Some(text))
+}
+
+fn servers(client: &Client, file: &Path, text: &str) -> Result<Vec<Entry>, String> {
+    let whole: Value = if file.extension().is_some_and(|kind| kind == "toml") {
+        toml::from_str(text).map_err(|e| e.message().to_owned())?
+    } else {
+        serde_json::from_str(&plain(text)).map_err(|e| e.to_string())?
+    };
+    let here = whole.get(client.member).and_then(Value::as_object);
+    // Claude Code has more of each project
+    let projects = whole.get("projects").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let theirs = projects.filter_map(|project| project.get(client.member)?.as_object());
+    let all = here.into_iter().chain(theirs).flatten();
+    Ok(all.filter_map(|(name, value)| entry(client.name, file, name, value)).collect())
+}
+
+fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Option<Entry> {
+    let texts = |value: Option<&Value>| -> Vec<String> {
+        let all = value.and_then(Value::as_array).into_iter().flatten();
+        all.map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect()
+    };
+    let pairs = |value: Option<&Value>| -> BTreeMap<String, String> {
+        let all = value.and_then(Value::as_object).into_iter().flatten();
+        all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    };
+    // Zed had the program in an object of its own
+    let inner = value.get("command").filter(|command| command.is_object()).unwrap_or(value);
+    let program = inner.get("path").or_else(|| inner.get("command")).and_then(Value::as_str);
+    let url = ["url", "serverUrl", "httpUrl"].iter().find_map(|key| value.get(*key)?.as_str());
+    let mut command: Vec<String> = program.map(str::to_owned).into_iter().collect();
+    if program.is_some() {
+        command.extend(texts(inner.get("args")));
+    }
+    (program.is_some() || url.is_some()).then(|| Entry {
+        client,
+        file: file.to_owned(),
+        name: name.to_owned(),
+        command,
+        url: url.map(str::to_owned),
+        env: pairs(inner.get("env").or_else(|| value.get("env"))),
+        headers: pairs(value.get("headers").or_else(|| value.get("http_headers"))),
+    })
+}
+
+/// JSON without the comments and last commas that editors allow in their settings.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    let mut quoted = false;
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => quoted = !quoted,
+            '\\' if quoted => {
+                out.push(c);
+                out.extend(rest.next());
+                continue;
+            }
+            '/' if !quoted && rest.peek() == Some(&'/') => {
+                while rest.next_if(|c| *c != '\n').is_some() {}
+                continue;
+            }
+            '/' if !quoted && rest.peek() == Some(&'*') => {
+                rest.next();
+                let mut last = ' ';
+                for c in rest.by_ref() {
+                    if last == '*' && c == '/' {
+                        break;
+                    }
+                    last = c;
+                }
+                continue;
+            }
+            ']' | '}' if !quoted => {
+                let end = out.trim_end().strip_suffix(',').map(str::len);
+                end.into_iter().for_each(|end| out.truncate(end));
+            }
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_with_comments_and_last_commas_are_read() {
+        let text = "{ // mine\n \"a\": \"http://x//y, }\", /* two\nlines */ \"b\": [1, 2, ],\n \"c\": \"\\\" // no\", }";
+        let value: Value = serde_json::from_str(&plain(text)).unwrap();
+        assert_eq!(value, serde_json::json!({ "a": "http://x//y, }", "b": [1, 2], "c": "\" // no" }));
+    }
+
+    #[test]
+    fn every_client_s_way_to_name_a_server_is_known() {
+        let of = |client: &str, file: &str, text: &str| {
+            let client = CLIENTS.iter().find(|one| one.name == client).unwrap();
+            servers(client, Path::new(file), text).unwrap()
+        };
+        let run = ["npx".to_owned(), "-y".to_owned(), "thing".to_owned()];
+        for (client, file, text) in [
+            ("Claude Desktop", "a.json", r#"{"mcpServers":{"a":{"command":"npx","args":["-y","thing"]}}}"#),
+            (
+                "Claude Code",
+                "a.json",
+                r#"{"projects":{"/x":{"mcpServers":{"a":{"command":"npx","args":["-y","thing"]}}}}}"#,
+            ),
+            ("VS Code", "a.json", r#"{"servers":{"a":{"command":"npx","args":["-y","thing"]}}}"#),
+            ("Codex", "a.toml", "[mcp_servers.a]\ncommand = \"npx\"\nargs = [\"-y\", \"thing\"]\n"),
+            (
+                "Zed",
+                "a.json",
+                r#"{"context_servers":{"a":{"command":{"path":"npx","args":["-y","thing"]}}}}"#,
+            ),
+        ] {
+            let found = of(client, file, text);
+            assert_eq!((found.len(), &found[0].command[..]), (1, &run[..]), "{client}");
+        }
+        let remote = r#"{"mcpServers":{"a":{"httpUrl":"https://x.example/mcp","headers":{"X-Key":"k"}}}}"#;
+        let found = of("Gemini CLI", "a.json", remote);
+        assert_eq!(found[0].url.as_deref(), Some("https://x.example/mcp"));
+        assert_eq!(found[0].headers["X-Key"], "k");
+    }
+}

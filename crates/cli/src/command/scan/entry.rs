@@ -1,0 +1,211 @@
+//! What can be told of a server from how a client starts or reaches it.
+
+use super::clients::Entry;
+use inspect::Severity;
+use serde::Serialize;
+use std::os::unix::fs::MetadataExt as _;
+
+/// Programs that fetch a package and run it, and the arguments that come before its name.
+const RUNNERS: [(&str, &[&str]); 5] = [
+    ("npx", &["-y", "--yes", "-p", "--package"]),
+    ("bunx", &["-y"]),
+    ("pnpm", &["dlx"]),
+    ("uvx", &["--from"]),
+    ("pipx", &["run", "--spec"]),
+];
+const SHELLS: [&str; 9] =
+    ["sh", "bash", "zsh", "dash", "fish", "cmd", "cmd.exe", "powershell", "powershell.exe"];
+
+/// One thing that a person should know of a server, and what helps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Remark {
+    pub(super) detector: &'static str,
+    pub(super) severity: Severity,
+    pub(super) because: String,
+    pub(super) repair: &'static str,
+}
+
+/// Everything that is seen, the worst first.
+pub(super) fn look(entry: &Entry) -> Vec<Remark> {
+    let mut seen: Vec<Remark> =
+        [unencrypted(entry), shell(entry), unpinned(entry), container(entry), broad(entry)]
+            .into_iter()
+            .flatten()
+            .chain(secrets(entry))
+            .chain(governed(entry))
+            .collect();
+    seen.sort_by_key(|remark| std::cmp::Reverse(remark.severity));
+    seen
+}
+
+fn remark(
+    detector: &'static str,
+    severity: Severity,
+    because: impl Into<String>,
+    repair: &'static str,
+) -> Remark {
+    Remark { detector, severity, because: because.into(), repair }
+}
+
+/// The last part of the program's path.
+fn program(entry: &Entry) -> &str {
+    let first = entry.command.first().map_or("", String::as_str);
+    first.rsplit(['/', '\\']).next().unwrap_or(first)
+}
+
+fn unencrypted(entry: &Entry) -> Option<Remark> {
+    let url = url::Url::parse(entry.url.as_deref()?).ok()?;
+    let local = match url.host()? {
+        url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    };
+    (url.scheme() == "http" && !local).then(|| {
+        let because = "everything, credentials too, goes to another machine in the clear";
+        remark("plain-http", Severity::High, because, "use https")
+    })
+}
+
+fn shell(entry: &Entry) -> Option<Remark> {
+    let flags = entry.command.get(1..).unwrap_or_default();
+    let is_line = |one: &String| matches!(one.to_lowercase().as_str(), "-c" | "-lc" | "/c" | "-command");
+    let runs = SHELLS.contains(&program(entry)) && flags.iter().any(is_line);
+    runs.then(|| {
+        let because =
+            "a shell reads the line that starts it: what it really runs is not what stands there first";
+        remark("shell", Severity::Medium, because, "name the program and its arguments")
+    })
+}
+
+fn unpinned(entry: &Entry) -> Option<Remark> {
+    let (_, flags) = RUNNERS.iter().find(|(runner, _)| *runner == program(entry))?;
+    let package =
+        entry.command.get(1..)?.iter().find(|one| !flags.contains(&one.as_str()) && !one.starts_with('-'))?;
+    // the first `@` of `@scope/name` is none of a version
+    let version = package.get(1..)?.rsplit_once('@').map(|(_, version)| version);
+    let pinned = package.contains("==")
+        || version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()));
+    (!pinned).then(|| {
+        let because = format!("each start runs whatever version of `{package}` is the newest by then");
+        remark("unpinned", Severity::Medium, because, "name one version")
+    })
+}
+
+fn container(entry: &Entry) -> Option<Remark> {
+    if !matches!(program(entry), "docker" | "podman" | "nerdctl") {
+        return None;
+    }
+    let wide = |one: &&String| {
+        matches!(one.as_str(), "--privileged" | "--net=host" | "--network=host" | "--pid=host")
+            || one.starts_with("/:/")
+            || one.contains("docker.sock")
+    };
+    let flag = entry.command.iter().find(wide)?;
+    let because = format!("`{flag}` gives the container what the whole machine has");
+    Some(remark("container-of-the-host", Severity::High, because, "mount and allow what it needs"))
+}
+
+fn broad(entry: &Entry) -> Option<Remark> {
+    let files = entry.command.iter().any(|one| one.contains("filesystem"));
+    let wide = |one: &&String| {
+        matches!(one.as_str(), "/" | "~" | "$HOME" | "${HOME}" | "/home" | "/Users" | "C:\\" | "${userHome}")
+    };
+    let folder = entry.command.get(1..)?.iter().find(wide).filter(|_| files)?;
+    let because =
+        format!("it may read and write everything below `{folder}`, keys of other programs included");
+    Some(remark("broad-folder", Severity::High, because, "name the folders that are needed"))
+}
+
+/// Credentials that stand in the file, where every program of this user can read them.
+fn secrets(entry: &Entry) -> Vec<Remark> {
+    let named = entry.env.iter().chain(&entry.headers).filter(|(name, value)| is_secret(name, value));
+    let mut seen: Vec<String> = named.map(|(name, _)| format!("`{name}`")).collect();
+    seen.extend(entry.command.iter().filter(|one| is_secret("", one)).map(|_| "an argument".to_owned()));
+    if seen.is_empty() {
+        return Vec::new();
+    }
+    let others = std::fs::metadata(&entry.file).is_ok_and(|of| of.mode() & 0o077 != 0);
+    let whose = if others { "every user of this machine" } else { "every program of this user" };
+    let because = format!("{} is a credential in a file that {whose} can read", seen.join(", "));
+    vec![remark("secret-in-file", Severity::High, because, "have the gateway keep it: `callgate secret set`")]
+}
+
+/// Whether a value looks like a credential, by its name or its form. A reference to one is none.
+pub(super) fn is_secret(name: &str, value: &str) -> bool {
+    let refers =
+        value.contains("${") || value.starts_with('$') || value.contains("{env:") || value.is_empty();
+    let pair = serde_json::json!({ name: value }).to_string();
+    !refers && inspect::shown::arguments(pair.as_bytes()).masked.iter().any(|kind| kind == "secret")
+}
+
+/// Whether what it is asked goes through a gateway.
+fn governed(entry: &Entry) -> Option<Remark> {
+    (!is_governed(entry)).then(|| {
+        let because = "no policy, approval or record stands between the model and it";
+        remark("ungoverned", Severity::Low, because, "`callgate wrap`, or the gateway's address")
+    })
+}
+
+pub(super) fn is_governed(entry: &Entry) -> bool {
+    program(entry) == "callgate"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(command: &[&str]) -> Entry {
+        Entry { command: command.iter().map(|one| (*one).to_owned()).collect(), ..Entry::default() }
+    }
+    fn seen(entry: &Entry) -> Vec<&'static str> {
+        look(entry).into_iter().map(|remark| remark.detector).filter(|one| *one != "ungoverned").collect()
+    }
+
+    #[test]
+    fn how_a_server_is_started_tells_on_it() {
+        for (command, expected) in [
+            (&["npx", "-y", "@org/server"][..], &["unpinned"][..]),
+            (&["npx", "-y", "@org/server@latest"], &["unpinned"]),
+            (&["npx", "-y", "@org/server@1.2.3"], &[]),
+            (&["/usr/bin/npx", "server@2"], &[]),
+            (&["uvx", "mcp-server-git"], &["unpinned"]),
+            (&["uvx", "mcp-server-git==1.0"], &[]),
+            (&["bash", "-c", "node x.js"], &["shell"]),
+            (&["bash", "start.sh"], &[]),
+            (&["docker", "run", "-v", "/:/host", "image"], &["container-of-the-host"]),
+            (&["docker", "run", "-v", "/srv/data:/data", "image"], &[]),
+            (&["server-filesystem", "/"], &["broad-folder"]),
+            (&["server-filesystem", "/home/me/notes"], &[]),
+            (&["node", "x.js", "--key", "ghp_0123456789abcdef0123456789abcdef0123"], &["secret-in-file"]),
+        ] {
+            assert_eq!(seen(&run(command)), expected, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_the_clear_and_a_credential_are_seen_and_references_are_not() {
+        let at = |url: &str| Entry { url: Some(url.to_owned()), ..Entry::default() };
+        assert_eq!(seen(&at("http://mcp.example.com/x")), ["plain-http"]);
+        for fine in
+            ["https://mcp.example.com/x", "http://localhost:3000/x", "http://127.0.0.1/x", "http://[::1]/x"]
+        {
+            assert!(seen(&at(fine)).is_empty(), "{fine}");
+        }
+        let with = |name: &str, value: &str| Entry {
+            env: [(name.to_owned(), value.to_owned())].into(),
+            ..run(&["node", "x.js"])
+        };
+        assert_eq!(seen(&with("API_TOKEN", "0123456789abcdefghij")), ["secret-in-file"]);
+        for fine in
+            [("API_TOKEN", "${API_TOKEN}"), ("API_TOKEN", "$TOKEN"), ("MODE", "fast"), ("API_TOKEN", "")]
+        {
+            assert!(seen(&with(fine.0, fine.1)).is_empty(), "{fine:?}");
+        }
+    }
+
+    #[test]
+    fn what_goes_through_a_gateway_is_told_apart() {
+        assert!(is_governed(&run(&["callgate", "wrap", "--", "npx", "x"])));
+        assert!(look(&run(&["node", "x.js"])).iter().any(|remark| remark.detector == "ungoverned"));
+    }
+}

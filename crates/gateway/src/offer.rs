@@ -8,7 +8,7 @@ use crate::schemas::Schemas;
 use crate::secrets;
 use crate::session::end_if_lapsed;
 use crate::settings::Settings;
-use crate::sighted;
+use crate::sighted::{self, Looked};
 use crate::wishes::Wishes;
 use bytes::Bytes;
 use catalog::{Catalogue, ServerEntry};
@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{FirstSight, PinState, Revision, Scope, Seen, ServerMeta, Sighting, Store, StoreError, What};
+use store::{FirstSight, Revision, Scope, Seen, ServerMeta, Sighting, Store, StoreError, What};
 use tokio::sync::mpsc;
 use wire::Eras;
 
@@ -97,9 +97,17 @@ pub async fn build(
                 Err(e) => tracing::warn!(server = %name, error = %e, "a pinned definition cannot be read"),
             }
         }
+        let pins = store.pins(&scope, name).await?;
+        let kept = sighted::kept(store, &scope, name, &pins).await?;
+        let mut withdrawn = sighted::withdrawn(&pins);
+        for definition in &kept {
+            withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
+        }
+        definitions.extend(kept.into_iter().map(Arc::new));
         let entry = ServerEntry::new(server.environment.clone(), server.declarations.clone(), definitions);
         servers.insert(name.clone(), entry);
-        if let Some(peer) = peer(store, &scope, name, eras.get(name).copied(), instructions).await? {
+        let eras = eras.get(name).copied();
+        if let Some(peer) = peer(store, &scope, name, eras, instructions, withdrawn).await? {
             peers.insert(name.clone(), peer);
         }
     }
@@ -155,6 +163,7 @@ async fn peer(
     name: &ServerName,
     eras: Option<Eras>,
     instructions: Option<String>,
+    withdrawn: BTreeMap<(ItemKind, String), Withdrawn>,
 ) -> Result<Option<Peer>, StoreError> {
     let Some((meta, _)) = store.server(scope, name).await?.and_then(|server| server.meta) else {
         return Ok(None);
@@ -163,15 +172,6 @@ async fn peer(
         decision::Era::Legacy => Eras::Legacy,
         decision::Era::Modern => Eras::Modern,
     };
-    let mut withdrawn = BTreeMap::new();
-    for pin in store.pins(scope, name).await? {
-        let why = match pin.state {
-            PinState::New => Withdrawn::New,
-            PinState::Changed => Withdrawn::Changed,
-            PinState::Approved | PinState::Gone => continue,
-        };
-        withdrawn.insert((pin.item.kind, pin.item.name), why);
-    }
     let capabilities = meta.capabilities.unwrap_or_else(|| Bytes::from_static(b"{}"));
     Ok(Some(Peer { eras: eras.unwrap_or(remembered), capabilities, instructions, withdrawn }))
 }
@@ -277,7 +277,9 @@ impl Offers {
         let poisoned = sighted::poisoned(&live, server, &items);
         let withheld = poisoned.keys().cloned().collect();
         let changes = self.pin(&live, server, &found, items, withheld).await.map_err(|e| e.to_string())?;
-        self.tell(&live, server, &found, &changes, &poisoned).await;
+        let kept = sighted::served_on(&self.gate.store, &live.settings.scope(), server, &changes).await;
+        let kept = kept.map_err(|e| e.to_string())?;
+        self.tell(&live, server, &found, &changes, &Looked { poisoned, kept }).await;
         self.refresh().await;
         Ok(())
     }
@@ -317,7 +319,7 @@ impl Offers {
         server: &ServerName,
         found: &Found,
         changes: &[store::Change],
-        poisoned: &BTreeMap<Item, catalog::scan::Finding>,
+        looked: &Looked,
     ) {
         let detail = BTreeMap::from([
             ("revision".to_owned(), found.revision.to_string()),
@@ -340,7 +342,10 @@ impl Offers {
                 ("seen".to_owned(), change.seen.to_string()),
             ]);
             tracing::warn!(server = %server, item = %change.item.name, change = ?change.what, "a definition changed");
-            if let Some(finding) = poisoned.get(&change.item) {
+            if looked.kept.contains(&change.item) {
+                detail.insert("served".to_owned(), "as-accepted".to_owned());
+            }
+            if let Some(finding) = looked.poisoned.get(&change.item) {
                 let (detector, because) = (finding.detector.as_str(), &finding.because);
                 detail.insert("poisoned".to_owned(), detector.to_owned());
                 tracing::warn!(

@@ -1,7 +1,7 @@
 //! What a server shows, made ready to be pinned: every item under its name, and what of it must not be accepted unseen.
 
 use crate::errands::Found;
-use crate::gate::Live;
+use crate::gate::{Live, Withdrawn};
 use bytes::Bytes;
 use catalog::listing::Offer;
 use catalog::scan::{self, Finding};
@@ -9,10 +9,16 @@ use catalog::{Definition, ServerEntry};
 use decision::{Digest, Item, ItemKind, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::Seen;
+use store::{Change, Pin, PinState, Scope, Seen, Store, StoreError, What};
 
 /// The name of a server's instructions among its items.
 pub(crate) const INSTRUCTIONS: &str = "instructions";
+
+/// What was seen in what a server shows.
+pub(crate) struct Looked {
+    pub(crate) poisoned: BTreeMap<Item, Finding>,
+    pub(crate) kept: BTreeSet<Item>,
+}
 
 /// Everything under its name, as it came. What has none, or has one twice, is left out and told.
 pub(crate) fn sighted(server: &ServerName, found: &Found) -> Vec<Seen> {
@@ -52,6 +58,53 @@ pub(crate) fn poisoned(live: &Live, server: &ServerName, items: &[Seen]) -> BTre
     let seen = scan::scan_items(server, items, others.map(|(name, entry)| accepted(name, entry)).collect());
     let worst = |all: Vec<Finding>| all.into_iter().filter(Finding::is_poison).max_by_key(|one| one.severity);
     seen.into_iter().filter_map(|(item, all)| Some((item, worst(all)?))).collect()
+}
+
+/// What is served as it was accepted although its server shows something else now: the difference breaks no client and is
+/// harmless by all that is known, and nobody has refused it.
+pub(crate) async fn kept(
+    store: &Store,
+    scope: &Scope,
+    server: &ServerName,
+    pins: &[Pin],
+) -> Result<Vec<Definition>, StoreError> {
+    let mut kept = Vec::new();
+    for pin in pins.iter().filter(|pin| pin.state == PinState::Changed && pin.pending()) {
+        let Some(approved) = &pin.approved else { continue };
+        let (old, new) =
+            (store.definition(scope, &approved.digest).await?, store.definition(scope, &pin.seen).await?);
+        let read = |raw: Option<Bytes>| Definition::new(server.clone(), pin.item.kind, raw?).ok();
+        if let (Some(old), Some(new)) = (read(old), read(new))
+            && catalog::drift::harmless(&old, &new)
+        {
+            kept.push(old);
+        }
+    }
+    Ok(kept)
+}
+
+/// Of what changed, what is served on as it was accepted.
+pub(crate) async fn served_on(
+    store: &Store,
+    scope: &Scope,
+    server: &ServerName,
+    changes: &[Change],
+) -> Result<BTreeSet<Item>, StoreError> {
+    if !changes.iter().any(|change| change.what == What::Changed) {
+        return Ok(BTreeSet::new());
+    }
+    let kept = kept(store, scope, server, &store.pins(scope, server).await?).await?;
+    Ok(kept.iter().map(|one| Item { kind: one.kind(), name: one.name().to_owned() }).collect())
+}
+
+/// What waits for somebody, and why it is not offered meanwhile.
+pub(crate) fn withdrawn(pins: &[Pin]) -> BTreeMap<(ItemKind, String), Withdrawn> {
+    let why = |pin: &Pin| match pin.state {
+        PinState::New => Some(Withdrawn::New),
+        PinState::Changed => Some(Withdrawn::Changed),
+        PinState::Approved | PinState::Gone => None,
+    };
+    pins.iter().filter_map(|pin| Some(((pin.item.kind, pin.item.name.clone()), why(pin)?))).collect()
 }
 
 /// What another server's accepted tools are: only these can be shadowed.

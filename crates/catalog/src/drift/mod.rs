@@ -150,6 +150,14 @@ pub fn compare(old: &[Server], new: &[Server]) -> Drift {
     Drift { changes, rank, changed }
 }
 
+/// Whether what was accepted can be served on while somebody looks at what is shown now: no client that holds the old
+/// definition breaks, and nothing that changed asks for a person's eyes at once.
+pub fn harmless(old: &Definition, new: &Definition) -> bool {
+    let server = |definition: &Definition| Server { items: vec![definition.into()], ..Server::default() };
+    let drift = compare(&[server(old)], &[server(new)]);
+    drift.changes.iter().all(|change| change.compatible && change.severity <= Severity::Low)
+}
+
 /// The heaviest change decides; of others, the heaviest of each kind adds a little. A long harmless update has many changes
 /// of few kinds, so their number says nothing.
 fn rank(changes: &[Change]) -> f64 {

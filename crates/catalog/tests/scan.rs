@@ -1,8 +1,10 @@
 //! Definitions and servers that are poisoned, and such as only look it.
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
+use callgate_catalog::Claimed;
 use callgate_catalog::listing::{Offer, read};
-use callgate_catalog::scan::{Finding, scan};
+use callgate_catalog::risk::{Siblings, Tool};
+use callgate_catalog::scan::{Finding, contradiction, scan};
 use inspect::Detector::{
     self, Carrier, Confusables, Exfiltration, ExfiltrationParameter, HiddenCharacters, Impersonation,
     NameCollision, OtherTools,
@@ -221,6 +223,19 @@ fn a_preference_among_siblings_is_routing() {
     // away from itself
     let away = "Books berths. If the user specifies a harbour, then do not use this tool, use the `harbour_desk` tool.";
     assert_eq!(scanned(away, false, false), Some(Severity::Low));
+}
+
+#[test]
+fn a_name_that_looks_and_a_description_that_deletes_contradict_each_other() {
+    let judged = |name: &str, description: &str, read_only: bool| {
+        let claimed = Claimed { read_only: read_only.then_some(true), ..Claimed::default() };
+        let tool = Tool { name, description: Some(description), claimed, ..Tool::default() };
+        contradiction(&tool, &Siblings::of([name, "list_boats", "get_tides"]))
+            .is_some_and(|one| one.severity.flags())
+    };
+    assert!(judged("list_berths", "Deletes all berths of a harbour.", true));
+    assert!(!judged("list_berths", "Lists all berths of a harbour.", true));
+    assert!(!judged("list_berths", "Deletes all berths of a harbour.", false));
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn layer(text: &str, about: &About<'_>, left: u8, found: &mut Vec<Sighting>) {
             _ if code.whole && is_sentence(&inner) => Severity::High,
             _ if code.odd => Severity::High,
             // a command or a store of secrets is not put into a code to be read
+            _ if code.whole && steering::is_script(&inner) => Severity::Critical,
             _ if code.whole && text::topics(&inner).meets(SHELL.or(STRONGBOX).or(MALICE)) => Severity::High,
             _ => {
                 if code.whole && left > 0 {

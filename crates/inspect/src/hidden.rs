@@ -211,19 +211,28 @@ impl Counted {
 fn long_run(text: &str) -> Option<usize> {
     let (mut run, mut lines) = (0, 0);
     let mut before = false;
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         if c.is_whitespace() || letters::is_widthless(c) || letters::is_blank(c) {
             run += 1;
             lines += usize::from(c == '\n');
         } else {
             let far = run - lines > RUN_MAX && lines < 2;
-            if before && (lines > LINES_MAX || far || run > 4 * RUN_MAX) {
+            let long = before && (lines > LINES_MAX || far || run > 4 * RUN_MAX);
+            if long && !closes_a_row(text, at, lines) {
                 return Some(run);
             }
             (run, lines, before) = (0, 0, true);
         }
     }
     None
+}
+
+/// White space that fills the last cell of a table's row, with nothing behind it: `| a cell       |`.
+fn closes_a_row(text: &str, at: usize, lines: usize) -> bool {
+    let (before, behind) = text.split_at_checked(at).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let rest = behind.split('\n').next().unwrap_or_default();
+    lines == 0 && line.trim_start().starts_with('|') && rest.trim_end() == "|"
 }
 
 /// The text after its longest white space.

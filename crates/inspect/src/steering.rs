@@ -14,6 +14,7 @@ mod words;
 use crate::finding::{Severity, Sighting};
 use crate::hidden::Seat;
 use crate::text::About;
+pub(crate) use rules::is_script;
 pub(crate) use words::sentences;
 
 /// What is seen in a text that hides nothing (any more).

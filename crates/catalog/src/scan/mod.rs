@@ -100,7 +100,16 @@ pub fn contradiction(tool: &Tool<'_>, siblings: &Siblings) -> Option<Finding> {
         return None;
     }
     // what the author claims must not make the rest less sure
-    let judged = judge(&Tool { claimed: Claimed::default(), ..*tool }, siblings);
+    let unclaimed = Tool { claimed: Claimed::default(), ..*tool };
+    let judged = judge(&unclaimed, siblings);
+    // a name that looks, and a description that deletes
+    let named = judge(&Tool { title: None, description: None, input_schema: None, ..unclaimed }, siblings);
+    let told = judge(&Tool { name: "", title: None, ..unclaimed }, siblings);
+    if named.effect == Effect::None && told.effect == Effect::Irreversible {
+        let because = "its name and its author say that it only reads; its description says that it deletes or replaces";
+        let sighting = Sighting::new(Detector::Contradiction, Severity::High, 0.6, because);
+        return Some(Finding::at("/description", sighting));
+    }
     let grave = judged.effect == Effect::Irreversible || judged.level == Level::Critical;
     let severity = if grave { Severity::High } else { Severity::Low };
     let writes = matches!(judged.effect, Effect::Changes | Effect::Irreversible);

@@ -25,8 +25,11 @@ pub(super) fn decode(text: &str) -> Vec<(Code, String)> {
     let mut out = Vec::new();
     for run in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=')))
     {
-        if run.len() >= SHORTEST && run.len() < BYTES_MAX {
-            out.extend(run_of_letters(run));
+        // padding is at the end; elsewhere `=` stands between a name and its value
+        for part in run.trim_end_matches('=').split('=') {
+            if part.len() >= SHORTEST && part.len() < BYTES_MAX {
+                out.extend(run_of_letters(part));
+            }
         }
     }
     for (name, mark) in [("percent-encoding", '%'), ("an escape", '\\'), ("a character reference", '&')] {

@@ -20,8 +20,18 @@ static COMMON: LazyLock<Vec<Vec<&'static str>>> = LazyLock::new(|| {
 
 /// Few words share the first two letters and their length.
 fn shape(word: &str) -> usize {
-    let letter = |at: usize| word.as_bytes().get(at).map_or(0, |b| usize::from(b.to_ascii_lowercase()));
-    (letter(0) * 31 + letter(1) * 7 + word.len()) & 0x1ff
+    let letter = |at: usize| word.as_bytes().get(at).copied().unwrap_or(0);
+    shape_of(letter(0), letter(1), word.len())
+}
+
+fn shape_of(first: u8, second: u8, length: usize) -> usize {
+    let letter = |b: u8| usize::from(b.to_ascii_lowercase());
+    (letter(first) * 31 + letter(second) * 7 + length) & 0x1ff
+}
+
+/// Whether a common word may begin with these letters and be as long.
+pub(crate) fn may_be_common(first: u8, second: u8, length: usize) -> bool {
+    COMMON.get(shape_of(first, second, length)).is_some_and(|words| !words.is_empty())
 }
 
 pub(crate) fn is_common(word: &str) -> bool {

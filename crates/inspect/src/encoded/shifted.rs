@@ -1,7 +1,7 @@
 //! Codes that people have: every letter moved, words backwards, digits for letters, spaces between letters.
 
 use super::codes::Code;
-use super::common::is_common;
+use super::common::{is_common, may_be_common};
 
 const fn odd(name: &'static str) -> Code {
     Code { name, whole: true, odd: true }
@@ -52,44 +52,51 @@ fn strange(text: &str) -> Vec<Vec<&str>> {
 fn moved(words: &[&str]) -> Option<(Code, String)> {
     let before = words.iter().filter(|word| is_common(word)).count();
     let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
-    let score = |map: &dyn Fn(&str) -> String| {
-        // short words tell: a long one is seldom among the common
-        lower.iter().filter(|word| word.len() < 9 && is_common(&map(word))).count()
+    // short words tell: a long one is seldom among the common
+    let short: Vec<&str> = lower.iter().map(String::as_str).filter(|word| word.len() < 9).collect();
+    let mut buffer = String::new();
+    let mut score = |map: &dyn Fn(u8) -> u8| {
+        let is_word = |word: &&&str| match word.as_bytes() {
+            [first, second, ..] if may_be_common(map(*first), map(*second), word.len()) => {
+                buffer.clear();
+                buffer.extend(word.bytes().map(|b| char::from(map(b))));
+                is_common(&buffer)
+            }
+            _ => false,
+        };
+        short.iter().filter(is_word).count()
     };
     let enough =
         |count: usize, least: usize| count >= least && count * 3 >= words.len() && count > before + 1;
     let joined =
         |map: &dyn Fn(&str) -> String| words.iter().map(|word| map(word)).collect::<Vec<_>>().join(" ");
     let backwards = |word: &str| word.chars().rev().collect::<String>();
-    if enough(score(&backwards), COMMON_MIN) {
+    if enough(short.iter().filter(|word| is_common(&backwards(word))).count(), COMMON_MIN) {
         let inner = words.iter().rev().map(|word| backwards(word)).collect::<Vec<_>>().join(" ");
         return Some((odd("text that is written backwards"), inner));
     }
     for by in [13, 3, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25] {
-        let shift = |word: &str| word.chars().map(|c| turn(c, by)).collect::<String>();
+        let shift = |word: &str| word.bytes().map(|b| char::from(turn(b, by))).collect::<String>();
         // one of two dozen alphabets fits a few words by chance
         let least = if by == 13 { COMMON_MIN } else { 2 * COMMON_MIN };
-        if enough(score(&shift), least) {
+        if enough(score(&|b| turn(b, by)), least) {
             return Some((odd("text with every letter moved"), joined(&shift)));
         }
     }
-    let mirror = |word: &str| word.chars().map(mirrored).collect::<String>();
-    enough(score(&mirror), COMMON_MIN + 1).then(|| (odd("text with a reversed alphabet"), joined(&mirror)))
+    let mirror = |word: &str| word.bytes().map(|b| char::from(mirrored(b))).collect::<String>();
+    enough(score(&mirrored), COMMON_MIN + 1).then(|| (odd("text with a reversed alphabet"), joined(&mirror)))
 }
 
-fn turn(c: char, by: u8) -> char {
-    let base = if c.is_ascii_lowercase() { b'a' } else { b'A' };
-    match u8::try_from(c) {
-        Ok(b) if b.is_ascii_alphabetic() => char::from((b - base + by) % 26 + base),
-        _ => c,
-    }
+fn turn(b: u8, by: u8) -> u8 {
+    let base = if b.is_ascii_lowercase() { b'a' } else { b'A' };
+    if b.is_ascii_alphabetic() { (b - base + by) % 26 + base } else { b }
 }
 
-fn mirrored(c: char) -> char {
-    match u8::try_from(c) {
-        Ok(b) if b.is_ascii_lowercase() => char::from(b'a' + b'z' - b),
-        Ok(b) if b.is_ascii_uppercase() => char::from(b'A' + b'Z' - b),
-        _ => c,
+fn mirrored(b: u8) -> u8 {
+    match b {
+        b'a'..=b'z' => b'a' + b'z' - b,
+        b'A'..=b'Z' => b'A' + b'Z' - b,
+        _ => b,
     }
 }
 

@@ -119,6 +119,10 @@ fn voice<'a>(text: &'a str, lower: &str) -> Option<(&'a str, &'a str)> {
             let shouts = shouts(tag);
             let long = name.contains(' ') && name.split(' ').any(|word| VOICES.contains(&word));
             let known = VOICES.contains(&first) || VOICES.contains(&name);
+            // `[text](address)` is a link
+            if open == '[' && inside.starts_with('(') {
+                continue;
+            }
             let section = open == '<' && SECTIONS.contains(&name) && !shouts && has_sections(lower);
             let known = known && !section;
             let speaks = inside.split_whitespace().nth(2).is_some();

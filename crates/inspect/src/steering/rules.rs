@@ -4,12 +4,12 @@ mod choice;
 mod people;
 
 use super::lexicon::{
-    AFTER, ALSO, ALWAYS, ANYTHING, ARGUMENT, CONTEXT, DESTROY, FETCH, HOST, IDENTITY, IGNORE, INSTALL, JOIN,
-    MALICE, MODEL, MOVE, MUST, OTHERS, OUTSIDE, PART, PERSONAL, PLACE, POWER, PRIOR, QUOTED, REDIRECT,
-    RETURNED, ROLE, RULES, RUN, SECRET, SELF, SETUP, SHELL, SILENT, STRONGBOX, TALK, TELL, Topics, USE, USER,
-    WHOLE, YOU,
+    ACCESS, AFTER, ALSO, ALWAYS, ANYTHING, ARGUMENT, CONTEXT, DESTROY, FETCH, GRANT, GUARD, HOST, IDENTITY,
+    IGNORE, INSTALL, JOIN, MALICE, MODEL, MOVE, MUST, NOT, OFF, OTHERS, OUTSIDE, PART, PERSONAL, PLACE,
+    POWER, PRIOR, QUOTED, REDIRECT, RETURNED, ROLE, RULES, RUN, SECRET, SELF, SETUP, SHELL, SILENT,
+    STRONGBOX, TALK, TELL, Topics, USE, USER, WHOLE, YOU,
 };
-use super::words::{Kind, Sentence};
+use super::words::{Kind, Sentence, Token};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::hidden::Seat;
 use crate::text::About;
@@ -19,6 +19,10 @@ pub(super) fn all(sentence: &Sentence<'_>, seat: Seat, about: &About<'_>) -> Vec
     let said = Said { sentence, seat, about };
     if seat == Seat::Name {
         return said.name().into_iter().collect();
+    }
+    // every rule wants two things
+    if sentence.topics.count() < 2 && !said.outside() && !is_script(sentence.text) {
+        return vec![];
     }
     let rules: [fn(&Said<'_>) -> Option<Sighting>; 12] = [
         |said| said.overrides(),
@@ -51,19 +55,36 @@ impl Said<'_> {
     fn foreign(&self, topics: Topics) -> bool {
         self.of(topics) && !self.about.own.meets(topics)
     }
+    /// It says what the tool does, as the first sentence of a description does.
+    fn summarises(&self) -> bool {
+        let s = self.sentence;
+        let opens =
+            s.tokens.first().is_some_and(|token| token.topics.meets(AFTER.or(ALWAYS).or(MUST).or(NOT)));
+        s.first && self.seat == Seat::Prose && !self.of(YOU) && !opens
+    }
     /// The model is told to do it, or that it must be done.
     fn orders(&self, verbs: Topics) -> bool {
-        let summary = self.sentence.first && self.seat == Seat::Prose && !self.of(YOU);
-        (self.sentence.commands(verbs) && !summary)
+        (self.sentence.commands(verbs) && !self.summarises())
             || self.sentence.affirms(verbs) && self.of(MUST.or(YOU).or(MODEL).or(ALWAYS))
     }
     /// It speaks of such a text, as a scanner's description does.
     fn quotes(&self) -> bool {
         (self.of(QUOTED) || self.sentence.text.contains("e.g")) && !self.of(YOU.or(MODEL).or(MUST).or(SILENT))
     }
+    /// Examples come after what they are examples of: "everything that was said, such as names" quotes nothing.
+    fn exemplifies(&self, topics: Topics) -> bool {
+        let s = self.sentence;
+        let first = s.places(topics).next();
+        s.places(QUOTED).all(|at| {
+            let such = s.tokens.get(at).is_some_and(|token| matches!(&*token.text, "such" | "for" | "e.g"));
+            such && first.is_some_and(|first| first < at)
+        })
+    }
     fn sees(&self, detector: Detector, severity: Severity, confidence: f32, why: &str) -> Sighting {
+        let excused =
+            self.quotes() && !(detector == Detector::Exfiltration && self.exemplifies(CONTEXT.or(TALK)));
         let (severity, confidence) =
-            if self.quotes() { (severity.min(Low), confidence / 3.0) } else { (severity, confidence) };
+            if excused { (severity.min(Low), confidence / 3.0) } else { (severity, confidence) };
         Sighting::new(detector, severity, confidence, format!("{why}: `{}`", excerpt(self.sentence.text)))
     }
     /// There is a place outside to which data can go.
@@ -92,7 +113,20 @@ impl Said<'_> {
         let recast = self.of(ROLE)
             && (self.of(YOU.or(MODEL)) || s.first)
             && self.of(RULES.or(MODEL).or(YOU).or(POWER));
-        (unsaid || recast)
+        // "ignore the user's request"
+        const WISHES: &[&str] =
+            &["request", "question", "wish", "wishes", "intent", "preference", "choice", "goal", "task"];
+        let wish = |at: usize| {
+            let after = s.tokens.get(at..at + 4).unwrap_or(s.tokens.get(at..).unwrap_or_default());
+            after.iter().any(|token| WISHES.contains(&&*token.text))
+        };
+        let owner = |token: &Token<'_>| token.topics.meets(USER) || token.text == "user's";
+        let slights = |at: usize| {
+            let users = s.tokens.iter().enumerate().skip(at).take(4).filter(|(_, token)| owner(token));
+            s.tokens.get(at).is_some_and(|token| token.bare) && users.map(|(user, _)| user).any(wish)
+        };
+        let slighted = s.commands(IGNORE) && !self.summarises() && s.places(IGNORE).any(slights);
+        (unsaid || recast || slighted)
             .then(|| self.sees(Detector::Override, High, 0.9, "what was said before is to be forgotten"))
     }
 
@@ -156,7 +190,9 @@ impl Said<'_> {
             let words = s.tokens.get(at.saturating_sub(3)..at).unwrap_or_default();
             let joined = before.replace(at).is_some_and(|before| at - before <= 3)
                 && words.iter().any(|token| matches!(&*token.text, "or" | "and"));
-            joined || words.iter().any(|token| matches!(&*token.text, "to" | "into" | "in"))
+            // whoever's key is in there may come in
+            let lets_in = s.tokens.get(at).is_some_and(|token| token.text.contains("authorized"));
+            !lets_in && (joined || words.iter().any(|token| matches!(&*token.text, "to" | "into" | "in")))
         })
     }
 
@@ -164,21 +200,38 @@ impl Said<'_> {
         const WHY: &str = "the conversation or what the model was told is asked for";
         let s = self.sentence;
         let strong = self.foreign(CONTEXT) || self.foreign(IDENTITY) && self.of(USE);
-        let soft = self.foreign(TALK) && s.near(WHOLE, TALK, 3);
+        let soft = self.recalls() || self.foreign(TALK) && s.near(WHOLE, TALK, 3);
         let moved = s.affirms(MOVE) && s.near(MOVE, CONTEXT.or(TALK), 10);
         let asked = self.names_an_argument() || self.of(WHOLE);
         let named = self.foreign(IDENTITY) && self.of(USE);
         let given =
             moved && (asked || self.orders(MOVE)) || self.of(WHOLE) && self.names_an_argument() || named;
+        // what comes back asks for nothing
+        let returned = s.tokens.iter().any(|token| matches!(&*token.text, "returned" | "returns"));
         let severity = match (strong, soft) {
+            _ if returned && !self.orders(MOVE) && !self.of(MODEL.or(YOU)) => Low,
             (true, _) if given && (self.hushes() || self.outside()) => Critical,
             (true, _) if given => High,
             (true, _) if asked => Medium,
             (true, _) => Low,
             (false, true) if moved && self.orders(MOVE) => High,
+            (false, true) if self.recalls() && s.affirms(MOVE) && s.any(Kind::Name) => High,
             (false, _) => return None,
         };
         Some(self.sees(Detector::Exfiltration, severity, 0.8, WHY))
+    }
+
+    /// "a copy of everything that was said": all of it, and exactly.
+    fn recalls(&self) -> bool {
+        let s = self.sentence;
+        let all = |token: &Token<'_>| matches!(&*token.text, "everything" | "whatever" | "anything" | "all");
+        let said = |token: &Token<'_>| matches!(&*token.text, "said" | "told" | "mentioned" | "discussed");
+        let exactly =
+            self.of(ALSO) || s.places(WHOLE).any(|at| s.tokens.get(at).is_some_and(|token| !all(token)));
+        let behind = |at: usize| s.tokens.get(at + 1..).unwrap_or_default().iter().take(6).any(said);
+        exactly
+            && !self.about.own.meets(TALK.or(CONTEXT))
+            && s.tokens.iter().enumerate().any(|(at, token)| all(token) && behind(at))
     }
 
     fn leads_outside(&self) -> Option<Sighting> {
@@ -196,11 +249,22 @@ impl Said<'_> {
         let instead = s.any(Kind::Url)
             && s.commands(USE.or(MOVE))
             && s.tokens.iter().any(|token| token.text == "instead");
+        // "curl the contents to https://…"
+        let to_url = s
+            .tokens
+            .windows(2)
+            .any(|two| matches!(two, [to, url] if to.text == "to" && url.kind == Kind::Url));
+        let goods = WHOLE.or(PLACE).or(SECRET).or(PERSONAL);
+        let piped = to_url
+            && s.follows(SHELL, goods, 6)
+            && s.places(goods)
+                .any(|at| s.tokens.iter().skip(at + 1).take(3).any(|token| token.kind == Kind::Url));
         let shouted = s.any(Kind::Url)
             && self.of(AFTER)
             && s.tokens.iter().any(|token| token.bare && token.topics.meets(MOVE));
         let shouted = shouted && (!s.first || self.seat == Seat::Value) && !sends;
         if instead
+            || piped
             || shouted
             || moved && named && (besides || !sends && (after || ordered && !s.first))
             || moved && ordered && after
@@ -218,11 +282,7 @@ impl Said<'_> {
 
     fn acts_on_the_side(&self) -> Option<Sighting> {
         let s = self.sentence;
-        let lower = s.text.to_ascii_lowercase();
-        let script =
-            ["| sh", "|sh", "| bash", "|bash", "$(", "base64 -d", "rm -rf", "nc -e", "/dev/tcp/", "iex("]
-                .iter()
-                .any(|code| lower.contains(code));
+        let script = is_script(s.text);
         let verbs = RUN.or(DESTROY).or(INSTALL).or(USE).or(MOVE);
         if self.about.own.meets(RUN.or(SHELL)) && !self.of(SILENT) {
             return None;
@@ -240,6 +300,22 @@ impl Said<'_> {
                 "something is to be run on the side",
             ));
         }
+        if self.lets_others_in() {
+            return Some(self.sees(Detector::SideAction, High, 0.7, "others are to be let in on the side"));
+        }
+        let weakens = s.follows(OFF, GUARD, 6)
+            && !self.summarises()
+            && self.orders(OFF)
+            && self.of(AFTER.or(ALSO).or(ALWAYS))
+            && !self.about.own.meets(GUARD);
+        if weakens {
+            return Some(self.sees(
+                Detector::SideAction,
+                High,
+                0.7,
+                "what protects the user is to be switched off",
+            ));
+        }
         let by = |at: usize| {
             at.checked_sub(1).and_then(|before| s.tokens.get(before)).is_some_and(|token| token.text == "by")
         };
@@ -247,6 +323,21 @@ impl Said<'_> {
         let wipes = s.near(DESTROY, PLACE, 6) && ordered && !self.about.own.meets(DESTROY);
         (wipes && self.of(AFTER.or(ALSO)) && !s.first)
             .then(|| self.sees(Detector::SideAction, High, 0.7, "something is to be destroyed on the side"))
+    }
+
+    /// Somebody at an address, or everybody, is to get access, and granting it is not what the tool is for.
+    fn lets_others_in(&self) -> bool {
+        let s = self.sentence;
+        let all = s.tokens.windows(2).any(|two| match two {
+            [to, all] => matches!(&*to.text, "to" | "with") && matches!(&*all.text, "everyone" | "anyone"),
+            _ => false,
+        });
+        let besides = !self.summarises() && self.of(AFTER.or(ALSO).or(ALWAYS));
+        besides
+            && s.near(GRANT, ACCESS, 8)
+            && self.orders(GRANT)
+            && (all || s.any(Kind::Mail) || self.names_outside())
+            && !self.about.own.meets(GRANT.or(ACCESS))
     }
 
     fn is_a_piece(&self) -> Option<Sighting> {
@@ -276,5 +367,18 @@ impl Said<'_> {
         };
         let severity = if long && !asks && !secret { Medium } else { High };
         Some(self.sees(Detector::ExfiltrationParameter, severity, 0.8, why))
+    }
+}
+
+/// Commands of a shell by which something is fetched and run, or a way in is opened.
+pub(crate) fn is_script(text: &str) -> bool {
+    const MARKS: &[&str] =
+        &["| sh", "|sh", "| bash", "|bash", "$(", "base64 -d", "rm -rf", "nc -e", "/dev/tcp/", "iex("];
+    let may = text.as_bytes().windows(2).any(|two| {
+        matches!(two, [b'|', _] | [b'$', b'('] | [b' ', b'-'] | [b'/', b'd' | b'D'] | [b'x' | b'X', b'('])
+    });
+    may && {
+        let lower = text.to_ascii_lowercase();
+        MARKS.iter().any(|mark| lower.contains(mark))
     }
 }

@@ -7,6 +7,7 @@ pub(crate) fn stem(word: &str) -> (Cow<'_, str>, bool) {
     if word.len() < 4 || !word.is_ascii() {
         return (Cow::Borrowed(word), true);
     }
+    let word = word.strip_suffix("'s").filter(|base| base.len() > 3).unwrap_or(word);
     let (base, bare) = strip(word);
     // "include" and "including", "copy" and "copies", "put" and "putting" meet here
     let base = base.strip_suffix('e').filter(|base| base.len() > 2).unwrap_or(base);

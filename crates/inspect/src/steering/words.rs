@@ -128,7 +128,10 @@ impl Sentence<'_> {
         let is_lead = |i: usize| self.tokens.get(i).is_some_and(|token| LEADS.contains(&&*token.text));
         let infinitive = self.tokens.get(before).is_some_and(|token| token.text == "to");
         if !infinitive {
-            return is_lead(before);
+            let after = before.checked_sub(1).and_then(|i| self.tokens.get(i));
+            let after_that = self.tokens.get(before).is_some_and(|token| token.text == "that")
+                && after.is_some_and(|token| token.text == "after");
+            return is_lead(before) || after_that;
         }
         // "need to send", "be sure to send" command; "used to send" does not
         at.checked_sub(2).and_then(|i| self.tokens.get(i)).is_some_and(|token| {
@@ -148,7 +151,7 @@ pub(crate) fn sentences(text: &str) -> Vec<Sentence<'_>> {
         let mut leads = true;
         for piece in sentence.split_whitespace() {
             tokenize(piece, leads, &mut tokens);
-            leads = piece.ends_with([',', ':', ')', '—', '–', '>', ']', '*'])
+            leads = piece.ends_with([',', ':', ')', '—', '–', '>', ']', '*', '}'])
                 || matches!(piece, "-" | "*" | "•" | "--" | "=>" | "->");
             if tokens.len() > WORDS_MAX {
                 close(sentence, std::mem::take(&mut tokens), &mut all);

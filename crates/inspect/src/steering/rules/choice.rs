@@ -1,11 +1,11 @@
 //! Which tool is chosen, and how others are used.
 
 use super::super::lexicon::{
-    AFTER, ALSO, ALWAYS, ANYTHING, BEST, CONTEXT, FETCH, GIVEN, IGNORE, MALICE, MOVE, MUST, NOT, OTHERS,
-    OUTSIDE, PREFER, REDIRECT, REFERENCE, RUN, SECRET, SELF, STRONGBOX, TOOL, Topics, USE, USER, WHOLE,
-    WORSE,
+    AFTER, ALSO, ALWAYS, ANYTHING, ARGUMENT, BEST, CONTEXT, FALSE, FETCH, GIVEN, IGNORE, MALICE, MOVE, MUST,
+    NOT, OTHERS, OUTSIDE, PAY, PREFER, REDIRECT, REFERENCE, RUN, SECRET, SELF, STRONGBOX, THREAT, TOOL,
+    Topics, USE, USER, WHOLE, WORSE,
 };
-use super::super::words::Kind;
+use super::super::words::{Kind, Token};
 use super::Said;
 use crate::finding::{Detector, Severity, Sighting};
 use Severity::{Critical, High, Low, Medium};
@@ -22,11 +22,19 @@ impl Said<'_> {
         }
         let turned = s.affirms(REDIRECT.or(MALICE)) || self.of(GIVEN);
         let copied = s.near(ALSO, MOVE, 6) || self.of(ALSO) && (s.any(Kind::Mail) || self.of(OUTSIDE));
-        let carried = self.of(MOVE)
+        let carried = (self.of(MOVE) || self.of(FETCH) && s.any(Kind::Name))
             && (self.foreign(SECRET.or(STRONGBOX).or(CONTEXT)) || self.of(OUTSIDE) || s.any(Kind::Mail));
         let chained = s.near(WHOLE, SECRET.or(STRONGBOX).or(CONTEXT), 8)
             && self.foreign(SECRET.or(STRONGBOX).or(CONTEXT));
-        let carried = carried || chained;
+        // "the raw responses of the other servers" into an argument
+        let servers = s.tokens.iter().any(|token| {
+            matches!(&*token.text, "server" | "servers" | "integrations" | "connectors" | "plugins")
+        });
+        let hoarded =
+            servers && s.near(ARGUMENT, OTHERS, 4) && self.of(WHOLE) && s.affirms(MOVE) && s.any(Kind::Name);
+        let paid =
+            self.of(OTHERS) && self.of(AFTER) && self.of(PAY) && s.commands(USE.or(MOVE)) && !self.of(SELF);
+        let carried = carried || chained || hoarded || paid;
         let ordered = self.of(AFTER) && self.orders(USE.or(MOVE).or(RUN).or(FETCH));
         let barred = self.of(OTHERS)
             && (s.near(NOT, USE, 3) || s.near(IGNORE, OTHERS, 4) || self.of(WORSE))
@@ -36,6 +44,7 @@ impl Said<'_> {
             && self.orders(USE.or(FETCH))
             && self.of(MUST.or(ALWAYS).or(SELF));
         let severity = match () {
+            () if self.stays_at_home() && !theirs && !carried && !copied => Low,
             () if self.declines() && !theirs && !carried && !copied => Low,
             () if theirs && (turned || copied || carried || ordered) => Critical,
             () if self.of(OTHERS) && (turned || copied || carried) => High,
@@ -52,8 +61,9 @@ impl Said<'_> {
         let s = self.sentence;
         let (mut theirs, mut unknown) = (false, false);
         for (i, token) in s.tokens.iter().enumerate() {
-            let Some(name) = token.whole.map(str::to_lowercase) else { continue };
-            theirs |= self.about.is_theirs(&name);
+            let Some(name) = token.whole else { continue };
+            theirs |= self.about.theirs.is_some_and(|names| !names.is_empty())
+                && self.about.is_theirs(&name.to_lowercase());
             let around = |from: usize, to: usize, topics: Topics| {
                 s.tokens
                     .get(from..to.min(s.tokens.len()))
@@ -62,15 +72,16 @@ impl Said<'_> {
                     .any(|near| near.topics.meets(topics))
             };
             let called = around(i + 1, i + 6, TOOL) || around(i.saturating_sub(2), i, TOOL.or(USE));
-            unknown |= called && name.contains(['_', '-']) && !self.about.is_ours(&name);
+            unknown |= called && name.contains(['_', '-']) && !self.about.is_ours(&name.to_lowercase());
         }
         (theirs, unknown)
     }
 
     pub(super) fn puts_itself_first(&self) -> Option<Sighting> {
         let s = self.sentence;
-        let itself =
-            self.of(SELF) || s.tokens.iter().any(|token| matches!(&*token.text, "me" | "us" | "itself"));
+        let itself = self.of(SELF)
+            || self.is_elliptic()
+            || s.tokens.iter().any(|token| matches!(&*token.text, "me" | "us" | "itself"));
         let signs = [
             self.of(ANYTHING)
                 && (!self.of(AFTER) || self.of(USER))
@@ -90,23 +101,26 @@ impl Said<'_> {
             self.of(BEST) && (itself || s.near(BEST, TOOL, 3)),
             self.of(OTHERS) && self.of(IGNORE.or(NOT).or(WORSE).or(PREFER)),
             self.of(PREFER) && self.of(OTHERS.or(IGNORE).or(BEST)),
+            self.of(THREAT) && self.of(PREFER.or(USE)),
         ];
+        let (smears, coerces) = (self.smears(), self.coerces());
+        let alone = smears || coerces || self.boasts() || itself && self.is_unconditional();
         let count = signs.iter().filter(|sign| **sign).count();
-        let spoken = itself || s.near(USE.or(PREFER).or(BEST), TOOL, 5);
-        if count == 0 || !spoken {
+        let spoken = itself || smears || coerces || s.near(USE.or(PREFER).or(BEST), TOOL, 5);
+        if count == 0 && !alone || !spoken {
             return None;
         }
         // among the tools of one server a preference is routing; over a kin that is not in sight, hardly more
-        let bounded = !self.of(ANYTHING.or(OTHERS));
+        let bounded = !self.of(ANYTHING) && (!self.of(OTHERS) || self.stays_at_home());
         let rivals = if bounded { self.rivals() } else { vec![] };
         let routes = !rivals.is_empty() && rivals.iter().all(|one| self.is_sibling(one));
         let kin =
             rivals.iter().any(|one| self.is_kin(one)) && !rivals.iter().any(|one| self.about.is_theirs(one));
-        let severity = if routes || self.declines() && bounded {
+        let severity = if routes || self.stays_at_home() && bounded || self.declines() && bounded {
             Low
         } else if kin {
             Medium
-        } else if count > 1 {
+        } else if count > 1 || alone {
             High
         } else if self.of(BEST) && itself || self.of(PREFER) && itself && self.of(MUST.or(ALWAYS)) {
             Medium
@@ -122,6 +136,86 @@ impl Said<'_> {
         fooled.then(|| self.sees(Detector::OtherTools, High, 0.7, "what the user gave is to be replaced"))
     }
 
+    /// "Call before each reply": what is called is this tool.
+    fn is_elliptic(&self) -> bool {
+        const THEN: &[&str] =
+            &["on", "at", "in", "before", "after", "for", "every", "each", "always", "once", "when"];
+        match self.sentence.tokens.as_slice() {
+            [verb, then, ..] => verb.bare && verb.topics.meets(USE.or(RUN)) && THEN.contains(&&*then.text),
+            _ => false,
+        }
+    }
+    fn at_every_turn(&self) -> bool {
+        const TURNS: &[&str] =
+            &["turn", "message", "question", "conversation", "session", "prompt", "reply", "answer"];
+        self.sentence.tokens.windows(3).any(|three| match three {
+            [each, next, last] => {
+                matches!(&*each.text, "each" | "every" | "any")
+                    && (TURNS.contains(&&*next.text) || TURNS.contains(&&*last.text))
+            }
+            _ => false,
+        })
+    }
+    /// It is the best of all tools, without a word on what for.
+    fn boasts(&self) -> bool {
+        const ALL: &[&str] = &[
+            "in the world",
+            "of all",
+            "ever made",
+            "on the market",
+            "in existence",
+            "there is",
+            "of its kind",
+        ];
+        let s = self.sentence;
+        let lower = || s.text.to_lowercase();
+        s.near(BEST, TOOL.or(SELF), 4) && self.of(BEST) && {
+            let lower = lower();
+            // "there is for checking a change" is praise for something
+            let behind = |all: &&str| lower.find(all).and_then(|at| lower.get(at + all.len()..));
+            ALL.iter()
+                .filter_map(behind)
+                .any(|behind| !behind.starts_with(" for ") && !behind.starts_with(" to "))
+        }
+    }
+    /// Every other tool is said to lie or to harm.
+    fn smears(&self) -> bool {
+        let s = self.sentence;
+        let says = |at: usize| {
+            s.tokens.get(at).is_some_and(|token| {
+                matches!(
+                    &*token.text,
+                    "is" | "are" | "as" | "return" | "returns" | "returning" | "give" | "produce"
+                )
+            })
+        };
+        !self.summarises()
+            && s.places(OTHERS).any(|other| {
+                s.places(FALSE).any(|bad| bad > other && bad - other <= 8 && (other..bad).any(says))
+            })
+    }
+    /// Whoever chooses another is said to fail.
+    fn coerces(&self) -> bool {
+        let s = self.sentence;
+        let another = |token: &Token<'_>| matches!(&*token.text, "another" | "different" | "else" | "them");
+        self.of(THREAT) && self.of(PREFER) && (self.of(OTHERS) || s.tokens.iter().any(another))
+    }
+    /// At every turn, whatever it is about.
+    fn is_unconditional(&self) -> bool {
+        const ANY: &[&str] = &["whatever", "regardless", "irrespective", "unrelated"];
+        self.at_every_turn() && self.sentence.tokens.iter().any(|token| ANY.contains(&&*token.text))
+    }
+    /// "before any other tool of this server" speaks of its own.
+    fn stays_at_home(&self) -> bool {
+        self.sentence.tokens.windows(3).any(|three| match three {
+            [of, this, server] => {
+                matches!(&*of.text, "of" | "in" | "on" | "from")
+                    && this.text == "this"
+                    && server.text == "server"
+            }
+            _ => false,
+        })
+    }
     /// "do not use this tool": steering away from oneself robs nobody.
     fn declines(&self) -> bool {
         let s = self.sentence;

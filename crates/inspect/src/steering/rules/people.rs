@@ -1,10 +1,11 @@
 //! What is done to the person the model works for: kept from knowing, not asked, made to give.
 
 use super::super::lexicon::{
-    ALSO, ASK, CONTEXT, DESTROY, FETCH, IGNORE, INSTALL, LEARN, LIMIT, MODEL, MOVE, MUST, NOT, OUTSIDE, PAY,
-    PERSONAL, PLACE, RULES, RUN, SECRET, SHELL, SILENT, SKIP, STRONGBOX, TELL, UNSEEN, USE, USER, YOU,
+    ALSO, ASK, CONTEXT, DESTROY, FETCH, GOTO, IGNORE, INSTALL, LEARN, LIMIT, MODEL, MOVE, MUST, NOT, OUTSIDE,
+    PAY, PERSONAL, PLACE, PRESS, RULES, RUN, SECRET, SHELL, SILENT, SKIP, STRONGBOX, TELL, Topics, UNSEEN,
+    USE, USER, YOU,
 };
-use super::super::words::Kind;
+use super::super::words::{Kind, Token};
 use super::Said;
 use crate::finding::{Detector, Severity, Sighting};
 use Severity::{High, Low, Medium};
@@ -21,7 +22,17 @@ impl Said<'_> {
             || self.of(SILENT) && self.of(ALSO) && self.of(MOVE)
             || self.of(UNSEEN) && (self.of(USER.or(MOVE).or(FETCH)) || self.orders(deeds))
             || self.is_kept_from_the_user()
-            || s.follows(USER, NOT, 4) && s.follows(NOT, LEARN, 4)
+            || self.must_not_learn()
+            || s.follows(NOT, USER, 4)
+                && s.follows(USER, LEARN, 2)
+                && s.tokens.iter().any(|token| matches!(&*token.text, "need" | "reason" | "point"))
+    }
+    /// "the user must not notice", in one clause.
+    fn must_not_learn(&self) -> bool {
+        let s = self.sentence;
+        let same = |at: usize| s.tokens.get(at).is_some_and(|token| !token.leads);
+        s.follows(USER, NOT, 4)
+            && s.places(NOT).any(|no| s.places(LEARN).any(|at| at > no && at - no <= 4 && same(at)))
     }
     /// "never tell the user", "the user must not be told": not "the user does not want comments", where the user is the one
     /// who negates, and comments are things.
@@ -30,7 +41,10 @@ impl Said<'_> {
             &["do", "does", "did", "has", "have", "is", "are", "may", "might", "can", "will"];
         let s = self.sentence;
         let word = |at: usize| s.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
-        let told = |at: usize| s.tokens.get(at).is_some_and(|token| token.bare || !token.text.ends_with('s'));
+        // "if it is not there, inform the user" begins anew
+        let told = |at: usize| {
+            s.tokens.get(at).is_some_and(|token| !token.leads && (token.bare || !token.text.ends_with('s')))
+        };
         let negates = |at: usize| {
             let subject = s.tokens.get(..at).unwrap_or_default().iter();
             subject
@@ -95,6 +109,14 @@ impl Said<'_> {
         let s = self.sentence;
         let goods = SECRET.or(STRONGBOX);
         let taken = INSTALL.or(SHELL);
+        if self.begs(goods) {
+            return Some(self.sees(
+                Detector::Phishing,
+                High,
+                0.6,
+                "the user is to be made to give something",
+            ));
+        }
         let asked = s.commands(ASK.or(TELL))
             || self.orders(ASK.or(TELL))
             || s.tokens.iter().any(|token| token.text == "prompt" && token.bare);
@@ -107,11 +129,23 @@ impl Said<'_> {
         let gives =
             !states && s.follows(ASK.or(TELL).or(RULES), goods, 10) && !s.follows(NOT, ASK.or(TELL), 4);
         let does = s.follows(TELL.or(ASK), taken, 14) && self.of(USER);
+        // "if it is missing, ask the user to log in at …" is how devices are signed in
+        let signs_in = |token: &Token<'_>| matches!(&*token.text, "log" | "login" | "sign");
+        let conditional = s.tokens.iter().any(|token| matches!(&*token.text, "if" | "when"));
+        let mut paid = s.tokens.iter().filter(|token| token.topics.meets(PAY));
+        let routine = conditional && paid.all(signs_in);
         let goes = s.follows(TELL.or(ASK), PAY, 14)
+            && !routine
             && self.of(USER)
             && (s.any(Kind::Url) || s.any(Kind::Mail) || !self.about.own.meets(PAY) && s.commands(TELL));
-        let prompts = s.commands(ASK.or(RULES)) && s.follows(ASK.or(RULES), goods, 6) && !s.first;
-        let severity = if gives && self.of(USER) || does || goes || gives && prompts {
+        let prompts = s.commands(ASK.or(RULES)) && s.follows(ASK.or(RULES), goods, 6) && !self.summarises();
+        // to an address, in a hurry, to do something there
+        let led = s.follows(TELL.or(ASK), GOTO, 14)
+            && self.of(USER)
+            && s.commands(TELL.or(ASK))
+            && (s.any(Kind::Url) || s.any(Kind::Mail))
+            && self.foreign(PRESS);
+        let severity = if gives && self.of(USER) || does || goes || led || gives && prompts {
             High
         } else if gives {
             Medium
@@ -119,5 +153,21 @@ impl Said<'_> {
             return None;
         };
         Some(self.sees(Detector::Phishing, severity, 0.7, "the user is to be made to give or do something"))
+    }
+
+    /// "request the user's password": such a verb at the front, the goods behind it, and the user as their owner.
+    fn begs(&self, goods: Topics) -> bool {
+        const BEGS: &[&str] = &["request", "demand", "solicit"];
+        let s = self.sentence;
+        let opens = |token: &Token<'_>| token.bare && token.leads && BEGS.contains(&&*token.text);
+        let behind = |at: usize, topics: Topics| {
+            s.tokens.get(at..).unwrap_or_default().iter().take(10).any(|token| token.topics.meets(topics))
+        };
+        !self.summarises()
+            && !self.about.own.meets(goods)
+            && s.tokens
+                .iter()
+                .enumerate()
+                .any(|(at, token)| opens(token) && behind(at, goods) && behind(at, USER))
     }
 }

@@ -185,14 +185,21 @@ impl Said<'_> {
     /// Stores of secrets are where something goes: "into .env or .env.local".
     fn is_put_there(&self) -> bool {
         let s = self.sentence;
+        // "to paste it" is no place
+        let leads = |two: &[Token<'_>]| match two {
+            [to, next] => {
+                matches!(&*to.text, "to" | "into" | "in") && !(next.bare && next.topics.meets(MOVE.or(FETCH)))
+            }
+            _ => false,
+        };
         let mut before = None;
         s.places(STRONGBOX).all(|at| {
-            let words = s.tokens.get(at.saturating_sub(3)..at).unwrap_or_default();
+            let words = s.tokens.get(at.saturating_sub(3)..=at).unwrap_or_default();
             let joined = before.replace(at).is_some_and(|before| at - before <= 3)
                 && words.iter().any(|token| matches!(&*token.text, "or" | "and"));
             // whoever's key is in there may come in
             let lets_in = s.tokens.get(at).is_some_and(|token| token.text.contains("authorized"));
-            !lets_in && (joined || words.iter().any(|token| matches!(&*token.text, "to" | "into" | "in")))
+            !lets_in && (joined || words.windows(2).any(leads))
         })
     }
 

@@ -22,6 +22,10 @@ impl Said<'_> {
             || self.of(SILENT) && self.of(ALSO) && self.of(MOVE)
             || self.of(UNSEEN) && (self.of(USER.or(MOVE).or(FETCH)) || self.orders(deeds))
             || self.is_kept_from_the_user()
+            || s.tokens.windows(2).any(|two| match two {
+                [keep, quiet] => keep.text == "keep" && matches!(&*quiet.text, "quiet" | "silent" | "mum"),
+                _ => false,
+            })
             || self.must_not_learn()
             || s.follows(NOT, USER, 4)
                 && s.follows(USER, LEARN, 2)
@@ -124,10 +128,23 @@ impl Said<'_> {
             return None;
         }
         // "tell the user that the password is hidden" demands nothing
-        let states = s.tokens.iter().any(|token| token.text == "that") && s.follows(TELL, USER, 2);
-        let states = states && !self.of(ASK.or(MUST));
+        let states = s.follows(TELL, USER, 2)
+            && s.tokens.iter().enumerate().any(|(that, token)| {
+                let goods = s.places(goods).find(|at| *at > that && at - that <= 4);
+                let between = goods.and_then(|goods| s.tokens.get(that..goods)).unwrap_or_default();
+                let demands = between.iter().any(|token| token.topics.meets(MOVE.or(MUST).or(ASK)));
+                token.text == "that" && goods.is_some() && !demands
+            });
         let gives =
             !states && s.follows(ASK.or(TELL).or(RULES), goods, 10) && !s.follows(NOT, ASK.or(TELL), 4);
+        // "… and have them enter their password"
+        let theirs = s.follows(TELL.or(ASK), USER, 2)
+            && s.places(goods).any(|at| {
+                let before = s.tokens.get(at.saturating_sub(3)..at).unwrap_or_default();
+                let owned = before.iter().any(|token| matches!(&*token.text, "their" | "user's"));
+                owned && before.iter().any(|token| token.bare && token.topics.meets(MOVE))
+            });
+        let gives = gives || theirs && !s.follows(NOT, ASK.or(TELL), 4);
         let does = s.follows(TELL.or(ASK), taken, 14) && self.of(USER);
         // "if it is missing, ask the user to log in at …" is how devices are signed in
         let signs_in = |token: &Token<'_>| matches!(&*token.text, "log" | "login" | "sign");

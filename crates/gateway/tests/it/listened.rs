@@ -76,8 +76,14 @@ impl Heard {
 }
 
 async fn listen(house: &House) -> Heard {
-    let wish =
-        json!({ "toolsListChanged": true, "resourceSubscriptions": [URI, "test://one", "test://nowhere"] });
+    listen_for(
+        house,
+        json!({ "toolsListChanged": true, "resourceSubscriptions": [URI, "test://one", "test://nowhere"] }),
+    )
+    .await
+}
+
+async fn listen_for(house: &House, wish: Value) -> Heard {
     let params = json!({ "notifications": wish, "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {} } });
     let body = json!({ "jsonrpc": "2.0", "id": "sub-1", "method": "subscriptions/listen", "params": params });
@@ -210,7 +216,8 @@ async fn a_child_of_each_user_is_not_started_for_its_lists() {
     let script = Script::start(true).await;
     let folder = tempfile::tempdir().unwrap();
     let house = house(&script, Authority::PerUser, &folder.path().join("numbers")).await;
-    let mut heard = listen(&house).await;
+    // for a resource it would be
+    let mut heard = listen_for(&house, json!({ "toolsListChanged": true })).await;
     assert_eq!(heard.next().await["method"], ACK);
     eventually("the server over HTTP is listened to", || !script.listeners().is_empty()).await;
     assert_eq!(began(&house), 0);

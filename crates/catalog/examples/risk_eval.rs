@@ -232,12 +232,6 @@ fn name(record: &Value) -> &str {
 
 /// The tool without its author's hints.
 fn of(record: &Value) -> Tool<'_> {
-    Tool {
-        name: name(record),
-        title: record["title"].as_str(),
-        description: record["description"].as_str(),
-        input_schema: record.get("inputSchema"),
-        method: record["method"].as_str().and_then(Method::parse),
-        claimed: Claimed::default(),
-    }
+    let method = record["method"].as_str().and_then(Method::parse);
+    Tool { name: name(record), method, ..Tool::of(record, Claimed::default()) }
 }

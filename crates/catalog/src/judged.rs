@@ -19,16 +19,7 @@ pub fn classify(declarations: &Declarations, definition: &Definition, siblings: 
 /// What can be read of a tool's definition, judged.
 pub fn judge(definition: &Definition, siblings: &Siblings) -> Judgement {
     let raw: Value = serde_json::from_slice(definition.raw()).unwrap_or_default();
-    let text = |field: &str| raw.get(field).and_then(Value::as_str);
-    let tool = Tool {
-        name: definition.name(),
-        title: text("title"),
-        description: text("description"),
-        input_schema: raw.get("inputSchema"),
-        method: None,
-        claimed: definition.claimed(),
-    };
-    risk::judge(&tool, siblings)
+    risk::judge(&Tool::of(&raw, definition.claimed()), siblings)
 }
 
 fn worse(judgement: &Judgement) -> Classified {

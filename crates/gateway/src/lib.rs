@@ -45,7 +45,6 @@ mod commit;
 
 /// Open the one credential this call needs.
 mod secrets;
-mod sighted;
 
 /// Send, once.
 pub mod upstream;
@@ -85,6 +84,7 @@ mod recovery;
 mod relay;
 mod rounds;
 mod schemas;
+mod sighted;
 mod subscriptions;
 mod tasks;
 pub mod webhooks;
@@ -100,4 +100,5 @@ pub use replay::tidy as tidy_keys;
 pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
 pub use secrets::tidy as tidy_secrets;
 pub use settings::Settings;
+pub use sighted::still_served;
 pub use webhooks::webhook_key;

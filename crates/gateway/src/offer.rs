@@ -98,7 +98,7 @@ pub async fn build(
             }
         }
         let pins = store.pins(&scope, name).await?;
-        let kept = sighted::kept(store, &scope, name, &pins).await?;
+        let kept = sighted::still_served(store, &scope, name, &pins).await?;
         let mut withdrawn = sighted::withdrawn(&pins);
         for definition in &kept {
             withdrawn.remove(&(definition.kind(), definition.name().to_owned()));

@@ -56,13 +56,14 @@ pub(crate) fn poisoned(live: &Live, server: &ServerName, items: &[Seen]) -> BTre
     let others = live.catalogue.servers().filter(|(name, _)| *name != server);
     let items = items.iter().map(|seen| (&seen.item, seen.raw.as_ref()));
     let seen = scan::scan_items(server, items, others.map(|(name, entry)| accepted(name, entry)).collect());
-    let worst = |all: Vec<Finding>| all.into_iter().filter(Finding::is_poison).max_by_key(|one| one.severity);
+    let poison = |one: &Finding| one.severity.flags();
+    let worst = |all: Vec<Finding>| all.into_iter().filter(poison).max_by_key(|one| one.severity);
     seen.into_iter().filter_map(|(item, all)| Some((item, worst(all)?))).collect()
 }
 
 /// What is served as it was accepted although its server shows something else now: the difference breaks no client and is
 /// harmless by all that is known, and nobody has refused it.
-pub(crate) async fn kept(
+pub async fn still_served(
     store: &Store,
     scope: &Scope,
     server: &ServerName,
@@ -93,7 +94,7 @@ pub(crate) async fn served_on(
     if !changes.iter().any(|change| change.what == What::Changed) {
         return Ok(BTreeSet::new());
     }
-    let kept = kept(store, scope, server, &store.pins(scope, server).await?).await?;
+    let kept = still_served(store, scope, server, &store.pins(scope, server).await?).await?;
     Ok(kept.iter().map(|one| Item { kind: one.kind(), name: one.name().to_owned() }).collect())
 }
 

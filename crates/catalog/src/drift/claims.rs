@@ -68,16 +68,7 @@ fn grave(hint: &str) -> bool {
 
 /// What can be judged of one version, its author's hints aside.
 fn judge(value: &Value, siblings: &Siblings) -> Judgement {
-    let text = |key: &str| value.get(key).and_then(Value::as_str);
-    let tool = Tool {
-        name: text("name").unwrap_or_default(),
-        title: text("title"),
-        description: text("description"),
-        input_schema: value.get("inputSchema"),
-        method: None,
-        claimed: Claimed::default(),
-    };
-    risk::judge(&tool, siblings)
+    risk::judge(&Tool::of(value, Claimed::default()), siblings)
 }
 
 /// What both versions can do, and whether new claims fit it.

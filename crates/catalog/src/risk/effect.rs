@@ -150,23 +150,25 @@ impl<'a> Reading<'a> {
         // What the description says in its own words is better than a verb that stands for several.
         let told = self.prose.acts.iter().any(|(act, _)| act.writes());
         let acts = self.name.acts.iter().filter(|(act, _)| !(told && *act == Act::Umbrella));
-        let deeds: Vec<Deed> = acts
-            .filter_map(|(act, word)| {
-                let act = self.settle(*act, word, &self.name.nouns)?;
-                Some(Deed { act, word: word.clone(), place: Cow::Borrowed("/name") })
-            })
-            .collect();
-        (vote(&deeds), deeds)
+        self.deeds(acts, &self.name.nouns, "/name")
     }
 
     fn described(&self) -> (Vote, Vec<Deed>) {
-        let acts = self.prose.acts.iter();
-        let deeds: Vec<Deed> = acts
-            .filter_map(|(act, word)| {
-                let act = self.settle(*act, word, &self.prose.object)?;
-                Some(Deed { act, word: word.clone(), place: Cow::Borrowed("/description") })
-            })
-            .collect();
+        self.deeds(self.prose.acts.iter(), &self.prose.object, "/description")
+    }
+
+    /// Verbs with what they are done to, settled, and what they speak for.
+    fn deeds<'v>(
+        &self,
+        acts: impl Iterator<Item = &'v (Act, String)>,
+        object: &[String],
+        place: &'static str,
+    ) -> (Vote, Vec<Deed>) {
+        let deed = |(act, word): &(Act, String)| {
+            let act = self.settle(*act, word, object)?;
+            Some(Deed { act, word: word.clone(), place: Cow::Borrowed(place) })
+        };
+        let deeds: Vec<Deed> = acts.filter_map(deed).collect();
         (vote(&deeds), deeds)
     }
 

@@ -36,6 +36,22 @@ pub struct Tool<'a> {
     pub claimed: Claimed,
 }
 
+impl<'a> Tool<'a> {
+    /// What one element of `tools/list` says, with what of its author's hints is to count. A name that is missing or no text
+    /// counts as empty.
+    pub fn of(definition: &'a Value, claimed: Claimed) -> Self {
+        let text = |field: &str| definition.get(field).and_then(Value::as_str);
+        Self {
+            name: text("name").unwrap_or_default(),
+            title: text("title"),
+            description: text("description"),
+            input_schema: definition.get("inputSchema"),
+            method: None,
+            claimed,
+        }
+    }
+}
+
 /// Methods of HTTP, by what they promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {

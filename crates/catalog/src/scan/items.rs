@@ -86,7 +86,7 @@ mod tests {
             let seen = scan_items(&server, items.iter().map(|(item, raw)| (item, raw.as_bytes())), others);
             let poisoned: Vec<&str> = seen
                 .iter()
-                .filter(|(_, all)| all.iter().any(Finding::is_poison))
+                .filter(|(_, all)| all.iter().any(|one| one.severity.flags()))
                 .map(|(item, _)| item.name.as_str())
                 .collect();
             assert_eq!(poisoned, ["take", "ask", "instructions"], "{seen:?}");

@@ -35,11 +35,6 @@ impl Finding {
         let Sighting { detector, severity, confidence, because } = sighting;
         Self { detector, severity, confidence, place: place.into(), because }
     }
-
-    /// What has it is to be withheld from models until a person has looked.
-    pub fn is_poison(&self) -> bool {
-        self.severity >= Severity::High
-    }
 }
 
 /// What was found: of each server's each tool, and of what is not of one tool.

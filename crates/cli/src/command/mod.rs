@@ -11,6 +11,7 @@ pub(crate) mod console;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod init;
+mod listed;
 pub(crate) mod policy;
 pub(crate) mod registry;
 pub(crate) mod scan;

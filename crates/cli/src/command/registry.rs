@@ -200,6 +200,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
     let wanted = name.map(item).transpose()?;
     let pins = store.pins(&place.scope(), server).await?;
     let seen = findings(&store, place, server, &pins).await?;
+    let still = gateway::still_served(&store, &place.scope(), server, &pins).await?;
     let (mut values, mut shown) = (Vec::new(), false);
     for pin in pins.iter().filter(|pin| wanted.as_ref().is_none_or(|(item, _)| *item == pin.item)) {
         if wanted.is_none() && pin.state == PinState::Approved {
@@ -221,7 +222,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
             pin.seen
         ));
         side_by_side(given.say, &before, &after);
-        if serves_on(&store, place, server, pin).await? {
+        if still.iter().any(|one| one.kind() == pin.item.kind && one.name() == pin.item.name) {
             given.say.line("compatible and harmless by all that is known: what was accepted is served until somebody decides");
         }
         for finding in seen.get(&pin.item).into_iter().flatten().filter(|_| !gone) {
@@ -231,7 +232,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
                 finding.detector.as_str(),
                 printable(&finding.because)
             );
-            given.say.line(if finding.is_poison() { given.say.paint(31, &said) } else { said });
+            given.say.line(if finding.severity.flags() { given.say.paint(31, &said) } else { said });
         }
         shown = true;
     }
@@ -254,18 +255,6 @@ async fn findings(
         shown.push((&pin.item, store.definition(&place.scope(), &pin.seen).await?.unwrap_or_default()));
     }
     Ok(scan_items(server, shown.iter().map(|(item, raw)| (*item, raw.as_ref())), Vec::new()))
-}
-
-/// Whether what was accepted is offered on while this change waits, as the gateway decides it.
-async fn serves_on(store: &Store, place: &Place, server: &ServerName, pin: &Pin) -> anyhow::Result<bool> {
-    let Some(approved) = pin.approved.as_ref().filter(|_| pin.state == PinState::Changed && pin.pending())
-    else {
-        return Ok(false);
-    };
-    let old = store.definition(&place.scope(), &approved.digest).await?.unwrap_or_default();
-    let new = store.definition(&place.scope(), &pin.seen).await?.unwrap_or_default();
-    let read = |raw| Definition::new(server.clone(), pin.item.kind, raw).ok();
-    Ok(read(old).zip(read(new)).is_some_and(|(old, new)| catalog::drift::harmless(&old, &new)))
 }
 
 /// Lines that went and lines that came, in colour.

@@ -7,22 +7,20 @@ mod machine;
 
 use crate::{
     cli::Given,
+    command::listed,
     failure::{Failure, Outcome, Verdict},
     say::{Say, printable},
 };
 use catalog::{
     Claimed,
-    listing::{self, ListingError, Offer},
+    listing::Offer,
     risk::{self, Judgement, Siblings},
     scan::{self, Finding},
 };
 use clap::Args as ClapArgs;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
-use std::{
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// What the help ends with.
 const FORMAT: &str = "\
@@ -82,20 +80,11 @@ pub(crate) fn run(args: &Args, given: &Given) -> Outcome {
 
 /// The servers in a file; one without a name is called as the file is.
 fn read(file: &Path) -> Result<Vec<Offer>, Failure> {
-    let failed = |code: &'static str, why: &dyn std::fmt::Display| Failure::Unreadable {
-        code,
-        message: format!("`{}` cannot be read: {why}", file.display()),
-    };
-    let mut bytes = Vec::new();
-    // one byte more than is taken, to know that there is more
-    let bound = u64::try_from(listing::BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    let got = if file == Path::new("-") {
-        std::io::stdin().lock().take(bound).read_to_end(&mut bytes)
+    let mut offers = if file == Path::new("-") {
+        listed::offers(file, Ok(std::io::stdin().lock()))?
     } else {
-        std::fs::File::open(file).and_then(|open| open.take(bound).read_to_end(&mut bytes))
+        listed::offers(file, std::fs::File::open(file))?
     };
-    got.map_err(|error| failed("cannot-open", &error))?;
-    let mut offers = listing::read(&bytes).map_err(|error: ListingError| failed(error.code(), &error))?;
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     for offer in &mut offers {
         offer.server.get_or_insert_with(|| stem.clone());
@@ -110,7 +99,7 @@ fn answer(offers: &[Offer], ignore_annotations: bool) -> Answer<'_> {
         let siblings = Siblings::of(offer.tools.iter().map(name));
         for (tool, mut findings) in offer.tools.iter().zip(found) {
             let claimed = if ignore_annotations { Claimed::default() } else { claimed(tool) };
-            let as_tool = as_tool(tool, claimed);
+            let as_tool = risk::Tool::of(tool, claimed);
             let judged = risk::judge(&as_tool, &siblings);
             findings.extend(scan::contradiction(&as_tool, &siblings));
             findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -131,18 +120,6 @@ fn name(tool: &Value) -> &str {
 
 fn claimed(tool: &Value) -> Claimed {
     tool.get("annotations").and_then(|hints| Claimed::deserialize(hints).ok()).unwrap_or_default()
-}
-
-fn as_tool(tool: &Value, claimed: Claimed) -> risk::Tool<'_> {
-    let text = |key: &str| tool.get(key).and_then(Value::as_str);
-    risk::Tool {
-        name: name(tool),
-        title: text("title"),
-        description: text("description"),
-        input_schema: tool.get("inputSchema"),
-        method: None,
-        claimed,
-    }
 }
 
 /// A table, what was found, and a sum.

@@ -3,16 +3,14 @@
 use super::side_by_side;
 use crate::{
     cli::Given,
+    command::listed,
     failure::{Failure, Outcome, Verdict},
     say::{Say, printable},
 };
-use catalog::{
-    drift::{self, Changed, Drift, Severity},
-    listing,
-};
+use catalog::drift::{self, Changed, Drift, Severity};
 use decision::ServerName;
 use serde_json::Value;
-use std::{io::Read as _, path::Path};
+use std::path::Path;
 
 /// The two files, if files are meant and not a server.
 pub(super) fn files<'a>(of: &'a str, to: Option<&'a str>) -> Result<Option<(&'a Path, &'a Path)>, Failure> {
@@ -39,16 +37,7 @@ pub(super) fn run(old: &Path, new: &Path, given: &Given) -> Outcome {
 }
 
 fn read(file: &Path) -> Result<Vec<drift::Server>, Failure> {
-    let failed = |code: &'static str, why: &dyn std::fmt::Display| Failure::Unreadable {
-        code,
-        message: format!("`{}` cannot be read: {why}", file.display()),
-    };
-    let mut bytes = Vec::new();
-    // one byte more than is taken, to know that there is more
-    let bound = u64::try_from(listing::BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    let opened = std::fs::File::open(file).and_then(|open| open.take(bound).read_to_end(&mut bytes));
-    opened.map_err(|error| failed("cannot-open", &error))?;
-    let offers = listing::read(&bytes).map_err(|error| failed(error.code(), &error))?;
+    let offers = listed::offers(file, std::fs::File::open(file))?;
     Ok(offers.iter().map(drift::Server::from).collect())
 }
 

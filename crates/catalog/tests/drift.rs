@@ -289,6 +289,14 @@ cases! {
         json!({"properties": {"a": {}}, "required": ["a"]}),
         json!({"properties": {"a": {}}})
     ) => RequiredRemoved, false;
+    a_result_with_more_in_it_than_its_further_members_may_be: results(
+        json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        json!({"type": "object", "additionalProperties": {"type": "string"}, "properties": {"b": {}}}),
+    ) => ArgumentAdded, false;
+    a_result_that_only_a_pattern_speaks_of_now: results(
+        json!({"patternProperties": {"b": {"enum": ["b"]}}, "properties": {"b": {"type": "integer"}}}),
+        json!({"patternProperties": {"b": {"enum": ["b"]}}}),
+    ) => ArgumentRemoved, false;
     a_result_with_more_in_it: results(object(json!({"a": {}})), object(json!({"a": {}, "b": {}}))) => ArgumentAdded, true;
     a_result_with_more_than_fitted: results(
         json!({"properties": {"a": {}}, "additionalProperties": false}),

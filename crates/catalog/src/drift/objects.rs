@@ -6,6 +6,11 @@ use super::refs::bare;
 use super::schema::{Direction, Shift, Walk};
 use serde_json::{Map, Value, json};
 
+/// Whether a member may be said something of by its name alone: what is listed beside that is not all that holds for it.
+fn by_pattern(schema: &Map<String, Value>) -> bool {
+    !object(schema.get("patternProperties")).is_empty()
+}
+
 impl Walk<'_, '_> {
     pub(super) fn properties(&mut self, place: &str, a: &Map<String, Value>, b: &Map<String, Value>) {
         let (old, new) = (object(a.get("properties")), object(b.get("properties")));
@@ -38,7 +43,7 @@ impl Walk<'_, '_> {
         for key in gone {
             // a result may lack what it never had to have; an argument that nobody takes is refused or means nothing
             let shift = match b.get("additionalProperties") {
-                _ if self.takes() => Shift::Other,
+                _ if self.takes() || by_pattern(a) || by_pattern(b) => Shift::Other,
                 Some(Value::Bool(false)) => Shift::Same,
                 None if !self.free(b) => Shift::Same,
                 _ => Shift::Wider,
@@ -59,7 +64,10 @@ impl Walk<'_, '_> {
             b.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|n| n == key));
         let others = a.get("additionalProperties");
         let shift = match (self.direction, others) {
+            _ if by_pattern(a) || by_pattern(b) => Shift::Other,
             (Direction::Results, Some(Value::Bool(false))) => Shift::Wider,
+            // the old definition said what any further member is, and this one may be something else
+            (Direction::Results, Some(Value::Object(said))) if !said.is_empty() => Shift::Other,
             (Direction::Results, _) => Shift::Same,
             (Direction::Arguments, _) if needed => Shift::Narrower,
             // the old definition said what any further argument may be

@@ -18,6 +18,11 @@ impl Say {
         Self { json, colour: surroundings.colour, colour_err: surroundings.colour_err }
     }
 
+    /// The same, for programs or for people.
+    pub(crate) fn as_json(self, json: bool) -> Self {
+        Self { json, ..self }
+    }
+
     /// One line for people. Programs that asked for JSON do not get it.
     pub(crate) fn line(self, text: impl AsRef<str>) {
         if !self.json {

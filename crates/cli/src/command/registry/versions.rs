@@ -37,7 +37,7 @@ pub(super) fn run(old: &Path, new: &Path, given: &Given) -> Outcome {
 }
 
 fn read(file: &Path) -> Result<Vec<drift::Server>, Failure> {
-    let offers = listed::offers(file, std::fs::File::open(file))?;
+    let offers = listed::offers(file, &listed::bytes(file, std::fs::File::open(file))?)?;
     Ok(offers.iter().map(drift::Server::from).collect())
 }
 

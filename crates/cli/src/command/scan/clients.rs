@@ -1,9 +1,12 @@
 //! The configurations of MCP clients: where they are, and which servers they name.
 
+use super::notice::{Source, Spot};
 use crate::surroundings::Surroundings;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest configuration that is read, in bytes. Claude Code keeps its history in the same file.
 const BYTES_MAX: u64 = 64 << 20;
@@ -13,6 +16,10 @@ const BYTES_MAX: u64 = 64 << 20;
 pub(super) struct Entry {
     pub(super) client: &'static str,
     pub(super) file: PathBuf,
+    /// What stands in the file.
+    pub(super) text: Arc<str>,
+    /// The keys that lead to it there, its name last.
+    pub(super) keys: Vec<String>,
     pub(super) name: String,
     /// The program and its arguments; empty for one that is reached over HTTP.
     pub(super) command: Vec<String>,
@@ -21,11 +28,23 @@ pub(super) struct Entry {
     pub(super) headers: BTreeMap<String, String>,
 }
 
+impl Entry {
+    pub(super) fn spot(&self) -> Spot {
+        let pointer = self.keys.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1")));
+        Spot {
+            source: Some(Source { file: self.file.clone(), text: Arc::clone(&self.text) }),
+            pointer: pointer.collect(),
+            subject: format!("{}/{}", self.client, self.name),
+            inside: String::new(),
+        }
+    }
+}
+
 /// A configuration that is there and says nothing that can be used.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Unread {
     pub(super) file: PathBuf,
-    pub(super) why: String,
+    pub(super) because: String,
 }
 
 /// A client, where it keeps its servers, and under which member. Below the home folder, the folder of configurations, or
@@ -111,9 +130,9 @@ pub(super) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
                 Ok(None) => {}
                 Ok(Some(text)) => match servers(client, &file, &text) {
                     Ok(found) => entries.extend(found),
-                    Err(why) => unread.push(Unread { file, why }),
+                    Err(because) => unread.push(Unread { file, because }),
                 },
-                Err(why) => unread.push(Unread { file, why: why.to_string() }),
+                Err(why) => unread.push(Unread { file, because: why.to_string() }),
             }
         }
     }
@@ -148,12 +167,20 @@ fn servers(client: &Client, file: &Path, text: &str) -> Result<Vec<Entry>, Strin
     } else {
         serde_json::from_str(&plain(text)).map_err(|e| e.to_string())?
     };
-    let here = whole.get(client.member).and_then(Value::as_object);
+    let text: Arc<str> = text.into();
+    let of = |within: &Value, keys: &[&str]| -> Vec<Entry> {
+        let all = within.get(client.member).and_then(Value::as_object).into_iter().flatten();
+        let entry = |(name, value): (&String, &Value)| {
+            let keys =
+                keys.iter().chain([&client.member, &name.as_str()]).map(|key| (*key).to_owned()).collect();
+            Some(Entry { text: Arc::clone(&text), keys, ..entry(client.name, file, name, value)? })
+        };
+        all.filter_map(entry).collect()
+    };
     // Claude Code has more of each project
-    let projects = whole.get("projects").and_then(Value::as_object).into_iter().flat_map(Map::values);
-    let theirs = projects.filter_map(|project| project.get(client.member)?.as_object());
-    let all = here.into_iter().chain(theirs).flatten();
-    Ok(all.filter_map(|(name, value)| entry(client.name, file, name, value)).collect())
+    let projects = whole.get("projects").and_then(Value::as_object).into_iter().flat_map(Map::iter);
+    let theirs = projects.flat_map(|(path, project)| of(project, &["projects", path]));
+    Ok(of(&whole, &[]).into_iter().chain(theirs).collect())
 }
 
 fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Option<Entry> {
@@ -181,6 +208,7 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Option
         url: url.map(str::to_owned),
         env: pairs(inner.get("env").or_else(|| value.get("env"))),
         headers: pairs(value.get("headers").or_else(|| value.get("http_headers"))),
+        ..Entry::default()
     })
 }
 

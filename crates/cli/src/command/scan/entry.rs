@@ -1,8 +1,7 @@
 //! What can be told of a server from how a client starts or reaches it.
 
-use super::clients::Entry;
+use super::{clients::Entry, notice::Notice};
 use inspect::Severity;
-use serde::Serialize;
 use std::os::unix::fs::MetadataExt as _;
 
 /// Programs that fetch a package and run it, and the arguments that come before its name.
@@ -17,24 +16,25 @@ const SHELLS: [&str; 9] =
     ["sh", "bash", "zsh", "dash", "fish", "cmd", "cmd.exe", "powershell", "powershell.exe"];
 
 /// One thing that a person should know of a server, and what helps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Remark {
-    pub(super) detector: &'static str,
-    pub(super) severity: Severity,
-    pub(super) because: String,
-    pub(super) repair: &'static str,
+struct Remark {
+    detector: &'static str,
+    severity: Severity,
+    because: String,
+    repair: &'static str,
+    /// What has to change for it to be another.
+    offends: String,
 }
 
 /// Everything that is seen, the worst first.
-pub(super) fn look(entry: &Entry) -> Vec<Remark> {
-    let mut seen: Vec<Remark> =
-        [unencrypted(entry), shell(entry), unpinned(entry), container(entry), broad(entry)]
-            .into_iter()
-            .flatten()
-            .chain(secrets(entry))
-            .chain(governed(entry))
-            .collect();
-    seen.sort_by_key(|remark| std::cmp::Reverse(remark.severity));
+pub(super) fn look(entry: &Entry) -> Vec<Notice> {
+    let seen = [unencrypted(entry), shell(entry), unpinned(entry), container(entry), broad(entry)];
+    let seen = seen.into_iter().flatten().chain(secrets(entry)).chain(governed(entry));
+    let mut seen: Vec<Notice> = seen
+        .map(|Remark { detector, severity, because, repair, offends }| {
+            Notice::of_setup(detector, severity, because, repair, &offends, entry.spot())
+        })
+        .collect();
+    seen.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
     seen
 }
 
@@ -43,8 +43,33 @@ fn remark(
     severity: Severity,
     because: impl Into<String>,
     repair: &'static str,
+    offends: &str,
 ) -> Remark {
-    Remark { detector, severity, because: because.into(), repair }
+    Remark { detector, severity, because: because.into(), repair, offends: offends.to_owned() }
+}
+
+/// The address, or the program and its arguments, without what is a secret.
+pub(super) fn reached(entry: &Entry) -> String {
+    match &entry.url {
+        Some(url) => {
+            let url = url.split(['?', '#']).next().unwrap_or_default();
+            // `https://user:password@host/`
+            let parts = url
+                .split_once("://")
+                .map(|(scheme, rest)| (scheme, rest.split_once('/').unwrap_or((rest, ""))));
+            match parts {
+                Some((scheme, (host, path))) if host.contains('@') => {
+                    let host = host.rsplit('@').next().unwrap_or_default();
+                    format!("{scheme}://••••••@{host}/{path}")
+                }
+                _ => url.to_owned(),
+            }
+        }
+        None => {
+            let shown = entry.command.iter().map(|one| if is_secret("", one) { "••••••" } else { one });
+            shown.collect::<Vec<_>>().join(" ")
+        }
+    }
 }
 
 /// The last part of the program's path.
@@ -62,7 +87,7 @@ fn unencrypted(entry: &Entry) -> Option<Remark> {
     };
     (url.scheme() == "http" && !local).then(|| {
         let because = "everything, credentials too, goes to another machine in the clear";
-        remark("plain-http", Severity::High, because, "use https")
+        remark("plain-http", Severity::High, because, "use https", url.host_str().unwrap_or_default())
     })
 }
 
@@ -73,7 +98,7 @@ fn shell(entry: &Entry) -> Option<Remark> {
     runs.then(|| {
         let because =
             "a shell reads the line that starts it: what it really runs is not what stands there first";
-        remark("shell", Severity::Medium, because, "name the program and its arguments")
+        remark("shell", Severity::Medium, because, "name the program and its arguments", &reached(entry))
     })
 }
 
@@ -87,7 +112,7 @@ fn unpinned(entry: &Entry) -> Option<Remark> {
         || version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()));
     (!pinned).then(|| {
         let because = format!("each start runs whatever version of `{package}` is the newest by then");
-        remark("unpinned", Severity::Medium, because, "name one version")
+        remark("unpinned", Severity::Medium, because, "name one version", package)
     })
 }
 
@@ -102,7 +127,7 @@ fn container(entry: &Entry) -> Option<Remark> {
     };
     let flag = entry.command.iter().find(wide)?;
     let because = format!("`{flag}` gives the container what the whole machine has");
-    Some(remark("container-of-the-host", Severity::High, because, "mount and allow what it needs"))
+    Some(remark("container-of-the-host", Severity::High, because, "mount and allow what it needs", flag))
 }
 
 fn broad(entry: &Entry) -> Option<Remark> {
@@ -113,7 +138,7 @@ fn broad(entry: &Entry) -> Option<Remark> {
     let folder = entry.command.get(1..)?.iter().find(wide).filter(|_| files)?;
     let because =
         format!("it may read and write everything below `{folder}`, keys of other programs included");
-    Some(remark("broad-folder", Severity::High, because, "name the folders that are needed"))
+    Some(remark("broad-folder", Severity::High, because, "name the folders that are needed", folder))
 }
 
 /// Credentials that stand in the file, where every program of this user can read them.
@@ -127,7 +152,8 @@ fn secrets(entry: &Entry) -> Vec<Remark> {
     let others = std::fs::metadata(&entry.file).is_ok_and(|of| of.mode() & 0o077 != 0);
     let whose = if others { "every user of this machine" } else { "every program of this user" };
     let because = format!("{} is a credential in a file that {whose} can read", seen.join(", "));
-    vec![remark("secret-in-file", Severity::High, because, "have the gateway keep it: `callgate secret set`")]
+    let repair = "have the gateway keep it: `callgate secret set`";
+    vec![remark("secret-in-file", Severity::High, because, repair, &seen.join(", "))]
 }
 
 /// Whether a value looks like a credential, by its name or its form. A reference to one is none.
@@ -142,7 +168,7 @@ pub(super) fn is_secret(name: &str, value: &str) -> bool {
 fn governed(entry: &Entry) -> Option<Remark> {
     (!is_governed(entry)).then(|| {
         let because = "no policy, approval or record stands between the model and it";
-        remark("ungoverned", Severity::Low, because, "`callgate wrap`, or the gateway's address")
+        remark("ungoverned", Severity::Low, because, "`callgate wrap`, or the gateway's address", "")
     })
 }
 
@@ -158,7 +184,7 @@ mod tests {
         Entry { command: command.iter().map(|one| (*one).to_owned()).collect(), ..Entry::default() }
     }
     fn seen(entry: &Entry) -> Vec<&'static str> {
-        look(entry).into_iter().map(|remark| remark.detector).filter(|one| *one != "ungoverned").collect()
+        look(entry).into_iter().map(|notice| notice.detector).filter(|one| *one != "ungoverned").collect()
     }
 
     #[test]
@@ -206,6 +232,6 @@ mod tests {
     #[test]
     fn what_goes_through_a_gateway_is_told_apart() {
         assert!(is_governed(&run(&["callgate", "wrap", "--", "npx", "x"])));
-        assert!(look(&run(&["node", "x.js"])).iter().any(|remark| remark.detector == "ungoverned"));
+        assert!(look(&run(&["node", "x.js"])).iter().any(|notice| notice.detector == "ungoverned"));
     }
 }

@@ -1,16 +1,11 @@
 //! How a wrapped command gets into the configuration: text at the end, so that everything a person wrote stays.
 
 use super::Args;
-use crate::{cli::Given, failure::Failure, place::Place, settings, surroundings::Surroundings};
+use crate::{cli::Given, failure::Failure, place::Place, rewrite, settings, surroundings::Surroundings};
 use anyhow::{Context as _, anyhow};
 use decision::{NameError, SecretName, ServerName};
 use gateway::settings::{Place as Destination, Reach};
-use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 use toml::{Table, Value};
 
 /// Programs that start another one, which the first word that is no option then names.
@@ -142,32 +137,14 @@ fn credential(server: &ServerName, variable: &str) -> anyhow::Result<String> {
 fn append(place: &Place, block: &str, given: &Given) -> Result<(), Failure> {
     let path = &place.config;
     let fail = || format!("cannot write `{}`", path.display());
-    // a link stays a link
-    let target = fs::canonicalize(path).with_context(fail)?;
-    let mut text = fs::read_to_string(&target).with_context(fail)?;
+    let mut text = fs::read_to_string(path).with_context(fail)?;
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
     text.push_str(block);
     let state = given.surroundings.state_home.clone().unwrap_or_default().join("callgate");
     settings::read(path, &text, &state).map_err(Failure::Settings)?;
-    let mut new = target.as_os_str().to_owned();
-    new.push(format!(".{}.new", std::process::id()));
-    let new = PathBuf::from(new);
-    let mode = {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::metadata(&target).with_context(fail)?.permissions().mode() & 0o777
-    };
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&new)
-        .with_context(fail)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(fail)?;
-    fs::rename(&new, &target).with_context(fail)?;
-    Ok(())
+    Ok(rewrite::replace(path, text.as_bytes(), 0o600)?)
 }
 
 #[cfg(test)]

@@ -1,0 +1,184 @@
+//! One thing that was found, of whatever kind: what every form of the answer, and the baseline, are made of.
+
+use catalog::scan::Finding;
+use decision::Digest;
+use inspect::{Detector, Severity};
+use serde::Serialize;
+use serde_json::Value;
+use std::{path::PathBuf, sync::Arc};
+
+/// A file that was read, and what it says; what came from a running server or standard input has no place in one.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) file: PathBuf,
+    pub(super) text: Arc<str>,
+}
+
+/// Where something stands, for people and for programs that show files.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spot {
+    pub(super) source: Option<Source>,
+    /// A JSON pointer into the file.
+    pub(super) pointer: String,
+    /// The client or server, and the tool where it is of one: `server/tool`.
+    pub(super) subject: String,
+    /// A JSON pointer into the subject.
+    pub(super) inside: String,
+}
+
+/// What is written for programs, and beside it what the other forms need.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Notice {
+    pub(super) detector: &'static str,
+    pub(super) severity: Severity,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) confidence: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) place: Option<String>,
+    pub(super) because: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) repair: Option<&'static str>,
+    #[serde(flatten)]
+    pub(super) mark: Option<Mark>,
+    #[serde(skip)]
+    pub(super) spot: Spot,
+    #[serde(skip)]
+    pub(super) fingerprint: String,
+}
+
+/// What is said of a finding where there is a baseline.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Mark {
+    fingerprint: String,
+    pub(super) known: bool,
+}
+
+impl Notice {
+    /// What was seen in one item: a tool, a prompt, a resource, or the instructions, which are a text.
+    pub(super) fn of_item(finding: Finding, item: &Value, spot: &Spot, inside: &str) -> Self {
+        let offends = if finding.detector == Detector::Contradiction {
+            // the hint alone says nothing: it is what it denies
+            format!("{:?} {:?}", item.get("name"), item.get("description"))
+        } else {
+            item.pointer(inside).unwrap_or(item).to_string()
+        };
+        let parts = [spot.subject.as_str(), &unnumbered(inside), &offends];
+        let fingerprint = fingerprint(finding.detector.as_str(), &parts);
+        let pointer = format!("{}{inside}", spot.pointer);
+        let spot = Spot { pointer, inside: inside.to_owned(), ..spot.clone() };
+        Self::new(finding, fingerprint, spot)
+    }
+
+    /// What was seen by comparing servers: the same whichever of them was read first.
+    pub(super) fn across(finding: Finding, spot: Spot) -> Self {
+        let mut quoted: Vec<&str> = finding.because.split('`').skip(1).step_by(2).collect();
+        quoted.sort_unstable();
+        let fingerprint = fingerprint(finding.detector.as_str(), &quoted);
+        Self::new(finding, fingerprint, spot)
+    }
+
+    fn new(finding: Finding, fingerprint: String, spot: Spot) -> Self {
+        let Finding { detector, severity, confidence, place, because } = finding;
+        Self {
+            detector: detector.as_str(),
+            severity,
+            confidence: Some(confidence),
+            place: Some(place),
+            because,
+            repair: None,
+            mark: None,
+            spot,
+            fingerprint,
+        }
+    }
+
+    /// What is told by how a server is declared. `offends` is what has to change for it to be another finding.
+    pub(super) fn of_setup(
+        detector: &'static str,
+        severity: Severity,
+        because: String,
+        repair: &'static str,
+        offends: &str,
+        spot: Spot,
+    ) -> Self {
+        let fingerprint = fingerprint(detector, &[&spot.subject, offends]);
+        Self {
+            detector,
+            severity,
+            confidence: None,
+            place: None,
+            because,
+            repair: Some(repair),
+            mark: None,
+            spot,
+            fingerprint,
+        }
+    }
+
+    /// Says of it whether it is known.
+    pub(super) fn mark(&mut self, known: bool) {
+        self.mark = Some(Mark { fingerprint: self.fingerprint.clone(), known });
+    }
+
+    /// Whether continuous integration stops at it.
+    pub(super) fn counts(&self) -> bool {
+        self.severity.flags() && !self.is_known()
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.known)
+    }
+
+    /// Whose it is, and where: `server/tool/description`.
+    pub(super) fn whole_place(&self) -> String {
+        format!("{}{}", self.spot.subject, self.spot.inside)
+    }
+}
+
+/// A pointer without the numbers of elements, which change when something unrelated is added before them.
+fn unnumbered(pointer: &str) -> String {
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    pointer.split('/').map(|part| if is_number(&part) { "*" } else { part }).collect::<Vec<_>>().join("/")
+}
+
+/// The same for the same offence, whatever changes around it.
+fn fingerprint(detector: &str, parts: &[&str]) -> String {
+    let mut said = format!("callgate-finding/1\n{detector}");
+    for part in parts {
+        said.push_str(&format!("\n{} {part}", part.len()));
+    }
+    let digest = Digest::of(said.as_bytes()).to_string();
+    digest.trim_start_matches("sha256:").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_of_elements_say_nothing_and_parts_do_not_run_together() {
+        assert_eq!(unnumbered("/inputSchema/enum/12/x2"), "/inputSchema/enum/*/x2");
+        assert_ne!(fingerprint("a", &["b", "cd"]), fingerprint("a", &["bc", "d"]));
+        assert_ne!(fingerprint("a", &["b\n1 c"]), fingerprint("a", &["b", "c"]));
+    }
+
+    #[test]
+    fn a_finding_is_another_when_its_text_is_and_only_then() {
+        let finding = |place: &str| Finding {
+            detector: Detector::Secrecy,
+            severity: Severity::High,
+            confidence: 1.0,
+            place: place.to_owned(),
+            because: "so".to_owned(),
+        };
+        let of = |tool: Value, place: &str| {
+            let spot = Spot { subject: "a/t".to_owned(), ..Spot::default() };
+            Notice::of_item(finding(place), &tool, &spot, place).fingerprint
+        };
+        let first = of(json!({ "name": "t", "description": "hush", "enum": ["x", "hush"] }), "/enum/1");
+        assert_eq!(first, of(json!({ "name": "t", "description": "other", "enum": ["hush"] }), "/enum/0"));
+        assert_ne!(first, of(json!({ "name": "t", "enum": ["hush!"] }), "/enum/0"));
+        assert_ne!(first, of(json!({ "name": "t", "description": "hush" }), "/description"));
+    }
+}

@@ -1,0 +1,78 @@
+//! The answer for people: a table, what was found, and a sum.
+
+use super::{Report, machine, notice::Notice};
+use crate::say::{Say, printable};
+use inspect::Severity;
+use serde::Serialize;
+
+pub(super) fn show(say: Say, report: &Report) {
+    if let Some(servers) = &report.servers {
+        machine::tell(say, servers, report.unread.as_deref().unwrap_or_default());
+        if servers.is_empty() {
+            return;
+        }
+    } else {
+        tools(say, report);
+    }
+    let mut shown: Vec<&Notice> = report.notices().filter(|notice| is_shown(report, notice)).collect();
+    shown.sort_by_key(|notice| (notice.is_known(), std::cmp::Reverse(notice.severity)));
+    for notice in shown {
+        line(say, notice);
+    }
+    let flagged = report.notices().filter(|notice| notice.counts()).count();
+    let known = report.notices().filter(|notice| notice.is_known()).count();
+    let mark = if flagged == 0 { say.paint(32, "✓") } else { say.paint(31, "✗") };
+    say.line(format!("{mark} {}", report.sum(flagged, known)));
+    if report.servers.as_deref().is_some_and(|servers| machine::count(servers).1 > 0) {
+        say.line("next: `callgate wrap -- COMMAND` in place of a server's command governs it; docs/configuration.md");
+    }
+}
+
+/// Of servers on this machine, the table says already what is of low severity: that no gateway stands before them.
+fn is_shown(report: &Report, notice: &Notice) -> bool {
+    report.servers.is_none() || notice.severity >= Severity::Medium
+}
+
+fn tools(say: Say, report: &Report) {
+    let rows = report.tools.iter().map(|tool| {
+        let worst = tool.findings.iter().map(|finding| finding.severity).max();
+        let categories: Vec<&str> = tool.judged.categories.iter().map(|category| category.as_str()).collect();
+        vec![
+            one_line(&tool.server),
+            one_line(&tool.name),
+            word(&tool.judged.effect),
+            word(&tool.judged.tier),
+            categories.join(", "),
+            worst.map(|worst| worst.as_str().to_owned()).unwrap_or_default(),
+        ]
+    });
+    say.table(&["server", "tool", "effect", "tier", "categories", "finding"], rows.collect());
+}
+
+fn line(say: Say, notice: &Notice) {
+    let colour = match (notice.is_known(), notice.severity.flags()) {
+        (true, _) => 2,
+        (false, true) => 31,
+        (false, false) => 33,
+    };
+    let known = if notice.is_known() { "known " } else { "" };
+    let repair = notice.repair.map(|repair| format!("; {repair}")).unwrap_or_default();
+    say.line(format!(
+        "{known}{} {} {}: {}{repair}",
+        say.paint(colour, notice.severity.as_str()),
+        notice.detector,
+        one_line(&notice.whole_place()),
+        one_line(&notice.because),
+    ));
+}
+
+/// Text of somebody else's that cannot pass for a line of ours.
+pub(super) fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n").replace('\t', " ")
+}
+
+/// How an enum is written for programs, for people too.
+fn word(value: &impl Serialize) -> String {
+    let value = serde_json::to_value(value).ok();
+    value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

@@ -64,16 +64,29 @@ impl ListingError {
     }
 }
 
-/// The servers of one file. A list without a server's name is one server without a name.
+/// The value of JSON that means one thing, of bounded size and nesting.
 ///
 /// Errors: [`ListingError`].
-pub fn read(json: &[u8]) -> Result<Vec<Offer>, ListingError> {
+pub fn strict(json: &[u8]) -> Result<Value, ListingError> {
     if json.len() > BYTES_MAX {
         return Err(ListingError::TooLarge);
     }
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     check(json)?;
-    let value: Value = serde_json::from_slice(json).map_err(|e| ListingError::NotJson(e.to_string()))?;
+    serde_json::from_slice(json).map_err(|e| ListingError::NotJson(e.to_string()))
+}
+
+/// The servers of one file. A list without a server's name is one server without a name.
+///
+/// Errors: [`ListingError`].
+pub fn read(json: &[u8]) -> Result<Vec<Offer>, ListingError> {
+    of(strict(json)?)
+}
+
+/// The servers in a value that was read.
+///
+/// Errors: [`ListingError`].
+pub fn of(value: Value) -> Result<Vec<Offer>, ListingError> {
     match value {
         Value::Object(_) => Ok(vec![offer(value, String::new())?]),
         Value::Array(elements) => several(elements),

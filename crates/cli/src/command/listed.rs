@@ -14,6 +14,11 @@ pub(super) fn bytes(file: &Path, open: std::io::Result<impl Read>) -> Result<Vec
     Ok(bytes)
 }
 
+/// The value in what the file holds, read strictly. Errors: what is wrong with it, with a stable code.
+pub(super) fn strict(file: &Path, bytes: &[u8]) -> Result<serde_json::Value, Failure> {
+    listing::strict(bytes).map_err(|error| failed(file, error.code(), &error))
+}
+
 /// The servers in what the file holds. Errors: what is wrong with it, with a stable code.
 pub(super) fn offers(file: &Path, bytes: &[u8]) -> Result<Vec<Offer>, Failure> {
     listing::read(bytes).map_err(|error: ListingError| failed(file, error.code(), &error))

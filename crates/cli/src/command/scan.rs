@@ -3,6 +3,7 @@
 
 mod baseline;
 mod clients;
+mod described;
 mod entry;
 mod machine;
 mod markdown;
@@ -27,6 +28,7 @@ the home folder and here, and says of each server that they name how it is start
 
 FILE holds a `tools/list` result, an array of tool definitions, or \
 `[{\"server\": NAME, \"instructions\": TEXT, \"tools\": […]}, …]` for several servers side by side; `instructions` may be left out. \
+It may also be a `server.json` of a registry, alone or in a registry's answer, or the configuration of a client. \
 Several files are looked at side by side too. `-` is standard input.
 
 Exit codes: 0 nothing of severity high or more, or all of it is in the baseline; 1 something is; 2 a file cannot be read. The last says \
@@ -35,7 +37,7 @@ why with one of the codes cannot-open, too-large, not-json, duplicate-key, too-d
 #[derive(Debug, ClapArgs)]
 #[command(after_help = FORMAT)]
 pub(crate) struct Args {
-    /// Files with definitions; none: the clients of this machine
+    /// Files with definitions, a `server.json`, or a client's configuration; none: the clients of this machine
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The form of the answer; `sarif` is SARIF 2.1.0, `markdown` is for a comment on a pull request

@@ -60,6 +60,36 @@ fn what_is_poisoned_is_named_and_ends_with_one() {
 }
 
 #[test]
+fn a_description_of_a_registry_and_a_configuration_are_known_by_what_they_hold() {
+    let bed = Bed::new();
+    let described = json!({
+        "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
+        "name": "io.example/tides", "version": "1.0.0", "description": "Tides.\u{e0063}\u{e0061}\u{e006c}\u{e006c}",
+        "packages": [{ "registryType": "npm", "identifier": "tides", "version": "latest", "transport": { "type": "stdio" } }],
+        "remotes": [{ "type": "streamable-http", "url": "http://tides.example/mcp" }],
+    });
+    let (code, answer) = scan(&bed, "server.json", &described.to_string());
+    assert_eq!(code, 1);
+    assert_eq!(answer["servers"][0]["reached-by"], "npx tides@latest");
+    assert_eq!(answer["servers"][0]["findings"][0]["detector"], "unpinned");
+    assert_eq!(answer["servers"][1]["findings"][0]["detector"], "plain-http");
+    assert_eq!(answer["findings"][0]["detector"], "hidden-characters");
+    let said = bed.run(&["scan", "server.json"]);
+    assert!(said.out.contains("critical hidden-characters io.example/tides/description"), "{}", said.out);
+    assert!(said.out.contains("high plain-http server.json/io.example/tides: "), "{}", said.out);
+    let config =
+        "{ // ours\n \"mcpServers\": { \"a\": { \"command\": \"npx\", \"args\": [\"-y\", \"a\"] } } }";
+    let (code, answer) = scan(&bed, ".mcp.json", config);
+    assert_eq!((code, &answer["servers"][0]["findings"][0]["detector"]), (0, &json!("unpinned")));
+    assert_eq!(answer["servers"][0]["client"], "Claude Code");
+    let (_, answer) = scan(&bed, "config.toml", "[mcp_servers.a]\nurl = \"http://a.example\"\n");
+    assert_eq!(
+        (&answer["servers"][0]["client"], &answer["servers"][0]["server"]),
+        (&json!("Codex"), &json!("a"))
+    );
+}
+
+#[test]
 fn servers_in_several_files_are_seen_side_by_side() {
     let bed = Bed::new();
     let twin = json!([harmless(), { "name": "moor_boat" }]);
@@ -94,7 +124,7 @@ fn a_file_that_is_none_is_refused_with_its_code() {
         ("", "not-json"),
         ("tools: []", "not-json"),
         (r#"{"tools": 7}"#, "wrong-shape"),
-        (r#"{"mcpServers": {}}"#, "wrong-shape"),
+        (r#"{"mcpServers": []}"#, "wrong-shape"),
         ("\"tools\"", "wrong-shape"),
         (r#"[{"description": "no name"}]"#, "no-name"),
         (r#"{"tools": [{"name": ""}]}"#, "no-name"),

@@ -32,7 +32,8 @@ impl Entry {
     pub(super) fn spot(&self) -> Spot {
         let pointer = self.keys.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1")));
         Spot {
-            source: Some(Source { file: self.file.clone(), text: Arc::clone(&self.text) }),
+            source: (self.file != Path::new("-"))
+                .then(|| Source { file: self.file.clone(), text: Arc::clone(&self.text) }),
             pointer: pointer.collect(),
             subject: format!("{}/{}", self.client, self.name),
             inside: String::new(),
@@ -142,6 +143,24 @@ pub(super) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
     (entries, unread)
 }
 
+/// The servers in a file that is the configuration of a client; `None` if it is none.
+pub(super) fn named(file: &Path, text: &str) -> Option<Vec<Entry>> {
+    let ends = |client: &Client| {
+        [client.home, client.config, client.here].concat().iter().any(|path| file.ends_with(path))
+    };
+    let whole = whole(file, text).ok()?;
+    let has = |client: &Client| whole.get(client.member).is_some_and(Value::is_object);
+    let client = CLIENTS
+        .iter()
+        .find(|client| ends(client) && has(client))
+        .or_else(|| CLIENTS.iter().find(|client| has(client)))?;
+    let mut entries = servers(client, file, text).ok()?;
+    if !ends(client) && client.member == "mcpServers" {
+        entries.iter_mut().for_each(|entry| entry.client = "MCP client");
+    }
+    Some(entries)
+}
+
 fn same_file(one: &Path, other: &Path) -> bool {
     one == other || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
 }
@@ -161,12 +180,16 @@ fn text(file: &Path) -> std::io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-fn servers(client: &Client, file: &Path, text: &str) -> Result<Vec<Entry>, String> {
-    let whole: Value = if file.extension().is_some_and(|kind| kind == "toml") {
-        toml::from_str(text).map_err(|e| e.message().to_owned())?
+fn whole(file: &Path, text: &str) -> Result<Value, String> {
+    if file.extension().is_some_and(|kind| kind == "toml") {
+        toml::from_str(text).map_err(|e| e.message().to_owned())
     } else {
-        serde_json::from_str(&plain(text)).map_err(|e| e.to_string())?
-    };
+        serde_json::from_str(&plain(text)).map_err(|e| e.to_string())
+    }
+}
+
+fn servers(client: &Client, file: &Path, text: &str) -> Result<Vec<Entry>, String> {
+    let whole = whole(file, text)?;
     let text: Arc<str> = text.into();
     let of = |within: &Value, keys: &[&str]| -> Vec<Entry> {
         let all = within.get(client.member).and_then(Value::as_object).into_iter().flatten();

@@ -16,20 +16,27 @@ pub(super) struct Server {
     file: PathBuf,
     server: String,
     reached_by: String,
-    governed: bool,
+    /// Nothing for one that nobody has set up yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    governed: Option<bool>,
     pub(super) findings: Vec<Notice>,
 }
 
 impl Server {
-    fn of(entry: &Entry) -> Self {
+    pub(super) fn of(entry: &Entry) -> Self {
         Self {
             client: entry.client,
             file: entry.file.clone(),
             server: entry.name.clone(),
             reached_by: entry::reached(entry),
-            governed: entry::is_governed(entry),
+            governed: Some(entry::is_governed(entry)),
             findings: entry::look(entry),
         }
+    }
+
+    /// One that a registry describes.
+    pub(super) fn described(entry: &Entry, findings: Vec<Notice>) -> Self {
+        Self { governed: None, findings, ..Self::of(entry) }
     }
 }
 
@@ -39,16 +46,13 @@ pub(super) fn look(surroundings: &Surroundings) -> (Vec<Server>, Vec<Unread>) {
     (entries.iter().map(Server::of).collect(), unread)
 }
 
-/// A table of the servers.
+/// What could not be read, and a table of the servers.
 pub(super) fn tell(say: Say, servers: &[Server], unread: &[Unread]) {
     for one in unread {
         let (file, why) = (one_line(&one.file.display().to_string()), one_line(&one.because));
         say.line(format!("{} `{file}` cannot be read: {why}", say.paint(31, "✗")));
     }
     if servers.is_empty() {
-        say.line(
-            "no client on this machine names a server; `callgate scan FILE` looks at definitions in a file",
-        );
         return;
     }
     let rows = servers.iter().map(|server| {
@@ -56,7 +60,7 @@ pub(super) fn tell(say: Say, servers: &[Server], unread: &[Unread]) {
         vec![
             server.client.to_owned(),
             one_line(&server.server),
-            if server.governed { "yes" } else { "no" }.to_owned(),
+            server.governed.map_or("", |governed| if governed { "yes" } else { "no" }).to_owned(),
             worst.map(|worst| worst.as_str().to_owned()).unwrap_or_default(),
             one_line(&server.reached_by),
         ]
@@ -64,7 +68,7 @@ pub(super) fn tell(say: Say, servers: &[Server], unread: &[Unread]) {
     say.table(&["client", "server", "governed", "finding", "reached by"], rows.collect());
 }
 
-/// How many there are, and of them without a gateway.
-pub(super) fn count(servers: &[Server]) -> (usize, usize) {
-    (servers.len(), servers.iter().filter(|server| !server.governed).count())
+/// How many of them are reached without a gateway.
+pub(super) fn free(servers: &[Server]) -> usize {
+    servers.iter().filter(|server| server.governed == Some(false)).count()
 }

@@ -1,7 +1,8 @@
 //! Everything that one scan found, as programs read it; the other forms are made from it.
 
 use super::{
-    clients::Unread,
+    clients::{self, Unread},
+    described,
     machine::{self, Server},
     notice::{Notice, Source, Spot},
 };
@@ -38,18 +39,33 @@ pub(super) struct Report {
 }
 
 /// Where in a file a server stands.
-#[derive(Default)]
 struct Stand {
     source: Option<Source>,
-    /// A JSON pointer to the object with `tools`; or, if it is bare, to the array of them.
+    /// A JSON pointer to it.
     lists: String,
-    bare: bool,
+    is: Is,
+}
+
+/// What stands there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Is {
+    /// An object with `tools` and other lists.
+    Lists,
+    /// An array of tools.
+    Bare,
+    /// What a registry says of it.
+    Described,
 }
 
 impl Stand {
     /// A JSON pointer to what is at `tools/3`.
     fn pointer(&self, place: &str) -> String {
-        let place = if self.bare { place.strip_prefix("tools/").unwrap_or_default() } else { place };
+        let place = match self.is {
+            Is::Lists => place,
+            Is::Bare => place.strip_prefix("tools/").unwrap_or_default(),
+            Is::Described if place == "instructions" => "description",
+            Is::Described => "",
+        };
         if place.is_empty() { self.lists.clone() } else { format!("{}/{place}", self.lists) }
     }
 }
@@ -63,13 +79,24 @@ impl Report {
 
     /// What stands in these files.
     pub(super) fn of_files(files: &[PathBuf], ignore_annotations: bool) -> Result<Self, Failure> {
+        let mut report = Self::default();
         let mut all = Vec::new();
         for file in files {
-            all.extend(read(file)?);
+            match read(file)? {
+                Held::Offers(offers) => all.extend(offers),
+                Held::Servers(found, described) => {
+                    report.servers.get_or_insert_default().extend(found);
+                    all.extend(described);
+                }
+            }
         }
-        let mut report = Self::default();
         report.look(all, ignore_annotations);
         Ok(report)
+    }
+
+    /// Whether nobody named a file.
+    pub(super) fn is_of_machine(&self) -> bool {
+        self.unread.is_some()
     }
 
     fn look(&mut self, all: Vec<(Offer, Stand)>, ignore_annotations: bool) {
@@ -106,24 +133,22 @@ impl Report {
 
     /// One line of how much there is.
     pub(super) fn sum(&self, flagged: usize, known: usize) -> String {
-        let found = count(flagged, "finding");
-        let mut sum = match &self.servers {
-            Some(servers) => {
-                let (all, free) = machine::count(servers);
-                format!(
-                    "{}, {free} of them without a gateway, {found} of severity high or more",
-                    count(all, "server")
-                )
-            }
-            None => {
-                let others = self.notices().count().saturating_sub(flagged + known);
-                let other = if others == 1 { "other" } else { "others" };
-                format!(
-                    "{}, {found} of severity high or more, {others} {other}",
-                    count(self.tools.len(), "tool")
-                )
-            }
-        };
+        let servers = self.servers.as_deref().unwrap_or_default();
+        let mut sum = Vec::new();
+        if !self.tools.is_empty() || servers.is_empty() && !self.is_of_machine() {
+            sum.push(count(self.tools.len(), "tool"));
+        }
+        if !servers.is_empty() || self.is_of_machine() {
+            sum.push(count(servers.len(), "server"));
+        }
+        match machine::free(servers) {
+            0 => {}
+            free => sum.push(format!("{free} of them without a gateway")),
+        }
+        let others = self.notices().count().saturating_sub(flagged + known);
+        sum.push(format!("{} of severity high or more", count(flagged, "finding")));
+        sum.push(format!("{others} {}", if others == 1 { "other" } else { "others" }));
+        let mut sum = sum.join(", ");
         if known > 0 {
             sum.push_str(&format!(", {known} known"));
         }
@@ -135,33 +160,62 @@ fn count(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The servers in a file; one without a name is called as the file is.
-fn read(file: &Path) -> Result<Vec<(Offer, Stand)>, Failure> {
+/// What a file holds.
+enum Held {
+    /// Definitions.
+    Offers(Vec<(Offer, Stand)>),
+    /// How servers are started or reached, and what is said of them.
+    Servers(Vec<Server>, Vec<(Offer, Stand)>),
+}
+
+fn read(file: &Path) -> Result<Held, Failure> {
     let is_input = file == Path::new("-");
     let bytes = if is_input {
         listed::bytes(file, Ok(std::io::stdin().lock()))?
     } else {
         listed::bytes(file, std::fs::File::open(file))?
     };
-    let offers = listed::offers(file, &bytes)?;
-    let text = std::str::from_utf8(&bytes).ok().filter(|_| !is_input);
-    let source = text.map(|text| Source { file: file.to_owned(), text: text.into() });
-    let root = source.as_ref().and_then(|source| jsonc::parse(&source.text).ok());
+    let text = std::str::from_utf8(&bytes).ok();
+    let source = text.filter(|_| !is_input).map(|text| Source { file: file.to_owned(), text: text.into() });
+    if let Some(entries) = text.and_then(|text| clients::named(file, text)) {
+        return Ok(Held::Servers(entries.iter().map(Server::of).collect(), Vec::new()));
+    }
+    let value = listed::strict(file, &bytes)?;
+    let described = described::servers(file, text.unwrap_or_default(), &value);
+    if !described.is_empty() {
+        let offer = |one: &described::Described| {
+            let offer = Offer {
+                server: Some(one.name.clone()),
+                instructions: Some(one.text.clone()),
+                ..Offer::default()
+            };
+            (offer, Stand { source: source.clone(), lists: one.pointer.clone(), is: Is::Described })
+        };
+        let offers = described.iter().map(offer).collect();
+        return Ok(Held::Servers(described.into_iter().flat_map(|one| one.servers).collect(), offers));
+    }
+    let offers = catalog::listing::of(value).map_err(|error| listed::failed(file, error.code(), &error))?;
+    Ok(Held::Offers(stands(file, offers, source.as_ref())))
+}
+
+/// The servers in a file; one without a name is called as the file is.
+fn stands(file: &Path, offers: Vec<Offer>, source: Option<&Source>) -> Vec<(Offer, Stand)> {
+    let root = source.and_then(|source| jsonc::parse(&source.text).ok());
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let of = |(i, mut offer): (usize, Offer)| {
         offer.server.get_or_insert_with(|| stem.clone());
         let shapes = [format!("/{i}/result"), format!("/{i}"), "/result".to_owned(), String::new()];
         let is_it = |lists: &String| {
-            root.as_ref().is_some_and(|root| {
-                root.at(lists).is_some_and(|at| {
-                    ["tools", "server", "prompts"].iter().any(|key| at.child(key).is_some())
-                })
-            })
+            let at = root.as_ref().and_then(|root| root.at(lists));
+            at.is_some_and(|at| ["tools", "server", "prompts"].iter().any(|key| at.child(key).is_some()))
         };
-        let lists = shapes.into_iter().find(is_it);
-        (offer, Stand { source: source.clone(), bare: lists.is_none(), lists: lists.unwrap_or_default() })
+        let (lists, is) = match shapes.into_iter().find(is_it) {
+            Some(lists) => (lists, Is::Lists),
+            None => (String::new(), Is::Bare),
+        };
+        (offer, Stand { source: source.cloned(), lists, is })
     };
-    Ok(offers.into_iter().enumerate().map(of).collect())
+    offers.into_iter().enumerate().map(of).collect()
 }
 
 fn judged(
@@ -212,6 +266,9 @@ fn across(finding: Finding, offers: &[Offer], places: &[Stand]) -> Notice {
         "prompts" => ("prompt:", item(&offer.prompts)),
         "resources" => ("resource:", item(&offer.resources)),
         "resourceTemplates" => ("resource-template:", item(&offer.resource_templates)),
+        "instructions" if stand.is == Is::Described => {
+            ("description", offer.instructions.clone().map(Value::from))
+        }
         "instructions" => ("instructions", offer.instructions.clone().map(Value::from)),
         _ => return Notice::across(finding, of(server, "")),
     };

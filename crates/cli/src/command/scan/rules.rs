@@ -76,7 +76,7 @@ const POISON: [(Detector, Severity, &str, &str); 24] = [
     ),
 ];
 
-const SETUP: [(&str, Severity, &str, &str); 7] = [
+const SETUP: [(&str, Severity, &str, &str); 11] = [
     ("plain-http", Severity::High, "Another machine is reached in the clear.", "Use https."),
     ("shell", Severity::Medium, "A shell line starts the server.", "Name the program and its arguments."),
     ("unpinned", Severity::Medium, "Each start runs whatever is newest.", "Name one version."),
@@ -104,6 +104,15 @@ const SETUP: [(&str, Severity, &str, &str); 7] = [
         "Nothing stands between the model and the server.",
         "`callgate wrap`, or the gateway's address.",
     ),
+    (
+        "unmarked-secret",
+        Severity::Medium,
+        "A credential that no client would treat as one.",
+        "Say `\"isSecret\": true`.",
+    ),
+    ("unverified-package", Severity::High, "A package that can be replaced.", "Name its `fileSha256`."),
+    ("old-transport", Severity::Low, "A transport that is going away.", "Offer `streamable-http`."),
+    ("no-source", Severity::Low, "Nobody can read what it does.", "Name its `repository`."),
 ];
 
 /// Every rule there is.

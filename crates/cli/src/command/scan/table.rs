@@ -2,19 +2,21 @@
 
 use super::{Report, machine, notice::Notice};
 use crate::say::{Say, printable};
-use inspect::Severity;
 use serde::Serialize;
 
 pub(super) fn show(say: Say, report: &Report) {
-    if let Some(servers) = &report.servers {
-        machine::tell(say, servers, report.unread.as_deref().unwrap_or_default());
-        if servers.is_empty() {
-            return;
-        }
-    } else {
+    let servers = report.servers.as_deref().unwrap_or_default();
+    machine::tell(say, servers, report.unread.as_deref().unwrap_or_default());
+    if report.is_of_machine() && servers.is_empty() {
+        say.line(
+            "no client on this machine names a server; `callgate scan FILE` looks at definitions in a file",
+        );
+        return;
+    }
+    if !report.tools.is_empty() || servers.is_empty() {
         tools(say, report);
     }
-    let mut shown: Vec<&Notice> = report.notices().filter(|notice| is_shown(report, notice)).collect();
+    let mut shown: Vec<&Notice> = report.notices().filter(|notice| is_shown(notice)).collect();
     shown.sort_by_key(|notice| (notice.is_known(), std::cmp::Reverse(notice.severity)));
     for notice in shown {
         line(say, notice);
@@ -23,14 +25,14 @@ pub(super) fn show(say: Say, report: &Report) {
     let known = report.notices().filter(|notice| notice.is_known()).count();
     let mark = if flagged == 0 { say.paint(32, "✓") } else { say.paint(31, "✗") };
     say.line(format!("{mark} {}", report.sum(flagged, known)));
-    if report.servers.as_deref().is_some_and(|servers| machine::count(servers).1 > 0) {
+    if machine::free(servers) > 0 {
         say.line("next: `callgate wrap -- COMMAND` in place of a server's command governs it; docs/configuration.md");
     }
 }
 
-/// Of servers on this machine, the table says already what is of low severity: that no gateway stands before them.
-fn is_shown(report: &Report, notice: &Notice) -> bool {
-    report.servers.is_none() || notice.severity >= Severity::Medium
+/// The table of servers says already that no gateway stands before them.
+fn is_shown(notice: &Notice) -> bool {
+    notice.detector != "ungoverned"
 }
 
 fn tools(say: Say, report: &Report) {

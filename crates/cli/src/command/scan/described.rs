@@ -1,0 +1,377 @@
+//! What a registry says of a server, in the format of the official one (`server.json`): how it would be started or reached.
+//! Nothing of it is.
+
+use super::{
+    clients::Entry,
+    entry::{self, is_secret},
+    machine::Server,
+    notice::Notice,
+};
+use inspect::Severity;
+use serde_json::Value;
+use std::{path::Path, sync::Arc};
+
+/// One description.
+pub(super) struct Described {
+    pub(super) name: String,
+    /// What it says of itself.
+    pub(super) text: String,
+    /// A JSON pointer to it in its file.
+    pub(super) pointer: String,
+    /// One for each way to start or reach it.
+    pub(super) servers: Vec<Server>,
+}
+
+/// The descriptions in a file: one, one as a registry wraps it, or a registry's list. None if it is something else.
+pub(super) fn servers(file: &Path, text: &str, value: &Value) -> Vec<Described> {
+    let mut found = Vec::new();
+    let mut one = |keys: &[&str], value: &Value| {
+        let (inner, keys) = match value.get("server") {
+            Some(inner) if inner.is_object() => (inner, [keys, &["server"]].concat()),
+            _ => (value, keys.to_vec()),
+        };
+        if is_description(inner) {
+            found.push(Reading { file, text: text.into(), keys: &keys, value: inner }.describe());
+        }
+    };
+    match value.get("servers").and_then(Value::as_array) {
+        Some(list) => {
+            let numbered = list.iter().enumerate();
+            numbered.for_each(|(i, value)| one(&["servers", &i.to_string()], value));
+        }
+        None => one(&[], value),
+    }
+    found
+}
+
+fn is_description(value: &Value) -> bool {
+    let of_registry =
+        value.get("$schema").and_then(Value::as_str).is_some_and(|it| it.contains("server.schema.json"));
+    let reachable = ["packages", "remotes"].iter().any(|key| value.get(*key).is_some_and(Value::is_array));
+    value.get("name").is_some_and(Value::is_string)
+        && (of_registry || reachable)
+        && value.get("tools").is_none()
+}
+
+struct Reading<'a> {
+    file: &'a Path,
+    text: Arc<str>,
+    /// They lead to it in its file.
+    keys: &'a [&'a str],
+    value: &'a Value,
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+impl Reading<'_> {
+    fn describe(&self) -> Described {
+        let name = text(self.value, "name").unwrap_or_default().to_owned();
+        let packages = list(self.value, "packages").enumerate().map(|(i, package)| self.package(i, package));
+        let remotes = list(self.value, "remotes").enumerate().map(|(i, remote)| self.remote(i, remote));
+        let mut servers: Vec<Server> = packages.chain(remotes).collect();
+        let whole = self.whole();
+        match servers.first_mut() {
+            Some(first) => first.findings.extend(whole),
+            None => servers.push(Server::described(&self.entry(&[]), whole)),
+        }
+        let said = ["title", "description"].iter().filter_map(|key| text(self.value, key));
+        Described {
+            name,
+            text: said.collect::<Vec<_>>().join("\n"),
+            pointer: self.keys.iter().map(|key| format!("/{key}")).collect(),
+            servers,
+        }
+    }
+
+    fn entry(&self, inside: &[&str]) -> Entry {
+        Entry {
+            client: "server.json",
+            file: self.file.to_owned(),
+            text: Arc::clone(&self.text),
+            keys: self.keys.iter().chain(inside).map(|key| (*key).to_owned()).collect(),
+            name: text(self.value, "name").unwrap_or_default().to_owned(),
+            ..Entry::default()
+        }
+    }
+
+    /// What is wrong with all of it.
+    fn whole(&self) -> Vec<Notice> {
+        let entry = self.entry(&[]);
+        let mut seen = Vec::new();
+        if self.value.pointer("/repository/url").is_none() {
+            let because = "it names no repository: nobody can read what it does";
+            seen.push(told(&entry, "no-source", Severity::Low, because, "name its `repository`", ""));
+        }
+        seen
+    }
+
+    fn package(&self, i: usize, package: &Value) -> Server {
+        let mut entry = self.entry(&["packages", &i.to_string()]);
+        let kind = text(package, "registryType").unwrap_or_default();
+        let name = text(package, "identifier").unwrap_or_default();
+        let version = text(package, "version").unwrap_or_default();
+        let (runner, joined) = match kind {
+            "npm" => ("npx", "@"),
+            "pypi" => ("uvx", "=="),
+            "oci" => ("docker", ":"),
+            other => (other, "@"),
+        };
+        let versioned = if version.is_empty() { name.to_owned() } else { format!("{name}{joined}{version}") };
+        let before = list(package, "runtimeArguments").flat_map(argument);
+        let after = list(package, "packageArguments").flat_map(argument);
+        let runner = [text(package, "runtimeHint").unwrap_or(runner).to_owned()];
+        entry.command = runner.into_iter().chain(before).chain([versioned]).chain(after).collect();
+        let mut seen = entry::look(&entry);
+        // those are of a file on this machine, and of clients; and the version stands in a member of its own
+        seen.retain(|notice| !["secret-in-file", "ungoverned", "unpinned"].contains(&notice.detector));
+        if !is_pinned(kind, name, version) {
+            let because = format!("`{name}` is of no one version: what is run can change at any time");
+            let repair = "name one version, or for an image its digest";
+            seen.push(told(
+                &entry,
+                "unpinned",
+                Severity::Medium,
+                &because,
+                repair,
+                &format!("{name} {version}"),
+            ));
+        }
+        if kind == "mcpb" && text(package, "fileSha256").is_none() {
+            let because = format!("whoever serves `{name}` can replace it: its digest is not named");
+            seen.push(told(
+                &entry,
+                "unverified-package",
+                Severity::High,
+                &because,
+                "name its `fileSha256`",
+                name,
+            ));
+        }
+        let transport = package.get("transport").and_then(|transport| text(transport, "url"));
+        seen.extend(
+            ["registryBaseUrl"]
+                .iter()
+                .filter_map(|key| text(package, key))
+                .chain(transport)
+                .filter_map(|url| clear(&entry, url)),
+        );
+        seen.extend(inputs(&entry, list(package, "environmentVariables")));
+        seen.extend(inputs(
+            &entry,
+            list(package, "runtimeArguments").chain(list(package, "packageArguments")),
+        ));
+        Server::described(&entry, worst_first(seen))
+    }
+
+    fn remote(&self, i: usize, remote: &Value) -> Server {
+        let mut entry = self.entry(&["remotes", &i.to_string()]);
+        let url = text(remote, "url").unwrap_or_default();
+        entry.url = Some(url.to_owned());
+        let mut seen: Vec<Notice> = clear(&entry, url).into_iter().collect();
+        if text(remote, "type") == Some("sse") {
+            let because = "HTTP+SSE is deprecated, and clients stop speaking it";
+            seen.push(told(&entry, "old-transport", Severity::Low, because, "offer `streamable-http`", url));
+        }
+        seen.extend(inputs(&entry, list(remote, "headers")));
+        seen.extend(variables(&entry, remote));
+        Server::described(&entry, worst_first(seen))
+    }
+}
+
+fn worst_first(mut seen: Vec<Notice>) -> Vec<Notice> {
+    seen.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
+    seen
+}
+
+fn told(
+    entry: &Entry,
+    detector: &'static str,
+    severity: Severity,
+    because: &str,
+    repair: &'static str,
+    offends: &str,
+) -> Notice {
+    Notice::of_setup(detector, severity, because.to_owned(), repair, offends, entry.spot())
+}
+
+/// What one argument becomes on the command line; what the user gives is a placeholder.
+fn argument(argument: &Value) -> Vec<String> {
+    let name = text(argument, "name").filter(|_| text(argument, "type") == Some("named"));
+    let value = ["value", "default", "valueHint"].iter().find_map(|key| text(argument, key));
+    name.into_iter().chain(value).map(str::to_owned).collect()
+}
+
+fn is_pinned(kind: &str, name: &str, version: &str) -> bool {
+    match kind {
+        "oci" => name.contains("@sha256:") || version.starts_with("sha256:"),
+        // a file at an address
+        "mcpb" => true,
+        _ => {
+            version.starts_with(|c: char| c.is_ascii_digit())
+                && !version.contains(['*', '^', '~', '>', '<', '|', ' ', ','])
+                && !version.split('.').any(|part| part == "x")
+        }
+    }
+}
+
+/// An address in the clear; what is in braces is for the user to fill in.
+fn clear(entry: &Entry, url: &str) -> Option<Notice> {
+    let mut filled = String::new();
+    let mut depth = 0_u32;
+    for c in url.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => {
+                depth = depth.saturating_sub(1);
+                filled.push('x');
+            }
+            c if depth == 0 => filled.push(c),
+            _ => {}
+        }
+    }
+    let reached = Entry { url: Some(filled), ..entry.clone() };
+    entry::look(&reached).into_iter().find(|notice| notice.detector == "plain-http")
+}
+
+/// Secrets that everybody can read, and those that no client would treat as one.
+fn inputs<'a>(entry: &Entry, inputs: impl Iterator<Item = &'a Value>) -> Vec<Notice> {
+    let mut seen = Vec::new();
+    for input in inputs {
+        let name = text(input, "name").unwrap_or("an argument");
+        let is_marked = input.get("isSecret").and_then(Value::as_bool) == Some(true);
+        let given = ["value", "default"].iter().filter_map(|key| text(input, key));
+        let mut given = given.filter(|value| !value.is_empty() && !value.contains('{'));
+        if given.any(|value| is_marked || is_secret(name, value) || is_secret("", value)) {
+            let because = format!("`{name}` has a credential in it that whoever reads this has too");
+            let repair = "take it out, have it replaced where it is valid, and let each user give their own";
+            seen.push(told(entry, "secret-in-file", Severity::High, &because, repair, name));
+        } else if !is_marked && is_secret(name, "x") && text(input, "value").is_none() {
+            seen.push(unmarked(entry, name));
+        }
+        seen.extend(variables(entry, input));
+    }
+    seen
+}
+
+/// What users fill in for `{…}` in an address or a value.
+fn variables(entry: &Entry, of: &Value) -> Vec<Notice> {
+    let variables = of.get("variables").and_then(Value::as_object).into_iter().flatten();
+    let is_unmarked = |value: &Value| value.get("isSecret").and_then(Value::as_bool) != Some(true);
+    variables
+        .filter(|(name, value)| is_unmarked(value) && is_secret(name, "x"))
+        .map(|(name, _)| unmarked(entry, name))
+        .collect()
+}
+
+fn unmarked(entry: &Entry, name: &str) -> Notice {
+    let because = format!(
+        "`{name}` is a credential by its name and is not marked as one: clients show it and store it as it is"
+    );
+    told(entry, "unmarked-secret", Severity::Medium, &because, "say `\"isSecret\": true`", name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn seen(value: &Value) -> Vec<&'static str> {
+        let found = servers(Path::new("server.json"), &value.to_string(), value);
+        let all = found.into_iter().flat_map(|one| one.servers).flat_map(|server| server.findings);
+        let mut seen: Vec<&str> =
+            all.map(|notice| notice.detector).filter(|one| *one != "no-source").collect();
+        seen.sort_unstable();
+        seen
+    }
+    fn package(members: Value) -> Value {
+        let mut package = json!({ "registryType": "npm", "identifier": "@a/b", "version": "1.2.3", "transport": { "type": "stdio" } });
+        package.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        json!({ "name": "io.example/b", "version": "1.0.0", "packages": [package] })
+    }
+    fn remote(members: Value) -> Value {
+        let mut remote = json!({ "type": "streamable-http", "url": "https://mcp.example/mcp" });
+        remote.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        json!({ "server": { "name": "io.example/b", "remotes": [remote] }, "_meta": {} })
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_package_is_seen() {
+        for (members, expected) in [
+            (json!({}), &[][..]),
+            (json!({ "version": "latest" }), &["unpinned"]),
+            (json!({ "version": "^1.2.3" }), &["unpinned"]),
+            (json!({ "version": "1.x" }), &["unpinned"]),
+            (
+                json!({ "registryType": "oci", "identifier": "ghcr.io/a/b:1.0", "version": null }),
+                &["unpinned"],
+            ),
+            (json!({ "registryType": "oci", "identifier": "ghcr.io/a/b@sha256:00" }), &[]),
+            (
+                json!({ "registryType": "mcpb", "identifier": "https://x.example/a.mcpb" }),
+                &["unverified-package"],
+            ),
+            (
+                json!({ "registryType": "mcpb", "identifier": "https://x.example/a.mcpb", "fileSha256": "00" }),
+                &[],
+            ),
+            (json!({ "registryBaseUrl": "http://npm.example" }), &["plain-http"]),
+            (
+                json!({ "runtimeHint": "docker", "runtimeArguments": [{ "type": "positional", "value": "--privileged" }] }),
+                &["container-of-the-host"],
+            ),
+            (json!({ "environmentVariables": [{ "name": "API_TOKEN", "isSecret": true }] }), &[]),
+            (json!({ "environmentVariables": [{ "name": "API_TOKEN" }] }), &["unmarked-secret"]),
+            (json!({ "environmentVariables": [{ "name": "MODE", "default": "fast" }] }), &[]),
+            (
+                json!({ "environmentVariables": [{ "name": "K", "isSecret": true, "default": "abc" }] }),
+                &["secret-in-file"],
+            ),
+            (
+                json!({ "packageArguments": [{ "type": "named", "name": "--key", "value": "ghp_0123456789abcdef0123456789abcdef0123" }] }),
+                &["secret-in-file"],
+            ),
+        ] {
+            assert_eq!(seen(&package(members.clone())), expected, "{members}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_is_seen_in_every_wrapping() {
+        for (members, expected) in [
+            (json!({}), &[][..]),
+            (json!({ "url": "http://mcp.example/{tenant}" }), &["plain-http"]),
+            (json!({ "url": "http://{tenant}.mcp.example/" }), &["plain-http"]),
+            (json!({ "url": "http://localhost:1/x" }), &[]),
+            (json!({ "type": "sse" }), &["old-transport"]),
+            (
+                json!({ "headers": [{ "name": "Authorization", "value": "Bearer {token}", "variables": { "token": { "isSecret": true } } }] }),
+                &[],
+            ),
+            (
+                json!({ "headers": [{ "name": "Authorization", "value": "Bearer {token}", "variables": { "token": {} } }] }),
+                &["unmarked-secret"],
+            ),
+            (
+                json!({ "headers": [{ "name": "X-Key", "value": "ghp_0123456789abcdef0123456789abcdef0123" }] }),
+                &["secret-in-file"],
+            ),
+        ] {
+            assert_eq!(seen(&remote(members.clone())), expected, "{members}");
+            assert_eq!(seen(&json!({ "servers": [remote(members.clone())] })), expected, "{members}");
+        }
+        for none in [
+            json!({ "name": "a" }),
+            json!([{ "name": "a", "packages": [] }]),
+            json!({ "server": "a", "tools": [] }),
+            json!({ "servers": { "a": {} } }),
+        ] {
+            assert!(servers(Path::new("x"), "", &none).is_empty(), "{none}");
+        }
+    }
+}

@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Which definitions of servers are accepted
     #[command(subcommand)]
     Registry(registry::Registry),
-    /// Look for poison in the definitions of tools, and say what each tool can do; starts nothing
+    /// Look for poison in the definitions of tools, and say what each tool can do; starts nothing unless told to
     Scan(scan::Args),
     /// Who may do what
     #[command(subcommand)]
@@ -162,7 +162,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Secret(secrets) => secret::run(secrets, given).await,
         Command::Init(args) => init::run(args, given).await,
         Command::Registry(registry) => registry::run(registry, given).await,
-        Command::Scan(args) => scan::run(&args, given),
+        Command::Scan(args) => Box::pin(scan::run(&args, given)).await,
         Command::Policy(policy) => policy::run(policy, given).await,
         Command::Approvals(approvals) => approvals::run(approvals, given).await,
         Command::Budgets(args) => budgets::run(args, given).await,

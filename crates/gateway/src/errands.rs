@@ -2,47 +2,26 @@
 //!
 //! A closed list of methods, each message with its own permit and its own record.
 
+pub(crate) mod reading;
 mod watch;
 
+use reading::Asks;
+pub(crate) use reading::Found;
 pub(crate) use watch::{Watches, Watching, Wish, listener, watch};
 
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::settings::ServerSettings;
-use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Lane, Opening, Outgoing, Received};
+use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Lane, Opening, Received};
 use bytes::Bytes;
 use decision::{Asked, Call, Code, Direction, ItemKind, Outcome, Refusal, ServerName, Stage};
-use http::{HeaderName, HeaderValue};
 use serde_json::json;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use wire::{Eras, Revision, json as raw};
-
-/// Most pages of one list that are read.
-const PAGES_MAX: usize = 100;
-/// Most items of one server.
-const ITEMS_MAX: usize = 10_000;
-/// For one answer of an errand.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What a server turned out to be.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) eras: Eras,
-    pub(crate) revision: Revision,
-    pub(crate) capabilities: Bytes,
-    pub(crate) info: Option<Bytes>,
-    pub(crate) instructions: Option<String>,
-    /// Kind and raw definition, as the server sent it.
-    pub(crate) items: Vec<(ItemKind, Bytes)>,
-}
+use wire::{Eras, Revision};
 
 /// One errand's connection and what it needs to record itself.
 struct Errand<'a> {
@@ -96,7 +75,7 @@ pub(crate) async fn discover(
     let end = connected.as_ref().map(|_| ()).map_err(upstream::refused);
     leg.close(gate, live, &end).await.map_err(|e| Fault::sent(FaultKind::Lost, e.because))?;
     let (eras, errand, hello) = connected?;
-    let found = errand.read(eras, hello).await;
+    let found = reading::read(&errand, eras, hello).await;
     errand.line.done().await;
     found
 }
@@ -150,7 +129,7 @@ async fn connect<'a>(
 }
 
 /// The gateway's own `initialize`: it offers everything, so that a server shows everything.
-fn hello() -> serde_json::Value {
+pub(crate) fn hello() -> serde_json::Value {
     json!({
         "protocolVersion": Revision::LATEST_LEGACY.as_str(),
         "capabilities": { "roots": { "listChanged": true }, "sampling": {}, "elicitation": { "form": {}, "url": {} } },
@@ -158,99 +137,26 @@ fn hello() -> serde_json::Value {
     })
 }
 
-impl Errand<'_> {
-    async fn read(&self, eras: Eras, hello: Option<Received>) -> Result<Found, Fault> {
-        let about = match hello {
-            Some(hello) => hello.frame,
-            None => self.ask("server/discover", None).await?,
-        };
-        let result = about.result_raw().unwrap_or_default();
-        let text = |path: &[&str]| raw::at_path(result, path).map(Bytes::copy_from_slice);
-        let capabilities = text(&["capabilities"]).unwrap_or_else(|| Bytes::from_static(b"{}"));
-        let info = text(&["serverInfo"]).or_else(|| text(&["_meta", wire::era::META_SERVER_INFO]));
-        let instructions = raw::string_member(result, "instructions").map(|text| text.into_owned());
-        let has = |key: &str| raw::member(&capabilities, key).is_some();
-        let mut items = Vec::new();
-        for (capability, method, key, kind) in [
-            ("tools", "tools/list", "tools", ItemKind::Tool),
-            ("prompts", "prompts/list", "prompts", ItemKind::Prompt),
-            ("resources", "resources/list", "resources", ItemKind::Resource),
-            ("resources", "resources/templates/list", "resourceTemplates", ItemKind::ResourceTemplate),
-        ] {
-            if has(capability) {
-                self.list(method, key, kind, &mut items).await?;
-            }
-        }
-        Ok(Found {
-            eras,
-            revision: self.line.connection().revision(),
-            capabilities,
-            info,
-            instructions,
-            items,
-        })
-    }
-
-    async fn list(
-        &self,
-        method: &str,
-        key: &str,
-        kind: ItemKind,
-        items: &mut Vec<(ItemKind, Bytes)>,
-    ) -> Result<(), Fault> {
-        let mut cursor: Option<String> = None;
-        for _ in 0..PAGES_MAX {
-            let page = match self.ask(method, cursor.as_deref()).await {
-                Ok(page) => page,
-                // a server may declare `resources` and have no templates
-                Err(fault) if fault.kind == FaultKind::Refused => return Ok(()),
-                Err(fault) => return Err(fault),
-            };
-            let result = page.result_raw().unwrap_or_default();
-            let list = raw::member(result, key)
-                .ok_or_else(|| Fault::sent(FaultKind::Nonsense, format!("`{method}` has no `{key}`")))?;
-            for range in raw::array_elements(list) {
-                let item = list.get(range).unwrap_or_default();
-                items.push((kind, Bytes::copy_from_slice(item)));
-            }
-            if items.len() > ITEMS_MAX {
-                return Err(Fault::sent(FaultKind::TooLarge, format!("more than {ITEMS_MAX} items")));
-            }
-            cursor = raw::string_member(result, "nextCursor").map(|text| text.into_owned());
-            if cursor.is_none() {
-                return Ok(());
-            }
-        }
-        Err(Fault::sent(FaultKind::TooLarge, format!("`{method}` has more than {PAGES_MAX} pages")))
+impl Asks for Errand<'_> {
+    fn revision(&self) -> Revision {
+        self.line.connection().revision()
     }
 
     /// One recorded message: intent first, then the question, then its decision.
     async fn ask(&self, method: &str, cursor: Option<&str>) -> Result<wire::Frame, Fault> {
-        let (id, revision) = (self.line.next_id(), self.line.connection().revision());
-        let mut params = serde_json::Map::new();
-        if let Some(cursor) = cursor {
-            params.insert("cursor".to_owned(), json!(cursor));
-        }
-        if revision.is_modern() {
-            params.insert("_meta".to_owned(), meta());
-        }
-        let params = serde_json::Value::Object(params).to_string();
-        let frame = wire::rpc::request(id.to_string().as_bytes(), method, Some(params.as_bytes()));
+        let (id, revision) = (self.line.next_id(), self.revision());
+        let frame = reading::question(id, method, cursor, revision);
         let mut leg = Leg::errand(self.gate, self.live, self.server, method);
         leg.speaks(revision.era(), revision.as_str());
         let call = call(self.server, &leg, method, frame.clone());
         let outcome = self.dispatch(&mut leg, &call, id, method, frame).await;
         let end = outcome.as_ref().map(|_| ()).map_err(upstream::refused);
         leg.close(self.gate, self.live, &end).await.map_err(|e| Fault::sent(FaultKind::Lost, e.because))?;
-        let frame = outcome?;
-        match frame.kind() {
-            wire::Kind::Response => Ok(frame),
-            wire::Kind::ErrorResponse | wire::Kind::Request | wire::Kind::Notification => {
-                Err(Fault::sent(FaultKind::Refused, format!("`{method}` was answered with an error")))
-            }
-        }
+        reading::answer(method, outcome?)
     }
+}
 
+impl Errand<'_> {
     async fn dispatch(
         &self,
         leg: &mut Leg,
@@ -268,24 +174,7 @@ impl Errand<'_> {
         drop(permit);
         leg.dispatched = true;
         let began = self.gate.clock.now();
-        let (sink, mut messages) = mpsc::channel(64);
-        tokio::spawn(async move { while messages.recv().await.is_some() {} });
-        let mut headers = Vec::new();
-        if self.line.connection().revision().is_modern()
-            && let Ok(value) = HeaderValue::from_str(method)
-        {
-            headers.push((HeaderName::from_static("mcp-method"), value));
-        }
-        let outgoing = Outgoing {
-            id,
-            frame,
-            headers,
-            injected: Arc::clone(&self.injected),
-            timeout: Some(PATIENCE),
-            cancel: CancellationToken::new(),
-            sink,
-            beside_calls: false,
-        };
+        let outgoing = reading::outgoing(id, method, frame, self.revision(), &self.injected);
         let received = self.line.connection().request(outgoing).await?;
         leg.masked.add(&received.masked);
         if !received.masked.is_empty() {

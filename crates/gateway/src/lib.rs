@@ -77,6 +77,7 @@ pub mod introspection;
 mod kept;
 mod lists;
 pub mod metrics;
+pub mod peek;
 mod preview;
 mod reach;
 mod record;

@@ -3,6 +3,7 @@
 
 mod baseline;
 mod clients;
+mod connect;
 mod described;
 mod entry;
 mod machine;
@@ -18,8 +19,8 @@ use crate::{
     failure::{Failure, Outcome, Verdict},
 };
 use clap::{Args as ClapArgs, ValueEnum};
-use report::Report;
-use std::path::PathBuf;
+use report::{Found, Report};
+use std::{path::PathBuf, time::Duration};
 
 /// What the help ends with.
 const FORMAT: &str = "\
@@ -31,8 +32,12 @@ FILE holds a `tools/list` result, an array of tool definitions, or \
 It may also be a `server.json` of a registry, alone or in a registry's answer, or the configuration of a client. \
 Several files are looked at side by side too. `-` is standard input.
 
-Exit codes: 0 nothing of severity high or more, or all of it is in the baseline; 1 something is; 2 a file cannot be read. The last says \
-why with one of the codes cannot-open, too-large, not-json, duplicate-key, too-deep, wrong-shape, no-name.";
+An address, or a command after `--`, is a server too. With `--connect` each server is started with an empty environment (but for PATH, HOME \
+and TMPDIR) in an empty folder, or reached without a credential, asked what it offers and ended; no tool is called.
+
+Exit codes: 0 nothing of severity high or more, or all of it is in the baseline; 1 something is; 2 a file cannot be read, or a server \
+not be looked at; 3 you did not want it. For a file the codes are cannot-open, too-large, not-json, duplicate-key, too-deep, wrong-shape, \
+no-name; for a server also unreachable, timeout, lost, busy, unauthorized, nonsense, not-this-era, refused, bad-address, no-folder.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = FORMAT)]
@@ -52,6 +57,18 @@ pub(crate) struct Args {
     /// Leave the authors' own hints out of the evidence
     #[arg(long)]
     ignore_annotations: bool,
+    /// Start the servers, or reach them, and look at what they say of themselves; shows what would be run, and asks
+    #[arg(long)]
+    connect: bool,
+    /// Go on without being asked
+    #[arg(long, requires = "connect")]
+    yes: bool,
+    /// For each server, from its start to the last list
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "connect", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    time_limit: u64,
+    /// A server's command and its arguments, after `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,7 +79,7 @@ enum Form {
     Markdown,
 }
 
-pub(crate) fn run(args: &Args, given: &Given) -> Outcome {
+pub(crate) async fn run(args: &Args, given: &Given) -> Outcome {
     let form = match (given.say.json, args.format) {
         (true, Form::Table | Form::Json) => Form::Json,
         (true, Form::Sarif | Form::Markdown) => {
@@ -72,11 +89,8 @@ pub(crate) fn run(args: &Args, given: &Given) -> Outcome {
         }
         (false, form) => form,
     };
-    let mut report = if args.files.is_empty() {
-        Report::of_machine(&given.surroundings)
-    } else {
-        Report::of_files(&args.files, args.ignore_annotations)?
-    };
+    let Some(found) = find(args, given).await? else { return Ok(Verdict::No) };
+    let mut report = Report::of(found, args.ignore_annotations);
     match &args.baseline {
         Some(file) if args.write_baseline => {
             let count = baseline::write(&mut report, file)?;
@@ -92,6 +106,34 @@ pub(crate) fn run(args: &Args, given: &Given) -> Outcome {
         Form::Sarif => sarif::show(say, &report)?,
         Form::Markdown => markdown::show(say, &report),
     }
+    let unseen: Vec<String> = report.connected.iter().flatten().filter_map(connect::Seen::fault).collect();
+    if !unseen.is_empty() {
+        unseen.iter().for_each(|why| given.say.aside(why));
+        let message = "not every server could be looked at".to_owned();
+        return Err(Failure::Unreadable { code: "not-seen", message });
+    }
     let flagged = report.notices().any(notice::Notice::counts);
     Ok(if flagged { Verdict::Flagged } else { Verdict::Yes })
+}
+
+/// Everything there is to look at. `None` if somebody was asked and said no.
+async fn find(args: &Args, given: &Given) -> Result<Option<Found>, Failure> {
+    let mut found = if args.files.is_empty() && args.command.is_empty() {
+        Found::on_machine(&given.surroundings)
+    } else {
+        Found::in_files(&args.files)?
+    };
+    if !args.command.is_empty() {
+        found.servers.push((clients::Entry::run(&args.command), None));
+    }
+    if args.connect {
+        let entries: Vec<clients::Entry> = found.servers.iter().map(|(entry, _)| entry.clone()).collect();
+        let limit = Duration::from_secs(args.time_limit);
+        let Some((offers, seen)) = connect::look(&entries, args.yes, limit, given).await? else {
+            return Ok(None);
+        };
+        found.offers.extend(offers);
+        found.seen = Some(seen);
+    }
+    Ok(Some(found))
 }

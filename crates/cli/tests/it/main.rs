@@ -18,6 +18,7 @@ mod once;
 mod opaque;
 mod rounds;
 mod scan;
+mod scan_connect;
 mod scan_forms;
 mod scene;
 mod serve;

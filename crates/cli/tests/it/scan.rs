@@ -70,7 +70,7 @@ fn a_description_of_a_registry_and_a_configuration_are_known_by_what_they_hold()
     });
     let (code, answer) = scan(&bed, "server.json", &described.to_string());
     assert_eq!(code, 1);
-    assert_eq!(answer["servers"][0]["reached-by"], "npx tides@latest");
+    assert_eq!(answer["servers"][0]["reached-by"], "npx -y tides@latest");
     assert_eq!(answer["servers"][0]["findings"][0]["detector"], "unpinned");
     assert_eq!(answer["servers"][1]["findings"][0]["detector"], "plain-http");
     assert_eq!(answer["findings"][0]["detector"], "hidden-characters");

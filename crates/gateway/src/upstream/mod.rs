@@ -26,7 +26,7 @@ mod stdio;
 mod stream;
 mod wait;
 
-pub(crate) use connection::{Connection, FromServer, Opening, Outgoing};
+pub(crate) use connection::{Bounds, Connection, FromServer, Means, Opening, Outgoing};
 pub(crate) use crossing::level;
 pub(crate) use detect::detect;
 pub(crate) use fault::{Fault, FaultKind};

@@ -24,11 +24,28 @@ pub(super) struct Entry {
     /// The program and its arguments; empty for one that is reached over HTTP.
     pub(super) command: Vec<String>,
     pub(super) url: Option<String>,
+    /// The address is one of HTTP+SSE.
+    pub(super) is_sse: bool,
     pub(super) env: BTreeMap<String, String>,
     pub(super) headers: BTreeMap<String, String>,
 }
 
 impl Entry {
+    /// One that was named on the command line.
+    pub(super) fn at(url: &str) -> Self {
+        Self { url: Some(url.to_owned()), ..Self::named(url.split(['?', '#']).next().unwrap_or_default()) }
+    }
+
+    /// The same, by its command.
+    pub(super) fn run(command: &[String]) -> Self {
+        let program = command.first().map_or("", String::as_str);
+        Self { command: command.to_vec(), ..Self::named(program.rsplit('/').next().unwrap_or(program)) }
+    }
+
+    fn named(name: &str) -> Self {
+        Self { client: "command line", file: "-".into(), name: name.to_owned(), ..Self::default() }
+    }
+
     pub(super) fn spot(&self) -> Spot {
         let pointer = self.keys.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1")));
         Spot {
@@ -229,6 +246,9 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Option
         name: name.to_owned(),
         command,
         url: url.map(str::to_owned),
+        is_sse: ["type", "transport"]
+            .iter()
+            .any(|key| value.get(*key).and_then(Value::as_str) == Some("sse")),
         env: pairs(inner.get("env").or_else(|| value.get("env"))),
         headers: pairs(value.get("headers").or_else(|| value.get("http_headers"))),
         ..Entry::default()

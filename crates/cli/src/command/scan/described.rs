@@ -4,7 +4,6 @@
 use super::{
     clients::Entry,
     entry::{self, is_secret},
-    machine::Server,
     notice::Notice,
 };
 use inspect::Severity;
@@ -19,7 +18,7 @@ pub(super) struct Described {
     /// A JSON pointer to it in its file.
     pub(super) pointer: String,
     /// One for each way to start or reach it.
-    pub(super) servers: Vec<Server>,
+    pub(super) servers: Vec<(Entry, Vec<Notice>)>,
 }
 
 /// The descriptions in a file: one, one as a registry wraps it, or a registry's list. None if it is something else.
@@ -74,11 +73,11 @@ impl Reading<'_> {
         let name = text(self.value, "name").unwrap_or_default().to_owned();
         let packages = list(self.value, "packages").enumerate().map(|(i, package)| self.package(i, package));
         let remotes = list(self.value, "remotes").enumerate().map(|(i, remote)| self.remote(i, remote));
-        let mut servers: Vec<Server> = packages.chain(remotes).collect();
+        let mut servers: Vec<(Entry, Vec<Notice>)> = packages.chain(remotes).collect();
         let whole = self.whole();
         match servers.first_mut() {
-            Some(first) => first.findings.extend(whole),
-            None => servers.push(Server::described(&self.entry(&[]), whole)),
+            Some((_, first)) => first.extend(whole),
+            None => servers.push((self.entry(&[]), whole)),
         }
         let said = ["title", "description"].iter().filter_map(|key| text(self.value, key));
         Described {
@@ -111,22 +110,29 @@ impl Reading<'_> {
         seen
     }
 
-    fn package(&self, i: usize, package: &Value) -> Server {
+    fn package(&self, i: usize, package: &Value) -> (Entry, Vec<Notice>) {
         let mut entry = self.entry(&["packages", &i.to_string()]);
         let kind = text(package, "registryType").unwrap_or_default();
         let name = text(package, "identifier").unwrap_or_default();
         let version = text(package, "version").unwrap_or_default();
-        let (runner, joined) = match kind {
-            "npm" => ("npx", "@"),
-            "pypi" => ("uvx", "=="),
-            "oci" => ("docker", ":"),
-            other => (other, "@"),
+        let (runner, joined, first) = match kind {
+            "npm" => ("npx", "@", &["-y"][..]),
+            "pypi" => ("uvx", "==", &[][..]),
+            "oci" => ("docker", ":", &["run", "-i", "--rm"][..]),
+            other => (other, "@", &[][..]),
         };
         let versioned = if version.is_empty() { name.to_owned() } else { format!("{name}{joined}{version}") };
-        let before = list(package, "runtimeArguments").flat_map(argument);
+        let before: Vec<String> = list(package, "runtimeArguments").flat_map(argument).collect();
+        // as a client adds them, unless they are there
+        let first = first
+            .iter()
+            .map(|word| (*word).to_owned())
+            .filter(|word| !before.contains(word))
+            .collect::<Vec<_>>();
         let after = list(package, "packageArguments").flat_map(argument);
         let runner = [text(package, "runtimeHint").unwrap_or(runner).to_owned()];
-        entry.command = runner.into_iter().chain(before).chain([versioned]).chain(after).collect();
+        entry.command =
+            runner.into_iter().chain(first).chain(before).chain([versioned]).chain(after).collect();
         let mut seen = entry::look(&entry);
         // those are of a file on this machine, and of clients; and the version stands in a member of its own
         seen.retain(|notice| !["secret-in-file", "ungoverned", "unpinned"].contains(&notice.detector));
@@ -166,21 +172,22 @@ impl Reading<'_> {
             &entry,
             list(package, "runtimeArguments").chain(list(package, "packageArguments")),
         ));
-        Server::described(&entry, worst_first(seen))
+        (entry, worst_first(seen))
     }
 
-    fn remote(&self, i: usize, remote: &Value) -> Server {
+    fn remote(&self, i: usize, remote: &Value) -> (Entry, Vec<Notice>) {
         let mut entry = self.entry(&["remotes", &i.to_string()]);
         let url = text(remote, "url").unwrap_or_default();
         entry.url = Some(url.to_owned());
+        entry.is_sse = text(remote, "type") == Some("sse");
         let mut seen: Vec<Notice> = clear(&entry, url).into_iter().collect();
-        if text(remote, "type") == Some("sse") {
+        if entry.is_sse {
             let because = "HTTP+SSE is deprecated, and clients stop speaking it";
             seen.push(told(&entry, "old-transport", Severity::Low, because, "offer `streamable-http`", url));
         }
         seen.extend(inputs(&entry, list(remote, "headers")));
         seen.extend(variables(&entry, remote));
-        Server::described(&entry, worst_first(seen))
+        (entry, worst_first(seen))
     }
 }
 
@@ -283,7 +290,7 @@ mod tests {
 
     fn seen(value: &Value) -> Vec<&'static str> {
         let found = servers(Path::new("server.json"), &value.to_string(), value);
-        let all = found.into_iter().flat_map(|one| one.servers).flat_map(|server| server.findings);
+        let all = found.into_iter().flat_map(|one| one.servers).flat_map(|(_, findings)| findings);
         let mut seen: Vec<&str> =
             all.map(|notice| notice.detector).filter(|one| *one != "no-source").collect();
         seen.sort_unstable();

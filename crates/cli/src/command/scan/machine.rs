@@ -1,10 +1,10 @@
 //! `callgate scan` without files: what the MCP clients of this machine are told to start and to reach.
 
-use super::clients::{self, Entry, Unread};
+use super::clients::{Entry, Unread};
 use super::entry;
 use super::notice::Notice;
 use super::table::one_line;
-use crate::{say::Say, surroundings::Surroundings};
+use crate::say::Say;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -38,12 +38,6 @@ impl Server {
     pub(super) fn described(entry: &Entry, findings: Vec<Notice>) -> Self {
         Self { governed: None, findings, ..Self::of(entry) }
     }
-}
-
-/// Reads files and nothing else.
-pub(super) fn look(surroundings: &Surroundings) -> (Vec<Server>, Vec<Unread>) {
-    let (entries, unread) = clients::found(surroundings);
-    (entries.iter().map(Server::of).collect(), unread)
 }
 
 /// What could not be read, and a table of the servers.

@@ -1,7 +1,8 @@
 //! Everything that one scan found, as programs read it; the other forms are made from it.
 
 use super::{
-    clients::{self, Unread},
+    clients::{self, Entry, Unread},
+    connect::Seen,
     described,
     machine::{self, Server},
     notice::{Notice, Source, Spot},
@@ -36,19 +37,61 @@ pub(super) struct Report {
     pub(super) servers: Option<Vec<Server>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unread: Option<Vec<Unread>>,
+    /// With `--connect`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connected: Option<Vec<Seen>>,
+}
+
+/// What there is to look at.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) offers: Vec<(Offer, Stand)>,
+    /// How servers are started or reached. What a registry describes is looked at already.
+    pub(super) servers: Vec<(Entry, Option<Vec<Notice>>)>,
+    /// Nothing where files were named.
+    unread: Option<Vec<Unread>>,
+    pub(super) seen: Option<Vec<Seen>>,
+}
+
+impl Found {
+    /// What the clients of this machine are told. Reads files and nothing else.
+    pub(super) fn on_machine(surroundings: &Surroundings) -> Self {
+        let (entries, unread) = clients::found(surroundings);
+        let servers = entries.into_iter().map(|entry| (entry, None)).collect();
+        Self { servers, unread: Some(unread), ..Self::default() }
+    }
+
+    /// What stands in these files.
+    pub(super) fn in_files(files: &[PathBuf]) -> Result<Self, Failure> {
+        let mut found = Self::default();
+        for file in files {
+            match file.to_str().filter(|name| name.starts_with("https://") || name.starts_with("http://")) {
+                Some(url) => found.servers.push((Entry::at(url), None)),
+                None => read(file, &mut found)?,
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn server((entry, looked): (Entry, Option<Vec<Notice>>)) -> Server {
+    match looked {
+        Some(findings) => Server::described(&entry, findings),
+        None => Server::of(&entry),
+    }
 }
 
 /// Where in a file a server stands.
-struct Stand {
-    source: Option<Source>,
+pub(super) struct Stand {
+    pub(super) source: Option<Source>,
     /// A JSON pointer to it.
-    lists: String,
-    is: Is,
+    pub(super) lists: String,
+    pub(super) is: Is,
 }
 
 /// What stands there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Is {
+pub(super) enum Is {
     /// An object with `tools` and other lists.
     Lists,
     /// An array of tools.
@@ -71,27 +114,18 @@ impl Stand {
 }
 
 impl Report {
-    /// What the clients of this machine are told.
-    pub(super) fn of_machine(surroundings: &Surroundings) -> Self {
-        let (servers, unread) = machine::look(surroundings);
-        Self { servers: Some(servers), unread: Some(unread), ..Self::default() }
-    }
-
-    /// What stands in these files.
-    pub(super) fn of_files(files: &[PathBuf], ignore_annotations: bool) -> Result<Self, Failure> {
-        let mut report = Self::default();
-        let mut all = Vec::new();
-        for file in files {
-            match read(file)? {
-                Held::Offers(offers) => all.extend(offers),
-                Held::Servers(found, described) => {
-                    report.servers.get_or_insert_default().extend(found);
-                    all.extend(described);
-                }
-            }
-        }
-        report.look(all, ignore_annotations);
-        Ok(report)
+    /// What was found, of all kinds.
+    pub(super) fn of(found: Found, ignore_annotations: bool) -> Self {
+        let Found { offers, servers, unread, seen } = found;
+        let mut report = Self {
+            servers: (unread.is_some() || !servers.is_empty())
+                .then(|| servers.into_iter().map(server).collect()),
+            unread,
+            connected: seen,
+            ..Self::default()
+        };
+        report.look(offers, ignore_annotations);
+        report
     }
 
     /// Whether nobody named a file.
@@ -160,15 +194,7 @@ fn count(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// What a file holds.
-enum Held {
-    /// Definitions.
-    Offers(Vec<(Offer, Stand)>),
-    /// How servers are started or reached, and what is said of them.
-    Servers(Vec<Server>, Vec<(Offer, Stand)>),
-}
-
-fn read(file: &Path) -> Result<Held, Failure> {
+fn read(file: &Path, found: &mut Found) -> Result<(), Failure> {
     let is_input = file == Path::new("-");
     let bytes = if is_input {
         listed::bytes(file, Ok(std::io::stdin().lock()))?
@@ -178,24 +204,22 @@ fn read(file: &Path) -> Result<Held, Failure> {
     let text = std::str::from_utf8(&bytes).ok();
     let source = text.filter(|_| !is_input).map(|text| Source { file: file.to_owned(), text: text.into() });
     if let Some(entries) = text.and_then(|text| clients::named(file, text)) {
-        return Ok(Held::Servers(entries.iter().map(Server::of).collect(), Vec::new()));
+        found.servers.extend(entries.into_iter().map(|entry| (entry, None)));
+        return Ok(());
     }
     let value = listed::strict(file, &bytes)?;
     let described = described::servers(file, text.unwrap_or_default(), &value);
-    if !described.is_empty() {
-        let offer = |one: &described::Described| {
-            let offer = Offer {
-                server: Some(one.name.clone()),
-                instructions: Some(one.text.clone()),
-                ..Offer::default()
-            };
-            (offer, Stand { source: source.clone(), lists: one.pointer.clone(), is: Is::Described })
-        };
-        let offers = described.iter().map(offer).collect();
-        return Ok(Held::Servers(described.into_iter().flat_map(|one| one.servers).collect(), offers));
+    if described.is_empty() {
+        let offers =
+            catalog::listing::of(value).map_err(|error| listed::failed(file, error.code(), &error))?;
+        found.offers.extend(stands(file, offers, source.as_ref()));
     }
-    let offers = catalog::listing::of(value).map_err(|error| listed::failed(file, error.code(), &error))?;
-    Ok(Held::Offers(stands(file, offers, source.as_ref())))
+    for one in described {
+        let offer = Offer { server: Some(one.name), instructions: Some(one.text), ..Offer::default() };
+        found.offers.push((offer, Stand { source: source.clone(), lists: one.pointer, is: Is::Described }));
+        found.servers.extend(one.servers.into_iter().map(|(entry, looked)| (entry, Some(looked))));
+    }
+    Ok(())
 }
 
 /// The servers in a file; one without a name is called as the file is.

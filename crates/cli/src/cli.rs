@@ -2,8 +2,8 @@
 
 use crate::{
     command::{
-        agent, approvals, audit, budgets, check, completions, console, demo, explain, init, policy, registry,
-        scan, secret, settings, user, wrap,
+        agent, approvals, audit, budgets, check, completions, console, demo, explain, import, init, policy,
+        registry, scan, secret, settings, user, wrap,
     },
     failure::{self, Failure, Outcome},
     keys::Handed,
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Serve(serve::Args),
     /// Stand between a Host and a server that speaks over standard input and output
     Wrap(wrap::Args),
+    /// Put the gateway before the servers that the MCP clients of this machine name; shows the changes, and asks
+    Import(import::Args),
     /// Write a first configuration and a first policy
     Init(init::Args),
     /// Check configuration, policies, pins and secrets, without starting anything
@@ -160,6 +162,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::User(users) => user::run(users, given).await,
         Command::Console(args) => console::run(args, given).await,
         Command::Secret(secrets) => secret::run(secrets, given).await,
+        Command::Import(args) => Box::pin(import::run(args, given)).await,
         Command::Init(args) => init::run(args, given).await,
         Command::Registry(registry) => registry::run(registry, given).await,
         Command::Scan(args) => Box::pin(scan::run(&args, given)).await,

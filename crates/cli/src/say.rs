@@ -40,6 +40,14 @@ impl Say {
         let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
     }
 
+    /// Asks, and whether a line of standard input said yes.
+    pub(crate) fn agreed(self) -> bool {
+        self.aside("go on? [y/N]");
+        let mut answer = String::new();
+        let read = io::BufRead::read_line(&mut io::stdin().lock(), &mut answer);
+        read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+
     /// The answer for programs, if they asked for it: one JSON value.
     pub(crate) fn json(self, value: &impl Serialize) {
         if self.json {
@@ -121,6 +129,11 @@ pub(crate) fn printable(text: &str) -> String {
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()
+}
+
+/// The same as one line, which cannot pass for a line of ours.
+pub(crate) fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n").replace('\t', " ")
 }
 
 /// When it was, as people write it.

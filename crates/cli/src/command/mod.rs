@@ -10,6 +10,7 @@ pub(crate) mod completions;
 pub(crate) mod console;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod import;
 pub(crate) mod init;
 mod listed;
 pub(crate) mod policy;

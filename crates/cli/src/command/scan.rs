@@ -2,10 +2,10 @@
 //! started, and nothing leaves the machine.
 
 mod baseline;
-mod clients;
+pub(super) mod clients;
 mod connect;
 mod described;
-mod entry;
+pub(super) mod entry;
 mod machine;
 mod markdown;
 mod notice;

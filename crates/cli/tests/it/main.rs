@@ -14,6 +14,7 @@ mod commands;
 mod console;
 mod demo;
 mod door;
+mod import;
 mod once;
 mod opaque;
 mod rounds;

@@ -84,7 +84,7 @@ impl Host {
 }
 
 /// Ends the one gateway of the bed, whoever started it.
-struct Gateway<'a>(&'a Bed);
+pub(crate) struct Gateway<'a>(pub(crate) &'a Bed);
 
 impl Drop for Gateway<'_> {
     fn drop(&mut self) {
@@ -113,7 +113,7 @@ fn pid(bed: &Bed) -> Option<String> {
     (!pid.is_empty()).then_some(pid)
 }
 
-fn bed() -> Bed {
+pub(crate) fn bed() -> Bed {
     let bed = Bed::new();
     // a port of its own, so that tests do not meet
     bed.write(

@@ -13,21 +13,21 @@ const BYTES_MAX: u64 = 64 << 20;
 
 /// One server as a client would reach it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) client: &'static str,
-    pub(super) file: PathBuf,
+pub(crate) struct Entry {
+    pub(crate) client: &'static str,
+    pub(crate) file: PathBuf,
     /// What stands in the file.
-    pub(super) text: Arc<str>,
+    pub(crate) text: Arc<str>,
     /// The keys that lead to it there, its name last.
-    pub(super) keys: Vec<String>,
-    pub(super) name: String,
+    pub(crate) keys: Vec<String>,
+    pub(crate) name: String,
     /// The program and its arguments; empty for one that is reached over HTTP.
-    pub(super) command: Vec<String>,
-    pub(super) url: Option<String>,
+    pub(crate) command: Vec<String>,
+    pub(crate) url: Option<String>,
     /// The address is one of HTTP+SSE.
-    pub(super) is_sse: bool,
-    pub(super) env: BTreeMap<String, String>,
-    pub(super) headers: BTreeMap<String, String>,
+    pub(crate) is_sse: bool,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 impl Entry {
@@ -60,9 +60,9 @@ impl Entry {
 
 /// A configuration that is there and says nothing that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Unread {
-    pub(super) file: PathBuf,
-    pub(super) because: String,
+pub(crate) struct Unread {
+    pub(crate) file: PathBuf,
+    pub(crate) because: String,
 }
 
 /// A client, where it keeps its servers, and under which member. Below the home folder, the folder of configurations, or
@@ -135,7 +135,7 @@ const CLIENTS: [Client; 8] = [
 ];
 
 /// Every server that a client on this machine is told of, and what could not be read. Reads files and nothing else.
-pub(super) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
+pub(crate) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
     let (mut entries, mut unread) = (Vec::new(), Vec::new());
     for client in &CLIENTS {
         let below = |folder: Option<&Path>, paths: &[&str]| -> Vec<PathBuf> {
@@ -161,7 +161,7 @@ pub(super) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
 }
 
 /// The servers in a file that is the configuration of a client; `None` if it is none.
-pub(super) fn named(file: &Path, text: &str) -> Option<Vec<Entry>> {
+pub(crate) fn named(file: &Path, text: &str) -> Option<Vec<Entry>> {
     let ends = |client: &Client| {
         [client.home, client.config, client.here].concat().iter().any(|path| file.ends_with(path))
     };

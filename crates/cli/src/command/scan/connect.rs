@@ -6,9 +6,13 @@ use super::{
     clients::Entry,
     entry,
     report::{Is, Stand},
-    table::one_line,
 };
-use crate::{cli::Given, failure::Failure, say::Say, sources::SystemEntropy};
+use crate::{
+    cli::Given,
+    failure::Failure,
+    say::{Say, one_line},
+    sources::SystemEntropy,
+};
 use catalog::listing::{self, Offer};
 use decision::{Entropy as _, ItemKind};
 use gateway::{
@@ -20,7 +24,6 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs::DirBuilder,
-    io::BufRead as _,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -72,7 +75,7 @@ pub(super) async fn look(
         return Err(Failure::Usage("there is no server to connect to".to_owned()));
     }
     tell(given.say, &once, limit);
-    if !yes && !agreed(given.say) {
+    if !yes && !given.say.agreed() {
         return Ok(None);
     }
     let (mut offers, mut seen) = (Vec::new(), Vec::new());
@@ -132,13 +135,6 @@ fn command_line(entry: &Entry) -> String {
         }
     };
     entry.command.iter().map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-fn agreed(say: Say) -> bool {
-    say.aside("go on? [y/N]");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 async fn one(entry: &Entry, limit: Duration, given: &Given) -> Result<(Offer, String), Unseen> {

@@ -49,7 +49,7 @@ fn remark(
 }
 
 /// The address, or the program and its arguments, without what is a secret.
-pub(super) fn reached(entry: &Entry) -> String {
+pub(crate) fn reached(entry: &Entry) -> String {
     match &entry.url {
         Some(url) => {
             let url = url.split(['?', '#']).next().unwrap_or_default();
@@ -157,7 +157,7 @@ fn secrets(entry: &Entry) -> Vec<Remark> {
 }
 
 /// Whether a value looks like a credential, by its name or its form. A reference to one is none.
-pub(super) fn is_secret(name: &str, value: &str) -> bool {
+pub(crate) fn is_secret(name: &str, value: &str) -> bool {
     let refers =
         value.contains("${") || value.starts_with('$') || value.contains("{env:") || value.is_empty();
     let pair = serde_json::json!({ name: value }).to_string();
@@ -168,11 +168,11 @@ pub(super) fn is_secret(name: &str, value: &str) -> bool {
 fn governed(entry: &Entry) -> Option<Remark> {
     (!is_governed(entry)).then(|| {
         let because = "no policy, approval or record stands between the model and it";
-        remark("ungoverned", Severity::Low, because, "`callgate wrap`, or the gateway's address", "")
+        remark("ungoverned", Severity::Low, because, "`callgate import`, or the gateway's address", "")
     })
 }
 
-pub(super) fn is_governed(entry: &Entry) -> bool {
+pub(crate) fn is_governed(entry: &Entry) -> bool {
     program(entry) == "callgate"
 }
 

@@ -3,8 +3,7 @@
 use super::clients::{Entry, Unread};
 use super::entry;
 use super::notice::Notice;
-use super::table::one_line;
-use crate::say::Say;
+use crate::say::{Say, one_line};
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -102,7 +102,7 @@ const SETUP: [(&str, Severity, &str, &str); 11] = [
         "ungoverned",
         Severity::Low,
         "Nothing stands between the model and the server.",
-        "`callgate wrap`, or the gateway's address.",
+        "`callgate import`, or the gateway's address.",
     ),
     (
         "unmarked-secret",

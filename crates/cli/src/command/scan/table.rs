@@ -1,7 +1,7 @@
 //! The answer for people: a table, what was found, and a sum.
 
 use super::{Report, machine, notice::Notice};
-use crate::say::{Say, printable};
+use crate::say::{Say, one_line};
 use serde::Serialize;
 
 pub(super) fn show(say: Say, report: &Report) {
@@ -26,7 +26,7 @@ pub(super) fn show(say: Say, report: &Report) {
     let mark = if flagged == 0 { say.paint(32, "✓") } else { say.paint(31, "✗") };
     say.line(format!("{mark} {}", report.sum(flagged, known)));
     if machine::free(servers) > 0 {
-        say.line("next: `callgate wrap -- COMMAND` in place of a server's command governs it; docs/configuration.md");
+        say.line("next: `callgate import` puts a gateway before them, shows the changes first, and can take them back");
     }
 }
 
@@ -66,11 +66,6 @@ fn line(say: Say, notice: &Notice) {
         one_line(&notice.whole_place()),
         one_line(&notice.because),
     ));
-}
-
-/// Text of somebody else's that cannot pass for a line of ours.
-pub(super) fn one_line(text: &str) -> String {
-    printable(text).replace('\n', "\\n").replace('\t', " ")
 }
 
 /// How an enum is written for programs, for people too.

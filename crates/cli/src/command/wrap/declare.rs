@@ -23,6 +23,13 @@ pub(super) struct Declared {
 /// Finds the server that is started by this command, or adds it to the file. The caller holds the file's lock.
 pub(super) fn declare(place: &Place, wrapped: &Args, given: &Given) -> Result<Declared, Failure> {
     let (command, name) = (wrapped.command.as_slice(), wrapped.name.as_ref());
+    if let (Some(name), []) = (name, command) {
+        if place.meant.settings.servers.contains_key(name) {
+            return Ok(Declared { server: name.clone(), added: false });
+        }
+        let told = format!("`{name}` is not in `{}`: give its command after `--`", place.config.display());
+        return Err(Failure::Usage(told));
+    }
     let (program, args) =
         command.split_first().ok_or_else(|| Failure::Usage("there is no command".to_owned()))?;
     let cwd = std::env::current_dir().context("there is no current folder")?;
@@ -87,6 +94,11 @@ fn derive(command: &[String]) -> String {
         .iter()
         .find_map(|end| word.strip_suffix(end))
         .unwrap_or(word);
+    slug(word)
+}
+
+/// A server's name that is as near to this as it may be.
+pub(crate) fn slug(word: &str) -> String {
     let mut name = String::new();
     for c in word.to_ascii_lowercase().chars() {
         let c = if c.is_ascii_alphanumeric() { c } else { '-' };
@@ -101,7 +113,7 @@ fn derive(command: &[String]) -> String {
 }
 
 /// The name, or the name with the first number that is free.
-fn free(name: &str, taken: impl Fn(&ServerName) -> bool) -> Result<ServerName, Failure> {
+pub(crate) fn free(name: &str, taken: impl Fn(&ServerName) -> bool) -> Result<ServerName, Failure> {
     let numbered = (2..1_000).map(|n| format!("{name}-{n}"));
     for candidate in std::iter::once(name.to_owned()).chain(numbered) {
         let candidate = ServerName::new(candidate)?;
@@ -122,7 +134,7 @@ fn block(server: &ServerName, program: &str, args: &[String], cwd: &Path) -> any
 }
 
 /// The name a variable's value is stored under.
-pub(super) fn secret_name(server: &ServerName, variable: &str) -> Result<SecretName, NameError> {
+pub(crate) fn secret_name(server: &ServerName, variable: &str) -> Result<SecretName, NameError> {
     SecretName::new(format!("{server}/{variable}"))
 }
 
@@ -136,15 +148,21 @@ fn credential(server: &ServerName, variable: &str) -> anyhow::Result<String> {
 /// Puts text at the end of the file, if the whole then holds; the file changes as a whole or not at all.
 fn append(place: &Place, block: &str, given: &Given) -> Result<(), Failure> {
     let path = &place.config;
-    let fail = || format!("cannot write `{}`", path.display());
-    let mut text = fs::read_to_string(path).with_context(fail)?;
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text.push_str(block);
-    let state = given.surroundings.state_home.clone().unwrap_or_default().join("callgate");
-    settings::read(path, &text, &state).map_err(Failure::Settings)?;
+    let text = fs::read_to_string(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let text = appended(&text, block);
+    check(place, &text, given)?;
     Ok(rewrite::replace(path, text.as_bytes(), 0o600)?)
+}
+
+pub(crate) fn appended(text: &str, block: &str) -> String {
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{text}{end}{block}")
+}
+
+/// Whether this would do as the configuration.
+pub(crate) fn check(place: &Place, text: &str, given: &Given) -> Result<(), Failure> {
+    let state = given.surroundings.state_home.clone().unwrap_or_default().join("callgate");
+    settings::read(&place.config, text, &state).map(|_| ()).map_err(Failure::Settings)
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! `callgate wrap -- COMMAND ARGS…`: put in front of a server in a Host's configuration. It starts or joins the
 //! user's one gateway, makes sure that the gateway knows the server, and then copies bytes both ways.
 
-mod declare;
+pub(crate) mod declare;
 
 use crate::{
     cli::Given,
     command::{
         self,
+        import::PLACEHOLDER,
         init::{self, STARTER},
     },
     control::{self, Request, Response},
     failure::{Failure, Outcome, Verdict},
     place::{self, Place},
+    rewrite,
     surroundings::Surroundings,
 };
 use anyhow::{Context as _, anyhow, bail};
@@ -20,7 +22,10 @@ use decision::ServerName;
 use gateway::{exchange::Entrance, listen::unix::Greeting, settings::Place as Destination};
 use std::{
     fs::{self, File, OpenOptions},
-    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    os::unix::{
+        fs::{DirBuilderExt as _, OpenOptionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -43,7 +48,7 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
-    /// The name the server gets, instead of one taken from the command
+    /// The name the server gets, instead of one taken from the command; without a command, a server that the configuration has
     #[arg(long)]
     name: Option<ServerName>,
     /// A variable of this environment that the server needs, such as an API key: it is sealed as a secret once and
@@ -51,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long = "secret-env", value_name = "VARIABLE")]
     secrets: Vec<String>,
     /// The server's command and its arguments, after `--`
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, required_unless_present = "name", value_name = "COMMAND")]
     command: Vec<String>,
 }
 
@@ -64,7 +69,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     let config = std::path::absolute(&config)?;
     init::write_new(&config, init::CONFIG)?;
     let declared = {
-        let _one = lock(&config.with_extension("toml.lock")).await?;
+        let _one = lock_of(&config).await?;
         let place = Place::at(&config, true, &given.surroundings)?;
         declare::declare(&place, &args, given)?
     };
@@ -75,7 +80,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     if declared.added {
         reload(&socket).await?;
     }
-    if declared.added || place.policies()?.is_empty() {
+    if declared.added || place.policies()?.is_empty() || is_awaited(&place, &declared.server) {
         first_policy(&place, &declared.server, given).await?;
     }
     talk(&socket, &declared.server).await
@@ -111,6 +116,14 @@ async fn seal(place: &Place, server: &ServerName, given: &Given) -> Result<(), F
         given.say.aside(format!("callgate: sealed `{variable}` as secret `{secret}`"));
     }
     Ok(())
+}
+
+/// Waits until nobody else changes this configuration.
+pub(crate) async fn lock_of(config: &Path) -> anyhow::Result<File> {
+    if let Some(folder) = config.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    lock(&config.with_extension("toml.lock")).await
 }
 
 /// Waits for a lock that lasts as long as the file is open.
@@ -198,11 +211,20 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
 
 /// Whether every policy there is was written by a `wrap`: then a new server gets one too. As soon as somebody has
 /// written rules of their own, what a new server may do is theirs to say.
-fn only_starters(place: &Place) -> anyhow::Result<bool> {
+pub(crate) fn only_starters(place: &Place) -> anyhow::Result<bool> {
     let is_starter = |source: &policy::Source| {
         Path::new(&source.path).file_name().is_some_and(|name| name.to_string_lossy().starts_with(STARTER))
     };
     Ok(place.policies()?.iter().all(is_starter))
+}
+
+fn starter_path(place: &Place, server: &ServerName) -> PathBuf {
+    place.policies_dir().join(format!("{STARTER}-{server}.cedar"))
+}
+
+/// Whether an import left the first policy to whoever sees the server first.
+fn is_awaited(place: &Place, server: &ServerName) -> bool {
+    fs::read_to_string(starter_path(place, server)).is_ok_and(|text| text == PLACEHOLDER)
 }
 
 /// Writes the server's first policy, from what it offers, as soon as that is known.
@@ -235,8 +257,13 @@ async fn first_policy(place: &Place, server: &ServerName, given: &Given) -> Resu
     let Response::Starter { text } = control::ask(&socket, &starter).await? else {
         return Err(anyhow!("the gateway wrote no first policy").into());
     };
-    let path: PathBuf = place.policies_dir().join(format!("{STARTER}-{server}.cedar"));
-    if init::write_new(&path, &text)? {
+    let path = starter_path(place, server);
+    let written = if is_awaited(place, server) {
+        rewrite::replace(&path, text.as_bytes(), 0o600).map(|()| true)
+    } else {
+        init::write_new(&path, &text)
+    };
+    if written? {
         given.say.aside(format!(
             "callgate: wrote a first policy, `{}`: it permits what the author says only reads",
             path.display()

@@ -1,0 +1,281 @@
+//! `callgate import`: puts the gateway before the servers that the clients of this machine name, and can take that back.
+
+mod edit;
+mod plan;
+mod undo;
+
+use crate::{
+    cli::Given,
+    command::{
+        init::{self, STARTER},
+        scan::{clients, entry},
+        secret,
+        wrap::{self, declare},
+    },
+    control,
+    failure::{Failure, Outcome, Verdict},
+    place::{self, Place},
+    rewrite,
+    say::{Say, one_line},
+};
+use anyhow::Context as _;
+use clap::Args as ClapArgs;
+use decision::ServerName;
+use plan::{Changed, Move, Plan};
+use serde_json::json;
+use std::{fs, path::PathBuf};
+use undo::{Piece, Record};
+
+/// The first policy of a server that nobody has looked at yet; the first start of the server replaces it.
+pub(crate) const PLACEHOLDER: &str =
+    "// written by `callgate import`: until the server is started for the first time, nothing is permitted\n";
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Configurations of clients, instead of those in your home folder; one of a project is changed only if it is named
+    #[arg(value_name = "FILE", conflicts_with = "undo")]
+    files: Vec<PathBuf>,
+    /// Go on without being asked
+    #[arg(long)]
+    yes: bool,
+    /// Take the last import back: every file as it was, if nobody has changed it since
+    #[arg(long)]
+    undo: bool,
+}
+
+pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
+    let config = match &given.config {
+        Some(config) => config.clone(),
+        None => place::users(&given.surroundings)?,
+    };
+    let config = std::path::absolute(&config)?;
+    let _one = wrap::lock_of(&config).await?;
+    let place = Place::at(&config, false, &given.surroundings)?;
+    if args.undo { undo(&place, args.yes, given).await } else { import(&place, &args, given).await }
+}
+
+async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
+    let mut unread = Vec::new();
+    let mut entries = Vec::new();
+    if args.files.is_empty() {
+        (entries, unread) = clients::found(&given.surroundings);
+        // what came with a project is others' too
+        entries.retain(|entry| entry.file.is_absolute());
+    }
+    for file in &args.files {
+        let file = std::path::absolute(file)?;
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        let named = clients::named(&file, &text);
+        entries
+            .extend(named.ok_or_else(|| Failure::Usage(format!("`{}` names no servers", file.display())))?);
+    }
+    let program = std::env::current_exe()?.display().to_string();
+    let shim = |server: &ServerName| {
+        let mut command = vec![program.clone(), "wrap".to_owned(), "--name".to_owned(), server.to_string()];
+        if given.config.is_some() {
+            command.extend(["--config".to_owned(), place.config.display().to_string()]);
+        }
+        command
+    };
+    let now = if place.written { fs::read_to_string(&place.config)? } else { init::CONFIG.to_owned() };
+    let fits = |block: &str| match declare::check(place, &declare::appended(&now, block), given) {
+        Ok(()) => Ok(()),
+        Err(Failure::Settings(problems)) => {
+            Err(problems.first().map_or_else(String::new, std::string::ToString::to_string))
+        }
+        Err(_) => Err("the configuration would not hold".to_owned()),
+    };
+    let plan = plan::plan(entries, place, shim, fits, &given.surroundings)?;
+    for one in &unread {
+        given.say.aside(format!("`{}` cannot be read: {}", one.file.display(), one_line(&one.because)));
+    }
+    tell(given.say, &plan, place);
+    if plan.moves.is_empty() {
+        given.say.json(&answer(&plan, None));
+        given.say.line("nothing to import");
+        return Ok(Verdict::Yes);
+    }
+    if !args.yes && !given.say.agreed() {
+        return Ok(Verdict::No);
+    }
+    let kept = carry_out(place, &plan, given).await?;
+    given.say.json(&answer(&plan, Some(&kept)));
+    given.say.line(format!(
+        "{} imported {}; restart the clients. `callgate import --undo` takes it back",
+        given.say.paint(32, "✓"),
+        plan.moves.iter().map(|one| format!("`{}`", one.server)).collect::<Vec<_>>().join(", "),
+    ));
+    given.say.line(format!(
+        "what was replaced, credentials included, is in `{}`; delete it when you are content",
+        kept.display()
+    ));
+    Ok(Verdict::Yes)
+}
+
+/// In an order in which an interruption leaves every client either as it was or with a gateway that knows the server.
+async fn carry_out(place: &Place, plan: &Plan, given: &Given) -> Result<PathBuf, Failure> {
+    plan.files.iter().try_for_each(unchanged)?;
+    init::write_new(&place.config, init::CONFIG)?;
+    let place = &Place::at(&place.config, true, &given.surroundings)?;
+    let starters = wrap::only_starters(place)?;
+    for moved in &plan.moves {
+        for stored in &moved.secrets {
+            let value = vault::Secret::from_input(stored.value.as_bytes().to_vec())
+                .with_context(|| format!("secret `{}`", stored.name))?;
+            let new = secret::New { server: Some(moved.server.clone()), ..Default::default() };
+            let named = secret::Named { name: stored.name.clone(), user: None };
+            secret::put(place, &named, new, &value, &given.surroundings.user).await?;
+        }
+    }
+    let blocks: String = plan.moves.iter().filter_map(|one| one.block.as_deref()).collect();
+    let before = fs::read_to_string(&place.config)?;
+    let after = declare::appended(&before, &blocks);
+    let new = plan.moves.iter().filter(|one| one.block.is_some() && starters);
+    let policies =
+        new.map(|one| place.policies_dir().join(format!("{STARTER}-{}.cedar", one.server))).collect();
+    let record = Record {
+        config: Piece::of(&place.config, &before, &after),
+        files: plan.files.iter().map(|one| Piece::of(&one.file, &one.before, &one.after)).collect(),
+        policies,
+        secrets: plan.moves.iter().flat_map(|one| &one.secrets).map(|one| one.name.to_string()).collect(),
+    };
+    declare::check(place, &after, given)?;
+    let kept = undo::keep(place, &record)?;
+    if let Err(failure) = write(place, plan, &after, &record) {
+        undo::give_up(&kept, &record)?;
+        return Err(failure);
+    }
+    reload(place).await;
+    Ok(kept)
+}
+
+fn write(place: &Place, plan: &Plan, config: &str, record: &Record) -> Result<(), Failure> {
+    rewrite::replace(&place.config, config.as_bytes(), 0o600)?;
+    for policy in &record.policies {
+        init::write_new(policy, PLACEHOLDER)?;
+    }
+    for changed in &plan.files {
+        unchanged(changed)?;
+        rewrite::replace(&changed.file, changed.after.as_bytes(), 0o600)?;
+    }
+    Ok(())
+}
+
+/// A client may have written meanwhile.
+fn unchanged(changed: &Changed) -> Result<(), Failure> {
+    let file = changed.file.display();
+    let now = fs::read_to_string(&changed.file).with_context(|| format!("cannot read `{file}`"))?;
+    if now != changed.before {
+        return Err(Failure::Usage(format!(
+            "`{file}` was changed meanwhile: nothing is imported, start again"
+        )));
+    }
+    let mode = fs::metadata(&changed.file)?.permissions();
+    if mode.readonly() {
+        return Err(Failure::Usage(format!("`{file}` is read-only: nothing is imported")));
+    }
+    Ok(())
+}
+
+/// A gateway that runs takes the new file; one that does not will.
+async fn reload(place: &Place) {
+    let socket = place.socket_path();
+    if control::ping(&socket).await.is_some() {
+        let _ = control::ask(&socket, &control::Request::Reload).await;
+    }
+}
+
+async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
+    let Some((path, record)) = undo::last(place)? else {
+        return Err(Failure::Usage("there is no import to take back".to_owned()));
+    };
+    given.say.aside("to be as they were before the import:");
+    for piece in record.files.iter().chain([&record.config]) {
+        given.say.aside(format!("  {}", piece.file.display()));
+    }
+    if !yes && !given.say.agreed() {
+        return Ok(Verdict::No);
+    }
+    undo::take_back(&path, &record)?;
+    reload(place).await;
+    let files: Vec<&PathBuf> = record.files.iter().map(|piece| &piece.file).collect();
+    given.say.json(&json!({ "restored": files, "secrets-kept": record.secrets }));
+    given.say.line(format!("{} every file is as it was", given.say.paint(32, "✓")));
+    if !record.secrets.is_empty() {
+        given.say.line(format!(
+            "still in the vault: {}; `callgate secret remove` forgets them",
+            record.secrets.join(", ")
+        ));
+    }
+    Ok(Verdict::Yes)
+}
+
+fn answer(plan: &Plan, kept: Option<&PathBuf>) -> serde_json::Value {
+    json!({
+        "imported": plan.moves.iter().map(|one| json!({
+            "client": one.entry.client, "file": one.entry.file, "name": one.entry.name, "server": one.server,
+            "secrets": one.secrets.iter().map(|one| one.name.to_string()).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+        "left": plan.left.iter().map(|one| json!({
+            "client": one.entry.client, "file": one.entry.file, "name": one.entry.name, "because": one.why,
+        })).collect::<Vec<_>>(),
+        "undo": kept,
+    })
+}
+
+/// What would change, file by file; a secret is named and never shown. Programs get it too: it stands before the question.
+fn tell(say: Say, plan: &Plan, place: &Place) {
+    let (minus, plus) = (say.paint(31, "-"), say.paint(32, "+"));
+    for changed in &plan.files {
+        say.aside(format!("{}", changed.file.display()));
+        for one in plan.moves.iter().filter(|one| one.entry.file == changed.file) {
+            change(say, one, &minus, &plus);
+        }
+    }
+    if plan.moves.iter().any(|one| one.block.is_some()) {
+        say.aside(format!("{}", place.config.display()));
+    }
+    for one in &plan.moves {
+        let lines = one.block.iter().flat_map(|block| block.lines()).filter(|line| !line.is_empty());
+        for line in lines {
+            let secret = one.entry.command.iter().filter(|word| entry::is_secret("", word));
+            let shown = secret.fold(line.to_owned(), |line, word| line.replace(word.as_str(), "••••••"));
+            say.aside(format!("  {plus} {}", one_line(&shown)));
+        }
+    }
+    if plan.moves.iter().any(|one| !one.secrets.is_empty()) {
+        say.aside("the vault");
+    }
+    for stored in plan.moves.iter().flat_map(|one| &one.secrets) {
+        say.aside(format!("  {plus} {} = ••••••", stored.name));
+    }
+    for one in plan.moves.iter().filter(|one| one.secret_argument) {
+        say.aside(format!(
+            "! an argument of `{}` is a credential, and stays one in the configuration",
+            one.server
+        ));
+    }
+    for one in &plan.left {
+        let (client, name) = (one.entry.client, one_line(&one.entry.name));
+        say.aside(format!(
+            "! {client}/{name} stays as it is: {}; by hand: docs/configuration.md",
+            one_line(&one.why)
+        ));
+    }
+}
+
+fn change(say: Say, one: &Move, minus: &str, plus: &str) {
+    say.aside(format!("  {}/{}", one.entry.client, one_line(&one.entry.name)));
+    let asked = one.entry.url.as_ref().is_some_and(|url| url.contains('?'));
+    let asked = if asked { "?••••••" } else { "" };
+    say.aside(format!("  {minus}   {}{asked}", one_line(&entry::reached(&one.entry))));
+    for (name, value) in one.entry.env.iter().chain(&one.entry.headers) {
+        let shown = if entry::is_secret(name, value) || one.entry.headers.contains_key(name) {
+            "••••••"
+        } else {
+            value
+        };
+        say.aside(format!("  {minus}   {} = {}", one_line(name), one_line(shown)));
+    }
+    say.aside(format!("  {plus}   callgate wrap --name {}", one.server));
+}

@@ -1,0 +1,195 @@
+//! A client's configuration with one entry pointed elsewhere. Every other byte stays: comments, order, white space.
+
+use crate::{
+    command::scan::clients::Entry,
+    jsonc::{self, Kind, Member, Node},
+};
+use std::ops::Range;
+use toml_edit::{DocumentMut, TableLike, value};
+
+/// Members of which nothing can be known here: the client fills them in.
+const FROM_CLIENT: [&str; 5] =
+    ["bearer_token_env_var", "env_http_headers", "env_vars", "envFile", "headersHelper"];
+/// Members of an address, in the words of the clients.
+const ADDRESSES: [&str; 3] = ["url", "serverUrl", "httpUrl"];
+
+/// The text with this command in the entry's place.
+///
+/// Errors: why it has to be done by hand.
+pub(super) fn redirect(text: &str, entry: &Entry, command: &[String]) -> Result<String, String> {
+    let (program, args) = command.split_first().ok_or("there is no command")?;
+    if entry.file.extension().is_some_and(|kind| kind == "toml") {
+        in_toml(text, entry, program, args)
+    } else {
+        in_json(text, entry, program, args)
+    }
+}
+
+fn in_json(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<String, String> {
+    let root = jsonc::parse(text).map_err(|error| error.to_string())?;
+    let mut node = &root;
+    for key in &entry.keys {
+        node = only(members(node)?, key)?.map(|member| &member.value).ok_or("it is not there any more")?;
+    }
+    let outer = members(node)?;
+    if let Some(known) = FROM_CLIENT.iter().find(|known| outer.iter().any(|member| member.key == **known)) {
+        return Err(format!("`{known}` is filled in by the client"));
+    }
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    let words = |words: &[String]| serde_json::to_string(words).map_err(|error| error.to_string());
+    let (program, args) = (serde_json::to_string(program).map_err(|error| error.to_string())?, words(args)?);
+    let command = only(outer, "command")?;
+    let addresses: Vec<&Member> =
+        outer.iter().filter(|member| ADDRESSES.contains(&member.key.as_str())).collect();
+    let (inner, mut first) = match (command, addresses.as_slice()) {
+        (Some(command), []) => match &command.value.kind {
+            // Zed had the program in an object of its own
+            Kind::Object(inner) => {
+                let path = only(inner, "path")?.or(only(inner, "command")?).ok_or("it names no program")?;
+                (inner.as_slice(), (path.value.span.clone(), program))
+            }
+            Kind::Array(_) | Kind::Plain => (outer, (command.value.span.clone(), program)),
+        },
+        (None, [address]) => (outer, (whole(address), format!("\"command\": {program}"))),
+        _ => return Err("it names more than one way to be reached".to_owned()),
+    };
+    let headers = only(outer, "headers")?.or(only(outer, "http_headers")?);
+    match (only(inner, "args")?, headers) {
+        (Some(member), _) => edits.push((member.value.span.clone(), args)),
+        (None, Some(headers)) => edits.push((whole(headers), format!("\"args\": {args}"))),
+        (None, None) => first.1.push_str(&format!(", \"args\": {args}")),
+    }
+    edits.push(first);
+    for env in [only(inner, "env")?, only(outer, "env")?].into_iter().flatten() {
+        edits.push((env.value.span.clone(), "{}".to_owned()));
+    }
+    for kind in ["type", "transport"] {
+        if let Some(member) = only(outer, kind)?.filter(|member| member.value.kind == Kind::Plain) {
+            edits.push((member.value.span.clone(), "\"stdio\"".to_owned()));
+        }
+    }
+    edits.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+    edits.dedup_by(|a, b| a.0 == b.0);
+    let mut text = text.to_owned();
+    for (span, new) in edits {
+        text.replace_range(span, &new);
+    }
+    Ok(text)
+}
+
+fn members(node: &Node) -> Result<&[Member], String> {
+    match &node.kind {
+        Kind::Object(members) => Ok(members),
+        Kind::Array(_) | Kind::Plain => Err("it is no object".to_owned()),
+    }
+}
+
+/// The member of that name. Of two nobody knows which one the client reads.
+fn only<'a>(members: &'a [Member], key: &str) -> Result<Option<&'a Member>, String> {
+    let mut named = members.iter().filter(|member| member.key == key);
+    match (named.next(), named.next()) {
+        (one, None) => Ok(one),
+        (_, Some(_)) => Err(format!("`{key}` occurs twice")),
+    }
+}
+
+fn whole(member: &Member) -> Range<usize> {
+    member.at.start..member.value.span.end
+}
+
+fn in_toml(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|_| "it is not TOML any more".to_owned())?;
+    let mut item = document.as_item_mut();
+    for key in &entry.keys {
+        item = item.get_mut(key).ok_or("it is not there any more")?;
+    }
+    let table = item.as_table_like_mut().ok_or("it is no table")?;
+    if let Some(known) = FROM_CLIENT.iter().find(|known| table.contains_key(known)) {
+        return Err(format!("`{known}` is filled in by the client"));
+    }
+    put(table, "command", value(program));
+    put(table, "args", value(args.iter().collect::<toml_edit::Array>()));
+    for gone in ADDRESSES.iter().chain(&["env", "http_headers"]) {
+        table.remove(gone);
+    }
+    Ok(document.to_string())
+}
+
+/// Sets a value; a remark behind the old one stays.
+fn put(table: &mut dyn TableLike, key: &str, mut new: toml_edit::Item) {
+    let old = table.get(key).and_then(toml_edit::Item::as_value).map(|old| old.decor().clone());
+    if let (Some(decor), Some(new)) = (old, new.as_value_mut()) {
+        *new.decor_mut() = decor;
+    }
+    table.insert(key, new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(file: &str, keys: &[&str]) -> Entry {
+        Entry {
+            file: file.into(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            ..Entry::default()
+        }
+    }
+    fn redirected(file: &str, keys: &[&str], text: &str) -> Result<String, String> {
+        redirect(text, &entry(file, keys), &["/bin/callgate", "wrap", "--name", "a"].map(str::to_owned))
+    }
+
+    #[test]
+    fn only_what_says_how_it_is_reached_changes() {
+        let keys = &["mcpServers", "a"];
+        for (before, after) in [
+            (
+                "{ // mine\n\"mcpServers\": {\"a\": {\"command\": \"npx\", /* why */ \"args\": [\"x\"], \"env\": {\"K\": \"v\"}, \"disabled\": false,},},\n}\n",
+                "{ // mine\n\"mcpServers\": {\"a\": {\"command\": \"/bin/callgate\", /* why */ \"args\": [\"wrap\",\"--name\",\"a\"], \"env\": {}, \"disabled\": false,},},\n}\n",
+            ),
+            (
+                r#"{"mcpServers":{"a":{"type":"http","url":"https://x","headers":{"K":"v"}},"b":{"url":"https://y"}}}"#,
+                r#"{"mcpServers":{"a":{"type":"stdio","command": "/bin/callgate","args": ["wrap","--name","a"]},"b":{"url":"https://y"}}}"#,
+            ),
+            (
+                r#"{"mcpServers":{"a":{"serverUrl":"https://x"}}}"#,
+                r#"{"mcpServers":{"a":{"command": "/bin/callgate", "args": ["wrap","--name","a"]}}}"#,
+            ),
+        ] {
+            assert_eq!(redirected("a.json", keys, before).unwrap(), after);
+        }
+        let zed = r#"{"context_servers":{"a":{"command":{"path":"npx","args":["x"],"env":{"K":"v"}},"settings":{}}}}"#;
+        let after = r#"{"context_servers":{"a":{"command":{"path":"/bin/callgate","args":["wrap","--name","a"],"env":{}},"settings":{}}}}"#;
+        assert_eq!(redirected("a.json", &["context_servers", "a"], zed).unwrap(), after);
+    }
+
+    #[test]
+    fn toml_keeps_its_remarks() {
+        let before = "# mine\nmodel = \"x\" # best\n\n[mcp_servers.a] # this\ncommand = \"npx\" # why\nargs = [\"x\"]\n\n[mcp_servers.a.env]\nK = \"v\"\n\n[tui]\nx = 1\n";
+        let after = "# mine\nmodel = \"x\" # best\n\n[mcp_servers.a] # this\ncommand = \"/bin/callgate\" # why\nargs = [\"wrap\", \"--name\", \"a\"]\n\n[tui]\nx = 1\n";
+        assert_eq!(redirected("a.toml", &["mcp_servers", "a"], before).unwrap(), after);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_left_to_a_person() {
+        let keys = &["mcpServers", "a"];
+        for bad in [
+            r#"{"mcpServers":{"a":{"command":"x","url":"https://x"}}}"#,
+            r#"{"mcpServers":{"a":{"command":"x","command":"y"}}}"#,
+            r#"{"mcpServers":{"a":{"command":"x"},"a":{"command":"x"}}}"#,
+            r#"{"mcpServers":{"b":{"command":"x"}}}"#,
+            r#"{"mcpServers":{"a":{"command":"x","envFile":".env"}}}"#,
+            "{",
+        ] {
+            assert!(redirected("a.json", keys, bad).is_err(), "{bad}");
+        }
+        assert!(
+            redirected(
+                "a.toml",
+                &["mcp_servers", "a"],
+                "[mcp_servers.a]\nurl = \"x\"\nbearer_token_env_var = \"T\"\n"
+            )
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! `callgate import`: every client's configuration, there and back.
+
+use crate::bed::Bed;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::Stdio,
+};
+
+const KEY: &str = "ghp_0123456789abcdef0123456789abcdef0123";
+
+/// Where each client keeps its servers, and a file with one of them, as people write it.
+fn clients() -> Vec<(&'static str, String)> {
+    let json = |member: &str| {
+        format!(
+            "{{\n  // mine, \"not\" yours\n  \"theme\": \"dark\",\n  \"{member}\": {{\n    \"git\": {{ \"command\": \"npx\", \"args\": [\"-y\", \"git\"],\n      /* a token */ \"env\": {{ \"GH_TOKEN\": \"{KEY}\", \"MODE\": \"fast\" }}, \"disabled\": false, }},\n  }},\n}}\n"
+        )
+    };
+    vec![
+        ("home/.config/Claude/claude_desktop_config.json", json("mcpServers")),
+        ("home/.claude.json", json!({ "projects": { "/x y": { "history": [1, 2.50], "mcpServers": { "git": { "type": "http", "url": "https://git.example/mcp?v=1", "headers": { "Authorization": format!("Bearer {KEY}") } } } } } }).to_string()),
+        ("home/.cursor/mcp.json", json("mcpServers")),
+        ("home/.config/Code/User/mcp.json", json("servers")),
+        ("home/.codeium/windsurf/mcp_config.json", "{\"mcpServers\":{\"git\":{\"serverUrl\":\"https://git.example/mcp\"}}}".to_owned()),
+        ("home/.codex/config.toml", format!("# mine\nmodel = 'x' # best\n\n[mcp_servers.git]\ncommand = \"npx\" # why\nargs = [\"-y\", \"git\"]\n\n[mcp_servers.git.env]\nGH_TOKEN = \"{KEY}\"\n\n[tui]\ntheme = \"dark\"\n")),
+        ("home/.gemini/settings.json", json("mcpServers")),
+        ("home/.config/zed/settings.json", json("context_servers")),
+    ]
+}
+
+#[test]
+fn the_servers_of_every_client_are_moved_and_come_back_byte_for_byte() {
+    for (file, text) in clients() {
+        let bed = Bed::new();
+        bed.write(file, &text);
+        fs::set_permissions(bed.path(file), fs::Permissions::from_mode(0o640)).unwrap();
+        let said = bed.run(&["import", "--yes"]);
+        assert_eq!(said.code, 0, "{file}: {said:?}");
+        assert!(said.err.contains("callgate wrap --name git"), "{file}: {}", said.err);
+        assert!(!said.err.contains(KEY) && !said.out.contains(KEY), "{file}: {said:?}");
+        let after = fs::read_to_string(bed.path(file)).unwrap();
+        assert!(!after.contains(KEY) && after.contains("--name"), "{file}: {after}");
+        for kept in [
+            "// mine, \"not\" yours",
+            "/* a token */",
+            "\"disabled\": false, }",
+            "# best",
+            "[1,2.5]",
+            "[tui]",
+        ] {
+            assert_eq!(after.contains(kept), text.contains(kept), "{file}: `{kept}` in {after}");
+        }
+        assert_eq!(fs::metadata(bed.path(file)).unwrap().permissions().mode() & 0o777, 0o640, "{file}");
+        let scanned = bed.json(&["scan"]);
+        assert_eq!(scanned["servers"][0]["governed"], true, "{file}: {scanned}");
+        let config = fs::read_to_string(bed.path("home/.config/callgate/callgate.toml")).unwrap();
+        assert!(config.contains("[servers.git]") && !config.contains(KEY), "{config}");
+        if text.contains(KEY) {
+            assert!(config.contains("[[servers.git.credentials]]"), "{file}: {config}");
+            let secrets = bed.json(&["secret", "list", "--config", "home/.config/callgate/callgate.toml"]);
+            assert!(secrets.to_string().contains("git/"), "{file}: {secrets}");
+        }
+        assert!(bed.run(&["import", "--yes"]).out.contains("nothing to import"), "{file}");
+        let back = bed.run(&["import", "--undo", "--yes"]);
+        assert_eq!(back.code, 0, "{file}: {back:?}");
+        assert_eq!(fs::read_to_string(bed.path(file)).unwrap(), text, "{file}");
+        assert_eq!(fs::metadata(bed.path(file)).unwrap().permissions().mode() & 0o777, 0o640, "{file}");
+        let config = fs::read_to_string(bed.path("home/.config/callgate/callgate.toml")).unwrap();
+        assert!(!config.contains("[servers.git]"), "{config}");
+        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 2, "there is nothing more to take back");
+    }
+}
+
+#[test]
+fn nothing_changes_without_a_yes_and_what_cannot_be_told_stays() {
+    let bed = Bed::new();
+    let text = json!({ "mcpServers": { "a": { "command": "a" }, "b": { "command": "b", "env": { "T": "${input:t}" } },
+        "c": { "command": "c", "url": "https://c.example" } } })
+    .to_string();
+    bed.write("home/.cursor/mcp.json", &text);
+    for answer in ["", "n\n"] {
+        let said = bed.run_with(&["import"], answer);
+        assert!(said.code == 3 && said.err.contains("go on? [y/N]"), "{said:?}");
+        assert_eq!(fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap(), text);
+        assert!(!bed.path("home/.config/callgate/callgate.toml").exists());
+    }
+    let said = bed.run_with(&["import", "--json"], "y\n");
+    let answer: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {said:?}"));
+    assert_eq!(answer["imported"].as_array().unwrap().len(), 1, "{answer}");
+    assert_eq!(answer["left"].as_array().unwrap().len(), 2, "{answer}");
+    assert!(said.err.contains("Cursor/b stays as it is: `T` is filled in by the client"), "{}", said.err);
+    let after = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
+    assert!(after.contains(r#""b":{"command":"b","env":{"T":"${input:t}"}}"#), "{after}");
+}
+
+#[test]
+fn an_undo_refuses_what_was_changed_since_and_says_how_by_hand() {
+    let bed = Bed::new();
+    bed.write("home/.cursor/mcp.json", r#"{"mcpServers":{"a":{"command":"a"}}}"#);
+    bed.write("home/.gemini/settings.json", r#"{"mcpServers":{"b":{"command":"b"}}}"#);
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    let imported = fs::read_to_string(bed.path("home/.gemini/settings.json")).unwrap();
+    let cursor = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
+    bed.write("home/.cursor/mcp.json", &format!("{cursor}\n"));
+    let said = bed.run(&["import", "--undo", "--yes"]);
+    assert!(said.code == 2 && said.err.contains(".cursor/mcp.json` changed since the import"), "{said:?}");
+    assert!(said.err.contains("By hand: "), "{}", said.err);
+    assert_eq!(
+        fs::read_to_string(bed.path("home/.gemini/settings.json")).unwrap(),
+        imported,
+        "all or nothing"
+    );
+    // what others added to the configuration stays, and does not stand in the way
+    bed.write("home/.cursor/mcp.json", &cursor);
+    let config = bed.path("home/.config/callgate/callgate.toml");
+    let more = fs::read_to_string(&config).unwrap() + "\n[servers.more]\ncommand = \"more\"\n";
+    fs::write(&config, more).unwrap();
+    assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 0);
+    let left = fs::read_to_string(&config).unwrap();
+    assert!(left.contains("[servers.more]") && !left.contains("[servers.a]"), "{left}");
+}
+
+#[test]
+fn links_stay_links_and_what_is_read_only_is_refused_before_anything_changes() {
+    let bed = Bed::new();
+    let text = r#"{"mcpServers":{"a":{"command":"a"}}}"#;
+    bed.write("dotfiles/mcp.json", text);
+    fs::create_dir_all(bed.path("home/.cursor")).unwrap();
+    std::os::unix::fs::symlink(bed.path("dotfiles/mcp.json"), bed.path("home/.cursor/mcp.json")).unwrap();
+    bed.write("home/.gemini/settings.json", text);
+    let locked: PathBuf = bed.path("home/.gemini/settings.json");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o444)).unwrap();
+    let said = bed.run(&["import", "--yes"]);
+    assert!(said.code == 2 && said.err.contains("is read-only"), "{said:?}");
+    assert_eq!(fs::read_to_string(bed.path("dotfiles/mcp.json")).unwrap(), text);
+    assert!(!bed.path("home/.config/callgate/callgate.toml").exists());
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    assert!(fs::symlink_metadata(bed.path("home/.cursor/mcp.json")).unwrap().is_symlink());
+    assert!(fs::read_to_string(bed.path("dotfiles/mcp.json")).unwrap().contains("--name"));
+    // one server for both clients
+    let config = fs::read_to_string(bed.path("home/.config/callgate/callgate.toml")).unwrap();
+    assert_eq!(config.matches("[servers.a").count(), 1, "{config}");
+}
+
+#[test]
+fn a_client_that_starts_its_new_entry_reaches_the_server_with_its_secret() {
+    let bed = crate::wrap::bed();
+    let _gateway = crate::wrap::Gateway(&bed);
+    let script = bed.path("notes.sh");
+    let server = json!({ "command": "/bin/sh", "args": [script], "env": { "NOTES_KEY": KEY } });
+    bed.write("home/.cursor/mcp.json", &json!({ "mcpServers": { "notes": server } }).to_string());
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    let text = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
+    let entry: Value = serde_json::from_str(&text).unwrap();
+    let entry = &entry["mcpServers"]["notes"];
+    let args: Vec<&str> = entry["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+    let mut command = bed.command();
+    assert_eq!(entry["command"].as_str().unwrap(), command.get_program());
+    let mut child = command
+        .args(&args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{{"name":"it","version":"1"}}}}}}"#).unwrap();
+    writeln!(stdin, r#"{{"jsonrpc":"2.0","method":"notifications/initialized"}}"#).unwrap();
+    writeln!(stdin, r#"{{"jsonrpc":"2.0","id":2,"method":"tools/list"}}"#).unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let heard = lines
+        .map(|line| serde_json::from_str::<Value>(&line).unwrap())
+        .find(|heard| heard["id"] == 2)
+        .unwrap();
+    let tools = heard["result"]["tools"].to_string();
+    assert!(
+        tools.contains("read_note") && !tools.contains("drop_note"),
+        "the first policy permits what reads: {heard}"
+    );
+    drop(stdin);
+    child.wait().unwrap();
+}

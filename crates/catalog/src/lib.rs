@@ -10,6 +10,7 @@ mod drafts;
 pub mod drift;
 mod judged;
 pub mod listing;
+pub mod record;
 pub mod risk;
 pub mod scan;
 

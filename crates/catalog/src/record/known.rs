@@ -1,0 +1,215 @@
+//! What the machine knows of a server, what is missing before it may be approved, and where the file says otherwise.
+
+use super::{Fact, Facts, Record, Regime, State, reads};
+use crate::{Effect, ServerEntry, Tier};
+use decision::{ItemKind, Timestamp};
+use serde::Serialize;
+
+/// One tool, as far as a record speaks of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ToolKnown {
+    pub name: String,
+    pub effect: Effect,
+    pub tier: Tier,
+    pub documented: bool,
+    /// Whether it may be used while the server is held to reads.
+    pub reads: bool,
+    /// Whose yes calls of it may need (R13).
+    pub approvals: Vec<String>,
+}
+
+/// What is stored, configured and derived. Nobody types it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Known {
+    /// Where it runs (R5).
+    pub environment: String,
+    pub regime: Regime,
+    /// How it is reached and as whom, a line each: what an approval is bound to (R11, R21, R22).
+    pub wiring: String,
+    /// The names of the secrets it is given (R11).
+    pub credentials: Vec<String>,
+    /// As it calls it itself (R6).
+    pub version: Option<String>,
+    /// Whether its items were ever recorded.
+    pub seen: bool,
+    /// R7, R8, R9.
+    pub tools: Vec<ToolKnown>,
+    pub resources: Vec<String>,
+    pub prompts: Vec<String>,
+    /// Items that wait for somebody.
+    pub pending: usize,
+    /// Items that no person has accepted: they were there at first sight (R19).
+    pub unread: usize,
+}
+
+impl Known {
+    /// What the accepted items say.
+    #[must_use]
+    pub fn with_items(mut self, entry: &ServerEntry, approvals: impl Fn(&str) -> Vec<String>) -> Self {
+        let reads = reads(entry);
+        let names = |kind| entry.of_kind(kind).map(|item| item.definition.name().to_owned());
+        self.resources = names(ItemKind::Resource).chain(names(ItemKind::ResourceTemplate)).collect();
+        self.prompts = names(ItemKind::Prompt).collect();
+        let tools = entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
+        self.tools = tools
+            .map(|item| ToolKnown {
+                name: item.definition.name().to_owned(),
+                effect: item.classified.effect,
+                tier: item.classified.tier,
+                documented: !item.definition.description().trim().is_empty(),
+                reads: reads.contains(item.definition.name()),
+                approvals: approvals(item.definition.name()),
+            })
+            .collect();
+        self
+    }
+
+    /// How much is at stake: as much as with the worst of its tools (R16).
+    pub fn rating(&self) -> Option<Tier> {
+        let worst = self.tools.iter().map(|tool| tool.tier).max();
+        worst.or_else(|| self.seen.then_some(Tier::Low))
+    }
+
+    /// Tools without a description (R18).
+    pub fn undocumented(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().filter(|tool| !tool.documented).map(|tool| tool.name.as_str())
+    }
+
+    /// What is missing before it may be approved (R1 to R16, R26).
+    pub fn missing(&self, facts: &Facts) -> Vec<Missing> {
+        let vendor = facts.get(Fact::Vendor).is_some();
+        let needed = |fact: Fact| match fact {
+            Fact::Owner
+            | Fact::Team
+            | Fact::Purpose
+            | Fact::Classification
+            | Fact::Limitations
+            | Fact::SecurityReview => true,
+            // a server that somebody else runs has no source to show
+            Fact::Repository => !vendor,
+            Fact::Permissions => !self.credentials.is_empty(),
+            Fact::VendorData | Fact::VendorTenants | Fact::VendorVersions | Fact::VendorSecurity => vendor,
+            Fact::Pipeline | Fact::Reviewer | Fact::SourceReview | Fact::ThreatModel | Fact::Vendor => false,
+        };
+        let absent = |fact: &&Fact| needed(**fact) && facts.get(**fact).is_none();
+        let seen = (!self.seen).then_some(Missing::Sight);
+        Fact::ALL.iter().filter(absent).map(|fact| Missing::Fact(*fact)).chain(seen).collect()
+    }
+
+    /// A yes until then. Errors: what is missing for one. With critical tools that is also why, which is the change record
+    /// (G2).
+    pub fn grant(
+        &self,
+        facts: &Facts,
+        until: Timestamp,
+        because: Option<&str>,
+    ) -> Result<Grant, Vec<Missing>> {
+        let mut missing = self.missing(facts);
+        if self.rating() == Some(Tier::Critical) && because.is_none_or(|why| why.trim().is_empty()) {
+            missing.push(Missing::Reason);
+        }
+        match missing.is_empty() {
+            true => Ok(Grant {
+                until,
+                wiring: self.wiring.clone(),
+                version: self.version.clone(),
+                facts: facts.clone(),
+            }),
+            false => Err(missing),
+        }
+    }
+
+    /// Where what is declared and what is so now differ from the record.
+    pub fn differences(&self, declared: &Facts, record: Option<&Record>) -> Vec<Difference> {
+        let nothing = Facts::default();
+        let facts = record.map_or(&nothing, |record| &record.facts);
+        let other = declared.iter().filter(|(fact, value)| facts.get(*fact) != Some(*value));
+        let mut found: Vec<_> = other
+            .map(|(fact, value)| Difference {
+                what: fact.key(),
+                record: facts.get(fact).map(str::to_owned),
+                now: Some(value.to_owned()),
+            })
+            .collect();
+        let approved = record.filter(|record| record.state == State::Approved);
+        if let Some(approved) = approved.and_then(|record| record.approved.as_ref()) {
+            let differs = |what, record: Option<String>, now: Option<String>| {
+                (record != now).then_some(Difference { what, record, now })
+            };
+            found.extend(differs("wiring", Some(approved.wiring.clone()), Some(self.wiring.clone())));
+            found.extend(differs("version", approved.version.clone(), self.version.clone()));
+        }
+        found
+    }
+}
+
+/// A yes that may be given: everything it takes is there. Only [`Known::grant`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    until: Timestamp,
+    wiring: String,
+    version: Option<String>,
+    facts: Facts,
+}
+
+impl Grant {
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+    pub fn wiring(&self) -> &str {
+        &self.wiring
+    }
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+    /// What it was given on: if the record says otherwise by now, it is not for that.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// What is missing before a server may be approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Missing {
+    Fact(Fact),
+    /// Nobody has seen what it offers yet (R6 to R9, R16).
+    Sight,
+    /// Its tools are critical, and nobody says why they are needed (G2).
+    Reason,
+}
+
+impl Missing {
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Fact(fact) => fact.key(),
+            Self::Sight => "items",
+            Self::Reason => "because",
+        }
+    }
+    /// As people read it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Fact(fact) => fact.label(),
+            Self::Sight => "A look at what it offers",
+            Self::Reason => "A reason",
+        }
+    }
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Fact(fact) => fact.meaning(),
+            Self::Sight => "What it offers: the gateway looks as soon as it is in review.",
+            Self::Reason => "Why it is approved although its tools are critical: the change record.",
+        }
+    }
+}
+
+/// A field that is another one in the record than in the file or in fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Difference {
+    pub what: &'static str,
+    pub record: Option<String>,
+    pub now: Option<String>,
+}

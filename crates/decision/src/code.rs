@@ -164,6 +164,16 @@ codes! {
     EraMismatch = "era-mismatch", Validation;
     /// No rule lets this principal see the item. The caller is told the same as for an unknown one.
     NotPermitted = "not-permitted", PolicyDenial;
+    /// No record approves the server, and production has only what is approved. Review it (`callgate registry review`), then approve it (`callgate registry approve SERVER --until DATE`).
+    ServerUnapproved = "server-unapproved", PolicyDenial;
+    /// The server is a candidate, or reached in another way than was approved, so only what reads may be used. Review and approve it (`callgate registry review`, `callgate registry approve SERVER --until DATE`).
+    ServerHeldToReads = "server-held-to-reads", PolicyDenial;
+    /// The date until which the server is approved has passed, so only what reads may be used. Look at it again and give it a new date (`callgate registry approve SERVER --until DATE`).
+    ServerReviewOverdue = "server-review-overdue", PolicyDenial;
+    /// The server is suspended: nobody may use it until it was looked at again (`callgate registry review`).
+    ServerSuspended = "server-suspended", PolicyDenial;
+    /// The server is retired: nobody may use it. `callgate registry add` begins anew.
+    ServerRetired = "server-retired", PolicyDenial;
     /// The token does not have the scope that this call takes. Ask the provider for the scopes of the challenge.
     ScopeInsufficient = "scope-insufficient", PolicyDenial;
     /// The arguments do not fit the pinned schema.

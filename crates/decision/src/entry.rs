@@ -174,6 +174,8 @@ pub enum EventName {
     DefinitionPinned,
     DefinitionChanged,
     DefinitionApproved,
+    /// A step of a server's record: who did what and why.
+    ServerRecordChanged,
     MessageRelayed,
     /// A server said the credential it was given, and it was taken out.
     ResultRedacted,

@@ -11,6 +11,7 @@ use crate::holds::Holds;
 use crate::interactions::Interactions;
 use crate::kept::Running;
 use crate::metrics::Metrics;
+use crate::registry::Registry;
 use crate::replay::Replays;
 use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
@@ -34,6 +35,10 @@ pub struct Live {
     pub policies: Arc<policy::Policies>,
     pub schemas: Arc<Schemas>,
     pub peers: Arc<BTreeMap<ServerName, Peer>>,
+    /// Which servers may be used, and how far.
+    pub registry: Registry,
+    /// Of the store, before it was read: what changed since is not in here.
+    pub revision: store::Revision,
 }
 
 /// What an upstream is known to be, from its last discovery.
@@ -119,7 +124,8 @@ pub struct Parts {
 
 impl Gate {
     pub fn new(parts: Parts) -> Arc<Self> {
-        parts.pool.allow(&parts.live.settings);
+        parts.pool.allow(&parts.live);
+        parts.live.registry.announce(None);
         trust(&parts.issuers, &parts.live.settings);
         let places = parts.live.settings.limits.calls_in_flight_max;
         let in_flight = Arc::new(Semaphore::new(places));
@@ -164,7 +170,7 @@ impl Gate {
     }
     /// Puts another snapshot in force. Calls in flight finish under the one they began with.
     pub fn install(&self, live: Live) {
-        self.pool.allow(&live.settings);
+        self.pool.allow(&live);
         trust(&self.issuers, &live.settings);
         let (before, after) = (self.live(), Arc::new(live));
         self.kept.renew(&before, &after, || self.live.store(Arc::clone(&after)));

@@ -175,13 +175,14 @@ fn server_info() -> Value {
     json!({ "name": NAME, "title": "Callgate", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// The servers behind an entrance. Each can be spoken to: in the client's era, or across.
+/// The servers behind an entrance that may be used. Each can be spoken to: in the client's era, or across.
 pub(crate) fn behind<'l>(live: &'l Live, entrance: &Entrance) -> Vec<(&'l decision::ServerName, &'l Peer)> {
     let only = match entrance {
         Entrance::Federated => None,
         Entrance::Server(name) => Some(name.as_str()),
     };
-    live.peers.iter().filter(|(name, _)| only.is_none_or(|only| only == name.as_str())).collect()
+    let behind = live.peers.iter().filter(|(name, _)| only.is_none_or(|only| only == name.as_str()));
+    behind.filter(|(name, _)| live.registry.is_open(name)).collect()
 }
 
 /// Those of them of which this principal may see anything: of the others it must not even learn that they are there.

@@ -235,6 +235,7 @@ pub(crate) fn questions(
         asked.method = question.name;
         let answer = live.policies.call(&asked).judged(Asked::Call);
         let passed = permission::settle(live, server, answer)?;
+        live.registry.check(server, ItemKind::Question, question.name)?;
         all.basis.push(format!("asks:{} {}", question.name, passed.basis.join(" ")));
         all.would_refuse = passed.would_refuse.or(all.would_refuse);
     }

@@ -25,6 +25,9 @@ mod resolve;
 /// May this principal see and use it at all.
 mod permission;
 
+/// And may the server be used by anybody.
+pub mod registry;
+
 /// Do the arguments fit the pinned schema.
 mod arguments;
 

@@ -4,6 +4,7 @@
 use crate::errands::{self, Found};
 use crate::gate::{Gate, Live, Peer, Withdrawn};
 use crate::record;
+use crate::registry::Registry;
 use crate::schemas::Schemas;
 use crate::secrets;
 use crate::session::end_if_lapsed;
@@ -81,6 +82,7 @@ pub async fn build(
 ) -> Result<Built, BuildError> {
     let settings = &written.settings;
     let scope = settings.scope();
+    let revision = store.revision().await?;
     let mut servers = BTreeMap::new();
     let mut peers = BTreeMap::new();
     for (name, server) in &settings.servers {
@@ -115,6 +117,8 @@ pub async fn build(
     let open = |server: &ServerName, tool: &str| {
         settings.servers.get(server).is_some_and(|server| server.open_arguments.contains(tool))
     };
+    let records = store.records(&scope).await?;
+    let registry = Registry::new(store.clock(), settings, &records, &catalogue, before);
     let empty = Schemas::default();
     let schemas = Schemas::compile(&catalogue, before.map_or(&empty, |live| &live.schemas), open);
     // servers that are looked at mostly offer what they did
@@ -131,6 +135,8 @@ pub async fn build(
         policies,
         schemas: Arc::new(schemas),
         peers: Arc::new(peers),
+        registry,
+        revision,
     };
     Ok(Built { live, problems })
 }
@@ -211,7 +217,7 @@ impl Offers {
             return Err(BuildError::Policies(built.problems));
         }
         *self.written.lock() = written;
-        for server in moved(&before.settings, &built.live.settings) {
+        for server in before.settings.moved(&built.live.settings) {
             self.gate.pool.end_server(&server).await;
             self.eras.lock().remove(&server);
             self.gate.rediscover(&server);
@@ -251,7 +257,15 @@ impl Offers {
     async fn install(&self, before: &Live, live: Live) {
         let changed = before.policies.digest() != live.policies.digest();
         let (old, new) = (before.policies.digest(), live.policies.digest());
+        let (shut, were) = (live.registry.shut(), before.registry.shut());
+        live.registry.announce(Some(&before.registry));
         self.gate.install(live);
+        for server in shut.difference(&were) {
+            let (gate, server) = (Arc::clone(&self.gate), server.clone());
+            // what still answers there is waited for; nothing new begins
+            tokio::spawn(async move { gate.pool.end_server(&server).await });
+        }
+        were.difference(&shut).for_each(|server| self.gate.rediscover(server));
         if changed {
             let detail = BTreeMap::from([
                 ("before".to_owned(), old.to_string()),
@@ -269,6 +283,9 @@ impl Offers {
         let Some(settings) = live.settings.servers.get(server) else {
             return Err("the server is not configured any more".to_owned());
         };
+        if !live.registry.looks(server) {
+            return Ok(());
+        }
         let found = errands::discover(&self.gate, &live, server, settings)
             .await
             .map_err(|fault| fault.to_string())?;
@@ -417,7 +434,7 @@ impl Offers {
     /// Runs until the gateway drains: one follower per configured server, and a watch on the store.
     pub async fn run(self: Arc<Self>, mut wakes: mpsc::UnboundedReceiver<ServerName>) {
         let mut followers: BTreeMap<ServerName, mpsc::Sender<()>> = BTreeMap::new();
-        let mut revision = self.gate.store.revision().await.unwrap_or_default();
+        let mut revision = self.gate.live().revision;
         let mut reaped_at = tokio::time::Instant::now();
         loop {
             let live = self.gate.live();
@@ -469,20 +486,12 @@ impl Offers {
                 self.gate.sessions.reap(now, live.settings.limits.session_idle);
                 self.end_lapsed().await;
             }
+            if self.gate.live().registry.has_lapsed() {
+                self.refresh().await;
+            }
             if self.gate.is_draining() {
                 return;
             }
         }
     }
-}
-
-/// Servers that are gone or reached in another way than before.
-fn moved(before: &Settings, now: &Settings) -> Vec<ServerName> {
-    let way = |settings: &Settings, name: &ServerName| {
-        settings
-            .servers
-            .get(name)
-            .map(|server| format!("{:?} {:?} {:?}", server.reach, server.credentials, server.authority))
-    };
-    before.servers.keys().filter(|name| way(before, name) != way(now, name)).cloned().collect()
 }

@@ -13,8 +13,8 @@ use policy::{Asked, Asker, Subject};
 /// What stands before a scope in the basis of a refusal for want of it; the challenge is made of these.
 pub(crate) const SCOPE: &str = "scope:";
 
-/// Asks *see* of the call's item, then whether the token is wide enough for it. In this order: a scope that
-/// is missing is told, and of what is hidden nothing is.
+/// Asks *see* of the call's item, then whether its server may be used so far, then whether the token is wide enough for
+/// it. In this order: what is missing is told, and of what is hidden nothing is.
 pub(crate) fn check(
     live: &Live,
     call: &Call,
@@ -25,6 +25,8 @@ pub(crate) fn check(
     let host = call.claims().host.as_deref();
     let answer = sees(live, call.principal(), host, &target.server, target.item.kind, &target.item.name);
     let passed = settle(live, &target.server, answer)?;
+    // only whom the rules show the item learns how its server stands
+    live.registry.check(&target.server, target.item.kind, &target.item.name)?;
     wide_enough(live, &target.server, width(resolved), asker)?;
     Ok(passed)
 }
@@ -74,7 +76,13 @@ pub(crate) fn visible(
     kind: ItemKind,
     name: &str,
 ) -> bool {
-    settle(live, server, sees(live, principal, host, server, kind, name)).is_ok()
+    live.registry.allows(server, kind, name)
+        && settle(live, server, sees(live, principal, host, server, kind, name)).is_ok()
+}
+
+/// Whether the rules let the principal know of a server, whatever it offers.
+pub(crate) fn known(live: &Live, principal: &Principal, host: Option<&str>, server: &ServerName) -> bool {
+    sees(live, principal, host, server, ItemKind::Server, server.as_str()).is_ok()
 }
 
 fn sees(

@@ -363,11 +363,10 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::IdempotencyKeyMalformed | Code::IdempotencyKeyReused => ok(rpc::INVALID_PARAMS),
         Code::IdempotencyInProgress | Code::IdempotencyOutcomeUnknown => ok(rpc::INVALID_PARAMS),
         Code::RuleDenied | Code::UserRequired | Code::BudgetExceeded => ok(DENIED),
-        Code::ApprovalRequired
-        | Code::ApprovalDenied
-        | Code::ApprovalCancelled
-        | Code::ApprovalVoid
-        | Code::ApprovalSpent => ok(APPROVAL_NEEDED),
+        Code::ServerUnapproved | Code::ServerHeldToReads | Code::ServerReviewOverdue => ok(DENIED),
+        Code::ServerSuspended | Code::ServerRetired => ok(DENIED),
+        Code::ApprovalRequired | Code::ApprovalDenied | Code::ApprovalCancelled => ok(APPROVAL_NEEDED),
+        Code::ApprovalVoid | Code::ApprovalSpent => ok(APPROVAL_NEEDED),
         Code::UpstreamUnreachable
         | Code::UpstreamTimeout
         | Code::UpstreamLost

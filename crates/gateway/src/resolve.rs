@@ -138,7 +138,8 @@ fn named(
         if let Some(server) = missing.server {
             leg.target = Some(Target { server, item: sought, definition: None });
         }
-        Refusal::new(missing.code, missing.because)
+        let refusal = Refusal::new(missing.code, missing.because.clone());
+        if missing.told { refusal.told(missing.because) } else { refusal }
     })?;
     let definition = Some(item.definition.digest());
     // a resource is judged by the address that was asked for, whichever definition it was pinned under
@@ -195,6 +196,8 @@ fn meant(frame: &wire::Frame, method: &'static wire::Method) -> Result<Meant, Re
 struct Missing {
     code: Code,
     because: String,
+    /// Whether the asker is told why.
+    told: bool,
     server: Option<ServerName>,
 }
 
@@ -226,9 +229,16 @@ fn find(
             ItemKind::Resource | ItemKind::ResourceTemplate | ItemKind::Server | ItemKind::Question,
         ) => live.catalogue.servers().map(|(server, _)| (server.clone(), meant.name.clone())).collect(),
     };
+    if let [(server, name)] = servers.as_slice() {
+        unseen(live, server, (meant.kind, name), asker, host)?;
+    }
     let mut hits = Vec::new();
-    let mut missing =
-        Missing { code: Code::ItemUnknown, because: "no pinned item of that name".to_owned(), server: None };
+    let mut missing = Missing {
+        code: Code::ItemUnknown,
+        because: "no pinned item of that name".to_owned(),
+        told: false,
+        server: None,
+    };
     for (server, name) in servers {
         let Some(item) = lookup(&live.catalogue, &server, meant.kind, &name) else {
             if let Some(withdrawn) = withdrawn(live, &server, meant.kind, &name) {
@@ -240,6 +250,7 @@ fn find(
                             "the item's definition changed and nobody has approved that".to_owned()
                         }
                     },
+                    told: false,
                     server: Some(server),
                 };
             }
@@ -264,9 +275,28 @@ fn find(
         (Some(hit), true) => Ok(hit),
         (Some(_), false) => {
             let because = "several servers offer this resource".to_owned();
-            Err(Missing { code: Code::ItemAmbiguous, because, server: None })
+            Err(Missing { code: Code::ItemAmbiguous, because, told: false, server: None })
         }
     }
+}
+
+/// A server that may not be used and that nobody has looked at: whoever the rules let know of it is told why nothing is
+/// there.
+fn unseen(
+    live: &Live,
+    server: &ServerName,
+    (kind, name): (ItemKind, &str),
+    asker: &Asker,
+    host: Option<&str>,
+) -> Result<(), Missing> {
+    let entry = live.catalogue.server(server);
+    if live.registry.is_open(server) || entry.is_none_or(|entry| !entry.is_empty()) {
+        return Ok(());
+    }
+    let Err(refusal) = live.registry.check(server, kind, name) else { return Ok(()) };
+    let told = permission::known(live, &asker.principal, host, server);
+    let code = if told { refusal.code } else { Code::NotPermitted };
+    Err(Missing { code, because: refusal.because, told, server: Some(server.clone()) })
 }
 
 /// The pinned item of a server that a name means: for an address also by its template.

@@ -147,6 +147,15 @@ impl Settings {
         declared.collect()
     }
 
+    /// Servers that are gone in `now`, or reached in another way than here.
+    pub(crate) fn moved(&self, now: &Self) -> Vec<ServerName> {
+        let way = |settings: &Self, name: &ServerName| {
+            let server = settings.servers.get(name)?;
+            Some(format!("{:?} {:?} {:?}", server.reach, server.credentials, server.authority))
+        };
+        self.servers.keys().filter(|name| way(self, name) != way(now, name)).cloned().collect()
+    }
+
     /// The secrets that are in a file or a variable, which an operator should not forget.
     pub fn from_development_sources(&self) -> impl Iterator<Item = (&ServerName, &SecretName)> {
         let credentials = self
@@ -230,6 +239,8 @@ pub struct ServerSettings {
     /// Private networks that its name may resolve into.
     pub networks: Vec<IpNet>,
     pub declarations: catalog::Declarations,
+    /// What the file says of it that only people know.
+    pub record: catalog::record::Facts,
 }
 
 /// How an upstream is reached. A closed set, so an enum and not a trait.

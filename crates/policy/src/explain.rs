@@ -1,6 +1,7 @@
 //! Why, and who: answers for people, made by asking the engine.
 
 use crate::{
+    actions::PRINCIPALS,
     answer::Answer,
     ask::{Asker, Question, Subject},
     load::Policies,
@@ -9,6 +10,7 @@ use crate::{
 use catalog::{Classified, federated};
 use decision::approval::Cure;
 use decision::{ItemKind, Principal, RuleId, ServerName};
+use std::collections::BTreeSet;
 
 /// A rule as its author wrote it, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,15 @@ impl Policies {
     /// The rule behind an id.
     pub fn explain(&self, id: &RuleId) -> Option<RuleView<'_>> {
         self.rule(id).map(view)
+    }
+
+    /// Whose yes a call of this tool may need, whoever makes it and with whatever arguments.
+    pub fn may_need(&self, server: &ServerName, tool: &str) -> Vec<String> {
+        let plan = self.plans.get(server).and_then(|plans| plans.tools.get(tool));
+        let slices =
+            plan.into_iter().flat_map(|plan| (0..PRINCIPALS.len()).filter_map(|who| plan.slice(who)));
+        let cures = slices.flat_map(|slice| slice.rules(&self.rules)).filter_map(|rule| rule.cure.as_ref());
+        cures.map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// All rules, in the order of the files.

@@ -145,7 +145,7 @@ impl Slice {
         })
     }
 
-    fn rules<'a>(&'a self, rules: &'a [Rule]) -> impl Iterator<Item = &'a Rule> {
+    pub(crate) fn rules<'a>(&'a self, rules: &'a [Rule]) -> impl Iterator<Item = &'a Rule> {
         self.chosen.iter().filter_map(|index| rules.get(*index))
     }
 }

@@ -44,6 +44,9 @@ pub enum StoreError {
     Exists { what: &'static str, name: String },
     #[error("there is no {what} `{name}`: check the spelling, or add it first")]
     Missing { what: &'static str, name: String },
+    /// A step that the state of a server's record does not allow.
+    #[error("the server `{server}` cannot be put on `{step}`: {why}", step = .step.as_str())]
+    Step { server: String, step: catalog::record::Step, why: &'static str },
     #[error("the {what} is not acceptable: {rule}")]
     Unacceptable { what: &'static str, rule: &'static str },
     #[error("the {what} `{name}` has changed since you looked at it: look again, then decide")]

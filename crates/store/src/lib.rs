@@ -22,6 +22,7 @@ mod open;
 mod outbox;
 mod pins;
 mod principals;
+mod records;
 mod revision;
 mod scope;
 mod secrets;
@@ -44,6 +45,7 @@ pub use find::{CallRow, Counts, Cursor, Ended, Filter, NoCursor};
 pub use outbox::{Delivery, DeliveryState};
 pub use pins::{Definition, Mark, Pin, PinState, Which};
 pub use principals::{Agent, AgentKind, NewAgent};
+pub use records::Taking;
 pub use revision::Revision;
 pub use scope::Scope;
 pub use secrets::{NewSecret, Resealable, RetiredSecret, Sealed, SecretListing, StoredSecret};
@@ -118,6 +120,11 @@ impl Store {
         &self.inner.db
     }
 
+    /// What it takes the time from.
+    pub fn clock(&self) -> &Arc<dyn decision::Clock> {
+        &self.inner.clock
+    }
+
     fn now(&self) -> decision::Timestamp {
         self.inner.clock.now()
     }
@@ -125,11 +132,12 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 17] = [
+        let files: [(&str, &[(&str, &str)]); 18] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
             ("servers", servers::STATEMENTS),
+            ("records", records::STATEMENTS),
             ("sight", sight::STATEMENTS),
             ("pins", pins::STATEMENTS),
             ("secrets", secrets::STATEMENTS),

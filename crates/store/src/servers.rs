@@ -76,16 +76,23 @@ impl Store {
         self.db().rows(LIST, key).await?.iter().map(read).collect()
     }
 
-    /// Forgets a server and its pins: the next sighting is its first.
+    /// Forgets a server and its pins: the next sighting is its first. Its record stays; an approval, which was of what
+    /// is forgotten, is a review again.
     ///
     /// Errors: [`StoreError::Missing`].
-    pub async fn forget_server(&self, scope: &Scope, server: &ServerName) -> Result<(), StoreError> {
+    pub async fn forget_server(
+        &self,
+        scope: &Scope,
+        server: &ServerName,
+        by: &str,
+    ) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
         if tx.execute(FORGET, key).await? == 0 {
             return Err(StoreError::Missing { what: "server", name: server.to_string() });
         }
         tx.execute(FORGET_PINS, key).await?;
+        self.record_forgotten(&mut tx, scope, server, by).await?;
         self.commit_noticed(tx, scope).await
     }
 }

@@ -31,7 +31,7 @@ const ITEMS_MAX: usize = 10_000;
 /// How long an unapproved definition outlives its last mention, in microseconds.
 const ORPHANED_US: u64 = 10 * 60 * 1_000_000;
 /// Who approves at first sight.
-const FIRST_SIGHT: &str = "first sight";
+pub(crate) const FIRST_SIGHT: &str = "first sight";
 
 /// What a server shows under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use crate::{
     cli::Given,
     command::{
         check_token,
+        registry::kept,
         secret::{self, dates::State},
     },
     failure::{Failure, Outcome, Verdict},
@@ -35,6 +36,8 @@ struct Found {
     /// With what each server shows that waits for a yes.
     pending: Vec<(ServerName, Vec<Pin>)>,
     unseen: Vec<ServerName>,
+    /// What the records of servers have an operator know.
+    records: Vec<String>,
     missing: Vec<(ServerName, SecretName)>,
     tls: Result<Option<Keys>, TlsError>,
     vault: Vault,
@@ -164,6 +167,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "uncountable": found.uncountable,
         "repeated": found.repeated,
         "not-seen-yet": found.unseen,
+        "records": found.records,
         "observe": observing(&place),
         "tls-error": found.tls.as_ref().err().map(ToString::to_string),
         "certificate-expires-in-days": days(&found),
@@ -202,9 +206,10 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         repeated: repeated(&place.meant.settings, catalogue),
         warnings: built.live.policies.warnings().to_vec(),
         rules: built.live.policies.rules().count(),
-        errors: built.problems,
+        errors: built.problems.clone(),
         pending,
         unseen,
+        records: kept::warnings(&kept::Kept::of(store.clone(), built.live, place)).await?,
         missing: secret::missing(place, &store).await?,
         tls: crate::serve::files::keys(&place.meant.settings),
         vault: Vault::look(place, &store).await?,
@@ -277,7 +282,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
             ));
         }
     }
-    for line in found.uncountable.iter().chain(&found.repeated) {
+    for line in found.uncountable.iter().chain(&found.repeated).chain(&found.records) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::printable(line)));
     }
     for server in &found.unseen {

@@ -1,5 +1,8 @@
-//! `callgate registry`: which definitions are accepted, and by whom.
+//! `callgate registry`: which servers and which of their definitions are accepted, and by whom.
 
+mod beside;
+pub(crate) mod kept;
+mod records;
 mod versions;
 
 use crate::{
@@ -7,8 +10,10 @@ use crate::{
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::{Say, printable, when},
+    say::{printable, when},
 };
+use beside::side_by_side;
+use catalog::record::{Fact, Record, Step};
 use catalog::scan::{Finding, scan_items};
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
@@ -19,19 +24,37 @@ use store::{Change, Pin, PinState, Store, What, Which};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
-    /// What servers offer, and what of it is accepted
+    /// Where servers stand, what they offer, and what of it is accepted
     List { server: Option<ServerName> },
+    /// Everything that is recorded and known of a server; or of all, in short
+    Show { server: Option<ServerName> },
+    /// Begin the record of a server, as a candidate
+    ///
+    /// What callgate.toml declares under `servers.SERVER.record` is taken over, beside what is given here.
+    Add(records::Said),
+    /// Change what only people know of a server
+    Set(records::Said),
+    /// Begin to look at a server: a candidate, or one that is suspended
+    Review(records::Stepped),
     /// What a server shows now beside what was accepted; or what changed from one file to another
     ///
     /// Of two files, each holds a `tools/list` result, an array of tool definitions, or
     /// `[{"server": NAME, "instructions": TEXT?, "tools": […]}, …]`. Nothing is started, and no configuration is needed.
     /// Exit codes then: 0 no change, 1 changes, 2 a file cannot be read.
     Diff(Diff),
-    /// Accept what a server shows now
-    Approve(Judge),
+    /// Approve a server until a date, or accept what it shows now
+    ///
+    /// With `--until`, the server's record: refused while something is missing that an approval takes, and each is named.
+    /// With names or `--all`, items. Exit code 3 when something is missing.
+    Approve(Approve),
     /// Refuse what a server shows now
     Reject(Judge),
-    /// Forget a server and everything accepted of it; what it shows next is accepted at first sight
+    /// Let nobody use a server until it was looked at again
+    Suspend(records::Stepped),
+    /// Let nobody use a server any more
+    Retire(records::Stepped),
+    /// Forget everything accepted of a server: what it shows next is accepted at first sight, and its approval is a review
+    /// again
     Forget { server: ServerName },
 }
 
@@ -57,6 +80,43 @@ pub(crate) struct Judge {
     all: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    server: ServerName,
+    /// Names of tools, or `prompt:NAME`, `resource:URI`, `resource-template:TEMPLATE`, `server:instructions`;
+    /// `NAME=sha256:…` only if that is still what the server shows
+    #[arg(required_unless_present_any = ["all", "until"], conflicts_with = "until")]
+    names: Vec<String>,
+    /// Everything that waits
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// The server itself, until this day begins in UTC: `2027-05-31`, or `180d`
+    #[arg(long, value_name = "DATE")]
+    until: Option<String>,
+    /// Why, for the record; a server with critical tools takes one
+    #[arg(long, value_name = "TEXT", requires = "until")]
+    because: Option<String>,
+}
+
+impl Approve {
+    /// What of the server's items is meant, if any is.
+    fn items(&self) -> Option<Judge> {
+        let meant = self.all || !self.names.is_empty();
+        meant.then(|| Judge { server: self.server.clone(), names: self.names.clone(), all: self.all })
+    }
+}
+
+async fn approve(asked: &Approve, given: &Given, place: &Place) -> Outcome {
+    if let Some(judge) = asked.items() {
+        let done = judged(&judge, true, given, place).await?;
+        if asked.until.is_none() {
+            return Ok(done);
+        }
+    }
+    let until = asked.until.as_deref().unwrap_or_default();
+    records::approve(&asked.server, until, asked.because.as_deref(), given, place).await
+}
+
 pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
     if let Registry::Diff(diff) = &registry
         && let Some((old, new)) = versions::files(&diff.of, diff.to.as_deref())?
@@ -66,11 +126,17 @@ pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
     let place = given.place()?;
     match registry {
         Registry::List { server } => list(server, given, &place).await,
+        Registry::Show { server } => kept::show(server.as_ref(), given, &place).await,
+        Registry::Add(said) => records::add(&said, given, &place).await,
+        Registry::Set(said) => records::set(&said, given, &place).await,
+        Registry::Review(stepped) => records::step(Step::Review, &stepped, given, &place).await,
+        Registry::Suspend(stepped) => records::step(Step::Suspend, &stepped, given, &place).await,
+        Registry::Retire(stepped) => records::step(Step::Retire, &stepped, given, &place).await,
         Registry::Diff(Diff { of, to }) => {
             let server = ServerName::new(of).map_err(|error| Failure::Usage(error.to_string()))?;
             diff(&server, to.as_deref(), given, &place).await
         }
-        Registry::Approve(judge) => judged(&judge, true, given, &place).await,
+        Registry::Approve(asked) => approve(&asked, given, &place).await,
         Registry::Reject(judge) => judged(&judge, false, given, &place).await,
         Registry::Forget { server } => forget(&server, given, &place).await,
     }
@@ -120,6 +186,7 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
     names.sort();
     names.dedup();
     names.retain(|name| server.as_ref().is_none_or(|wanted| wanted == name));
+    let records = store.records(&place.scope()).await?;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for name in &names {
         let declared = place.meant.settings.servers.get(name);
@@ -142,7 +209,9 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 None => None,
             };
             values.push(json!({
-                "server": name, "configured": declared.is_some(), "kind": kind(pin.item.kind), "name": pin.item.name,
+                "server": name, "server-state": records.get(name).map(|record| record.state.as_str()),
+                "server-until": records.get(name).and_then(Record::until).map(when),
+                "configured": declared.is_some(), "kind": kind(pin.item.kind), "name": pin.item.name,
                 "state": state(pin), "class": class, "seen": pin.seen, "seen-at": when(pin.seen_at),
                 "accepted": pin.approved.as_ref().map(|mark| json!({
                     "digest": mark.digest, "at": when(mark.at), "by": mark.by })),
@@ -157,6 +226,10 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
         }
     }
     given.say.json(&values);
+    if !given.say.json {
+        kept::table(&kept::Kept::open(place).await?, server.as_ref(), given.say).await?;
+        given.say.line("");
+    }
     given.say.table(&["server", "kind", "name", "state", "class or approval"], rows);
     Ok(Verdict::Yes)
 }
@@ -236,11 +309,38 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         }
         shown = true;
     }
+    if wanted.is_none() {
+        shown |= recorded_otherwise(server, &mut values, given, place).await?;
+    }
     given.say.json(&values);
     if !shown {
         given.say.line(format!("`{server}` shows what was accepted"));
     }
     Ok((!shown).into())
+}
+
+/// Where the file, or how things are, differs from the server's record. Neither overwrites the other.
+async fn recorded_otherwise(
+    server: &ServerName,
+    values: &mut Vec<serde_json::Value>,
+    given: &Given,
+    place: &Place,
+) -> anyhow::Result<bool> {
+    let differences = kept::Kept::open(place).await?.differences(server).await?;
+    for one in &differences {
+        values.push(json!({
+            "kind": "record", "name": one.what, "state": "differs", "before": one.record, "after": one.now,
+        }));
+        given.say.line(format!("record of `{server}`: {}", kept::sentence(one)));
+    }
+    let (declared, so): (Vec<_>, Vec<_>) = differences.iter().partition(|one| Fact::parse(one.what).is_ok());
+    if !declared.is_empty() {
+        given.say.line(format!("`callgate registry set {server} --declared` records what the file declares"));
+    }
+    if !so.is_empty() {
+        given.say.line(format!("`callgate registry approve {server} --until DATE` approves it as it is now"));
+    }
+    Ok(!differences.is_empty())
 }
 
 /// What the scan sees in what a server shows now.
@@ -255,68 +355,6 @@ async fn findings(
         shown.push((&pin.item, store.definition(&place.scope(), &pin.seen).await?.unwrap_or_default()));
     }
     Ok(scan_items(server, shown.iter().map(|(item, raw)| (*item, raw.as_ref())), Vec::new()))
-}
-
-/// Lines that went and lines that came, in colour.
-fn side_by_side(say: Say, before: &str, after: &str) {
-    for line in lines(before, after) {
-        let line = printable(&line);
-        say.line(match line.as_bytes().first() {
-            Some(b'-') => say.paint(31, &line),
-            Some(b'+') => say.paint(32, &line),
-            Some(_) | None => line,
-        });
-    }
-}
-
-/// Most lines that are compared line by line.
-const LINES_MAX: usize = 2_000;
-
-/// The lines of two texts, with `-`, `+` or a space before each, by longest common subsequence.
-fn lines(before: &str, after: &str) -> Vec<String> {
-    let (a, b): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    if a.len().max(b.len()) > LINES_MAX {
-        let all = a.iter().map(|line| format!("- {line}")).chain(b.iter().map(|line| format!("+ {line}")));
-        return all.collect();
-    }
-    // common[i][j]: how many lines a[i..] and b[j..] have in common
-    let width = b.len() + 1;
-    let mut common = vec![0_u16; (a.len() + 1) * width];
-    let get = |common: &[u16], i: usize, j: usize| common.get(i * width + j).copied().unwrap_or_default();
-    for (i, x) in a.iter().enumerate().rev() {
-        for (j, y) in b.iter().enumerate().rev() {
-            let best = if x == y {
-                get(&common, i + 1, j + 1).saturating_add(1)
-            } else {
-                get(&common, i + 1, j).max(get(&common, i, j + 1))
-            };
-            if let Some(slot) = common.get_mut(i * width + j) {
-                *slot = best;
-            }
-        }
-    }
-    let (mut i, mut j, mut out) = (0, 0, Vec::new());
-    loop {
-        match (a.get(i), b.get(j)) {
-            (Some(x), Some(y)) if x == y => {
-                out.push(format!("  {x}"));
-                (i, j) = (i + 1, j + 1);
-            }
-            (Some(x), Some(_)) if get(&common, i + 1, j) >= get(&common, i, j + 1) => {
-                out.push(format!("- {x}"));
-                i += 1;
-            }
-            (Some(_) | None, Some(y)) => {
-                out.push(format!("+ {y}"));
-                j += 1;
-            }
-            (Some(x), None) => {
-                out.push(format!("- {x}"));
-                i += 1;
-            }
-            (None, None) => return out,
-        }
-    }
 }
 
 /// `NAME`, `KIND:NAME`, either with `=sha256:…`.
@@ -393,7 +431,7 @@ async fn record(book: &Book, server: &ServerName, change: &Change, by: &str) -> 
 
 async fn forget(server: &ServerName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
-    store.forget_server(&place.scope(), server).await?;
+    store.forget_server(&place.scope(), server, given.surroundings.user.as_str()).await?;
     let detail = [("change", "server forgotten"), ("by", given.surroundings.user.as_str())];
     book.record(EventName::DefinitionChanged, Some(server.clone()), &detail).await?;
     book.close().await?;
@@ -405,15 +443,6 @@ async fn forget(server: &ServerName, given: &Given, place: &Place) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_diff_keeps_what_both_have_and_marks_the_rest() {
-        let told = lines("a\nb\nc\nd", "a\nc\nx\nd");
-        assert_eq!(told, ["  a", "- b", "  c", "+ x", "  d"]);
-        assert_eq!(lines("", "new"), ["+ new"]);
-        assert_eq!(lines("old", ""), ["- old"]);
-        assert!(lines("", "").is_empty());
-    }
 
     #[test]
     fn an_item_is_named_by_kind_name_and_digest() {

@@ -7,7 +7,7 @@ use super::{
     idempotency, keys, networks, oauth,
     problem::{Crossing, Located},
     reach::reach,
-    vault,
+    record, vault,
     vault_key::{self, KeySources},
     webhooks,
 };
@@ -327,6 +327,7 @@ fn server_of(
         keep_results: written.keep.results.unwrap_or(false),
         networks: networks::networks(crossing, &written.networks),
         declarations: Declarations { trust_annotations: written.trust_annotations, tools },
+        record: record::cross(crossing, &written.record),
     })
 }
 

@@ -178,6 +178,9 @@ fn server(server: &ServerSettings) -> Table {
         out.insert("groups".to_owned(), Value::Boolean(assertion.groups));
         put("assertion", Value::Table(out));
     }
+    if !server.record.is_empty() {
+        put("record", Value::Table(super::record::effective(&server.record)));
+    }
     put("credentials", Value::Array(server.credentials.iter().map(credential).collect()));
     let tools = server.declarations.tools.iter().map(|(name, declared)| {
         let mut tool = Table::new();

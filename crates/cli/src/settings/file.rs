@@ -246,6 +246,9 @@ pub(crate) struct Server {
     /// Stored secrets that are added to every call.
     #[serde(default)]
     pub(crate) credentials: Vec<Credential>,
+    /// What only people know of it, as it should stand in its record (`callgate registry`).
+    #[serde(default)]
+    pub(crate) record: super::record::Record,
     /// What tools are, by name or pattern with `*`.
     #[serde(default)]
     pub(crate) tools: BTreeMap<String, Tool>,

@@ -15,6 +15,7 @@ mod networks;
 mod oauth;
 mod problem;
 mod reach;
+mod record;
 mod vault;
 mod vault_key;
 mod webhooks;

@@ -17,6 +17,7 @@ mod door;
 mod import;
 mod once;
 mod opaque;
+mod registry;
 mod rounds;
 mod scan;
 mod scan_connect;

@@ -4,7 +4,9 @@
 use super::connection::{Bounds, Connection, Means, Opening};
 use super::held::{Held, Key, Whose};
 use super::{Fault, FaultKind, Injected};
-use crate::settings::{Limits, Reach, Settings};
+use crate::gate::Live;
+use crate::settings::{Limits, Reach};
+use arc_swap::ArcSwap;
 use decision::{Digest, ServerName};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +68,8 @@ struct Shared {
     /// By server and credential: one user's bad credential is not another's.
     failing: Mutex<BTreeMap<(ServerName, Option<Digest>), Failing>>,
     closed: AtomicBool,
+    /// Servers that no record lets anybody connect to.
+    shut: ArcSwap<BTreeSet<ServerName>>,
 }
 
 impl Pool {
@@ -96,13 +100,15 @@ impl Pool {
             slots: Mutex::default(),
             failing: Mutex::default(),
             closed: AtomicBool::new(false),
+            shut: ArcSwap::default(),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Nothing but the configured servers can be reached (requirement W7).
-    pub(crate) fn allow(&self, settings: &Settings) {
-        self.shared.means.client.set_policy(settings.reachable());
+    /// Nothing but the configured servers can be reached (requirement W7), and of these none that is shut (R22).
+    pub(crate) fn allow(&self, live: &Live) {
+        self.shared.means.client.set_policy(live.settings.reachable());
+        self.shared.shut.store(Arc::new(live.registry.shut()));
     }
 
     pub(crate) fn means(&self) -> &Means {
@@ -127,6 +133,12 @@ impl Pool {
         let shared = &self.shared;
         if shared.closed.load(Ordering::Acquire) {
             return Err(Fault::unsent(FaultKind::Unreachable, "the gateway is stopping"));
+        }
+        if shared.shut.load().contains(&key.server) {
+            return Err(Fault::unsent(
+                FaultKind::Unreachable,
+                "the registry does not let anybody connect to it",
+            ));
         }
         self.make_room(&key).await?;
         let slot = Arc::clone(shared.slots.lock().entry(key.clone()).or_default());

@@ -108,6 +108,7 @@ pub(crate) fn server(url: &str, mode: Mode) -> ServerSettings {
         keep_results: true,
         networks: Vec::new(),
         declarations: catalog::Declarations::default(),
+        record: catalog::record::Facts::default(),
     }
 }
 

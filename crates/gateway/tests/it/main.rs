@@ -45,6 +45,7 @@ mod questions;
 mod questions_across;
 mod reach;
 mod record;
+mod registry;
 mod replays;
 mod rotation;
 mod soak;

@@ -189,6 +189,10 @@ impl Script {
         let listeners = self.state.listeners.lock();
         listeners.iter().filter(|one| !one.events.is_closed()).map(|one| one.filter.clone()).collect()
     }
+    /// Ends the streams of all who listen.
+    pub(crate) fn hang_up(&self) {
+        self.state.listeners.lock().clear();
+    }
     pub(crate) fn set_question(&self, method: &'static str) {
         *self.state.question.lock() = method;
     }

@@ -14,6 +14,7 @@ mod pins;
 mod postgres;
 mod principals;
 mod property;
+mod records;
 mod secrets;
 mod sqlite;
 mod tokens;
@@ -100,6 +101,15 @@ suite! {
         replaced_definitions_do_not_pile_up,
         what_a_connection_found_out_is_kept_apart_from_pins,
         a_forgotten_server_is_seen_for_the_first_time_again;
+    records:
+        a_record_goes_its_way_and_every_step_is_kept,
+        a_step_that_the_state_does_not_allow_changes_nothing,
+        nothing_is_approved_without_everything_it_takes,
+        what_moved_since_it_was_looked_at_is_not_decided,
+        of_many_who_decide_on_the_same_sight_one_does,
+        a_record_is_its_environments_own,
+        what_is_approved_and_forgotten_is_in_review,
+        every_step_is_noticed;
     secrets:
         a_secret_comes_back_as_it_was_sealed,
         a_users_secret_and_the_shared_one_never_stand_in_for_each_other,

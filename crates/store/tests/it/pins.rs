@@ -317,8 +317,8 @@ pub(crate) async fn a_forgotten_server_is_seen_for_the_first_time_again(bed: &Be
     let store = bed.store().await;
     see(&store, &[("a", "a1")]).await;
     see(&store, &[("a", "a2")]).await;
-    store.forget_server(&home(), &crm()).await.unwrap();
+    store.forget_server(&home(), &crm(), "root").await.unwrap();
     assert!(store.pins(&home(), &crm()).await.unwrap().is_empty());
-    assert!(matches!(store.forget_server(&home(), &crm()).await, Err(StoreError::Missing { .. })));
+    assert!(matches!(store.forget_server(&home(), &crm(), "root").await, Err(StoreError::Missing { .. })));
     assert_eq!(see(&store, &[("a", "a2")]).await, [is("a", What::Pinned)]);
 }

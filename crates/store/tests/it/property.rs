@@ -138,7 +138,7 @@ pub(crate) async fn pins_behave_like_their_model(bed: &Bed) {
             assert_eq!(usable, model.usable(), "after {step:?} of {steps:?}");
         }
         if model.seen_once {
-            store.forget_server(&home(), &server).await.unwrap();
+            store.forget_server(&home(), &server, "root").await.unwrap();
         }
     }
 }

@@ -34,6 +34,16 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
         given.say.line(printable(&format!("{} could not make this call: {misfit}", asker.describe())));
         return Ok(Verdict::Yes);
     }
+    if let Some(no) = live.registry.refusal(&server, ItemKind::Tool, name) {
+        given.say.json(&json!({ "answer": "refused", "code": no.code.as_str(), "detail": no.because }));
+        given.say.line(printable(&format!(
+            "`{}` would be refused ({}): {}",
+            args.call,
+            no.code.as_str(),
+            no.because
+        )));
+        return Ok(Verdict::Yes);
+    }
     let question = Question {
         asker: Asker { principal: &asker, host: args.host.as_deref() },
         subject: Subject { server: &server, kind: ItemKind::Tool, name },

@@ -1,6 +1,6 @@
 //! `callgate registry diff OLD NEW`: what changed between two files. Nothing is started and nothing is stored.
 
-use super::side_by_side;
+use super::beside::side_by_side;
 use crate::{
     cli::Given,
     command::listed,

@@ -1,0 +1,274 @@
+//! What is kept of servers beside what is so, and showing both.
+
+use crate::{
+    cli::Given,
+    failure::{Outcome, Verdict},
+    place::Place,
+    say::{Say, printable, when},
+    sources::SystemClock,
+};
+use catalog::record::{Access, Difference, Fact, Facts, Group, Held, Known, Record, State};
+use decision::{Clock as _, ServerName};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use store::Store;
+
+/// Steps that are shown.
+const STEPS: u64 = 50;
+
+/// The store, and what would be in force.
+pub(crate) struct Kept {
+    pub(crate) store: Store,
+    live: gateway::Live,
+    /// Why the rules do not load.
+    pub(crate) problems: Vec<policy::Problem>,
+    scope: store::Scope,
+}
+
+impl Kept {
+    pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
+        let store = place.store().await?;
+        let settings = Arc::new(place.meant.settings.clone());
+        let written = gateway::Written { settings, policies: place.policies()? };
+        let loader = policy::Loader::default();
+        let eras = BTreeMap::new();
+        let built = gateway::build(&store, &loader, &written, None, &eras, gateway::Fit::Changed).await?;
+        Ok(Self { store, live: built.live, problems: built.problems, scope: place.scope() })
+    }
+
+    /// Over a snapshot that was built already.
+    pub(crate) fn of(store: Store, live: gateway::Live, place: &Place) -> Self {
+        Self { store, live, problems: Vec::new(), scope: place.scope() }
+    }
+
+    pub(crate) async fn record(&self, server: &ServerName) -> anyhow::Result<Option<Record>> {
+        Ok(self.store.record(&self.scope, server).await?)
+    }
+
+    /// What the file says of it.
+    pub(crate) fn declared(&self, server: &ServerName) -> Facts {
+        gateway::registry::declared(&self.live.settings, server).cloned().unwrap_or_default()
+    }
+
+    /// What is so. `None` where it is not configured.
+    pub(crate) async fn known(&self, server: &ServerName) -> anyhow::Result<Option<Known>> {
+        Ok(match gateway::registry::configured(&self.live, server) {
+            Some(known) => Some(self.store.known(&self.scope, server, known).await?),
+            None => None,
+        })
+    }
+
+    pub(crate) fn access(&self, server: &ServerName) -> Access {
+        self.live.registry.access(server)
+    }
+
+    /// Configured servers and those that have a record.
+    async fn names(&self) -> anyhow::Result<BTreeSet<ServerName>> {
+        let recorded = self.store.records(&self.scope).await?.into_keys();
+        Ok(self.live.settings.servers.keys().cloned().chain(recorded).collect())
+    }
+
+    /// Where the file, or how things are, differs from the record.
+    pub(crate) async fn differences(&self, server: &ServerName) -> anyhow::Result<Vec<Difference>> {
+        let Some(known) = self.known(server).await? else { return Ok(Vec::new()) };
+        Ok(known.differences(&self.declared(server), self.record(server).await?.as_ref()))
+    }
+}
+
+/// What may be used of it, in a word.
+fn word(access: Access) -> &'static str {
+    match access {
+        Access::Whole => "everything",
+        Access::Reads(_) => "reads",
+        Access::Nothing(_) => "nothing",
+    }
+}
+
+/// A table of servers: where each stands.
+pub(super) async fn table(kept: &Kept, only: Option<&ServerName>, say: Say) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for name in kept.names().await?.iter().filter(|name| only.is_none_or(|only| only == *name)) {
+        let (record, known) = (kept.record(name).await?, kept.known(name).await?);
+        let risk = known.as_ref().and_then(Known::rating).map_or("", |tier| tier.as_str());
+        rows.push(vec![
+            name.to_string(),
+            record.as_ref().map_or("no record", |record| record.state.as_str()).to_owned(),
+            record.as_ref().and_then(Record::until).map(when).unwrap_or_default(),
+            known.as_ref().map_or("not configured", |_| word(kept.access(name))).to_owned(),
+            risk.to_owned(),
+            record.and_then(|record| record.facts.get(Fact::Owner).map(str::to_owned)).unwrap_or_default(),
+        ]);
+    }
+    say.table(&["server", "state", "until", "may be used", "risk", "owner"], rows);
+    Ok(())
+}
+
+pub(super) async fn show(server: Option<&ServerName>, given: &Given, place: &Place) -> Outcome {
+    let kept = Kept::open(place).await?;
+    let Some(server) = server else {
+        let mut all = Vec::new();
+        for name in kept.names().await? {
+            all.push(value(&kept, &name).await?);
+        }
+        given.say.json(&all);
+        table(&kept, None, given.say).await?;
+        return Ok(Verdict::Yes);
+    };
+    if !kept.names().await?.contains(server) {
+        return Err(
+            anyhow::anyhow!("there is no server `{server}`: `callgate registry list` shows all").into()
+        );
+    }
+    given.say.json(&value(&kept, server).await?);
+    if !given.say.json {
+        tell(&kept, server, given.say).await?;
+    }
+    Ok(Verdict::Yes)
+}
+
+async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
+    let (record, known) = (kept.record(server).await?, kept.known(server).await?);
+    let access = known.as_ref().map(|_| kept.access(server));
+    let facts = record.as_ref().map(|record| record.facts.clone()).unwrap_or_default();
+    let missing = known.as_ref().map(|known| known.missing(&facts)).unwrap_or_default();
+    let approved = record.as_ref().and_then(|record| record.approved.as_ref());
+    let steps = kept.store.record_steps(&kept.scope, server, STEPS).await?;
+    Ok(json!({
+        "server": server,
+        "configured": known.is_some(),
+        "state": record.as_ref().map(|record| record.state.as_str()),
+        "until": record.as_ref().and_then(Record::until).map(when),
+        "may-be-used": access.map(word),
+        "because": access.and_then(|access| access.because(server.as_str())),
+        "facts": facts,
+        "declared": kept.declared(server),
+        "approved": approved.map(|approved| json!({
+            "at": when(approved.at), "by": approved.by, "until": when(approved.until), "version": approved.version,
+            "wiring": approved.wiring.lines().collect::<Vec<_>>(),
+        })),
+        "known": known.as_ref().map(|known| json!({
+            "environment": known.environment, "regime": known.regime, "version": known.version, "seen": known.seen,
+            "wiring": known.wiring.lines().collect::<Vec<_>>(), "credentials": known.credentials,
+            "tools": known.tools, "resources": known.resources, "prompts": known.prompts,
+            "risk": known.rating().map(|tier| tier.as_str()), "pending": known.pending, "unread": known.unread,
+            "undocumented": known.undocumented().collect::<Vec<_>>(),
+        })),
+        "missing": missing.iter().map(|one| json!({ "field": one.key(), "because": one.meaning() })).collect::<Vec<_>>(),
+        "differences": kept.differences(server).await?,
+        "history": steps.iter().map(|step| json!({
+            "at": when(step.at), "by": step.by, "step": step.step, "from": step.from, "to": step.to,
+            "until": step.until.map(when), "because": step.because, "changed": step.facts,
+        })).collect::<Vec<_>>(),
+    }))
+}
+
+async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> {
+    let (record, known) = (kept.record(server).await?, kept.known(server).await?);
+    let facts = record.as_ref().map(|record| record.facts.clone()).unwrap_or_default();
+    let row = |label: &str, value: &str| {
+        let value = if value.is_empty() { say.paint(2, "–") } else { printable(value) };
+        say.line(format!("  {label:24}{value}"));
+    };
+    let state = record.as_ref().map_or("no record", |record| record.state.as_str());
+    let until = record.as_ref().and_then(Record::until).map(|until| format!(", until {}", when(until)));
+    say.line(format!("{server}: {state}{}", until.unwrap_or_default()));
+    match &known {
+        None => say.line("  it is not in the configuration, so nobody reaches it here"),
+        Some(known) => {
+            if let Some(because) = kept.access(server).because(server.as_str()) {
+                say.line(format!("  {} {because}", say.paint(33, "!")));
+            }
+            machine(known, &row);
+        }
+    }
+    for group in Group::ALL {
+        let vendor = group != Group::Vendor || facts.get(Fact::Vendor).is_some();
+        for fact in Fact::ALL.iter().filter(|fact| fact.group() == group && vendor) {
+            row(fact.label(), facts.get(*fact).unwrap_or_default());
+        }
+    }
+    let missing = known.as_ref().map(|known| known.missing(&facts)).unwrap_or_default();
+    if !missing.is_empty() && record.as_ref().is_none_or(|record| record.state != State::Retired) {
+        let keys: Vec<_> = missing.iter().map(|one| one.key()).collect();
+        say.line(format!("{} missing for an approval: {}", say.paint(33, "!"), keys.join(", ")));
+    }
+    for difference in kept.differences(server).await? {
+        say.line(format!("{} {}", say.paint(33, "!"), sentence(&difference)));
+    }
+    let steps = kept.store.record_steps(&kept.scope, server, STEPS).await?;
+    let lines = steps.iter().map(|step| {
+        let until = step.until.map(|until| format!("until {}", when(until))).unwrap_or_default();
+        let because = step.because.clone().unwrap_or_default();
+        vec![when(step.at), step.step.as_str().to_owned(), step.by.clone(), until, because]
+    });
+    say.table(&["when", "step", "by", "", "because"], lines.collect());
+    Ok(())
+}
+
+/// What the machine knows.
+fn machine(known: &Known, row: &impl Fn(&str, &str)) {
+    row("Environment", &known.environment);
+    row("Version", known.version.as_deref().unwrap_or_default());
+    row("Risk", known.rating().map_or("", |tier| tier.as_str()));
+    let reads = known.tools.iter().filter(|tool| tool.reads).count();
+    let tools = known.tools.len();
+    row("Tools", &format!("{tools}, of which {reads} may be used while it is held to reads"));
+    row("Resources and prompts", &format!("{} and {}", known.resources.len(), known.prompts.len()));
+    row("Credentials", &known.credentials.join(", "));
+    let approvals: BTreeSet<&str> =
+        known.tools.iter().flat_map(|tool| &tool.approvals).map(String::as_str).collect();
+    row("Calls may need a yes of", &approvals.into_iter().collect::<Vec<_>>().join("; "));
+    row("Without a description", &known.undocumented().collect::<Vec<_>>().join(", "));
+    row("Accepted unread", &known.unread.to_string());
+    for line in known.wiring.lines() {
+        row("Reached by", line);
+    }
+}
+
+/// A difference, for people.
+pub(crate) fn sentence(difference: &Difference) -> String {
+    let said = |value: &Option<String>| match value {
+        Some(value) => format!("`{}`", printable(value).replace('\n', ", ")),
+        None => "nothing".to_owned(),
+    };
+    let now = match difference.what {
+        "wiring" | "version" => "is now",
+        _ => "in the file is",
+    };
+    format!(
+        "{} {now} {} and in the record {}",
+        difference.what,
+        said(&difference.now),
+        said(&difference.record)
+    )
+}
+
+/// What an operator should know of the records, a line each.
+pub(crate) async fn warnings(kept: &Kept) -> anyhow::Result<Vec<String>> {
+    let now = SystemClock.now();
+    let mut found = Vec::new();
+    for name in kept.live.settings.servers.keys() {
+        let access = kept.access(name);
+        if let Some(because) = access.because(name.as_str()) {
+            found.push(because);
+        }
+        let until = kept.record(name).await?.as_ref().and_then(Record::until);
+        if let Some(until) = until.filter(|until| super::records::is_near(*until, now))
+            && access != Access::Reads(Held::Overdue)
+        {
+            found.push(format!(
+                "the server `{name}` is approved until {}: look at it again, then `callgate registry approve {name} \
+                 --until DATE`",
+                when(until)
+            ));
+        }
+        for difference in kept.differences(name).await? {
+            found.push(format!(
+                "server `{name}`: {}: see `callgate registry diff {name}`",
+                sentence(&difference)
+            ));
+        }
+    }
+    Ok(found)
+}

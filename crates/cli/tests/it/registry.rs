@@ -1,0 +1,146 @@
+//! Records of servers at the command line, and what they do to a gateway that runs.
+
+use crate::bed::{Bed, free_port, until};
+use serde_json::Value;
+
+const POLICY: &str = r#"@id("notes") @because("notes may be used")
+permit (principal, action, resource == Server::"notes");
+@id("tools") @because("tools may be used")
+permit (principal, action, resource in Server::"notes");
+@id("drops") @because("a note is gone for good") @unless-approved("editors")
+forbid (principal, action == Action::"notes__drop_note", resource);
+"#;
+
+fn bed(environment: &str, more: &str) -> Bed {
+    let bed = Bed::new();
+    let config = bed.notes_config(free_port());
+    bed.write("callgate.toml", &format!("environment = \"{environment}\"\n{config}{more}"));
+    bed.write("policies/notes.cedar", POLICY);
+    bed
+}
+
+const FIELDS: [&str; 6] = [
+    "owner=Ada",
+    "team=notes",
+    "repository=https://git.example/notes",
+    "data-classification=internal",
+    "limitations=none known",
+    "security-review=2026-11-01",
+];
+
+fn keys(missing: &Value) -> Vec<&str> {
+    missing["missing"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_server_comes_into_production_by_its_record_and_leaves_it_by_it() {
+    let bed = bed("production", "[servers.notes.record]\npurpose = \"notes of the team\"\n");
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    assert!(gateway.tools(&token, &session).is_empty());
+    assert!(bed.run(&["check"]).out.contains("callgate registry review notes"));
+
+    // nothing is known of it yet, and nobody has filled anything in
+    let early = bed.run(&["registry", "approve", "notes", "--until", "90d"]);
+    assert!(early.code == 1 && early.err.contains("callgate registry add"), "{}", early.err);
+    let review = bed.json(&["registry", "review", "notes", "--because", "the team wants it"]);
+    assert_eq!(
+        (review["state"].as_str(), review["changed"][0].as_str()),
+        (Some("in-review"), Some("purpose"))
+    );
+    until("the server was looked at", || bed.json(&["registry", "show", "notes"])["known"]["seen"] == true);
+    assert!(gateway.tools(&token, &session).is_empty(), "a review lets nobody use it");
+    let lacks = bed.json(&["registry", "approve", "notes", "--until", "90d"]);
+    assert_eq!(
+        keys(&lacks),
+        ["owner", "team", "repository", "data-classification", "limitations", "security-review", "because"],
+        "R1 to R16, and G2: dropping a note is critical"
+    );
+    assert_eq!(bed.run(&[&["registry", "set", "notes"], &FIELDS[..]].concat()).code, 0);
+    let wrong = bed.run(&["registry", "set", "notes", "security-review=yesterday"]);
+    assert!(wrong.code == 2 && wrong.err.contains("2026-11-26"), "{}", wrong.err);
+    let typo = bed.run(&["registry", "set", "notes", "onwer=Ada"]);
+    assert!(typo.code == 2 && typo.err.contains("owner"), "{}", typo.err);
+    let approved = bed.run(&["registry", "approve", "notes", "--until", "20d", "--because", "reviewed"]);
+    assert_eq!(approved.code, 0, "{} {}", approved.out, approved.err);
+    until("the approval counts", || gateway.tools(&token, &session).len() == 3);
+
+    let show = bed.json(&["registry", "show", "notes"]);
+    assert_eq!(
+        (show["state"].as_str(), show["may-be-used"].as_str()),
+        (Some("approved"), Some("everything"))
+    );
+    let tools = show["known"]["tools"].as_array().unwrap();
+    let drop = tools.iter().find(|tool| tool["name"] == "drop_note").unwrap();
+    assert_eq!(drop["approvals"], serde_json::json!(["editors"]), "R13: {drop}");
+    assert_eq!(show["known"]["version"], "1", "R6");
+    let history: Vec<_> = show["history"].as_array().unwrap().iter().map(|one| one["step"].clone()).collect();
+    assert_eq!(history, ["approve", "set", "review"]);
+    let list = bed.run(&["registry", "list"]).out;
+    assert!(list.contains("approved") && list.contains("Ada"), "{list}");
+    let near = bed.run(&["check"]).out;
+    assert!(near.contains("the server `notes` is approved until"), "within 30 days: {near}");
+
+    assert_eq!(bed.run(&["registry", "suspend", "notes", "--because", "an incident"]).code, 0);
+    until("it is gone", || gateway.tools(&token, &session).is_empty());
+    let told = gateway.call(&token, &session, "read_note").to_string();
+    assert!(told.contains("server-suspended"), "{told}");
+    let back = bed.run(&["registry", "approve", "notes", "--until", "90d"]);
+    assert!(back.code == 1 && back.err.contains("callgate registry review"), "{}", back.err);
+    assert_eq!(gateway.stop(), 0);
+    // who, when and why
+    for said in ["server-record-changed", "an incident", "\"by\":\"tester\"", "record.owner"] {
+        assert!(!bed.files_with("state/ledger", said).is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn the_file_and_the_record_are_held_against_each_other_and_neither_overwrites_the_other() {
+    let declared = "[servers.notes.record]\nowner = \"Ada\"\nteam = \"notes\"\n";
+    let bed = bed("local", declared);
+    assert_eq!(bed.json(&["registry", "add", "notes", "owner=Grace"])["state"], "candidate");
+    let facts = || bed.json(&["registry", "show", "notes"])["facts"].clone();
+    assert_eq!((facts()["owner"].as_str(), facts()["team"].as_str()), (Some("Grace"), Some("notes")));
+    let differs = bed.run(&["registry", "diff", "notes"]);
+    assert_eq!(differs.code, 3);
+    assert!(differs.out.contains("owner in the file is `Ada` and in the record `Grace`"), "{}", differs.out);
+    assert!(bed.run(&["check"]).out.contains("callgate registry diff notes"));
+    let shown = bed.json(&["registry", "show", "notes"]);
+    assert_eq!(shown["differences"][0]["what"], "owner");
+    assert_eq!(facts()["owner"], "Grace", "looking changes nothing");
+    assert_eq!(bed.run(&["registry", "set", "notes", "--declared"]).code, 0);
+    assert_eq!(facts()["owner"], "Ada");
+    assert_eq!(bed.run(&["registry", "diff", "notes"]).code, 0);
+    let again = bed.run(&["registry", "add", "notes"]);
+    assert!(again.code == 1 && again.err.contains("callgate registry set"), "{}", again.err);
+    let wrong = "[servers.notes.record]\ndata-classification = \"secret\"\n";
+    bed.write("callgate.toml", &format!("{}{wrong}", bed.notes_config(1)));
+    let check = bed.run(&["check"]);
+    assert!(check.code == 3 && check.err.contains("confidential"), "{}", check.err);
+}
+
+#[test]
+fn what_is_approved_is_approved_as_it_is_reached() {
+    let bed = bed("staging", "");
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("its reads are there", || gateway.tools(&token, &session) == ["read_note"]);
+    let told = gateway.call(&token, &session, "drop_note").to_string();
+    assert!(told.contains("server-held-to-reads"), "{told}");
+    let explained = bed.run(&["explain", "notes__drop_note", "--agent", "bot"]).out;
+    assert!(explained.contains("server-held-to-reads"), "{explained}");
+    bed.run(&["registry", "review", "notes"]);
+    bed.run(&[&["registry", "set", "notes", "purpose=notes"], &FIELDS[..]].concat());
+    let approved = bed.run(&["registry", "approve", "notes", "--until", "90d", "--because", "reviewed"]);
+    assert_eq!(approved.code, 0, "{} {}", approved.out, approved.err);
+    until("the approval counts", || gateway.tools(&token, &session).len() == 3);
+    // somebody edits the file: another program under the same name
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &config.replace("args = [", "args = [\"-e\", "));
+    until("it is held", || gateway.tools(&token, &session) == ["read_note"]);
+    let differs = bed.run(&["registry", "diff", "notes"]);
+    assert!(differs.out.contains("wiring is now"), "{}", differs.out);
+    assert_eq!(gateway.stop(), 0);
+}

@@ -1,0 +1,199 @@
+//! Which servers may be used, and how far: what their records allow, whenever somebody asks.
+//!
+//! Resolved when a snapshot is built; only a date is compared when a call asks. No mode softens it.
+
+use crate::gate::Live;
+use crate::settings::{Mode, Place, Reach, ServerSettings, Settings};
+use catalog::record::{Access, Facts, Held, Known, Record, Regime, Shut, Standing};
+use catalog::{Catalogue, record};
+use decision::{Clock, Code, Digest, ItemKind, Refusal, ServerName, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Where every configured server stands.
+#[derive(Debug)]
+pub struct Registry {
+    clock: Arc<dyn Clock>,
+    servers: BTreeMap<ServerName, Placed>,
+    built_at: Timestamp,
+}
+
+#[derive(Debug)]
+struct Placed {
+    standing: Standing,
+    /// The tools that may be used while the server is held to reads. Of one that never is, none.
+    reads: Arc<BTreeSet<String>>,
+}
+
+impl Registry {
+    pub(crate) fn new(
+        clock: &Arc<dyn Clock>,
+        settings: &Settings,
+        records: &BTreeMap<ServerName, Record>,
+        catalogue: &Catalogue,
+        before: Option<&Live>,
+    ) -> Self {
+        let placed = |(name, server): (&ServerName, &ServerSettings)| {
+            let regime = Regime::of(&settings.environment, &server.environment);
+            let standing = Standing::of(regime, records.get(name), &wiring(server));
+            let reads = match standing.may_hold() {
+                true => reads(catalogue, name, before),
+                false => Arc::default(),
+            };
+            (name.clone(), Placed { standing, reads })
+        };
+        let servers = settings.servers.iter().map(placed).collect();
+        Self { clock: Arc::clone(clock), servers, built_at: clock.now() }
+    }
+
+    /// What may be used of a server now. Of one that is not configured, nothing.
+    pub fn access(&self, server: &ServerName) -> Access {
+        match self.servers.get(server) {
+            // the clock is asked only where it matters
+            Some(placed) if placed.standing.until().is_none() => placed.standing.at(Timestamp(0)),
+            Some(placed) => placed.standing.at(self.clock.now()),
+            None => Access::Nothing(Shut::Unapproved),
+        }
+    }
+
+    /// Whether this item may be used now.
+    pub(crate) fn allows(&self, server: &ServerName, kind: ItemKind, name: &str) -> bool {
+        match self.access(server) {
+            Access::Whole => true,
+            Access::Nothing(_) => false,
+            Access::Reads(_) => match kind {
+                ItemKind::Tool => self.servers.get(server).is_some_and(|placed| placed.reads.contains(name)),
+                // what has people or models do something is no read
+                ItemKind::Question => name == "roots/list",
+                ItemKind::Prompt | ItemKind::Resource | ItemKind::ResourceTemplate | ItemKind::Server => true,
+            },
+        }
+    }
+
+    /// The same, with the reason for a no.
+    pub(crate) fn check(&self, server: &ServerName, kind: ItemKind, name: &str) -> Result<(), Refusal> {
+        if self.allows(server, kind, name) {
+            return Ok(());
+        }
+        let access = self.access(server);
+        let code = match access {
+            Access::Nothing(Shut::Suspended) => Code::ServerSuspended,
+            Access::Nothing(Shut::Retired) => Code::ServerRetired,
+            Access::Nothing(Shut::Unapproved | Shut::Rewired) => Code::ServerUnapproved,
+            Access::Reads(Held::Overdue) => Code::ServerReviewOverdue,
+            // whole again since it was asked: the next call passes
+            Access::Reads(Held::Candidate | Held::Rewired) | Access::Whole => Code::ServerHeldToReads,
+        };
+        let because = access.because(server.as_str()).unwrap_or_default();
+        Err(Refusal::new(code, because.clone()).told(because))
+    }
+
+    /// Why an item may not be used now, if it may not.
+    pub fn refusal(&self, server: &ServerName, kind: ItemKind, name: &str) -> Option<Refusal> {
+        self.check(server, kind, name).err()
+    }
+
+    /// Whether a server may be used at all.
+    pub(crate) fn is_open(&self, server: &ServerName) -> bool {
+        self.servers.get(server).is_some_and(|placed| placed.standing.is_open())
+    }
+
+    /// Whether the gateway may connect to it.
+    pub(crate) fn looks(&self, server: &ServerName) -> bool {
+        self.servers.get(server).is_some_and(|placed| placed.standing.looks())
+    }
+
+    /// Whether it is configured, and nothing connects to it.
+    pub fn is_shut(&self, server: &ServerName) -> bool {
+        self.servers.get(server).is_some_and(|placed| !placed.standing.looks())
+    }
+
+    /// Servers to which nothing connects.
+    pub(crate) fn shut(&self) -> BTreeSet<ServerName> {
+        let shut = self.servers.iter().filter(|(_, placed)| !placed.standing.looks());
+        shut.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether a date has passed since this was built: lists look different from then on.
+    pub(crate) fn has_lapsed(&self) -> bool {
+        let now = self.clock.now();
+        let lapsed = |until: Timestamp| self.built_at < until && until <= now;
+        self.servers.values().filter_map(|placed| placed.standing.until()).any(lapsed)
+    }
+
+    /// Says what operators should know: which servers may be used no further than so.
+    pub(crate) fn announce(&self, before: Option<&Self>) {
+        for server in self.servers.keys() {
+            let access = self.access(server);
+            if let Some(because) = access
+                .because(server.as_str())
+                .filter(|_| before.is_none_or(|before| before.access(server) != access))
+            {
+                tracing::warn!(%server, "{because}");
+            }
+        }
+    }
+}
+
+fn reads(catalogue: &Catalogue, name: &ServerName, before: Option<&Live>) -> Arc<BTreeSet<String>> {
+    let Some(entry) = catalogue.server(name) else { return Arc::default() };
+    // judging definitions is most of the work, and most servers offer what they did
+    let same = before.filter(|before| before.catalogue.server(name) == Some(entry));
+    let placed = same.and_then(|before| before.registry.servers.get(name));
+    match placed.filter(|placed| placed.standing.may_hold()) {
+        Some(placed) => Arc::clone(&placed.reads),
+        None => Arc::new(record::reads(entry)),
+    }
+}
+
+/// How a server is reached and as whom, a line each: what an approval is bound to. Values of variables are not in it.
+pub fn wiring(server: &ServerSettings) -> String {
+    let mut lines = Vec::new();
+    match &server.reach {
+        Reach::Http { url } => lines.push(format!("url {url}")),
+        Reach::Sse { url } => lines.push(format!("sse {url}")),
+        Reach::Stdio { command, args, env, cwd } => {
+            lines.push(format!("command {:?}", command.display().to_string()));
+            lines.extend(args.iter().map(|arg| format!("arg {arg:?}")));
+            lines.extend(cwd.iter().map(|cwd| format!("cwd {:?}", cwd.display().to_string())));
+            lines
+                .extend(env.iter().map(|(key, value)| format!("env {key} {}", Digest::of(value.as_bytes()))));
+        }
+    }
+    lines.push(format!("environment {}", server.environment));
+    lines.push(format!("authority {}", server.authority.as_str()));
+    for one in &server.credentials {
+        let place = match &one.place {
+            Place::Header { name, .. } => format!("header {name}"),
+            Place::Query { name } => format!("query {name}"),
+            Place::Env { name } => format!("variable {name}"),
+        };
+        lines.push(format!("credential {} in {place}", one.secret));
+    }
+    lines.extend(server.assertion.iter().map(|one| format!("assertion for {}", one.audience)));
+    if server.mode == Mode::Observe {
+        lines.push("mode observe".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// What the configuration, the rules and the accepted definitions say of a server, for its record.
+pub fn configured(live: &Live, name: &ServerName) -> Option<Known> {
+    let server = live.settings.servers.get(name)?;
+    let known = Known {
+        environment: server.environment.to_string(),
+        regime: Regime::of(&live.settings.environment, &server.environment),
+        wiring: wiring(server),
+        credentials: server.credentials.iter().map(|one| one.secret.to_string()).collect(),
+        ..Known::default()
+    };
+    Some(match live.catalogue.server(name) {
+        Some(entry) => known.with_items(entry, |tool| live.policies.may_need(name, tool)),
+        None => known,
+    })
+}
+
+/// What the file says of a server that only people know.
+pub fn declared<'s>(settings: &'s Settings, name: &ServerName) -> Option<&'s Facts> {
+    settings.servers.get(name).map(|server| &server.record)
+}

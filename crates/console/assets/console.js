@@ -175,7 +175,7 @@
     "/": () => one("#search") ? one("#search").focus() : location.assign(`${root}/activity#search`),
     "?": () => help.showModal(),
   };
-  const far = { h: "", q: "/approvals", a: "/activity" };
+  const far = { h: "", q: "/approvals", a: "/activity", s: "/servers" };
   let going = false;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;

@@ -24,7 +24,7 @@ pub use web::Body;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::approval::{Approval, Voter};
-use decision::{Clock, Entropy, Entry, Event, EventName};
+use decision::{Clock, Entropy, Entry, Event, EventName, ServerName};
 use door::{Door, Shut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use pages::Frame;
@@ -49,10 +49,29 @@ pub struct Parts {
     pub settings: Arc<ArcSwap<Settings>>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// What is so of the gateway's servers.
+    pub servers: Arc<dyn Servers>,
     /// What takes decisions from outside.
     pub callback: hooks::Callback,
     /// Ends the streams.
     pub closing: CancellationToken,
+}
+
+/// A server as it is configured, and what of it may be used now.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    pub name: ServerName,
+    /// Without what the store knows of it.
+    pub known: catalog::record::Known,
+    /// What the file says of it that only people know.
+    pub declared: catalog::record::Facts,
+    pub access: catalog::record::Access,
+}
+
+/// Who knows what is in force.
+pub trait Servers: std::fmt::Debug + Send + Sync {
+    /// Every server of the configuration, or only this one.
+    fn configured(&self, only: Option<&ServerName>) -> Vec<Configured>;
 }
 
 /// The console of one gateway.
@@ -158,6 +177,7 @@ impl Console {
                 | Route::Deny(_)
                 | Route::Revoke(_)
                 | Route::Redeliver
+                | Route::StepServer
                 | Route::SignIn
         );
         if posts && !same(fields.get("form").map_or("", String::as_str), &signed.form_token) {
@@ -191,6 +211,9 @@ impl Console {
             Route::Call(call) => pages::call(self, frame().await?, call).await,
             Route::Webhooks => pages::webhooks(self, signed, frame().await?).await,
             Route::Redeliver => pages::redeliver(self, signed, fields).await,
+            Route::Servers => pages::servers(self, signed, frame().await?).await,
+            Route::Server => pages::server(self, signed, frame().await?, fields, None).await,
+            Route::StepServer => pages::step(self, signed, fields).await,
             Route::Live => self.live(signed),
             Route::SignInPage
             | Route::SignIn
@@ -216,7 +239,8 @@ impl Console {
         };
         let Some(session) = session else { return Ok(None) };
         let (roles, voter) = match &session.visitor {
-            Visitor::Operator => (BTreeSet::from([Role::Administrator]), None),
+            // whoever has the gateway's terminal has its registry, too
+            Visitor::Operator => (BTreeSet::from([Role::Administrator, Role::RegistryAdministrator]), None),
             Visitor::Person(name) => {
                 let voter =
                     self.parts.desk.voter(&self.parts.scope, name).await.map_err(|e| Stop::fault(&e))?;
@@ -288,6 +312,17 @@ impl Console {
         visitor: &Visitor,
         more: &[(&str, &str)],
     ) -> Result<(), store::DeskError> {
+        self.tell_of(event, None, visitor, more).await
+    }
+
+    /// The same of something that was done to a server.
+    async fn tell_of(
+        &self,
+        event: EventName,
+        server: Option<&ServerName>,
+        visitor: &Visitor,
+        more: &[(&str, &str)],
+    ) -> Result<(), store::DeskError> {
         let more = more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let entry = Entry::Event(Event {
             v: 1,
@@ -296,7 +331,7 @@ impl Console {
             environment: self.parts.scope.environment.clone(),
             event,
             call: None,
-            server: None,
+            server: server.cloned(),
             detail: more.chain([("by".to_owned(), visitor.to_string())]).collect(),
         });
         self.parts.ledger.append(vec![Record::new(entry, Vec::new())?]).await?;

@@ -31,6 +31,12 @@ pub enum Route {
     Webhooks,
     /// Has one of them tried anew.
     Redeliver,
+    /// Where every server stands.
+    Servers,
+    /// One of them, which a field names.
+    Server,
+    /// A step of its record.
+    StepServer,
     /// The stream of changes.
     Live,
     /// A decision from a system outside, signed with the key of its webhook.
@@ -83,6 +89,9 @@ impl Route {
             ["activity", call] => (Some(Self::Call(CallId::parse(call).ok_or(Astray::Nowhere)?)), None),
             ["webhooks"] => (Some(Self::Webhooks), None),
             ["webhooks", "redeliver"] => (None, Some(Self::Redeliver)),
+            ["servers"] => (Some(Self::Servers), None),
+            ["servers", "one"] => (Some(Self::Server), None),
+            ["servers", "step"] => (None, Some(Self::StepServer)),
             ["live"] => (Some(Self::Live), None),
             ["hooks"] => (None, Some(Self::Callback)),
             _ => return Err(Astray::Nowhere),
@@ -110,6 +119,8 @@ impl Route {
                 Access::Rules(ConsoleAction::SeeApprovals)
             }
             Self::Redeliver => Access::Rules(ConsoleAction::Redeliver),
+            Self::Servers | Self::Server => Access::Rules(ConsoleAction::SeeServers),
+            Self::StepServer => Access::Rules(ConsoleAction::ChangeServer),
             Self::Approve(_) | Self::Deny(_) => Access::Rules(ConsoleAction::Decide),
             Self::Revoke(_) => Access::Rules(ConsoleAction::Revoke),
             Self::Activity | Self::Call(_) => Access::Rules(ConsoleAction::SeeActivity),
@@ -131,6 +142,8 @@ impl Route {
             Self::Activity,
             Self::Call(call),
             Self::Webhooks,
+            Self::Servers,
+            Self::Server,
             Self::Live,
         ];
         let posted = [
@@ -141,6 +154,7 @@ impl Route {
             Self::Deny(approval),
             Self::Revoke(approval),
             Self::Redeliver,
+            Self::StepServer,
         ];
         let got = got.into_iter().map(|route| (Method::GET, route));
         got.chain(posted.into_iter().map(|route| (Method::POST, route))).collect()
@@ -166,6 +180,9 @@ impl Route {
             Self::Call(id) => format!("/activity/{id}"),
             Self::Webhooks => "/webhooks".to_owned(),
             Self::Redeliver => "/webhooks/redeliver".to_owned(),
+            Self::Servers => "/servers".to_owned(),
+            Self::Server => "/servers/one".to_owned(),
+            Self::StepServer => "/servers/step".to_owned(),
             Self::Live => "/live".to_owned(),
             Self::Callback => "/hooks".to_owned(),
         };

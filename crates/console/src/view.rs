@@ -36,6 +36,9 @@ impl Shown {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.0 == text
+    }
 }
 
 impl fmt::Display for Shown {

@@ -20,15 +20,19 @@ pub enum Role {
     Approver,
     /// Takes back what others decided.
     Administrator,
+    /// Decides which servers may be used.
+    RegistryAdministrator,
 }
 
 impl Role {
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Approver, Self::Administrator];
+    pub const ALL: [Self; 4] =
+        [Self::Viewer, Self::Approver, Self::Administrator, Self::RegistryAdministrator];
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
             Self::Approver => "approver",
             Self::Administrator => "administrator",
+            Self::RegistryAdministrator => "registry-administrator",
         }
     }
 }
@@ -56,9 +60,12 @@ pub enum Action {
     SeeHome,
     SeeApprovals,
     SeeActivity,
+    SeeServers,
     Decide,
     Revoke,
     Redeliver,
+    /// A step of a server's record.
+    ChangeServer,
 }
 
 impl Action {
@@ -67,9 +74,11 @@ impl Action {
             Self::SeeHome => "see-home",
             Self::SeeApprovals => "see-approvals",
             Self::SeeActivity => "see-activity",
+            Self::SeeServers => "see-servers",
             Self::Decide => "decide",
             Self::Revoke => "revoke",
             Self::Redeliver => "redeliver",
+            Self::ChangeServer => "change-server",
         }
     }
 }
@@ -178,24 +187,29 @@ mod tests {
             rules.may(who, &role.into_iter().collect(), action, on)
         };
         use Action::*;
-        for see in [SeeHome, SeeApprovals, SeeActivity] {
+        for see in [SeeHome, SeeApprovals, SeeActivity, SeeServers] {
             assert!(!asked(&bob(), None, see, &On::Console), "no role");
             for role in Role::ALL {
                 assert!(asked(&bob(), Some(role), see, &On::Console));
                 assert!(asked(&Visitor::Operator, Some(role), see, &On::Console));
             }
         }
-        for (role, may) in Role::ALL.into_iter().zip([false, false, true]) {
+        for (role, may) in Role::ALL.into_iter().zip([false, false, true, false]) {
             assert_eq!(asked(&bob(), Some(role), Redeliver, &On::Console), may, "{role:?}");
         }
+        // an authority of its own: whoever has another role does not have it by that
+        for (role, may) in Role::ALL.into_iter().zip([false, false, false, true]) {
+            assert_eq!(asked(&bob(), Some(role), ChangeServer, &On::Console), may, "{role:?}");
+        }
+        assert!(!asked(&bob(), None, ChangeServer, &On::Console));
         let table = [
-            // by whom it was asked, who voted; viewer, approver, administrator
-            (Decide, on(Some("alice"), &[]), [false, true, false]),
-            (Decide, on(None, &[]), [false, true, false]),
-            (Decide, on(Some("bob"), &[]), [false, false, false]),
-            (Revoke, on(Some("alice"), &["carol"]), [false, false, true]),
-            (Revoke, on(Some("alice"), &["bob"]), [false, true, true]),
-            (Decide, On::Console, [false, false, false]),
+            // by whom it was asked, who voted; viewer, approver, administrator, registry administrator
+            (Decide, on(Some("alice"), &[]), [false, true, false, false]),
+            (Decide, on(None, &[]), [false, true, false, false]),
+            (Decide, on(Some("bob"), &[]), [false; 4]),
+            (Revoke, on(Some("alice"), &["carol"]), [false, false, true, false]),
+            (Revoke, on(Some("alice"), &["bob"]), [false, true, true, false]),
+            (Decide, On::Console, [false; 4]),
         ];
         for (action, on, may) in table {
             for (role, may) in Role::ALL.into_iter().zip(may) {

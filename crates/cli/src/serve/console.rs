@@ -5,8 +5,8 @@ use crate::{
     say::Say,
     sources::{SystemClock, SystemEntropy},
 };
-use console::{Console, PREFIX, Parts, hooks::Keys};
-use decision::{EventName, UserName};
+use console::{Configured, Console, PREFIX, Parts, hooks::Keys};
+use decision::{EventName, ServerName, UserName};
 use gateway::{
     Gate,
     listen::http::{Annex, Visit},
@@ -19,9 +19,29 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// The servers of a gateway, as they are in force.
+#[derive(Debug)]
+struct InGate(Arc<Gate>);
+
+impl console::Servers for InGate {
+    fn configured(&self, only: Option<&ServerName>) -> Vec<Configured> {
+        let live = self.0.live();
+        let names = live.settings.servers.keys().filter(|name| only.is_none_or(|only| only == *name));
+        let one = |name: &ServerName| {
+            Some(Configured {
+                name: name.clone(),
+                known: gateway::registry::configured(&live, name)?,
+                declared: gateway::registry::declared(&live.settings, name).cloned().unwrap_or_default(),
+                access: live.registry.access(name),
+            })
+        };
+        names.filter_map(one).collect()
+    }
+}
+
 /// Opens the console; nobody is let in yet.
 pub(super) fn open(
-    gate: &Gate,
+    gate: &Arc<Gate>,
     in_force: &InForce,
     keys: &Arc<dyn Keys>,
     closing: &CancellationToken,
@@ -33,6 +53,7 @@ pub(super) fn open(
         settings: Arc::clone(&in_force.console),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        servers: Arc::new(InGate(Arc::clone(gate))),
         callback: hooks::callback(gate, in_force, keys),
         closing: closing.clone(),
     })?)

@@ -29,6 +29,10 @@ pub(crate) struct Console {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(crate) administrators: Vec<Spanned<String>>,
+    /// Groups whose people decide which servers may be used.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) registry_administrators: Vec<Spanned<String>>,
     /// After which an unused session ends.
     #[schemars(with = "Option<String>")]
     pub(crate) session_idle: Option<Spanned<String>>,
@@ -53,6 +57,7 @@ pub(super) fn cross(crossing: &mut Crossing<'_>, written: &Console) -> Settings 
         (Role::Viewer, groups(&written.viewers)),
         (Role::Approver, groups(&written.approvers)),
         (Role::Administrator, groups(&written.administrators)),
+        (Role::RegistryAdministrator, groups(&written.registry_administrators)),
     ];
     Settings {
         enabled: written.enabled.unwrap_or(by_default.enabled),
@@ -70,6 +75,7 @@ pub(super) fn effective(settings: &Settings) -> Table {
         ("viewers", of(Role::Viewer)),
         ("approvers", of(Role::Approver)),
         ("administrators", of(Role::Administrator)),
+        ("registry-administrators", of(Role::RegistryAdministrator)),
         ("session-idle", time(settings.idle)),
         ("session-max", time(settings.longest)),
     ];

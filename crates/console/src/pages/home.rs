@@ -38,6 +38,7 @@ struct Home {
 /// A server that shows what nobody accepted.
 struct ServerView {
     name: String,
+    href: String,
     new: usize,
     changed: usize,
     gone: usize,
@@ -81,6 +82,7 @@ async fn servers(console: &Console) -> Result<Vec<ServerView>, Stop> {
         let gone = pins.iter().filter(|pin| pin.state == PinState::Gone).count();
         let view = ServerView {
             name: server.name.to_string(),
+            href: super::servers::href(&server.name),
             new: count(PinState::New),
             changed: count(PinState::Changed),
             gone,

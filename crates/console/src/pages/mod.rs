@@ -5,6 +5,7 @@ mod approval;
 mod approvals;
 mod call;
 mod home;
+mod servers;
 mod webhooks;
 
 pub(crate) use activity::activity;
@@ -12,6 +13,7 @@ pub(crate) use approval::{approval, decide, revoke};
 pub(crate) use approvals::{history, queue, row};
 pub(crate) use call::call;
 pub(crate) use home::home;
+pub(crate) use servers::{server, servers, step};
 pub(crate) use webhooks::{redeliver, webhooks};
 
 use crate::door::Shut;
@@ -58,6 +60,7 @@ impl Frame {
             head: Head::new(),
             section: match route {
                 Route::Activity | Route::Call(_) => "activity",
+                Route::Servers | Route::Server | Route::StepServer => "servers",
                 Route::Queue
                 | Route::History
                 | Route::Approval(_)

@@ -50,6 +50,7 @@ pub(crate) struct House {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) scope: Scope,
     pub(crate) closing: CancellationToken,
+    pub(crate) servers: Arc<crate::servers::Configuration>,
     clock: Arc<Hand>,
     next: AtomicU64,
     _dir: tempfile::TempDir,
@@ -76,6 +77,7 @@ impl House {
                 (Role::Viewer, vec!["support"]),
                 (Role::Approver, vec!["finance", "security"]),
                 (Role::Administrator, vec!["platform"]),
+                (Role::RegistryAdministrator, vec!["registry"]),
             ]
             .into_iter()
             .map(|(role, of)| (role, of.into_iter().map(|group| group.parse().unwrap()).collect()))
@@ -102,6 +104,7 @@ impl House {
             ("carol", &["security", "finance"]),
             ("dave", &["platform"]),
             ("erin", &["support"]),
+            ("rita", &["registry"]),
             ("mallory", &[]),
         ] {
             store.add_user(&scope, &user(name, groups)).await.unwrap();
@@ -116,6 +119,7 @@ impl House {
             keys: Arc::new(crate::hooks::OneKey),
             clock: clock.clone(),
         };
+        let servers = Arc::new(crate::servers::Configuration::default());
         let parts = Parts {
             callback,
             desk: Arc::clone(&desk),
@@ -124,10 +128,22 @@ impl House {
             settings,
             clock: clock.clone(),
             entropy: dice,
+            servers: servers.clone(),
             closing: closing.clone(),
         };
         let console = Console::new(parts).unwrap();
-        Self { console, desk, store, ledger, scope, closing, clock, next: AtomicU64::new(1), _dir: dir }
+        Self {
+            console,
+            desk,
+            store,
+            ledger,
+            scope,
+            closing,
+            servers,
+            clock,
+            next: AtomicU64::new(1),
+            _dir: dir,
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

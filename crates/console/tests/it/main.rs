@@ -15,4 +15,5 @@ mod live;
 mod many;
 mod pages;
 mod roles;
+mod servers;
 mod sign_in;

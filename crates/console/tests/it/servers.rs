@@ -1,0 +1,233 @@
+//! Pages of the registry, and steps taken on them.
+
+use crate::house::{Browser, House, MINUTE, MORNING};
+use callgate_console::{Configured, Servers};
+use catalog::record::{Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
+use catalog::{Effect, Tier};
+use decision::{Entry, EventName, ServerName, Timestamp};
+use http::StatusCode;
+use std::sync::Mutex;
+use store::Taking;
+
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// A configuration that the test writes.
+#[derive(Debug, Default)]
+pub(crate) struct Configuration(Mutex<Vec<Configured>>);
+
+impl Configuration {
+    pub(crate) fn put(&self, name: &str) {
+        let tool = |name: &str, effect, tier, reads| ToolKnown {
+            name: name.to_owned(),
+            effect,
+            tier,
+            documented: reads,
+            reads,
+            approvals: if reads { Vec::new() } else { vec!["2 of finance".to_owned()] },
+        };
+        let known = Known {
+            environment: "production".to_owned(),
+            regime: Regime::Production,
+            wiring: "url https://crm.example/mcp\nauthority shared".to_owned(),
+            tools: vec![
+                tool("get_customer", Effect::Read, Tier::Low, true),
+                tool("refund\u{202e}yap", Effect::Write, Tier::High, false),
+            ],
+            resources: vec!["crm://customers".to_owned()],
+            ..Known::default()
+        };
+        let access = Standing::of(known.regime, None, &known.wiring).at(Timestamp(MORNING));
+        let name = ServerName::new(name).unwrap();
+        self.0.lock().unwrap().push(Configured { name, known, declared: Facts::default(), access });
+    }
+
+    fn declare(&self, fact: Fact, value: &str) {
+        self.0.lock().unwrap()[0].declared.set(fact, value).unwrap();
+    }
+
+    fn access(&self, access: Access) {
+        self.0.lock().unwrap()[0].access = access;
+    }
+}
+
+impl Servers for Configuration {
+    fn configured(&self, only: Option<&ServerName>) -> Vec<Configured> {
+        let all = self.0.lock().unwrap();
+        all.iter().filter(|one| only.is_none_or(|only| *only == one.name)).cloned().collect()
+    }
+}
+
+fn crm() -> ServerName {
+    ServerName::new("crm").unwrap()
+}
+
+async fn house() -> House {
+    let house = House::new().await;
+    house.servers.put("crm");
+    let sighting = store::Sighting {
+        server: crm(),
+        kinds: [decision::ItemKind::Tool].into(),
+        items: Vec::new(),
+        first: store::FirstSight::Pin,
+        withheld: Default::default(),
+    };
+    house.store.record_seen(&house.scope, &sighting).await.unwrap();
+    house
+}
+
+const PAGE: &str = "/console/servers/one?name=crm";
+const STEP: &str = "/console/servers/step";
+
+async fn state(house: &House) -> Option<State> {
+    house.store.record(&house.scope, &crm()).await.unwrap().map(|record| record.state)
+}
+
+/// Sends the form of a step as the page has it.
+async fn send(house: &House, browser: &Browser, seen: u64, step: &str, more: &[(&str, &str)]) -> StatusCode {
+    let seen = seen.to_string();
+    let fields = [&[("server", "crm"), ("seen", seen.as_str()), ("step", step)], more].concat();
+    house.post(browser, STEP, &fields).await.status
+}
+
+const FACTS: [(&str, &str); 7] = [
+    ("fact-owner", "Ada <b>Lovelace</b>"),
+    ("fact-team", "crm"),
+    ("fact-purpose", "customers"),
+    ("fact-repository", "https://git.example/crm"),
+    ("fact-data-classification", "internal"),
+    ("fact-limitations", "none known"),
+    ("fact-security-review", "2026-11-01"),
+];
+
+#[tokio::test]
+async fn a_registry_administrator_takes_a_server_from_candidate_to_approved_and_back() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    let list = house.get(&rita, "/console/servers").await;
+    assert!(list.status.is_success() && list.text.contains("no record") && list.text.contains("crm"));
+    assert_eq!(send(&house, &rita, 0, "add", &[]).await, StatusCode::SEE_OTHER);
+    assert_eq!(send(&house, &rita, 1, "review", &[("because", "a team asks")]).await, StatusCode::SEE_OTHER);
+    let page = house.get(&rita, PAGE).await.text;
+    assert!(page.contains("Missing for an approval") && page.contains("Source repository"), "{page}");
+    let early = send(&house, &rita, 2, "approve", &[("until", "2027-05-31")]).await;
+    assert_eq!((early, state(&house).await), (StatusCode::CONFLICT, Some(State::InReview)));
+    assert_eq!(send(&house, &rita, 2, "set", &FACTS).await, StatusCode::SEE_OTHER);
+    for wrong in ["", "soon", "2026-11-25", "31.5.2027"] {
+        let refused = send(&house, &rita, 3, "approve", &[("until", wrong)]).await;
+        assert_eq!(refused, StatusCode::CONFLICT, "{wrong}");
+    }
+    let yes = [("until", "2027-05-31"), ("because", "reviewed")];
+    assert_eq!(send(&house, &rita, 3, "approve", &yes).await, StatusCode::SEE_OTHER);
+    assert_eq!(state(&house).await, Some(State::Approved));
+    house.servers.access(Access::Whole);
+    let page = house.get(&rita, PAGE).await.text;
+    for said in [
+        "185 days left",
+        "until 2027-05-31",
+        "reviewed",
+        "a team asks",
+        "2 of finance",
+        "get_customer",
+        "high risk",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(
+        page.contains("Ada &lt;b&gt;Lovelace") || page.contains("Ada &#60;b&#62;Lovelace"),
+        "escaped: {page}"
+    );
+    assert!(page.contains("U+202E") && !page.contains('\u{202e}'), "nothing turns the page around");
+    let stop = send(&house, &rita, 4, "suspend", &[("because", "an incident")]).await;
+    assert_eq!((stop, state(&house).await), (StatusCode::SEE_OTHER, Some(State::Suspended)));
+    let events: Vec<_> = house
+        .ledger
+        .read_entries(0, 1_000)
+        .unwrap()
+        .into_iter()
+        .filter_map(|(_, bytes)| match serde_json::from_slice(&bytes).unwrap() {
+            Entry::Event(event) if event.event == EventName::ServerRecordChanged => Some(event),
+            Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,
+        })
+        .collect();
+    let steps: Vec<_> = events.iter().map(|event| event.detail["step"].as_str()).collect();
+    assert_eq!(steps, ["add", "review", "set", "approve", "suspend"]);
+    assert!(events.iter().all(|event| event.detail["by"] == "rita" && event.server == Some(crm())));
+    assert_eq!(events[4].detail["because"], "an incident");
+    assert_eq!(events[3].detail["until"], "2027-05-31 00:00:00");
+}
+
+#[tokio::test]
+async fn nobody_else_decides_about_servers_whatever_role_they_have() {
+    let house = house().await;
+    for who in ["mallory", "erin", "bob", "dave"] {
+        let browser = house.sign_in(who).await;
+        let browser =
+            Browser { form: if browser.form.is_empty() { "x".into() } else { browser.form }, ..browser };
+        assert_eq!(send(&house, &browser, 0, "add", &[]).await, StatusCode::FORBIDDEN, "{who}");
+        let page = house.get(&browser, PAGE).await;
+        assert!(!page.text.contains("value=\"add\""), "{who} has no button");
+    }
+    let rita = house.sign_in("rita").await;
+    let forged = Browser { form: "forged".to_owned(), ..rita };
+    assert_eq!(send(&house, &forged, 0, "add", &[]).await, StatusCode::FORBIDDEN);
+    assert_eq!(state(&house).await, None);
+}
+
+#[tokio::test]
+async fn what_is_decided_is_what_was_on_the_page() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    assert_eq!(send(&house, &rita, 0, "review", &[]).await, StatusCode::SEE_OTHER);
+    // meanwhile, at a terminal
+    let taking =
+        Taking { step: Step::Suspend, by: "root", because: None, facts: None, grant: None, seen: None };
+    house.store.take_step(&house.scope, &crm(), &taking).await.unwrap();
+    assert_eq!(send(&house, &rita, 1, "retire", &[]).await, StatusCode::CONFLICT);
+    assert_eq!(state(&house).await, Some(State::Suspended));
+    for (field, value) in [("step", "forget"), ("step", "explode"), ("seen", "x"), ("server", "../x")] {
+        let mut fields = vec![("server", "crm"), ("seen", "2"), ("step", "review")];
+        fields.retain(|(name, _)| *name != field);
+        fields.push((field, value));
+        let said = house.post(&rita, STEP, &fields).await.status;
+        assert!(said.is_client_error(), "{field}={value}: {said}");
+    }
+    assert_eq!(state(&house).await, Some(State::Suspended));
+}
+
+#[tokio::test]
+async fn the_page_shows_where_the_file_says_otherwise_and_takes_it_over_only_when_told() {
+    let house = house().await;
+    house.servers.declare(Fact::Owner, "Ada");
+    let rita = house.sign_in("rita").await;
+    send(&house, &rita, 0, "add", &[]).await;
+    let owner = async || {
+        let record = house.store.record(&house.scope, &crm()).await.unwrap().unwrap();
+        record.facts.get(Fact::Owner).map(str::to_owned)
+    };
+    assert_eq!(owner().await.as_deref(), Some("Ada"), "a first record has what the file says");
+    send(&house, &rita, 1, "set", &[("fact-owner", "Grace")]).await;
+    let page = house.get(&rita, PAGE).await.text;
+    assert!(
+        page.contains("Not as it is recorded") && page.contains("Record what the file declares"),
+        "{page}"
+    );
+    assert_eq!(owner().await.as_deref(), Some("Grace"));
+    assert_eq!(send(&house, &rita, 2, "set", &[("declared", "yes")]).await, StatusCode::SEE_OTHER);
+    assert_eq!(owner().await.as_deref(), Some("Ada"));
+    assert!(!house.get(&rita, PAGE).await.text.contains("Not as it is recorded"));
+}
+
+#[tokio::test]
+async fn a_date_that_is_near_is_marked_and_a_server_that_nobody_knows_is_nowhere() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    assert_eq!(house.get(&rita, "/console/servers/one?name=nobody").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(house.get(&rita, "/console/servers/one").await.status, StatusCode::NOT_FOUND);
+    send(&house, &rita, 0, "review", &[]).await;
+    send(&house, &rita, 1, "set", &FACTS).await;
+    send(&house, &rita, 2, "approve", &[("until", "2027-05-31")]).await;
+    assert!(!house.get(&rita, "/console/servers").await.text.contains("soon"));
+    house.pass(160 * DAY);
+    let rita = house.sign_in("rita").await;
+    assert!(house.get(&rita, "/console/servers").await.text.contains("left soon"));
+}

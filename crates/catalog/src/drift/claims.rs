@@ -55,8 +55,8 @@ fn turned(
             site.push(place, Kind::HintWeakened, true, weight, because);
         }
         (true, false) => {
-            let weight = if grave { 0.32 } else { 0.15 };
-            site.push(place, Kind::HintStrengthened, false, weight, because);
+            // how much it weighs depends on what the definition says: see `unexplained`
+            site.push(place, Kind::HintStrengthened, false, 0.15, because);
         }
         (true, true) | (false, false) => site.push(place, Kind::MemberChanged, true, 0.02, because),
     }
@@ -89,11 +89,37 @@ pub(super) fn compare(site: &mut Site<'_>, was: &Value, is: &Value, siblings: &(
             site.push(&format!("/annotations/{hint}"), Kind::HintWeakened, true, weight, because);
         }
     }
+    unexplained(site, &claims, was, is, &new);
+    // who begins to annotate gives several hints at once; one that comes by itself to what deletes or pays is no correction
+    let alone = was.get("annotations").is_some() || unannotated(was) == unannotated(is);
+    let plain = new.level == Level::Critical && alone;
     if came("readOnlyHint", true) && new.effect > Effect::Unknown {
         denies(site, "readOnlyHint", &new, claims(was, "readOnlyHint").is_some());
+    } else if came("readOnlyHint", true) && new.effect == Effect::Unknown && alone {
+        let because = "called read-only, which nothing in the definition bears out".to_owned();
+        site.push("/annotations/readOnlyHint", Kind::HintWeakened, true, 0.5, because);
     }
     if came("destructiveHint", false) && new.effect == Effect::Irreversible {
-        denies(site, "destructiveHint", &new, claims(was, "destructiveHint").is_some());
+        denies(site, "destructiveHint", &new, plain || claims(was, "destructiveHint").is_some());
+    }
+}
+
+/// A promise that is no longer made. Where the definition says the same, its author put it right; where it says that the tool
+/// only looks as before, what the tool does changed and nothing tells.
+fn unexplained(
+    site: &mut Site<'_>,
+    claims: &impl Fn(&Value, &str) -> Option<bool>,
+    was: &Value,
+    is: &Value,
+    new: &Judgement,
+) {
+    let gone = |hint: &str, mild: bool| claims(was, hint) == Some(mild) && claims(is, hint) != Some(mild);
+    let because = "the promise is no longer made, and nothing in the definition tells why".to_owned();
+    if gone("readOnlyHint", true) && new.effect == Effect::None {
+        let weight = if unannotated(was) == unannotated(is) { 0.55 } else { 0.32 };
+        site.push("/annotations/readOnlyHint", Kind::HintStrengthened, false, weight, because);
+    } else if gone("destructiveHint", false) && new.effect != Effect::Irreversible {
+        site.push("/annotations/destructiveHint", Kind::HintStrengthened, false, 0.32, because);
     }
 }
 

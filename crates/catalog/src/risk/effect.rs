@@ -18,6 +18,8 @@ pub(super) struct Reading<'a> {
     pub(super) operations: Vec<Operation>,
     /// Its server is about money.
     pub(super) bills: bool,
+    /// Its server is about who may do what.
+    pub(super) governs: bool,
     /// It runs whatever it is given.
     pub(super) execution: Option<execution::Execution>,
     /// Every deed it is thought to do, with the place that says so.
@@ -47,9 +49,9 @@ impl<'a> Reading<'a> {
         let prose = tool.description.or(tool.title).map(Prose::of).unwrap_or_default();
         let arguments = arguments(tool.input_schema);
         let operations = operations(&arguments);
-        let bills = siblings.bills();
+        let (bills, governs) = (siblings.bills(), siblings.governs());
         let mut reading =
-            Self { name, prose, arguments, operations, bills, execution: None, deeds: Vec::new() };
+            Self { name, prose, arguments, operations, bills, governs, execution: None, deeds: Vec::new() };
         reading.execution = execution::find(&reading);
         reading
     }
@@ -90,9 +92,45 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// What a verb means of some objects, and of others not.
+    fn by_object(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
+        let near = || object.iter().take(6).map(|word| singular(word));
+        let of = |nouns: &[&str]| near().any(|noun| nouns.contains(&noun.as_str()));
+        let is = |one: Act, start: &str| act == one && verb.starts_with(start);
+        if is(Act::Add, "track") && of(TRACKED) {
+            Some(Act::Read)
+        } else if is(Act::Flip, "appl") && of(APPLIED)
+            || is(Act::Change, "sync") && of(&["app", "application"])
+            || is(Act::Add, "commit") && of(&["config", "configuration"])
+        {
+            Some(Act::Deploy)
+        } else if is(Act::Remove, "terminat") && of(ENDED) {
+            Some(Act::Halt)
+        } else if is(Act::Emit, "format") && of(&["disk", "drive", "volume", "partition"]) {
+            Some(Act::Remove)
+        } else if is(Act::Emit, "convert") && of(CONVERTED)
+            || is(Act::Emit, "pull") && (object.is_empty() || of(PULLED))
+        {
+            Some(Act::Change)
+        } else if is(Act::Emit, "gzip") || is(Act::Emit, "zip") {
+            // an archive is a file beside those that it holds
+            Some(Act::Add)
+        } else if is(Act::Emit, "export") && !self.has_destination() {
+            Some(Act::Read)
+        } else {
+            None
+        }
+    }
+
     /// What an act that depends on its object does here; `None` where it cannot be told.
     fn settle(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
         let near = || object.iter().take(6).map(|word| singular(word));
+        if let Some(named) = sets_going(act, verb).then(|| head(object)).flatten() {
+            return Some(named);
+        }
+        if let Some(settled) = self.by_object(act, verb, object) {
+            return Some(settled);
+        }
         match act {
             Act::Emit if nouns::credential_words(near()) => Some(Act::Add),
             Act::Emit if self.has_destination() => Some(Act::Add),
@@ -213,6 +251,68 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Whose looking up is no record of it.
+const TRACKED: &[&str] =
+    &["parcel", "shipment", "package", "order", "delivery", "flight", "status", "progress", "courier"];
+/// What changes what is in service when it is applied.
+const APPLIED: &[&str] = &[
+    "run",
+    "plan",
+    "manifest",
+    "change",
+    "config",
+    "configuration",
+    "stack",
+    "migration",
+    "patch",
+    "infrastructure",
+];
+/// What is no longer what it was when it is converted.
+const CONVERTED: &[&str] = &["lead", "prospect", "opportunity", "contact", "trial"];
+/// What is changed here when it is pulled from elsewhere.
+const PULLED: &[&str] = &["image", "branch", "remote", "repository", "model"];
+/// What is over when it is terminated, and not deleted.
+const ENDED: &[&str] = &[
+    "session",
+    "employee",
+    "process",
+    "query",
+    "connection",
+    "call",
+    "contract",
+    "backend",
+    "task",
+    "job",
+    "user",
+];
+
+/// Verbs that set a deed going which their object names.
+fn sets_going(act: Act, verb: &str) -> bool {
+    let base = verb.trim_end_matches('s');
+    act == Act::Run
+        || matches!(
+            base,
+            "create"
+                | "submit"
+                | "request"
+                | "approve"
+                | "confirm"
+                | "accept"
+                | "schedule"
+                | "queue"
+                | "make"
+                | "complete"
+                | "provision"
+                | "build"
+        )
+}
+
+/// The deed that an object names, as its last noun before `of`.
+fn head(object: &[String]) -> Option<Act> {
+    let last = object.iter().take_while(|word| *word != "of").last()?;
+    super::lexicon::deed_named(&singular(last))
+}
+
 fn writes(act: Act) -> bool {
     act.writes() || act == Act::Run
 }
@@ -276,6 +376,8 @@ fn said(deed: &Deed) -> Evidence {
 fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (Option<bool>, f32) {
     let sure = !reading.name.unsure;
     let looks = |vote| vote == Vote::Looks;
+    // a verb that nobody knows may do anything, whatever noun stands beside it
+    let unheard = reading.prose.unknown_verb && !reading.prose.says_read_only && !looks(chosen);
     if chosen == Vote::Writes {
         // In a tool that only looks, an argument of deeds is a filter, such as on a log of who did what.
         let filter = looks(named) && (sure && described != Vote::Writes || looks(described));
@@ -289,6 +391,8 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
         (Vote::Looks, Vote::Writes) if !sure => (Some(true), 0.7),
         (Vote::Looks, Vote::Writes | Vote::LooksAndWrites) => (Some(true), 0.55),
         (Vote::Looks, Vote::Looks) => (Some(false), 0.97),
+        (Vote::Looks, Vote::Silent) if unheard && !sure => (None, 0.2),
+        (Vote::Silent, Vote::Silent) if unheard => (None, 0.2),
         (Vote::Looks, Vote::Silent) => (Some(false), if sure { 0.85 } else { 0.6 }),
         (Vote::Silent, Vote::Writes | Vote::LooksAndWrites) => (Some(true), 0.85),
         (Vote::Silent, Vote::Looks) => (Some(false), 0.85),
@@ -317,7 +421,9 @@ fn sets_a_property(reading: &Reading<'_>) -> bool {
     let sets =
         |(_, verb): &(Act, String)| matches!(verb.as_str(), "set" | "update" | "change" | "modify" | "edit");
     let last = reading.name.words.last().map(|last| singular(last)).unwrap_or_default();
-    reading.name.acts.iter().any(sets) && property(&last)
+    let chooses =
+        ["active", "current", "default"].iter().any(|word| reading.name.nouns.iter().any(|n| n == word));
+    reading.name.acts.iter().any(sets) && (property(&last) || chooses)
 }
 
 fn by_transport(

@@ -162,9 +162,12 @@ fn program(reading: &Reading<'_>) -> Option<Execution> {
         ]);
         let about =
             ["script", "code to", "javascript", "python", "execut", "source", "shell", "run", "function"];
+        let kept =
+            ["code", "script", "function", "plugin", "macro", "hook"].iter().any(|word| reading.says(word))
+                && acts.iter().any(|(act, _)| act.writes());
         let text = argument.description().to_ascii_lowercase();
         (argument.is_text() || argument.ends(&["command", "commands", "cmd", "args"]))
-            && (surely || maybe && (runs || about.iter().any(|about| text.contains(about))))
+            && (surely || maybe && (runs || kept || about.iter().any(|about| text.contains(about))))
     };
     let argument = reading.arguments.iter().find(body).filter(|_| !only_looks)?;
     Some(Execution::at(
@@ -223,6 +226,15 @@ fn interface(reading: &Reading<'_>) -> Option<Execution> {
         .acts
         .iter()
         .any(|(act, word)| *act == Act::Run && !matches!(word.as_str(), "use" | "start" | "launch"));
+    let operation = |argument: &&Argument<'_>| {
+        argument.is(&["api_operation", "api_call", "api_method", "api_action", "rpc_method"])
+            && argument.is_text()
+    };
+    if let Some(argument) = reading.arguments.iter().find(operation)
+        && !reading.prose.says_read_only
+    {
+        return Some(Execution::at(argument.pointer.clone(), "it calls whatever the interface offers"));
+    }
     let whole =
         reading.name.words.iter().find(|word| matches!(word.as_str(), "api" | "cli" | "graphql" | "rpc"))?;
     (runs && !reading.prose.says_read_only)

@@ -79,15 +79,18 @@ const VERBS: &[(Act, &str)] = &[
          enumerate gather obtain scan select access demonstrate lint diff grep ls cat stat whoami poll wait observe measure \
          see learn understand aggregate sum monitor troubleshoot debug review verify infer rank outline visualize visualise \
          plot consult simulate forecast benchmark profile answer ask tell reveal locate download recall highlight sample \
-         traverse walk interpret watch think research crawl scrape screenshot",
+         traverse walk interpret watch think research crawl scrape screenshot consume transcribe geocode tokenize \
+         introspect interrogate paginate correlate listen hear autocomplete proofread spellcheck cite unmask unwrap dereference \
+         dissect contrast distinguish figure guess",
     ),
     (
         Act::Emit,
-        "export generate convert render compress gzip zip transform format encrypt decrypt resolve test load capture",
+        "export generate convert render compress gzip zip transform format encrypt decrypt resolve test load capture pull",
     ),
     (
         Act::Run,
-        "run execute exec eval perform invoke call trigger launch start process do operate dispatch use initiate",
+        "run execute exec eval perform invoke call trigger launch start process do operate dispatch use initiate \
+         begin kickoff",
     ),
     (Act::Umbrella, "manage handle control administer maintain orchestrate interact work configure"),
     (
@@ -96,49 +99,62 @@ const VERBS: &[(Act, &str)] = &[
          decline acknowledge ack complete finish snooze mute hide subscribe join leave submit request reserve book checkout \
          switch connect attach link associate register enroll claim wake resume hold flag label tag prioritize prioritise \
          setup authenticate login initialize initialise init onboard snapshot tap click press hover drag type swipe focus \
-         stage navigate apply",
+         stage navigate apply turn power arm disarm pair seal unseal quarantine triage escalate defer postpone confirm check-in \
+         checkin rsvp endorse upvote downvote nominate delegate moderate silence ignore acquire adopt mount undo redo park \
+         honk beep ring dim brighten shelve conclude discharge admit waitlist relist sideline suppress taint untaint \
+         fulfill fulfil serve convene unpublish reroute redirect bind unbind map opt tune calibrate finalize finalise refresh reload signin signout signup logout",
     ),
     (
         Act::Add,
         "create add insert append copy clone duplicate fork import upload push store save put record new make build log \
          commit compose draft schedule ingest backfill prepend populate produce enqueue queue branch backup provision \
-         comment track seed prepare remember index propose annotate react bookmark allocate issue mint spawn ensure",
+         comment track seed prepare remember index propose annotate react bookmark allocate issue mint spawn ensure place wrap hire contribute deliver instantiate \
+         embed materialize scaffold bootstrap stash pledge file lodge prescribe recruit train ",
     ),
     (
         Act::Send,
         "send reply publish notify email forward broadcast tweet message announce post invite share remind sms dm text fax \
-         dial phone alert",
+         dial phone alert mail transmit disclose refer summon nudge ship relay syndicate retweet",
     ),
     (
         Act::Change,
         "update modify edit replace set move rename write patch change resize upgrade downgrade reset restore revert \
          overwrite upsert alter adjust reorder merge rebase amend migrate transition correct rewrite swap customize \
          customise increment decrement incr decr bump extend renew redact sync synchronize synchronise fill fix repair \
-         override shift touch reformat",
+         override shift touch reformat sign exchange reassign relocate reconcile flash rekey reconfigure \
+         reclassify relabel recategorize repurpose retarget reprice restock replenish substitute mutate alter realign refactor \
+         rebuild combine consolidate split reallocate rebalance refile \
+         sanitize anonymize anonymise pseudonymize mask raise lower loosen tighten deprecate",
     ),
     (
         Act::Pay,
-        "refund charge pay payout transfer settle withdraw deposit buy purchase sell bill reimburse debit credit",
+        "refund charge pay payout transfer settle withdraw deposit buy purchase sell bill reimburse debit credit stake unstake redeem repay invest liquidate remit tip donate disburse bid wager topup \
+         fund prepay overpay underwrite tender trade ",
     ),
     (
         Act::Grant,
         "grant authorize authorise permit allow deny entitle elevate impersonate demote ban block whitelist \
-         allowlist expose rotate",
+         allowlist expose rotate blacklist denylist blocklist kick eject expel trust distrust deauthorize enforce harden \
+         isolate contain sudo",
     ),
     (
         Act::Deploy,
-        "deploy install scale rollout rollback failover reboot restart redeploy promote drain cordon release",
+        "deploy install scale rollout rollback failover reboot restart redeploy promote drain cordon release undeploy cutover evacuate powercycle rollforward",
     ),
     (
         Act::Halt,
-        "stop pause suspend cancel kill abort shutdown disable deactivate halt interrupt quit end retire \
-         isolate hibernate",
+        "stop pause suspend cancel void kill abort shutdown disable deactivate halt interrupt quit end retire \
+         hibernate unschedule poweroff mothball discontinue ",
     ),
-    (Act::Take, "pop expire evict trim prune dequeue detach disconnect discard"),
+    (
+        Act::Take,
+        "pop expire invalidate evict trim prune dequeue detach disconnect discard trash bin recycle unmount strip ",
+    ),
     (
         Act::Remove,
-        "delete remove destroy drop terminate decommission purge erase wipe truncate flush clear uninstall revoke teardown rm del unlink empty void \
-         deprovision unpublish deregister delist trash obliterate invalidate deallocate",
+        "delete remove destroy drop terminate decommission purge erase wipe truncate flush clear uninstall revoke teardown takedown rm del unlink empty \
+         deprovision unpublish deregister delist obliterate deallocate scrub shred nuke zap expunge forget \
+         cleanup reap sweep gc dissolve dismantle raze cull dispose scrap annul nullify rescind unprovision zeroize",
     ),
 ];
 
@@ -150,7 +166,10 @@ const NOUNISH: &str = "report review query access match filter sample trace prof
     sum list set view search head tail stat touch fix open close complete preview hash monitor contact check block deposit \
     phone sms dm rank answer capture resume benchmark forecast scan switch duplicate empty new debit transition shift walk \
     look join leave trash void do display test connect debug settle research screenshot snapshot setup login press tap seed \
-    grant expose permit refund payout pay purchase setup rollback rollout failover drain sync apply find measure estimate print echo";
+    grant expose permit refund payout pay purchase setup rollback rollout failover drain sync apply find measure estimate print echo turn power arm pair seal \
+    place file mail ring park serve map sign exchange stake fund trade tip bid tender wager trust bin strip pull figure guess cite \
+    train refer mask split raise lower ship tune dim mount contain opt sweep embed bind recycle relay scrap mint refresh \
+    escalate confirm prescribe hire flash ignore silence";
 
 static ACTS: LazyLock<BTreeMap<&str, Act>> = LazyLock::new(|| {
     let mut acts = BTreeMap::new();
@@ -194,7 +213,9 @@ pub(super) fn result(word: &str) -> bool {
     const RESULTS: &str = "status info information detail stat statistic summary tree schema history metric size usage \
         overview top health version help result catalog catalogue logs content contents structure graph insight \
         suggestion recommendation analysis lookup reader viewer list count quota balance inventory timeline event trace \
-        documentation docs guide definition activity finding analytics dashboard preview snapshot";
+        documentation docs guide definition activity finding analytics dashboard preview snapshot rate rule data reading score \
+        ranking leaderboard position performance forecast transcript trail statement availability feed news weather vital \
+        metadata state trend telemetry reference price fare route direction";
     RESULTS.split_whitespace().any(|result| result == word)
 }
 
@@ -202,8 +223,22 @@ pub(super) fn result(word: &str) -> bool {
 pub(super) fn looking(noun: &str) -> bool {
     const LOOKS: &str = "search query lookup analysis aggregation check scan comparison calculation count find validation \
         inspection diagnosis diagnostic audit simulation estimate estimation select explain health ping traceroute \
-        test-run dry-run preview discovery review report whois research benchmark listing list";
+        test-run dry-run inference prediction traceroute speedtest preview discovery review report whois research benchmark listing list";
     LOOKS.split_whitespace().any(|look| look == noun)
+}
+
+/// Deeds named by a noun, as in "approves a deployment": what the verb before them sets going.
+pub(super) fn deed_named(noun: &str) -> Option<Act> {
+    const DEEDS: &[(Act, &str)] = &[
+        (Act::Remove, "deletion removal erasure purge wipe termination teardown destruction decommissioning"),
+        (
+            Act::Deploy,
+            "deployment redeployment rollout failover rollback reboot restart cutover infrastructure",
+        ),
+        (Act::Halt, "shutdown cancellation"),
+        (Act::Pay, "refund payout withdrawal purchase remittance disbursement"),
+    ];
+    DEEDS.iter().find(|(_, nouns)| nouns.split(' ').any(|one| one == noun)).map(|(act, _)| *act)
 }
 
 /// What is said of a record rather than in it: to set it anew is to turn a state, which can be turned back.

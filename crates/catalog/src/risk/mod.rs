@@ -5,11 +5,14 @@
 //! annotations can make a judgement more severe, never milder. Nothing here decides a call: the operator's declarations do.
 //! Read in this order: [`Tool`], [`Judgement`], [`judge`].
 
+mod authority;
 mod effect;
 mod execution;
 mod lexicon;
+mod money;
 mod name;
 mod nouns;
+mod phrases;
 mod prose;
 mod schema;
 mod stakes;

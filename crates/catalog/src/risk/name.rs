@@ -1,7 +1,7 @@
 //! The verb of a name: where it stands, and what is left to be its object.
 
 use super::lexicon::{Act, act, nounish};
-use super::words::{singular, split};
+use super::words::{join, singular, split};
 use std::collections::BTreeMap;
 
 /// What the tools of one server have in common: a leading word that is only the server's name, and the end of a name at
@@ -12,6 +12,8 @@ pub struct Siblings {
     verb_last: bool,
     /// Two tools or more are about money: an `order` or a `subscription` of this server is to be paid.
     bills: bool,
+    /// Its tools are about who signs in and what they may do: code that is put there decides that.
+    governs: bool,
 }
 
 impl Siblings {
@@ -19,9 +21,13 @@ impl Siblings {
         self.bills
     }
 
+    pub(super) fn governs(&self) -> bool {
+        self.governs
+    }
+
     /// From all names of a server, in any order.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut names: Vec<Vec<String>> = names.into_iter().map(split).collect();
+        let mut names: Vec<Vec<String>> = names.into_iter().map(|name| join(split(name))).collect();
         let prefix = prefix(&names);
         for words in names.iter_mut().filter(|words| words.starts_with(&prefix)) {
             words.drain(..prefix.len());
@@ -29,8 +35,35 @@ impl Siblings {
         let sure = |word: Option<&String>| word.is_some_and(|word| act(word).is_some() && !nounish(word));
         let last = names.iter().filter(|words| words.len() > 1 && sure(words.last())).count();
         let first = names.iter().filter(|words| sure(words.first()) || leads(words)).count();
-        Self { bills: bills(&names), prefix, verb_last: last > first }
+        Self { bills: bills(&names), governs: governs(&names, &prefix), prefix, verb_last: last > first }
     }
+}
+
+/// Named after signing in, or half of its tools speak of that.
+fn governs(names: &[Vec<String>], prefix: &[String]) -> bool {
+    let named = |word: &String| {
+        ["auth", "oauth", "iam", "sso", "okta", "keycloak", "idp", "identity", "entra"]
+            .iter()
+            .any(|one| word.trim_end_matches(char::is_numeric) == *one)
+    };
+    let about = |words: &&Vec<String>| {
+        words.iter().any(|word| {
+            matches!(
+                singular(word).as_str(),
+                "role"
+                    | "permission"
+                    | "mfa"
+                    | "sso"
+                    | "idp"
+                    | "realm"
+                    | "factor"
+                    | "saml"
+                    | "oidc"
+                    | "login"
+            )
+        })
+    };
+    prefix.iter().any(named) || names.len() > 3 && names.iter().filter(about).count() * 2 > names.len()
 }
 
 fn bills(names: &[Vec<String>]) -> bool {
@@ -38,7 +71,29 @@ fn bills(names: &[Vec<String>]) -> bool {
         words.iter().any(|word| {
             matches!(
                 singular(word).as_str(),
-                "payment" | "invoice" | "refund" | "payout" | "price" | "billing" | "charge" | "coupon"
+                "payment"
+                    | "invoice"
+                    | "refund"
+                    | "payout"
+                    | "price"
+                    | "billing"
+                    | "charge"
+                    | "coupon"
+                    | "portfolio"
+                    | "wallet"
+                    | "salary"
+                    | "payroll"
+                    | "payslip"
+                    | "fare"
+                    | "loan"
+                    | "currency"
+                    | "bill"
+                    | "gas"
+                    | "nft"
+                    | "stake"
+                    | "checkout"
+                    | "balance"
+                    | "subscription"
             )
         })
     };
@@ -80,7 +135,7 @@ pub(super) struct Name {
 
 impl Name {
     pub(super) fn of(name: &str, siblings: &Siblings) -> Self {
-        let mut words = split(name);
+        let mut words = join(split(name));
         if words.starts_with(&siblings.prefix) && words.len() > siblings.prefix.len() {
             words.drain(..siblings.prefix.len());
         }

@@ -47,6 +47,10 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
                     | "kms"
                     | "host"
             ),
+            "phrase" => matches!(before, "seed" | "recovery" | "pass"),
+            "mnemonic" | "passcode" | "psk" | "jwt" => true,
+            "pin" => matches!(before, "card" | "device" | "user" | "account" | "door"),
+            "code" => matches!(before, "recovery" | "bypass" | "backup" | "unlock" | "access"),
             "string" | "uri" => before == "connection",
             "var" | "variable" => matches!(before, "env" | "environment" | "config"),
             "certificate" | "cert" => matches!(before, "client" | "private" | "signing" | "ssl" | "tls"),
@@ -74,7 +78,9 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
             | "administrator" | "firewall" | "allowlist" | "whitelist" | "denylist" | "blocklist"
             | "rbac" | "iam" | "sso" | "mfa" | "saml" | "scim" | "membership" | "ingress" | "dns" | "vpn"
             | "peering" | "security" | "encryption" | "waf" | "tunnel" | "sharing" | "oidc" | "2fa"
-            | "nsg" => true,
+            | "nsg" | "factor" | "authenticator" | "passkey" | "totp" | "nameserver" | "ssid" | "egress"
+            | "nacl" | "superuser" | "impersonation" | "federation" | "idp" | "ldap" | "cors" | "csp"
+            | "captcha" | "exemption" => true,
             "policy" => !matches!(
                 before,
                 "retention"
@@ -86,6 +92,19 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
                     | "notification"
                     | "backup"
                     | "scaling"
+                    | "escalation"
+                    | "cancellation"
+                    | "pricing"
+                    | "shipping"
+                    | "leave"
+                    | "insurance"
+                    | "ilm"
+                    | "cache"
+                    | "sampling"
+                    | "merge"
+                    | "upgrade"
+                    | "restart"
+                    | "retry"
             ),
             "grant" => true,
             "key" => matches!(before, "api" | "access" | "ssh" | "deploy" | "service"),
@@ -98,10 +117,37 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
             "protection" => matches!(before, "branch" | "deletion"),
             "identity" => ends,
             "organization" | "tenant" | "workspace" => next == "member" || next == "user",
-            _ => false,
+            word => signing_in(before, word, next),
         };
         counts.then(|| word.clone())
     })
+}
+
+/// How people sign in, and what is let through.
+fn signing_in(before: &str, word: &str, next: &str) -> bool {
+    match word {
+        "origin" => matches!(before, "trusted" | "allowed" | "cors"),
+        "auth" | "authentication" | "authorization" | "oauth" | "login" => matches!(
+            next,
+            "method"
+                | "provider"
+                | "backend"
+                | "config"
+                | "setting"
+                | "flow"
+                | "connection"
+                | "client"
+                | "app"
+                | "server"
+                | "factor"
+        ),
+        "provider" => matches!(before, "identity" | "oauth" | "sso"),
+        "forward" | "forwarding" => before == "port",
+        "port" => matches!(next, "forward" | "forwarding"),
+        "zone" => before == "trust",
+        "allow" | "deny" | "block" | "access" if next == "list" => true,
+        _ => false,
+    }
 }
 
 /// What a noun has to do with money.
@@ -111,6 +157,8 @@ pub(super) enum Money {
     Moves,
     /// It is about money, which only some verbs move.
     About,
+    /// What is paid on and on, or to whom: to change it is to commit to paying.
+    Pays,
 }
 
 /// The first money noun of an object. `billed` says that amounts, prices or customers are near.
@@ -134,16 +182,30 @@ pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
         );
         let money = match word.as_str() {
             "payment" | "refund" | "payout" | "withdrawal" | "disbursement" | "payroll" | "remittance"
-            | "reimbursement" | "settlement" | "mandate" | "donation" | "wire" => Money::Moves,
+            | "reimbursement" | "settlement" | "mandate" | "donation" | "wire" | "purchase"
+            | "chargeback" | "repayment" | "prepayment" | "topup" => Money::Moves,
+            "salary" | "wage" | "payee" | "beneficiary" | "compensation" => Money::Pays,
+            "deposit" if before == "direct" => Money::Pays,
+            "account" if before == "bank" => Money::Pays,
+            "card" if before == "gift" => Money::Moves,
+            "debit" | "order"
+                if matches!(before, "direct" | "standing" | "buy" | "sell" | "market" | "limit") =>
+            {
+                Money::Moves
+            }
             "charge" | "transfer" | "deposit" | "trade" | "order" | "checkout" | "dispute"
-            | "transaction" | "reservation"
+            | "transaction" | "reservation" | "booking" | "flight" | "hotel" | "loan" | "bid" | "swap"
+            | "stake" | "mile" | "allowance" | "escrow"
                 if billed =>
             {
                 Money::Moves
             }
             "subscription" if billed && before != "notification" => Money::Moves,
             "invoice" | "price" | "coupon" | "discount" | "quote" | "billing" | "tax" | "expense"
-            | "ledger" | "voucher" | "bill" | "wallet" => Money::About,
+            | "ledger" | "voucher" | "bill" | "fee" | "debt" | "receivable" | "budget" | "bonus" => {
+                Money::About
+            }
+            "wallet" if billed => Money::About,
             "balance" if billed => Money::About,
             "note" if before == "credit" => Money::About,
             _ => return None,
@@ -151,6 +213,11 @@ pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
         let money = if about && money == Money::Moves { Money::About } else { money };
         Some((money, word.clone()))
     })
+}
+
+/// A money noun that says how much somebody has to pay.
+pub(super) fn priced(noun: &str) -> bool {
+    matches!(noun, "price" | "tax" | "discount" | "fee" | "budget" | "bonus" | "billing")
 }
 
 /// What is written to people, so that adding one reaches them.
@@ -228,6 +295,23 @@ pub(super) fn in_service(words: &[String]) -> Option<String> {
                 | "workload"
                 | "replica"
                 | "project"
+                | "switch"
+                | "router"
+                | "gateway"
+                | "endpoint"
+                | "daemon"
+                | "balancer"
+                | "nodepool"
+                | "lambda"
+                | "webserver"
+                | "website"
+                | "appliance"
+                | "controller"
+                | "proxy"
+                | "hypervisor"
+                | "firmware"
+                | "warehouse"
+                | "runtime"
         )
     };
     words.iter().find(counts).cloned()

@@ -1,7 +1,7 @@
 //! What a description says that the tool does: the verb that leads it, the verbs joined to that one, and the verbs it lists.
 
 use super::lexicon::{Act, act, inflected, result};
-use super::words::{Form, Gap, Token, sentences, singular, tokens};
+use super::words::{Form, Gap, Token, phrasal, sentences, singular, tokens};
 
 /// Tokens of a description that are read; what matters is said first.
 const TOKENS_MAX: usize = 400;
@@ -20,6 +20,11 @@ pub(super) struct Prose {
     pub(super) first: Vec<String>,
     /// A noun leads it, no verb: the description names a result.
     pub(super) names_result: bool,
+    /// A verb that nobody knows leads it: something is done to what an article follows.
+    pub(super) unknown_verb: bool,
+    /// It says that money is taken or paid, or that people are told, beside what it does.
+    pub(super) says_paid: bool,
+    pub(super) says_told: bool,
     pub(super) says_read_only: bool,
     pub(super) says_final: bool,
     pub(super) says_overwrites: bool,
@@ -28,9 +33,12 @@ pub(super) struct Prose {
 impl Prose {
     pub(super) fn of(text: &str) -> Self {
         let text = body(text);
-        let all = tokens(text, TOKENS_MAX);
+        let all = joined(tokens(text, TOKENS_MAX));
         let mut prose = Self { first: first_words(&all), ..Self::default() };
-        prose.statements(&text.chars().take(3000).collect::<String>().to_lowercase());
+        prose.unknown_verb = unknown_verb(&all);
+        prose.statements(
+            &text.chars().take(3000).collect::<String>().to_lowercase().replace("e-mail", "email"),
+        );
         let mut sentences = sentences(&all).take(SENTENCES_MAX).peekable();
         prose.names_result =
             sentences.peek().is_some_and(|first| lead(first).is_none() && names_result(first));
@@ -68,39 +76,19 @@ impl Prose {
         }
         self.acts.extend(later_clauses(rest, form));
     }
+}
 
-    fn statements(&mut self, text: &str) {
-        let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
-        self.says_read_only = says(&[
-            "read-only",
-            "read only",
-            "readonly",
-            "does not modify",
-            "doesn't modify",
-            "without modifying",
-            "does not change",
-            "no side effect",
-            "makes no changes",
-            "only select",
-            "select queries only",
-            "select statements only",
-        ]);
-        self.says_final = says(&[
-            "permanent",
-            "irreversibl",
-            "cannot be undone",
-            "can't be undone",
-            "can not be undone",
-            "unrecoverable",
-        ]);
-        self.says_overwrites = says(&[
-            "overwrites an",
-            "overwrite existing",
-            "overwrites existing",
-            "completely overwrite",
-            "overwritten",
-        ]);
+/// The tokens with their phrasal verbs joined.
+fn joined(all: Vec<Token>) -> Vec<Token> {
+    let mut joined: Vec<Token> = Vec::with_capacity(all.len());
+    for token in all {
+        let before = joined.last_mut().filter(|_| token.gap == Gap::Space);
+        match before.and_then(|before| Some((phrasal(&before.word, &token.word)?, before))) {
+            Some((verb, before)) => before.word = verb,
+            None => joined.push(token),
+        }
     }
+    joined
 }
 
 /// The description without what programming languages put below it.
@@ -126,7 +114,8 @@ fn lead(sentence: &[Token]) -> Option<(usize, Form)> {
             at += 1;
             continue;
         }
-        if let Some((_, form)) = inflected(&token.word).filter(|_| !noun) {
+        let next = sentence.get(at + 1).map(|token| token.word.as_str()).unwrap_or_default();
+        if let Some((_, form)) = inflected(&token.word).filter(|_| !noun && !a_noun_here(&token.word, next)) {
             return Some((at, form));
         }
         break;
@@ -148,6 +137,54 @@ fn lead(sentence: &[Token]) -> Option<(usize, Form)> {
     sentence.iter().enumerate().take(16).find_map(deed)
 }
 
+/// `Exchange rates`, `Place details`, `Map of`: a word that is a noun before such another.
+fn a_noun_here(word: &str, next: &str) -> bool {
+    let either = matches!(
+        word,
+        "exchange"
+            | "place"
+            | "power"
+            | "map"
+            | "fund"
+            | "trade"
+            | "bid"
+            | "tip"
+            | "stake"
+            | "sign"
+            | "mail"
+            | "ring"
+            | "figure"
+            | "state"
+            | "stream"
+            | "hire"
+            | "trust"
+            | "returns"
+    );
+    either && (matches!(next, "of" | "for" | "in" | "by" | "over") || result(next) || result(&singular(next)))
+}
+
+/// A word that is no verb anybody knows, yet governs an object: nouns have their articles before them.
+fn unknown_verb(all: &[Token]) -> bool {
+    let governs = |word: &str| {
+        matches!(
+            word,
+            "a" | "an" | "the" | "all" | "any" | "one" | "your" | "this" | "each" | "every" | "its"
+        )
+    };
+    let mut sentence = sentences(all).next().unwrap_or_default().iter();
+    let (Some(first), Some(next)) = (sentence.next(), sentence.next()) else {
+        return false;
+    };
+    let name = first.word.as_str();
+    let other = article(name) || asks(name) || preposition(name) || lead_in(name, &[]) || conjunction(name);
+    !other && next.gap == Gap::Space && governs(&next.word) && inflected(name).is_none()
+}
+
+/// A question that the tool answers.
+fn asks(word: &str) -> bool {
+    matches!(word, "who" | "what" | "where" | "when" | "which" | "how" | "why" | "whether" | "whose")
+}
+
 fn article(word: &str) -> bool {
     matches!(word, "the" | "a" | "an" | "your" | "of")
 }
@@ -161,8 +198,15 @@ fn names_result(sentence: &[Token]) -> bool {
         first,
         "current" | "available" | "latest" | "detailed" | "full" | "all" | "recent" | "every"
     );
+    let nominal = ["tion", "ment", "ness", "ity", "ance", "ence", "ware", "ics", "'s", "’s"]
+        .iter()
+        .any(|end| first.strip_suffix('s').unwrap_or(first).ends_with(end) || first.ends_with(end))
+        || asks(first)
+        || matches!(first, "everything" | "last" | "past" | "past-due" | "today" | "free" | "open");
     article(first)
+        || nominal
         || adjective
+        || words.clone().skip(2).take(2).any(|word| matches!(word, "of" | "over" | "between"))
         || words.clone().nth(1).is_some_and(|word| matches!(word, "of" | "for" | "about"))
         || words.any(|word| result(word) || result(&singular(word)))
 }

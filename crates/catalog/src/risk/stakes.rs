@@ -2,7 +2,7 @@
 
 use super::effect::{Deed, Reading};
 use super::lexicon::Act;
-use super::nouns::{self, Money};
+use super::nouns;
 use super::words::{singular, split};
 use super::{About, Effect, Evidence, Level, Reach};
 use crate::{Category, Tier};
@@ -19,16 +19,16 @@ pub(super) struct Stakes {
 }
 
 /// What is being weighed: the deeds with the objects they have.
-struct Scale<'r, 'a> {
-    reading: &'r Reading<'a>,
-    effect: Effect,
+pub(super) struct Scale<'r, 'a> {
+    pub(super) reading: &'r Reading<'a>,
+    pub(super) effect: Effect,
     /// The singular nouns of the name.
-    named: Vec<String>,
+    pub(super) named: Vec<String>,
     /// The singular nouns of the description's object.
-    described: Vec<String>,
-    categories: BTreeSet<Category>,
+    pub(super) described: Vec<String>,
+    pub(super) categories: BTreeSet<Category>,
     critical: bool,
-    evidence: &'r mut Vec<Evidence>,
+    pub(super) evidence: &'r mut Vec<Evidence>,
 }
 
 pub(super) fn weigh(reading: &Reading<'_>, effect: Effect, evidence: &mut Vec<Evidence>) -> Stakes {
@@ -55,7 +55,7 @@ pub(super) fn weigh(reading: &Reading<'_>, effect: Effect, evidence: &mut Vec<Ev
 }
 
 impl Scale<'_, '_> {
-    fn found(
+    pub(super) fn found(
         &mut self,
         category: Category,
         place: impl Into<std::borrow::Cow<'static, str>>,
@@ -65,21 +65,21 @@ impl Scale<'_, '_> {
         self.evidence.push(Evidence::new(About::Category, place, because));
     }
 
-    fn critical(&mut self, place: impl Into<std::borrow::Cow<'static, str>>, because: String) {
+    pub(super) fn critical(&mut self, place: impl Into<std::borrow::Cow<'static, str>>, because: String) {
         self.critical = true;
         self.evidence.push(Evidence::new(About::Level, place, because));
     }
 
-    fn does(&self, acts: &[Act]) -> Option<&Deed> {
+    pub(super) fn does(&self, acts: &[Act]) -> Option<&Deed> {
         self.reading.deeds.iter().find(|deed| acts.contains(&deed.act))
     }
 
-    fn takes(&self, names: &[&str]) -> bool {
+    pub(super) fn takes(&self, names: &[&str]) -> bool {
         self.reading.arguments.iter().any(|argument| argument.is(names))
     }
 
     /// A noun of the name, else of the description's object.
-    fn noun(&self, find: impl Fn(&[String]) -> Option<String>) -> Option<(&'static str, String)> {
+    pub(super) fn noun(&self, find: impl Fn(&[String]) -> Option<String>) -> Option<(&'static str, String)> {
         let named = find(&self.named).map(|noun| ("/name", noun));
         named.or_else(|| find(&self.described).map(|noun| ("/description", noun)))
     }
@@ -92,7 +92,12 @@ impl Scale<'_, '_> {
             told.cloned()
         };
         let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
-        // Tokens that are counted are words of a model.
+        // Coins are no secrets, and neither are the words of a model that are counted.
+        if self.takes(&["chain", "chain_id", "contract", "token_in", "spender", "mint"])
+            && !whole.iter().any(|word| matches!(word.as_str(), "private" | "secret" | "mnemonic"))
+        {
+            return;
+        }
         if whole.iter().any(|word| matches!(word.as_str(), "count" | "estimate" | "tokenize")) {
             return;
         }
@@ -103,7 +108,15 @@ impl Scale<'_, '_> {
             told(&first).filter(|_| gives).map(|noun| ("/description", noun))
         });
         let sets = |argument: &&super::schema::Argument<'_>| {
-            argument.ends(&["password", "passphrase"]) || argument.is(&["secret_value", "secret_string"])
+            argument.ends(&["password", "passphrase", "mnemonic"])
+                || argument.is(&[
+                    "secret_value",
+                    "secret_string",
+                    "seed_phrase",
+                    "private_key",
+                    "api_key",
+                    "new_pin",
+                ])
         };
         let set = self
             .reading
@@ -123,7 +136,12 @@ impl Scale<'_, '_> {
                 self.critical(place, format!("it changes a secret: `{noun}`"));
             }
         } else if let Some(set) = set {
-            self.found(Category::CredentialAccess, set.pointer.clone(), "it sets a secret".to_owned());
+            let whole = set.is(&["seed_phrase", "mnemonic", "private_key", "secret_value", "secret_string"]);
+            let place = set.pointer.clone();
+            self.found(Category::CredentialAccess, place.clone(), "it sets a secret".to_owned());
+            if whole {
+                self.critical(place, "it hands over a secret".to_owned());
+            }
         }
     }
 
@@ -131,6 +149,10 @@ impl Scale<'_, '_> {
         if let Some(execution) = self.reading.execution.as_ref().filter(|execution| !execution.read_only) {
             self.found(Category::Execution, execution.place.clone(), execution.because.clone());
             self.critical(execution.place.clone(), execution.because.clone());
+            if self.reading.governs {
+                let because = "it runs where it is decided who may do what".to_owned();
+                self.found(Category::Administrative, execution.place.clone(), because);
+            }
             if execution.statement {
                 self.found(
                     Category::Destructive,
@@ -148,6 +170,7 @@ impl Scale<'_, '_> {
             .iter()
             .filter(|deed| matches!(deed.act, Act::Remove | Act::Take))
             .filter(|deed| self.reading.execution.is_none() || !deed.place.starts_with("/input"))
+            .filter(|deed| !parts(deed))
             .cloned()
             .collect();
         if let Some(deed) = removes.first() {
@@ -215,151 +238,6 @@ impl Scale<'_, '_> {
             || (from && (nouns::relation(&self.named) || nouns::relation(&self.described))))
     }
 
-    fn money(&mut self) {
-        let billed = self.billed();
-        let find = |words: &[String]| nouns::money(words, billed);
-        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
-        let named = find(&self.named).or_else(|| find(&whole).filter(|(_, word)| !self.is_verb(word)));
-        let found = named
-            .map(|found| ("/name", found))
-            .or_else(|| find(&self.described).map(|found| ("/description", found)));
-        let pays = self.does(&[Act::Pay]).cloned();
-        if let Some(deed) = pays {
-            let surely = !matches!(
-                deed.word.trim_end_matches('s'),
-                "transfer" | "settle" | "credit" | "debit" | "bill" | "charge" | "deposit"
-            );
-            if surely || billed || found.is_some() {
-                self.moves(deed.place.clone().into_owned(), format!("`{}` moves money", deed.word));
-                return;
-            }
-        }
-        let Some((place, (money, noun))) = found else {
-            return;
-        };
-        let starts = self.does(&[Act::Add, Act::Run, Act::Halt, Act::Remove, Act::Flip, Act::Send]).is_some();
-        let adds = self.does(&[Act::Add, Act::Run, Act::Halt, Act::Remove, Act::Flip]).is_some();
-        let finishes = self.reading.deeds.iter().any(|deed| {
-            matches!(
-                deed.word.trim_end_matches('s'),
-                "finalize" | "finalise" | "void" | "pay" | "approve" | "accept" | "confirm"
-            )
-        });
-        let priced = self.takes(&["amount", "price", "currency", "unit_amount", "quantity", "total"]);
-        let agreed =
-            matches!(noun.as_str(), "subscription" | "dispute") && self.does(&[Act::Change]).is_some();
-        match money {
-            Money::Moves if agreed => {
-                self.found(Category::Financial, place, format!("it changes a `{noun}`"))
-            }
-            Money::Moves if starts => self.moves(place, format!("it makes, finishes or stops a `{noun}`")),
-            Money::About if finishes => self.moves(place, format!("it finishes a `{noun}`")),
-            Money::Moves if priced => {
-                self.found(Category::Financial, place, format!("it changes the amount of a `{noun}`"))
-            }
-            Money::About if adds || priced => {
-                self.found(Category::Financial, place, format!("`{noun}` is about money"))
-            }
-            Money::Moves | Money::About => {}
-        }
-    }
-
-    fn is_verb(&self, word: &str) -> bool {
-        self.reading.name.acts.iter().any(|(_, verb)| verb == word)
-    }
-
-    /// Amounts and prices are near.
-    fn billed(&self) -> bool {
-        let argument = |argument: &super::schema::Argument<'_>| {
-            argument.ends(&["amount", "currency", "price", "iban", "coupon"])
-                || argument.is(&["customer", "customer_id", "plan_id", "price_id", "payment_id"])
-        };
-        let said = ["payment", "billing", "money", "price", "currency", "invoice", "merchant", "fund"];
-        self.reading.bills
-            || self.reading.arguments.iter().any(argument)
-            || said.iter().any(|word| self.reading.says(word))
-    }
-
-    fn moves(&mut self, place: impl Into<std::borrow::Cow<'static, str>>, because: String) {
-        let place = place.into();
-        self.found(Category::Financial, place.clone(), because.clone());
-        self.critical(place, because);
-        self.effect = Effect::Irreversible;
-    }
-
-    fn administration(&mut self) {
-        let hands_over = self.reading.deeds.iter().any(|deed| deed.word.starts_with("transfer"));
-        let owner = self.takes(&["recipient", "new_owner", "owner_id", "new_owner_id"])
-            || self.reading.says("ownership")
-            || self.reading.says("owner");
-        if hands_over && owner && !self.categories.contains(&Category::Financial) {
-            self.found(Category::Administrative, "/name", "it changes who owns something".to_owned());
-            self.critical("/name", "it changes who owns something".to_owned());
-            return;
-        }
-        let grants = self.does(&[Act::Grant]).cloned();
-        let writes = !self.reading.deeds.is_empty() || self.effect == Effect::Irreversible;
-        let strong = |words: &[String]| {
-            nouns::administrative(words).filter(|word| {
-                !matches!(word.as_str(), "user" | "member" | "group" | "access" | "identity" | "grant")
-            })
-        };
-        let named = nouns::administrative(&self.named).map(|noun| ("/name", noun));
-        let noun = named.or_else(|| strong(&self.described).map(|noun| ("/description", noun)));
-        if let Some(deed) = grants {
-            self.found(
-                Category::Administrative,
-                deed.place.clone(),
-                format!("`{}` {}", deed.word, deed.act.does()),
-            );
-            self.critical(deed.place.clone(), format!("`{}` {}", deed.word, deed.act.does()));
-        } else if let Some((place, noun)) = noun.filter(|_| writes) {
-            self.found(Category::Administrative, place, format!("`{noun}` is about who may do what"));
-            self.critical(place, format!("it changes who may do what: `{noun}`"));
-        }
-    }
-
-    fn communication(&mut self) {
-        if self.reading.execution.is_some() {
-            return;
-        }
-        let drafts = self.reading.says("draft");
-        let sends = self
-            .does(&[Act::Send])
-            .filter(|deed| !deed.word.starts_with("publish") || self.publishes_to_people())
-            .cloned();
-        if let Some(deed) = sends {
-            self.found(
-                Category::ExternalCommunication,
-                deed.place.clone(),
-                format!("`{}` reaches people", deed.word),
-            );
-            return;
-        }
-        let adds = self.does(&[Act::Add, Act::Change, Act::Umbrella]).is_some()
-            && (self.does(&[Act::Add]).is_some());
-        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
-        let message = nouns::message(&whole).filter(|_| adds && !drafts);
-        if let Some(message) = message {
-            self.found(Category::ExternalCommunication, "/name", format!("a `{message}` reaches people"));
-        }
-    }
-
-    fn publishes_to_people(&self) -> bool {
-        let people = [
-            "message",
-            "channel",
-            "topic",
-            "post",
-            "event",
-            "notification",
-            "article",
-            "newsletter",
-            "subscriber",
-        ];
-        people.iter().any(|word| self.reading.says(word))
-    }
-
     fn service(&mut self) {
         let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
         let object = nouns::in_service(&whole).or_else(|| nouns::in_service(&self.described));
@@ -378,17 +256,33 @@ impl Scale<'_, '_> {
                     | "decommission"
                     | "drain"
                     | "rollout"
-            );
+                    | "undeploy"
+                    | "cutover"
+                    | "evacuate"
+            ) || !matches!(super::lexicon::inflected(&base), Some((Act::Deploy | Act::Halt, _)));
             matches!(deed.act, Act::Deploy | Act::Halt) && (surely || object.is_some())
         };
         let moved = self.reading.deeds.iter().find(moved).cloned();
         let merges = self.reading.deeds.iter().any(|deed| deed.word.starts_with("merg"));
+        let whole = |word: &str| whole.iter().chain(&self.described).any(|said| said == word);
+        let upgraded = |deed: &&Deed| {
+            let verb = deed.word.trim_end_matches('s');
+            (whole("firmware") || whole("bios") || whole("bootloader"))
+                && matches!(deed.act, Act::Change | Act::Add | Act::Send)
+                || matches!(verb, "upgrade" | "downgrade") && object.is_some()
+                || matches!(deed.act, Act::Flip | Act::Change)
+                    && whole("maintenance")
+                    && (whole("mode") || whole("app"))
+                || whole("migration")
+                    && (deed.act == Act::Run || matches!(verb, "complete" | "apply" | "applie"))
+        };
+        let upgraded = self.reading.deeds.iter().find(upgraded).cloned();
         let manifest = self.reading.arguments.iter().find(|argument| {
             argument.is(&["manifest", "yaml", "manifests", "resource_yaml"])
                 || (argument.is(&["resource", "template"])
                     && argument.description().to_ascii_lowercase().contains("yaml"))
         });
-        if let Some(deed) = moved {
+        if let Some(deed) = moved.or(upgraded) {
             self.critical(deed.place.clone(), format!("`{}` changes what is in service", deed.word));
         } else if let Some(manifest) = manifest.map(|manifest| manifest.pointer.clone()) {
             self.critical(manifest, "it applies whatever a manifest asks for".to_owned());
@@ -478,6 +372,12 @@ impl Scale<'_, '_> {
         self.evidence.push(Evidence::new(About::Breadth, place, because.to_owned()));
         true
     }
+}
+
+/// Two things come apart, and neither is gone.
+fn parts(deed: &Deed) -> bool {
+    let first = split(&deed.word).into_iter().next().unwrap_or_default();
+    matches!(first.trim_end_matches('s'), "detach" | "disconnect" | "unmount" | "invalidate")
 }
 
 /// It puts an earlier state in the place of the present one.

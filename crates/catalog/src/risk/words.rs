@@ -63,7 +63,7 @@ pub(super) fn tokens(text: &str, most: usize) -> Vec<Token> {
             continue;
         }
         if !word.is_empty() {
-            found.push(Token { gap, word: std::mem::take(&mut word) });
+            found.push(Token { gap, word: std::mem::take(&mut word).replace("e-mail", "email") });
             gap = Gap::Space;
             if found.len() == most {
                 return found;
@@ -97,6 +97,34 @@ fn wider(one: Gap, other: Gap) -> Gap {
         Gap::Stop => 4,
     };
     if rank(other) > rank(one) { other } else { one }
+}
+
+/// `shut down`, `roll back`, `check in` as the one verb that they are, where that is one.
+pub(super) fn phrasal(first: &str, second: &str) -> Option<String> {
+    if !matches!(second, "in" | "out" | "up" | "down" | "off" | "over" | "back") {
+        return None;
+    }
+    let base = format!("{first}{second}");
+    let third = || first.strip_suffix('s').map(|stem| format!("{stem}{second}"));
+    if super::lexicon::act(&base).is_some() {
+        return Some(base);
+    }
+    third().filter(|stem| super::lexicon::act(stem).is_some()).map(|stem| format!("{stem}s"))
+}
+
+/// Words with their phrasal verbs joined.
+pub(super) fn join(words: Vec<String>) -> Vec<String> {
+    let mut joined: Vec<String> = Vec::with_capacity(words.len());
+    for word in words {
+        match joined.last().and_then(|last| phrasal(last, &word)) {
+            Some(verb) => {
+                joined.pop();
+                joined.push(verb);
+            }
+            None => joined.push(word),
+        }
+    }
+    joined
 }
 
 /// The sentences of a run of tokens.

@@ -1,0 +1,273 @@
+//! Who may do what, what is exposed to whom, and who is reached.
+
+use super::effect::Deed;
+use super::lexicon::Act;
+use super::nouns;
+use super::stakes::Scale;
+use super::words::{singular, split};
+use crate::Category;
+
+impl Scale<'_, '_> {
+    pub(super) fn administration(&mut self) {
+        if let Some(because) = self.hands_over() {
+            self.found(Category::Administrative, "/name", because.to_owned());
+            self.critical("/name", because.to_owned());
+            return;
+        }
+        let grants = self.does(&[Act::Grant]).cloned();
+        let writes = !self.reading.deeds.is_empty() || self.effect == super::Effect::Irreversible;
+        let strong = |words: &[String]| {
+            nouns::administrative(words).filter(|word| {
+                !matches!(word.as_str(), "user" | "member" | "group" | "access" | "identity" | "grant")
+            })
+        };
+        let named = nouns::administrative(&self.named).map(|noun| ("/name", noun));
+        let noun = named
+            .or_else(|| strong(&self.described).map(|noun| ("/description", noun)))
+            .or_else(|| self.member().map(|noun| ("/description", noun)))
+            .or_else(|| self.locks().map(|noun| ("/name", noun)))
+            .or_else(|| self.opens());
+        if let Some(deed) = grants.filter(|deed| !self.spends(deed)) {
+            self.found(
+                Category::Administrative,
+                deed.place.clone(),
+                format!("`{}` {}", deed.word, deed.act.does()),
+            );
+            self.critical(deed.place.clone(), format!("`{}` {}", deed.word, deed.act.does()));
+        } else if let Some((place, noun)) = noun.filter(|_| writes) {
+            self.found(Category::Administrative, place, format!("`{noun}` is about who may do what"));
+            self.critical(place, format!("it changes who may do what: `{noun}`"));
+        }
+    }
+
+    /// Something gets another owner, or others are let in.
+    fn hands_over(&self) -> Option<&'static str> {
+        if self.categories.contains(&Category::Financial) {
+            return None;
+        }
+        let does = |verb: &str| self.reading.deeds.iter().any(|deed| deed.word.starts_with(verb));
+        let owner = self.takes(&["recipient", "new_owner", "owner_id", "new_owner_id"])
+            || self.reading.says("ownership")
+            || self.reading.says("owner");
+        let with = self.takes(&[
+            "role",
+            "permission",
+            "permissions",
+            "access_level",
+            "user",
+            "user_id",
+            "principal",
+            "grantee",
+            "account",
+            "account_id",
+            "share_with",
+            "with",
+            "group",
+        ]);
+        if does("transfer") && owner {
+            Some("it changes who owns something")
+        } else if does("shar") && with {
+            Some("it lets somebody else in")
+        } else {
+            None
+        }
+    }
+
+    /// What is granted is money to spend, which is told of as such.
+    fn spends(&self, deed: &Deed) -> bool {
+        self.categories.contains(&Category::Financial)
+            && matches!(
+                deed.word.trim_end_matches('s'),
+                "authorize" | "authorise" | "allow" | "approve" | "permit"
+            )
+    }
+
+    /// People who come in, go or are stopped, as the description's object says: `Removes a user`.
+    fn member(&self) -> Option<String> {
+        let acts = [Act::Add, Act::Remove, Act::Take, Act::Halt, Act::Grant];
+        let moves = |deed: &Deed| {
+            deed.place == "/description"
+                && (acts.contains(&deed.act)
+                    || matches!(
+                        deed.word.trim_end_matches('s'),
+                        "invite" | "unlock" | "lock" | "suspend" | "enroll"
+                    ))
+        };
+        let last = self.described.iter().take_while(|word| *word != "of" && *word != "and").last()?;
+        let person = matches!(
+            last.as_str(),
+            "user" | "member" | "collaborator" | "guest" | "admin" | "administrator" | "moderator" | "owner"
+        );
+        // a sorted set has members too
+        let person = person && !self.reading.says("set");
+        (person && self.reading.deeds.iter().any(moves)).then(|| last.clone())
+    }
+
+    /// Doors, devices and accounts that are locked or unlocked.
+    fn locks(&self) -> Option<String> {
+        let locks = |deed: &Deed| {
+            let verb = split(&deed.word).into_iter().next().unwrap_or_default();
+            matches!(verb.trim_end_matches('s'), "lock" | "unlock" | "arm" | "disarm" | "seal" | "unseal")
+        };
+        let words = self.named.iter().chain(&self.described);
+        let mut locked = words.filter(|word| {
+            matches!(
+                word.as_str(),
+                "door"
+                    | "device"
+                    | "account"
+                    | "user"
+                    | "gate"
+                    | "garage"
+                    | "alarm"
+                    | "vault"
+                    | "domain"
+                    | "computer"
+                    | "phone"
+                    | "vehicle"
+                    | "car"
+                    | "house"
+                    | "lock"
+            )
+        });
+        locked.next().filter(|_| self.reading.deeds.iter().any(locks)).cloned()
+    }
+
+    /// Something is made reachable that was not.
+    fn opens(&self) -> Option<(&'static str, String)> {
+        let name = |word: &str| self.reading.name.words.iter().any(|said| said == word);
+        let exposed = (name("public") && (name("make") || name("set") || name("enable") || name("access")))
+            || (name("visibility") && (name("set") || name("change") || name("update")));
+        let sessions = (name("session") || name("sessions"))
+            && ["user", "sign", "login", "signed"].iter().any(|word| self.reading.says(word))
+            && self.does(&[Act::Halt, Act::Remove, Act::Take]).is_some();
+        let assigned = ["app", "application", "license", "licence"].iter().any(|word| name(word))
+            && (name("group") || name("user") || name("users"))
+            && self.does(&[Act::Flip, Act::Add, Act::Take, Act::Remove, Act::Change]).is_some();
+        let network = self.reading.arguments.iter().find(|argument| {
+            argument.is(&[
+                "cidr",
+                "cidr_block",
+                "cidr_blocks",
+                "source_ip",
+                "ip_range",
+                "allowed_ips",
+                "public_port",
+                "src_ip",
+            ])
+        });
+        let network =
+            network.filter(|_| self.does(&[Act::Add, Act::Change, Act::Grant, Act::Remove]).is_some());
+        if exposed {
+            Some(("/name", "public".to_owned()))
+        } else if sessions {
+            Some(("/name", "session".to_owned()))
+        } else if assigned {
+            Some(("/name", "user".to_owned()))
+        } else {
+            network.map(|argument| ("/inputSchema", argument.words.join("_")))
+        }
+    }
+
+    pub(super) fn communication(&mut self) {
+        if self.reading.execution.is_some() {
+            return;
+        }
+        let drafts = self.reading.says("draft");
+        let sends = self
+            .does(&[Act::Send])
+            .filter(|deed| !deed.word.starts_with("publish") || self.publishes_to_people())
+            .filter(|deed| !self.ships(deed))
+            .cloned();
+        if let Some(deed) = sends {
+            let because = format!("`{}` reaches people", deed.word);
+            self.found(Category::ExternalCommunication, deed.place.clone(), because);
+            return;
+        }
+        let adds = self.does(&[Act::Add]).is_some();
+        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
+        let message = nouns::message(&whole).filter(|_| adds && !drafts);
+        if let Some(message) = message {
+            self.found(Category::ExternalCommunication, "/name", format!("a `{message}` reaches people"));
+        } else if let Some(because) = self.told().filter(|_| !drafts && !self.reading.deeds.is_empty()) {
+            self.found(Category::ExternalCommunication, "/description", because);
+        }
+    }
+
+    /// What is said or done beside the deed: somebody is called, a campaign begins, an answer is mailed.
+    fn told(&self) -> Option<String> {
+        let calls =
+            self.reading.says("call") && self.takes(&["to", "phone", "phone_number", "to_number", "number"]);
+        let begins = self.does(&[Act::Run, Act::Add, Act::Flip, Act::Deploy]).is_some();
+        let campaign = ["campaign", "newsletter", "broadcast"]
+            .iter()
+            .any(|word| self.reading.name.words.iter().any(|said| said == word))
+            && self.reading.deeds.iter().any(|deed| {
+                matches!(
+                    deed.word.trim_end_matches('s'),
+                    "schedule" | "start" | "launch" | "resume" | "activate" | "trigger"
+                )
+            });
+        let sequence = self.reading.says("sequence") && self.reading.says("email");
+        if self.reading.prose.says_told {
+            Some("it says that somebody is told".to_owned())
+        } else if calls && begins {
+            Some("a call reaches people".to_owned())
+        } else if campaign || sequence && begins {
+            Some("a campaign reaches people".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// What is sent is no message: a transaction, a command to a device, goods.
+    fn ships(&self, deed: &Deed) -> bool {
+        let verb = deed.word.trim_end_matches('s');
+        let goods = self.named.iter().chain(&self.described).any(|word| {
+            matches!(
+                word.as_str(),
+                "transaction"
+                    | "payment"
+                    | "token"
+                    | "eth"
+                    | "coin"
+                    | "keystroke"
+                    | "key"
+                    | "signal"
+                    | "order"
+                    | "parcel"
+                    | "crypto"
+                    | "sol"
+                    | "money"
+                    | "packet"
+                    | "metric"
+                    | "log"
+                    | "telemetry"
+                    | "instance"
+                    | "command"
+            )
+        });
+        let share = verb == "share" && self.categories.contains(&Category::Administrative);
+        let financial =
+            self.categories.contains(&Category::Financial) && deed.place == "/description" && verb != "send";
+        (matches!(verb, "send" | "ship" | "broadcast" | "transmit" | "relay") && goods) || share || financial
+    }
+
+    fn publishes_to_people(&self) -> bool {
+        let people = [
+            "message",
+            "channel",
+            "topic",
+            "post",
+            "event",
+            "notification",
+            "article",
+            "newsletter",
+            "subscriber",
+            "tweet",
+            "customer",
+            "follower",
+        ];
+        people.iter().any(|word| self.reading.says(word))
+    }
+}

@@ -27,7 +27,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 /// without a decision is found at the next start.
 pub async fn govern(gate: &Arc<Gate>, arrival: Arrival) -> Reply {
     let gate = Arc::clone(gate);
-    let governed = tokio::spawn(async move { govern_here(&gate, arrival).await });
+    let governed = tokio::spawn(Box::pin(async move { govern_here(&gate, arrival).await }));
     governed.await.unwrap_or_else(|_| reply::broken())
 }
 
@@ -177,7 +177,8 @@ async fn path(
     let credential = leg.pass(Stage::Secrets, secrets::needed(gate, live, &permit, &call, &look).await)?;
     let dispatch =
         Dispatch { permit, call: &call, resolved: &resolved, credential, arrival, asker: &asker, look };
-    let arrived = upstream::send(gate, live, dispatch, leg).await;
+    // boxed: the larger half of the path's state, and a refused call never needs it
+    let arrived = Box::pin(upstream::send(gate, live, dispatch, leg)).await;
     let arrived = leg.pass(Stage::Upstream, arrived)?;
     let answer = inspect_result::check(gate, live, &call, &resolved, &asker, arrived, leg);
     let answer =

@@ -91,7 +91,7 @@ pub(crate) struct Leg {
     pub(crate) notes: Vec<String>,
     /// Entries that become durable with the intent.
     pub(crate) also: Vec<Record>,
-    _attending: Attending,
+    attending: Option<Attending>,
 }
 
 impl Leg {
@@ -206,7 +206,7 @@ impl Leg {
             goes_on: None,
             notes: Vec::new(),
             also: Vec::new(),
-            _attending: gate.ledger.attend(),
+            attending: Some(gate.ledger.attend()),
             trail,
         }
     }
@@ -324,22 +324,38 @@ impl Leg {
 
     /// Closes the record: writes the decision, and the intent before it when nothing had to leave.
     /// An error means that the answer must not be given.
-    pub(crate) async fn close(
+    pub(crate) fn close<'g>(
+        self,
+        gate: &'g Gate,
+        live: &Live,
+        end: &Result<(), Refusal>,
+    ) -> impl Future<Output = Result<(), Refusal>> + use<'g> {
+        // made before anybody waits: a record that is open is a kilobyte and a half
+        let last = self.last(gate, live, end);
+        async move {
+            // it is waited for until it is written, or those who write at the same time make a group each
+            let (records, _attending) = last?;
+            gate.ledger.append(records).await.map(|_| ()).map_err(unwritten)
+        }
+    }
+
+    fn last(
         mut self,
         gate: &Gate,
         live: &Live,
         end: &Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(Vec<Record>, Option<Attending>), Refusal> {
         let mut records = std::mem::take(&mut self.also);
         if !self.intended {
             records.push(self.intent_record(live)?);
         }
         let keep = self.keeps(live).1;
         let disclosures = self.result.take().filter(|_| keep).into_iter().collect();
+        let attending = self.attending.take();
         let decision = self.decide(gate.clock.now(), end);
         gate.metrics.decided(&decision.0, &decision.1);
         records.push(record(Entry::Decision(Box::new(decision.0)), disclosures)?);
-        gate.ledger.append(records).await.map(|_| ()).map_err(unwritten)
+        Ok((records, attending))
     }
 
     fn decide(self, now: decision::Timestamp, end: &Result<(), Refusal>) -> (Decision, Labels) {
@@ -457,42 +473,4 @@ fn cut(text: &str, chars: usize) -> String {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),
     }
-}
-
-/// Closes what a gateway that stopped left open: whether the upstream acted is not known, and the
-/// record says so instead of forgetting it.
-pub async fn close_open(
-    ledger: &store::ledger::Ledger,
-    clock: &dyn decision::Clock,
-    open: &[store::ledger::OpenIntent],
-) -> Result<(), store::ledger::LedgerError> {
-    for one in open {
-        let intent = &one.intent;
-        let now = clock.now();
-        let decision = Decision {
-            v: 1,
-            call: intent.call,
-            deed: intent.deed,
-            leg: intent.leg,
-            tenant: intent.tenant.clone(),
-            environment: intent.environment.clone(),
-            interaction: intent.interaction.clone(),
-            opened_at: intent.at,
-            closed_at: now,
-            ending: Ending::Unknown,
-            evidence: Vec::new(),
-            dispatched: true,
-            outcome: None,
-            shown: None,
-            progress: 0,
-            observed: false,
-            policy: None,
-            events: vec![EventName::CallRequested, EventName::CallFailed],
-        };
-        let Ok(record) = Record::new(Entry::Decision(Box::new(decision)), Vec::new()) else {
-            continue;
-        };
-        ledger.append(vec![record]).await?;
-    }
-    Ok(())
 }

@@ -5,8 +5,9 @@ use crate::commit;
 use crate::gate::Gate;
 use crate::replay;
 use decision::approval::{Approval, Settled};
-use decision::{CallId, Entry};
+use decision::{CallId, Decision, Ending, Entry, EventName};
 use std::sync::Arc;
+use store::ledger::{Ledger, LedgerError, OpenIntent, Record};
 use store::{DeskError, Scope};
 
 /// Whether the last stop left nothing on its way.
@@ -67,4 +68,42 @@ async fn became(gate: &Arc<Gate>, scope: &Scope, call: CallId) -> Result<Option<
         }
     }
     Ok(intended)
+}
+
+/// Closes what a gateway that stopped left open: whether the upstream acted is not known, and the
+/// record says so instead of forgetting it.
+pub async fn close_open(
+    ledger: &Ledger,
+    clock: &dyn decision::Clock,
+    open: &[OpenIntent],
+) -> Result<(), LedgerError> {
+    for one in open {
+        let intent = &one.intent;
+        let now = clock.now();
+        let decision = Decision {
+            v: 1,
+            call: intent.call,
+            deed: intent.deed,
+            leg: intent.leg,
+            tenant: intent.tenant.clone(),
+            environment: intent.environment.clone(),
+            interaction: intent.interaction.clone(),
+            opened_at: intent.at,
+            closed_at: now,
+            ending: Ending::Unknown,
+            evidence: Vec::new(),
+            dispatched: true,
+            outcome: None,
+            shown: None,
+            progress: 0,
+            observed: false,
+            policy: None,
+            events: vec![EventName::CallRequested, EventName::CallFailed],
+        };
+        let Ok(record) = Record::new(Entry::Decision(Box::new(decision)), Vec::new()) else {
+            continue;
+        };
+        ledger.append(vec![record]).await?;
+    }
+    Ok(())
 }

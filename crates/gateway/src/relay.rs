@@ -131,7 +131,7 @@ impl Relay {
 
     /// Carries one message on.
     pub(crate) async fn carry(&mut self, message: FromServer) {
-        let frame = message.frame;
+        let frame = message.frame.clone();
         if !self.note(&message.masked).await {
             return;
         }
@@ -344,10 +344,10 @@ pub(crate) async fn drain<F: Future<Output = ()>>(
     decline: impl Fn(Bytes) -> F,
 ) {
     while let Some(message) = messages.recv().await {
-        let (frame, Some(gate)) = (message.frame, gate.upgrade()) else { return };
+        let (frame, Some(gate)) = (&message.frame, gate.upgrade()) else { return };
         match (frame.kind(), frame.method().as_deref()) {
-            (Kind::Request, method) => decline(in_nobodys_name(&frame, method)).await,
-            (_, Some("notifications/resources/updated")) => resource_changed(&gate, &server, &frame),
+            (Kind::Request, method) => decline(in_nobodys_name(frame, method)).await,
+            (_, Some("notifications/resources/updated")) => resource_changed(&gate, &server, frame),
             (_, Some(name)) if name.ends_with("/list_changed") => gate.rediscover(&server),
             (_, Some(_) | None) => {}
         }

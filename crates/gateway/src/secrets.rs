@@ -131,8 +131,9 @@ impl SealedSecrets {
         let unreadable =
             |e: &dyn std::fmt::Display| Refusal::new(Code::SecretUnreadable, format!("secret `{name}`: {e}"));
         let scope = live.settings.scope();
-        let stored =
-            gate.store.sealed_secret(&scope, name, server, user).await.map_err(|e| unreadable(&e))?;
+        // boxed, as all that a call seldom needs: each call carries what it may wait for
+        let stored = Box::pin(gate.store.sealed_secret(&scope, name, server, user)).await;
+        let stored = stored.map_err(|e| unreadable(&e))?;
         let Some(stored) = stored else { return Ok(None) };
         let expires_at = stored.listing.expires_at;
         let (sealed, at) = sealed_at(&scope, stored).map_err(|e| unreadable(&e))?;
@@ -209,7 +210,8 @@ pub(crate) async fn lease(
         });
     }
     if let Some(assertion) = &settings.assertion {
-        injected.assertion = Some(gate.assertions.begin(gate, live, permit, call, assertion).await?);
+        let begun = Box::pin(gate.assertions.begin(gate, live, permit, call, assertion)).await;
+        injected.assertion = Some(begun?);
         basis.push(format!("assertion:{}", assertion.audience));
     }
     Ok(Passed::new(Arc::new(injected), basis))
@@ -290,7 +292,7 @@ async fn value(
                     stored(gate, live, permit, call, Holder::Shared, &credential, &mut Vec::new()).await?;
                 opened.ok_or_else(|| missing(server, &credential, Holder::Shared))
             };
-            gate.backends.kv(permit, call, name, place, bootstrap).await.map(Some)
+            Box::pin(gate.backends.kv(permit, call, name, place, bootstrap)).await.map(Some)
         }
         Source::Variable(variable) => gate.backends.variable(permit, call, name, variable).map(Some),
         Source::File(path) => gate.backends.file(permit, call, name, path).map(Some),

@@ -106,6 +106,11 @@ impl Db {
     /// Starts a transaction that may write. On SQLite it holds the one write lock from the start,
     /// so that it cannot fail for want of it later.
     pub(crate) async fn begin(&self) -> Outcome<Tx> {
+        // boxed: fourteen kilobytes, which every caller's future would carry and every move of it copy
+        Box::pin(self.begun()).await
+    }
+
+    async fn begun(&self) -> Outcome<Tx> {
         let begun = match self {
             Self::Sqlite { place, writer, .. } => {
                 let mut begun = writer.begin_with(BEGIN).await;

@@ -57,13 +57,31 @@ impl fmt::Debug for Outgoing {
 }
 
 /// A message from a server that is not an answer: progress, a log line, a question, a change.
+///
+/// Boxed inside: a channel makes room for thirty-two of what it carries when it is made, and most calls hear none.
 #[derive(Debug)]
-pub(crate) struct FromServer {
+pub(crate) struct FromServer(Box<Said>);
+
+#[derive(Debug)]
+pub(crate) struct Said {
     pub(crate) frame: Frame,
     /// Credentials of the server that were taken out of it.
     pub(crate) masked: inspect::Hits,
     /// Given back when the message has been dealt with.
     _room: Option<OwnedSemaphorePermit>,
+}
+
+impl FromServer {
+    fn new(Received { frame, masked }: Received, room: Option<OwnedSemaphorePermit>) -> Self {
+        Self(Box::new(Said { frame, masked, _room: room }))
+    }
+}
+
+impl std::ops::Deref for FromServer {
+    type Target = Said;
+    fn deref(&self) -> &Said {
+        &self.0
+    }
 }
 
 /// Room for messages that wait to be carried on: a server that sends large ones to a slow Host is held
@@ -85,8 +103,7 @@ impl Room {
     pub(super) async fn pass(&self, received: Received, sink: &mpsc::Sender<FromServer>) -> bool {
         // fails only when closed, and nobody closes it
         let room = Arc::clone(&self.0).acquire_many_owned(Self::needed(&received)).await.ok();
-        let Received { frame, masked } = received;
-        sink.send(FromServer { frame, masked, _room: room }).await.is_ok()
+        sink.send(FromServer::new(received, room)).await.is_ok()
     }
     /// The same without waiting. Gives the frame back where there is no room now.
     pub(super) fn pass_now(
@@ -97,11 +114,11 @@ impl Room {
         let Ok(room) = Arc::clone(&self.0).try_acquire_many_owned(Self::needed(&received)) else {
             return Err(received);
         };
-        let Received { frame, masked } = received;
-        match sink.try_send(FromServer { frame, masked, _room: Some(room) }) {
+        match sink.try_send(FromServer::new(received, Some(room))) {
             Ok(()) => Ok(true),
             Err(mpsc::error::TrySendError::Closed(_)) => Ok(false),
-            Err(mpsc::error::TrySendError::Full(FromServer { frame, masked, .. })) => {
+            Err(mpsc::error::TrySendError::Full(FromServer(said))) => {
+                let Said { frame, masked, .. } = *said;
                 Err(Received { frame, masked })
             }
         }
@@ -231,10 +248,11 @@ impl Connection {
     pub(crate) async fn request(&self, outgoing: Outgoing) -> Result<Received, Fault> {
         let injected = Arc::clone(&outgoing.injected);
         let answer = match &self.link {
-            Link::Legacy(legacy) => legacy.request(outgoing).await,
+            // boxed: whichever it is, a call carries room for the largest
+            Link::Legacy(legacy) => Box::pin(legacy.request(outgoing)).await,
             Link::Modern(modern) => modern.request(outgoing).await,
-            Link::Sse(sse) => sse.request(outgoing).await,
-            Link::Stdio(stdio) => stdio.request(outgoing).await,
+            Link::Sse(sse) => Box::pin(sse.request(outgoing)).await,
+            Link::Stdio(stdio) => Box::pin(stdio.request(outgoing)).await,
         };
         answer.map_err(|fault| without(&injected, fault))
     }

@@ -38,15 +38,19 @@ impl Modern {
         }
     }
 
-    async fn exchange(&self, outgoing: Outgoing) -> Result<Received, Fault> {
+    async fn exchange(&self, mut outgoing: Outgoing) -> Result<Received, Fault> {
         let limits = self.endpoint.bounds.scan();
-        let headers = self.headers(outgoing.headers);
+        let headers = self.headers(std::mem::take(&mut outgoing.headers));
         // the caller's own time runs outside of this
         let head = outgoing.timeout.map_or(self.endpoint.bounds.open, |_| http::IDLE_MAX);
-        let response = self.endpoint.post(outgoing.frame, headers, &outgoing.injected, head).await?;
+        let response = self
+            .endpoint
+            .post(std::mem::take(&mut outgoing.frame), headers, &outgoing.injected, head)
+            .await?;
         if response.status() != StatusCode::OK {
             let standing = Standing::Modern;
-            return http::unsuccessful(response, outgoing.id, &limits, standing, &outgoing.injected).await;
+            let unlike = http::unsuccessful(response, outgoing.id, &limits, standing, &outgoing.injected);
+            return Box::pin(unlike).await;
         }
         match http::body(response)? {
             Body::Json(body) => {
@@ -54,24 +58,7 @@ impl Modern {
                 http::for_us(http::scan(whole, &limits, &outgoing.injected)?, outgoing.id)
             }
             Body::Events(body) => {
-                let mut events = Events::new(body, limits.bytes);
-                let endless = outgoing.timeout.is_none();
-                let mut waiter = Waiter {
-                    id: outgoing.id,
-                    limits,
-                    injected: &outgoing.injected,
-                    sink: &outgoing.sink,
-                    endless,
-                    questions: false,
-                    batches: false,
-                    messages: 0,
-                    room: Room::new(),
-                };
-                let answer = waiter.answer(&mut events, &mut Position::default()).await?;
-                let received = answer
-                    .ok_or_else(|| Fault::sent(FaultKind::Lost, "the stream ended before the answer"))?;
-                events.done();
-                Ok(received)
+                Box::pin(streamed(Events::new(body, limits.bytes), &outgoing, limits)).await
             }
         }
     }
@@ -89,4 +76,24 @@ impl Modern {
         http::routing(&mut headers, routing);
         headers
     }
+}
+
+/// The answer, out of an event stream.
+async fn streamed(mut events: Events, outgoing: &Outgoing, limits: wire::Limits) -> Result<Received, Fault> {
+    let mut waiter = Waiter {
+        id: outgoing.id,
+        limits,
+        injected: &outgoing.injected,
+        sink: &outgoing.sink,
+        endless: outgoing.timeout.is_none(),
+        questions: false,
+        batches: false,
+        messages: 0,
+        room: Room::new(),
+    };
+    let answer = waiter.answer(&mut events, &mut Position::default()).await?;
+    let received =
+        answer.ok_or_else(|| Fault::sent(FaultKind::Lost, "the stream ended before the answer"))?;
+    events.done();
+    Ok(received)
 }

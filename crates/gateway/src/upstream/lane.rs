@@ -9,7 +9,7 @@ use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
 use crate::relay::{self, Relay};
 use crate::session::Session;
-use crate::settings::Reach;
+use crate::settings::{Reach, ServerSettings};
 use bytes::Bytes;
 use decision::{Era, ServerName};
 use std::sync::Arc;
@@ -52,6 +52,26 @@ impl Lane {
             (Some(Crossing::LegacyToModern) | None, None) => Whose::Everybody,
         };
         let key = Key::new(server, whose, &settings.reach, &injected);
+        match gate.pool.at_hand(&key) {
+            Some(held) => {
+                held.renew(&key, &injected);
+                Ok(Self { held, injected })
+            }
+            // boxed: rare, and several kilobytes
+            None => {
+                Box::pin(Self::open(gate, settings, server, (asker, session), way, (key, injected))).await
+            }
+        }
+    }
+
+    async fn open(
+        gate: &Arc<Gate>,
+        settings: &ServerSettings,
+        server: &ServerName,
+        (asker, session): (&Asker, Option<&Arc<Session>>),
+        way: Way,
+        (key, injected): (Key, Arc<Injected>),
+    ) -> Result<Self, Fault> {
         let (sink, messages) = mpsc::channel(WAITING_MAX);
         let opening = || {
             let hello = match way.crossing {

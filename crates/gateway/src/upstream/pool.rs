@@ -176,6 +176,12 @@ impl Pool {
         }
     }
 
+    /// The connection of that key as [`Pool::take`] gives it, where that can be said at once.
+    pub(super) fn at_hand(&self, key: &Key) -> Option<Arc<Held>> {
+        let open = !self.shared.closed.load(Ordering::Acquire);
+        self.running(key).filter(|_| open).inspect(|held| held.touch())
+    }
+
     /// The connection of that key, if there is one that lives and nobody changes it right now.
     pub(super) fn running(&self, key: &Key) -> Option<Arc<Held>> {
         let slot = self.shared.slots.lock().get(key).map(Arc::clone)?;

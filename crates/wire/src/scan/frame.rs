@@ -91,7 +91,7 @@ impl Frame {
     }
 
     fn envelope(&mut self) -> Result<(), ScanError> {
-        let at = |key: &str| self.member(&[key]);
+        let at = |key: &str| self.member_from(0, self.object.clone(), &[key]);
         let [version, id, method] = ["jsonrpc", "id", "method"].map(at);
         let [params, result, error] = ["params", "result", "error"].map(at);
         if self.text(version).as_deref() != Some("2.0") {
@@ -185,8 +185,17 @@ impl Frame {
     /// Where the value at a path of member names stands, such as
     /// `["params", "_meta", "progressToken"]`. An empty path is the message.
     pub fn member(&self, path: &[&str]) -> Option<Range<usize>> {
-        let mut range = self.object.clone();
-        let mut level = 0u8;
+        match path {
+            // what the envelope has already found
+            ["params", rest @ ..] => self.member_from(1, self.params.clone()?, rest),
+            ["result", rest @ ..] => self.member_from(1, self.result.clone()?, rest),
+            _ => self.member_from(0, self.object.clone(), path),
+        }
+    }
+
+    fn member_from(&self, level: u8, within: Range<usize>, path: &[&str]) -> Option<Range<usize>> {
+        let mut range = within;
+        let mut level = level;
         for key in path {
             level = level.saturating_add(1);
             range = if level <= self.complete {

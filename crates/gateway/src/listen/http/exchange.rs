@@ -133,7 +133,8 @@ impl<P: Path> Door<P> {
             let door = Arc::clone(self);
             let limits = settings.limits.clone();
             let found = Arc::clone(&open.found);
-            async move {
+            // boxed, as what it holds: a task is moved several times while it is made and when it ends
+            Box::pin(async move {
                 let presented = facts::presented(&parts);
                 let inbound = door.inbound(&parts, body, takes, &limits).await;
                 let opened = batch::open(inbound, may_batch(facts.revision.as_deref()));
@@ -153,11 +154,10 @@ impl<P: Path> Door<P> {
                     walking: std::sync::OnceLock::new(),
                 };
                 match opened {
-                    Opened::One(inbound) => door.path.govern(Arrival { inbound, ..arrival }).await,
-                    // boxed: what is spawned is moved, and a batch is rare
+                    Opened::One(inbound) => Box::pin(door.path.govern(Arrival { inbound, ..arrival })).await,
                     Opened::Several(members) => Box::pin(batch::govern(&door.path, &arrival, members)).await,
                 }
-            }
+            })
         });
         self.respond(open, interim, task).await
     }

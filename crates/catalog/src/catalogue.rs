@@ -88,19 +88,21 @@ impl ServerEntry {
 /// Everything that was accepted, in one snapshot under one digest. Policies and the gateway work on the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
-    servers: BTreeMap<ServerName, ServerEntry>,
+    servers: BTreeMap<ServerName, Arc<ServerEntry>>,
     digest: Digest,
 }
 
 impl Default for Catalogue {
     fn default() -> Self {
-        Self::new(BTreeMap::new())
+        Self::new(BTreeMap::<_, ServerEntry>::new())
     }
 }
 
 impl Catalogue {
     /// The digest covers every server, its environment, and every definition with its classification.
-    pub fn new(servers: BTreeMap<ServerName, ServerEntry>) -> Self {
+    pub fn new(servers: BTreeMap<ServerName, impl Into<Arc<ServerEntry>>>) -> Self {
+        let servers: BTreeMap<_, Arc<ServerEntry>> =
+            servers.into_iter().map(|(name, entry)| (name, entry.into())).collect();
         let mut text = String::from("callgate/catalogue/v1\n");
         for (name, entry) in &servers {
             text.push_str(&format!("server {name} {}\n", entry.environment));
@@ -117,9 +119,13 @@ impl Catalogue {
         self.digest
     }
     pub fn servers(&self) -> impl Iterator<Item = (&ServerName, &ServerEntry)> {
-        self.servers.iter()
+        self.servers.iter().map(|(name, entry)| (name, &**entry))
     }
     pub fn server(&self, name: &ServerName) -> Option<&ServerEntry> {
+        self.entry(name).map(|entry| &**entry)
+    }
+    /// The same to be kept: a snapshot of which little has changed shares the rest with the one before.
+    pub fn entry(&self, name: &ServerName) -> Option<&Arc<ServerEntry>> {
         self.servers.get(name)
     }
     pub fn item(&self, server: &ServerName, kind: ItemKind, name: &str) -> Option<&Item> {

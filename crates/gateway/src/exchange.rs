@@ -117,7 +117,7 @@ pub enum BodyFault {
 }
 
 /// Through which door the message came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Entrance {
     /// `/mcp`: every server, items named `server__name`.
     Federated,

@@ -39,6 +39,9 @@ pub struct Live {
     pub registry: Registry,
     /// Of the store, before it was read: what changed since is not in here.
     pub revision: store::Revision,
+    pub(crate) lists: crate::lists::Lists,
+    /// What was pinned of each server when this was made.
+    pub(crate) marks: Arc<BTreeMap<ServerName, decision::Digest>>,
 }
 
 /// What an upstream is known to be, from its last discovery.

@@ -72,6 +72,7 @@ mod budgets;
 mod deeds;
 mod drafts;
 mod errands;
+mod gathered;
 mod handles;
 mod holds;
 mod host_side;

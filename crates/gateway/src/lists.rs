@@ -11,8 +11,12 @@ use crate::record::Leg;
 use crate::session::Session;
 use bytes::Bytes;
 use decision::{Code, Digest, Era, EventName, ItemKind, Principal, Refusal, ServerName};
+use parking_lot::Mutex;
 use policy::{Answer, Asked, Circumstances, Question, Subject};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 use tokio::sync::broadcast::error::RecvError;
 use wire::{Revision, Way, rpc};
 
@@ -84,8 +88,54 @@ pub(crate) fn visible(
     kind: ItemKind,
     asker: &Asker,
     host: Option<&str>,
-) -> Vec<Bytes> {
-    shown_to(live, &arrival.entrance, asker.revision, &asker.principal, host, kind)
+) -> Arc<Vec<Bytes>> {
+    let (entrance, revision, principal) = (&arrival.entrance, asker.revision, &asker.principal);
+    let whose = Whose {
+        principal: Arc::clone(principal),
+        host: host.map(str::to_owned),
+        entrance: entrance.clone(),
+        revision,
+        kind,
+    };
+    let make = || shown_to(live, entrance, revision, principal, host, kind);
+    // for the moment until the next snapshot, a date that has passed counts without it
+    if live.registry.has_lapsed() { Arc::new(make()) } else { live.lists.get_or_make(whose, make) }
+}
+
+/// Lists that were made of one snapshot. What somebody may see is a matter of the snapshot and of who they are (*see*
+/// reads no arguments and no time), so that of thousands of items it need not be asked at every list.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    made: Mutex<HashMap<Whose, Arc<Vec<Bytes>>>>,
+}
+
+/// Most items in all lists that are kept, an empty one counting as one; then they are made anew.
+const KEPT_MAX: usize = 100_000;
+
+/// Who asked for which list.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Whose {
+    principal: Arc<Principal>,
+    host: Option<String>,
+    entrance: Entrance,
+    revision: Revision,
+    kind: ItemKind,
+}
+
+impl Lists {
+    fn get_or_make(&self, whose: Whose, make: impl FnOnce() -> Vec<Bytes>) -> Arc<Vec<Bytes>> {
+        if let Some(made) = self.made.lock().get(&whose) {
+            return Arc::clone(made);
+        }
+        let list = Arc::new(make());
+        let mut made = self.made.lock();
+        let kept: usize = made.values().map(|list| list.len() + 1).sum();
+        if kept + list.len() >= KEPT_MAX {
+            made.clear();
+        }
+        made.insert(whose, Arc::clone(&list));
+        list
+    }
 }
 
 fn shown_to(

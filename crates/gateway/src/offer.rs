@@ -2,7 +2,8 @@
 //! schemas in force as one snapshot.
 
 use crate::errands::{self, Found};
-use crate::gate::{Gate, Live, Peer, Withdrawn};
+use crate::gate::{Gate, Live};
+use crate::gathered::gather;
 use crate::record;
 use crate::registry::Registry;
 use crate::schemas::Schemas;
@@ -11,18 +12,20 @@ use crate::session::end_if_lapsed;
 use crate::settings::Settings;
 use crate::sighted::{self, Looked};
 use crate::wishes::Wishes;
-use bytes::Bytes;
-use catalog::{Catalogue, ServerEntry};
+use catalog::Catalogue;
 use decision::{EventName, Item, ItemKind, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
-use store::{FirstSight, Revision, Scope, Seen, ServerMeta, Sighting, Store, StoreError, What};
-use tokio::sync::mpsc;
+use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError, What};
+use tokio::sync::{Semaphore, mpsc};
 use wire::Eras;
 
+/// Servers that are asked at the same time, at a start for instance. What they say is written down one after the other: a
+/// database has one writer, and whoever waits for it there is given up after some seconds.
+const LOOKS_MAX: usize = 16;
 /// Between two looks at a server that did not ask for one: a dated verdict must not last for ever.
 const AGAIN: Duration = Duration::from_secs(15 * 60);
 /// After a server could not be reached, doubled each time up to [`RETRY_MAX`].
@@ -83,44 +86,15 @@ pub async fn build(
     let settings = &written.settings;
     let scope = settings.scope();
     let revision = store.revision().await?;
-    let mut servers = BTreeMap::new();
-    let mut peers = BTreeMap::new();
-    for (name, server) in &settings.servers {
-        let accepted = store.accepted(&scope, name).await?;
-        let mut instructions = None;
-        let mut definitions = Vec::new();
-        for definition in accepted {
-            if definition.item.kind == ItemKind::Server {
-                instructions = serde_json::from_slice::<String>(&definition.raw).ok();
-                continue;
-            }
-            match catalog::Definition::new(name.clone(), definition.item.kind, definition.raw) {
-                Ok(definition) => definitions.push(Arc::new(definition)),
-                Err(e) => tracing::warn!(server = %name, error = %e, "a pinned definition cannot be read"),
-            }
-        }
-        let pins = store.pins(&scope, name).await?;
-        let kept = sighted::still_served(store, &scope, name, &pins).await?;
-        let mut withdrawn = sighted::withdrawn(&pins);
-        for definition in &kept {
-            withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
-        }
-        definitions.extend(kept.into_iter().map(Arc::new));
-        let entry = ServerEntry::new(server.environment.clone(), server.declarations.clone(), definitions);
-        servers.insert(name.clone(), entry);
-        let eras = eras.get(name).copied();
-        if let Some(peer) = peer(store, &scope, name, eras, instructions, withdrawn).await? {
-            peers.insert(name.clone(), peer);
-        }
-    }
-    let catalogue = Arc::new(Catalogue::new(servers));
+    let gathered = gather(store, settings, before, eras).await?;
+    let catalogue = Arc::new(Catalogue::new(gathered.servers));
     let open = |server: &ServerName, tool: &str| {
         settings.servers.get(server).is_some_and(|server| server.open_arguments.contains(tool))
     };
     let records = store.records(&scope).await?;
     let registry = Registry::new(store.clock(), settings, &records, &catalogue, before);
     let empty = Schemas::default();
-    let schemas = Schemas::compile(&catalogue, before.map_or(&empty, |live| &live.schemas), open);
+    let schemas = Schemas::of(&catalogue, before.map_or(&empty, |live| &live.schemas), open);
     // servers that are looked at mostly offer what they did
     let same = before
         .filter(|before| fit == Fit::Changed && before.policies.are_of(&written.policies, &catalogue))
@@ -134,9 +108,11 @@ pub async fn build(
         catalogue: Arc::clone(policies.catalogue()),
         policies,
         schemas: Arc::new(schemas),
-        peers: Arc::new(peers),
         registry,
         revision,
+        peers: Arc::new(gathered.peers),
+        lists: crate::lists::Lists::default(),
+        marks: Arc::new(gathered.marks),
     };
     Ok(Built { live, problems })
 }
@@ -163,25 +139,6 @@ fn fitted(
     }
 }
 
-async fn peer(
-    store: &Store,
-    scope: &Scope,
-    name: &ServerName,
-    eras: Option<Eras>,
-    instructions: Option<String>,
-    withdrawn: BTreeMap<(ItemKind, String), Withdrawn>,
-) -> Result<Option<Peer>, StoreError> {
-    let Some((meta, _)) = store.server(scope, name).await?.and_then(|server| server.meta) else {
-        return Ok(None);
-    };
-    let remembered = match meta.era {
-        decision::Era::Legacy => Eras::Legacy,
-        decision::Era::Modern => Eras::Modern,
-    };
-    let capabilities = meta.capabilities.unwrap_or_else(|| Bytes::from_static(b"{}"));
-    Ok(Some(Peer { eras: eras.unwrap_or(remembered), capabilities, instructions, withdrawn }))
-}
-
 /// Keeps the offer current: looks at servers at start, when they say that something changed, and
 /// every now and then; installs a new snapshot whenever the store or the files changed.
 #[derive(Debug)]
@@ -190,6 +147,8 @@ pub struct Offers {
     loader: policy::Loader,
     written: parking_lot::Mutex<Written>,
     eras: parking_lot::Mutex<BTreeMap<ServerName, Eras>>,
+    looks: Semaphore,
+    pinning: tokio::sync::Mutex<()>,
     /// New snapshots, and what was wrong with the last.
     building: Wishes<Vec<policy::Problem>>,
 }
@@ -201,6 +160,8 @@ impl Offers {
             loader,
             written: parking_lot::Mutex::new(written),
             eras: parking_lot::Mutex::default(),
+            looks: Semaphore::new(LOOKS_MAX),
+            pinning: tokio::sync::Mutex::default(),
             building: Wishes::default(),
         })
     }
@@ -279,6 +240,8 @@ impl Offers {
 
     /// Looks at one server: pins, compares and records what it shows.
     pub async fn look(&self, server: &ServerName) -> Result<(), String> {
+        // never closed; given back before the new snapshot is waited for, which then is one for many
+        let turn = self.looks.acquire().await;
         let live = self.gate.live();
         let Some(settings) = live.settings.servers.get(server) else {
             return Err("the server is not configured any more".to_owned());
@@ -293,10 +256,13 @@ impl Offers {
         let items = sighted::sighted(server, &found);
         let poisoned = sighted::poisoned(&live, server, &items);
         let withheld = poisoned.keys().cloned().collect();
+        let pinning = self.pinning.lock().await;
         let changes = self.pin(&live, server, &found, items, withheld).await.map_err(|e| e.to_string())?;
+        drop(pinning);
         let kept = sighted::served_on(&self.gate.store, &live.settings.scope(), server, &changes).await;
         let kept = kept.map_err(|e| e.to_string())?;
         self.tell(&live, server, &found, &changes, &Looked { poisoned, kept }).await;
+        drop((turn, live));
         self.refresh().await;
         Ok(())
     }

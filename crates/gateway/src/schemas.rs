@@ -1,9 +1,12 @@
-//! Pinned schemas, compiled once per definition: strict, bounded, linear-time, never fetching anything.
+//! Pinned schemas, compiled once per definition, when it is first needed: strict, bounded, linear-time, never fetching anything.
 
 use decision::{Digest, ItemKind};
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 /// Largest schema that is compiled, in bytes.
 const SCHEMA_BYTES_MAX: usize = 256 << 10;
@@ -204,18 +207,39 @@ fn describes_fields(members: &Map<String, Value>, root: &Value, depth: usize) ->
 }
 
 type Key = (Digest, Unknown);
-type Outcome = Arc<Result<Compiled, SchemaError>>;
 
-/// The compiled schemas of a catalogue, shared with the snapshot before it.
+/// A schema that is compiled when it is first needed: a gateway may have thousands of tools, most of which nobody calls today.
+#[derive(Debug)]
+struct Lazy {
+    definition: Arc<catalog::Definition>,
+    compiled: OnceLock<Result<Compiled, SchemaError>>,
+}
+
+impl Lazy {
+    fn of(definition: &Arc<catalog::Definition>) -> Arc<Self> {
+        Arc::new(Self { definition: Arc::clone(definition), compiled: OnceLock::new() })
+    }
+    fn input(&self, unknown: Unknown) -> &Result<Compiled, SchemaError> {
+        self.compiled.get_or_init(|| {
+            Compiled::new(self.definition.input_schema().unwrap_or(r#"{"type":"object"}"#), unknown)
+        })
+    }
+    fn output(&self) -> &Result<Compiled, SchemaError> {
+        self.compiled
+            .get_or_init(|| Compiled::new(self.definition.output_schema().unwrap_or("true"), Unknown::Allow))
+    }
+}
+
+/// The schemas of a catalogue, shared with the snapshot before it.
 #[derive(Debug, Default)]
 pub struct Schemas {
-    inputs: BTreeMap<Key, Outcome>,
-    outputs: BTreeMap<Digest, Outcome>,
+    inputs: BTreeMap<Key, Arc<Lazy>>,
+    outputs: BTreeMap<Digest, Arc<Lazy>>,
 }
 
 impl Schemas {
-    /// Compiles what `before` does not have yet. `open` says which tools the operator opened.
-    pub fn compile(
+    /// Those of a catalogue, compiled as far as `before` has them compiled. `open` says which tools the operator opened.
+    pub fn of(
         catalogue: &catalog::Catalogue,
         before: &Self,
         open: impl Fn(&decision::ServerName, &str) -> bool,
@@ -226,15 +250,11 @@ impl Schemas {
                 let definition = &item.definition;
                 let unknown = if open(server, definition.name()) { Unknown::Allow } else { Unknown::Refuse };
                 let key = (definition.digest(), unknown);
-                let input = before.inputs.get(&key).cloned().unwrap_or_else(|| {
-                    let raw = definition.input_schema();
-                    Arc::new(Compiled::new(raw.unwrap_or(r#"{"type":"object"}"#), unknown))
-                });
+                let input = before.inputs.get(&key).cloned().unwrap_or_else(|| Lazy::of(definition));
                 schemas.inputs.insert(key, input);
-                if let Some(raw) = definition.output_schema() {
+                if definition.output_schema().is_some() {
                     let output = before.outputs.get(&key.0).cloned();
-                    let output = output.unwrap_or_else(|| Arc::new(Compiled::new(raw, Unknown::Allow)));
-                    schemas.outputs.insert(key.0, output);
+                    schemas.outputs.insert(key.0, output.unwrap_or_else(|| Lazy::of(definition)));
                 }
             }
         }
@@ -243,11 +263,11 @@ impl Schemas {
 
     /// The input schema of a pinned tool. `None` when there is no such tool in the catalogue.
     pub fn input(&self, definition: Digest, unknown: Unknown) -> Option<&Result<Compiled, SchemaError>> {
-        self.inputs.get(&(definition, unknown)).map(Arc::as_ref)
+        self.inputs.get(&(definition, unknown)).map(|lazy| lazy.input(unknown))
     }
     /// The output schema of a pinned tool, where its author declared one.
     pub fn output(&self, definition: Digest) -> Option<&Result<Compiled, SchemaError>> {
-        self.outputs.get(&definition).map(Arc::as_ref)
+        self.outputs.get(&definition).map(|lazy| lazy.output())
     }
 }
 

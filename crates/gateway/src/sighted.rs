@@ -4,11 +4,10 @@ use crate::errands::Found;
 use crate::gate::{Live, Withdrawn};
 use bytes::Bytes;
 use catalog::listing::Offer;
-use catalog::scan::{self, Finding};
+use catalog::scan::{self, Alike, Finding};
 use catalog::{Definition, ServerEntry};
 use decision::{Digest, Item, ItemKind, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use store::{Change, Pin, PinState, Scope, Seen, Store, StoreError, What};
 
 /// The name of a server's instructions among its items.
@@ -53,9 +52,12 @@ pub(crate) fn poisoned(live: &Live, server: &ServerName, items: &[Seen]) -> BTre
     if live.catalogue.server(server).is_some_and(|entry| !entry.is_empty()) {
         return BTreeMap::new();
     }
+    let tools = items.iter().filter(|seen| seen.item.kind == ItemKind::Tool);
+    let alike = Alike::to(tools.map(|seen| seen.item.name.as_str()));
     let others = live.catalogue.servers().filter(|(name, _)| *name != server);
+    let others = others.map(|(name, entry)| accepted(name, entry, &alike)).collect();
     let items = items.iter().map(|seen| (&seen.item, seen.raw.as_ref()));
-    let seen = scan::scan_items(server, items, others.map(|(name, entry)| accepted(name, entry)).collect());
+    let seen = scan::scan_items(server, items, others);
     let poison = |one: &Finding| one.severity.flags();
     let worst = |all: Vec<Finding>| all.into_iter().filter(poison).max_by_key(|one| one.severity);
     seen.into_iter().filter_map(|(item, all)| Some((item, worst(all)?))).collect()
@@ -108,9 +110,14 @@ pub(crate) fn withdrawn(pins: &[Pin]) -> BTreeMap<(ItemKind, String), Withdrawn>
     pins.iter().filter_map(|pin| Some(((pin.item.kind, pin.item.name.clone()), why(pin)?))).collect()
 }
 
-/// What another server's accepted tools are: only these can be shadowed.
-fn accepted(server: &ServerName, entry: &ServerEntry) -> Offer {
-    let tools = entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
-    let value = |item: &catalog::Item| serde_json::from_slice(Arc::as_ref(&item.definition).raw()).ok();
-    Offer { server: Some(server.to_string()), tools: tools.filter_map(value).collect(), ..Offer::default() }
+/// What another server's accepted tools are: only these can be shadowed. Of servers without a tool that might be, names
+/// do; there may be thousands.
+fn accepted(server: &ServerName, entry: &ServerEntry, alike: &Alike) -> Offer {
+    let tools = || entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
+    let whole = tools().any(|item| alike.is(item.definition.name()));
+    let value = |item: &catalog::Item| match whole {
+        true => serde_json::from_slice(item.definition.raw()).ok(),
+        false => Some(serde_json::json!({ "name": item.definition.name() })),
+    };
+    Offer { server: Some(server.to_string()), tools: tools().filter_map(value).collect(), ..Offer::default() }
 }

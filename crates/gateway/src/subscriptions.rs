@@ -313,8 +313,9 @@ impl Subscription {
         };
         let mut bytes = Vec::new();
         for kind in kinds {
-            for item in lists::visible(live, &self.arrival, *kind, &self.asker, self.host.as_deref()) {
-                bytes.extend_from_slice(&item);
+            let shown = lists::visible(live, &self.arrival, *kind, &self.asker, self.host.as_deref());
+            for item in shown.iter() {
+                bytes.extend_from_slice(item);
                 bytes.push(b'\n');
             }
         }

@@ -6,11 +6,15 @@ use crate::words::{kind_from, kind_word, words};
 use crate::{Scope, Store, StoreError};
 use bytes::Bytes;
 use decision::{Digest, Item, ServerName, Timestamp};
+use std::collections::BTreeMap;
 
 statements! {
     LIST = "SELECT kind, name, state, approved_digest, approved_at, approved_by, seen_digest, seen_at, \
         rejected_digest, rejected_at, rejected_by FROM pins \
         WHERE tenant = $1 AND environment = $2 AND server = $3 ORDER BY kind, name";
+    LIST_ALL = "SELECT server, kind, name, state, approved_digest, approved_at, approved_by, seen_digest, seen_at, \
+        rejected_digest, rejected_at, rejected_by FROM pins \
+        WHERE tenant = $1 AND environment = $2 ORDER BY server, kind, name";
     PUT = "INSERT INTO pins (tenant, environment, server, kind, name, state, approved_digest, approved_at, \
         approved_by, seen_digest, seen_at, rejected_digest, rejected_at, rejected_by) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
@@ -25,11 +29,17 @@ statements! {
     HOLD_SERVER = "UPDATE servers SET server = server WHERE tenant = $1 AND environment = $2 AND server = $3";
     APPROVED_ONCE = "UPDATE definitions SET approved_at = $4 \
         WHERE tenant = $1 AND environment = $2 AND digest = $3 AND approved_at IS NULL";
+    ACCEPTED_LAST = "SELECT server, MAX(approved_at) AS at FROM pins \
+        WHERE tenant = $1 AND environment = $2 AND approved_at IS NOT NULL GROUP BY server";
     DEFINITION = "SELECT raw FROM definitions WHERE tenant = $1 AND environment = $2 AND digest = $3";
     ACCEPTED = "SELECT p.kind, p.name, p.approved_digest, d.raw FROM pins p JOIN definitions d \
         ON d.tenant = p.tenant AND d.environment = p.environment AND d.digest = p.approved_digest \
         WHERE p.tenant = $1 AND p.environment = $2 AND p.server = $3 AND p.state = 'approved' \
         ORDER BY p.kind, p.name";
+    ACCEPTED_ALL = "SELECT p.server, p.kind, p.name, p.approved_digest, d.raw FROM pins p JOIN definitions d \
+        ON d.tenant = p.tenant AND d.environment = p.environment AND d.digest = p.approved_digest \
+        WHERE p.tenant = $1 AND p.environment = $2 AND p.state = 'approved' \
+        ORDER BY p.server, p.kind, p.name";
 }
 
 /// Where an item stands. Only [`PinState::Approved`] may be shown and used.
@@ -99,21 +109,38 @@ pub enum Which {
 const BY_BYTES_MAX: usize = 256;
 
 impl Store {
+    /// When something of each server was accepted last.
+    pub async fn accepted_last(&self, scope: &Scope) -> Result<BTreeMap<ServerName, Timestamp>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str()];
+        let rows = self.db().rows(ACCEPTED_LAST, key).await?;
+        rows.iter().map(|row| Ok((row.parsed("server")?, row.time("at")?))).collect()
+    }
+
     /// All items of a server that were ever seen and not forgotten, by kind and name.
     pub async fn pins(&self, scope: &Scope, server: &ServerName) -> Result<Vec<Pin>, StoreError> {
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
         self.db().rows(LIST, key).await?.iter().map(pin).collect()
     }
 
+    /// The same of every server.
+    pub async fn all_pins(&self, scope: &Scope) -> Result<BTreeMap<ServerName, Vec<Pin>>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str()];
+        by_server(&self.db().rows(LIST_ALL, key).await?, pin)
+    }
+
     /// The definitions of a server that may be used: state approved, nothing else.
     pub async fn accepted(&self, scope: &Scope, server: &ServerName) -> Result<Vec<Definition>, StoreError> {
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
-        let rows = self.db().rows(ACCEPTED, key).await?;
-        let read = |row: &Row| {
-            let raw: Vec<u8> = row.get("raw")?;
-            Ok(Definition { item: item(row)?, digest: row.digest("approved_digest")?, raw: raw.into() })
-        };
-        rows.iter().map(read).collect()
+        self.db().rows(ACCEPTED, key).await?.iter().map(definition).collect()
+    }
+
+    /// The same of every server.
+    pub async fn all_accepted(
+        &self,
+        scope: &Scope,
+    ) -> Result<BTreeMap<ServerName, Vec<Definition>>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str()];
+        by_server(&self.db().rows(ACCEPTED_ALL, key).await?, definition)
     }
 
     /// The raw bytes of a definition that is, or once was, approved or is pending.
@@ -293,6 +320,19 @@ fn chosen<'a>(pins: &'a [Pin], which: &Which) -> Outcome<Vec<&'a Pin>> {
 
 fn item(row: &Row) -> Outcome<Item> {
     Ok(Item { kind: row.word("kind", kind_from)?, name: row.get("name")? })
+}
+
+fn definition(row: &Row) -> Outcome<Definition> {
+    let raw: Vec<u8> = row.get("raw")?;
+    Ok(Definition { item: item(row)?, digest: row.digest("approved_digest")?, raw: raw.into() })
+}
+
+fn by_server<T>(rows: &[Row], read: impl Fn(&Row) -> Outcome<T>) -> Outcome<BTreeMap<ServerName, Vec<T>>> {
+    let mut all: BTreeMap<ServerName, Vec<T>> = BTreeMap::new();
+    for row in rows {
+        all.entry(row.parsed("server")?).or_default().push(read(row)?);
+    }
+    Ok(all)
 }
 
 fn pin(row: &Row) -> Outcome<Pin> {

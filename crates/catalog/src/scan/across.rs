@@ -6,20 +6,56 @@ use inspect::text::skeleton;
 use inspect::{Detector, Severity, Sighting};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// From here on two descriptions say the same.
 const SAME_TEXT: f32 = 0.7;
 /// Shortest name in which a letter more or less is no chance.
 const NAME_MIN: usize = 6;
 
+/// So many names after a name, in order, are looked at beside it.
+const NEIGHBOURS: usize = 24;
+
 /// Where a tool stands: its server and its place there.
 type Spot = (usize, usize);
 
 pub(super) fn look(offers: &[Offer]) -> Vec<Finding> {
+    beside(offers, |_| true)
+}
+
+/// What is to be said of the last of these beside the others: of hundreds of servers, a small part of all pairs.
+pub(super) fn look_at_last(offers: &[Offer]) -> Vec<Finding> {
+    let last = offers.len().saturating_sub(1);
+    beside(offers, |server| server == last)
+}
+
+/// Names beside which a tool might pass for another, in the form they are compared in.
+#[derive(Debug, Default)]
+pub struct Alike(BTreeSet<String>);
+
+impl Alike {
+    pub fn to<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(names.into_iter().map(skeleton).collect())
+    }
+
+    /// Whether a tool of this name has to be looked at beside those.
+    pub fn is(&self, name: &str) -> bool {
+        let name = skeleton(name);
+        let near = |other: &String| {
+            *other == name || (other.len().min(name.len()) >= NAME_MIN && is_near(other, &name))
+        };
+        let after = self.0.range::<str, _>((Bound::Included(name.as_str()), Bound::Unbounded));
+        let before = self.0.range::<str, _>((Bound::Unbounded, Bound::Excluded(name.as_str())));
+        after.take(NEIGHBOURS).any(near) || before.rev().take(NEIGHBOURS).any(near)
+    }
+}
+
+/// What the servers say that `counts` holds for, which may be only the later of two.
+fn beside(offers: &[Offer], counts: impl Fn(usize) -> bool) -> Vec<Finding> {
     if offers.len() < 2 {
         return vec![];
     }
-    let mut found = servers(offers);
+    let mut found = servers(offers, &counts);
     let mut by_skeleton: BTreeMap<String, Vec<Spot>> = BTreeMap::new();
     for (i, offer) in offers.iter().enumerate() {
         for (j, tool) in offer.tools.iter().enumerate() {
@@ -28,11 +64,12 @@ pub(super) fn look(offers: &[Offer]) -> Vec<Finding> {
     }
     for spots in by_skeleton.values() {
         for (n, a) in spots.iter().enumerate() {
-            let others = spots.get(n + 1..).unwrap_or_default().iter().filter(|b| b.0 != a.0);
+            let others = spots.get(n + 1..).unwrap_or_default().iter();
+            let others = others.filter(|b| b.0 != a.0 && counts(b.0));
             found.extend(others.filter_map(|b| same_name(offers, *a, *b)));
         }
     }
-    found.extend(near_names(offers, &by_skeleton));
+    found.extend(near_names(offers, &by_skeleton, &counts));
     found
 }
 
@@ -125,19 +162,31 @@ fn ratio(part: usize, whole: usize) -> f32 {
 }
 
 /// Names of two servers that differ in a letter or an ending, with descriptions that do not.
-fn near_names(offers: &[Offer], by_skeleton: &BTreeMap<String, Vec<Spot>>) -> Vec<Finding> {
+fn near_names(
+    offers: &[Offer],
+    by_skeleton: &BTreeMap<String, Vec<Spot>>,
+    counts: &impl Fn(usize) -> bool,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     let names: Vec<(&String, &Vec<Spot>)> = by_skeleton.iter().collect();
     // sorted names that begin alike stand together
     for (n, (one, spots)) in names.iter().enumerate() {
-        for (other, others) in names.get(n + 1..).unwrap_or_default().iter().take(24) {
-            if one.len() < NAME_MIN || other.len() < NAME_MIN || !is_near(one, other) {
+        for (other, others) in names.get(n + 1..).unwrap_or_default().iter().take(NEIGHBOURS) {
+            let of_none = |all: &[Spot]| !all.iter().any(|spot| counts(spot.0));
+            if of_none(spots) && of_none(others)
+                || one.len() < NAME_MIN
+                || other.len() < NAME_MIN
+                || !is_near(one, other)
+            {
                 continue;
             }
             for (a, b) in
                 spots.iter().flat_map(|a| others.iter().map(move |b| (*a, *b))).filter(|(a, b)| a.0 != b.0)
             {
                 let (a, b) = (a.min(b), a.max(b));
+                if !counts(b.0) {
+                    continue;
+                }
                 let (Some(first), Some(second)) = (tool(offers, a), tool(offers, b)) else { continue };
                 if alike(first, second) < SAME_TEXT || is_twice(offers, a.0, b.0) {
                     continue;
@@ -160,10 +209,10 @@ fn is_near(one: &str, other: &str) -> bool {
 }
 
 /// Servers whose names pass for another's.
-fn servers(offers: &[Offer]) -> Vec<Finding> {
+fn servers(offers: &[Offer], counts: &impl Fn(usize) -> bool) -> Vec<Finding> {
     let mut found = Vec::new();
     for (i, _) in offers.iter().enumerate() {
-        for (j, _) in offers.iter().enumerate().skip(i + 1) {
+        for (j, _) in offers.iter().enumerate().skip(i + 1).filter(|(j, _)| counts(*j)) {
             let (one, other) = (server(offers, i), server(offers, j));
             let (a, b) = (skeleton(one), skeleton(other));
             let bare = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();

@@ -8,6 +8,7 @@ mod carriers;
 mod items;
 mod places;
 
+pub use across::Alike;
 pub use items::scan_items;
 
 use crate::Claimed;
@@ -69,7 +70,7 @@ fn scan_last(offers: &[Offer]) -> Scanned {
     if let (Some(last), Some(offer)) = (offers.len().checked_sub(1), offers.last()) {
         look_at(last, offer, &names, &mut scanned);
     }
-    scanned.across.extend(across::look(offers));
+    scanned.across.extend(across::look_at_last(offers));
     scanned
 }
 

@@ -6,7 +6,9 @@ use crate::script::{Script, tools};
 use decision::{Code, Ending, Entry, EventName, ServerName};
 use gateway::settings::Mode;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
+
+const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
 
 async fn names(house: &House) -> Vec<String> {
     let list = house.modern("/mcp", "tools/list", json!({})).await.json();
@@ -198,4 +200,45 @@ async fn a_legacy_session_is_told_on_its_stream_that_its_list_changed_and_only_i
     let events = crate::house::events(&text);
     assert_eq!(events[0]["method"], "notifications/tools/list_changed");
     assert_eq!(events.len(), 1, "{events:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_shares_with_the_one_before_what_did_not_change() {
+    let (one, other) = (Script::start(true).await, Script::start(true).await);
+    let house = House::open(&[("one", one.url.clone()), ("other", other.url.clone())], ALL).await;
+    let [first, second] = ["one", "other"].map(|name| ServerName::new(name).unwrap());
+    let entry = |house: &House, name| Arc::clone(house.gate.live().catalogue.entry(name).unwrap());
+    let (was_first, was_second) = (entry(&house, &first), entry(&house, &second));
+    assert!(was_first.items().count() > 0 && was_second.items().count() > 0);
+    let mut changed = tools();
+    changed[0]["inputSchema"]["required"] = json!(["text"]);
+    other.set_tools(changed);
+    house.offers.look(&second).await.unwrap();
+    assert!(Arc::ptr_eq(&was_first, &entry(&house, &first)));
+    assert!(was_second.items().count() > entry(&house, &second).items().count(), "one is withdrawn");
+    // what somebody else decides is seen, too
+    house.store.approve(&store::Scope::default(), &second, &store::Which::All, "a person").await.unwrap();
+    house.offers.refresh().await;
+    assert_eq!(was_second.items().count(), entry(&house, &second).items().count());
+    assert_ne!(was_second, entry(&house, &second), "it is the new definition that was accepted");
+    assert!(Arc::ptr_eq(&was_first, &entry(&house, &first)));
+}
+
+/// More than are looked at at a time, and than a database takes at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_servers_are_looked_at_together_and_none_is_given_up() {
+    let script = Script::start(true).await;
+    let names: Vec<String> = (0..32).map(|n| format!("s{n}")).collect();
+    let urls: Vec<_> = names.iter().map(|name| (name.as_str(), script.url.clone())).collect();
+    let house = House::open(&urls, ALL).await;
+    let mut changed = tools();
+    changed[0]["inputSchema"]["required"] = json!(["text"]);
+    script.set_tools(changed);
+    let servers: Vec<_> = names.iter().map(|name| ServerName::new(name.clone()).unwrap()).collect();
+    let looks = servers.iter().map(|server| house.offers.look(server));
+    let looked: Vec<_> = futures::future::join_all(looks).await;
+    assert!(looked.iter().all(Result::is_ok), "{looked:?}");
+    let live = house.gate.live();
+    let withdrawn = servers.iter().filter(|server| !live.peers.get(*server).unwrap().withdrawn.is_empty());
+    assert_eq!(withdrawn.count(), 32);
 }

@@ -1,0 +1,190 @@
+//! What is pinned of every server, ready for a snapshot. Of servers about which nothing has changed it is what the snapshot
+//! before has: there may be hundreds of servers and thousands of tools, and mostly one of them has changed.
+
+use crate::gate::{Live, Peer};
+use crate::settings::{ServerSettings, Settings};
+use crate::sighted;
+use bytes::Bytes;
+use catalog::ServerEntry;
+use decision::{Digest, ItemKind, ServerName};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use store::{Definition, Pin, Scope, Server, Store, StoreError};
+use wire::Eras;
+
+/// Servers whose definitions are read one by one; of more, all are read at once.
+const FEW: usize = 8;
+
+/// Everything of a snapshot that is of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) servers: BTreeMap<ServerName, Arc<ServerEntry>>,
+    pub(crate) peers: BTreeMap<ServerName, Peer>,
+    /// What was pinned of each then.
+    pub(crate) marks: BTreeMap<ServerName, Digest>,
+}
+
+pub(crate) async fn gather(
+    store: &Store,
+    settings: &Settings,
+    before: Option<&Live>,
+    eras: &BTreeMap<ServerName, Eras>,
+) -> Result<Gathered, StoreError> {
+    let scope = settings.scope();
+    let pins = store.all_pins(&scope).await?;
+    let known = store.list_servers(&scope).await?;
+    let known: BTreeMap<&ServerName, &Server> = known.iter().map(|server| (&server.name, server)).collect();
+    let mut gathered = Gathered::default();
+    let mut changed = Vec::new();
+    for (name, server) in &settings.servers {
+        let pins = pins.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mark = mark(pins);
+        gathered.marks.insert(name.clone(), mark);
+        match before.and_then(|before| shared(before, name, server, mark)) {
+            Some((entry, peer)) => gathered.put(name, entry, peer, eras, known.get(name).copied()),
+            None => changed.push((name, server, pins)),
+        }
+    }
+    let mut all = match changed.len() > FEW {
+        true => Some(store.all_accepted(&scope).await?),
+        false => None,
+    };
+    for (name, server, pins) in changed {
+        let accepted = match &mut all {
+            Some(all) => all.remove(name).unwrap_or_default(),
+            None => store.accepted(&scope, name).await?,
+        };
+        let (entry, said) = read(store, &scope, (name, server), pins, accepted).await?;
+        gathered.put(name, Arc::new(entry), Some(said), eras, known.get(name).copied());
+    }
+    Ok(gathered)
+}
+
+/// What a peer is known by beside its last discovery: its instructions, and what is not offered.
+type Said = (Option<String>, BTreeMap<(ItemKind, String), crate::gate::Withdrawn>);
+
+impl Gathered {
+    fn put(
+        &mut self,
+        name: &ServerName,
+        entry: Arc<ServerEntry>,
+        said: Option<Said>,
+        eras: &BTreeMap<ServerName, Eras>,
+        known: Option<&Server>,
+    ) {
+        self.servers.insert(name.clone(), entry);
+        let Some((meta, _)) = known.and_then(|server| server.meta.as_ref()) else { return };
+        let remembered = match meta.era {
+            decision::Era::Legacy => Eras::Legacy,
+            decision::Era::Modern => Eras::Modern,
+        };
+        let capabilities = meta.capabilities.clone().unwrap_or_else(|| Bytes::from_static(b"{}"));
+        let (instructions, withdrawn) = said.unwrap_or_default();
+        let eras = eras.get(name).copied().unwrap_or(remembered);
+        self.peers.insert(name.clone(), Peer { eras, capabilities, instructions, withdrawn });
+    }
+}
+
+/// What the snapshot before says of a server of which the same is pinned, and which is declared to be the same.
+fn shared(
+    before: &Live,
+    name: &ServerName,
+    server: &ServerSettings,
+    mark: Digest,
+) -> Option<(Arc<ServerEntry>, Option<Said>)> {
+    let entry = before.catalogue.entry(name)?;
+    let same = before.marks.get(name) == Some(&mark)
+        && entry.environment == server.environment
+        && entry.declarations == server.declarations;
+    if !same {
+        return None;
+    }
+    let peer = before.peers.get(name)?;
+    Some((Arc::clone(entry), Some((peer.instructions.clone(), peer.withdrawn.clone()))))
+}
+
+/// Stands for everything about a server's pins that a snapshot is made of.
+fn mark(pins: &[Pin]) -> Digest {
+    let mut text = String::from("callgate/pinned/v1\n");
+    for pin in pins {
+        let (approved, rejected) = (&pin.approved, &pin.rejected);
+        let digest = |mark: &Option<store::Mark>| mark.as_ref().map(|mark| mark.digest);
+        let name = &pin.item.name;
+        let _ = writeln!(
+            text,
+            "{:?} {} {name} {:?} {:?} {} {:?}",
+            pin.item.kind,
+            name.len(),
+            pin.state,
+            digest(approved),
+            pin.seen,
+            digest(rejected),
+        );
+    }
+    Digest::of(text.as_bytes())
+}
+
+async fn read(
+    store: &Store,
+    scope: &Scope,
+    (name, server): (&ServerName, &ServerSettings),
+    pins: &[Pin],
+    accepted: Vec<Definition>,
+) -> Result<(ServerEntry, Said), StoreError> {
+    let mut instructions = None;
+    let mut definitions = Vec::new();
+    for definition in accepted {
+        if definition.item.kind == ItemKind::Server {
+            instructions = serde_json::from_slice::<String>(&definition.raw).ok();
+            continue;
+        }
+        match catalog::Definition::new(name.clone(), definition.item.kind, definition.raw) {
+            Ok(definition) => definitions.push(Arc::new(definition)),
+            Err(e) => tracing::warn!(server = %name, error = %e, "a pinned definition cannot be read"),
+        }
+    }
+    let kept = sighted::still_served(store, scope, name, pins).await?;
+    let mut withdrawn = sighted::withdrawn(pins);
+    for definition in &kept {
+        withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
+    }
+    definitions.extend(kept.into_iter().map(Arc::new));
+    let entry = ServerEntry::new(server.environment.clone(), server.declarations.clone(), definitions);
+    Ok((entry, (instructions, withdrawn)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decision::{Item, Timestamp};
+    use store::{Mark, PinState};
+
+    #[test]
+    fn whatever_a_snapshot_is_made_of_is_another_mark() {
+        let mark_of = |digest| Some(Mark { digest, at: Timestamp(1), by: "ann".to_owned() });
+        let [one, two] = [b"1", b"2"].map(|text| Digest::of(text));
+        let pin = Pin {
+            item: Item { kind: ItemKind::Tool, name: "a".to_owned() },
+            state: PinState::Approved,
+            approved: mark_of(one),
+            seen: one,
+            seen_at: Timestamp(1),
+            rejected: None,
+        };
+        let base = mark(std::slice::from_ref(&pin));
+        let later = Pin { seen_at: Timestamp(9), ..pin.clone() };
+        assert_eq!(mark(std::slice::from_ref(&later)), base, "when it was seen says nothing");
+        for other in [
+            Pin { item: Item { kind: ItemKind::Prompt, ..pin.item.clone() }, ..pin.clone() },
+            Pin { item: Item { name: "b".to_owned(), ..pin.item.clone() }, ..pin.clone() },
+            Pin { state: PinState::Changed, ..pin.clone() },
+            Pin { approved: mark_of(two), ..pin.clone() },
+            Pin { approved: None, ..pin.clone() },
+            Pin { seen: two, ..pin.clone() },
+            Pin { rejected: mark_of(two), ..pin.clone() },
+        ] {
+            assert_ne!(mark(std::slice::from_ref(&other)), base, "{other:?}");
+        }
+        assert_ne!(mark(&[]), base);
+        assert_ne!(mark(&[pin.clone(), pin]), base);
+    }
+}

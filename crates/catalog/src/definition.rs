@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use decision::{Digest, ItemKind, ServerName, canonical};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// Longest name, URI or template of an item.
@@ -40,7 +40,7 @@ pub struct Definition {
 }
 
 /// What the author says of a tool (`annotations`). Shown, and not trusted (K16).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Claimed {
     #[serde(rename = "readOnlyHint")]

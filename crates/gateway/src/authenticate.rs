@@ -273,6 +273,15 @@ pub(crate) async fn asker(
     Ok(Passed::new(Asker { principal, session, revision, capabilities, standing }, basis))
 }
 
+/// Who it is that reads what is no message of MCP.
+pub(crate) async fn visitor(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    arrival: &Arrival,
+) -> Result<Arc<Principal>, Refusal> {
+    connected(gate, live, arrival).await.map(|(principal, _, _)| principal)
+}
+
 /// What helps a call under way to its end is taken to the last.
 fn finishes(route: &Route) -> bool {
     match route.what {

@@ -11,7 +11,9 @@ use crate::route::{Route, What, short};
 use crate::session::{Hello, Session};
 use crate::{lists, permission, subscriptions, tasks, upstream};
 use bytes::Bytes;
-use decision::{Claims, Code, Digest, Era, InteractionId, ItemKind, Refusal, ServerName, Transport};
+use decision::{
+    Claims, Code, Digest, Era, InteractionId, ItemKind, Principal, Refusal, ServerName, Transport,
+};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use wire::bridge::capabilities::TASKS;
@@ -192,19 +194,19 @@ fn visible_peers<'l>(
     asker: &Asker,
     host: Option<&str>,
 ) -> Vec<&'l Peer> {
+    let any = |server: &ServerName| sees_any(live, &asker.principal, host, server);
+    behind(live, entrance).into_iter().filter(|(server, _)| any(server)).map(|(_, peer)| peer).collect()
+}
+
+/// Whether this principal may see anything of a server.
+pub(crate) fn sees_any(live: &Live, principal: &Principal, host: Option<&str>, server: &ServerName) -> bool {
     const KINDS: [ItemKind; 4] =
         [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::ResourceTemplate];
-    let sees = |server: &ServerName, kind: ItemKind, name: &str| {
-        permission::visible(live, &asker.principal, host, server, kind, name)
-    };
-    let any = |server: &ServerName| {
-        let entry = live.catalogue.server(server);
-        let mut items =
-            KINDS.into_iter().flat_map(|kind| entry.into_iter().flat_map(move |e| e.of_kind(kind)));
-        sees(server, ItemKind::Server, server.as_str())
-            || items.any(|item| sees(server, item.definition.kind(), item.definition.name()))
-    };
-    behind(live, entrance).into_iter().filter(|(server, _)| any(server)).map(|(_, peer)| peer).collect()
+    let sees = |kind: ItemKind, name: &str| permission::visible(live, principal, host, server, kind, name);
+    let entry = live.catalogue.server(server);
+    let mut items = KINDS.into_iter().flat_map(|kind| entry.into_iter().flat_map(move |e| e.of_kind(kind)));
+    sees(ItemKind::Server, server.as_str())
+        || items.any(|item| sees(item.definition.kind(), item.definition.name()))
 }
 
 /// What is offered: the union of what the servers behind the entrance offer, as far as the gateway carries it.

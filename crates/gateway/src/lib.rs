@@ -64,6 +64,7 @@ pub mod backends;
 pub mod exchange;
 pub mod gate;
 pub mod offer;
+pub mod registry_api;
 pub mod session;
 pub mod settings;
 

@@ -275,7 +275,7 @@ fn verb(code: Code) -> &'static str {
 
 /// RFC 6750 §3: no error code where no credential came, so that a client asks for one first. Where tokens of
 /// providers are taken, with what RFC 9728 and SEP-835 let a client find its way by.
-fn challenge(refusal: &Refusal, doors: Doors<'_>) -> Option<String> {
+pub(crate) fn challenge(refusal: &Refusal, doors: Doors<'_>) -> Option<String> {
     let code = refusal.code;
     let mut challenge = Challenge::bearer();
     if let Some(oauth) = doors.oauth {

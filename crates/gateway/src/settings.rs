@@ -46,6 +46,22 @@ pub struct Settings {
     /// Amounts over time, in the order of the file.
     pub budgets: Vec<policy::Budget>,
     pub idempotency: Idempotency,
+    pub registry: RegistrySettings,
+}
+
+/// What clients read of the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// What stands before the slash of every name.
+    pub namespace: String,
+    /// Whether anybody may read which servers there are.
+    pub public: bool,
+}
+
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        Self { namespace: "local.callgate".to_owned(), public: false }
+    }
 }
 
 /// What becomes of a call that was made before.

@@ -1,6 +1,7 @@
 //! `callgate registry`: which servers and which of their definitions are accepted, and by whom.
 
 mod beside;
+mod export;
 pub(crate) mod kept;
 mod records;
 mod versions;
@@ -56,6 +57,11 @@ pub(crate) enum Registry {
     /// Forget everything accepted of a server: what it shows next is accepted at first sight, and its approval is a review
     /// again
     Forget { server: ServerName },
+    /// Write what makes clients come through the gateway
+    Export {
+        #[arg(value_enum)]
+        what: export::Export,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +145,7 @@ pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
         Registry::Approve(asked) => approve(&asked, given, &place).await,
         Registry::Reject(judge) => judged(&judge, false, given, &place).await,
         Registry::Forget { server } => forget(&server, given, &place).await,
+        Registry::Export { what } => export::run(what, given),
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn annex(console: &Arc<Console>) -> Annex {
     let console = Arc::clone(console);
     Annex {
         prefix: PREFIX,
-        answer: Arc::new(move |request, Visit { secure }| {
+        answer: Arc::new(move |request, Visit { secure, .. }| {
             let console = Arc::clone(&console);
             Box::pin(async move { console.answer(request, secure).await })
         }),

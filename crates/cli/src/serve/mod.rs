@@ -173,7 +173,7 @@ impl Running {
             probes: probes(&gate),
             pace: Pace::default(),
             tls,
-            annex: Some(console::annex(&console)),
+            annexes: vec![console::annex(&console), gateway::registry_api::annex(&gate)],
         };
         let address = bound.address;
         let path = Arc::clone(&gate);

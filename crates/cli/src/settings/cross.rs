@@ -7,7 +7,7 @@ use super::{
     idempotency, keys, networks, oauth,
     problem::{Crossing, Located},
     reach::reach,
-    record, vault,
+    record, registry, vault,
     vault_key::{self, KeySources},
     webhooks,
 };
@@ -150,6 +150,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             oauth,
             networks,
             vault,
+            registry: registry::cross(crossing, &file.registry, &public_url),
             issuer: public_url,
             servers,
             tls: door::tls(crossing, file, base),

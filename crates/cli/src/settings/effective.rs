@@ -46,6 +46,7 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     put("approvals", Value::Table(super::approvals::effective(&settings.approvals)));
     put("budgets", super::budgets::effective(settings));
     put("idempotency", Value::Table(super::idempotency::effective(&settings.idempotency)));
+    put("registry", Value::Table(super::registry::effective(&settings.registry)));
     let mut vault = super::vault::effective(&settings.vault);
     vault.extend(meant.keys.effective(&meant.state_dir));
     put("vault", Value::Table(vault));

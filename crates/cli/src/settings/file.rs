@@ -62,6 +62,9 @@ pub(crate) struct File {
     /// What becomes of a call that was made before.
     #[serde(default)]
     pub(crate) idempotency: super::idempotency::Written,
+    /// The list of servers that clients read at `/registry`.
+    #[serde(default)]
+    pub(crate) registry: super::registry::Written,
     /// Addresses that are told what becomes of approvals.
     #[serde(default)]
     pub(crate) webhooks: Vec<super::webhooks::Webhook>,

@@ -16,6 +16,7 @@ mod oauth;
 mod problem;
 mod reach;
 mod record;
+mod registry;
 mod vault;
 mod vault_key;
 mod webhooks;

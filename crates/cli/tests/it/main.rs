@@ -18,6 +18,7 @@ mod import;
 mod once;
 mod opaque;
 mod registry;
+mod registry_api;
 mod rounds;
 mod scan;
 mod scan_connect;

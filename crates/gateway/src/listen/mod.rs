@@ -48,5 +48,6 @@ fn settings() -> crate::settings::Settings {
         approvals: crate::settings::Approvals::default(),
         budgets: Vec::new(),
         idempotency: crate::settings::Idempotency::default(),
+        registry: crate::settings::RegistrySettings::default(),
     }
 }

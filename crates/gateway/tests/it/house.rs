@@ -136,6 +136,7 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
         },
         budgets: Vec::new(),
         idempotency: gateway::settings::Idempotency::default(),
+        registry: gateway::settings::RegistrySettings::default(),
     }
 }
 
@@ -242,7 +243,7 @@ impl House {
             probes: probes(&gate),
             pace: Pace::default(),
             tls: tls.clone(),
-            annex: None,
+            annexes: Vec::new(),
         };
         tokio::spawn(listen::http::serve(bound, Arc::clone(&gate), site, closing.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();

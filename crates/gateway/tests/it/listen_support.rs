@@ -61,6 +61,7 @@ pub(crate) fn settings() -> Settings {
         },
         budgets: Vec::new(),
         idempotency: gateway::settings::Idempotency::default(),
+        registry: gateway::settings::RegistrySettings::default(),
     }
 }
 
@@ -305,7 +306,7 @@ impl Rig {
             keys: Arc::new(|| r#"{"keys":[]}"#.to_owned()),
         };
         let closing = CancellationToken::new();
-        let site = Site { settings: Arc::clone(&settings), probes, pace, tls, annex: Some(annex()) };
+        let site = Site { settings: Arc::clone(&settings), probes, pace, tls, annexes: vec![annex()] };
         let served = tokio::spawn(serve(bound, script.clone(), site, closing.clone()));
         Self { address, script, closing, settings, served }
     }
@@ -351,7 +352,7 @@ impl Rig {
 /// Says how it was reached.
 fn annex() -> Annex {
     let answer = |request: hyper::Request<hyper::body::Incoming>, visit: Visit| -> Answering {
-        let text = format!("annex {} {visit:?}", request.uri().path());
+        let text = format!("annex {} secure: {}", request.uri().path(), visit.secure);
         Box::pin(async move { hyper::Response::new(Full::new(Bytes::from(text)).boxed_unsync()) })
     };
     Annex { prefix: "/annex", answer: Arc::new(answer) }

@@ -17,6 +17,7 @@ use super::{
     streams::Shelf,
     tls::{ClientCertificate, Tls},
 };
+use crate::exchange::{Facts, Presented};
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -97,10 +98,13 @@ pub struct Annex {
 pub type Answering = BoxFuture<'static, Response<Body>>;
 
 /// How a request for an annex came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Visit {
     /// Over TLS that ends here or in front.
     pub secure: bool,
+    /// What its head says, and what it shows to be somebody; neither is judged yet.
+    pub facts: Facts,
+    pub presented: Presented,
 }
 
 impl fmt::Debug for Annex {
@@ -147,7 +151,7 @@ pub struct Site {
     pub pace: Pace,
     /// Without it, plain HTTP is spoken.
     pub tls: Option<Tls>,
-    pub annex: Option<Annex>,
+    pub annexes: Vec<Annex>,
 }
 
 /// How a listener ended.
@@ -338,11 +342,16 @@ impl<P: Path> Door<P> {
             }
             address::Address::Metadata(entrance) => address::metadata(&entrance, &request, ends, &settings),
             address::Address::Unknown => {
-                let annex = self.site.annex.as_ref().filter(|annex| annex.takes(request.uri().path()));
+                let annex = self.site.annexes.iter().find(|annex| annex.takes(request.uri().path()));
                 match annex.filter(|_| !address::foreign(&request, ends, &settings)) {
                     Some(annex) => {
-                        let visit = Visit { secure: ends.secure || settings.tls_terminated_upstream };
-                        (annex.answer)(request, visit).await
+                        let (parts, body) = request.into_parts();
+                        let visit = Visit {
+                            secure: ends.secure || settings.tls_terminated_upstream,
+                            facts: facts::of(&parts, ends, &settings),
+                            presented: facts::presented(&parts),
+                        };
+                        (annex.answer)(Request::from_parts(parts, body), visit).await
                     }
                     None => address::unknown(&request, ends, &settings),
                 }
@@ -369,7 +378,7 @@ fn whole(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// A JSON response that nobody may cache or mistake for something else.
-fn json(status: http::StatusCode, bytes: impl Into<Bytes>) -> Response<Body> {
+pub(crate) fn json(status: http::StatusCode, bytes: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(whole(bytes));
     *response.status_mut() = status;
     guard(response.headers_mut(), "application/json");

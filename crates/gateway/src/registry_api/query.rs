@@ -1,0 +1,150 @@
+//! What is asked for: the path and the query.
+
+use super::document::Document;
+use decision::{ServerName, Timestamp};
+
+/// Entries on one page, where nothing is said and at most.
+const LIMIT: usize = 30;
+const LIMIT_MAX: usize = 100;
+/// Longest text that is searched for.
+const SEARCH_CHARS_MAX: usize = 200;
+
+/// The three reads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Servers,
+    Versions(ServerName),
+    Version(ServerName, String),
+}
+
+/// Reads the path behind the prefix. `/v0`, which is not stable, is read as `/v0.1`, for clients that know nothing else.
+///
+/// A name has a slash in it, which clients write as `%2F`; some forget to.
+pub(super) fn place(path: &str, namespace: &str) -> Option<Place> {
+    let rest = path.strip_prefix("/v0.1/servers").or_else(|| path.strip_prefix("/v0/servers"))?;
+    if rest.is_empty() {
+        return Some(Place::Servers);
+    }
+    let decode = |part: &str| {
+        let text = percent_encoding::percent_decode_str(part).decode_utf8().ok()?;
+        Some(text.into_owned())
+    };
+    let (name, version) = rest.strip_prefix('/')?.split_once("/versions")?;
+    let name = decode(name)?;
+    let server = ServerName::new(name.strip_prefix(namespace)?.strip_prefix('/')?.to_owned()).ok()?;
+    match version {
+        "" => Some(Place::Versions(server)),
+        _ => {
+            let version = decode(version.strip_prefix('/')?)?;
+            (!version.is_empty() && !version.contains('/')).then_some(Place::Version(server, version))
+        }
+    }
+}
+
+/// Which entries are listed.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// The last name of the page before.
+    pub(super) cursor: Option<String>,
+    pub(super) limit: usize,
+    /// In lower case.
+    search: Option<String>,
+    since: Option<Timestamp>,
+    version: Option<String>,
+}
+
+impl Wanted {
+    /// Errors: what is wrong with which parameter. Parameters that nobody knows are passed over, as the API has it.
+    pub(super) fn read(query: &str) -> Result<Self, String> {
+        let mut wanted = Self { cursor: None, limit: LIMIT, search: None, since: None, version: None };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "cursor" if !value.is_empty() => wanted.cursor = Some(value.into_owned()),
+                "limit" => {
+                    let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+                    wanted.limit =
+                        limit.ok_or_else(|| format!("`limit` is a number from 1 to {LIMIT_MAX}"))?;
+                }
+                "search" if value.chars().count() > SEARCH_CHARS_MAX => {
+                    return Err(format!("`search` has at most {SEARCH_CHARS_MAX} characters"));
+                }
+                "search" => wanted.search = Some(value.to_lowercase()).filter(|text| !text.is_empty()),
+                "updated_since" => {
+                    let at: Option<jiff::Timestamp> = value.parse().ok();
+                    let us = at.and_then(|at| u64::try_from(at.as_microsecond()).ok());
+                    let wrong = || "`updated_since` is a time as RFC 3339 has it".to_owned();
+                    wanted.since = Some(us.map(Timestamp).ok_or_else(wrong)?);
+                }
+                "version" if value != "latest" => wanted.version = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        Ok(wanted)
+    }
+
+    pub(super) fn takes(&self, one: &Document) -> bool {
+        self.search.as_ref().is_none_or(|text| one.name.to_lowercase().contains(text.as_str()))
+            && self.since.is_none_or(|since| one.updated >= since)
+            && self.version.as_ref().is_none_or(|version| *version == one.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ServerName {
+        ServerName::new(text).unwrap()
+    }
+
+    #[test]
+    fn the_three_reads_have_their_paths_and_nothing_else_has() {
+        let of = |path| place(path, "com.example");
+        assert_eq!(of("/v0.1/servers"), Some(Place::Servers));
+        assert_eq!(of("/v0/servers"), Some(Place::Servers));
+        assert_eq!(of("/v0.1/servers/com.example%2Fcrm/versions"), Some(Place::Versions(name("crm"))));
+        assert_eq!(of("/v0.1/servers/com.example/crm/versions"), Some(Place::Versions(name("crm"))));
+        assert_eq!(
+            of("/v0.1/servers/com.example%2fcrm/versions/1.0%2Bbuild"),
+            Some(Place::Version(name("crm"), "1.0+build".to_owned()))
+        );
+        for other in [
+            "",
+            "/",
+            "/v0.1",
+            "/v0.2/servers",
+            "/v0.1/servers/",
+            "/v0.1/serversx",
+            "/v0.1/servers/crm/versions",
+            "/v0.1/servers/com.other%2Fcrm/versions",
+            "/v0.1/servers/com.example%2Fcrm",
+            "/v0.1/servers/com.example%2F/versions",
+            "/v0.1/servers/com.example%2F..%2Fcrm/versions",
+            "/v0.1/servers/com.example%2Fcrm/versions/",
+            "/v0.1/servers/com.example%2Fcrm/versionsx",
+            "/v0.1/servers/com.example%2Fcrm/versions/a%2Fb",
+            "/v0.1/servers/%ff/versions",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_bad_parameter_is_named_and_an_unknown_one_is_passed_over() {
+        for (query, says) in [
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("limit=many", "limit"),
+            ("updated_since=yesterday", "updated_since"),
+            ("updated_since=1900-01-01T00:00:00Z", "updated_since"),
+        ] {
+            assert!(Wanted::read(query).unwrap_err().contains(says), "{query}");
+        }
+        assert!(Wanted::read(&format!("search={}", "x".repeat(201))).is_err());
+        let wanted =
+            Wanted::read("colour=red&limit=7&cursor=a%2Fb&search=&updated_since=2026-01-01T00:00:00Z");
+        let wanted = wanted.unwrap();
+        assert_eq!((wanted.limit, wanted.cursor.as_deref()), (7, Some("a/b")));
+        assert!(wanted.search.is_none() && wanted.since.is_some());
+    }
+}

@@ -9,6 +9,7 @@ mod definition;
 mod drafts;
 pub mod drift;
 mod judged;
+pub mod lint;
 pub mod listing;
 pub mod record;
 pub mod risk;

@@ -37,6 +37,10 @@ fn all_shapes_are_answered_in_the_documented_format() {
         assert!(tool["confidence"].is_number() && tool["evidence"].is_array(), "{tool}");
         assert_eq!((&tool["categories"], &tool["findings"]), (&json!([]), &json!([])));
         assert_eq!(answer["findings"], json!([]));
+        // what could be better is a group of its own
+        let rules: Vec<&str> =
+            tool["design"].as_array().unwrap().iter().filter_map(|one| one["detector"].as_str()).collect();
+        assert_eq!(rules, ["loose-schema", "free-result", "poor-text"], "{tool}");
     }
     let (code, answer) = scan(&bed, "empty.json", "[]");
     assert_eq!((code, answer), (0, json!({ "tools": [], "findings": [] })));

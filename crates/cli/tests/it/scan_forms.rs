@@ -104,8 +104,9 @@ fn markdown_holds_whatever_a_server_calls_itself() {
         }
         assert_eq!(line.matches('`').count() % 2, 0, "{line}");
     }
+    assert!(said.out.contains("### Design"), "{}", said.out);
     for row in rows {
-        assert_eq!(row.matches('|').count(), 5, "{row}");
+        assert!([5, 6].contains(&row.matches('|').count()), "{row}");
     }
     // on a terminal a name is one line too, and cannot pass for a finding
     let table = bed.run(&["scan", "sea.json"]);

@@ -1,6 +1,6 @@
 //! The answer as Markdown, for a comment on a pull request. Whatever others wrote stands in code: there, nothing is markup.
 
-use super::{Report, notice::Notice};
+use super::{Report, notice::Notice, report::by_rule};
 use crate::say::{Say, printable};
 
 /// Most rows: a comment has a bound, and nobody reads more.
@@ -39,6 +39,16 @@ fn page(report: &Report) -> String {
     }
     if notices.len() > ROWS_MAX {
         page.push_str(&format!("\nAnd {} more.\n", notices.len() - ROWS_MAX));
+    }
+    let design = by_rule(report.design());
+    if !design.is_empty() {
+        page.push_str("\n### Design\n\n| severity | rule | tools | such as | why |\n|---|---|---|---|---|\n");
+    }
+    for (worst, all) in design {
+        let (severity, rule) = (worst.severity.as_str(), worst.detector);
+        let (place, because) = (code(&worst.spot.subject), prose(&worst.because));
+        let repair = prose(worst.repair.unwrap_or_default());
+        page.push_str(&format!("| {severity} | {rule} | {all} | {place} | {because}; {repair} |\n"));
     }
     page
 }

@@ -1,6 +1,6 @@
 //! One thing that was found, of whatever kind: what every form of the answer, and the baseline, are made of.
 
-use catalog::scan::Finding;
+use catalog::{lint::Hint, scan::Finding};
 use decision::Digest;
 use inspect::{Detector, Severity};
 use serde::Serialize;
@@ -90,6 +90,15 @@ impl Notice {
             spot,
             fingerprint,
         }
+    }
+
+    /// What could be better in how a tool is designed.
+    pub(super) fn of_design(hint: Hint, spot: &Spot) -> Self {
+        let Hint { rule, severity, place, because } = hint;
+        let pointer = format!("{}{place}", spot.pointer);
+        let spot = Spot { pointer, inside: place.clone(), ..spot.clone() };
+        let notice = Self::of_setup(rule.as_str(), severity, because, rule.repair(), &place, spot);
+        Self { place: Some(place), ..notice }
     }
 
     /// What is told by how a server is declared. `offends` is what has to change for it to be another finding.

@@ -9,13 +9,14 @@ use super::{
 };
 use crate::{command::listed, failure::Failure, jsonc, surroundings::Surroundings};
 use catalog::{
-    Claimed,
+    Claimed, lint,
     listing::Offer,
     risk::{self, Judgement, Siblings},
     scan::{self, Finding},
 };
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// One tool, as programs read it.
@@ -26,6 +27,8 @@ pub(super) struct Tool {
     #[serde(flatten)]
     pub(super) judged: Judgement,
     pub(super) findings: Vec<Notice>,
+    /// What could be better in its design: a group of its own, which no exit code counts.
+    pub(super) design: Vec<Notice>,
 }
 
 /// The members that are not always there are those of a scan of this machine.
@@ -138,6 +141,7 @@ impl Report {
         let scanned = scan::scan(&offers);
         for ((offer, stand), found) in offers.iter().zip(&stands).zip(scanned.tools) {
             let siblings = Siblings::of(offer.tools.iter().map(name));
+            let names: BTreeSet<&str> = offer.tools.iter().map(name).collect();
             let server = offer.server.as_deref().unwrap_or_default();
             for (i, (tool, found)) in offer.tools.iter().zip(found).enumerate() {
                 let spot = Spot {
@@ -147,10 +151,18 @@ impl Report {
                     inside: String::new(),
                 };
                 let claimed = if ignore_annotations { Claimed::default() } else { claimed(tool) };
-                self.tools.push(judged(server, tool, claimed, &siblings, found, &spot));
+                let mut judged = judged(server, tool, claimed, &siblings, found, &spot);
+                let hints = lint::lint(tool, &judged.judged, &names);
+                judged.design = hints.into_iter().map(|hint| Notice::of_design(hint, &spot)).collect();
+                self.tools.push(judged);
             }
         }
         self.findings.extend(scanned.across.into_iter().map(|finding| across(finding, &offers, &stands)));
+    }
+
+    /// What could be better in the design of the tools.
+    pub(super) fn design(&self) -> impl Iterator<Item = &Notice> {
+        self.tools.iter().flat_map(|tool| &tool.design)
     }
 
     /// All that was found.
@@ -190,7 +202,7 @@ impl Report {
     }
 }
 
-fn count(count: usize, what: &str) -> String {
+pub(super) fn count(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -220,6 +232,21 @@ fn read(file: &Path, found: &mut Found) -> Result<(), Failure> {
         found.servers.extend(one.servers.into_iter().map(|(entry, looked)| (entry, Some(looked))));
     }
     Ok(())
+}
+
+/// Of each rule, its worst finding and how many there are, the worst first.
+pub(super) fn by_rule<'a>(design: impl Iterator<Item = &'a Notice>) -> Vec<(&'a Notice, usize)> {
+    let mut rules: BTreeMap<&str, (&Notice, usize)> = BTreeMap::new();
+    for notice in design {
+        let (worst, count) = rules.entry(notice.detector).or_insert((notice, 0));
+        *count += 1;
+        if notice.severity > worst.severity {
+            *worst = notice;
+        }
+    }
+    let mut rules: Vec<(&Notice, usize)> = rules.into_values().collect();
+    rules.sort_by_key(|(worst, _)| std::cmp::Reverse(worst.severity));
+    rules
 }
 
 /// The servers in a file; one without a name is called as the file is.
@@ -262,6 +289,7 @@ fn judged(
         name: name(tool).to_owned(),
         judged: risk::judge(&as_tool, siblings),
         findings: found.into_iter().map(notice).collect(),
+        design: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What each detector looks for, in the words of a rule: for answers that programs keep.
 
+use catalog::lint;
 use inspect::{Detector, Severity};
 
 /// A detector as a rule.
@@ -125,7 +126,13 @@ pub(super) fn all() -> Vec<Rule> {
     });
     let setup =
         SETUP.iter().map(|(id, severity, what, repair)| Rule { id, severity: *severity, what, repair });
-    poison.chain(setup).collect()
+    let design = lint::Rule::ALL.map(|rule| Rule {
+        id: rule.as_str(),
+        severity: rule.severity(),
+        what: rule.what(),
+        repair: rule.repair(),
+    });
+    poison.chain(setup).chain(design).collect()
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ fn log(report: &Report) -> Value {
                 "rules": rules.iter().map(rule).collect::<Vec<_>>(),
             }},
             "columnKind": "utf16CodeUnits",
-            "results": report.notices().map(&mut of).collect::<Vec<_>>(),
+            "results": report.notices().chain(report.design()).map(&mut of).collect::<Vec<_>>(),
             "invocations": [{
                 "executionSuccessful": true,
                 "toolExecutionNotifications": report.unread.iter().flatten().map(|one| json!({

@@ -1,6 +1,10 @@
 //! The answer for people: a table, what was found, and a sum.
 
-use super::{Report, machine, notice::Notice};
+use super::{
+    Report, machine,
+    notice::Notice,
+    report::{by_rule, count},
+};
 use crate::say::{Say, one_line};
 use serde::Serialize;
 
@@ -20,6 +24,21 @@ pub(super) fn show(say: Say, report: &Report) {
     shown.sort_by_key(|notice| (notice.is_known(), std::cmp::Reverse(notice.severity)));
     for notice in shown {
         line(say, notice);
+    }
+    let design = by_rule(report.design());
+    if !design.is_empty() {
+        say.line("design, which counts for no exit code:");
+    }
+    for (worst, all) in design {
+        say.line(format!(
+            "  {} {} in {}, such as {}: {}; {}",
+            worst.severity.as_str(),
+            worst.detector,
+            count(all, "tool"),
+            one_line(&worst.spot.subject),
+            one_line(&worst.because),
+            worst.repair.unwrap_or_default(),
+        ));
     }
     let flagged = report.notices().filter(|notice| notice.counts()).count();
     let known = report.notices().filter(|notice| notice.is_known()).count();

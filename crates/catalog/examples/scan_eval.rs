@@ -101,10 +101,13 @@ fn offers(record: &Value) -> Vec<Offer> {
         "sequence" => alone(record["versions"].as_array().unwrap().last().unwrap()),
         _ => {
             let servers = record["servers"].as_array().unwrap();
+            let list = |server: &Value, key: &str| server[key].as_array().cloned().unwrap_or_default();
             let one = |server: &Value| Offer {
                 server: server["server"].as_str().map(str::to_owned),
                 instructions: server["instructions"].as_str().map(str::to_owned),
-                tools: server["tools"].as_array().cloned().unwrap_or_default(),
+                tools: list(server, "tools"),
+                prompts: list(server, "prompts"),
+                resources: list(server, "resources"),
                 ..Offer::default()
             };
             servers.iter().map(one).collect()

@@ -75,6 +75,8 @@ pub enum Detector {
     Phishing,
     /// Something is to be run or destroyed on the side.
     SideAction,
+    /// Several signs together that the text governs what is not this tool's business.
+    Conduct,
     /// Prose where a value belongs.
     Carrier,
     /// Longer than anybody reads.
@@ -111,6 +113,7 @@ impl Detector {
             Self::Preference => "preference",
             Self::Phishing => "phishing",
             Self::SideAction => "side-action",
+            Self::Conduct => "conduct",
             Self::Carrier => "carrier",
             Self::OverLong => "over-long",
             Self::NameCollision => "name-collision",

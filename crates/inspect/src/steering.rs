@@ -5,6 +5,7 @@
 //! something that the tool has no business with *and* its being fetched or handed over; what the tool is about by its
 //! name is its business. Sentences that speak of an attack, as a scanner's description does, are not one.
 
+mod conduct;
 pub(crate) mod lexicon;
 mod roles;
 mod rules;
@@ -23,6 +24,7 @@ pub(crate) fn weigh(text: &str, seat: Seat, about: &About<'_>) -> Vec<Sighting> 
     let mut found: Vec<Sighting> =
         sentences.iter().flat_map(|sentence| rules::all(sentence, seat, about)).collect();
     roles::look(text, &sentences, &mut found);
+    conduct::look(&sentences, seat, about, &mut found);
     compound(&mut found);
     found
 }

@@ -21,6 +21,12 @@ pub struct About<'a> {
     pub siblings: Option<&'a BTreeSet<String>>,
     /// Names of the tools of other servers, in small letters.
     pub theirs: Option<&'a BTreeSet<String>>,
+    /// What the text around speaks of.
+    pub near: Topics,
+    /// It describes what is to be given, so that what it asks for leaves with the call.
+    pub asks: bool,
+    /// It stands where data belongs.
+    pub value: bool,
 }
 
 impl About<'_> {
@@ -44,6 +50,12 @@ pub fn topics(name: &str) -> Topics {
         (lexicon::PLACE, lexicon::HOST),
     ];
     kin.iter().filter(|(one, _)| found.meets(*one)).fold(found, |all, (_, other)| all.or(*other))
+}
+
+/// What the first sentence of a text speaks of.
+pub fn first_topics(text: &str) -> Topics {
+    let end = text.find(['.', '\n']).unwrap_or(text.len()).min(300);
+    text.get(..end).map(topics).unwrap_or_default()
 }
 
 /// Everything that is seen in a text.

@@ -15,7 +15,7 @@ use crate::Claimed;
 use crate::listing::Offer;
 use crate::risk::{Effect, Level, Siblings, Tool, judge};
 use inspect::text::{self, About, Topics};
-use inspect::{Detector, Severity, Sighting};
+use inspect::{Detector, Seat, Severity, Sighting};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -165,7 +165,11 @@ impl Side<'_> {
         let own = self.names.topics.or(text::topics(name(tool)));
         let siblings = Some(&self.names.tools);
         let name = name(tool).to_lowercase();
-        let about = About { name: Some(&name), own, ours: Some(&ours), siblings, theirs: Some(self.theirs) };
+        let near =
+            tool.get("description").and_then(Value::as_str).map(text::first_topics).unwrap_or_default();
+        let theirs = Some(self.theirs);
+        let about =
+            About { name: Some(&name), own, ours: Some(&ours), siblings, theirs, near, ..About::default() };
         look(&places, &about)
     }
 
@@ -177,6 +181,7 @@ impl Side<'_> {
             ours: None,
             siblings: Some(&self.names.tools),
             theirs: Some(self.theirs),
+            ..About::default()
         };
         let lists = [
             ("prompts", &offer.prompts),
@@ -207,7 +212,17 @@ fn look(places: &[places::Place<'_>], about: &About<'_>) -> Vec<Finding> {
         if place.is_plain() {
             continue;
         }
-        let seen = text::look(place.text, place.seat, about).into_iter();
+        let of_place = About {
+            near: about.near.or(place
+                .parameter
+                .filter(|_| place.text.contains(' '))
+                .map(text::topics)
+                .unwrap_or_default()),
+            asks: place.asks && matches!(place.seat, Seat::Prose | Seat::Title),
+            value: place.is_data(),
+            ..*about
+        };
+        let seen = text::look(place.text, place.seat, &of_place).into_iter();
         let carried = carriers::look(place);
         let long = text::too_long(place.text, place.seat);
         found.extend(

@@ -15,9 +15,15 @@ pub(super) struct Place<'a> {
     pub(super) parameter: Option<&'a str>,
     /// It is a parameter's name.
     pub(super) is_parameter: bool,
+    /// It is about what a caller has to give.
+    pub(super) asks: bool,
 }
 
 impl Place<'_> {
+    /// It is no prose of its author's, but data.
+    pub(super) fn is_data(&self) -> bool {
+        self.seat == Seat::Value && self.key != "instructions"
+    }
     /// Too short and plain to say anything.
     pub(super) fn is_plain(&self) -> bool {
         self.text.len() < 9
@@ -28,7 +34,15 @@ impl Place<'_> {
 
 /// What a server says at the start.
 pub(super) fn instructions(text: &str, pointer: String) -> Place<'_> {
-    Place { text, pointer, seat: Seat::Value, key: "instructions", parameter: None, is_parameter: false }
+    Place {
+        text,
+        pointer,
+        seat: Seat::Value,
+        key: "instructions",
+        parameter: None,
+        is_parameter: false,
+        asks: false,
+    }
 }
 
 pub(super) fn of(definition: &Value) -> Vec<Place<'_>> {
@@ -119,7 +133,16 @@ impl<'a> Walk<'a> {
 
     fn push(&mut self, text: &'a str, seat: Seat, at: At<'a>, is_parameter: bool) {
         let pointer = self.pointer.clone();
-        self.places.push(Place { text, pointer, seat, key: at.key, parameter: at.parameter, is_parameter });
+        let asks = at.asks && at.parameter.is_some();
+        self.places.push(Place {
+            text,
+            pointer,
+            seat,
+            key: at.key,
+            parameter: at.parameter,
+            is_parameter,
+            asks,
+        });
     }
 
     fn under(&mut self, key: &str, then: impl FnOnce(&mut Self)) {

@@ -4,11 +4,12 @@
 
 use super::stem::stem;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
 /// A set of what is spoken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Topics(u64);
+pub struct Topics(u128);
 
 impl Topics {
     /// All of both.
@@ -23,9 +24,13 @@ impl Topics {
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
-    /// How many there are.
+    /// All of this that is not of the other.
+    pub(crate) const fn but(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+    /// How many there are, of what the rules speak of.
     pub(crate) const fn count(self) -> u32 {
-        self.0.count_ones()
+        (self.0 & u64::MAX as u128).count_ones()
     }
     pub(crate) const NONE: Self = Self(0);
 }
@@ -33,9 +38,11 @@ impl Topics {
 macro_rules! topics {
     ($($(#[$doc:meta])* $name:ident = $bit:literal: $words:literal;)*) => {
         $($(#[$doc])* pub(crate) const $name: Topics = Topics(1 << $bit);)*
-        const WORDS: &[(Topics, &str)] = &[$(($name, $words)),*];
+        pub(super) const WORDS: &[(Topics, &str)] = &[$(($name, $words)),*];
     };
 }
+
+pub(crate) mod world;
 
 topics! {
     /// The person the model works for.
@@ -315,10 +322,27 @@ pub(crate) const UNSPACED: &[(Topics, &[&str])] = &[
 /// A phrase after its first word, and what the whole speaks of.
 type Rest = (Vec<String>, Topics);
 
+/// Fowler, Noll and Vo's: the keys are ours, so nobody can choose those that collide.
+#[derive(Default)]
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+}
+
+type Phrases = HashMap<String, Vec<Rest>, BuildHasherDefault<Fnv>>;
+
 /// By the stem of the first word.
-static PHRASES: LazyLock<HashMap<String, Vec<Rest>>> = LazyLock::new(|| {
-    let mut phrases: HashMap<String, Vec<Rest>> = HashMap::new();
-    for (topics, words) in WORDS {
+static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+    let mut phrases = Phrases::default();
+    for (topics, words) in WORDS.iter().chain(world::WORDS) {
         for phrase in words.split(' ') {
             let mut stems = phrase.split(['_', '-']).filter(|word| !word.is_empty()).map(|word| stem(word).0);
             let Some(first) = stems.next() else { continue };

@@ -361,6 +361,7 @@ impl Said<'_> {
         let asks = self.foreign(CONTEXT)
             || self.foreign(TALK) && s.near(WHOLE, TALK, 3)
             || self.foreign(PLACE) && self.of(WHOLE);
+        let asks = asks || super::conduct::hoards(s, self.about);
         let secret = self.foreign(STRONGBOX);
         let power = self.of(POWER) && self.of(IGNORE) || s.near(IGNORE, RULES, 3);
         let long = s.tokens.len() > 6

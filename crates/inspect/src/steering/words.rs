@@ -81,9 +81,13 @@ impl Sentence<'_> {
     /// What the sentence commands: verbs as a dictionary has them, at the beginning, after a comma, or after words such as
     /// "must" and "always".
     pub(crate) fn commands(&self, verbs: Topics) -> bool {
-        self.places(verbs).any(|at| {
-            let Some(token) = self.tokens.get(at) else { return false };
-            token.bare && !self.is_negated(at) && (token.leads || self.is_led(at))
+        self.commanded(verbs).next().is_some()
+    }
+    /// Where such a verb stands.
+    pub(crate) fn commanded(&self, verbs: Topics) -> impl Iterator<Item = usize> {
+        self.places(verbs).filter(|at| {
+            let Some(token) = self.tokens.get(*at) else { return false };
+            token.bare && !self.is_negated(*at) && (token.leads || self.is_led(*at))
         })
     }
     fn is_led(&self, at: usize) -> bool {
@@ -176,7 +180,11 @@ fn judge(sentence: &str, tokens: &mut [Token<'_>]) -> Topics {
         .map(|i| lexicon::topics(stems.get(i..).unwrap_or_default().iter().map(|stem| &**stem)))
         .collect();
     let mut topics = Topics::NONE;
-    for (token, found) in tokens.iter_mut().zip(found) {
+    for (token, mut found) in tokens.iter_mut().zip(found) {
+        // one stem, and two words
+        if matches!(&*token.text, "note" | "notes") {
+            found = found.but(lexicon::NOT);
+        }
         token.topics = token.topics.or(found);
         topics = topics.or(token.topics);
     }

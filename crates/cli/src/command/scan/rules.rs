@@ -15,7 +15,7 @@ pub(super) struct Rule {
 
 const REWORD: &str = "Take the text out of the definition, or do not use the server.";
 
-const POISON: [(Detector, Severity, &str, &str); 24] = [
+const POISON: [(Detector, Severity, &str, &str); 25] = [
     (
         Detector::HiddenCharacters,
         Severity::Critical,
@@ -49,6 +49,12 @@ const POISON: [(Detector, Severity, &str, &str); 24] = [
     (Detector::Preference, Severity::Medium, "This tool is to be preferred, whatever was asked.", REWORD),
     (Detector::Phishing, Severity::High, "The user is to be made to give or do something.", REWORD),
     (Detector::SideAction, Severity::High, "Something is to be run or destroyed on the side.", REWORD),
+    (
+        Detector::Conduct,
+        Severity::High,
+        "Several signs together that the text governs what is not this tool's business.",
+        REWORD,
+    ),
     (Detector::Carrier, Severity::High, "Prose where a value belongs.", "Let values be values."),
     (
         Detector::OverLong,

@@ -1,0 +1,82 @@
+//! Kinds of signs, what each weighs, and when they are enough.
+
+/// From here on the signs of a sentence are an attack's.
+pub(super) const ENOUGH: u32 = 4;
+
+/// Kinds of signs, and what each weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Signs(u32);
+
+macro_rules! signs {
+    ($($name:ident = $bit:literal, $weight:literal, $because:literal;)*) => {
+        impl Signs {
+            $(pub(super) const $name: Self = Self(1 << $bit);)*
+            const ALL: &[(Self, u32, &str)] = &[$((Self::$name, $weight, $because)),*];
+        }
+    };
+}
+
+signs! {
+    THING = 0, 2, "takes in hand what the tool has no business with";
+    SINK = 1, 2, "puts it into an argument";
+    ADDRESS = 2, 2, "names somebody outside";
+    HUSH = 3, 2, "leaves people unaware";
+    UNCHECKED = 4, 2, "does away with a check";
+    RIVAL = 5, 3, "speaks ill of other tools";
+    TALE = 6, 2, "tells what people are to believe";
+    READER = 7, 2, "speaks to whoever reads it";
+    MISPLACED = 8, 2, "stands where data belongs";
+    DEED = 9, 1, "does something to others";
+    ORDER = 10, 1, "gives an order";
+    TIMING = 11, 1, "wants it before or after";
+    SCOPE = 12, 1, "reaches beyond the call";
+    PRETEXT = 13, 1, "gives a reason that no interface needs";
+    UNASKED = 14, 2, "wants it done without asking";
+    UNTRUE = 15, 2, "has something said that is not so";
+    CLAIM = 16, 2, "claims the work of others";
+    OTHER = 17, 2, "names tools of another server";
+}
+
+impl Signs {
+    pub(super) const NONE: Self = Self(0);
+    pub(super) fn add(&mut self, other: Self, seen: bool) {
+        if seen {
+            self.0 |= other.0;
+        }
+    }
+    pub(super) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+    pub(super) fn weight(self) -> u32 {
+        // where nothing is taken in hand, an argument is named by right
+        let idle = !self.has(Self::THING) && !self.has(Self::OTHER);
+        Self::ALL
+            .iter()
+            .filter(|(sign, ..)| self.has(*sign) && !(idle && *sign == Self::SINK))
+            .map(|(_, weight, _)| weight)
+            .sum()
+    }
+    /// Together an attack's. That something is ordered bears out little: documentation orders all day.
+    pub(super) fn flags(self) -> bool {
+        let light = self.but(Self::ORDER);
+        self.weight() >= ENOUGH || light.heavy() > 0 && light.kinds() > 1 && light.weight() + 1 >= ENOUGH
+    }
+    const fn but(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+    const fn kinds(self) -> u32 {
+        self.0.count_ones()
+    }
+    /// The heaviest kinds are what a finding stands on; the rest only bears them out.
+    pub(super) fn heavy(self) -> usize {
+        Self::ALL.iter().filter(|(sign, weight, _)| self.has(*sign) && *weight > 1).count()
+    }
+    pub(super) fn because(self) -> String {
+        let all: Vec<&str> =
+            Self::ALL.iter().filter(|(sign, ..)| self.has(*sign)).map(|(.., why)| *why).collect();
+        all.join(", ")
+    }
+}

@@ -1,5 +1,7 @@
 //! `callgate check`: everything that can be known without starting anything.
 
+mod architecture;
+
 use crate::{
     cli::Given,
     command::{
@@ -45,6 +47,8 @@ struct Found {
     uncountable: Vec<String>,
     /// Repetitions that make little sense.
     repeated: Vec<String>,
+    /// Mistakes of the whole set-up.
+    architecture: Vec<architecture::Mistake>,
     rules: usize,
 }
 
@@ -166,6 +170,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         }))).collect::<Vec<_>>(),
         "uncountable": found.uncountable,
         "repeated": found.repeated,
+        "architecture": found.architecture,
         "not-seen-yet": found.unseen,
         "records": found.records,
         "observe": observing(&place),
@@ -201,9 +206,18 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         }
     }
     let (budgets, catalogue) = (&place.meant.settings.budgets, &built.live.catalogue);
+    let plan = architecture::Plan {
+        place,
+        catalogue,
+        policies: &built.live.policies,
+        pending: &pending,
+        now: SystemClock.now(),
+    };
+    let architecture = architecture::look(&plan);
     Ok(Found {
         uncountable: super::budgets::uncountable(budgets, catalogue),
         repeated: repeated(&place.meant.settings, catalogue),
+        architecture,
         warnings: built.live.policies.warnings().to_vec(),
         rules: built.live.policies.rules().count(),
         errors: built.problems.clone(),
@@ -282,7 +296,8 @@ fn tell(given: &Given, place: &Place, found: &Found) {
             ));
         }
     }
-    for line in found.uncountable.iter().chain(&found.repeated).chain(&found.records) {
+    let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
+    for line in found.uncountable.iter().chain(&found.repeated).chain(&found.records).chain(&mistakes) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::printable(line)));
     }
     for server in &found.unseen {

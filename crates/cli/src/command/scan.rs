@@ -2,10 +2,10 @@
 //! started, and nothing leaves the machine.
 
 mod baseline;
-pub(super) mod clients;
+pub(crate) mod clients;
 mod connect;
 mod described;
-pub(super) mod entry;
+pub(crate) mod entry;
 mod machine;
 mod markdown;
 mod notice;

@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod architecture;
 mod bed;
 mod canary;
 mod commands;

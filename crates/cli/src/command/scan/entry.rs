@@ -102,6 +102,11 @@ fn shell(entry: &Entry) -> Option<Remark> {
     })
 }
 
+/// Why each start may run something else, if it may.
+pub(crate) fn floats(entry: &Entry) -> Option<String> {
+    unpinned(entry).map(|remark| remark.because)
+}
+
 fn unpinned(entry: &Entry) -> Option<Remark> {
     let (_, flags) = RUNNERS.iter().find(|(runner, _)| *runner == program(entry))?;
     let package =

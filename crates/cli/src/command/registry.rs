@@ -4,6 +4,7 @@ mod beside;
 mod export;
 pub(crate) mod kept;
 mod records;
+mod server_json;
 mod versions;
 
 use crate::{
@@ -57,6 +58,8 @@ pub(crate) enum Registry {
     /// Forget everything accepted of a server: what it shows next is accepted at first sight, and its approval is a review
     /// again
     Forget { server: ServerName },
+    /// Add a server that a registry describes (`server.json`) to the configuration: shows what is added, and asks
+    Import(server_json::Import),
     /// Write what makes clients come through the gateway
     Export {
         #[arg(value_enum)]
@@ -145,6 +148,7 @@ pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
         Registry::Approve(asked) => approve(&asked, given, &place).await,
         Registry::Reject(judge) => judged(&judge, false, given, &place).await,
         Registry::Forget { server } => forget(&server, given, &place).await,
+        Registry::Import(import) => server_json::run(&import, given, &place),
         Registry::Export { what } => export::run(what, given),
     }
 }

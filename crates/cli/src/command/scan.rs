@@ -4,11 +4,11 @@
 mod baseline;
 pub(crate) mod clients;
 mod connect;
-mod described;
+pub(crate) mod described;
 pub(crate) mod entry;
 mod machine;
 mod markdown;
-mod notice;
+pub(crate) mod notice;
 mod report;
 mod rules;
 mod sarif;

@@ -20,6 +20,7 @@ mod once;
 mod opaque;
 mod registry;
 mod registry_api;
+mod registry_import;
 mod rounds;
 mod scan;
 mod scan_connect;

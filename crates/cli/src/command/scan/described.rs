@@ -11,18 +11,18 @@ use serde_json::Value;
 use std::{path::Path, sync::Arc};
 
 /// One description.
-pub(super) struct Described {
-    pub(super) name: String,
+pub(crate) struct Described {
+    pub(crate) name: String,
     /// What it says of itself.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// A JSON pointer to it in its file.
-    pub(super) pointer: String,
+    pub(crate) pointer: String,
     /// One for each way to start or reach it.
-    pub(super) servers: Vec<(Entry, Vec<Notice>)>,
+    pub(crate) servers: Vec<(Entry, Vec<Notice>)>,
 }
 
 /// The descriptions in a file: one, one as a registry wraps it, or a registry's list. None if it is something else.
-pub(super) fn servers(file: &Path, text: &str, value: &Value) -> Vec<Described> {
+pub(crate) fn servers(file: &Path, text: &str, value: &Value) -> Vec<Described> {
     let mut found = Vec::new();
     let mut one = |keys: &[&str], value: &Value| {
         let (inner, keys) = match value.get("server") {
@@ -214,7 +214,7 @@ fn argument(argument: &Value) -> Vec<String> {
     name.into_iter().chain(value).map(str::to_owned).collect()
 }
 
-fn is_pinned(kind: &str, name: &str, version: &str) -> bool {
+pub(crate) fn is_pinned(kind: &str, name: &str, version: &str) -> bool {
     match kind {
         "oci" => name.contains("@sha256:") || version.starts_with("sha256:"),
         // a file at an address

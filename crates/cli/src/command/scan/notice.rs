@@ -16,7 +16,7 @@ pub(super) struct Source {
 
 /// Where something stands, for people and for programs that show files.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Spot {
+pub(crate) struct Spot {
     pub(super) source: Option<Source>,
     /// A JSON pointer into the file.
     pub(super) pointer: String,
@@ -28,14 +28,14 @@ pub(super) struct Spot {
 
 /// What is written for programs, and beside it what the other forms need.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Notice {
+pub(crate) struct Notice {
     pub(super) detector: &'static str,
     pub(super) severity: Severity,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) confidence: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) place: Option<String>,
-    pub(super) because: String,
+    pub(crate) because: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) repair: Option<&'static str>,
     #[serde(flatten)]
@@ -48,7 +48,7 @@ pub(super) struct Notice {
 
 /// What is said of a finding where there is a baseline.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     fingerprint: String,
     pub(super) known: bool,
 }

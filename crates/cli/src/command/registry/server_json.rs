@@ -1,0 +1,179 @@
+//! `callgate registry import`: a server that a registry describes (`server.json`), put into the configuration. What it says that
+//! is a secret becomes a place in the vault; nothing is started, and nobody has approved it by that.
+
+use crate::{
+    cli::Given,
+    command::{
+        scan::{clients::Entry, described},
+        wrap::declare,
+    },
+    failure::{Failure, Outcome, Verdict},
+    place::Place,
+    rewrite,
+    say::printable,
+};
+use anyhow::Context as _;
+use clap::Args;
+use decision::ServerName;
+use serde_json::Value;
+use std::{fs, path::PathBuf};
+use toml::Table;
+
+/// Largest file that is read.
+const BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// A `server.json`, or the answer of a registry about one server
+    file: PathBuf,
+    /// What it is called here; the last part of its name unless said otherwise
+    #[arg(long)]
+    name: Option<ServerName>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
+    let value = read(&import.file)?;
+    let text = value.to_string();
+    let mut found = described::servers(&import.file, &text, &value);
+    let (Some(described), true) = (found.pop(), found.is_empty()) else {
+        let told = format!("`{}` does not describe exactly one server", import.file.display());
+        return Err(Failure::Usage(told));
+    };
+    let servers = &place.meant.settings.servers;
+    let name = match &import.name {
+        Some(name) if servers.contains_key(name) => {
+            return Err(Failure::Usage(format!(
+                "there is a server `{name}` already: choose another `--name`"
+            )));
+        }
+        Some(name) => name.clone(),
+        None => {
+            let last = described.name.rsplit('/').next().unwrap_or_default();
+            declare::free(&declare::slug(last), |name| servers.contains_key(name))?
+        }
+    };
+    let way = described.servers.iter().find(|(entry, _)| can(entry, &value));
+    let Some((entry, notices)) = way else {
+        let told = format!(
+            "nothing that `{}` offers can be used as it stands: a package of npm, PyPI or an image, or an address without \
+             variables",
+            printable(&described.name)
+        );
+        return Err(Failure::Usage(told));
+    };
+    let (block, secrets) = block(&name, entry, &value)?;
+    let before = fs::read_to_string(&place.config)
+        .with_context(|| format!("cannot read `{}`", place.config.display()))?;
+    let after = declare::appended(&before, &block);
+    declare::check(place, &after, given)?;
+    given.say.aside(format!("to `{}`:", place.config.display()));
+    block.trim_start().lines().for_each(|line| given.say.aside(format!("+ {}", printable(line))));
+    for notice in notices {
+        given.say.aside(format!("! {}", printable(&notice.because)));
+    }
+    if !import.yes && !given.say.agreed() {
+        return Ok(Verdict::No);
+    }
+    rewrite::replace(&place.config, after.as_bytes(), 0o600)?;
+    given.say.line(format!("added `{name}`"));
+    for secret in secrets {
+        given.say.line(format!("it needs `callgate secret set {secret}`"));
+    }
+    given.say.line(format!(
+        "somebody has to look at it: `callgate registry add {name}`, then `review` and `approve`"
+    ));
+    Ok(Verdict::Yes)
+}
+
+fn read(file: &PathBuf) -> Result<Value, Failure> {
+    let fail = || format!("cannot read `{}`", file.display());
+    if fs::metadata(file).with_context(fail)?.len() > BYTES_MAX {
+        return Err(Failure::Usage(format!("`{}` is larger than a mebibyte", file.display())));
+    }
+    let bytes = fs::read(file).with_context(fail)?;
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|e| Failure::Usage(format!("`{}` is not JSON: {e}", file.display())))?;
+    Ok(value)
+}
+
+/// Whether it can be used without anybody filling something in.
+fn can(entry: &Entry, value: &Value) -> bool {
+    match &entry.url {
+        Some(url) => !url.contains('{') && url::Url::parse(url).is_ok(),
+        None => {
+            let kind = at(entry, value).and_then(|package| package.get("registryType")?.as_str());
+            matches!(kind, Some("npm" | "pypi" | "oci"))
+                && !entry.command.iter().any(|word| word.contains('{'))
+        }
+    }
+}
+
+/// The package or the address in its file.
+fn at<'v>(entry: &Entry, value: &'v Value) -> Option<&'v Value> {
+    value.pointer(&entry.keys.iter().map(|key| format!("/{key}")).collect::<String>())
+}
+
+/// What is added, and the secrets it needs.
+fn block(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<(String, Vec<String>)> {
+    let mut own = Table::new();
+    let mut put = |key: &str, value: toml::Value| drop(own.insert(key.to_owned(), value));
+    let list = |words: &[String]| words.iter().cloned().map(toml::Value::String).collect::<Vec<_>>();
+    match &entry.url {
+        Some(url) => {
+            put("url", url.clone().into());
+            if entry.is_sse {
+                put("transport", "sse".into());
+            }
+        }
+        None => {
+            let (program, args) = entry.command.split_first().context("the package names no program")?;
+            put("command", program.clone().into());
+            put("args", list(args).into());
+        }
+    }
+    let inputs = at(entry, value).into_iter().flat_map(|of| {
+        ["environmentVariables", "headers"].into_iter().filter_map(|key| of.get(key)?.as_array())
+    });
+    let (mut env, mut credentials, mut secrets) = (Table::new(), String::new(), Vec::new());
+    for input in inputs.flatten() {
+        let Some(input_name) = input.get("name").and_then(Value::as_str) else { continue };
+        let given = ["value", "default"].iter().find_map(|key| input.get(*key)?.as_str());
+        let secret = entry.url.is_some() || input.get("isSecret").and_then(Value::as_bool) == Some(true);
+        if secret {
+            let stored = declare::secret_name(name, input_name)?.to_string();
+            let mut credential = Table::from_iter([("secret".to_owned(), stored.clone().into())]);
+            match &entry.url {
+                Some(_) => {
+                    credential.insert("header".to_owned(), input_name.into());
+                    // `Bearer {token}`
+                    let prefix = given.and_then(|text| text.split_once('{')).map(|(before, _)| before);
+                    if let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) {
+                        credential.insert("prefix".to_owned(), prefix.into());
+                    }
+                }
+                None => drop(credential.insert("env".to_owned(), input_name.into())),
+            }
+            credentials
+                .push_str(&format!("[[servers.{name}.credentials]]\n{}", toml::to_string(&credential)?));
+            secrets.push(stored);
+        } else if let Some(text) = given.filter(|text| !text.contains('{')) {
+            env.insert(input_name.to_owned(), text.into());
+        }
+    }
+    if !env.is_empty() {
+        own.insert("env".to_owned(), env.into());
+    }
+    let mut block =
+        format!("\n# from a registry's description\n[servers.{name}]\n{}", toml::to_string(&own)?);
+    block = block.replace("\n[env]\n", &format!("\n[servers.{name}.env]\n"));
+    let root = entry.keys.get(..entry.keys.len().saturating_sub(2)).unwrap_or_default();
+    let root: String = root.iter().map(|key| format!("/{key}")).collect();
+    if let Some(repository) = value.pointer(&format!("{root}/repository/url")).and_then(Value::as_str) {
+        let record = Table::from_iter([("repository".to_owned(), repository.into())]);
+        block.push_str(&format!("[servers.{name}.record]\n{}", toml::to_string(&record)?));
+    }
+    Ok((block + &credentials, secrets))
+}

@@ -3,6 +3,7 @@
 mod beside;
 mod export;
 pub(crate) mod kept;
+mod radius;
 mod records;
 mod server_json;
 mod versions;
@@ -294,9 +295,11 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         let gone = pin.state == PinState::Gone;
         let before = text(&store, place, accepted).await?;
         let after = if gone { String::new() } else { text(&store, place, Some(pin.seen)).await? };
+        let radius = radius::Radius::of(&store, place, server, &pin.item).await?;
         values.push(json!({
             "kind": kind(pin.item.kind), "name": pin.item.name, "state": state(pin), "seen": pin.seen,
             "before": before, "after": after, "findings": seen.get(&pin.item).cloned().unwrap_or_default(),
+            "reaches": radius,
         }));
         let name = printable(&pin.item.name);
         given.say.line(format!(
@@ -306,6 +309,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
             pin.seen
         ));
         side_by_side(given.say, &before, &after);
+        given.say.line(radius.sentence());
         if still.iter().any(|one| one.kind() == pin.item.kind && one.name() == pin.item.name) {
             given.say.line("compatible and harmless by all that is known: what was accepted is served until somebody decides");
         }

@@ -144,3 +144,42 @@ fn what_is_approved_is_approved_as_it_is_reached() {
     assert!(differs.out.contains("wiring is now"), "{}", differs.out);
     assert_eq!(gateway.stop(), 0);
 }
+
+#[test]
+fn whoever_decides_about_a_change_is_told_whom_it_reaches() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    for _ in 0..2 {
+        assert_eq!(gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"], "a note");
+    }
+    gateway.stop();
+    let script = std::fs::read_to_string(bed.path("notes.sh")).unwrap();
+    let changed = script
+        .replace("\"name\":\"read_note\",", "\"name\":\"read_note\",\"description\":\"Sends it away\",");
+    assert_ne!(changed, script);
+    bed.write(
+        "notes.sh",
+        &changed.replace("\"name\":\"drop_note\",", "\"name\":\"drop_note\",\"description\":\"x\","),
+    );
+    let gateway = bed.serve();
+    until("the change was seen", || {
+        bed.json(&["registry", "list", "notes"]).to_string().contains("\"state\":\"changed\"")
+    });
+    gateway.stop();
+    let changes = bed.json(&["registry", "diff", "notes"]);
+    let of = |name: &str| {
+        changes.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()["reaches"].clone()
+    };
+    let read = of("read_note");
+    assert_eq!(
+        (&read["calls"], &read["agents"], &read["waiting"]),
+        (&2.into(), &serde_json::json!(["bot"]), &0.into())
+    );
+    assert_eq!(of("drop_note")["calls"], 0);
+    let said = bed.run(&["registry", "diff", "notes"]).out;
+    assert!(said.contains("used in the last 30 days: 2 calls; agents: bot"), "{said}");
+    assert!(said.contains("nobody used it in the last 30 days"), "{said}");
+}

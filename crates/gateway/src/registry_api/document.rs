@@ -128,7 +128,7 @@ fn governance(
                 "tier": item.classified.tier,
                 "categories": item.classified.categories,
                 "onWhoseWord": item.classified.origin,
-                "claimed": item.claimed,
+                "claimed": claimed(item.claimed),
             })
         })
         .collect();
@@ -147,6 +147,12 @@ fn governance(
             "era": meta.era, "revision": meta.revision, "at": rfc3339(*at),
         })),
     })
+}
+
+/// The author's hints, as far as there are any.
+fn claimed(hints: catalog::Claimed) -> Map<String, Value> {
+    let Ok(Value::Object(hints)) = serde_json::to_value(hints) else { return Map::new() };
+    hints.into_iter().filter(|(_, hint)| !hint.is_null()).collect()
 }
 
 /// Of a record, what whoever uses the server should know; how it is built and secured is for reviewers.

@@ -93,6 +93,13 @@ fn a_package_is_started_with_its_version_and_what_cannot_be_used_is_refused() {
             json!({ "name": "a/b", "remotes": [{ "type": "streamable-http", "url": "https://{host}/mcp" }] }),
             "as it stands",
         ),
+        (
+            package(
+                json!({ "registryType": "npm", "identifier": "x", "version": "1.0.0", "runtimeHint": "sh",
+                "runtimeArguments": [{ "type": "positional", "value": "-c" }] }),
+            ),
+            "as it stands",
+        ),
         (json!({ "tools": [] }), "exactly one server"),
         (json!("no"), "exactly one server"),
     ] {

@@ -99,14 +99,18 @@ fn read(file: &PathBuf) -> Result<Value, Failure> {
     Ok(value)
 }
 
+/// Programs that fetch a package and run it. A description may hint at any other, and with it at any command.
+const RUNNERS: [&str; 9] = ["npx", "bunx", "pnpm", "node", "uvx", "pipx", "uv", "docker", "podman"];
+
 /// Whether it can be used without anybody filling something in.
 fn can(entry: &Entry, value: &Value) -> bool {
     match &entry.url {
         Some(url) => !url.contains('{') && url::Url::parse(url).is_ok(),
         None => {
             let kind = at(entry, value).and_then(|package| package.get("registryType")?.as_str());
-            matches!(kind, Some("npm" | "pypi" | "oci"))
-                && !entry.command.iter().any(|word| word.contains('{'))
+            let runs = entry.command.first().is_some_and(|program| RUNNERS.contains(&program.as_str()));
+            let whole = !entry.command.iter().any(|word| word.contains('{'));
+            matches!(kind, Some("npm" | "pypi" | "oci")) && runs && whole
         }
     }
 }

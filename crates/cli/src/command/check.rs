@@ -196,11 +196,14 @@ async fn look(place: &Place) -> Result<Found, Failure> {
     let eras = std::collections::BTreeMap::new();
     let built = gateway::build(&store, &loader, &written, None, &eras, gateway::Fit::Strict).await?;
     let (mut pending, mut unseen) = (Vec::new(), Vec::new());
+    let known = store.list_servers(&scope).await?;
+    let mut all = store.all_pins(&scope).await?;
     for server in place.meant.settings.servers.keys() {
-        if store.server(&scope, server).await?.and_then(|server| server.pinned_at).is_none() {
+        if !known.iter().any(|one| one.name == *server && one.pinned_at.is_some()) {
             unseen.push(server.clone());
         }
-        let pins: Vec<Pin> = store.pins(&scope, server).await?.into_iter().filter(Pin::pending).collect();
+        let pins = all.remove(server).unwrap_or_default();
+        let pins: Vec<Pin> = pins.into_iter().filter(Pin::pending).collect();
         if !pins.is_empty() {
             pending.push((server.clone(), pins));
         }

@@ -199,10 +199,11 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
     names.dedup();
     names.retain(|name| server.as_ref().is_none_or(|wanted| wanted == name));
     let records = store.records(&place.scope()).await?;
+    let mut all = store.all_pins(&place.scope()).await?;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for name in &names {
         let declared = place.meant.settings.servers.get(name);
-        let pins = store.pins(&place.scope(), name).await?;
+        let pins = all.remove(name).unwrap_or_default();
         if pins.is_empty() {
             rows.push(vec![
                 name.to_string(),

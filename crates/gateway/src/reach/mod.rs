@@ -118,7 +118,7 @@ pub(crate) fn about(live: &Live, approval: &Approval) -> Value {
     })
 }
 
-fn rfc3339(at: Timestamp) -> Option<String> {
+pub(crate) fn rfc3339(at: Timestamp) -> Option<String> {
     let us = i64::try_from(at.0).ok()?;
     jiff::Timestamp::from_microsecond(us).ok().map(|at| at.to_string())
 }

@@ -2,6 +2,7 @@
 
 use crate::gate::Live;
 use crate::permission;
+use crate::reach::rfc3339;
 use crate::settings::ServerSettings;
 use catalog::record::{Fact, Record};
 use catalog::{Effect, ServerEntry, Tier};
@@ -167,9 +168,4 @@ fn told(record: &Record) -> Map<String, Value> {
     ];
     let facts = TOLD.iter().filter_map(|fact| Some((fact.key().to_owned(), json!(record.facts.get(*fact)?))));
     facts.collect()
-}
-
-fn rfc3339(at: Timestamp) -> Option<String> {
-    let us = i64::try_from(at.0).ok()?;
-    jiff::Timestamp::from_microsecond(us).ok().map(|at| at.to_string())
 }

@@ -4,7 +4,7 @@ use super::connection::{Opening, Outgoing, Room, until};
 use super::fault::{Fault, FaultKind};
 use super::http::{self, Body, Endpoint, PROTOCOL_VERSION, Standing};
 use super::injected::{Injected, Received};
-use super::stream::{Events, Position, Waiter};
+use super::stream::{Events, Waiter};
 use ::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -79,7 +79,7 @@ impl Modern {
 }
 
 /// The answer, out of an event stream.
-async fn streamed(mut events: Events, outgoing: &Outgoing, limits: wire::Limits) -> Result<Received, Fault> {
+async fn streamed(events: Events, outgoing: &Outgoing, limits: wire::Limits) -> Result<Received, Fault> {
     let mut waiter = Waiter {
         id: outgoing.id,
         limits,
@@ -91,9 +91,5 @@ async fn streamed(mut events: Events, outgoing: &Outgoing, limits: wire::Limits)
         messages: 0,
         room: Room::new(),
     };
-    let answer = waiter.answer(&mut events, &mut Position::default()).await?;
-    let received =
-        answer.ok_or_else(|| Fault::sent(FaultKind::Lost, "the stream ended before the answer"))?;
-    events.done();
-    Ok(received)
+    waiter.only_answer(events).await
 }

@@ -280,7 +280,7 @@ async fn initialize(
             http::for_us(http::scan(whole, &limits, injected)?, INITIALIZE_ID)?
         }
         Body::Events(body) => {
-            let mut events = Events::new(body, limits.bytes);
+            let events = Events::new(body, limits.bytes);
             let mut waiter = Waiter {
                 id: INITIALIZE_ID,
                 limits,
@@ -292,11 +292,7 @@ async fn initialize(
                 messages: 0,
                 room: Room::new(),
             };
-            let answer = waiter.answer(&mut events, &mut Position::default()).await?;
-            let frame =
-                answer.ok_or_else(|| Fault::sent(FaultKind::Lost, "the stream ended before the answer"))?;
-            events.done();
-            frame
+            waiter.only_answer(events).await?
         }
     };
     Ok((frame, id))

@@ -108,7 +108,12 @@ impl Pool {
     /// Nothing but the configured servers can be reached (requirement W7), and of these none that is shut (R22).
     pub(crate) fn allow(&self, live: &Live) {
         self.shared.means.client.set_policy(live.settings.reachable());
-        self.shared.shut.store(Arc::new(live.registry.shut()));
+        self.bar(live.registry.shut());
+    }
+
+    /// Nobody is given a connection to these servers any more.
+    pub(super) fn bar(&self, shut: BTreeSet<ServerName>) {
+        self.shared.shut.store(Arc::new(shut));
     }
 
     pub(crate) fn means(&self) -> &Means {
@@ -131,15 +136,7 @@ impl Pool {
         opening: impl FnOnce() -> Result<Opening, Fault>,
     ) -> Result<(Arc<Held>, bool), Fault> {
         let shared = &self.shared;
-        if shared.closed.load(Ordering::Acquire) {
-            return Err(Fault::unsent(FaultKind::Unreachable, "the gateway is stopping"));
-        }
-        if shared.shut.load().contains(&key.server) {
-            return Err(Fault::unsent(
-                FaultKind::Unreachable,
-                "the registry does not let anybody connect to it",
-            ));
-        }
+        shared.admits(&key.server)?;
         self.make_room(&key).await?;
         let slot = Arc::clone(shared.slots.lock().entry(key.clone()).or_default());
         let mut place = slot.lock().await;
@@ -178,8 +175,8 @@ impl Pool {
 
     /// The connection of that key as [`Pool::take`] gives it, where that can be said at once.
     pub(super) fn at_hand(&self, key: &Key) -> Option<Arc<Held>> {
-        let open = !self.shared.closed.load(Ordering::Acquire);
-        self.running(key).filter(|_| open).inspect(|held| held.touch())
+        self.shared.admits(&key.server).ok()?;
+        self.running(key).inspect(|held| held.touch())
     }
 
     /// The connection of that key, if there is one that lives and nobody changes it right now.
@@ -331,6 +328,18 @@ impl Pool {
 }
 
 impl Shared {
+    /// Whether anybody may be given a connection to that server. Errors: why nobody may.
+    fn admits(&self, server: &ServerName) -> Result<(), Fault> {
+        let because = if self.closed.load(Ordering::Acquire) {
+            "the gateway is stopping"
+        } else if self.shut.load().contains(server) {
+            "the registry does not let anybody connect to it"
+        } else {
+            return Ok(());
+        };
+        Err(Fault::unsent(FaultKind::Unreachable, because))
+    }
+
     /// Removes a slot with nothing in it.
     fn forget(&self, key: &Key, slot: &Arc<Slot>) {
         let mut slots = self.slots.lock();

@@ -129,6 +129,15 @@ impl Waiter<'_> {
         Ok(None)
     }
 
+    /// Reads a stream that is not resumed until its answer, and lets go of it. Errors: it ended before.
+    pub(super) async fn only_answer(&mut self, mut events: Events) -> Result<Received, Fault> {
+        let answer = self.answer(&mut events, &mut Position::default()).await?;
+        let answer =
+            answer.ok_or_else(|| Fault::sent(FaultKind::Lost, "the stream ended before the answer"))?;
+        events.done();
+        Ok(answer)
+    }
+
     /// What the server said at once. The answer, if it is in it.
     pub(super) async fn take(&mut self, said: &Bytes) -> Result<Option<Received>, Fault> {
         let messages = wire::batch::messages(said, self.batches)

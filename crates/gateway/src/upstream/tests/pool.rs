@@ -60,6 +60,27 @@ fn alive(pid: &str) -> bool {
     std::path::Path::new("/proc").join(pid).exists()
 }
 
+// R22: also where a connection is open already
+#[tokio::test]
+async fn nobody_is_given_a_connection_to_a_server_that_is_shut() {
+    let rig = Rig::new(pid());
+    let (held, _) = rig.take(Some("s1")).await.unwrap();
+    let server = ServerName::new("crm").unwrap();
+    let injected = Injected {
+        env: vec![("TOKEN".to_owned(), Hidden::new(rig.token.as_bytes().to_vec()))],
+        ..Injected::default()
+    };
+    let key = Key::new(&server, Whose::Session("s1".to_owned()), &rig.reach, &injected);
+    assert!(rig.pool.at_hand(&key).is_some_and(|at_hand| Arc::ptr_eq(&at_hand, &held)));
+    rig.pool.bar([server].into());
+    assert!(rig.pool.at_hand(&key).is_none());
+    assert_eq!(rig.take(Some("s1")).await.unwrap_err().kind, FaultKind::Unreachable);
+    rig.pool.bar([].into());
+    assert!(rig.pool.at_hand(&key).is_some());
+    rig.pool.shut_down().await;
+    assert!(rig.pool.at_hand(&key).is_none());
+}
+
 #[tokio::test]
 async fn each_session_has_its_own_child_and_keeps_it() {
     let rig = Rig::new(pid());

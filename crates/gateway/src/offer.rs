@@ -10,7 +10,7 @@ use crate::schemas::Schemas;
 use crate::secrets;
 use crate::session::end_if_lapsed;
 use crate::settings::Settings;
-use crate::sighted::{self, Looked};
+use crate::sighted::{self, AtHand, Looked};
 use crate::wishes::Wishes;
 use catalog::Catalogue;
 use decision::{EventName, Item, ItemKind, ServerName};
@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError, What};
+use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError};
 use tokio::sync::{Semaphore, mpsc};
 use wire::Eras;
 
@@ -149,6 +149,7 @@ pub struct Offers {
     eras: parking_lot::Mutex<BTreeMap<ServerName, Eras>>,
     looks: Semaphore,
     pinning: tokio::sync::Mutex<()>,
+    at_hand: AtHand,
     /// New snapshots, and what was wrong with the last.
     building: Wishes<Vec<policy::Problem>>,
 }
@@ -162,6 +163,7 @@ impl Offers {
             eras: parking_lot::Mutex::default(),
             looks: Semaphore::new(LOOKS_MAX),
             pinning: tokio::sync::Mutex::default(),
+            at_hand: AtHand::default(),
             building: Wishes::default(),
         })
     }
@@ -254,16 +256,18 @@ impl Offers {
             .map_err(|fault| fault.to_string())?;
         self.eras.lock().insert(server.clone(), found.eras);
         let items = sighted::sighted(server, &found);
-        let poisoned = sighted::poisoned(&live, server, &items);
+        let (poisoned, place) = sighted::poisoned(&self.gate.live(), &self.at_hand, server, &items);
         let withheld = poisoned.keys().cloned().collect();
         let pinning = self.pinning.lock().await;
         let changes = self.pin(&live, server, &found, items, withheld).await.map_err(|e| e.to_string())?;
         drop(pinning);
-        let kept = sighted::served_on(&self.gate.store, &live.settings.scope(), server, &changes).await;
-        let kept = kept.map_err(|e| e.to_string())?;
-        self.tell(&live, server, &found, &changes, &Looked { poisoned, kept }).await;
+        let scope = live.settings.scope();
+        let looked = sighted::looked(&self.gate.store, &scope, server, &changes, poisoned).await;
+        let looked = looked.map_err(|e| e.to_string())?;
+        self.tell(&live, server, &found, &changes, &looked).await;
         drop((turn, live));
         self.refresh().await;
+        drop(place);
         Ok(())
     }
 
@@ -304,41 +308,7 @@ impl Offers {
         changes: &[store::Change],
         looked: &Looked,
     ) {
-        let detail = BTreeMap::from([
-            ("revision".to_owned(), found.revision.to_string()),
-            ("eras".to_owned(), format!("{:?}", found.eras).to_lowercase()),
-            ("items".to_owned(), found.items.len().to_string()),
-        ]);
-        let mut events =
-            vec![(EventName::ServerConnected, detail.clone()), (EventName::CapabilitiesDiscovered, detail)];
-        let pinned = changes.iter().filter(|change| change.what == What::Pinned).count();
-        if pinned > 0 {
-            let detail = BTreeMap::from([("items".to_owned(), pinned.to_string())]);
-            events.push((EventName::DefinitionPinned, detail));
-            tracing::info!(server = %server, items = pinned, "pinned at first sight");
-        }
-        for change in changes.iter().filter(|change| change.what != What::Pinned) {
-            let mut detail = BTreeMap::from([
-                ("kind".to_owned(), format!("{:?}", change.item.kind).to_lowercase()),
-                ("name".to_owned(), change.item.name.clone()),
-                ("change".to_owned(), format!("{:?}", change.what).to_lowercase()),
-                ("seen".to_owned(), change.seen.to_string()),
-            ]);
-            tracing::warn!(server = %server, item = %change.item.name, change = ?change.what, "a definition changed");
-            if looked.kept.contains(&change.item) {
-                detail.insert("served".to_owned(), "as-accepted".to_owned());
-            }
-            if let Some(finding) = looked.poisoned.get(&change.item) {
-                let (detector, because) = (finding.detector.as_str(), &finding.because);
-                detail.insert("poisoned".to_owned(), detector.to_owned());
-                tracing::warn!(
-                    server = %server, item = %change.item.name, detector, %because,
-                    "poisoned: withheld until somebody approves it"
-                );
-            }
-            events.push((EventName::DefinitionChanged, detail));
-        }
-        for (event, detail) in events {
+        for (event, detail) in sighted::told(server, found, changes, looked) {
             if let Err(e) = record::event(&self.gate, live, event, None, Some(server), detail).await {
                 tracing::error!(error = %e.because, "an event cannot be recorded");
             }

@@ -1,11 +1,17 @@
 //! What a server shows, made ready to be pinned: every item under its name, and what of it must not be accepted unseen.
 
+mod judged;
+mod told;
+
+pub(crate) use judged::{AtHand, poisoned};
+pub(crate) use told::told;
+
 use crate::errands::Found;
-use crate::gate::{Live, Withdrawn};
+use crate::gate::Withdrawn;
 use bytes::Bytes;
-use catalog::listing::Offer;
-use catalog::scan::{self, Alike, Finding};
-use catalog::{Definition, ServerEntry};
+use catalog::Definition;
+use catalog::drift::Likeness;
+use catalog::scan::Finding;
 use decision::{Digest, Item, ItemKind, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Change, Pin, PinState, Scope, Seen, Store, StoreError, What};
@@ -14,9 +20,12 @@ use store::{Change, Pin, PinState, Scope, Seen, Store, StoreError, What};
 pub(crate) const INSTRUCTIONS: &str = "instructions";
 
 /// What was seen in what a server shows.
+#[derive(Debug, Default)]
 pub(crate) struct Looked {
     pub(crate) poisoned: BTreeMap<Item, Finding>,
     pub(crate) kept: BTreeSet<Item>,
+    /// What is new and looks like something that was accepted under another name.
+    pub(crate) renamed: BTreeMap<Item, Likeness>,
 }
 
 /// Everything under its name, as it came. What has none, or has one twice, is left out and told.
@@ -46,23 +55,6 @@ pub(crate) fn sighted(server: &ServerName, found: &Found) -> Vec<Seen> {
     items
 }
 
-/// Of a server of which nothing was accepted yet: the items that are poisoned, and why. They wait for a person, as what
-/// changes later does anyway.
-pub(crate) fn poisoned(live: &Live, server: &ServerName, items: &[Seen]) -> BTreeMap<Item, Finding> {
-    if live.catalogue.server(server).is_some_and(|entry| !entry.is_empty()) {
-        return BTreeMap::new();
-    }
-    let tools = items.iter().filter(|seen| seen.item.kind == ItemKind::Tool);
-    let alike = Alike::to(tools.map(|seen| seen.item.name.as_str()));
-    let others = live.catalogue.servers().filter(|(name, _)| *name != server);
-    let others = others.map(|(name, entry)| accepted(name, entry, &alike)).collect();
-    let items = items.iter().map(|seen| (&seen.item, seen.raw.as_ref()));
-    let seen = scan::scan_items(server, items, others);
-    let poison = |one: &Finding| one.severity.flags();
-    let worst = |all: Vec<Finding>| all.into_iter().filter(poison).max_by_key(|one| one.severity);
-    seen.into_iter().filter_map(|(item, all)| Some((item, worst(all)?))).collect()
-}
-
 /// What is served as it was accepted although its server shows something else now: the difference breaks no client and is
 /// harmless by all that is known, and nobody has refused it.
 pub async fn still_served(
@@ -86,18 +78,24 @@ pub async fn still_served(
     Ok(kept)
 }
 
-/// Of what changed, what is served on as it was accepted.
-pub(crate) async fn served_on(
+/// Of what changed, what is served on as it was accepted, and what is an old item under a new name.
+pub(crate) async fn looked(
     store: &Store,
     scope: &Scope,
     server: &ServerName,
     changes: &[Change],
-) -> Result<BTreeSet<Item>, StoreError> {
-    if !changes.iter().any(|change| change.what == What::Changed) {
-        return Ok(BTreeSet::new());
+    poisoned: BTreeMap<Item, Finding>,
+) -> Result<Looked, StoreError> {
+    let any = |what| changes.iter().any(|change| change.what == what);
+    let mut looked = Looked { poisoned, ..Looked::default() };
+    if !any(What::Changed) && !any(What::New) {
+        return Ok(looked);
     }
-    let kept = still_served(store, scope, server, &store.pins(scope, server).await?).await?;
-    Ok(kept.iter().map(|one| Item { kind: one.kind(), name: one.name().to_owned() }).collect())
+    let pins = store.pins(scope, server).await?;
+    let kept = still_served(store, scope, server, &pins).await?;
+    looked.kept = kept.iter().map(|one| Item { kind: one.kind(), name: one.name().to_owned() }).collect();
+    looked.renamed = store.renames(scope, server, &pins).await?;
+    Ok(looked)
 }
 
 /// What waits for somebody, and why it is not offered meanwhile.
@@ -108,16 +106,4 @@ pub(crate) fn withdrawn(pins: &[Pin]) -> BTreeMap<(ItemKind, String), Withdrawn>
         PinState::Approved | PinState::Gone => None,
     };
     pins.iter().filter_map(|pin| Some(((pin.item.kind, pin.item.name.clone()), why(pin)?))).collect()
-}
-
-/// What another server's accepted tools are: only these can be shadowed. Of servers without a tool that might be, names
-/// do; there may be thousands.
-fn accepted(server: &ServerName, entry: &ServerEntry, alike: &Alike) -> Offer {
-    let tools = || entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
-    let whole = tools().any(|item| alike.is(item.definition.name()));
-    let value = |item: &catalog::Item| match whole {
-        true => serde_json::from_slice(item.definition.raw()).ok(),
-        false => Some(serde_json::json!({ "name": item.definition.name() })),
-    };
-    Offer { server: Some(server.to_string()), tools: tools().filter_map(value).collect(), ..Offer::default() }
 }

@@ -5,6 +5,7 @@
 //! the store keeps what was decided and says who changed it.
 
 mod approvals;
+mod beside;
 mod budgets;
 mod bulk;
 mod circumstances;

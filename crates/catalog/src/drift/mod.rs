@@ -18,6 +18,7 @@ mod names;
 mod objects;
 mod pairs;
 mod refs;
+mod renames;
 mod schema;
 mod text;
 mod values;
@@ -33,6 +34,7 @@ use serde_json::Value;
 
 pub use inspect::Severity;
 pub use kind::Kind;
+pub use renames::{Likeness, Original, renames};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -3,6 +3,7 @@
 use super::fields::{self, Site};
 use super::findings::Both;
 use super::names::{confusable, likeness, respelled};
+use super::renames::share;
 use super::text::{self, Role};
 use super::vocabulary::Vocabulary;
 use super::words::{stem, words};
@@ -260,7 +261,7 @@ fn matched<'a>(old: &'a [Item], new: &'a [Item]) -> Vec<Versions<'a>> {
 }
 
 /// From this likeness on, an item that came is taken for one that went.
-const RENAMED: f64 = 0.6;
+pub(super) const RENAMED: f64 = 0.6;
 /// So many of each side are compared with one another.
 const RENAMES_MAX: usize = 200;
 
@@ -274,20 +275,17 @@ fn alike(was: &Item, is: &Item) -> f64 {
 
 /// What share of their words two definitions have in common, their names aside.
 fn bodies(was: &Value, is: &Value) -> f64 {
-    let of = |value: &Value| -> BTreeSet<String> {
-        let members = value.as_object().into_iter().flatten();
-        let rest =
-            members.filter(|(key, _)| !matches!(key.as_str(), "name" | "uri" | "uriTemplate" | "title"));
-        let mut stems = BTreeSet::new();
-        for (_, value) in rest {
-            let text = value.to_string();
-            stems.extend(words(&text).iter().filter_map(|word| stem(&word.text)).map(str::to_owned));
-        }
-        stems
-    };
-    let (a, b) = (of(was), of(is));
-    if a.is_empty() || b.is_empty() {
-        return 0.0;
+    share(&stems(was), &stems(is))
+}
+
+/// The words of a definition, its names aside.
+pub(super) fn stems(value: &Value) -> BTreeSet<String> {
+    let members = value.as_object().into_iter().flatten();
+    let rest = members.filter(|(key, _)| !matches!(key.as_str(), "name" | "uri" | "uriTemplate" | "title"));
+    let mut stems = BTreeSet::new();
+    for (_, value) in rest {
+        let text = value.to_string();
+        stems.extend(words(&text).iter().filter_map(|word| stem(&word.text)).map(str::to_owned));
     }
-    a.intersection(&b).count() as f64 / a.union(&b).count() as f64
+    stems
 }

@@ -5,8 +5,10 @@ use crate::listing::Offer;
 use inspect::text::skeleton;
 use inspect::{Detector, Severity, Sighting};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::rc::Rc;
 
 /// From here on two descriptions say the same.
 const SAME_TEXT: f32 = 0.7;
@@ -56,6 +58,7 @@ fn beside(offers: &[Offer], counts: impl Fn(usize) -> bool) -> Vec<Finding> {
         return vec![];
     }
     let mut found = servers(offers, &counts);
+    let twins = Twins::among(offers);
     let mut by_skeleton: BTreeMap<String, Vec<Spot>> = BTreeMap::new();
     for (i, offer) in offers.iter().enumerate() {
         for (j, tool) in offer.tools.iter().enumerate() {
@@ -66,10 +69,10 @@ fn beside(offers: &[Offer], counts: impl Fn(usize) -> bool) -> Vec<Finding> {
         for (n, a) in spots.iter().enumerate() {
             let others = spots.get(n + 1..).unwrap_or_default().iter();
             let others = others.filter(|b| b.0 != a.0 && counts(b.0));
-            found.extend(others.filter_map(|b| same_name(offers, *a, *b)));
+            found.extend(others.filter_map(|b| same_name(offers, &twins, *a, *b)));
         }
     }
-    found.extend(near_names(offers, &by_skeleton, &counts));
+    found.extend(near_names(offers, &twins, &by_skeleton, &counts));
     found
 }
 
@@ -89,7 +92,7 @@ fn of(spot: Spot, detector: Detector, severity: Severity, confidence: f32, becau
 }
 
 /// Two servers with a tool of one name.
-fn same_name(offers: &[Offer], a: Spot, b: Spot) -> Option<Finding> {
+fn same_name(offers: &[Offer], twins: &Twins<'_>, a: Spot, b: Spot) -> Option<Finding> {
     let (one, other) = (tool(offers, a)?, tool(offers, b)?);
     let (first, second) = (server(offers, a.0), server(offers, b.0));
     if first == second && !first.is_empty() {
@@ -108,7 +111,7 @@ fn same_name(offers: &[Offer], a: Spot, b: Spot) -> Option<Finding> {
             format!("{both} both have a `{title}`, each its own: which one is called depends on the client");
         return Some(of(b, Detector::NameCollision, Severity::Low, 0.3, because));
     }
-    if is_twice(offers, a.0, b.0) {
+    if twins.are(a.0, b.0) {
         let because = format!("{both} offer the same tools: one server, it seems, under two names");
         return Some(of(b, Detector::NameCollision, Severity::Info, 0.2, because));
     }
@@ -117,14 +120,35 @@ fn same_name(offers: &[Offer], a: Spot, b: Spot) -> Option<Finding> {
     Some(of(b, Detector::Impersonation, Severity::High, 0.75, because))
 }
 
-/// The same server, entered twice: nearly all tools are the same in every word.
-fn is_twice(offers: &[Offer], a: usize, b: usize) -> bool {
-    let texts = |i: usize| -> BTreeSet<String> {
-        offers.get(i).map(|offer| offer.tools.iter().map(Value::to_string).collect()).unwrap_or_default()
-    };
-    let (a, b) = (texts(a), texts(b));
-    let same = a.intersection(&b).count();
-    same > 1 && same * 10 >= a.len().max(b.len()) * 8
+/// Which servers are the same one, entered twice. Two that are have many tools in common, and it is asked for each of them.
+struct Twins<'a> {
+    offers: &'a [Offer],
+    texts: RefCell<BTreeMap<usize, Rc<BTreeSet<String>>>>,
+    known: RefCell<BTreeMap<(usize, usize), bool>>,
+}
+
+impl<'a> Twins<'a> {
+    fn among(offers: &'a [Offer]) -> Self {
+        Self { offers, texts: RefCell::default(), known: RefCell::default() }
+    }
+
+    /// Nearly all tools are the same in every word.
+    fn are(&self, a: usize, b: usize) -> bool {
+        let known = self.known.borrow().get(&(a, b)).copied();
+        known.unwrap_or_else(|| {
+            let (of_a, of_b) = (self.texts(a), self.texts(b));
+            let same = of_a.intersection(&of_b).count();
+            let are = same > 1 && same * 10 >= of_a.len().max(of_b.len()) * 8;
+            self.known.borrow_mut().insert((a, b), are);
+            are
+        })
+    }
+
+    fn texts(&self, i: usize) -> Rc<BTreeSet<String>> {
+        let all = || self.offers.get(i).map(|offer| offer.tools.iter().map(Value::to_string).collect());
+        let mut texts = self.texts.borrow_mut();
+        Rc::clone(texts.entry(i).or_insert_with(|| Rc::new(all().unwrap_or_default())))
+    }
 }
 
 /// How much two definitions say the same: the share of words that both descriptions have.
@@ -164,6 +188,7 @@ fn ratio(part: usize, whole: usize) -> f32 {
 /// Names of two servers that differ in a letter or an ending, with descriptions that do not.
 fn near_names(
     offers: &[Offer],
+    twins: &Twins<'_>,
     by_skeleton: &BTreeMap<String, Vec<Spot>>,
     counts: &impl Fn(usize) -> bool,
 ) -> Vec<Finding> {
@@ -188,7 +213,7 @@ fn near_names(
                     continue;
                 }
                 let (Some(first), Some(second)) = (tool(offers, a), tool(offers, b)) else { continue };
-                if alike(first, second) < SAME_TEXT || is_twice(offers, a.0, b.0) {
+                if alike(first, second) < SAME_TEXT || twins.are(a.0, b.0) {
                     continue;
                 }
                 let because = format!(

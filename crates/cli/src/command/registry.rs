@@ -6,6 +6,7 @@ pub(crate) mod kept;
 mod radius;
 mod records;
 mod server_json;
+mod shown;
 mod versions;
 
 use crate::{
@@ -17,12 +18,13 @@ use crate::{
 };
 use beside::side_by_side;
 use catalog::record::{Fact, Record, Step};
-use catalog::scan::{Finding, scan_items};
+
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
 use decision::{Digest, EventName, Item, ItemKind, ServerName};
 use serde_json::json;
-use std::collections::BTreeMap;
+
+use shown::Shown;
 use store::{Change, Pin, PinState, Store, What, Which};
 
 #[derive(Debug, Subcommand)]
@@ -285,7 +287,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
     let store = place.store().await?;
     let wanted = name.map(item).transpose()?;
     let pins = store.pins(&place.scope(), server).await?;
-    let seen = findings(&store, place, server, &pins).await?;
+    let seen = Shown::of(&store, place, server, &pins).await?;
     let still = gateway::still_served(&store, &place.scope(), server, &pins).await?;
     let (mut values, mut shown) = (Vec::new(), false);
     for pin in pins.iter().filter(|pin| wanted.as_ref().is_none_or(|(item, _)| *item == pin.item)) {
@@ -299,8 +301,8 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         let radius = radius::Radius::of(&store, place, server, &pin.item).await?;
         values.push(json!({
             "kind": kind(pin.item.kind), "name": pin.item.name, "state": state(pin), "seen": pin.seen,
-            "before": before, "after": after, "findings": seen.get(&pin.item).cloned().unwrap_or_default(),
-            "reaches": radius,
+            "before": before, "after": after, "findings": seen.findings(&pin.item),
+            "looks-like": seen.likeness(&pin.item), "reaches": radius,
         }));
         let name = printable(&pin.item.name);
         given.say.line(format!(
@@ -314,14 +316,8 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         if still.iter().any(|one| one.kind() == pin.item.kind && one.name() == pin.item.name) {
             given.say.line("compatible and harmless by all that is known: what was accepted is served until somebody decides");
         }
-        for finding in seen.get(&pin.item).into_iter().flatten().filter(|_| !gone) {
-            let (severity, place) = (finding.severity.as_str(), printable(&finding.place));
-            let said = format!(
-                "{severity} {} at {place}: {}",
-                finding.detector.as_str(),
-                printable(&finding.because)
-            );
-            given.say.line(if finding.severity.flags() { given.say.paint(31, &said) } else { said });
+        if !gone {
+            seen.tell(&pin.item, given);
         }
         shown = true;
     }
@@ -357,20 +353,6 @@ async fn recorded_otherwise(
         given.say.line(format!("`callgate registry approve {server} --until DATE` approves it as it is now"));
     }
     Ok(!differences.is_empty())
-}
-
-/// What the scan sees in what a server shows now.
-async fn findings(
-    store: &Store,
-    place: &Place,
-    server: &ServerName,
-    pins: &[Pin],
-) -> anyhow::Result<BTreeMap<Item, Vec<Finding>>> {
-    let mut shown = Vec::new();
-    for pin in pins {
-        shown.push((&pin.item, store.definition(&place.scope(), &pin.seen).await?.unwrap_or_default()));
-    }
-    Ok(scan_items(server, shown.iter().map(|(item, raw)| (*item, raw.as_ref())), Vec::new()))
 }
 
 /// `NAME`, `KIND:NAME`, either with `=sha256:…`.

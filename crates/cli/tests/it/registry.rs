@@ -183,3 +183,28 @@ fn whoever_decides_about_a_change_is_told_whom_it_reaches() {
     assert!(said.contains("used in the last 30 days: 2 calls; agents: bot"), "{said}");
     assert!(said.contains("nobody used it in the last 30 days"), "{said}");
 }
+
+#[test]
+fn whoever_decides_about_a_new_item_is_told_which_old_one_it_looks_like() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    gateway.stop();
+    let script = std::fs::read_to_string(bed.path("notes.sh")).unwrap();
+    let renamed = script.replace("\"name\":\"read_note\",", "\"name\":\"readNote\",");
+    assert_ne!(renamed, script);
+    bed.write("notes.sh", &renamed);
+    let gateway = bed.serve();
+    until("the change was seen", || {
+        bed.json(&["registry", "list", "notes"]).to_string().contains("\"state\":\"new\"")
+    });
+    gateway.stop();
+    let changes = bed.json(&["registry", "diff", "notes"]);
+    let new = changes.as_array().unwrap().iter().find(|one| one["name"] == "readNote").unwrap();
+    assert_eq!(new["looks-like"]["name"], "read_note");
+    assert_eq!(new["looks-like"]["gone"], true);
+    let said = bed.run(&["registry", "diff", "notes"]).out;
+    assert!(said.contains("it looks like `read_note`, renamed"), "{said}");
+}

@@ -48,6 +48,7 @@ mod record;
 mod registry;
 mod replays;
 mod rotation;
+mod shadowing;
 mod soak;
 mod sse;
 mod tasks;

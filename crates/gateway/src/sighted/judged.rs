@@ -1,0 +1,96 @@
+//! Whether what nobody has accepted yet is poisoned, by itself or beside what other servers offer.
+
+use crate::gate::Live;
+use crate::sighted::INSTRUCTIONS;
+use catalog::listing::Offer;
+use catalog::scan::{self, Alike, Finding};
+use decision::{Item, ItemKind, ServerName};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use store::Seen;
+
+/// What servers show that are being looked at. At a start all are looked at together, and no snapshot has any of them: of
+/// two that would be taken for one another, the one that came second must see the first.
+#[derive(Debug, Default)]
+pub(crate) struct AtHand(Mutex<BTreeMap<ServerName, Vec<Seen>>>);
+
+/// A server's place among those at hand, until it is given up.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    at_hand: &'a AtHand,
+    server: ServerName,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.at_hand.0.lock().remove(&self.server);
+    }
+}
+
+impl AtHand {
+    /// What the others show, of which this server is one from now on.
+    fn enter(&self, server: &ServerName, tools: Vec<Seen>) -> (Place<'_>, BTreeMap<ServerName, Vec<Seen>>) {
+        let mut all = self.0.lock();
+        let mut others = all.clone();
+        others.remove(server);
+        all.insert(server.clone(), tools);
+        (Place { at_hand: self, server: server.clone() }, others)
+    }
+}
+
+/// Of what nobody has accepted yet: the items that are poisoned, and why. At first sight they wait for a person, as what
+/// comes or changes later does anyway; then the person is told. The place is to be held until a snapshot has what is
+/// pinned.
+pub(crate) fn poisoned<'a>(
+    live: &Live,
+    at_hand: &'a AtHand,
+    server: &ServerName,
+    items: &[Seen],
+) -> (BTreeMap<Item, Finding>, Option<Place<'a>>) {
+    let open: BTreeSet<&Item> =
+        items.iter().filter(|seen| !is_accepted(live, server, seen)).map(|seen| &seen.item).collect();
+    if open.is_empty() {
+        return (BTreeMap::new(), None);
+    }
+    let tools: Vec<Seen> = items.iter().filter(|seen| seen.item.kind == ItemKind::Tool).cloned().collect();
+    let alike = Alike::to(tools.iter().map(|seen| seen.item.name.as_str()));
+    let (place, others) = at_hand.enter(server, tools);
+    let accepted = live.catalogue.servers().filter(|(name, _)| *name != server).map(|(name, entry)| {
+        let tools = entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
+        let tools = tools.map(|item| (item.definition.name(), item.definition.raw().as_ref()));
+        offer(name, tools.collect(), &alike)
+    });
+    let shown = others.iter().map(|(name, tools)| {
+        offer(name, tools.iter().map(|seen| (seen.item.name.as_str(), seen.raw.as_ref())).collect(), &alike)
+    });
+    let others = accepted.chain(shown).collect();
+    let seen = scan::scan_items(server, items.iter().map(|seen| (&seen.item, seen.raw.as_ref())), others);
+    let worst =
+        |all: Vec<Finding>| all.into_iter().filter(|one| one.severity.flags()).max_by_key(|one| one.severity);
+    let poisoned = seen.into_iter().filter(|(item, _)| open.contains(item));
+    (poisoned.filter_map(|(item, all)| Some((item, worst(all)?))).collect(), Some(place))
+}
+
+/// Whether the snapshot serves it as it is shown.
+fn is_accepted(live: &Live, server: &ServerName, seen: &Seen) -> bool {
+    let Item { kind, name } = &seen.item;
+    if *kind == ItemKind::Server && name == INSTRUCTIONS {
+        let text = live.peers.get(server).and_then(|peer| peer.instructions.as_deref());
+        return text.is_some_and(|text| wire::json::encode_string(text).as_bytes() == seen.raw);
+    }
+    live.catalogue.item(server, *kind, name).is_some_and(|item| item.definition.digest() == seen.digest)
+}
+
+/// What another server offers. Of one without a tool that might pass for one of these, names do; there may be thousands.
+fn offer(server: &ServerName, tools: Vec<(&str, &[u8])>, alike: &Alike) -> Offer {
+    let whole = tools.iter().any(|(name, _)| alike.is(name));
+    let value = |(name, raw): (&str, &[u8])| match whole {
+        true => serde_json::from_slice(raw).ok(),
+        false => Some(serde_json::json!({ "name": name })),
+    };
+    Offer {
+        server: Some(server.to_string()),
+        tools: tools.into_iter().filter_map(value).collect(),
+        ..Offer::default()
+    }
+}

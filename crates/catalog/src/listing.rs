@@ -4,7 +4,7 @@
 //! as it came, of whatever type it is: who looks for hidden text must see all of it.
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,11 +14,16 @@ pub const BYTES_MAX: usize = 64 << 20;
 /// Deepest nesting of arrays and objects.
 pub const DEPTH_MAX: usize = 100;
 
+/// The key under `_meta` by which a modern server says what it is.
+const IDENTITY: &str = "io.modelcontextprotocol/serverInfo";
+
 /// What one server offers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Offer {
     /// Its name, where the file gives one.
     pub server: Option<String>,
+    /// What it says it is, an object: `serverInfo` of `initialize` or of `server/discover`.
+    pub identity: Option<Value>,
     /// What it tells every client at the start.
     pub instructions: Option<String>,
     /// Each is an object with a `name`.
@@ -135,6 +140,7 @@ fn offer(value: Value, mut place: String) -> Result<Offer, ListingError> {
     if server.is_none() && !known.iter().any(|key| members.contains_key(*key)) {
         return Err(ListingError::Shape("an object without `tools`".to_owned()));
     }
+    let identity = identity(&members, &place)?;
     let mut list = |key: &str| members.remove(key).unwrap_or(Value::Array(vec![]));
     let at = |key: &str| format!("{place}/{key}");
     Ok(Offer {
@@ -147,8 +153,21 @@ fn offer(value: Value, mut place: String) -> Result<Offer, ListingError> {
             &at("resourceTemplates"),
         )?,
         instructions: text(members.remove("instructions"), "instructions", &place)?,
+        identity,
         server,
     })
+}
+
+/// Where a server of either era says what it is.
+fn identity(members: &Map<String, Value>, place: &str) -> Result<Option<Value>, ListingError> {
+    let modern = || members.get("_meta").and_then(|meta| meta.get(IDENTITY)).cloned();
+    match members.get("serverInfo").cloned().or_else(modern) {
+        None | Some(Value::Null) => Ok(None),
+        Some(identity @ Value::Object(_)) => Ok(Some(identity)),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            Err(ListingError::Shape(format!("`{place}/serverInfo` is no object")))
+        }
+    }
 }
 
 fn text(value: Option<Value>, key: &str, place: &str) -> Result<Option<String>, ListingError> {
@@ -288,6 +307,14 @@ mod tests {
             { "server": "a", "instructions": "Hello", "tools": [tool] },
             { "server": "b", "prompts": [{ "name": "p" }], "resources": [{ "uri": "x:y" }] },
         ]);
+        let info = json!({ "name": "a", "version": "1" });
+        for shape in [
+            json!([{ "server": "a", "serverInfo": info, "tools": [] }]),
+            json!({ "serverInfo": info, "tools": [] }),
+            json!({ "result": { "_meta": { "io.modelcontextprotocol/serverInfo": info }, "tools": [] } }),
+        ] {
+            assert_eq!(of(&shape).unwrap()[0].identity.as_ref(), Some(&info), "{shape}");
+        }
         let read = of(&two).unwrap();
         assert_eq!(read[0].server.as_deref(), Some("a"));
         assert_eq!(read[0].instructions.as_deref(), Some("Hello"));
@@ -306,6 +333,7 @@ mod tests {
             "null",
             "{}",
             r#"{"tools":{}}"#,
+            r#"{"tools":[],"serverInfo":"a"}"#,
             r#"{"tools":[[]]}"#,
             r#"[7]"#,
             r#"[{"server":7,"tools":[]}]"#,

@@ -120,6 +120,9 @@ cases! {
     a_server_went: called(&["a", "b"], &["a"]) => ServerRemoved, false;
     a_server_has_another_name: called(&["a", "b"], &["a", "c"]) => ServerRenamed, false;
     a_server_says_that_it_is_another: identified(json!({"name": "a"}), json!({"name": "b"})) => IdentityChanged, false;
+    a_server_has_another_icon: identified(json!({"icons": []}), json!({"icons": [{"src": "data:,x"}]})) => IconsChanged, true;
+    a_server_has_another_home: identified(json!({"websiteUrl": "https://a.example"}), json!({"websiteUrl": "https://b.example"})) => AddressAdded, true;
+    a_server_has_another_title: identified(json!({"title": "Orders"}), json!({"title": "Goods"})) => TextRewritten, true;
     a_server_has_another_version: identified(json!({"version": "1"}), json!({"version": "2"})) => VersionChanged, true;
     instructions_came: instructed(None, Some("Hello")) => TextAdded, true;
     instructions_went: instructed(Some("Hello"), None) => TextRemoved, true;

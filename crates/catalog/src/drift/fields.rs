@@ -116,11 +116,7 @@ fn member(site: &mut Site<'_>, kind: ItemKind, key: &str, old: Option<&Value>, n
         "outputSchema" if tool => schema::compare(site, &place, Direction::Results, old, new),
         "annotations" if tool => claims::hints(site, &place, object(old), object(new)),
         "arguments" if kind == ItemKind::Prompt => prompt_arguments(site, &place, old, new),
-        "icons" => {
-            let because = "other pictures stand for it".to_owned();
-            site.push(&place, Kind::IconsChanged, true, 0.05, because);
-            strings(site, &place, old, new);
-        }
+        "icons" => icons(site, &place, old, new),
         "execution" if tool => execution(site, &place, old, new),
         "mimeType" => {
             let because = format!("its content was {} and is {}", told(old), told(new));
@@ -128,6 +124,12 @@ fn member(site: &mut Site<'_>, kind: ItemKind, key: &str, old: Option<&Value>, n
         }
         _ => unknown(site, &place, old, new),
     }
+}
+
+fn icons(site: &mut Site<'_>, place: &str, old: Option<&Value>, new: Option<&Value>) {
+    let because = "other pictures stand for it".to_owned();
+    site.push(place, Kind::IconsChanged, true, 0.05, because);
+    strings(site, place, old, new);
 }
 
 /// Two texts, or whatever stands in their place.
@@ -315,6 +317,7 @@ pub(super) fn identity(site: &mut Site<'_>, was: &Value, is: &Value) {
             }
             "description" => texts(site, &place, Role::Guide, before, after),
             "title" => texts(site, &place, Role::Label, before, after),
+            "icons" => icons(site, &place, before, after),
             _ => unknown(site, &place, before, after),
         }
     }

@@ -118,6 +118,7 @@ fn offer(server: &Server) -> Offer {
     };
     Offer {
         server: server.name.clone(),
+        identity: server.identity.clone(),
         instructions: server.instructions.clone(),
         tools: list(ItemKind::Tool),
         prompts: list(ItemKind::Prompt),

@@ -28,7 +28,7 @@ mod words;
 use crate::Definition;
 use crate::listing::Offer;
 use bytes::Bytes;
-use decision::ItemKind;
+use decision::{ItemKind, ServerName};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -132,7 +132,7 @@ impl From<&Offer> for Server {
             .flat_map(|(kind, list)| list.iter().map(move |value| Item::of(kind, value.clone())));
         Self {
             name: offer.server.clone(),
-            identity: None,
+            identity: offer.identity.clone(),
             instructions: offer.instructions.clone(),
             items: items.collect(),
         }
@@ -155,9 +155,26 @@ pub fn compare(old: &[Server], new: &[Server]) -> Drift {
 /// Whether what was accepted can be served on while somebody looks at what is shown now: no client that holds the old
 /// definition breaks, and nothing that changed asks for a person's eyes at once.
 pub fn harmless(old: &Definition, new: &Definition) -> bool {
+    one(old, new).harmless()
+}
+
+fn one(old: &Definition, new: &Definition) -> Drift {
     let server = |definition: &Definition| Server { items: vec![definition.into()], ..Server::default() };
-    let drift = compare(&[server(old)], &[server(new)]);
-    drift.changes.iter().all(|change| change.compatible && change.severity <= Severity::Low)
+    compare(&[server(old)], &[server(new)])
+}
+
+/// How two versions of one item differ, each as it is pinned: a definition, or instructions as a JSON string. `None` where
+/// one cannot be read.
+pub fn between(server: &ServerName, kind: ItemKind, old: &Bytes, new: &Bytes) -> Option<Drift> {
+    if kind == ItemKind::Server {
+        let says = |raw: &Bytes| {
+            let instructions = Some(serde_json::from_slice::<String>(raw).ok()?);
+            Some(Server { instructions, ..Server::default() })
+        };
+        return Some(compare(&[says(old)?], &[says(new)?]));
+    }
+    let read = |raw: &Bytes| Definition::new(server.clone(), kind, raw.clone()).ok();
+    Some(one(&read(old)?, &read(new)?))
 }
 
 /// The heaviest change decides; of others, the heaviest of each kind adds a little. A long harmless update has many changes
@@ -215,6 +232,16 @@ impl Change {
 }
 
 impl Drift {
+    /// No client breaks, and nothing asks for a person's eyes at once.
+    pub fn harmless(&self) -> bool {
+        self.compatible() && self.is_quiet()
+    }
+
+    /// Whether nothing asks for a person's eyes at once, though clients may break.
+    pub fn is_quiet(&self) -> bool {
+        self.changes.iter().all(|change| change.severity <= Severity::Low)
+    }
+
     /// Whether clients that hold the old definitions go on working.
     pub fn compatible(&self) -> bool {
         self.changes.iter().all(|change| change.compatible)

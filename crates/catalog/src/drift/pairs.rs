@@ -95,8 +95,18 @@ fn identities(item: &str, old: &Server, new: &Server, seen: &mut Seen) {
     if old.identity == new.identity {
         return;
     }
-    let none = Value::Null;
-    let (was, is) = (old.identity.as_ref().unwrap_or(&none), new.identity.as_ref().unwrap_or(&none));
+    let (Some(was), Some(is)) = (&old.identity, &new.identity) else {
+        // a list that does not tell is no server that hides it
+        let because = "only one of the two says what the server calls itself".to_owned();
+        return seen.changes.push(Change::new(
+            item,
+            "/serverInfo".to_owned(),
+            Kind::IdentityChanged,
+            true,
+            0.02,
+            because,
+        ));
+    };
     let vocabulary = Vocabulary::of(was, is);
     let mut site = Site::new(item, &vocabulary);
     fields::identity(&mut site, was, is);

@@ -34,6 +34,29 @@ fn programs_get_every_change_and_a_rank() {
 }
 
 #[test]
+fn what_a_server_calls_itself_is_compared_where_both_files_say_it() {
+    let of = |name: &str, version: &str| {
+        json!([{ "server": "crm", "tools": [tool("Looks up.")],
+            "serverInfo": { "name": name, "version": version } }])
+    };
+    let silent = json!([{ "server": "crm", "tools": [tool("Looks up.")] }]);
+    let (old, newer, other) = (of("crm", "1.0"), of("crm", "1.1"), of("another", "1.0"));
+    for (new, kind, severity, place) in [
+        (&newer, "version-changed", "info", "/serverInfo/version"),
+        (&other, "identity-changed", "medium", "/serverInfo/name"),
+        (&silent, "identity-changed", "info", "/serverInfo"),
+    ] {
+        let said = bed(&old, new).run(&[&DIFF[..], &["--json"]].concat());
+        let answer: Value = serde_json::from_str(&said.out).unwrap();
+        let changes = answer["changes"].as_array().unwrap();
+        assert_eq!(changes.len(), 1, "{answer}");
+        let change = &changes[0];
+        assert_eq!((&change["item"], &change["place"]), (&json!("server:identity"), &json!(place)));
+        assert_eq!((&change["kind"], &change["severity"]), (&json!(kind), &json!(severity)));
+    }
+}
+
+#[test]
 fn each_shape_can_be_beside_each_other() {
     let (one, other) = (tool("Looks up."), tool("Looks around."));
     let shapes = |tool: &Value| {

@@ -18,7 +18,7 @@ use std::{
 use store::{Revision, Scope, TokenHash, TokenRecord};
 
 /// An authenticated asker, and the session it speaks in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asker {
     pub(crate) principal: Arc<Principal>,
     pub(crate) session: Option<Arc<Session>>,

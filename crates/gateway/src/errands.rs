@@ -2,26 +2,29 @@
 //!
 //! A closed list of methods, each message with its own permit and its own record.
 
+mod guests;
 pub(crate) mod reading;
 mod watch;
 
+pub(crate) use guests::Guests;
 use reading::Asks;
 pub(crate) use reading::Found;
 pub(crate) use watch::{Watches, Watching, Wish, listener, watch};
 
+use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::settings::ServerSettings;
 use crate::upstream::{self, Connection, Fault, FaultKind, Injected, Lane, Opening, Received};
 use bytes::Bytes;
-use decision::{Asked, Call, Code, Direction, ItemKind, Outcome, Refusal, ServerName, Stage};
+use decision::{Asked, Call, Code, Direction, ItemKind, Outcome, Refusal, ServerName, Stage, Timestamp};
 use serde_json::json;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 use tokio::sync::mpsc;
-use wire::{Eras, Revision};
+use wire::{Eras, Revision, Way};
 
 /// One errand's connection and what it needs to record itself.
 struct Errand<'a> {
@@ -176,20 +179,66 @@ impl Errand<'_> {
         let began = self.gate.clock.now();
         let outgoing = reading::outgoing(id, method, frame, self.revision(), &self.injected);
         let received = self.line.connection().request(outgoing).await?;
-        leg.masked.add(&received.masked);
-        if !received.masked.is_empty() {
-            let masked = &received.masked;
-            tracing::warn!(server = %self.server, method, %masked, "the server quotes its credential");
-        }
-        leg.outcome = Some(Outcome {
-            bytes: received.frame.bytes().len() as u64,
-            is_error: received.frame.kind() == wire::Kind::ErrorResponse,
-            result: None,
-            upstream_us: self.gate.clock.now().since(began),
-        });
-        let _ = leg.pass(Stage::Upstream, Ok(decision::Passed::plain(())));
+        noted(self.gate, self.server, leg, method, began, &received);
         Ok(received.frame)
     }
+}
+
+/// An errand for somebody, with its record open, its intent durable, and their way to the server.
+async fn opened(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    server: &ServerName,
+    asker: &Asker,
+    way: Way,
+    method: &str,
+) -> Result<(Leg, Lane), String> {
+    let because = |refusal: Refusal| refusal.because;
+    let mut leg = Leg::errand_for(gate, live, server, method, &asker.principal);
+    leg.speaks(way.era(), way.revision.as_str());
+    let call = call(server, &leg, method, Bytes::new());
+    let permit = leg.permit(&call).map_err(because)?;
+    leg.intend(gate, live, &permit).await.map_err(because)?;
+    let opened = async {
+        let lease = crate::secrets::lease(gate, live, &permit, &call).await;
+        let injected = leg.pass(Stage::Secrets, lease)?;
+        let taken = Lane::take(gate, live, server, asker, way, injected).await;
+        taken.map_err(|fault| upstream::refused(&fault))
+    };
+    match opened.await {
+        Ok(lane) => {
+            leg.dispatched = true;
+            Ok((leg, lane))
+        }
+        Err(refusal) => {
+            let reason = refusal.because.clone();
+            leg.close(gate, live, &Err(refusal)).await.map_err(because)?;
+            Err(reason)
+        }
+    }
+}
+
+/// Writes down what came for an errand.
+fn noted(
+    gate: &Gate,
+    server: &ServerName,
+    leg: &mut Leg,
+    method: &str,
+    began: Timestamp,
+    received: &Received,
+) {
+    leg.masked.add(&received.masked);
+    if !received.masked.is_empty() {
+        let masked = &received.masked;
+        tracing::warn!(%server, method, %masked, "the server quotes its credential");
+    }
+    leg.outcome = Some(Outcome {
+        bytes: received.frame.bytes().len() as u64,
+        is_error: received.frame.kind() == wire::Kind::ErrorResponse,
+        result: None,
+        upstream_us: gate.clock.now().since(began),
+    });
+    let _ = leg.pass(Stage::Upstream, Ok(decision::Passed::plain(())));
 }
 
 /// What a modern request of the gateway's own says about itself.

@@ -5,7 +5,7 @@ use crate::authenticate::Tokens;
 use crate::backends::Backends;
 use crate::budgets::Budgets;
 use crate::deeds::Deeds;
-use crate::errands::Watches;
+use crate::errands::{Guests, Watches};
 use crate::exchange::{Arrival, Party};
 use crate::holds::Holds;
 use crate::interactions::Interactions;
@@ -61,6 +61,20 @@ pub struct Peer {
 pub enum Withdrawn {
     New,
     Changed,
+    /// It is what was accepted, and was something else meanwhile.
+    Returned,
+}
+
+impl Withdrawn {
+    pub(crate) fn because(self) -> &'static str {
+        match self {
+            Self::New => "the item is new and nobody has approved it",
+            Self::Changed => "the item's definition changed and nobody has approved that",
+            Self::Returned => {
+                "the item is what was approved again, and was something else meanwhile: nobody has approved that"
+            }
+        }
+    }
 }
 
 /// What of a server's offer changed, for those who listen.
@@ -90,6 +104,7 @@ pub struct Gate {
     pub(crate) deeds: Deeds,
     pub(crate) polls: Polls,
     pub(crate) watches: Watches,
+    pub(crate) guests: Guests,
     pub(crate) parked: Parked,
     pub(crate) holds: Holds,
     pub(crate) running: Running,
@@ -154,6 +169,7 @@ impl Gate {
             deeds: Deeds::default(),
             polls: Polls::default(),
             watches: Watches::default(),
+            guests: Guests::default(),
             parked: Parked::default(),
             kept: Kept::default(),
             interactions: Interactions::default(),
@@ -220,6 +236,11 @@ impl Gate {
     /// Asks for another look at a server: it said that something changed.
     pub fn rediscover(&self, server: &ServerName) {
         self.kept.forget(server);
+        self.look_again(server);
+    }
+
+    /// The same, though nothing is known to have changed.
+    pub(crate) fn look_again(&self, server: &ServerName) {
         // without a listener the gateway is stopping
         let _ = self.wakes.send(server.clone());
     }

@@ -111,13 +111,14 @@ fn mark(pins: &[Pin]) -> Digest {
         let name = &pin.item.name;
         let _ = writeln!(
             text,
-            "{:?} {} {name} {:?} {:?} {} {:?}",
+            "{:?} {} {name} {:?} {:?} {} {:?} {}",
             pin.item.kind,
             name.len(),
             pin.state,
             digest(approved),
             pin.seen,
             digest(rejected),
+            pin.held(),
         );
     }
     Digest::of(text.as_bytes())
@@ -169,10 +170,16 @@ mod tests {
             seen: one,
             seen_at: Timestamp(1),
             rejected: None,
+            left: None,
+        };
+        let left = |held| {
+            let (at, seen_by) = (Timestamp(1), None);
+            Pin { left: Some(store::Left { times: 1, at, digest: two, seen_by, held }), ..pin.clone() }
         };
         let base = mark(std::slice::from_ref(&pin));
         let later = Pin { seen_at: Timestamp(9), ..pin.clone() };
         assert_eq!(mark(std::slice::from_ref(&later)), base, "when it was seen says nothing");
+        assert_eq!(mark(&[left(false)]), base, "nor does what it was meanwhile, where nobody has to look");
         for other in [
             Pin { item: Item { kind: ItemKind::Prompt, ..pin.item.clone() }, ..pin.clone() },
             Pin { item: Item { name: "b".to_owned(), ..pin.item.clone() }, ..pin.clone() },
@@ -181,6 +188,7 @@ mod tests {
             Pin { approved: None, ..pin.clone() },
             Pin { seen: two, ..pin.clone() },
             Pin { rejected: mark_of(two), ..pin.clone() },
+            left(true),
         ] {
             assert_ne!(mark(std::slice::from_ref(&other)), base, "{other:?}");
         }

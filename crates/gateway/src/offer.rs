@@ -268,7 +268,8 @@ impl Offers {
         drop((turn, live));
         self.refresh().await;
         drop(place);
-        Ok(())
+        // what comes of it is seen in the store
+        sighted::look_as_callers(&self.gate, server).await.map_err(|e| e.to_string())
     }
 
     async fn pin(
@@ -296,7 +297,8 @@ impl Offers {
             ItemKind::Server,
         ];
         let (server, kinds) = (server.clone(), BTreeSet::from(kinds));
-        let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld };
+        let apart = sighted::all_apart(&self.gate.store, &scope, &server, &items).await?;
+        let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };
         self.gate.store.record_seen(&scope, &sighting).await
     }
 

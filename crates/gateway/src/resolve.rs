@@ -244,12 +244,7 @@ fn find(
             if let Some(withdrawn) = withdrawn(live, &server, meant.kind, &name) {
                 missing = Missing {
                     code: Code::ItemWithdrawn,
-                    because: match withdrawn {
-                        Withdrawn::New => "the item is new and nobody has approved it".to_owned(),
-                        Withdrawn::Changed => {
-                            "the item's definition changed and nobody has approved that".to_owned()
-                        }
-                    },
+                    because: withdrawn.because().to_owned(),
                     told: false,
                     server: Some(server),
                 };

@@ -44,14 +44,14 @@ pub use entries::{EntryKind, Place};
 pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter, NoCursor};
 pub use outbox::{Delivery, DeliveryState};
-pub use pins::{Definition, Mark, Pin, PinState, Which};
+pub use pins::{Definition, FLAPS, Left, Mark, Pin, PinState, Which};
 pub use principals::{Agent, AgentKind, NewAgent};
 pub use records::Taking;
 pub use revision::Revision;
 pub use scope::Scope;
 pub use secrets::{NewSecret, Resealable, RetiredSecret, Sealed, SecretListing, StoredSecret};
 pub use servers::{Server, ServerMeta};
-pub use sight::{Change, FirstSight, Seen, Sighting, What};
+pub use sight::{Apart, Change, Differing, FirstSight, How, Seen, Sighting, What};
 pub use tokens::{Lapsed, NewToken, TokenHash, TokenId, TokenRecord};
 pub use twins::{Claim as KeyClaim, KeptTwin};
 

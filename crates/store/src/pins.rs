@@ -1,7 +1,7 @@
 //! Which definition of which item is accepted, and by whom.
 
 use crate::db::{Outcome, Row, Tx, args, statements};
-use crate::sight::{Change, What};
+use crate::sight::{Change, How, What};
 use crate::words::{kind_from, kind_word, words};
 use crate::{Scope, Store, StoreError};
 use bytes::Bytes;
@@ -10,19 +10,22 @@ use std::collections::BTreeMap;
 
 statements! {
     LIST = "SELECT kind, name, state, approved_digest, approved_at, approved_by, seen_digest, seen_at, \
-        rejected_digest, rejected_at, rejected_by FROM pins \
+        rejected_digest, rejected_at, rejected_by, left_times, left_at, left_digest, left_seen_by, left_held FROM pins \
         WHERE tenant = $1 AND environment = $2 AND server = $3 ORDER BY kind, name";
     LIST_ALL = "SELECT server, kind, name, state, approved_digest, approved_at, approved_by, seen_digest, seen_at, \
-        rejected_digest, rejected_at, rejected_by FROM pins \
+        rejected_digest, rejected_at, rejected_by, left_times, left_at, left_digest, left_seen_by, left_held FROM pins \
         WHERE tenant = $1 AND environment = $2 ORDER BY server, kind, name";
     PUT = "INSERT INTO pins (tenant, environment, server, kind, name, state, approved_digest, approved_at, \
-        approved_by, seen_digest, seen_at, rejected_digest, rejected_at, rejected_by) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+        approved_by, seen_digest, seen_at, rejected_digest, rejected_at, rejected_by, left_times, left_at, \
+        left_digest, left_seen_by, left_held) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
         ON CONFLICT (tenant, environment, server, kind, name) DO UPDATE SET state = excluded.state, \
         approved_digest = excluded.approved_digest, approved_at = excluded.approved_at, \
         approved_by = excluded.approved_by, seen_digest = excluded.seen_digest, seen_at = excluded.seen_at, \
         rejected_digest = excluded.rejected_digest, rejected_at = excluded.rejected_at, \
-        rejected_by = excluded.rejected_by";
+        rejected_by = excluded.rejected_by, left_times = excluded.left_times, left_at = excluded.left_at, \
+        left_digest = excluded.left_digest, left_seen_by = excluded.left_seen_by, \
+        left_held = excluded.left_held";
     REMOVE = "DELETE FROM pins \
         WHERE tenant = $1 AND environment = $2 AND server = $3 AND kind = $4 AND name = $5";
     /// Writes nothing new, but holds the server's row: one decision about its pins at a time.
@@ -49,6 +52,8 @@ pub enum PinState {
     Approved,
     /// The server shows something else than what was approved.
     Changed,
+    /// The server shows what was approved again, after something else that nobody took for harmless.
+    Returned,
     /// Nothing was approved.
     New,
     /// The server does not show the item any more.
@@ -56,7 +61,7 @@ pub enum PinState {
 }
 
 words! {
-    state_word, state_from: PinState { Approved = "approved", Changed = "changed", New = "new", Gone = "gone" }
+    state_word, state_from: PinState { Approved = "approved", Changed = "changed", Returned = "returned", New = "new", Gone = "gone" }
 }
 
 /// Somebody's word on one definition.
@@ -68,6 +73,24 @@ pub struct Mark {
     pub by: String,
 }
 
+/// That an item was not what was approved, since somebody last approved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// How often it was what was approved and then was not.
+    pub times: u32,
+    /// When something else was seen last.
+    pub at: Timestamp,
+    /// What that was.
+    pub digest: Digest,
+    /// The user to whom it was shown, where it was not the gateway itself.
+    pub seen_by: Option<String>,
+    /// What was approved does not count as approved again before somebody has looked.
+    pub held: bool,
+}
+
+/// From so many departures on, an item is said to flap: two are no slip any more.
+pub const FLAPS: u32 = 2;
+
 /// One item of a server, as decided and as last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
@@ -78,13 +101,43 @@ pub struct Pin {
     pub seen: Digest,
     pub seen_at: Timestamp,
     pub rejected: Option<Mark>,
+    pub left: Option<Left>,
 }
 
 impl Pin {
-    /// True while somebody should look at it: changed or new, and not rejected as it is.
+    /// True while somebody should look at it: changed, back again or new, and not rejected as it is.
     pub fn pending(&self) -> bool {
         let refused = self.rejected.as_ref().is_some_and(|mark| mark.digest == self.seen);
-        matches!(self.state, PinState::Changed | PinState::New) && !refused
+        matches!(self.state, PinState::Changed | PinState::Returned | PinState::New) && !refused
+    }
+
+    /// True where it went to and fro between what was approved and something else.
+    pub fn flaps(&self) -> bool {
+        self.left.as_ref().is_some_and(|left| left.times >= FLAPS)
+    }
+
+    /// That something else than what was approved was seen now. What nobody called harmless is not.
+    pub(crate) fn leaves(
+        &self,
+        other: Digest,
+        at: Timestamp,
+        seen_by: Option<String>,
+        how: Option<How>,
+    ) -> Left {
+        let (before, was_held) = self.left.as_ref().map_or((0, false), |left| (left.times, left.held));
+        let departs = self.approved.as_ref().is_some_and(|mark| mark.digest == self.seen);
+        let times = before.saturating_add(u32::from(departs));
+        let held = match how {
+            Some(How::Harmless) => false,
+            Some(How::Mild) => times >= FLAPS,
+            None => true,
+        };
+        Left { times, at, digest: other, seen_by, held: was_held || held }
+    }
+
+    /// True where what was approved is not served, whatever the server shows, before somebody has looked.
+    pub fn held(&self) -> bool {
+        self.left.as_ref().is_some_and(|left| left.held)
     }
 }
 
@@ -166,12 +219,14 @@ impl Store {
             let mark = Mark { digest: pin.seen, at, by: by.to_owned() };
             match pin.state {
                 PinState::Gone => Verdict::Forget,
-                PinState::Approved => Verdict::Leave,
-                PinState::Changed | PinState::New => Verdict::Set(
+                PinState::Approved if pin.left.is_none() => Verdict::Leave,
+                // whoever says yes now knows what it was meanwhile
+                PinState::Approved | PinState::Changed | PinState::Returned | PinState::New => Verdict::Set(
                     Box::new(Pin {
                         state: PinState::Approved,
                         approved: Some(mark),
                         rejected: None,
+                        left: None,
                         ..pin.clone()
                     }),
                     What::Approved,
@@ -198,7 +253,10 @@ impl Store {
             }
             let rejected = Some(Mark { digest: pin.seen, at, by: by.to_owned() });
             let approved = pin.approved.clone().filter(|mark| mark.digest != pin.seen);
-            let state = if pin.state == PinState::Approved { PinState::New } else { pin.state };
+            let state = match pin.state {
+                PinState::Approved | PinState::Returned => PinState::New,
+                other @ (PinState::Changed | PinState::New | PinState::Gone) => other,
+            };
             Verdict::Set(Box::new(Pin { state, approved, rejected, ..pin.clone() }), What::Rejected)
         })
         .await
@@ -256,7 +314,7 @@ enum Verdict {
 }
 
 /// The pins of a server, with its row held until the transaction ends.
-async fn held(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Outcome<Vec<Pin>> {
+pub(crate) async fn held(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Outcome<Vec<Pin>> {
     let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
     if tx.execute(HOLD_SERVER, key).await? == 0 {
         return Err(StoreError::Missing { what: "server", name: server.to_string() });
@@ -273,7 +331,7 @@ pub(crate) async fn read(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Out
 /// Writes a pin, and keeps an approved definition for good.
 pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &Pin) -> Outcome<()> {
     let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
-    let (approved, rejected) = (pin.approved.as_ref(), pin.rejected.as_ref());
+    let (approved, rejected, left) = (pin.approved.as_ref(), pin.rejected.as_ref(), pin.left.as_ref());
     let row = args![
         tenant,
         environment,
@@ -289,6 +347,11 @@ pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &P
         rejected.map(|mark| mark.digest),
         rejected.map(|mark| mark.at),
         rejected.map(|mark| mark.by.as_str()),
+        left.map_or(0, |left| i64::from(left.times)),
+        left.map(|left| left.at),
+        left.map(|left| left.digest),
+        left.and_then(|left| left.seen_by.as_deref()),
+        left.is_some_and(|left| left.held),
     ];
     tx.execute(PUT, row).await?;
     if let (PinState::Approved, Some(mark)) = (pin.state, approved) {
@@ -300,7 +363,12 @@ pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &P
 fn chosen<'a>(pins: &'a [Pin], which: &Which) -> Outcome<Vec<&'a Pin>> {
     let items = match which {
         Which::All => {
-            return Ok(pins.iter().filter(|pin| pin.pending() || pin.state == PinState::Gone).collect());
+            let open = |pin: &&Pin| match pin.state {
+                PinState::Approved => pin.flaps(),
+                PinState::Gone => true,
+                PinState::Changed | PinState::Returned | PinState::New => pin.pending(),
+            };
+            return Ok(pins.iter().filter(open).collect());
         }
         Which::Items(items) => items,
     };
@@ -335,6 +403,19 @@ fn by_server<T>(rows: &[Row], read: impl Fn(&Row) -> Outcome<T>) -> Outcome<BTre
     Ok(all)
 }
 
+fn left(row: &Row) -> Outcome<Option<Left>> {
+    let Some(digest) = row.digest_opt("left_digest")? else { return Ok(None) };
+    let times = row.get::<i64>("left_times")?;
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    Ok(Some(Left {
+        times,
+        at: row.time("left_at")?,
+        digest,
+        seen_by: row.get("left_seen_by")?,
+        held: row.get::<i64>("left_held")? != 0,
+    }))
+}
+
 fn pin(row: &Row) -> Outcome<Pin> {
     let mark = |digest, at, by| -> Outcome<Option<Mark>> {
         let Some(digest) = row.digest_opt(digest)? else { return Ok(None) };
@@ -347,5 +428,6 @@ fn pin(row: &Row) -> Outcome<Pin> {
         seen: row.digest("seen_digest")?,
         seen_at: row.time("seen_at")?,
         rejected: mark("rejected_digest", "rejected_at", "rejected_by")?,
+        left: left(row)?,
     })
 }

@@ -1,6 +1,6 @@
 //! Recording what a server shows: pinned at first sight, compared ever after.
 
-use crate::db::{Outcome, args, statements};
+use crate::db::{Outcome, Tx, args, statements};
 use crate::pins::{self, Mark, Pin, PinState};
 use crate::{Scope, Store, StoreError};
 use bytes::Bytes;
@@ -23,7 +23,9 @@ statements! {
         AND stored_at < $3 AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.tenant = definitions.tenant \
         AND p.environment = definitions.environment AND p.seen_digest = definitions.digest) \
         AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.tenant = definitions.tenant \
-        AND p.environment = definitions.environment AND p.rejected_digest = definitions.digest)";
+        AND p.environment = definitions.environment AND p.rejected_digest = definitions.digest) \
+        AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.tenant = definitions.tenant \
+        AND p.environment = definitions.environment AND p.left_digest = definitions.digest)";
 }
 
 /// Most items of one server that are kept.
@@ -61,6 +63,33 @@ pub struct Sighting {
     pub first: FirstSight,
     /// Not to be approved at first sight all the same.
     pub withheld: BTreeSet<Item>,
+    /// How what is shown differs from what was approved, where that was looked at and found to be no worse than this.
+    pub apart: BTreeMap<Item, Apart>,
+}
+
+/// A difference between two definitions that asks for nobody's eyes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Apart {
+    pub approved: Digest,
+    pub shown: Digest,
+    pub how: How,
+}
+
+/// How much it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// No client breaks, and nothing is worth a look at once.
+    Harmless,
+    /// It would break a client: a server that was changed and changed back, for instance.
+    Mild,
+}
+
+/// What one user is shown, where that is not what was approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differing {
+    pub server: ServerName,
+    pub items: Vec<Seen>,
+    pub seen_by: String,
 }
 
 /// What became of an item.
@@ -76,6 +105,8 @@ pub enum What {
     Gone,
     /// What was approved is shown again.
     Restored,
+    /// The same, after something else that nobody took for harmless.
+    Returned,
     /// Approved by somebody.
     Approved,
     /// Rejected by somebody.
@@ -110,7 +141,7 @@ impl Store {
     /// Errors: [`StoreError::Unacceptable`] when an item is listed twice, is of a kind that was not listed,
     /// or breaks a bound. Then nothing is changed.
     pub async fn record_seen(&self, scope: &Scope, sighting: &Sighting) -> Result<Vec<Change>, StoreError> {
-        let seen = checked(sighting)?;
+        let seen = acceptable(&sighting.kinds, &sighting.items)?;
         let now = self.now();
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
         let mut tx = self.db().begin().await?;
@@ -123,13 +154,56 @@ impl Store {
         let known = pins::read(&mut tx, scope, &sighting.server).await?;
         let pin_now = first_time && sighting.first == FirstSight::Pin;
         let pins = |item: &Item| pin_now && !sighting.withheld.contains(item);
-        let steps = compare(&known, &seen, &sighting.kinds, pins, now);
+        let steps = compare(&known, &seen, sighting, pins, now);
+        self.keep(tx, scope, &sighting.server, &seen, steps).await
+    }
+
+    /// Writes down that a user is shown something else than what was approved. What was approved is withdrawn from
+    /// everybody until somebody decides: which of the two a call of it would reach, nobody knows. What waits already, or
+    /// is not known, is left alone.
+    ///
+    /// Errors: [`StoreError::Unacceptable`] as for [`Store::record_seen`].
+    pub async fn record_differing(
+        &self,
+        scope: &Scope,
+        differing: &Differing,
+    ) -> Result<Vec<Change>, StoreError> {
+        let Differing { server, items, seen_by } = differing;
+        let kinds = items.iter().map(|seen| seen.item.kind).collect();
+        let seen = acceptable(&kinds, items)?;
+        let now = self.now();
+        let mut tx = self.db().begin().await?;
+        let known = pins::held(&mut tx, scope, server).await?;
+        let differs = |pin: &Pin| {
+            let (approved, seen) = (pin.approved.as_ref()?.digest, seen.get(&pin.item)?.digest);
+            let open = matches!(pin.state, PinState::Approved | PinState::Changed) && !pin.held();
+            if !open || seen == approved || seen == pin.seen {
+                return None;
+            }
+            let left = Some(pin.leaves(seen, now, Some(seen_by.clone()), None));
+            let pin = Pin { state: PinState::Changed, seen, seen_at: now, left, ..pin.clone() };
+            Some((pin, What::Changed))
+        };
+        let steps = known.iter().filter_map(differs).collect();
+        self.keep(tx, scope, server, &seen, steps).await
+    }
+
+    /// Writes pins with the definitions that were seen.
+    async fn keep(
+        &self,
+        mut tx: Tx,
+        scope: &Scope,
+        server: &ServerName,
+        seen: &BTreeMap<Item, &Seen>,
+        steps: Vec<(Pin, What)>,
+    ) -> Outcome<Vec<Change>> {
+        let (tenant, environment, now) = (scope.tenant.as_str(), scope.environment.as_str(), self.now());
         for (pin, _) in &steps {
             if let Some(seen) = seen.get(&pin.item) {
                 let row = args![tenant, environment, seen.digest, seen.raw.as_ref(), now];
                 tx.execute(KEEP, row).await?;
             }
-            pins::put(&mut tx, scope, &sighting.server, pin).await?;
+            pins::put(&mut tx, scope, server, pin).await?;
         }
         let changes: Vec<_> = steps.iter().map(|(pin, what)| Change::of(pin, *what)).collect();
         if changes.is_empty() {
@@ -143,15 +217,15 @@ impl Store {
 }
 
 /// The items by name, or why the sighting cannot be recorded.
-fn checked(sighting: &Sighting) -> Outcome<BTreeMap<Item, &Seen>> {
+fn acceptable<'s>(kinds: &BTreeSet<ItemKind>, items: &'s [Seen]) -> Outcome<BTreeMap<Item, &'s Seen>> {
     let no = |rule| Err(StoreError::Unacceptable { what: "list of items", rule });
-    if sighting.items.len() > ITEMS_MAX {
+    if items.len() > ITEMS_MAX {
         return no("at most 10000 items are kept for one server");
     }
     let mut seen = BTreeMap::new();
-    for item in &sighting.items {
+    for item in items {
         let name = &item.item.name;
-        if !sighting.kinds.contains(&item.item.kind) || item.item.kind == ItemKind::Question {
+        if !kinds.contains(&item.item.kind) || item.item.kind == ItemKind::Question {
             return no("every item must be of a kind that was listed");
         }
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains('\0') {
@@ -171,16 +245,16 @@ fn checked(sighting: &Sighting) -> Outcome<BTreeMap<Item, &Seen>> {
 fn compare(
     known: &[Pin],
     seen: &BTreeMap<Item, &Seen>,
-    kinds: &BTreeSet<ItemKind>,
+    sighting: &Sighting,
     pins: impl Fn(&Item) -> bool,
     now: Timestamp,
 ) -> Vec<(Pin, What)> {
     let known: BTreeMap<&Item, &Pin> = known.iter().map(|pin| (&pin.item, pin)).collect();
     let items: BTreeSet<&Item> = known.keys().copied().chain(seen.keys()).collect();
-    let listed = items.into_iter().filter(|item| kinds.contains(&item.kind));
+    let listed = items.into_iter().filter(|item| sighting.kinds.contains(&item.kind));
     let step = |item: &Item| match (known.get(item), seen.get(item)) {
         (None, Some(seen)) => Some(appeared(seen, pins(item), now)),
-        (Some(pin), Some(seen)) => compared(pin, seen.digest, now),
+        (Some(pin), Some(seen)) => compared(pin, seen.digest, sighting.apart.get(item), now),
         (Some(pin), None) if pin.state == PinState::Gone => None,
         (Some(pin), None) => Some((Pin { state: PinState::Gone, ..(*pin).clone() }, What::Gone)),
         (None, None) => None,
@@ -190,8 +264,15 @@ fn compare(
 
 fn appeared(seen: &Seen, pin_now: bool, now: Timestamp) -> (Pin, What) {
     let item = seen.item.clone();
-    let bare =
-        Pin { item, state: PinState::New, approved: None, seen: seen.digest, seen_at: now, rejected: None };
+    let bare = Pin {
+        item,
+        state: PinState::New,
+        approved: None,
+        seen: seen.digest,
+        seen_at: now,
+        rejected: None,
+        left: None,
+    };
     if !pin_now {
         return (bare, What::New);
     }
@@ -199,16 +280,20 @@ fn appeared(seen: &Seen, pin_now: bool, now: Timestamp) -> (Pin, What) {
     (Pin { state: PinState::Approved, approved, ..bare }, What::Pinned)
 }
 
-fn compared(pin: &Pin, seen: Digest, now: Timestamp) -> Option<(Pin, What)> {
+fn compared(pin: &Pin, seen: Digest, apart: Option<&Apart>, now: Timestamp) -> Option<(Pin, What)> {
     let approved = pin.approved.as_ref().map(|mark| mark.digest);
-    let (state, what) = match catalog::compare(approved, Some(seen))? {
-        ItemState::Same => (PinState::Approved, What::Restored),
-        ItemState::Changed => (PinState::Changed, What::Changed),
-        ItemState::New => (PinState::New, What::New),
-        ItemState::Gone => (PinState::Gone, What::Gone),
+    let how =
+        apart.filter(|apart| Some(apart.approved) == approved && apart.shown == seen).map(|apart| apart.how);
+    let left = pin.left.clone();
+    let (state, what, left) = match catalog::compare(approved, Some(seen))? {
+        ItemState::Same if pin.held() => (PinState::Returned, What::Returned, left),
+        ItemState::Same => (PinState::Approved, What::Restored, left),
+        ItemState::Changed => (PinState::Changed, What::Changed, Some(pin.leaves(seen, now, None, how))),
+        ItemState::New => (PinState::New, What::New, left),
+        ItemState::Gone => (PinState::Gone, What::Gone, left),
     };
     if state == pin.state && seen == pin.seen {
         return None;
     }
-    Some((Pin { state, seen, seen_at: now, ..pin.clone() }, what))
+    Some((Pin { state, seen, seen_at: now, left, ..pin.clone() }, what))
 }

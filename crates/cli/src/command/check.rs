@@ -355,6 +355,7 @@ fn state(state: PinState) -> &'static str {
     match state {
         PinState::Approved => "approved",
         PinState::Changed => "changed",
+        PinState::Returned => "returned",
         PinState::New => "new",
         PinState::Gone => "gone",
     }

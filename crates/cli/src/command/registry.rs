@@ -172,8 +172,9 @@ fn state(pin: &Pin) -> &'static str {
     match pin.state {
         PinState::Approved => "accepted",
         PinState::Changed if pin.pending() => "changed",
+        PinState::Returned if pin.pending() => "returned",
         PinState::New if pin.pending() => "new",
-        PinState::Changed | PinState::New => "rejected",
+        PinState::Changed | PinState::Returned | PinState::New => "rejected",
         PinState::Gone => "gone",
     }
 }
@@ -186,6 +187,7 @@ pub(crate) fn word(what: What) -> &'static str {
         What::Changed => "changed",
         What::Gone => "gone",
         What::Restored => "restored",
+        What::Returned => "returned",
         What::Approved => "approved",
         What::Rejected => "rejected",
         What::Forgotten => "forgotten",
@@ -227,7 +229,7 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 "server": name, "server-state": records.get(name).map(|record| record.state.as_str()),
                 "server-until": records.get(name).and_then(Record::until).map(when),
                 "configured": declared.is_some(), "kind": kind(pin.item.kind), "name": pin.item.name,
-                "state": state(pin), "class": class, "seen": pin.seen, "seen-at": when(pin.seen_at),
+                "state": state(pin), "left": shown::left(pin), "class": class, "seen": pin.seen, "seen-at": when(pin.seen_at),
                 "accepted": pin.approved.as_ref().map(|mark| json!({
                     "digest": mark.digest, "at": when(mark.at), "by": mark.by })),
             }));
@@ -291,7 +293,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
     let still = gateway::still_served(&store, &place.scope(), server, &pins).await?;
     let (mut values, mut shown) = (Vec::new(), false);
     for pin in pins.iter().filter(|pin| wanted.as_ref().is_none_or(|(item, _)| *item == pin.item)) {
-        if wanted.is_none() && pin.state == PinState::Approved {
+        if wanted.is_none() && pin.state == PinState::Approved && !pin.flaps() {
             continue;
         }
         let accepted = pin.approved.as_ref().map(|mark| mark.digest);
@@ -302,7 +304,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         values.push(json!({
             "kind": kind(pin.item.kind), "name": pin.item.name, "state": state(pin), "seen": pin.seen,
             "before": before, "after": after, "findings": seen.findings(&pin.item),
-            "looks-like": seen.likeness(&pin.item), "reaches": radius,
+            "looks-like": seen.likeness(&pin.item), "left": shown::left(pin), "reaches": radius,
         }));
         let name = printable(&pin.item.name);
         given.say.line(format!(
@@ -319,6 +321,7 @@ async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Pl
         if !gone {
             seen.tell(&pin.item, given);
         }
+        shown::tell_left(&store, place, server, pin, given).await?;
         shown = true;
     }
     if wanted.is_none() {
@@ -413,6 +416,7 @@ async fn record(book: &Book, server: &ServerName, change: &Change, by: &str) -> 
         | What::Changed
         | What::Gone
         | What::Restored
+        | What::Returned
         | What::Rejected
         | What::Forgotten => EventName::DefinitionChanged,
     };

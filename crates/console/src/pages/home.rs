@@ -84,7 +84,7 @@ async fn servers(console: &Console) -> Result<Vec<ServerView>, Stop> {
             name: server.name.to_string(),
             href: super::servers::href(&server.name),
             new: count(PinState::New),
-            changed: count(PinState::Changed),
+            changed: count(PinState::Changed) + count(PinState::Returned),
             gone,
         };
         if view.new + view.changed + view.gone > 0 {

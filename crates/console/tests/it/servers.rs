@@ -70,6 +70,7 @@ async fn house() -> House {
         items: Vec::new(),
         first: store::FirstSight::Pin,
         withheld: Default::default(),
+        apart: Default::default(),
     };
     house.store.record_seen(&house.scope, &sighting).await.unwrap();
     house

@@ -104,6 +104,12 @@ pub(crate) async fn read(asks: &impl Asks, eras: Eras, hello: Option<Received>) 
     let capabilities = text(&["capabilities"]).unwrap_or_else(|| Bytes::from_static(b"{}"));
     let info = text(&["serverInfo"]).or_else(|| text(&["_meta", wire::era::META_SERVER_INFO]));
     let instructions = raw::string_member(result, "instructions").map(|text| text.into_owned());
+    let found = lists(asks, eras, capabilities).await?;
+    Ok(Found { info, instructions, ..found })
+}
+
+/// Asks for the lists alone, of a server that said before what it can do.
+pub(crate) async fn lists(asks: &impl Asks, eras: Eras, capabilities: Bytes) -> Result<Found, Fault> {
     let has = |key: &str| raw::member(&capabilities, key).is_some();
     let mut items = Vec::new();
     for (capability, method, key, kind) in [
@@ -116,7 +122,7 @@ pub(crate) async fn read(asks: &impl Asks, eras: Eras, hello: Option<Received>) 
             list(asks, method, key, kind, &mut items).await?;
         }
     }
-    Ok(Found { eras, revision: asks.revision(), capabilities, info, instructions, items })
+    Ok(Found { eras, revision: asks.revision(), capabilities, info: None, instructions: None, items })
 }
 
 async fn list(

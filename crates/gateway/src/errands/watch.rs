@@ -8,8 +8,7 @@ use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::settings::{Authority, Reach};
 use crate::upstream::{self, FromServer, Lane, Outgoing};
-use bytes::Bytes;
-use decision::{Principal, Refusal, ServerName, Stage, UserName};
+use decision::{Principal, Refusal, ServerName, UserName};
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -178,31 +177,8 @@ impl Once<'_> {
         }
     }
 
-    /// An errand with its record open, its intent durable, and the way to the server.
     async fn opened(&self, method: &str, way: Way) -> Result<(Leg, Lane), String> {
-        let Self { gate, live, server, asker, .. } = *self;
-        let mut leg = Leg::errand_for(gate, live, server, method, &asker.principal);
-        leg.speaks(way.era(), way.revision.as_str());
-        let call = super::call(server, &leg, method, Bytes::new());
-        let permit = leg.permit(&call).map_err(because)?;
-        leg.intend(gate, live, &permit).await.map_err(because)?;
-        let opened = async {
-            let lease = crate::secrets::lease(gate, live, &permit, &call).await;
-            let injected = leg.pass(Stage::Secrets, lease)?;
-            let taken = Lane::take(gate, live, server, asker, way, injected).await;
-            taken.map_err(|fault| upstream::refused(&fault))
-        };
-        match opened.await {
-            Ok(lane) => {
-                leg.dispatched = true;
-                Ok((leg, lane))
-            }
-            Err(refusal) => {
-                let reason = refusal.because.clone();
-                leg.close(gate, live, &Err(refusal)).await.map_err(because)?;
-                Err(reason)
-            }
-        }
+        super::opened(self.gate, self.live, self.server, self.asker, way, method).await
     }
 
     async fn listen(&self, way: Way, began: &mut Option<oneshot::Sender<Began>>) -> Result<(), String> {

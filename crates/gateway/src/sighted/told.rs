@@ -5,7 +5,7 @@ use crate::errands::Found;
 use catalog::drift::Original;
 use decision::{EventName, ServerName};
 use std::collections::BTreeMap;
-use store::{Change, What};
+use store::{Change, FLAPS, What};
 
 /// An event and what belongs to it.
 type Told = (EventName, BTreeMap<String, String>);
@@ -40,6 +40,16 @@ fn change(server: &ServerName, change: &Change, looked: &Looked) -> BTreeMap<Str
     tracing::warn!(server = %server, item = %change.item.name, change = ?change.what, "a definition changed");
     if looked.kept.contains(&change.item) {
         detail.insert("served".to_owned(), "as-accepted".to_owned());
+    }
+    if let Some(left) = looked.left.get(&change.item) {
+        detail.insert("left".to_owned(), left.times.to_string());
+        detail.insert("left-for".to_owned(), left.digest.to_string());
+        if left.times >= FLAPS {
+            tracing::warn!(
+                server = %server, item = %change.item.name, times = left.times,
+                "a definition goes to and fro between what was accepted and something else"
+            );
+        }
     }
     if let Some(finding) = looked.poisoned.get(&change.item) {
         let (detector, because) = (finding.detector.as_str(), &finding.because);

@@ -77,6 +77,10 @@ pub(crate) async fn send(
         }
         (Direction::ToHost, _) => (Box::pin(to_host(live, &dispatch, leg)).await?, false),
     };
+    if dispatch.call.direction() == Direction::ToServer && leg.dispatched {
+        let Dispatch { resolved, asker, .. } = &dispatch;
+        gate.guests.note(gate, live, &resolved.target.server, asker, resolved.way);
+    }
     let answer = to_asker(&frame, asks, dispatch.resolved)?;
     let upstream_us = gate.clock.now().since(began);
     Ok(Passed::new(Arrived { frame, answer, upstream_us, asks }, basis))

@@ -27,6 +27,7 @@ mod crossing;
 mod drafts;
 mod drift;
 mod event_ids;
+mod faces;
 mod held;
 mod introspection;
 mod issuers;

@@ -7,6 +7,7 @@ mod approvals;
 mod bed;
 mod budgets;
 mod cluster;
+mod departures;
 mod engines;
 mod histories;
 mod index;
@@ -101,6 +102,12 @@ suite! {
         replaced_definitions_do_not_pile_up,
         what_a_connection_found_out_is_kept_apart_from_pins,
         a_forgotten_server_is_seen_for_the_first_time_again;
+    departures:
+        what_was_harmless_meanwhile_comes_back_and_how_often_is_remembered,
+        what_was_not_harmless_meanwhile_comes_back_for_somebody_to_look_at,
+        what_broke_clients_may_be_taken_back_once,
+        what_was_judged_beside_another_definition_is_not_judged,
+        what_one_user_is_shown_otherwise_is_withdrawn_from_everybody;
     records:
         a_record_goes_its_way_and_every_step_is_kept,
         a_step_that_the_state_does_not_allow_changes_nothing,

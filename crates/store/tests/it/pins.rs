@@ -3,7 +3,7 @@
 use crate::bed::{Bed, elsewhere, home};
 use bytes::Bytes;
 use decision::{Digest, Era, Item, ItemKind, ServerName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{Change, FirstSight, PinState, Seen, ServerMeta, Sighting, Store, StoreError, What, Which};
 
 pub(crate) fn tool(name: &str) -> Item {
@@ -22,6 +22,7 @@ pub(crate) fn sighting(tools: &[(&str, &str)]) -> Sighting {
         items: tools.iter().map(|(name, raw)| seen(tool(name), raw)).collect(),
         first: FirstSight::Pin,
         withheld: BTreeSet::new(),
+        apart: BTreeMap::new(),
     }
 }
 
@@ -127,7 +128,7 @@ pub(crate) async fn an_item_that_is_gone_and_comes_back_is_restored_only_as_it_w
     assert_eq!(usable(&store).await, pairs(&[("a", "a1")]));
     see(&store, &[("b", "b1")]).await;
     let forgotten = store.approve(&home(), &crm(), &Which::All, "alice").await.unwrap();
-    assert_eq!(told(&forgotten), [is("a", What::Forgotten)]);
+    assert_eq!(told(&forgotten), [is("a", What::Forgotten), is("b", What::Approved)]);
     assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, [is("a", What::New)]);
 }
 
@@ -160,8 +161,8 @@ pub(crate) async fn a_rejected_definition_stays_rejected_and_leaves_the_approved
     assert_eq!(store.reject(&home(), &crm(), &Which::All, "bob").await.unwrap(), []);
     see(&store, &[("a", "a3")]).await;
     assert!(store.pins(&home(), &crm()).await.unwrap()[0].pending(), "another definition, another question");
-    assert_eq!(see(&store, &[("a", "a1")]).await, [is("a", What::Restored)]);
-    assert_eq!(usable(&store).await, pairs(&[("a", "a1")]));
+    assert_eq!(see(&store, &[("a", "a1")]).await, [is("a", What::Returned)]);
+    assert!(store.pins(&home(), &crm()).await.unwrap()[0].pending());
     see(&store, &[("a", "a2")]).await;
     assert!(!store.pins(&home(), &crm()).await.unwrap()[0].pending(), "the no still stands");
     let one = Which::Items(vec![(tool("a"), None)]);

@@ -42,6 +42,8 @@ struct Known {
     rejected: Option<u8>,
     last: u8,
     there: bool,
+    /// It was something else than was approved, and nobody called that harmless.
+    held: bool,
 }
 
 impl Model {
@@ -54,6 +56,7 @@ impl Model {
             let fresh = !self.tools.contains_key(name);
             let known = self.tools.entry(*name).or_default();
             (known.last, known.there) = (*version, true);
+            known.held |= known.approved.is_some_and(|approved| approved != *version);
             if fresh && first && pin {
                 known.approved = Some(*version);
             }
@@ -64,8 +67,10 @@ impl Model {
         let Some(known) = self.tools.get_mut(&name) else { return };
         if !known.there {
             self.tools.remove(&name);
-        } else if known.approved != Some(known.last) && !(sweeping && known.rejected == Some(known.last)) {
-            (known.approved, known.rejected) = (Some(known.last), None);
+        } else if (known.approved != Some(known.last) || known.held)
+            && !(sweeping && known.rejected == Some(known.last))
+        {
+            (known.approved, known.rejected, known.held) = (Some(known.last), None, false);
         }
     }
 
@@ -77,7 +82,8 @@ impl Model {
     }
 
     fn usable(&self) -> BTreeMap<String, Digest> {
-        let usable = self.tools.iter().filter(|(_, known)| known.there && known.approved == Some(known.last));
+        let shows = |known: &Known| known.there && !known.held && known.approved == Some(known.last);
+        let usable = self.tools.iter().filter(|(_, known)| shows(known));
         usable.map(|(name, known)| (name.to_string(), Digest::of(&[known.last]))).collect()
     }
 }

@@ -3,13 +3,14 @@
 use crate::bed::{Bed, home};
 use crate::pins::sighting;
 use crate::tokens::{agent, hash, in_an_hour};
+use decision::Digest;
 use sqlx::{Connection as _, Executor as _};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use store::{NewToken, StoreError};
+use store::{NewToken, PinState, StoreError};
 
 #[tokio::test]
 async fn the_file_and_its_companions_are_for_the_owner_only() {
@@ -130,11 +131,11 @@ async fn a_newer_or_altered_schema_is_refused_on_sqlite() {
     bed.store().await.close().await;
     let mut db = sqlx::SqliteConnection::connect(&bed.url).await.unwrap();
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-        VALUES (11, 'later', true, x'00', 0)";
+        VALUES (12, 'later', true, x'00', 0)";
     db.execute(newer).await.unwrap();
     let error = bed.try_store().await.unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 11, known: 10, .. }), "{error}");
-    db.execute("DELETE FROM _sqlx_migrations WHERE version = 11").await.unwrap();
+    assert!(matches!(error, StoreError::Newer { found: 12, known: 11, .. }), "{error}");
+    db.execute("DELETE FROM _sqlx_migrations WHERE version = 12").await.unwrap();
     db.execute("UPDATE _sqlx_migrations SET checksum = x'00'").await.unwrap();
     let error = bed.try_store().await.unwrap_err();
     assert!(matches!(error, StoreError::Altered { version: 1, .. }), "{error}");
@@ -270,7 +271,7 @@ async fn a_dropped_future_leaves_nothing_half_done() {
 }
 
 #[tokio::test]
-async fn a_database_of_the_first_schema_keeps_its_secrets() {
+async fn a_database_of_the_first_schema_keeps_its_secrets_and_its_pins() {
     use sqlx::SqlSafeStr as _;
     use sqlx::migrate::{Migration, MigrationType, Migrator};
     let bed = Bed::sqlite();
@@ -281,8 +282,23 @@ async fn a_database_of_the_first_schema_keeps_its_secrets() {
     Migrator::with_migrations(vec![first]).run_direct(None, &mut db, false).await.unwrap();
     let row = "INSERT INTO secrets VALUES ('default', 'local', 'github', '', NULL, 4, x'0102', 1, 2, NULL)";
     db.execute(row).await.unwrap();
+    let (one, other) = (Digest::of(b"a1"), Digest::of(b"a2"));
+    let hex = |digest: Digest| digest.to_string().replace("sha256:", "");
+    let pins = format!(
+        "INSERT INTO pins VALUES ('default', 'local', 'crm', 'tool', 'a', 'changed', x'{one}', 1, 'ann', x'{other}', 2, \
+            NULL, NULL, NULL), ('default', 'local', 'crm', 'tool', 'b', 'approved', x'{one}', 1, 'ann', x'{one}', 2, \
+            x'{other}', 3, 'bob')",
+        one = hex(one),
+        other = hex(other),
+    );
+    sqlx::query(sqlx::AssertSqlSafe(pins)).execute(&mut db).await.unwrap();
     db.close().await.unwrap();
     let store = bed.store().await;
+    let pins = store.pins(&home(), &"crm".parse().unwrap()).await.unwrap();
+    let left = pins[0].left.clone().unwrap();
+    assert_eq!((pins[0].state, left.times, left.digest, left.held), (PinState::Changed, 1, other, false));
+    assert_eq!((pins[1].state, &pins[1].left), (PinState::Approved, &None));
+    assert_eq!(pins[1].rejected.as_ref().map(|mark| mark.by.as_str()), Some("bob"));
     let listed = store.list_secrets(&home()).await.unwrap();
     assert_eq!((listed.len(), listed[0].version, listed[0].rotate_by), (1, 4, None));
     let server = "any".parse().unwrap();

@@ -1,14 +1,63 @@
 //! What is to be said of what a server shows now, for whoever decides about it.
 
-use crate::{cli::Given, place::Place, say::printable};
+use crate::{
+    cli::Given,
+    place::Place,
+    say::{printable, when},
+};
 use catalog::{
-    drift::{Likeness, Original},
+    drift::{Likeness, Original, between},
     scan::{Finding, scan_items},
 };
 use decision::{Item, ServerName};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use store::{Pin, Store};
+use store::{Pin, PinState, Store};
+
+/// For programs: that it was something else than what was accepted since somebody accepted it.
+pub(super) fn left(pin: &Pin) -> Option<Value> {
+    let left = pin.left.as_ref()?;
+    Some(json!({
+        "times": left.times, "at": when(left.at), "seen": left.digest, "shown-to": left.seen_by, "held": left.held,
+    }))
+}
+
+/// The same for people: how often and when, what it was, and why that matters.
+pub(super) async fn tell_left(
+    store: &Store,
+    place: &Place,
+    server: &ServerName,
+    pin: &Pin,
+    given: &Given,
+) -> anyhow::Result<()> {
+    let Some(left) = &pin.left else { return Ok(()) };
+    let to = left.seen_by.as_ref().map(|name| format!(" to {}", printable(name))).unwrap_or_default();
+    let at = when(left.at);
+    if pin.flaps() || left.seen_by.is_some() || pin.state == PinState::Returned {
+        let times = if left.times == 1 { "once".to_owned() } else { format!("{} times", left.times) };
+        let said = format!(
+            "it was shown{to} as something else than what was accepted {times}, at {at} last: {}",
+            left.digest
+        );
+        given.say.line(given.say.paint(if left.held { 31 } else { 33 }, &said));
+    }
+    if pin.state == PinState::Returned {
+        given.say.line("it shows what was accepted again; what it was meanwhile was not harmless, so it waits until somebody decides");
+    }
+    if pin.seen != left.digest {
+        let scope = place.scope();
+        let accepted = pin.approved.as_ref().map(|mark| mark.digest).unwrap_or(pin.seen);
+        let (was, is) =
+            (store.definition(&scope, &accepted).await?, store.definition(&scope, &left.digest).await?);
+        let drift = was.zip(is).and_then(|(was, is)| between(server, pin.item.kind, &was, &is));
+        for change in drift.iter().flat_map(|drift| &drift.changes) {
+            let (severity, kind) = (change.severity.as_str(), change.kind.as_str());
+            let (at, why) = (printable(&change.place), printable(&change.because));
+            given.say.line(format!("  meanwhile, {severity} {kind} {at}: {why}"));
+        }
+    }
+    Ok(())
+}
 
 /// What the scan sees, and which new items are old ones under another name.
 pub(super) struct Shown {

@@ -1,0 +1,85 @@
+//! What callers are shown, beside what was accepted: one server must not show two faces.
+
+use super::{apart, sighted};
+use crate::gate::{Gate, Live};
+use crate::record;
+use decision::{EventName, ServerName};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::{Differing, Pin, PinState, Seen, StoreError};
+
+/// Looks at a server once more, in the name of each who called it since. What it shows them less is normal, and what it
+/// shows them more nobody is offered; what it shows them otherwise is told, and withdrawn where that is not harmless.
+pub(crate) async fn look_as_callers(gate: &Arc<Gate>, server: &ServerName) -> Result<(), StoreError> {
+    let live = gate.live();
+    for guest in gate.guests.take(server) {
+        let by = guest.name(&live, server);
+        match guest.look(gate, &live, server).await {
+            Ok(Some(found)) => compare(gate, &live, server, by, sighted(server, &found)).await?,
+            Ok(None) => {}
+            Err(fault) => tracing::warn!(%server, %by, %fault, "what callers are shown cannot be looked at"),
+        }
+    }
+    Ok(())
+}
+
+async fn compare(
+    gate: &Arc<Gate>,
+    live: &Live,
+    server: &ServerName,
+    by: String,
+    shown: Vec<Seen>,
+) -> Result<(), StoreError> {
+    let scope = live.settings.scope();
+    let pins = gate.store.pins(&scope, server).await?;
+    let mut grave = Vec::new();
+    for seen in shown {
+        let Some(pin) = pins.iter().find(|pin| pin.item == seen.item) else { continue };
+        if !differs(pin, &seen) {
+            continue;
+        }
+        let how = apart(&gate.store, &scope, server, pin, &seen).await?;
+        // a list of one's own projects, or one's name in a text: nobody is served it
+        if how.is_none() {
+            grave.push(seen);
+        } else if gate.guests.tells(server, &seen.item, seen.digest) {
+            tell(gate, live, server, &by, &seen, true).await;
+        }
+    }
+    if grave.is_empty() {
+        return Ok(());
+    }
+    let differing = Differing { server: server.clone(), items: grave, seen_by: by };
+    let changes = gate.store.record_differing(&scope, &differing).await?;
+    let changed = |seen: &&Seen| changes.iter().any(|change| change.item == seen.item);
+    for seen in differing.items.iter().filter(changed) {
+        tell(gate, live, server, &differing.seen_by, seen, false).await;
+    }
+    Ok(())
+}
+
+/// Whether it is neither what was accepted nor what the gateway itself was shown.
+fn differs(pin: &Pin, seen: &Seen) -> bool {
+    let accepted = pin.approved.as_ref().map(|mark| mark.digest);
+    matches!(pin.state, PinState::Approved | PinState::Changed)
+        && accepted != Some(seen.digest)
+        && pin.seen != seen.digest
+}
+
+async fn tell(gate: &Arc<Gate>, live: &Live, server: &ServerName, by: &str, seen: &Seen, harmless: bool) {
+    let mut detail = BTreeMap::from([
+        ("kind".to_owned(), format!("{:?}", seen.item.kind).to_lowercase()),
+        ("name".to_owned(), seen.item.name.clone()),
+        ("change".to_owned(), "differs".to_owned()),
+        ("seen".to_owned(), seen.digest.to_string()),
+        ("shown-to".to_owned(), by.to_owned()),
+    ]);
+    if harmless {
+        detail.insert("served".to_owned(), "as-accepted".to_owned());
+    }
+    tracing::warn!(%server, item = %seen.item.name, %by, harmless, "a caller is shown another definition than the gateway");
+    if let Err(e) = record::event(gate, live, EventName::DefinitionChanged, None, Some(server), detail).await
+    {
+        tracing::error!(error = %e.because, "an event cannot be recorded");
+    }
+}

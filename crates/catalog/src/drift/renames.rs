@@ -151,8 +151,11 @@ mod tests {
         assert_eq!(told(near(), old(), Original::Offered), None);
         // long texts that differ in what the names say
         let user = |verb: &str| {
-            let text =
-                format!("{verb}s the account whose number is given, with address, groups, roles and keys.");
+            let text = format!(
+                "{verb}s the account whose number is given, with address, groups, roles, keys, quotas, tokens, folders, \
+                 mailboxes, certificates, devices, licences, invoices, contracts, schedules, reminders, bookmarks, \
+                 pictures, calendars and signatures."
+            );
             tool(&format!("{}_account", verb.to_lowercase()), &text, "account")
         };
         assert_eq!(told(user("Create"), user("Delete"), Original::Offered), None);

@@ -1,4 +1,4 @@
-//! The fuzz corpus of what definitions are pinned by (see `fuzz/`), on stable.
+//! The fuzz corpora of what definitions are pinned by, and of files that list them (see `fuzz/`), on stable.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,10 +10,17 @@ extern crate callgate_catalog as catalog;
 
 #[path = "../../../fuzz/bodies/canonical.rs"]
 mod canonical;
+#[path = "../../../fuzz/bodies/listing.rs"]
+mod listing;
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
 
 #[test]
 fn every_value_of_the_corpus_has_one_form_and_every_change_is_noticed() {
     replay::all("canonical", canonical::run);
+}
+
+#[test]
+fn every_file_of_the_corpus_is_read_as_others_read_it_however_it_is_written() {
+    replay::all("listing", listing::run);
 }

@@ -30,9 +30,10 @@ impl Entropy for SystemEntropy {
     }
 }
 
+/// Straight from the system: a generator of our own would first gather twenty milliseconds of noise, at every start.
 #[expect(clippy::disallowed_methods, reason = "this is the Entropy that everybody else takes")]
 fn draw(out: &mut [u8]) {
-    if aws_lc_rs::rand::fill(out).is_err() {
+    if getrandom::fill(out).is_err() {
         // the contract of `Entropy`: without randomness nothing may go on
         std::process::abort();
     }

@@ -136,16 +136,39 @@ fn crockford(bytes: [u8; 16]) -> [u8; 26] {
     text
 }
 
+/// What a byte counts as a digit: its place in [`CROCKFORD`]; 32 where it is none.
+fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'h' => byte - b'a' + 10,
+        b'j' | b'k' => byte - b'j' + 18,
+        b'm' | b'n' => byte - b'm' + 20,
+        b'p'..=b't' => byte - b'p' + 22,
+        b'v'..=b'z' => byte - b'v' + 27,
+        _ => 32,
+    }
+}
+
+/// A start reads one for every entry of the log.
 fn uncrockford(text: &str) -> Option<[u8; 16]> {
     if text.len() != 26 {
         return None;
     }
     let mut n: u128 = 0;
-    for byte in text.bytes() {
-        let digit = CROCKFORD.iter().position(|c| *c == byte)?;
-        n = n.checked_mul(32)?.checked_add(u128::try_from(digit).ok()?)?;
+    let mut seen = 0;
+    // sixty bits at a time, as they were written
+    for part in text.as_bytes().rchunks(12).rev() {
+        let mut high = 0_u64;
+        for byte in part {
+            let digit = digit(*byte);
+            seen |= digit;
+            high = (high << 5) | u64::from(digit);
+        }
+        n = (n << (5 * part.len())) | u128::from(high);
     }
-    Some(n.to_be_bytes())
+    // 130 bits in writing, of which the first two are none
+    let small = text.as_bytes().first().is_some_and(|first| *first <= b'7');
+    (seen < 32 && small).then(|| n.to_be_bytes())
 }
 
 /// A text that is no id of its kind.
@@ -248,6 +271,37 @@ mod tests {
         assert!(early < late && early.to_string() < late.to_string());
         assert_eq!(CallId::parse("call_zzzzzzzzzzzzzzzzzzzzzzzzzz"), None, "over 128 bits");
         assert_eq!(DeedId::parse(&early.to_string()), None, "another kind of id");
+    }
+
+    #[test]
+    fn a_digit_is_what_it_is_written_as() {
+        for byte in 0..=u8::MAX {
+            let place = CROCKFORD.iter().position(|c| *c == byte);
+            assert_eq!(usize::from(digit(byte)), place.unwrap_or(32), "{}", char::from(byte));
+        }
+    }
+
+    #[test]
+    fn twenty_six_digits_of_128_bits_are_an_id_and_nothing_else_is() {
+        for bytes in [[0; 16], [0xff; 16], *b"0123456789abcdef", *b"\x80\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\x01"] {
+            let text = String::from_utf8(crockford(bytes).to_vec()).unwrap();
+            assert_eq!(uncrockford(&text), Some(bytes), "{text}");
+            for at in 0..26 {
+                for wrong in ["i", "l", "o", "u", "A", "-", "{", " "] {
+                    let mut other = text.clone();
+                    other.replace_range(at..=at, wrong);
+                    assert_eq!(uncrockford(&other), None, "{other}");
+                }
+            }
+            let (rest, shorter) = (text.get(1..).unwrap(), text.get(2..).unwrap());
+            for first in ["8", "9", "a", "z"] {
+                assert_eq!(uncrockford(&format!("{first}{rest}")), None, "over 128 bits");
+            }
+            for short in ["", rest, &format!("0{text}")] {
+                assert_eq!(uncrockford(short), None, "{short}");
+            }
+            assert_eq!(uncrockford(&format!("{shorter}é")), None, "26 bytes that are not 26 characters");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod seen;
 mod segment;
 mod tiles;
 mod verify;
+mod window;
 mod writer;
 
 pub use disk::{Disk, Fault, Faults};

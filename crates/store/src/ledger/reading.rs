@@ -10,6 +10,7 @@ use super::{
     open::{Cut, Position, Recovered, Tail, create_segment, damaged, erase},
     seen::Part,
     segment::{self, Next, What},
+    window::Window,
 };
 use decision::{CallId, Digest};
 use std::{collections::BTreeMap, fs, ops::Range, panic::resume_unwind, path::Path, thread};
@@ -17,6 +18,9 @@ use std::{collections::BTreeMap, fs, ops::Range, panic::resume_unwind, path::Pat
 /// Segments that are in memory at once: one for each processor, but no more bytes than these, unless one alone has
 /// more.
 const AT_ONCE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// As much of a segment as is looked at in one go. A group is smaller, or its segment is read whole.
+const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 
 /// A segment, taken apart without the others.
 struct Parts {
@@ -192,22 +196,53 @@ impl<'a> Reading<'a> {
 impl Parts {
     /// Reads a segment by what its own header says; whether that is what must come next, its reader knows.
     fn read(dir: &Path, number: u64, last: bool) -> Result<Self, LedgerError> {
-        let bytes = segment::read(&segment::path(dir, number))?;
-        let header = SegmentHeader::read(&bytes);
-        let next = header.map_or_else(Next::default, |h| Next { index: h.first_index, group: h.first_group });
-        let mut parts = Self {
-            header,
-            stillborn: segment::is_stillborn(&bytes),
-            steps: Vec::new(),
-            next,
-            end: SEGMENT_HEADER_BYTES as u64,
-            bytes: bytes.len() as u64,
-            fault: None,
-        };
-        if header.is_some() {
+        let path = segment::path(dir, number);
+        let mut window = Window::open(&path, WINDOW_BYTES)?;
+        if let Some(parts) = Self::in_windows(&mut window) {
+            return Ok(parts);
+        }
+        drop(window);
+        let bytes = segment::read(&path)?;
+        let mut parts = Self::begin(&bytes, bytes.len() as u64);
+        if parts.header.is_some() {
             parts.fault = parts.groups(number, &bytes, last).err();
         }
         Ok(parts)
+    }
+
+    /// What the start of a segment says of it.
+    fn begin(start: &[u8], bytes: u64) -> Self {
+        let header = SegmentHeader::read(start);
+        Self {
+            header,
+            stillborn: segment::is_stillborn(start),
+            steps: Vec::new(),
+            next: header.map_or_else(Next::default, |h| Next { index: h.first_index, group: h.first_group }),
+            end: SEGMENT_HEADER_BYTES as u64,
+            bytes,
+            fault: None,
+        }
+    }
+
+    /// A segment without a fault, through a window that stays in the processor's cache. `None` of one that is not as it was
+    /// written: what is wrong with it is found by who has all of it.
+    fn in_windows(window: &mut Window) -> Option<Self> {
+        let mut parts = Self::begin(window.bytes(), window.size);
+        parts.header?;
+        let mut at = SEGMENT_HEADER_BYTES;
+        loop {
+            match segment::read_group_of(window.bytes(), window.base, at, parts.next) {
+                Ok(None) if window.is_last() => return Some(parts),
+                Ok(Some(group)) if group.first_fault().is_none() => {
+                    let base = window.base;
+                    let step = |item: &segment::Item<'_>| Step::of(base + item.at as u64, &item.what);
+                    parts.steps.extend(group.items.iter().filter_map(step));
+                    (at, parts.next, parts.end) = (group.end, group.next, base + group.end as u64);
+                }
+                Ok(_) | Err(_) if at > 0 && !window.is_last() => at = window.slide(at)?,
+                Ok(_) | Err(_) => return None,
+            }
+        }
     }
 
     /// Takes in every whole group.
@@ -242,5 +277,73 @@ impl Step {
             What::Disclosure { .. } => None,
             What::Checkpoint { note, .. } => Some(Self::Checkpoint { at, note: note.to_vec() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Ledger, Record};
+    use decision::{Clock, Disclosure, Entropy, Slot, Timestamp};
+    use std::sync::Arc;
+
+    #[derive(Debug)]
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp(1_700_000_000_000_000)
+        }
+    }
+
+    impl Entropy for Still {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(7);
+        }
+    }
+
+    /// Forty groups of one to three entries of different lengths.
+    async fn written(dir: &Path) {
+        let (ledger, _) = Ledger::open(dir, Arc::new(Still), &Still, Options::default()).unwrap();
+        for n in 0..40_usize {
+            let entry = |n: usize| format!(r#"{{"kind":"event","n":{n},"text":"{}"}}"#, "x".repeat(n * 7));
+            let beside = || Disclosure::new(Slot::Result, vec![b'v'; n].into(), &Still);
+            let records = (0..=n % 3).map(|k| Record::raw(entry(n + k).into_bytes(), vec![beside()]));
+            ledger.append(records.collect()).await.unwrap();
+        }
+    }
+
+    fn summary(parts: &Parts) -> (Next, u64, u64, Vec<String>) {
+        let step = |step: &Step| match step {
+            Step::Entry { at, leaf, part } => format!("{at} {leaf} {part:?}"),
+            Step::HalfErased { at, value_bytes } => format!("{at} half {value_bytes}"),
+            Step::Checkpoint { at, note } => format!("{at} note {}", String::from_utf8_lossy(note)),
+        };
+        (parts.next, parts.end, parts.bytes, parts.steps.iter().map(step).collect())
+    }
+
+    #[tokio::test]
+    async fn a_window_of_any_size_finds_what_the_whole_has_and_no_fault_passes_one() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path()).await;
+        let path = segment::path(dir.path(), 0);
+        let bytes = fs::read(&path).unwrap();
+        let mut whole = Parts::begin(&bytes, bytes.len() as u64);
+        whole.groups(0, &bytes, true).unwrap();
+        assert!(whole.next.group >= 40 && whole.end == bytes.len() as u64);
+        let of = |most| Parts::in_windows(&mut Window::open(&path, most).unwrap());
+        for most in [2_000, 2_047, 3_001, 4_096, 9_999, bytes.len() - 1, bytes.len(), WINDOW_BYTES] {
+            assert_eq!(summary(&of(most).unwrap()), summary(&whole), "{most}");
+        }
+        assert!(of(SEGMENT_HEADER_BYTES).is_none() && of(300).is_none(), "no group fits");
+        for at in (SEGMENT_HEADER_BYTES..bytes.len()).step_by(97) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x20;
+            fs::write(&path, &changed).unwrap();
+            let open = |last| Parts::read(dir.path(), 0, last).unwrap();
+            assert_eq!(of(2_000).is_none(), open(false).fault.is_some(), "byte {at} was changed");
+        }
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(of(2_000).is_none() && of(WINDOW_BYTES).is_none(), "a torn end is looked at whole");
     }
 }

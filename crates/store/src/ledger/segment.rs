@@ -125,6 +125,16 @@ pub(super) fn read_group<'a>(
     at: usize,
     next: Next,
 ) -> Result<Option<ReadGroup<'a>>, Stop> {
+    read_group_of(segment, 0, at, next)
+}
+
+/// The same of a part of a segment, which begins at `base`; places are in the part.
+pub(super) fn read_group_of<'a>(
+    segment: &'a [u8],
+    base: u64,
+    at: usize,
+    next: Next,
+) -> Result<Option<ReadGroup<'a>>, Stop> {
     let stop = |why, may_be_torn| Stop { at, index: next.index, why, may_be_torn };
     let tail = segment.get(at..).unwrap_or_default();
     if tail.is_empty() {
@@ -136,7 +146,7 @@ pub(super) fn read_group<'a>(
     if group.number > next.group && group.first_index >= next.index {
         return Err(stop(Why::Gap, false));
     }
-    if group.number != next.group || group.first_index != next.index || group.offset != at as u64 {
+    if group.number != next.group || group.first_index != next.index || group.offset != base + at as u64 {
         return Err(stop(Why::Misplaced, false));
     }
     let body = at + GROUP_FRAME_BYTES;
@@ -232,11 +242,17 @@ const SEGMENT_BYTES_MAX: u64 = 2 << 30;
 
 /// The bytes of a segment.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, LedgerError> {
+    size(path)?;
+    fs::read(path).map_err(io_error("read", path))
+}
+
+/// How many bytes a segment has.
+pub(super) fn size(path: &Path) -> Result<u64, LedgerError> {
     let found = fs::symlink_metadata(path).map_err(io_error("read", path))?;
     if !found.is_file() || found.len() > SEGMENT_BYTES_MAX {
         return Err(io_error("read", path)(std::io::Error::other("it is not a segment of the ledger")));
     }
-    fs::read(path).map_err(io_error("read", path))
+    Ok(found.len())
 }
 
 /// Whether the disclosure whose frame starts at `at` is marked erased by now.

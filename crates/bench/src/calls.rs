@@ -114,10 +114,20 @@ pub(crate) fn request(kind: Kind, number: u64, way: &Way) -> Result<Vec<u8>> {
         Kind::Large => ("tools/call", Some(name("large")), ("seed", number.to_string())),
         Kind::List => ("tools/list", None, ("", String::new())),
     };
-    let mut body = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{{"#);
+    let mut asked = String::new();
     if let Some(name) = &name {
-        write!(body, r#""name":"{name}","arguments":{{"{}":"{}"}},"#, params.0, params.1)?;
+        write!(asked, r#""name":"{name}","arguments":{{"{}":"{}"}},"#, params.0, params.1)?;
     }
+    whole(way, number, method, name.as_deref(), &asked)
+}
+
+/// A request for a list, `asked` in front of its metadata.
+pub(crate) fn list(way: &Way, number: u64, asked: &str) -> Result<Vec<u8>> {
+    whole(way, number, "tools/list", None, asked)
+}
+
+fn whole(way: &Way, number: u64, method: &str, name: Option<&str>, asked: &str) -> Result<Vec<u8>> {
+    let mut body = format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"{method}","params":{{{asked}"#);
     let mut more = String::new();
     match way.era {
         Era::Modern => {

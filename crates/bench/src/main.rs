@@ -6,6 +6,7 @@ mod calls;
 mod flush;
 mod http;
 mod load;
+mod many;
 mod options;
 mod provider;
 mod upstream;
@@ -37,7 +38,9 @@ fn run() -> Result<String> {
         "load" => load::run(&options),
         "first" => load::first(&options),
         "flush" => flush::run(&options),
-        _ => bail!("the tasks are upstream, provider, load, first and flush, not `{task}`"),
+        "catalogue" => many::catalogue(&options),
+        "list" => many::list(&options),
+        _ => bail!("the tasks are upstream, provider, load, first, flush, catalogue and list, not `{task}`"),
     }
 }
 

@@ -39,7 +39,7 @@ impl Leg {
 pub(crate) struct Run {
     calls: f64,
     seconds: f64,
-    p50_us: f64,
+    pub(crate) p50_us: f64,
     p99_us: f64,
     processor_us: f64,
 }
@@ -87,6 +87,10 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    pub(crate) fn new(what: &'static str, unit: &'static str, measured: f64, most: f64) -> Self {
+        Self { what, unit, measured, most }
+    }
+
     /// A figure that could not be had is a target that is missed.
     pub(crate) fn met(&self) -> bool {
         self.measured.is_finite() && self.measured <= self.most
@@ -127,7 +131,7 @@ impl Figures {
 
     pub(crate) fn targets(&self) -> Vec<Target> {
         let p99 = |leg| self.paced(leg, |run| run.p99_us);
-        let target = |what, unit, measured, most| Target { what, unit, measured, most };
+        let target = Target::new;
         vec![
             target("processor time of a call", "× nginx", self.ratios().0, 3.0),
             target("instructions of a call", "", self.count(Leg::Callgate), 150_000.0),
@@ -175,13 +179,7 @@ impl Figures {
             self.idle_memory.proportional,
             self.busy_memory.resident,
         ));
-        say("| target | measured | at most | |");
-        say("|---|---|---|---|");
-        for target in self.targets() {
-            let Target { what, unit, measured, most } = &target;
-            let met = if target.met() { "met" } else { "**missed**" };
-            say(&format!("| {what} | {measured:.2} {unit} | {most:.2} | {met} |"));
-        }
+        table(&self.targets());
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -211,9 +209,20 @@ impl Figures {
     }
 }
 
+/// Figures beside what they may be, in Markdown.
+pub(crate) fn table(targets: &[Target]) {
+    say("| target | measured | at most | |");
+    say("|---|---|---|---|");
+    for target in targets {
+        let Target { what, unit, measured, most } = target;
+        let met = if target.met() { "met" } else { "**missed**" };
+        say(&format!("| {what} | {measured:.2} {unit} | {most:.2} | {met} |"));
+    }
+}
+
 /// The middle one; NaN of none.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -254,12 +254,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The program with both ends.
-fn ends() -> Command {
+pub(super) fn ends() -> Command {
     Command::new(target().join("dist/callgate-bench"))
 }
 
 /// The end of a log, for an error.
-fn said(log: &Path) -> String {
+pub(super) fn said(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(10).collect();
     format!("it said: {}", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))

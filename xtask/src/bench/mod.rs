@@ -3,6 +3,7 @@
 
 mod figures;
 mod house;
+mod many;
 mod measure;
 
 use std::process::ExitCode;
@@ -42,13 +43,18 @@ const QUICK: Size = Size { rounds: 2, calls: 1_000, paced: 200, flushes: 50, cou
 
 /// `cargo xtask bench`: exit code 1 with `--check` when a target is missed.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let known = ["--json", "--check", "--quick"];
+    let known = ["--json", "--check", "--quick", "--many"];
     if let Some(unknown) = arguments.iter().find(|word| !known.contains(&word.as_str())) {
         bail!("`{unknown}` is none of {}", known.join(", "));
     }
     let given = |word: &str| arguments.iter().any(|argument| argument == word);
     let programs = programs()?;
-    let figures = measure_all(&programs, if given("--quick") { QUICK } else { WHOLE })?;
+    let size = if given("--quick") { QUICK } else { WHOLE };
+    if given("--many") {
+        let met = many::run(size.rounds)?;
+        return Ok(if given("--check") && !met { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    }
+    let figures = measure_all(&programs, size)?;
     if given("--json") {
         say(&figures.json().to_string());
     } else {

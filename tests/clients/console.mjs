@@ -34,6 +34,11 @@ const picture = async (page, name) => {
     await page.screenshot({ path: join(job.pictures, `${name}.png`), animations: 'disabled' });
 };
 
+// all of a page, for whoever looks at the design
+const everything = async (page, name) => {
+    if (job.pictures && process.env.CALLGATE_PICTURES_ALL) await page.screenshot({ path: join(job.pictures, `${name}.png`), fullPage: true });
+};
+
 try {
     const { context, page, wrong } = await open();
     // nothing moves when something comes
@@ -129,6 +134,44 @@ try {
     await page.waitForURL(`${job.base}/console/sign-in`);
     assert.deepEqual(await context.cookies(), []);
     assert.deepEqual(wrong, [], 'the browser had something to say');
+
+    // the registry: what changed is found from the list, looked at, and accepted with keys
+    const registry = await open();
+    await registry.page.goto(job.rita);
+    await registry.page.waitForFunction(() => document.querySelector('#code').value.length === 43);
+    await registry.page.keyboard.press('Enter');
+    await registry.page.waitForURL(`${job.base}/console`);
+    await registry.page.keyboard.press('g');
+    await registry.page.keyboard.press('s');
+    await registry.page.waitForURL(`${job.base}/console/servers`);
+    await picture(registry.page, 'servers');
+    await registry.page.click('#servers a.what');
+    await registry.page.waitForURL(`${job.base}/console/servers/one?name=crm`);
+    await picture(registry.page, 'server');
+    await registry.page.goto(`${job.base}/console/servers`);
+    await registry.page.click('a.waits');
+    await registry.page.waitForURL(`${job.base}/console/servers/review?name=crm`);
+    await picture(registry.page, 'review');
+    const looks = registry.page.locator('section.change h2 .badge');
+    assert.deepEqual(await looks.allInnerTexts(), ['critical', 'low', 'info'].slice(0, await looks.count()), 'the urgent first');
+    await registry.page.emulateMedia({ colorScheme: 'dark' });
+    await picture(registry.page, 'review-dark');
+    for (const path of ['/servers', '/servers/one?name=crm', '/servers/review?name=crm']) {
+        await registry.page.setViewportSize({ width: 1280, height: 800 });
+        await registry.page.goto(`${job.base}/console${path}`);
+        await everything(registry.page, `dark${path.split('?')[0].replaceAll('/', '-')}`);
+        await registry.page.setViewportSize({ width: 360, height: 780 });
+        const wide = await registry.page.evaluate(() => document.documentElement.scrollWidth);
+        assert(wide <= 360, `${path} is ${wide} wide at 360`);
+        await everything(registry.page, `small${path.split('?')[0].replaceAll('/', '-')}`);
+    }
+    await registry.page.keyboard.press('a');
+    await registry.page.waitForFunction(() => document.activeElement.id === 'approve');
+    assert.equal(await ask('pending'), '3', 'one key is no yes');
+    await registry.page.keyboard.press('Enter');
+    await registry.page.waitForURL(`${job.base}/console/servers/one?name=crm`);
+    assert.equal(await ask('pending'), '0');
+    assert.deepEqual(registry.wrong, [], 'the browser had something to say');
 
     // without a script everything works too
     const plain = await open({ javaScriptEnabled: false });

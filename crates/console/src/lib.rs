@@ -11,6 +11,7 @@ mod door;
 pub mod hooks;
 mod live;
 mod pages;
+pub mod review;
 mod route;
 mod settings;
 mod view;
@@ -24,7 +25,7 @@ pub use web::Body;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::approval::{Approval, Voter};
-use decision::{Clock, Entropy, Entry, Event, EventName, ServerName};
+use decision::{AgentName, Clock, Entropy, Entry, Event, EventName, ServerName};
 use door::{Door, Shut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use pages::Frame;
@@ -72,6 +73,15 @@ pub struct Configured {
 pub trait Servers: std::fmt::Debug + Send + Sync {
     /// Every server of the configuration, or only this one.
     fn configured(&self, only: Option<&ServerName>) -> Vec<Configured>;
+    /// The rules in force over these definitions of one server alone, to ask what would be. `None` where it is not
+    /// configured.
+    fn rules_over(
+        &self,
+        server: &ServerName,
+        definitions: Vec<Arc<catalog::Definition>>,
+    ) -> Option<policy::Policies>;
+    /// Agents that only the settings name.
+    fn agents(&self) -> Vec<AgentName>;
 }
 
 /// The console of one gateway.
@@ -178,6 +188,7 @@ impl Console {
                 | Route::Revoke(_)
                 | Route::Redeliver
                 | Route::StepServer
+                | Route::Judge
                 | Route::SignIn
         );
         if posts && !same(fields.get("form").map_or("", String::as_str), &signed.form_token) {
@@ -214,6 +225,8 @@ impl Console {
             Route::Servers => pages::servers(self, signed, frame().await?).await,
             Route::Server => pages::server(self, signed, frame().await?, fields, None).await,
             Route::StepServer => pages::step(self, signed, fields).await,
+            Route::Review => pages::review(self, signed, frame().await?, fields).await,
+            Route::Judge => pages::judge(self, signed, fields).await,
             Route::Live => self.live(signed),
             Route::SignInPage
             | Route::SignIn

@@ -37,6 +37,10 @@ pub enum Route {
     Server,
     /// A step of its record.
     StepServer,
+    /// What one shows and nobody has accepted.
+    Review,
+    /// A decision about that.
+    Judge,
     /// The stream of changes.
     Live,
     /// A decision from a system outside, signed with the key of its webhook.
@@ -92,6 +96,7 @@ impl Route {
             ["servers"] => (Some(Self::Servers), None),
             ["servers", "one"] => (Some(Self::Server), None),
             ["servers", "step"] => (None, Some(Self::StepServer)),
+            ["servers", "review"] => (Some(Self::Review), Some(Self::Judge)),
             ["live"] => (Some(Self::Live), None),
             ["hooks"] => (None, Some(Self::Callback)),
             _ => return Err(Astray::Nowhere),
@@ -119,8 +124,8 @@ impl Route {
                 Access::Rules(ConsoleAction::SeeApprovals)
             }
             Self::Redeliver => Access::Rules(ConsoleAction::Redeliver),
-            Self::Servers | Self::Server => Access::Rules(ConsoleAction::SeeServers),
-            Self::StepServer => Access::Rules(ConsoleAction::ChangeServer),
+            Self::Servers | Self::Server | Self::Review => Access::Rules(ConsoleAction::SeeServers),
+            Self::StepServer | Self::Judge => Access::Rules(ConsoleAction::ChangeServer),
             Self::Approve(_) | Self::Deny(_) => Access::Rules(ConsoleAction::Decide),
             Self::Revoke(_) => Access::Rules(ConsoleAction::Revoke),
             Self::Activity | Self::Call(_) => Access::Rules(ConsoleAction::SeeActivity),
@@ -144,6 +149,7 @@ impl Route {
             Self::Webhooks,
             Self::Servers,
             Self::Server,
+            Self::Review,
             Self::Live,
         ];
         let posted = [
@@ -155,6 +161,7 @@ impl Route {
             Self::Revoke(approval),
             Self::Redeliver,
             Self::StepServer,
+            Self::Judge,
         ];
         let got = got.into_iter().map(|route| (Method::GET, route));
         got.chain(posted.into_iter().map(|route| (Method::POST, route))).collect()
@@ -183,6 +190,7 @@ impl Route {
             Self::Servers => "/servers".to_owned(),
             Self::Server => "/servers/one".to_owned(),
             Self::StepServer => "/servers/step".to_owned(),
+            Self::Review | Self::Judge => "/servers/review".to_owned(),
             Self::Live => "/live".to_owned(),
             Self::Callback => "/hooks".to_owned(),
         };

@@ -193,6 +193,19 @@ pub fn configured(live: &Live, name: &ServerName) -> Option<Known> {
     })
 }
 
+/// The rules in force over these definitions, as if they were all that the server offers and all that there is. Asked,
+/// and never put in force. `None` where the server is not configured.
+pub fn rules_over(
+    live: &Live,
+    name: &ServerName,
+    definitions: Vec<Arc<catalog::Definition>>,
+) -> Option<policy::Policies> {
+    let server = live.settings.servers.get(name)?;
+    let entry =
+        catalog::ServerEntry::new(server.environment.clone(), server.declarations.clone(), definitions);
+    live.policies.over(Arc::new(Catalogue::new(BTreeMap::from([(name.clone(), entry)])))).ok()
+}
+
 /// What the file says of a server that only people know.
 pub fn declared<'s>(settings: &'s Settings, name: &ServerName) -> Option<&'s Facts> {
     settings.servers.get(name).map(|server| &server.record)

@@ -172,6 +172,15 @@ impl Settings {
         self.servers.keys().filter(|name| way(self, name) != way(now, name)).cloned().collect()
     }
 
+    /// The agents that are named here: over standard input, and of this machine without a token.
+    pub fn agents(&self) -> Vec<AgentName> {
+        [Some(&self.stdio_agent), self.unauthenticated_loopback.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
     /// The secrets that are in a file or a variable, which an operator should not forget.
     pub fn from_development_sources(&self) -> impl Iterator<Item = (&ServerName, &SecretName)> {
         let credentials = self

@@ -107,7 +107,7 @@ impl Policies {
     }
 }
 
-fn view(rule: &Rule) -> RuleView<'_> {
+pub(crate) fn view(rule: &Rule) -> RuleView<'_> {
     let text = rule.place.source.inner();
     let before = text.get(..rule.place.span.start).unwrap_or_default();
     RuleView {

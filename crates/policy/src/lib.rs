@@ -19,6 +19,7 @@ mod facts;
 mod load;
 mod memo;
 mod nesting;
+mod radius;
 mod reply;
 mod rule;
 mod slice;

@@ -93,6 +93,11 @@ impl Slice {
         self.chosen.iter().copied().filter(speaks).collect()
     }
 
+    /// Which rules these are.
+    pub(crate) fn chosen(&self) -> &[usize] {
+        &self.chosen
+    }
+
     /// A slice of these rules.
     pub(crate) fn shared(chosen: Vec<usize>) -> Arc<Self> {
         Arc::new(Self::of(chosen))

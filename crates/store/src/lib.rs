@@ -8,6 +8,7 @@ mod approvals;
 mod beside;
 mod budgets;
 mod bulk;
+mod callers;
 mod circumstances;
 mod claim;
 mod db;
@@ -36,6 +37,7 @@ mod words;
 
 pub use approvals::{Kept, Page, Turn};
 pub use budgets::{Counter, Spending, Taken, Takes};
+pub use callers::Caller;
 pub use claim::Claim;
 pub use delegations::Delegation;
 pub use desk::{Desk, DeskError, Purchase};
@@ -133,7 +135,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 18] = [
+        let files: [(&str, &[(&str, &str)]); 19] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -145,6 +147,7 @@ impl Store {
             ("entries", entries::STATEMENTS),
             ("filling", filling::STATEMENTS),
             ("find", find::STATEMENTS),
+            ("callers", callers::STATEMENTS),
             ("shown", shown::STATEMENTS),
             ("approvals", approvals::STATEMENTS),
             ("delegations", delegations::STATEMENTS),

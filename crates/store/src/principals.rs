@@ -3,7 +3,7 @@
 use crate::db::{Outcome, Row, args, statements};
 use crate::words::words;
 use crate::{Scope, Store, StoreError};
-use decision::{AgentName, GroupName, Timestamp, User, UserName};
+use decision::{Actor, AgentName, GroupName, Principal, Timestamp, User, UserName};
 use std::collections::BTreeSet;
 
 statements! {
@@ -116,6 +116,38 @@ impl Store {
         let rows =
             self.db().rows(LIST_AGENTS, args![scope.tenant.as_str(), scope.environment.as_str()]).await?;
         rows.iter().map(agent).collect()
+    }
+
+    /// Every principal that can call: the agents with what is known of them, and those that only the settings name.
+    pub async fn principals(
+        &self,
+        scope: &Scope,
+        beside: &[AgentName],
+    ) -> Result<Vec<Principal>, StoreError> {
+        let users = self.list_users(scope).await?;
+        let plain = |actor| Principal {
+            tenant: scope.tenant.clone(),
+            environment: scope.environment.clone(),
+            actor,
+            groups: BTreeSet::new(),
+            user: None,
+        };
+        let mut all = Vec::new();
+        for agent in self.list_agents(scope).await? {
+            let actor = match agent.kind {
+                AgentKind::Agent => Actor::Agent(agent.name),
+                AgentKind::Workload => Actor::Workload(agent.name),
+            };
+            let user = agent.user.and_then(|name| users.iter().find(|user| user.name == name).cloned());
+            all.push(Principal { groups: agent.groups, user, ..plain(actor) });
+        }
+        for name in beside {
+            let actor = Actor::Agent(name.clone());
+            if !all.iter().any(|known| known.actor == actor) {
+                all.push(plain(actor));
+            }
+        }
+        Ok(all)
     }
 
     /// Stops all tokens of the agent from being accepted until it is enabled again.

@@ -1,7 +1,7 @@
 //! What is recorded of each server, and every step of it. Which step leads where is [`State::after`]'s to say.
 
 use crate::db::{Outcome, Row, Tx, args, statements};
-use crate::{Scope, Store, StoreError};
+use crate::{PinState, Scope, Store, StoreError};
 use catalog::record::{Approved, Change, Facts, Grant, Known, Record, State, Step};
 use decision::{ServerName, Timestamp};
 use std::collections::BTreeMap;
@@ -99,6 +99,7 @@ impl Store {
             version,
             seen: stored.is_some_and(|server| server.pinned_at.is_some()),
             pending: pins.iter().filter(|pin| pin.pending()).count(),
+            gone: pins.iter().filter(|pin| pin.state == PinState::Gone).count(),
             unread: pins.iter().filter(unread).count(),
             ..known
         })

@@ -2,10 +2,11 @@
 
 use crate::db::{Outcome, Tx, args, statements};
 use crate::pins::{self, Mark, Pin, PinState};
+use crate::words::kind_word;
 use crate::{Scope, Store, StoreError};
 use bytes::Bytes;
 use catalog::{DEFINITION_BYTES_MAX, ItemState, NAME_BYTES_MAX};
-use decision::{Digest, Item, ItemKind, ServerName, Timestamp};
+use decision::{Digest, EventName, Item, ItemKind, ServerName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 statements! {
@@ -115,6 +116,23 @@ pub enum What {
     Forgotten,
 }
 
+impl What {
+    /// For the record and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pinned => "accepted at first sight",
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
+            Self::Restored => "restored",
+            Self::Returned => "returned",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
 /// One change of one pin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -130,6 +148,28 @@ impl Change {
     pub(crate) fn of(pin: &Pin, what: What) -> Self {
         let approved = pin.approved.as_ref().map(|mark| mark.digest);
         Self { item: pin.item.clone(), what, approved, seen: pin.seen }
+    }
+
+    /// What the record says of somebody's decision, whoever took it and wherever.
+    pub fn event(&self) -> (EventName, Vec<(&'static str, String)>) {
+        let event = match self.what {
+            What::Approved => EventName::DefinitionApproved,
+            What::Pinned
+            | What::New
+            | What::Changed
+            | What::Gone
+            | What::Restored
+            | What::Returned
+            | What::Rejected
+            | What::Forgotten => EventName::DefinitionChanged,
+        };
+        let detail = vec![
+            ("kind", kind_word(self.item.kind).to_owned()),
+            ("name", self.item.name.clone()),
+            ("change", self.what.as_str().to_owned()),
+            ("seen", self.seen.to_string()),
+        ];
+        (event, detail)
     }
 }
 

@@ -152,6 +152,11 @@ pub fn compare(old: &[Server], new: &[Server]) -> Drift {
     Drift { changes, rank, changed }
 }
 
+/// How an item of one server is called in its changes.
+pub fn called(item: &decision::Item) -> String {
+    pairs::called(item.kind, &item.name)
+}
+
 /// Whether what was accepted can be served on while somebody looks at what is shown now: no client that holds the old
 /// definition breaks, and nothing that changed asks for a person's eyes at once.
 pub fn harmless(old: &Definition, new: &Definition) -> bool {

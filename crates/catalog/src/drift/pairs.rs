@@ -180,7 +180,11 @@ fn items(
 
 /// How an item is called in an answer.
 fn named(label: &str, item: &Item) -> String {
-    let kind = match item.kind {
+    format!("{label}{}", called(item.kind, &item.name))
+}
+
+pub(super) fn called(kind: ItemKind, name: &str) -> String {
+    let kind = match kind {
         ItemKind::Tool => "",
         ItemKind::Prompt => "prompt:",
         ItemKind::Resource => "resource:",
@@ -188,7 +192,7 @@ fn named(label: &str, item: &Item) -> String {
         ItemKind::Server => "server:",
         ItemKind::Question => "question:",
     };
-    format!("{label}{kind}{}", item.name)
+    format!("{kind}{name}")
 }
 
 fn pointer(item: &Item) -> String {

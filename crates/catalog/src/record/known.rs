@@ -40,6 +40,8 @@ pub struct Known {
     pub prompts: Vec<String>,
     /// Items that wait for somebody.
     pub pending: usize,
+    /// Items that were accepted and are not offered any more.
+    pub gone: usize,
     /// Items that no person has accepted: they were there at first sight (R19).
     pub unread: usize,
 }

@@ -18,7 +18,7 @@ use gateway::Unknown;
 use policy::{Answer, Asker, Can, Circumstances, Policies, Question, Subject};
 use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-use store::{AgentKind, Store};
+use store::Store;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -92,34 +92,7 @@ pub(crate) async fn live(place: &Place, store: &Store) -> Result<gateway::Live, 
 
 /// Every principal that can call: agents with what is known of them, and who speaks over standard input.
 pub(crate) async fn principals(place: &Place, store: &Store) -> anyhow::Result<Vec<Principal>> {
-    let scope = place.scope();
-    let users = store.list_users(&scope).await?;
-    let plain = |actor| Principal {
-        tenant: scope.tenant.clone(),
-        environment: scope.environment.clone(),
-        actor,
-        groups: std::collections::BTreeSet::new(),
-        user: None,
-    };
-    let mut all = Vec::new();
-    for agent in store.list_agents(&scope).await? {
-        let actor = match agent.kind {
-            AgentKind::Agent => Actor::Agent(agent.name),
-            AgentKind::Workload => Actor::Workload(agent.name),
-        };
-        let user = agent.user.and_then(|name| users.iter().find(|user| user.name == name).cloned());
-        all.push(Principal { groups: agent.groups, user, ..plain(actor) });
-    }
-    let settings = &place.meant.settings;
-    for name in
-        [Some(&settings.stdio_agent), settings.unauthenticated_loopback.as_ref()].into_iter().flatten()
-    {
-        let actor = Actor::Agent(name.clone());
-        if !all.iter().any(|known| known.actor == actor) {
-            all.push(plain(actor));
-        }
-    }
-    Ok(all)
+    Ok(store.principals(&place.scope(), &place.meant.settings.agents()).await?)
 }
 
 /// The server and the tool that a federated name means.

@@ -3,11 +3,11 @@
 mod beside;
 mod export;
 pub(crate) mod kept;
-mod radius;
 mod records;
 mod server_json;
 mod shown;
 mod versions;
+mod waiting;
 
 use crate::{
     cli::Given,
@@ -16,16 +16,12 @@ use crate::{
     place::Place,
     say::{printable, when},
 };
-use beside::side_by_side;
-use catalog::record::{Fact, Record, Step};
-
+use catalog::record::{Record, Step};
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
 use decision::{Digest, EventName, Item, ItemKind, ServerName};
 use serde_json::json;
-
-use shown::Shown;
-use store::{Change, Pin, PinState, Store, What, Which};
+use store::{Change, Pin, PinState, Store, Which};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
@@ -146,7 +142,7 @@ pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
         Registry::Retire(stepped) => records::step(Step::Retire, &stepped, given, &place).await,
         Registry::Diff(Diff { of, to }) => {
             let server = ServerName::new(of).map_err(|error| Failure::Usage(error.to_string()))?;
-            diff(&server, to.as_deref(), given, &place).await
+            waiting::diff(&server, to.as_deref(), given, &place).await
         }
         Registry::Approve(asked) => approve(&asked, given, &place).await,
         Registry::Reject(judge) => judged(&judge, false, given, &place).await,
@@ -176,21 +172,6 @@ fn state(pin: &Pin) -> &'static str {
         PinState::New if pin.pending() => "new",
         PinState::Changed | PinState::Returned | PinState::New => "rejected",
         PinState::Gone => "gone",
-    }
-}
-
-/// What changed, in a word for the record and for people.
-pub(crate) fn word(what: What) -> &'static str {
-    match what {
-        What::Pinned => "accepted at first sight",
-        What::New => "new",
-        What::Changed => "changed",
-        What::Gone => "gone",
-        What::Restored => "restored",
-        What::Returned => "returned",
-        What::Approved => "approved",
-        What::Rejected => "rejected",
-        What::Forgotten => "forgotten",
     }
 }
 
@@ -275,89 +256,6 @@ async fn class(
     Ok(Some(said.join(", ") + by))
 }
 
-async fn text(store: &Store, place: &Place, digest: Option<Digest>) -> anyhow::Result<String> {
-    let Some(digest) = digest else { return Ok(String::new()) };
-    let raw = store.definition(&place.scope(), &digest).await?.unwrap_or_default();
-    let value: Option<serde_json::Value> = serde_json::from_slice(&raw).ok();
-    Ok(match value {
-        Some(value) => serde_json::to_string_pretty(&value)?,
-        None => String::from_utf8_lossy(&raw).into_owned(),
-    })
-}
-
-async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Place) -> Outcome {
-    let store = place.store().await?;
-    let wanted = name.map(item).transpose()?;
-    let pins = store.pins(&place.scope(), server).await?;
-    let seen = Shown::of(&store, place, server, &pins).await?;
-    let still = gateway::still_served(&store, &place.scope(), server, &pins).await?;
-    let (mut values, mut shown) = (Vec::new(), false);
-    for pin in pins.iter().filter(|pin| wanted.as_ref().is_none_or(|(item, _)| *item == pin.item)) {
-        if wanted.is_none() && pin.state == PinState::Approved && !pin.flaps() {
-            continue;
-        }
-        let accepted = pin.approved.as_ref().map(|mark| mark.digest);
-        let gone = pin.state == PinState::Gone;
-        let before = text(&store, place, accepted).await?;
-        let after = if gone { String::new() } else { text(&store, place, Some(pin.seen)).await? };
-        let radius = radius::Radius::of(&store, place, server, &pin.item).await?;
-        values.push(json!({
-            "kind": kind(pin.item.kind), "name": pin.item.name, "state": state(pin), "seen": pin.seen,
-            "before": before, "after": after, "findings": seen.findings(&pin.item),
-            "looks-like": seen.likeness(&pin.item), "left": shown::left(pin), "reaches": radius,
-        }));
-        let name = printable(&pin.item.name);
-        given.say.line(format!(
-            "{} `{name}` of `{server}` is {} ({})",
-            kind(pin.item.kind),
-            state(pin),
-            pin.seen
-        ));
-        side_by_side(given.say, &before, &after);
-        given.say.line(radius.sentence());
-        if still.iter().any(|one| one.kind() == pin.item.kind && one.name() == pin.item.name) {
-            given.say.line("compatible and harmless by all that is known: what was accepted is served until somebody decides");
-        }
-        if !gone {
-            seen.tell(&pin.item, given);
-        }
-        shown::tell_left(&store, place, server, pin, given).await?;
-        shown = true;
-    }
-    if wanted.is_none() {
-        shown |= recorded_otherwise(server, &mut values, given, place).await?;
-    }
-    given.say.json(&values);
-    if !shown {
-        given.say.line(format!("`{server}` shows what was accepted"));
-    }
-    Ok((!shown).into())
-}
-
-/// Where the file, or how things are, differs from the server's record. Neither overwrites the other.
-async fn recorded_otherwise(
-    server: &ServerName,
-    values: &mut Vec<serde_json::Value>,
-    given: &Given,
-    place: &Place,
-) -> anyhow::Result<bool> {
-    let differences = kept::Kept::open(place).await?.differences(server).await?;
-    for one in &differences {
-        values.push(json!({
-            "kind": "record", "name": one.what, "state": "differs", "before": one.record, "after": one.now,
-        }));
-        given.say.line(format!("record of `{server}`: {}", kept::sentence(one)));
-    }
-    let (declared, so): (Vec<_>, Vec<_>) = differences.iter().partition(|one| Fact::parse(one.what).is_ok());
-    if !declared.is_empty() {
-        given.say.line(format!("`callgate registry set {server} --declared` records what the file declares"));
-    }
-    if !so.is_empty() {
-        given.say.line(format!("`callgate registry approve {server} --until DATE` approves it as it is now"));
-    }
-    Ok(!differences.is_empty())
-}
-
 /// `NAME`, `KIND:NAME`, either with `=sha256:…`.
 fn item(text: &str) -> Result<(Item, Option<Digest>), Failure> {
     let (name, digest) = match text.rsplit_once("=sha256:") {
@@ -394,13 +292,13 @@ async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outco
     book.close().await?;
     let value = |change: &Change| {
         json!({
-            "kind": kind(change.item.kind), "name": change.item.name, "change": word(change.what), "seen": change.seen,
+            "kind": kind(change.item.kind), "name": change.item.name, "change": change.what.as_str(), "seen": change.seen,
         })
     };
     given.say.json(&changes.iter().map(value).collect::<Vec<_>>());
     for change in &changes {
         let (kind, name) = (kind(change.item.kind), printable(&change.item.name));
-        given.say.line(format!("{} {kind} `{name}`", word(change.what)));
+        given.say.line(format!("{} {kind} `{name}`", change.what.as_str()));
     }
     if changes.is_empty() {
         given.say.line("nothing to decide");
@@ -409,25 +307,9 @@ async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outco
 }
 
 async fn record(book: &Book, server: &ServerName, change: &Change, by: &str) -> anyhow::Result<()> {
-    let event = match change.what {
-        What::Approved => EventName::DefinitionApproved,
-        What::Pinned
-        | What::New
-        | What::Changed
-        | What::Gone
-        | What::Restored
-        | What::Returned
-        | What::Rejected
-        | What::Forgotten => EventName::DefinitionChanged,
-    };
-    let seen = change.seen.to_string();
-    let detail = [
-        ("kind", kind(change.item.kind)),
-        ("name", change.item.name.as_str()),
-        ("change", word(change.what)),
-        ("seen", seen.as_str()),
-        ("by", by),
-    ];
+    let (event, mut detail) = change.event();
+    detail.push(("by", by.to_owned()));
+    let detail: Vec<_> = detail.iter().map(|(key, value)| (*key, value.as_str())).collect();
     book.record(event, Some(server.clone()), &detail).await
 }
 

@@ -6,7 +6,7 @@ use crate::{
     sources::{SystemClock, SystemEntropy},
 };
 use console::{Configured, Console, PREFIX, Parts, hooks::Keys};
-use decision::{EventName, ServerName, UserName};
+use decision::{AgentName, EventName, ServerName, UserName};
 use gateway::{
     Gate,
     listen::http::{Annex, Visit},
@@ -36,6 +36,18 @@ impl console::Servers for InGate {
             })
         };
         names.filter_map(one).collect()
+    }
+
+    fn rules_over(
+        &self,
+        server: &ServerName,
+        definitions: Vec<Arc<catalog::Definition>>,
+    ) -> Option<policy::Policies> {
+        gateway::registry::rules_over(&self.0.live(), server, definitions)
+    }
+
+    fn agents(&self) -> Vec<AgentName> {
+        self.0.live().settings.agents()
     }
 }
 

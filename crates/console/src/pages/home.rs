@@ -82,7 +82,7 @@ async fn servers(console: &Console) -> Result<Vec<ServerView>, Stop> {
         let gone = pins.iter().filter(|pin| pin.state == PinState::Gone).count();
         let view = ServerView {
             name: server.name.to_string(),
-            href: super::servers::href(&server.name),
+            href: super::servers::review_href(&server.name),
             new: count(PinState::New),
             changed: count(PinState::Changed) + count(PinState::Returned),
             gone,

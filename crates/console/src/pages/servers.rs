@@ -1,7 +1,9 @@
 //! The registry: every server with where it stands, and one with everything that is recorded of it.
 
+mod review;
 mod step;
 
+pub(crate) use review::{href as review_href, judge, review};
 pub(crate) use step::step;
 
 use super::{Frame, rendered};
@@ -36,6 +38,22 @@ struct ServerLine {
     owner: Shown,
     team: Shown,
     purpose: Shown,
+    waits: Waits,
+}
+
+/// What a server shows and nobody has accepted, as a link.
+struct Waits {
+    href: String,
+    count: usize,
+    words: String,
+}
+
+impl Waits {
+    fn of(name: &ServerName, known: Option<&Known>) -> Self {
+        let count = known.map(|known| known.pending + known.gone).unwrap_or_default();
+        let words = if count == 1 { "1 change waits".to_owned() } else { format!("{count} changes wait") };
+        Self { href: review_href(name), count, words }
+    }
 }
 
 /// Where a server stands, for the eye.
@@ -112,6 +130,7 @@ fn line(
         owner: said(Fact::Owner),
         team: said(Fact::Team),
         purpose: said(Fact::Purpose),
+        waits: Waits::of(name, known.map(|(known, _)| known)),
     }
 }
 
@@ -130,6 +149,7 @@ struct Sheet {
     /// Why not everything may be used; what is to be typed is set apart.
     because: Vec<(bool, String)>,
     purpose: Shown,
+    waits: Waits,
     /// The version of the record that is shown: what somebody decides is this.
     seen: u64,
     groups: Vec<GroupView>,
@@ -258,6 +278,7 @@ async fn sheet(
         standing: StandingView::of(record.as_ref(), access, now),
         because: access.and_then(|access| access.because(name.as_str())).map(quoted).unwrap_or_default(),
         purpose: Shown::of(facts.get(Fact::Purpose).unwrap_or_default()),
+        waits: Waits::of(name, configured.as_ref().map(|one| &one.known)),
         seen: record.as_ref().map_or(0, |record| record.version),
         groups: Group::ALL.into_iter().map(|group| group_of(group, &facts, &lacks)).collect(),
         critical: configured.as_ref().and_then(|one| one.known.rating()) == Some(catalog::Tier::Critical),
@@ -347,9 +368,10 @@ fn machine(known: &Known) -> Machine {
             ),
             (
                 "Waiting",
-                Shown::of(&match known.pending {
-                    0 => "nothing".to_owned(),
-                    count => format!("{count} items are new or changed"),
+                Shown::of(&match (known.pending, known.gone) {
+                    (0, 0) => "nothing".to_owned(),
+                    (pending, 0) => format!("{pending} items are new or changed"),
+                    (pending, gone) => format!("{pending} items are new or changed, {gone} are gone"),
                 }),
             ),
         ],

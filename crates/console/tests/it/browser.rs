@@ -51,6 +51,10 @@ async fn does(house: &House, word: &str) -> String {
             house.desk.vote(&house.scope, id, &carol, true, None).await.unwrap();
             id.to_string()
         }
+        "pending" => {
+            let pins = house.store.pins(&house.scope, &"crm".parse().unwrap()).await.unwrap();
+            pins.iter().filter(|pin| pin.pending()).count().to_string()
+        }
         _ if word.starts_with("state ") => {
             let id = decision::ApprovalId::parse(word.trim_start_matches("state ")).unwrap();
             house.state(id).await.as_str().to_owned()
@@ -105,6 +109,7 @@ async fn history(house: &House) {
     let granted = house.propose(house.refund(80, "finance")).await;
     house.desk.vote(&house.scope, granted, &bob, true, None).await.unwrap();
     crate::pages::recorded(house).await;
+    crate::servers::furnished(house).await;
     let _ = CallId::from_bytes([0; 16]);
 }
 
@@ -119,10 +124,11 @@ async fn a_person_signs_in_sees_a_call_come_decides_it_and_finds_it_in_the_histo
     let base = format!("http://callgate.localhost:{port}");
     let link = |visitor| format!("{base}{}", house.console.invite(visitor));
     let job = format!(
-        "{{\"chromium\":\"{}\",\"base\":\"{base}\",\"bob\":\"{}\",\"again\":\"{}\",\"now\":{},\"pictures\":\"{}\"}}",
+        "{{\"chromium\":\"{}\",\"base\":\"{base}\",\"bob\":\"{}\",\"again\":\"{}\",\"rita\":\"{}\",\"now\":{},\"pictures\":\"{}\"}}",
         of("CALLGATE_CHROMIUM"),
         link(Visitor::Person("bob".parse().unwrap())),
         link(Visitor::Person("bob".parse().unwrap())),
+        link(Visitor::Person("rita".parse().unwrap())),
         MORNING / 1_000,
         std::env::var("CALLGATE_PICTURES").unwrap_or_default(),
     );

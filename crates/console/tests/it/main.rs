@@ -14,6 +14,7 @@ mod house;
 mod live;
 mod many;
 mod pages;
+mod review;
 mod roles;
 mod servers;
 mod sign_in;

@@ -12,7 +12,7 @@ async fn mark(house: &House, browser: &Browser, method: &Method, route: Route) -
     let status = match *method {
         Method::POST => house.post(browser, &route.path(), &[("reason", "no"), ("code", "x")]).await.status,
         _ => {
-            let path = match route == Route::Server {
+            let path = match matches!(route, Route::Server | Route::Review) {
                 true => format!("{}?name=crm", route.path()),
                 false => route.path(),
             };
@@ -25,7 +25,7 @@ async fn mark(house: &House, browser: &Browser, method: &Method, route: Route) -
     };
     match (status, route) {
         (StatusCode::BAD_REQUEST, Route::Redeliver) => "\u{2714}", // it names no message
-        (StatusCode::NOT_FOUND, Route::StepServer) => "\u{2714}",  // it names no server
+        (StatusCode::NOT_FOUND, Route::StepServer | Route::Judge) => "\u{2714}", // it names no server
         (StatusCode::FORBIDDEN, Route::SignIn) => "\u{2714}",      // it was a wrong code
         (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, _) => "\u{2718}",
         (StatusCode::SEE_OTHER, route) if method == Method::GET && route.access() != Access::Open => {
@@ -80,9 +80,11 @@ Deny        ✘ ✘ ✘ ✔ ✘ ✘ ✘ ✘
 History     → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Home        → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Icon        ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔
+Judge       ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✔
 Live        ✘ ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Queue       → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Redeliver   ✘ ✘ ✘ ✘ ✘ ✔ ✘ ✔
+Review      → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Revoke      ✘ ✘ ✘ ✘ ✘ ✔ ✘ ✔
 Row         ✘ ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Script      ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔

@@ -3,13 +3,22 @@
 use crate::house::{Browser, House, MINUTE, MORNING};
 use callgate_console::{Configured, Servers};
 use catalog::record::{Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
-use catalog::{Effect, Tier};
-use decision::{Entry, EventName, ServerName, Timestamp};
+use catalog::{Catalogue, Declarations, Definition, Effect, ServerEntry, Tier};
+use decision::{AgentName, Entry, Environment, EventName, ServerName, Timestamp};
 use http::StatusCode;
-use std::sync::Mutex;
+use policy::{Policies, Source};
+use std::sync::{Arc, Mutex};
 use store::Taking;
 
 const DAY: u64 = 24 * 60 * MINUTE;
+
+/// The rules that are in force: the bot may use everything, the local agent what only reads, and nobody deletes.
+const RULES: &str = r#"
+@id("bot-uses") permit(principal == Agent::"refund-bot", action, resource);
+@id("others-read") permit(principal, action in Action::"effect:read", resource);
+@id("no-deletes") @because("nothing is deleted by agents")
+forbid(principal, action in Action::"effect:destructive", resource);
+"#;
 
 /// A configuration that the test writes.
 #[derive(Debug, Default)]
@@ -55,6 +64,17 @@ impl Servers for Configuration {
         let all = self.0.lock().unwrap();
         all.iter().filter(|one| only.is_none_or(|only| *only == one.name)).cloned().collect()
     }
+
+    fn rules_over(&self, server: &ServerName, definitions: Vec<Arc<Definition>>) -> Option<Policies> {
+        let entry = ServerEntry::new(Environment::default(), Declarations::default(), definitions);
+        let catalogue = Catalogue::new([(server.clone(), entry)].into());
+        let source = Source { path: "rules.cedar".to_owned(), text: RULES.to_owned() };
+        policy::Loader::default().refit(vec![source], Arc::new(catalogue)).ok()
+    }
+
+    fn agents(&self) -> Vec<AgentName> {
+        vec!["local".parse().unwrap()]
+    }
 }
 
 fn crm() -> ServerName {
@@ -99,6 +119,31 @@ const FACTS: [(&str, &str); 7] = [
     ("fact-limitations", "none known"),
     ("fact-security-review", "2026-11-01"),
 ];
+
+/// Three servers: one approved and one whose changes wait, and one that nobody has begun with.
+pub(crate) async fn furnished(house: &House) {
+    for name in ["crm", "deploy", "mail"] {
+        house.servers.put(name);
+    }
+    crate::review::changed(house).await;
+    let rita = house.sign_in("rita").await;
+    let facts = [
+        ("fact-owner", "Ada Lovelace"),
+        ("fact-team", "Customer care"),
+        ("fact-purpose", "Customers, their orders and what they were refunded"),
+        ("fact-repository", "https://git.example/crm"),
+        ("fact-data-classification", "internal"),
+        ("fact-limitations", "none known"),
+        ("fact-security-review", "2026-11-01"),
+    ];
+    let yes = [("until", "2027-05-31"), ("because", "reviewed with security")];
+    for (seen, step, more) in [(0, "review", &[][..]), (1, "set", &facts[..]), (2, "approve", &yes[..])] {
+        assert_eq!(send(house, &rita, seen, step, more).await, StatusCode::SEE_OTHER, "{step}");
+    }
+    house.servers.access(Access::Whole);
+    let fields = [("server", "mail"), ("seen", "0"), ("step", "add")];
+    house.post(&rita, STEP, &fields).await;
+}
 
 #[tokio::test]
 async fn a_registry_administrator_takes_a_server_from_candidate_to_approved_and_back() {

@@ -9,5 +9,6 @@ mod guide;
 mod laws;
 mod loading;
 mod matrix;
+mod radius;
 mod refit;
 mod world;

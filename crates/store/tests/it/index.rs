@@ -173,6 +173,46 @@ pub(crate) async fn a_call_is_found_with_everything_that_is_known_of_it(bed: &Be
     assert_eq!((counts.intents, counts.decisions, counts.events, counts.refused), (1, 1, 1, 1));
 }
 
+pub(crate) async fn who_used_what_is_counted(bed: &Bed) {
+    let store = bed.store().await;
+    let of = |n, of: &dyn Fn(&mut Intent)| {
+        let mut one = intent(&home(), n);
+        of(&mut one);
+        opened(one)
+    };
+    let long = "x".repeat(600);
+    let item = |kind, name: &str| Item { kind, name: name.to_owned() };
+    let entries = [
+        of(1, &|_| {}),
+        of(2, &|_| {}),
+        of(3, &|one| one.claimed.host = None),
+        of(4, &|one| one.errand = true),
+        of(5, &|one| one.target.as_mut().unwrap().item.kind = ItemKind::Prompt),
+        of(6, &|one| one.target.as_mut().unwrap().server = "mail".parse().unwrap()),
+        of(7, &|one| one.target.as_mut().unwrap().item.name.clone_from(&long)),
+        of(8, &|_| {}),
+        opened(intent(&elsewhere()[0], 9)),
+    ];
+    store.index_entries(LOG, &numbered(0, entries)).await.unwrap();
+    let crm = "crm".parse().unwrap();
+    let all = store.callers(&home(), &crm, at(2)).await.unwrap();
+    let of = |item: &Item| {
+        let used = all.iter().filter(|one| one.used(item));
+        used.map(|one| (one.actor.as_deref(), one.host.as_deref(), one.calls)).collect::<Vec<_>>()
+    };
+    let bot = Some("support-bot");
+    let refund = item(ItemKind::Tool, "refund");
+    assert_eq!(
+        of(&refund),
+        [(bot, Some("Cursor"), 2), (bot, None, 1)],
+        "what was before, or is not theirs, is left out"
+    );
+    assert_eq!(of(&item(ItemKind::Prompt, "refund")), [(bot, Some("Cursor"), 1)]);
+    assert_eq!(of(&item(ItemKind::Tool, &long)), [(bot, Some("Cursor"), 1)]);
+    assert_eq!(all.iter().map(|one| one.calls).sum::<u64>(), 5);
+    assert_eq!(all[0].user.as_deref(), Some("alice@example.com"));
+}
+
 pub(crate) async fn an_open_call_has_no_decision(bed: &Bed) {
     let store = bed.store().await;
     store.index_entries(LOG, &numbered(0, [opened(intent(&home(), 1))])).await.unwrap();

@@ -128,6 +128,7 @@ suite! {
         listing_and_debug_show_no_value;
     index:
         a_call_is_found_with_everything_that_is_known_of_it,
+        who_used_what_is_counted,
         an_open_call_has_no_decision,
         a_decision_is_found_however_it_came,
         every_filter_finds_its_calls_and_no_others,

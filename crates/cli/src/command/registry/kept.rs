@@ -42,6 +42,11 @@ impl Kept {
         Self { store, live, problems: Vec::new(), scope: place.scope() }
     }
 
+    /// What would be in force.
+    pub(super) fn live(&self) -> &gateway::Live {
+        &self.live
+    }
+
     pub(crate) async fn record(&self, server: &ServerName) -> anyhow::Result<Option<Record>> {
         Ok(self.store.record(&self.scope, server).await?)
     }

@@ -1,0 +1,139 @@
+//! `callgate registry diff SERVER`: what a server shows beside what was accepted, and where its record says otherwise.
+
+use super::{
+    beside::side_by_side,
+    item, kept, kind,
+    shown::{self, Shown},
+    state,
+};
+use crate::{
+    cli::Given,
+    failure::Outcome,
+    place::Place,
+    say::{Say, printable},
+    sources::SystemClock,
+};
+use catalog::record::Fact;
+use console::review::{self, Radius, Review, Waiting};
+use decision::{Clock as _, ServerName};
+use serde_json::json;
+use store::PinState;
+
+pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Place) -> Outcome {
+    let wanted = name.map(item).transpose()?;
+    let kept = kept::Kept::open(place).await?;
+    let agents = place.meant.settings.agents();
+    let scope = place.scope();
+    let asked = review::Place {
+        store: &kept.store,
+        scope: &scope,
+        server,
+        now: SystemClock.now(),
+        agents: &agents,
+        over: &|definitions| gateway::registry::rules_over(kept.live(), server, definitions),
+    };
+    let review = Review::of(&asked, usize::MAX).await?;
+    let pins = kept.store.pins(&scope, server).await?;
+    let seen = Shown::of(&kept.store, place, server, &pins).await?;
+    let (mut values, mut any) = (Vec::new(), false);
+    for one in
+        review.waiting.iter().filter(|one| wanted.as_ref().is_none_or(|(item, _)| *item == one.pin.item))
+    {
+        values.push(value(&review, one, &seen));
+        tell(&review, one, &seen, server, given);
+        shown::tell_left(&kept.store, place, server, &one.pin, given).await?;
+        any = true;
+    }
+    // as it was accepted, and asked for by name
+    for pin in pins.iter().filter(|pin| pin.state == PinState::Approved && !pin.flaps()) {
+        if wanted.as_ref().is_some_and(|(item, _)| *item == pin.item) {
+            let one = Waiting::accepted(pin, kept.store.definition(&scope, &pin.seen).await?);
+            values.push(value(&review, &one, &seen));
+            tell(&review, &one, &seen, server, given);
+            any = true;
+        }
+    }
+    if wanted.is_none() {
+        any |= recorded_otherwise(server, &mut values, &kept, given).await?;
+    }
+    given.say.json(&values);
+    if !any {
+        given.say.line(format!("`{server}` shows what was accepted"));
+    }
+    Ok((!any).into())
+}
+
+fn value(review: &Review, one: &Waiting, seen: &Shown) -> serde_json::Value {
+    let (before, after) = one.texts();
+    json!({
+        "kind": kind(one.pin.item.kind), "name": one.pin.item.name, "state": state(&one.pin), "seen": one.pin.seen,
+        "before": before, "after": after, "findings": seen.findings(&one.pin.item),
+        "looks-like": seen.likeness(&one.pin.item), "left": shown::left(&one.pin), "reaches": review.radius(&one.pin.item),
+        "severity": review.severity(&one.pin.item), "changes": review.changes(&one.pin.item),
+    })
+}
+
+fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given: &Given) {
+    let say = given.say;
+    let (pin, (before, after)) = (&one.pin, one.texts());
+    let name = printable(&pin.item.name);
+    say.line(format!("{} `{name}` of `{server}` is {} ({})", kind(pin.item.kind), state(pin), pin.seen));
+    side_by_side(say, &before, &after);
+    for change in review.changes(&pin.item) {
+        let breaks = if change.compatible { "" } else { "; breaks clients that hold the old one" };
+        let (severity, place) = (change.severity, printable(&change.place));
+        let because = printable(&change.because);
+        let said = format!("{} {} {place}: {because}{breaks}", severity.as_str(), change.kind.as_str());
+        say.line(if severity.flags() { say.paint(31, &said) } else { said });
+    }
+    told(&review.radius(&pin.item), say);
+    if one.is_served_on(server) {
+        say.line("compatible and harmless by all that is known: what was accepted is served until somebody decides");
+    }
+    if pin.state != PinState::Gone {
+        seen.tell(&pin.item, given);
+    }
+}
+
+/// Whom it reaches.
+fn told(radius: &Radius, say: Say) {
+    for (what, text) in radius.lines() {
+        say.line(format!("{what}: {}", printable(&text)));
+    }
+    let rule = |rule: &review::Ruling| {
+        let news = match (rule.before, rule.after) {
+            (true, true) => "",
+            (false, _) => " once it is accepted",
+            (true, false) => " no longer",
+        };
+        format!("{} {}{news}", rule.sway, rule.rule)
+    };
+    match radius.rules.as_slice() {
+        [] => say.line("no rule decides about it, so nobody may use it"),
+        rules => say.line(format!("rules: {}", rules.iter().map(rule).collect::<Vec<_>>().join("; "))),
+    }
+}
+
+/// Where the file, or how things are, differs from the server's record. Neither overwrites the other.
+async fn recorded_otherwise(
+    server: &ServerName,
+    values: &mut Vec<serde_json::Value>,
+    kept: &kept::Kept,
+    given: &Given,
+) -> anyhow::Result<bool> {
+    let differences = kept.differences(server).await?;
+    for one in &differences {
+        values.push(json!({
+            "kind": "record", "name": one.what, "state": "differs", "before": one.record, "after": one.now,
+        }));
+        given.say.line(format!("record of `{server}`: {}", kept::sentence(one)));
+    }
+    let (declared, so): (Vec<_>, Vec<_>) = differences.iter().partition(|one| Fact::parse(one.what).is_ok());
+    if !declared.is_empty() {
+        given.say.line(format!("`callgate registry set {server} --declared` records what the file declares"));
+    }
+    if !so.is_empty() {
+        given.say.line(format!("`callgate registry approve {server} --until DATE` approves it as it is now"));
+    }
+    Ok(!differences.is_empty())
+}

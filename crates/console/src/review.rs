@@ -1,0 +1,312 @@
+//! What a server shows and nobody has accepted: what differs, how urgently somebody should look, and whom it reaches.
+//!
+//! The console's page and `callgate registry diff` are two renderings of this. Nothing here decides.
+
+mod digest;
+mod fields;
+mod radius;
+
+pub use fields::{Field, Part};
+pub use radius::{Radius, Ruling};
+
+use bytes::Bytes;
+use catalog::Definition;
+use catalog::drift::{self, Drift, Likeness, Severity};
+use catalog::scan::{Finding, scan_items};
+use decision::approval::State;
+use decision::{AgentName, Digest, Item, ItemKind, Principal, ServerName, Timestamp};
+use policy::Policies;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::{Caller, Page, Pin, PinState, Scope, Store, StoreError};
+
+/// "Lately", in days.
+pub const DAYS: u64 = 30;
+const DAY_US: u64 = 24 * 3_600 * 1_000_000;
+/// Approvals that are looked through, of each state.
+const APPROVALS_MAX: u32 = 1_000;
+
+/// The rules in force over other definitions of one server: [`crate::Servers::rules_over`].
+pub type Over<'a> = dyn Fn(Vec<Arc<Definition>>) -> Option<Policies> + Send + Sync + 'a;
+
+/// Where to look, and what beside the store is known.
+#[expect(missing_debug_implementations, reason = "a question has none")]
+pub struct Place<'a> {
+    pub store: &'a Store,
+    pub scope: &'a Scope,
+    pub server: &'a ServerName,
+    pub now: Timestamp,
+    /// Agents that only the settings name.
+    pub agents: &'a [AgentName],
+    pub over: &'a Over<'a>,
+}
+
+/// An item that is not as it was accepted.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub pin: Pin,
+    before: Option<Bytes>,
+    after: Option<Bytes>,
+    /// What it was meanwhile, where it is what was accepted again.
+    meanwhile: Option<Bytes>,
+}
+
+impl Waiting {
+    /// One that is as it was accepted, for who asks about it all the same.
+    pub fn accepted(pin: &Pin, raw: Option<Bytes>) -> Self {
+        Self { pin: pin.clone(), before: raw.clone(), after: raw, meanwhile: None }
+    }
+
+    /// As JSON, for people; empty where there is none.
+    pub fn texts(&self) -> (String, String) {
+        (pretty(self.before.as_ref()), pretty(self.after.as_ref()))
+    }
+
+    /// What differs, field by field.
+    pub fn fields(&self) -> Vec<Field> {
+        let now = self.meanwhile.as_ref().or(self.after.as_ref());
+        fields::between(self.before.as_deref(), now.map(AsRef::as_ref))
+    }
+
+    /// Whether what differs is what it was meanwhile.
+    pub fn is_back(&self) -> bool {
+        self.meanwhile.is_some()
+    }
+
+    /// The same beside what it was under another name.
+    pub fn fields_beside(&self, old: &Self) -> Vec<Field> {
+        fields::between(old.before.as_deref(), self.after.as_deref())
+    }
+
+    /// Whether it is served on as it was accepted: the change breaks nobody and is harmless by all that is known.
+    pub fn is_served_on(&self, server: &ServerName) -> bool {
+        let read =
+            |raw: &Option<Bytes>| Definition::new(server.clone(), self.pin.item.kind, raw.clone()?).ok();
+        let both = read(&self.before).zip(read(&self.after));
+        self.pin.state == PinState::Changed
+            && self.pin.pending()
+            && !self.pin.held()
+            && both.is_some_and(|(old, new)| drift::harmless(&old, &new))
+    }
+}
+
+fn pretty(raw: Option<&Bytes>) -> String {
+    let Some(raw) = raw else { return String::new() };
+    let value: Option<Value> = serde_json::from_slice(raw).ok();
+    let text = value.and_then(|value| serde_json::to_string_pretty(&value).ok());
+    text.unwrap_or_else(|| String::from_utf8_lossy(raw).into_owned())
+}
+
+/// Everything that waits at one server, and what it would mean to accept it.
+#[derive(Debug)]
+pub struct Review {
+    server: ServerName,
+    pub waiting: Vec<Waiting>,
+    pub drift: Drift,
+    /// How what is back as it was accepted differed meanwhile.
+    back: BTreeMap<Item, Drift>,
+    /// What is found only beside the tools of other servers.
+    beside: BTreeMap<Item, Vec<Finding>>,
+    /// What is new and looks like something that was accepted.
+    likenesses: BTreeMap<Item, Likeness>,
+    callers: Vec<Caller>,
+    approvals: Vec<(Item, State)>,
+    principals: Vec<Principal>,
+    before: Option<Policies>,
+    after: Option<Policies>,
+}
+
+impl Review {
+    /// Gathers it, at most so many items: what changed first, then what is gone, then what is new.
+    pub async fn of(place: &Place<'_>, most: usize) -> Result<Self, StoreError> {
+        let Place { store, scope, server, now, .. } = *place;
+        let pins = store.pins(scope, server).await?;
+        let mut accepted: BTreeMap<Item, Bytes> = BTreeMap::new();
+        for one in store.accepted(scope, server).await? {
+            accepted.insert(one.item, one.raw);
+        }
+        let likenesses = store.renames(scope, server, &pins).await?;
+        let mut waiting = Vec::new();
+        let mut left: Vec<Pin> = pins.into_iter().filter(waits).collect();
+        left.sort_by_key(|pin| match pin.state {
+            PinState::Changed | PinState::Returned | PinState::Approved => 0,
+            PinState::Gone => 1,
+            PinState::New => 2,
+        });
+        for pin in left.into_iter().take(most) {
+            let before = match &pin.approved {
+                Some(mark) => store.definition(scope, &mark.digest).await?,
+                None => None,
+            };
+            let after = match pin.state {
+                PinState::Gone => None,
+                PinState::Changed | PinState::Returned | PinState::New | PinState::Approved => {
+                    store.definition(scope, &pin.seen).await?
+                }
+            };
+            let back = pin.approved.as_ref().is_some_and(|mark| mark.digest == pin.seen);
+            let meanwhile = match pin.left.as_ref().filter(|_| back) {
+                Some(left) => store.definition(scope, &left.digest).await?,
+                None => None,
+            };
+            waiting.push(Waiting { pin, before, after, meanwhile });
+        }
+        let since = Timestamp(now.0.saturating_sub(DAYS * DAY_US));
+        let callers = store.callers(scope, server, since).await?;
+        let approvals = approvals(store, scope, server).await?;
+        let principals = store.principals(scope, place.agents).await?;
+        let with = |of: fn(&Waiting) -> Option<&Bytes>| -> BTreeMap<Item, Bytes> {
+            let others = waiting.iter().filter_map(|one| Some((one.pin.item.clone(), of(one)?.clone())));
+            accepted.clone().into_iter().chain(others).collect()
+        };
+        let (old, new) = (with(|one| one.before.as_ref()), with(|one| one.after.as_ref()));
+        let over =
+            |items: &BTreeMap<Item, Bytes>| (place.over)(definitions(server, items).map(Arc::new).collect());
+        let (before, after) = (over(&old), over(&new));
+        let drift = drift::compare(&[offer(server, &old)], &[offer(server, &new)]);
+        let beside = beside(server, &waiting, store.offered_beside(scope, server).await?);
+        let back = back(server, &waiting);
+        let server = server.clone();
+        Ok(Self {
+            server,
+            waiting,
+            drift,
+            back,
+            beside,
+            likenesses,
+            callers,
+            approvals,
+            principals,
+            before,
+            after,
+        })
+    }
+
+    /// What is said of the difference of one item, the urgent first. Of one with another name now, under both names.
+    pub fn changes(&self, item: &Item) -> Vec<&drift::Change> {
+        let mut name = drift::called(item);
+        if let Some(was) = self.renamed_from(item) {
+            name = was.to_owned();
+        }
+        let now = self.drift.changes.iter().filter(|change| change.item == name);
+        now.chain(self.back.get(item).into_iter().flat_map(|drift| &drift.changes)).collect()
+    }
+
+    /// What an item that came was called before, if it is one that went.
+    pub fn renamed_from(&self, item: &Item) -> Option<&str> {
+        let field = match item.kind {
+            ItemKind::Resource => "uri",
+            ItemKind::ResourceTemplate => "uriTemplate",
+            ItemKind::Tool | ItemKind::Prompt | ItemKind::Server | ItemKind::Question => "name",
+        };
+        let name = |value: &Option<Value>| value.as_ref()?.get(field)?.as_str().map(str::to_owned);
+        let is_it = |changed: &&drift::Changed| {
+            let (was, is) = (name(&changed.before), name(&changed.after));
+            let called = was.clone().map(|name| drift::called(&Item { kind: item.kind, name }));
+            is.as_ref() == Some(&item.name)
+                && was.is_some()
+                && was != is
+                && called.as_ref() == Some(&changed.item)
+        };
+        self.drift.changed.iter().find(is_it).map(|changed| changed.item.as_str())
+    }
+
+    /// What is found in one item only because of what other servers offer.
+    pub fn findings_beside(&self, item: &Item) -> &[Finding] {
+        self.beside.get(item).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What a new item looks like, if it looks like something that was accepted.
+    pub fn likeness(&self, item: &Item) -> Option<&Likeness> {
+        self.likenesses.get(item)
+    }
+
+    /// How urgently somebody should look at one item. What cannot be compared is looked at first.
+    pub fn severity(&self, item: &Item) -> Severity {
+        let found = self.findings_beside(item).iter().map(|finding| finding.severity);
+        let worst = self.changes(item).iter().map(|change| change.severity).chain(found).max();
+        let differs = self.waiting.iter().any(|one| one.pin.item == *item);
+        worst.unwrap_or(if differs { Severity::Critical } else { Severity::Info })
+    }
+
+    /// Whom accepting one item reaches.
+    pub fn radius(&self, item: &Item) -> Radius {
+        radius::Known {
+            server: &self.server,
+            callers: &self.callers,
+            approvals: &self.approvals,
+            principals: &self.principals,
+            before: self.before.as_ref(),
+            after: self.after.as_ref(),
+        }
+        .of(item)
+    }
+
+    /// Stands for exactly these items as they are shown beside what was accepted.
+    pub fn digest<'a>(&self, shown: impl IntoIterator<Item = &'a Pin>) -> Digest {
+        digest::of(&self.server, shown)
+    }
+}
+
+/// Whether somebody may have to look at it: it is not what was accepted, or goes to and fro.
+fn waits(pin: &Pin) -> bool {
+    pin.state != PinState::Approved || pin.flaps()
+}
+
+fn back(server: &ServerName, waiting: &[Waiting]) -> BTreeMap<Item, Drift> {
+    let one = |one: &Waiting| {
+        let (before, meanwhile) = (one.before.as_ref()?, one.meanwhile.as_ref()?);
+        Some((one.pin.item.clone(), drift::between(server, one.pin.item.kind, before, meanwhile)?))
+    };
+    waiting.iter().filter_map(one).collect()
+}
+
+fn beside(
+    server: &ServerName,
+    waiting: &[Waiting],
+    others: Vec<catalog::listing::Offer>,
+) -> BTreeMap<Item, Vec<Finding>> {
+    let shown = || waiting.iter().filter_map(|one| Some((&one.pin.item, one.after.as_deref()?)));
+    let alone = scan_items(server, shown(), Vec::new());
+    let mut found = scan_items(server, shown(), others);
+    for (item, all) in &mut found {
+        let known = alone.get(item).map(Vec::as_slice).unwrap_or_default();
+        all.retain(|one| !known.contains(one));
+    }
+    found.retain(|_, all| !all.is_empty());
+    found
+}
+
+/// Of the server's items: those that wait for people, and those that were granted and not used.
+async fn approvals(
+    store: &Store,
+    scope: &Scope,
+    server: &ServerName,
+) -> Result<Vec<(Item, State)>, StoreError> {
+    let mut found = Vec::new();
+    for state in [State::Proposed, State::Approved] {
+        let page = Page { after: None, limit: APPROVALS_MAX };
+        let kept = store.approvals_in(scope, state, page).await?;
+        let targets = kept.into_iter().map(|kept| kept.approval.terms.target);
+        found.extend(targets.filter(|target| target.server == *server).map(|target| (target.item, state)));
+    }
+    Ok(found)
+}
+
+fn definitions<'a>(
+    server: &'a ServerName,
+    items: &'a BTreeMap<Item, Bytes>,
+) -> impl Iterator<Item = Definition> + 'a {
+    items.iter().filter_map(|(item, raw)| Definition::new(server.clone(), item.kind, raw.clone()).ok())
+}
+
+fn offer(server: &ServerName, items: &BTreeMap<Item, Bytes>) -> drift::Server {
+    let instructions = items.iter().find(|(item, _)| item.kind == ItemKind::Server).map(|(_, raw)| raw);
+    drift::Server {
+        name: None,
+        identity: None,
+        instructions: instructions.and_then(|raw| serde_json::from_slice(raw).ok()),
+        items: definitions(server, items).map(|definition| drift::Item::from(&definition)).collect(),
+    }
+}

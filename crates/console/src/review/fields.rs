@@ -1,0 +1,234 @@
+//! Two definitions beside each other, field by field.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Characters that are kept of what is the same, beside what is not.
+const CONTEXT_CHARS: usize = 120;
+/// Deeper, a value is shown as a whole.
+const DEPTH_MAX: usize = 32;
+
+/// A place where two definitions differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// A JSON pointer; empty where it is all of it.
+    pub place: String,
+    /// Nothing where the field was not there.
+    pub before: Vec<Part>,
+    pub after: Vec<Part>,
+}
+
+/// A stretch of one side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Same(String),
+    /// Only this side has it.
+    Other(String),
+    /// So many characters that both sides have.
+    Skipped(usize),
+}
+
+impl Field {
+    /// Everything that is to be shown.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.before.iter().chain(&self.after).filter_map(|part| match part {
+            Part::Same(text) | Part::Other(text) => Some(text.as_str()),
+            Part::Skipped(_) => None,
+        })
+    }
+}
+
+/// Where two definitions differ; all of it, where one of them is not there.
+pub(super) fn between(before: Option<&[u8]>, after: Option<&[u8]>) -> Vec<Field> {
+    let read = |raw: Option<&[u8]>| raw.and_then(|raw| serde_json::from_slice::<Value>(raw).ok());
+    let raw = |raw: Option<&[u8]>| raw.map(|raw| String::from_utf8_lossy(raw).into_owned());
+    let (was, is) = (read(before), read(after));
+    let mut fields = Vec::new();
+    if was.is_some() == before.is_some() && is.is_some() == after.is_some() {
+        walk("", was.as_ref(), is.as_ref(), 0, &mut fields);
+    }
+    // numbers that are written otherwise, or something that is no JSON
+    if fields.is_empty() && before != after {
+        put(String::new(), raw(before), raw(after), &mut fields);
+    }
+    fields
+}
+
+fn walk(place: &str, before: Option<&Value>, after: Option<&Value>, depth: usize, fields: &mut Vec<Field>) {
+    if before == after {
+        return;
+    }
+    let nothing = serde_json::Map::new();
+    let inside = match (before, after) {
+        _ if depth > DEPTH_MAX => None,
+        (Some(Value::Object(was)), Some(Value::Object(is))) => Some((was, is)),
+        // all of what came or went, a member a row; what is inside of those stays together
+        (None, Some(Value::Object(is))) if depth == 0 => Some((&nothing, is)),
+        (Some(Value::Object(was)), None) if depth == 0 => Some((was, &nothing)),
+        (_, _) => None,
+    };
+    if let Some((was, is)) = inside {
+        let keys: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+        for key in keys {
+            let place = format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"));
+            walk(&place, was.get(key), is.get(key), depth + 1, fields);
+        }
+        return;
+    }
+    match (before, after) {
+        (Some(Value::Array(was)), Some(Value::Array(is)))
+            if was.len() == is.len() && was.iter().chain(is).all(Value::is_object) && depth <= DEPTH_MAX =>
+        {
+            for (at, (was, is)) in was.iter().zip(is).enumerate() {
+                walk(&format!("{place}/{at}"), Some(was), Some(is), depth + 1, fields);
+            }
+        }
+        (was, is) => put(place.to_owned(), was.map(text), is.map(text), fields),
+    }
+}
+
+/// A text as it is, everything else as JSON.
+fn text(value: &Value) -> String {
+    let pretty = || serde_json::to_string_pretty(value).unwrap_or_default();
+    value.as_str().map_or_else(pretty, str::to_owned)
+}
+
+fn put(place: String, before: Option<String>, after: Option<String>, fields: &mut Vec<Field>) {
+    let (before, after) = match (before, after) {
+        (Some(was), Some(is)) => marked(&was, &is),
+        (was, is) => {
+            let whole = |text: Option<String>| text.into_iter().map(Part::Other).collect();
+            (whole(was), whole(is))
+        }
+    };
+    fields.push(Field { place, before, after });
+}
+
+/// Both sides, with what only one of them has set apart, in whole words.
+fn marked(before: &str, after: &str) -> (Vec<Part>, Vec<Part>) {
+    let (a, b): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
+    let mut head = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let most = a.len().min(b.len()) - head;
+    let mut tail = a.iter().rev().zip(b.iter().rev()).take(most).take_while(|(x, y)| x == y).count();
+    let inside = |text: &[char], at: usize| text.get(at).is_some_and(|c| !c.is_whitespace());
+    // a word that changed is marked as a whole
+    while head > 0 && inside(&a, head - 1) && (inside(&a, head) || inside(&b, head)) {
+        head -= 1;
+    }
+    while tail > 0
+        && inside(&a, a.len() - tail)
+        && ((a.len() > tail && inside(&a, a.len() - tail - 1))
+            || (b.len() > tail && inside(&b, b.len() - tail - 1)))
+    {
+        tail -= 1;
+    }
+    (side(&a, head, tail), side(&b, head, tail))
+}
+
+fn side(text: &[char], head: usize, tail: usize) -> Vec<Part> {
+    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default().iter().collect::<String>();
+    let end = text.len().saturating_sub(tail);
+    let mut parts = Vec::new();
+    let from = head.saturating_sub(CONTEXT_CHARS);
+    let to = text.len().min(end + CONTEXT_CHARS);
+    if from > 0 {
+        parts.push(Part::Skipped(from));
+    }
+    parts.push(Part::Same(part(from, head)));
+    parts.push(Part::Other(part(head, end)));
+    parts.push(Part::Same(part(end, to)));
+    if to < text.len() {
+        parts.push(Part::Skipped(text.len() - to));
+    }
+    parts.retain(|part| !matches!(part, Part::Same(text) | Part::Other(text) if text.is_empty()));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn of(before: &Value, after: &Value) -> Vec<Field> {
+        between(Some(before.to_string().as_bytes()), Some(after.to_string().as_bytes()))
+    }
+    fn places(fields: &[Field]) -> Vec<&str> {
+        fields.iter().map(|field| field.place.as_str()).collect()
+    }
+    fn other(parts: &[Part]) -> Vec<&str> {
+        parts
+            .iter()
+            .filter_map(|part| if let Part::Other(text) = part { Some(text.as_str()) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn only_what_differs_is_shown_where_it_is() {
+        let was = json!({"name": "a", "description": "Sends a mail to one person.",
+            "inputSchema": {"properties": {"to": {"type": "string"}, "a/b": {"type": "string"}}, "required": ["to"]}});
+        let is = json!({"name": "a", "description": "Sends a mail to everybody, one person.",
+            "inputSchema": {"properties": {"to": {"type": "string"}, "a/b": {"type": "number"}, "cc": {"type": "string"}},
+            "required": ["to", "cc"]}});
+        let fields = of(&was, &is);
+        assert_eq!(
+            places(&fields),
+            [
+                "/description",
+                "/inputSchema/properties/a~1b/type",
+                "/inputSchema/properties/cc",
+                "/inputSchema/required"
+            ]
+        );
+        assert_eq!((other(&fields[0].before), other(&fields[0].after)), (vec![], vec!["everybody, "]));
+        assert_eq!((other(&fields[1].before), other(&fields[1].after)), (vec!["string"], vec!["number"]));
+        assert!(fields[2].before.is_empty());
+    }
+
+    #[test]
+    fn what_came_or_went_is_shown_member_by_member_and_what_cannot_be_read_as_it_is() {
+        let tool = json!({"name": "a", "description": "b", "inputSchema": {"type": "object"}}).to_string();
+        let fields = between(None, Some(tool.as_bytes()));
+        assert_eq!(places(&fields), ["/description", "/inputSchema", "/name"]);
+        assert!(fields.iter().all(|field| field.before.is_empty() && !field.after.is_empty()));
+        assert_eq!(places(&between(Some(tool.as_bytes()), None)), places(&fields));
+        let numbers = between(Some(b"{\"a\":1.0}"), Some(b"{\"a\":1.00}"));
+        assert_eq!(other(&numbers[0].after), ["{\"a\":1.00}"]);
+        assert_eq!(places(&between(Some(b"\xff"), Some(b"{}"))), [""]);
+        assert!(between(Some(tool.as_bytes()), Some(tool.as_bytes())).is_empty());
+        assert_eq!(
+            other(&between(Some(b"\"old\""), Some(b"\"new\""))[0].after),
+            ["new"],
+            "instructions are a text"
+        );
+    }
+
+    proptest! {
+        // what is skipped or called the same is on both sides, letter by letter
+        #[test]
+        fn nothing_that_differs_is_left_out(head in "[a-c .]{0,300}", a in "[a-c .\u{202e}]{0,40}", b in "[a-c .]{0,40}", tail in "[a-c .]{0,300}") {
+            let (before, after) = (format!("{head}{a}{tail}"), format!("{head}{b}{tail}"));
+            let (left, right) = marked(&before, &after);
+            for (parts, whole) in [(&left, &before), (&right, &after)] {
+                let count = parts.iter().map(|part| match part {
+                    Part::Same(text) | Part::Other(text) => text.chars().count(),
+                    Part::Skipped(count) => *count,
+                });
+                prop_assert_eq!(count.sum::<usize>(), whole.chars().count());
+            }
+            let without = |parts: &[Part], whole: &str| -> String {
+                let other = parts.iter().filter_map(|part| if let Part::Other(text) = part { Some(text.as_str()) } else { None });
+                let other: String = other.collect();
+                let at = parts.iter().take_while(|part| !matches!(part, Part::Other(_))).map(|part| match part {
+                    Part::Same(text) | Part::Other(text) => text.chars().count(),
+                    Part::Skipped(count) => *count,
+                }).sum::<usize>();
+                whole.chars().take(at).chain(whole.chars().skip(at + other.chars().count())).collect()
+            };
+            let has_other = |parts: &[Part]| parts.iter().any(|part| matches!(part, Part::Other(_)));
+            if has_other(&left) && has_other(&right) {
+                prop_assert_eq!(without(&left, &before), without(&right, &after));
+            }
+        }
+    }
+}

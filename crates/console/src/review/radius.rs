@@ -1,0 +1,206 @@
+//! Whom a change reaches: who used an item lately, who may, which rules decide about it, and which approvals of it are on
+//! their way.
+
+use super::DAYS;
+use decision::approval::State;
+use decision::{Actor, Item, ItemKind, Principal, ServerName};
+use policy::{Asker, Policies, RuleView, Subject, Sway};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use store::Caller;
+
+/// Principals that are asked for.
+const ASKED_MAX: usize = 256;
+/// Names in one sentence.
+const NAMED: usize = 5;
+
+/// What is known, from which it follows. Pure.
+pub(super) struct Known<'a> {
+    pub(super) server: &'a ServerName,
+    pub(super) callers: &'a [Caller],
+    /// Those that wait, and those that were granted.
+    pub(super) approvals: &'a [(Item, State)],
+    pub(super) principals: &'a [Principal],
+    /// The rules over what was accepted, and over what is shown.
+    pub(super) before: Option<&'a Policies>,
+    pub(super) after: Option<&'a Policies>,
+}
+
+/// One rule that can decide about an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ruling {
+    pub rule: String,
+    /// `permit` or `forbid`.
+    pub sway: &'static str,
+    pub because: Option<String>,
+    /// Whether it decided about what was accepted, and whether it decides about what is shown.
+    pub before: bool,
+    pub after: bool,
+}
+
+/// Who used an item in the last thirty days, who may, which rules decide about it, and what waits for people.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Radius {
+    pub calls: u64,
+    /// Each with how many calls.
+    pub agents: BTreeMap<String, u64>,
+    pub users: BTreeMap<String, u64>,
+    pub hosts: BTreeMap<String, u64>,
+    /// Of the agents that are known here, those that may see and ask for it: as it is shown, or was if it is gone.
+    pub may_see: BTreeSet<String>,
+    /// Of so many that were looked at.
+    pub known: usize,
+    /// Agents that were not looked at.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unasked: usize,
+    pub rules: Vec<Ruling>,
+    /// The rules do not fit what is shown: once it is accepted, every question about the server is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub closes: bool,
+    /// Approvals of what was accepted that wait for people, and that were granted and not used.
+    pub waiting: usize,
+    pub granted: usize,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+impl Known<'_> {
+    pub(super) fn of(&self, item: &Item) -> Radius {
+        let mut radius = Radius::default();
+        for caller in self.callers.iter().filter(|caller| caller.used(item)) {
+            radius.calls += caller.calls;
+            let named = [
+                (&mut radius.agents, &caller.actor),
+                (&mut radius.users, &caller.user),
+                (&mut radius.hosts, &caller.host),
+            ];
+            for (names, name) in named {
+                if let Some(name) = name {
+                    *names.entry(name.clone()).or_default() += caller.calls;
+                }
+            }
+        }
+        let open = |state| self.approvals.iter().filter(|(of, is)| of == item && *is == state).count();
+        (radius.waiting, radius.granted) = (open(State::Proposed), open(State::Approved));
+        radius.closes = self.after.is_some_and(|after| after.closed().contains(self.server))
+            && self.before.is_some_and(|before| !before.closed().contains(self.server));
+        radius.rules = self.rules(item);
+        self.seers(item, &mut radius);
+        radius
+    }
+
+    fn rules(&self, item: &Item) -> Vec<Ruling> {
+        let subject = Subject { server: self.server, kind: item.kind, name: &item.name };
+        let of = |policies: Option<&Policies>| -> Vec<Ruling> {
+            let rules = policies.map(|policies| policies.deciding(subject)).unwrap_or_default();
+            rules.iter().map(ruling).collect()
+        };
+        let (before, mut after) = (of(self.before), of(self.after));
+        for rule in &mut after {
+            rule.before = before.iter().any(|other| other.rule == rule.rule);
+        }
+        let gone = before.into_iter().filter(|rule| !after.iter().any(|other| other.rule == rule.rule));
+        let gone: Vec<_> = gone.map(|rule| Ruling { before: true, after: false, ..rule }).collect();
+        after.into_iter().chain(gone).collect()
+    }
+
+    fn seers(&self, item: &Item, radius: &mut Radius) {
+        if matches!(item.kind, ItemKind::Server | ItemKind::Question) {
+            return;
+        }
+        let subject = Subject { server: self.server, kind: item.kind, name: &item.name };
+        let offered =
+            |policies: &&Policies| policies.catalogue().item(self.server, item.kind, &item.name).is_some();
+        let Some(rules) = self.after.filter(offered).or(self.before) else { return };
+        for principal in self.principals.iter().take(ASKED_MAX) {
+            radius.known += 1;
+            if rules.see(Asker { principal, host: None }, subject).is_allowed() {
+                radius.may_see.insert(called(principal));
+            }
+        }
+        radius.unasked = self.principals.len().saturating_sub(ASKED_MAX);
+    }
+}
+
+fn called(principal: &Principal) -> String {
+    match &principal.actor {
+        Actor::Agent(name) | Actor::Workload(name) => name.to_string(),
+        Actor::User(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown => principal.describe(),
+    }
+}
+
+fn ruling(rule: &RuleView<'_>) -> Ruling {
+    Ruling {
+        rule: rule.id.to_string(),
+        sway: match rule.sway {
+            Sway::Permit => "permit",
+            Sway::Forbid => "forbid",
+        },
+        because: rule.because.map(str::to_owned),
+        before: false,
+        after: true,
+    }
+}
+
+impl Radius {
+    /// For people, but for the rules: what about it, and what is so. Names in it are what others call themselves.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![match self.calls {
+            0 => ("used", format!("by nobody in the last {DAYS} days")),
+            1 => ("used", format!("once in the last {DAYS} days")),
+            calls => ("used", format!("{calls} calls in the last {DAYS} days")),
+        }];
+        for (what, names) in [("by", &self.agents), ("in the name of", &self.users), ("through", &self.hosts)]
+        {
+            if !names.is_empty() {
+                lines.push((what, counted(names)));
+            }
+        }
+        lines.push(("may see it", self.seen_by()));
+        match (self.waiting, self.granted) {
+            (0, 0) => {}
+            (waiting, granted) => {
+                let text = format!("{waiting} wait and {granted} are granted; void once it is another");
+                lines.push(("approvals", text));
+            }
+        }
+        if self.closes {
+            let text =
+                "do not fit it as it is shown: once it is accepted, they refuse everything of this server";
+            lines.push(("the rules", text.to_owned()));
+        }
+        lines
+    }
+
+    fn seen_by(&self) -> String {
+        let more = match self.unasked {
+            0 => String::new(),
+            more => format!("; {more} more were not looked at"),
+        };
+        match (self.known, self.may_see.len()) {
+            (0, _) => "no agent is known here".to_owned(),
+            (known, 0) => format!("none of the agents known here ({known}){more}"),
+            (known, count) => {
+                let names: Vec<_> = self.may_see.iter().take(NAMED).cloned().collect();
+                let rest = count.saturating_sub(NAMED);
+                let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+                format!("{count} of {known} agents known here: {}{rest}{more}", names.join(", "))
+            }
+        }
+    }
+}
+
+/// The most frequent first.
+fn counted(names: &BTreeMap<String, u64>) -> String {
+    let mut all: Vec<_> = names.iter().collect();
+    all.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    let first: Vec<_> = all.iter().take(NAMED).map(|(name, calls)| format!("{name} ({calls})")).collect();
+    match all.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}

@@ -1,6 +1,7 @@
 //! What an item may do: effect, tier and categories, from the operator's declarations.
 
-use crate::Claimed;
+use crate::{Claimed, Said, Stands, Term};
+use decision::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -95,6 +96,18 @@ pub enum Origin {
     Undeclared,
 }
 
+impl Origin {
+    /// Whose word it is, for people.
+    pub fn whose(self) -> &'static str {
+        match self {
+            Self::Operator => "declared",
+            Self::TrustedAuthor => "its author, who is trusted",
+            Self::Judged => "judged by its definition",
+            Self::Undeclared => "nobody",
+        }
+    }
+}
+
 /// What an item may do, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Classified {
@@ -117,7 +130,7 @@ impl Classified {
     }
 
     /// Both: no word of either is lost, and none is softened.
-    fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.effect = self.effect.max(other.effect);
         self.tier = self.tier.max(other.tier);
         self.categories.extend(other.categories);
@@ -148,10 +161,14 @@ pub struct Declared {
     /// A call of which nobody knows whether it happened may be made once more: twice is once.
     #[serde(default)]
     pub repeat_unknown: Option<bool>,
+    /// Who says what it is, why, and from when until when that counts.
+    #[serde(default)]
+    pub term: Term,
 }
 
 /// What the operator says of one server's tools. An exact name beats a pattern; of patterns, the one with more
-/// literal characters counts. Of equals all count: the most severe effect and tier, and every category.
+/// literal characters counts. Of equals all count: the most severe effect and tier, and every category. One that is not in
+/// force yet, or not any more, counts beside what holds without it: it makes nothing milder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declarations {
     /// `trust-annotations = true`: the author's `readOnlyHint` makes an undeclared tool a read of tier low.
@@ -163,13 +180,20 @@ pub struct Declarations {
 impl Declarations {
     /// What the tool `name` is. `claimed` counts only where the operator trusts this author.
     pub fn classify(&self, name: &str, claimed: Claimed) -> Classified {
-        let fitting = || {
-            let tools = self.tools.iter().filter(|(_, declared)| declared.classifies());
-            tools.filter(|(pattern, _)| matches(pattern, name))
-        };
-        let best = fitting().map(|(pattern, _)| precedence(pattern)).max();
-        let equals = fitting().filter(|(pattern, _)| Some(precedence(pattern)) == best);
-        if let Some(classified) = equals.map(|(_, declared)| resolve(declared)).reduce(Classified::and) {
+        let late = self.closest(name, |_| true).into_iter().filter(|(_, declared)| !in_force(declared));
+        let late = late.map(|(_, declared)| resolve(declared)).reduce(Classified::and);
+        let holds = self.holding(name, claimed);
+        let Some(late) = late else { return holds };
+        let stricter = holds.clone().and(late);
+        // what nobody declared is judged beside this
+        let own = stricter == holds || holds.origin == Origin::Undeclared;
+        Classified { origin: if own { holds.origin } else { Origin::Operator }, ..stricter }
+    }
+
+    /// What it is by what is in force.
+    fn holding(&self, name: &str, claimed: Claimed) -> Classified {
+        let said = self.closest(name, in_force).into_iter().map(|(_, declared)| resolve(declared));
+        if let Some(classified) = said.reduce(Classified::and) {
             return classified;
         }
         let harmless = claimed.read_only == Some(true) && claimed.destructive != Some(true);
@@ -182,6 +206,57 @@ impl Declarations {
             };
         }
         Classified::undeclared()
+    }
+
+    /// The declarations that say what a tool is, with their patterns: those that are closest to its name, in force or not.
+    pub fn of(&self, name: &str) -> Vec<(&str, &Declared)> {
+        self.closest(name, |_| true)
+    }
+
+    /// The same for people, of one definition.
+    pub fn said_of(&self, name: &str, definition: Digest) -> Vec<Said> {
+        let said = |(pattern, declared): (&str, &Declared)| {
+            let Classified { effect, tier, .. } = resolve(declared);
+            Said {
+                pattern: pattern.to_owned(),
+                effect,
+                tier,
+                term: declared.term.clone(),
+                stands: declared.term.stands,
+                outlived: declared.term.definition.is_some_and(|of| of != definition),
+            }
+        };
+        self.of(name).into_iter().map(said).collect()
+    }
+
+    /// Whether somebody says, or said, that it does more than read.
+    pub(crate) fn denies_reading(&self, name: &str) -> bool {
+        self.of(name).iter().any(|(_, declared)| resolve(declared).effect != Effect::Read)
+    }
+
+    fn closest(&self, name: &str, counts: impl Fn(&Declared) -> bool) -> Vec<(&str, &Declared)> {
+        let fitting = || {
+            let tools = self.tools.iter().filter(|(_, declared)| declared.classifies() && counts(declared));
+            tools.filter(|(pattern, _)| matches(pattern, name))
+        };
+        let best = fitting().map(|(pattern, _)| precedence(pattern)).max();
+        let equals = fitting().filter(|(pattern, _)| Some(precedence(pattern)) == best);
+        equals.map(|(pattern, declared)| (pattern.as_str(), declared)).collect()
+    }
+
+    /// The same as they stand at a moment.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Self {
+        let mut all = self.clone();
+        for (_, declared) in &mut all.tools {
+            declared.term.stands = declared.term.at(now);
+        }
+        all
+    }
+
+    /// The moments at which something begins or ends to count.
+    pub fn dates(&self) -> impl Iterator<Item = Timestamp> {
+        self.tools.iter().flat_map(|(_, declared)| declared.term.dates())
     }
 
     /// How a tool's calls can be undone.
@@ -226,6 +301,10 @@ impl Declared {
         let beside = self.undo.is_some() || self.draft.is_some() || repeats;
         !beside || self.effect.is_some() || self.tier.is_some() || !self.categories.is_empty()
     }
+}
+
+fn in_force(declared: &Declared) -> bool {
+    declared.term.stands == Stands::InForce
 }
 
 fn precedence(pattern: &str) -> (bool, usize) {

@@ -11,7 +11,13 @@ use serde_json::Value;
 pub fn classify(declarations: &Declarations, definition: &Definition, siblings: &Siblings) -> Classified {
     let classified = declarations.classify(definition.name(), definition.claimed());
     match classified.origin {
-        Origin::Undeclared if definition.kind() == ItemKind::Tool => worse(&judge(definition, siblings)),
+        Origin::Undeclared if definition.kind() == ItemKind::Tool => {
+            let judged = worse(&judge(definition, siblings));
+            let both = judged.clone().and(classified);
+            // of a declaration that is over, what was stricter stays
+            let origin = if both == judged { judged.origin } else { Origin::Operator };
+            Classified { origin, ..both }
+        }
         Origin::Undeclared | Origin::Operator | Origin::TrustedAuthor | Origin::Judged => classified,
     }
 }

@@ -14,6 +14,7 @@ pub mod listing;
 pub mod record;
 pub mod risk;
 pub mod scan;
+mod term;
 
 pub use catalogue::{Catalogue, Item, ServerEntry, federated, split};
 pub use class::{Category, Classified, Declarations, Declared, Effect, Origin, Tier, matches};
@@ -23,3 +24,4 @@ pub use definition::{
 };
 pub use drafts::{DRAFT_ID, Drafting};
 pub use judged::{classify, judge};
+pub use term::{Remark, Said, Stands, Term};

@@ -136,6 +136,11 @@ pub(crate) fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\\n").replace('\t', " ")
 }
 
+/// The day of it, in UTC.
+pub(crate) fn day(at: decision::Timestamp) -> String {
+    when(at).chars().take("2027-01-31".len()).collect()
+}
+
 /// When it was, as people write it.
 pub(crate) fn when(at: decision::Timestamp) -> String {
     i64::try_from(at.0)

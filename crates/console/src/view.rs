@@ -111,6 +111,11 @@ pub(crate) fn when(at: Timestamp) -> When {
     }
 }
 
+/// The day of it, in UTC.
+pub(crate) fn day(at: Timestamp) -> String {
+    when(at).machine.chars().take("2027-01-31".len()).collect()
+}
+
 /// `3 min`, `2 h 5 min`, `4 d 3 h`.
 pub(crate) fn span(us: u64) -> String {
     let seconds = us / 1_000_000;

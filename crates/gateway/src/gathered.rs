@@ -6,7 +6,7 @@ use crate::settings::{ServerSettings, Settings};
 use crate::sighted;
 use bytes::Bytes;
 use catalog::ServerEntry;
-use decision::{Digest, ItemKind, ServerName};
+use decision::{Digest, ItemKind, ServerName, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 use store::{Definition, Pin, Scope, Server, Store, StoreError};
 use wire::Eras;
@@ -28,6 +28,7 @@ pub(crate) async fn gather(
     settings: &Settings,
     before: Option<&Live>,
     eras: &BTreeMap<ServerName, Eras>,
+    now: Timestamp,
 ) -> Result<Gathered, StoreError> {
     let scope = settings.scope();
     let pins = store.all_pins(&scope).await?;
@@ -39,7 +40,7 @@ pub(crate) async fn gather(
         let pins = pins.get(name).map(Vec::as_slice).unwrap_or_default();
         let mark = mark(pins);
         gathered.marks.insert(name.clone(), mark);
-        match before.and_then(|before| shared(before, name, server, mark)) {
+        match before.and_then(|before| shared(before, name, server, (mark, now))) {
             Some((entry, peer)) => gathered.put(name, entry, peer, eras, known.get(name).copied()),
             None => changed.push((name, server, pins)),
         }
@@ -53,7 +54,8 @@ pub(crate) async fn gather(
             Some(all) => all.remove(name).unwrap_or_default(),
             None => store.accepted(&scope, name).await?,
         };
-        let (entry, said) = read(store, &scope, (name, server), pins, accepted).await?;
+        let declarations = server.declarations.at(now);
+        let (entry, said) = read(store, &scope, (name, server), declarations, (pins, accepted)).await?;
         gathered.put(name, Arc::new(entry), Some(said), eras, known.get(name).copied());
     }
     Ok(gathered)
@@ -89,12 +91,12 @@ fn shared(
     before: &Live,
     name: &ServerName,
     server: &ServerSettings,
-    mark: Digest,
+    (mark, now): (Digest, Timestamp),
 ) -> Option<(Arc<ServerEntry>, Option<Said>)> {
     let entry = before.catalogue.entry(name)?;
     let same = before.marks.get(name) == Some(&mark)
         && entry.environment == server.environment
-        && entry.declarations == server.declarations;
+        && entry.declarations == server.declarations.at(now);
     if !same {
         return None;
     }
@@ -128,8 +130,8 @@ async fn read(
     store: &Store,
     scope: &Scope,
     (name, server): (&ServerName, &ServerSettings),
-    pins: &[Pin],
-    accepted: Vec<Definition>,
+    declarations: catalog::Declarations,
+    (pins, accepted): (&[Pin], Vec<Definition>),
 ) -> Result<(ServerEntry, Said), StoreError> {
     let mut instructions = None;
     let mut definitions = Vec::new();
@@ -149,7 +151,7 @@ async fn read(
         withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
     }
     definitions.extend(kept.into_iter().map(Arc::new));
-    let entry = ServerEntry::new(server.environment.clone(), server.declarations.clone(), definitions);
+    let entry = ServerEntry::new(server.environment.clone(), declarations, definitions);
     Ok((entry, (instructions, withdrawn)))
 }
 

@@ -86,13 +86,15 @@ pub async fn build(
     let settings = &written.settings;
     let scope = settings.scope();
     let revision = store.revision().await?;
-    let gathered = gather(store, settings, before, eras).await?;
+    // one moment for all of it: a date between two would be missed
+    let now = store.clock().now();
+    let gathered = gather(store, settings, before, eras, now).await?;
     let catalogue = Arc::new(Catalogue::new(gathered.servers));
     let open = |server: &ServerName, tool: &str| {
         settings.servers.get(server).is_some_and(|server| server.open_arguments.contains(tool))
     };
     let records = store.records(&scope).await?;
-    let registry = Registry::new(store.clock(), settings, &records, &catalogue, before);
+    let registry = Registry::new(store.clock(), settings, &records, &catalogue, (before, now));
     let empty = Schemas::default();
     let schemas = Schemas::of(&catalogue, before.map_or(&empty, |live| &live.schemas), open);
     // servers that are looked at mostly offer what they did

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Registry {
     clock: Arc<dyn Clock>,
     servers: BTreeMap<ServerName, Placed>,
+    /// When declarations of tools begin or end to count.
+    dates: Vec<Timestamp>,
     built_at: Timestamp,
 }
 
@@ -31,7 +33,7 @@ impl Registry {
         settings: &Settings,
         records: &BTreeMap<ServerName, Record>,
         catalogue: &Catalogue,
-        before: Option<&Live>,
+        (before, built_at): (Option<&Live>, Timestamp),
     ) -> Self {
         let placed = |(name, server): (&ServerName, &ServerSettings)| {
             let regime = Regime::of(&settings.environment, &server.environment);
@@ -43,7 +45,8 @@ impl Registry {
             (name.clone(), Placed { standing, reads })
         };
         let servers = settings.servers.iter().map(placed).collect();
-        Self { clock: Arc::clone(clock), servers, built_at: clock.now() }
+        let dates = settings.servers.values().flat_map(|server| server.declarations.dates()).collect();
+        Self { clock: Arc::clone(clock), servers, dates, built_at }
     }
 
     /// What may be used of a server now. Of one that is not configured, nothing.
@@ -118,7 +121,8 @@ impl Registry {
     pub(crate) fn has_lapsed(&self) -> bool {
         let now = self.clock.now();
         let lapsed = |until: Timestamp| self.built_at < until && until <= now;
-        self.servers.values().filter_map(|placed| placed.standing.until()).any(lapsed)
+        let records = self.servers.values().filter_map(|placed| placed.standing.until());
+        records.chain(self.dates.iter().copied()).any(lapsed)
     }
 
     /// Says what operators should know: which servers may be used no further than so.
@@ -201,8 +205,8 @@ pub fn rules_over(
     definitions: Vec<Arc<catalog::Definition>>,
 ) -> Option<policy::Policies> {
     let server = live.settings.servers.get(name)?;
-    let entry =
-        catalog::ServerEntry::new(server.environment.clone(), server.declarations.clone(), definitions);
+    let declarations = server.declarations.at(live.registry.clock.now());
+    let entry = catalog::ServerEntry::new(server.environment.clone(), declarations, definitions);
     live.policies.over(Arc::new(Catalogue::new(BTreeMap::from([(name.clone(), entry)])))).ok()
 }
 

@@ -1,9 +1,13 @@
 //! What the machine knows of a server, what is missing before it may be approved, and where the file says otherwise.
 
 use super::{Fact, Facts, Record, Regime, State, reads};
-use crate::{Effect, ServerEntry, Tier};
+use crate::risk::{self, Siblings};
+use crate::{Effect, Origin, Remark, Said, ServerEntry, Tier};
 use decision::{ItemKind, Timestamp};
 use serde::Serialize;
+
+/// Reasons of a judgement that are kept.
+const REASONS: usize = 3;
 
 /// One tool, as far as a record speaks of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,6 +21,11 @@ pub struct ToolKnown {
     pub reads: bool,
     /// Whose yes calls of it may need (R13).
     pub approvals: Vec<String>,
+    /// On whose word it is that, and what the operator says.
+    pub origin: Origin,
+    pub said: Vec<Said>,
+    /// What its definition says, and why: an effect, a tier, and the first reasons.
+    pub judged: (risk::Effect, Tier, Vec<String>),
 }
 
 /// What is stored, configured and derived. Nobody types it.
@@ -54,9 +63,18 @@ impl Known {
         let names = |kind| entry.of_kind(kind).map(|item| item.definition.name().to_owned());
         self.resources = names(ItemKind::Resource).chain(names(ItemKind::ResourceTemplate)).collect();
         self.prompts = names(ItemKind::Prompt).collect();
-        let tools = entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
-        self.tools = tools
+        let tools = || entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
+        let siblings = Siblings::of(tools().map(|item| item.definition.name()));
+        let judged = |item: &crate::Item| {
+            let judged = crate::judge(&item.definition, &siblings);
+            let because = judged.evidence.iter().take(REASONS).map(|one| one.because.clone());
+            (judged.effect, judged.tier, because.collect())
+        };
+        self.tools = tools()
             .map(|item| ToolKnown {
+                origin: item.classified.origin,
+                said: entry.declarations.said_of(item.definition.name(), item.definition.digest()),
+                judged: judged(item),
                 name: item.definition.name().to_owned(),
                 effect: item.classified.effect,
                 tier: item.classified.tier,
@@ -72,6 +90,25 @@ impl Known {
     pub fn rating(&self) -> Option<Tier> {
         let worst = self.tools.iter().map(|tool| tool.tier).max();
         worst.or_else(|| self.seen.then_some(Tier::Low))
+    }
+
+    /// What somebody should know of the declarations of its tools, each with its tools.
+    pub fn remarks(&self, now: Timestamp) -> Vec<(Remark, &Said, Vec<&str>)> {
+        let mut found: Vec<(Remark, &Said, Vec<&str>)> = Vec::new();
+        for tool in &self.tools {
+            for said in &tool.said {
+                for remark in said.remarks(now) {
+                    match found
+                        .iter_mut()
+                        .find(|(other, of, _)| *other == remark && of.pattern == said.pattern)
+                    {
+                        Some((_, _, tools)) => tools.push(&tool.name),
+                        None => found.push((remark, said, vec![&tool.name])),
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// Tools without a description (R18).

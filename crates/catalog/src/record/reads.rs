@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 pub fn reads(entry: &ServerEntry) -> BTreeSet<String> {
     let tools: Vec<&Item> = entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none()).collect();
     let siblings = Siblings::of(tools.iter().map(|item| item.definition.name()));
-    let reading = tools.into_iter().filter(|item| only_reads(item, &siblings));
+    let denied = |item: &Item| entry.declarations.denies_reading(item.definition.name());
+    let reading = tools.into_iter().filter(|item| !denied(item) && only_reads(item, &siblings));
     reading.map(|item| item.definition.name().to_owned()).collect()
 }
 

@@ -78,6 +78,18 @@ pub enum Effect {
     Irreversible,
 }
 
+impl Effect {
+    /// As it is written for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Unknown => "unknown",
+            Self::Changes => "changes",
+            Self::Irreversible => "irreversible",
+        }
+    }
+}
+
 /// How bad a call can be (K18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -14,12 +14,13 @@ use crate::{
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::{printable, when},
+    say::{day, printable, when},
+    sources::SystemClock,
 };
 use catalog::record::{Record, Step};
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
-use decision::{Digest, EventName, Item, ItemKind, ServerName};
+use decision::{Clock as _, Digest, EventName, Item, ItemKind, ServerName};
 use serde_json::json;
 use store::{Change, Pin, PinState, Store, Which};
 
@@ -183,7 +184,7 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
     names.sort();
     names.dedup();
     names.retain(|name| server.as_ref().is_none_or(|wanted| wanted == name));
-    let records = store.records(&place.scope()).await?;
+    let (records, now) = (store.records(&place.scope()).await?, SystemClock.now());
     let mut all = store.all_pins(&place.scope()).await?;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for name in &names {
@@ -203,7 +204,9 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
         for pin in &pins {
             let by = pin.approved.as_ref().map(|mark| format!("{} by {}", when(mark.at), mark.by));
             let class = match declared.filter(|_| pin.item.kind == ItemKind::Tool) {
-                Some(server) => class(&store, place, pin, &server.declarations, &siblings, name).await?,
+                Some(server) => {
+                    class(&store, place, pin, &server.declarations.at(now), &siblings, name).await?
+                }
                 None => None,
             };
             values.push(json!({
@@ -248,12 +251,15 @@ async fn class(
     let effect = class.effect.as_str();
     said.extend(class.categories.iter().map(|category| category.as_str()).filter(|word| *word != effect));
     let by = match class.origin {
-        Origin::Operator => "",
-        Origin::TrustedAuthor => " (its author says)",
-        Origin::Judged => " (judged)",
-        Origin::Undeclared => " (undeclared)",
+        Origin::Operator => match declared.said_of(definition.name(), definition.digest()).first() {
+            Some(one) if one.term != catalog::Term::default() => format!(" ({})", one.sentence(day)),
+            Some(_) | None => String::new(),
+        },
+        Origin::TrustedAuthor => " (its author says)".to_owned(),
+        Origin::Judged => " (judged)".to_owned(),
+        Origin::Undeclared => " (undeclared)".to_owned(),
     };
-    Ok(Some(said.join(", ") + by))
+    Ok(Some(said.join(", ") + &by))
 }
 
 /// `NAME`, `KIND:NAME`, either with `=sha256:…`.

@@ -7,7 +7,7 @@ use super::{
     idempotency, keys, networks, oauth,
     problem::{Crossing, Located},
     reach::reach,
-    record, registry, vault,
+    record, registry, term, vault,
     vault_key::{self, KeySources},
     webhooks,
 };
@@ -311,7 +311,8 @@ fn server_of(
         let meant = credential(crossing, one, is_http);
         credentials.extend(meant.zip(source).map(|(meant, source)| CredentialUse { source, ..meant }));
     }
-    let tools = written.tools.iter().map(|(name, tool)| (name.clone(), declared(crossing, tool))).collect();
+    let tools =
+        written.tools.iter().map(|(name, tool)| (name.clone(), declared(crossing, name, tool))).collect();
     Some(ServerSettings {
         reach,
         environment: optional(crossing, written.environment.as_ref(), "an environment", environment.clone()),
@@ -438,7 +439,7 @@ fn unfit(written: &file::Credential) -> Option<String> {
     None
 }
 
-fn declared(crossing: &mut Crossing<'_>, written: &file::Tool) -> Declared {
+fn declared(crossing: &mut Crossing<'_>, name: &str, written: &file::Tool) -> Declared {
     Declared {
         effect: written.effect.map(Into::into),
         tier: written.tier.map(Into::into),
@@ -447,5 +448,6 @@ fn declared(crossing: &mut Crossing<'_>, written: &file::Tool) -> Declared {
         draft: written.draft,
         idempotency: idempotency::of_tool(crossing, written),
         repeat_unknown: written.repeat_unknown,
+        term: term::of_tool(crossing, name, written),
     }
 }

@@ -205,10 +205,26 @@ fn server(server: &ServerSettings) -> Table {
         if let Some(repeat) = declared.repeat_unknown {
             tool.insert("repeat-unknown".to_owned(), Value::Boolean(repeat));
         }
+        term(&mut tool, &declared.term);
         (name.clone(), Value::Table(tool))
     });
     put("tools", Value::Table(tools.collect()));
     out
+}
+
+fn term(tool: &mut Table, term: &catalog::Term) {
+    let said = [
+        ("by", term.by.clone()),
+        ("because", term.because.clone()),
+        ("since", term.since.map(crate::say::day)),
+        ("until", term.until.map(crate::say::day)),
+        ("definition", term.definition.map(|digest| digest.to_string())),
+    ];
+    for (key, value) in said {
+        if let Some(value) = value {
+            tool.insert(key.to_owned(), text(value));
+        }
+    }
 }
 
 fn oauth(oauth: &Oauth) -> Table {

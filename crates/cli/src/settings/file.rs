@@ -350,6 +350,21 @@ pub(crate) struct Tool {
     /// A call of which nobody knows whether it happened may be made once more under its key: the server does twice what it
     /// does once. What is declared as a read may always.
     pub(crate) repeat_unknown: Option<bool>,
+    /// Who says what the tool is.
+    #[schemars(with = "Option<String>")]
+    pub(crate) by: Option<Spanned<String>>,
+    /// Why they say so.
+    #[schemars(with = "Option<String>")]
+    pub(crate) because: Option<Spanned<String>>,
+    /// The day on which `effect`, `tier` and `categories` begin to count, as in `2026-11-26` (UTC).
+    #[schemars(with = "Option<String>")]
+    pub(crate) since: Option<Spanned<String>>,
+    /// The day on which they end to count: from then on they make the tool no milder than it is without them.
+    #[schemars(with = "Option<String>")]
+    pub(crate) until: Option<Spanned<String>>,
+    /// The definition that was looked at, as `sha256:…`: whoever decides about another one is told.
+    #[schemars(with = "Option<String>")]
+    pub(crate) definition: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]

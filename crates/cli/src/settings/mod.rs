@@ -17,6 +17,7 @@ mod problem;
 mod reach;
 mod record;
 mod registry;
+mod term;
 mod vault;
 mod vault_key;
 mod webhooks;

@@ -253,3 +253,34 @@ fn whoever_decides_about_a_new_item_is_told_which_old_one_it_looks_like() {
     let said = bed.run(&["registry", "diff", "notes"]).out;
     assert!(said.contains("it looks like `read_note`, renamed"), "{said}");
 }
+
+#[test]
+fn a_declaration_that_is_over_makes_nothing_milder_and_people_are_told() {
+    let bed = Bed::with_notes();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let zeros = "0".repeat(64);
+    let declared = format!(
+        "[servers.notes.tools.read_note]\neffect = \"read\"\nby = \"Ada\"\nuntil = \"2020-01-01\"\n\
+         [servers.notes.tools.drop_note]\neffect = \"read\"\nuntil = \"2999-01-01\"\ndefinition = \"sha256:{zeros}\"\n"
+    );
+    bed.write("callgate.toml", &(config + &declared));
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    gateway.stop();
+    let shown = bed.json(&["registry", "show", "notes"]);
+    let tools = shown["known"]["tools"].as_array().unwrap();
+    let of = |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap();
+    assert_eq!((&of("read_note")["effect"], &of("drop_note")["effect"]), (&"write".into(), &"read".into()));
+    assert_eq!(of("read_note")["said"][0]["stands"], "over");
+    let said = bed.run(&["check"]).out;
+    for line in [
+        "what `read_note` is declared by Ada is over since 2020-01-01: `read_note` counts as without it",
+        "`drop_note` was declared for another definition than the one that is accepted",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let said = bed.run(&["registry", "show", "notes"]).out;
+    assert!(said.contains("is declared read, low by Ada until 2020-01-01 (over)"), "{said}");
+}

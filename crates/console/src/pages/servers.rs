@@ -7,7 +7,7 @@ pub(crate) use review::{href as review_href, judge, review};
 pub(crate) use step::step;
 
 use super::{Frame, rendered};
-use crate::view::{Shown, When, span, when};
+use crate::view::{Shown, When, day, span, when};
 use crate::web::{Body, Stop};
 use crate::{Configured, Console, Fields, Route, Signed};
 use askama::Template;
@@ -155,6 +155,8 @@ struct Sheet {
     groups: Vec<GroupView>,
     machine: Option<Machine>,
     missing: Vec<(&'static str, &'static str)>,
+    /// What somebody should know of what is declared of its tools.
+    remarks: Vec<Shown>,
     differences: Vec<DifferenceView>,
     declared: bool,
     history: Vec<StepView>,
@@ -202,6 +204,9 @@ struct ToolView {
     reads: bool,
     documented: bool,
     approvals: Shown,
+    /// On whose word it is that, and what its definition says.
+    whose: Vec<Shown>,
+    judged: Shown,
 }
 
 struct DifferenceView {
@@ -284,6 +289,7 @@ async fn sheet(
         critical: configured.as_ref().and_then(|one| one.known.rating()) == Some(catalog::Tier::Critical),
         machine: configured.as_ref().map(|one| machine(&one.known)),
         missing: missing.iter().map(|one| (one.label(), one.meaning())).collect(),
+        remarks: configured.as_ref().map(|one| remarks(&one.known, now)).unwrap_or_default(),
         differences: differences.unwrap_or_default().iter().map(difference).collect(),
         declared: configured.as_ref().is_some_and(|one| !one.declared.is_empty()),
         history: history.iter().map(taken).collect(),
@@ -297,6 +303,11 @@ async fn sheet(
         frame,
         problem,
     })
+}
+
+fn remarks(known: &Known, now: Timestamp) -> Vec<Shown> {
+    let all = known.remarks(now);
+    all.iter().map(|(remark, said, tools)| Shown::of(&remark.sentence(said, tools, day))).collect()
 }
 
 /// A sentence of ours, taken apart at its backticks.
@@ -386,12 +397,23 @@ fn machine(known: &Known) -> Machine {
                 reads: tool.reads,
                 documented: tool.documented,
                 approvals: Shown::of(&tool.approvals.join("; ")),
+                whose: match tool.said.is_empty() {
+                    true => vec![Shown::of(tool.origin.whose())],
+                    false => tool.said.iter().map(|said| Shown::of(&said.sentence(day))).collect(),
+                },
+                judged: judged(tool),
             })
             .collect(),
         resources: Shown::many(&known.resources),
         prompts: Shown::many(&known.prompts),
         risk: known.rating().map_or("", |tier| tier.as_str()),
     }
+}
+
+/// What a tool's definition says, whoever declares what.
+fn judged(tool: &catalog::record::ToolKnown) -> Shown {
+    let (effect, tier, because) = &tool.judged;
+    Shown::of(&format!("{} {}: {}", effect.as_str(), tier.as_str(), because.join("; ")))
 }
 
 fn difference(one: &catalog::record::Difference) -> DifferenceView {

@@ -2,6 +2,8 @@
 //! their way.
 
 use super::DAYS;
+use crate::view::day;
+use catalog::{Classified, Said};
 use decision::approval::State;
 use decision::{Actor, Item, ItemKind, Principal, ServerName};
 use policy::{Asker, Policies, RuleView, Subject, Sway};
@@ -56,6 +58,10 @@ pub struct Radius {
     #[serde(skip_serializing_if = "is_none")]
     pub unasked: usize,
     pub rules: Vec<Ruling>,
+    /// What it was accepted as and what it would be now, and what the operator declares of it.
+    pub class_before: Option<Classified>,
+    pub class: Option<Classified>,
+    pub declared: Vec<Said>,
     /// The rules do not fit what is shown: once it is accepted, every question about the server is refused.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub closes: bool,
@@ -89,6 +95,8 @@ impl Known<'_> {
         radius.closes = self.after.is_some_and(|after| after.closed().contains(self.server))
             && self.before.is_some_and(|before| !before.closed().contains(self.server));
         radius.rules = self.rules(item);
+        (radius.class_before, _) = self.class(self.before, item);
+        (radius.class, radius.declared) = self.class(self.after, item);
         self.seers(item, &mut radius);
         radius
     }
@@ -106,6 +114,19 @@ impl Known<'_> {
         let gone = before.into_iter().filter(|rule| !after.iter().any(|other| other.rule == rule.rule));
         let gone: Vec<_> = gone.map(|rule| Ruling { before: true, after: false, ..rule }).collect();
         after.into_iter().chain(gone).collect()
+    }
+
+    /// What a tool is there, and what is declared of it.
+    fn class(&self, policies: Option<&Policies>, item: &Item) -> (Option<Classified>, Vec<Said>) {
+        let entry = policies.and_then(|policies| policies.catalogue().server(self.server));
+        let found = entry.and_then(|entry| Some((entry, entry.item(item.kind, &item.name)?)));
+        match found.filter(|_| item.kind == ItemKind::Tool) {
+            Some((entry, of)) => {
+                let said = entry.declarations.said_of(&item.name, of.definition.digest());
+                (Some(of.classified.clone()), said)
+            }
+            None => (None, Vec::new()),
+        }
     }
 
     fn seers(&self, item: &Item, radius: &mut Radius) {
@@ -160,6 +181,12 @@ impl Radius {
                 lines.push((what, counted(names)));
             }
         }
+        if let Some(class) = &self.class {
+            let was = self.class_before.as_ref().filter(|was| *was != class);
+            let was = was.map(|was| format!("; was {}", classed(was))).unwrap_or_default();
+            lines.push(("is", format!("{}{was}", classed(class))));
+        }
+        lines.extend(self.declared.iter().map(|said| ("declared", said.sentence(day))));
         lines.push(("may see it", self.seen_by()));
         match (self.waiting, self.granted) {
             (0, 0) => {}
@@ -192,6 +219,11 @@ impl Radius {
             }
         }
     }
+}
+
+fn classed(class: &Classified) -> String {
+    let categories = class.categories.iter().map(|one| format!(", {}", one.as_str())).collect::<String>();
+    format!("{}, {}{categories} ({})", class.effect.as_str(), class.tier.as_str(), class.origin.whose())
 }
 
 /// The most frequent first.

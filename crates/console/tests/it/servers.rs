@@ -32,6 +32,13 @@ impl Configuration {
             tier,
             documented: reads,
             reads,
+            origin: catalog::Origin::Undeclared,
+            said: Vec::new(),
+            judged: (
+                catalog::risk::Effect::Changes,
+                tier,
+                vec!["its name begins with a verb that changes".to_owned()],
+            ),
             approvals: if reads { Vec::new() } else { vec!["2 of finance".to_owned()] },
         };
         let known = Known {

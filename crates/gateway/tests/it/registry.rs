@@ -395,3 +395,22 @@ async fn a_session_that_goes_on_reaches_no_server_that_is_suspended() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(script.heard("subscriptions/listen").len(), heard, "it is not asked again");
 }
+
+#[tokio::test]
+async fn past_its_date_what_an_operator_declared_makes_nothing_milder() {
+    const READS: &str = "@id(\"reads\") permit(principal, action in Action::\"effect:read\", resource);";
+    let script = script().await;
+    let mut settings = before(&script, "local", Mode::Enforce);
+    let mut read = Declared { effect: Some(Effect::Read), ..Declared::default() };
+    read.term.until = Some(later());
+    let declared = vec![("delete_customer".to_owned(), read)];
+    settings.servers.get_mut(&crm()).unwrap().declarations.tools = declared;
+    let house = House::with(settings, READS).await;
+    assert_eq!(names(&house).await, ["crm__delete_customer"]);
+    assert_eq!(call(&house, "delete_customer").await.1, Ending::Answered);
+    // nothing else happens: the gateway notices by itself
+    house.set_clock(601);
+    until_listed(&house, 0).await;
+    assert_eq!(call(&house, "delete_customer").await.1, refused(Code::NotPermitted));
+    assert_eq!(script.heard("tools/call").len(), 1);
+}

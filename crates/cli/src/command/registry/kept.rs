@@ -7,7 +7,7 @@ use crate::{
     say::{Say, printable, when},
     sources::SystemClock,
 };
-use catalog::record::{Access, Difference, Fact, Facts, Group, Held, Known, Record, State};
+use catalog::record::{Access, Difference, Fact, Facts, Group, Held, Known, Record, State, ToolKnown};
 use decision::{Clock as _, ServerName};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,6 +201,13 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
     for difference in kept.differences(server).await? {
         say.line(format!("{} {}", say.paint(33, "!"), sentence(&difference)));
     }
+    if let Some(known) = &known {
+        for (remark, said, tools) in known.remarks(SystemClock.now()) {
+            let sentence = printable(&remark.sentence(said, &tools, crate::say::day));
+            say.line(format!("{} {sentence}", say.paint(33, "!")));
+        }
+        tools(known, say);
+    }
     let steps = kept.store.record_steps(&kept.scope, server, STEPS).await?;
     let lines = steps.iter().map(|step| {
         let until = step.until.map(|until| format!("until {}", when(until))).unwrap_or_default();
@@ -209,6 +216,25 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
     });
     say.table(&["when", "step", "by", "", "because"], lines.collect());
     Ok(())
+}
+
+/// What each tool is, and on whose word.
+fn tools(known: &Known, say: Say) {
+    let row = |tool: &ToolKnown| {
+        let (effect, tier, because) = &tool.judged;
+        let judged = format!("{} {}: {}", effect.as_str(), tier.as_str(), because.join("; "));
+        let said: Vec<_> = tool.said.iter().map(|said| said.sentence(crate::say::day)).collect();
+        let whose = match said.is_empty() {
+            true => tool.origin.whose().to_owned(),
+            false => said.join("; "),
+        };
+        let class = format!("{}, {}", tool.effect.as_str(), tool.tier.as_str());
+        vec![printable(&tool.name), class, printable(&whose), printable(&judged)]
+    };
+    say.table(
+        &["tool", "what it is", "who says so", "what its definition says"],
+        known.tools.iter().map(row).collect(),
+    );
 }
 
 /// What the machine knows.
@@ -267,6 +293,10 @@ pub(crate) async fn warnings(kept: &Kept) -> anyhow::Result<Vec<String>> {
                  --until DATE`",
                 when(until)
             ));
+        }
+        let known = kept.known(name).await?;
+        for (remark, said, tools) in known.iter().flat_map(|known| known.remarks(now)) {
+            found.push(format!("server `{name}`: {}", remark.sentence(said, &tools, crate::say::day)));
         }
         for difference in kept.differences(name).await? {
             found.push(format!(

@@ -408,6 +408,9 @@ fn reach(used: &Radius, now: &Radius) -> Vec<(&'static str, Shown)> {
         known: now.known,
         unasked: now.unasked,
         closes: now.closes,
+        class: now.class.clone(),
+        class_before: now.class_before.clone().or_else(|| used.class_before.clone()),
+        declared: now.declared.clone(),
         ..used.clone()
     };
     seen.lines().into_iter().map(|(what, text)| (what, Shown::of(&text))).collect()

@@ -175,10 +175,10 @@ impl Counted {
             say(HiddenCharacters, Severity::Medium, 0.5, because);
         }
         if self.inside > 0 || self.between > 4 {
-            let because = format!("{} characters without width inside words", self.inside.max(self.between));
+            let because = format!("{} without width inside words", told(self.inside.max(self.between)));
             say(HiddenCharacters, Severity::High, 0.9, because);
         } else if self.between > 0 {
-            let because = format!("{} characters without width between words", self.between);
+            let because = format!("{} without width between words", told(self.between));
             say(HiddenCharacters, Severity::Medium, 0.4, because);
         }
         if self.blanks > 0 {
@@ -205,6 +205,10 @@ impl Counted {
         let tags = Some(self.tags).filter(|text| !text.is_empty());
         hidden.revealed.extend(self.reversed.into_iter().chain(bytes).chain(tags));
     }
+}
+
+fn told(characters: u32) -> String {
+    format!("{characters} character{}", if characters == 1 { "" } else { "s" })
 }
 
 /// The length of the first run of white space that no layout needs and after which there is text.

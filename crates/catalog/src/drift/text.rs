@@ -31,17 +31,19 @@ pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<
     let lost = before.len() - kept;
     let (kind, weight, because) = match (old, new) {
         (None, Some(_)) => {
-            (Kind::TextAdded, 0.05, format!("a text of {} words where there was none", after.len()))
+            (Kind::TextAdded, 0.05, format!("a text of {} where there was none", told(after.len())))
         }
         (Some(_), None) => (Kind::TextRemoved, 0.04, "the text is gone".to_owned()),
         _ if squeezed(was) == squeezed(is) => (Kind::TextSpacing, 0.0, "only white space differs".to_owned()),
         _ if fresh.is_empty() && lost == 0 => {
             (Kind::TextPunctuation, 0.01, "only punctuation, capitals or signs differ".to_owned())
         }
-        _ if lost == 0 => (Kind::TextExtended, 0.06, format!("{} words came in, none went out", fresh.len())),
-        _ if fresh.is_empty() => (Kind::TextShortened, 0.04, format!("{lost} words went out, none came in")),
+        _ if lost == 0 => (Kind::TextExtended, 0.06, format!("{} came in, none went out", told(fresh.len()))),
+        _ if fresh.is_empty() => {
+            (Kind::TextShortened, 0.04, format!("{} went out, none came in", told(lost)))
+        }
         _ if 2 * kept >= before.len().max(1) => {
-            (Kind::TextReworded, 0.05, format!("{lost} words went out, {} came in", fresh.len()))
+            (Kind::TextReworded, 0.05, format!("{} went out, {} came in", told(lost), fresh.len()))
         }
         _ => (Kind::TextRewritten, 0.1, format!("{kept} of {} words are left", before.len())),
     };
@@ -53,6 +55,10 @@ pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<
 pub(super) fn arrival(site: &mut Site<'_>, place: &str, role: Role, text: &str) {
     let all = words(text);
     arrived(site, place, role, &all.iter().collect::<Vec<_>>(), text);
+}
+
+fn told(words: usize) -> String {
+    format!("{words} word{}", if words == 1 { "" } else { "s" })
 }
 
 /// Looks at the words that came in.

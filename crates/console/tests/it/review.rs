@@ -145,6 +145,8 @@ async fn the_page_says_what_differs_why_to_look_and_whom_it_reaches() {
         "Accept what is shown",
         "Refuse what is shown",
         "Exactly the 3 changes",
+        "class=\"decision urgent\"",
+        "Read why before you accept it",
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
@@ -264,6 +266,9 @@ async fn one_of_several_can_be_decided_alone() {
     assert_eq!(links.len(), 3, "{page}");
     let alone = house.get(&rita, &links[0]).await.text;
     assert!(alone.contains("delete_customer") && !alone.contains("add_note"), "{alone}");
+    assert!(alone.contains("decision urgent"), "{alone}");
+    let harmless = house.get(&rita, links.last().unwrap()).await.text;
+    assert!(harmless.contains("get_order") && !harmless.contains("decision urgent"), "{harmless}");
     let taken = decide(&house, &rita, &alone, "refuse").await;
     assert_eq!((taken.status, taken.header("location")), (StatusCode::SEE_OTHER, PAGE));
     assert!(!pin(&house, "delete_customer").await.unwrap().pending());

@@ -42,6 +42,8 @@ struct Page {
     only: Option<String>,
     /// How many of the items a decision is about.
     decided: usize,
+    /// Whether something on it is high or critical: then refusing is what stands out.
+    urgent: bool,
     changed: usize,
     new: usize,
     gone: usize,
@@ -325,6 +327,7 @@ fn page(
         shown: chosen.digest.to_string(),
         only: only.map(|only| only.to_string()),
         decided: chosen.shown.iter().filter(|(_, whole)| *whole).count(),
+        urgent: items.iter().any(|item| matches!(item.severity, "high" | "critical")),
         changed: items.iter().filter(|item| !matches!(item.state, "new" | "gone")).count(),
         new: count("new"),
         gone: count("gone"),

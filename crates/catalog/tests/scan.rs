@@ -170,6 +170,15 @@ fn a_tool_that_passes_for_anothers_is_told_from_an_honest_namesake() {
 }
 
 #[test]
+fn two_tools_that_say_nothing_are_no_copies() {
+    let bare = json!({ "name": "write", "inputSchema": { "type": "object", "properties": { "what": { "type": "string" } } } });
+    assert!(pair(&bare, &bare).iter().all(|one| !one.severity.flags()), "{:?}", pair(&bare, &bare));
+    let mut said = bare;
+    said["description"] = json!("Writes it.");
+    assert!(pair(&said, &said).iter().any(|one| one.severity.flags()));
+}
+
+#[test]
 fn servers_with_nearly_one_name_are_seen_and_numbered_ones_are_not() {
     let with = |one: &str, other: &str| {
         let named = |server: &str| json!({ "server": server, "tools": [] });

@@ -1,5 +1,6 @@
 //! `callgate serve`, started for a test: generated settings, a policy that permits everything, and one agent with a token.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
@@ -57,6 +58,9 @@ permit (principal, action, resource);
 /// Between two looks, and how many there are: enough for a machine that does much else at the same time.
 const LOOK: (Duration, u32) = (Duration::from_millis(200), 450);
 
+/// In which a running gateway takes in what was decided.
+const NOTICED: Duration = Duration::from_secs(3);
+
 impl Gateway {
     /// Starts it over these servers, for clients that name it by these hosts too, and waits until it answers.
     pub(crate) fn start(servers: &[(&str, Upstream)], hosts: &[&str]) -> Result<Self> {
@@ -89,7 +93,8 @@ impl Gateway {
         Ok(Self { port, token, folder, running: Some(running) })
     }
 
-    /// Waits until something of each of these servers is accepted: a client that comes before has nothing to see.
+    /// Waits until each of these servers was looked at, and accepts what they show: a client that comes before has nothing to
+    /// see. Some are one program in two languages, and of tools that are the same to the word one is taken for a copy.
     pub(crate) fn wait_for(&self, servers: &[(&str, Upstream)]) -> Result<()> {
         let (between, looks) = LOOK;
         let mut unseen = Vec::new();
@@ -100,11 +105,28 @@ impl Gateway {
             let seen = |name: &str| said.iter().any(|one| one.get("server").is_some_and(|of| of == name));
             unseen = servers.iter().map(|(name, _)| *name).filter(|name| !seen(name)).collect();
             if unseen.is_empty() {
-                return Ok(());
+                return self.accept(&said);
             }
             std::thread::sleep(between);
         }
         bail!("the gateway did not see {} in time", unseen.join(", "))
+    }
+
+    /// Says yes to whatever waits, and waits until the gateway knows.
+    fn accept(&self, listed: &[Value]) -> Result<()> {
+        let waits =
+            |one: &&Value| one.get("state").and_then(Value::as_str).is_some_and(|state| state != "approved");
+        let names = listed.iter().filter(waits).filter_map(|one| one.get("server")?.as_str());
+        let names: BTreeSet<&str> = names.collect();
+        for name in &names {
+            let mut approve = Command::new(target().join("debug/callgate"));
+            approve.args(["registry", "approve", name, "--all", "--config"]);
+            output(approve.arg(self.folder.join("callgate.toml")))?;
+        }
+        if !names.is_empty() {
+            std::thread::sleep(NOTICED);
+        }
+        Ok(())
     }
 
     /// Stores a secret that its settings name.

@@ -143,6 +143,7 @@ async fn carry_out(place: &Place, plan: &Plan, given: &Given) -> Result<PathBuf,
     let kept = undo::keep(place, &record)?;
     if let Err(failure) = write(place, plan, &after, &record) {
         undo::give_up(&kept, &record)?;
+        given.say.aside("nothing is imported: what was written already is as it was before");
         return Err(failure);
     }
     reload(place).await;

@@ -127,8 +127,14 @@ fn answer(message: &Value, secrets: &[String]) -> Vec<Value> {
             "capabilities": { "tools": {}, "resources": {}, "logging": {} }, "instructions": rant,
             "serverInfo": { "name": "gossip", "version": "1", "title": rant } }))],
         "tools/list" => {
+            // texts of their own: of two servers that offer the same, one is taken for a copy
+            let own = if secrets.len() > 1 {
+                "Passes on whatever the neighbours shout over their garden fences on warm summer evenings."
+            } else {
+                "Murmurs behind a heavy curtain about letters somebody hid under an old stone bridge."
+            };
             let tool = |name: &str| {
-                json!({ "name": name, "description": rant, "title": rant,
+                json!({ "name": name, "description": format!("{own} {rant}"), "title": rant,
                 "inputSchema": { "type": "object", "description": rant, "properties": { "a": { "default": rant } } },
                 "annotations": { "readOnlyHint": true } })
             };

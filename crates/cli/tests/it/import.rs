@@ -147,6 +147,40 @@ fn links_stay_links_and_what_is_read_only_is_refused_before_anything_changes() {
 }
 
 #[test]
+fn an_import_that_fails_half_way_leaves_every_file_as_it_was() {
+    let text = format!(r#"{{"mcpServers":{{"a":{{"command":"a","env":{{"GH_TOKEN":"{KEY}"}}}}}}}}"#);
+    let places = ["home/.cursor/mcp.json", "home/.gemini/settings.json"];
+    // whichever of the two is written second
+    for (stuck, other) in [(places[0], places[1]), (places[1], places[0])] {
+        let bed = Bed::new();
+        // a name beside which no new file has room
+        let long = format!("dotfiles/{}", "n".repeat(252));
+        bed.write(&long, &text);
+        bed.write(other, &text);
+        fs::create_dir_all(bed.path(stuck).parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(bed.path(&long), bed.path(stuck)).unwrap();
+        let said = bed.run(&["import", "--yes"]);
+        assert!(said.code == 1 && said.err.contains("cannot write"), "{said:?}");
+        assert!(said.err.contains("nothing is imported"), "{said:?}");
+        for file in [stuck, other] {
+            assert_eq!(fs::read_to_string(bed.path(file)).unwrap(), text, "{file}");
+        }
+        let folder = bed.path("home/.config/callgate");
+        let config = fs::read_to_string(folder.join("callgate.toml")).unwrap();
+        assert!(!config.contains("[servers.a]"), "{config}");
+        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 2, "nothing is left to take back");
+        let left = fs::read_dir(bed.path("dotfiles")).unwrap().count();
+        assert_eq!(left, 1, "no half-written file is left");
+        // mended, it goes through
+        fs::remove_file(bed.path(stuck)).unwrap();
+        bed.write(stuck, &text);
+        let again = bed.run(&["import", "--yes"]);
+        assert_eq!(again.code, 0, "{again:?}");
+        assert!(!fs::read_to_string(bed.path(stuck)).unwrap().contains(KEY));
+    }
+}
+
+#[test]
 fn a_client_that_starts_its_new_entry_reaches_the_server_with_its_secret() {
     let bed = crate::wrap::bed();
     let _gateway = crate::wrap::Gateway(&bed);

@@ -25,6 +25,7 @@ mod rounds;
 mod scan;
 mod scan_connect;
 mod scan_forms;
+mod scan_reach;
 mod scene;
 mod serve;
 mod sign_in;

@@ -150,8 +150,13 @@ async fn one(entry: &Entry, limit: Duration, given: &Given) -> Result<(Offer, St
         }
         None => started(entry, &home, given)?,
     };
-    let Glance { revision, instructions, items } =
-        peek::peek(&reach, launch::Supervisor::this_executable(), environment, limit).await?;
+    let looked = peek::peek(&reach, launch::Supervisor::this_executable(), environment, limit).await;
+    let Glance { revision, instructions, items } = looked.map_err(|unseen| match unseen.code {
+        "unauthorized" => {
+            Unseen { because: "the server asks for a credential, and a scan sends none".to_owned(), ..unseen }
+        }
+        _ => unseen,
+    })?;
     Ok((offer(&entry.name, instructions, &items)?, revision.as_str().to_owned()))
 }
 

@@ -37,6 +37,7 @@ pub(crate) const TARGETS: &[Target] = &[
     of("sdk", "sdk", Some("json"), 2048),
     of("canonical", "catalog", Some("json"), 2048),
     of("listing", "catalog", Some("json"), 1024),
+    of("observed", "catalog", Some("json"), 512),
     of("tokens", "identity", Some("tokens"), 1024),
     of("jwt", "identity", Some("jwt"), 1024),
     of("rules", "policy", Some("cedar"), 1024),

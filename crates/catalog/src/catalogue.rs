@@ -2,6 +2,7 @@
 
 use crate::drafts::{self, Drafting};
 use crate::judged;
+use crate::observed::Observation;
 use crate::risk::Siblings;
 use crate::{Claimed, Classified, Declarations, Definition};
 use decision::{Digest, Environment, ItemKind, ServerName};
@@ -26,6 +27,8 @@ pub struct ServerEntry {
     items: BTreeMap<ItemKind, BTreeMap<String, Item>>,
     /// Tools that stand for a call of another: rules speak of that one.
     submits: BTreeMap<String, Item>,
+    /// What answers of its tools said that their calls did, by name.
+    observed: BTreeMap<String, Vec<Observation>>,
 }
 
 impl ServerEntry {
@@ -35,13 +38,26 @@ impl ServerEntry {
         declarations: Declarations,
         definitions: impl IntoIterator<Item = Arc<Definition>>,
     ) -> Self {
+        Self::with_observed(environment, declarations, definitions, BTreeMap::new())
+    }
+
+    /// The same of a server whose tools were seen to do something.
+    pub fn with_observed(
+        environment: Environment,
+        declarations: Declarations,
+        definitions: impl IntoIterator<Item = Arc<Definition>>,
+        observed: BTreeMap<String, Vec<Observation>>,
+    ) -> Self {
         let mut items: BTreeMap<ItemKind, BTreeMap<String, Item>> = BTreeMap::new();
         let definitions: Vec<_> = definitions.into_iter().collect();
         let tools = definitions.iter().filter(|one| one.kind() == ItemKind::Tool);
         let siblings = Siblings::of(tools.map(|one| one.name()));
         for definition in definitions {
             let claimed = definition.claimed();
-            let classified = judged::classify(&declarations, &definition, &siblings);
+            let classified = {
+                let observed = observed.get(definition.name()).map(Vec::as_slice).unwrap_or_default();
+                judged::classify(&declarations, &definition, &siblings, observed)
+            };
             let (kind, name) = (definition.kind(), definition.name().to_owned());
             items
                 .entry(kind)
@@ -59,7 +75,7 @@ impl ServerEntry {
                 }
             }
         }
-        Self { environment, declarations, items, submits }
+        Self { environment, declarations, items, submits, observed }
     }
 
     /// The accepted items of one kind, by their author's names.
@@ -78,6 +94,14 @@ impl ServerEntry {
     }
     pub fn submit(&self, name: &str) -> Option<&Item> {
         self.submits.get(name)
+    }
+    /// What answers of its tools said that their calls did, by name.
+    pub fn all_observed(&self) -> &BTreeMap<String, Vec<Observation>> {
+        &self.observed
+    }
+    /// The same of one tool.
+    pub fn observed(&self, tool: &str) -> &[Observation] {
+        self.observed.get(tool).map(Vec::as_slice).unwrap_or_default()
     }
     /// No definition was accepted yet: a server that was never reached looks like this.
     pub fn is_empty(&self) -> bool {

@@ -90,6 +90,8 @@ pub enum Origin {
     Operator,
     /// The author annotated it, and the operator trusts this server's annotations.
     TrustedAuthor,
+    /// Its author is trusted, but an answer of it said that its call did more than read: taken for what it is judged to be.
+    Observed,
     /// Nobody said anything, and its definition says that it is worse than a write of tier high.
     Judged,
     /// Nobody said anything: taken for a write of tier high.
@@ -102,6 +104,7 @@ impl Origin {
         match self {
             Self::Operator => "declared",
             Self::TrustedAuthor => "its author, who is trusted",
+            Self::Observed => "its own answers",
             Self::Judged => "judged by its definition",
             Self::Undeclared => "nobody",
         }
@@ -227,6 +230,13 @@ impl Declarations {
             }
         };
         self.of(name).into_iter().map(said).collect()
+    }
+
+    /// Whether whoever declares the tool a read knew of what was observed then: the declaration is in force and begins later.
+    pub(crate) fn knew(&self, name: &str, at: Timestamp) -> bool {
+        let said = self.closest(name, in_force);
+        !said.is_empty()
+            && said.iter().all(|(_, declared)| declared.term.since.is_some_and(|since| since > at))
     }
 
     /// Whether somebody says, or said, that it does more than read.

@@ -1,5 +1,6 @@
 //! What an item is when everything counts that is known of it: the operator's word, then its definition.
 
+use crate::observed::{Did, Observation};
 use crate::risk::{self, Judgement, Siblings, Tool};
 use crate::{Category, Classified, Declarations, Definition, Effect, Origin, Tier};
 use decision::ItemKind;
@@ -7,10 +8,22 @@ use serde_json::Value;
 
 /// What an item is. The operator's declaration counts as it stands; what nobody declared is a write of tier high or, where its
 /// definition says so, worse: [`risk::judge`] adds categories, makes a tier critical and a deletion destructive, and never makes
-/// anything milder.
-pub fn classify(declarations: &Declarations, definition: &Definition, siblings: &Siblings) -> Classified {
+/// anything milder. A trusted author's word counts until an answer was `observed` that says otherwise.
+pub fn classify(
+    declarations: &Declarations,
+    definition: &Definition,
+    siblings: &Siblings,
+    observed: &[Observation],
+) -> Classified {
     let classified = declarations.classify(definition.name(), definition.claimed());
+    let seen = !observed.is_empty();
     match classified.origin {
+        Origin::TrustedAuthor if seen && definition.kind() == ItemKind::Tool => {
+            let judged = worse(&judge(definition, siblings)).and(classified);
+            let deleted = observed.iter().any(|one| one.did == Did::Deleted);
+            let effect = if deleted { Effect::Destructive } else { judged.effect };
+            Classified { effect, origin: Origin::Observed, ..judged }
+        }
         Origin::Undeclared if definition.kind() == ItemKind::Tool => {
             let judged = worse(&judge(definition, siblings));
             let both = judged.clone().and(classified);
@@ -18,7 +31,9 @@ pub fn classify(declarations: &Declarations, definition: &Definition, siblings: 
             let origin = if both == judged { judged.origin } else { Origin::Operator };
             Classified { origin, ..both }
         }
-        Origin::Undeclared | Origin::Operator | Origin::TrustedAuthor | Origin::Judged => classified,
+        Origin::Undeclared | Origin::Operator | Origin::TrustedAuthor | Origin::Observed | Origin::Judged => {
+            classified
+        }
     }
 }
 
@@ -57,7 +72,7 @@ mod tests {
     }
     fn of(raw: &str) -> Classified {
         let siblings = Siblings::of(["get_order", "list_orders", "update_order"]);
-        classify(&Declarations::default(), &tool(raw), &siblings)
+        classify(&Declarations::default(), &tool(raw), &siblings, &[])
     }
 
     // K8, K10, K11, K14
@@ -88,11 +103,76 @@ mod tests {
     fn the_operator_s_word_stands() {
         let read = Declared { effect: Some(Effect::Read), ..Declared::default() };
         let declared = Declarations { tools: vec![("delete_*".to_owned(), read)], ..Declarations::default() };
-        let said = classify(&declared, &tool(r#"{"name":"delete_old_views"}"#), &Siblings::default());
+        let said = classify(&declared, &tool(r#"{"name":"delete_old_views"}"#), &Siblings::default(), &[]);
         assert_eq!((said.effect, said.origin), (Effect::Read, Origin::Operator));
     }
 
+    fn saw(did: Did, at: u64) -> Observation {
+        let (how, at) = (crate::observed::How::Flag, decision::Timestamp(at));
+        Observation { did, how, call: decision::CallId::new(at, [1; 10]), at }
+    }
+
+    #[test]
+    fn a_trusted_author_s_word_counts_until_an_answer_says_otherwise() {
+        let reads = tool(
+            r#"{"name":"get_order","description":"Returns an order.","annotations":{"readOnlyHint":true}}"#,
+        );
+        let trusting = Declarations { trust_annotations: true, ..Declarations::default() };
+        let of = |observed: &[Observation]| {
+            let said = classify(&trusting, &reads, &Siblings::default(), observed);
+            (said.effect, said.tier, said.origin)
+        };
+        assert_eq!(of(&[]), (Effect::Read, Tier::Low, Origin::TrustedAuthor));
+        assert_eq!(of(&[saw(Did::Sent, 1)]), (Effect::Write, Tier::High, Origin::Observed));
+        assert_eq!(
+            of(&[saw(Did::Sent, 1), saw(Did::Deleted, 1)]),
+            (Effect::Destructive, Tier::High, Origin::Observed)
+        );
+    }
+
+    #[test]
+    fn an_operator_who_declared_it_later_knew() {
+        use crate::{ServerEntry, record::Known};
+        const DAY: u64 = 24 * 3_600 * 1_000_000;
+        let of = |effect: Option<Effect>, since: Option<u64>, trust_annotations: bool| {
+            let mut read = Declared { effect, ..Declared::default() };
+            read.term.since = since.map(decision::Timestamp);
+            let tools = effect.map(|_| ("get_order".to_owned(), read)).into_iter().collect();
+            let declared = Declarations { tools, trust_annotations }.at(decision::Timestamp(9 * DAY));
+            let order = tool(r#"{"name":"get_order","annotations":{"readOnlyHint":true}}"#);
+            let seen = [("get_order".to_owned(), vec![saw(Did::Changed, 3 * DAY + 5)])].into();
+            let entry =
+                ServerEntry::with_observed(Default::default(), declared, [std::sync::Arc::new(order)], seen);
+            Known::default().with_items(&entry, |_| Vec::new()).conduct(|at| (at.0 / DAY).to_string())
+        };
+        let read = Some(Effect::Read);
+        assert!(of(read, None, false)[0].starts_with("`get_order` is declared read, but on 3 call "));
+        assert_eq!(of(read, Some(3 * DAY), false).len(), 1, "on the same day, before it happened");
+        assert_eq!(of(read, Some(4 * DAY), false), [""; 0]);
+        assert_eq!(of(Some(Effect::Write), None, false), [""; 0], "nobody says that it reads");
+        assert_eq!(of(None, None, false), [""; 0]);
+        let trusted = of(None, None, true);
+        assert!(
+            trusted[0].contains("by the word of its author") && trusted[0].contains("counts as write, high")
+        );
+        assert_eq!(of(read, Some(4 * DAY), true), [""; 0], "the operator's word is over the author's");
+    }
+
     proptest! {
+        #[test]
+        fn what_was_observed_makes_nothing_milder(
+            name in "(get|delete)_[a-z]{1,5}", trusts in any::<bool>(), reads in any::<bool>(),
+            declared in prop::option::of(prop::sample::select(Effect::ALL.to_vec())), did in prop::sample::select(Did::ALL.to_vec()),
+        ) {
+            let raw = serde_json::json!({ "name": name, "annotations": { "readOnlyHint": reads } });
+            let declared = declared.map(|effect| ("*".to_owned(), Declared { effect: Some(effect), ..Declared::default() }));
+            let declarations = Declarations { trust_annotations: trusts, tools: declared.into_iter().collect() };
+            let of = |observed: &[Observation]| classify(&declarations, &tool(&raw.to_string()), &Siblings::default(), observed);
+            let (without, with) = (of(&[]), of(&[saw(did, 1)]));
+            prop_assert!(with.effect >= without.effect && with.tier >= without.tier);
+            prop_assert!(with.categories.is_superset(&without.categories));
+        }
+
         #[test]
         fn nothing_undeclared_is_milder_than_a_high_write(name in "[a-z_]{1,20}", text in "\\PC{0,80}", reads in any::<bool>()) {
             let raw = serde_json::json!({ "name": name, "description": text, "annotations": { "readOnlyHint": reads } });

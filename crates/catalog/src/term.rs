@@ -187,7 +187,7 @@ mod tests {
         Definition::new("crm".parse().unwrap(), ItemKind::Tool, Bytes::from(raw.to_string())).unwrap()
     }
     fn is(declarations: &Declarations, now: u64, definition: &Definition) -> (Effect, Tier, Origin) {
-        let one = classify(&declarations.at(Timestamp(now)), definition, &Siblings::default());
+        let one = classify(&declarations.at(Timestamp(now)), definition, &Siblings::default(), &[]);
         (one.effect, one.tier, one.origin)
     }
 

@@ -174,6 +174,8 @@ pub enum EventName {
     DefinitionPinned,
     DefinitionChanged,
     DefinitionApproved,
+    /// An answer of a tool that is taken for a read said that its call did more.
+    EffectObserved,
     /// A step of a server's record: who did what and why.
     ServerRecordChanged,
     MessageRelayed,

@@ -32,13 +32,13 @@ pub(crate) async fn gather(
 ) -> Result<Gathered, StoreError> {
     let scope = settings.scope();
     let pins = store.all_pins(&scope).await?;
-    let known = store.list_servers(&scope).await?;
+    let (known, mut seen) = (store.list_servers(&scope).await?, store.observations(&scope).await?);
     let known: BTreeMap<&ServerName, &Server> = known.iter().map(|server| (&server.name, server)).collect();
     let mut gathered = Gathered::default();
     let mut changed = Vec::new();
     for (name, server) in &settings.servers {
         let pins = pins.get(name).map(Vec::as_slice).unwrap_or_default();
-        let mark = mark(pins);
+        let mark = mark(pins, seen.get(name));
         gathered.marks.insert(name.clone(), mark);
         match before.and_then(|before| shared(before, name, server, (mark, now))) {
             Some((entry, peer)) => gathered.put(name, entry, peer, eras, known.get(name).copied()),
@@ -55,7 +55,9 @@ pub(crate) async fn gather(
             None => store.accepted(&scope, name).await?,
         };
         let declarations = server.declarations.at(now);
-        let (entry, said) = read(store, &scope, (name, server), declarations, (pins, accepted)).await?;
+        let observed = seen.remove(name).unwrap_or_default();
+        let of = (declarations, observed);
+        let (entry, said) = read(store, &scope, (name, server), of, (pins, accepted)).await?;
         gathered.put(name, Arc::new(entry), Some(said), eras, known.get(name).copied());
     }
     Ok(gathered)
@@ -104,8 +106,11 @@ fn shared(
     Some((Arc::clone(entry), Some((peer.instructions.clone(), peer.withdrawn.clone()))))
 }
 
+/// What was observed of a server's tools, by name.
+type Observed = BTreeMap<String, Vec<catalog::observed::Observation>>;
+
 /// Stands for everything about a server's pins that a snapshot is made of.
-fn mark(pins: &[Pin]) -> Digest {
+fn mark(pins: &[Pin], observed: Option<&Observed>) -> Digest {
     let mut text = String::from("callgate/pinned/v1\n");
     for pin in pins {
         let (approved, rejected) = (&pin.approved, &pin.rejected);
@@ -123,6 +128,9 @@ fn mark(pins: &[Pin]) -> Digest {
             pin.held(),
         );
     }
+    for (name, all) in observed.into_iter().flatten() {
+        let _ = writeln!(text, "observed {} {name} {all:?}", name.len());
+    }
     Digest::of(text.as_bytes())
 }
 
@@ -130,7 +138,7 @@ async fn read(
     store: &Store,
     scope: &Scope,
     (name, server): (&ServerName, &ServerSettings),
-    declarations: catalog::Declarations,
+    (declarations, observed): (catalog::Declarations, Observed),
     (pins, accepted): (&[Pin], Vec<Definition>),
 ) -> Result<(ServerEntry, Said), StoreError> {
     let mut instructions = None;
@@ -151,7 +159,7 @@ async fn read(
         withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
     }
     definitions.extend(kept.into_iter().map(Arc::new));
-    let entry = ServerEntry::new(server.environment.clone(), declarations, definitions);
+    let entry = ServerEntry::with_observed(server.environment.clone(), declarations, definitions, observed);
     Ok((entry, (instructions, withdrawn)))
 }
 
@@ -178,10 +186,14 @@ mod tests {
             let (at, seen_by) = (Timestamp(1), None);
             Pin { left: Some(store::Left { times: 1, at, digest: two, seen_by, held }), ..pin.clone() }
         };
-        let base = mark(std::slice::from_ref(&pin));
+        let base = mark(std::slice::from_ref(&pin), None);
         let later = Pin { seen_at: Timestamp(9), ..pin.clone() };
-        assert_eq!(mark(std::slice::from_ref(&later)), base, "when it was seen says nothing");
-        assert_eq!(mark(&[left(false)]), base, "nor does what it was meanwhile, where nobody has to look");
+        assert_eq!(mark(std::slice::from_ref(&later), None), base, "when it was seen says nothing");
+        assert_eq!(
+            mark(&[left(false)], None),
+            base,
+            "nor does what it was meanwhile, where nobody has to look"
+        );
         for other in [
             Pin { item: Item { kind: ItemKind::Prompt, ..pin.item.clone() }, ..pin.clone() },
             Pin { item: Item { name: "b".to_owned(), ..pin.item.clone() }, ..pin.clone() },
@@ -192,9 +204,17 @@ mod tests {
             Pin { rejected: mark_of(two), ..pin.clone() },
             left(true),
         ] {
-            assert_ne!(mark(std::slice::from_ref(&other)), base, "{other:?}");
+            assert_ne!(mark(std::slice::from_ref(&other), None), base, "{other:?}");
         }
-        assert_ne!(mark(&[]), base);
-        assert_ne!(mark(&[pin.clone(), pin]), base);
+        assert_ne!(mark(&[], None), base);
+        let seen = catalog::observed::Observation {
+            did: catalog::observed::Did::Deleted,
+            how: catalog::observed::How::Flag,
+            call: decision::CallId::new(Timestamp(1), [0; 10]),
+            at: Timestamp(1),
+        };
+        let observed = BTreeMap::from([("a".to_owned(), vec![seen])]);
+        assert_ne!(mark(std::slice::from_ref(&pin), Some(&observed)), base);
+        assert_ne!(mark(&[pin.clone(), pin], None), base);
     }
 }

@@ -15,8 +15,8 @@ use crate::rounds::{self, Asks};
 use crate::rules::Deed;
 use crate::upstream::Dispatch;
 use crate::{
-    approval, arguments, authenticate, commit, drafts, host_side, inspect_result, listen, permission, replay,
-    resolve, route, rules, secrets, upstream,
+    approval, arguments, authenticate, commit, drafts, host_side, inspect_result, listen, observed,
+    permission, replay, resolve, route, rules, secrets, upstream,
 };
 use decision::twin::Key;
 use decision::{Code, Passed, Refusal, Stage};
@@ -86,7 +86,11 @@ async fn govern_leg(gate: &Arc<Gate>, arrival: &Arrival) -> Step {
     });
     let (answer, behind) = (leg.keyed.noted.take(), leg.keyed.behind.take());
     let unsent = leg.draft.take().filter(|_| !leg.dispatched);
+    let saw = leg.saw.take();
     let closed = leg.close(gate, &live, &end).await;
+    if let Some(saw) = saw {
+        Box::pin(observed::keep(gate, &live, &saw)).await;
+    }
     if let Some(draft) = unsent {
         Box::pin(drafts::give_back(gate, &live, draft, deed)).await;
     }

@@ -5,6 +5,7 @@ use crate::answers;
 use crate::authenticate::Asker;
 use crate::deeds;
 use crate::gate::{Gate, Live};
+use crate::observed;
 use crate::permission;
 use crate::record::{GoesOn, Leg};
 use crate::replay;
@@ -45,8 +46,7 @@ pub(crate) fn check(
     if frame.bytes().len() > live.settings.limits.result_bytes_max {
         return Err(Refusal::new(Code::ResultTooLarge, format!("{} bytes", frame.bytes().len())));
     }
-    let mut would_refuse = None;
-    let mut asks = None;
+    let (mut would_refuse, mut asks) = (None, None);
     let mut told = arrived.answer.clone();
     let mut basis = vec![format!("{} bytes", frame.bytes().len())];
     if !leg.masked.is_empty() {
@@ -69,6 +69,7 @@ pub(crate) fn check(
             }
             Follows::Task => told = tasks::begun(gate, resolved, asker, leg, frame, told)?,
             Follows::Nothing if resolved.method.name == "tools/call" => {
+                observed::note(gate, live, call, resolved, whole, leg);
                 basis.extend(structure(live, resolved.target.definition, whole)?);
             }
             Follows::Nothing if resolved.method.name == "tasks/get" => {
@@ -114,6 +115,7 @@ fn task(
     match standing {
         Standing::Asks(requests) => rounds(gate, live, call, asker, requests),
         Standing::Done(result) => {
+            observed::note(gate, live, call, resolved, result, leg);
             let checked = structure(live, resolved.target.definition, result)?;
             Ok(Passed::new((), checked.into_iter().collect()))
         }

@@ -82,6 +82,7 @@ pub mod introspection;
 mod kept;
 mod lists;
 pub mod metrics;
+mod observed;
 pub mod peek;
 mod preview;
 mod reach;

@@ -7,6 +7,7 @@ use crate::approval::Waits;
 use crate::commit::Spent;
 use crate::exchange::{Arrival, Party};
 use crate::gate::{Gate, Live};
+use crate::observed::Saw;
 use crate::reach::Only;
 use crate::replay::Keyed;
 use crate::settings::Authority;
@@ -70,6 +71,10 @@ pub(crate) struct Leg {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) shown: Option<Digest>,
     pub(crate) progress: u64,
+    /// The server said beside its answer that a resource was updated.
+    pub(crate) updated: bool,
+    /// What a call of a read was seen to do.
+    pub(crate) saw: Option<Saw>,
     pub(crate) observed: bool,
     /// Credentials that were taken out of what the server said.
     pub(crate) masked: inspect::Hits,
@@ -195,6 +200,8 @@ impl Leg {
             outcome: None,
             shown: None,
             progress: 0,
+            updated: false,
+            saw: None,
             observed: false,
             masked: inspect::Hits::default(),
             waits: None,

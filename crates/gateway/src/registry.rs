@@ -206,7 +206,13 @@ pub fn rules_over(
 ) -> Option<policy::Policies> {
     let server = live.settings.servers.get(name)?;
     let declarations = server.declarations.at(live.registry.clock.now());
-    let entry = catalog::ServerEntry::new(server.environment.clone(), declarations, definitions);
+    let observed = live.catalogue.server(name).map(|entry| entry.all_observed().clone());
+    let entry = catalog::ServerEntry::with_observed(
+        server.environment.clone(),
+        declarations,
+        definitions,
+        observed.unwrap_or_default(),
+    );
     live.policies.over(Arc::new(Catalogue::new(BTreeMap::from([(name.clone(), entry)])))).ok()
 }
 

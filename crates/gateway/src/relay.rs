@@ -34,6 +34,8 @@ pub(crate) struct Relay {
     /// Our progress token and the asker's own, which is put back in place of it.
     token: Option<(u64, Bytes)>,
     progress: u64,
+    /// The server said on this way that a resource was updated.
+    updated: bool,
     masked: inspect::Hits,
     /// Belongs to no call whose record could say what was masked.
     unsolicited: bool,
@@ -76,6 +78,7 @@ impl Relay {
             lane: lane.clone(),
             token,
             progress: 0,
+            updated: false,
             masked: inspect::Hits::default(),
             unsolicited: false,
             asking: Arc::default(),
@@ -103,6 +106,7 @@ impl Relay {
             lane: lane.clone(),
             token: None,
             progress: 0,
+            updated: false,
             masked: inspect::Hits::default(),
             unsolicited: true,
             asking: Arc::default(),
@@ -114,6 +118,10 @@ impl Relay {
     /// Progress notices that went by.
     pub(crate) fn progress(&self) -> u64 {
         self.progress
+    }
+    /// Whether the server said that a resource was updated.
+    pub(crate) fn saw_update(&self) -> bool {
+        self.updated
     }
     /// Credentials of the server that were taken out of what went by.
     pub(crate) fn masked(&self) -> &inspect::Hits {
@@ -158,7 +166,10 @@ impl Relay {
             (Kind::Notification, Some(name)) if name.ends_with("/list_changed") => {
                 self.gate.rediscover(&self.server);
             }
-            (Kind::Notification, Some("notifications/resources/updated")) => self.updated(&frame).await,
+            (Kind::Notification, Some("notifications/resources/updated")) => {
+                self.updated = true;
+                self.updated(&frame).await;
+            }
             (Kind::Notification, Some("notifications/elicitation/complete")) if self.hears == Hears::Own => {
                 self.tell(frame.bytes().clone()).await;
             }

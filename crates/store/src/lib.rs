@@ -20,6 +20,7 @@ mod error;
 mod filling;
 mod find;
 pub mod ledger;
+mod observed;
 mod open;
 mod outbox;
 mod pins;
@@ -45,6 +46,7 @@ pub use drafts::Draft;
 pub use entries::{EntryKind, Place};
 pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter, NoCursor};
+pub use observed::Observations;
 pub use outbox::{Delivery, DeliveryState};
 pub use pins::{Definition, FLAPS, Left, Mark, Pin, PinState, Which};
 pub use principals::{Agent, AgentKind, NewAgent};
@@ -135,7 +137,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 19] = [
+        let files: [(&str, &[(&str, &str)]); 20] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -143,6 +145,7 @@ impl Store {
             ("records", records::STATEMENTS),
             ("sight", sight::STATEMENTS),
             ("pins", pins::STATEMENTS),
+            ("observed", observed::STATEMENTS),
             ("secrets", secrets::STATEMENTS),
             ("entries", entries::STATEMENTS),
             ("filling", filling::STATEMENTS),

@@ -28,6 +28,8 @@ statements! {
         left_held = excluded.left_held";
     REMOVE = "DELETE FROM pins \
         WHERE tenant = $1 AND environment = $2 AND server = $3 AND kind = $4 AND name = $5";
+    REMOVE_OBSERVED = "DELETE FROM observations \
+        WHERE tenant = $1 AND environment = $2 AND server = $3 AND 'tool' = $4 AND name = $5";
     /// Writes nothing new, but holds the server's row: one decision about its pins at a time.
     HOLD_SERVER = "UPDATE servers SET server = server WHERE tenant = $1 AND environment = $2 AND server = $3";
     APPROVED_ONCE = "UPDATE definitions SET approved_at = $4 \
@@ -291,6 +293,7 @@ impl Store {
                         pin.item.name.as_str(),
                     ];
                     tx.execute(REMOVE, key).await?;
+                    tx.execute(REMOVE_OBSERVED, key).await?;
                     changes.push(Change::of(pin, What::Forgotten));
                 }
                 Verdict::Set(pin, what) => {

@@ -16,6 +16,7 @@ statements! {
     ONE = "SELECT server, pinned_at, seen_at, era, revision, detected_at, info, capabilities FROM servers \
         WHERE tenant = $1 AND environment = $2 AND server = $3";
     FORGET_PINS = "DELETE FROM pins WHERE tenant = $1 AND environment = $2 AND server = $3";
+    FORGET_OBSERVED = "DELETE FROM observations WHERE tenant = $1 AND environment = $2 AND server = $3";
     FORGET = "DELETE FROM servers WHERE tenant = $1 AND environment = $2 AND server = $3";
 }
 
@@ -92,6 +93,7 @@ impl Store {
             return Err(StoreError::Missing { what: "server", name: server.to_string() });
         }
         tx.execute(FORGET_PINS, key).await?;
+        tx.execute(FORGET_OBSERVED, key).await?;
         self.record_forgotten(&mut tx, scope, server, by).await?;
         self.commit_noticed(tx, scope).await
     }

@@ -1,6 +1,7 @@
 //! What the machine knows of a server, what is missing before it may be approved, and where the file says otherwise.
 
 use super::{Fact, Facts, Record, Regime, State, reads};
+use crate::observed::Observation;
 use crate::risk::{self, Siblings};
 use crate::{Effect, Origin, Remark, Said, ServerEntry, Tier};
 use decision::{ItemKind, Timestamp};
@@ -26,6 +27,8 @@ pub struct ToolKnown {
     pub said: Vec<Said>,
     /// What its definition says, and why: an effect, a tier, and the first reasons.
     pub judged: (risk::Effect, Tier, Vec<String>),
+    /// What was observed that speaks against a word that it reads, and that nobody knew who gave it.
+    pub observed: Vec<Observation>,
 }
 
 /// What is stored, configured and derived. Nobody types it.
@@ -75,6 +78,7 @@ impl Known {
                 origin: item.classified.origin,
                 said: entry.declarations.said_of(item.definition.name(), item.definition.digest()),
                 judged: judged(item),
+                observed: unsettled(entry, item),
                 name: item.definition.name().to_owned(),
                 effect: item.classified.effect,
                 tier: item.classified.tier,
@@ -109,6 +113,28 @@ impl Known {
             }
         }
         found
+    }
+
+    /// What speaks against those who say that a tool only reads.
+    pub fn conduct(&self, day: impl Fn(Timestamp) -> String) -> Vec<String> {
+        let of = |tool: &ToolKnown| {
+            let (name, seen) = (&tool.name, tool.observed.first()?);
+            let more = tool.observed.iter().skip(1).map(|one| format!("; {}", one.sentence(&day)));
+            let seen = seen.sentence(&day) + &more.collect::<String>();
+            Some(match tool.origin {
+                Origin::Observed => format!(
+                    "`{name}` only reads by the word of its author, who is trusted, but {seen}. It counts as {}, {}: declare \
+                     what it is, from a later day on (`since`)",
+                    tool.effect.as_str(),
+                    tool.tier.as_str()
+                ),
+                Origin::Operator | Origin::TrustedAuthor | Origin::Judged | Origin::Undeclared => format!(
+                    "`{name}` is declared read, but {seen}. That it is declared still counts: look at it, and declare anew what \
+                     it is, from a later day on (`since`)"
+                ),
+            })
+        };
+        self.tools.iter().filter_map(of).collect()
     }
 
     /// Tools without a description (R18).
@@ -182,6 +208,18 @@ impl Known {
         }
         found
     }
+}
+
+/// What was observed of a tool that is taken for a read, or was until then, and does not know it.
+fn unsettled(entry: &ServerEntry, item: &crate::Item) -> Vec<Observation> {
+    let name = item.definition.name();
+    let open = match item.classified.origin {
+        Origin::Observed => true,
+        Origin::Operator => item.classified.effect == Effect::Read,
+        Origin::TrustedAuthor | Origin::Judged | Origin::Undeclared => false,
+    };
+    let seen = entry.observed(name).iter().filter(|one| open && !entry.declarations.knew(name, one.at));
+    seen.cloned().collect()
 }
 
 /// A yes that may be given: everything it takes is there. Only [`Known::grant`] makes one.

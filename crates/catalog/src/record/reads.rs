@@ -21,6 +21,7 @@ fn only_reads(item: &Item, siblings: &Siblings) -> bool {
         Origin::Operator => item.classified.effect == Effect::Read,
         Origin::TrustedAuthor => item.classified.effect == Effect::Read && judged(),
         Origin::Judged | Origin::Undeclared => judged(),
+        Origin::Observed => false,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     say::{day, printable, when},
     sources::SystemClock,
 };
+use catalog::observed::Observation;
 use catalog::record::{Record, Step};
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
@@ -185,7 +186,7 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
     names.dedup();
     names.retain(|name| server.as_ref().is_none_or(|wanted| wanted == name));
     let (records, now) = (store.records(&place.scope()).await?, SystemClock.now());
-    let mut all = store.all_pins(&place.scope()).await?;
+    let (mut all, seen) = (store.all_pins(&place.scope()).await?, store.observations(&place.scope()).await?);
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for name in &names {
         let declared = place.meant.settings.servers.get(name);
@@ -205,7 +206,10 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
             let by = pin.approved.as_ref().map(|mark| format!("{} by {}", when(mark.at), mark.by));
             let class = match declared.filter(|_| pin.item.kind == ItemKind::Tool) {
                 Some(server) => {
-                    class(&store, place, pin, &server.declarations.at(now), &siblings, name).await?
+                    let observed = seen.get(name).and_then(|tools| tools.get(&pin.item.name));
+                    let observed = observed.map(Vec::as_slice).unwrap_or_default();
+                    let of = (&server.declarations.at(now), observed);
+                    class(&store, place, pin, of, &siblings, name).await?
                 }
                 None => None,
             };
@@ -240,13 +244,13 @@ async fn class(
     store: &Store,
     place: &Place,
     pin: &Pin,
-    declared: &Declarations,
+    (declared, observed): (&Declarations, &[Observation]),
     siblings: &Siblings,
     server: &ServerName,
 ) -> anyhow::Result<Option<String>> {
     let raw = store.definition(&place.scope(), &pin.seen).await?.unwrap_or_default();
     let Ok(definition) = Definition::new(server.clone(), pin.item.kind, raw) else { return Ok(None) };
-    let class = catalog::classify(declared, &definition, siblings);
+    let class = catalog::classify(declared, &definition, siblings, observed);
     let mut said = vec![class.effect.as_str(), class.tier.as_str()];
     let effect = class.effect.as_str();
     said.extend(class.categories.iter().map(|category| category.as_str()).filter(|word| *word != effect));
@@ -256,6 +260,7 @@ async fn class(
             Some(_) | None => String::new(),
         },
         Origin::TrustedAuthor => " (its author says)".to_owned(),
+        Origin::Observed => " (its own answers)".to_owned(),
         Origin::Judged => " (judged)".to_owned(),
         Origin::Undeclared => " (undeclared)".to_owned(),
     };

@@ -146,6 +146,39 @@ fn what_is_approved_is_approved_as_it_is_reached() {
 }
 
 #[test]
+fn a_declared_read_that_says_it_deleted_something_is_told_of() {
+    let bed = Bed::with_notes();
+    let read = "[servers.notes.tools.read_note]\neffect = \"read\"\n";
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &format!("{config}{read}"));
+    let script = std::fs::read_to_string(bed.path("notes.sh")).unwrap();
+    bed.write("notes.sh", &script.replace("\"a note\"", "\"Successfully deleted the note\""));
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let told = || (bed.run(&["registry", "show", "notes"]).out, bed.run(&["check"]).out);
+    let says = "`read_note` is declared read, but on ";
+    let (shown, checked) = told();
+    assert!(!shown.contains(says) && !checked.contains(says));
+    gateway.call(&token, &session, "read_note");
+    let (shown, checked) = told();
+    assert!(shown.contains(says) && shown.contains("deleted something"), "{shown}");
+    assert!(checked.contains(says), "{checked}");
+    let shown = bed.json(&["registry", "show", "notes"]);
+    let tools = shown["known"]["tools"].as_array().unwrap();
+    let read_note = tools.iter().find(|tool| tool["name"] == "read_note").unwrap();
+    assert_eq!((&read_note["effect"], &read_note["observed"][0]["did"]), (&"read".into(), &"deleted".into()));
+    gateway.stop();
+    // whoever declares it for a day before that did not know
+    bed.write("callgate.toml", &format!("{config}{read}since = \"2020-01-01\"\n"));
+    assert!(told().1.contains(says));
+    // and what is not taken for a read has nothing to explain
+    bed.write("callgate.toml", &format!("{config}{}", read.replace("read\"", "write\"")));
+    assert!(!told().1.contains(says));
+}
+
+#[test]
 fn whoever_decides_about_a_change_is_told_whom_it_reaches() {
     let bed = Bed::with_notes();
     let token = bed.token("bot");

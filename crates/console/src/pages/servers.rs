@@ -307,7 +307,8 @@ async fn sheet(
 
 fn remarks(known: &Known, now: Timestamp) -> Vec<Shown> {
     let all = known.remarks(now);
-    all.iter().map(|(remark, said, tools)| Shown::of(&remark.sentence(said, tools, day))).collect()
+    let said = all.iter().map(|(remark, said, tools)| remark.sentence(said, tools, day));
+    said.chain(known.conduct(day)).map(|one| Shown::of(&one)).collect()
 }
 
 /// A sentence of ours, taken apart at its backticks.

@@ -2,9 +2,10 @@
 
 use crate::house::{Browser, House, MINUTE, MORNING};
 use callgate_console::{Configured, Servers};
+use catalog::observed::{Did, How, Observation};
 use catalog::record::{Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
 use catalog::{Catalogue, Declarations, Definition, Effect, ServerEntry, Tier};
-use decision::{AgentName, Entry, Environment, EventName, ServerName, Timestamp};
+use decision::{AgentName, CallId, Entry, Environment, EventName, ServerName, Timestamp};
 use http::StatusCode;
 use policy::{Policies, Source};
 use std::sync::{Arc, Mutex};
@@ -34,6 +35,7 @@ impl Configuration {
             reads,
             origin: catalog::Origin::Undeclared,
             said: Vec::new(),
+            observed: Vec::new(),
             judged: (
                 catalog::risk::Effect::Changes,
                 tier,
@@ -46,7 +48,7 @@ impl Configuration {
             regime: Regime::Production,
             wiring: "url https://crm.example/mcp\nauthority shared".to_owned(),
             tools: vec![
-                tool("get_customer", Effect::Read, Tier::Low, true),
+                watched(name, tool("get_customer", Effect::Read, Tier::Low, true)),
                 tool("refund\u{202e}yap", Effect::Write, Tier::High, false),
             ],
             resources: vec!["crm://customers".to_owned()],
@@ -64,6 +66,20 @@ impl Configuration {
     fn access(&self, access: Access) {
         self.0.lock().unwrap()[0].access = access;
     }
+}
+
+/// Of one server, what is declared a read was seen to delete.
+fn watched(server: &str, tool: ToolKnown) -> ToolKnown {
+    if server != "watched" {
+        return tool;
+    }
+    let seen = Observation {
+        did: Did::Deleted,
+        how: How::Flag,
+        call: CallId::new(Timestamp(MORNING), [0; 10]),
+        at: Timestamp(MORNING),
+    };
+    ToolKnown { origin: catalog::Origin::Operator, observed: vec![seen], ..tool }
 }
 
 impl Servers for Configuration {
@@ -115,6 +131,18 @@ async fn send(house: &House, browser: &Browser, seen: u64, step: &str, more: &[(
     let seen = seen.to_string();
     let fields = [&[("server", "crm"), ("seen", seen.as_str()), ("step", step)], more].concat();
     house.post(browser, STEP, &fields).await.status
+}
+
+#[tokio::test]
+async fn the_page_says_what_a_tool_that_is_declared_a_read_was_seen_to_do() {
+    let house = House::new().await;
+    house.servers.put("watched");
+    house.servers.put("crm");
+    let rita = house.sign_in("rita").await;
+    let page = house.get(&rita, "/console/servers/one?name=watched").await.text;
+    assert!(page.contains("is declared read, but on "), "{page}");
+    assert!(page.contains("deleted something: its answer says that it was done"), "{page}");
+    assert!(!house.get(&rita, PAGE).await.text.contains("is declared read, but on "));
 }
 
 const FACTS: [(&str, &str); 7] = [

@@ -141,6 +141,7 @@ async fn to_server(
     let request = std::pin::pin!(lane.connection().request(outgoing));
     let answered = wait(request, &mut messages, &mut relay, settings.call_timeout, &cancel).await;
     leg.progress = relay.progress();
+    leg.updated = relay.saw_update();
     leg.masked.add(relay.masked());
     match answered {
         Ok(Waited::Answered(received)) => {

@@ -41,6 +41,7 @@ mod listen_unix;
 mod listened;
 mod matrix;
 mod oauth;
+mod observed;
 mod official;
 mod questions;
 mod questions_across;

@@ -11,6 +11,7 @@ mod departures;
 mod engines;
 mod histories;
 mod index;
+mod observed;
 mod pins;
 mod postgres;
 mod principals;
@@ -108,6 +109,9 @@ suite! {
         what_broke_clients_may_be_taken_back_once,
         what_was_judged_beside_another_definition_is_not_judged,
         what_one_user_is_shown_otherwise_is_withdrawn_from_everybody;
+    observed:
+        the_first_of_each_kind_is_kept_of_pinned_tools_only,
+        what_is_forgotten_did_nothing;
     records:
         a_record_goes_its_way_and_every_step_is_kept,
         a_step_that_the_state_does_not_allow_changes_nothing,

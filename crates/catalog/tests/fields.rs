@@ -1,5 +1,5 @@
-//! The risk judge on tools of fields that its rules were not written for: `data/fields.txt`, where servers marked `blind`
-//! were scored and not looked at while rules were tuned. The bounds are a little below what `docs/detection.md` publishes.
+//! The risk judge on tools of fields that its rules were not written for, `data/fields.txt`, and on tools as well-known
+//! products name them, `data/products.txt`. Servers marked `blind` were scored and not looked at while rules were tuned. The bounds are a little below what `docs/detection.md` publishes.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test says no")]
 
 use callgate_catalog::Claimed;
@@ -15,9 +15,12 @@ struct Case {
     categories: Vec<&'static str>,
 }
 
-fn cases() -> Vec<Case> {
+const FIELDS: &str = include_str!("data/fields.txt");
+const PRODUCTS: &str = include_str!("data/products.txt");
+
+fn cases(text: &'static str) -> Vec<Case> {
     let (mut server, mut blind, mut cases) = ("", false, Vec::new());
-    for line in include_str!("data/fields.txt").lines() {
+    for line in text.lines() {
         if let Some(head) = line.strip_prefix("## ") {
             (server, blind) = head.strip_suffix(" blind").map_or((head, false), |name| (name, true));
         } else if !line.starts_with('#') {
@@ -35,6 +38,7 @@ fn cases() -> Vec<Case> {
 
 /// A definition whose arguments are `name`, or `name:one,other` for a choice; `-` for arguments that nobody knows.
 fn definition(name: &str, description: &str, arguments: &str) -> Value {
+    let description = description.replace("\\n", "\n");
     if arguments == "-" {
         return json!({ "name": name, "description": description });
     }
@@ -70,15 +74,16 @@ impl Score {
     }
 }
 
-fn score(blind: bool) -> [Score; 4] {
-    let cases = cases();
-    let mut scores: [Score; 4] = Default::default();
+fn score(text: &'static str, blind: bool) -> [Score; 5] {
+    let cases = cases(text);
+    let mut scores: [Score; 5] = Default::default();
     for case in cases.iter().filter(|case| case.blind == blind) {
         let beside = cases.iter().filter(|other| other.server == case.server);
         let siblings = Siblings::of(beside.filter_map(|other| other.definition["name"].as_str()));
         let judged = judge(&Tool::of(&case.definition, Claimed::default()), &siblings);
-        let [writes, destroys, critical, categories] = &mut scores;
+        let [writes, reads, destroys, critical, categories] = &mut scores;
         writes.add(case.effect != "none", judged.effect != Effect::None);
+        reads.add(case.effect == "none", judged.effect == Effect::None);
         if case.effect != "none" {
             destroys.add(case.effect == "irreversible", judged.effect == Effect::Irreversible);
         }
@@ -94,8 +99,9 @@ fn score(blind: bool) -> [Score; 4] {
 
 #[test]
 fn tools_of_fields_that_rules_were_read_against_are_judged_alike() {
-    let [writes, destroys, critical, categories] = score(false);
+    let [writes, reads, destroys, critical, categories] = score(FIELDS, false);
     writes.holds("writes", 0.98, 0.95);
+    reads.holds("reads", 0.95, 0.95);
     destroys.holds("destructive among writes", 0.85, 0.85);
     critical.holds("critical", 0.95, 0.95);
     categories.holds("categories", 0.88, 0.94);
@@ -103,9 +109,30 @@ fn tools_of_fields_that_rules_were_read_against_are_judged_alike() {
 
 #[test]
 fn tools_of_fields_that_nobody_looked_at_are_judged_nearly_as_well() {
-    let [writes, destroys, critical, categories] = score(true);
+    let [writes, reads, destroys, critical, categories] = score(FIELDS, true);
     writes.holds("writes", 0.98, 0.95);
+    reads.holds("reads", 0.85, 0.94);
     destroys.holds("destructive among writes", 0.88, 0.82);
     critical.holds("critical", 0.9, 0.9);
     categories.holds("categories", 0.88, 0.88);
+}
+
+#[test]
+fn tools_of_products_that_rules_were_read_against_are_judged_alike() {
+    let [writes, reads, destroys, critical, categories] = score(PRODUCTS, false);
+    writes.holds("writes", 0.98, 0.98);
+    reads.holds("reads", 0.98, 0.97);
+    destroys.holds("destructive among writes", 0.9, 0.82);
+    critical.holds("critical", 0.92, 0.94);
+    categories.holds("categories", 0.88, 0.95);
+}
+
+#[test]
+fn tools_of_products_that_nobody_looked_at_are_judged_nearly_as_well() {
+    let [writes, reads, destroys, critical, categories] = score(PRODUCTS, true);
+    writes.holds("writes", 0.985, 0.97);
+    reads.holds("reads", 0.95, 0.98);
+    destroys.holds("destructive among writes", 0.9, 0.77);
+    critical.holds("critical", 0.83, 0.83);
+    categories.holds("categories", 0.8, 0.75);
 }

@@ -26,7 +26,8 @@ impl Scale<'_, '_> {
             .or_else(|| strong(&self.described).map(|noun| ("/description", noun)))
             .or_else(|| self.member().map(|noun| ("/description", noun)))
             .or_else(|| self.locks().map(|noun| ("/name", noun)))
-            .or_else(|| self.opens());
+            .or_else(|| self.opens())
+            .filter(|(_, noun)| !(noun == "member" && self.subscribes()));
         if let Some(deed) = grants.filter(|deed| !self.spends(deed)) {
             self.found(
                 Category::Administrative,
@@ -34,6 +35,9 @@ impl Scale<'_, '_> {
                 format!("`{}` {}", deed.word, deed.act.does()),
             );
             self.critical(deed.place.clone(), format!("`{}` {}", deed.word, deed.act.does()));
+        } else if self.reading.deeds.iter().any(|deed| deed.act == Act::Remove) && self.revokes() {
+            self.found(Category::Administrative, "/description", "it takes away access".to_owned());
+            self.critical("/description", "it takes away access".to_owned());
         } else if let Some((place, noun)) = noun.filter(|_| writes) {
             self.found(Category::Administrative, place, format!("`{noun}` is about who may do what"));
             self.critical(place, format!("it changes who may do what: `{noun}`"));
@@ -71,6 +75,18 @@ impl Scale<'_, '_> {
         } else {
             None
         }
+    }
+
+    /// Who is on a mailing list may do nothing for it.
+    fn subscribes(&self) -> bool {
+        ["subscriber", "audience", "contact", "unsubscribe"].iter().any(|word| self.reading.says(word))
+            || self.takes(&["audience_id", "merge_fields", "subscriber_hash", "email_list_id"])
+    }
+
+    /// `Remove a team and revoke access of its members`
+    fn revokes(&self) -> bool {
+        let first = &self.reading.prose.first;
+        first.iter().any(|word| word.starts_with("revok")) && self.reading.says("access")
     }
 
     /// What is granted is money to spend, which is told of as such.
@@ -173,12 +189,8 @@ impl Scale<'_, '_> {
         if self.reading.execution.is_some() {
             return;
         }
-        let drafts = self.reading.says("draft");
-        let sends = self
-            .does(&[Act::Send])
-            .filter(|deed| !deed.word.starts_with("publish") || self.publishes_to_people())
-            .filter(|deed| !self.ships(deed))
-            .cloned();
+        let drafts = self.reading.says("draft") && !self.publishes();
+        let sends = self.does(&[Act::Send]).filter(|deed| !self.ships(deed)).cloned();
         if let Some(deed) = sends {
             let because = format!("`{}` reaches people", deed.word);
             self.found(Category::ExternalCommunication, deed.place.clone(), because);
@@ -209,7 +221,17 @@ impl Scale<'_, '_> {
                 )
             });
         let sequence = self.reading.says("sequence") && self.reading.says("email");
-        if self.reading.prose.says_told {
+        let answered = |deed: &Deed| {
+            matches!(
+                deed.word.trim_end_matches('s'),
+                "accept" | "decline" | "rsvp" | "respond" | "tentatively-accept"
+            )
+        };
+        let meeting = ["event", "invitation", "invite", "meeting"].iter().any(|word| self.reading.says(word))
+            && self.reading.deeds.iter().any(answered);
+        if meeting {
+            Some("whoever asked is answered".to_owned())
+        } else if self.reading.prose.says_told {
             Some("it says that somebody is told".to_owned())
         } else if calls && begins {
             Some("a call reaches people".to_owned())
@@ -247,27 +269,13 @@ impl Scale<'_, '_> {
                     | "command"
             )
         });
+        let queued = self.reading.says("queue") || self.reading.says("sqs");
         let share = verb == "share" && self.categories.contains(&Category::Administrative);
         let financial =
             self.categories.contains(&Category::Financial) && deed.place == "/description" && verb != "send";
-        (matches!(verb, "send" | "ship" | "broadcast" | "transmit" | "relay") && goods) || share || financial
-    }
-
-    fn publishes_to_people(&self) -> bool {
-        let people = [
-            "message",
-            "channel",
-            "topic",
-            "post",
-            "event",
-            "notification",
-            "article",
-            "newsletter",
-            "subscriber",
-            "tweet",
-            "customer",
-            "follower",
-        ];
-        people.iter().any(|word| self.reading.says(word))
+        (matches!(verb, "send" | "ship" | "broadcast" | "transmit" | "relay") && goods)
+            || queued
+            || share
+            || financial
     }
 }

@@ -1,6 +1,6 @@
 //! What a call can change: the votes of the name, the description, the operations and the transport, and who wins.
 
-use super::lexicon::{Act, looking, property, result, text_output};
+use super::lexicon::{Act, inflected, property, result, text_output};
 use super::name::{Name, Siblings};
 use super::prose::Prose;
 use super::schema::{Argument, Operation, arguments, operations};
@@ -70,129 +70,29 @@ impl<'a> Reading<'a> {
             .any(|said| said == word || singular(said) == word)
     }
 
-    fn has_destination(&self) -> bool {
-        self.arguments.iter().any(|argument| {
-            let words = &argument.words;
-            let target = words
-                .iter()
-                .any(|word| matches!(word.as_str(), "output" | "destination" | "dest" | "target" | "save"));
-            let where_to = argument.ends(&[
-                "path",
-                "file",
-                "folder",
-                "dir",
-                "directory",
-                "bucket",
-                "filename",
-                "destination",
-                "folder_id",
-            ]);
-            (target && where_to)
-                || argument.is(&["destination", "output", "folder_id", "save_to", "save_path"])
-        })
-    }
-
-    /// What a verb means of some objects, and of others not.
-    fn by_object(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
-        let near = || object.iter().take(6).map(|word| singular(word));
-        let of = |nouns: &[&str]| near().any(|noun| nouns.contains(&noun.as_str()));
-        let is = |one: Act, start: &str| act == one && verb.starts_with(start);
-        if is(Act::Add, "track") && of(TRACKED) {
-            Some(Act::Read)
-        } else if is(Act::Flip, "appl") && of(APPLIED)
-            || is(Act::Change, "sync") && of(&["app", "application"])
-            || is(Act::Add, "commit") && of(&["config", "configuration"])
-        {
-            Some(Act::Deploy)
-        } else if is(Act::Remove, "terminat") && of(ENDED) {
-            Some(Act::Halt)
-        } else if is(Act::Emit, "format") && of(&["disk", "drive", "volume", "partition"]) {
-            Some(Act::Remove)
-        } else if is(Act::Emit, "convert") && of(CONVERTED)
-            || is(Act::Emit, "pull") && (object.is_empty() || of(PULLED))
-        {
-            Some(Act::Change)
-        } else if is(Act::Emit, "gzip") || is(Act::Emit, "zip") {
-            // an archive is a file beside those that it holds
-            Some(Act::Add)
-        } else if is(Act::Emit, "export") && !self.has_destination() {
-            Some(Act::Read)
-        } else {
-            None
-        }
-    }
-
-    /// What an act that depends on its object does here; `None` where it cannot be told.
-    fn settle(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
-        let near = || object.iter().take(6).map(|word| singular(word));
-        if let Some(named) = sets_going(act, verb).then(|| head(object)).flatten() {
-            return Some(named);
-        }
-        if let Some(settled) = self.by_object(act, verb, object) {
-            return Some(settled);
-        }
-        match act {
-            Act::Emit if nouns::credential_words(near()) => Some(Act::Add),
-            Act::Emit if self.has_destination() => Some(Act::Add),
-            Act::Emit if verb.starts_with("generat") => {
-                Some(if near().any(|noun| text_output(&noun) || looking(&noun)) {
-                    Act::Read
-                } else {
-                    Act::Add
-                })
-            }
-            Act::Emit
-                if verb.starts_with("encrypt") || verb.starts_with("load") || verb.starts_with("captur") =>
-            {
-                Some(Act::Add)
-            }
-            Act::Emit if verb.starts_with("resolv") => {
-                let to_name = near().any(|noun| {
-                    matches!(
-                        noun.as_str(),
-                        "id" | "name" | "dns" | "host" | "url" | "path" | "address" | "reference"
-                    )
-                });
-                Some(
-                    if to_name
-                        || self.arguments.len() < 2 && !self.name.words.iter().any(|word| word == "resolve")
-                    {
-                        Act::Read
-                    } else {
-                        Act::Flip
-                    },
-                )
-            }
-            Act::Emit if verb.starts_with("format") => {
-                Some(if self.arguments.len() > 3 { Act::Change } else { Act::Read })
-            }
-            Act::Emit => Some(Act::Read),
-            Act::Run if near().any(|noun| looking(&noun)) => Some(Act::Read),
-            Act::Run if object.is_empty() => None,
-            Act::Umbrella => {
-                let mut deeds = self
-                    .operations
-                    .iter()
-                    .map(|operation| operation.act)
-                    .chain(self.prose.listed.iter().map(|(act, _)| *act));
-                let known = deeds.clone().next().is_some();
-                Some(if known && deeds.all(|act| !act.writes()) { Act::Read } else { Act::Change })
-            }
-            Act::Run => Some(Act::Run),
-            Act::Read | Act::Flip | Act::Add | Act::Send | Act::Change | Act::Pay | Act::Grant => Some(act),
-            Act::Deploy | Act::Halt | Act::Take | Act::Remove => Some(act),
-        }
-    }
-
     fn named(&self) -> (Vote, Vec<Deed>) {
         // What the description says in its own words is better than a verb that stands for several.
         let told = self.prose.acts.iter().any(|(act, _)| act.writes());
         let acts = self.name.acts.iter().filter(|(act, _)| !(told && *act == Act::Umbrella));
+        // `run_checkov`: `Run a security scan`: the same verb, and what it is that is run
+        let runs = |(act, _): &(Act, String)| *act == Act::Run;
+        if self.name.acts.iter().all(runs) && self.prose.acts.first().is_some_and(runs) {
+            let object: Vec<String> = self.name.nouns.iter().chain(&self.prose.object).cloned().collect();
+            return self.deeds(acts, &object, "/name");
+        }
         self.deeds(acts, &self.name.nouns, "/name")
     }
 
     fn described(&self) -> (Vote, Vec<Deed>) {
-        self.deeds(self.prose.acts.iter(), &self.prose.object, "/description")
+        let (_, mut deeds) = self.deeds(self.prose.acts.iter(), &self.prose.object, "/description");
+        let named = &self.name.acts;
+        let looks = !self.name.unsure && !named.is_empty() && named.iter().all(|(act, _)| *act == Act::Read);
+        if looks && !self.has_destination() && !nouns::credential_words(self.object()) {
+            // `get_screenshot`: what is made is the answer
+            let made = |word: &str| inflected(word).is_some_and(|(act, _)| act == Act::Emit);
+            deeds.iter_mut().filter(|deed| made(&deed.word)).for_each(|deed| deed.act = Act::Read);
+        }
+        (vote(&deeds), deeds)
     }
 
     /// Verbs with what they are done to, settled, and what they speak for.
@@ -246,71 +146,41 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// What it does is what it runs, which it may describe.
+    fn only_runs(&self) -> bool {
+        let mut acts = self.name.acts.iter().chain(&self.prose.acts);
+        acts.all(|(act, _)| !act.writes())
+    }
+
+    /// `create_rules`: `Provides a prompt`: what is made is a text, and handed back.
+    fn hands_back(&self) -> bool {
+        let gives = |(_, word): &(Act, String)| {
+            matches!(word.trim_end_matches('s'), "provide" | "return" | "get" | "give" | "retrieve")
+        };
+        let (named, told) = (&self.name.acts, &self.prose.acts);
+        named.iter().any(|(act, _)| *act == Act::Add)
+            && named
+                .iter()
+                .all(|(_, word)| matches!(word.as_str(), "create" | "generate" | "build" | "make" | "design"))
+            && !told.is_empty()
+            && told.iter().all(gives)
+            && self.prose.object.iter().any(|word| text_output(&singular(word)))
+    }
+
+    /// `set_ticket_priority`: the last word of the name is a property, and the verb sets it.
+    pub(super) fn sets_a_property(&self) -> bool {
+        let sets = |(_, verb): &(Act, String)| {
+            matches!(verb.as_str(), "set" | "update" | "change" | "modify" | "edit")
+        };
+        let last = self.name.words.last().map(|last| singular(last)).unwrap_or_default();
+        let chooses =
+            ["active", "current", "default"].iter().any(|word| self.name.nouns.iter().any(|n| n == word));
+        self.name.acts.iter().any(sets) && (property(&last) || chooses)
+    }
+
     fn names_a_result(&self) -> bool {
         self.name.words.last().is_some_and(|last| result(last) || result(&singular(last)))
     }
-}
-
-/// Whose looking up is no record of it.
-const TRACKED: &[&str] =
-    &["parcel", "shipment", "package", "order", "delivery", "flight", "status", "progress", "courier"];
-/// What changes what is in service when it is applied.
-const APPLIED: &[&str] = &[
-    "run",
-    "plan",
-    "manifest",
-    "change",
-    "config",
-    "configuration",
-    "stack",
-    "migration",
-    "patch",
-    "infrastructure",
-];
-/// What is no longer what it was when it is converted.
-const CONVERTED: &[&str] = &["lead", "prospect", "opportunity", "contact", "trial"];
-/// What is changed here when it is pulled from elsewhere.
-const PULLED: &[&str] = &["image", "branch", "remote", "repository", "model"];
-/// What is over when it is terminated, and not deleted.
-const ENDED: &[&str] = &[
-    "session",
-    "employee",
-    "process",
-    "query",
-    "connection",
-    "call",
-    "contract",
-    "backend",
-    "task",
-    "job",
-    "user",
-];
-
-/// Verbs that set a deed going which their object names.
-fn sets_going(act: Act, verb: &str) -> bool {
-    let base = verb.trim_end_matches('s');
-    act == Act::Run
-        || matches!(
-            base,
-            "create"
-                | "submit"
-                | "request"
-                | "approve"
-                | "confirm"
-                | "accept"
-                | "schedule"
-                | "queue"
-                | "make"
-                | "complete"
-                | "provision"
-                | "build"
-        )
-}
-
-/// The deed that an object names, as its last noun before `of`.
-fn head(object: &[String]) -> Option<Act> {
-    let last = object.iter().take_while(|word| *word != "of").last()?;
-    super::lexicon::deed_named(&singular(last))
 }
 
 fn writes(act: Act) -> bool {
@@ -350,6 +220,7 @@ pub(super) fn conclude(tool: &Tool<'_>, reading: &mut Reading<'_>) -> (Effect, f
             match (execution.read_only, named) {
                 (true, false) => (Effect::None, 0.6),
                 (true, true) => (severity(tool, reading), 0.6),
+                (false, _) if execution.adds => (severity(tool, reading), 0.8),
                 (false, _) => (Effect::Irreversible, 0.9),
             }
         }
@@ -383,6 +254,10 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
         let filter = looks(named) && (sure && described != Vote::Writes || looks(described));
         return if filter { (Some(false), 0.7) } else { (Some(true), 0.95) };
     }
+    if chosen != Vote::Writes && (reading.only_runs() && reading.prose.says_read_only || reading.hands_back())
+    {
+        return (Some(false), 0.6);
+    }
     match (named, described) {
         (Vote::Writes | Vote::LooksAndWrites, Vote::Writes | Vote::LooksAndWrites) => (Some(true), 0.97),
         (Vote::Writes | Vote::LooksAndWrites, Vote::Silent) if sure => (Some(true), 0.9),
@@ -408,22 +283,33 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
 /// known, or the transport merges, nobody can say that it does.
 fn severity(tool: &Tool<'_>, reading: &Reading<'_>) -> Effect {
     let merges = tool.method == Some(Method::Patch) || reading.arguments.is_empty();
-    let mild = merges || sets_a_property(reading);
+    let mild = merges || reading.sets_a_property() || only_properties(reading);
     let gone = |deed: &Deed| {
-        deed.act.irreversible() && !(mild && deed.act == Act::Change && !deed.place.starts_with("/input"))
+        deed.act.irreversible()
+            && !(deed.act == Act::Halt && resumes(&deed.word))
+            && !(mild && deed.act == Act::Change && !deed.place.starts_with("/input"))
     };
     let said = reading.prose.says_overwrites || reading.prose.says_final;
     if said || reading.deeds.iter().any(gone) { Effect::Irreversible } else { Effect::Changes }
 }
 
-/// `set_ticket_priority`: the last word of the name is a property, and the verb sets it.
-fn sets_a_property(reading: &Reading<'_>) -> bool {
-    let sets =
-        |(_, verb): &(Act, String)| matches!(verb.as_str(), "set" | "update" | "change" | "modify" | "edit");
-    let last = reading.name.words.last().map(|last| singular(last)).unwrap_or_default();
-    let chooses =
-        ["active", "current", "default"].iter().any(|word| reading.name.nouns.iter().any(|n| n == word));
-    reading.name.acts.iter().any(sets) && (property(&last) || chooses)
+/// What is stopped so can be started again.
+fn resumes(verb: &str) -> bool {
+    matches!(verb.trim_end_matches('s'), "pause" | "unschedule" | "interrupt" | "end")
+}
+
+/// All that it can name, beside what it is about, are properties.
+fn only_properties(reading: &Reading<'_>) -> bool {
+    let names = |argument: &Argument<'_>| {
+        let last = argument.words.last().map(|word| singular(word)).unwrap_or_default();
+        matches!(last.as_str(), "id" | "slug" | "url" | "key" | "organization" | "project" | "owner" | "repo")
+    };
+    let sets = |argument: &Argument<'_>| {
+        argument.words.last().is_some_and(|last| last != "fields" && property(&singular(last)))
+            || argument.words.iter().any(|word| matches!(word.as_str(), "assigned" | "assignee"))
+    };
+    let mut other = reading.arguments.iter().filter(|argument| !names(argument) || sets(argument)).peekable();
+    other.peek().is_some() && other.all(sets)
 }
 
 fn by_transport(

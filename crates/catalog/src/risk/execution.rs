@@ -14,11 +14,22 @@ pub(super) struct Execution {
     pub(super) read_only: bool,
     /// What it runs is a statement of a database: one of those deletes.
     pub(super) statement: bool,
+    /// It stands beside what was there: code that is kept, a container.
+    pub(super) adds: bool,
+    /// It calls whatever an interface offers.
+    pub(super) interface: bool,
 }
 
 impl Execution {
     fn at(place: impl Into<Cow<'static, str>>, because: impl Into<String>) -> Self {
-        Self { place: place.into(), because: because.into(), read_only: false, statement: false }
+        Self {
+            place: place.into(),
+            because: because.into(),
+            read_only: false,
+            statement: false,
+            adds: false,
+            interface: false,
+        }
     }
 }
 
@@ -86,6 +97,8 @@ fn statement(reading: &Reading<'_>) -> Option<Execution> {
         because: because.to_owned(),
         read_only,
         statement: true,
+        adds: false,
+        interface: false,
     })
 }
 
@@ -162,18 +175,32 @@ fn program(reading: &Reading<'_>) -> Option<Execution> {
         ]);
         let about =
             ["script", "code to", "javascript", "python", "execut", "source", "shell", "run", "function"];
+        let typed = argument.is(&["input", "keys", "stdin", "text", "data", "keystrokes"])
+            && (runs
+                || acts.iter().chain(&reading.prose.acts).any(|(_, word)| {
+                    matches!(word.trim_end_matches('s'), "send" | "write" | "interact" | "type" | "paste")
+                }))
+            && ["process", "terminal", "shell", "repl", "console", "tmux"]
+                .iter()
+                .any(|word| reading.says(word));
+        let body_of_run = runs
+            && ["command", "code", "script"].iter().any(|word| {
+                argument.words.last().is_some_and(|last| singular(last) == *word) && reading.says(word)
+            });
         let kept =
             ["code", "script", "function", "plugin", "macro", "hook"].iter().any(|word| reading.says(word))
                 && acts.iter().any(|(act, _)| act.writes());
         let text = argument.description().to_ascii_lowercase();
         (argument.is_text() || argument.ends(&["command", "commands", "cmd", "args"]))
-            && (surely || maybe && (runs || kept || about.iter().any(|about| text.contains(about))))
+            && (surely
+                || typed
+                || body_of_run
+                || maybe && (runs || kept || about.iter().any(|about| text.contains(about))))
     };
     let argument = reading.arguments.iter().find(body).filter(|_| !only_looks)?;
-    Some(Execution::at(
-        argument.pointer.clone(),
-        "it takes a program or a command and runs it, or keeps it to be run",
-    ))
+    let because = "it takes a program or a command and runs it, or keeps it to be run";
+    let adds = !runs && !acts.is_empty() && acts.iter().all(|(act, _)| *act == Act::Add);
+    Some(Execution { adds, ..Execution::at(argument.pointer.clone(), because) })
 }
 
 fn runs(reading: &Reading<'_>) -> bool {
@@ -214,7 +241,14 @@ fn by_name(reading: &Reading<'_>) -> Option<Execution> {
         && let Some(because) = open_database(reading)
     {
         let read_only = reading.prose.says_read_only || reads_only_by_name(reading);
-        return Some(Execution { place: Cow::Borrowed("/name"), because, read_only, statement: true });
+        return Some(Execution {
+            place: Cow::Borrowed("/name"),
+            because,
+            read_only,
+            statement: true,
+            adds: false,
+            interface: false,
+        });
     }
     deployed(reading).or_else(|| interface(reading)).or_else(|| container(reading))
 }
@@ -235,10 +269,15 @@ fn interface(reading: &Reading<'_>) -> Option<Execution> {
     {
         return Some(Execution::at(argument.pointer.clone(), "it calls whatever the interface offers"));
     }
+    let asks = reading.name.acts.iter().any(|(_, word)| matches!(word.as_str(), "make" | "send" | "request"));
+    let names = |word: &str| reading.name.words.iter().any(|said| said == word);
+    let runs = runs || asks && (names("request") || names("call"));
     let whole =
         reading.name.words.iter().find(|word| matches!(word.as_str(), "api" | "cli" | "graphql" | "rpc"))?;
-    (runs && !reading.prose.says_read_only)
-        .then(|| Execution::at("/name", format!("it calls whatever the {whole} offers")))
+    (runs && !reading.prose.says_read_only).then(|| Execution {
+        interface: true,
+        ..Execution::at("/name", format!("it calls whatever the {whole} offers"))
+    })
 }
 
 fn deployed(reading: &Reading<'_>) -> Option<Execution> {
@@ -264,7 +303,10 @@ fn container(reading: &Reading<'_>) -> Option<Execution> {
         reading.arguments.iter().find(|argument| argument.is(&["image", "container_image", "docker_image"]));
     let shell = reading.name.words.iter().any(|word| matches!(word.as_str(), "exec" | "shell" | "eval"));
     match image.filter(|_| running) {
-        Some(image) => Some(Execution::at(image.pointer.clone(), "it runs a container of any image")),
+        Some(image) => Some(Execution {
+            adds: true,
+            ..Execution::at(image.pointer.clone(), "it runs a container of any image")
+        }),
         None if shell && reading.name.acts.iter().all(|(act, _)| *act == Act::Run) => {
             Some(Execution::at("/name", "it opens a shell"))
         }

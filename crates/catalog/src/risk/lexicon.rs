@@ -81,7 +81,7 @@ const VERBS: &[(Act, &str)] = &[
          plot consult simulate forecast benchmark profile answer ask tell reveal locate download recall highlight sample \
          traverse walk interpret watch think research crawl scrape screenshot consume transcribe geocode tokenize \
          introspect interrogate paginate correlate listen hear autocomplete proofread spellcheck cite unmask unwrap dereference \
-         dissect contrast distinguish figure guess",
+         dissect contrast distinguish figure guess rerank decompile disassemble demangle symbolicate",
     ),
     (
         Act::Emit,
@@ -102,7 +102,7 @@ const VERBS: &[(Act, &str)] = &[
          stage navigate apply turn power arm disarm pair seal unseal quarantine triage escalate defer postpone confirm check-in \
          checkin rsvp endorse upvote downvote nominate delegate moderate silence ignore acquire adopt mount undo redo park \
          honk beep ring dim brighten shelve conclude discharge admit waitlist relist sideline suppress taint untaint \
-         fulfill fulfil serve convene unpublish reroute redirect bind unbind map opt tune calibrate finalize finalise refresh reload signin signout signup logout",
+         fulfill fulfil serve convene unpublish reroute redirect bind unbind map opt tune calibrate transition reorder finalize finalise refresh reload signin signout signup logout",
     ),
     (
         Act::Add,
@@ -119,7 +119,7 @@ const VERBS: &[(Act, &str)] = &[
     (
         Act::Change,
         "update modify edit replace set move rename write patch change resize upgrade downgrade reset restore revert \
-         overwrite upsert alter adjust reorder merge rebase amend migrate transition correct rewrite swap customize \
+         overwrite upsert alter adjust merge rebase amend migrate correct rewrite swap customize \
          customise increment decrement incr decr bump extend renew redact sync synchronize synchronise fill fix repair \
          override shift touch reformat sign exchange reassign relocate reconcile flash rekey reconfigure \
          reclassify relabel recategorize repurpose retarget reprice restock replenish substitute mutate alter realign refactor \
@@ -139,7 +139,7 @@ const VERBS: &[(Act, &str)] = &[
     ),
     (
         Act::Deploy,
-        "deploy install scale rollout rollback failover reboot restart redeploy promote drain cordon release undeploy cutover evacuate powercycle rollforward",
+        "deploy install scale rollout rollback failover reboot restart redeploy promote drain cordon release undeploy cutover evacuate powercycle rollforward roll",
     ),
     (
         Act::Halt,
@@ -169,7 +169,7 @@ const NOUNISH: &str = "report review query access match filter sample trace prof
     grant expose permit refund payout pay purchase setup rollback rollout failover drain sync apply find measure estimate print echo turn power arm pair seal \
     place file mail ring park serve map sign exchange stake fund trade tip bid tender wager trust bin strip pull figure guess cite \
     train refer mask split raise lower ship tune dim mount contain opt sweep embed bind recycle relay scrap mint refresh \
-    escalate confirm prescribe hire flash ignore silence";
+    escalate confirm prescribe hire flash ignore silence roll";
 
 static ACTS: LazyLock<BTreeMap<&str, Act>> = LazyLock::new(|| {
     let mut acts = BTreeMap::new();
@@ -252,6 +252,6 @@ pub(super) fn property(noun: &str) -> bool {
 pub(super) fn text_output(noun: &str) -> bool {
     const OUTPUTS: &str = "code query url uri link preview template snippet command example suggestion summary text prompt \
         plan diff diagram schema description explanation answer response documentation guide recommendation time timezone \
-        unit currency number string date value coordinate markdown html list insight uuid random hash";
+        screenshot deeplink thumbnail typescript type report statement analysis chart graph unit currency number string date value coordinate markdown html list insight uuid random hash";
     OUTPUTS.split_whitespace().any(|output| output == noun)
 }

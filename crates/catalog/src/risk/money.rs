@@ -18,7 +18,7 @@ impl Scale<'_, '_> {
         let found = named
             .map(|found| ("/name", found))
             .or_else(|| find(&self.described).map(|found| ("/description", found)));
-        let drafts = self.reading.says("draft") && self.finishes().is_none();
+        let drafts = self.reading.says("draft") && self.finishes().is_none() && !self.publishes();
         if let Some(deed) = self.does(&[Act::Pay]).filter(|_| !drafts).cloned()
             && (surely(&deed.word) || billed || found.is_some() || self.charges(&deed.word))
         {
@@ -68,6 +68,10 @@ impl Scale<'_, '_> {
             )
         });
         match money {
+            Money::Moves if noun == "dispute" && self.reading.says("evidence") => {}
+            Money::About if noun == "invoice" && self.publishes() => {
+                self.moves(place, "an invoice that is out is to be paid".to_owned())
+            }
             Money::Moves if drafts => {}
             Money::Moves if keeps_books => {
                 self.found(Category::Financial, place, format!("`{noun}` is about money"))
@@ -118,6 +122,10 @@ impl Scale<'_, '_> {
             )
         };
         self.reading.deeds.iter().find(finishing).map(|deed| deed.word.trim_end_matches('s'))
+    }
+
+    pub(super) fn publishes(&self) -> bool {
+        self.reading.deeds.iter().any(|deed| deed.word.starts_with("publish"))
     }
 
     /// A card or a customer is charged, and no battery.

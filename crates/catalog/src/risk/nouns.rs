@@ -6,6 +6,9 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
     words.iter().enumerate().find_map(|(at, word)| {
         let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
         let secret = match word.as_str() {
+            "password" if matches!(words.get(at + 1).map(String::as_str), Some("protection" | "policy")) => {
+                false
+            }
             "secret" | "password" | "passwd" | "passphrase" | "credential" | "kubeconfig" | "keystore"
             | "keypair" | "env" | "dotenv" | "apikey" | "keyvault" | "envvar" => {
                 !matches!(before, "dev" | "prod" | "test" | "virtual" | "reset")
@@ -48,7 +51,7 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
                     | "host"
             ),
             "phrase" => matches!(before, "seed" | "recovery" | "pass"),
-            "mnemonic" | "passcode" | "psk" | "jwt" => true,
+            "mnemonic" | "passcode" | "psk" | "jwt" | "dsn" => true,
             "pin" => matches!(before, "card" | "device" | "user" | "account" | "door"),
             "code" => matches!(before, "recovery" | "bypass" | "backup" | "unlock" | "access"),
             "string" | "uri" => before == "connection",
@@ -114,7 +117,7 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
             "account" => matches!(before, "service" | "user" | "system"),
             "group" => matches!(before, "security" | "user" | "iam") || has("user") || has("member"),
             "rule" => matches!(before, "security" | "nat" | "firewall" | "access" | "inbound" | "outbound"),
-            "protection" => matches!(before, "branch" | "deletion"),
+            "protection" => matches!(before, "branch" | "deletion" | "password" | "login" | "access"),
             "identity" => ends,
             "organization" | "tenant" | "workspace" => next == "member" || next == "user",
             word => signing_in(before, word, next),

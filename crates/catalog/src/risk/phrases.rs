@@ -16,6 +16,11 @@ impl Prose {
             "no side effect",
             "changes nothing",
             "without changing",
+            "does not write",
+            "doesn't write",
+            "never writes",
+            "nothing is changed",
+            "nothing is written",
             "makes no changes",
             "only select",
             "select queries only",
@@ -47,6 +52,7 @@ impl Prose {
         self.says_paid = says(&[
             "is charged",
             "are charged",
+            "charges the",
             "be charged",
             "is refunded",
             "be refunded",
@@ -87,6 +93,7 @@ impl Prose {
             "sends them",
             "and email",
             "and notify",
+            "emails the",
         ]);
         self.says_overwrites = overwrites(text);
     }

@@ -176,7 +176,10 @@ fn unknown_verb(all: &[Token]) -> bool {
         return false;
     };
     let name = first.word.as_str();
-    let other = article(name) || asks(name) || preposition(name) || lead_in(name, &[]) || conjunction(name);
+    // what is taken is mostly a picture
+    let takes = matches!(name, "take" | "takes");
+    let other =
+        takes || article(name) || asks(name) || preposition(name) || lead_in(name, &[]) || conjunction(name);
     !other && next.gap == Gap::Space && governs(&next.word) && inflected(name).is_none()
 }
 
@@ -219,7 +222,14 @@ fn lead_in(word: &str, rest: &[Token]) -> bool {
     let next = rest.first().map(|token| token.word.as_str()).unwrap_or_default();
     // `Enables the user to`, but not `Enable the alarm`.
     let somebody_to = article(next) && rest.iter().take(4).any(|token| token.word == "to");
-    let (helps, uses) = (among(HELPERS, word), word.starts_with("use"));
+    // `Enables applications to preview`, `Use the engine to analyze`
+    let to_deed = || {
+        let at = rest.iter().take(6).position(|token| token.word == "to");
+        at.and_then(|at| rest.get(at + 1)).is_some_and(|deed| inflected(&deed.word).is_some())
+    };
+    let leads = matches!(word, "allows" | "enables" | "lets" | "helps" | "use" | "uses") && to_deed();
+    let called = matches!(word, "call" | "invoke") && matches!(next, "this" | "me");
+    let (helps, uses) = (among(HELPERS, word) || called, word.starts_with("use") || called);
     let helped = among(HELPED, next) || next.ends_with("ing") || somebody_to || (uses && article(next));
     const LEAD_INS: &[&str] = &[
         "this",
@@ -265,6 +275,7 @@ fn lead_in(word: &str, rest: &[Token]) -> bool {
         "utility",
     ];
     (helps && helped)
+        || leads
         || LEAD_INS.contains(&word)
         || (word.len() > 4 && word.ends_with("ly") && !matches!(word, "apply" | "reply" | "supply"))
 }

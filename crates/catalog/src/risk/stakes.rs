@@ -108,7 +108,11 @@ impl Scale<'_, '_> {
             told(&first).filter(|_| gives).map(|noun| ("/description", noun))
         });
         let sets = |argument: &&super::schema::Argument<'_>| {
-            argument.ends(&["password", "passphrase", "mnemonic"])
+            let asked = matches!(
+                argument.words.first().map(String::as_str),
+                Some("require" | "has" | "is" | "use" | "reset")
+            );
+            argument.ends(&["password", "passphrase", "mnemonic"]) && !asked
                 || argument.is(&[
                     "secret_value",
                     "secret_string",
@@ -152,6 +156,10 @@ impl Scale<'_, '_> {
             if self.reading.governs {
                 let because = "it runs where it is decided who may do what".to_owned();
                 self.found(Category::Administrative, execution.place.clone(), because);
+            }
+            if execution.interface && self.reading.bills {
+                let because = "what the interface offers includes to move money".to_owned();
+                self.found(Category::Financial, execution.place.clone(), because);
             }
             if execution.statement {
                 self.found(
@@ -234,7 +242,9 @@ impl Scale<'_, '_> {
         let weak = matches!(first.as_str(), "remove" | "removes" | "removing" | "clear" | "unlink" | "unset");
         let from = self.reading.prose.first.iter().chain(&self.reading.name.words).any(|word| word == "from");
         let own: Vec<String> = split(&deed.word).iter().map(|word| singular(word)).collect();
-        weak && (nouns::relation(&own)
+        let of_property = self.reading.sets_a_property() && deed.place == "/description";
+        weak && (of_property
+            || nouns::relation(&own)
             || (from && (nouns::relation(&self.named) || nouns::relation(&self.described))))
     }
 
@@ -260,7 +270,9 @@ impl Scale<'_, '_> {
                     | "cutover"
                     | "evacuate"
             ) || !matches!(super::lexicon::inflected(&base), Some((Act::Deploy | Act::Halt, _)));
-            matches!(deed.act, Act::Deploy | Act::Halt) && (surely || object.is_some())
+            // what is cancelled was still under way
+            let under_way = matches!(base.trim_end_matches('s'), "cancel" | "abort");
+            matches!(deed.act, Act::Deploy | Act::Halt) && !under_way && (surely || object.is_some())
         };
         let moved = self.reading.deeds.iter().find(moved).cloned();
         let merges = self.reading.deeds.iter().any(|deed| deed.word.starts_with("merg"));

@@ -1,0 +1,263 @@
+//! What a verb means of its object: to run a search looks, to apply a plan deploys.
+
+use super::effect::Reading;
+use super::lexicon::{Act, looking, text_output};
+use super::nouns;
+use super::words::singular;
+
+impl Reading<'_> {
+    pub(super) fn has_destination(&self) -> bool {
+        self.arguments.iter().any(|argument| {
+            let words = &argument.words;
+            let target = words.iter().any(|word| {
+                matches!(word.as_str(), "output" | "destination" | "dest" | "target" | "save" | "local")
+            });
+            let where_to = argument.ends(&[
+                "path",
+                "file",
+                "folder",
+                "dir",
+                "directory",
+                "bucket",
+                "filename",
+                "destination",
+                "folder_id",
+            ]);
+            (target && where_to)
+                || argument.is(&["destination", "output", "folder_id", "save_to", "save_path"])
+        })
+    }
+
+    /// What a verb means of some objects, and of others not.
+    fn by_object(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
+        let near = || object.iter().take(6).map(|word| singular(word));
+        let of = |nouns: &[&str]| near().any(|noun| nouns.contains(&noun.as_str()));
+        let is = |one: Act, start: &str| act == one && verb.starts_with(start);
+        if is(Act::Add, "track") && of(TRACKED)
+            || is(Act::Emit, "captur") && of(PICTURES)
+            || is(Act::Deploy, "roll") && of(&["dice", "die"])
+            || is(Act::Flip, "open") && of(&["node", "entity", "record", "article"])
+            || is(Act::Flip, "map") && of(&["website", "site", "domain", "url"])
+            || is(Act::Flip, "accept") && of(INPUTS)
+        {
+            Some(Act::Read)
+        } else if is(Act::Read, "download") && self.has_destination() {
+            Some(Act::Add)
+        } else if is(Act::Send, "publish") && !self.publishes_to_people()
+            || refillable(act, verb) && of(&["cache", "cached"])
+        {
+            Some(Act::Flip)
+        } else if is(Act::Flip, "appl") && of(APPLIED)
+            || is(Act::Change, "sync") && of(&["app", "application"])
+            || is(Act::Add, "commit") && of(&["config", "configuration"])
+        {
+            Some(Act::Deploy)
+        } else if is(Act::Deploy, "roll") && nouns::credential_words(near())
+            || is(Act::Send, "forward") && of(&["port", "traffic", "tcp"])
+        {
+            Some(Act::Grant)
+        } else if is(Act::Remove, "terminat") && of(ENDED) {
+            Some(Act::Halt)
+        } else if is(Act::Emit, "format") && of(&["disk", "drive", "volume", "partition"]) {
+            Some(Act::Remove)
+        } else if is(Act::Emit, "convert") && (of(CONVERTED) || self.names_a_record()) {
+            Some(Act::Flip)
+        } else if is(Act::Emit, "pull") && (object.is_empty() || of(PULLED)) {
+            Some(Act::Change)
+        } else if is(Act::Emit, "gzip") || is(Act::Emit, "zip") {
+            // an archive is a file beside those that it holds
+            Some(Act::Add)
+        } else if is(Act::Emit, "export") && !self.has_destination() {
+            Some(Act::Read)
+        } else {
+            None
+        }
+    }
+
+    /// What is published is meant for people, who cannot be made to forget it.
+    fn publishes_to_people(&self) -> bool {
+        const PEOPLE: &[&str] = &[
+            "message",
+            "channel",
+            "topic",
+            "post",
+            "event",
+            "notification",
+            "article",
+            "newsletter",
+            "subscriber",
+            "tweet",
+            "customer",
+            "follower",
+        ];
+        PEOPLE.iter().any(|word| self.says(word))
+    }
+
+    /// It is given something that is kept, by its id, and no file.
+    fn names_a_record(&self) -> bool {
+        self.arguments.iter().any(|argument| {
+            let of_file = argument.words.iter().any(|word| {
+                matches!(word.as_str(), "file" | "document" | "doc" | "image" | "node" | "page" | "video")
+            });
+            argument.ends(&["id"]) && argument.words.len() > 1 && !of_file
+        })
+    }
+
+    /// What an act that depends on its object does here; `None` where it cannot be told.
+    pub(super) fn settle(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
+        let near = || object.iter().take(6).map(|word| singular(word));
+        if let Some(named) = sets_going(act, verb).then(|| head(object)).flatten() {
+            return Some(named);
+        }
+        if let Some(settled) = self.by_object(act, verb, object) {
+            return Some(settled);
+        }
+        match act {
+            Act::Emit if nouns::credential_words(near()) => Some(Act::Add),
+            Act::Emit if self.has_destination() => Some(Act::Add),
+            Act::Emit if verb.starts_with("generat") => {
+                Some(if near().any(|noun| text_output(&noun) || looking(&noun)) {
+                    Act::Read
+                } else {
+                    Act::Add
+                })
+            }
+            Act::Emit
+                if verb.starts_with("encrypt") || verb.starts_with("load") || verb.starts_with("captur") =>
+            {
+                Some(Act::Add)
+            }
+            Act::Emit if verb.starts_with("resolv") => {
+                let to_name = near().any(|noun| {
+                    matches!(
+                        noun.as_str(),
+                        "id" | "name" | "dns" | "host" | "url" | "path" | "address" | "reference"
+                    )
+                });
+                Some(
+                    if to_name
+                        || self.arguments.len() < 2 && !self.name.words.iter().any(|word| word == "resolve")
+                    {
+                        Act::Read
+                    } else {
+                        Act::Flip
+                    },
+                )
+            }
+            Act::Emit if verb.starts_with("format") => {
+                Some(if self.arguments.len() > 3 { Act::Change } else { Act::Read })
+            }
+            Act::Emit => Some(Act::Read),
+            Act::Run if near().any(|noun| looking(&noun)) => Some(Act::Read),
+            Act::Run if object.is_empty() => None,
+            Act::Umbrella => {
+                let mut deeds = self
+                    .operations
+                    .iter()
+                    .map(|operation| operation.act)
+                    .chain(self.prose.listed.iter().map(|(act, _)| *act));
+                let known = deeds.clone().next().is_some();
+                match (known, deeds.all(|act| !act.writes())) {
+                    (true, true) => Some(Act::Read),
+                    // those that it stands for say themselves how grave they are
+                    (true, false) => Some(Act::Flip),
+                    (false, _) => Some(Act::Change),
+                }
+            }
+            Act::Run => Some(Act::Run),
+            Act::Read | Act::Flip | Act::Add | Act::Send | Act::Change | Act::Pay | Act::Grant => Some(act),
+            Act::Deploy | Act::Halt | Act::Take | Act::Remove => Some(act),
+        }
+    }
+}
+
+/// Whose looking up is no record of it.
+const TRACKED: &[&str] =
+    &["parcel", "shipment", "package", "order", "delivery", "flight", "status", "progress", "courier"];
+/// What a tool accepts as its arguments.
+const INPUTS: &[&str] = &[
+    "array",
+    "string",
+    "parameter",
+    "argument",
+    "input",
+    "json",
+    "either",
+    "optional",
+    "url",
+    "path",
+    "query",
+    "option",
+    "filter",
+    "number",
+    "format",
+];
+/// What is taken to be looked at.
+const PICTURES: &[&str] = &["screenshot", "snapshot", "screen", "image", "picture", "frame", "pane"];
+/// What changes what is in service when it is applied.
+const APPLIED: &[&str] = &[
+    "run",
+    "plan",
+    "manifest",
+    "change",
+    "config",
+    "configuration",
+    "stack",
+    "migration",
+    "patch",
+    "infrastructure",
+];
+/// What is no longer what it was when it is converted.
+const CONVERTED: &[&str] = &["lead", "prospect", "opportunity", "contact", "trial"];
+/// What is changed here when it is pulled from elsewhere.
+const PULLED: &[&str] = &["image", "branch", "remote", "repository", "model", "change", "commit"];
+/// What is over when it is terminated, and not deleted.
+const ENDED: &[&str] = &[
+    "session",
+    "employee",
+    "process",
+    "query",
+    "connection",
+    "call",
+    "contract",
+    "backend",
+    "task",
+    "job",
+    "user",
+];
+
+/// Verbs that set a deed going which their object names.
+fn sets_going(act: Act, verb: &str) -> bool {
+    let base = verb.trim_end_matches('s');
+    act == Act::Run
+        || matches!(
+            base,
+            "create"
+                | "submit"
+                | "request"
+                | "approve"
+                | "confirm"
+                | "accept"
+                | "schedule"
+                | "queue"
+                | "make"
+                | "complete"
+                | "provision"
+                | "build"
+        )
+}
+
+/// The deed that an object names, as its last noun before `of`.
+fn head(object: &[String]) -> Option<Act> {
+    let last = object.iter().take_while(|word| *word != "of").last()?;
+    super::lexicon::deed_named(&singular(last))
+}
+
+/// What a cache lost comes back by itself; the cache itself may be a service.
+fn refillable(act: Act, verb: &str) -> bool {
+    let verb = verb.trim_end_matches('s');
+    matches!(act, Act::Remove | Act::Take)
+        && ["purg", "clear", "flush", "invalidat", "empty", "evict", "bust"]
+            .iter()
+            .any(|stem| verb.starts_with(stem))
+}

@@ -19,6 +19,8 @@ const CASES: &[Case] = &[
     // A library.
     ("find_books", "Find books by author or subject.", "author subject limit", Nothing, Read, &[]),
     ("lend_book", "Record that a reader takes a book home", "book_id reader_id", Changes, Side, &[]),
+    ("get_shelf_model", "Generates components for one shelf", "shelf_id", Nothing, Read, &[]),
+    ("match_shelf_marks", "Accepts an array of marks or a single string", "marks", Nothing, Read, &[]),
     ("shelfContents", "The books of one shelf, in order", "shelf", Nothing, Read, &[]),
     ("book_withdrawal_list", "Lists withdrawn books", "year", Nothing, Read, &[]),
     (

@@ -221,22 +221,46 @@ fn member<'a>(body: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// `count` definitions, `echo` and `large` among them, as large as real ones tend to be.
 pub(crate) fn tools(count: usize) -> String {
-    let define = |name: &str, properties: &str, required: &str| {
+    let says = |name: &str| {
         format!(
-            r#"{{"name":"{name}","title":"The tool {name}","description":"Does what {name} says, and nothing else. Give it exactly what its schema asks for; what is not named there is refused. The answer is one text.","inputSchema":{{"type":"object","properties":{{{properties}}},"required":[{required}],"additionalProperties":false}},"annotations":{{"readOnlyHint":true,"openWorldHint":false}}}}"#
+            "Does what {name} says, and nothing else. Give it exactly what its schema asks for; what is not named there is refused. The answer is one text."
         )
     };
+    offer(count, "tool", &["en", "de", "fr"], says)
+}
+
+/// The same of a server that is another one and would not be taken for a copy: in other words, under other names but
+/// for the two that are called.
+pub(crate) fn others(count: usize) -> String {
+    let says = |name: &str| {
+        format!(
+            "Part of another product, where {name} stands for some work of its own. Callers pass a handful of fields and read back plain words that belong to them alone."
+        )
+    };
+    offer(count, "work", &["fi", "it"], says)
+}
+
+fn offer(count: usize, stem: &str, languages: &[&str], says: impl Fn(&str) -> String) -> String {
+    let define = |name: &str, properties: &str, required: &str| {
+        format!(
+            r#"{{"name":"{name}","title":"The {stem} {name}","description":"{}","inputSchema":{{"type":"object","properties":{{{properties}}},"required":[{required}],"additionalProperties":false}},"annotations":{{"readOnlyHint":true,"openWorldHint":false}}}}"#,
+            says(name)
+        )
+    };
+    let spoken = languages.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(",");
     let mut all = vec![
         define(
             "echo",
-            r#""text":{"type":"string","minLength":1,"maxLength":256},"language":{"type":"string","enum":["en","de","fr"]},"repeat":{"type":"integer","minimum":1,"maximum":3}"#,
+            &format!(
+                r#""text":{{"type":"string","minLength":1,"maxLength":256}},"language":{{"type":"string","enum":[{spoken}]}},"repeat":{{"type":"integer","minimum":1,"maximum":3}}"#
+            ),
             r#""text""#,
         ),
         define("large", r#""seed":{"type":"string","maxLength":20}"#, r#""seed""#),
     ];
     for number in all.len()..count {
         all.push(define(
-            &format!("tool-{number:03}"),
+            &format!("{stem}-{number:03}"),
             r#""path":{"type":"string","description":"Where to look, from the root"},"limit":{"type":"integer","minimum":1,"maximum":1000},"mode":{"type":"string","enum":["fast","thorough"]}"#,
             r#""path""#,
         ));
@@ -294,5 +318,28 @@ mod tests {
     fn a_list_has_as_many_tools_as_were_asked_for() {
         assert_eq!(tools(100).matches(r#""inputSchema""#).count(), 100);
         check(Kind::List, 3, "HTTP/1.1 200 OK", exchange(Kind::List, 3).as_bytes()).unwrap();
+    }
+
+    // a gateway withholds what passes for another server's, and then nothing could be measured
+    #[test]
+    fn another_server_is_no_copy_of_the_first() {
+        let read = |text: String| -> Vec<serde_json::Value> { serde_json::from_str(&text).unwrap() };
+        let words = |tool: &serde_json::Value| -> std::collections::BTreeSet<String> {
+            let text = tool["description"].as_str().unwrap().to_lowercase();
+            text.split(|c: char| !c.is_alphanumeric())
+                .filter(|word| word.len() > 2)
+                .map(str::to_owned)
+                .collect()
+        };
+        let (one, other) = (read(tools(20)), read(others(20)));
+        let mut both = Vec::new();
+        for tool in &one {
+            for twin in other.iter().filter(|twin| twin["name"] == tool["name"]) {
+                let (a, b) = (words(tool), words(twin));
+                assert!(a.intersection(&b).count() * 3 < a.len().min(b.len()), "{tool}\n{twin}");
+                both.push(tool["name"].as_str().unwrap());
+            }
+        }
+        assert_eq!(both, ["echo", "large"]);
     }
 }

@@ -12,7 +12,9 @@ use std::thread;
 pub(crate) fn serve(options: &Options) -> Result<String> {
     let port: u16 = options.need("port")?;
     let count = options.maybe("tools")?.unwrap_or(2);
-    let tools: Arc<str> = calls::tools(count).into();
+    let tools =
+        if options.maybe("other")?.unwrap_or(false) { calls::others(count) } else { calls::tools(count) };
+    let tools: Arc<str> = tools.into();
     // a server at each path, with tools of its own
     let many = options.maybe("many")?.unwrap_or(false).then_some(count);
     let era = options.maybe("era")?.unwrap_or(Era::Modern);

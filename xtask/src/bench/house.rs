@@ -82,9 +82,13 @@ impl<'a> House<'a> {
         std::fs::write(folder.join("policies/rules.cedar"), rules()?)?;
         std::fs::write(folder.join("nginx/nginx.conf"), nginx_settings(nginx, upstream))?;
         let mut servers = Vec::new();
-        let all =
-            [(upstream, TOOLS, "modern"), (others, OTHER_TOOLS, "modern"), (old, OTHER_TOOLS, "legacy")];
-        for (port, tools, era) in all {
+        // the others are no copies of the first, which nobody would let pass unseen
+        let all = [
+            (upstream, TOOLS, "modern", "false"),
+            (others, OTHER_TOOLS, "modern", "true"),
+            (old, OTHER_TOOLS, "legacy", "true"),
+        ];
+        for (port, tools, era, other) in all {
             let mut serve = ends();
             serve.args([
                 "upstream",
@@ -94,6 +98,8 @@ impl<'a> House<'a> {
                 &tools.to_string(),
                 "--era",
                 era,
+                "--other",
+                other,
             ]);
             servers.push(Running::start("the server", &mut serve, port)?);
         }

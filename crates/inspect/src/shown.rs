@@ -42,6 +42,11 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// A text without the credentials in it, by the name it goes under and by their form; `None` if it has none.
+pub fn without_secrets(name: &str, text: &str) -> Option<String> {
+    masked::without_secrets(Some(name).filter(|name| !name.is_empty()), text)
+}
+
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -8,7 +8,7 @@ use crate::{
     cli::Given,
     command::{
         init::{self, STARTER},
-        scan::{clients, entry},
+        scan::{clients, credentials, entry},
         secret,
         wrap::{self, declare},
     },
@@ -239,9 +239,7 @@ fn tell(say: Say, plan: &Plan, place: &Place) {
     for one in &plan.moves {
         let lines = one.block.iter().flat_map(|block| block.lines()).filter(|line| !line.is_empty());
         for line in lines {
-            let secret = one.entry.command.iter().filter(|word| entry::is_secret("", word));
-            let shown = secret.fold(line.to_owned(), |line, word| line.replace(word.as_str(), "••••••"));
-            say.aside(format!("  {plus} {}", one_line(&shown)));
+            say.aside(format!("  {plus} {}", one_line(&credentials::hidden(&one.entry, line))));
         }
     }
     if plan.moves.iter().any(|one| !one.secrets.is_empty()) {
@@ -250,9 +248,9 @@ fn tell(say: Say, plan: &Plan, place: &Place) {
     for stored in plan.moves.iter().flat_map(|one| &one.secrets) {
         say.aside(format!("  {plus} {} = ••••••", stored.name));
     }
-    for one in plan.moves.iter().filter(|one| one.secret_argument) {
+    for (one, what) in plan.moves.iter().flat_map(|one| one.stays.iter().map(move |what| (one, what))) {
         say.aside(format!(
-            "! an argument of `{}` is a credential, and stays one in the configuration",
+            "! {what} of `{}` is a credential, and stays one in the configuration",
             one.server
         ));
     }
@@ -271,7 +269,7 @@ fn change(say: Say, one: &Move, minus: &str, plus: &str) {
     let asked = if asked { "?••••••" } else { "" };
     say.aside(format!("  {minus}   {}{asked}", one_line(&entry::reached(&one.entry))));
     for (name, value) in one.entry.env.iter().chain(&one.entry.headers) {
-        let shown = if entry::is_secret(name, value) || one.entry.headers.contains_key(name) {
+        let shown = if credentials::is_secret(name, value) || one.entry.headers.contains_key(name) {
             "••••••"
         } else {
             value

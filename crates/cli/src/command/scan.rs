@@ -4,6 +4,7 @@
 mod baseline;
 pub(crate) mod clients;
 mod connect;
+pub(crate) mod credentials;
 pub(crate) mod described;
 pub(crate) mod entry;
 mod machine;

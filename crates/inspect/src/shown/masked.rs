@@ -17,35 +17,92 @@ const SECRET_NAMES: [&str; 14] = [
     "cvc",
     "pin",
 ];
-/// How secrets of well-known issuers begin.
-const SECRET_PREFIXES: [&str; 12] = [
+/// How secrets of well-known issuers begin, by their documentation.
+const SECRET_PREFIXES: [&str; 43] = [
+    "sk-",
     "sk_live_",
     "sk_test_",
     "rk_live_",
+    "rk_test_",
+    "whsec_",
     "ghp_",
     "gho_",
+    "ghu_",
     "ghs_",
+    "ghr_",
     "github_pat_",
+    "glpat-",
     "xoxb-",
     "xoxp-",
+    "xoxa-",
+    "xoxs-",
+    "xapp-",
     "AKIA",
-    "glpat-",
-    "-----BEGIN",
+    "ASIA",
+    "AIza",
+    "ya29.",
+    "hf_",
+    "npm_",
+    "pypi-",
+    "lin_api_",
+    "ntn_",
+    "SG.",
+    "dop_v1_",
+    "shpat_",
+    "shpss_",
+    "figd_",
+    "ATATT",
+    "tskey-",
+    "PMAK-",
+    "r8_",
+    "gsk_",
+    "pplx-",
+    "tvly-",
+    "nvapi-",
+    "xai-",
+    "sntrys_",
+    "hvs.",
 ];
 const SHORTEST_SECRET: usize = 16;
+const DOTS: &str = "••••••";
 
-/// The value of a member of that name, masked, and the kinds of what was.
+/// The value of a member of that name, masked, and the kinds of what was. Of a secret its length is left.
 pub(super) fn text(key: Option<&str>, value: &str) -> (String, Vec<&'static str>) {
+    let counted = |secret: &str| format!("{DOTS} ({} characters)", secret.chars().count());
+    let seek = |word: &str, rest: &str| {
+        let secret = secret(word).map(|length| ("secret", length, counted(word)));
+        let secret = secret.or_else(|| password(word, rest));
+        secret.or_else(|| card(rest)).or_else(|| iban(word)).or_else(|| email(word))
+    };
+    masked(key, value, seek, counted)
+}
+
+/// The same for secrets alone, of which nothing is left; `None` if there are none.
+pub(super) fn without_secrets(key: Option<&str>, value: &str) -> Option<String> {
+    let dots = |_: &str| DOTS.to_owned();
+    let seek = |word: &str, rest: &str| {
+        secret(word).map(|length| ("secret", length, dots(word))).or_else(|| password(word, rest))
+    };
+    let (text, kinds) = masked(key, value, seek, dots);
+    (!kinds.is_empty()).then_some(text)
+}
+
+/// `seek` is given a word and all that follows from there on; `put` stands for what is a secret by its name.
+fn masked(
+    key: Option<&str>,
+    value: &str,
+    seek: impl Fn(&str, &str) -> Option<Found>,
+    put: impl Fn(&str) -> String,
+) -> (String, Vec<&'static str>) {
     if key.is_some_and(names_secret) && !matches!(value, "" | "null" | "true" | "false") {
-        return (format!("•••••• ({} characters)", value.chars().count()), vec!["secret"]);
+        return (put(value), vec!["secret"]);
     }
     let mut kinds = Vec::new();
     let mut out = String::with_capacity(value.len());
     let mut rest = value;
     while !rest.is_empty() {
         let (word, after) = rest.split_at(word_end(rest));
-        let found = secret(word).or_else(|| card(rest)).or_else(|| iban(word)).or_else(|| email(word));
-        match found {
+        match seek(word, rest) {
             Some((kind, length, put)) => {
                 kinds.push(kind);
                 out.push_str(&put);
@@ -81,12 +138,26 @@ fn names_secret(key: &str) -> bool {
     })
 }
 
-fn secret(word: &str) -> Option<Found> {
-    let known = SECRET_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+/// Its length, if it is one.
+fn secret(word: &str) -> Option<usize> {
+    let mut known = SECRET_PREFIXES.iter().filter_map(|prefix| word.strip_prefix(prefix));
+    // one made by chance has a number in it, and a word of a language has none
+    let known = known.any(|key| key.bytes().any(|b| b.is_ascii_digit()));
     // three parts of base64url, the first of which begins as `{"`
     let token = word.starts_with("eyJ") && word.split('.').count() == 3;
     ((known || token) && word.len() >= SHORTEST_SECRET || word.starts_with("-----BEGIN"))
-        .then(|| ("secret", word.len(), format!("•••••• ({} characters)", word.chars().count())))
+        .then_some(word.len())
+}
+
+/// The password of an address, `scheme://name:password@host` (RFC 3986, 3.2.1). What is filled in later is none.
+fn password(scheme: &str, text: &str) -> Option<Found> {
+    let after = text.get(scheme.len()..)?.strip_prefix("://")?;
+    let end = after.find(|c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace());
+    let (who, _) = after.get(..end.unwrap_or(after.len()))?.rsplit_once('@')?;
+    let (name, password) = who.split_once(':')?;
+    let open = password.is_empty() || password.starts_with(['$', '{', '<', '*', '%', '•']);
+    let length = scheme.len() + "://".len() + who.len();
+    (!open).then(|| ("secret", length, format!("{scheme}://{name}:{DOTS}")))
 }
 
 /// 13 to 19 digits, spaces or hyphens between them, whose check digit is right (ISO/IEC 7812-1, Luhn).

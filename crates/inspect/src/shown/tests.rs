@@ -46,6 +46,13 @@ fn secrets_and_personal_data_are_masked_by_what_they_are() {
         (r#"{"accessToken":"abc"}"#, "secret", "3 characters"),
         (r#"{"x":"use ghp_0123456789abcdefghij please"}"#, "secret", "use ••••••"),
         (r#"{"x":"eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln"}"#, "secret", "characters"),
+        (r#"{"x":"sk-proj-Ab12Cd34Ef56Gh78"}"#, "secret", "24 characters"),
+        (
+            r#"{"x":"at postgresql://app:hunter2@db.local/prod"}"#,
+            "secret",
+            "at postgresql://app:••••••@db.local/prod",
+        ),
+        (r#"{"x":"amqps://a:p@w@rd@mq"}"#, "secret", "amqps://a:••••••@mq"),
         (r#"{"card":"4242 4242 4242 4242"}"#, "payment card", "•••• 4242"),
         (r#"{"card":4242424242424242}"#, "payment card", "•••• 4242"),
         (r#"{"to":"DE89370400440532013000"}"#, "IBAN", "DE•• … 3000"),
@@ -63,9 +70,20 @@ fn secrets_and_personal_data_are_masked_by_what_they_are() {
         r#"{"at":"user@host"}"#,
         r#"{"tokens":12,"spinning":"x","mapping":"pin"}"#,
         r#"{"zero":"0000000000000000"}"#,
+        r#"{"x":"sk-learn-estimators-of-trees"}"#,
+        r#"{"x":"https://example.com:8080/a@b"}"#,
+        r#"{"x":"postgresql://app:${PASSWORD}@db postgres://<name>:<password>@db mongodb://app@db"}"#,
     ] {
         assert!(arguments(value.as_bytes()).masked.is_empty(), "{value}");
     }
+}
+
+#[test]
+fn a_text_is_freed_of_secrets_alone() {
+    assert_eq!(without_secrets("", "write to alice@example.com"), None);
+    assert_eq!(without_secrets("API_KEY", "x").as_deref(), Some("••••••"));
+    let left = without_secrets("", "alice@example.com redis://:pw1@cache:6379/0");
+    assert_eq!(left.as_deref(), Some("alice@example.com redis://:••••••@cache:6379/0"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::edit;
 use crate::{
     command::{
-        scan::{clients::Entry, entry},
+        scan::{clients::Entry, credentials, entry},
         wrap::declare,
     },
     failure::Failure,
@@ -29,8 +29,8 @@ pub(super) struct Move {
     /// Nothing where the configuration has it already, or another client's entry brings it.
     pub(super) block: Option<String>,
     pub(super) secrets: Vec<Stored>,
-    /// An argument that is a credential goes along as it is: nothing else can be an argument.
-    pub(super) secret_argument: bool,
+    /// Credentials that go along as they are, in words: nothing else can be an argument, or part of a path.
+    pub(super) stays: Vec<String>,
 }
 
 /// A value that goes to the vault.
@@ -89,8 +89,9 @@ pub(super) fn plan(
         match edited {
             Ok((block, secrets)) => {
                 taken.insert(server.clone());
-                let secret_argument = entry.command.iter().any(|word| entry::is_secret("", word));
-                plan.moves.push(Move { entry, server, block, secrets, secret_argument });
+                let stays = credentials::words(&entry.command).into_iter().filter_map(|word| word.holds);
+                let stays = stays.chain(entry.url.as_deref().and_then(credentials::of_path)).collect();
+                plan.moves.push(Move { entry, server, block, secrets, stays });
             }
             Err(why) => plan.left.push(Left { entry, why }),
         }
@@ -201,7 +202,7 @@ fn program(
     table.insert("cwd".to_owned(), Value::String(home.to_owned()));
     let mut plain: BTreeMap<String, Value> = BTreeMap::new();
     for (name, value) in &entry.env {
-        if entry::is_secret(name, value) {
+        if credentials::is_secret(name, value) {
             secrets.add("env", name, value, None)?;
         } else {
             plain.insert(name.clone(), Value::String(value.clone()));

@@ -4,6 +4,7 @@
 
 use super::{
     clients::Entry,
+    credentials::{self, Shown},
     entry,
     report::{Is, Stand},
 };
@@ -125,8 +126,8 @@ fn tell(say: Say, entries: &[&Entry], limit: Duration) {
 
 /// The words as a shell would want them, so that it shows where each ends.
 fn command_line(entry: &Entry) -> String {
-    let quoted = |word: &String| {
-        let word = if entry::is_secret("", word) { "••••••".to_owned() } else { one_line(word) };
+    let quoted = |word: Shown| {
+        let word = one_line(&word.text);
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@+,%•".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
             word
@@ -134,7 +135,7 @@ fn command_line(entry: &Entry) -> String {
             format!("'{}'", word.replace('\'', "'\\''"))
         }
     };
-    entry.command.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    credentials::words(&entry.command).into_iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 async fn one(entry: &Entry, limit: Duration, given: &Given) -> Result<(Offer, String), Unseen> {

@@ -1,11 +1,7 @@
 //! What a registry says of a server, in the format of the official one (`server.json`): how it would be started or reached.
 //! Nothing of it is.
 
-use super::{
-    clients::Entry,
-    entry::{self, is_secret},
-    notice::Notice,
-};
+use super::{clients::Entry, credentials::is_secret, entry, notice::Notice};
 use inspect::Severity;
 use serde_json::Value;
 use std::{path::Path, sync::Arc};

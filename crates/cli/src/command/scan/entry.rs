@@ -1,6 +1,6 @@
 //! What can be told of a server from how a client starts or reaches it.
 
-use super::{clients::Entry, notice::Notice};
+use super::{clients::Entry, credentials, notice::Notice};
 use inspect::Severity;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -51,23 +51,10 @@ fn remark(
 /// The address, or the program and its arguments, without what is a secret.
 pub(crate) fn reached(entry: &Entry) -> String {
     match &entry.url {
-        Some(url) => {
-            let url = url.split(['?', '#']).next().unwrap_or_default();
-            // `https://user:password@host/`
-            let parts = url
-                .split_once("://")
-                .map(|(scheme, rest)| (scheme, rest.split_once('/').unwrap_or((rest, ""))));
-            match parts {
-                Some((scheme, (host, path))) if host.contains('@') => {
-                    let host = host.rsplit('@').next().unwrap_or_default();
-                    format!("{scheme}://••••••@{host}/{path}")
-                }
-                _ => url.to_owned(),
-            }
-        }
+        Some(url) => credentials::address(url).text,
         None => {
-            let shown = entry.command.iter().map(|one| if is_secret("", one) { "••••••" } else { one });
-            shown.collect::<Vec<_>>().join(" ")
+            let words = credentials::words(&entry.command).into_iter().map(|word| word.text);
+            words.collect::<Vec<_>>().join(" ")
         }
     }
 }
@@ -148,25 +135,16 @@ fn broad(entry: &Entry) -> Option<Remark> {
 
 /// Credentials that stand in the file, where every program of this user can read them.
 fn secrets(entry: &Entry) -> Vec<Remark> {
-    let named = entry.env.iter().chain(&entry.headers).filter(|(name, value)| is_secret(name, value));
-    let mut seen: Vec<String> = named.map(|(name, _)| format!("`{name}`")).collect();
-    seen.extend(entry.command.iter().filter(|one| is_secret("", one)).map(|_| "an argument".to_owned()));
+    let seen = credentials::held(entry);
     if seen.is_empty() {
         return Vec::new();
     }
     let others = std::fs::metadata(&entry.file).is_ok_and(|of| of.mode() & 0o077 != 0);
     let whose = if others { "every user of this machine" } else { "every program of this user" };
-    let because = format!("{} is a credential in a file that {whose} can read", seen.join(", "));
+    let is = if seen.len() == 1 { "is a credential" } else { "are credentials" };
+    let because = format!("{} {is} in a file that {whose} can read", seen.join(", "));
     let repair = "have the gateway keep it: `callgate secret set`";
     vec![remark("secret-in-file", Severity::High, because, repair, &seen.join(", "))]
-}
-
-/// Whether a value looks like a credential, by its name or its form. A reference to one is none.
-pub(crate) fn is_secret(name: &str, value: &str) -> bool {
-    let refers =
-        value.contains("${") || value.starts_with('$') || value.contains("{env:") || value.is_empty();
-    let pair = serde_json::json!({ name: value }).to_string();
-    !refers && inspect::shown::arguments(pair.as_bytes()).masked.iter().any(|kind| kind == "secret")
 }
 
 /// Whether what it is asked goes through a gateway.
@@ -208,6 +186,7 @@ mod tests {
             (&["server-filesystem", "/"], &["broad-folder"]),
             (&["server-filesystem", "/home/me/notes"], &[]),
             (&["node", "x.js", "--key", "ghp_0123456789abcdef0123456789abcdef0123"], &["secret-in-file"]),
+            (&["server-postgres", "postgresql://app:hunter2@db.local/prod"], &["secret-in-file"]),
         ] {
             assert_eq!(seen(&run(command)), expected, "{command:?}");
         }

@@ -22,12 +22,16 @@ impl Scale<'_, '_> {
             })
         };
         let named = nouns::administrative(&self.named).map(|noun| ("/name", noun));
+        let guards = self.reading.guards && self.named.last().is_some_and(|last| last == "rule");
         let noun = named
+            .or_else(|| guards.then(|| ("/name", "rule".to_owned())))
             .or_else(|| strong(&self.described).map(|noun| ("/description", noun)))
             .or_else(|| self.member().map(|noun| ("/description", noun)))
             .or_else(|| self.locks().map(|noun| ("/name", noun)))
             .or_else(|| self.opens())
-            .filter(|(_, noun)| !(noun == "member" && self.subscribes()));
+            .or_else(|| self.chosen().map(|noun| ("/inputSchema", noun)))
+            .filter(|(_, noun)| !(noun == "member" && self.subscribes()))
+            .filter(|(_, noun)| !(matches!(noun.as_str(), "user" | "member") && self.hands_work()));
         if let Some(deed) = grants.filter(|deed| !self.spends(deed)) {
             self.found(
                 Category::Administrative,
@@ -75,6 +79,40 @@ impl Scale<'_, '_> {
         } else {
             None
         }
+    }
+
+    /// What one of the deeds that an argument can choose is done to.
+    fn chosen(&self) -> Option<String> {
+        let writes = self.reading.operations.iter().filter(|operation| operation.act.writes());
+        writes
+            .filter_map(|operation| {
+                let words: Vec<String> = split(&operation.value).iter().map(|word| singular(word)).collect();
+                nouns::administrative(&words).filter(|noun| {
+                    matches!(
+                        noun.as_str(),
+                        "role" | "permission" | "policy" | "access" | "firewall" | "acl" | "sso" | "mfa"
+                    )
+                })
+            })
+            .next()
+    }
+
+    /// `assign_user_to_task`: who is to do a piece of work may do no more than before.
+    fn hands_work(&self) -> bool {
+        const WORK: &[&str] = &[
+            "story", "task", "issue", "ticket", "case", "incident", "card", "bug", "todo", "epic", "owner",
+            "work",
+        ];
+        let assigns = |(_, verb): &(Act, String)| {
+            matches!(verb.as_str(), "assign" | "unassign" | "reassign" | "add" | "set" | "remove")
+        };
+        let acts = &self.reading.name.acts;
+        let words = self.named.iter().chain(&self.described);
+        !acts.is_empty()
+            && acts.iter().all(assigns)
+            && acts.iter().any(|(_, verb)| verb.ends_with("assign"))
+            && words.chain(&self.reading.prose.first).any(|word| WORK.contains(&singular(word).as_str()))
+            && !self.takes(&["role", "role_id", "permission"])
     }
 
     /// Who is on a mailing list may do nothing for it.
@@ -200,6 +238,13 @@ impl Scale<'_, '_> {
         let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
         let message = nouns::message(&whole).filter(|_| adds && !drafts);
         if let Some(message) = message {
+            if matches!(
+                message.as_str(),
+                "message" | "email" | "mail" | "sms" | "dm" | "tweet" | "announcement"
+            ) && !self.reading.prose.says_undone
+            {
+                self.effect = super::Effect::Irreversible;
+            }
             self.found(Category::ExternalCommunication, "/name", format!("a `{message}` reaches people"));
         } else if let Some(because) = self.told().filter(|_| !drafts && !self.reading.deeds.is_empty()) {
             self.found(Category::ExternalCommunication, "/description", because);

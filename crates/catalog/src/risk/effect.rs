@@ -20,6 +20,8 @@ pub(super) struct Reading<'a> {
     pub(super) bills: bool,
     /// Its server is about who may do what.
     pub(super) governs: bool,
+    /// Its server is about what a network lets through.
+    pub(super) guards: bool,
     /// It runs whatever it is given.
     pub(super) execution: Option<execution::Execution>,
     /// Every deed it is thought to do, with the place that says so.
@@ -49,9 +51,17 @@ impl<'a> Reading<'a> {
         let prose = tool.description.or(tool.title).map(Prose::of).unwrap_or_default();
         let arguments = arguments(tool.input_schema);
         let operations = operations(&arguments);
-        let (bills, governs) = (siblings.bills(), siblings.governs());
-        let mut reading =
-            Self { name, prose, arguments, operations, bills, governs, execution: None, deeds: Vec::new() };
+        let mut reading = Self {
+            name,
+            prose,
+            arguments,
+            operations,
+            bills: siblings.bills(),
+            governs: siblings.governs(),
+            guards: siblings.guards(),
+            execution: None,
+            deeds: Vec::new(),
+        };
         reading.execution = execution::find(&reading);
         reading
     }
@@ -89,7 +99,10 @@ impl<'a> Reading<'a> {
         let looks = !self.name.unsure && !named.is_empty() && named.iter().all(|(act, _)| *act == Act::Read);
         if looks && !self.has_destination() && !nouns::credential_words(self.object()) {
             // `get_screenshot`: what is made is the answer
-            let made = |word: &str| inflected(word).is_some_and(|(act, _)| act == Act::Emit);
+            let made = |word: &str| {
+                inflected(word).is_some_and(|(act, _)| act == Act::Emit)
+                    || word.trim_end_matches('s') == "request"
+            };
             deeds.iter_mut().filter(|deed| made(&deed.word)).for_each(|deed| deed.act = Act::Read);
         }
         (vote(&deeds), deeds)
@@ -146,6 +159,17 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// What it finds goes into a file that an argument names.
+    fn saved(&self) -> Option<Deed> {
+        let file = self.arguments.iter().find(|argument| {
+            argument.is_text()
+                && argument.ends(&["path", "file", "filename", "dir", "directory"])
+                && saves(argument)
+        })?;
+        let place = Cow::Owned(file.pointer.clone());
+        Some(Deed { act: Act::Add, word: "save".to_owned(), place })
+    }
+
     /// What it does is what it runs, which it may describe.
     fn only_runs(&self) -> bool {
         let mut acts = self.name.acts.iter().chain(&self.prose.acts);
@@ -170,7 +194,7 @@ impl<'a> Reading<'a> {
     /// `set_ticket_priority`: the last word of the name is a property, and the verb sets it.
     pub(super) fn sets_a_property(&self) -> bool {
         let sets = |(_, verb): &(Act, String)| {
-            matches!(verb.as_str(), "set" | "update" | "change" | "modify" | "edit")
+            matches!(verb.as_str(), "set" | "update" | "change" | "modify" | "edit" | "put")
         };
         let last = self.name.words.last().map(|last| singular(last)).unwrap_or_default();
         let chooses =
@@ -181,6 +205,23 @@ impl<'a> Reading<'a> {
     fn names_a_result(&self) -> bool {
         self.name.words.last().is_some_and(|last| result(last) || result(&singular(last)))
     }
+}
+
+fn saves(file: &Argument<'_>) -> bool {
+    let text = file.description().to_ascii_lowercase();
+    let output = file.words.first().is_some_and(|word| matches!(word.as_str(), "output" | "save" | "out"));
+    let said = [
+        "to save",
+        "save to",
+        "saved to",
+        "be saved",
+        "is saved",
+        "to write",
+        "written to",
+        "be written",
+        "is written",
+    ];
+    output || said.iter().any(|phrase| text.contains(phrase))
 }
 
 fn writes(act: Act) -> bool {
@@ -203,6 +244,9 @@ pub(super) fn conclude(tool: &Tool<'_>, reading: &mut Reading<'_>) -> (Effect, f
     let (described, from_prose) = reading.described();
     let (chosen, from_operations) = reading.chosen();
     let (verdict, confidence) = weigh(reading, named, described, chosen);
+    let saved = reading.saved().filter(|_| verdict == Some(false));
+    let (verdict, confidence) = if saved.is_some() { (Some(true), 0.6) } else { (verdict, confidence) };
+    deeds.extend(saved);
     let filters = verdict == Some(false);
     deeds.extend(from_prose);
     deeds.extend(reading.listed());
@@ -258,6 +302,9 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
     {
         return (Some(false), 0.6);
     }
+    if looks(chosen) && reading.prose.says_read_only {
+        return (Some(false), 0.7);
+    }
     match (named, described) {
         (Vote::Writes | Vote::LooksAndWrites, Vote::Writes | Vote::LooksAndWrites) => (Some(true), 0.97),
         (Vote::Writes | Vote::LooksAndWrites, Vote::Silent) if sure => (Some(true), 0.9),
@@ -283,19 +330,30 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
 /// known, or the transport merges, nobody can say that it does.
 fn severity(tool: &Tool<'_>, reading: &Reading<'_>) -> Effect {
     let merges = tool.method == Some(Method::Patch) || reading.arguments.is_empty();
-    let mild = merges || reading.sets_a_property() || only_properties(reading);
+    let mild = merges || reading.prose.says_partial || reading.sets_a_property() || only_properties(reading);
     let gone = |deed: &Deed| {
         deed.act.irreversible()
             && !(deed.act == Act::Halt && resumes(&deed.word))
+            && !only_turned_back(reading, deed)
+            && !(reading.prose.says_undone && matches!(deed.act, Act::Change | Act::Send))
             && !(mild && deed.act == Act::Change && !deed.place.starts_with("/input"))
     };
     let said = reading.prose.says_overwrites || reading.prose.says_final;
     if said || reading.deeds.iter().any(gone) { Effect::Irreversible } else { Effect::Changes }
 }
 
+/// `unassign_user`: `Removes a user from a task`: the name says that a state is turned back, the description says no more.
+fn only_turned_back(reading: &Reading<'_>, deed: &Deed) -> bool {
+    let turns = |(act, verb): &(Act, String)| *act == Act::Flip && verb.starts_with("un");
+    deed.place == "/description"
+        && matches!(deed.word.trim_end_matches('s'), "remove" | "clear")
+        && !reading.name.acts.is_empty()
+        && reading.name.acts.iter().all(turns)
+}
+
 /// What is stopped so can be started again.
 fn resumes(verb: &str) -> bool {
-    matches!(verb.trim_end_matches('s'), "pause" | "unschedule" | "interrupt" | "end")
+    matches!(verb.trim_end_matches('s'), "pause" | "unschedule" | "end")
 }
 
 /// All that it can name, beside what it is about, are properties.

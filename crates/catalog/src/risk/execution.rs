@@ -302,7 +302,10 @@ fn container(reading: &Reading<'_>) -> Option<Execution> {
     let image =
         reading.arguments.iter().find(|argument| argument.is(&["image", "container_image", "docker_image"]));
     let shell = reading.name.words.iter().any(|word| matches!(word.as_str(), "exec" | "shell" | "eval"));
-    match image.filter(|_| running) {
+    let entry = |argument: &Argument<'_>| argument.is(&["entrypoint", "command", "cmd", "args"]);
+    let starts =
+        reading.name.acts.iter().any(|(_, word)| word == "create") && reading.arguments.iter().any(entry);
+    match image.filter(|_| running || starts) {
         Some(image) => Some(Execution {
             adds: true,
             ..Execution::at(image.pointer.clone(), "it runs a container of any image")

@@ -194,6 +194,8 @@ pub(super) fn act(word: &str) -> Option<Act> {
     match (stem?, word.starts_with("un")) {
         (Act::Emit, true) => Some(Act::Flip),
         (Act::Add, true) => Some(Act::Change),
+        // what was deleted is there again
+        (Act::Remove | Act::Take, true) => Some(Act::Flip),
         (Act::Read | Act::Umbrella, _) | (Act::Emit, false) => None,
         (act, _) => Some(act),
     }

@@ -85,6 +85,9 @@ impl Scale<'_, '_> {
             }
             Money::Moves if starts => self.moves(place, format!("it makes, finishes or stops a `{noun}`")),
             Money::About if finishes => self.moves(place, format!("it finishes a `{noun}`")),
+            Money::Moves if priced && changes && matches!(noun, "order" | "trade" | "bid") => {
+                self.moves(place, format!("it changes what a `{noun}` commits to"))
+            }
             Money::Moves if priced => {
                 self.found(Category::Financial, place, format!("it changes the amount of a `{noun}`"))
             }

@@ -14,9 +14,15 @@ pub struct Siblings {
     bills: bool,
     /// Its tools are about who signs in and what they may do: code that is put there decides that.
     governs: bool,
+    /// Its tools are about what a network lets through: each of its rules is such a one.
+    guards: bool,
 }
 
 impl Siblings {
+    pub(super) fn guards(&self) -> bool {
+        self.guards
+    }
+
     pub(super) fn bills(&self) -> bool {
         self.bills
     }
@@ -35,7 +41,8 @@ impl Siblings {
         let sure = |word: Option<&String>| word.is_some_and(|word| act(word).is_some() && !nounish(word));
         let last = names.iter().filter(|words| words.len() > 1 && sure(words.last())).count();
         let first = names.iter().filter(|words| sure(words.first()) || leads(words)).count();
-        Self { bills: bills(&names), governs: governs(&names, &prefix), prefix, verb_last: last > first }
+        let (bills, governs, guards) = (bills(&names), governs(&names, &prefix), guards(&names));
+        Self { bills, governs, guards, prefix, verb_last: last > first }
     }
 }
 
@@ -64,6 +71,17 @@ fn governs(names: &[Vec<String>], prefix: &[String]) -> bool {
         })
     };
     prefix.iter().any(named) || names.len() > 3 && names.iter().filter(about).count() * 2 > names.len()
+}
+
+/// At least three tools, and one in twenty, are about a firewall and its like.
+fn guards(names: &[Vec<String>]) -> bool {
+    let about = |words: &&Vec<String>| {
+        words.iter().any(|word| {
+            matches!(singular(word).as_str(), "firewall" | "waf" | "dlp" | "nat" | "vpn" | "acl" | "ips")
+        })
+    };
+    let count = names.iter().filter(about).count();
+    count > 2 && count * 20 > names.len()
 }
 
 fn bills(names: &[Vec<String>]) -> bool {
@@ -139,7 +157,7 @@ impl Name {
         if words.starts_with(&siblings.prefix) && words.len() > siblings.prefix.len() {
             words.drain(..siblings.prefix.len());
         }
-        let at = heads(&words, siblings.verb_last);
+        let at = if state_of_a_deed(&words) { Vec::new() } else { heads(&words, siblings.verb_last) };
         let word = |at: &usize| words.get(*at).cloned().unwrap_or_default();
         let acts: Vec<(Act, String)> =
             at.iter().filter_map(|at| Some((act(words.get(*at)?)?, word(at)))).collect();
@@ -148,6 +166,32 @@ impl Name {
         let nouns = others.map(|(_, word)| word.clone()).collect();
         Self { acts, unsure, nouns, words }
     }
+}
+
+/// `deploy_status`: how a deed goes, which nobody can do.
+fn state_of_a_deed(words: &[String]) -> bool {
+    let [before @ .., deed, state] = words else {
+        return false;
+    };
+    before.iter().all(|word| act(word).is_none())
+        && matches!(state.as_str(), "status" | "progress" | "history")
+        && matches!(
+            deed.as_str(),
+            "deploy"
+                | "build"
+                | "sync"
+                | "backup"
+                | "import"
+                | "export"
+                | "install"
+                | "upgrade"
+                | "migrate"
+                | "run"
+                | "restore"
+                | "rollout"
+                | "release"
+                | "upload"
+        )
 }
 
 /// Where the verbs stand: at the first sure one from the end at which this server's verbs stand, else at an unsure one;

@@ -6,7 +6,12 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
     words.iter().enumerate().find_map(|(at, word)| {
         let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
         let secret = match word.as_str() {
-            "password" if matches!(words.get(at + 1).map(String::as_str), Some("protection" | "policy")) => {
+            "password"
+                if matches!(
+                    words.get(at + 1).map(String::as_str),
+                    Some("protection" | "policy" | "manager")
+                ) =>
+            {
                 false
             }
             "secret" | "password" | "passwd" | "passphrase" | "credential" | "kubeconfig" | "keystore"
@@ -333,6 +338,7 @@ pub(super) fn relation(words: &[String]) -> bool {
                 | "reviewer"
                 | "element"
                 | "sub"
+                | "subtask"
                 | "child"
                 | "parent"
                 | "dependency"

@@ -43,7 +43,44 @@ impl Prose {
             "is lost",
             "are lost",
         ]);
+        self.keeps(text);
         self.consequences(text);
+    }
+
+    /// What it says is still there afterwards.
+    fn keeps(&mut self, text: &str) {
+        let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+        let undoes = says(&[
+            "reversible via",
+            "reversible by",
+            "reversible with",
+            "is reversible",
+            "can be undone",
+            "can be reverted",
+            "can be reversed",
+        ]);
+        let keeps = says(&[
+            "is not lost",
+            "are not lost",
+            "retaining all history",
+            "retains all history",
+            "history is kept",
+            "history is preserved",
+            "earlier versions are kept",
+            "previous version is kept",
+        ]);
+        self.says_undone = (undoes || keeps) && !self.says_final;
+        self.says_soft = says(&[
+            "soft-delete",
+            "soft delete",
+            "to trash",
+            "to the trash",
+            "recycle bin",
+            "can be restored",
+            "can be recovered",
+        ]) && !self.says_final;
+        self.says_partial = partial(text);
+        self.returns_secret = text.split(['.', '\n', ';']).any(returns_secret);
     }
 
     /// What happens to money and people beside the deed itself.
@@ -99,6 +136,55 @@ impl Prose {
     }
 }
 
+/// A sentence by which a secret is handed over, and none is held back.
+fn returns_secret(sentence: &str) -> bool {
+    const SECRETS: &[&str] =
+        &["credentials", "api key", "secret key", "client secret", "access token", "private key", "password"];
+    const HELD: &[&str] =
+        &["no ", "not ", "n't ", "never", "without", "omit", "mask", "redact", "hidden", "except"];
+    let has = |words: &[&str]| words.iter().any(|word| sentence.contains(word));
+    sentence.contains("return") && has(SECRETS) && !has(HELD)
+}
+
+/// Whether it says that it changes only what it is given a value for, and takes nothing out or over as a whole.
+fn partial(text: &str) -> bool {
+    const WHOLE: &[&str] = &["replac", "overwrit", "delet"];
+    let only = ["only", "just"].iter().any(|only| {
+        let after = |verb: &str, which: &str| text.contains(&format!("{only} {verb}{which}fields"));
+        ["", "provide ", "include ", "pass ", "specify ", "update ", "updates ", "changes ", "change "]
+            .iter()
+            .any(|verb| {
+                [
+                    "",
+                    "the ",
+                    "provided ",
+                    "the provided ",
+                    "specified ",
+                    "the specified ",
+                    "given ",
+                    "the given ",
+                ]
+                .iter()
+                .any(|which| after(verb, which))
+            })
+    });
+    let rest = [
+        "fields you want to change",
+        "fields to change",
+        "other fields are",
+        "other fields stay",
+        "other fields remain",
+        "omitted fields",
+        "fields not provided",
+        "unspecified fields",
+        "partial update",
+        "partially update",
+        "left unchanged",
+        "remain unchanged",
+    ];
+    (only || rest.iter().any(|phrase| text.contains(phrase))) && !WHOLE.iter().any(|word| text.contains(word))
+}
+
 /// Whether it says that it overwrites, and not that it does not.
 fn overwrites(text: &str) -> bool {
     let overwrites = [
@@ -125,7 +211,8 @@ fn overwrites(text: &str) -> bool {
     overwrites.iter().any(|phrase| {
         let before = text.find(phrase).map(|at| text.get(..at).unwrap_or_default());
         before.is_some_and(|before| {
-            !["not ", "n't ", "without ", "never ", "not be "].iter().any(|no| before.ends_with(no))
+            let near = before.split_whitespace().rev().take_while(|word| !word.ends_with(['.', ';', ':']));
+            !near.take(3).any(|word| matches!(word, "not" | "without" | "never") || word.ends_with("n't"))
         })
     })
 }

@@ -28,6 +28,14 @@ pub(super) struct Prose {
     pub(super) says_read_only: bool,
     pub(super) says_final: bool,
     pub(super) says_overwrites: bool,
+    /// It says that it can be undone, or that what was there is kept.
+    pub(super) says_undone: bool,
+    /// It says that a secret comes back.
+    pub(super) returns_secret: bool,
+    /// What it deletes can be had back.
+    pub(super) says_soft: bool,
+    /// What is not named stays as it was.
+    pub(super) says_partial: bool,
 }
 
 impl Prose {

@@ -99,7 +99,22 @@ pub(super) fn operations(arguments: &[Argument<'_>]) -> Vec<Operation> {
             "request_method",
         ]) || (argument.is(&["command", "mode", "subcommand", "type"]) && values(argument.schema).is_some())
     });
-    choosing.flat_map(|argument| deeds(argument)).collect()
+    let mut found: Vec<Operation> = choosing.flat_map(|argument| deeds(argument)).collect();
+    found.extend(arguments.iter().flat_map(variants));
+    found
+}
+
+/// The deeds of an argument that is one of several shapes, each with its own name of what it does.
+fn variants(argument: &Argument<'_>) -> Vec<Operation> {
+    let shapes = ["anyOf", "oneOf"].iter().find_map(|of| argument.schema.get(of)?.as_array());
+    let named = |shape: &Value| {
+        let names = ["operation", "action", "method", "op"];
+        let constant =
+            names.iter().find_map(|name| shape.get("properties")?.get(name)?.get("const")?.as_str())?;
+        let act = deed(constant, true)?;
+        Some(Operation { act, value: constant.to_owned(), pointer: argument.pointer.clone() })
+    };
+    shapes.into_iter().flatten().take(100).filter_map(named).collect()
 }
 
 fn deeds(argument: &Argument<'_>) -> Vec<Operation> {

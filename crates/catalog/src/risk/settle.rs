@@ -41,6 +41,12 @@ impl Reading<'_> {
             || is(Act::Flip, "accept") && of(INPUTS)
         {
             Some(Act::Read)
+        } else if is(Act::Change, "restor")
+            && ["trash", "trashed", "deleted", "archived"].iter().any(|word| self.says(word))
+            || (is(Act::Change, "renew") || is(Act::Change, "extend")) && self.lengthens()
+        {
+            // what was gone is there again, what would have ended goes on
+            Some(Act::Flip)
         } else if is(Act::Read, "download") && self.has_destination() {
             Some(Act::Add)
         } else if is(Act::Send, "publish") && !self.publishes_to_people()
@@ -72,6 +78,21 @@ impl Reading<'_> {
         } else {
             None
         }
+    }
+
+    /// A time that runs out is all that it names.
+    fn lengthens(&self) -> bool {
+        let time = |words: &[String]| {
+            words.iter().any(|word| {
+                matches!(
+                    singular(word).as_str(),
+                    "ttl" | "timeout" | "expiry" | "expiration" | "lease" | "deadline" | "lifetime"
+                )
+            })
+        };
+        self.arguments.iter().any(|argument| time(&argument.words))
+            || time(&self.name.words)
+            || time(&self.prose.object)
     }
 
     /// What is published is meant for people, who cannot be made to forget it.

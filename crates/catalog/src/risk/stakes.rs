@@ -87,9 +87,12 @@ impl Scale<'_, '_> {
     fn credentials(&mut self) {
         let first: Vec<String> = self.reading.prose.first.iter().map(|word| singular(word)).collect();
         let told = |words: &[String]| {
-            let told =
-                words.iter().find(|word| matches!(word.as_str(), "kubeconfig" | "password" | "credential"));
-            told.cloned()
+            let mut pairs = words.iter().zip(words.iter().skip(1).map(String::as_str).chain([""]));
+            let told = pairs.find(|(word, next)| {
+                // a password manager is a product
+                matches!(word.as_str(), "kubeconfig" | "password" | "credential") && *next != "manager"
+            });
+            told.map(|(word, _)| word.clone())
         };
         let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
         // Coins are no secrets, and neither are the words of a model that are counted.
@@ -101,16 +104,27 @@ impl Scale<'_, '_> {
         if whole.iter().any(|word| matches!(word.as_str(), "count" | "estimate" | "tokenize")) {
             return;
         }
-        let named = nouns::credential(&whole).map(|noun| ("/name", noun));
+        let vaulted = || {
+            let item = ["item", "entry", "login"].iter().any(|word| self.reading.says(word));
+            let beside = ["attachment", "folder", "collection"]
+                .iter()
+                .any(|word| self.named.iter().any(|n| n == word));
+            (item && !beside && self.reading.says("vault")).then(|| ("/description", "vault item".to_owned()))
+        };
+        let named = nouns::credential(&whole).map(|noun| ("/name", noun)).or_else(vaulted);
+        let made = || {
+            let returned = self.reading.prose.returns_secret && self.does(&[Act::Add, Act::Grant]).is_some();
+            returned.then(|| ("/description", "credential".to_owned()))
+        };
         let found = named.or_else(|| self.noun(nouns::credential)).or_else(|| {
             let gives =
                 self.effect == Effect::None || self.does(&[Act::Add, Act::Change, Act::Grant]).is_some();
-            told(&first).filter(|_| gives).map(|noun| ("/description", noun))
+            told(&first).filter(|_| gives).map(|noun| ("/description", noun)).or_else(made)
         });
         let sets = |argument: &&super::schema::Argument<'_>| {
             let asked = matches!(
                 argument.words.first().map(String::as_str),
-                Some("require" | "has" | "is" | "use" | "reset")
+                Some("require" | "has" | "is" | "use" | "reset" | "auth" | "login" | "registry" | "proxy")
             );
             argument.ends(&["password", "passphrase", "mnemonic"]) && !asked
                 || argument.is(&[
@@ -178,23 +192,26 @@ impl Scale<'_, '_> {
             .iter()
             .filter(|deed| matches!(deed.act, Act::Remove | Act::Take))
             .filter(|deed| self.reading.execution.is_none() || !deed.place.starts_with("/input"))
-            .filter(|deed| !parts(deed))
+            .filter(|deed| !parts(deed) && !self.paraphrases(deed))
             .cloned()
             .collect();
-        if let Some(deed) = removes.first() {
+        if let Some(deed) = removes.iter().find(|deed| !self.shuts_out(deed)) {
             self.found(
                 Category::Destructive,
                 deed.place.clone(),
                 format!("`{}` {}", deed.word, deed.act.does()),
             );
         }
-        let for_good = removes.iter().find(|deed| deed.act == Act::Remove && !self.only_relates(deed));
+        let soft = self.reading.prose.says_soft;
+        let for_good =
+            removes.iter().find(|deed| deed.act == Act::Remove && !soft && !self.only_relates(deed));
         if let Some(deed) = for_good {
             let (place, because) = (deed.place.clone(), format!("`{}` deletes for good", deed.word));
             self.critical(place, because);
         }
         let back = self.reading.deeds.iter().find(|deed| turns_back(deed)).cloned();
-        if let Some(deed) = back.filter(|_| self.holds_data()) {
+        let kept = self.reading.prose.says_undone;
+        if let Some(deed) = back.filter(|deed| deed.act != Act::Flip && !kept && self.holds_data()) {
             self.found(
                 Category::Destructive,
                 deed.place.clone(),
@@ -203,7 +220,13 @@ impl Scale<'_, '_> {
             self.critical(deed.place.clone(), format!("`{}` overwrites what is there", deed.word));
         }
         let prose = &self.reading.prose;
-        let overwrites = prose.says_overwrites && self.does(&[Act::Add, Act::Change]).is_some();
+        let may = self
+            .reading
+            .deeds
+            .iter()
+            .any(|deed| deed.word == "overwrite" && deed.place.starts_with("/input"));
+        let overwrites = (prose.says_overwrites || may || self.writes_whole())
+            && self.does(&[Act::Add, Act::Change]).is_some();
         let finally =
             prose.says_final && self.does(&[Act::Change, Act::Take, Act::Remove, Act::Halt]).is_some();
         if overwrites || finally {
@@ -212,6 +235,46 @@ impl Scale<'_, '_> {
             self.found(Category::Destructive, "/description", because.to_owned());
             self.critical("/description", because.to_owned());
         }
+    }
+
+    /// `write_file`: all that a file holds is given, and what it held is not kept.
+    fn writes_whole(&self) -> bool {
+        let writes = |(_, verb): &(Act, String)| matches!(verb.as_str(), "write" | "set" | "put");
+        writes_all(&self.reading.name.acts, writes)
+            && self.takes(&["path", "file", "filename", "file_path", "filepath", "file_name"])
+            && self.takes(&["content", "contents", "data", "text", "body"])
+            && !self.reading.says("append")
+            && !self.takes(&["append", "line", "range", "old_text", "position"])
+    }
+
+    /// Somebody loses what they might do, which is no data.
+    fn shuts_out(&self, deed: &Deed) -> bool {
+        let verb = split(&deed.word).into_iter().next().unwrap_or_default();
+        let last = self.named.last().or(self.described.last()).map(String::as_str).unwrap_or_default();
+        let person = matches!(last, "member" | "collaborator" | "participant" | "guest" | "moderator");
+        let right = matches!(
+            last,
+            "access" | "permission" | "role" | "invitation" | "invite" | "grant" | "privilege"
+        );
+        match verb.trim_end_matches('s') {
+            "revoke" => person || right,
+            "remove" => person,
+            _ => false,
+        }
+    }
+
+    /// `detach_x`: `Removes x from y`: the name says that two things come apart, the description says no more.
+    fn paraphrases(&self, deed: &Deed) -> bool {
+        let apart = |(_, verb): &(Act, String)| {
+            matches!(
+                verb.as_str(),
+                "detach" | "disconnect" | "unassign" | "unlink" | "disassociate" | "unattach"
+            )
+        };
+        deed.place == "/description"
+            && matches!(deed.word.trim_end_matches('s'), "remove" | "clear" | "unset")
+            && !self.reading.name.acts.is_empty()
+            && self.reading.name.acts.iter().all(apart)
     }
 
     /// Its object keeps data, which going back to an earlier state loses.
@@ -384,6 +447,10 @@ impl Scale<'_, '_> {
         self.evidence.push(Evidence::new(About::Breadth, place, because.to_owned()));
         true
     }
+}
+
+fn writes_all(acts: &[(Act, String)], writes: impl Fn(&(Act, String)) -> bool) -> bool {
+    !acts.is_empty() && acts.iter().all(writes)
 }
 
 /// Two things come apart, and neither is gone.

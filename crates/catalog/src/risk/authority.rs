@@ -72,9 +72,11 @@ impl Scale<'_, '_> {
             "with",
             "group",
         ]);
+        let shares =
+            self.named.last().is_some_and(|last| last == "share") && self.does(&[Act::Add]).is_some();
         if does("transfer") && owner {
             Some("it changes who owns something")
-        } else if does("shar") && with {
+        } else if (does("shar") || shares) && with {
             Some("it lets somebody else in")
         } else {
             None
@@ -246,9 +248,31 @@ impl Scale<'_, '_> {
                 self.effect = super::Effect::Irreversible;
             }
             self.found(Category::ExternalCommunication, "/name", format!("a `{message}` reaches people"));
+        } else if let Some(place) = self.posted().filter(|_| adds && !drafts) {
+            self.found(Category::ExternalCommunication, place, "it is posted where others read".to_owned());
         } else if let Some(because) = self.told().filter(|_| !drafts && !self.reading.deeds.is_empty()) {
             self.found(Category::ExternalCommunication, "/description", because);
         }
+    }
+
+    /// A post or a thread, with its text and the place where people read it.
+    fn posted(&self) -> Option<&'static str> {
+        let post = self
+            .named
+            .last()
+            .is_some_and(|last| matches!(last.as_str(), "post" | "topic" | "thread" | "discussion"));
+        let text = self.takes(&["raw", "message", "content", "body", "text"]);
+        let to = self.takes(&[
+            "category",
+            "category_id",
+            "topic_id",
+            "thread_id",
+            "channel",
+            "channel_id",
+            "forum_id",
+            "group_id",
+        ]);
+        (post && text && to).then_some("/name")
     }
 
     /// What is said or done beside the deed: somebody is called, a campaign begins, an answer is mailed.

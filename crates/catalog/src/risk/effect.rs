@@ -97,6 +97,10 @@ impl<'a> Reading<'a> {
         let (_, mut deeds) = self.deeds(self.prose.acts.iter(), &self.prose.object, "/description");
         let named = &self.name.acts;
         let looks = !self.name.unsure && !named.is_empty() && named.iter().all(|(act, _)| *act == Act::Read);
+        if !named.is_empty() {
+            // `Use it when`, `Using the id is better`: advice, where the name says what is done
+            deeds.retain(|deed| !matches!(deed.word.as_str(), "use" | "uses" | "using" | "do" | "does"));
+        }
         if looks && !self.has_destination() && !nouns::credential_words(self.object()) {
             // `get_screenshot`: what is made is the answer
             let made = |word: &str| {
@@ -330,7 +334,7 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
 /// known, or the transport merges, nobody can say that it does.
 fn severity(tool: &Tool<'_>, reading: &Reading<'_>) -> Effect {
     let merges = tool.method == Some(Method::Patch) || reading.arguments.is_empty();
-    let mild = merges || reading.prose.says_partial || reading.sets_a_property() || only_properties(reading);
+    let mild = merges || reading.sets_a_property() || only_properties(reading);
     let gone = |deed: &Deed| {
         deed.act.irreversible()
             && !(deed.act == Act::Halt && resumes(&deed.word))

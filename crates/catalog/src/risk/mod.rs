@@ -15,6 +15,7 @@ mod nouns;
 mod phrases;
 mod prose;
 mod schema;
+mod secrets;
 mod settle;
 mod stakes;
 mod words;

@@ -120,7 +120,11 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
             "access" => !matches!(next, "log" | "point" | "tier" | "key" | "token"),
             "user" | "member" | "invitation" | "invite" => ends,
             "account" => matches!(before, "service" | "user" | "system"),
-            "group" => matches!(before, "security" | "user" | "iam") || has("user") || has("member"),
+            "group" => {
+                matches!(before, "security" | "user" | "iam" | "org" | "organization")
+                    || has("user")
+                    || has("member")
+            }
             "rule" => matches!(before, "security" | "nat" | "firewall" | "access" | "inbound" | "outbound"),
             "protection" => matches!(before, "branch" | "deletion" | "password" | "login" | "access"),
             "identity" => ends,
@@ -148,9 +152,13 @@ fn signing_in(before: &str, word: &str, next: &str) -> bool {
                 | "app"
                 | "server"
                 | "factor"
+                | "request"
         ),
         "provider" => matches!(before, "identity" | "oauth" | "sso"),
         "forward" | "forwarding" => before == "port",
+        // which way traffic goes decides what it reaches
+        "route" => before == "static" || next == "table",
+        "gateway" => matches!(before, "default" | "nat" | "internet" | "transit" | "vpn"),
         "port" => matches!(next, "forward" | "forwarding"),
         "zone" => before == "trust",
         "allow" | "deny" | "block" | "access" if next == "list" => true,

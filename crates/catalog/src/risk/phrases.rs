@@ -5,7 +5,10 @@ use super::prose::Prose;
 impl Prose {
     pub(super) fn statements(&mut self, text: &str) {
         let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
-        self.says_read_only = says(&[
+        // what a trial run leaves alone says nothing of the others
+        let whole: Vec<&str> = text.split(". ").filter(|part| !trial(part)).collect();
+        let throughout = |phrases: &[&str]| phrases.iter().any(|p| whole.iter().any(|part| part.contains(p)));
+        self.says_read_only = throughout(&[
             "read-only",
             "read only",
             "readonly",
@@ -25,7 +28,8 @@ impl Prose {
             "only select",
             "select queries only",
             "select statements only",
-        ]);
+        ]) || says(&["sql select", "a select query", "a select statement"])
+            && !says(&["insert", "update ", "delete", "ddl"]);
         self.says_final = says(&[
             "permanent",
             "irreversibl",
@@ -78,8 +82,10 @@ impl Prose {
             "recycle bin",
             "can be restored",
             "can be recovered",
-        ]) && !self.says_final;
-        self.says_partial = partial(text);
+        ]) && !self
+            .first
+            .iter()
+            .any(|word| word.starts_with("permanent") || word.starts_with("irrevers"));
         self.returns_secret = text.split(['.', '\n', ';']).any(returns_secret);
     }
 
@@ -136,6 +142,10 @@ impl Prose {
     }
 }
 
+fn trial(sentence: &str) -> bool {
+    ["dry_run", "dry-run", "dry run", "dryrun"].iter().any(|word| sentence.contains(word))
+}
+
 /// A sentence by which a secret is handed over, and none is held back.
 fn returns_secret(sentence: &str) -> bool {
     const SECRETS: &[&str] =
@@ -144,45 +154,6 @@ fn returns_secret(sentence: &str) -> bool {
         &["no ", "not ", "n't ", "never", "without", "omit", "mask", "redact", "hidden", "except"];
     let has = |words: &[&str]| words.iter().any(|word| sentence.contains(word));
     sentence.contains("return") && has(SECRETS) && !has(HELD)
-}
-
-/// Whether it says that it changes only what it is given a value for, and takes nothing out or over as a whole.
-fn partial(text: &str) -> bool {
-    const WHOLE: &[&str] = &["replac", "overwrit", "delet"];
-    let only = ["only", "just"].iter().any(|only| {
-        let after = |verb: &str, which: &str| text.contains(&format!("{only} {verb}{which}fields"));
-        ["", "provide ", "include ", "pass ", "specify ", "update ", "updates ", "changes ", "change "]
-            .iter()
-            .any(|verb| {
-                [
-                    "",
-                    "the ",
-                    "provided ",
-                    "the provided ",
-                    "specified ",
-                    "the specified ",
-                    "given ",
-                    "the given ",
-                ]
-                .iter()
-                .any(|which| after(verb, which))
-            })
-    });
-    let rest = [
-        "fields you want to change",
-        "fields to change",
-        "other fields are",
-        "other fields stay",
-        "other fields remain",
-        "omitted fields",
-        "fields not provided",
-        "unspecified fields",
-        "partial update",
-        "partially update",
-        "left unchanged",
-        "remain unchanged",
-    ];
-    (only || rest.iter().any(|phrase| text.contains(phrase))) && !WHOLE.iter().any(|word| text.contains(word))
 }
 
 /// Whether it says that it overwrites, and not that it does not.

@@ -34,13 +34,11 @@ pub(super) struct Prose {
     pub(super) returns_secret: bool,
     /// What it deletes can be had back.
     pub(super) says_soft: bool,
-    /// What is not named stays as it was.
-    pub(super) says_partial: bool,
 }
 
 impl Prose {
     pub(super) fn of(text: &str) -> Self {
-        let text = body(text);
+        let text = unmarked(body(text));
         let all = joined(tokens(text, TOKENS_MAX));
         let mut prose = Self { first: first_words(&all), ..Self::default() };
         prose.unknown_verb = unknown_verb(&all);
@@ -105,6 +103,23 @@ fn body(text: &str) -> &str {
         ["\nArgs:", " Args:\n", "\nParameters:", "\nReturns:", "\nExample", "\nParams:", "\n\nReturns"];
     let end = ends.iter().filter_map(|marker| text.find(marker)).filter(|at| *at > 0).min();
     end.and_then(|end| text.get(..end)).filter(|text| !text.trim().is_empty()).unwrap_or(text)
+}
+
+/// The text behind what only marks it: `<instructions>`, `[DEPRECATED]`.
+fn unmarked(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    for _ in 0..3 {
+        let mark = [('<', '>'), ('[', ']')].iter().find_map(|(open, close)| {
+            let inner = rest.strip_prefix(*open)?;
+            let end = inner.find(*close).filter(|end| *end < 40)?;
+            inner.get(end + close.len_utf8()..)
+        });
+        match mark.map(str::trim_start).filter(|after| !after.is_empty()) {
+            Some(after) => rest = after,
+            None => break,
+        }
+    }
+    rest
 }
 
 fn first_words(all: &[Token]) -> Vec<String> {

@@ -84,85 +84,6 @@ impl Scale<'_, '_> {
         named.or_else(|| find(&self.described).map(|noun| ("/description", noun)))
     }
 
-    fn credentials(&mut self) {
-        let first: Vec<String> = self.reading.prose.first.iter().map(|word| singular(word)).collect();
-        let told = |words: &[String]| {
-            let mut pairs = words.iter().zip(words.iter().skip(1).map(String::as_str).chain([""]));
-            let told = pairs.find(|(word, next)| {
-                // a password manager is a product
-                matches!(word.as_str(), "kubeconfig" | "password" | "credential") && *next != "manager"
-            });
-            told.map(|(word, _)| word.clone())
-        };
-        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
-        // Coins are no secrets, and neither are the words of a model that are counted.
-        if self.takes(&["chain", "chain_id", "contract", "token_in", "spender", "mint"])
-            && !whole.iter().any(|word| matches!(word.as_str(), "private" | "secret" | "mnemonic"))
-        {
-            return;
-        }
-        if whole.iter().any(|word| matches!(word.as_str(), "count" | "estimate" | "tokenize")) {
-            return;
-        }
-        let vaulted = || {
-            let item = ["item", "entry", "login"].iter().any(|word| self.reading.says(word));
-            let beside = ["attachment", "folder", "collection"]
-                .iter()
-                .any(|word| self.named.iter().any(|n| n == word));
-            (item && !beside && self.reading.says("vault")).then(|| ("/description", "vault item".to_owned()))
-        };
-        let named = nouns::credential(&whole).map(|noun| ("/name", noun)).or_else(vaulted);
-        let made = || {
-            let returned = self.reading.prose.returns_secret && self.does(&[Act::Add, Act::Grant]).is_some();
-            returned.then(|| ("/description", "credential".to_owned()))
-        };
-        let found = named.or_else(|| self.noun(nouns::credential)).or_else(|| {
-            let gives =
-                self.effect == Effect::None || self.does(&[Act::Add, Act::Change, Act::Grant]).is_some();
-            told(&first).filter(|_| gives).map(|noun| ("/description", noun)).or_else(made)
-        });
-        let sets = |argument: &&super::schema::Argument<'_>| {
-            let asked = matches!(
-                argument.words.first().map(String::as_str),
-                Some("require" | "has" | "is" | "use" | "reset" | "auth" | "login" | "registry" | "proxy")
-            );
-            argument.ends(&["password", "passphrase", "mnemonic"]) && !asked
-                || argument.is(&[
-                    "secret_value",
-                    "secret_string",
-                    "seed_phrase",
-                    "private_key",
-                    "api_key",
-                    "new_pin",
-                ])
-        };
-        let set = self
-            .reading
-            .arguments
-            .iter()
-            .find(sets)
-            .filter(|_| self.does(&[Act::Add, Act::Change]).is_some());
-        if let Some((place, noun)) = found {
-            self.found(Category::CredentialAccess, place, format!("`{noun}` names a secret"));
-            let kept = self.reading.deeds.iter().all(|deed| {
-                matches!(deed.word.as_str(), "save" | "saves" | "export" | "exports" | "store" | "download")
-            });
-            if self.effect != Effect::None
-                && !kept
-                && self.does(&[Act::Add, Act::Change, Act::Remove, Act::Grant, Act::Flip]).is_some()
-            {
-                self.critical(place, format!("it changes a secret: `{noun}`"));
-            }
-        } else if let Some(set) = set {
-            let whole = set.is(&["seed_phrase", "mnemonic", "private_key", "secret_value", "secret_string"]);
-            let place = set.pointer.clone();
-            self.found(Category::CredentialAccess, place.clone(), "it sets a secret".to_owned());
-            if whole {
-                self.critical(place, "it hands over a secret".to_owned());
-            }
-        }
-    }
-
     fn execution(&mut self) {
         if let Some(execution) = self.reading.execution.as_ref().filter(|execution| !execution.read_only) {
             self.found(Category::Execution, execution.place.clone(), execution.because.clone());
@@ -227,8 +148,9 @@ impl Scale<'_, '_> {
             .any(|deed| deed.word == "overwrite" && deed.place.starts_with("/input"));
         let overwrites = (prose.says_overwrites || may || self.writes_whole())
             && self.does(&[Act::Add, Act::Change]).is_some();
-        let finally =
-            prose.says_final && self.does(&[Act::Change, Act::Take, Act::Remove, Act::Halt]).is_some();
+        let finally = prose.says_final
+            && !soft
+            && self.does(&[Act::Change, Act::Take, Act::Remove, Act::Halt]).is_some();
         if overwrites || finally {
             let because =
                 if overwrites { "it overwrites what is there" } else { "it says that there is no way back" };
@@ -271,10 +193,13 @@ impl Scale<'_, '_> {
                 "detach" | "disconnect" | "unassign" | "unlink" | "disassociate" | "unattach"
             )
         };
+        // `set_emoji`: `Sets or clears the emoji`
+        let sets = |(_, verb): &(Act, String)| verb == "set";
+        let acts = &self.reading.name.acts;
         deed.place == "/description"
             && matches!(deed.word.trim_end_matches('s'), "remove" | "clear" | "unset")
-            && !self.reading.name.acts.is_empty()
-            && self.reading.name.acts.iter().all(apart)
+            && !acts.is_empty()
+            && (acts.iter().all(apart) || acts.iter().all(sets))
     }
 
     /// Its object keeps data, which going back to an earlier state loses.

@@ -205,3 +205,32 @@ fn a_container_with_its_own_command_runs_it() {
         Level::SideEffect
     );
 }
+
+#[test]
+fn what_only_marks_a_description_does_not_hide_its_verb() {
+    assert_eq!(judged("tides", "[BETA] Deletes the tides of a year", &["year"]).effect, Irreversible);
+    assert_eq!(judged("tides", "<purpose>\nDeletes the tides of a year", &["year"]).effect, Irreversible);
+}
+
+#[test]
+fn one_setting_that_is_put_is_turned() {
+    assert_eq!(
+        judged("put_bell_setting", "Sets a setting of a bell", &["bell_id", "key", "value"]).effect,
+        Changes
+    );
+}
+
+#[test]
+fn a_statement_that_is_said_to_select_looks_unless_others_are_named() {
+    let selects = judged("run_sql", "Runs an SQL SELECT query on the archive", &["sql"]);
+    assert_eq!(selects.effect, Nothing);
+    let more = judged("run_sql", "Runs an SQL SELECT or INSERT query on the archive", &["sql"]);
+    assert_eq!(more.level, Level::Critical);
+}
+
+#[test]
+fn a_group_of_an_organization_says_who_may_do_what_and_a_part_of_a_task_is_only_tied_to_it() {
+    let group = judged("update_org_group", "Update a group", &["group_id", "name"]);
+    assert!(group.categories.contains(&Administrative), "{group:?}");
+    assert_eq!(judged("remove_subtask", "Remove a subtask from a chore", &["id"]).level, Level::SideEffect);
+}

@@ -335,13 +335,13 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
 fn severity(tool: &Tool<'_>, reading: &Reading<'_>) -> Effect {
     let merges = tool.method == Some(Method::Patch) || reading.arguments.is_empty();
     let mild = merges || reading.sets_a_property() || only_properties(reading);
-    let gone = |deed: &Deed| {
-        deed.act.irreversible()
-            && !(deed.act == Act::Halt && resumes(&deed.word))
-            && !only_turned_back(reading, deed)
-            && !(reading.prose.says_undone && matches!(deed.act, Act::Change | Act::Send))
-            && !(mild && deed.act == Act::Change && !deed.place.starts_with("/input"))
+    let comes_back = |deed: &Deed| {
+        deed.act == Act::Halt && resumes(&deed.word)
+            || reading.prose.says_undone && matches!(deed.act, Act::Change | Act::Send)
+            || only_turned_back(reading, deed)
+            || mild && deed.act == Act::Change && !deed.place.starts_with("/input")
     };
+    let gone = |deed: &Deed| deed.act.irreversible() && !comes_back(deed);
     let said = reading.prose.says_overwrites || reading.prose.says_final;
     if said || reading.deeds.iter().any(gone) { Effect::Irreversible } else { Effect::Changes }
 }

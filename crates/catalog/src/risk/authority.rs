@@ -22,15 +22,16 @@ impl Scale<'_, '_> {
             })
         };
         let named = nouns::administrative(&self.named).map(|noun| ("/name", noun));
-        let guards = self.reading.guards && self.named.last().is_some_and(|last| last == "rule");
         let noun = named
-            .or_else(|| guards.then(|| ("/name", "rule".to_owned())))
+            .or_else(|| self.lets_through().map(|noun| ("/name", noun)))
+            .or_else(|| self.signs_in())
             .or_else(|| strong(&self.described).map(|noun| ("/description", noun)))
             .or_else(|| self.member().map(|noun| ("/description", noun)))
             .or_else(|| self.locks().map(|noun| ("/name", noun)))
             .or_else(|| self.opens())
             .or_else(|| self.chosen().map(|noun| ("/inputSchema", noun)))
             .filter(|(_, noun)| !(noun == "member" && self.subscribes()))
+            .filter(|(_, noun)| !(noun == "user" && self.introduces()))
             .filter(|(_, noun)| !(matches!(noun.as_str(), "user" | "member") && self.hands_work()));
         if let Some(deed) = grants.filter(|deed| !self.spends(deed)) {
             self.found(
@@ -46,6 +47,32 @@ impl Scale<'_, '_> {
             self.found(Category::Administrative, place, format!("`{noun}` is about who may do what"));
             self.critical(place, format!("it changes who may do what: `{noun}`"));
         }
+    }
+
+    /// On a server that guards a network: what decides which traffic goes where, and what is let through.
+    fn lets_through(&self) -> Option<String> {
+        let named = |word: &str| self.named.iter().any(|said| said == word);
+        let last = self.named.last().filter(|_| self.reading.guards)?;
+        let decides = match last.as_str() {
+            "rule" | "gateway" | "segment" | "route" => true,
+            "group" => named("gateway"),
+            _ => named("segment") && !named("group") || named("category") && named("url"),
+        };
+        decides.then(|| last.clone())
+    }
+
+    /// An application that others sign in to, or that signs in itself, as its server, arguments or description say.
+    fn signs_in(&self) -> Option<(&'static str, String)> {
+        const PROTOCOLS: &[&str] = &["oauth", "oauth2", "oidc", "openid", "saml", "sso"];
+        let client = |word: &&String| matches!(word.as_str(), "application" | "app" | "client");
+        let client = self.named.last().filter(client)?;
+        let told = PROTOCOLS.iter().any(|word| self.reading.says(word));
+        let asks = self.reading.arguments.iter().any(|argument| {
+            argument.is(&["redirect_uri", "redirect_uris", "callback_url", "callbacks", "grant_types"])
+                || argument.words.iter().any(|word| word == "auth" || PROTOCOLS.contains(&word.as_str()))
+                    && argument.ends(&["config", "configuration", "setting", "settings"])
+        });
+        (self.reading.governs || told || asks).then(|| ("/name", client.clone()))
     }
 
     /// Something gets another owner, or others are let in.
@@ -115,6 +142,38 @@ impl Scale<'_, '_> {
             && acts.iter().any(|(_, verb)| verb.ends_with("assign"))
             && words.chain(&self.reading.prose.first).any(|word| WORK.contains(&singular(word).as_str()))
             && !self.takes(&["role", "role_id", "permission"])
+    }
+
+    /// Of a person is changed what others read, and nothing by which the person signs in or is let in.
+    fn introduces(&self) -> bool {
+        let changes = self.reading.deeds.iter().all(|deed| matches!(deed.act, Act::Change | Act::Flip));
+        let profile = self.takes(&["bio", "biography", "about", "website", "avatar", "headline", "bio_raw"]);
+        let standing = self.reading.arguments.iter().any(|argument| {
+            argument.words.iter().any(|word| {
+                matches!(
+                    singular(word).as_str(),
+                    "role"
+                        | "permission"
+                        | "group"
+                        | "email"
+                        | "phone"
+                        | "password"
+                        | "active"
+                        | "enabled"
+                        | "disabled"
+                        | "suspended"
+                        | "blocked"
+                        | "admin"
+                        | "superuser"
+                        | "moderator"
+                        | "status"
+                        | "property"
+                        | "attribute"
+                        | "metadata"
+                )
+            })
+        });
+        changes && profile && !standing
     }
 
     /// Who is on a mailing list may do nothing for it.
@@ -214,6 +273,12 @@ impl Scale<'_, '_> {
         });
         let network =
             network.filter(|_| self.does(&[Act::Add, Act::Change, Act::Grant, Act::Remove]).is_some());
+        let given = self.reading.arguments.iter().find(|argument| {
+            argument.is(&["permission", "permissions", "acl", "access_level", "is_admin", "is_superuser"])
+                || self.reading.says("org") && argument.is(&["groups", "group_ids"])
+        });
+        let given = given.filter(|_| self.does(&[Act::Add, Act::Change]).is_some());
+        let network = given.or(network);
         if exposed {
             Some(("/name", "public".to_owned()))
         } else if sessions {

@@ -190,10 +190,16 @@ fn program(reading: &Reading<'_>) -> Option<Execution> {
         let kept =
             ["code", "script", "function", "plugin", "macro", "hook"].iter().any(|word| reading.says(word))
                 && acts.iter().any(|(act, _)| act.writes());
+        // a script that a machine runs by itself, at its installation or start
+        let by_itself = ["install", "startup", "boot", "init", "hook"].iter().any(|word| reading.says(word))
+            && reading.name.nouns.iter().any(|word| matches!(singular(word).as_str(), "script" | "hook"))
+            && argument.is(&["content", "contents", "body", "source"])
+            && acts.iter().any(|(act, _)| act.writes());
         let text = argument.description().to_ascii_lowercase();
         (argument.is_text() || argument.ends(&["command", "commands", "cmd", "args"]))
             && (surely
                 || typed
+                || by_itself
                 || body_of_run
                 || maybe && (runs || kept || about.iter().any(|about| text.contains(about))))
     };
@@ -305,7 +311,11 @@ fn container(reading: &Reading<'_>) -> Option<Execution> {
     let entry = |argument: &Argument<'_>| argument.is(&["entrypoint", "command", "cmd", "args"]);
     let starts =
         reading.name.acts.iter().any(|(_, word)| word == "create") && reading.arguments.iter().any(entry);
-    match image.filter(|_| running || starts) {
+    let last = reading.name.nouns.last().map(|word| singular(word)).unwrap_or_default();
+    let from_image = matches!(last.as_str(), "image" | "container" | "pod")
+        && reading.name.words.iter().any(|word| word == "from" || word == "run" || word == "container")
+        && reading.name.acts.iter().any(|(act, _)| *act == Act::Add);
+    match image.filter(|_| running || starts || from_image) {
         Some(image) => Some(Execution {
             adds: true,
             ..Execution::at(image.pointer.clone(), "it runs a container of any image")

@@ -139,12 +139,12 @@ const VERBS: &[(Act, &str)] = &[
     ),
     (
         Act::Deploy,
-        "deploy install scale rollout rollback failover reboot restart redeploy promote drain cordon release undeploy cutover evacuate powercycle rollforward roll",
+        "deploy install scale rollout rollback failover reboot restart redeploy promote drain cordon release undeploy cutover evacuate rollforward roll",
     ),
     (
         Act::Halt,
         "stop pause suspend cancel void kill abort shutdown disable deactivate halt interrupt quit end retire \
-         hibernate unschedule poweroff mothball discontinue ",
+         hibernate unschedule poweroff powercycle forceoff mothball discontinue ",
     ),
     (
         Act::Take,

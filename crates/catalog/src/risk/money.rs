@@ -5,7 +5,7 @@ use super::lexicon::Act;
 use super::nouns::{self, Money};
 use super::schema::Argument;
 use super::stakes::Scale;
-use super::words::singular;
+use super::words::{singular, split};
 use crate::Category;
 use std::borrow::Cow;
 
@@ -80,6 +80,9 @@ impl Scale<'_, '_> {
             Money::Pays if adds || flips => {
                 self.found(Category::Financial, place, format!("`{noun}` is about money"))
             }
+            Money::Moves if noun == "subscription" && changes && self.buys_more() => {
+                self.moves(place, "it changes how much is paid on and on".to_owned())
+            }
             Money::Moves if matches!(noun, "subscription" | "dispute") && changes => {
                 self.found(Category::Financial, place, format!("it changes a `{noun}`"))
             }
@@ -153,6 +156,20 @@ impl Scale<'_, '_> {
             _ => false,
         };
         self.reading.deeds.iter().find(traded).map(|deed| deed.place.clone())
+    }
+
+    /// Seats, a plan or a price of a subscription, at any depth of its arguments.
+    fn buys_more(&self) -> bool {
+        let named = |words: &[String]| {
+            words.iter().any(|word| {
+                matches!(singular(word).as_str(), "seat" | "plan" | "price" | "quantity" | "tier" | "license")
+            })
+        };
+        let within = |argument: &Argument<'_>| {
+            let inner = argument.schema.get("properties").and_then(serde_json::Value::as_object);
+            inner.is_some_and(|inner| inner.keys().any(|name| named(&split(name))))
+        };
+        self.reading.arguments.iter().any(|argument| named(&argument.words) || within(argument))
     }
 
     fn is_verb(&self, word: &str) -> bool {

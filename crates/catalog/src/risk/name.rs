@@ -52,6 +52,7 @@ fn governs(names: &[Vec<String>], prefix: &[String]) -> bool {
         ["auth", "oauth", "iam", "sso", "okta", "keycloak", "idp", "identity", "entra"]
             .iter()
             .any(|one| word.trim_end_matches(char::is_numeric) == *one)
+            || word.starts_with("auth") && !word.starts_with("author")
     };
     let about = |words: &&Vec<String>| {
         words.iter().any(|word| {
@@ -77,7 +78,10 @@ fn governs(names: &[Vec<String>], prefix: &[String]) -> bool {
 fn guards(names: &[Vec<String>]) -> bool {
     let about = |words: &&Vec<String>| {
         words.iter().any(|word| {
-            matches!(singular(word).as_str(), "firewall" | "waf" | "dlp" | "nat" | "vpn" | "acl" | "ips")
+            matches!(
+                singular(word).as_str(),
+                "firewall" | "waf" | "dlp" | "nat" | "vpn" | "acl" | "ips" | "gateway" | "vlan" | "subnet"
+            )
         })
     };
     let count = names.iter().filter(about).count();
@@ -115,7 +119,11 @@ fn bills(names: &[Vec<String>]) -> bool {
             )
         })
     };
-    names.iter().filter(about).count() > 1
+    // who can place an order can commit to paying for it
+    let orders = |words: &Vec<String>| {
+        words.iter().any(|word| word == "place") && words.iter().any(|word| singular(word) == "order")
+    };
+    names.iter().filter(about).count() > 1 || names.iter().any(orders)
 }
 
 /// Leading words that three in five of at least three names share, none of them a verb.

@@ -5,15 +5,11 @@
 pub(super) fn credential(words: &[String]) -> Option<String> {
     words.iter().enumerate().find_map(|(at, word)| {
         let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
+        let next = words.get(at + 1).map(String::as_str).unwrap_or_default();
         let secret = match word.as_str() {
-            "password"
-                if matches!(
-                    words.get(at + 1).map(String::as_str),
-                    Some("protection" | "policy" | "manager")
-                ) =>
-            {
-                false
-            }
+            "password" if matches!(next, "protection" | "policy" | "manager") => false,
+            // what a credential has to look like is no credential
+            "credential" | "secret" if matches!(next, "schema" | "type" | "template") => false,
             "secret" | "password" | "passwd" | "passphrase" | "credential" | "kubeconfig" | "keystore"
             | "keypair" | "env" | "dotenv" | "apikey" | "keyvault" | "envvar" => {
                 !matches!(before, "dev" | "prod" | "test" | "virtual" | "reset")
@@ -115,8 +111,16 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
                     | "retry"
             ),
             "grant" => true,
-            "key" => matches!(before, "api" | "access" | "ssh" | "deploy" | "service"),
+            "key" => matches!(
+                before,
+                "api" | "access" | "ssh" | "deploy" | "service" | "public" | "authorized" | "signing"
+            ),
             "token" => matches!(before, "access" | "api"),
+            // what is read on its way, and what is seen from outside
+            "ssl" | "tls" | "https" | "hsts" | "upnp" | "dmz" => next != "status",
+            "wifi" | "wlan" => before == "guest",
+            "proxy" => matches!(before, "tcp" | "udp" | "reverse"),
+            "lan" => next == "access",
             "access" => !matches!(next, "log" | "point" | "tier" | "key" | "token"),
             "user" | "member" | "invitation" | "invite" => ends,
             "account" => matches!(before, "service" | "user" | "system"),
@@ -161,6 +165,16 @@ fn signing_in(before: &str, word: &str, next: &str) -> bool {
         "gateway" => matches!(before, "default" | "nat" | "internet" | "transit" | "vpn"),
         "port" => matches!(next, "forward" | "forwarding"),
         "zone" => before == "trust",
+        // what a guard looks for, and whom it lets be
+        "malware" | "virus" | "antivirus" | "phishing" | "spyware" | "ransomware" | "threat" => {
+            matches!(
+                next,
+                "setting" | "protection" | "policy" | "config" | "exclusion" | "exception" | "scanner"
+            )
+        }
+        "url" | "ip" | "domain" | "host" | "address" | "sender" => {
+            matches!(before, "malicious" | "blocked" | "allowed" | "trusted" | "exempt" | "banned")
+        }
         "allow" | "deny" | "block" | "access" if next == "list" => true,
         _ => false,
     }
@@ -195,6 +209,8 @@ pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
                 | "item"
                 | "setting"
                 | "reason"
+                | "timesheet"
+                | "calendar"
         );
         let money = match word.as_str() {
             "payment" | "refund" | "payout" | "withdrawal" | "disbursement" | "payroll" | "remittance"
@@ -224,6 +240,7 @@ pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
             "wallet" if billed => Money::About,
             "balance" if billed => Money::About,
             "note" if before == "credit" => Money::About,
+            "journal" if matches!(before, "manual" | "general" | "accounting") => Money::About,
             _ => return None,
         };
         let money = if about && money == Money::Moves { Money::About } else { money };
@@ -233,7 +250,7 @@ pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
 
 /// A money noun that says how much somebody has to pay.
 pub(super) fn priced(noun: &str) -> bool {
-    matches!(noun, "price" | "tax" | "discount" | "fee" | "budget" | "bonus" | "billing")
+    matches!(noun, "price" | "tax" | "discount" | "fee" | "budget" | "bonus" | "billing" | "journal")
 }
 
 /// What is written to people, so that adding one reaches them.
@@ -327,6 +344,8 @@ pub(super) fn in_service(words: &[String]) -> Option<String> {
                 | "hypervisor"
                 | "firmware"
                 | "warehouse"
+                | "workflow"
+                | "automation"
                 | "runtime"
         )
     };

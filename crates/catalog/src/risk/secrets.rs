@@ -5,7 +5,7 @@ use super::lexicon::Act;
 use super::nouns;
 use super::schema::Argument;
 use super::stakes::Scale;
-use super::words::singular;
+use super::words::{singular, split};
 use crate::Category;
 
 impl Scale<'_, '_> {
@@ -22,6 +22,8 @@ impl Scale<'_, '_> {
         let found = named
             .or_else(|| self.of_a_vault())
             .or_else(|| self.noun(nouns::credential))
+            .or_else(|| self.of_a_pipeline())
+            .or_else(|| self.chosen_secret())
             .or_else(|| self.told_secret());
         let set = self.reading.arguments.iter().find(sets);
         let set = set.filter(|_| self.does(&[Act::Add, Act::Change]).is_some());
@@ -52,6 +54,20 @@ impl Scale<'_, '_> {
         let beside = |word: &String| matches!(word.as_str(), "attachment" | "folder" | "collection");
         (item && self.reading.says("vault") && !self.named.iter().any(beside))
             .then(|| ("/description", "vault item".to_owned()))
+    }
+
+    /// Variables of a build are where it finds the keys that it deploys with.
+    fn of_a_pipeline(&self) -> Option<(&'static str, String)> {
+        let variable = self.named.last().is_some_and(|last| last == "variable");
+        let build = ["ci", "cd", "pipeline"].iter().any(|word| self.reading.says(word));
+        (variable && build).then(|| ("/name", "variable of a build".to_owned()))
+    }
+
+    /// One of the deeds that an argument can choose is done to a secret.
+    fn chosen_secret(&self) -> Option<(&'static str, String)> {
+        let singulars = |value: &str| split(value).iter().map(|word| singular(word)).collect::<Vec<_>>();
+        let mut chosen = self.reading.operations.iter().filter(|operation| operation.act != Act::Read);
+        chosen.find_map(|operation| Some(("/inputSchema", nouns::credential(&singulars(&operation.value))?)))
     }
 
     /// The first sentence names a secret, or another says that one comes back.

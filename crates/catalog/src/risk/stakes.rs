@@ -239,6 +239,59 @@ impl Scale<'_, '_> {
     fn service(&mut self) {
         let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
         let object = nouns::in_service(&whole).or_else(|| nouns::in_service(&self.described));
+        let moved = self.moved(&whole, object.is_some());
+        let merges = self.reading.deeds.iter().any(|deed| deed.word.starts_with("merg"));
+        let whole = |word: &str| whole.iter().chain(&self.described).any(|said| said == word);
+        let upgraded = |deed: &&Deed| {
+            let verb = deed.word.trim_end_matches('s');
+            (whole("firmware") || whole("bios") || whole("bootloader"))
+                && matches!(deed.act, Act::Change | Act::Add | Act::Send)
+                || matches!(verb, "upgrade" | "downgrade") && object.is_some()
+                || matches!(deed.act, Act::Flip | Act::Change)
+                    && whole("maintenance")
+                    && (whole("mode") || whole("app"))
+                || whole("migration")
+                    && (deed.act == Act::Run || matches!(verb, "complete" | "apply" | "applie"))
+        };
+        let upgraded = self.reading.deeds.iter().find(upgraded).cloned();
+        let pressed = self.presses_power();
+        let manifest = self.reading.arguments.iter().find(|argument| {
+            argument.is(&["manifest", "yaml", "manifests", "resource_yaml"])
+                || (argument.is(&["resource", "template"])
+                    && argument.description().to_ascii_lowercase().contains("yaml"))
+        });
+        if pressed {
+            self.effect = Effect::Irreversible;
+            self.critical("/description", "whoever presses the power button ends what runs".to_owned());
+        } else if let Some(deed) = moved.or(upgraded).or_else(|| self.goes_live()) {
+            self.critical(deed.place.clone(), format!("`{}` changes what is in service", deed.word));
+        } else if let Some(manifest) = manifest.map(|manifest| manifest.pointer.clone()) {
+            self.critical(manifest, "it applies whatever a manifest asks for".to_owned());
+        } else if merges
+            && (self.reading.says("pull") || self.reading.says("branch") || self.reading.says("request"))
+        {
+            self.critical("/name", "merging puts code where others build on it".to_owned());
+        }
+    }
+
+    /// What is put into service or taken out of it. `whole` are the name's words, `runs` says that they name what runs.
+    fn moved(&self, whole: &[String], runs: bool) -> Option<Deed> {
+        let restarts_all = whole.iter().chain(&self.described).any(|word| {
+            matches!(
+                word.as_str(),
+                "vm" | "server"
+                    | "instance"
+                    | "host"
+                    | "node"
+                    | "machine"
+                    | "switch"
+                    | "router"
+                    | "device"
+                    | "appliance"
+                    | "cluster"
+                    | "database"
+            )
+        });
         let moved = |deed: &&Deed| {
             let base = split(&deed.word).into_iter().next().unwrap_or_default();
             let surely = matches!(
@@ -257,40 +310,36 @@ impl Scale<'_, '_> {
                     | "undeploy"
                     | "cutover"
                     | "evacuate"
+                    | "poweroff"
+                    | "forceoff"
+                    | "powercycle"
             ) || !matches!(super::lexicon::inflected(&base), Some((Act::Deploy | Act::Halt, _)));
             // what is cancelled was still under way
             let under_way = matches!(base.trim_end_matches('s'), "cancel" | "abort");
-            matches!(deed.act, Act::Deploy | Act::Halt) && !under_way && (surely || object.is_some())
+            // what is restarted is up again, and takes a whole machine along only where it is one
+            let again = base.trim_end_matches('s') == "restart" && !restarts_all;
+            matches!(deed.act, Act::Deploy | Act::Halt) && !under_way && !again && (surely || runs)
         };
-        let moved = self.reading.deeds.iter().find(moved).cloned();
-        let merges = self.reading.deeds.iter().any(|deed| deed.word.starts_with("merg"));
-        let whole = |word: &str| whole.iter().chain(&self.described).any(|said| said == word);
-        let upgraded = |deed: &&Deed| {
-            let verb = deed.word.trim_end_matches('s');
-            (whole("firmware") || whole("bios") || whole("bootloader"))
-                && matches!(deed.act, Act::Change | Act::Add | Act::Send)
-                || matches!(verb, "upgrade" | "downgrade") && object.is_some()
-                || matches!(deed.act, Act::Flip | Act::Change)
-                    && whole("maintenance")
-                    && (whole("mode") || whole("app"))
-                || whole("migration")
-                    && (deed.act == Act::Run || matches!(verb, "complete" | "apply" | "applie"))
-        };
-        let upgraded = self.reading.deeds.iter().find(upgraded).cloned();
-        let manifest = self.reading.arguments.iter().find(|argument| {
-            argument.is(&["manifest", "yaml", "manifests", "resource_yaml"])
-                || (argument.is(&["resource", "template"])
-                    && argument.description().to_ascii_lowercase().contains("yaml"))
-        });
-        if let Some(deed) = moved.or(upgraded) {
-            self.critical(deed.place.clone(), format!("`{}` changes what is in service", deed.word));
-        } else if let Some(manifest) = manifest.map(|manifest| manifest.pointer.clone()) {
-            self.critical(manifest, "it applies whatever a manifest asks for".to_owned());
-        } else if merges
-            && (self.reading.says("pull") || self.reading.says("branch") || self.reading.says("request"))
-        {
-            self.critical("/name", "merging puts code where others build on it".to_owned());
-        }
+        self.reading.deeds.iter().find(moved).cloned()
+    }
+
+    /// A machine's own button, or its switch: whatever it was doing is over.
+    fn presses_power(&self) -> bool {
+        let says = |word: &str| self.reading.says(word);
+        let named = self.reading.name.words.iter().any(|word| word == "power");
+        named
+            && (says("button") || says("reset"))
+            && self.does(&[Act::Flip, Act::Change, Act::Halt, Act::Deploy]).is_some()
+    }
+
+    /// Settings that what is in service fetches, once they are published.
+    fn goes_live(&self) -> Option<Deed> {
+        let words = || self.reading.name.words.iter().chain(&self.described);
+        let fetched =
+            words().any(|word| matches!(word.as_str(), "config" | "configuration" | "remoteconfig"));
+        let publishes =
+            |deed: &&Deed| ["publish", "rollback", "rollout"].iter().any(|verb| deed.word.starts_with(verb));
+        self.reading.deeds.iter().find(publishes).filter(|_| fetched).cloned()
     }
 
     fn tier(&mut self, level: Level) -> Tier {

@@ -101,7 +101,7 @@ fn wider(one: Gap, other: Gap) -> Gap {
 
 /// `shut down`, `roll back`, `check in` as the one verb that they are, where that is one.
 pub(super) fn phrasal(first: &str, second: &str) -> Option<String> {
-    if !matches!(second, "in" | "out" | "up" | "down" | "off" | "over" | "back") {
+    if !matches!(second, "in" | "out" | "up" | "down" | "off" | "over" | "back" | "cycle") {
         return None;
     }
     let base = format!("{first}{second}");

@@ -12,6 +12,8 @@ use std::rc::Rc;
 
 /// From here on two descriptions say the same.
 const SAME_TEXT: f32 = 0.7;
+/// Fewer words than these are the same by chance.
+const FEW_WORDS: usize = 8;
 /// Shortest name in which a letter more or less is no chance.
 const NAME_MIN: usize = 6;
 
@@ -100,7 +102,7 @@ fn same_name(offers: &[Offer], twins: &Twins<'_>, a: Spot, b: Spot) -> Option<Fi
     }
     let title = inspect::shown::visible(name(other));
     let both = format!("`{}` and `{}`", inspect::shown::visible(first), inspect::shown::visible(second));
-    if name(one) != name(other) && name(one).to_lowercase() != name(other).to_lowercase() {
+    if spelled(name(one)) != spelled(name(other)) {
         let because = format!("`{title}` of {both} looks like the other's and is another name");
         let severity = if alike(one, other) > 0.4 { Severity::High } else { Severity::Medium };
         return Some(of(b, Detector::Impersonation, severity, 0.8, because));
@@ -151,6 +153,11 @@ impl<'a> Twins<'a> {
     }
 }
 
+/// A name without what conventions differ in: case, and what stands between its words.
+fn spelled(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
 /// How much two definitions say the same: the share of words that both descriptions have.
 fn alike(one: &Value, other: &Value) -> f32 {
     let words = |tool: &Value| -> BTreeSet<String> {
@@ -173,8 +180,15 @@ fn alike(one: &Value, other: &Value) -> f32 {
         // of two that say nothing, nothing says that one is the other's copy
         return if !a.is_empty() && a == b && schema(one) == schema(other) { 1.0 } else { 0.0 };
     }
-    // a copy may say more or less than its original
-    ratio(a.intersection(&b).count(), least)
+    // a copy may say more or less than its original; of a few words any two have some
+    let both = a.intersection(&b).count();
+    let most = a.len().max(b.len());
+    // a long text has most of the words of a short one, but no copy lacks any
+    if least < FEW_WORDS || most > 3 * least && both < least {
+        ratio(both, a.union(&b).count())
+    } else {
+        ratio(both, least)
+    }
 }
 
 fn schema(tool: &Value) -> Option<&Value> {

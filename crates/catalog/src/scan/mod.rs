@@ -101,7 +101,9 @@ pub fn contradiction(tool: &Tool<'_>, siblings: &Siblings) -> Option<Finding> {
     // a name that looks, and a description that deletes
     let named = judge(&Tool { title: None, description: None, input_schema: None, ..unclaimed }, siblings);
     let told = judge(&Tool { name: "", title: None, ..unclaimed }, siblings);
-    if named.effect == Effect::None && told.effect == Effect::Irreversible {
+    let deletes =
+        told.effect == Effect::Irreversible && told.level == Level::Critical && told.confidence >= 0.8;
+    if named.effect == Effect::None && deletes {
         let because = "its name and its author say that it only reads; its description says that it deletes or replaces";
         let sighting = Sighting::new(Detector::Contradiction, Severity::High, 0.6, because);
         return Some(Finding::at("/description", sighting));

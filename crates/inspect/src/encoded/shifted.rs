@@ -162,7 +162,10 @@ fn spaced(text: &str) -> Option<String> {
     if letters >= LETTERS_MIN {
         best = Some(out);
     }
-    // digits alone are numbers in a list
-    best.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|text| text.chars().filter(|c| c.is_alphabetic()).count() >= LETTERS_MIN)
+    // digits alone are numbers in a list, and between letters they are a pattern: `\d{4}-\d{2}`
+    let is_text = |text: &String| {
+        let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+        letters >= LETTERS_MIN && letters > 4 * text.chars().filter(char::is_ascii_digit).count()
+    };
+    best.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).filter(is_text)
 }

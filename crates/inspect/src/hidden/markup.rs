@@ -68,6 +68,10 @@ pub(super) fn look(text: &str, hidden: &mut Hidden<'_>) {
             // lower has the length of the text: only ASCII letters changed
             let Some(inside) = text.get(at + open.len()..) else { continue };
             let lowered = lower.get(at + open.len()..).unwrap_or_default();
+            // a condition of an old mail program that is spoken of, and closed nowhere
+            if lowered.starts_with("[if ") && !lowered.contains(close) {
+                continue;
+            }
             let end = lowered.find(close).unwrap_or(inside.len());
             let inside = inside.get(..end).unwrap_or(inside);
             comment(open, inside, hidden);

@@ -4,6 +4,7 @@
 //! The words are ordinary ones in wide classes, and each sign is seen in honest texts. So each has a weight, and only
 //! several of different kinds together make a finding.
 
+mod language;
 mod signs;
 
 use super::lexicon::world::{
@@ -16,8 +17,8 @@ use super::words::{Kind, Sentence, Token};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::hidden::Seat;
 use crate::text::About;
+use language::is_english;
 use signs::{ENOUGH, Signs};
-use std::collections::BTreeSet;
 
 /// What a tool may come upon by what the text around it says, and what only its name can excuse.
 const SOFT: Topics = MAILBOX.or(AGENDA).or(PAPERS).or(FOLK).or(BROWSER).or(SCREEN).or(MONEY);
@@ -52,16 +53,28 @@ pub(super) fn look(sentences: &[Sentence<'_>], seat: Seat, about: &About<'_>, fo
         let both = signs.and(before);
         let pair = signs.heavy() > 0 && before.heavy() > 0 && both.weight() >= ENOUGH_OF_TWO;
         let told = if pair { both } else { signs };
-        if (signs.flags() || pair) && worst.is_none_or(|(weight, ..)| weight < told.weight()) {
+        let graver = |of: Signs| (of.convict(), of.weight());
+        if (signs.flags() || pair) && worst.is_none_or(|(_, signs, _)| graver(signs) < graver(told)) {
             worst = Some((told.weight(), told, sentence.text));
         }
         before = signs;
     }
     if let Some((weight, signs, text)) = worst {
         let confidence = if weight > ENOUGH + 1 { 0.75 } else { 0.6 };
+        let severity = if signs.convict() { Severity::High } else { Severity::Medium };
         let because = format!("it {}: `{}`", signs.because(), excerpt(text));
-        found.push(Sighting::new(Detector::Conduct, Severity::High, confidence, because));
+        found.push(Sighting::new(Detector::Conduct, severity, confidence, because));
     }
+}
+
+/// Whether something is taken in hand that is not the tool's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thing {
+    None,
+    /// By a word that the tool's name does not speak of.
+    Foreign,
+    /// And it is said whose it is: what was said before, an open file, what is in it.
+    Theirs,
 }
 
 /// A sentence, where it stands, and what it may speak of.
@@ -88,15 +101,19 @@ impl Weighed<'_> {
         };
         let free = !self.summarises();
         let other = self.names_others();
-        signs.add(Signs::THING, self.thing(&orders));
+        let thing = self.thing(&orders);
+        signs.add(Signs::THING, thing != Thing::None);
+        signs.add(Signs::TAKEN, thing == Thing::Theirs);
         signs.add(Signs::OTHER, other);
         let sinks = if self.about.asks { signs.has(Signs::THING) } else { self.names_an_argument() };
         signs.add(Signs::SINK, sinks);
         signs.add(Signs::ADDRESS, addressed && free);
         signs.add(Signs::HUSH, self.hushes());
         signs.add(Signs::UNCHECKED, free && !self.about.asks && s.near(CHECK, DOWN, 4));
-        signs.add(Signs::UNASKED, s.places(UNASKED).any(|at| !self.denies(at) && !self.waits(at)));
-        signs.add(Signs::RIVAL, free && (other || self.names_rivals()) && s.topics.meets(DISPARAGED));
+        let unasked = s.places(UNASKED).any(|at| !self.denies(at) && !self.waits(at) && !self.ends(at));
+        signs.add(Signs::UNASKED, unasked);
+        let rivals = (other || self.names_rivals()) && !self.names_siblings();
+        signs.add(Signs::RIVAL, free && rivals && s.topics.meets(DISPARAGED));
         signs.add(Signs::TALE, free && s.topics.meets(TALE));
         signs.add(Signs::UNTRUE, free && s.topics.meets(UNTRUE));
         signs.add(Signs::CLAIM, free && s.topics.meets(CLAIM));
@@ -192,6 +209,27 @@ impl Weighed<'_> {
         self.s.tokens.get(at).is_some_and(|token| token.text == "go") && before.iter().any(waits)
     }
 
+    /// "without waiting for it to finish": what is not waited for is the end of it.
+    fn ends(&self, at: usize) -> bool {
+        let behind = self.s.tokens.get(at + 1..).unwrap_or_default().iter().take(6);
+        behind.into_iter().any(|token| {
+            matches!(
+                &*token.text,
+                "finish" | "finished" | "complete" | "completion" | "end" | "result" | "response"
+            )
+        })
+    }
+
+    /// Which of its own server's tools is the right one is said here.
+    fn names_siblings(&self) -> bool {
+        let siblings = self.about.siblings;
+        self.s
+            .tokens
+            .iter()
+            .filter_map(|token| token.whole)
+            .any(|name| siblings.is_some_and(|names| names.contains(&name.to_lowercase())))
+    }
+
     /// It is said not to be.
     fn denies(&self, at: usize) -> bool {
         let s = self.s;
@@ -230,7 +268,7 @@ impl Weighed<'_> {
     }
 
     /// Something of the user's world is taken in hand, or what was said before.
-    fn thing(&self, orders: &[usize]) -> bool {
+    fn thing(&self, orders: &[usize]) -> Thing {
         let s = self.s;
         let foreign = self.foreign();
         let heard = |verb: usize| {
@@ -258,7 +296,15 @@ impl Weighed<'_> {
                 .any(|at| !self.denies(at) && (self.about.asks || taken(at) || self.names_an_argument()));
         let own = self.about.own.or(self.about.near);
         let paper = !own.meets(PAPER) && s.places(PAPER).any(|at| self.is_owned(at) && taken(at));
-        said || paper || self.takes_a_file() || s.places(foreign).any(taken)
+        let file = self.takes_a_file();
+        // a path where paths are asked for is an example of one
+        if said || paper || file && !self.about.asks {
+            Thing::Theirs
+        } else if file || s.places(foreign).any(taken) {
+            Thing::Foreign
+        } else {
+            Thing::None
+        }
     }
 
     /// It is said whose it is, or that it is what is in it.
@@ -420,6 +466,7 @@ impl Weighed<'_> {
         let sink = self.about.asks || named;
         signs.add(Signs::THING, thing);
         signs.add(Signs::SINK, thing && sink);
+        signs.add(Signs::TAKEN, thing);
         signs.add(Signs::HUSH, speaks(DISCREET));
         signs.add(Signs::TIMING, speaks(TIMING));
         signs.add(Signs::ADDRESS, self.s.any(Kind::Mail) || self.s.any(Kind::Url));
@@ -432,30 +479,4 @@ pub(super) fn hoards(s: &Sentence<'_>, about: &About<'_>) -> bool {
     let things = THINGS.or(PAPER).or(SAID).but(about.own);
     let joined = s.tokens.iter().any(|token| matches!(&*token.text, "the" | "of" | "on" | "from" | "in"));
     s.tokens.len() > 3 && joined && s.topics.meets(BEYOND.or(CONTENT)) && s.topics.meets(things)
-}
-
-/// It is in another language: in another script, or with several of the small words of some and none of English.
-fn is_english(s: &Sentence<'_>, ours: Option<&BTreeSet<String>>) -> bool {
-    const ENGLISH: &[&str] = &[
-        "the", "and", "to", "with", "you", "this", "that", "it", "be", "are", "for", "not", "by", "from",
-        "over", "of", "every", "other", "any", "all", "when", "at", "if", "or", "on", "use",
-    ];
-    const OTHERS: &[&str] = &[
-        "der", "die", "das", "und", "ist", "nicht", "den", "dem", "ein", "eine", "zu", "mit", "von", "vor",
-        "wird", "el", "la", "los", "las", "un", "una", "que", "en", "por", "con", "para", "de", "del", "se",
-        "lo", "le", "les", "des", "et", "est", "du", "au", "dans", "pour", "si", "sans", "o", "os", "ao",
-        "em", "um", "uma", "não", "com", "il", "gli", "di", "che", "per", "non", "i", "al", "prima", "een",
-        "het", "van", "niet", "als", "eerst", "w", "z", "na", "do", "się", "nie", "jest", "bir", "ve", "bu",
-        "için", "och", "att", "som", "det", "yang", "dan", "untuk", "dari",
-    ];
-    let ascii = s.text.is_ascii();
-    if ascii && s.tokens.len() < 4 {
-        return true;
-    }
-    let word = |text: &str| ENGLISH.contains(&text) && !ours.is_some_and(|ours| ours.contains(text));
-    if s.tokens.iter().any(|token| word(&token.text)) {
-        return true;
-    }
-    let script = !ascii && s.text.chars().filter(|c| c.is_alphabetic() && *c > '\u{370}').count() > 3;
-    !script && s.tokens.iter().filter(|token| OTHERS.contains(&&*token.text)).count() < 2
 }

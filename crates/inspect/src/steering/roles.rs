@@ -123,7 +123,13 @@ fn voice<'a>(text: &'a str, lower: &str) -> Option<(&'a str, &'a str)> {
             if open == '[' && inside.starts_with('(') {
                 continue;
             }
-            let section = open == '<' && SECTIONS.contains(&name) && !shouts && has_sections(lower);
+            // where nothing is before it, no other voice begins
+            let opens = lower
+                .trim_start()
+                .strip_prefix('<')
+                .is_some_and(|start| start.strip_prefix(name).is_some_and(|after| after.starts_with('>')));
+            let section =
+                open == '<' && SECTIONS.contains(&name) && !shouts && (opens || has_sections(lower));
             let known = known && !section;
             let speaks = inside.split_whitespace().nth(2).is_some();
             if (known && speaks && (closed || shouts || open == '[' && at == 0)) || (long && name.len() > 12)

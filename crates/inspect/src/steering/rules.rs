@@ -20,6 +20,11 @@ pub(super) fn all(sentence: &Sentence<'_>, seat: Seat, about: &About<'_>) -> Vec
     if seat == Seat::Name {
         return said.name().into_iter().collect();
     }
+    if is_listing(sentence.text) {
+        let rules: [fn(&Said<'_>) -> Option<Sighting>; 2] =
+            [|said| said.overrides(), |said| said.hands_over_context()];
+        return rules.iter().filter_map(|rule| rule(&said)).collect();
+    }
     // every rule wants two things
     if sentence.topics.count() < 2 && !said.outside() && !is_script(sentence.text) {
         return vec![];
@@ -110,8 +115,14 @@ impl Said<'_> {
         let unsaid = s.affirms(IGNORE)
             && s.near(IGNORE, RULES, 6)
             && s.near(PRIOR.or(SELF).or(YOU).or(ANYTHING).or(WHOLE), RULES, 4);
+        // what a tool for policies does to one is its business
+        let own = self.about.own.meets(RULES)
+            && !self.of(YOU.or(MODEL))
+            && !s.tokens.first().is_some_and(|token| token.topics.meets(IGNORE));
+        let unsaid = unsaid && !own;
+        // "(developer mode)" behind what a tool is for speaks to nobody
         let recast = self.of(ROLE)
-            && (self.of(YOU.or(MODEL)) || s.first)
+            && (self.of(YOU.or(MODEL)) || s.first && s.places(ROLE).any(|at| at < 2))
             && self.of(RULES.or(MODEL).or(YOU).or(POWER));
         // "ignore the user's request"
         const WISHES: &[&str] =
@@ -247,7 +258,9 @@ impl Said<'_> {
             return None;
         }
         let sends = self.about.own.meets(MOVE.or(OUTSIDE));
-        let named = self.names_outside() || s.any(Kind::Mail);
+        // `watcher = "user@example.com"` is a value in code
+        let quoted = s.text.contains(" = \"") || s.text.contains(" = '");
+        let named = self.names_outside() || s.any(Kind::Mail) && !quoted;
         let moved = s.affirms(MOVE.or(REDIRECT)) || self.of(MALICE);
         let ordered = self.orders(MOVE.or(REDIRECT)) || s.commands(USE.or(REDIRECT)) && self.of(MOVE);
         let besides = self.of(ALSO) && s.near(ALSO, MOVE, 6) || self.hushes();
@@ -355,20 +368,46 @@ impl Said<'_> {
         (piece || joined).then(|| self.sees(Detector::SplitPayload, severity, 0.5, "a text comes in pieces"))
     }
 
+    /// `passwordPolicy`, `secret_rotation`: what is done about secrets, and none.
+    fn is_about_it(&self) -> bool {
+        self.sentence.tokens.last().is_some_and(|token| {
+            matches!(
+                &*token.text,
+                "manager"
+                    | "policy"
+                    | "policies"
+                    | "rotation"
+                    | "expiry"
+                    | "expiration"
+                    | "strength"
+                    | "length"
+                    | "required"
+                    | "enabled"
+                    | "reset"
+                    | "hint"
+                    | "type"
+            )
+        })
+    }
+
     /// A parameter's or a tool's own name.
     fn name(&self) -> Option<Sighting> {
         let s = self.sentence;
         let asks = self.foreign(CONTEXT)
             || self.foreign(TALK) && s.near(WHOLE, TALK, 3)
             || self.foreign(PLACE) && self.of(WHOLE);
-        let asks = asks || super::conduct::hoards(s, self.about);
+        // `only_if_all_discussions_are_resolved` is a condition
+        let condition = s.tokens.iter().any(|token| matches!(&*token.text, "if" | "unless" | "only"));
+        let asks = asks && !condition || super::conduct::hoards(s, self.about);
         let secret = self.foreign(STRONGBOX);
         let power = self.of(POWER) && self.of(IGNORE) || s.near(IGNORE, RULES, 3);
         let long = s.tokens.len() > 6
             && s.tokens.iter().filter(|token| crate::encoded::common::is_common(&token.text)).count() > 1;
         let why = match () {
             () if asks => "its name asks for the conversation or all of a place",
-            () if secret => "its name asks for secrets that are not this tool's business",
+            () if secret && !self.is_about_it() => {
+                "its name asks for secrets that are not this tool's business"
+            }
             () if power => "its name overrules something",
             () if long => "its name is a sentence",
             () => return None,
@@ -376,6 +415,14 @@ impl Said<'_> {
         let severity = if long && !asks && !secret { Medium } else { High };
         Some(self.sees(Detector::ExfiltrationParameter, severity, 0.8, why))
     }
+}
+
+/// Code or a list of values: several members of JSON, or several numbers and what they stand for.
+fn is_listing(text: &str) -> bool {
+    let members = text.matches("\": ").count() + text.matches("\":\"").count();
+    let bytes = text.as_bytes();
+    let stands_for = |three: &[u8]| matches!(three, [digit, b'=', letter] if digit.is_ascii_digit() && letter.is_ascii_alphabetic());
+    members > 1 || bytes.windows(3).filter(|three| stands_for(three)).count() > 2
 }
 
 /// Commands of a shell by which something is fetched and run, or a way in is opened.

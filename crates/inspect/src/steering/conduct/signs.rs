@@ -35,6 +35,7 @@ signs! {
     UNTRUE = 15, 2, "has something said that is not so";
     CLAIM = 16, 2, "claims the work of others";
     OTHER = 17, 2, "names tools of another server";
+    TAKEN = 18, 0, "and it is plain whose that is";
 }
 
 impl Signs {
@@ -64,11 +65,31 @@ impl Signs {
         let light = self.but(Self::ORDER);
         self.weight() >= ENOUGH || light.heavy() > 0 && light.kinds() > 1 && light.weight() + 1 >= ENOUGH
     }
+    /// Enough to withhold something for. An argument that is named, a title, and a thing that the tool's name does not
+    /// speak of are in every second honest definition; together they only want to be looked at, unless it is plain whose
+    /// the thing is. What steers people or what is said of others is seldom in one.
+    pub(super) fn convict(self) -> bool {
+        const PLAIN: &[Signs] = &[
+            Signs::ADDRESS,
+            Signs::HUSH,
+            Signs::RIVAL,
+            Signs::READER,
+            Signs::UNASKED,
+            Signs::CLAIM,
+            Signs::OTHER,
+        ];
+        let telling = self.but(Self::SINK).but(Self::MISPLACED).but(Self::TALE);
+        let untrue = self.has(Self::UNTRUE) && !self.has(Self::SINK);
+        self.has(Self::TAKEN) && self.has(Self::SINK)
+            || untrue
+            || PLAIN.iter().any(|sign| self.has(*sign))
+            || telling.heavy() > 1 && self.weight() > ENOUGH
+    }
     const fn but(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
     const fn kinds(self) -> u32 {
-        self.0.count_ones()
+        self.but(Self::TAKEN).0.count_ones()
     }
     /// The heaviest kinds are what a finding stands on; the rest only bears them out.
     pub(super) fn heavy(self) -> usize {

@@ -72,7 +72,16 @@ impl Said<'_> {
                     .any(|near| near.topics.meets(topics))
             };
             let called = around(i + 1, i + 6, TOOL) || around(i.saturating_sub(2), i, TOOL.or(USE));
-            unknown |= called && name.contains(['_', '-']) && !self.about.is_ours(&name.to_lowercase());
+            // `book_berth(length=3)` is `book_berth`; "the next_page value" is none
+            let name = name.split('(').next().unwrap_or(name);
+            let value = s.tokens.get(i + 1).is_some_and(|next| {
+                matches!(
+                    &*next.text,
+                    "value" | "values" | "field" | "parameter" | "argument" | "token" | "header"
+                )
+            });
+            let ours = self.about.is_ours(&name.to_lowercase());
+            unknown |= called && name.contains(['_', '-']) && !ours && !value;
         }
         (theirs, unknown)
     }

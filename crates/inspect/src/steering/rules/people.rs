@@ -17,7 +17,7 @@ impl Said<'_> {
         let deeds = MOVE.or(FETCH).or(RUN).or(USE).or(DESTROY).or(INSTALL);
         let verb = |at: usize| s.tokens.get(at).is_some_and(|token| token.bare && token.topics.meets(deeds));
         // "silently add" orders; "silently ignores" says what a server does
-        let quietly = s.places(SILENT).any(|at| (at.saturating_sub(2)..at + 3).any(verb));
+        let quietly = s.places(SILENT).any(|at| !self.fails(at) && (at.saturating_sub(2)..at + 3).any(verb));
         quietly
             || self.of(SILENT) && self.of(ALSO) && self.of(MOVE)
             || self.of(UNSEEN) && (self.of(USER.or(MOVE).or(FETCH)) || self.orders(deeds))
@@ -30,6 +30,39 @@ impl Said<'_> {
             || s.follows(NOT, USER, 4)
                 && s.follows(USER, LEARN, 2)
                 && s.tokens.iter().any(|token| matches!(&*token.text, "need" | "reason" | "point"))
+    }
+    /// "cannot silently discard", "will silently fail to send": what may happen, and no order.
+    fn fails(&self, silent: usize) -> bool {
+        let word = |at: usize| self.sentence.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
+        let before = silent.checked_sub(1).map(word).unwrap_or_default();
+        matches!(before, "cannot" | "can" | "could" | "may" | "might" | "never" | "not" | "would")
+            || matches!(
+                word(silent + 1),
+                "fail"
+                    | "fails"
+                    | "ignore"
+                    | "ignored"
+                    | "drop"
+                    | "dropped"
+                    | "discard"
+                    | "truncate"
+                    | "truncated"
+                    | "skip"
+                    | "skipped"
+                    | "overwrite"
+                    | "overwritten"
+            )
+    }
+    /// "unless they ask for it": whoever asks is told.
+    fn tells_who_asks(&self) -> bool {
+        self.sentence.tokens.windows(3).any(|three| match three {
+            [unless, who, asks] => {
+                unless.text == "unless"
+                    && (who.topics.meets(USER) || who.text == "they")
+                    && (asks.topics.meets(ASK) || asks.text.starts_with("request"))
+            }
+            _ => false,
+        })
     }
     /// "the user must not notice", in one clause.
     fn must_not_learn(&self) -> bool {
@@ -68,7 +101,7 @@ impl Said<'_> {
     pub(super) fn keeps_secret(&self) -> Option<Sighting> {
         const DEED: &[&str] =
             &["this", "that", "it", "step", "these", "tool", "call", "instruction", "instructions", "called"];
-        if !self.hushes() {
+        if !self.hushes() || self.tells_who_asks() {
             return None;
         }
         let s = self.sentence;
@@ -92,7 +125,13 @@ impl Said<'_> {
 
     pub(super) fn spares_consent(&self) -> Option<Sighting> {
         let s = self.sentence;
-        let skipped = s.near(ASK, SKIP, 8);
+        // "when they ask how to disable it": the user asks; "never push without approval": a yes is wanted
+        let theirs = |at: usize| {
+            let before = at.checked_sub(1).and_then(|before| s.tokens.get(before));
+            before.is_some_and(|token| token.text == "they" || token.topics.meets(USER))
+        };
+        let wanted = s.places(NOT).next().is_some_and(|no| no == 0 && s.places(SKIP).all(|at| at > 1));
+        let skipped = s.near(ASK, SKIP, 8) && !s.places(ASK).all(theirs) && !wanted;
         const YES: &[&str] = &["confirm", "approv", "consent", "permission", "authori", "agree", "sign-off"];
         let for_a_yes = s.tokens.iter().any(|token| YES.iter().any(|word| token.text.starts_with(word)));
         let ends = s.places(USER).any(|at| at + 2 >= s.tokens.len());
@@ -100,7 +139,12 @@ impl Said<'_> {
         // "do not ask the user for the id" spares a question, not a yes
         let unasked = s.follows(NOT, ASK, 2) && (for_a_yes || ends || !spaced);
         let over = s.near(LIMIT, SKIP.or(IGNORE), 4);
-        if !skipped && !unasked && !over {
+        // "you do not need to call this just to confirm that": a call is spared, and no question
+        let spares_a_call = s.places(NOT).any(|no| {
+            let mut behind = s.tokens.get(no + 1..).unwrap_or_default().iter().take(4);
+            behind.any(|token| token.text == "need") && behind.any(|token| token.topics.meets(USE))
+        });
+        if !skipped && !unasked && !over || spares_a_call {
             return None;
         }
         let client = s.tokens.iter().any(|token| token.text == "client" || token.text == "host");

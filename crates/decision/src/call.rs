@@ -80,6 +80,23 @@ pub enum ItemKind {
     Question,
 }
 
+impl ItemKind {
+    pub const ALL: [Self; 6] =
+        [Self::Tool, Self::Prompt, Self::Resource, Self::ResourceTemplate, Self::Server, Self::Question];
+
+    /// For the record and for programs, wherever a kind is written: the same word as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Prompt => "prompt",
+            Self::Resource => "resource",
+            Self::ResourceTemplate => "resource-template",
+            Self::Server => "server",
+            Self::Question => "question",
+        }
+    }
+}
+
 /// One thing a server offers, under the name its author chose.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Item {

@@ -4,7 +4,7 @@
 //! here is said again: never wrong, only longer.
 
 use crate::db::Arg;
-use crate::words::{direction_word, era_word, kind_word, transport_word};
+use crate::words::{direction_word, era_word, transport_word};
 use decision::{Actor, Digest, Environment, Intent, TenantId};
 use std::{borrow::Cow, collections::HashMap};
 
@@ -66,7 +66,7 @@ const COLUMNS: [Column; 20] = [
     ("entrance", |intent| Some(&intent.channel.entrance).into()),
     ("method", |intent| intent.method.as_ref().into()),
     ("server", |intent| intent.target.as_ref().map(|target| target.server.as_str()).into()),
-    ("item_kind", |intent| intent.target.as_ref().map(|target| kind_word(target.item.kind)).into()),
+    ("item_kind", |intent| intent.target.as_ref().map(|target| target.item.kind.as_str()).into()),
     ("item_name", |intent| intent.target.as_ref().map(|target| &target.item.name).into()),
     ("definition", |intent| intent.target.as_ref().and_then(|target| target.definition.as_ref()).into()),
     ("policy", |intent| intent.policy.as_ref().into()),

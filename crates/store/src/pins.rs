@@ -2,7 +2,7 @@
 
 use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::sight::{Change, How, What};
-use crate::words::{kind_from, kind_word, words};
+use crate::words::{kind_from, words};
 use crate::{Scope, Store, StoreError};
 use bytes::Bytes;
 use decision::{Digest, Item, ServerName, Timestamp};
@@ -289,7 +289,7 @@ impl Store {
                         scope.tenant.as_str(),
                         scope.environment.as_str(),
                         server.as_str(),
-                        kind_word(pin.item.kind),
+                        pin.item.kind.as_str(),
                         pin.item.name.as_str(),
                     ];
                     tx.execute(REMOVE, key).await?;
@@ -339,7 +339,7 @@ pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &P
         tenant,
         environment,
         server.as_str(),
-        kind_word(pin.item.kind),
+        pin.item.kind.as_str(),
         pin.item.name.as_str(),
         state_word(pin.state),
         approved.map(|mark| mark.digest),
@@ -378,10 +378,10 @@ fn chosen<'a>(pins: &'a [Pin], which: &Which) -> Outcome<Vec<&'a Pin>> {
     let find = |(item, digest): &(Item, Option<Digest>)| {
         let pin = pins.iter().find(|pin| pin.item == *item);
         let name = || item.name.clone();
-        let pin = pin.ok_or_else(|| StoreError::Missing { what: kind_word(item.kind), name: name() })?;
+        let pin = pin.ok_or_else(|| StoreError::Missing { what: item.kind.as_str(), name: name() })?;
         match digest {
             Some(digest) if *digest != pin.seen => {
-                Err(StoreError::Moved { what: kind_word(item.kind), name: name() })
+                Err(StoreError::Moved { what: item.kind.as_str(), name: name() })
             }
             Some(_) | None => Ok(pin),
         }

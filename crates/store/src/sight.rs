@@ -2,7 +2,6 @@
 
 use crate::db::{Outcome, Tx, args, statements};
 use crate::pins::{self, Mark, Pin, PinState};
-use crate::words::kind_word;
 use crate::{Scope, Store, StoreError};
 use bytes::Bytes;
 use catalog::{DEFINITION_BYTES_MAX, ItemState, NAME_BYTES_MAX};
@@ -164,7 +163,7 @@ impl Change {
             | What::Forgotten => EventName::DefinitionChanged,
         };
         let detail = vec![
-            ("kind", kind_word(self.item.kind).to_owned()),
+            ("kind", self.item.kind.as_str().to_owned()),
             ("name", self.item.name.clone()),
             ("change", self.what.as_str().to_owned()),
             ("seen", self.seen.to_string()),

@@ -16,11 +16,12 @@ macro_rules! words {
 pub(crate) use words;
 
 words! {
-    kind_word, kind_from: ItemKind {
-        Tool = "tool", Prompt = "prompt", Resource = "resource", ResourceTemplate = "resource-template",
-        Server = "server", Question = "question",
-    }
     era_word, era_from: Era { Legacy = "legacy", Modern = "modern" }
     transport_word, transport_from: Transport { Http = "http", Stdio = "stdio", Internal = "internal" }
     direction_word, direction_from: Direction { ToServer = "to-server", ToHost = "to-host" }
+}
+
+/// What [`ItemKind::as_str`] wrote.
+pub(crate) fn kind_from(word: &str) -> Option<ItemKind> {
+    ItemKind::ALL.into_iter().find(|kind| kind.as_str() == word)
 }

@@ -290,7 +290,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     }
     for (server, pins) in &found.pending {
         for pin in pins {
-            let (kind, name) = (kind(pin), crate::say::printable(&pin.item.name));
+            let (kind, name) = (pin.item.kind.as_str(), crate::say::printable(&pin.item.name));
             let state = state(pin.state);
             let see = format!("see `callgate registry diff {server}`");
             say.line(format!(
@@ -342,13 +342,6 @@ fn tell(given: &Given, place: &Place, found: &Found) {
 /// Days until the listener's certificate expires, where that is soon.
 fn days(found: &Found) -> Option<u64> {
     found.tls.as_ref().ok()?.as_ref()?.expires_soon(SystemClock.now())
-}
-
-fn kind(pin: &Pin) -> String {
-    serde_json::to_value(pin.item.kind)
-        .ok()
-        .and_then(|kind| kind.as_str().map(str::to_owned))
-        .unwrap_or_default()
 }
 
 fn state(state: PinState) -> &'static str {

@@ -154,18 +154,6 @@ pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
     }
 }
 
-const KINDS: [(&str, ItemKind); 5] = [
-    ("tool", ItemKind::Tool),
-    ("prompt", ItemKind::Prompt),
-    ("resource", ItemKind::Resource),
-    ("resource-template", ItemKind::ResourceTemplate),
-    ("server", ItemKind::Server),
-];
-
-fn kind(kind: ItemKind) -> &'static str {
-    KINDS.iter().find(|(_, known)| *known == kind).map_or("question", |(word, _)| word)
-}
-
 fn state(pin: &Pin) -> &'static str {
     match pin.state {
         PinState::Approved => "accepted",
@@ -216,14 +204,14 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
             values.push(json!({
                 "server": name, "server-state": records.get(name).map(|record| record.state.as_str()),
                 "server-until": records.get(name).and_then(Record::until).map(when),
-                "configured": declared.is_some(), "kind": kind(pin.item.kind), "name": pin.item.name,
+                "configured": declared.is_some(), "kind": pin.item.kind.as_str(), "name": pin.item.name,
                 "state": state(pin), "left": shown::left(pin), "class": class, "seen": pin.seen, "seen-at": when(pin.seen_at),
                 "accepted": pin.approved.as_ref().map(|mark| json!({
                     "digest": mark.digest, "at": when(mark.at), "by": mark.by })),
             }));
             rows.push(vec![
                 name.to_string(),
-                kind(pin.item.kind).to_owned(),
+                pin.item.kind.as_str().to_owned(),
                 pin.item.name.clone(),
                 state(pin).to_owned(),
                 class.or(by).unwrap_or_default(),
@@ -278,7 +266,9 @@ fn item(text: &str) -> Result<(Item, Option<Digest>), Failure> {
         None => (text, None),
     };
     let split = name.split_once(':').and_then(|(word, rest)| {
-        KINDS.iter().find(|(known, _)| *known == word).map(|(_, kind)| (*kind, rest))
+        // a question is no item
+        let of_item = |kind: &ItemKind| *kind != ItemKind::Question && kind.as_str() == word;
+        ItemKind::ALL.into_iter().find(of_item).map(|kind| (kind, rest))
     });
     let (kind, name) = split.unwrap_or((ItemKind::Tool, name));
     Ok((Item { kind, name: name.to_owned() }, digest))
@@ -303,12 +293,12 @@ async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outco
     book.close().await?;
     let value = |change: &Change| {
         json!({
-            "kind": kind(change.item.kind), "name": change.item.name, "change": change.what.as_str(), "seen": change.seen,
+            "kind": change.item.kind.as_str(), "name": change.item.name, "change": change.what.as_str(), "seen": change.seen,
         })
     };
     given.say.json(&changes.iter().map(value).collect::<Vec<_>>());
     for change in &changes {
-        let (kind, name) = (kind(change.item.kind), printable(&change.item.name));
+        let (kind, name) = (change.item.kind.as_str(), printable(&change.item.name));
         given.say.line(format!("{} {kind} `{name}`", change.what.as_str()));
     }
     if changes.is_empty() {

@@ -68,7 +68,7 @@ fn differs(pin: &Pin, seen: &Seen) -> bool {
 
 async fn tell(gate: &Arc<Gate>, live: &Live, server: &ServerName, by: &str, seen: &Seen, harmless: bool) {
     let mut detail = BTreeMap::from([
-        ("kind".to_owned(), format!("{:?}", seen.item.kind).to_lowercase()),
+        ("kind".to_owned(), seen.item.kind.as_str().to_owned()),
         ("name".to_owned(), seen.item.name.clone()),
         ("change".to_owned(), "differs".to_owned()),
         ("seen".to_owned(), seen.digest.to_string()),

@@ -2,7 +2,7 @@
 
 use super::{
     beside::side_by_side,
-    item, kept, kind,
+    item, kept,
     shown::{self, Shown},
     state,
 };
@@ -66,7 +66,7 @@ pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given,
 fn value(review: &Review, one: &Waiting, seen: &Shown) -> serde_json::Value {
     let (before, after) = one.texts();
     json!({
-        "kind": kind(one.pin.item.kind), "name": one.pin.item.name, "state": state(&one.pin), "seen": one.pin.seen,
+        "kind": one.pin.item.kind.as_str(), "name": one.pin.item.name, "state": state(&one.pin), "seen": one.pin.seen,
         "before": before, "after": after, "findings": seen.findings(&one.pin.item),
         "looks-like": seen.likeness(&one.pin.item), "left": shown::left(&one.pin), "reaches": review.radius(&one.pin.item),
         "severity": review.severity(&one.pin.item), "changes": review.changes(&one.pin.item),
@@ -77,7 +77,7 @@ fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given
     let say = given.say;
     let (pin, (before, after)) = (&one.pin, one.texts());
     let name = printable(&pin.item.name);
-    say.line(format!("{} `{name}` of `{server}` is {} ({})", kind(pin.item.kind), state(pin), pin.seen));
+    say.line(format!("{} `{name}` of `{server}` is {} ({})", pin.item.kind.as_str(), state(pin), pin.seen));
     side_by_side(say, &before, &after);
     for change in review.changes(&pin.item) {
         let breaks = if change.compatible { "" } else { "; breaks clients that hold the old one" };

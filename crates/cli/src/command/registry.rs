@@ -42,7 +42,8 @@ pub(crate) enum Registry {
     /// What a server shows now beside what was accepted; or what changed from one file to another
     ///
     /// Of two files, each holds a `tools/list` result, an array of tool definitions, or
-    /// `[{"server": NAME, "instructions": TEXT?, "tools": […]}, …]`. Nothing is started, and no configuration is needed.
+    /// `[{"server": NAME, "serverInfo": {…}?, "instructions": TEXT?, "tools": […]}, …]`; `serverInfo`, what a server calls itself,
+    /// is compared where both files have it. Nothing is started, and no configuration is needed.
     /// Exit codes then: 0 no change, 1 changes, 2 a file cannot be read.
     Diff(Diff),
     /// Approve a server until a date, or accept what it shows now

@@ -260,11 +260,12 @@ impl Offers {
         let items = sighted::sighted(server, &found);
         let (poisoned, place) = sighted::poisoned(&self.gate.live(), &self.at_hand, server, &items);
         let withheld = poisoned.keys().cloned().collect();
+        let identity = sighted::identity(server, &found, &items);
         let pinning = self.pinning.lock().await;
         let changes = self.pin(&live, server, &found, items, withheld).await.map_err(|e| e.to_string())?;
         drop(pinning);
         let scope = live.settings.scope();
-        let looked = sighted::looked(&self.gate.store, &scope, server, &changes, poisoned).await;
+        let looked = sighted::looked(&self.gate.store, &scope, server, &changes, (poisoned, identity)).await;
         let looked = looked.map_err(|e| e.to_string())?;
         self.tell(&live, server, &found, &changes, &looked).await;
         drop((turn, live));

@@ -30,6 +30,8 @@ const DEPTH_MAX: usize = 100;
 pub struct Glance {
     /// The revision that was spoken.
     pub revision: Revision,
+    /// What it calls itself, `serverInfo` as it sent it.
+    pub info: Option<Bytes>,
     pub instructions: Option<String>,
     /// Kind and raw definition, as the server sent it.
     pub items: Vec<(ItemKind, Bytes)>,
@@ -72,8 +74,8 @@ pub async fn peek(
     let _ = tokio::time::timeout(END_MAX, means.children.acquire()).await;
     match ended {
         Ok(found) => {
-            let Found { revision, instructions, items, .. } = found?;
-            Ok(Glance { revision, instructions, items })
+            let Found { revision, info, instructions, items, .. } = found?;
+            Ok(Glance { revision, info, instructions, items })
         }
         Err(_) => {
             let because = format!("it did not say all of what it offers within {} s", limit.as_secs());

@@ -5,7 +5,7 @@ mod judged;
 mod told;
 
 pub(crate) use differing::look_as_callers;
-pub(crate) use judged::{AtHand, poisoned};
+pub(crate) use judged::{AtHand, identity, poisoned};
 pub(crate) use told::told;
 
 use crate::errands::Found;
@@ -25,6 +25,8 @@ pub(crate) const INSTRUCTIONS: &str = "instructions";
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
     pub(crate) poisoned: BTreeMap<Item, Finding>,
+    /// What is worst in what it calls itself. No client is told that.
+    pub(crate) identity: Option<Finding>,
     pub(crate) kept: BTreeSet<Item>,
     /// What is new and looks like something that was accepted under another name.
     pub(crate) renamed: BTreeMap<Item, Likeness>,
@@ -88,9 +90,9 @@ pub(crate) async fn looked(
     scope: &Scope,
     server: &ServerName,
     changes: &[Change],
-    poisoned: BTreeMap<Item, Finding>,
+    (poisoned, identity): (BTreeMap<Item, Finding>, Option<Finding>),
 ) -> Result<Looked, StoreError> {
-    let mut looked = Looked { poisoned, ..Looked::default() };
+    let mut looked = Looked { poisoned, identity, ..Looked::default() };
     if changes.iter().all(|change| change.what == What::Pinned) {
         return Ok(looked);
     }

@@ -88,15 +88,14 @@ impl Store {
         let stored = self.server(scope, server).await?;
         let pins = self.pins(scope, server).await?;
         let info = stored.as_ref().and_then(|server| server.meta.as_ref()?.0.info.clone());
-        let version = info.and_then(|info| {
-            let info: serde_json::Value = serde_json::from_slice(&info).ok()?;
-            info.get("version")?.as_str().map(|text| text.chars().take(100).collect())
-        });
+        let known = match info {
+            Some(info) => known.with_identity(server, &info),
+            None => known,
+        };
         let unread = |pin: &&crate::Pin| {
             pin.approved.as_ref().is_some_and(|mark| mark.by == crate::sight::FIRST_SIGHT)
         };
         Ok(Known {
-            version,
             seen: stored.is_some_and(|server| server.pinned_at.is_some()),
             pending: pins.iter().filter(|pin| pin.pending()).count(),
             gone: pins.iter().filter(|pin| pin.state == PinState::Gone).count(),

@@ -3,10 +3,13 @@
 use super::{Fact, Facts, Record, Regime, State, reads};
 use crate::observed::Observation;
 use crate::risk::{self, Siblings};
+use crate::scan::{Finding, scan_identity};
 use crate::{Effect, Origin, Remark, Said, ServerEntry, Tier};
-use decision::{ItemKind, Timestamp};
+use decision::{ItemKind, ServerName, Timestamp};
 use serde::Serialize;
 
+/// So much of a version is kept.
+const VERSION_CHARS: usize = 100;
 /// Reasons of a judgement that are kept.
 const REASONS: usize = 3;
 
@@ -44,6 +47,8 @@ pub struct Known {
     pub credentials: Vec<String>,
     /// As it calls it itself (R6).
     pub version: Option<String>,
+    /// What is poisoned in what it calls itself, a sentence each. No client is told that.
+    pub calls_itself: Vec<String>,
     /// Whether its items were ever recorded.
     pub seen: bool,
     /// R7, R8, R9.
@@ -135,6 +140,25 @@ impl Known {
             })
         };
         self.tools.iter().filter_map(of).collect()
+    }
+
+    /// With what it calls itself, `serverInfo` as it came. Its tools are to be known before.
+    #[must_use]
+    pub fn with_identity(mut self, server: &ServerName, identity: &[u8]) -> Self {
+        let info: Option<serde_json::Value> = serde_json::from_slice(identity).ok();
+        let version = info.as_ref().and_then(|info| info.get("version")?.as_str());
+        self.version = version.map(|text| text.chars().take(VERSION_CHARS).collect());
+        let tools = self.tools.iter().map(|tool| tool.name.as_str());
+        let found = scan_identity(server, identity, tools).into_iter().filter(|one| one.severity.flags());
+        let sentence = |one: Finding| {
+            let Finding { detector, place, because, .. } = one;
+            format!(
+                "what it calls itself is poisoned ({} at {place}): {because}. No client is told that: ask whose server it is",
+                detector.as_str()
+            )
+        };
+        self.calls_itself = found.map(sentence).collect();
+        self
     }
 
     /// Tools without a description (R18).

@@ -105,7 +105,10 @@ pub(super) fn look(place: &Place<'_>) -> Option<Sighting> {
         ("default" | "const", true) if !texts => (Severity::High, 0.8),
         ("default" | "const", _) if !texts => (Severity::Medium, 0.5),
         ("enum" | "pattern" | "format" | "required" | "type" | "$ref" | "$id", true) => (Severity::High, 0.8),
-        ("pattern" | "format" | "required" | "type", false) => (Severity::Medium, 0.6),
+        ("version" | "websiteUrl", true) => (Severity::High, 0.8),
+        ("pattern" | "format" | "required" | "type" | "version" | "websiteUrl", false) => {
+            (Severity::Medium, 0.6)
+        }
         ("enum", false) => (Severity::Low, 0.2),
         _ => return None,
     };

@@ -9,7 +9,7 @@ mod items;
 mod places;
 
 pub use across::Alike;
-pub use items::scan_items;
+pub use items::{scan_identity, scan_items};
 
 use crate::Claimed;
 use crate::listing::Offer;
@@ -19,6 +19,9 @@ use inspect::{Detector, Seat, Severity, Sighting};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
+
+/// Where among what a server says it says what it is.
+pub const IDENTITY: &str = "serverInfo";
 
 /// Something seen, and where.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -175,7 +178,7 @@ impl Side<'_> {
         look(&places, &about)
     }
 
-    /// Instructions, prompts and resources.
+    /// What it calls itself, instructions, prompts and resources.
     fn others(&self, i: usize, offer: &Offer) -> Vec<Finding> {
         let about = About {
             name: None,
@@ -195,14 +198,18 @@ impl Side<'_> {
             .as_deref()
             .map(|text| places::instructions(text, format!("/{i}/instructions")));
         let mut found = look(instructions.as_slice(), &about);
+        let mut within = |root: String, places: Vec<places::Place<'_>>| {
+            let inside = look(&places, &about).into_iter();
+            found.extend(inside.map(|one| Finding { place: format!("{root}{}", one.place), ..one }));
+        };
+        if let Some(identity) = &offer.identity {
+            within(format!("/{i}/{IDENTITY}"), places::of_identity(identity));
+        }
         for (key, items) in lists {
-            for (j, item) in items.iter().enumerate() {
-                let mut inside = look(&places::of(item), &about);
-                for one in &mut inside {
-                    one.place.insert_str(0, &format!("/{i}/{key}/{j}"));
-                }
-                found.append(&mut inside);
-            }
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(j, item)| within(format!("/{i}/{key}/{j}"), places::of(item)));
         }
         found
     }

@@ -51,6 +51,15 @@ pub(super) fn of(definition: &Value) -> Vec<Place<'_>> {
     walk.places
 }
 
+/// The same of what a server calls itself. Its name is a title: it asks for nothing, as a parameter's does.
+pub(super) fn of_identity(identity: &Value) -> Vec<Place<'_>> {
+    let mut places = of(identity);
+    for place in places.iter_mut().filter(|place| place.seat == Seat::Name && place.pointer == "/name") {
+        place.seat = Seat::Title;
+    }
+    places
+}
+
 /// What the members of an object are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inside {

@@ -308,7 +308,8 @@ async fn sheet(
 fn remarks(known: &Known, now: Timestamp) -> Vec<Shown> {
     let all = known.remarks(now);
     let said = all.iter().map(|(remark, said, tools)| remark.sentence(said, tools, day));
-    said.chain(known.conduct(day)).map(|one| Shown::of(&one)).collect()
+    let all = known.calls_itself.iter().cloned().chain(said).chain(known.conduct(day));
+    all.map(|one| Shown::of(&one)).collect()
 }
 
 /// A sentence of ours, taken apart at its backticks.

@@ -1,5 +1,6 @@
 //! Whether what nobody has accepted yet is poisoned, by itself or beside what other servers offer.
 
+use crate::errands::Found;
 use crate::gate::Live;
 use crate::sighted::INSTRUCTIONS;
 use catalog::listing::Offer;
@@ -65,10 +66,19 @@ pub(crate) fn poisoned<'a>(
     });
     let others = accepted.chain(shown).collect();
     let seen = scan::scan_items(server, items.iter().map(|seen| (&seen.item, seen.raw.as_ref())), others);
-    let worst =
-        |all: Vec<Finding>| all.into_iter().filter(|one| one.severity.flags()).max_by_key(|one| one.severity);
     let poisoned = seen.into_iter().filter(|(item, _)| open.contains(item));
     (poisoned.filter_map(|(item, all)| Some((item, worst(all)?))).collect(), Some(place))
+}
+
+/// What is worst in what a server calls itself, if that is poisoned.
+pub(crate) fn identity(server: &ServerName, found: &Found, items: &[Seen]) -> Option<Finding> {
+    let tools = items.iter().filter(|seen| seen.item.kind == ItemKind::Tool);
+    let tools = tools.map(|seen| seen.item.name.as_str());
+    worst(scan::scan_identity(server, found.info.as_ref()?, tools))
+}
+
+fn worst(all: Vec<Finding>) -> Option<Finding> {
+    all.into_iter().filter(|one| one.severity.flags()).max_by_key(|one| one.severity)
 }
 
 /// Whether the snapshot serves it as it is shown.

@@ -3,6 +3,7 @@
 use super::Looked;
 use crate::errands::Found;
 use catalog::drift::Original;
+use catalog::scan::Finding;
 use decision::{EventName, ServerName};
 use std::collections::BTreeMap;
 use store::{Change, FLAPS, What};
@@ -17,8 +18,18 @@ pub(crate) fn told(server: &ServerName, found: &Found, changes: &[Change], looke
         ("eras".to_owned(), format!("{:?}", found.eras).to_lowercase()),
         ("items".to_owned(), found.items.len().to_string()),
     ]);
+    let mut connected = detail.clone();
+    if let Some(finding) = &looked.identity {
+        let Finding { detector, place, because, .. } = finding;
+        connected.insert("poisoned".to_owned(), detector.as_str().to_owned());
+        connected.insert("place".to_owned(), format!("/serverInfo{place}"));
+        tracing::warn!(
+            %server, detector = detector.as_str(), %place, %because,
+            "what the server calls itself is poisoned; no client is told that"
+        );
+    }
     let mut events =
-        vec![(EventName::ServerConnected, detail.clone()), (EventName::CapabilitiesDiscovered, detail)];
+        vec![(EventName::ServerConnected, connected), (EventName::CapabilitiesDiscovered, detail)];
     let pinned = changes.iter().filter(|change| change.what == What::Pinned).count();
     if pinned > 0 {
         let detail = BTreeMap::from([("items".to_owned(), pinned.to_string())]);

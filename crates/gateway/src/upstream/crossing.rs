@@ -42,11 +42,13 @@ pub(super) fn request<'f>(
 pub(super) fn answer<'f>(splice: Splice<'f>, frame: &'f Frame, resolved: &Resolved) -> Splice<'f> {
     match resolved.way.crossing {
         None if resolved.method.cacheable && resolved.way.era() == Era::Modern => {
-            answer::for_one(splice, frame)
+            answer::for_one(answer::unnamed(splice, frame), frame)
         }
-        None => splice,
+        None => answer::unnamed(splice, frame),
         Some(Crossing::LegacyToModern) => answer::for_legacy(splice, frame),
-        Some(Crossing::ModernToLegacy) => answer::for_modern(splice, frame, resolved.method),
+        Some(Crossing::ModernToLegacy) => {
+            answer::for_modern(answer::unnamed(splice, frame), frame, resolved.method)
+        }
     }
 }
 

@@ -93,7 +93,10 @@ pub(crate) fn to_asker(frame: &wire::Frame, asks: bool, resolved: &Resolved) -> 
         Some(range) => Splice::new(frame).replace(range, id),
         None => Splice::new(frame).set_member(frame.object(), "id", id),
     };
-    let splice = if asks { splice } else { crossing::answer(splice, frame, resolved) };
+    let splice = match asks {
+        true => wire::bridge::answer::unnamed(splice, frame),
+        false => crossing::answer(splice, frame, resolved),
+    };
     splice.finish().map_err(|e| Refusal::new(Code::UpstreamNonsense, e.to_string()))
 }
 

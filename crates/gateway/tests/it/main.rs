@@ -40,6 +40,7 @@ mod listen_support;
 mod listen_unix;
 mod listened;
 mod matrix;
+mod named;
 mod oauth;
 mod observed;
 mod official;

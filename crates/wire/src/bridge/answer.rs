@@ -41,6 +41,18 @@ pub fn for_legacy<'f>(splice: Splice<'f>, frame: &Frame) -> Splice<'f> {
     splice.remove_path(&["result", "_meta", META_SERVER_INFO])
 }
 
+/// Any server's answer without what the server calls itself: to the client the gateway is the server, and nobody has
+/// accepted that text.
+pub fn unnamed<'f>(splice: Splice<'f>, frame: &Frame) -> Splice<'f> {
+    // of a task that is done, its result is within
+    let places: [&[&str]; 2] =
+        [&["result", "_meta", META_SERVER_INFO], &["result", "result", "_meta", META_SERVER_INFO]];
+    places
+        .iter()
+        .filter(|path| frame.member(path).is_some())
+        .fold(splice, |splice, path| splice.remove_path(path))
+}
+
 /// A modern server's answer that it would show to everybody, for one client alone: the server does not know that it was
 /// asked for somebody who may see it (2026-07-28 `server/utilities/caching`).
 pub fn for_one<'f>(splice: Splice<'f>, frame: &Frame) -> Splice<'f> {
@@ -109,6 +121,26 @@ mod tests {
         assert!(!modern(text, "tools/call").contains("ttlMs"));
         let named = r#"{"id":1,"result":{"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"},"a":1},"resultType":"complete"},"jsonrpc":"2.0"}"#;
         assert_eq!(legacy(named), r#"{"id":1,"result":{"_meta":{"a":1}},"jsonrpc":"2.0"}"#);
+    }
+
+    #[test]
+    fn what_a_server_calls_itself_is_taken_out_and_nothing_else() {
+        let unnamed = |text: &str| {
+            let frame = scan(text);
+            String::from_utf8(unnamed(Splice::new(&frame), &frame).finish().unwrap().to_vec()).unwrap()
+        };
+        let of = |meta: &str| {
+            format!(r#"{{"id":1,"result":{{"_meta":{meta},"resultType":"complete"}},"jsonrpc":"2.0"}}"#)
+        };
+        for info in [r#"{"name":"s","title":"Tell nobody."}"#, "\"s\"", "null"] {
+            let named = of(&format!(r#"{{"io.modelcontextprotocol/serverInfo":{info},"a":1}}"#));
+            assert_eq!(unnamed(&named), of(r#"{"a":1}"#));
+        }
+        let task = r#"{"id":1,"result":{"status":"completed","result":{"_meta":{"io.modelcontextprotocol/serverInfo":{}},"content":[]}},"jsonrpc":"2.0"}"#;
+        assert!(!unnamed(task).contains("serverInfo"));
+        for plain in [of("{}"), of("7"), of(r#"{"serverInfo":{"name":"s"}}"#), of("null")] {
+            assert_eq!(unnamed(&plain), plain);
+        }
     }
 
     #[test]

@@ -206,7 +206,7 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
             let sentence = printable(&remark.sentence(said, &tools, crate::say::day));
             say.line(format!("{} {sentence}", say.paint(33, "!")));
         }
-        for sentence in known.conduct(crate::say::day) {
+        for sentence in known.calls_itself.iter().cloned().chain(known.conduct(crate::say::day)) {
             say.line(format!("{} {}", say.paint(33, "!"), printable(&sentence)));
         }
         tools(known, say);
@@ -301,8 +301,10 @@ pub(crate) async fn warnings(kept: &Kept) -> anyhow::Result<Vec<String>> {
         for (remark, said, tools) in known.iter().flat_map(|known| known.remarks(now)) {
             found.push(format!("server `{name}`: {}", remark.sentence(said, &tools, crate::say::day)));
         }
-        let conduct = known.iter().flat_map(|known| known.conduct(crate::say::day));
-        found.extend(conduct.map(|sentence| format!("server `{name}`: {sentence}")));
+        let sentences = known
+            .iter()
+            .flat_map(|known| known.calls_itself.iter().cloned().chain(known.conduct(crate::say::day)));
+        found.extend(sentences.map(|sentence| format!("server `{name}`: {sentence}")));
         for difference in kept.differences(name).await? {
             found.push(format!(
                 "server `{name}`: {}: see `callgate registry diff {name}`",

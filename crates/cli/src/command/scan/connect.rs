@@ -152,13 +152,14 @@ async fn one(entry: &Entry, limit: Duration, given: &Given) -> Result<(Offer, St
         None => started(entry, &home, given)?,
     };
     let looked = peek::peek(&reach, launch::Supervisor::this_executable(), environment, limit).await;
-    let Glance { revision, instructions, items } = looked.map_err(|unseen| match unseen.code {
+    let glance = looked.map_err(|unseen| match unseen.code {
         "unauthorized" => {
             Unseen { because: "the server asks for a credential, and a scan sends none".to_owned(), ..unseen }
         }
         _ => unseen,
     })?;
-    Ok((offer(&entry.name, instructions, &items)?, revision.as_str().to_owned()))
+    let revision = glance.revision.as_str().to_owned();
+    Ok((offer(&entry.name, glance)?, revision))
 }
 
 fn started(entry: &Entry, home: &Home, given: &Given) -> Result<(Reach, BTreeMap<String, String>), Unseen> {
@@ -214,14 +215,11 @@ impl Drop for Home {
 }
 
 /// What it sent, read as strictly as a file is.
-fn offer(
-    name: &str,
-    instructions: Option<String>,
-    items: &[(ItemKind, bytes::Bytes)],
-) -> Result<Offer, Unseen> {
+fn offer(name: &str, glance: Glance) -> Result<Offer, Unseen> {
+    let Glance { info, instructions, items, .. } = glance;
     let nonsense = |error: listing::ListingError| Unseen { code: error.code(), because: error.to_string() };
     let mut lists: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-    for (kind, raw) in items {
+    for (kind, raw) in &items {
         let key = match kind {
             ItemKind::Tool => "tools",
             ItemKind::Prompt => "prompts",
@@ -231,9 +229,11 @@ fn offer(
         };
         lists.entry(key).or_default().push(listing::strict(raw).map_err(nonsense)?);
     }
+    let identity = info.map(|raw| listing::strict(&raw)).transpose().map_err(nonsense)?;
     let mut value = json!(lists);
     if let Value::Object(members) = &mut value {
         members.insert("server".to_owned(), name.into());
+        members.insert("serverInfo".to_owned(), identity.into());
         members.insert("instructions".to_owned(), instructions.into());
     }
     let mut offers = listing::of(value).map_err(nonsense)?;

@@ -12,7 +12,7 @@ use catalog::{
     Claimed, lint,
     listing::Offer,
     risk::{self, Judgement, Siblings},
-    scan::{self, Finding},
+    scan::{self, Finding, IDENTITY},
 };
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
@@ -310,6 +310,9 @@ fn across(finding: Finding, offers: &[Offer], places: &[Stand]) -> Notice {
         subject,
         inside: String::new(),
     };
+    if let Some((inside, identity)) = in_identity(&finding.place).zip(offer.identity.as_ref()) {
+        return Notice::of_item(finding, identity, &of(format!("{server}/{IDENTITY}"), IDENTITY), &inside);
+    }
     let (list, index) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let inside = parts.next().map(|rest| format!("/{rest}")).unwrap_or_default();
     let item = |items: &[Value]| index.parse::<usize>().ok().and_then(|i| items.get(i).cloned());
@@ -335,6 +338,12 @@ fn across(finding: Finding, offers: &[Offer], places: &[Stand]) -> Notice {
     } else {
         Notice::of_item(finding, &item, &spot, &inside)
     }
+}
+
+/// Where in what a server calls itself this place is, if it is there: `/title` of `/2/serverInfo/title`.
+fn in_identity(place: &str) -> Option<String> {
+    let rest = place.splitn(3, '/').nth(2)?.strip_prefix(IDENTITY)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| rest.to_owned())
 }
 
 fn name(tool: &Value) -> &str {

@@ -1,6 +1,7 @@
 //! `callgate import`: puts the gateway before the servers that the clients of this machine name, and can take that back.
 
 mod edit;
+mod piece;
 mod plan;
 mod undo;
 
@@ -21,10 +22,11 @@ use crate::{
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use decision::ServerName;
+use piece::Piece;
 use plan::{Changed, Move, Plan};
 use serde_json::json;
 use std::{fs, path::PathBuf};
-use undo::{Piece, Record};
+use undo::Record;
 
 /// The first policy of a server that nobody has looked at yet; the first start of the server replaces it.
 pub(crate) const PLACEHOLDER: &str =
@@ -117,14 +119,39 @@ async fn carry_out(place: &Place, plan: &Plan, given: &Given) -> Result<PathBuf,
     plan.files.iter().try_for_each(unchanged)?;
     init::write_new(&place.config, init::CONFIG)?;
     let place = &Place::at(&place.config, true, &given.surroundings)?;
+    let mut stored = Vec::new();
+    match put_in_force(place, plan, given, &mut stored).await {
+        Ok(kept) => {
+            reload(place).await;
+            Ok(kept)
+        }
+        Err(failure) => {
+            let left = undo::out_of_the_vault(place, &stored, given).await;
+            given.say.aside("nothing is imported: what was written already is as it was before");
+            if !left.is_empty() {
+                given.say.aside(still_stored(&left));
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// What came to the vault is in `stored`, whatever fails behind it.
+async fn put_in_force(
+    place: &Place,
+    plan: &Plan,
+    given: &Given,
+    stored: &mut Vec<undo::InVault>,
+) -> Result<PathBuf, Failure> {
     let starters = wrap::only_starters(place)?;
     for moved in &plan.moves {
-        for stored in &moved.secrets {
-            let value = vault::Secret::from_input(stored.value.as_bytes().to_vec())
-                .with_context(|| format!("secret `{}`", stored.name))?;
+        for one in &moved.secrets {
+            let value = vault::Secret::from_input(one.value.as_bytes().to_vec())
+                .with_context(|| format!("secret `{}`", one.name))?;
             let new = secret::New { server: Some(moved.server.clone()), ..Default::default() };
-            let named = secret::Named { name: stored.name.clone(), user: None };
-            secret::put(place, &named, new, &value, &given.surroundings.user).await?;
+            let named = secret::Named { name: one.name.clone(), user: None };
+            let version = secret::put(place, &named, new, &value, &given.surroundings.user).await?;
+            stored.push(undo::InVault { named, version });
         }
     }
     let blocks: String = plan.moves.iter().filter_map(|one| one.block.as_deref()).collect();
@@ -137,17 +164,19 @@ async fn carry_out(place: &Place, plan: &Plan, given: &Given) -> Result<PathBuf,
         config: Piece::of(&place.config, &before, &after),
         files: plan.files.iter().map(|one| Piece::of(&one.file, &one.before, &one.after)).collect(),
         policies,
-        secrets: plan.moves.iter().flat_map(|one| &one.secrets).map(|one| one.name.to_string()).collect(),
+        secrets: stored.iter().map(|one| one.named.name.to_string()).collect(),
     };
     declare::check(place, &after, given)?;
     let kept = undo::keep(place, &record)?;
     if let Err(failure) = write(place, plan, &after, &record) {
         undo::give_up(&kept, &record)?;
-        given.say.aside("nothing is imported: what was written already is as it was before");
         return Err(failure);
     }
-    reload(place).await;
     Ok(kept)
+}
+
+fn still_stored(secrets: &[String]) -> String {
+    format!("still in the vault: {}; `callgate secret remove` forgets them", secrets.join(", "))
 }
 
 fn write(place: &Place, plan: &Plan, config: &str, record: &Record) -> Result<(), Failure> {
@@ -203,10 +232,7 @@ async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
     given.say.json(&json!({ "restored": files, "secrets-kept": record.secrets }));
     given.say.line(format!("{} every file is as it was", given.say.paint(32, "✓")));
     if !record.secrets.is_empty() {
-        given.say.line(format!(
-            "still in the vault: {}; `callgate secret remove` forgets them",
-            record.secrets.join(", ")
-        ));
+        given.say.line(still_stored(&record.secrets));
     }
     Ok(Verdict::Yes)
 }

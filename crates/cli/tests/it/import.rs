@@ -169,6 +169,12 @@ fn an_import_that_fails_half_way_leaves_every_file_as_it_was() {
         let config = fs::read_to_string(folder.join("callgate.toml")).unwrap();
         assert!(!config.contains("[servers.a]"), "{config}");
         assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 2, "nothing is left to take back");
+        let secrets = || {
+            let config = folder.join("callgate.toml");
+            bed.json(&["secret", "list", "--config", config.to_str().unwrap()])
+        };
+        assert_eq!(secrets(), json!([]), "nor in the vault");
+        assert!(!said.err.contains("still in the vault"), "{said:?}");
         let left = fs::read_dir(bed.path("dotfiles")).unwrap().count();
         assert_eq!(left, 1, "no half-written file is left");
         // mended, it goes through
@@ -177,7 +183,33 @@ fn an_import_that_fails_half_way_leaves_every_file_as_it_was() {
         let again = bed.run(&["import", "--yes"]);
         assert_eq!(again.code, 0, "{again:?}");
         assert!(!fs::read_to_string(bed.path(stuck)).unwrap().contains(KEY));
+        let stored = secrets();
+        assert_eq!(
+            (stored[0]["version"].as_u64(), stored.as_array().unwrap().len()),
+            (Some(1), 1),
+            "{stored}"
+        );
     }
+}
+
+#[test]
+fn what_was_in_the_vault_before_an_import_that_fails_stays_there_and_is_named() {
+    let bed = Bed::new();
+    let file = "home/.cursor/mcp.json";
+    bed.write(file, &format!(r#"{{"mcpServers":{{"a":{{"command":"a","env":{{"GH_TOKEN":"{KEY}"}}}}}}}}"#));
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 0);
+    // a name beside which no new file has room
+    let long = bed.path(&format!("dotfiles/{}", "n".repeat(252)));
+    fs::create_dir_all(bed.path("dotfiles")).unwrap();
+    fs::rename(bed.path(file), &long).unwrap();
+    std::os::unix::fs::symlink(&long, bed.path(file)).unwrap();
+    let said = bed.run(&["import", "--yes"]);
+    assert!(said.code == 1 && said.err.contains("nothing is imported"), "{said:?}");
+    assert!(said.err.contains("still in the vault: a/"), "{said:?}");
+    let config = bed.path("home/.config/callgate/callgate.toml");
+    let stored = bed.json(&["secret", "list", "--config", config.to_str().unwrap()]);
+    assert_eq!((stored[0]["version"].as_u64(), stored.as_array().unwrap().len()), (Some(2), 1), "{stored}");
 }
 
 #[test]

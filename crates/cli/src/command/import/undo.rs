@@ -1,8 +1,8 @@
 //! What an import changed, kept so that it can be taken back exactly: whole, or not at all.
 
-use crate::{failure::Failure, place::Place, rewrite};
+use super::piece::Piece;
+use crate::{cli::Given, command::secret, failure::Failure, place::Place, rewrite};
 use anyhow::Context as _;
-use decision::Digest;
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -18,68 +18,6 @@ pub(super) struct Record {
     pub(super) policies: Vec<PathBuf>,
     /// Names of secrets, which stay in the vault.
     pub(super) secrets: Vec<String>,
-}
-
-/// A file, and the one piece of it that changed.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Piece {
-    pub(super) file: PathBuf,
-    /// Of the whole file when it had been changed.
-    after: Digest,
-    at: usize,
-    removed: String,
-    added: String,
-}
-
-impl Piece {
-    /// What lies between the same beginning and the same end.
-    pub(super) fn of(file: &Path, before: &str, after: &str) -> Self {
-        let same = |pair: &(char, char)| pair.0 == pair.1;
-        let width =
-            |pairs: &mut dyn Iterator<Item = (char, char)>| pairs.map(|(c, _)| c.len_utf8()).sum::<usize>();
-        let at = width(&mut before.chars().zip(after.chars()).take_while(same));
-        let (old, new) = (before.get(at..).unwrap_or_default(), after.get(at..).unwrap_or_default());
-        let end = width(&mut old.chars().rev().zip(new.chars().rev()).take_while(same));
-        let middle = |text: &str| text.get(..text.len() - end).unwrap_or_default().to_owned();
-        Self {
-            file: file.to_owned(),
-            after: Digest::of(after.as_bytes()),
-            at,
-            removed: middle(old),
-            added: middle(new),
-        }
-    }
-
-    /// The file as it was. `None` if somebody has changed it since.
-    fn undone(&self) -> anyhow::Result<Option<String>> {
-        let text = fs::read_to_string(&self.file)
-            .with_context(|| format!("cannot read `{}`", self.file.display()))?;
-        if Digest::of(text.as_bytes()) != self.after {
-            return Ok(None);
-        }
-        Ok(self.without(&text, self.at))
-    }
-
-    fn without(&self, text: &str, at: usize) -> Option<String> {
-        let rest = text.get(at..)?.strip_prefix(self.added.as_str())?;
-        Some(format!("{}{}{rest}", text.get(..at)?, self.removed))
-    }
-
-    /// The same for a file that others add to: what was added is taken out, if it is there once.
-    fn taken_out(&self) -> anyhow::Result<Option<String>> {
-        if self.added.is_empty() {
-            return Ok(Some(fs::read_to_string(&self.file)?));
-        }
-        if let Some(text) = self.undone()? {
-            return Ok(Some(text));
-        }
-        let text = fs::read_to_string(&self.file)?;
-        let mut places = text.match_indices(&self.added);
-        Ok(match (places.next(), places.next()) {
-            (Some((at, _)), None) => self.without(&text, at),
-            _ => None,
-        })
-    }
 }
 
 fn folder(place: &Place) -> anyhow::Result<PathBuf> {
@@ -123,13 +61,15 @@ pub(super) fn last(place: &Place) -> anyhow::Result<Option<(PathBuf, Record)>> {
 pub(super) fn take_back(path: &Path, record: &Record) -> Result<(), Failure> {
     let mut changed = Vec::new();
     let mut texts = Vec::new();
-    for (piece, text) in record
+    for (piece, back) in record
         .files
         .iter()
-        .map(|piece| (piece, piece.undone()))
-        .chain([(&record.config, record.config.taken_out())])
+        .map(|piece| (piece, Piece::undone as fn(&Piece, &str) -> Option<String>))
+        .chain([(&record.config, Piece::taken_out as _)])
     {
-        match text? {
+        let file = piece.file.display();
+        let text = fs::read_to_string(&piece.file).with_context(|| format!("cannot read `{file}`"))?;
+        match back(piece, &text) {
             Some(text) => texts.push((piece, text)),
             None => changed.push(format!("`{}`", piece.file.display())),
         }
@@ -151,15 +91,35 @@ pub(super) fn take_back(path: &Path, record: &Record) -> Result<(), Failure> {
 
 /// The same of an import that was cut short: what it did not come to stays as it is.
 pub(super) fn give_up(path: &Path, record: &Record) -> Result<(), Failure> {
-    let done = |piece: &&Piece| {
-        fs::read_to_string(&piece.file).is_ok_and(|text| Digest::of(text.as_bytes()) == piece.after)
-    };
-    for piece in record.files.iter().chain([&record.config]).filter(done) {
-        if let Some(text) = piece.undone()? {
+    for piece in record.files.iter().chain([&record.config]) {
+        let now = fs::read_to_string(&piece.file).ok();
+        if let Some(text) = now.and_then(|text| piece.undone(&text)) {
             rewrite::replace(&piece.file, text.as_bytes(), 0o600)?;
         }
     }
     forget(path, record)
+}
+
+/// A credential that an import put into the vault.
+pub(super) struct InVault {
+    pub(super) named: secret::Named,
+    pub(super) version: u64,
+}
+
+/// Takes out again what an import that was cut short put in; the names of what stays. That is what was there before under the
+/// same name, and whatever somebody has replaced since.
+pub(super) async fn out_of_the_vault(place: &Place, stored: &[InVault], given: &Given) -> Vec<String> {
+    let mut left = Vec::new();
+    for one in stored {
+        let gone = one.version == 1
+            && secret::take_out(place, &one.named, one.version, &given.surroundings.user)
+                .await
+                .unwrap_or(false);
+        if !gone {
+            left.push(one.named.name.to_string());
+        }
+    }
+    left
 }
 
 /// The policies that nobody has filled yet, and the record itself.
@@ -170,24 +130,4 @@ fn forget(path: &Path, record: &Record) -> Result<(), Failure> {
         }
     }
     Ok(fs::remove_file(path)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_piece_put_back_is_the_file_again() {
-        for (before, after) in [
-            ("{\"a\": \"ü\", \"b\": 1}", "{\"a\": \"ö\", \"b\": 1}"),
-            ("", "x"),
-            ("aaa", "aa"),
-            ("aa", "aaa"),
-            ("same", "same"),
-            ("x\n", "x\ny\n"),
-        ] {
-            let piece = Piece::of(Path::new("x"), before, after);
-            assert_eq!(piece.without(after, piece.at).unwrap(), before, "{before} {after}");
-        }
-    }
 }

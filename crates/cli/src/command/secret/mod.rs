@@ -264,13 +264,28 @@ async fn list(given: &Given, place: &Place) -> Outcome {
     Ok(Verdict::Yes)
 }
 
-async fn remove(named: &Named, given: &Given, place: &Place) -> Outcome {
+/// Forgets a secret whose current value is still this version, and records that; whether it was.
+pub(crate) async fn take_out(place: &Place, named: &Named, version: u64, by: &str) -> anyhow::Result<bool> {
+    let store = place.store().await?;
+    let next = store.next_secret_version(&place.scope(), &named.name, named.user.as_ref()).await?;
+    if next != version + 1 {
+        return Ok(false);
+    }
+    forget(place, named, by).await?;
+    Ok(true)
+}
+
+async fn forget(place: &Place, named: &Named, by: &str) -> anyhow::Result<()> {
     let (book, store) = (Book::open(place).await?, place.store().await?);
     store.remove_secret(&place.scope(), &named.name, named.user.as_ref()).await?;
-    let mut detail = vec![("secret", named.name.as_str()), ("by", given.surroundings.user.as_str())];
+    let mut detail = vec![("secret", named.name.as_str()), ("by", by)];
     detail.extend(named.user.as_ref().map(|user| ("user", user.as_str())));
     book.record(EventName::SecretRemoved, None, &detail).await?;
-    book.close().await?;
+    book.close().await
+}
+
+async fn remove(named: &Named, given: &Given, place: &Place) -> Outcome {
+    forget(place, named, &given.surroundings.user).await?;
     given.say.json(&json!({ "removed": named.name, "user": named.user }));
     given.say.line(format!("removed {named}"));
     Ok(Verdict::Yes)

@@ -46,6 +46,7 @@ pub(crate) const TARGETS: &[Target] = &[
     of("mask", "inspect", Some("mask"), 512),
     of("endpoint", "endpoint", Some("address"), 512),
     of("settings", "settings", Some("toml"), 1024),
+    of("jsonc", "jsonc", Some("jsonc"), 512),
 ];
 
 const fn of(

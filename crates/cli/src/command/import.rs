@@ -3,6 +3,8 @@
 mod edit;
 mod piece;
 mod plan;
+#[cfg(test)]
+mod tests;
 mod undo;
 
 use crate::{

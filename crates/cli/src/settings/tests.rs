@@ -1,10 +1,9 @@
 //! What the operator wrote and what it means, side by side: `tests/settings/NAME.toml` and its snapshot.
 
 use super::{duration, effective, read, schema};
+use crate::replay;
 use std::{fs, path::Path, time::Duration};
 
-#[path = "../../../../fuzz/replay.rs"]
-mod replay;
 #[path = "../../../../fuzz/bodies/settings.rs"]
 mod settings;
 

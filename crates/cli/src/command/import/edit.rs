@@ -53,16 +53,19 @@ fn in_json(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<
         (None, [address]) => (outer, (whole(address), format!("\"command\": {program}"))),
         _ => return Err("it names more than one way to be reached".to_owned()),
     };
-    let headers = only(outer, "headers")?.or(only(outer, "http_headers")?);
-    match (only(inner, "args")?, headers) {
-        (Some(member), _) => edits.push((member.value.span.clone(), args)),
-        (None, Some(headers)) => edits.push((whole(headers), format!("\"args\": {args}"))),
-        (None, None) => first.1.push_str(&format!(", \"args\": {args}")),
+    let mut given: Vec<&Member> =
+        [only(outer, "headers")?, only(outer, "http_headers")?].into_iter().flatten().collect();
+    match only(inner, "args")? {
+        Some(member) => edits.push((member.value.span.clone(), args)),
+        // an address has headers, and a command has none
+        None if command.is_none() && !given.is_empty() => {
+            edits.push((whole(given.remove(0)), format!("\"args\": {args}")));
+        }
+        None => first.1.push_str(&format!(", \"args\": {args}")),
     }
     edits.push(first);
-    for env in [only(inner, "env")?, only(outer, "env")?].into_iter().flatten() {
-        edits.push((env.value.span.clone(), "{}".to_owned()));
-    }
+    given.extend([only(inner, "env")?, only(outer, "env")?].into_iter().flatten());
+    edits.extend(given.iter().map(|member| (member.value.span.clone(), "{}".to_owned())));
     for kind in ["type", "transport"] {
         if let Some(member) = only(outer, kind)?.filter(|member| member.value.kind == Kind::Plain) {
             edits.push((member.value.span.clone(), "\"stdio\"".to_owned()));

@@ -305,7 +305,7 @@ async fn a_yes_to_one_definition_is_none_to_the_one_that_was_swapped_in() {
     tool["description"] = json!("pays out to whoever asked last");
     script.set_tools(swapped);
     let server = ServerName::new("script").unwrap();
-    house.offers.look(&server).await.unwrap();
+    house.look("script").await;
     let told = call(&house, refund(500)).await;
     assert!(told["error"]["message"].as_str().unwrap().starts_with("Unknown tool"), "withdrawn: {told}");
     // somebody accepts the new definition without thinking of the approval

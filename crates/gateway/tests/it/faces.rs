@@ -56,7 +56,7 @@ async fn shown() -> (House, Script) {
 
 async fn shows(house: &House, script: &Script, tool: Value) {
     script.set_tools(json!([tool]));
-    house.offers.look(&crm()).await.unwrap();
+    house.look("crm").await;
 }
 
 /// Waits until it is told that somebody is shown something else: a look in the background may be the one that sees it.
@@ -160,10 +160,10 @@ async fn what_one_user_is_shown_otherwise_is_withdrawn_from_all() {
         let (house, bearers, faces) = per_user(modern).await;
         faces.lock().insert("bob".to_owned(), json!([go(STEERS)]));
         assert!(call(&house, &bearers["ann"]).await["error"].is_null());
-        house.offers.look(&crm()).await.unwrap();
+        house.look("crm").await;
         assert!(lists(&house, &bearers["ann"]).await, "ann is shown what the gateway is");
         assert!(call(&house, &bearers["bob"]).await["error"].is_null());
-        house.offers.look(&crm()).await.unwrap();
+        house.look("crm").await;
         let differs = found_out(&house).await;
         for user in ["ann", "bob"] {
             assert!(!lists(&house, &bearers[user]).await, "modern: {modern}");
@@ -171,7 +171,7 @@ async fn what_one_user_is_shown_otherwise_is_withdrawn_from_all() {
         assert_eq!(differs["shown-to"], "bob");
         assert!(!differs.contains_key("served"));
         // and it stays so though the gateway is shown what was accepted
-        house.offers.look(&crm()).await.unwrap();
+        house.look("crm").await;
         assert!(!lists(&house, &bearers["ann"]).await);
         let pin = pin(&house).await;
         assert_eq!((pin.state, pin.left.unwrap().seen_by.as_deref()), (PinState::Returned, Some("bob")));
@@ -193,7 +193,7 @@ async fn a_user_who_is_shown_less_or_more_or_a_harmless_difference_takes_nothing
         for user in ["ann", "bob"] {
             assert!(call(&house, &bearers[user]).await["error"].is_null());
         }
-        house.offers.look(&crm()).await.unwrap();
+        house.look("crm").await;
     }
     found_out(&house).await;
     for user in ["ann", "bob"] {
@@ -222,13 +222,13 @@ async fn the_first_call_of_a_user_has_the_server_looked_at_in_their_name() {
 async fn nobody_is_looked_at_for_whose_credential_was_taken_away() {
     let (house, bearers, faces) = per_user(true).await;
     call(&house, &bearers["bob"]).await;
-    house.offers.look(&crm()).await.unwrap();
+    house.look("crm").await;
     call(&house, &bearers["bob"]).await;
     faces.lock().insert("bob".to_owned(), json!([go(STEERS)]));
     let agent = decision::AgentName::new("of-bob").unwrap();
     house.store.revoke_tokens(&Scope::default(), &agent).await.unwrap();
     house.until_noticed().await;
-    house.offers.look(&crm()).await.unwrap();
+    house.look("crm").await;
     assert!(told(&house).is_empty(), "{:?}", told(&house));
 }
 
@@ -252,7 +252,7 @@ async fn a_legacy_server_that_shows_a_session_something_else_than_a_look_is_foun
     let params = json!({ "name": "go", "arguments": {} });
     let told_it = house.legacy("/s/crm/mcp", &session, 3, "tools/call", params).await.json();
     assert!(told_it["error"].is_null(), "{told_it}");
-    house.offers.look(&crm()).await.unwrap();
+    house.look("crm").await;
     assert_eq!(found_out(&house).await["shown-to"], "a session that calls go to");
     assert!(!lists(&house, &format!("Bearer {}", house.token)).await);
 }

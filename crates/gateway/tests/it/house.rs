@@ -14,6 +14,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -52,6 +53,9 @@ impl Entropy for Dice {
 
 pub(crate) const TOKEN_AGENT: &str = "bot";
 pub(crate) const SECRET: &str = "sk-live-canary-4242";
+
+/// What happens to a store.
+type Meanwhile = Box<dyn FnOnce(store::Store) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 /// A gateway, what it is made of, and a client for it.
 pub(crate) struct House {
@@ -152,23 +156,33 @@ impl House {
 
     pub(crate) async fn with(settings: Settings, policy: &str) -> Self {
         // boxed: every test would have the whole of its making in its own state
-        Box::pin(Self::under(settings, policy, None, None)).await
+        Box::pin(Self::under(settings, policy, None, None, None)).await
     }
 
     /// On a database that others may use as well.
     pub(crate) async fn on(settings: Settings, policy: &str, database: &str) -> Self {
-        Box::pin(Self::under(settings, policy, None, Some(database.to_owned()))).await
+        Box::pin(Self::under(settings, policy, None, Some(database.to_owned()), None)).await
+    }
+
+    /// Where something happens between the first snapshot and the moment from which on the store is watched.
+    pub(crate) async fn with_meanwhile<F: Future<Output = ()> + Send + 'static>(
+        settings: Settings,
+        policy: &str,
+        meanwhile: impl FnOnce(store::Store) -> F + Send + 'static,
+    ) -> Self {
+        let meanwhile: Meanwhile = Box::new(|store| Box::pin(meanwhile(store)));
+        Box::pin(Self::under(settings, policy, None, None, Some(meanwhile))).await
     }
 
     /// Another gateway on the database of this one, with the same key.
     pub(crate) async fn beside(&self, settings: Settings, policy: &str) -> Self {
         let (kek, database) = (Arc::clone(&self.kek), self.database.clone());
-        Box::pin(Self::under(settings, policy, Some(kek), Some(database))).await
+        Box::pin(Self::under(settings, policy, Some(kek), Some(database), None)).await
     }
 
     /// Another gateway with the key of this one.
     pub(crate) async fn after(&self, settings: Settings, policy: &str) -> Self {
-        Box::pin(Self::under(settings, policy, Some(Arc::clone(&self.kek)), None)).await
+        Box::pin(Self::under(settings, policy, Some(Arc::clone(&self.kek)), None, None)).await
     }
 
     async fn under(
@@ -176,6 +190,7 @@ impl House {
         policy: &str,
         kek: Option<Arc<vault::Kek>>,
         database: Option<String>,
+        meanwhile: Option<Meanwhile>,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let skew = Arc::<AtomicI64>::default();
@@ -230,6 +245,9 @@ impl House {
             offers.look(server).await.unwrap();
         }
         assert_eq!(offers.refresh().await.len(), 0, "the test's policy fits");
+        if let Some(meanwhile) = meanwhile {
+            meanwhile(store.clone()).await;
+        }
         tokio::spawn(Arc::clone(&offers).run(woken));
         let ends = CancellationToken::new();
         tokio::spawn(callgate_gateway::execute_approved(Arc::clone(&gate), ends.clone()));
@@ -267,6 +285,11 @@ impl House {
 
     fn scope(&self) -> store::Scope {
         self.gate.live().settings.scope()
+    }
+
+    /// Looks once at a server, which must be there.
+    pub(crate) async fn look(&self, server: &str) {
+        self.offers.look(&ServerName::new(server).unwrap()).await.unwrap();
     }
 
     /// The token of a new agent that acts for this user.

@@ -2,15 +2,20 @@
 //! held to reads, and a change holds in a gateway that runs.
 
 use crate::house::{House, WallClock, server, settings};
+use crate::questions::until;
+use crate::rogue::{Rogue, Said};
 use crate::script::Script;
 use catalog::record::{Fact, Facts, Step};
 use catalog::{Declared, Effect};
 use decision::{Clock as _, Code, Ending, Entry, EventName, ServerName, Timestamp};
 use gateway::settings::{Mode, Settings};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use store::{Store, Taking};
+use store::{Scope, Store, Taking};
 
 const ALL: &str = r#"@id("all") @because("the test agent may use the server") permit (principal == Agent::"bot", action, resource);"#;
 
@@ -374,6 +379,68 @@ async fn a_server_that_is_held_asks_nobody_for_anything() {
         Ending::Failed { code: Code::ServerHeldToReads },
         "the call left; its question stays here"
     );
+}
+
+/// A legacy server in that environment whose tool `ask` is declared to read, and a call of it that is under way.
+async fn asking(environment: &str, question: &'static str) -> (House, Script, hyper::body::Incoming) {
+    let script = Script::start(false).await;
+    script.set_question(question);
+    let mut settings = before(&script, environment, Mode::Enforce);
+    let read = Declared { effect: Some(Effect::Read), ..Declared::default() };
+    let one = settings.servers.get_mut(&crm()).unwrap();
+    one.declarations.tools = vec![("ask".to_owned(), read)];
+    one.call_timeout = Duration::from_secs(30);
+    let house = House::with(settings, ALL).await;
+    let session = house.initialize("/s/crm/mcp").await;
+    let params = json!({ "name": "ask", "arguments": {} });
+    let call = json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params }).to_string();
+    let body = house.open_post("/s/crm/mcp", &session, call).await;
+    (house, script, body)
+}
+
+/// That the server was told no, with this code, and nobody was asked.
+async fn was_refused(house: &House, body: hyper::body::Incoming, method: &str, code: Code) {
+    let whole = tokio::time::timeout(Duration::from_secs(30), body.collect()).await.unwrap().unwrap();
+    let told = String::from_utf8(whole.to_bytes().to_vec()).unwrap();
+    assert!(told.contains(r#""id":9"#) && !told.contains(method), "the Host is asked: {told}");
+    let decisions = house.decisions();
+    assert!(decisions.iter().any(|one| one.ending == refused(code)), "{method}: {decisions:?}");
+}
+
+#[tokio::test]
+async fn a_legacy_server_that_is_held_asks_for_roots_and_for_nothing_else() {
+    for method in ["elicitation/create", "sampling/createMessage"] {
+        let (house, _script, body) = asking("staging", method).await;
+        was_refused(&house, body, method, Code::ServerHeldToReads).await;
+    }
+    let (_house, _script, mut body) = asking("staging", "roots/list").await;
+    until(&mut body, |message| message["method"] == "roots/list").await;
+}
+
+#[tokio::test]
+async fn what_is_decided_between_a_snapshot_and_the_start_counts_though_no_server_answers() {
+    let down = Arc::new(AtomicBool::new(false));
+    let is_down = Arc::clone(&down);
+    let rogue =
+        Rogue::start(true, move |_, _| is_down.load(Ordering::SeqCst).then_some(Said::Status(503))).await;
+    let mut one = server(&rogue.url, Mode::Enforce);
+    one.environment = "local".parse().unwrap();
+    let settings = settings(BTreeMap::from([(crm(), one)]));
+    let house = House::with_meanwhile(settings, ALL, move |store: Store| async move {
+        // from now on no look ends in a new snapshot
+        down.store(true, Ordering::SeqCst);
+        let taking =
+            Taking { step: Step::Suspend, by: "carol", because: None, facts: None, grant: None, seen: None };
+        store.take_step(&Scope::default(), &crm(), &taking).await.unwrap();
+    })
+    .await;
+    for _ in 0..500 {
+        if house.gate.live().registry.is_shut(&crm()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the gateway does not know that the server is suspended");
 }
 
 #[tokio::test]

@@ -193,6 +193,7 @@ impl Script {
     pub(crate) fn hang_up(&self) {
         self.state.listeners.lock().clear();
     }
+    /// What a legacy server asks when it is called with `ask`; with nothing, it waits until there is something.
     pub(crate) fn set_question(&self, method: &'static str) {
         *self.state.question.lock() = method;
     }
@@ -433,22 +434,29 @@ fn ask(state: &Arc<Shared>, message: &Value) -> axum::response::Response {
         };
         return axum::Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response();
     }
-    let question = json!({ "jsonrpc": "2.0", "id": "q-1", "method": *state.question.lock(),
-        "params": { "message": "sure?", "requestedSchema": { "type": "object", "properties": {} } } });
     let state = Arc::clone(state);
-    let events = futures::stream::once(async move { format!("data: {question}\n\n") }).chain(
-        futures::stream::once(async move {
-            loop {
-                let answered = state.answered.notified();
-                let found = state.answers.lock().iter().find(|answer| answer["id"] == "q-1").cloned();
-                if let Some(found) = found {
-                    let text = found.get("result").or_else(|| found.get("error")).unwrap().to_string();
-                    return answer(&id, &json!({ "content": [{ "type": "text", "text": text }] }));
-                }
-                answered.await;
+    let asked = Arc::clone(&state);
+    let question = async move {
+        let mut method = *asked.question.lock();
+        while method.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            method = *asked.question.lock();
+        }
+        let question = json!({ "jsonrpc": "2.0", "id": "q-1", "method": method,
+            "params": { "message": "sure?", "requestedSchema": { "type": "object", "properties": {} } } });
+        format!("data: {question}\n\n")
+    };
+    let events = futures::stream::once(question).chain(futures::stream::once(async move {
+        loop {
+            let answered = state.answered.notified();
+            let found = state.answers.lock().iter().find(|answer| answer["id"] == "q-1").cloned();
+            if let Some(found) = found {
+                let text = found.get("result").or_else(|| found.get("error")).unwrap().to_string();
+                return answer(&id, &json!({ "content": [{ "type": "text", "text": text }] }));
             }
-        }),
-    );
+            answered.await;
+        }
+    }));
     let body = axum::body::Body::from_stream(events.map(Ok::<_, Infallible>));
     ([("content-type", "text/event-stream")], body).into_response()
 }

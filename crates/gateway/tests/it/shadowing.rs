@@ -65,7 +65,7 @@ async fn what_comes_later_and_is_poisoned_waits_and_the_record_says_why() {
     later.as_array_mut().unwrap().push(json!({ "name": "fresh", "description": STEERS, "inputSchema": {} }));
     later[0]["description"] = json!(STEERS);
     one.set_tools(later);
-    house.offers.look(&name("one")).await.unwrap();
+    house.look("one").await;
     for tool in ["fresh", "echo"] {
         assert!(told(&house, tool).contains_key("poisoned"), "{:?}", told(&house, tool));
         assert!(!names(&house).await.contains(&format!("one__{tool}")));
@@ -79,7 +79,7 @@ async fn a_tool_that_comes_later_and_passes_for_another_servers_is_told_to_do_so
     let (house, _one, other) = two().await;
     // the same to the word, and nearly the same name
     other.set_tools(json!([own(), lookup("find_customers"), lookup("find_customer")]));
-    house.offers.look(&name("other")).await.unwrap();
+    house.look("other").await;
     for tool in ["find_customers", "find_customer"] {
         assert_eq!(told(&house, tool)["poisoned"], "impersonation");
         assert!(!names(&house).await.contains(&format!("other__{tool}")));
@@ -87,7 +87,7 @@ async fn a_tool_that_comes_later_and_passes_for_another_servers_is_told_to_do_so
     assert!(names(&house).await.contains(&"one__find_customers".to_owned()), "who came first stays");
     // the same again is no news
     let before = house.entries().len();
-    house.offers.look(&name("other")).await.unwrap();
+    house.look("other").await;
     let changes =
         house.entries().into_iter().skip(before).filter(
             |entry| matches!(entry, Entry::Event(event) if event.event == EventName::DefinitionChanged),
@@ -119,13 +119,13 @@ async fn of_two_servers_that_are_seen_first_together_one_is_judged_beside_the_ot
 async fn a_renamed_tool_waits_and_whoever_decides_is_told_what_it_was() {
     let (house, one, _other) = two().await;
     one.set_tools(with(&[lookup("seek")]));
-    house.offers.look(&name("one")).await.unwrap();
+    house.look("one").await;
     assert_eq!(told(&house, "seek")["renamed-from"], "find_customers");
     let listed = names(&house).await;
     assert!(!listed.contains(&"one__seek".to_owned()), "its approval did not travel: {listed:?}");
     // still offered beside it: a copy
     one.set_tools(with(&[lookup("find_customers"), lookup("seek"), lookup("probe")]));
-    house.offers.look(&name("one")).await.unwrap();
+    house.look("one").await;
     assert_eq!(told(&house, "probe")["copy-of"], "find_customers");
     let pins = house.store.pins(&Scope::default(), &name("one")).await.unwrap();
     let likenesses = house.store.renames(&Scope::default(), &name("one"), &pins).await.unwrap();

@@ -343,7 +343,7 @@ async fn a_tool_that_changed_since_takes_its_tasks_with_it() {
     let mut changed = tools();
     changed[0]["description"] = json!("does something else now");
     jobs.memory.lock().tools = changed;
-    house.offers.look(&server).await.unwrap();
+    house.look("jobs").await;
     is_unknown(&poll(&house, AT, &task).await);
     refused(&house, Code::ItemWithdrawn);
     let scope = house.gate.live().settings.scope();

@@ -11,6 +11,7 @@ pub mod drift;
 mod judged;
 pub mod lint;
 pub mod listing;
+mod names;
 pub mod observed;
 pub mod record;
 pub mod risk;

@@ -4,6 +4,7 @@
 //! Pure. Read in this order: [`Rule`], [`lint`].
 
 use crate::Category;
+use crate::names::words;
 use crate::risk::{Effect, Judgement, Level};
 use inspect::Severity;
 use serde_json::{Map, Value};
@@ -361,21 +362,4 @@ fn pointer(name: &str) -> String {
 /// A name of somebody else's in a sentence of ours.
 fn shown(name: &str) -> String {
     inspect::shown::visible(name)
-}
-
-/// The words of a name, in small letters.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut small = false;
-    for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && small) {
-            words.push(String::new());
-        }
-        if c.is_alphanumeric() {
-            words.last_mut().into_iter().for_each(|word| word.extend(c.to_lowercase()));
-        }
-        small = c.is_lowercase();
-    }
-    words.retain(|word| !word.is_empty());
-    words
 }

@@ -115,9 +115,7 @@ impl<'a> House<'a> {
     }
 
     fn callgate(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(target().join("dist/callgate"));
-        command.args(words).arg("--config").arg(self.folder.join("callgate.toml")).current_dir(&self.folder);
-        command
+        configured(&self.folder, words)
     }
 
     /// The credential of the server. Who asks, the provider says.
@@ -262,6 +260,18 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// The program with both ends.
 pub(super) fn ends() -> Command {
     Command::new(target().join("dist/callgate-bench"))
+}
+
+/// What ships.
+pub(super) fn callgate() -> Command {
+    Command::new(target().join("dist/callgate"))
+}
+
+/// The same with the configuration of a folder.
+pub(super) fn configured(folder: &Path, words: &[&str]) -> Command {
+    let mut command = callgate();
+    command.args(words).arg("--config").arg(folder.join("callgate.toml")).current_dir(folder);
+    command
 }
 
 /// The end of a log, for an error.

@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::figures::{Run, Target, median, table};
-use super::house::{ends, said};
+use super::house::{callgate, configured, ends, said};
 use super::measure;
-use crate::environment::{cache, say, target};
+use crate::environment::{cache, say};
 use crate::process::{Running, free_port, output};
 
 const SERVERS: usize = 500;
@@ -90,9 +90,7 @@ impl Crowd {
     }
 
     fn callgate(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(target().join("dist/callgate"));
-        command.args(words).arg("--config").arg(self.folder.join("callgate.toml")).current_dir(&self.folder);
-        command
+        configured(&self.folder, words)
     }
 
     fn agent(&self, name: &str) -> Result<String> {
@@ -146,7 +144,7 @@ impl Crowd {
         let mut make = ends();
         make.args(["catalogue", "--servers", &SERVERS.to_string(), "--tools", &TOOLS_EACH.to_string()]);
         std::fs::write(&file, output(&mut make)?)?;
-        let mut scan = Command::new(target().join("dist/callgate"));
+        let mut scan = callgate();
         scan.args(["scan", "--json"]).arg(&file).stderr(Stdio::null());
         let (told, took) = measure::timed(|| Ok(scan.output()?.stdout))?;
         let told: Value = serde_json::from_slice(&told).context("the scan printed no JSON")?;

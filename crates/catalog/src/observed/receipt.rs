@@ -3,6 +3,7 @@
 use super::tree::Node;
 use super::verbs::{self, Flag};
 use super::{Did, How, Seen, sentence};
+use crate::names::words;
 
 type Members = [(String, Node)];
 
@@ -124,24 +125,6 @@ fn object(members: &Members, well: bool, wrapped: u8) -> Option<Seen> {
         let inner = members.iter().filter(|(key, _)| wraps(key)).find_map(|(_, node)| node.members());
         object(inner?, well, left?)
     })
-}
-
-/// The words of a name: `rowsAffected`, `rows_affected` and `Rows-Affected` have the same.
-fn words(key: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut lower = false;
-    for c in key.chars() {
-        let begins = !c.is_alphanumeric() || (lower && c.is_uppercase());
-        lower = c.is_lowercase();
-        if begins {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| c.is_alphanumeric()) {
-            word.extend(c.to_lowercase());
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
 }
 
 fn went_wrong(members: &Members) -> bool {

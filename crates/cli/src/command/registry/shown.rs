@@ -59,10 +59,15 @@ pub(super) async fn tell_left(
     Ok(())
 }
 
-/// What the scan sees, and which new items are old ones under another name.
+/// For programs: what a new item looks like.
+pub(super) fn likeness(like: &Likeness) -> Value {
+    let gone = like.original == Original::Gone;
+    json!({ "name": like.name, "gone": gone, "because": like.because() })
+}
+
+/// What the scan sees.
 pub(super) struct Shown {
     findings: BTreeMap<Item, Vec<Finding>>,
-    renamed: BTreeMap<Item, Likeness>,
 }
 
 impl Shown {
@@ -79,25 +84,15 @@ impl Shown {
         }
         let others = store.offered_beside(&scope, server).await?;
         let findings = scan_items(server, shown.iter().map(|(item, raw)| (*item, raw.as_ref())), others);
-        Ok(Self { findings, renamed: store.renames(&scope, server, pins).await? })
+        Ok(Self { findings })
     }
 
     pub(super) fn findings(&self, item: &Item) -> &[Finding] {
         self.findings.get(item).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// For programs: what the item looks like, if it is new and looks like something.
-    pub(super) fn likeness(&self, item: &Item) -> Option<Value> {
-        let like = self.renamed.get(item)?;
-        let gone = like.original == Original::Gone;
-        Some(json!({ "name": like.name, "gone": gone, "because": like.because() }))
-    }
-
     /// For people, a line each.
     pub(super) fn tell(&self, item: &Item, given: &Given) {
-        if let Some(like) = self.renamed.get(item) {
-            given.say.line(given.say.paint(33, &printable(&like.because())));
-        }
         for finding in self.findings(item) {
             let (severity, place) = (finding.severity.as_str(), printable(&finding.place));
             let said = format!(

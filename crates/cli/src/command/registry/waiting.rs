@@ -68,7 +68,7 @@ fn value(review: &Review, one: &Waiting, seen: &Shown) -> serde_json::Value {
     json!({
         "kind": one.pin.item.kind.as_str(), "name": one.pin.item.name, "state": state(&one.pin), "seen": one.pin.seen,
         "before": before, "after": after, "findings": seen.findings(&one.pin.item),
-        "looks-like": seen.likeness(&one.pin.item), "left": shown::left(&one.pin), "reaches": review.radius(&one.pin.item),
+        "looks-like": review.likeness(&one.pin.item).map(shown::likeness), "left": shown::left(&one.pin), "reaches": review.radius(&one.pin.item),
         "severity": review.severity(&one.pin.item), "changes": review.changes(&one.pin.item),
     })
 }
@@ -91,6 +91,9 @@ fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given
         say.line("compatible and harmless by all that is known: what was accepted is served until somebody decides");
     }
     if pin.state != PinState::Gone {
+        if let Some(like) = review.likeness(&pin.item) {
+            say.line(say.paint(33, &printable(&like.because())));
+        }
         seen.tell(&pin.item, given);
     }
 }

@@ -381,8 +381,8 @@ async fn a_server_that_is_held_asks_nobody_for_anything() {
     );
 }
 
-/// A legacy server in that environment whose tool `ask` is declared to read, and a call of it that is under way.
-async fn asking(environment: &str, question: &'static str) -> (House, Script, hyper::body::Incoming) {
+/// A legacy server in that environment whose tool `ask` is declared to read.
+async fn able_to_ask(environment: &str, question: &'static str) -> (House, Script) {
     let script = Script::start(false).await;
     script.set_question(question);
     let mut settings = before(&script, environment, Mode::Enforce);
@@ -390,12 +390,15 @@ async fn asking(environment: &str, question: &'static str) -> (House, Script, hy
     let one = settings.servers.get_mut(&crm()).unwrap();
     one.declarations.tools = vec![("ask".to_owned(), read)];
     one.call_timeout = Duration::from_secs(30);
-    let house = House::with(settings, ALL).await;
+    (House::with(settings, ALL).await, script)
+}
+
+/// A call of it, from when anything comes back.
+async fn ask(house: &House) -> hyper::body::Incoming {
     let session = house.initialize("/s/crm/mcp").await;
     let params = json!({ "name": "ask", "arguments": {} });
     let call = json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params }).to_string();
-    let body = house.open_post("/s/crm/mcp", &session, call).await;
-    (house, script, body)
+    house.open_post("/s/crm/mcp", &session, call).await
 }
 
 /// That the server was told no, with this code, and nobody was asked.
@@ -410,11 +413,11 @@ async fn was_refused(house: &House, body: hyper::body::Incoming, method: &str, c
 #[tokio::test]
 async fn a_legacy_server_that_is_held_asks_for_roots_and_for_nothing_else() {
     for method in ["elicitation/create", "sampling/createMessage"] {
-        let (house, _script, body) = asking("staging", method).await;
-        was_refused(&house, body, method, Code::ServerHeldToReads).await;
+        let (house, _script) = able_to_ask("staging", method).await;
+        was_refused(&house, ask(&house).await, method, Code::ServerHeldToReads).await;
     }
-    let (_house, _script, mut body) = asking("staging", "roots/list").await;
-    until(&mut body, |message| message["method"] == "roots/list").await;
+    let (house, _script) = able_to_ask("staging", "roots/list").await;
+    until(&mut ask(&house).await, |message| message["method"] == "roots/list").await;
 }
 
 #[tokio::test]
@@ -480,4 +483,28 @@ async fn past_its_date_what_an_operator_declared_makes_nothing_milder() {
     until_listed(&house, 0).await;
     assert_eq!(call(&house, "delete_customer").await.1, refused(Code::NotPermitted));
     assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+// the question belongs to a call that left when the server might still be used
+#[tokio::test]
+async fn a_legacy_server_that_is_suspended_under_way_asks_nobody_for_anything() {
+    let (house, script) = able_to_ask("local", "").await;
+    let meanwhile = async {
+        for _ in 0..500 {
+            if !script.heard("tools/call").is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        step(&house, Step::Suspend).await;
+        for _ in 0..500 {
+            if house.gate.live().registry.is_shut(&crm()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        script.set_question("elicitation/create");
+    };
+    let (body, ()) = tokio::join!(ask(&house), meanwhile);
+    was_refused(&house, body, "elicitation/create", Code::ServerSuspended).await;
 }

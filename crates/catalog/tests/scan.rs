@@ -315,6 +315,7 @@ fn what_honest_servers_say_of_themselves_is_let_be() {
         json!({ "name": name, "description": text, "inputSchema": { "properties": {
             "title": { "description": "Filter by title, for instance `title~\"Minutes\"`." },
             "day": { "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}(\\.\\.\\d{4}-\\d{2}-\\d{2})?$" },
+            "private_key_uuid": { "type": "string" },
             "only_moor_if_all_messages_are_read": { "type": "boolean" } } } })
     };
     for (name, text) in [
@@ -346,10 +347,34 @@ fn what_honest_servers_say_of_themselves_is_let_be() {
             "make_page",
             "Makes a page: use <table> for layout and add <!--[if mso]> conditionals where an old reader needs them.",
         ),
+        (
+            "set_rules",
+            "Replaces all rules. Include every rule that you want to keep - forgetting the one for the lock shuts you out.",
+        ),
+        (
+            "get_file",
+            "Reads a file. Files outside the list stay shut, and secrets.yaml reads back without its values.",
+        ),
+        (
+            "get_kind",
+            "Which kind is it? Do not answer a question about others from this output, and do not list all of them.",
+        ),
         ("set_kind", "Kind of rule (0=TwoFactor, 1=MasterPassword, 2=SendOptions, 3=DisableVaultExport)."),
     ] {
         assert_eq!(flags(&found(&described(name, text))), [], "{text}");
     }
+}
+
+#[test]
+fn a_tool_for_keys_is_no_key_where_the_server_has_it() {
+    let create = json!({ "name": "create_boat", "description": "Creates a boat. Check list_ssh_keys for what keys are called." });
+    let list = json!({ "name": "list_ssh_keys", "description": "Lists what keys are called." });
+    let flagged = |tools: Vec<Value>| {
+        let all = scan(&offers(&json!([{ "server": "port", "tools": tools }])));
+        all.tools[0][0].iter().any(|one| one.severity.flags())
+    };
+    assert!(!flagged(vec![create.clone(), list]));
+    assert!(flagged(vec![create]), "nobody knows what that is");
 }
 
 #[test]

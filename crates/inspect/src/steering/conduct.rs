@@ -298,9 +298,9 @@ impl Weighed<'_> {
         let paper = !own.meets(PAPER) && s.places(PAPER).any(|at| self.is_owned(at) && taken(at));
         let file = self.takes_a_file();
         // a path where paths are asked for is an example of one
-        if said || paper || file && !self.about.asks {
+        if said && s.topics.meets(SAID) || paper || file && !self.about.asks {
             Thing::Theirs
-        } else if file || s.places(foreign).any(taken) {
+        } else if said || file || s.places(foreign).any(taken) {
             Thing::Foreign
         } else {
             Thing::None

@@ -116,9 +116,9 @@ impl Said<'_> {
             && s.near(IGNORE, RULES, 6)
             && s.near(PRIOR.or(SELF).or(YOU).or(ANYTHING).or(WHOLE), RULES, 4);
         // what a tool for policies does to one is its business
-        let own = self.about.own.meets(RULES)
-            && !self.of(YOU.or(MODEL))
-            && !s.tokens.first().is_some_and(|token| token.topics.meets(IGNORE));
+        let told = s.tokens.first().is_some_and(|token| token.topics.meets(IGNORE))
+            || s.follows(YOU.or(MODEL), IGNORE, 3);
+        let own = self.about.own.meets(RULES) && !told;
         let unsaid = unsaid && !own;
         // "(developer mode)" behind what a tool is for speaks to nobody
         let recast = self.of(ROLE)
@@ -144,7 +144,7 @@ impl Said<'_> {
     fn fetches_secrets(&self) -> Option<Sighting> {
         let s = self.sentence;
         let moved = s.affirms(MOVE.or(FETCH).or(MALICE).or(RUN)) || (self.of(AFTER) && self.of(WHOLE));
-        if self.foreign(STRONGBOX) && moved {
+        if self.foreign(STRONGBOX) && moved && !self.names_a_sibling_of_secrets() {
             let far = self.outside() || self.hushes() || self.names_an_argument() || self.of(MALICE);
             let used = s.tokens.first().is_some_and(|token| token.text == "used") && !far;
             let severity = if far { Critical } else { High };
@@ -152,9 +152,11 @@ impl Said<'_> {
                 s.first && self.seat == Seat::Prose && !self.of(ALSO.or(AFTER).or(MUST).or(YOU)) && !far;
             // what is written into such a file is not taken out of it
             let kept = self.is_put_there() && !self.of(FETCH.or(WHOLE).or(SHELL)) && !self.outside();
+            // "secrets.yaml reads back without its values": it is told what happens, and nothing is ordered
+            let told = !far && !self.orders(MOVE.or(FETCH).or(MALICE).or(RUN).or(USE));
             let severity = match () {
                 () if kept && self.of(RETURNED) => Low,
-                () if summary || used || kept => Medium,
+                () if summary || used || kept || told => Medium,
                 () => severity,
             };
             return Some(self.sees(
@@ -193,6 +195,18 @@ impl Said<'_> {
         })
     }
 
+    /// `list_ssh_keys` is another tool of this server, and no key.
+    fn names_a_sibling_of_secrets(&self) -> bool {
+        let s = self.sentence;
+        let named = |at: usize| {
+            let before = s.tokens.get(at.saturating_sub(3)..=at).unwrap_or_default();
+            let mut names = before.iter().filter_map(|token| token.whole);
+            names.any(|name| self.is_sibling(&name.to_lowercase()))
+        };
+        let mut places = s.places(STRONGBOX).peekable();
+        places.peek().is_some() && places.all(named)
+    }
+
     /// Stores of secrets are where something goes: "into .env or .env.local".
     fn is_put_there(&self) -> bool {
         let s = self.sentence;
@@ -222,8 +236,10 @@ impl Said<'_> {
         let moved = s.affirms(MOVE) && s.near(MOVE, CONTEXT.or(TALK), 10);
         let asked = self.names_an_argument() || self.of(WHOLE);
         let named = self.foreign(IDENTITY) && self.of(USE);
-        let given =
-            moved && (asked || self.orders(MOVE)) || self.of(WHOLE) && self.names_an_argument() || named;
+        // "do not list all of them": nothing is asked for
+        let barred = s.tokens.iter().take(2).any(|token| token.topics.meets(NOT));
+        let whole = self.of(WHOLE) && self.names_an_argument() && !barred;
+        let given = moved && (asked || self.orders(MOVE)) || whole || named;
         // what comes back asks for nothing
         let returned = s.tokens.iter().any(|token| matches!(&*token.text, "returned" | "returns"));
         let severity = match (strong, soft) {
@@ -386,6 +402,11 @@ impl Said<'_> {
                     | "reset"
                     | "hint"
                     | "type"
+                    | "id"
+                    | "ids"
+                    | "uuid"
+                    | "uuids"
+                    | "fingerprint"
             )
         })
     }

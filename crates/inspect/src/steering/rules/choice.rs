@@ -250,7 +250,7 @@ impl Said<'_> {
             .map(|word| word.trim_matches(quote).to_owned())
             .collect()
     }
-    fn is_sibling(&self, name: &str) -> bool {
+    pub(super) fn is_sibling(&self, name: &str) -> bool {
         self.about.name != Some(name) && self.about.siblings.is_some_and(|names| names.contains(name))
     }
     /// Named with a word of this tool's own name.

@@ -47,6 +47,7 @@ fn secrets_and_personal_data_are_masked_by_what_they_are() {
         (r#"{"x":"use ghp_0123456789abcdefghij please"}"#, "secret", "use ••••••"),
         (r#"{"x":"eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln"}"#, "secret", "characters"),
         (r#"{"x":"sk-proj-Ab12Cd34Ef56Gh78"}"#, "secret", "24 characters"),
+        (r#"{"x":"ghp_abcdefghijklmnopqrst"}"#, "secret", "24 characters"),
         (
             r#"{"x":"at postgresql://app:hunter2@db.local/prod"}"#,
             "secret",
@@ -70,7 +71,7 @@ fn secrets_and_personal_data_are_masked_by_what_they_are() {
         r#"{"at":"user@host"}"#,
         r#"{"tokens":12,"spinning":"x","mapping":"pin"}"#,
         r#"{"zero":"0000000000000000"}"#,
-        r#"{"x":"sk-learn-estimators-of-trees"}"#,
+        r#"{"x":"sk-learn-estimators-of-trees npm_config_registry_of_mine"}"#,
         r#"{"x":"https://example.com:8080/a@b"}"#,
         r#"{"x":"postgresql://app:${PASSWORD}@db postgres://<name>:<password>@db mongodb://app@db"}"#,
     ] {

@@ -102,6 +102,9 @@ fn whole(member: &Member) -> Range<usize> {
 
 fn in_toml(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|_| "it is not TOML any more".to_owned())?;
+    if with_ends_of(text, &document)? != text {
+        return Err("what else is in the file would not stay as it is".to_owned());
+    }
     let mut item = document.as_item_mut();
     for key in &entry.keys {
         item = item.get_mut(key).ok_or("it is not there any more")?;
@@ -115,7 +118,20 @@ fn in_toml(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<
     for gone in ADDRESSES.iter().chain(&["env", "http_headers"]) {
         table.remove(gone);
     }
-    Ok(document.to_string())
+    with_ends_of(text, &document)
+}
+
+/// The document with its lines and its end as they were: whoever writes it knows one kind of either.
+fn with_ends_of(before: &str, document: &DocumentMut) -> Result<String, String> {
+    let mut text = document.to_string().replace("\r\n", "\n");
+    if !before.ends_with('\n') && text.ends_with('\n') {
+        text.pop();
+    }
+    match (before.matches("\r\n").count(), before.matches('\n').count()) {
+        (0, _) => Ok(text),
+        (crlf, all) if crlf == all => Ok(text.replace('\n', "\r\n")),
+        _ => Err("its lines end in two ways".to_owned()),
+    }
 }
 
 /// Sets a value; a remark behind the old one stays.
@@ -171,6 +187,16 @@ mod tests {
         let before = "# mine\nmodel = \"x\" # best\n\n[mcp_servers.a] # this\ncommand = \"npx\" # why\nargs = [\"x\"]\n\n[mcp_servers.a.env]\nK = \"v\"\n\n[tui]\nx = 1\n";
         let after = "# mine\nmodel = \"x\" # best\n\n[mcp_servers.a] # this\ncommand = \"/bin/callgate\" # why\nargs = [\"wrap\", \"--name\", \"a\"]\n\n[tui]\nx = 1\n";
         assert_eq!(redirected("a.toml", &["mcp_servers", "a"], before).unwrap(), after);
+    }
+
+    #[test]
+    fn lines_of_toml_end_as_they_did() {
+        let keys = &["mcp_servers", "a"];
+        let before = "# mine\r\n[mcp_servers.a]\r\ncommand = \"npx\" # why\r\n[tui]\r\nx = 1";
+        let after = "# mine\r\n[mcp_servers.a]\r\ncommand = \"/bin/callgate\" # why\r\nargs = [\"wrap\", \"--name\", \"a\"]\r\n[tui]\r\nx = 1";
+        assert_eq!(redirected("a.toml", keys, before).unwrap(), after);
+        let mixed = "# mine\r\n[mcp_servers.a]\ncommand = \"npx\"\n";
+        assert!(redirected("a.toml", keys, mixed).is_err());
     }
 
     #[test]

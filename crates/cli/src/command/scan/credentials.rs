@@ -32,7 +32,23 @@ pub(crate) fn is_secret(name: &str, value: &str) -> bool {
 fn without(name: &str, value: &str) -> Option<String> {
     let refers =
         value.contains("${") || value.starts_with('$') || value.contains("{env:") || value.is_empty();
-    if refers { None } else { inspect::shown::without_secrets(name, value) }
+    if refers { None } else { inspect::shown::without_secrets(name, value).or_else(|| settings(value)) }
+}
+
+/// `Server=db;Password=VALUE` without the values that are credentials by their names; `None` if none is.
+fn settings(value: &str) -> Option<String> {
+    let parts = || value.split(';').filter(|part| !part.trim().is_empty());
+    if parts().count() < 2 || !parts().all(|part| part.contains('=')) {
+        return None;
+    }
+    let shown = parts().map(|part| match part.split_once('=') {
+        Some((name, value)) if inspect::shown::without_secrets(name.trim(), value).is_some() => {
+            format!("{name}={DOTS}")
+        }
+        _ => part.to_owned(),
+    });
+    let shown = shown.collect::<Vec<_>>().join(";");
+    shown.contains(DOTS).then_some(shown)
 }
 
 /// The words of the command: a credential is known by its form, by the flag in front of it (`--api-key VALUE`,
@@ -62,6 +78,16 @@ fn word(before: &str, word: &str) -> Shown {
             let text = format!("{name}{separator}{}{DOTS}", " ".repeat(gap));
             return Shown { text, holds: Some(format!("`{name}`")) };
         }
+        // `--header=Authorization: VALUE`
+        if is_name && name.starts_with('-') {
+            let inner = self::word("", value);
+            if inner.holds.is_some() {
+                return Shown { text: format!("{name}{separator}{}", inner.text), ..inner };
+            }
+        }
+    }
+    if let Some(shown) = line(word) {
+        return shown;
     }
     match without("", word) {
         Some(text) => Shown { text, holds: Some("an argument".to_owned()) },
@@ -69,6 +95,23 @@ fn word(before: &str, word: &str) -> Shown {
             Some(address(word)).filter(|shown| shown.holds.is_some()).unwrap_or_else(|| Shown::plain(word))
         }
     }
+}
+
+/// A line for a shell, whose words are looked at one by one; `None` if it is one word or holds nothing.
+fn line(text: &str) -> Option<Shown> {
+    if !text.contains(char::is_whitespace) {
+        return None;
+    }
+    let (mut shown, mut holds, mut before) = (String::new(), Vec::new(), "");
+    for piece in text.split_inclusive(char::is_whitespace) {
+        let one = piece.trim_end();
+        let seen = word(before, one);
+        shown.push_str(&seen.text);
+        shown.push_str(piece.get(one.len()..).unwrap_or_default());
+        holds.extend(seen.holds);
+        before = one;
+    }
+    (!holds.is_empty()).then(|| Shown { text: shown, holds: Some(holds.join(", ")) })
 }
 
 /// An address without its password, without what it asks with, and without a part of its path that is a key.
@@ -85,6 +128,8 @@ pub(crate) fn address(text: &str) -> Shown {
         shown = format!("{scheme}://{DOTS}@{host}{path}");
         if url.password().is_some() {
             holds.push("the password of the address".to_owned());
+        } else if is_key(url.username()) {
+            holds.push("the name in the address".to_owned());
         }
     }
     for part in keys(&url) {
@@ -173,6 +218,26 @@ mod tests {
                 "`X-Api-Key`",
             ),
             (&["x", "sk-proj-Ab12Cd34Ef56Gh78"], "x ••••••", "an argument"),
+            (
+                &["mcp-remote", "--header=Authorization: Bearer a b"],
+                "mcp-remote --header=Authorization: ••••••",
+                "`Authorization`",
+            ),
+            (
+                &["sh", "-c", "export API_KEY=abc123; exec x"],
+                "sh -c export API_KEY=•••••• exec x",
+                "`API_KEY`",
+            ),
+            (
+                &["npx", "https://Ab0123456789abcdef01234567@git.example/x.git"],
+                "npx https://••••••@git.example/x.git",
+                "the name in the address",
+            ),
+            (
+                &["x", "Server=db;User=sa;Password=hunter2;Encrypt=yes"],
+                "x Server=db;User=sa;Password=••••••;Encrypt=yes",
+                "an argument",
+            ),
             (
                 &["mcp-remote", "https://h.example/x?api_key=abc"],
                 "mcp-remote https://h.example/x",

@@ -103,8 +103,11 @@ fn unpinned(entry: &Entry) -> Option<Remark> {
     let pinned = package.contains("==")
         || version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()));
     (!pinned).then(|| {
-        let because = format!("each start runs whatever version of `{package}` is the newest by then");
-        remark("unpinned", Severity::Medium, because, "name one version", package)
+        // it may be an address with what lets one in
+        let shown = credentials::words(std::slice::from_ref(package)).into_iter().map(|word| word.text);
+        let shown: String = shown.collect();
+        let because = format!("each start runs whatever version of `{shown}` is the newest by then");
+        remark("unpinned", Severity::Medium, because, "name one version", &shown)
     })
 }
 
@@ -190,6 +193,13 @@ mod tests {
         ] {
             assert_eq!(seen(&run(command)), expected, "{command:?}");
         }
+    }
+
+    #[test]
+    fn a_package_is_named_without_the_credential_that_fetches_it() {
+        let entry = run(&["npx", "-y", "https://me:hunter2@git.example/x.git"]);
+        let because = floats(&entry).unwrap();
+        assert!(because.contains("git.example/x.git") && !because.contains("hunter2"), "{because}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ const SAME_TEXT: f32 = 0.7;
 const FEW_WORDS: usize = 8;
 /// Shortest name in which a letter more or less is no chance.
 const NAME_MIN: usize = 6;
+/// Longest name whose letters are counted, which takes the square of its length; the gateway takes no longer ones.
+const NAME_MAX: usize = 256;
 
 /// So many names after a name, in order, are looked at beside it.
 const NEIGHBOURS: usize = 24;
@@ -279,7 +281,7 @@ fn servers(offers: &[Offer], counts: &impl Fn(usize) -> bool) -> Vec<Finding> {
 /// How many letters have to be put in, taken out, changed or swapped.
 fn distance(one: &str, other: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    if a.len().abs_diff(b.len()) > 2 {
+    if a.len().abs_diff(b.len()) > 2 || a.len() > NAME_MAX {
         return usize::MAX;
     }
     let mut before: Vec<usize> = Vec::new();
@@ -299,4 +301,16 @@ fn distance(one: &str, other: &str) -> usize {
         before = std::mem::replace(&mut row, next);
     }
     row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_counted_of_names_that_a_server_can_have_and_of_no_longer_ones() {
+        assert_eq!(distance("send_mail", "send_mial"), 1);
+        let long = "x".repeat(NAME_MAX);
+        assert_eq!(distance(&format!("abc{long}"), &format!("abd{long}")), usize::MAX);
+    }
 }

@@ -101,6 +101,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_member_is_called_is_a_text_too_and_words_of_the_format_are_none() {
+        let server = ServerName::new("crm").unwrap();
+        let flagged = |definition: serde_json::Value| {
+            let item = Item { kind: ItemKind::Tool, name: "add".to_owned() };
+            let raw = definition.to_string();
+            let seen = scan_items(&server, [(&item, raw.as_bytes())], vec![]);
+            seen.values().flatten().any(|one| one.severity.flags())
+        };
+        let tool = |key: &str, value: serde_json::Value| serde_json::json!({ "name": "add", key: value });
+        assert!(flagged(tool(STEERS, 1.into())));
+        assert!(flagged(tool(STEERS, serde_json::json!({ "a": 1 }))));
+        for within in [
+            serde_json::json!({ STEERS: true }),
+            serde_json::json!({ "properties": { "a": { STEERS: 1 } } }),
+            serde_json::json!({ "dependentRequired": { STEERS: ["a"] } }),
+        ] {
+            assert!(flagged(tool("inputSchema", within.clone())), "{within}");
+        }
+        assert!(flagged(tool("annotations", serde_json::json!({ STEERS: 1 }))));
+        let plain = serde_json::json!({ "unevaluatedProperties": false, "x-order": 1, "x_internal_note": 2 });
+        assert!(!flagged(tool("inputSchema", plain)));
+    }
+
+    #[test]
     fn each_item_has_what_was_seen_in_it_and_no_other() {
         let item = |kind, name: &str| Item { kind, name: name.to_owned() };
         let tool =

@@ -3,6 +3,9 @@
 use inspect::Seat;
 use serde_json::Value;
 
+/// Longest name of a member that is taken for a word of some format.
+const WORD_MAX: usize = 40;
+
 /// One text.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
@@ -124,7 +127,9 @@ impl<'a> Walk<'a> {
             (inside, _) => inside,
         };
         // keys that nobody defined can say something too
-        if inside == Inside::Free && at.inside == Inside::Free {
+        if at.inside == Inside::Free && inside == Inside::Free
+            || matches!(at.inside, Inside::Definition | Inside::Schema) && is_no_word_of_the_format(key)
+        {
             self.push(key, Seat::Name, at, false);
         }
         let parameter = if at.inside == Inside::Definition { None } else { at.parameter };
@@ -162,6 +167,11 @@ impl<'a> Walk<'a> {
         then(self);
         self.pointer.truncate(length);
     }
+}
+
+/// No member that a definition or a schema has is called like this.
+fn is_no_word_of_the_format(key: &str) -> bool {
+    key.len() > WORD_MAX || !key.is_ascii() || key.contains(char::is_whitespace)
 }
 
 fn seat(at: At<'_>) -> Seat {

@@ -148,8 +148,27 @@ pub struct Hint {
     pub because: String,
 }
 
+/// What a tool's sibling does that shows what the tool would do.
+const DRAFTING: [&str; 5] = ["draft", "preview", "prepare", "propose", "plan"];
+
+/// The names of a server's tools. Each is read once: a server may have thousands.
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    all: BTreeSet<&'a str>,
+    drafting: BTreeSet<&'a str>,
+}
+
+impl<'a> FromIterator<&'a str> for Names<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let all: BTreeSet<&str> = names.into_iter().collect();
+        let drafts = |name: &&str| words(name).iter().any(|word| DRAFTING.contains(&word.as_str()));
+        let drafting = all.iter().copied().filter(drafts).collect();
+        Self { all, drafting }
+    }
+}
+
 /// Looks at one tool among its siblings. Total, and a function of what it is given.
-pub fn lint(tool: &Value, judged: &Judgement, siblings: &BTreeSet<&str>) -> Vec<Hint> {
+pub fn lint(tool: &Value, judged: &Judgement, siblings: &Names<'_>) -> Vec<Hint> {
     let tool = Tool { value: tool, judged, siblings };
     let mut hints = Vec::new();
     for rule in Rule::ALL {
@@ -166,7 +185,7 @@ pub fn lint(tool: &Value, judged: &Judgement, siblings: &BTreeSet<&str>) -> Vec<
 struct Tool<'a> {
     value: &'a Value,
     judged: &'a Judgement,
-    siblings: &'a BTreeSet<&'a str>,
+    siblings: &'a Names<'a>,
 }
 
 type Seen = Option<(Severity, String, String)>;
@@ -229,9 +248,7 @@ impl Tool<'_> {
     /// It can be tried, or a sibling drafts it.
     fn rehearses(&self) -> bool {
         let name = self.text("name");
-        let drafted = ["draft", "preview", "prepare", "propose", "plan"].iter().any(|word| {
-            self.siblings.iter().any(|other| *other != name && words(other).iter().any(|part| part == word))
-        });
+        let drafted = self.siblings.drafting.iter().any(|other| *other != name);
         let tried = self
             .arguments()
             .into_iter()
@@ -351,7 +368,9 @@ impl Tool<'_> {
             matches!(rest, "new" | "next" | "old")
                 || (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
         };
-        self.siblings.iter().copied().find(|other| is_next(other))
+        // those that begin like it stand behind it
+        let alike = self.siblings.all.range(name..).take_while(|other| other.starts_with(name));
+        alike.copied().find(|other| is_next(other))
     }
 }
 

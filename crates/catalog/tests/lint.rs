@@ -4,7 +4,7 @@
 extern crate callgate_catalog as catalog;
 
 use catalog::Claimed;
-use catalog::lint::{Rule, lint};
+use catalog::lint::{Names, Rule, lint};
 use catalog::risk::{Siblings, Tool, judge};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -121,4 +121,20 @@ fn what_can_be_tried_first_is_neither_ungated_nor_without_a_draft() {
         json!({ "type": "boolean", "description": "Only say what would happen." });
     let found = seen(&tool, &[]);
     assert!(!found.contains(&Rule::Gated) && !found.contains(&Rule::DraftFirst), "{found:?}");
+}
+
+/// Reading every name anew for every tool took a debug build 7 s for 800 tools.
+#[test]
+fn thousands_of_tools_are_each_looked_at_without_reading_all_names_again() {
+    let names: Vec<String> = (0..3_000).map(|i| format!("send_mail_now_{i}")).collect();
+    let mut siblings: Names<'_> = names.iter().map(String::as_str).collect();
+    let mut tool = good();
+    tool["name"] = "refund_payment".into();
+    tool["description"] = "Refunds a payment to the customer.".into();
+    let judged = judge(&Tool::of(&tool, Claimed::default()), &Siblings::of(names.iter().map(String::as_str)));
+    let is_ungated =
+        |siblings: &Names<'_>| lint(&tool, &judged, siblings).iter().any(|hint| hint.rule == Rule::Gated);
+    assert!(names.iter().all(|_| is_ungated(&siblings)));
+    siblings = names.iter().map(String::as_str).chain(["draft_payment"]).collect();
+    assert!(!is_ungated(&siblings));
 }

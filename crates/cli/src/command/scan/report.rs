@@ -16,7 +16,7 @@ use catalog::{
 };
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One tool, as programs read it.
@@ -141,7 +141,7 @@ impl Report {
         let scanned = scan::scan(&offers);
         for ((offer, stand), found) in offers.iter().zip(&stands).zip(scanned.tools) {
             let siblings = Siblings::of(offer.tools.iter().map(name));
-            let names: BTreeSet<&str> = offer.tools.iter().map(name).collect();
+            let names: lint::Names<'_> = offer.tools.iter().map(name).collect();
             let server = offer.server.as_deref().unwrap_or_default();
             for (i, (tool, found)) in offer.tools.iter().zip(found).enumerate() {
                 let spot = Spot {

@@ -425,7 +425,7 @@ async fn foreign(
     };
     workload::proved(arrival, &token)?;
     not_disabled(gate, live, &token).await?;
-    let (principal, described) = (Arc::clone(token.principal()), token.describe());
+    let (principal, described) = (Arc::clone(token.principal()), token.describe().to_owned());
     let standing = match opaque {
         Some(opaque) => Standing::Vouched(token, opaque),
         None => Standing::Signed(token),

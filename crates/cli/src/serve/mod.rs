@@ -253,7 +253,7 @@ fn gate(
         opener: opened.opener.clone(),
         backends: Backends::new(&settings, files::variables(&settings)).context("secret backend")?,
         pool: gateway::upstream::Pool::new(client.clone(), supervisor, passable, &settings.limits),
-        issuers: identity::oauth::Issuers::new(egress::Settings::default()),
+        issuers: identity::oauth::Issuers::new(egress::Settings::default(), &SystemEntropy),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         wakes,

@@ -235,7 +235,7 @@ impl House {
             opener: vault::Opener::new(Arc::clone(&kek)),
             backends,
             pool,
-            issuers: identity::oauth::Issuers::new(egress::Settings::default()),
+            issuers: identity::oauth::Issuers::new(egress::Settings::default(), entropy.as_ref()),
             clock,
             entropy,
             wakes,

@@ -240,7 +240,7 @@ mod tests {
     fn id(n: usize) -> Digest {
         Digest::of(&n.to_be_bytes())
     }
-    fn good(id: Digest, seconds: i64) -> Arc<Verified> {
+    fn good(seconds: i64) -> Arc<Verified> {
         let exp = (NOW.0 / 1_000_000).saturating_add_signed(seconds);
         let claims = json!({ "exp": exp });
         let oauth =
@@ -255,7 +255,7 @@ mod tests {
             host: None,
             bound_to: None,
             scopes: Granted::default(),
-            id,
+            described: String::new(),
         })
     }
     fn no(code: Code) -> Outcome {
@@ -282,7 +282,7 @@ mod tests {
         let book = book(Duration::from_secs(30));
         let turn = turn(&book, id(1));
         let waits: Vec<_> = (0..3).map(|_| book.look(id(1))).collect();
-        turn.done(Ok(good(id(1), 300)), Instant::now(), NOW);
+        turn.done(Ok(good(300)), Instant::now(), NOW);
         for next in waits {
             let Next::Wait(awaited) = next else { panic!("{next:?}") };
             assert!(wait(awaited).await.is_ok());
@@ -304,16 +304,16 @@ mod tests {
     async fn a_yes_lasts_no_longer_than_the_cache_says_nor_than_the_token() {
         let ago = |ms| Instant::now().checked_sub(Duration::from_millis(ms)).unwrap();
         let book = book(Duration::from_secs(2));
-        turn(&book, id(1)).done(Ok(good(id(1), 300)), ago(1_500), NOW);
+        turn(&book, id(1)).done(Ok(good(300)), ago(1_500), NOW);
         assert_eq!(known(&book, id(1)), Some(Ok(())), "it counts from when it was asked");
-        turn(&book, id(2)).done(Ok(good(id(2), 300)), ago(2_000), NOW);
+        turn(&book, id(2)).done(Ok(good(300)), ago(2_000), NOW);
         drop(turn(&book, id(2)));
         // within the skew it is good for the one who asked, and for nobody later
         for seconds in [0, -30] {
-            turn(&book, id(3)).done(Ok(good(id(3), seconds)), Instant::now(), NOW);
+            turn(&book, id(3)).done(Ok(good(seconds)), Instant::now(), NOW);
             drop(turn(&book, id(3)));
         }
-        turn(&book, id(4)).done(Ok(good(id(4), 1)), ago(1_000), NOW);
+        turn(&book, id(4)).done(Ok(good(1)), ago(1_000), NOW);
         drop(turn(&book, id(4)));
     }
 
@@ -324,7 +324,7 @@ mod tests {
         turn(&book, id(2)).done(no(Code::ProviderUnreachable), Instant::now(), NOW);
         assert_eq!(known(&book, id(1)), Some(Err(Code::TokenInactive)));
         assert_eq!(known(&book, id(2)), Some(Err(Code::ProviderUnreachable)));
-        turn(&book, id(3)).done(Ok(good(id(3), 300)), Instant::now(), NOW);
+        turn(&book, id(3)).done(Ok(good(300)), Instant::now(), NOW);
         tokio::time::sleep(Duration::from_millis(100)).await;
         drop(turn(&book, id(1)));
         // that the gateway is not let in is so for all strangers, and not for who was in
@@ -337,7 +337,7 @@ mod tests {
     async fn a_fault_does_not_make_a_good_token_a_stranger_and_a_no_does() {
         let book = book(Duration::from_secs(2));
         let old = || Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
-        turn(&book, id(1)).done(Ok(good(id(1), 300)), old(), NOW);
+        turn(&book, id(1)).done(Ok(good(300)), old(), NOW);
         turn(&book, id(1)).done(no(Code::ProviderUnreachable), Instant::now(), NOW);
         assert!(book.pages.lock().good.contains_key(&id(1)));
         book.pages.lock().bad.clear();
@@ -349,10 +349,10 @@ mod tests {
     async fn a_stream_asks_ahead_of_time_once_and_not_too_early() {
         let book = book(Duration::from_secs(10));
         let ago = |s| Instant::now().checked_sub(Duration::from_secs(s)).unwrap();
-        turn(&book, id(1)).done(Ok(good(id(1), 300)), ago(4), NOW);
+        turn(&book, id(1)).done(Ok(good(300)), ago(4), NOW);
         assert!(book.ahead(id(1)).is_none(), "too early");
         assert!(book.ahead(id(2)).is_none(), "of that one nothing is known");
-        turn(&book, id(2)).done(Ok(good(id(2), 300)), ago(6), NOW);
+        turn(&book, id(2)).done(Ok(good(300)), ago(6), NOW);
         let ahead = book.ahead(id(2)).unwrap();
         assert!(book.ahead(id(2)).is_none(), "somebody does already");
         assert_eq!(known(&book, id(2)), Some(Ok(())), "and it is good meanwhile");
@@ -365,7 +365,7 @@ mod tests {
     async fn strangers_have_an_allowance_that_does_not_count_for_those_who_were_good() {
         let book = book(Duration::from_secs(2));
         let old = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
-        turn(&book, id(1)).done(Ok(good(id(1), 300)), old, NOW);
+        turn(&book, id(1)).done(Ok(good(300)), old, NOW);
         let mut asked = 0;
         for n in 100..400 {
             match book.look(id(n)) {
@@ -378,7 +378,7 @@ mod tests {
             }
         }
         assert!((40..=90).contains(&asked), "{asked}");
-        turn(&book, id(1)).done(Ok(good(id(1), 300)), Instant::now(), NOW);
+        turn(&book, id(1)).done(Ok(good(300)), Instant::now(), NOW);
         // a provider that is slow is not asked about everybody at once
         book.pages.lock().due = Instant::now();
         let under_way: Vec<_> = (500..600).map(|n| book.look(id(n))).collect();
@@ -390,8 +390,7 @@ mod tests {
     async fn no_number_of_tokens_fills_the_memory() {
         let book = book(Duration::from_secs(60));
         for n in 0..GOOD_MAX + 500 {
-            for (id, outcome) in [(id(n), Ok(good(id(n), 300))), (id(n + 1_000_000), no(Code::TokenInactive))]
-            {
+            for (id, outcome) in [(id(n), Ok(good(300))), (id(n + 1_000_000), no(Code::TokenInactive))] {
                 book.pages.lock().due = Instant::now();
                 turn(&book, id).done(outcome, Instant::now(), NOW);
             }

@@ -18,6 +18,7 @@ mod provider;
 mod resource;
 mod sample;
 mod scope;
+mod seen;
 mod settings;
 mod signed;
 mod verified;
@@ -39,21 +40,16 @@ pub use verified::Verified;
 pub use vouched::Question;
 
 use arc_swap::ArcSwapOption;
-use decision::{Code, Digest, Environment, Refusal, TenantId, Timestamp};
-use parking_lot::Mutex;
+use decision::{Code, Digest, Entropy, Environment, Refusal, TenantId, Timestamp};
 use provider::Provider;
+use seen::Seen;
 use signed::Signed;
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 use vouched::Introspector;
 
-/// Most tokens that are remembered.
-const TOKENS_MAX: usize = 4_096;
 /// How much of a peer's word is repeated to an operator.
 const QUOTED_CHARS_MAX: usize = 120;
 
@@ -64,7 +60,7 @@ pub struct Issuers {
     in_force: ArcSwapOption<InForce>,
     /// Counts changes of keys and settings.
     changes: Arc<AtomicU64>,
-    seen: Mutex<Seen>,
+    seen: Seen,
 }
 
 #[derive(Debug)]
@@ -78,17 +74,10 @@ struct InForce {
     introspector: Option<Arc<Introspector>>,
 }
 
-/// Good tokens by digest, as of one count of changes.
-#[derive(Debug, Default)]
-struct Seen {
-    changes: u64,
-    tokens: BTreeMap<Digest, Arc<Verified>>,
-}
-
 impl Issuers {
     /// Knows no issuer yet. `http` is how providers are spoken to.
-    pub fn new(http: egress::Settings) -> Self {
-        Self { http, in_force: ArcSwapOption::empty(), changes: Arc::default(), seen: Mutex::default() }
+    pub fn new(http: egress::Settings, entropy: &dyn Entropy) -> Self {
+        Self { http, in_force: ArcSwapOption::empty(), changes: Arc::default(), seen: Seen::new(entropy) }
     }
 
     /// Puts settings in force, and begins to fetch what is new in them. Keys of a provider that stays are kept.
@@ -137,15 +126,14 @@ impl Issuers {
         // before all that is judged by, so that a change meanwhile leaves nothing remembered
         let changes = self.changes.load(Ordering::Acquire);
         let in_force = self.in_force.load_full().ok_or_else(unconfigured)?;
-        let id = verified::id_of(token);
-        let seen = self.seen(id, changes);
-        let (verified, fresh) = match seen {
+        let tag = self.seen.tag(token);
+        let (verified, fresh) = match self.seen.find(tag, changes) {
             Some(verified) => (verified, false),
-            None => (Arc::new(in_force.judge(token, id, now).await?), true),
+            None => (Arc::new(in_force.judge(token, now).await?), true),
         };
         let issuer = in_force.oauth.issuer(&verified.issuer).ok_or_else(unconfigured)?;
         if fresh {
-            self.remember(&verified, changes, now);
+            self.seen.remember(tag, &verified, changes, now);
         }
         verified.check(&in_force.oauth, issuer, resource, now)?;
         in_force.stands(&verified)?;
@@ -167,34 +155,11 @@ impl Issuers {
         }
         Ok(in_force)
     }
-
-    fn seen(&self, id: Digest, changes: u64) -> Option<Arc<Verified>> {
-        let mut seen = self.seen.lock();
-        if seen.changes != changes {
-            *seen = Seen { changes, tokens: BTreeMap::new() };
-        }
-        seen.tokens.get(&id).cloned()
-    }
-
-    fn remember(&self, verified: &Arc<Verified>, changes: u64, now: Timestamp) {
-        let mut seen = self.seen.lock();
-        // what was judged before a change must not be remembered after it
-        if seen.changes != changes {
-            return;
-        }
-        if seen.tokens.len() >= TOKENS_MAX {
-            seen.tokens.retain(|_, token| !token.times.is_over(now));
-        }
-        if seen.tokens.len() >= TOKENS_MAX {
-            seen.tokens.pop_first();
-        }
-        seen.tokens.insert(verified.id, Arc::clone(verified));
-    }
 }
 
 impl InForce {
     /// Judges a token that was not seen before, in full, except for what is asked every time.
-    async fn judge(&self, token: &str, id: Digest, now: Timestamp) -> Result<Verified, Refusal> {
+    async fn judge(&self, token: &str, now: Timestamp) -> Result<Verified, Refusal> {
         let signed = Signed::read(token)?;
         let (at, issuer) = verified::issuer_of(&self.oauth, &signed)?;
         let alg = signed.algorithm(issuer)?;
@@ -202,7 +167,8 @@ impl InForce {
             Refusal::new(Code::StageFailed, "an issuer without a provider: this is a defect of the gateway")
         })?;
         let key = self.key(provider, &signed, alg).await?;
-        let verified = verified::of_claims(&signed.claims, issuer, self, (Some(key), id))?;
+        let verified =
+            verified::of_claims(&signed.claims, issuer, self, (Some(key), verified::id_of(token)))?;
         verified.times.check(now)?;
         Ok(verified)
     }

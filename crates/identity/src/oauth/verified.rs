@@ -24,8 +24,8 @@ pub struct Verified {
     pub(super) host: Option<String>,
     pub(super) bound_to: Option<[u8; 32]>,
     pub(super) scopes: Granted,
-    /// A digest that names the token and gives nothing away.
-    pub(super) id: Digest,
+    /// Whose token it is, and by a digest that gives nothing away, which.
+    pub(super) described: String,
 }
 
 impl Verified {
@@ -44,8 +44,8 @@ impl Verified {
         &self.scopes
     }
     /// For the record: whose token, and which.
-    pub fn describe(&self) -> String {
-        describe(&self.issuer, self.id)
+    pub fn describe(&self) -> &str {
+        &self.described
     }
 
     /// Whether this, said of a token later, lets its bearer be who and where the earlier answer did.
@@ -179,7 +179,7 @@ pub(super) fn of_claims(
         host: who.host,
         bound_to: who.bound_to,
         scopes: Granted::of(claims),
-        id,
+        described: describe(&issuer.source.issuer, id),
     })
 }
 

@@ -79,7 +79,7 @@ impl House {
             opener: vault::Opener::new(keys),
             backends: Backends::new(&settings, Variables::new()).unwrap(),
             pool: gateway::upstream::Pool::new(client, supervisor, Default::default(), &settings.limits),
-            issuers: identity::oauth::Issuers::new(egress::Settings::default()),
+            issuers: identity::oauth::Issuers::new(egress::Settings::default(), &SystemEntropy),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
             wakes: tokio::sync::mpsc::unbounded_channel().0,

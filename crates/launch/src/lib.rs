@@ -33,4 +33,5 @@ pub use lines::{LineError, Lines};
 pub use locked::{LockedBytes, lock_fault, take_variable};
 pub use private::{give_memory_back, keep_private, let_go_of_program, take_small_pages};
 pub use supervise::{SUPERVISE, supervise_main};
+pub use sys::Allocator;
 pub use tokio::process::{ChildStdin, ChildStdout};

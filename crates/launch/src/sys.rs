@@ -1,10 +1,11 @@
 //! The `unsafe` of the workspace: a few system calls, each with its reason.
 #![expect(
     unsafe_code,
-    reason = "descriptors across fork and exec, and locked memory, have no safe interface"
+    reason = "descriptors across fork and exec, locked memory and the allocator have no safe interface"
 )]
 
 use nix::libc;
+use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -208,4 +209,52 @@ pub(crate) fn unmap_pages(from: usize, size: usize) {
 pub(crate) fn collect() {
     // SAFETY: it takes no pointer, may be called from any thread, and touches only what is free.
     unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+/// The allocator. Nearly everything a program asks for is aligned to eight bytes at most, which is what the allocator gives
+/// anyway: asked for no more than that, it takes its shortest way.
+#[derive(Debug)]
+pub struct Allocator;
+
+/// The alignment of every block, however small.
+const ALIGNED: usize = 8;
+
+// SAFETY: blocks come from one allocator and go back to it, whichever of its ways they came; it does not unwind. Without an
+// alignment it is asked for one of at least eight bytes, which every block of it has, since sizes are rounded up to
+// multiples of eight and none is smaller.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.align() <= ALIGNED {
+            // SAFETY: takes any size; what it gives is null or at least of that size.
+            unsafe { libmimalloc_sys::mi_malloc(layout.size()).cast() }
+        } else {
+            // SAFETY: the alignment of a layout is a power of two.
+            unsafe { libmimalloc_sys::mi_malloc_aligned(layout.size(), layout.align()).cast() }
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if layout.align() <= ALIGNED {
+            // SAFETY: as above, filled with zeros.
+            unsafe { libmimalloc_sys::mi_zalloc(layout.size()).cast() }
+        } else {
+            // SAFETY: as above, filled with zeros.
+            unsafe { libmimalloc_sys::mi_zalloc_aligned(layout.size(), layout.align()).cast() }
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
+        // SAFETY: by the contract the block came from here and is not used any more.
+        unsafe { libmimalloc_sys::mi_free(block.cast()) };
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if layout.align() <= ALIGNED {
+            // SAFETY: by the contract the block came from here; where there is no room, it stays as it is.
+            unsafe { libmimalloc_sys::mi_realloc(block.cast(), size).cast() }
+        } else {
+            // SAFETY: as above, with the alignment it came with.
+            unsafe { libmimalloc_sys::mi_realloc_aligned(block.cast(), size, layout.align()).cast() }
+        }
+    }
 }

@@ -20,11 +20,8 @@ impl Digest {
         for part in parts {
             context.update(part);
         }
-        let mut out = [0; 32];
-        for (slot, byte) in out.iter_mut().zip(context.finish().as_ref()) {
-            *slot = *byte;
-        }
-        Self(out)
+        // it has as many bytes as SHA-256 gives
+        Self(<[u8; 32]>::try_from(context.finish().as_ref()).unwrap_or_default())
     }
 
     /// Reads the printed form. `None` when it is not one.

@@ -8,6 +8,7 @@ use serde::ser::{
     SerializeTupleStruct, Serializer,
 };
 use serde_json::Error;
+use std::io::Write as _;
 
 /// What an entry mostly has room in.
 const ROOM: usize = 1_024;
@@ -30,15 +31,18 @@ impl Writer {
     }
 
     fn text(&mut self, text: &str) -> Result<(), Error> {
-        // RFC 8259, section 7; no branch in it, so that it is done for many bytes at once
-        let plain = |plain: bool, byte: &u8| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\');
-        if !text.as_bytes().iter().fold(true, plain) {
+        if !is_plain(text.as_bytes()) {
             return serde_json::to_writer(&mut self.out, text);
         }
-        self.out.push(b'"');
-        self.raw(text);
-        self.out.push(b'"');
+        self.quoted(text);
         Ok(())
+    }
+
+    fn quoted(&mut self, plain: &str) {
+        self.out.reserve(plain.len() + 2);
+        self.out.push(b'"');
+        self.raw(plain);
+        self.out.push(b'"');
     }
 
     fn number(&mut self, mut number: u64) {
@@ -59,6 +63,27 @@ impl Writer {
         self.out.push(with);
         Parts { writer: self, first: true }
     }
+}
+
+/// Whether none of it must be escaped (RFC 8259, section 7). Texts of entries are short, so eight bytes at a time.
+fn is_plain(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let last = match text.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(u64::from_le_bytes([b' '; 8]), |word, byte| word << 8 | u64::from(*byte)),
+    };
+    words.iter().map(|word| u64::from_le_bytes(*word)).fold(special(last), |any, word| any | special(word))
+        == 0
+}
+
+/// Bits, if one of the eight bytes is a control, a quotation mark or a backslash; none, if not. (Hacker's Delight, section
+/// 6-1: what is borrowed from one byte can only mark more of them where there is one already.)
+fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGH;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    below(word, 0x20) | is(b'"') | is(b'\\')
 }
 
 /// An object or an array that is being written.
@@ -151,6 +176,18 @@ impl<'a> Serializer for &'a mut Writer {
     }
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Error> {
         self.text(variant)
+    }
+    fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
+        let at = self.out.len() + 1;
+        self.out.push(b'"');
+        // it fails only where what is written does
+        write!(self.out, "{value}").map_err(Error::io)?;
+        if !self.out.get(at..).is_some_and(is_plain) {
+            self.out.truncate(at - 1);
+            return self.text(&value.to_string());
+        }
+        self.out.push(b'"');
+        Ok(())
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
@@ -289,6 +326,31 @@ mod tests {
         #[test]
         fn it_is_what_serde_json_writes(value in value()) {
             prop_assert_eq!(to_vec(&value).unwrap(), serde_json::to_vec(&value).unwrap());
+        }
+    }
+
+    #[test]
+    fn every_byte_is_looked_at_wherever_it_stands() {
+        for length in 0..40 {
+            for at in 0..length {
+                for odd in
+                    ['"', '\\', '\u{0}', '\u{1f}', '\n', ' ', '!', '#', '[', ']', '\u{7f}', 'é', '\u{80}']
+                {
+                    let text: String = (0..length).map(|n| if n == at { odd } else { 'x' }).collect();
+                    assert_eq!(to_vec(&text).unwrap(), serde_json::to_vec(&text).unwrap(), "{text:?}");
+                    let shown = Shown(text);
+                    assert_eq!(to_vec(&shown).unwrap(), serde_json::to_vec(&shown.0).unwrap());
+                }
+            }
+        }
+    }
+
+    /// What is written as it is shown.
+    struct Shown(String);
+
+    impl serde::Serialize for Shown {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(&self.0)
         }
     }
 

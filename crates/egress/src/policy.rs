@@ -123,7 +123,8 @@ fn host_of(bare: &str, in_brackets: bool) -> Option<String> {
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
         || (digits.len() < last.len() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     if is_number {
-        return lower.parse::<Ipv4Addr>().ok().map(|v4| v4.to_string());
+        // it takes four decimal numbers without leading zeros, which is how they are written
+        return lower.parse::<Ipv4Addr>().is_ok().then_some(lower);
     }
     Some(lower)
 }

@@ -258,22 +258,23 @@ impl Leg {
     }
 
     /// Writes down a stage's answer and hands its value on.
-    pub(crate) fn pass<T>(&mut self, stage: Stage, answer: Result<Passed<T>, Refusal>) -> Result<T, Refusal> {
-        if let Ok(passed) = &answer
-            && passed.would_refuse.is_some()
-        {
-            self.observed = true;
-        }
-        let notes = std::mem::take(&mut self.notes);
-        let answer = answer.map(|mut passed| {
-            passed.basis.extend(notes.iter().cloned());
-            passed
-        });
-        let answer = answer.map_err(|mut refusal| {
-            refusal.because = cut(&refusal.because, BECAUSE_CHARS_MAX);
-            refusal.basis.extend(notes);
-            refusal
-        });
+    pub(crate) fn pass<T>(
+        &mut self,
+        stage: Stage,
+        mut answer: Result<Passed<T>, Refusal>,
+    ) -> Result<T, Refusal> {
+        // changed in its place: what passes is large, and every call comes here a dozen times
+        let basis = match &mut answer {
+            Ok(passed) => {
+                self.observed |= passed.would_refuse.is_some();
+                &mut passed.basis
+            }
+            Err(refusal) => {
+                refusal.because = cut(&refusal.because, BECAUSE_CHARS_MAX);
+                &mut refusal.basis
+            }
+        };
+        basis.append(&mut self.notes);
         self.trail.pass(stage, answer)
     }
 

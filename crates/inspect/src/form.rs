@@ -37,11 +37,14 @@ pub(crate) fn heads(secret: &[u8], mut add: impl FnMut(&[u8; HEAD], Form)) {
         *head = begins.map(plus);
         add(&head, Form::Plus);
     }
+    // the first eight bytes hold eight digits of base64 wherever they begin
+    let bits = Zeroizing::new(u64::from_be_bytes(*begins));
     for shift in 0..3 {
         let mut values = Zeroizing::new([0; HEAD]);
-        values.iter_mut().zip(sextets(secret, shift)).for_each(|(slot, value)| *slot = value);
-        if sextets(secret, shift).len() < HEAD {
-            continue;
+        let mut rest = Zeroizing::new(*bits << skipped(shift));
+        for value in values.iter_mut() {
+            let [first, ..] = rest.to_be_bytes();
+            (*value, *rest) = (first >> 2, *rest << 6);
         }
         *head = values.map(|value| digit(STANDARD, value));
         add(&head, Form::Base64(shift));
@@ -50,27 +53,22 @@ pub(crate) fn heads(secret: &[u8], mut add: impl FnMut(&[u8; HEAD], Form)) {
             add(&head, Form::Base64(shift));
         }
     }
+    let mut digits = Zeroizing::new([0; HEAD]);
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(begins) {
+        pair.copy_from_slice(&[hex(byte >> 4), hex(byte & 15)]);
+    }
     for (n, separator) in SEPARATORS.iter().enumerate() {
-        in_pairs(begins, separator, &mut head);
+        in_pairs(&digits, separator, &mut head);
         add(&head, Form::Hex(n));
     }
 }
 
-/// As much of the pairs of hexadecimal digits as there is room for: never more than of four bytes.
-fn in_pairs(secret: &[u8; HEAD], separator: &[u8], head: &mut [u8; HEAD]) {
-    let mut at = 0;
-    let mut write = |byte: u8| {
-        if let Some(slot) = head.get_mut(at) {
-            *slot = byte;
-        }
-        at += 1;
-    };
-    for (n, byte) in secret.iter().take(HEAD / 2).enumerate() {
-        if n > 0 {
-            separator.iter().for_each(|byte| write(*byte));
-        }
-        write(hex(byte >> 4));
-        write(hex(byte & 15));
+/// As much of the pairs of hexadecimal digits as there is room for.
+fn in_pairs(digits: &[u8; HEAD], separator: &[u8], head: &mut [u8; HEAD]) {
+    let mut slots = head.iter_mut();
+    for (n, pair) in digits.chunks(2).enumerate() {
+        let separator = if n > 0 { separator } else { b"" };
+        separator.iter().chain(pair).zip(&mut slots).for_each(|(byte, slot)| *slot = *byte);
     }
 }
 

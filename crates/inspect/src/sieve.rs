@@ -6,7 +6,7 @@
 
 use crate::form::Form;
 use std::fmt;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Bytes that are looked at together.
 const GRAM: usize = 4;
@@ -72,8 +72,11 @@ impl Sieve {
 
     /// Adds the head of one form: its first [`HEAD`] bytes.
     pub(crate) fn add(&mut self, head: &[u8; HEAD], part: usize, form: Form) {
-        for (offset, gram) in head.windows(GRAM).enumerate() {
-            let gram = read(gram);
+        let mut rest = Zeroizing::new(u64::from_le_bytes(*head));
+        for offset in 0..STRIDE {
+            let [a, b, c, d, ..] = rest.to_le_bytes();
+            *rest >>= 8;
+            let gram = read(&[a, b, c, d]);
             let (word, bit) = place(gram);
             let (Some(bits), Some(first)) = (self.bits.get_mut(word), self.lists.get_mut(list(gram))) else {
                 continue;

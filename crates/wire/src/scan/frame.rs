@@ -91,9 +91,8 @@ impl Frame {
     }
 
     fn envelope(&mut self) -> Result<(), ScanError> {
-        let at = |key: &str| self.member_from(0, self.object.clone(), &[key]);
-        let [version, id, method] = ["jsonrpc", "id", "method"].map(at);
-        let [params, result, error] = ["params", "result", "error"].map(at);
+        let [version, id, method, params, result, error] =
+            self.own(["jsonrpc", "id", "method", "params", "result", "error"]);
         if self.text(version).as_deref() != Some("2.0") {
             return Err(ScanError::Version);
         }
@@ -129,6 +128,21 @@ impl Frame {
         (self.kind, self.id, self.method) = (kind, id, method);
         (self.params, self.result, self.error) = (params, result, error);
         Ok(())
+    }
+
+    /// Where the values of these members of the message stand: one look at all it has.
+    fn own<const N: usize>(&self, keys: [&str; N]) -> [Option<Range<usize>>; N] {
+        if self.complete == 0 {
+            return keys.map(|key| self.member_from(0, self.object.clone(), &[key]));
+        }
+        let mut found = [const { None }; N];
+        for member in self.members.iter().filter(|member| member.level == 1) {
+            let is_it = |(key, _): &(&str, &mut Option<Range<usize>>)| self.is_key(member, key);
+            if let Some((_, slot)) = keys.into_iter().zip(&mut found).find(is_it) {
+                *slot = Some(member.value.range());
+            }
+        }
+        found
     }
 
     /// What the message is.
@@ -232,19 +246,20 @@ impl Frame {
         let found = self.members.iter().find(|member| {
             let value = member.value.range();
             member.level == level
+                && self.is_key(member, key)
                 && value.start >= within.start
                 && value.end <= within.end
-                && self.is_key(member, key)
         })?;
         Some(found.value.range())
     }
 
     fn is_key(&self, member: &Known, key: &str) -> bool {
-        let raw = self.slice(&member.key.range());
+        let range = member.key.range();
         if member.escaped {
-            return json::is_string(raw, key);
+            return json::is_string(self.slice(&range), key);
         }
-        raw.get(1..raw.len().saturating_sub(1)) == Some(key.as_bytes())
+        // most differ in length already
+        range.len() == key.len() + 2 && self.bytes.get(range.start + 1..range.end - 1) == Some(key.as_bytes())
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {

@@ -88,22 +88,23 @@ struct Takes {
 
 impl Takes {
     fn of(headers: &HeaderMap) -> Self {
-        let Some(accept) = facts::all(headers, "accept") else { return Self { json: true, events: true } };
-        let takes = |kind: &str, whole: &str| {
-            accept.split(',').any(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let name = parts.next().unwrap_or_default();
-                let never = parts
-                    .any(|p| matches!(p.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-                let fits =
-                    name == "*/*" || name.eq_ignore_ascii_case(kind) || name.eq_ignore_ascii_case(whole);
-                fits && !never
-            })
+        let Some(accept) = facts::all(headers, &header::ACCEPT) else {
+            return Self { json: true, events: true };
         };
-        Self {
-            json: takes("application/*", "application/json"),
-            events: takes("text/*", "text/event-stream"),
+        let mut takes = Self { json: false, events: false };
+        for range in accept.split(',') {
+            let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let name = name.trim();
+            let never =
+                |p: &str| matches!(p.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
+            if !parameters.is_empty() && parameters.split(';').map(str::trim).any(never) {
+                continue;
+            }
+            let fits = |kind: &str| name == "*/*" || name.eq_ignore_ascii_case(kind);
+            takes.json |= fits("application/json") || name.eq_ignore_ascii_case("application/*");
+            takes.events |= fits("text/event-stream") || name.eq_ignore_ascii_case("text/*");
         }
+        takes
     }
 }
 
@@ -181,7 +182,7 @@ impl<P: Path> Door<P> {
             }
             Method::GET if !takes.events => Err(BodyFault::MediaType),
             Method::GET => {
-                let last_event_id = facts::all(&parts.headers, "last-event-id");
+                let last_event_id = facts::all(&parts.headers, &facts::LAST_EVENT_ID);
                 Ok(Inbound::OpenStream(Wanted { last_event_id, shelf: Arc::clone(&self.shelf) }))
             }
             Method::DELETE => Ok(Inbound::EndSession),
@@ -305,10 +306,10 @@ impl<P: Path> Door<P> {
 
 /// One content type, JSON, and nothing that would need unpacking.
 fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = facts::all(headers, "content-type").unwrap_or_default();
+    let content_type = facts::all(headers, &header::CONTENT_TYPE).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let plain =
-        facts::all(headers, "content-encoding").is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    let plain = facts::all(headers, &header::CONTENT_ENCODING)
+        .is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
     essence.eq_ignore_ascii_case("application/json") && !content_type.contains(',') && plain
 }
 

@@ -33,7 +33,21 @@ const TOKEN_PARAMETERS: &[&str] = &[
 
 /// Headers that only a proxy sets: whoever sent them did not connect to us, so "the peer is on this
 /// machine" says nothing about them.
-const PROXY_HEADERS: &[&str] = &["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+static PROXY_HEADERS: [HeaderName; 5] = [
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+// names are read once and not with every request
+static REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+static METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static NAME: HeaderName = HeaderName::from_static("mcp-name");
+/// After which event a stream goes on.
+pub(super) static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Names that browsers take for this machine without asking anybody (RFC 6761). The second is ours alone: cookies know
 /// no ports, so under `localhost` every other program that serves pages here would be sent those of the console.
@@ -49,14 +63,14 @@ pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
-    let proxied = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
+    let proxied = PROXY_HEADERS.iter().any(|name| headers.contains_key(name));
     Facts {
         foreign_host: foreign_host(&parts.uri, headers, ends, settings),
         foreign_origin: foreign_origin(headers, settings),
-        revision: all(headers, "mcp-protocol-version"),
-        session: all(headers, "mcp-session-id"),
-        method: all(headers, "mcp-method"),
-        name: all(headers, "mcp-name"),
+        revision: all(headers, &REVISION),
+        session: all(headers, &SESSION),
+        method: all(headers, &METHOD),
+        name: all(headers, &NAME),
         params,
         batch: None,
         loopback_peer: ends.remote.ip().to_canonical().is_loopback() && !proxied,
@@ -85,8 +99,8 @@ pub(super) fn presented(parts: &Parts) -> Presented {
 
 /// A header's value. Several are joined, so that no two readers can pick different ones: the joined
 /// value is no valid one of any header of MCP.
-pub(super) fn all(headers: &HeaderMap, name: &'static str) -> Option<String> {
-    let mut values = headers.get_all(HeaderName::from_static(name)).iter();
+pub(super) fn all(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
     let mut text = String::from_utf8_lossy(values.next()?.as_bytes()).into_owned();
     for value in values {
         text.push_str(", ");
@@ -103,7 +117,7 @@ pub(super) fn foreign_host(
     ends: &Ends,
     settings: &Settings,
 ) -> Option<String> {
-    let Some(hosts) = all(headers, "host") else {
+    let Some(hosts) = all(headers, &header::HOST) else {
         return Some(uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default());
     };
     if !our_host(&hosts, ends, settings) {
@@ -152,7 +166,7 @@ fn split_host(host: &str) -> Option<(&str, Option<u16>)> {
 
 /// The `Origin` if it is neither allowed nor a page of this machine. None is fine: no browser sent it.
 pub(super) fn foreign_origin(headers: &HeaderMap, settings: &Settings) -> Option<String> {
-    let origin = all(headers, "origin")?;
+    let origin = all(headers, &header::ORIGIN)?;
     let allowed = settings.allowed_origins.iter().any(|ours| ours.eq_ignore_ascii_case(&origin));
     (!allowed && !local_page(&origin)).then_some(origin)
 }

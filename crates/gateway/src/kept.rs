@@ -353,8 +353,23 @@ async fn execute(gate: &Arc<Gate>) -> Result<(), store::StoreError> {
         page.after = Some((last.approval.proposed_at, last.approval.id));
         let due = approved.iter().map(|kept| &kept.approval).filter(|one| one.cure.executes);
         for approval in due.filter(|one| now < one.expires_at && !gate.holds.is_waited_for(one.id)) {
+            // a yes that meets a server nobody may use must not take effect by itself on the day it may be used again
+            if live.registry.is_shut(&approval.terms.target.server) {
+                let_go(gate, &scope, approval).await?;
+                continue;
+            }
             send(gate, approval, Name::Asker);
         }
+    }
+    Ok(())
+}
+
+async fn let_go(gate: &Gate, scope: &store::Scope, approval: &Approval) -> Result<(), store::StoreError> {
+    if gate.store.sealed_call(scope, approval.id).await?.is_some() {
+        let server = &approval.terms.target.server;
+        let id = approval.id;
+        tracing::warn!(approval = %id, %server, "a call was approved while its server is suspended: it waits for whoever asked");
+        gate.store.let_go_of_call(scope, id).await?;
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use crate::approvals::{call, code, house_over, house_with, refund, scope, state,
 use crate::calls::POLICY;
 use crate::house::House;
 use crate::questions::until;
+use crate::registry::{approve, later, step};
+use catalog::record::Step;
 use decision::approval::State;
 use decision::{ApprovalId, Ending, Entry, Era};
 use futures::StreamExt as _;
@@ -268,6 +270,47 @@ async fn a_kept_call_of_a_legacy_client_leaves_without_it_and_its_result_waits_f
             assert_eq!(script.heard("tools/call").len(), 1, "sent once");
         }
     }
+}
+
+#[tokio::test]
+async fn a_yes_while_a_server_is_suspended_sends_nothing_by_itself_when_it_is_back() {
+    let policy =
+        POLICY.replace("@unless-approved(\"finance\")", "@unless-approved(\"finance\") @execute-on-approval");
+    let (house, script) = house_over(true, &policy, Duration::ZERO).await;
+    let server = "script".parse().unwrap();
+    let shut = async |is: bool| {
+        for _ in 0..1_000 {
+            if house.gate.live().registry.is_shut(&server) == is {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the gateway does not know it");
+    };
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    let [one] = waiting(&house).await.try_into().unwrap();
+    step(&house, Step::Suspend).await;
+    shut(true).await;
+    vote(&house, one.id, "fay", true).await.unwrap();
+    let kept = async || house.store.sealed_call(&scope(&house), one.id).await.unwrap().is_some();
+    for _ in 0..500 {
+        if !kept().await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // what is refused is not tried again for half a minute: by then there must be nothing to try
+    assert!(!kept().await, "it is let go of");
+    step(&house, Step::Review).await;
+    approve(&house, later()).await;
+    shut(false).await;
+    // it is looked for each second
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(script.heard("tools/call").len(), 0);
+    assert_eq!(state(&house, one.id).await, State::Approved, "the yes still counts");
+    let done = call(&house, refund(500)).await;
+    assert_eq!(done["result"]["content"][0]["text"], r#"refund: {"amount":500}"#, "{done}");
+    assert_eq!(script.heard("tools/call").len(), 1);
 }
 
 #[tokio::test]

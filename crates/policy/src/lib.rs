@@ -16,6 +16,7 @@ mod console;
 mod context;
 mod explain;
 mod facts;
+mod kinds;
 mod load;
 mod memo;
 mod nesting;

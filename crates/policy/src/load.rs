@@ -219,7 +219,7 @@ fn digest(sources: &[Source]) -> Digest {
     Digest::of(&bytes)
 }
 
-fn read(sources: &[Source]) -> (Vec<Rule>, Vec<Problem>) {
+pub(crate) fn read(sources: &[Source]) -> (Vec<Rule>, Vec<Problem>) {
     let (mut rules, mut problems): (Vec<Rule>, Vec<Problem>) = (Vec::new(), Vec::new());
     let mut seen: BTreeMap<RuleId, String> = BTreeMap::new();
     for source in sources {

@@ -1,11 +1,14 @@
 //! Types: every rule against the schema of every server it can speak of.
 //!
 //! One server at a time, because the time Cedar takes grows faster than the number of typed actions in one schema.
-//! A verdict depends on one rule and one schema only, so verdicts are kept: a reload looks at what changed.
+//! A verdict depends on one rule and one schema only, so verdicts are kept: a reload looks at what changed. What Cedar
+//! has nothing to say of by the kinds of a server's actions, it has nothing to say of by the actions: most rules of most
+//! servers end there.
 
 use crate::{
     actions::{self, Known},
     check::{distance, is_early, literals},
+    kinds::{Kinds, is_general},
     rule::{Rule, Sway},
     slice::Covered,
     source::{Problem, Reach, Severity},
@@ -13,6 +16,7 @@ use crate::{
 use catalog::Catalogue;
 use cedar_policy::{PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
 use decision::{Digest, ServerName};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
@@ -73,12 +77,12 @@ impl Kept {
         (schemas, self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).len())
     }
 
-    fn schema(&self, key: Digest, json: serde_json::Value) -> Result<Arc<Schema>, String> {
+    fn schema(&self, key: Digest, json: impl FnOnce() -> Value) -> Result<Arc<Schema>, String> {
         let mut kept = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(schema) = kept.get(&key) {
             return Ok(Arc::clone(schema));
         }
-        let schema = Arc::new(Schema::from_json_value(json).map_err(|e| e.to_string())?);
+        let schema = Arc::new(Schema::from_json_value(json()).map_err(|e| e.to_string())?);
         if kept.len() >= SCHEMAS_MAX {
             kept.clear();
         }
@@ -86,9 +90,13 @@ impl Kept {
         Ok(schema)
     }
 
-    /// The verdict on each of these rules under this schema, in their order.
-    fn verdicts(&self, json: serde_json::Value, rules: &[&Rule]) -> Result<Vec<Arc<Verdict>>, String> {
-        let schema_key = Digest::of(json.to_string().as_bytes());
+    /// The verdict on each of these rules under the schema that has this key, in their order.
+    fn verdicts(
+        &self,
+        schema_key: Digest,
+        json: impl FnOnce() -> Value,
+        rules: &[&Rule],
+    ) -> Result<Vec<Arc<Verdict>>, String> {
         let key =
             |rule: &Rule| Digest::of_parts(&[b"verdict\0", &schema_key.0, rule.place.text().as_bytes()]);
         let keys: Vec<Digest> = rules.iter().map(|rule| key(rule)).collect();
@@ -171,15 +179,34 @@ fn judge<'a>(schema: &Schema, rules: &[&'a Rule]) -> BTreeMap<&'a str, Verdict> 
 
 /// Validates all rules. What one server's schema makes wrong is marked with that server.
 pub(crate) fn types(kept: &Kept, rules: &[Rule], covered: &[Covered], catalogue: &Catalogue) -> Vec<Problem> {
+    let general = rules.iter().filter(|rule| is_general(rule)).map(|rule| rule.id.as_str()).collect();
+    types_with(kept, rules, &general, covered, catalogue)
+}
+
+/// The same where these rules may be looked at by kinds of actions.
+fn types_with(
+    kept: &Kept,
+    rules: &[Rule],
+    general: &BTreeSet<&str>,
+    covered: &[Covered],
+    catalogue: &Catalogue,
+) -> Vec<Problem> {
     let mut findings = Findings::default();
     for of_server in covered.chunk_by(|a, b| a.server == b.server) {
         let Some(Covered { server, .. }) = of_server.first() else { continue };
         let relevant: BTreeSet<usize> = of_server.iter().flat_map(|c| c.by_action.iter().copied()).collect();
+        let relevant: Vec<&Rule> = relevant.into_iter().filter_map(|index| rules.get(index)).collect();
+        let some = relevant.iter().copied().filter(|rule| general.contains(rule.id.as_str())).collect();
+        let clean = clean(kept, of_server, some);
         // a rule that names other servers' actions needs a schema that knows them; the others keep the plain one,
         // which does not change with the rules
         let mut foreign = BTreeSet::new();
         let (mut plain, mut mixed) = (Vec::new(), Vec::new());
-        for rule in relevant.into_iter().filter_map(|index| rules.get(index)) {
+        for rule in relevant {
+            if let Some(verdict) = clean.get(rule.id.as_str()) {
+                findings.take(server, rule, verdict);
+                continue;
+            }
             let named = others(rule, server, catalogue);
             if named.is_empty() {
                 plain.push(rule)
@@ -194,7 +221,7 @@ pub(crate) fn types(kept: &Kept, rules: &[Rule], covered: &[Covered], catalogue:
             }
             let schema =
                 actions::schema(of_server.iter().map(|c| &c.action), foreign.iter().map(String::as_str));
-            match kept.verdicts(schema, &rules) {
+            match kept.verdicts(Digest::of(schema.to_string().as_bytes()), || schema, &rules) {
                 Ok(verdicts) => {
                     rules.iter().zip(verdicts).for_each(|(rule, v)| findings.take(server, rule, &v))
                 }
@@ -203,6 +230,18 @@ pub(crate) fn types(kept: &Kept, rules: &[Rule], covered: &[Covered], catalogue:
         }
     }
     findings.finish(rules, covered.is_empty(), catalogue)
+}
+
+/// Of these general rules, those of which Cedar has nothing to say at this server. The others are looked at under its own
+/// schema, so that what is wrong is told with its actions' names.
+fn clean<'a>(kept: &Kept, of_server: &[Covered], rules: Vec<&'a Rule>) -> BTreeMap<&'a str, Arc<Verdict>> {
+    if rules.is_empty() {
+        return BTreeMap::new();
+    }
+    let kinds = Kinds::of(of_server);
+    let verdicts = kept.verdicts(kinds.digest(), || kinds.schema(), &rules).unwrap_or_default();
+    let said = rules.into_iter().zip(verdicts).map(|(rule, verdict)| (rule.id.as_str(), verdict));
+    said.filter(|(_, verdict)| verdict.said.is_empty()).collect()
 }
 
 /// Actions a rule names that are not this server's.
@@ -283,5 +322,133 @@ impl Findings {
             self.problems.push(problem.of(rule.id.as_str()));
         }
         self.problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{load, slice::cover, source::Source};
+    use bytes::Bytes;
+    use catalog::{Declarations, Declared, Definition, Effect, ServerEntry};
+    use decision::{Environment, ItemKind};
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    fn entry(name: &ServerName, tools: &[&str]) -> ServerEntry {
+        let tool = |tool: &&str| {
+            let raw = format!(
+                r#"{{"name":"{tool}","description":"{tool}","inputSchema":{{"type":"object","properties":{{"id":{{"type":"string"}}}}}}}}"#
+            );
+            Arc::new(Definition::new(name.clone(), ItemKind::Tool, Bytes::from(raw)).unwrap())
+        };
+        let read = Declared { effect: Some(Effect::Read), ..Declared::default() };
+        let said = Declarations { tools: vec![("get_*".to_owned(), read)], ..Declarations::default() };
+        ServerEntry::new(Environment::default(), said, tools.iter().map(tool))
+    }
+
+    static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+        let servers = [
+            ("a", vec!["get_x", "get_y", "refund_payment", "delete_x"]),
+            ("b", vec!["get_x"]),
+            ("c", vec![]),
+        ];
+        let entry = |(name, tools): (&str, Vec<&str>)| {
+            let name = ServerName::new(name).unwrap();
+            (name.clone(), entry(&name, &tools))
+        };
+        Catalogue::new(servers.into_iter().map(entry).collect())
+    });
+
+    const ACTIONS: [&str; 10] = [
+        "action",
+        "action in Action::\"effect:read\"",
+        "action in Action::\"effect:destructive\"",
+        "action in [Action::\"category:financial\", Action::\"kind:prompt\"]",
+        "action in Action::\"kind:question\"",
+        "action in Action::\"tier:critical\"",
+        "action == Action::\"effect:read\"",
+        "action in Action::\"server:a\"",
+        "action == Action::\"a__get_x\"",
+        "action in [Action::\"a__get_x\", Action::\"server:b\"]",
+    ];
+    const PRINCIPALS: [&str; 5] = [
+        "principal",
+        "principal == Agent::\"x\"",
+        "principal in Group::\"g\"",
+        "principal is User",
+        "principal == Robot::\"x\"",
+    ];
+    const RESOURCES: [&str; 5] = [
+        "resource",
+        "resource is Tool",
+        "resource is Prompt",
+        "resource in Server::\"a\"",
+        "resource == Tool::\"b__get_x\"",
+    ];
+    const CONDITIONS: [&str; 19] = [
+        "true",
+        "false",
+        "context.environment == \"production\"",
+        "context.now.hour > 8",
+        "context.now.hour == \"8\"",
+        "context has model && context.model == \"m\"",
+        "context.model == \"m\"",
+        "context.nothing == 1",
+        "context has args",
+        "context.args.id == \"1\"",
+        "context.args has id && context.args.id == \"1\"",
+        "resource.name == \"get_x\"",
+        "resource.effect == \"read\"",
+        "resource.uri like \"file:*\"",
+        "resource has tier && resource.tier == \"low\"",
+        "principal.name == \"x\"",
+        "action == Action::\"b__get_x\"",
+        "action in Action::\"tier:low\"",
+        "context == {}",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn what_is_said_of_rules_does_not_depend_on_whether_they_are_looked_at_by_kinds(
+            rules in prop::collection::vec(
+                (0..PRINCIPALS.len(), 0..ACTIONS.len(), 0..RESOURCES.len(), prop::collection::vec(0..CONDITIONS.len(), 1..3)),
+                1..5,
+            ),
+        ) {
+            let rule = |(at, (principal, action, resource, conditions)): (usize, &(usize, usize, usize, Vec<usize>))| {
+                let when: Vec<String> = conditions.iter().map(|one| format!("({})", CONDITIONS[*one])).collect();
+                let (principal, action, resource) = (PRINCIPALS[*principal], ACTIONS[*action], RESOURCES[*resource]);
+                format!(
+                    "@id(\"r{at}\") @because(\"b\") forbid({principal}, {action}, {resource}) when {{ {} }};\n",
+                    when.join(" && ")
+                )
+            };
+            let text: String = rules.iter().enumerate().map(rule).collect();
+            let (rules, _) = load::read(&[Source { path: "rules".to_owned(), text }]);
+            let servers = CATALOGUE.servers().map(|(name, entry)| (name.clone(), actions::of_server(name, entry)));
+            let covered = cover(&rules, servers.collect());
+            let said = |general: &BTreeSet<&str>| {
+                format!("{:#?}", types_with(&Kept::default(), &rules, general, &covered, &CATALOGUE))
+            };
+            let general: BTreeSet<&str> =
+                rules.iter().filter(|rule| is_general(rule)).map(|rule| rule.id.as_str()).collect();
+            prop_assert_eq!(said(&general), said(&BTreeSet::new()));
+        }
+    }
+
+    #[test]
+    fn servers_with_the_same_kinds_of_actions_share_what_is_said_of_general_rules() {
+        let servers = (0..40).map(|n| ServerName::new(format!("s{n}")).unwrap());
+        let tools = ["get_x", "refund_payment"];
+        let all =
+            Arc::new(Catalogue::new(servers.map(|name| (name.clone(), entry(&name, &tools))).collect()));
+        let text = "@id(\"all\") permit(principal == Agent::\"x\", action, resource);\n\
+            @id(\"some\") permit(principal, action in Action::\"server:s7\", resource);"
+            .to_owned();
+        let loader = load::Loader::default();
+        loader.load(vec![Source { path: "rules".to_owned(), text }], all).unwrap();
+        assert_eq!(format!("{loader:?}"), "Loader(2 schemas, 2 verdicts)");
     }
 }

@@ -7,8 +7,8 @@ use crate::sighted;
 use bytes::Bytes;
 use catalog::ServerEntry;
 use decision::{Digest, ItemKind, ServerName, Timestamp};
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
-use store::{Definition, Pin, Scope, Server, Store, StoreError};
+use std::{collections::BTreeMap, fmt::Write as _, num::NonZero, panic::resume_unwind, sync::Arc, thread};
+use store::{Definition, Pin, Server, Store, StoreError};
 use wire::Eras;
 
 /// Servers whose definitions are read one by one; of more, all are read at once.
@@ -31,7 +31,12 @@ pub(crate) async fn gather(
     now: Timestamp,
 ) -> Result<Gathered, StoreError> {
     let scope = settings.scope();
-    let pins = store.all_pins(&scope).await?;
+    // where nothing is known yet, all of it is read in one go
+    let all = async {
+        let start = before.is_none() && settings.servers.len() > FEW;
+        if start { store.all_accepted(&scope).await.map(Some) } else { Ok(None) }
+    };
+    let (pins, all) = tokio::try_join!(store.all_pins(&scope), all)?;
     let (known, mut seen) = (store.list_servers(&scope).await?, store.observations(&scope).await?);
     let known: BTreeMap<&ServerName, &Server> = known.iter().map(|server| (&server.name, server)).collect();
     let mut gathered = Gathered::default();
@@ -45,22 +50,57 @@ pub(crate) async fn gather(
             None => changed.push((name, server, pins)),
         }
     }
-    let mut all = match changed.len() > FEW {
-        true => Some(store.all_accepted(&scope).await?),
-        false => None,
+    let mut all = match all {
+        None if changed.len() > FEW => Some(store.all_accepted(&scope).await?),
+        all => all,
     };
+    let mut read = Vec::new();
     for (name, server, pins) in changed {
         let accepted = match &mut all {
             Some(all) => all.remove(name).unwrap_or_default(),
             None => store.accepted(&scope, name).await?,
         };
+        let kept = sighted::still_served(store, &scope, name, pins).await?;
         let declarations = server.declarations.at(now);
         let observed = seen.remove(name).unwrap_or_default();
-        let of = (declarations, observed);
-        let (entry, said) = read(store, &scope, (name, server), of, (pins, accepted)).await?;
+        read.push(Read { name, server, pins, accepted, kept, declarations, observed });
+    }
+    for (name, entry, said) in side_by_side(read, Read::judged) {
         gathered.put(name, Arc::new(entry), Some(said), eras, known.get(name).copied());
     }
     Ok(gathered)
+}
+
+/// What the store has of one server that is to be judged anew.
+struct Read<'a> {
+    name: &'a ServerName,
+    server: &'a ServerSettings,
+    pins: &'a [Pin],
+    accepted: Vec<Definition>,
+    /// Accepted, and served on though something else is shown.
+    kept: Vec<catalog::Definition>,
+    declarations: catalog::Declarations,
+    observed: Observed,
+}
+
+/// Does the work of many servers on all processors, and that of a few at once. Its results are in the order of `all`.
+fn side_by_side<T: Send, R: Send>(mut all: Vec<T>, work: fn(T) -> R) -> Vec<R> {
+    if all.len() <= FEW {
+        return all.into_iter().map(work).collect();
+    }
+    let most = all.len().div_ceil(thread::available_parallelism().map_or(1, NonZero::get));
+    thread::scope(|scope| {
+        let mut parts = Vec::new();
+        while all.len() > most {
+            let part = all.split_off(all.len() - most);
+            parts.push(scope.spawn(move || part.into_iter().map(work).collect::<Vec<_>>()));
+        }
+        let mut done: Vec<R> = all.into_iter().map(work).collect();
+        for part in parts.into_iter().rev() {
+            done.extend(part.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        done
+    })
 }
 
 /// What a peer is known by beside its last discovery: its instructions, and what is not offered.
@@ -134,33 +174,31 @@ fn mark(pins: &[Pin], observed: Option<&Observed>) -> Digest {
     Digest::of(text.as_bytes())
 }
 
-async fn read(
-    store: &Store,
-    scope: &Scope,
-    (name, server): (&ServerName, &ServerSettings),
-    (declarations, observed): (catalog::Declarations, Observed),
-    (pins, accepted): (&[Pin], Vec<Definition>),
-) -> Result<(ServerEntry, Said), StoreError> {
-    let mut instructions = None;
-    let mut definitions = Vec::new();
-    for definition in accepted {
-        if definition.item.kind == ItemKind::Server {
-            instructions = serde_json::from_slice::<String>(&definition.raw).ok();
-            continue;
+impl<'a> Read<'a> {
+    fn judged(self) -> (&'a ServerName, ServerEntry, Said) {
+        let mut instructions = None;
+        let mut definitions = Vec::new();
+        for definition in self.accepted {
+            if definition.item.kind == ItemKind::Server {
+                instructions = serde_json::from_slice::<String>(&definition.raw).ok();
+                continue;
+            }
+            match catalog::Definition::new(self.name.clone(), definition.item.kind, definition.raw) {
+                Ok(definition) => definitions.push(Arc::new(definition)),
+                Err(e) => {
+                    tracing::warn!(server = %self.name, error = %e, "a pinned definition cannot be read")
+                }
+            }
         }
-        match catalog::Definition::new(name.clone(), definition.item.kind, definition.raw) {
-            Ok(definition) => definitions.push(Arc::new(definition)),
-            Err(e) => tracing::warn!(server = %name, error = %e, "a pinned definition cannot be read"),
+        let mut withdrawn = sighted::withdrawn(self.pins);
+        for definition in &self.kept {
+            withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
         }
+        definitions.extend(self.kept.into_iter().map(Arc::new));
+        let environment = self.server.environment.clone();
+        let entry = ServerEntry::with_observed(environment, self.declarations, definitions, self.observed);
+        (self.name, entry, (instructions, withdrawn))
     }
-    let kept = sighted::still_served(store, scope, name, pins).await?;
-    let mut withdrawn = sighted::withdrawn(pins);
-    for definition in &kept {
-        withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
-    }
-    definitions.extend(kept.into_iter().map(Arc::new));
-    let entry = ServerEntry::with_observed(server.environment.clone(), declarations, definitions, observed);
-    Ok((entry, (instructions, withdrawn)))
 }
 
 #[cfg(test)]
@@ -168,6 +206,20 @@ mod tests {
     use super::*;
     use decision::{Item, Timestamp};
     use store::{Mark, PinState};
+
+    #[test]
+    fn many_are_judged_side_by_side_and_come_back_in_their_order() {
+        for count in [0, 1, FEW, FEW + 1, 100, 101] {
+            let all: Vec<usize> = (0..count).collect();
+            let here = |n: usize| (n, thread::current().id());
+            let done = side_by_side(all.clone(), here);
+            assert_eq!(done.iter().map(|(n, _)| *n).collect::<Vec<_>>(), all);
+            let threads: std::collections::BTreeSet<String> =
+                done.iter().map(|(_, thread)| format!("{thread:?}")).collect();
+            let many = count > FEW && thread::available_parallelism().is_ok_and(|n| n.get() > 1);
+            assert_eq!(threads.len() > 1, many, "{count}");
+        }
+    }
 
     #[test]
     fn whatever_a_snapshot_is_made_of_is_another_mark() {

@@ -13,7 +13,7 @@ use super::{
     window::Window,
 };
 use decision::{CallId, Digest};
-use std::{collections::BTreeMap, fs, ops::Range, panic::resume_unwind, path::Path, thread};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path, sync::mpsc, thread};
 
 /// Segments that are in memory at once: one for each processor, but no more bytes than these, unless one alone has
 /// more.
@@ -88,28 +88,34 @@ impl<'a> Reading<'a> {
         self.segments(0..count, count)
     }
 
-    /// Reads some of the segments; the last of all is number `count - 1`.
+    /// Reads some of the segments; the last of all is number `count - 1`. Each worker takes every so many-th one apart, and
+    /// goes on with its next while the one before is put together here.
     fn segments(&mut self, numbers: Range<u64>, count: u64) -> Result<(), LedgerError> {
         let most = self.options.segment_bytes.max(1);
         let workers =
             thread::available_parallelism().map_or(1, |n| n.get() as u64).min(AT_ONCE_BYTES / most).max(1);
         let step = usize::try_from(workers).unwrap_or(1);
-        for first in numbers.clone().step_by(step) {
-            let some = first..numbers.end.min(first + workers);
-            let dir = self.dir;
-            let read = |number| move || Parts::read(dir, number, number + 1 == count);
-            let parts: Vec<_> = thread::scope(|scope| {
-                let others: Vec<_> = some.clone().skip(1).map(|number| scope.spawn(read(number))).collect();
-                let first = read(first)();
-                let others =
-                    others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-                std::iter::once(first).chain(others).collect()
-            });
-            for (number, parts) in some.zip(parts) {
+        let dir = self.dir;
+        thread::scope(|scope| {
+            let begin = |first| {
+                let own = numbers.clone().skip(first).step_by(step);
+                let (done, parts) = mpsc::sync_channel(0);
+                scope.spawn(move || {
+                    let mut read = own.map(|number| Parts::read(dir, number, number + 1 == count));
+                    // after a fault nobody takes any more
+                    read.try_for_each(|parts| done.send(parts))
+                });
+                parts
+            };
+            let workers: Vec<_> = (0..step).map(begin).collect();
+            for (number, worker) in numbers.clone().zip(workers.iter().cycle()) {
+                let Ok(parts) = worker.recv() else {
+                    return Err(damaged(number, 0, self.next.index, "whoever read the segment panicked"));
+                };
                 self.segment(number, number + 1 == count, parts?)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn segment(&mut self, number: u64, last: bool, parts: Parts) -> Result<(), LedgerError> {

@@ -129,6 +129,32 @@ async fn a_missing_or_foreign_segment_is_damage() {
     assert_eq!(open_with(dir.path(), options).unwrap().1.size, 12);
 }
 
+// segments are read side by side and put together in their order
+#[tokio::test]
+async fn of_several_damaged_segments_the_first_is_told_whichever_is_read_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { segment_bytes: 1_000, ..quiet() };
+    let (ledger, _) = open_with(dir.path(), options.clone()).unwrap();
+    for n in 0..40 {
+        ledger.append(pair(n).to_vec()).await.unwrap();
+    }
+    drop(ledger);
+    let segment = |n: u64| dir.path().join(format!("segments/{n:010}.seg"));
+    let last: u64 = last_segment(dir.path()).file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    assert!(last > 8, "more than there are processors");
+    for n in (1..last).rev() {
+        let mut bytes = fs::read(segment(n)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(segment(n), bytes).unwrap();
+        let opened = open_with(dir.path(), options.clone()).map(|_| ());
+        assert!(
+            matches!(opened, Err(LedgerError::Damaged { segment, .. }) if segment == n),
+            "segment {n}: {opened:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_end_that_somebody_knows_to_have_been_durable_is_lost_and_not_torn() {
     let dir = tempfile::tempdir().unwrap();

@@ -34,6 +34,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use store::ledger::Ledger;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -145,7 +146,9 @@ impl Running {
         let loader = policy::Loader::default();
         let written = Written { settings: Arc::clone(&settings), policies: place.policies()? };
         let eras = std::collections::BTreeMap::new();
-        let built = gateway::build(&opened.store, &loader, &written, None, &eras, Fit::Changed).await?;
+        let store = opened.store.clone();
+        let build = async || gateway::build(&store, &loader, &written, None, &eras, Fit::Changed).await;
+        let (built, ledger) = opened.with_ledger(build).await?;
         if !built.problems.is_empty() {
             return Err(Failure::Policies(built.problems));
         }
@@ -155,7 +158,7 @@ impl Running {
         files::announce(&settings);
         let client = egress::Client::new(settings.reachable(), egress::Settings::default());
         let (wakes, woken) = mpsc::unbounded_channel();
-        let gate = gate(built.live, &mut opened, &client, given, wakes)?;
+        let gate = gate(built.live, (&opened, Arc::new(ledger)), &client, given, wakes)?;
         keeping::prepare(&gate, &place, &gate.opener().sealer()).await?;
         keeping::begin(&gate, &place).await;
         recover(&gate).await?;
@@ -238,7 +241,7 @@ impl Running {
 /// What every call needs, and no call taken yet.
 fn gate(
     live: Live,
-    opened: &mut Opened,
+    (opened, ledger): (&Opened, Arc<Ledger>),
     client: &egress::Client,
     given: &Given,
     wakes: mpsc::UnboundedSender<ServerName>,
@@ -249,7 +252,7 @@ fn gate(
     Ok(Gate::new(Parts {
         live,
         store: opened.store.clone(),
-        ledger: Arc::new(opened.take_ledger()?),
+        ledger,
         opener: opened.opener.clone(),
         backends: Backends::new(&settings, files::variables(&settings)).context("secret backend")?,
         pool: gateway::upstream::Pool::new(client.clone(), supervisor, passable, &settings.limits),

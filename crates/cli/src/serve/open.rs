@@ -7,20 +7,21 @@ use crate::{
     place::Place,
     sources::SystemClock,
 };
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use decision::{Clock as _, Entry, Event, EventName};
-use gateway::Gate;
-use std::path::Path;
+use gateway::{BuildError, Built, Gate};
+use std::path::{Path, PathBuf};
 use store::{
     Claim, Store,
     ledger::{Ledger, LedgerError, Record, Recovered},
 };
+use tokio::task::JoinHandle;
 
 /// Open, and ours alone.
 pub(super) struct Opened {
     pub(super) store: Store,
     pub(super) opener: vault::Opener,
-    ledger: Option<Ledger>,
+    ledger: JoinHandle<anyhow::Result<Ledger>>,
     /// Held for as long as we serve.
     _claim: Claim,
 }
@@ -44,15 +45,40 @@ impl Opened {
                 "the secret is missing, so calls to the server are refused: store it with `callgate secret set {secret}`"
             );
         }
-        let (ledger, recovered) = ledger(&place.ledger_dir(), &store).await?;
-        recover(&ledger, recovered).await?;
-        Ok(Self { store, opener: vault::Opener::new(keys), ledger: Some(ledger), _claim: claim })
+        // all of it is read, which takes long: what is beside it is prepared meanwhile
+        let ledger = tokio::spawn(whole_ledger(place.ledger_dir(), store.clone()));
+        Ok(Self { store, opener: vault::Opener::new(keys), ledger, _claim: claim })
     }
 
-    /// The ledger, once.
-    pub(super) fn take_ledger(&mut self) -> anyhow::Result<Ledger> {
-        self.ledger.take().ok_or_else(|| anyhow!("the ledger was taken already"))
+    /// A snapshot, and the ledger, of which by then all is known to be as it was written and every call has an end. For once.
+    pub(super) async fn with_ledger(
+        &mut self,
+        build: impl AsyncFn() -> Result<Built, BuildError>,
+    ) -> anyhow::Result<(Built, Ledger)> {
+        let ledger = async { (&mut self.ledger).await.context("whoever read the ledger panicked")? };
+        beside_ledger(&self.store, ledger, build).await
     }
+}
+
+/// Builds while the ledger is read, and anew where a command that had the ledger until then changed what it was built from.
+/// What is wrong with the ledger is told first: nothing is served over a record that is not known to be good.
+async fn beside_ledger(
+    store: &Store,
+    ledger: impl Future<Output = anyhow::Result<Ledger>>,
+    build: impl AsyncFn() -> Result<Built, BuildError>,
+) -> anyhow::Result<(Built, Ledger)> {
+    let (built, ledger) = (build().await, ledger.await?);
+    let built = built?;
+    if built.live.revision == store.revision().await? {
+        return Ok((built, ledger));
+    }
+    Ok((build().await?, ledger))
+}
+
+async fn whole_ledger(dir: PathBuf, store: Store) -> anyhow::Result<Ledger> {
+    let (ledger, recovered) = ledger(&dir, &store).await?;
+    recover(&ledger, recovered).await?;
+    Ok(ledger)
 }
 
 /// Opens the ledger, once a command that has it for a moment is done with it.
@@ -102,4 +128,97 @@ pub(super) async fn tell(gate: &Gate, event: EventName, detail: &[(&str, &str)])
     });
     let record = Record::new(entry, Vec::new())?;
     gate.ledger().append(vec![record]).await.map(drop).context("the ledger cannot be written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{place::Place, sources::SystemEntropy, surroundings::Surroundings};
+    use decision::{Item, ItemKind, ServerName};
+    use gateway::{Fit, Written};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    use store::{FirstSight, Seen, Sighting, ledger::Options};
+
+    struct House {
+        dir: tempfile::TempDir,
+        place: Place,
+        store: Store,
+        builds: AtomicUsize,
+    }
+
+    impl House {
+        async fn open() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let config = dir.path().join("callgate.toml");
+            std::fs::write(
+                &config,
+                "state-dir = \"state\"\n[servers.crm]\nurl = \"http://127.0.0.1:9/mcp\"\n",
+            )
+            .unwrap();
+            let place =
+                Place::at(&config, true, &Surroundings::default()).unwrap_or_else(|_| panic!("{config:?}"));
+            place.state().unwrap();
+            let store = place.store().await.unwrap();
+            Self { dir, place, store, builds: AtomicUsize::new(0) }
+        }
+
+        async fn build(&self) -> Result<Built, BuildError> {
+            self.builds.fetch_add(1, Ordering::SeqCst);
+            let settings = Arc::new(self.place.meant.settings.clone());
+            let written = Written { settings, policies: Vec::new() };
+            let eras = std::collections::BTreeMap::new();
+            gateway::build(&self.store, &policy::Loader::default(), &written, None, &eras, Fit::Changed).await
+        }
+
+        fn ledger(&self) -> Ledger {
+            let dir = self.dir.path().join("ledger");
+            Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default()).unwrap().0
+        }
+    }
+
+    #[tokio::test]
+    async fn what_changed_while_the_ledger_was_read_is_in_the_first_snapshot() {
+        let house = House::open().await;
+        let still = async { Ok(house.ledger()) };
+        let (built, ledger) = beside_ledger(&house.store, still, async || house.build().await).await.unwrap();
+        assert_eq!(house.builds.swap(0, Ordering::SeqCst), 1, "nothing changed");
+        ledger.close().await.unwrap();
+        let crm = ServerName::new("crm").unwrap();
+        assert!(built.live.catalogue.item(&crm, ItemKind::Tool, "get").is_none());
+        let changed = async {
+            let meta = store::ServerMeta {
+                era: decision::Era::Modern,
+                revision: "2026-07-28".to_owned(),
+                info: None,
+                capabilities: None,
+            };
+            let (scope, server) = (house.place.scope(), crm.clone());
+            house.store.put_server_meta(&scope, &server, &meta).await.unwrap();
+            let raw = bytes::Bytes::from_static(br#"{"name":"get"}"#);
+            let shown = catalog::Definition::new(server.clone(), ItemKind::Tool, raw.clone()).unwrap();
+            let item = Item { kind: ItemKind::Tool, name: "get".to_owned() };
+            let items = vec![Seen { item, digest: shown.digest(), raw }];
+            let (kinds, withheld, apart) = ([ItemKind::Tool].into(), [].into(), [].into());
+            let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };
+            house.store.record_seen(&scope, &sighting).await.unwrap();
+            Ok(house.ledger())
+        };
+        let (built, _) = beside_ledger(&house.store, changed, async || house.build().await).await.unwrap();
+        assert!(built.live.catalogue.item(&crm, ItemKind::Tool, "get").is_some());
+        assert_eq!(house.builds.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_cannot_be_opened_is_told_before_anything_else_is() {
+        let house = House::open().await;
+        let shut = async { Err(anyhow::anyhow!("the ledger is damaged")) };
+        house.store.close().await;
+        let told = beside_ledger(&house.store, shut, async || house.build().await).await.unwrap_err();
+        assert_eq!(told.to_string(), "the ledger is damaged");
+        let read = async { Ok(house.ledger()) };
+        assert!(beside_ledger(&house.store, read, async || house.build().await).await.is_err());
+    }
 }

@@ -269,10 +269,20 @@ impl Offers {
         let looked = looked.map_err(|e| e.to_string())?;
         self.tell(&live, server, &found, &changes, &looked).await;
         drop((turn, live));
-        self.refresh().await;
+        if !changes.is_empty() || !self.is_known(server, &found).await {
+            self.refresh().await;
+        }
         drop(place);
         // what comes of it is seen in the store
         sighted::look_as_callers(&self.gate, server).await.map_err(|e| e.to_string())
+    }
+
+    /// Whether the snapshot in force has this of a server, and all that the store has: then a new one would be the same.
+    async fn is_known(&self, server: &ServerName, found: &Found) -> bool {
+        let live = self.gate.live();
+        let peer = live.peers.get(server);
+        peer.is_some_and(|peer| peer.eras == found.eras && peer.capabilities == found.capabilities)
+            && self.gate.store.revision().await.is_ok_and(|now| now == live.revision)
     }
 
     async fn pin(

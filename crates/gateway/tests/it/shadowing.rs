@@ -3,9 +3,9 @@
 
 use crate::house::House;
 use crate::script::{Script, tools};
-use decision::{Entry, EventName, ServerName};
+use decision::{Entry, EventName, ItemKind, ServerName};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use store::{PinState, Scope, Which};
 
 const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
@@ -137,4 +137,25 @@ async fn a_renamed_tool_waits_and_whoever_decides_is_told_what_it_was() {
     assert!(names(&house).await.contains(&"one__seek".to_owned()));
     let pins = house.store.pins(&Scope::default(), &name("one")).await.unwrap();
     assert!(pins.iter().all(|pin| pin.state == PinState::Approved));
+}
+
+#[tokio::test]
+async fn a_look_that_finds_what_is_known_leaves_the_snapshot_and_any_other_makes_a_new_one() {
+    let (house, one, _other) = two().await;
+    let shown = |live: &callgate_gateway::Live| {
+        live.catalogue.item(&name("one"), ItemKind::Tool, "find_customers").is_some()
+    };
+    let before = house.gate.live();
+    house.look("one").await;
+    house.look("other").await;
+    assert!(Arc::ptr_eq(&before, &house.gate.live()) && shown(&before));
+    // the last is again what was accepted, and is written down so
+    for tools in
+        [tools(), with(&[lookup("find_customers"), lookup("probe")]), with(&[lookup("find_customers")])]
+    {
+        one.set_tools(tools);
+        let before = house.gate.live();
+        house.look("one").await;
+        assert!(!Arc::ptr_eq(&before, &house.gate.live()));
+    }
 }

@@ -118,17 +118,7 @@ fn offers(record: &Value) -> Vec<Offer> {
 /// Everything that is found, the contradictions of hints too.
 fn found(offers: &[Offer]) -> Vec<Finding> {
     let mut found: Vec<Finding> = scan(offers).all().cloned().collect();
-    for offer in offers {
-        let name = |tool: &Value| tool["name"].as_str().unwrap_or_default().to_owned();
-        let names: Vec<String> = offer.tools.iter().map(name).collect();
-        let siblings = Siblings::of(names.iter().map(String::as_str));
-        for (tool, name) in offer.tools.iter().zip(&names) {
-            let claimed = Claimed::deserialize(&tool["annotations"]).unwrap_or_default();
-            let (description, input_schema) = (tool["description"].as_str(), tool.get("inputSchema"));
-            let tool = Tool { name, description, input_schema, claimed, ..Tool::default() };
-            found.extend(contradiction(&tool, &siblings));
-        }
-    }
+    found.extend(offers.iter().flat_map(contradictions).flatten());
     found
 }
 
@@ -223,6 +213,45 @@ fn poisoned(records: &[Value], wanted: &dyn Fn(&str) -> bool, misses: bool) {
     benign.print("benign");
 }
 
+/// All of them as one machine has them, and with the contradictions of hints: what `callgate scan` says.
+fn side_by_side(servers: &BTreeMap<&str, Vec<Value>>, misses: bool, flagged: &mut Counts) {
+    let offer = |(server, tools): (&&str, &Vec<Value>)| Offer {
+        server: Some((*server).to_owned()),
+        tools: tools.clone(),
+        ..Offer::default()
+    };
+    let offers: Vec<Offer> = servers.iter().map(offer).collect();
+    let scanned = scan(&offers);
+    for (offer, of_tools) in offers.iter().zip(&scanned.tools) {
+        let hints = contradictions(offer);
+        for ((tool, findings), hints) in offer.tools.iter().zip(of_tools).zip(hints) {
+            let found: Vec<&Finding> =
+                findings.iter().chain(&hints).filter(|one| one.severity.flags()).collect();
+            flagged.add("real tools, all servers side by side", !found.is_empty());
+            if misses && !found.is_empty() {
+                println!("{}/{} side by side", offer.server.as_deref().unwrap(), tool["name"]);
+            }
+            for one in found.iter().filter(|_| misses) {
+                println!("      {:?} {:?} {} {}", one.severity, one.detector, one.place, one.because);
+            }
+        }
+    }
+}
+
+/// By tool.
+fn contradictions(offer: &Offer) -> Vec<Vec<Finding>> {
+    let name = |tool: &Value| tool["name"].as_str().unwrap_or_default().to_owned();
+    let names: Vec<String> = offer.tools.iter().map(name).collect();
+    let siblings = Siblings::of(names.iter().map(String::as_str));
+    let found = |(tool, name): (&Value, &String)| {
+        let claimed = Claimed::deserialize(&tool["annotations"]).unwrap_or_default();
+        let (description, input_schema) = (tool["description"].as_str(), tool.get("inputSchema"));
+        let tool = Tool { name, description, input_schema, claimed, ..Tool::default() };
+        contradiction(&tool, &siblings).into_iter().collect()
+    };
+    offer.tools.iter().zip(&names).map(found).collect()
+}
+
 fn real(records: &[Value], wanted: &dyn Fn(&str) -> bool, options: &Options) {
     let mut servers: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for record in records.iter().filter(|record| wanted(record["server"].as_str().unwrap())) {
@@ -238,6 +267,7 @@ fn real(records: &[Value], wanted: &dyn Fn(&str) -> bool, options: &Options) {
         servers.entry(record["server"].as_str().unwrap()).or_default().push(tool);
     }
     let (mut flagged, mut counts) = (Counts::default(), Counts::default());
+    side_by_side(&servers, options.misses, &mut flagged);
     for (server, tools) in servers {
         let offer =
             |tools: Vec<Value>| [Offer { server: Some(server.to_owned()), tools, ..Offer::default() }];

@@ -103,7 +103,8 @@ pub fn contradiction(tool: &Tool<'_>, siblings: &Siblings) -> Option<Finding> {
     let judged = judge(&unclaimed, siblings);
     // a name that looks, and a description that deletes
     let named = judge(&Tool { title: None, description: None, input_schema: None, ..unclaimed }, siblings);
-    let told = judge(&Tool { name: "", title: None, ..unclaimed }, siblings);
+    // by what it is told to do, and not by what its arguments may be filtered for
+    let told = judge(&Tool { name: "", title: None, input_schema: None, ..unclaimed }, siblings);
     let deletes =
         told.effect == Effect::Irreversible && told.level == Level::Critical && told.confidence >= 0.8;
     if named.effect == Effect::None && deletes {
@@ -166,7 +167,10 @@ impl Side<'_> {
     fn tool(&self, tool: &Value) -> Vec<Finding> {
         let places = places::of(tool);
         let parameters = places.iter().filter(|place| place.is_parameter);
-        let ours: BTreeSet<String> = parameters.map(|place| place.text.to_lowercase()).collect();
+        // what an `action` can be chosen to do is its own, as its arguments are
+        let chosen = places.iter().filter(|place| place.is_action());
+        let ours: BTreeSet<String> =
+            parameters.chain(chosen).map(|place| place.text.to_lowercase()).collect();
         let own = self.names.topics.or(text::topics(name(tool)));
         let siblings = Some(&self.names.tools);
         let name = name(tool).to_lowercase();
@@ -231,7 +235,7 @@ fn look(places: &[places::Place<'_>], about: &About<'_>) -> Vec<Finding> {
             value: place.is_data(),
             ..*about
         };
-        let seen = text::look(place.text, place.seat, &of_place).into_iter();
+        let seen = text::look(place.text, place.seat, &of_place).into_iter().map(|one| place.weakened(one));
         let carried = carriers::look(place);
         let long = text::too_long(place.text, place.seat);
         found.extend(

@@ -1,6 +1,6 @@
 //! Every text of a definition, and what kind of text belongs where it stands.
 
-use inspect::Seat;
+use inspect::{Detector, Seat, Severity, Sighting};
 use serde_json::Value;
 
 /// Longest name of a member that is taken for a word of some format.
@@ -20,6 +20,8 @@ pub(super) struct Place<'a> {
     pub(super) is_parameter: bool,
     /// It is about what a caller has to give.
     pub(super) asks: bool,
+    /// It is the name of a parameter that is yes or no.
+    pub(super) is_flag: bool,
 }
 
 impl Place<'_> {
@@ -27,6 +29,22 @@ impl Place<'_> {
     pub(super) fn is_data(&self) -> bool {
         self.seat == Seat::Value && self.key != "instructions"
     }
+    /// One of the deeds that the call is told to do.
+    pub(super) fn is_action(&self) -> bool {
+        self.key == "enum"
+            && matches!(self.parameter, Some("action" | "operation" | "method" | "op" | "command"))
+            && self.text.contains(['_', '-'])
+    }
+
+    /// What is yes or no carries nothing away, if its name is no sentence.
+    pub(super) fn weakened(&self, mut sighting: Sighting) -> Sighting {
+        let short = self.text.len() < 24;
+        if self.is_flag && short && sighting.detector == Detector::ExfiltrationParameter {
+            sighting.severity = sighting.severity.min(Severity::Low);
+        }
+        sighting
+    }
+
     /// Too short and plain to say anything.
     pub(super) fn is_plain(&self) -> bool {
         self.text.len() < 9
@@ -45,6 +63,7 @@ pub(super) fn instructions(text: &str, pointer: String) -> Place<'_> {
         parameter: None,
         is_parameter: false,
         asks: false,
+        is_flag: false,
     }
 }
 
@@ -112,6 +131,10 @@ impl<'a> Walk<'a> {
             // what a result is called asks for nothing
             let seat = if at.asks { Seat::Name } else { Seat::Value };
             self.push(key, seat, At { key, ..at }, at.asks);
+            let flag = value.get("type").and_then(Value::as_str) == Some("boolean");
+            if let Some(name) = self.places.last_mut() {
+                name.is_flag = flag;
+            }
             self.value(value, At { key, parameter: Some(key), inside: Inside::Schema, asks: at.asks });
             return;
         }
@@ -156,6 +179,7 @@ impl<'a> Walk<'a> {
             parameter: at.parameter,
             is_parameter,
             asks,
+            is_flag: false,
         });
     }
 

@@ -4,6 +4,7 @@
 //! The words are ordinary ones in wide classes, and each sign is seen in honest texts. So each has a weight, and only
 //! several of different kinds together make a finding.
 
+mod honest;
 mod language;
 mod signs;
 
@@ -17,6 +18,7 @@ use super::words::{Kind, Sentence, Token};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::hidden::Seat;
 use crate::text::About;
+pub(super) use honest::is_a_constant;
 use language::is_english;
 use signs::{ENOUGH, Signs};
 
@@ -115,9 +117,9 @@ impl Weighed<'_> {
         let rivals = (other || self.names_rivals()) && !self.names_siblings();
         signs.add(Signs::RIVAL, free && rivals && s.topics.meets(DISPARAGED));
         signs.add(Signs::TALE, free && s.topics.meets(TALE));
-        signs.add(Signs::UNTRUE, free && s.topics.meets(UNTRUE));
+        signs.add(Signs::UNTRUE, free && s.topics.meets(UNTRUE) && self.has_it_said(&orders));
         signs.add(Signs::CLAIM, free && s.topics.meets(CLAIM));
-        signs.add(Signs::READER, s.topics.meets(READER));
+        signs.add(Signs::READER, s.topics.meets(READER) && !self.only_relates());
         signs.add(Signs::ORDER, !orders.is_empty());
         signs.add(Signs::DEED, !self.about.own.meets(DEED) && ordered(DEED));
         signs.add(Signs::TIMING, s.topics.meets(TIMING));
@@ -165,7 +167,7 @@ impl Weighed<'_> {
     /// "another weather service", and the like.
     fn names_rivals(&self) -> bool {
         let s = self.s;
-        s.topics.meets(RIVAL)
+        s.places(RIVAL).any(|at| !self.likens(at))
             || s.tokens.iter().enumerate().any(|(at, token)| {
                 let behind = s.tokens.get(at + 1..).unwrap_or_default().iter().take(3);
                 matches!(&*token.text, "another" | "other")
@@ -193,7 +195,8 @@ impl Weighed<'_> {
         s.topics.meets(TOOL)
             && s.text.contains(" server")
             && s.tokens.iter().enumerate().any(|(at, token)| {
-                let Some(name) = token.whole.filter(|name| name.contains('_')) else { return false };
+                let named = |name: &&str| name.contains('_') && !is_a_constant(name);
+                let Some(name) = token.whole.filter(named) else { return false };
                 let behind = s.tokens.get(at + 1..).unwrap_or_default().iter().take(10);
                 !self.about.is_ours(&name.to_lowercase())
                     && behind.clone().any(|t| matches!(&*t.text, "server" | "servers"))
@@ -366,6 +369,8 @@ impl Weighed<'_> {
                     | "like"
                     | "form"
                     | "format"
+                    | "formats"
+                    | "identities"
                     | "example"
                     | "see"
                     | "docs"
@@ -387,7 +392,7 @@ impl Weighed<'_> {
     /// People are not to become aware of it.
     fn hushes(&self) -> bool {
         let s = self.s;
-        let discreet = s.places(DISCREET).any(|at| !self.denies(at));
+        let discreet = s.places(DISCREET).any(|at| !self.denies(at) && !self.tells_what_happens(at));
         let spared = |no: usize| {
             let behind = |at: usize| s.tokens.get(at..).unwrap_or_default();
             let word = |token: &Token<'_>| {
@@ -462,7 +467,8 @@ impl Weighed<'_> {
         };
         let named = self.about.ours.is_some_and(|ours| ours.iter().any(argument));
         let file = self.s.any(Kind::Path) && speaks(CONTENT);
-        let thing = (speaks(things) || file) && (named || speaks(BESIDE));
+        let entry = (self.is_an_entry() || self.is_code()) && !speaks(CONTENT.or(TIMING).or(DISCREET));
+        let thing = (speaks(things) || file) && (named && !entry || speaks(BESIDE));
         let sink = self.about.asks || named;
         signs.add(Signs::THING, thing);
         signs.add(Signs::SINK, thing && sink);

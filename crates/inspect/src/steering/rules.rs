@@ -1,6 +1,7 @@
 //! What one sentence can be accused of. Each rule wants two things of it.
 
 mod choice;
+mod honest;
 mod people;
 
 use super::lexicon::{
@@ -103,7 +104,8 @@ impl Said<'_> {
             let name = s.tokens.get(at).and_then(|token| token.whole);
             name.zip(self.about.ours).is_some_and(|(name, ours)| ours.contains(&name.to_lowercase()))
         };
-        self.of(OUTSIDE) && (s.places(OUTSIDE).next().is_none() || s.places(OUTSIDE).any(|at| !own(at)))
+        let led_to = |at: usize| !own(at) && !self.is_where_or_when(at);
+        self.of(OUTSIDE) && (s.places(OUTSIDE).next().is_none() || s.places(OUTSIDE).any(led_to))
     }
     /// Something of the caller's is named as where it goes in.
     fn names_an_argument(&self) -> bool {
@@ -122,6 +124,7 @@ impl Said<'_> {
         let unsaid = unsaid && !own;
         // "(developer mode)" behind what a tool is for speaks to nobody
         let recast = self.of(ROLE)
+            && !self.plays_a_part()
             && (self.of(YOU.or(MODEL)) || s.first && s.places(ROLE).any(|at| at < 2))
             && self.of(RULES.or(MODEL).or(YOU).or(POWER));
         // "ignore the user's request"
@@ -155,7 +158,8 @@ impl Said<'_> {
             // "secrets.yaml reads back without its values": it is told what happens, and nothing is ordered
             let told = !far && !self.orders(MOVE.or(FETCH).or(MALICE).or(RUN).or(USE));
             let severity = match () {
-                () if kept && self.of(RETURNED) => Low,
+                () if kept && self.of(RETURNED) || self.documents_an_argument() => Low,
+                () if self.is_where_variables_are() && !self.outside() => Low,
                 () if summary || used || kept || told => Medium,
                 () => severity,
             };
@@ -176,6 +180,8 @@ impl Said<'_> {
         let extra = self.of(ALSO) || self.of(AFTER) && self.names_an_argument();
         let yours = self.of(WHOLE.or(OTHERS)) && self.of(YOU.or(USER));
         if self.foreign(things)
+            && !self.is_out_of_reach()
+            && (away || !self.of(RETURNED))
             && s.near(MOVE, things, 8)
             && self.orders(MOVE)
             && (away || (extra && yours && !heard))
@@ -231,8 +237,8 @@ impl Said<'_> {
     fn hands_over_context(&self) -> Option<Sighting> {
         const WHY: &str = "the conversation or what the model was told is asked for";
         let s = self.sentence;
-        let strong = self.foreign(CONTEXT) || self.foreign(IDENTITY) && self.of(USE);
-        let soft = self.recalls() || self.foreign(TALK) && s.near(WHOLE, TALK, 3);
+        let strong = self.foreign(CONTEXT) && !self.is_no_context() || self.foreign(IDENTITY) && self.of(USE);
+        let soft = self.recalls() || self.foreign(TALK) && s.near(WHOLE, TALK, 3) && !self.is_one_message();
         let moved = s.affirms(MOVE) && s.near(MOVE, CONTEXT.or(TALK), 10);
         let asked = self.names_an_argument() || self.of(WHOLE);
         let named = self.foreign(IDENTITY) && self.of(USE);
@@ -277,7 +283,7 @@ impl Said<'_> {
         // `watcher = "user@example.com"` is a value in code
         let quoted = s.text.contains(" = \"") || s.text.contains(" = '");
         let named = self.names_outside() || s.any(Kind::Mail) && !quoted;
-        let moved = s.affirms(MOVE.or(REDIRECT)) || self.of(MALICE);
+        let moved = s.affirms(MOVE.or(REDIRECT)) && !self.only_names_move() || self.of(MALICE);
         let ordered = self.orders(MOVE.or(REDIRECT)) || s.commands(USE.or(REDIRECT)) && self.of(MOVE);
         let besides = self.of(ALSO) && s.near(ALSO, MOVE, 6) || self.hushes();
         let after = self.of(AFTER.or(ALWAYS)) && s.commands(MOVE);
@@ -402,6 +408,10 @@ impl Said<'_> {
                     | "reset"
                     | "hint"
                     | "type"
+                    | "name"
+                    | "names"
+                    | "arn"
+                    | "algorithm"
                     | "id"
                     | "ids"
                     | "uuid"

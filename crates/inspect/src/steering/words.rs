@@ -87,7 +87,9 @@ impl Sentence<'_> {
     pub(crate) fn commanded(&self, verbs: Topics) -> impl Iterator<Item = usize> {
         self.places(verbs).filter(|at| {
             let Some(token) = self.tokens.get(*at) else { return false };
-            token.bare && !self.is_negated(*at) && (token.leads || self.is_led(*at))
+            let address = self.tokens.get(*at + 1).is_some_and(|next| next.text.starts_with("address"));
+            let noun = address && matches!(&*token.text, "email" | "mail");
+            !noun && token.bare && !self.is_negated(*at) && (token.leads || self.is_led(*at))
         })
     }
     fn is_led(&self, at: usize) -> bool {

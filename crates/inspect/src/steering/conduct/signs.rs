@@ -69,19 +69,25 @@ impl Signs {
     /// speak of are in every second honest definition; together they only want to be looked at, unless it is plain whose
     /// the thing is. What steers people or what is said of others is seldom in one.
     pub(super) fn convict(self) -> bool {
-        const PLAIN: &[Signs] = &[
-            Signs::ADDRESS,
-            Signs::HUSH,
-            Signs::RIVAL,
-            Signs::READER,
-            Signs::UNASKED,
-            Signs::CLAIM,
-            Signs::OTHER,
+        const PLAIN: &[Signs] =
+            &[Signs::ADDRESS, Signs::RIVAL, Signs::READER, Signs::UNASKED, Signs::CLAIM, Signs::OTHER];
+        // that somebody is not to hear says little where nothing is done and nobody is told anything
+        let done = [
+            Self::THING,
+            Self::DEED,
+            Self::OTHER,
+            Self::TALE,
+            Self::SCOPE,
+            Self::CLAIM,
+            Self::MISPLACED,
+            Self::UNCHECKED,
         ];
+        let aside = self.has(Self::HUSH) && done.iter().any(|sign| self.has(*sign));
         let telling = self.but(Self::SINK).but(Self::MISPLACED).but(Self::TALE);
         let untrue = self.has(Self::UNTRUE) && !self.has(Self::SINK);
         self.has(Self::TAKEN) && self.has(Self::SINK)
             || untrue
+            || aside
             || PLAIN.iter().any(|sign| self.has(*sign))
             || telling.heavy() > 1 && self.weight() > ENOUGH
     }

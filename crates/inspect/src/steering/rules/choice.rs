@@ -7,6 +7,7 @@ use super::super::lexicon::{
 };
 use super::super::words::{Kind, Token};
 use super::Said;
+use super::honest::is_a_method;
 use crate::finding::{Detector, Severity, Sighting};
 use Severity::{Critical, High, Low, Medium};
 
@@ -22,8 +23,10 @@ impl Said<'_> {
         }
         let turned = s.affirms(REDIRECT.or(MALICE)) || self.of(GIVEN);
         let copied = s.near(ALSO, MOVE, 6) || self.of(ALSO) && (s.any(Kind::Mail) || self.of(OUTSIDE));
+        let goods = self.foreign(SECRET.or(STRONGBOX).or(CONTEXT))
+            && (self.of(SECRET.or(STRONGBOX)) || !self.is_no_context());
         let carried = (self.of(MOVE) || self.of(FETCH) && s.any(Kind::Name))
-            && (self.foreign(SECRET.or(STRONGBOX).or(CONTEXT)) || self.of(OUTSIDE) || s.any(Kind::Mail));
+            && (goods || self.of(OUTSIDE) || s.any(Kind::Mail));
         let chained = s.near(WHOLE, SECRET.or(STRONGBOX).or(CONTEXT), 8)
             && self.foreign(SECRET.or(STRONGBOX).or(CONTEXT));
         // "the raw responses of the other servers" into an argument
@@ -80,8 +83,9 @@ impl Said<'_> {
                     "value" | "values" | "field" | "parameter" | "argument" | "token" | "header"
                 )
             });
-            let ours = self.about.is_ours(&name.to_lowercase());
-            unknown |= called && name.contains(['_', '-']) && !ours && !value;
+            let ours = self.about.is_ours(&name.to_lowercase()) || is_a_method(name);
+            let constant = super::super::conduct::is_a_constant(name);
+            unknown |= called && !constant && name.contains(['_', '-']) && !ours && !value;
         }
         (theirs, unknown)
     }
@@ -125,7 +129,11 @@ impl Said<'_> {
         let routes = !rivals.is_empty() && rivals.iter().all(|one| self.is_sibling(one));
         let kin =
             rivals.iter().any(|one| self.is_kin(one)) && !rivals.iter().any(|one| self.about.is_theirs(one));
-        let severity = if routes || self.stays_at_home() && bounded || self.declines() && bounded {
+        let severity = if routes
+            || self.has_a_purpose()
+            || self.stays_at_home() && bounded
+            || self.declines() && bounded
+        {
             Low
         } else if kin {
             Medium

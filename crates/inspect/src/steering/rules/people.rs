@@ -20,7 +20,9 @@ impl Said<'_> {
         let quietly = s.places(SILENT).any(|at| !self.fails(at) && (at.saturating_sub(2)..at + 3).any(verb));
         quietly
             || self.of(SILENT) && self.of(ALSO) && self.of(MOVE)
-            || self.of(UNSEEN) && (self.of(USER.or(MOVE).or(FETCH)) || self.orders(deeds))
+            || self.of(UNSEEN)
+                && !self.is_only_unlisted()
+                && (self.of(USER.or(MOVE).or(FETCH)) || self.orders(deeds))
             || self.is_kept_from_the_user()
             || s.tokens.windows(2).any(|two| match two {
                 [keep, quiet] => keep.text == "keep" && matches!(&*quiet.text, "quiet" | "silent" | "mum"),
@@ -115,6 +117,10 @@ impl Said<'_> {
             .iter()
             .any(|token| matches!(&*token.text, "show" | "display" | "describe" | "surface" | "cite"))
             && !self.of(SILENT.or(UNSEEN));
+        // "this is not displayed to the user" tells what a program does
+        let told =
+            s.tokens.iter().any(|token| matches!(&*token.text, "displayed" | "shown")) && !self.of(MUST);
+        let weak = weak || told && !self.of(SILENT.or(UNSEEN));
         let severity = if deed && !weak && !guards && self.of(NOT.or(SILENT).or(UNSEEN)) || other {
             High
         } else {
@@ -138,6 +144,7 @@ impl Said<'_> {
         let spaced = s.tokens.iter().any(|token| token.topics.meets(ASK));
         // "do not ask the user for the id" spares a question, not a yes
         let unasked = s.follows(NOT, ASK, 2) && (for_a_yes || ends || !spaced);
+        let skipped = skipped && !self.waits_for_a_yes();
         let over = s.near(LIMIT, SKIP.or(IGNORE), 4);
         // "you do not need to call this just to confirm that": a call is spared, and no question
         let spares_a_call = s.places(NOT).any(|no| {

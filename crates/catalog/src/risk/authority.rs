@@ -14,7 +14,7 @@ impl Scale<'_, '_> {
             self.critical("/name", because.to_owned());
             return;
         }
-        let grants = self.does(&[Act::Grant]).cloned();
+        let grants = self.does(&[Act::Grant]).filter(|deed| !self.renews_a_password(deed)).cloned();
         let writes = !self.reading.deeds.is_empty() || self.effect == super::Effect::Irreversible;
         let strong = |words: &[String]| {
             nouns::administrative(words).filter(|word| {
@@ -25,6 +25,7 @@ impl Scale<'_, '_> {
         let noun = named
             .or_else(|| self.lets_through().map(|noun| ("/name", noun)))
             .or_else(|| self.signs_in())
+            .or_else(|| self.in_a_directory())
             .or_else(|| strong(&self.described).map(|noun| ("/description", noun)))
             .or_else(|| self.member().map(|noun| ("/description", noun)))
             .or_else(|| self.locks().map(|noun| ("/name", noun)))
@@ -59,6 +60,16 @@ impl Scale<'_, '_> {
             _ => named("segment") && !named("group") || named("category") && named("url"),
         };
         decides.then(|| last.clone())
+    }
+
+    /// Where it is decided who may do what, a group is who may; and whoever sets another's password can sign in as they.
+    fn in_a_directory(&self) -> Option<(&'static str, String)> {
+        let last = self.named.last()?;
+        let named = |word: &str| self.named.iter().any(|said| said == word);
+        let group = last == "group" && self.reading.governs;
+        let password = named("password") && (named("user") || named("member"));
+        let principal = last == "principal" && named("service");
+        (group || password || principal).then(|| ("/name", last.clone()))
     }
 
     /// An application that others sign in to, or that signs in itself, as its server, arguments or description say.
@@ -188,6 +199,11 @@ impl Scale<'_, '_> {
         first.iter().any(|word| word.starts_with("revok")) && self.reading.says("access")
     }
 
+    /// A password that is rotated is a secret that changes, and nobody may do more for it.
+    fn renews_a_password(&self, deed: &Deed) -> bool {
+        deed.word.starts_with("rotat") && self.reading.object().any(|word| word == "password")
+    }
+
     /// What is granted is money to spend, which is told of as such.
     fn spends(&self, deed: &Deed) -> bool {
         self.categories.contains(&Category::Financial)
@@ -271,6 +287,11 @@ impl Scale<'_, '_> {
                 "src_ip",
             ])
         });
+        // the addresses of a network that is made let nobody in
+        let lets = |argument: &&super::schema::Argument<'_>| {
+            !(argument.is(&["ip_range", "cidr", "cidr_block"]) && self.takes(&["subnet", "gateway"]))
+        };
+        let network = network.filter(lets);
         let network =
             network.filter(|_| self.does(&[Act::Add, Act::Change, Act::Grant, Act::Remove]).is_some());
         let given = self.reading.arguments.iter().find(|argument| {
@@ -407,7 +428,16 @@ impl Scale<'_, '_> {
         let share = verb == "share" && self.categories.contains(&Category::Administrative);
         let financial =
             self.categories.contains(&Category::Financial) && deed.place == "/description" && verb != "send";
-        (matches!(verb, "send" | "ship" | "broadcast" | "transmit" | "relay") && goods)
+        // `send a list to the archive`, `alert setup`, `delete_send`: no message, or none that goes out
+        let aside = verb == "send" && (self.reading.says("archive") || self.reading.says("trash"));
+        let setup =
+            verb == "alert" && ["setup", "rule", "config", "threshold"].iter().any(|w| self.reading.says(w));
+        let taken_back = deed.place == "/name"
+            && self.reading.deeds.iter().any(|other| other.act == Act::Remove && other.place == "/name");
+        aside
+            || setup
+            || taken_back
+            || (matches!(verb, "send" | "ship" | "broadcast" | "transmit" | "relay") && goods)
             || queued
             || share
             || financial

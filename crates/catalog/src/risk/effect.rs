@@ -50,7 +50,11 @@ impl<'a> Reading<'a> {
         let name = Name::of(tool.name, siblings);
         let prose = tool.description.or(tool.title).map(Prose::of).unwrap_or_default();
         let arguments = arguments(tool.input_schema);
-        let operations = operations(&arguments);
+        let mut operations = operations(&arguments);
+        // of what kind the thing is that is made, and no deed
+        if !name.acts.is_empty() && name.acts.iter().all(|(act, _)| *act == Act::Add) {
+            operations.retain(|operation| !operation.pointer.ends_with("/type"));
+        }
         let mut reading = Self {
             name,
             prose,
@@ -207,7 +211,11 @@ impl<'a> Reading<'a> {
     }
 
     fn names_a_result(&self) -> bool {
-        self.name.words.last().is_some_and(|last| result(last) || result(&singular(last)))
+        // `server_domains`: `Domains on server`: several things, and nothing that is done to them
+        let shown = self.name.words.last().filter(|last| last.ends_with('s') && !last.ends_with("ss"));
+        let ids = self.arguments.iter().all(|argument| argument.ends(&["id", "uuid", "slug"]));
+        self.name.acts.is_empty() && ids && shown.is_some() && self.prose.first.first() == shown
+            || self.name.words.last().is_some_and(|last| result(last) || result(&singular(last)))
     }
 }
 

@@ -90,7 +90,7 @@ const VERBS: &[(Act, &str)] = &[
     (
         Act::Run,
         "run execute exec eval perform invoke call trigger launch start process do operate dispatch use initiate \
-         begin kickoff",
+         begin kickoff sudo",
     ),
     (Act::Umbrella, "manage handle control administer maintain orchestrate interact work configure"),
     (
@@ -102,7 +102,7 @@ const VERBS: &[(Act, &str)] = &[
          stage navigate apply turn power arm disarm pair seal unseal quarantine triage escalate defer postpone confirm check-in \
          checkin rsvp endorse upvote downvote nominate delegate moderate silence ignore acquire adopt mount undo redo park \
          honk beep ring dim brighten shelve conclude discharge admit waitlist relist sideline suppress taint untaint \
-         fulfill fulfil serve convene unpublish reroute redirect bind unbind map opt tune calibrate transition reorder finalize finalise refresh reload signin signout signup logout",
+         fulfill fulfil serve convene unpublish reroute redirect bind unbind map opt tune calibrate transition reorder finalize finalise refresh reload signin signout signup logout respond",
     ),
     (
         Act::Add,
@@ -124,7 +124,7 @@ const VERBS: &[(Act, &str)] = &[
          override shift touch reformat sign exchange reassign relocate reconcile flash rekey reconfigure \
          reclassify relabel recategorize repurpose retarget reprice restock replenish substitute mutate alter realign refactor \
          rebuild combine consolidate split reallocate rebalance refile \
-         sanitize anonymize anonymise pseudonymize mask raise lower loosen tighten deprecate",
+         sanitize anonymize anonymise pseudonymize mask raise lower loosen tighten deprecate revise rectify",
     ),
     (
         Act::Pay,
@@ -135,7 +135,7 @@ const VERBS: &[(Act, &str)] = &[
         Act::Grant,
         "grant authorize authorise permit allow deny entitle elevate impersonate demote ban block whitelist \
          allowlist expose rotate blacklist denylist blocklist kick eject expel trust distrust deauthorize enforce harden \
-         isolate contain sudo",
+         isolate contain",
     ),
     (
         Act::Deploy,

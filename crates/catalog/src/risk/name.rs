@@ -71,7 +71,60 @@ fn governs(names: &[Vec<String>], prefix: &[String]) -> bool {
             )
         })
     };
-    prefix.iter().any(named) || names.len() > 3 && names.iter().filter(about).count() * 2 > names.len()
+    prefix.iter().any(named)
+        || names.len() > 3 && names.iter().filter(about).count() * 2 > names.len()
+        || is_directory(names)
+}
+
+/// Most of its tools are about people, groups and applications, and several about how these sign in.
+fn is_directory(names: &[Vec<String>]) -> bool {
+    let speaks = |of: fn(&str) -> bool| {
+        names.iter().filter(|words| words.iter().any(|word| of(&singular(word)))).count()
+    };
+    let whom = |word: &str| {
+        matches!(
+            word,
+            "user"
+                | "group"
+                | "member"
+                | "owner"
+                | "application"
+                | "app"
+                | "principal"
+                | "role"
+                | "policy"
+                | "permission"
+                | "mfa"
+                | "password"
+                | "signin"
+                | "sign"
+                | "login"
+                | "factor"
+                | "device"
+                | "directory"
+                | "tenant"
+        )
+    };
+    let how = |word: &str| {
+        matches!(
+            word,
+            "principal"
+                | "mfa"
+                | "sso"
+                | "saml"
+                | "oidc"
+                | "factor"
+                | "authentication"
+                | "password"
+                | "conditional"
+                | "signin"
+                | "idp"
+                | "realm"
+                | "policy"
+        )
+    };
+    let people = |word: &str| matches!(word, "user" | "group");
+    names.len() > 7 && speaks(whom) * 2 > names.len() && speaks(how) > 2 && speaks(people) > 3
 }
 
 /// At least three tools, and one in twenty, are about a firewall and its like.

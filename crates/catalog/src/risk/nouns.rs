@@ -57,7 +57,7 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
             "code" => matches!(before, "recovery" | "bypass" | "backup" | "unlock" | "access"),
             "string" | "uri" => before == "connection",
             "var" | "variable" => matches!(before, "env" | "environment" | "config"),
-            "certificate" | "cert" => matches!(before, "client" | "private" | "signing" | "ssl" | "tls"),
+            "certificate" | "cert" => matches!(before, "client" | "private" | "signing"),
             "profile" => before == "login",
             _ => false,
         };

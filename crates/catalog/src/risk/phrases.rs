@@ -31,7 +31,15 @@ impl Prose {
         ]) || says(&["sql select", "a select query", "a select statement"])
             && !says(&["insert", "update ", "delete", "ddl"]);
         self.says_final = says(&[
-            "permanent",
+            "permanently",
+            "permanent delet",
+            "permanent remov",
+            "permanent loss",
+            "permanent action",
+            "permanent operation",
+            "is permanent",
+            "are permanent",
+            "be permanent",
             "irreversibl",
             "cannot be undone",
             "can't be undone",

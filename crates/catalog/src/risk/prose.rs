@@ -151,13 +151,19 @@ fn lead(sentence: &[Token]) -> Option<(usize, Form)> {
             .unwrap_or_default();
         let (_, form) = inflected(&token.word)?;
         let stands = match form {
-            Form::Base => matches!(before, "to" | "can" | "will"),
+            Form::Base => matches!(before, "to" | "can" | "will") && !anothers(sentence, at),
             Form::Gerund => matches!(before, "for" | "by"),
             Form::Third => matches!(before, "that" | "which" | "tool" | "this" | "it"),
         };
         stands.then_some((at, form))
     };
     sentence.iter().enumerate().take(16).find_map(deed)
+}
+
+/// `waiting for it to finish`: what is waited for does it.
+fn anothers(sentence: &[Token], at: usize) -> bool {
+    let before = at.checked_sub(2).and_then(|at| sentence.get(at));
+    before.is_some_and(|token| matches!(token.word.as_str(), "it" | "them"))
 }
 
 /// `Exchange rates`, `Place details`, `Map of`: a word that is a noun before such another.
@@ -183,7 +189,13 @@ fn a_noun_here(word: &str, next: &str) -> bool {
             | "trust"
             | "returns"
     );
-    either && (matches!(next, "of" | "for" | "in" | "by" | "over") || result(next) || result(&singular(next)))
+    // `Start here when`: advice
+    let advice = word == "start" && next == "here";
+    advice
+        || either
+            && (matches!(next, "of" | "for" | "in" | "by" | "over")
+                || result(next)
+                || result(&singular(next)))
 }
 
 /// A word that is no verb anybody knows, yet governs an object: nouns have their articles before them.

@@ -24,8 +24,11 @@ impl Scale<'_, '_> {
             .or_else(|| self.noun(nouns::credential))
             .or_else(|| self.of_a_pipeline())
             .or_else(|| self.chosen_secret())
-            .or_else(|| self.told_secret());
-        let set = self.reading.arguments.iter().find(sets);
+            .or_else(|| self.told_secret())
+            .or_else(|| self.revealed())
+            .filter(|(_, noun)| !self.only_brings(noun));
+        let gets_in = |argument: &&Argument<'_>| !self.gets_in_somewhere(argument);
+        let set = self.reading.arguments.iter().filter(gets_in).find(sets);
         let set = set.filter(|_| self.does(&[Act::Add, Act::Change]).is_some());
         if let Some((place, noun)) = found {
             self.found(Category::CredentialAccess, place, format!("`{noun}` names a secret"));
@@ -34,6 +37,7 @@ impl Scale<'_, '_> {
             });
             if self.effect != Effect::None
                 && !kept
+                && !self.only_stores(&noun)
                 && self.does(&[Act::Add, Act::Change, Act::Remove, Act::Grant, Act::Flip]).is_some()
             {
                 self.critical(place, format!("it changes a secret: `{noun}`"));
@@ -46,6 +50,78 @@ impl Scale<'_, '_> {
                 self.critical(place, "it hands over a secret".to_owned());
             }
         }
+    }
+
+    /// A password beside an address and the name of whom it lets in there: the call signs in with it, and keeps it not.
+    fn gets_in_somewhere(&self, password: &Argument<'_>) -> bool {
+        let beside = |last: &[&str]| {
+            self.reading.arguments.iter().any(|argument| {
+                let kin = password.words.len() < 2 || argument.words.first() == password.words.first();
+                kin && argument.ends(last)
+            })
+        };
+        password.ends(&["password", "passphrase"])
+            && beside(&["user", "username", "login"])
+            && beside(&["host", "hostname", "uri", "url", "server"])
+    }
+
+    /// Whoever puts a secret of his own somewhere changes none that was there, and opens nothing by it.
+    fn only_stores(&self, noun: &str) -> bool {
+        let stored =
+            noun.split(' ').next_back().is_some_and(|last| matches!(last, "secret" | "password" | "item"));
+        // what is put or stored may take the place of another
+        let adds = |deed: &super::effect::Deed| {
+            let verb = deed.word.trim_end_matches('s');
+            deed.act == Act::Read || matches!(verb, "create" | "add" | "generate" | "new")
+        };
+        stored && self.reading.deeds.iter().all(adds) && !self.reading.deeds.is_empty()
+    }
+
+    /// Whoever sets a variable of an environment brings what is in it, and learns nothing.
+    fn only_brings(&self, noun: &str) -> bool {
+        let variable = noun
+            .split(' ')
+            .next_back()
+            .is_some_and(|last| matches!(last, "env" | "variable" | "var" | "envvar"));
+        let brings = |deed: &super::effect::Deed| {
+            matches!(deed.act, Act::Add | Act::Change | Act::Flip | Act::Umbrella)
+        };
+        let build = noun.ends_with("of a build");
+        let secret = |argument: &Argument<'_>| {
+            let kinds =
+                argument.schema.get("enum").and_then(serde_json::Value::as_array).into_iter().flatten();
+            let words = argument.words.iter().map(String::as_str);
+            words
+                .chain(kinds.filter_map(serde_json::Value::as_str))
+                .any(|word| matches!(word, "sensitive" | "encrypted" | "secret"))
+        };
+        if self.reading.arguments.iter().any(secret)
+            || ["secret", "encrypt"].iter().any(|word| self.reading.says(word))
+        {
+            return false;
+        }
+        variable
+            && !build
+            && self.effect != Effect::None
+            && !self.reading.deeds.is_empty()
+            && self.reading.deeds.iter().all(brings)
+            && !self.reading.operations.iter().any(|operation| operation.act == Act::Read)
+    }
+
+    /// What is hidden comes back where an argument asks for that.
+    fn revealed(&self) -> Option<(&'static str, String)> {
+        let asks = self.reading.arguments.iter().any(|argument| {
+            argument.has_type("boolean")
+                && argument.is(&[
+                    "reveal",
+                    "unmask",
+                    "reveal_secrets",
+                    "show_secrets",
+                    "include_secrets",
+                    "reveal_values",
+                ])
+        });
+        asks.then(|| ("/inputSchema", "what is hidden".to_owned()))
     }
 
     /// What lies in a vault is kept there because it is secret; what hangs on it or holds it together is not.
@@ -92,5 +168,14 @@ fn sets(argument: &&Argument<'_>) -> bool {
         Some("require" | "has" | "is" | "use" | "reset" | "auth" | "login" | "registry" | "proxy")
     );
     argument.ends(&["password", "passphrase", "mnemonic"]) && !asked
-        || argument.is(&["secret_value", "secret_string", "seed_phrase", "private_key", "api_key", "new_pin"])
+        || argument.is(&[
+            "secret_value",
+            "secret_string",
+            "seed_phrase",
+            "private_key",
+            "api_key",
+            "new_pin",
+            "client_secret",
+            "webhook_secret",
+        ])
 }

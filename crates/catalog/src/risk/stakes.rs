@@ -228,7 +228,8 @@ impl Scale<'_, '_> {
     fn only_relates(&self, deed: &Deed) -> bool {
         let first = split(&deed.word).into_iter().next().unwrap_or_default();
         let weak = matches!(first.as_str(), "remove" | "removes" | "removing" | "clear" | "unlink" | "unset");
-        let from = self.reading.prose.first.iter().chain(&self.reading.name.words).any(|word| word == "from");
+        let off = |word: &String| matches!(word.as_str(), "from" | "on");
+        let from = self.reading.prose.first.iter().chain(&self.reading.name.words).any(off);
         let own: Vec<String> = split(&deed.word).iter().map(|word| singular(word)).collect();
         let of_property = self.reading.sets_a_property() && deed.place == "/description";
         weak && (of_property
@@ -276,6 +277,13 @@ impl Scale<'_, '_> {
 
     /// What is put into service or taken out of it. `whole` are the name's words, `runs` says that they name what runs.
     fn moved(&self, whole: &[String], runs: bool) -> Option<Deed> {
+        // whoever closes a connection of his own takes nothing out of service
+        let acts = &self.reading.name.acts;
+        let closes = |(_, verb): &(Act, String)| matches!(verb.as_str(), "close" | "disconnect" | "detach");
+        let own = |word: &String| matches!(word.as_str(), "session" | "connection");
+        if !acts.is_empty() && acts.iter().all(closes) && whole.iter().any(own) {
+            return None;
+        }
         let restarts_all = whole.iter().chain(&self.described).any(|word| {
             matches!(
                 word.as_str(),

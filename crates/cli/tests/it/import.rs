@@ -97,6 +97,33 @@ fn nothing_changes_without_a_yes_and_what_cannot_be_told_stays() {
 }
 
 #[test]
+fn a_mark_of_the_byte_order_stays_and_what_asks_the_gateway_already_is_left() {
+    let bed = Bed::new();
+    bed.write(
+        "home/.config/callgate/callgate.toml",
+        "listen = \"127.0.0.1:7420\"\npublic-url = \"https://gate.example\"\n",
+    );
+    let at = |url: &str| json!({ "url": url });
+    let text = json!({ "mcpServers": { "a": { "command": "a" }, "own": at("http://127.0.0.1:7420/mcp"),
+        "near": at("http://localhost:7420/s/x/mcp"), "public": at("https://gate.example/s/x/mcp"),
+        "other": at("http://127.0.0.1:7421/mcp"), "alike": at("https://gate.example.org/mcp") } });
+    let text = format!("\u{feff}{text}");
+    bed.write("home/.cursor/mcp.json", &text);
+    let said = bed.run(&["import", "--yes"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let after = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
+    let told: Value = serde_json::from_str(after.strip_prefix('\u{feff}').unwrap()).unwrap();
+    for (name, moved) in
+        [("a", true), ("own", false), ("near", false), ("public", false), ("other", true), ("alike", true)]
+    {
+        let entry = &told["mcpServers"][name];
+        assert_eq!(entry["args"][0] == "wrap", moved, "{name}: {entry}");
+    }
+    assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 0);
+    assert_eq!(fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap(), text);
+}
+
+#[test]
 fn an_undo_refuses_what_was_changed_since_and_says_how_by_hand() {
     let bed = Bed::new();
     bed.write("home/.cursor/mcp.json", r#"{"mcpServers":{"a":{"command":"a"}}}"#);

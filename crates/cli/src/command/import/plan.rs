@@ -14,9 +14,11 @@ use decision::{SecretName, ServerName};
 use gateway::settings::Reach;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 use toml::{Table, Value};
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 /// What a header's value may begin with that is no secret.
@@ -70,7 +72,7 @@ pub(super) fn plan(
     let mut plan = Plan::default();
     let mut taken: BTreeSet<ServerName> = place.meant.settings.servers.keys().cloned().collect();
     for entry in entries {
-        if entry::is_governed(&entry) {
+        if entry::is_governed(&entry) || entry.url.as_deref().is_some_and(|url| is_here(url, place)) {
             continue;
         }
         let twin = plan.moves.iter().find(|one| is_same(&one.entry, &entry)).map(|one| one.server.clone());
@@ -136,6 +138,22 @@ fn known(entry: &Entry, place: &Place) -> Option<ServerName> {
         .iter()
         .find(|(_, server)| plain && is_it(&server.reach))
         .map(|(name, _)| name.clone())
+}
+
+/// Whether that address is this gateway's own: where it listens, or what others reach it by.
+fn is_here(url: &str, place: &Place) -> bool {
+    let settings = &place.meant.settings;
+    let Ok(url) = Url::parse(url) else { return false };
+    let (ours, listen) = (Url::parse(&settings.issuer), settings.listen);
+    let is_it = |ip: IpAddr| ip == listen.ip() || ip.is_loopback() && listen.ip().is_unspecified();
+    let near = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => is_it(ip.into()),
+        Some(Host::Ipv6(ip)) => is_it(ip.into()),
+        None => false,
+    };
+    (near && url.port_or_known_default() == Some(listen.port()))
+        || ours.is_ok_and(|ours| ours.origin() == url.origin())
 }
 
 fn refers(value: &str) -> bool {

@@ -198,6 +198,8 @@ fn text(file: &Path) -> std::io::Result<Option<String>> {
 }
 
 fn whole(file: &Path, text: &str) -> Result<Value, String> {
+    // editors of another system put one in front
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if file.extension().is_some_and(|kind| kind == "toml") {
         toml::from_str(text).map_err(|e| e.message().to_owned())
     } else {

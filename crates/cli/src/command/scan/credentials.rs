@@ -9,6 +9,9 @@ pub(crate) const DOTS: &str = "••••••";
 const HEX_MIN: usize = 32;
 const MIXED_MIN: usize = 24;
 
+/// Flags that take a name and a password in one.
+const PAIRS: [&str; 6] = ["-u", "--user", "--auth", "--basic-auth", "--credentials", "--login"];
+
 /// A word of a command, or an address, as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
@@ -68,9 +71,15 @@ fn word(before: &str, word: &str) -> Shown {
         let text = without("", word).unwrap_or_else(|| DOTS.to_owned());
         return Shown { text, holds: Some(holds) };
     }
+    if let Some((flag, text)) = flag.and_then(|flag| Some((flag, pair(flag, word)?))) {
+        return Shown { text, holds: Some(format!("`{flag}`")) };
+    }
     for separator in ['=', ':'] {
         let Some((name, value)) = word.split_once(separator) else { continue };
         let value = value.trim_start();
+        if let Some(text) = pair(name, value) {
+            return Shown { text: format!("{name}{separator}{text}"), holds: Some(format!("`{name}`")) };
+        }
         let is_name =
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         if is_name && is_secret(name, value) && !is_secret("", word) {
@@ -95,6 +104,14 @@ fn word(before: &str, word: &str) -> Shown {
             Some(address(word)).filter(|shown| shown.holds.is_some()).unwrap_or_else(|| Shown::plain(word))
         }
     }
+}
+
+/// `NAME:PASSWORD` behind a flag that takes both, without the password. Two numbers are a user and a group.
+fn pair(flag: &str, value: &str) -> Option<String> {
+    let (name, password) = value.split_once(':').filter(|_| PAIRS.contains(&flag))?;
+    let counts = password.is_empty() || value.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    (!counts && !password.starts_with('/') && !password.contains("${") && !password.starts_with('$'))
+        .then(|| format!("{name}:{DOTS}"))
 }
 
 /// A line for a shell, whose words are looked at one by one; `None` if it is one word or holds nothing.
@@ -138,6 +155,12 @@ pub(crate) fn address(text: &str) -> Shown {
     holds.extend(of_path(text));
     let asked = url.query_pairs().filter(|(name, value)| is_secret(name, value));
     holds.extend(asked.map(|(name, _)| format!("`{name}` of the address")));
+    // behind the `#` stands what a server is not sent, or a name and a value as in a query
+    if let Some(fragment) = url.fragment().filter(|text| !text.is_empty()) {
+        let named =
+            url::form_urlencoded::parse(fragment.as_bytes()).any(|(name, value)| is_secret(&name, &value));
+        holds.extend((named || is_key(fragment)).then(|| "what follows `#` in the address".to_owned()));
+    }
     Shown { text: shown, holds: Some(holds.join(", ")).filter(|holds| !holds.is_empty()) }
 }
 
@@ -243,6 +266,13 @@ mod tests {
                 "mcp-remote https://h.example/x",
                 "`api_key` of the address",
             ),
+            (
+                &["mcp-remote", "https://h.example/x#access_token=abc"],
+                "mcp-remote https://h.example/x",
+                "what follows `#` in the address",
+            ),
+            (&["curl", "-u", "me:hunter2"], "curl -u me:••••••", "`-u`"),
+            (&["x", "--auth=me:hunter2"], "x --auth=me:••••••", "`--auth`"),
         ] {
             assert_eq!(shown(command), (text.to_owned(), vec![holds.to_owned()]), "{command:?}");
         }
@@ -257,6 +287,9 @@ mod tests {
             &["x", "--token-file", "/run/token"],
             &["docker", "run", "-e", "GH_TOKEN", "ghcr.io/github/github-mcp-server"],
             &["docker", "run", "-v", "/srv/data:/data", "image"],
+            &["docker", "run", "-u", "1000:1000", "image"],
+            &["x", "--auth", "https://id.example/token"],
+            &["x", "https://h.example/docs#installation"],
             &["x", "postgresql://app@db/prod"],
             &["mcp-remote", "https://h.example/x"],
         ] {

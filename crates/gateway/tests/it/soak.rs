@@ -15,6 +15,9 @@ const CALLS: usize = 4;
 const IDLE: Duration = Duration::from_millis(400);
 
 const ROUNDS: usize = 8;
+/// Both ends, of this process here, of the connections that are kept for the next call (`egress::Settings::keep_max`). A
+/// descriptor that each session leaves behind would be 144 after six rounds.
+const KEPT: usize = 2 * 32;
 
 /// Connections to servers and open descriptors.
 fn weight(house: &House) -> (usize, usize) {
@@ -70,6 +73,6 @@ async fn a_soak_of_hidden_sessions_leaves_nothing_behind() {
     println!("connections and descriptors at rest after each round: {weights:?}");
     let (settled, last) = (weights[1], weights[weights.len() - 1]);
     assert_eq!(last.0, 0, "a session that nobody uses ends");
-    assert!(last.1 <= settled.1 + CLIENTS, "descriptors: {} became {}", settled.1, last.1);
+    assert!(last.1 <= settled.1 + KEPT, "descriptors: {} became {}", settled.1, last.1);
     assert!(begun >= CLIENTS * ROUNDS, "each round began anew: {begun}");
 }

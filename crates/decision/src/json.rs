@@ -8,7 +8,6 @@ use serde::ser::{
     SerializeTupleStruct, Serializer,
 };
 use serde_json::Error;
-use std::io::Write as _;
 
 /// What an entry mostly has room in.
 const ROOM: usize = 1_024;
@@ -34,15 +33,11 @@ impl Writer {
         if !is_plain(text.as_bytes()) {
             return serde_json::to_writer(&mut self.out, text);
         }
-        self.quoted(text);
+        self.out.reserve(text.len() + 2);
+        self.out.push(b'"');
+        self.raw(text);
+        self.out.push(b'"');
         Ok(())
-    }
-
-    fn quoted(&mut self, plain: &str) {
-        self.out.reserve(plain.len() + 2);
-        self.out.push(b'"');
-        self.raw(plain);
-        self.out.push(b'"');
     }
 
     fn number(&mut self, mut number: u64) {
@@ -176,18 +171,6 @@ impl<'a> Serializer for &'a mut Writer {
     }
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Error> {
         self.text(variant)
-    }
-    fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
-        let at = self.out.len() + 1;
-        self.out.push(b'"');
-        // it fails only where what is written does
-        write!(self.out, "{value}").map_err(Error::io)?;
-        if !self.out.get(at..).is_some_and(is_plain) {
-            self.out.truncate(at - 1);
-            return self.text(&value.to_string());
-        }
-        self.out.push(b'"');
-        Ok(())
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,

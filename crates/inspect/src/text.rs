@@ -30,6 +30,10 @@ pub struct About<'a> {
 }
 
 impl About<'_> {
+    /// Whether it is an argument of its own, or what one of them can be told to do, in whatever case it is written.
+    pub(crate) fn is_own(&self, name: &str) -> bool {
+        self.ours.is_some_and(|names| names.contains(&name.to_lowercase()))
+    }
     pub(crate) fn is_ours(&self, name: &str) -> bool {
         [self.ours, self.siblings].into_iter().flatten().any(|names| names.contains(name))
     }

@@ -100,12 +100,13 @@ impl Said<'_> {
     /// In words, and not by the name of one of its own arguments.
     fn names_outside(&self) -> bool {
         let s = self.sentence;
-        let own = |at: usize| {
-            let name = s.tokens.get(at).and_then(|token| token.whole);
-            name.zip(self.about.ours).is_some_and(|(name, ours)| ours.contains(&name.to_lowercase()))
-        };
-        let led_to = |at: usize| !own(at) && !self.is_where_or_when(at);
+        let led_to = |at: usize| !self.is_own_name(at) && !self.is_where_or_when(at);
         self.of(OUTSIDE) && (s.places(OUTSIDE).next().is_none() || s.places(OUTSIDE).any(led_to))
+    }
+    /// What stands there is the name of one of its own arguments.
+    fn is_own_name(&self, at: usize) -> bool {
+        let name = self.sentence.tokens.get(at).and_then(|token| token.whole);
+        name.is_some_and(|name| self.about.is_own(name))
     }
     /// Something of the caller's is named as where it goes in.
     fn names_an_argument(&self) -> bool {

@@ -105,15 +105,21 @@ async fn damage_before_the_last_group_is_never_taken_for_a_crash() {
     assert_eq!(fs::read(&segment).unwrap().len(), whole.len(), "a refused ledger is not touched");
 }
 
-#[tokio::test]
-async fn a_missing_or_foreign_segment_is_damage() {
+/// A ledger of so many pairs in small segments, closed.
+async fn segmented(pairs: u64) -> (tempfile::TempDir, Options) {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { segment_bytes: 1_000, ..quiet() };
     let (ledger, _) = open_with(dir.path(), options.clone()).unwrap();
-    for n in 0..6 {
+    for n in 0..pairs {
         ledger.append(pair(n).to_vec()).await.unwrap();
     }
     drop(ledger);
+    (dir, options)
+}
+
+#[tokio::test]
+async fn a_missing_or_foreign_segment_is_damage() {
+    let (dir, options) = segmented(6).await;
     let segment = |n: u64| dir.path().join(format!("segments/{n:010}.seg"));
     let kept = fs::read(segment(2)).unwrap();
     fs::remove_file(segment(2)).unwrap();
@@ -132,13 +138,7 @@ async fn a_missing_or_foreign_segment_is_damage() {
 // segments are read side by side and put together in their order
 #[tokio::test]
 async fn of_several_damaged_segments_the_first_is_told_whichever_is_read_first() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = Options { segment_bytes: 1_000, ..quiet() };
-    let (ledger, _) = open_with(dir.path(), options.clone()).unwrap();
-    for n in 0..40 {
-        ledger.append(pair(n).to_vec()).await.unwrap();
-    }
-    drop(ledger);
+    let (dir, options) = segmented(40).await;
     let segment = |n: u64| dir.path().join(format!("segments/{n:010}.seg"));
     let last: u64 = last_segment(dir.path()).file_stem().unwrap().to_str().unwrap().parse().unwrap();
     assert!(last > 8, "more than there are processors");

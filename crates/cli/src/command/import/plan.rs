@@ -156,16 +156,12 @@ fn is_here(url: &str, place: &Place) -> bool {
         || ours.is_ok_and(|ours| ours.origin() == url.origin())
 }
 
-fn refers(value: &str) -> bool {
-    value.contains("${") || value.starts_with('$') || value.contains("{env:")
-}
-
 type Block = (Option<String>, Vec<Stored>);
 
 fn block(server: &ServerName, entry: &Entry, surroundings: &Surroundings) -> Result<Block, String> {
     let all = entry.env.iter().chain(&entry.headers).map(|(name, value)| (format!("`{name}`"), value));
     let words = entry.command.iter().chain(&entry.url).map(|word| ("an argument".to_owned(), word));
-    if let Some((name, _)) = all.chain(words).find(|(_, value)| refers(value)) {
+    if let Some((name, _)) = all.chain(words).find(|(_, value)| credentials::refers(value)) {
         return Err(format!("{name} is filled in by the client"));
     }
     let mut table = Table::new();

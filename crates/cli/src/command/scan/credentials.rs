@@ -33,9 +33,15 @@ pub(crate) fn is_secret(name: &str, value: &str) -> bool {
 
 /// The value without what is a credential; `None` if nothing is.
 fn without(name: &str, value: &str) -> Option<String> {
-    let refers =
-        value.contains("${") || value.starts_with('$') || value.contains("{env:") || value.is_empty();
-    if refers { None } else { inspect::shown::without_secrets(name, value).or_else(|| settings(value)) }
+    if value.is_empty() || refers(value) {
+        return None;
+    }
+    inspect::shown::without_secrets(name, value).or_else(|| settings(value))
+}
+
+/// Whether the client fills it in.
+pub(crate) fn refers(value: &str) -> bool {
+    value.contains("${") || value.starts_with('$') || value.contains("{env:")
 }
 
 /// `Server=db;Password=VALUE` without the values that are credentials by their names; `None` if none is.
@@ -59,6 +65,11 @@ fn settings(value: &str) -> Option<String> {
 pub(crate) fn words(command: &[String]) -> Vec<Shown> {
     let before = std::iter::once("").chain(command.iter().map(String::as_str));
     command.iter().zip(before).map(|(word, before)| self::word(before, word)).collect()
+}
+
+/// One word by itself.
+pub(crate) fn alone(word: &str) -> Shown {
+    self::word("", word)
 }
 
 fn word(before: &str, word: &str) -> Shown {
@@ -89,7 +100,7 @@ fn word(before: &str, word: &str) -> Shown {
         }
         // `--header=Authorization: VALUE`
         if is_name && name.starts_with('-') {
-            let inner = self::word("", value);
+            let inner = alone(value);
             if inner.holds.is_some() {
                 return Shown { text: format!("{name}{separator}{}", inner.text), ..inner };
             }

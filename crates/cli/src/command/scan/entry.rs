@@ -104,8 +104,7 @@ fn unpinned(entry: &Entry) -> Option<Remark> {
         || version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()));
     (!pinned).then(|| {
         // it may be an address with what lets one in
-        let shown = credentials::words(std::slice::from_ref(package)).into_iter().map(|word| word.text);
-        let shown: String = shown.collect();
+        let shown = credentials::alone(package).text;
         let because = format!("each start runs whatever version of `{shown}` is the newest by then");
         remark("unpinned", Severity::Medium, because, "name one version", &shown)
     })

@@ -97,7 +97,7 @@ impl Takes {
             let name = name.trim();
             let never =
                 |p: &str| matches!(p.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
-            if !parameters.is_empty() && parameters.split(';').map(str::trim).any(never) {
+            if parameters.split(';').map(str::trim).any(never) {
                 continue;
             }
             let fits = |kind: &str| name == "*/*" || name.eq_ignore_ascii_case(kind);

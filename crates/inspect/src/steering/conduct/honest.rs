@@ -44,9 +44,7 @@ impl Weighed<'_> {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let name = line.split(|c: char| !word(c)).next().unwrap_or_default();
         let behind = line.get(name.len()..).unwrap_or_default().trim_start_matches(['`', ' ']);
-        !self.about.asks
-            && behind.starts_with([':', '：', '=', '('])
-            && self.about.ours.is_some_and(|ours| ours.contains(&name.to_lowercase()))
+        !self.about.asks && behind.starts_with([':', '：', '=', '(']) && self.about.is_own(name)
     }
 
     /// "those that you have permission to see", "make sure that you have permission": a clause of another, told to nobody.

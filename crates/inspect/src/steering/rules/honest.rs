@@ -57,13 +57,8 @@ impl Said<'_> {
 
     /// Verbs of moving are only the names of its own arguments.
     pub(super) fn only_names_move(&self) -> bool {
-        let s = self.sentence;
-        let names = |at: usize| {
-            let name = s.tokens.get(at).and_then(|token| token.whole);
-            name.zip(self.about.ours).is_some_and(|(name, ours)| ours.contains(&name.to_lowercase()))
-        };
-        let mut places = s.places(MOVE.or(REDIRECT)).peekable();
-        places.peek().is_some() && places.all(names)
+        let mut places = self.sentence.places(MOVE.or(REDIRECT)).peekable();
+        places.peek().is_some() && places.all(|at| self.is_own_name(at))
     }
 
     /// `ssh_keys: public keys, one a line`: a line on an argument of its own, in which nothing is ordered.
@@ -72,8 +67,8 @@ impl Said<'_> {
         let line = s.text.trim_start_matches(['-', '*', ' ', '`']);
         let name: &str = line.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
         let behind = line.get(name.len()..).unwrap_or_default().trim_start_matches(['`', ' ']);
-        let ours = self.about.ours.is_some_and(|ours| ours.contains(&name.to_lowercase()));
-        ours && behind.starts_with([':', '('])
+        self.about.is_own(name)
+            && behind.starts_with([':', '('])
             && !self.about.asks
             && !s.any(Kind::Path)
             && !s.any(Kind::Url)

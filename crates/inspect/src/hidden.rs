@@ -213,6 +213,9 @@ fn told(characters: u32) -> String {
 
 /// The length of the first run of white space that no layout needs and after which there is text.
 fn long_run(text: &str) -> Option<usize> {
+    if text.is_ascii() && !has_run(text.as_bytes()) {
+        return None;
+    }
     let (mut run, mut lines) = (0, 0);
     let mut before = false;
     for (at, c) in text.char_indices() {
@@ -229,6 +232,17 @@ fn long_run(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// There is a run that is long enough to be looked at: a sample of every so many bytes meets it.
+fn has_run(text: &[u8]) -> bool {
+    const LEAST: usize = LINES_MAX + 1;
+    let space = |at: usize| text.get(at).is_some_and(|b| b.is_ascii_whitespace() || *b == 0x0b);
+    (LEAST - 1..text.len()).step_by(LEAST).filter(|at| space(*at)).any(|at| {
+        let before = (1..=LEAST).take_while(|by| at.checked_sub(*by).is_some_and(space)).count();
+        let behind = (1..=LEAST).take_while(|by| space(at + by)).count();
+        before + behind + 1 >= LEAST
+    })
 }
 
 /// White space that fills the last cell of a table's row, with nothing behind it: `| a cell       |`.

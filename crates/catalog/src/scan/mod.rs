@@ -221,16 +221,21 @@ impl Side<'_> {
 
 fn look(places: &[places::Place<'_>], about: &About<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
+    // texts about one parameter follow each other
+    let mut of_parameter = ("", Topics::default());
     for place in places {
         if place.is_plain() {
             continue;
         }
+        let mut near = about.near;
+        if let Some(parameter) = place.parameter.filter(|_| place.text.contains(' ')) {
+            if of_parameter.0 != parameter {
+                of_parameter = (parameter, text::topics(parameter));
+            }
+            near = near.or(of_parameter.1);
+        }
         let of_place = About {
-            near: about.near.or(place
-                .parameter
-                .filter(|_| place.text.contains(' '))
-                .map(text::topics)
-                .unwrap_or_default()),
+            near,
             asks: place.asks && matches!(place.seat, Seat::Prose | Seat::Title),
             value: place.is_data(),
             ..*about

@@ -187,7 +187,11 @@ impl<'a> Walk<'a> {
         let length = self.pointer.len();
         self.pointer.push('/');
         // RFC 6901
-        self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        if key.contains(['~', '/']) {
+            self.pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        } else {
+            self.pointer.push_str(key);
+        }
         then(self);
         self.pointer.truncate(length);
     }

@@ -34,6 +34,10 @@ pub(crate) fn may_be_common(first: u8, second: u8, length: usize) -> bool {
     COMMON.get(shape_of(first, second, length)).is_some_and(|words| !words.is_empty())
 }
 
+pub(crate) fn common() -> impl Iterator<Item = &'static str> {
+    WORDS.split_whitespace()
+}
+
 pub(crate) fn is_common(word: &str) -> bool {
     if word.len() > 12 || word.len() < 2 {
         return false;

@@ -1,7 +1,8 @@
 //! Codes that people have: every letter moved, words backwards, digits for letters, spaces between letters.
 
 use super::codes::Code;
-use super::common::{is_common, may_be_common};
+use super::common::{common, is_common, may_be_common};
+use std::sync::LazyLock;
 
 const fn odd(name: &'static str) -> Code {
     Code { name, whole: true, odd: true }
@@ -51,40 +52,79 @@ fn strange(text: &str) -> Vec<Vec<&str>> {
 /// The words by which a stretch becomes a sentence.
 fn moved(words: &[&str]) -> Option<(Code, String)> {
     let before = words.iter().filter(|word| is_common(word)).count();
-    let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
     // short words tell: a long one is seldom among the common
-    let short: Vec<&str> = lower.iter().map(String::as_str).filter(|word| word.len() < 9).collect();
-    let mut buffer = String::new();
-    let mut score = |map: &dyn Fn(u8) -> u8| {
-        let is_word = |word: &&&str| match word.as_bytes() {
-            [first, second, ..] if may_be_common(map(*first), map(*second), word.len()) => {
-                buffer.clear();
-                buffer.extend(word.bytes().map(|b| char::from(map(b))));
-                is_common(&buffer)
-            }
-            _ => false,
-        };
-        short.iter().filter(is_word).count()
-    };
+    let short = || words.iter().filter(|word| word.len() < LENGTHS);
     let enough =
         |count: usize, least: usize| count >= least && count * 3 >= words.len() && count > before + 1;
-    let joined =
-        |map: &dyn Fn(&str) -> String| words.iter().map(|word| map(word)).collect::<Vec<_>>().join(" ");
     let backwards = |word: &str| word.chars().rev().collect::<String>();
-    if enough(short.iter().filter(|word| is_common(&backwards(word))).count(), COMMON_MIN) {
+    let turned = |word: &str| match word.as_bytes() {
+        [.., second, first] => may_be_common(*first, *second, word.len()) && is_common(&backwards(word)),
+        _ => false,
+    };
+    if enough(short().filter(|word| turned(word)).count(), COMMON_MIN) {
         let inner = words.iter().rev().map(|word| backwards(word)).collect::<Vec<_>>().join(" ");
         return Some((odd("text that is written backwards"), inner));
     }
-    for by in [13, 3, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25] {
-        let shift = |word: &str| word.bytes().map(|b| char::from(turn(b, by))).collect::<String>();
-        // one of two dozen alphabets fits a few words by chance
-        let least = if by == 13 { COMMON_MIN } else { 2 * COMMON_MIN };
-        if enough(score(&|b| turn(b, by)), least) {
-            return Some((odd("text with every letter moved"), joined(&shift)));
+    let mut may = [0_usize; ALPHABETS];
+    for word in short() {
+        let mut alphabets = alphabets(word);
+        while alphabets != 0 {
+            if let Some(count) = may.get_mut(alphabets.trailing_zeros() as usize) {
+                *count += 1;
+            }
+            alphabets &= alphabets - 1;
         }
     }
-    let mirror = |word: &str| word.bytes().map(|b| char::from(mirrored(b))).collect::<String>();
-    enough(score(&mirrored), COMMON_MIN + 1).then(|| (odd("text with a reversed alphabet"), joined(&mirror)))
+    let fits = |alphabet: u8, least: usize| {
+        let is_word = |word: &&&str| alphabets(word) & 1 << alphabet != 0 && is_common(&read(word, alphabet));
+        enough(may.get(usize::from(alphabet)).copied().unwrap_or(0), least)
+            && enough(short().filter(is_word).count(), least)
+    };
+    let joined = |alphabet| words.iter().map(|word| read(word, alphabet)).collect::<Vec<_>>().join(" ");
+    for by in [13, 3, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25] {
+        // one of two dozen alphabets fits a few words by chance
+        let least = if by == 13 { COMMON_MIN } else { 2 * COMMON_MIN };
+        if fits(by, least) {
+            return Some((odd("text with every letter moved"), joined(by)));
+        }
+    }
+    fits(REVERSED, COMMON_MIN + 1).then(|| (odd("text with a reversed alphabet"), joined(REVERSED)))
+}
+
+/// Alphabets that are tried: by how many letters it is moved, and the reversed one in place of none.
+const ALPHABETS: usize = 26;
+const REVERSED: u8 = 0;
+/// Words shorter than this are looked up.
+const LENGTHS: usize = 9;
+
+/// By the first two letters and the length of a word, the alphabets in which a common word begins so, as bits.
+static TURNED: LazyLock<Vec<u32>> = LazyLock::new(|| {
+    let mut table = vec![0; 26 * 26 * LENGTHS];
+    for word in common().filter(|word| word.len() < LENGTHS) {
+        for alphabet in 0..26 {
+            // what reads as this word: turned on by the rest of the circle
+            let from = if alphabet == REVERSED { REVERSED } else { 26 - alphabet };
+            if let Some(alphabets) = place(&read(word, from)).and_then(|place| table.get_mut(place)) {
+                *alphabets |= 1_u32 << alphabet;
+            }
+        }
+    }
+    table
+});
+
+fn place(word: &str) -> Option<usize> {
+    let [first, second, ..] = word.as_bytes() else { return None };
+    let letter = |b: u8| b.is_ascii_alphabetic().then(|| usize::from(b.to_ascii_lowercase() - b'a'));
+    Some((letter(*first)? * 26 + letter(*second)?) * LENGTHS + word.len())
+}
+
+fn alphabets(word: &str) -> u32 {
+    place(word).and_then(|place| TURNED.get(place)).copied().unwrap_or(0)
+}
+
+fn read(word: &str, alphabet: u8) -> String {
+    let map = |b| if alphabet == REVERSED { mirrored(b) } else { turn(b, alphabet) };
+    word.bytes().map(|b| char::from(map(b))).collect()
 }
 
 fn turn(b: u8, by: u8) -> u8 {
@@ -135,9 +175,23 @@ fn letter(c: char) -> char {
     }
 }
 
+/// How many letters and digits have none beside them.
+fn alone(text: &[u8]) -> usize {
+    let (mut count, mut before, mut last) = (0, false, false);
+    for b in text.iter().copied().chain([b' ']) {
+        let now = b.is_ascii_alphanumeric();
+        count += usize::from(!before && last && !now);
+        (before, last) = (last, now);
+    }
+    count
+}
+
 /// `D o  n o t`: letters one by one, with something between them that is always the same.
 fn spaced(text: &str) -> Option<String> {
     const LETTERS_MIN: usize = 10;
+    if text.is_ascii() && alone(text.as_bytes()) < LETTERS_MIN {
+        return None;
+    }
     let (mut out, mut letters, mut best) = (String::new(), 0, None);
     let mut rest = text.chars().peekable();
     let mut alone = true;

@@ -177,12 +177,18 @@ fn close<'a>(text: &'a str, mut tokens: Vec<Token<'a>>, all: &mut Vec<Sentence<'
 
 /// Assigns what the words speak of, and answers all of it.
 fn judge(sentence: &str, tokens: &mut [Token<'_>]) -> Topics {
-    let stems: Vec<Cow<'_, str>> = tokens.iter().map(|token| stem(&token.text).0).collect();
-    let found: Vec<Topics> = (0..stems.len())
-        .map(|i| lexicon::topics(stems.get(i..).unwrap_or_default().iter().map(|stem| &**stem)))
+    let stems: Vec<(Cow<'_, str>, bool)> = tokens.iter().map(|token| stem(&token.text)).collect();
+    let found: Vec<(Topics, bool)> = stems
+        .iter()
+        .enumerate()
+        .map(|(i, (_, is_bare))| {
+            let from = stems.get(i..).unwrap_or_default().iter().map(|(stem, _)| &**stem);
+            (lexicon::topics(from), *is_bare)
+        })
         .collect();
     let mut topics = Topics::NONE;
-    for (token, mut found) in tokens.iter_mut().zip(found) {
+    for (token, (mut found, is_bare)) in tokens.iter_mut().zip(found) {
+        token.bare &= is_bare;
         // one stem, and two words
         if matches!(&*token.text, "note" | "notes") {
             found = found.but(lexicon::NOT);
@@ -270,13 +276,12 @@ fn tokenize<'a>(piece: &'a str, leads: bool, out: &mut Vec<Token<'a>>) {
     let named = piece.contains('`') || bare.contains('_') || is_camel(bare);
     let before = out.len();
     for word in parts(bare) {
-        let text = lower(word);
-        let is_bare = stem(&text).1;
         let first = out.len() == before;
         out.push(Token {
-            text,
+            text: lower(word),
             kind: if named && first { Kind::Name } else { Kind::Word },
-            bare: is_bare && !named,
+            // as far as is known before its stem is
+            bare: !named,
             leads: leads && first,
             topics: Topics::NONE,
             whole: Some(bare).filter(|_| named && first),
@@ -285,6 +290,10 @@ fn tokenize<'a>(piece: &'a str, leads: bool, out: &mut Vec<Token<'a>>) {
 }
 
 fn lower(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        let shouts = text.bytes().any(|b| b.is_ascii_uppercase());
+        return if shouts { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) };
+    }
     if text.chars().any(|c| c.is_uppercase() || c == '’') {
         Cow::Owned(text.to_lowercase().replace('’', "'"))
     } else {
@@ -307,18 +316,23 @@ fn parts(word: &str) -> impl Iterator<Item = &str> {
     word.split(inside).flat_map(|part| camels(part)).filter(|part| !part.is_empty())
 }
 
-fn camels(word: &str) -> Vec<&str> {
-    let mut out = Vec::new();
-    let (mut start, mut before) = (0, false);
-    for (at, c) in word.char_indices() {
-        if before && c.is_uppercase() {
-            out.extend(word.get(start..at));
-            start = at;
-        }
-        before = c.is_lowercase();
-    }
-    out.extend(word.get(start..));
-    out
+fn camels(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(word);
+    std::iter::from_fn(move || {
+        let word = rest?;
+        let mut before = false;
+        let hump = word.char_indices().find(|(_, c)| {
+            let camel = before && c.is_uppercase();
+            before = c.is_lowercase();
+            camel
+        });
+        let (head, tail) = match hump {
+            Some((at, _)) => word.split_at_checked(at)?,
+            None => (word, ""),
+        };
+        rest = hump.map(|_| tail);
+        Some(head)
+    })
 }
 
 /// Files that hold secrets wherever they are found, and parts of their paths.
@@ -358,8 +372,20 @@ const STRONG_PATHS: &[&str] = &[
     ".azure/",
 ];
 
+fn is_strong(path: &str) -> bool {
+    STRONG_PATHS.iter().any(|known| path.contains(known))
+        || path == ".env"
+        || path.starts_with(".env.")
+        || path.ends_with("/.env")
+}
+
 /// An address or a path, and what it speaks of.
 fn address(word: &str) -> Option<(Topics, Kind)> {
+    // most words have none of the marks that such a thing has
+    let marked = word.bytes().any(|b| matches!(b, b':' | b'/' | b'.' | b'@' | b'~' | b'$' | b'%'));
+    if !marked && !word.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("id_")) {
+        return None;
+    }
     if let Some((scheme, _)) = word.split_once("://") {
         let web = matches!(scheme, "http" | "https" | "ftp" | "ws" | "wss");
         return Some(if web { (Topics::NONE, Kind::Url) } else { (lexicon::PLACE, Kind::Path) });
@@ -374,13 +400,9 @@ fn address(word: &str) -> Option<(Topics, Kind)> {
     {
         return Some((Topics::NONE, Kind::Mail));
     }
-    let file = word.starts_with(['~', '/', '.', '$', '%']) || word.contains("/.") || word.contains('/');
+    let file = word.starts_with(['~', '$', '%']) || word.contains('/');
     let lower = lower(word);
-    let strong = STRONG_PATHS.iter().any(|path| lower.contains(path))
-        || lower == ".env"
-        || lower.starts_with(".env.")
-        || lower.ends_with("/.env");
-    if strong && (file || lower.contains('.') || lower.starts_with("id_")) {
+    if (file || lower.contains('.') || lower.starts_with("id_")) && is_strong(&lower) {
         return Some((lexicon::STRONGBOX, Kind::Path));
     }
     // `host.tld`, `host.tld/path`, `file.txt`: one word, in which nothing is said

@@ -91,6 +91,11 @@ impl Counted {
             match c {
                 '\u{e0000}'..='\u{e007f}' => {
                     // flags of regions are a black flag followed by tags
+                    if previous == Some('\u{1f3f4}') && is_flag(&chars, c) {
+                        chars.by_ref().take_while(|c| *c != '\u{e007f}').for_each(drop);
+                        previous = None;
+                        continue;
+                    }
                     counted.tags.extend(char::from_u32(u32::from(c) - 0xe0000).filter(|c| !c.is_control()));
                 }
                 '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => counted.selector(c, previous),
@@ -117,9 +122,6 @@ impl Counted {
                 _ => {}
             }
             previous = Some(c);
-        }
-        if text.contains('\u{1f3f4}') && counted.tags.len() <= 8 {
-            counted.tags.clear();
         }
         counted
     }
@@ -205,6 +207,16 @@ impl Counted {
         let tags = Some(self.tags).filter(|text| !text.is_empty());
         hidden.revealed.extend(self.reversed.into_iter().chain(bytes).chain(tags));
     }
+}
+
+/// England, Scotland or Wales: the sequences that Unicode recommends, and that keyboards have (TR 51, ED-14a).
+fn is_flag(rest: &std::iter::Peekable<std::str::Chars<'_>>, first: char) -> bool {
+    let code: Option<String> = std::iter::once(first)
+        .chain(rest.clone())
+        .take(6)
+        .map(|c| char::from_u32(u32::from(c).checked_sub(0xe0000)?))
+        .collect();
+    code.is_some_and(|code| matches!(&*code, "gbeng\u{7f}" | "gbsct\u{7f}" | "gbwls\u{7f}"))
 }
 
 fn told(characters: u32) -> String {

@@ -20,7 +20,11 @@ pub(crate) use words::sentences;
 
 /// What is seen in a text that hides nothing (any more).
 pub(crate) fn weigh(text: &str, seat: Seat, about: &About<'_>) -> Vec<Sighting> {
-    let sentences = sentences(text);
+    let mut sentences = sentences(text);
+    let at_its_place = seat == Seat::Name;
+    for sentence in sentences.iter_mut().filter(|_| !at_its_place) {
+        sentence.take_names_for_names(conduct::GOODS, |name| about.is_ours(name));
+    }
     let mut found: Vec<Sighting> =
         sentences.iter().flat_map(|sentence| rules::all(sentence, seat, about)).collect();
     roles::look(text, &sentences, &mut found);

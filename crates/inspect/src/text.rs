@@ -148,6 +148,11 @@ pub fn is_address(text: &str) -> bool {
         })
 }
 
+/// The path of a store of secrets, such as `~/.ssh/*`, and nothing else.
+pub fn is_strongbox(text: &str) -> bool {
+    !text.contains(char::is_whitespace) && topics(text).meets(lexicon::STRONGBOX) && text.contains(['/', '.'])
+}
+
 /// Longer than people read before they say yes.
 pub fn too_long(text: &str, seat: Seat) -> Option<Sighting> {
     let (bound, severity) = match seat {

@@ -1,7 +1,7 @@
 //! Sentences where a value belongs: a default, an enum, a pattern, a title that orders something.
 
 use super::places::Place;
-use inspect::text::{commands, is_address, is_sentence};
+use inspect::text::{commands, is_address, is_sentence, is_strongbox};
 use inspect::{Detector, Seat, Severity, Sighting};
 
 /// Parameters whose values are sentences by nature.
@@ -74,6 +74,12 @@ const ADDRESSES: &[&str] = &[
     "file",
 ];
 
+/// Parameters in which a store of secrets is named by right.
+const KEYS: &[&str] = &[
+    "key", "ssh", "identity", "cred", "secret", "token", "cert", "auth", "kube", "config", "env", "profile",
+    "wallet", "keystore", "path", "pem",
+];
+
 /// The short words of a name stand by themselves, or every `side` would have an `id`.
 fn speaks_of(parameter: Option<&str>, words: &[&str]) -> bool {
     let parameter = parameter.unwrap_or_default();
@@ -96,6 +102,10 @@ pub(super) fn look(place: &Place<'_>) -> Option<Sighting> {
         let because =
             "a parameter that is about no address has one for its value, which nobody types".to_owned();
         return Some(Sighting::new(Detector::Carrier, Severity::High, 0.7, because));
+    }
+    if matches!(key, "default" | "const") && is_strongbox(text) && !speaks_of(place.parameter, KEYS) {
+        let because = format!("unless it is told otherwise, it takes `{text}`, which holds secrets");
+        return Some(Sighting::new(Detector::Carrier, Severity::High, 0.75, because));
     }
     if !is_sentence(text) {
         return None;

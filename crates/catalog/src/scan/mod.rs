@@ -107,13 +107,14 @@ pub fn contradiction(tool: &Tool<'_>, siblings: &Siblings) -> Option<Finding> {
     let told = judge(&Tool { name: "", title: None, input_schema: None, ..unclaimed }, siblings);
     let deletes =
         told.effect == Effect::Irreversible && told.level == Level::Critical && told.confidence >= 0.8;
-    if named.effect == Effect::None && deletes {
+    let description = tool.description.unwrap_or_default();
+    if named.effect == Effect::None && deletes && !names_things(description) {
         let because = "its name and its author say that it only reads; its description says that it deletes or replaces";
         let sighting = Sighting::new(Detector::Contradiction, Severity::High, 0.6, because);
         return Some(Finding::at("/description", sighting));
     }
     let grave = judged.effect == Effect::Irreversible || judged.level == Level::Critical;
-    let severity = if grave { Severity::High } else { Severity::Low };
+    let severity = if grave && !gives_it_back(description) { Severity::High } else { Severity::Low };
     let writes = matches!(judged.effect, Effect::Changes | Effect::Irreversible);
     (writes && judged.confidence >= 0.8).then(|| {
         let because =
@@ -121,6 +122,24 @@ pub fn contradiction(tool: &Tool<'_>, siblings: &Siblings) -> Option<Finding> {
         let sighting = Sighting::new(Detector::Contradiction, severity, 0.7, because);
         Finding::at("/annotations/readOnlyHint", sighting)
     })
+}
+
+/// "Sweeps between own accounts", "Transfers of a month": things, and no deed.
+fn names_things(description: &str) -> bool {
+    const BEHIND: &[&str] = &["of", "between", "for", "in", "by", "per", "from", "with", "at", "against"];
+    description.split_whitespace().nth(1).is_some_and(|second| BEHIND.contains(&second))
+}
+
+/// What is done is done to an answer: a copy is returned, a draft is made.
+fn gives_it_back(description: &str) -> bool {
+    let lower = description.to_lowercase();
+    let head = lower.split(". ").next().unwrap_or_default();
+    ["returns a copy", "returns the copy", "returns a new", "returns the changed", "returns the result"]
+        .iter()
+        .any(|said| head.contains(said))
+        || head.starts_with("draft")
+        || head.starts_with("preview")
+        || names_things(&lower)
 }
 
 /// The names of one server.

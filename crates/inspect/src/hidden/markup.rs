@@ -72,6 +72,11 @@ pub(super) fn look(text: &str, hidden: &mut Hidden<'_>) {
             if lowered.starts_with("[if ") && !lowered.contains(close) {
                 continue;
             }
+            // `<script>alert(1)</script>` in a line about such things is shown, as code is
+            let quoted = text.get(..at).is_some_and(|before| before.ends_with(['`', '"', '\'']));
+            if quoted && *open == "<script" && lowered.find(close).is_some_and(|end| end < 60) {
+                continue;
+            }
             let end = lowered.find(close).unwrap_or(inside.len());
             let inside = inside.get(..end).unwrap_or(inside);
             comment(open, inside, hidden);

@@ -13,7 +13,10 @@ use super::lexicon::world::{
     FOLK, GIVEN_RULES, MAILBOX, MONEY, OUGHT, PAPER, PAPERS, PERSON, PRETEXT, READER, RIVAL, SAID, SCOPE,
     SCREEN, SETTINGS, TALE, TIMING, UNASKED, UNTRUE, VERB,
 };
-use super::lexicon::{CONTEXT, FETCH, HOST, MOVE, NOT, QUOTED, STRONGBOX, TALK, TELL, TOOL, Topics, USER};
+use super::lexicon::{
+    CONTEXT, FETCH, HOST, MOVE, NOT, PERSONAL, PLACE, QUOTED, SECRET, STRONGBOX, TALK, TELL, TOOL, Topics,
+    USER,
+};
 use super::words::{Kind, Sentence, Token};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::hidden::Seat;
@@ -26,6 +29,8 @@ use signs::{ENOUGH, Signs};
 const SOFT: Topics = MAILBOX.or(AGENDA).or(PAPERS).or(FOLK).or(BROWSER).or(SCREEN).or(MONEY);
 const HARD: Topics = SETTINGS.or(GIVEN_RULES).or(STRONGBOX).or(CONTEXT).or(HOST);
 const THINGS: Topics = SOFT.or(HARD);
+/// What can be handed over, in any rule's words.
+pub(super) const GOODS: Topics = THINGS.or(PAPER).or(SAID).or(TALK).or(SECRET).or(PLACE).or(PERSONAL);
 /// Without one of these nothing is weighed.
 const HEAVY: Topics = THINGS
     .or(PAPER)

@@ -1,5 +1,6 @@
 //! What one sentence can be accused of. Each rule wants two things of it.
 
+mod blunt;
 mod choice;
 mod honest;
 mod people;
@@ -26,9 +27,24 @@ pub(super) fn all(sentence: &Sentence<'_>, seat: Seat, about: &About<'_>) -> Vec
             [|said| said.overrides(), |said| said.hands_over_context()];
         return rules.iter().filter_map(|rule| rule(&said)).collect();
     }
-    // every rule wants two things
+    let blunt: [fn(&Said<'_>) -> Option<Sighting>; 9] = [
+        |said| said.keeps_somebody_unaware(),
+        |said| said.is_secret_itself(),
+        |said| said.has_it_kept_quiet(),
+        |said| said.overrules_the_host(),
+        |said| said.shows_a_beacon(),
+        |said| said.takes_what_a_strongbox_holds(),
+        |said| said.writes_standing_orders(),
+        |said| said.passes_over_others(),
+        |said| said.tells_what_the_model_does(),
+    ];
+    let mut found = Vec::new();
+    if said.may_be_blunt() {
+        found.extend(blunt.iter().filter_map(|rule| rule(&said)));
+    }
+    // every other rule wants two things
     if sentence.topics.count() < 2 && !said.outside() && !is_script(sentence.text) {
-        return vec![];
+        return found;
     }
     let rules: [fn(&Said<'_>) -> Option<Sighting>; 12] = [
         |said| said.overrides(),
@@ -44,7 +60,8 @@ pub(super) fn all(sentence: &Sentence<'_>, seat: Seat, about: &About<'_>) -> Vec
         |said| said.replaces_what_was_given(),
         |said| said.is_a_piece(),
     ];
-    rules.iter().filter_map(|rule| rule(&said)).collect()
+    found.extend(rules.iter().filter_map(|rule| rule(&said)));
+    found
 }
 
 /// A sentence, where it stands, and what it may speak of.
@@ -430,7 +447,7 @@ impl Said<'_> {
             || self.foreign(PLACE) && self.of(WHOLE);
         // `only_if_all_discussions_are_resolved` is a condition
         let condition = s.tokens.iter().any(|token| matches!(&*token.text, "if" | "unless" | "only"));
-        let asks = asks && !condition || super::conduct::hoards(s, self.about);
+        let asks = asks && !condition && !self.sets_up_a_model() || super::conduct::hoards(s, self.about);
         let secret = self.foreign(STRONGBOX);
         let power = self.of(POWER) && self.of(IGNORE) || s.near(IGNORE, RULES, 3);
         let long = s.tokens.len() > 6
@@ -444,7 +461,7 @@ impl Said<'_> {
             () if long => "its name is a sentence",
             () => return None,
         };
-        let severity = if long && !asks && !secret { Medium } else { High };
+        let severity = if long && !asks && !secret && !self.is_an_order_for_a_name() { Medium } else { High };
         Some(self.sees(Detector::ExfiltrationParameter, severity, 0.8, why))
     }
 }

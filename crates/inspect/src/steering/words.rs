@@ -43,6 +43,24 @@ pub(crate) struct Sentence<'a> {
 }
 
 impl Sentence<'_> {
+    /// Whoever names `list_ssh_keys`, or says "from `view_list_tool` output", speaks of a tool and not of keys, nor of what
+    /// tools answered: words of such a name, and phrases that begin in it, are none of these topics.
+    pub(crate) fn take_names_for_names(&mut self, topics: Topics, is_known: impl Fn(&str) -> bool) {
+        let all = |tokens: &[Token<'_>]| tokens.iter().fold(Topics::NONE, |all, one| all.or(one.topics));
+        let mut left = 0;
+        let unspaced = self.topics.but(all(&self.tokens));
+        for token in &mut self.tokens {
+            if let Some(name) = token.whole {
+                let known = token.kind == Kind::Name && is_known(&name.to_lowercase());
+                left = if known { parts(name).count() } else { 0 };
+            }
+            if left > 0 {
+                token.topics = token.topics.but(topics);
+                left -= 1;
+            }
+        }
+        self.topics = all(&self.tokens).or(unspaced);
+    }
     pub(crate) fn speaks_of(&self, topics: Topics) -> bool {
         self.topics.meets(topics)
     }
@@ -89,8 +107,15 @@ impl Sentence<'_> {
             let Some(token) = self.tokens.get(*at) else { return false };
             let address = self.tokens.get(*at + 1).is_some_and(|next| next.text.starts_with("address"));
             let noun = address && matches!(&*token.text, "email" | "mail");
-            !noun && token.bare && !self.is_negated(*at) && (token.leads || self.is_led(*at))
+            let owed = !token.bare && self.is_owed(*at);
+            !noun && !self.is_negated(*at) && (owed || token.bare && (token.leads || self.is_led(*at)))
         })
+    }
+    /// "is to be sent", "are to be included": an order, as offices give them.
+    fn is_owed(&self, at: usize) -> bool {
+        let before = self.tokens.get(at.saturating_sub(3)..at).unwrap_or_default();
+        let words: Vec<&str> = before.iter().map(|token| &*token.text).collect();
+        matches!(words.as_slice(), ["is" | "are", "to", "be"])
     }
     fn is_led(&self, at: usize) -> bool {
         const LEADS: &[&str] = &[
@@ -377,6 +402,8 @@ fn is_strong(path: &str) -> bool {
         || path == ".env"
         || path.starts_with(".env.")
         || path.ends_with("/.env")
+        || path.contains("/.env*")
+        || [".pem", ".p12", ".pfx", ".kdbx"].iter().any(|ending| path.ends_with(ending))
 }
 
 /// An address or a path, and what it speaks of.

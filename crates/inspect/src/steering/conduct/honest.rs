@@ -1,14 +1,14 @@
 //! What is told of a program in words by which people are deceived.
 
 use super::super::lexicon::world::{DEED, OUGHT, READER, TALE, UNTRUE};
-use super::super::lexicon::{FETCH, MOVE};
+use super::super::lexicon::{FETCH, MODEL, MOVE};
 use super::Weighed;
 
 impl Weighed<'_> {
     /// "speak as if", "is to be reported as": somebody is told to. "Behaves as if it were private" is told of a thing.
     pub(super) fn has_it_said(&self, orders: &[usize]) -> bool {
         let s = self.s;
-        !orders.is_empty() || s.topics.meets(OUGHT) || s.commanded(UNTRUE.or(TALE)).next().is_some()
+        !orders.is_empty() || s.topics.meets(OUGHT.or(MODEL)) || s.commanded(UNTRUE.or(TALE)).next().is_some()
     }
 
     /// "like any other": nothing is said of others.

@@ -69,8 +69,7 @@ impl Signs {
     /// speak of are in every second honest definition; together they only want to be looked at, unless it is plain whose
     /// the thing is. What steers people or what is said of others is seldom in one.
     pub(super) fn convict(self) -> bool {
-        const PLAIN: &[Signs] =
-            &[Signs::ADDRESS, Signs::RIVAL, Signs::READER, Signs::UNASKED, Signs::CLAIM, Signs::OTHER];
+        const PLAIN: &[Signs] = &[Signs::ADDRESS, Signs::RIVAL, Signs::READER, Signs::CLAIM, Signs::OTHER];
         // that somebody is not to hear says little where nothing is done and nobody is told anything
         let done = [
             Self::THING,
@@ -84,9 +83,13 @@ impl Signs {
         ];
         let aside = self.has(Self::HUSH) && done.iter().any(|sign| self.has(*sign));
         let telling = self.but(Self::SINK).but(Self::MISPLACED).but(Self::TALE);
+        // "runs without further questions once it is on" is told of a program, and orders nothing
+        let told = [Self::ORDER, Self::THING, Self::DEED, Self::SCOPE, Self::PRETEXT, Self::MISPLACED];
+        let unasked = self.has(Self::UNASKED) && told.iter().any(|sign| self.has(*sign));
         let untrue = self.has(Self::UNTRUE) && !self.has(Self::SINK);
         self.has(Self::TAKEN) && self.has(Self::SINK)
             || untrue
+            || unasked
             || aside
             || PLAIN.iter().any(|sign| self.has(*sign))
             || telling.heavy() > 1 && self.weight() > ENOUGH

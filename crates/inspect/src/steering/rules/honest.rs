@@ -108,6 +108,25 @@ impl Said<'_> {
         places.peek().is_some() && places.all(own)
     }
 
+    /// Beside `model` and `temperature`, a `system_prompt` is the one that is tried out.
+    pub(super) fn sets_up_a_model(&self) -> bool {
+        const BESIDE: &[&str] = &[
+            "model",
+            "model_id",
+            "modelid",
+            "temperature",
+            "max_tokens",
+            "maxtokens",
+            "messages",
+            "llm",
+            "voice_id",
+            "voiceid",
+            "first_message",
+            "firstmessage",
+        ];
+        self.about.ours.is_some_and(|ours| BESIDE.iter().any(|name| ours.contains(*name))) && !self.of(YOU)
+    }
+
     /// One message of many is no conversation.
     pub(super) fn is_one_message(&self) -> bool {
         let s = self.sentence;

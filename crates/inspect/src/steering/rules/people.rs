@@ -56,7 +56,7 @@ impl Said<'_> {
             )
     }
     /// "unless they ask for it": whoever asks is told.
-    fn tells_who_asks(&self) -> bool {
+    pub(super) fn tells_who_asks(&self) -> bool {
         self.sentence.tokens.windows(3).any(|three| match three {
             [unless, who, asks] => {
                 unless.text == "unless"

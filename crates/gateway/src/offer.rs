@@ -227,8 +227,8 @@ impl Offers {
         self.gate.install(live);
         for server in shut.difference(&were) {
             let (gate, server) = (Arc::clone(&self.gate), server.clone());
-            // what still answers there is waited for; nothing new begins
-            tokio::spawn(async move { gate.pool.end_server(&server).await });
+            // whoever suspends a server does not want to hear what it still has to say
+            tokio::spawn(async move { gate.pool.cut_server(&server).await });
         }
         were.difference(&shut).for_each(|server| self.gate.rediscover(server));
         if changed {

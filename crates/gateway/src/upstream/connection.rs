@@ -279,7 +279,7 @@ impl Connection {
     pub(crate) fn is_alive(&self) -> bool {
         match &self.link {
             Link::Legacy(legacy) => legacy.is_alive(),
-            Link::Modern(_) => true,
+            Link::Modern(modern) => modern.is_alive(),
             Link::Sse(sse) => sse.is_alive(),
             Link::Stdio(stdio) => stdio.is_alive(),
         }
@@ -305,8 +305,7 @@ impl Connection {
     pub(super) fn in_flight(&self) -> usize {
         match &self.link {
             Link::Legacy(legacy) => legacy.in_flight(),
-            // its requests stand alone; nothing that is closed can end them
-            Link::Modern(_) => 0,
+            Link::Modern(modern) => modern.in_flight(),
             Link::Sse(sse) => sse.in_flight(),
             Link::Stdio(stdio) => stdio.in_flight(),
         }
@@ -332,7 +331,7 @@ impl Connection {
     pub(crate) async fn close(&self) {
         match &self.link {
             Link::Legacy(legacy) => legacy.close().await,
-            Link::Modern(_) => {}
+            Link::Modern(modern) => modern.close(),
             Link::Sse(sse) => sse.close(),
             Link::Stdio(stdio) => stdio.close().await,
         }

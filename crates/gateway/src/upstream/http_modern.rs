@@ -7,7 +7,9 @@ use super::injected::{Injected, Received};
 use super::stream::{Events, Waiter};
 use ::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use wire::Revision;
 
 /// An address that speaks the modern era. Nothing is open between requests.
@@ -15,11 +17,27 @@ use wire::Revision;
 pub(super) struct Modern {
     endpoint: Endpoint,
     revision: Revision,
+    calls: AtomicUsize,
+    /// Nothing is sent any more, and what is open ends.
+    stop: CancellationToken,
 }
 
 impl Modern {
     pub(super) fn new(endpoint: Endpoint, opening: &Opening) -> Self {
-        Self { endpoint, revision: opening.revision }
+        let (calls, stop) = (AtomicUsize::new(0), CancellationToken::new());
+        Self { endpoint, revision: opening.revision, calls, stop }
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        !self.stop.is_cancelled()
+    }
+    /// Calls that wait for an answer. A subscription waits for none.
+    pub(super) fn in_flight(&self) -> usize {
+        self.calls.load(Ordering::Acquire)
+    }
+    /// Ends its streams, by which the server knows.
+    pub(super) fn close(&self) {
+        self.stop.cancel();
     }
 
     /// Sends a request and waits for its answer.
@@ -27,12 +45,17 @@ impl Modern {
         if outgoing.cancel.is_cancelled() {
             return Err(Fault::unsent(FaultKind::Cancelled, "the caller gave up"));
         }
+        if self.stop.is_cancelled() {
+            return Err(Fault::unsent(FaultKind::Lost, "the connection was closed"));
+        }
+        let _counted = outgoing.timeout.map(|_| Counted::one(&self.calls));
         let deadline = outgoing.timeout.map(|timeout| Instant::now() + timeout);
         let cancel = outgoing.cancel.clone();
         tokio::select! {
             biased;
             // whatever ends this wait drops the stream, which tells the server
             () = cancel.cancelled() => Err(Fault::sent(FaultKind::Cancelled, "the caller gave up")),
+            () = self.stop.cancelled() => Err(Fault::sent(FaultKind::Lost, "the connection was closed")),
             answer = self.exchange(outgoing) => answer,
             () = until(deadline) => Err(Fault::sent(FaultKind::Timeout, "no answer in time")),
         }
@@ -65,6 +88,9 @@ impl Modern {
 
     /// Sends a message that has no answer.
     pub(super) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
+        if self.stop.is_cancelled() {
+            return Err(Fault::unsent(FaultKind::Lost, "the connection was closed"));
+        }
         let headers = self.headers(Vec::new());
         let response = self.endpoint.post(frame, headers, injected, self.endpoint.bounds.open).await?;
         http::accepted(response, &self.endpoint.bounds.scan(), Standing::Modern, injected).await
@@ -75,6 +101,22 @@ impl Modern {
         headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(self.revision.as_str()));
         http::routing(&mut headers, routing);
         headers
+    }
+}
+
+/// One call in flight, until it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn one(calls: &'a AtomicUsize) -> Self {
+        calls.fetch_add(1, Ordering::AcqRel);
+        Self(calls)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

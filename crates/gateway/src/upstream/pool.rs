@@ -159,9 +159,10 @@ impl Pool {
                 let (pool, weak) = (Arc::downgrade(shared), Arc::downgrade(&held));
                 tokio::spawn(watch(pool, key.clone(), Arc::clone(&slot), weak));
                 self.supersede(&key);
-                // shut down meanwhile: then nobody else will close it
-                if shared.closed.load(Ordering::Acquire) {
+                // shut down, or the server shut, meanwhile: then nobody else will close it
+                if let Err(fault) = shared.admits(&key.server) {
                     held.connection.close().await;
+                    return Err(fault);
                 }
                 Ok((held, true))
             }
@@ -287,6 +288,12 @@ impl Pool {
     pub(crate) async fn end_server(&self, server: &ServerName) {
         self.shared.failing.lock().retain(|(failing, _), _| failing != server);
         retire(self.withdraw(|key| key.server == *server), RETIRE_MAX).await;
+    }
+
+    /// The same at once: whoever waits for an answer of it has none, and its subscriptions end.
+    pub(crate) async fn cut_server(&self, server: &ServerName) {
+        self.shared.failing.lock().retain(|(failing, _), _| failing != server);
+        self.close_where(|key| key.server == *server).await;
     }
 
     /// Ends everything; nothing is opened any more.

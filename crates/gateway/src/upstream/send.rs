@@ -12,7 +12,7 @@ use crate::relay::Relay;
 use crate::resolve::Resolved;
 use crate::settings::ServerSettings;
 use bytes::Bytes;
-use decision::{Call, Code, Direction, Era, Passed, Permit, Refusal};
+use decision::{Call, Code, Direction, Era, ItemKind, Passed, Permit, Refusal};
 use http::{HeaderName, HeaderValue};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -59,24 +59,12 @@ pub(crate) async fn send(
     }
     answers::withheld(dispatch.arrival, &dispatch.resolved.frame, &dispatch.credential)?;
     let began = gate.clock.now();
-    let hidden = dispatch.resolved.way.crossing == Some(Crossing::ModernToLegacy);
-    let look = std::mem::replace(&mut dispatch.look, Look::Never);
     let mut basis = vec![dispatch.call.target().server.to_string()];
-    let (frame, asks) = match (dispatch.call.direction(), look) {
-        (_, Look::Found(found)) => {
-            basis.push(format!("kept: public, read {} s ago", found.age.as_secs()));
-            (found.frame, false)
-        }
-        (Direction::ToServer, _) if hidden => Box::pin(parked::to_hidden(gate, live, &dispatch, leg)).await?,
-        (Direction::ToServer, look) => {
-            let frame = to_server(gate, live, &dispatch, leg).await?;
-            if let (Look::Empty(place), true) = (look, leg.masked.is_empty()) {
-                gate.kept.keep(place, &frame);
-            }
-            (frame, false)
-        }
-        (Direction::ToHost, _) => (Box::pin(to_host(live, &dispatch, leg)).await?, false),
-    };
+    let carried = carry(gate, live, &mut dispatch, leg, &mut basis).await;
+    // suspended or retired meanwhile: nobody hears what it said, nor does it hear what it asked for
+    let open = still_open(gate, &dispatch);
+    let open = open.map_err(|no| if leg.dispatched { after_it_left(&no) } else { no });
+    let (frame, asks) = open.and(carried)?;
     if dispatch.call.direction() == Direction::ToServer && leg.dispatched {
         let Dispatch { resolved, asker, .. } = &dispatch;
         gate.guests.note(gate, live, &resolved.target.server, asker, resolved.way);
@@ -84,6 +72,50 @@ pub(crate) async fn send(
     let answer = to_asker(&frame, asks, dispatch.resolved)?;
     let upstream_us = gate.clock.now().since(began);
     Ok(Passed::new(Arrived { frame, answer, upstream_us, asks }, basis))
+}
+
+/// Carries the call to whom it is for, and what comes back; true where that asks for more.
+async fn carry(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    dispatch: &mut Dispatch<'_>,
+    leg: &mut Leg,
+    basis: &mut Vec<String>,
+) -> Result<(wire::Frame, bool), Refusal> {
+    let hidden = dispatch.resolved.way.crossing == Some(Crossing::ModernToLegacy);
+    let look = std::mem::replace(&mut dispatch.look, Look::Never);
+    match (dispatch.call.direction(), look) {
+        (_, Look::Found(found)) => {
+            basis.push(format!("kept: public, read {} s ago", found.age.as_secs()));
+            Ok((found.frame, false))
+        }
+        (Direction::ToServer, _) if hidden => Box::pin(parked::to_hidden(gate, live, dispatch, leg)).await,
+        (Direction::ToServer, look) => {
+            let frame = to_server(gate, live, dispatch, leg).await?;
+            if let (Look::Empty(place), true) = (look, leg.masked.is_empty()) {
+                gate.kept.keep(place, &frame);
+            }
+            Ok((frame, false))
+        }
+        (Direction::ToHost, _) => Ok((Box::pin(to_host(live, dispatch, leg)).await?, false)),
+    }
+}
+
+/// Whether the server may still be used, by the snapshot in force by now.
+fn still_open(gate: &Gate, dispatch: &Dispatch<'_>) -> Result<(), Refusal> {
+    let server = &dispatch.call.target().server;
+    let registry = &gate.live().registry;
+    match dispatch.call.direction() {
+        Direction::ToHost => registry.check(server, ItemKind::Question, dispatch.call.method()),
+        Direction::ToServer if registry.is_shut(server) => registry.check(server, ItemKind::Server, ""),
+        Direction::ToServer => Ok(()),
+    }
+}
+
+/// The same no to what had left before it was said.
+fn after_it_left(no: &Refusal) -> Refusal {
+    let because = format!("{}; it had been sent before, and whether it took effect is not known", no.because);
+    Refusal::new(no.code, because.clone()).told(because)
 }
 
 /// A response with the asker's own id and in the asker's era, in which it is already where the server asks.

@@ -114,6 +114,11 @@ fn refused(code: Code) -> Ending {
     Ending::Refused { code }
 }
 
+/// The same of what had left before.
+fn cut(code: Code) -> Ending {
+    Ending::Failed { code }
+}
+
 /// Until its items are recorded.
 async fn until_seen(house: &House) {
     let scope = house.gate.live().settings.scope();
@@ -409,7 +414,8 @@ async fn was_refused(house: &House, body: hyper::body::Incoming, method: &str, c
     let told = String::from_utf8(whole.to_bytes().to_vec()).unwrap();
     assert!(told.contains(r#""id":9"#) && !told.contains(method), "the Host is asked: {told}");
     let decisions = house.decisions();
-    assert!(decisions.iter().any(|one| one.ending == refused(code)), "{method}: {decisions:?}");
+    let no = |ending: &Ending| *ending == refused(code) || *ending == cut(code);
+    assert!(decisions.iter().any(|one| no(&one.ending)), "{method}: {decisions:?}");
 }
 
 #[tokio::test]
@@ -439,13 +445,7 @@ async fn what_is_decided_between_a_snapshot_and_the_start_counts_though_no_serve
         store.take_step(&Scope::default(), &crm(), &taking).await.unwrap();
     })
     .await;
-    for _ in 0..500 {
-        if house.gate.live().registry.is_shut(&crm()) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the gateway does not know that the server is suspended");
+    until_shut(&house).await;
 }
 
 #[tokio::test]
@@ -499,14 +499,86 @@ async fn a_legacy_server_that_is_suspended_under_way_asks_nobody_for_anything() 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         step(&house, Step::Suspend).await;
-        for _ in 0..500 {
-            if house.gate.live().registry.is_shut(&crm()) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_shut(&house).await;
         script.set_question("elicitation/create");
     };
     let (body, ()) = tokio::join!(ask(&house), meanwhile);
     was_refused(&house, body, "elicitation/create", Code::ServerSuspended).await;
+}
+
+async fn until_shut(house: &House) {
+    for _ in 0..500 {
+        if house.gate.live().registry.is_shut(&crm()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the gateway does not know that the server is suspended");
+}
+
+#[tokio::test]
+async fn a_call_under_way_ends_when_its_server_is_suspended_in_either_era() {
+    for modern in [true, false] {
+        let script = Script::start(modern).await;
+        let mut settings = before(&script, "local", Mode::Enforce);
+        let read = Declared { effect: Some(Effect::Read), ..Declared::default() };
+        let one = settings.servers.get_mut(&crm()).unwrap();
+        one.declarations.tools = vec![("hang".to_owned(), read)];
+        one.call_timeout = Duration::from_secs(60);
+        let house = House::with(settings, ALL).await;
+        let meanwhile = async {
+            while script.heard("tools/call").is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            step(&house, Step::Suspend).await;
+            until_shut(&house).await;
+        };
+        let soon = tokio::time::timeout(Duration::from_secs(20), async {
+            tokio::join!(call(&house, "hang"), meanwhile).0
+        });
+        let (told, ending) = soon.await.expect("nobody waits for a server that was suspended");
+        assert_eq!(ending, cut(Code::ServerSuspended), "modern: {modern}, {told}");
+        assert!(told.contains("whether it took effect is not known"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_host_answers_after_the_suspension_does_not_reach_the_server() {
+    let (house, script) = able_to_ask("local", "elicitation/create").await;
+    let session = house.initialize("/s/crm/mcp").await;
+    let params = json!({ "name": "ask", "arguments": {} });
+    let asked = json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params }).to_string();
+    let mut body = house.open_post("/s/crm/mcp", &session, asked).await;
+    let question = until(&mut body, |message| message["method"] == "elicitation/create").await;
+    step(&house, Step::Suspend).await;
+    until_shut(&house).await;
+    let content = json!({ "secret": "what nobody suspended may hear" });
+    let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "accept", "content": content } });
+    let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
+    house.post("/s/crm/mcp", &headers, answer.to_string()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let heard = script.everything();
+    assert!(!heard.iter().any(|one| one.json().to_string().contains("nobody suspended")), "{heard:?}");
+    let decisions = house.decisions();
+    let cut = decisions.iter().filter(|one| one.ending == cut(Code::ServerSuspended)).count();
+    assert_eq!(cut, 2, "the call, and the question in it: {decisions:?}");
+}
+
+#[tokio::test]
+async fn the_subscriptions_of_a_server_end_when_it_is_suspended() {
+    let (house, script) = house("local").await;
+    let _session = house.initialize("/mcp").await;
+    let listens = async |wanted: bool| {
+        for _ in 0..500 {
+            if script.listeners().is_empty() != wanted {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    };
+    assert!(listens(true).await, "its lists are watched for the session");
+    step(&house, Step::Suspend).await;
+    until_shut(&house).await;
+    assert!(listens(false).await, "a stream to a suspended server is open: {:?}", script.listeners());
 }

@@ -22,6 +22,7 @@ use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::hidden::Seat;
 use crate::text::About;
 pub(super) use honest::is_a_constant;
+use honest::is_a_desk;
 use language::is_english;
 use signs::{ENOUGH, Signs};
 
@@ -386,7 +387,7 @@ impl Weighed<'_> {
                     | "query"
             )
         };
-        (s.any(Kind::Mail) || number())
+        (s.tokens.iter().any(|token| token.kind == Kind::Mail && !is_a_desk(&token.text)) || number())
             && !s.text.contains(['"', '`', '='])
             && !s.text.contains(" '")
             && !s.text.contains("('")
@@ -473,7 +474,9 @@ impl Weighed<'_> {
         let named = self.about.ours.is_some_and(|ours| ours.iter().any(argument));
         let file = self.s.any(Kind::Path) && speaks(CONTENT);
         let entry = (self.is_an_entry() || self.is_code()) && !speaks(CONTENT.or(TIMING).or(DISCREET));
-        let thing = (speaks(things) || file) && (named && !entry || speaks(BESIDE));
+        // a word for a file is in every second text about files; something is done with it besides
+        let done = speaks(CONTENT) || speaks(TIMING) || speaks(DISCREET);
+        let thing = (speaks(things) || file) && (named && !entry && done || speaks(BESIDE));
         let sink = self.about.asks || named;
         signs.add(Signs::THING, thing);
         signs.add(Signs::SINK, thing && sink);

@@ -117,7 +117,8 @@ impl Said<'_> {
     /// In words, and not by the name of one of its own arguments.
     fn names_outside(&self) -> bool {
         let s = self.sentence;
-        let led_to = |at: usize| !self.is_own_name(at) && !self.is_where_or_when(at);
+        let led_to =
+            |at: usize| !self.is_own_name(at) && !self.is_an_argument(at) && !self.is_where_or_when(at);
         self.of(OUTSIDE) && (s.places(OUTSIDE).next().is_none() || s.places(OUTSIDE).any(led_to))
     }
     /// What stands there is the name of one of its own arguments.
@@ -213,7 +214,7 @@ impl Said<'_> {
             ));
         }
         let near = s.near(WHOLE, HOST, 4) || s.near(MOVE.or(FETCH), HOST, 4) && self.orders(MOVE.or(FETCH));
-        let emptied = self.foreign(HOST) && near && self.names_an_argument();
+        let emptied = self.foreign(HOST) && near && self.names_an_argument() && !self.names_its_variables();
         emptied.then(|| {
             self.sees(Detector::Exfiltration, High, 0.7, "what the user's machine holds is asked for")
         })
@@ -255,22 +256,23 @@ impl Said<'_> {
     fn hands_over_context(&self) -> Option<Sighting> {
         const WHY: &str = "the conversation or what the model was told is asked for";
         let s = self.sentence;
-        let strong = self.foreign(CONTEXT) && !self.is_no_context() || self.foreign(IDENTITY) && self.of(USE);
+        let named = self.foreign(IDENTITY) && self.of(USE) && self.means_the_caller();
+        let strong = self.foreign(CONTEXT) && !self.is_no_context() || named;
         let soft = self.recalls() || self.foreign(TALK) && s.near(WHOLE, TALK, 3) && !self.is_one_message();
         let moved = s.affirms(MOVE) && s.near(MOVE, CONTEXT.or(TALK), 10);
         let asked = self.names_an_argument() || self.of(WHOLE);
-        let named = self.foreign(IDENTITY) && self.of(USE);
         // "do not list all of them": nothing is asked for
         let barred = s.tokens.iter().take(2).any(|token| token.topics.meets(NOT));
         let whole = self.of(WHOLE) && self.names_an_argument() && !barred;
-        let given = moved && (asked || self.orders(MOVE)) || whole || named;
+        let given = moved && (asked && !barred || self.orders(MOVE)) || whole || named;
         // what comes back asks for nothing
         let returned = s.tokens.iter().any(|token| matches!(&*token.text, "returned" | "returns"));
         let severity = match (strong, soft) {
+            _ if self.is_a_heading() => Low,
             _ if returned && !self.orders(MOVE) && !self.of(MODEL.or(YOU)) => Low,
             (true, _) if given && (self.hushes() || self.outside()) => Critical,
             (true, _) if given => High,
-            (true, _) if asked => Medium,
+            (true, _) if asked && !barred => Medium,
             (true, _) => Low,
             (false, true) if moved && self.orders(MOVE) => High,
             (false, true) if self.recalls() && s.affirms(MOVE) && s.any(Kind::Name) => High,

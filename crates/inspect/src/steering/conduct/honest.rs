@@ -63,6 +63,13 @@ impl Weighed<'_> {
     }
 }
 
+/// Where a product's own people answer: `support@…`.
+pub(super) fn is_a_desk(mailbox: &str) -> bool {
+    const DESKS: &[&str] = &["support", "help", "sales", "contact", "feedback", "security", "privacy"];
+    let name = mailbox.split('@').next().unwrap_or_default();
+    DESKS.iter().any(|desk| name.split(['-', '.', '_', '+']).any(|word| word == *desk))
+}
+
 /// `BACKING_UP` is a state, and no tool.
 pub(crate) fn is_a_constant(name: &str) -> bool {
     name.chars().any(char::is_uppercase) && !name.chars().any(char::is_lowercase)

@@ -46,7 +46,13 @@ impl Said<'_> {
             && self.of(AFTER)
             && self.orders(USE.or(FETCH))
             && self.of(MUST.or(ALWAYS).or(SELF));
+        // "overrides any tool name in the file" is about a name
+        let a_name = s.places(OTHERS).all(|at| {
+            let behind = s.tokens.get(at + 1..).unwrap_or_default();
+            behind.iter().take(2).any(|token| matches!(&*token.text, "name" | "names"))
+        });
         let severity = match () {
+            () if self.is_a_heading() || a_name && self.of(OTHERS) && !theirs => Low,
             () if self.stays_at_home() && !theirs && !carried && !copied => Low,
             () if self.declines() && !theirs && !carried && !copied => Low,
             () if theirs && (turned || copied || carried || ordered) => Critical,
@@ -130,6 +136,7 @@ impl Said<'_> {
         let kin =
             rivals.iter().any(|one| self.is_kin(one)) && !rivals.iter().any(|one| self.about.is_theirs(one));
         let severity = if routes
+            || self.is_a_heading()
             || self.has_a_purpose()
             || self.stays_at_home() && bounded
             || self.declines() && bounded

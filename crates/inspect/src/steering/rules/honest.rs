@@ -1,8 +1,8 @@
 //! What honest documentation says in the words of an attack, told by its shape.
 
 use super::super::lexicon::{
-    ALSO, ALWAYS, ANYTHING, ASK, BEST, CONTEXT, FETCH, MALICE, MOVE, MUST, OUTSIDE, PLACE, REDIRECT, ROLE,
-    RUN, SHELL, SKIP, STRONGBOX, TALK, UNSEEN, USE, USER, WHOLE, YOU,
+    ALSO, ALWAYS, ANYTHING, ASK, BEST, CONTEXT, FETCH, HOST, MALICE, MOVE, MUST, OUTSIDE, PLACE, REDIRECT,
+    ROLE, RUN, SHELL, SKIP, STRONGBOX, TALK, Topics, UNSEEN, USE, USER, WHOLE, YOU,
 };
 use super::super::words::{Kind, Token};
 use super::Said;
@@ -125,6 +125,77 @@ impl Said<'_> {
             "firstmessage",
         ];
         self.about.ours.is_some_and(|ours| BESIDE.iter().any(|name| ours.contains(*name))) && !self.of(YOU)
+    }
+
+    /// "a webhook", where that is what one of its own arguments is called.
+    pub(super) fn is_an_argument(&self, at: usize) -> bool {
+        let word = self.sentence.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
+        self.about.ours.is_some_and(|ours| ours.contains(word) || ours.contains(word.trim_end_matches('s')))
+    }
+
+    /// Which model calls is asked for, and not which one is to be used.
+    pub(super) fn means_the_caller(&self) -> bool {
+        const CALLER: &[&str] = &[
+            "calling",
+            "calls",
+            "caller",
+            "currently",
+            "current",
+            "invoking",
+            "running",
+            "using",
+            "yourself",
+        ];
+        self.of(YOU) || self.sentence.tokens.iter().any(|token| CALLER.contains(&&*token.text))
+    }
+
+    /// "requires the MAPS_KEY environment variable": a setting of its own, by its name.
+    pub(super) fn names_its_variables(&self) -> bool {
+        let s = self.sentence;
+        let named = |at: usize| {
+            let near = s.tokens.get(at.saturating_sub(7)..at + 4).or(s.tokens.get(at.saturating_sub(7)..));
+            let variable = s.tokens.get(at).is_some_and(|token| token.text.starts_with("env"));
+            let constant = |name: &str| name.contains('_') && super::super::conduct::is_a_constant(name);
+            variable && near.unwrap_or_default().iter().filter_map(|token| token.whole).any(constant)
+        };
+        let mut places = s.places(HOST).peekable();
+        places.peek().is_some() && places.all(named) && !self.of(WHOLE.or(OUTSIDE))
+    }
+
+    /// "When to use this or other tools:", "Tool output:".
+    pub(super) fn is_a_heading(&self) -> bool {
+        let s = self.sentence;
+        let asks =
+            s.tokens.first().is_some_and(|token| matches!(&*token.text, "when" | "how" | "what" | "why"));
+        let plain = s.tokens.iter().all(|token| matches!(token.kind, Kind::Word));
+        s.text.trim_end_matches(['*', ' ']).ends_with(':')
+            && plain
+            && s.tokens.len() < if asks { 9 } else { 4 }
+    }
+
+    /// "without instructor approval": of somebody who is not the user.
+    pub(super) fn is_anothers_yes(&self, at: usize) -> bool {
+        let s = self.sentence;
+        let before = at.checked_sub(1).and_then(|at| s.tokens.get(at));
+        let without =
+            at.checked_sub(2).and_then(|at| s.tokens.get(at)).is_some_and(|two| two.text == "without");
+        without
+            && before.is_some_and(|token| {
+                token.topics == Topics::NONE
+                    && token.kind == Kind::Word
+                    && token.text.len() > 4
+                    && !matches!(
+                        &*token.text,
+                        "their"
+                            | "further"
+                            | "extra"
+                            | "prior"
+                            | "explicit"
+                            | "separate"
+                            | "human"
+                            | "asking"
+                    )
+            })
     }
 
     /// One message of many is no conversation.

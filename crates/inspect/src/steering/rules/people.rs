@@ -156,7 +156,12 @@ impl Said<'_> {
         }
         let client = s.tokens.iter().any(|token| token.text == "client" || token.text == "host");
         let whose = self.of(USER.or(MODEL).or(YOU)) || client;
-        let severity = if (skipped || unasked) && whose { High } else { Low };
+        let anothers = spaced && s.places(ASK).all(|at| self.is_anothers_yes(at));
+        let severity = match () {
+            () if (skipped || unasked) && whose && !anothers => High,
+            () if anothers => Medium,
+            () => Low,
+        };
         Some(self.sees(Detector::ConsentBypass, severity, 0.7, "the user is not to be asked"))
     }
 

@@ -44,8 +44,8 @@ impl Walk<'_, '_> {
             // a result may lack what it never had to have; an argument that nobody takes is refused or means nothing
             let shift = match b.get("additionalProperties") {
                 _ if self.takes() || by_pattern(a) || by_pattern(b) => Shift::Other,
-                Some(Value::Bool(false)) => Shift::Same,
-                None if !self.free(b) => Shift::Same,
+                Some(Value::Bool(false)) => self.by_custom(),
+                None if !self.free(b) => self.by_custom(),
                 _ => Shift::Wider,
             };
             self.shifted(&at(place, key), Kind::ArgumentRemoved, shift, 0.06, format!("`{key}` is gone"));
@@ -68,16 +68,21 @@ impl Walk<'_, '_> {
             (Direction::Results, Some(Value::Bool(false))) => Shift::Wider,
             // the old definition said what any further member is, and this one may be something else
             (Direction::Results, Some(Value::Object(said))) if !said.is_empty() => Shift::Other,
-            (Direction::Results, _) => Shift::Same,
+            (Direction::Results, _) => self.by_custom(),
             (Direction::Arguments, _) if needed => Shift::Narrower,
             // the old definition said what any further argument may be
             (Direction::Arguments, Some(Value::Object(_) | Value::Bool(true))) => Shift::Narrower,
             // an object that lists nothing is a map of anything, unless it is all that a call gives
             (Direction::Arguments, None) if self.free(a) => Shift::Narrower,
-            (Direction::Arguments, _) => Shift::Same,
+            (Direction::Arguments, _) => self.by_custom(),
         };
         self.shifted(place, Kind::ArgumentAdded, shift, 0.06, format!("`{key}` is new"));
         super::arguments::arrived(self.site, place, schema);
+    }
+
+    /// The same for whoever sends what is listed and reads what is listed. Below `not` and its like nobody does.
+    fn by_custom(&self) -> Shift {
+        if self.is_blurred() { Shift::Other } else { Shift::Same }
     }
 
     fn free(&self, schema: &Map<String, Value>) -> bool {
@@ -104,7 +109,7 @@ impl Walk<'_, '_> {
                 self.shifted(
                     place,
                     Kind::ClosedToOthers,
-                    Shift::Same,
+                    self.by_custom(),
                     0.01,
                     "only what is listed is taken".to_owned(),
                 );

@@ -86,6 +86,9 @@ impl Walk<'_, '_> {
         }
     }
 
+    pub(super) fn is_blurred(&self) -> bool {
+        self.blurred
+    }
     pub(super) fn takes(&self) -> bool {
         self.direction == Direction::Arguments
     }

@@ -5,6 +5,7 @@
 //! annotations can make a judgement more severe, never milder. Nothing here decides a call: the operator's declarations do.
 //! Read in this order: [`Tool`], [`Judgement`], [`judge`].
 
+mod abroad;
 mod authority;
 mod effect;
 mod execution;

@@ -38,7 +38,8 @@ pub(super) struct Prose {
 
 impl Prose {
     pub(super) fn of(text: &str) -> Self {
-        let text = unmarked(body(text));
+        let text = super::abroad::in_english(unmarked(body(text)));
+        let text: &str = &text;
         let all = joined(tokens(text, TOKENS_MAX));
         let mut prose = Self { first: first_words(&all), ..Self::default() };
         prose.unknown_verb = unknown_verb(&all);

@@ -4,12 +4,15 @@
 mod baseline;
 pub(crate) mod clients;
 mod connect;
+mod container;
 pub(crate) mod credentials;
 pub(crate) mod described;
 pub(crate) mod entry;
+mod launch;
 mod machine;
 mod markdown;
 pub(crate) mod notice;
+pub(crate) mod published;
 mod report;
 mod rules;
 mod sarif;

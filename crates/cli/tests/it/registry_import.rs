@@ -98,7 +98,7 @@ fn a_package_is_started_with_its_version_and_what_cannot_be_used_is_refused() {
                 json!({ "registryType": "npm", "identifier": "x", "version": "1.0.0", "runtimeHint": "sh",
                 "runtimeArguments": [{ "type": "positional", "value": "-c" }] }),
             ),
-            "as it stands",
+            "error[foreign-runner]",
         ),
         (json!({ "tools": [] }), "exactly one server"),
         (json!("no"), "exactly one server"),
@@ -119,4 +119,147 @@ fn a_package_is_started_with_its_version_and_what_cannot_be_used_is_refused() {
     let said = bed.run(&["registry", "import", "server.json", "--yes"]);
     let meant: toml::Table = config(&bed).parse().unwrap();
     assert!(meant.get("console").is_none() && meant.get("limits").is_none(), "{} {}", said.out, said.err);
+}
+
+/// A package of npm that is all right, but for these members.
+fn files(members: Value) -> Value {
+    let mut package = json!({ "registryType": "npm", "identifier": "@example/files", "version": "2.0.0",
+        "transport": { "type": "stdio" } });
+    package.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    json!({ "name": "io.example/files", "version": "2.0.0", "repository": { "url": "https://git.example/x" }, "packages": [package] })
+}
+
+fn words(words: &[&str]) -> Value {
+    words.iter().map(|word| json!({ "type": "positional", "value": word })).collect()
+}
+
+#[test]
+fn a_description_that_has_something_else_run_is_refused_with_a_reason_and_found_by_the_scan() {
+    let bed = bed();
+    let before = config(&bed);
+    let oci = |arguments: &[&str]| {
+        files(
+            json!({ "registryType": "oci", "identifier": "ghcr.io/a/b@sha256:00", "version": "", "runtimeArguments": words(arguments) }),
+        )
+    };
+    let runs = |hint: &str, arguments: &[&str]| {
+        files(json!({ "runtimeHint": hint, "runtimeArguments": words(arguments) }))
+    };
+    let sets = |name: &str, value: &str| {
+        files(json!({ "environmentVariables": [{ "name": name, "value": value }] }))
+    };
+    for (code, hostile) in [
+        ("foreign-runner", runs("node", &["-e", "evil()"])),
+        ("foreign-runner", runs("node", &["-e", "evil()", "--", "-y"])),
+        ("foreign-runner", runs("uv", &["run", "--with", "evil", "python", "-c", "evil()"])),
+        ("foreign-runner", runs("docker", &["--privileged"])),
+        ("foreign-runner", runs("./npx", &[])),
+        ("other-code", runs("pnpm", &["exec", "sh", "-c", "id"])),
+        ("runner-argument", runs("pnpm", &["exec", "id"])),
+        ("other-code", runs("npx", &["-c", "touch x"])),
+        ("other-code", runs("npx", &["--call=touch x"])),
+        ("runner-argument", runs("npx", &["-p", "evil"])),
+        ("runner-argument", runs("npx", &["--package=evil"])),
+        ("runner-argument", runs("npx", &["--", "-y"])),
+        ("runner-argument", runs("npx", &["evil"])),
+        ("bad-package", files(json!({ "identifier": "-c", "version": null }))),
+        ("bad-package", files(json!({ "identifier": "--registry=http://evil.example" }))),
+        ("bad-package", files(json!({ "identifier": "a\nb" }))),
+        ("bad-package", files(json!({ "identifier": "git+https://evil.example/x.git" }))),
+        ("bad-package", files(json!({ "identifier": "evil/repository" }))),
+        ("bad-package", files(json!({ "identifier": "../../evil" }))),
+        ("bad-package", files(json!({ "version": "http://evil.example/x.tgz" }))),
+        ("bad-package", files(json!({ "version": "npm:evil@1" }))),
+        (
+            "bad-package",
+            files(
+                json!({ "registryType": "pypi", "identifier": "sh", "packageArguments": words(&["-c", "id"]) }),
+            ),
+        ),
+        (
+            "bad-package",
+            files(json!({ "registryType": "pypi", "identifier": "x @ https://evil.example/x.whl" })),
+        ),
+        ("loads-code", sets("LD_PRELOAD", "/tmp/x.so")),
+        ("loads-code", sets("PATH", "/tmp/evil")),
+        ("loads-code", sets("NODE_OPTIONS", "--import=data:text/javascript,evil()")),
+        ("loads-code", sets("DYLD_INSERT_LIBRARIES", "/tmp/x")),
+        ("loads-code", sets("npm_config_script-shell", "/tmp/x")),
+        ("other-source", sets("npm_config_registry", "http://evil.example")),
+        ("other-source", sets("UV_INDEX_URL", "http://evil.example")),
+        ("container-of-the-host", oci(&["--privileged"])),
+        ("container-of-the-host", oci(&["--pid", "host"])),
+        ("container-of-the-host", oci(&["--cap-add=ALL"])),
+        ("container-of-the-host", oci(&["-itv", "/root:/h"])),
+        ("container-of-the-host", oci(&["--mount", "type=bind,src=/srv/x,dst=/h"])),
+        ("runner-argument", oci(&["--entrypoint", "sh"])),
+        ("runner-argument", oci(&["evil/image"])),
+        ("runner-argument", oci(&["--env-file", "/etc/passwd"])),
+    ] {
+        described(&bed, &hostile);
+        let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+        assert_eq!(said.code, 2, "{hostile}: {}", said.err);
+        let scanned = bed.run(&["scan", "server.json", "--json"]);
+        let scanned: Value = serde_json::from_str(&scanned.out).unwrap();
+        let found = scanned["servers"][0]["findings"].as_array().unwrap();
+        let seen: Vec<&str> = found.iter().map(|one| one["detector"].as_str().unwrap()).collect();
+        assert!(seen.contains(&code), "{hostile}: {seen:?}");
+        // the worst of them is named
+        assert!(
+            seen.iter().any(|one| said.err.contains(&format!("error[{one}]"))),
+            "{hostile}: {}",
+            said.err
+        );
+        assert_eq!(config(&bed), before, "{hostile}");
+    }
+    // what stands beside a package is not taken for one of its variables
+    described(&bed, &files(json!({ "headers": [{ "name": "LD_PRELOAD", "value": "/tmp/x.so" }] })));
+    assert_eq!(bed.run(&["registry", "import", "server.json", "--yes"]).code, 0);
+    assert!(!config(&bed).contains("LD_PRELOAD"));
+}
+
+#[test]
+fn the_next_way_is_taken_where_the_first_has_something_else_run_and_it_is_told() {
+    let bed = bed();
+    let mut two = files(json!({ "runtimeArguments": words(&["-c", "id"]) }));
+    two["remotes"] = json!([{ "type": "streamable-http", "url": "https://files.example/mcp" }]);
+    described(&bed, &two);
+    let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+    assert!(
+        said.code == 0 && said.err.contains("! another way to use it is passed over: `-c`"),
+        "{}",
+        said.err
+    );
+    assert!(config(&bed).contains("https://files.example/mcp") && !config(&bed).contains("npx"));
+}
+
+#[test]
+fn every_kind_of_package_is_run_by_what_fetches_it() {
+    for (members, expected) in [
+        (
+            json!({ "runtimeHint": "npx", "runtimeArguments": words(&["-y"]) }),
+            &["npx", "-y", "@example/files@2.0.0"][..],
+        ),
+        (json!({ "runtimeHint": "bunx" }), &["bunx", "@example/files@2.0.0"]),
+        (json!({ "runtimeHint": "pnpm" }), &["pnpm", "dlx", "@example/files@2.0.0"]),
+        (json!({ "registryType": "pypi", "identifier": "files" }), &["uvx", "files==2.0.0"]),
+        (
+            json!({ "registryType": "pypi", "identifier": "files", "runtimeHint": "pipx" }),
+            &["pipx", "run", "files==2.0.0"],
+        ),
+        (
+            json!({ "registryType": "oci", "identifier": "ghcr.io/a/b", "runtimeArguments": words(&["run", "-e", "A=b", "-v", "notes:/d"]) }),
+            &["docker", "run", "-i", "--rm", "-e", "A=b", "-v", "notes:/d", "ghcr.io/a/b:2.0.0"],
+        ),
+    ] {
+        let bed = bed();
+        described(&bed, &files(members.clone()));
+        let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+        assert_eq!(said.code, 0, "{members}: {}", said.err);
+        let meant: toml::Table = config(&bed).parse().unwrap();
+        let server = &meant["servers"]["files"];
+        let args = server["args"].as_array().unwrap().iter().map(|one| one.as_str().unwrap());
+        let command: Vec<&str> = server["command"].as_str().into_iter().chain(args).collect();
+        assert_eq!(command, expected, "{members}");
+    }
 }

@@ -4,13 +4,18 @@
 use crate::{
     cli::Given,
     command::{
-        scan::{clients::Entry, described},
+        scan::{
+            clients::Entry,
+            described::{self, Described},
+            notice::Notice,
+            published::REFUSED,
+        },
         wrap::declare,
     },
     failure::{Failure, Outcome, Verdict},
     place::Place,
     rewrite,
-    say::printable,
+    say::{one_line, printable},
 };
 use anyhow::Context as _;
 use clap::Args;
@@ -55,15 +60,7 @@ pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
             declare::free(&declare::slug(last), |name| servers.contains_key(name))?
         }
     };
-    let way = described.servers.iter().find(|(entry, _)| can(entry, &value));
-    let Some((entry, notices)) = way else {
-        let told = format!(
-            "nothing that `{}` offers can be used as it stands: a package of npm, PyPI or an image, or an address without \
-             variables",
-            printable(&described.name)
-        );
-        return Err(Failure::Usage(told));
-    };
+    let Way { entry, notices, passed } = way(&described, &value)?;
     let (block, secrets) = block(&name, entry, &value)?;
     let before = fs::read_to_string(&place.config)
         .with_context(|| format!("cannot read `{}`", place.config.display()))?;
@@ -71,8 +68,15 @@ pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
     declare::check(place, &after, given)?;
     given.say.aside(format!("to `{}`:", place.config.display()));
     block.trim_start().lines().for_each(|line| given.say.aside(format!("+ {}", printable(line))));
-    for notice in notices {
-        given.say.aside(format!("! {}", printable(&notice.because)));
+    for notice in passed {
+        given.say.aside(format!("! another way to use it is passed over: {}", one_line(&notice.because)));
+    }
+    let mut told: Vec<&str> = Vec::new();
+    for notice in notices.iter().chain(&described.whole) {
+        if !told.contains(&notice.because.as_str()) {
+            given.say.aside(format!("! {}", one_line(&notice.because)));
+            told.push(&notice.because);
+        }
     }
     if !import.yes && !given.say.agreed() {
         return Ok(Verdict::No);
@@ -99,8 +103,40 @@ fn read(file: &PathBuf) -> Result<Value, Failure> {
     Ok(value)
 }
 
-/// Programs that fetch a package and run it. A description may hint at any other, and with it at any command.
-const RUNNERS: [&str; 9] = ["npx", "bunx", "pnpm", "node", "uvx", "pipx", "uv", "docker", "podman"];
+/// How the server is going to be started or reached.
+struct Way<'d> {
+    entry: &'d Entry,
+    notices: &'d [Notice],
+    /// Why others before it are not taken.
+    passed: Vec<&'d Notice>,
+}
+
+/// The first that nobody has to fill in, and with which nothing else would be run than what is described. Errors: there is none.
+fn way<'d>(described: &'d Described, value: &Value) -> Result<Way<'d>, Failure> {
+    let refused = |notices: &'d [Notice]| notices.iter().find(|notice| REFUSED.contains(&notice.detector()));
+    let failed = |notice: &Notice| Failure::Unreadable {
+        code: notice.detector(),
+        message: format!("`{}` is not taken over: {}", one_line(&described.name), one_line(&notice.because)),
+    };
+    if let Some(notice) = refused(&described.whole) {
+        return Err(failed(notice));
+    }
+    let mut passed = Vec::new();
+    for (entry, notices) in described.servers.iter().filter(|(entry, _)| can(entry, value)) {
+        match refused(notices) {
+            Some(notice) => passed.push(notice),
+            None => return Ok(Way { entry, notices, passed }),
+        }
+    }
+    Err(match passed.first() {
+        Some(notice) => failed(notice),
+        None => Failure::Usage(format!(
+            "nothing that `{}` offers can be used as it stands: a package of npm, PyPI or an image, or an address without \
+             variables",
+            one_line(&described.name)
+        )),
+    })
+}
 
 /// Whether it can be used without anybody filling something in.
 fn can(entry: &Entry, value: &Value) -> bool {
@@ -108,9 +144,8 @@ fn can(entry: &Entry, value: &Value) -> bool {
         Some(url) => !url.contains('{') && url::Url::parse(url).is_ok(),
         None => {
             let kind = at(entry, value).and_then(|package| package.get("registryType")?.as_str());
-            let runs = entry.command.first().is_some_and(|program| RUNNERS.contains(&program.as_str()));
             let whole = !entry.command.iter().any(|word| word.contains('{'));
-            matches!(kind, Some("npm" | "pypi" | "oci")) && runs && whole
+            matches!(kind, Some("npm" | "pypi" | "oci")) && whole
         }
     }
 }
@@ -138,9 +173,9 @@ fn block(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<(Str
             put("args", list(args).into());
         }
     }
-    let inputs = at(entry, value).into_iter().flat_map(|of| {
-        ["environmentVariables", "headers"].into_iter().filter_map(|key| of.get(key)?.as_array())
-    });
+    // of an address, what is named like a variable of a program is none, and the other way round
+    let key = if entry.url.is_some() { "headers" } else { "environmentVariables" };
+    let inputs = at(entry, value).and_then(|of| of.get(key)?.as_array()).into_iter();
     let (mut env, mut credentials, mut secrets) = (Table::new(), String::new(), Vec::new());
     for input in inputs.flatten() {
         let Some(input_name) = input.get("name").and_then(Value::as_str) else { continue };

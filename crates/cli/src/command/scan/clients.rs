@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Largest configuration that is read, in bytes. Claude Code keeps its history in the same file.
 const BYTES_MAX: u64 = 64 << 20;
 
+/// What stands for a client where a registry describes a server.
+pub(super) const PUBLISHED: &str = "server.json";
+
 /// One server as a client would reach it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -44,6 +47,11 @@ impl Entry {
 
     fn named(name: &str) -> Self {
         Self { client: "command line", file: "-".into(), name: name.to_owned(), ..Self::default() }
+    }
+
+    /// A stranger wrote it for everybody: of this machine it knows nothing.
+    pub(super) fn is_published(&self) -> bool {
+        self.client == PUBLISHED
     }
 
     pub(super) fn spot(&self) -> Spot {

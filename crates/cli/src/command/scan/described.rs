@@ -1,10 +1,19 @@
 //! What a registry says of a server, in the format of the official one (`server.json`): how it would be started or reached.
 //! Nothing of it is.
 
-use super::{clients::Entry, credentials::is_secret, entry, notice::Notice};
+use super::{
+    clients::{Entry, PUBLISHED},
+    credentials::is_secret,
+    entry,
+    notice::Notice,
+    published::{self, Package},
+};
 use inspect::Severity;
 use serde_json::Value;
 use std::{path::Path, sync::Arc};
+
+/// What the official registry says of a server, below `_meta`.
+const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
 
 /// One description.
 pub(crate) struct Described {
@@ -13,6 +22,8 @@ pub(crate) struct Described {
     pub(crate) text: String,
     /// A JSON pointer to it in its file.
     pub(crate) pointer: String,
+    /// What is wrong with all of it; it stands with the first way too.
+    pub(crate) whole: Vec<Notice>,
     /// One for each way to start or reach it.
     pub(crate) servers: Vec<(Entry, Vec<Notice>)>,
 }
@@ -26,7 +37,10 @@ pub(crate) fn servers(file: &Path, text: &str, value: &Value) -> Vec<Described> 
             _ => (value, keys.to_vec()),
         };
         if is_description(inner) {
-            found.push(Reading { file, text: text.into(), keys: &keys, value: inner }.describe());
+            found.push(
+                Reading { file, text: text.into(), keys: &keys, value: inner, beside: value.get("_meta") }
+                    .describe(),
+            );
         }
     };
     match value.get("servers").and_then(Value::as_array) {
@@ -54,6 +68,8 @@ struct Reading<'a> {
     /// They lead to it in its file.
     keys: &'a [&'a str],
     value: &'a Value,
+    /// What the registry says of it, which stands beside it.
+    beside: Option<&'a Value>,
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
@@ -72,21 +88,22 @@ impl Reading<'_> {
         let mut servers: Vec<(Entry, Vec<Notice>)> = packages.chain(remotes).collect();
         let whole = self.whole();
         match servers.first_mut() {
-            Some((_, first)) => first.extend(whole),
-            None => servers.push((self.entry(&[]), whole)),
+            Some((_, first)) => first.extend(whole.clone()),
+            None => servers.push((self.entry(&[]), whole.clone())),
         }
         let said = ["title", "description"].iter().filter_map(|key| text(self.value, key));
         Described {
             name,
             text: said.collect::<Vec<_>>().join("\n"),
             pointer: self.keys.iter().map(|key| format!("/{key}")).collect(),
+            whole,
             servers,
         }
     }
 
     fn entry(&self, inside: &[&str]) -> Entry {
         Entry {
-            client: "server.json",
+            client: PUBLISHED,
             file: self.file.to_owned(),
             text: Arc::clone(&self.text),
             keys: self.keys.iter().chain(inside).map(|key| (*key).to_owned()).collect(),
@@ -99,6 +116,27 @@ impl Reading<'_> {
     fn whole(&self) -> Vec<Notice> {
         let entry = self.entry(&[]);
         let mut seen = Vec::new();
+        let official = self.beside.or_else(|| self.value.get("_meta")).and_then(|of| of.get(OFFICIAL));
+        let status = official.and_then(|of| text(of, "status")).or_else(|| text(self.value, "status"));
+        let why = official.and_then(|of| text(of, "statusMessage")).unwrap_or("without a reason");
+        match status {
+            Some("deleted") => {
+                let because = format!("its registry has taken it back: {why}");
+                seen.push(told(&entry, "withdrawn", Severity::High, &because, "do not use it", why));
+            }
+            Some("deprecated") => {
+                let because = format!("its registry says that it is going away: {why}");
+                seen.push(told(
+                    &entry,
+                    "deprecated",
+                    Severity::Medium,
+                    &because,
+                    "use what replaces it",
+                    why,
+                ));
+            }
+            _ => {}
+        }
         if self.value.pointer("/repository/url").is_none() {
             let because = "it names no repository: nobody can read what it does";
             seen.push(told(&entry, "no-source", Severity::Low, because, "name its `repository`", ""));
@@ -111,24 +149,20 @@ impl Reading<'_> {
         let kind = text(package, "registryType").unwrap_or_default();
         let name = text(package, "identifier").unwrap_or_default();
         let version = text(package, "version").unwrap_or_default();
-        let (runner, joined, first) = match kind {
-            "npm" => ("npx", "@", &["-y"][..]),
-            "pypi" => ("uvx", "==", &[][..]),
-            "oci" => ("docker", ":", &["run", "-i", "--rm"][..]),
-            other => (other, "@", &[][..]),
-        };
-        let versioned = if version.is_empty() { name.to_owned() } else { format!("{name}{joined}{version}") };
         let before: Vec<String> = list(package, "runtimeArguments").flat_map(argument).collect();
-        // as a client adds them, unless they are there
-        let first = first
-            .iter()
-            .map(|word| (*word).to_owned())
-            .filter(|word| !before.contains(word))
-            .collect::<Vec<_>>();
-        let after = list(package, "packageArguments").flat_map(argument);
-        let runner = [text(package, "runtimeHint").unwrap_or(runner).to_owned()];
-        entry.command =
-            runner.into_iter().chain(first).chain(before).chain([versioned]).chain(after).collect();
+        let said = Package {
+            kind,
+            identifier: name,
+            version,
+            hint: text(package, "runtimeHint"),
+            base: text(package, "registryBaseUrl"),
+            digest: text(package, "fileSha256"),
+            before: &before,
+        };
+        entry.command = said.command();
+        entry.command.extend(list(package, "packageArguments").flat_map(argument));
+        let given = |input: &Value| Some((text(input, "name")?.to_owned(), given(input)?.to_owned()));
+        entry.env = list(package, "environmentVariables").filter_map(given).collect();
         let mut seen = entry::look(&entry);
         // those are of a file on this machine, and of clients; and the version stands in a member of its own
         seen.retain(|notice| !["secret-in-file", "ungoverned", "unpinned"].contains(&notice.detector));
@@ -155,6 +189,11 @@ impl Reading<'_> {
                 name,
             ));
         }
+        seen.extend(published::look(&said).into_iter().map(
+            |(detector, severity, because, repair, offends)| {
+                told(&entry, detector, severity, &because, repair, &offends)
+            },
+        ));
         let transport = package.get("transport").and_then(|transport| text(transport, "url"));
         seen.extend(
             ["registryBaseUrl"]
@@ -208,6 +247,12 @@ fn argument(argument: &Value) -> Vec<String> {
     let name = text(argument, "name").filter(|_| text(argument, "type") == Some("named"));
     let value = ["value", "default", "valueHint"].iter().find_map(|key| text(argument, key));
     name.into_iter().chain(value).map(str::to_owned).collect()
+}
+
+/// What an input is set to without anybody filling anything in.
+fn given(input: &Value) -> Option<&str> {
+    let given = ["value", "default"].iter().find_map(|key| text(input, key));
+    given.filter(|value| !value.contains('{'))
 }
 
 pub(crate) fn is_pinned(kind: &str, name: &str, version: &str) -> bool {
@@ -297,6 +342,9 @@ mod tests {
         package.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         json!({ "name": "io.example/b", "version": "1.0.0", "packages": [package] })
     }
+    fn words(value: &str) -> Value {
+        json!({ "type": "positional", "value": value })
+    }
     fn remote(members: Value) -> Value {
         let mut remote = json!({ "type": "streamable-http", "url": "https://mcp.example/mcp" });
         remote.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
@@ -323,11 +371,33 @@ mod tests {
                 json!({ "registryType": "mcpb", "identifier": "https://x.example/a.mcpb", "fileSha256": "00" }),
                 &[],
             ),
-            (json!({ "registryBaseUrl": "http://npm.example" }), &["plain-http"]),
+            (json!({ "registryBaseUrl": "http://npm.example" }), &["other-source", "plain-http"]),
+            (
+                json!({ "registryType": "pypi", "identifier": "b", "registryBaseUrl": "https://pypi.org/simple/" }),
+                &[],
+            ),
+            (json!({ "registryBaseUrl": "https://xnpmjs.org" }), &["other-source"]),
             (
                 json!({ "runtimeHint": "docker", "runtimeArguments": [{ "type": "positional", "value": "--privileged" }] }),
-                &["container-of-the-host"],
+                &["container-of-the-host", "foreign-runner"],
             ),
+            (json!({ "runtimeHint": "pnpm" }), &[]),
+            (json!({ "runtimeHint": "node" }), &["foreign-runner"]),
+            (json!({ "registryType": "pypi", "identifier": "b", "runtimeHint": "uv" }), &["foreign-runner"]),
+            (json!({ "runtimeArguments": [words("-y")] }), &[]),
+            (
+                json!({ "runtimeArguments": [words("-c"), words("x")] }),
+                &["other-code", "runner-argument", "runner-argument"],
+            ),
+            (json!({ "runtimeArguments": [words("--call=x")] }), &["other-code", "runner-argument"]),
+            (json!({ "runtimeArguments": [words("--"), words("-y")] }), &["runner-argument"]),
+            (json!({ "identifier": "-c" }), &["bad-package"]),
+            (
+                json!({ "environmentVariables": [{ "name": "NODE_OPTIONS", "value": "--import=x" }] }),
+                &["loads-code"],
+            ),
+            (json!({ "environmentVariables": [{ "name": "NODE_OPTIONS", "value": "{x}" }] }), &[]),
+            (json!({ "fileSha256": "00" }), &["unchecked-digest"]),
             (json!({ "environmentVariables": [{ "name": "API_TOKEN", "isSecret": true }] }), &[]),
             (json!({ "environmentVariables": [{ "name": "API_TOKEN" }] }), &["unmarked-secret"]),
             (json!({ "environmentVariables": [{ "name": "MODE", "default": "fast" }] }), &[]),

@@ -1,6 +1,6 @@
 //! What can be told of a server from how a client starts or reaches it.
 
-use super::{clients::Entry, credentials, notice::Notice};
+use super::{clients::Entry, container, credentials, launch, notice::Notice};
 use inspect::Severity;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -12,7 +12,7 @@ const RUNNERS: [(&str, &[&str]); 5] = [
     ("uvx", &["--from"]),
     ("pipx", &["run", "--spec"]),
 ];
-const SHELLS: [&str; 9] =
+pub(super) const SHELLS: [&str; 9] =
     ["sh", "bash", "zsh", "dash", "fish", "cmd", "cmd.exe", "powershell", "powershell.exe"];
 
 /// One thing that a person should know of a server, and what helps.
@@ -27,8 +27,8 @@ struct Remark {
 
 /// Everything that is seen, the worst first.
 pub(super) fn look(entry: &Entry) -> Vec<Notice> {
-    let seen = [unencrypted(entry), shell(entry), unpinned(entry), container(entry), broad(entry)];
-    let seen = seen.into_iter().flatten().chain(secrets(entry)).chain(governed(entry));
+    let seen = [unencrypted(entry), shell(entry), unpinned(entry), of_host(entry), broad(entry)];
+    let seen = seen.into_iter().flatten().chain(turned(entry)).chain(secrets(entry)).chain(governed(entry));
     let mut seen: Vec<Notice> = seen
         .map(|Remark { detector, severity, because, repair, offends }| {
             Notice::of_setup(detector, severity, because, repair, &offends, entry.spot())
@@ -61,8 +61,11 @@ pub(crate) fn reached(entry: &Entry) -> String {
 
 /// The last part of the program's path.
 fn program(entry: &Entry) -> &str {
-    let first = entry.command.first().map_or("", String::as_str);
-    first.rsplit(['/', '\\']).next().unwrap_or(first)
+    base(entry.command.first().map_or("", String::as_str))
+}
+
+pub(super) fn base(program: &str) -> &str {
+    program.rsplit(['/', '\\']).next().unwrap_or(program)
 }
 
 fn unencrypted(entry: &Entry) -> Option<Remark> {
@@ -110,18 +113,53 @@ fn unpinned(entry: &Entry) -> Option<Remark> {
     })
 }
 
-fn container(entry: &Entry) -> Option<Remark> {
-    if !matches!(program(entry), "docker" | "podman" | "nerdctl") {
+/// What a container is given of the machine. It is another finding with any other such option, and with another image.
+fn of_host(entry: &Entry) -> Option<Remark> {
+    if !container::is_program(program(entry)) {
         return None;
     }
-    let wide = |one: &&String| {
-        matches!(one.as_str(), "--privileged" | "--net=host" | "--network=host" | "--pid=host")
-            || one.starts_with("/:/")
-            || one.contains("docker.sock")
+    let run = container::read(entry.command.get(1..).unwrap_or_default());
+    let wide: Vec<&str> =
+        run.wide(entry.is_published()).into_iter().map(|given| given.said.as_str()).collect();
+    let flags = wide.iter().map(|flag| format!("`{flag}`")).collect::<Vec<_>>().join(", ");
+    let give = if wide.len() == 1 { "gives" } else { "give" };
+    let because = format!("{flags} {give} the container what the whole machine has");
+    let repair = "mount and allow what it needs";
+    let offends = listed(wide.iter().copied().chain([run.image.as_str()]));
+    (!wide.is_empty()).then(|| remark("container-of-the-host", Severity::High, because, repair, &offends))
+}
+
+/// Texts as one, which no other texts are.
+fn listed<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    serde_json::Value::from_iter(texts).to_string()
+}
+
+/// What has another program run, or another package fetched, than the one that stands there.
+fn turned(entry: &Entry) -> Vec<Remark> {
+    let published = entry.is_published();
+    let variables = entry.env.iter().filter_map(|(name, value)| launch::variable(name, value, published));
+    let options = launch::command(&entry.command);
+    let shown = reached(entry);
+    let of_option = options.into_iter().map(|turn| (turn, shown.as_str()));
+    let of_variable = variables.map(|turn| {
+        let value = entry.env.get(&turn.by).map_or("", String::as_str);
+        (turn, if credentials::is_secret("", value) { "" } else { value })
+    });
+    let told = |(launch::Turn { detector, severity, by }, offends): (launch::Turn, &str)| {
+        let (because, repair) = match detector {
+            "other-source" => (
+                "chooses where packages are fetched from",
+                "keep the source in the machine's own configuration",
+            ),
+            "loads-code" => ("has code of its choice loaded into what is started", "leave the variable out"),
+            _ => (
+                "runs what stands there, not the program or package that is named",
+                "name the program, and keep its code in a file of it",
+            ),
+        };
+        remark(detector, severity, format!("`{by}` {because}"), repair, &listed([by.as_str(), offends]))
     };
-    let flag = entry.command.iter().find(wide)?;
-    let because = format!("`{flag}` gives the container what the whole machine has");
-    Some(remark("container-of-the-host", Severity::High, because, "mount and allow what it needs", flag))
+    of_option.chain(of_variable).map(told).collect()
 }
 
 fn broad(entry: &Entry) -> Option<Remark> {
@@ -185,6 +223,10 @@ mod tests {
             (&["bash", "start.sh"], &[]),
             (&["docker", "run", "-v", "/:/host", "image"], &["container-of-the-host"]),
             (&["docker", "run", "-v", "/srv/data:/data", "image"], &[]),
+            (&["docker", "run", "--pid", "host", "--cap-add", "ALL", "image"], &["container-of-the-host"]),
+            (&["docker", "run", "image", "--privileged"], &[]),
+            (&["npx", "-y", "-c", "x", "server@1.0.0"], &["other-code", "unpinned"]),
+            (&["node", "-e", "x"], &["other-code"]),
             (&["server-filesystem", "/"], &["broad-folder"]),
             (&["server-filesystem", "/home/me/notes"], &[]),
             (&["node", "x.js", "--key", "ghp_0123456789abcdef0123456789abcdef0123"], &["secret-in-file"]),

@@ -124,6 +124,11 @@ impl Notice {
         }
     }
 
+    /// What it is.
+    pub(crate) fn detector(&self) -> &'static str {
+        self.detector
+    }
+
     /// Says of it whether it is known.
     pub(super) fn mark(&mut self, known: bool) {
         self.mark = Some(Mark { fingerprint: self.fingerprint.clone(), known });

@@ -83,7 +83,7 @@ const POISON: [(Detector, Severity, &str, &str); 25] = [
     ),
 ];
 
-const SETUP: [(&str, Severity, &str, &str); 11] = [
+const SETUP: [(&str, Severity, &str, &str); 20] = [
     ("plain-http", Severity::High, "Another machine is reached in the clear.", "Use https."),
     ("shell", Severity::Medium, "A shell line starts the server.", "Name the program and its arguments."),
     ("unpinned", Severity::Medium, "Each start runs whatever is newest.", "Name one version."),
@@ -116,6 +116,50 @@ const SETUP: [(&str, Severity, &str, &str); 11] = [
         Severity::Medium,
         "A credential that no client would treat as one.",
         "Say `\"isSecret\": true`.",
+    ),
+    (
+        "other-code",
+        Severity::High,
+        "An option runs something else than what is named.",
+        "Name the program, and keep its code in a file of it.",
+    ),
+    (
+        "loads-code",
+        Severity::High,
+        "A variable has code loaded into whatever is started.",
+        "Leave the variable out.",
+    ),
+    (
+        "other-source",
+        Severity::Medium,
+        "Packages come from where somebody else says.",
+        "Keep the source in the machine's own configuration.",
+    ),
+    (
+        "foreign-runner",
+        Severity::High,
+        "A program that does not fetch such a package.",
+        "Name the one that does, or none.",
+    ),
+    (
+        "runner-argument",
+        Severity::Medium,
+        "An argument of which nobody knows that it leaves alone what is run.",
+        "Leave it to the user.",
+    ),
+    (
+        "bad-package",
+        Severity::High,
+        "A package's name or version that is none.",
+        "Name the package as its registry does.",
+    ),
+    ("withdrawn", Severity::High, "The registry has taken it back.", "Do not use it."),
+    ("deprecated", Severity::Medium, "Its registry says that it is going away.", "Use what replaces it."),
+    (
+        "unchecked-digest",
+        Severity::Low,
+        "A digest that the package's runner does not check.",
+        "Compare it by hand, or name an image by its digest.",
     ),
     ("unverified-package", Severity::High, "A package that can be replaced.", "Name its `fileSha256`."),
     ("old-transport", Severity::Low, "A transport that is going away.", "Offer `streamable-http`."),

@@ -263,3 +263,47 @@ fn every_kind_of_package_is_run_by_what_fetches_it() {
         assert_eq!(command, expected, "{members}");
     }
 }
+
+#[test]
+fn a_package_from_elsewhere_one_taken_back_and_a_file_that_says_two_things_are_not_taken() {
+    let bed = bed();
+    let before = config(&bed);
+    let official = |status: &str| {
+        json!({ "server": files(json!({})),
+        "_meta": { "io.modelcontextprotocol.registry/official": { "status": status, "statusMessage": "it is\nmalware" } } })
+    };
+    let twice = r#"{"name":"a/b","remotes":[{"type":"streamable-http","url":"https://a.example/","url":"https://b.example/"}]}"#;
+    for (file, says) in [
+        (files(json!({ "registryBaseUrl": "https://npm.corp.example" })).to_string(), "error[other-source]"),
+        (files(json!({ "registryBaseUrl": "https://pypi.org" })).to_string(), "error[other-source]"),
+        (
+            files(json!({ "registryType": "pypi", "identifier": "b", "registryBaseUrl": "http://pypi.org" }))
+                .to_string(),
+            "error[other-source]",
+        ),
+        (
+            files(json!({ "registryType": "oci", "identifier": "b", "registryBaseUrl": "https://ghcr.io" }))
+                .to_string(),
+            "error[other-source]",
+        ),
+        (
+            official("deleted").to_string(),
+            "error[withdrawn]: `io.example/files` is not taken over: its registry has taken it back: it is\\nmalware",
+        ),
+        (twice.to_owned(), "error[duplicate-key]"),
+    ] {
+        bed.write("server.json", &file);
+        let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+        assert!(said.code == 2 && said.err.contains(says), "{file}: {} {}", said.code, said.err);
+        assert_eq!(config(&bed), before, "{file}");
+    }
+    described(&bed, &official("deprecated"));
+    let said = bed.run(&["registry", "import", "server.json", "--yes", "--name", "old"]);
+    assert!(said.code == 0 && said.err.contains("! its registry says that it is going away"), "{}", said.err);
+    described(&bed, &files(json!({ "fileSha256": "0".repeat(64) })));
+    let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+    assert!(said.code == 0 && said.err.contains("! `npx` does not check its `fileSha256`"), "{}", said.err);
+    // a byte order mark says nothing
+    bed.write("server.json", &format!("\u{feff}{}", files(json!({}))));
+    assert_eq!(bed.run(&["registry", "import", "server.json", "--yes"]).code, 0);
+}

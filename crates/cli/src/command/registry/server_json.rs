@@ -4,6 +4,7 @@
 use crate::{
     cli::Given,
     command::{
+        listed,
         scan::{
             clients::Entry,
             described::{self, Described},
@@ -98,9 +99,8 @@ fn read(file: &PathBuf) -> Result<Value, Failure> {
         return Err(Failure::Usage(format!("`{}` is larger than a mebibyte", file.display())));
     }
     let bytes = fs::read(file).with_context(fail)?;
-    let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|e| Failure::Usage(format!("`{}` is not JSON: {e}", file.display())))?;
-    Ok(value)
+    // what two readers read differently is nothing to agree to
+    listed::strict(file, &bytes)
 }
 
 /// How the server is going to be started or reached.

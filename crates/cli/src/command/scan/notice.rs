@@ -1,11 +1,11 @@
 //! One thing that was found, of whatever kind: what every form of the answer, and the baseline, are made of.
 
-use catalog::{lint::Hint, scan::Finding};
+use catalog::{lint::Hint, listing::Offer, scan::Finding};
 use decision::Digest;
 use inspect::{Detector, Severity};
 use serde::Serialize;
 use serde_json::Value;
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// A file that was read, and what it says; what came from a running server or standard input has no place in one.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub(crate) struct Spot {
     pub(super) pointer: String,
     /// The client or server, and the tool where it is of one: `server/tool`.
     pub(super) subject: String,
+    /// The same for fingerprints, where nobody else's names make it.
+    pub(super) key: String,
     /// A JSON pointer into the subject.
     pub(super) inside: String,
 }
@@ -62,18 +64,20 @@ impl Notice {
         } else {
             item.pointer(inside).unwrap_or(item).to_string()
         };
-        let parts = [spot.subject.as_str(), &unnumbered(inside), &offends];
+        let parts = [spot.key.as_str(), &unnumbered(inside), &offends];
         let fingerprint = fingerprint(finding.detector.as_str(), &parts);
         let pointer = format!("{}{inside}", spot.pointer);
         let spot = Spot { pointer, inside: inside.to_owned(), ..spot.clone() };
         Self::new(finding, fingerprint, spot)
     }
 
-    /// What was seen by comparing servers: the same whichever of them was read first.
-    pub(super) fn across(finding: Finding, spot: Spot) -> Self {
-        let mut quoted: Vec<&str> = finding.because.split('`').skip(1).step_by(2).collect();
-        quoted.sort_unstable();
-        let fingerprint = fingerprint(finding.detector.as_str(), &quoted);
+    /// What was seen by comparing servers: the same whichever of them was read first, and another when one of them is, or what it
+    /// says.
+    pub(super) fn across(finding: Finding, spot: Spot, beside: &Beside) -> Self {
+        let mut parties: Vec<String> = beside.quoted(&finding.because);
+        parties.sort_unstable();
+        parties.dedup();
+        let fingerprint = fingerprint(finding.detector.as_str(), &[ACROSS, &key(parties)]);
         Self::new(finding, fingerprint, spot)
     }
 
@@ -110,7 +114,7 @@ impl Notice {
         offends: &str,
         spot: Spot,
     ) -> Self {
-        let fingerprint = fingerprint(detector, &[&spot.subject, offends]);
+        let fingerprint = fingerprint(detector, &[&spot.key, offends]);
         Self {
             detector,
             severity,
@@ -149,6 +153,65 @@ impl Notice {
     }
 }
 
+/// Before it, such findings were known by the words in backticks alone.
+const ACROSS: &str = "across/2";
+
+/// What findings across servers may name: servers, and tools with what they say.
+#[derive(Default)]
+pub(super) struct Beside(BTreeMap<String, Vec<String>>);
+
+/// Most backticks in a text: others that quote it write no names with more.
+const TICKS_MAX: usize = 64;
+
+impl Beside {
+    pub(super) fn of(offers: &[Offer]) -> Self {
+        let mut all = Self::default();
+        for offer in offers {
+            let server = offer.server.as_deref().unwrap_or_default();
+            all.put(server, key([server]));
+            for tool in &offer.tools {
+                let name = tool.get("name").and_then(Value::as_str).unwrap_or_default();
+                let said = tool.to_string().into_bytes();
+                let said = decision::canonical::bytes(&said).unwrap_or(said);
+                let digest = Digest::of(&said).to_string();
+                all.put(name, key([server, name, &digest]));
+            }
+        }
+        all
+    }
+
+    fn put(&mut self, name: &str, party: String) {
+        self.0.entry(inspect::shown::visible(name)).or_default().push(party);
+    }
+
+    /// Whatever may be meant by what stands in backticks; a name may have some of its own.
+    fn quoted(&self, text: &str) -> Vec<String> {
+        let ticks: Vec<usize> = text.match_indices('`').map(|(at, _)| at).take(TICKS_MAX).collect();
+        let pairs = ticks.iter().enumerate().flat_map(|(i, from)| {
+            ticks.iter().skip(i.saturating_add(1)).map(move |to| (from.saturating_add(1), *to))
+        });
+        let named = pairs.filter_map(|(from, to)| self.0.get(text.get(from..to)?));
+        named.flatten().cloned().chain([text.matches('`').count().to_string()]).collect()
+    }
+}
+
+/// Names as one text, which no other names are.
+pub(super) fn key<S: Into<String>>(names: impl IntoIterator<Item = S>) -> String {
+    Value::Array(names.into_iter().map(|name| Value::String(name.into())).collect()).to_string()
+}
+
+/// A server and what is of it. What cannot be taken for another is written as it always was.
+pub(super) fn of_server(server: &str, kind: &str, name: &str) -> String {
+    let odd = server.contains('/')
+        || server.starts_with('[')
+        || (kind.is_empty() && KINDS.iter().any(|kind| name.starts_with(kind)));
+    if odd { key([server, kind, name]) } else { format!("{server}/{kind}{name}") }
+}
+
+/// What stands before a name that is no tool's, and in place of one.
+const KINDS: [&str; 6] =
+    ["prompt:", "resource:", "resource-template:", "instructions", "description", catalog::scan::IDENTITY];
+
 /// A pointer without the numbers of elements, which change when something unrelated is added before them.
 fn unnumbered(pointer: &str) -> String {
     let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -178,6 +241,47 @@ mod tests {
     }
 
     #[test]
+    fn no_server_and_tool_are_taken_for_others() {
+        assert_eq!(of_server("a", "", "b/c"), "a/b/c", "as it was written before");
+        let all = [
+            ("a", "", "b/c"),
+            ("a/b", "", "c"),
+            ("a", "prompt:", "x"),
+            ("a", "", "prompt:x"),
+            ("a", "instructions", ""),
+            ("a", "", "instructions"),
+            ("[\"a", "", "b\",\"\",\"c\"]"),
+        ];
+        let keys: std::collections::BTreeSet<String> =
+            all.iter().map(|(server, kind, name)| of_server(server, kind, name)).collect();
+        assert_eq!(keys.len(), all.len(), "{keys:?}");
+    }
+
+    #[test]
+    fn a_finding_across_servers_is_another_with_another_server_or_another_definition() {
+        let of = |servers: &[(&str, &str)]| {
+            let offer = |(server, says): &(&str, &str)| Offer {
+                server: Some((*server).to_owned()),
+                tools: vec![json!({ "name": "read_note", "description": says })],
+                ..Offer::default()
+            };
+            let offers: Vec<Offer> = servers.iter().map(offer).collect();
+            let mut found = catalog::scan::scan(&offers).across;
+            assert_eq!(found.len(), 1, "{found:?}");
+            Notice::across(found.remove(0), Spot::default(), &Beside::of(&offers)).fingerprint
+        };
+        let text = "Reads one note of the team by its number and gives its title and its text back to whoever asked.";
+        let first = of(&[("good", text), ("vendor", text)]);
+        assert_eq!(first, of(&[("vendor", text), ("good", text)]));
+        assert_ne!(first, of(&[("good", text), ("evil", text)]));
+        let more = format!("{text} Notes are kept.");
+        assert_ne!(first, of(&[("good", text), ("vendor", &more)]));
+        assert_ne!(first, of(&[("good", &more), ("vendor", text)]));
+        // names with backticks do not shift what is quoted
+        assert_ne!(of(&[("x", text), ("y", text)]), of(&[("x` and `y", text), ("evil", text)]));
+    }
+
+    #[test]
     fn a_finding_is_another_when_its_text_is_and_only_then() {
         let finding = |place: &str| Finding {
             detector: Detector::Secrecy,
@@ -187,7 +291,7 @@ mod tests {
             because: "so".to_owned(),
         };
         let of = |tool: Value, place: &str| {
-            let spot = Spot { subject: "a/t".to_owned(), ..Spot::default() };
+            let spot = Spot { key: of_server("a", "", "t"), ..Spot::default() };
             Notice::of_item(finding(place), &tool, &spot, place).fingerprint
         };
         let first = of(json!({ "name": "t", "description": "hush", "enum": ["x", "hush"] }), "/enum/1");

@@ -5,7 +5,7 @@ use super::{
     connect::Seen,
     described,
     machine::{self, Server},
-    notice::{Notice, Source, Spot},
+    notice::{self, Beside, Notice, Source, Spot},
 };
 use crate::{command::listed, failure::Failure, jsonc, surroundings::Surroundings};
 use catalog::{
@@ -148,6 +148,7 @@ impl Report {
                     source: stand.source.clone(),
                     pointer: stand.pointer(&format!("tools/{i}")),
                     subject: format!("{server}/{}", name(tool)),
+                    key: notice::of_server(server, "", name(tool)),
                     inside: String::new(),
                 };
                 let claimed = if ignore_annotations { Claimed::default() } else { claimed(tool) };
@@ -157,7 +158,9 @@ impl Report {
                 self.tools.push(judged);
             }
         }
-        self.findings.extend(scanned.across.into_iter().map(|finding| across(finding, &offers, &stands)));
+        let beside = Beside::of(&offers);
+        let across = |finding| across(finding, &offers, &stands, &beside);
+        self.findings.extend(scanned.across.into_iter().map(across));
     }
 
     /// What could be better in the design of the tools.
@@ -294,24 +297,28 @@ fn judged(
 }
 
 /// A finding that is not of one tool: of `/2/prompts/0/description`, or of a whole tool or server beside others.
-fn across(finding: Finding, offers: &[Offer], places: &[Stand]) -> Notice {
+fn across(finding: Finding, offers: &[Offer], places: &[Stand], beside: &Beside) -> Notice {
     let mut parts = finding.place.splitn(5, '/').skip(1);
     let Some((offer, stand)) = parts
         .next()
         .and_then(|i| i.parse::<usize>().ok())
         .and_then(|i| Some((offers.get(i)?, places.get(i)?)))
     else {
-        return Notice::across(finding, Spot::default());
+        return Notice::across(finding, Spot::default(), beside);
     };
     let server = offer.server.clone().unwrap_or_default();
-    let of = |subject: String, list: &str| Spot {
+    let of = |kind: &str, name: &str, list: &str| Spot {
         source: stand.source.clone(),
         pointer: stand.pointer(list),
-        subject,
+        subject: match (kind, name) {
+            ("", "") => server.clone(),
+            _ => format!("{server}/{kind}{name}"),
+        },
+        key: notice::of_server(&server, kind, name),
         inside: String::new(),
     };
     if let Some((inside, identity)) = in_identity(&finding.place).zip(offer.identity.as_ref()) {
-        return Notice::of_item(finding, identity, &of(format!("{server}/{IDENTITY}"), IDENTITY), &inside);
+        return Notice::of_item(finding, identity, &of(IDENTITY, "", IDENTITY), &inside);
     }
     let (list, index) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let inside = parts.next().map(|rest| format!("/{rest}")).unwrap_or_default();
@@ -325,16 +332,15 @@ fn across(finding: Finding, offers: &[Offer], places: &[Stand]) -> Notice {
             ("description", offer.instructions.clone().map(Value::from))
         }
         "instructions" => ("instructions", offer.instructions.clone().map(Value::from)),
-        _ => return Notice::across(finding, of(server, "")),
+        _ => return Notice::across(finding, of("", "", ""), beside),
     };
-    let Some(item) = item else { return Notice::across(finding, of(server, "")) };
+    let Some(item) = item else { return Notice::across(finding, of("", "", ""), beside) };
     let named = ["name", "uri", "uriTemplate"].iter().find_map(|key| item.get(*key)?.as_str());
-    let subject = format!("{server}/{kind}{}", named.unwrap_or_default());
     let place = if index.is_empty() { list.to_owned() } else { format!("{list}/{index}") };
-    let spot = of(subject, &place);
+    let spot = of(kind, named.unwrap_or_default(), &place);
     // a whole tool is never wrong by itself, but beside another
     if list == "tools" {
-        Notice::across(finding, spot)
+        Notice::across(finding, spot, beside)
     } else {
         Notice::of_item(finding, &item, &spot, &inside)
     }

@@ -3,7 +3,10 @@
 use crate::{failure::Failure, surroundings::Surroundings};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use std::io::{self, Write as _};
+use std::{
+    borrow::Cow,
+    io::{self, Write as _},
+};
 
 /// Where a command says what it found. A reader that went away is no fault.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +29,7 @@ impl Say {
     /// One line for people. Programs that asked for JSON do not get it.
     pub(crate) fn line(self, text: impl AsRef<str>) {
         if !self.json {
-            self.raw(text.as_ref());
+            self.raw(&tamed(text.as_ref()));
         }
     }
 
@@ -37,7 +40,7 @@ impl Say {
 
     /// A remark beside the answer, on standard error.
     pub(crate) fn aside(self, text: impl AsRef<str>) {
-        let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+        let _ = writeln!(io::stderr().lock(), "{}", tamed(text.as_ref()));
     }
 
     /// Asks, and whether a line of standard input said yes.
@@ -67,10 +70,10 @@ impl Say {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(head.iter().map(|word| word.to_uppercase()));
         for row in rows {
-            table.add_row(row.iter().map(|cell| printable(cell)));
+            table.add_row(row.iter().map(|cell| one_line(cell)));
         }
         for line in table.lines() {
-            self.raw(line.trim_end());
+            self.raw(&tamed(line.trim_end()));
         }
     }
 
@@ -84,9 +87,9 @@ impl Say {
         match failure {
             Failure::Fault(error) => self.aside(format!("error: {}", printable(&format!("{error:#}")))),
             Failure::Unreadable { code, message } => {
-                self.aside(format!("error[{code}]: {}", printable(message)));
+                self.aside(format!("error[{code}]: {}", one_line(message)));
             }
-            Failure::Usage(text) => self.aside(format!("error: {}", printable(text))),
+            Failure::Usage(text) => self.aside(format!("error: {}", one_line(text))),
             Failure::Settings(problems) => {
                 for problem in problems {
                     self.aside(self.render(problem).trim_end());
@@ -131,6 +134,19 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// The same for continuous integration, where some runners take a line that begins with `::`, or has `##[` in it, for a command.
+fn tamed(text: &str) -> Cow<'_, str> {
+    if !text.contains("::") && !text.contains("##") {
+        return Cow::Borrowed(text);
+    }
+    let line = |line: &str| {
+        let line = line.replace("##[", "#\\u{23}[").replace("##vso[", "#\\u{23}vso[");
+        let begins = line.trim_start().starts_with("::");
+        if begins { line.replacen("::", "\\u{3a}:", 1) } else { line }
+    };
+    Cow::Owned(text.split('\n').map(line).collect::<Vec<_>>().join("\n"))
+}
+
 /// The same as one line, which cannot pass for a line of ours.
 pub(crate) fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\\n").replace('\t', " ")
@@ -152,6 +168,14 @@ pub(crate) fn when(at: decision::Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_is_a_command_to_who_runs_it() {
+        assert_eq!(tamed("::error::x"), "\\u{3a}:error::x");
+        assert_eq!(tamed("fine\n  ::add-mask::x"), "fine\n  \\u{3a}:add-mask::x");
+        assert_eq!(tamed("a ##[error]x ##vso[task]y"), "a #\\u{23}[error]x #\\u{23}vso[task]y");
+        assert_eq!(tamed("a::b"), "a::b");
+    }
 
     #[test]
     fn a_servers_text_cannot_steer_the_terminal() {

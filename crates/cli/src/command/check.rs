@@ -290,7 +290,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     }
     for (server, pins) in &found.pending {
         for pin in pins {
-            let (kind, name) = (pin.item.kind.as_str(), crate::say::printable(&pin.item.name));
+            let (kind, name) = (pin.item.kind.as_str(), crate::say::one_line(&pin.item.name));
             let state = state(pin.state);
             let see = format!("see `callgate registry diff {server}`");
             say.line(format!(
@@ -301,7 +301,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     }
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
     for line in found.uncountable.iter().chain(&found.repeated).chain(&found.records).chain(&mistakes) {
-        say.line(format!("{} {}", say.paint(33, "!"), crate::say::printable(line)));
+        say.line(format!("{} {}", say.paint(33, "!"), crate::say::one_line(line)));
     }
     for server in &found.unseen {
         say.line(format!(

@@ -130,11 +130,9 @@ fn tell(given: &Given, looked: &Sample, verified: bool) {
     for step in &looked.steps {
         let check = step.check.as_str();
         match &step.found {
-            Ok(found) => {
-                say.line(format!("{} {check}: {}", say.paint(32, "✓"), crate::say::printable(found)))
-            }
+            Ok(found) => say.line(format!("{} {check}: {}", say.paint(32, "✓"), crate::say::one_line(found))),
             Err(no) => {
-                let because = crate::say::printable(&no.because);
+                let because = crate::say::one_line(&no.because);
                 say.line(format!("{} {check}: {because} [{}]", say.paint(31, "✗"), no.code.as_str()));
                 say.line(format!("    {}", no.code.meaning()));
             }
@@ -157,7 +155,7 @@ fn tell(given: &Given, looked: &Sample, verified: bool) {
         });
         say.line(format!("becomes {actor}{}", user.unwrap_or_default()));
         if let Some(host) = &who.host {
-            say.line(format!("on host `{}`", crate::say::printable(host)));
+            say.line(format!("on host `{}`", crate::say::one_line(host)));
         }
     }
 }

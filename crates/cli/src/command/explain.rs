@@ -10,7 +10,7 @@ use crate::{
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::{printable, when},
+    say::{one_line, printable, when},
     sources::SystemClock,
 };
 use ::policy::Policies;
@@ -95,7 +95,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
             cures.tell(given);
         }
         if let Some(undo) = undo.filter(|_| decision.is_none_or(|decision| decision.dispatched)) {
-            given.say.line(printable(&format!("to undo it: {undo}")));
+            given.say.line(one_line(&format!("to undo it: {undo}")));
         }
     }
     Ok(Verdict::Yes)
@@ -143,9 +143,9 @@ fn asked(given: &Given, intent: &Intent) {
     let say = given.say;
     let method = intent.method.as_deref().unwrap_or("something that is no MCP message");
     say.line(format!("{} {}", when(intent.at), intent.call));
-    say.line(printable(&format!("{} asked for {method}", intent.principal.describe())));
+    say.line(one_line(&format!("{} asked for {method}", intent.principal.describe())));
     if let Some(target) = &intent.target {
-        say.line(printable(&format!("  of {} `{}`", target.server, target.item.name)));
+        say.line(one_line(&format!("  of {} `{}`", target.server, target.item.name)));
         if let Some(definition) = target.definition {
             say.line(format!("  as it is defined by {definition}"));
         }
@@ -153,11 +153,11 @@ fn asked(given: &Given, intent: &Intent) {
     let claimed = [("host", &intent.claimed.host), ("model", &intent.claimed.model)];
     for (what, value) in claimed {
         if let Some(value) = value {
-            say.line(printable(&format!("  {what} (claimed): {value}")));
+            say.line(one_line(&format!("  {what} (claimed): {value}")));
         }
     }
     let (channel, revision) = (&intent.channel, intent.channel.revision.as_deref().unwrap_or("?"));
-    say.line(printable(&format!("  through `{}`, revision {revision}", channel.entrance)));
+    say.line(one_line(&format!("  through `{}`, revision {revision}", channel.entrance)));
 }
 
 fn stage(given: &Given, evidence: &Evidence) -> String {
@@ -171,7 +171,7 @@ fn stage(given: &Given, evidence: &Evidence) -> String {
         }
         (None, None) => (given.say.paint(32, "✓"), evidence.basis.join(", ")),
     };
-    format!("  {mark} {name:<13} {}", printable(&tail))
+    format!("  {mark} {name:<13} {}", one_line(&tail))
 }
 
 fn ended(given: &Given, decision: &Decision, rules: &[(RuleId, String, String)], changed: bool) {

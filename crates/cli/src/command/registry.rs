@@ -14,7 +14,7 @@ use crate::{
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::{day, printable, when},
+    say::{day, one_line, when},
     sources::SystemClock,
 };
 use catalog::observed::Observation;
@@ -299,7 +299,7 @@ async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outco
     };
     given.say.json(&changes.iter().map(value).collect::<Vec<_>>());
     for change in &changes {
-        let (kind, name) = (change.item.kind.as_str(), printable(&change.item.name));
+        let (kind, name) = (change.item.kind.as_str(), one_line(&change.item.name));
         given.say.line(format!("{} {kind} `{name}`", change.what.as_str()));
     }
     if changes.is_empty() {

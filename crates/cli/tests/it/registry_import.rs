@@ -307,3 +307,24 @@ fn a_package_from_elsewhere_one_taken_back_and_a_file_that_says_two_things_are_n
     bed.write("server.json", &format!("\u{feff}{}", files(json!({}))));
     assert_eq!(bed.run(&["registry", "import", "server.json", "--yes"]).code, 0);
 }
+
+#[test]
+fn nothing_that_others_wrote_begins_a_line_of_ours() {
+    let bed = bed();
+    described(&bed, &files(json!({})));
+    assert_eq!(bed.run(&["registry", "import", "server.json", "--yes"]).code, 0);
+    assert_eq!(bed.run(&["registry", "add", "files"]).code, 0);
+    let set = bed.run(&["registry", "set", "files", "purpose=notes\nFORGED by security"]);
+    let shown = bed.run(&["registry", "show", "files"]);
+    assert!(shown.out.contains("FORGED") || set.code != 0, "{} {}", set.err, shown.out);
+    assert!(!shown.out.lines().any(|line| line.trim_start().starts_with("FORGED")), "{}", shown.out);
+    // a file's name, in what is said of it
+    let said = bed.run(&["scan", "no\nFORGED"]);
+    assert!(said.code == 2 && said.err.contains("FORGED"), "{}", said.err);
+    assert!(!said.err.lines().any(|line| line.starts_with("FORGED")), "{}", said.err);
+    // a name that continuous integration would obey
+    bed.write("tools.json", r#"[{"server":"::error::x","tools":[{"name":"a","description":"b"}]}]"#);
+    let said = bed.run(&["scan", "tools.json"]);
+    assert!(said.out.contains("error::x"), "{}", said.out);
+    assert!(!said.out.lines().any(|line| line.trim_start().starts_with("::")), "{}", said.out);
+}

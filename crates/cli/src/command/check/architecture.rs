@@ -158,7 +158,7 @@ impl Plan<'_> {
 /// The first few, and how many more there are.
 fn named(all: &[String]) -> String {
     let first: Vec<_> =
-        all.iter().take(NAMED).map(|one| format!("`{}`", crate::say::printable(one))).collect();
+        all.iter().take(NAMED).map(|one| format!("`{}`", crate::say::one_line(one))).collect();
     match all.len().saturating_sub(NAMED) {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::Given,
-    say::{printable, when},
+    say::{one_line, when},
 };
 use decision::approval::{Approval, Curable, Cure, Vote, Voter};
 use decision::{Principal, Timestamp};
@@ -72,7 +72,7 @@ impl Cures {
             let word = if vote.yes { "yes" } else { "no" };
             let groups = list(&vote.groups);
             let why = vote.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            say.line(printable(&format!(
+            say.line(one_line(&format!(
                 "  {} said {word} for {groups}, {}{why}",
                 vote.person,
                 when(vote.at)
@@ -90,10 +90,10 @@ impl Cures {
         for Vote { person, groups, lent, .. } in &self.found.can {
             let lent: Vec<_> = lent.iter().map(|(group, by)| format!("{group} is lent by {by}")).collect();
             let lent = if lent.is_empty() { String::new() } else { format!(" ({})", lent.join(", ")) };
-            say.line(printable(&format!("  {person} can say yes for {}{lent}", list(groups))));
+            say.line(one_line(&format!("  {person} can say yes for {}{lent}", list(groups))));
         }
         for (person, why) in &self.found.cannot {
-            say.line(printable(&format!("  {person} cannot: {why}")));
+            say.line(one_line(&format!("  {person} cannot: {why}")));
         }
         if !self.found.enough {
             say.line("  that is not enough: more people have to be added or lent the group");

@@ -7,7 +7,7 @@ use crate::{
     command::policy,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::printable,
+    say::one_line,
     sources::SystemClock,
 };
 use ::policy::{Answer, Asker, Circumstances, Question, Subject};
@@ -31,12 +31,12 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
     let now = SystemClock.now();
     if let Some(misfit) = policy::misfit(&live, item.definition.digest(), arguments)? {
         given.say.json(&json!({ "answer": "refused", "detail": misfit }));
-        given.say.line(printable(&format!("{} could not make this call: {misfit}", asker.describe())));
+        given.say.line(one_line(&format!("{} could not make this call: {misfit}", asker.describe())));
         return Ok(Verdict::Yes);
     }
     if let Some(no) = live.registry.refusal(&server, ItemKind::Tool, name) {
         given.say.json(&json!({ "answer": "refused", "code": no.code.as_str(), "detail": no.because }));
-        given.say.line(printable(&format!(
+        given.say.line(one_line(&format!(
             "`{}` would be refused ({}): {}",
             args.call,
             no.code.as_str(),
@@ -122,17 +122,13 @@ fn say(given: &Given, args: &Args, asker: &Principal, answer: &Answer, cures: Op
     let names = rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
     let by = if names.is_empty() { String::new() } else { format!(" by {names}") };
     let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
-    given.say.line(printable(&format!(
-        "`{}` of {} would be {word}{by}{detail}",
-        args.call,
-        asker.describe()
-    )));
+    given.say.line(one_line(&format!("`{}` of {} would be {word}{by}{detail}", args.call, asker.describe())));
     match (cures, answer) {
         (Some(cures), _) => cures.tell(given),
         (None, Answer::Refused { .. }) => {
             given.say.line("no approval lifts that: a yes never stands in for a missing permission");
             if let Some(remedy) = remedy {
-                given.say.line(printable(&remedy));
+                given.say.line(one_line(&remedy));
             }
         }
         (None, Answer::Allowed { .. } | Answer::Held(_)) => {}

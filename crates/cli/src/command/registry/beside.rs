@@ -1,11 +1,11 @@
 //! Two texts beside each other, line by line.
 
-use crate::say::{Say, printable};
+use crate::say::{Say, one_line};
 
 /// Lines that went and lines that came, in colour.
 pub(super) fn side_by_side(say: Say, before: &str, after: &str) {
     for line in lines(before, after) {
-        let line = printable(&line);
+        let line = one_line(&line);
         say.line(match line.as_bytes().first() {
             Some(b'-') => say.paint(31, &line),
             Some(b'+') => say.paint(32, &line),

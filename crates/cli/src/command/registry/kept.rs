@@ -4,7 +4,7 @@ use crate::{
     cli::Given,
     failure::{Outcome, Verdict},
     place::Place,
-    say::{Say, printable, when},
+    say::{Say, one_line, printable, when},
     sources::SystemClock,
 };
 use catalog::record::{Access, Difference, Fact, Facts, Group, Held, Known, Record, State, ToolKnown};
@@ -172,7 +172,7 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
     let (record, known) = (kept.record(server).await?, kept.known(server).await?);
     let facts = record.as_ref().map(|record| record.facts.clone()).unwrap_or_default();
     let row = |label: &str, value: &str| {
-        let value = if value.is_empty() { say.paint(2, "–") } else { printable(value) };
+        let value = if value.is_empty() { say.paint(2, "–") } else { one_line(value) };
         say.line(format!("  {label:24}{value}"));
     };
     let state = record.as_ref().map_or("no record", |record| record.state.as_str());
@@ -203,11 +203,11 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
     }
     if let Some(known) = &known {
         for (remark, said, tools) in known.remarks(SystemClock.now()) {
-            let sentence = printable(&remark.sentence(said, &tools, crate::say::day));
+            let sentence = one_line(&remark.sentence(said, &tools, crate::say::day));
             say.line(format!("{} {sentence}", say.paint(33, "!")));
         }
         for sentence in known.calls_itself.iter().cloned().chain(known.conduct(crate::say::day)) {
-            say.line(format!("{} {}", say.paint(33, "!"), printable(&sentence)));
+            say.line(format!("{} {}", say.paint(33, "!"), one_line(&sentence)));
         }
         tools(known, say);
     }
@@ -232,7 +232,7 @@ fn tools(known: &Known, say: Say) {
             false => said.join("; "),
         };
         let class = format!("{}, {}", tool.effect.as_str(), tool.tier.as_str());
-        vec![printable(&tool.name), class, printable(&whose), printable(&judged)]
+        vec![one_line(&tool.name), class, one_line(&whose), one_line(&judged)]
     };
     say.table(
         &["tool", "what it is", "who says so", "what its definition says"],

@@ -3,7 +3,7 @@
 use crate::{
     cli::Given,
     place::Place,
-    say::{printable, when},
+    say::{one_line, when},
 };
 use catalog::{
     drift::{Likeness, Original, between},
@@ -31,7 +31,7 @@ pub(super) async fn tell_left(
     given: &Given,
 ) -> anyhow::Result<()> {
     let Some(left) = &pin.left else { return Ok(()) };
-    let to = left.seen_by.as_ref().map(|name| format!(" to {}", printable(name))).unwrap_or_default();
+    let to = left.seen_by.as_ref().map(|name| format!(" to {}", one_line(name))).unwrap_or_default();
     let at = when(left.at);
     if pin.flaps() || left.seen_by.is_some() || pin.state == PinState::Returned {
         let times = if left.times == 1 { "once".to_owned() } else { format!("{} times", left.times) };
@@ -52,7 +52,7 @@ pub(super) async fn tell_left(
         let drift = was.zip(is).and_then(|(was, is)| between(server, pin.item.kind, &was, &is));
         for change in drift.iter().flat_map(|drift| &drift.changes) {
             let (severity, kind) = (change.severity.as_str(), change.kind.as_str());
-            let (at, why) = (printable(&change.place), printable(&change.because));
+            let (at, why) = (one_line(&change.place), one_line(&change.because));
             given.say.line(format!("  meanwhile, {severity} {kind} {at}: {why}"));
         }
     }
@@ -94,11 +94,11 @@ impl Shown {
     /// For people, a line each.
     pub(super) fn tell(&self, item: &Item, given: &Given) {
         for finding in self.findings(item) {
-            let (severity, place) = (finding.severity.as_str(), printable(&finding.place));
+            let (severity, place) = (finding.severity.as_str(), one_line(&finding.place));
             let said = format!(
                 "{severity} {} at {place}: {}",
                 finding.detector.as_str(),
-                printable(&finding.because)
+                one_line(&finding.because)
             );
             given.say.line(if finding.severity.flags() { given.say.paint(31, &said) } else { said });
         }

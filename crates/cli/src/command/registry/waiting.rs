@@ -10,7 +10,7 @@ use crate::{
     cli::Given,
     failure::Outcome,
     place::Place,
-    say::{Say, printable},
+    say::{Say, one_line},
     sources::SystemClock,
 };
 use catalog::record::Fact;
@@ -76,13 +76,13 @@ fn value(review: &Review, one: &Waiting, seen: &Shown) -> serde_json::Value {
 fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given: &Given) {
     let say = given.say;
     let (pin, (before, after)) = (&one.pin, one.texts());
-    let name = printable(&pin.item.name);
+    let name = one_line(&pin.item.name);
     say.line(format!("{} `{name}` of `{server}` is {} ({})", pin.item.kind.as_str(), state(pin), pin.seen));
     side_by_side(say, &before, &after);
     for change in review.changes(&pin.item) {
         let breaks = if change.compatible { "" } else { "; breaks clients that hold the old one" };
-        let (severity, place) = (change.severity, printable(&change.place));
-        let because = printable(&change.because);
+        let (severity, place) = (change.severity, one_line(&change.place));
+        let because = one_line(&change.because);
         let said = format!("{} {} {place}: {because}{breaks}", severity.as_str(), change.kind.as_str());
         say.line(if severity.flags() { say.paint(31, &said) } else { said });
     }
@@ -92,7 +92,7 @@ fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given
     }
     if pin.state != PinState::Gone {
         if let Some(like) = review.likeness(&pin.item) {
-            say.line(say.paint(33, &printable(&like.because())));
+            say.line(say.paint(33, &one_line(&like.because())));
         }
         seen.tell(&pin.item, given);
     }
@@ -101,7 +101,7 @@ fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given
 /// Whom it reaches.
 fn told(radius: &Radius, say: Say) {
     for (what, text) in radius.lines() {
-        say.line(format!("{what}: {}", printable(&text)));
+        say.line(format!("{what}: {}", one_line(&text)));
     }
     let rule = |rule: &review::Ruling| {
         let news = match (rule.before, rule.after) {

@@ -541,6 +541,10 @@ fn what_real_interfaces_say_of_models_webhooks_and_variables_is_no_attack() {
         "This name overrides any tool name in the file.",
         "Please contact developer-support@berths.example.com before the first use.",
         "Le dossier du bateau dont l'id est demandé.",
+        "Name of the harbour. If it is not found, ask the user directly.",
+        "Fields whose full history is returned, as an array for the report.",
+        "Returns the berth [+ its owner unless hidden] and stores it.",
+        "The central lookup. Most flows route through here after a name is known.",
     ] {
         assert!(!flagged(text), "{text:?} {:?}", look(text, Seat::Prose, &about));
     }

@@ -110,6 +110,10 @@ pub(super) fn look(place: &Place<'_>) -> Option<Sighting> {
     if !is_sentence(text) {
         return None;
     }
+    // the words of `^(GET|POST)$` are not said one after the other
+    if key == "pattern" && text.split_whitespace().count() < 6 {
+        return None;
+    }
     let texts = speaks_of(place.parameter, TEXTS);
     let (severity, confidence) = match (key, commands(text)) {
         ("default" | "const", true) if !texts => (Severity::High, 0.8),

@@ -117,7 +117,12 @@ fn voice<'a>(text: &'a str, lower: &str) -> Option<(&'a str, &'a str)> {
             // `<id>` and `[admin]` stand for a value; a voice is closed again, shouts, or is followed by a sentence
             let closed = lower.contains(&format!("</{name}"));
             let shouts = shouts(tag);
-            let long = name.contains(' ') && name.split(' ').any(|word| VOICES.contains(&word));
+            // "[+ workflow unless hidden]" is a part that may be missing
+            let speaker = |word: &&str| {
+                open == '<' || matches!(*word, "assistant" | "ai" | "llm" | "agent" | "system" | "developer")
+            };
+            let long =
+                name.contains(' ') && name.split(' ').filter(speaker).any(|word| VOICES.contains(&word));
             let known = VOICES.contains(&first) || VOICES.contains(&name);
             // `[text](address)` is a link
             if open == '[' && inside.starts_with('(') {

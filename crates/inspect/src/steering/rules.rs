@@ -258,7 +258,8 @@ impl Said<'_> {
         let s = self.sentence;
         let named = self.foreign(IDENTITY) && self.of(USE) && self.means_the_caller();
         let strong = self.foreign(CONTEXT) && !self.is_no_context() || named;
-        let soft = self.recalls() || self.foreign(TALK) && s.near(WHOLE, TALK, 3) && !self.is_one_message();
+        let soft = self.recalls()
+            || self.foreign(TALK) && s.near(WHOLE, TALK, 3) && !self.is_one_message() && !self.is_a_past();
         let moved = s.affirms(MOVE) && s.near(MOVE, CONTEXT.or(TALK), 10);
         let asked = self.names_an_argument() || self.of(WHOLE);
         // "do not list all of them": nothing is asked for

@@ -69,7 +69,7 @@ impl Signs {
     /// speak of are in every second honest definition; together they only want to be looked at, unless it is plain whose
     /// the thing is. What steers people or what is said of others is seldom in one.
     pub(super) fn convict(self) -> bool {
-        const PLAIN: &[Signs] = &[Signs::ADDRESS, Signs::RIVAL, Signs::READER, Signs::CLAIM, Signs::OTHER];
+        const PLAIN: &[Signs] = &[Signs::ADDRESS, Signs::RIVAL, Signs::READER, Signs::OTHER];
         // that somebody is not to hear says little where nothing is done and nobody is told anything
         let done = [
             Self::THING,
@@ -85,11 +85,15 @@ impl Signs {
         let telling = self.but(Self::SINK).but(Self::MISPLACED).but(Self::TALE);
         // "runs without further questions once it is on" is told of a program, and orders nothing
         let told = [Self::ORDER, Self::THING, Self::DEED, Self::SCOPE, Self::PRETEXT, Self::MISPLACED];
+        // "most flows route through here after that" claims nothing of others
+        let claims = [Self::ORDER, Self::SCOPE, Self::DEED, Self::RIVAL, Self::TALE, Self::MISPLACED];
+        let claimed = self.has(Self::CLAIM) && claims.iter().any(|sign| self.has(*sign));
         let unasked = self.has(Self::UNASKED) && told.iter().any(|sign| self.has(*sign));
         let untrue = self.has(Self::UNTRUE) && !self.has(Self::SINK);
         self.has(Self::TAKEN) && self.has(Self::SINK)
             || untrue
             || unasked
+            || claimed
             || aside
             || PLAIN.iter().any(|sign| self.has(*sign))
             || telling.heavy() > 1 && self.weight() > ENOUGH

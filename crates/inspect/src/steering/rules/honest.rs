@@ -127,6 +127,13 @@ impl Said<'_> {
         self.about.ours.is_some_and(|ours| BESIDE.iter().any(|name| ours.contains(*name))) && !self.of(YOU)
     }
 
+    /// "the full history of a table": of a thing, and nothing that was said.
+    pub(super) fn is_a_past(&self) -> bool {
+        let s = self.sentence;
+        let past = |at: usize| s.tokens.get(at).is_some_and(|token| token.text == "history");
+        s.places(TALK).all(past) && !self.of(USER.or(YOU))
+    }
+
     /// "a webhook", where that is what one of its own arguments is called.
     pub(super) fn is_an_argument(&self, at: usize) -> bool {
         let word = self.sentence.tokens.get(at).map(|token| &*token.text).unwrap_or_default();

@@ -8,6 +8,7 @@ use super::super::lexicon::{
 use super::super::words::{Kind, Token};
 use super::Said;
 use crate::finding::{Detector, Severity, Sighting};
+use crate::hidden::Seat;
 use Severity::{High, Low, Medium};
 
 impl Said<'_> {
@@ -126,6 +127,8 @@ impl Said<'_> {
         } else {
             Medium
         };
+        // "notes (not visible to the contact)" says what is listed
+        let severity = if self.summarises() && self.of(UNSEEN) { severity.min(Medium) } else { severity };
         Some(self.sees(Detector::Secrecy, severity, 0.8, "the user is not to know"))
     }
 
@@ -143,7 +146,10 @@ impl Said<'_> {
         let ends = s.places(USER).any(|at| at + 2 >= s.tokens.len());
         let spaced = s.tokens.iter().any(|token| token.topics.meets(ASK));
         // "do not ask the user for the id" spares a question, not a yes
-        let unasked = s.follows(NOT, ASK, 2) && (for_a_yes || ends || !spaced);
+        // "if it is not found, ask": another clause
+        let one_clause = |at: usize| s.tokens.get(at).is_some_and(|token| !token.leads);
+        let unasked =
+            s.follows(NOT, ASK, 2) && s.places(ASK).any(one_clause) && (for_a_yes || ends || !spaced);
         let skipped = skipped && !self.waits_for_a_yes();
         let over = s.near(LIMIT, SKIP.or(IGNORE), 4);
         // "you do not need to call this just to confirm that": a call is spared, and no question
@@ -180,7 +186,8 @@ impl Said<'_> {
         let asked = s.commands(ASK.or(TELL))
             || self.orders(ASK.or(TELL))
             || s.tokens.iter().any(|token| token.text == "prompt" && token.bare);
-        if !asked || self.about.own.meets(goods) && !self.of(taken) {
+        let label = self.seat == Seat::Title && s.tokens.len() < 4;
+        if !asked || label || self.about.own.meets(goods) && !self.of(taken) {
             return None;
         }
         // "tell the user that the password is hidden" demands nothing
@@ -218,7 +225,11 @@ impl Said<'_> {
             && s.commands(TELL.or(ASK))
             && (s.any(Kind::Url) || s.any(Kind::Mail))
             && self.foreign(PRESS);
-        let severity = if gives && self.of(USER) || does || goes || led || gives && prompts {
+        // whoever has an argument for a password asks for it
+        let own = s.places(goods).all(|at| self.is_an_argument(at)) && self.about.asks;
+        let severity = if own && gives && !does && !goes && !led {
+            Medium
+        } else if gives && self.of(USER) || does || goes || led || gives && prompts {
             High
         } else if gives {
             Medium

@@ -338,7 +338,7 @@ fn is_camel(word: &str) -> bool {
 /// A name's words, and those that a hyphen or a slash joins.
 fn parts(word: &str) -> impl Iterator<Item = &str> {
     let inside = |c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '#');
-    word.split(inside).flat_map(|part| camels(part)).filter(|part| !part.is_empty())
+    word.split(inside).flat_map(camels).filter(|part| !part.is_empty())
 }
 
 fn camels(word: &str) -> impl Iterator<Item = &str> {

@@ -109,7 +109,6 @@ const LEADS: &[(&str, &[&str])] = &[
             "toon lijst",
             "wylicza",
             "listuje",
-            "listar todos",
             "listeler",
             "перечисляет",
             "список",
@@ -320,11 +319,9 @@ const UNSPACED: &[(&str, &[&str], &[&str])] = &[
 /// The description with its leading verb in English, where it is in another language that is known here.
 pub(super) fn in_english(text: &str) -> Cow<'_, str> {
     let head = text.trim_start();
-    let spaced = LEADS.iter().find_map(|(verb, leads)| {
-        let rest = leads.iter().find_map(|lead| after(head, lead))?;
-        // "lista" is a list and a verb; what an English word follows is English
-        Some((verb, rest))
-    });
+    let rest = |leads: &&[&str]| leads.iter().find_map(|lead| after(head, lead));
+    let spaced = LEADS.iter().find_map(|(verb, leads)| Some((verb, rest(leads)?)));
+    // "lista" is a list and a verb; what an English word follows is English
     if let Some((verb, rest)) = spaced.filter(|(_, rest)| is_abroad(head, rest)) {
         return Cow::Owned(format!("{verb} {rest}"));
     }

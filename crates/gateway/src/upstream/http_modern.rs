@@ -31,6 +31,12 @@ impl Modern {
     pub(super) fn is_alive(&self) -> bool {
         !self.stop.is_cancelled()
     }
+    fn open(&self) -> Result<(), Fault> {
+        match self.is_alive() {
+            true => Ok(()),
+            false => Err(Fault::unsent(FaultKind::Lost, "the connection was closed")),
+        }
+    }
     /// Calls that wait for an answer. A subscription waits for none.
     pub(super) fn in_flight(&self) -> usize {
         self.calls.load(Ordering::Acquire)
@@ -45,9 +51,7 @@ impl Modern {
         if outgoing.cancel.is_cancelled() {
             return Err(Fault::unsent(FaultKind::Cancelled, "the caller gave up"));
         }
-        if self.stop.is_cancelled() {
-            return Err(Fault::unsent(FaultKind::Lost, "the connection was closed"));
-        }
+        self.open()?;
         let _counted = outgoing.timeout.map(|_| Counted::one(&self.calls));
         let deadline = outgoing.timeout.map(|timeout| Instant::now() + timeout);
         let cancel = outgoing.cancel.clone();
@@ -88,9 +92,7 @@ impl Modern {
 
     /// Sends a message that has no answer.
     pub(super) async fn send(&self, frame: Bytes, injected: &Injected) -> Result<(), Fault> {
-        if self.stop.is_cancelled() {
-            return Err(Fault::unsent(FaultKind::Lost, "the connection was closed"));
-        }
+        self.open()?;
         let headers = self.headers(Vec::new());
         let response = self.endpoint.post(frame, headers, injected, self.endpoint.bounds.open).await?;
         http::accepted(response, &self.endpoint.bounds.scan(), Standing::Modern, injected).await

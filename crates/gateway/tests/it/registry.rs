@@ -1,6 +1,7 @@
 //! What a server's record allows, on the real path: production has only what is approved, elsewhere what nobody approved is
 //! held to reads, and a change holds in a gateway that runs.
 
+use crate::crossing::eventually;
 use crate::house::{House, WallClock, server, settings};
 use crate::questions::until;
 use crate::rogue::{Rogue, Said};
@@ -492,12 +493,7 @@ async fn past_its_date_what_an_operator_declared_makes_nothing_milder() {
 async fn a_legacy_server_that_is_suspended_under_way_asks_nobody_for_anything() {
     let (house, script) = able_to_ask("local", "").await;
     let meanwhile = async {
-        for _ in 0..500 {
-            if !script.heard("tools/call").is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        eventually("the call arrives", || !script.heard("tools/call").is_empty()).await;
         step(&house, Step::Suspend).await;
         until_shut(&house).await;
         script.set_question("elicitation/create");
@@ -508,13 +504,7 @@ async fn a_legacy_server_that_is_suspended_under_way_asks_nobody_for_anything() 
 
 async fn until_shut(house: &House) {
     let shut = || house.gate.live().registry.is_shut(&crm());
-    for _ in 0..500 {
-        if shut() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert!(shut(), "the gateway does not know that the server is suspended");
+    eventually("the gateway knows that the server is suspended", shut).await;
 }
 
 #[tokio::test]
@@ -528,9 +518,7 @@ async fn a_call_under_way_ends_when_its_server_is_suspended_in_either_era() {
         one.call_timeout = Duration::from_secs(60);
         let house = House::with(settings, ALL).await;
         let meanwhile = async {
-            while script.heard("tools/call").is_empty() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            eventually("the call arrives", || !script.heard("tools/call").is_empty()).await;
             step(&house, Step::Suspend).await;
             until_shut(&house).await;
         };
@@ -569,17 +557,8 @@ async fn what_a_host_answers_after_the_suspension_does_not_reach_the_server() {
 async fn the_subscriptions_of_a_server_end_when_it_is_suspended() {
     let (house, script) = house("local").await;
     let _session = house.initialize("/mcp").await;
-    let listens = async |wanted: bool| {
-        for _ in 0..500 {
-            if script.listeners().is_empty() != wanted {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        false
-    };
-    assert!(listens(true).await, "its lists are watched for the session");
+    eventually("its lists are watched for the session", || !script.listeners().is_empty()).await;
     step(&house, Step::Suspend).await;
     until_shut(&house).await;
-    assert!(listens(false).await, "a stream to a suspended server is open: {:?}", script.listeners());
+    eventually("no stream to a suspended server is open", || script.listeners().is_empty()).await;
 }

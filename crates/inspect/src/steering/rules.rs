@@ -442,6 +442,12 @@ impl Said<'_> {
         })
     }
 
+    /// How many of its words are such as sentences are made of.
+    fn common_words(&self) -> usize {
+        let is_common = |token: &&Token<'_>| crate::encoded::common::is_common(&token.text);
+        self.sentence.tokens.iter().filter(is_common).count()
+    }
+
     /// A parameter's or a tool's own name.
     fn name(&self) -> Option<Sighting> {
         let s = self.sentence;
@@ -453,8 +459,7 @@ impl Said<'_> {
         let asks = asks && !condition && !self.sets_up_a_model() || super::conduct::hoards(s, self.about);
         let secret = self.foreign(STRONGBOX);
         let power = self.of(POWER) && self.of(IGNORE) || s.near(IGNORE, RULES, 3);
-        let long = s.tokens.len() > 6
-            && s.tokens.iter().filter(|token| crate::encoded::common::is_common(&token.text)).count() > 1;
+        let long = s.tokens.len() > 6 && self.common_words() > 1;
         let why = match () {
             () if asks => "its name asks for the conversation or all of a place",
             () if secret && !self.is_about_it() => {

@@ -146,12 +146,12 @@ impl Given {
             "security-opt" => !matches!(value, "no-new-privileges" | "no-new-privileges:true"),
             "volume" => value.contains(':') && is_of_machine(source(value), published),
             "mount" => {
-                let part = |keys: [&str; 2]| {
+                let part = |keys: &[&str]| {
                     let mut parts = value.split(',').filter_map(|part| part.split_once('='));
                     parts.find(|(key, _)| keys.contains(&key.trim())).map(|(_, value)| value.trim())
                 };
-                let is_bind = part(["type", "type"]).is_some_and(|kind| kind == "bind");
-                part(["src", "source"])
+                let is_bind = part(&["type"]).is_some_and(|kind| kind == "bind");
+                part(&["src", "source"])
                     .is_some_and(|from| is_of_machine(from, published) && (is_bind || from.starts_with('/')))
             }
             _ => false,

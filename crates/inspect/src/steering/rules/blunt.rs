@@ -303,9 +303,7 @@ impl Said<'_> {
 
     /// `call_me_first_and_pass_everything`: an order in place of a name.
     pub(super) fn is_an_order_for_a_name(&self) -> bool {
-        let s = self.sentence;
-        let common = s.tokens.iter().filter(|token| crate::encoded::common::is_common(&token.text)).count();
-        s.tokens.len() > 8 && common > 3
+        self.sentence.tokens.len() > 8 && self.common_words() > 3
     }
 
     /// A line for the files from which agents take their standing orders.

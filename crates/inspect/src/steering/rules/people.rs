@@ -145,9 +145,9 @@ impl Said<'_> {
         let for_a_yes = s.tokens.iter().any(|token| YES.iter().any(|word| token.text.starts_with(word)));
         let ends = s.places(USER).any(|at| at + 2 >= s.tokens.len());
         let spaced = s.tokens.iter().any(|token| token.topics.meets(ASK));
-        // "do not ask the user for the id" spares a question, not a yes
         // "if it is not found, ask": another clause
         let one_clause = |at: usize| s.tokens.get(at).is_some_and(|token| !token.leads);
+        // "do not ask the user for the id" spares a question, not a yes
         let unasked =
             s.follows(NOT, ASK, 2) && s.places(ASK).any(one_clause) && (for_a_yes || ends || !spaced);
         let skipped = skipped && !self.waits_for_a_yes();

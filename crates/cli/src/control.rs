@@ -13,7 +13,7 @@ use decision::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
-    Desk, DeskError, Scope, Store,
+    Desk, DeskError, Scope, Store, TellError, Telling, Writer,
     ledger::{Disclose, Disclosed, EntryProof, Ledger, LedgerError, Options, PublicKey, Record, Recovered},
 };
 use tokio::{
@@ -44,6 +44,8 @@ pub(crate) enum Request {
         #[serde(default)]
         detail: BTreeMap<String, String>,
     },
+    /// Write into the ledger what was decided through this store.
+    Tell { writer: Writer },
     /// Entries from this one on.
     Entries { from: u64, max: usize },
     /// A value beside an entry.
@@ -89,6 +91,9 @@ pub(crate) enum Response {
     },
     Recorded {
         index: u64,
+    },
+    Told {
+        events: usize,
     },
     Entries {
         log: String,
@@ -158,9 +163,20 @@ pub(crate) enum Book {
 }
 
 impl Book {
-    /// Finds the gateway, or opens the ledger. Do this before changing what must be recorded.
+    /// Finds the gateway, or opens the ledger and tells it what others left untold. Do this before changing what must be
+    /// recorded.
     pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
-        Self::find(place, Loss::Refused).await
+        let book = Self::find(place, Loss::Refused).await?;
+        if let Self::Own { ledger, scope } = &book {
+            let store = place.store().await?;
+            let told = store.tell(scope, ledger, Telling::all_left()).await;
+            store.close().await;
+            // a record that cannot be written can still be read; what is to be told stays
+            if let Err(error @ (TellError::Store(_) | TellError::Entry(_))) = told {
+                return Err(error).context("what was decided before cannot be recorded");
+            }
+        }
+        Ok(book)
     }
 
     /// The same, for somebody who knows what the ledger has lost and means to go on.
@@ -212,6 +228,18 @@ impl Book {
             .await
             .map(drop)
             .context("the change was made, but could not be recorded")
+    }
+
+    /// Writes what was decided through this store. Errors: it is not in the record yet, and will be.
+    pub(crate) async fn tell(&self, store: &Store) -> anyhow::Result<()> {
+        let writer = store.writer().clone();
+        let told = match self {
+            Self::Running { .. } => self.ask(Request::Tell { writer }).await.map(drop),
+            Self::Own { ledger, scope } => {
+                store.tell(scope, ledger, Telling::Of(writer)).await.map(drop).map_err(Into::into)
+            }
+        };
+        told.context("the change was made, but is not recorded yet: the next command or gateway does that")
     }
 
     /// Finishes the ledger, if it is ours.
@@ -337,6 +365,7 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
             Response::Checkpoint { note: done.note().to_owned(), key: ledger.public_key().to_string() }
         }),
         Request::Ping
+        | Request::Tell { .. }
         | Request::Reload
         | Request::Ready { .. }
         | Request::Starter { .. }

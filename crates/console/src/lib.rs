@@ -318,21 +318,21 @@ impl Console {
         }
     }
 
+    /// Has what was just decided written into the record; the store knows what that is.
+    async fn tell_decided(&self) -> Result<(), Stop> {
+        let telling = store::Telling::Of(self.store().writer().clone());
+        let told = self.store().tell(&self.parts.scope, &self.parts.ledger, telling).await;
+        told.map(drop).map_err(|error| {
+            tracing::error!(%error, "what was decided in the console cannot be recorded yet");
+            let text = "It was decided and counts, but the record cannot be written now. It will have it as soon as it can.";
+            Stop::new(StatusCode::SERVICE_UNAVAILABLE, "Decided, but not recorded yet", text)
+        })
+    }
+
     /// Writes into the record who did what here. Errors: it is not in there.
     async fn tell(
         &self,
         event: EventName,
-        visitor: &Visitor,
-        more: &[(&str, &str)],
-    ) -> Result<(), store::DeskError> {
-        self.tell_of(event, None, visitor, more).await
-    }
-
-    /// The same of something that was done to a server.
-    async fn tell_of(
-        &self,
-        event: EventName,
-        server: Option<&ServerName>,
         visitor: &Visitor,
         more: &[(&str, &str)],
     ) -> Result<(), store::DeskError> {
@@ -344,7 +344,7 @@ impl Console {
             environment: self.parts.scope.environment.clone(),
             event,
             call: None,
-            server: server.cloned(),
+            server: None,
             detail: more.chain([("by".to_owned(), visitor.to_string())]).collect(),
         });
         self.parts.ledger.append(vec![Record::new(entry, Vec::new())?]).await?;

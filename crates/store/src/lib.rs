@@ -34,6 +34,7 @@ mod shown;
 mod sight;
 mod tokens;
 mod twins;
+mod untold;
 mod words;
 
 pub use approvals::{Kept, Page, Turn};
@@ -48,7 +49,7 @@ pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter, NoCursor};
 pub use observed::Observations;
 pub use outbox::{Delivery, DeliveryState};
-pub use pins::{Definition, FLAPS, Left, Mark, Pin, PinState, Which};
+pub use pins::{By, Definition, FLAPS, Left, Mark, Pin, PinState, Which};
 pub use principals::{Agent, AgentKind, NewAgent};
 pub use records::Taking;
 pub use revision::Revision;
@@ -58,6 +59,7 @@ pub use servers::{Server, ServerMeta};
 pub use sight::{Apart, Change, Differing, FirstSight, How, Seen, Sighting, What};
 pub use tokens::{Lapsed, NewToken, TokenHash, TokenId, TokenRecord};
 pub use twins::{Claim as KeyClaim, KeptTwin};
+pub use untold::{TellError, Telling, Writer};
 
 use db::Db;
 use std::sync::Arc;
@@ -77,6 +79,8 @@ struct Inner {
     entropy: Arc<dyn decision::Entropy>,
     bumped: Arc<Notify>,
     listener: Option<AbortHandle>,
+    /// Under which name this store leaves events that are to be told.
+    writer: Writer,
     /// What is remembered of the index while it is filled.
     memory: tokio::sync::Mutex<circumstances::Memory>,
 }
@@ -102,8 +106,8 @@ impl Store {
         let db = open::open(url).await?;
         let bumped = Arc::new(Notify::new());
         let listener = revision::listen(&db, &bumped);
-        let memory = tokio::sync::Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener, memory }) })
+        let (writer, memory) = (Writer::new(&*entropy), tokio::sync::Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener, writer, memory }) })
     }
 
     /// Says that this process serves from the store. Keep it until the process stops serving.
@@ -137,7 +141,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 20] = [
+        let files: [(&str, &[(&str, &str)]); 21] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -158,6 +162,7 @@ impl Store {
             ("drafts", drafts::STATEMENTS),
             ("outbox", outbox::STATEMENTS),
             ("twins", twins::STATEMENTS),
+            ("untold", untold::STATEMENTS),
         ];
         files
             .iter()

@@ -160,6 +160,20 @@ pub enum Which {
     Items(Vec<(Item, Option<Digest>)>),
 }
 
+/// Who decides.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'a> {
+    pub who: &'a str,
+    /// The page that was decided by, for the record.
+    pub shown: Option<Digest>,
+}
+
+impl<'a> From<&'a str> for By<'a> {
+    fn from(who: &'a str) -> Self {
+        Self { who, shown: None }
+    }
+}
+
 /// Longest name of a person who decides.
 const BY_BYTES_MAX: usize = 256;
 
@@ -214,11 +228,11 @@ impl Store {
         scope: &Scope,
         server: &ServerName,
         which: &Which,
-        by: &str,
+        by: impl Into<By<'_>>,
     ) -> Result<Vec<Change>, StoreError> {
-        let at = self.now();
+        let (at, by) = (self.now(), by.into());
         self.decide(scope, server, which, by, |pin| {
-            let mark = Mark { digest: pin.seen, at, by: by.to_owned() };
+            let mark = Mark { digest: pin.seen, at, by: by.who.to_owned() };
             match pin.state {
                 PinState::Gone => Verdict::Forget,
                 PinState::Approved if pin.left.is_none() => Verdict::Leave,
@@ -246,14 +260,14 @@ impl Store {
         scope: &Scope,
         server: &ServerName,
         which: &Which,
-        by: &str,
+        by: impl Into<By<'_>>,
     ) -> Result<Vec<Change>, StoreError> {
-        let at = self.now();
+        let (at, by) = (self.now(), by.into());
         self.decide(scope, server, which, by, |pin| {
             if pin.rejected.as_ref().is_some_and(|mark| mark.digest == pin.seen) {
                 return Verdict::Leave;
             }
-            let rejected = Some(Mark { digest: pin.seen, at, by: by.to_owned() });
+            let rejected = Some(Mark { digest: pin.seen, at, by: by.who.to_owned() });
             let approved = pin.approved.clone().filter(|mark| mark.digest != pin.seen);
             let state = match pin.state {
                 PinState::Approved | PinState::Returned => PinState::New,
@@ -269,10 +283,10 @@ impl Store {
         scope: &Scope,
         server: &ServerName,
         which: &Which,
-        by: &str,
+        by: By<'_>,
         verdict: impl Fn(&Pin) -> Verdict,
     ) -> Outcome<Vec<Change>> {
-        if by.is_empty() || by.len() > BY_BYTES_MAX || by.contains('\0') {
+        if by.who.is_empty() || by.who.len() > BY_BYTES_MAX || by.who.contains('\0') {
             return Err(StoreError::Unacceptable {
                 what: "name of who decides",
                 rule: "1 to 256 bytes of text",
@@ -303,6 +317,8 @@ impl Store {
             }
         }
         if !changes.is_empty() {
+            let events = changes.iter().map(|change| change.event(by)).collect();
+            self.note_untold(&mut tx, scope, server, self.now(), events).await?;
             self.commit_noticed(tx, scope).await?;
         }
         Ok(changes)

@@ -1,9 +1,10 @@
 //! What is recorded of each server, and every step of it. Which step leads where is [`State::after`]'s to say.
 
 use crate::db::{Outcome, Row, Tx, args, statements};
+use crate::untold::utc;
 use crate::{PinState, Scope, Store, StoreError};
 use catalog::record::{Approved, Change, Facts, Grant, Known, Record, State, Step};
-use decision::{ServerName, Timestamp};
+use decision::{EventName, ServerName, Timestamp};
 use std::collections::BTreeMap;
 
 statements! {
@@ -177,6 +178,11 @@ impl Store {
             return Err(moved());
         }
         note(tx, scope, server, &record, &change).await?;
+        let mut detail = change.detail(&record.facts, utc);
+        // by this, and the server, an event that a crash had told twice is known
+        detail.insert("version".to_owned(), record.version.to_string());
+        let events = vec![(EventName::ServerRecordChanged, detail)];
+        self.note_untold(tx, scope, server, at, events).await?;
         Ok((change, record))
     }
 }

@@ -1,7 +1,7 @@
 //! Recording what a server shows: pinned at first sight, compared ever after.
 
 use crate::db::{Outcome, Tx, args, statements};
-use crate::pins::{self, Mark, Pin, PinState};
+use crate::pins::{self, By, Mark, Pin, PinState};
 use crate::{Scope, Store, StoreError};
 use bytes::Bytes;
 use catalog::{DEFINITION_BYTES_MAX, ItemState, NAME_BYTES_MAX};
@@ -150,7 +150,7 @@ impl Change {
     }
 
     /// What the record says of somebody's decision, whoever took it and wherever.
-    pub fn event(&self) -> (EventName, Vec<(&'static str, String)>) {
+    pub(crate) fn event(&self, by: By<'_>) -> (EventName, BTreeMap<String, String>) {
         let event = match self.what {
             What::Approved => EventName::DefinitionApproved,
             What::Pinned
@@ -162,13 +162,21 @@ impl Change {
             | What::Rejected
             | What::Forgotten => EventName::DefinitionChanged,
         };
-        let detail = vec![
+        let mut detail = self.detail();
+        detail.insert("by".to_owned(), by.who.to_owned());
+        detail.extend(by.shown.map(|shown| ("shown".to_owned(), shown.to_string())));
+        (event, detail)
+    }
+
+    /// What the record says of any change.
+    pub fn detail(&self) -> BTreeMap<String, String> {
+        let detail = [
             ("kind", self.item.kind.as_str().to_owned()),
             ("name", self.item.name.clone()),
             ("change", self.what.as_str().to_owned()),
             ("seen", self.seen.to_string()),
         ];
-        (event, detail)
+        detail.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }
 

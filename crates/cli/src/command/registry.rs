@@ -21,7 +21,7 @@ use catalog::observed::Observation;
 use catalog::record::{Record, Step};
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
-use decision::{Clock as _, Digest, EventName, Item, ItemKind, ServerName};
+use decision::{Clock as _, Digest, Item, ItemKind, ServerName};
 use serde_json::json;
 use store::{Change, Pin, PinState, Store, Which};
 
@@ -288,9 +288,7 @@ async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outco
     } else {
         store.reject(&place.scope(), &judge.server, &which, by).await?
     };
-    for change in &changes {
-        record(&book, &judge.server, change, by).await?;
-    }
+    book.tell(&store).await?;
     book.close().await?;
     let value = |change: &Change| {
         json!({
@@ -308,18 +306,10 @@ async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outco
     Ok(Verdict::Yes)
 }
 
-async fn record(book: &Book, server: &ServerName, change: &Change, by: &str) -> anyhow::Result<()> {
-    let (event, mut detail) = change.event();
-    detail.push(("by", by.to_owned()));
-    let detail: Vec<_> = detail.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    book.record(event, Some(server.clone()), &detail).await
-}
-
 async fn forget(server: &ServerName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
     store.forget_server(&place.scope(), server, given.surroundings.user.as_str()).await?;
-    let detail = [("change", "server forgotten"), ("by", given.surroundings.user.as_str())];
-    book.record(EventName::DefinitionChanged, Some(server.clone()), &detail).await?;
+    book.tell(&store).await?;
     book.close().await?;
     given.say.json(&json!({ "forgotten": server }));
     given.say.line(format!("forgot `{server}`: what it shows next is accepted at first sight"));

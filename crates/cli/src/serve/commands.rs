@@ -16,6 +16,7 @@ use gateway::{
     },
 };
 use std::{net::SocketAddr, sync::Arc};
+use store::Telling;
 use tokio::io::AsyncWriteExt as _;
 
 /// What commands are answered from.
@@ -107,6 +108,13 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             Response::Reloaded { problems: desk.files.reload().await.err().unwrap_or_default() }
         }
         Request::Ready { server } => Response::Ready { ready: looked_at(desk, &server).await },
+        Request::Tell { writer } => {
+            let (store, scope) = (desk.gate.store(), desk.gate.live().settings.scope());
+            match store.tell(&scope, desk.gate.ledger(), Telling::Of(writer)).await {
+                Ok(events) => Response::Told { events },
+                Err(error) => Response::Failed { why: error.to_string() },
+            }
+        }
         Request::Starter { server } => {
             let live = desk.gate.live();
             let entry = live.catalogue.server(&server).map(|entry| (server, entry.clone()));

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use decision::{Clock, EventName, SecretName, Timestamp};
 use gateway::Gate;
 use std::{sync::Arc, time::Duration};
+use store::Telling;
 use tokio_util::sync::CancellationToken;
 use vault::{ASSERTION_KEY, Sealer, SigningKey};
 
@@ -21,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(60);
 const DAY_US: u64 = 24 * 3_600 * 1_000_000;
 /// After so long the key that signs assertions is another one.
 const KEY_DAYS: u64 = 90;
+
+/// For so long whoever decided may still be about to have it recorded: more than a command waits for an answer.
+const ABOUT_TO_TELL_US: u64 = 180 * 1_000_000;
 
 /// Looks after the vault of one gateway.
 pub(super) struct Keeper {
@@ -85,6 +89,12 @@ impl Keeper {
             Err(error) => tracing::warn!(%error, "approved calls that wait cannot be ended; trying again"),
         }
         let now = self.clock.now();
+        let before = Timestamp(now.0.saturating_sub(ABOUT_TO_TELL_US));
+        match self.gate.store().tell(&scope, self.gate.ledger(), Telling::Left { before }).await {
+            Ok(0) => {}
+            Ok(events) => tracing::warn!(events, "what was decided by somebody who stopped is recorded now"),
+            Err(error) => tracing::warn!(%error, "what was decided cannot be recorded; trying again"),
+        }
         if now.since(self.told) >= DAY_US {
             self.told = now;
             tell(&self.gate, place, now).await;

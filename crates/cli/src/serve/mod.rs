@@ -158,7 +158,7 @@ impl Running {
         files::announce(&settings);
         let client = egress::Client::new(settings.reachable(), egress::Settings::default());
         let (wakes, woken) = mpsc::unbounded_channel();
-        let gate = gate(built.live, (&opened, Arc::new(ledger)), &client, given, wakes)?;
+        let gate = gate(built.live, (&opened, ledger), &client, given, wakes)?;
         keeping::prepare(&gate, &place, &gate.opener().sealer()).await?;
         keeping::begin(&gate, &place).await;
         recover(&gate).await?;

@@ -10,9 +10,12 @@ use crate::{
 use anyhow::Context as _;
 use decision::{Clock as _, Entry, Event, EventName};
 use gateway::{BuildError, Built, Gate};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use store::{
-    Claim, Store,
+    Claim, Scope, Store, Telling,
     ledger::{Ledger, LedgerError, Record, Recovered},
 };
 use tokio::task::JoinHandle;
@@ -21,7 +24,7 @@ use tokio::task::JoinHandle;
 pub(super) struct Opened {
     pub(super) store: Store,
     pub(super) opener: vault::Opener,
-    ledger: JoinHandle<anyhow::Result<Ledger>>,
+    ledger: JoinHandle<anyhow::Result<Arc<Ledger>>>,
     /// Held for as long as we serve.
     _claim: Claim,
 }
@@ -46,7 +49,7 @@ impl Opened {
             );
         }
         // all of it is read, which takes long: what is beside it is prepared meanwhile
-        let ledger = tokio::spawn(whole_ledger(place.ledger_dir(), store.clone()));
+        let ledger = tokio::spawn(whole_ledger(place.ledger_dir(), store.clone(), place.scope()));
         Ok(Self { store, opener: vault::Opener::new(keys), ledger, _claim: claim })
     }
 
@@ -54,7 +57,7 @@ impl Opened {
     pub(super) async fn with_ledger(
         &mut self,
         build: impl AsyncFn() -> Result<Built, BuildError>,
-    ) -> anyhow::Result<(Built, Ledger)> {
+    ) -> anyhow::Result<(Built, Arc<Ledger>)> {
         let ledger = async { (&mut self.ledger).await.context("whoever read the ledger panicked")? };
         beside_ledger(&self.store, ledger, build).await
     }
@@ -64,9 +67,9 @@ impl Opened {
 /// What is wrong with the ledger is told first: nothing is served over a record that is not known to be good.
 async fn beside_ledger(
     store: &Store,
-    ledger: impl Future<Output = anyhow::Result<Ledger>>,
+    ledger: impl Future<Output = anyhow::Result<Arc<Ledger>>>,
     build: impl AsyncFn() -> Result<Built, BuildError>,
-) -> anyhow::Result<(Built, Ledger)> {
+) -> anyhow::Result<(Built, Arc<Ledger>)> {
     let (built, ledger) = (build().await, ledger.await?);
     let built = built?;
     if built.live.revision == store.revision().await? {
@@ -75,9 +78,19 @@ async fn beside_ledger(
     Ok((build().await?, ledger))
 }
 
-async fn whole_ledger(dir: PathBuf, store: Store) -> anyhow::Result<Ledger> {
+async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Result<Arc<Ledger>> {
     let (ledger, recovered) = ledger(&dir, &store).await?;
     recover(&ledger, recovered).await?;
+    let ledger = Arc::new(ledger);
+    // no command is about to tell anything: whoever decides without a gateway has the ledger first
+    let late = store.tell(&scope, &ledger, Telling::all_left()).await;
+    let late = late.context("what was decided before the last stop cannot be recorded")?;
+    if late > 0 {
+        tracing::warn!(
+            events = late,
+            "something was decided before the last stop and not recorded: it is now"
+        );
+    }
     Ok(ledger)
 }
 
@@ -136,10 +149,7 @@ mod tests {
     use crate::{place::Place, sources::SystemEntropy, surroundings::Surroundings};
     use decision::{Item, ItemKind, ServerName};
     use gateway::{Fit, Written};
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use store::{FirstSight, Seen, Sighting, ledger::Options};
 
     struct House {
@@ -173,9 +183,9 @@ mod tests {
             gateway::build(&self.store, &policy::Loader::default(), &written, None, &eras, Fit::Changed).await
         }
 
-        fn ledger(&self) -> Ledger {
+        fn ledger(&self) -> Arc<Ledger> {
             let dir = self.dir.path().join("ledger");
-            Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default()).unwrap().0
+            Arc::new(Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, Options::default()).unwrap().0)
         }
     }
 

@@ -21,6 +21,7 @@ mod once;
 #[path = "../../../store/tests/ledger/replay.rs"]
 mod replay;
 mod shortage;
+mod steps;
 mod torn;
 #[path = "../../../store/tests/ledger/trace.rs"]
 mod trace;

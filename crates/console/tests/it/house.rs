@@ -87,6 +87,13 @@ impl House {
         .await
     }
 
+    /// Another ledger, as after the next start.
+    pub(crate) fn next_ledger(&self) -> Arc<Ledger> {
+        let dice = Dice(AtomicU64::new(7));
+        let dir = self._dir.path().join("next");
+        Arc::new(Ledger::open(&dir, self.clock.clone(), &dice, Default::default()).unwrap().0)
+    }
+
     pub(crate) async fn with(settings: Settings) -> Self {
         // memory where there is some: ten thousand rows are not a test of the disk
         let shm = std::path::Path::new("/dev/shm");

@@ -312,3 +312,22 @@ async fn a_date_that_is_near_is_marked_and_a_server_that_nobody_knows_is_nowhere
     let rita = house.sign_in("rita").await;
     assert!(house.get(&rita, "/console/servers").await.text.contains("left soon"));
 }
+
+#[tokio::test]
+async fn what_was_decided_on_a_page_and_could_not_be_recorded_is_recorded_later() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    assert_eq!(send(&house, &rita, 0, "review", &[]).await, StatusCode::SEE_OTHER);
+    house.ledger.close().await.unwrap();
+    let form = [("server", "crm"), ("seen", "1"), ("step", "suspend"), ("because", "an incident")];
+    let answer = house.post(&rita, STEP, &form).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.text.contains("It was decided and counts"), "{}", answer.text);
+    assert_eq!(state(&house).await, Some(State::Suspended));
+    let next = house.next_ledger();
+    assert_eq!(house.store.tell(&house.scope, &next, store::Telling::all_left()).await.unwrap(), 1);
+    let entries = next.read_entries(0, 10).unwrap();
+    let Entry::Event(event) = serde_json::from_slice(&entries[0].1).unwrap() else { panic!("{entries:?}") };
+    let said = |key: &str| event.detail[key].as_str();
+    assert_eq!((said("by"), said("because"), said("told")), ("rita", "an incident", "late"));
+}

@@ -42,12 +42,7 @@ pub(crate) fn told(server: &ServerName, found: &Found, changes: &[Change], looke
 }
 
 fn change(server: &ServerName, change: &Change, looked: &Looked) -> BTreeMap<String, String> {
-    let mut detail = BTreeMap::from([
-        ("kind".to_owned(), change.item.kind.as_str().to_owned()),
-        ("name".to_owned(), change.item.name.clone()),
-        ("change".to_owned(), change.what.as_str().to_owned()),
-        ("seen".to_owned(), change.seen.to_string()),
-    ]);
+    let mut detail = change.detail();
     tracing::warn!(server = %server, item = %change.item.name, change = ?change.what, "a definition changed");
     if looked.kept.contains(&change.item) {
         detail.insert("served".to_owned(), "as-accepted".to_owned());
@@ -79,22 +74,4 @@ fn change(server: &ServerName, change: &Change, looked: &Looked) -> BTreeMap<Str
         tracing::warn!(server = %server, item = %change.item.name, because = like.because(), "a name is new");
     }
     detail
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use decision::{Digest, Item, ItemKind};
-
-    #[test]
-    fn the_record_names_a_kind_and_a_change_as_the_store_does() {
-        let server = ServerName::new("crm").unwrap();
-        for kind in ItemKind::ALL {
-            let item = Item { kind, name: "x".to_owned() };
-            let one = Change { item, what: What::Returned, approved: None, seen: Digest::of(b"x") };
-            let (_, stored) = one.event();
-            let stored = stored.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-            assert_eq!(change(&server, &one, &Looked::default()), stored);
-        }
-    }
 }

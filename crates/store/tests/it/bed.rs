@@ -6,6 +6,7 @@ use sqlx::{Connection as _, Executor as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use store::ledger::{Ledger, Options};
 use store::{Scope, Store, StoreError};
 
 /// A clock that moves one microsecond whenever somebody looks, and further when told.
@@ -98,6 +99,13 @@ impl Bed {
             let mut db = sqlx::PgConnection::connect(&self.url).await.unwrap();
             sqlx::query_scalar(count).fetch_one(&mut db).await.unwrap()
         }
+    }
+
+    /// A new ledger, in a folder of its own.
+    pub(crate) fn ledger(&self) -> (tempfile::TempDir, Arc<Ledger>) {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = Ledger::open(dir.path(), Arc::clone(&self.clock) as _, &*self.dice, Options::default());
+        (dir, Arc::new(opened.unwrap().0))
     }
 
     /// What a restart leaves.

@@ -21,6 +21,7 @@ mod secrets;
 mod sqlite;
 mod tokens;
 mod twins;
+mod untold;
 
 use bed::Bed;
 use std::{future::Future, pin::Pin};
@@ -121,6 +122,13 @@ suite! {
         a_record_is_its_environments_own,
         what_is_approved_and_forgotten_is_in_review,
         every_step_is_noticed;
+    untold:
+        whatever_is_decided_is_left_to_be_told_and_told_once,
+        what_is_not_done_leaves_nothing_to_be_told,
+        what_somebody_else_left_is_told_late_and_as_it_was,
+        of_many_who_tell_at_once_one_tells_each_event,
+        what_the_ledger_does_not_take_stays_to_be_told,
+        what_a_crash_has_told_twice_is_known_by_server_version_and_time;
     secrets:
         a_secret_comes_back_as_it_was_sealed,
         a_users_secret_and_the_shared_one_never_stand_in_for_each_other,

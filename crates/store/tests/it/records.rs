@@ -12,7 +12,7 @@ fn crm() -> ServerName {
     ServerName::new("crm").unwrap()
 }
 
-fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     let mut facts = Facts::default();
     for (fact, value) in [
         (Fact::Owner, "Ada"),
@@ -32,7 +32,7 @@ fn known() -> Known {
     Known { wiring: "url https://crm.example".to_owned(), seen: true, ..Known::default() }
 }
 
-fn grant(until: Timestamp) -> Grant {
+pub(crate) fn grant(until: Timestamp) -> Grant {
     known().grant(&facts(), until, None).unwrap()
 }
 

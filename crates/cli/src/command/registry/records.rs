@@ -13,7 +13,7 @@ use crate::{
 use anyhow::anyhow;
 use catalog::record::{Change, Fact, Facts, Grant, Missing, Record, State, Step};
 use clap::Args;
-use decision::{Clock as _, EventName, ServerName, Timestamp};
+use decision::{Clock as _, ServerName, Timestamp};
 use serde_json::json;
 use store::Taking;
 
@@ -155,7 +155,7 @@ async fn take(
             return Err(error.into());
         }
     };
-    recorded(&book, server, &change, &record).await?;
+    book.tell(&kept.store).await?;
     book.close().await?;
     given.say.json(&json!({
         "server": server, "step": step.as_str(), "from": change.from.map(|state| state.as_str()),
@@ -167,18 +167,6 @@ async fn take(
         given.say.line(next);
     }
     Ok(Verdict::Yes)
-}
-
-/// Who did what and why, in the ledger.
-pub(super) async fn recorded(
-    book: &Book,
-    server: &ServerName,
-    change: &Change,
-    record: &Record,
-) -> anyhow::Result<()> {
-    let detail = change.detail(&record.facts, when);
-    let detail: Vec<_> = detail.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    book.record(EventName::ServerRecordChanged, Some(server.clone()), &detail).await
 }
 
 fn told(server: &ServerName, change: &Change, record: &Record) -> String {

@@ -194,6 +194,7 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         }
         other @ (Response::Here { .. }
         | Response::Recorded { .. }
+        | Response::Told { .. }
         | Response::Entries { .. }
         | Response::Value { .. }
         | Response::Erased

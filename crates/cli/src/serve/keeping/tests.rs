@@ -153,3 +153,30 @@ async fn a_secret_that_is_about_to_end_is_named_once_a_day() {
     let said = log.take();
     assert!(said.contains("expired at") && !said.contains("canary"), "{said}");
 }
+
+#[tokio::test]
+async fn what_a_killed_command_decided_is_recorded_once_nobody_can_be_about_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut house = House::open(dir.path()).await;
+    let store = Store::open(&house.place.meant.database, house.clock.clone(), Arc::new(SystemEntropy)).await;
+    let (store, server) = (store.unwrap(), decision::ServerName::new("crm").unwrap());
+    let step = catalog::record::Step::Suspend;
+    let taking = store::Taking { step, by: "ada", because: None, facts: None, grant: None, seen: None };
+    store.take_step(&house.place.scope(), &server, &taking).await.unwrap();
+    house.look_after(0).await;
+    let told = |house: &House| {
+        house
+            .gate
+            .ledger()
+            .read_entries(0, 100)
+            .unwrap()
+            .into_iter()
+            .filter(|(_, bytes)| String::from_utf8_lossy(bytes).contains("server-record-changed"))
+            .count()
+    };
+    assert_eq!(told(&house), 0, "whoever decided may be about to tell it");
+    house.clock.0.fetch_add(ABOUT_TO_TELL_US + 1, Ordering::SeqCst);
+    house.look_after(0).await;
+    house.look_after(0).await;
+    assert_eq!(told(&house), 1);
+}

@@ -12,7 +12,7 @@ use catalog::scan::Finding;
 use decision::{Digest, ServerName};
 use http::{Response, StatusCode};
 use policy::{ConsoleAction, On};
-use store::{Pin, PinState, StoreError, Which};
+use store::{By, Pin, PinState, StoreError, Which};
 
 /// Why a decision was not taken: what was decided about is not what waits now. Never another word.
 pub(crate) const OUTDATED: &str = "shown-outdated";
@@ -170,26 +170,21 @@ pub(crate) async fn judge(
     }
     // the store looks once more: something may be shown otherwise since it was read here
     let items = Which::Items(pins.iter().map(|pin| (pin.item.clone(), Some(pin.seen))).collect());
-    let by = signed.visitor.to_string();
+    let who = signed.visitor.to_string();
+    let by = By { who: &who, shown: Some(shown) };
     let (store, scope) = (console.store(), &console.parts.scope);
     let taken = match yes {
-        true => store.approve(scope, &name, &items, &by).await,
-        false => store.reject(scope, &name, &items, &by).await,
+        true => store.approve(scope, &name, &items, by).await,
+        false => store.reject(scope, &name, &items, by).await,
     };
-    let changes = match taken {
-        Ok(changes) => changes,
+    match taken {
+        Ok(_) => {}
         Err(StoreError::Moved { .. } | StoreError::Missing { .. }) => {
             return outdated(console, signed, &name, only, &chosen).await;
         }
         Err(error) => return Err(error.into()),
-    };
-    for change in &changes {
-        let (event, mut detail) = change.event();
-        detail.push(("shown", shown.to_string()));
-        let detail: Vec<_> = detail.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let told = console.tell_of(event, Some(&name), &signed.visitor, &detail).await;
-        told.map_err(|error| Stop::fault(&error))?;
     }
+    console.tell_decided().await?;
     Ok(web::see(&match only.is_some() || chosen.left > 0 {
         true => href(&name),
         false => server_href(&name),

@@ -4,8 +4,8 @@ use super::{configured, href, named, server};
 use crate::pages::Frame;
 use crate::web::{self, Body, Stop};
 use crate::{Console, Fields, Route, Signed};
-use catalog::record::{Change, Fact, Facts, Missing, Record, Step};
-use decision::{EventName, ServerName, Timestamp};
+use catalog::record::{Fact, Facts, Missing, Record, Step};
+use decision::{ServerName, Timestamp};
 use http::{Response, StatusCode};
 use store::{StoreError, Taking};
 
@@ -30,8 +30,8 @@ pub(crate) async fn step(
     let record = console.store().record(&console.parts.scope, &name).await?;
     let asked = Asked { name: &name, step, seen, because: because.as_deref() };
     match take(console, signed, &asked, record.as_ref(), fields).await? {
-        Ok((change, record)) => {
-            tell(console, signed, &name, &change, &record).await?;
+        Ok(()) => {
+            console.tell_decided().await?;
             Ok(web::see(&href(&name)))
         }
         Err(why) => again(console, signed, &name, why).await,
@@ -52,7 +52,7 @@ async fn take(
     asked: &Asked<'_>,
     record: Option<&Record>,
     fields: &Fields,
-) -> Result<Result<(Change, Record), String>, Stop> {
+) -> Result<Result<(), String>, Stop> {
     let known = configured(console, asked.name).await?;
     let before = record.map(|record| record.facts.clone()).unwrap_or_default();
     let facts = match (asked.step, &known, record) {
@@ -98,7 +98,7 @@ async fn take(
         seen: Some(asked.seen),
     };
     match console.store().take_step(&console.parts.scope, asked.name, &taking).await {
-        Ok(taken) => Ok(Ok(taken)),
+        Ok(_) => Ok(Ok(())),
         Err(StoreError::Moved { .. }) => Ok(Err(
             "Somebody was faster: this is the record as it is now. Look again, then decide.".to_owned(),
         )),
@@ -134,21 +134,6 @@ fn reason(text: &str) -> Option<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let cut: String = text.chars().take(REASON_CHARS_MAX).collect();
     (!cut.is_empty()).then(|| inspect::shown::visible(&cut))
-}
-
-/// Who did what and why, in the ledger.
-async fn tell(
-    console: &Console,
-    signed: &Signed,
-    name: &ServerName,
-    change: &Change,
-    record: &Record,
-) -> Result<(), Stop> {
-    let when = |at: Timestamp| crate::view::when(at).people;
-    let detail = change.detail(&record.facts, when);
-    let detail: Vec<_> = detail.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    let told = console.tell_of(EventName::ServerRecordChanged, Some(name), &signed.visitor, &detail).await;
-    told.map_err(|error| Stop::fault(&error))
 }
 
 /// The page once more, with why nothing was done.

@@ -1,0 +1,171 @@
+//! Events of what was decided: written with it, and kept here until the ledger has them. Whoever decides may be killed
+//! before they have said so; then the next who opens the ledger says it.
+
+use crate::db::{Outcome, Row, Tx, args, statements};
+use crate::ledger::{ENTRY_BYTES_MAX, Ledger, LedgerError, Record};
+use crate::{Scope, Store, StoreError};
+use decision::{Entropy, Entry, Event, EventName, ServerName, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+statements! {
+    NOTE = "INSERT INTO untold (tenant, environment, writer, deed, n, at, event) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    ARE_LEFT = "SELECT COUNT(*) AS n FROM untold WHERE tenant = $1 AND environment = $2 AND at < $3";
+    /// Taken away before the ledger has them, in a transaction that ends after that: two who tell wait for each other
+    /// here, and nothing is gone while it is not told.
+    TAKE_LEFT = "DELETE FROM untold WHERE tenant = $1 AND environment = $2 AND at < $3 RETURNING at, deed, n, event";
+    TAKE_OF = "DELETE FROM untold WHERE writer = $1 RETURNING at, deed, n, event";
+}
+
+/// So many go into the ledger together.
+const TOGETHER: usize = 256;
+
+/// What an entry has beside its event, also of one that is told late.
+const LATE_BYTES: usize = 1_024;
+
+/// Who left an event to be told: one open store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Writer(String);
+
+impl Writer {
+    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
+        Self(random(entropy))
+    }
+}
+
+/// What is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Telling {
+    /// What was decided through one store: by whoever decided, or by the gateway that is asked to.
+    Of(Writer),
+    /// What was decided before, whoever did, and is still not told. The event says that it is late.
+    Left { before: Timestamp },
+}
+
+impl Telling {
+    /// Whatever there is. Only for somebody who has just opened the ledger: nobody else is about to tell anything then.
+    pub fn all_left() -> Self {
+        Self::Left { before: Timestamp(u64::MAX) }
+    }
+}
+
+/// Why nothing was told. It stays to be told.
+#[derive(Debug, thiserror::Error)]
+pub enum TellError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the ledger cannot write: {0}")]
+    Ledger(#[from] LedgerError),
+    #[error("the entry cannot be written as JSON: {0}")]
+    Entry(#[from] serde_json::Error),
+}
+
+impl Store {
+    /// Under which name this store leaves events to be told.
+    pub fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
+    /// Writes into the ledger what is to be told; returns how many events. What a crash leaves between the ledger and the
+    /// database is told twice: then both say the same time, person and change.
+    pub async fn tell(
+        &self,
+        scope: &Scope,
+        ledger: &Arc<Ledger>,
+        telling: Telling,
+    ) -> Result<usize, TellError> {
+        let (store, scope, ledger) = (self.clone(), scope.clone(), Arc::clone(ledger));
+        // a browser that goes away in the middle must not have it told twice
+        let told = tokio::spawn(async move { store.told(&scope, &ledger, &telling).await });
+        told.await.unwrap_or(Err(TellError::Ledger(LedgerError::Closed)))
+    }
+
+    async fn told(&self, scope: &Scope, ledger: &Ledger, telling: &Telling) -> Result<usize, TellError> {
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        if let Telling::Left { before } = telling {
+            let row = self.db().row(ARE_LEFT, args![tenant, environment, *before]).await?;
+            // mostly: then nobody waits for the one who writes
+            if row.map_or(Ok(0), |row| row.count("n"))? == 0 {
+                return Ok(0);
+            }
+        }
+        let mut tx = self.db().begin().await?;
+        let (rows, late) = match telling {
+            Telling::Of(writer) => (tx.rows(TAKE_OF, args![writer.0.as_str()]).await?, None),
+            Telling::Left { before } => {
+                (tx.rows(TAKE_LEFT, args![tenant, environment, *before]).await?, Some(self.now()))
+            }
+        };
+        let mut events = rows.iter().map(read).collect::<Outcome<Vec<_>>>()?;
+        events.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let records = events.into_iter().map(|(_, event)| record(event, late));
+        let records = records.collect::<Result<Vec<_>, _>>()?;
+        for together in records.chunks(TOGETHER) {
+            ledger.append(together.to_vec()).await?;
+        }
+        tx.commit().await?;
+        Ok(records.len())
+    }
+
+    /// Leaves events to be told, in the transaction that does what they say.
+    pub(crate) async fn note_untold(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        server: &ServerName,
+        at: Timestamp,
+        events: Vec<(EventName, BTreeMap<String, String>)>,
+    ) -> Outcome<()> {
+        let deed = random(&*self.inner.entropy);
+        for ((event, detail), n) in events.into_iter().zip(0_u64..) {
+            let (tenant, environment) = (scope.tenant.clone(), scope.environment.clone());
+            let (call, server) = (None, Some(server.clone()));
+            let event = Event { v: 1, at, tenant, environment, event, call, server, detail };
+            let event = serde_json::to_string(&event).unwrap_or_default();
+            // what could not be recorded is not done
+            if event.len() + LATE_BYTES > ENTRY_BYTES_MAX {
+                return Err(StoreError::Unacceptable {
+                    what: "decision",
+                    rule: "at most 59 KiB of text in all",
+                });
+            }
+            let row = args![
+                scope.tenant.as_str(),
+                scope.environment.as_str(),
+                self.writer().0.as_str(),
+                deed.as_str(),
+                n,
+                at,
+                event,
+            ];
+            tx.execute(NOTE, row).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The event, behind what it is told in the order of.
+fn read(row: &Row) -> Outcome<((Timestamp, String, u64), Event)> {
+    Ok(((row.time("at")?, row.get("deed")?, row.count("n")?), row.json("event")?))
+}
+
+fn record(mut event: Event, late: Option<Timestamp>) -> Result<Record, serde_json::Error> {
+    if let Some(now) = late {
+        event.detail.insert("told".to_owned(), "late".to_owned());
+        event.detail.insert("told-at".to_owned(), utc(now));
+    }
+    Record::new(Entry::Event(event), Vec::new())
+}
+
+fn random(entropy: &dyn Entropy) -> String {
+    let mut random = [0; 16];
+    entropy.fill(&mut random);
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A time as events say it.
+pub(crate) fn utc(at: Timestamp) -> String {
+    let moment = i64::try_from(at.0).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    moment.map_or_else(|| at.0.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}

@@ -1,0 +1,169 @@
+//! Events of what was decided: in the ledger once each, whoever stops in between.
+
+use crate::bed::{Bed, elsewhere, home};
+use crate::pins::sighting;
+use crate::records::{facts, grant};
+use catalog::record::Step;
+use decision::{Entry, Event, EventName, ServerName, Timestamp};
+use futures::future::join_all;
+use std::sync::Arc;
+use store::ledger::Ledger;
+use store::{By, Scope, Store, StoreError, Taking, TellError, Telling, Which};
+
+fn crm() -> ServerName {
+    ServerName::new("crm").unwrap()
+}
+
+async fn step(store: &Store, scope: &Scope, step: Step) {
+    let taking = Taking { step, by: "ada", because: Some("why"), facts: None, grant: None, seen: None };
+    store.take_step(scope, &crm(), &taking).await.unwrap();
+}
+
+fn own(store: &Store) -> Telling {
+    Telling::Of(store.writer().clone())
+}
+
+fn events(ledger: &Ledger) -> Vec<Event> {
+    let entries = ledger.read_entries(0, 1_000).unwrap().into_iter();
+    entries
+        .filter_map(|(_, bytes)| match serde_json::from_slice(&bytes).unwrap() {
+            Entry::Event(event) => Some(event),
+            Entry::Intent(_) | Entry::Decision(_) => None,
+        })
+        .collect()
+}
+
+fn said(event: &Event, keys: &[&str]) -> String {
+    let of = |key: &&str| event.detail.get(*key).map_or("-", String::as_str);
+    keys.iter().map(of).collect::<Vec<_>>().join(" ")
+}
+
+pub(crate) async fn whatever_is_decided_is_left_to_be_told_and_told_once(bed: &Bed) {
+    let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
+    store.record_seen(&home(), &sighting(&[("a", r#"{"name":"a"}"#)])).await.unwrap();
+    assert_eq!(bed.rows("untold").await, 0, "what is seen is told by whoever looks");
+    step(&store, &home(), Step::Review).await;
+    step(&store, &home(), Step::Suspend).await;
+    let changed = sighting(&[("a", r#"{"name":"a","title":"b"}"#)]);
+    store.record_seen(&home(), &changed).await.unwrap();
+    let shown = decision::Digest::of(b"page");
+    let by = By { who: "bob", shown: Some(shown) };
+    assert_eq!(store.approve(&home(), &crm(), &Which::All, by).await.unwrap().len(), 1);
+    assert_eq!(store.reject(&home(), &crm(), &Which::All, "bob").await.unwrap().len(), 0);
+    let facts = facts();
+    let review =
+        Taking { step: Step::Review, by: "ada", because: None, facts: Some(&facts), grant: None, seen: None };
+    store.take_step(&home(), &crm(), &review).await.unwrap();
+    let yes = grant(Timestamp(1_900_000_000_000_000));
+    let approve = Taking { step: Step::Approve, facts: None, grant: Some(&yes), ..review };
+    store.take_step(&home(), &crm(), &approve).await.unwrap();
+    store.forget_server(&home(), &crm(), "eve").await.unwrap();
+    assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 7);
+    let told = events(&ledger);
+    let records: Vec<_> =
+        told.iter().map(|one| said(one, &["step", "state", "version", "change", "by"])).collect();
+    assert_eq!(
+        records,
+        [
+            "review in-review 1 - ada",
+            "suspend suspended 2 - ada",
+            "- - - approved bob",
+            "review in-review 3 - ada",
+            "approve approved 4 - ada",
+            "forget in-review 5 - eve",
+            "- - - server forgotten eve",
+        ]
+    );
+    assert!(told.iter().all(|one| one.server == Some(crm()) && !one.detail.contains_key("told")));
+    assert_eq!(told[2].event, EventName::DefinitionApproved);
+    assert_eq!(said(&told[2], &["kind", "name", "shown"]), format!("tool a {shown}"));
+    assert_eq!(said(&told[3], &["record.owner", "until"]), "Ada -");
+    assert_eq!(said(&told[4], &["until"]), "2030-03-17 17:46:40");
+    assert!(told.windows(2).all(|two| two[0].at <= two[1].at));
+    assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 0);
+    assert_eq!(store.tell(&home(), &ledger, Telling::all_left()).await.unwrap(), 0);
+    assert_eq!((events(&ledger).len(), bed.rows("untold").await), (7, 0));
+}
+
+pub(crate) async fn what_is_not_done_leaves_nothing_to_be_told(bed: &Bed) {
+    let store = bed.store().await;
+    let taking = |step, because| Taking { step, by: "ada", because, facts: None, grant: None, seen: None };
+    assert!(store.take_step(&home(), &crm(), &taking(Step::Retire, None)).await.is_err());
+    assert!(store.forget_server(&home(), &crm(), "ada").await.is_err());
+    assert!(store.approve(&home(), &crm(), &Which::All, "ada").await.is_err());
+    // each of these bytes takes six in the record
+    let long = "\u{1}".repeat(2_000);
+    step(&store, &home(), Step::Review).await;
+    let facts = catalog::record::Fact::ALL.iter().filter(|fact| !fact.is_date() && fact.words().is_empty());
+    let mut most = catalog::record::Facts::default();
+    facts.for_each(|fact| most.set(*fact, &"\"".repeat(2_000)).unwrap());
+    let all = Taking { facts: Some(&most), ..taking(Step::Set, Some(long.as_str())) };
+    let done = store.take_step(&home(), &crm(), &all).await;
+    assert!(matches!(done, Err(StoreError::Unacceptable { .. })), "it could not be recorded: {done:?}");
+    assert_eq!(bed.rows("untold").await, 1);
+    assert_eq!(store.record(&home(), &crm()).await.unwrap().unwrap().version, 1);
+}
+
+pub(crate) async fn what_somebody_else_left_is_told_late_and_as_it_was(bed: &Bed) {
+    let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
+    let before = bed.now();
+    step(&store, &home(), Step::Suspend).await;
+    let done = store.record(&home(), &crm()).await.unwrap().unwrap().changed_at;
+    for scope in elsewhere() {
+        step(&store, &scope, Step::Review).await;
+    }
+    let next = bed.reopen(store).await;
+    assert_eq!(next.tell(&home(), &ledger, own(&next)).await.unwrap(), 0, "it is not its own");
+    assert_eq!(next.tell(&home(), &ledger, Telling::Left { before }).await.unwrap(), 0, "not so old");
+    assert_eq!(
+        next.tell(&home(), &ledger, Telling::all_left()).await.unwrap(),
+        1,
+        "and of no other environment"
+    );
+    let told = events(&ledger);
+    assert_eq!((told.len(), told[0].at, told[0].event), (1, done, EventName::ServerRecordChanged));
+    assert_eq!(said(&told[0], &["step", "by", "because", "version", "told"]), "suspend ada why 1 late");
+    assert!(told[0].detail.contains_key("told-at"));
+    assert_eq!(bed.rows("untold").await, 2);
+}
+
+pub(crate) async fn of_many_who_tell_at_once_one_tells_each_event(bed: &Bed) {
+    let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
+    for one in [Step::Review, Step::Suspend, Step::Review, Step::Suspend] {
+        step(&store, &home(), one).await;
+    }
+    let others = [bed.store().await, bed.store().await, store.clone()];
+    let all = (0..9).map(|n: usize| {
+        let (by, of, ledger) = (others[n % 3].clone(), own(&store), Arc::clone(&ledger));
+        let telling = if n.is_multiple_of(2) { of } else { Telling::all_left() };
+        async move { by.tell(&home(), &ledger, telling).await.unwrap() }
+    });
+    let told: usize = join_all(all).await.into_iter().sum();
+    let versions: Vec<_> = events(&ledger).iter().map(|one| said(one, &["version"])).collect();
+    assert_eq!((told, versions.join("")), (4, "1234".to_owned()));
+}
+
+pub(crate) async fn what_the_ledger_does_not_take_stays_to_be_told(bed: &Bed) {
+    let (store, (_dir, shut), (_other, ledger)) = (bed.store().await, bed.ledger(), bed.ledger());
+    step(&store, &home(), Step::Suspend).await;
+    shut.close().await.unwrap();
+    let refused = store.tell(&home(), &shut, own(&store)).await;
+    assert!(matches!(refused, Err(TellError::Ledger(_))), "{refused:?}");
+    assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 1);
+}
+
+/// The ledger had it, and the machine stopped before the database knew.
+pub(crate) async fn what_a_crash_has_told_twice_is_known_by_server_version_and_time(bed: &Bed) {
+    let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
+    step(&store, &home(), Step::Suspend).await;
+    bed.execute(&["CREATE TABLE before_the_crash AS SELECT * FROM untold"]).await;
+    assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 1);
+    bed.execute(&["INSERT INTO untold SELECT * FROM before_the_crash", "DROP TABLE before_the_crash"]).await;
+    assert_eq!(store.tell(&home(), &ledger, Telling::all_left()).await.unwrap(), 1);
+    let told = events(&ledger);
+    let key = |event: &Event| (event.server.clone(), said(event, &["version"]), event.at);
+    assert_eq!(told.len(), 2);
+    assert_eq!(key(&told[0]), key(&told[1]));
+    assert_ne!(told[0].at, Timestamp(0));
+    assert_eq!((said(&told[0], &["told"]), said(&told[1], &["told"])), ("-".into(), "late".into()));
+}

@@ -6,7 +6,7 @@ use super::{
     file::{self, File},
     idempotency, keys, networks, oauth,
     problem::{Crossing, Located},
-    reach::reach,
+    reach::{is_variable, reach},
     record, registry, term, vault,
     vault_key::{self, KeySources},
     webhooks,
@@ -429,8 +429,7 @@ fn unfit(written: &file::Credential) -> Option<String> {
     } else if written.prefix.is_some() {
         return Some("`prefix` stands before a secret in a header only".to_owned());
     }
-    let variable = |name: &String| name.is_empty() || name.contains(['=', '\0']);
-    if written.env.as_ref().is_some_and(variable) {
+    if written.env.as_ref().is_some_and(|name| !is_variable(name)) {
         return Some("`env` must be the name of a variable".to_owned());
     }
     if written.query.as_ref().is_some_and(String::is_empty) {

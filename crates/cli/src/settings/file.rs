@@ -221,7 +221,8 @@ pub(crate) struct Server {
     pub(crate) args: Vec<String>,
     /// Plain variables for a child. Secrets do not belong here; see `credentials`.
     #[serde(default)]
-    pub(crate) env: BTreeMap<String, String>,
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub(crate) env: BTreeMap<Spanned<String>, String>,
     /// The folder it runs in; relative to this file.
     pub(crate) cwd: Option<String>,
     /// Where it runs, for the rules: `production`, `staging`, …

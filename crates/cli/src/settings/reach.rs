@@ -46,10 +46,13 @@ pub(super) fn reach(
             if let Some(transport) = &written.transport {
                 crossing.problem(transport.span(), "`transport` is for a server with `url`", None);
             }
+            let env = written.env.iter().map(|(name, value)| variable(crossing, name, value));
+            // all of them are looked at before giving up
+            let env: Vec<_> = env.collect();
             Some(Reach::Stdio {
                 command: PathBuf::from(command.get_ref()),
                 args: written.args.clone(),
-                env: written.env.clone(),
+                env: env.into_iter().collect::<Option<_>>()?,
                 cwd: written.cwd.as_ref().map(|dir| base.join(dir)),
             })
         }
@@ -63,4 +66,25 @@ pub(super) fn reach(
             None
         }
     }
+}
+
+/// A variable of a child, if a system can have it.
+fn variable(crossing: &mut Crossing<'_>, name: &Spanned<String>, value: &str) -> Option<(String, String)> {
+    if !is_variable(name.get_ref()) {
+        // somebody may have written the value there, which may be a secret
+        let help = "a name has a character, and no `=`, line break or zero byte";
+        crossing.hidden(name.span(), "a name under `env` cannot be the name of a variable", Some(help));
+        return None;
+    }
+    if value.contains('\0') {
+        let message = format!("the value of `{}` under `env` holds a zero byte", name.get_ref());
+        crossing.problem(name.span(), message, None);
+        return None;
+    }
+    Some((name.get_ref().clone(), value.to_owned()))
+}
+
+/// Whether a system takes it for the name of a variable, and all others read it as the same.
+pub(super) fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\n', '\r', '\0'])
 }

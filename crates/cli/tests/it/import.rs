@@ -78,7 +78,8 @@ fn the_servers_of_every_client_are_moved_and_come_back_byte_for_byte() {
 fn nothing_changes_without_a_yes_and_what_cannot_be_told_stays() {
     let bed = Bed::new();
     let text = json!({ "mcpServers": { "a": { "command": "a" }, "b": { "command": "b", "env": { "T": "${input:t}" } },
-        "c": { "command": "c", "url": "https://c.example" } } })
+        "c": { "command": "c", "url": "https://c.example" },
+        "d": { "command": "d", "env": { "A=hunter2": "x" } }, "e": { "command": "e", "env": { "A\nB": "x" } } } })
     .to_string();
     bed.write("home/.cursor/mcp.json", &text);
     for answer in ["", "n\n"] {
@@ -90,7 +91,11 @@ fn nothing_changes_without_a_yes_and_what_cannot_be_told_stays() {
     let said = bed.run_with(&["import", "--json"], "y\n");
     let answer: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {said:?}"));
     assert_eq!(answer["imported"].as_array().unwrap().len(), 1, "{answer}");
-    assert_eq!(answer["left"].as_array().unwrap().len(), 2, "{answer}");
+    assert_eq!(answer["left"].as_array().unwrap().len(), 4, "{answer}");
+    for one in ["d", "e"] {
+        let why = format!("Cursor/{one} stays as it is: a name under `env` cannot be the name of a variable");
+        assert!(said.err.contains(&why) && !said.err.contains("hunter2"), "{}", said.err);
+    }
     assert!(said.err.contains("Cursor/b stays as it is: `T` is filled in by the client"), "{}", said.err);
     let after = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
     assert!(after.contains(r#""b":{"command":"b","env":{"T":"${input:t}"}}"#), "{after}");

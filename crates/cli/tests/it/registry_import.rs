@@ -219,6 +219,25 @@ fn a_description_that_has_something_else_run_is_refused_with_a_reason_and_found_
 }
 
 #[test]
+fn a_variable_that_no_system_can_have_is_not_taken_over() {
+    let bed = bed();
+    let before = config(&bed);
+    for (name, secret, told) in [
+        ("A=B", false, "a name under `env` cannot be the name of a variable"),
+        ("A\nB", false, "a name under `env` cannot be the name of a variable"),
+        ("", false, "a name under `env` cannot be the name of a variable"),
+        ("A\nB", true, "is not a secret name"),
+    ] {
+        let variable = json!({ "name": name, "value": "x", "isSecret": secret });
+        described(&bed, &files(json!({ "environmentVariables": [variable] })));
+        let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+        assert!(said.code == 1 && said.err.contains(told), "{name:?}: {} {}", said.code, said.err);
+        assert!(!said.err.lines().any(|line| line.starts_with('B')), "{}", said.err);
+        assert_eq!(config(&bed), before);
+    }
+}
+
+#[test]
 fn the_next_way_is_taken_where_the_first_has_something_else_run_and_it_is_told() {
     let bed = bed();
     let mut two = files(json!({ "runtimeArguments": words(&["-c", "id"]) }));

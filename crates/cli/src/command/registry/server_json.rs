@@ -18,7 +18,7 @@ use crate::{
     rewrite,
     say::{one_line, printable},
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use decision::ServerName;
 use serde_json::Value;
@@ -182,7 +182,9 @@ fn block(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<(Str
         let given = ["value", "default"].iter().find_map(|key| input.get(*key)?.as_str());
         let secret = entry.url.is_some() || input.get("isSecret").and_then(Value::as_bool) == Some(true);
         if secret {
-            let stored = declare::secret_name(name, input_name)?.to_string();
+            let stored = declare::secret_name(name, input_name)
+                .map_err(|error| anyhow!(one_line(&error.to_string())))?
+                .to_string();
             let mut credential = Table::from_iter([("secret".to_owned(), stored.clone().into())]);
             match &entry.url {
                 Some(_) => {

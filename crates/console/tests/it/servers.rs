@@ -197,6 +197,8 @@ async fn a_registry_administrator_takes_a_server_from_candidate_to_approved_and_
         let refused = send(&house, &rita, 3, "approve", &[("until", wrong)]).await;
         assert_eq!(refused, StatusCode::CONFLICT, "{wrong}");
     }
+    let far = send(&house, &rita, 3, "approve", &[("until", "9999-01-01"), ("because", "reviewed")]).await;
+    assert_eq!((far, state(&house).await), (StatusCode::CONFLICT, Some(State::InReview)), "centuries");
     let yes = [("until", "2027-05-31"), ("because", "reviewed")];
     assert_eq!(send(&house, &rita, 3, "approve", &yes).await, StatusCode::SEE_OTHER);
     assert_eq!(state(&house).await, Some(State::Approved));

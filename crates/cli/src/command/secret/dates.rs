@@ -7,6 +7,10 @@ use store::SecretListing;
 /// Before a date, for so long, there is a warning.
 const SOON_US: u64 = 14 * 24 * 3_600 * 1_000_000;
 
+/// Nothing is decided for longer: what is said to hold for centuries was mistyped, or never looked at again.
+const YEARS_MAX: u64 = 10;
+const AHEAD_US_MAX: u64 = (YEARS_MAX * 365 + 3) * 24 * 3_600 * 1_000_000;
+
 /// A time from now, such as `90d`, or a date, which begins at midnight in UTC.
 pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     let wrong = || {
@@ -26,7 +30,14 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     if at <= now {
         return Err(Failure::Usage(format!("`{text}` is over already")));
     }
+    if is_too_far(at, now) {
+        return Err(Failure::Usage(format!("`{text}` is more than {YEARS_MAX} years ahead")));
+    }
     Ok(at)
+}
+
+fn is_too_far(at: Timestamp, now: Timestamp) -> bool {
+    at.since(now) > AHEAD_US_MAX
 }
 
 /// How a secret stands.
@@ -99,6 +110,17 @@ mod tests {
             "31.1.2027",
         ] {
             assert!(matches!(parse(bad, NOW), Err(Failure::Usage(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_decided_for_more_than_ten_years() {
+        for fine in ["3653d", "2036-11-25", "2036-11-25T18:00:00Z"] {
+            assert!(parse(fine, NOW).is_ok(), "{fine}");
+        }
+        for far in ["3654d", "99999d", "2036-11-27", "2036-11-25T18:00:00.000001Z", "9999-01-01"] {
+            let Err(Failure::Usage(told)) = parse(far, NOW) else { panic!("{far}") };
+            assert_eq!(told, format!("`{far}` is more than 10 years ahead"));
         }
     }
 

@@ -11,6 +11,8 @@ use store::{StoreError, Taking};
 
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
+/// Ten years, as at the command line.
+const AHEAD_US_MAX: u64 = 3_653 * 24 * 3_600 * 1_000_000;
 
 /// Takes the step that the form names. What is decided is the record that was on the page, and no later one.
 pub(crate) async fn step(
@@ -78,6 +80,11 @@ async fn take(
             let Some(until) = date(fields.get("until").map(String::as_str).unwrap_or_default()) else {
                 return Ok(Err("Say until which day it is approved, as in 2027-05-31.".to_owned()));
             };
+            if until.since(console.parts.clock.now()) > AHEAD_US_MAX {
+                return Ok(
+                    Err("Nothing is approved for more than ten years: say an earlier day.".to_owned()),
+                );
+            }
             match one.known.grant(&before, until, asked.because) {
                 Ok(grant) => Some(grant),
                 Err(missing) => return Ok(Err(lacking(&missing))),

@@ -8,6 +8,7 @@ mod container;
 pub(crate) mod credentials;
 pub(crate) mod described;
 pub(crate) mod entry;
+mod fetched;
 mod launch;
 mod machine;
 mod markdown;

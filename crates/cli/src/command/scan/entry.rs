@@ -1,17 +1,9 @@
 //! What can be told of a server from how a client starts or reaches it.
 
-use super::{clients::Entry, container, credentials, launch, notice, notice::Notice};
+use super::{clients::Entry, container, credentials, fetched, launch, notice, notice::Notice};
 use inspect::Severity;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Programs that fetch a package and run it, and the arguments that come before its name.
-const RUNNERS: [(&str, &[&str]); 5] = [
-    ("npx", &["-y", "--yes", "-p", "--package"]),
-    ("bunx", &["-y"]),
-    ("pnpm", &["dlx"]),
-    ("uvx", &["--from"]),
-    ("pipx", &["run", "--spec"]),
-];
 pub(super) const SHELLS: [&str; 9] =
     ["sh", "bash", "zsh", "dash", "fish", "cmd", "cmd.exe", "powershell", "powershell.exe"];
 
@@ -104,19 +96,17 @@ pub(crate) fn floats(entry: &Entry) -> Option<String> {
 }
 
 fn unpinned(entry: &Entry) -> Option<Remark> {
-    let (_, flags) = RUNNERS.iter().find(|(runner, _)| *runner == program(entry))?;
-    let package =
-        entry.command.get(1..)?.iter().find(|one| !flags.contains(&one.as_str()) && !one.starts_with('-'))?;
-    // the first `@` of `@scope/name` is none of a version
-    let version = package.get(1..)?.rsplit_once('@').map(|(_, version)| version);
-    let pinned = package.contains("==")
-        || version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()));
-    (!pinned).then(|| {
-        // it may be an address with what lets one in
-        let shown = credentials::alone(package).text;
-        let because = format!("each start runs whatever version of `{shown}` is the newest by then");
-        remark("unpinned", Severity::Medium, because, "name one version", &shown)
-    })
+    let floats = |package: &&str| {
+        // the first `@` of `@scope/name` is none of a version
+        let version = package.get(1..).and_then(|rest| rest.rsplit_once('@')).map(|(_, version)| version);
+        let named = version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()));
+        !package.contains("==") && !named
+    };
+    let packages = fetched::packages(&entry.command);
+    // it may be an address with what lets one in
+    let shown = credentials::alone(packages.into_iter().find(floats)?).text;
+    let because = format!("each start runs whatever version of `{shown}` is the newest by then");
+    Some(remark("unpinned", Severity::Medium, because, "name one version", &shown))
 }
 
 /// What a container is given of the machine. It is another finding with any other such option, and with another image.
@@ -239,6 +229,13 @@ mod tests {
             (&["/usr/bin/npx", "server@2"], &[]),
             (&["uvx", "mcp-server-git"], &["unpinned"]),
             (&["uvx", "mcp-server-git==1.0"], &[]),
+            (&["npx", "-p", "evil", "server@1"], &["unpinned"]),
+            (&["npx", "--package=evil", "server@1"], &["unpinned"]),
+            (&["npx", "-p", "thing@1", "-p", "evil", "server"], &["unpinned"]),
+            (&["npx", "-p", "thing@1", "server"], &[]),
+            (&["uvx", "--from=evil", "server==1"], &["unpinned"]),
+            (&["uvx", "--from", "thing==1", "server"], &[]),
+            (&["pnpm", "dlx", "--package=evil", "server@1"], &["unpinned"]),
             (&["bash", "-c", "node x.js"], &["shell"]),
             (&["bash", "start.sh"], &[]),
             (&["docker", "run", "-v", "/:/host", "image"], &["container-of-the-host"]),

@@ -26,6 +26,8 @@ use tokio::{
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// For a gateway to take the connection and begin to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
+/// For a gateway to say that it goes by a change: a little more than it waits itself.
+const IN_FORCE_TIME: Duration = Duration::from_secs(5);
 /// How long a ledger that somebody else holds for a moment is waited for.
 pub(crate) const LOCKED_TRIES: u32 = 300;
 pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
@@ -46,6 +48,8 @@ pub(crate) enum Request {
     },
     /// Write into the ledger what was decided through this store.
     Tell { writer: Writer },
+    /// Whether what the database had by this revision is in force; waits a moment for it.
+    InForce { revision: u64 },
     /// Entries from this one on.
     Entries { from: u64, max: usize },
     /// A value beside an entry.
@@ -94,6 +98,9 @@ pub(crate) enum Response {
     },
     Told {
         events: usize,
+    },
+    InForce {
+        yes: bool,
     },
     Entries {
         log: String,
@@ -242,6 +249,18 @@ impl Book {
         told.context("the change was made, but is not recorded yet: the next command or gateway does that")
     }
 
+    /// Waits until a running gateway goes by what was changed through this store. False where it does not in time, or
+    /// does not say.
+    pub(crate) async fn is_in_force(&self, store: &Store) -> bool {
+        let Self::Running { .. } = self else { return true };
+        let asked = async {
+            let revision = store.revision().await?.0;
+            self.ask(Request::InForce { revision }).await
+        };
+        let answered = time::timeout(IN_FORCE_TIME, asked).await;
+        matches!(answered, Ok(Ok(Response::InForce { yes: true })))
+    }
+
     /// Finishes the ledger, if it is ours.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         match self {
@@ -366,6 +385,7 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         }),
         Request::Ping
         | Request::Tell { .. }
+        | Request::InForce { .. }
         | Request::Reload
         | Request::Ready { .. }
         | Request::Starter { .. }
@@ -439,4 +459,43 @@ fn value(disclosed: Disclosed) -> Response {
         Disclosed::Absent => (ValueState::NeverKept, None),
     };
     Response::Value { state, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::SystemEntropy;
+    use tokio::net::UnixListener;
+
+    #[tokio::test]
+    async fn a_change_counts_as_in_force_only_where_the_gateway_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("store.db").display());
+        let store = Store::open(&url, Arc::new(SystemClock), Arc::new(SystemEntropy)).await.unwrap();
+        let socket = dir.path().join("gateway.sock");
+        let book = Book::Running { socket: socket.clone() };
+        assert!(!book.is_in_force(&store).await, "nobody is there any more");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let older = Response::Failed { why: "this gateway does not know the command".to_owned() };
+        let answers = [
+            (Response::InForce { yes: true }, true),
+            (Response::InForce { yes: false }, false),
+            (Response::Erased, false),
+            (older, false),
+        ];
+        for (answer, expected) in answers {
+            let say = async {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut stream = BufReader::new(stream);
+                let mut asked = String::new();
+                stream.read_line(&mut asked).await.unwrap();
+                assert!(asked.contains(r#""do":"in-force","revision":0"#), "{asked}");
+                let line = serde_json::to_string(&answer).unwrap() + "\n";
+                stream.get_mut().write_all(line.as_bytes()).await.unwrap();
+            };
+            let ((), told) = tokio::join!(say, book.is_in_force(&store));
+            assert_eq!(told, expected, "{answer:?}");
+        }
+        store.close().await;
+    }
 }

@@ -15,9 +15,13 @@ use gateway::{
         unix::{Command, Owner},
     },
 };
-use std::{net::SocketAddr, sync::Arc};
-use store::Telling;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use store::{Revision, Telling};
 use tokio::io::AsyncWriteExt as _;
+
+/// How often it is looked whether a change is in force, and between two looks: three seconds in all.
+const IN_FORCE_LOOKS: u32 = 300;
+const IN_FORCE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What commands are answered from.
 struct Desk {
@@ -115,6 +119,9 @@ async fn answer(desk: &Desk, request: Request) -> Response {
                 Err(error) => Response::Failed { why: error.to_string() },
             }
         }
+        Request::InForce { revision } => {
+            Response::InForce { yes: is_in_force(desk, Revision(revision)).await }
+        }
         Request::Starter { server } => {
             let live = desk.gate.live();
             let entry = live.catalogue.server(&server).map(|entry| (server, entry.clone()));
@@ -143,6 +150,17 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             control::of_ledger(&desk.gate, &scope, request).await
         }
     }
+}
+
+/// Whether what is in force was made of the store as it was by then, or later.
+async fn is_in_force(desk: &Desk, revision: Revision) -> bool {
+    for _ in 0..IN_FORCE_LOOKS {
+        if desk.gate.live().revision >= revision {
+            return true;
+        }
+        tokio::time::sleep(IN_FORCE_PAUSE).await;
+    }
+    false
 }
 
 /// Whether the server's offer was pinned and is in the snapshot in force, all of it: another server's look may

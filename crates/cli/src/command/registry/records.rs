@@ -155,8 +155,7 @@ async fn take(
             return Err(error.into());
         }
     };
-    book.tell(&kept.store).await?;
-    book.close().await?;
+    super::concluded(book, &kept.store, given).await?;
     given.say.json(&json!({
         "server": server, "step": step.as_str(), "from": change.from.map(|state| state.as_str()),
         "state": record.state.as_str(), "until": record.until().map(when), "by": by, "because": because,

@@ -195,6 +195,7 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         other @ (Response::Here { .. }
         | Response::Recorded { .. }
         | Response::Told { .. }
+        | Response::InForce { .. }
         | Response::Entries { .. }
         | Response::Value { .. }
         | Response::Erased

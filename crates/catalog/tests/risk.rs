@@ -33,7 +33,7 @@ const CASES: &[Case] = &[
     ),
     ("renew_loan", "Extends a loan by two weeks", "loan_id", Irreversible, Side, &[]),
     ("add_book_tag", "Add a tag to a book", "book_id tag", Changes, Side, &[]),
-    ("remove_book_tag", "Remove a tag from a book", "book_id tag", Irreversible, Side, &[Gone]),
+    ("remove_book_tag", "Remove a tag from a book", "book_id tag", Irreversible, Side, &[]),
     // A hospital.
     ("get-patient-chart", "Returns the chart of a patient", "patient_id", Nothing, Read, &[]),
     ("amendChart", "Amends an entry of a patient's chart", "entry_id text", Irreversible, Side, &[]),

@@ -7,6 +7,10 @@ use super::stakes::Scale;
 use super::words::{singular, split};
 use crate::Category;
 
+/// Pieces of work, which somebody does.
+const WORK: &[&str] =
+    &["story", "task", "issue", "ticket", "case", "incident", "card", "bug", "todo", "epic", "work"];
+
 impl Scale<'_, '_> {
     pub(super) fn administration(&mut self) {
         if let Some(because) = self.hands_over() {
@@ -25,6 +29,7 @@ impl Scale<'_, '_> {
         let noun = named
             .or_else(|| self.lets_through().map(|noun| ("/name", noun)))
             .or_else(|| self.signs_in())
+            .or_else(|| self.lets_sign_in())
             .or_else(|| self.in_a_directory())
             .or_else(|| strong(&self.described).map(|noun| ("/description", noun)))
             .or_else(|| self.member().map(|noun| ("/description", noun)))
@@ -32,6 +37,9 @@ impl Scale<'_, '_> {
             .or_else(|| self.opens())
             .or_else(|| self.chosen().map(|noun| ("/inputSchema", noun)))
             .filter(|(_, noun)| !(noun == "member" && self.subscribes()))
+            .filter(|(_, noun)| !(noun == "member" && self.has_work()))
+            .filter(|(_, noun)| !(noun == "dns" && self.only_removes()))
+            .filter(|(_, noun)| !(noun == "token" && self.gets_itself_in()))
             .filter(|(_, noun)| !(noun == "user" && self.introduces()))
             .filter(|(_, noun)| !(matches!(noun.as_str(), "user" | "member") && self.hands_work()));
         if let Some(deed) = grants.filter(|deed| !self.spends(deed)) {
@@ -84,6 +92,34 @@ impl Scale<'_, '_> {
                     && argument.ends(&["config", "configuration", "setting", "settings"])
         });
         (self.reading.governs || told || asks).then(|| ("/name", client.clone()))
+    }
+
+    /// A login of somebody's, or how people sign in altogether.
+    fn lets_sign_in(&self) -> Option<(&'static str, String)> {
+        let last = self.named.last()?;
+        let verb =
+            |deed: &Deed| matches!(deed.act, Act::Change | Act::Remove) || deed.word.starts_with("creat");
+        let counts = match last.as_str() {
+            "login" | "authentication" => true,
+            // of a payment, it is a hold on a card
+            "authorization" => !self.reading.bills && !self.categories.contains(&Category::Financial),
+            _ => false,
+        };
+        (counts && self.reading.deeds.iter().any(verb)).then(|| ("/name", last.clone()))
+    }
+
+    /// What is taken away of a directory of names is a loss, and lets nobody in.
+    fn only_removes(&self) -> bool {
+        !self.reading.deeds.is_empty() && self.reading.deeds.iter().all(|deed| deed.act == Act::Remove)
+    }
+
+    /// Whoever is put on a piece of work, or watches it, may do no more than before.
+    fn has_work(&self) -> bool {
+        let on_work = self.named.iter().any(|word| WORK.contains(&word.as_str()));
+        let says = |words: &[&str]| words.iter().any(|word| self.reading.says(word));
+        on_work
+            && says(&["assignee", "follower", "watcher", "subscriber"])
+            && !self.takes(&["role", "role_id", "permission", "permission_level"])
     }
 
     /// Something gets another owner, or others are let in.
@@ -139,10 +175,6 @@ impl Scale<'_, '_> {
 
     /// `assign_user_to_task`: who is to do a piece of work may do no more than before.
     fn hands_work(&self) -> bool {
-        const WORK: &[&str] = &[
-            "story", "task", "issue", "ticket", "case", "incident", "card", "bug", "todo", "epic", "owner",
-            "work",
-        ];
         let assigns = |(_, verb): &(Act, String)| {
             matches!(verb.as_str(), "assign" | "unassign" | "reassign" | "add" | "set" | "remove")
         };
@@ -151,7 +183,9 @@ impl Scale<'_, '_> {
         !acts.is_empty()
             && acts.iter().all(assigns)
             && acts.iter().any(|(_, verb)| verb.ends_with("assign"))
-            && words.chain(&self.reading.prose.first).any(|word| WORK.contains(&singular(word).as_str()))
+            && words
+                .chain(&self.reading.prose.first)
+                .any(|word| word == "owner" || WORK.contains(&singular(word).as_str()))
             && !self.takes(&["role", "role_id", "permission"])
     }
 
@@ -241,26 +275,38 @@ impl Scale<'_, '_> {
             matches!(verb.trim_end_matches('s'), "lock" | "unlock" | "arm" | "disarm" | "seal" | "unseal")
         };
         let words = self.named.iter().chain(&self.described);
-        let mut locked = words.filter(|word| {
-            matches!(
-                word.as_str(),
-                "door"
-                    | "device"
-                    | "account"
-                    | "user"
-                    | "gate"
-                    | "garage"
-                    | "alarm"
-                    | "vault"
-                    | "domain"
-                    | "computer"
-                    | "phone"
-                    | "vehicle"
-                    | "car"
-                    | "house"
-                    | "lock"
-            )
+        // what is shut keeps people out who never had a right to come in
+        let opened = self.reading.deeds.iter().any(|deed| {
+            ["unlock", "disarm", "seal", "unseal"].iter().any(|verb| deed.word.starts_with(verb))
         });
+        let mut locked = words
+            .filter(|word| {
+                let thing = matches!(
+                    word.as_str(),
+                    "door" | "gate" | "garage" | "alarm" | "vault" | "vehicle" | "car" | "house" | "lock"
+                );
+                opened || !thing
+            })
+            .filter(|word| {
+                matches!(
+                    word.as_str(),
+                    "door"
+                        | "device"
+                        | "account"
+                        | "user"
+                        | "gate"
+                        | "garage"
+                        | "alarm"
+                        | "vault"
+                        | "domain"
+                        | "computer"
+                        | "phone"
+                        | "vehicle"
+                        | "car"
+                        | "house"
+                        | "lock"
+                )
+            });
         locked.next().filter(|_| self.reading.deeds.iter().any(locks)).cloned()
     }
 
@@ -295,10 +341,19 @@ impl Scale<'_, '_> {
         let network =
             network.filter(|_| self.does(&[Act::Add, Act::Change, Act::Grant, Act::Remove]).is_some());
         let given = self.reading.arguments.iter().find(|argument| {
-            argument.is(&["permission", "permissions", "acl", "access_level", "is_admin", "is_superuser"])
+            argument.is(&["access_level", "is_admin", "is_superuser"])
+                || argument.words.iter().any(|word| decides(word))
+                || argument.has_type("boolean") && argument.words.iter().any(|word| word == "admin")
                 || self.reading.says("org") && argument.is(&["groups", "group_ids"])
         });
-        let given = given.filter(|_| self.does(&[Act::Add, Act::Change]).is_some());
+        let given = given.filter(|_| self.does(&[Act::Add, Act::Change, Act::Send]).is_some());
+        let private = self
+            .reading
+            .arguments
+            .iter()
+            .find(|argument| argument.is(&["private", "privacy", "is_private", "is_public", "public"]));
+        let private = private.filter(|_| self.reading.says("privacy") && self.does(&[Act::Change]).is_some());
+        let given = given.or(private);
         let network = given.or(network);
         if exposed {
             Some(("/name", "public".to_owned()))
@@ -310,136 +365,9 @@ impl Scale<'_, '_> {
             network.map(|argument| ("/inputSchema", argument.words.join("_")))
         }
     }
+}
 
-    pub(super) fn communication(&mut self) {
-        if self.reading.execution.is_some() {
-            return;
-        }
-        let drafts = self.reading.says("draft") && !self.publishes();
-        let sends = self.does(&[Act::Send]).filter(|deed| !self.ships(deed)).cloned();
-        if let Some(deed) = sends {
-            let because = format!("`{}` reaches people", deed.word);
-            self.found(Category::ExternalCommunication, deed.place.clone(), because);
-            return;
-        }
-        let adds = self.does(&[Act::Add]).is_some();
-        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
-        let message = nouns::message(&whole).filter(|_| adds && !drafts);
-        if let Some(message) = message {
-            if matches!(
-                message.as_str(),
-                "message" | "email" | "mail" | "sms" | "dm" | "tweet" | "announcement"
-            ) && !self.reading.prose.says_undone
-            {
-                self.effect = super::Effect::Irreversible;
-            }
-            self.found(Category::ExternalCommunication, "/name", format!("a `{message}` reaches people"));
-        } else if let Some(place) = self.posted().filter(|_| adds && !drafts) {
-            self.found(Category::ExternalCommunication, place, "it is posted where others read".to_owned());
-        } else if let Some(because) = self.told().filter(|_| !drafts && !self.reading.deeds.is_empty()) {
-            self.found(Category::ExternalCommunication, "/description", because);
-        }
-    }
-
-    /// A post or a thread, with its text and the place where people read it.
-    fn posted(&self) -> Option<&'static str> {
-        let post = self
-            .named
-            .last()
-            .is_some_and(|last| matches!(last.as_str(), "post" | "topic" | "thread" | "discussion"));
-        let text = self.takes(&["raw", "message", "content", "body", "text"]);
-        let to = self.takes(&[
-            "category",
-            "category_id",
-            "topic_id",
-            "thread_id",
-            "channel",
-            "channel_id",
-            "forum_id",
-            "group_id",
-        ]);
-        (post && text && to).then_some("/name")
-    }
-
-    /// What is said or done beside the deed: somebody is called, a campaign begins, an answer is mailed.
-    fn told(&self) -> Option<String> {
-        let calls =
-            self.reading.says("call") && self.takes(&["to", "phone", "phone_number", "to_number", "number"]);
-        let begins = self.does(&[Act::Run, Act::Add, Act::Flip, Act::Deploy]).is_some();
-        let campaign = ["campaign", "newsletter", "broadcast"]
-            .iter()
-            .any(|word| self.reading.name.words.iter().any(|said| said == word))
-            && self.reading.deeds.iter().any(|deed| {
-                matches!(
-                    deed.word.trim_end_matches('s'),
-                    "schedule" | "start" | "launch" | "resume" | "activate" | "trigger"
-                )
-            });
-        let sequence = self.reading.says("sequence") && self.reading.says("email");
-        let answered = |deed: &Deed| {
-            matches!(
-                deed.word.trim_end_matches('s'),
-                "accept" | "decline" | "rsvp" | "respond" | "tentatively-accept"
-            )
-        };
-        let meeting = ["event", "invitation", "invite", "meeting"].iter().any(|word| self.reading.says(word))
-            && self.reading.deeds.iter().any(answered);
-        if meeting {
-            Some("whoever asked is answered".to_owned())
-        } else if self.reading.prose.says_told {
-            Some("it says that somebody is told".to_owned())
-        } else if calls && begins {
-            Some("a call reaches people".to_owned())
-        } else if campaign || sequence && begins {
-            Some("a campaign reaches people".to_owned())
-        } else {
-            None
-        }
-    }
-
-    /// What is sent is no message: a transaction, a command to a device, goods.
-    fn ships(&self, deed: &Deed) -> bool {
-        let verb = deed.word.trim_end_matches('s');
-        let goods = self.named.iter().chain(&self.described).any(|word| {
-            matches!(
-                word.as_str(),
-                "transaction"
-                    | "payment"
-                    | "token"
-                    | "eth"
-                    | "coin"
-                    | "keystroke"
-                    | "key"
-                    | "signal"
-                    | "order"
-                    | "parcel"
-                    | "crypto"
-                    | "sol"
-                    | "money"
-                    | "packet"
-                    | "metric"
-                    | "log"
-                    | "telemetry"
-                    | "instance"
-                    | "command"
-            )
-        });
-        let queued = self.reading.says("queue") || self.reading.says("sqs");
-        let share = verb == "share" && self.categories.contains(&Category::Administrative);
-        let financial =
-            self.categories.contains(&Category::Financial) && deed.place == "/description" && verb != "send";
-        // `send a list to the archive`, `alert setup`, `delete_send`: no message, or none that goes out
-        let aside = verb == "send" && (self.reading.says("archive") || self.reading.says("trash"));
-        let setup =
-            verb == "alert" && ["setup", "rule", "config", "threshold"].iter().any(|w| self.reading.says(w));
-        let taken_back = deed.place == "/name"
-            && self.reading.deeds.iter().any(|other| other.act == Act::Remove && other.place == "/name");
-        aside
-            || setup
-            || taken_back
-            || (matches!(verb, "send" | "ship" | "broadcast" | "transmit" | "relay") && goods)
-            || queued
-            || share
-            || financial
-    }
+/// What an argument is called that says who may do what, or how people sign in.
+fn decides(word: &str) -> bool {
+    matches!(singular(word).as_str(), "permission" | "acl" | "saml" | "sso" | "scim" | "oidc" | "mfa" | "2fa")
 }

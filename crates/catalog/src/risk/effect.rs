@@ -22,6 +22,8 @@ pub(super) struct Reading<'a> {
     pub(super) governs: bool,
     /// Its server is about what a network lets through.
     pub(super) guards: bool,
+    /// Its server is a network of people who follow one another.
+    pub(super) mingles: bool,
     /// It runs whatever it is given.
     pub(super) execution: Option<execution::Execution>,
     /// Every deed it is thought to do, with the place that says so.
@@ -63,6 +65,7 @@ impl<'a> Reading<'a> {
             bills: siblings.bills(),
             governs: siblings.governs(),
             guards: siblings.guards(),
+            mingles: siblings.mingles(),
             execution: None,
             deeds: Vec::new(),
         };

@@ -80,7 +80,9 @@ fn statement(reading: &Reading<'_>) -> Option<Execution> {
             || matches!(act, Act::Add | Act::Change | Act::Remove)
     };
     let acts = &reading.name.acts;
-    let prepares = !acts.is_empty() && acts.iter().all(prepares);
+    // what is kept was written by somebody else
+    let kept = reading.name.words.iter().any(|word| word == "saved");
+    let prepares = kept || !acts.is_empty() && acts.iter().all(prepares);
     if !(speaks || relational) || prepares {
         return None;
     }
@@ -160,6 +162,10 @@ fn program(reading: &Reading<'_>) -> Option<Execution> {
                 "cmd",
                 "command_line",
                 "bash_command",
+                "powershell",
+                "applescript",
+                "lua",
+                "js_code",
             ]) || argument.words.first().is_some_and(|word| matches!(word.as_str(), "script" | "code"))
                 && argument.ends(&["body", "content", "source"]);
         let maybe = argument.is(&[
@@ -175,31 +181,18 @@ fn program(reading: &Reading<'_>) -> Option<Execution> {
         ]);
         let about =
             ["script", "code to", "javascript", "python", "execut", "source", "shell", "run", "function"];
-        let typed = argument.is(&["input", "keys", "stdin", "text", "data", "keystrokes"])
-            && (runs
-                || acts.iter().chain(&reading.prose.acts).any(|(_, word)| {
-                    matches!(word.trim_end_matches('s'), "send" | "write" | "interact" | "type" | "paste")
-                }))
-            && ["process", "terminal", "shell", "repl", "console", "tmux"]
-                .iter()
-                .any(|word| reading.says(word));
         let body_of_run = runs
             && ["command", "code", "script"].iter().any(|word| {
                 argument.words.last().is_some_and(|last| singular(last) == *word) && reading.says(word)
             });
         let kept =
             ["code", "script", "function", "plugin", "macro", "hook"].iter().any(|word| reading.says(word))
-                && acts.iter().any(|(act, _)| act.writes());
-        // a script that a machine runs by itself, at its installation or start
-        let by_itself = ["install", "startup", "boot", "init", "hook"].iter().any(|word| reading.says(word))
-            && reading.name.nouns.iter().any(|word| matches!(singular(word).as_str(), "script" | "hook"))
-            && argument.is(&["content", "contents", "body", "source"])
-            && acts.iter().any(|(act, _)| act.writes());
+                && acts.iter().any(|(act, _)| act.writes())
+                && !(argument.is(&["code"]) && stands_for_something(reading));
         let text = argument.description().to_ascii_lowercase();
         (argument.is_text() || argument.ends(&["command", "commands", "cmd", "args"]))
             && (surely
-                || typed
-                || by_itself
+                || handed_over(reading, argument, runs)
                 || body_of_run
                 || maybe && (runs || kept || about.iter().any(|about| text.contains(about))))
     };
@@ -207,6 +200,85 @@ fn program(reading: &Reading<'_>) -> Option<Execution> {
     let because = "it takes a program or a command and runs it, or keeps it to be run";
     let adds = !runs && !acts.is_empty() && acts.iter().all(|(act, _)| *act == Act::Add);
     Some(Execution { adds, ..Execution::at(argument.pointer.clone(), because) })
+}
+
+/// What goes into something that runs it: keys into a terminal, a command into a console, a script into what starts it.
+fn handed_over(reading: &Reading<'_>, argument: &Argument<'_>, runs: bool) -> bool {
+    let acts = &reading.name.acts;
+    let writes = acts.iter().any(|(act, _)| act.writes());
+    let names =
+        |nouns: &[&str]| reading.name.nouns.iter().any(|word| nouns.contains(&singular(word).as_str()));
+    let typed = argument.is(&["input", "keys", "stdin", "text", "data", "keystrokes"])
+        && (runs
+            || acts.iter().chain(&reading.prose.acts).any(|(_, word)| {
+                matches!(word.trim_end_matches('s'), "send" | "write" | "interact" | "type" | "paste")
+            }))
+        && ["process", "terminal", "shell", "repl", "console", "tmux"].iter().any(|word| reading.says(word));
+    // what is sent to a server's console is done there
+    let sent = argument.is(&["command", "commands"])
+        && acts.iter().any(|(_, word)| matches!(word.as_str(), "send" | "issue" | "dispatch"))
+        && ["server", "console", "rcon", "host", "router", "switch"].iter().any(|word| reading.says(word));
+    // a script that a machine runs by itself, at its installation or start
+    let by_itself = ["install", "startup", "boot", "init", "hook"].iter().any(|word| reading.says(word))
+        && names(&["script", "hook"])
+        && argument.is(&["content", "contents", "body", "source"])
+        && writes;
+    let source = argument.is(&["source", "new_source"])
+        && writes
+        && names(&["script", "function", "module", "plugin", "macro", "code"]);
+    typed || sent || source || by_itself
+}
+
+/// `an OTP code`, `the account's code`: a word that stands for something, and no program. Of a program more is said, or nothing
+/// else is named.
+fn stands_for_something(reading: &Reading<'_>) -> bool {
+    const PROGRAM: &[&str] = &[
+        "script",
+        "function",
+        "plugin",
+        "macro",
+        "hook",
+        "source",
+        "program",
+        "snippet",
+        "javascript",
+        "python",
+        "typescript",
+        "worker",
+        "lambda",
+        "sandbox",
+        "cell",
+        "notebook",
+    ];
+    const KINDS: &[&str] = &[
+        "authorization",
+        "auth",
+        "verification",
+        "confirmation",
+        "otp",
+        "account",
+        "postal",
+        "zip",
+        "country",
+        "currency",
+        "coupon",
+        "promo",
+        "discount",
+        "gift",
+        "referral",
+        "invite",
+        "access",
+        "qr",
+        "bar",
+        "error",
+        "status",
+    ];
+    let written = match reading.name.nouns.as_slice() {
+        [.., kind, code] => code == "code" && !KINDS.contains(&kind.as_str()),
+        [code] => code == "code",
+        [] => false,
+    };
+    !written && !PROGRAM.iter().any(|word| reading.says(word))
 }
 
 fn runs(reading: &Reading<'_>) -> bool {
@@ -233,6 +305,12 @@ fn by_name(reading: &Reading<'_>) -> Option<Execution> {
         "binary",
         "javascript",
         "python",
+        "procedure",
+        "playbook",
+        "powershell",
+        "applescript",
+        "lua",
+        "luau",
     ];
     let acts = reading.name.acts.iter().map(|(act, word)| (act, word.as_str()));
     let running =
@@ -240,7 +318,16 @@ fn by_name(reading: &Reading<'_>) -> Option<Execution> {
     let program = || {
         reading.name.nouns.iter().map(|noun| singular(noun)).find(|noun| PROGRAMS.contains(&noun.as_str()))
     };
-    if running && let Some(program) = program() {
+    // `Test a script by running it`
+    let tested = reading.name.acts.iter().any(|(_, word)| word == "test")
+        && reading
+            .prose
+            .first
+            .iter()
+            .any(|word| matches!(word.as_str(), "executing" | "running" | "invoking" | "evaluating"));
+    if (running || tested)
+        && let Some(program) = program()
+    {
         return Some(Execution::at("/name", format!("it runs a {program} that somebody else wrote")));
     }
     if reading.arguments.is_empty()
@@ -278,12 +365,26 @@ fn interface(reading: &Reading<'_>) -> Option<Execution> {
     let asks = reading.name.acts.iter().any(|(_, word)| matches!(word.as_str(), "make" | "send" | "request"));
     let names = |word: &str| reading.name.words.iter().any(|said| said == word);
     let runs = runs || asks && (names("request") || names("call"));
-    let whole =
-        reading.name.words.iter().find(|word| matches!(word.as_str(), "api" | "cli" | "graphql" | "rpc"))?;
+    let whole = reading.name.words.iter().find(|word| {
+        matches!(word.as_str(), "api" | "cli" | "graphql" | "rpc") || calls_by_name(reading, word)
+    })?;
     (runs && !reading.prose.says_read_only).then(|| Execution {
         interface: true,
         ..Execution::at("/name", format!("it calls whatever the {whole} offers"))
     })
+}
+
+/// `call_service`, with the service's name and whatever it is to be given: any of them can be called.
+fn calls_by_name(reading: &Reading<'_>, what: &str) -> bool {
+    let given = |names: &[&str]| reading.arguments.iter().find(|argument| argument.is(names));
+    let whatever =
+        given(&["args", "kwargs", "params", "parameters", "arguments", "data", "payload", "input"]).is_some();
+    let by_name = reading.arguments.iter().any(|argument| {
+        argument.is_text()
+            && argument.words.first().is_some_and(|first| first == what)
+            && (argument.words.len() == 1 || argument.ends(&["name", "slug"]))
+    });
+    matches!(what, "method" | "tool" | "service" | "operation") && by_name && whatever
 }
 
 fn deployed(reading: &Reading<'_>) -> Option<Execution> {

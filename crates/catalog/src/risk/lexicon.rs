@@ -81,7 +81,7 @@ const VERBS: &[(Act, &str)] = &[
          plot consult simulate forecast benchmark profile answer ask tell reveal locate download recall highlight sample \
          traverse walk interpret watch think research crawl scrape screenshot consume transcribe geocode tokenize \
          introspect interrogate paginate correlate listen hear autocomplete proofread spellcheck cite unmask unwrap dereference \
-         dissect contrast distinguish figure guess rerank decompile disassemble demangle symbolicate",
+         exists dissect contrast distinguish figure guess rerank decompile disassemble demangle symbolicate",
     ),
     (
         Act::Emit,
@@ -154,7 +154,7 @@ const VERBS: &[(Act, &str)] = &[
         Act::Remove,
         "delete remove destroy drop terminate decommission purge erase wipe truncate flush clear uninstall revoke teardown takedown rm del unlink empty \
          deprovision unpublish deregister delist obliterate deallocate scrub shred nuke zap expunge forget \
-         cleanup reap sweep gc dissolve dismantle raze cull dispose scrap annul nullify rescind unprovision zeroize",
+         clean cleanup reap sweep gc dissolve dismantle raze cull dispose scrap annul nullify rescind unprovision zeroize",
     ),
 ];
 
@@ -217,7 +217,7 @@ pub(super) fn result(word: &str) -> bool {
         suggestion recommendation analysis lookup reader viewer list count quota balance inventory timeline event trace \
         documentation docs guide definition activity finding analytics dashboard preview snapshot rate rule data reading score \
         ranking leaderboard position performance forecast transcript trail statement availability feed news weather vital \
-        metadata state trend telemetry reference price fare route direction";
+        metadata state trend pattern telemetry reference price fare route direction";
     RESULTS.split_whitespace().any(|result| result == word)
 }
 

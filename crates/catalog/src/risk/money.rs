@@ -18,6 +18,11 @@ impl Scale<'_, '_> {
         let found = named
             .map(|found| ("/name", found))
             .or_else(|| find(&self.described).map(|found| ("/description", found)));
+        let charged = |word: &String| word.starts_with("charg");
+        let verbs = self.reading.deeds.iter().map(|deed| &deed.word);
+        if verbs.chain(&self.reading.name.words).any(charged) && self.reading.fills_a_battery() {
+            return;
+        }
         let drafts = self.reading.says("draft") && self.finishes().is_none() && !self.publishes();
         if let Some(deed) = self.does(&[Act::Pay]).filter(|_| !drafts).cloned()
             && (surely(&deed.word) || billed || found.is_some() || self.charges(&deed.word))
@@ -33,15 +38,70 @@ impl Scale<'_, '_> {
             self.moves("/description", "it says that money is taken or paid".to_owned());
             return;
         }
+        let spends = |word: &String| matches!(word.as_str(), "spender" | "allowance");
         if let Some(argument) =
-            self.reading.arguments.iter().find(|argument| argument.is(&["spender", "allowance"]))
+            self.reading.arguments.iter().find(|argument| argument.words.iter().any(spends))
         {
             self.moves(argument.pointer.clone(), "it lets somebody else spend".to_owned());
+            return;
+        }
+        if let Some(place) = self.promises() {
+            self.moves(place, "it promises pay to whoever does the work".to_owned());
             return;
         }
         if let Some((place, (money, noun))) = found {
             self.about(place, money, &noun, drafts);
         }
+        if !self.reading.deeds.is_empty() && !self.categories.contains(&Category::Financial) {
+            self.beside();
+        }
+    }
+
+    /// What is paid for work that is asked for: an amount in a currency that is no price of something, where pay is spoken of.
+    fn promises(&self) -> Option<Cow<'static, str>> {
+        let currency =
+            |word: &str| matches!(word, "usd" | "eur" | "gbp" | "usdc" | "usdt" | "sats" | "cents");
+        let pay = |word: &str| {
+            matches!(
+                word,
+                "budget"
+                    | "prize"
+                    | "pay"
+                    | "bounty"
+                    | "reward"
+                    | "tip"
+                    | "bonus"
+                    | "stipend"
+                    | "compensation"
+            )
+        };
+        let promised = |argument: &&Argument<'_>| {
+            argument.words.last().is_some_and(|last| currency(last))
+                && argument.words.iter().any(|word| pay(word))
+        };
+        let asks = || self.does(&[Act::Add, Act::Send]).is_some() && self.reading.prose.speaks_of_pay();
+        let promised = self.reading.arguments.iter().find(promised).filter(|_| asks())?;
+        Some(Cow::Owned(promised.pointer.clone()))
+    }
+
+    /// Money that the deed is not about: a line that is sold, a card that pays, what is said to cost.
+    fn beside(&mut self) {
+        let line = self.takes(&["unit_price", "unit_amount", "unit_cost"])
+            && self.takes(&["quantity", "qty"])
+            && self.does(&[Act::Add, Act::Change]).is_some();
+        let card = self.reading.bills
+            && self.named.last().is_some_and(|last| last == "card")
+            && self.does(&[Act::Add, Act::Halt, Act::Remove, Act::Flip]).is_some();
+        let because = if line {
+            "what is sold has its price"
+        } else if card {
+            "a card pays"
+        } else if self.reading.prose.says_costs() {
+            "it says that it may cost"
+        } else {
+            return;
+        };
+        self.found(Category::Financial, "/description", because.to_owned());
     }
 
     fn about(&mut self, place: &'static str, money: Money, noun: &str, drafts: bool) {

@@ -16,11 +16,17 @@ pub struct Siblings {
     governs: bool,
     /// Its tools are about what a network lets through: each of its rules is such a one.
     guards: bool,
+    /// People follow one another there and see what others write.
+    mingles: bool,
 }
 
 impl Siblings {
     pub(super) fn guards(&self) -> bool {
         self.guards
+    }
+
+    pub(super) fn mingles(&self) -> bool {
+        self.mingles
     }
 
     pub(super) fn bills(&self) -> bool {
@@ -42,7 +48,8 @@ impl Siblings {
         let last = names.iter().filter(|words| words.len() > 1 && sure(words.last())).count();
         let first = names.iter().filter(|words| sure(words.first()) || leads(words)).count();
         let (bills, governs, guards) = (bills(&names), governs(&names, &prefix), guards(&names));
-        Self { bills, governs, guards, prefix, verb_last: last > first }
+        let mingles = mingles(&names);
+        Self { bills, governs, guards, mingles, prefix, verb_last: last > first }
     }
 }
 
@@ -139,6 +146,14 @@ fn guards(names: &[Vec<String>]) -> bool {
     };
     let count = names.iter().filter(about).count();
     count > 2 && count * 20 > names.len()
+}
+
+fn mingles(names: &[Vec<String>]) -> bool {
+    let speaks = |of: &[&str]| {
+        names.iter().any(|words| words.iter().any(|word| of.contains(&singular(word).as_str())))
+    };
+    speaks(&["follow", "unfollow", "follower"])
+        && speaks(&["timeline", "status", "post", "feed", "reblog", "tweet", "boost"])
 }
 
 fn bills(names: &[Vec<String>]) -> bool {

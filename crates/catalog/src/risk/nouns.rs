@@ -14,19 +14,22 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
             | "keypair" | "env" | "dotenv" | "apikey" | "keyvault" | "envvar" => {
                 !matches!(before, "dev" | "prod" | "test" | "virtual" | "reset")
             }
-            "token" => !matches!(
-                before,
-                "page"
-                    | "next"
-                    | "sync"
-                    | "max"
-                    | "continuation"
-                    | "count"
-                    | "design"
-                    | "nft"
-                    | "crypto"
-                    | "erc20"
-            ),
+            "token" => {
+                !matches!(
+                    before,
+                    "page"
+                        | "next"
+                        | "sync"
+                        | "max"
+                        | "continuation"
+                        | "count"
+                        | "design"
+                        | "nft"
+                        | "crypto"
+                        | "erc20"
+                        | "native"
+                ) && !matches!(next, "status" | "expiry" | "usage" | "limit" | "holder" | "supply")
+            }
             "key" => matches!(
                 before,
                 "api"
@@ -54,7 +57,9 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
             "phrase" => matches!(before, "seed" | "recovery" | "pass"),
             "mnemonic" | "passcode" | "psk" | "jwt" | "dsn" => true,
             "pin" => matches!(before, "card" | "device" | "user" | "account" | "door"),
-            "code" => matches!(before, "recovery" | "bypass" | "backup" | "unlock" | "access"),
+            "code" => {
+                matches!(before, "recovery" | "bypass" | "backup" | "unlock" | "access" | "authorization")
+            }
             "string" | "uri" => before == "connection",
             "var" | "variable" => matches!(before, "env" | "environment" | "config"),
             "certificate" | "cert" => matches!(before, "client" | "private" | "signing"),
@@ -85,32 +90,10 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
             | "nsg" | "factor" | "authenticator" | "passkey" | "totp" | "nameserver" | "ssid" | "egress"
             | "nacl" | "superuser" | "impersonation" | "federation" | "idp" | "ldap" | "cors" | "csp"
             | "captcha" | "exemption" => true,
-            "policy" => !matches!(
-                before,
-                "retention"
-                    | "lifecycle"
-                    | "refund"
-                    | "return"
-                    | "privacy"
-                    | "alert"
-                    | "notification"
-                    | "backup"
-                    | "scaling"
-                    | "escalation"
-                    | "cancellation"
-                    | "pricing"
-                    | "shipping"
-                    | "leave"
-                    | "insurance"
-                    | "ilm"
-                    | "cache"
-                    | "sampling"
-                    | "merge"
-                    | "upgrade"
-                    | "restart"
-                    | "retry"
-            ),
+            "policy" => !of_business(before),
             "grant" => true,
+            // a key to somebody else's service lets nobody in here
+            "key" if has("provider") => false,
             "key" => matches!(
                 before,
                 "api" | "access" | "ssh" | "deploy" | "service" | "public" | "authorized" | "signing"
@@ -121,7 +104,9 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
             "wifi" | "wlan" => before == "guest",
             "proxy" => matches!(before, "tcp" | "udp" | "reverse"),
             "lan" => next == "access",
-            "access" => !matches!(next, "log" | "point" | "tier" | "key" | "token"),
+            "access" => before != "early" && !matches!(next, "log" | "point" | "tier" | "key" | "token"),
+            // what goes to somebody is about neither who they are nor what they may do
+            "user" | "member" if matches!(before, "to" | "for") => false,
             "user" | "member" | "invitation" | "invite" => ends,
             "account" => matches!(before, "service" | "user" | "system"),
             "group" => {
@@ -137,6 +122,42 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
         };
         counts.then(|| word.clone())
     })
+}
+
+/// Policies by which nobody may do more or less: how long something is kept, what is paid, when is tried again.
+fn of_business(before: &str) -> bool {
+    matches!(
+        before,
+        "retention"
+            | "lifecycle"
+            | "refund"
+            | "return"
+            | "privacy"
+            | "alert"
+            | "notification"
+            | "backup"
+            | "scaling"
+            | "escalation"
+            | "cancellation"
+            | "pricing"
+            | "shipping"
+            | "leave"
+            | "insurance"
+            | "ilm"
+            | "cache"
+            | "sampling"
+            | "merge"
+            | "upgrade"
+            | "restart"
+            | "retry"
+            | "fulfillment"
+            | "fulfilment"
+            | "payment"
+            | "delivery"
+            | "warranty"
+            | "replication"
+            | "rotation"
+    )
 }
 
 /// How people sign in, and what is let through.
@@ -215,7 +236,7 @@ pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
         let money = match word.as_str() {
             "payment" | "refund" | "payout" | "withdrawal" | "disbursement" | "payroll" | "remittance"
             | "reimbursement" | "settlement" | "mandate" | "donation" | "wire" | "purchase"
-            | "chargeback" | "repayment" | "prepayment" | "topup" => Money::Moves,
+            | "chargeback" | "repayment" | "prepayment" | "topup" | "bounty" => Money::Moves,
             "salary" | "wage" | "payee" | "beneficiary" | "compensation" => Money::Pays,
             "deposit" if before == "direct" => Money::Pays,
             "account" if before == "bank" => Money::Pays,

@@ -97,6 +97,33 @@ impl Prose {
         self.returns_secret = text.split(['.', '\n', ';']).any(returns_secret);
     }
 
+    /// It speaks of paying, whoever pays and when.
+    pub(super) fn speaks_of_pay(&self) -> bool {
+        [" paid", " pay ", " pays ", "payment", "payout"].iter().any(|word| self.whole.contains(word))
+    }
+
+    /// It says that something costs.
+    pub(super) fn says_costs(&self) -> bool {
+        const COSTS: &[(&str, &[&str])] = &[
+            ("bill", &["billable", "billing charge"]),
+            ("rated", &["prorated", "pro-rated"]),
+            ("incur", &["incur charge", "incur fee", "incurs charge", "incurs fee"]),
+        ];
+        COSTS.iter().any(|(hint, phrases)| {
+            self.whole.contains(hint) && phrases.iter().any(|phrase| self.whole.contains(phrase))
+        })
+    }
+
+    /// What it shows has a secret in it.
+    pub(super) fn includes_secret(&self) -> bool {
+        self.whole.contains("includ") && self.whole.split(['.', '\n', ';']).any(includes_secret)
+    }
+
+    /// What it shows has no secret in it, though its name speaks of one.
+    pub(super) fn withholds_secret(&self) -> bool {
+        withholds_secret(&self.whole)
+    }
+
     /// What happens to money and people beside the deed itself.
     fn consequences(&mut self, text: &str) {
         let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
@@ -111,6 +138,9 @@ impl Prose {
             "be debited",
             "are paid",
             "be paid",
+            "get paid",
+            "gets paid",
+            "paid automatically",
             "is billed",
             "be billed",
             "and refund",
@@ -146,6 +176,9 @@ impl Prose {
             "and notify",
             "emails the",
         ]);
+        // `notifies the system that`: nobody is told
+        let to_machines = ["notifies the system", "notifies the server", "notifies the api"];
+        self.says_told = self.says_told && !to_machines.iter().any(|phrase| text.contains(phrase));
         self.says_overwrites = overwrites(text);
     }
 }
@@ -154,14 +187,53 @@ fn trial(sentence: &str) -> bool {
     ["dry_run", "dry-run", "dry run", "dryrun"].iter().any(|word| sentence.contains(word))
 }
 
+/// How a sentence says that something is held back.
+const HELD: &[&str] =
+    &["no ", "not ", "n't ", "never", "without", "omit", "mask", "redact", "hidden", "except"];
+
 /// A sentence by which a secret is handed over, and none is held back.
 fn returns_secret(sentence: &str) -> bool {
     const SECRETS: &[&str] =
         &["credentials", "api key", "secret key", "client secret", "access token", "private key", "password"];
-    const HELD: &[&str] =
-        &["no ", "not ", "n't ", "never", "without", "omit", "mask", "redact", "hidden", "except"];
     let has = |words: &[&str]| words.iter().any(|word| sentence.contains(word));
     sentence.contains("return") && has(SECRETS) && !has(HELD)
+}
+
+/// What is shown, as a list of what is in it has it: `details including the name and the api key`.
+fn includes_secret(sentence: &str) -> bool {
+    const SECRETS: &[&str] =
+        &["api key", "api_key", "client secret", "client_secret", "access token", "private key"];
+    let Some((_, listed)) = sentence.split_once("includ") else {
+        return false;
+    };
+    SECRETS.iter().any(|secret| {
+        // what stands behind it would say of what kind a setting is
+        listed.split_once(secret).is_some_and(|(before, after)| {
+            let ends = after.is_empty()
+                || after.starts_with([',', ')', '`', '\'', '"'])
+                || after.starts_with(" and ");
+            ends && !HELD.iter().any(|held| before.contains(held))
+        })
+    })
+}
+
+/// Of secrets only what is known about them is shown.
+fn withholds_secret(text: &str) -> bool {
+    const NEVER: &[&str] = &[
+        "metadata only",
+        "only metadata",
+        "names only",
+        "only the names",
+        "without values",
+        "without their values",
+    ];
+    const SECRET: &[&str] = &["secret", "value", "key", "token"];
+    const SHOWN: &[&str] = &["retriev", "return", "shown", "reveal", "includ", "exposed"];
+    let never = |part: &str| {
+        let has = |words: &[&str]| words.iter().any(|word| part.contains(word));
+        has(SECRET) && has(SHOWN) && (part.contains("never") || part.contains(" not "))
+    };
+    NEVER.iter().any(|phrase| text.contains(phrase)) || text.split(['.', '\n', ';', '(']).any(never)
 }
 
 /// Whether it says that it overwrites, and not that it does not.
@@ -187,6 +259,18 @@ fn overwrites(text: &str) -> bool {
         "replacing all",
         "replacing any existing",
     ];
+    let left_out = |part: &str| {
+        ["omitted", "not included", "left out", "not listed", "missing from"]
+            .iter()
+            .any(|phrase| part.contains(phrase))
+            && ["are removed", "is removed", "be removed", "are deleted", "is deleted", "be deleted"]
+                .iter()
+                .any(|phrase| part.contains(phrase))
+    };
+    let gone = text.contains("removed") || text.contains("deleted");
+    if gone && text.split(['.', '\n', ';']).any(left_out) {
+        return true;
+    }
     overwrites.iter().any(|phrase| {
         let before = text.find(phrase).map(|at| text.get(..at).unwrap_or_default());
         before.is_some_and(|before| {

@@ -32,6 +32,8 @@ pub(super) struct Prose {
     pub(super) says_undone: bool,
     /// It says that a secret comes back.
     pub(super) returns_secret: bool,
+    /// All that is read of it, in small letters, for what is seldom asked.
+    pub(super) whole: String,
     /// What it deletes can be had back.
     pub(super) says_soft: bool,
 }
@@ -43,9 +45,9 @@ impl Prose {
         let all = joined(tokens(text, TOKENS_MAX));
         let mut prose = Self { first: first_words(&all), ..Self::default() };
         prose.unknown_verb = unknown_verb(&all);
-        prose.statements(
-            &text.chars().take(3000).collect::<String>().to_lowercase().replace("e-mail", "email"),
-        );
+        let whole = text.chars().take(3000).collect::<String>().to_lowercase().replace("e-mail", "email");
+        prose.statements(&whole);
+        prose.whole = whole;
         let mut sentences = sentences(&all).take(SENTENCES_MAX).peekable();
         prose.names_result =
             sentences.peek().is_some_and(|first| lead(first).is_none() && names_result(first));
@@ -189,6 +191,9 @@ fn a_noun_here(word: &str, next: &str) -> bool {
             | "hire"
             | "trust"
             | "returns"
+            | "charging"
+            | "spending"
+            | "billing"
     );
     // `Start here when`: advice
     let advice = word == "start" && next == "here";
@@ -430,6 +435,8 @@ fn preposition(word: &str) -> bool {
             | "where"
             | "against"
             | "within"
+            | "between"
+            | "among"
             | "based"
             | "through"
             | "including"

@@ -12,9 +12,20 @@ impl Scale<'_, '_> {
     pub(super) fn credentials(&mut self) {
         let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
         // Coins are no secrets, and neither are the words of a model that are counted.
-        if self.takes(&["chain", "chain_id", "contract", "token_in", "spender", "mint"])
+        let chain = [
+            "chain",
+            "chain_id",
+            "contract",
+            "contract_address",
+            "token_address",
+            "token_in",
+            "spender",
+            "mint",
+        ];
+        if self.takes(&chain)
             && !whole.iter().any(|word| matches!(word.as_str(), "private" | "secret" | "mnemonic"))
             || whole.iter().any(|word| matches!(word.as_str(), "count" | "estimate" | "tokenize"))
+            || self.of_coins(&whole)
         {
             return;
         }
@@ -26,8 +37,13 @@ impl Scale<'_, '_> {
             .or_else(|| self.chosen_secret())
             .or_else(|| self.told_secret())
             .or_else(|| self.revealed())
-            .filter(|(_, noun)| !self.only_brings(noun));
-        let gets_in = |argument: &&Argument<'_>| !self.gets_in_somewhere(argument);
+            .or_else(|| self.shown())
+            .filter(|(_, noun)| !self.only_brings(noun))
+            .filter(|_| !(self.effect == Effect::None && self.reading.prose.withholds_secret()));
+        let gets_in =
+            |argument: &&Argument<'_>| !self.gets_in_somewhere(argument) && !self.signs_with(argument);
+        let login = self.named.iter().any(|word| word == "login");
+        let sets = |argument: &&Argument<'_>| sets(argument) || login && argument.is(&["login_password"]);
         let set = self.reading.arguments.iter().filter(gets_in).find(sets);
         let set = set.filter(|_| self.does(&[Act::Add, Act::Change]).is_some());
         if let Some((place, noun)) = found {
@@ -38,6 +54,7 @@ impl Scale<'_, '_> {
             if self.effect != Effect::None
                 && !kept
                 && !self.only_stores(&noun)
+                && !self.gets_itself_in()
                 && self.does(&[Act::Add, Act::Change, Act::Remove, Act::Grant, Act::Flip]).is_some()
             {
                 self.critical(place, format!("it changes a secret: `{noun}`"));
@@ -50,6 +67,61 @@ impl Scale<'_, '_> {
                 self.critical(place, "it hands over a secret".to_owned());
             }
         }
+    }
+
+    /// `set_tokens`, `refresh_access_token`: what the server itself gets in with elsewhere, which is nobody's whom the call could
+    /// name. Whoever rotates or revokes one shuts others out.
+    pub(super) fn gets_itself_in(&self) -> bool {
+        let brings = |(_, verb): &(Act, String)| {
+            matches!(verb.as_str(), "set" | "refresh" | "exchange" | "renew" | "save" | "store" | "obtain")
+        };
+        let acts = &self.reading.name.acts;
+        let token =
+            self.named.last().is_some_and(|last| matches!(last.as_str(), "token" | "code" | "expiry"))
+                || self.named.iter().any(|word| word == "token");
+        let names = |argument: &Argument<'_>| {
+            argument.ends(&["id", "user", "username", "account", "email", "name", "project", "key"])
+                && !argument.words.iter().any(|word| word == "client")
+        };
+        token && !acts.is_empty() && acts.iter().all(brings) && !self.reading.arguments.iter().any(names)
+    }
+
+    /// An amount and an address to which it goes: a token is a coin there, and the key that signs is the caller's own.
+    fn of_coins(&self, whole: &[String]) -> bool {
+        const TRADED: &[&str] = &[
+            "crypto",
+            "cryptocurrency",
+            "blockchain",
+            "onchain",
+            "coin",
+            "dex",
+            "liquidity",
+            "airdrop",
+            "memecoin",
+            "solana",
+            "ethereum",
+            "erc20",
+            "nft",
+        ];
+        let address = |argument: &Argument<'_>| argument.words.len() > 1 && argument.ends(&["address"]);
+        let paid = self.takes(&["amount", "value"]) && self.reading.arguments.iter().any(address);
+        let coin = |word: &String| matches!(word.as_str(), "token" | "coin" | "nft" | "erc20");
+        let opens = |word: &String| {
+            matches!(word.as_str(), "access" | "api" | "auth" | "oauth" | "refresh" | "session")
+        };
+        let traded = || !whole.iter().any(opens) && TRADED.iter().any(|word| self.reading.says(word));
+        whole.iter().any(coin) && (paid || traded())
+    }
+
+    /// On a chain of blocks each call is signed by the key that it is given, and keeps it not.
+    fn signs_with(&self, key: &Argument<'_>) -> bool {
+        key.is(&["private_key"]) && self.takes(&["network", "chain", "chain_id", "rpc_url"])
+    }
+
+    /// What is looked at has a secret in it, as its description says.
+    fn shown(&self) -> Option<(&'static str, String)> {
+        let shown = self.effect == Effect::None && self.reading.prose.includes_secret();
+        shown.then(|| ("/description", "key among what is shown".to_owned()))
     }
 
     /// A password beside an address and the name of whom it lets in there: the call signs in with it, and keeps it not.
@@ -156,7 +228,8 @@ impl Scale<'_, '_> {
             matches!(word.as_str(), "kubeconfig" | "password" | "credential") && *next != "manager"
         });
         let told = told.filter(|_| gives).map(|(word, _)| ("/description", word.clone()));
-        let made = self.does(&[Act::Add, Act::Grant]).is_some() && self.reading.prose.returns_secret;
+        let made =
+            self.does(&[Act::Add, Act::Grant, Act::Run]).is_some() && self.reading.prose.returns_secret;
         told.or_else(|| made.then(|| ("/description", "credential".to_owned())))
     }
 }
@@ -177,5 +250,9 @@ fn sets(argument: &&Argument<'_>) -> bool {
             "new_pin",
             "client_secret",
             "webhook_secret",
+            "shared_secret",
+            "consumer_secret",
+            "signing_secret",
+            "secret_access_key",
         ])
 }

@@ -80,6 +80,35 @@ impl Reading<'_> {
         }
     }
 
+    /// What a verb means where its object is a person, a battery, or what somebody owns.
+    fn by_matter(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
+        let near = || object.iter().take(6).map(|word| singular(word));
+        let of = |nouns: &[&str]| near().any(|noun| nouns.contains(&noun.as_str()));
+        let is = |one: Act, start: &str| act == one && verb.starts_with(start);
+        if is(Act::Read, "ask") && of(ASKED) {
+            // whoever is asked is reached
+            Some(Act::Send)
+        } else if is(Act::Pay, "charg") && self.fills_a_battery()
+            || self.mingles && (is(Act::Grant, "block") || is(Act::Grant, "unblock"))
+        {
+            // among people, whom one blocks is whom one does not see
+            Some(Act::Flip)
+        } else if is(Act::Emit, "convert") && of(HELD) && !of(&["rate", "value", "unit", "amount"]) {
+            Some(Act::Pay)
+        } else if is(Act::Remove, "clean") && of(CLEANED) {
+            Some(Act::Emit)
+        } else {
+            None
+        }
+    }
+
+    /// A car or a battery is charged, and nobody's card.
+    pub(super) fn fills_a_battery(&self) -> bool {
+        let says = |words: &[&str]| words.iter().any(|word| self.says(word));
+        says(&["battery", "vehicle", "car", "ev", "charger", "scooter", "powerwall", "plug"])
+            && !says(&["card", "customer", "payment", "fee", "invoice", "price"])
+    }
+
     /// A time that runs out is all that it names.
     fn lengthens(&self) -> bool {
         let time = |words: &[String]| {
@@ -127,10 +156,11 @@ impl Reading<'_> {
     /// What an act that depends on its object does here; `None` where it cannot be told.
     pub(super) fn settle(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
         let near = || object.iter().take(6).map(|word| singular(word));
-        if let Some(named) = sets_going(act, verb).then(|| head(object)).flatten() {
+        if let Some(named) = sets_going(act, verb).then(|| head(object, act == Act::Run)).flatten() {
             return Some(named);
         }
-        if let Some(settled) = self.by_object(act, verb, object) {
+        if let Some(settled) = self.by_matter(act, verb, object).or_else(|| self.by_object(act, verb, object))
+        {
             return Some(settled);
         }
         match act {
@@ -213,6 +243,14 @@ const INPUTS: &[&str] = &[
     "number",
     "format",
 ];
+/// Who answers as a person.
+const ASKED: &[&str] =
+    &["human", "person", "people", "worker", "expert", "freelancer", "colleague", "crowd", "annotator"];
+/// What somebody owns, so that it is another's or something else once it is converted.
+const HELD: &[&str] = &["balance", "holding", "fund", "dust", "position"];
+/// What is handed back in a cleaner form.
+const CLEANED: &[&str] =
+    &["text", "html", "markdown", "string", "transcript", "input", "output", "name", "address"];
 /// What is taken to be looked at.
 const PICTURES: &[&str] = &["screenshot", "snapshot", "screen", "image", "picture", "frame", "pane"];
 /// What changes what is in service when it is applied.
@@ -228,6 +266,8 @@ const APPLIED: &[&str] = &[
     "patch",
     "infrastructure",
 ];
+/// What is run, and is made to do some deed.
+const RUN: &[&str] = &["pipeline", "workflow", "job", "playbook", "process"];
 /// What is no longer what it was when it is converted.
 const CONVERTED: &[&str] = &["lead", "prospect", "opportunity", "contact", "trial"];
 /// What is changed here when it is pulled from elsewhere.
@@ -269,9 +309,17 @@ fn sets_going(act: Act, verb: &str) -> bool {
 }
 
 /// The deed that an object names, as its last noun before `of`.
-fn head(object: &[String]) -> Option<Act> {
-    let last = object.iter().take_while(|word| *word != "of").last()?;
-    super::lexicon::deed_named(&singular(last))
+fn head(object: &[String], runs: bool) -> Option<Act> {
+    let (mut before, mut last) = (None, None);
+    for word in object.iter().take_while(|word| *word != "of") {
+        before = last.replace(word);
+    }
+    let last = singular(last?);
+    // `run a rollback pipeline`: what is run does what it is called after
+    if runs && RUN.contains(&last.as_str()) {
+        return super::lexicon::deed_named(&singular(before?));
+    }
+    super::lexicon::deed_named(&last)
 }
 
 /// What a cache lost comes back by itself; the cache itself may be a service.

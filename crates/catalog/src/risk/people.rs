@@ -1,0 +1,202 @@
+//! Whom a call reaches: messages, posts, calls, campaigns, work that is asked for.
+
+use super::effect::Deed;
+use super::lexicon::Act;
+use super::nouns;
+use super::stakes::Scale;
+use super::words::singular;
+use crate::Category;
+
+impl Scale<'_, '_> {
+    pub(super) fn communication(&mut self) {
+        if self.reading.execution.is_some() {
+            return;
+        }
+        let drafts = self.reading.says("draft") && !self.publishes();
+        let sends = self.does(&[Act::Send]).filter(|deed| !self.ships(deed)).cloned();
+        if let Some(deed) = sends {
+            let because = format!("`{}` reaches people", deed.word);
+            self.found(Category::ExternalCommunication, deed.place.clone(), because);
+            return;
+        }
+        let adds = self.does(&[Act::Add]).is_some();
+        let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
+        let message = nouns::message(&whole).filter(|_| (adds || self.tells_anew()) && !drafts);
+        if let Some(message) = message {
+            if matches!(
+                message.as_str(),
+                "message" | "email" | "mail" | "sms" | "dm" | "tweet" | "announcement"
+            ) && !self.reading.prose.says_undone
+            {
+                self.effect = super::Effect::Irreversible;
+            }
+            self.found(Category::ExternalCommunication, "/name", format!("a `{message}` reaches people"));
+        } else if let Some(because) = self.addressed().filter(|_| !drafts) {
+            self.found(Category::ExternalCommunication, "/inputSchema", because.to_owned());
+        } else if let Some(place) = self.posted().filter(|_| adds && !drafts) {
+            self.found(Category::ExternalCommunication, place, "it is posted where others read".to_owned());
+        } else if let Some(because) = self.told().filter(|_| !drafts && !self.reading.deeds.is_empty()) {
+            self.found(Category::ExternalCommunication, "/description", because);
+        }
+    }
+
+    /// What is told already is told otherwise, to people whom an argument names.
+    fn tells_anew(&self) -> bool {
+        let whom = |word: &String| matches!(singular(word).as_str(), "role" | "recipient" | "audience");
+        self.does(&[Act::Change]).is_some()
+            && self.reading.arguments.iter().any(|argument| argument.words.iter().any(whom))
+    }
+
+    /// Somebody is spoken to, or many are asked, whom an argument names.
+    fn addressed(&self) -> Option<&'static str> {
+        const PEOPLE: &[&str] =
+            &["human", "user", "recipient", "contact", "lead", "customer", "person", "worker", "member"];
+        let last = self.named.last().map(String::as_str).unwrap_or_default();
+        let names = |words: &[String]| words.iter().any(|word| PEOPLE.contains(&singular(word).as_str()));
+        let whom = self.reading.arguments.iter().any(|argument| names(&argument.words));
+        let begins = self.does(&[Act::Add, Act::Run, Act::Flip]).is_some();
+        let speaks = matches!(last, "conversation" | "chat" | "dialogue" | "dm")
+            && self.takes(&["message", "text", "body", "content", "first_message", "initial_message"]);
+        let asks = matches!(last, "survey" | "poll" | "questionnaire")
+            && self.takes(&[
+                "schedule",
+                "audience",
+                "targeting",
+                "conditions",
+                "recipients",
+                "channel",
+                "channel_id",
+            ])
+            && self.takes(&["question", "questions", "options"]);
+        if speaks && whom && begins {
+            Some("somebody is spoken to")
+        } else if asks && begins {
+            Some("people are asked")
+        } else {
+            None
+        }
+    }
+
+    /// A post or a thread, with its text and the place where people read it.
+    fn posted(&self) -> Option<&'static str> {
+        let post = self
+            .named
+            .last()
+            .is_some_and(|last| matches!(last.as_str(), "post" | "topic" | "thread" | "discussion"));
+        let text = self.takes(&["raw", "message", "content", "body", "text"]);
+        let to = self.takes(&[
+            "category",
+            "category_id",
+            "topic_id",
+            "thread_id",
+            "channel",
+            "channel_id",
+            "forum_id",
+            "group_id",
+        ]);
+        (post && text && to).then_some("/name")
+    }
+
+    /// What is said or done beside the deed: somebody is called, a campaign begins, an answer is mailed.
+    fn told(&self) -> Option<String> {
+        let calls =
+            self.reading.says("call") && self.takes(&["to", "phone", "phone_number", "to_number", "number"]);
+        let begins = self.does(&[Act::Run, Act::Add, Act::Flip, Act::Deploy]).is_some();
+        let campaign = ["campaign", "newsletter", "broadcast"]
+            .iter()
+            .any(|word| self.reading.name.words.iter().any(|said| said == word))
+            && self.reading.deeds.iter().any(|deed| {
+                matches!(
+                    deed.word.trim_end_matches('s'),
+                    "schedule" | "start" | "launch" | "resume" | "activate" | "trigger"
+                )
+            });
+        let sequence = self.reading.says("sequence") && self.reading.says("email");
+        let answered = |deed: &Deed| {
+            matches!(
+                deed.word.trim_end_matches('s'),
+                "accept" | "decline" | "rsvp" | "respond" | "tentatively-accept"
+            )
+        };
+        let meeting = ["event", "invitation", "invite", "meeting"].iter().any(|word| self.reading.says(word))
+            && self.reading.deeds.iter().any(answered);
+        if meeting {
+            Some("whoever asked is answered".to_owned())
+        } else if self.reading.prose.says_told {
+            Some("it says that somebody is told".to_owned())
+        } else if calls && begins {
+            Some("a call reaches people".to_owned())
+        } else if campaign || sequence && begins {
+            Some("a campaign reaches people".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// A model is spoken to, and nobody else.
+    fn to_a_machine(&self) -> bool {
+        let says = |words: &[&str]| words.iter().any(|word| self.reading.says(word));
+        self.named
+            .last()
+            .is_some_and(|last| matches!(last.as_str(), "message" | "prompt" | "agent" | "model"))
+            && says(&["agent", "assistant", "llm", "chatbot"])
+            && !says(&[
+                "user",
+                "customer",
+                "human",
+                "person",
+                "recipient",
+                "channel",
+                "email",
+                "slack",
+                "group",
+            ])
+    }
+
+    /// What is sent is no message: a transaction, a command to a device, goods.
+    fn ships(&self, deed: &Deed) -> bool {
+        let verb = deed.word.trim_end_matches('s');
+        let goods = self.named.iter().chain(&self.described).any(|word| {
+            matches!(
+                word.as_str(),
+                "transaction"
+                    | "payment"
+                    | "token"
+                    | "eth"
+                    | "coin"
+                    | "keystroke"
+                    | "key"
+                    | "signal"
+                    | "order"
+                    | "parcel"
+                    | "crypto"
+                    | "sol"
+                    | "money"
+                    | "packet"
+                    | "metric"
+                    | "log"
+                    | "telemetry"
+                    | "instance"
+                    | "command"
+            )
+        });
+        let queued = self.reading.says("queue") || self.reading.says("sqs");
+        let share = verb == "share" && self.categories.contains(&Category::Administrative);
+        let financial =
+            self.categories.contains(&Category::Financial) && deed.place == "/description" && verb != "send";
+        // `send a list to the archive`, `alert setup`, `delete_send`: no message, or none that goes out
+        let aside = verb == "send" && (self.reading.says("archive") || self.reading.says("trash"));
+        let setup =
+            verb == "alert" && ["setup", "rule", "config", "threshold"].iter().any(|w| self.reading.says(w));
+        let taken_back = deed.place == "/name"
+            && self.reading.deeds.iter().any(|other| other.act == Act::Remove && other.place == "/name");
+        aside
+            || setup
+            || self.to_a_machine()
+            || taken_back
+            || (matches!(verb, "send" | "ship" | "broadcast" | "transmit" | "relay") && goods)
+            || queued
+            || share
+            || financial
+    }
+}

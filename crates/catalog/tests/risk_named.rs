@@ -58,6 +58,11 @@ fn what_is_promised_for_work_is_money() {
         Level::SideEffect,
     );
     lacks(
+        &judged("add_note", "Add a note of what somebody paid before", &["amount_eur"]),
+        Financial,
+        Level::SideEffect,
+    );
+    lacks(
         &judged("post_errand", "Post an errand. Payment is up to others.", &["title", "distance_m"]),
         Financial,
         Level::SideEffect,
@@ -114,6 +119,8 @@ fn a_login_and_how_people_sign_in_decide_who_may_do_what() {
         ("harbour_authentication_update", "Update how it is done", &["params"]),
         ("delete_authorization", "Delete one by its id", &["id"]),
         ("update_hostname", "Update the settings of a hostname", &["id", "saml_url", "sso_enforced"]),
+        ("create_admin", "Create one", &["name"]),
+        ("create_mfa_factor", "Create one for a sailor", &["kind"]),
         ("update_ledge", "Update a ledge", &["id", "admin_can_edit", "permission_level"]),
         ("update_room", "Update the name and the privacy of a room", &["id", "private"]),
         ("add_guest_to_pier", "Share a pier with a guest", &["guest_id", "permission_level"]),
@@ -126,6 +133,8 @@ fn a_login_and_how_people_sign_in_decide_who_may_do_what() {
         ("start_login", "Start it in a browser", &[]),
         ("copy_playlist_to_user", "Copy songs to somebody", &["user_id"]),
         ("create_delivery_policy", "Create one for a shop", &["policy"]),
+        ("admin_create_article", "Create an article", &["title"]),
+        ("create_emission_factor", "Create one for a fuel", &["value"]),
         ("update_early_access_stage", "Update the stage of an early access feature", &["stage"]),
     ] {
         lacks(&judged(name, description, arguments), Administrative, Level::SideEffect);
@@ -198,8 +207,7 @@ fn a_secret_is_what_is_shown_and_not_what_is_known_of_it() {
     assert!(pier("Get a pier, including its name and api_key."));
     assert!(!pier("Get a pier, including its API key settings."));
     assert!(!pier("Get a pier, including its name but not its api_key."));
-    let returns =
-        judged("start_upload", "Start an upload of charts and returns upload credentials.", &["id"]);
+    let returns = judged("start_crossing", "Start a crossing. Returns an access token for it.", &["id"]);
     holds(&returns, CredentialAccess, Level::SideEffect);
     assert!(is(&judged("update_sailor_login", "Update it", &["id", "login_password"]), CredentialAccess));
 }
@@ -211,11 +219,17 @@ fn a_coin_is_no_secret_and_neither_is_how_long_a_token_lasts() {
         ("get_token_holders", "Get those who hold a crypto token", &["symbol"]),
         ("get_token_status", "Check whether it still lasts", &[]),
         ("create_bucket", "Create a bucket", &["network", "private_key"]),
+        ("create_shell", "Create a shell", &["name", "api_key"]),
+        ("list_gates", "Lists gates, with your credentials", &[]),
+        ("get_env_status", "Get how it goes", &["id"]),
     ] {
         let tool = judged(name, description, arguments);
         assert!(!is(&tool, CredentialAccess), "{tool:?}");
     }
     assert!(is(&judged("get_token", "Get the token", &[]), CredentialAccess));
+    assert!(is(&judged("create_provider", "Create one of tides", &["name", "api_key"]), CredentialAccess));
+    assert!(is(&judged("show_gate", "Shows the credentials of a gate", &[]), CredentialAccess));
+    assert!(is(&judged("get_env_file", "Get it", &["id"]), CredentialAccess));
     assert!(is(
         &judged("get_access_token", "Get the access token of a crypto exchange", &[]),
         CredentialAccess
@@ -230,6 +244,8 @@ fn what_holds_two_things_together_comes_off_and_both_are_still_there() {
         ("remove_tag", "Remove a tag", &["path", "tag"]),
         ("delete_job_dependency", "Delete what one job waits for", &["job_id", "other_id"]),
         ("remove_from_cart", "Remove a shell from the cart", &["shell_id"]),
+        ("delete_reaction", "Delete a reaction of one's own", &["id"]),
+        ("delete_sprint_chore", "Remove a chore from a sprint", &["sprint_id", "chore_id"]),
         ("shell_unbookmark", "Remove a bookmark from a shell", &["id"]),
     ] {
         lacks(&judged(name, description, arguments), Destructive, Level::SideEffect);
@@ -237,6 +253,7 @@ fn what_holds_two_things_together_comes_off_and_both_are_still_there() {
     for (name, description, arguments) in [
         ("delete_tag", "Delete a tag, and take it off all shells", &["tag"][..]),
         ("remove_tag", "Remove a tag", &["tag"]),
+        ("delete_sprint", "Remove a sprint from a board", &["sprint_id"]),
         ("remove_shell", "Remove a shell from the shelf", &["path", "shell"]),
     ] {
         assert!(is(&judged(name, description, arguments), Destructive), "{name}");
@@ -278,6 +295,7 @@ fn people_are_reached_by_whoever_asks_or_speaks_to_them() {
     }
     for (name, description, arguments) in [
         ("start_conversation", "Begin one", &["title"][..]),
+        ("start_conversation", "Begin one", &["message"]),
         ("create_survey", "Create a survey of the sea floor", &["depth"]),
         ("update_notification", "Update a notification", &["id", "sound"]),
         ("send_message", "Send a message to an agent that answers", &["agent_id", "message"]),

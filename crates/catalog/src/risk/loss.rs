@@ -7,6 +7,20 @@ use super::stakes::Scale;
 use super::words::{singular, split};
 use crate::Category;
 
+/// What somebody put on a thing by one call, and can put there again by another.
+const SIGNS: &[&str] = &[
+    "reaction",
+    "star",
+    "like",
+    "vote",
+    "favorite",
+    "favourite",
+    "follower",
+    "watcher",
+    "assignee",
+    "reviewer",
+];
+
 impl Scale<'_, '_> {
     pub(super) fn destruction(&mut self) {
         let removes: Vec<Deed> = self
@@ -96,6 +110,9 @@ impl Scale<'_, '_> {
         if matches!(first, "remove" | "delete" | "unlink") && between && self.reading.arguments.len() > 1 {
             return true;
         }
+        if matches!(first, "remove" | "delete") && last(&self.named, SIGNS) || self.off_a_collection() {
+            return true;
+        }
         let weak = matches!(first, "remove" | "removing" | "unlink" | "unset");
         let off = |word: &String| matches!(word.as_str(), "from" | "on");
         let from = self.reading.prose.first.iter().chain(&self.reading.name.words).any(off);
@@ -111,6 +128,29 @@ impl Scale<'_, '_> {
         // a mark, and what it is on
         let both = last(&self.named, &["tag", "label", "bookmark"]) && self.reading.arguments.len() > 1;
         weak && (from && (mark || list) || both)
+    }
+
+    /// `Remove an issue from a sprint`: it is in no sprint any more, and still an issue.
+    fn off_a_collection(&self) -> bool {
+        let mut words = self.reading.prose.first.iter();
+        let removes = words.next().is_some_and(|verb| matches!(verb.as_str(), "remove" | "removes"));
+        let from = words.skip_while(|word| *word != "from").skip(1);
+        let collection = |word: &String| {
+            let word = singular(word);
+            matches!(
+                word.as_str(),
+                "module"
+                    | "cycle"
+                    | "sprint"
+                    | "milestone"
+                    | "epic"
+                    | "album"
+                    | "playlist"
+                    | "cohort"
+                    | "segment"
+            )
+        };
+        removes && from.take(3).any(collection)
     }
 
     /// Somebody loses what they might do, which is no data.

@@ -10,6 +10,8 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
             "password" if matches!(next, "protection" | "policy" | "manager") => false,
             // what a credential has to look like is no credential
             "credential" | "secret" if matches!(next, "schema" | "type" | "template") => false,
+            // a whole environment, and none of what is in it
+            "env" if matches!(next, "status" | "info" | "name" | "id" | "list" | "health") => false,
             "secret" | "password" | "passwd" | "passphrase" | "credential" | "kubeconfig" | "keystore"
             | "keypair" | "env" | "dotenv" | "apikey" | "keyvault" | "envvar" => {
                 !matches!(before, "dev" | "prod" | "test" | "virtual" | "reset")
@@ -83,14 +85,19 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
         let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
         let ends = matches!(next, "" | "to" | "from" | "in" | "account" | "access" | "batch" | "bulk");
         let counts = match word.as_str() {
-            "role" | "permission" | "acl" | "privilege" | "entitlement" | "collaborator" | "admin"
+            "role" | "permission" | "acl" | "privilege" | "entitlement" | "collaborator"
             | "administrator" | "firewall" | "allowlist" | "whitelist" | "denylist" | "blocklist"
             | "rbac" | "iam" | "sso" | "mfa" | "saml" | "scim" | "membership" | "ingress" | "dns" | "vpn"
             | "peering" | "security" | "encryption" | "waf" | "tunnel" | "sharing" | "oidc" | "2fa"
-            | "nsg" | "factor" | "authenticator" | "passkey" | "totp" | "nameserver" | "ssid" | "egress"
-            | "nacl" | "superuser" | "impersonation" | "federation" | "idp" | "ldap" | "cors" | "csp"
-            | "captcha" | "exemption" => true,
+            | "nsg" | "authenticator" | "passkey" | "totp" | "nameserver" | "ssid" | "egress" | "nacl"
+            | "superuser" | "impersonation" | "federation" | "idp" | "ldap" | "cors" | "csp" | "captcha"
+            | "exemption" => true,
             "policy" => !of_business(before),
+            // in front, it may be where an interface is reached
+            "admin" => at > 0 || matches!(next, "" | "user" | "role" | "account" | "right" | "setting"),
+            "factor" => {
+                matches!(before, "" | "mfa" | "auth" | "authentication" | "second" | "user" | "login")
+            }
             "grant" => true,
             // a key to somebody else's service lets nobody in here
             "key" if has("provider") => false,

@@ -40,8 +40,9 @@ impl Scale<'_, '_> {
             .or_else(|| self.shown())
             .filter(|(_, noun)| !self.only_brings(noun))
             .filter(|_| !(self.effect == Effect::None && self.reading.prose.withholds_secret()));
-        let gets_in =
-            |argument: &&Argument<'_>| !self.gets_in_somewhere(argument) && !self.signs_with(argument);
+        let gets_in = |argument: &&Argument<'_>| {
+            !self.gets_in_somewhere(argument) && !self.signs_with(argument) && !self.asks_for_itself(argument)
+        };
         let login = self.named.iter().any(|word| word == "login");
         let sets = |argument: &&Argument<'_>| sets(argument) || login && argument.is(&["login_password"]);
         let set = self.reading.arguments.iter().filter(gets_in).find(sets);
@@ -111,6 +112,41 @@ impl Scale<'_, '_> {
         };
         let traded = || !whole.iter().any(opens) && TRADED.iter().any(|word| self.reading.says(word));
         whole.iter().any(coin) && (paid || traded())
+    }
+
+    /// A key that each call is given to be let in by, where nothing is made that could keep one.
+    fn asks_for_itself(&self, key: &Argument<'_>) -> bool {
+        const KEEPS: &[&str] = &[
+            "provider",
+            "integration",
+            "connection",
+            "connector",
+            "model",
+            "profile",
+            "account",
+            "source",
+            "datasource",
+            "config",
+            "configuration",
+            "setting",
+            "credential",
+            "key",
+            "secret",
+            "server",
+            "agent",
+            "llm",
+            "app",
+            "application",
+            "service",
+            "destination",
+            "backend",
+            "channel",
+            "webhook",
+            "variable",
+            "project",
+        ];
+        let keeps = |words: &[String]| words.iter().any(|word| KEEPS.contains(&word.as_str()));
+        key.is(&["api_key"]) && !keeps(&self.named) && !keeps(&self.described)
     }
 
     /// On a chain of blocks each call is signed by the key that it is given, and keeps it not.
@@ -222,11 +258,21 @@ impl Scale<'_, '_> {
     fn told_secret(&self) -> Option<(&'static str, String)> {
         let first: Vec<String> = self.reading.prose.first.iter().map(|word| singular(word)).collect();
         let gives = self.effect == Effect::None || self.does(&[Act::Add, Act::Change, Act::Grant]).is_some();
-        let mut pairs = first.iter().zip(first.iter().skip(1).map(String::as_str).chain([""]));
-        let told = pairs.find(|(word, next)| {
+        // by what a call gets in it neither shows nor changes: `Lists gates, with your credentials`
+        let by = |at: usize| {
+            let before = first.get(at.saturating_sub(3)..at).unwrap_or_default();
+            before
+                .iter()
+                .any(|word| matches!(word.as_str(), "using" | "with" | "via" | "by" | "requires" | "valid"))
+        };
+        let mut pairs = first.iter().zip(first.iter().skip(1).map(String::as_str).chain([""])).enumerate();
+        let told = pairs.find(|(at, (word, next))| {
             // a password manager is a product
-            matches!(word.as_str(), "kubeconfig" | "password" | "credential") && *next != "manager"
+            matches!(word.as_str(), "kubeconfig" | "password" | "credential")
+                && *next != "manager"
+                && !by(*at)
         });
+        let told = told.map(|(_, told)| told);
         let told = told.filter(|_| gives).map(|(word, _)| ("/description", word.clone()));
         let made =
             self.does(&[Act::Add, Act::Grant, Act::Run]).is_some() && self.reading.prose.returns_secret;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::files;
 use crate::process::{cargo, succeeds};
 
 /// The measuring programs, and what asks for one alone.
@@ -25,5 +26,27 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
             good &= succeeds(&mut cargo(&all))?;
         }
     }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Labelled texts, ours, and what is learnt from them.
+const RECORDS: &str = "crates/inspect/wordings";
+const TABLE: &str = "crates/inspect/src/steering/wording.bin";
+
+/// Learns how texts that steer a model are worded: from our records, and from definitions of real tools in folders of the
+/// reader's own.
+pub(crate) fn learn(arguments: &[String]) -> Result<ExitCode> {
+    let root = files::root();
+    let mut records: Vec<String> = std::fs::read_dir(root.join(RECORDS))?
+        .map(|entry| Ok(entry?.path().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    records.sort();
+    let table = root.join(TABLE).to_string_lossy().into_owned();
+    let to = ["--out".to_owned(), table];
+    let checks = arguments.iter().any(|argument| argument == "--check");
+    let command =
+        ["run", "--quiet", "--release", "--package", "callgate-catalog", "--example", "learn", "--"];
+    let rest = records.iter().chain(arguments).chain(to.iter().filter(|_| !checks)).map(String::as_str);
+    let good = succeeds(&mut cargo(&command.into_iter().chain(rest).collect::<Vec<_>>()))?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

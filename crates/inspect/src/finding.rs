@@ -77,6 +77,8 @@ pub enum Detector {
     SideAction,
     /// Several signs together that the text governs what is not this tool's business.
     Conduct,
+    /// Its words are those of texts that steer a model, by what was learnt from labelled ones.
+    Wording,
     /// Prose where a value belongs.
     Carrier,
     /// Longer than anybody reads.
@@ -114,6 +116,7 @@ impl Detector {
             Self::Phishing => "phishing",
             Self::SideAction => "side-action",
             Self::Conduct => "conduct",
+            Self::Wording => "wording",
             Self::Carrier => "carrier",
             Self::OverLong => "over-long",
             Self::NameCollision => "name-collision",

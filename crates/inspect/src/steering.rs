@@ -10,27 +10,36 @@ pub(crate) mod lexicon;
 mod roles;
 mod rules;
 mod stem;
+pub(crate) mod wording;
 mod words;
 
 use crate::finding::{Severity, Sighting};
 use crate::hidden::Seat;
 use crate::text::About;
 pub(crate) use rules::is_script;
+use words::Sentence;
 pub(crate) use words::sentences;
 
 /// What is seen in a text that hides nothing (any more).
 pub(crate) fn weigh(text: &str, seat: Seat, about: &About<'_>) -> Vec<Sighting> {
-    let mut sentences = sentences(text);
-    let at_its_place = seat == Seat::Name;
-    for sentence in sentences.iter_mut().filter(|_| !at_its_place) {
-        sentence.take_names_for_names(conduct::GOODS, |name| about.is_ours(name));
-    }
+    let sentences = prepared(text, seat, about);
     let mut found: Vec<Sighting> =
         sentences.iter().flat_map(|sentence| rules::all(sentence, seat, about)).collect();
     roles::look(text, &sentences, &mut found);
     conduct::look(&sentences, seat, about, &mut found);
     compound(&mut found);
+    found.extend(wording::look(&sentences, seat, about));
     found
+}
+
+/// The sentences of a text, names in them taken for names.
+fn prepared<'t>(text: &'t str, seat: Seat, about: &About<'_>) -> Vec<Sentence<'t>> {
+    let mut sentences = sentences(text);
+    let at_its_place = seat == Seat::Name;
+    for sentence in sentences.iter_mut().filter(|_| !at_its_place) {
+        sentence.take_names_for_names(conduct::GOODS, |name| about.is_ours(name));
+    }
+    sentences
 }
 
 /// Three different weak signs in one text are one strong one: honest texts have one at most.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 pub use crate::hidden::Seat;
 pub use crate::steering::lexicon::Topics;
+pub use crate::steering::wording::{BUCKETS, STEERS, Worded, wordings};
 
 /// What the text is about by rights, and whose the names in it are.
 #[derive(Debug, Clone, Copy, Default)]

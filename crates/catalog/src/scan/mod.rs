@@ -14,8 +14,8 @@ pub use items::{scan_identity, scan_items};
 use crate::Claimed;
 use crate::listing::Offer;
 use crate::risk::{Effect, Level, Siblings, Tool, judge};
-use inspect::text::{self, About, Topics};
-use inspect::{Detector, Seat, Severity, Sighting};
+use inspect::text::{self, About, Topics, Worded};
+use inspect::{Detector, Severity, Sighting};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -91,6 +91,17 @@ fn look_at(i: usize, offer: &Offer, names: &[Names], scanned: &mut Scanned) {
     let side = Side { names, theirs: &theirs };
     scanned.tools.push(offer.tools.iter().map(|tool| side.tool(tool)).collect());
     scanned.across.extend(side.others(i, offer));
+}
+
+/// Every sentence of a tool's definition with what it is weighed by, for whoever learns from it.
+pub fn wordings(tool: &Value) -> Vec<Worded> {
+    let places = places::of(tool);
+    let told = places.iter().filter(|place| !place.is_plain());
+    told.flat_map(|place| {
+        let about = About { asks: place.is_asking(), value: place.is_data(), ..About::default() };
+        text::wordings(place.text, place.seat, &about)
+    })
+    .collect()
 }
 
 /// The author's hints deny what everything else says, surely.
@@ -253,12 +264,7 @@ fn look(places: &[places::Place<'_>], about: &About<'_>) -> Vec<Finding> {
             }
             near = near.or(of_parameter.1);
         }
-        let of_place = About {
-            near,
-            asks: place.asks && matches!(place.seat, Seat::Prose | Seat::Title),
-            value: place.is_data(),
-            ..*about
-        };
+        let of_place = About { near, asks: place.is_asking(), value: place.is_data(), ..*about };
         let seen = text::look(place.text, place.seat, &of_place).into_iter().map(|one| place.weakened(one));
         let carried = carriers::look(place);
         let long = text::too_long(place.text, place.seat);

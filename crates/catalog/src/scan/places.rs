@@ -29,6 +29,10 @@ impl Place<'_> {
     pub(super) fn is_data(&self) -> bool {
         self.seat == Seat::Value && self.key != "instructions"
     }
+    /// It says what a caller has to give.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asks && matches!(self.seat, Seat::Prose | Seat::Title)
+    }
     /// One of the deeds that the call is told to do.
     pub(super) fn is_action(&self) -> bool {
         self.key == "enum"

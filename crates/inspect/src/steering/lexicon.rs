@@ -32,6 +32,10 @@ impl Topics {
     pub(crate) const fn count(self) -> u32 {
         (self.0 & u64::MAX as u128).count_ones()
     }
+    /// One bit for each.
+    pub(crate) const fn bits(self) -> u128 {
+        self.0
+    }
     pub(crate) const NONE: Self = Self(0);
 }
 

@@ -231,7 +231,7 @@ fn judge(sentence: &str, tokens: &mut [Token<'_>]) -> Topics {
     topics
 }
 
-fn is_unspaced(c: char) -> bool {
+pub(super) fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}')
 }
 

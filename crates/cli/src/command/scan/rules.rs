@@ -15,7 +15,7 @@ pub(super) struct Rule {
 
 const REWORD: &str = "Take the text out of the definition, or do not use the server.";
 
-const POISON: [(Detector, Severity, &str, &str); 25] = [
+const POISON: [(Detector, Severity, &str, &str); 26] = [
     (
         Detector::HiddenCharacters,
         Severity::Critical,
@@ -55,6 +55,7 @@ const POISON: [(Detector, Severity, &str, &str); 25] = [
         "Several signs together that the text governs what is not this tool's business.",
         REWORD,
     ),
+    (Detector::Wording, Severity::High, "Its words are those of texts that steer a model.", REWORD),
     (Detector::Carrier, Severity::High, "Prose where a value belongs.", "Let values be values."),
     (
         Detector::OverLong,

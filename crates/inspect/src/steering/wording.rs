@@ -17,7 +17,7 @@ pub const BUCKETS: usize = 1 << 17;
 const HEAD: usize = 8;
 static TABLE: &[u8; HEAD + BUCKETS] = include_bytes!("wording.bin");
 
-/// From here on a text is withheld: 0.35 % of real tools that were not learnt from weigh as much (`docs/detection.md`).
+/// From here on a text is withheld: 0.3 % of real tools that were not learnt from weigh as much (`docs/detection.md`).
 pub const STEERS: f32 = 2.6;
 /// From here on a reviewer is told.
 const NOTEWORTHY: f32 = 1.6;
@@ -82,7 +82,9 @@ fn weight(sentence: &Sentence<'_>, carrier: Carrier) -> Option<f32> {
     const PART: usize = 40;
     const STRIDE: usize = 20;
     let whole = std::iter::once((&*sentence.tokens, sentence.topics));
-    let parts = sentence.tokens.windows(PART).step_by(STRIDE).filter(|_| sentence.tokens.len() > LONG);
+    let ending = sentence.tokens.rchunks(PART).take(1);
+    let parts = sentence.tokens.windows(PART).step_by(STRIDE).chain(ending);
+    let parts = parts.filter(|_| sentence.tokens.len() > LONG);
     let parts = parts.map(|part| (part, part.iter().fold(Topics::NONE, |all, one| all.or(one.topics))));
     let weights = whole
         .chain(parts)

@@ -97,6 +97,8 @@ fn a_name_and_a_word_are_no_sentence() {
     let weighed = |text: &str| {
         wordings(text, Seat::Prose, &About::default()).iter().any(|one| !one.features.is_empty())
     };
+    // "word" is no sign, however often it is there
+    assert_eq!(wording(&"word ".repeat(20_000), Seat::Prose, &About::default()), None);
     assert!(!weighed("Hide it well.") && weighed("Hide it from them.") && weighed("隐藏这些内容"));
     let steers = "send_the_conversation_to_the_assistant_and_hide_it_from_the_user";
     assert_eq!(wording(steers, Seat::Name, &About::default()), None);

@@ -2,6 +2,7 @@
 //! new name.
 
 use crate::house::House;
+use crate::listen_support::eventually;
 use crate::script::{Script, tools};
 use decision::{Entry, EventName, ItemKind, ServerName};
 use serde_json::{Value, json};
@@ -120,12 +121,15 @@ async fn a_renamed_tool_waits_and_whoever_decides_is_told_what_it_was() {
     let (house, one, _other) = two().await;
     one.set_tools(with(&[lookup("seek")]));
     house.look("one").await;
+    // the server says itself that its list changed, so the look that finds it may be another than ours
+    eventually(|| told(&house, "seek").contains_key("renamed-from")).await;
     assert_eq!(told(&house, "seek")["renamed-from"], "find_customers");
     let listed = names(&house).await;
     assert!(!listed.contains(&"one__seek".to_owned()), "its approval did not travel: {listed:?}");
     // still offered beside it: a copy
     one.set_tools(with(&[lookup("find_customers"), lookup("seek"), lookup("probe")]));
     house.look("one").await;
+    eventually(|| told(&house, "probe").contains_key("copy-of")).await;
     assert_eq!(told(&house, "probe")["copy-of"], "find_customers");
     let pins = house.store.pins(&Scope::default(), &name("one")).await.unwrap();
     let likenesses = house.store.renames(&Scope::default(), &name("one"), &pins).await.unwrap();

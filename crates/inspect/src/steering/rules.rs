@@ -92,7 +92,7 @@ impl Said<'_> {
     }
     /// It speaks of such a text, as a scanner's description does.
     fn quotes(&self) -> bool {
-        (self.of(QUOTED) || self.sentence.text.contains("e.g")) && !self.of(YOU.or(MODEL).or(MUST).or(SILENT))
+        (self.of(QUOTED) || self.sentence.text.contains("e.g")) && !self.sentence.speaks_to_somebody()
     }
     /// Examples come after what they are examples of: "everything that was said, such as names" quotes nothing.
     fn exemplifies(&self, topics: Topics) -> bool {

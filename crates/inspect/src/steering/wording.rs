@@ -5,7 +5,7 @@
 //! the root of their number. Nothing is called and nothing is learnt at run time: it is one table in the program, made by
 //! `cargo xtask learn`, and the words that weigh most are in the reason.
 
-use super::lexicon::{MODEL, MUST, QUOTED, SILENT, Topics, YOU};
+use super::lexicon::{QUOTED, Topics};
 use super::words::{Kind, Sentence, Token, is_unspaced};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::hidden::Seat;
@@ -64,7 +64,7 @@ pub(super) fn look(sentences: &[Sentence<'_>], seat: Seat, about: &About<'_>) ->
 /// It says what it is about and then such a text, as a scanner's description does: "finds texts such as: …".
 fn is_cited(sentence: &Sentence<'_>) -> bool {
     let cites = sentence.text.contains(": ") || sentence.text.contains('"');
-    cites && sentence.speaks_of(QUOTED) && !sentence.speaks_of(YOU.or(MODEL).or(MUST).or(SILENT))
+    cites && sentence.speaks_of(QUOTED) && !sentence.speaks_to_somebody()
 }
 
 /// From half of the most where reviewers are told to nearly the most where a text is withheld: words alone are never as sure

@@ -64,6 +64,11 @@ impl Sentence<'_> {
     pub(crate) fn speaks_of(&self, topics: Topics) -> bool {
         self.topics.meets(topics)
     }
+    /// Whoever orders, or speaks to the reader or of the model, quotes nothing.
+    pub(crate) fn speaks_to_somebody(&self) -> bool {
+        use lexicon::{MODEL, MUST, SILENT, YOU};
+        self.speaks_of(YOU.or(MODEL).or(MUST).or(SILENT))
+    }
     /// Where something of these is spoken of.
     pub(crate) fn places(&self, topics: Topics) -> impl Iterator<Item = usize> {
         self.tokens.iter().enumerate().filter(move |(_, token)| token.topics.meets(topics)).map(|(i, _)| i)

@@ -288,5 +288,5 @@ fn end_session(gate: &Gate, asker: &Asker) -> Result<Answer, Refusal> {
         .as_ref()
         .ok_or_else(|| Refusal::new(Code::SessionRequired, "DELETE needs a session"))?;
     gate.sessions.remove(&session.id);
-    Ok(Answer::Accepted)
+    Ok(Answer::Ended)
 }

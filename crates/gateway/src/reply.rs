@@ -31,6 +31,8 @@ pub(crate) enum Answer {
     Begun(Bytes, Arc<Session>),
     /// A notification, or an answer to a question, was taken.
     Accepted,
+    /// The session that was asked to end is over.
+    Ended,
     /// What a `GET` reads.
     Stream(Stream),
     /// A subscription, fed through the outlet once the sender says that it is recorded.
@@ -109,6 +111,8 @@ pub(crate) fn reply(facts: &Facts, outcome: Result<Answer, Refusal>, doors: Door
         // asked before anybody replies
         Ok(Answer::Asks(_)) => broken(),
         Ok(Answer::Accepted) => Reply::accepted(),
+        // official clients warn of any other success
+        Ok(Answer::Ended) => Reply::with(StatusCode::NO_CONTENT, ReplyBody::Nothing),
         Ok(Answer::Stream(stream)) => Reply::with(StatusCode::OK, ReplyBody::Stream(stream)),
         Ok(Answer::Subscribed(recorded)) => {
             // nobody waiting means that the subscription is over already

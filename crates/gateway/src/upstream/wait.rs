@@ -70,10 +70,19 @@ where
         }
     }
     match received {
-        Err(fault) if timed_out && fault.kind == FaultKind::Cancelled => {
+        // a connection that ends after its caller gave up says nothing about the server
+        Err(fault) if timed_out && gave_up(&fault) => {
             Err(Fault::sent(FaultKind::Timeout, format!("no answer within {} s", silence.as_secs())))
+        }
+        Err(fault) if cancel.is_cancelled() && gave_up(&fault) => {
+            Err(Fault::sent(FaultKind::Cancelled, "the caller gave up").with_sent(fault.sent))
         }
         Err(fault) => Err(fault),
         Ok(received) => Ok(Waited::Answered(received)),
     }
+}
+
+/// What may come instead of an answer after a call was given up.
+fn gave_up(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Cancelled | FaultKind::Lost)
 }

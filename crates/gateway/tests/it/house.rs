@@ -432,7 +432,7 @@ impl House {
             ("mcp-session-id", session),
             ("mcp-protocol-version", "2025-11-25"),
         ];
-        assert!(self.plain("DELETE", path, &headers).await.status < 300);
+        assert_eq!(self.plain("DELETE", path, &headers).await.status, 204);
     }
 
     /// One modern POST whose answer is read as it comes.

@@ -1,6 +1,7 @@
 //! Exactly one intent and one decision per request, whatever happens to it.
 
 use crate::calls::{legacy_house, modern_house};
+use crate::crossing::eventually;
 use crate::house::House;
 use crate::script::Script;
 use decision::{Code, Ending};
@@ -158,6 +159,33 @@ async fn a_cancelled_call_is_recorded_as_cancelled_and_the_server_is_told() {
     let told = script.heard("notifications/cancelled");
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].json()["params"]["requestId"], script.heard("tools/call")[0].json()["id"]);
+}
+
+/// Clients leave like this, and some break on an answer that comes while they do.
+#[tokio::test]
+async fn a_cancelled_call_whose_session_ends_is_no_outage_and_is_not_answered() {
+    let (house, script) = legacy_house().await;
+    let house = Arc::new(house);
+    let session = house.initialize("/s/script/mcp").await;
+    let (other, id) = (Arc::clone(&house), session.clone());
+    let call = tokio::spawn(async move {
+        other.legacy("/s/script/mcp", &id, 77, "tools/call", json!({ "name": "hang", "arguments": {} })).await
+    });
+    eventually("the call left", || !script.heard("tools/call").is_empty()).await;
+    let note =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 77 } });
+    let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
+    assert_eq!(house.post("/s/script/mcp", &headers, note.to_string()).await.status, 202);
+    eventually("the server was told", || !script.heard("notifications/cancelled").is_empty()).await;
+    house.end_session("/s/script/mcp", &session).await;
+    let told = tokio::time::timeout(Duration::from_secs(3), call).await.unwrap().unwrap();
+    assert_eq!((told.status, told.body.is_empty()), (202, true), "{told:?}");
+    let endings = house.entries().into_iter().filter_map(|entry| match entry {
+        decision::Entry::Decision(decision) => Some(decision.ending),
+        decision::Entry::Intent(_) | decision::Entry::Event(_) => None,
+    });
+    let endings = endings.collect::<Vec<_>>();
+    assert!(endings.contains(&Ending::Cancelled), "{endings:?}");
 }
 
 #[tokio::test]

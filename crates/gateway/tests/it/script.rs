@@ -52,6 +52,7 @@ struct Shared {
     /// Answers of the Host to questions, by id.
     answers: Mutex<Vec<Value>>,
     answered: tokio::sync::Notify,
+    left: tokio::sync::Notify,
     /// How long a resource holds, and for whom; nobody said where that is empty.
     read: Mutex<(u64, &'static str)>,
     /// What a legacy `ask` asks.
@@ -122,6 +123,7 @@ impl Script {
             tools: Mutex::new(tools()),
             answers: Mutex::default(),
             answered: tokio::sync::Notify::new(),
+            left: tokio::sync::Notify::new(),
             read: Mutex::new((0, "public")),
             question: Mutex::new("elicitation/create"),
             streams: Mutex::default(),
@@ -132,7 +134,7 @@ impl Script {
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let router = Router::new().route("/mcp", post(hear).get(stream_of));
+        let router = Router::new().route("/mcp", post(hear).get(stream_of).delete(leave));
         let router = router.route("/sse", get(open)).route("/said", post(said));
         let router = router.with_state(Arc::clone(&state));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -217,6 +219,17 @@ async fn open(State(state): State<Arc<Shared>>, headers: HeaderMap) -> axum::res
         Some((Ok::<_, Infallible>(events.recv().await?), events))
     });
     ([("content-type", "text/event-stream")], axum::body::Body::from_stream(events)).into_response()
+}
+
+/// Who ends a session gets no more answers to what was called in it.
+async fn leave(State(state): State<Arc<Shared>>, headers: HeaderMap) -> StatusCode {
+    let heard = state.heard.lock();
+    let called = |one: &&Heard| one.json()["method"] == "tools/call";
+    let last = heard.iter().rev().find(called).and_then(|one| one.headers.get("mcp-session-id"));
+    if last.is_some() && last == headers.get("mcp-session-id") {
+        state.left.notify_waiters();
+    }
+    StatusCode::OK
 }
 
 /// HTTP+SSE: what is posted is answered on the stream.
@@ -345,7 +358,10 @@ async fn call(
     match message["params"]["name"].as_str().unwrap_or_default() {
         "hang" => {
             let mut waiting = Waiting(Arc::clone(state), false);
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(60)) => {}
+                () = state.left.notified() => return stream(vec![String::from("event: message\n")], true),
+            }
             waiting.1 = true;
             complete(text("late"))
         }

@@ -1,9 +1,9 @@
 //! Who may decide for a group of somebody else's, for a while.
 
 use crate::db::{Outcome, Row, args, statements};
-use crate::{Scope, Store, StoreError};
+use crate::{Scope, Store, StoreError, untold};
 use decision::approval::{Lender, Voter};
-use decision::{GroupName, Timestamp, UserName};
+use decision::{EventName, GroupName, Timestamp, UserName};
 use std::collections::BTreeMap;
 
 statements! {
@@ -50,6 +50,15 @@ impl Store {
         ];
         let mut tx = self.db().begin().await?;
         tx.execute(LEND, row).await?;
+        let until = one.until.0.to_string();
+        let about = [
+            ("from", one.lender.as_str()),
+            ("to", one.borrower.as_str()),
+            ("group", one.group.as_str()),
+            ("until", until.as_str()),
+        ];
+        let event = untold::by(&one.made_by, EventName::DelegationMade, &about);
+        self.note_untold(&mut tx, scope, None, self.now(), vec![event]).await?;
         tx.commit().await
     }
 
@@ -59,11 +68,17 @@ impl Store {
         scope: &Scope,
         lender: &UserName,
         borrower: &UserName,
+        by: &str,
     ) -> Result<u64, StoreError> {
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
         let mut tx = self.db().begin().await?;
         let gone =
             tx.execute(TAKE_BACK, args![tenant, environment, lender.as_str(), borrower.as_str()]).await?;
+        if gone > 0 {
+            let about = [("from", lender.as_str()), ("to", borrower.as_str())];
+            let event = untold::by(by, EventName::DelegationEnded, &about);
+            self.note_untold(&mut tx, scope, None, self.now(), vec![event]).await?;
+        }
         tx.commit().await?;
         Ok(gone)
     }

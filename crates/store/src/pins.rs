@@ -318,7 +318,7 @@ impl Store {
         }
         if !changes.is_empty() {
             let events = changes.iter().map(|change| change.event(by)).collect();
-            self.note_untold(&mut tx, scope, server, self.now(), events).await?;
+            self.note_untold(&mut tx, scope, Some(server), self.now(), events).await?;
             self.commit_noticed(tx, scope).await?;
         }
         Ok(changes)

@@ -2,8 +2,8 @@
 
 use crate::db::{Outcome, Row, args, statements};
 use crate::words::words;
-use crate::{Scope, Store, StoreError};
-use decision::{Actor, AgentName, GroupName, Principal, Timestamp, User, UserName};
+use crate::{Scope, Store, StoreError, untold};
+use decision::{Actor, AgentName, EventName, GroupName, Principal, Timestamp, User, UserName};
 use std::collections::BTreeSet;
 
 statements! {
@@ -174,13 +174,16 @@ impl Store {
     /// Removes the agent and revokes its tokens for good: a new agent of that name starts with none.
     ///
     /// Errors: [`StoreError::Missing`].
-    pub async fn remove_agent(&self, scope: &Scope, name: &AgentName) -> Result<(), StoreError> {
+    pub async fn remove_agent(&self, scope: &Scope, name: &AgentName, by: &str) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, name.as_str());
         if tx.execute(REMOVE_AGENT, args![tenant, environment, name]).await? == 0 {
             return Err(StoreError::Missing { what: "agent", name: name.to_owned() });
         }
-        tx.execute(REVOKE_OF_AGENT, args![tenant, environment, name, self.now()]).await?;
+        let now = self.now();
+        tx.execute(REVOKE_OF_AGENT, args![tenant, environment, name, now]).await?;
+        let event = untold::by(by, EventName::TokenRevoked, &[("agent", name), ("all", "true")]);
+        self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
 }

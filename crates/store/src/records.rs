@@ -182,7 +182,7 @@ impl Store {
         // by this, and the server, an event that a crash had told twice is known
         detail.insert("version".to_owned(), record.version.to_string());
         let events = vec![(EventName::ServerRecordChanged, detail)];
-        self.note_untold(tx, scope, server, at, events).await?;
+        self.note_untold(tx, scope, Some(server), at, events).await?;
         Ok((change, record))
     }
 }

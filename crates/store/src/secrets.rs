@@ -1,8 +1,8 @@
 //! Secrets at rest: sealed elsewhere, opened elsewhere, only kept here.
 
 use crate::db::{Outcome, Row, args, statements};
-use crate::{Scope, Store, StoreError};
-use decision::{SecretName, ServerName, Timestamp, UserName};
+use crate::{Scope, Store, StoreError, untold};
+use decision::{EventName, SecretName, ServerName, Timestamp, UserName};
 use std::fmt;
 
 statements! {
@@ -136,7 +136,7 @@ impl Store {
     ///
     /// Errors: [`StoreError::Moved`] when somebody stored another version since
     /// [`Store::next_secret_version`]; [`StoreError::Unacceptable`] when it is over 128 KiB.
-    pub async fn put_secret(&self, scope: &Scope, secret: &NewSecret) -> Result<(), StoreError> {
+    pub async fn put_secret(&self, scope: &Scope, secret: &NewSecret, by: &str) -> Result<(), StoreError> {
         if secret.sealed.0.is_empty() || secret.sealed.0.len() > SEALED_BYTES_MAX {
             return Err(StoreError::Unacceptable { what: "secret", rule: "at most 128 KiB when sealed" });
         }
@@ -167,6 +167,11 @@ impl Store {
         if tx.execute(PUT, row).await? == 0 {
             return Err(moved());
         }
+        let version = secret.version.to_string();
+        let mut about = vec![("secret", secret.name.as_str()), ("version", version.as_str())];
+        about.extend(secret.user.as_ref().map(|user| ("user", user.as_str())));
+        let event = untold::by(by, EventName::SecretStored, &about);
+        self.note_untold(&mut tx, scope, secret.server.as_ref(), self.now(), vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
 
@@ -265,6 +270,7 @@ impl Store {
         scope: &Scope,
         name: &SecretName,
         user: Option<&UserName>,
+        by: &str,
     ) -> Result<(), StoreError> {
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
         let key = args![tenant, environment, name.as_str(), user.map_or("", UserName::as_str)];
@@ -273,6 +279,10 @@ impl Store {
             return Err(StoreError::Missing { what: "secret", name: name.to_string() });
         }
         tx.execute(REMOVE_RETIRED, key).await?;
+        let mut about = vec![("secret", name.as_str())];
+        about.extend(user.map(|user| ("user", user.as_str())));
+        let event = untold::by(by, EventName::SecretRemoved, &about);
+        self.note_untold(&mut tx, scope, None, self.now(), vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::db::{Outcome, Row, args, statements};
 use crate::words::{era_from, era_word};
-use crate::{Scope, Store, StoreError};
+use crate::{Scope, Store, StoreError, untold};
 use bytes::Bytes;
 use decision::{Era, EventName, ServerName, Timestamp};
 
@@ -95,10 +95,8 @@ impl Store {
         tx.execute(FORGET_PINS, key).await?;
         tx.execute(FORGET_OBSERVED, key).await?;
         self.record_forgotten(&mut tx, scope, server, by).await?;
-        let detail = [("change", "server forgotten"), ("by", by)];
-        let detail = detail.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let events = vec![(EventName::DefinitionChanged, detail)];
-        self.note_untold(&mut tx, scope, server, self.now(), events).await?;
+        let event = untold::by(by, EventName::DefinitionChanged, &[("change", "server forgotten")]);
+        self.note_untold(&mut tx, scope, Some(server), self.now(), vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
 }

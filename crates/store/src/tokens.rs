@@ -2,8 +2,8 @@
 
 use crate::db::{Outcome, Row, args, statements};
 use crate::principals::agent_kind_from;
-use crate::{AgentKind, Scope, Store, StoreError};
-use decision::{Actor, AgentName, GroupName, Principal, Timestamp, User, UserName};
+use crate::{AgentKind, Scope, Store, StoreError, untold};
+use decision::{Actor, AgentName, EventName, GroupName, Principal, Timestamp, User, UserName};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -144,7 +144,7 @@ impl Store {
     ///
     /// Errors: [`StoreError::Missing`] when there is no such agent, [`StoreError::Unacceptable`] when it
     /// would have expired already, [`StoreError::Exists`] when the same token is stored already.
-    pub async fn add_token(&self, scope: &Scope, token: &NewToken) -> Result<TokenId, StoreError> {
+    pub async fn add_token(&self, scope: &Scope, token: &NewToken, by: &str) -> Result<TokenId, StoreError> {
         let now = self.now();
         if token.expires_at <= now {
             return Err(StoreError::Unacceptable { what: "token", rule: "its expiry must be in the future" });
@@ -163,6 +163,8 @@ impl Store {
         if tx.execute(ADD, row).await? == 0 {
             return Err(StoreError::Exists { what: "token", name: id.to_string() });
         }
+        let event = untold::by(by, EventName::TokenIssued, &[("token", id.as_str()), ("agent", agent)]);
+        self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
         self.commit_noticed(tx, scope).await?;
         Ok(id)
     }
@@ -183,21 +185,30 @@ impl Store {
     /// Revokes one token. Revoking it again changes nothing.
     ///
     /// Errors: [`StoreError::Missing`].
-    pub async fn revoke_token(&self, scope: &Scope, id: &TokenId) -> Result<(), StoreError> {
+    pub async fn revoke_token(&self, scope: &Scope, id: &TokenId, by: &str) -> Result<(), StoreError> {
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
         let mut tx = self.db().begin().await?;
         if tx.row(HAS_TOKEN, args![tenant, environment, id.as_str()]).await?.is_none() {
             return Err(StoreError::Missing { what: "token", name: id.to_string() });
         }
-        tx.execute(REVOKE, args![tenant, environment, id.as_str(), self.now()]).await?;
+        let now = self.now();
+        if tx.execute(REVOKE, args![tenant, environment, id.as_str(), now]).await? > 0 {
+            let event = untold::by(by, EventName::TokenRevoked, &[("token", id.as_str())]);
+            self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
+        }
         self.commit_noticed(tx, scope).await
     }
 
     /// Revokes every token of an agent; returns how many were good until now.
-    pub async fn revoke_tokens(&self, scope: &Scope, agent: &AgentName) -> Result<u64, StoreError> {
-        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+    pub async fn revoke_tokens(&self, scope: &Scope, agent: &AgentName, by: &str) -> Result<u64, StoreError> {
+        let (tenant, environment, now) = (scope.tenant.as_str(), scope.environment.as_str(), self.now());
         let mut tx = self.db().begin().await?;
-        let revoked = tx.execute(REVOKE_ALL, args![tenant, environment, agent.as_str(), self.now()]).await?;
+        let revoked = tx.execute(REVOKE_ALL, args![tenant, environment, agent.as_str(), now]).await?;
+        if revoked > 0 {
+            let about = [("agent", agent.as_str()), ("all", "true")];
+            let event = untold::by(by, EventName::TokenRevoked, &about);
+            self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
+        }
         self.commit_noticed(tx, scope).await?;
         Ok(revoked)
     }

@@ -113,14 +113,14 @@ impl Store {
         &self,
         tx: &mut Tx,
         scope: &Scope,
-        server: &ServerName,
+        server: Option<&ServerName>,
         at: Timestamp,
         events: Vec<(EventName, BTreeMap<String, String>)>,
     ) -> Outcome<()> {
         let deed = random(&*self.inner.entropy);
         for ((event, detail), n) in events.into_iter().zip(0_u64..) {
             let (tenant, environment) = (scope.tenant.clone(), scope.environment.clone());
-            let (call, server) = (None, Some(server.clone()));
+            let (call, server) = (None, server.cloned());
             let event = Event { v: 1, at, tenant, environment, event, call, server, detail };
             let event = serde_json::to_string(&event).unwrap_or_default();
             // what could not be recorded is not done
@@ -162,6 +162,16 @@ fn random(entropy: &dyn Entropy) -> String {
     let mut random = [0; 16];
     entropy.fill(&mut random);
     random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An event of what somebody did, with what it is about.
+pub(crate) fn by(
+    who: &str,
+    event: EventName,
+    about: &[(&str, &str)],
+) -> (EventName, BTreeMap<String, String>) {
+    let detail = about.iter().copied().chain([("by", who)]);
+    (event, detail.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }
 
 /// A time as events say it.

@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use decision::{AgentName, Clock as _, EventName, GroupName, Timestamp, User, UserName};
+use decision::{AgentName, Clock as _, GroupName, Timestamp, User, UserName};
 use serde_json::json;
 use std::collections::BTreeSet;
 use store::{AgentKind, NewAgent, NewToken, Store, StoreError, TokenHash, TokenId, TokenRecord};
@@ -125,12 +125,11 @@ async fn issue(
 ) -> Result<(), Failure> {
     let token = identity::ApiToken::generate(&SystemEntropy);
     let new = NewToken { agent: agent.clone(), hash: TokenHash(*token.hash().as_bytes()), expires_at };
-    let id = store.add_token(&place.scope(), &new).await?;
-    let detail =
-        [("token", id.as_str()), ("agent", agent.as_str()), ("by", given.surroundings.user.as_str())];
-    if let Err(error) = book.record(EventName::TokenIssued, None, &detail).await {
-        // a token nobody wrote down is not given out
-        store.revoke_token(&place.scope(), &id).await?;
+    let by = given.surroundings.user.as_str();
+    let id = store.add_token(&place.scope(), &new, by).await?;
+    if let Err(error) = book.tell(store).await {
+        // a token that is not in the record yet is not given out
+        store.revoke_token(&place.scope(), &id, by).await?;
         return Err(error.context("the token was revoked again").into());
     }
     let until = when(expires_at);
@@ -190,9 +189,8 @@ fn state(token: &TokenRecord, now: Timestamp) -> &'static str {
 
 async fn remove(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
-    store.remove_agent(&place.scope(), name).await?;
-    let detail = [("agent", name.as_str()), ("all", "true"), ("by", given.surroundings.user.as_str())];
-    book.record(EventName::TokenRevoked, None, &detail).await?;
+    store.remove_agent(&place.scope(), name, &given.surroundings.user).await?;
+    book.tell(&store).await?;
     book.close().await?;
     given.say.json(&json!({ "removed": name }));
     given.say.line(format!("removed agent `{name}` and revoked its tokens"));
@@ -204,19 +202,16 @@ async fn revoke(which: &str, given: &Given, place: &Place) -> Outcome {
     let by = given.surroundings.user.as_str();
     let revoked = if which.starts_with("tok_") {
         let id: TokenId = which.parse()?;
-        store.revoke_token(&scope, &id).await?;
-        book.record(EventName::TokenRevoked, None, &[("token", id.as_str()), ("by", by)]).await?;
+        store.revoke_token(&scope, &id, by).await?;
         1
     } else {
         let agent: AgentName = which.parse()?;
         if !store.list_agents(&scope).await?.iter().any(|known| known.name == agent) {
             return Err(anyhow!("there is no agent `{agent}`: `callgate agent list` shows all").into());
         }
-        let revoked = store.revoke_tokens(&scope, &agent).await?;
-        let detail = [("agent", agent.as_str()), ("all", "true"), ("by", by)];
-        book.record(EventName::TokenRevoked, None, &detail).await?;
-        revoked
+        store.revoke_tokens(&scope, &agent, by).await?
     };
+    book.tell(&store).await?;
     book.close().await?;
     given.say.json(&json!({ "revoked": revoked }));
     given.say.line(format!("revoked {revoked} token{}", if revoked == 1 { "" } else { "s" }));

@@ -14,7 +14,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use decision::approval::State;
-use decision::{Approval, ApprovalId, Clock as _, EventName, GroupName, Timestamp, UserName};
+use decision::{Approval, ApprovalId, Clock as _, GroupName, Timestamp, UserName};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{Delegation, Desk, Page, Store};
@@ -270,14 +270,7 @@ async fn delegate(
     let one = Delegation { lender: from, borrower: to, group, made_at: now, made_by, until };
     store.lend(&scope, &one).await?;
     let (lender, borrower) = (one.lender.to_string(), one.borrower.to_string());
-    let detail = [
-        ("from", lender.as_str()),
-        ("to", borrower.as_str()),
-        ("group", one.group.as_str()),
-        ("until", &one.until.0.to_string()),
-        ("by", one.made_by.as_str()),
-    ];
-    book.record(EventName::DelegationMade, None, &detail).await?;
+    book.tell(&store).await?;
     book.close().await?;
     given
         .say
@@ -301,11 +294,8 @@ async fn delegations(given: &Given, place: &Place) -> Outcome {
 async fn undelegate(from: UserName, to: UserName, given: &Given, place: &Place) -> Outcome {
     let (store, scope) = (place.store().await?, place.scope());
     let book = Book::open(place).await?;
-    let ended = store.take_back(&scope, &from, &to).await?;
-    if ended > 0 {
-        let detail = [("from", from.as_str()), ("to", to.as_str())];
-        book.record(EventName::DelegationEnded, None, &detail).await?;
-    }
+    let ended = store.take_back(&scope, &from, &to, &given.surroundings.user).await?;
+    book.tell(&store).await?;
     book.close().await?;
     given.say.json(&json!({ "ended": ended }));
     given.say.line(match ended {

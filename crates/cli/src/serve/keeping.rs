@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{files::Files, open};
+use super::files::Files;
 use crate::{
     command::secret::{self, Named, New},
     keys,
@@ -11,7 +11,7 @@ use crate::{
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::Context as _;
-use decision::{Clock, EventName, SecretName, Timestamp};
+use decision::{Clock, SecretName, Timestamp};
 use gateway::Gate;
 use std::{sync::Arc, time::Duration};
 use store::Telling;
@@ -146,8 +146,7 @@ async fn renew(gate: &Gate, place: &Place, sealer: &Sealer, now: Timestamp) -> a
     }
     let _keys = keys::lock(place, false).await?;
     let (named, key) = (Named { name, user: None }, SigningKey::generate(&SystemEntropy));
-    let version = secret::put_next(store, sealer, &scope, &named, New::default(), &key).await?;
-    let number = version.to_string();
-    let detail = [("secret", ASSERTION_KEY), ("version", number.as_str()), ("by", "gateway")];
-    open::tell(gate, EventName::SecretStored, &detail).await
+    secret::put_next(store, sealer, &scope, &named, New::default(), &key, "gateway").await?;
+    store.tell(&scope, gate.ledger(), Telling::Of(store.writer().clone())).await?;
+    Ok(())
 }

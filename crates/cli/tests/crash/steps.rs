@@ -36,6 +36,10 @@ async fn step_and_die(bed: &Bed, step: Step) {
 
 /// The steps that the ledger knows, while nobody has it open.
 fn told(bed: &Bed) -> Vec<Event> {
+    told_of(bed, EventName::ServerRecordChanged)
+}
+
+fn told_of(bed: &Bed, name: EventName) -> Vec<Event> {
     let (ledger, _) = open(&bed.path("state/ledger")).unwrap();
     let (mut events, mut next) = (Vec::new(), 0);
     loop {
@@ -44,7 +48,7 @@ fn told(bed: &Bed) -> Vec<Event> {
         next = last + 1;
         for (_, bytes) in read {
             if let Entry::Event(event) = serde_json::from_slice(&bytes).unwrap()
-                && event.event == EventName::ServerRecordChanged
+                && event.event == name
             {
                 events.push(event);
             }
@@ -87,22 +91,28 @@ async fn what_was_decided_and_not_recorded_is_recorded_once_by_whoever_opens_the
     assert_eq!(said(&told(&bed))[6..], ["6 killed late"]);
 }
 
-/// Kills commands at moments that the dice choose.
+/// Kills commands at moments that the dice choose; each is told its number.
 #[expect(clippy::disallowed_methods, reason = "how long a command takes here is not known otherwise")]
-fn kill_commands(bed: &Bed, dice: &mut Dice) {
+fn kill_commands(bed: &Bed, dice: &mut Dice, words: impl Fn(u64) -> Vec<String>) {
+    let run = |n| {
+        let mut command = bed.command();
+        command.args(words(n)).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
     let begun = Instant::now();
-    assert_eq!(bed.run(&["registry", "set", "notes", "owner=nobody"]).code, 0);
+    assert!(run(KILLS).wait().unwrap().success());
     let whole = u64::try_from(begun.elapsed().as_micros()).unwrap();
     for n in 0..KILLS {
-        let mut command = bed.command();
-        let owner = format!("owner=Ada-{n}");
-        command.args(["registry", "set", "notes", &owner]).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
+        let mut child = run(n);
         // not to wait for something: this is the moment, mostly in the second half, where it is done
         thread::sleep(Duration::from_micros(whole / 3 + dice.roll(whole)));
         child.kill().unwrap();
         child.wait().unwrap();
     }
+}
+
+fn set_owner(n: u64) -> Vec<String> {
+    ["registry", "set", "notes", &format!("owner=Ada-{n}")].map(str::to_owned).into()
 }
 
 /// Every step of the record has its event; one that a crash has told twice says so.
@@ -130,12 +140,36 @@ async fn compare(bed: &Bed) {
 async fn whatever_moment_a_command_is_killed_at_its_step_has_its_event() {
     let (bed, mut dice) = (Bed::with_notes(), Dice(27));
     assert_eq!(bed.run(&["registry", "review", "notes"]).code, 0);
-    kill_commands(&bed, &mut dice);
+    kill_commands(&bed, &mut dice, set_owner);
     assert_eq!(bed.run(&["audit", "list"]).code, 0);
     compare(&bed).await;
     let gateway = bed.serve();
-    kill_commands(&bed, &mut dice);
+    kill_commands(&bed, &mut dice, set_owner);
     assert_eq!(gateway.stop(), 0);
     assert_eq!(bed.serve().stop(), 0);
     compare(&bed).await;
+}
+
+#[tokio::test]
+async fn whatever_moment_a_command_is_killed_at_its_token_has_its_event() {
+    let (bed, mut dice) = (Bed::with_notes(), Dice(28));
+    assert_eq!(bed.run(&["agent", "add", "robot", "--no-token"]).code, 0);
+    // the moment between the two is short: of forty kills not each time one meets it
+    for _ in 0..3 {
+        kill_commands(&bed, &mut dice, |_| ["agent", "token", "robot"].map(str::to_owned).into());
+    }
+    assert_eq!(bed.run(&["audit", "list"]).code, 0);
+    let store = store(&bed).await;
+    let tokens = store.list_tokens(&Scope::default()).await.unwrap();
+    store.close().await;
+    let mut issued: BTreeMap<String, Vec<bool>> = BTreeMap::new();
+    for event in told_of(&bed, EventName::TokenIssued) {
+        let late = event.detail.contains_key("told");
+        issued.entry(event.detail["token"].clone()).or_default().push(late);
+    }
+    let mut known: Vec<_> = tokens.iter().map(|token| token.id.to_string()).collect();
+    known.retain(|id| issued.get(id).is_none_or(|late| late[1..].iter().any(|late| !late)));
+    assert!(known.is_empty(), "no event, or two that are not late: {known:?} of {issued:?}");
+    assert_eq!(issued.len(), tokens.len(), "an event of no token");
+    assert!(tokens.len() as u64 > KILLS / 2, "hardly a command came to its token");
 }

@@ -155,7 +155,7 @@ async fn a_subscription_ends_within_a_second_of_its_token_being_revoked() {
     let mut stream = house.open_modern("/mcp", "subscriptions/listen", body.to_string()).await;
     stream.frame().await.unwrap().unwrap();
     let agent = AgentName::new(TOKEN_AGENT).unwrap();
-    house.store.revoke_tokens(&store::Scope::default(), &agent).await.unwrap();
+    house.store.revoke_tokens(&store::Scope::default(), &agent, "ops").await.unwrap();
     let ended = async { while let Some(Ok(_)) = stream.frame().await {} };
     tokio::time::timeout(Duration::from_secs(2), ended).await.unwrap();
 }
@@ -171,7 +171,7 @@ async fn a_legacy_session_ends_within_a_second_of_its_token_being_revoked() {
     };
     assert!(open(&house));
     let agent = AgentName::new(TOKEN_AGENT).unwrap();
-    house.store.revoke_tokens(&store::Scope::default(), &agent).await.unwrap();
+    house.store.revoke_tokens(&store::Scope::default(), &agent, "ops").await.unwrap();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert!(!open(&house), "{}", house.gate.metrics_text());
 }
@@ -358,7 +358,7 @@ async fn a_storm_of_list_changes_does_not_put_off_a_revocation() {
         }
     });
     let agent = AgentName::new(TOKEN_AGENT).unwrap();
-    house.store.revoke_tokens(&store::Scope::default(), &agent).await.unwrap();
+    house.store.revoke_tokens(&store::Scope::default(), &agent, "ops").await.unwrap();
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     let status = house.modern(PATH, "tools/list", json!({})).await.status;
     storm.abort();

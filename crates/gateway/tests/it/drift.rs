@@ -136,7 +136,7 @@ async fn a_revoked_token_is_refused_within_a_second() {
     let (house, _script) = modern_house().await;
     assert_eq!(house.modern("/mcp", "tools/list", json!({})).await.status, 200);
     let agent = decision::AgentName::new(crate::house::TOKEN_AGENT).unwrap();
-    house.store.revoke_tokens(&store::Scope::default(), &agent).await.unwrap();
+    house.store.revoke_tokens(&store::Scope::default(), &agent, "ops").await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(900)).await;
     let told = house.modern("/mcp", "tools/list", json!({})).await;
     assert_eq!(told.status, 401);

@@ -226,7 +226,7 @@ async fn nobody_is_looked_at_for_whose_credential_was_taken_away() {
     call(&house, &bearers["bob"]).await;
     faces.lock().insert("bob".to_owned(), json!([go(STEERS)]));
     let agent = decision::AgentName::new("of-bob").unwrap();
-    house.store.revoke_tokens(&Scope::default(), &agent).await.unwrap();
+    house.store.revoke_tokens(&Scope::default(), &agent, "ops").await.unwrap();
     house.until_noticed().await;
     house.look("crm").await;
     assert!(told(&house).is_empty(), "{:?}", told(&house));

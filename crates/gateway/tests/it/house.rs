@@ -354,7 +354,7 @@ impl House {
     }
 
     pub(crate) async fn remove_secret(&self) {
-        self.store.remove_secret(&self.scope(), &SecretName::new("key").unwrap(), None).await.unwrap();
+        self.store.remove_secret(&self.scope(), &SecretName::new("key").unwrap(), None, "ops").await.unwrap();
     }
 
     /// How many replaced values of the secret `key` are kept.
@@ -371,7 +371,7 @@ impl House {
         let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
         let status = async || self.post("/mcp", &headers, ping).await.status;
         assert_ne!(status().await, 401);
-        self.store.revoke_tokens(&self.scope(), &AgentName::new(name).unwrap()).await.unwrap();
+        self.store.revoke_tokens(&self.scope(), &AgentName::new(name).unwrap(), "ops").await.unwrap();
         for _ in 0..1_000 {
             if status().await == 401 {
                 return;
@@ -677,7 +677,7 @@ async fn issue(
     let token = identity::ApiToken::generate(&Dice);
     let expires_at = Timestamp(WallClock.now().0 + 3_600_000_000);
     let hash = store::TokenHash(*token.hash().as_bytes());
-    store.add_token(scope, &store::NewToken { agent: name, hash, expires_at }).await.unwrap();
+    store.add_token(scope, &store::NewToken { agent: name, hash, expires_at }, "ops").await.unwrap();
     token.reveal().to_owned()
 }
 
@@ -730,7 +730,7 @@ async fn seal_for(
         expires_at: None,
         rotate_by: None,
     };
-    store.put_secret(scope, &secret).await.unwrap();
+    store.put_secret(scope, &secret, "ops").await.unwrap();
 }
 
 /// The JSON messages of an event stream.

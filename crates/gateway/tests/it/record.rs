@@ -204,7 +204,7 @@ async fn another_principals_session_is_not_found() {
     let token = identity::ApiToken::generate(&crate::house::Dice);
     let expires_at = decision::Timestamp(u64::MAX / 2);
     let hash = store::TokenHash(*token.hash().as_bytes());
-    house.store.add_token(&scope, &store::NewToken { agent: name, hash, expires_at }).await.unwrap();
+    house.store.add_token(&scope, &store::NewToken { agent: name, hash, expires_at }, "ops").await.unwrap();
     let bearer = format!("Bearer {}", token.reveal());
     let headers = [("authorization", bearer.as_str()), ("mcp-session-id", session.as_str())];
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();

@@ -327,7 +327,7 @@ async fn a_rule_that_says_no_now_keeps_the_answer_back_and_so_does_a_revoked_tok
     assert!(told["error"]["message"].as_str().unwrap().starts_with("Unknown tool"), "{told}");
     set_policy(&house, POLICY).await;
     let bot = crate::house::TOKEN_AGENT.parse().unwrap();
-    house.store.revoke_tokens(&scope(&house), &bot).await.unwrap();
+    house.store.revoke_tokens(&scope(&house), &bot, "ops").await.unwrap();
     house.until_refused(&house.token).await;
     let told = house.modern(AT, "tools/call", asks("refund", json!({ "amount": 7 }), Some("k"))).await;
     assert_eq!(told.status, 401);

@@ -169,7 +169,7 @@ pub(crate) async fn a_group_is_lent_for_a_while_and_taken_back(bed: &Bed) {
     assert_eq!((one.until, one.made_by.as_str()), (Timestamp(LATER.0 - 1), "fay"));
     let to_oneself = Delegation { borrower: "fay".parse().unwrap(), ..lent(LATER) };
     assert!(store.lend(&home(), &to_oneself).await.is_err());
-    assert_eq!(store.take_back(&home(), &one.lender, &one.borrower).await.unwrap(), 1);
+    assert_eq!(store.take_back(&home(), &one.lender, &one.borrower, "ops").await.unwrap(), 1);
     assert!(store.delegations(&home()).await.unwrap().is_empty());
 }
 

@@ -124,6 +124,7 @@ suite! {
         every_step_is_noticed;
     untold:
         whatever_is_decided_is_left_to_be_told_and_told_once,
+        what_lets_somebody_in_is_left_to_be_told_too,
         what_is_not_done_leaves_nothing_to_be_told,
         what_somebody_else_left_is_told_late_and_as_it_was,
         of_many_who_tell_at_once_one_tells_each_event,

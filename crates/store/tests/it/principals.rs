@@ -34,7 +34,7 @@ pub(crate) async fn an_agent_and_a_user_are_listed_as_they_were_added(bed: &Bed)
     assert_eq!((listed[1].kind, &listed[1].groups, &listed[1].user), (bot.kind, &bot.groups, &bot.user));
     assert!(listed[0].user.is_none() && listed[0].groups.is_empty());
     assert!(listed.iter().all(|agent| agent.disabled_at.is_none() && agent.created_at > before));
-    store.remove_agent(&home(), &"cursor".parse().unwrap()).await.unwrap();
+    store.remove_agent(&home(), &"cursor".parse().unwrap(), "ops").await.unwrap();
     assert_eq!(store.list_agents(&home()).await.unwrap().len(), 1);
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn a_name_is_taken_once(bed: &Bed) {
     let again = store.add_agent(&home(), &agent("bot")).await.unwrap_err();
     assert_eq!(again.to_string(), "the agent `bot` exists already: remove it first, or choose another name");
     assert!(matches!(store.add_user(&home(), &alice()).await, Err(StoreError::Exists { what: "user", .. })));
-    let gone = store.remove_agent(&home(), &"bat".parse().unwrap()).await.unwrap_err();
+    let gone = store.remove_agent(&home(), &"bat".parse().unwrap(), "ops").await.unwrap_err();
     assert_eq!(gone.to_string(), "there is no agent `bat`: check the spelling, or add it first");
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn a_user_with_an_agent_cannot_be_removed(bed: &Bed) {
     add_agent(&store, &home(), "bot", Some(&alice().name)).await;
     let refused = store.remove_user(&home(), &alice().name).await;
     assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
-    store.remove_agent(&home(), &"bot".parse().unwrap()).await.unwrap();
+    store.remove_agent(&home(), &"bot".parse().unwrap(), "ops").await.unwrap();
     store.remove_user(&home(), &alice().name).await.unwrap();
     assert!(store.list_users(&home()).await.unwrap().is_empty());
     let gone = store.remove_user(&home(), &alice().name).await;
@@ -80,10 +80,10 @@ pub(crate) async fn nothing_is_seen_from_another_tenant_or_environment(bed: &Bed
     for scope in elsewhere() {
         assert!(store.list_agents(&scope).await.unwrap().is_empty());
         assert!(store.list_users(&scope).await.unwrap().is_empty());
-        assert!(store.remove_agent(&scope, &"bot".parse().unwrap()).await.is_err());
+        assert!(store.remove_agent(&scope, &"bot".parse().unwrap(), "ops").await.is_err());
         assert!(store.disable_agent(&scope, &"bot".parse().unwrap()).await.is_err());
         store.add_agent(&scope, &agent("bot")).await.unwrap();
-        store.remove_agent(&scope, &"bot".parse().unwrap()).await.unwrap();
+        store.remove_agent(&scope, &"bot".parse().unwrap(), "ops").await.unwrap();
     }
     assert_eq!(store.list_agents(&home()).await.unwrap().len(), 1);
 }
@@ -107,10 +107,10 @@ pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
     counts!(store.disable_agent(&home(), bot));
     counts!(store.enable_agent(&home(), bot));
     let token = NewToken { agent: bot.clone(), hash: hash(1), expires_at: in_an_hour(bed) };
-    let id = store.add_token(&home(), &token).await.unwrap();
-    counts!(store.revoke_token(&home(), &id));
-    counts!(store.revoke_tokens(&home(), bot));
-    counts!(store.remove_agent(&home(), bot));
+    let id = store.add_token(&home(), &token, "ops").await.unwrap();
+    counts!(store.revoke_token(&home(), &id, "ops"));
+    counts!(store.revoke_tokens(&home(), bot, "ops"));
+    counts!(store.remove_agent(&home(), bot, "ops"));
     counts!(store.remove_user(&home(), &alice().name));
     let name = SecretName::new("github").unwrap();
     let secret = NewSecret {
@@ -122,8 +122,8 @@ pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
         expires_at: None,
         rotate_by: None,
     };
-    counts!(store.put_secret(&home(), &secret));
-    counts!(store.remove_secret(&home(), &name, None));
+    counts!(store.put_secret(&home(), &secret, "ops"));
+    counts!(store.remove_secret(&home(), &name, None, "ops"));
     let sighting = crate::pins::sighting(&[("a", "1")]);
     counts!(store.record_seen(&home(), &sighting));
     let sighting = crate::pins::sighting(&[("a", "2")]);
@@ -131,7 +131,7 @@ pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
     counts!(store.approve(&home(), &sighting.server, &store::Which::All, "alice"));
     store.record_seen(&home(), &sighting).await.unwrap();
     assert_eq!(store.revision().await.unwrap(), last, "nothing changed, nothing counts");
-    assert!(store.remove_agent(&home(), bot).await.is_err());
+    assert!(store.remove_agent(&home(), bot, "ops").await.is_err());
     assert_eq!(store.revision().await.unwrap(), last, "what failed does not count");
 }
 
@@ -139,7 +139,7 @@ pub(crate) async fn a_waiter_wakes_when_another_process_revokes(bed: &Bed) {
     let (here, there) = (bed.store().await, bed.store().await);
     there.add_agent(&home(), &agent("bot")).await.unwrap();
     let token = NewToken { agent: "bot".parse().unwrap(), hash: hash(1), expires_at: in_an_hour(bed) };
-    let id = there.add_token(&home(), &token).await.unwrap();
+    let id = there.add_token(&home(), &token, "ops").await.unwrap();
     let since = here.revision().await.unwrap();
     let mut waiter = tokio::spawn({
         let here = here.clone();
@@ -147,7 +147,7 @@ pub(crate) async fn a_waiter_wakes_when_another_process_revokes(bed: &Bed) {
     });
     let early = timeout(Duration::from_millis(60), &mut waiter).await;
     assert!(early.is_err(), "it waits while nothing happens");
-    there.revoke_token(&home(), &id).await.unwrap();
+    there.revoke_token(&home(), &id, "ops").await.unwrap();
     let seen = timeout(Duration::from_secs(5), waiter).await.unwrap().unwrap();
     assert_ne!(seen, since);
     let record = here.token_by_hash(&hash(1)).await.unwrap().unwrap();

@@ -25,7 +25,7 @@ pub(crate) async fn a_secret_comes_back_as_it_was_sealed(bed: &Bed) {
     let expires_at = Some(end);
     let rotate_by = Some(Timestamp(end.0 - 500));
     let new = NewSecret { expires_at, rotate_by, server: Some(github()), ..shared(1, &all_bytes) };
-    store.put_secret(&home(), &new).await.unwrap();
+    store.put_secret(&home(), &new, "ops").await.unwrap();
     let store = bed.reopen(store).await;
     let found = store.sealed_secret(&home(), &name(), &github(), None).await.unwrap().unwrap();
     assert_eq!(found.sealed, new.sealed);
@@ -38,10 +38,10 @@ pub(crate) async fn a_secret_comes_back_as_it_was_sealed(bed: &Bed) {
     for scope in elsewhere() {
         assert_eq!(store.sealed_secret(&scope, &name(), &github(), None).await.unwrap(), None);
         assert!(store.list_secrets(&scope).await.unwrap().is_empty());
-        assert!(store.remove_secret(&scope, &name(), None).await.is_err());
+        assert!(store.remove_secret(&scope, &name(), None, "ops").await.is_err());
     }
     for bad in [vec![], vec![0; 128 * 1024 + 1]] {
-        let refused = store.put_secret(&home(), &shared(2, &bad)).await;
+        let refused = store.put_secret(&home(), &shared(2, &bad), "ops").await;
         assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
     }
 }
@@ -53,14 +53,14 @@ pub(crate) async fn a_users_secret_and_the_shared_one_never_stand_in_for_each_ot
         let found = store.sealed_secret(&home(), &name(), &github(), user).await.unwrap();
         found.map(|found| (found.sealed.0, found.listing.user))
     };
-    store.put_secret(&home(), &shared(1, b"shared")).await.unwrap();
+    store.put_secret(&home(), &shared(1, b"shared"), "ops").await.unwrap();
     assert_eq!(get(Some(&alice)).await, None);
     let own = NewSecret { user: Some(alice.clone()), ..shared(1, b"alice's") };
-    store.put_secret(&home(), &own).await.unwrap();
+    store.put_secret(&home(), &own, "ops").await.unwrap();
     assert_eq!(get(Some(&alice)).await, Some((b"alice's".to_vec(), Some(alice.clone()))));
     assert_eq!(get(None).await, Some((b"shared".to_vec(), None)));
     assert_eq!(get(Some(&bob)).await, None);
-    store.remove_secret(&home(), &name(), None).await.unwrap();
+    store.remove_secret(&home(), &name(), None, "ops").await.unwrap();
     assert_eq!(get(None).await, None);
     assert!(get(Some(&alice)).await.is_some());
 }
@@ -68,13 +68,13 @@ pub(crate) async fn a_users_secret_and_the_shared_one_never_stand_in_for_each_ot
 pub(crate) async fn a_secret_of_one_server_is_not_given_to_another(bed: &Bed) {
     let store = bed.store().await;
     let of_github = NewSecret { server: Some(github()), ..shared(1, b"x") };
-    store.put_secret(&home(), &of_github).await.unwrap();
+    store.put_secret(&home(), &of_github, "ops").await.unwrap();
     let crm = ServerName::new("crm").unwrap();
     assert_eq!(store.sealed_secret(&home(), &name(), &crm, None).await.unwrap(), None);
     assert!(store.sealed_secret(&home(), &name(), &github(), None).await.unwrap().is_some());
     // The next version may belong to another server, and then no longer to the first.
     let of_crm = NewSecret { server: Some(crm.clone()), ..shared(2, b"y") };
-    store.put_secret(&home(), &of_crm).await.unwrap();
+    store.put_secret(&home(), &of_crm, "ops").await.unwrap();
     assert_eq!(store.sealed_secret(&home(), &name(), &github(), None).await.unwrap(), None);
     assert!(store.sealed_secret(&home(), &name(), &crm, None).await.unwrap().is_some());
 }
@@ -84,14 +84,15 @@ pub(crate) async fn a_version_is_stored_once(bed: &Bed) {
     let next = async || one.next_secret_version(&home(), &name(), None).await.unwrap();
     assert_eq!(next().await, 1);
     for wrong in [0, 2] {
-        let refused = one.put_secret(&home(), &shared(wrong, b"x")).await;
+        let refused = one.put_secret(&home(), &shared(wrong, b"x"), "ops").await;
         assert!(matches!(refused, Err(StoreError::Moved { what: "secret", .. })), "{wrong}");
     }
     for version in 1..6 {
         assert_eq!(next().await, version);
         let (left, right) = (shared(version, b"left"), shared(version, b"right"));
         let scope = home();
-        let (left, right) = tokio::join!(one.put_secret(&scope, &left), two.put_secret(&scope, &right));
+        let (left, right) =
+            tokio::join!(one.put_secret(&scope, &left, "ops"), two.put_secret(&scope, &right, "ops"));
         let expected: &[u8] = if left.is_ok() { b"left" } else { b"right" };
         let refused = if left.is_ok() { right } else { left };
         assert!(matches!(refused, Err(StoreError::Moved { what: "secret", .. })), "{refused:?}");
@@ -102,14 +103,14 @@ pub(crate) async fn a_version_is_stored_once(bed: &Bed) {
 
 pub(crate) async fn a_replaced_value_is_kept_until_nothing_uses_it(bed: &Bed) {
     let store = bed.store().await;
-    store.put_secret(&home(), &shared(1, b"first")).await.unwrap();
+    store.put_secret(&home(), &shared(1, b"first"), "ops").await.unwrap();
     assert_eq!(store.retired_secrets(&home()).await.unwrap(), []);
     let before = bed.now();
     for (version, value) in [(2, b"second"), (3, b"third!")] {
-        store.put_secret(&home(), &shared(version, value)).await.unwrap();
+        store.put_secret(&home(), &shared(version, value), "ops").await.unwrap();
     }
     let own = NewSecret { user: Some(alice().name), ..shared(1, b"alice's") };
-    store.put_secret(&home(), &own).await.unwrap();
+    store.put_secret(&home(), &own, "ops").await.unwrap();
     let store = bed.reopen(store).await;
     let versions = async || {
         let found = store.secret_versions(&home(), &name(), None).await.unwrap();
@@ -131,7 +132,7 @@ pub(crate) async fn a_replaced_value_is_kept_until_nothing_uses_it(bed: &Bed) {
     store.purge_secret(&home(), &retired[0]).await.unwrap();
     assert_eq!(versions().await, kept[..2]);
     // what is removed is removed with all it was
-    store.remove_secret(&home(), &name(), None).await.unwrap();
+    store.remove_secret(&home(), &name(), None, "ops").await.unwrap();
     assert_eq!(versions().await, []);
     assert_eq!(store.retired_secrets(&home()).await.unwrap(), []);
     assert_eq!(store.secret_versions(&home(), &name(), Some(&alice().name)).await.unwrap().len(), 1);
@@ -139,10 +140,10 @@ pub(crate) async fn a_replaced_value_is_kept_until_nothing_uses_it(bed: &Bed) {
 
 pub(crate) async fn a_value_is_resealed_only_as_it_was_read(bed: &Bed) {
     let store = bed.store().await;
-    store.put_secret(&home(), &shared(1, b"old-1")).await.unwrap();
-    store.put_secret(&home(), &shared(2, b"old-2")).await.unwrap();
+    store.put_secret(&home(), &shared(1, b"old-1"), "ops").await.unwrap();
+    store.put_secret(&home(), &shared(2, b"old-2"), "ops").await.unwrap();
     let own = NewSecret { user: Some(alice().name), ..shared(1, b"old-a") };
-    store.put_secret(&elsewhere()[1], &own).await.unwrap();
+    store.put_secret(&elsewhere()[1], &own, "ops").await.unwrap();
     let all = store.sealed_everywhere().await.unwrap();
     assert_eq!(all.len(), 3, "of every tenant, retired ones too");
     let revision = store.revision().await.unwrap();
@@ -165,28 +166,28 @@ pub(crate) async fn a_value_is_resealed_only_as_it_was_read(bed: &Bed) {
 
 pub(crate) async fn a_removed_secret_is_gone_and_starts_again(bed: &Bed) {
     let store = bed.store().await;
-    store.put_secret(&home(), &shared(1, b"x")).await.unwrap();
-    store.put_secret(&home(), &shared(2, b"y")).await.unwrap();
-    store.remove_secret(&home(), &name(), None).await.unwrap();
+    store.put_secret(&home(), &shared(1, b"x"), "ops").await.unwrap();
+    store.put_secret(&home(), &shared(2, b"y"), "ops").await.unwrap();
+    store.remove_secret(&home(), &name(), None, "ops").await.unwrap();
     assert!(matches!(
-        store.remove_secret(&home(), &name(), None).await,
+        store.remove_secret(&home(), &name(), None, "ops").await,
         Err(StoreError::Missing { what: "secret", .. })
     ));
     assert_eq!(store.sealed_secret(&home(), &name(), &github(), None).await.unwrap(), None);
     assert_eq!(store.next_secret_version(&home(), &name(), None).await.unwrap(), 1);
-    store.put_secret(&home(), &shared(1, b"z")).await.unwrap();
+    store.put_secret(&home(), &shared(1, b"z"), "ops").await.unwrap();
 }
 
 pub(crate) async fn listing_and_debug_show_no_value(bed: &Bed) {
     let store = bed.store().await;
     let new = shared(1, b"hunter2-sealed");
     let before = bed.now();
-    store.put_secret(&home(), &new).await.unwrap();
+    store.put_secret(&home(), &new, "ops").await.unwrap();
     store
-        .put_secret(&home(), &NewSecret { user: Some(alice().name), ..shared(1, b"hunter2-own") })
+        .put_secret(&home(), &NewSecret { user: Some(alice().name), ..shared(1, b"hunter2-own") }, "ops")
         .await
         .unwrap();
-    store.put_secret(&home(), &shared(2, b"hunter2-again")).await.unwrap();
+    store.put_secret(&home(), &shared(2, b"hunter2-again"), "ops").await.unwrap();
     let listed = store.list_secrets(&home()).await.unwrap();
     let versions: Vec<_> = listed.iter().map(|one| (one.user.clone(), one.version)).collect();
     assert_eq!(versions, [(None, 2), (Some(alice().name), 1)]);

@@ -248,7 +248,7 @@ async fn a_dropped_future_leaves_nothing_half_done() {
     for n in 0..60u8 {
         let token = NewToken { agent: "bot".parse().unwrap(), hash: hash(n), expires_at: in_an_hour(&bed) };
         let scope = home();
-        let adding = store.add_token(&scope, &token);
+        let adding = store.add_token(&scope, &token, "ops");
         // Polled a few times and then dropped, as when a client hangs up.
         let mut adding = Box::pin(adding);
         for _ in 0..n / 4 {
@@ -322,10 +322,10 @@ async fn a_removed_sealed_value_is_wiped_from_the_file() {
         expires_at: None,
         rotate_by: None,
     };
-    store.put_secret(&home(), &secret).await.unwrap();
+    store.put_secret(&home(), &secret, "ops").await.unwrap();
     // a replaced value too, and not only the last one
     let second = store::NewSecret { version: 2, sealed: store::Sealed(b"another".to_vec()), ..secret };
-    store.put_secret(&home(), &second).await.unwrap();
+    store.put_secret(&home(), &second, "ops").await.unwrap();
     let store = bed.reopen(store).await;
     let holds = || {
         let mut bytes = Vec::new();
@@ -333,7 +333,7 @@ async fn a_removed_sealed_value_is_wiped_from_the_file() {
         bytes.windows(needle.len()).any(|window| window == needle)
     };
     assert!(holds(), "the test can see it");
-    store.remove_secret(&home(), &name, None).await.unwrap();
+    store.remove_secret(&home(), &name, None, "ops").await.unwrap();
     store.close().await;
     assert!(!holds());
 }

@@ -30,8 +30,8 @@ pub(crate) async fn a_token_leads_to_its_principal(bed: &Bed) {
     store.add_agent(scope, &bot).await.unwrap();
     let nightly = NewAgent { kind: AgentKind::Workload, ..agent("nightly") };
     store.add_agent(scope, &nightly).await.unwrap();
-    let id = store.add_token(scope, &token(bed, "bot", 1)).await.unwrap();
-    store.add_token(scope, &token(bed, "nightly", 2)).await.unwrap();
+    let id = store.add_token(scope, &token(bed, "bot", 1), "ops").await.unwrap();
+    store.add_token(scope, &token(bed, "nightly", 2), "ops").await.unwrap();
     let store = bed.reopen(store).await;
 
     let record = store.token_by_hash(&hash(1)).await.unwrap().unwrap();
@@ -50,7 +50,7 @@ pub(crate) async fn a_token_leads_to_its_principal(bed: &Bed) {
 pub(crate) async fn an_unknown_hash_leads_nowhere(bed: &Bed) {
     let store = bed.store().await;
     store.add_agent(&home(), &agent("bot")).await.unwrap();
-    store.add_token(&home(), &token(bed, "bot", 1)).await.unwrap();
+    store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     assert_eq!(store.token_by_hash(&hash(2)).await.unwrap(), None);
     let shown = format!("{:?} {:?}", hash(7), token(bed, "bot", 7));
     assert!(!shown.contains("7, 7"), "{shown}");
@@ -61,7 +61,7 @@ pub(crate) async fn a_lapsed_token_leads_to_nobody_and_says_why(bed: &Bed) {
     let bot = AgentName::new("bot").unwrap();
     store.add_agent(&home(), &agent("bot")).await.unwrap();
     let new = token(bed, "bot", 1);
-    let id = store.add_token(&home(), &new).await.unwrap();
+    let id = store.add_token(&home(), &new, "ops").await.unwrap();
     let who = async |at| store.token_by_hash(&hash(1)).await.unwrap().unwrap().principal(at);
 
     assert!(who(Timestamp(new.expires_at.0 - 1)).await.is_ok());
@@ -70,9 +70,9 @@ pub(crate) async fn a_lapsed_token_leads_to_nobody_and_says_why(bed: &Bed) {
     assert_eq!(who(bed.now()).await, Err(Lapsed::AgentDisabled));
     store.enable_agent(&home(), &bot).await.unwrap();
     assert!(who(bed.now()).await.is_ok());
-    store.revoke_token(&home(), &id).await.unwrap();
+    store.revoke_token(&home(), &id, "ops").await.unwrap();
     let first = store.token_by_hash(&hash(1)).await.unwrap().unwrap().revoked_at;
-    store.revoke_token(&home(), &id).await.unwrap();
+    store.revoke_token(&home(), &id, "ops").await.unwrap();
     assert_eq!(who(bed.now()).await, Err(Lapsed::Revoked));
     let second = store.token_by_hash(&hash(1)).await.unwrap().unwrap().revoked_at;
     assert_eq!(first, second, "the first revocation stands");
@@ -83,8 +83,8 @@ pub(crate) async fn a_removed_agents_tokens_never_come_back(bed: &Bed) {
     let store = bed.store().await;
     let bot = AgentName::new("bot").unwrap();
     store.add_agent(&home(), &agent("bot")).await.unwrap();
-    store.add_token(&home(), &token(bed, "bot", 1)).await.unwrap();
-    store.remove_agent(&home(), &bot).await.unwrap();
+    store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
+    store.remove_agent(&home(), &bot, "ops").await.unwrap();
     assert_eq!(store.token_by_hash(&hash(1)).await.unwrap(), None);
     store.add_agent(&home(), &agent("bot")).await.unwrap();
     let record = store.token_by_hash(&hash(1)).await.unwrap().unwrap();
@@ -93,18 +93,18 @@ pub(crate) async fn a_removed_agents_tokens_never_come_back(bed: &Bed) {
 
 pub(crate) async fn a_token_needs_an_agent_a_future_and_a_hash_of_its_own(bed: &Bed) {
     let store = bed.store().await;
-    let refused = store.add_token(&home(), &token(bed, "bot", 1)).await;
+    let refused = store.add_token(&home(), &token(bed, "bot", 1), "ops").await;
     assert!(matches!(refused, Err(StoreError::Missing { what: "agent", .. })));
     store.add_agent(&home(), &agent("bot")).await.unwrap();
     let now = bed.now();
     let stale = NewToken { expires_at: now, ..token(bed, "bot", 1) };
-    assert!(matches!(store.add_token(&home(), &stale).await, Err(StoreError::Unacceptable { .. })));
-    store.add_token(&home(), &token(bed, "bot", 1)).await.unwrap();
+    assert!(matches!(store.add_token(&home(), &stale, "ops").await, Err(StoreError::Unacceptable { .. })));
+    store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     for scope in [home(), elsewhere()[0].clone()] {
         if scope != home() {
             store.add_agent(&scope, &agent("bot")).await.unwrap();
         }
-        let twice = store.add_token(&scope, &token(bed, "bot", 1)).await;
+        let twice = store.add_token(&scope, &token(bed, "bot", 1), "ops").await;
         assert!(matches!(twice, Err(StoreError::Exists { .. })), "one token must not be two agents");
     }
     for text in ["", "tok_", "tok_0123456789abcdeg", "tok_0123456789ABCDEF", "0123456789abcdef"] {
@@ -117,22 +117,22 @@ pub(crate) async fn a_token_needs_an_agent_a_future_and_a_hash_of_its_own(bed: &
 pub(crate) async fn a_token_is_revoked_only_where_it_lives(bed: &Bed) {
     let store = bed.store().await;
     store.add_agent(&home(), &agent("bot")).await.unwrap();
-    let id = store.add_token(&home(), &token(bed, "bot", 1)).await.unwrap();
+    let id = store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     for scope in elsewhere() {
-        assert!(matches!(store.revoke_token(&scope, &id).await, Err(StoreError::Missing { .. })));
-        assert_eq!(store.revoke_tokens(&scope, &"bot".parse().unwrap()).await.unwrap(), 0);
+        assert!(matches!(store.revoke_token(&scope, &id, "ops").await, Err(StoreError::Missing { .. })));
+        assert_eq!(store.revoke_tokens(&scope, &"bot".parse().unwrap(), "ops").await.unwrap(), 0);
         assert!(store.list_tokens(&scope).await.unwrap().is_empty());
     }
     assert!(store.token_by_hash(&hash(1)).await.unwrap().unwrap().principal(bed.now()).is_ok());
-    store.add_token(&home(), &token(bed, "bot", 2)).await.unwrap();
-    assert_eq!(store.revoke_tokens(&home(), &"bot".parse().unwrap()).await.unwrap(), 2);
-    assert_eq!(store.revoke_tokens(&home(), &"bot".parse().unwrap()).await.unwrap(), 0);
+    store.add_token(&home(), &token(bed, "bot", 2), "ops").await.unwrap();
+    assert_eq!(store.revoke_tokens(&home(), &"bot".parse().unwrap(), "ops").await.unwrap(), 2);
+    assert_eq!(store.revoke_tokens(&home(), &"bot".parse().unwrap(), "ops").await.unwrap(), 0);
 }
 
 pub(crate) async fn the_last_use_never_goes_back(bed: &Bed) {
     let store = bed.store().await;
     store.add_agent(&home(), &agent("bot")).await.unwrap();
-    let id = store.add_token(&home(), &token(bed, "bot", 1)).await.unwrap();
+    let id = store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     let before = store.revision().await.unwrap();
     let used = async || store.token_by_hash(&hash(1)).await.unwrap().unwrap().last_used_at;
     assert_eq!(used().await, None);
@@ -150,7 +150,8 @@ pub(crate) async fn a_token_added_while_its_agent_is_removed_never_lives(bed: &B
         let new = token(bed, "bot", n);
         let bot = AgentName::new("bot").unwrap();
         let scope = home();
-        let (added, removed) = tokio::join!(one.add_token(&scope, &new), two.remove_agent(&scope, &bot));
+        let (added, removed) =
+            tokio::join!(one.add_token(&scope, &new, "ops"), two.remove_agent(&scope, &bot, "ops"));
         removed.unwrap();
         one.add_agent(&home(), &agent("bot")).await.unwrap();
         match added {
@@ -160,7 +161,7 @@ pub(crate) async fn a_token_added_while_its_agent_is_removed_never_lives(bed: &B
             }
             Err(error) => assert!(matches!(error, StoreError::Missing { .. }), "{error}"),
         }
-        one.remove_agent(&home(), &bot).await.unwrap();
+        one.remove_agent(&home(), &bot, "ops").await.unwrap();
     }
 }
 
@@ -172,7 +173,7 @@ pub(crate) async fn parallel_writers_lose_nothing(bed: &Bed) {
     for n in 0..40 {
         let store = if n % 2 == 0 { one.clone() } else { two.clone() };
         let new = token(bed, "bot", n);
-        running.push(tokio::spawn(async move { store.add_token(&home(), &new).await }));
+        running.push(tokio::spawn(async move { store.add_token(&home(), &new, "ops").await }));
     }
     for writer in running {
         writer.await.unwrap().unwrap();

@@ -2,13 +2,17 @@
 
 use crate::bed::{Bed, elsewhere, home};
 use crate::pins::sighting;
+use crate::principals::alice;
 use crate::records::{facts, grant};
+use crate::tokens::{agent, hash};
 use catalog::record::Step;
-use decision::{Entry, Event, EventName, ServerName, Timestamp};
+use decision::{Entry, Event, EventName, SecretName, ServerName, Timestamp, UserName};
 use futures::future::join_all;
 use std::sync::Arc;
 use store::ledger::Ledger;
-use store::{By, Scope, Store, StoreError, Taking, TellError, Telling, Which};
+use store::{
+    By, Delegation, NewSecret, NewToken, Scope, Sealed, Store, StoreError, Taking, TellError, Telling, Which,
+};
 
 fn crm() -> ServerName {
     ServerName::new("crm").unwrap()
@@ -83,6 +87,67 @@ pub(crate) async fn whatever_is_decided_is_left_to_be_told_and_told_once(bed: &B
     assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 0);
     assert_eq!(store.tell(&home(), &ledger, Telling::all_left()).await.unwrap(), 0);
     assert_eq!((events(&ledger).len(), bed.rows("untold").await), (7, 0));
+}
+
+pub(crate) async fn what_lets_somebody_in_is_left_to_be_told_too(bed: &Bed) {
+    let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
+    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    let expires_at = Timestamp(bed.now().0 + 3_600_000_000);
+    let token = |n| NewToken { agent: "bot".parse().unwrap(), hash: hash(n), expires_at };
+    let first = store.add_token(&home(), &token(1), "ada").await.unwrap();
+    store.revoke_token(&home(), &first, "bob").await.unwrap();
+    store.revoke_token(&home(), &first, "eve").await.unwrap();
+    store.add_token(&home(), &token(2), "ada").await.unwrap();
+    let bot = "bot".parse().unwrap();
+    assert_eq!(store.revoke_tokens(&home(), &bot, "bob").await.unwrap(), 1);
+    assert_eq!(store.revoke_tokens(&home(), &bot, "eve").await.unwrap(), 0);
+    store.remove_agent(&home(), &bot, "ada").await.unwrap();
+    let (name, sealed, user) = (SecretName::new("crm-key").unwrap(), Sealed(vec![1]), Some(alice().name));
+    let secret = NewSecret {
+        name: name.clone(),
+        user: user.clone(),
+        server: Some(crm()),
+        version: 1,
+        sealed,
+        expires_at: None,
+        rotate_by: None,
+    };
+    store.put_secret(&home(), &secret, "ada").await.unwrap();
+    store.remove_secret(&home(), &name, user.as_ref(), "bob").await.unwrap();
+    let (borrower, group, until) = (UserName::new("bob").unwrap(), "finance".parse().unwrap(), expires_at);
+    let lent = Delegation {
+        lender: alice().name,
+        borrower: borrower.clone(),
+        group,
+        made_at: bed.now(),
+        made_by: "ada".to_owned(),
+        until,
+    };
+    store.lend(&home(), &lent).await.unwrap();
+    assert_eq!(store.take_back(&home(), &alice().name, &borrower, "alice").await.unwrap(), 1);
+    assert_eq!(store.take_back(&home(), &alice().name, &borrower, "eve").await.unwrap(), 0);
+
+    assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 9);
+    let told = events(&ledger);
+    let keys = ["agent", "all", "secret", "version", "user", "from", "to", "group", "by"];
+    let told: Vec<_> = told.iter().map(|one| (one.event, said(one, &keys), one.server.is_some())).collect();
+    let event = |event, text: &str, server| (event, text.to_owned(), server);
+    assert_eq!(
+        told,
+        [
+            event(EventName::TokenIssued, "bot - - - - - - - ada", false),
+            event(EventName::TokenRevoked, "- - - - - - - - bob", false),
+            event(EventName::TokenIssued, "bot - - - - - - - ada", false),
+            event(EventName::TokenRevoked, "bot true - - - - - - bob", false),
+            event(EventName::TokenRevoked, "bot true - - - - - - ada", false),
+            event(EventName::SecretStored, "- - crm-key 1 alice@example.com - - - ada", true),
+            event(EventName::SecretRemoved, "- - crm-key - alice@example.com - - - bob", false),
+            event(EventName::DelegationMade, "- - - - - alice@example.com bob finance ada", false),
+            event(EventName::DelegationEnded, "- - - - - alice@example.com bob - alice", false),
+        ]
+    );
+    assert_eq!(events(&ledger)[1].detail["token"], first.to_string());
+    assert_eq!(events(&ledger)[7].detail["until"], expires_at.0.to_string());
 }
 
 pub(crate) async fn what_is_not_done_leaves_nothing_to_be_told(bed: &Bed) {

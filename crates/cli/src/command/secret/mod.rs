@@ -16,7 +16,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use dates::State;
-use decision::{Clock as _, EventName, SecretName, ServerName, Timestamp, UserName};
+use decision::{Clock as _, SecretName, ServerName, Timestamp, UserName};
 use gateway::introspection::{self, PROVIDER};
 use gateway::settings::{Authority, Source};
 use gateway::webhooks::WEBHOOK;
@@ -157,13 +157,9 @@ pub(crate) async fn put(
     let _keys = keys::lock(place, false).await?;
     let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
     let keys = keys::open(place, &store, Asking::Allowed).await?;
-    let server = new.server.clone();
     let sealer = Sealer::new(Arc::clone(keys.current()));
-    let version = put_next(&store, &sealer, &scope, named, new, secret).await?;
-    let number = version.to_string();
-    let mut detail = vec![("secret", named.name.as_str()), ("version", number.as_str()), ("by", by)];
-    detail.extend(named.user.as_ref().map(|user| ("user", user.as_str())));
-    book.record(EventName::SecretStored, server, &detail).await?;
+    let version = put_next(&store, &sealer, &scope, named, new, secret, by).await?;
+    book.tell(&store).await?;
     book.close().await?;
     Ok(version)
 }
@@ -177,6 +173,7 @@ pub(crate) async fn put_next(
     named: &Named,
     new: New,
     secret: &Secret,
+    by: &str,
 ) -> anyhow::Result<u64> {
     let version = store.next_secret_version(scope, &named.name, named.user.as_ref()).await?;
     let at = SecretRef {
@@ -196,7 +193,7 @@ pub(crate) async fn put_next(
         expires_at: new.expires_at,
         rotate_by: new.rotate_by,
     };
-    store.put_secret(scope, &new).await?;
+    store.put_secret(scope, &new, by).await?;
     Ok(version)
 }
 
@@ -277,10 +274,8 @@ pub(crate) async fn take_out(place: &Place, named: &Named, version: u64, by: &st
 
 async fn forget(place: &Place, named: &Named, by: &str) -> anyhow::Result<()> {
     let (book, store) = (Book::open(place).await?, place.store().await?);
-    store.remove_secret(&place.scope(), &named.name, named.user.as_ref()).await?;
-    let mut detail = vec![("secret", named.name.as_str()), ("by", by)];
-    detail.extend(named.user.as_ref().map(|user| ("user", user.as_str())));
-    book.record(EventName::SecretRemoved, None, &detail).await?;
+    store.remove_secret(&place.scope(), &named.name, named.user.as_ref(), by).await?;
+    book.tell(&store).await?;
     book.close().await
 }
 

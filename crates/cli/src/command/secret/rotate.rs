@@ -259,7 +259,8 @@ mod tests {
         for (name, version) in [("one", 1), ("one", 2), ("two", 1)] {
             let value = Secret::from_input(format!("{name}-{version}").into_bytes()).unwrap();
             let named = Named { name: name.parse().unwrap(), user: None };
-            let stored = put_next(&store, &sealer, &Scope::default(), &named, New::default(), &value).await;
+            let stored =
+                put_next(&store, &sealer, &Scope::default(), &named, New::default(), &value, "ops").await;
             assert_eq!(stored.unwrap(), version);
         }
         (store, KeyFile::new(folder.join("kek")))

@@ -137,7 +137,7 @@ async fn a_secret_that_is_about_to_end_is_named_once_a_day() {
     let new = New { rotate_by: in_days(30), expires_at: in_days(60), ..New::default() };
     let value = vault::Secret::from_input(b"sk-live-canary-4242".to_vec()).unwrap();
     let (store, sealer) = (house.gate.store(), house.gate.opener().sealer());
-    secret::put_next(store, &sealer, &house.place.scope(), &named, new, &value).await.unwrap();
+    secret::put_next(store, &sealer, &house.place.scope(), &named, new, &value, "ops").await.unwrap();
     house.look_after(10).await;
     assert!(!log.take().contains("crm-key"), "not yet");
     house.look_after(7).await;

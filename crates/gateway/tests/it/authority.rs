@@ -1,12 +1,13 @@
 //! In whose name a server is used: nobody's credential stands in for another's (requirements D2, I7, P12).
 
+use crate::crossing::eventually;
 use crate::house::{House, SECRET, server, settings};
 use crate::rogue::Rogue;
 use callgate_gateway::settings::{Authority, Mode};
 use decision::{Code, Ending, Entry, ServerName};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 const POLICY: &str =
     r#"@id("all") @because("everybody may use the server") permit (principal, action, resource);"#;
@@ -101,14 +102,6 @@ async fn what_the_gateway_watches_for_a_user_it_watches_in_that_users_name() {
     let _stream = house.open_modern("/s/crm/mcp", "subscriptions/listen", body.to_string()).await;
     eventually("the server is asked", || !seen.lock().is_empty()).await;
     assert_eq!(*seen.lock(), [(String::new(), "Bearer sk-alices-own-4242".to_owned())]);
-}
-
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test]

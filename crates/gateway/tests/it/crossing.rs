@@ -28,14 +28,14 @@ fn is_cancelled(house: &House) -> bool {
     })
 }
 
-pub(crate) async fn eventually(what: &str, is: impl Fn() -> bool) {
-    for _ in 0..500 {
+pub(crate) async fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
         if is() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(is(), "not within five seconds: {what}");
+    assert!(is(), "not within half a minute: {what}");
 }
 
 fn call(name: &str) -> Value {

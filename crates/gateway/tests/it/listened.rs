@@ -4,6 +4,7 @@
 mod program;
 
 use crate::calls::POLICY;
+use crate::crossing::eventually;
 use crate::house::{House, server, settings};
 use crate::script::{Script, tools};
 use decision::{Code, Ending, Entry, ServerName};
@@ -123,16 +124,6 @@ fn began(house: &House) -> usize {
         Entry::Intent(_) | Entry::Event(_) => false,
     };
     entries.iter().filter(answered).count()
-}
-
-async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
-    for _ in 0..600 {
-        if happened() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(happened(), "{what}");
 }
 
 /// Until the gateway looks at nothing any more.

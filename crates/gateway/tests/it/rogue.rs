@@ -10,6 +10,8 @@ use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 pub(crate) enum Said {
     Result(Value),
     Error(Value),
+    /// A legacy session of this id, whose requests come with it.
+    Begun(String),
     /// This status and nothing else.
     Status(u16),
     /// These messages on the request's own stream, and then the result.
@@ -90,7 +92,11 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
             json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32600, "message": "not my era" } });
         return (axum::http::StatusCode::BAD_REQUEST, axum::Json(body)).into_response();
     }
-    let said = (state.behave)(&message, &headers).unwrap_or_else(|| decent(&method));
+    let mut said = (state.behave)(&message, &headers).unwrap_or_else(|| decent(&method));
+    let mut begun = None;
+    if let Said::Begun(session) = said {
+        (begun, said) = (Some([("mcp-session-id", session)]), decent(&method));
+    }
     let answer = |mut result: Value| {
         if modern && result.get("resultType").is_none() {
             result["resultType"] = json!("complete");
@@ -98,7 +104,8 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
         json!({ "jsonrpc": "2.0", "id": id, "result": result })
     };
     match said {
-        Said::Result(result) => axum::Json(answer(result)).into_response(),
+        Said::Begun(_) => unreachable!(),
+        Said::Result(result) => (begun, axum::Json(answer(result))).into_response(),
         Said::Error(error) => {
             axum::Json(json!({ "jsonrpc": "2.0", "id": id, "error": error })).into_response()
         }

@@ -151,6 +151,8 @@ pub struct Offers {
     eras: parking_lot::Mutex<BTreeMap<ServerName, Eras>>,
     looks: Semaphore,
     pinning: tokio::sync::Mutex<()>,
+    /// One look at a server at a time: who finds nothing new may go by it that what is new was told.
+    turns: parking_lot::Mutex<BTreeMap<ServerName, Arc<tokio::sync::Mutex<()>>>>,
     at_hand: AtHand,
     /// New snapshots, and what was wrong with the last.
     building: Wishes<Vec<policy::Problem>>,
@@ -165,6 +167,7 @@ impl Offers {
             eras: parking_lot::Mutex::default(),
             looks: Semaphore::new(LOOKS_MAX),
             pinning: tokio::sync::Mutex::default(),
+            turns: parking_lot::Mutex::default(),
             at_hand: AtHand::default(),
             building: Wishes::default(),
         })
@@ -244,6 +247,8 @@ impl Offers {
 
     /// Looks at one server: pins, compares and records what it shows.
     pub async fn look(&self, server: &ServerName) -> Result<(), String> {
+        let own = Arc::clone(self.turns.lock().entry(server.clone()).or_default());
+        let _alone = own.lock().await;
         // never closed; given back before the new snapshot is waited for, which then is one for many
         let turn = self.looks.acquire().await;
         let live = self.gate.live();

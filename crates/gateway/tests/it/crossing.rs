@@ -21,7 +21,7 @@ fn asked(house: &House) -> Intent {
     last.unwrap()
 }
 
-fn is_cancelled(house: &House) -> bool {
+pub(crate) fn is_cancelled(house: &House) -> bool {
     house.entries().iter().any(|entry| match entry {
         Entry::Decision(decision) => decision.ending == Ending::Cancelled,
         Entry::Intent(_) | Entry::Event(_) => false,

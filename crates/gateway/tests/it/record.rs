@@ -1,8 +1,8 @@
 //! Exactly one intent and one decision per request, whatever happens to it.
 
 use crate::calls::{legacy_house, modern_house};
-use crate::crossing::eventually;
-use crate::house::House;
+use crate::crossing::{eventually, is_cancelled};
+use crate::house::{House, Told};
 use crate::script::Script;
 use decision::{Code, Ending};
 use serde_json::json;
@@ -135,27 +135,28 @@ async fn hang_up(house: &House, script: &Script, session: &str, n: u64) {
     }
 }
 
-#[tokio::test]
-async fn a_cancelled_call_is_recorded_as_cancelled_and_the_server_is_told() {
-    let (house, script) = legacy_house().await;
-    let house = Arc::new(house);
+/// A legacy session with a call that hangs at the server and that its Host has just cancelled.
+async fn cancelled(house: &Arc<House>, script: &Script) -> (String, tokio::task::JoinHandle<Told>) {
     let session = house.initialize("/s/script/mcp").await;
-    let (other, id) = (Arc::clone(&house), session.clone());
+    let (other, id) = (Arc::clone(house), session.clone());
     let call = tokio::spawn(async move {
         other.legacy("/s/script/mcp", &id, 77, "tools/call", json!({ "name": "hang", "arguments": {} })).await
     });
-    while script.heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("the call left", || !script.heard("tools/call").is_empty()).await;
     let note =
         json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 77 } });
     let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
     assert_eq!(house.post("/s/script/mcp", &headers, note.to_string()).await.status, 202);
+    (session, call)
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_recorded_as_cancelled_and_the_server_is_told() {
+    let (house, script) = legacy_house().await;
+    let house = Arc::new(house);
+    let (_session, call) = cancelled(&house, &script).await;
     tokio::time::timeout(Duration::from_secs(3), call).await.unwrap().unwrap();
-    assert!(house.entries().iter().any(|entry| match entry {
-        decision::Entry::Decision(decision) => decision.ending == Ending::Cancelled,
-        decision::Entry::Intent(_) | decision::Entry::Event(_) => false,
-    }));
+    assert!(is_cancelled(&house));
     let told = script.heard("notifications/cancelled");
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].json()["params"]["requestId"], script.heard("tools/call")[0].json()["id"]);
@@ -166,26 +167,12 @@ async fn a_cancelled_call_is_recorded_as_cancelled_and_the_server_is_told() {
 async fn a_cancelled_call_whose_session_ends_is_no_outage_and_is_not_answered() {
     let (house, script) = legacy_house().await;
     let house = Arc::new(house);
-    let session = house.initialize("/s/script/mcp").await;
-    let (other, id) = (Arc::clone(&house), session.clone());
-    let call = tokio::spawn(async move {
-        other.legacy("/s/script/mcp", &id, 77, "tools/call", json!({ "name": "hang", "arguments": {} })).await
-    });
-    eventually("the call left", || !script.heard("tools/call").is_empty()).await;
-    let note =
-        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 77 } });
-    let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
-    assert_eq!(house.post("/s/script/mcp", &headers, note.to_string()).await.status, 202);
+    let (session, call) = cancelled(&house, &script).await;
     eventually("the server was told", || !script.heard("notifications/cancelled").is_empty()).await;
     house.end_session("/s/script/mcp", &session).await;
     let told = tokio::time::timeout(Duration::from_secs(3), call).await.unwrap().unwrap();
     assert_eq!((told.status, told.body.is_empty()), (202, true), "{told:?}");
-    let endings = house.entries().into_iter().filter_map(|entry| match entry {
-        decision::Entry::Decision(decision) => Some(decision.ending),
-        decision::Entry::Intent(_) | decision::Entry::Event(_) => None,
-    });
-    let endings = endings.collect::<Vec<_>>();
-    assert!(endings.contains(&Ending::Cancelled), "{endings:?}");
+    assert!(is_cancelled(&house), "{:?}", house.entries());
 }
 
 #[tokio::test]

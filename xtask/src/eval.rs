@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::files;
 use crate::process::{cargo, succeeds};
@@ -29,23 +29,30 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Labelled texts, ours, and what is learnt from them.
-const RECORDS: &str = "crates/inspect/wordings";
-const TABLE: &str = "crates/inspect/src/steering/wording.bin";
+/// What can be learnt: from which records of ours, and where its table goes.
+const TABLES: [(&str, &str, &str); 2] = [
+    ("wording", "crates/inspect/wordings", "crates/inspect/src/steering/wording.bin"),
+    ("risk", "crates/catalog/judged", "crates/catalog/src/risk/alike.bin"),
+];
 
-/// Learns how texts that steer a model are worded: from our records, and from definitions of real tools in folders of the
-/// reader's own.
+/// Learns how texts that steer a model are worded, or what tools do that are worded alike: from our records, and from definitions
+/// of real tools in folders of the reader's own.
 pub(crate) fn learn(arguments: &[String]) -> Result<ExitCode> {
+    let Some((what, arguments)) = arguments.split_first() else {
+        bail!("learn what? `wording` or `risk`");
+    };
+    let Some((_, records, table)) = TABLES.into_iter().find(|(name, ..)| name == what) else {
+        bail!("nothing is learnt of `{what}`: `wording` or `risk`");
+    };
     let root = files::root();
-    let mut records: Vec<String> = std::fs::read_dir(root.join(RECORDS))?
+    let mut records: Vec<String> = std::fs::read_dir(root.join(records))?
         .map(|entry| Ok(entry?.path().to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
     records.sort();
-    let table = root.join(TABLE).to_string_lossy().into_owned();
-    let to = ["--out".to_owned(), table];
+    let to = ["--out".to_owned(), root.join(table).to_string_lossy().into_owned()];
     let checks = arguments.iter().any(|argument| argument == "--check");
     let command =
-        ["run", "--quiet", "--release", "--package", "callgate-catalog", "--example", "learn", "--"];
+        ["run", "--quiet", "--release", "--package", "callgate-catalog", "--example", "learn", "--", what];
     let rest = records.iter().chain(arguments).chain(to.iter().filter(|_| !checks)).map(String::as_str);
     let good = succeeds(&mut cargo(&command.into_iter().chain(rest).collect::<Vec<_>>()))?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -127,7 +127,14 @@ const CASES: &[Case] = &[
     ("add_user_to_group", "Add a user to a group", "user group", Changes, Critical, &[Admin]),
     ("list_group_members", "List the members of a group", "group", Nothing, Read, &[]),
     ("open_firewall_port", "Opens a port in the firewall", "port", Changes, Critical, &[Admin]),
-    ("reset_password", "Resets somebody's password", "user new_password", Irreversible, Critical, &[Secret]),
+    (
+        "reset_password",
+        "Resets somebody's password",
+        "user new_password",
+        Irreversible,
+        Critical,
+        &[Admin, Secret],
+    ),
     ("describe_permission_set", "Describe what a permission set allows", "id", Nothing, Read, &[]),
     // Programs.
     (
@@ -223,7 +230,14 @@ const CASES: &[Case] = &[
     ("bulk_delete_photos", "Delete many photos at once", "ids", Irreversible, Critical, &[Gone]),
     ("purgeCdn", "Purge the CDN's cache for a path", "path", Irreversible, Critical, &[Gone]),
     ("share_folder", "Share a folder with somebody by email", "folder email", Irreversible, Side, &[People]),
-    ("invite_curator", "Invites a curator to the museum's workspace", "email", Irreversible, Side, &[People]),
+    (
+        "invite_curator",
+        "Invites a curator to the museum's workspace",
+        "email",
+        Irreversible,
+        Side,
+        &[Admin, People],
+    ),
     ("update_webhook", "Update a webhook's address", "id url", Irreversible, Side, &[]),
     ("upsert_rows", "Insert rows, or update them where they exist", "table rows", Irreversible, Side, &[]),
     ("stop_server", "Stops a game server", "id", Irreversible, Critical, &[]),

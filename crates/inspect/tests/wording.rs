@@ -105,7 +105,7 @@ fn a_name_and_a_word_are_no_sentence() {
 }
 
 /// The table was made from these texts as they are taken apart: whoever changes how that is done learns anew
-/// (`cargo xtask learn`). It says nothing of texts that were not learnt from.
+/// (`cargo xtask learn wording`). It says nothing of texts that were not learnt from.
 #[test]
 fn the_table_goes_with_how_texts_are_taken_apart() {
     let (mut poison, mut found, mut honest, mut taken) = (0_u32, 0_u32, 0_u32, 0_u32);

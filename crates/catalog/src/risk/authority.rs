@@ -35,13 +35,12 @@ impl Scale<'_, '_> {
             .or_else(|| self.member().map(|noun| ("/description", noun)))
             .or_else(|| self.locks().map(|noun| ("/name", noun)))
             .or_else(|| self.opens())
-            .or_else(|| self.chosen().map(|noun| ("/inputSchema", noun)))
-            .filter(|(_, noun)| !(noun == "member" && self.subscribes()))
-            .filter(|(_, noun)| !(noun == "member" && self.has_work()))
-            .filter(|(_, noun)| !(noun == "dns" && self.only_removes()))
-            .filter(|(_, noun)| !(noun == "token" && self.gets_itself_in()))
-            .filter(|(_, noun)| !(noun == "user" && self.introduces()))
-            .filter(|(_, noun)| !(matches!(noun.as_str(), "user" | "member") && self.hands_work()));
+            .or_else(|| self.chosen().map(|noun| ("/inputSchema", noun)));
+        let spoken_of = noun.is_some();
+        let noun = noun.filter(|(_, noun)| !self.lets_nobody_in(noun));
+        if spoken_of && noun.is_none() {
+            self.denied.insert(Category::Administrative);
+        }
         if let Some(deed) = grants.filter(|deed| !self.spends(deed)) {
             self.found(
                 Category::Administrative,
@@ -58,9 +57,26 @@ impl Scale<'_, '_> {
         }
     }
 
+    /// It sounds as if it were about who may do what, and is not.
+    fn lets_nobody_in(&self, noun: &str) -> bool {
+        match noun {
+            "member" => self.subscribes() || self.has_work() || self.hands_work(),
+            "user" => self.introduces() || self.hands_work(),
+            "dns" => self.only_removes(),
+            "token" => self.gets_itself_in(),
+            noun => noun.starts_with("permission_") && self.subscribes(),
+        }
+    }
+
     /// On a server that guards a network: what decides which traffic goes where, and what is let through.
     fn lets_through(&self) -> Option<String> {
         let named = |word: &str| self.named.iter().any(|said| said == word);
+        let listed = matches!(self.named.last().map(String::as_str), Some("entry" | "list" | "address"))
+            && named("address")
+            && self.reading.says("firewall");
+        if listed {
+            return self.named.last().cloned();
+        }
         let last = self.named.last().filter(|_| self.reading.guards)?;
         let decides = match last.as_str() {
             "rule" | "gateway" | "segment" | "route" => true,
@@ -223,7 +239,9 @@ impl Scale<'_, '_> {
 
     /// Who is on a mailing list may do nothing for it.
     fn subscribes(&self) -> bool {
-        ["subscriber", "audience", "contact", "unsubscribe"].iter().any(|word| self.reading.says(word))
+        ["subscriber", "audience", "contact", "unsubscribe", "segment"]
+            .iter()
+            .any(|word| self.reading.says(word))
             || self.takes(&["audience_id", "merge_fields", "subscriber_hash", "email_list_id"])
     }
 
@@ -335,7 +353,8 @@ impl Scale<'_, '_> {
         });
         // the addresses of a network that is made let nobody in
         let lets = |argument: &&super::schema::Argument<'_>| {
-            !(argument.is(&["ip_range", "cidr", "cidr_block"]) && self.takes(&["subnet", "gateway"]))
+            !(argument.is(&["ip_range", "cidr", "cidr_block"])
+                && (self.takes(&["subnet", "gateway"]) || self.reading.says("subnet")))
         };
         let network = network.filter(lets);
         let network =

@@ -164,7 +164,19 @@ impl<'a> Reading<'a> {
         flags.filter_map(|flag| {
             let act = super::lexicon::act(flag.words.first()?)?;
             let word = flag.words.join("_");
-            let gone = matches!(act, Act::Remove | Act::Take) || word == "overwrite";
+            // `remove_noise` is about what comes out, `remove_source` about what is there
+            let loosely = flag.words.first().is_some_and(|verb| {
+                matches!(verb.as_str(), "remove" | "clear" | "strip" | "reset" | "cut" | "trim")
+            });
+            let own = |word: &String| {
+                self.name.nouns.iter().chain(&self.prose.object).any(|noun| singular(noun) == singular(word))
+            };
+            let about = matches!(
+                flag.words.last().map(String::as_str),
+                Some("source" | "original" | "existing" | "old" | "all")
+            );
+            let stored = !loosely || about || flag.words.iter().skip(1).any(own);
+            let gone = matches!(act, Act::Remove | Act::Take) && stored || word == "overwrite";
             let act = if act == Act::Remove { Act::Take } else { act };
             gone.then(|| Deed { act, word, place: Cow::Owned(flag.pointer.clone()) })
         })

@@ -39,7 +39,8 @@ pub(super) fn find(reading: &Reading<'_>) -> Option<Execution> {
 
 /// SQL and its like, which can write unless the tool says that it does not.
 fn statement(reading: &Reading<'_>) -> Option<Execution> {
-    const LANGUAGES: &[&str] = &["sql", "cypher", "plsql", "tsql", "sparql", "gremlin", "hql"];
+    const LANGUAGES: &[&str] =
+        &["sql", "cypher", "plsql", "tsql", "sparql", "gremlin", "hql", "vql", "cql", "aql", "n1ql", "ksql"];
     let body = |argument: &&Argument<'_>| {
         let named = argument.words.iter().any(|word| LANGUAGES.contains(&word.as_str()))
             || argument.is(&[
@@ -127,6 +128,17 @@ fn mentions(text: &str, word: &str) -> bool {
 
 /// A request of any method to any address.
 fn request(reading: &Reading<'_>) -> Option<Execution> {
+    // what is written down for later is sent by somebody else
+    let written = |(act, _): &(Act, String)| matches!(act, Act::Add | Act::Change);
+    let kept = reading.name.nouns.iter().any(|noun| {
+        matches!(
+            singular(noun).as_str(),
+            "collection" | "monitor" | "mock" | "example" | "documentation" | "spec"
+        )
+    });
+    if kept && !reading.name.acts.is_empty() && reading.name.acts.iter().all(written) {
+        return None;
+    }
     let address =
         reading.arguments.iter().find(|argument| argument.is(&["url", "uri", "path", "endpoint", "href"]))?;
     let verbs = ["POST", "PUT", "PATCH", "DELETE"];
@@ -166,6 +178,9 @@ fn program(reading: &Reading<'_>) -> Option<Execution> {
                 "applescript",
                 "lua",
                 "js_code",
+                "code_file",
+                "script_file",
+                "source_file",
             ]) || argument.words.first().is_some_and(|word| matches!(word.as_str(), "script" | "code"))
                 && argument.ends(&["body", "content", "source"]);
         let maybe = argument.is(&[

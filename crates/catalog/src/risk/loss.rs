@@ -22,6 +22,26 @@ const SIGNS: &[&str] = &[
 ];
 
 impl Scale<'_, '_> {
+    /// Its own name says so, by a verb that is said of nothing else.
+    pub(super) fn deletes_plainly(&self) -> bool {
+        const LOOSELY: &[&str] = &[
+            "remov",
+            "clear",
+            "unset",
+            "unlink",
+            "revok",
+            "replac",
+            "disconnect",
+            "detach",
+            "unsubscrib",
+            "reset",
+        ];
+        let plain = |(act, verb): &(Act, String)| {
+            matches!(act, Act::Remove | Act::Take) && !LOOSELY.iter().any(|stem| verb.starts_with(stem))
+        };
+        self.reading.name.acts.iter().any(plain)
+    }
+
     pub(super) fn destruction(&mut self) {
         let removes: Vec<Deed> = self
             .reading
@@ -40,6 +60,10 @@ impl Scale<'_, '_> {
             );
         }
         let soft = self.reading.prose.says_soft;
+        let spared = removes.iter().any(|deed| self.shuts_out(deed) || self.unties(deed));
+        if spared || self.reading.prose.says_undone {
+            self.denied.insert(Category::Destructive);
+        }
         let for_good = removes
             .iter()
             .find(|deed| deed.act == Act::Remove && !soft && !self.only_relates(deed) && !self.unties(deed));
@@ -58,14 +82,8 @@ impl Scale<'_, '_> {
             self.critical(deed.place.clone(), format!("`{}` overwrites what is there", deed.word));
         }
         let prose = &self.reading.prose;
-        let may = self
-            .reading
-            .deeds
-            .iter()
-            .any(|deed| deed.word == "overwrite" && deed.place.starts_with("/input"))
-            || self.may_write_anew();
-        let overwrites = (prose.says_overwrites || may || self.writes_whole())
-            && self.does(&[Act::Add, Act::Change]).is_some();
+        let overwrites =
+            (prose.says_overwrites || self.overwrites()) && self.does(&[Act::Add, Act::Change]).is_some();
         let finally = prose.says_final
             && !soft
             && self.does(&[Act::Flip, Act::Change, Act::Take, Act::Remove, Act::Halt]).is_some();
@@ -75,6 +93,20 @@ impl Scale<'_, '_> {
             self.found(Category::Destructive, "/description", because.to_owned());
             self.critical("/description", because.to_owned());
         }
+    }
+
+    /// An argument can say so: a flag, or a deed that it chooses.
+    pub(super) fn asked_to_delete(&self) -> bool {
+        const PLAINLY: &[&str] = &["delet", "purg", "drop", "eras", "destroy", "wip"];
+        let plainly = |deed: &Deed| PLAINLY.iter().any(|verb| deed.word.starts_with(verb));
+        let asks = |deed: &Deed| deed.act == Act::Take || deed.act == Act::Remove && plainly(deed);
+        self.reading.deeds.iter().any(|deed| deed.place.starts_with("/input") && asks(deed))
+    }
+
+    /// What it is given goes where something was, as its arguments have it.
+    pub(super) fn overwrites(&self) -> bool {
+        let flag = |deed: &Deed| deed.word == "overwrite" && deed.place.starts_with("/input");
+        self.reading.deeds.iter().any(flag) || self.may_write_anew() || self.writes_whole()
     }
 
     /// `write_file`: all that a file holds is given, and what it held is not kept.
@@ -114,6 +146,9 @@ impl Scale<'_, '_> {
             return true;
         }
         let weak = matches!(first, "remove" | "removing" | "unlink" | "unset");
+        if self.reading.prose.says_stays && (weak || first.starts_with("unsubscrib")) {
+            return true;
+        }
         let off = |word: &String| matches!(word.as_str(), "from" | "on");
         let from = self.reading.prose.first.iter().chain(&self.reading.name.words).any(off);
         // an item of a list may be all there is of it

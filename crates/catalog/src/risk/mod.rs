@@ -6,10 +6,12 @@
 //! Read in this order: [`Tool`], [`Judgement`], [`judge`].
 
 mod abroad;
+pub mod alike;
 mod authority;
 mod effect;
 mod execution;
 mod lexicon;
+mod lists;
 mod loss;
 mod money;
 mod name;
@@ -21,6 +23,7 @@ mod schema;
 mod secrets;
 mod settle;
 mod stakes;
+mod sums;
 mod words;
 
 use crate::{Category, Claimed, Tier};
@@ -152,7 +155,8 @@ pub struct Judgement {
 pub fn judge(tool: &Tool<'_>, siblings: &Siblings) -> Judgement {
     let mut reading = effect::Reading::of(tool, siblings);
     let (effect, confidence, mut evidence) = effect::conclude(tool, &mut reading);
-    let stakes = stakes::weigh(&reading, effect, &mut evidence);
+    let description = tool.description.or(tool.title);
+    let stakes = stakes::weigh(&reading, description, siblings, effect, &mut evidence);
     Judgement {
         effect: stakes.effect,
         level: stakes.level,

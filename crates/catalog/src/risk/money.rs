@@ -2,9 +2,9 @@
 
 use super::Effect;
 use super::lexicon::Act;
-use super::nouns::{self, Money};
 use super::schema::Argument;
 use super::stakes::Scale;
+use super::sums::{self, Money};
 use super::words::{singular, split};
 use crate::Category;
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 impl Scale<'_, '_> {
     pub(super) fn money(&mut self) {
         let billed = self.billed();
-        let find = |words: &[String]| nouns::money(words, billed);
+        let find = |words: &[String]| sums::money(words, billed);
         let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
         let named = find(&self.named).or_else(|| find(&whole).filter(|(_, word)| !self.is_verb(word)));
         let found = named
@@ -43,6 +43,11 @@ impl Scale<'_, '_> {
             self.reading.arguments.iter().find(|argument| argument.words.iter().any(spends))
         {
             self.moves(argument.pointer.clone(), "it lets somebody else spend".to_owned());
+            return;
+        }
+        let makes = self.does(&[Act::Add, Act::Run, Act::Deploy]).is_some();
+        if makes && self.reading.prose.says_costs() && self.reading.prose.says_from_now_on() {
+            self.moves("/description", "it costs from the moment it is made".to_owned());
             return;
         }
         if let Some(place) = self.promises() {
@@ -154,7 +159,7 @@ impl Scale<'_, '_> {
             Money::Moves if priced => {
                 self.found(Category::Financial, place, format!("it changes the amount of a `{noun}`"))
             }
-            Money::About if adds || flips || priced || (changes && nouns::priced(noun)) => {
+            Money::About if adds || flips || priced || (changes && sums::priced(noun)) => {
                 self.found(Category::Financial, place, format!("`{noun}` is about money"))
             }
             Money::Moves | Money::About | Money::Pays => {}

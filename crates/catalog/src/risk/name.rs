@@ -18,9 +18,15 @@ pub struct Siblings {
     guards: bool,
     /// People follow one another there and see what others write.
     mingles: bool,
+    /// Stems of the words that several names share.
+    common: Vec<String>,
 }
 
 impl Siblings {
+    pub(super) fn common(&self) -> &[String] {
+        &self.common
+    }
+
     pub(super) fn guards(&self) -> bool {
         self.guards
     }
@@ -49,7 +55,8 @@ impl Siblings {
         let first = names.iter().filter(|words| sure(words.first()) || leads(words)).count();
         let (bills, governs, guards) = (bills(&names), governs(&names, &prefix), guards(&names));
         let mingles = mingles(&names);
-        Self { bills, governs, guards, mingles, prefix, verb_last: last > first }
+        let common = super::alike::common(&names);
+        Self { bills, governs, guards, mingles, common, prefix, verb_last: last > first }
     }
 }
 

@@ -10,9 +10,16 @@ use crate::Category;
 impl Scale<'_, '_> {
     pub(super) fn communication(&mut self) {
         if self.reading.execution.is_some() {
+            self.denied.insert(Category::ExternalCommunication);
             return;
         }
-        let drafts = self.reading.says("draft") && !self.publishes();
+        let goes_out = |(_, verb): &(Act, String)| matches!(verb.as_str(), "schedule" | "start" | "launch");
+        let drafts =
+            self.reading.says("draft") && !self.publishes() && !self.reading.name.acts.iter().any(goes_out);
+        let ships = self.does(&[Act::Send]).is_some_and(|deed| self.ships(deed));
+        if drafts || ships {
+            self.denied.insert(Category::ExternalCommunication);
+        }
         let sends = self.does(&[Act::Send]).filter(|deed| !self.ships(deed)).cloned();
         if let Some(deed) = sends {
             let because = format!("`{}` reaches people", deed.word);
@@ -31,6 +38,14 @@ impl Scale<'_, '_> {
                 self.effect = super::Effect::Irreversible;
             }
             self.found(Category::ExternalCommunication, "/name", format!("a `{message}` reaches people"));
+        } else if let Some(message) = nouns::message(&self.described).filter(|_| adds && !drafts) {
+            let because = format!("a `{message}` reaches people");
+            self.found(Category::ExternalCommunication, "/description", because);
+        } else if let Some(place) = self.goes_public().filter(|_| !drafts) {
+            let because = "it is published where anybody reads it".to_owned();
+            self.found(Category::ExternalCommunication, place, because);
+        } else if let Some(because) = self.mailed() {
+            self.found(Category::ExternalCommunication, because, "it may be mailed to somebody".to_owned());
         } else if let Some(because) = self.addressed().filter(|_| !drafts) {
             self.found(Category::ExternalCommunication, "/inputSchema", because.to_owned());
         } else if let Some(place) = self.posted().filter(|_| adds && !drafts) {
@@ -45,6 +60,55 @@ impl Scale<'_, '_> {
         let whom = |word: &String| matches!(singular(word).as_str(), "role" | "recipient" | "audience");
         self.does(&[Act::Change]).is_some()
             && self.reading.arguments.iter().any(|argument| argument.words.iter().any(whom))
+    }
+
+    /// What people read is put before them: an article that is published, a post that is given its state.
+    fn goes_public(&self) -> Option<&'static str> {
+        const READ: &[&str] = &[
+            "post",
+            "page",
+            "article",
+            "entry",
+            "story",
+            "blog",
+            "site",
+            "website",
+            "video",
+            "episode",
+            "newsletter",
+            "listing",
+            "asset",
+            "update",
+        ];
+        let read = self.named.last().is_some_and(|last| READ.contains(&last.as_str()));
+        let publishes = self.reading.name.acts.iter().any(|(_, verb)| verb == "publish");
+        let written = matches!(self.named.last().map(String::as_str), Some("post" | "page" | "article"))
+            && self.takes(&["status", "published", "publish", "visibility", "post_status"])
+            && self.takes(&["content", "body", "html", "text", "title"])
+            && self.does(&[Act::Add, Act::Change]).is_some();
+        (publishes && read || written).then_some("/name")
+    }
+
+    /// An argument says whether somebody gets a mail about it.
+    fn mailed(&self) -> Option<String> {
+        let mails = self.reading.arguments.iter().find(|argument| {
+            argument.is(&[
+                "send_email",
+                "send_mail",
+                "send_notification",
+                "send_notifications",
+                "notify",
+                "notify_user",
+                "notify_users",
+                "notify_customer",
+                "send_invite",
+                "send_invitation",
+                "send_receipt",
+                "email_template_id",
+                "send_welcome_email",
+            ])
+        })?;
+        self.does(&[Act::Add, Act::Change, Act::Flip]).map(|_| mails.pointer.clone())
     }
 
     /// Somebody is spoken to, or many are asked, whom an argument names.
@@ -102,7 +166,8 @@ impl Scale<'_, '_> {
         let calls =
             self.reading.says("call") && self.takes(&["to", "phone", "phone_number", "to_number", "number"]);
         let begins = self.does(&[Act::Run, Act::Add, Act::Flip, Act::Deploy]).is_some();
-        let campaign = ["campaign", "newsletter", "broadcast"]
+        let mails = self.reading.says("email") && self.reading.says("automation");
+        let campaign = ["campaign", "newsletter", "broadcast", if mails { "automation" } else { "campaign" }]
             .iter()
             .any(|word| self.reading.name.words.iter().any(|said| said == word))
             && self.reading.deeds.iter().any(|deed| {

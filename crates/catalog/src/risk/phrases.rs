@@ -90,10 +90,13 @@ impl Prose {
             "recycle bin",
             "can be restored",
             "can be recovered",
+            "no hard delete",
+            "not a hard delete",
         ]) && !self
             .first
             .iter()
             .any(|word| word.starts_with("permanent") || word.starts_with("irrevers"));
+        self.says_stays = stays(text);
         self.returns_secret = text.split(['.', '\n', ';']).any(returns_secret);
     }
 
@@ -112,6 +115,21 @@ impl Prose {
         COSTS.iter().any(|(hint, phrases)| {
             self.whole.contains(hint) && phrases.iter().any(|phrase| self.whole.contains(phrase))
         })
+    }
+
+    /// It costs as long as it is there.
+    pub(super) fn says_from_now_on(&self) -> bool {
+        [
+            "from creation",
+            "until stop",
+            "until it is stopped",
+            "hourly",
+            "per hour",
+            "per minute",
+            "per month",
+        ]
+        .iter()
+        .any(|phrase| self.whole.contains(phrase))
     }
 
     /// What it shows has a secret in it.
@@ -179,8 +197,27 @@ impl Prose {
         // `notifies the system that`: nobody is told
         let to_machines = ["notifies the system", "notifies the server", "notifies the api"];
         self.says_told = self.says_told && !to_machines.iter().any(|phrase| text.contains(phrase));
-        self.says_overwrites = overwrites(text);
+        self.says_dropped = drops_what_is_left_out(text);
+        self.says_overwrites = self.says_dropped || overwrites(text);
     }
+}
+
+/// What a thing is taken off, and the thing itself, are there as before.
+fn stays(text: &str) -> bool {
+    [
+        "still exist",
+        "will remain in",
+        "remain in the",
+        "remains in the",
+        "is not deleted",
+        "are not deleted",
+        "not delete the",
+        "without deleting",
+        "itself is kept",
+        "preserving",
+    ]
+    .iter()
+    .any(|phrase| text.contains(phrase))
 }
 
 fn trial(sentence: &str) -> bool {
@@ -236,6 +273,19 @@ fn withholds_secret(text: &str) -> bool {
     NEVER.iter().any(|phrase| text.contains(phrase)) || text.split(['.', '\n', ';', '(']).any(never)
 }
 
+/// What is not among what is given is deleted.
+fn drops_what_is_left_out(text: &str) -> bool {
+    let left_out = |part: &str| {
+        ["omitted", "not included", "left out", "not listed", "missing from"]
+            .iter()
+            .any(|phrase| part.contains(phrase))
+            && ["are removed", "is removed", "be removed", "are deleted", "is deleted", "be deleted"]
+                .iter()
+                .any(|phrase| part.contains(phrase))
+    };
+    (text.contains("removed") || text.contains("deleted")) && text.split(['.', '\n', ';']).any(left_out)
+}
+
 /// Whether it says that it overwrites, and not that it does not.
 fn overwrites(text: &str) -> bool {
     let overwrites = [
@@ -259,18 +309,6 @@ fn overwrites(text: &str) -> bool {
         "replacing all",
         "replacing any existing",
     ];
-    let left_out = |part: &str| {
-        ["omitted", "not included", "left out", "not listed", "missing from"]
-            .iter()
-            .any(|phrase| part.contains(phrase))
-            && ["are removed", "is removed", "be removed", "are deleted", "is deleted", "be deleted"]
-                .iter()
-                .any(|phrase| part.contains(phrase))
-    };
-    let gone = text.contains("removed") || text.contains("deleted");
-    if gone && text.split(['.', '\n', ';']).any(left_out) {
-        return true;
-    }
     overwrites.iter().any(|phrase| {
         let before = text.find(phrase).map(|at| text.get(..at).unwrap_or_default());
         before.is_some_and(|before| {

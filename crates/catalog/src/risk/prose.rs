@@ -1,6 +1,7 @@
 //! What a description says that the tool does: the verb that leads it, the verbs joined to that one, and the verbs it lists.
 
 use super::lexicon::{Act, act, inflected, result};
+use super::lists::{list_after, lists_deeds};
 use super::words::{Form, Gap, Token, phrasal, sentences, singular, tokens};
 
 /// Tokens of a description that are read; what matters is said first.
@@ -28,12 +29,16 @@ pub(super) struct Prose {
     pub(super) says_read_only: bool,
     pub(super) says_final: bool,
     pub(super) says_overwrites: bool,
+    /// What is not among what is given goes.
+    pub(super) says_dropped: bool,
     /// It says that it can be undone, or that what was there is kept.
     pub(super) says_undone: bool,
     /// It says that a secret comes back.
     pub(super) returns_secret: bool,
     /// All that is read of it, in small letters, for what is seldom asked.
     pub(super) whole: String,
+    /// What it takes away stays where it is kept.
+    pub(super) says_stays: bool,
     /// What it deletes can be had back.
     pub(super) says_soft: bool,
 }
@@ -54,6 +59,10 @@ impl Prose {
         for (index, sentence) in sentences.enumerate() {
             if lists_deeds(sentence) {
                 prose.listed.extend(list_after(sentence, 0));
+                // what stands first is what it does, and not beside that
+                if index == 0 {
+                    prose.acts = prose.listed.clone();
+                }
             } else if prose.acts.is_empty() && index < 3 {
                 prose.read_head(sentence);
             }
@@ -341,7 +350,7 @@ fn coordinated(sentence: &[Token], at: usize, form: Form, acts: &mut Vec<(Act, S
     end
 }
 
-fn conjunction(word: &str) -> bool {
+pub(super) fn conjunction(word: &str) -> bool {
     matches!(word, "and" | "or" | "then" | "optionally" | "also" | "either")
 }
 
@@ -375,41 +384,6 @@ fn later_clauses(rest: &[Token], form: Form) -> Vec<(Act, String)> {
         }
     }
     found
-}
-
-/// A sentence that lists what can be asked for.
-fn lists_deeds(sentence: &[Token]) -> bool {
-    let mut words = sentence.iter().map(|token| token.word.as_str());
-    let first = words.next().unwrap_or_default();
-    matches!(
-        first,
-        "supports" | "support" | "supported" | "operations" | "actions" | "methods" | "capabilities"
-    ) || (first == "available"
-        && words.next().is_some_and(|word| matches!(word, "actions" | "operations" | "methods")))
-        || (first == "can" && sentence.len() > 1)
-}
-
-/// The run of verbs that begins first after `from`.
-fn list_after(sentence: &[Token], from: usize) -> Vec<(Act, String)> {
-    let deed = |token: &Token| {
-        inflected(&token.word).filter(|(act, form)| *form != Form::Third && *act != Act::Umbrella)
-    };
-    let rest = sentence.get(from..).unwrap_or_default();
-    let Some(start) = rest.iter().position(|token| deed(token).is_some()) else {
-        return Vec::new();
-    };
-    if start > 5 {
-        return Vec::new();
-    }
-    let listed = rest.iter().skip(start).take(24).enumerate();
-    let of_list = listed.filter(|(at, token)| {
-        let before = (start + at).checked_sub(1).and_then(|at| rest.get(at));
-        *at == 0
-            || token.gap == Gap::Comma
-            || token.gap == Gap::Aside
-            || before.is_some_and(|before| conjunction(&before.word))
-    });
-    of_list.filter_map(|(_, token)| Some((deed(token)?.0, token.word.clone()))).collect()
 }
 
 fn preposition(word: &str) -> bool {

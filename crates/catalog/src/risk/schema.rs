@@ -126,8 +126,29 @@ fn deeds(argument: &Argument<'_>) -> Vec<Operation> {
                 values.iter().take(100).filter_map(|value| Some((deed(value, surely)?, (*value).to_owned())));
             known.map(operation).collect()
         }
-        None => quoted(argument.description()).into_iter().map(operation).collect(),
+        None => {
+            let said = quoted(argument.description());
+            let said = if said.is_empty() { listed(argument.description()) } else { said };
+            said.into_iter().map(operation).collect()
+        }
     }
+}
+
+/// The deeds of a list in prose, as `action to perform: list, create or delete` has them: two at least, and little else.
+fn listed(text: &str) -> Vec<(Act, String)> {
+    let sentences = text.split(['.', '\n', ';']);
+    let deeds = |sentence: &str| {
+        let parts: Vec<&str> = sentence.split([',', '|', '/']).collect();
+        let word = |(at, part): (usize, &&str)| {
+            let mut words = part.split_whitespace().filter(|word| !matches!(*word, "or" | "and"));
+            let word = if at == 0 { words.next_back() } else { words.next() };
+            let word = word.unwrap_or_default().trim_matches(|c: char| !c.is_alphanumeric());
+            Some((deed(word, false)?, word.to_owned()))
+        };
+        let deeds: Vec<(Act, String)> = parts.iter().enumerate().filter_map(word).collect();
+        if deeds.len() > 1 && deeds.len() * 3 >= parts.len() * 2 { deeds } else { Vec::new() }
+    };
+    sentences.map(deeds).find(|deeds| !deeds.is_empty()).unwrap_or_default()
 }
 
 /// What an enumeration's value does: a method of HTTP, or the verb of its name.

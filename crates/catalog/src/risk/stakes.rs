@@ -1,7 +1,9 @@
 //! What is at stake: categories, level, tier, reach and breadth, from what a tool does and to what.
 
+use super::alike::{Opinion, QUESTIONS, Question};
 use super::effect::{Deed, Reading};
 use super::lexicon::Act;
+use super::name::Siblings;
 use super::nouns;
 use super::words::{singular, split};
 use super::{About, Effect, Evidence, Level, Reach};
@@ -27,24 +29,27 @@ pub(super) struct Scale<'r, 'a> {
     /// The singular nouns of the description's object.
     pub(super) described: Vec<String>,
     pub(super) categories: BTreeSet<Category>,
-    critical: bool,
+    /// What a rule says it is not, though it may sound so.
+    pub(super) denied: BTreeSet<Category>,
+    pub(super) critical: bool,
+    /// It is critical for more than what it deletes.
+    otherwise_critical: bool,
+    /// Which evidence is of what it deletes.
+    lost: std::ops::Range<usize>,
     pub(super) evidence: &'r mut Vec<Evidence>,
 }
 
-pub(super) fn weigh(reading: &Reading<'_>, effect: Effect, evidence: &mut Vec<Evidence>) -> Stakes {
-    let singulars = |words: &[String]| words.iter().map(|word| singular(word)).collect::<Vec<_>>();
-    let (named, described) = (singulars(&reading.name.nouns), singulars(&reading.prose.object));
-    let mut scale =
-        Scale { reading, effect, named, described, categories: BTreeSet::new(), critical: false, evidence };
-    scale.credentials();
-    if effect != Effect::None {
-        scale.execution();
-        scale.destruction();
-        scale.money();
-        scale.administration();
-        scale.communication();
-        scale.service();
-    }
+/// By the rules, and then by what tools that are worded alike do.
+pub(super) fn weigh(
+    reading: &Reading<'_>,
+    description: Option<&str>,
+    siblings: &Siblings,
+    effect: Effect,
+    evidence: &mut Vec<Evidence>,
+) -> Stakes {
+    let mut scale = by_rules(reading, effect, evidence);
+    let opinion = Opinion::of(reading, description, siblings);
+    scale.reconsider(&opinion);
     let level = match (scale.effect, scale.critical) {
         (Effect::None, _) => Level::ReadOnly,
         (Effect::Changes | Effect::Irreversible | Effect::Unknown, true) => Level::Critical,
@@ -52,6 +57,42 @@ pub(super) fn weigh(reading: &Reading<'_>, effect: Effect, evidence: &mut Vec<Ev
     };
     let (tier, reach, over_broad) = (scale.tier(level), scale.reach(), scale.over_broad());
     Stakes { effect: scale.effect, level, tier, categories: scale.categories, reach, over_broad }
+}
+
+pub(super) fn by_rules<'r, 'a>(
+    reading: &'r Reading<'a>,
+    effect: Effect,
+    evidence: &'r mut Vec<Evidence>,
+) -> Scale<'r, 'a> {
+    let singulars = |words: &[String]| words.iter().map(|word| singular(word)).collect::<Vec<_>>();
+    let (named, described) = (singulars(&reading.name.nouns), singulars(&reading.prose.object));
+    let mut scale = Scale {
+        reading,
+        effect,
+        named,
+        described,
+        categories: BTreeSet::new(),
+        denied: BTreeSet::new(),
+        critical: false,
+        otherwise_critical: false,
+        lost: 0..0,
+        evidence,
+    };
+    scale.credentials();
+    if effect != Effect::None {
+        let known = scale.evidence.len();
+        scale.destruction();
+        scale.lost = known..scale.evidence.len();
+        let loses = std::mem::take(&mut scale.critical);
+        scale.execution();
+        scale.money();
+        scale.administration();
+        scale.communication();
+        scale.service();
+        scale.otherwise_critical = scale.critical;
+        scale.critical |= loses;
+    }
+    scale
 }
 
 impl Scale<'_, '_> {
@@ -82,6 +123,56 @@ impl Scale<'_, '_> {
     pub(super) fn noun(&self, find: impl Fn(&[String]) -> Option<String>) -> Option<(&'static str, String)> {
         let named = find(&self.named).map(|noun| ("/name", noun));
         named.or_else(|| find(&self.described).map(|noun| ("/description", noun)))
+    }
+
+    /// What the rules did not find, and most tools do that are worded alike; and what they found, and next to none does.
+    fn reconsider(&mut self, opinion: &Opinion<'_>) {
+        let gone = Question::Of(Category::Destructive);
+        if self.categories.contains(&Category::Destructive)
+            && opinion.doubts(gone)
+            && self.may_be_there_still()
+        {
+            self.categories.remove(&Category::Destructive);
+            self.critical = self.otherwise_critical;
+            self.evidence.drain(self.lost.clone());
+            self.evidence.push(Evidence::new(About::Category, "", opinion.because_not(gone)));
+        }
+        for question in QUESTIONS.into_iter().filter(|question| opinion.says(*question)) {
+            let known = match question {
+                Question::Of(category) => self.categories.contains(&category),
+                Question::Critical => self.critical,
+            };
+            if known || !self.may(question) {
+                continue;
+            }
+            let because = opinion.because(self.reading, question);
+            match question {
+                Question::Of(category) => self.found(category, "", because),
+                Question::Critical => self.critical("", because),
+            }
+        }
+    }
+
+    /// Who only looks can only learn a secret, what changes nothing for good deletes nothing, and where a rule says why
+    /// something is not so, words alone do not say that it is.
+    fn may(&self, question: Question) -> bool {
+        match question {
+            Question::Of(category) if self.denied.contains(&category) => false,
+            Question::Of(Category::CredentialAccess) => true,
+            Question::Of(Category::Destructive) => self.effect == Effect::Irreversible,
+            Question::Of(_) => self.effect != Effect::None,
+            Question::Critical => self.effect != Effect::None && self.denied.is_empty(),
+        }
+    }
+
+    /// `remove`, `clear` and `replace` are said of much that is there afterwards. What its own name says in plain words, what its
+    /// description says is for good, what an argument can ask for, what runs whatever it is given and what moves money is no
+    /// matter of opinion.
+    fn may_be_there_still(&self) -> bool {
+        let runs = self.reading.execution.as_ref().is_some_and(|execution| !execution.read_only);
+        let prose = &self.reading.prose;
+        let said = prose.says_dropped || prose.says_final || self.overwrites() || self.asked_to_delete();
+        !runs && !said && !self.deletes_plainly() && !self.categories.contains(&Category::Financial)
     }
 
     fn execution(&mut self) {

@@ -3,7 +3,7 @@
 //! Rules find what has a shape, and an attack that sounds like documentation has none. So each word, each pair of neighbours
 //! and each topic has a weight, learnt by logistic regression from labelled sentences; what a sentence weighs is their sum over
 //! the root of their number. Nothing is called and nothing is learnt at run time: it is one table in the program, made by
-//! `cargo xtask learn`, and the words that weigh most are in the reason.
+//! `cargo xtask learn wording`, and the words that weigh most are in the reason.
 
 use super::lexicon::{QUOTED, Topics};
 use super::words::{Kind, Sentence, Token, is_unspaced};

@@ -1,19 +1,12 @@
-//! Learns how texts that steer a model are worded: `learn RECORDS… [--real FOLDER]… [--out FILE | --check]`.
+//! How texts that steer a model are worded.
 //!
 //! RECORDS are files of lines `{"kind": "poison"|"honest", "carrier", "text", "spans": [the poisoned sentences]}`;
 //! `FOLDER/tools.jsonl` holds definitions of real tools, none of them poisoned, one a line with its `server`. `--out` writes the
 //! table; `--check` says what is found of records by a table that was learnt from the other files, and how many real tools of
 //! servers that it was not learnt from weigh as much. `docs/detection.md` publishes that.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a measuring program may stop at a broken file"
-)]
 
+use crate::descent::descend;
+use crate::{Options, lines, write};
 use callgate_catalog::scan::wordings;
 use inspect::Seat;
 use inspect::text::{self, About, BUCKETS, STEERS, Worded};
@@ -150,57 +143,6 @@ fn learn<'a>(samples: impl Iterator<Item = &'a Sample>) -> Table {
     Table { weights: x, bias }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn descend(mut x: Vec<f64>, slope: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Vec<f64> {
-    const MEMORY: usize = 8;
-    const ROUNDS: usize = 150;
-    let (mut cost, mut down) = slope(&x);
-    let mut past: Vec<(Vec<f64>, Vec<f64>, f64)> = Vec::new();
-    for _ in 0..ROUNDS {
-        let mut way = down.clone();
-        let mut shares = Vec::new();
-        for (s, y, inner) in past.iter().rev() {
-            let share = dot(s, &way) / inner;
-            way.iter_mut().zip(y).for_each(|(one, y)| *one -= share * y);
-            shares.push(share);
-        }
-        if let Some((_, y, inner)) = past.last() {
-            let scale = inner / dot(y, y);
-            way.iter_mut().for_each(|one| *one *= scale);
-        }
-        for ((s, y, inner), share) in past.iter().zip(shares.iter().rev()) {
-            let back = share - dot(y, &way) / inner;
-            way.iter_mut().zip(s).for_each(|(one, s)| *one += back * s);
-        }
-        let steep = dot(&way, &down);
-        let mut length = if past.is_empty() { 1.0 / dot(&down, &down).sqrt() } else { 1.0 };
-        let (next, there) = loop {
-            let next: Vec<f64> = x.iter().zip(&way).map(|(x, way)| x - length * way).collect();
-            let there = slope(&next);
-            if there.0 <= cost - 1e-4 * length * steep || length < 1e-12 {
-                break (next, there);
-            }
-            length /= 2.0;
-        };
-        let s: Vec<f64> = next.iter().zip(&x).map(|(a, b)| a - b).collect();
-        let y: Vec<f64> = there.1.iter().zip(&down).map(|(a, b)| a - b).collect();
-        let inner = dot(&s, &y);
-        let gained = cost - there.0;
-        (x, cost, down) = (next, there.0, there.1);
-        if inner > 0.0 {
-            past.push((s, y, inner));
-            past.drain(..past.len().saturating_sub(MEMORY));
-        }
-        if gained < cost * 1e-6 {
-            break;
-        }
-    }
-    x
-}
-
 /// Shares of real tools at which a threshold is set.
 const SHARES: [f64; 5] = [0.001, 0.0025, 0.005, 0.01, 0.02];
 
@@ -250,49 +192,27 @@ fn check(records: &[Sample], names: &[String], tools: &[(String, Sample)]) {
     }
 }
 
-fn fail(path: &str, error: &std::io::Error) -> ! {
-    eprintln!("{path}: {error}");
-    std::process::exit(2)
-}
-
-fn main() {
-    let (mut files, mut folders, mut out, mut checks) = (Vec::new(), Vec::new(), None, false);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--real" => folders.extend(arguments.next()),
-            "--out" => out = arguments.next(),
-            "--check" => checks = true,
-            _ => files.push(argument),
-        }
-    }
-    if files.is_empty() {
-        eprintln!("usage: learn RECORDS… [--real FOLDER]… [--out FILE | --check]");
-        std::process::exit(2);
-    }
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_else(|error| fail(path, &error));
-    let lines = |text: &str| {
-        text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let records: Vec<Sample> = files
+/// `learn wording RECORDS… [--real FOLDER]… [--out FILE | --check]`
+pub(crate) fn main(options: &Options) {
+    let records: Vec<Sample> = options
+        .files
         .iter()
         .enumerate()
-        .flat_map(|(group, path)| lines(&read(path)).into_iter().map(move |line| record(&line, group)))
+        .flat_map(|(group, path)| lines(path).into_iter().map(move |line| record(&line, group)))
         .collect();
-    let tools: Vec<(String, Sample)> = folders
+    let tools: Vec<(String, Sample)> = options
+        .folders
         .iter()
-        .flat_map(|folder| lines(&read(&format!("{folder}/tools.jsonl"))).into_iter().map(|line| real(&line)))
+        .flat_map(|folder| lines(&format!("{folder}/tools.jsonl")).into_iter().map(|line| real(&line)))
         .collect();
     let poisoned = records.iter().flat_map(|one| &one.sentences).filter(|(_, poisoned)| *poisoned).count();
     println!("{} records, {poisoned} poisoned sentences; {} real tools", records.len(), tools.len());
-    if checks {
-        let names: Vec<String> =
-            files.iter().map(|path| path.rsplit('/').next().unwrap_or(path).to_owned()).collect();
-        check(&records, &names, &tools);
+    if options.checks {
+        let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
+        check(&records, &options.files.iter().map(name).collect::<Vec<_>>(), &tools);
     }
-    if let Some(out) = out {
+    if let Some(out) = &options.out {
         let table = learn(records.iter().chain(tools.iter().map(|(_, sample)| sample)));
-        std::fs::write(&out, table.bytes()).unwrap_or_else(|error| fail(&out, &error));
-        println!("wrote {out}");
+        write(out, &table.bytes());
     }
 }

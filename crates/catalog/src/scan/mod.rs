@@ -125,7 +125,10 @@ pub fn contradiction(tool: &Tool<'_>, siblings: &Siblings) -> Option<Finding> {
         return Some(Finding::at("/description", sighting));
     }
     let grave = judged.effect == Effect::Irreversible || judged.level == Level::Critical;
-    let severity = if grave && !gives_it_back(description) { Severity::High } else { Severity::Low };
+    // where the name looks, a description that speaks of changes may be about what others do
+    let named_so = named.effect != Effect::None;
+    let severity =
+        if grave && named_so && !gives_it_back(description) { Severity::High } else { Severity::Low };
     let writes = matches!(judged.effect, Effect::Changes | Effect::Irreversible);
     (writes && judged.confidence >= 0.8).then(|| {
         let because =

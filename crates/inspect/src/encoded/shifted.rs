@@ -150,9 +150,10 @@ fn digits(text: &str) -> Option<String> {
         letters && word.contains(|c: char| c.is_ascii_digit() || matches!(c, '@' | '$' | '!'))
     };
     let read = |word: &str| -> String { word.chars().map(letter).collect() };
-    let bare = |word: &str| read(word.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+    // `{"$contains":` has a sign before it and none in it
+    let bare = |word: &'_ str| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
     let words = text.split_whitespace();
-    let hits = words.clone().filter(|word| spelled(word) && is_common(&bare(word))).count();
+    let hits = words.clone().map(bare).filter(|word| spelled(word) && is_common(&read(word))).count();
     (hits >= COMMON_MIN).then(|| {
         words
             .map(|word| if spelled(word) { read(word) } else { word.to_owned() })

@@ -10,8 +10,8 @@ mod signs;
 
 use super::lexicon::world::{
     ABROAD, AGENDA, AWARE, BESIDE, BEYOND, BROWSER, CHECK, CLAIM, CONTENT, DEED, DISCREET, DISPARAGED, DOWN,
-    FOLK, GIVEN_RULES, MAILBOX, MONEY, OUGHT, PAPER, PAPERS, PERSON, PRETEXT, READER, RIVAL, SAID, SCOPE,
-    SCREEN, SETTINGS, TALE, TIMING, UNASKED, UNTRUE, VERB,
+    FOLK, GIVEN_RULES, HARMLESS, MAILBOX, MONEY, OUGHT, PAPER, PAPERS, PERSON, PRETEXT, READER, RIVAL, SAID,
+    SCOPE, SCREEN, SETTINGS, TALE, TIMING, UNASKED, UNTRUE, VERB,
 };
 use super::lexicon::{
     CONTEXT, FETCH, HOST, MOVE, NOT, PERSONAL, PLACE, QUOTED, SECRET, STRONGBOX, TALK, TELL, TOOL, Topics,
@@ -456,10 +456,10 @@ impl Weighed<'_> {
             })
     }
 
-    /// In another language only parts of words are known.
+    /// In another language only parts of words are known, less those that are parts of harmless ones.
     fn abroad(&self) -> Signs {
         let mut signs = Signs::NONE;
-        let lower = self.s.text.to_lowercase();
+        let lower = HARMLESS.iter().fold(self.s.text.to_lowercase(), |text, word| text.replace(word, " "));
         let speaks = |wanted: Topics| {
             ABROAD
                 .iter()
@@ -480,7 +480,9 @@ impl Weighed<'_> {
         let sink = self.about.asks || named;
         signs.add(Signs::THING, thing);
         signs.add(Signs::SINK, thing && sink);
-        signs.add(Signs::TAKEN, thing);
+        // whose it is is plain where it is taken as a whole, or behind somebody's back: every server has files and settings
+        let taken = speaks(DISCREET) || file || speaks(CONTENT) && sink;
+        signs.add(Signs::TAKEN, thing && taken);
         signs.add(Signs::HUSH, speaks(DISCREET));
         signs.add(Signs::TIMING, speaks(TIMING));
         signs.add(Signs::ADDRESS, self.s.any(Kind::Mail) || self.s.any(Kind::Url));

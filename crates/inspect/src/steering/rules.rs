@@ -268,6 +268,8 @@ impl Said<'_> {
         let given = moved && (asked && !barred || self.orders(MOVE)) || whole || named;
         // what comes back asks for nothing
         let returned = s.tokens.iter().any(|token| matches!(&*token.text, "returned" | "returns"));
+        // the protocol's own word for an answer
+        let returned = returned || s.text.contains("CallToolResult");
         let severity = match (strong, soft) {
             _ if self.is_a_heading() => Low,
             _ if returned && !self.orders(MOVE) && !self.of(MODEL.or(YOU)) => Low,
@@ -455,7 +457,8 @@ impl Said<'_> {
             || self.foreign(TALK) && s.near(WHOLE, TALK, 3)
             || self.foreign(PLACE) && self.of(WHOLE);
         // `only_if_all_discussions_are_resolved` is a condition
-        let condition = s.tokens.iter().any(|token| matches!(&*token.text, "if" | "unless" | "only"));
+        let condition =
+            s.tokens.iter().any(|token| matches!(&*token.text, "if" | "unless" | "only" | "has" | "is"));
         let asks = asks && !condition && !self.sets_up_a_model() || super::conduct::hoards(s, self.about);
         let secret = self.foreign(STRONGBOX);
         let power = self.of(POWER) && self.of(IGNORE) || s.near(IGNORE, RULES, 3);

@@ -62,6 +62,27 @@ topics! {
 }
 
 /// Parts of words in other languages than English, and what they speak of.
+/// Words that have a part of [`ABROAD`] in them and another meaning: what has priority, what has to be filled in, where to.
+pub(crate) const HARMLESS: &[&str] = &[
+    "优先",
+    "優先",
+    "先进",
+    "先進",
+    "预先",
+    "必填",
+    "選填",
+    "选填",
+    "可填",
+    "不填",
+    "宛先",
+    "送信先",
+    "保存先",
+    "出力先",
+    "参照先",
+    "接続先",
+    "対象先",
+];
+
 pub(crate) const ABROAD: &[(Topics, &[&str])] = &[
     (
         CONTENT,

@@ -82,8 +82,22 @@ impl Said<'_> {
         let s = self.sentence;
         let word = |at: usize| s.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
         // "if it is not there, inform the user" begins anew
+        // "cannot tell who that is" does not know
+        let knows = |at: usize| {
+            word(at) == "tell"
+                && at
+                    .checked_sub(1)
+                    .is_some_and(|before| matches!(word(before), "cannot" | "can't" | "can" | "not"))
+                && matches!(
+                    word(at + 1),
+                    "who" | "which" | "whether" | "if" | "what" | "where" | "apart" | "from"
+                )
+                && s.tokens.iter().any(|token| matches!(&*token.text, "cannot" | "can't" | "could" | "can"))
+        };
         let told = |at: usize| {
-            s.tokens.get(at).is_some_and(|token| !token.leads && (token.bare || !token.text.ends_with('s')))
+            let token = s.tokens.get(at);
+            !knows(at)
+                && token.is_some_and(|token| !token.leads && (token.bare || !token.text.ends_with('s')))
         };
         let negates = |at: usize| {
             let subject = s.tokens.get(..at).unwrap_or_default().iter();
@@ -111,7 +125,11 @@ impl Said<'_> {
         let deed = s.tokens.iter().any(|token| DEED.contains(&&*token.text));
         let taken = STRONGBOX.or(SECRET).or(CONTEXT).or(OUTSIDE).or(PLACE);
         // "do not show the password" protects it
-        let guards = s.follows(NOT, TELL, 4) && s.follows(TELL, SECRET.or(PERSONAL), 3);
+        let passive =
+            |token: &Token<'_>| matches!(&*token.text, "surfaced" | "shown" | "returned" | "displayed");
+        let kept =
+            s.follows(SECRET, NOT, 3) && s.tokens.iter().any(passive) && !self.of(USER.or(MODEL).or(YOU));
+        let guards = s.follows(NOT, TELL, 4) && s.follows(TELL, SECRET.or(PERSONAL), 3) || kept;
         let other = self.of(taken) && !guards || self.of(MOVE.or(RUN).or(USE)) && self.of(SILENT.or(UNSEEN));
         let weak = s
             .tokens
@@ -139,6 +157,16 @@ impl Said<'_> {
             let before = at.checked_sub(1).and_then(|before| s.tokens.get(before));
             before.is_some_and(|token| token.text == "they" || token.topics.meets(USER))
         };
+        // "ask the user whether to retry with skip_check": somebody is asked
+        let asks = s.places(ASK).any(|at| {
+            let word = |at: usize| s.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
+            let user = (at + 1..at + 3).any(|next| s.tokens.get(next).is_some_and(|t| t.topics.meets(USER)));
+            let leads = s.tokens.get(at).is_some_and(|token| token.leads);
+            word(at) == "ask" && user && (leads || !s.places(NOT).any(|no| no < at && at - no <= 3))
+        });
+        if asks {
+            return None;
+        }
         let wanted = s.places(NOT).next().is_some_and(|no| no == 0 && s.places(SKIP).all(|at| at > 1));
         let skipped = s.near(ASK, SKIP, 8) && !s.places(ASK).all(theirs) && !wanted;
         const YES: &[&str] = &["confirm", "approv", "consent", "permission", "authori", "agree", "sign-off"];
@@ -157,7 +185,14 @@ impl Said<'_> {
             let mut behind = s.tokens.get(no + 1..).unwrap_or_default().iter().take(4);
             behind.any(|token| token.text == "need") && behind.any(|token| token.topics.meets(USE))
         });
-        if !skipped && !unasked && !over || spares_a_call {
+        // "when the client has no approval dialogs": how clients are, and no order
+        let lacking = s.tokens.iter().any(|token| matches!(&*token.text, "client" | "host"))
+            && s.tokens.windows(2).any(|two| match two {
+                [has, no] => matches!(&*has.text, "has" | "have" | "lacks") && no.text == "no",
+                _ => false,
+            })
+            && !self.orders(SKIP.or(USE).or(RUN));
+        if !skipped && !unasked && !over || spares_a_call || lacking {
             return None;
         }
         let client = s.tokens.iter().any(|token| token.text == "client" || token.text == "host");

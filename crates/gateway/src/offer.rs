@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError};
+use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError, Writer};
 use tokio::sync::{Semaphore, mpsc};
 use wire::Eras;
 
@@ -266,13 +266,15 @@ impl Offers {
         let (poisoned, place) = sighted::poisoned(&self.gate.live(), &self.at_hand, server, &items);
         let withheld = poisoned.keys().cloned().collect();
         let identity = sighted::identity(server, &found, &items);
+        let writer = self.gate.store.own_writer();
         let pinning = self.pinning.lock().await;
-        let changes = self.pin(&live, server, &found, items, withheld).await.map_err(|e| e.to_string())?;
+        let changes = self.pin(&live, &writer, server, &found, items, withheld).await;
+        let changes = changes.map_err(|e| e.to_string())?;
         drop(pinning);
         let scope = live.settings.scope();
         let looked = sighted::looked(&self.gate.store, &scope, server, &changes, (poisoned, identity)).await;
         let looked = looked.map_err(|e| e.to_string())?;
-        self.tell(&live, server, &found, &changes, &looked).await;
+        self.tell(&live, writer, server, &found, &changes, &looked).await;
         drop((turn, live));
         if !changes.is_empty() || !self.is_known(server, &found).await {
             self.refresh().await;
@@ -293,6 +295,7 @@ impl Offers {
     async fn pin(
         &self,
         live: &Live,
+        writer: &Writer,
         server: &ServerName,
         found: &Found,
         items: Vec<Seen>,
@@ -317,21 +320,26 @@ impl Offers {
         let (server, kinds) = (server.clone(), BTreeSet::from(kinds));
         let apart = sighted::all_apart(&self.gate.store, &scope, &server, &items).await?;
         let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };
-        self.gate.store.record_seen(&scope, &sighting).await
+        self.gate.store.record_seen(writer, &scope, &sighting).await
     }
 
     async fn tell(
         &self,
         live: &Live,
+        writer: Writer,
         server: &ServerName,
         found: &Found,
         changes: &[store::Change],
         looked: &Looked,
     ) {
-        for (event, detail) in sighted::told(server, found, changes, looked) {
+        for (event, detail) in sighted::reached(server, found, changes, looked) {
             if let Err(e) = record::event(&self.gate, live, event, None, Some(server), detail).await {
                 tracing::error!(error = %e.because, "an event cannot be recorded");
             }
+        }
+        if !changes.is_empty() {
+            let known = sighted::known(server, changes, looked);
+            sighted::tell(&self.gate, live, writer, move |event| sighted::add(&known, event)).await;
         }
     }
 

@@ -6,7 +6,7 @@ mod told;
 
 pub(crate) use differing::look_as_callers;
 pub(crate) use judged::{AtHand, identity, poisoned};
-pub(crate) use told::told;
+pub(crate) use told::{add, known, reached, tell};
 
 use crate::errands::Found;
 use crate::gate::Withdrawn;

@@ -2,7 +2,8 @@
 
 use crate::db::{Outcome, Tx, args, statements};
 use crate::pins::{self, By, Mark, Pin, PinState};
-use crate::{Scope, Store, StoreError};
+use crate::untold::Told;
+use crate::{Scope, Store, StoreError, Writer};
 use bytes::Bytes;
 use catalog::{DEFINITION_BYTES_MAX, ItemState, NAME_BYTES_MAX};
 use decision::{Digest, EventName, Item, ItemKind, ServerName, Timestamp};
@@ -168,6 +169,14 @@ impl Change {
         (event, detail)
     }
 
+    /// What the record says where a user is shown something else than what was approved.
+    fn differs(&self, seen_by: &str) -> Told {
+        let mut detail = self.detail();
+        detail.insert("change".to_owned(), "differs".to_owned());
+        detail.insert("shown-to".to_owned(), seen_by.to_owned());
+        (EventName::DefinitionChanged, detail)
+    }
+
     /// What the record says of any change.
     pub fn detail(&self) -> BTreeMap<String, String> {
         let detail = [
@@ -185,9 +194,17 @@ impl Store {
     /// transaction. A server's very first sighting may approve everything it shows; whether it is the
     /// first is decided here, so that of two replicas only one can be.
     ///
+    /// What the record says of it is left to be told under a name of its own: whoever looked knows more of it than the store
+    /// does, and [tells it](Store::tell_with) with that.
+    ///
     /// Errors: [`StoreError::Unacceptable`] when an item is listed twice, is of a kind that was not listed,
     /// or breaks a bound. Then nothing is changed.
-    pub async fn record_seen(&self, scope: &Scope, sighting: &Sighting) -> Result<Vec<Change>, StoreError> {
+    pub async fn record_seen(
+        &self,
+        writer: &Writer,
+        scope: &Scope,
+        sighting: &Sighting,
+    ) -> Result<Vec<Change>, StoreError> {
         let seen = acceptable(&sighting.kinds, &sighting.items)?;
         let now = self.now();
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
@@ -202,7 +219,8 @@ impl Store {
         let pin_now = first_time && sighting.first == FirstSight::Pin;
         let pins = |item: &Item| pin_now && !sighting.withheld.contains(item);
         let steps = compare(&known, &seen, sighting, pins, now);
-        self.keep(tx, scope, &sighting.server, &seen, steps).await
+        let kept = Kept { writer, server: &sighting.server, seen: &seen, told: &sighted };
+        self.keep(tx, scope, kept, steps).await
     }
 
     /// Writes down that a user is shown something else than what was approved. What was approved is withdrawn from
@@ -232,18 +250,19 @@ impl Store {
             Some((pin, What::Changed))
         };
         let steps = known.iter().filter_map(differs).collect();
-        self.keep(tx, scope, server, &seen, steps).await
+        let told = |changes: &[Change]| changes.iter().map(|change| change.differs(seen_by)).collect();
+        self.keep(tx, scope, Kept { writer: self.writer(), server, seen: &seen, told: &told }, steps).await
     }
 
-    /// Writes pins with the definitions that were seen.
+    /// Writes pins with the definitions that were seen, and leaves what the record says of that to be told.
     async fn keep(
         &self,
         mut tx: Tx,
         scope: &Scope,
-        server: &ServerName,
-        seen: &BTreeMap<Item, &Seen>,
+        kept: Kept<'_>,
         steps: Vec<(Pin, What)>,
     ) -> Outcome<Vec<Change>> {
+        let Kept { writer, server, seen, told } = kept;
         let (tenant, environment, now) = (scope.tenant.as_str(), scope.environment.as_str(), self.now());
         for (pin, _) in &steps {
             if let Some(seen) = seen.get(&pin.item) {
@@ -257,10 +276,28 @@ impl Store {
             tx.commit().await?;
         } else {
             tx.execute(SWEEP, args![tenant, environment, now.0.saturating_sub(ORPHANED_US)]).await?;
+            self.note_untold_as(writer, &mut tx, scope, Some(server), now, told(&changes)).await?;
             self.commit_noticed(tx, scope).await?;
         }
         Ok(changes)
     }
+}
+
+/// What is written down with the pins of one server, and what the record is to say of their changes.
+struct Kept<'a> {
+    writer: &'a Writer,
+    server: &'a ServerName,
+    seen: &'a BTreeMap<Item, &'a Seen>,
+    told: &'a (dyn Fn(&[Change]) -> Vec<Told> + Sync),
+}
+
+/// How many items were accepted at first sight, and each that is not what it was.
+fn sighted(changes: &[Change]) -> Vec<Told> {
+    let pinned = changes.iter().filter(|change| change.what == What::Pinned).count();
+    let detail = BTreeMap::from([("items".to_owned(), pinned.to_string())]);
+    let pinned = (pinned > 0).then_some((EventName::DefinitionPinned, detail));
+    let changed = changes.iter().filter(|change| change.what != What::Pinned);
+    pinned.into_iter().chain(changed.map(|one| (EventName::DefinitionChanged, one.detail()))).collect()
 }
 
 /// The items by name, or why the sighting cannot be recorded.

@@ -23,6 +23,9 @@ const TOGETHER: usize = 256;
 /// What an entry has beside its event, also of one that is told late.
 const LATE_BYTES: usize = 1_024;
 
+/// An event and what it says.
+pub(crate) type Told = (EventName, BTreeMap<String, String>);
+
 /// Who left an event to be told: one open store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -67,6 +70,11 @@ impl Store {
         &self.inner.writer
     }
 
+    /// Another name, for events that nobody else is to tell.
+    pub fn own_writer(&self) -> Writer {
+        Writer::new(&*self.inner.entropy)
+    }
+
     /// Writes into the ledger what is to be told; returns how many events. What a crash leaves between the ledger and the
     /// database is told twice: then both say the same time, person and change.
     pub async fn tell(
@@ -75,13 +83,30 @@ impl Store {
         ledger: &Arc<Ledger>,
         telling: Telling,
     ) -> Result<usize, TellError> {
+        self.tell_with(scope, ledger, telling, |_| ()).await
+    }
+
+    /// [`Store::tell`], with what whoever tells it knows besides.
+    pub async fn tell_with(
+        &self,
+        scope: &Scope,
+        ledger: &Arc<Ledger>,
+        telling: Telling,
+        add: impl Fn(&mut Event) + Send + Sync + 'static,
+    ) -> Result<usize, TellError> {
         let (store, scope, ledger) = (self.clone(), scope.clone(), Arc::clone(ledger));
         // a browser that goes away in the middle must not have it told twice
-        let told = tokio::spawn(async move { store.told(&scope, &ledger, &telling).await });
+        let told = tokio::spawn(async move { store.told(&scope, &ledger, &telling, &add).await });
         told.await.unwrap_or(Err(TellError::Ledger(LedgerError::Closed)))
     }
 
-    async fn told(&self, scope: &Scope, ledger: &Ledger, telling: &Telling) -> Result<usize, TellError> {
+    async fn told(
+        &self,
+        scope: &Scope,
+        ledger: &Ledger,
+        telling: &Telling,
+        add: &(dyn Fn(&mut Event) + Send + Sync),
+    ) -> Result<usize, TellError> {
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
         if let Telling::Left { before } = telling {
             let row = self.db().row(ARE_LEFT, args![tenant, environment, *before]).await?;
@@ -99,6 +124,7 @@ impl Store {
         };
         let mut events = rows.iter().map(read).collect::<Outcome<Vec<_>>>()?;
         events.sort_by(|(one, _), (other, _)| one.cmp(other));
+        events.iter_mut().for_each(|(_, event)| add(event));
         let records = events.into_iter().map(|(_, event)| record(event, late));
         let records = records.collect::<Result<Vec<_>, _>>()?;
         for together in records.chunks(TOGETHER) {
@@ -115,7 +141,19 @@ impl Store {
         scope: &Scope,
         server: Option<&ServerName>,
         at: Timestamp,
-        events: Vec<(EventName, BTreeMap<String, String>)>,
+        events: Vec<Told>,
+    ) -> Outcome<()> {
+        self.note_untold_as(self.writer(), tx, scope, server, at, events).await
+    }
+
+    pub(crate) async fn note_untold_as(
+        &self,
+        writer: &Writer,
+        tx: &mut Tx,
+        scope: &Scope,
+        server: Option<&ServerName>,
+        at: Timestamp,
+        events: Vec<Told>,
     ) -> Outcome<()> {
         let deed = random(&*self.inner.entropy);
         for ((event, detail), n) in events.into_iter().zip(0_u64..) {
@@ -133,7 +171,7 @@ impl Store {
             let row = args![
                 scope.tenant.as_str(),
                 scope.environment.as_str(),
-                self.writer().0.as_str(),
+                writer.0.as_str(),
                 deed.as_str(),
                 n,
                 at,

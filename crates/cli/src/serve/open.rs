@@ -213,7 +213,7 @@ mod tests {
             let items = vec![Seen { item, digest: shown.digest(), raw }];
             let (kinds, withheld, apart) = ([ItemKind::Tool].into(), [].into(), [].into());
             let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };
-            house.store.record_seen(&scope, &sighting).await.unwrap();
+            house.store.record_seen(&house.store.own_writer(), &scope, &sighting).await.unwrap();
             Ok(house.ledger())
         };
         let (built, _) = beside_ledger(&house.store, changed, async || house.build().await).await.unwrap();

@@ -55,7 +55,7 @@ async fn shows_of(house: &House, server: &str, tools: &[Value]) {
         withheld: Default::default(),
         apart,
     };
-    house.store.record_seen(&house.scope, &sighting).await.unwrap();
+    house.store.record_seen(&house.store.own_writer(), &house.scope, &sighting).await.unwrap();
 }
 
 async fn pin(house: &House, name: &str) -> Option<Pin> {

@@ -115,7 +115,7 @@ async fn house() -> House {
         withheld: Default::default(),
         apart: Default::default(),
     };
-    house.store.record_seen(&house.scope, &sighting).await.unwrap();
+    house.store.record_seen(&house.store.own_writer(), &house.scope, &sighting).await.unwrap();
     house
 }
 

@@ -1,10 +1,9 @@
 //! What callers are shown, beside what was accepted: one server must not show two faces.
 
-use super::{apart, sighted};
+use super::{apart, sighted, tell};
 use crate::gate::{Gate, Live};
 use crate::record;
 use decision::{EventName, ServerName};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{Differing, Pin, PinState, Seen, StoreError};
 
@@ -43,7 +42,7 @@ async fn compare(
         if how.is_none() {
             grave.push(seen);
         } else if gate.guests.tells(server, &seen.item, seen.digest) {
-            tell(gate, live, server, &by, &seen, true).await;
+            tell_of(gate, live, server, &by, &seen).await;
         }
     }
     if grave.is_empty() {
@@ -51,9 +50,11 @@ async fn compare(
     }
     let differing = Differing { server: server.clone(), items: grave, seen_by: by };
     let changes = gate.store.record_differing(&scope, &differing).await?;
-    let changed = |seen: &&Seen| changes.iter().any(|change| change.item == seen.item);
-    for seen in differing.items.iter().filter(changed) {
-        tell(gate, live, server, &differing.seen_by, seen, false).await;
+    for change in &changes {
+        warn(server, &differing.seen_by, &change.item.name, false);
+    }
+    if !changes.is_empty() {
+        tell(gate, live, gate.store.writer().clone(), |_| ()).await;
     }
     Ok(())
 }
@@ -66,20 +67,24 @@ fn differs(pin: &Pin, seen: &Seen) -> bool {
         && pin.seen != seen.digest
 }
 
-async fn tell(gate: &Arc<Gate>, live: &Live, server: &ServerName, by: &str, seen: &Seen, harmless: bool) {
-    let mut detail = BTreeMap::from([
-        ("kind".to_owned(), seen.item.kind.as_str().to_owned()),
-        ("name".to_owned(), seen.item.name.clone()),
-        ("change".to_owned(), "differs".to_owned()),
-        ("seen".to_owned(), seen.digest.to_string()),
-        ("shown-to".to_owned(), by.to_owned()),
-    ]);
-    if harmless {
-        detail.insert("served".to_owned(), "as-accepted".to_owned());
-    }
-    tracing::warn!(%server, item = %seen.item.name, %by, harmless, "a caller is shown another definition than the gateway");
+/// It is served on as it was accepted: nothing is written down but this.
+async fn tell_of(gate: &Arc<Gate>, live: &Live, server: &ServerName, by: &str, seen: &Seen) {
+    let detail = [
+        ("kind", seen.item.kind.as_str().to_owned()),
+        ("name", seen.item.name.clone()),
+        ("change", "differs".to_owned()),
+        ("seen", seen.digest.to_string()),
+        ("shown-to", by.to_owned()),
+        ("served", "as-accepted".to_owned()),
+    ];
+    let detail = detail.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    warn(server, by, &seen.item.name, true);
     if let Err(e) = record::event(gate, live, EventName::DefinitionChanged, None, Some(server), detail).await
     {
         tracing::error!(error = %e.because, "an event cannot be recorded");
     }
+}
+
+fn warn(server: &ServerName, by: &str, item: &str, harmless: bool) {
+    tracing::warn!(%server, %item, %by, harmless, "a caller is shown another definition than the gateway");
 }

@@ -2,17 +2,18 @@
 
 use super::Looked;
 use crate::errands::Found;
+use crate::gate::{Gate, Live};
 use catalog::drift::Original;
 use catalog::scan::Finding;
-use decision::{EventName, ServerName};
+use decision::{Event, EventName, ServerName};
 use std::collections::BTreeMap;
-use store::{Change, FLAPS, What};
+use store::{Change, FLAPS, Telling, What, Writer};
 
 /// An event and what belongs to it.
 type Told = (EventName, BTreeMap<String, String>);
 
-/// That it was reached, what was pinned, and each item that is not what it was.
-pub(crate) fn told(server: &ServerName, found: &Found, changes: &[Change], looked: &Looked) -> Vec<Told> {
+/// That it was reached. What was pinned, and each item that is not what it was, the store leaves to be told.
+pub(crate) fn reached(server: &ServerName, found: &Found, changes: &[Change], looked: &Looked) -> Vec<Told> {
     let detail = BTreeMap::from([
         ("revision".to_owned(), found.revision.to_string()),
         ("eras".to_owned(), format!("{:?}", found.eras).to_lowercase()),
@@ -28,21 +29,48 @@ pub(crate) fn told(server: &ServerName, found: &Found, changes: &[Change], looke
             "what the server calls itself is poisoned; no client is told that"
         );
     }
-    let mut events =
-        vec![(EventName::ServerConnected, connected), (EventName::CapabilitiesDiscovered, detail)];
     let pinned = changes.iter().filter(|change| change.what == What::Pinned).count();
     if pinned > 0 {
-        let detail = BTreeMap::from([("items".to_owned(), pinned.to_string())]);
-        events.push((EventName::DefinitionPinned, detail));
         tracing::info!(server = %server, items = pinned, "pinned at first sight");
     }
+    vec![(EventName::ServerConnected, connected), (EventName::CapabilitiesDiscovered, detail)]
+}
+
+/// Tells what was left under a name, with what is known besides. Where that fails it stays to be told.
+pub(crate) async fn tell(
+    gate: &Gate,
+    live: &Live,
+    writer: Writer,
+    add: impl Fn(&mut Event) + Send + Sync + 'static,
+) {
+    let scope = live.settings.scope();
+    let told = gate.store.tell_with(&scope, gate.ledger(), Telling::Of(writer), add).await;
+    if let Err(error) = told {
+        tracing::error!(%error, "what a look found cannot be recorded yet");
+    }
+}
+
+/// What is known of changed items beside what the store told of them.
+pub(crate) fn known(
+    server: &ServerName,
+    changes: &[Change],
+    looked: &Looked,
+) -> BTreeMap<(String, String), BTreeMap<String, String>> {
     let changed = changes.iter().filter(|change| change.what != What::Pinned);
-    events.extend(changed.map(|one| (EventName::DefinitionChanged, change(server, one, looked))));
-    events
+    let key = |one: &Change| (one.item.kind.as_str().to_owned(), one.item.name.clone());
+    changed.map(|one| (key(one), change(server, one, looked))).collect()
+}
+
+/// Adds that to an event of such an item.
+pub(crate) fn add(known: &BTreeMap<(String, String), BTreeMap<String, String>>, event: &mut Event) {
+    let said = |key: &str| event.detail.get(key).cloned().unwrap_or_default();
+    if let Some(more) = known.get(&(said("kind"), said("name"))) {
+        event.detail.extend(more.clone());
+    }
 }
 
 fn change(server: &ServerName, change: &Change, looked: &Looked) -> BTreeMap<String, String> {
-    let mut detail = change.detail();
+    let mut detail = BTreeMap::new();
     tracing::warn!(server = %server, item = %change.item.name, change = ?change.what, "a definition changed");
     if looked.kept.contains(&change.item) {
         detail.insert("served".to_owned(), "as-accepted".to_owned());

@@ -18,7 +18,7 @@ async fn see(store: &Store, raw: &str, how: Option<How>) -> Vec<What> {
     if let Some(how) = how.filter(|_| approved != shown) {
         sighting.apart.insert(tool("a"), Apart { approved, shown, how });
     }
-    whats(&store.record_seen(&home(), &sighting).await.unwrap())
+    whats(&store.record_seen(&store.own_writer(), &home(), &sighting).await.unwrap())
 }
 
 fn whats(changes: &[Change]) -> Vec<What> {
@@ -75,7 +75,7 @@ pub(crate) async fn what_was_not_harmless_meanwhile_comes_back_for_somebody_to_l
     // no way round: not by something harmless, and not by being away
     see(&store, "a3", Some(How::Harmless)).await;
     assert_eq!(see(&store, "a1", None).await, [What::Returned]);
-    let none = store.record_seen(&home(), &sighting(&[])).await.unwrap();
+    let none = store.record_seen(&store.own_writer(), &home(), &sighting(&[])).await.unwrap();
     assert_eq!(whats(&none), [What::Gone]);
     assert_eq!(see(&store, "a1", None).await, [What::Returned]);
     // whoever decides can still see what it was
@@ -84,7 +84,7 @@ pub(crate) async fn what_was_not_harmless_meanwhile_comes_back_for_somebody_to_l
     see(&store, "a1", None).await;
     bed.clock.advance(11 * MINUTE);
     let other = sighting(&[("a", "a1"), ("b", "b1")]);
-    store.record_seen(&home(), &other).await.unwrap();
+    store.record_seen(&store.own_writer(), &home(), &other).await.unwrap();
     assert!(store.definition(&home(), &Digest::of(b"a4")).await.unwrap().is_some());
     assert!(store.definition(&home(), &Digest::of(b"a3")).await.unwrap().is_none(), "swept");
     let one = Which::Items(vec![(tool("a"), Some(Digest::of(b"a1")))]);
@@ -116,7 +116,7 @@ pub(crate) async fn what_was_judged_beside_another_definition_is_not_judged(bed:
         Apart { approved: Digest::of(b"a9"), shown, how: How::Harmless },
     ] {
         wrong.apart.insert(tool("a"), apart);
-        store.record_seen(&home(), &wrong).await.unwrap();
+        store.record_seen(&store.own_writer(), &home(), &wrong).await.unwrap();
         assert!(pin(&store).await.held());
         store.forget_server(&home(), &crm(), "root").await.unwrap();
         see(&store, "a1", None).await;
@@ -126,7 +126,7 @@ pub(crate) async fn what_was_judged_beside_another_definition_is_not_judged(bed:
 pub(crate) async fn what_one_user_is_shown_otherwise_is_withdrawn_from_everybody(bed: &Bed) {
     let store = bed.store().await;
     let both = sighting(&[("a", "a1"), ("b", "b1")]);
-    store.record_seen(&home(), &both).await.unwrap();
+    store.record_seen(&store.own_writer(), &home(), &both).await.unwrap();
     let shown = |items: &[(&str, &str)]| Differing {
         server: crm(),
         items: items.iter().map(|(name, raw)| seen(tool(name), raw)).collect(),
@@ -137,6 +137,7 @@ pub(crate) async fn what_one_user_is_shown_otherwise_is_withdrawn_from_everybody
     assert_eq!(store.record_differing(&home(), &same).await.unwrap(), []);
     let other = shown(&[("a", "a2"), ("b", "b1")]);
     assert_eq!(whats(&store.record_differing(&home(), &other).await.unwrap()), [What::Changed]);
+    assert_eq!(bed.rows("untold").await, 2, "that it was pinned, and that somebody is shown another");
     let store = bed.reopen(store).await;
     let changed = pin(&store).await;
     let left = changed.left.clone().unwrap();
@@ -145,7 +146,10 @@ pub(crate) async fn what_one_user_is_shown_otherwise_is_withdrawn_from_everybody
     let names: Vec<_> = store.accepted(&home(), &crm()).await.unwrap();
     assert_eq!(names.iter().map(|one| one.item.name.as_str()).collect::<Vec<_>>(), ["b"]);
     // the gateway itself is still shown what was approved
-    assert_eq!(whats(&store.record_seen(&home(), &both).await.unwrap()), [What::Returned]);
+    assert_eq!(
+        whats(&store.record_seen(&store.own_writer(), &home(), &both).await.unwrap()),
+        [What::Returned]
+    );
     assert_eq!(store.record_differing(&home(), &other).await.unwrap(), [], "it waits already");
     assert_eq!(pin(&store).await.left.unwrap().seen_by.as_deref(), Some("ann"));
     store.approve(&home(), &crm(), &Which::All, "alice").await.unwrap();

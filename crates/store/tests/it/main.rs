@@ -129,6 +129,7 @@ suite! {
         what_somebody_else_left_is_told_late_and_as_it_was,
         of_many_who_tell_at_once_one_tells_each_event,
         what_the_ledger_does_not_take_stays_to_be_told,
+        what_a_look_finds_is_left_to_be_told_with_what_the_looker_knows,
         what_a_crash_has_told_twice_is_known_by_server_version_and_time;
     secrets:
         a_secret_comes_back_as_it_was_sealed,

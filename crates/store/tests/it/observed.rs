@@ -25,7 +25,7 @@ async fn of(store: &Store, name: &str) -> Vec<Observation> {
 
 pub(crate) async fn the_first_of_each_kind_is_kept_of_pinned_tools_only(bed: &Bed) {
     let store = bed.store().await;
-    store.record_seen(&home(), &sighting(&[("a", "a1"), ("b", "b1")])).await.unwrap();
+    store.record_seen(&store.own_writer(), &home(), &sighting(&[("a", "a1"), ("b", "b1")])).await.unwrap();
     let keep = async |name: &str, one: &Observation| {
         store.keep_observation(&home(), &crm(), name, one).await.unwrap()
     };
@@ -48,12 +48,12 @@ pub(crate) async fn the_first_of_each_kind_is_kept_of_pinned_tools_only(bed: &Be
 
 pub(crate) async fn what_is_forgotten_did_nothing(bed: &Bed) {
     let store = bed.store().await;
-    store.record_seen(&home(), &sighting(&[("a", "a1"), ("b", "b1")])).await.unwrap();
+    store.record_seen(&store.own_writer(), &home(), &sighting(&[("a", "a1"), ("b", "b1")])).await.unwrap();
     for name in ["a", "b"] {
         store.keep_observation(&home(), &crm(), name, &saw(Did::Deleted, How::Flag, 5)).await.unwrap();
     }
     // `b` is gone, and somebody takes note
-    store.record_seen(&home(), &sighting(&[("a", "a1")])).await.unwrap();
+    store.record_seen(&store.own_writer(), &home(), &sighting(&[("a", "a1")])).await.unwrap();
     assert_eq!(of(&store, "b").await.len(), 1);
     let which = Which::Items(vec![(tool("b"), None)]);
     store.approve(&home(), &crm(), &which, "alice").await.unwrap();

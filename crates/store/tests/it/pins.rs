@@ -27,7 +27,7 @@ pub(crate) fn sighting(tools: &[(&str, &str)]) -> Sighting {
 }
 
 async fn see(store: &Store, tools: &[(&str, &str)]) -> Vec<(String, What)> {
-    let changes = store.record_seen(&home(), &sighting(tools)).await.unwrap();
+    let changes = store.record_seen(&store.own_writer(), &home(), &sighting(tools)).await.unwrap();
     told(&changes)
 }
 
@@ -81,22 +81,26 @@ pub(crate) async fn the_first_sight_pins_and_the_second_does_not(bed: &Bed) {
 pub(crate) async fn a_first_sight_that_is_held_approves_nothing(bed: &Bed) {
     let store = bed.store().await;
     let held = Sighting { first: FirstSight::Hold, ..sighting(&[("a", "a1")]) };
-    let changes = store.record_seen(&home(), &held).await.unwrap();
+    let changes = store.record_seen(&store.own_writer(), &home(), &held).await.unwrap();
     assert_eq!(told(&changes), [is("a", What::New)]);
     // It has been seen now; saying `Pin` afterwards is too late.
     assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, [is("b", What::New)]);
     assert_eq!(usable(&store).await, []);
     // Of one that is not, what is withheld waits, and goes on waiting.
     let some = Sighting { server: "some".parse().unwrap(), ..sighting(&[("a", "a1"), ("b", "b1")]) };
-    let changes =
-        store.record_seen(&home(), &Sighting { withheld: [tool("b")].into(), ..some.clone() }).await;
+    let changes = store
+        .record_seen(&store.own_writer(), &home(), &Sighting { withheld: [tool("b")].into(), ..some.clone() })
+        .await;
     assert_eq!(told(&changes.unwrap()), [is("a", What::Pinned), is("b", What::New)]);
-    assert_eq!(store.record_seen(&home(), &some).await.unwrap(), []);
+    assert_eq!(store.record_seen(&store.own_writer(), &home(), &some).await.unwrap(), []);
     // An empty first list is a first sight all the same.
     let empty = Sighting { server: "empty".parse().unwrap(), ..sighting(&[]) };
-    assert_eq!(store.record_seen(&home(), &empty).await.unwrap(), []);
+    assert_eq!(store.record_seen(&store.own_writer(), &home(), &empty).await.unwrap(), []);
     let later = Sighting { server: "empty".parse().unwrap(), ..sighting(&[("a", "a1")]) };
-    assert_eq!(told(&store.record_seen(&home(), &later).await.unwrap()), [is("a", What::New)]);
+    assert_eq!(
+        told(&store.record_seen(&store.own_writer(), &home(), &later).await.unwrap()),
+        [is("a", What::New)]
+    );
 }
 
 pub(crate) async fn a_changed_item_is_withdrawn_until_somebody_approves_it(bed: &Bed) {
@@ -138,13 +142,16 @@ pub(crate) async fn a_kind_that_was_not_listed_is_not_gone(bed: &Bed) {
     let mut both = sighting(&[("a", "a1")]);
     both.kinds.insert(ItemKind::Server);
     both.items.push(seen(info, "be nice"));
-    store.record_seen(&home(), &both).await.unwrap();
+    store.record_seen(&store.own_writer(), &home(), &both).await.unwrap();
     assert_eq!(see(&store, &[("a", "a1")]).await, []);
     assert_eq!(usable(&store).await, pairs(&[("instructions", "be nice"), ("a", "a1")]));
     // A prompt of a tool's name is another item.
     let prompt = Item { kind: ItemKind::Prompt, name: "a".to_owned() };
     let prompts = Sighting { kinds: [ItemKind::Prompt].into(), items: vec![seen(prompt, "a1")], ..both };
-    assert_eq!(told(&store.record_seen(&home(), &prompts).await.unwrap()), [is("a", What::New)]);
+    assert_eq!(
+        told(&store.record_seen(&store.own_writer(), &home(), &prompts).await.unwrap()),
+        [is("a", What::New)]
+    );
 }
 
 pub(crate) async fn a_rejected_definition_stays_rejected_and_leaves_the_approved_one(bed: &Bed) {
@@ -245,7 +252,7 @@ pub(crate) async fn a_list_that_cannot_be_true_changes_nothing(bed: &Bed) {
         Sighting { items: many, ..sighting(&[]) },
     ];
     for list in bad {
-        let refused = store.record_seen(&home(), &list).await;
+        let refused = store.record_seen(&store.own_writer(), &home(), &list).await;
         assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
     }
     assert_eq!(store.server(&home(), &crm()).await.unwrap(), None, "it is still unseen");
@@ -260,7 +267,10 @@ pub(crate) async fn of_two_replicas_one_sees_first(bed: &Bed) {
         let honest = Sighting { server: server.clone(), ..sighting(&[("a", "a1")]) };
         let twisted = Sighting { server: server.clone(), ..sighting(&[("a", "a2"), ("b", "b1")]) };
         let scope = home();
-        let (left, right) = tokio::join!(one.record_seen(&scope, &honest), two.record_seen(&scope, &twisted));
+        let (left, right) = tokio::join!(
+            one.record_seen(one.writer(), &scope, &honest),
+            two.record_seen(two.writer(), &scope, &twisted)
+        );
         let (left, right) = (told(&left.unwrap()), told(&right.unwrap()));
         let pinned = |told: &[(String, What)]| told.iter().any(|(_, what)| *what == What::Pinned);
         assert!(pinned(&left) != pinned(&right), "{left:?} {right:?}");

@@ -125,11 +125,11 @@ pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
     counts!(store.put_secret(&home(), &secret, "ops"));
     counts!(store.remove_secret(&home(), &name, None, "ops"));
     let sighting = crate::pins::sighting(&[("a", "1")]);
-    counts!(store.record_seen(&home(), &sighting));
+    counts!(store.record_seen(&store.own_writer(), &home(), &sighting));
     let sighting = crate::pins::sighting(&[("a", "2")]);
-    counts!(store.record_seen(&home(), &sighting));
+    counts!(store.record_seen(&store.own_writer(), &home(), &sighting));
     counts!(store.approve(&home(), &sighting.server, &store::Which::All, "alice"));
-    store.record_seen(&home(), &sighting).await.unwrap();
+    store.record_seen(&store.own_writer(), &home(), &sighting).await.unwrap();
     assert_eq!(store.revision().await.unwrap(), last, "nothing changed, nothing counts");
     assert!(store.remove_agent(&home(), bot, "ops").await.is_err());
     assert_eq!(store.revision().await.unwrap(), last, "what failed does not count");

@@ -101,7 +101,7 @@ async fn apply(bed: &Bed, store: Store, model: &mut Model, step: &Step, first: F
     let server: ServerName = "crm".parse().unwrap();
     match step {
         Step::See(tools) => {
-            store.record_seen(&home(), &list(tools, first)).await.unwrap();
+            store.record_seen(&store.own_writer(), &home(), &list(tools, first)).await.unwrap();
             model.see(tools, first == FirstSight::Pin);
         }
         Step::ApproveAll => {

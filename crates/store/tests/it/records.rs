@@ -181,7 +181,7 @@ pub(crate) async fn a_record_is_its_environments_own(bed: &Bed) {
 
 pub(crate) async fn what_is_approved_and_forgotten_is_in_review(bed: &Bed) {
     let store = bed.store().await;
-    store.record_seen(&home(), &sighting(&[("a", r#"{"name":"a"}"#)])).await.unwrap();
+    store.record_seen(&store.own_writer(), &home(), &sighting(&[("a", r#"{"name":"a"}"#)])).await.unwrap();
     let seen = store.known(&home(), &crm(), Known::default()).await.unwrap();
     assert_eq!((seen.seen, seen.unread, seen.pending), (true, 1, 0));
     add(&store).await;

@@ -201,7 +201,10 @@ async fn crash_child() {
     for n in 0..u32::MAX {
         store.add_agent(&home(), &agent(&format!("bot-{n}"))).await.unwrap();
         let raw = n.to_string();
-        store.record_seen(&home(), &sighting(&[("a", raw.as_str()), ("b", raw.as_str())])).await.unwrap();
+        store
+            .record_seen(&store.own_writer(), &home(), &sighting(&[("a", raw.as_str()), ("b", raw.as_str())]))
+            .await
+            .unwrap();
         writeln!(out, "durable {n}").unwrap();
     }
 }

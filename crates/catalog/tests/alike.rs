@@ -110,6 +110,15 @@ fn what_is_said_in_plain_words_is_no_matter_of_opinion() {
         let judged = judged(name, description, arguments);
         assert!(judged.categories.contains(&Destructive), "{name}: {judged:#?}");
     }
+    // what its author says around it takes nothing back
+    let padded = judged(
+        "remove_directory",
+        "Removes a directory and returns a report about it as soon as it is open.",
+        &["path"],
+    );
+    assert!(padded.categories.contains(&Destructive) && padded.level == Level::Critical, "{padded:#?}");
+    let all = judged("remove_users", "Removes all users and their data, preserving nothing.", &["group"]);
+    assert!(all.categories.contains(&Destructive), "{all:#?}");
     let flag = json!({ "name": "copy_album", "description": "Copies an album", "inputSchema": { "properties": {
         "source": { "type": "string" }, "delete_source": { "type": "boolean" } } } });
     let copied = judge(&Tool::of(&flag, Claimed::default()), &Siblings::default());

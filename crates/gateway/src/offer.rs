@@ -272,9 +272,12 @@ impl Offers {
         let changes = changes.map_err(|e| e.to_string())?;
         drop(pinning);
         let scope = live.settings.scope();
-        let looked = sighted::looked(&self.gate.store, &scope, server, &changes, (poisoned, identity)).await;
-        let looked = looked.map_err(|e| e.to_string())?;
-        self.tell(&live, writer, server, &found, &changes, &looked).await;
+        let at_hand = Looked { poisoned, identity, ..Looked::default() };
+        let looked = sighted::looked(&self.gate.store, &scope, server, &changes, &at_hand).await;
+        // what is withheld already is told with what is at hand
+        let told = looked.as_ref().unwrap_or(&at_hand);
+        self.tell(&live, writer, server, &found, &changes, told).await;
+        looked.map_err(|e| e.to_string())?;
         drop((turn, live));
         if !changes.is_empty() || !self.is_known(server, &found).await {
             self.refresh().await;

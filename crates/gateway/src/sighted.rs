@@ -22,7 +22,7 @@ use store::{Apart, Change, How, Left, Pin, PinState, Scope, Seen, Store, StoreEr
 pub(crate) const INSTRUCTIONS: &str = "instructions";
 
 /// What was seen in what a server shows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Looked {
     pub(crate) poisoned: BTreeMap<Item, Finding>,
     /// What is worst in what it calls itself. No client is told that.
@@ -90,9 +90,9 @@ pub(crate) async fn looked(
     scope: &Scope,
     server: &ServerName,
     changes: &[Change],
-    (poisoned, identity): (BTreeMap<Item, Finding>, Option<Finding>),
+    at_hand: &Looked,
 ) -> Result<Looked, StoreError> {
-    let mut looked = Looked { poisoned, identity, ..Looked::default() };
+    let mut looked = at_hand.clone();
     if changes.iter().all(|change| change.what == What::Pinned) {
         return Ok(looked);
     }

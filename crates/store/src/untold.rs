@@ -1,4 +1,4 @@
-//! Events of what was decided: written with it, and kept here until the ledger has them. Whoever decides may be killed
+//! Events of what was decided, and of what was seen of a server: written with it, and kept here until the ledger has them. Whoever decides may be killed
 //! before they have said so; then the next who opens the ledger says it.
 
 use crate::db::{Outcome, Row, Tx, args, statements};
@@ -13,11 +13,14 @@ statements! {
     ARE_LEFT = "SELECT COUNT(*) AS n FROM untold WHERE tenant = $1 AND environment = $2 AND at < $3";
     /// Taken away before the ledger has them, in a transaction that ends after that: two who tell wait for each other
     /// here, and nothing is gone while it is not told.
-    TAKE_LEFT = "DELETE FROM untold WHERE tenant = $1 AND environment = $2 AND at < $3 RETURNING at, deed, n, event";
-    TAKE_OF = "DELETE FROM untold WHERE writer = $1 RETURNING at, deed, n, event";
+    TAKE_LEFT = "DELETE FROM untold WHERE (writer, deed, n) IN (SELECT writer, deed, n FROM untold \
+        WHERE tenant = $1 AND environment = $2 AND at < $3 ORDER BY at, deed, n LIMIT $4) \
+        RETURNING at, deed, n, event";
+    TAKE_OF = "DELETE FROM untold WHERE (writer, deed, n) IN (SELECT writer, deed, n FROM untold \
+        WHERE writer = $1 ORDER BY at, deed, n LIMIT $2) RETURNING at, deed, n, event";
 }
 
-/// So many go into the ledger together.
+/// So many go into the ledger, and out of the database, together.
 const TOGETHER: usize = 256;
 
 /// What an entry has beside its event, also of one that is told late.
@@ -26,7 +29,7 @@ const LATE_BYTES: usize = 1_024;
 /// An event and what it says.
 pub(crate) type Told = (EventName, BTreeMap<String, String>);
 
-/// Who left an event to be told: one open store.
+/// Who left an event to be told: one open store, or one look at a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Writer(String);
@@ -40,7 +43,7 @@ impl Writer {
 /// What is to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Telling {
-    /// What was decided through one store: by whoever decided, or by the gateway that is asked to.
+    /// What was decided through one store, or seen by one look: by whoever did, or by the gateway that is asked to.
     Of(Writer),
     /// What was decided before, whoever did, and is still not told. The event says that it is late.
     Left { before: Timestamp },
@@ -115,11 +118,33 @@ impl Store {
                 return Ok(0);
             }
         }
+        let mut all = 0;
+        loop {
+            let told = self.some_told(scope, ledger, telling, add).await?;
+            all += told;
+            // a ledger that fails in the middle has nothing told again but what it just took
+            if told < TOGETHER {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Tells the first of what is to be told, and takes that out of the database.
+    async fn some_told(
+        &self,
+        scope: &Scope,
+        ledger: &Ledger,
+        telling: &Telling,
+        add: &(dyn Fn(&mut Event) + Send + Sync),
+    ) -> Result<usize, TellError> {
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let most = TOGETHER as u64;
         let mut tx = self.db().begin().await?;
         let (rows, late) = match telling {
-            Telling::Of(writer) => (tx.rows(TAKE_OF, args![writer.0.as_str()]).await?, None),
+            Telling::Of(writer) => (tx.rows(TAKE_OF, args![writer.0.as_str(), most]).await?, None),
             Telling::Left { before } => {
-                (tx.rows(TAKE_LEFT, args![tenant, environment, *before]).await?, Some(self.now()))
+                let rows = tx.rows(TAKE_LEFT, args![tenant, environment, *before, most]).await?;
+                (rows, Some(self.now()))
             }
         };
         let mut events = rows.iter().map(read).collect::<Outcome<Vec<_>>>()?;
@@ -127,11 +152,12 @@ impl Store {
         events.iter_mut().for_each(|(_, event)| add(event));
         let records = events.into_iter().map(|(_, event)| record(event, late));
         let records = records.collect::<Result<Vec<_>, _>>()?;
-        for together in records.chunks(TOGETHER) {
-            ledger.append(together.to_vec()).await?;
+        let told = records.len();
+        if told > 0 {
+            ledger.append(records).await?;
         }
         tx.commit().await?;
-        Ok(records.len())
+        Ok(told)
     }
 
     /// Leaves events to be told, in the transaction that does what they say.

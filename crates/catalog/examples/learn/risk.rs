@@ -189,7 +189,7 @@ fn unseen(examples: &[Example]) -> Vec<[f64; QUESTIONS.len()]> {
 
 fn check(examples: &[Example], lists: bool) {
     let answers = unseen(examples);
-    let servers = examples.iter().map(|one| one.server).max().unwrap_or_default();
+    let servers = examples.iter().map(|one| one.server).max().map_or(0, |last| last + 1);
     println!("{} tools of {servers} servers, each by a table learnt from other servers", examples.len());
     for (at, question) in QUESTIONS.into_iter().enumerate() {
         for least in [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8] {

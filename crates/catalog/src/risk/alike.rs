@@ -11,7 +11,7 @@ use super::effect::Reading;
 use super::name::Siblings;
 use crate::Category;
 
-/// What is asked of each tool; what is critical last, as that may rest on the others.
+/// What is asked of each tool.
 pub const QUESTIONS: [Question; 7] = [
     Question::Of(Category::Financial),
     Question::Of(Category::Administrative),
@@ -193,7 +193,7 @@ impl Features {
 
 /// Of each question a step and what a tool of nothing weighs, two numbers of four bytes, little end first.
 const HEAD: usize = QUESTIONS.len() * 8;
-/// Places for features; a power of two, and more than twice as many as there are.
+/// Places for features; a power of two, and at least twice as many as there are.
 const SLOTS: usize = 1 << 15;
 /// Half of a feature, little end first, and its weights in steps.
 const SLOT: usize = 4 + QUESTIONS.len();
@@ -258,6 +258,11 @@ impl<'a> Opinion<'a> {
         let mut features = Features::default();
         words(reading, description, siblings, |part, stem, _| features.add(part, stem));
         Self { odds: odds(&features.finish()), description, siblings }
+    }
+
+    /// By its name and its arguments alone.
+    pub(super) fn without_description(&self, reading: &Reading<'_>) -> Self {
+        Self::of(reading, None, self.siblings)
     }
 
     /// From 0 to 1.

@@ -167,8 +167,9 @@ impl Scale<'_, '_> {
             self.reading.says("call") && self.takes(&["to", "phone", "phone_number", "to_number", "number"]);
         let begins = self.does(&[Act::Run, Act::Add, Act::Flip, Act::Deploy]).is_some();
         let mails = self.reading.says("email") && self.reading.says("automation");
-        let campaign = ["campaign", "newsletter", "broadcast", if mails { "automation" } else { "campaign" }]
-            .iter()
+        let campaign = ["campaign", "newsletter", "broadcast"]
+            .into_iter()
+            .chain(mails.then_some("automation"))
             .any(|word| self.reading.name.words.iter().any(|said| said == word))
             && self.reading.deeds.iter().any(|deed| {
                 matches!(

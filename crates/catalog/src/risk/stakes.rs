@@ -128,10 +128,9 @@ impl Scale<'_, '_> {
     /// What the rules did not find, and most tools do that are worded alike; and what they found, and next to none does.
     fn reconsider(&mut self, opinion: &Opinion<'_>) {
         let gone = Question::Of(Category::Destructive);
-        if self.categories.contains(&Category::Destructive)
-            && opinion.doubts(gone)
-            && self.may_be_there_still()
-        {
+        // what its author may say around it does not take it back alone
+        let doubted = opinion.doubts(gone) && opinion.without_description(self.reading).doubts(gone);
+        if self.categories.contains(&Category::Destructive) && doubted && self.may_be_there_still() {
             self.categories.remove(&Category::Destructive);
             self.critical = self.otherwise_critical;
             self.evidence.drain(self.lost.clone());
@@ -161,7 +160,10 @@ impl Scale<'_, '_> {
             Question::Of(Category::CredentialAccess) => true,
             Question::Of(Category::Destructive) => self.effect == Effect::Irreversible,
             Question::Of(_) => self.effect != Effect::None,
-            Question::Critical => self.effect != Effect::None && self.denied.is_empty(),
+            Question::Critical => {
+                let lossless = [Category::Destructive, Category::Administrative];
+                self.effect != Effect::None && !lossless.iter().any(|one| self.denied.contains(one))
+            }
         }
     }
 

@@ -476,12 +476,14 @@ impl Weighed<'_> {
         let entry = (self.is_an_entry() || self.is_code()) && !speaks(CONTENT.or(TIMING).or(DISCREET));
         // a word for a file is in every second text about files; something is done with it besides
         let done = speaks(CONTENT) || speaks(TIMING) || speaks(DISCREET);
-        let thing = (speaks(things) || file) && (named && !entry && done || speaks(BESIDE));
-        let sink = self.about.asks || named;
+        // whom somebody knows and what was said is nobody's but theirs
+        let theirs = speaks(FOLK.or(SAID).but(self.about.own));
+        let thing = (speaks(things) || file) && (named && !entry && done || speaks(BESIDE))
+            || theirs && self.about.asks && speaks(CONTENT);
         signs.add(Signs::THING, thing);
-        signs.add(Signs::SINK, thing && sink);
+        signs.add(Signs::SINK, thing && (self.about.asks || named));
         // whose it is is plain where it is taken as a whole, or behind somebody's back: every server has files and settings
-        let taken = speaks(DISCREET) || file || speaks(CONTENT) && sink;
+        let taken = speaks(DISCREET) || file || theirs || signs.has(Signs::SINK) && speaks(CONTENT);
         signs.add(Signs::TAKEN, thing && taken);
         signs.add(Signs::HUSH, speaks(DISCREET));
         signs.add(Signs::TIMING, speaks(TIMING));

@@ -92,9 +92,10 @@ pub(super) fn look(text: &str, sentences: &[Sentence<'_>], found: &mut Vec<Sight
             found.push(Sighting::new(Detector::FakeRole, severity, 0.85, because));
         }
     }
-    // one word is a value, and no speech
-    let speech = text.trim().contains(|c: char| c.is_whitespace() || !c.is_ascii());
-    if let Some(spoken) = sentences.iter().find(|sentence| speech && addresses_the_model(sentence)) {
+    // `fromNowOn` is a value, and no speech
+    let word = !text.trim().contains(|c: char| c.is_whitespace() || !c.is_ascii());
+    let speaks = |one: &&Sentence<'_>| (!word || one.tokens.len() > 3) && addresses_the_model(one);
+    if let Some(spoken) = sentences.iter().find(speaks) {
         // some honest servers do, about their own arguments
         let severity = if spoken.speaks_of(ROLE) { Severity::High } else { Severity::Low };
         let because =

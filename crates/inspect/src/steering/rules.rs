@@ -269,7 +269,7 @@ impl Said<'_> {
         // what comes back asks for nothing
         let returned = s.tokens.iter().any(|token| matches!(&*token.text, "returned" | "returns"));
         // the protocol's own word for an answer
-        let returned = returned || s.text.contains("CallToolResult");
+        let returned = returned || !self.about.asks && s.text.trim_start().starts_with("CallToolResult: ");
         let severity = match (strong, soft) {
             _ if self.is_a_heading() => Low,
             _ if returned && !self.orders(MOVE) && !self.of(MODEL.or(YOU)) => Low,
@@ -457,8 +457,8 @@ impl Said<'_> {
             || self.foreign(TALK) && s.near(WHOLE, TALK, 3)
             || self.foreign(PLACE) && self.of(WHOLE);
         // `only_if_all_discussions_are_resolved` is a condition
-        let condition =
-            s.tokens.iter().any(|token| matches!(&*token.text, "if" | "unless" | "only" | "has" | "is"));
+        let condition = s.tokens.iter().any(|token| matches!(&*token.text, "if" | "unless" | "only"))
+            || s.tokens.len() < 4 && s.tokens.first().is_some_and(|token| token.text == "has");
         let asks = asks && !condition && !self.sets_up_a_model() || super::conduct::hoards(s, self.about);
         let secret = self.foreign(STRONGBOX);
         let power = self.of(POWER) && self.of(IGNORE) || s.near(IGNORE, RULES, 3);

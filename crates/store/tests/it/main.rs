@@ -128,6 +128,7 @@ suite! {
         what_is_not_done_leaves_nothing_to_be_told,
         what_somebody_else_left_is_told_late_and_as_it_was,
         of_many_who_tell_at_once_one_tells_each_event,
+        however_much_a_look_finds_is_told_once_and_in_order,
         what_the_ledger_does_not_take_stays_to_be_told,
         what_a_look_finds_is_left_to_be_told_with_what_the_looker_knows,
         what_a_crash_has_told_twice_is_known_by_server_version_and_time;

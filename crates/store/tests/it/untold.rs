@@ -239,6 +239,20 @@ pub(crate) async fn of_many_who_tell_at_once_one_tells_each_event(bed: &Bed) {
     assert_eq!((told, versions.join("")), (4, "1234".to_owned()));
 }
 
+pub(crate) async fn however_much_a_look_finds_is_told_once_and_in_order(bed: &Bed) {
+    let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
+    let names: Vec<String> = (0..600).map(|n| format!("tool-{n:03}")).collect();
+    let items: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "{}")).collect();
+    store.record_seen(&store.own_writer(), &home(), &sighting(&items[..1])).await.unwrap();
+    let looker = store.own_writer();
+    store.record_seen(&looker, &home(), &sighting(&items)).await.unwrap();
+    assert_eq!(store.tell(&home(), &ledger, Telling::Of(looker.clone())).await.unwrap(), 599);
+    assert_eq!(store.tell(&home(), &ledger, Telling::Of(looker)).await.unwrap(), 0);
+    let told: Vec<_> = events(&ledger).iter().map(|one| said(one, &["name"])).collect();
+    assert!(told == names[1..], "{told:?}");
+    assert_eq!(bed.rows("untold").await, 1);
+}
+
 pub(crate) async fn what_the_ledger_does_not_take_stays_to_be_told(bed: &Bed) {
     let (store, (_dir, shut), (_other, ledger)) = (bed.store().await, bed.ledger(), bed.ledger());
     step(&store, &home(), Step::Suspend).await;

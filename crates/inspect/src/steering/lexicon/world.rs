@@ -61,7 +61,6 @@ topics! {
     OUGHT = 92: "must should ought kindly please needs_to need_to has_to have_to have_got_to is_to are_to be_sure make_sure best_to it_helps it_pays calls_for call_for understood expected wants demand asks_that requires ought_to had_better do_well be_so_kind would_you remember_to make_a_point take_care_to good_practice is_wise best_practice";
 }
 
-/// Parts of words in other languages than English, and what they speak of.
 /// Words that have a part of [`ABROAD`] in them and another meaning: what has priority, what has to be filled in, where to.
 pub(crate) const HARMLESS: &[&str] = &[
     "优先",
@@ -83,6 +82,7 @@ pub(crate) const HARMLESS: &[&str] = &[
     "対象先",
 ];
 
+/// Parts of words in other languages than English, and what they speak of.
 pub(crate) const ABROAD: &[(Topics, &[&str])] = &[
     (
         CONTENT,

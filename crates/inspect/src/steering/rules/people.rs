@@ -84,15 +84,17 @@ impl Said<'_> {
         // "if it is not there, inform the user" begins anew
         // "cannot tell who that is" does not know
         let knows = |at: usize| {
-            word(at) == "tell"
-                && at
-                    .checked_sub(1)
-                    .is_some_and(|before| matches!(word(before), "cannot" | "can't" | "can" | "not"))
-                && matches!(
-                    word(at + 1),
-                    "who" | "which" | "whether" | "if" | "what" | "where" | "apart" | "from"
-                )
-                && s.tokens.iter().any(|token| matches!(&*token.text, "cannot" | "can't" | "could" | "can"))
+            let before = |by: usize| at.checked_sub(by).map(word).unwrap_or_default();
+            let cannot = matches!(before(1), "cannot" | "can't")
+                || before(1) == "not" && matches!(before(2), "can" | "could");
+            let what = matches!(
+                word(at + 1),
+                "who" | "which" | "whether" | "if" | "what" | "where" | "apart" | "from"
+            );
+            let whom = s
+                .places(USER)
+                .any(|user| user > at && user - at <= 8 && word(user) == "user" && word(user - 1) == "the");
+            word(at) == "tell" && cannot && what && !whom
         };
         let told = |at: usize| {
             let token = s.tokens.get(at);
@@ -157,16 +159,6 @@ impl Said<'_> {
             let before = at.checked_sub(1).and_then(|before| s.tokens.get(before));
             before.is_some_and(|token| token.text == "they" || token.topics.meets(USER))
         };
-        // "ask the user whether to retry with skip_check": somebody is asked
-        let asks = s.places(ASK).any(|at| {
-            let word = |at: usize| s.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
-            let user = (at + 1..at + 3).any(|next| s.tokens.get(next).is_some_and(|t| t.topics.meets(USER)));
-            let leads = s.tokens.get(at).is_some_and(|token| token.leads);
-            word(at) == "ask" && user && (leads || !s.places(NOT).any(|no| no < at && at - no <= 3))
-        });
-        if asks {
-            return None;
-        }
         let wanted = s.places(NOT).next().is_some_and(|no| no == 0 && s.places(SKIP).all(|at| at > 1));
         let skipped = s.near(ASK, SKIP, 8) && !s.places(ASK).all(theirs) && !wanted;
         const YES: &[&str] = &["confirm", "approv", "consent", "permission", "authori", "agree", "sign-off"];
@@ -178,21 +170,15 @@ impl Said<'_> {
         // "do not ask the user for the id" spares a question, not a yes
         let unasked =
             s.follows(NOT, ASK, 2) && s.places(ASK).any(one_clause) && (for_a_yes || ends || !spaced);
-        let skipped = skipped && !self.waits_for_a_yes();
+        let skipped = skipped && !self.waits_for_a_yes() && !self.asks_whether_to_skip();
         let over = s.near(LIMIT, SKIP.or(IGNORE), 4);
         // "you do not need to call this just to confirm that": a call is spared, and no question
         let spares_a_call = s.places(NOT).any(|no| {
             let mut behind = s.tokens.get(no + 1..).unwrap_or_default().iter().take(4);
             behind.any(|token| token.text == "need") && behind.any(|token| token.topics.meets(USE))
         });
-        // "when the client has no approval dialogs": how clients are, and no order
-        let lacking = s.tokens.iter().any(|token| matches!(&*token.text, "client" | "host"))
-            && s.tokens.windows(2).any(|two| match two {
-                [has, no] => matches!(&*has.text, "has" | "have" | "lacks") && no.text == "no",
-                _ => false,
-            })
-            && !self.orders(SKIP.or(USE).or(RUN));
-        if !skipped && !unasked && !over || spares_a_call || lacking {
+        let unasked = unasked && !self.says_what_clients_lack();
+        if !skipped && !unasked && !over || spares_a_call {
             return None;
         }
         let client = s.tokens.iter().any(|token| token.text == "client" || token.text == "host");
@@ -204,6 +190,36 @@ impl Said<'_> {
             () => Low,
         };
         Some(self.sees(Detector::ConsentBypass, severity, 0.7, "the user is not to be asked"))
+    }
+
+    /// "ask the user whether to retry with skip_check": whoever is asked decides what is skipped, all of it.
+    fn asks_whether_to_skip(&self) -> bool {
+        let s = self.sentence;
+        let word = |at: usize| s.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
+        let user = |at: usize| s.tokens.get(at).is_some_and(|token| token.topics.meets(USER));
+        let asked = s.places(ASK).find(|at| {
+            let leads = s.tokens.get(*at).is_some_and(|token| token.leads);
+            let denied = !leads && s.places(NOT).any(|no| no < *at && at - no <= 3);
+            word(*at) == "ask" && !denied && (at + 1..at + 3).any(user)
+        });
+        let whether = asked.and_then(|at| (at + 2..at + 5).find(|at| matches!(word(*at), "whether" | "if")));
+        whether.is_some_and(|whether| {
+            let governed = |skip: usize| {
+                skip > whether
+                    && !s.tokens.get(whether..skip).unwrap_or_default().iter().any(|token| token.leads)
+            };
+            s.places(SKIP).next().is_some() && s.places(SKIP).all(governed)
+        })
+    }
+
+    /// "when the client has no approval dialogs": how clients are, and nothing else in it says no.
+    fn says_what_clients_lack(&self) -> bool {
+        let s = self.sentence;
+        let word = |at: usize| s.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
+        let had = |no: usize| {
+            word(no) == "no" && no.checked_sub(1).is_some_and(|before| matches!(word(before), "has" | "have"))
+        };
+        s.tokens.iter().any(|token| matches!(&*token.text, "client" | "host")) && s.places(NOT).all(had)
     }
 
     pub(super) fn makes_the_user_give(&self) -> Option<Sighting> {

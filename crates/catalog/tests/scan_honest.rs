@@ -2,29 +2,15 @@
 //! definitions are of our own wording; `data/poison.txt` was written before the rules were narrowed.
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
+mod definitions;
+
 use callgate_catalog::Claimed;
 use callgate_catalog::listing::read;
 use callgate_catalog::risk::{Siblings, Tool};
 use callgate_catalog::scan::{contradiction, scan};
-use serde_json::{Map, Value, json};
+use definitions::{asked, flags, told};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-fn flags(tool: &Value) -> bool {
-    let offers = read(json!([tool]).to_string().as_bytes()).unwrap();
-    scan(&offers).all().any(|one| one.severity.flags())
-}
-
-/// A tool of this name, with this text as its description.
-fn told(name: &str, text: &str, arguments: &[&str]) -> Value {
-    let properties: Map<String, Value> =
-        arguments.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
-    json!({ "name": name, "description": text, "inputSchema": { "type": "object", "properties": properties } })
-}
-
-fn asked(name: &str, argument: &str, text: &str) -> Value {
-    json!({ "name": name, "description": "Does what its name says.", "inputSchema": { "type": "object",
-        "properties": { argument: { "type": "string", "description": text } } } })
-}
 
 fn pairs(pairs: &[(Value, Value)]) {
     for (honest, poisoned) in pairs {

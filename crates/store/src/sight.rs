@@ -169,24 +169,27 @@ impl Change {
         (event, detail)
     }
 
-    /// What the record says where a user is shown something else than what was approved.
-    fn differs(&self, seen_by: &str) -> Told {
-        let mut detail = self.detail();
-        detail.insert("change".to_owned(), "differs".to_owned());
-        detail.insert("shown-to".to_owned(), seen_by.to_owned());
-        (EventName::DefinitionChanged, detail)
-    }
-
     /// What the record says of any change.
     pub fn detail(&self) -> BTreeMap<String, String> {
-        let detail = [
-            ("kind", self.item.kind.as_str().to_owned()),
-            ("name", self.item.name.clone()),
-            ("change", self.what.as_str().to_owned()),
-            ("seen", self.seen.to_string()),
-        ];
-        detail.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        detail(&self.item, self.what.as_str(), &self.seen)
     }
+}
+
+/// What the record says where somebody is shown something else than what was approved.
+pub fn shown_otherwise(item: &Item, seen: &Digest, to: &str) -> BTreeMap<String, String> {
+    let mut detail = detail(item, "differs", seen);
+    detail.insert("shown-to".to_owned(), to.to_owned());
+    detail
+}
+
+fn detail(item: &Item, change: &str, seen: &Digest) -> BTreeMap<String, String> {
+    let detail = [
+        ("kind", item.kind.as_str().to_owned()),
+        ("name", item.name.clone()),
+        ("change", change.to_owned()),
+        ("seen", seen.to_string()),
+    ];
+    detail.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 impl Store {
@@ -250,7 +253,10 @@ impl Store {
             Some((pin, What::Changed))
         };
         let steps = known.iter().filter_map(differs).collect();
-        let told = |changes: &[Change]| changes.iter().map(|change| change.differs(seen_by)).collect();
+        let told = |changes: &[Change]| {
+            let differs = |change: &Change| shown_otherwise(&change.item, &change.seen, seen_by);
+            changes.iter().map(|change| (EventName::DefinitionChanged, differs(change))).collect()
+        };
         self.keep(tx, scope, Kept { writer: self.writer(), server, seen: &seen, told: &told }, steps).await
     }
 

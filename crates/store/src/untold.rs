@@ -1,5 +1,5 @@
-//! Events of what was decided, and of what was seen of a server: written with it, and kept here until the ledger has them. Whoever decides may be killed
-//! before they have said so; then the next who opens the ledger says it.
+//! Events of what was decided, and of what was seen of a server: written with it, and kept here until the ledger has them.
+//! Whoever decides or looks may be killed before they have said so; then the next who opens the ledger says it.
 
 use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::ledger::{ENTRY_BYTES_MAX, Ledger, LedgerError, Record};
@@ -120,44 +120,42 @@ impl Store {
         }
         let mut all = 0;
         loop {
-            let told = self.some_told(scope, ledger, telling, add).await?;
+            // a ledger that fails in the middle has nothing told again but what is taken here
+            let mut tx = self.db().begin().await?;
+            let (rows, late) = self.take(&mut tx, scope, telling).await?;
+            let mut events = rows.iter().map(read).collect::<Outcome<Vec<_>>>()?;
+            events.sort_by(|(one, _), (other, _)| one.cmp(other));
+            events.iter_mut().for_each(|(_, event)| add(event));
+            let records = events.into_iter().map(|(_, event)| record(event, late));
+            let records = records.collect::<Result<Vec<_>, _>>()?;
+            let told = records.len();
+            if told > 0 {
+                ledger.append(records).await?;
+            }
+            tx.commit().await?;
             all += told;
-            // a ledger that fails in the middle has nothing told again but what it just took
             if told < TOGETHER {
                 return Ok(all);
             }
         }
     }
 
-    /// Tells the first of what is to be told, and takes that out of the database.
-    async fn some_told(
+    /// The first of what is to be told, and the time where that is late.
+    async fn take(
         &self,
+        tx: &mut Tx,
         scope: &Scope,
-        ledger: &Ledger,
         telling: &Telling,
-        add: &(dyn Fn(&mut Event) + Send + Sync),
-    ) -> Result<usize, TellError> {
+    ) -> Outcome<(Vec<Row>, Option<Timestamp>)> {
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
         let most = TOGETHER as u64;
-        let mut tx = self.db().begin().await?;
-        let (rows, late) = match telling {
+        Ok(match telling {
             Telling::Of(writer) => (tx.rows(TAKE_OF, args![writer.0.as_str(), most]).await?, None),
             Telling::Left { before } => {
                 let rows = tx.rows(TAKE_LEFT, args![tenant, environment, *before, most]).await?;
                 (rows, Some(self.now()))
             }
-        };
-        let mut events = rows.iter().map(read).collect::<Outcome<Vec<_>>>()?;
-        events.sort_by(|(one, _), (other, _)| one.cmp(other));
-        events.iter_mut().for_each(|(_, event)| add(event));
-        let records = events.into_iter().map(|(_, event)| record(event, late));
-        let records = records.collect::<Result<Vec<_>, _>>()?;
-        let told = records.len();
-        if told > 0 {
-            ledger.append(records).await?;
-        }
-        tx.commit().await?;
-        Ok(told)
+        })
     }
 
     /// Leaves events to be told, in the transaction that does what they say.

@@ -333,8 +333,7 @@ fn odds(features: &[u64]) -> [f32; QUESTIONS.len()] {
 pub fn worded(tool: &Tool<'_>, siblings: &Siblings) -> Vec<(Part, String)> {
     let mut found = Vec::new();
     let reading = Reading::of(tool, siblings);
-    let description = tool.description.or(tool.title);
-    words(&reading, description, siblings, |part, stem, _| found.push((part, stem.to_owned())));
+    words(&reading, tool.said(), siblings, |part, stem, _| found.push((part, stem.to_owned())));
     found
 }
 

@@ -50,7 +50,7 @@ enum Vote {
 impl<'a> Reading<'a> {
     pub(super) fn of(tool: &Tool<'a>, siblings: &Siblings) -> Self {
         let name = Name::of(tool.name, siblings);
-        let prose = tool.description.or(tool.title).map(Prose::of).unwrap_or_default();
+        let prose = tool.said().map(Prose::of).unwrap_or_default();
         let arguments = arguments(tool.input_schema);
         let mut operations = operations(&arguments);
         // of what kind the thing is that is made, and no deed

@@ -52,7 +52,9 @@ impl Scale<'_, '_> {
             .filter(|deed| !parts(deed) && !self.paraphrases(deed))
             .cloned()
             .collect();
-        if let Some(deed) = removes.iter().find(|deed| !self.shuts_out(deed) && !self.unties(deed)) {
+        let (spared, lost): (Vec<&Deed>, Vec<&Deed>) =
+            removes.iter().partition(|deed| self.shuts_out(deed) || self.unties(deed));
+        if let Some(deed) = lost.first() {
             self.found(
                 Category::Destructive,
                 deed.place.clone(),
@@ -60,8 +62,7 @@ impl Scale<'_, '_> {
             );
         }
         let soft = self.reading.prose.says_soft;
-        let spared = removes.iter().any(|deed| self.shuts_out(deed) || self.unties(deed));
-        if spared || self.reading.prose.says_undone {
+        if !spared.is_empty() || self.reading.prose.says_undone {
             self.denied.insert(Category::Destructive);
         }
         let for_good = removes

@@ -61,6 +61,11 @@ impl<'a> Tool<'a> {
             claimed,
         }
     }
+
+    /// What it is said to do: the description, else the title.
+    fn said(&self) -> Option<&'a str> {
+        self.description.or(self.title)
+    }
 }
 
 /// Methods of HTTP, by what they promise.
@@ -155,8 +160,7 @@ pub struct Judgement {
 pub fn judge(tool: &Tool<'_>, siblings: &Siblings) -> Judgement {
     let mut reading = effect::Reading::of(tool, siblings);
     let (effect, confidence, mut evidence) = effect::conclude(tool, &mut reading);
-    let description = tool.description.or(tool.title);
-    let stakes = stakes::weigh(&reading, description, siblings, effect, &mut evidence);
+    let stakes = stakes::weigh(&reading, tool.said(), siblings, effect, &mut evidence);
     Judgement {
         effect: stakes.effect,
         level: stakes.level,

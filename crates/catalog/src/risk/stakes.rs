@@ -31,7 +31,7 @@ pub(super) struct Scale<'r, 'a> {
     pub(super) categories: BTreeSet<Category>,
     /// What a rule says it is not, though it may sound so.
     pub(super) denied: BTreeSet<Category>,
-    pub(super) critical: bool,
+    critical: bool,
     /// It is critical for more than what it deletes.
     otherwise_critical: bool,
     /// Which evidence is of what it deletes.
@@ -59,7 +59,7 @@ pub(super) fn weigh(
     Stakes { effect: scale.effect, level, tier, categories: scale.categories, reach, over_broad }
 }
 
-pub(super) fn by_rules<'r, 'a>(
+fn by_rules<'r, 'a>(
     reading: &'r Reading<'a>,
     effect: Effect,
     evidence: &'r mut Vec<Evidence>,
@@ -128,9 +128,9 @@ impl Scale<'_, '_> {
     /// What the rules did not find, and most tools do that are worded alike; and what they found, and next to none does.
     fn reconsider(&mut self, opinion: &Opinion<'_>) {
         let gone = Question::Of(Category::Destructive);
+        let doubted = self.categories.contains(&Category::Destructive) && opinion.doubts(gone);
         // what its author may say around it does not take it back alone
-        let doubted = opinion.doubts(gone) && opinion.without_description(self.reading).doubts(gone);
-        if self.categories.contains(&Category::Destructive) && doubted && self.may_be_there_still() {
+        if doubted && self.may_be_there_still() && opinion.without_description(self.reading).doubts(gone) {
             self.categories.remove(&Category::Destructive);
             self.critical = self.otherwise_critical;
             self.evidence.drain(self.lost.clone());

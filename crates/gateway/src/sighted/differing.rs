@@ -69,15 +69,8 @@ fn differs(pin: &Pin, seen: &Seen) -> bool {
 
 /// It is served on as it was accepted: nothing is written down but this.
 async fn tell_of(gate: &Arc<Gate>, live: &Live, server: &ServerName, by: &str, seen: &Seen) {
-    let detail = [
-        ("kind", seen.item.kind.as_str().to_owned()),
-        ("name", seen.item.name.clone()),
-        ("change", "differs".to_owned()),
-        ("seen", seen.digest.to_string()),
-        ("shown-to", by.to_owned()),
-        ("served", "as-accepted".to_owned()),
-    ];
-    let detail = detail.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let mut detail = store::shown_otherwise(&seen.item, &seen.digest, by);
+    detail.insert("served".to_owned(), "as-accepted".to_owned());
     warn(server, by, &seen.item.name, true);
     if let Err(e) = record::event(gate, live, EventName::DefinitionChanged, None, Some(server), detail).await
     {

@@ -10,8 +10,8 @@ mod signs;
 
 use super::lexicon::world::{
     ABROAD, AGENDA, AWARE, BESIDE, BEYOND, BROWSER, CHECK, CLAIM, CONTENT, DEED, DISCREET, DISPARAGED, DOWN,
-    FOLK, GIVEN_RULES, HARMLESS, MAILBOX, MONEY, OUGHT, PAPER, PAPERS, PERSON, PRETEXT, READER, RIVAL, SAID,
-    SCOPE, SCREEN, SETTINGS, TALE, TIMING, UNASKED, UNTRUE, VERB,
+    FOLK, GIVEN_RULES, MAILBOX, MONEY, OUGHT, PAPER, PAPERS, PERSON, PRETEXT, READER, RIVAL, SAID, SCOPE,
+    SCREEN, SETTINGS, TALE, TIMING, UNASKED, UNTRUE, VERB, without_harmless,
 };
 use super::lexicon::{
     CONTEXT, FETCH, HOST, MOVE, NOT, PERSONAL, PLACE, QUOTED, SECRET, STRONGBOX, TALK, TELL, TOOL, Topics,
@@ -459,7 +459,7 @@ impl Weighed<'_> {
     /// In another language only parts of words are known, less those that are parts of harmless ones.
     fn abroad(&self) -> Signs {
         let mut signs = Signs::NONE;
-        let lower = HARMLESS.iter().fold(self.s.text.to_lowercase(), |text, word| text.replace(word, " "));
+        let lower = without_harmless(self.s.text.to_lowercase());
         let speaks = |wanted: Topics| {
             ABROAD
                 .iter()

@@ -62,7 +62,7 @@ topics! {
 }
 
 /// Words that have a part of [`ABROAD`] in them and another meaning: what has priority, what has to be filled in, where to.
-pub(crate) const HARMLESS: &[&str] = &[
+const HARMLESS: &[&str] = &[
     "优先",
     "優先",
     "先进",
@@ -81,6 +81,13 @@ pub(crate) const HARMLESS: &[&str] = &[
     "接続先",
     "対象先",
 ];
+
+/// A text in small letters, with nothing in the place of those.
+pub(crate) fn without_harmless(text: String) -> String {
+    let without =
+        |text: String, word: &&str| if text.contains(*word) { text.replace(*word, " ") } else { text };
+    HARMLESS.iter().fold(text, without)
+}
 
 /// Parts of words in other languages than English, and what they speak of.
 pub(crate) const ABROAD: &[(Topics, &[&str])] = &[

@@ -81,7 +81,6 @@ impl Said<'_> {
             &["do", "does", "did", "has", "have", "is", "are", "may", "might", "can", "will"];
         let s = self.sentence;
         let word = |at: usize| s.tokens.get(at).map(|token| &*token.text).unwrap_or_default();
-        // "if it is not there, inform the user" begins anew
         // "cannot tell who that is" does not know
         let knows = |at: usize| {
             let before = |by: usize| at.checked_sub(by).map(word).unwrap_or_default();
@@ -96,6 +95,7 @@ impl Said<'_> {
                 .any(|user| user > at && user - at <= 8 && word(user) == "user" && word(user - 1) == "the");
             word(at) == "tell" && cannot && what && !whom
         };
+        // "if it is not there, inform the user" begins anew
         let told = |at: usize| {
             let token = s.tokens.get(at);
             !knows(at)

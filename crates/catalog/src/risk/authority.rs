@@ -63,6 +63,7 @@ impl Scale<'_, '_> {
             "member" => self.subscribes() || self.has_work() || self.hands_work(),
             "user" => self.introduces() || self.hands_work(),
             "dns" => self.only_removes(),
+            "identity" => self.reading.name.acts.iter().any(|(_, verb)| verb == "switch"),
             "token" => self.gets_itself_in(),
             noun => noun.starts_with("permission_") && self.subscribes(),
         }
@@ -90,8 +91,18 @@ impl Scale<'_, '_> {
     fn in_a_directory(&self) -> Option<(&'static str, String)> {
         let last = self.named.last()?;
         let named = |word: &str| self.named.iter().any(|said| said == word);
-        let group = last == "group" && self.reading.governs;
-        let password = named("password") && (named("user") || named("member"));
+        // what stands in a group of machines may do no more
+        let machine = |word: &String| {
+            matches!(
+                word.as_str(),
+                "server" | "host" | "device" | "node" | "machine" | "endpoint" | "computer" | "asset"
+            )
+        };
+        let group = last == "group" && self.reading.governs && !self.named.iter().any(machine);
+        let somebody = named("user")
+            || named("member")
+            || self.reading.governs && self.takes(&["user", "user_id", "username"]);
+        let password = named("password") && somebody;
         let principal = last == "principal" && named("service");
         (group || password || principal).then(|| ("/name", last.clone()))
     }
@@ -332,7 +343,10 @@ impl Scale<'_, '_> {
     fn opens(&self) -> Option<(&'static str, String)> {
         let name = |word: &str| self.reading.name.words.iter().any(|said| said == word);
         let exposed = (name("public") && (name("make") || name("set") || name("enable") || name("access")))
-            || (name("visibility") && (name("set") || name("change") || name("update")));
+            || (name("visibility")
+                && !name("message")
+                && !name("timeout")
+                && (name("set") || name("change") || name("update")));
         let sessions = (name("session") || name("sessions"))
             && ["user", "sign", "login", "signed"].iter().any(|word| self.reading.says(word))
             && self.does(&[Act::Halt, Act::Remove, Act::Take]).is_some();

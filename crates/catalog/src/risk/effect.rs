@@ -108,6 +108,12 @@ impl<'a> Reading<'a> {
             // `Use it when`, `Using the id is better`: advice, where the name says what is done
             deeds.retain(|deed| !matches!(deed.word.as_str(), "use" | "uses" | "using" | "do" | "does"));
         }
+        let operation =
+            |word: &String| matches!(word.as_str(), "operation" | "operations" | "endpoint" | "api");
+        if named.iter().any(|(act, _)| *act != Act::Run) && self.prose.object.iter().any(operation) {
+            // `Execute the list_topics operation`: which one it is, its name says
+            deeds.retain(|deed| deed.act != Act::Run);
+        }
         if looks && !self.has_destination() && !nouns::credential_words(self.object()) {
             // `get_screenshot`: what is made is the answer
             let made = |word: &str| {
@@ -225,7 +231,7 @@ impl<'a> Reading<'a> {
         self.name.acts.iter().any(sets) && (property(&last) || chooses)
     }
 
-    fn names_a_result(&self) -> bool {
+    pub(super) fn names_a_result(&self) -> bool {
         // `server_domains`: `Domains on server`: several things, and nothing that is done to them
         let shown = self.name.words.last().filter(|last| last.ends_with('s') && !last.ends_with("ss"));
         let ids = self.arguments.iter().all(|argument| argument.ends(&["id", "uuid", "slug"]));

@@ -81,7 +81,7 @@ const VERBS: &[(Act, &str)] = &[
          plot consult simulate forecast benchmark profile answer ask tell reveal locate download recall highlight sample \
          traverse walk interpret watch think research crawl scrape screenshot consume transcribe geocode tokenize \
          introspect interrogate paginate correlate listen hear autocomplete proofread spellcheck cite unmask unwrap dereference \
-         exists dissect contrast distinguish figure guess rerank decompile disassemble demangle symbolicate",
+         exists investigate surface uncover pinpoint reconstruct dissect contrast distinguish figure guess rerank decompile disassemble demangle symbolicate",
     ),
     (
         Act::Emit,
@@ -101,7 +101,7 @@ const VERBS: &[(Act, &str)] = &[
          setup authenticate login initialize initialise init onboard snapshot tap click press hover drag type swipe focus \
          stage navigate apply turn power arm disarm pair seal unseal quarantine triage escalate defer postpone confirm check-in \
          checkin rsvp endorse upvote downvote nominate delegate moderate silence ignore acquire adopt mount undo redo park \
-         honk beep ring dim brighten shelve conclude discharge admit waitlist relist sideline suppress taint untaint \
+         honk beep ring dim brighten shelve conclude discharge admit waitlist relist unread sideline suppress taint untaint \
          fulfill fulfil serve convene unpublish reroute redirect bind unbind map opt tune calibrate transition reorder finalize finalise refresh reload signin signout signup logout respond",
     ),
     (
@@ -169,7 +169,7 @@ const NOUNISH: &str = "report review query access match filter sample trace prof
     grant expose permit refund payout pay purchase setup rollback rollout failover drain sync apply find measure estimate print echo turn power arm pair seal \
     place file mail ring park serve map sign exchange stake fund trade tip bid tender wager trust bin strip pull figure guess cite \
     train refer mask split raise lower ship tune dim mount contain opt sweep embed bind recycle relay scrap mint refresh \
-    escalate confirm prescribe hire flash ignore silence roll";
+    surface escalate confirm prescribe hire flash ignore silence roll";
 
 static ACTS: LazyLock<BTreeMap<&str, Act>> = LazyLock::new(|| {
     let mut acts = BTreeMap::new();

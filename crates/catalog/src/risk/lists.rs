@@ -51,5 +51,11 @@ pub(super) fn list_after(sentence: &[Token], from: usize) -> Vec<(Act, String)> 
             || token.gap == Gap::Aside
             || before.is_some_and(|before| conjunction(&before.word))
     });
-    of_list.filter_map(|(_, token)| Some((deed(token)?.0, token.word.clone()))).collect()
+    let dated = |at: usize| {
+        rest.get(start + at + 1).is_some_and(|next| matches!(next.word.as_str(), "date" | "dates" | "time"))
+    };
+    of_list
+        .filter(|(at, _)| !dated(*at))
+        .filter_map(|(_, token)| Some((deed(token)?.0, token.word.clone())))
+        .collect()
 }

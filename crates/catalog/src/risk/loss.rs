@@ -19,6 +19,10 @@ const SIGNS: &[&str] = &[
     "watcher",
     "assignee",
     "reviewer",
+    "silence",
+    "binding",
+    "relation",
+    "assignment",
 ];
 
 impl Scale<'_, '_> {
@@ -143,7 +147,11 @@ impl Scale<'_, '_> {
         if matches!(first, "remove" | "delete" | "unlink") && between && self.reading.arguments.len() > 1 {
             return true;
         }
-        if matches!(first, "remove" | "delete") && last(&self.named, SIGNS) || self.off_a_collection() {
+        // what only waits to be done
+        let waits =
+            last(&self.named, &["event", "job", "task"]) && self.named.iter().any(|word| word == "queued");
+        let sign = last(&self.named, SIGNS) || waits;
+        if matches!(first, "remove" | "delete") && sign || self.off_a_collection() {
             return true;
         }
         let weak = matches!(first, "remove" | "removing" | "unlink" | "unset");

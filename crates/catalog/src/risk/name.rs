@@ -164,6 +164,9 @@ fn mingles(names: &[Vec<String>]) -> bool {
 }
 
 fn bills(names: &[Vec<String>]) -> bool {
+    // whoever subscribes to a topic pays nothing for it
+    let speaks = |of: &[&str]| names.iter().flatten().any(|word| of.contains(&singular(word).as_str()));
+    let told = speaks(&["topic", "queue", "publish", "feed"]);
     let about = |words: &&Vec<String>| {
         words.iter().any(|word| {
             matches!(
@@ -190,8 +193,7 @@ fn bills(names: &[Vec<String>]) -> bool {
                     | "stake"
                     | "checkout"
                     | "balance"
-                    | "subscription"
-            )
+            ) || !told && singular(word) == "subscription"
         })
     };
     // who can place an order can commit to paying for it
@@ -256,8 +258,22 @@ fn state_of_a_deed(words: &[String]) -> bool {
     let [before @ .., deed, state] = words else {
         return false;
     };
-    before.iter().all(|word| act(word).is_none())
-        && matches!(state.as_str(), "status" | "progress" | "history")
+    // `policy_run_results`: with what it is a result of in front, nothing is done
+    let outcome = !before.is_empty()
+        && nounish(deed)
+        && matches!(
+            state.as_str(),
+            "results"
+                | "candidates"
+                | "outcomes"
+                | "statistics"
+                | "stats"
+                | "metrics"
+                | "errors"
+                | "failures"
+        )
+        || matches!(deed.as_str(), "cleanup" | "deletion" | "removal") && state == "candidates";
+    let done = matches!(state.as_str(), "status" | "progress" | "history")
         && matches!(
             deed.as_str(),
             "deploy"
@@ -274,13 +290,14 @@ fn state_of_a_deed(words: &[String]) -> bool {
                 | "rollout"
                 | "release"
                 | "upload"
-        )
+        );
+    before.iter().all(|word| act(word).is_none()) && (outcome || done)
 }
 
 /// Where the verbs stand: at the first sure one from the end at which this server's verbs stand, else at an unsure one;
 /// with those that are joined to it.
 fn heads(words: &[String], verb_last: bool) -> Vec<usize> {
-    let is = |at: usize| words.get(at).and_then(|word| act(word)).is_some();
+    let is = |at: usize| words.get(at).and_then(|word| act(word)).is_some() && !onward(words, at);
     let sure = |at: &usize| is(*at) && words.get(*at).is_some_and(|word| !nounish(word));
     let ends =
         if verb_last { [words.len().saturating_sub(1), 0] } else { [0, words.len().saturating_sub(1)] };
@@ -296,6 +313,15 @@ fn heads(words: &[String], verb_last: bool) -> Vec<usize> {
     let mut found = vec![head];
     found.extend(joined(words, head, looks));
     found
+}
+
+/// `go_forward`, `forward_geocode`: a direction.
+fn onward(words: &[String], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
+    let next = words.get(at + 1).map(String::as_str).unwrap_or_default();
+    words.get(at).is_some_and(|word| word == "forward")
+        && (matches!(before, "go" | "step" | "seek" | "skip" | "fast" | "navigate")
+            || next.starts_with("geocod"))
 }
 
 fn leads(words: &[String]) -> bool {

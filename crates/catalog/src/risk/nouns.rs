@@ -91,7 +91,7 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
             | "peering" | "security" | "encryption" | "waf" | "tunnel" | "sharing" | "oidc" | "2fa"
             | "nsg" | "authenticator" | "passkey" | "totp" | "nameserver" | "ssid" | "egress" | "nacl"
             | "superuser" | "impersonation" | "federation" | "idp" | "ldap" | "cors" | "csp" | "captcha"
-            | "exemption" | "delegate" | "delegation" => true,
+            | "exemption" | "exclusion" | "ioc" | "quarantined" | "delegate" | "delegation" => true,
             "policy" => !of_business(before),
             // in front, it may be where an interface is reached
             "admin" => at > 0 || matches!(next, "" | "user" | "role" | "account" | "right" | "setting"),
@@ -249,6 +249,8 @@ pub(super) fn message(words: &[String]) -> Option<String> {
                 | "topic"
                 | "account"
                 | "server"
+                | "flag"
+                | "visibility"
         );
         let counts = matches!(
             word.as_str(),

@@ -13,6 +13,10 @@ impl Scale<'_, '_> {
             self.denied.insert(Category::ExternalCommunication);
             return;
         }
+        if self.to_a_queue() {
+            self.denied.insert(Category::ExternalCommunication);
+            return;
+        }
         let goes_out = |(_, verb): &(Act, String)| matches!(verb.as_str(), "schedule" | "start" | "launch");
         let drafts =
             self.reading.says("draft") && !self.publishes() && !self.reading.name.acts.iter().any(goes_out);
@@ -199,6 +203,31 @@ impl Scale<'_, '_> {
         }
     }
 
+    /// A broker of messages between programs takes it, and no person reads it.
+    fn to_a_queue(&self) -> bool {
+        const BROKERS: &[&str] = &[
+            "kafka",
+            "amqp",
+            "rabbitmq",
+            "mqtt",
+            "sqs",
+            "kinesis",
+            "exchange",
+            "fanout",
+            "broker",
+            "partition",
+        ];
+        let takes =
+            self.takes(&["routing_key", "vhost", "partition", "exchange_name", "queue_url", "queue_name"]);
+        (takes || BROKERS.iter().any(|word| self.reading.says(word)))
+            && self.named.iter().chain(&self.described).any(|word| {
+                matches!(
+                    word.as_str(),
+                    "message" | "record" | "event" | "batch" | "queue" | "topic" | "fanout" | "enqueue"
+                )
+            })
+    }
+
     /// A model is spoken to, and nobody else.
     fn to_a_machine(&self) -> bool {
         let says = |words: &[&str]| words.iter().any(|word| self.reading.says(word));
@@ -216,6 +245,9 @@ impl Scale<'_, '_> {
                 "email",
                 "slack",
                 "group",
+                "topic",
+                "thread",
+                "room",
             ])
     }
 

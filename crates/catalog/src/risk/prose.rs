@@ -92,8 +92,18 @@ impl Prose {
                 .position(|token| token.gap == Gap::Colon || token.gap == Gap::Aside || token.word == "by");
             self.listed.extend(colon.map(|colon| list_after(rest, colon)).unwrap_or_default());
         }
+        let reviews = self.acts.iter().all(|(act, word)| *act == Act::Read && word.starts_with("review"));
+        self.acts.extend(reviews.then(|| told_after_a_colon(rest)).flatten());
         self.acts.extend(later_clauses(rest, form));
     }
+}
+
+/// `Review a request: submit an opinion`: what is done in full.
+fn told_after_a_colon(rest: &[Token]) -> Option<(Act, String)> {
+    let at = rest.iter().position(|token| token.gap == Gap::Colon)?;
+    let (verb, next) = (rest.get(at)?, rest.get(at + 1)?);
+    let (act, form) = inflected(&verb.word)?;
+    (form == Form::Base && article(&next.word)).then(|| (act, verb.word.clone()))
 }
 
 /// The tokens with their phrasal verbs joined.
@@ -141,6 +151,9 @@ fn first_words(all: &[Token]) -> Vec<String> {
 
 /// The leading verb: the first that only lead-ins precede, else the first that stands as a deed (`a tool for finding`).
 fn lead(sentence: &[Token]) -> Option<(usize, Form)> {
+    if let Some(requested) = requested(sentence) {
+        return Some(requested);
+    }
     let mut at = 0;
     let mut noun = false;
     while let Some(token) = sentence.get(at) {
@@ -170,6 +183,28 @@ fn lead(sentence: &[Token]) -> Option<(usize, Form)> {
         stands.then_some((at, form))
     };
     sentence.iter().enumerate().take(16).find_map(deed)
+}
+
+/// `Make a request to read a topic`: what is done is what is asked for.
+fn requested(sentence: &[Token]) -> Option<(usize, Form)> {
+    let asks = matches!(
+        sentence.first()?.word.as_str(),
+        "make"
+            | "makes"
+            | "send"
+            | "sends"
+            | "issue"
+            | "issues"
+            | "perform"
+            | "performs"
+            | "execute"
+            | "executes"
+    );
+    let request = |token: &Token| matches!(token.word.as_str(), "request" | "call" | "query");
+    let at = sentence.iter().take(6).position(request).filter(|_| asks)?;
+    let (to, deed) = (sentence.get(at + 1)?, sentence.get(at + 2)?);
+    let (_, form) = inflected(&deed.word).filter(|_| to.word == "to" && to.gap == Gap::Space)?;
+    Some((at + 2, form))
 }
 
 /// `waiting for it to finish`: what is waited for does it.
@@ -207,6 +242,7 @@ fn a_noun_here(word: &str, next: &str) -> bool {
     // `Start here when`: advice
     let advice = word == "start" && next == "here";
     advice
+        || word == "forward" && next.starts_with("geocod")
         || either
             && (matches!(next, "of" | "for" | "in" | "by" | "over")
                 || result(next)

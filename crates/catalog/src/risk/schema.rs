@@ -127,9 +127,9 @@ fn deeds(argument: &Argument<'_>) -> Vec<Operation> {
             known.map(operation).collect()
         }
         None => {
-            let said = quoted(argument.description());
-            let said = if said.is_empty() { listed(argument.description()) } else { said };
-            said.into_iter().map(operation).collect()
+            // both: `create-job, delete-job, get-job. Choose "get-job" where nothing may be written`
+            let said = quoted(argument.description()).into_iter().chain(listed(argument.description()));
+            said.map(operation).collect()
         }
     }
 }

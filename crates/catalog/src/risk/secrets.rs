@@ -38,7 +38,7 @@ impl Scale<'_, '_> {
             .or_else(|| self.told_secret())
             .or_else(|| self.revealed())
             .or_else(|| self.shown())
-            .filter(|(_, noun)| !self.only_brings(noun))
+            .filter(|(_, noun)| !self.only_brings(noun) && !self.tells_of_it())
             .filter(|_| !(self.effect == Effect::None && self.reading.prose.withholds_secret()));
         let gets_in = |argument: &&Argument<'_>| {
             !self.gets_in_somewhere(argument) && !self.signs_with(argument) && !self.asks_for_itself(argument)
@@ -240,6 +240,18 @@ impl Scale<'_, '_> {
             .then(|| ("/description", "vault item".to_owned()))
     }
 
+    /// `get_password_update_events`: what is looked at is what happened to it, of what kind it is, or when it ends.
+    fn tells_of_it(&self) -> bool {
+        self.effect == Effect::None
+            && self.named.len() > 1
+            && self.named.last().is_some_and(|last| {
+                matches!(
+                    last.as_str(),
+                    "event" | "policy" | "history" | "type" | "expiry" | "expiration" | "audit"
+                )
+            })
+    }
+
     /// Variables of a build are where it finds the keys that it deploys with.
     fn of_a_pipeline(&self) -> Option<(&'static str, String)> {
         let variable = self.named.last().is_some_and(|last| last == "variable");
@@ -261,15 +273,18 @@ impl Scale<'_, '_> {
         // by what a call gets in it neither shows nor changes: `Lists gates, with your credentials`
         let by = |at: usize| {
             let before = first.get(at.saturating_sub(3)..at).unwrap_or_default();
-            before
-                .iter()
-                .any(|word| matches!(word.as_str(), "using" | "with" | "via" | "by" | "requires" | "valid"))
+            before.iter().any(|word| {
+                matches!(
+                    word.as_str(),
+                    "using" | "with" | "via" | "by" | "requires" | "valid" | "current" | "never"
+                )
+            })
         };
         let mut pairs = first.iter().zip(first.iter().skip(1).map(String::as_str).chain([""])).enumerate();
         let told = pairs.find(|(at, (word, next))| {
             // a password manager is a product
             matches!(word.as_str(), "kubeconfig" | "password" | "credential")
-                && *next != "manager"
+                && !matches!(*next, "manager" | "guard" | "type" | "policy")
                 && !by(*at)
         });
         let told = told.map(|(_, told)| told);

@@ -33,7 +33,18 @@ impl Reading<'_> {
         let near = || object.iter().take(6).map(|word| singular(word));
         let of = |nouns: &[&str]| near().any(|noun| nouns.contains(&noun.as_str()));
         let is = |one: Act, start: &str| act == one && verb.starts_with(start);
-        if is(Act::Add, "track") && of(TRACKED)
+        let first = |nouns: &[&str]| object.iter().take(2).any(|word| nouns.contains(&word.as_str()));
+        if is(Act::Send, "send")
+            && first(&["prompt", "question"])
+            && self.name.acts.is_empty()
+            && self.names_a_result()
+        {
+            // `chat_insights`: `Send a prompt to a model and get back`: an answer is looked up
+            Some(Act::Read)
+        } else if is(Act::Send, "post") && self.told_otherwise() {
+            // after a method of HTTP: `post_pool`: `Create a pool`
+            Some(Act::Add)
+        } else if is(Act::Add, "track") && of(TRACKED)
             || is(Act::Emit, "captur") && of(PICTURES)
             || is(Act::Deploy, "roll") && of(&["dice", "die"])
             || is(Act::Flip, "open") && of(&["node", "entity", "record", "article"])
@@ -80,6 +91,18 @@ impl Reading<'_> {
         }
     }
 
+    /// The name may have its verb of a method, and the description says that something is made or begun.
+    fn told_otherwise(&self) -> bool {
+        let acts = &self.prose.acts;
+        let made = |(act, word): &(Act, String)| {
+            matches!(act, Act::Add | Act::Run | Act::Change) && !word.starts_with("comment")
+        };
+        !acts.is_empty()
+            && acts.iter().all(made)
+            && self.name.words.first().is_some_and(|first| first == "post")
+            && nouns::message(&self.object().collect::<Vec<_>>()).is_none()
+    }
+
     /// What a verb means where its object is a person, a battery, or what somebody owns.
     fn by_matter(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
         let near = || object.iter().take(6).map(|word| singular(word));
@@ -107,6 +130,30 @@ impl Reading<'_> {
         let says = |words: &[&str]| words.iter().any(|word| self.says(word));
         says(&["battery", "vehicle", "car", "ev", "charger", "scooter", "powerwall", "plug"])
             && !says(&["card", "customer", "payment", "fee", "invoice", "price"])
+    }
+
+    /// `Resolve a display name to an address`
+    fn looks_up_a_name(&self) -> bool {
+        let to = |at: &usize| self.prose.first.get(*at).is_some_and(|word| word == "to" || word == "into");
+        let named = |at: usize| {
+            let after = self.prose.first.get(at + 1..).unwrap_or_default();
+            after.iter().take(4).any(|word| {
+                matches!(
+                    singular(word).as_str(),
+                    "id" | "ids"
+                        | "name"
+                        | "email"
+                        | "url"
+                        | "uri"
+                        | "address"
+                        | "identifier"
+                        | "uuid"
+                        | "username"
+                )
+            })
+        };
+        self.prose.first.first().is_some_and(|word| word.starts_with("resolv"))
+            && (0..self.prose.first.len()).filter(to).any(named)
     }
 
     /// A time that runs out is all that it names.
@@ -187,6 +234,7 @@ impl Reading<'_> {
                 });
                 Some(
                     if to_name
+                        || self.looks_up_a_name()
                         || self.arguments.len() < 2 && !self.name.words.iter().any(|word| word == "resolve")
                     {
                         Act::Read
@@ -285,6 +333,10 @@ const ENDED: &[&str] = &[
     "task",
     "job",
     "user",
+    "workflow",
+    "activity",
+    "execution",
+    "run",
 ];
 
 /// Verbs that set a deed going which their object names.

@@ -32,6 +32,10 @@ pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
                 | "timesheet"
                 | "calendar"
         );
+        // `orders_notes_create`: what is written beside it
+        if matches!(next, "note" | "notes" | "comment" | "tag" | "attachment") && word != "credit" {
+            return None;
+        }
         let money = match word.as_str() {
             "payment" | "refund" | "payout" | "withdrawal" | "disbursement" | "payroll" | "remittance"
             | "reimbursement" | "settlement" | "mandate" | "donation" | "wire" | "purchase"

@@ -52,7 +52,16 @@ fn whoever_asks_reads_of_the_servers_they_may_see_and_each_leads_through_the_gat
     let entry = &all["servers"][0];
     let server = &entry["server"];
     let url = format!("http://127.0.0.1:{}/s/notes/mcp", gateway.port);
-    assert_eq!(server["remotes"], serde_json::json!([{ "type": "streamable-http", "url": url }]));
+    let remote = &server["remotes"][0];
+    assert_eq!((&remote["type"], &remote["url"]), (&"streamable-http".into(), &url.into()));
+    // by this a client knows that it has to ask its user for a token
+    let header = &remote["headers"][0];
+    assert_eq!(
+        (&header["name"], &header["value"]),
+        (&"Authorization".into(), &"Bearer {callgate_token}".into())
+    );
+    let variable = &header["variables"]["callgate_token"];
+    assert_eq!((&variable["isSecret"], &variable["isRequired"]), (&true.into(), &true.into()), "{remote}");
     assert_eq!(server["version"], "1");
     assert!(
         server["description"].as_str().is_some_and(|text| text.len() <= 100) && server["packages"].is_null()
@@ -139,6 +148,8 @@ fn nobody_reads_without_saying_who_they_are_unless_the_operator_lets_anybody() {
     loopback.write("callgate.toml", &format!("allow-unauthenticated-loopback = \"keeper\"\n{text}"));
     let gateway = loopback.serve();
     until("both servers were looked at", || names(&ask(&gateway, "/v0.1/servers", &[]).2).len() == 2);
+    let all = ask(&gateway, "/v0.1/servers", &[]).2;
+    assert!(all["servers"][0]["server"]["remotes"][0]["headers"].is_null(), "nobody needs a token: {all}");
     assert_eq!(ask(&gateway, "/v0.1/servers", &["Origin: https://page.example"]).0, 401);
     gateway.stop();
 
@@ -147,6 +158,16 @@ fn nobody_reads_without_saying_who_they_are_unless_the_operator_lets_anybody() {
     until("both servers were looked at", || names(&ask(&gateway, "/v0.1/servers", &[]).2).len() == 2);
     let (_, _, all) = ask(&gateway, "/v0.1/servers", &["Origin: https://page.example"]);
     assert_eq!(names(&all).len(), 2);
+    // as VS Code pages through what it searches for: it leaves the search out of the second page
+    let first = ask(&gateway, "/v0.1/servers?limit=1&version=latest&search=GOVERNED%20callgate", &[]).2;
+    let cursor = first["metadata"]["nextCursor"].as_str().unwrap();
+    let second = ask(&gateway, &format!("/v0.1/servers?limit=1&version=latest&cursor={cursor}"), &[]).2;
+    assert_eq!((names(&first), names(&second)), (vec!["local.callgate/notes"], vec!["local.callgate/plans"]));
+    let first = ask(&gateway, "/v0.1/servers?limit=1&search=plans", &[]).2;
+    assert_eq!(
+        (names(&first), &first["metadata"]["nextCursor"]),
+        (vec!["local.callgate/plans"], &Value::Null)
+    );
     assert!(all["servers"][0]["_meta"]["io.callgate/governance"].is_null(), "{all}");
     gateway.stop();
 }

@@ -32,6 +32,7 @@ pub(super) struct Seen<'s> {
 pub(super) struct Document {
     /// `namespace/server`.
     pub(super) name: String,
+    pub(super) description: String,
     pub(super) version: String,
     pub(super) updated: Timestamp,
     value: Value,
@@ -51,14 +52,14 @@ impl Document {
     ) -> Self {
         let (published, updated) = (seen.published, seen.changed);
         let (full, version) = (full_name(live, name), version(seen.server));
-        let base = live.settings.issuer.trim_end_matches('/');
+        // nothing a server says of itself: nobody has reviewed that
+        let description = description(name, seen.record);
         let entry = json!({
             "$schema": SCHEMA,
             "name": full,
-            // nothing a server says of itself: nobody has reviewed that
-            "description": description(name, seen.record),
+            "description": description,
             "version": version,
-            "remotes": [{ "type": "streamable-http", "url": format!("{base}/s/{name}/mcp") }],
+            "remotes": [remote(live, name)],
         });
         let official = json!({
             "status": "active",
@@ -72,14 +73,39 @@ impl Document {
             let governance = governance(live, (name, settings, catalogue), seen, principal);
             meta.insert(GOVERNANCE.to_owned(), governance);
         }
-        Self { name: full, version, updated, value: json!({ "server": entry, "_meta": meta }) }
+        let value = json!({ "server": entry, "_meta": meta });
+        Self { name: full, description, version, updated, value }
     }
+}
+
+/// How a client reaches it. Where nobody signs in by OAuth and nobody is let in without a token, it says that it takes one,
+/// so that a client asks its user for it: without that VS Code installs what it then cannot start.
+fn remote(live: &Live, name: &ServerName) -> Value {
+    let base = live.settings.issuer.trim_end_matches('/');
+    let mut remote = json!({ "type": "streamable-http", "url": format!("{base}/s/{name}/mcp") });
+    let asks = live.settings.oauth.is_none() && live.settings.unauthenticated_loopback.is_none();
+    if let (true, Some(members)) = (asks, remote.as_object_mut()) {
+        let token = json!({
+            "description": "Your token for Callgate (`callgate agent add` makes one)",
+            "isRequired": true,
+            "isSecret": true,
+        });
+        let header = json!({
+            "name": "Authorization",
+            "value": "Bearer {callgate_token}",
+            "isRequired": true,
+            "isSecret": true,
+            "variables": { "callgate_token": token },
+        });
+        members.insert("headers".to_owned(), json!([header]));
+    }
+    remote
 }
 
 /// What the record says that it is for, in the hundred characters that an entry has room for.
 fn description(name: &ServerName, record: Option<&Record>) -> String {
     let purpose = record.and_then(|record| record.facts.get(Fact::Purpose));
-    let text = purpose.map_or_else(|| format!("`{name}`, governed by Callgate"), str::to_owned);
+    let text = purpose.map_or_else(|| format!("{name}, governed by Callgate"), str::to_owned);
     match text.char_indices().nth(100) {
         None => text,
         Some(_) => text.chars().take(99).chain(['…']).collect(),

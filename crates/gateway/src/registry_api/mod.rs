@@ -209,7 +209,7 @@ async fn list(
     let more = entries.next().is_some();
     let mut metadata = object!({ "count": page.len() });
     if let (true, Some(last), Value::Object(members)) = (more, page.last(), &mut metadata) {
-        members.insert("nextCursor".to_owned(), object!(last.name));
+        members.insert("nextCursor".to_owned(), object!(wanted.cursor_behind(&last.name)));
     }
     let servers: Vec<Value> = page.into_iter().map(Document::into_value).collect();
     Ok(Some(object!({ "servers": servers, "metadata": metadata })))

@@ -1,11 +1,15 @@
 //! What is asked for: the path and the query.
 
 use super::document::Document;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use decision::{ServerName, Timestamp};
 
 /// Entries on one page, where nothing is said and at most.
 const LIMIT: usize = 30;
 const LIMIT_MAX: usize = 100;
+/// Between the name of a cursor and what is searched for; no name has it.
+const SEARCHED: char = '~';
 /// Longest text that is searched for.
 const SEARCH_CHARS_MAX: usize = 200;
 
@@ -56,10 +60,11 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Errors: what is wrong with which parameter. Parameters that nobody knows are passed over, as the API has it.
     pub(super) fn read(query: &str) -> Result<Self, String> {
+        let mut cursor = None;
         let mut wanted = Self { cursor: None, limit: LIMIT, search: None, since: None, version: None };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "cursor" if !value.is_empty() => wanted.cursor = Some(value.into_owned()),
+                "cursor" if !value.is_empty() => cursor = Some(value.into_owned()),
                 "limit" => {
                     let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
                     wanted.limit =
@@ -79,13 +84,46 @@ impl Wanted {
                 _ => {}
             }
         }
+        if let Some(cursor) = cursor {
+            wanted.go_on(cursor)?;
+        }
         Ok(wanted)
     }
 
+    /// VS Code leaves out of the second page what it searches for, so the cursor has it.
+    fn go_on(&mut self, cursor: String) -> Result<(), String> {
+        let Some((name, search)) = cursor.split_once(SEARCHED) else {
+            self.cursor = Some(cursor);
+            return Ok(());
+        };
+        let text = URL_SAFE_NO_PAD.decode(search).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = text.filter(|text| text.chars().count() <= SEARCH_CHARS_MAX);
+        let text = text.ok_or_else(|| "`cursor` is none that was given here".to_owned())?;
+        self.cursor = Some(name.to_owned());
+        self.search.get_or_insert(text);
+        Ok(())
+    }
+
+    /// Where a page goes on that ends with the entry of this name. It has only what an address needs not escape: VS Code
+    /// escapes nothing.
+    pub(super) fn cursor_behind(&self, name: &str) -> String {
+        match &self.search {
+            Some(text) => format!("{name}{SEARCHED}{}", URL_SAFE_NO_PAD.encode(text)),
+            None => name.to_owned(),
+        }
+    }
+
     pub(super) fn takes(&self, one: &Document) -> bool {
-        self.search.as_ref().is_none_or(|text| one.name.to_lowercase().contains(text.as_str()))
+        self.is_said_by(&one.name, &one.description)
             && self.since.is_none_or(|since| one.updated >= since)
             && self.version.as_ref().is_none_or(|version| *version == one.version)
+    }
+
+    /// Every word that is searched for stands in the name or in the description: clients show `order-desk` as `Order Desk`.
+    fn is_said_by(&self, name: &str, description: &str) -> bool {
+        let said = [name.to_lowercase(), description.to_lowercase()];
+        let found = |word: &str| said.iter().any(|said| said.contains(word));
+        self.search.as_ref().is_none_or(|text| text.split_whitespace().all(found))
     }
 }
 
@@ -146,5 +184,33 @@ mod tests {
         let wanted = wanted.unwrap();
         assert_eq!((wanted.limit, wanted.cursor.as_deref()), (7, Some("a/b")));
         assert!(wanted.search.is_none() && wanted.since.is_some());
+    }
+
+    #[test]
+    fn a_search_takes_words_of_name_and_description() {
+        let found = |search: &str| {
+            let wanted = Wanted::read(&format!("search={search}")).unwrap();
+            wanted.is_said_by("local.callgate/order-desk", "Orders and Invoices of the shop")
+        };
+        for search in ["order%20desk", "Order+Desk", "ORDER", "invoices", "desk+shop", "call", ""] {
+            assert!(found(search), "{search}");
+        }
+        assert!(!found("order+chair") && !found("refund"));
+    }
+
+    #[test]
+    fn a_cursor_goes_on_with_the_search_and_another_search_wins() {
+        let first = Wanted::read("search=Caf%C3%A9+desk").unwrap();
+        let cursor = first.cursor_behind("local.callgate/a");
+        assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~/".contains(&b)), "{cursor}");
+        let next = Wanted::read(&format!("limit=50&cursor={cursor}")).unwrap();
+        assert_eq!(next.cursor.as_deref(), Some("local.callgate/a"));
+        assert_eq!(next.search, first.search);
+        let other = Wanted::read(&format!("cursor={cursor}&search=b")).unwrap();
+        assert_eq!(other.search.as_deref(), Some("b"));
+        for bad in ["a~!", "a~_w", &format!("a~{}", URL_SAFE_NO_PAD.encode("x".repeat(201)))] {
+            assert!(Wanted::read(&format!("cursor={bad}")).unwrap_err().contains("cursor"), "{bad}");
+        }
+        assert_eq!(Wanted::read("").unwrap().cursor_behind("n/a"), "n/a");
     }
 }

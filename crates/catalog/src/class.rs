@@ -155,6 +155,9 @@ pub struct Declared {
     /// How a call of it can be undone, for those who approve it and those who clean up after it.
     #[serde(default)]
     pub undo: Option<String>,
+    /// Who answers for it, where that is not who answers for its server.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// Offer `draft_X` and `submit_X` beside it.
     #[serde(default)]
     pub draft: Option<bool>,
@@ -274,6 +277,11 @@ impl Declarations {
         self.said(name, |declared| declared.undo.as_deref())
     }
 
+    /// Who answers for a tool, where somebody else than for its server.
+    pub fn owner(&self, name: &str) -> Option<&str> {
+        self.said(name, |declared| declared.owner.as_deref())
+    }
+
     /// Whether a tool can be drafted.
     pub fn drafts(&self, name: &str) -> bool {
         self.said(name, |declared| declared.draft).unwrap_or_default()
@@ -304,11 +312,11 @@ impl Declarations {
 }
 
 impl Declared {
-    /// What only tells how to undo a call, or how it can be drafted or repeated, says nothing of what it is, and stands in
-    /// no other declaration's way.
+    /// What only tells whose it is, how to undo a call, or how it can be drafted or repeated, says nothing of what it is, and
+    /// stands in no other declaration's way.
     fn classifies(&self) -> bool {
         let repeats = self.idempotency.is_some() || self.repeat_unknown.is_some();
-        let beside = self.undo.is_some() || self.draft.is_some() || repeats;
+        let beside = self.undo.is_some() || self.owner.is_some() || self.draft.is_some() || repeats;
         !beside || self.effect.is_some() || self.tier.is_some() || !self.categories.is_empty()
     }
 }
@@ -359,6 +367,21 @@ mod tests {
 
     fn says(effect: Option<Effect>, tier: Option<Tier>) -> Declared {
         Declared { effect, tier, ..Declared::default() }
+    }
+
+    #[test]
+    fn whose_a_tool_is_says_nothing_of_what_it_is_and_the_closest_says_it() {
+        let owned = |by: &str| Declared { owner: Some(by.to_owned()), ..Declared::default() };
+        let reads = Declared { effect: Some(Effect::Read), ..Declared::default() };
+        let tools = vec![
+            ("*".to_owned(), reads),
+            ("pay*".to_owned(), owned("treasury")),
+            ("pay_refund".to_owned(), owned("support")),
+        ];
+        let declarations = Declarations { tools, ..Declarations::default() };
+        let owners = ["pay_refund", "pay_out", "list"].map(|tool| declarations.owner(tool));
+        assert_eq!(owners, [Some("support"), Some("treasury"), None]);
+        assert_eq!(declarations.classify("pay_refund", Claimed::default()).effect, Effect::Read);
     }
 
     #[test]

@@ -18,6 +18,9 @@ const REASONS: usize = 3;
 #[serde(rename_all = "kebab-case")]
 pub struct ToolKnown {
     pub name: String,
+    /// Who answers for it, where that is said of the tool itself; else its server's team does (R17).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     pub effect: Effect,
     pub tier: Tier,
     pub documented: bool,
@@ -80,6 +83,7 @@ impl Known {
         };
         self.tools = tools()
             .map(|item| ToolKnown {
+                owner: entry.declarations.owner(item.definition.name()).map(str::to_owned),
                 origin: item.classified.origin,
                 said: entry.declarations.said_of(item.definition.name(), item.definition.digest()),
                 judged: judged(item),

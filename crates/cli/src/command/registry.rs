@@ -202,11 +202,13 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 }
                 None => None,
             };
+            let owner = declared.filter(|_| pin.item.kind == ItemKind::Tool);
+            let owner = owner.and_then(|server| server.declarations.owner(&pin.item.name));
             values.push(json!({
                 "server": name, "server-state": records.get(name).map(|record| record.state.as_str()),
                 "server-until": records.get(name).and_then(Record::until).map(when),
                 "configured": declared.is_some(), "kind": pin.item.kind.as_str(), "name": pin.item.name,
-                "state": state(pin), "left": shown::left(pin), "class": class, "seen": pin.seen, "seen-at": when(pin.seen_at),
+                "state": state(pin), "left": shown::left(pin), "class": class, "owner": owner, "seen": pin.seen, "seen-at": when(pin.seen_at),
                 "accepted": pin.approved.as_ref().map(|mark| json!({
                     "digest": mark.digest, "at": when(mark.at), "by": mark.by })),
             }));

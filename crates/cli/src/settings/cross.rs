@@ -444,6 +444,7 @@ fn declared(crossing: &mut Crossing<'_>, name: &str, written: &file::Tool) -> De
         tier: written.tier.map(Into::into),
         categories: written.categories.iter().map(|category| (*category).into()).collect(),
         undo: written.undo.clone(),
+        owner: term::said(crossing, written.owner.as_ref()),
         draft: written.draft,
         idempotency: idempotency::of_tool(crossing, written),
         repeat_unknown: written.repeat_unknown,

@@ -193,6 +193,9 @@ fn server(server: &ServerSettings) -> Table {
         }
         let categories = declared.categories.iter().map(|category| text(category.as_str()));
         tool.insert("categories".to_owned(), Value::Array(categories.collect()));
+        if let Some(owner) = &declared.owner {
+            tool.insert("owner".to_owned(), text(owner));
+        }
         if let Some(undo) = &declared.undo {
             tool.insert("undo".to_owned(), text(undo));
         }

@@ -343,6 +343,9 @@ pub(crate) struct Tool {
     pub(crate) categories: Vec<Category>,
     /// How a call can be undone, in a sentence: for people who approve it and who clean up after it.
     pub(crate) undo: Option<String>,
+    /// Who answers for it, where that is not who answers for its server.
+    #[schemars(with = "Option<String>")]
+    pub(crate) owner: Option<Spanned<String>>,
     /// Offer `draft_X` and `submit_X` beside a tool that changes things: the one keeps a call, the other makes it.
     pub(crate) draft: Option<bool>,
     /// So long after its end the same call with the same arguments is the same deed, and has the first answer.

@@ -38,7 +38,7 @@ fn day(crossing: &mut Crossing<'_>, written: Option<&Spanned<String>>) -> Option
     at.map(Timestamp)
 }
 
-fn said(crossing: &mut Crossing<'_>, written: Option<&Spanned<String>>) -> Option<String> {
+pub(super) fn said(crossing: &mut Crossing<'_>, written: Option<&Spanned<String>>) -> Option<String> {
     let written = written?;
     let text = written.get_ref().trim();
     if text.is_empty() || text.chars().count() > CHARS_MAX || inspect::shown::visible(text) != text {

@@ -199,6 +199,8 @@ struct Machine {
 
 struct ToolView {
     name: Shown,
+    /// Who answers for it, where that is not the server's team.
+    owner: Option<Shown>,
     effect: &'static str,
     tier: &'static str,
     reads: bool,
@@ -394,6 +396,7 @@ fn machine(known: &Known) -> Machine {
             .iter()
             .map(|tool| ToolView {
                 name: Shown::of(&tool.name),
+                owner: tool.owner.as_deref().map(Shown::of),
                 effect: tool.effect.as_str(),
                 tier: tool.tier.as_str(),
                 reads: tool.reads,

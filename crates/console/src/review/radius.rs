@@ -62,6 +62,9 @@ pub struct Radius {
     pub class_before: Option<Classified>,
     pub class: Option<Classified>,
     pub declared: Vec<Said>,
+    /// Who answers for it, where that is not who answers for its server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The rules do not fit what is shown: once it is accepted, every question about the server is refused.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub closes: bool,
@@ -97,6 +100,7 @@ impl Known<'_> {
         radius.rules = self.rules(item);
         (radius.class_before, _) = self.class(self.before, item);
         (radius.class, radius.declared) = self.class(self.after, item);
+        radius.owner = self.owner(item);
         self.seers(item, &mut radius);
         radius
     }
@@ -127,6 +131,12 @@ impl Known<'_> {
             }
             None => (None, Vec::new()),
         }
+    }
+
+    fn owner(&self, item: &Item) -> Option<String> {
+        let entry = self.after.and_then(|policies| policies.catalogue().server(self.server));
+        let entry = entry.filter(|_| item.kind == ItemKind::Tool)?;
+        entry.declarations.owner(&item.name).map(str::to_owned)
     }
 
     fn seers(&self, item: &Item, radius: &mut Radius) {
@@ -186,6 +196,7 @@ impl Radius {
             let was = was.map(|was| format!("; was {}", classed(was))).unwrap_or_default();
             lines.push(("is", format!("{}{was}", classed(class))));
         }
+        lines.extend(self.owner.clone().map(|owner| ("belongs to", owner)));
         lines.extend(self.declared.iter().map(|said| ("declared", said.sentence(day))));
         lines.push(("may see it", self.seen_by()));
         match (self.waiting, self.granted) {

@@ -28,6 +28,7 @@ pub(crate) struct Configuration(Mutex<Vec<Configured>>);
 impl Configuration {
     pub(crate) fn put(&self, name: &str) {
         let tool = |name: &str, effect, tier, reads| ToolKnown {
+            owner: None,
             name: name.to_owned(),
             effect,
             tier,

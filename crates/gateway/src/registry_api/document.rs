@@ -150,6 +150,7 @@ fn governance(
         .map(|item| {
             json!({
                 "name": item.definition.name(),
+                "owner": catalogue.declarations.owner(item.definition.name()),
                 "definition": item.definition.digest(),
                 "effect": item.classified.effect,
                 "tier": item.classified.tier,

@@ -223,6 +223,7 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
 
 /// What each tool is, and on whose word.
 fn tools(known: &Known, say: Say) {
+    let owned = known.tools.iter().any(|tool| tool.owner.is_some());
     let row = |tool: &ToolKnown| {
         let (effect, tier, because) = &tool.judged;
         let judged = format!("{} {}: {}", effect.as_str(), tier.as_str(), because.join("; "));
@@ -232,12 +233,14 @@ fn tools(known: &Known, say: Say) {
             false => said.join("; "),
         };
         let class = format!("{}, {}", tool.effect.as_str(), tool.tier.as_str());
-        vec![one_line(&tool.name), class, one_line(&whose), one_line(&judged)]
+        let owner = owned.then(|| one_line(tool.owner.as_deref().unwrap_or("the server's team")));
+        let rest = [class, one_line(&whose), one_line(&judged)];
+        [one_line(&tool.name)].into_iter().chain(owner).chain(rest).collect()
     };
-    say.table(
-        &["tool", "what it is", "who says so", "what its definition says"],
-        known.tools.iter().map(row).collect(),
-    );
+    let owner = owned.then_some("whose it is");
+    let head = ["what it is", "who says so", "what its definition says"];
+    let head: Vec<&str> = ["tool"].into_iter().chain(owner).chain(head).collect();
+    say.table(&head, known.tools.iter().map(row).collect());
 }
 
 /// What the machine knows.

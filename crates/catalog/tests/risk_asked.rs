@@ -168,3 +168,99 @@ fn what_holds_two_things_together_and_what_waits_is_not_lost() {
         assert!(lets.categories.contains(&Administrative), "{word}: {lets:#?}");
     }
 }
+
+#[test]
+fn what_gets_something_does_nothing_that_its_text_only_speaks_of() {
+    for (name, description) in [
+        ("get_candles", "Candles of a market. For funding history prefer the tool for it."),
+        ("get_indices", "Indices that the exchange makes by combining prices"),
+        ("get_positions", "Open positions of an account"),
+        ("get_design_summary", "Design results of each beam, worst first"),
+        ("list_audits", "**STARTING POINT for audits.** LIST all audits of a project."),
+        ("get_deeplink", "Builds a link that opens the record in the app"),
+        ("list_blocking_parts", "Roll up the parts that block orders"),
+        ("search_letters", "Full-text search of letters across all boxes"),
+        ("spell_check", "Spell-check a query and get a correction"),
+        ("text_search", "Finds places by a text"),
+        (
+            "components",
+            "Search and navigate components. Supports text search, filtering, and tree navigation.",
+        ),
+        ("check_to_register", "Whether a name is free"),
+        ("manage_admins", "List the admins of a page."),
+        ("match_selection", "Map-match a track. Configure the address of the service first."),
+    ] {
+        let found = judged(name, description, json!({ "id": text() }));
+        assert_eq!(found.effect, Effect::None, "{name}: {found:#?}");
+    }
+    for (name, description) in [
+        ("get_anon_key", "Generate an anonymous token that never ends"),
+        ("get_letter", "Fetches a letter and deletes it from the box"),
+        ("list_scheduled", "List what is scheduled, optionally cancel one."),
+        ("receive_order", "Receive the items of a purchase order"),
+        ("manage_parcels", "List parcels, and delete them"),
+        ("hard_delete_row", "Hard-delete a row"),
+        ("export_songs_to_file", "Writes all songs"),
+    ] {
+        let found = judged(name, description, json!({ "id": text() }));
+        assert_ne!(found.effect, Effect::None, "{name}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_statement_about_one_deed_does_not_speak_for_the_others() {
+    let arguments = json!({ "action": { "type": "string", "description": "What to do. The 'get' action is read-only." } });
+    let console = judged("read_console", "Gets messages from or clears the console.", arguments);
+    assert_ne!(console.effect, Effect::None, "{console:#?}");
+    let packages = judged(
+        "manage_packages",
+        "Manage packages: query, install, remove. QUERY (read-only): - list_packages: lists them",
+        json!({ "package": text() }),
+    );
+    assert_ne!(packages.effect, Effect::None, "{packages:#?}");
+    let mends = judged(
+        "validate_references",
+        "Validate references.",
+        json!({ "collection": text(), "fix_invalid": { "type": "boolean" } }),
+    );
+    assert_ne!(mends.effect, Effect::None, "{mends:#?}");
+}
+
+#[test]
+fn whatever_an_interface_offers_is_critical_and_what_comes_in_reaches_nobody() {
+    let dispatched = judged(
+        "users_and_roles",
+        "Endpoints of that category. Use action='describe' to list them, or action='call' to execute one.",
+        json!({ "action": text(), "endpoint": text(), "body": { "type": "object" } }),
+    );
+    assert_eq!(dispatched.level, Level::Critical, "{dispatched:#?}");
+    let graph =
+        judged("shop_graphql", "Execute raw GraphQL queries and mutations", json!({ "query": text() }));
+    assert_eq!(graph.level, Level::Critical, "{graph:#?}");
+    let received =
+        judged("receive_messages", "Polls for messages and saves them", json!({ "timeout": text() }));
+    assert!(!received.categories.contains(&ExternalCommunication), "{received:#?}");
+    let blocked = judged("block_contact", "Block a contact", json!({ "number": text() }));
+    assert!(!blocked.categories.contains(&Administrative), "{blocked:#?}");
+    let hidden = judged("set_layer_visibility", "Shows or hides a layer", json!({ "visible": text() }));
+    assert!(!hidden.categories.contains(&Administrative), "{hidden:#?}");
+    let alert = judged("update_security_alert", "Updates a security alert", json!({ "id": text() }));
+    assert!(!alert.categories.contains(&Administrative), "{alert:#?}");
+    let budget =
+        judged("update_campaign_budget", "Sets the budget of a campaign", json!({ "budget": text() }));
+    assert!(budget.categories.contains(&Financial) && budget.level == Level::Critical, "{budget:#?}");
+}
+
+#[test]
+fn the_english_half_of_a_description_in_two_languages_counts_and_verbs_may_stand_last() {
+    for (name, description) in [
+        ("liman_durumu", "Limanın durumunu döndürür; iş bitince kapanır. / Status of a port."),
+        ("liman_getir", "Bir limanın tüm satırlarını döndürür."),
+        ("statistika_porta", "Статистика порта за месяц."),
+    ] {
+        let found = judged(name, description, json!({ "id": text() }));
+        assert_eq!(found.effect, Effect::None, "{name}: {found:#?}");
+    }
+    let gone = judged("liman_sil", "Limanı kalıcı olarak siler.", json!({ "id": text() }));
+    assert_eq!(gone.effect, Effect::Irreversible, "{gone:#?}");
+}

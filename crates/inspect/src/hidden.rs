@@ -235,7 +235,8 @@ fn long_run(text: &str) -> Option<usize> {
             run += 1;
             lines += usize::from(c == '\n');
         } else {
-            let far = run - lines > RUN_MAX && lines < 2;
+            // on a line of its own it may stand below the end of a long name
+            let far = run - lines > if lines == 0 { RUN_MAX } else { 2 * RUN_MAX } && lines < 2;
             let long = before && (lines > LINES_MAX || far || run > 4 * RUN_MAX);
             if long && !closes_a_row(text, at, lines) {
                 return Some(run);

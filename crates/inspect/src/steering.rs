@@ -9,6 +9,7 @@ mod conduct;
 pub(crate) mod lexicon;
 mod roles;
 mod rules;
+mod script;
 mod stem;
 pub(crate) mod wording;
 mod words;
@@ -16,7 +17,7 @@ mod words;
 use crate::finding::{Severity, Sighting};
 use crate::hidden::Seat;
 use crate::text::About;
-pub(crate) use rules::is_script;
+pub(crate) use script::is_script;
 use words::Sentence;
 pub(crate) use words::sentences;
 

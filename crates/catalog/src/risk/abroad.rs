@@ -112,6 +112,14 @@ const LEADS: &[(&str, &[&str])] = &[
             "listeler",
             "перечисляет",
             "список",
+            "статистика",
+            "статус",
+            "журнал",
+            "история",
+            "информация",
+            "доступные",
+            "проверка",
+            "баланс",
         ],
     ),
     (
@@ -300,25 +308,33 @@ const LEADS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The same where no spaces stand between words. In Chinese the verb leads; in Japanese and Korean it ends the sentence.
+/// The same where the verb ends the sentence, as in Japanese, Korean and Turkish, or where no spaces stand between words: in
+/// Chinese it leads.
 const UNSPACED: &[(&str, &[&str], &[&str])] = &[
-    ("delete", &["删除", "移除", "清空"], &["削除", "삭제"]),
-    ("update", &["更新", "修改", "编辑"], &["更新", "変更", "編集", "수정", "변경", "업데이트"]),
-    ("create", &["创建", "新建", "添加", "新增"], &["作成", "登録", "追加", "생성", "추가", "등록"]),
-    ("send", &["发送", "发布"], &["送信", "投稿", "전송", "발송"]),
-    ("execute", &["执行", "运行"], &["実行", "실행"]),
+    ("delete", &["删除", "移除", "清空"], &["削除", "삭제", "siler"]),
+    ("update", &["更新", "修改", "编辑"], &["更新", "変更", "編集", "수정", "변경", "업데이트", "günceller"]),
+    (
+        "create",
+        &["创建", "新建", "添加", "新增"],
+        &["作成", "登録", "追加", "생성", "추가", "등록", "oluşturur", "ekler"],
+    ),
+    ("send", &["发送", "发布"], &["送信", "投稿", "전송", "발송", "gönderir"]),
+    ("execute", &["执行", "运行"], &["実行", "실행", "çalıştırır"]),
     ("search", &["搜索", "查找", "检索"], &["検索", "검색"]),
-    ("list", &["列出"], &["一覧", "목록"]),
+    ("list", &["列出"], &["一覧", "목록", "listeler"]),
     (
         "get",
         &["获取", "查询", "查看", "读取", "返回"],
-        &["取得", "表示", "参照", "確認", "返し", "조회", "반환", "확인"],
+        &["取得", "表示", "参照", "確認", "返し", "조회", "반환", "확인", "döndürür", "getirir", "gösterir"],
     ),
 ];
 
 /// The description with its leading verb in English, where it is in another language that is known here.
 pub(super) fn in_english(text: &str) -> Cow<'_, str> {
     let head = text.trim_start();
+    if let Some(second) = beside(head) {
+        return Cow::Borrowed(second);
+    }
     let rest = |leads: &&[&str]| leads.iter().find_map(|lead| after(head, lead));
     let spaced = LEADS.iter().find_map(|(verb, leads)| Some((verb, rest(leads)?)));
     // "lista" is a list and a verb; what an English word follows is English
@@ -343,6 +359,14 @@ pub(super) fn in_english(text: &str) -> Cow<'_, str> {
         Some((verb, ..)) => Cow::Owned(format!("{verb} {head}")),
         None => Cow::Borrowed(text),
     }
+}
+
+/// `Profil satırlarını döndürür. / Rows of a profile.`: the same once more, in English.
+fn beside(text: &str) -> Option<&str> {
+    let (own, second) = text.split_once(" / ")?;
+    let english = second.is_ascii() && second.starts_with(|c: char| c.is_ascii_uppercase());
+    (!own.is_ascii() && own.ends_with(['.', ';', ')', '!']) && english && second.contains(' '))
+        .then_some(second)
 }
 
 /// What follows these words at the start, in whatever case they are written.

@@ -267,6 +267,16 @@ impl Scale<'_, '_> {
         deed.word.starts_with("rotat") && self.reading.object().any(|word| word == "password")
     }
 
+    /// What is shown and hidden there nobody else sees: a layer of a picture, a column of a table; or a message of a queue.
+    fn on_a_screen(&self) -> bool {
+        const SHOWN: &[&str] = &[
+            "message", "timeout", "item", "layer", "scene", "element", "object", "source", "column", "row",
+            "panel", "widget", "field", "shape", "marker", "window", "toolbar", "sidebar", "sheet", "axis",
+            "track",
+        ];
+        self.named.iter().any(|word| SHOWN.contains(&word.as_str()))
+    }
+
     /// What is granted is money to spend, which is told of as such.
     fn spends(&self, deed: &Deed) -> bool {
         self.categories.contains(&Category::Financial)
@@ -344,8 +354,7 @@ impl Scale<'_, '_> {
         let name = |word: &str| self.reading.name.words.iter().any(|said| said == word);
         let exposed = (name("public") && (name("make") || name("set") || name("enable") || name("access")))
             || (name("visibility")
-                && !name("message")
-                && !name("timeout")
+                && !self.on_a_screen()
                 && (name("set") || name("change") || name("update")));
         let sessions = (name("session") || name("sessions"))
             && ["user", "sign", "login", "signed"].iter().any(|word| self.reading.says(word))

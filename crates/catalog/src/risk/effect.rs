@@ -1,10 +1,10 @@
 //! What a call can change: the votes of the name, the description, the operations and the transport, and who wins.
 
-use super::lexicon::{Act, inflected, property, result, text_output};
+use super::lexicon::{Act, inflected, nounish, property, result, text_output};
 use super::name::{Name, Siblings};
 use super::prose::Prose;
 use super::schema::{Argument, Operation, arguments, operations};
-use super::words::singular;
+use super::words::{singular, stems};
 use super::{About, Effect, Evidence, Method, Tool};
 use super::{execution, nouns};
 use std::borrow::Cow;
@@ -89,7 +89,7 @@ impl<'a> Reading<'a> {
 
     fn named(&self) -> (Vote, Vec<Deed>) {
         // What the description says in its own words is better than a verb that stands for several.
-        let told = self.prose.acts.iter().any(|(act, _)| act.writes());
+        let told = self.prose.acts.iter().any(|(act, _)| act.writes()) || self.only_told_to_look();
         let acts = self.name.acts.iter().filter(|(act, _)| !(told && *act == Act::Umbrella));
         // `run_checkov`: `Run a security scan`: the same verb, and what it is that is run
         let runs = |(act, _): &(Act, String)| *act == Act::Run;
@@ -98,6 +98,19 @@ impl<'a> Reading<'a> {
             return self.deeds(acts, &object, "/name");
         }
         self.deeds(acts, &self.name.nouns, "/name")
+    }
+
+    /// `manage_admins`: `Lists the admins`: all that it says it does, and nothing can be chosen.
+    fn only_told_to_look(&self) -> bool {
+        let acts = &self.prose.acts;
+        !acts.is_empty()
+            && acts.iter().all(|(act, _)| *act == Act::Read)
+            && self.prose.listed.is_empty()
+            && self.operations.is_empty()
+            && !self
+                .arguments
+                .iter()
+                .any(|argument| argument.is(&["action", "operation", "mode", "command", "data"]))
     }
 
     fn described(&self) -> (Vote, Vec<Deed>) {
@@ -114,11 +127,21 @@ impl<'a> Reading<'a> {
             // `Execute the list_topics operation`: which one it is, its name says
             deeds.retain(|deed| deed.act != Act::Run);
         }
+        if looks && plainly_looks(&self.name) && !nouns::credential_words(self.object()) {
+            // `get_positions`: `Open positions`: no deed of a tool that gets something
+            let noun = |word: &str| stems(word).any(|(stem, _)| nounish(&stem));
+            deeds.retain(|deed| !(writes(deed.act) && (self.prose.loosely || noun(&deed.word))));
+        }
         if looks && !self.has_destination() && !nouns::credential_words(self.object()) {
-            // `get_screenshot`: what is made is the answer
+            // `get_screenshot`, `get_link`: `Builds a link`: what is made is the answer
+            let text = self.prose.object.iter().any(|word| text_output(&singular(word)));
+            let built = |word: &str| {
+                text && matches!(word.trim_end_matches('s'), "build" | "construct" | "assemble" | "make")
+            };
             let made = |word: &str| {
                 inflected(word).is_some_and(|(act, _)| act == Act::Emit)
                     || word.trim_end_matches('s') == "request"
+                    || built(word)
             };
             deeds.iter_mut().filter(|deed| made(&deed.word)).for_each(|deed| deed.act = Act::Read);
         }
@@ -164,41 +187,6 @@ impl<'a> Reading<'a> {
             .collect()
     }
 
-    /// Flags of a tool that writes: `delete_source`, `overwrite`.
-    fn switched(&self) -> impl Iterator<Item = Deed> {
-        let flags = self.arguments.iter().filter(|argument| argument.has_type("boolean"));
-        flags.filter_map(|flag| {
-            let act = super::lexicon::act(flag.words.first()?)?;
-            let word = flag.words.join("_");
-            // `remove_noise` is about what comes out, `remove_source` about what is there
-            let loosely = flag.words.first().is_some_and(|verb| {
-                matches!(verb.as_str(), "remove" | "clear" | "strip" | "reset" | "cut" | "trim")
-            });
-            let own = |word: &String| {
-                self.name.nouns.iter().chain(&self.prose.object).any(|noun| singular(noun) == singular(word))
-            };
-            let about = matches!(
-                flag.words.last().map(String::as_str),
-                Some("source" | "original" | "existing" | "old" | "all")
-            );
-            let stored = !loosely || about || flag.words.iter().skip(1).any(own);
-            let gone = matches!(act, Act::Remove | Act::Take) && stored || word == "overwrite";
-            let act = if act == Act::Remove { Act::Take } else { act };
-            gone.then(|| Deed { act, word, place: Cow::Owned(flag.pointer.clone()) })
-        })
-    }
-
-    /// What it finds goes into a file that an argument names.
-    fn saved(&self) -> Option<Deed> {
-        let file = self.arguments.iter().find(|argument| {
-            argument.is_text()
-                && argument.ends(&["path", "file", "filename", "dir", "directory"])
-                && saves(argument)
-        })?;
-        let place = Cow::Owned(file.pointer.clone());
-        Some(Deed { act: Act::Add, word: "save".to_owned(), place })
-    }
-
     /// What it does is what it runs, which it may describe.
     fn only_runs(&self) -> bool {
         let mut acts = self.name.acts.iter().chain(&self.prose.acts);
@@ -240,21 +228,12 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn saves(file: &Argument<'_>) -> bool {
-    let text = file.description().to_ascii_lowercase();
-    let output = file.words.first().is_some_and(|word| matches!(word.as_str(), "output" | "save" | "out"));
-    let said = [
-        "to save",
-        "save to",
-        "saved to",
-        "be saved",
-        "is saved",
-        "to write",
-        "written to",
-        "be written",
-        "is written",
-    ];
-    output || said.iter().any(|phrase| text.contains(phrase))
+/// Its first word says nothing else than that it looks.
+fn plainly_looks(name: &Name) -> bool {
+    name.acts.len() == 1
+        && name.acts.iter().all(|(_, verb)| {
+            matches!(verb.as_str(), "get" | "list" | "read" | "fetch" | "describe" | "retrieve")
+        })
 }
 
 fn writes(act: Act) -> bool {
@@ -277,7 +256,7 @@ pub(super) fn conclude(tool: &Tool<'_>, reading: &mut Reading<'_>) -> (Effect, f
     let (described, from_prose) = reading.described();
     let (chosen, from_operations) = reading.chosen();
     let (verdict, confidence) = weigh(reading, named, described, chosen);
-    let saved = reading.saved().filter(|_| verdict == Some(false));
+    let saved = reading.saved().or_else(|| reading.mended()).filter(|_| verdict == Some(false));
     let (verdict, confidence) = if saved.is_some() { (Some(true), 0.6) } else { (verdict, confidence) };
     deeds.extend(saved);
     let filters = verdict == Some(false);
@@ -331,11 +310,14 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
         let filter = looks(named) && (sure && described != Vote::Writes || looks(described));
         return if filter { (Some(false), 0.7) } else { (Some(true), 0.95) };
     }
-    if chosen != Vote::Writes && (reading.only_runs() && reading.prose.says_read_only || reading.hands_back())
+    // that one of its deeds only looks says nothing of the others
+    let told = reading.prose.acts.iter().chain(&reading.prose.listed).any(|(act, _)| act.writes());
+    if chosen != Vote::Writes
+        && (reading.only_runs() && !told && reading.prose.says_read_only || reading.hands_back())
     {
         return (Some(false), 0.6);
     }
-    if looks(chosen) && reading.prose.says_read_only {
+    if looks(chosen) && reading.prose.says_read_only && !told {
         return (Some(false), 0.7);
     }
     match (named, described) {

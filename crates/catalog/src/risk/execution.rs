@@ -377,6 +377,33 @@ fn interface(reading: &Reading<'_>) -> Option<Execution> {
     {
         return Some(Execution::at(argument.pointer.clone(), "it calls whatever the interface offers"));
     }
+    // a query of such an interface may be a mutation
+    let graph = reading.says("graphql") || reading.says("gql");
+    let runs_any = reading.name.acts.iter().chain(&reading.prose.acts).any(|(act, _)| *act == Act::Run);
+    let query = reading
+        .arguments
+        .iter()
+        .find(|argument| argument.is(&["query", "mutation", "gql"]) && argument.is_text());
+    if let Some(query) = query.filter(|_| graph && runs_any && !reading.prose.says_read_only) {
+        let at = Execution::at(
+            query.pointer.clone(),
+            "it runs any query of the interface, also one that changes something",
+        );
+        return Some(Execution { interface: true, ..at });
+    }
+    let dispatches = |argument: &&Argument<'_>| {
+        argument.is(&["endpoint", "endpoint_name", "api_path"]) && argument.is_text()
+    };
+    if let Some(endpoint) = reading.arguments.iter().find(dispatches)
+        && reading
+            .arguments
+            .iter()
+            .any(|argument| argument.is(&["body", "payload", "request_body", "json_body"]))
+        && !reading.prose.says_read_only
+    {
+        let at = Execution::at(endpoint.pointer.clone(), "it calls whatever the interface offers");
+        return Some(Execution { interface: true, ..at });
+    }
     let asks = reading.name.acts.iter().any(|(_, word)| matches!(word.as_str(), "make" | "send" | "request"));
     let names = |word: &str| reading.name.words.iter().any(|said| said == word);
     let runs = runs || asks && (names("request") || names("call"));

@@ -81,7 +81,7 @@ const VERBS: &[(Act, &str)] = &[
          plot consult simulate forecast benchmark profile answer ask tell reveal locate download recall highlight sample \
          traverse walk interpret watch think research crawl scrape screenshot consume transcribe geocode tokenize \
          introspect interrogate paginate correlate listen hear autocomplete proofread spellcheck cite unmask unwrap dereference \
-         exists investigate surface uncover pinpoint reconstruct dissect contrast distinguish figure guess rerank decompile disassemble demangle symbolicate",
+         exists receive rollup investigate surface uncover pinpoint reconstruct dissect contrast distinguish figure guess rerank decompile disassemble demangle symbolicate",
     ),
     (
         Act::Emit,
@@ -153,7 +153,7 @@ const VERBS: &[(Act, &str)] = &[
     (
         Act::Remove,
         "delete remove destroy drop terminate decommission purge erase wipe truncate flush clear uninstall revoke teardown takedown rm del unlink empty \
-         deprovision unpublish deregister delist obliterate deallocate scrub shred nuke zap expunge forget \
+         deprovision unpublish deregister delist obliterate deallocate scrub shred nuke expunge forget \
          clean cleanup reap sweep gc dissolve dismantle raze cull dispose scrap annul nullify rescind unprovision zeroize",
     ),
 ];
@@ -169,7 +169,7 @@ const NOUNISH: &str = "report review query access match filter sample trace prof
     grant expose permit refund payout pay purchase setup rollback rollout failover drain sync apply find measure estimate print echo turn power arm pair seal \
     place file mail ring park serve map sign exchange stake fund trade tip bid tender wager trust bin strip pull figure guess cite \
     train refer mask split raise lower ship tune dim mount contain opt sweep embed bind recycle relay scrap mint refresh \
-    surface escalate confirm prescribe hire flash ignore silence roll";
+    surface hover escalate confirm prescribe hire flash ignore silence roll";
 
 static ACTS: LazyLock<BTreeMap<&str, Act>> = LazyLock::new(|| {
     let mut acts = BTreeMap::new();
@@ -182,10 +182,26 @@ static ACTS: LazyLock<BTreeMap<&str, Act>> = LazyLock::new(|| {
 });
 static NOUNISH_VERBS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| NOUNISH.split_whitespace().collect());
 
+/// What stands before a verb and only says how it is done.
+const HOW: &[&str] = &[
+    "spell", "cross", "double", "fact", "hard", "soft", "force", "map", "bulk", "batch", "fuzzy", "deep",
+    "quick", "type", "health", "safe", "pre",
+];
+
 /// What a verb in its base form does. `re-` does it again, `un-`, `de-` and `dis-` turn it back: a change like the first.
 pub(super) fn act(word: &str) -> Option<Act> {
     if let Some(act) = ACTS.get(word) {
         return Some(*act);
+    }
+    // `spell-check`, `hard-delete`: the second says what is done
+    if let Some((how, act)) = word.split_once('-').and_then(|(how, verb)| Some((how, ACTS.get(verb)?)))
+        && HOW.contains(&how)
+    {
+        return Some(*act);
+    }
+    // no `sign` in it
+    if word == "design" {
+        return None;
     }
     let stem = ["re", "un", "de", "dis", "auto", "bulk", "batch", "over"].iter().find_map(|prefix| {
         let stem = word.strip_prefix(prefix)?;
@@ -217,7 +233,7 @@ pub(super) fn result(word: &str) -> bool {
         suggestion recommendation analysis lookup reader viewer list count quota balance inventory timeline event trace \
         documentation docs guide definition activity finding analytics dashboard preview snapshot rate rule data reading score \
         ranking leaderboard position performance forecast transcript trail statement availability feed news weather vital \
-        metadata state trend pattern telemetry reference price fare route direction";
+        metadata state trend pattern telemetry reference price fare route direction capability diagnostic diagnostics";
     RESULTS.split_whitespace().any(|result| result == word)
 }
 
@@ -253,7 +269,7 @@ pub(super) fn property(noun: &str) -> bool {
 /// Outputs that are only text handed back, whoever asked for them.
 pub(super) fn text_output(noun: &str) -> bool {
     const OUTPUTS: &str = "code query url uri link preview template snippet command example suggestion summary text prompt \
-        plan diff diagram schema description explanation answer response documentation guide recommendation time timezone \
+        plan diff diagram map schema description explanation answer response documentation guide recommendation time timezone \
         screenshot deeplink thumbnail typescript type report statement analysis chart graph unit currency number string date value coordinate markdown html list insight uuid random hash";
     OUTPUTS.split_whitespace().any(|output| output == noun)
 }

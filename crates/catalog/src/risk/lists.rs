@@ -1,6 +1,6 @@
 //! Deeds that a description lists: `Supports adding and removing`, `Dataset ops: list/get/delete`.
 
-use super::lexicon::{Act, inflected};
+use super::lexicon::{Act, inflected, looking, nounish};
 use super::prose::conjunction;
 use super::words::{Form, Gap, Token};
 
@@ -51,11 +51,16 @@ pub(super) fn list_after(sentence: &[Token], from: usize) -> Vec<(Act, String)> 
             || token.gap == Gap::Aside
             || before.is_some_and(|before| conjunction(&before.word))
     });
-    let dated = |at: usize| {
-        rest.get(start + at + 1).is_some_and(|next| matches!(next.word.as_str(), "date" | "dates" | "time"))
+    // `publish date`, `text search`: a noun before another
+    let noun = |(at, token): &(usize, &Token)| {
+        let next = rest.get(start + at + 1).filter(|next| next.gap == Gap::Space);
+        next.is_some_and(|next| match next.word.as_str() {
+            "date" | "dates" | "time" => true,
+            next => nounish(&token.word) && looking(next),
+        })
     };
     of_list
-        .filter(|(at, _)| !dated(*at))
+        .filter(|listed| !noun(listed))
         .filter_map(|(_, token)| Some((deed(token)?.0, token.word.clone())))
         .collect()
 }

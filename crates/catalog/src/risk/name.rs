@@ -290,8 +290,16 @@ fn state_of_a_deed(words: &[String]) -> bool {
                 | "rollout"
                 | "release"
                 | "upload"
+                | "publish"
+                | "scan"
+                | "render"
+                | "crawl"
+                | "train"
         );
-    before.iter().all(|word| act(word).is_none()) && (outcome || done)
+    // `stat_site_load`
+    let told = matches!(words.first().map(String::as_str), Some("stat" | "stats" | "statistics" | "metrics"))
+        && words.iter().all(|word| act(word).is_none() || nounish(word));
+    told || before.iter().all(|word| act(word).is_none()) && (outcome || done)
 }
 
 /// Where the verbs stand: at the first sure one from the end at which this server's verbs stand, else at an unsure one;
@@ -303,7 +311,12 @@ fn heads(words: &[String], verb_last: bool) -> Vec<usize> {
         if verb_last { [words.len().saturating_sub(1), 0] } else { [0, words.len().saturating_sub(1)] };
     let anywhere = || (0..words.len()).find(sure);
     let unsure = || ends.into_iter().chain(0..words.len()).find(|at| is(*at));
-    let Some(head) = ends.into_iter().find(sure).or_else(anywhere).or_else(unsure) else {
+    // `mail_forward_list` beside `mail_box_delete`
+    let lists = words
+        .len()
+        .checked_sub(1)
+        .filter(|last| verb_last && *last > 0 && words.get(*last).is_some_and(|word| word == "list"));
+    let Some(head) = lists.or_else(|| ends.into_iter().find(sure)).or_else(anywhere).or_else(unsure) else {
         return Vec::new();
     };
     // `list` and `set` lead a name as verbs even if a surer verb follows: `list_delete_markers`, `set_read_only`.
@@ -319,9 +332,21 @@ fn heads(words: &[String], verb_last: bool) -> Vec<usize> {
 fn onward(words: &[String], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
     let next = words.get(at + 1).map(String::as_str).unwrap_or_default();
-    words.get(at).is_some_and(|word| word == "forward")
-        && (matches!(before, "go" | "step" | "seek" | "skip" | "fast" | "navigate")
-            || next.starts_with("geocod"))
+    let sought = matches!(next, "search" | "lookup" | "query" | "history" | "analysis" | "analytics");
+    // `text_search`: what is looked for
+    let looked_for = sought
+        && words.get(at).is_some_and(|word| {
+            matches!(
+                word.as_str(),
+                "text" | "email" | "mail" | "message" | "post" | "sms" | "share" | "trade"
+            )
+        });
+    looked_for
+        // `check_to_register`: what it is looked at for
+        || before == "to"
+        || words.get(at).is_some_and(|word| word == "forward")
+            && (matches!(before, "go" | "step" | "seek" | "skip" | "fast" | "navigate")
+                || next.starts_with("geocod"))
 }
 
 fn leads(words: &[String]) -> bool {

@@ -24,6 +24,7 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
                         | "sync"
                         | "max"
                         | "continuation"
+                        | "search"
                         | "count"
                         | "design"
                         | "nft"
@@ -88,13 +89,31 @@ pub(super) fn administrative(words: &[String]) -> Option<String> {
             "role" | "permission" | "acl" | "privilege" | "entitlement" | "collaborator"
             | "administrator" | "firewall" | "allowlist" | "whitelist" | "denylist" | "blocklist"
             | "rbac" | "iam" | "sso" | "mfa" | "saml" | "scim" | "membership" | "ingress" | "dns" | "vpn"
-            | "peering" | "security" | "encryption" | "waf" | "tunnel" | "sharing" | "oidc" | "2fa"
-            | "nsg" | "authenticator" | "passkey" | "totp" | "nameserver" | "ssid" | "egress" | "nacl"
+            | "peering" | "encryption" | "waf" | "tunnel" | "sharing" | "oidc" | "2fa" | "nsg"
+            | "authenticator" | "passkey" | "totp" | "nameserver" | "ssid" | "egress" | "nacl"
             | "superuser" | "impersonation" | "federation" | "idp" | "ldap" | "cors" | "csp" | "captcha"
             | "exemption" | "exclusion" | "ioc" | "quarantined" | "delegate" | "delegation" => true,
+            // what was found, and no setting
+            "security" => !matches!(
+                next,
+                "alert"
+                    | "event"
+                    | "finding"
+                    | "issue"
+                    | "incident"
+                    | "advisory"
+                    | "vulnerability"
+                    | "hotspot"
+                    | "data"
+                    | "report"
+                    | "score"
+            ),
             "policy" => !of_business(before),
             // in front, it may be where an interface is reached
-            "admin" => at > 0 || matches!(next, "" | "user" | "role" | "account" | "right" | "setting"),
+            "admin" => {
+                before != "as" && at > 0
+                    || matches!(next, "" | "user" | "role" | "account" | "right" | "setting")
+            }
             "factor" => {
                 matches!(before, "" | "mfa" | "auth" | "authentication" | "second" | "user" | "login")
             }

@@ -32,6 +32,16 @@ impl Scale<'_, '_> {
         }
         let adds = self.does(&[Act::Add]).is_some();
         let whole: Vec<String> = self.reading.name.words.iter().map(|word| singular(word)).collect();
+        let comes_in = |(_, verb): &(Act, String)| {
+            matches!(
+                verb.as_str(),
+                "receive" | "import" | "sync" | "fetch" | "download" | "export" | "archive"
+            )
+        };
+        if self.reading.name.acts.iter().any(comes_in) {
+            self.denied.insert(Category::ExternalCommunication);
+        }
+        let adds = adds && !self.reading.name.acts.iter().any(comes_in);
         let message = nouns::message(&whole).filter(|_| (adds || self.tells_anew()) && !drafts);
         if let Some(message) = message {
             if matches!(
@@ -90,7 +100,16 @@ impl Scale<'_, '_> {
             && self.takes(&["status", "published", "publish", "visibility", "post_status"])
             && self.takes(&["content", "body", "html", "text", "title"])
             && self.does(&[Act::Add, Act::Change]).is_some();
-        (publishes && read || written).then_some("/name")
+        let uploads =
+            self.reading.name.acts.iter().any(|(_, verb)| matches!(verb.as_str(), "upload" | "schedule"))
+                && matches!(
+                    self.named.last().map(String::as_str),
+                    Some("video" | "short" | "reel" | "story")
+                )
+                && ["youtube", "tiktok", "instagram", "facebook", "linkedin"]
+                    .iter()
+                    .any(|word| self.reading.says(word));
+        (publishes && read || written || uploads).then_some("/name")
     }
 
     /// An argument says whether somebody gets a mail about it.

@@ -22,6 +22,7 @@ impl Prose {
             "does not write",
             "doesn't write",
             "never writes",
+            "writes nothing",
             "nothing is changed",
             "nothing is written",
             "makes no changes",

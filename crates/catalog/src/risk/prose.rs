@@ -2,6 +2,7 @@
 
 use super::lexicon::{Act, act, inflected, result};
 use super::lists::{list_after, lists_deeds};
+use super::openings::{advises, names_a_look, requested, told_after_a_colon};
 use super::words::{Form, Gap, Token, phrasal, sentences, singular, tokens};
 
 /// Tokens of a description that are read; what matters is said first.
@@ -41,6 +42,8 @@ pub(super) struct Prose {
     pub(super) says_stays: bool,
     /// What it deletes can be had back.
     pub(super) says_soft: bool,
+    /// What leads it is not said first, or beside something: `by combining`.
+    pub(super) loosely: bool,
 }
 
 impl Prose {
@@ -63,8 +66,9 @@ impl Prose {
                 if index == 0 {
                     prose.acts = prose.listed.clone();
                 }
-            } else if prose.acts.is_empty() && index < 3 {
+            } else if prose.acts.is_empty() && index < 3 && !(index > 0 && advises(sentence)) {
                 prose.read_head(sentence);
+                prose.loosely |= index > 0 && !prose.acts.is_empty();
             }
         }
         if prose.acts.is_empty() {
@@ -74,9 +78,14 @@ impl Prose {
     }
 
     fn read_head(&mut self, sentence: &[Token]) {
+        if let Some(look) = names_a_look(sentence) {
+            self.acts.push((Act::Read, look));
+            return;
+        }
         let Some((at, form)) = lead(sentence) else {
             return;
         };
+        self.loosely = form == Form::Gerund;
         let end = coordinated(sentence, at, form, &mut self.acts);
         let rest = sentence.get(end..).unwrap_or_default();
         self.object = rest
@@ -96,14 +105,6 @@ impl Prose {
         self.acts.extend(reviews.then(|| told_after_a_colon(rest)).flatten());
         self.acts.extend(later_clauses(rest, form));
     }
-}
-
-/// `Review a request: submit an opinion`: what is done in full.
-fn told_after_a_colon(rest: &[Token]) -> Option<(Act, String)> {
-    let at = rest.iter().position(|token| token.gap == Gap::Colon)?;
-    let (verb, next) = (rest.get(at)?, rest.get(at + 1)?);
-    let (act, form) = inflected(&verb.word)?;
-    (form == Form::Base && article(&next.word)).then(|| (act, verb.word.clone()))
 }
 
 /// The tokens with their phrasal verbs joined.
@@ -185,28 +186,6 @@ fn lead(sentence: &[Token]) -> Option<(usize, Form)> {
     sentence.iter().enumerate().take(16).find_map(deed)
 }
 
-/// `Make a request to read a topic`: what is done is what is asked for.
-fn requested(sentence: &[Token]) -> Option<(usize, Form)> {
-    let asks = matches!(
-        sentence.first()?.word.as_str(),
-        "make"
-            | "makes"
-            | "send"
-            | "sends"
-            | "issue"
-            | "issues"
-            | "perform"
-            | "performs"
-            | "execute"
-            | "executes"
-    );
-    let request = |token: &Token| matches!(token.word.as_str(), "request" | "call" | "query");
-    let at = sentence.iter().take(6).position(request).filter(|_| asks)?;
-    let (to, deed) = (sentence.get(at + 1)?, sentence.get(at + 2)?);
-    let (_, form) = inflected(&deed.word).filter(|_| to.word == "to" && to.gap == Gap::Space)?;
-    Some((at + 2, form))
-}
-
 /// `waiting for it to finish`: what is waited for does it.
 fn anothers(sentence: &[Token], at: usize) -> bool {
     let before = at.checked_sub(2).and_then(|at| sentence.get(at));
@@ -274,7 +253,7 @@ fn asks(word: &str) -> bool {
     matches!(word, "who" | "what" | "where" | "when" | "which" | "how" | "why" | "whether" | "whose")
 }
 
-fn article(word: &str) -> bool {
+pub(super) fn article(word: &str) -> bool {
     matches!(word, "the" | "a" | "an" | "your" | "of")
 }
 
@@ -301,7 +280,7 @@ fn names_result(sentence: &[Token]) -> bool {
 }
 
 /// Words that come before the deed: `Use this tool to`, `Allows you to`, `Safely`.
-fn lead_in(word: &str, rest: &[Token]) -> bool {
+pub(super) fn lead_in(word: &str, rest: &[Token]) -> bool {
     const HELPERS: &str = "allow allows enable enables let lets help helps use used";
     const HELPED: &str = "you users agents clients ai llms models this to for it when us callers";
     let among = |words: &str, word: &str| words.split(' ').any(|one| one == word);
@@ -412,6 +391,7 @@ fn later_clauses(rest: &[Token], form: Form) -> Vec<(Act, String)> {
                 | "their"
                 | "every"
                 | "new"
+                | "one"
         );
         if let (true, true, Some((act, found_form))) = (linked, governs, inflected(&token.word))
             && found_form == form

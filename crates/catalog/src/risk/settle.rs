@@ -50,8 +50,14 @@ impl Reading<'_> {
             || is(Act::Flip, "open") && of(&["node", "entity", "record", "article"])
             || is(Act::Flip, "map") && of(&["website", "site", "domain", "url"])
             || is(Act::Flip, "accept") && of(INPUTS)
+            || is(Act::Flip, "navigat") && self.browses()
         {
             Some(Act::Read)
+        } else if is(Act::Read, "receiv")
+            && of(&["order", "item", "good", "stock", "shipment", "inventory", "payment"])
+        {
+            // what comes in is booked
+            Some(Act::Flip)
         } else if is(Act::Change, "restor")
             && ["trash", "trashed", "deleted", "archived"].iter().any(|word| self.says(word))
             || (is(Act::Change, "renew") || is(Act::Change, "extend")) && self.lengthens()
@@ -84,11 +90,23 @@ impl Reading<'_> {
         } else if is(Act::Emit, "gzip") || is(Act::Emit, "zip") {
             // an archive is a file beside those that it holds
             Some(Act::Add)
-        } else if is(Act::Emit, "export") && !self.has_destination() {
+        } else if is(Act::Emit, "export") && !self.has_destination() && !self.goes_into_a_file() {
             Some(Act::Read)
         } else {
             None
         }
+    }
+
+    /// `Search and navigate the components`: no page is left for another.
+    fn browses(&self) -> bool {
+        let looks = |(act, _): &(Act, String)| *act == Act::Read;
+        self.prose.acts.first().is_some_and(looks) && self.name.acts.iter().all(looks)
+    }
+
+    /// `export_tracks_to_file`
+    fn goes_into_a_file(&self) -> bool {
+        let into = |pair: &[String]| matches!(pair, [to, what] if to == "to" && matches!(what.as_str(), "file" | "files" | "disk" | "folder" | "csv" | "pdf"));
+        self.name.words.windows(2).any(into)
     }
 
     /// The name may have its verb of a method, and the description says that something is made or begun.
@@ -112,7 +130,8 @@ impl Reading<'_> {
             // whoever is asked is reached
             Some(Act::Send)
         } else if is(Act::Pay, "charg") && self.fills_a_battery()
-            || self.mingles && (is(Act::Grant, "block") || is(Act::Grant, "unblock"))
+            || (self.mingles || of(&["contact", "sender", "caller"]))
+                && (is(Act::Grant, "block") || is(Act::Grant, "unblock"))
         {
             // among people, whom one blocks is whom one does not see
             Some(Act::Flip)
@@ -140,7 +159,12 @@ impl Reading<'_> {
             after.iter().take(4).any(|word| {
                 matches!(
                     singular(word).as_str(),
-                    "id" | "ids"
+                    "coordinate"
+                        | "location"
+                        | "place"
+                        | "domain"
+                        | "id"
+                        | "ids"
                         | "name"
                         | "email"
                         | "url"
@@ -271,8 +295,10 @@ impl Reading<'_> {
 }
 
 /// Whose looking up is no record of it.
-const TRACKED: &[&str] =
-    &["parcel", "shipment", "package", "order", "delivery", "flight", "status", "progress", "courier"];
+const TRACKED: &[&str] = &[
+    "parcel", "shipment", "package", "order", "delivery", "flight", "status", "progress", "courier",
+    "ranking", "rank",
+];
 /// What a tool accepts as its arguments.
 const INPUTS: &[&str] = &[
     "array",

@@ -36,7 +36,11 @@ pub(super) fn money(words: &[String], billed: bool) -> Option<(Money, String)> {
         if matches!(next, "note" | "notes" | "comment" | "tag" | "attachment") && word != "credit" {
             return None;
         }
+        let advertises =
+            |word: &String| matches!(word.as_str(), "campaign" | "adgroup" | "adset" | "ad" | "ads");
         let money = match word.as_str() {
+            // what is spent on advertising, from then on
+            "budget" | "bid" if words.iter().any(advertises) => Money::Pays,
             "payment" | "refund" | "payout" | "withdrawal" | "disbursement" | "payroll" | "remittance"
             | "reimbursement" | "settlement" | "mandate" | "donation" | "wire" | "purchase"
             | "chargeback" | "repayment" | "prepayment" | "topup" | "bounty" => Money::Moves,

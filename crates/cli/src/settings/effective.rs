@@ -183,36 +183,40 @@ fn server(server: &ServerSettings) -> Table {
         put("record", Value::Table(super::record::effective(&server.record)));
     }
     put("credentials", Value::Array(server.credentials.iter().map(credential).collect()));
-    let tools = server.declarations.tools.iter().map(|(name, declared)| {
-        let mut tool = Table::new();
-        if let Some(effect) = declared.effect {
-            tool.insert("effect".to_owned(), text(effect.as_str()));
-        }
-        if let Some(tier) = declared.tier {
-            tool.insert("tier".to_owned(), text(tier.as_str()));
-        }
-        let categories = declared.categories.iter().map(|category| text(category.as_str()));
-        tool.insert("categories".to_owned(), Value::Array(categories.collect()));
-        if let Some(owner) = &declared.owner {
-            tool.insert("owner".to_owned(), text(owner));
-        }
-        if let Some(undo) = &declared.undo {
-            tool.insert("undo".to_owned(), text(undo));
-        }
-        if let Some(draft) = declared.draft {
-            tool.insert("draft".to_owned(), Value::Boolean(draft));
-        }
-        if let Some(window) = declared.idempotency {
-            tool.insert("idempotency".to_owned(), time(window));
-        }
-        if let Some(repeat) = declared.repeat_unknown {
-            tool.insert("repeat-unknown".to_owned(), Value::Boolean(repeat));
-        }
-        term(&mut tool, &declared.term);
-        (name.clone(), Value::Table(tool))
-    });
+    let tools = server.declarations.tools.iter();
+    let tools = tools.map(|(name, declared)| (name.clone(), Value::Table(declaration(declared))));
     put("tools", Value::Table(tools.collect()));
     out
+}
+
+/// What the operator says of a tool.
+fn declaration(declared: &catalog::Declared) -> Table {
+    let mut tool = Table::new();
+    if let Some(effect) = declared.effect {
+        tool.insert("effect".to_owned(), text(effect.as_str()));
+    }
+    if let Some(tier) = declared.tier {
+        tool.insert("tier".to_owned(), text(tier.as_str()));
+    }
+    let categories = declared.categories.iter().map(|category| text(category.as_str()));
+    tool.insert("categories".to_owned(), Value::Array(categories.collect()));
+    if let Some(owner) = &declared.owner {
+        tool.insert("owner".to_owned(), text(owner));
+    }
+    if let Some(undo) = &declared.undo {
+        tool.insert("undo".to_owned(), text(undo));
+    }
+    if let Some(draft) = declared.draft {
+        tool.insert("draft".to_owned(), Value::Boolean(draft));
+    }
+    if let Some(window) = declared.idempotency {
+        tool.insert("idempotency".to_owned(), time(window));
+    }
+    if let Some(repeat) = declared.repeat_unknown {
+        tool.insert("repeat-unknown".to_owned(), Value::Boolean(repeat));
+    }
+    term(&mut tool, &declared.term);
+    tool
 }
 
 fn term(tool: &mut Table, term: &catalog::Term) {

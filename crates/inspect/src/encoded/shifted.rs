@@ -77,8 +77,15 @@ fn moved(words: &[&str]) -> Option<(Code, String)> {
     }
     let fits = |alphabet: u8, least: usize| {
         let is_word = |word: &&&str| alphabets(word) & 1 << alphabet != 0 && is_common(&read(word, alphabet));
-        enough(may.get(usize::from(alphabet)).copied().unwrap_or(0), least)
-            && enough(short().filter(is_word).count(), least)
+        if !enough(may.get(usize::from(alphabet)).copied().unwrap_or(0), least) {
+            return false;
+        }
+        let mut found: Vec<&str> = short().filter(is_word).copied().collect();
+        let count = found.len();
+        found.sort_unstable();
+        found.dedup();
+        // one abbreviation that is said again and again is one word
+        found.len() * 2 >= least && enough(count, least)
     };
     let joined = |alphabet| words.iter().map(|word| read(word, alphabet)).collect::<Vec<_>>().join(" ");
     for by in [13, 3, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25] {

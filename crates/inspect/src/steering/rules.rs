@@ -11,6 +11,7 @@ use super::lexicon::{
     POWER, PRIOR, QUOTED, REDIRECT, RETURNED, ROLE, RULES, RUN, SECRET, SELF, SETUP, SHELL, SILENT,
     STRONGBOX, TALK, TELL, Topics, USE, USER, WHOLE, YOU,
 };
+use super::script::is_script;
 use super::words::{Kind, Sentence, Token};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::hidden::Seat;
@@ -483,17 +484,4 @@ fn is_listing(text: &str) -> bool {
     let bytes = text.as_bytes();
     let stands_for = |three: &[u8]| matches!(three, [digit, b'=', letter] if digit.is_ascii_digit() && letter.is_ascii_alphabetic());
     members > 1 || bytes.windows(3).filter(|three| stands_for(three)).count() > 2
-}
-
-/// Commands of a shell by which something is fetched and run, or a way in is opened.
-pub(crate) fn is_script(text: &str) -> bool {
-    const MARKS: &[&str] =
-        &["| sh", "|sh", "| bash", "|bash", "$(", "base64 -d", "rm -rf", "nc -e", "/dev/tcp/", "iex("];
-    let may = text.as_bytes().windows(2).any(|two| {
-        matches!(two, [b'|', _] | [b'$', b'('] | [b' ', b'-'] | [b'/', b'd' | b'D'] | [b'x' | b'X', b'('])
-    });
-    may && {
-        let lower = text.to_ascii_lowercase();
-        MARKS.iter().any(|mark| lower.contains(mark))
-    }
 }

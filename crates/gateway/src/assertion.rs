@@ -5,7 +5,7 @@ use crate::gate::{Gate, Live};
 use crate::secrets::sealed_at;
 use crate::settings::AssertionUse;
 use crate::upstream::{Fault, FaultKind};
-use decision::{Actor, Call, CallId, Clock, Code, Permit, Principal, Refusal};
+use decision::{Actor, Call, CallId, Clock, Code, Permit, Principal, Refusal, UserName};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use launch::LockedBytes;
 use parking_lot::Mutex;
@@ -127,7 +127,7 @@ fn claims(live: &Live, call: &Call, wanted: &AssertionUse) -> String {
     let mut claims = json!({
         "iss": live.settings.issuer,
         "aud": wanted.audience,
-        "sub": principal.person().map_or_else(|| actor.clone(), ToString::to_string),
+        "sub": principal.person().map_or_else(|| actor.clone(), person),
         "callgate": {
             "tenant": principal.tenant,
             "environment": principal.environment,
@@ -157,12 +157,20 @@ fn groups(principal: &Principal) -> Vec<String> {
     own.iter().map(ToString::to_string).collect()
 }
 
+/// A person, by name; written out where the name is one that only an agent, a service or the gateway has here.
+fn person(name: &UserName) -> String {
+    let text = name.as_str();
+    let ours = matches!(text, "gateway" | "unknown")
+        || ["agent:", "workload:", "server:", "user:"].iter().any(|kind| text.starts_with(kind));
+    if ours { format!("user:{text}") } else { text.to_owned() }
+}
+
 /// Who acts, in a form that no person's name has by accident.
 fn subject(actor: &Actor) -> String {
     match actor {
         Actor::Agent(name) => format!("agent:{name}"),
         Actor::Workload(name) => format!("workload:{name}"),
-        Actor::User(name) => name.to_string(),
+        Actor::User(name) => person(name),
         Actor::Server(name) => format!("server:{name}"),
         Actor::Gateway => "gateway".to_owned(),
         Actor::Unknown => "unknown".to_owned(),
@@ -225,5 +233,23 @@ impl Assertion {
 impl fmt::Debug for Assertion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Assertion(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_taken_for_an_agent_a_service_or_the_gateway() {
+        let name = |text: &str| person(&text.parse().unwrap());
+        for plain in ["ann", "ann@example.com", "gateways", "https://idp.example#7"] {
+            assert_eq!(name(plain), plain);
+        }
+        for taken in ["gateway", "unknown", "agent:bot", "workload:billing", "server:crm", "user:ann"] {
+            assert_eq!(name(taken), format!("user:{taken}"));
+        }
+        let actors = ["agent:bot", "workload:bot", "gateway", "unknown"].map(name);
+        assert!(actors.iter().all(|person| *person != subject(&Actor::Agent("bot".parse().unwrap()))));
     }
 }

@@ -1,5 +1,7 @@
 //! Who is asking. No principal, no session, no credential lookup.
 
+mod kept;
+
 use crate::exchange::{Arrival, Party, Presented, Vouched};
 use crate::gate::{Gate, Live};
 use crate::introspection;
@@ -41,6 +43,8 @@ pub(crate) enum Standing {
     Vouched(Arc<Verified>, Arc<Opaque>),
     /// By configuration.
     Agent(AgentName),
+    /// By being a program of this machine, as long as those are let in without a token.
+    Here(AgentName),
     /// By certificate.
     Workload(Arc<ClientCertificate>),
     /// By something else, over a connection that a certificate stands for.
@@ -80,6 +84,10 @@ impl Standing {
                 not_disabled(gate, live, token).await
             }
             Self::Agent(agent) => gate.tokens.enabled(gate, live, agent).await,
+            Self::Here(agent) if live.settings.unauthenticated_loopback.as_ref() != Some(agent) => {
+                return Some(Code::CredentialMissing);
+            }
+            Self::Here(agent) => gate.tokens.enabled(gate, live, agent).await,
             Self::Workload(certificate) => of_certificate(gate, live, certificate).await.map(|_| ()),
             Self::Session | Self::Bound(..) => Ok(()),
         };
@@ -91,7 +99,7 @@ impl Standing {
     pub(crate) fn runs_out(&self) -> bool {
         match self {
             Self::Signed(_) | Self::Vouched(..) | Self::Workload(_) | Self::Bound(..) => true,
-            Self::Token(_) | Self::Agent(_) | Self::Session => false,
+            Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Session => false,
         }
     }
 
@@ -100,7 +108,12 @@ impl Standing {
         match self {
             Self::Vouched(..) => true,
             Self::Bound(_, inner) => inner.is_asked_about(),
-            Self::Token(_) | Self::Signed(_) | Self::Agent(_) | Self::Workload(_) | Self::Session => false,
+            Self::Token(_)
+            | Self::Signed(_)
+            | Self::Agent(_)
+            | Self::Here(_)
+            | Self::Workload(_)
+            | Self::Session => false,
         }
     }
 
@@ -109,7 +122,7 @@ impl Standing {
         match self {
             Self::Signed(token) | Self::Vouched(token, _) => Some(token),
             Self::Bound(_, inner) => inner.token(),
-            Self::Token(_) | Self::Agent(_) | Self::Workload(_) | Self::Session => None,
+            Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Workload(_) | Self::Session => None,
         }
     }
 }
@@ -348,45 +361,15 @@ async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<K
             };
             of_token(gate, live, *token.hash().as_bytes()).await
         }
-        Presented::Kept(Vouched(principal)) => kept(gate, live, principal).await,
+        Presented::Kept(Vouched(principal)) => kept::kept(gate, live, principal).await,
         Presented::Nothing => match &live.settings.unauthenticated_loopback {
             Some(agent) if arrival.facts.loopback_peer && arrival.transport == Transport::Http => {
                 gate.tokens.enabled(gate, live, agent).await?;
-                let standing = Standing::Agent(agent.clone());
+                let standing = Standing::Here(agent.clone());
                 Ok((Arc::new(plain(live, agent)), "unauthenticated-loopback".to_owned(), standing))
             }
             Some(_) | None => Err(Refusal::new(Code::CredentialMissing, "no bearer token")),
         },
-    }
-}
-
-/// Whoever asked for a call that was kept: nobody shows a credential for it, so they must be known here, and as then.
-async fn kept(gate: &Gate, live: &Live, principal: &Arc<Principal>) -> Result<Known, Refusal> {
-    let gone = |why: &str| {
-        let who = principal.describe();
-        Refusal::new(Code::CredentialRevoked, format!("{who} {why}; whoever asked may ask again"))
-    };
-    let (Actor::Agent(name) | Actor::Workload(name)) = &principal.actor else {
-        return Err(gone("is known to a provider only"));
-    };
-    gate.tokens.enabled(gate, live, name).await?;
-    let own = [Some(&live.settings.stdio_agent), live.settings.unauthenticated_loopback.as_ref()];
-    let workload = live.settings.workloads.iter().find(|workload| workload.name == *name);
-    let broken = |e| Refusal::new(Code::StageFailed, format!("the store cannot be asked about agents: {e}"));
-    let stored = gate.store.list_agents(&live.settings.scope()).await.map_err(broken)?;
-    let now = match (&principal.actor, workload) {
-        (Actor::Workload(_), Some(workload)) => {
-            Principal { groups: workload.groups.clone(), actor: principal.actor.clone(), ..plain(live, name) }
-        }
-        (Actor::Workload(_), None) => return Err(gone("is not configured any more")),
-        _ if stored.iter().any(|agent| agent.name == *name) || own.contains(&Some(name)) => {
-            configured(gate, name).await.map_err(broken)?
-        }
-        _ => return Err(gone("is known to a provider only")),
-    };
-    match now == **principal {
-        true => Ok((Arc::clone(principal), format!("kept:{name}"), Standing::Agent(name.clone()))),
-        false => Err(gone("is not known as it was")),
     }
 }
 

@@ -120,7 +120,12 @@ async fn connect<'a>(
     let (sink, messages) = mpsc::channel(64);
     // it was told that it can ask nothing
     let decline = |_| std::future::ready(());
-    tokio::spawn(crate::relay::drain(Arc::downgrade(gate), server.clone(), messages, decline));
+    tokio::spawn(crate::relay::drain(
+        Arc::downgrade(gate),
+        (server.clone(), injected.holder.clone()),
+        messages,
+        decline,
+    ));
     let hello = (!revision.is_modern()).then(|| Bytes::from(hello().to_string()));
     let opening = Opening { revision, hello, injected: Arc::clone(&injected), sink, hidden: false };
     let (connection, hello) = Connection::open(&settings.reach, gate.pool.means(), opening).await?;

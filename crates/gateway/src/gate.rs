@@ -21,8 +21,14 @@ use crate::tasks::Polls;
 use crate::upstream::{Kept, Parked, Pool};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use decision::{CallId, Clock, Code, Digest, Entropy, InteractionId, Principal, Refusal, ServerName};
-use std::{collections::BTreeMap, sync::Arc};
+use decision::{
+    CallId, Clock, Code, Digest, Entropy, InteractionId, Principal, Refusal, ServerName, UserName,
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -82,8 +88,8 @@ impl Withdrawn {
 pub enum Change {
     /// Lists or permissions may be other ones now.
     Lists,
-    /// One resource was updated.
-    Resource { server: ServerName, uri: String },
+    /// One resource was updated; on a server where each user has a credential, as this user sees it.
+    Resource { server: ServerName, uri: String, of: Option<UserName> },
 }
 
 /// The services that every call needs. Built once, shared by every call.
@@ -120,6 +126,8 @@ pub struct Gate {
     places: usize,
     pub(crate) changes: broadcast::Sender<Change>,
     wakes: mpsc::UnboundedSender<ServerName>,
+    /// Servers that were named there and not yet looked at: however often one asks, it waits once.
+    woken: Mutex<BTreeSet<ServerName>>,
     draining: CancellationToken,
 }
 
@@ -166,6 +174,7 @@ impl Gate {
             backends: parts.backends,
             assertions: Assertions::default(),
             wakes: parts.wakes,
+            woken: Mutex::default(),
             deeds: Deeds::default(),
             polls: Polls::default(),
             watches: Watches::default(),
@@ -227,10 +236,15 @@ impl Gate {
     }
 
     /// A server says that one of its resources is another now.
-    pub(crate) fn resource_updated(&self, server: &ServerName, uri: String) {
+    pub(crate) fn resource_updated(&self, server: &ServerName, uri: String, of: Option<&UserName>) {
         self.kept.forget(server);
         // nobody listening is not an error
-        let _ = self.changes.send(Change::Resource { server: server.clone(), uri });
+        let _ = self.changes.send(Change::Resource { server: server.clone(), uri, of: of.cloned() });
+    }
+
+    /// Whether what happened for `of` is anything to `principal`.
+    pub(crate) fn concerns(of: Option<&UserName>, principal: &Principal) -> bool {
+        of.is_none_or(|user| principal.person() == Some(user))
     }
 
     /// Asks for another look at a server: it said that something changed.
@@ -241,8 +255,15 @@ impl Gate {
 
     /// The same, though nothing is known to have changed.
     pub(crate) fn look_again(&self, server: &ServerName) {
-        // without a listener the gateway is stopping
-        let _ = self.wakes.send(server.clone());
+        if self.woken.lock().insert(server.clone()) {
+            // without a listener the gateway is stopping
+            let _ = self.wakes.send(server.clone());
+        }
+    }
+
+    /// Somebody heard that it should be looked at again.
+    pub(crate) fn woke(&self, server: &ServerName) {
+        self.woken.lock().remove(server);
     }
 
     /// A place among the calls in flight. A question of a server belongs to a call that has one.

@@ -215,7 +215,10 @@ pub(crate) fn follow(gate: &Arc<Gate>, session: &Arc<Session>) {
             };
             match change {
                 Ok(Change::Lists) | Err(RecvError::Lagged(_)) => {}
-                Ok(Change::Resource { server, uri }) => {
+                Ok(Change::Resource { of, .. }) if !Gate::concerns(of.as_ref(), &session.principal) => {
+                    continue;
+                }
+                Ok(Change::Resource { server, uri, .. }) => {
                     resource_updated(&gate, &session, &server, &uri).await;
                     continue;
                 }

@@ -139,11 +139,15 @@ impl Metrics {
             Ending::Cancelled => ("cancelled", "cancelled"),
             Ending::Unknown => ("unknown", "outcome-unknown"),
         };
+        // what clients are told alike is counted alike: whoever reads this must not tell what is hidden from what is not there
+        let hidden = matches!(&decision.ending, Ending::Refused { code } if crate::reply::is_hidden(*code));
+        let code = if hidden { decision::Code::ItemUnknown.as_str() } else { code };
+        let of = if hidden { "" } else { labels.server.as_str() };
         // a method that is not in the table is a peer's word
         let known = wire::METHODS.iter().any(|method| method.name == labels.method);
         let method = if known { labels.method.clone() } else { "other".to_owned() };
-        let server = ServerLabels { server: labels.server.clone() };
-        let call = CallLabels { server: labels.server.clone(), method, ending, code };
+        let server = ServerLabels { server: of.to_owned() };
+        let call = CallLabels { server: of.to_owned(), method, ending, code };
         self.calls.get_or_create(&call).inc();
         if decision.observed {
             self.observed.get_or_create(&server).inc();

@@ -403,6 +403,10 @@ impl Offers {
         let mut followers: BTreeMap<ServerName, mpsc::Sender<()>> = BTreeMap::new();
         let mut revision = self.gate.live().revision;
         let mut reaped_at = tokio::time::Instant::now();
+        let ask = |since| self.gate.store.changed(since, Duration::from_millis(500));
+        // kept from one turn to the next: a server that says again and again that its lists changed must not keep it from
+        // its end, nor cost the database a connection each time
+        let mut changed = std::pin::pin!(ask(revision));
         loop {
             let live = self.gate.live();
             followers.retain(|_, wake| !wake.is_closed());
@@ -413,10 +417,10 @@ impl Offers {
                     tokio::spawn(Arc::clone(&self).follow(server.clone(), woken));
                 }
             }
-            let changed = self.gate.store.changed(revision, Duration::from_millis(500));
             tokio::select! {
                 woken = wakes.recv() => match woken {
                     Some(server) => {
+                        self.gate.woke(&server);
                         if let Some(wake) = followers.get(&server) {
                             // a full channel means that it will look anyway
                             let _ = wake.try_send(());
@@ -424,7 +428,8 @@ impl Offers {
                     }
                     None => return,
                 },
-                now = changed => match now {
+                now = &mut changed => {
+                    match now {
                     Ok(now) if now == revision => {}
                     Ok(now) => {
                         revision = now;
@@ -445,7 +450,9 @@ impl Offers {
                         self.gate.assertions.renew(revision);
                         tokio::time::sleep(RETRY_MIN).await;
                     }
-                },
+                    }
+                    changed.set(ask(revision));
+                }
             }
             let now = tokio::time::Instant::now();
             if now.duration_since(reaped_at) > REAP_EVERY {

@@ -8,7 +8,7 @@ use crate::resolve::Resolved;
 use crate::session::Session;
 use crate::upstream::{self, FromServer, Lane};
 use bytes::Bytes;
-use decision::{EventName, ServerName, Transport};
+use decision::{EventName, ServerName, Transport, UserName};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -137,12 +137,19 @@ impl Relay {
         self.hears != Hears::Own && frame.kind() == Kind::Request && frame.method().as_deref() != Some("ping")
     }
 
-    /// Carries one message on.
-    pub(crate) async fn carry(&mut self, message: FromServer) {
+    /// Carries one message on. Gives back whether it shows that the call goes on: its own progress, or a question.
+    pub(crate) async fn carry(&mut self, message: FromServer) -> bool {
         let frame = message.frame.clone();
         if !self.note(&message.masked).await {
-            return;
+            return false;
         }
+        let before = self.progress;
+        let asks = frame.kind() == Kind::Request;
+        self.carry_on(frame).await;
+        asks || self.progress > before
+    }
+
+    async fn carry_on(&mut self, frame: wire::Frame) {
         match (frame.kind(), frame.method().as_deref()) {
             (Kind::Request, _) => self.ask(frame),
             (Kind::Notification, Some("notifications/progress")) => {
@@ -231,7 +238,7 @@ impl Relay {
     /// A resource the session subscribed to was updated: an event in the record, and a notice.
     async fn updated(&self, frame: &wire::Frame) {
         if self.hears != Hears::Own {
-            return resource_changed(&self.gate, &self.server, frame);
+            return resource_changed(&self.gate, &self.server, frame, self.lane.injected().holder.as_ref());
         }
         let (Some(uri), Some(session)) = (frame.string_at(&["params", "uri"]), &self.session) else {
             return;
@@ -257,7 +264,8 @@ impl Relay {
         );
         if written.await.is_ok() {
             let _ = session.push(frame.bytes().clone());
-            self.gate.resource_updated(&self.server, uri.into_owned());
+            let of = self.lane.injected().holder.clone();
+            self.gate.resource_updated(&self.server, uri.into_owned(), of.as_ref());
         }
     }
 
@@ -331,7 +339,7 @@ impl Relay {
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
-                    Some(message) => self.carry(message).await,
+                    Some(message) => drop(self.carry(message).await),
                     None => return,
                 },
                 () = ended.cancelled() => return,
@@ -341,16 +349,16 @@ impl Relay {
 }
 
 /// Tells those who listen that a resource was updated.
-fn resource_changed(gate: &Gate, server: &ServerName, frame: &wire::Frame) {
+fn resource_changed(gate: &Gate, server: &ServerName, frame: &wire::Frame, of: Option<&UserName>) {
     if let Some(uri) = frame.string_at(&["params", "uri"]) {
-        gate.resource_updated(server, uri.into_owned());
+        gate.resource_updated(server, uri.into_owned(), of);
     }
 }
 
 /// Discards what a connection without a Host says, but notices what changed, and declines what is asked of nobody.
 pub(crate) async fn drain<F: Future<Output = ()>>(
     gate: std::sync::Weak<Gate>,
-    server: ServerName,
+    (server, of): (ServerName, Option<UserName>),
     mut messages: tokio::sync::mpsc::Receiver<FromServer>,
     decline: impl Fn(Bytes) -> F,
 ) {
@@ -358,7 +366,9 @@ pub(crate) async fn drain<F: Future<Output = ()>>(
         let (frame, Some(gate)) = (&message.frame, gate.upgrade()) else { return };
         match (frame.kind(), frame.method().as_deref()) {
             (Kind::Request, method) => decline(in_nobodys_name(frame, method)).await,
-            (_, Some("notifications/resources/updated")) => resource_changed(&gate, &server, frame),
+            (_, Some("notifications/resources/updated")) => {
+                resource_changed(&gate, &server, frame, of.as_ref())
+            }
             (_, Some(name)) if name.ends_with("/list_changed") => gate.rediscover(&server),
             (_, Some(_) | None) => {}
         }

@@ -170,11 +170,15 @@ fn refused(facts: &Facts, refusal: &Refusal, doors: Doors<'_>) -> Reply {
     reply
 }
 
+/// Refusals that all sound as if there were no such thing.
+pub(crate) fn is_hidden(code: Code) -> bool {
+    matches!(code, Code::NotPermitted | Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch)
+}
+
 /// Refusals of a tool call that the model should read, as 2025-11-25 (SEP-1303) has it for arguments:
 /// an `isError` result. Unknown tools and broken messages stay protocol errors.
 fn for_the_model(code: Code) -> bool {
-    let hidden =
-        matches!(code, Code::NotPermitted | Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch);
+    let hidden = is_hidden(code);
     let about_arguments =
         matches!(code, Code::ArgumentsInvalid | Code::SchemaUnenforceable | Code::DraftUnknown);
     let about_twins = matches!(

@@ -383,6 +383,18 @@ pub(crate) async fn retire_connections(gate: &Gate, live: &Live) {
     }
 }
 
+/// Whether one of these was removed or replaced, or has expired. Where the store cannot be asked it is asked again later.
+pub(crate) async fn is_withdrawn(gate: &Gate, live: &Live, injected: &Injected) -> bool {
+    if injected.held.is_empty() {
+        return false;
+    }
+    let now = gate.clock.now();
+    let expired = |one: &Arc<Known>| one.expires_at.is_some_and(|at| at <= now);
+    let listed = gate.store.list_secrets(&live.settings.scope()).await;
+    injected.held.iter().any(expired)
+        || listed.is_ok_and(|listed| injected.held.iter().any(|one| !one.is_current(&listed)))
+}
+
 /// Removes replaced values that nothing uses any more, here and in whatever holds them: what is held in memory
 /// does not need the store. How many were removed.
 ///

@@ -25,6 +25,8 @@ pub struct Settings {
     pub allowed_origins: BTreeSet<String>,
     /// Who an HTTP caller without a token is, on loopback only. `None` asks everybody for a token.
     pub unauthenticated_loopback: Option<AgentName>,
+    /// From where `/metrics` may be read, beside this machine.
+    pub metrics_networks: Vec<IpNet>,
     /// Who speaks over a `wrap`ped standard input.
     pub stdio_agent: AgentName,
     pub limits: Limits,

@@ -351,8 +351,21 @@ impl Subscription {
             let of_task = notice.and_then(|(server, message)| self.task(gate, &live, &server, &message));
             let frames = match change {
                 None => Vec::new(),
-                Some(Ok(Change::Lists) | Err(RecvError::Lagged(_))) => self.lists(&live),
-                Some(Ok(Change::Resource { server, uri })) => self.resource(gate, &live, &server, &uri),
+                Some(Ok(Change::Lists)) => self.lists(&live),
+                // what was missed may have been about any of them
+                Some(Err(RecvError::Lagged(_))) => {
+                    let mut frames = self.lists(&live);
+                    for (server, uri) in &self.resources {
+                        frames.extend(self.resource(gate, &live, server, uri));
+                    }
+                    frames
+                }
+                Some(Ok(Change::Resource { of, .. }))
+                    if !Gate::concerns(of.as_ref(), &self.asker.principal) =>
+                {
+                    Vec::new()
+                }
+                Some(Ok(Change::Resource { server, uri, .. })) => self.resource(gate, &live, &server, &uri),
                 Some(Err(RecvError::Closed)) => return,
             };
             let frames = frames.into_iter().map(|(method, frame)| (method, frame, BTreeMap::new()));

@@ -8,7 +8,7 @@ use sqlx::{
     Arguments as _, Database, Decode, Encode, PgPool, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool,
     Type,
 };
-use std::{path::PathBuf, str::FromStr, sync::Arc};
+use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 pub(crate) type Outcome<T> = Result<T, StoreError>;
 
@@ -101,6 +101,12 @@ impl Db {
         match self {
             Self::Sqlite { place, .. } | Self::Postgres { place, .. } => place,
         }
+    }
+
+    /// It did not answer in time.
+    pub(crate) fn silent(&self, waited: Duration) -> StoreError {
+        let detail = format!("no answer within {} s", waited.as_secs());
+        StoreError::Unavailable { place: Arc::clone(self.place()), detail }
     }
 
     /// Starts a transaction that may write. On SQLite it holds the one write lock from the start,

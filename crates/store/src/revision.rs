@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long a change by another process can stay unnoticed when no notification arrives.
 const POLL: Duration = Duration::from_millis(250);
+/// How long the database may take to say it: whoever waits lets in on memory alone meanwhile.
+const ANSWER: Duration = Duration::from_secs(2);
 const CHANNEL: &str = "callgate_revision";
 
 statements! {
@@ -39,7 +41,9 @@ impl Store {
             // Registered before the look, so that a change in between is not missed.
             let mut bumped = std::pin::pin!(self.inner.bumped.notified());
             bumped.as_mut().enable();
-            let now = self.revision().await?;
+            // a database that holds the line and says nothing is as good as gone
+            let asked = tokio::time::timeout(ANSWER, self.revision()).await;
+            let now = asked.unwrap_or_else(|_| Err(self.db().silent(ANSWER)))?;
             if now != since || Instant::now() >= deadline {
                 return Ok(now);
             }

@@ -145,6 +145,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             allowed_hosts,
             allowed_origins: file.allowed_origins.iter().filter_map(|one| origin(crossing, one)).collect(),
             unauthenticated_loopback: unauthenticated,
+            metrics_networks: networks::networks(crossing, &file.metrics_networks),
             stdio_agent: stdio_agent.unwrap_or_else(local),
             limits,
             oauth,

@@ -30,6 +30,7 @@ pub(crate) fn effective(meant: &Meant) -> Table {
     if let Some(agent) = &settings.unauthenticated_loopback {
         put("allow-unauthenticated-loopback", text(agent));
     }
+    put("metrics-networks", list(&settings.metrics_networks));
     put("stdio-agent", text(&settings.stdio_agent));
     if let Some(given) = &settings.oauth {
         put("public-url", text(&given.public_url));
@@ -88,14 +89,24 @@ pub(super) fn time(value: Duration) -> Value {
 }
 
 fn without_password(address: &str) -> String {
-    match url::Url::parse(address) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            // an address that cannot have a password has none to hide
-            let _ = parsed.set_password(Some("***"));
-            parsed.to_string()
-        }
-        Ok(_) | Err(_) => address.to_owned(),
+    let Ok(mut parsed) = url::Url::parse(address) else {
+        // what it is made of nobody knows
+        let scheme = address.split_once(':').map_or("", |(scheme, _)| scheme);
+        return format!("{scheme}:***");
+    };
+    let secret = |name: &str| name.eq_ignore_ascii_case("password");
+    if parsed.password().is_some() {
+        // an address that cannot have a password has none to hide
+        let _ = parsed.set_password(Some("***"));
     }
+    if parsed.query_pairs().any(|(name, _)| secret(&name)) {
+        let pairs: Vec<(String, String)> =
+            parsed.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let hidden = pairs.iter().map(|(name, value)| (name, if secret(name) { "***" } else { value }));
+        parsed.query_pairs_mut().clear().extend_pairs(hidden);
+    }
+    // as it was written where nothing is hidden
+    if parsed.as_str().contains("***") { parsed.to_string() } else { address.to_owned() }
 }
 
 fn tls(tls: &TlsSettings) -> Table {
@@ -320,4 +331,25 @@ fn credential(one: &CredentialUse) -> Value {
     let source = super::vault::effective_source(&one.source);
     out.extend(source.map(|source| ("source".to_owned(), Value::Table(source))));
     Value::Table(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_a_database_is_shown_in_no_spelling_of_its_address() {
+        for address in [
+            "postgres://cg:DBPASS@db.example/gate",
+            "postgres://cg@db.example/gate?sslmode=require&password=DBPASS",
+            "postgres://cg@db.example/gate?PASSWORD=DBPASS",
+            "postgres://cg:DBPASS@127.0.0.1:notaport/gate",
+        ] {
+            let shown = without_password(address);
+            assert!(!shown.contains("DBPASS") && shown.starts_with("postgres:"), "{address}: {shown}");
+        }
+        for plain in ["sqlite:/var/lib/callgate/gate.db", "postgres://cg@db.example/gate?host=/run/pg"] {
+            assert_eq!(without_password(plain), plain);
+        }
+    }
 }

@@ -33,6 +33,10 @@ pub(crate) struct File {
     /// Who an HTTP caller on loopback without a token is. Leave it out to ask everybody for a token.
     #[schemars(with = "Option<String>")]
     pub(crate) allow_unauthenticated_loopback: Option<Spanned<String>>,
+    /// Networks from which `/metrics` may be read, beside this machine.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(crate) metrics_networks: Vec<Spanned<String>>,
     /// Who speaks over a wrapped standard input.
     #[schemars(with = "Option<String>")]
     pub(crate) stdio_agent: Option<Spanned<String>>,

@@ -6,6 +6,7 @@
 use crate::authenticate::{Asker, Standing};
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
+use crate::secrets;
 use crate::settings::{Authority, Reach};
 use crate::upstream::{self, FromServer, Lane, Outgoing};
 use decision::{Principal, Refusal, ServerName, UserName};
@@ -30,6 +31,9 @@ const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
 const LASTING: Duration = Duration::from_secs(60);
 /// How often a legacy session that is only listened to is looked after.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often whoever listens asks whether the credential that the stream was opened with still counts.
+const CREDENTIALS_EVERY: Duration = Duration::from_secs(5);
+const WITHDRAWN: &str = "the credential it was opened with was removed, replaced or has expired";
 /// For a server to take a subscription.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -195,8 +199,10 @@ impl Once<'_> {
             sink,
             beside_calls: false,
         };
+        let injected = lane.injected();
         let mut request = std::pin::pin!(lane.connection().request(outgoing));
         let mut open = Some(leg);
+        let mut look = tokio::time::Instant::now() + CREDENTIALS_EVERY;
         let ended = loop {
             tokio::select! {
                 Some(message) = messages.recv() => {
@@ -209,9 +215,15 @@ impl Once<'_> {
                         }
                         let _ = began.take().map(|began| began.send(Ok(())));
                     }
-                    self.heard(message);
+                    self.heard(message, injected.holder.as_ref());
                 }
                 ended = &mut request => break ended,
+                () = tokio::time::sleep_until(look), if open.is_none() => {
+                    look = tokio::time::Instant::now() + CREDENTIALS_EVERY;
+                    if secrets::is_withdrawn(self.gate, &self.gate.live(), &injected).await {
+                        return Err(WITHDRAWN.to_owned());
+                    }
+                }
             }
         };
         if let Some(leg) = open {
@@ -256,7 +268,7 @@ impl Once<'_> {
             .ok_or_else(|| "the server does not grant all that was asked for".to_owned())
     }
 
-    fn heard(&self, message: FromServer) {
+    fn heard(&self, message: FromServer, of: Option<&UserName>) {
         let frame = &message.frame;
         match frame.method().as_deref() {
             Some("notifications/tasks") => {
@@ -267,7 +279,7 @@ impl Once<'_> {
             }
             Some("notifications/resources/updated") => {
                 if let Some(uri) = frame.string_at(&["params", "uri"]) {
-                    self.gate.resource_updated(self.server, uri.into_owned());
+                    self.gate.resource_updated(self.server, uri.into_owned(), of);
                 }
             }
             Some(name) if name.ends_with("/list_changed") => self.gate.rediscover(self.server),
@@ -289,6 +301,7 @@ impl Once<'_> {
         let _ = began.take().map(|began| began.send(Ok(())));
         let Some(lane) = held else { return Ok(()) };
         let session = lane.session();
+        let mut look = Instant::now();
         let ended = loop {
             tokio::select! {
                 () = self.over.cancelled() => break Ok(()),
@@ -296,6 +309,12 @@ impl Once<'_> {
             }
             // listening is a use, and what the server forgot is asked for again
             lane.touch();
+            if look.elapsed() > CREDENTIALS_EVERY {
+                look = Instant::now();
+                if secrets::is_withdrawn(self.gate, &self.gate.live(), &lane.injected()).await {
+                    return Err(WITHDRAWN.to_owned());
+                }
+            }
             if session != lane.session() || !lane.connection().is_alive() {
                 break Err("the server forgot its session".to_owned());
             }

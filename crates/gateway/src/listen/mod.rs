@@ -35,6 +35,7 @@ fn settings() -> crate::settings::Settings {
         allowed_hosts: std::collections::BTreeSet::new(),
         allowed_origins: std::collections::BTreeSet::new(),
         unauthenticated_loopback: None,
+        metrics_networks: Vec::new(),
         stdio_agent: decision::AgentName::new("desktop").unwrap(),
         limits: crate::settings::Limits::default(),
         oauth: None,

@@ -105,6 +105,7 @@ impl Lane {
                 });
             }
             None => {
+                let of = injected.holder.clone();
                 let held = Arc::downgrade(&lane.held);
                 let decline = move |question: Bytes| {
                     let held = held.clone();
@@ -114,7 +115,7 @@ impl Lane {
                         }
                     }
                 };
-                tokio::spawn(relay::drain(Arc::downgrade(gate), server.clone(), messages, decline));
+                tokio::spawn(relay::drain(Arc::downgrade(gate), (server.clone(), of), messages, decline));
             }
         }
         Ok(lane)

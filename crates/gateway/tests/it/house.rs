@@ -124,6 +124,7 @@ pub(crate) fn settings(servers: BTreeMap<ServerName, ServerSettings>) -> Setting
         allowed_hosts: BTreeSet::new(),
         allowed_origins: BTreeSet::new(),
         unauthenticated_loopback: None,
+        metrics_networks: Vec::new(),
         stdio_agent: AgentName::new("local").unwrap(),
         limits: Limits { message_bytes_max: 1 << 20, result_bytes_max: 1 << 20, ..Limits::default() },
         oauth: None,
@@ -437,15 +438,26 @@ impl House {
 
     /// One modern POST whose answer is read as it comes.
     pub(crate) async fn open_modern(&self, path: &str, method: &str, body: String) -> hyper::body::Incoming {
-        let request = http::Request::post(format!("http://{}{path}", self.address))
+        self.open_as(Some(&self.token), path, method, body).await
+    }
+
+    /// The same as whoever has that token, or none.
+    pub(crate) async fn open_as(
+        &self,
+        token: Option<&str>,
+        path: &str,
+        method: &str,
+        body: String,
+    ) -> hyper::body::Incoming {
+        let mut request = http::Request::post(format!("http://{}{path}", self.address))
             .header("content-type", "application/json")
             .header("accept", "application/json, text/event-stream")
-            .header("authorization", format!("Bearer {}", self.token))
             .header("mcp-protocol-version", "2026-07-28")
-            .header("mcp-method", method)
-            .body(Full::new(Bytes::from(body)))
-            .unwrap();
-        self.client.request(request).await.unwrap().into_body()
+            .header("mcp-method", method);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.client.request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap().into_body()
     }
 
     /// One POST; waits for the whole answer.

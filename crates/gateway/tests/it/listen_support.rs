@@ -45,6 +45,7 @@ pub(crate) fn settings() -> Settings {
         allowed_hosts: BTreeSet::new(),
         allowed_origins: BTreeSet::new(),
         unauthenticated_loopback: None,
+        metrics_networks: Vec::new(),
         stdio_agent: AgentName::new("desktop").unwrap(),
         limits: Limits::default(),
         oauth: None,

@@ -56,3 +56,4 @@ mod soak;
 mod sse;
 mod tasks;
 mod tls;
+mod withdrawn;

@@ -16,6 +16,8 @@ pub(crate) enum Said {
     Status(u16),
     /// These messages on the request's own stream, and then the result.
     Stream(Vec<Value>, Value),
+    /// These messages, each so many milliseconds after the one before, over and over if it says so, and never a result.
+    Open(Vec<(u64, Value)>, bool),
     /// These messages, and when the Host answered the question of this id, its answer as a text.
     Ask(Vec<Value>, &'static str),
 }
@@ -113,6 +115,19 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
         Said::Stream(mut messages, result) => {
             messages.push(answer(result));
             events(futures::stream::iter(messages))
+        }
+        Said::Open(messages, again) => {
+            let rounds = if again { usize::MAX } else { 1 };
+            let each =
+                move |n: usize| (n / messages.len() < rounds).then(|| messages[n % messages.len()].clone());
+            events(futures::stream::unfold(0, move |n| {
+                let next = each(n);
+                async move {
+                    let Some((after, message)) = next else { return std::future::pending().await };
+                    tokio::time::sleep(Duration::from_millis(after)).await;
+                    Some((message, n + 1))
+                }
+            }))
         }
         Said::Ask(messages, question) => {
             let state = Arc::clone(&state);

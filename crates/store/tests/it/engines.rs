@@ -203,6 +203,46 @@ async fn a_store_outlives_the_loss_of_every_connection() {
     assert_eq!(store.list_agents(&home()).await.unwrap().len(), 4);
 }
 
+/// Carries a connection on to PostgreSQL's socket until `stalled`: from then on the line is open and nothing comes over it.
+fn stall(socket: std::path::PathBuf, stalled: tokio::sync::watch::Receiver<bool>) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = tokio::net::UnixListener::bind(dir.path().join(".s.PGSQL.5432")).unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let (socket, mut stalled) = (socket.clone(), stalled.clone());
+            tokio::spawn(async move {
+                let mut far = tokio::net::UnixStream::connect(&socket).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    () = async { drop(stalled.wait_for(|stalled| *stalled).await) } => {
+                        std::future::pending().await
+                    }
+                }
+            });
+        }
+    });
+    dir
+}
+
+#[tokio::test]
+async fn a_database_that_holds_the_line_and_says_nothing_is_as_good_as_gone() {
+    let Some(mut bed) = Bed::postgres().await else { return };
+    let dir = bed.url.split("host=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let (stalls, stalled) = tokio::sync::watch::channel(false);
+    let near = stall(std::path::Path::new(&dir).join(".s.PGSQL.5432"), stalled);
+    bed.url = bed.url.replace(&dir, near.path().to_str().unwrap());
+    let store = bed.store().await;
+    let since = store.revision().await.unwrap();
+    let short = std::time::Duration::from_millis(10);
+    assert_eq!(store.changed(since, short).await.unwrap(), since);
+    stalls.send(true).unwrap();
+    let asked = std::time::Instant::now();
+    let error = store.changed(since, short).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    assert!(asked.elapsed() < std::time::Duration::from_secs(10), "{:?}", asked.elapsed());
+}
+
 /// What an earlier version had indexed is made anew, and how much there was is not forgotten.
 async fn made_anew(bed: &Bed, before: &[&'static str]) {
     const LOG: &str = "callgate/0/ledger";

@@ -73,6 +73,7 @@ pub(super) fn probe(
         Probe::Alive => health(&(probes.alive)(), foreign),
         Probe::Ready => health(&(probes.ready)(), foreign),
         Probe::Metrics if foreign => forbidden(),
+        Probe::Metrics if !may_read(request, ends, settings) => json(StatusCode::FORBIDDEN, FROM_ELSEWHERE),
         Probe::Keys => json(StatusCode::OK, (probes.keys)()),
         Probe::Metrics => {
             let mut response = Response::new(whole((probes.metrics)()));
@@ -80,6 +81,17 @@ pub(super) fn probe(
             response
         }
     }
+}
+
+const FROM_ELSEWHERE: &str =
+    r#"{"error":"forbidden","message":"metrics are read from this machine, or from `metrics-networks`"}"#;
+
+/// Metrics name servers and say how often which of them is called.
+fn may_read(request: &Request<Incoming>, ends: &Ends, settings: &Settings) -> bool {
+    let from = ends.remote.ip().to_canonical();
+    facts::is_here(request.headers(), ends)
+        || !facts::is_proxied(request.headers())
+            && settings.metrics_networks.iter().any(|net| net.contains(&from))
 }
 
 fn health(health: &Health, foreign: bool) -> Response<Body> {

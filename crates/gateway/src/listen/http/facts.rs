@@ -53,6 +53,16 @@ pub(super) static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-even
 /// no ports, so under `localhost` every other program that serves pages here would be sent those of the console.
 const LOOPBACK_NAMES: [&str; 2] = ["localhost", "callgate.localhost"];
 
+/// Somebody passed it on, as their headers say.
+pub(super) fn is_proxied(headers: &HeaderMap) -> bool {
+    PROXY_HEADERS.iter().any(|name| headers.contains_key(name))
+}
+
+/// It comes from this machine, and nobody passed it on.
+pub(super) fn is_here(headers: &HeaderMap, ends: &Ends) -> bool {
+    ends.remote.ip().to_canonical().is_loopback() && !is_proxied(headers)
+}
+
 /// Everything the path wants to know from the request's head.
 pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
     let headers = &parts.headers;
@@ -63,7 +73,6 @@ pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
-    let proxied = PROXY_HEADERS.iter().any(|name| headers.contains_key(name));
     Facts {
         foreign_host: foreign_host(&parts.uri, headers, ends, settings),
         foreign_origin: foreign_origin(headers, settings),
@@ -73,7 +82,7 @@ pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
         name: all(headers, &NAME),
         params,
         batch: None,
-        loopback_peer: ends.remote.ip().to_canonical().is_loopback() && !proxied,
+        loopback_peer: is_here(headers, ends),
         certificate: ends.certificate.clone(),
     }
 }

@@ -1,0 +1,36 @@
+//! Who asked for a call that was kept and is made now.
+
+use super::{Known, Standing, configured, plain};
+use crate::gate::{Gate, Live};
+use decision::{Actor, Code, Principal, Refusal};
+use std::sync::Arc;
+
+/// Whoever asked for a call that was kept: nobody shows a credential for it, so they must be known here, and as then.
+pub(super) async fn kept(gate: &Gate, live: &Live, principal: &Arc<Principal>) -> Result<Known, Refusal> {
+    let gone = |why: &str| {
+        let who = principal.describe();
+        Refusal::new(Code::CredentialRevoked, format!("{who} {why}; whoever asked may ask again"))
+    };
+    let (Actor::Agent(name) | Actor::Workload(name)) = &principal.actor else {
+        return Err(gone("is known to a provider only"));
+    };
+    gate.tokens.enabled(gate, live, name).await?;
+    let own = [Some(&live.settings.stdio_agent), live.settings.unauthenticated_loopback.as_ref()];
+    let workload = live.settings.workloads.iter().find(|workload| workload.name == *name);
+    let broken = |e| Refusal::new(Code::StageFailed, format!("the store cannot be asked about agents: {e}"));
+    let stored = gate.store.list_agents(&live.settings.scope()).await.map_err(broken)?;
+    let now = match (&principal.actor, workload) {
+        (Actor::Workload(_), Some(workload)) => {
+            Principal { groups: workload.groups.clone(), actor: principal.actor.clone(), ..plain(live, name) }
+        }
+        (Actor::Workload(_), None) => return Err(gone("is not configured any more")),
+        _ if stored.iter().any(|agent| agent.name == *name) || own.contains(&Some(name)) => {
+            configured(gate, name).await.map_err(broken)?
+        }
+        _ => return Err(gone("is known to a provider only")),
+    };
+    match now == **principal {
+        true => Ok((Arc::clone(principal), format!("kept:{name}"), Standing::Agent(name.clone()))),
+        false => Err(gone("is not known as it was")),
+    }
+}

@@ -17,11 +17,16 @@ impl Timestamp {
 
 /// A name did not have the form its kind asks for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not a {kind}: {rule}")]
+#[error("`{given}` is not {article} {kind}: {rule}", article = article(kind))]
 pub struct NameError {
     given: String,
     kind: &'static str,
     rule: &'static str,
+}
+
+/// For the kinds there are; `user` begins like `you`.
+fn article(kind: &str) -> &'static str {
+    if kind.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" }
 }
 
 macro_rules! name {
@@ -262,6 +267,15 @@ id!(/// A call that was prepared and not made.
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_does_not_fit_is_told_in_good_english() {
+        let told = |error: NameError| error.to_string().split(':').next().unwrap_or_default().to_owned();
+        assert_eq!(told(AgentName::new("a b").unwrap_err()), "`a b` is not an agent name");
+        assert_eq!(told(Environment::new("A").unwrap_err()), "`A` is not an environment");
+        assert_eq!(told(UserName::new("a b").unwrap_err()), "`a b` is not a user name");
+        assert_eq!(told(ServerName::new("A").unwrap_err()), "`A` is not a server name");
+    }
 
     #[test]
     fn an_id_prints_reads_back_and_sorts_by_time() {

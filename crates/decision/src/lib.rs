@@ -10,6 +10,7 @@ pub mod budget;
 mod call;
 pub mod canonical;
 mod code;
+mod count;
 mod digest;
 mod entry;
 mod ids;
@@ -23,6 +24,7 @@ pub mod twin;
 pub use approval::Approval;
 pub use call::{Asked, Call, Channel, Claims, Direction, Era, Item, ItemKind, Target, Transport};
 pub use code::{Class, Code, Refusal, Remedy};
+pub use count::counted;
 pub use digest::{Commitment, Digest, Disclosure, Slot};
 pub use entry::{Decision, Ending, Entry, Event, EventName, Intent, Outcome};
 pub use ids::{

@@ -58,7 +58,7 @@ pub(super) fn arrival(site: &mut Site<'_>, place: &str, role: Role, text: &str) 
 }
 
 fn told(words: usize) -> String {
-    format!("{words} word{}", if words == 1 { "" } else { "s" })
+    decision::counted(words, "word")
 }
 
 /// Looks at the words that came in.

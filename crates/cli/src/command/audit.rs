@@ -15,7 +15,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use decision::{
-    AgentName, CallId, Clock as _, Code, Entry, InteractionId, ServerName, Slot, Timestamp, UserName,
+    AgentName, CallId, Clock as _, Code, Entry, InteractionId, ServerName, Slot, Timestamp, UserName, counted,
 };
 use serde_json::{json, value::RawValue};
 use std::path::{Path, PathBuf};
@@ -330,9 +330,10 @@ async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
     };
     given.say.json(&json!({ "dir": dir, "entries": entries, "checkpoint": checkpoint }));
     let path = dir.display();
-    given
-        .say
-        .line(format!("wrote {entries} entries to `{path}`: check them with `callgate audit verify {path}`"));
+    given.say.line(format!(
+        "wrote {} to `{path}`: check them with `callgate audit verify {path}`",
+        counted(entries, "entry")
+    ));
     Ok(Verdict::Yes)
 }
 
@@ -376,7 +377,8 @@ fn check(file: &Path, key: &str, given: &Given) -> Outcome {
         given.say.line(format!(
             "{} {} entries are in the log of {}",
             given.say.paint(32, "✓"),
-            proofs.len(),
+            counted(proofs.len(), "entry"),
+            if proofs.len() == 1 { "is" } else { "are" },
             key.origin()
         ));
     }
@@ -416,9 +418,10 @@ async fn verification(args: Verify, given: &Given) -> Outcome {
     given.say.json(&json!({ "ok": holds, "known": known, "headline": report.headline(), "report": report }));
     given.say.line(crate::say::printable(&report.text()));
     if !whole {
-        let entries = report.entries;
+        let entries = counted(report.entries, "entry");
+        let are = if report.entries == 1 { "is" } else { "are" };
         given.say.line(format!(
-            "the end is lost: {entries} entries are here, and the index knows {known} that were recorded"
+            "the end is lost: {entries} {are} here, and the index knows {known} that were recorded"
         ));
     }
     Ok(holds.into())
@@ -459,8 +462,6 @@ async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) -> Outcome 
     }
     book.close().await?;
     given.say.json(&json!({ "erased": erased }));
-    given
-        .say
-        .line(format!("erased {erased} value{}; the proofs stay whole", if erased == 1 { "" } else { "s" }));
+    given.say.line(format!("erased {}; the proofs stay whole", counted(erased, "value")));
     Ok((erased > 0).into())
 }

@@ -27,7 +27,7 @@ use decision::ServerName;
 use piece::Piece;
 use plan::{Changed, Move, Plan};
 use serde_json::json;
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 use undo::Record;
 
 /// The first policy of a server that nobody has looked at yet; the first start of the server replaces it.
@@ -107,7 +107,14 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
     given.say.line(format!(
         "{} imported {}; restart the clients. `callgate import --undo` takes it back",
         given.say.paint(32, "✓"),
-        plan.moves.iter().map(|one| format!("`{}`", one.server)).collect::<Vec<_>>().join(", "),
+        // two clients may name one server
+        plan.moves
+            .iter()
+            .map(|one| format!("`{}`", one.server))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join(", "),
     ));
     given.say.line(format!(
         "what was replaced, credentials included, is in `{}`; delete it when you are content",

@@ -24,6 +24,7 @@ use crate::{
     failure::{Failure, Outcome, Verdict},
 };
 use clap::{Args as ClapArgs, ValueEnum};
+use decision::counted;
 use report::{Found, Report};
 use std::{path::PathBuf, time::Duration};
 
@@ -99,7 +100,7 @@ pub(crate) async fn run(args: &Args, given: &Given) -> Outcome {
     match &args.baseline {
         Some(file) if args.write_baseline => {
             let count = baseline::write(&mut report, file)?;
-            given.say.aside(format!("wrote {count} findings into `{}`", file.display()));
+            given.say.aside(format!("wrote {} into `{}`", counted(count, "finding"), file.display()));
         }
         Some(file) => baseline::apply(&mut report, file)?,
         None => {}

@@ -170,7 +170,8 @@ fn links_stay_links_and_what_is_read_only_is_refused_before_anything_changes() {
     assert_eq!(fs::read_to_string(bed.path("dotfiles/mcp.json")).unwrap(), text);
     assert!(!bed.path("home/.config/callgate/callgate.toml").exists());
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    let said = bed.run(&["import", "--yes"]);
+    assert!(said.code == 0 && said.out.contains("imported `a`;"), "{said:?}");
     assert!(fs::symlink_metadata(bed.path("home/.cursor/mcp.json")).unwrap().is_symlink());
     assert!(fs::read_to_string(bed.path("dotfiles/mcp.json")).unwrap().contains("--name"));
     // one server for both clients

@@ -12,7 +12,7 @@ use crate::web::{Body, Stop};
 use crate::{Configured, Console, Fields, Route, Signed};
 use askama::Template;
 use catalog::record::{Access, Change, Fact, Group, Known, Record, State, Step};
-use decision::{ServerName, Timestamp};
+use decision::{ServerName, Timestamp, counted};
 use http::{Response, StatusCode};
 use policy::{ConsoleAction, On};
 
@@ -378,6 +378,7 @@ fn machine(known: &Known) -> Machine {
                 "Read by a person",
                 Shown::of(&seen(match known.unread {
                     0 => "every item".to_owned(),
+                    1 => "all but 1 item, which was there at first sight".to_owned(),
                     count => format!("all but {count} items, which were there at first sight"),
                 })),
             ),
@@ -385,8 +386,9 @@ fn machine(known: &Known) -> Machine {
                 "Waiting",
                 Shown::of(&match (known.pending, known.gone) {
                     (0, 0) => "nothing".to_owned(),
-                    (pending, 0) => format!("{pending} items are new or changed"),
-                    (pending, gone) => format!("{pending} items are new or changed, {gone} are gone"),
+                    (pending, 0) => format!("new or changed: {}", counted(pending, "item")),
+                    (0, gone) => format!("gone: {}", counted(gone, "item")),
+                    (pending, gone) => format!("new or changed: {}; gone: {gone}", counted(pending, "item")),
                 }),
             ),
         ],

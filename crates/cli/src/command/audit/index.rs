@@ -7,7 +7,7 @@ use crate::{
     place::Place,
 };
 use anyhow::{Context as _, anyhow};
-use decision::{Entry, EventName};
+use decision::{Entry, EventName, counted};
 use serde_json::json;
 use store::{Store, ledger::READ_ENTRIES_MAX};
 
@@ -50,11 +50,13 @@ pub(super) async fn rebuild(accept_loss: bool, given: &Given, place: &Place) -> 
         let detail = [("known", known.to_string()), ("left", left.to_string())];
         let detail: Vec<_> = detail.iter().map(|(key, value)| (*key, value.as_str())).collect();
         book.record(EventName::LossAccepted, None, &detail).await?;
-        given.say.aside(format!("{} entries are lost for good, and the record says so", known - left));
+        let lost = counted(known - left, "entry");
+        let are = if known - left == 1 { "is" } else { "are" };
+        given.say.aside(format!("{lost} {are} lost for good, and the record says so"));
     }
     let (_, size) = fill(&book, &store).await?;
     book.close().await?;
     given.say.json(&json!({ "log": log, "entries": size }));
-    given.say.line(format!("indexed {size} entries of {log}"));
+    given.say.line(format!("indexed {} of {log}", counted(size, "entry")));
     Ok(Verdict::Yes)
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow};
 use decision::approval::Cure;
 use decision::{
     Actor, AgentName, Clock as _, GroupName, ItemKind, Principal, RuleId, Timestamp, Transport, User,
-    UserName,
+    UserName, counted,
 };
 use gateway::Live;
 use policy::{Answer, Asker, Circumstances, Question, Subject};
@@ -120,9 +120,10 @@ pub(super) fn run(files: &[PathBuf], given: &Given, place: &Place, live: &Live) 
         }
     }
     let total = values.len();
+    let are = if total == 1 { "is" } else { "are" };
     given.say.json(&values);
     given.say.table(&["", "case", "answer"], rows);
-    given.say.line(format!("{} of {total} cases are as written", total - wrong));
+    given.say.line(format!("{} of {} {are} as written", total - wrong, counted(total, "case")));
     Ok(if wrong == 0 { Verdict::Yes } else { Verdict::No })
 }
 

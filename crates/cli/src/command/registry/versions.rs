@@ -8,7 +8,7 @@ use crate::{
     say::{Say, printable},
 };
 use catalog::drift::{self, Changed, Drift, Severity};
-use decision::ServerName;
+use decision::{ServerName, counted};
 use serde_json::Value;
 use std::path::Path;
 
@@ -54,9 +54,9 @@ fn tell(say: Say, drift: &Drift) {
     say.line(match drift.changes.len() {
         0 => format!("{} nothing changed", say.paint(32, "✓")),
         count => format!(
-            "{} changes of {} items, {breaking} of them break clients that hold the old definition; rank {:.2}",
-            count,
-            told.len(),
+            "{} of {}; {breaking} would break clients that hold the old definition; rank {:.2}",
+            counted(count, "change"),
+            counted(told.len(), "item"),
             drift.rank
         ),
     });

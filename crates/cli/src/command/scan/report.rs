@@ -14,6 +14,7 @@ use catalog::{
     risk::{self, Judgement, Siblings},
     scan::{self, Finding, IDENTITY},
 };
+use decision::counted;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -185,17 +186,17 @@ impl Report {
         let servers = self.servers.as_deref().unwrap_or_default();
         let mut sum = Vec::new();
         if !self.tools.is_empty() || servers.is_empty() && !self.is_of_machine() {
-            sum.push(count(self.tools.len(), "tool"));
+            sum.push(counted(self.tools.len(), "tool"));
         }
         if !servers.is_empty() || self.is_of_machine() {
-            sum.push(count(servers.len(), "server"));
+            sum.push(counted(servers.len(), "server"));
         }
         match machine::free(servers) {
             0 => {}
             free => sum.push(format!("{free} of them without a gateway")),
         }
         let others = self.notices().count().saturating_sub(flagged + known);
-        sum.push(format!("{} of severity high or more", count(flagged, "finding")));
+        sum.push(format!("{} of severity high or more", counted(flagged, "finding")));
         sum.push(format!("{others} {}", if others == 1 { "other" } else { "others" }));
         let mut sum = sum.join(", ");
         if known > 0 {
@@ -203,10 +204,6 @@ impl Report {
         }
         sum
     }
-}
-
-pub(super) fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn read(file: &Path, found: &mut Found) -> Result<(), Failure> {

@@ -1,11 +1,8 @@
 //! The answer for people: a table, what was found, and a sum.
 
-use super::{
-    Report, machine,
-    notice::Notice,
-    report::{by_rule, count},
-};
+use super::{Report, machine, notice::Notice, report::by_rule};
 use crate::say::{Say, one_line};
+use decision::counted;
 use serde::Serialize;
 
 pub(super) fn show(say: Say, report: &Report) {
@@ -34,7 +31,7 @@ pub(super) fn show(say: Say, report: &Report) {
             "  {} {} in {}, such as {}: {}; {}",
             worst.severity.as_str(),
             worst.detector,
-            count(all, "tool"),
+            counted(all, "tool"),
             one_line(&worst.spot.subject),
             one_line(&worst.because),
             worst.repair.unwrap_or_default(),

@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args as ClapArgs;
-use decision::{Clock as _, EventName, SecretName, Timestamp, UserName};
+use decision::{Clock as _, EventName, SecretName, Timestamp, UserName, counted};
 use serde_json::json;
 use std::collections::BTreeSet;
 use store::{Resealable, Store};
@@ -139,11 +139,11 @@ async fn key(given: &Given, place: &Place) -> Outcome {
     book.record(EventName::KeyRotated, None, &detail).await?;
     book.close().await?;
     given.say.json(&json!({ "moved": moves.moved, "foreign": moves.foreign, "old-keys": file.is_none() }));
-    given.say.line(format!("moved {} sealed values under the new key", moves.moved));
+    given.say.line(format!("moved {} under the new key", counted(moves.moved, "sealed value")));
     if moves.foreign > 0 {
         given.say.aside(format!(
-            "note: {} values are sealed under keys of another installation, and stayed",
-            moves.foreign
+            "note: sealed under keys of another installation, and left there: {}",
+            counted(moves.foreign, "value")
         ));
     }
     match file {

@@ -1,6 +1,6 @@
 //! What a verification found, for people and for programs.
 
-use decision::{CallId, Slot};
+use decision::{CallId, Slot, counted};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -186,7 +186,8 @@ impl Report {
     pub fn headline(&self) -> String {
         match self.first() {
             None => {
-                format!("the log holds: {} entries, {} of them under a checkpoint", self.entries, self.proven)
+                let entries = counted(self.entries, "entry");
+                format!("the log holds: {entries}, {} of them under a checkpoint", self.proven)
             }
             Some(first) => format!("the log does not hold: {}: {}", first.place.text(), first.what),
         }
@@ -204,17 +205,17 @@ impl Report {
             if self.key_trusted { "given" } else { "taken from the folder" }
         ));
         line(format!(
-            "{} intents, {} decisions, {} events, {} checkpoints; values: {} open their commitment, {} erased, {} absent",
-            self.intents,
-            self.decisions,
-            self.events,
-            self.checkpoints,
+            "{}, {}, {}, {}; values: {} open their commitment, {} erased, {} absent",
+            counted(self.intents, "intent"),
+            counted(self.decisions, "decision"),
+            counted(self.events, "event"),
+            counted(self.checkpoints, "checkpoint"),
             self.values.opened,
             self.values.erased,
             self.values.absent
         ));
         if let Some(kept) = self.kept {
-            line(format!("the checkpoint kept elsewhere holds: {kept} entries"));
+            line(format!("the checkpoint kept elsewhere holds: {}", counted(kept, "entry")));
         }
         if self.unfinished_bytes > 0 {
             line(format!(

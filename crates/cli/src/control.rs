@@ -64,8 +64,12 @@ pub(crate) enum Request {
     Checkpoint,
     /// Read the configuration anew.
     Reload,
-    /// Whether this server has been looked at.
-    Ready { server: ServerName },
+    /// Whether this server has been looked at; `anew` has it looked at now, where it has not, and not only when it is its turn.
+    Ready {
+        server: ServerName,
+        #[serde(default)]
+        anew: bool,
+    },
     /// A first policy for what this server offers.
     Starter { server: ServerName },
     /// Somebody's word on an approval.

@@ -37,4 +37,4 @@ pub use explain::{Can, RuleView};
 pub use load::{Loader, Policies};
 pub use rule::Sway;
 pub use source::{Problem, Severity, Source};
-pub use starter::starter;
+pub use starter::{is_untouched, starter};

@@ -2,23 +2,45 @@
 
 use crate::actions::METHODS;
 use catalog::{Catalogue, Item, ServerEntry, federated};
-use decision::{ItemKind, ServerName};
+use decision::{Digest, ItemKind, ServerName, counted};
 use std::fmt::Write as _;
 
 /// Writes a commented policy. Tools whose author marks them read-only are permitted by name, to every principal;
-/// everything else is listed as a comment with the very lines that would permit it.
+/// everything else is listed as a comment with the very lines that would permit it. It ends in a mark of its own text,
+/// by which [`is_untouched`] knows it.
 pub fn starter(catalogue: &Catalogue) -> String {
     let mut out = String::from(HEAD);
+    let is_looked_at = catalogue.servers().any(|(_, entry)| entry.items().next().is_some());
+    out.push_str(if is_looked_at { LISTS } else { NO_LISTS });
     for (server, entry) in catalogue.servers() {
         // a write into a String cannot fail
         let _ = write_server(&mut out, server, entry);
     }
+    let digest = Digest::of(out.as_bytes());
+    let _ = writeln!(out, "{MARK}{digest}");
     out
 }
+
+/// Whether this is a starter as it was written: nobody has changed anything, so it may be written anew or taken away.
+pub fn is_untouched(text: &str) -> bool {
+    let mark = text.rsplit_once(MARK).and_then(|(body, mark)| Some((body, mark.strip_suffix('\n')?)));
+    mark.is_some_and(|(body, mark)| Digest::parse(mark) == Some(Digest::of(body.as_bytes())))
+}
+
+const MARK: &str =
+    "\n// As long as nobody has changed this file, callgate may write it anew or take it away: ";
 
 const HEAD: &str = "\
 // Callgate starter policy. What no rule permits is refused, so this is the whole of what is allowed.
 //
+";
+
+const NO_LISTS: &str = "\
+// No server was looked at yet, so nothing is permitted. Name your servers in the configuration and start
+// `callgate serve` once; then `callgate init` writes what they offer into this file.
+";
+
+const LISTS: &str = "\
 // The lists below hold the tools whose authors say that they only read. Nobody has checked that: read the
 // names, take out what you do not want, and put the agents or groups that need them in place of `principal`:
 //     permit (principal in Group::\"support\", action in [ … ], resource);
@@ -58,7 +80,8 @@ fn write_server(out: &mut String, server: &ServerName, entry: &ServerEntry) -> s
         };
         let offered = entry.of_kind(kind).count();
         if offered > 0 {
-            writeln!(out, "\n// {offered} items of the kind {kind:?}; this line permits them all:")?;
+            let items = counted(offered, "item");
+            writeln!(out, "\n// {items} of the kind {kind:?}; this line permits whatever there is of it:")?;
             writeln!(out, "// {}", line(&format!("{server}:{}", method.name)))?;
         }
     }

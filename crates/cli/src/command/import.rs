@@ -31,8 +31,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use undo::Record;
 
 /// The first policy of a server that nobody has looked at yet; the first start of the server replaces it.
-pub(crate) const PLACEHOLDER: &str =
-    "// written by `callgate import`: until the server is started for the first time, nothing is permitted\n";
+pub(crate) const PLACEHOLDER: &str = "// written by `callgate`: until the server has answered for the first time, nothing of it is permitted\n";
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -42,7 +41,7 @@ pub(crate) struct Args {
     /// Go on without being asked
     #[arg(long)]
     yes: bool,
-    /// Take the last import back: every file as it was, if nobody has changed it since
+    /// Take the last import back: the clients as they were, and their servers out of the configuration, if nobody has changed it
     #[arg(long)]
     undo: bool,
 }
@@ -178,6 +177,7 @@ async fn put_in_force(
     declare::check(place, &after, given)?;
     let kept = undo::keep(place, &record)?;
     if let Err(failure) = write(place, plan, &after, &record) {
+        // nobody has had the time to change a policy
         undo::give_up(&kept, &record)?;
         return Err(failure);
     }
@@ -235,15 +235,40 @@ async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
     if !yes && !given.say.agreed() {
         return Ok(Verdict::No);
     }
-    undo::take_back(&path, &record)?;
+    let stay = undo::take_back(&path, &record)?;
     reload(place).await;
     let files: Vec<&PathBuf> = record.files.iter().map(|piece| &piece.file).collect();
-    given.say.json(&json!({ "restored": files, "secrets-kept": record.secrets }));
-    given.say.line(format!("{} every file is as it was", given.say.paint(32, "✓")));
+    given.say.json(&json!({ "restored": files, "policies-kept": stay, "secrets-kept": record.secrets }));
+    given.say.line(format!(
+        "{} the configurations of clients are as they were, and the servers are taken out of `{}`",
+        given.say.paint(32, "✓"),
+        place.config.display()
+    ));
+    for policy in &stay {
+        given.say.line(format!(
+            "{} `{}` was changed by hand, so it stays: take out what names a server that is gone, or delete the file",
+            given.say.paint(33, "!"),
+            policy.display()
+        ));
+    }
+    if !holds(place, given).await? {
+        given.say.line(format!(
+            "{} the rules that are left do not hold, so a gateway goes on with the old ones or does not start: \
+             `callgate check` says where",
+            given.say.paint(33, "!")
+        ));
+    }
     if !record.secrets.is_empty() {
         given.say.line(still_stored(&record.secrets));
     }
     Ok(Verdict::Yes)
+}
+
+/// Whether the rules that there are now fit the servers that there are now.
+async fn holds(place: &Place, given: &Given) -> Result<bool, Failure> {
+    let place = Place::at(&place.config, false, &given.surroundings)?;
+    let store = place.store().await?;
+    Ok(super::policy::problems(&place, &store).await?.is_empty())
 }
 
 fn answer(plan: &Plan, kept: Option<&PathBuf>) -> serde_json::Value {

@@ -4,6 +4,7 @@ use crate::{
     cli::Given,
     failure::{Failure, Outcome, Verdict},
     place::{self, Place},
+    rewrite,
 };
 use anyhow::Context as _;
 use clap::Args as ClapArgs;
@@ -38,12 +39,24 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         written.push(config.clone());
     }
     let place = Place::at(&config, true, &given.surroundings)?;
-    if place.policies()?.is_empty() {
-        let store = place.store().await?;
-        let policies = super::policy::load(&place, &store).await?;
-        let path = place.policies_dir().join(format!("{STARTER}.cedar"));
-        if write_new(&path, &policy::starter(policies.catalogue()))? {
-            written.push(path);
+    let path = place.policies_dir().join(format!("{STARTER}.cedar"));
+    let policies = place.policies()?;
+    // rules of one's own are never added to
+    let only_ours =
+        policies.iter().all(|one| Path::new(&one.path) == path && policy::is_untouched(&one.text));
+    if only_ours {
+        let text = super::policy::starter(&place, &place.store().await?).await?;
+        match policies.first() {
+            Some(before) if before.text == text => {}
+            Some(_) => {
+                rewrite::replace(&path, text.as_bytes(), 0o600)?;
+                written.push(path);
+            }
+            None => {
+                if write_new(&path, &text)? {
+                    written.push(path);
+                }
+            }
         }
     }
     given.say.json(&json!({ "written": written }));
@@ -51,10 +64,33 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         given.say.line(format!("wrote `{}`", path.display()));
     }
     if written.is_empty() {
-        return Err(Failure::Usage(format!("`{}` and its policies exist already", config.display())));
+        return Err(Failure::Usage(nothing(&config, &policies, only_ours)));
     }
-    given.say.line("next: name your servers in it, then `callgate check` and `callgate serve`");
+    given.say.line(if place.meant.settings.servers.is_empty() {
+        "next: name your servers in it, then `callgate check` and `callgate serve`"
+    } else {
+        "next: `callgate check`, and `callgate serve` where it does not run"
+    });
     Ok(Verdict::Yes)
+}
+
+/// Why nothing was written, and what helps.
+fn nothing(config: &Path, policies: &[policy::Source], only_ours: bool) -> String {
+    let config = config.display();
+    if only_ours {
+        return format!(
+            "`{config}` is there, and its first policy holds what its servers are known to offer: start \
+             `callgate serve` so that they are looked at, then run this again"
+        );
+    }
+    let named: Vec<String> = policies.iter().map(|one| format!("`{}`", one.path)).collect();
+    format!(
+        "`{config}` and its policies exist already, and {} {} rules of your own: what may be used is said there. For a first \
+         policy from what the servers offer, move {} away and run this again",
+        named.join(", "),
+        if named.len() == 1 { "holds" } else { "hold" },
+        if named.len() == 1 { "it" } else { "them" },
+    )
 }
 
 /// Writes a file that is not there yet, whole or not at all. False when there is one already.

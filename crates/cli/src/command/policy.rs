@@ -82,12 +82,31 @@ pub(crate) async fn load(place: &Place, store: &Store) -> Result<Arc<Policies>, 
 
 /// All that calls would be judged by.
 pub(crate) async fn live(place: &Place, store: &Store) -> Result<gateway::Live, Failure> {
-    let settings = Arc::new(place.meant.settings.clone());
-    let written = gateway::Written { settings, policies: place.policies()? };
-    let loader = policy::Loader::default();
-    let fit = gateway::Fit::Changed;
-    let built = gateway::build(store, &loader, &written, None, &BTreeMap::new(), fit).await?;
+    let built = built(place, store, place.policies()?, gateway::Fit::Changed).await?;
     if built.problems.is_empty() { Ok(built.live) } else { Err(Failure::Policies(built.problems)) }
+}
+
+/// What is wrong with the rules as they are written.
+pub(crate) async fn problems(place: &Place, store: &Store) -> Result<Vec<policy::Problem>, Failure> {
+    Ok(built(place, store, place.policies()?, gateway::Fit::Strict).await?.problems)
+}
+
+/// A first policy for what the configured servers offer, whatever rules there are.
+pub(crate) async fn starter(place: &Place, store: &Store) -> Result<String, Failure> {
+    let built = built(place, store, Vec::new(), gateway::Fit::Changed).await?;
+    Ok(policy::starter(&built.live.catalogue))
+}
+
+async fn built(
+    place: &Place,
+    store: &Store,
+    policies: Vec<policy::Source>,
+    fit: gateway::Fit,
+) -> Result<gateway::Built, Failure> {
+    let settings = Arc::new(place.meant.settings.clone());
+    let written = gateway::Written { settings, policies };
+    let loader = policy::Loader::default();
+    Ok(gateway::build(store, &loader, &written, None, &BTreeMap::new(), fit).await?)
 }
 
 /// Every principal that can call: agents with what is known of them, and who speaks over standard input.

@@ -111,7 +111,13 @@ async fn answer(desk: &Desk, request: Request) -> Response {
         Request::Reload => {
             Response::Reloaded { problems: desk.files.reload().await.err().unwrap_or_default() }
         }
-        Request::Ready { server } => Response::Ready { ready: looked_at(desk, &server).await },
+        Request::Ready { server, anew } => {
+            let ready = looked_at(desk, &server).await;
+            if anew && !ready {
+                desk.gate.rediscover(&server);
+            }
+            Response::Ready { ready }
+        }
         Request::Tell { writer } => {
             let (store, scope) = (desk.gate.store(), desk.gate.live().settings.scope());
             match store.tell(&scope, desk.gate.ledger(), Telling::Of(writer)).await {

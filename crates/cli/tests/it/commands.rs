@@ -141,6 +141,36 @@ fn init_writes_what_holds_and_overwrites_nothing() {
 }
 
 #[test]
+fn init_fills_its_own_policy_when_servers_were_looked_at_and_never_one_of_yours() {
+    let bed = Bed::new();
+    bed.write("callgate.toml", &bed.notes_config(crate::bed::free_port()));
+    assert_eq!(bed.run(&["init"]).code, 0);
+    let policy = || std::fs::read_to_string(bed.path("policies/starter.cedar")).unwrap();
+    assert!(policy().contains("No server was looked at yet"), "{}", policy());
+    let early = bed.run(&["init"]);
+    assert!(early.code == 2 && early.err.contains("start `callgate serve`"), "{early:?}");
+    let gateway = bed.serve();
+    crate::bed::until("the server was looked at", || {
+        bed.run(&["registry", "list"]).out.contains("read_note")
+    });
+    assert_eq!(bed.run(&["init"]).code, 0);
+    assert_eq!(gateway.stop(), 0);
+    assert!(policy().contains("Action::\"notes__read_note\""), "{}", policy());
+    assert_eq!(bed.run(&["init"]).code, 2, "it is as it would be written");
+    // somebody's own, from here on
+    let mine = policy().replace("notes__hang", "notes__drop_note");
+    bed.write("policies/starter.cedar", &mine);
+    let said = bed.run(&["init"]);
+    assert!(said.code == 2 && said.err.contains("rules of your own"), "{said:?}");
+    assert_eq!(policy(), mine);
+    // nor is anything added beside rules of one's own
+    std::fs::remove_file(bed.path("policies/starter.cedar")).unwrap();
+    bed.write("policies/mine.cedar", "");
+    assert_eq!(bed.run(&["init"]).code, 2);
+    assert!(!bed.path("policies/starter.cedar").exists());
+}
+
+#[test]
 fn completions_and_manual_pages_are_generated() {
     let bed = Bed::new();
     for shell in ["bash", "zsh", "fish"] {

@@ -283,3 +283,28 @@ fn a_client_that_starts_its_new_entry_reaches_the_server_with_its_secret() {
     drop(stdin);
     child.wait().unwrap();
 }
+    // the first policy was filled meanwhile, and goes with the server that it names
+    let starter = bed.path("home/.config/callgate/policies/starter-notes.cedar");
+    assert!(fs::read_to_string(&starter).unwrap().contains("notes__read_note"));
+    let back = bed.run(&["import", "--undo", "--yes"]);
+    assert!(back.code == 0 && !back.out.contains('!'), "{back:?}");
+    assert!(!starter.exists());
+    let config = bed.path("home/.config/callgate/callgate.toml");
+    let checked = bed.run(&["check", "--config", config.to_str().unwrap()]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+}
+
+#[test]
+fn an_undo_names_the_policies_that_somebody_has_changed() {
+    let bed = Bed::new();
+    bed.write("home/.cursor/mcp.json", r#"{"mcpServers":{"notes":{"command":"/bin/sh"}}}"#);
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    let starter = "home/.config/callgate/policies/starter-notes.cedar";
+    bed.write(starter, crate::bed::POLICY);
+    let back = bed.run(&["import", "--undo", "--yes"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    assert!(bed.path(starter).exists());
+    let told = format!("`{}` was changed by hand, so it stays", bed.path(starter).display());
+    assert!(back.out.contains(&told), "{back:?}");
+    assert!(back.out.contains("the rules that are left do not hold"), "{back:?}");
+    assert!(!back.out.contains("every file is as it was"), "{back:?}");

@@ -210,6 +210,55 @@ fn a_gateway_that_cannot_start_says_why_to_the_host() {
 }
 
 #[test]
+fn a_server_that_the_gateway_does_not_take_leaves_nothing_behind() {
+    let bed = bed();
+    let _gateway = Gateway(&bed);
+    let mut host = Host::start(&bed, "notes.sh");
+    host.greet();
+    assert_eq!(host.quit().code, 0);
+    let config = bed.path("home/.config/callgate/callgate.toml");
+    let before = fs::read_to_string(&config).unwrap();
+    let broken = "home/.config/callgate/policies/starter-broken.cedar";
+    bed.write(broken, "permit (");
+    let script = fs::read_to_string(bed.path("notes.sh")).unwrap();
+    bed.write("more.sh", &script);
+    let said = Host::start_with(&bed, &["--secret-env", "NOTES_KEY"], "more.sh").quit();
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(said.err.contains("did not take the configuration") && said.err.contains("starter-broken"));
+    assert!(said.err.contains("took `more` out of"), "{}", said.err);
+    assert_eq!(fs::read_to_string(&config).unwrap(), before);
+    let secrets = bed.json(&["secret", "list", "--config", config.to_str().unwrap()]);
+    assert_eq!(secrets, serde_json::json!([]), "nor in the vault");
+    // mended, the same command goes through
+    fs::remove_file(bed.path(broken)).unwrap();
+    let mut host = Host::start_with(&bed, &["--secret-env", "NOTES_KEY"], "more.sh");
+    host.greet();
+    assert_eq!(host.read_note()["result"]["content"][0]["text"], "a note");
+    assert_eq!(host.quit().code, 0);
+}
+
+#[test]
+fn a_server_that_does_not_answer_yet_gets_its_first_policy_from_the_start_that_finds_it() {
+    let bed = bed();
+    let _gateway = Gateway(&bed);
+    let script = fs::read_to_string(bed.path("notes.sh")).unwrap();
+    // the other one has a policy already, so this one's is not simply the first
+    let mut other = Host::start(&bed, "notes.sh");
+    other.greet();
+    assert_eq!(other.quit().code, 0);
+    bed.write("late.sh", "#!/bin/sh\nexit 1\n");
+    let first = Host::start(&bed, "late.sh").quit();
+    assert!(first.err.contains("`late` does not answer yet"), "{}", first.err);
+    assert!(!first.err.contains("callgate init"), "{}", first.err);
+    bed.write("late.sh", &script);
+    let mut host = Host::start(&bed, "late.sh");
+    host.greet();
+    assert_eq!(host.read_note()["result"]["content"][0]["text"], "a note");
+    let second = host.quit();
+    assert!(second.err.contains("wrote a first policy"), "{}", second.err);
+}
+
+#[test]
 fn a_variable_reaches_the_server_sealed_and_nothing_else_of_the_environment_does() {
     let bed = bed();
     let _gateway = Gateway(&bed);

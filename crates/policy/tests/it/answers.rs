@@ -2,7 +2,7 @@
 
 use crate::world::{Ask, agent, catalogue, load, on_behalf, principal, user};
 use decision::{Actor, ItemKind, ServerName};
-use policy::{Answer, Asked, Policies, Reason, starter};
+use policy::{Answer, Asked, Policies, Reason, is_untouched, starter};
 
 const PERMIT_ALL: &str = "@id(\"all\") permit(principal, action, resource);";
 
@@ -339,6 +339,26 @@ fn prompts_and_questions_have_actions_of_their_own() {
     allowed(elicit(&ask, "docs"), &["ask"]);
     assert_eq!(reason(&elicit(&ask, "payments")), Some(Reason::NoRule));
     assert_eq!(reason(&elicit(&Ask::new(&policies, agent("a", &[])), "docs")), Some(Reason::NoRule));
+}
+
+#[test]
+fn a_starter_is_known_until_somebody_changes_it() {
+    let text = starter(&catalogue());
+    assert!(is_untouched(&text));
+    for changed in [
+        text.replacen("principal", "principal == Agent::\"a\"", 1),
+        format!("{text}\n"),
+        format!("// mine\n{text}"),
+        text.trim_end().to_owned(),
+        String::new(),
+    ] {
+        assert!(!is_untouched(&changed), "{changed}");
+    }
+    let empty =
+        starter(&catalog::Catalogue::new(std::collections::BTreeMap::<_, catalog::ServerEntry>::new()));
+    assert!(is_untouched(&empty) && empty.contains("No server was looked at yet"), "{empty}");
+    assert!(!empty.contains("The lists below") && text.contains("The lists below"), "{empty}");
+    assert_eq!(rules(&empty).rules().count(), 0);
 }
 
 #[test]

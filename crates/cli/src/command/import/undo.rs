@@ -55,10 +55,10 @@ pub(super) fn last(place: &Place) -> anyhow::Result<Option<(PathBuf, Record)>> {
     Ok(Some((path, record)))
 }
 
-/// Takes it back. Every file is looked at before one is changed.
+/// Takes it back. Every file is looked at before one is changed. The policies that stay, because somebody has changed them.
 ///
 /// Errors: [`Failure::Usage`], naming what was changed since.
-pub(super) fn take_back(path: &Path, record: &Record) -> Result<(), Failure> {
+pub(super) fn take_back(path: &Path, record: &Record) -> Result<Vec<PathBuf>, Failure> {
     let mut changed = Vec::new();
     let mut texts = Vec::new();
     for (piece, back) in record
@@ -90,7 +90,7 @@ pub(super) fn take_back(path: &Path, record: &Record) -> Result<(), Failure> {
 }
 
 /// The same of an import that was cut short: what it did not come to stays as it is.
-pub(super) fn give_up(path: &Path, record: &Record) -> Result<(), Failure> {
+pub(super) fn give_up(path: &Path, record: &Record) -> Result<Vec<PathBuf>, Failure> {
     for piece in record.files.iter().chain([&record.config]) {
         let now = fs::read_to_string(&piece.file).ok();
         if let Some(text) = now.and_then(|text| piece.undone(&text)) {
@@ -122,12 +122,17 @@ pub(super) async fn out_of_the_vault(place: &Place, stored: &[InVault], given: &
     left
 }
 
-/// The policies that nobody has filled yet, and the record itself.
-fn forget(path: &Path, record: &Record) -> Result<(), Failure> {
+/// The policies that are as a program wrote them, and the record itself. Those that are not stay.
+fn forget(path: &Path, record: &Record) -> Result<Vec<PathBuf>, Failure> {
+    let mut stay = Vec::new();
     for policy in &record.policies {
-        if fs::read_to_string(policy).is_ok_and(|text| text == super::PLACEHOLDER) {
-            fs::remove_file(policy)?;
+        match fs::read_to_string(policy) {
+            Ok(text) if text == super::PLACEHOLDER || policy::is_untouched(&text) => fs::remove_file(policy)?,
+            Ok(_) => stay.push(policy.clone()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => stay.push(policy.clone()),
         }
     }
-    Ok(fs::remove_file(path)?)
+    fs::remove_file(path)?;
+    Ok(stay)
 }

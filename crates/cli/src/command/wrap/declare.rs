@@ -16,8 +16,8 @@ const RUNNERS: [&str; 13] =
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) server: ServerName,
-    /// It was not in the configuration before.
-    pub(super) added: bool,
+    /// What was added to the configuration, where it was not there before.
+    pub(super) added: Option<String>,
 }
 
 /// Finds the server that is started by this command, or adds it to the file. The caller holds the file's lock.
@@ -25,7 +25,7 @@ pub(super) fn declare(place: &Place, wrapped: &Args, given: &Given) -> Result<De
     let (command, name) = (wrapped.command.as_slice(), wrapped.name.as_ref());
     if let (Some(name), []) = (name, command) {
         if place.meant.settings.servers.contains_key(name) {
-            return Ok(Declared { server: name.clone(), added: false });
+            return Ok(Declared { server: name.clone(), added: None });
         }
         let told = format!("`{name}` is not in `{}`: give its command after `--`", place.config.display());
         return Err(Failure::Usage(told));
@@ -54,7 +54,7 @@ pub(super) fn declare(place: &Place, wrapped: &Args, given: &Given) -> Result<De
                 place.config.display()
             )));
         }
-        return Ok(Declared { server: server.clone(), added: false });
+        return Ok(Declared { server: server.clone(), added: None });
     }
     if let Some(variable) = wrapped.secrets.iter().find(|variable| Surroundings::named(variable).is_none()) {
         return Err(Failure::Usage(format!(
@@ -75,7 +75,7 @@ pub(super) fn declare(place: &Place, wrapped: &Args, given: &Given) -> Result<De
     }
     append(place, &block, given)?;
     given.say.aside(format!("callgate: added `{server}` to `{}`", place.config.display()));
-    Ok(Declared { server, added: true })
+    Ok(Declared { server, added: Some(block) })
 }
 
 /// A name for the command: the package or program, without scope, version, folder and ending.
@@ -152,6 +152,14 @@ fn append(place: &Place, block: &str, given: &Given) -> Result<(), Failure> {
     let text = appended(&text, block);
     check(place, &text, given)?;
     Ok(rewrite::replace(path, text.as_bytes(), 0o600)?)
+}
+
+/// Takes a block out again that [`declare`] added. The caller holds the file's lock.
+pub(super) fn take_out(config: &Path, block: &str) -> anyhow::Result<()> {
+    let text = fs::read_to_string(config).with_context(|| format!("cannot read `{}`", config.display()))?;
+    let (before, after) =
+        text.split_once(block).ok_or_else(|| anyhow!("`{}` was changed meanwhile", config.display()))?;
+    rewrite::replace(config, format!("{before}{after}").as_bytes(), 0o600)
 }
 
 pub(crate) fn appended(text: &str, block: &str) -> String {

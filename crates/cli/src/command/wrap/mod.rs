@@ -19,6 +19,7 @@ use crate::{
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args as ClapArgs;
 use decision::ServerName;
+use declare::Declared;
 use gateway::{exchange::Entrance, listen::unix::Greeting, settings::Place as Destination};
 use std::{
     fs::{self, File, OpenOptions},
@@ -74,20 +75,66 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         declare::declare(&place, &args, given)?
     };
     let place = Place::at(&config, true, &given.surroundings)?;
-    seal(&place, &declared.server, given).await?;
-    join(&place, given).await?;
-    let socket = place.socket_path();
-    if declared.added {
-        reload(&socket).await?;
+    let mut sealed = Vec::new();
+    if let Err(failure) = put_in_force(&place, &declared, &mut sealed, given).await {
+        if let Some(block) = &declared.added {
+            take_back(&place, &declared.server, block, &sealed, given).await;
+        }
+        return Err(failure);
     }
-    if declared.added || place.policies()?.is_empty() || is_awaited(&place, &declared.server) {
+    let socket = place.socket_path();
+    if declared.added.is_some() || place.policies()?.is_empty() || is_awaited(&place, &declared.server) {
         first_policy(&place, &declared.server, given).await?;
     }
     talk(&socket, &declared.server).await
 }
 
+/// Has a gateway run that knows the server. What came to the vault is in `sealed`, whatever fails behind it.
+async fn put_in_force(
+    place: &Place,
+    declared: &Declared,
+    sealed: &mut Vec<Sealed>,
+    given: &Given,
+) -> Result<(), Failure> {
+    seal(place, &declared.server, sealed, given).await?;
+    join(place, given).await?;
+    if declared.added.is_some() {
+        reload(&place.socket_path()).await?;
+    }
+    Ok(())
+}
+
+/// Leaves everything as it was before a server was added that the gateway did not take: the next start may try again.
+async fn take_back(place: &Place, server: &ServerName, block: &str, sealed: &[Sealed], given: &Given) {
+    let user = &given.surroundings.user;
+    for one in sealed {
+        // what somebody has replaced meanwhile is theirs
+        let _ = command::secret::take_out(place, &one.named, one.version, user).await;
+    }
+    let taken = match lock_of(&place.config).await {
+        Ok(_one) => declare::take_out(&place.config, block),
+        Err(error) => Err(error),
+    };
+    let config = place.config.display();
+    given.say.aside(match taken {
+        Ok(()) => format!("callgate: took `{server}` out of `{config}` again, because no gateway took it"),
+        Err(error) => format!("callgate: `{server}` is still in `{config}`: {error:#}"),
+    });
+}
+
+/// A variable's value that came to the vault.
+struct Sealed {
+    named: command::secret::Named,
+    version: u64,
+}
+
 /// Stores what the server needs and nobody stored yet, from the variables of this environment.
-async fn seal(place: &Place, server: &ServerName, given: &Given) -> Result<(), Failure> {
+async fn seal(
+    place: &Place,
+    server: &ServerName,
+    sealed: &mut Vec<Sealed>,
+    given: &Given,
+) -> Result<(), Failure> {
     let Some(settings) = place.meant.settings.servers.get(server) else { return Ok(()) };
     let wrapped = settings.credentials.iter().filter_map(|one| match &one.place {
         Destination::Env { name } if one.secret == declare::secret_name(server, name).ok()? => {
@@ -112,7 +159,8 @@ async fn seal(place: &Place, server: &ServerName, given: &Given) -> Result<(), F
         let value = vault::Secret::from_input(value).with_context(|| format!("variable `{variable}`"))?;
         let new = command::secret::New { server: Some(server.clone()), ..Default::default() };
         let named = command::secret::Named { name: secret.clone(), user: None };
-        command::secret::put(place, &named, new, &value, &given.surroundings.user).await?;
+        let version = command::secret::put(place, &named, new, &value, &given.surroundings.user).await?;
+        sealed.push(Sealed { named, version });
         given.say.aside(format!("callgate: sealed `{variable}` as secret `{secret}`"));
     }
     Ok(())
@@ -190,7 +238,10 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
     match control::ask(socket, &Request::Reload).await? {
         Response::Reloaded { problems } if problems.is_empty() => Ok(()),
         Response::Reloaded { problems } => {
-            bail!("the gateway did not take the configuration: {}", problems.join("; "))
+            bail!(
+                "the gateway did not take the configuration: {}; mend that and start this again",
+                problems.join("; ")
+            )
         }
         other @ (Response::Here { .. }
         | Response::Recorded { .. }
@@ -224,7 +275,7 @@ fn starter_path(place: &Place, server: &ServerName) -> PathBuf {
     place.policies_dir().join(format!("{STARTER}-{server}.cedar"))
 }
 
-/// Whether an import left the first policy to whoever sees the server first.
+/// Whether an import, or a start without an answer, left the first policy to whoever sees the server first.
 fn is_awaited(place: &Place, server: &ServerName) -> bool {
     fs::read_to_string(starter_path(place, server)).is_ok_and(|text| text == PLACEHOLDER)
 }
@@ -240,16 +291,20 @@ async fn first_policy(place: &Place, server: &ServerName, given: &Given) -> Resu
         return Ok(());
     }
     let deadline = time::Instant::now() + FIRST_LOOK;
+    // one that did not answer before may wait a minute for its next turn
+    let mut anew = is_awaited(place, server);
     while !matches!(
-        control::ask(&socket, &Request::Ready { server: server.clone() }).await?,
+        control::ask(&socket, &Request::Ready { server: server.clone(), anew }).await?,
         Response::Ready { ready: true }
     ) {
+        anew = false;
         if time::Instant::now() > deadline {
+            // so that the next start knows that it is awaited
+            init::write_new(&starter_path(place, server), PLACEHOLDER)?;
             given.say.aside(format!(
-                "callgate: `{server}` does not answer yet, so there is no policy and nothing is permitted; see \
-                 `{}`, then run `callgate init --config {}`",
+                "callgate: `{server}` does not answer yet, so nothing of it is permitted; see `{}`. The next start of this \
+                 command writes its first policy, as soon as it answers",
                 place.meant.state_dir.join("gateway.log").display(),
-                place.config.display()
             ));
             return Ok(());
         }

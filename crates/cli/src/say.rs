@@ -43,12 +43,17 @@ impl Say {
         let _ = writeln!(io::stderr().lock(), "{}", tamed(text.as_ref()));
     }
 
-    /// Asks, and whether a line of standard input said yes.
-    pub(crate) fn agreed(self) -> bool {
+    /// Asks, and whether a line of standard input said yes. For whatever else it said there is a remark that says what was
+    /// not done.
+    pub(crate) fn agreed(self, not_done: &str) -> bool {
         self.aside("go on? [y/N]");
         let mut answer = String::new();
         let read = io::BufRead::read_line(&mut io::stdin().lock(), &mut answer);
-        read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+        let agreed = read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+        if !agreed {
+            self.aside(format!("{not_done}; `--yes` goes on without asking"));
+        }
+        agreed
     }
 
     /// The answer for programs, if they asked for it: one JSON value.

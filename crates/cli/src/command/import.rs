@@ -98,7 +98,7 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
         given.say.line("nothing to import");
         return Ok(Verdict::Yes);
     }
-    if !args.yes && !given.say.agreed() {
+    if !args.yes && !given.say.agreed("nothing was changed") {
         return Ok(Verdict::No);
     }
     let kept = carry_out(place, &plan, given).await?;
@@ -232,7 +232,7 @@ async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
     for piece in record.files.iter().chain([&record.config]) {
         given.say.aside(format!("  {}", piece.file.display()));
     }
-    if !yes && !given.say.agreed() {
+    if !yes && !given.say.agreed("nothing was changed") {
         return Ok(Verdict::No);
     }
     let stay = undo::take_back(&path, &record)?;

@@ -79,7 +79,7 @@ pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
             told.push(&notice.because);
         }
     }
-    if !import.yes && !given.say.agreed() {
+    if !import.yes && !given.say.agreed("nothing was changed") {
         return Ok(Verdict::No);
     }
     rewrite::replace(&place.config, after.as_bytes(), 0o600)?;

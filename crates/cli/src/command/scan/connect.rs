@@ -76,7 +76,7 @@ pub(super) async fn look(
         return Err(Failure::Usage("there is no server to connect to".to_owned()));
     }
     tell(given.say, &once, limit);
-    if !yes && !given.say.agreed() {
+    if !yes && !given.say.agreed("nothing was started or asked") {
         return Ok(None);
     }
     let (mut offers, mut seen) = (Vec::new(), Vec::new());

@@ -181,7 +181,9 @@ pub(crate) fn reach(rules: &[Rule], covered: &[Covered]) -> Vec<Problem> {
         if let Some(Covered { server, .. }) = of_server.first().filter(|_| !unseen.is_empty()) {
             let message =
                 format!("nobody can see {} of server `{server}`: no rule permits them", some(&unseen));
-            problems.push(Problem::nowhere(message));
+            let help = "a rule permits a tool by its action, as in \
+                        `permit (principal == Agent::\"my-agent\", action == Action::\"server__tool\", resource);`: see docs/policy.md";
+            problems.push(Problem::nowhere(message).help(help));
         }
     }
     problems

@@ -185,6 +185,9 @@ pub enum EventName {
     GatewayStopped,
     TokenIssued,
     TokenRevoked,
+    /// An agent or a service is refused from now on, whatever it shows.
+    AgentDisabled,
+    AgentEnabled,
     SecretStored,
     SecretRemoved,
     /// Somebody went on with a ledger whose end was lost.

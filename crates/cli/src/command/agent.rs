@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use decision::{AgentName, Clock as _, GroupName, Timestamp, User, UserName};
+use decision::{AgentName, Clock as _, EventName, GroupName, Timestamp, User, UserName, counted};
 use serde_json::json;
 use std::collections::BTreeSet;
 use store::{AgentKind, NewAgent, NewToken, Store, StoreError, TokenHash, TokenId, TokenRecord};
@@ -24,6 +24,10 @@ pub(crate) enum Agents {
     List,
     /// Remove an agent; its tokens stop working at once
     Remove { name: AgentName },
+    /// Refuse everything of an agent until it is enabled again, whatever token or certificate it shows
+    Disable { name: AgentName },
+    /// Let an agent in again that was disabled
+    Enable { name: AgentName },
     /// Issue another token for an agent and show it, once
     Token(Token),
     /// Revoke one token (`tok_…`), or all tokens of an agent
@@ -67,6 +71,8 @@ pub(crate) async fn run(agents: Agents, given: &Given) -> Outcome {
         Agents::Add(args) => add(args, given, &place).await,
         Agents::List => list(given, &place).await,
         Agents::Remove { name } => remove(&name, given, &place).await,
+        Agents::Disable { name } => disable(&name, given, &place).await,
+        Agents::Enable { name } => enable(&name, given, &place).await,
         Agents::Token(args) => token(args, given, &place).await,
         Agents::Revoke { which } => revoke(&which, given, &place).await,
     }
@@ -161,7 +167,8 @@ async fn list(given: &Given, place: &Place) -> Outcome {
             })).collect::<Vec<_>>(),
         }));
         if own.is_empty() {
-            rows.push(vec![agent.name.to_string(), user.to_owned(), groups, "no token".to_owned()]);
+            let told = if agent.disabled_at.is_some() { "no token, disabled" } else { "no token" };
+            rows.push(vec![agent.name.to_string(), user.to_owned(), groups, told.to_owned()]);
             continue;
         }
         for token in own {
@@ -197,6 +204,62 @@ async fn remove(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     Ok(Verdict::Yes)
 }
 
+async fn disable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
+    let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
+    if let Some(agent) = only_configured(name, place, &store).await? {
+        match store.add_agent(&scope, &agent).await {
+            Ok(()) | Err(StoreError::Exists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    store.disable_agent(&scope, name).await.map_err(|error| unknown(name, error))?;
+    let detail = [("agent", name.as_str()), ("by", given.surroundings.user.as_str())];
+    book.record(EventName::AgentDisabled, None, &detail).await?;
+    book.close().await?;
+    given.say.json(&json!({ "disabled": name }));
+    given.say.line(format!("agent `{name}` is refused until `callgate agent enable {name}`"));
+    Ok(Verdict::Yes)
+}
+
+/// What is to be stored of an agent or a service that only the configuration names, so that it can be disabled.
+async fn only_configured(
+    name: &AgentName,
+    place: &Place,
+    store: &Store,
+) -> Result<Option<NewAgent>, Failure> {
+    let settings = &place.meant.settings;
+    if store.list_agents(&place.scope()).await?.iter().any(|known| known.name == *name) {
+        return Ok(None);
+    }
+    let new = |kind, groups| NewAgent { name: name.clone(), kind, groups, user: None };
+    if let Some(workload) = settings.workloads.iter().find(|one| one.name == *name) {
+        return Ok(Some(new(AgentKind::Workload, workload.groups.clone())));
+    }
+    Ok(settings.agents().contains(name).then(|| new(AgentKind::Agent, BTreeSet::new())))
+}
+
+fn unknown(name: &AgentName, error: StoreError) -> Failure {
+    if !matches!(error, StoreError::Missing { .. }) {
+        return error.into();
+    }
+    anyhow!(
+        "there is no agent `{name}`: `callgate agent list` shows all; one that only an identity provider names is added first, \
+         with `callgate agent add {name} --no-token`"
+    )
+    .into()
+}
+
+async fn enable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
+    let (book, store) = (Book::open(place).await?, place.store().await?);
+    store.enable_agent(&place.scope(), name).await.map_err(|error| unknown(name, error))?;
+    let detail = [("agent", name.as_str()), ("by", given.surroundings.user.as_str())];
+    book.record(EventName::AgentEnabled, None, &detail).await?;
+    book.close().await?;
+    given.say.json(&json!({ "enabled": name }));
+    given.say.line(format!("agent `{name}` is let in again"));
+    Ok(Verdict::Yes)
+}
+
 async fn revoke(which: &str, given: &Given, place: &Place) -> Outcome {
     let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
     let by = given.surroundings.user.as_str();
@@ -214,6 +277,6 @@ async fn revoke(which: &str, given: &Given, place: &Place) -> Outcome {
     book.tell(&store).await?;
     book.close().await?;
     given.say.json(&json!({ "revoked": revoked }));
-    given.say.line(format!("revoked {revoked} token{}", if revoked == 1 { "" } else { "s" }));
+    given.say.line(format!("revoked {}", counted(revoked, "token")));
     Ok(Verdict::Yes)
 }

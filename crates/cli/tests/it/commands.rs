@@ -45,6 +45,49 @@ fn a_token_is_shown_once_and_stored_nowhere() {
 }
 
 #[test]
+fn an_agent_is_stopped_and_let_in_again_also_one_that_only_the_file_names() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let unknown = bed.run(&["agent", "disable", "nobody"]);
+    assert!(
+        unknown.code == 1 && unknown.err.contains("`callgate agent add nobody --no-token`"),
+        "{unknown:?}"
+    );
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write(
+        "callgate.toml",
+        &format!(
+            "{config}[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\nclient-ca = \"ca.pem\"\n\
+             [[workloads]]\nname = \"billing\"\nspiffe = \"spiffe://acme/billing\"\ngroups = [\"services\"]\n"
+        ),
+    );
+    let disabled = |name: &str| {
+        let listed = bed.json(&["agent", "list"]);
+        let one = listed.as_array().unwrap().iter().find(|one| one["agent"] == name).cloned();
+        one.map(|one| (one["disabled"].as_bool().unwrap(), one["workload"].as_bool().unwrap()))
+    };
+    assert_eq!(bed.run(&["agent", "disable", "billing"]).code, 0);
+    assert_eq!(disabled("billing"), Some((true, true)));
+    assert_eq!(bed.run(&["agent", "enable", "billing"]).code, 0);
+    assert_eq!(disabled("billing"), Some((false, true)));
+    bed.write("callgate.toml", &config);
+    assert_eq!(bed.run(&["agent", "disable", "local"]).code, 0);
+    assert_eq!(disabled("local"), Some((true, false)));
+    let gateway = bed.serve();
+    let hello = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "it", "version": "1" } } });
+    let asked = || gateway.post(&token, None, &hello).0;
+    assert_ne!(asked(), 401);
+    assert_eq!(bed.run(&["agent", "disable", "bot"]).code, 0);
+    crate::bed::until("the agent is out", || asked() == 401);
+    assert_eq!(bed.run(&["agent", "enable", "bot"]).code, 0);
+    crate::bed::until("the agent is in again", || asked() != 401);
+    assert_eq!(gateway.stop(), 0);
+    assert!(!bed.files_with("state/ledger", "agent-disabled").is_empty(), "it is in the record");
+    assert!(!bed.files_with("state/ledger", "agent-enabled").is_empty(), "it is in the record");
+}
+
+#[test]
 fn a_secret_comes_from_standard_input_and_is_never_seen_again() {
     let bed = Bed::with_notes();
     let config =

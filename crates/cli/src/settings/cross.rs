@@ -72,14 +72,8 @@ fn parse(crossing: &mut Crossing<'_>) -> Option<File> {
         return None;
     }
     let schema = serde_json::to_value(schemars::schema_for!(File)).unwrap_or_default();
-    for unknown in keys::take_unknown(table.get_mut(), &schema) {
-        let inside = match unknown.inside.as_str() {
-            "" => String::new(),
-            inside => format!(" in `{inside}`"),
-        };
-        let help = unknown.near.map(|near| format!("did you mean `{near}`?"));
-        let message = format!("there is no key `{}`{inside}", unknown.key);
-        crossing.problem(unknown.at, message, help.as_deref());
+    for strange in keys::take_strange(table.get_mut(), &schema) {
+        crossing.problem(strange.at, strange.message, strange.help.as_deref());
     }
     match File::deserialize(toml::de::Deserializer::from(table)) {
         Ok(file) => Some(file),

@@ -1,29 +1,51 @@
-//! Keys that mean nothing. `serde` stops at the first one; a person wants to see all of them, each with the key
-//! that was probably meant. What may be written is read from the file's own JSON Schema, so there is no second list.
+//! Keys that mean nothing, and words that cannot stand where they do. `serde` stops at the first one; a person wants to see
+//! all of them, each with what was probably meant. What may be written is read from the file's own JSON Schema, so there is
+//! no second list.
 
 use serde_json::Value as Schema;
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-/// A key that means nothing.
+/// What means nothing here, and what could be meant.
 #[derive(Debug)]
-pub(super) struct Unknown {
+pub(super) struct Strange {
     pub(super) at: Range<usize>,
-    pub(super) key: String,
-    /// What could be written in its place, the nearest first.
-    pub(super) near: Option<String>,
-    /// Where, such as `servers.crm`; empty at the top.
-    pub(super) inside: String,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
 }
 
-/// Takes every unknown key out of the file and returns them.
-pub(super) fn take_unknown(table: &mut DeTable<'_>, schema: &Schema) -> Vec<Unknown> {
+/// One of a few words that is read as text, so that words that are not there yet are refused by name.
+const READ_AS_TEXT: &str = "#/$defs/Authority";
+
+/// Takes every unknown key out of the file, puts a word that may be there in the place of each that may not, and returns
+/// what was wrong. What is left is there to find more that is wrong, and never to be in force.
+pub(super) fn take_strange(table: &mut DeTable<'_>, schema: &Schema) -> Vec<Strange> {
     let mut found = Vec::new();
     walk(table, schema, schema, &mut Vec::new(), &mut found);
     found
+}
+
+/// The words that may stand here, where nothing but a few words may.
+fn words<'s>(root: &'s Schema, schema: &'s Schema) -> Vec<&'s str> {
+    let object = |one: &&Schema| one.get("type").and_then(Schema::as_str) != Some("null");
+    let alternatives = schema.get("anyOf").and_then(Schema::as_array);
+    let named = alternatives.and_then(|any| any.iter().find(object)).unwrap_or(schema);
+    if named.get("$ref").and_then(Schema::as_str) == Some(READ_AS_TEXT) {
+        return Vec::new();
+    }
+    let schema = resolve(root, schema);
+    let of = |one: &'s Schema| {
+        let listed = one.get("enum").and_then(Schema::as_array).into_iter().flatten();
+        listed.chain(one.get("const")).filter_map(Schema::as_str)
+    };
+    let several = schema.get("oneOf").and_then(Schema::as_array).into_iter().flatten();
+    // each alternative is a word, or there is more to write here than words
+    let all_words = several.clone().all(|one| of(one).next().is_some());
+    let found = of(schema).chain(several.flat_map(of)).collect();
+    if all_words { found } else { Vec::new() }
 }
 
 /// Follows references, and looks through `null` alternatives.
@@ -44,7 +66,7 @@ fn walk(
     schema: &Schema,
     root: &Schema,
     path: &mut Vec<String>,
-    found: &mut Vec<Unknown>,
+    found: &mut Vec<Strange>,
 ) {
     let schema = resolve(root, schema);
     let known = schema.get("properties").and_then(Schema::as_object);
@@ -61,8 +83,11 @@ fn walk(
             }
             (None, Some(known)) => {
                 let near = nearest(name, known.keys().map(String::as_str));
-                let inside = path.join(".");
-                found.push(Unknown { at: key.span(), key: name.to_owned(), near, inside });
+                let inside =
+                    if path.is_empty() { String::new() } else { format!(" in `{}`", path.join(".")) };
+                let message = format!("there is no key `{name}`{inside}");
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                found.push(Strange { at: key.span(), message, help });
                 strange.push(key.clone());
             }
             (None, None) => {}
@@ -78,8 +103,9 @@ fn value_below(
     schema: &Schema,
     root: &Schema,
     path: &mut Vec<String>,
-    found: &mut Vec<Unknown>,
+    found: &mut Vec<Strange>,
 ) {
+    let at = value.span();
     match value.get_mut() {
         DeValue::Table(table) => walk(table, schema, root, path, found),
         DeValue::Array(items) => {
@@ -88,12 +114,33 @@ fn value_below(
                 value_below(item, below, root, path, found);
             }
         }
-        DeValue::String(_)
-        | DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => {}
+        DeValue::String(given) => word(given, at, &words(root, schema), path, found),
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
     }
+}
+
+/// Notes a word that may not stand here. The one that was probably meant goes on in its place.
+fn word(
+    given: &mut Cow<'_, str>,
+    at: Range<usize>,
+    allowed: &[&str],
+    path: &[String],
+    found: &mut Vec<Strange>,
+) {
+    let Some(first) = allowed.first().filter(|_| !allowed.contains(&given.as_ref())) else { return };
+    let near = nearest(given, allowed.iter().copied());
+    let listed: Vec<String> = allowed.iter().map(|one| format!("`{one}`")).collect();
+    let listed = listed.join(", ");
+    let inside = path.join(".");
+    found.push(Strange {
+        at,
+        message: format!("`{given}` cannot be `{inside}`"),
+        help: Some(match &near {
+            Some(near) => format!("did you mean `{near}`? It can be {listed}"),
+            None => format!("it can be {listed}"),
+        }),
+    });
+    *given = Cow::Owned(near.unwrap_or_else(|| (*first).to_owned()));
 }
 
 /// The word that was probably meant, if one is near enough.

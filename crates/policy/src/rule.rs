@@ -315,10 +315,9 @@ fn annotations(place: &Place, policy: &Policy, sway: Sway, problems: &mut Vec<Pr
             }
             ("approvers_apart" | "execute_on_approval", _) => {}
             (other, _) => {
-                let unknown = Problem::error(
-                    &place.find(&format!("@{other}")),
-                    format!("there is no annotation `@{other}`"),
-                );
+                let at = place.annotation(other);
+                let written = at.text().strip_prefix('@').unwrap_or(other);
+                let unknown = Problem::error(&at, format!("there is no annotation `@{written}`"));
                 problems.push(unknown.help(
                     "the annotations are `@id`, `@because`, `@unless-approved`, `@approvers-apart` and `@execute-on-approval`",
                 ));
@@ -415,6 +414,11 @@ mod tests {
                 "@id(\"a\") @becuase(\"g\") permit(principal, action, resource);",
                 "no annotation `@becuase`",
                 10,
+            ),
+            (
+                "@id(\"a\") @because(\"@unless-aproved\") @unless-aproved(\"g\") forbid(principal, action, resource);",
+                "no annotation `@unless-aproved`",
+                38,
             ),
             (
                 "@id(\"a\") permit(principal, action, resource) when { context.args.x == 1 };",

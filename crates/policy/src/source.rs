@@ -173,6 +173,18 @@ impl Place {
     pub(crate) fn text(&self) -> &str {
         self.source.inner().get(self.span.clone()).unwrap_or_default()
     }
+    /// The annotation that Cedar knows by this name, as it is written; else the whole stretch.
+    pub(crate) fn annotation(&self, name: &str) -> Self {
+        let text = self.text();
+        let is_it = |token: &Token| {
+            let written = text.get(token.span.clone()).and_then(|written| written.strip_prefix('@'));
+            token.kind == TokenKind::Annotation && written.is_some_and(|one| one.replace('-', "_") == name)
+        };
+        match tokens(text).find(is_it) {
+            Some(token) => self.within(token.span),
+            None => self.clone(),
+        }
+    }
     /// Where `needle` first occurs, else the whole stretch.
     pub(crate) fn find(&self, needle: &str) -> Self {
         match self.text().find(needle) {
@@ -182,11 +194,10 @@ impl Place {
     }
 }
 
-/// Cedar's annotation names have no hyphens; these have, and an underscore is as long.
-pub(crate) const HYPHENATED: [&str; 3] = ["@unless-approved", "@approvers-apart", "@execute-on-approval"];
-
 /// Cuts a file into statements. Each starts at its first token and ends behind its semicolon; a rest without a
 /// semicolon is a statement too, so that the parser can say what is wrong with it.
+///
+/// Cedar's annotation names have no hyphens, ours have, and mistyped ones may: an underscore stands for each, which is as long.
 pub(crate) fn statements(source: &Source) -> Vec<(Place, String)> {
     let named = Arc::new(NamedSource::new(&source.path, source.text.clone()).with_language("cedar"));
     let place = |span: Range<usize>| Place { source: Arc::clone(&named), span };
@@ -203,8 +214,7 @@ pub(crate) fn statements(source: &Source) -> Vec<(Place, String)> {
         }
         start = start.or(Some(token.span.start));
         end = token.span.end;
-        let renamed = token.kind == TokenKind::Annotation && HYPHENATED.contains(&text);
-        if renamed {
+        if token.kind == TokenKind::Annotation {
             cedar.push_str(&text.replace('-', "_"))
         } else {
             cedar.push_str(text)
@@ -307,11 +317,11 @@ mod tests {
     }
 
     #[test]
-    fn the_cure_is_renamed_outside_strings_only_and_keeps_every_offset() {
+    fn annotations_are_renamed_outside_strings_only_and_keep_every_offset() {
         let text = "@unless-approved(\"@unless-approved\") @unless-approved-x(\"y\") forbid(a);";
         let source = Source { path: "p.cedar".into(), text: text.into() };
         let [(place, cedar)] = statements(&source).try_into().unwrap();
-        assert_eq!(cedar, "@unless_approved(\"@unless-approved\") @unless-approved-x(\"y\") forbid(a);");
+        assert_eq!(cedar, "@unless_approved(\"@unless-approved\") @unless_approved_x(\"y\") forbid(a);");
         assert_eq!(cedar.len(), place.text().len());
     }
 

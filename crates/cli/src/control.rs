@@ -283,6 +283,9 @@ enum Loss {
 
 /// How many entries the index has of the ledger of this place: so many were durable once.
 pub(crate) async fn known(place: &Place) -> anyhow::Result<u64> {
+    if !place.has_ledger() {
+        return Ok(0);
+    }
     let store = place.store().await?;
     let known = known_to(&store, &place.ledger_dir()).await;
     store.close().await;

@@ -146,6 +146,16 @@ impl Place {
         Ok(dir)
     }
 
+    /// Whether there is a record or a database yet: what only reads does not make them.
+    pub(crate) fn is_begun(&self) -> bool {
+        let file = self.meant.database.strip_prefix("sqlite:");
+        self.has_ledger() || file.is_none_or(|path| Path::new(path).exists())
+    }
+
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.ledger_dir().join("log.pub").exists()
+    }
+
     pub(crate) fn ledger_dir(&self) -> PathBuf {
         self.meant.state_dir.join("ledger")
     }

@@ -160,6 +160,8 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
     }
 }
 
+const EMPTY: &str = "there is no call in the record";
+
 async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     let code = match &args.code {
         Some(text) => Some(Code::parse(text).ok_or_else(|| {
@@ -194,9 +196,17 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
         until: None,
         text: args.text,
     };
-    let (book, store) = (Book::open(place).await?, place.store().await?);
-    fill(&book, &store).await?;
-    book.close().await?;
+    if !place.is_begun() {
+        given.say.json(&json!([]));
+        given.say.line(format!("{EMPTY}: no gateway has used `{}` yet", place.meant.state_dir.display()));
+        return Ok(Verdict::Yes);
+    }
+    let store = place.store().await?;
+    if place.has_ledger() {
+        let book = Book::open(place).await?;
+        fill(&book, &store).await?;
+        book.close().await?;
+    }
     let mut rows = Vec::new();
     let mut before = None;
     // errands are left out after the page was read, so it may take several
@@ -209,7 +219,7 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
     given.say.json(&rows.iter().map(value).collect::<Vec<_>>());
     if rows.is_empty() {
-        given.say.line("no such call");
+        given.say.line(if filter == Filter::default() { EMPTY } else { "no such call" });
     } else {
         let head = ["when (UTC)", "call", "who", "what", "ended", "ms"];
         given.say.table(&head, rows.iter().map(|row| cells(given, row)).collect());

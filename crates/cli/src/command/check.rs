@@ -17,7 +17,7 @@ use crate::{
     sources::SystemClock,
 };
 use clap::Args as ClapArgs;
-use decision::{Clock as _, SecretName, ServerName};
+use decision::{Clock as _, SecretName, ServerName, counted};
 use gateway::{
     listen::tls::{Keys, TlsError},
     settings::{Authority, Mode},
@@ -286,7 +286,11 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         say.line(format!("{} {error}", say.paint(31, "✗")));
     }
     if let Some(days) = days(found) {
-        say.line(format!("{} the certificate expires in {days} days: get a new one", say.paint(33, "!")));
+        say.line(format!(
+            "{} the certificate expires in {}: get a new one",
+            say.paint(33, "!"),
+            counted(days, "day")
+        ));
     }
     for (server, pins) in &found.pending {
         for pin in pins {
@@ -326,15 +330,33 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         ));
     }
     found.vault.tell(say);
+    nothing(say, place, found);
     let servers = place.meant.settings.servers.len();
     let problems = found.problems();
     if problems == 0 {
-        say.line(format!("{} {servers} servers, {} rules: good", say.paint(32, "✓"), found.rules));
+        let (servers, rules) = (counted(servers, "server"), counted(found.rules, "rule"));
+        say.line(format!("{} {servers}, {rules}: good", say.paint(32, "✓")));
     } else {
+        say.line(format!("{} {}", say.paint(31, "✗"), counted(problems, "problem")));
+    }
+}
+
+/// Says that what was found good lets nobody do anything.
+fn nothing(say: Say, place: &Place, found: &Found) {
+    if place.meant.settings.servers.is_empty() {
+        let config = place.config.display();
         say.line(format!(
-            "{} {problems} problem{}",
-            say.paint(31, "✗"),
-            if problems == 1 { "" } else { "s" }
+            "{} no server is named in `{config}`, so there is nothing to use: name one under `[servers.NAME]`",
+            say.paint(33, "!")
+        ));
+    }
+    if found.rules == 0 {
+        let policies = place.policies_dir();
+        say.line(format!(
+            "{} there is no rule in `{}`, so every call is refused: `callgate init` writes a first policy when servers \
+             were looked at, docs/policy.md says how to write one",
+            say.paint(33, "!"),
+            policies.display()
         ));
     }
 }

@@ -88,6 +88,26 @@ fn an_agent_is_stopped_and_let_in_again_also_one_that_only_the_file_names() {
 }
 
 #[test]
+fn what_is_good_and_lets_nobody_do_anything_is_told_and_reading_makes_nothing() {
+    let bed = Bed::new();
+    bed.write("callgate.toml", "state-dir = \"state\"\n");
+    for said in [bed.run(&["audit", "list"]), bed.run(&["audit", "list", "--item", "x"])] {
+        assert!(said.code == 0 && said.out.contains("there is no call in the record"), "{said:?}");
+    }
+    assert_eq!(bed.json(&["audit", "list"]), serde_json::json!([]));
+    assert!(!bed.path("state").exists());
+    let said = bed.run(&["check"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("no server is named in `callgate.toml`"), "{}", said.out);
+    assert!(said.out.contains("there is no rule in `policies`, so every call is refused"), "{}", said.out);
+    assert!(said.out.contains("0 servers, 0 rules: good"), "{}", said.out);
+    // a record that has no call yet
+    assert_eq!(bed.run(&["agent", "add", "bot"]).code, 0);
+    assert!(bed.run(&["audit", "list"]).out.contains("there is no call in the record"));
+    assert!(bed.run(&["audit", "list", "--item", "x"]).out.contains("no such call"));
+}
+
+#[test]
 fn a_secret_comes_from_standard_input_and_is_never_seen_again() {
     let bed = Bed::with_notes();
     let config =

@@ -385,7 +385,7 @@ fn check(file: &Path, key: &str, given: &Given) -> Outcome {
     }
     if good {
         given.say.line(format!(
-            "{} {} entries are in the log of {}",
+            "{} {} {} in the log of {}",
             given.say.paint(32, "✓"),
             counted(proofs.len(), "entry"),
             if proofs.len() == 1 { "is" } else { "are" },
@@ -395,15 +395,21 @@ fn check(file: &Path, key: &str, given: &Given) -> Outcome {
     Ok(good.into())
 }
 
-/// A key as it is, or the file that holds it.
+/// What `callgate audit checkpoint` writes before the key.
+const KEY: &str = "key: ";
+
+/// A key as it is, or the file that holds it; as `callgate audit checkpoint` writes it, too.
 fn public_key(text: &str) -> anyhow::Result<PublicKey> {
-    let written = match text.parse::<PublicKey>() {
+    let written = match text.strip_prefix(KEY).unwrap_or(text).parse::<PublicKey>() {
         Ok(key) => return Ok(key),
         Err(_) => {
             std::fs::read_to_string(text).with_context(|| format!("`{text}` is neither a key nor a file"))?
         }
     };
-    written.trim().parse().with_context(|| format!("`{text}` holds no public key"))
+    let written = written.trim();
+    written.strip_prefix(KEY).unwrap_or(written).parse().with_context(|| {
+        format!("`{text}` holds no public key: `callgate audit checkpoint` writes it on standard error")
+    })
 }
 
 async fn verification(args: Verify, given: &Given) -> Outcome {
@@ -447,7 +453,7 @@ async fn checkpoint(given: &Given, place: &Place) -> Outcome {
     given.say.json(&json!({ "checkpoint": note, "key": key }));
     if !given.say.json {
         given.say.raw(note.trim_end());
-        given.say.aside(format!("key: {key}"));
+        given.say.aside(format!("{KEY}{key}"));
     }
     Ok(Verdict::Yes)
 }

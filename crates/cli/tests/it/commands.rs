@@ -108,6 +108,26 @@ fn what_is_good_and_lets_nobody_do_anything_is_told_and_reading_makes_nothing() 
 }
 
 #[test]
+fn the_key_of_a_checkpoint_is_taken_as_it_was_written() {
+    let bed = Bed::with_notes();
+    bed.token("bot");
+    let said = bed.run(&["audit", "checkpoint"]);
+    assert!(said.err.starts_with("key: "), "{said:?}");
+    bed.write("key.txt", &said.err);
+    assert_eq!(bed.run(&["audit", "export", "out"]).code, 0);
+    let path = bed.path("out");
+    let out = path.to_str().unwrap();
+    let key = said.err.trim();
+    for key in ["key.txt", key, key.strip_prefix("key: ").unwrap()] {
+        let verified = bed.run(&["audit", "verify", out, "--key", key]);
+        assert!(verified.code == 0 && verified.out.contains("given"), "{key}: {verified:?}");
+    }
+    bed.write("key.txt", "key: nothing\n");
+    let none = bed.run(&["audit", "verify", out, "--key", "key.txt"]);
+    assert!(none.code == 1 && none.err.contains("holds no public key"), "{none:?}");
+}
+
+#[test]
 fn a_secret_comes_from_standard_input_and_is_never_seen_again() {
     let bed = Bed::with_notes();
     let config =

@@ -10,6 +10,7 @@ statements! {
     ADD_USER = "INSERT INTO users (tenant, environment, name, group_names, created_at) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     LIST_USERS = "SELECT name, group_names FROM users WHERE tenant = $1 AND environment = $2 ORDER BY name";
+    SET_GROUPS = "UPDATE users SET group_names = $4 WHERE tenant = $1 AND environment = $2 AND name = $3";
     HAS_USER = "SELECT name FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
     ACTING_FOR = "SELECT name FROM agents WHERE tenant = $1 AND environment = $2 AND user_name = $3";
     REMOVE_USER = "DELETE FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
@@ -65,6 +66,18 @@ impl Store {
             tx.execute(ADD_USER, args![tenant, environment, name, groups(&user.groups)?, self.now()]).await?;
         if added == 0 {
             return Err(StoreError::Exists { what: "user", name: name.to_owned() });
+        }
+        self.commit_noticed(tx, scope).await
+    }
+
+    /// Puts the user into these groups and no others.
+    ///
+    /// Errors: [`StoreError::Missing`].
+    pub async fn set_groups(&self, scope: &Scope, user: &User) -> Result<(), StoreError> {
+        let mut tx = self.db().begin().await?;
+        let (tenant, environment, name) = key(scope, user.name.as_str());
+        if tx.execute(SET_GROUPS, args![tenant, environment, name, groups(&user.groups)?]).await? == 0 {
+            return Err(StoreError::Missing { what: "user", name: name.to_owned() });
         }
         self.commit_noticed(tx, scope).await
     }

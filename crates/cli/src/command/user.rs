@@ -2,11 +2,13 @@
 
 use crate::{
     cli::Given,
-    failure::{Outcome, Verdict},
+    failure::{Failure, Outcome, Verdict},
 };
+use anyhow::anyhow;
 use clap::Subcommand;
 use decision::{GroupName, User, UserName};
 use serde_json::json;
+use store::{Scope, Store, StoreError};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Users {
@@ -16,6 +18,17 @@ pub(crate) enum Users {
         /// A group they are in; may be given several times
         #[arg(long = "group", value_name = "GROUP")]
         groups: Vec<GroupName>,
+    },
+    /// Put a person into these groups and no others; what waits for a group goes by it at once
+    #[command(group(clap::ArgGroup::new("which").required(true).args(["groups", "no_groups"])))]
+    Set {
+        name: UserName,
+        /// A group they are in from now on; may be given several times
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<GroupName>,
+        /// They are in no group any more
+        #[arg(long)]
+        no_groups: bool,
     },
     /// All people
     List,
@@ -29,9 +42,25 @@ pub(crate) async fn run(users: Users, given: &Given) -> Outcome {
     match users {
         Users::Add { name, groups } => {
             let user = User { name: name.clone(), groups: groups.into_iter().collect() };
-            store.add_user(&scope, &user).await?;
+            match store.add_user(&scope, &user).await {
+                Err(StoreError::Exists { .. }) => {
+                    let known = "exists already: `callgate user set` changes the groups of one";
+                    return Err(anyhow!("the user `{name}` {known}").into());
+                }
+                added => added?,
+            }
             given.say.json(&json!({ "user": name }));
             given.say.line(format!("added user `{name}`"));
+        }
+        Users::Set { name, groups, no_groups: _ } => {
+            let user = User { name: name.clone(), groups: groups.into_iter().collect() };
+            store.set_groups(&scope, &user).await?;
+            given.say.json(&user);
+            let groups: Vec<String> = user.groups.iter().map(|group| format!("`{group}`")).collect();
+            given.say.line(match groups.as_slice() {
+                [] => format!("user `{name}` is in no group"),
+                groups => format!("user `{name}` is in {}", groups.join(", ")),
+            });
         }
         Users::List => {
             let users = store.list_users(&scope).await?;
@@ -43,10 +72,26 @@ pub(crate) async fn run(users: Users, given: &Given) -> Outcome {
             given.say.table(&["user", "groups"], users.iter().map(row).collect());
         }
         Users::Remove { name } => {
-            store.remove_user(&scope, &name).await?;
+            if let Err(error) = store.remove_user(&scope, &name).await {
+                return Err(refused(&store, &scope, &name, error).await);
+            }
             given.say.json(&json!({ "removed": name }));
             given.say.line(format!("removed user `{name}`"));
         }
     }
     Ok(Verdict::Yes)
+}
+
+/// Why a person cannot be removed, with the agents that are in the way.
+async fn refused(store: &Store, scope: &Scope, name: &UserName, error: StoreError) -> Failure {
+    if !matches!(error, StoreError::Unacceptable { .. }) {
+        return error.into();
+    }
+    let agents = match store.list_agents(scope).await {
+        Ok(agents) => agents,
+        Err(error) => return error.into(),
+    };
+    let theirs = agents.iter().filter(|agent| agent.user.as_ref() == Some(name));
+    let theirs: Vec<String> = theirs.map(|agent| format!("`callgate agent remove {}`", agent.name)).collect();
+    anyhow!("user `{name}` cannot be removed while agents act for them: first {}", theirs.join(", ")).into()
 }

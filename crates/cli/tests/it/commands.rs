@@ -88,6 +88,26 @@ fn an_agent_is_stopped_and_let_in_again_also_one_that_only_the_file_names() {
 }
 
 #[test]
+fn the_groups_of_a_person_are_replaced_and_who_stands_in_their_way_is_named() {
+    let bed = Bed::with_notes();
+    assert_eq!(bed.run(&["user", "add", "fay", "--group", "finance"]).code, 0);
+    let again = bed.run(&["user", "add", "fay", "--group", "support"]);
+    assert!(again.code == 1 && again.err.contains("`callgate user set`"), "{again:?}");
+    assert_eq!(bed.run(&["user", "set", "fay"]).code, 2, "no group is said in so many words");
+    let groups = || bed.json(&["user", "list"])[0]["groups"].clone();
+    assert_eq!(bed.run(&["user", "set", "fay", "--group", "support", "--group", "night"]).code, 0);
+    assert_eq!(groups(), serde_json::json!(["night", "support"]));
+    assert_eq!(bed.run(&["user", "set", "fay", "--no-groups"]).code, 0);
+    assert_eq!(groups(), serde_json::json!([]));
+    assert_eq!(bed.run(&["user", "set", "nobody", "--no-groups"]).code, 1);
+    assert_eq!(bed.run(&["agent", "add", "bot", "--user", "fay"]).code, 0);
+    let refused = bed.run(&["user", "remove", "fay"]);
+    assert!(refused.code == 1 && refused.err.contains("first `callgate agent remove bot`"), "{refused:?}");
+    assert_eq!(bed.run(&["agent", "remove", "bot"]).code, 0);
+    assert_eq!(bed.run(&["user", "remove", "fay"]).code, 0);
+}
+
+#[test]
 fn what_is_good_and_lets_nobody_do_anything_is_told_and_reading_makes_nothing() {
     let bed = Bed::new();
     bed.write("callgate.toml", "state-dir = \"state\"\n");

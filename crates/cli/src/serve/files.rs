@@ -332,10 +332,15 @@ fn unbuilt(error: BuildError) -> Vec<String> {
 
 fn sentence(problem: &policy::Problem) -> String {
     let help = problem.help.as_deref().map(|help| format!(" ({help})")).unwrap_or_default();
-    match problem.place() {
-        Some((path, line, column)) => format!("{path}:{line}:{column}: {problem}{help}"),
+    match place_of(problem) {
+        Some(place) => format!("{place}: {problem}{help}"),
         None => format!("{problem}{help}"),
     }
+}
+
+/// Where a problem is, as editors and people write it.
+pub(super) fn place_of(problem: &policy::Problem) -> Option<String> {
+    problem.place().map(|(path, line, column)| format!("{path}:{line}:{column}"))
 }
 
 /// The variables that sources name, as they are now: those of a file that is read later are not looked for.

@@ -153,7 +153,7 @@ impl Running {
             return Err(Failure::Policies(built.problems));
         }
         for warning in built.live.policies.warnings() {
-            tracing::warn!(place = ?warning.place(), "{warning}");
+            tracing::warn!(place = files::place_of(warning).map(tracing::field::display), "{warning}");
         }
         files::announce(&settings);
         let client = egress::Client::new(settings.reachable(), egress::Settings::default());

@@ -217,6 +217,26 @@ fn a_hang_up_signal_reads_the_files_and_log_lines_are_json_when_asked() {
 }
 
 #[test]
+fn a_warning_about_rules_says_where_as_people_write_it() {
+    let bed = Bed::with_notes();
+    let gateway = bed.serve();
+    until("the server was looked at", || bed.run(&["registry", "list"]).out.contains("read_note"));
+    assert_eq!(gateway.stop(), 0);
+    let forbid = "@id(\"no\") @because(\"no\") forbid (principal, action in [Action::\"notes__read_note\", Action::\"notes__hang\"], resource)\n\
+                  when { context.args.note == \"x\" };\n";
+    bed.write("policies/more.cedar", forbid);
+    let gateway = bed.serve();
+    assert_eq!(gateway.stop(), 0);
+    let log = bed.log();
+    let told = |text: &str| log.lines().find(|line| line.contains(text)).map(str::to_owned);
+    let placed = told("lacks the argument `note`").unwrap_or_else(|| panic!("{log}"));
+    assert!(placed.contains("policies/more.cedar:2:8"), "{placed}");
+    let nowhere = told("nobody can see").unwrap_or_else(|| panic!("{log}"));
+    assert!(!nowhere.contains("place"), "{nowhere}");
+    assert!(!log.contains("Some("), "{log}");
+}
+
+#[test]
 fn a_damaged_ledger_or_database_is_not_served_from_and_says_where() {
     let bed = Bed::with_notes();
     bed.token("bot");

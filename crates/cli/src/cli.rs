@@ -12,7 +12,7 @@ use crate::{
     surroundings::Surroundings,
 };
 use clap::{Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 /// A security gateway for MCP: between a model and the systems it can act on.
 ///
@@ -103,7 +103,7 @@ impl Given {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(asked(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             // a reader that went away is no fault
@@ -129,6 +129,16 @@ pub(crate) fn main() -> ExitCode {
         say.failure(failure);
     }
     failure::exit_code(&outcome)
+}
+
+/// What was typed, with `help COMMAND` as `COMMAND --help`.
+fn asked(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = typed.collect();
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    words
 }
 
 /// Takes keys out of the environment while there is one thread. What is wrong with the settings, the command says.

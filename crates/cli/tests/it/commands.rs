@@ -20,6 +20,12 @@ fn the_help_is_what_the_documentation_says() {
     insta::assert_snapshot!("help", bed.run(&["--help"]).out);
     let said = bed.run(&[]);
     assert_eq!(said.code, 2);
+    for words in [&["help"][..], &["help", "agent"], &["help", "agent", "add"]] {
+        let asked = bed.run(words);
+        let flag = bed.run(&[&words[1..], &["--help"]].concat());
+        assert_eq!((asked.code, &asked.out), (0, &flag.out), "{words:?}");
+    }
+    assert_eq!(bed.run(&["help", "nothing"]).code, 2);
 }
 
 #[test]

@@ -283,7 +283,6 @@ fn a_client_that_starts_its_new_entry_reaches_the_server_with_its_secret() {
     );
     drop(stdin);
     child.wait().unwrap();
-}
     // the first policy was filled meanwhile, and goes with the server that it names
     let starter = bed.path("home/.config/callgate/policies/starter-notes.cedar");
     assert!(fs::read_to_string(&starter).unwrap().contains("notes__read_note"));
@@ -309,3 +308,4 @@ fn an_undo_names_the_policies_that_somebody_has_changed() {
     assert!(back.out.contains(&told), "{back:?}");
     assert!(back.out.contains("the rules that are left do not hold"), "{back:?}");
     assert!(!back.out.contains("every file is as it was"), "{back:?}");
+}

@@ -154,7 +154,9 @@ impl Console {
         }
         let fields = match head.method {
             Method::POST if web::from_ourselves(&head.headers, secure) => {
-                web::form(&head.headers, body).await?
+                let most =
+                    if route == Route::StepServer { web::RECORD_BYTES_MAX } else { web::FORM_BYTES_MAX };
+                web::form(&head.headers, body, most).await?
             }
             Method::POST => {
                 return Err(Stop::forbidden("This form was not sent from a page of this console."));

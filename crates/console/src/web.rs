@@ -3,6 +3,7 @@
 use crate::assets::Asset;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use catalog::record::Fact;
 use decision::Entropy;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited, combinators::UnsyncBoxBody};
@@ -12,10 +13,12 @@ use std::time::Duration;
 
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// Largest form.
-const FORM_BYTES_MAX: usize = 16 << 10;
-/// Most fields of one.
-const FIELDS_MAX: usize = 16;
+/// Largest form, but for the one of a server's record.
+pub(crate) const FORM_BYTES_MAX: usize = 16 << 10;
+/// Largest of that: every fact as long as it may be, written out for the way.
+pub(crate) const RECORD_BYTES_MAX: usize = 128 << 10;
+/// Most fields of one: every fact of a record, and what goes with them.
+const FIELDS_MAX: usize = Fact::ALL.len() + 8;
 /// For a form to arrive.
 const FORM_TIME: Duration = Duration::from_secs(10);
 const COOKIE: &str = "__Host-callgate";
@@ -164,7 +167,11 @@ pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Bo
 }
 
 /// The fields of a form. One that comes twice is a form that two readers could read differently.
-pub(crate) async fn form<B>(headers: &HeaderMap, body: B) -> Result<BTreeMap<String, String>, Stop>
+pub(crate) async fn form<B>(
+    headers: &HeaderMap,
+    body: B,
+    max: usize,
+) -> Result<BTreeMap<String, String>, Stop>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -178,7 +185,7 @@ where
             "A form of the console is expected here.",
         ));
     }
-    let whole = tokio::time::timeout(FORM_TIME, Limited::new(body, FORM_BYTES_MAX).collect()).await;
+    let whole = tokio::time::timeout(FORM_TIME, Limited::new(body, max).collect()).await;
     let Ok(whole) = whole else {
         return Err(Stop::new(StatusCode::REQUEST_TIMEOUT, "Too slow", "The form took too long to arrive."));
     };

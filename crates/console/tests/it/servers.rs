@@ -240,6 +240,49 @@ async fn a_registry_administrator_takes_a_server_from_candidate_to_approved_and_
     assert_eq!(events[3].detail["until"], "2027-05-31 00:00:00");
 }
 
+/// The fields of the form that the page has for what only people know, each with its value.
+fn fields_of(page: &str) -> Vec<(String, String)> {
+    let (_, form) = page.split_once("class=\"fields\"").unwrap();
+    let (form, _) = form.split_once("</form>").unwrap();
+    let attribute = |tag: &str, name: &str| {
+        let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let tags = form.split('<').filter(|tag| tag.starts_with("input") || tag.starts_with("select"));
+    tags.map(|tag| (attribute(tag, "name").unwrap(), attribute(tag, "value").unwrap_or_default())).collect()
+}
+
+#[tokio::test]
+async fn the_largest_form_that_a_page_has_is_taken() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    send(&house, &rita, 0, "review", &[]).await;
+    assert_eq!(send(&house, &rita, 1, "set", &[("fact-vendor", "Vendor Inc.")]).await, StatusCode::SEE_OTHER);
+    let fields = fields_of(&house.get(&rita, PAGE).await.text);
+    let facts = fields.iter().filter(|(name, _)| name.starts_with("fact-")).count();
+    assert_eq!(facts, Fact::ALL.len(), "with a vendor, everything is asked: {fields:?}");
+    let filled = |(name, value): &(String, String)| {
+        let value = match name.strip_prefix("fact-").map(|key| Fact::parse(key).unwrap()) {
+            Some(fact) if fact.is_date() => "2026-11-01".to_owned(),
+            Some(fact) if !fact.words().is_empty() => "internal".to_owned(),
+            // as long as a value may be, in the longest spelling that a form has
+            Some(_) => "é".repeat(1_000),
+            None => value.clone(),
+        };
+        (name.clone(), value)
+    };
+    let filled: Vec<_> = fields.iter().map(filled).collect();
+    // the token is the page's own
+    let browser = Browser { form: String::new(), ..rita.clone() };
+    let sent: Vec<_> = filled.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let said = house.post(&browser, STEP, &sent).await;
+    assert_eq!(said.status, StatusCode::SEE_OTHER, "{}", said.text);
+    let record = house.store.record(&house.scope, &crm()).await.unwrap().unwrap();
+    for fact in Fact::ALL {
+        assert!(record.facts.get(*fact).is_some(), "{}", fact.key());
+    }
+}
+
 #[tokio::test]
 async fn nobody_else_decides_about_servers_whatever_role_they_have() {
     let house = house().await;

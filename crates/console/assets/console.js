@@ -183,12 +183,13 @@
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    if (event.target.matches("pre") && event.key.startsWith("Arrow")) return;
-    if (going && event.key in far) { location.assign(root + far[event.key]); event.preventDefault(); return; }
-    going = event.key === "g";
-    if (!Object.hasOwn(keys, event.key)) return;
+    // with the shift key too, and with capitals locked
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (going && Object.hasOwn(far, key)) { location.assign(root + far[key]); event.preventDefault(); return; }
+    going = key === "g";
+    if (!Object.hasOwn(keys, key)) return;
     event.preventDefault();
-    keys[event.key]();
+    keys[key]();
   });
   one("#help-open").addEventListener("click", () => help.showModal());
 

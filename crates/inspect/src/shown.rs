@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// Longest text of arguments that is shown; what is longer is cut, and says so.
 const SHOWN_BYTES_MAX: usize = 64 << 10;
-/// Most members that a sentence names, and most characters of each.
+/// Most members that a sentence names, and most characters of the name and of the value of each.
 const BRIEF_MEMBERS_MAX: usize = 4;
 const BRIEF_CHARS_MAX: usize = 60;
 /// Deeper is not looked into. What was scanned at the door is not deeper.
@@ -18,7 +18,7 @@ const DEPTH_MAX: usize = 128;
 pub struct Shown {
     /// JSON, a member a line. Numbers stand as they were sent.
     pub text: String,
-    /// The first few plain members, for a sentence.
+    /// The first few plain members, and how many there are beside them, for a sentence.
     pub brief: String,
     /// The kinds of what was masked, each once.
     pub masked: Vec<String>,
@@ -78,9 +78,10 @@ pub fn arguments(raw: &[u8]) -> Shown {
         return shown;
     }
     let text = std::str::from_utf8(raw).ok().map(str::trim);
-    let mut writer = Writer { rest: text.unwrap_or_default(), shown: &mut shown, brief: Vec::new() };
+    let mut writer =
+        Writer { rest: text.unwrap_or_default(), shown: &mut shown, brief: Vec::new(), members: 0 };
     let whole = writer.value(0, None).is_some() && writer.rest.trim().is_empty();
-    let brief = writer.brief.join(", ");
+    let brief = writer.brief();
     shown.brief = brief;
     if !whole {
         return Shown { text: format!("({} bytes that are not JSON)", raw.len()), ..Shown::default() };
@@ -99,6 +100,8 @@ struct Writer<'t, 's> {
     rest: &'t str,
     shown: &'s mut Shown,
     brief: Vec<String>,
+    /// Of the outermost object.
+    members: usize,
 }
 
 impl<'t> Writer<'t, '_> {
@@ -142,6 +145,7 @@ impl<'t> Writer<'t, '_> {
         loop {
             self.line(depth + 1);
             let key = if open == '{' { Some(self.key()?) } else { None };
+            self.members += usize::from(depth == 0);
             self.value(depth + 1, key.as_deref())?;
             self.rest = self.rest.trim_start();
             if let Some(rest) = self.rest.strip_prefix(',') {
@@ -183,9 +187,18 @@ impl<'t> Writer<'t, '_> {
             && let Some(key) = key
             && self.brief.len() < BRIEF_MEMBERS_MAX
         {
-            let short: String = value.chars().take(BRIEF_CHARS_MAX).collect();
-            let more = if short.len() < value.len() { "…" } else { "" };
-            self.brief.push(format!("{} {short}{more}", visible(key)));
+            self.brief.push(format!("{} {}", cut(&visible(key)), cut(value)));
+        }
+    }
+
+    /// What is not named is counted: nobody takes four arguments of seventeen for all of them.
+    fn brief(&self) -> String {
+        let named = self.brief.join(", ");
+        match (self.brief.len(), self.members.saturating_sub(self.brief.len())) {
+            (_, 0) => named,
+            (0, 1) => "1 argument".to_owned(),
+            (0, all) => format!("{all} arguments"),
+            (_, more) => format!("{named} and {more} more"),
         }
     }
 
@@ -205,6 +218,13 @@ impl<'t> Writer<'t, '_> {
                 self.shown.labels.push(label.to_owned());
             }
         }
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(BRIEF_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

@@ -21,11 +21,25 @@ fn arguments_stand_as_they_were_sent() {
   "e": {}
 }"#;
     assert_eq!(shown.text, expected);
-    assert_eq!(shown.brief, r#"amount 1.10e3, note "a\"b\\", n null"#);
+    assert_eq!(shown.brief, r#"amount 1.10e3, note "a\"b\\", n null and 2 more"#);
     assert!(shown.masked.is_empty() && shown.labels.is_empty(), "{shown:?}");
     assert_eq!(arguments(b"").text, "");
     assert!(arguments(b"{\"a\":").text.contains("not JSON"));
     assert!(arguments(b"{} {}").text.contains("not JSON"));
+}
+
+#[test]
+fn a_sentence_says_how_many_arguments_it_does_not_name() {
+    let members: Vec<_> = (0..15).map(|n| format!("\"option_{n}\":{n}")).collect();
+    let raw = format!("{{{},\"amount_to_wire\":95000,\"iban\":\"x\"}}", members.join(","));
+    let shown = arguments(raw.as_bytes());
+    assert_eq!(shown.brief, "option_0 0, option_1 1, option_2 2, option_3 3 and 13 more");
+    assert_eq!(arguments(br#"{"a":1,"b":2,"c":3,"d":4}"#).brief, "a 1, b 2, c 3, d 4");
+    assert_eq!(arguments(br#"{"a":{"amount":5}}"#).brief, "1 argument");
+    assert_eq!(arguments(br#"{"a":{},"b":[1,2]}"#).brief, "2 arguments");
+    assert_eq!(arguments(b"{}").brief, "");
+    let long = arguments(format!("{{\"{}\":1,\"amount\":2}}", "k".repeat(10_000)).as_bytes()).brief;
+    assert!(long.chars().count() < 100 && long.ends_with("… 1, amount 2"), "{long}");
 }
 
 #[test]

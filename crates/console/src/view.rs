@@ -1,14 +1,14 @@
 //! What is shown of the words of others, of times, and of approvals.
 
 use crate::{Console, Route, Signed, on};
-use decision::approval::{Approval, Need, State, Unfit};
+use decision::approval::{Approval, Need, Preview, State, Unfit};
 use decision::{Actor, ItemKind, Timestamp};
 use policy::ConsoleAction;
 use std::fmt;
 use store::Kept;
 
 /// Longest text of others in a line of a list, in characters.
-const LINE_CHARS_MAX: usize = 160;
+const LINE_CHARS_MAX: usize = 240;
 
 /// Text that is not ours: nothing in it is hidden, and nothing in it turns the rest around. Templates get no other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,7 +149,8 @@ pub(crate) struct Line {
     pub(crate) id: String,
     pub(crate) href: String,
     pub(crate) state: &'static str,
-    pub(crate) summary: Shown,
+    /// What is asked for. Who asks has a place of its own.
+    pub(crate) asks: Shown,
     pub(crate) server: Shown,
     pub(crate) tool: Shown,
     pub(crate) asker: Shown,
@@ -174,7 +175,7 @@ impl Line {
             id: approval.id.to_string(),
             href: Route::Approval(approval.id).path(),
             state: state(approval, now).as_str(),
-            summary: Shown::short(&approval.preview.summary),
+            asks: Shown::short(asks(&approval.preview)),
             server: Shown::of(terms.target.server.as_str()),
             tool: Shown::short(&terms.target.item.name),
             asker: Shown::of(&terms.principal.describe()),
@@ -189,6 +190,11 @@ impl Line {
             outcome: Shown::short(&outcome(approval)),
         }
     }
+}
+
+/// Of one that was proposed before there was a shorter word, the whole sentence.
+fn asks(preview: &Preview) -> &str {
+    Some(preview.brief.as_str()).filter(|brief| !brief.is_empty()).unwrap_or(&preview.summary)
 }
 
 /// Its state as it is now: what nobody swept up yet is over all the same.

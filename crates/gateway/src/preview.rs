@@ -21,11 +21,12 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
     let is_tool = target.item.kind == ItemKind::Tool;
     let undo = server.filter(|_| is_tool).and_then(|server| server.declarations.undo(&target.item.name));
     let shown = inspect::shown::arguments(&call.arguments().unwrap_or_default());
+    let name = inspect::shown::visible(&target.item.name);
     let what = match target.item.kind {
-        ItemKind::Tool => format!("run `{}`", inspect::shown::visible(&target.item.name)),
-        ItemKind::Prompt => format!("use the prompt `{}`", inspect::shown::visible(&target.item.name)),
+        ItemKind::Tool => format!("run `{name}`"),
+        ItemKind::Prompt => format!("use the prompt `{name}`"),
         ItemKind::Resource | ItemKind::ResourceTemplate | ItemKind::Server | ItemKind::Question => {
-            format!("reach `{}`", inspect::shown::visible(&target.item.name))
+            format!("reach `{name}`")
         }
     };
     let does = match effect {
@@ -34,13 +35,17 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
         Some(Effect::Destructive) => "which may be irreversible",
         None => "whose effect is not known",
     };
-    let values = if shown.brief.is_empty() { String::new() } else { format!(", with {}", shown.brief) };
+    let (values, with) = match shown.brief.as_str() {
+        "" => (String::new(), String::new()),
+        brief => (format!(", with {brief}"), format!(" with {brief}")),
+    };
     Preview {
         summary: format!(
             "{} wants to {what} on `{}`, {does}{values}.",
             call.principal().describe(),
             target.server
         ),
+        brief: format!("{name}{with}"),
         effect: effect.map(|one| one.as_str().to_owned()).unwrap_or_default(),
         tier: classified.map(|one| one.tier.as_str().to_owned()).unwrap_or_default(),
         categories: classified

@@ -203,6 +203,7 @@ impl House {
             cure: cure.parse::<Cure>().unwrap(),
             preview: Preview {
                 summary: format!("Refund {amount} euro of order {n} to the customer"),
+                brief: String::new(),
                 effect: "write".to_owned(),
                 tier: "high".to_owned(),
                 categories: vec!["financial".to_owned()],

@@ -296,3 +296,28 @@ async fn who_reads_of_a_call_that_ran_is_told_how_to_undo_it() {
         assert_eq!(page.contains("restore it &#60;by hand&#62;"), told, "{page}");
     }
 }
+
+#[tokio::test]
+async fn a_line_begins_with_what_is_asked_and_the_page_has_the_whole_sentence() {
+    let house = House::new().await;
+    let mut one = house.refund(95_000, "finance");
+    one.preview.summary =
+        "agent refund-bot for alice wants to run `refund` on `crm`, which changes data, with amount 95000 \
+        and 16 more."
+            .to_owned();
+    one.preview.brief = "refund with amount 95000 and 16 more".to_owned();
+    let id = house.propose(one).await;
+    let old = house.propose(house.refund(80, "finance")).await;
+    let bob = house.sign_in("bob").await;
+    for path in ["/console".to_owned(), "/console/approvals".to_owned(), Route::Row(id).path()] {
+        let page = house.get(&bob, &path).await.text;
+        assert!(page.contains("<bdi>refund with amount 95000 and 16 more</bdi></a>"), "{path}: {page}");
+        assert!(!page.contains("wants to run"), "{path}: {page}");
+    }
+    let row = house.get(&bob, &Route::Row(old).path()).await.text;
+    assert!(row.contains("Refund 80 euro"), "one from before there was a shorter word: {row}");
+    let page = house.get(&bob, &Route::Approval(id).path()).await.text;
+    assert!(
+        page.contains("wants to run `refund` on `crm`, which changes data, with amount 95000 and 16 more.")
+    );
+}

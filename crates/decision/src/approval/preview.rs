@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Preview {
     /// What will happen, in one plain sentence.
     pub summary: String,
+    /// What is asked for without who asks: the item and its first arguments, for a line of a list.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub brief: String,
     /// As the catalogue has it: `read`, `write` or `destructive`.
     pub effect: String,
     pub tier: String,

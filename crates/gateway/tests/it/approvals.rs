@@ -257,6 +257,7 @@ async fn nobody_is_told_more_than_their_own_words_show() {
         one.preview.summary,
         "agent bot wants to run `refund` on `script`, which changes data, with amount 500."
     );
+    assert_eq!(one.preview.brief, "refund with amount 500");
     assert_eq!(one.preview.arguments, "{\n  \"amount\": 500\n}");
     assert_eq!(one.preview.because, ["refunds over 100 are for finance to approve"]);
     assert_eq!(one.preview.rules.iter().map(ToString::to_string).collect::<Vec<_>>(), ["refund-limit"]);

@@ -53,6 +53,25 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    async fn of(store: &Store, scope: &Scope, pin: Pin) -> Result<Self, StoreError> {
+        let before = match &pin.approved {
+            Some(mark) => store.definition(scope, &mark.digest).await?,
+            None => None,
+        };
+        let after = match pin.state {
+            PinState::Gone => None,
+            PinState::Changed | PinState::Returned | PinState::New | PinState::Approved => {
+                store.definition(scope, &pin.seen).await?
+            }
+        };
+        let back = pin.approved.as_ref().is_some_and(|mark| mark.digest == pin.seen);
+        let meanwhile = match pin.left.as_ref().filter(|_| back) {
+            Some(left) => store.definition(scope, &left.digest).await?,
+            None => None,
+        };
+        Ok(Self { pin, before, after, meanwhile })
+    }
+
     /// One that is as it was accepted, for who asks about it all the same.
     pub fn accepted(pin: &Pin, raw: Option<Bytes>) -> Self {
         Self { pin: pin.clone(), before: raw.clone(), after: raw, meanwhile: None }
@@ -77,6 +96,27 @@ impl Waiting {
     /// The same beside what it was under another name.
     pub fn fields_beside(&self, old: &Self) -> Vec<Field> {
         fields::between(old.before.as_deref(), self.after.as_deref())
+    }
+
+    /// Why it cannot be compared, if a text of it is not kept or cannot be read.
+    pub fn unread(&self, server: &ServerName) -> Option<&'static str> {
+        let kind = self.pin.item.kind;
+        let reads = |raw: &Option<Bytes>| match (kind, raw) {
+            (_, None) => false,
+            (ItemKind::Server, Some(raw)) => serde_json::from_slice::<String>(raw).is_ok(),
+            (_, Some(raw)) => Definition::new(server.clone(), kind, raw.clone()).is_ok(),
+        };
+        let is_back = self.pin.approved.as_ref().is_some_and(|mark| mark.digest == self.pin.seen);
+        let wanted = [
+            (self.pin.approved.is_some(), &self.before, "what was accepted cannot be read any more"),
+            (self.pin.state != PinState::Gone, &self.after, "what is shown cannot be read as a definition"),
+            (
+                is_back && self.pin.left.is_some(),
+                &self.meanwhile,
+                "what it was meanwhile cannot be read any more",
+            ),
+        ];
+        wanted.into_iter().find(|(wanted, raw, _)| *wanted && !reads(raw)).map(|(.., why)| why)
     }
 
     /// Whether it is served on as it was accepted: the change breaks nobody and is harmless by all that is known.
@@ -121,6 +161,39 @@ impl Review {
     /// Gathers it, at most so many items: what changed first, then what is gone, then what is new.
     pub async fn of(place: &Place<'_>, most: usize) -> Result<Self, StoreError> {
         let Place { store, scope, server, now, .. } = *place;
+        let (review, [old, new]) = Self::seen(store, scope, server, most).await?;
+        let since = Timestamp(now.0.saturating_sub(DAYS * DAY_US));
+        let over =
+            |items: &BTreeMap<Item, Bytes>| (place.over)(definitions(server, items).map(Arc::new).collect());
+        Ok(Self {
+            callers: store.callers(scope, server, since).await?,
+            approvals: approvals(store, scope, server).await?,
+            principals: store.principals(scope, place.agents).await?,
+            before: over(&old),
+            after: over(&new),
+            ..review
+        })
+    }
+
+    /// How urgently somebody should look at what waits at one server, of so many items.
+    pub async fn urgency(
+        store: &Store,
+        scope: &Scope,
+        server: &ServerName,
+        most: usize,
+    ) -> Result<Severity, StoreError> {
+        let (review, _) = Self::seen(store, scope, server, most).await?;
+        let waiting = review.waiting.iter().map(|one| &one.pin).filter(|pin| pin.pending() || pin.flaps());
+        Ok(waiting.map(|pin| review.severity(&pin.item)).max().unwrap_or(Severity::Info))
+    }
+
+    /// What waits and what is found in it, without whom it reaches; with what was accepted, and what would be.
+    async fn seen(
+        store: &Store,
+        scope: &Scope,
+        server: &ServerName,
+        most: usize,
+    ) -> Result<(Self, [BTreeMap<Item, Bytes>; 2]), StoreError> {
         let pins = store.pins(scope, server).await?;
         let mut accepted: BTreeMap<Item, Bytes> = BTreeMap::new();
         for one in store.accepted(scope, server).await? {
@@ -135,52 +208,30 @@ impl Review {
             PinState::New => 2,
         });
         for pin in left.into_iter().take(most) {
-            let before = match &pin.approved {
-                Some(mark) => store.definition(scope, &mark.digest).await?,
-                None => None,
-            };
-            let after = match pin.state {
-                PinState::Gone => None,
-                PinState::Changed | PinState::Returned | PinState::New | PinState::Approved => {
-                    store.definition(scope, &pin.seen).await?
-                }
-            };
-            let back = pin.approved.as_ref().is_some_and(|mark| mark.digest == pin.seen);
-            let meanwhile = match pin.left.as_ref().filter(|_| back) {
-                Some(left) => store.definition(scope, &left.digest).await?,
-                None => None,
-            };
-            waiting.push(Waiting { pin, before, after, meanwhile });
+            waiting.push(Waiting::of(store, scope, pin).await?);
         }
-        let since = Timestamp(now.0.saturating_sub(DAYS * DAY_US));
-        let callers = store.callers(scope, server, since).await?;
-        let approvals = approvals(store, scope, server).await?;
-        let principals = store.principals(scope, place.agents).await?;
         let with = |of: fn(&Waiting) -> Option<&Bytes>| -> BTreeMap<Item, Bytes> {
             let others = waiting.iter().filter_map(|one| Some((one.pin.item.clone(), of(one)?.clone())));
             accepted.clone().into_iter().chain(others).collect()
         };
         let (old, new) = (with(|one| one.before.as_ref()), with(|one| one.after.as_ref()));
-        let over =
-            |items: &BTreeMap<Item, Bytes>| (place.over)(definitions(server, items).map(Arc::new).collect());
-        let (before, after) = (over(&old), over(&new));
         let drift = drift::compare(&[offer(server, &old)], &[offer(server, &new)]);
         let beside = beside(server, &waiting, store.offered_beside(scope, server).await?);
         let back = back(server, &waiting);
-        let server = server.clone();
-        Ok(Self {
-            server,
+        let review = Self {
+            server: server.clone(),
             waiting,
             drift,
             back,
             beside,
             likenesses,
-            callers,
-            approvals,
-            principals,
-            before,
-            after,
-        })
+            callers: Vec::new(),
+            approvals: Vec::new(),
+            principals: Vec::new(),
+            before: None,
+            after: None,
+        };
+        Ok((review, [old, new]))
     }
 
     /// What is said of the difference of one item, the urgent first. Of one with another name now, under both names.
@@ -222,12 +273,19 @@ impl Review {
         self.likenesses.get(item)
     }
 
-    /// How urgently somebody should look at one item. What cannot be compared is looked at first.
+    /// Why one item cannot be compared, if it cannot.
+    pub fn unread(&self, item: &Item) -> Option<&'static str> {
+        let one = self.waiting.iter().find(|one| one.pin.item == *item)?;
+        one.unread(&self.server)
+    }
+
+    /// How urgently somebody should look at one item. What cannot be compared is looked at first; nothing else is urgent
+    /// without a reason.
     pub fn severity(&self, item: &Item) -> Severity {
         let found = self.findings_beside(item).iter().map(|finding| finding.severity);
-        let worst = self.changes(item).iter().map(|change| change.severity).chain(found).max();
-        let differs = self.waiting.iter().any(|one| one.pin.item == *item);
-        worst.unwrap_or(if differs { Severity::Critical } else { Severity::Info })
+        let unread = self.unread(item).map(|_| Severity::Critical);
+        let worst = self.changes(item).iter().map(|change| change.severity).chain(found).chain(unread).max();
+        worst.unwrap_or(Severity::Info)
     }
 
     /// Whom accepting one item reaches.

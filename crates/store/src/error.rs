@@ -51,6 +51,11 @@ pub enum StoreError {
     Unacceptable { what: &'static str, rule: &'static str },
     #[error("the {what} `{name}` has changed since you looked at it: look again, then decide")]
     Moved { what: &'static str, name: String },
+    /// A no to what nobody shows: whoever takes note of it has it withheld should it come back.
+    #[error(
+        "the {what} `{name}` is gone, so there is nothing to refuse: `callgate registry approve` takes note of it, and should it come back, it is new and waits"
+    )]
+    Gone { what: &'static str, name: String },
     #[error(
         "the log `{log}` is indexed up to entry {expected}, so {found} cannot be next: send those between first, or rebuild the index"
     )]

@@ -154,7 +154,7 @@ pub struct Definition {
 /// Which items a decision is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// Whatever is pending, and the disappearance of what is gone.
+    /// Whatever is pending, and, to a yes, the disappearance of what is gone.
     All,
     /// These. With a digest, only if that is still what the server shows.
     Items(Vec<(Item, Option<Digest>)>),
@@ -233,7 +233,7 @@ impl Store {
         let (at, by) = (self.now(), by.into());
         self.decide(scope, server, which, by, |pin| {
             let mark = Mark { digest: pin.seen, at, by: by.who.to_owned() };
-            match pin.state {
+            Ok(match pin.state {
                 PinState::Gone => Verdict::Forget,
                 PinState::Approved if pin.left.is_none() => Verdict::Leave,
                 // whoever says yes now knows what it was meanwhile
@@ -247,14 +247,15 @@ impl Store {
                     }),
                     What::Approved,
                 ),
-            }
+            })
         })
         .await
     }
 
-    /// Says no to what the server shows now. Where exactly that was approved, the approval is withdrawn.
+    /// Says no to what the server shows now. Where exactly that was approved, the approval is withdrawn. What is gone
+    /// stays as it is.
     ///
-    /// Errors: as [`Store::approve`].
+    /// Errors: as [`Store::approve`], and [`StoreError::Gone`] for a named item that is not shown any more.
     pub async fn reject(
         &self,
         scope: &Scope,
@@ -264,16 +265,23 @@ impl Store {
     ) -> Result<Vec<Change>, StoreError> {
         let (at, by) = (self.now(), by.into());
         self.decide(scope, server, which, by, |pin| {
+            let state = match pin.state {
+                PinState::Gone if *which == Which::All => return Ok(Verdict::Leave),
+                PinState::Gone => {
+                    return Err(StoreError::Gone {
+                        what: pin.item.kind.as_str(),
+                        name: pin.item.name.clone(),
+                    });
+                }
+                PinState::Approved | PinState::Returned => PinState::New,
+                other @ (PinState::Changed | PinState::New) => other,
+            };
             if pin.rejected.as_ref().is_some_and(|mark| mark.digest == pin.seen) {
-                return Verdict::Leave;
+                return Ok(Verdict::Leave);
             }
             let rejected = Some(Mark { digest: pin.seen, at, by: by.who.to_owned() });
             let approved = pin.approved.clone().filter(|mark| mark.digest != pin.seen);
-            let state = match pin.state {
-                PinState::Approved | PinState::Returned => PinState::New,
-                other @ (PinState::Changed | PinState::New | PinState::Gone) => other,
-            };
-            Verdict::Set(Box::new(Pin { state, approved, rejected, ..pin.clone() }), What::Rejected)
+            Ok(Verdict::Set(Box::new(Pin { state, approved, rejected, ..pin.clone() }), What::Rejected))
         })
         .await
     }
@@ -284,7 +292,7 @@ impl Store {
         server: &ServerName,
         which: &Which,
         by: By<'_>,
-        verdict: impl Fn(&Pin) -> Verdict,
+        verdict: impl Fn(&Pin) -> Outcome<Verdict>,
     ) -> Outcome<Vec<Change>> {
         if by.who.is_empty() || by.who.len() > BY_BYTES_MAX || by.who.contains('\0') {
             return Err(StoreError::Unacceptable {
@@ -296,7 +304,7 @@ impl Store {
         let pins = held(&mut tx, scope, server).await?;
         let mut changes = Vec::new();
         for pin in chosen(&pins, which)? {
-            match verdict(pin) {
+            match verdict(pin)? {
                 Verdict::Leave => {}
                 Verdict::Forget => {
                     let key = args![

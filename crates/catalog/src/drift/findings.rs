@@ -92,11 +92,20 @@ fn tell(label: &str, before: &[Finding], after: &[Finding], seen: &mut Seen) {
                 && (old.place == finding.place || old.because == finding.because)
         });
         if !known {
-            let because = format!("{}: {}", finding.detector.as_str(), finding.because);
-            let change =
-                Change::new(label, finding.place.clone(), Kind::FindingAdded, true, weight(finding), because);
-            seen.changes.push(change);
+            let (place, because) = (finding.place.clone(), said(finding));
+            seen.changes.push(Change::new(label, place, Kind::FindingAdded, true, weight(finding), because));
         }
+    }
+}
+
+fn said(finding: &Finding) -> String {
+    format!("{}: {}", finding.detector.as_str(), finding.because)
+}
+
+impl Change {
+    /// Whether it is that this was found, and was not found before.
+    pub fn tells(&self, finding: &Finding) -> bool {
+        self.kind == Kind::FindingAdded && self.place == finding.place && self.because == said(finding)
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Looks at the items of one server, each as it came, beside what others offer; only what something was seen in is there.
+/// A place is one in the item, whoever stands beside it.
 pub fn scan_items<'a>(
     server: &ServerName,
     items: impl IntoIterator<Item = (&'a Item, &'a [u8])>,
@@ -22,9 +23,13 @@ pub fn scan_items<'a>(
     let across = found.across.into_iter().map(|finding| (finding.place.clone(), finding));
     let mut seen: BTreeMap<Item, Vec<Finding>> = BTreeMap::new();
     for (place, finding) in of_tools.chain(across) {
-        let item = places.iter().find(|(at, _)| under(&place, &format!("/{last}{at}")));
-        if let Some((_, item)) = item {
-            seen.entry(item.clone()).or_default().push(finding);
+        let Some(place) = place.strip_prefix(&format!("/{last}")) else { continue };
+        if let Some((at, item)) = places.iter().find(|(at, _)| under(place, at)) {
+            // what was found in a tool alone has its place there already
+            let own = finding.place.strip_prefix(&format!("/{last}{at}")).map(str::to_owned);
+            let own = if item.kind == ItemKind::Server { Some(place.to_owned()) } else { own };
+            let place = own.unwrap_or_else(|| finding.place.clone());
+            seen.entry(item.clone()).or_default().push(Finding { place, ..finding });
         }
     }
     seen
@@ -145,6 +150,10 @@ mod tests {
                 .map(|(item, _)| item.name.as_str())
                 .collect();
             assert_eq!(poisoned, ["take", "ask", "instructions"], "{seen:?}");
+            for (item, place) in [(1, "/description"), (2, "/description"), (4, "/instructions")] {
+                let all = &seen[&items[item].0];
+                assert!(all.iter().all(|one| one.place == place), "whoever stands beside it: {all:?}");
+            }
         }
     }
 }

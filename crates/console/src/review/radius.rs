@@ -54,6 +54,9 @@ pub struct Radius {
     pub may_see: BTreeSet<String>,
     /// Of so many that were looked at.
     pub known: usize,
+    /// Whether rules decide who may see and use it. What a server says of itself is nothing that they know.
+    #[serde(skip)]
+    pub ruled: bool,
     /// Agents that were not looked at.
     #[serde(skip_serializing_if = "is_none")]
     pub unasked: usize,
@@ -79,7 +82,8 @@ fn is_none(count: &usize) -> bool {
 
 impl Known<'_> {
     pub(super) fn of(&self, item: &Item) -> Radius {
-        let mut radius = Radius::default();
+        let ruled = !matches!(item.kind, ItemKind::Server | ItemKind::Question);
+        let mut radius = Radius { ruled, ..Radius::default() };
         for caller in self.callers.iter().filter(|caller| caller.used(item)) {
             radius.calls += caller.calls;
             let named = [
@@ -140,7 +144,7 @@ impl Known<'_> {
     }
 
     fn seers(&self, item: &Item, radius: &mut Radius) {
-        if matches!(item.kind, ItemKind::Server | ItemKind::Question) {
+        if !radius.ruled {
             return;
         }
         let subject = Subject { server: self.server, kind: item.kind, name: &item.name };
@@ -198,7 +202,9 @@ impl Radius {
         }
         lines.extend(self.owner.clone().map(|owner| ("belongs to", owner)));
         lines.extend(self.declared.iter().map(|said| ("declared", said.sentence(day))));
-        lines.push(("may see it", self.seen_by()));
+        if self.ruled {
+            lines.push(("may see it", self.seen_by()));
+        }
         match (self.waiting, self.granted) {
             (0, 0) => {}
             (waiting, granted) => {

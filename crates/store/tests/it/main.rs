@@ -97,6 +97,7 @@ suite! {
         a_kind_that_was_not_listed_is_not_gone,
         a_rejected_definition_stays_rejected_and_leaves_the_approved_one,
         rejecting_what_is_approved_withdraws_it,
+        what_is_gone_is_taken_note_of_and_never_refused,
         all_means_what_is_pending,
         what_moved_since_it_was_looked_at_is_not_approved,
         a_list_that_cannot_be_true_changes_nothing,

@@ -185,12 +185,34 @@ pub(crate) async fn rejecting_what_is_approved_withdraws_it(bed: &Bed) {
     assert_eq!(usable(&store).await, pairs(&[("b", "b1")]));
     assert_eq!(see(&store, &[("a", "a1"), ("b", "b1")]).await, []);
     assert_eq!(states(&store).await[0], ("a".to_owned(), PinState::New));
-    // Also of something that is not there at the moment: it must not come back approved.
-    see(&store, &[("a", "a1")]).await;
+}
+
+pub(crate) async fn what_is_gone_is_taken_note_of_and_never_refused(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, &[("a", "a1"), ("b", "b1"), ("c", "c1")]).await;
+    see(&store, &[("a", "a2")]).await;
+    let before = store.pins(&home(), &crm()).await.unwrap();
+    let both = Which::Items(vec![(tool("a"), None), (tool("b"), Some(Digest::of(b"b1")))]);
+    let refused = store.reject(&home(), &crm(), &both, "bob").await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the tool `b` is gone, so there is nothing to refuse: `callgate registry approve` takes note of it, and should \
+         it come back, it is new and waits"
+    );
+    assert_eq!(store.pins(&home(), &crm()).await.unwrap(), before, "all or nothing");
+    let swept = store.reject(&home(), &crm(), &Which::All, "bob").await.unwrap();
+    assert_eq!(told(&swept), [is("a", What::Rejected)], "a no to all is to what is shown");
+    assert_eq!(store.pins(&home(), &crm()).await.unwrap()[1..], before[1..], "nothing is lost");
+    let old = store.definition(&home(), &Digest::of(b"b1")).await.unwrap();
+    assert_eq!(old.as_deref(), Some(&b"b1"[..]));
+    // whoever wants it not to come back by itself takes note of it
     let gone = Which::Items(vec![(tool("b"), None)]);
-    store.reject(&home(), &crm(), &gone, "bob").await.unwrap();
-    see(&store, &[("a", "a1"), ("b", "b1")]).await;
-    assert_eq!(usable(&store).await, []);
+    assert_eq!(
+        told(&store.approve(&home(), &crm(), &gone, "bob").await.unwrap()),
+        [is("b", What::Forgotten)]
+    );
+    see(&store, &[("a", "a2"), ("b", "b1"), ("c", "c1")]).await;
+    assert_eq!(usable(&store).await, pairs(&[("c", "c1")]));
 }
 
 pub(crate) async fn all_means_what_is_pending(bed: &Bed) {

@@ -75,7 +75,8 @@ impl Model {
     }
 
     fn reject(&mut self, name: u8) {
-        if let Some(known) = self.tools.get_mut(&name) {
+        // what is not there is not refused
+        if let Some(known) = self.tools.get_mut(&name).filter(|known| known.there) {
             known.rejected = Some(known.last);
             known.approved = known.approved.filter(|approved| *approved != known.last);
         }
@@ -120,7 +121,7 @@ async fn apply(bed: &Bed, store: Store, model: &mut Model, step: &Step, first: F
         Step::Reject(name) => {
             let one = Which::Items(vec![(tool(&name.to_string()), None)]);
             let done = store.reject(&home(), &server, &one, "a").await;
-            assert_eq!(done.is_ok(), model.tools.contains_key(name));
+            assert_eq!(done.is_ok(), model.tools.get(name).is_some_and(|known| known.there));
             model.reject(*name);
         }
         Step::Reopen => return bed.reopen(store).await,

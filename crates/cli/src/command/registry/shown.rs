@@ -6,7 +6,7 @@ use crate::{
     say::{one_line, when},
 };
 use catalog::{
-    drift::{Likeness, Original, between},
+    drift::{Change, Likeness, Original, between},
     scan::{Finding, scan_items},
 };
 use decision::{Item, ServerName};
@@ -91,15 +91,15 @@ impl Shown {
         self.findings.get(item).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// For people, a line each.
-    pub(super) fn tell(&self, item: &Item, given: &Given) {
-        for finding in self.findings(item) {
-            let (severity, place) = (finding.severity.as_str(), one_line(&finding.place));
-            let said = format!(
-                "{severity} {} at {place}: {}",
-                finding.detector.as_str(),
-                one_line(&finding.because)
-            );
+    /// For people, a line each. What is told as a change already is not told again.
+    pub(super) fn tell(&self, item: &Item, changes: &[&Change], given: &Given) {
+        let is_new = |finding: &&Finding| !changes.iter().any(|change| change.tells(finding));
+        for finding in self.findings(item).iter().filter(is_new) {
+            let severity = finding.severity.as_str();
+            let place = one_line(&finding.place);
+            let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
+            let because = one_line(&finding.because);
+            let said = format!("{severity} {}{at}: {because}", finding.detector.as_str());
             given.say.line(if finding.severity.flags() { given.say.paint(31, &said) } else { said });
         }
     }

@@ -79,7 +79,11 @@ fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given
     let name = one_line(&pin.item.name);
     say.line(format!("{} `{name}` of `{server}` is {} ({})", pin.item.kind.as_str(), state(pin), pin.seen));
     side_by_side(say, &before, &after);
-    for change in review.changes(&pin.item) {
+    if let Some(why) = one.unread(server) {
+        say.line(say.paint(31, &format!("critical: {why}, so nothing can be compared")));
+    }
+    let changes = review.changes(&pin.item);
+    for change in &changes {
         let breaks = if change.compatible { "" } else { "; breaks clients that hold the old one" };
         let (severity, place) = (change.severity, one_line(&change.place));
         let because = one_line(&change.because);
@@ -94,7 +98,7 @@ fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given
         if let Some(like) = review.likeness(&pin.item) {
             say.line(say.paint(33, &one_line(&like.because())));
         }
-        seen.tell(&pin.item, given);
+        seen.tell(&pin.item, &changes, given);
     }
 }
 
@@ -112,6 +116,7 @@ fn told(radius: &Radius, say: Say) {
         format!("{} {}{news}", rule.sway, rule.rule)
     };
     match radius.rules.as_slice() {
+        [] if !radius.ruled => {}
         [] => say.line("no rule decides about it, so nobody may use it"),
         rules => say.line(format!("rules: {}", rules.iter().map(rule).collect::<Vec<_>>().join("; "))),
     }

@@ -1,21 +1,24 @@
 //! What waits at one server, on one page: what differs, why to look, whom it reaches, and one button.
 
+mod items;
+
 use super::{configured, href as server_href, named};
 use crate::pages::{Frame, rendered};
-use crate::review::{Field, Part, Place, Radius, Review, Ruling, Waiting};
-use crate::view::{Shown, When, kind, when};
+use crate::review::{Field, Place, Review, Waiting};
+use crate::view::Shown;
 use crate::web::{self, Body, Stop};
 use crate::{Console, Fields, Route, Signed};
 use askama::Template;
-use catalog::drift::{Change, Severity};
-use catalog::scan::Finding;
 use decision::{Digest, ServerName};
 use http::{Response, StatusCode};
+use items::{ItemView, item};
 use policy::{ConsoleAction, On};
 use store::{By, Pin, PinState, StoreError, Which};
 
 /// Why a decision was not taken: what was decided about is not what waits now. Never another word.
 pub(crate) const OUTDATED: &str = "shown-outdated";
+/// Why a no was not taken: nothing is shown that it could be about.
+const GONE: &str = "nothing-shown";
 
 /// Items that are looked at, and those of them that one page has.
 const LOOKED_AT: usize = 500;
@@ -24,24 +27,24 @@ const ITEMS: usize = 40;
 /// were not shown.
 const PAGE_CHARS: usize = 200_000;
 const ITEM_CHARS: usize = 50_000;
-/// Most fields of one item, and most reasons, of which the urgent come first.
+/// Most fields of one item.
 const ROWS: usize = 200;
-const REASONS: usize = 12;
 
 #[derive(Template)]
 #[template(path = "review.html")]
 struct Page {
     frame: Frame,
     name: String,
-    problem: Option<&'static str>,
+    problem: Option<Problem>,
     items: Vec<ItemView>,
     /// Waiting, and not on this page.
     left: usize,
     /// What a decision is about.
     shown: String,
     only: Option<String>,
-    /// How many of the items a decision is about.
+    /// How many of the items a decision is about, and how many of these are gone: nobody refuses what is not shown.
     decided: usize,
+    noted: usize,
     /// Whether something on it is high or critical: then refusing is what stands out.
     urgent: bool,
     changed: usize,
@@ -52,62 +55,12 @@ struct Page {
     server: String,
     servers: String,
     all: String,
+}
+
+/// Why nothing was decided, in a sentence and in a word.
+struct Problem {
+    text: &'static str,
     code: &'static str,
-}
-
-struct ItemView {
-    severity: &'static str,
-    kind: &'static str,
-    name: Shown,
-    was: Option<Shown>,
-    state: &'static str,
-    meanwhile: &'static str,
-    seen: When,
-    accepted: Option<(Shown, When)>,
-    /// How often it was something else since it was accepted, and to whom that was shown.
-    left: Option<Shown>,
-    now: &'static str,
-    /// What it looks like, if it is new and looks like something that was accepted.
-    like: Option<Shown>,
-    reasons: Vec<Reason>,
-    more: usize,
-    rows: Vec<Row>,
-    /// All of it is here.
-    whole: bool,
-    reach: Vec<(&'static str, Shown)>,
-    rules: Vec<RuleView>,
-    alone: String,
-    anchor: String,
-}
-
-struct Reason {
-    severity: &'static str,
-    kind: &'static str,
-    place: Shown,
-    because: Shown,
-    breaks: bool,
-}
-
-struct Row {
-    place: Shown,
-    /// Either side is JSON and no text.
-    code: bool,
-    before: Vec<PartView>,
-    after: Vec<PartView>,
-}
-
-struct PartView {
-    text: Shown,
-    other: bool,
-    skipped: Option<usize>,
-}
-
-struct RuleView {
-    rule: Shown,
-    sway: &'static str,
-    because: Shown,
-    /// What the change does to it, if anything.
-    news: &'static str,
 }
 
 /// What is on a page, and what a decision about it is about.
@@ -140,9 +93,10 @@ pub(crate) async fn review(
     let name = named(fields, "name")?;
     let only = only(fields)?;
     let chosen = chosen(console, &name, only).await?;
-    let problem = (only.is_some() && chosen.shown.is_empty()).then_some(
-        "This is not what waits any more: somebody decided, or the server shows something else by now.",
-    );
+    let problem = (only.is_some() && chosen.shown.is_empty()).then_some(Problem {
+        text: "This is not what waits any more: somebody decided, or the server shows something else by now.",
+        code: OUTDATED,
+    });
     page(console, signed, frame, &name, only, &chosen, problem)
 }
 
@@ -168,8 +122,16 @@ pub(crate) async fn judge(
     if pins.is_empty() || chosen.digest != shown {
         return outdated(console, signed, &name, only, &chosen).await;
     }
+    // a no is to what is shown; what is gone stays as it is
+    let meant: Vec<&&Pin> = pins.iter().filter(|pin| yes || pin.state != PinState::Gone).collect();
+    if meant.is_empty() {
+        let text = "Nothing was decided: what is gone is not shown any more, so there is nothing to refuse. Take note of it; \
+            should it come back, it is new and waits.";
+        let problem = Problem { text, code: GONE };
+        return unchanged(console, signed, &name, only, &chosen, problem).await;
+    }
     // the store looks once more: something may be shown otherwise since it was read here
-    let items = Which::Items(pins.iter().map(|pin| (pin.item.clone(), Some(pin.seen))).collect());
+    let items = Which::Items(meant.iter().map(|pin| (pin.item.clone(), Some(pin.seen))).collect());
     let who = signed.visitor.to_string();
     let by = By { who: &who, shown: Some(shown) };
     let (store, scope) = (console.store(), &console.parts.scope);
@@ -179,7 +141,7 @@ pub(crate) async fn judge(
     };
     match taken {
         Ok(_) => {}
-        Err(StoreError::Moved { .. } | StoreError::Missing { .. }) => {
+        Err(StoreError::Moved { .. } | StoreError::Missing { .. } | StoreError::Gone { .. }) => {
             return outdated(console, signed, &name, only, &chosen).await;
         }
         Err(error) => return Err(error.into()),
@@ -199,9 +161,22 @@ async fn outdated(
     only: Option<Digest>,
     before: &Chosen,
 ) -> Result<Response<Body>, Stop> {
-    let frame = Frame::of(console, signed, Route::Review).await?;
-    let problem = "Nothing was decided: what waits here is not what the page showed. The server shows something else by \
+    let text = "Nothing was decided: what waits here is not what the page showed. The server shows something else by \
         now, or somebody was faster. This is what waits now.";
+    let problem = Problem { text, code: OUTDATED };
+    unchanged(console, signed, name, only, before, problem).await
+}
+
+/// The page once more, with why nothing was decided.
+async fn unchanged(
+    console: &Console,
+    signed: &Signed,
+    name: &ServerName,
+    only: Option<Digest>,
+    before: &Chosen,
+    problem: Problem,
+) -> Result<Response<Body>, Stop> {
+    let frame = Frame::of(console, signed, Route::Review).await?;
     // what was asked for alone may be gone; then all of it is shown
     let only = only.filter(|_| !before.shown.is_empty());
     let chosen = chosen(console, name, only).await?;
@@ -310,7 +285,7 @@ fn page(
     name: &ServerName,
     only: Option<Digest>,
     chosen: &Chosen,
-    problem: Option<&'static str>,
+    problem: Option<Problem>,
 ) -> Result<Response<Body>, Stop> {
     let items: Vec<_> =
         chosen.shown.iter().filter_map(|(index, whole)| item(name, &chosen.review, *index, *whole)).collect();
@@ -321,7 +296,8 @@ fn page(
         left: chosen.left,
         shown: chosen.digest.to_string(),
         only: only.map(|only| only.to_string()),
-        decided: chosen.shown.iter().filter(|(_, whole)| *whole).count(),
+        decided: items.iter().filter(|item| item.whole).count(),
+        noted: items.iter().filter(|item| item.whole && item.state == "gone").count(),
         urgent: items.iter().any(|item| matches!(item.severity, "high" | "critical")),
         changed: items.iter().filter(|item| !matches!(item.state, "new" | "gone")).count(),
         new: count("new"),
@@ -331,142 +307,8 @@ fn page(
         server: server_href(name),
         servers: Route::Servers.path(),
         all: href(name),
-        code: OUTDATED,
         items,
         frame,
     };
     rendered(StatusCode::OK, &page)
-}
-
-fn item(server: &ServerName, review: &Review, index: usize, whole: bool) -> Option<ItemView> {
-    let one = review.waiting.get(index)?;
-    let old = old_name(review, one);
-    let changes = review.changes(&one.pin.item);
-    let beside = review.findings_beside(&one.pin.item).iter().take(REASONS).map(found);
-    let radius = review.radius(&one.pin.item);
-    // who used it did so under its old name
-    let used = old.map_or(radius.clone(), |old| review.radius(&old.pin.item));
-    let newcomer = one.pin.approved.is_none() && old.is_none();
-    let rules = radius.rules.iter().map(|ruling| rule(ruling, newcomer)).collect();
-    let state = match one.pin.state {
-        _ if old.is_some() => "renamed",
-        PinState::Changed => "changed",
-        PinState::Returned => "back as it was accepted",
-        PinState::Approved => "to and fro",
-        PinState::New => "new",
-        PinState::Gone => "gone",
-    };
-    let accepted = old.unwrap_or(one).pin.approved.as_ref();
-    Some(ItemView {
-        severity: severity(review.severity(&one.pin.item)),
-        kind: kind(one.pin.item.kind),
-        name: Shown::of(&one.pin.item.name),
-        was: old.map(|old| Shown::of(&old.pin.item.name)),
-        state,
-        meanwhile: match one.pin.state {
-            PinState::Gone => "not offered any more",
-            _ if one.is_served_on(server) => "served as it was accepted meanwhile",
-            PinState::Approved => "served as it was accepted",
-            PinState::Changed | PinState::Returned | PinState::New => "withheld meanwhile",
-        },
-        seen: when(one.pin.seen_at),
-        accepted: accepted.map(|mark| (Shown::of(&mark.by), when(mark.at))),
-        left: left(one),
-        now: if one.is_back() { "Shown meanwhile" } else { "Shown now" },
-        like: review.likeness(&one.pin.item).map(|like| Shown::of(&like.because())),
-        more: changes.len().saturating_sub(REASONS),
-        reasons: beside.chain(changes.into_iter().take(REASONS).map(reason)).collect(),
-        rows: match whole {
-            true => fields_of(review, index).iter().map(row).collect(),
-            false => Vec::new(),
-        },
-        whole,
-        reach: reach(&used, &radius),
-        rules,
-        alone: format!("{}&only={}", href(server), review.digest(pins(review, index))),
-        anchor: format!("item-{index}"),
-    })
-}
-
-/// That it was something else since it was accepted.
-fn left(one: &Waiting) -> Option<Shown> {
-    let left = one.pin.left.as_ref()?;
-    let to = left.seen_by.as_ref().map(|name| format!(" to {name}")).unwrap_or_default();
-    let times = if left.times == 1 { "once".to_owned() } else { format!("{} times", left.times) };
-    Some(Shown::of(&format!(
-        "It was shown{to} as something else than what was accepted {times}, at {} last.",
-        when(left.at).people
-    )))
-}
-
-/// Of one with another name: who used the old one, and who may see the new one.
-fn reach(used: &Radius, now: &Radius) -> Vec<(&'static str, Shown)> {
-    let seen = Radius {
-        may_see: now.may_see.clone(),
-        known: now.known,
-        unasked: now.unasked,
-        closes: now.closes,
-        class: now.class.clone(),
-        class_before: now.class_before.clone().or_else(|| used.class_before.clone()),
-        declared: now.declared.clone(),
-        ..used.clone()
-    };
-    seen.lines().into_iter().map(|(what, text)| (what, Shown::of(&text))).collect()
-}
-
-fn severity(severity: Severity) -> &'static str {
-    severity.as_str()
-}
-
-fn found(finding: &Finding) -> Reason {
-    Reason {
-        severity: finding.severity.as_str(),
-        kind: finding.detector.as_str(),
-        place: Shown::short(&finding.place),
-        because: Shown::of(&finding.because.chars().take(600).collect::<String>()),
-        breaks: false,
-    }
-}
-
-fn reason(change: &Change) -> Reason {
-    Reason {
-        severity: severity(change.severity),
-        kind: change.kind.as_str(),
-        place: Shown::short(&change.place),
-        because: Shown::of(&change.because.chars().take(600).collect::<String>()),
-        breaks: !change.compatible,
-    }
-}
-
-fn row(field: &Field) -> Row {
-    let parts = |parts: &[Part]| parts.iter().map(part).collect();
-    Row {
-        place: Shown::of(&field.place),
-        code: field.texts().any(|text| text.starts_with(['{', '['])),
-        before: parts(&field.before),
-        after: parts(&field.after),
-    }
-}
-
-fn part(part: &Part) -> PartView {
-    match part {
-        Part::Same(text) => PartView { text: Shown::lines(text), other: false, skipped: None },
-        Part::Other(text) => PartView { text: Shown::lines(text), other: true, skipped: None },
-        Part::Skipped(count) => PartView { text: Shown::default(), other: false, skipped: Some(*count) },
-    }
-}
-
-/// Of a newcomer every rule is a new one.
-fn rule(ruling: &Ruling, newcomer: bool) -> RuleView {
-    RuleView {
-        rule: Shown::of(&ruling.rule),
-        sway: ruling.sway,
-        because: Shown::of(ruling.because.as_deref().unwrap_or_default()),
-        news: match (ruling.before, ruling.after) {
-            _ if newcomer => "",
-            (true, true) => "",
-            (false, _) => "once it is accepted",
-            (true, false) => "no longer",
-        },
-    }
 }

@@ -8,12 +8,16 @@
   // -- signing in: the code is behind `#`, where no server and no log sees it
   const door = one("#sign-in");
   if (door) {
-    const code = location.hash.slice(1);
-    if (code) {
+    const enter = () => {
+      const code = location.hash.slice(1);
+      if (!code) return;
       history.replaceState(null, "", location.pathname);
       one("#code").value = code;
       one("button", door).focus();
-    }
+    };
+    // a link that is opened where this page is already loads nothing anew
+    addEventListener("hashchange", enter);
+    enter();
     return;
   }
   if (!root) return;

@@ -14,6 +14,7 @@ mod pages;
 pub mod review;
 mod route;
 mod settings;
+mod target;
 mod view;
 mod web;
 
@@ -165,12 +166,15 @@ impl Console {
         };
         let signed = self.signed(head).await?;
         match (route, signed) {
-            (Route::SignInPage, signed) => Ok(pages::sign_in(signed.is_some(), None)),
+            (Route::SignInPage, signed) => {
+                let goes_on = target::kept(&head.headers).is_some();
+                Ok(pages::sign_in(signed.is_some(), goes_on, None))
+            }
             (Route::SignIn, _) => self.sign_in(head, &fields).await,
             (Route::Style, _) => Ok(web::asset(&assets::STYLE)),
             (Route::Script, _) => Ok(web::asset(&assets::SCRIPT)),
             (Route::Icon, _) => Ok(web::asset(&assets::ICON)),
-            (route, None) => unknown(route, head),
+            (route, None) => unknown(route, head, &fields),
             (route, Some(signed)) => self.admit(route, &signed, &fields).await,
         }
     }
@@ -311,11 +315,13 @@ impl Console {
                     self.door.leave(&token);
                     return Err(Stop::fault(&error));
                 }
-                Ok(web::with_session(web::see(&Route::Home.path()), Some(&token)))
+                let to = target::kept(&head.headers).unwrap_or_else(|| Route::Home.path());
+                let response = web::with_session(web::see(&to), Some(&token));
+                Ok(target::forget(response, &head.headers))
             }
             Err(shut) => {
                 tracing::warn!(?shut, "somebody could not sign in to the console");
-                Ok(pages::sign_in(false, Some(shut)))
+                Ok(pages::sign_in(false, target::kept(&head.headers).is_some(), Some(shut)))
             }
         }
     }
@@ -408,22 +414,26 @@ fn same(given: &str, kept: &str) -> bool {
     bool::from(subtle::ConstantTimeEq::ct_eq(given.as_bytes(), kept.as_bytes()))
 }
 
-/// For nobody we know: pages lead to signing in, everything else is refused.
-fn unknown(route: Route, head: &request::Parts) -> Result<Response<Body>, Stop> {
-    let by_itself = matches!(route, Route::Row(_) | Route::Live) || head.method == Method::POST;
-    if by_itself {
-        return Err(Stop::new(StatusCode::UNAUTHORIZED, "Signed out", "Sign in, and do it again."));
+/// For nobody we know: pages lead to signing in and from there back to themselves, everything else is refused.
+fn unknown(route: Route, head: &request::Parts, fields: &Fields) -> Result<Response<Body>, Stop> {
+    let by_itself = head.headers.get("sec-fetch-dest").is_some_and(|to| to == "empty");
+    if by_itself || !route.is_page() {
+        let text = "Nothing was done. Sign in, and do it again.";
+        let on = target::behind(route, fields).map(|page| (page, "Sign in, and come back to the page"));
+        return Err(Stop { on, ..Stop::new(StatusCode::UNAUTHORIZED, "Signed out", text) });
     }
+    let page = target::of(route, fields);
     // a link on another site does not bring a strict cookie along; the same page, once it is ours, does
     let elsewhere = head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     if elsewhere && web::session_token(&head.headers).is_none() {
         let mut response = pages::stopped(&Stop::new(StatusCode::OK, "One moment", "The console opens."));
-        if let Ok(value) = HeaderValue::from_str(&format!("0; url={}", route.path())) {
+        if let Ok(value) = HeaderValue::from_str(&format!("0; url={page}")) {
             response.headers_mut().insert(header::REFRESH, value);
         }
         return Ok(response);
     }
-    Ok(web::see(&Route::SignInPage.path()))
+    let response = web::see(&Route::SignInPage.path());
+    Ok(if route == Route::Home { response } else { target::keep(response, &page) })
 }
 
 impl From<Shut> for StatusCode {

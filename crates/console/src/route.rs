@@ -132,6 +132,37 @@ impl Route {
         }
     }
 
+    /// Whether somebody may want to see it, and come back to it once they are signed in.
+    pub fn is_page(self) -> bool {
+        match self {
+            Self::Home
+            | Self::Queue
+            | Self::History
+            | Self::Approval(_)
+            | Self::Activity
+            | Self::Call(_)
+            | Self::Webhooks
+            | Self::Servers
+            | Self::Server
+            | Self::Review => true,
+            Self::SignInPage
+            | Self::SignIn
+            | Self::SignOut
+            | Self::Style
+            | Self::Script
+            | Self::Icon
+            | Self::Row(_)
+            | Self::Approve(_)
+            | Self::Deny(_)
+            | Self::Revoke(_)
+            | Self::Redeliver
+            | Self::StepServer
+            | Self::Judge
+            | Self::Live
+            | Self::Callback => false,
+        }
+    }
+
     /// One of each, for whoever must not forget any.
     pub fn all(approval: ApprovalId, call: CallId) -> Vec<(Method, Self)> {
         let got = [

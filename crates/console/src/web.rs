@@ -46,11 +46,13 @@ pub(crate) struct Stop {
     pub(crate) title: &'static str,
     /// A sentence for the person, without anything of the request's.
     pub(crate) text: String,
+    /// Where to go on, and what that does, if it is not to the console.
+    pub(crate) on: Option<(String, &'static str)>,
 }
 
 impl Stop {
     pub(crate) fn new(status: StatusCode, title: &'static str, text: impl Into<String>) -> Self {
-        Self { status, title, text: text.into() }
+        Self { status, title, text: text.into(), on: None }
     }
     pub(crate) fn nowhere() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Nothing here", "There is nothing at this address.")
@@ -102,7 +104,7 @@ pub(crate) fn stream(body: Body) -> Response<Body> {
     guarded(StatusCode::OK, body, "text/event-stream; charset=utf-8")
 }
 
-/// To another page of ours. The path is written by us and holds nothing of the request's.
+/// To another page of ours. The path is written by us: nothing of a request is in it as it came.
 pub(crate) fn see(path: &str) -> Response<Body> {
     let mut response =
         guarded(StatusCode::SEE_OTHER, Full::new(Bytes::new()).boxed_unsync(), "text/plain; charset=utf-8");
@@ -125,12 +127,17 @@ pub(crate) fn with_session(mut response: Response<Body>, token: Option<&str>) ->
     response
 }
 
-/// The session that the browser names. Two of that name are none.
+/// The session that the browser names.
 pub(crate) fn session_token(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE)
+}
+
+/// The cookie of a name. Two of that name are none.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut ours = cookies
         .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+        .filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
     let token = ours.next()?;
     ours.next().is_none().then_some(token)
 }

@@ -96,6 +96,7 @@ struct Stopped<'a> {
     head: Head,
     title: &'a str,
     text: &'a str,
+    on: Option<(&'a str, &'a str)>,
 }
 
 #[derive(Template)]
@@ -103,6 +104,8 @@ struct Stopped<'a> {
 struct SignIn {
     head: Head,
     already: bool,
+    /// Whether it goes on to a page that was asked for.
+    goes_on: bool,
     problem: Option<&'static str>,
 }
 
@@ -112,7 +115,8 @@ fn rendered(status: StatusCode, template: &impl Template) -> Result<Response<Bod
 }
 
 pub(crate) fn stopped(stop: &Stop) -> Response<Body> {
-    let page = Stopped { head: Head::new(), title: stop.title, text: &stop.text };
+    let on = stop.on.as_ref().map(|(path, does)| (path.as_str(), *does));
+    let page = Stopped { head: Head::new(), title: stop.title, text: &stop.text, on };
     web::page(stop.status, page.render().unwrap_or_default())
 }
 
@@ -123,11 +127,11 @@ pub(crate) fn wrong_method(allowed: &'static str) -> Response<Body> {
     response
 }
 
-pub(crate) fn sign_in(already: bool, shut: Option<Shut>) -> Response<Body> {
+pub(crate) fn sign_in(already: bool, goes_on: bool, shut: Option<Shut>) -> Response<Body> {
     let problem = shut.map(|shut| match shut {
         Shut::NoSuchLink => "This link was used, has expired, or never was one. Get another.",
         Shut::TooMany => "Too many wrong codes were tried. Wait a minute, and use your link again.",
     });
-    let page = SignIn { head: Head::new(), already, problem };
+    let page = SignIn { head: Head::new(), already, goes_on, problem };
     web::page(shut.map_or(StatusCode::OK, StatusCode::from), page.render().unwrap_or_default())
 }

@@ -39,6 +39,90 @@ async fn nobody_who_is_not_signed_in_sees_anything() {
     assert_eq!(house.get(&Browser::default(), "/console/live").await.status, StatusCode::UNAUTHORIZED);
 }
 
+/// `name=value` of each cookie that was set.
+fn cookies(said: &crate::house::Said) -> Vec<String> {
+    let set = said.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+    set.map(|cookie| cookie.split(';').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn who_asked_for_a_page_comes_to_it_once_they_are_signed_in() {
+    let house = House::new().await;
+    let id = house.propose(house.refund(500, "finance")).await;
+    let nobody = Browser::default();
+    for page in [format!("/console/approvals/{id}"), "/console/servers/review?name=crm".to_owned()] {
+        let said = house.get(&nobody, &page).await;
+        assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, "/console/sign-in"));
+        let kept = said.header("set-cookie");
+        assert!(kept.ends_with("; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=600"), "{kept}");
+        let browser = Browser { cookie: cookies(&said).remove(0), form: String::new() };
+        let door = house.get(&browser, "/console/sign-in").await.text;
+        assert!(
+            door.contains("the page that you asked for") && door.contains("callgate console --as NAME"),
+            "{door}"
+        );
+        let wrong = house.post(&browser, "/console/sign-in", &[("code", "wrong")]).await;
+        assert!(wrong.text.contains("the page that you asked for"), "{}", wrong.text);
+        let code = house.code(Visitor::Person("bob".parse().unwrap()));
+        let said = house.post(&browser, "/console/sign-in", &[("code", &code)]).await;
+        assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, page.as_str()));
+        let [session, forgotten] = cookies(&said).try_into().unwrap();
+        assert!(session.len() > 50 && forgotten == "__Host-callgate-to=", "kept once");
+    }
+    assert!(!house.get(&nobody, "/console/sign-in").await.text.contains("asked for"));
+}
+
+#[tokio::test]
+async fn signing_in_leads_to_no_other_place() {
+    let house = House::new().await;
+    for to in [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "https:evil.example",
+        "/console/../evil",
+        "/console//evil.example",
+        "/console/sign-out",
+        "/mcp",
+        "/console/activity; __Host-callgate-to=/console/webhooks",
+    ] {
+        let browser = Browser { cookie: format!("__Host-callgate-to={to}"), form: String::new() };
+        let code = house.code(Visitor::Person("bob".parse().unwrap()));
+        let query = format!("/console/sign-in?to={}", to.replace([';', ' ', '\\'], ""));
+        let said = house.post(&browser, &query, &[("code", &code), ("to", to)]).await;
+        assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, "/console"), "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_somebody_who_is_signed_out_says_so_and_leads_back() {
+    let house = House::new().await;
+    let id = house.propose(house.refund(500, "finance")).await;
+    let bob = house.sign_in("bob").await;
+    house.post(&bob, "/console/sign-out", &[]).await;
+    for (path, field, back) in [
+        (format!("/console/approvals/{id}/approve"), ("reason", "x"), format!("/console/approvals/{id}")),
+        ("/console/servers/step".to_owned(), ("server", "crm"), "/console/servers/one?name=crm".to_owned()),
+        (
+            "/console/servers/review".to_owned(),
+            ("server", "\"><b>"),
+            "/console/servers/review?name=%22%3E%3Cb%3E".to_owned(),
+        ),
+    ] {
+        let said = house.post(&bob, &path, &[field]).await;
+        assert_eq!(said.status, StatusCode::UNAUTHORIZED);
+        assert!(
+            said.text.contains("Nothing was done") && said.text.contains(&format!("href=\"{back}\"")),
+            "{}",
+            said.text
+        );
+    }
+    // what a page asks by itself is told the same, and is no target
+    let by_itself = house.request(Method::GET, &bob, "/console/approvals").header("sec-fetch-dest", "empty");
+    let said = house.send(by_itself.body(Full::default()).unwrap()).await;
+    assert_eq!((said.status, said.header("set-cookie")), (StatusCode::UNAUTHORIZED, ""));
+}
+
 #[tokio::test]
 async fn a_session_ends_when_it_is_idle_and_in_any_case_one_day() {
     let house = House::new().await;

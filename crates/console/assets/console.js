@@ -24,6 +24,25 @@
 
   const say = (text) => { one("#said").textContent = text; };
 
+  // -- signed out, here or in another window: nothing is decided any more, and this page is where signing in leads to
+  let out = false;
+  const signedOut = () => {
+    if (out) return;
+    out = true;
+    rest();
+    one("#live .word").textContent = "signed out";
+    for (const button of all("form[method=post] button")) button.disabled = true;
+    const note = document.createElement("p");
+    note.className = "problem";
+    note.id = "out";
+    note.setAttribute("role", "alert");
+    const link = document.createElement("a");
+    link.href = location.pathname + location.search;
+    link.textContent = "Sign in, and come back to this page";
+    note.append("You are signed out: nothing can be decided here. ", link);
+    one("main").prepend(note);
+  };
+
   // -- time left
   const two = (n, unit, m, smaller) => m ? `${n} ${unit} ${m} ${smaller}` : `${n} ${unit}`;
   const span = (s) => s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
@@ -42,8 +61,9 @@
   // -- changes
   const parse = (html) => new DOMParser().parseFromString(html, "text/html");
   const fetched = async (path) => {
-    const answer = await fetch(path, { credentials: "same-origin", redirect: "error" });
-    if (answer.status === 401) location.assign(root + "/sign-in");
+    const answer = await fetch(path, { credentials: "same-origin", redirect: "manual" });
+    // a page of ours leads nowhere else but to signing in
+    if (answer.status === 401 || answer.type === "opaqueredirect") signedOut();
     return answer.ok ? parse(await answer.text()) : null;
   };
   const list = (name) => one(`[data-list="${name}"]`);
@@ -122,16 +142,21 @@
   let stream = null;
   const live = (on) => {
     one("#live").dataset.on = on;
-    one("#live .word").textContent = on ? "live" : "offline";
+    one("#live .word").textContent = on ? "live" : out ? "signed out" : "offline";
   };
   const follow = () => {
-    if (stream || document.hidden) return;
+    if (stream || out || document.hidden) return;
     stream = new EventSource(`${root}/live`);
     // what happened between the page and the stream nobody told us
     stream.addEventListener("hello", () => { live(true); catchUp().catch(() => {}); });
     stream.addEventListener("approval", (event) => { pending.add(event.data); work(); });
     stream.addEventListener("missed", () => catchUp().catch(() => {}));
-    stream.addEventListener("error", () => live(false));
+    stream.addEventListener("out", signedOut);
+    stream.addEventListener("error", () => {
+      live(false);
+      // a browser does not say why; whether somebody is signed in another question does
+      if (stream?.readyState === EventSource.CLOSED) { stream = null; fetched(location.pathname + location.search).catch(() => {}); }
+    });
   };
   const rest = () => { stream?.close(); stream = null; live(false); };
   // what happened while nobody told us
@@ -150,7 +175,12 @@
     }
     work();
   };
-  document.addEventListener("visibilitychange", () => document.hidden ? rest() : follow());
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) rest();
+    // somebody who signed in elsewhere meanwhile has the page as it is
+    else if (out) fetch(location.href, { redirect: "error" }).then((answer) => { if (answer.ok) location.reload(); }, () => {});
+    else follow();
+  });
   addEventListener("pagehide", rest);
   addEventListener("pageshow", follow);
   follow();

@@ -8,6 +8,7 @@ use policy::Visitor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a link is good.
 pub const LINK_TIME: Duration = Duration::from_secs(10 * 60);
@@ -73,6 +74,8 @@ pub(crate) struct Door {
     links: Mutex<BTreeMap<Print, Link>>,
     sessions: Mutex<BTreeMap<Print, Session>>,
     guesses: Mutex<Guesses>,
+    /// Told whenever somebody leaves, so that pages of theirs that are open say so.
+    left: watch::Sender<()>,
 }
 
 impl Door {
@@ -83,6 +86,7 @@ impl Door {
             links: Mutex::default(),
             sessions: Mutex::default(),
             guesses: Mutex::new(Guesses { since: Timestamp(0), wrong: 0 }),
+            left: watch::Sender::default(),
         }
     }
 
@@ -153,6 +157,12 @@ impl Door {
 
     pub(crate) fn leave(&self, token: &str) {
         self.sessions.lock().remove(&print(token));
+        self.left.send_replace(());
+    }
+
+    /// Changes whenever somebody leaves.
+    pub(crate) fn left(&self) -> watch::Receiver<()> {
+        self.left.subscribe()
     }
 }
 

@@ -370,7 +370,7 @@ impl Console {
             console.door.holds(&token, settings.idle, settings.longest)
         };
         let changes = self.parts.desk.changes();
-        Ok(web::stream(live::body(changes, place, self.parts.closing.clone(), may)))
+        Ok(web::stream(live::body(changes, place, self.parts.closing.clone(), self.door.left(), may)))
     }
 
     fn settings(&self) -> Arc<Settings> {

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Streams at the same time.
@@ -18,6 +18,8 @@ const STREAMS_MAX: usize = 64;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a browser comes back, and that it is connected now.
 const HELLO: &str = "retry: 2000\nevent: hello\ndata: \n\n";
+/// That whoever watched is signed out: nothing comes any more.
+const OUT: &str = "event: out\ndata: \n\n";
 
 /// Places for those who watch.
 #[derive(Debug, Clone)]
@@ -39,8 +41,11 @@ struct Watching<F> {
     changes: broadcast::Receiver<ApprovalId>,
     /// Whether whoever watches may still do so.
     may: F,
+    /// Changes when that may be another.
+    left: watch::Receiver<()>,
     closing: CancellationToken,
     begun: bool,
+    out: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -49,9 +54,10 @@ pub(crate) fn body(
     changes: broadcast::Receiver<ApprovalId>,
     place: OwnedSemaphorePermit,
     closing: CancellationToken,
+    left: watch::Receiver<()>,
     may: impl Fn() -> bool + Send + 'static,
 ) -> Body {
-    let watching = Watching { changes, may, closing, begun: false, _place: place };
+    let watching = Watching { changes, may, left, closing, begun: false, out: false, _place: place };
     let frames = stream::unfold(watching, |mut watching| async move {
         let text = watching.next().await?;
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from(text))), watching))
@@ -65,16 +71,27 @@ impl<F: Fn() -> bool> Watching<F> {
             self.begun = true;
             return Some(HELLO.to_owned());
         }
-        let text = tokio::select! {
-            () = self.closing.cancelled() => return None,
-            () = tokio::time::sleep(KEEP_ALIVE) => ": still here\n\n".to_owned(),
-            change = self.changes.recv() => match change {
-                Ok(id) => format!("event: approval\ndata: {id}\n\n"),
-                // more happened than could be kept for this reader
-                Err(broadcast::error::RecvError::Lagged(_)) => "event: missed\ndata: \n\n".to_owned(),
-                Err(broadcast::error::RecvError::Closed) => return None,
-            },
-        };
-        (self.may)().then_some(text)
+        while !self.out {
+            let text = tokio::select! {
+                () = self.closing.cancelled() => return None,
+                () = tokio::time::sleep(KEEP_ALIVE) => Some(": still here\n\n".to_owned()),
+                // the door is there for as long as the console
+                _ = self.left.changed() => None,
+                change = self.changes.recv() => match change {
+                    Ok(id) => Some(format!("event: approval\ndata: {id}\n\n")),
+                    // more happened than could be kept for this reader
+                    Err(broadcast::error::RecvError::Lagged(_)) => Some("event: missed\ndata: \n\n".to_owned()),
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+            };
+            self.out = !(self.may)();
+            match text {
+                _ if self.out => return Some(OUT.to_owned()),
+                Some(text) => return Some(text),
+                // somebody else left
+                None => {}
+            }
+        }
+        None
     }
 }

@@ -40,9 +40,16 @@ async fn whoever_signed_out_is_told_nothing_more() {
     let bob = house.sign_in("bob").await;
     let (_, mut body) = open(&house, &bob).await;
     next(&mut body).await.unwrap();
+    let carol = house.sign_in("carol").await;
+    let (_, mut other) = open(&house, &carol).await;
+    next(&mut other).await.unwrap();
     house.post(&bob, "/console/sign-out", &[]).await;
-    house.propose(house.refund(500, "finance")).await;
+    let at_once = tokio::time::timeout(Duration::from_secs(5), next(&mut body)).await.unwrap();
+    assert_eq!(at_once.as_deref(), Some("event: out\ndata: \n\n"));
+    let id = house.propose(house.refund(500, "finance")).await;
     assert_eq!(next(&mut body).await, None);
+    let told = next(&mut other).await.unwrap();
+    assert_eq!(told, format!("event: approval\ndata: {id}\n\n"), "others go on");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One approval: everything that somebody who decides should know, and the decision.
 
+use super::servers::{configured, quoted};
 use super::{Frame, rendered};
 use crate::view::{
     self, Line, NeedView, Piece, Shown, When, actor, may_decide, needs, pieces, refusal, span, state, when,
@@ -7,8 +8,9 @@ use crate::view::{
 use crate::web::{self, Body, Stop};
 use crate::{Console, Fields, Route, Signed, on};
 use askama::Template;
-use decision::ApprovalId;
+use catalog::record::Access;
 use decision::approval::{Approval, Source, Vote};
+use decision::{ApprovalId, ItemKind};
 use http::{Response, StatusCode};
 use policy::ConsoleAction;
 use store::Kept;
@@ -41,6 +43,8 @@ struct Sheet {
     apart: bool,
     executes: bool,
     votes: Vec<VoteView>,
+    /// Why the call would be refused now whatever people say; what is to be typed is set apart.
+    shut: Vec<(bool, String)>,
     may: bool,
     why_not: String,
     may_revoke: bool,
@@ -79,10 +83,30 @@ pub(crate) async fn approval(
 ) -> Result<Response<Body>, Stop> {
     let kept = console.store().approval(&console.parts.scope, id).await?.ok_or_else(Stop::nowhere)?;
     let status = if problem.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
-    rendered(status, &sheet(console, signed, frame, &kept, problem))
+    let shut = shut(console, &kept.approval).await?;
+    rendered(status, &Sheet { problem, shut, ..sheet(console, signed, frame, &kept) })
 }
 
-fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept, problem: Option<String>) -> Sheet {
+/// Why its server would not be asked now, if it would not.
+async fn shut(console: &Console, one: &Approval) -> Result<Vec<(bool, String)>, Stop> {
+    let target = &one.terms.target;
+    if !state(one, console.parts.clock.now()).is_open() {
+        return Ok(Vec::new());
+    }
+    let Some(server) = configured(console, &target.server).await? else {
+        return Ok(quoted(format!("the server `{}` is not configured here any more", target.server)));
+    };
+    let reads = || server.known.tools.iter().any(|tool| tool.name == target.item.name && tool.reads);
+    let refused = match server.access {
+        Access::Whole => false,
+        Access::Reads(_) => target.item.kind == ItemKind::Tool && !reads(),
+        Access::Nothing(_) => true,
+    };
+    let because = server.access.because(target.server.as_str()).filter(|_| refused);
+    Ok(because.map(quoted).unwrap_or_default())
+}
+
+fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet {
     let now = console.parts.clock.now();
     let one = &kept.approval;
     let (terms, preview) = (&one.terms, &one.preview);
@@ -100,7 +124,8 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept, problem:
     Sheet {
         line: Line::of(console, signed, kept),
         frame,
-        problem,
+        problem: None,
+        shut: Vec::new(),
         summary: Shown::of(&preview.summary),
         actor: (kind, Shown::of(&acts)),
         user: terms.principal.user.as_ref().map(|user| Shown::of(user.name.as_str())),

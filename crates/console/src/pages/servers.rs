@@ -254,7 +254,7 @@ fn named(fields: &Fields, field: &str) -> Result<ServerName, Stop> {
 }
 
 /// What is so of a server, with what is stored of its items.
-async fn configured(console: &Console, name: &ServerName) -> Result<Option<Configured>, Stop> {
+pub(crate) async fn configured(console: &Console, name: &ServerName) -> Result<Option<Configured>, Stop> {
     let Some(one) = console.parts.servers.configured(Some(name)).pop() else { return Ok(None) };
     let known = console.store().known(&console.parts.scope, name, one.known).await?;
     Ok(Some(Configured { known, ..one }))
@@ -315,7 +315,7 @@ fn remarks(known: &Known, now: Timestamp) -> Vec<Shown> {
 }
 
 /// A sentence of ours, taken apart at its backticks.
-fn quoted(text: String) -> Vec<(bool, String)> {
+pub(crate) fn quoted(text: String) -> Vec<(bool, String)> {
     text.split('`').enumerate().map(|(index, part)| (index % 2 == 1, part.to_owned())).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use crate::house::{Browser, House, MINUTE};
 use callgate_console::Route;
+use catalog::record::{Access, Held, Shut};
 use decision::approval::State;
 use decision::{
     Actor, CallId, Channel, Claims, Code, Decision, Direction, Ending, Entry, Environment, Evidence, Intent,
@@ -320,4 +321,29 @@ async fn a_line_begins_with_what_is_asked_and_the_page_has_the_whole_sentence() 
     assert!(
         page.contains("wants to run `refund` on `crm`, which changes data, with amount 95000 and 16 more.")
     );
+}
+
+#[tokio::test]
+async fn whoever_approves_is_told_that_the_server_may_not_be_used_now() {
+    let house = House::new().await;
+    house.servers.put("crm");
+    let id = house.propose(house.refund(500, "finance")).await;
+    let path = Route::Approval(id).path();
+    let bob = house.sign_in("bob").await;
+    let page = async || house.get(&bob, &path).await.text;
+    let told = "A yes sends nothing now:";
+    house.servers.access(Access::Whole);
+    assert!(!page().await.contains(told));
+    house.servers.access(Access::Nothing(Shut::Suspended));
+    let text = page().await;
+    assert!(text.contains(told) && text.contains("is suspended until somebody has looked at it"), "{text}");
+    assert!(
+        text.contains("may ask again") && text.contains("<code>callgate registry review crm</code>"),
+        "{text}"
+    );
+    // held to reads, a tool that is none is refused too
+    house.servers.access(Access::Reads(Held::Overdue));
+    assert!(page().await.contains("the review of the server"));
+    house.vote(id, "bob", false).await;
+    assert!(!page().await.contains(told), "what is over is over");
 }

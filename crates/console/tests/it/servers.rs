@@ -64,7 +64,7 @@ impl Configuration {
         self.0.lock().unwrap()[0].declared.set(fact, value).unwrap();
     }
 
-    fn access(&self, access: Access) {
+    pub(crate) fn access(&self, access: Access) {
         self.0.lock().unwrap()[0].access = access;
     }
 }

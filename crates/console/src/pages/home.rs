@@ -42,6 +42,8 @@ struct ServerView {
     new: usize,
     changed: usize,
     gone: usize,
+    /// What is worst in it, if that is urgent.
+    urgent: &'static str,
 }
 
 pub(crate) async fn home(console: &Console, signed: &Signed, frame: Frame) -> Result<Response<Body>, Stop> {
@@ -80,16 +82,21 @@ async fn servers(console: &Console) -> Result<Vec<ServerView>, Stop> {
         let pins = store.pins(scope, &server.name).await?;
         let count = |state| pins.iter().filter(|pin| pin.state == state && pin.pending()).count();
         let gone = pins.iter().filter(|pin| pin.state == PinState::Gone).count();
-        let view = ServerView {
+        let (new, changed) = (count(PinState::New), count(PinState::Changed) + count(PinState::Returned));
+        if new + changed + gone == 0 {
+            continue;
+        }
+        servers.push(ServerView {
+            urgent: match new + changed {
+                0 => "",
+                _ => super::servers::urgent(console, &server.name).await?,
+            },
             name: server.name.to_string(),
             href: super::servers::review_href(&server.name),
-            new: count(PinState::New),
-            changed: count(PinState::Changed) + count(PinState::Returned),
+            new,
+            changed,
             gone,
-        };
-        if view.new + view.changed + view.gone > 0 {
-            servers.push(view);
-        }
+        });
     }
     Ok(servers)
 }

@@ -7,10 +7,12 @@ pub(crate) use review::{href as review_href, judge, review};
 pub(crate) use step::step;
 
 use super::{Frame, rendered};
+use crate::review::Review;
 use crate::view::{Shown, When, day, span, when};
 use crate::web::{Body, Stop};
 use crate::{Configured, Console, Fields, Route, Signed};
 use askama::Template;
+use catalog::drift::Severity;
 use catalog::record::{Access, Change, Fact, Group, Known, Record, State, Step};
 use decision::{ServerName, Timestamp, counted};
 use http::{Response, StatusCode};
@@ -18,6 +20,8 @@ use policy::{ConsoleAction, On};
 
 /// Steps that are shown.
 const STEPS: u64 = 30;
+/// Items of a server that are looked at to say how urgent it is.
+const GLANCED_AT: usize = 100;
 /// So long before its end an approval asks for somebody.
 const NEAR_US: u64 = 30 * 24 * 3_600 * 1_000_000;
 
@@ -46,14 +50,24 @@ struct Waits {
     href: String,
     count: usize,
     words: String,
+    /// What is worst in it: `high` or `critical`, or nothing that is urgent.
+    urgent: &'static str,
 }
 
 impl Waits {
-    fn of(name: &ServerName, known: Option<&Known>) -> Self {
+    async fn of(console: &Console, name: &ServerName, known: Option<&Known>) -> Result<Self, Stop> {
         let count = known.map(|known| known.pending + known.gone).unwrap_or_default();
         let words = if count == 1 { "1 change waits".to_owned() } else { format!("{count} changes wait") };
-        Self { href: review_href(name), count, words }
+        let pending = known.map(|known| known.pending).unwrap_or_default();
+        let urgent = if pending > 0 { urgent(console, name).await? } else { "" };
+        Ok(Self { href: review_href(name), count, words, urgent })
     }
+}
+
+/// What is worst in what waits at a server, if that is urgent.
+pub(crate) async fn urgent(console: &Console, name: &ServerName) -> Result<&'static str, Stop> {
+    let worst = Review::urgency(console.store(), &console.parts.scope, name, GLANCED_AT).await?;
+    Ok(if worst >= Severity::High { worst.as_str() } else { "" })
 }
 
 /// Where a server stands, for the eye.
@@ -107,9 +121,13 @@ pub(crate) async fn servers(
     let mut lines = Vec::new();
     for one in console.parts.servers.configured(None) {
         let known = store.known(scope, &one.name, one.known).await?;
-        lines.push(line(&one.name, records.remove(&one.name).as_ref(), Some((&known, one.access)), now));
+        let waits = Waits::of(console, &one.name, Some(&known)).await?;
+        let record = records.remove(&one.name);
+        lines.push(line(&one.name, record.as_ref(), Some((&known, one.access)), waits, now));
     }
-    lines.extend(records.iter().map(|(name, record)| line(name, Some(record), None, now)));
+    for (name, record) in &records {
+        lines.push(line(name, Some(record), None, Waits::of(console, name, None).await?, now));
+    }
     lines.sort_by(|one, other| one.name.cmp(&other.name));
     let may = console.may(signed, ConsoleAction::ChangeServer, &On::Console);
     rendered(StatusCode::OK, &Servers { frame, lines, may, step: Route::StepServer.path() })
@@ -119,6 +137,7 @@ fn line(
     name: &ServerName,
     record: Option<&Record>,
     known: Option<(&Known, Access)>,
+    waits: Waits,
     now: Timestamp,
 ) -> ServerLine {
     let said = |fact| Shown::short(record.and_then(|record| record.facts.get(fact)).unwrap_or_default());
@@ -130,7 +149,7 @@ fn line(
         owner: said(Fact::Owner),
         team: said(Fact::Team),
         purpose: said(Fact::Purpose),
-        waits: Waits::of(name, known.map(|(known, _)| known)),
+        waits,
     }
 }
 
@@ -285,7 +304,7 @@ async fn sheet(
         standing: StandingView::of(record.as_ref(), access, now),
         because: access.and_then(|access| access.because(name.as_str())).map(quoted).unwrap_or_default(),
         purpose: Shown::of(facts.get(Fact::Purpose).unwrap_or_default()),
-        waits: Waits::of(name, configured.as_ref().map(|one| &one.known)),
+        waits: Waits::of(console, name, configured.as_ref().map(|one| &one.known)).await?,
         seen: record.as_ref().map_or(0, |record| record.version),
         groups: Group::ALL.into_iter().map(|group| group_of(group, &facts, &lacks)).collect(),
         critical: configured.as_ref().and_then(|one| one.known.rating()) == Some(catalog::Tier::Critical),

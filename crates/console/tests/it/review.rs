@@ -340,6 +340,26 @@ async fn what_is_gone_is_taken_note_of_and_a_no_to_it_loses_nothing() {
 }
 
 #[tokio::test]
+async fn whatever_leads_to_what_waits_says_how_urgent_it_is() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    let home = house.get(&rita, "/console").await.text;
+    assert!(home.contains("data-severity=\"critical\">critical</b>"), "{home}");
+    for path in ["/console/servers", "/console/servers/one?name=crm"] {
+        let page = house.get(&rita, path).await.text;
+        assert!(page.contains("3 changes wait, critical"), "{path}: {page}");
+    }
+    // what is not urgent has no mark
+    let calm = House::new().await;
+    calm.servers.put("crm");
+    shows(&calm, &[tool("get_order", "Returns one order.")]).await;
+    shows(&calm, &[tool("get_order", "Returns one single order.")]).await;
+    let rita = calm.sign_in("rita").await;
+    assert!(calm.get(&rita, "/console/servers").await.text.contains("1 change waits</a>"));
+    assert!(!calm.get(&rita, "/console").await.text.contains("data-severity"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_compared_is_urgent_and_says_why() {
     let house = House::new().await;
     house.servers.put("crm");

@@ -53,6 +53,8 @@ try {
     // the code goes to no server by the link, and is not left in the address
     const asked = [];
     page.on('request', (request) => asked.push(request.url()));
+    // where the page for signing in is open already, the link fills it in too
+    await page.goto(`${job.base}/console/sign-in`);
     await page.goto(job.bob);
     await page.waitForFunction(() => document.querySelector('#code').value.length === 43);
     assert.equal(page.url(), `${job.base}/console/sign-in`);
@@ -92,6 +94,35 @@ try {
     await page.waitForSelector('#standing .badge[data-state="approved"]');
     assert.equal(await ask(`state ${small}`), 'approved');
 
+    // the capitals of a key do the same, and the keys are shown as they are
+    await page.goto(`${job.base}/console/approvals`);
+    await page.keyboard.press('Shift+J');
+    assert(await page.evaluate(() => document.activeElement.closest('li') !== null), 'a capital J goes down');
+    await page.keyboard.press('?');
+    await page.waitForSelector('#help[open]');
+    const upper = await page.evaluate(() => [...document.querySelectorAll('.keys dt')].some((dt) => getComputedStyle(dt, '::first-letter').textTransform !== 'none'));
+    assert(!upper, 'a key is shown as a capital');
+    await everything(page, 'keys');
+    await page.keyboard.press('Escape');
+
+    // all of what is approved is there, however much it is; a line of the list says that it has more
+    const wide = await ask('propose wide');
+    await page.waitForSelector(`#a-${wide}`);
+    const line = await page.evaluate((id) => {
+        const what = document.querySelector(`#a-${id} .what`);
+        return { cut: what.scrollHeight > what.clientHeight, lines: Math.round(what.clientHeight / parseFloat(getComputedStyle(what).lineHeight)), style: getComputedStyle(what).webkitLineClamp };
+    }, wide);
+    assert.deepEqual(line, { cut: true, lines: 3, style: '3' }, 'a line that is cut ends in an ellipsis');
+    await everything(page, 'queue-wide');
+    await page.goto(`${job.base}/console/approvals/${wide}`);
+    for (const size of [{ width: 1280, height: 800 }, { width: 390, height: 780 }]) {
+        await page.setViewportSize(size);
+        const [all, shown] = await page.evaluate(() => { const box = document.querySelector('pre.json'); return [box.scrollHeight, box.clientHeight]; });
+        assert(all <= shown, `${all} of arguments in ${shown}`);
+        await everything(page, `wide-${size.width}`);
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
+
     // one that needs two: the other's yes shows where it is
     await page.goto(`${job.base}/console/approvals/${big}`);
     await page.waitForSelector('#live[data-on="true"]');
@@ -119,6 +150,9 @@ try {
     await page.waitForSelector('.trail');
     await picture(page, 'decision');
 
+    await page.goto(`${job.base}/console/activity?text=nothing-is-like-this`);
+    assert(!await page.isVisible('ol.calls'), 'a list of nothing is no line');
+
     // dark, and small
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.goto(`${job.base}/console/approvals/${decided}`);
@@ -130,9 +164,19 @@ try {
         assert(wide <= 360, `${path || 'home'} is ${wide} wide at 360`);
         if (job.pictures && process.env.CALLGATE_PICTURES_ALL) await page.screenshot({ path: join(job.pictures, `small${path.split('/').slice(0, 2).join('-')}.png`), fullPage: true });
     }
+    // who signs out in one window is out in the others, at once
+    const other = await context.newPage();
+    await other.goto(`${job.base}/console/approvals/${wide}`);
+    await other.waitForSelector('#live[data-on="true"]');
     await page.click('.who button');
     await page.waitForURL(`${job.base}/console/sign-in`);
     assert.deepEqual(await context.cookies(), []);
+    await other.waitForSelector('#out', { timeout: 5_000 });
+    assert.equal(await other.textContent('#live'), 'signed out');
+    assert(await other.isDisabled('#approve') && await other.isDisabled('.no button'), 'nothing is decided there');
+    assert.equal(await other.getAttribute('#out a', 'href'), `/console/approvals/${wide}`);
+    await everything(other, 'signed-out');
+    assert.equal(await ask(`state ${wide}`), 'proposed');
     assert.deepEqual(wrong, [], 'the browser had something to say');
 
     // the registry: what changed is found from the list, looked at, and accepted with keys
@@ -175,10 +219,13 @@ try {
 
     // without a script everything works too
     const plain = await open({ javaScriptEnabled: false });
-    await plain.page.goto(`${job.base}/console/sign-in`);
+    await plain.page.goto(`${job.base}/console/approvals/${wide}`);
+    await plain.page.waitForURL(`${job.base}/console/sign-in`);
+    await everything(plain.page, 'sign-in-to');
     await plain.page.fill('#code', job.again.split('#')[1]);
     await plain.page.click('button');
-    await plain.page.waitForURL(`${job.base}/console`);
+    await plain.page.waitForURL(`${job.base}/console/approvals/${wide}`);
+    await plain.page.goto(`${job.base}/console`);
     await plain.page.click('#mine a.what');
     await plain.page.click('#approve');
     await plain.page.waitForSelector('.votes');

@@ -86,6 +86,10 @@
       : list("mine") && (line.dataset.mine === undefined ? list("others") : list("mine"));
     if (!into) return;
     line.classList.add("fresh");
+    // it takes the room that was kept for it
+    const panel = into.closest(".now");
+    if (panel) panel.style.minHeight = `${panel.offsetHeight}px`;
+    panel?.classList.add("came");
     into.append(line);
     say(`New: ${one(".what", line).textContent}`);
   };

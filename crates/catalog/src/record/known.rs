@@ -78,8 +78,14 @@ impl Known {
         let siblings = Siblings::of(tools().map(|item| item.definition.name()));
         let judged = |item: &crate::Item| {
             let judged = crate::judge(&item.definition, &siblings);
-            let because = judged.evidence.iter().take(REASONS).map(|one| one.because.clone());
-            (judged.effect, judged.tier, because.collect())
+            // one word may be a reason for several things; people read it once
+            let mut because: Vec<String> = Vec::new();
+            for one in &judged.evidence {
+                if because.len() < REASONS && !because.contains(&one.because) {
+                    because.push(one.because.clone());
+                }
+            }
+            (judged.effect, judged.tier, because)
         };
         self.tools = tools()
             .map(|item| ToolKnown {
@@ -317,4 +323,27 @@ pub struct Difference {
     pub what: &'static str,
     pub record: Option<String>,
     pub now: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Declarations, Definition};
+    use bytes::Bytes;
+    use decision::Environment;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_reason_is_read_once_whatever_it_is_a_reason_for() {
+        let raw = br#"{"name":"delete_customer","description":"Deletes a customer."}"#;
+        let server = ServerName::new("crm").unwrap();
+        let definition = Definition::new(server, ItemKind::Tool, Bytes::from_static(raw)).unwrap();
+        let entry =
+            ServerEntry::new(Environment::default(), Declarations::default(), vec![Arc::new(definition)]);
+        let known = Known::default().with_items(&entry, |_| Vec::new());
+        let because = &known.tools[0].judged.2;
+        let once: BTreeSet<&String> = because.iter().collect();
+        assert!(!because.is_empty() && once.len() == because.len(), "{because:?}");
+    }
 }

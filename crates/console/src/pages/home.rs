@@ -11,8 +11,9 @@ use store::{DeliveryState, Ended, Filter, Page, PinState};
 
 /// Approvals that are looked through for whoever looks; there may be more in the queue.
 const LOOKED_THROUGH: u32 = 200;
-/// Lines of each list.
-const LINES: usize = 20;
+/// Lines of what waits for whoever looks, and for others: all of each is shown, and the rest is in the queue.
+const MINE: usize = 8;
+const OTHERS: usize = 6;
 const REFUSALS: usize = 10;
 /// Calls that are looked through for them.
 const REFUSALS_READ: u64 = 100;
@@ -52,8 +53,8 @@ pub(crate) async fn home(console: &Console, signed: &Signed, frame: Frame) -> Re
     let waiting = store.approvals_in(scope, State::Proposed, page).await?;
     let lines = waiting.iter().map(|kept| Line::of(console, signed, kept)).filter(|line| line.proposed);
     let (mut mine, mut others): (Vec<Line>, Vec<Line>) = lines.partition(|line| line.mine);
-    mine.truncate(LINES);
-    others.truncate(LINES.saturating_sub(mine.len()));
+    mine.truncate(MINE);
+    others.truncate(OTHERS);
     let shown = u64::try_from(mine.len() + others.len()).unwrap_or_default();
     let refused = Filter { ended: Some(Ended::Refused), ..Filter::default() };
     // what is held waits above; it is no refusal yet

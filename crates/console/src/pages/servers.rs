@@ -390,6 +390,7 @@ fn machine(known: &Known) -> Machine {
                 "Descriptions",
                 Shown::of(&seen(match undocumented {
                     0 => "every tool has one".to_owned(),
+                    1 => format!("1 of {} tools has none", known.tools.len()),
                     count => format!("{count} of {} tools have none", known.tools.len()),
                 })),
             ),

@@ -40,6 +40,7 @@ async fn does(house: &House, word: &str) -> String {
     match word {
         "propose 7000" => proposed(7_000, "finance and security").await.to_string(),
         "propose 300" => proposed(300, "finance").await.to_string(),
+        "propose wide" => house.propose(wide(house)).await.to_string(),
         "decide" => {
             let waiting = house
                 .store
@@ -61,6 +62,23 @@ async fn does(house: &House, word: &str) -> String {
         }
         other => panic!("the script asks for `{other}`"),
     }
+}
+
+/// One with more arguments than a sentence names, of which the last say what it is about.
+fn wide(house: &House) -> decision::approval::Approval {
+    let mut one = house.refund(95_000, "finance");
+    let options: Vec<_> = (0..15).map(|n| format!("  \"option_{n}\": \"{}\"", "usual ".repeat(20))).collect();
+    one.preview.arguments = format!(
+        "{{\n{},\n  \"amount_to_wire\": 95000,\n  \"iban\": \"DE•• … 3000\"\n}}",
+        options.join(",\n")
+    );
+    let shown: Vec<_> = (0..4).map(|n| format!("option_{n} \"{}…", "usual ".repeat(9))).collect();
+    one.preview.brief = format!("wire_money with {} and 13 more", shown.join(", "));
+    one.preview.summary = format!(
+        "agent refund-bot for alice wants to run `wire_money` on `crm`, which changes data, with {} and 13 more.",
+        shown.join(", ")
+    );
+    one
 }
 
 /// A morning's work, so that the pages have something to show.

@@ -187,6 +187,7 @@ async fn a_registry_administrator_takes_a_server_from_candidate_to_approved_and_
     let rita = house.sign_in("rita").await;
     let list = house.get(&rita, "/console/servers").await;
     assert!(list.status.is_success() && list.text.contains("no record") && list.text.contains("crm"));
+    assert!(list.text.contains("no owner is recorded") && list.text.contains("title=\"1 to 40 of a-z"));
     assert_eq!(send(&house, &rita, 0, "add", &[]).await, StatusCode::SEE_OTHER);
     assert_eq!(send(&house, &rita, 1, "review", &[("because", "a team asks")]).await, StatusCode::SEE_OTHER);
     let page = house.get(&rita, PAGE).await.text;

@@ -9,11 +9,8 @@ use gateway::settings::{Authority, Mode};
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 const POLICY: &str = r#"@id("all") permit (principal, action, resource);"#;
 
@@ -60,7 +57,7 @@ fn listened(message: &Value, authorization: &str) -> Option<Said> {
         let filter = message["params"]["notifications"].clone();
         let ack = notice(
             "notifications/subscriptions/acknowledged",
-            json!({ "notifications": filter, "_meta": meta.clone() }),
+            json!({ "notifications": filter, "_meta": meta }),
         );
         let updated =
             notice("notifications/resources/updated", json!({ "uri": "file:///shared", "_meta": meta }));

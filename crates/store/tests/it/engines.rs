@@ -237,7 +237,7 @@ async fn a_database_that_holds_the_line_and_says_nothing_is_as_good_as_gone() {
     let short = std::time::Duration::from_millis(10);
     assert_eq!(store.changed(since, short).await.unwrap(), since);
     stalls.send(true).unwrap();
-    let asked = std::time::Instant::now();
+    let asked = tokio::time::Instant::now();
     let error = store.changed(since, short).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     assert!(asked.elapsed() < std::time::Duration::from_secs(10), "{:?}", asked.elapsed());

@@ -1,5 +1,6 @@
 //! The parts of a credential that must not be seen.
 
+use crate::view::{self, Undo};
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::fmt;
@@ -29,34 +30,65 @@ impl fmt::Debug for Part {
     }
 }
 
+/// Words before a credential that are none of it. Another first word may be one of a passphrase.
+const SCHEMES: [&[u8]; 5] = [b"bearer", b"basic", b"token", b"apikey", b"digest"];
+
 /// What of a credential would be enough for a thief: the whole; without a scheme such as `Bearer`; of a Basic
-/// credential its user and password, and the password; the password in an address.
+/// credential its user and password, and the password; the password in an address; each without the blanks at its
+/// ends, and as it reads with its escapes undone.
 pub(crate) fn parts(name: &str, value: &[u8]) -> Vec<Part> {
-    let name: Arc<str> = name.into();
-    let mut parts = Vec::new();
-    let mut add = |bytes: Vec<u8>| {
-        if bytes.len() >= SHORTEST {
-            parts.push(Part { name: Arc::clone(&name), bytes: Zeroizing::new(bytes) });
-        }
-    };
-    match scheme(value) {
+    let mut parts = Parts { name: name.into(), parts: Vec::new() };
+    // a long one is found without its blanks wherever it is found with them
+    let trimmed = value.trim_ascii();
+    if trimmed.len() < SHORT_BELOW {
+        parts.add(value);
+    }
+    match scheme(trimmed) {
         Some((scheme, rest)) => {
             if scheme.eq_ignore_ascii_case(b"basic")
-                && let Ok(pair) = BASE64.decode(rest)
+                && let Ok(pair) = BASE64.decode(rest).map(Zeroizing::new)
             {
-                add(after(&pair, b':').to_vec());
-                add(pair);
+                parts.add_read(after(&pair, b':'));
+                parts.add(&pair);
             }
-            add(rest.to_vec());
-            // as a whole it holds the rest, and is found with it; alone it may be a passphrase
-            add(value.to_vec());
+            parts.add_read(rest);
+            // a long rest is found wherever the whole is
+            if rest.len() < SHORT_BELOW || !SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+                parts.add_read(trimmed);
+            }
         }
         None => {
-            add(password(value).to_vec());
-            add(value.to_vec());
+            let password = password(trimmed);
+            if let Some(read) = view::reading(Undo::Percent, password) {
+                parts.add(read.bytes());
+            }
+            parts.add_read(password);
+            // an address is no secret beside its password
+            if password.is_empty() { parts.add_read(trimmed) } else { parts.add(trimmed) }
         }
     }
-    parts
+    parts.parts
+}
+
+struct Parts {
+    name: Arc<str>,
+    parts: Vec<Part>,
+}
+
+impl Parts {
+    fn add(&mut self, bytes: &[u8]) {
+        let known = self.parts.iter().any(|part| part.bytes.as_slice() == bytes);
+        if bytes.len() >= SHORTEST && !known {
+            self.parts.push(Part { name: Arc::clone(&self.name), bytes: Zeroizing::new(bytes.to_vec()) });
+        }
+    }
+    /// Also as it reads, which is how it stands where a text's own escapes are undone together with its.
+    fn add_read(&mut self, bytes: &[u8]) {
+        self.add(bytes);
+        if let Some(read) = view::reading(Undo::Any, bytes) {
+            self.add(read.bytes());
+        }
+    }
 }
 
 /// `Bearer abc` as its two words.
@@ -98,11 +130,15 @@ mod tests {
     #[test]
     fn a_credential_is_known_without_its_scheme_and_its_parts_too() {
         assert_eq!(of("sk-12345678"), ["sk-12345678"]);
-        assert_eq!(of("Bearer abcd1234"), ["abcd1234", "Bearer abcd1234"]);
+        for scheme in ["Bearer", "token", "ApiKey", "DIGEST"] {
+            assert_eq!(of(&format!("{scheme}  abcd1234")), ["abcd1234"]);
+            assert_eq!(of(&format!("{scheme} abcd123")), ["abcd123".to_owned(), format!("{scheme} abcd123")]);
+        }
+        assert_eq!(of("correct horse battery"), ["horse battery", "correct horse battery"]);
         // RFC 7617 section 2
         let basic = "QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
         let whole = format!("basic {basic}");
-        assert_eq!(of(&whole), ["open sesame", "Aladdin:open sesame", basic, whole.as_str()]);
+        assert_eq!(of(&whole), ["open sesame", "Aladdin:open sesame", basic]);
         assert_eq!(of(whole.trim_end_matches('=')).first().unwrap(), "open sesame");
     }
 
@@ -111,6 +147,15 @@ mod tests {
         let url = "postgres://app:p@ss-w0rd@db.example:5432/app?x=a:b@c";
         assert_eq!(of(url), ["p@ss-w0rd", url]);
         assert_eq!(of("https://example.com/a:b@c"), ["https://example.com/a:b@c"]);
+        let url = "postgres://app:p%40ss@db.example";
+        assert_eq!(of(url), ["p@ss", "p%40ss", url]);
+    }
+
+    #[test]
+    fn a_value_is_known_without_the_blanks_around_it() {
+        assert_eq!(of(" \tsk-12345678\r\n"), ["sk-12345678"]);
+        assert_eq!(of("abcd  "), ["abcd  ", "abcd"]);
+        assert!(of("     ").len() == 1);
     }
 
     #[test]

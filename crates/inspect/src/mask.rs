@@ -56,6 +56,10 @@ pub struct Masked {
 #[error("a secret stands across several values of the message")]
 pub struct Unmaskable;
 
+/// How often escapes of all kinds are undone, after those that are a message's own: three that somebody wrote, and
+/// one that is the secret's.
+const DEPTH: usize = 4;
+
 /// Where a part of a secret stands in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -74,6 +78,8 @@ pub struct Mask {
     parts: Vec<Part>,
     sieve: Sieve,
     matters: Matters,
+    /// Whether one of them may read as something else once another kind of escapes than its own is undone.
+    ambiguous: bool,
 }
 
 impl fmt::Debug for Mask {
@@ -93,7 +99,8 @@ impl Mask {
         }
         let short = parts.iter().any(|part| part.bytes.len() < SHORT_BELOW);
         let matters = Matters::new(parts.iter().map(|part| part.bytes.as_slice()), short);
-        Self { parts, sieve, matters }
+        let ambiguous = parts.iter().any(|part| memchr::memchr3(b'\\', b'%', b'&', &part.bytes).is_some());
+        Self { parts, sieve, matters, ambiguous }
     }
 
     /// Whether there is nothing to look for.
@@ -157,26 +164,47 @@ impl Mask {
         if unescaped.is_none() || !is_json {
             self.look_under(&root, &mut found);
         }
-        if let Some(unwrapped) = root.undo(Undo::EscapedWrap) {
-            self.look(&unwrapped, &mut found);
-        }
         join(found)
     }
 
-    /// Looks at what a text may be once more encoded, and once more in that.
+    /// Looks at what a text is with all kinds of escapes undone, again and again; and with each kind alone where
+    /// that may be another.
     fn look_under(&self, plain: &View<'_>, found: &mut Vec<Found>) {
-        for undo in Undo::FIRST {
-            let Some(once) = plain.undo(undo) else { continue };
-            self.look(&once, found);
-            for undo in undo.before() {
-                if let Some(twice) = once.undo(*undo) {
-                    self.look(&twice, found);
-                }
-            }
+        if !self.ambiguous {
+            return self.look_deeper(plain, DEPTH, found);
+        }
+        let mut kinds = Undo::KINDS.into_iter().filter_map(|undo| plain.undo(undo));
+        let Some(first) = kinds.next() else { return };
+        self.look(&first, found);
+        let mut others = false;
+        for other in kinds {
+            self.look(&other, found);
+            others = true;
+        }
+        // of one kind alone all of them are undone already
+        if others {
+            self.look_deeper(plain, DEPTH, found)
+        } else {
+            self.look_deeper(&first, DEPTH - 1, found)
         }
     }
 
+    fn look_deeper(&self, view: &View<'_>, left: usize, found: &mut Vec<Found>) {
+        if let Some(deeper) = (left > 0).then(|| view.undo(Undo::Any)).flatten() {
+            self.look(&deeper, found);
+            self.look_deeper(&deeper, left - 1, found);
+        }
+    }
+
+    /// Looks at a view, and at the same with base64 in one piece.
     fn look(&self, view: &View<'_>, found: &mut Vec<Found>) {
+        self.look_at(view, found);
+        if let Some(unwrapped) = view.undo(Undo::Wrap) {
+            self.look_at(&unwrapped, found);
+        }
+    }
+
+    fn look_at(&self, view: &View<'_>, found: &mut Vec<Found>) {
         let text = view.bytes();
         self.sieve.search(text, |caught| {
             let Some(part) = self.parts.get(caught.part) else { return };

@@ -13,25 +13,15 @@ pub(crate) enum Undo {
     Percent,
     /// `&#65;`, `&#x41;`, `&amp;`.
     Entity,
-    /// Line breaks in base64, with what indents the next line.
+    /// All of these at once, each where it stands.
+    Any,
+    /// Line breaks in base64, also those written `\n`, with what indents the next line.
     Wrap,
-    /// The same where a line break is written `\n`.
-    EscapedWrap,
 }
 
 impl Undo {
-    /// What a text may be before anything else: JSON in JSON, an address, a page, a wrapped base64.
-    pub(crate) const FIRST: [Self; 4] = [Self::Backslash, Self::Percent, Self::Entity, Self::Wrap];
-
-    /// What may have been done before this was.
-    pub(crate) fn before(self) -> &'static [Self] {
-        match self {
-            Self::Backslash => &Self::FIRST,
-            Self::Percent => &[Self::Percent, Self::Backslash],
-            Self::Entity => &[Self::Entity, Self::Percent],
-            Self::Wrap | Self::EscapedWrap => &[],
-        }
-    }
+    /// The kinds of escapes: JSON in JSON, an address, a page.
+    pub(crate) const KINDS: [Self; 3] = [Self::Backslash, Self::Percent, Self::Entity];
 }
 
 /// Bytes that are looked at together, without a branch.
@@ -53,6 +43,8 @@ const ALWAYS: [bool; 256] = {
 };
 
 impl Matters {
+    const ALL: Self = Self([true; 256]);
+
     pub(crate) fn new<'a>(secrets: impl Iterator<Item = &'a [u8]>, words: bool) -> Self {
         let mut matters = ALWAYS;
         // the end of a word shows once what ends it is read
@@ -67,8 +59,10 @@ impl Matters {
     fn byte(&self, byte: u8) -> bool {
         self.0.get(usize::from(byte)).is_some_and(|matters| *matters)
     }
+    /// A line break may be one in base64. Written as JSON does it is known as it stands.
     fn unit(&self, unit: &Unit) -> bool {
-        unit.bytes().iter().any(|byte| self.byte(*byte))
+        let wraps = unit.len > 2 && matches!(unit.bytes(), b"\n" | b"\r");
+        wraps || unit.bytes().iter().any(|byte| self.byte(*byte))
     }
     /// Whether a text may have a backslash escape that matters, looked at in blocks.
     fn backslash_in(&self, text: &[u8]) -> bool {
@@ -89,6 +83,12 @@ impl Matters {
 /// byte at a time: each text is copied here that has an escape in it.
 #[derive(Default)]
 pub(crate) struct Wiped(Vec<u8>);
+
+impl Wiped {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl Drop for Wiped {
     fn drop(&mut self) {
@@ -174,13 +174,21 @@ fn undone(undo: Undo, text: &[u8], matters: &Matters, stretches: Option<&mut Vec
     let mut out = Writer { text, copied: 0, bytes: Wiped::default(), stretches };
     match undo {
         Undo::Backslash if !matters.backslash_in(text) => {}
-        Undo::Backslash => out.escapes(b'\\', backslash, matters),
-        Undo::Percent => out.escapes(b'%', percent, matters),
-        Undo::Entity => out.escapes(b'&', entity, matters),
-        Undo::Wrap => out.wraps([None, Some(b'\n')], b"\r"),
-        Undo::EscapedWrap => out.wraps([Some(b'\\'), Some(b'n')], b"\\r"),
+        Undo::Backslash => out.escapes(|text| memchr::memchr(b'\\', text), backslash, matters),
+        Undo::Percent => out.escapes(|text| memchr::memchr(b'%', text), percent, matters),
+        Undo::Entity => out.escapes(|text| memchr::memchr(b'&', text), entity, matters),
+        Undo::Any if matters.backslash_in(text) => {
+            out.escapes(|text| memchr::memchr3(b'\\', b'%', b'&', text), any, matters);
+        }
+        Undo::Any => out.escapes(|text| memchr::memchr2(b'%', b'&', text), any, matters),
+        Undo::Wrap => out.wraps(),
     }
     out.finish()
+}
+
+/// A value with every escape of a kind undone; `None` if it has none.
+pub(crate) fn reading(undo: Undo, value: &[u8]) -> Option<Wiped> {
+    undone(undo, value, &Matters::ALL, None)
 }
 
 struct Writer<'t, 's> {
@@ -191,9 +199,14 @@ struct Writer<'t, 's> {
 }
 
 impl Writer<'_, '_> {
-    fn escapes(&mut self, sign: u8, read: impl Fn(&[u8]) -> Option<Unit>, matters: &Matters) {
+    fn escapes(
+        &mut self,
+        sign: impl Fn(&[u8]) -> Option<usize>,
+        read: impl Fn(&[u8]) -> Option<Unit>,
+        matters: &Matters,
+    ) {
         let mut from = 0;
-        while let Some(found) = memchr::memchr(sign, self.text.get(from..).unwrap_or_default()) {
+        while let Some(found) = sign(self.text.get(from..).unwrap_or_default()) {
             let at = from + found;
             let unit = read(self.text.get(at..).unwrap_or_default());
             from = at + unit.map_or(1, |unit| unit.len);
@@ -202,21 +215,25 @@ impl Writer<'_, '_> {
             }
         }
     }
-    /// Leaves out every break in base64. A line feed is two bytes here, or the second of them.
-    fn wraps(&mut self, feed: [Option<u8>; 2], carriage_return: &[u8]) {
-        let [first, second] = feed;
-        let feed = |a: u8, b: u8| (first.is_none_or(|first| a == first)) & (Some(b) == second);
+    /// Leaves out every break in base64.
+    fn wraps(&mut self) {
+        let feed = |a: u8, b: u8| (b == b'\n') | ((a == b'\\') & (b == b'n'));
         let text = self.text;
         let next = text.get(1..).unwrap_or_default();
         for (n, (pair, next)) in text.chunks(BLOCK).zip(next.chunks(BLOCK)).enumerate() {
             if !pair.iter().zip(next).fold(false, |any, (a, b)| any | feed(*a, *b)) {
                 continue;
             }
-            for (m, _) in pair.iter().zip(next).enumerate().filter(|(_, (a, b))| feed(**a, **b)) {
+            for m in memchr::memchr2_iter(b'\n', b'n', next) {
+                let written = match (pair.get(m), next.get(m)) {
+                    (_, Some(b'\n')) => 1,
+                    (Some(b'\\'), _) => 2,
+                    (_, _) => continue,
+                };
                 let end = n * BLOCK + m + 2;
-                let start = end - 1 - usize::from(first.is_some());
+                let start = end - written;
                 if start >= self.copied
-                    && let Some(gap) = wrap(text, start..end, carriage_return)
+                    && let Some(gap) = wrap(text, start..end)
                 {
                     self.leave_out(gap);
                 }
@@ -377,13 +394,21 @@ fn entity(rest: &[u8]) -> Option<Unit> {
     Some(Unit::char(len, char))
 }
 
+fn any(rest: &[u8]) -> Option<Unit> {
+    match rest.first()? {
+        b'\\' => backslash(rest),
+        b'%' => percent(rest),
+        _ => entity(rest),
+    }
+}
+
 /// Digits of base64 that a line must end with to be taken for a wrapped one.
 pub(crate) const LINE_MIN: usize = 24;
 
 /// A line feed with the rest of its break and the indentation after it, if base64 goes on there.
-fn wrap(text: &[u8], feed: Range<usize>, carriage_return: &[u8]) -> Option<Range<usize>> {
+fn wrap(text: &[u8], feed: Range<usize>) -> Option<Range<usize>> {
     let line = text.get(..feed.start)?;
-    let line = line.strip_suffix(carriage_return).unwrap_or(line);
+    let line = line.strip_suffix(b"\r").or_else(|| line.strip_suffix(b"\\r")).unwrap_or(line);
     if !line.get(line.len().checked_sub(LINE_MIN)?..)?.iter().rev().all(|byte| is_base64(*byte)) {
         return None;
     }
@@ -424,7 +449,9 @@ mod tests {
         );
         assert_eq!(read(Undo::Percent, "a%2Bb%2fc%25"), "a+b/c%");
         assert_eq!(read(Undo::Entity, "&lt;&#65;&#x41;&#0065;&amp;lt;&equals;&rcub;"), "<AAA&lt;=}");
-        assert_eq!(read(Undo::Wrap, &format!("{line}\r\n  {line}\nqrst")), format!("{line}{line}qrst"));
+        assert_eq!(read(Undo::Any, r"\u0041%41&#65;%2541"), "AAA%41");
+        let wrapped = format!("{line}\r\n  {line}\nqrst {line}\\r\\n  {line}\\nqrst");
+        assert_eq!(read(Undo::Wrap, &wrapped), format!("{line}{line}qrst {line}{line}qrst"));
     }
 
     #[test]

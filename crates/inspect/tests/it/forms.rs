@@ -12,7 +12,7 @@ fn plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
-fn lines(text: &str, width: usize, end: &str) -> String {
+pub(crate) fn lines(text: &str, width: usize, end: &str) -> String {
     text.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>().join(end)
 }
 
@@ -21,6 +21,23 @@ pub(crate) fn json(text: &str) -> String {
     let quoted = serde_json::to_string(text).unwrap();
     quoted[1..quoted.len() - 1].to_owned()
 }
+
+type Escape = (&'static str, fn(&str) -> String);
+
+/// How a text may be escaped, named.
+pub(crate) const ESCAPES: [Escape; 7] = [
+    ("JSON", json),
+    ("JSON with slashes", |text| json(text).replace('/', "\\/")),
+    ("JSON, all", |text| each(text.as_bytes(), |b| format!("\\u{b:04x}"))),
+    ("percent", |text| {
+        each(text.as_bytes(), |b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+    }),
+    ("percent, all", |text| each(text.as_bytes(), |b| format!("%{b:02x}"))),
+    ("HTML", |text| {
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    }),
+    ("HTML, all", |text| each(text.as_bytes(), |b| format!("&#{b};"))),
+];
 
 /// Every form of an ASCII secret, named. `around` is put around it before it is encoded to base64.
 pub(crate) fn of(secret: &str, around: (&str, &str)) -> Vec<(String, String)> {

@@ -1,4 +1,6 @@
 use super::forms::{self, json, readings};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use callgate_inspect::{Mask, Unmaskable};
 use proptest::prelude::*;
 
@@ -83,7 +85,7 @@ fn what_stands_around_a_secret_stays_byte_for_byte() {
             r#"{"s3cret\/value":"\n\u0073\u0033cret\/value\n"}"#,
             r#"{"[secret:crm-key]":"\n[secret:crm-key]\n"}"#,
         ),
-        (r#"["Bearer s3cret/value"]"#, r#"["[secret:crm-key]"]"#),
+        (r#"["Bearer s3cret/value"]"#, r#"["Bearer [secret:crm-key]"]"#),
         // `Zm9vczNjcmV0L3ZhbHVlYmFy` is foos3cret/valuebar
         (r#"["Zm9vczNjcmV0L3ZhbHVlYmFy"]"#, r#"["Zm9v[secret:crm-key]YmFy"]"#),
         // half an escape in front belongs to the secret's first letter as it is read
@@ -92,6 +94,61 @@ fn what_stands_around_a_secret_stays_byte_for_byte() {
         let masked = mask.json(text.as_bytes()).unwrap().unwrap();
         assert_eq!(String::from_utf8(masked.bytes).unwrap(), left);
     }
+}
+
+#[test]
+fn three_escapes_in_each_other_hide_nothing() {
+    let wrapped =
+        |secret: &str| forms::lines(&STANDARD.encode(format!("{:60}{secret}{:60}", "", "")), 64, "\r\n");
+    for secret in [r#"ab/cd"Ef+gh&Ij-0123456789<kl"#, "sk-live-2f1c9a77d0e8", r#"p%40ss&amp;w\n"or%41d"#] {
+        let mask = Mask::new([("k", secret.as_bytes())]);
+        let three = forms::ESCAPES.iter().flat_map(|one| forms::ESCAPES.iter().map(move |two| (one, two)));
+        for ((one, two), three) in three.flat_map(|two| forms::ESCAPES.iter().map(move |three| (two, three)))
+        {
+            let name = format!("{} of {} of {}", three.0, two.0, one.0);
+            let text = |inner: &str| format!("<{}>", (three.1)(&(two.1)(&(one.1)(inner))));
+            let masked = mask.json(message(&json(&text(secret))).as_bytes()).unwrap();
+            let left = masked.map(|masked| String::from_utf8(masked.bytes).unwrap());
+            assert_eq!(left, Some(message("<[secret:k]>")), "{name}: {}", text(secret));
+            assert!(mask.text(text(secret).as_bytes()).is_some(), "{name}: {}", text(secret));
+            let base64 = message(&json(&text(&wrapped(secret))));
+            assert!(mask.json(base64.as_bytes()).unwrap().is_some(), "{name} of base64: {base64}");
+        }
+        // a different one for each letter
+        let mixed = secret.char_indices().map(|(n, c)| (forms::ESCAPES[n % 7].1)(&c.to_string()));
+        taken_out(&mask, secret, "mixed", &json(&mixed.collect::<String>())).unwrap();
+    }
+}
+
+#[test]
+fn lines_of_base64_are_found_where_breaks_are_escapes_too() {
+    let mask = Mask::new([("k", &b"s3cret/value-0123456789"[..])]);
+    let encoded = STANDARD.encode(format!("{:40}s3cret/value-0123456789{:40}", "", ""));
+    for end in ["\\n", "\\r\\n", "\\u000a", "\\u000d\\u000A", "%0A", "%0d%0a", "&#10;", "&#xd;&NewLine;"] {
+        let text = forms::lines(&encoded, 32, end);
+        assert!(mask.text(text.as_bytes()).is_some(), "{text}");
+        let inner = serde_json::to_string(&serde_json::json!({ "content": text })).unwrap();
+        taken_out(&mask, "s3cret/value-0123456789", end, &json(&inner)).unwrap();
+    }
+}
+
+#[test]
+fn the_password_of_an_address_is_found_as_it_reads() {
+    let mask = Mask::new([("db", &b"postgres://app:p%40ss%2Fw0rd@db.example/app"[..])]);
+    for text in ["password p@ss/w0rd is wrong", "cEBzcy93MHJk", "p%40ss%2fw0rd", "app:p@ss/w0rd"] {
+        let masked = mask.text(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
+        assert!(!holds(&masked.bytes, b"w0rd"));
+    }
+}
+
+#[test]
+fn blanks_around_a_secret_are_no_part_of_it() {
+    for stored in ["  tokVALUE-ee55ff66", "tokVALUE-ee55ff66 \n", "\tBearer  tokVALUE-ee55ff66\r\n"] {
+        let mask = Mask::new([("k", stored.as_bytes())]);
+        assert!(mask.text(b"<tokVALUE-ee55ff66>").is_some(), "{stored:?}");
+        assert!(mask.text(stored.as_bytes()).is_some(), "{stored:?}");
+    }
+    assert!(Mask::new([("k", &b"abc1234  "[..])]).text(b"YWJjMTIzNCAg").is_some());
 }
 
 #[test]

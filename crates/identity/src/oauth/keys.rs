@@ -80,7 +80,8 @@ struct WrittenKey {
 }
 
 impl KeySet {
-    /// Reads a JWK set. Keys that are not for signatures, too weak or of a kind nobody here knows are left out.
+    /// Reads a JWK set. Keys that are not for signatures, too weak (a short RSA modulus, an
+    /// Ed25519 point of small order) or of a kind nobody here knows are left out.
     pub fn read(text: &[u8]) -> Result<Self, KeysError> {
         // both errors repeat the provider's words, which a log line must not hold at any length
         canonical::bytes(text).map_err(|e| KeysError::Form(quoted(&e.to_string())))?;
@@ -106,11 +107,6 @@ impl KeySet {
     }
     pub(crate) fn holds(&self, id: Digest) -> bool {
         self.keys.iter().any(|key| key.id == id)
-    }
-
-    /// Whether some key could be the one this token is signed with.
-    pub(crate) fn knows(&self, token: &Signed<'_>, alg: Alg) -> bool {
-        self.meant(token, alg).is_ok()
     }
 
     /// The key that signed this token. Errors: no key of that name, or not its signature.
@@ -152,8 +148,14 @@ impl Key {
             None => None,
         };
         let part = |text: &Option<String>| URL_SAFE_NO_PAD.decode(text.as_ref()?).ok();
+        // some write a sign's octet in front (RFC 7518, section 6.3.1.1, warns of it)
+        let number = |text: &Option<String>| {
+            let octets = part(text)?;
+            let zeros = octets.iter().take_while(|byte| **byte == 0).count();
+            octets.get(zeros..).map(<[u8]>::to_vec)
+        };
         let (kind, parts) = match (written.kty.as_str(), written.crv.as_deref()) {
-            ("RSA", _) => (Kind::Rsa, vec![part(&written.n)?, part(&written.e)?]),
+            ("RSA", _) => (Kind::Rsa, vec![number(&written.n)?, number(&written.e)?]),
             ("EC", Some("P-256")) => (Kind::P256, vec![part(&written.x)?, part(&written.y)?]),
             ("EC", Some("P-384")) => (Kind::P384, vec![part(&written.x)?, part(&written.y)?]),
             ("OKP", Some("Ed25519")) => (Kind::Ed25519, vec![part(&written.x)?]),
@@ -184,18 +186,41 @@ impl Key {
     }
 }
 
-/// Sizes that the kind has; an RSA modulus of fewer than 2048 bits is refused.
+/// Sizes that the kind has; an RSA modulus of fewer than 2048 bits is refused, and a point that anybody could sign for.
 fn is_sound(kind: Kind, parts: &[Vec<u8>]) -> bool {
     match (kind, parts) {
         (Kind::Rsa, [n, e]) => {
-            let zeros = n.iter().take_while(|byte| **byte == 0).count();
-            let whole = n.len() - zeros;
-            let full = n.get(zeros).is_some_and(|first| *first >= 0x80) || whole > RSA_BYTES_MIN;
-            (RSA_BYTES_MIN..=RSA_BYTES_MAX).contains(&whole) && full && (1..=8).contains(&e.len())
+            let full = n.first().is_some_and(|first| *first >= 0x80) || n.len() > RSA_BYTES_MIN;
+            (RSA_BYTES_MIN..=RSA_BYTES_MAX).contains(&n.len()) && full && (1..=8).contains(&e.len())
         }
         (Kind::P256, parts) => parts.iter().all(|part| part.len() == 32),
         (Kind::P384, parts) => parts.iter().all(|part| part.len() == 48),
-        (Kind::Ed25519, parts) => parts.iter().all(|part| part.len() == 32),
+        (Kind::Ed25519, parts) => parts.iter().all(|part| part.len() == 32 && !is_of_small_order(part)),
         (Kind::Rsa, _) => false,
     }
+}
+
+/// The first byte, the rest but one, and the last of the `y` of points whose order divides eight, in each way it can
+/// be written: 0, 1, and -1, 0 and 1 beyond the prime. Of order eight there are two more.
+const SMALL: [(u8, u8, u8); 5] =
+    [(0, 0, 0), (1, 0, 0), (0xec, 0xff, 0x7f), (0xed, 0xff, 0x7f), (0xee, 0xff, 0x7f)];
+const OF_ORDER_EIGHT: [[u8; 32]; 2] = [
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+];
+
+/// Whether a point of Ed25519 is one for which signatures can be made without a key (RFC 8032, section 5.1.7, does not
+/// ask for more than a point).
+fn is_of_small_order(point: &[u8]) -> bool {
+    let [first, between @ .., last] = point else { return true };
+    // the sign of `x` does not count
+    let last = last & 0x7f;
+    SMALL.iter().any(|(f, b, l)| first == f && last == *l && between.iter().all(|byte| byte == b))
+        || OF_ORDER_EIGHT.iter().any(|[f, b @ .., l]| first == f && last == *l && between == b)
 }

@@ -40,7 +40,7 @@ pub use verified::Verified;
 pub use vouched::Question;
 
 use arc_swap::ArcSwapOption;
-use decision::{Code, Digest, Entropy, Environment, Refusal, TenantId, Timestamp};
+use decision::{Code, Entropy, Environment, Refusal, TenantId, Timestamp};
 use provider::Provider;
 use seen::Seen;
 use signed::Signed;
@@ -166,19 +166,11 @@ impl InForce {
         let provider = self.providers.get(at).ok_or_else(|| {
             Refusal::new(Code::StageFailed, "an issuer without a provider: this is a defect of the gateway")
         })?;
-        let key = self.key(provider, &signed, alg).await?;
+        let key = provider.signer(&signed, alg).await?;
         let verified =
             verified::of_claims(&signed.claims, issuer, self, (Some(key), verified::id_of(token)))?;
         verified.times.check(now)?;
         Ok(verified)
-    }
-
-    /// The key that signed it; asks the provider once more where none is known that could have.
-    async fn key(&self, provider: &Provider, signed: &Signed<'_>, alg: Alg) -> Result<Digest, Refusal> {
-        let known = provider.known();
-        let helps = known.as_ref().map_or(true, |known| !known.keys.knows(signed, alg));
-        let known = if helps && provider.refreshed().await { provider.known() } else { known };
-        known?.keys.verify(signed, alg)
     }
 
     /// Whether the key a token was signed with is still its provider's.

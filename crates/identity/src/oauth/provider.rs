@@ -1,11 +1,11 @@
 //! One provider's keys: found, fetched in the background, kept for a bounded time.
 //!
-//! One task fetches; whoever meets an unknown key wakes it and waits for that one attempt. Between two
-//! attempts there is a pause, so a flood of made-up keys costs the provider nothing.
+//! One task fetches; whoever meets a token that no known key signed wakes it and waits for that one attempt. Between
+//! two attempts there is a pause, so a flood of made-up keys and signatures costs the provider nothing.
 
-use super::{fetch, keys::KeySet, settings::Source};
+use super::{Alg, fetch, keys::KeySet, settings::Source, signed::Signed};
 use arc_swap::ArcSwapOption;
-use decision::{Code, Refusal};
+use decision::{Code, Digest, Refusal};
 use egress::{Client, Destination, EgressPolicy, Origin};
 use std::{
     sync::{
@@ -99,6 +99,15 @@ impl Provider {
             let because = format!("the keys of `{}` are not known, or were for too long", source.issuer);
             Refusal::new(Code::ProviderUnreachable, because)
         })
+    }
+
+    /// The key that signed a token. Where none that is known did, the provider may have another by now, be it under
+    /// the same name: it is asked once more.
+    pub(super) async fn signer(&self, signed: &Signed<'_>, alg: Alg) -> Result<Digest, Refusal> {
+        match self.known().and_then(|known| known.keys.verify(signed, alg)) {
+            Err(_) if self.refreshed().await => self.known()?.keys.verify(signed, alg),
+            judged => judged,
+        }
     }
 
     /// Waits for a fetch that begins now or is under way. False when it is too soon for another one.
@@ -218,6 +227,7 @@ pub(super) fn policy(source: &Source, declared: &[Option<&str>], found: Option<&
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests;
     use super::*;
     use parking_lot::Mutex;
     use std::io;
@@ -237,8 +247,8 @@ mod tests {
         }
     }
 
-    /// Where an empty JWK set is, and how often it was asked for.
-    async fn keyless() -> (String, Arc<AtomicU64>) {
+    /// Where a JWK set is, and how often it was asked for.
+    async fn publishing(set: Arc<Mutex<String>>) -> (String, Arc<AtomicU64>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(AtomicU64::new(0));
@@ -248,12 +258,46 @@ mod tests {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 count.fetch_add(1, Ordering::Relaxed);
                 let _ = stream.read(&mut [0; 4_096]).await.unwrap();
-                let answer =
-                    "HTTP/1.1 200 OK\r\ncontent-length: 11\r\nconnection: close\r\n\r\n{\"keys\":[]}";
+                let (set, head) = (set.lock().clone(), "HTTP/1.1 200 OK\r\nconnection: close");
+                let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{set}", set.len());
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
         });
         (url, asked)
+    }
+    async fn keyless() -> (String, Arc<AtomicU64>) {
+        publishing(Arc::new(Mutex::new(r#"{"keys":[]}"#.to_owned()))).await
+    }
+
+    #[tokio::test]
+    async fn a_key_that_takes_the_name_of_another_is_fetched_when_a_token_of_it_comes_and_not_at_once_again()
+    {
+        for kid in [Some("e"), None] {
+            let set = Arc::new(Mutex::new(tests::another_key(kid)));
+            let (url, asked) = publishing(Arc::clone(&set)).await;
+            let pause = Duration::from_millis(100);
+            let source = Source { jwks: Some(format!("{url}/jwks")), pause, ..Source::of(&url) };
+            let provider = Provider::start(source, false, egress::Settings::default(), Arc::default());
+            while provider.known().is_err() {
+                time::sleep(pause).await;
+            }
+            time::sleep(pause).await;
+            *set.lock() = tests::our_key(kid);
+            let text = tests::token_by(kid);
+            let token = Signed::read(&text).unwrap();
+            assert!(provider.signer(&token, Alg::Es256).await.is_ok(), "{kid:?}");
+            assert_eq!(asked.load(Ordering::Relaxed), 2);
+            // a forgery that follows has nobody asked until the pause is over
+            let forged = format!("{}.AAAA", text.rsplit_once('.').unwrap().0);
+            let forged = Signed::read(&forged).unwrap();
+            let began = Instant::now();
+            for _ in 0..20 {
+                let refused = provider.signer(&forged, Alg::Es256).await.unwrap_err();
+                assert_eq!(refused.code, Code::TokenSignatureInvalid);
+            }
+            let fetched = asked.load(Ordering::Relaxed);
+            assert!(fetched == 2 || began.elapsed() >= pause, "{fetched}");
+        }
     }
 
     #[tokio::test]

@@ -97,6 +97,21 @@ fn token(header_changed: &Value, claims_changed: &Value) -> String {
     sign(&header(header_changed), &claims(claims_changed).to_string())
 }
 
+fn named(kid: Option<&str>, published: &Value) -> String {
+    json!({ "keys": [with(published.clone(), &json!({ "kid": kid }))] }).to_string()
+}
+/// A set of the one key that signs [`token_by`], and of one that does not.
+pub(super) fn our_key(kid: Option<&str>) -> String {
+    named(kid, &published_ec("e", &KEYS.ec))
+}
+pub(super) fn another_key(kid: Option<&str>) -> String {
+    let other = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    named(kid, &published_ec("e", &other))
+}
+pub(super) fn token_by(kid: Option<&str>) -> String {
+    token(&json!({ "kid": kid }), &json!({}))
+}
+
 fn oauth(mapping: Mapping) -> Oauth {
     let issuer = Issuer {
         source: Source::of(ISSUER),
@@ -130,6 +145,38 @@ fn a_token_of_every_kind_of_key_is_good() {
     assert_eq!(judge(&token(&json!({ "typ": "application/AT+JWT" }), &json!({}))), Ok(()));
     // without a name only if no two keys could be meant
     assert_eq!(judge(&token(&json!({ "kid": null }), &json!({}))), Ok(()));
+}
+
+#[test]
+fn a_modulus_with_zeros_in_front_is_the_same_key() {
+    let plain = published_rsa("r", &KEYS.rsa);
+    let padded = |part: &str| {
+        let octets = URL_SAFE_NO_PAD.decode(plain[part].as_str().unwrap()).unwrap();
+        b64(&[&[0, 0], octets.as_slice()].concat())
+    };
+    let other = with(plain.clone(), &json!({ "n": padded("n"), "e": padded("e") }));
+    let [plain, other] =
+        [plain, other].map(|key| KeySet::read(json!({ "keys": [key] }).to_string().as_bytes()).unwrap());
+    assert!(plain.same(&other));
+    let token = token(&json!({ "alg": "RS256", "kid": "r" }), &json!({}));
+    assert_eq!(judge_by(&oauth(Mapping::default()), &other, &token), Ok(()));
+}
+
+#[test]
+fn a_point_that_anybody_can_sign_for_is_no_key() {
+    let eight = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let eight: Vec<u8> = eight.as_bytes().chunks(2).map(byte).collect();
+    let of = |first: u8, rest: u8, last: u8| [&[first][..], &[rest; 30], &[last]].concat();
+    let mut points = vec![eight, of(0, 0, 0), of(1, 0, 0)];
+    points.extend([0xec, 0xed, 0xee].map(|first| of(first, 0xff, 0x7f)));
+    for mut point in points {
+        for sign in [0, 0x80] {
+            point[31] |= sign;
+            let set = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": b64(&point) }] }).to_string();
+            assert_eq!(KeySet::read(set.as_bytes()).unwrap_err(), KeysError::NoneFits(1), "{point:02x?}");
+        }
+    }
 }
 
 // RFC 8725, sections 2.1 and 3.1: the header does not choose how it is believed.

@@ -49,12 +49,18 @@ fn is_ours(token: &str) -> bool {
     token.as_bytes().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"cgt_"))
 }
 
-/// Whether it has the form of a JWS or a JWE, or is the beginning of one: a damaged one may be mended.
+/// How a header begins in base64url: `{"`, or a brace and a blank.
+const HEADERS: [&str; 5] = ["eyJ", "eyA", "ewo", "ewk", "ew0"];
+
+/// Whether it has the form of a JWS or a JWE, or is a piece of one from its beginning, with or without dots before it:
+/// a damaged one may be mended.
 fn is_jose(token: &str) -> bool {
-    let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let first = token.trim_start_matches('.').split('.').next().unwrap_or_default();
+    let header = URL_SAFE_NO_PAD.decode(first).ok();
     let has_header =
         header.is_some_and(|header| serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&header).is_ok());
-    has_header || matches!(token.split('.').count(), 3 | 5)
+    let begins = HEADERS.iter().any(|begin| first.starts_with(begin));
+    has_header || begins || matches!(token.split('.').count(), 3 | 5)
 }
 
 #[cfg(test)]
@@ -65,6 +71,7 @@ mod tests {
     #[test]
     fn only_what_can_be_nothing_else_is_asked_about() {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256"}"#);
+        let (cut, _) = header.split_at(header.len() - 1);
         let long = "a".repeat(CHARS_MAX);
         for token in [
             "0123456789abcdef",
@@ -89,6 +96,11 @@ mod tests {
             format!("{header}.e30"),
             header.clone(),
             format!("{header}.e30.c2ln.more"),
+            cut.to_owned(),
+            format!("{cut}.e30.c2ln"),
+            format!(".{header}.e30.c2ln"),
+            format!("..{header}.e30.c2ln"),
+            URL_SAFE_NO_PAD.encode("{\n  \"alg\": \"ES25"),
             format!("{}.e30", URL_SAFE_NO_PAD.encode(" { \"alg\": \"none\", \"alg\": 1 }")),
             "not-base64!.e30.c2lnbmF0dXJl".to_owned(),
             "..0123456789abcdef".to_owned(),

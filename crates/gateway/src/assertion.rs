@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn nobody_is_taken_for_an_agent_a_service_or_the_gateway() {
         let name = |text: &str| person(&text.parse().unwrap());
-        for plain in ["ann", "ann@example.com", "gateways", "https://idp.example#7"] {
+        for plain in ["ann", "ann@example.com", "gateways", "https://idp.example/7"] {
             assert_eq!(name(plain), plain);
         }
         for taken in ["gateway", "unknown", "agent:bot", "workload:billing", "server:crm", "user:ann"] {

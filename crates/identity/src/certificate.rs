@@ -124,6 +124,17 @@ pub fn validity(der: &[u8]) -> Result<(Timestamp, Timestamp), HolderError> {
     Ok((at(validity.not_before.timestamp()), at(validity.not_after.timestamp())))
 }
 
+/// Until when an authority's certificate in DER is good; `None` for one that may not sign others.
+///
+/// # Errors
+/// [`HolderError::Unreadable`].
+pub fn authority(der: &[u8]) -> Result<Option<Timestamp>, HolderError> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| HolderError::Unreadable)?;
+    let usage = certificate.key_usage().map_err(|_| HolderError::Unreadable)?;
+    let signs = certificate.is_ca() && usage.is_none_or(|usage| usage.value.key_cert_sign());
+    Ok(signs.then(|| at(certificate.validity().not_after.timestamp())))
+}
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000))
 }
@@ -176,6 +187,23 @@ mod tests {
             let signs = certificate(&id, |params| params.key_usages = vec![purpose]);
             assert_eq!(Holder::read(&signs), Err(HolderError::MaySign));
         }
+    }
+
+    #[test]
+    fn an_authority_is_what_may_sign_others() {
+        let ca = |usages: &[KeyUsagePurpose]| {
+            certificate(&[], |params| {
+                params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+                params.key_usages = usages.to_vec();
+                params.not_after = rcgen::date_time_ymd(2030, 1, 2);
+            })
+        };
+        let until = Ok(Some(Timestamp(1_893_542_400_000_000)));
+        assert_eq!(authority(&ca(&[])), until);
+        assert_eq!(authority(&ca(&[KeyUsagePurpose::KeyCertSign])), until);
+        assert_eq!(authority(&ca(&[KeyUsagePurpose::DigitalSignature])), Ok(None));
+        assert_eq!(authority(&certificate(&[], |_| {})), Ok(None));
+        assert_eq!(authority(b"nonsense"), Err(HolderError::Unreadable));
     }
 
     #[test]

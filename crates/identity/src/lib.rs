@@ -14,7 +14,7 @@ mod spiffe;
 mod token;
 
 pub use bearer::{BEARER_BYTES_MAX, BearerError, bearer};
-pub use certificate::{CertificateName, Holder, HolderError, validity};
+pub use certificate::{CertificateName, Holder, HolderError, authority, validity};
 pub use challenge::{Challenge, Fault, Scope, ScopeError};
 pub use spiffe::{SpiffeError, SpiffeId};
 pub use token::{ApiToken, TokenError, TokenHash, TokenId};

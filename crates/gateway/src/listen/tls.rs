@@ -17,7 +17,10 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use zeroize::Zeroizing;
@@ -46,6 +49,10 @@ pub enum TlsError {
     Unfit { certificate: PathBuf, key: PathBuf, why: String },
     #[error("the authorities in `{}` cannot be used: {why}", path.display())]
     Authorities { path: PathBuf, why: String },
+    #[error("certificate {at} in `{}` is no authority's and may sign for nobody: take it out", path.display())]
+    NoAuthority { path: PathBuf, at: usize },
+    #[error("the authority of certificate {at} in `{}` has expired: take it out, or put its new certificate there", path.display())]
+    AuthorityExpired { path: PathBuf, at: usize },
 }
 
 /// What was read: good for new connections as long as nothing newer is installed.
@@ -73,7 +80,10 @@ impl Keys {
             (in_time(&settings.certificate, &chain, clock.now())?, TheClock(Arc::clone(clock)));
         let key = key(&settings.key)?;
         let verifier = match &settings.clients {
-            Some(clients) => Some(verifier(&clients.authorities, clients.required, &provider)?),
+            Some(clients) => {
+                let roots = authorities(&clients.authorities, clock.now())?;
+                Some(verifier(&clients.authorities, roots, clients.required, &provider)?)
+            }
             None => None,
         };
         let unfit = |e: rustls::Error| TlsError::Unfit {
@@ -139,8 +149,10 @@ impl Tls {
         chain: &[CertificateDer<'_>],
     ) -> Option<ClientCertificate> {
         let holder = Holder::read(chain.first()?);
-        let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
-        Some(ClientCertificate { holder, chain, verified: ArcSwap::new(Arc::clone(keys)), tls: self.clone() })
+        let chain: Vec<_> = chain.iter().map(|one| one.clone().into_owned()).collect();
+        let good_until = AtomicU64::new(first_end(&chain, Timestamp(0)).0);
+        let verified = ArcSwap::new(Arc::clone(keys));
+        Some(ClientCertificate { holder, chain, verified, good_until, tls: self.clone() })
     }
 }
 
@@ -150,6 +162,8 @@ pub struct ClientCertificate {
     chain: Vec<CertificateDer<'static>>,
     /// The keys whose authorities stood for it last.
     verified: ArcSwap<Keys>,
+    /// Microseconds: until when the same would be found again.
+    good_until: AtomicU64,
     tls: Tls,
 }
 
@@ -162,7 +176,7 @@ impl fmt::Debug for ClientCertificate {
 /// Why a certificate that was good when its connection began is none any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lapse {
-    #[error("the certificate has expired")]
+    #[error("the certificate, or one that stands between it and the authority, has expired")]
     Expired,
     #[error("no authority in force stands for the certificate any more: {0}")]
     Distrusted(String),
@@ -176,7 +190,7 @@ impl ClientCertificate {
     }
 
     /// Whether a connection that began now would be let in with it. A comparison, unless the keys were
-    /// exchanged since.
+    /// exchanged or a certificate of the chain ran out since.
     ///
     /// # Errors
     /// [`Lapse`].
@@ -185,7 +199,8 @@ impl ClientCertificate {
             return Err(Lapse::Expired);
         }
         let keys = self.tls.keys();
-        if Arc::ptr_eq(&keys, &self.verified.load()) {
+        let good = now.0 <= self.good_until.load(Ordering::Relaxed);
+        if good && Arc::ptr_eq(&keys, &self.verified.load()) {
             return Ok(());
         }
         let nobody = || Lapse::Distrusted("client certificates are not asked for".to_owned());
@@ -193,10 +208,24 @@ impl ClientCertificate {
         let (leaf, between) = self.chain.split_first().ok_or_else(nobody)?;
         verifier
             .verify_client_cert(leaf, between, unix(now))
-            .map_err(|e| Lapse::Distrusted(e.to_string()))?;
+            .map_err(|e| if is_expiry(&e) { Lapse::Expired } else { Lapse::Distrusted(e.to_string()) })?;
+        self.good_until.store(first_end(&self.chain, now).0, Ordering::Relaxed);
         self.verified.store(keys);
         Ok(())
     }
+}
+
+fn is_expiry(error: &rustls::Error) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext};
+    matches!(error, rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }))
+}
+
+/// When the first certificate runs out that had not by then: one that had was not needed. A certificate is good for
+/// the whole of its last second.
+fn first_end(chain: &[CertificateDer<'_>], now: Timestamp) -> Timestamp {
+    let second = Timestamp(now.0 - now.0 % 1_000_000);
+    let ends = chain.iter().filter_map(|one| identity::validity(one).ok()).map(|(_, to)| to);
+    ends.filter(|to| *to >= second).min().unwrap_or(Timestamp(u64::MAX))
 }
 
 /// Our clock, as rustls asks for it.
@@ -218,16 +247,29 @@ fn unix(at: Timestamp) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_micros(at.0))
 }
 
+/// Whoever may stand for a client. That one has expired is not asked again when a client comes.
+fn authorities(path: &Path, now: Timestamp) -> Result<RootCertStore, TlsError> {
+    let path = || path.to_owned();
+    let mut roots = RootCertStore::empty();
+    for (n, one) in certificates(&path())?.into_iter().enumerate() {
+        let unusable = |why: String| TlsError::Authorities { path: path(), why };
+        let authority = identity::authority(&one).map_err(|e| unusable(e.to_string()))?;
+        let until = authority.ok_or_else(|| TlsError::NoAuthority { path: path(), at: n + 1 })?;
+        if now > until {
+            return Err(TlsError::AuthorityExpired { path: path(), at: n + 1 });
+        }
+        roots.add(one).map_err(|e| unusable(e.to_string()))?;
+    }
+    Ok(roots)
+}
+
 fn verifier(
     path: &Path,
+    roots: RootCertStore,
     required: bool,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let unusable = |why: String| TlsError::Authorities { path: path.to_owned(), why };
-    let mut roots = RootCertStore::empty();
-    for one in certificates(path)? {
-        roots.add(one).map_err(|e| unusable(e.to_string()))?;
-    }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if required { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|e| unusable(e.to_string()))

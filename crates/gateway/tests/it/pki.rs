@@ -15,22 +15,32 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// Who signs.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// Who signs, and what stands between it and its root.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>, Vec<CertificateDer<'static>>);
 
 /// A certificate and its key.
 pub(crate) struct Leaf {
     pub(crate) certificate: String,
     pub(crate) key: String,
     der: CertificateDer<'static>,
+    pub(crate) above: Vec<CertificateDer<'static>>,
     key_der: PrivateKeyDer<'static>,
 }
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        Self::with(|_| {})
+    }
+    pub(crate) fn with(change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let issuer = CertifiedIssuer::self_signed(authority(change), KeyPair::generate().unwrap());
+        Self(issuer.unwrap(), Vec::new())
+    }
+    /// One that signs for this one.
+    pub(crate) fn below(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let issuer =
+            CertifiedIssuer::signed_by(authority(change), KeyPair::generate().unwrap(), &self.0).unwrap();
+        let above = vec![issuer.der().clone()];
+        Self(issuer, above)
     }
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
@@ -38,7 +48,7 @@ impl Authority {
     pub(crate) fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let (params, key) = leaf(change);
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        Leaf::of(&certificate, &key)
+        Leaf { above: self.1.clone(), ..Leaf::of(&certificate, &key) }
     }
     /// For the listener.
     pub(crate) fn server(&self) -> Leaf {
@@ -55,6 +65,13 @@ impl Authority {
 
 pub(crate) fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
+}
+
+fn authority(change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    change(&mut params);
+    params
 }
 
 fn leaf(change: impl FnOnce(&mut CertificateParams)) -> (CertificateParams, KeyPair) {
@@ -74,6 +91,7 @@ impl Leaf {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
             der: certificate.der().clone(),
+            above: Vec::new(),
             key_der: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         }
     }
@@ -110,7 +128,8 @@ pub(crate) fn client(authority: &Authority, shown: Option<&Leaf>) -> ClientConfi
         .with_root_certificates(roots);
     match shown {
         Some(leaf) => {
-            builder.with_client_auth_cert(vec![leaf.der.clone()], leaf.key_der.clone_key()).unwrap()
+            let chain = std::iter::once(&leaf.der).chain(&leaf.above).cloned().collect();
+            builder.with_client_auth_cert(chain, leaf.key_der.clone_key()).unwrap()
         }
         None => builder.with_no_client_auth(),
     }

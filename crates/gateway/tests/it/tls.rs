@@ -246,22 +246,39 @@ async fn new_keys_hold_for_new_connections_and_withdraw_certificates_from_open_o
 }
 
 #[tokio::test]
-async fn a_certificate_that_runs_out_ends_the_connections_say() {
+async fn a_certificate_that_runs_out_ends_the_connections_say_be_it_one_between() {
     let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
     let house = house(listener(dir.path(), &authority, true)).await;
-    let soon = std::time::UNIX_EPOCH + Duration::from_micros(WallClock.now().0) + Duration::from_secs(3);
+    let soon = std::time::UNIX_EPOCH + Duration::from_micros(WallClock.now().0) + Duration::from_secs(4);
     let leaf = authority.issue(|params| {
         params.subject_alt_names = vec![uri(BOT)];
         params.not_after = soon.into();
     });
-    let mut open = connect(house.address, client(&authority, Some(&leaf))).await.unwrap();
-    assert!(ask(&mut open, &hello(&house, "")).await.starts_with("HTTP/1.1 200"));
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !ask(&mut open, &hello(&house, "")).await.starts_with("HTTP/1.1 401") {
-        assert!(tokio::time::Instant::now() < deadline, "an expired certificate is still taken");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let below = authority.below(|params| params.not_after = soon.into()).workload(&[BOT]);
+    // one that ran out long ago and is not needed harms nothing
+    let mut longer = authority.workload(&[BOT]);
+    longer.above =
+        authority.below(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 1)).workload(&[]).above;
+    let mut lasting = connect(house.address, client(&authority, Some(&longer))).await.unwrap();
+    let mut opened = Vec::new();
+    for leaf in [leaf, below] {
+        let mut open = connect(house.address, client(&authority, Some(&leaf))).await.unwrap();
+        assert!(ask(&mut open, &hello(&house, "")).await.starts_with("HTTP/1.1 200"));
+        opened.push(open);
     }
-    assert_eq!(code(&house), Some(Code::CertificateLapsed));
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    for mut open in opened {
+        loop {
+            let told = ask(&mut open, &hello(&house, "")).await;
+            if told.starts_with("HTTP/1.1 401") {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "an expired certificate is still taken: {told}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert_eq!(code(&house), Some(Code::CertificateLapsed));
+    }
+    assert!(ask(&mut lasting, &hello(&house, "")).await.starts_with("HTTP/1.1 200"));
 }
 
 /// A scripted path behind TLS without client certificates.
@@ -389,6 +406,17 @@ fn files_that_make_no_keys_are_named_with_what_to_do() {
     let mut clients = good.clone();
     clients.clients.as_mut().unwrap().authorities = write("a.pem", lies);
     assert!(matches!(read(&clients), Err(TlsError::Authorities { .. })));
+    // nobody asks an authority for its time, or whether it is one, when a client comes
+    let authorities = |text: &str| {
+        let mut settings = good.clone();
+        settings.clients.as_mut().unwrap().authorities =
+            write("a.pem", &format!("{}{text}", authority.pem()));
+        read(&settings)
+    };
+    assert!(authorities(&Authority::new().pem()).is_ok());
+    assert!(matches!(authorities(&other.certificate), Err(TlsError::NoAuthority { at: 2, .. })));
+    let gone = Authority::with(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 1)).pem();
+    assert!(matches!(authorities(&gone), Err(TlsError::AuthorityExpired { at: 2, .. })));
     for mode in [0o640, 0o604, 0o620, 0o666] {
         fs::set_permissions(&good.key, fs::Permissions::from_mode(mode)).unwrap();
         assert!(matches!(read(&good), Err(TlsError::Mode { mode: found, .. }) if found == mode));

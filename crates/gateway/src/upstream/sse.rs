@@ -313,8 +313,7 @@ async fn find(
             if event.event.as_deref() == Some("endpoint") {
                 let said = event.data.unwrap_or_default();
                 let names: Vec<&str> = injected.query.iter().map(|(name, _)| name.as_str()).collect();
-                let quotes = |text: &str| injected.without(text) != text;
-                let own = sse_endpoint::Own { names: &names, quotes };
+                let own = sse_endpoint::Own { names: &names, without: |text: &str| injected.without(text) };
                 let url = sse_endpoint::read(stream.url(), &said, &own)
                     .map_err(|why| nonsense(&format!("the server's `endpoint` event {why}")))?;
                 return Ok((events, stream.at(&url), said));

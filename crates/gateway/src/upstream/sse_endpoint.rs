@@ -14,15 +14,19 @@ const ORIGIN_CHARS_MAX: usize = 200;
 pub(super) struct Own<'a, F> {
     /// The parameters that are added to each message anew.
     pub(super) names: &'a [&'a str],
-    /// Whether a text quotes a credential.
-    pub(super) quotes: F,
+    /// A text without a credential that it quotes.
+    pub(super) without: F,
 }
 
 /// The address of `said`, read from the address of the stream (RFC 3986 §5). It has to be of the same origin: the
 /// credential goes there.
 ///
 /// Errors: what the event does instead, without what the server said beyond its origin.
-pub(super) fn read<F: Fn(&str) -> bool>(stream: &Url, said: &[u8], own: &Own<'_, F>) -> Result<Url, String> {
+pub(super) fn read<F: Fn(&str) -> String>(
+    stream: &Url,
+    said: &[u8],
+    own: &Own<'_, F>,
+) -> Result<Url, String> {
     let nothing = || "holds no address".to_owned();
     let text = std::str::from_utf8(said).map_or("", str::trim_ascii);
     // `url` reads as browsers do, who know more ways to write a slash than RFC 3986 does
@@ -32,7 +36,9 @@ pub(super) fn read<F: Fn(&str) -> bool>(stream: &Url, said: &[u8], own: &Own<'_,
     }
     let mut url = stream.join(text).map_err(|_| nothing())?;
     if url.origin() != stream.origin() {
-        let origin: String = url.origin().ascii_serialization().chars().take(ORIGIN_CHARS_MAX).collect();
+        // before it is cut: a piece of a credential is not found
+        let origin = (own.without)(&url.origin().ascii_serialization());
+        let origin: String = origin.chars().take(ORIGIN_CHARS_MAX).collect();
         return Err(format!("names another origin, `{origin}`"));
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -40,7 +46,7 @@ pub(super) fn read<F: Fn(&str) -> bool>(stream: &Url, said: &[u8], own: &Own<'_,
     }
     url.set_fragment(None);
     drop_ours(&mut url, own.names);
-    if (own.quotes)(url.as_str()) {
+    if (own.without)(url.as_str()) != url.as_str() {
         return Err("repeats the credential".to_owned());
     }
     Ok(url)
@@ -69,7 +75,7 @@ mod tests {
             query: vec![("key".to_owned(), Hidden::new(b"q-s3cret&x".to_vec()))],
             ..Injected::default()
         };
-        let own = Own { names: &["key"], quotes: |text: &str| injected.without(text) != text };
+        let own = Own { names: &["key"], without: |text: &str| injected.without(text) };
         read(&stream.parse().unwrap(), said.as_bytes(), &own).map(Into::into)
     }
 
@@ -123,6 +129,15 @@ mod tests {
             let why = read_at("https://s.example:8443/a/sse", said).unwrap_err();
             assert!(why.ends_with("holds no address"), "{said}: {why}");
         }
+        // where it would be cut within the credential
+        let pad =
+            "a".repeat(50) + "." + &"b".repeat(ORIGIN_CHARS_MAX - "https://s3cret-toke".len() - 52) + ".";
+        let why = read_at("https://s.example/sse", &format!("https://{pad}s3cret-token.evil.example/m"));
+        let why = why.unwrap_err();
+        assert!(
+            why.contains("another origin") && why.contains(".[secret:") && !why.contains("s3cret"),
+            "{why}"
+        );
         let long = format!("/{}", "x".repeat(BYTES_MAX));
         assert!(read_at("https://s.example/sse", &long).is_err());
     }

@@ -31,15 +31,21 @@ const TOKEN_PARAMETERS: &[&str] = &[
     "x-api-key",
 ];
 
-/// Headers that only a proxy sets: whoever sent them did not connect to us, so "the peer is on this
-/// machine" says nothing about them.
-static PROXY_HEADERS: [HeaderName; 5] = [
+/// Headers that only a proxy sets, beside all that begin as [`FORWARDED_AS`]: whoever sent them did not connect to us,
+/// so "the peer is on this machine" says nothing about them.
+static PROXY_HEADERS: [HeaderName; 10] = [
     header::FORWARDED,
     header::VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("fastly-client-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("x-cluster-client-ip"),
+    HeaderName::from_static("x-envoy-external-address"),
+    HeaderName::from_static("x-original-forwarded-for"),
     HeaderName::from_static("x-real-ip"),
 ];
+const FORWARDED_AS: &str = "x-forwarded-";
 
 // names are read once and not with every request
 static REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -55,7 +61,7 @@ const LOOPBACK_NAMES: [&str; 2] = ["localhost", "callgate.localhost"];
 
 /// Somebody passed it on, as their headers say.
 pub(super) fn is_proxied(headers: &HeaderMap) -> bool {
-    PROXY_HEADERS.iter().any(|name| headers.contains_key(name))
+    headers.keys().any(|name| name.as_str().starts_with(FORWARDED_AS) || PROXY_HEADERS.contains(name))
 }
 
 /// It comes from this machine, and nobody passed it on.
@@ -330,7 +336,22 @@ mod tests {
         };
         assert!(local("127.0.0.1:1", &[]) && local("[::ffff:127.0.0.1]:1", &[]) && local("[::1]:1", &[]));
         assert!(!local("10.0.0.1:1", &[]));
-        assert!(!local("127.0.0.1:1", &[("x-forwarded-for", "127.0.0.1")]));
-        assert!(!local("127.0.0.1:1", &[("forwarded", "for=127.0.0.1")]));
+        for name in [
+            "forwarded",
+            "via",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-port",
+            "x-forwarded-server",
+            "x-real-ip",
+            "x-client-ip",
+            "cf-connecting-ip",
+            "true-client-ip",
+            "x-envoy-external-address",
+            "x-original-forwarded-for",
+        ] {
+            assert!(!local("127.0.0.1:1", &[(name, "127.0.0.1")]), "{name}");
+        }
+        assert!(local("127.0.0.1:1", &[("accept", "*/*"), ("x-request-id", "1")]));
     }
 }

@@ -352,7 +352,7 @@ async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<K
             Ok((principal, format!("configured:{agent}"), Standing::Agent(agent.clone())))
         }
         Presented::Authorization(values) => {
-            let text = identity::bearer(values.iter().map(|value| value.as_ref())).map_err(no_bearer)?;
+            let text = identity::bearer(values.iter().map(|value| value.as_ref()))?;
             let token = match identity::ApiToken::parse(text) {
                 Err(identity::TokenError::Foreign) if live.settings.oauth.is_some() => {
                     return foreign(gate, live, arrival, text).await;
@@ -422,10 +422,6 @@ async fn not_disabled(gate: &Gate, live: &Live, token: &Verified) -> Result<(), 
         Actor::Agent(name) | Actor::Workload(name) => gate.tokens.enabled(gate, live, name).await,
         Actor::User(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown => Ok(()),
     }
-}
-
-fn no_bearer(e: identity::BearerError) -> Refusal {
-    Refusal::new(Code::CredentialMalformed, e.to_string())
 }
 
 /// An agent known by configuration alone.

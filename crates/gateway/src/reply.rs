@@ -281,7 +281,7 @@ fn verb(code: Code) -> &'static str {
     }
 }
 
-/// RFC 6750 §3: no error code where no credential came, so that a client asks for one first. Where tokens of
+/// RFC 6750 §3.1: no error code where no bearer token came, so that a client asks for one first. Where tokens of
 /// providers are taken, with what RFC 9728 and SEP-835 let a client find its way by.
 pub(crate) fn challenge(refusal: &Refusal, doors: Doors<'_>) -> Option<String> {
     let code = refusal.code;
@@ -299,14 +299,10 @@ pub(crate) fn challenge(refusal: &Refusal, doors: Doors<'_>) -> Option<String> {
     if let Some(oauth) = doors.oauth {
         challenge = challenge.scopes(doors.entrance.resource().first_scopes(oauth));
     }
-    let malformed = matches!(code, Code::CredentialMalformed | Code::CredentialInUrl);
-    Some(if code == Code::CredentialMissing {
-        challenge.to_string()
-    } else if malformed {
-        challenge.fault(Fault::InvalidRequest, code.meaning()).to_string()
-    } else {
-        challenge.fault(Fault::InvalidToken, code.meaning()).to_string()
-    })
+    let fault = if code == Code::CredentialInUrl { Fault::InvalidRequest } else { Fault::InvalidToken };
+    let told =
+        if code == Code::CredentialMissing { challenge } else { challenge.fault(fault, code.meaning()) };
+    Some(told.to_string())
 }
 
 /// What the Host is told for a code, when the stage that refused said nothing better.

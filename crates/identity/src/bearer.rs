@@ -4,6 +4,7 @@
 //! logs and histories would keep it (RFC 6750, section 5.3; MCP authorization, token handling).
 
 use crate::{Challenge, Fault};
+use decision::{Code, Refusal};
 
 /// The longest header value that is looked at. A signed token with many groups fits.
 pub const BEARER_BYTES_MAX: usize = 8 << 10;
@@ -29,10 +30,20 @@ impl BearerError {
     pub fn challenge(self, challenge: Challenge) -> Challenge {
         match self {
             Self::Missing | Self::Scheme => challenge,
-            Self::Several | Self::Syntax | Self::TooLong => {
-                challenge.fault(Fault::InvalidRequest, &self.to_string())
-            }
+            Self::Syntax => challenge.fault(Fault::InvalidToken, &self.to_string()),
+            Self::Several | Self::TooLong => challenge.fault(Fault::InvalidRequest, &self.to_string()),
         }
+    }
+}
+
+/// Another scheme is no attempt at ours (RFC 6750, section 3.1).
+impl From<BearerError> for Refusal {
+    fn from(e: BearerError) -> Self {
+        let code = match e {
+            BearerError::Missing | BearerError::Scheme => Code::CredentialMissing,
+            BearerError::Several | BearerError::Syntax | BearerError::TooLong => Code::CredentialMalformed,
+        };
+        Self::new(code, e.to_string())
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Fault {
     /// The request itself is malformed.
     InvalidRequest,
-    /// Unknown, expired, revoked or otherwise no good.
+    /// Malformed, unknown, expired, revoked or otherwise no good.
     InvalidToken,
     /// Good, but not for this.
     InsufficientScope,
@@ -207,6 +207,9 @@ mod tests {
         use crate::BearerError;
         assert_eq!(BearerError::Missing.challenge(Challenge::bearer()), Challenge::bearer());
         assert_eq!(BearerError::Scheme.challenge(Challenge::bearer()).status(), 401);
+        let syntax = BearerError::Syntax.challenge(Challenge::bearer());
+        assert_eq!(syntax.status(), 401);
+        assert!(syntax.to_string().contains("error=\"invalid_token\""));
         let several = BearerError::Several.challenge(Challenge::bearer());
         assert_eq!(several.status(), 400);
         assert!(several.to_string().contains("error=\"invalid_request\""));

@@ -113,16 +113,17 @@ async fn a_held_call_says_whose_yes_it_waits_for() {
 async fn nobody_gets_in_without_a_good_token_and_every_attempt_is_recorded() {
     let (house, script) = modern_house().await;
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {} }).to_string();
-    for (value, error) in
-        [("", None), ("Bearer nonsense", Some("invalid_request")), ("Basic eA==", Some("invalid_request"))]
-    {
+    let malformed = Some("error=\"invalid_token\"");
+    let ways = [("", None), ("Bearer nonsense", malformed), ("Bearer a b", malformed), ("Basic eA==", None)];
+    for (value, error) in ways {
         let told = house.post("/mcp", &[("authorization", value)], body.clone()).await;
         assert_eq!(told.status, 401, "{value}");
         let challenge = told.headers["www-authenticate"].to_str().unwrap();
         assert!(challenge.starts_with("Bearer"), "{challenge}");
         assert_eq!(error.is_some(), challenge.contains("error="), "{challenge}");
+        assert!(error.is_none_or(|error| challenge.contains(error)), "{challenge}");
     }
-    assert_eq!(house.counts(), (3, 3));
+    assert_eq!(house.counts(), (4, 4));
     assert_eq!(script.everything().iter().filter(|heard| heard.method() == "tools/call").count(), 0);
 }
 

@@ -50,8 +50,6 @@ pub enum EgressError {
     HeadTooLarge { origin: Origin },
     #[error("the answer of `{origin}` is larger than {max} bytes")]
     BodyTooLarge { origin: Origin, max: usize },
-    #[error("a redirect of `{origin}` is not followed: {reason}")]
-    Redirect { origin: Origin, reason: &'static str },
     #[error("the answer of `{origin}` is not {expected}")]
     Content { origin: Origin, expected: &'static str },
     #[error("`{origin}` does not speak HTTP: {reason}")]
@@ -73,7 +71,6 @@ impl EgressError {
             Self::Reset { sent, .. } | Self::Timeout { sent, .. } => *sent,
             Self::HeadTooLarge { .. }
             | Self::BodyTooLarge { .. }
-            | Self::Redirect { .. }
             | Self::Content { .. }
             | Self::Protocol { .. } => Sent::MaybeSent,
         }

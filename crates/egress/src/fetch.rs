@@ -1,21 +1,17 @@
 //! Whole documents of the control plane: metadata, keys, tokens, a vault's answers.
 
-use crate::{BodyStream, Bounds, Client, EgressError, Origin, Phase, Sent, collect_limited};
+use crate::{BodyStream, Bounds, Client, EgressError, Origin, collect_limited};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Redirects in a row.
-const HOPS_MAX: usize = 3;
-
 /// Bounds of a document: small, and soon there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FetchBounds {
-    /// Of all hops together.
     pub total_max: Duration,
     pub body_max: usize,
 }
@@ -51,39 +47,6 @@ impl fmt::Debug for Answer {
 }
 
 impl Client {
-    /// A JSON document. Follows up to three redirects, each judged like a first request; none from
-    /// `https` to `http`, and no header but `accept` travels on to another origin.
-    ///
-    /// Errors: [`EgressError`], among them `Redirect`, `Content` and `BodyTooLarge`.
-    pub async fn get_json(
-        &self,
-        uri: &Uri,
-        mut headers: HeaderMap,
-        bounds: FetchBounds,
-    ) -> Result<Answer, EgressError> {
-        let start = Instant::now();
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        let mut uri = uri.clone();
-        for _ in 0..=HOPS_MAX {
-            let origin = Origin::of(&uri)?;
-            let request = request(Method::GET, uri.clone(), headers.clone(), Bytes::new());
-            let response = self.send(request, bounds.left(start)).await?;
-            let Some(next) = redirected(&origin, &uri, &response)? else {
-                return whole(origin, response, bounds.body_max).await;
-            };
-            if Origin::of(&next)? != origin {
-                let accept = headers.remove(ACCEPT);
-                headers.clear();
-                headers.extend(accept.map(|accept| (ACCEPT, accept)));
-            }
-            if start.elapsed() >= bounds.total_max {
-                return Err(EgressError::Timeout { origin, phase: Phase::Total, sent: Sent::MaybeSent });
-            }
-            uri = next;
-        }
-        Err(EgressError::Redirect { origin: Origin::of(&uri)?, reason: "there were three before it" })
-    }
-
     /// Posts a form (RFC 6749) and reads the JSON that comes back. Sent once, no redirect is followed.
     ///
     /// Errors: [`EgressError`].
@@ -101,7 +64,7 @@ impl Client {
 
     /// Any request that is answered with JSON. Sent once, no redirect is followed.
     ///
-    /// Errors: [`EgressError`].
+    /// Errors: [`EgressError`], among them `Content` and `BodyTooLarge`.
     pub async fn ask_json(
         &self,
         method: Method,
@@ -124,32 +87,6 @@ fn request(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Request
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
     request
-}
-
-/// Where an answer sends us, if it does.
-fn redirected(
-    origin: &Origin,
-    uri: &Uri,
-    response: &Response<BodyStream>,
-) -> Result<Option<Uri>, EgressError> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
-    let refused = |reason| EgressError::Redirect { origin: origin.clone(), reason };
-    let mut locations = response.headers().get_all(LOCATION).iter();
-    let (Some(location), None) = (locations.next(), locations.next()) else {
-        return Err(refused("it does not name one address"));
-    };
-    let next = location.to_str().ok().and_then(|location| {
-        let mut next = url::Url::parse(&uri.to_string()).ok()?.join(location).ok()?;
-        next.set_fragment(None);
-        next.as_str().parse::<Uri>().ok()
-    });
-    let next = next.ok_or_else(|| refused("its address is not one of HTTP"))?;
-    if origin.is_https() && !Origin::of(&next)?.is_https() {
-        return Err(refused("it leads from https to http"));
-    }
-    Ok(Some(next))
 }
 
 /// The whole body, as it was sent: what was compressed although nobody asked for that is refused.

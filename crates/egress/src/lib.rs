@@ -3,8 +3,7 @@
 //! Every request goes to an origin that the operator declared, over an address that was checked
 //! after the name was resolved and once more after connecting. No proxy is read from the
 //! environment, no request is sent twice unless it certainly never left, and everything has a bound.
-//! [`Client::send`] follows no redirect; [`Client::get_json`], for documents of the control plane,
-//! follows a few and judges each.
+//! No redirect is followed: it is an answer.
 //!
 //! Start reading at [`Client::send`]; who may be reached is in [`EgressPolicy`].
 

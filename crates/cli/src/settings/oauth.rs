@@ -111,7 +111,7 @@ fn issuer(crossing: &mut Crossing<'_>, written: &file_oauth::Issuer) -> Issuer {
         let help = "let keys be good for several times as long as it takes until they are fetched anew";
         crossing.problem(at.span(), "`keys-max-age` is not longer than `refresh`", Some(help));
     }
-    let skew = crossing.duration(written.skew.as_ref(), SKEW);
+    let skew = crossing.length(written.skew.as_ref(), SKEW);
     if let Some(given) = written.skew.as_ref().filter(|_| skew > SKEW_MAX) {
         let help = "set the clocks by NTP instead";
         crossing.problem(given.span(), "`skew` is longer than five minutes", Some(help));

@@ -129,12 +129,12 @@ impl<'a> Crossing<'a> {
         }
     }
 
-    /// A duration with its unit.
-    pub(super) fn duration(&mut self, given: Option<&Spanned<String>>, default: Duration) -> Duration {
+    /// A duration with its unit. It may be none at all.
+    pub(super) fn length(&mut self, given: Option<&Spanned<String>>, default: Duration) -> Duration {
         let Some(given) = given else {
             return default;
         };
-        duration(given.get_ref()).unwrap_or_else(|| {
+        length(given.get_ref()).unwrap_or_else(|| {
             let message = format!("`{}` is not a duration", given.get_ref());
             self.problem(
                 given.span(),
@@ -144,13 +144,30 @@ impl<'a> Crossing<'a> {
             default
         })
     }
+
+    /// A duration that is some: a bound of none would stop everything.
+    pub(super) fn duration(&mut self, given: Option<&Spanned<String>>, default: Duration) -> Duration {
+        let read = self.length(given, default);
+        match given.filter(|_| read.is_zero()) {
+            Some(given) => {
+                let message = format!("`{}` is no time at all", given.get_ref());
+                self.problem(given.span(), message, Some("write a longer one"));
+                default
+            }
+            None => read,
+        }
+    }
 }
 
 /// `250ms`, `30s`, `5m`, `12h`, `90d`. Never zero.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
+    length(text).filter(|read| !read.is_zero())
+}
+
+fn length(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
-    let number: u64 = number.parse().ok().filter(|n| *n > 0)?;
+    let number: u64 = number.parse().ok()?;
     let ms = match unit {
         "ms" => 1,
         "s" => 1_000,

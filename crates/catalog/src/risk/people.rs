@@ -38,10 +38,11 @@ impl Scale<'_, '_> {
                 "receive" | "import" | "sync" | "fetch" | "download" | "export" | "archive"
             )
         };
-        if self.reading.name.acts.iter().any(comes_in) {
+        let comes_in = self.reading.name.acts.iter().any(comes_in);
+        if comes_in {
             self.denied.insert(Category::ExternalCommunication);
         }
-        let adds = adds && !self.reading.name.acts.iter().any(comes_in);
+        let adds = adds && !comes_in;
         let message = nouns::message(&whole).filter(|_| (adds || self.tells_anew()) && !drafts);
         if let Some(message) = message {
             if matches!(

@@ -39,11 +39,12 @@ It may also be a `server.json` of a registry, alone or in a registry's answer, o
 Several files are looked at side by side too. `-` is standard input.
 
 An address, or a command after `--`, is a server too. With `--connect` each server is started with an empty environment (but for PATH, HOME \
-and TMPDIR) in an empty folder, or reached without a credential, asked what it offers and ended; no tool is called.
+and TMPDIR) in an empty folder, or reached without a credential, asked what it offers and ended; no tool is called. Without it, only how the server would be started or reached is looked at: the answer says that nothing \
+that it offers was, and the exit code is 2.
 
 Exit codes: 0 nothing of severity high or more, or all of it is in the baseline; 1 something is; 2 a file cannot be read, or a server \
-not be looked at; 3 you did not want it. For a file the codes are cannot-open, too-large, not-json, duplicate-key, too-deep, wrong-shape, \
-no-name; for a server also unreachable, timeout, lost, busy, unauthorized, nonsense, not-this-era, refused, bad-address, no-folder.";
+was not looked at; 3 you did not want it. For a file the codes are cannot-open, too-large, not-json, duplicate-key, too-deep, wrong-shape, \
+no-name; for a server also not-asked, unreachable, timeout, lost, busy, unauthorized, nonsense, not-this-era, refused, bad-address, no-folder.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = FORMAT)]
@@ -112,10 +113,10 @@ pub(crate) async fn run(args: &Args, given: &Given) -> Outcome {
         Form::Sarif => sarif::show(say, &report)?,
         Form::Markdown => markdown::show(say, &report),
     }
-    let unseen: Vec<String> = report.connected.iter().flatten().filter_map(connect::Seen::fault).collect();
+    let unseen: Vec<String> = report.unseen().filter_map(connect::Seen::fault).collect();
     if !unseen.is_empty() {
         unseen.iter().for_each(|why| given.say.aside(why));
-        let message = "not every server could be looked at".to_owned();
+        let message = "not every server was looked at".to_owned();
         return Err(Failure::Unreadable { code: "not-seen", message });
     }
     let flagged = report.notices().any(notice::Notice::counts);
@@ -140,6 +141,9 @@ async fn find(args: &Args, given: &Given) -> Result<Option<Found>, Failure> {
         };
         found.offers.extend(offers);
         found.seen = Some(seen);
+    } else {
+        let named = found.servers.iter().filter(|(entry, _)| entry.is_of_command_line());
+        found.unasked = named.map(|(entry, _)| connect::Seen::unasked(entry)).collect();
     }
     Ok(Some(found))
 }

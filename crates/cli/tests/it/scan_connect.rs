@@ -90,15 +90,50 @@ fn nothing_is_started_without_a_yes() {
         assert!(said.code == 3 && said.err.contains("go on? [y/N]"), "{said:?}");
         assert!(!bed.path("given.txt").exists());
     }
-    // without `--connect`, a command is only looked at
-    let looked = bed.run(&["scan", "--", "npx", "-y", "tides"]);
-    assert!(looked.out.contains("medium unpinned command line/npx"), "{looked:?}");
     bed.write(
         "home/.cursor/mcp.json",
         &json!({ "mcpServers": { "t": { "command": "/bin/sh", "args": [script] } } }).to_string(),
     );
     let said = bed.run_with(&["scan", "--connect"], "y\n");
     assert!(said.code == 1 && said.out.contains("high secrecy t/instructions"), "{said:?}");
+}
+
+#[test]
+fn a_server_that_nobody_asked_is_no_pass_in_any_form() {
+    let bed = Bed::new();
+    telling(&bed, r#"{"tools":[]}"#);
+    let script = bed.path("server.sh");
+    let command = ["--", "/bin/sh", script.to_str().unwrap()];
+    let url = ["https://mcp.example/mcp"];
+    for (named, subject, why) in [
+        (&command[..], "command line/sh", "nothing was started"),
+        (&url[..], "command line/https://mcp.example/mcp", "nobody was asked"),
+    ] {
+        let form = |form: &str| bed.run(&[&["scan", "--format", form], named].concat());
+        let table = form("table");
+        let said = format!("error[not-asked]: {subject}: {why}");
+        assert!(table.code == 2 && table.err.contains(&said) && table.err.contains("--connect"), "{table:?}");
+        assert!(table.out.contains("1 not looked at") && !table.out.contains('✓'), "{table:?}");
+        let json = form("json");
+        let answer: Value = serde_json::from_str(&json.out).unwrap();
+        assert_eq!((json.code, &answer["unasked"][0]["code"]), (2, &json!("not-asked")));
+        assert!(answer.get("connected").is_none(), "{answer}");
+        let page = form("markdown");
+        assert!(page.code == 2 && page.out.starts_with("## ❌") && page.out.contains(why), "{page:?}");
+        let sarif = form("sarif");
+        let log: Value = serde_json::from_str(&sarif.out).unwrap();
+        let run = &log["runs"][0]["invocations"][0];
+        assert_eq!((sarif.code, &run["executionSuccessful"]), (2, &json!(false)));
+        let told = run["toolExecutionNotifications"][0]["message"]["text"].as_str().unwrap();
+        assert!(told.contains(why) && told.contains("--connect"), "{told}");
+    }
+    assert!(!bed.path("given.txt").exists());
+    // how it is started is looked at all the same
+    let looked = bed.run(&["scan", "--", "npx", "-y", "tides"]);
+    assert!(looked.out.contains("medium unpinned command line/npx"), "{looked:?}");
+    // a server that was asked in vain is no pass either
+    let page = bed.run(&["scan", "--connect", "--yes", "--format", "markdown", "--", "no-such-program"]);
+    assert!(page.code == 2 && page.out.starts_with("## ❌"), "{page:?}");
 }
 
 #[test]

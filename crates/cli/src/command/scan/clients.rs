@@ -1,6 +1,7 @@
 //! The configurations of MCP clients: where they are, and which servers they name.
 
 use super::notice::{self, Source, Spot};
+use super::report::Gap;
 use crate::surroundings::Surroundings;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,6 +12,8 @@ use std::sync::Arc;
 /// Largest configuration that is read, in bytes. Claude Code keeps its history in the same file.
 const BYTES_MAX: u64 = 64 << 20;
 
+/// What stands for a client where a server is named on the command line.
+const COMMAND_LINE: &str = "command line";
 /// What stands for a client where a registry describes a server.
 pub(super) const PUBLISHED: &str = "server.json";
 
@@ -47,8 +50,12 @@ impl Entry {
         Self { command: command.to_vec(), ..Self::named(program.rsplit('/').next().unwrap_or(program)) }
     }
 
+    pub(super) fn is_of_command_line(&self) -> bool {
+        self.client == COMMAND_LINE
+    }
+
     fn named(name: &str) -> Self {
-        Self { client: "command line", file: "-".into(), name: name.to_owned(), ..Self::default() }
+        Self { client: COMMAND_LINE, file: "-".into(), name: name.to_owned(), ..Self::default() }
     }
 
     /// A stranger wrote it for everybody: of this machine it knows nothing.
@@ -78,6 +85,12 @@ impl Entry {
 pub(crate) struct Unread {
     pub(crate) file: PathBuf,
     pub(crate) because: String,
+}
+
+impl Unread {
+    pub(super) fn gap(&self) -> Gap {
+        Gap { what: self.file.display().to_string(), because: format!("cannot be read: {}", self.because) }
+    }
 }
 
 /// A client, where it keeps its servers, and under which member. Below the home folder, the folder of configurations, or

@@ -6,7 +6,7 @@ use super::{
     clients::Entry,
     credentials::{self, Shown},
     entry,
-    report::{Is, Stand},
+    report::{Gap, Is, Stand},
 };
 use crate::{
     cli::Given,
@@ -51,10 +51,31 @@ struct Fault {
 }
 
 impl Seen {
-    /// Why it could not be seen, for people.
+    /// One that was named, and neither started nor reached.
+    pub(super) fn unasked(entry: &Entry) -> Self {
+        let because = match entry.url {
+            Some(_) => "nobody was asked, so nothing that it offers was looked at: `--connect` asks it",
+            None => {
+                "nothing was started, so nothing that it offers was looked at: `--connect` starts it and asks"
+            }
+        };
+        let fault = Fault { code: "not-asked", because: because.to_owned() };
+        Self { client: entry.client, server: entry.name.clone(), revision: None, fault: Some(fault) }
+    }
+
+    /// Why it was not seen, for people.
     pub(super) fn fault(&self) -> Option<String> {
         let Fault { code, because } = self.fault.as_ref()?;
-        Some(format!("error[{code}]: {}/{}: {}", self.client, one_line(&self.server), one_line(because)))
+        Some(format!("error[{code}]: {}: {}", one_line(&self.subject()), one_line(because)))
+    }
+
+    pub(super) fn gap(&self) -> Option<Gap> {
+        let because = format!("was not looked at: {}", self.fault.as_ref()?.because);
+        Some(Gap { what: self.subject(), because })
+    }
+
+    fn subject(&self) -> String {
+        format!("{}/{}", self.client, self.server)
     }
 }
 

@@ -1,6 +1,10 @@
 //! The answer as Markdown, for a comment on a pull request. Whatever others wrote stands in code: there, nothing is markup.
 
-use super::{Report, notice::Notice, report::by_rule};
+use super::{
+    Report,
+    notice::Notice,
+    report::{Gap, by_rule},
+};
 use crate::say::{Say, printable};
 
 /// Most rows: a comment has a bound, and nobody reads more.
@@ -17,11 +21,11 @@ fn page(report: &Report) -> String {
     notices.sort_by_key(|notice| (notice.is_known(), std::cmp::Reverse(notice.severity)));
     let flagged = notices.iter().filter(|notice| notice.counts()).count();
     let known = notices.iter().filter(|notice| notice.is_known()).count();
-    let mark = if flagged == 0 { "✅" } else { "❌" };
+    let gaps: Vec<Gap> = report.gaps().collect();
+    let mark = if flagged == 0 && gaps.is_empty() { "✅" } else { "❌" };
     let mut page = format!("## {mark} Callgate scan\n\n{}\n", report.sum(flagged, known));
-    for one in report.unread.iter().flatten() {
-        let (file, why) = (code(&one.file.display().to_string()), prose(&one.because));
-        page.push_str(&format!("\n⚠️ {file} cannot be read: {why}\n"));
+    for gap in &gaps {
+        page.push_str(&format!("\n⚠️ {} {}\n", code(&gap.what), prose(&gap.because)));
     }
     if !notices.is_empty() {
         page.push_str("\n| severity | finding | where | why |\n|---|---|---|---|\n");

@@ -44,6 +44,15 @@ pub(super) struct Report {
     /// With `--connect`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) connected: Option<Vec<Seen>>,
+    /// Without it: who was named on the command line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unasked: Vec<Seen>,
+}
+
+/// What was to be looked at and was not, and why.
+pub(super) struct Gap {
+    pub(super) what: String,
+    pub(super) because: String,
 }
 
 /// What there is to look at.
@@ -55,6 +64,7 @@ pub(super) struct Found {
     /// Nothing where files were named.
     unread: Option<Vec<Unread>>,
     pub(super) seen: Option<Vec<Seen>>,
+    pub(super) unasked: Vec<Seen>,
 }
 
 impl Found {
@@ -120,16 +130,29 @@ impl Stand {
 impl Report {
     /// What was found, of all kinds.
     pub(super) fn of(found: Found, ignore_annotations: bool) -> Self {
-        let Found { offers, servers, unread, seen } = found;
+        let Found { offers, servers, unread, seen, unasked } = found;
         let mut report = Self {
             servers: (unread.is_some() || !servers.is_empty())
                 .then(|| servers.into_iter().map(server).collect()),
             unread,
             connected: seen,
+            unasked,
             ..Self::default()
         };
         report.look(offers, ignore_annotations);
         report
+    }
+
+    /// Servers that were to be looked at, and were not.
+    pub(super) fn unseen(&self) -> impl Iterator<Item = &Seen> {
+        let named = self.connected.iter().flatten().chain(&self.unasked);
+        named.filter(|seen| seen.fault().is_some())
+    }
+
+    /// All that was to be looked at, and was not: without it, nobody knows that all is well.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = Gap> {
+        let unread = self.unread.iter().flatten().map(Unread::gap);
+        unread.chain(self.unseen().filter_map(Seen::gap))
     }
 
     /// Whether nobody named a file.
@@ -201,6 +224,10 @@ impl Report {
         let mut sum = sum.join(", ");
         if known > 0 {
             sum.push_str(&format!(", {known} known"));
+        }
+        match self.gaps().count() {
+            0 => {}
+            gaps => sum.push_str(&format!(", {gaps} not looked at")),
         }
         sum
     }

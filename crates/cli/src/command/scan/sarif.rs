@@ -42,10 +42,10 @@ fn log(report: &Report) -> Value {
             "columnKind": "utf16CodeUnits",
             "results": report.notices().chain(report.design()).map(&mut of).collect::<Vec<_>>(),
             "invocations": [{
-                "executionSuccessful": true,
-                "toolExecutionNotifications": report.unread.iter().flatten().map(|one| json!({
-                    "level": "warning",
-                    "message": { "text": text(&format!("`{}` cannot be read: {}", one.file.display(), one.because)) },
+                "executionSuccessful": report.gaps().next().is_none(),
+                "toolExecutionNotifications": report.gaps().map(|gap| json!({
+                    "level": "error",
+                    "message": { "text": text(&format!("`{}` {}", gap.what, gap.because)) },
                 })).collect::<Vec<_>>(),
             }],
         }],

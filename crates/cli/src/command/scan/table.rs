@@ -39,7 +39,8 @@ pub(super) fn show(say: Say, report: &Report) {
     }
     let flagged = report.notices().filter(|notice| notice.counts()).count();
     let known = report.notices().filter(|notice| notice.is_known()).count();
-    let mark = if flagged == 0 { say.paint(32, "✓") } else { say.paint(31, "✗") };
+    let is_well = flagged == 0 && report.gaps().next().is_none();
+    let mark = if is_well { say.paint(32, "✓") } else { say.paint(31, "✗") };
     say.line(format!("{mark} {}", report.sum(flagged, known)));
     if machine::free(servers) > 0 {
         say.line("next: `callgate import` puts a gateway before them, shows the changes first, and can take them back");

@@ -11,7 +11,10 @@ use crate::{
     cli::Given,
     command::{
         init::{self, STARTER},
-        scan::{clients, credentials, entry},
+        scan::{
+            clients::{self, Unread},
+            credentials, entry,
+        },
         secret,
         wrap::{self, declare},
     },
@@ -69,8 +72,9 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
         let file = std::path::absolute(file)?;
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
         let named = clients::named(&file, &text);
-        entries
-            .extend(named.ok_or_else(|| Failure::Usage(format!("`{}` names no servers", file.display())))?);
+        let named = named.ok_or_else(|| Failure::Usage(format!("`{}` names no servers", file.display())))?;
+        entries.extend(named.entries);
+        unread.extend(named.wrong.into_iter().map(|because| Unread { file: file.clone(), because }));
     }
     let program = std::env::current_exe()?.display().to_string();
     let shim = |server: &ServerName| {

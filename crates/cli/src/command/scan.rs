@@ -31,7 +31,8 @@ use std::{path::PathBuf, time::Duration};
 /// What the help ends with.
 const FORMAT: &str = "\
 Without a file, it reads the configurations of Claude Desktop, Claude Code, Cursor, VS Code, Windsurf, Codex, Gemini CLI and Zed, below \
-the home folder and here, and says of each server that they name how it is started or reached and what is wrong with that.
+the home folder and here, and says of each server that they name how it is started or reached and what is wrong with that. One that is \
+there and cannot be read is told, the others are still looked at, and the exit code is 2 (not-read).
 
 FILE holds a `tools/list` result, an array of tool definitions, or \
 `[{\"server\": NAME, \"instructions\": TEXT, \"tools\": […]}, …]` for several servers side by side; `instructions` may be left out. \
@@ -118,6 +119,10 @@ pub(crate) async fn run(args: &Args, given: &Given) -> Outcome {
         unseen.iter().for_each(|why| given.say.aside(why));
         let message = "not every server was looked at".to_owned();
         return Err(Failure::Unreadable { code: "not-seen", message });
+    }
+    if report.unread.as_ref().is_some_and(|unread| !unread.is_empty()) {
+        let message = "not every configuration of a client can be read".to_owned();
+        return Err(Failure::Unreadable { code: "not-read", message });
     }
     let flagged = report.notices().any(notice::Notice::counts);
     Ok(if flagged { Verdict::Flagged } else { Verdict::Yes })

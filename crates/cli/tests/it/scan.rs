@@ -174,7 +174,7 @@ fn the_clients_of_a_machine_are_found_and_what_is_wrong_with_their_servers_is_sa
     );
     bed.write("home/.gemini/settings.json", "{ not json");
     let said = bed.run(&["scan"]);
-    assert_eq!(said.code, 1, "{said:?}");
+    assert_eq!(said.code, 2, "one of them cannot be read: {said:?}");
     for told in [
         "high broad-folder Claude Desktop/files",
         "medium unpinned Claude Desktop/files",
@@ -193,4 +193,50 @@ fn the_clients_of_a_machine_are_found_and_what_is_wrong_with_their_servers_is_sa
     assert_eq!(answer["servers"].as_array().map(Vec::len), Some(4));
     assert_eq!(answer["unread"].as_array().map(Vec::len), Some(1));
     assert_eq!((&answer["tools"], &answer["findings"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn a_client_s_configuration_that_cannot_be_read_is_no_pass_and_hides_no_other() {
+    let fine = r#"{"mcpServers":{"fine":{"command":"server","args":["1"]}}}"#;
+    for (text, why) in [
+        ("{ not json", "key must be a string"),
+        ("[]", "it is no object"),
+        (r#"{"mcpServers":[]}"#, "`mcpServers` is no object"),
+        (r#"{"mcpServers":{"a":"npx a"}}"#, "`mcpServers.a` is no object"),
+        (
+            r#"{"mcpServers":{"a":{"command":["npx"]}}}"#,
+            "`mcpServers.a` names neither a program nor an address",
+        ),
+    ] {
+        let bed = Bed::new();
+        bed.write("home/.cursor/mcp.json", fine);
+        bed.write("home/.gemini/settings.json", text);
+        let said = bed.run(&["scan"]);
+        assert!(said.code == 2 && said.err.contains("error[not-read]"), "{text}: {said:?}");
+        assert!(
+            said.out.contains("settings.json` cannot be read") && said.out.contains(why),
+            "{text}: {said:?}"
+        );
+        assert!(said.out.contains("fine") && said.out.contains("1 not looked at"), "{said:?}");
+        assert!(!said.out.contains('✓'), "{said:?}");
+        let page = bed.run(&["scan", "--format", "markdown"]);
+        assert!(page.code == 2 && page.out.starts_with("## ❌"), "{page:?}");
+    }
+    // a folder opens, and cannot be read
+    let bed = Bed::new();
+    bed.write("home/.cursor/mcp.json/x", "");
+    let said = bed.run(&["scan"]);
+    assert!(said.code == 2 && said.out.contains("no other client on this machine"), "{said:?}");
+    // what stands beside a server that nobody can read is looked at, and what says nothing of servers is no fault
+    let bed = Bed::new();
+    bed.write("home/.cursor/mcp.json", r#"{"mcpServers":{"a":7,"fine":{"command":"server"}}}"#);
+    let said = bed.run(&["scan"]);
+    assert!(said.code == 2 && said.out.contains("1 server") && said.out.contains("fine"), "{said:?}");
+    let bed = Bed::new();
+    bed.write("home/.gemini/settings.json", r#"{"theme":"dark","mcpServers":null}"#);
+    bed.write("home/.config/zed/settings.json", r#"{"context_servers":{"brought":{"settings":{}}}}"#);
+    assert_eq!(bed.run(&["scan"]).code, 0);
+    // the same where the file is named
+    bed.write("mcp.json", r#"{"mcpServers":{"a":7}}"#);
+    assert!(bed.run(&["scan", "mcp.json"]).err.contains("error[wrong-shape]: `mcp.json` cannot be read"));
 }

@@ -103,6 +103,8 @@ struct Client {
     member: &'static str,
 }
 
+const ZED: &str = "Zed";
+
 const CLIENTS: [Client; 8] = [
     Client {
         name: "Claude Desktop",
@@ -154,7 +156,7 @@ const CLIENTS: [Client; 8] = [
         member: "mcpServers",
     },
     Client {
-        name: "Zed",
+        name: ZED,
         home: &[],
         config: &["zed/settings.json"],
         here: &[".zed/settings.json"],
@@ -174,10 +176,12 @@ pub(crate) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
         for file in home.into_iter().chain(config).chain(below(Some(Path::new("")), client.here)) {
             match text(&file) {
                 Ok(None) => {}
-                Ok(Some(text)) => match servers(client, &file, &text) {
-                    Ok(found) => entries.extend(found),
-                    Err(because) => unread.push(Unread { file, because }),
-                },
+                Ok(Some(text)) => {
+                    let Named { entries: named, wrong } = servers(client, &file, &text);
+                    entries.extend(named);
+                    let of_file = |because| Unread { file: file.clone(), because };
+                    unread.extend(wrong.into_iter().map(of_file));
+                }
                 Err(why) => unread.push(Unread { file, because: why.to_string() }),
             }
         }
@@ -185,11 +189,21 @@ pub(crate) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
     // under the home folder, the present one is found twice
     entries.sort_by(|a, b| (&a.client, &a.name, &a.file).cmp(&(&b.client, &b.name, &b.file)));
     entries.dedup_by(|a, b| a.name == b.name && same_file(&a.file, &b.file));
+    unread.sort_by(|a, b| (&a.because, &a.file).cmp(&(&b.because, &b.file)));
+    unread.dedup_by(|a, b| a.because == b.because && same_file(&a.file, &b.file));
     (entries, unread)
 }
 
-/// The servers in a file that is the configuration of a client; `None` if it is none.
-pub(crate) fn named(file: &Path, text: &str) -> Option<Vec<Entry>> {
+/// What a client's configuration names.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    pub(crate) entries: Vec<Entry>,
+    /// What of it is not as it must be, so that nobody knows what the client makes of it.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// What a file names that is the configuration of a client; `None` if it is none.
+pub(crate) fn named(file: &Path, text: &str) -> Option<Named> {
     let ends = |client: &Client| {
         [client.home, client.config, client.here].concat().iter().any(|path| file.ends_with(path))
     };
@@ -199,11 +213,11 @@ pub(crate) fn named(file: &Path, text: &str) -> Option<Vec<Entry>> {
         .iter()
         .find(|client| ends(client) && has(client))
         .or_else(|| CLIENTS.iter().find(|client| has(client)))?;
-    let mut entries = servers(client, file, text).ok()?;
+    let mut named = servers(client, file, text);
     if !ends(client) && client.member == "mcpServers" {
-        entries.iter_mut().for_each(|entry| entry.client = "MCP client");
+        named.entries.iter_mut().for_each(|entry| entry.client = "MCP client");
     }
-    Some(entries)
+    Some(named)
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {
@@ -235,25 +249,63 @@ fn whole(file: &Path, text: &str) -> Result<Value, String> {
     }
 }
 
-fn servers(client: &Client, file: &Path, text: &str) -> Result<Vec<Entry>, String> {
-    let whole = whole(file, text)?;
-    let text: Arc<str> = text.into();
-    let of = |within: &Value, keys: &[&str]| -> Vec<Entry> {
-        let all = within.get(client.member).and_then(Value::as_object).into_iter().flatten();
-        let entry = |(name, value): (&String, &Value)| {
-            let keys =
-                keys.iter().chain([&client.member, &name.as_str()]).map(|key| (*key).to_owned()).collect();
-            Some(Entry { text: Arc::clone(&text), keys, ..entry(client.name, file, name, value)? })
-        };
-        all.filter_map(entry).collect()
+fn servers(client: &Client, file: &Path, text: &str) -> Named {
+    let mut named = Named::default();
+    let whole = match whole(file, text) {
+        Ok(Value::Object(whole)) => whole,
+        Ok(_) => {
+            named.wrong.push("it is no object".to_owned());
+            return named;
+        }
+        Err(why) => {
+            named.wrong.push(why);
+            return named;
+        }
     };
+    let text: Arc<str> = text.into();
+    let mut take = |within: &Map<String, Value>, keys: &[&str]| {
+        for (name, value) in members(within, client.member, &mut named.wrong) {
+            let keys: Vec<String> =
+                keys.iter().chain([&client.member, &name.as_str()]).map(|key| (*key).to_owned()).collect();
+            match entry(client.name, file, name, value) {
+                Ok(Some(entry)) => named.entries.push(Entry { text: Arc::clone(&text), keys, ..entry }),
+                Ok(None) => {}
+                Err(why) => named.wrong.push(format!("`{}` {why}", keys.join("."))),
+            }
+        }
+    };
+    take(&whole, &[]);
     // Claude Code has more of each project
-    let projects = whole.get("projects").and_then(Value::as_object).into_iter().flat_map(Map::iter);
-    let theirs = projects.flat_map(|(path, project)| of(project, &["projects", path]));
-    Ok(of(&whole, &[]).into_iter().chain(theirs).collect())
+    let projects = whole.get("projects").and_then(Value::as_object).into_iter().flatten();
+    for (path, project) in projects {
+        project.as_object().into_iter().for_each(|project| take(project, &["projects", path]));
+    }
+    named
 }
 
-fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Option<Entry> {
+/// The members of the object of that name. There may be none, but nothing else.
+fn members<'v>(
+    within: &'v Map<String, Value>,
+    name: &str,
+    wrong: &mut Vec<String>,
+) -> impl Iterator<Item = (&'v String, &'v Value)> + use<'v> {
+    let member = within.get(name).filter(|member| !member.is_null());
+    if member.is_some_and(|member| !member.is_object()) {
+        wrong.push(format!("`{name}` is no object"));
+    }
+    member.and_then(Value::as_object).into_iter().flatten()
+}
+
+/// Nothing of one that its client brings with it. Errors: why nobody knows how it is reached.
+fn entry(
+    client: &'static str,
+    file: &Path,
+    name: &str,
+    value: &Value,
+) -> Result<Option<Entry>, &'static str> {
+    if !value.is_object() {
+        return Err("is no object");
+    }
     let texts = |value: Option<&Value>| -> Vec<String> {
         let all = value.and_then(Value::as_array).into_iter().flatten();
         all.map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect()
@@ -270,7 +322,12 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Option
     if program.is_some() {
         command.extend(texts(inner.get("args")));
     }
-    (program.is_some() || url.is_some()).then(|| Entry {
+    if program.is_none() && url.is_none() {
+        // Zed's extensions have settings, and know the program themselves
+        let is_brought = client == ZED && value.get("command").is_none();
+        return if is_brought { Ok(None) } else { Err("names neither a program nor an address") };
+    }
+    Ok(Some(Entry {
         client,
         file: file.to_owned(),
         name: name.to_owned(),
@@ -282,7 +339,7 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Option
         env: pairs(inner.get("env").or_else(|| value.get("env"))),
         headers: pairs(value.get("headers").or_else(|| value.get("http_headers"))),
         ..Entry::default()
-    })
+    }))
 }
 
 /// JSON without the comments and last commas that editors allow in their settings.
@@ -339,7 +396,7 @@ mod tests {
     fn every_client_s_way_to_name_a_server_is_known() {
         let of = |client: &str, file: &str, text: &str| {
             let client = CLIENTS.iter().find(|one| one.name == client).unwrap();
-            servers(client, Path::new(file), text).unwrap()
+            servers(client, Path::new(file), text).entries
         };
         let run = ["npx".to_owned(), "-y".to_owned(), "thing".to_owned()];
         for (client, file, text) in [

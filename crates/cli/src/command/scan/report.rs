@@ -242,8 +242,11 @@ fn read(file: &Path, found: &mut Found) -> Result<(), Failure> {
     };
     let text = std::str::from_utf8(&bytes).ok();
     let source = text.filter(|_| !is_input).map(|text| Source { file: file.to_owned(), text: text.into() });
-    if let Some(entries) = text.and_then(|text| clients::named(file, text)) {
-        found.servers.extend(entries.into_iter().map(|entry| (entry, None)));
+    if let Some(named) = text.and_then(|text| clients::named(file, text)) {
+        if let [why, ..] = named.wrong.as_slice() {
+            return Err(listed::failed(file, "wrong-shape", why));
+        }
+        found.servers.extend(named.entries.into_iter().map(|entry| (entry, None)));
         return Ok(());
     }
     let value = listed::strict(file, &bytes)?;

@@ -9,9 +9,10 @@ pub(super) fn show(say: Say, report: &Report) {
     let servers = report.servers.as_deref().unwrap_or_default();
     machine::tell(say, servers, report.unread.as_deref().unwrap_or_default());
     if report.is_of_machine() && servers.is_empty() {
-        say.line(
-            "no client on this machine names a server; `callgate scan FILE` looks at definitions in a file",
-        );
+        let others = if report.gaps().next().is_none() { "" } else { "other " };
+        say.line(format!(
+            "no {others}client on this machine names a server; `callgate scan FILE` looks at definitions in a file"
+        ));
         return;
     }
     if !report.tools.is_empty() || servers.is_empty() {

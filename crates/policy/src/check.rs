@@ -3,6 +3,7 @@
 use crate::{
     actions::{self, Known, METHODS},
     load::tool_names,
+    near::nearest,
     rule::{Rule, Sway},
     slice::Covered,
     source::{Problem, Reach},
@@ -85,32 +86,12 @@ fn action_names(catalogue: &Catalogue) -> Vec<String> {
     names
 }
 
-fn unknown(place: &crate::source::Place, what: &str, id: &str, mut candidates: Vec<String>) -> Problem {
+fn unknown(place: &crate::source::Place, what: &str, id: &str, candidates: Vec<String>) -> Problem {
     let problem = Problem::error(place, format!("there is no {what} `{id}`")).reach(Reach::Dormant);
-    candidates.sort_by_cached_key(|candidate| distance(candidate, id));
-    match candidates.first().filter(|best| distance(best, id) <= 2.max(id.len() / 4)) {
+    match nearest(id, candidates.iter().map(String::as_str)) {
         Some(best) => problem.help(format!("did you mean `{best}`?")),
         None => problem.help("`callgate registry list` shows what was accepted"),
     }
-}
-
-/// Edits from one name to another (Levenshtein), over bytes: names are ASCII.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let above = *slot;
-            left = (diagonal + usize::from(x != y)).min(above + 1).min(left + 1);
-            diagonal = above;
-            *slot = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// Arguments that a rule names and no rule can name, and tools whose schema lacks what a rule guards.

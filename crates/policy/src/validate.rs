@@ -7,8 +7,9 @@
 
 use crate::{
     actions::{self, Known},
-    check::{distance, is_early, literals},
+    check::{is_early, literals},
     kinds::{Kinds, is_general},
+    near::nearest,
     rule::{Rule, Sway},
     slice::Covered,
     source::{Problem, Reach, Severity},
@@ -128,10 +129,9 @@ impl Kept {
 /// The type that was meant, if one is near to the name in the message.
 fn nearest_type(schema: &Schema, message: &str) -> Option<String> {
     let name = message.split('`').nth(1)?;
-    let far = |known: &String| distance(known, name);
-    let known = schema.entity_types().map(ToString::to_string);
-    let nearest = known.min_by_key(|known| (far(known), known.clone()))?;
-    (far(&nearest) <= 2.max(name.len() / 4)).then(|| format!("did you mean `{nearest}`?"))
+    let known: Vec<String> = schema.entity_types().map(ToString::to_string).collect();
+    let meant = nearest(name, known.iter().map(String::as_str))?;
+    Some(format!("did you mean `{meant}`?"))
 }
 
 fn judge<'a>(schema: &Schema, rules: &[&'a Rule]) -> BTreeMap<&'a str, Verdict> {

@@ -44,7 +44,8 @@ pub(crate) enum Registry {
     /// Of two files, each holds a `tools/list` result, an array of tool definitions, or
     /// `[{"server": NAME, "serverInfo": {…}?, "instructions": TEXT?, "tools": […]}, …]`; `serverInfo`, what a server calls itself,
     /// is compared where both files have it. Nothing is started, and no configuration is needed.
-    /// Exit codes then: 0 no change, 1 changes, 2 a file cannot be read.
+    /// Exit codes then: 0 no change, 1 changes, 2 a file cannot be read. Of a server: 0 no difference, 3 a difference, 1 there is
+    /// no such server or item.
     Diff(Diff),
     /// Approve a server until a date, or accept what it shows now
     ///
@@ -167,7 +168,11 @@ fn state(pin: &Pin) -> &'static str {
 }
 
 async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outcome {
-    let store = place.store().await?;
+    let kept = kept::Kept::open(place).await?;
+    if let Some(server) = &server {
+        kept.must_know(server).await?;
+    }
+    let store = &kept.store;
     let known = store.list_servers(&place.scope()).await?;
     let mut names: Vec<ServerName> = known.iter().map(|server| server.name.clone()).collect();
     names.extend(place.meant.settings.servers.keys().cloned());
@@ -198,7 +203,7 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                     let observed = seen.get(name).and_then(|tools| tools.get(&pin.item.name));
                     let observed = observed.map(Vec::as_slice).unwrap_or_default();
                     let of = (&server.declarations.at(now), observed);
-                    class(&store, place, pin, of, &siblings, name).await?
+                    class(store, place, pin, of, &siblings, name).await?
                 }
                 None => None,
             };
@@ -223,7 +228,7 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
     }
     given.say.json(&values);
     if !given.say.json {
-        kept::table(&kept::Kept::open(place).await?, server.as_ref(), given.say).await?;
+        kept::table(&kept, server.as_ref(), given.say).await?;
         given.say.line("");
     }
     given.say.table(&["server", "kind", "name", "state", "class or approval"], rows);

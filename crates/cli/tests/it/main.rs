@@ -31,6 +31,7 @@ mod serve;
 mod sign_in;
 mod soak;
 mod sources;
+mod unknown;
 mod vault;
 mod versions;
 mod wrap;

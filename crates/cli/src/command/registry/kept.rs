@@ -3,10 +3,12 @@
 use crate::{
     cli::Given,
     failure::{Outcome, Verdict},
+    near,
     place::Place,
     say::{Say, one_line, printable, when},
     sources::SystemClock,
 };
+use anyhow::anyhow;
 use catalog::record::{Access, Difference, Fact, Facts, Group, Held, Known, Record, State, ToolKnown};
 use decision::{Clock as _, ServerName};
 use serde_json::{Value, json};
@@ -74,6 +76,17 @@ impl Kept {
         Ok(self.live.settings.servers.keys().cloned().chain(recorded).collect())
     }
 
+    /// Whether there is such a server at all: configured, recorded, or seen once. Errors: which there are.
+    pub(super) async fn must_know(&self, server: &ServerName) -> anyhow::Result<()> {
+        let mut known = self.names().await?;
+        known.extend(self.store.list_servers(&self.scope).await?.into_iter().map(|seen| seen.name));
+        if known.contains(server) {
+            return Ok(());
+        }
+        let known = known.iter().map(ToString::to_string).collect();
+        Err(anyhow!(near::none(&format!("there is no server `{server}`"), server.as_str(), &known)))
+    }
+
     /// Where the file, or how things are, differs from the record.
     pub(crate) async fn differences(&self, server: &ServerName) -> anyhow::Result<Vec<Difference>> {
         let Some(known) = self.known(server).await? else { return Ok(Vec::new()) };
@@ -120,11 +133,7 @@ pub(super) async fn show(server: Option<&ServerName>, given: &Given, place: &Pla
         table(&kept, None, given.say).await?;
         return Ok(Verdict::Yes);
     };
-    if !kept.names().await?.contains(server) {
-        return Err(
-            anyhow::anyhow!("there is no server `{server}`: `callgate registry list` shows all").into()
-        );
-    }
+    kept.must_know(server).await?;
     given.say.json(&value(&kept, server).await?);
     if !given.say.json {
         tell(&kept, server, given.say).await?;

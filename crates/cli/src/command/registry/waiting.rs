@@ -9,19 +9,22 @@ use super::{
 use crate::{
     cli::Given,
     failure::Outcome,
+    near,
     place::Place,
     say::{Say, one_line},
     sources::SystemClock,
 };
+use anyhow::anyhow;
 use catalog::record::Fact;
 use console::review::{self, Radius, Review, Waiting};
-use decision::{Clock as _, ServerName};
+use decision::{Clock as _, Item, ItemKind, ServerName};
 use serde_json::json;
-use store::PinState;
+use store::{Pin, PinState};
 
 pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Place) -> Outcome {
     let wanted = name.map(item).transpose()?;
     let kept = kept::Kept::open(place).await?;
+    kept.must_know(server).await?;
     let agents = place.meant.settings.agents();
     let scope = place.scope();
     let asked = review::Place {
@@ -34,6 +37,11 @@ pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given,
     };
     let review = Review::of(&asked, usize::MAX).await?;
     let pins = kept.store.pins(&scope, server).await?;
+    if let Some((item, _)) = &wanted
+        && !pins.iter().any(|pin| pin.item == *item)
+    {
+        return Err(no_such(item, server, &pins).into());
+    }
     let seen = Shown::of(&kept.store, place, server, &pins).await?;
     let (mut values, mut any) = (Vec::new(), false);
     for one in
@@ -58,9 +66,22 @@ pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given,
     }
     given.say.json(&values);
     if !any {
-        given.say.line(format!("`{server}` shows what was accepted"));
+        given.say.line(match pins.is_empty() {
+            true => format!("nothing of `{server}` was seen yet, and nothing is accepted"),
+            false => format!("`{server}` shows what was accepted"),
+        });
     }
     Ok((!any).into())
+}
+
+/// Why there is nothing to compare, with the item that was probably meant, as it is typed.
+fn no_such(item: &Item, server: &ServerName, pins: &[Pin]) -> anyhow::Error {
+    let typed = |item: &Item| match item.kind == ItemKind::Tool {
+        true => item.name.clone(),
+        false => format!("{}:{}", item.kind.as_str(), item.name),
+    };
+    let nothing = format!("`{server}` has no {} `{}`", item.kind.as_str(), one_line(&item.name));
+    anyhow!(near::none(&nothing, &typed(item), &pins.iter().map(|pin| typed(&pin.item)).collect()))
 }
 
 fn value(review: &Review, one: &Waiting, seen: &Shown) -> serde_json::Value {

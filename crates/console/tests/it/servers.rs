@@ -351,6 +351,14 @@ async fn a_date_that_is_near_is_marked_and_a_server_that_nobody_knows_is_nowhere
     let rita = house.sign_in("rita").await;
     assert_eq!(house.get(&rita, "/console/servers/one?name=nobody").await.status, StatusCode::NOT_FOUND);
     assert_eq!(house.get(&rita, "/console/servers/one").await.status, StatusCode::NOT_FOUND);
+    let nobody = ServerName::new("nobody").unwrap();
+    for step in ["suspend", "review", "retire"] {
+        let form = [("server", "nobody"), ("seen", "0"), ("step", step)];
+        assert_eq!(house.post(&rita, STEP, &form).await.status, StatusCode::NOT_FOUND, "{step}");
+        assert_eq!(house.store.record(&house.scope, &nobody).await.unwrap(), None, "{step}");
+    }
+    let form = [("server", "nobody"), ("seen", "0"), ("step", "add")];
+    assert_eq!(house.post(&rita, STEP, &form).await.status, StatusCode::SEE_OTHER);
     send(&house, &rita, 0, "review", &[]).await;
     send(&house, &rita, 1, "set", &FACTS).await;
     send(&house, &rita, 2, "approve", &[("until", "2027-05-31")]).await;

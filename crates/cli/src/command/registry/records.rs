@@ -60,6 +60,7 @@ pub(super) async fn set(said: &Said, given: &Given, place: &Place) -> Outcome {
         return Err(Failure::Usage(text));
     }
     let kept = Kept::open(place).await?;
+    kept.must_know(&said.server).await?;
     let record = kept.record(&said.server).await?;
     let mut facts = record.map(|record| record.facts).unwrap_or_default();
     if said.declared {
@@ -72,6 +73,8 @@ pub(super) async fn set(said: &Said, given: &Given, place: &Place) -> Outcome {
 pub(super) async fn step(step: Step, stepped: &Stepped, given: &Given, place: &Place) -> Outcome {
     let kept = Kept::open(place).await?;
     let server = &stepped.server;
+    // a slip of the pen must not stop one that nobody has, and leave the one that was meant as it is
+    kept.must_know(server).await?;
     // a first record has what the file says: there is nothing yet that it could overwrite
     let first = kept.record(server).await?.is_none().then(|| kept.declared(server));
     let because = stepped.because.as_deref();
@@ -88,6 +91,7 @@ pub(super) async fn approve(
 ) -> Outcome {
     let until = dates::parse(until, SystemClock.now())?;
     let kept = Kept::open(place).await?;
+    kept.must_know(server).await?;
     let known = kept.known(server).await?.ok_or_else(|| {
         anyhow!("the configuration has no server `{server}`: what is approved is how it is reached, so write it first")
     })?;

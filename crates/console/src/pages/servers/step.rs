@@ -30,6 +30,9 @@ pub(crate) async fn step(
     };
     let because = reason(text("because"));
     let record = console.store().record(&console.parts.scope, &name).await?;
+    if record.is_none() && step != Step::Add && !is_known(console, &name).await? {
+        return Err(Stop::nowhere());
+    }
     let asked = Asked { name: &name, step, seen, because: because.as_deref() };
     match take(console, signed, &asked, record.as_ref(), fields).await? {
         Ok(()) => {
@@ -38,6 +41,12 @@ pub(crate) async fn step(
         }
         Err(why) => again(console, signed, &name, why).await,
     }
+}
+
+/// Whether it is configured, or was seen once.
+async fn is_known(console: &Console, name: &ServerName) -> Result<bool, Stop> {
+    let is_configured = !console.parts.servers.configured(Some(name)).is_empty();
+    Ok(is_configured || console.store().server(&console.parts.scope, name).await?.is_some())
 }
 
 struct Asked<'a> {

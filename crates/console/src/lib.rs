@@ -26,7 +26,7 @@ pub use web::Body;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::approval::{Approval, Voter};
-use decision::{AgentName, Clock, Entropy, Entry, Event, EventName, ServerName};
+use decision::{Clock, Entropy, Entry, Event, EventName, ServerName};
 use door::{Door, Shut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use pages::Frame;
@@ -81,8 +81,8 @@ pub trait Servers: std::fmt::Debug + Send + Sync {
         server: &ServerName,
         definitions: Vec<Arc<catalog::Definition>>,
     ) -> Option<policy::Policies>;
-    /// Agents that only the settings name.
-    fn agents(&self) -> Vec<AgentName>;
+    /// Agents and services that the settings name.
+    fn agents(&self) -> Vec<store::NewAgent>;
 }
 
 /// The console of one gateway.

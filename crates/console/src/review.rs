@@ -14,12 +14,12 @@ use catalog::Definition;
 use catalog::drift::{self, Drift, Likeness, Severity};
 use catalog::scan::{Finding, scan_items};
 use decision::approval::State;
-use decision::{AgentName, Digest, Item, ItemKind, Principal, ServerName, Timestamp};
+use decision::{Digest, Item, ItemKind, Principal, ServerName, Timestamp};
 use policy::Policies;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{Caller, Page, Pin, PinState, Scope, Store, StoreError};
+use store::{Caller, NewAgent, Page, Pin, PinState, Scope, Store, StoreError};
 
 /// "Lately", in days.
 pub const DAYS: u64 = 30;
@@ -37,8 +37,8 @@ pub struct Place<'a> {
     pub scope: &'a Scope,
     pub server: &'a ServerName,
     pub now: Timestamp,
-    /// Agents that only the settings name.
-    pub agents: &'a [AgentName],
+    /// Agents and services that the settings name.
+    pub agents: &'a [NewAgent],
     pub over: &'a Over<'a>,
 }
 

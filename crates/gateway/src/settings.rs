@@ -12,6 +12,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use store::{AgentKind, NewAgent};
 
 /// The data plane's settings. No `Option` stands for "use the default".
 #[derive(Debug, Clone)]
@@ -174,13 +175,15 @@ impl Settings {
         self.servers.keys().filter(|name| way(self, name) != way(now, name)).cloned().collect()
     }
 
-    /// The agents that are named here: over standard input, and of this machine without a token.
-    pub fn agents(&self) -> Vec<AgentName> {
-        [Some(&self.stdio_agent), self.unauthenticated_loopback.as_ref()]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
+    /// Who is named here: the agents over standard input and of this machine without a token, and the services that show a
+    /// certificate.
+    pub fn agents(&self) -> Vec<NewAgent> {
+        let new = |name: &AgentName, kind, groups| NewAgent { name: name.clone(), kind, groups, user: None };
+        let own = [Some(&self.stdio_agent), self.unauthenticated_loopback.as_ref()];
+        let agents = own.into_iter().flatten().map(|name| new(name, AgentKind::Agent, BTreeSet::new()));
+        let services =
+            self.workloads.iter().map(|one| new(&one.name, AgentKind::Workload, one.groups.clone()));
+        agents.chain(services).collect()
     }
 
     /// The secrets that are in a file or a variable, which an operator should not forget.

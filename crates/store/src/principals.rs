@@ -131,33 +131,30 @@ impl Store {
         rows.iter().map(agent).collect()
     }
 
-    /// Every principal that can call: the agents with what is known of them, and those that only the settings name.
-    pub async fn principals(
-        &self,
-        scope: &Scope,
-        beside: &[AgentName],
-    ) -> Result<Vec<Principal>, StoreError> {
+    /// Every principal that can call: the agents with what is known of them, and those that the settings name.
+    pub async fn principals(&self, scope: &Scope, beside: &[NewAgent]) -> Result<Vec<Principal>, StoreError> {
         let users = self.list_users(scope).await?;
-        let plain = |actor| Principal {
+        let principal = |name, kind, groups, user: Option<UserName>| Principal {
             tenant: scope.tenant.clone(),
             environment: scope.environment.clone(),
-            actor,
-            groups: BTreeSet::new(),
-            user: None,
+            actor: match kind {
+                AgentKind::Agent => Actor::Agent(name),
+                AgentKind::Workload => Actor::Workload(name),
+            },
+            groups,
+            user: user.and_then(|name| users.iter().find(|user| user.name == name).cloned()),
         };
-        let mut all = Vec::new();
-        for agent in self.list_agents(scope).await? {
-            let actor = match agent.kind {
-                AgentKind::Agent => Actor::Agent(agent.name),
-                AgentKind::Workload => Actor::Workload(agent.name),
-            };
-            let user = agent.user.and_then(|name| users.iter().find(|user| user.name == name).cloned());
-            all.push(Principal { groups: agent.groups, user, ..plain(actor) });
-        }
-        for name in beside {
-            let actor = Actor::Agent(name.clone());
-            if !all.iter().any(|known| known.actor == actor) {
-                all.push(plain(actor));
+        let stored = self.list_agents(scope).await?.into_iter();
+        let mut all: Vec<Principal> =
+            stored.map(|agent| principal(agent.name, agent.kind, agent.groups, agent.user)).collect();
+        for one in beside.iter().cloned() {
+            let kind = one.kind;
+            let one = principal(one.name, kind, one.groups, one.user);
+            match all.iter_mut().find(|known| known.actor == one.actor) {
+                // the groups of a service that shows a certificate are those of the settings
+                Some(known) if kind == AgentKind::Workload => *known = one,
+                Some(_) => {}
+                None => all.push(one),
             }
         }
         Ok(all)

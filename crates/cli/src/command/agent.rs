@@ -227,15 +227,11 @@ async fn only_configured(
     place: &Place,
     store: &Store,
 ) -> Result<Option<NewAgent>, Failure> {
-    let settings = &place.meant.settings;
     if store.list_agents(&place.scope()).await?.iter().any(|known| known.name == *name) {
         return Ok(None);
     }
-    let new = |kind, groups| NewAgent { name: name.clone(), kind, groups, user: None };
-    if let Some(workload) = settings.workloads.iter().find(|one| one.name == *name) {
-        return Ok(Some(new(AgentKind::Workload, workload.groups.clone())));
-    }
-    Ok(settings.agents().contains(name).then(|| new(AgentKind::Agent, BTreeSet::new())))
+    // of an agent and a service of one name, the service has its groups from the file
+    Ok(place.meant.settings.agents().into_iter().rev().find(|one| one.name == *name))
 }
 
 fn unknown(name: &AgentName, error: StoreError) -> Failure {

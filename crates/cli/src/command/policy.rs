@@ -6,15 +6,16 @@ use crate::{
     cli::Given,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::printable,
+    say::{one_line, printable},
     sources::SystemClock,
 };
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use decision::{
-    Actor, AgentName, Clock as _, Digest, ItemKind, Principal, RuleId, ServerName, Transport, UserName,
+    Actor, AgentName, Clock as _, Digest, ItemKind, Principal, Refusal, RuleId, ServerName, Transport,
+    UserName,
 };
-use gateway::Unknown;
+use gateway::{Live, Unknown};
 use policy::{Answer, Asker, Can, Circumstances, Policies, Question, Subject};
 use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -22,9 +23,9 @@ use store::Store;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Which principals may make a call
+    /// Which principals may make a call, as the rules and the server's record have it
     WhoCan(WhoCan),
-    /// What one principal may see and use
+    /// What one principal may see and use, as the rules and the servers' records have it
     WhatCan(WhatCan),
     /// A rule, by its id
     Explain { rule: String },
@@ -66,12 +67,11 @@ pub(crate) async fn run(policy: Policy, given: &Given) -> Outcome {
     let place = given.place()?;
     let store = place.store().await?;
     let live = live(&place, &store).await?;
-    let policies = Arc::clone(&live.policies);
     match policy {
         Policy::Test { files } => cases::run(&files, given, &place, &live),
-        Policy::WhoCan(args) => who_can(&args, given, &place, &store, &policies).await,
-        Policy::WhatCan(args) => what_can(args, given, &place, &store, &policies).await,
-        Policy::Explain { rule } => explain(&rule, given, &policies),
+        Policy::WhoCan(args) => who_can(&args, given, &place, &store, &live).await,
+        Policy::WhatCan(args) => what_can(args, given, &place, &store, &live).await,
+        Policy::Explain { rule } => explain(&rule, given, &live.policies),
     }
 }
 
@@ -133,7 +133,26 @@ pub(crate) fn misfit(
     Ok(first.map(|first| format!("the arguments do not fit the pinned schema: {first}")))
 }
 
-async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, policies: &Policies) -> Outcome {
+/// What the rules say to one principal of one item, and what the registry says beyond them.
+struct Row {
+    can: Can,
+    shut: Option<Refusal>,
+}
+
+impl Row {
+    /// In the order of the path: only whom the rules show an item is refused it for how its server stands.
+    fn of(can: Can, is_shown: bool, live: &Live) -> Self {
+        let shut = is_shown.then(|| live.registry.refusal(&can.server, can.kind, &can.name)).flatten();
+        Self { can, shut }
+    }
+
+    fn is_allowed(&self) -> bool {
+        self.shut.is_none() && self.can.answer.is_allowed()
+    }
+}
+
+async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, live: &Live) -> Outcome {
+    let policies = &live.policies;
     let (server, name) = subject(&args.call)?;
     let subject = Subject { server: &server, kind: ItemKind::Tool, name };
     if policies.catalogue().item(&server, ItemKind::Tool, name).is_none() {
@@ -160,24 +179,23 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, pol
             workflow: None,
         },
     };
-    let answers = policies.who_can(&question, &all);
+    let answers = policies.who_can(&question, &all).into_iter().map(|can| {
+        let asker = Asker { principal: &can.principal, host: args.host.as_deref() };
+        let is_shown = policies.see(asker, subject).is_allowed();
+        Row::of(can, is_shown, live)
+    });
+    let answers: Vec<Row> = answers.collect();
     given.say.json(&answers.iter().map(value).collect::<Vec<_>>());
-    let rows = answers.iter().map(|can| {
-        let mut row = vec![can.principal.describe()];
-        row.extend(told(given, &can.answer));
+    let rows = answers.iter().map(|one| {
+        let mut row = vec![one.can.principal.describe()];
+        row.extend(told(given, one));
         row
     });
     given.say.table(&["who", "may", "because"], rows.collect());
-    Ok(answers.iter().any(|can| can.answer.is_allowed()).into())
+    Ok(answers.iter().any(Row::is_allowed).into())
 }
 
-async fn what_can(
-    args: WhatCan,
-    given: &Given,
-    place: &Place,
-    store: &Store,
-    policies: &Policies,
-) -> Outcome {
+async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, live: &Live) -> Outcome {
     let all = principals(place, store).await?;
     let matches = |one: &&Principal| match &one.actor {
         Actor::Agent(name) | Actor::Workload(name) => *name == args.principal,
@@ -192,28 +210,45 @@ async fn what_can(
         let user = users.into_iter().find(|user| user.name == name);
         principal.user = Some(user.ok_or_else(|| anyhow!("there is no user `{name}`: add them first"))?);
     }
-    let mut answers = policies.what_can(Asker { principal: &principal, host: args.host.as_deref() });
+    let answers = live.policies.what_can(Asker { principal: &principal, host: args.host.as_deref() });
+    let answers = answers.into_iter().map(|can| {
+        let is_shown = can.answer.is_allowed();
+        Row::of(can, is_shown, live)
+    });
+    let mut answers: Vec<Row> = answers.collect();
     let total = answers.len();
-    let allowed = answers.iter().filter(|can| can.answer.is_allowed()).count();
+    let allowed = answers.iter().filter(|one| one.is_allowed()).count();
+    // whatever the rules say of one that is shut, only this says why nothing of it is there
+    let shut: BTreeMap<ServerName, String> = answers
+        .iter()
+        .filter_map(|one| Some((one.can.server.clone(), one.shut.as_ref()?.because.clone())))
+        .collect();
     if !args.all {
-        answers.retain(|can| can.answer.is_allowed());
+        answers.retain(Row::is_allowed);
     }
     given.say.json(&answers.iter().map(value).collect::<Vec<_>>());
-    let rows = answers.iter().map(|can| {
+    let rows = answers.iter().map(|one| {
+        let can = &one.can;
         let class = can.classified.as_ref();
         let class = class.map(|class| format!("{}, {}", class.effect.as_str(), class.tier.as_str()));
         let mut row = vec![can.server.to_string(), can.name.clone(), class.unwrap_or_default()];
-        row.extend(told(given, &can.answer));
+        row.extend(told(given, one));
         row
     });
     given.say.table(&["server", "name", "class", "sees", "because"], rows.collect());
     given.say.line(format!("{} sees {allowed} of {total}", principal.describe()));
+    for because in shut.values() {
+        given.say.line(format!("{} {}", given.say.paint(33, "!"), one_line(because)));
+    }
     Ok((allowed > 0).into())
 }
 
-fn told(given: &Given, answer: &Answer) -> [String; 2] {
+fn told(given: &Given, row: &Row) -> [String; 2] {
+    if let Some(no) = &row.shut {
+        return [given.say.paint(31, "no"), printable(&format!("{}: {}", no.code.as_str(), no.because))];
+    }
     let names = |rules: &[RuleId]| rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
-    match answer {
+    match &row.can.answer {
         Answer::Allowed { basis } => [given.say.paint(32, "yes"), names(basis)],
         Answer::Held(held) => {
             let told = format!("{} unless {} approve", names(&held.rules), held.cure);
@@ -227,17 +262,20 @@ fn told(given: &Given, answer: &Answer) -> [String; 2] {
     }
 }
 
-fn value(can: &Can) -> serde_json::Value {
-    let (answer, rules, detail, remedy) = match &can.answer {
-        Answer::Allowed { basis } => ("allowed", basis, None, None),
-        Answer::Held(held) => ("held", &held.rules, Some(held.because.join("; ")), None),
-        Answer::Refused { rules, detail, remedy, .. } => {
-            ("refused", rules, Some(detail.clone()), remedy.clone())
+fn value(row: &Row) -> serde_json::Value {
+    let can = &row.can;
+    let (answer, rules, detail, remedy) = match (&row.shut, &can.answer) {
+        (Some(no), _) => ("refused", &[][..], Some(no.because.clone()), None),
+        (None, Answer::Allowed { basis }) => ("allowed", basis.as_slice(), None, None),
+        (None, Answer::Held(held)) => ("held", held.rules.as_slice(), Some(held.because.join("; ")), None),
+        (None, Answer::Refused { rules, detail, remedy, .. }) => {
+            ("refused", rules.as_slice(), Some(detail.clone()), remedy.clone())
         }
     };
     json!({
         "principal": can.principal, "server": can.server, "kind": can.kind, "name": can.name,
         "federated": can.federated, "answer": answer, "rules": rules, "detail": detail, "remedy": remedy,
+        "code": row.shut.as_ref().map(|no| no.code.as_str()),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::{
     sources::{SystemClock, SystemEntropy},
 };
 use console::{Configured, Console, PREFIX, Parts, hooks::Keys};
-use decision::{AgentName, EventName, ServerName, UserName};
+use decision::{EventName, ServerName, UserName};
 use gateway::{
     Gate,
     listen::http::{Annex, Visit},
@@ -46,7 +46,7 @@ impl console::Servers for InGate {
         gateway::registry::rules_over(&self.0.live(), server, definitions)
     }
 
-    fn agents(&self) -> Vec<AgentName> {
+    fn agents(&self) -> Vec<store::NewAgent> {
         self.0.live().settings.agents()
     }
 }

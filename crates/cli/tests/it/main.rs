@@ -34,4 +34,5 @@ mod sources;
 mod unknown;
 mod vault;
 mod versions;
+mod who_can;
 mod wrap;

@@ -5,7 +5,7 @@ use callgate_console::{Configured, Servers};
 use catalog::observed::{Did, How, Observation};
 use catalog::record::{Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
 use catalog::{Catalogue, Declarations, Definition, Effect, ServerEntry, Tier};
-use decision::{AgentName, CallId, Entry, Environment, EventName, ServerName, Timestamp};
+use decision::{CallId, Entry, Environment, EventName, ServerName, Timestamp};
 use http::StatusCode;
 use policy::{Policies, Source};
 use std::sync::{Arc, Mutex};
@@ -96,8 +96,9 @@ impl Servers for Configuration {
         policy::Loader::default().refit(vec![source], Arc::new(catalogue)).ok()
     }
 
-    fn agents(&self) -> Vec<AgentName> {
-        vec!["local".parse().unwrap()]
+    fn agents(&self) -> Vec<store::NewAgent> {
+        let (name, kind) = ("local".parse().unwrap(), store::AgentKind::Agent);
+        vec![store::NewAgent { name, kind, groups: [].into(), user: None }]
     }
 }
 

@@ -1,0 +1,88 @@
+//! `callgate policy who-can` and `what-can` say what the gateway would do.
+
+use crate::bed::{Bed, until};
+use serde_json::{Value, json};
+
+fn looked_at() -> Bed {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    gateway.stop();
+    bed
+}
+
+/// What is said of each tool to the agent.
+fn codes(bed: &Bed) -> Vec<(String, Value)> {
+    let all = bed.json(&["policy", "what-can", "bot", "--all"]);
+    let one = |can: &Value| (can["name"].as_str().unwrap().to_owned(), can["code"].clone());
+    all.as_array().unwrap().iter().map(one).collect()
+}
+
+fn is_shut(bed: &Bed, code: &str, why: &str) {
+    let who = bed.run(&["policy", "who-can", "notes__read_note"]);
+    assert!(who.code == 3 && who.out.contains(code) && !who.out.contains("yes"), "{code}: {who:?}");
+    let what = bed.run(&["policy", "what-can", "bot"]);
+    assert!(what.code == 3 && what.out.contains("sees 0 of 3") && what.out.contains(why), "{code}: {what:?}");
+    assert_eq!(bed.json(&["policy", "what-can", "bot"]), json!([]));
+    // what the rules hide is hidden for what they say
+    let told = codes(bed);
+    let of = |name: &str| told.iter().find(|(one, _)| one == name).unwrap().1.clone();
+    assert_eq!((of("read_note"), of("hang"), of("drop_note")), (json!(code), json!(code), Value::Null));
+}
+
+#[test]
+fn nobody_can_use_a_server_that_is_suspended_retired_or_not_approved() {
+    let bed = looked_at();
+    assert_eq!(bed.run(&["policy", "who-can", "notes__read_note"]).code, 0);
+    assert_eq!(bed.run(&["registry", "suspend", "notes"]).code, 0);
+    is_shut(&bed, "server-suspended", "suspended");
+    assert_eq!(bed.run(&["registry", "retire", "notes"]).code, 0);
+    is_shut(&bed, "server-retired", "retired");
+    let bed = looked_at();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &format!("{config}environment = \"production\"\n"));
+    is_shut(&bed, "server-unapproved", "registry review notes");
+}
+
+#[test]
+fn of_a_server_that_is_held_to_reads_only_reads_can_be_used() {
+    let bed = looked_at();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &format!("{config}environment = \"staging\"\n"));
+    assert_eq!(bed.run(&["policy", "who-can", "notes__read_note"]).code, 0);
+    let held = bed.run(&["policy", "who-can", "notes__hang"]);
+    assert!(held.code == 3 && held.out.contains("server-held-to-reads"), "{held:?}");
+    let what = bed.run(&["policy", "what-can", "bot"]);
+    assert!(what.code == 0 && what.out.contains("sees 1 of 3"), "{what:?}");
+}
+
+#[test]
+fn services_that_only_the_file_names_are_among_those_who_can() {
+    let bed = looked_at();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let with = |groups: &str| {
+        let services = format!(
+            "{config}[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\nclient-ca = \"ca.pem\"\n\
+             [[workloads]]\nname = \"billing\"\nspiffe = \"spiffe://acme/billing\"\ngroups = [\"{groups}\"]\n"
+        );
+        bed.write("callgate.toml", &services);
+    };
+    let of_it = || {
+        let all = bed.json(&["policy", "who-can", "notes__read_note"]);
+        let all = all.as_array().unwrap().iter().map(|can| can["principal"].to_string());
+        all.filter(|one| one.contains("billing")).collect::<Vec<_>>()
+    };
+    with("services");
+    let said = bed.run(&["policy", "who-can", "notes__read_note"]);
+    assert!(said.out.contains("workload billing"), "{said:?}");
+    assert!(of_it()[0].contains("services"), "{:?}", of_it());
+    assert_eq!(bed.run(&["policy", "what-can", "billing"]).code, 0);
+    // what was stored of it once says nothing of its groups now
+    assert_eq!(bed.run(&["agent", "disable", "billing"]).code, 0);
+    assert_eq!(bed.run(&["agent", "enable", "billing"]).code, 0);
+    with("others");
+    assert_eq!(of_it().len(), 1, "{:?}", of_it());
+    assert!(of_it()[0].contains("others") && !of_it()[0].contains("services"), "{:?}", of_it());
+}

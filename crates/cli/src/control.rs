@@ -190,7 +190,18 @@ impl Book {
         Ok(book)
     }
 
-    /// The same, for somebody who knows what the ledger has lost and means to go on.
+    /// The same for whoever only reads: where there is no record, none is begun.
+    pub(crate) async fn open_to_read(place: &Place) -> anyhow::Result<Self> {
+        if !place.has_ledger() {
+            bail!(
+                "there is no record here: `{}` holds none; `callgate serve` begins it, and `--config` names another place",
+                place.ledger_dir().display()
+            );
+        }
+        Self::open(place).await
+    }
+
+    /// The same as `open`, for somebody who knows what the ledger has lost and means to go on.
     pub(crate) async fn open_whatever_is_left(place: &Place) -> anyhow::Result<Self> {
         Self::find(place, Loss::Accepted).await
     }

@@ -3,6 +3,7 @@
 use crate::{
     failure::Failure,
     keys::Handed,
+    say::Say,
     settings::{self, Meant},
     sources::{SystemClock, SystemEntropy},
     surroundings::Surroundings,
@@ -148,8 +149,7 @@ impl Place {
 
     /// Whether there is a record or a database yet: what only reads does not make them.
     pub(crate) fn is_begun(&self) -> bool {
-        let file = self.meant.database.strip_prefix("sqlite:");
-        self.has_ledger() || file.is_none_or(|path| Path::new(path).exists())
+        self.has_ledger() || self.nothing_kept().is_none()
     }
 
     pub(crate) fn has_ledger(&self) -> bool {
@@ -170,9 +170,40 @@ impl Place {
         self.meant.state_dir.join("callgate.sock")
     }
 
+    /// What is said where nothing is kept yet. Whoever only reads begins nothing.
+    pub(crate) fn nothing_kept(&self) -> Option<String> {
+        let file = self.meant.database.strip_prefix("sqlite:").filter(|path| !Path::new(path).exists())?;
+        Some(format!(
+            "there is no state here: `{file}` does not exist; `callgate serve` begins it, and `--config` names another place"
+        ))
+    }
+
+    /// Opens the store for whoever only reads. Where there is none, a remark says where it was looked for.
+    pub(crate) async fn store_to_read(&self, say: Say) -> anyhow::Result<Store> {
+        if let Some(nothing) = self.nothing_kept() {
+            say.aside(nothing);
+        }
+        self.store_or_empty().await
+    }
+
+    /// The same for what is asked before anything is kept.
+    pub(crate) async fn store_or_empty(&self) -> anyhow::Result<Store> {
+        if self.meant.state_dir.exists() {
+            self.state()?;
+        }
+        if self.nothing_kept().is_some() {
+            return Ok(Store::empty(Arc::new(SystemClock), Arc::new(SystemEntropy)).await?);
+        }
+        self.opened().await
+    }
+
     /// Opens the store, and makes it if need be.
     pub(crate) async fn store(&self) -> anyhow::Result<Store> {
         self.state()?;
+        self.opened().await
+    }
+
+    async fn opened(&self) -> anyhow::Result<Store> {
         Ok(Store::open(&self.meant.database, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
     }
 }

@@ -103,11 +103,22 @@ impl Store {
         clock: Arc<dyn decision::Clock>,
         entropy: Arc<dyn decision::Entropy>,
     ) -> Result<Self, StoreError> {
-        let db = open::open(url).await?;
+        Ok(Self::over(open::open(url).await?, clock, entropy))
+    }
+
+    /// A store with nothing in it, for whoever only reads where nothing is kept. What is written into it is lost.
+    pub async fn empty(
+        clock: Arc<dyn decision::Clock>,
+        entropy: Arc<dyn decision::Entropy>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self::over(open::empty().await?, clock, entropy))
+    }
+
+    fn over(db: Db, clock: Arc<dyn decision::Clock>, entropy: Arc<dyn decision::Entropy>) -> Self {
         let bumped = Arc::new(Notify::new());
         let listener = revision::listen(&db, &bumped);
         let (writer, memory) = (Writer::new(&*entropy), tokio::sync::Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener, writer, memory }) })
+        Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener, writer, memory }) }
     }
 
     /// Says that this process serves from the store. Keep it until the process stops serving.

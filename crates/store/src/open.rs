@@ -119,6 +119,17 @@ async fn open_file(path: &Path, place: &Arc<str>) -> Outcome<Db> {
     Ok(Db::Sqlite { place: Arc::clone(place), path: path.to_owned(), writer, readers })
 }
 
+/// A database with nothing in it that is no file, and ends with its one connection.
+pub(crate) async fn empty() -> Outcome<Db> {
+    let place: Arc<str> = "in memory".into();
+    let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+    let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE).test_before_acquire(false);
+    let pool = pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None);
+    let one = pool.connect_with(options).await.map_err(|error| classify(&place, &error))?;
+    migrator(steps!("sqlite")).run(&one).await.map_err(|error| migrated(&place, &error))?;
+    Ok(Db::Sqlite { place, path: PathBuf::new(), writer: one.clone(), readers: one })
+}
+
 /// Makes the file exist with mode 0600 before SQLite opens it. An existing file is never opened
 /// here, because closing it again would drop the locks that this process holds on it elsewhere.
 fn private(path: &Path) -> io::Result<()> {

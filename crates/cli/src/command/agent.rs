@@ -148,7 +148,7 @@ async fn issue(
 }
 
 async fn list(given: &Given, place: &Place) -> Outcome {
-    let store = place.store().await?;
+    let store = place.store_to_read(given.say).await?;
     let agents = store.list_agents(&place.scope()).await?;
     let tokens = store.list_tokens(&place.scope()).await?;
     let now = SystemClock.now();

@@ -112,7 +112,7 @@ pub(crate) enum Word {
 }
 
 async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
-    let (store, scope) = (place.store().await?, place.scope());
+    let (store, scope) = (place.store_to_read(given.say).await?, place.scope());
     let page = Page { after: None, limit: PAGE };
     let now = SystemClock.now();
     let mut kept = store.approvals_in(&scope, State::Proposed, page).await?;
@@ -144,7 +144,7 @@ async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
 }
 
 async fn show(id: ApprovalId, given: &Given, place: &Place) -> Outcome {
-    let store = place.store().await?;
+    let store = place.store_to_read(given.say).await?;
     let Some(kept) = store.approval(&place.scope(), id).await? else {
         return Err(anyhow!("there is no approval `{id}`").into());
     };
@@ -213,6 +213,10 @@ async fn person(
 }
 
 async fn watch(given: &Given, place: &Place) -> Outcome {
+    // what begins later would not be seen
+    if let Some(nothing) = place.nothing_kept() {
+        return Err(anyhow!(nothing).into());
+    }
     let (store, scope) = (place.store().await?, place.scope());
     let page = Page { after: None, limit: PAGE };
     let mut seen: BTreeMap<ApprovalId, State> = BTreeMap::new();
@@ -280,7 +284,7 @@ async fn delegate(
 }
 
 async fn delegations(given: &Given, place: &Place) -> Outcome {
-    let store = place.store().await?;
+    let store = place.store_to_read(given.say).await?;
     let all = store.delegations(&place.scope()).await?;
     let value = |one: &Delegation| json!({ "from": one.lender, "to": one.borrower, "group": one.group, "until": one.until, "by": one.made_by });
     given.say.json(&all.iter().map(value).collect::<Vec<_>>());

@@ -297,7 +297,7 @@ pub(crate) async fn entries(text: &str, book: &Book, place: &Place) -> Result<Ve
 }
 
 async fn show(call: &str, given: &Given, place: &Place) -> Outcome {
-    let book = Book::open(place).await?;
+    let book = Book::open_to_read(place).await?;
     let found = entries(call, &book, place).await?;
     let mut values = Vec::new();
     for found in &found {
@@ -330,7 +330,7 @@ async fn show(call: &str, given: &Given, place: &Place) -> Outcome {
 }
 
 async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
-    let book = Book::open(place).await?;
+    let book = Book::open_to_read(place).await?;
     // the gateway runs in a folder of its own
     let to = std::path::absolute(&args.dir)?;
     let done = book.ask(Request::Export { to, values: !args.without_values }).await?;
@@ -348,7 +348,7 @@ async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
 }
 
 async fn prove(which: &str, given: &Given, place: &Place) -> Outcome {
-    let book = Book::open(place).await?;
+    let book = Book::open_to_read(place).await?;
     let indices = match which.parse::<u64>() {
         Ok(index) => vec![index],
         Err(_) => entries(which, &book, place).await?.iter().map(|found| found.index).collect(),
@@ -444,7 +444,7 @@ async fn verification(args: Verify, given: &Given) -> Outcome {
 }
 
 async fn checkpoint(given: &Given, place: &Place) -> Outcome {
-    let book = Book::open(place).await?;
+    let book = Book::open_to_read(place).await?;
     let answered = book.ask(Request::Checkpoint).await?;
     book.close().await?;
     let Response::Checkpoint { note, key } = answered else {
@@ -459,7 +459,7 @@ async fn checkpoint(given: &Given, place: &Place) -> Outcome {
 }
 
 async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) -> Outcome {
-    let book = Book::open(place).await?;
+    let book = Book::open_to_read(place).await?;
     let mut erased = 0;
     for found in entries(call, &book, place).await? {
         let carries = match (&found.entry, slot) {

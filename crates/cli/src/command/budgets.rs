@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     {
         return Err(Failure::Usage(format!("there is no budget `{name}` in `{}`", place.config.display())));
     }
-    let mut lines = lines(&place, args.limit).await?;
+    let mut lines = lines(&place, &place.store_to_read(given.say).await?, args.limit).await?;
     lines.retain(|line| args.budget.as_ref().is_none_or(|name| line.budget.name.as_str() == name));
     given.say.json(&lines.iter().map(json).collect::<Vec<_>>());
     let row = |line: &Line| {
@@ -54,8 +54,8 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     Ok(Verdict::Yes)
 }
 
-async fn lines(place: &Place, limit: u32) -> anyhow::Result<Vec<Line>> {
-    let (store, scope, now) = (place.store().await?, place.scope(), SystemClock.now());
+async fn lines(place: &Place, store: &store::Store, limit: u32) -> anyhow::Result<Vec<Line>> {
+    let (scope, now) = (place.scope(), SystemClock.now());
     let mut lines = Vec::new();
     for counter in store.counters(&scope, limit).await? {
         let budget = place.meant.settings.budgets.iter().find(|budget| budget.name == counter.budget);

@@ -186,7 +186,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
 }
 
 async fn look(place: &Place) -> Result<Found, Failure> {
-    let store = place.store().await?;
+    let store = place.store_or_empty().await?;
     let scope = place.scope();
     let written = gateway::Written {
         settings: std::sync::Arc::new(place.meant.settings.clone()),

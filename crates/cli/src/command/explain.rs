@@ -53,7 +53,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         }
         (_, _) => {}
     }
-    let book = Book::open(&place).await?;
+    let book = Book::open_to_read(&place).await?;
     let found = audit::entries(&args.call, &book, &place).await?;
     book.close().await?;
     let store = place.store().await?;

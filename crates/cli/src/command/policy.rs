@@ -65,7 +65,7 @@ pub(crate) struct WhatCan {
 
 pub(crate) async fn run(policy: Policy, given: &Given) -> Outcome {
     let place = given.place()?;
-    let store = place.store().await?;
+    let store = place.store_to_read(given.say).await?;
     let live = live(&place, &store).await?;
     match policy {
         Policy::Test { files } => cases::run(&files, given, &place, &live),

@@ -168,7 +168,7 @@ fn state(pin: &Pin) -> &'static str {
 }
 
 async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outcome {
-    let kept = kept::Kept::open(place).await?;
+    let kept = kept::Kept::open_to_read(place, given.say).await?;
     if let Some(server) = &server {
         kept.must_know(server).await?;
     }

@@ -38,7 +38,11 @@ pub(crate) enum Users {
 
 pub(crate) async fn run(users: Users, given: &Given) -> Outcome {
     let place = given.place()?;
-    let (store, scope) = (place.store().await?, place.scope());
+    let store = match users {
+        Users::List => place.store_to_read(given.say).await?,
+        Users::Add { .. } | Users::Set { .. } | Users::Remove { .. } => place.store().await?,
+    };
+    let scope = place.scope();
     match users {
         Users::Add { name, groups } => {
             let user = User { name: name.clone(), groups: groups.into_iter().collect() };

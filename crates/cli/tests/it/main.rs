@@ -16,6 +16,7 @@ mod console;
 mod demo;
 mod door;
 mod import;
+mod nothing;
 mod once;
 mod opaque;
 mod registry;

@@ -13,7 +13,7 @@ use store::{Delivery, DeliveryState};
 const SHOWN_MAX: u64 = 200;
 
 pub(super) async fn list(given: &Given, place: &Place) -> Outcome {
-    let (store, scope) = (place.store().await?, place.scope());
+    let (store, scope) = (place.store_to_read(given.say).await?, place.scope());
     let mut all = store.deliveries(&scope, DeliveryState::Dead, SHOWN_MAX).await?;
     let given_up = all.len();
     all.extend(store.deliveries(&scope, DeliveryState::Waiting, SHOWN_MAX).await?);

@@ -17,7 +17,7 @@ use decision::{Actor, Clock as _, ItemKind, Principal, RuleId, Timestamp, Transp
 use serde_json::json;
 
 pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
-    let store = place.store().await?;
+    let store = place.store_to_read(given.say).await?;
     let live = policy::live(place, &store).await?;
     let (server, name) = policy::subject(&args.call)?;
     let Some(item) = live.catalogue.item(&server, ItemKind::Tool, name) else {

@@ -30,7 +30,15 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
-        let store = place.store().await?;
+        Self::over(place.store().await?, place).await
+    }
+
+    /// The same for whoever only reads.
+    pub(crate) async fn open_to_read(place: &Place, say: Say) -> anyhow::Result<Self> {
+        Self::over(place.store_to_read(say).await?, place).await
+    }
+
+    async fn over(store: Store, place: &Place) -> anyhow::Result<Self> {
         let settings = Arc::new(place.meant.settings.clone());
         let written = gateway::Written { settings, policies: place.policies()? };
         let loader = policy::Loader::default();
@@ -123,7 +131,7 @@ pub(super) async fn table(kept: &Kept, only: Option<&ServerName>, say: Say) -> a
 }
 
 pub(super) async fn show(server: Option<&ServerName>, given: &Given, place: &Place) -> Outcome {
-    let kept = Kept::open(place).await?;
+    let kept = Kept::open_to_read(place, given.say).await?;
     let Some(server) = server else {
         let mut all = Vec::new();
         for name in kept.names().await? {

@@ -23,7 +23,7 @@ use store::{Pin, PinState};
 
 pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Place) -> Outcome {
     let wanted = name.map(item).transpose()?;
-    let kept = kept::Kept::open(place).await?;
+    let kept = kept::Kept::open_to_read(place, given.say).await?;
     kept.must_know(server).await?;
     let agents = place.meant.settings.agents();
     let scope = place.scope();

@@ -231,7 +231,7 @@ fn introspects_with(place: &Place) -> Option<&SecretName> {
 }
 
 async fn list(given: &Given, place: &Place) -> Outcome {
-    let store = place.store().await?;
+    let store = place.store_to_read(given.say).await?;
     let secrets = store.list_secrets(&place.scope()).await?;
     let retired = store.retired_secrets(&place.scope()).await?;
     let now = SystemClock.now();

@@ -7,6 +7,7 @@ use crate::{
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::{Context as _, anyhow, bail};
+use catalog::record::Absent;
 use decision::{
     Approval, ApprovalId, Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot, UserName,
 };
@@ -50,6 +51,8 @@ pub(crate) enum Request {
     Tell { writer: Writer },
     /// Whether what the database had by this revision is in force; waits a moment for it.
     InForce { revision: u64 },
+    /// Which servers cannot be looked at.
+    Absent,
     /// Entries from this one on.
     Entries { from: u64, max: usize },
     /// A value beside an entry.
@@ -105,6 +108,9 @@ pub(crate) enum Response {
     },
     InForce {
         yes: bool,
+    },
+    Absent {
+        servers: BTreeMap<ServerName, Absent>,
     },
     Entries {
         log: String,
@@ -330,6 +336,15 @@ pub(crate) async fn ping(socket: &Path) -> Option<Response> {
     asked.ok()?.ok().filter(|response| matches!(response, Response::Here { .. }))
 }
 
+/// The servers that the gateway that runs cannot look at. Where none runs, or it does not say, nobody knows of any.
+pub(crate) async fn absent(place: &Place) -> BTreeMap<ServerName, Absent> {
+    let asked = time::timeout(IN_FORCE_TIME, ask(&place.socket_path(), &Request::Absent)).await;
+    match asked {
+        Ok(Ok(Response::Absent { servers })) => servers,
+        Ok(Ok(_) | Err(_)) | Err(_) => BTreeMap::new(),
+    }
+}
+
 /// Asks the gateway at this socket.
 pub(crate) async fn ask(socket: &Path, request: &Request) -> anyhow::Result<Response> {
     let fail = || format!("no gateway answers at `{}`", socket.display());
@@ -404,6 +419,7 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         Request::Ping
         | Request::Tell { .. }
         | Request::InForce { .. }
+        | Request::Absent
         | Request::Reload
         | Request::Ready { .. }
         | Request::Starter { .. }

@@ -68,6 +68,8 @@ pub struct Configured {
     /// What the file says of it that only people know.
     pub declared: catalog::record::Facts,
     pub access: catalog::record::Access,
+    /// Since when it cannot be looked at, and why.
+    pub absent: Option<catalog::record::Absent>,
 }
 
 /// Who knows what is in force.

@@ -1,5 +1,6 @@
 //! What the path works on: one immutable snapshot per message, and the services behind it.
 
+use crate::absences::Absences;
 use crate::assertion::Assertions;
 use crate::authenticate::Tokens;
 use crate::backends::Backends;
@@ -21,6 +22,7 @@ use crate::tasks::Polls;
 use crate::upstream::{Kept, Parked, Pool};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use catalog::record::Absent;
 use decision::{
     CallId, Clock, Code, Digest, Entropy, InteractionId, Principal, Refusal, ServerName, UserName,
 };
@@ -118,6 +120,7 @@ pub struct Gate {
     pub(crate) budgets: Budgets,
     pub(crate) replays: Replays,
     pub(crate) interactions: Interactions,
+    pub(crate) absences: Absences,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
@@ -182,6 +185,7 @@ impl Gate {
             parked: Parked::default(),
             kept: Kept::default(),
             interactions: Interactions::default(),
+            absences: Absences::default(),
             clock: parts.clock,
             entropy: parts.entropy,
             metrics: Metrics::new(),
@@ -204,6 +208,10 @@ impl Gate {
         self.kept.renew(&before, &after, || self.live.store(Arc::clone(&after)));
         // nobody listening is not an error
         let _ = self.changes.send(Change::Lists);
+    }
+    /// The servers that cannot be looked at, since when and why.
+    pub fn absent(&self) -> BTreeMap<ServerName, Absent> {
+        self.absences.all()
     }
     pub fn metrics_text(&self) -> String {
         self.metrics.render(&self.ledger, self.sessions.count(), &self.pool)

@@ -68,6 +68,7 @@ pub mod registry_api;
 pub mod session;
 pub mod settings;
 
+mod absences;
 mod assertion;
 mod budgets;
 mod deeds;

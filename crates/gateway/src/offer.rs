@@ -188,6 +188,7 @@ impl Offers {
         for server in before.settings.moved(&built.live.settings) {
             self.gate.pool.end_server(&server).await;
             self.eras.lock().remove(&server);
+            self.gate.absences.over(&server);
             self.gate.rediscover(&server);
         }
         along();
@@ -353,10 +354,12 @@ impl Offers {
         loop {
             let next = match self.look(&server).await {
                 Ok(()) => {
+                    self.gate.absences.over(&server);
                     wait = RETRY_MIN;
                     AGAIN
                 }
                 Err(reason) => {
+                    self.gate.absences.missed(&server, self.gate.clock.now(), &reason);
                     tracing::warn!(server = %server, reason, retry_s = wait.as_secs(), "server cannot be looked at");
                     let now = wait;
                     wait = (wait * 2).min(RETRY_MAX);
@@ -378,6 +381,7 @@ impl Offers {
                 () = tokio::time::sleep(next) => {}
             }
             if !self.gate.live().settings.servers.contains_key(&server) || self.gate.is_draining() {
+                self.gate.absences.over(&server);
                 return;
             }
         }

@@ -13,8 +13,16 @@ pub use reads::reads;
 pub use standing::{Access, Held, Regime, Shut, Standing};
 
 use decision::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// That a server cannot be looked at, as the gateway that runs knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    pub since: Timestamp,
+    /// Why the last look failed.
+    pub because: String,
+}
 
 /// Where a server stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

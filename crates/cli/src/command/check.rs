@@ -226,7 +226,10 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         errors: built.problems.clone(),
         pending,
         unseen,
-        records: kept::warnings(&kept::Kept::of(store.clone(), built.live, place)).await?,
+        records: {
+            let kept = kept::Kept::of(store.clone(), built.live, place).beside_a_gateway(place).await;
+            kept::warnings(&kept).await?
+        },
         missing: secret::missing(place, &store).await?,
         tls: crate::serve::files::keys(&place.meant.settings),
         vault: Vault::look(place, &store).await?,

@@ -128,6 +128,7 @@ async fn answer(desk: &Desk, request: Request) -> Response {
         Request::InForce { revision } => {
             Response::InForce { yes: is_in_force(desk, Revision(revision)).await }
         }
+        Request::Absent => Response::Absent { servers: desk.gate.absent() },
         Request::Starter { server } => {
             let live = desk.gate.live();
             let entry = live.catalogue.server(&server).map(|entry| (server, entry.clone()));

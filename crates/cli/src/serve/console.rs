@@ -25,7 +25,7 @@ struct InGate(Arc<Gate>);
 
 impl console::Servers for InGate {
     fn configured(&self, only: Option<&ServerName>) -> Vec<Configured> {
-        let live = self.0.live();
+        let (live, mut absent) = (self.0.live(), self.0.absent());
         let names = live.settings.servers.keys().filter(|name| only.is_none_or(|only| only == *name));
         let one = |name: &ServerName| {
             Some(Configured {
@@ -33,6 +33,7 @@ impl console::Servers for InGate {
                 known: gateway::registry::configured(&live, name)?,
                 declared: gateway::registry::declared(&live.settings, name).cloned().unwrap_or_default(),
                 access: live.registry.access(name),
+                absent: absent.remove(name),
             })
         };
         names.filter_map(one).collect()

@@ -7,6 +7,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod absent;
 mod approvals;
 mod architecture;
 mod bed;

@@ -13,7 +13,7 @@ use crate::web::{Body, Stop};
 use crate::{Configured, Console, Fields, Route, Signed};
 use askama::Template;
 use catalog::drift::Severity;
-use catalog::record::{Access, Change, Fact, Group, Known, Record, State, Step};
+use catalog::record::{Absent, Access, Change, Fact, Group, Known, Record, State, Step};
 use decision::{ServerName, Timestamp, counted};
 use http::{Response, StatusCode};
 use policy::{ConsoleAction, On};
@@ -38,6 +38,7 @@ struct ServerLine {
     href: String,
     name: String,
     standing: StandingView,
+    absent: Option<AbsentView>,
     risk: &'static str,
     owner: Shown,
     team: Shown,
@@ -123,7 +124,8 @@ pub(crate) async fn servers(
         let known = store.known(scope, &one.name, one.known).await?;
         let waits = Waits::of(console, &one.name, Some(&known)).await?;
         let record = records.remove(&one.name);
-        lines.push(line(&one.name, record.as_ref(), Some((&known, one.access)), waits, now));
+        let line = line(&one.name, record.as_ref(), Some((&known, one.access)), waits, now);
+        lines.push(ServerLine { absent: one.absent.as_ref().map(AbsentView::of), ..line });
     }
     for (name, record) in &records {
         lines.push(line(name, Some(record), None, Waits::of(console, name, None).await?, now));
@@ -145,6 +147,7 @@ fn line(
         href: href(name),
         name: name.to_string(),
         standing: StandingView::of(record, known.map(|(_, access)| access), now),
+        absent: None,
         risk: known.and_then(|(known, _)| known.rating()).map_or("", |tier| tier.as_str()),
         owner: said(Fact::Owner),
         team: said(Fact::Team),
@@ -167,6 +170,7 @@ struct Sheet {
     problem: Option<String>,
     /// Why not everything may be used; what is to be typed is set apart.
     because: Vec<(bool, String)>,
+    absent: Option<AbsentView>,
     purpose: Shown,
     waits: Waits,
     /// The version of the record that is shown: what somebody decides is this.
@@ -187,6 +191,18 @@ struct Sheet {
     proposed: String,
     critical: bool,
     approvable: bool,
+}
+
+/// Since when a server cannot be looked at, and why.
+struct AbsentView {
+    since: When,
+    because: Shown,
+}
+
+impl AbsentView {
+    fn of(absent: &Absent) -> Self {
+        Self { since: when(absent.since), because: Shown::of(&absent.because) }
+    }
 }
 
 struct GroupView {
@@ -303,6 +319,7 @@ async fn sheet(
     Ok(Sheet {
         standing: StandingView::of(record.as_ref(), access, now),
         because: access.and_then(|access| access.because(name.as_str())).map(quoted).unwrap_or_default(),
+        absent: configured.as_ref().and_then(|one| one.absent.as_ref()).map(AbsentView::of),
         purpose: Shown::of(facts.get(Fact::Purpose).unwrap_or_default()),
         waits: Waits::of(console, name, configured.as_ref().map(|one| &one.known)).await?,
         seen: record.as_ref().map_or(0, |record| record.version),

@@ -3,7 +3,7 @@
 use crate::house::{Browser, House, MINUTE, MORNING};
 use callgate_console::{Configured, Servers};
 use catalog::observed::{Did, How, Observation};
-use catalog::record::{Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
+use catalog::record::{Absent, Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
 use catalog::{Catalogue, Declarations, Definition, Effect, ServerEntry, Tier};
 use decision::{CallId, Entry, Environment, EventName, ServerName, Timestamp};
 use http::StatusCode;
@@ -57,11 +57,22 @@ impl Configuration {
         };
         let access = Standing::of(known.regime, None, &known.wiring).at(Timestamp(MORNING));
         let name = ServerName::new(name).unwrap();
-        self.0.lock().unwrap().push(Configured { name, known, declared: Facts::default(), access });
+        self.0.lock().unwrap().push(Configured {
+            name,
+            known,
+            declared: Facts::default(),
+            access,
+            absent: None,
+        });
     }
 
     fn declare(&self, fact: Fact, value: &str) {
         self.0.lock().unwrap()[0].declared.set(fact, value).unwrap();
+    }
+
+    fn absent(&self, because: &str) {
+        let absent = Absent { since: Timestamp(MORNING), because: because.to_owned() };
+        self.0.lock().unwrap()[0].absent = Some(absent);
     }
 
     pub(crate) fn access(&self, access: Access) {
@@ -145,6 +156,25 @@ async fn the_page_says_what_a_tool_that_is_declared_a_read_was_seen_to_do() {
     assert!(page.contains("is declared read, but on "), "{page}");
     assert!(page.contains("deleted something: its answer says that it was done"), "{page}");
     assert!(!house.get(&rita, PAGE).await.text.contains("is declared read, but on "));
+}
+
+#[tokio::test]
+async fn the_pages_say_since_when_a_server_cannot_be_looked_at_and_why() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    for page in [PAGE, "/console/servers"] {
+        let text = house.get(&rita, page).await.text;
+        assert!(!text.contains("cannot look at it") && !text.contains("not reached since"), "{text}");
+    }
+    house.servers.absent("connection refused <b>\u{202e}");
+    let page = house.get(&rita, PAGE).await.text;
+    assert!(page.contains("The gateway cannot look at it since <time datetime="), "{page}");
+    assert!(page.contains("connection refused &#60;b&#62;") && !page.contains('\u{202e}'), "{page}");
+    let list = house.get(&rita, "/console/servers").await.text;
+    assert!(
+        list.contains("not reached since <time datetime=") && list.contains("connection refused"),
+        "{list}"
+    );
 }
 
 const FACTS: [(&str, &str); 7] = [

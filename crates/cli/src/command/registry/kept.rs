@@ -2,6 +2,7 @@
 
 use crate::{
     cli::Given,
+    control,
     failure::{Outcome, Verdict},
     near,
     place::Place,
@@ -9,7 +10,9 @@ use crate::{
     sources::SystemClock,
 };
 use anyhow::anyhow;
-use catalog::record::{Access, Difference, Fact, Facts, Group, Held, Known, Record, State, ToolKnown};
+use catalog::record::{
+    Absent, Access, Difference, Fact, Facts, Group, Held, Known, Record, State, ToolKnown,
+};
 use decision::{Clock as _, ServerName};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +29,8 @@ pub(crate) struct Kept {
     /// Why the rules do not load.
     pub(crate) problems: Vec<policy::Problem>,
     scope: store::Scope,
+    /// Servers that a running gateway cannot look at.
+    absent: BTreeMap<ServerName, Absent>,
 }
 
 impl Kept {
@@ -35,7 +40,12 @@ impl Kept {
 
     /// The same for whoever only reads.
     pub(crate) async fn open_to_read(place: &Place, say: Say) -> anyhow::Result<Self> {
-        Self::over(place.store_to_read(say).await?, place).await
+        Ok(Self::over(place.store_to_read(say).await?, place).await?.beside_a_gateway(place).await)
+    }
+
+    /// With what the gateway knows that runs there, if one does.
+    pub(crate) async fn beside_a_gateway(self, place: &Place) -> Self {
+        Self { absent: control::absent(place).await, ..self }
     }
 
     async fn over(store: Store, place: &Place) -> anyhow::Result<Self> {
@@ -44,12 +54,13 @@ impl Kept {
         let loader = policy::Loader::default();
         let eras = BTreeMap::new();
         let built = gateway::build(&store, &loader, &written, None, &eras, gateway::Fit::Changed).await?;
-        Ok(Self { store, live: built.live, problems: built.problems, scope: place.scope() })
+        let kept = Self::of(store, built.live, place);
+        Ok(Self { problems: built.problems, ..kept })
     }
 
     /// Over a snapshot that was built already.
     pub(crate) fn of(store: Store, live: gateway::Live, place: &Place) -> Self {
-        Self { store, live, problems: Vec::new(), scope: place.scope() }
+        Self { store, live, problems: Vec::new(), scope: place.scope(), absent: BTreeMap::new() }
     }
 
     /// What would be in force.
@@ -127,7 +138,16 @@ pub(super) async fn table(kept: &Kept, only: Option<&ServerName>, say: Say) -> a
         ]);
     }
     say.table(&["server", "state", "until", "may be used", "risk", "owner"], rows);
+    for (server, absent) in kept.absent.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
+        say.line(format!("{} {}", say.paint(33, "!"), away(server, absent)));
+    }
     Ok(())
+}
+
+/// That a server cannot be looked at, in one line.
+fn away(server: &ServerName, absent: &Absent) -> String {
+    let because = one_line(&absent.because);
+    format!("the gateway cannot look at `{server}` since {} UTC: {because}", when(absent.since))
 }
 
 pub(super) async fn show(server: Option<&ServerName>, given: &Given, place: &Place) -> Outcome {
@@ -163,6 +183,9 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
         "until": record.as_ref().and_then(Record::until).map(when),
         "may-be-used": access.map(word),
         "because": access.and_then(|access| access.because(server.as_str())),
+        "absent": kept.absent.get(server).map(|absent| json!({
+            "since": when(absent.since), "because": absent.because,
+        })),
         "facts": facts,
         "declared": kept.declared(server),
         "approved": approved.map(|approved| json!({
@@ -200,6 +223,9 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
         Some(known) => {
             if let Some(because) = kept.access(server).because(server.as_str()) {
                 say.line(format!("  {} {because}", say.paint(33, "!")));
+            }
+            if let Some(absent) = kept.absent.get(server) {
+                say.line(format!("  {} {}", say.paint(33, "!"), away(server, absent)));
             }
             machine(known, &row);
         }
@@ -307,6 +333,7 @@ pub(crate) async fn warnings(kept: &Kept) -> anyhow::Result<Vec<String>> {
         if let Some(because) = access.because(name.as_str()) {
             found.push(because);
         }
+        found.extend(kept.absent.get(name).map(|absent| away(name, absent)));
         let until = kept.record(name).await?.as_ref().and_then(Record::until);
         if let Some(until) = until.filter(|until| super::records::is_near(*until, now))
             && access != Access::Reads(Held::Overdue)

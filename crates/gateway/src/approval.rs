@@ -10,6 +10,7 @@ use crate::record::Leg;
 use crate::replay;
 use crate::resolve::Resolved;
 use crate::session::Session;
+use crate::unsettled;
 use bytes::Bytes;
 use decision::approval::{Approval, Cure, Escalation, Need, Part, State, Terms};
 use decision::{ApprovalId, Call, Code, Era, Passed, Refusal, Timestamp};
@@ -92,6 +93,8 @@ async fn look(
     held: Option<Held>,
     leg: &mut Leg,
 ) -> Result<Passed<Yes>, Refusal> {
+    // a yes that was spent and never used is to be found again; what cannot be settled now counts as spent
+    unsettled::settle_left(gate).await;
     let only = leg.only.clone();
     let terms = Terms::of(call, live.policies.digest());
     if let Some(only) = &only {

@@ -10,6 +10,7 @@ use crate::record::{GoesOn, Leg};
 use crate::replay::{self, Noted};
 use crate::resolve::Resolved;
 use crate::rules::{self, Deed, Judged};
+use crate::unsettled::{self, Became};
 use decision::approval::{Part, Settled, Terms, Unfit};
 use decision::twin::Key;
 use decision::{ApprovalId, Call, CallId, Code, DeedId, Ending, Passed, Principal, Refusal, Timestamp};
@@ -158,6 +159,7 @@ async fn take(
         Ok(Spending::Missed) => Err(Refusal::new(Code::StageFailed, "an approval that was not asked for")),
         Err(error) => {
             gate.budgets.bring_back(over);
+            in_doubt(gate, leg.call_id(), None, (uses, claim));
             Err(if uses.is_empty() { replay::unkept(error) } else { budgets::unkept(error) })
         }
     }
@@ -219,44 +221,64 @@ async fn once(
         Err(
             other
             @ (DeskError::Missing(_) | DeskError::Store(_) | DeskError::Ledger(_) | DeskError::Entry(_)),
-        ) => Err(approval::unkept(other)),
+        ) => {
+            in_doubt(gate, leg.call_id(), Some(kept.approval.id), (uses, claim));
+            Err(approval::unkept(other))
+        }
+    }
+}
+
+/// A store that went away may have written what it did not confirm. The call does not leave: whatever was taken for it is
+/// given back.
+fn in_doubt(
+    gate: &Gate,
+    call: CallId,
+    approval: Option<ApprovalId>,
+    (uses, claim): (&[Taken], Option<&KeyClaim>),
+) {
+    if let Some(approval) = approval {
+        gate.unsettled.note(Became::YesUnused(approval, call));
+    }
+    if !uses.is_empty() {
+        gate.unsettled.note(Became::RoomUnused(call));
+    }
+    if claim.is_some() {
+        replay::in_doubt(gate, call);
     }
 }
 
 /// What became of a leg that spent something: it is given back if nothing left, and settled when the deed is over.
-/// What cannot be written now is found again at the next start.
+/// What cannot be written now is written later.
 pub(crate) async fn settle(gate: &Gate, live: &Live, spent: &Spent, end: End, answer: Option<Box<Noted>>) {
     let scope = live.settings.scope();
-    let approval = match (spent.approval, end) {
-        (Some(approval), End::NothingLeft) if spent.by == By::This => {
-            gate.desk.give_back(&scope, approval, spent.call).await
-        }
-        // it cannot be repeated, and what was sent before is not known to have ended
-        (Some(approval), End::NothingLeft) if spent.by == By::Earlier => {
-            let until = wait_until(gate, live, GoesOn::Answers);
-            gate.desk.await_next(&scope, approval, spent.deed, until).await
-        }
-        (Some(approval), End::Over(settled)) => gate.desk.settle(&scope, approval, settled).await,
-        (Some(approval), End::GoesOn(Some(what))) => {
-            let until = wait_until(gate, live, what);
-            gate.desk.await_next(&scope, approval, spent.deed, until).await
-        }
-        (Some(_), End::NothingLeft | End::GoesOn(None)) | (None, _) => Ok(()),
-    };
-    if let Err(error) = approval {
-        tracing::error!(%error, approval = ?spent.approval, "an approval cannot be settled");
+    let became = spent.approval.and_then(|approval| became(gate, live, spent, approval, end));
+    if let Some(became) = became {
+        unsettled::settle(gate, &scope, became).await;
     }
     if let Some((key, principal)) = spent.key.as_deref() {
         replay::settle(gate, live, principal, (key, spent.call), end, answer).await;
     }
     match end {
         End::NothingLeft if spent.budgets => {
-            if let Err(error) = gate.store.give_back(&scope, spent.call).await {
-                tracing::error!(%error, call = %spent.call, "what a call took of budgets cannot be given back");
-            }
+            unsettled::settle(gate, &scope, Became::RoomUnused(spent.call)).await;
         }
         End::Over(_) if spent.budgets => gate.budgets.settle(spent.deed),
         End::NothingLeft | End::Over(_) | End::GoesOn(_) => {}
+    }
+}
+
+/// What a leg's end means for the yes of its deed.
+fn became(gate: &Gate, live: &Live, spent: &Spent, approval: ApprovalId, end: End) -> Option<Became> {
+    let waits = |what| Became::Waits(approval, spent.deed, wait_until(gate, live, what));
+    match end {
+        End::NothingLeft => match spent.by {
+            By::This => Some(Became::YesUnused(approval, spent.call)),
+            // it cannot be repeated, and what was sent before is not known to have ended
+            By::Earlier => Some(waits(GoesOn::Answers)),
+            By::Before => None,
+        },
+        End::GoesOn(what) => what.map(waits),
+        End::Over(settled) => Some(Became::Over(approval, settled)),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::secrets::SealedSecrets;
 use crate::session::{Session, Sessions};
 use crate::settings::Settings;
 use crate::tasks::Polls;
+use crate::unsettled::Unsettled;
 use crate::upstream::{Kept, Parked, Pool};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -119,6 +120,7 @@ pub struct Gate {
     pub(crate) kept: Kept,
     pub(crate) budgets: Budgets,
     pub(crate) replays: Replays,
+    pub(crate) unsettled: Unsettled,
     pub(crate) interactions: Interactions,
     pub(crate) absences: Absences,
     pub(crate) clock: Arc<dyn Clock>,
@@ -167,6 +169,7 @@ impl Gate {
             holds: Holds::default(),
             budgets: Budgets::default(),
             replays: Replays::default(),
+            unsettled: Unsettled::default(),
             running: Running::default(),
             opener: parts.opener,
             pool: parts.pool,

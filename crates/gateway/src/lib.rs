@@ -95,6 +95,7 @@ mod schemas;
 mod sighted;
 mod subscriptions;
 mod tasks;
+mod unsettled;
 pub mod webhooks;
 
 pub use budgets::tidy as tidy_budgets;
@@ -108,4 +109,5 @@ pub use schemas::{Compiled, SchemaError, Schemas, Unknown};
 pub use secrets::tidy as tidy_secrets;
 pub use settings::Settings;
 pub use sighted::still_served;
+pub use unsettled::settle_left;
 pub use webhooks::webhook_key;

@@ -21,6 +21,7 @@ use std::{
 };
 use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError, Writer};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use wire::Eras;
 
 /// Servers that are asked at the same time, at a start for instance. What they say is written down one after the other: a
@@ -31,7 +32,7 @@ const AGAIN: Duration = Duration::from_secs(15 * 60);
 /// After a server could not be reached, doubled each time up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// How often idle sessions are looked for, in microseconds.
+/// How often idle sessions are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
 /// Change notices of one server that come together count as one.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -366,7 +367,7 @@ impl Offers {
                     now
                 }
             };
-            let looked = tokio::time::Instant::now();
+            let looked = Instant::now();
             tokio::select! {
                 woken = wake.recv() => {
                     if woken.is_none() {
@@ -402,63 +403,75 @@ impl Offers {
         }
     }
 
+    /// Starts a follower for each configured server that has none.
+    fn follow_all(self: &Arc<Self>, live: &Live, followers: &mut BTreeMap<ServerName, mpsc::Sender<()>>) {
+        followers.retain(|_, wake| !wake.is_closed());
+        for server in live.settings.servers.keys() {
+            if !followers.contains_key(server) {
+                let (wake, woken) = mpsc::channel(8);
+                followers.insert(server.clone(), wake);
+                tokio::spawn(Arc::clone(self).follow(server.clone(), woken));
+            }
+        }
+    }
+
+    /// Forgets whom and what the gateway remembers from before this revision of the store.
+    fn remember_as_of(&self, revision: Revision) {
+        self.gate.tokens.renew(revision);
+        self.gate.secrets.renew(revision);
+        self.gate.assertions.renew(revision);
+    }
+
+    /// What follows from what the store says of its revision; returns the one that is followed from now on.
+    async fn heard(&self, live: &Live, before: Revision, answer: Result<Revision, StoreError>) -> Revision {
+        match answer {
+            Ok(now) if now == before => now,
+            Ok(now) => {
+                self.remember_as_of(now);
+                self.end_lapsed().await;
+                secrets::retire_connections(&self.gate, live).await;
+                self.gate.publish_assertion_keys().await;
+                self.refresh().await;
+                now
+            }
+            // what may have been revoked meanwhile cannot be known: remember nobody
+            Err(e) => {
+                tracing::error!(error = %e, "the store cannot be asked; nobody is let in on memory alone");
+                let unknown = Revision(u64::MAX);
+                self.remember_as_of(unknown);
+                tokio::time::sleep(RETRY_MIN).await;
+                unknown
+            }
+        }
+    }
+
     /// Runs until the gateway drains: one follower per configured server, and a watch on the store.
     pub async fn run(self: Arc<Self>, mut wakes: mpsc::UnboundedReceiver<ServerName>) {
         let mut followers: BTreeMap<ServerName, mpsc::Sender<()>> = BTreeMap::new();
         let mut revision = self.gate.live().revision;
-        let mut reaped_at = tokio::time::Instant::now();
+        let mut reaped_at = Instant::now();
         let ask = |since| self.gate.store.changed(since, Duration::from_millis(500));
         // kept from one turn to the next: a server that says again and again that its lists changed must not keep it from
         // its end, nor cost the database a connection each time
         let mut changed = std::pin::pin!(ask(revision));
         loop {
             let live = self.gate.live();
-            followers.retain(|_, wake| !wake.is_closed());
-            for server in live.settings.servers.keys() {
-                if !followers.contains_key(server) {
-                    let (wake, woken) = mpsc::channel(8);
-                    followers.insert(server.clone(), wake);
-                    tokio::spawn(Arc::clone(&self).follow(server.clone(), woken));
-                }
-            }
+            self.follow_all(&live, &mut followers);
             tokio::select! {
-                woken = wakes.recv() => match woken {
-                    Some(server) => {
-                        self.gate.woke(&server);
-                        if let Some(wake) = followers.get(&server) {
-                            // a full channel means that it will look anyway
-                            let _ = wake.try_send(());
-                        }
+                woken = wakes.recv() => {
+                    let Some(server) = woken else { return };
+                    self.gate.woke(&server);
+                    if let Some(wake) = followers.get(&server) {
+                        // a full channel means that it will look anyway
+                        let _ = wake.try_send(());
                     }
-                    None => return,
-                },
-                now = &mut changed => {
-                    match now {
-                    Ok(now) if now == revision => {}
-                    Ok(now) => {
-                        revision = now;
-                        self.gate.tokens.renew(revision);
-                        self.gate.secrets.renew(revision);
-                        self.gate.assertions.renew(revision);
-                        self.end_lapsed().await;
-                        secrets::retire_connections(&self.gate, &live).await;
-                        self.gate.publish_assertion_keys().await;
-                        self.refresh().await;
-                    }
-                    // what may have been revoked meanwhile cannot be known: remember nobody
-                    Err(e) => {
-                        tracing::error!(error = %e, "the store cannot be asked; nobody is let in on memory alone");
-                        revision = Revision(u64::MAX);
-                        self.gate.tokens.renew(revision);
-                        self.gate.secrets.renew(revision);
-                        self.gate.assertions.renew(revision);
-                        tokio::time::sleep(RETRY_MIN).await;
-                    }
-                    }
+                }
+                answer = &mut changed => {
+                    revision = self.heard(&live, revision, answer).await;
                     changed.set(ask(revision));
                 }
             }
-            let now = tokio::time::Instant::now();
+            let now = Instant::now();
             if now.duration_since(reaped_at) > REAP_EVERY {
                 reaped_at = now;
                 self.gate.sessions.reap(now, live.settings.limits.session_idle);

@@ -8,7 +8,7 @@ mod answers;
 mod refusals;
 
 pub use answers::tidy;
-pub(crate) use answers::{Noted, abandon, again, left, note, settle};
+pub(crate) use answers::{Noted, abandon, again, in_doubt, left, note, settle};
 pub(crate) use refusals::{in_progress, unkept};
 
 use crate::commit::Spent;

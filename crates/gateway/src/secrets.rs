@@ -383,16 +383,26 @@ pub(crate) async fn retire_connections(gate: &Gate, live: &Live) {
     }
 }
 
-/// Whether one of these was removed or replaced, or has expired. Where the store cannot be asked it is asked again later.
-pub(crate) async fn is_withdrawn(gate: &Gate, live: &Live, injected: &Injected) -> bool {
-    if injected.held.is_empty() {
+/// Whether one of these was removed or replaced, or has expired. The store is asked where it changed since it was `asked`
+/// last; a date is reached without a change. What cannot be asked now is asked again later.
+pub(crate) async fn is_withdrawn(
+    gate: &Gate,
+    live: &Live,
+    injected: &Injected,
+    asked: &mut Option<Revision>,
+) -> bool {
+    let now = gate.clock.now();
+    if injected.held.iter().any(|one| one.expires_at.is_some_and(|at| at <= now)) {
+        return true;
+    }
+    // before the question: a change that comes meanwhile is asked about the next time
+    let revision = gate.secrets.known.lock().0;
+    if injected.held.is_empty() || *asked == Some(revision) {
         return false;
     }
-    let now = gate.clock.now();
-    let expired = |one: &Arc<Known>| one.expires_at.is_some_and(|at| at <= now);
-    let listed = gate.store.list_secrets(&live.settings.scope()).await;
-    injected.held.iter().any(expired)
-        || listed.is_ok_and(|listed| injected.held.iter().any(|one| !one.is_current(&listed)))
+    let Ok(listed) = gate.store.list_secrets(&live.settings.scope()).await else { return false };
+    *asked = Some(revision);
+    injected.held.iter().any(|one| !one.is_current(&listed))
 }
 
 /// Removes replaced values that nothing uses any more, here and in whatever holds them: what is held in memory

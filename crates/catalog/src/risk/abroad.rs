@@ -186,7 +186,6 @@ const LEADS: &[(&str, &[&str])] = &[
             "voegt",
             "dodaje",
             "lägger till",
-            "ekler",
             "добавляет",
             "добавить",
         ],
@@ -308,10 +307,10 @@ const LEADS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The same where the verb ends the sentence, as in Japanese, Korean and Turkish, or where no spaces stand between words: in
-/// Chinese it leads.
+/// The same where no spaces stand between words, as in Chinese, where the verb leads, or where it ends the sentence, as in
+/// Japanese, Korean and Turkish. What is written in letters is a whole word: `örnekler` are examples and no `ekler`.
 const UNSPACED: &[(&str, &[&str], &[&str])] = &[
-    ("delete", &["删除", "移除", "清空"], &["削除", "삭제", "siler"]),
+    ("delete", &["删除", "移除", "清空"], &["削除", "삭제", "siler", "silerek"]),
     ("update", &["更新", "修改", "编辑"], &["更新", "変更", "編集", "수정", "변경", "업데이트", "günceller"]),
     (
         "create",
@@ -345,10 +344,14 @@ pub(super) fn in_english(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let first = head.split(['。', '\n', '.', '；', ';']).next().unwrap_or(head);
-    let verb = UNSPACED.iter().find(|(_, leads, _)| leads.iter().any(|lead| first.starts_with(lead)));
+    let verb = UNSPACED.iter().find(|(_, leads, ends)| {
+        // `更新履歴` leads a sentence in Japanese, and is a history
+        let may_lead = |lead: &&str| !(ends.contains(lead) && is_japanese(first));
+        leads.iter().any(|lead| first.starts_with(lead) && may_lead(lead))
+    });
     let verb = verb.or_else(|| {
         // whichever comes last
-        let last = |ends: &[&str]| ends.iter().filter_map(|end| first.rfind(end)).max();
+        let last = |ends: &[&str]| ends.iter().filter_map(|end| last(first, end)).max();
         UNSPACED
             .iter()
             .filter_map(|one| Some((last(one.2)?, one)))
@@ -359,6 +362,23 @@ pub(super) fn in_english(text: &str) -> Cow<'_, str> {
         Some((verb, ..)) => Cow::Owned(format!("{verb} {head}")),
         None => Cow::Borrowed(text),
     }
+}
+
+fn is_japanese(sentence: &str) -> bool {
+    sentence.contains(|c| matches!(c, 'ぁ'..='ヿ'))
+}
+
+/// Where a verb stands last in a sentence.
+fn last(sentence: &str, verb: &str) -> Option<usize> {
+    let in_letters = verb.starts_with(char::is_lowercase);
+    let found = sentence.rmatch_indices(verb).find(|(at, _)| {
+        let around = sentence.split_at_checked(*at).zip(sentence.split_at_checked(at + verb.len()));
+        let is_apart = around.is_some_and(|((before, _), (_, after))| {
+            !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+        });
+        is_apart || !in_letters
+    });
+    found.map(|(at, _)| at)
 }
 
 /// `Profil satırlarını döndürür. / Rows of a profile.`: the same once more, in English.
@@ -470,6 +490,32 @@ mod tests {
             assert!(in_english(text).starts_with(verb), "{text:?} {:?}", in_english(text));
         }
         for text in ["List of berths.", "Lista", "Remove a berth.", "Liste is a berth.", "Cria", ""] {
+            assert_eq!(in_english(text), text);
+        }
+    }
+
+    #[test]
+    fn a_verb_that_ends_a_sentence_is_a_whole_word_and_no_end_of_a_noun() {
+        for (text, verb) in [
+            ("Rıhtımı kalıcı olarak siler", "delete"),
+            ("Eski kayıtları silerek yer açar.", "delete"),
+            ("Rıhtıma yeni bir gemi ekler (geri alınamaz).", "create"),
+            ("Ekler klasörünü listeler.", "list"),
+            ("Seçenekler arasından limanı getirir.", "get"),
+            ("Kayıtlı örnekler üzerinde sorguyu çalıştırır.", "execute"),
+            ("更新履歴を取得します", "get"),
+            ("更新日時の新しい順に一覧で返します", "get"),
+            ("更新泊位", "update"),
+            ("删除ひらがな字段", "delete"),
+        ] {
+            assert!(in_english(text).starts_with(verb), "{text:?} {:?}", in_english(text));
+        }
+        for text in [
+            "Kullanılabilir seçenekler.",
+            "Bağlı gemiler için örnekler ve istekler.",
+            "Limandaki çiçekler: tümü.",
+            "Şehirdeki taksiler.",
+        ] {
             assert_eq!(in_english(text), text);
         }
     }

@@ -213,9 +213,7 @@ async fn disable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
         }
     }
     store.disable_agent(&scope, name).await.map_err(|error| unknown(name, error))?;
-    let detail = [("agent", name.as_str()), ("by", given.surroundings.user.as_str())];
-    book.record(EventName::AgentDisabled, None, &detail).await?;
-    book.close().await?;
+    note(name, EventName::AgentDisabled, book, given).await?;
     given.say.json(&json!({ "disabled": name }));
     given.say.line(format!("agent `{name}` is refused until `callgate agent enable {name}`"));
     Ok(Verdict::Yes)
@@ -248,12 +246,18 @@ fn unknown(name: &AgentName, error: StoreError) -> Failure {
 async fn enable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
     store.enable_agent(&place.scope(), name).await.map_err(|error| unknown(name, error))?;
-    let detail = [("agent", name.as_str()), ("by", given.surroundings.user.as_str())];
-    book.record(EventName::AgentEnabled, None, &detail).await?;
-    book.close().await?;
+    note(name, EventName::AgentEnabled, book, given).await?;
     given.say.json(&json!({ "enabled": name }));
     given.say.line(format!("agent `{name}` is let in again"));
     Ok(Verdict::Yes)
+}
+
+/// Puts into the record what was done to an agent, and by whom.
+async fn note(name: &AgentName, event: EventName, book: Book, given: &Given) -> Result<(), Failure> {
+    let detail = [("agent", name.as_str()), ("by", given.surroundings.user.as_str())];
+    book.record(event, None, &detail).await?;
+    book.close().await?;
+    Ok(())
 }
 
 async fn revoke(which: &str, given: &Given, place: &Place) -> Outcome {

@@ -61,6 +61,7 @@ impl Keeper {
             }
             Err(error) => tracing::warn!(%error, "replaced secrets could not be removed; trying again"),
         }
+        gateway::settle_left(&self.gate).await;
         if let Err(error) = gateway::tidy_budgets(&self.gate).await {
             tracing::warn!(%error, "what no budget needs any more could not be removed; trying again");
         }

@@ -8,7 +8,7 @@ use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::secrets;
 use crate::settings::{Authority, Reach};
-use crate::upstream::{self, FromServer, Lane, Outgoing};
+use crate::upstream::{self, FromServer, Injected, Lane, Outgoing};
 use decision::{Principal, Refusal, ServerName, UserName};
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
@@ -169,6 +169,30 @@ fn because(refusal: Refusal) -> String {
     refusal.because
 }
 
+/// When what a stream was opened with is looked at next, and the store that it was looked for in last.
+struct Credentials {
+    due: Instant,
+    asked: Option<store::Revision>,
+}
+
+impl Credentials {
+    fn new() -> Self {
+        Self { due: Instant::now() + CREDENTIALS_EVERY, asked: None }
+    }
+
+    /// Nothing before it is due. Errors: it does not count any more.
+    async fn look(&mut self, gate: &Gate, injected: &Injected) -> Result<(), String> {
+        if Instant::now() < self.due {
+            return Ok(());
+        }
+        self.due = Instant::now() + CREDENTIALS_EVERY;
+        match secrets::is_withdrawn(gate, &gate.live(), injected, &mut self.asked).await {
+            true => Err(WITHDRAWN.to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Once<'_> {
     /// `Ok` where it ended because nobody listens any more.
     async fn watch(&self, began: &mut Option<oneshot::Sender<Began>>) -> Result<(), String> {
@@ -202,7 +226,7 @@ impl Once<'_> {
         let injected = lane.injected();
         let mut request = std::pin::pin!(lane.connection().request(outgoing));
         let mut open = Some(leg);
-        let mut look = tokio::time::Instant::now() + CREDENTIALS_EVERY;
+        let mut credentials = Credentials::new();
         let ended = loop {
             tokio::select! {
                 Some(message) = messages.recv() => {
@@ -218,11 +242,8 @@ impl Once<'_> {
                     self.heard(message, injected.holder.as_ref());
                 }
                 ended = &mut request => break ended,
-                () = tokio::time::sleep_until(look), if open.is_none() => {
-                    look = tokio::time::Instant::now() + CREDENTIALS_EVERY;
-                    if secrets::is_withdrawn(self.gate, &self.gate.live(), &injected).await {
-                        return Err(WITHDRAWN.to_owned());
-                    }
+                () = tokio::time::sleep_until(credentials.due), if open.is_none() => {
+                    credentials.look(self.gate, &injected).await?;
                 }
             }
         };
@@ -301,7 +322,7 @@ impl Once<'_> {
         let _ = began.take().map(|began| began.send(Ok(())));
         let Some(lane) = held else { return Ok(()) };
         let session = lane.session();
-        let mut look = Instant::now();
+        let mut credentials = Credentials::new();
         let ended = loop {
             tokio::select! {
                 () = self.over.cancelled() => break Ok(()),
@@ -309,12 +330,7 @@ impl Once<'_> {
             }
             // listening is a use, and what the server forgot is asked for again
             lane.touch();
-            if look.elapsed() > CREDENTIALS_EVERY {
-                look = Instant::now();
-                if secrets::is_withdrawn(self.gate, &self.gate.live(), &lane.injected()).await {
-                    return Err(WITHDRAWN.to_owned());
-                }
-            }
+            credentials.look(self.gate, &lane.injected()).await?;
             if session != lane.session() || !lane.connection().is_alive() {
                 break Err("the server forgot its session".to_owned());
             }

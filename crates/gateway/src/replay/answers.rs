@@ -134,13 +134,22 @@ pub(crate) async fn settle(
     };
     if let Err(error) = settled {
         tracing::error!(%error, %call, "how a call with a key ended cannot be written; trying again");
-        let mut unsettled = gate.replays.unsettled.lock();
-        if unsettled.len() < UNSETTLED_MAX {
-            unsettled.push((call, standing));
-        }
+        later(gate, call, standing);
     }
     // nobody waiting is not an error
     let _ = gate.replays.settled.send(key.digest);
+}
+
+/// The call does not leave, and may have taken its key all the same.
+pub(crate) fn in_doubt(gate: &Gate, call: CallId) {
+    later(gate, call, None);
+}
+
+fn later(gate: &Gate, call: CallId, standing: Option<Standing>) {
+    let mut unsettled = gate.replays.unsettled.lock();
+    if unsettled.len() < UNSETTLED_MAX {
+        unsettled.push((call, standing));
+    }
 }
 
 /// A deed whose server asked what nobody will answer any more was not done, and its key is free.

@@ -186,6 +186,11 @@ impl House {
         Box::pin(Self::under(settings, policy, Some(Arc::clone(&self.kek)), None, None)).await
     }
 
+    /// The database of this one, as another process opens it.
+    pub(crate) async fn another_store(&self) -> store::Store {
+        store::Store::open(&self.database, Arc::new(WallClock), Arc::new(Dice)).await.unwrap()
+    }
+
     async fn under(
         settings: Settings,
         policy: &str,
@@ -309,7 +314,15 @@ impl House {
     pub(crate) async fn put_secret_for(&self, name: &str, value: &str, server: Option<&str>) {
         let secret = vault::Secret::from_input(value.as_bytes().to_vec()).unwrap();
         let server = server.map(|server| ServerName::new(server).unwrap());
-        seal_for(&self.store, &self.scope(), &self.kek, (name, None), &secret, server).await;
+        seal_for(&self.store, &self.scope(), &self.kek, (name, None), &secret, (server, None)).await;
+    }
+
+    /// Stores a value of the secret `key` that is good for so long.
+    pub(crate) async fn put_secret_for_a_time(&self, user: &str, value: &str, time: Duration) {
+        let secret = vault::Secret::from_input(value.as_bytes().to_vec()).unwrap();
+        let until = Timestamp(WallClock.now().0 + u64::try_from(time.as_micros()).unwrap());
+        let to = (None, Some(until));
+        seal_for(&self.store, &self.scope(), &self.kek, ("key", Some(user)), &secret, to).await;
     }
 
     /// Stores a value of the secret `key`.
@@ -711,7 +724,7 @@ async fn seal_as(
     named: (&str, Option<&str>),
     secret: &vault::Secret,
 ) {
-    seal_for(store, scope, kek, named, secret, None).await;
+    seal_for(store, scope, kek, named, secret, (None, None)).await;
 }
 
 async fn seal_for(
@@ -720,7 +733,7 @@ async fn seal_for(
     kek: &Arc<vault::Kek>,
     (name, user): (&str, Option<&str>),
     secret: &vault::Secret,
-    server: Option<ServerName>,
+    (server, expires_at): (Option<ServerName>, Option<Timestamp>),
 ) {
     let name = SecretName::new(name).unwrap();
     let user: Option<decision::UserName> = user.map(|user| user.parse().unwrap());
@@ -739,7 +752,7 @@ async fn seal_for(
         server,
         version,
         sealed: store::Sealed(sealed.as_bytes().to_vec()),
-        expires_at: None,
+        expires_at,
         rotate_by: None,
     };
     store.put_secret(scope, &secret, "ops").await.unwrap();

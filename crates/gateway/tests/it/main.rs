@@ -44,6 +44,7 @@ mod named;
 mod oauth;
 mod observed;
 mod official;
+mod outage;
 mod questions;
 mod questions_across;
 mod reach;

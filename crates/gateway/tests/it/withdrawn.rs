@@ -63,7 +63,7 @@ fn listened(message: &Value, authorization: &str) -> Option<Said> {
             notice("notifications/resources/updated", json!({ "uri": "file:///shared", "_meta": meta }));
         let mut all = vec![(0, ack)];
         if authorization.contains("alice") {
-            all.extend(std::iter::repeat_n((50, updated), 200));
+            all.extend(std::iter::repeat_n((50, updated), 400));
         }
         Said::Open(all, false)
     })
@@ -107,8 +107,13 @@ async fn what_a_server_tells_one_user_of_a_resource_no_other_user_is_told() {
     assert_eq!(updates(&bobs), 0, "and bob of nothing");
 }
 
-#[tokio::test]
-async fn a_stream_that_was_opened_with_a_secret_that_is_gone_ends() {
+/// How long alice's secret is good.
+const GOOD: Duration = Duration::from_secs(20 * 60);
+/// Within this time a stream is looked at at least once.
+const LOOKED: Duration = Duration::from_secs(6);
+
+/// A stream of alice's ends, and no other is begun, when her secret is gone.
+async fn ends_when_gone(how: impl AsyncFnOnce(&House)) {
     let open = Arc::new(Mutex::new(0_u32));
     let noting = Arc::clone(&open);
     let rogue = Rogue::start(true, move |message, headers| {
@@ -120,22 +125,48 @@ async fn a_stream_that_was_opened_with_a_secret_that_is_gone_ends() {
     })
     .await;
     let mut house = house(&rogue, Authority::PerUser, Duration::from_secs(5)).await;
-    house.put_secret(Some("alice"), "sk-alice-own-4242").await;
+    house.put_secret_for_a_time("alice", "sk-alice-own-4242", GOOD).await;
     house.token = house.agent_of("of-alice", "alice").await;
     house.until_noticed().await;
     let own = gather(house.open_modern("/s/crm/mcp", "subscriptions/listen", wish("file:///shared")).await);
     eventually("alice hears of it", || updates(&own) > 3).await;
-    let scope = house.gate.live().settings.scope();
-    let listed = house.gate.store().list_secrets(&scope).await.unwrap();
-    for one in listed.iter().filter(|one| one.user.is_some()) {
-        house.gate.store().remove_secret(&scope, &one.name, one.user.as_ref(), "test").await.unwrap();
-    }
-    // the server would go on for ten seconds in all; nothing comes any more after the stream was looked at
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    how(&house).await;
+    // the server would go on for twenty seconds in all; nothing comes any more after the stream was looked at
+    tokio::time::sleep(LOOKED).await;
     let before = updates(&own);
     tokio::time::sleep(Duration::from_millis(700)).await;
-    assert_eq!(updates(&own), before, "the stream with the removed secret is closed");
-    assert_eq!(*open.lock(), 1, "and none is opened without one");
+    assert_eq!(updates(&own), before, "the stream is closed");
+    assert_eq!(*open.lock(), 1, "and none is opened without the secret");
+}
+
+async fn remove(store: &store::Store, house: &House) {
+    let scope = house.gate.live().settings.scope();
+    for one in store.list_secrets(&scope).await.unwrap().iter().filter(|one| one.user.is_some()) {
+        store.remove_secret(&scope, &one.name, one.user.as_ref(), "test").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_was_opened_with_a_secret_that_is_gone_ends() {
+    ends_when_gone(async |house| remove(house.gate.store(), house).await).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_was_looked_at_ends_when_another_process_removes_its_secret() {
+    ends_when_gone(async |house| {
+        tokio::time::sleep(LOOKED).await;
+        remove(&house.another_store().await, house).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_was_looked_at_ends_when_its_secret_expires() {
+    ends_when_gone(async |house| {
+        tokio::time::sleep(LOOKED).await;
+        house.advance(GOOD);
+    })
+    .await;
 }
 
 #[tokio::test]

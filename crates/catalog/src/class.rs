@@ -141,8 +141,8 @@ impl Classified {
     }
 }
 
-/// One line of the operator's: which tools, and what they are. What is left out follows from the effect:
-/// a read is of tier low, a write medium, a destructive one high; without an effect it is a write of tier high.
+/// One line of the operator's: which tools, and what they are. What is left out follows from the effect: a read is of tier
+/// low, a write medium, a destructive one high. Without an effect, what is left out is what it would be if nobody declared it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Declared {
@@ -242,6 +242,13 @@ impl Declarations {
             && said.iter().all(|(_, declared)| declared.term.since.is_some_and(|since| since > at))
     }
 
+    /// Whether what is in force says what a call can change, and how much is at stake. What it does not say, the definition does.
+    pub(crate) fn words(&self, name: &str) -> (bool, bool) {
+        let said = self.closest(name, in_force);
+        let any = |of: fn(&Declared) -> bool| said.iter().any(|(_, declared)| of(declared));
+        (any(|declared| declared.effect.is_some()), any(|declared| declared.tier.is_some()))
+    }
+
     /// Whether somebody says, or said, that it does more than read.
     pub(crate) fn denies_reading(&self, name: &str) -> bool {
         self.of(name).iter().any(|(_, declared)| resolve(declared).effect != Effect::Read)
@@ -312,12 +319,9 @@ impl Declarations {
 }
 
 impl Declared {
-    /// What only tells whose it is, how to undo a call, or how it can be drafted or repeated, says nothing of what it is, and
-    /// stands in no other declaration's way.
+    /// What says neither effect nor tier nor category says nothing of what it is, and stands in no other declaration's way.
     fn classifies(&self) -> bool {
-        let repeats = self.idempotency.is_some() || self.repeat_unknown.is_some();
-        let beside = self.undo.is_some() || self.owner.is_some() || self.draft.is_some() || repeats;
-        !beside || self.effect.is_some() || self.tier.is_some() || !self.categories.is_empty()
+        self.effect.is_some() || self.tier.is_some() || !self.categories.is_empty()
     }
 }
 
@@ -496,6 +500,7 @@ mod tests {
                 categories,
                 ..Declared::default()
             })
+            .prop_filter("what says nothing is no declaration", Declared::classifies)
     }
 
     fn declarations() -> impl Strategy<Value = Declarations> {

@@ -6,8 +6,8 @@ use crate::{Category, Classified, Declarations, Definition, Effect, Origin, Tier
 use decision::ItemKind;
 use serde_json::Value;
 
-/// What an item is. The operator's declaration counts as it stands; what nobody declared is a write of tier high or, where its
-/// definition says so, worse: [`risk::judge`] adds categories, makes a tier critical and a deletion destructive, and never makes
+/// What an item is. The operator's declaration counts as it stands where it says an effect; what nobody declared, and what a
+/// declaration without an effect leaves open, is a write of tier high or, where its definition says so, worse: [`risk::judge`] adds categories, makes a tier critical and a deletion destructive, and never makes
 /// anything milder. A trusted author's word counts until an answer was `observed` that says otherwise.
 pub fn classify(
     declarations: &Declarations,
@@ -30,6 +30,17 @@ pub fn classify(
             // of a declaration that is over, what was stricter stays
             let origin = if both == judged { judged.origin } else { Origin::Operator };
             Classified { origin, ..both }
+        }
+        Origin::Operator if definition.kind() == ItemKind::Tool => {
+            match declarations.words(definition.name()) {
+                (true, _) => classified,
+                // whoever adds a category does not say that nothing else is bad about it
+                (false, says_tier) => {
+                    let both = worse(&judge(definition, siblings)).and(classified.clone());
+                    let tier = if says_tier { classified.tier } else { both.tier };
+                    Classified { tier, origin: Origin::Operator, ..both }
+                }
+            }
         }
         Origin::Undeclared | Origin::Operator | Origin::TrustedAuthor | Origin::Observed | Origin::Judged => {
             classified
@@ -105,6 +116,36 @@ mod tests {
         let declared = Declarations { tools: vec![("delete_*".to_owned(), read)], ..Declarations::default() };
         let said = classify(&declared, &tool(r#"{"name":"delete_old_views"}"#), &Siblings::default(), &[]);
         assert_eq!((said.effect, said.origin), (Effect::Read, Origin::Operator));
+    }
+
+    #[test]
+    fn a_declaration_without_an_effect_makes_nothing_milder_but_what_it_says() {
+        let deletes = r#"{"name":"delete_account","description":"Deletes an account for good."}"#;
+        let undeclared = of(deletes);
+        assert_eq!((undeclared.effect, undeclared.tier), (Effect::Destructive, Tier::Critical));
+        let with = |pattern: &str, declared: Declared| {
+            let tools = vec![(pattern.to_owned(), declared)];
+            let declared = Declarations { tools, ..Declarations::default() };
+            classify(&declared, &tool(deletes), &Siblings::default(), &[])
+        };
+        let mut why = Declared::default();
+        why.term.because = Some("seen by Ada".to_owned());
+        for nothing in [Declared::default(), why] {
+            assert_eq!(with("delete_account", nothing.clone()).effect, Effect::Destructive);
+            assert_eq!(with("*", nothing).tier, Tier::Critical);
+        }
+        let categories = [Category::Financial].into();
+        let more = with("*", Declared { categories, ..Declared::default() });
+        assert_eq!(
+            (more.effect, more.tier, more.origin),
+            (Effect::Destructive, Tier::Critical, Origin::Operator)
+        );
+        assert!(
+            more.categories.is_superset(&undeclared.categories)
+                && more.categories.contains(&Category::Financial)
+        );
+        let lower = with("delete_account", Declared { tier: Some(Tier::Low), ..Declared::default() });
+        assert_eq!((lower.effect, lower.tier), (Effect::Destructive, Tier::Low), "what is said is said");
     }
 
     fn saw(did: Did, at: u64) -> Observation {

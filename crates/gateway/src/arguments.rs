@@ -5,7 +5,7 @@ use crate::exchange::Arrival;
 use crate::gate::Live;
 use crate::resolve::Resolved;
 use crate::rounds::Round;
-use crate::schemas::Unknown;
+use crate::schemas::{Fits, UNBOUNDED, Unknown};
 use bytes::Bytes;
 use decision::{Call, Code, Era, Passed, Refusal, Transport};
 use serde_json::Value;
@@ -65,9 +65,10 @@ fn tool(live: &Live, resolved: &Resolved, raw: &Bytes) -> Result<String, Refusal
     if !value.is_object() {
         return Err(invalid("`arguments` must be an object".to_owned()));
     }
-    let problems = schema.problems(&value);
-    if !problems.is_empty() {
-        return Err(invalid(problems.join("; ")));
+    match schema.fits(&value, raw.len()) {
+        Fits::Yes => {}
+        Fits::No(problems) => return Err(invalid(problems.join("; "))),
+        Fits::Unbounded => return Err(Refusal::new(Code::SchemaUnenforceable, UNBOUNDED)),
     }
     // of the definition that the target names
     Ok(if opened { "schema (opened for unknown fields)" } else { "schema" }.to_owned())

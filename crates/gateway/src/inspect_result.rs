@@ -11,6 +11,7 @@ use crate::record::{GoesOn, Leg};
 use crate::replay;
 use crate::reply::Answer;
 use crate::resolve::Resolved;
+use crate::schemas::{Fits, UNBOUNDED};
 use crate::tasks::{self, Standing};
 use crate::upstream::{Arrived, handshake};
 use bytes::Bytes;
@@ -264,14 +265,11 @@ pub(crate) fn structure(
         return invalid("the pinned definition promises structured content, and there is none".to_owned());
     };
     match serde_json::from_slice(raw) {
-        Ok(value) => {
-            let problems = schema.problems(&value);
-            if problems.is_empty() {
-                Ok(Some("output schema".to_owned()))
-            } else {
-                invalid(problems.join("; "))
-            }
-        }
+        Ok(value) => match schema.fits(&value, raw.len()) {
+            Fits::Yes => Ok(Some("output schema".to_owned())),
+            Fits::No(problems) => invalid(problems.join("; ")),
+            Fits::Unbounded => Err(Refusal::new(Code::SchemaUnenforceable, UNBOUNDED)),
+        },
         Err(e) => invalid(format!("the structured content cannot be read: {e}")),
     }
 }

@@ -1,12 +1,15 @@
 //! Pinned schemas, compiled once per definition, when it is first needed: strict, bounded, linear-time, never fetching anything.
 
+mod steps;
+
 use decision::{Digest, ItemKind};
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
 };
+use steps::Steps;
 
 /// Largest schema that is compiled, in bytes.
 const SCHEMA_BYTES_MAX: usize = 256 << 10;
@@ -26,6 +29,10 @@ pub enum SchemaError {
     TooDeep,
     #[error("the schema has more than {SCHEMA_REFS_MAX} references")]
     TooManyRefs,
+    #[error("the schema has more patterns than are compiled")]
+    TooManyPatterns,
+    #[error("the schema refers to `{0}`, and there is no one such place in it")]
+    DeadRef(String),
     #[error("the schema refers to `{0}`, which is outside of it; nothing is ever fetched")]
     RemoteRef(String),
     #[error("the schema does not compile: {0}")]
@@ -44,6 +51,32 @@ pub enum Unknown {
 #[derive(Debug)]
 pub struct Compiled {
     validator: Validator,
+    steps: Steps,
+}
+
+/// What a schema says of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fits {
+    Yes,
+    /// The first few problems, each with its place and without the offending value.
+    No(Vec<String>),
+    /// To find out would take longer than anybody may.
+    Unbounded,
+}
+
+/// Why nobody finds out whether a value fits.
+pub(crate) const UNBOUNDED: &str =
+    "to check this against the pinned schema would take longer than anybody may";
+
+impl Fits {
+    /// Why a value does not fit, or nobody knows.
+    pub fn problem(self) -> Option<String> {
+        match self {
+            Self::Yes => None,
+            Self::No(problems) => Some(problems.join("; ")),
+            Self::Unbounded => Some(UNBOUNDED.to_owned()),
+        }
+    }
 }
 
 impl Compiled {
@@ -60,19 +93,25 @@ impl Compiled {
             let root = schema.clone();
             close(&mut schema, &root, Position::Root);
         }
+        let steps = Steps::of(&schema)?;
+        let bytes = steps.pattern_bytes();
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(bytes).dfa_size_limit(bytes))
             .build(&schema)
             .map_err(|e| SchemaError::Invalid(e.masked().to_string()))?;
-        Ok(Self { validator })
+        Ok(Self { validator, steps })
     }
 
-    /// The first few problems, each with its place and without the offending value; empty when it fits.
-    pub fn problems(&self, value: &Value) -> Vec<String> {
-        if self.validator.is_valid(value) {
-            return Vec::new();
+    /// Whether a value fits that was `bytes` long.
+    pub fn fits(&self, value: &Value, bytes: usize) -> Fits {
+        if self.steps.bound(value, bytes).is_err() {
+            return Fits::Unbounded;
         }
+        if self.validator.is_valid(value) { Fits::Yes } else { Fits::No(self.problems(value)) }
+    }
+
+    fn problems(&self, value: &Value) -> Vec<String> {
         let problem = |e: jsonschema::ValidationError<'_>| {
             let place = e.instance_path().to_string();
             let place = if place.is_empty() { "arguments".to_owned() } else { format!("`{place}`") };
@@ -153,7 +192,7 @@ fn close(schema: &mut Value, root: &Value, position: Position) {
     };
     let silent =
         !members.contains_key("additionalProperties") && !members.contains_key("unevaluatedProperties");
-    let describes = position == Position::Root || describes_fields(members, root, 0);
+    let describes = position == Position::Root || describes_fields(members, root, 0, &mut BTreeSet::new());
     for key in IN_PLACE_LISTS {
         each(members.get_mut(key), |branch| close(branch, root, Position::InPlace));
     }
@@ -187,18 +226,25 @@ fn each(container: Option<&mut Value>, mut f: impl FnMut(&mut Value)) {
     }
 }
 
-/// Whether the schema, with what it composes in place, mentions fields at all.
-fn describes_fields(members: &Map<String, Value>, root: &Value, depth: usize) -> bool {
+/// Whether the schema, with what it composes in place, mentions fields at all. `seen` is what was looked at already.
+fn describes_fields<'a>(
+    members: &'a Map<String, Value>,
+    root: &'a Value,
+    depth: usize,
+    seen: &mut BTreeSet<*const Map<String, Value>>,
+) -> bool {
     if depth > SCHEMA_DEPTH_MAX {
         return true;
     }
     if members.contains_key("properties") || members.contains_key("patternProperties") {
         return true;
     }
-    let looks =
-        |value: &Value| matches!(value, Value::Object(inner) if describes_fields(inner, root, depth + 1));
+    if !seen.insert(std::ptr::from_ref(members)) {
+        return false;
+    }
+    let mut looks = |value: &'a Value| matches!(value, Value::Object(inner) if describes_fields(inner, root, depth + 1, seen));
     let target = members.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
-    if target.and_then(|pointer| root.pointer(pointer)).is_some_and(looks) {
+    if target.and_then(|pointer| root.pointer(pointer)).is_some_and(&mut looks) {
         return true;
     }
     let lists =
@@ -275,6 +321,92 @@ impl Schemas {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// A schema that unfolds: each level is looked at `times` as often as the one before.
+    fn unfolding(levels: usize, level: impl Fn(Value) -> Value) -> Value {
+        let mut defs = Map::new();
+        for at in 0..levels {
+            let next = json!({"$ref": format!("#/$defs/a{}", at + 1)});
+            defs.insert(format!("a{at}"), level(next));
+        }
+        defs.insert(format!("a{levels}"), json!({}));
+        json!({"type":"object", "$ref":"#/$defs/a0", "$defs":defs})
+    }
+
+    #[test]
+    fn what_unfolds_without_end_is_not_begun() {
+        let twice = |next: Value| json!({"allOf":[next.clone(), next]});
+        let below = |next: Value| json!({"properties":{"x":{"anyOf":[next.clone(), next]}}});
+        for unknown in [Unknown::Refuse, Unknown::Allow] {
+            let of = |schema: Value| Compiled::new(&schema.to_string(), unknown).unwrap();
+            assert_eq!(of(unfolding(200, twice)).fits(&json!({}), 2), Fits::Unbounded);
+            assert_eq!(of(unfolding(10, twice)).fits(&json!({}), 2), Fits::Yes);
+            // each level of the value doubles it
+            let deep = (0..60).fold(json!({}), |inner, _| json!({"x": inner}));
+            assert_eq!(of(unfolding(100, below)).fits(&deep, 400), Fits::Unbounded);
+            assert_eq!(of(unfolding(100, below)).fits(&json!({"x":{"x":{}}}), 20), Fits::Yes);
+            let round = json!({"type":"object","allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"anyOf":[{"$ref":"#"}]}}});
+            assert_eq!(of(round).fits(&json!({}), 2), Fits::Unbounded);
+        }
+    }
+
+    #[test]
+    fn a_schema_that_describes_itself_is_used_like_any_other() {
+        let tree = json!({"type":"object","properties":{"name":{"type":"string"},
+            "parts":{"type":"array","items":{"anyOf":[{"$ref":"#"},{"type":"null"}]}}}});
+        let leaf = json!({"name":"leaf","parts":[null]});
+        let value = (0..20).fold(leaf, |inner, _| json!({"name":"node","parts":[inner,null]}));
+        assert_eq!(strict(&tree).fits(&value, value.to_string().len()), Fits::Yes);
+        let escaped = json!({"type":"object","properties":{"a":{"$ref":"#/$defs/a%20b~1c"}},
+            "$defs":{"a b/c":{"$anchor":"here","type":"integer"}}});
+        assert_eq!(strict(&escaped).fits(&json!({"a":1}), 7), Fits::Yes);
+        assert!(matches!(strict(&escaped).fits(&json!({"a":"x"}), 9), Fits::No(_)));
+        let dead = json!({"properties":{"a":{"$ref":"#/$defs/none"}}}).to_string();
+        assert_eq!(
+            Compiled::new(&dead, Unknown::Refuse).unwrap_err(),
+            SchemaError::DeadRef("#/$defs/none".into())
+        );
+    }
+
+    #[test]
+    fn patterns_are_bounded_in_what_they_become_and_in_what_they_cost() {
+        let with = |patterns: Vec<String>| {
+            let properties: Map<String, Value> = patterns
+                .into_iter()
+                .enumerate()
+                .map(|(at, pattern)| (format!("p{at}"), json!({"type":"string","pattern":pattern})))
+                .collect();
+            Compiled::new(&json!({"type":"object","properties":properties}).to_string(), Unknown::Refuse)
+        };
+        let large = |count: usize| (0..count).map(|at| format!(r"^\p{{L}}{{150}}x{at}$")).collect();
+        assert!(with(large(200)).is_err(), "200 of them would have gigabytes");
+        assert_eq!(
+            with((0..300).map(|at| format!("^x{at}$")).collect()).unwrap_err(),
+            SchemaError::TooManyPatterns
+        );
+        let usual =
+            [r"^\d{4}-\d{2}-\d{2}$", r"^[\p{L} ]{1,40}$", r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"];
+        let usual = with(usual.map(str::to_owned).to_vec()).unwrap();
+        let fitting =
+            json!({"p0":"2026-11-27","p1":"Jürgen Ödön","p2":"8c5a1a43-0000-4000-8000-5f0b0d7c1b11"});
+        assert_eq!(usual.fits(&fitting, 100), Fits::Yes);
+        let long = "a".repeat(2_000_000);
+        let heavy = with(vec![r"^(\p{L}|\p{N}){1,30}$".to_owned()]).unwrap();
+        assert_eq!(heavy.fits(&json!({"p0": long}), 2_000_010), Fits::Unbounded);
+        assert!(
+            matches!(usual.fits(&json!({"p0": long}), 2_000_010), Fits::No(_)),
+            "what is cheap is checked"
+        );
+    }
+
+    #[test]
+    fn a_long_list_of_choices_counts_for_each_value_that_is_held_against_it() {
+        let choices: Vec<u32> = (0..20_000).collect();
+        let schema = json!({"type":"object","properties":{"all":{"type":"array","items":{"enum":choices}}}});
+        let many = json!({"all": vec![19_999; 10_000]});
+        assert_eq!(strict(&schema).fits(&many, 60_000), Fits::Unbounded);
+        assert_eq!(strict(&schema).fits(&json!({"all":[1, 19_999]}), 20), Fits::Yes);
+    }
 
     fn strict(schema: &Value) -> Compiled {
         Compiled::new(&schema.to_string(), Unknown::Refuse).unwrap()

@@ -45,7 +45,7 @@ struct Found {
     vault: Vault,
     /// Budgets that refuse every call of a tool.
     uncountable: Vec<String>,
-    /// Repetitions that make little sense.
+    /// Repetitions that make little sense, and words about tools that nobody shows.
     repeated: Vec<String>,
     /// Mistakes of the whole set-up.
     architecture: Vec<architecture::Mistake>,
@@ -219,7 +219,8 @@ async fn look(place: &Place) -> Result<Found, Failure> {
     let architecture = architecture::look(&plan);
     Ok(Found {
         uncountable: super::budgets::uncountable(budgets, catalogue),
-        repeated: repeated(&place.meant.settings, catalogue),
+        repeated: [repeated(&place.meant.settings, catalogue), idle(&place.meant.settings, catalogue)]
+            .concat(),
         architecture,
         warnings: built.live.policies.warnings().to_vec(),
         rules: built.live.policies.rules().count(),
@@ -254,6 +255,28 @@ fn repeated(settings: &gateway::Settings, catalogue: &catalog::Catalogue) -> Vec
                     "`{tool}` is destructive, and `repeat-unknown` lets a call be sent again that may have happened"
                 ));
             }
+        }
+    }
+    found
+}
+
+/// What is said of tools and fits none that was accepted: most likely it is misspelt, and then nobody does what it says.
+fn idle(settings: &gateway::Settings, catalogue: &catalog::Catalogue) -> Vec<String> {
+    let mut found = Vec::new();
+    for (server, entry) in catalogue.servers() {
+        let Some(said) = settings.servers.get(server) else { continue };
+        let names: Vec<_> =
+            entry.of_kind(decision::ItemKind::Tool).map(|item| item.definition.name()).collect();
+        // nothing was accepted yet, and what will be is not known
+        if names.is_empty() {
+            continue;
+        }
+        let misspelt = "no accepted tool of it is called that";
+        for pattern in said.declarations.idle(&names) {
+            found.push(format!("`tools.\"{pattern}\"` of server `{server}` says nothing: {misspelt}"));
+        }
+        for name in said.open_arguments.iter().filter(|name| !names.contains(&name.as_str())) {
+            found.push(format!("`open-arguments` of server `{server}` opens no `{name}`: {misspelt}"));
         }
     }
     found

@@ -128,9 +128,8 @@ pub(crate) fn misfit(
     arguments: &[u8],
 ) -> anyhow::Result<Option<String>> {
     let Some(Ok(schema)) = live.schemas.input(definition, Unknown::Refuse) else { return Ok(None) };
-    let problems = schema.problems(&serde_json::from_slice(arguments)?);
-    let first = problems.first();
-    Ok(first.map(|first| format!("the arguments do not fit the pinned schema: {first}")))
+    let fits = schema.fits(&serde_json::from_slice(arguments)?, arguments.len());
+    Ok(fits.problem().map(|problem| format!("the arguments do not fit the pinned schema: {problem}")))
 }
 
 /// What the rules say to one principal of one item, and what the registry says beyond them.

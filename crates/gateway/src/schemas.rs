@@ -29,6 +29,8 @@ pub enum SchemaError {
     TooDeep,
     #[error("the schema has more than {SCHEMA_REFS_MAX} references")]
     TooManyRefs,
+    #[error("the schema unfolds to more checks of one value than anybody has time for")]
+    Unfolds,
     #[error("the schema has more patterns than are compiled")]
     TooManyPatterns,
     #[error("the schema refers to `{0}`, and there is no one such place in it")]
@@ -336,17 +338,24 @@ mod tests {
     #[test]
     fn what_unfolds_without_end_is_not_begun() {
         let twice = |next: Value| json!({"allOf":[next.clone(), next]});
+        // what nothing else describes is asked for at each level, and for that the levels below are checked once more
+        let again = |next: Value| json!({"allOf":[next], "unevaluatedProperties": false});
         let below = |next: Value| json!({"properties":{"x":{"anyOf":[next.clone(), next]}}});
+        let round =
+            json!({"type":"object","allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"anyOf":[{"$ref":"#"}]}}});
         for unknown in [Unknown::Refuse, Unknown::Allow] {
-            let of = |schema: Value| Compiled::new(&schema.to_string(), unknown).unwrap();
-            assert_eq!(of(unfolding(200, twice)).fits(&json!({}), 2), Fits::Unbounded);
-            assert_eq!(of(unfolding(10, twice)).fits(&json!({}), 2), Fits::Yes);
+            let of = |schema: &Value| Compiled::new(&schema.to_string(), unknown);
+            for schema in [unfolding(200, twice), unfolding(20, twice), unfolding(30, again), round.clone()] {
+                assert_eq!(of(&schema).unwrap_err(), SchemaError::Unfolds);
+            }
+            for schema in [unfolding(6, twice), unfolding(6, again)] {
+                assert_eq!(of(&schema).unwrap().fits(&json!({}), 2), Fits::Yes);
+            }
             // each level of the value doubles it
             let deep = (0..60).fold(json!({}), |inner, _| json!({"x": inner}));
-            assert_eq!(of(unfolding(100, below)).fits(&deep, 400), Fits::Unbounded);
-            assert_eq!(of(unfolding(100, below)).fits(&json!({"x":{"x":{}}}), 20), Fits::Yes);
-            let round = json!({"type":"object","allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"anyOf":[{"$ref":"#"}]}}});
-            assert_eq!(of(round).fits(&json!({}), 2), Fits::Unbounded);
+            let below = of(&unfolding(100, below)).unwrap();
+            assert_eq!(below.fits(&deep, 400), Fits::Unbounded);
+            assert_eq!(below.fits(&json!({"x":{"x":{}}}), 20), Fits::Yes);
         }
     }
 
@@ -355,7 +364,7 @@ mod tests {
         let tree = json!({"type":"object","properties":{"name":{"type":"string"},
             "parts":{"type":"array","items":{"anyOf":[{"$ref":"#"},{"type":"null"}]}}}});
         let leaf = json!({"name":"leaf","parts":[null]});
-        let value = (0..20).fold(leaf, |inner, _| json!({"name":"node","parts":[inner,null]}));
+        let value = (0..8).fold(leaf, |inner, _| json!({"name":"node","parts":[inner,null]}));
         assert_eq!(strict(&tree).fits(&value, value.to_string().len()), Fits::Yes);
         let escaped = json!({"type":"object","properties":{"a":{"$ref":"#/$defs/a%20b~1c"}},
             "$defs":{"a b/c":{"$anchor":"here","type":"integer"}}});

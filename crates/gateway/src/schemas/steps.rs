@@ -262,7 +262,7 @@ fn anchors<'a>(schema: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
     match schema {
         Value::Object(members) => {
             let called = |key: &&str| members.get(*key).and_then(Value::as_str) == Some(name);
-            found.extend(["$anchor", "$dynamicAnchor"].iter().any(|key| called(key)).then_some(schema));
+            found.extend(["$anchor", "$dynamicAnchor"].iter().any(called).then_some(schema));
             members.values().for_each(|value| anchors(value, name, found));
         }
         Value::Array(items) => items.iter().for_each(|item| anchors(item, name, found)),

@@ -38,6 +38,10 @@ const LIKELY_PREFIXES: [&str; 32] = [
     "PMAK-", "r8_", "gsk_", "pplx-", "tvly-", "nvapi-", "xai-", "sntrys_", "hvs.",
 ];
 const SHORTEST_SECRET: usize = 16;
+/// The digits of a card, and most blanks and hyphens between two of them.
+const CARD_DIGITS_MIN: usize = 13;
+const CARD_DIGITS_MAX: usize = 19;
+const CARD_GAP_MAX: usize = 4;
 const DOTS: &str = "••••••";
 
 /// The value of a member of that name, masked, and the kinds of what was. Of a secret its length is left.
@@ -93,9 +97,19 @@ fn masked(
 
 type Found = (&'static str, usize, String);
 
+/// So many characters are looked at. Counted in tests only: whatever text is shown, its cost is some steps for each byte.
+#[inline]
+fn step(_characters: usize) {
+    #[cfg(test)]
+    super::tests::STEPS.with(|steps| steps.set(steps.get() + _characters));
+}
+
 /// Bytes of the next run of characters that belong together, or of the one that separates.
 fn word_end(text: &str) -> usize {
-    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+' | '%');
+    let part = |c: char| {
+        step(1);
+        c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+' | '%')
+    };
     match text.find(|c| !part(c)) {
         Some(0) => text.chars().next().map_or(0, char::len_utf8),
         Some(end) => end,
@@ -114,6 +128,7 @@ fn names_secret(key: &str) -> bool {
 
 /// Its length, if it is one.
 fn secret(word: &str) -> Option<usize> {
+    step(word.len());
     let likely =
         |prefix: &str| word.strip_prefix(prefix).is_some_and(|key| key.bytes().any(|b| b.is_ascii_digit()));
     let known = SECRET_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
@@ -127,7 +142,10 @@ fn secret(word: &str) -> Option<usize> {
 /// The password of an address, `scheme://name:password@host` (RFC 3986, 3.2.1). What is filled in later is none.
 fn password(scheme: &str, text: &str) -> Option<Found> {
     let after = text.get(scheme.len()..)?.strip_prefix("://")?;
-    let end = after.find(|c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace());
+    let end = after.find(|c: char| {
+        step(1);
+        matches!(c, '/' | '?' | '#') || c.is_whitespace()
+    });
     let (who, _) = after.get(..end.unwrap_or(after.len()))?.rsplit_once('@')?;
     let (name, password) = who.split_once(':')?;
     let open = password.is_empty() || password.starts_with(['$', '{', '<', '*', '%', '•']);
@@ -137,12 +155,27 @@ fn password(scheme: &str, text: &str) -> Option<Found> {
 
 /// 13 to 19 digits, spaces or hyphens between them, whose check digit is right (ISO/IEC 7812-1, Luhn).
 fn card(text: &str) -> Option<Found> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != ' ' && c != '-').unwrap_or(text.len());
-    let run = text.get(..end)?.trim_end_matches([' ', '-']);
-    let after = text.get(run.len()..)?.chars().next();
-    let digits: Vec<u32> = run.chars().filter_map(|c| c.to_digit(10)).collect();
-    let starts = run.starts_with(|c: char| c.is_ascii_digit());
-    if !starts || !(13..=19).contains(&digits.len()) || after.is_some_and(char::is_alphanumeric) {
+    // most words begin with no digit, and what does is looked at only as far as a card may go: a text of digits alone
+    // would otherwise be read to its end at each of them
+    let mut digits: Vec<u32> = Vec::with_capacity(CARD_DIGITS_MAX + 1);
+    let (mut length, mut gap, mut after) = (0, 0, None);
+    for (at, c) in text.char_indices() {
+        step(1);
+        match c.to_digit(10) {
+            Some(digit) if digits.len() < CARD_DIGITS_MAX => {
+                digits.push(digit);
+                (length, gap) = (at + 1, 0);
+            }
+            // one digit more than any card has
+            Some(_) => return None,
+            None if matches!(c, ' ' | '-') && !digits.is_empty() && gap < CARD_GAP_MAX => gap += 1,
+            None => {
+                after = Some(c).filter(|_| gap == 0);
+                break;
+            }
+        }
+    }
+    if digits.len() < CARD_DIGITS_MIN || after.is_some_and(char::is_alphanumeric) {
         return None;
     }
     let sum: u32 = digits
@@ -151,18 +184,22 @@ fn card(text: &str) -> Option<Found> {
         .enumerate()
         .map(|(at, digit)| if at.is_multiple_of(2) { *digit } else { digit * 2 / 10 + digit * 2 % 10 })
         .sum();
-    let last: String = run.chars().filter(char::is_ascii_digit).skip(digits.len() - 4).collect();
+    let last: String =
+        digits.iter().skip(digits.len() - 4).filter_map(|digit| char::from_digit(*digit, 10)).collect();
     (sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0))
-        .then(|| ("payment card", run.len(), format!("•••• {last}")))
+        .then(|| ("payment card", length, format!("•••• {last}")))
 }
 
 /// A country, two check digits and the account, whose remainder by 97 is 1 (ISO 13616).
 fn iban(word: &str) -> Option<Found> {
     let bytes = word.as_bytes();
+    if !(15..=34).contains(&bytes.len()) {
+        return None;
+    }
     let letters = bytes.get(..2)?.iter().all(u8::is_ascii_uppercase);
     let checks = bytes.get(2..4)?.iter().all(u8::is_ascii_digit);
     let rest = bytes.get(4..)?.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    if !(15..=34).contains(&bytes.len()) || !letters || !checks || !rest {
+    if !letters || !checks || !rest {
         return None;
     }
     let turned = word.get(4..)?.chars().chain(word.get(..4)?.chars());
@@ -176,6 +213,7 @@ fn iban(word: &str) -> Option<Found> {
 
 /// `name@example.com`; the first letter and the domain are left, so that people can tell two apart.
 fn email(word: &str) -> Option<Found> {
+    step(word.len());
     let address = word.trim_end_matches('.');
     let (name, domain) = address.split_once('@')?;
     let top = domain.rsplit_once('.')?.1;

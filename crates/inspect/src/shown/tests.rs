@@ -1,5 +1,80 @@
 use super::*;
 use proptest::prelude::*;
+use std::cell::Cell;
+
+thread_local! {
+    /// How many characters were looked at.
+    pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Most of them for each byte of a text: a card is looked for at each digit, and has nineteen with gaps between them.
+const STEPS_PER_BYTE_MAX: usize = 110;
+
+/// What it costs to show the text, for each of its bytes.
+fn cost(text: &str) -> usize {
+    let raw = serde_json::to_vec(&serde_json::json!({ "x": text })).unwrap();
+    STEPS.set(0);
+    let _ = (arguments(&raw), without_secrets("x", text));
+    STEPS.get() / raw.len()
+}
+
+#[test]
+fn no_text_costs_more_than_its_length() {
+    let hostile = [
+        "1 ",
+        "1  ",
+        "1-",
+        "1    ",
+        "11 ",
+        "a@",
+        "a@b.",
+        "a://",
+        "a://b:c@",
+        "a://b:c",
+        "://",
+        "eyJ.",
+        "eyJ",
+        "sk-",
+        "DE89",
+        "1 1@",
+        "AKIA1",
+        "-----BEGIN",
+        "•",
+        "é ",
+        ".",
+        "@",
+        "4242424242424242 ",
+        "4242424242424242.",
+        "a:b@",
+    ];
+    for part in hostile {
+        let cost = [2_000, 40_000, 200_000].map(|bytes| cost(&part.repeat(bytes / part.len())));
+        assert!(cost.iter().all(|cost| *cost <= STEPS_PER_BYTE_MAX), "`{part}`: {cost:?} steps for a byte");
+    }
+    // beginnings of one thing after another, of which none ends
+    for tail in [" ", "x", "://a:", "@"] {
+        let cost = cost(&("1 a://b:1@".repeat(20_000) + &tail.repeat(50_000)));
+        assert!(cost <= STEPS_PER_BYTE_MAX, "`{tail}`: {cost} steps for a byte");
+    }
+}
+
+#[test]
+fn a_card_is_one_among_other_digits_and_with_gaps() {
+    for text in [
+        "1 1 1 1 1 1 1 1 4242 4242 4242 4242",
+        "4242 - 4242 - 4242 - 4242, please",
+        "4242-4242-4242-4242 - to them",
+    ] {
+        let shown = arguments(serde_json::json!({ "x": text }).to_string().as_bytes());
+        assert!(shown.text.contains("•••• 4242") && !shown.text.contains("4242 4242"), "{shown:?}");
+    }
+    for text in ["42424242424242424242", "4242 4242 4242 4242x", "4242 4242 4242 4242 0001"] {
+        assert!(
+            arguments(serde_json::json!({ "x": text }).to_string().as_bytes()).masked.is_empty(),
+            "{text}"
+        );
+    }
+}
 
 #[test]
 fn arguments_stand_as_they_were_sent() {
@@ -135,6 +210,15 @@ proptest! {
         if shown.masked.is_empty() && shown.labels.is_empty() && !text.contains("\\n") {
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&shown.text).unwrap(), value);
         }
+    }
+
+    #[test]
+    fn no_run_of_anything_costs_more_than_its_length(
+        parts in prop::collection::vec("[1-4 @:./a-]{1,6}|sk-|eyJ|://|DE89", 1..4),
+        times in 1..300_usize,
+    ) {
+        let cost = cost(&parts.concat().repeat(times));
+        prop_assert!(cost <= STEPS_PER_BYTE_MAX, "{parts:?}: {cost} steps for a byte");
     }
 
     #[test]

@@ -242,11 +242,9 @@ impl Declarations {
             && said.iter().all(|(_, declared)| declared.term.since.is_some_and(|since| since > at))
     }
 
-    /// Whether what is in force says what a call can change, and how much is at stake. What it does not say, the definition does.
-    pub(crate) fn words(&self, name: &str) -> (bool, bool) {
-        let said = self.closest(name, in_force);
-        let any = |of: fn(&Declared) -> bool| said.iter().any(|(_, declared)| of(declared));
-        (any(|declared| declared.effect.is_some()), any(|declared| declared.tier.is_some()))
+    /// Whether what is in force has this word to say of a tool. What it does not say, the definition does.
+    pub(crate) fn says(&self, name: &str, word: fn(&Declared) -> bool) -> bool {
+        self.closest(name, in_force).iter().any(|(_, declared)| word(declared))
     }
 
     /// Whether somebody says, or said, that it does more than read.

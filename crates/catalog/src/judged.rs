@@ -2,13 +2,14 @@
 
 use crate::observed::{Did, Observation};
 use crate::risk::{self, Judgement, Siblings, Tool};
-use crate::{Category, Classified, Declarations, Definition, Effect, Origin, Tier};
+use crate::{Category, Classified, Declarations, Declared, Definition, Effect, Origin, Tier};
 use decision::ItemKind;
 use serde_json::Value;
 
 /// What an item is. The operator's declaration counts as it stands where it says an effect; what nobody declared, and what a
-/// declaration without an effect leaves open, is a write of tier high or, where its definition says so, worse: [`risk::judge`] adds categories, makes a tier critical and a deletion destructive, and never makes
-/// anything milder. A trusted author's word counts until an answer was `observed` that says otherwise.
+/// declaration without an effect leaves open, is a write of tier high or, where its definition says so, worse: [`risk::judge`]
+/// adds categories, makes a tier critical and a deletion destructive, and never makes anything milder. A trusted author's word
+/// counts until an answer was `observed` that says otherwise.
 pub fn classify(
     declarations: &Declarations,
     definition: &Definition,
@@ -17,6 +18,7 @@ pub fn classify(
 ) -> Classified {
     let classified = declarations.classify(definition.name(), definition.claimed());
     let seen = !observed.is_empty();
+    let says = |word: fn(&Declared) -> bool| declarations.says(definition.name(), word);
     match classified.origin {
         Origin::TrustedAuthor if seen && definition.kind() == ItemKind::Tool => {
             let judged = worse(&judge(definition, siblings)).and(classified);
@@ -31,16 +33,12 @@ pub fn classify(
             let origin = if both == judged { judged.origin } else { Origin::Operator };
             Classified { origin, ..both }
         }
-        Origin::Operator if definition.kind() == ItemKind::Tool => {
-            match declarations.words(definition.name()) {
-                (true, _) => classified,
-                // whoever adds a category does not say that nothing else is bad about it
-                (false, says_tier) => {
-                    let both = worse(&judge(definition, siblings)).and(classified.clone());
-                    let tier = if says_tier { classified.tier } else { both.tier };
-                    Classified { tier, origin: Origin::Operator, ..both }
-                }
-            }
+        // whoever adds a category does not say that nothing else is bad about it
+        Origin::Operator if definition.kind() == ItemKind::Tool && !says(|one| one.effect.is_some()) => {
+            let declared = classified.tier;
+            let both = worse(&judge(definition, siblings)).and(classified);
+            let tier = if says(|one| one.tier.is_some()) { declared } else { both.tier };
+            Classified { tier, origin: Origin::Operator, ..both }
         }
         Origin::Undeclared | Origin::Operator | Origin::TrustedAuthor | Origin::Observed | Origin::Judged => {
             classified
@@ -73,7 +71,6 @@ fn worse(judgement: &Judgement) -> Classified {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Declared;
     use bytes::Bytes;
     use proptest::prelude::*;
 

@@ -53,6 +53,17 @@ impl Bed {
         bed
     }
 
+    /// The same after its server was looked at once, by a gateway that has stopped.
+    pub(crate) fn looked_at() -> Self {
+        let bed = Self::with_notes();
+        let token = bed.token("bot");
+        let gateway = bed.serve();
+        let session = gateway.session(&token);
+        until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+        gateway.stop();
+        bed
+    }
+
     pub(crate) fn notes_config(&self, port: u16) -> String {
         let script = self.path("notes.sh");
         format!(

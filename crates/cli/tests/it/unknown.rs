@@ -3,20 +3,9 @@
 use crate::bed::{Bed, until};
 use serde_json::json;
 
-/// A bed whose server was looked at.
-fn looked_at() -> Bed {
-    let bed = Bed::with_notes();
-    let token = bed.token("bot");
-    let gateway = bed.serve();
-    let session = gateway.session(&token);
-    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
-    gateway.stop();
-    bed
-}
-
 #[test]
 fn an_item_that_a_server_does_not_have_is_none_that_shows_what_was_accepted() {
-    let bed = looked_at();
+    let bed = Bed::looked_at();
     let diff = |args: &[&str]| bed.run(&[&["registry", "diff"], args].concat());
     let said = diff(&["notes", "raed_note"]);
     assert!(said.code == 1 && said.out.is_empty(), "{said:?}");
@@ -81,7 +70,7 @@ fn no_step_makes_a_record_of_a_server_that_nobody_knows() {
 
 #[test]
 fn a_server_that_was_seen_once_can_be_stopped_when_it_is_configured_no_more() {
-    let bed = looked_at();
+    let bed = Bed::looked_at();
     bed.write("callgate.toml", "listen = \"127.0.0.1:1\"\nstate-dir = \"state\"\n");
     assert_eq!(bed.run(&["registry", "suspend", "notes"]).code, 0);
 }

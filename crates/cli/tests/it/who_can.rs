@@ -1,17 +1,7 @@
 //! `callgate policy who-can` and `what-can` say what the gateway would do.
 
-use crate::bed::{Bed, until};
+use crate::bed::Bed;
 use serde_json::{Value, json};
-
-fn looked_at() -> Bed {
-    let bed = Bed::with_notes();
-    let token = bed.token("bot");
-    let gateway = bed.serve();
-    let session = gateway.session(&token);
-    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
-    gateway.stop();
-    bed
-}
 
 /// What is said of each tool to the agent.
 fn codes(bed: &Bed) -> Vec<(String, Value)> {
@@ -34,13 +24,13 @@ fn is_shut(bed: &Bed, code: &str, why: &str) {
 
 #[test]
 fn nobody_can_use_a_server_that_is_suspended_retired_or_not_approved() {
-    let bed = looked_at();
+    let bed = Bed::looked_at();
     assert_eq!(bed.run(&["policy", "who-can", "notes__read_note"]).code, 0);
     assert_eq!(bed.run(&["registry", "suspend", "notes"]).code, 0);
     is_shut(&bed, "server-suspended", "suspended");
     assert_eq!(bed.run(&["registry", "retire", "notes"]).code, 0);
     is_shut(&bed, "server-retired", "retired");
-    let bed = looked_at();
+    let bed = Bed::looked_at();
     let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
     bed.write("callgate.toml", &format!("{config}environment = \"production\"\n"));
     is_shut(&bed, "server-unapproved", "registry review notes");
@@ -48,7 +38,7 @@ fn nobody_can_use_a_server_that_is_suspended_retired_or_not_approved() {
 
 #[test]
 fn of_a_server_that_is_held_to_reads_only_reads_can_be_used() {
-    let bed = looked_at();
+    let bed = Bed::looked_at();
     let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
     bed.write("callgate.toml", &format!("{config}environment = \"staging\"\n"));
     assert_eq!(bed.run(&["policy", "who-can", "notes__read_note"]).code, 0);
@@ -60,7 +50,7 @@ fn of_a_server_that_is_held_to_reads_only_reads_can_be_used() {
 
 #[test]
 fn services_that_only_the_file_names_are_among_those_who_can() {
-    let bed = looked_at();
+    let bed = Bed::looked_at();
     let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
     let with = |groups: &str| {
         let services = format!(

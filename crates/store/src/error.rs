@@ -42,6 +42,11 @@ pub enum StoreError {
     Unreadable { place: Arc<str>, column: &'static str },
     #[error("the {what} `{name}` exists already: remove it first, or choose another name")]
     Exists { what: &'static str, name: String },
+    /// A name whose ban outlived its agent.
+    #[error(
+        "the agent `{name}` was removed while it was disabled, and its name stays refused: `callgate agent enable {name}` lifts that"
+    )]
+    Banned { name: String },
     #[error("there is no {what} `{name}`: check the spelling, or add it first")]
     Missing { what: &'static str, name: String },
     /// A step that the state of a server's record does not allow.

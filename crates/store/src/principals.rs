@@ -1,6 +1,6 @@
 //! Agents and the people they act for.
 
-use crate::db::{Outcome, Row, args, statements};
+use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::words::words;
 use crate::{Scope, Store, StoreError, untold};
 use decision::{Actor, AgentName, EventName, GroupName, Principal, Timestamp, User, UserName};
@@ -16,10 +16,18 @@ statements! {
     REMOVE_USER = "DELETE FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
     ADD_AGENT = "INSERT INTO agents (tenant, environment, name, kind, group_names, user_name, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    LIST_AGENTS = "SELECT name, kind, group_names, user_name, created_at, disabled_at FROM agents \
+    LIST_AGENTS = "SELECT name, kind, group_names, user_name, created_at, disabled_at, removed_at FROM agents \
         WHERE tenant = $1 AND environment = $2 ORDER BY name";
     SET_DISABLED = "UPDATE agents SET disabled_at = $4 WHERE tenant = $1 AND environment = $2 AND name = $3";
-    REMOVE_AGENT = "DELETE FROM agents WHERE tenant = $1 AND environment = $2 AND name = $3";
+    REMOVE_AGENT = "DELETE FROM agents \
+        WHERE tenant = $1 AND environment = $2 AND name = $3 AND disabled_at IS NULL";
+    /// The ban is the row: without it, whoever shows that name by certificate, provider or configuration is let in again.
+    LEAVE_BAN = "UPDATE agents SET removed_at = $4, group_names = '[]', user_name = NULL \
+        WHERE tenant = $1 AND environment = $2 AND name = $3 AND removed_at IS NULL";
+    LIFT_BAN = "DELETE FROM agents \
+        WHERE tenant = $1 AND environment = $2 AND name = $3 AND removed_at IS NOT NULL";
+    IS_BANNED = "SELECT name FROM agents \
+        WHERE tenant = $1 AND environment = $2 AND name = $3 AND removed_at IS NOT NULL";
     REVOKE_OF_AGENT = "UPDATE tokens SET revoked_at = $4 \
         WHERE tenant = $1 AND environment = $2 AND agent = $3 AND revoked_at IS NULL";
 }
@@ -55,6 +63,8 @@ pub struct Agent {
     pub created_at: Timestamp,
     /// Set while none of its tokens is accepted.
     pub disabled_at: Option<Timestamp>,
+    /// Set when it was removed while it was disabled: only the ban on its name is left.
+    pub removed_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -105,7 +115,7 @@ impl Store {
         self.commit_noticed(tx, scope).await
     }
 
-    /// Errors: [`StoreError::Exists`]; [`StoreError::Missing`] when the user is not known.
+    /// Errors: [`StoreError::Exists`]; [`StoreError::Banned`]; [`StoreError::Missing`] when the user is not known.
     pub async fn add_agent(&self, scope: &Scope, agent: &NewAgent) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, agent.name.as_str());
@@ -119,6 +129,7 @@ impl Store {
         let listed = groups(&agent.groups)?;
         let row = args![tenant, environment, name, kind, listed, user, self.now()];
         if tx.execute(ADD_AGENT, row).await? == 0 {
+            not_banned(&mut tx, scope, name).await?;
             return Err(StoreError::Exists { what: "agent", name: name.to_owned() });
         }
         self.commit_noticed(tx, scope).await
@@ -144,7 +155,7 @@ impl Store {
             groups,
             user: user.and_then(|name| users.iter().find(|user| user.name == name).cloned()),
         };
-        let stored = self.list_agents(scope).await?.into_iter();
+        let stored = self.list_agents(scope).await?.into_iter().filter(|agent| agent.removed_at.is_none());
         let mut all: Vec<Principal> =
             stored.map(|agent| principal(agent.name, agent.kind, agent.groups, agent.user)).collect();
         for one in beside.iter().cloned() {
@@ -167,6 +178,8 @@ impl Store {
         self.set_disabled(scope, name, Some(self.now())).await
     }
 
+    /// Lets the agent in again. Of one that was removed, nothing is left then.
+    ///
     /// Errors: [`StoreError::Missing`].
     pub async fn enable_agent(&self, scope: &Scope, name: &AgentName) -> Result<(), StoreError> {
         self.set_disabled(scope, name, None).await
@@ -175,26 +188,42 @@ impl Store {
     async fn set_disabled(&self, scope: &Scope, name: &AgentName, at: Option<Timestamp>) -> Outcome<()> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, name.as_str());
+        if at.is_none() && tx.execute(LIFT_BAN, args![tenant, environment, name]).await? > 0 {
+            return self.commit_noticed(tx, scope).await;
+        }
         if tx.execute(SET_DISABLED, args![tenant, environment, name, at]).await? == 0 {
             return Err(StoreError::Missing { what: "agent", name: name.to_owned() });
         }
         self.commit_noticed(tx, scope).await
     }
 
-    /// Removes the agent and revokes its tokens for good: a new agent of that name starts with none.
+    /// Removes the agent and revokes its tokens for good: a new agent of that name starts with none. Returns whether it
+    /// was disabled: then its name stays refused until it is enabled.
     ///
-    /// Errors: [`StoreError::Missing`].
-    pub async fn remove_agent(&self, scope: &Scope, name: &AgentName, by: &str) -> Result<(), StoreError> {
+    /// Errors: [`StoreError::Missing`]; [`StoreError::Banned`] when it was removed so before.
+    pub async fn remove_agent(&self, scope: &Scope, name: &AgentName, by: &str) -> Result<bool, StoreError> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, name.as_str());
-        if tx.execute(REMOVE_AGENT, args![tenant, environment, name]).await? == 0 {
+        let now = self.now();
+        let banned = tx.execute(REMOVE_AGENT, args![tenant, environment, name]).await? == 0;
+        if banned && tx.execute(LEAVE_BAN, args![tenant, environment, name, now]).await? == 0 {
+            not_banned(&mut tx, scope, name).await?;
             return Err(StoreError::Missing { what: "agent", name: name.to_owned() });
         }
-        let now = self.now();
         tx.execute(REVOKE_OF_AGENT, args![tenant, environment, name, now]).await?;
         let event = untold::by(by, EventName::TokenRevoked, &[("agent", name), ("all", "true")]);
         self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
-        self.commit_noticed(tx, scope).await
+        self.commit_noticed(tx, scope).await?;
+        Ok(banned)
+    }
+}
+
+/// Errors: [`StoreError::Banned`] of a name of which only the ban is left.
+pub(crate) async fn not_banned(tx: &mut Tx, scope: &Scope, name: &str) -> Outcome<()> {
+    let (tenant, environment, name) = key(scope, name);
+    match tx.row(IS_BANNED, args![tenant, environment, name]).await? {
+        Some(_) => Err(StoreError::Banned { name: name.to_owned() }),
+        None => Ok(()),
     }
 }
 
@@ -215,5 +244,6 @@ fn agent(row: &Row) -> Outcome<Agent> {
         user: row.parsed_opt("user_name")?,
         created_at: row.time("created_at")?,
         disabled_at: row.time_opt("disabled_at")?,
+        removed_at: row.time_opt("removed_at")?,
     })
 }

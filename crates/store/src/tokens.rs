@@ -1,7 +1,7 @@
 //! API tokens, known by their hash only.
 
 use crate::db::{Outcome, Row, args, statements};
-use crate::principals::agent_kind_from;
+use crate::principals::{agent_kind_from, not_banned};
 use crate::{AgentKind, Scope, Store, StoreError, untold};
 use decision::{Actor, AgentName, EventName, GroupName, Principal, Timestamp, User, UserName};
 use std::collections::BTreeSet;
@@ -9,7 +9,8 @@ use std::fmt;
 
 statements! {
     /// Writes nothing new, but holds the agent's row: nobody removes the agent and its tokens in between.
-    HOLD_AGENT = "UPDATE agents SET name = name WHERE tenant = $1 AND environment = $2 AND name = $3";
+    HOLD_AGENT = "UPDATE agents SET name = name WHERE tenant = $1 AND environment = $2 AND name = $3 \
+        AND removed_at IS NULL";
     ADD = "INSERT INTO tokens (tenant, environment, token_id, agent, hash, created_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     BY_HASH = "SELECT t.tenant, t.environment, t.token_id, t.agent, t.created_at, t.expires_at, t.revoked_at, \
@@ -142,8 +143,8 @@ impl TokenRecord {
 impl Store {
     /// Stores a token of an agent and names it.
     ///
-    /// Errors: [`StoreError::Missing`] when there is no such agent, [`StoreError::Unacceptable`] when it
-    /// would have expired already, [`StoreError::Exists`] when the same token is stored already.
+    /// Errors: [`StoreError::Missing`] when there is no such agent, [`StoreError::Banned`] when only the ban on its
+    /// name is left, [`StoreError::Unacceptable`] when it would have expired already, [`StoreError::Exists`] when the same token is stored already.
     pub async fn add_token(&self, scope: &Scope, token: &NewToken, by: &str) -> Result<TokenId, StoreError> {
         let now = self.now();
         if token.expires_at <= now {
@@ -156,6 +157,7 @@ impl Store {
             (scope.tenant.as_str(), scope.environment.as_str(), token.agent.as_str());
         let mut tx = self.db().begin().await?;
         if tx.execute(HOLD_AGENT, args![tenant, environment, agent]).await? == 0 {
+            not_banned(&mut tx, scope, agent).await?;
             return Err(StoreError::Missing { what: "agent", name: agent.to_owned() });
         }
         let hash = token.hash.0.as_slice();

@@ -22,11 +22,11 @@ pub(crate) enum Agents {
     Add(Add),
     /// All agents and their tokens
     List,
-    /// Remove an agent; its tokens stop working at once
+    /// Remove an agent; its tokens stop working at once, and if it is disabled, its name stays refused until it is enabled
     Remove { name: AgentName },
     /// Refuse everything of an agent until it is enabled again, whatever token or certificate it shows
     Disable { name: AgentName },
-    /// Let an agent in again that was disabled
+    /// Let an agent in again that was disabled; of one that was removed meanwhile, lift the ban on its name
     Enable { name: AgentName },
     /// Issue another token for an agent and show it, once
     Token(Token),
@@ -161,11 +161,17 @@ async fn list(given: &Given, place: &Place) -> Outcome {
         values.push(json!({
             "agent": agent.name, "workload": agent.kind == AgentKind::Workload, "user": agent.user,
             "groups": agent.groups, "disabled": agent.disabled_at.is_some(),
+            "removed": agent.removed_at.is_some(),
             "tokens": own.iter().map(|token| json!({
                 "id": token.id.as_str(), "state": state(token, now), "created": when(token.created_at),
                 "expires": when(token.expires_at), "last-used": token.last_used_at.map(when),
             })).collect::<Vec<_>>(),
         }));
+        if agent.removed_at.is_some() {
+            let told = format!("removed, and refused until `callgate agent enable {}`", agent.name);
+            rows.push(vec![agent.name.to_string(), user.to_owned(), groups, told]);
+            continue;
+        }
         if own.is_empty() {
             let told = if agent.disabled_at.is_some() { "no token, disabled" } else { "no token" };
             rows.push(vec![agent.name.to_string(), user.to_owned(), groups, told.to_owned()]);
@@ -196,11 +202,16 @@ fn state(token: &TokenRecord, now: Timestamp) -> &'static str {
 
 async fn remove(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
-    store.remove_agent(&place.scope(), name, &given.surroundings.user).await?;
+    let banned = store.remove_agent(&place.scope(), name, &given.surroundings.user).await?;
     book.tell(&store).await?;
     book.close().await?;
-    given.say.json(&json!({ "removed": name }));
+    given.say.json(&json!({ "removed": name, "disabled": banned }));
     given.say.line(format!("removed agent `{name}` and revoked its tokens"));
+    if banned {
+        given
+            .say
+            .line(format!("it was disabled, so its name stays refused until `callgate agent enable {name}`"));
+    }
     Ok(Verdict::Yes)
 }
 
@@ -248,7 +259,7 @@ async fn enable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     store.enable_agent(&place.scope(), name).await.map_err(|error| unknown(name, error))?;
     note(name, EventName::AgentEnabled, book, given).await?;
     given.say.json(&json!({ "enabled": name }));
-    given.say.line(format!("agent `{name}` is let in again"));
+    given.say.line(format!("agent `{name}` is not disabled any more"));
     Ok(Verdict::Yes)
 }
 

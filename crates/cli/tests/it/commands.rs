@@ -88,6 +88,16 @@ fn an_agent_is_stopped_and_let_in_again_also_one_that_only_the_file_names() {
     crate::bed::until("the agent is out", || asked() == 401);
     assert_eq!(bed.run(&["agent", "enable", "bot"]).code, 0);
     crate::bed::until("the agent is in again", || asked() != 401);
+    // removing one that is disabled keeps its name out, and says so
+    assert_eq!(bed.run(&["agent", "disable", "bot"]).code, 0);
+    let removed = bed.run(&["agent", "remove", "bot"]);
+    assert!(removed.out.contains("stays refused until `callgate agent enable bot`"), "{removed:?}");
+    assert!(bed.run(&["agent", "list"]).out.contains("removed, and refused until"), "it is shown as such");
+    assert_eq!(disabled("bot"), Some((true, false)));
+    let again = bed.run(&["agent", "add", "bot"]);
+    assert!(again.code == 1 && again.err.contains("`callgate agent enable bot` lifts that"), "{again:?}");
+    assert_eq!(bed.run(&["agent", "enable", "bot"]).code, 0);
+    assert_eq!(disabled("bot"), None);
     assert_eq!(gateway.stop(), 0);
     assert!(!bed.files_with("state/ledger", "agent-disabled").is_empty(), "it is in the record");
     assert!(!bed.files_with("state/ledger", "agent-enabled").is_empty(), "it is in the record");

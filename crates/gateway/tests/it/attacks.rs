@@ -139,6 +139,11 @@ async fn an_agent_known_by_configuration_is_refused_within_a_second_of_being_dis
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 401);
     assert_eq!(house.last().ending, Ending::Refused { code: Code::CredentialRevoked });
+    // removing what was disabled gives nothing back
+    assert!(house.store.remove_agent(&scope, &local, "ops").await.unwrap());
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 401);
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::CredentialRevoked });
     house.store.enable_agent(&scope, &local).await.unwrap();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 200);

@@ -153,11 +153,11 @@ async fn a_newer_or_altered_schema_is_refused_on_postgresql() {
     bed.store().await.close().await;
     let mut db = sqlx::PgConnection::connect(&bed.url).await.unwrap();
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-        VALUES (14, 'later', true, 'x'::bytea, 0)";
+        VALUES (15, 'later', true, 'x'::bytea, 0)";
     db.execute(newer).await.unwrap();
     let error = bed.try_store().await.unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 14, known: 13, .. }), "{error}");
-    db.execute("DELETE FROM _sqlx_migrations WHERE version = 14").await.unwrap();
+    assert!(matches!(error, StoreError::Newer { found: 15, known: 14, .. }), "{error}");
+    db.execute("DELETE FROM _sqlx_migrations WHERE version = 15").await.unwrap();
     db.execute("UPDATE _sqlx_migrations SET checksum = 'x'::bytea").await.unwrap();
     let error = bed.try_store().await.unwrap_err();
     assert!(matches!(error, StoreError::Altered { version: 1, .. }), "{error}");
@@ -266,6 +266,7 @@ async fn made_anew(bed: &Bed, before: &[&'static str]) {
         "DROP TABLE server_steps",
         "DROP TABLE observations",
         "DROP TABLE untold",
+        "ALTER TABLE agents DROP COLUMN removed_at",
         "CREATE TABLE entries (log_id TEXT NOT NULL)",
     ];
     bed.execute(&now).await;

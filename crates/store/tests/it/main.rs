@@ -73,6 +73,7 @@ suite! {
     principals:
         an_agent_and_a_user_are_listed_as_they_were_added,
         a_name_is_taken_once,
+        a_disabled_agent_that_is_removed_stays_refused_until_it_is_enabled,
         an_agent_cannot_act_for_a_user_nobody_added,
         a_user_with_an_agent_cannot_be_removed,
         nothing_is_seen_from_another_tenant_or_environment,

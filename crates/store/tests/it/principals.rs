@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, elsewhere, home};
 use crate::tokens::{agent, hash, in_an_hour};
-use decision::{SecretName, User, UserName};
+use decision::{AgentName, SecretName, User, UserName};
 use std::time::Duration;
 use store::{AgentKind, NewAgent, NewSecret, NewToken, Revision, Scope, Sealed, Store, StoreError};
 use tokio::time::{Instant, timeout};
@@ -47,6 +47,40 @@ pub(crate) async fn a_name_is_taken_once(bed: &Bed) {
     assert!(matches!(store.add_user(&home(), &alice()).await, Err(StoreError::Exists { what: "user", .. })));
     let gone = store.remove_agent(&home(), &"bat".parse().unwrap(), "ops").await.unwrap_err();
     assert_eq!(gone.to_string(), "there is no agent `bat`: check the spelling, or add it first");
+}
+
+pub(crate) async fn a_disabled_agent_that_is_removed_stays_refused_until_it_is_enabled(bed: &Bed) {
+    let (store, bot): (_, &AgentName) = (bed.store().await, &"bot".parse().unwrap());
+    store.add_user(&home(), &alice()).await.unwrap();
+    add_agent(&store, &home(), "bot", Some(&alice().name)).await;
+    let token = NewToken { agent: bot.clone(), hash: hash(1), expires_at: in_an_hour(bed) };
+    store.add_token(&home(), &token, "ops").await.unwrap();
+    store.disable_agent(&home(), bot).await.unwrap();
+    assert!(store.remove_agent(&home(), bot, "ops").await.unwrap(), "the ban stays");
+    let store = bed.reopen(store).await;
+    let listed = store.list_agents(&home()).await.unwrap();
+    assert!(listed[0].disabled_at.is_some() && listed[0].removed_at.is_some(), "{listed:?}");
+    assert!(listed[0].user.is_none() && store.principals(&home(), &[]).await.unwrap().is_empty());
+    assert!(store.token_by_hash(&hash(1)).await.unwrap().unwrap().revoked_at.is_some());
+    store.remove_user(&home(), &alice().name).await.unwrap();
+    // nothing but `enable` lifts it, and nobody is told that there is such an agent
+    let again = NewToken { hash: hash(2), ..token };
+    let refused = [
+        store.add_agent(&home(), &agent("bot")).await,
+        store.remove_agent(&home(), bot, "ops").await.map(|_| ()),
+        store.add_token(&home(), &again, "ops").await.map(|_| ()),
+    ];
+    assert!(refused.iter().all(|one| matches!(one, Err(StoreError::Banned { .. }))), "{refused:?}");
+    store.disable_agent(&home(), bot).await.unwrap();
+    assert!(store.list_agents(&home()).await.unwrap()[0].disabled_at.is_some());
+    let before = store.revision().await.unwrap();
+    store.enable_agent(&home(), bot).await.unwrap();
+    assert!(store.revision().await.unwrap() > before);
+    assert!(store.list_agents(&home()).await.unwrap().is_empty());
+    // one that was not disabled leaves nothing
+    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    assert!(!store.remove_agent(&home(), bot, "ops").await.unwrap());
+    assert!(store.list_agents(&home()).await.unwrap().is_empty());
 }
 
 pub(crate) async fn an_agent_cannot_act_for_a_user_nobody_added(bed: &Bed) {

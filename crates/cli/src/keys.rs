@@ -64,7 +64,7 @@ pub(crate) async fn open(place: &Place, store: &Store, asking: Asking) -> anyhow
     let mut all = all.into_iter().map(Arc::new);
     let current = all.next().ok_or_else(|| anyhow!("there is no key"))?;
     let keys = Keys::new(current, all.collect());
-    if sources.asks() && !first && !opens_any(&keys, place, store).await? {
+    if sources.has_passphrase() && !first && !opens_any(&keys, place, store).await? {
         bail!("the passphrase opens nothing of what is stored: is it the right one?");
     }
     Ok(keys)

@@ -22,12 +22,12 @@ pub enum KekError {
     Missing(PathBuf),
     #[error("the key file `{}` can be read or written by others (mode {mode:03o}); run chmod 600 on it, and change the secrets if others may have read it", path.display())]
     Mode { path: PathBuf, mode: u32 },
-    #[error("the key file `{}` is not a file of {KEY_BYTES} bytes; it was cut, or is something else", .0.display())]
+    #[error("the key file `{}` is not a file of {KEY_BYTES} bytes that are not all zero; it was cut, or is something else", .0.display())]
     Length(PathBuf),
     #[error("cannot use the key file `{}`: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error(
-        "what is in {0} is no key; a key is {KEY_BYTES} bytes, written in base64 or in hexadecimal digits, as `openssl rand -base64 {KEY_BYTES}` makes one"
+        "what is in {0} is no key; a key is {KEY_BYTES} bytes that are not all zero, written in base64 or in hexadecimal digits, as `openssl rand -base64 {KEY_BYTES}` makes one"
     )]
     NotAKey(String),
     #[error("`{}` does not say how the passphrase becomes a key; restore it from a backup, without it every secret is lost", .0.display())]
@@ -93,9 +93,10 @@ impl Kek {
         }
     }
 
-    /// A key from elsewhere. `None` unless it has 32 bytes.
+    /// A key from elsewhere. `None` unless it has 32 bytes, and where all of them are zero: that is what a crash or a
+    /// template leaves, and everybody knows it.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() != KEY_BYTES {
+        if bytes.len() != KEY_BYTES || bytes.iter().all(|byte| *byte == 0) {
             return None;
         }
         let digest = Digest::of_parts(&[b"callgate/kek-id/v1\0", bytes]);
@@ -293,6 +294,8 @@ mod tests {
             std::fs::write(&path, vec![7; length]).unwrap();
             assert!(matches!(Kek::load(&path), Err(KekError::Length(_))), "{length}");
         }
+        std::fs::write(&path, [0; 32]).unwrap();
+        assert!(matches!(Kek::load(&path), Err(KekError::Length(_))));
     }
 
     #[test]
@@ -314,9 +317,12 @@ mod tests {
             &short,
             base64.trim_end_matches('='),
             "correct horse battery staple",
+            &"0".repeat(64),
+            &BASE64_STANDARD.encode([0; 32]),
         ] {
             assert!(Kek::parse(text.as_bytes()).is_none(), "{text}");
         }
+        assert!(Kek::parse(&[0; 32]).is_none(), "everybody knows that one");
     }
 
     #[test]

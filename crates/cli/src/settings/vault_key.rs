@@ -70,6 +70,16 @@ impl KeySources {
         self.key == KeySource::PassphrasePrompt || self.old_keys.contains(&KeySource::PassphrasePrompt)
     }
 
+    /// Whether one of them is made of a passphrase, wherever that comes from: any will do as a key, also a mistyped one.
+    pub(crate) fn has_passphrase(&self) -> bool {
+        std::iter::once(&self.key).chain(&self.old_keys).any(|source| match source {
+            KeySource::PassphrasePrompt
+            | KeySource::PassphraseFile(_)
+            | KeySource::PassphraseCredential(_) => true,
+            KeySource::State | KeySource::File(_) | KeySource::Env(_) | KeySource::Credential(_) => false,
+        })
+    }
+
     /// As it is written, with the default filled in.
     pub(super) fn effective(&self, state: &Path) -> Table {
         let one = |source: &KeySource| Value::Table(source.effective(state));

@@ -130,7 +130,17 @@ fn the_key_is_a_credential_of_systemd_or_made_of_a_passphrase() {
     private(&bed, "phrase", b"six random words of a list");
     assert_eq!(bed.run(&["check"]).code, 0);
     private(&bed, "phrase", b"six other words of a list");
-    assert!(bed.run(&["check"]).out.contains("sealed under a key that is not there"));
+    let nothing = "the passphrase opens nothing of what is stored";
+    assert!(bed.run(&["check"]).out.contains(nothing));
+    for said in [bed.run_with(&["secret", "set", "other"], "hunter2-and-more"), bed.run(&["serve"])] {
+        assert!(said.code == 1 && said.err.contains(nothing), "{said:?}");
+    }
+    let listed = bed.run(&["secret", "list"]);
+    assert!(listed.out.contains("not opened") && listed.err.contains(nothing), "{listed:?}");
+    assert_eq!(bed.json(&["secret", "list"]).as_array().unwrap().len(), 1, "nothing was sealed under it");
+    private(&bed, "phrase", b"six random words of a list");
+    let listed = bed.json(&["secret", "list"]);
+    assert_eq!((&listed[0]["state"], &listed[0]["opens"]), (&"good".into(), &true.into()));
     private(&bed, "phrase", b"hunter2");
     assert!(bed.run(&["check"]).out.contains("at least 12"));
     let own = bed.run(&["secret", "rotate"]);

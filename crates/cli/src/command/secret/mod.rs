@@ -234,13 +234,14 @@ async fn list(given: &Given, place: &Place) -> Outcome {
     let store = place.store_to_read(given.say).await?;
     let secrets = store.list_secrets(&place.scope()).await?;
     let retired = store.retired_secrets(&place.scope()).await?;
+    let opened = Opened::of(place, &store, &secrets).await;
     let now = SystemClock.now();
     let named = |secret: &SecretListing| Named { name: secret.name.clone(), user: secret.user.clone() };
     let value = |secret: &SecretListing| {
         json!({
             "secret": secret.name, "user": secret.user, "version": secret.version, "only-server": secret.server,
             "stored": when(secret.updated_at), "used-by": users(place, &named(secret)),
-            "state": dates::state(secret, now).as_str(),
+            "state": dates::state(secret, now).as_str(), "opens": opened.opens(&named(secret)),
             "expires": secret.expires_at.map(when), "rotate-by": secret.rotate_by.map(when),
             "old-versions": retired.iter().filter(|one| one.name == secret.name && one.user == secret.user)
                 .map(|one| one.version).collect::<Vec<_>>(),
@@ -252,13 +253,59 @@ async fn list(given: &Given, place: &Place) -> Outcome {
         let whose = secret.user.as_ref().map_or_else(|| "everybody".to_owned(), ToString::to_string);
         let used = users(place, &named(secret)).join(", ");
         let used = if vault::is_reserved(&secret.name) { "the gateway".to_owned() } else { used };
-        let state = dates::state(secret, now).to_string();
+        let state = match (dates::state(secret, now), opened.opens(&named(secret))) {
+            (_, Some(false)) => "sealed under a key that is not there".to_owned(),
+            (State::Good, None) => "not opened".to_owned(),
+            (state, _) => state.to_string(),
+        };
         let version = secret.version.to_string();
         vec![secret.name.to_string(), whose, version, when(secret.updated_at), state, only, used]
     };
     let rows = secrets.iter().map(row).collect();
     given.say.table(&["secret", "whose", "version", "last rotated (UTC)", "state", "for", "used by"], rows);
+    if let Some(why) = &opened.fault {
+        given.say.aside(format!("note: whether they can be opened is not known: {why}"));
+    }
     Ok(Verdict::Yes)
+}
+
+/// What the keys at hand open.
+#[derive(Debug, Default)]
+struct Opened {
+    /// Sealed under keys that are not there.
+    closed: Vec<Named>,
+    /// Why nothing is known.
+    fault: Option<String>,
+}
+
+impl Opened {
+    async fn of(place: &Place, store: &Store, secrets: &[SecretListing]) -> Self {
+        // without secrets no key must be made for it
+        if secrets.is_empty() {
+            return Self::default();
+        }
+        if !place.meant.state_dir.exists() {
+            // whoever only reads begins nothing
+            let fault = format!("`{}` does not exist", place.meant.state_dir.display());
+            return Self { fault: Some(fault), ..Self::default() };
+        }
+        if place.meant.keys.asks() {
+            let fault = "the passphrase would have to be asked for".to_owned();
+            return Self { fault: Some(fault), ..Self::default() };
+        }
+        let closed = async {
+            let keys = keys::open(place, store, Asking::Never).await?;
+            closed(place, store, &keys).await
+        };
+        match closed.await {
+            Ok(closed) => Self { closed, fault: None },
+            Err(error) => Self { closed: Vec::new(), fault: Some(format!("{error:#}")) },
+        }
+    }
+
+    fn opens(&self, named: &Named) -> Option<bool> {
+        self.fault.is_none().then(|| !self.closed.contains(named))
+    }
 }
 
 /// Forgets a secret whose current value is still this version, and records that; whether it was.

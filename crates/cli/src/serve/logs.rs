@@ -1,23 +1,48 @@
 //! Log lines: structured, on standard error or in a file. They are for operators; the record is the ledger.
 
 use super::LogFormat;
-use crate::surroundings::Surroundings;
+use crate::{failure::Failure, surroundings::Surroundings};
 use anyhow::{Context as _, anyhow};
 use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Mutex};
-use tracing::Level;
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing::{Level, level_filters::LevelFilter};
+use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
-use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+/// What can be named: the parts of the program, and the libraries under it that tell anything.
+const NAMED: &[&str] = &[
+    "callgate",
+    "callgate_catalog",
+    "callgate_console",
+    "callgate_decision",
+    "callgate_egress",
+    "callgate_gateway",
+    "callgate_identity",
+    "callgate_inspect",
+    "callgate_launch",
+    "callgate_policy",
+    "callgate_store",
+    "callgate_vault",
+    "callgate_wire",
+    "h2",
+    "hyper",
+    "hyper_rustls",
+    "hyper_util",
+    "mio",
+    "notify",
+    "rustls",
+    "sqlx",
+    "tokio",
+    "tower",
+];
 
 /// Begins to write log lines. Errors: a filter that does not parse, a file that cannot be written.
 pub(super) fn begin(
     format: LogFormat,
     file: Option<&Path>,
     surroundings: &Surroundings,
-) -> anyhow::Result<()> {
-    let filter = surroundings.log.as_deref().unwrap_or("info");
-    let filter =
-        EnvFilter::try_new(filter).context("CALLGATE_LOG cannot be read; write `info` or `debug`")?;
+) -> Result<(), Failure> {
+    let filter = filter(surroundings.log.as_deref().unwrap_or_default())?;
     let writer = match file {
         None => BoxMakeWriter::new(io::stderr),
         Some(path) => {
@@ -38,5 +63,78 @@ pub(super) fn begin(
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     let begun = tracing_subscriber::registry().with(layer.with_filter(filter.and(quiet))).try_init();
-    begun.map_err(|error| anyhow!("cannot begin to log: {error}"))
+    Ok(begun.map_err(|error| anyhow!("cannot begin to log: {error}"))?)
+}
+
+/// Which lines are written. What is not named is written from `info` on: whoever asks for more of one part must not miss
+/// the warnings of the others.
+///
+/// Errors: [`Failure::Usage`] for a word that is neither a level nor a name. It could only be a name of something that
+/// does not exist, and the gateway would be silent.
+fn filter(written: &str) -> Result<Targets, Failure> {
+    let wrong = |word: &str| {
+        let names = NAMED.join("`, `");
+        Failure::Usage(format!(
+            "`{word}` in CALLGATE_LOG cannot be read: write `off`, `error`, `warn`, `info`, `debug` or `trace`, or such as \
+             `info,callgate_gateway=debug`; what can be named is `{names}`"
+        ))
+    };
+    let is_named = |target: &str| {
+        let first = target.split_once("::").map_or(target, |(first, _)| first);
+        NAMED.contains(&first)
+    };
+    let level = |word: &str| word.parse::<LevelFilter>().ok().filter(|_| !word.is_empty());
+    let mut targets = Targets::new().with_default(LevelFilter::INFO);
+    for word in written.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        targets = match word.split_once('=') {
+            Some((target, wanted)) if is_named(target) => {
+                targets.with_target(target, level(wanted).ok_or_else(|| wrong(word))?)
+            }
+            Some(_) => return Err(wrong(word)),
+            None => match level(word) {
+                Some(all) => targets.with_default(all),
+                None if is_named(word) => targets.with_target(word, LevelFilter::TRACE),
+                None => return Err(wrong(word)),
+            },
+        };
+    }
+    Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_and_no_part_of_the_program_is_refused_and_not_taken_for_silence() {
+        for written in [
+            "inof",
+            "info,callgate_gatway=debug",
+            "callgate_gateway=debgu",
+            "callgate_gateway=",
+            "=info",
+            "info callgate=debug",
+            "[span]=debug",
+            "myapp",
+        ] {
+            let Err(Failure::Usage(why)) = filter(written) else { panic!("`{written}` is taken") };
+            assert!(why.contains("`warn`") && why.contains("`callgate_gateway`"), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_is_documented_is_written_and_what_is_not_named_is_written_from_info_on() {
+        let writes =
+            |written: &str, target: &str, level| filter(written).unwrap().would_enable(target, &level);
+        for written in ["", " , ", "info", "INFO", "callgate_gateway=debug", "sqlx=trace"] {
+            assert!(writes(written, "callgate::serve::files", Level::WARN), "{written}");
+            assert!(!writes(written, "callgate::serve::files", Level::DEBUG), "{written}");
+        }
+        assert!(writes("info,callgate_gateway=debug", "callgate_gateway::gate", Level::DEBUG));
+        assert!(writes("callgate_gateway::listen=trace", "callgate_gateway::listen::http", Level::TRACE));
+        assert!(writes("debug", "callgate_store", Level::DEBUG));
+        assert!(!writes("warn", "callgate", Level::INFO) && writes("WARN", "callgate", Level::WARN));
+        assert!(!writes("off", "callgate", Level::ERROR), "that was said in so many words");
+        assert!(writes("off,callgate_store", "callgate_store::open", Level::TRACE));
+    }
 }

@@ -4,6 +4,17 @@ use crate::bed::{Bed, POLICY, free_port, until};
 use std::{fs, process::Stdio, thread, time::Duration};
 
 #[test]
+fn a_misspelt_word_about_log_lines_is_refused_and_does_not_silence_the_gateway() {
+    let bed = Bed::with_notes();
+    let said = bed.run_env(&[("CALLGATE_LOG", "inof")], &["serve"], "");
+    assert!(said.code == 2 && said.err.contains("`inof` in CALLGATE_LOG"), "{said:?}");
+    assert!(!bed.path("state").exists());
+    let gateway = bed.serve_env(&[("CALLGATE_LOG", "callgate_gateway=debug")]);
+    assert_eq!(gateway.stop(), 0);
+    assert!(bed.log().contains("callgate takes calls"), "what is not named goes on: {}", bed.log());
+}
+
+#[test]
 fn a_call_goes_through_and_its_record_proves_itself() {
     let bed = Bed::with_notes();
     let token = bed.token("bot");

@@ -214,7 +214,7 @@ impl Book {
 
     async fn find(place: &Place, loss: Loss) -> anyhow::Result<Self> {
         place.state()?;
-        let socket = place.socket_path();
+        let socket = place.socket_path()?;
         for _ in 0..LOCKED_TRIES {
             if ping(&socket).await.is_some() {
                 return Ok(Self::Running { socket });
@@ -338,7 +338,8 @@ pub(crate) async fn ping(socket: &Path) -> Option<Response> {
 
 /// The servers that the gateway that runs cannot look at. Where none runs, or it does not say, nobody knows of any.
 pub(crate) async fn absent(place: &Place) -> BTreeMap<ServerName, Absent> {
-    let asked = time::timeout(IN_FORCE_TIME, ask(&place.socket_path(), &Request::Absent)).await;
+    let Ok(socket) = place.socket_path() else { return BTreeMap::new() };
+    let asked = time::timeout(IN_FORCE_TIME, ask(&socket, &Request::Absent)).await;
     match asked {
         Ok(Ok(Response::Absent { servers })) => servers,
         Ok(Ok(_) | Err(_)) | Err(_) => BTreeMap::new(),

@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow};
 use std::{
     fs::{self, DirBuilder},
     io::{self, Read as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -129,6 +129,8 @@ impl Place {
 
     /// The folder for state, made if need be. It holds keys and must be the owner's alone.
     pub(crate) fn state(&self) -> anyhow::Result<&Path> {
+        // before anything is made in it
+        self.private()?;
         let dir = self.meant.state_dir.as_path();
         let fail = || format!("cannot use the state directory `{}`", dir.display());
         let missing: Vec<&Path> =
@@ -139,12 +141,30 @@ impl Place {
             let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
             fs::File::open(above).and_then(|above| above.sync_all()).with_context(fail)?;
         }
-        let mode = fs::metadata(dir).with_context(fail)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            let path = dir.display();
+        self.private()?;
+        Ok(dir)
+    }
+
+    /// Errors: there is a folder for state, and others can read or change what is in it: keys, the record, and the socket
+    /// that commands are given over.
+    pub(crate) fn private(&self) -> anyhow::Result<()> {
+        let dir = self.meant.state_dir.as_path();
+        let path = dir.display();
+        let found = match fs::metadata(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found.with_context(|| format!("cannot use the state directory `{path}`"))?,
+        };
+        let owner = found.uid();
+        if owner != launch::own_user() {
+            return Err(anyhow!(
+                "the state directory `{path}` belongs to another user (number {owner}), who can read and change what is in it: \
+                 run callgate as that user, or name a folder of your own as `state-dir`"
+            ));
+        }
+        if found.mode() & 0o077 != 0 {
             return Err(anyhow!("the state directory `{path}` is open to others: run `chmod 700 {path}`"));
         }
-        Ok(dir)
+        Ok(())
     }
 
     /// Whether there is a record or a database yet: what only reads does not make them.
@@ -166,8 +186,10 @@ impl Place {
     pub(crate) fn kdf_path(&self) -> PathBuf {
         self.meant.state_dir.join("secrets.kdf")
     }
-    pub(crate) fn socket_path(&self) -> PathBuf {
-        self.meant.state_dir.join("callgate.sock")
+    /// Errors: somebody else could be listening there.
+    pub(crate) fn socket_path(&self) -> anyhow::Result<PathBuf> {
+        self.private()?;
+        Ok(self.meant.state_dir.join("callgate.sock"))
     }
 
     /// What is said where nothing is kept yet. Whoever only reads begins nothing.

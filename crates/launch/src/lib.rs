@@ -31,7 +31,7 @@ pub use child::{Cause, Child, Exit, LaunchError, Status};
 pub use command::{Command, EnvValue, Filter, Grace, Limits, PASSABLE_VARIABLES, Supervisor};
 pub use lines::{LineError, Lines};
 pub use locked::{LockedBytes, lock_fault, take_variable};
-pub use private::{give_memory_back, keep_private, let_go_of_program, take_small_pages};
+pub use private::{give_memory_back, keep_private, let_go_of_program, own_user, take_small_pages};
 pub use supervise::{SUPERVISE, supervise_main};
 pub use sys::Allocator;
 pub use tokio::process::{ChildStdin, ChildStdout};

@@ -13,6 +13,11 @@ pub fn keep_private() -> std::io::Result<()> {
     Ok(())
 }
 
+/// The number of the user this process acts as. A file of anybody else can be read and changed by them.
+pub fn own_user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// Has memory come in small pages. A gateway at rest keeps a few megabytes here and there, and pages of two
 /// megabytes, which the allocator would ask for, make three times as much of them. Nothing depends on it.
 pub fn take_small_pages() {

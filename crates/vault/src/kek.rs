@@ -22,6 +22,8 @@ pub enum KekError {
     Missing(PathBuf),
     #[error("the key file `{}` can be read or written by others (mode {mode:03o}); run chmod 600 on it, and change the secrets if others may have read it", path.display())]
     Mode { path: PathBuf, mode: u32 },
+    #[error("the key file `{}` belongs to another user (number {user}), who can read and replace it; name one of your own, or run chown on it and change the secrets if they may have read it", path.display())]
+    Owner { path: PathBuf, user: u32 },
     #[error("the key file `{}` is not a file of {KEY_BYTES} bytes that are not all zero; it was cut, or is something else", .0.display())]
     Length(PathBuf),
     #[error("cannot use the key file `{}`: {source}", path.display())]
@@ -149,6 +151,9 @@ pub fn read_private(path: &Path, max: usize) -> Result<LockedBytes, KekError> {
         opened => opened.map_err(fail)?,
     };
     let metadata = file.metadata().map_err(fail)?;
+    if metadata.uid() != launch::own_user() {
+        return Err(KekError::Owner { path: path.to_owned(), user: metadata.uid() });
+    }
     if metadata.mode() & 0o077 != 0 {
         return Err(KekError::Mode { path: path.to_owned(), mode: metadata.mode() & 0o777 });
     }
@@ -296,6 +301,17 @@ mod tests {
         }
         std::fs::write(&path, [0; 32]).unwrap();
         assert!(matches!(Kek::load(&path), Err(KekError::Length(_))));
+    }
+
+    #[test]
+    fn a_key_file_of_another_user_is_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kek");
+        Kek::load_or_create(&path, &Dice::new(1)).unwrap();
+        // to give a file away takes rights that not everybody has; then one of the system's will do
+        let given = std::os::unix::fs::chown(&path, Some(65_534), None).is_ok();
+        let theirs = if given { path } else { PathBuf::from("/etc/passwd") };
+        assert!(matches!(Kek::load(&theirs), Err(KekError::Owner { .. })));
     }
 
     #[test]

@@ -417,6 +417,7 @@ async fn verification(args: Verify, given: &Given) -> Outcome {
         Some(dir) => (dir, 0),
         None => {
             let place = given.place()?;
+            place.private()?;
             // looked up first, as a gateway may be writing; a database that cannot be read knows nothing
             (place.ledger_dir(), control::known(&place).await.unwrap_or_default())
         }

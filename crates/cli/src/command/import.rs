@@ -222,7 +222,7 @@ fn unchanged(changed: &Changed) -> Result<(), Failure> {
 
 /// A gateway that runs takes the new file; one that does not will.
 async fn reload(place: &Place) {
-    let socket = place.socket_path();
+    let Ok(socket) = place.socket_path() else { return };
     if control::ping(&socket).await.is_some() {
         let _ = control::ask(&socket, &control::Request::Reload).await;
     }

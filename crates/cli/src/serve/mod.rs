@@ -137,7 +137,7 @@ impl Running {
     async fn start(place: Place, given: &Given, hang_up: mpsc::Receiver<()>) -> Result<Self, Failure> {
         place.state()?;
         // first of all, so that of two gateways the second touches nothing
-        let socket = Socket::bind(&place.socket_path())?;
+        let socket = Socket::bind(&place.socket_path()?)?;
         let settings = Arc::new(place.meant.settings.clone());
         // before the address is taken: what cannot be spoken to should not look as if it could
         let keys = files::keys(&settings)?;

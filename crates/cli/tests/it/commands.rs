@@ -51,6 +51,42 @@ fn a_token_is_shown_once_and_stored_nowhere() {
 }
 
 #[test]
+fn a_state_folder_of_another_user_is_used_by_no_command_and_nothing_is_made_in_it() {
+    let bed = Bed::new();
+    let state = bed.path("state");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let key = state.join("secrets.key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    // to give a folder away takes rights that not everybody has; then one of the system's will do
+    let given = std::os::unix::fs::chown(&state, Some(65_534), None).is_ok();
+    let theirs = if given { state.as_path() } else { std::path::Path::new("/etc") };
+    let config = bed.notes_config(crate::bed::free_port());
+    bed.write(
+        "callgate.toml",
+        &config.replace("state-dir = \"state\"", &format!("state-dir = \"{}\"", theirs.display())),
+    );
+    let before = std::fs::read_dir(theirs).unwrap().count();
+    for words in [
+        &["serve"][..],
+        &["check"],
+        &["secret", "set", "notes-key"],
+        &["secret", "list"],
+        &["agent", "add", "bot"],
+        &["user", "list"],
+        &["console"],
+        &["audit", "verify"],
+        &["registry", "list"],
+    ] {
+        let said = bed.run_with(words, "hunter2-and-more");
+        assert!(said.code == 1 && said.err.contains("belongs to another user"), "{words:?}: {said:?}");
+        assert!(!said.err.contains("0700"), "its mode is right: {}", said.err);
+    }
+    assert_eq!(std::fs::read_dir(theirs).unwrap().count(), before);
+}
+
+#[test]
 fn an_agent_is_stopped_and_let_in_again_also_one_that_only_the_file_names() {
     let bed = Bed::with_notes();
     let token = bed.token("bot");

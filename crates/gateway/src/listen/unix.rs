@@ -56,7 +56,7 @@ pub struct Socket {
 pub enum SocketError {
     #[error("a gateway of yours is running already at `{path}`")]
     Running { path: PathBuf },
-    #[error("the folder `{path}` must be yours alone: set its mode to 0700")]
+    #[error("the folder `{path}` must be yours alone: see that it belongs to you, and set its mode to 0700")]
     NotPrivate { path: PathBuf },
     #[error("`{path}` is in the way and is not a socket: move it")]
     InTheWay { path: PathBuf },
@@ -211,6 +211,10 @@ impl Socket {
             move |source| SocketError::Files { path, source }
         };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fail(folder))?;
+        let (owner, of_folder) = (us().map_err(fail(folder))?, fs::metadata(folder).map_err(fail(folder))?);
+        if of_folder.uid() != owner || of_folder.permissions().mode() & 0o077 != 0 {
+            return Err(SocketError::NotPrivate { path: folder.to_owned() });
+        }
         let lock_path = path.with_extension("lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -219,11 +223,6 @@ impl Socket {
             .mode(0o600)
             .open(&lock_path)
             .map_err(fail(&lock_path))?;
-        // a file we just opened for writing in a folder of mode 0700 is ours, or we are somebody's guest
-        let (owner, of_folder) = (us().map_err(fail(folder))?, fs::metadata(folder).map_err(fail(folder))?);
-        if of_folder.uid() != owner || of_folder.permissions().mode() & 0o077 != 0 {
-            return Err(SocketError::NotPrivate { path: folder.to_owned() });
-        }
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(SocketError::Running { path: path.to_owned() }),

@@ -82,7 +82,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         }
         return Err(failure);
     }
-    let socket = place.socket_path();
+    let socket = place.socket_path()?;
     if declared.added.is_some() || place.policies()?.is_empty() || is_awaited(&place, &declared.server) {
         first_policy(&place, &declared.server, given).await?;
     }
@@ -99,7 +99,7 @@ async fn put_in_force(
     seal(place, &declared.server, sealed, given).await?;
     join(place, given).await?;
     if declared.added.is_some() {
-        reload(&place.socket_path()).await?;
+        reload(&place.socket_path()?).await?;
     }
     Ok(())
 }
@@ -184,7 +184,7 @@ async fn lock(path: &Path) -> anyhow::Result<File> {
 
 /// Starts the user's gateway, unless it runs. Of several at once one starts it, and the others wait.
 async fn join(place: &Place, given: &Given) -> anyhow::Result<()> {
-    let (state, socket) = (place.state()?.to_owned(), place.socket_path());
+    let (state, socket) = (place.state()?.to_owned(), place.socket_path()?);
     if control::ping(&socket).await.is_some() {
         return Ok(());
     }
@@ -283,7 +283,7 @@ fn is_awaited(place: &Place, server: &ServerName) -> bool {
 
 /// Writes the server's first policy, from what it offers, as soon as that is known.
 async fn first_policy(place: &Place, server: &ServerName, given: &Given) -> Result<(), Failure> {
-    let socket = place.socket_path();
+    let socket = place.socket_path()?;
     if !only_starters(place)? {
         given.say.aside(format!(
             "callgate: you have rules of your own, so nothing of `{server}` is permitted before one of them does; \

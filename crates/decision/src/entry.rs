@@ -171,6 +171,8 @@ pub enum EventName {
     CallExecuted,
     CallFailed,
     PolicyChanged,
+    /// Other settings are in force: their digests before and after, and which they are.
+    SettingsChanged,
     DefinitionPinned,
     DefinitionChanged,
     DefinitionApproved,
@@ -185,6 +187,13 @@ pub enum EventName {
     GatewayStopped,
     TokenIssued,
     TokenRevoked,
+    /// A person is known, whose groups say what they may decide.
+    UserAdded,
+    /// A person is in other groups.
+    UserChanged,
+    UserRemoved,
+    AgentAdded,
+    AgentRemoved,
     /// An agent or a service is refused from now on, whatever it shows.
     AgentDisabled,
     AgentEnabled,
@@ -193,6 +202,10 @@ pub enum EventName {
     /// Somebody went on with a ledger whose end was lost.
     LossAccepted,
     KeyRotated,
+    /// The record was to be copied with the values that are kept beside it.
+    ExportedWithValues,
+    /// The index of the record was emptied and filled again.
+    IndexRebuilt,
     /// A call waits for people's yes.
     ApprovalProposed,
     /// Somebody said yes or no.

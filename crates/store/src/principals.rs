@@ -11,6 +11,9 @@ statements! {
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     LIST_USERS = "SELECT name, group_names FROM users WHERE tenant = $1 AND environment = $2 ORDER BY name";
     SET_GROUPS = "UPDATE users SET group_names = $4 WHERE tenant = $1 AND environment = $2 AND name = $3";
+    /// Writes nothing new, but holds the person's row: nobody changes it in between.
+    HOLD_USER = "UPDATE users SET name = name WHERE tenant = $1 AND environment = $2 AND name = $3";
+    GROUPS_OF = "SELECT group_names FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
     HAS_USER = "SELECT name FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
     ACTING_FOR = "SELECT name FROM agents WHERE tenant = $1 AND environment = $2 AND user_name = $3";
     REMOVE_USER = "DELETE FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
@@ -69,25 +72,33 @@ pub struct Agent {
 
 impl Store {
     /// Errors: [`StoreError::Exists`].
-    pub async fn add_user(&self, scope: &Scope, user: &User) -> Result<(), StoreError> {
+    pub async fn add_user(&self, scope: &Scope, user: &User, by: &str) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, user.name.as_str());
-        let added =
-            tx.execute(ADD_USER, args![tenant, environment, name, groups(&user.groups)?, self.now()]).await?;
-        if added == 0 {
+        let now = self.now();
+        let row = args![tenant, environment, name, groups(&user.groups)?, now];
+        if tx.execute(ADD_USER, row).await? == 0 {
             return Err(StoreError::Exists { what: "user", name: name.to_owned() });
         }
+        let about = [("user", name), ("groups", &listed(&user.groups))];
+        let event = untold::by(by, EventName::UserAdded, &about);
+        self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
 
     /// Puts the user into these groups and no others.
     ///
     /// Errors: [`StoreError::Missing`].
-    pub async fn set_groups(&self, scope: &Scope, user: &User) -> Result<(), StoreError> {
+    pub async fn set_groups(&self, scope: &Scope, user: &User, by: &str) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, user.name.as_str());
-        if tx.execute(SET_GROUPS, args![tenant, environment, name, groups(&user.groups)?]).await? == 0 {
-            return Err(StoreError::Missing { what: "user", name: name.to_owned() });
+        let before = groups_of(&mut tx, scope, name).await?;
+        tx.execute(SET_GROUPS, args![tenant, environment, name, groups(&user.groups)?]).await?;
+        if before != user.groups {
+            let about =
+                [("user", name), ("groups", &listed(&user.groups)), ("groups-before", &listed(&before))];
+            let event = untold::by(by, EventName::UserChanged, &about);
+            self.note_untold(&mut tx, scope, None, self.now(), vec![event]).await?;
         }
         self.commit_noticed(tx, scope).await
     }
@@ -102,21 +113,23 @@ impl Store {
     }
 
     /// Errors: [`StoreError::Missing`]; [`StoreError::Unacceptable`] while an agent acts for them.
-    pub async fn remove_user(&self, scope: &Scope, name: &UserName) -> Result<(), StoreError> {
+    pub async fn remove_user(&self, scope: &Scope, name: &UserName, by: &str) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, name.as_str());
         if tx.row(ACTING_FOR, args![tenant, environment, name]).await?.is_some() {
             let rule = "an agent acts for this user, so remove the agent first";
             return Err(StoreError::Unacceptable { what: "removal", rule });
         }
-        if tx.execute(REMOVE_USER, args![tenant, environment, name]).await? == 0 {
-            return Err(StoreError::Missing { what: "user", name: name.to_owned() });
-        }
+        let before = groups_of(&mut tx, scope, name).await?;
+        tx.execute(REMOVE_USER, args![tenant, environment, name]).await?;
+        let about = [("user", name), ("groups-before", &listed(&before))];
+        let event = untold::by(by, EventName::UserRemoved, &about);
+        self.note_untold(&mut tx, scope, None, self.now(), vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
 
     /// Errors: [`StoreError::Exists`]; [`StoreError::Banned`]; [`StoreError::Missing`] when the user is not known.
-    pub async fn add_agent(&self, scope: &Scope, agent: &NewAgent) -> Result<(), StoreError> {
+    pub async fn add_agent(&self, scope: &Scope, agent: &NewAgent, by: &str) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, agent.name.as_str());
         let user = agent.user.as_ref().map(UserName::as_str);
@@ -125,13 +138,17 @@ impl Store {
         {
             return Err(StoreError::Missing { what: "user", name: user.to_owned() });
         }
-        let kind = agent_kind_word(agent.kind);
-        let listed = groups(&agent.groups)?;
-        let row = args![tenant, environment, name, kind, listed, user, self.now()];
+        let (kind, now) = (agent_kind_word(agent.kind), self.now());
+        let row = args![tenant, environment, name, kind, groups(&agent.groups)?, user, now];
         if tx.execute(ADD_AGENT, row).await? == 0 {
             not_banned(&mut tx, scope, name).await?;
             return Err(StoreError::Exists { what: "agent", name: name.to_owned() });
         }
+        let groups = listed(&agent.groups);
+        let about = [("agent", name), ("kind", kind), ("groups", groups.as_str())];
+        let about: Vec<_> = about.into_iter().chain(user.map(|user| ("user", user))).collect();
+        let event = untold::by(by, EventName::AgentAdded, &about);
+        self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
 
@@ -174,26 +191,33 @@ impl Store {
     /// Stops all tokens of the agent from being accepted until it is enabled again.
     ///
     /// Errors: [`StoreError::Missing`].
-    pub async fn disable_agent(&self, scope: &Scope, name: &AgentName) -> Result<(), StoreError> {
-        self.set_disabled(scope, name, Some(self.now())).await
+    pub async fn disable_agent(&self, scope: &Scope, name: &AgentName, by: &str) -> Result<(), StoreError> {
+        self.set_disabled(scope, name, Some(self.now()), by).await
     }
 
     /// Lets the agent in again. Of one that was removed, nothing is left then.
     ///
     /// Errors: [`StoreError::Missing`].
-    pub async fn enable_agent(&self, scope: &Scope, name: &AgentName) -> Result<(), StoreError> {
-        self.set_disabled(scope, name, None).await
+    pub async fn enable_agent(&self, scope: &Scope, name: &AgentName, by: &str) -> Result<(), StoreError> {
+        self.set_disabled(scope, name, None, by).await
     }
 
-    async fn set_disabled(&self, scope: &Scope, name: &AgentName, at: Option<Timestamp>) -> Outcome<()> {
+    async fn set_disabled(
+        &self,
+        scope: &Scope,
+        name: &AgentName,
+        at: Option<Timestamp>,
+        by: &str,
+    ) -> Outcome<()> {
         let mut tx = self.db().begin().await?;
         let (tenant, environment, name) = key(scope, name.as_str());
-        if at.is_none() && tx.execute(LIFT_BAN, args![tenant, environment, name]).await? > 0 {
-            return self.commit_noticed(tx, scope).await;
-        }
-        if tx.execute(SET_DISABLED, args![tenant, environment, name, at]).await? == 0 {
+        let lifted = at.is_none() && tx.execute(LIFT_BAN, args![tenant, environment, name]).await? > 0;
+        if !lifted && tx.execute(SET_DISABLED, args![tenant, environment, name, at]).await? == 0 {
             return Err(StoreError::Missing { what: "agent", name: name.to_owned() });
         }
+        let event = if at.is_some() { EventName::AgentDisabled } else { EventName::AgentEnabled };
+        let event = untold::by(by, event, &[("agent", name)]);
+        self.note_untold(&mut tx, scope, None, self.now(), vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
 
@@ -211,8 +235,12 @@ impl Store {
             return Err(StoreError::Missing { what: "agent", name: name.to_owned() });
         }
         tx.execute(REVOKE_OF_AGENT, args![tenant, environment, name, now]).await?;
-        let event = untold::by(by, EventName::TokenRevoked, &[("agent", name), ("all", "true")]);
-        self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
+        let disabled = if banned { "true" } else { "false" };
+        let events = vec![
+            untold::by(by, EventName::TokenRevoked, &[("agent", name), ("all", "true")]),
+            untold::by(by, EventName::AgentRemoved, &[("agent", name), ("disabled", disabled)]),
+        ];
+        self.note_untold(&mut tx, scope, None, now, events).await?;
         self.commit_noticed(tx, scope).await?;
         Ok(banned)
     }
@@ -234,6 +262,21 @@ fn key<'a>(scope: &'a Scope, name: &'a str) -> (&'a str, &'a str, &'a str) {
 fn groups(groups: &BTreeSet<GroupName>) -> Outcome<String> {
     let rule = "a group name cannot be written as JSON";
     serde_json::to_string(groups).map_err(|_| StoreError::Unacceptable { what: "list of groups", rule })
+}
+
+/// Groups as events say them.
+fn listed(groups: &BTreeSet<GroupName>) -> String {
+    groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The groups of a person, who stays as they are until the transaction ends. Errors: [`StoreError::Missing`].
+async fn groups_of(tx: &mut Tx, scope: &Scope, name: &str) -> Outcome<BTreeSet<GroupName>> {
+    let (tenant, environment, name) = key(scope, name);
+    tx.execute(HOLD_USER, args![tenant, environment, name]).await?;
+    match tx.row(GROUPS_OF, args![tenant, environment, name]).await? {
+        Some(row) => row.json("group_names"),
+        None => Err(StoreError::Missing { what: "user", name: name.to_owned() }),
+    }
 }
 
 fn agent(row: &Row) -> Outcome<Agent> {

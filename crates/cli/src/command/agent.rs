@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use decision::{AgentName, Clock as _, EventName, GroupName, Timestamp, User, UserName, counted};
+use decision::{AgentName, Clock as _, GroupName, Timestamp, User, UserName, counted};
 use serde_json::json;
 use std::collections::BTreeSet;
 use store::{AgentKind, NewAgent, NewToken, Store, StoreError, TokenHash, TokenId, TokenRecord};
@@ -90,7 +90,7 @@ async fn add(args: Add, given: &Given, place: &Place) -> Outcome {
     let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
     if let Some(name) = &args.user {
         let user = User { name: name.clone(), groups: BTreeSet::new() };
-        match store.add_user(&scope, &user).await {
+        match store.add_user(&scope, &user, &given.surroundings.user).await {
             Ok(()) | Err(StoreError::Exists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -101,8 +101,9 @@ async fn add(args: Add, given: &Given, place: &Place) -> Outcome {
         groups: args.groups.into_iter().collect(),
         user: args.user,
     };
-    store.add_agent(&scope, &agent).await?;
+    store.add_agent(&scope, &agent, &given.surroundings.user).await?;
     if args.no_token {
+        book.tell(&store).await?;
         given.say.json(&json!({ "agent": args.name }));
         given.say.line(format!("added agent `{}`", args.name));
     } else {
@@ -218,13 +219,15 @@ async fn remove(name: &AgentName, given: &Given, place: &Place) -> Outcome {
 async fn disable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
     if let Some(agent) = only_configured(name, place, &store).await? {
-        match store.add_agent(&scope, &agent).await {
+        match store.add_agent(&scope, &agent, &given.surroundings.user).await {
             Ok(()) | Err(StoreError::Exists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    store.disable_agent(&scope, name).await.map_err(|error| unknown(name, error))?;
-    note(name, EventName::AgentDisabled, book, given).await?;
+    let by = given.surroundings.user.as_str();
+    store.disable_agent(&scope, name, by).await.map_err(|error| unknown(name, error))?;
+    book.tell(&store).await?;
+    book.close().await?;
     given.say.json(&json!({ "disabled": name }));
     given.say.line(format!("agent `{name}` is refused until `callgate agent enable {name}`"));
     Ok(Verdict::Yes)
@@ -256,19 +259,13 @@ fn unknown(name: &AgentName, error: StoreError) -> Failure {
 
 async fn enable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
-    store.enable_agent(&place.scope(), name).await.map_err(|error| unknown(name, error))?;
-    note(name, EventName::AgentEnabled, book, given).await?;
+    let by = given.surroundings.user.as_str();
+    store.enable_agent(&place.scope(), name, by).await.map_err(|error| unknown(name, error))?;
+    book.tell(&store).await?;
+    book.close().await?;
     given.say.json(&json!({ "enabled": name }));
     given.say.line(format!("agent `{name}` is not disabled any more"));
     Ok(Verdict::Yes)
-}
-
-/// Puts into the record what was done to an agent, and by whom.
-async fn note(name: &AgentName, event: EventName, book: Book, given: &Given) -> Result<(), Failure> {
-    let detail = [("agent", name.as_str()), ("by", given.surroundings.user.as_str())];
-    book.record(event, None, &detail).await?;
-    book.close().await?;
-    Ok(())
 }
 
 async fn revoke(which: &str, given: &Given, place: &Place) -> Outcome {

@@ -15,7 +15,8 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use decision::{
-    AgentName, CallId, Clock as _, Code, Entry, InteractionId, ServerName, Slot, Timestamp, UserName, counted,
+    AgentName, CallId, Clock as _, Code, Entry, EventName, InteractionId, ServerName, Slot, Timestamp,
+    UserName, counted,
 };
 use serde_json::{json, value::RawValue};
 use std::path::{Path, PathBuf};
@@ -333,6 +334,14 @@ async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
     let book = Book::open_to_read(place).await?;
     // the gateway runs in a folder of its own
     let to = std::path::absolute(&args.dir)?;
+    if !args.without_values {
+        // first: no value leaves without it
+        let to = to.display().to_string();
+        let detail = [("to", to), ("by", given.surroundings.user.clone())];
+        let detail = detail.map(|(key, value)| (key.to_owned(), value)).into();
+        let event = Request::Record { event: EventName::ExportedWithValues, server: None, detail };
+        book.ask(event).await.context("values are exported only where the record says so")?;
+    }
     let done = book.ask(Request::Export { to, values: !args.without_values }).await?;
     book.close().await?;
     let Response::Exported { dir, entries, checkpoint } = done else {

@@ -2,7 +2,9 @@
 
 use crate::{
     cli::Given,
+    control::Book,
     failure::{Failure, Outcome, Verdict},
+    place::Place,
 };
 use anyhow::anyhow;
 use clap::Subcommand;
@@ -38,27 +40,30 @@ pub(crate) enum Users {
 
 pub(crate) async fn run(users: Users, given: &Given) -> Outcome {
     let place = given.place()?;
-    let store = match users {
-        Users::List => place.store_to_read(given.say).await?,
-        Users::Add { .. } | Users::Set { .. } | Users::Remove { .. } => place.store().await?,
-    };
-    let scope = place.scope();
+    let by = given.surroundings.user.as_str();
+    if matches!(users, Users::List) {
+        return list(given, &place).await;
+    }
+    let (book, store, scope) = (Book::open(&place).await?, place.store().await?, place.scope());
     match users {
+        Users::List => {}
         Users::Add { name, groups } => {
             let user = User { name: name.clone(), groups: groups.into_iter().collect() };
-            match store.add_user(&scope, &user).await {
+            match store.add_user(&scope, &user, by).await {
                 Err(StoreError::Exists { .. }) => {
                     let known = "exists already: `callgate user set` changes the groups of one";
                     return Err(anyhow!("the user `{name}` {known}").into());
                 }
                 added => added?,
             }
+            book.tell(&store).await?;
             given.say.json(&json!({ "user": name }));
             given.say.line(format!("added user `{name}`"));
         }
         Users::Set { name, groups, no_groups: _ } => {
             let user = User { name: name.clone(), groups: groups.into_iter().collect() };
-            store.set_groups(&scope, &user).await?;
+            store.set_groups(&scope, &user, by).await?;
+            book.tell(&store).await?;
             given.say.json(&user);
             let groups: Vec<String> = user.groups.iter().map(|group| format!("`{group}`")).collect();
             given.say.line(match groups.as_slice() {
@@ -66,23 +71,27 @@ pub(crate) async fn run(users: Users, given: &Given) -> Outcome {
                 groups => format!("user `{name}` is in {}", groups.join(", ")),
             });
         }
-        Users::List => {
-            let users = store.list_users(&scope).await?;
-            given.say.json(&users);
-            let row = |user: &User| {
-                let groups: Vec<&str> = user.groups.iter().map(GroupName::as_str).collect();
-                vec![user.name.to_string(), groups.join(", ")]
-            };
-            given.say.table(&["user", "groups"], users.iter().map(row).collect());
-        }
         Users::Remove { name } => {
-            if let Err(error) = store.remove_user(&scope, &name).await {
+            if let Err(error) = store.remove_user(&scope, &name, by).await {
                 return Err(refused(&store, &scope, &name, error).await);
             }
+            book.tell(&store).await?;
             given.say.json(&json!({ "removed": name }));
             given.say.line(format!("removed user `{name}`"));
         }
     }
+    book.close().await?;
+    Ok(Verdict::Yes)
+}
+
+async fn list(given: &Given, place: &Place) -> Outcome {
+    let users = place.store_to_read(given.say).await?.list_users(&place.scope()).await?;
+    given.say.json(&users);
+    let row = |user: &User| {
+        let groups: Vec<&str> = user.groups.iter().map(GroupName::as_str).collect();
+        vec![user.name.to_string(), groups.join(", ")]
+    };
+    given.say.table(&["user", "groups"], users.iter().map(row).collect());
     Ok(Verdict::Yes)
 }
 

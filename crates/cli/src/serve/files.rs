@@ -6,11 +6,12 @@ use crate::{
     failure::Failure,
     keys::{self as vault_keys, Asking},
     place::Place,
+    settings::{self, Meant},
     sources::SystemClock,
     surroundings::Surroundings,
 };
 use arc_swap::ArcSwap;
-use decision::Clock;
+use decision::{Clock, EventName};
 use gateway::{
     BuildError, Gate, Offers, Settings, Written,
     backends::Variables,
@@ -36,6 +37,16 @@ const SETTLE: Duration = Duration::from_millis(200);
 const REMINDER: Duration = Duration::from_secs(86_400);
 /// Where Kubernetes swaps a folder of secrets.
 const SWAPPED: &str = "..data";
+
+/// Writes that other settings are in force, if they are. What cannot be recorded now cannot be called either.
+async fn tell_changed(gate: &Gate, before: &Meant, after: &Meant) {
+    let Some(changed) = settings::changed(before, after) else { return };
+    let (old, new) = (changed.before.to_string(), changed.after.to_string());
+    let detail = [("before", old.as_str()), ("after", new.as_str()), ("settings", changed.names.as_str())];
+    if let Err(error) = super::open::tell(gate, EventName::SettingsChanged, &detail).await {
+        tracing::error!("that other settings are in force could not be recorded: {error:#}");
+    }
+}
 
 /// What others follow while files change.
 #[derive(Debug, Clone)]
@@ -89,6 +100,7 @@ impl Files {
     /// Reads the files anew and puts them in force if all of them hold. Errors: what does not.
     pub(super) async fn reload(&self) -> Result<(), Vec<String>> {
         let mut place = self.place.lock().await;
+        let before = place.meant.clone();
         let read = self.read(&place);
         let outcome = match read {
             Ok((new, written, keys)) => self.install(&mut place, new, written, keys).await,
@@ -96,7 +108,8 @@ impl Files {
         };
         match &outcome {
             Ok(()) => {
-                tracing::info!(config = %place.config.display(), "the configuration was read anew and is in force")
+                tracing::info!(config = %place.config.display(), "the configuration was read anew and is in force");
+                tell_changed(&self.gate, &before, &place.meant).await;
             }
             Err(problems) => {
                 for problem in problems {

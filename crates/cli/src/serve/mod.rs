@@ -181,7 +181,7 @@ impl Running {
         let address = bound.address;
         let path = Arc::clone(&gate);
         let owner = commands::owner(&gate, &files, &console, &place, address);
-        open::tell(&gate, EventName::GatewayStarted, &[("version", env!("CARGO_PKG_VERSION"))]).await?;
+        open::tell_started(&gate, &place).await?;
         tracing::info!(
             %address, config = %place.config.display(), socket = %socket.path().display(),
             servers = gate.live().settings.servers.len(), "callgate takes calls"

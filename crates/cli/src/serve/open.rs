@@ -5,6 +5,7 @@ use crate::{
     control::{self, LOCKED_PAUSE, LOCKED_TRIES},
     keys::{self, Asking},
     place::Place,
+    settings,
     sources::SystemClock,
 };
 use anyhow::Context as _;
@@ -124,6 +125,19 @@ async fn recover(ledger: &Ledger, recovered: Recovered) -> anyhow::Result<()> {
         "calls were open when the gateway stopped: closing them as `outcome unknown`"
     );
     gateway::close_open(ledger, &SystemClock, &open).await.context("cannot close the calls that were open")
+}
+
+/// Writes that the gateway takes calls from now on, and by which settings and policies: they may have changed while
+/// nobody was there to see it. Errors: it is not in the record.
+pub(super) async fn tell_started(gate: &Gate, place: &Place) -> anyhow::Result<()> {
+    let policy = gate.live().policies.digest().to_string();
+    let settings = settings::digest(&place.meant).to_string();
+    let detail = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("policy", policy.as_str()),
+        ("settings", settings.as_str()),
+    ];
+    tell(gate, EventName::GatewayStarted, &detail).await
 }
 
 /// Writes an event of the gateway's own. Errors: it is not in the record.

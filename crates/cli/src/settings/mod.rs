@@ -3,6 +3,7 @@
 
 mod approvals;
 mod budgets;
+mod changed;
 mod console;
 mod cross;
 mod door;
@@ -22,6 +23,7 @@ mod vault;
 mod vault_key;
 mod webhooks;
 
+pub(crate) use changed::{changed, digest};
 pub(crate) use cross::{Meant, read};
 pub(crate) use effective::{effective, schema};
 pub(crate) use problem::{Located, duration};

@@ -47,7 +47,7 @@ fn a_token_is_shown_once_and_stored_nowhere() {
     assert_eq!(bed.run(&["agent", "add", "other", "--expires", "soon"]).code, 2);
     // what was done is in the record, though no gateway ran
     let report = bed.json(&["audit", "verify"]);
-    assert_eq!((report["ok"].as_bool(), report["report"]["events"].as_u64()), (Some(true), Some(2)));
+    assert_eq!((report["ok"].as_bool(), report["report"]["events"].as_u64()), (Some(true), Some(3)));
 }
 
 #[test]

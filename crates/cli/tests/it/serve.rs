@@ -14,6 +14,80 @@ fn a_misspelt_word_about_log_lines_is_refused_and_does_not_silence_the_gateway()
     assert!(bed.log().contains("callgate takes calls"), "what is not named goes on: {}", bed.log());
 }
 
+/// What the record's events of this name say, while no gateway runs or after all of it is on the disk.
+fn events(bed: &Bed, name: &str) -> Vec<serde_json::Value> {
+    let raw = fs::read(bed.path("state/ledger/segments/0000000000.seg")).unwrap();
+    let text = String::from_utf8_lossy(&raw);
+    let detail = |rest: &str| {
+        let (_, rest) = rest.split_once("\"detail\":").unwrap();
+        serde_json::Deserializer::from_str(rest).into_iter().next().unwrap().unwrap()
+    };
+    text.split(&format!("\"event\":\"{name}\"")).skip(1).map(detail).collect()
+}
+
+#[test]
+fn what_an_operator_does_beside_the_gateway_is_in_the_record_with_who_did_it() {
+    let bed = Bed::with_notes();
+    for words in [
+        &["user", "add", "fay", "--group", "finance"][..],
+        &["user", "set", "fay", "--group", "admins"],
+        &["agent", "add", "x", "--no-token", "--group", "support"],
+        &["agent", "disable", "x"],
+        &["agent", "enable", "x"],
+        &["agent", "remove", "x"],
+        &["user", "remove", "fay"],
+        &["audit", "export", "with"],
+        &["audit", "export", "without", "--without-values"],
+        &["audit", "rebuild-index"],
+    ] {
+        let said = bed.run(words);
+        assert_eq!(said.code, 0, "{words:?}: {said:?}");
+    }
+    let one = |name: &str| {
+        let found = events(&bed, name);
+        assert!(found.len() == 1 && found[0]["by"].is_string(), "{name}: {found:?}");
+        found[0].clone()
+    };
+    assert_eq!(
+        (&one("user-added")["user"], &one("user-added")["groups"]),
+        (&"fay".into(), &"finance".into())
+    );
+    let changed = one("user-changed");
+    assert_eq!((&changed["groups-before"], &changed["groups"]), (&"finance".into(), &"admins".into()));
+    assert_eq!(
+        (&one("agent-added")["agent"], &one("agent-added")["groups"]),
+        (&"x".into(), &"support".into())
+    );
+    for name in ["agent-disabled", "agent-enabled", "agent-removed", "user-removed", "index-rebuilt"] {
+        one(name);
+    }
+    assert!(one("exported-with-values")["to"].as_str().unwrap().ends_with("/with"));
+    assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+}
+
+#[test]
+fn other_settings_are_in_the_record_also_those_that_changed_while_no_gateway_ran() {
+    let bed = Bed::with_notes();
+    let config = fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let gateway = bed.serve();
+    bed.write("callgate.toml", &format!("{config}mode = \"observe\"\n"));
+    until("the change is in the record", || !events(&bed, "settings-changed").is_empty());
+    bed.write("callgate.toml", &format!("# a remark\n{config}mode = \"observe\"\n"));
+    until("it was read anew", || bed.log().matches("was read anew").count() >= 2);
+    assert_eq!(gateway.stop(), 0);
+    let (started, changed) = (events(&bed, "gateway-started"), events(&bed, "settings-changed"));
+    assert_eq!(changed.len(), 1, "a remark changes nothing: {changed:?}");
+    assert_eq!(changed[0]["settings"], "servers.notes.mode");
+    assert_eq!(changed[0]["before"], started[0]["settings"]);
+    assert_ne!(changed[0]["before"], changed[0]["after"]);
+    // while nobody looked
+    bed.write("policies/more.cedar", "@id(\"more\") permit (principal, action, resource);\n");
+    assert_eq!(bed.serve().stop(), 0);
+    let started = events(&bed, "gateway-started");
+    assert_eq!(started[1]["settings"], changed[0]["after"]);
+    assert_ne!(started[1]["policy"], started[0]["policy"]);
+}
+
 #[test]
 fn a_call_goes_through_and_its_record_proves_itself() {
     let bed = Bed::with_notes();
@@ -259,11 +333,11 @@ fn a_damaged_ledger_or_database_is_not_served_from_and_says_where() {
     bytes[at] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     let said = bed.run(&["serve"]);
-    assert!(said.code == 1 && said.err.contains("the ledger is damaged at entry 1"), "{}", said.err);
+    assert!(said.code == 1 && said.err.contains("the ledger is damaged at entry 2"), "{}", said.err);
     assert_eq!(bed.run(&["agent", "add", "third"]).code, 1, "nothing is done that cannot be recorded");
     assert_eq!(bed.json(&["agent", "list"]).as_array().unwrap().len(), 2);
     let said = bed.run(&["audit", "verify"]);
-    assert!(said.code == 3 && said.out.contains("entry 1"), "{}", said.out);
+    assert!(said.code == 3 && said.out.contains("entry 2"), "{}", said.out);
 
     std::fs::write(&segment, whole).unwrap();
     assert_eq!(bed.run(&["audit", "verify"]).code, 0);

@@ -114,7 +114,7 @@ impl House {
             ("rita", &["registry"]),
             ("mallory", &[]),
         ] {
-            store.add_user(&scope, &user(name, groups)).await.unwrap();
+            store.add_user(&scope, &user(name, groups), "ops").await.unwrap();
         }
         let desk = Arc::new(Desk::new(store.clone(), Arc::clone(&ledger), clock.clone()));
         let closing = CancellationToken::new();

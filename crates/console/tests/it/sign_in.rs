@@ -160,10 +160,10 @@ async fn who_signs_out_is_out() {
 async fn a_person_who_is_removed_or_loses_a_group_is_out_at_once() {
     let house = House::new().await;
     let browser = house.sign_in("bob").await;
-    house.store.remove_user(&house.scope, &"bob".parse().unwrap()).await.unwrap();
+    house.store.remove_user(&house.scope, &"bob".parse().unwrap(), "ops").await.unwrap();
     assert_eq!(house.get(&browser, "/console").await.status, StatusCode::SEE_OTHER);
     let again = crate::house::user("bob", &[]);
-    house.store.add_user(&house.scope, &again).await.unwrap();
+    house.store.add_user(&house.scope, &again, "ops").await.unwrap();
     assert_eq!(
         house.get(&browser, "/console").await.status,
         StatusCode::FORBIDDEN,

@@ -38,7 +38,11 @@ pub(crate) async fn house_with(
     let house = House::with(settings, policy).await;
     for (name, groups) in [("fay", "finance"), ("finn", "finance"), ("sam", "security"), ("sue", "support")] {
         let groups = BTreeSet::from([groups.parse().unwrap()]);
-        house.store.add_user(&scope(&house), &User { name: name.parse().unwrap(), groups }).await.unwrap();
+        house
+            .store
+            .add_user(&scope(&house), &User { name: name.parse().unwrap(), groups }, "ops")
+            .await
+            .unwrap();
     }
     (house, script)
 }
@@ -348,12 +352,12 @@ async fn the_yes_of_somebody_who_lost_the_group_meanwhile_is_void_and_people_are
         call(&house, refund(500)).await;
         let [one] = waiting(&house).await.try_into().unwrap();
         vote(&house, one.id, "fay", true).await.unwrap();
-        house.store.remove_user(&scope(&house), &"fay".parse().unwrap()).await.unwrap();
+        house.store.remove_user(&scope(&house), &"fay".parse().unwrap(), "ops").await.unwrap();
         if moved {
             let groups = BTreeSet::from(["support".parse().unwrap()]);
             house
                 .store
-                .add_user(&scope(&house), &User { name: "fay".parse().unwrap(), groups })
+                .add_user(&scope(&house), &User { name: "fay".parse().unwrap(), groups }, "ops")
                 .await
                 .unwrap();
         }
@@ -376,7 +380,7 @@ async fn a_client_that_names_an_approval_whose_yes_counts_no_more_is_told_so() {
     call(&house, refund(500)).await;
     let [one] = waiting(&house).await.try_into().unwrap();
     vote(&house, one.id, "fay", true).await.unwrap();
-    house.store.remove_user(&scope(&house), &"fay".parse().unwrap()).await.unwrap();
+    house.store.remove_user(&scope(&house), &"fay".parse().unwrap(), "ops").await.unwrap();
     let mut named = refund(500);
     named["_meta"] = json!({ "callgate/operation": one.id.to_string() });
     let told = call(&house, named).await;

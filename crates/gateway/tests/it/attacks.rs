@@ -130,12 +130,12 @@ async fn an_agent_known_by_configuration_is_refused_within_a_second_of_being_dis
         user: None,
     };
     let scope = store::Scope::default();
-    house.store.add_agent(&scope, &agent).await.unwrap();
+    house.store.add_agent(&scope, &agent, "ops").await.unwrap();
     let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "h", "version": "1" } } });
     let nobody = [("authorization", "")];
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 200);
-    house.store.disable_agent(&scope, &local).await.unwrap();
+    house.store.disable_agent(&scope, &local, "ops").await.unwrap();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 401);
     assert_eq!(house.last().ending, Ending::Refused { code: Code::CredentialRevoked });
@@ -144,7 +144,7 @@ async fn an_agent_known_by_configuration_is_refused_within_a_second_of_being_dis
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 401);
     assert_eq!(house.last().ending, Ending::Refused { code: Code::CredentialRevoked });
-    house.store.enable_agent(&scope, &local).await.unwrap();
+    house.store.enable_agent(&scope, &local, "ops").await.unwrap();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 200);
 }

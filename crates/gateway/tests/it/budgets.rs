@@ -39,7 +39,11 @@ async fn house(budgets: Vec<Budget>, mode: Mode) -> (House, Script) {
     let house = House::with(settings, POLICY).await;
     for (name, group) in [("fay", "finance"), ("rik", "risk")] {
         let groups = [group.parse().unwrap()].into();
-        house.store.add_user(&scope(&house), &User { name: name.parse().unwrap(), groups }).await.unwrap();
+        house
+            .store
+            .add_user(&scope(&house), &User { name: name.parse().unwrap(), groups }, "ops")
+            .await
+            .unwrap();
     }
     (house, script)
 }
@@ -335,7 +339,11 @@ async fn two_gateways_on_one_postgresql_spend_one_yes_once_within_a_budget() {
     let first = House::on(settings(), POLICY, &database).await;
     let second = first.beside(settings(), POLICY).await;
     let groups = ["finance".parse().unwrap()].into();
-    first.store.add_user(&scope(&first), &User { name: "fay".parse().unwrap(), groups }).await.unwrap();
+    first
+        .store
+        .add_user(&scope(&first), &User { name: "fay".parse().unwrap(), groups }, "ops")
+        .await
+        .unwrap();
     assert_eq!(refund(&first, 600).await.as_deref(), Some("approval-required"));
     assert_eq!(refund(&second, 600).await.as_deref(), Some("approval-required"), "the same one");
     approve(&second, "fay").await;

@@ -26,7 +26,7 @@ async fn house() -> (House, Script) {
     let script_of = gateway::settings::ServerSettings { declarations, ..server(&script.url, Mode::Enforce) };
     let house = House::with(settings([(ServerName::new("script").unwrap(), script_of)].into()), POLICY).await;
     let fay = User { name: "fay".parse().unwrap(), groups: BTreeSet::from(["finance".parse().unwrap()]) };
-    house.store.add_user(&house.gate.live().settings.scope(), &fay).await.unwrap();
+    house.store.add_user(&house.gate.live().settings.scope(), &fay, "ops").await.unwrap();
     (house, script)
 }
 

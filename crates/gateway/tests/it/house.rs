@@ -301,7 +301,7 @@ impl House {
     /// The token of a new agent that acts for this user.
     pub(crate) async fn agent_of(&self, agent: &str, user: &str) -> String {
         let user = decision::User { name: user.parse().unwrap(), groups: BTreeSet::new() };
-        self.store.add_user(&self.scope(), &user).await.unwrap();
+        self.store.add_user(&self.scope(), &user, "ops").await.unwrap();
         issue(&self.store, &self.scope(), agent, Some(user.name)).await
     }
 
@@ -697,7 +697,7 @@ async fn issue(
     let agent =
         store::NewAgent { name: name.clone(), kind: store::AgentKind::Agent, groups: BTreeSet::new(), user };
     // another gateway on the same database may have added it
-    let added = store.add_agent(scope, &agent).await;
+    let added = store.add_agent(scope, &agent, "ops").await;
     assert!(matches!(added, Ok(()) | Err(store::StoreError::Exists { .. })), "{added:?}");
     let token = identity::ApiToken::generate(&Dice);
     let expires_at = Timestamp(WallClock.now().0 + 3_600_000_000);

@@ -376,8 +376,8 @@ async fn an_agent_that_is_disabled_here_is_refused_whatever_its_provider_says() 
         user: None,
     };
     let scope = store::Scope::default();
-    house.store.add_agent(&scope, &agent).await.unwrap();
-    house.store.disable_agent(&scope, &name).await.unwrap();
+    house.store.add_agent(&scope, &agent, "ops").await.unwrap();
+    house.store.disable_agent(&scope, &name, "ops").await.unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while call(&house, &token, "echo").await.status == 200 {
         assert!(tokio::time::Instant::now() < deadline, "the agent still gets in");

@@ -137,7 +137,11 @@ async fn approved(tenant: &str, key: &Key) -> Option<(House, Script, Line, Appro
     let settings = gateway::Settings { tenant: tenant.parse().unwrap(), ..settings(servers.into()) };
     let house = House::on(settings, POLICY, &address).await;
     let groups = ["finance".parse().unwrap()].into();
-    house.store.add_user(&scope(&house), &User { name: "fay".parse().unwrap(), groups }).await.unwrap();
+    house
+        .store
+        .add_user(&scope(&house), &User { name: "fay".parse().unwrap(), groups }, "ada")
+        .await
+        .unwrap();
     assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
     let id = waiting(&house).await[0].id;
     vote(&house, id, "fay", true).await.unwrap();

@@ -493,7 +493,7 @@ async fn a_kept_call_of_an_agent_that_was_disabled_is_not_sent() {
     call(&house, refund(500)).await;
     let id = proposed(&house).await;
     let bot = crate::house::TOKEN_AGENT.parse().unwrap();
-    house.store.disable_agent(&scope(&house), &bot).await.unwrap();
+    house.store.disable_agent(&scope(&house), &bot, "ops").await.unwrap();
     house.until_refused(&house.token).await;
     vote(&house, id, "fay", true).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;

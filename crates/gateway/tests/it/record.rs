@@ -187,7 +187,7 @@ async fn another_principals_session_is_not_found() {
         groups: std::collections::BTreeSet::new(),
         user: None,
     };
-    house.store.add_agent(&scope, &agent).await.unwrap();
+    house.store.add_agent(&scope, &agent, "ops").await.unwrap();
     let token = identity::ApiToken::generate(&crate::house::Dice);
     let expires_at = decision::Timestamp(u64::MAX / 2);
     let hash = store::TokenHash(*token.hash().as_bytes());

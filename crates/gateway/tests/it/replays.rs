@@ -41,7 +41,7 @@ async fn house_of(
     let house = House::with(settings, policy).await;
     let groups = ["finance".parse().unwrap()].into();
     let fay = decision::User { name: "fay".parse().unwrap(), groups };
-    house.store.add_user(&scope(&house), &fay).await.unwrap();
+    house.store.add_user(&scope(&house), &fay, "ops").await.unwrap();
     (house, script)
 }
 

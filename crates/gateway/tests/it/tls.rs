@@ -137,8 +137,8 @@ async fn a_workload_is_known_by_its_certificate_and_needs_no_token() {
     let scope = store::Scope::new(decision.tenant, decision.environment);
     let agent =
         store::NewAgent { name: bot().name, kind: store::AgentKind::Workload, groups: [].into(), user: None };
-    house.store.add_agent(&scope, &agent).await.unwrap();
-    house.store.disable_agent(&scope, &bot().name).await.unwrap();
+    house.store.add_agent(&scope, &agent, "ops").await.unwrap();
+    house.store.disable_agent(&scope, &bot().name, "ops").await.unwrap();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !greet(&house, config.clone(), "").await.starts_with("HTTP/1.1 401") {
         assert!(tokio::time::Instant::now() < deadline, "a disabled workload is still let in");

@@ -178,7 +178,7 @@ async fn a_change_is_told_to_other_replicas_when_it_is_durable() {
     let mut listener = sqlx::postgres::PgListener::connect(&bed.url).await.unwrap();
     listener.listen("callgate_revision").await.unwrap();
     let before = store.revision().await.unwrap();
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let told = tokio::time::timeout(std::time::Duration::from_secs(5), listener.recv()).await;
     assert_eq!(told.unwrap().unwrap().channel(), "callgate_revision");
     assert_ne!(store.revision().await.unwrap(), before);
@@ -191,13 +191,13 @@ async fn a_store_outlives_the_loss_of_every_connection() {
     // A database of its own has no schema of that name yet; the usual one will do.
     bed.url = url.split("&options").next().unwrap().to_owned();
     let store = bed.store().await;
-    store.add_agent(&home(), &agent("before")).await.unwrap();
+    store.add_agent(&home(), &agent("before"), "ops").await.unwrap();
     let mut db = sqlx::PgConnection::connect(&watch).await.unwrap();
     let sever = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'severed'";
     for round in 0..3 {
         assert!(!db.fetch_all(sever).await.unwrap().is_empty(), "there is something to sever");
         let since = store.revision().await.unwrap();
-        store.add_agent(&home(), &agent(&format!("after-{round}"))).await.unwrap();
+        store.add_agent(&home(), &agent(&format!("after-{round}")), "ops").await.unwrap();
         assert_ne!(store.revision().await.unwrap(), since);
     }
     assert_eq!(store.list_agents(&home()).await.unwrap().len(), 4);

@@ -218,7 +218,7 @@ impl World {
             Step::Restart => self.restart().await,
             Step::Leave(who) => {
                 if self.journal.gone.insert(*who) {
-                    self.store.remove_user(&scope, &user(*who).name).await.unwrap();
+                    self.store.remove_user(&scope, &user(*who).name, "ops").await.unwrap();
                 }
             }
             Step::Return(who) => self.comes_back(*who).await,
@@ -250,7 +250,7 @@ impl World {
 
     async fn comes_back(&mut self, who: u8) {
         if self.journal.gone.remove(&who) {
-            self.store.add_user(&home(), &user(who)).await.unwrap();
+            self.store.add_user(&home(), &user(who), "ops").await.unwrap();
         }
     }
 
@@ -270,7 +270,7 @@ pub(crate) async fn nothing_leaves_without_a_yes_or_twice(bed: &Bed) {
     let mut runner = TestRunner::deterministic();
     let mut executed = 0;
     for who in 0..5 {
-        bed.store().await.add_user(&home(), &user(who)).await.unwrap();
+        bed.store().await.add_user(&home(), &user(who), "ops").await.unwrap();
     }
     for round in 0..72_u8 {
         let store = bed.store().await;

@@ -127,6 +127,7 @@ suite! {
     untold:
         whatever_is_decided_is_left_to_be_told_and_told_once,
         what_lets_somebody_in_is_left_to_be_told_too,
+        who_is_known_and_in_which_groups_is_left_to_be_told,
         what_is_not_done_leaves_nothing_to_be_told,
         what_somebody_else_left_is_told_late_and_as_it_was,
         of_many_who_tell_at_once_one_tells_each_event,

@@ -14,18 +14,18 @@ pub(crate) fn alice() -> User {
 
 pub(crate) async fn add_agent(store: &Store, scope: &Scope, name: &str, user: Option<&UserName>) {
     let new = NewAgent { user: user.cloned(), ..agent(name) };
-    store.add_agent(scope, &new).await.unwrap();
+    store.add_agent(scope, &new, "ops").await.unwrap();
 }
 
 pub(crate) async fn an_agent_and_a_user_are_listed_as_they_were_added(bed: &Bed) {
     let store = bed.store().await;
     let before = bed.now();
-    store.add_user(&home(), &alice()).await.unwrap();
+    store.add_user(&home(), &alice(), "ops").await.unwrap();
     let groups = ["support".parse().unwrap(), "a+b".parse().unwrap()].into();
     let bot =
         NewAgent { kind: AgentKind::Workload, groups, user: Some(alice().name), ..agent("support-bot") };
-    store.add_agent(&home(), &bot).await.unwrap();
-    store.add_agent(&home(), &agent("cursor")).await.unwrap();
+    store.add_agent(&home(), &bot, "ops").await.unwrap();
+    store.add_agent(&home(), &agent("cursor"), "ops").await.unwrap();
     let store = bed.reopen(store).await;
     assert_eq!(store.list_users(&home()).await.unwrap(), [alice()]);
     let listed = store.list_agents(&home()).await.unwrap();
@@ -40,45 +40,48 @@ pub(crate) async fn an_agent_and_a_user_are_listed_as_they_were_added(bed: &Bed)
 
 pub(crate) async fn a_name_is_taken_once(bed: &Bed) {
     let store = bed.store().await;
-    store.add_user(&home(), &alice()).await.unwrap();
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
-    let again = store.add_agent(&home(), &agent("bot")).await.unwrap_err();
+    store.add_user(&home(), &alice(), "ops").await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
+    let again = store.add_agent(&home(), &agent("bot"), "ops").await.unwrap_err();
     assert_eq!(again.to_string(), "the agent `bot` exists already: remove it first, or choose another name");
-    assert!(matches!(store.add_user(&home(), &alice()).await, Err(StoreError::Exists { what: "user", .. })));
+    assert!(matches!(
+        store.add_user(&home(), &alice(), "ops").await,
+        Err(StoreError::Exists { what: "user", .. })
+    ));
     let gone = store.remove_agent(&home(), &"bat".parse().unwrap(), "ops").await.unwrap_err();
     assert_eq!(gone.to_string(), "there is no agent `bat`: check the spelling, or add it first");
 }
 
 pub(crate) async fn a_disabled_agent_that_is_removed_stays_refused_until_it_is_enabled(bed: &Bed) {
     let (store, bot): (_, &AgentName) = (bed.store().await, &"bot".parse().unwrap());
-    store.add_user(&home(), &alice()).await.unwrap();
+    store.add_user(&home(), &alice(), "ops").await.unwrap();
     add_agent(&store, &home(), "bot", Some(&alice().name)).await;
     let token = NewToken { agent: bot.clone(), hash: hash(1), expires_at: in_an_hour(bed) };
     store.add_token(&home(), &token, "ops").await.unwrap();
-    store.disable_agent(&home(), bot).await.unwrap();
+    store.disable_agent(&home(), bot, "ops").await.unwrap();
     assert!(store.remove_agent(&home(), bot, "ops").await.unwrap(), "the ban stays");
     let store = bed.reopen(store).await;
     let listed = store.list_agents(&home()).await.unwrap();
     assert!(listed[0].disabled_at.is_some() && listed[0].removed_at.is_some(), "{listed:?}");
     assert!(listed[0].user.is_none() && store.principals(&home(), &[]).await.unwrap().is_empty());
     assert!(store.token_by_hash(&hash(1)).await.unwrap().unwrap().revoked_at.is_some());
-    store.remove_user(&home(), &alice().name).await.unwrap();
+    store.remove_user(&home(), &alice().name, "ops").await.unwrap();
     // nothing but `enable` lifts it, and nobody is told that there is such an agent
     let again = NewToken { hash: hash(2), ..token };
     let refused = [
-        store.add_agent(&home(), &agent("bot")).await,
+        store.add_agent(&home(), &agent("bot"), "ops").await,
         store.remove_agent(&home(), bot, "ops").await.map(|_| ()),
         store.add_token(&home(), &again, "ops").await.map(|_| ()),
     ];
     assert!(refused.iter().all(|one| matches!(one, Err(StoreError::Banned { .. }))), "{refused:?}");
-    store.disable_agent(&home(), bot).await.unwrap();
+    store.disable_agent(&home(), bot, "ops").await.unwrap();
     assert!(store.list_agents(&home()).await.unwrap()[0].disabled_at.is_some());
     let before = store.revision().await.unwrap();
-    store.enable_agent(&home(), bot).await.unwrap();
+    store.enable_agent(&home(), bot, "ops").await.unwrap();
     assert!(store.revision().await.unwrap() > before);
     assert!(store.list_agents(&home()).await.unwrap().is_empty());
     // one that was not disabled leaves nothing
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     assert!(!store.remove_agent(&home(), bot, "ops").await.unwrap());
     assert!(store.list_agents(&home()).await.unwrap().is_empty());
 }
@@ -86,37 +89,37 @@ pub(crate) async fn a_disabled_agent_that_is_removed_stays_refused_until_it_is_e
 pub(crate) async fn an_agent_cannot_act_for_a_user_nobody_added(bed: &Bed) {
     let store = bed.store().await;
     let bot = NewAgent { user: Some(alice().name), ..agent("bot") };
-    let refused = store.add_agent(&home(), &bot).await;
+    let refused = store.add_agent(&home(), &bot, "ops").await;
     assert!(matches!(refused, Err(StoreError::Missing { what: "user", .. })));
     assert!(store.list_agents(&home()).await.unwrap().is_empty());
     // Somebody of the same name in another environment is somebody else.
-    store.add_user(&elsewhere()[0], &alice()).await.unwrap();
-    assert!(store.add_agent(&home(), &bot).await.is_err());
+    store.add_user(&elsewhere()[0], &alice(), "ops").await.unwrap();
+    assert!(store.add_agent(&home(), &bot, "ops").await.is_err());
 }
 
 pub(crate) async fn a_user_with_an_agent_cannot_be_removed(bed: &Bed) {
     let store = bed.store().await;
-    store.add_user(&home(), &alice()).await.unwrap();
+    store.add_user(&home(), &alice(), "ops").await.unwrap();
     add_agent(&store, &home(), "bot", Some(&alice().name)).await;
-    let refused = store.remove_user(&home(), &alice().name).await;
+    let refused = store.remove_user(&home(), &alice().name, "ops").await;
     assert!(matches!(refused, Err(StoreError::Unacceptable { .. })));
     store.remove_agent(&home(), &"bot".parse().unwrap(), "ops").await.unwrap();
-    store.remove_user(&home(), &alice().name).await.unwrap();
+    store.remove_user(&home(), &alice().name, "ops").await.unwrap();
     assert!(store.list_users(&home()).await.unwrap().is_empty());
-    let gone = store.remove_user(&home(), &alice().name).await;
+    let gone = store.remove_user(&home(), &alice().name, "ops").await;
     assert!(matches!(gone, Err(StoreError::Missing { what: "user", .. })));
 }
 
 pub(crate) async fn nothing_is_seen_from_another_tenant_or_environment(bed: &Bed) {
     let store = bed.store().await;
-    store.add_user(&home(), &alice()).await.unwrap();
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_user(&home(), &alice(), "ops").await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     for scope in elsewhere() {
         assert!(store.list_agents(&scope).await.unwrap().is_empty());
         assert!(store.list_users(&scope).await.unwrap().is_empty());
         assert!(store.remove_agent(&scope, &"bot".parse().unwrap(), "ops").await.is_err());
-        assert!(store.disable_agent(&scope, &"bot".parse().unwrap()).await.is_err());
-        store.add_agent(&scope, &agent("bot")).await.unwrap();
+        assert!(store.disable_agent(&scope, &"bot".parse().unwrap(), "ops").await.is_err());
+        store.add_agent(&scope, &agent("bot"), "ops").await.unwrap();
         store.remove_agent(&scope, &"bot".parse().unwrap(), "ops").await.unwrap();
     }
     assert_eq!(store.list_agents(&home()).await.unwrap().len(), 1);
@@ -135,17 +138,17 @@ pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
         };
     }
     let bot = &"bot".parse().unwrap();
-    counts!(store.add_user(&home(), &alice()));
-    counts!(store.add_agent(&home(), &agent("bot")));
-    counts!(store.add_agent(&elsewhere()[1], &agent("bot")));
-    counts!(store.disable_agent(&home(), bot));
-    counts!(store.enable_agent(&home(), bot));
+    counts!(store.add_user(&home(), &alice(), "ops"));
+    counts!(store.add_agent(&home(), &agent("bot"), "ops"));
+    counts!(store.add_agent(&elsewhere()[1], &agent("bot"), "ops"));
+    counts!(store.disable_agent(&home(), bot, "ops"));
+    counts!(store.enable_agent(&home(), bot, "ops"));
     let token = NewToken { agent: bot.clone(), hash: hash(1), expires_at: in_an_hour(bed) };
     let id = store.add_token(&home(), &token, "ops").await.unwrap();
     counts!(store.revoke_token(&home(), &id, "ops"));
     counts!(store.revoke_tokens(&home(), bot, "ops"));
     counts!(store.remove_agent(&home(), bot, "ops"));
-    counts!(store.remove_user(&home(), &alice().name));
+    counts!(store.remove_user(&home(), &alice().name, "ops"));
     let name = SecretName::new("github").unwrap();
     let secret = NewSecret {
         name: name.clone(),
@@ -171,7 +174,7 @@ pub(crate) async fn every_change_a_gateway_must_notice_counts(bed: &Bed) {
 
 pub(crate) async fn a_waiter_wakes_when_another_process_revokes(bed: &Bed) {
     let (here, there) = (bed.store().await, bed.store().await);
-    there.add_agent(&home(), &agent("bot")).await.unwrap();
+    there.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let token = NewToken { agent: "bot".parse().unwrap(), hash: hash(1), expires_at: in_an_hour(bed) };
     let id = there.add_token(&home(), &token, "ops").await.unwrap();
     let since = here.revision().await.unwrap();
@@ -194,7 +197,7 @@ pub(crate) async fn a_waiter_gives_up_when_nothing_happens(bed: &Bed) {
     let started = Instant::now();
     assert_eq!(store.changed(since, Duration::from_millis(20)).await.unwrap(), since);
     assert!(started.elapsed() >= Duration::from_millis(20));
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let at_once = timeout(Duration::from_secs(5), store.changed(since, Duration::from_secs(60))).await;
     assert_ne!(at_once.unwrap().unwrap(), since);
 }

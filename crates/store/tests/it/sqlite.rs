@@ -17,7 +17,7 @@ async fn the_file_and_its_companions_are_for_the_owner_only() {
     let bed = Bed::sqlite();
     let store = bed.store().await;
     let _claim = store.claim().unwrap();
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let mut files = 0;
     for file in fs::read_dir(bed.file().parent().unwrap()).unwrap().flatten() {
         let mode = file.metadata().unwrap().permissions().mode() & 0o777;
@@ -52,7 +52,7 @@ async fn a_second_gateway_refuses_and_says_who_is_first() {
     let expected = format!("another gateway (process {}) is using the database", std::process::id());
     assert!(refused.starts_with(&expected), "{refused}");
     // A command of the same user may still work with the store while the gateway serves.
-    second.add_agent(&home(), &agent("bot")).await.unwrap();
+    second.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     drop(claim);
     let _again = second.claim().unwrap();
     assert!(matches!(first.claim(), Err(StoreError::Claimed { .. })));
@@ -110,7 +110,7 @@ async fn a_damaged_database_is_called_damaged() {
     let bed = Bed::sqlite();
     let store = bed.store().await;
     for n in 0..50 {
-        store.add_agent(&home(), &agent(&format!("bot-{n}"))).await.unwrap();
+        store.add_agent(&home(), &agent(&format!("bot-{n}")), "ops").await.unwrap();
     }
     store.close().await;
     let mut file = fs::OpenOptions::new().write(true).open(bed.file()).unwrap();
@@ -160,11 +160,11 @@ async fn a_lock_held_by_somebody_else_is_an_error_and_not_a_wait_for_ever() {
     let store = bed.store().await;
     let mut db = sqlx::SqliteConnection::connect(&bed.url).await.unwrap();
     db.execute("BEGIN IMMEDIATE").await.unwrap();
-    let error = store.add_agent(&home(), &agent("bot")).await.unwrap_err();
+    let error = store.add_agent(&home(), &agent("bot"), "ops").await.unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error:?}");
     assert!(store.list_agents(&home()).await.unwrap().is_empty(), "reading does not wait");
     db.execute("ROLLBACK").await.unwrap();
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
@@ -178,7 +178,7 @@ async fn many_processes_may_open_a_new_file_at_once() {
             })
             .collect();
         for opener in openers {
-            opener.await.unwrap().unwrap().add_agent(&home(), &agent("bot")).await.ok();
+            opener.await.unwrap().unwrap().add_agent(&home(), &agent("bot"), "ops").await.ok();
         }
         assert_eq!(bed.store().await.list_agents(&home()).await.unwrap().len(), 1);
     }
@@ -199,7 +199,7 @@ async fn crash_child() {
     let _claim = store.claim().unwrap();
     let mut out = std::io::stdout();
     for n in 0..u32::MAX {
-        store.add_agent(&home(), &agent(&format!("bot-{n}"))).await.unwrap();
+        store.add_agent(&home(), &agent(&format!("bot-{n}")), "ops").await.unwrap();
         let raw = n.to_string();
         store
             .record_seen(&store.own_writer(), &home(), &sighting(&[("a", raw.as_str()), ("b", raw.as_str())]))
@@ -247,7 +247,7 @@ async fn a_killed_writer_loses_nothing_it_had_reported() {
 async fn a_dropped_future_leaves_nothing_half_done() {
     let bed = Bed::sqlite();
     let store = bed.store().await;
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     for n in 0..60u8 {
         let token = NewToken { agent: "bot".parse().unwrap(), hash: hash(n), expires_at: in_an_hour(&bed) };
         let scope = home();
@@ -265,7 +265,7 @@ async fn a_dropped_future_leaves_nothing_half_done() {
         }
     }
     // There is one writer: when this is done, so is whatever was still on its way.
-    store.add_agent(&home(), &agent("last")).await.unwrap();
+    store.add_agent(&home(), &agent("last"), "ops").await.unwrap();
     let revision = store.revision().await.unwrap().0;
     let tokens = store.list_tokens(&home()).await.unwrap().len() as u64;
     assert_eq!(revision, 2 + tokens, "a token is counted exactly when it is there");

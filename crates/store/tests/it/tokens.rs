@@ -24,12 +24,12 @@ fn token(bed: &Bed, name: &str, n: u8) -> NewToken {
 pub(crate) async fn a_token_leads_to_its_principal(bed: &Bed) {
     let store = bed.store().await;
     let scope = &elsewhere()[1];
-    store.add_user(scope, &alice()).await.unwrap();
+    store.add_user(scope, &alice(), "ops").await.unwrap();
     let groups = ["support".parse().unwrap()].into();
     let bot = NewAgent { groups, user: Some(alice().name), ..agent("bot") };
-    store.add_agent(scope, &bot).await.unwrap();
+    store.add_agent(scope, &bot, "ops").await.unwrap();
     let nightly = NewAgent { kind: AgentKind::Workload, ..agent("nightly") };
-    store.add_agent(scope, &nightly).await.unwrap();
+    store.add_agent(scope, &nightly, "ops").await.unwrap();
     let id = store.add_token(scope, &token(bed, "bot", 1), "ops").await.unwrap();
     store.add_token(scope, &token(bed, "nightly", 2), "ops").await.unwrap();
     let store = bed.reopen(store).await;
@@ -49,7 +49,7 @@ pub(crate) async fn a_token_leads_to_its_principal(bed: &Bed) {
 
 pub(crate) async fn an_unknown_hash_leads_nowhere(bed: &Bed) {
     let store = bed.store().await;
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     assert_eq!(store.token_by_hash(&hash(2)).await.unwrap(), None);
     let shown = format!("{:?} {:?}", hash(7), token(bed, "bot", 7));
@@ -59,16 +59,16 @@ pub(crate) async fn an_unknown_hash_leads_nowhere(bed: &Bed) {
 pub(crate) async fn a_lapsed_token_leads_to_nobody_and_says_why(bed: &Bed) {
     let store = bed.store().await;
     let bot = AgentName::new("bot").unwrap();
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let new = token(bed, "bot", 1);
     let id = store.add_token(&home(), &new, "ops").await.unwrap();
     let who = async |at| store.token_by_hash(&hash(1)).await.unwrap().unwrap().principal(at);
 
     assert!(who(Timestamp(new.expires_at.0 - 1)).await.is_ok());
     assert_eq!(who(new.expires_at).await, Err(Lapsed::Expired));
-    store.disable_agent(&home(), &bot).await.unwrap();
+    store.disable_agent(&home(), &bot, "ops").await.unwrap();
     assert_eq!(who(bed.now()).await, Err(Lapsed::AgentDisabled));
-    store.enable_agent(&home(), &bot).await.unwrap();
+    store.enable_agent(&home(), &bot, "ops").await.unwrap();
     assert!(who(bed.now()).await.is_ok());
     store.revoke_token(&home(), &id, "ops").await.unwrap();
     let first = store.token_by_hash(&hash(1)).await.unwrap().unwrap().revoked_at;
@@ -82,11 +82,11 @@ pub(crate) async fn a_lapsed_token_leads_to_nobody_and_says_why(bed: &Bed) {
 pub(crate) async fn a_removed_agents_tokens_never_come_back(bed: &Bed) {
     let store = bed.store().await;
     let bot = AgentName::new("bot").unwrap();
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     store.remove_agent(&home(), &bot, "ops").await.unwrap();
     assert_eq!(store.token_by_hash(&hash(1)).await.unwrap(), None);
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let record = store.token_by_hash(&hash(1)).await.unwrap().unwrap();
     assert_eq!(record.principal(bed.now()), Err(Lapsed::Revoked));
 }
@@ -95,14 +95,14 @@ pub(crate) async fn a_token_needs_an_agent_a_future_and_a_hash_of_its_own(bed: &
     let store = bed.store().await;
     let refused = store.add_token(&home(), &token(bed, "bot", 1), "ops").await;
     assert!(matches!(refused, Err(StoreError::Missing { what: "agent", .. })));
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let now = bed.now();
     let stale = NewToken { expires_at: now, ..token(bed, "bot", 1) };
     assert!(matches!(store.add_token(&home(), &stale, "ops").await, Err(StoreError::Unacceptable { .. })));
     store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     for scope in [home(), elsewhere()[0].clone()] {
         if scope != home() {
-            store.add_agent(&scope, &agent("bot")).await.unwrap();
+            store.add_agent(&scope, &agent("bot"), "ops").await.unwrap();
         }
         let twice = store.add_token(&scope, &token(bed, "bot", 1), "ops").await;
         assert!(matches!(twice, Err(StoreError::Exists { .. })), "one token must not be two agents");
@@ -116,7 +116,7 @@ pub(crate) async fn a_token_needs_an_agent_a_future_and_a_hash_of_its_own(bed: &
 
 pub(crate) async fn a_token_is_revoked_only_where_it_lives(bed: &Bed) {
     let store = bed.store().await;
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let id = store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     for scope in elsewhere() {
         assert!(matches!(store.revoke_token(&scope, &id, "ops").await, Err(StoreError::Missing { .. })));
@@ -131,7 +131,7 @@ pub(crate) async fn a_token_is_revoked_only_where_it_lives(bed: &Bed) {
 
 pub(crate) async fn the_last_use_never_goes_back(bed: &Bed) {
     let store = bed.store().await;
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let id = store.add_token(&home(), &token(bed, "bot", 1), "ops").await.unwrap();
     let before = store.revision().await.unwrap();
     let used = async || store.token_by_hash(&hash(1)).await.unwrap().unwrap().last_used_at;
@@ -146,14 +146,14 @@ pub(crate) async fn the_last_use_never_goes_back(bed: &Bed) {
 pub(crate) async fn a_token_added_while_its_agent_is_removed_never_lives(bed: &Bed) {
     let (one, two) = (bed.store().await, bed.store().await);
     for n in 0..12 {
-        one.add_agent(&home(), &agent("bot")).await.unwrap();
+        one.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
         let new = token(bed, "bot", n);
         let bot = AgentName::new("bot").unwrap();
         let scope = home();
         let (added, removed) =
             tokio::join!(one.add_token(&scope, &new, "ops"), two.remove_agent(&scope, &bot, "ops"));
         removed.unwrap();
-        one.add_agent(&home(), &agent("bot")).await.unwrap();
+        one.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
         match added {
             Ok(_) => {
                 let record = one.token_by_hash(&hash(n)).await.unwrap().unwrap();

@@ -6,12 +6,13 @@ use crate::principals::alice;
 use crate::records::{facts, grant};
 use crate::tokens::{agent, hash};
 use catalog::record::Step;
-use decision::{Entry, Event, EventName, SecretName, ServerName, Timestamp, UserName};
+use decision::{Entry, Event, EventName, SecretName, ServerName, Timestamp, User, UserName};
 use futures::future::join_all;
 use std::sync::Arc;
 use store::ledger::Ledger;
 use store::{
-    By, Delegation, NewSecret, NewToken, Scope, Sealed, Store, StoreError, Taking, TellError, Telling, Which,
+    By, Delegation, NewAgent, NewSecret, NewToken, Scope, Sealed, Store, StoreError, Taking, TellError,
+    Telling, Which,
 };
 
 fn crm() -> ServerName {
@@ -122,7 +123,7 @@ pub(crate) async fn what_a_look_finds_is_left_to_be_told_with_what_the_looker_kn
 
 pub(crate) async fn what_lets_somebody_in_is_left_to_be_told_too(bed: &Bed) {
     let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
-    store.add_agent(&home(), &agent("bot")).await.unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
     let expires_at = Timestamp(bed.now().0 + 3_600_000_000);
     let token = |n| NewToken { agent: "bot".parse().unwrap(), hash: hash(n), expires_at };
     let first = store.add_token(&home(), &token(1), "ada").await.unwrap();
@@ -158,7 +159,7 @@ pub(crate) async fn what_lets_somebody_in_is_left_to_be_told_too(bed: &Bed) {
     assert_eq!(store.take_back(&home(), &alice().name, &borrower, "alice").await.unwrap(), 1);
     assert_eq!(store.take_back(&home(), &alice().name, &borrower, "eve").await.unwrap(), 0);
 
-    assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 9);
+    assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 11);
     let told = events(&ledger);
     let keys = ["agent", "all", "secret", "version", "user", "from", "to", "group", "by"];
     let told: Vec<_> = told.iter().map(|one| (one.event, said(one, &keys), one.server.is_some())).collect();
@@ -166,19 +167,60 @@ pub(crate) async fn what_lets_somebody_in_is_left_to_be_told_too(bed: &Bed) {
     assert_eq!(
         told,
         [
+            event(EventName::AgentAdded, "bot - - - - - - - ops", false),
             event(EventName::TokenIssued, "bot - - - - - - - ada", false),
             event(EventName::TokenRevoked, "- - - - - - - - bob", false),
             event(EventName::TokenIssued, "bot - - - - - - - ada", false),
             event(EventName::TokenRevoked, "bot true - - - - - - bob", false),
             event(EventName::TokenRevoked, "bot true - - - - - - ada", false),
+            event(EventName::AgentRemoved, "bot - - - - - - - ada", false),
             event(EventName::SecretStored, "- - crm-key 1 alice@example.com - - - ada", true),
             event(EventName::SecretRemoved, "- - crm-key - alice@example.com - - - bob", false),
             event(EventName::DelegationMade, "- - - - - alice@example.com bob finance ada", false),
             event(EventName::DelegationEnded, "- - - - - alice@example.com bob - alice", false),
         ]
     );
-    assert_eq!(events(&ledger)[1].detail["token"], first.to_string());
-    assert_eq!(events(&ledger)[7].detail["until"], expires_at.0.to_string());
+    assert_eq!(events(&ledger)[2].detail["token"], first.to_string());
+    assert_eq!(events(&ledger)[9].detail["until"], expires_at.0.to_string());
+}
+
+pub(crate) async fn who_is_known_and_in_which_groups_is_left_to_be_told(bed: &Bed) {
+    let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
+    let (fay, bot) = (UserName::new("fay").unwrap(), "bot".parse().unwrap());
+    let fay_in = |groups: &[&str]| User {
+        name: fay.clone(),
+        groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
+    };
+    store.add_user(&home(), &fay_in(&["finance"]), "ada").await.unwrap();
+    store.set_groups(&home(), &fay_in(&["admins", "night"]), "bob").await.unwrap();
+    store.set_groups(&home(), &fay_in(&["night", "admins"]), "eve").await.unwrap();
+    let acting = NewAgent { user: Some(fay.clone()), groups: fay_in(&["support"]).groups, ..agent("bot") };
+    store.add_agent(&home(), &acting, "ada").await.unwrap();
+    assert!(store.add_agent(&home(), &acting, "eve").await.is_err());
+    assert!(store.remove_user(&home(), &fay, "eve").await.is_err());
+    store.disable_agent(&home(), &bot, "bob").await.unwrap();
+    store.remove_agent(&home(), &bot, "ada").await.unwrap();
+    store.enable_agent(&home(), &bot, "bob").await.unwrap();
+    store.remove_user(&home(), &fay, "ada").await.unwrap();
+    assert!(store.set_groups(&home(), &fay_in(&[]), "eve").await.is_err());
+
+    assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 8);
+    let keys = ["user", "agent", "groups", "groups-before", "disabled", "by"];
+    let told: Vec<_> = events(&ledger).iter().map(|one| (one.event, said(one, &keys))).collect();
+    let event = |event, text: &str| (event, text.to_owned());
+    assert_eq!(
+        told,
+        [
+            event(EventName::UserAdded, "fay - finance - - ada"),
+            event(EventName::UserChanged, "fay - admins, night finance - bob"),
+            event(EventName::AgentAdded, "fay bot support - - ada"),
+            event(EventName::AgentDisabled, "- bot - - - bob"),
+            event(EventName::TokenRevoked, "- bot - - - ada"),
+            event(EventName::AgentRemoved, "- bot - - true ada"),
+            event(EventName::AgentEnabled, "- bot - - - bob"),
+            event(EventName::UserRemoved, "fay - - admins, night - ada"),
+        ]
+    );
 }
 
 pub(crate) async fn what_is_not_done_leaves_nothing_to_be_told(bed: &Bed) {

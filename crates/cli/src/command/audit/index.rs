@@ -54,6 +54,8 @@ pub(super) async fn rebuild(accept_loss: bool, given: &Given, place: &Place) -> 
         let are = if known - left == 1 { "is" } else { "are" };
         given.say.aside(format!("{lost} {are} lost for good, and the record says so"));
     }
+    let by = [("by", given.surroundings.user.as_str())];
+    book.record(EventName::IndexRebuilt, None, &by).await?;
     let (_, size) = fill(&book, &store).await?;
     book.close().await?;
     given.say.json(&json!({ "log": log, "entries": size }));

@@ -114,8 +114,8 @@ impl World {
         }
         let scope = house.gate.live().settings.scope();
         let fay = User { name: "fay".parse().unwrap(), groups: ["finance".parse().unwrap()].into() };
-        house.store.add_user(&scope, &fay).await.unwrap();
-        house.store.disable_agent(&scope, &AgentName::new("gone").unwrap()).await.unwrap();
+        house.store.add_user(&scope, &fay, "ops").await.unwrap();
+        house.store.disable_agent(&scope, &AgentName::new("gone").unwrap(), "ops").await.unwrap();
         house.until_refused(&agents["gone"].token).await;
         Self { house: Arc::new(house), agents }
     }

@@ -224,7 +224,12 @@ pub struct Approval {
     /// Who took it back and why, or what made it void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// The operator does not keep arguments of this server: what people were shown of them goes when it has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgets: bool,
 }
+
+const NOT_KEPT: &str = "what it was about is not kept (`keep.arguments`)";
 
 /// Why an approval came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,6 +248,21 @@ pub struct Ended {
 impl Approval {
     /// What comes of a step. Errors: why it cannot be taken; nothing has happened then.
     pub fn after(&self, step: Step, now: Timestamp) -> Result<Self, Unfit> {
+        let after = self.stepped(step, now)?;
+        Ok(if after.has_ended() && after.forgets { after.without_values(NOT_KEPT) } else { after })
+    }
+
+    /// Nothing can come of it any more, and nothing is on its way.
+    pub fn has_ended(&self) -> bool {
+        !self.state.is_open() && self.state != State::Executing
+    }
+
+    /// The same without anything that was in the arguments, in place of which stands why.
+    pub fn without_values(&self, why: &str) -> Self {
+        Self { preview: self.preview.without_values(why), ..self.clone() }
+    }
+
+    fn stepped(&self, step: Step, now: Timestamp) -> Result<Self, Unfit> {
         match step {
             Step::Vote { voter, yes, reason } => self.voted(voter, yes, reason, now),
             Step::Revoke { by, reason } => {

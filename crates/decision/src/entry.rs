@@ -31,6 +31,15 @@ impl Entry {
         }
     }
 
+    /// The call it is an entry of; an event may be of none.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Intent(intent) => Some(intent.call),
+            Self::Decision(decision) => Some(decision.call),
+            Self::Event(event) => event.call,
+        }
+    }
+
     /// Lets go of what only the entry's bytes have to keep: a decision's evidence and events, its larger part.
     pub fn shed(&mut self) {
         if let Self::Decision(decision) = self {
@@ -231,6 +240,8 @@ pub enum EventName {
     ConsoleEntered,
     /// Somebody has a webhook tried anew that was given up.
     WebhookRetried,
+    /// Somebody had a value beside an entry of a call erased, or asked for it where none was kept any more.
+    ValueErased,
 }
 
 /// Something that happened outside a call.

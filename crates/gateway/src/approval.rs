@@ -13,7 +13,7 @@ use crate::session::Session;
 use crate::unsettled;
 use bytes::Bytes;
 use decision::approval::{Approval, Cure, Escalation, Need, Part, State, Terms};
-use decision::{ApprovalId, Call, Code, Era, Passed, Refusal, Timestamp};
+use decision::{ApprovalId, Call, Code, Era, Passed, Refusal, ServerName, Timestamp};
 use policy::Held;
 use std::sync::Arc;
 use std::time::Duration;
@@ -341,7 +341,13 @@ async fn proposal(
         waits_until: None,
         log: None,
         ended: None,
+        forgets: !keeps_arguments(live, &call.target().server),
     }
+}
+
+/// Whether the operator keeps the arguments of calls of this server.
+fn keeps_arguments(live: &Live, server: &ServerName) -> bool {
+    live.settings.servers.get(server).is_some_and(|server| server.keep_arguments)
 }
 
 /// A time as the record counts it, in microseconds.

@@ -2,6 +2,7 @@
 //! in between, and so nothing is spent twice, whoever races for it.
 
 use crate::db::{Outcome, Row, Tx, args, statements};
+use crate::forgetting::unsay;
 use crate::{Scope, Store, StoreError};
 use decision::approval::{Approval, State};
 use decision::{ApprovalId, DeedId, Digest, Timestamp};
@@ -91,7 +92,15 @@ impl Store {
     pub async fn step(&self, scope: &Scope, before: &Kept, after: &Approval) -> Result<Turn, StoreError> {
         let mut tx = self.db().begin().await?;
         let turn = step(&mut tx, scope, before, after, self.now()).await?;
+        let forgets = after.forgets && after.has_ended() && turn == Turn::Taken;
+        if forgets {
+            unsay(&mut tx, scope, after.id).await?;
+        }
         tx.commit().await?;
+        if forgets && !self.scrub().await.unwrap_or_default() {
+            // the step counts all the same; the next checkpoint of the database's log takes the bytes
+            tracing::debug!(approval = %after.id, "the database's log could not be emptied now");
+        }
         Ok(turn)
     }
 
@@ -231,7 +240,13 @@ pub(crate) async fn step(
     Ok(if written == 0 { Turn::Missed } else { Turn::Taken })
 }
 
-fn body(approval: &Approval) -> Outcome<String> {
+impl Kept {
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+pub(crate) fn body(approval: &Approval) -> Outcome<String> {
     serde_json::to_string(approval).map_err(|_| StoreError::Unacceptable {
         what: "approval",
         rule: "it must be possible to write it as JSON",

@@ -150,6 +150,15 @@ impl Db {
         Ok(self.rows(sql, args).await?.into_iter().next())
     }
 
+    /// Writes SQLite's log into the file and empties it, so that overwritten pages stand nowhere any more. False where a
+    /// reader was in the way.
+    pub(crate) async fn scrub(&self) -> Outcome<bool> {
+        let Self::Sqlite { place, writer, .. } = self else { return Ok(true) };
+        let asked = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await;
+        let busy = asked.and_then(|row| row.try_get::<i64, _>(0));
+        busy.map(|busy| busy == 0).map_err(|error| classify(place, &error))
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { writer, readers, .. } => {

@@ -19,6 +19,7 @@ mod entries;
 mod error;
 mod filling;
 mod find;
+mod forgetting;
 pub mod ledger;
 mod observed;
 mod open;
@@ -47,6 +48,7 @@ pub use drafts::Draft;
 pub use entries::{EntryKind, Place};
 pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter, NoCursor};
+pub use forgetting::Forgotten;
 pub use observed::Observations;
 pub use outbox::{Delivery, DeliveryState};
 pub use pins::{By, Definition, FLAPS, Left, Mark, Pin, PinState, Which};
@@ -152,7 +154,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 21] = [
+        let files: [(&str, &[(&str, &str)]); 22] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -174,6 +176,7 @@ impl Store {
             ("outbox", outbox::STATEMENTS),
             ("twins", twins::STATEMENTS),
             ("untold", untold::STATEMENTS),
+            ("forgetting", forgetting::STATEMENTS),
         ];
         files
             .iter()

@@ -7,6 +7,7 @@ use crate::{Kept, Scope, Store, StoreError, Turn};
 use decision::{ApprovalId, Timestamp};
 
 statements! {
+    CURRENT = "SELECT version FROM approvals WHERE tenant = $1 AND environment = $2 AND id = $3";
     NOTE = "INSERT INTO deliveries (tenant, environment, hook, subject, event, id, body, made_at, next_at, tries, state) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 0, 'waiting') ON CONFLICT DO NOTHING";
     DUE = "SELECT hook, subject, event, id, body, made_at, next_at, tries, state, error FROM deliveries \
@@ -18,7 +19,7 @@ statements! {
     END = "UPDATE deliveries SET state = $5, error = $6 \
         WHERE tenant = $1 AND environment = $2 AND hook = $3 AND id = $4 AND state = 'waiting'";
     AGAIN = "UPDATE deliveries SET state = 'waiting', tries = 0, next_at = $4 \
-        WHERE tenant = $1 AND environment = $2 AND id = $3 AND state = 'dead'";
+        WHERE tenant = $1 AND environment = $2 AND id = $3 AND state = 'dead' AND body <> ''";
     FORGET = "DELETE FROM deliveries WHERE tenant = $1 AND environment = $2 AND state <> 'waiting' AND next_at < $3";
     HEARD = "INSERT INTO callbacks (tenant, environment, hook, id, at) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT DO NOTHING";
@@ -63,8 +64,9 @@ const KEPT_US: u64 = 7 * 24 * 3_600_000_000;
 const HEARD_US: u64 = 24 * 3_600_000_000;
 
 impl Store {
-    /// Notes what is to be told. Missed where the same is noted for that address already.
-    pub async fn note_delivery(&self, scope: &Scope, one: &Delivery) -> Result<Turn, StoreError> {
+    /// Notes what is to be told of an approval as it was read. Missed where the same is noted for that address already, and
+    /// where the approval is another by now: what was taken out of it meanwhile must not come back this way.
+    pub async fn note_delivery(&self, scope: &Scope, of: &Kept, one: &Delivery) -> Result<Turn, StoreError> {
         let row = args![
             scope.tenant.as_str(),
             scope.environment.as_str(),
@@ -76,6 +78,11 @@ impl Store {
             one.made_at,
         ];
         let mut tx = self.db().begin().await?;
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), of.approval.id.to_string()];
+        let now = tx.row(CURRENT, key).await?.map(|row| row.count("version")).transpose()?;
+        if now != Some(of.version()) {
+            return Ok(Turn::Missed);
+        }
         let added = tx.execute(NOTE, row).await?;
         tx.commit().await?;
         Ok(turn(added))
@@ -132,7 +139,7 @@ impl Store {
 
     /// Tries what was given up anew.
     ///
-    /// Errors: [`StoreError::Missing`] where nothing of that id was given up.
+    /// Errors: [`StoreError::Missing`] where nothing of that id was given up, or what was to be told is not kept any more.
     pub async fn retry_delivery(&self, scope: &Scope, id: &str) -> Result<(), StoreError> {
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), id, self.now()];
         let mut tx = self.db().begin().await?;

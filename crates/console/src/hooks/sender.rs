@@ -97,7 +97,7 @@ impl Sender {
                         state: DeliveryState::Waiting,
                         error: None,
                     };
-                    self.desk.store().note_delivery(&self.scope, &one).await?;
+                    self.desk.store().note_delivery(&self.scope, kept, &one).await?;
                 }
             }
             *mark = next;

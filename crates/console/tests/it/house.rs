@@ -225,6 +225,7 @@ impl House {
             state: State::Proposed,
             votes: Vec::new(),
             ended: None,
+            forgets: false,
             leg: 0,
             waits_until: None,
             log: None,

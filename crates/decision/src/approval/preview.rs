@@ -50,6 +50,14 @@ pub struct Source {
 }
 
 impl Preview {
+    /// What stays when the values of the call may not: what was asked of whom and which rules held it, without a word that
+    /// came from the arguments.
+    pub(super) fn without_values(&self, why: &str) -> Self {
+        let nothing = Self { summary: why.to_owned(), brief: why.to_owned(), ..Self::default() };
+        let Self { effect, tier, categories, read, undo, because, rules, .. } = self.clone();
+        Self { effect, tier, categories, read, undo, because, rules, ..nothing }
+    }
+
     /// For the record: what people were shown can be proven.
     pub fn digest(&self) -> Digest {
         Digest::of_parts(&[b"callgate/preview/v1\0", &serde_json::to_vec(self).unwrap_or_default()])

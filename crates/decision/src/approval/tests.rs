@@ -68,6 +68,7 @@ fn proposed(cure: &str) -> Approval {
         waits_until: None,
         log: None,
         ended: None,
+        forgets: false,
     }
 }
 fn spend(n: u8) -> Step {
@@ -86,6 +87,23 @@ fn spend_with(n: u8, people: Vec<Voter>) -> Step {
 
 fn back(n: u8) -> Step {
     Step::GiveBack { call: call(n), superseded: false }
+}
+
+#[test]
+fn what_is_not_kept_goes_with_the_end_and_not_before() {
+    let one = Approval { forgets: true, ..proposed("finance") };
+    let shown = Preview { arguments: "{}".to_owned(), summary: "refund 7".to_owned(), ..Preview::default() };
+    let one = Approval { preview: shown.clone(), ..one };
+    let expired = one.after(Step::Expire, one.expires_at).unwrap();
+    assert_eq!((expired.state, expired.preview.arguments.as_str()), (State::Expired, ""));
+    assert!(!expired.preview.summary.contains('7'), "{}", expired.preview.summary);
+    let going = Approval { state: State::Executing, ..one.clone() };
+    let back = going.after(Step::GiveBack { call: one.call, superseded: false }, one.proposed_at).unwrap();
+    assert_eq!((back.state, &back.preview), (State::Approved, &shown), "it waits again");
+    let over = going.after(Step::Settle { end: Settled::Executed }, one.proposed_at).unwrap();
+    assert_eq!(over.preview.arguments, "");
+    let kept = Approval { forgets: false, ..one };
+    assert_eq!(kept.after(Step::Expire, kept.expires_at).unwrap().preview, shown);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use decision::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::{Delegation, Page, StoreError, Turn};
+use store::{Delegation, Delivery, DeliveryState, Forgotten, Page, Store, StoreError, Turn};
 
 const ALL: Page = Page { after: None, limit: 100 };
 
@@ -39,6 +39,7 @@ pub(crate) fn approval(n: u8, expires_at: Timestamp) -> Approval {
         waits_until: None,
         log: None,
         ended: None,
+        forgets: false,
     }
 }
 
@@ -209,4 +210,86 @@ pub(crate) async fn a_draft_is_its_owners_is_submitted_once_and_ends_with_its_ti
         store.keep_draft(&home(), &draft(n, LATER)).await.unwrap();
     }
     assert_eq!(bed.rows("drafts").await, 256, "those whose time is over are gone");
+}
+
+/// One whose arguments people are shown, and an address that is to be told of it.
+fn telling(n: u8) -> (Approval, Delivery) {
+    let shown = "NEEDLE".repeat(200);
+    let preview = Preview {
+        summary: format!("refund {shown}"),
+        brief: shown.clone(),
+        arguments: format!("{{\"text\":\"{shown}\"}}"),
+        labels: vec![format!("holds {shown}")],
+        because: vec!["somebody looks".to_owned()],
+        ..Preview::default()
+    };
+    let one = Approval { preview, ..approval(n, LATER) };
+    let delivery = Delivery {
+        hook: "chat".to_owned(),
+        subject: one.id.to_string(),
+        event: "approval.proposed".to_owned(),
+        id: format!("msg_{n}"),
+        body: shown,
+        made_at: Timestamp(5),
+        next_at: Timestamp(5),
+        tries: 0,
+        state: DeliveryState::Waiting,
+        error: None,
+    };
+    (one, delivery)
+}
+
+fn no() -> Step {
+    Step::Vote { voter: fay(), yes: false, reason: Some("no".to_owned()) }
+}
+
+/// Whether anything of it can be read any more: of the rows, and of the bytes of a database that is a file.
+async fn is_gone(store: &Store, bed: &Bed, id: ApprovalId) {
+    let kept = store.approval(&home(), id).await.unwrap().unwrap().approval;
+    assert!(!serde_json::to_string(&kept).unwrap().contains("NEEDLE"), "{kept:?}");
+    assert_eq!(kept.preview.because, ["somebody looks"], "why it was held is no value");
+    let dead = store.deliveries(&home(), DeliveryState::Dead, 9).await.unwrap();
+    assert_eq!(dead.iter().map(|one| one.body.as_str()).collect::<Vec<_>>(), [""]);
+    assert!(store.due_deliveries(&home(), 9).await.unwrap().is_empty());
+    assert!(store.retry_delivery(&home(), &dead[0].id).await.is_err(), "nothing is left to tell");
+    for path in bed.files() {
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"NEEDLE"), "{}", path.display());
+    }
+}
+
+pub(crate) async fn what_is_still_decided_by_is_not_forgotten_and_the_rest_is_everywhere(bed: &Bed) {
+    let store = bed.store().await;
+    let (one, delivery) = telling(3);
+    store.propose(&home(), &one).await.unwrap();
+    let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
+    assert_eq!(store.note_delivery(&home(), &kept, &delivery).await.unwrap(), Turn::Taken);
+    assert_eq!(store.forget_arguments(&home(), one.id).await.unwrap(), Forgotten::Open);
+    assert_eq!(store.approval(&home(), one.id).await.unwrap().unwrap(), kept);
+    let over = one.after(no(), Timestamp(9)).unwrap();
+    assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Taken);
+    let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
+    assert!(kept.approval.preview.summary.contains("NEEDLE"), "it is kept until somebody has it erased");
+    assert_eq!(store.forget_arguments(&home(), one.id).await.unwrap(), Forgotten::Done);
+    // whoever read it before may not bring it back
+    let late = Delivery { event: "approval.denied".to_owned(), id: "msg_9".to_owned(), ..delivery };
+    assert_eq!(store.note_delivery(&home(), &kept, &late).await.unwrap(), Turn::Missed);
+    assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Missed);
+    assert!(store.scrub().await.unwrap());
+    is_gone(&store, bed, one.id).await;
+    let none = ApprovalId::new(Timestamp(1), [1; 10]);
+    assert_eq!(store.forget_arguments(&home(), none).await.unwrap(), Forgotten::Nothing);
+}
+
+pub(crate) async fn what_the_operator_does_not_keep_goes_with_the_end(bed: &Bed) {
+    let store = bed.store().await;
+    let (one, delivery) = telling(4);
+    let one = Approval { forgets: true, ..one };
+    store.propose(&home(), &one).await.unwrap();
+    let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
+    assert_eq!(store.note_delivery(&home(), &kept, &delivery).await.unwrap(), Turn::Taken);
+    assert_eq!(kept.approval, one, "whoever decides sees it");
+    let over = one.after(no(), Timestamp(9)).unwrap();
+    assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Taken);
+    is_gone(&store, bed, one.id).await;
 }

@@ -57,6 +57,12 @@ impl Bed {
         Some(Self::new(postgres::schema().await?, None))
     }
 
+    /// The files of a database that is one.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let listed = self.dir.iter().flat_map(|dir| std::fs::read_dir(dir.path()).unwrap());
+        listed.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect()
+    }
+
     fn new(url: String, dir: Option<tempfile::TempDir>) -> Self {
         let clock = Arc::new(Hands(AtomicU64::new(1_790_000_000_000_000)));
         Self { url, clock, dice: Arc::new(Dice(AtomicU64::new(1))), dir }

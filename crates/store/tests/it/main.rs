@@ -55,7 +55,9 @@ suite! {
         pages_of_a_list_have_each_once,
         what_is_due_is_found,
         a_group_is_lent_for_a_while_and_taken_back,
-        a_draft_is_its_owners_is_submitted_once_and_ends_with_its_time;
+        a_draft_is_its_owners_is_submitted_once_and_ends_with_its_time,
+        what_is_still_decided_by_is_not_forgotten_and_the_rest_is_everywhere,
+        what_the_operator_does_not_keep_goes_with_the_end;
     budgets:
         of_many_at_once_no_more_pass_than_there_is_room,
         what_never_left_is_given_back_once,

@@ -1,0 +1,87 @@
+//! Values that are to be forgotten: what people were shown of them, what was to be told of them, and what was kept to be
+//! given again. What the ledger keeps beside its entries is erased there.
+
+use crate::approvals::body;
+use crate::db::{Outcome, Tx, args, statements};
+use crate::{Scope, Store, StoreError};
+use decision::{ApprovalId, CallId};
+
+statements! {
+    BLANK = "UPDATE approvals SET body = $5, version = version + 1 WHERE tenant = $1 AND environment = $2 AND id = $3 \
+        AND version = $4 AND state <> 'proposed' AND state <> 'approved'";
+    UNSAY = "UPDATE deliveries SET body = '', error = CASE state WHEN 'waiting' THEN $4 ELSE error END, \
+        state = CASE state WHEN 'waiting' THEN 'dead' ELSE state END \
+        WHERE tenant = $1 AND environment = $2 AND subject = $3 AND body <> ''";
+    ANSWER = "UPDATE approvals SET sealed = NULL WHERE tenant = $1 AND environment = $2 AND id = $3 \
+        AND sealed IS NOT NULL AND (state = 'executed' OR state = 'failed' OR state = 'unknown')";
+    TWIN = "UPDATE twins SET sealed = NULL WHERE tenant = $1 AND environment = $2 AND call = $3 AND sealed IS NOT NULL";
+}
+
+/// So often what was shown is taken away anew when a gateway took a step in between.
+const TRIES: u32 = 8;
+const ERASED: &str = "what it was about was erased (`callgate audit erase`)";
+const UNTOLD: &str = "what was to be told is not kept any more";
+
+/// What became of what people were shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// There is nothing to forget.
+    Nothing,
+    Done,
+    /// People still decide by it: nothing is changed.
+    Open,
+}
+
+impl Store {
+    /// Takes out of an approval, and out of what is told of it, everything that came from the arguments. One that is open is
+    /// left alone: nobody is to decide what they cannot see.
+    pub async fn forget_arguments(&self, scope: &Scope, id: ApprovalId) -> Result<Forgotten, StoreError> {
+        for _ in 0..TRIES {
+            let Some(kept) = self.approval(scope, id).await? else { return Ok(Forgotten::Nothing) };
+            if kept.approval.state.is_open() {
+                return Ok(Forgotten::Open);
+            }
+            let (tenant, environment, after) =
+                (scope.tenant.as_str(), scope.environment.as_str(), kept.approval.without_values(ERASED));
+            let row = args![tenant, environment, id.to_string(), kept.version(), body(&after)?];
+            let mut tx = self.db().begin().await?;
+            if tx.execute(BLANK, row).await? > 0 {
+                unsay(&mut tx, scope, id).await?;
+                tx.commit().await?;
+                return Ok(Forgotten::Done);
+            }
+        }
+        Err(StoreError::Busy { place: self.db().place().clone() })
+    }
+
+    /// Lets go of a call's answer where it was kept to be given again; returns how many there were.
+    pub async fn forget_result(
+        &self,
+        scope: &Scope,
+        call: CallId,
+        approvals: &[ApprovalId],
+    ) -> Result<u64, StoreError> {
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let mut tx = self.db().begin().await?;
+        let mut gone = tx.execute(TWIN, args![tenant, environment, call.to_string()]).await?;
+        for id in approvals {
+            gone += tx.execute(ANSWER, args![tenant, environment, id.to_string()]).await?;
+        }
+        tx.commit().await?;
+        Ok(gone)
+    }
+
+    /// Has the database let go of the bytes of what was overwritten, as far as that is in its hands. On SQLite they stand in
+    /// its log until that is written into the file and emptied; on PostgreSQL dead rows go with its next vacuum.
+    ///
+    /// False where somebody else's reading kept the log from being emptied now: the next time does it.
+    pub async fn scrub(&self) -> Result<bool, StoreError> {
+        self.db().scrub().await
+    }
+}
+
+/// Takes back what is noted to be told of an approval.
+pub(crate) async fn unsay(tx: &mut Tx, scope: &Scope, id: ApprovalId) -> Outcome<u64> {
+    let row = args![scope.tenant.as_str(), scope.environment.as_str(), id.to_string(), UNTOLD];
+    tx.execute(UNSAY, row).await
+}

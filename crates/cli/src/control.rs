@@ -1,6 +1,8 @@
 //! The command channel: what the command line asks of the running gateway over the owner's socket, and what it
 //! does itself, in the same words, when none runs.
 
+mod keeper;
+
 use crate::{
     command::approvals::Word,
     place::Place,
@@ -8,20 +10,20 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow, bail};
 use catalog::record::Absent;
-use decision::{
-    Approval, ApprovalId, Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot, UserName,
-};
+use decision::{Approval, ApprovalId, CallId, EventName, ServerName, Slot, UserName};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
-    Desk, DeskError, Scope, Store, TellError, Telling, Writer,
-    ledger::{Disclose, Disclosed, EntryProof, Ledger, LedgerError, Options, PublicKey, Record, Recovered},
+    Scope, Store, TellError, Telling, Writer,
+    ledger::{EntryProof, Ledger, LedgerError, Options, PublicKey, Recovered},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
     time,
 };
+
+pub(crate) use keeper::{decided, of_ledger};
 
 /// Longest answer that is read: a page of entries.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -57,8 +59,8 @@ pub(crate) enum Request {
     Entries { from: u64, max: usize },
     /// A value beside an entry.
     Value { index: u64, slot: Slot },
-    /// Erase a value beside an entry.
-    Erase { index: u64, slot: Slot },
+    /// Erase a value beside an entry of this call, and have in the record who did.
+    Erase { index: u64, slot: Slot, call: CallId, by: String },
     /// Prove that an entry is in the log.
     Prove { index: u64 },
     /// Write the log to a folder.
@@ -123,7 +125,10 @@ pub(crate) enum Response {
         state: ValueState,
         text: Option<String>,
     },
-    Erased,
+    Erased {
+        /// What was there until now.
+        was: ValueState,
+    },
     Proof {
         proof: EntryProof,
         key: String,
@@ -363,139 +368,6 @@ pub(crate) async fn ask(socket: &Path, request: &Request) -> anyhow::Result<Resp
     serde_json::from_slice(&line).context("the gateway's answer cannot be read: is it of the same version?")
 }
 
-/// Who has a ledger open: a gateway, or a command of its own.
-pub(crate) trait Keeper: Clone + Send + Sync + 'static {
-    fn ledger(&self) -> &Ledger;
-}
-
-impl Keeper for Arc<Ledger> {
-    fn ledger(&self) -> &Ledger {
-        self
-    }
-}
-
-impl Keeper for Arc<gateway::Gate> {
-    fn ledger(&self) -> &Ledger {
-        gateway::Gate::ledger(self)
-    }
-}
-
-/// Answers what the ledger alone can answer.
-pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Request) -> Response {
-    let ledger = keeper.ledger();
-    let answered = match request {
-        Request::Record { event, server, detail } => record(ledger, scope, event, server, detail).await,
-        Request::Entries { from, max } => {
-            blocking(keeper, move |ledger| {
-                let read = ledger.read_entries(from, max)?;
-                let entries = read.into_iter().map(|(index, bytes)| Ok((index, String::from_utf8(bytes)?)));
-                let entries = entries.collect::<anyhow::Result<_>>()?;
-                let log = ledger.public_key().origin().to_owned();
-                Ok(Response::Entries { log, size: ledger.size(), entries })
-            })
-            .await
-        }
-        Request::Value { index, slot } => {
-            blocking(keeper, move |ledger| Ok(value(ledger.disclosure(index, slot)?))).await
-        }
-        Request::Erase { index, slot } => {
-            ledger.erase(index, slot).await.map(|()| Response::Erased).map_err(Into::into)
-        }
-        Request::Prove { index } => ledger
-            .prove(index)
-            .await
-            .map_err(Into::into)
-            .map(|proof| Response::Proof { proof, key: ledger.public_key().to_string() }),
-        Request::Export { to, values } => {
-            let disclose = if values { Disclose::Kept } else { Disclose::Nothing };
-            ledger.export(&to, disclose).await.map_err(Into::into).map(|done| Response::Exported {
-                dir: done.dir,
-                entries: done.checkpoint.size,
-                checkpoint: done.checkpoint.note().to_owned(),
-            })
-        }
-        Request::Checkpoint => ledger.checkpoint().await.map_err(Into::into).map(|done| {
-            Response::Checkpoint { note: done.note().to_owned(), key: ledger.public_key().to_string() }
-        }),
-        Request::Ping
-        | Request::Tell { .. }
-        | Request::InForce { .. }
-        | Request::Absent
-        | Request::Reload
-        | Request::Ready { .. }
-        | Request::Starter { .. }
-        | Request::Decide { .. }
-        | Request::ConsoleLink { .. } => {
-            Err(anyhow!("this needs a running gateway: start it with `callgate serve`"))
-        }
-    };
-    answered.unwrap_or_else(|error| Response::Failed { why: format!("{error:#}") })
-}
-
-/// Takes somebody's word on an approval. Whoever asks owns the gateway; who the person is, they say.
-pub(crate) async fn decided(desk: &Desk, scope: &Scope, request: Request) -> Response {
-    let Request::Decide { approval, by, word, reason } = request else {
-        return Response::Failed { why: "that is not a decision".to_owned() };
-    };
-    let taken = async {
-        let voter = desk.voter(scope, &by).await?;
-        let Some(voter) = voter else { return Ok(None) };
-        let reason = reason.as_deref();
-        Ok(Some(match word {
-            Word::Yes => desk.vote(scope, approval, &voter, true, reason).await?,
-            Word::No => desk.vote(scope, approval, &voter, false, reason).await?,
-            Word::Revoke => desk.revoke(scope, approval, by.as_str(), reason).await?,
-        }))
-    };
-    match taken.await {
-        Ok(Some(approval)) => Response::Decided { approval: Box::new(approval) },
-        Ok(None) => Response::Unfit { why: format!("there is no user `{by}`") },
-        Err(DeskError::Unfit(why)) => Response::Unfit { why: why.to_string() },
-        Err(error) => Response::Failed { why: error.to_string() },
-    }
-}
-
-async fn blocking<F>(keeper: &impl Keeper, work: F) -> anyhow::Result<Response>
-where
-    F: FnOnce(&Ledger) -> anyhow::Result<Response> + Send + 'static,
-{
-    let keeper = keeper.clone();
-    tokio::task::spawn_blocking(move || work(keeper.ledger())).await?
-}
-
-async fn record(
-    ledger: &Ledger,
-    scope: &Scope,
-    event: EventName,
-    server: Option<ServerName>,
-    detail: BTreeMap<String, String>,
-) -> anyhow::Result<Response> {
-    let entry = Entry::Event(Event {
-        v: 1,
-        at: SystemClock.now(),
-        tenant: scope.tenant.clone(),
-        environment: scope.environment.clone(),
-        event,
-        call: None,
-        server,
-        detail,
-    });
-    let record = Record::new(entry, Vec::new())?;
-    let appended = ledger.append(vec![record]).await?;
-    Ok(Response::Recorded { index: appended.first_index })
-}
-
-fn value(disclosed: Disclosed) -> Response {
-    let (state, text) = match disclosed {
-        Disclosed::Kept(Disclosure { value, .. }) => {
-            (ValueState::Kept, Some(String::from_utf8_lossy(&value).into_owned()))
-        }
-        Disclosed::Erased => (ValueState::Erased, None),
-        Disclosed::Absent => (ValueState::NeverKept, None),
-    };
-    Response::Value { state, text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -515,7 +387,7 @@ mod tests {
         let answers = [
             (Response::InForce { yes: true }, true),
             (Response::InForce { yes: false }, false),
-            (Response::Erased, false),
+            (Response::Erased { was: ValueState::Kept }, false),
             (older, false),
         ];
         for (answer, expected) in answers {

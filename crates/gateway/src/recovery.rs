@@ -55,16 +55,14 @@ async fn became(gate: &Arc<Gate>, scope: &Scope, call: CallId) -> Result<Option<
         if place.log != gate.ledger.public_key().origin() {
             continue;
         }
-        for (_, bytes) in gate.ledger.read_entries(place.index, 1)? {
-            match Entry::read(&bytes)? {
-                Entry::Decision(decision) if decision.dispatched => {
-                    let is_error = decision.outcome.as_ref().is_some_and(|outcome| outcome.is_error);
-                    return Ok(Some(commit::settled(&decision.ending, is_error)));
-                }
-                Entry::Decision(_) => return Ok(None),
-                Entry::Intent(_) => intended = Some(Settled::Unknown),
-                Entry::Event(_) => {}
+        match Entry::read(&gate.ledger.entry_of(call, place.index)?)? {
+            Entry::Decision(decision) if decision.dispatched => {
+                let is_error = decision.outcome.as_ref().is_some_and(|outcome| outcome.is_error);
+                return Ok(Some(commit::settled(&decision.ending, is_error)));
             }
+            Entry::Decision(_) => return Ok(None),
+            Entry::Intent(_) => intended = Some(Settled::Unknown),
+            Entry::Event(_) => {}
         }
     }
     Ok(intended)

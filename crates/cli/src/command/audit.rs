@@ -1,7 +1,10 @@
 //! `callgate audit`: the record, read and proven. What the index knows is a convenience; what `show`, `prove`,
 //! `export` and `verify` say comes from the ledger.
 
+mod entries;
+mod erase;
 mod index;
+mod proof;
 
 use crate::{
     cli::Given,
@@ -15,17 +18,16 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use decision::{
-    AgentName, CallId, Clock as _, Code, Entry, EventName, InteractionId, ServerName, Slot, Timestamp,
-    UserName, counted,
+    AgentName, Clock as _, Code, Entry, EventName, InteractionId, ServerName, Slot, Timestamp, UserName,
+    counted,
 };
-use serde_json::{json, value::RawValue};
-use std::path::{Path, PathBuf};
-use store::{
-    CallRow, Ended, Filter,
-    ledger::{EntryProof, PublicKey, verify},
-};
+use serde_json::json;
+use std::path::PathBuf;
+use store::{CallRow, Ended, Filter, ledger::verify};
 
+pub(crate) use entries::entries;
 pub(crate) use index::fill;
+use proof::public_key;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
@@ -33,15 +35,15 @@ pub(crate) enum Audit {
     List(List),
     /// Everything the ledger has of one call
     Show { call: String },
-    /// Write the log to a folder that can be verified without this gateway
+    /// Write the log to a folder, for its owner alone, that can be verified without this gateway
     Export(Export),
-    /// Prove that an entry is in the log, or check such a proof
+    /// Prove that an entry is in the log, or check such a proof and say which entry it is of
     Prove(Prove),
     /// Find every change to the log, here or in an exported folder
     Verify(Verify),
     /// The newest signed checkpoint and the public key: keep both where nobody who can change the log can reach
     Checkpoint,
-    /// Erase a value beside the entries of a call; every proof stays whole
+    /// Erase a value of a call: beside its entries, where every proof stays whole, and what the database has of it
     Erase {
         call: String,
         /// Which value
@@ -149,14 +151,14 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
     match audit {
         // needs no configuration: who verifies may have nothing but the folder
         Audit::Verify(args) => verification(args, given).await,
-        Audit::Prove(Prove { check: Some(file), key: Some(key), .. }) => check(&file, &key, given),
-        Audit::Prove(Prove { which: Some(which), .. }) => prove(&which, given, &given.place()?).await,
+        Audit::Prove(Prove { check: Some(file), key: Some(key), .. }) => proof::check(&file, &key, given),
+        Audit::Prove(Prove { which: Some(which), .. }) => proof::prove(&which, given, &given.place()?).await,
         Audit::Prove(_) => Err(Failure::Usage("name a call or an entry".to_owned())),
         Audit::List(args) => list(args, given, &given.place()?).await,
         Audit::Show { call } => show(&call, given, &given.place()?).await,
         Audit::Export(args) => export(&args, given, &given.place()?).await,
         Audit::Checkpoint => checkpoint(given, &given.place()?).await,
-        Audit::Erase { call, what } => erase(&call, what.into(), given, &given.place()?).await,
+        Audit::Erase { call, what } => erase::erase(&call, what.into(), given, &given.place()?).await,
         Audit::RebuildIndex { accept_loss } => index::rebuild(accept_loss, given, &given.place()?).await,
     }
 }
@@ -269,34 +271,6 @@ fn value(row: &CallRow) -> serde_json::Value {
     })
 }
 
-/// One entry of a call, as the ledger has it.
-pub(crate) struct Found {
-    pub(crate) index: u64,
-    pub(crate) raw: Box<RawValue>,
-    pub(crate) entry: Entry,
-}
-
-/// The entries of a call, from the ledger. Errors: no such call.
-pub(crate) async fn entries(text: &str, book: &Book, place: &Place) -> Result<Vec<Found>, Failure> {
-    let call = CallId::parse(text).ok_or_else(|| {
-        Failure::Usage(format!("`{text}` is not a call id: `callgate audit list` shows them"))
-    })?;
-    let store = place.store().await?;
-    fill(book, &store).await?;
-    let mut found = Vec::new();
-    for at in store.call(&place.scope(), call).await? {
-        let read = book.ask(Request::Entries { from: at.index, max: 1 }).await?;
-        let Response::Entries { entries, .. } = read else { continue };
-        for (index, raw) in entries {
-            found.push(Found { index, entry: serde_json::from_str(&raw)?, raw: RawValue::from_string(raw)? });
-        }
-    }
-    if found.is_empty() {
-        return Err(anyhow!("there is no call `{call}` in the record").into());
-    }
-    Ok(found)
-}
-
 async fn show(call: &str, given: &Given, place: &Place) -> Outcome {
     let book = Book::open_to_read(place).await?;
     let found = entries(call, &book, place).await?;
@@ -356,71 +330,6 @@ async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
     Ok(Verdict::Yes)
 }
 
-async fn prove(which: &str, given: &Given, place: &Place) -> Outcome {
-    let book = Book::open_to_read(place).await?;
-    let indices = match which.parse::<u64>() {
-        Ok(index) => vec![index],
-        Err(_) => entries(which, &book, place).await?.iter().map(|found| found.index).collect(),
-    };
-    let mut proofs = Vec::new();
-    for index in indices {
-        let Response::Proof { proof, key } = book.ask(Request::Prove { index }).await? else { continue };
-        proof
-            .check(&key.parse::<PublicKey>()?)
-            .context("the proof just made does not hold: verify the log")?;
-        proofs.push(json!({ "key": key, "proof": proof }));
-    }
-    book.close().await?;
-    // a proof is for programs and for other people; it has one form
-    given.say.raw(&serde_json::to_string_pretty(&proofs)?);
-    Ok(Verdict::Yes)
-}
-
-fn check(file: &Path, key: &str, given: &Given) -> Outcome {
-    #[derive(serde::Deserialize)]
-    struct One {
-        proof: EntryProof,
-    }
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let proofs: Vec<One> =
-        serde_json::from_str(&text).context("this is not what `callgate audit prove` writes")?;
-    let key = public_key(key)?;
-    let failed: Vec<String> =
-        proofs.iter().filter_map(|one| one.proof.check(&key).err().map(|error| error.to_string())).collect();
-    let good = failed.is_empty() && !proofs.is_empty();
-    given.say.json(&json!({ "ok": good, "proofs": proofs.len(), "failed": failed }));
-    for failure in &failed {
-        given.say.line(format!("{} {failure}", given.say.paint(31, "✗")));
-    }
-    if good {
-        given.say.line(format!(
-            "{} {} {} in the log of {}",
-            given.say.paint(32, "✓"),
-            counted(proofs.len(), "entry"),
-            if proofs.len() == 1 { "is" } else { "are" },
-            key.origin()
-        ));
-    }
-    Ok(good.into())
-}
-
-/// What `callgate audit checkpoint` writes before the key.
-const KEY: &str = "key: ";
-
-/// A key as it is, or the file that holds it; as `callgate audit checkpoint` writes it, too.
-fn public_key(text: &str) -> anyhow::Result<PublicKey> {
-    let written = match text.strip_prefix(KEY).unwrap_or(text).parse::<PublicKey>() {
-        Ok(key) => return Ok(key),
-        Err(_) => {
-            std::fs::read_to_string(text).with_context(|| format!("`{text}` is neither a key nor a file"))?
-        }
-    };
-    let written = written.trim();
-    written.strip_prefix(KEY).unwrap_or(written).parse().with_context(|| {
-        format!("`{text}` holds no public key: `callgate audit checkpoint` writes it on standard error")
-    })
-}
-
 async fn verification(args: Verify, given: &Given) -> Outcome {
     let (dir, known) = match args.dir {
         Some(dir) => (dir, 0),
@@ -453,6 +362,9 @@ async fn verification(args: Verify, given: &Given) -> Outcome {
     Ok(holds.into())
 }
 
+/// What `callgate audit checkpoint` writes before the key.
+const KEY: &str = "key: ";
+
 async fn checkpoint(given: &Given, place: &Place) -> Outcome {
     let book = Book::open_to_read(place).await?;
     let answered = book.ask(Request::Checkpoint).await?;
@@ -466,28 +378,4 @@ async fn checkpoint(given: &Given, place: &Place) -> Outcome {
         given.say.aside(format!("{KEY}{key}"));
     }
     Ok(Verdict::Yes)
-}
-
-async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) -> Outcome {
-    let book = Book::open_to_read(place).await?;
-    let mut erased = 0;
-    for found in entries(call, &book, place).await? {
-        let carries = match (&found.entry, slot) {
-            (Entry::Intent(intent), Slot::Arguments) => intent.arguments.is_some(),
-            (Entry::Decision(decision), Slot::Result) => {
-                decision.outcome.as_ref().is_some_and(|outcome| outcome.result.is_some())
-            }
-            (Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_), Slot::Arguments | Slot::Result) => {
-                false
-            }
-        };
-        if carries {
-            book.ask(Request::Erase { index: found.index, slot }).await?;
-            erased += 1;
-        }
-    }
-    book.close().await?;
-    given.say.json(&json!({ "erased": erased }));
-    given.say.line(format!("erased {}; the proofs stay whole", counted(erased, "value")));
-    Ok((erased > 0).into())
 }

@@ -211,3 +211,62 @@ fn explain_says_who_can_lift_what_holds_a_call_that_was_made_or_not() {
     assert!(!said.contains("kim can say yes"), "{said}");
     assert_eq!(gateway.stop(), 0);
 }
+
+/// Every place in the state folder that holds what was asked.
+fn places(bed: &Bed, needle: &str) -> Vec<String> {
+    let found = bed.files_with("state", needle);
+    found.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+fn drop_needle(gateway: &Served, token: &str, session: &str) -> Value {
+    let params = json!({ "name": "drop_note", "arguments": { "note": "NEEDLE-IN-A-NOTE" } });
+    let call = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params });
+    gateway.post(token, Some(session), &call).2
+}
+
+#[test]
+fn what_is_erased_of_a_held_call_is_erased_everywhere_and_the_record_says_by_whom() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_needle(&gateway, &token, &session)));
+    let one = bed.json(&["approvals", "list"])[0].clone();
+    let (id, call) = (one["id"].as_str().unwrap(), one["call"].as_str().unwrap());
+    let early = bed.run(&["audit", "erase", call, "arguments"]);
+    assert!(early.code == 1 && early.err.contains(&format!("`callgate approvals revoke {id}`")), "{early:?}");
+    assert!(bed.run(&["approvals", "show", id]).out.contains("NEEDLE"), "who decides still sees it");
+    assert_eq!(bed.run(&["approvals", "deny", id, "--as", "kim", "--reason", "no"]).code, 0);
+    let erased = bed.json(&["audit", "erase", call, "arguments"]);
+    assert_eq!((&erased["erased"], &erased["forgotten"]), (&json!(1), &json!(1)), "{erased}");
+    let shown = bed.run(&["approvals", "show", id]).out;
+    assert!(!shown.contains("NEEDLE") && shown.contains("was erased"), "{shown}");
+    let told = bed.run(&["audit", "show", call]).out;
+    let event = told.lines().find(|line| line.contains("value-erased")).unwrap();
+    for said in [r#""by":"tester""#, r#""slot":"arguments""#, r#""was":"kept""#] {
+        assert!(event.contains(said), "`{said}` is missing in {event}");
+    }
+    assert!(told.contains("arguments: erased"), "{told}");
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(places(&bed, "NEEDLE"), Vec::<String>::new());
+    assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+}
+
+#[test]
+fn what_is_not_kept_is_in_the_database_only_as_long_as_people_decide_by_it() {
+    let bed = bed();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &(config + "keep = { arguments = false, results = false }\n"));
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_needle(&gateway, &token, &session)));
+    let one = bed.json(&["approvals", "list"])[0].clone();
+    let (id, call) = (one["id"].as_str().unwrap(), one["call"].as_str().unwrap());
+    assert!(bed.run(&["approvals", "show", id]).out.contains("NEEDLE"), "who decides sees it");
+    assert_eq!(bed.run(&["approvals", "deny", id, "--as", "kim", "--reason", "no"]).code, 0);
+    let shown = bed.run(&["approvals", "show", id]).out;
+    assert!(!shown.contains("NEEDLE") && shown.contains("`keep.arguments`"), "{shown}");
+    let none = bed.run(&["audit", "erase", call, "result"]);
+    assert!(none.code == 3 && none.out.contains("erased 0 values"), "{none:?}");
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(places(&bed, "NEEDLE"), Vec::<String>::new());
+}

@@ -17,6 +17,7 @@ mod console;
 mod demo;
 mod door;
 mod import;
+mod index;
 mod nothing;
 mod once;
 mod opaque;

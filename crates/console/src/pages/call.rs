@@ -9,7 +9,7 @@ use askama::Template;
 use decision::{ApprovalId, CallId, Code, Decision, Ending, Entry, Event, Evidence, Intent, ItemKind};
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use store::Place;
+use store::{Place, ledger::LedgerError};
 
 /// Most entries of one call that are read.
 const ENTRIES_MAX: usize = 64;
@@ -74,7 +74,8 @@ pub(crate) async fn call(console: &Console, frame: Frame, call: CallId) -> Resul
     }
     let log = console.parts.ledger.public_key().origin().to_owned();
     let elsewhere = places.iter().any(|place| place.log != log);
-    let entries = entries(console, places.into_iter().filter(|place| place.log == log).collect()).await?;
+    let entries =
+        entries(console, call, places.into_iter().filter(|place| place.log == log).collect()).await?;
     let mut page = Sheet {
         frame,
         call: call.to_string(),
@@ -111,21 +112,26 @@ fn undo(console: &Console, entries: &[Entry]) -> Option<Shown> {
 }
 
 /// Reads them where they are: the index only knows the places.
-async fn entries(console: &Console, mut places: Vec<Place>) -> Result<Vec<Entry>, Stop> {
+async fn entries(console: &Console, call: CallId, mut places: Vec<Place>) -> Result<Vec<Entry>, Stop> {
     places.sort();
     places.truncate(ENTRIES_MAX);
     let ledger = Arc::clone(&console.parts.ledger);
     let read = tokio::task::spawn_blocking(move || {
         let mut entries = Vec::with_capacity(places.len());
         for place in places {
-            for (_, bytes) in ledger.read_entries(place.index, 1)? {
-                // what a later version wrote is left out, not guessed
-                entries.extend(Entry::read(&bytes).ok());
-            }
+            // what a later version wrote is left out, not guessed
+            entries.extend(Entry::read(&ledger.entry_of(call, place.index)?).ok());
         }
-        Ok::<_, store::ledger::LedgerError>(entries)
+        Ok::<_, LedgerError>(entries)
     });
-    read.await.map_err(|e| Stop::fault(&e))?.map_err(|e| Stop::fault(&e))
+    read.await.map_err(|e| Stop::fault(&e))?.map_err(|error| {
+        if !matches!(error, LedgerError::IndexUnfit { .. }) {
+            return Stop::fault(&error);
+        }
+        // whoever looks is to know that the page would have told of another call
+        tracing::error!(%error, "the console cannot answer");
+        Stop::new(StatusCode::CONFLICT, "The index is wrong", error.to_string())
+    })
 }
 
 fn asked(intent: &Intent) -> AskedView {

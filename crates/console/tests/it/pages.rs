@@ -347,3 +347,28 @@ async fn whoever_approves_is_told_that_the_server_may_not_be_used_now() {
     house.vote(id, "bob", false).await;
     assert!(!page().await.contains(told), "what is over is over");
 }
+
+#[tokio::test]
+async fn a_page_does_not_tell_of_a_call_what_the_ledger_says_of_another() {
+    let house = House::new().await;
+    let one = recorded(&house).await;
+    house.pass(MINUTE);
+    let other = recorded(&house).await;
+    let log = house.ledger.public_key().origin().to_owned();
+    let turned: Vec<(u64, Entry)> = house
+        .ledger
+        .read_entries(0, 100)
+        .unwrap()
+        .into_iter()
+        .map(|(index, bytes)| {
+            let text = String::from_utf8(bytes).unwrap().replace(&one.to_string(), &other.to_string());
+            (index, serde_json::from_str(&text).unwrap())
+        })
+        .collect();
+    house.store.wipe_index(&log).await.unwrap();
+    house.store.index_entries(&log, &turned).await.unwrap();
+    let browser = house.sign_in("erin").await;
+    let said = house.get(&browser, &Route::Call(other).path()).await;
+    assert_eq!(said.status, StatusCode::CONFLICT);
+    assert!(said.text.contains("rebuild-index") && !said.text.contains("delete_customer"), "{}", said.text);
+}

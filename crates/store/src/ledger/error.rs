@@ -1,7 +1,7 @@
 //! What can go wrong with a ledger.
 
 use super::{merkle::NoProof, note::NoteError};
-use decision::Slot;
+use decision::{CallId, Slot};
 use std::{io, path::PathBuf, sync::Arc};
 
 /// A fault of the ledger. Cloned to every waiter of a group that failed.
@@ -36,6 +36,11 @@ pub enum LedgerError {
     SlotTwice { slot: Slot },
     #[error("an append without records")]
     Empty,
+    /// Somebody's index led to an entry of another call, or to none. Nothing was done with it.
+    #[error(
+        "the index does not fit the ledger: entry {index} is not one of call `{call}`; fill it anew with `callgate audit rebuild-index`"
+    )]
+    IndexUnfit { index: u64, call: CallId },
     #[error("the ledger has no entry {index}")]
     NoEntry { index: u64 },
     #[error("entry {index} has no value kept for its {}", slot.as_str())]

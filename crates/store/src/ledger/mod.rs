@@ -39,7 +39,7 @@ pub use proof::{EntryProof, ProofError};
 pub use queue::{Appended, Attending, FLUSH_BUCKETS_US, Stats};
 pub use verify::{Damage, Finding, Layout, OpenCall, Place, Report, Values, VerifyError, verify};
 
-use decision::{Clock, Disclosure, Entropy, Entry, Slot};
+use decision::{CallId, Clock, Disclosure, Entropy, Entry, Slot};
 use parking_lot::Mutex;
 use queue::{Append, Counters, Job, Prepared, Queue, View};
 use recent::Recent;
@@ -291,6 +291,20 @@ impl Ledger {
     /// Each is checked against its leaf hash. Blocks on the disk.
     pub fn read_entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Vec<u8>)>, LedgerError> {
         self.shared.entries(from, max)
+    }
+
+    /// Entry `index`, which an index says is one of this call. The index is not the record, and can be wrong: nothing is
+    /// told, proven or erased of a call by an entry that names another one. Blocks on the disk.
+    ///
+    /// Errors: [`LedgerError::IndexUnfit`], and those of reading.
+    pub fn entry_of(&self, call: CallId, index: u64) -> Result<Vec<u8>, LedgerError> {
+        #[derive(serde::Deserialize)]
+        struct Of {
+            call: CallId,
+        }
+        let found = self.shared.entries(index, 1)?.pop().map(|(_, bytes)| bytes);
+        let names = |bytes: &Vec<u8>| serde_json::from_slice::<Of>(bytes).is_ok_and(|of| of.call == call);
+        found.filter(names).ok_or(LedgerError::IndexUnfit { index, call })
     }
 
     /// The value in `slot` of entry `index`. Blocks on the disk.

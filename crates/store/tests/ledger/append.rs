@@ -1,6 +1,6 @@
 //! Appending, reading back, proving.
 
-use crate::support::{closing, intent, open, open_with, opening, pair, plain, quiet};
+use crate::support::{call, closing, intent, open, open_with, opening, pair, plain, quiet};
 use decision::{Entry, Slot};
 use proptest::prelude::*;
 use std::{os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
@@ -337,4 +337,18 @@ async fn a_follower_that_comes_when_called_never_has_to_read_the_files() {
     }
     let visits = follower.await.unwrap();
     assert!((2..=10).contains(&visits), "it came {visits} times");
+}
+
+#[tokio::test]
+async fn an_entry_is_only_given_as_one_of_the_call_that_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    ledger.append([pair(1), pair(2)].concat()).await.unwrap();
+    for (n, index) in [(1, 0), (1, 1), (2, 2), (2, 3)] {
+        assert_eq!(ledger.entry_of(call(n), index).unwrap(), ledger.read_entries(index, 1).unwrap()[0].1);
+    }
+    for (n, index) in [(1, 2), (2, 1), (3, 0), (1, 4)] {
+        let other = ledger.entry_of(call(n), index);
+        assert!(matches!(other, Err(LedgerError::IndexUnfit { .. })), "{other:?}");
+    }
 }

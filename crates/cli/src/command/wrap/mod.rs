@@ -250,7 +250,7 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         | Response::Absent { .. }
         | Response::Entries { .. }
         | Response::Value { .. }
-        | Response::Erased
+        | Response::Erased { .. }
         | Response::Proof { .. }
         | Response::Exported { .. }
         | Response::Checkpoint { .. }

@@ -1,0 +1,76 @@
+//! Proofs that an entry is in the log: made here, and checked by whoever has the log's key.
+
+use super::{KEY, entries};
+use crate::{
+    cli::Given,
+    control::{Book, Request, Response},
+    failure::{Outcome, Verdict},
+    place::Place,
+};
+use anyhow::Context as _;
+use decision::counted;
+use serde_json::json;
+use std::path::Path;
+use store::ledger::{EntryProof, PublicKey};
+
+pub(super) async fn prove(which: &str, given: &Given, place: &Place) -> Outcome {
+    let book = Book::open_to_read(place).await?;
+    let indices = match which.parse::<u64>() {
+        Ok(index) => vec![index],
+        Err(_) => entries(which, &book, place).await?.iter().map(|found| found.index).collect(),
+    };
+    let mut proofs = Vec::new();
+    for index in indices {
+        let Response::Proof { proof, key } = book.ask(Request::Prove { index }).await? else { continue };
+        proof
+            .check(&key.parse::<PublicKey>()?)
+            .context("the proof just made does not hold: verify the log")?;
+        proofs.push(json!({ "key": key, "proof": proof }));
+    }
+    book.close().await?;
+    // a proof is for programs and for other people; it has one form
+    given.say.raw(&serde_json::to_string_pretty(&proofs)?);
+    Ok(Verdict::Yes)
+}
+
+pub(super) fn check(file: &Path, key: &str, given: &Given) -> Outcome {
+    #[derive(serde::Deserialize)]
+    struct One {
+        proof: EntryProof,
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let proofs: Vec<One> =
+        serde_json::from_str(&text).context("this is not what `callgate audit prove` writes")?;
+    let key = public_key(key)?;
+    let failed: Vec<String> =
+        proofs.iter().filter_map(|one| one.proof.check(&key).err().map(|error| error.to_string())).collect();
+    let good = failed.is_empty() && !proofs.is_empty();
+    given.say.json(&json!({ "ok": good, "proofs": proofs.len(), "failed": failed }));
+    for failure in &failed {
+        given.say.line(format!("{} {failure}", given.say.paint(31, "✗")));
+    }
+    if good {
+        given.say.line(format!(
+            "{} {} {} in the log of {}",
+            given.say.paint(32, "✓"),
+            counted(proofs.len(), "entry"),
+            if proofs.len() == 1 { "is" } else { "are" },
+            key.origin()
+        ));
+    }
+    Ok(good.into())
+}
+
+/// A key as it is, or the file that holds it; as `callgate audit checkpoint` writes it, too.
+pub(super) fn public_key(text: &str) -> anyhow::Result<PublicKey> {
+    let written = match text.strip_prefix(KEY).unwrap_or(text).parse::<PublicKey>() {
+        Ok(key) => return Ok(key),
+        Err(_) => {
+            std::fs::read_to_string(text).with_context(|| format!("`{text}` is neither a key nor a file"))?
+        }
+    };
+    let written = written.trim();
+    written.strip_prefix(KEY).unwrap_or(written).parse().with_context(|| {
+        format!("`{text}` holds no public key: `callgate audit checkpoint` writes it on standard error")
+    })
+}

@@ -1,0 +1,107 @@
+//! The index in the database is a convenience, and whoever can write there can turn it: the ledger has the last word.
+
+use crate::bed::{Bed, free_port};
+use decision::{Clock, Entropy, Entry, Timestamp};
+use serde_json::Value;
+use std::{path::Path, sync::Arc};
+use store::{
+    Store,
+    ledger::{Ledger, Options},
+};
+
+#[derive(Debug)]
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp(1_795_683_600_000_000)
+    }
+}
+
+impl Entropy for Still {
+    fn fill(&self, out: &mut [u8]) {
+        out.fill(7);
+    }
+}
+
+/// Fills the index anew from entries in which these two calls have changed places.
+fn turn(state: &Path, one: &str, other: &str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (ledger, _) =
+            Ledger::open(&state.join("ledger"), Arc::new(Still), &Still, Options::default()).unwrap();
+        let log = ledger.public_key().origin().to_owned();
+        let entries: Vec<(u64, Entry)> = ledger
+            .read_entries(0, 1_000)
+            .unwrap()
+            .into_iter()
+            .map(|(index, bytes)| {
+                let text = String::from_utf8(bytes).unwrap();
+                let text = text
+                    .replace(one, "call_")
+                    .replace(other, one)
+                    .replace("\"call_\"", &format!("\"{other}\""));
+                (index, serde_json::from_str(&text).unwrap())
+            })
+            .collect();
+        ledger.close().await.unwrap();
+        let url = format!("sqlite:{}", state.join("callgate.db").display());
+        let store = Store::open(&url, Arc::new(Still), Arc::new(Still)).await.unwrap();
+        store.wipe_index(&log).await.unwrap();
+        store.index_entries(&log, &entries).await.unwrap();
+        store.close().await;
+    });
+}
+
+/// A bed whose record has two calls with values, and their ids.
+fn two_calls() -> (Bed, String, String) {
+    let bed = Bed::with_notes();
+    let config = bed.notes_config(free_port()) + "keep = { arguments = true, results = true }\n";
+    bed.write("callgate.toml", &config);
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    crate::bed::until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    for note in ["innocent", "guilty"] {
+        let call = serde_json::json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": { "name": "notes__read_note", "arguments": { "note": note } } });
+        let answer = gateway.post(&token, Some(&session), &call).2;
+        assert!(answer["result"]["content"].is_array(), "{answer}");
+    }
+    assert_eq!(gateway.stop(), 0);
+    let listed = bed.json(&["audit", "list"]);
+    let made: Vec<String> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["method"] == "tools/call")
+        .map(|row| row["call"].as_str().unwrap().to_owned())
+        .collect();
+    let [guilty, innocent] = made.try_into().unwrap();
+    (bed, innocent, guilty)
+}
+
+#[test]
+fn what_the_index_says_is_another_calls_is_not_told_proven_or_erased() {
+    let (bed, innocent, guilty) = two_calls();
+    turn(&bed.path("state"), &innocent, &guilty);
+    for command in [
+        &["audit", "show", &innocent][..],
+        &["audit", "prove", &innocent],
+        &["explain", &innocent],
+        &["audit", "erase", &innocent, "arguments"],
+    ] {
+        let said = bed.run(command);
+        assert_eq!(said.code, 2, "{command:?}: {said:?}");
+        assert!(said.err.contains("error[index-unfit]: the index does not fit the ledger"), "{said:?}");
+        assert!(said.err.contains("`callgate audit rebuild-index`"), "{said:?}");
+        assert!(!said.out.contains("guilty"), "{said:?}");
+    }
+    assert_eq!(bed.files_with("state/ledger", "guilty").len(), 1, "it is still there");
+    assert_eq!(bed.run(&["audit", "rebuild-index"]).code, 0);
+    let shown: Value = bed.json(&["audit", "show", &innocent]);
+    assert_eq!(shown["values"][0]["value"], r#"{"note":"innocent"}"#);
+    assert_eq!(bed.run(&["audit", "erase", &innocent, "arguments"]).code, 0);
+    assert!(bed.files_with("state/ledger", "innocent").is_empty());
+    assert_eq!(bed.files_with("state/ledger", "guilty").len(), 1);
+}

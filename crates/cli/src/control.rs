@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
     Scope, Store, TellError, Telling, Writer,
-    ledger::{EntryProof, Ledger, LedgerError, Options, PublicKey, Recovered},
+    ledger::{EntryProof, Ledger, LedgerError, Options, Recovered},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -316,11 +316,10 @@ pub(crate) async fn known(place: &Place) -> anyhow::Result<u64> {
 
 /// The same, asked of a store that is open. A new ledger is known to nobody.
 pub(crate) async fn known_to(store: &Store, ledger: &Path) -> anyhow::Result<u64> {
-    let Ok(text) = std::fs::read_to_string(ledger.join("log.pub")) else { return Ok(0) };
-    match text.parse::<PublicKey>() {
-        Ok(key) => Ok(store.known_entries(key.origin()).await?),
-        // the ledger itself says what is wrong with it
-        Err(_) => Ok(0),
+    match store::ledger::public_key(ledger) {
+        Some(key) => Ok(store.known_entries(key.origin()).await?),
+        // a new one; or one without its keys, which does not open
+        None => Ok(0),
     }
 }
 

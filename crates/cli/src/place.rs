@@ -173,7 +173,7 @@ impl Place {
     }
 
     pub(crate) fn has_ledger(&self) -> bool {
-        self.ledger_dir().join("log.pub").exists()
+        store::ledger::is_begun(&self.ledger_dir())
     }
 
     pub(crate) fn ledger_dir(&self) -> PathBuf {

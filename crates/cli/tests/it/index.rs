@@ -105,3 +105,31 @@ fn what_the_index_says_is_another_calls_is_not_told_proven_or_erased() {
     assert!(bed.files_with("state/ledger", "innocent").is_empty());
     assert_eq!(bed.files_with("state/ledger", "guilty").len(), 1);
 }
+
+/// Cuts the last group off a ledger of one segment.
+fn cut_the_end(state: &Path) {
+    let segment = state.join("ledger/segments/0000000000.seg");
+    let bytes = std::fs::read(&segment).unwrap();
+    let magic = b"\0group\0\n";
+    let groups: Vec<usize> = (0..bytes.len() - 8).filter(|at| &bytes[*at..at + 8] == magic).collect();
+    // half of them, each with the nine bytes in front of its mark
+    std::fs::write(&segment, &bytes[..groups[groups.len() / 2] - 9]).unwrap();
+}
+
+#[test]
+fn a_lost_end_is_found_also_where_the_public_key_is_gone() {
+    let (bed, ..) = two_calls();
+    let before = bed.json(&["audit", "verify"])["known"].as_u64().unwrap();
+    assert!(before > 6, "{before}");
+    cut_the_end(&bed.path("state"));
+    std::fs::remove_file(bed.path("state/ledger/log.pub")).unwrap();
+    for command in [&["audit", "checkpoint"][..], &["agent", "add", "other"], &["serve"]] {
+        let said = bed.run(command);
+        let log = said.err.clone();
+        assert!(said.code == 1 && log.contains("its end is lost"), "{command:?}: {said:?}");
+    }
+    let verified = bed.run(&["audit", "verify"]);
+    assert!(verified.code != 0, "{verified:?}");
+    let said = bed.run(&["audit", "rebuild-index", "--accept-loss"]);
+    assert!(said.code == 0 && said.err.contains("lost for good"), "{said:?}");
+}

@@ -34,7 +34,7 @@ pub use export::{Disclose, Exported, export};
 pub use frame::{ENTRY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use merkle::{ConsistencyProof, InclusionProof, NoProof, verify_consistency, verify_inclusion};
 pub use note::{Checkpoint, NoteError, PublicKey};
-pub use open::{Cut, OpenIntent, Recovered};
+pub use open::{Cut, OpenIntent, Recovered, is_begun, public_key};
 pub use proof::{EntryProof, ProofError};
 pub use queue::{Appended, Attending, FLUSH_BUCKETS_US, Stats};
 pub use verify::{Damage, Finding, Layout, OpenCall, Place, Report, Values, VerifyError, verify};

@@ -121,6 +121,22 @@ pub(super) fn open(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Resu
     Ok(Opened { lock, signer, tree, positions, latest, next, tail, recovered })
 }
 
+/// The public key of the ledger in `dir`, if there is one: by its signing key, which is what it opens with, and where that
+/// cannot be read by the copy that is published beside it. Whoever takes that copy away takes no knowledge with it.
+pub fn public_key(dir: &Path) -> Option<PublicKey> {
+    let signer = read_key(&dir.join(KEY_FILE)).ok();
+    signer.map(|signer| signer.public().clone()).or_else(|| {
+        let published = fs::read_to_string(dir.join(PUBLIC_FILE)).ok()?;
+        published.parse().ok()
+    })
+}
+
+/// Whether a ledger was begun in `dir`, whatever of it is left.
+pub fn is_begun(dir: &Path) -> bool {
+    let mut left = [KEY_FILE, PUBLIC_FILE].into_iter().map(|name| dir.join(name));
+    left.any(|path| path.exists()) || segment::list(dir).is_ok_and(|segments| !segments.is_empty())
+}
+
 pub(super) fn damaged(segment: u64, offset: u64, entry: u64, what: impl Into<String>) -> LedgerError {
     LedgerError::Damaged { segment, offset, entry, what: what.into() }
 }

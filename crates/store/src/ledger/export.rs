@@ -14,7 +14,8 @@ use decision::Slot;
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
-    os::unix::fs::DirBuilderExt,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -64,7 +65,7 @@ pub fn export(dir: &Path, out: &Path, disclose: Disclose) -> Result<Exported, Le
     {
         return Err(LedgerError::NotEmpty { dir: out.to_owned() });
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(io_error("create", out))?;
+    private(out)?;
     let mut export = Export { size: newest.size, disclose, ..Export::new(out, &key) };
     export.put(Path::new("log.pub"), format!("{key}\n").as_bytes())?;
     each_group(dir, &key, &mut |items| {
@@ -75,6 +76,12 @@ pub fn export(dir: &Path, out: &Path, disclose: Disclose) -> Result<Exported, Le
     })?;
     let (checkpoints, disclosures) = export.finish(&newest)?;
     Ok(Exported { dir: out.to_owned(), checkpoint: newest, checkpoints, disclosures })
+}
+
+/// Makes the folder, and takes it from everybody else where it is there already: an export holds what people asked for.
+fn private(out: &Path) -> Result<(), LedgerError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(io_error("create", out))?;
+    fs::set_permissions(out, fs::Permissions::from_mode(0o700)).map_err(io_error("close to others", out))
 }
 
 /// The newest checkpoint in the segments, not yet verified.
@@ -182,9 +189,12 @@ impl<'a> Export<'a> {
     fn put(&self, name: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
         let path = self.out.join(name);
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(io_error("create", folder))?;
         }
-        fs::write(&path, bytes).map_err(io_error("write", &path))
+        // nothing was here: what is, somebody put there since
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(bytes)).map_err(io_error("write", &path))
     }
 
     fn item(&mut self, item: &segment::Item<'_>) -> Result<(), LedgerError> {

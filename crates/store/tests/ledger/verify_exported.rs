@@ -323,3 +323,21 @@ async fn a_changed_value_is_named() {
     assert_eq!(finding.place, store::ledger::Place::Value { index: 259, slot: Slot::Result });
     assert_eq!(report.proven, 600);
 }
+
+#[tokio::test]
+async fn an_export_is_for_its_owner_also_in_a_folder_that_is_open() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(&dir.path().join("live"));
+    fill(&ledger, 0, 200).await;
+    let out = dir.path().join("out");
+    fs::create_dir(&out).unwrap();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o777)).unwrap();
+    ledger.export(&out, Disclose::Kept).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&out), 0o700);
+    for path in walk(&out) {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        assert_eq!(mode(path.parent().unwrap()), 0o700, "{}", path.display());
+    }
+}

@@ -64,7 +64,7 @@ fn two_calls() -> (Bed, String, String) {
     crate::bed::until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
     for note in ["innocent", "guilty"] {
         let call = serde_json::json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call",
-            "params": { "name": "notes__read_note", "arguments": { "note": note } } });
+            "params": { "name": "read_note", "arguments": { "note": note } } });
         let answer = gateway.post(&token, Some(&session), &call).2;
         assert!(answer["result"]["content"].is_array(), "{answer}");
     }
@@ -132,4 +132,35 @@ fn a_lost_end_is_found_also_where_the_public_key_is_gone() {
     assert!(verified.code != 0, "{verified:?}");
     let said = bed.run(&["audit", "rebuild-index", "--accept-loss"]);
     assert!(said.code == 0 && said.err.contains("lost for good"), "{said:?}");
+}
+
+#[test]
+fn a_proof_says_what_it_proves_once_and_nothing_beside_it_counts() {
+    let (bed, innocent, _) = two_calls();
+    let key = bed.json(&["audit", "checkpoint"])["key"].as_str().unwrap().to_owned();
+    let made: Value = serde_json::from_str(&bed.run(&["audit", "prove", &innocent]).out).unwrap();
+    assert_eq!(made.as_array().unwrap().len(), 2, "an intent and a decision");
+    let check = |proofs: Value| {
+        bed.write("proof.json", &proofs.to_string());
+        bed.run(&["audit", "prove", "--check", "proof.json", "--key", &key])
+    };
+    let said = check(made.clone());
+    assert_eq!(said.code, 0, "{said:?}");
+    for proof in made.as_array().unwrap() {
+        let told = format!("entry {}, of {innocent}", proof["proof"]["inclusion"]["index"]);
+        assert!(said.out.contains(&told), "{}", said.out);
+    }
+    let twice = check(serde_json::json!([made[0], made[0]]));
+    assert!(twice.code == 0 && twice.out.contains("1 entry is in the log"), "{twice:?}");
+    for place in ["", "/proof", "/proof/inclusion"] {
+        let mut beside = made.clone();
+        let at = beside[0].pointer_mut(place).unwrap().as_object_mut().unwrap();
+        at.insert("call".to_owned(), "another".into());
+        let said = check(beside);
+        assert!(said.code == 1 && said.err.contains("is not what `callgate audit prove` writes"), "{said:?}");
+    }
+    let mut other = made;
+    other[0]["key"] = "nonsense".into();
+    let said = check(other);
+    assert!(said.code == 3 && said.out.contains("is another one"), "{said:?}");
 }

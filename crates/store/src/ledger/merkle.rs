@@ -94,6 +94,7 @@ pub struct NoProof {
 
 /// That an entry is in the tree of a given size (RFC 6962 section 2.1.1): hashes, leaf side first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InclusionProof {
     pub index: u64,
     pub size: u64,

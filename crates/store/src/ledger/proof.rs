@@ -4,6 +4,7 @@ use super::{
     merkle::{self, InclusionProof, verify_inclusion},
     note::{Checkpoint, NoteError, PublicKey},
 };
+use decision::CallId;
 use serde::{Deserialize, Serialize};
 
 /// An entry, its inclusion proof (RFC 6962) and the signed checkpoint the proof leads to.
@@ -32,6 +33,16 @@ impl EntryProof {
     pub(super) fn new(entry: &[u8], inclusion: InclusionProof, checkpoint: &Checkpoint) -> Self {
         let entry = String::from_utf8_lossy(entry).into_owned();
         Self { entry, inclusion, checkpoint: checkpoint.note().to_owned() }
+    }
+
+    /// The call that the entry is of, if it is of one.
+    pub fn call(&self) -> Option<CallId> {
+        #[derive(Deserialize)]
+        struct Of {
+            #[serde(default)]
+            call: Option<CallId>,
+        }
+        serde_json::from_str::<Of>(&self.entry).ok()?.call
     }
 
     /// Checks signature, sizes and hashes with nothing but the log's key.

@@ -232,11 +232,10 @@ async fn a_cut_off_end_is_found_by_its_checkpoint_or_a_kept_one_and_else_admitte
     edit_exported(&log.path(), Cover::Hashes, |entries| entries.truncate(400));
     roll_back_checkpoints(&log.path(), 400);
     let report = log.verify(None);
-    let values = report.findings.iter().all(|f| f.damage == Damage::Disclosure);
+    let values = report.findings.iter().all(|f| matches!(f.damage, Damage::Disclosure | Damage::Unread));
     assert!(values && report.proven == 400, "only the values of cut entries are left: {}", report.text());
-    for n in [1, 2] {
-        fs::write(log.path().join(format!("disclosures/{n:03}")), b"").unwrap();
-    }
+    fs::write(log.path().join("disclosures/001"), b"").unwrap();
+    fs::remove_file(log.path().join("disclosures/002")).unwrap();
     let report = log.verify(None);
     expect_holds(&report, 400);
     assert!(report.cannot_exclude.iter().any(|l| l.contains("(400 entries proven)")), "{}", report.text());
@@ -322,6 +321,47 @@ async fn a_changed_value_is_named() {
     let [finding] = report.findings.as_slice() else { panic!("{}", report.text()) };
     assert_eq!(finding.place, store::ledger::Place::Value { index: 259, slot: Slot::Result });
     assert_eq!(report.proven, 600);
+}
+
+#[tokio::test]
+async fn a_value_that_stands_twice_hides_none_that_is_gone() {
+    let log = Exported::new().await;
+    let path = log.path().join("disclosures/001");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    lines[3] = lines[4];
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let report = log.verify(None);
+    let [finding] = report.findings.as_slice() else { panic!("{}", report.text()) };
+    assert_eq!(finding.place, store::ledger::Place::Value { index: 260, slot: Slot::Arguments });
+    assert_eq!((report.values.opened, report.values.absent), (599, 1));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_part_of_an_export_is_named_and_not_passed_over() {
+    for (name, like) in [
+        ("disclosures/003", "disclosures/001"),
+        ("disclosures/x001/000", "disclosures/001"),
+        ("tile/entries/002.p/12", "tile/entries/002.p/88"),
+        ("tile/entries/003", "tile/entries/001"),
+        ("tile/2/000", "tile/1/000.p/2"),
+        ("tile/0/000.p/3", "tile/0/000"),
+        ("notes.txt", "checkpoint"),
+    ] {
+        let log = Exported::new().await;
+        let path = log.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(log.path().join(like), &path).unwrap();
+        let report = log.verify(Some(5));
+        let [finding] = report.findings.as_slice() else { panic!("{name}: {}", report.text()) };
+        assert_eq!((finding.damage, report.proven), (Damage::Unread, 600), "{name}");
+        assert!(finding.what.contains(name), "{}", finding.what);
+    }
+    // the whole bundle of that name is read in place of the part, which then is not
+    let log = Exported::new().await;
+    let part = log.path().join("tile/entries/002.p/88");
+    fs::copy(&part, log.path().join("tile/entries/002")).unwrap();
+    expect(&log.verify(None), Damage::Unread, store::ledger::Place::Log);
 }
 
 #[tokio::test]

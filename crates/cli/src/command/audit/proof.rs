@@ -6,11 +6,12 @@ use crate::{
     control::{Book, Request, Response},
     failure::{Outcome, Verdict},
     place::Place,
+    say::one_line,
 };
 use anyhow::Context as _;
 use decision::counted;
 use serde_json::json;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 use store::ledger::{EntryProof, PublicKey};
 
 pub(super) async fn prove(which: &str, given: &Given, place: &Place) -> Outcome {
@@ -33,28 +34,51 @@ pub(super) async fn prove(which: &str, given: &Given, place: &Place) -> Outcome 
     Ok(Verdict::Yes)
 }
 
+/// What `callgate audit prove` writes of one entry.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct One {
+    /// Said for whoever has no other; the key that counts is the one that was given.
+    #[serde(default)]
+    key: Option<String>,
+    proof: EntryProof,
+}
+
+/// Checks proofs, each entry once, and says which entries they are of: what stands beside a proof is proven by nothing.
 pub(super) fn check(file: &Path, key: &str, given: &Given) -> Outcome {
-    #[derive(serde::Deserialize)]
-    struct One {
-        proof: EntryProof,
-    }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
     let proofs: Vec<One> =
         serde_json::from_str(&text).context("this is not what `callgate audit prove` writes")?;
     let key = public_key(key)?;
-    let failed: Vec<String> =
-        proofs.iter().filter_map(|one| one.proof.check(&key).err().map(|error| error.to_string())).collect();
-    let good = failed.is_empty() && !proofs.is_empty();
-    given.say.json(&json!({ "ok": good, "proofs": proofs.len(), "failed": failed }));
+    let (mut held, mut failed) = (BTreeMap::new(), Vec::new());
+    for One { key: said, proof } in &proofs {
+        let other = said.as_ref().is_some_and(|said| said.parse::<PublicKey>().ok().as_ref() != Some(&key));
+        let index = proof.inclusion.index;
+        match proof.check(&key) {
+            Ok(()) if other => {
+                failed.push(format!("the key beside the proof of entry {index} is another one"))
+            }
+            Ok(()) => drop(held.insert(index, proof)),
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    let good = failed.is_empty() && !held.is_empty();
+    let entries: Vec<_> =
+        held.iter().map(|(index, proof)| json!({ "index": index, "call": proof.call() })).collect();
+    given.say.json(&json!({ "ok": good, "proofs": held.len(), "entries": entries, "failed": failed }));
     for failure in &failed {
-        given.say.line(format!("{} {failure}", given.say.paint(31, "✗")));
+        given.say.line(format!("{} {}", given.say.paint(31, "✗"), one_line(failure)));
     }
     if good {
+        for (index, proof) in &held {
+            let of = proof.call().map_or_else(|| "of no call".to_owned(), |call| format!("of {call}"));
+            given.say.line(format!("  entry {index}, {of}"));
+        }
         given.say.line(format!(
             "{} {} {} in the log of {}",
             given.say.paint(32, "✓"),
-            counted(proofs.len(), "entry"),
-            if proofs.len() == 1 { "is" } else { "are" },
+            counted(held.len(), "entry"),
+            if held.len() == 1 { "is" } else { "are" },
             key.origin()
         ));
     }

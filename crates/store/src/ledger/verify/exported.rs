@@ -5,6 +5,7 @@ use super::{
     judge::roots,
     record::broken_value,
     report::{Damage, Finding, Place},
+    strays::LookedAt,
 };
 use crate::ledger::{
     error::{LedgerError, io_error},
@@ -85,11 +86,14 @@ pub(super) fn read(dir: &Path, key: &PublicKey) -> Result<Evidence, LedgerError>
     let signed: BTreeMap<u64, Digest> = signed.map(|checkpoint| (checkpoint.size, checkpoint.root)).collect();
     let most = signed.last_key_value().map_or(0, |(size, _)| *size);
     let (mut found, mut claimed): (Vec<Option<Digest>>, Vec<Option<Digest>>) = (Vec::new(), Vec::new());
+    let mut looked_at = LookedAt::default();
     for n in 0.. {
-        let Some((_, bundle)) = read_widest(dir, BUNDLE_BYTES_MAX, |width| tiles::bundle_path(n, width))?
+        let Some((width, bundle)) = read_widest(dir, BUNDLE_BYTES_MAX, |width| tiles::bundle_path(n, width))?
         else {
             break;
         };
+        looked_at.add(tiles::bundle_path(n, width));
+        looked_at.add(tiles::disclosures_path(n));
         let (mut entries, whole) = tiles::entries(&bundle);
         let start = n * TILE_WIDTH;
         let too_many = entries.len() as u64 > TILE_WIDTH;
@@ -98,6 +102,7 @@ pub(super) fn read(dir: &Path, key: &PublicKey) -> Result<Evidence, LedgerError>
         disclosures(dir, n, &seen, &mut evidence)?;
         let hashes: Vec<Digest> = entries.iter().map(|entry| merkle::leaf(entry)).collect();
         let tile = read_widest(dir, TILE_BYTES_MAX, |width| tiles::tile_path(0, n, width))?;
+        looked_at.0.extend(tile.as_ref().map(|(width, _)| tiles::tile_path(0, n, *width)));
         let tile = tile.and_then(|(_, bytes)| tiles::hashes(&bytes)).unwrap_or_default();
         if too_many || (!whole && entries.len() == tile.len()) {
             let place = Place::Entry { index: start + entries.len() as u64 };
@@ -116,6 +121,11 @@ pub(super) fn read(dir: &Path, key: &PublicKey) -> Result<Evidence, LedgerError>
     compare(&mut evidence, &found, &claimed, &signed);
     if evidence.local.is_empty() && evidence.leaves.len() as u64 >= most {
         higher_tiles(dir, &mut evidence, most)?;
+    }
+    // behind a hole nothing was read, and that is said already
+    if evidence.unread_from.is_none() {
+        looked_at.higher_tiles(most);
+        looked_at.strays(dir, &mut evidence)?;
     }
     Ok(evidence)
 }

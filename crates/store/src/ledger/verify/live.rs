@@ -12,7 +12,7 @@ use crate::ledger::{
     seen::Seen,
     segment::{self, Next, ReadGroup, Stop, What, Why},
 };
-use decision::Digest;
+use decision::{Digest, Slot};
 use std::path::{Path, PathBuf};
 
 /// Farther than this from its place, an entry's check is taken for chance and the entry for changed.
@@ -149,10 +149,10 @@ impl Reading {
                             let finding = self.evidence.calls.value(*index, self.last.as_ref(), &opening);
                             self.evidence.local.extend(finding);
                         }
-                        State::Erased | State::HalfErased => self.evidence.calls.erased(),
+                        State::Erased | State::HalfErased => self.erased(*index, opening.slot),
                         // It may have been read in the middle of its erasure.
                         State::Damaged if segment::is_erased_by_now(&self.path, item.at) => {
-                            self.evidence.calls.erased();
+                            self.erased(*index, opening.slot);
                         }
                         State::Damaged => {
                             let what = "the value or its salt was changed";
@@ -163,6 +163,11 @@ impl Reading {
                 What::Checkpoint { note, intact } => self.checkpoint(note, *intact),
             }
         }
+    }
+
+    fn erased(&mut self, index: u64, slot: Slot) {
+        let finding = self.evidence.calls.erased(index, self.last.as_ref(), slot);
+        self.evidence.local.extend(finding);
     }
 
     fn entry(&mut self, index: u64, bytes: &[u8], leaf: Digest, place: Result<(), u32>) {

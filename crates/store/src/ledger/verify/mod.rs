@@ -8,6 +8,7 @@ mod judge;
 mod live;
 mod record;
 mod report;
+mod strays;
 
 pub use report::{Damage, Finding, Layout, OpenCall, Place, Report, Values};
 

@@ -1,9 +1,9 @@
 //! What the entries say: one intent and one decision per call, and values that open commitments.
 
 use super::report::{Damage, FINDINGS_MAX, Finding, OpenCall, Place, Report, Values};
-use crate::ledger::seen::Seen;
+use crate::ledger::{merkle::TILE_WIDTH, seen::Seen};
 use decision::{CallId, Disclosure, Slot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Copy)]
 struct Known {
@@ -23,11 +23,17 @@ pub(super) struct Calls {
     values: Values,
     /// Commitments seen.
     committed: u64,
+    /// Values counted of the entries since the last bundle began: one that stands twice is one, and hides none that is gone.
+    counted: BTreeSet<(u64, Slot)>,
 }
 
 impl Calls {
     /// Takes the next entry in.
     pub(super) fn entry(&mut self, index: u64, bytes: &[u8]) -> Option<Seen> {
+        if index.is_multiple_of(TILE_WIDTH) {
+            // values stand behind their entry, or in the file of its bundle
+            self.counted.clear();
+        }
         let at = Place::Entry { index };
         let seen = Seen::read(bytes);
         match seen {
@@ -75,8 +81,9 @@ impl Calls {
         let place = Place::Value { index, slot: opening.slot };
         match seen.map(|seen| seen.commitment(opening.slot)) {
             Some(Some(commitment)) if commitment == opening.commitment() => {
-                self.values.opened += 1;
-                None
+                let twice = self.once(index, opening.slot);
+                self.values.opened += u64::from(twice.is_none());
+                twice
             }
             Some(Some(_)) => Some(Finding::new(
                 Damage::Disclosure,
@@ -89,8 +96,21 @@ impl Calls {
         }
     }
 
-    pub(super) fn erased(&mut self) {
-        self.values.erased += 1;
+    /// Counts a value that was erased, which commits to nothing that could be compared.
+    pub(super) fn erased(&mut self, index: u64, seen: Option<&Seen>, slot: Slot) -> Option<Finding> {
+        if seen.is_some_and(|seen| seen.commitment(slot).is_none()) {
+            let place = Place::Value { index, slot };
+            return Some(Finding::new(Damage::Disclosure, place, "the entry commits to no such value"));
+        }
+        let twice = self.once(index, slot);
+        self.values.erased += u64::from(twice.is_none());
+        twice
+    }
+
+    fn once(&mut self, index: u64, slot: Slot) -> Option<Finding> {
+        let twice = !self.counted.insert((index, slot));
+        let place = Place::Value { index, slot };
+        twice.then(|| Finding::new(Damage::Disclosure, place, "the value stands here twice"))
     }
 
     /// Writes everything into the report. Integrity findings are in it already.

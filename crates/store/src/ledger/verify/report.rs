@@ -43,6 +43,8 @@ pub enum Damage {
     Hashes,
     /// The file's structure is broken, so that what follows cannot be read.
     Unreadable,
+    /// A file lies in the export that is no part of it, and nothing in it was looked at.
+    Unread,
     /// A value does not open the commitment in its entry.
     Disclosure,
     /// A call has more than one intent.

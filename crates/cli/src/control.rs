@@ -228,7 +228,7 @@ impl Book {
                 Loss::Refused => known(place).await?,
                 Loss::Accepted => 0,
             };
-            match open_ledger(&place.ledger_dir(), known).await? {
+            match open_ledger(&place.ledger_dir(), known, &place.scope()).await? {
                 Ok((ledger, _)) => return Ok(Self::Own { ledger: Arc::new(ledger), scope: place.scope() }),
                 // a gateway that starts or stops, or another command
                 Err(LedgerError::Locked { .. }) => time::sleep(LOCKED_PAUSE).await,
@@ -323,15 +323,26 @@ pub(crate) async fn known_to(store: &Store, ledger: &Path) -> anyhow::Result<u64
     }
 }
 
-/// Opens the ledger in this folder, which reads all of it and must find at least the entries that are known. The
-/// outer error is ours, the inner one the ledger's.
+/// Opens the ledger in this folder, which reads all of it and must find at least the entries that are known, and says in
+/// it which of them it did not find signed. The outer error is ours, the inner one the ledger's.
 pub(crate) async fn open_ledger(
     dir: &Path,
     known: u64,
+    scope: &Scope,
 ) -> anyhow::Result<Result<(Ledger, Recovered), LedgerError>> {
     let (dir, options) = (dir.to_owned(), Options { known, ..Options::default() });
     let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, options);
-    Ok(tokio::task::spawn_blocking(open).await?)
+    let opened = tokio::task::spawn_blocking(open).await?;
+    if let Ok((ledger, Recovered { unsigned: Some((from, to)), .. })) = &opened {
+        let detail = [("from", from), ("to", to)].map(|(key, index)| (key.to_owned(), index.to_string()));
+        // one that cannot be written cannot be signed either: the next who opens it finds the same
+        if let Err(error) =
+            keeper::write(ledger, scope, EventName::UnsignedFound, (None, None), detail.into()).await
+        {
+            tracing::debug!(%error, "what was found unsigned cannot be recorded now");
+        }
+    }
+    Ok(opened)
 }
 
 /// The gateway at this socket, if one answers.

@@ -242,6 +242,8 @@ pub enum EventName {
     WebhookRetried,
     /// Somebody had a value beside an entry of a call erased, or asked for it where none was kept any more.
     ValueErased,
+    /// Entries were found that no checkpoint covered: what a kill leaves. From here on one does, whoever wrote them.
+    UnsignedFound,
 }
 
 /// Something that happened outside a call.

@@ -153,7 +153,7 @@ async fn record(
 }
 
 /// Writes an event about a call or a server, and tells where it stands.
-async fn write(
+pub(super) async fn write(
     ledger: &Ledger,
     scope: &Scope,
     event: EventName,

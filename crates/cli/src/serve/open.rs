@@ -80,7 +80,7 @@ async fn beside_ledger(
 }
 
 async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Result<Arc<Ledger>> {
-    let (ledger, recovered) = ledger(&dir, &store).await?;
+    let (ledger, recovered) = ledger(&dir, &store, &scope).await?;
     recover(&ledger, recovered).await?;
     let ledger = Arc::new(ledger);
     // no command is about to tell anything: whoever decides without a gateway has the ledger first
@@ -96,10 +96,10 @@ async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Resul
 }
 
 /// Opens the ledger, once a command that has it for a moment is done with it.
-async fn ledger(dir: &Path, store: &Store) -> anyhow::Result<(Ledger, Recovered)> {
+async fn ledger(dir: &Path, store: &Store, scope: &Scope) -> anyhow::Result<(Ledger, Recovered)> {
     for _ in 0..LOCKED_TRIES {
         let known = control::known_to(store, dir).await?;
-        match control::open_ledger(dir, known).await? {
+        match control::open_ledger(dir, known, scope).await? {
             Err(LedgerError::Locked { .. }) => tokio::time::sleep(LOCKED_PAUSE).await,
             opened => return Ok(opened?),
         }

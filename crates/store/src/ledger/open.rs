@@ -32,6 +32,9 @@ pub struct Recovered {
     pub open: Vec<OpenIntent>,
     /// Entries this version cannot read. They may hide an open intent.
     pub unreadable: Vec<u64>,
+    /// The first and the last of the entries that no checkpoint covered. They are what a stop leaves, or what somebody wrote
+    /// who can write the disk and has no key: the next checkpoint signs them either way.
+    pub unsigned: Option<(u64, u64)>,
     /// Values whose erasure had begun and was finished now.
     pub erasures_finished: u64,
 }
@@ -117,6 +120,8 @@ pub(super) fn open(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Resu
     };
     recovered.created = created;
     recovered.size = next.index;
+    let signed = latest.as_ref().map_or(0, |latest| latest.size);
+    recovered.unsigned = next.index.checked_sub(1).filter(|last| *last >= signed).map(|last| (signed, last));
     recovered.open = open_intents(dir, &positions, calls, &mut recovered.unreadable)?;
     Ok(Opened { lock, signer, tree, positions, latest, next, tail, recovered })
 }

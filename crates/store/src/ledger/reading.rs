@@ -8,11 +8,12 @@ use super::{
     merkle::Tree,
     note::{Checkpoint, Signer},
     open::{Cut, Position, Recovered, Tail, create_segment, damaged, erase},
+    read,
     seen::Part,
     segment::{self, Next, What},
     window::Window,
 };
-use decision::{CallId, Digest};
+use decision::{CallId, Digest, Entry, EventName};
 use std::{collections::BTreeMap, fs, ops::Range, path::Path, sync::mpsc, thread};
 
 /// Segments that are in memory at once: one for each processor, but no more bytes than these, unless one alone has
@@ -124,6 +125,7 @@ impl<'a> Reading<'a> {
         let start = (self.tree.mark(), self.next);
         if last && parts.stillborn {
             self.is_all(number, 0)?;
+            self.is_ours(number, 0)?;
             fs::remove_file(&path).map_err(io_error("remove", &path))?;
             let file = create_segment(self.dir, number, self.next, key, self.options)?;
             self.tail = Some(Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start });
@@ -143,6 +145,7 @@ impl<'a> Reading<'a> {
         self.next = parts.next;
         if last {
             self.is_all(number, parts.end)?;
+            self.is_ours(number, parts.end)?;
         }
         if parts.end < parts.bytes {
             file.truncate(parts.end).map_err(io_error("cut", &path))?;
@@ -158,6 +161,28 @@ impl<'a> Reading<'a> {
         let (entries, known) = (self.next.index, self.options.known);
         if entries < known {
             return Err(LedgerError::Lost { segment, offset, entries, known });
+        }
+        Ok(())
+    }
+
+    /// Before the next checkpoint signs them: whether a stop can have left the entries that none covers. Nothing keyed says
+    /// so, but a gateway leaves few, and begins with its start after it has ended.
+    fn is_ours(&self, segment: u64, offset: u64) -> Result<(), LedgerError> {
+        let signed = self.latest.as_ref().map_or(0, |latest| latest.size);
+        let unsigned = self.next.index.saturating_sub(signed);
+        let most = self.options.checkpoint_entries;
+        if unsigned > most {
+            let what = format!(
+                "{unsigned} entries from here on are under no checkpoint, and a gateway leaves {most} at most"
+            );
+            return Err(damaged(segment, offset, signed, what));
+        }
+        let Some(before) = signed.checked_sub(1).filter(|_| unsigned > 0) else { return Ok(()) };
+        let places = |index| self.positions.get(usize::try_from(index).ok()?).copied();
+        let entry = |index| read::entry(self.dir, &places, index);
+        if is_end(&entry(before)?) && matches!(Part::of(&entry(signed)?), Part::Intent(_)) {
+            let what = "a call stands behind the end of a gateway, and no start before it";
+            return Err(damaged(segment, offset, signed, what));
         }
         Ok(())
     }
@@ -197,6 +222,12 @@ impl<'a> Reading<'a> {
         self.latest = Some(checkpoint);
         Ok(())
     }
+}
+
+/// Whether it is the last word of a gateway that ended in order.
+fn is_end(entry: &[u8]) -> bool {
+    let event = |entry: Entry| matches!(entry, Entry::Event(one) if one.event == EventName::GatewayStopped);
+    Entry::read(entry).is_ok_and(event)
 }
 
 impl Parts {

@@ -352,3 +352,57 @@ async fn an_entry_is_only_given_as_one_of_the_call_that_it_names() {
         assert!(matches!(other, Err(LedgerError::IndexUnfit { .. })), "{other:?}");
     }
 }
+
+fn event(name: decision::EventName) -> Record {
+    let event = decision::Event {
+        v: 1,
+        at: decision::Timestamp(1),
+        tenant: decision::TenantId::default(),
+        environment: decision::Environment::default(),
+        event: name,
+        call: None,
+        server: None,
+        detail: Default::default(),
+    };
+    Record::new(Entry::Event(event), Vec::new()).unwrap()
+}
+
+#[tokio::test]
+async fn more_entries_without_a_checkpoint_than_a_gateway_leaves_are_not_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    for n in 0..4 {
+        ledger.append(pair(n).to_vec()).await.unwrap();
+    }
+    let beside = tempfile::tempdir().unwrap();
+    let killed = beside.path().join("killed");
+    crate::support::copy_dir(dir.path(), &killed);
+    let refused = open_with(&killed, Options { checkpoint_entries: 7, ..quiet() }).map(|_| ());
+    assert!(matches!(&refused, Err(LedgerError::Damaged { entry: 0, .. })), "{refused:?}");
+    let (_, recovered) = open_with(&killed, Options { checkpoint_entries: 8, ..quiet() }).unwrap();
+    assert_eq!(recovered.unsigned, Some((0, 7)));
+}
+
+#[tokio::test]
+async fn a_call_behind_the_end_of_a_gateway_is_not_signed_and_a_start_before_it_is() {
+    use decision::EventName::{GatewayStarted, GatewayStopped};
+    for (between, taken) in [(None, false), (Some(GatewayStarted), true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) = open(dir.path());
+        ledger.append(pair(1).to_vec()).await.unwrap();
+        ledger.append(vec![event(GatewayStopped)]).await.unwrap();
+        ledger.close().await.unwrap();
+        let (ledger, recovered) = open(dir.path());
+        assert_eq!(recovered.unsigned, None);
+        let more = between.map(event).into_iter().chain(pair(2)).collect();
+        ledger.append(more).await.unwrap();
+        let beside = tempfile::tempdir().unwrap();
+        let killed = beside.path().join("killed");
+        crate::support::copy_dir(dir.path(), &killed);
+        let opened = open_with(&killed, quiet()).map(|(_, recovered)| recovered.unsigned);
+        match taken {
+            true => assert_eq!(opened.unwrap(), Some((3, 5))),
+            false => assert!(matches!(opened, Err(LedgerError::Damaged { entry: 3, .. })), "{opened:?}"),
+        }
+    }
+}

@@ -381,3 +381,17 @@ async fn an_export_is_for_its_owner_also_in_a_folder_that_is_open() {
         assert_eq!(mode(path.parent().unwrap()), 0o700, "{}", path.display());
     }
 }
+
+#[tokio::test]
+async fn an_entry_of_an_export_that_no_checkpoint_covers_is_a_finding() {
+    let log = Exported::new().await;
+    edit_exported(&log.path(), Cover::Hashes, |entries| entries.push(closing(9999, None)));
+    let report = log.verify(Some(5));
+    expect(&report, Damage::Unsigned, entries(600, 601));
+    assert_eq!(report.proven, 600);
+    // an older checkpoint in place of the newest, to have the rest free
+    let log = Exported::new().await;
+    edit_exported(&log.path(), Cover::Hashes, |entries| entries[599] = closing(9999, None));
+    roll_back_checkpoints(&log.path(), 400);
+    expect(&log.verify(None), Damage::Unsigned, entries(400, 600));
+}

@@ -8,7 +8,7 @@ use crate::ledger::{
     merkle::Tree,
     note::{Checkpoint, NoteError, PublicKey},
 };
-use decision::Digest;
+use decision::{Digest, counted};
 use std::collections::BTreeMap;
 
 /// How a signed checkpoint stands to the entries.
@@ -110,6 +110,15 @@ fn own(
     if most > evidence.entries && evidence.unread_from.is_none() && !evidence.local.iter().any(told) {
         findings.push(missing(evidence.entries, most, "a checkpoint in the folder"));
     }
+    // an export ends at a checkpoint; a log in use goes on behind its newest
+    if report.layout == Layout::Exported
+        && evidence.entries > most
+        && !is_explained(&evidence.local, most, u64::MAX)
+    {
+        let place = Place::Entries { from: most, to: evidence.entries };
+        let what = "no checkpoint covers them: anybody who can write the folder can have written them";
+        findings.push(Finding::new(Damage::Unsigned, place, what));
+    }
     findings
 }
 
@@ -204,7 +213,9 @@ pub(super) fn limits(report: &mut Report, unread_from: Option<u64>) {
     }
     if report.entries > report.proven {
         limits.push(format!(
-            "changes to entries {} to {}: no checkpoint that holds covers them",
+            "changes to the {} from {} to {}, or more of them: they are under no checkpoint that holds, so whoever can \
+             write the disk can have written them without the signing key",
+            counted(report.entries - report.proven, "entry"),
             report.proven,
             report.entries - 1
         ));

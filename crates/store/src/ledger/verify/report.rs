@@ -39,6 +39,8 @@ pub enum Damage {
     BadSignature,
     /// The log is not signed by the key that is trusted.
     OtherKey,
+    /// Entries stand in an export behind its newest checkpoint: nobody signed them.
+    Unsigned,
     /// Hashes beside intact entries are wrong or missing.
     Hashes,
     /// The file's structure is broken, so that what follows cannot be read.

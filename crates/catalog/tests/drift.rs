@@ -462,7 +462,69 @@ fn a_schema_without_an_end_is_compared_all_the_same() {
     holds(&arguments(deep, deeper), Kind::SchemaUnclear, false);
 }
 
-/// Words of definitions and of schemas, so that values fall where they mean something.
+/// What a server can send in one definition, and what is compared of it, must not be of two orders.
+#[test]
+fn what_a_server_changes_at_length_is_compared_once_and_not_each_with_each() {
+    let all = |from: u32| (from..from + 6_000).map(|n| json!({ "const": n })).collect::<Vec<_>>();
+    let drift = argument(json!({ "anyOf": all(0) }), json!({ "anyOf": all(3_000) }));
+    let count = |kind| drift.changes.iter().filter(|change| change.kind == kind).count();
+    assert_eq!((count(Kind::AlternativeAdded), count(Kind::AlternativeRemoved)), (3_000, 3_000));
+    let values = |from: u32| json!({ "enum": (from..30_000).collect::<Vec<_>>() });
+    holds(&argument(values(1), values(0)), Kind::EnumWidened, true);
+    let names = |of: &str| (0..2_000).map(|n| format!("{of}{n}")).collect::<Vec<_>>();
+    let parts = |of: &str| {
+        let parts = names(of).into_iter().map(|name| (name, json!({ "type": "string" }))).collect();
+        json!({ "type": "object", "$defs": Value::Object(parts) })
+    };
+    holds(&arguments(parts("a"), parts("b")), Kind::PartRemoved, true);
+    let prompt = |of: &str| names(of).iter().map(|name| json!({ "name": name })).collect::<Value>();
+    holds(&prompts(prompt("a"), prompt("b")), Kind::ArgumentRemoved, false);
+    let tools = |of: &str| names(of).iter().map(|name| named(name)).collect::<Vec<_>>();
+    holds(&offered(&tools("a"), &tools("b")), Kind::ItemRemoved, false);
+}
+
+#[test]
+fn what_is_too_much_to_be_compared_is_for_a_person_to_look_at() {
+    let unclear = |drift: &Drift| {
+        let told = drift.changes.iter().find(|change| change.kind == Kind::SchemaUnclear);
+        assert!(!drift.is_quiet() && !drift.compatible(), "somebody has to look");
+        told.unwrap().because.clone()
+    };
+    let with = |of: &str, n: usize| {
+        let all = (0..n).map(|n| (format!("{of}{n}"), json!({ "type": "string" }))).collect();
+        json!({ "type": "object", "properties": Value::Object(all) })
+    };
+    let renamed = "too many came and went to tell which were renamed";
+    assert_eq!(unclear(&arguments(with("aaaaaa", 200), with("bbbbbb", 200))), renamed);
+    assert_eq!(unclear(&results(with("aaaaaa", 200), with("bbbbbb", 200))), renamed);
+    // few are held beside one another
+    holds(&arguments(with("customer_name", 1), with("customer_names", 1)), Kind::ArgumentRenamed, false);
+    // one large part that is referred to from everywhere
+    let refers = |to: &str| {
+        let part = |from: u32| json!({ "enum": (from..from + 6_000).collect::<Vec<_>>() });
+        let all = (0..100).map(|n| (format!("p{n}"), json!({ "$ref": format!("#/$defs/{to}") }))).collect();
+        json!({ "type": "object", "properties": Value::Object(all), "$defs": { "a": part(0), "b": part(1) } })
+    };
+    assert_eq!(unclear(&arguments(refers("a"), refers("b"))), "too large to be compared");
+}
+
+#[test]
+fn a_long_name_is_told_in_short_and_not_once_for_each_change_below_it() {
+    let long = "n".repeat(100_000);
+    let all = |from: u32| (from..from + 100).map(|n| json!({ "const": n })).collect::<Vec<_>>();
+    let nested = |from: u32| {
+        object(json!({ &long: { "anyOf": all(from), "x-note": vec!["a few words said here"; 100] } }))
+    };
+    let drift = arguments(nested(0), nested(100));
+    assert!(drift.changes.len() >= 200);
+    let bytes: usize = drift.changes.iter().map(|change| change.place.len()).sum();
+    assert!(bytes < drift.changes.len() * 1_500, "{bytes} bytes of places");
+    // what was cut names no part that is looked for, so nobody can tell that nothing refers to it
+    let part = |parts: Value| json!({ "type": "object", "properties": { "a": { "$ref": format!("#/$defs/{long}") } }, "$defs": parts });
+    let gone = arguments(part(json!({ &long: { "type": "string" }, "b": {} })), part(json!({ "b": {} })));
+    holds(&gone, Kind::PartRemoved, false);
+}
+
 fn key() -> impl Strategy<Value = String> {
     let words = [
         "name",

@@ -6,6 +6,7 @@ use super::text::Role;
 use crate::risk::{self, About, Effect, Judgement, Level, Reach, Siblings, Tool};
 use crate::{Category, Claimed};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// A hint, and which of its values promises less harm. One that is absent counts as the other one (MCP, *ToolAnnotations*).
 const HINTS: [(&str, bool); 4] =
@@ -186,8 +187,8 @@ pub(super) fn first(site: &mut Site<'_>, is: &Value, siblings: &Siblings) {
 }
 
 fn raised(site: &mut Site<'_>, old: &Judgement, new: &Judgement) {
-    let news =
-        || new.evidence.iter().find(|one| !old.evidence.iter().any(|other| other.because == one.because));
+    let known: BTreeSet<&str> = old.evidence.iter().map(|one| one.because.as_str()).collect();
+    let news = || new.evidence.iter().find(|one| !known.contains(one.because.as_str()));
     let place = || news().map(|one| one.place.to_string()).unwrap_or_default();
     let why = || news().map(|one| format!(": {}", one.because)).unwrap_or_default();
     let categories: Vec<&str> =

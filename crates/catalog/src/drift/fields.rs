@@ -1,5 +1,6 @@
 //! The members of an item, each with what it means.
 
+use super::alike::Among;
 use super::schema::{self, Direction};
 use super::text::{self, Role};
 use super::vocabulary::Vocabulary;
@@ -7,7 +8,7 @@ use super::{Change, Item, Kind, claims};
 use crate::risk::Siblings;
 use decision::{ItemKind, canonical};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 /// Where the changes of one item go, and what it was known to speak of.
@@ -16,11 +17,13 @@ pub(super) struct Site<'a> {
     item: &'a str,
     pub(super) vocabulary: &'a Vocabulary,
     pub(super) changes: Vec<Change>,
+    /// How many pairs of words may still be held beside each other.
+    pub(super) cells: usize,
 }
 
 impl<'a> Site<'a> {
     pub(super) fn new(item: &'a str, vocabulary: &'a Vocabulary) -> Self {
-        Self { item, vocabulary, changes: vec![] }
+        Self { item, vocabulary, changes: vec![], cells: text::CELLS_MAX }
     }
 
     pub(super) fn push(&mut self, place: &str, kind: Kind, compatible: bool, weight: f64, because: String) {
@@ -28,9 +31,30 @@ impl<'a> Site<'a> {
     }
 }
 
+/// From this length on a place is not made longer, and so much of a name is told in one: every change below has its own copy,
+/// and a name may be as long as a definition.
+const PLACE_MAX: usize = 1_000;
+const KEY_MAX: usize = 200;
+/// Stands for what was left out of a place.
+const CUT: char = '…';
+
 /// The pointer to a member.
 pub(super) fn at(place: &str, key: &str) -> String {
-    format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"))
+    if place.len() > PLACE_MAX {
+        return place.to_owned();
+    }
+    let cut = key.char_indices().map(|(at, _)| at).find(|at| *at >= KEY_MAX);
+    let (key, rest) = cut.and_then(|cut| Some((key.get(..cut)?, CUT.len_utf8()))).unwrap_or((key, 0));
+    let mut here = format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"));
+    if rest > 0 || here.len() > PLACE_MAX {
+        here.push(CUT);
+    }
+    here
+}
+
+/// Whether a place may be that of something else, too.
+pub(super) fn is_cut(place: &str) -> bool {
+    place.contains(CUT)
 }
 
 /// Both sides' keys, each once, in order.
@@ -213,7 +237,10 @@ fn walk(value: &Value, place: &str, each: &mut dyn FnMut(&str, &str)) {
     match value {
         Value::String(text) => each(place, text),
         Value::Array(elements) => {
-            elements.iter().enumerate().for_each(|(i, element)| walk(element, &format!("{place}/{i}"), each));
+            elements
+                .iter()
+                .enumerate()
+                .for_each(|(i, element)| walk(element, &at(place, &i.to_string()), each));
         }
         Value::Object(members) => members.iter().for_each(|(key, value)| walk(value, &at(place, key), each)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -241,12 +268,10 @@ fn prompt_arguments(site: &mut Site<'_>, place: &str, old: Option<&Value>, new: 
     let count = site.changes.len();
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let (was, is) = (list(old), list(new));
-    fn find<'a>(list: &'a [Value], name: &Value) -> Option<(usize, &'a Value)> {
-        list.iter().enumerate().find(|(_, other)| other.get("name") == Some(name))
-    }
+    let (before, after) = (named(&was), named(&is));
     for (i, argument) in was.iter().enumerate() {
         let name = &argument["name"];
-        if find(&is, name).is_none() {
+        if !after.contains_key(name) {
             let because = format!("{} is no longer taken", told(Some(name)));
             site.push(&format!("{place}/{i}"), Kind::ArgumentRemoved, false, 0.1, because);
         }
@@ -254,25 +279,37 @@ fn prompt_arguments(site: &mut Site<'_>, place: &str, old: Option<&Value>, new: 
     for (i, argument) in is.iter().enumerate() {
         let here = format!("{place}/{i}");
         let needed = argument["required"] == true;
-        match find(&was, &argument["name"]) {
+        match before.get(&argument["name"]) {
             None => {
                 let because = format!("{} is new", told(Some(&argument["name"])));
                 site.push(&here, Kind::ArgumentAdded, !needed, 0.08, because);
                 texts(site, &at(&here, "description"), Role::Argument, None, argument.get("description"));
             }
-            Some((_, before)) if before != argument => prompt_argument(site, &here, before, argument),
+            Some(before) if *before != argument => prompt_argument(site, &here, before, argument),
             Some(_) => {}
         }
     }
     if site.changes.len() == count {
+        let now = Among::of(is.iter());
         let reordered =
-            !was.is_empty() && was.len() == is.len() && was.iter().all(|argument| is.contains(argument));
+            !was.is_empty() && was.len() == is.len() && was.iter().all(|argument| now.has(argument));
         if reordered {
             site.push(place, Kind::SchemaRewritten, true, 0.01, "the same in another order".to_owned());
         } else {
             unknown(site, place, old, new);
         }
     }
+}
+
+/// The first argument of each name.
+fn named(arguments: &[Value]) -> HashMap<&Value, &Value> {
+    let mut named = HashMap::new();
+    for argument in arguments {
+        if let Some(name) = argument.get("name") {
+            named.entry(name).or_insert(argument);
+        }
+    }
+    named
 }
 
 fn prompt_argument(site: &mut Site<'_>, place: &str, was: &Value, is: &Value) {

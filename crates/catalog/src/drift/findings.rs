@@ -85,12 +85,21 @@ impl<'a> Both<'a> {
 }
 
 fn tell(label: &str, before: &[Finding], after: &[Finding], seen: &mut Seen) {
+    // of each detector the severest by place and by reason: a definition may have as many findings as texts
+    let mut worst: BTreeMap<(&str, bool, &str), Severity> = BTreeMap::new();
+    for old in before {
+        for (by_place, what) in [(true, &old.place), (false, &old.because)] {
+            let key = (old.detector.as_str(), by_place, what.as_str());
+            let severity = worst.entry(key).or_insert(old.severity);
+            *severity = old.severity.max(*severity);
+        }
+    }
     for finding in after {
-        let known = before.iter().any(|old| {
-            old.detector == finding.detector
-                && old.severity >= finding.severity
-                && (old.place == finding.place || old.because == finding.because)
-        });
+        let known =
+            [(true, &finding.place), (false, &finding.because)].into_iter().any(|(by_place, what)| {
+                let old = worst.get(&(finding.detector.as_str(), by_place, what.as_str()));
+                old.is_some_and(|severity| *severity >= finding.severity)
+            });
         if !known {
             let (place, because) = (finding.place.clone(), said(finding));
             seen.changes.push(Change::new(label, place, Kind::FindingAdded, true, weight(finding), because));

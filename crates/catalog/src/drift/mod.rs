@@ -9,6 +9,7 @@
 //! Two definitions whose canonical forms differ have at least one change; equal ones have none.
 //! Read in this order: [`Server`], [`Change`], [`compare`].
 
+mod alike;
 mod arguments;
 mod claims;
 mod fields;

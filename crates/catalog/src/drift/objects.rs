@@ -5,6 +5,61 @@ use super::fields::{at, object};
 use super::refs::bare;
 use super::schema::{Direction, Shift, Walk};
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeSet, HashMap};
+
+/// More members came and went than can be held beside one another.
+struct TooMany;
+
+/// Members that are no longer listed: those of one form together, for one of them may be listed under another name.
+struct Gone<'a> {
+    left: Vec<Option<&'a str>>,
+    formed: HashMap<Value, Vec<usize>>,
+}
+
+impl<'a> Gone<'a> {
+    fn of(old: &'a Map<String, Value>, new: &Map<String, Value>) -> Self {
+        let mut gone = Self { left: Vec::new(), formed: HashMap::new() };
+        for (key, schema) in old.iter().filter(|(key, _)| !new.contains_key(*key)) {
+            // what says nothing is like anything that says nothing
+            if *schema != json!({}) {
+                gone.formed.entry(bare(schema)).or_default().push(gone.left.len());
+            }
+            gone.left.push(Some(key));
+        }
+        gone
+    }
+
+    /// Takes the first of the same form whose name is like this one.
+    fn twin(
+        &mut self,
+        key: &str,
+        schema: &Value,
+        mut step: impl FnMut() -> bool,
+    ) -> Result<Option<&'a str>, TooMany> {
+        if self.formed.is_empty() {
+            return Ok(None);
+        }
+        let Some(same) = self.formed.get_mut(&bare(schema)) else { return Ok(None) };
+        for (n, at) in same.iter().enumerate() {
+            if !step() {
+                return Err(TooMany);
+            }
+            let other = self
+                .left
+                .get_mut(*at)
+                .filter(|other| other.is_some_and(|other| super::names::likeness(other, key) > 0.4));
+            if let Some(found) = other.and_then(Option::take) {
+                same.remove(n);
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn left(self) -> impl Iterator<Item = &'a str> {
+        self.left.into_iter().flatten()
+    }
+}
 
 /// Whether a member may be said something of by its name alone: what is listed beside that is not all that holds for it.
 fn by_pattern(schema: &Map<String, Value>) -> bool {
@@ -14,33 +69,35 @@ fn by_pattern(schema: &Map<String, Value>) -> bool {
 impl Walk<'_, '_> {
     pub(super) fn properties(&mut self, place: &str, a: &Map<String, Value>, b: &Map<String, Value>) {
         let (old, new) = (object(a.get("properties")), object(b.get("properties")));
-        let mut gone: Vec<&str> =
-            old.keys().map(String::as_str).filter(|key| !new.contains_key(*key)).collect();
+        let mut gone = Gone::of(old, new);
+        let required = b.get("required").and_then(Value::as_array);
+        let required: BTreeSet<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut told = false;
         for (key, schema) in new {
             let here = at(place, key);
-            match old.get(key) {
-                Some(before) => self.schema(&here, before, schema),
-                None => {
-                    let twin = gone.iter().position(|other| {
-                        old.get(*other)
-                            .is_some_and(|before| bare(before) == bare(schema) && *before != json!({}))
-                            && super::names::likeness(other, key) > 0.4
-                    });
-                    match twin {
-                        Some(at) => {
-                            let before = gone.remove(at);
-                            let because = format!("`{before}` is called `{key}`");
-                            self.shifted(&here, Kind::ArgumentRenamed, Shift::Other, 0.1, because);
-                            if let Some(before) = old.get(before).filter(|before| *before != schema) {
-                                self.schema(&here, before, schema);
-                            }
-                        }
-                        None => self.arrived(&here, key, schema, a, b),
+            if let Some(before) = old.get(key) {
+                self.schema(&here, before, schema);
+                continue;
+            }
+            match gone.twin(key, schema, || self.step()) {
+                Ok(Some(before)) => {
+                    let because = format!("`{before}` is called `{key}`");
+                    self.shifted(&here, Kind::ArgumentRenamed, Shift::Other, 0.1, because);
+                    if let Some(before) = old.get(before).filter(|before| *before != schema) {
+                        self.schema(&here, before, schema);
                     }
+                }
+                Ok(None) => self.arrived(&here, required.contains(key.as_str()), (key, schema), a, b),
+                Err(TooMany) => {
+                    if !told {
+                        self.unclear(place, "too many came and went to tell which were renamed");
+                    }
+                    told = true;
+                    self.arrived(&here, required.contains(key.as_str()), (key, schema), a, b);
                 }
             }
         }
-        for key in gone {
+        for key in gone.left() {
             // a result may lack what it never had to have; an argument that nobody takes is refused or means nothing
             let shift = match b.get("additionalProperties") {
                 _ if self.takes() || by_pattern(a) || by_pattern(b) => Shift::Other,
@@ -55,13 +112,11 @@ impl Walk<'_, '_> {
     fn arrived(
         &mut self,
         place: &str,
-        key: &str,
-        schema: &Value,
+        needed: bool,
+        (key, schema): (&str, &Value),
         a: &Map<String, Value>,
         b: &Map<String, Value>,
     ) {
-        let needed =
-            b.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|n| n == key));
         let others = a.get("additionalProperties");
         let shift = match (self.direction, others) {
             _ if by_pattern(a) || by_pattern(b) => Shift::Other,

@@ -2,15 +2,14 @@
 
 use super::fields::{self, Site};
 use super::findings::Both;
-use super::names::{confusable, likeness, respelled};
-use super::renames::share;
+use super::names::{Names, Shape, TooMany, confusable, respelled};
+use super::renames::{Stems, share};
 use super::text::{self, Role};
 use super::vocabulary::Vocabulary;
-use super::words::{stem, words};
 use super::{Change, Item, Kind, Seen, Server};
 use crate::risk::Siblings;
 use decision::ItemKind;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Two versions of one server, either of which may be missing.
@@ -143,6 +142,8 @@ fn items(
         Siblings::of(names.map(|item| item.name.as_str()))
     };
     let siblings = (tools(old), tools(new));
+    let before = old.items.iter().filter(|item| item.kind == ItemKind::Tool);
+    let mut known = (Names::of(before.map(|item| item.name.as_str())), Names::of(others.iter().copied()));
     for (was, is) in matched(&old.items, &new.items) {
         let Some(first) = was.or(is) else { continue };
         let item = named(label, first);
@@ -166,7 +167,7 @@ fn items(
         }
         if let Some(is) = is {
             if was.is_none_or(|was| was.name != is.name) {
-                shadows(&item, is, &old.items, others, &mut seen.changes);
+                shadows(&item, is, &mut known, &mut seen.changes);
             }
             match was {
                 Some(was) => fields::item(&item, was, is, &siblings, &mut seen.changes),
@@ -217,22 +218,29 @@ fn rename(was: &Item, is: &Item) -> (Kind, f64, String) {
 }
 
 /// A new name that others know under another hand.
-fn shadows(item: &str, is: &Item, before: &[Item], others: &BTreeSet<&str>, changes: &mut Vec<Change>) {
+fn shadows(item: &str, is: &Item, known: &mut (Names<'_>, Names<'_>), changes: &mut Vec<Change>) {
     if is.kind != ItemKind::Tool {
         return;
     }
     let name = is.name.as_str();
-    let twin =
-        before.iter().filter(|other| other.kind == is.kind).find(|other| confusable(&other.name, name));
-    let twin = twin
-        .map(|twin| twin.name.as_str())
-        .or_else(|| others.iter().copied().find(|other| confusable(other, name)));
-    if let Some(twin) = twin {
-        let because = format!("the name looks like `{twin}`, which is another item");
-        changes.push(Change::new(item, pointer(is), Kind::NameConfusable, true, 0.9, because));
-    } else if let Some(twin) = others.iter().find(|other| **other == name || respelled(other, name)) {
-        let because = format!("another server has a tool `{twin}`");
-        changes.push(Change::new(item, pointer(is), Kind::NameShadows, true, 0.6, because));
+    let twin = match known.0.confusable(name) {
+        Ok(None) => known.1.confusable(name),
+        found => found,
+    };
+    let mut tell = |kind: Kind, weight: f64, because: String| {
+        changes.push(Change::new(item, pointer(is), kind, true, weight, because));
+    };
+    match (twin, known.1.respelled(name)) {
+        (Ok(Some(twin)), _) => {
+            let because = format!("the name looks like `{twin}`, which is another item");
+            tell(Kind::NameConfusable, 0.9, because);
+        }
+        (Err(TooMany), _) => {
+            let because = "too many names in other scripts to tell which of them it looks like".to_owned();
+            tell(Kind::NameConfusable, 0.9, because);
+        }
+        (Ok(None), Some(twin)) => tell(Kind::NameShadows, 0.6, format!("another server has a tool `{twin}`")),
+        (Ok(None), None) => {}
     }
 }
 
@@ -254,11 +262,18 @@ fn matched<'a>(old: &'a [Item], new: &'a [Item]) -> Vec<Versions<'a>> {
     }
     let mut added: Vec<&Item> = by_name.into_values().flat_map(|items| items.into_iter().rev()).collect();
     let mut likely = Vec::new();
+    let mut stems = Stems::default();
+    let mut kinds: BTreeMap<ItemKind, Vec<Form<'_>>> = BTreeMap::new();
     for was in removed.iter().take(RENAMES_MAX) {
-        for is in added.iter().filter(|is| is.kind == was.kind).take(RENAMES_MAX) {
-            let like = alike(was, is);
+        let forms = kinds.entry(was.kind).or_insert_with(|| {
+            let same = added.iter().filter(|is| is.kind == was.kind).take(RENAMES_MAX);
+            same.map(|is| Form::of(is, &mut stems)).collect()
+        });
+        let form = Form::of(was, &mut stems);
+        for is in forms {
+            let like = form.like(is);
             if like >= RENAMED {
-                likely.push((like, *was, *is));
+                likely.push((like, *was, is.item));
             }
         }
     }
@@ -279,27 +294,24 @@ pub(super) const RENAMED: f64 = 0.6;
 /// So many of each side are compared with one another.
 const RENAMES_MAX: usize = 200;
 
-/// How much an item that came looks like one that went, from 0 to 1.
-fn alike(was: &Item, is: &Item) -> f64 {
-    if confusable(&was.name, &is.name) || respelled(&was.name, &is.name) {
-        return 1.0;
-    }
-    0.4 * likeness(&was.name, &is.name) + 0.6 * bodies(&was.value, &is.value)
+/// An item, ready to be held beside many.
+struct Form<'a> {
+    item: &'a Item,
+    shape: Shape<'a>,
+    stems: Vec<u32>,
 }
 
-/// What share of their words two definitions have in common, their names aside.
-fn bodies(was: &Value, is: &Value) -> f64 {
-    share(&stems(was), &stems(is))
-}
-
-/// The words of a definition, its names aside.
-pub(super) fn stems(value: &Value) -> BTreeSet<String> {
-    let members = value.as_object().into_iter().flatten();
-    let rest = members.filter(|(key, _)| !matches!(key.as_str(), "name" | "uri" | "uriTemplate" | "title"));
-    let mut stems = BTreeSet::new();
-    for (_, value) in rest {
-        let text = value.to_string();
-        stems.extend(words(&text).iter().filter_map(|word| stem(&word.text)).map(str::to_owned));
+impl<'a> Form<'a> {
+    fn of(item: &'a Item, stems: &mut Stems) -> Self {
+        Self { item, shape: Shape::of(&item.name), stems: stems.of(&item.value) }
     }
-    stems
+
+    /// How much an item that came looks like one that went, from 0 to 1.
+    fn like(&self, other: &Self) -> f64 {
+        let (a, b) = (&self.shape, &other.shape);
+        if a.is_confusable(b) || a.is_respelled(b) {
+            return 1.0;
+        }
+        0.4 * a.likeness(b) + 0.6 * share(&self.stems, &other.stems)
+    }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
 /// Hops from one reference to the next.
 const HOPS_MAX: usize = 16;
@@ -108,5 +110,43 @@ fn refers(value: &Value) -> bool {
         Value::Object(members) => members.contains_key("$ref") || members.values().any(refers),
         Value::Array(elements) => elements.iter().any(refers),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// The places in one schema that it refers to itself.
+#[derive(Debug)]
+pub(super) struct Referred(BTreeSet<String>);
+
+impl Referred {
+    pub(super) fn of(root: &Value) -> Self {
+        let mut all = BTreeSet::new();
+        collect(root, &mut all);
+        Self(all)
+    }
+
+    /// Whether something refers to what stood at a place in it, or below. The place begins with the member of the tool that
+    /// the schema is.
+    pub(super) fn below(&self, place: &str) -> bool {
+        let here = place.get(1..).and_then(|rest| place.get(rest.find('/')? + 1..));
+        here.is_some_and(|here| {
+            let under = format!("{here}/");
+            let from = (Bound::Included(under.as_str()), Bound::Unbounded);
+            let next = self.0.range::<str, _>(from).next();
+            self.0.contains(here) || next.is_some_and(|next| next.starts_with(&under))
+        })
+    }
+}
+
+fn collect(value: &Value, all: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                let reference = value.as_str().filter(|_| key == "$ref");
+                all.extend(reference.and_then(|text| text.strip_prefix('#')).map(str::to_owned));
+                collect(value, all);
+            }
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| collect(element, all)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -1,12 +1,13 @@
 //! Whether what is new looks like what was accepted, under another name: an approval does not travel with a text.
 
-use super::names::{confusable, likeness, respelled};
-use super::pairs::{RENAMED, stems};
+use super::names::Shape;
+use super::pairs::RENAMED;
 use super::words::{stem, words};
 use crate::Definition;
 use decision::ItemKind;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What share of its words a new item has in common with one that is still offered, to be called a copy. Siblings are
 /// alike by nature.
@@ -49,10 +50,14 @@ impl Likeness {
 
 /// Of each new item, the accepted one of the same server that it looks like.
 pub fn renames(new: &[Definition], accepted: &[(Definition, Original)]) -> Vec<Option<Likeness>> {
-    let accepted: Vec<_> =
-        accepted.iter().take(ACCEPTED_MAX).map(|(one, original)| (Form::of(one), *original)).collect();
+    let mut stems = Stems::default();
+    let accepted: Vec<_> = accepted
+        .iter()
+        .take(ACCEPTED_MAX)
+        .map(|(one, original)| (Form::of(one, &mut stems), *original))
+        .collect();
     let like = |one: &Definition| {
-        let form = Form::of(one);
+        let form = Form::of(one, &mut stems);
         let alike = accepted.iter().filter_map(|(other, original)| {
             let like = form.like(other);
             let enough = match original {
@@ -63,7 +68,7 @@ pub fn renames(new: &[Definition], accepted: &[(Definition, Original)]) -> Vec<O
         });
         // what vanished explains more than what is there
         let best = alike.max_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.total_cmp(&b.0)));
-        best.map(|(_, other, original)| Likeness { name: other.name.to_owned(), original })
+        best.map(|(_, other, original)| Likeness { name: other.shape.name.to_owned(), original })
     };
     let found = new.iter().take(NEW_MAX).map(like);
     found.chain(std::iter::repeat(None)).take(new.len()).collect()
@@ -72,50 +77,94 @@ pub fn renames(new: &[Definition], accepted: &[(Definition, Original)]) -> Vec<O
 /// A definition, ready to be compared with many.
 struct Form<'a> {
     kind: ItemKind,
-    name: &'a str,
-    stems: BTreeSet<String>,
+    shape: Shape<'a>,
+    stems: Vec<u32>,
     /// The words of its name.
-    named: BTreeSet<String>,
+    named: BTreeSet<u32>,
 }
 
 impl<'a> Form<'a> {
-    fn of(definition: &'a Definition) -> Self {
+    fn of(definition: &'a Definition, stems: &mut Stems) -> Self {
         let value: Value = serde_json::from_slice(definition.raw()).unwrap_or_default();
-        let (stems, name) = (stems(&value), definition.name());
-        let named = words(name).iter().filter_map(|word| stem(&word.text)).map(str::to_owned).collect();
-        Self { kind: definition.kind(), name, stems, named }
+        let name = definition.name();
+        let named =
+            words(name).iter().filter_map(|word| stem(&word.text)).map(|stem| stems.number(stem)).collect();
+        Self { kind: definition.kind(), shape: Shape::of(name), stems: stems.of(&value), named }
     }
 
     fn like(&self, other: &Form<'_>) -> f64 {
-        if self.kind != other.kind || self.name == other.name {
+        if self.kind != other.kind || self.shape.name == other.shape.name {
             return 0.0;
         }
         if self.passes_for(other) {
             return 1.0;
         }
-        0.4 * likeness(self.name, other.name) + 0.6 * share(&self.stems, &other.stems)
+        0.4 * self.shape.likeness(&other.shape) + 0.6 * share(&self.stems, &other.stems)
     }
 
     fn copies(&self, other: &Form<'_>) -> bool {
         let (a, b) = (&self.stems, &other.stems);
         // siblings that differ in what their names say are two: one creates, one deletes
-        let by_name =
-            || a.symmetric_difference(b).any(|word| self.named.contains(word) || other.named.contains(word));
+        let one_has = |word: &u32| a.binary_search(word).is_ok() != b.binary_search(word).is_ok();
+        let by_name = || self.named.iter().chain(&other.named).any(one_has);
         let same = || a.len().min(b.len()) >= WORDS_MIN && share(a, b) >= COPIED && !by_name();
-        self.kind == other.kind && self.name != other.name && (self.passes_for(other) || same())
+        self.kind == other.kind && self.shape.name != other.shape.name && (self.passes_for(other) || same())
     }
 
     fn passes_for(&self, other: &Form<'_>) -> bool {
-        confusable(self.name, other.name) || respelled(self.name, other.name)
+        self.shape.is_confusable(&other.shape) || self.shape.is_respelled(&other.shape)
+    }
+}
+
+/// So many different words of a definition are held beside those of others.
+const STEMS_MAX: usize = 3_000;
+
+/// Words as numbers: of many definitions each is held beside many others.
+#[derive(Debug, Default)]
+pub(super) struct Stems(BTreeMap<String, u32>);
+
+impl Stems {
+    fn number(&mut self, stem: &str) -> u32 {
+        if let Some(known) = self.0.get(stem) {
+            return *known;
+        }
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.insert(stem.to_owned(), next);
+        next
+    }
+
+    /// The words of a definition, its names aside, in order of their numbers.
+    pub(super) fn of(&mut self, value: &Value) -> Vec<u32> {
+        let members = value.as_object().into_iter().flatten();
+        let rest =
+            members.filter(|(key, _)| !matches!(key.as_str(), "name" | "uri" | "uriTemplate" | "title"));
+        let mut stems = BTreeSet::new();
+        for (_, value) in rest {
+            if stems.len() >= STEMS_MAX {
+                break;
+            }
+            let words = words(&value.to_string());
+            let all = words.iter().filter_map(|word| stem(&word.text));
+            stems.extend(all.map(|stem| self.number(stem)));
+        }
+        stems.into_iter().take(STEMS_MAX).collect()
     }
 }
 
 /// What share of all words both have.
-pub(super) fn share(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
+pub(super) fn share(a: &[u32], b: &[u32]) -> f64 {
     if a.is_empty() || b.is_empty() {
         return 0.0;
     }
-    a.intersection(b).count() as f64 / a.union(b).count() as f64
+    let (mut x, mut y, mut both) = (a.iter().peekable(), b.iter().peekable(), 0_usize);
+    while let (Some(one), Some(other)) = (x.peek(), y.peek()) {
+        match one.cmp(other) {
+            Ordering::Less => drop(x.next()),
+            Ordering::Greater => drop(y.next()),
+            Ordering::Equal => (both, _, _) = (both + 1, x.next(), y.next()),
+        }
+    }
+    both as f64 / (a.len() + b.len() - both) as f64
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Two versions of a schema: what they refuse and allow, and in which direction that moved.
 
-use super::fields::{Site, at, keys, object, strings, texts, told, unknown};
-use super::refs::{bare, bends, branches, describes, resolve};
+use super::alike::Same;
+use super::fields::{Site, at, is_cut, keys, object, strings, texts, told, unknown};
+use super::refs::{Referred, bends, branches, describes, resolve};
 use super::text::Role;
 use super::{Kind, values};
 use serde_json::{Map, Value};
@@ -29,6 +30,8 @@ pub(super) enum Shift {
 const DEPTH_MAX: usize = 60;
 /// So many pairs of schemas are compared; what is left is called unclear.
 const STEPS_MAX: usize = 20_000;
+/// So many values are looked at, each as often as it is: a reference has its target compared wherever it stands.
+const VALUES_MAX: usize = 1_000_000;
 
 pub(super) struct Walk<'a, 'b> {
     pub(super) site: &'a mut Site<'b>,
@@ -38,6 +41,10 @@ pub(super) struct Walk<'a, 'b> {
     blurred: bool,
     pub(super) depth: usize,
     steps: usize,
+    values: usize,
+    /// What the new schema refers to, and whether what either refers to may stand where more means less: asked at most once.
+    referred: Option<Referred>,
+    bent: Option<bool>,
 }
 
 pub(super) fn compare(
@@ -71,7 +78,17 @@ pub(super) fn compare(
         (Some(_), Some(_)) | (None, None) => {}
     }
     let (old, new) = (old.unwrap_or(&any), new.unwrap_or(&any));
-    let mut walk = Walk { site, roots: (old, new), direction, blurred: false, depth: 0, steps: STEPS_MAX };
+    let mut walk = Walk {
+        site,
+        roots: (old, new),
+        direction,
+        blurred: false,
+        depth: 0,
+        steps: STEPS_MAX,
+        values: VALUES_MAX,
+        referred: None,
+        bent: None,
+    };
     walk.schema(place, old, new);
 }
 
@@ -101,18 +118,41 @@ impl Walk<'_, '_> {
         self.site.push(place, kind, fits, weight, because);
     }
 
+    /// Whether one more pair may be compared.
+    pub(super) fn step(&mut self) -> bool {
+        let left = self.steps.checked_sub(1);
+        self.steps = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    /// Whether both may be looked at once more.
+    fn afford(&mut self, old: &Value, new: &Value) -> bool {
+        let left = [old, new].into_iter().try_fold(self.values, |left, value| size(value, left));
+        self.values = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    /// What nobody compared may be anything, in results too: somebody has to look.
+    pub(super) fn unclear(&mut self, place: &str, because: &str) {
+        self.site.push(place, Kind::SchemaUnclear, false, 0.3, because.to_owned());
+    }
+
     /// Two schemas, wherever they stand.
     pub(super) fn schema(&mut self, place: &str, old: &Value, new: &Value) {
+        if !self.afford(old, new) {
+            return self.unclear(place, "too large to be compared");
+        }
         if old == new {
             return;
         }
         let count = self.site.changes.len();
-        if self.depth == DEPTH_MAX || self.steps == 0 {
-            let because = "nested too deeply to be compared".to_owned();
-            return self.shifted(place, Kind::SchemaUnclear, Shift::Other, 0.3, because);
+        if self.depth == DEPTH_MAX {
+            return self.unclear(place, "nested too deeply to be compared");
+        }
+        if !self.step() {
+            return self.unclear(place, "too much changed to be compared");
         }
         self.depth += 1;
-        self.steps -= 1;
         let open = Map::new();
         let members = |value: &Value| match value {
             Value::Object(members) => Some(members.clone()),
@@ -182,6 +222,10 @@ impl Walk<'_, '_> {
     }
 
     fn references(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+        // to be resolved is to be copied
+        if self.values == 0 || self.steps == 0 {
+            return self.unclear(place, "too large to be compared");
+        }
         let told = format!("it was {} and is {}", told(old.get("$ref")), told(new.get("$ref")));
         let (a, b) = (Value::Object(old.clone()), Value::Object(new.clone()));
         let roots = self.roots;
@@ -266,20 +310,16 @@ impl Walk<'_, '_> {
     fn alternatives(&mut self, place: &str, key: &str, old: &[Value], new: &[Value]) {
         let here = at(place, key);
         let count = self.site.changes.len();
-        let mut left: Vec<(usize, &Value)> = new.iter().enumerate().collect();
         let mut gone: Vec<(usize, &Value)> = Vec::new();
         let mut alike: Vec<(usize, &Value, &Value)> = Vec::new();
+        let mut among = Same::among(new.iter());
         for (i, schema) in old.iter().enumerate() {
-            let same = left.iter().position(|(_, other)| *other == schema);
-            let same = same.or_else(|| left.iter().position(|(_, other)| bare(other) == bare(schema)));
-            match same {
-                Some(found) => {
-                    let (j, other) = left.remove(found);
-                    alike.push((j, schema, other));
-                }
+            match among.take(schema) {
+                Some((j, other)) => alike.push((j, schema, other)),
                 None => gone.push((i, schema)),
             }
         }
+        let mut left = among.left();
         if let ([(_, before)], [(j, after)]) = (gone.as_slice(), left.as_slice()) {
             alike.push((*j, before, after));
             (gone, left) = (vec![], vec![]);
@@ -332,7 +372,8 @@ impl Walk<'_, '_> {
     /// Parts that are referred to: one that nobody refers to changes nothing.
     fn parts(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let blurred = self.blurred;
-        self.blurred |= bends(self.roots.0) || bends(self.roots.1);
+        let (was, is) = self.roots;
+        self.blurred |= *self.bent.get_or_insert_with(|| bends(was) || bends(is));
         for key in keys(old, new) {
             let here = at(place, key);
             match (old.get(key), new.get(key)) {
@@ -342,7 +383,9 @@ impl Walk<'_, '_> {
                     super::arguments::arrived(self.site, &here, part);
                 }
                 (Some(_), None) => {
-                    let dangling = points_at(self.roots.1, &here);
+                    let referred = self.referred.get_or_insert_with(|| Referred::of(is));
+                    // a place that was cut is none that can be looked for
+                    let dangling = is_cut(&here) || referred.below(&here);
                     let shift = if dangling { Shift::Other } else { Shift::Same };
                     self.shifted(&here, Kind::PartRemoved, shift, 0.02, format!("`{key}` is gone"));
                 }
@@ -372,19 +415,12 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Whether something in the schema refers to what stood at a place in it, or below.
-fn points_at(root: &Value, place: &str) -> bool {
-    match root {
-        Value::Object(members) => members.iter().any(|(key, value)| {
-            let reference = value.as_str().filter(|_| key == "$ref").and_then(|text| text.strip_prefix('#'));
-            // the place begins with the member of the tool that the schema is
-            let here = reference
-                .and_then(|reference| Some((reference, place.get(place.get(1..)?.find('/')? + 1..)?)));
-            here.is_some_and(|(reference, here)| {
-                reference.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }) || points_at(value, place)
-        }),
-        Value::Array(elements) => elements.iter().any(|element| points_at(element, place)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+/// What is left of so many values when those of this one are taken away.
+fn size(value: &Value, left: usize) -> Option<usize> {
+    let left = left.checked_sub(1)?;
+    match value {
+        Value::Object(members) => members.values().try_fold(left, |left, value| size(value, left)),
+        Value::Array(elements) => elements.iter().try_fold(left, |left, value| size(value, left)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(left),
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Role {
 
 /// Words that are compared in order; longer texts are compared as bags of words.
 const ORDERED_MAX: usize = 1_500;
+/// So many pairs of words are held beside each other in all texts of one item; then texts are compared as bags of words.
+pub(super) const CELLS_MAX: usize = 20_000_000;
 /// So many words make a sentence where a value is usual.
 const SENTENCE: usize = 5;
 
@@ -27,7 +29,7 @@ const SENTENCE: usize = 5;
 pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<&str>, new: Option<&str>) {
     let (was, is) = (old.unwrap_or_default(), new.unwrap_or_default());
     let (before, after) = (words(was), words(is));
-    let (kept, fresh) = difference(&before, &after);
+    let (kept, fresh) = difference(&before, &after, &mut site.cells);
     let lost = before.len() - kept;
     let (kind, weight, because) = match (old, new) {
         (None, Some(_)) => {
@@ -119,15 +121,17 @@ fn squeezed(text: &str) -> String {
 }
 
 /// How many words were kept, and those that came in.
-fn difference<'a>(old: &[Word], new: &'a [Word]) -> (usize, Vec<&'a Word>) {
+fn difference<'a>(old: &[Word], new: &'a [Word], cells: &mut usize) -> (usize, Vec<&'a Word>) {
     let same = |a: &Word, b: &Word| a.text == b.text;
     let head = old.iter().zip(new).take_while(|(a, b)| same(a, b)).count();
     let (old, new) = (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
     let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| same(a, b)).count();
     let old = old.get(..old.len() - tail).unwrap_or_default();
     let new = new.get(..new.len() - tail).unwrap_or_default();
-    let (kept, fresh) =
-        if old.len().max(new.len()) > ORDERED_MAX { unordered(old, new) } else { ordered(old, new) };
+    let short = old.len().max(new.len()) <= ORDERED_MAX;
+    let left = cells.checked_sub(old.len() * new.len()).filter(|_| short);
+    *cells = if short { left.unwrap_or_default() } else { *cells };
+    let (kept, fresh) = if left.is_some() { ordered(old, new) } else { unordered(old, new) };
     (head + tail + kept, fresh)
 }
 
@@ -186,7 +190,7 @@ mod tests {
 
     fn of(old: &str, new: &str) -> (usize, Vec<String>) {
         let (old, new) = (words(old), words(new));
-        let (kept, fresh) = difference(&old, &new);
+        let (kept, fresh) = difference(&old, &new, &mut CELLS_MAX.clone());
         assert_eq!(kept + fresh.len(), new.len());
         (kept, fresh.iter().map(|word| word.text.clone()).collect())
     }

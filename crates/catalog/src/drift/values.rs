@@ -1,6 +1,7 @@
 //! What a schema says of single values: types, choices, bounds, patterns, defaults.
 
 use super::Kind;
+use super::alike::Among;
 use super::fields::{at, strings, told};
 use super::schema::{Shift, Walk};
 use serde_json::{Map, Value};
@@ -98,8 +99,9 @@ pub(super) fn choices(walk: &mut Walk<'_, '_>, place: &str, a: &Members, b: &Mem
         walk.shifted(&here, Kind::ConstChanged, Shift::Other, 0.15, because);
         return strings(walk.site, &here, a.get("const"), new);
     }
-    let came: Vec<&&Value> = after.iter().filter(|value| !before.contains(value)).collect();
-    let went: Vec<&&Value> = before.iter().filter(|value| !after.contains(value)).collect();
+    let (known, now) = (Among::of(before.iter().copied()), Among::of(after.iter().copied()));
+    let came: Vec<&&Value> = after.iter().filter(|value| !known.has(value)).collect();
+    let went: Vec<&&Value> = before.iter().filter(|value| !now.has(value)).collect();
     if !came.is_empty() {
         let because = format!("{} is taken too", list(&came));
         walk.shifted(&here, Kind::EnumWidened, Shift::Wider, 0.08, because);

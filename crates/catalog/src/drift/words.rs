@@ -15,16 +15,18 @@ pub(super) const CHARS_MAX: usize = 20_000;
 /// The words of a text. Humps of `camelCase` are apart; scripts without spaces give a word for two characters.
 pub(super) fn words(text: &str) -> Vec<Word> {
     let mut found = Vec::new();
-    let (mut word, mut sentence, mut before) = (String::new(), 0, ' ');
+    let (mut word, mut length, mut sentence, mut before) = (String::new(), 0, 0, ' ');
     let mut chars = text.chars().take(CHARS_MAX).peekable();
     while let Some(c) = chars.next() {
         let hump = c.is_uppercase() && before.is_lowercase();
         let solid = c.is_alphanumeric() && !c.is_ascii() && !c.is_lowercase() && !c.is_uppercase();
-        if !c.is_alphanumeric() || hump || (solid && word.chars().count() == 2) {
+        if !c.is_alphanumeric() || hump || (solid && length == 2) {
             push(&mut found, &mut word, sentence);
+            length = 0;
         }
         if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
+            length += c.to_lowercase().count();
         }
         let spaced = chars.peek().is_none_or(|next| next.is_whitespace());
         if matches!(c, '\n' | '。' | '！' | '？') || (matches!(c, '.' | '!' | '?' | ':' | ';') && spaced) {

@@ -24,7 +24,10 @@ pub fn scan_items<'a>(
     let mut seen: BTreeMap<Item, Vec<Finding>> = BTreeMap::new();
     for (place, finding) in of_tools.chain(across) {
         let Some(place) = place.strip_prefix(&format!("/{last}")) else { continue };
-        if let Some((at, item)) = places.iter().find(|(at, _)| under(place, at)) {
+        let list = place.match_indices('/').nth(2).map_or(place.len(), |(at, _)| at);
+        let own = place.match_indices('/').nth(1).map_or(place.len(), |(at, _)| at);
+        let roots = [list, own].into_iter().filter_map(|end| place.get(..end));
+        if let Some((at, item)) = roots.into_iter().find_map(|root| places.get_key_value(root)) {
             // what was found in a tool alone has its place there already
             let own = finding.place.strip_prefix(&format!("/{last}{at}")).map(str::to_owned);
             let own = if item.kind == ItemKind::Server { Some(place.to_owned()) } else { own };
@@ -51,18 +54,13 @@ pub fn scan_identity<'a>(
         .collect()
 }
 
-/// Whether a JSON pointer is `root` or leads into it.
-fn under(pointer: &str, root: &str) -> bool {
-    pointer.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// The items as one offer, and where in it each went.
 fn shown<'a>(
     server: &ServerName,
     items: impl IntoIterator<Item = (&'a Item, &'a [u8])>,
-) -> (Offer, Vec<(String, Item)>) {
+) -> (Offer, BTreeMap<String, Item>) {
     let mut offer = Offer { server: Some(server.to_string()), ..Offer::default() };
-    let mut places = Vec::new();
+    let mut places = BTreeMap::new();
     for (item, raw) in items {
         let Ok(value) = serde_json::from_slice::<Value>(raw) else { continue };
         let (key, list) = match item.kind {
@@ -72,12 +70,12 @@ fn shown<'a>(
             ItemKind::ResourceTemplate => ("resourceTemplates", &mut offer.resource_templates),
             ItemKind::Server => {
                 offer.instructions = value.as_str().map(str::to_owned);
-                places.push(("/instructions".to_owned(), item.clone()));
+                places.entry("/instructions".to_owned()).or_insert_with(|| item.clone());
                 continue;
             }
             ItemKind::Question => continue,
         };
-        places.push((format!("/{key}/{}", list.len()), item.clone()));
+        places.insert(format!("/{key}/{}", list.len()), item.clone());
         list.push(value);
     }
     (offer, places)

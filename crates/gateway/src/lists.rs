@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use policy::{Answer, Asked, Circumstances, Question, Subject};
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Range,
     sync::Arc,
 };
 use tokio::sync::broadcast::error::RecvError;
@@ -22,6 +23,8 @@ use wire::{Revision, Way, rpc};
 
 /// Items on one page.
 const PAGE: usize = 500;
+/// From this size on nothing more is put on a page.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// Answers one of the four lists.
 pub(crate) fn list(
@@ -47,13 +50,18 @@ pub(crate) fn list(
         return Err(bad_cursor());
     }
     let mut raw = format!("{{\"{key}\":[").into_bytes();
-    for (i, item) in items.iter().skip(from).take(PAGE).enumerate() {
-        raw.extend_from_slice(if i == 0 { b"" } else { b"," });
-        raw.extend_from_slice(item);
+    let mut next = from;
+    for item in items.iter().skip(from).take(PAGE) {
+        if raw.len() >= PAGE_BYTES {
+            break;
+        }
+        raw.extend_from_slice(if next == from { b"" } else { b"," });
+        item.parts().iter().for_each(|part| raw.extend_from_slice(part));
+        next += 1;
     }
     raw.push(b']');
-    if items.len() > from + PAGE {
-        let next = handles::seal(gate, &bound, (from + PAGE).to_string().as_bytes());
+    if items.len() > next {
+        let next = handles::seal(gate, &bound, next.to_string().as_bytes());
         raw.extend_from_slice(format!(",\"nextCursor\":\"{next}\"").as_bytes());
     }
     if asker.era() == Era::Modern {
@@ -88,11 +96,12 @@ pub(crate) fn visible(
     kind: ItemKind,
     asker: &Asker,
     host: Option<&str>,
-) -> Arc<Vec<Bytes>> {
+) -> Arc<Vec<Shown>> {
     let (entrance, revision, principal) = (&arrival.entrance, asker.revision, &asker.principal);
     let whose = Whose {
         principal: Arc::clone(principal),
-        host: host.map(str::to_owned),
+        // a client gives itself its name, and may give itself another each time
+        host: host.filter(|_| live.policies.read_host()).map(str::to_owned),
         entrance: entrance.clone(),
         revision,
         kind,
@@ -106,11 +115,17 @@ pub(crate) fn visible(
 /// reads no arguments and no time), so that of thousands of items it need not be asked at every list.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    made: Mutex<HashMap<Whose, Arc<Vec<Bytes>>>>,
+    made: Mutex<Made>,
 }
 
-/// Most items in all lists that are kept, an empty one counting as one; then they are made anew.
-const KEPT_MAX: usize = 100_000;
+#[derive(Debug, Default)]
+struct Made {
+    lists: HashMap<Whose, Arc<Vec<Shown>>>,
+    bytes: usize,
+}
+
+/// Most bytes of all lists that are kept, beside those of the definitions that all share; then they are made anew.
+const KEPT_MAX: usize = 64 << 20;
 
 /// Who asked for which list.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -123,19 +138,62 @@ struct Whose {
 }
 
 impl Lists {
-    fn get_or_make(&self, whose: Whose, make: impl FnOnce() -> Vec<Bytes>) -> Arc<Vec<Bytes>> {
-        if let Some(made) = self.made.lock().get(&whose) {
+    fn get_or_make(&self, whose: Whose, make: impl FnOnce() -> Vec<Shown>) -> Arc<Vec<Shown>> {
+        if let Some(made) = self.made.lock().lists.get(&whose) {
             return Arc::clone(made);
         }
         let list = Arc::new(make());
+        let bytes = whose.bytes() + list.iter().map(Shown::bytes).sum::<usize>();
         let mut made = self.made.lock();
-        let kept: usize = made.values().map(|list| list.len() + 1).sum();
-        if kept + list.len() >= KEPT_MAX {
-            made.clear();
+        if made.bytes + bytes > KEPT_MAX {
+            *made = Made::default();
         }
-        made.insert(whose, Arc::clone(&list));
+        // who asked for it twice at the same time has it twice counted
+        if bytes <= KEPT_MAX {
+            made.bytes += bytes;
+            made.lists.insert(whose, Arc::clone(&list));
+        }
         list
     }
+}
+
+impl Whose {
+    /// About what it takes to keep it.
+    fn bytes(&self) -> usize {
+        512 + self.host.as_ref().map_or(0, String::len)
+    }
+}
+
+/// A definition as somebody is shown it. Its bytes are the catalogue's wherever they can be: who asks must not decide how
+/// often there are copies of them.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    raw: Bytes,
+    /// What stands in place of a part of it: the federated name, encoded.
+    renamed: Option<(Range<usize>, Box<str>)>,
+    /// It is no copy.
+    shared: bool,
+}
+
+impl Shown {
+    /// Its bytes, in order.
+    pub(crate) fn parts(&self) -> [&[u8]; 3] {
+        let Some((range, name)) = &self.renamed else { return [&self.raw, b"", b""] };
+        let (before, behind) = (self.raw.get(..range.start), self.raw.get(range.end..));
+        [before.unwrap_or_default(), name.as_bytes(), behind.unwrap_or_default()]
+    }
+
+    fn bytes(&self) -> usize {
+        let name = self.renamed.as_ref().map_or(0, |(_, name)| name.len());
+        size_of::<Self>() + name + if self.shared { 0 } else { self.raw.len() }
+    }
+}
+
+/// The digest of lists, each item on a line of its own.
+pub(crate) fn digest<'a>(shown: impl IntoIterator<Item = &'a Shown>) -> Digest {
+    let parts: Vec<&[u8]> =
+        shown.into_iter().flat_map(|item| item.parts().into_iter().chain([&b"\n"[..]])).collect();
+    Digest::of_parts(&parts)
 }
 
 fn shown_to(
@@ -145,7 +203,7 @@ fn shown_to(
     principal: &Principal,
     host: Option<&str>,
     kind: ItemKind,
-) -> Vec<Bytes> {
+) -> Vec<Shown> {
     let mut items = Vec::new();
     for (server, peer) in behind(live, entrance) {
         let Some(entry) = live.catalogue.server(server) else {
@@ -165,28 +223,28 @@ fn shown_to(
                 continue;
             }
             let way = Way::new(client, peer.eras);
-            let crossed =
-                (kind == ItemKind::Tool).then(|| wire::bridge::definition::tool(item.definition.raw(), way));
-            let raw = crossed.as_ref().unwrap_or(item.definition.raw());
+            let own = item.definition.raw();
+            let raw = match kind {
+                ItemKind::Tool => wire::bridge::definition::tool(own, way),
+                ItemKind::Prompt
+                | ItemKind::Resource
+                | ItemKind::ResourceTemplate
+                | ItemKind::Server
+                | ItemKind::Question => own.clone(),
+            };
             let federated = *entrance == Entrance::Federated;
             let renamed = federated && matches!(kind, ItemKind::Tool | ItemKind::Prompt);
-            items.push(if renamed { rename(raw, &catalog::federated(server, name)) } else { raw.clone() });
+            let renamed = renamed.then(|| rename(&raw, &catalog::federated(server, name))).flatten();
+            items.push(Shown { shared: raw.as_ptr() == own.as_ptr(), raw, renamed });
         }
     }
     items
 }
 
-/// The author's definition under its federated name; every other byte as it came.
-fn rename(raw: &Bytes, name: &str) -> Bytes {
-    let member = wire::json::object_members(raw).find(|(key, _)| key == "name");
-    let Some((_, range)) = member else {
-        return raw.clone();
-    };
-    let mut out = Vec::with_capacity(raw.len() + name.len());
-    out.extend_from_slice(raw.get(..range.start).unwrap_or_default());
-    out.extend_from_slice(wire::json::encode_string(name).as_bytes());
-    out.extend_from_slice(raw.get(range.end..).unwrap_or_default());
-    out.into()
+/// The author's definition under its federated name: what stands where. Every other byte is as it came.
+fn rename(raw: &Bytes, name: &str) -> Option<(Range<usize>, Box<str>)> {
+    let (_, range) = wire::json::object_members(raw).find(|(key, _)| key == "name")?;
+    Some((range, wire::json::encode_string(name).into()))
 }
 
 const NOTICES: [(&str, &[ItemKind]); 3] = [
@@ -305,17 +363,61 @@ pub(crate) fn may_hear(gate: &Gate, live: &Live, session: &Session, server: &Ser
 fn digests(live: &Live, session: &Session) -> BTreeMap<&'static str, Digest> {
     let host = session.hello().and_then(|hello| hello.claims.host);
     let of = |kinds: &[ItemKind]| {
-        let shown = kinds.iter().flat_map(|kind| {
-            shown_to(
-                live,
-                &session.entrance,
-                Revision::LATEST_LEGACY,
-                &session.principal,
-                host.as_deref(),
-                *kind,
-            )
-        });
-        Digest::of(&shown.collect::<Vec<_>>().join(&b'\n'))
+        let (entrance, principal) = (&session.entrance, &session.principal);
+        let shown = |kind: &ItemKind| {
+            shown_to(live, entrance, Revision::LATEST_LEGACY, principal, host.as_deref(), *kind)
+        };
+        digest(&kinds.iter().flat_map(shown).collect::<Vec<_>>())
     };
     NOTICES.iter().map(|(method, kinds)| (*method, of(kinds))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whose(n: usize) -> Whose {
+        Whose {
+            principal: Arc::new(Principal::unknown()),
+            host: Some(n.to_string()),
+            entrance: Entrance::Federated,
+            revision: Revision::LATEST_MODERN,
+            kind: ItemKind::Tool,
+        }
+    }
+
+    #[test]
+    fn lists_are_kept_by_their_bytes_and_what_all_share_is_counted_for_nobody() {
+        let lists = Lists::default();
+        let raw = Bytes::from(format!(r#"{{"name":"a","description":"{}"}}"#, "x".repeat(1 << 20)));
+        let of = |shared: bool| {
+            let shown = Shown { raw: raw.clone(), renamed: rename(&raw, "crm__a"), shared };
+            let count = lists.made.lock().lists.len();
+            lists.get_or_make(whose(count), || vec![shown])
+        };
+        (0..100).for_each(|_| drop(of(true)));
+        assert_eq!(lists.made.lock().lists.len(), 100);
+        assert!(lists.made.lock().bytes < 100 << 10);
+        let mut most = 0;
+        for _ in 0..200 {
+            of(false);
+            most = most.max(lists.made.lock().bytes);
+        }
+        assert!(most > KEPT_MAX / 2 && most <= KEPT_MAX, "{most}");
+        let huge = || (0..65).map(|_| Shown { raw: raw.clone(), renamed: None, shared: false }).collect();
+        assert_eq!(lists.get_or_make(whose(1_000), huge).len(), 65);
+        assert!(!lists.made.lock().lists.contains_key(&whose(1_000)), "one that is too long is not kept");
+    }
+
+    #[test]
+    fn a_definition_under_another_name_is_its_author_s_in_every_other_byte() {
+        let raw = Bytes::from_static(br#"{ "title":"name", "name" : "say\u0021" ,"name2":1}"#);
+        let shown = Shown { raw: raw.clone(), renamed: rename(&raw, "crm__say!"), shared: true };
+        let told = br#"{ "title":"name", "name" : "crm__say!" ,"name2":1}"#;
+        assert_eq!(shown.parts().concat(), told);
+        let nameless = Bytes::from_static(b"{}");
+        let shown = Shown { renamed: rename(&nameless, "x"), raw: nameless, shared: true };
+        assert_eq!(shown.parts().concat(), b"{}");
+        assert_eq!(digest([&shown]), Digest::of(b"{}\n"));
+    }
 }

@@ -311,15 +311,10 @@ impl Subscription {
             Some((_, _, kind)) => std::slice::from_ref(kind),
             None => &[],
         };
-        let mut bytes = Vec::new();
-        for kind in kinds {
-            let shown = lists::visible(live, &self.arrival, *kind, &self.asker, self.host.as_deref());
-            for item in shown.iter() {
-                bytes.extend_from_slice(item);
-                bytes.push(b'\n');
-            }
-        }
-        let digest = Digest::of(&bytes);
+        let shown =
+            |kind: &ItemKind| lists::visible(live, &self.arrival, *kind, &self.asker, self.host.as_deref());
+        let shown: Vec<_> = kinds.iter().map(shown).collect();
+        let digest = lists::digest(shown.iter().flat_map(|list| list.iter()));
         self.shown.insert(method, digest) != Some(digest)
     }
 

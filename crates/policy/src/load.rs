@@ -83,6 +83,10 @@ impl Policies {
     pub fn are_of(&self, sources: &[Source], catalogue: &Catalogue) -> bool {
         self.digest == digest(sources) && *self.catalogue == *catalogue
     }
+    /// Whether any rule asks which client somebody uses.
+    pub fn read_host(&self) -> bool {
+        self.rules.iter().any(|rule| rule.reads.has("host"))
+    }
     /// What an operator should know; the rules are in force all the same.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings

@@ -1,6 +1,9 @@
 //! What is on offer: discovers servers, pins what they show, and puts catalogue, policies and
 //! schemas in force as one snapshot.
 
+mod compared;
+mod pace;
+
 use crate::errands::{self, Found};
 use crate::gate::{Gate, Live};
 use crate::gathered::gather;
@@ -14,6 +17,8 @@ use crate::sighted::{self, AtHand, Looked};
 use crate::wishes::Wishes;
 use catalog::Catalogue;
 use decision::{EventName, Item, ItemKind, ServerName};
+pub use pace::Unlooked;
+use pace::{Pace, RETRY_MIN};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -27,18 +32,8 @@ use wire::Eras;
 /// Servers that are asked at the same time, at a start for instance. What they say is written down one after the other: a
 /// database has one writer, and whoever waits for it there is given up after some seconds.
 const LOOKS_MAX: usize = 16;
-/// Between two looks at a server that did not ask for one: a dated verdict must not last for ever.
-const AGAIN: Duration = Duration::from_secs(15 * 60);
-/// After a server could not be reached, doubled each time up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
 /// How often idle sessions are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
-/// Change notices of one server that come together count as one.
-const SETTLE: Duration = Duration::from_millis(150);
-/// The same for one that goes on and on.
-const SETTLE_MAX: Duration = Duration::from_secs(30);
-
 /// What an operator wrote: everything that a snapshot is made of beside the store.
 #[derive(Debug, Clone)]
 pub struct Written {
@@ -151,6 +146,8 @@ pub struct Offers {
     written: parking_lot::Mutex<Written>,
     eras: parking_lot::Mutex<BTreeMap<ServerName, Eras>>,
     looks: Semaphore,
+    /// Of servers that offer megabytes, one is worked on at a time.
+    heavy: Semaphore,
     pinning: tokio::sync::Mutex<()>,
     /// One look at a server at a time: who finds nothing new may go by it that what is new was told.
     turns: parking_lot::Mutex<BTreeMap<ServerName, Arc<tokio::sync::Mutex<()>>>>,
@@ -167,6 +164,7 @@ impl Offers {
             written: parking_lot::Mutex::new(written),
             eras: parking_lot::Mutex::default(),
             looks: Semaphore::new(LOOKS_MAX),
+            heavy: Semaphore::new(1),
             pinning: tokio::sync::Mutex::default(),
             turns: parking_lot::Mutex::default(),
             at_hand: AtHand::default(),
@@ -248,45 +246,41 @@ impl Offers {
     }
 
     /// Looks at one server: pins, compares and records what it shows.
-    pub async fn look(&self, server: &ServerName) -> Result<(), String> {
+    pub async fn look(&self, server: &ServerName) -> Result<(), Unlooked> {
         let own = Arc::clone(self.turns.lock().entry(server.clone()).or_default());
         let _alone = own.lock().await;
         // never closed; given back before the new snapshot is waited for, which then is one for many
         let turn = self.looks.acquire().await;
         let live = self.gate.live();
         let Some(settings) = live.settings.servers.get(server) else {
-            return Err("the server is not configured any more".to_owned());
+            return Err("the server is not configured any more".into());
         };
         if !live.registry.looks(server) {
             return Ok(());
         }
-        let found = errands::discover(&self.gate, &live, server, settings)
-            .await
-            .map_err(|fault| fault.to_string())?;
+        let found = Box::pin(errands::discover(&self.gate, &live, server, settings)).await?;
+        let heavy = if found.is_heavy() { Some(self.heavy.acquire().await) } else { None };
         self.eras.lock().insert(server.clone(), found.eras);
         let items = sighted::sighted(server, &found);
         let (poisoned, place) = sighted::poisoned(&self.gate.live(), &self.at_hand, server, &items);
         let withheld = poisoned.keys().cloned().collect();
         let identity = sighted::identity(server, &found, &items);
         let writer = self.gate.store.own_writer();
-        let pinning = self.pinning.lock().await;
-        let changes = self.pin(&live, &writer, server, &found, items, withheld).await;
-        let changes = changes.map_err(|e| e.to_string())?;
-        drop(pinning);
+        let changes = self.pin(&live, &writer, server, &found, items, withheld).await?;
         let scope = live.settings.scope();
         let at_hand = Looked { poisoned, identity, ..Looked::default() };
         let looked = sighted::looked(&self.gate.store, &scope, server, &changes, &at_hand).await;
         // what is withheld already is told with what is at hand
         let told = looked.as_ref().unwrap_or(&at_hand);
         self.tell(&live, writer, server, &found, &changes, told).await;
-        looked.map_err(|e| e.to_string())?;
-        drop((turn, live));
+        looked?;
+        drop((heavy, turn, live));
         if !changes.is_empty() || !self.is_known(server, &found).await {
             self.refresh().await;
         }
         drop(place);
         // what comes of it is seen in the store
-        sighted::look_as_callers(&self.gate, server).await.map_err(|e| e.to_string())
+        Ok(sighted::look_as_callers(&self.gate, server).await?)
     }
 
     /// Whether the snapshot in force has this of a server, and all that the store has: then a new one would be the same.
@@ -314,7 +308,6 @@ impl Offers {
             info: found.info.clone(),
             capabilities: Some(found.capabilities.clone()),
         };
-        self.gate.store.put_server_meta(&scope, server, &meta).await?;
         let kinds = [
             ItemKind::Tool,
             ItemKind::Prompt,
@@ -322,10 +315,13 @@ impl Offers {
             ItemKind::ResourceTemplate,
             ItemKind::Server,
         ];
+        let (pinning, apart) = self.compared(&scope, server, &items).await?;
+        self.gate.store.put_server_meta(&scope, server, &meta).await?;
         let (server, kinds) = (server.clone(), BTreeSet::from(kinds));
-        let apart = sighted::all_apart(&self.gate.store, &scope, &server, &items).await?;
         let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };
-        self.gate.store.record_seen(writer, &scope, &sighting).await
+        let changes = self.gate.store.record_seen(writer, &scope, &sighting).await;
+        drop(pinning);
+        changes
     }
 
     async fn tell(
@@ -350,33 +346,27 @@ impl Offers {
 
     /// Follows one server for as long as it is configured.
     async fn follow(self: Arc<Self>, server: ServerName, mut wake: mpsc::Receiver<()>) {
-        let mut wait = RETRY_MIN;
-        let mut settle = SETTLE;
+        let mut pace = Pace::default();
         loop {
-            let next = match self.look(&server).await {
-                Ok(()) => {
-                    self.gate.absences.over(&server);
-                    wait = RETRY_MIN;
-                    AGAIN
-                }
+            let settings = Arc::clone(&self.gate.live().settings);
+            let looked = Box::pin(self.look(&server)).await;
+            let next = pace.after(&looked);
+            match looked {
+                Ok(()) => self.gate.absences.over(&server),
                 Err(reason) => {
+                    let reason = reason.to_string();
                     self.gate.absences.missed(&server, self.gate.clock.now(), &reason);
-                    tracing::warn!(server = %server, reason, retry_s = wait.as_secs(), "server cannot be looked at");
-                    let now = wait;
-                    wait = (wait * 2).min(RETRY_MAX);
-                    now
+                    tracing::warn!(server = %server, reason, retry_s = next.as_secs(), "server cannot be looked at");
                 }
-            };
+            }
             let looked = Instant::now();
             tokio::select! {
                 woken = wake.recv() => {
                     if woken.is_none() {
                         return;
                     }
-                    // a server that cries all the time is heard less and less often, until it was quiet for once
-                    settle = if looked.elapsed() > SETTLE_MAX { SETTLE } else { settle };
-                    tokio::time::sleep(settle).await;
-                    settle = (settle * 4).min(SETTLE_MAX);
+                    let until = Instant::now() + pace.woken(looked.elapsed());
+                    self.settle(until, &settings).await;
                     while wake.try_recv().is_ok() {}
                 }
                 () = tokio::time::sleep(next) => {}
@@ -385,6 +375,14 @@ impl Offers {
                 self.gate.absences.over(&server);
                 return;
             }
+        }
+    }
+
+    /// Waits, but no longer than until somebody wrote other settings: the server may be another one now.
+    async fn settle(&self, until: Instant, settings: &Arc<Settings>) {
+        while Instant::now() < until && Arc::ptr_eq(&self.gate.live().settings, settings) {
+            let soon = Instant::now() + Duration::from_secs(1);
+            tokio::time::sleep_until(until.min(soon)).await;
         }
     }
 

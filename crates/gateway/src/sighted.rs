@@ -75,13 +75,19 @@ pub async fn still_served(
         let (old, new) =
             (store.definition(scope, &approved.digest).await?, store.definition(scope, &pin.seen).await?);
         let read = |raw: Option<Bytes>| Definition::new(server.clone(), pin.item.kind, raw?).ok();
-        if let (Some(old), Some(new)) = (read(old), read(new))
-            && catalog::drift::harmless(&old, &new)
-        {
-            kept.push(old);
+        if let (Some(old), Some(new)) = (read(old), read(new)) {
+            let judged = aside(move || catalog::drift::harmless(&old, &new).then_some(old)).await;
+            kept.extend(judged.flatten());
         }
     }
     Ok(kept)
+}
+
+/// Compares where nobody waits for a thread: how long it takes is up to the server. `None` if it failed, which says nothing
+/// for what was compared.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.inspect_err(|e| tracing::error!(error = %e, "two definitions cannot be compared")).ok()
 }
 
 /// Of what changed, what is served on as it was accepted, and what is an old item under a new name.
@@ -104,23 +110,36 @@ pub(crate) async fn looked(
     Ok(looked)
 }
 
-/// How what is shown differs from what was accepted, where it is not what was shown last.
+/// What is shown beside what was accepted of it, where it is not what was shown last.
+pub(crate) async fn changed(
+    store: &Store,
+    scope: &Scope,
+    server: &ServerName,
+    items: &[Seen],
+) -> Result<BTreeMap<Item, (Digest, Digest)>, StoreError> {
+    let pins = store.pins(scope, server).await?;
+    let known: BTreeMap<&Item, &Pin> = pins.iter().map(|pin| (&pin.item, pin)).collect();
+    let changed = items.iter().filter_map(|seen| {
+        let pin = known.get(&seen.item).filter(|pin| pin.seen != seen.digest)?;
+        let approved = pin.approved.as_ref()?.digest;
+        (approved != seen.digest).then(|| (seen.item.clone(), (approved, seen.digest)))
+    });
+    Ok(changed.collect())
+}
+
+/// How each of them differs from what was accepted, where that is little.
 pub(crate) async fn all_apart(
     store: &Store,
     scope: &Scope,
     server: &ServerName,
     items: &[Seen],
+    changed: &BTreeMap<Item, (Digest, Digest)>,
 ) -> Result<BTreeMap<Item, Apart>, StoreError> {
-    let pins = store.pins(scope, server).await?;
-    let known: BTreeMap<&Item, &Pin> = pins.iter().map(|pin| (&pin.item, pin)).collect();
     let mut all = BTreeMap::new();
     for seen in items {
-        let Some(pin) = known.get(&seen.item).filter(|pin| pin.seen != seen.digest) else { continue };
-        let Some(approved) = pin.approved.as_ref().map(|mark| mark.digest) else { continue };
-        if approved != seen.digest
-            && let Some(how) = apart(store, scope, server, pin, seen).await?
-        {
-            all.insert(seen.item.clone(), Apart { approved, shown: seen.digest, how });
+        let Some((approved, shown)) = changed.get(&seen.item).copied() else { continue };
+        if let Some(how) = apart(store, scope, server, approved, seen).await? {
+            all.insert(seen.item.clone(), Apart { approved, shown, how });
         }
     }
     Ok(all)
@@ -131,12 +150,12 @@ async fn apart(
     store: &Store,
     scope: &Scope,
     server: &ServerName,
-    pin: &Pin,
+    approved: Digest,
     seen: &Seen,
 ) -> Result<Option<How>, StoreError> {
-    let Some(mark) = &pin.approved else { return Ok(None) };
-    let Some(accepted) = store.definition(scope, &mark.digest).await? else { return Ok(None) };
-    let drift = catalog::drift::between(server, seen.item.kind, &accepted, &seen.raw);
+    let Some(accepted) = store.definition(scope, &approved).await? else { return Ok(None) };
+    let (server, kind, shown) = (server.clone(), seen.item.kind, seen.raw.clone());
+    let drift = aside(move || catalog::drift::between(&server, kind, &accepted, &shown)).await.flatten();
     Ok(drift.filter(catalog::drift::Drift::is_quiet).map(|drift| match drift.compatible() {
         true => How::Harmless,
         false => How::Mild,

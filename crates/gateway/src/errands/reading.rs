@@ -3,10 +3,10 @@
 use super::meta;
 use crate::upstream::{Fault, FaultKind, Injected, Outgoing, Received};
 use bytes::Bytes;
-use decision::ItemKind;
+use decision::{Digest, ItemKind};
 use http::{HeaderName, HeaderValue};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::{Eras, Revision, json as raw};
@@ -15,6 +15,8 @@ use wire::{Eras, Revision, json as raw};
 const PAGES_MAX: usize = 100;
 /// Most items of one server.
 const ITEMS_MAX: usize = 10_000;
+/// Most bytes of all that one server says of itself at one look, whatever of it is kept.
+const BYTES_MAX: usize = 64 << 20;
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -28,6 +30,15 @@ pub(crate) struct Found {
     pub(crate) instructions: Option<String>,
     /// Kind and raw definition, as the server sent it.
     pub(crate) items: Vec<(ItemKind, Bytes)>,
+}
+
+/// From so many bytes on, what a server offers is worked on by itself: read, it takes a multiple of that.
+const HEAVY: usize = 4 << 20;
+
+impl Found {
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.items.iter().map(|(_, item)| item.len()).sum::<usize>() > HEAVY
+    }
 }
 
 /// Who asks a server questions of a closed list.
@@ -99,19 +110,29 @@ pub(crate) async fn read(asks: &impl Asks, eras: Eras, hello: Option<Received>) 
         Some(hello) => hello.frame,
         None => asks.ask("server/discover", None).await?,
     };
+    let mut gathered = Gathered::default();
+    gathered.weigh(&about)?;
     let result = about.result_raw().unwrap_or_default();
     let text = |path: &[&str]| raw::at_path(result, path).map(Bytes::copy_from_slice);
     let capabilities = text(&["capabilities"]).unwrap_or_else(|| Bytes::from_static(b"{}"));
     let info = text(&["serverInfo"]).or_else(|| text(&["_meta", wire::era::META_SERVER_INFO]));
     let instructions = raw::string_member(result, "instructions").map(|text| text.into_owned());
-    let found = lists(asks, eras, capabilities).await?;
+    let found = all_lists(asks, eras, capabilities, gathered).await?;
     Ok(Found { info, instructions, ..found })
 }
 
 /// Asks for the lists alone, of a server that said before what it can do.
 pub(crate) async fn lists(asks: &impl Asks, eras: Eras, capabilities: Bytes) -> Result<Found, Fault> {
+    all_lists(asks, eras, capabilities, Gathered::default()).await
+}
+
+async fn all_lists(
+    asks: &impl Asks,
+    eras: Eras,
+    capabilities: Bytes,
+    mut gathered: Gathered,
+) -> Result<Found, Fault> {
     let has = |key: &str| raw::member(&capabilities, key).is_some();
-    let mut items = Vec::new();
     for (capability, method, key, kind) in [
         ("tools", "tools/list", "tools", ItemKind::Tool),
         ("prompts", "prompts/list", "prompts", ItemKind::Prompt),
@@ -119,10 +140,46 @@ pub(crate) async fn lists(asks: &impl Asks, eras: Eras, capabilities: Bytes) -> 
         ("resources", "resources/templates/list", "resourceTemplates", ItemKind::ResourceTemplate),
     ] {
         if has(capability) {
-            list(asks, method, key, kind, &mut items).await?;
+            list(asks, method, key, kind, &mut gathered).await?;
         }
     }
+    let items = gathered.items;
     Ok(Found { eras, revision: asks.revision(), capabilities, info: None, instructions: None, items })
+}
+
+/// What came so far of one look.
+#[derive(Default)]
+struct Gathered {
+    items: Vec<(ItemKind, Bytes)>,
+    known: BTreeSet<(ItemKind, Digest)>,
+    /// How many items came, and how many bytes.
+    count: usize,
+    bytes: usize,
+}
+
+impl Gathered {
+    /// Counts an answer, before anything of it is kept.
+    fn weigh(&mut self, answer: &wire::Frame) -> Result<(), Fault> {
+        self.bytes = self.bytes.saturating_add(answer.bytes().len());
+        if self.bytes > BYTES_MAX {
+            let told = format!("what it offers is more than {} MiB", BYTES_MAX >> 20);
+            return Err(Fault::sent(FaultKind::TooLarge, told));
+        }
+        Ok(())
+    }
+
+    /// Keeps an element of a list, unless it is the same to the byte as one that came before.
+    fn take(&mut self, kind: ItemKind, item: &[u8]) -> Result<(), Fault> {
+        self.count += 1;
+        if self.count > ITEMS_MAX {
+            return Err(Fault::sent(FaultKind::TooLarge, format!("more than {ITEMS_MAX} items")));
+        }
+        if self.known.insert((kind, Digest::of(item))) {
+            // a piece of its page would keep all of it
+            self.items.push((kind, Bytes::copy_from_slice(item)));
+        }
+        Ok(())
+    }
 }
 
 async fn list(
@@ -130,8 +187,9 @@ async fn list(
     method: &str,
     key: &str,
     kind: ItemKind,
-    items: &mut Vec<(ItemKind, Bytes)>,
+    gathered: &mut Gathered,
 ) -> Result<(), Fault> {
+    let mut asked = BTreeSet::new();
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES_MAX {
         let page = match asks.ask(method, cursor.as_deref()).await {
@@ -140,22 +198,74 @@ async fn list(
             Err(fault) if fault.kind == FaultKind::Refused => return Ok(()),
             Err(fault) => return Err(fault),
         };
+        gathered.weigh(&page)?;
         let result = page.result_raw().unwrap_or_default();
         // an object in its place would pass for an empty list
         let list = raw::member(result, key)
             .filter(|list| list.starts_with(b"["))
             .ok_or_else(|| Fault::sent(FaultKind::Nonsense, format!("`{method}` has no list of `{key}`")))?;
         for range in raw::array_elements(list) {
-            let item = list.get(range).unwrap_or_default();
-            items.push((kind, Bytes::copy_from_slice(item)));
-        }
-        if items.len() > ITEMS_MAX {
-            return Err(Fault::sent(FaultKind::TooLarge, format!("more than {ITEMS_MAX} items")));
+            gathered.take(kind, list.get(range).unwrap_or_default())?;
         }
         cursor = raw::string_member(result, "nextCursor").map(|text| text.into_owned());
-        if cursor.is_none() {
-            return Ok(());
+        let Some(next) = &cursor else { return Ok(()) };
+        // the same page would come again, and lead to itself
+        if !asked.insert(Digest::of(next.as_bytes())) {
+            return Err(Fault::sent(FaultKind::TooLarge, format!("`{method}` goes round in a circle")));
         }
     }
     Err(Fault::sent(FaultKind::TooLarge, format!("`{method}` has more than {PAGES_MAX} pages")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Answers every list with the same page, which leads to another or to itself.
+    struct Endless {
+        page: String,
+        circle: bool,
+        asked: AtomicUsize,
+    }
+
+    impl Asks for Endless {
+        fn revision(&self) -> Revision {
+            Revision::LATEST_MODERN
+        }
+
+        async fn ask(&self, _: &str, _: Option<&str>) -> Result<wire::Frame, Fault> {
+            let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+            let next = if self.circle { 0 } else { asked };
+            let all =
+                format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{{},"nextCursor":"{next}"}}}}"#, self.page);
+            Ok(wire::Frame::scan(all.into(), &wire::Limits { bytes: 32 << 20, depth: 64 }).unwrap())
+        }
+    }
+
+    async fn refused(page: String, circle: bool) -> (usize, String) {
+        let server = Endless { page, circle, asked: AtomicUsize::new(0) };
+        let capabilities = Bytes::from_static(br#"{"tools":{},"prompts":{}}"#);
+        let fault = lists(&server, Eras::Modern, capabilities).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::TooLarge);
+        (server.asked.into_inner(), fault.detail)
+    }
+
+    #[tokio::test]
+    async fn a_look_ends_at_so_many_bytes_whatever_becomes_of_them() {
+        let large = "x".repeat(8 << 20);
+        for page in [format!(r#""tools":[{{"name":"{large}"}}]"#), format!(r#""tools":[],"other":"{large}""#)]
+        {
+            let (asked, told) = refused(page, false).await;
+            assert_eq!((asked, told.as_str()), (8, "what it offers is more than 64 MiB"));
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_that_lead_to_themselves_are_not_asked_for_a_hundred_times() {
+        let (asked, told) = refused(r#""tools":[]"#.to_owned(), true).await;
+        assert_eq!((asked, told.as_str()), (2, "`tools/list` goes round in a circle"));
+        let (asked, told) = refused(r#""tools":[]"#.to_owned(), false).await;
+        assert_eq!((asked, told.as_str()), (PAGES_MAX, "`tools/list` has more than 100 pages"));
+    }
 }

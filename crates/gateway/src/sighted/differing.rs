@@ -4,6 +4,7 @@ use super::{apart, sighted, tell};
 use crate::gate::{Gate, Live};
 use crate::record;
 use decision::{EventName, ServerName};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{Differing, Pin, PinState, Seen, StoreError};
 
@@ -31,13 +32,15 @@ async fn compare(
 ) -> Result<(), StoreError> {
     let scope = live.settings.scope();
     let pins = gate.store.pins(&scope, server).await?;
+    let pins: BTreeMap<_, _> = pins.iter().map(|pin| (&pin.item, pin)).collect();
     let mut grave = Vec::new();
     for seen in shown {
-        let Some(pin) = pins.iter().find(|pin| pin.item == seen.item) else { continue };
+        let Some(pin) = pins.get(&seen.item) else { continue };
         if !differs(pin, &seen) {
             continue;
         }
-        let how = apart(&gate.store, &scope, server, pin, &seen).await?;
+        let Some(approved) = pin.approved.as_ref().map(|mark| mark.digest) else { continue };
+        let how = apart(&gate.store, &scope, server, approved, &seen).await?;
         // a list of one's own projects, or one's name in a text: nobody is served it
         if how.is_none() {
             grave.push(seen);

@@ -12,6 +12,7 @@ use crate::holds::Holds;
 use crate::interactions::Interactions;
 use crate::kept::Running;
 use crate::metrics::Metrics;
+use crate::places::{Places, Taken};
 use crate::registry::Registry;
 use crate::replay::Replays;
 use crate::schemas::Schemas;
@@ -32,7 +33,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Everything a message is judged by, in one snapshot: settings, catalogue and policies never
@@ -126,9 +127,7 @@ pub struct Gate {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) metrics: Metrics,
-    pub(crate) in_flight: Arc<Semaphore>,
-    /// Places in `in_flight`, as many as there were at start.
-    places: usize,
+    pub(crate) in_flight: Arc<Places>,
     pub(crate) changes: broadcast::Sender<Change>,
     wakes: mpsc::UnboundedSender<ServerName>,
     /// Servers that were named there and not yet looked at: however often one asks, it waits once.
@@ -158,8 +157,6 @@ impl Gate {
         parts.pool.allow(&parts.live);
         parts.live.registry.announce(None);
         trust(&parts.issuers, &parts.live.settings);
-        let places = parts.live.settings.limits.calls_in_flight_max;
-        let in_flight = Arc::new(Semaphore::new(places));
         let desk = store::Desk::new(parts.store.clone(), Arc::clone(&parts.ledger), Arc::clone(&parts.clock));
         Arc::new(Self {
             live: ArcSwap::from_pointee(parts.live),
@@ -192,8 +189,7 @@ impl Gate {
             clock: parts.clock,
             entropy: parts.entropy,
             metrics: Metrics::new(),
-            in_flight,
-            places,
+            in_flight: Arc::default(),
             changes: broadcast::channel(256).0,
             draining: CancellationToken::new(),
         })
@@ -278,13 +274,15 @@ impl Gate {
     }
 
     /// A place among the calls in flight. A question of a server belongs to a call that has one.
-    pub(crate) fn slot(&self, arrival: &Arrival) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+    pub(crate) fn slot(&self, arrival: &Arrival) -> Result<Option<Taken>, Refusal> {
         match arrival.party {
             Party::Server(_) => Ok(None),
-            Party::Host => Arc::clone(&self.in_flight)
-                .try_acquire_owned()
-                .map(Some)
-                .map_err(|_| Refusal::new(Code::Overloaded, "as many calls are in flight as may be")),
+            Party::Host => {
+                let max = self.live.load().settings.limits.calls_in_flight_max;
+                let place = self.in_flight.take(max);
+                let full = || Refusal::new(Code::Overloaded, "as many calls are in flight as may be");
+                place.map(Some).ok_or_else(full)
+            }
         }
     }
 
@@ -301,7 +299,7 @@ impl Gate {
     }
     /// Calls that are under way.
     pub fn calls_in_flight(&self) -> usize {
-        self.places.saturating_sub(self.in_flight.available_permits())
+        self.in_flight.taken()
     }
     /// Ends every session and every connection.
     pub async fn shut_down(&self) {

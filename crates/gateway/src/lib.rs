@@ -85,6 +85,7 @@ mod lists;
 pub mod metrics;
 mod observed;
 pub mod peek;
+mod places;
 mod preview;
 mod reach;
 mod record;

@@ -6,6 +6,7 @@
 use crate::errands::reading::{self, Asks, Found};
 use crate::settings::Reach;
 use crate::upstream::{Bounds, Connection, Fault, FaultKind, Injected, Means, Opening, detect};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::{Era, ItemKind};
 use egress::{Destination, EgressPolicy, Origin};
@@ -17,7 +18,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use wire::Revision;
 
 /// One message of a server, in bytes.
@@ -66,12 +67,22 @@ pub async fn peek(
         client: egress::Client::new(allowed(reach)?, egress::Settings::default()),
         supervisor,
         environment,
-        bounds: Bounds { result_bytes: ANSWER_BYTES_MAX, depth: DEPTH_MAX, open: limit },
-        children: Arc::new(Semaphore::new(1)),
+        bounds: Arc::new(ArcSwap::from_pointee(Bounds {
+            result_bytes: ANSWER_BYTES_MAX,
+            depth: DEPTH_MAX,
+            open: limit,
+            children: 1,
+        })),
+        children: Arc::default(),
     };
     let ended = tokio::time::timeout(limit, look(reach, &means)).await;
     // a child that was left is being ended; its place is free when it is gone
-    let _ = tokio::time::timeout(END_MAX, means.children.acquire()).await;
+    let ended_too = async {
+        while means.children.taken() > 0 {
+            tokio::time::sleep(END_LOOK).await;
+        }
+    };
+    let _ = tokio::time::timeout(END_MAX, ended_too).await;
     match ended {
         Ok(found) => {
             let Found { revision, info, instructions, items, .. } = found?;
@@ -86,6 +97,7 @@ pub async fn peek(
 
 /// For a child and all it started to be gone.
 const END_MAX: Duration = Duration::from_secs(10);
+const END_LOOK: Duration = Duration::from_millis(10);
 
 /// This one place and no other.
 fn allowed(reach: &Reach) -> Result<EgressPolicy, Fault> {

@@ -7,7 +7,9 @@ use super::http_modern::Modern;
 use super::injected::{Injected, Received};
 use super::sse::Sse;
 use super::stdio::Stdio;
+use crate::places::Places;
 use crate::settings::Reach;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
@@ -132,12 +134,20 @@ pub(crate) struct Means {
     pub(crate) supervisor: launch::Supervisor,
     /// What children get of the gateway's own environment ([`launch::PASSABLE_VARIABLES`]), read by `cli`.
     pub(crate) environment: BTreeMap<String, String>,
-    pub(crate) bounds: Bounds,
-    /// A place for each child that may run at the same time.
-    pub(crate) children: Arc<Semaphore>,
+    /// They may change; a connection that is open keeps those that it was opened with.
+    pub(crate) bounds: Arc<ArcSwap<Bounds>>,
+    /// A place for each child that runs.
+    pub(crate) children: Arc<Places>,
 }
 
-/// Bounds on one connection.
+impl Means {
+    /// Those for a connection that is opened now.
+    pub(super) fn bounds(&self) -> Bounds {
+        **self.bounds.load()
+    }
+}
+
+/// Bounds on connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// One message from a server, in bytes.
@@ -146,6 +156,8 @@ pub(crate) struct Bounds {
     pub(crate) depth: usize,
     /// To connect or start, and for the handshake.
     pub(crate) open: Duration,
+    /// Children at the same time.
+    pub(crate) children: usize,
 }
 
 impl Bounds {
@@ -217,7 +229,7 @@ impl Connection {
     ) -> Result<(Self, Option<Received>), Fault> {
         match reach {
             Reach::Http { url } => {
-                let endpoint = Endpoint::new(means.client.clone(), url, means.bounds);
+                let endpoint = Endpoint::new(means.client.clone(), url, means.bounds());
                 if opening.revision.is_modern() {
                     let link = Link::Modern(Box::new(Modern::new(endpoint, &opening)));
                     return Ok((Self { link, revision: opening.revision }, None));
@@ -230,7 +242,7 @@ impl Connection {
                     let why = "the modern era is not spoken over HTTP+SSE";
                     return Err(Fault::unsent(FaultKind::NotThisEra, why));
                 }
-                let endpoint = Endpoint::new(means.client.clone(), url, means.bounds);
+                let endpoint = Endpoint::new(means.client.clone(), url, means.bounds());
                 let (sse, revision, hello) = Sse::open(&endpoint, opening).await?;
                 Ok((Self { link: Link::Sse(Box::new(sse)), revision }, Some(hello)))
             }

@@ -62,8 +62,8 @@ pub(crate) async fn detect(reach: &Reach, means: &Means, injected: &Arc<Injected
 /// What helps, if the address turns out to be one of HTTP+SSE.
 async fn older(reach: &Reach, means: &Means, injected: &Injected) -> Option<String> {
     let Reach::Http { url } = reach else { return None };
-    let stream = Endpoint::new(means.client.clone(), url, means.bounds);
-    let spoken = sse::is_spoken(&stream, injected, means.bounds.open.min(OLDER_MAX)).await;
+    let stream = Endpoint::new(means.client.clone(), url, means.bounds());
+    let spoken = sse::is_spoken(&stream, injected, means.bounds().open.min(OLDER_MAX)).await;
     let help = "the server speaks HTTP+SSE of 2024-11-05: write `transport = \"sse\"` beside its `url`";
     spoken.then(|| help.to_owned())
 }
@@ -77,7 +77,7 @@ async fn modern(reach: &Reach, means: &Means, injected: &Arc<Injected>) -> Resul
         frame: discover(),
         headers: vec![(HeaderName::from_static("mcp-method"), HeaderValue::from_static("server/discover"))],
         injected: Arc::clone(injected),
-        timeout: Some(means.bounds.open),
+        timeout: Some(means.bounds().open),
         cancel: CancellationToken::new(),
         sink,
         beside_calls: false,

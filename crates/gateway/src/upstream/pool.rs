@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// For a server to be reached and to shake hands.
@@ -49,6 +48,13 @@ pub(super) struct HiddenBounds {
     pub(super) max: usize,
 }
 
+/// When what nobody uses is given up.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    child_idle: Duration,
+    hidden: HiddenBounds,
+}
+
 /// Hidden sessions of one principal at one server: one for each set of what its clients can be asked, as far as
 /// a principal has different ones at work.
 const HIDDEN_EACH_MAX: usize = 4;
@@ -62,14 +68,26 @@ pub struct Pool {
 #[derive(Debug)]
 struct Shared {
     means: Means,
-    child_idle: Duration,
-    hidden: HiddenBounds,
+    rest: ArcSwap<Rest>,
     slots: Mutex<BTreeMap<Key, Arc<Slot>>>,
     /// By server and credential: one user's bad credential is not another's.
     failing: Mutex<BTreeMap<(ServerName, Option<Digest>), Failing>>,
     closed: AtomicBool,
     /// Servers that no record lets anybody connect to.
     shut: ArcSwap<BTreeSet<ServerName>>,
+}
+
+fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        result_bytes: limits.result_bytes_max,
+        depth: limits.depth_max,
+        open: limits.call_timeout.min(OPEN_MAX),
+        children: limits.children_max,
+    }
+}
+
+fn hidden(limits: &Limits) -> HiddenBounds {
+    HiddenBounds { idle: limits.session_idle, max: limits.sessions_max }
 }
 
 impl Pool {
@@ -81,22 +99,15 @@ impl Pool {
         environment: BTreeMap<String, String>,
         limits: &Limits,
     ) -> Self {
-        let bounds = Bounds {
-            result_bytes: limits.result_bytes_max,
-            depth: limits.depth_max,
-            open: limits.call_timeout.min(OPEN_MAX),
-        };
-        let children = Arc::new(Semaphore::new(limits.children_max.min(Semaphore::MAX_PERMITS)));
-        let means = Means { client, supervisor, environment, bounds, children };
-        let hidden = HiddenBounds { idle: limits.session_idle, max: limits.sessions_max };
-        Self::with(means, limits.child_idle, hidden)
+        let bounds = Arc::new(ArcSwap::from_pointee(bounds(limits)));
+        let means = Means { client, supervisor, environment, bounds, children: Arc::default() };
+        Self::with(means, limits.child_idle, hidden(limits))
     }
 
     pub(super) fn with(means: Means, child_idle: Duration, hidden: HiddenBounds) -> Self {
         let shared = Shared {
             means,
-            child_idle,
-            hidden,
+            rest: ArcSwap::from_pointee(Rest { child_idle, hidden }),
             slots: Mutex::default(),
             failing: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -106,7 +117,12 @@ impl Pool {
     }
 
     /// Nothing but the configured servers can be reached (requirement W7), and of these none that is shut (R22).
+    /// The limits in force count for what is opened from now on.
     pub(crate) fn allow(&self, live: &Live) {
+        let limits = &live.settings.limits;
+        self.shared.means.bounds.store(Arc::new(bounds(limits)));
+        let rest = Rest { child_idle: limits.child_idle, hidden: hidden(limits) };
+        self.shared.rest.store(Arc::new(rest));
         self.shared.means.client.set_policy(live.settings.reachable());
         self.bar(live.registry.shut());
     }
@@ -219,7 +235,7 @@ impl Pool {
             let all = hidden.clone().count();
             let own: Vec<_> = hidden.filter(|(other, _)| other.whose.is_of(principal)).collect();
             let here = own.iter().filter(|(other, _)| other.server == key.server).count();
-            if here < HIDDEN_EACH_MAX && all < self.shared.hidden.max {
+            if here < HIDDEN_EACH_MAX && all < self.shared.rest.load().hidden.max {
                 return Ok(());
             }
             let only_here = here >= HIDDEN_EACH_MAX;
@@ -413,7 +429,10 @@ async fn watch(shared: Weak<Shared>, key: Key, slot: Arc<Slot>, held: Weak<Held>
         return;
     }
     let gone = child.unwrap_or_default();
-    let idle_max = |pool: &Shared| if is_child { pool.child_idle } else { pool.hidden.idle };
+    let idle_max = |pool: &Shared| {
+        let rest = pool.rest.load();
+        if is_child { rest.child_idle } else { rest.hidden.idle }
+    };
     loop {
         let (Some(pool), Some(now)) = (shared.upgrade(), held.upgrade()) else { return };
         let rest = idle_max(&pool).saturating_sub(now.idle());

@@ -5,6 +5,7 @@ use super::fault::{Fault, FaultKind, printable};
 use super::handshake;
 use super::injected::{Injected, Received};
 use super::pending::{Answer, Patience, Pending, Place, Ticket};
+use crate::places::Taken;
 use bytes::{Buf, Bytes};
 use launch::{Child, ChildStdin, EnvValue, Exit, Grace, LineError, Lines};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::Revision;
@@ -63,13 +64,12 @@ impl Stdio {
         opening: Opening,
     ) -> Result<(Self, Revision, Option<Received>), Fault> {
         let limits = launch::Limits {
-            line_bytes_max: means.bounds.result_bytes,
-            start_max: means.bounds.open,
+            line_bytes_max: means.bounds().result_bytes,
+            start_max: means.bounds().open,
             ..launch::Limits::default()
         };
-        let place = Arc::clone(&means.children)
-            .try_acquire_owned()
-            .map_err(|_| Fault::unsent(FaultKind::Busy, "as many children run as may"))?;
+        let full = || Fault::unsent(FaultKind::Busy, "as many children run as may");
+        let place = means.children.take(means.bounds().children).ok_or_else(full)?;
         let command = command(&program, means, &opening.injected);
         let child = Child::spawn(&means.supervisor, command, limits)
             .await
@@ -80,7 +80,7 @@ impl Stdio {
         if opening.revision.is_modern() {
             return Ok((stdio, opening.revision, None));
         }
-        let shaken = stdio.shake(opening.hello, means.bounds.open).await;
+        let shaken = stdio.shake(opening.hello, means.bounds().open).await;
         match shaken {
             Ok((revision, hello)) => Ok((stdio, revision, Some(hello))),
             Err(fault) => {
@@ -92,7 +92,7 @@ impl Stdio {
 
     fn drive(
         mut child: Child,
-        place: OwnedSemaphorePermit,
+        place: Taken,
         pending: Arc<Pending>,
         means: &Means,
         injected: Arc<Injected>,
@@ -107,7 +107,7 @@ impl Stdio {
         let run = Run {
             child,
             pending: Arc::clone(&pending),
-            limits: means.bounds.scan(),
+            limits: means.bounds().scan(),
             injected,
             stop: stop.clone(),
             writing,
@@ -293,7 +293,7 @@ struct Run {
     writing: CancellationToken,
     gone: CancellationToken,
     /// Among the children that may run.
-    place: OwnedSemaphorePermit,
+    place: Taken,
 }
 
 /// Why reading ended.

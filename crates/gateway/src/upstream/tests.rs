@@ -60,6 +60,14 @@ fn supervisor() -> launch::Supervisor {
     launch::Supervisor { program: "/usr/bin/env".into(), args: args.map(Into::into).into() }
 }
 
+/// The same with other bounds.
+fn bounded(means: Means, change: impl FnOnce(&mut Bounds)) -> Means {
+    let mut bounds = means.bounds();
+    change(&mut bounds);
+    means.bounds.store(Arc::new(bounds));
+    means
+}
+
 fn means() -> Means {
     means_to(&"http://127.0.0.1:9/".parse().unwrap())
 }
@@ -69,8 +77,13 @@ fn means_to(url: &url::Url) -> Means {
         client: peer::client(url),
         supervisor: supervisor(),
         environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
-        bounds: Bounds { result_bytes: 64 << 10, depth: 64, open: Duration::from_secs(5) },
-        children: Arc::new(tokio::sync::Semaphore::new(8)),
+        bounds: Arc::new(arc_swap::ArcSwap::from_pointee(Bounds {
+            result_bytes: 64 << 10,
+            depth: 64,
+            open: Duration::from_secs(5),
+            children: 8,
+        })),
+        children: Arc::default(),
     }
 }
 

@@ -392,6 +392,31 @@ async fn calls_under_way_are_counted_right_after_the_limit_changed() {
     call.abort();
 }
 
+// What a reload says is in force is: fewer as they end, more at once.
+#[tokio::test]
+async fn how_many_calls_may_be_under_way_is_what_the_newest_settings_say() {
+    let (house, script) = modern_house().await;
+    let house = Arc::new(house);
+    let other = Arc::clone(&house);
+    let call = tokio::spawn(async move {
+        other.modern("/mcp", "tools/call", json!({ "name": "script__hang", "arguments": {} })).await
+    });
+    while script.heard("tools/call").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for (most, status) in [(1, 503), (2, 200)] {
+        let mut newer = (*house.gate.live().settings).clone();
+        newer.limits.calls_in_flight_max = most;
+        let policies = vec![policy::Source { path: "test.cedar".into(), text: crate::calls::POLICY.into() }];
+        let written = gateway::Written { settings: Arc::new(newer), policies };
+        house.offers.reload(written, || ()).await.unwrap();
+        let echo = json!({ "name": "script__echo", "arguments": { "text": "hello" } });
+        let told = house.modern("/mcp", "tools/call", echo).await;
+        assert_eq!(told.status, status, "{most} and one is under way");
+    }
+    call.abort();
+}
+
 // W9: while the gateway stops, a call under way can still be answered by its Host.
 #[tokio::test]
 async fn a_host_may_answer_a_question_while_the_gateway_drains() {

@@ -202,6 +202,25 @@ async fn a_connection_too_many_is_told_so_and_the_next_one_is_served() {
 }
 
 #[tokio::test]
+async fn how_many_connections_there_may_be_is_what_the_newest_settings_say() {
+    let rig = Rig::with(Limits { connections_max: 1, ..Limits::default() }, Pace::default());
+    let mut first = rig.connect().await;
+    first.send(&rig.request("POST /mcp", &call(1, "ping"))).await;
+    first.rest().await;
+    let may_be = |most: usize| {
+        let mut newer = gateway::Settings::clone(&rig.settings.load());
+        newer.limits.connections_max = most;
+        rig.settings.store(std::sync::Arc::new(newer));
+    };
+    assert!(rig.ask("POST /mcp", &call(2, "ping")).await.starts_with("HTTP/1.1 503"));
+    may_be(8);
+    assert!(rig.ask("POST /mcp", &call(3, "ping")).await.starts_with("HTTP/1.1 200"), "more count at once");
+    may_be(1);
+    assert!(rig.ask("POST /mcp", &call(4, "ping")).await.starts_with("HTTP/1.1 503"), "and so do fewer");
+    drop(first);
+}
+
+#[tokio::test]
 async fn five_hundred_rounds_leave_no_descriptor_behind() {
     let rig = Rig::start();
     let modern = "POST /mcp|mcp-protocol-version: 2026-07-28";

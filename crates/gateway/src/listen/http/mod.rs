@@ -18,6 +18,7 @@ use super::{
     tls::{ClientCertificate, Tls},
 };
 use crate::exchange::{Facts, Presented};
+use crate::places::{Places, Taken};
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -190,10 +191,9 @@ struct Ends {
 /// Serves until `closing` is cancelled, then drains: no new connections, idle ones and endless streams
 /// end, calls in flight have `drain-timeout` to finish.
 pub async fn serve<P: Path>(bound: Bound, path: P, site: Site, closing: CancellationToken) -> Drained {
-    let connections_max = site.settings.load().limits.connections_max;
     let door = Arc::new(Door {
         path,
-        hall: site.tls.clone().map(|tls| Hall::new(tls, connections_max, site.pace.handshake)),
+        hall: site.tls.clone().map(|tls| Hall::new(tls, site.pace.handshake)),
         site,
         shelf: Arc::default(),
         large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
@@ -206,7 +206,7 @@ pub async fn serve<P: Path>(bound: Bound, path: P, site: Site, closing: Cancella
 }
 
 async fn accept<P: Path>(door: &Arc<Door<P>>, listener: TcpListener) {
-    let room = Arc::new(Semaphore::new(door.site.settings.load().limits.connections_max));
+    let open = Arc::<Places>::default();
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let mut sweep = time::interval(SWEEP);
     loop {
@@ -229,8 +229,9 @@ async fn accept<P: Path>(door: &Arc<Door<P>>, listener: TcpListener) {
         };
         let Ok(local) = stream.local_addr() else { continue };
         let ends = Ends { remote, local, secure: door.hall.is_some(), certificate: None };
-        if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
-            door.tasks.spawn(connection(Arc::clone(door), stream, ends, permit));
+        let most = door.site.settings.load().limits.connections_max;
+        if let Some(place) = open.take(most) {
+            door.tasks.spawn(connection(Arc::clone(door), stream, ends, place));
         } else if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
             tracing::warn!(%remote, "as many connections as there may be, one was turned away");
             // words in the clear are no answer to whoever expects TLS
@@ -257,19 +258,15 @@ async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
 }
 
 /// Serves one connection to its end.
-async fn connection<P: Path>(
-    door: Arc<Door<P>>,
-    stream: TcpStream,
-    mut ends: Ends,
-    _permit: OwnedSemaphorePermit,
-) {
+async fn connection<P: Path>(door: Arc<Door<P>>, stream: TcpStream, mut ends: Ends, _place: Taken) {
     // an error here costs latency, nothing else
     let _ = stream.set_nodelay(true);
     let stream = match &door.hall {
         None => Either::Left(stream),
         Some(hall) => {
+            let most = door.site.settings.load().limits.connections_max;
             let greeted = tokio::select! {
-                greeted = hall.greet(stream, ends.remote) => greeted,
+                greeted = hall.greet(stream, ends.remote, most) => greeted,
                 () = door.closing.cancelled() => None,
             };
             let Some((stream, certificate)) = greeted else { return };

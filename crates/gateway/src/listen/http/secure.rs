@@ -1,9 +1,9 @@
 //! The handshake: bounded in number and time, before a connection counts as one.
 
 use super::{Certificate, linger};
-use crate::{listen::tls::Tls, metrics::Handshake};
+use crate::{listen::tls::Tls, metrics::Handshake, places::Places};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Semaphore, time};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// Handshakes at the same time. More are dropped: in line they would only wait for those that stall.
@@ -22,23 +22,28 @@ pub(super) type Greeted = (Box<TlsStream<TcpStream>>, Option<Certificate>);
 #[derive(Debug)]
 pub(super) struct Hall {
     tls: Tls,
-    room: Semaphore,
+    taken: Arc<Places>,
     patience: Duration,
 }
 
 impl Hall {
-    /// Handshakes never take more than half of the connections there may be, so a flood of them leaves
-    /// the other half to those who got through.
-    pub(super) fn new(tls: Tls, connections_max: usize, patience: Duration) -> Self {
-        let room = Semaphore::new(HANDSHAKES_MAX.min(connections_max.div_ceil(2)));
-        Self { tls, room, patience }
+    pub(super) fn new(tls: Tls, patience: Duration) -> Self {
+        Self { tls, taken: Arc::default(), patience }
     }
 
     /// Whoever comes out at the other end speaks TLS. Everything else is counted and sent away.
-    pub(super) async fn greet(&self, stream: TcpStream, remote: SocketAddr) -> Option<Greeted> {
-        let greeted = match self.room.try_acquire() {
-            Ok(_place) => time::timeout(self.patience, self.shake(stream)).await,
-            Err(_) => Ok(Err((Handshake::Busy, String::new()))),
+    ///
+    /// Handshakes never take more than half of the connections there may be, so a flood of them leaves
+    /// the other half to those who got through.
+    pub(super) async fn greet(
+        &self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        connections_max: usize,
+    ) -> Option<Greeted> {
+        let greeted = match self.taken.take(HANDSHAKES_MAX.min(connections_max.div_ceil(2))) {
+            Some(_place) => time::timeout(self.patience, self.shake(stream)).await,
+            None => Ok(Err((Handshake::Busy, String::new()))),
         };
         let ended = greeted.unwrap_or_else(|_| Err((Handshake::TimedOut, String::new())));
         match ended {

@@ -9,8 +9,7 @@ const UNKNOWN: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message
 
 async fn over_http(script: impl Fn(Seen) -> Answer + Clone + Send + Sync + 'static) -> Result<Eras, Fault> {
     let peer = serve(script).await;
-    let mut means = means_to(&peer.url);
-    means.bounds.open = Duration::from_millis(500);
+    let means = bounded(means_to(&peer.url), |bounds| bounds.open = Duration::from_millis(500));
     detect(&peer.reach(), &means, &Arc::default()).await
 }
 
@@ -79,8 +78,7 @@ async fn refused_credentials_failures_and_silence_decide_nothing() {
 }
 
 async fn over_stdio(script: &str) -> Result<Eras, Fault> {
-    let mut means = means();
-    means.bounds.open = Duration::from_secs(1);
+    let means = bounded(means(), |bounds| bounds.open = Duration::from_secs(1));
     detect(&shell(script), &means, &Arc::default()).await
 }
 

@@ -436,8 +436,7 @@ async fn a_server_that_hangs_up_or_never_answers_is_bounded() {
     let connection = modern(&peer).await;
     let fault = connection.request(within(call(1).0, Duration::from_millis(200))).await.unwrap_err();
     assert_eq!((fault.kind, fault.sent), (FaultKind::Timeout, true));
-    let mut slow = means_to(&peer.url);
-    slow.bounds.open = Duration::from_millis(200);
+    let slow = bounded(means_to(&peer.url), |bounds| bounds.open = Duration::from_millis(200));
     let (opening, _messages) = opening(Revision::V2025_11_25);
     let fault = Connection::open(&peer.reach(), &slow, opening).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Timeout);
@@ -492,8 +491,8 @@ async fn what_a_server_says_of_its_credential_is_not_passed_on() {
 
 #[tokio::test]
 async fn large_messages_that_nobody_takes_are_held_back_by_their_size() {
-    let mut means = means_to(&"http://127.0.0.1:9/".parse().unwrap());
-    means.bounds.result_bytes = 8 << 20;
+    let means = means_to(&"http://127.0.0.1:9/".parse().unwrap());
+    let mut means = bounded(means, |bounds| bounds.result_bytes = 8 << 20);
     let big = "x".repeat(4 << 20);
     let message =
         format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"data":"{big}"}}}}"#);

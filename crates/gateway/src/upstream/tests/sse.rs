@@ -68,9 +68,7 @@ fn impatient(peer: &Peer) -> Means {
 }
 
 fn waiting(peer: &Peer, open: Duration) -> Means {
-    let mut means = means_to(&peer.url);
-    means.bounds.open = open;
-    means
+    bounded(means_to(&peer.url), |bounds| bounds.open = open)
 }
 
 async fn open(peer: &Peer) -> (Connection, mpsc::Receiver<FromServer>) {

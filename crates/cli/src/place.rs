@@ -231,7 +231,7 @@ impl Place {
 }
 
 fn bounded(path: &Path) -> io::Result<String> {
-    let file = fs::File::open(path)?;
+    let file = launch::open_plain(path)?;
     let mut text = String::new();
     file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > FILE_BYTES_MAX {

@@ -4,10 +4,13 @@ use crate::settings::{Backend, KvPlace, Settings};
 use arc_swap::ArcSwapOption;
 use decision::{Call, Code, Permit, Refusal, SecretName};
 use egress::{Client, Destination, EgressPolicy, Origin, Trust};
-use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io::Read as _, path::Path, path::PathBuf, sync::Arc};
 use vault::Lease;
 use vault::backend::{BackendError, Kv, Local, Owner, PathError};
 use zeroize::Zeroizing;
+
+/// Largest file of certificates that is read.
+const TRUST_BYTES_MAX: u64 = 4 << 20;
 
 /// Variables that a source names, as they were when the gateway started.
 pub type Variables = BTreeMap<String, Zeroizing<Vec<u8>>>;
@@ -133,7 +136,12 @@ fn reach(backend: &Backend, settings: &Settings) -> Result<EgressPolicy, Backend
 
 fn trust(path: &Path) -> Result<Trust, BackendsError> {
     let wrong = |why: String| BackendsError::Trust { path: path.to_owned(), why };
-    let pem = std::fs::read(path).map_err(|e| wrong(e.kind().to_string()))?;
+    let mut pem = Vec::new();
+    let read = launch::open_plain(path).and_then(|file| file.take(TRUST_BYTES_MAX + 1).read_to_end(&mut pem));
+    read.map_err(|e| wrong(e.to_string()))?;
+    if pem.len() as u64 > TRUST_BYTES_MAX {
+        return Err(wrong(format!("it is larger than {TRUST_BYTES_MAX} bytes")));
+    }
     Trust::platform_and_pem(&pem).map_err(wrong)
 }
 

@@ -6,7 +6,8 @@
 //! gateway was killed with SIGKILL, it ends them all. The server's stdin, stdout and stderr are the
 //! gateway's own pipes; nothing is copied on the way.
 //!
-//! Also here, because it takes `unsafe`: [`LockedBytes`], memory for secrets.
+//! Also here, because it takes `unsafe`: [`LockedBytes`], memory for secrets. And [`open_plain`], because it takes the
+//! system's own flags.
 //!
 //! There is never a shell, and never a variable or a descriptor that the caller did not name.
 //! Linux only. The only crate where `unsafe` is allowed; all of it is in `sys.rs`.
@@ -22,6 +23,7 @@ mod command;
 mod lines;
 mod locked;
 mod message;
+mod plain;
 mod private;
 mod supervise;
 mod sys;
@@ -31,6 +33,7 @@ pub use child::{Cause, Child, Exit, LaunchError, Status};
 pub use command::{Command, EnvValue, Filter, Grace, Limits, PASSABLE_VARIABLES, Supervisor};
 pub use lines::{LineError, Lines};
 pub use locked::{LockedBytes, lock_fault, take_variable};
+pub use plain::open_plain;
 pub use private::{give_memory_back, keep_private, let_go_of_program, own_user, take_small_pages};
 pub use supervise::{SUPERVISE, supervise_main};
 pub use sys::Allocator;

@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use decision::Entropy;
 use launch::LockedBytes;
 use serde::{Deserialize, Serialize};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 /// RFC 9106, section 4, the second recommended option: 64 MiB, 3 passes, 4 lanes, a salt of 128 bits.
@@ -15,6 +15,8 @@ const MEMORY_KIB: u32 = 64 << 10;
 const PASSES: u32 = 3;
 const LANES: u32 = 4;
 const SALT_BYTES: usize = 16;
+/// More than the parameters take.
+const FILE_BYTES_MAX: u64 = 4 << 10;
 
 /// How a passphrase becomes a key: argon2id (RFC 9106) with these parameters. Kept beside what is sealed under the
 /// key; it is no secret.
@@ -33,11 +35,13 @@ impl Kdf {
     /// Reads the parameters. Errors: [`KekError`], `Kdf` also where they are weaker than what this version writes or
     /// beyond all reason.
     pub fn load(path: &Path) -> Result<Self, KekError> {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
+        let mut text = Vec::new();
+        let opened = launch::open_plain(path);
+        match opened.and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut text)) {
+            Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(KekError::Kdf(path.to_owned())),
             Err(source) => return Err(KekError::Io { path: path.to_owned(), source }),
-        };
+        }
         let read: Option<Self> = serde_json::from_slice(&text).ok();
         read.filter(Self::is_sound).ok_or_else(|| KekError::Kdf(path.to_owned()))
     }

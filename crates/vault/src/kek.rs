@@ -146,7 +146,7 @@ pub(crate) fn cipher(key: &[u8]) -> Option<LessSafeKey> {
 /// Errors: [`KekError`].
 pub fn read_private(path: &Path, max: usize) -> Result<LockedBytes, KekError> {
     let fail = |source| KekError::Io { path: path.to_owned(), source };
-    let file = match File::open(path) {
+    let file = match launch::open_plain(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(KekError::Missing(path.to_owned())),
         opened => opened.map_err(fail)?,
     };
@@ -157,12 +157,12 @@ pub fn read_private(path: &Path, max: usize) -> Result<LockedBytes, KekError> {
     if metadata.mode() & 0o077 != 0 {
         return Err(KekError::Mode { path: path.to_owned(), mode: metadata.mode() & 0o777 });
     }
-    if metadata.is_file() { bounded(file, max).map_err(fail) } else { Ok(LockedBytes::zeroed(0)) }
+    bounded(file, max).map_err(fail)
 }
 
 /// The same for a file whose protection is somebody else's work, as that of a systemd credential is.
 pub fn read_locked(path: &Path, max: usize) -> io::Result<LockedBytes> {
-    bounded(File::open(path)?, max)
+    bounded(launch::open_plain(path)?, max)
 }
 
 fn bounded(mut file: File, max: usize) -> io::Result<LockedBytes> {

@@ -1,7 +1,7 @@
 //! The files in force, and newer ones: read when they change, when SIGHUP says so, and when somebody asks. What
 //! does not hold leaves the old ones running, and says so loudly.
 
-use super::keeping;
+use super::{aside::Aside, keeping, watch::Watch};
 use crate::{
     failure::Failure,
     keys::{self as vault_keys, Asking},
@@ -21,12 +21,7 @@ use gateway::{
     },
     settings::{Mode, Source},
 };
-use notify::{RecursiveMode, Watcher as _};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use vault::Sealer;
@@ -35,8 +30,6 @@ use vault::Sealer;
 const SETTLE: Duration = Duration::from_millis(200);
 /// How often an operator is told again that the certificate is about to expire.
 const REMINDER: Duration = Duration::from_secs(86_400);
-/// Where Kubernetes swaps a folder of secrets.
-const SWAPPED: &str = "..data";
 
 /// Writes that other settings are in force, if they are. What cannot be recorded now cannot be called either.
 async fn tell_changed(gate: &Gate, before: &Meant, after: &Meant) {
@@ -67,7 +60,10 @@ impl InForce {
 /// What a reload needs.
 #[derive(Debug)]
 pub(super) struct Files {
-    place: Mutex<Place>,
+    place: ArcSwap<Place>,
+    /// One reload at a time. Whoever asks what is in force does not wait for it.
+    reloading: Mutex<()>,
+    aside: Aside,
     surroundings: Surroundings,
     gate: Arc<Gate>,
     offers: Arc<Offers>,
@@ -87,7 +83,9 @@ impl Files {
         tls: Option<Tls>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            place: Mutex::new(place),
+            place: ArcSwap::from_pointee(place),
+            reloading: Mutex::default(),
+            aside: Aside::default(),
             surroundings,
             gate: Arc::clone(gate),
             offers: Arc::clone(offers),
@@ -99,17 +97,13 @@ impl Files {
 
     /// Reads the files anew and puts them in force if all of them hold. Errors: what does not.
     pub(super) async fn reload(&self) -> Result<(), Vec<String>> {
-        let mut place = self.place.lock().await;
-        let before = place.meant.clone();
-        let read = self.read(&place);
-        let outcome = match read {
-            Ok((new, written, keys)) => self.install(&mut place, new, written, keys).await,
-            Err(problems) => Err(problems),
-        };
+        let _alone = self.reloading.lock().await;
+        let before = self.place.load_full();
+        let outcome = self.renew(&before).await;
         match &outcome {
             Ok(()) => {
-                tracing::info!(config = %place.config.display(), "the configuration was read anew and is in force");
-                tell_changed(&self.gate, &before, &place.meant).await;
+                tracing::info!(config = %before.config.display(), "the configuration was read anew and is in force");
+                tell_changed(&self.gate, &before.meant, &self.place.load().meant).await;
             }
             Err(problems) => {
                 for problem in problems {
@@ -121,59 +115,41 @@ impl Files {
         outcome
     }
 
-    fn read(&self, before: &Place) -> Result<(Place, Written, Option<Keys>), Vec<String>> {
-        let new = Place::at(&before.config, true, &self.surroundings).map_err(sentences)?;
-        let policies = new.policies().map_err(|error| vec![format!("{error:#}")])?;
-        let (old, settings) = (&before.meant.settings, &new.meant.settings);
-        safe_to_listen(settings).map_err(|error| vec![error.to_string()])?;
-        let mut fixed = Vec::new();
-        if old.listen != settings.listen {
-            fixed.push("listen");
-        }
-        if old.tenant != settings.tenant {
-            fixed.push("tenant");
-        }
-        if old.environment != settings.environment {
-            fixed.push("environment");
-        }
-        if before.meant.state_dir != new.meant.state_dir {
-            fixed.push("state-dir");
-        }
-        if before.meant.database != new.meant.database {
-            fixed.push("database");
-        }
-        if old.tls.is_some() != settings.tls.is_some() {
-            fixed.push("tls");
-        }
-        if !fixed.is_empty() {
-            let keys = fixed.join("`, `");
-            return Err(vec![format!("`{keys}` cannot change while the gateway runs: restart it")]);
-        }
-        let keys = keys(settings).map_err(|error| vec![error.to_string()])?;
-        let written = Written { settings: Arc::new(settings.clone()), policies };
-        Ok((new, written, keys))
+    /// Whatever reads a file does so aside: a call, a stop and the next reload must not wait for it.
+    async fn renew(&self, before: &Arc<Place>) -> Result<(), Vec<String>> {
+        let (old, surroundings) = (Arc::clone(before), self.surroundings.clone());
+        let read = self.aside.run("the configuration and the policies", move || read(&old, &surroundings));
+        let (new, written, keys) = read.await.map_err(|why| vec![why])??;
+        self.install(before, new, written, keys).await
     }
 
     /// Everything that can fail comes first, and then one step puts all of it in force.
     async fn install(
         &self,
-        place: &mut Place,
+        before: &Arc<Place>,
         new: Place,
         written: Written,
         keys: Option<Keys>,
     ) -> Result<(), Vec<String>> {
         let fault = |error: anyhow::Error| vec![format!("{error:#}")];
         let settings = Arc::clone(&written.settings);
-        let before = self.gate.live();
-        let backends = self.gate.backends().prepare(&settings).map_err(|error| fault(error.into()))?;
-        let sealing = self.sealing(place, &new).await.map_err(fault)?;
+        let live = self.gate.live();
+        let new = Arc::new(new);
+        let (gate, old, place) = (Arc::clone(&self.gate), Arc::clone(before), Arc::clone(&new));
+        let prepare = move || -> anyhow::Result<_> {
+            let backends = gate.backends().prepare(&place.meant.settings)?;
+            let sealing = tokio::runtime::Handle::current().block_on(sealing(&gate, &old, &place))?;
+            Ok((backends, sealing))
+        };
+        let prepared = self.aside.run("the keys of the vault", prepare).await.map_err(|why| vec![why])?;
+        let (backends, sealing) = prepared.map_err(fault)?;
         let sealer = match &sealing {
             Some(keys) => Sealer::new(Arc::clone(keys.current())),
             None => self.gate.opener().sealer(),
         };
         keeping::prepare(&self.gate, &new, &sealer).await.map_err(fault)?;
         // while both are in force, what either names may be reached
-        self.client.set_policy(before.settings.reachable().or(settings.reachable()));
+        self.client.set_policy(live.settings.reachable().or(settings.reachable()));
         let along = || {
             self.gate.backends().install(backends);
             if let Some(sealing) = sealing {
@@ -186,27 +162,19 @@ impl Files {
             }
         };
         let reloaded = self.offers.reload(written, along).await;
-        let in_force = if reloaded.is_ok() { &settings } else { &before.settings };
+        let in_force = if reloaded.is_ok() { &settings } else { &live.settings };
         self.client.set_policy(in_force.reachable());
         reloaded.map_err(unbuilt)?;
         announce(&settings);
         self.remind();
-        *place = new;
-        keeping::begin(&self.gate, place).await;
+        self.place.store(Arc::clone(&new));
+        keeping::begin(&self.gate, &new).await;
         Ok(())
     }
 
-    /// The keys that are to be in force. `None` where they stay, because a passphrase was asked for.
-    async fn sealing(&self, before: &Place, new: &Place) -> anyhow::Result<Option<vault::Keys>> {
-        if new.meant.keys.asks() && new.meant.keys == before.meant.keys {
-            return Ok(None);
-        }
-        vault_keys::open(new, self.gate.store(), Asking::Never).await.map(Some)
-    }
-
     /// What is in force.
-    pub(super) async fn place(&self) -> Place {
-        self.place.lock().await.clone()
+    pub(super) fn place(&self) -> Arc<Place> {
+        self.place.load_full()
     }
 
     pub(super) fn in_force(&self) -> &InForce {
@@ -224,18 +192,15 @@ impl Files {
 
     /// Follows the files until `closing` is cancelled.
     pub(super) async fn follow(self: Arc<Self>, mut hang_up: mpsc::Receiver<()>, closing: CancellationToken) {
-        let (config, policies, tls) = {
-            let place = self.place.lock().await;
-            (place.config.clone(), place.policies_dir(), tls_files(&place.meant.settings))
-        };
         let mut reminder = tokio::time::interval(REMINDER);
         let (changed, mut changes) = mpsc::channel(16);
-        let keys = Arc::new(ArcSwap::from_pointee(tls));
-        let mut watched = watch(&config, &policies, &keys, changed);
-        if let Err(error) = &watched {
-            tracing::warn!(%error, "files cannot be watched: send SIGHUP after a change");
+        let watch = Watch::new(changed).map(Arc::new);
+        if let Err(error) = &watch {
+            unwatched(error);
         }
+        let watch = watch.ok();
         loop {
+            self.look(watch.as_ref()).await;
             tokio::select! {
                 () = closing.cancelled() => return,
                 _ = reminder.tick() => {
@@ -248,63 +213,70 @@ impl Files {
                     while changes.try_recv().is_ok() {}
                 }
             }
+            // what is new is watched before it is read, so that no later change of it is missed
+            self.look(watch.as_ref()).await;
             // what is wrong was said already
             let _ = self.reload().await;
-            // the folders may be new ones
-            keys.store(Arc::new(tls_files(&self.place.lock().await.meant.settings)));
-            if let Ok(watcher) = &mut watched {
-                let _ = watcher.watch(&policies, RecursiveMode::NonRecursive);
-                for key in keys.load().iter() {
-                    let _ = watcher.watch(&folder(key), RecursiveMode::NonRecursive);
-                }
-            }
+        }
+    }
+
+    /// Watches the folders in which the files are now.
+    async fn look(&self, watch: Option<&Arc<Watch>>) {
+        let Some(watch) = watch.map(Arc::clone) else { return };
+        let (place, tls) = (self.place(), tls_files(&self.place().meant.settings));
+        let looked = self.aside.run("the folders to watch", move || watch.look(&place, &tls)).await;
+        match looked {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => unwatched(&error),
+            Err(why) => tracing::warn!("{why}"),
         }
     }
 }
 
-/// Where a file is.
-fn folder(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) | None => PathBuf::from("."),
-    }
+fn unwatched(error: &dyn std::fmt::Display) {
+    tracing::warn!(%error, "files cannot be watched: send SIGHUP after a change");
 }
 
-/// Watches the folders and not the files: editors put a new file in place of the old one.
-fn watch(
-    config: &Path,
-    policies: &Path,
-    keys: &Arc<ArcSwap<Vec<PathBuf>>>,
-    changed: mpsc::Sender<()>,
-) -> notify::Result<notify::RecommendedWatcher> {
-    let (name, above) = (config.file_name().map(ToOwned::to_owned), folder(config));
-    let inside = policies.file_name().map(ToOwned::to_owned);
-    let watched = Arc::clone(keys);
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let Ok(event) = event else { return };
-        let ours = |path: &std::path::PathBuf| {
-            let is_config = path.file_name() == name.as_deref();
-            let is_folder = path.file_name() == inside.as_deref();
-            let name = path.file_name();
-            let is_key = name.is_some_and(|name| {
-                name == SWAPPED || watched.load().iter().any(|key| key.file_name() == Some(name))
-            });
-            is_config || is_folder || is_key || path.extension().is_some_and(|end| end == "cedar")
-        };
-        let reads = matches!(event.kind, notify::EventKind::Access(_));
-        if !reads && event.paths.iter().any(ours) {
-            // a full channel means that somebody will look anyway
-            let _ = changed.try_send(());
-        }
-    })?;
-    watcher.watch(&above, RecursiveMode::NonRecursive)?;
-    if policies.is_dir() {
-        watcher.watch(policies, RecursiveMode::NonRecursive)?;
+/// Reads the files anew. Errors: what does not hold in them, or cannot change.
+fn read(before: &Place, surroundings: &Surroundings) -> Result<(Place, Written, Option<Keys>), Vec<String>> {
+    let new = Place::at(&before.config, true, surroundings).map_err(sentences)?;
+    let policies = new.policies().map_err(|error| vec![format!("{error:#}")])?;
+    let (old, settings) = (&before.meant.settings, &new.meant.settings);
+    safe_to_listen(settings).map_err(|error| vec![error.to_string()])?;
+    let mut fixed = Vec::new();
+    if old.listen != settings.listen {
+        fixed.push("listen");
     }
-    for key in keys.load().iter() {
-        watcher.watch(&folder(key), RecursiveMode::NonRecursive)?;
+    if old.tenant != settings.tenant {
+        fixed.push("tenant");
     }
-    Ok(watcher)
+    if old.environment != settings.environment {
+        fixed.push("environment");
+    }
+    if before.meant.state_dir != new.meant.state_dir {
+        fixed.push("state-dir");
+    }
+    if before.meant.database != new.meant.database {
+        fixed.push("database");
+    }
+    if old.tls.is_some() != settings.tls.is_some() {
+        fixed.push("tls");
+    }
+    if !fixed.is_empty() {
+        let keys = fixed.join("`, `");
+        return Err(vec![format!("`{keys}` cannot change while the gateway runs: restart it")]);
+    }
+    let keys = keys(settings).map_err(|error| vec![error.to_string()])?;
+    let written = Written { settings: Arc::new(settings.clone()), policies };
+    Ok((new, written, keys))
+}
+
+/// The keys that are to be in force. `None` where they stay, because a passphrase was asked for.
+async fn sealing(gate: &Gate, before: &Place, new: &Place) -> anyhow::Result<Option<vault::Keys>> {
+    if new.meant.keys.asks() && new.meant.keys == before.meant.keys {
+        return Ok(None);
+    }
+    vault_keys::open(new, gate.store(), Asking::Never).await.map(Some)
 }
 
 /// The listener's keys, where there is TLS.

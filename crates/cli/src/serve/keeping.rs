@@ -48,7 +48,7 @@ impl Keeper {
                 () = closing.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let place = files.place().await;
+            let place = files.place();
             self.look(&place).await;
         }
     }

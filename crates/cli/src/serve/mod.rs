@@ -1,5 +1,6 @@
 //! `callgate serve`: opens what the gateway works on, wires it together, and ends it in order.
 
+mod aside;
 mod commands;
 mod console;
 pub(crate) mod files;
@@ -8,6 +9,7 @@ mod index;
 mod keeping;
 mod logs;
 mod open;
+mod watch;
 
 use crate::{
     cli::Given,

@@ -190,6 +190,58 @@ fn a_bad_new_file_leaves_the_old_one_in_force_and_a_good_one_replaces_it() {
     assert_eq!(gateway.stop(), 0);
 }
 
+/// Opening a pipe for reading waits for somebody who writes.
+#[test]
+fn a_pipe_in_the_place_of_a_policy_or_of_the_configuration_holds_nothing_up() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || gateway.tools(&token, &session).len() == 2);
+    let pipe = |name: &str| {
+        let made = std::process::Command::new("mkfifo").arg(bed.path(name)).status().unwrap();
+        assert!(made.success());
+    };
+    let refused = || bed.log().matches("it is not a plain file").count();
+
+    pipe("policies/z.cedar");
+    until("it says so", || refused() > 0 && bed.log().contains("THE OLD ONE STAYS IN FORCE"));
+    assert_eq!(gateway.get("/readyz").0, 200);
+    assert_eq!(gateway.tools(&token, &session).len(), 2, "the old rules hold");
+    fs::remove_file(bed.path("policies/z.cedar")).unwrap();
+    bed.write("policies/notes.cedar", &POLICY.replace(", Action::\"notes__hang\"", ""));
+    until("the new rules hold", || gateway.tools(&token, &session) == ["read_note"]);
+
+    let before = refused();
+    fs::rename(bed.path("callgate.toml"), bed.path("kept")).unwrap();
+    pipe("callgate.toml");
+    until("it says so again", || refused() > before);
+    assert_eq!(gateway.tools(&token, &session), ["read_note"]);
+    let stuck = bed.run(&["check", "--config", "callgate.toml"]);
+    assert!(stuck.code == 1 && stuck.err.contains("it is not a plain file"), "{}", stuck.err);
+    assert_eq!(gateway.stop(), 0, "a pipe does not keep it from stopping");
+}
+
+#[test]
+fn an_edit_of_what_the_files_are_links_to_is_noticed() {
+    let bed = Bed::with_notes();
+    let token = bed.token("bot");
+    fs::create_dir(bed.path("real")).unwrap();
+    for (name, place) in [("callgate.toml", "real/gate"), ("policies/notes.cedar", "real/rules")] {
+        fs::rename(bed.path(name), bed.path(place)).unwrap();
+        std::os::unix::fs::symlink(bed.path(place), bed.path(name)).unwrap();
+    }
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || gateway.tools(&token, &session).len() == 2);
+    bed.write("real/rules", &POLICY.replace(", Action::\"notes__hang\"", ""));
+    until("the new rules hold", || gateway.tools(&token, &session) == ["read_note"]);
+    let config = fs::read_to_string(bed.path("real/gate")).unwrap();
+    bed.write("real/gate", &config.replace("[servers.notes]", "[servers.notes]\nmode = \"observe\""));
+    until("observe mode is announced", || bed.log().contains("OBSERVE MODE"));
+    assert_eq!(gateway.stop(), 0);
+}
+
 #[test]
 fn of_two_gateways_the_second_says_that_there_is_a_first() {
     let bed = Bed::with_notes();

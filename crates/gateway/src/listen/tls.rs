@@ -13,7 +13,7 @@ use rustls::{
     time_provider::TimeProvider,
 };
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -313,7 +313,7 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 /// The file and its mode: of the very file that was read.
 fn bounded(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), TlsError> {
     let fail = |source| TlsError::Read { path: path.to_owned(), source };
-    let file = fs::File::open(path).map_err(fail)?;
+    let file = launch::open_plain(path).map_err(fail)?;
     let mode = file.metadata().map_err(fail)?.mode();
     let mut text = Zeroizing::new(Vec::new());
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(fail)?;

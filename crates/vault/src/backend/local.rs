@@ -6,8 +6,7 @@ use crate::{Lease, SECRET_BYTES_MAX, Secret};
 use decision::{Call, Permit, SecretName};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -71,11 +70,11 @@ pub(super) fn read_shared(path: &Path) -> Result<Secret, BackendError> {
 /// A symbolic link is followed: systemd and Kubernetes hand out credentials that way.
 fn read(path: &Path, private: bool) -> Result<Secret, BackendError> {
     let wrong = |why: String| BackendError::File { path: path.to_owned(), why };
-    let file = File::open(path).map_err(|e| wrong(e.kind().to_string()))?;
+    let unopened = |e: std::io::Error| {
+        wrong(if e.kind() == ErrorKind::InvalidInput { e.to_string() } else { e.kind().to_string() })
+    };
+    let file = launch::open_plain(path).map_err(unopened)?;
     let metadata = file.metadata().map_err(|e| wrong(e.kind().to_string()))?;
-    if !metadata.is_file() {
-        return Err(wrong("it is not a plain file".to_owned()));
-    }
     if private && metadata.mode() & 0o077 != 0 {
         let mode = metadata.mode() & 0o777;
         return Err(wrong(format!("others can read or write it (mode {mode:03o}); run chmod 600 on it")));

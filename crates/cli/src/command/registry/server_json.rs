@@ -22,7 +22,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use decision::ServerName;
 use serde_json::Value;
-use std::{fs, path::PathBuf};
+use std::{fs, io::Read as _, path::PathBuf};
 use toml::Table;
 
 /// Largest file that is read.
@@ -95,10 +95,12 @@ pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
 
 fn read(file: &PathBuf) -> Result<Value, Failure> {
     let fail = || format!("cannot read `{}`", file.display());
-    if fs::metadata(file).with_context(fail)?.len() > BYTES_MAX {
+    let mut bytes = Vec::new();
+    let open = fs::File::open(file).with_context(fail)?;
+    let read = open.take(BYTES_MAX.saturating_add(1)).read_to_end(&mut bytes).with_context(fail)?;
+    if read as u64 > BYTES_MAX {
         return Err(Failure::Usage(format!("`{}` is larger than a mebibyte", file.display())));
     }
-    let bytes = fs::read(file).with_context(fail)?;
     // what two readers read differently is nothing to agree to
     listed::strict(file, &bytes)
 }

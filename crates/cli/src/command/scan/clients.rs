@@ -227,7 +227,7 @@ fn same_file(one: &Path, other: &Path) -> bool {
 /// Nothing where there is no such file.
 fn text(file: &Path) -> std::io::Result<Option<String>> {
     use std::io::{Error, ErrorKind, Read as _};
-    let open = match std::fs::File::open(file) {
+    let open = match launch::open_plain(file) {
         Ok(open) => open,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(e) => return Err(e),

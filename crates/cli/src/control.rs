@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow, bail};
 use catalog::record::Absent;
-use decision::{Approval, ApprovalId, CallId, EventName, ServerName, Slot, UserName};
+use decision::{Approval, ApprovalId, CallId, Digest, EventName, ServerName, Slot, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
@@ -69,6 +69,8 @@ pub(crate) enum Request {
     Checkpoint,
     /// Read the configuration anew.
     Reload,
+    /// Which settings are in force.
+    Settings,
     /// Whether this server has been looked at; `anew` has it looked at now, where it has not, and not only when it is its turn.
     Ready {
         server: ServerName,
@@ -145,6 +147,7 @@ pub(crate) enum Response {
     Reloaded {
         problems: Vec<String>,
     },
+    Settings(Box<InForce>),
     Ready {
         ready: bool,
     },
@@ -166,6 +169,27 @@ pub(crate) enum Response {
     Failed {
         why: String,
     },
+}
+
+/// The settings in force, as `callgate settings --effective` writes them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct InForce {
+    pub(crate) pid: u32,
+    pub(crate) config: PathBuf,
+    /// When they were read.
+    pub(crate) since: Timestamp,
+    /// Of the text of the configuration.
+    pub(crate) digest: Digest,
+    /// Newer files, where there are any that do not hold.
+    pub(crate) refused: Option<Refused>,
+    pub(crate) settings: toml::Table,
+}
+
+/// Files that were read and are not in force.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    pub(crate) at: Timestamp,
+    pub(crate) problems: Vec<String>,
 }
 
 /// Whether the value beside an entry can still be read.
@@ -203,6 +227,7 @@ impl Book {
 
     /// The same for whoever only reads: where there is no record, none is begun.
     pub(crate) async fn open_to_read(place: &Place) -> anyhow::Result<Self> {
+        place.private()?;
         if !place.has_ledger() {
             bail!(
                 "there is no record here: `{}` holds none; `callgate serve` begins it, and `--config` names another place",

@@ -9,6 +9,7 @@ use crate::{
     surroundings::Surroundings,
 };
 use anyhow::{Context as _, anyhow};
+use decision::Digest;
 use std::{
     fs::{self, DirBuilder},
     io::{self, Read as _},
@@ -30,6 +31,8 @@ pub(crate) struct Place {
     pub(crate) config: PathBuf,
     /// False when there is no file and the defaults stand in.
     pub(crate) written: bool,
+    /// Of the very text that was read: two that are alike mean the same.
+    pub(crate) digest: Digest,
     pub(crate) meant: Meant,
     /// What this process was handed for finding keys.
     pub(crate) handed: Arc<Handed>,
@@ -87,7 +90,8 @@ impl Place {
         let meant =
             settings::read(config, text.as_deref().unwrap_or_default(), &state).map_err(Failure::Settings)?;
         let handed = Arc::clone(&surroundings.handed);
-        Ok(Self { config: config.to_owned(), written: text.is_some(), meant, handed })
+        let digest = Digest::of(text.as_deref().unwrap_or_default().as_bytes());
+        Ok(Self { config: config.to_owned(), written: text.is_some(), digest, meant, handed })
     }
 
     /// Whose rows the commands work on.

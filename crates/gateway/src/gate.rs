@@ -215,6 +215,10 @@ impl Gate {
     pub fn metrics_text(&self) -> String {
         self.metrics.render(&self.ledger, self.sessions.count(), &self.pool)
     }
+    /// Whether the newest files were refused, for whoever watches the metrics.
+    pub fn note_files(&self, refused: bool) {
+        self.metrics.files_refused.set(i64::from(refused));
+    }
     /// Where a listener with TLS counts.
     pub fn handshakes(&self) -> crate::metrics::Handshakes {
         self.metrics.handshakes.clone()

@@ -84,6 +84,7 @@ pub(crate) struct Metrics {
     entries: Gauge,
     sessions: Gauge,
     connections: Gauge,
+    pub(crate) files_refused: Gauge,
     pub(crate) handshakes: Handshakes,
 }
 
@@ -110,6 +111,12 @@ impl Metrics {
         registry.register("ledger_entries", "Durable entries of the ledger", entries.clone());
         registry.register("sessions", "Open sessions", sessions.clone());
         registry.register("upstream_connections", "Open connections to servers", connections.clone());
+        let files_refused = Gauge::default();
+        registry.register(
+            "files_refused",
+            "1 while the newest configuration or policies do not hold and older ones are in force",
+            files_refused.clone(),
+        );
         let handshakes = Handshakes::default();
         registry.register("tls_handshakes", "TLS handshakes, by how they ended", handshakes.endings.clone());
         registry.register(
@@ -126,6 +133,7 @@ impl Metrics {
             entries,
             sessions,
             connections,
+            files_refused,
             handshakes,
         }
     }

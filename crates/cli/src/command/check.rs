@@ -7,6 +7,7 @@ use crate::{
     command::{
         check_token,
         registry::kept,
+        running,
         secret::{self, dates::State},
     },
     failure::{Failure, Outcome, Verdict},
@@ -47,6 +48,8 @@ struct Found {
     uncountable: Vec<String>,
     /// Repetitions that make little sense, and words about tools that nobody shows.
     repeated: Vec<String>,
+    /// How the running gateway goes by something else than these files.
+    running: Vec<String>,
     /// Mistakes of the whole set-up.
     architecture: Vec<architecture::Mistake>,
     rules: usize,
@@ -171,6 +174,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "uncountable": found.uncountable,
         "repeated": found.repeated,
         "architecture": found.architecture,
+        "running": found.running,
         "not-seen-yet": found.unseen,
         "records": found.records,
         "observe": observing(&place),
@@ -222,6 +226,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         repeated: [repeated(&place.meant.settings, catalogue), idle(&place.meant.settings, catalogue)]
             .concat(),
         architecture,
+        running: running::ask(place).await.map_or_else(Vec::new, |now| running::differences(&now, place)),
         warnings: built.live.policies.warnings().to_vec(),
         rules: built.live.policies.rules().count(),
         errors: built.problems.clone(),
@@ -305,8 +310,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         let per_user = place.meant.settings.servers.get(server).map(|server| server.authority);
         let whose = if per_user == Some(Authority::PerUser) { " --user NAME" } else { "" };
         let help = format!("store it with `callgate secret set {secret}{whose}`");
-        let who = in_need(server);
-        say.line(format!("{} {who} needs the secret `{secret}`: {help}", say.paint(31, "✗")));
+        say.line(format!("{} {} needs the secret `{secret}`: {help}", say.paint(31, "✗"), in_need(server)));
     }
     if let Err(error) = &found.tls {
         say.line(format!("{} {error}", say.paint(31, "✗")));
@@ -330,7 +334,8 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         }
     }
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
-    for line in found.uncountable.iter().chain(&found.repeated).chain(&found.records).chain(&mistakes) {
+    let said = found.uncountable.iter().chain(&found.repeated).chain(&found.records);
+    for line in said.chain(&mistakes).chain(&found.running) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::one_line(line)));
     }
     for server in &found.unseen {

@@ -15,6 +15,7 @@ pub(crate) mod init;
 mod listed;
 pub(crate) mod policy;
 pub(crate) mod registry;
+mod running;
 pub(crate) mod scan;
 pub(crate) mod secret;
 pub(crate) mod settings;

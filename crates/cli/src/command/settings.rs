@@ -2,6 +2,7 @@
 
 use crate::{
     cli::Given,
+    command::running,
     failure::{Failure, Outcome, Verdict},
     settings,
 };
@@ -9,7 +10,7 @@ use clap::Args as ClapArgs;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
-    /// Every setting with its value in force, defaults included
+    /// Every setting with its value, defaults included: what is in force in the running gateway, else what the file says
     #[arg(long)]
     effective: bool,
     /// The JSON Schema of the configuration, for editors
@@ -17,7 +18,6 @@ pub(crate) struct Args {
     schema: bool,
 }
 
-#[expect(clippy::unused_async, reason = "every command is run the same way")]
 pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     if args.schema {
         given.say.raw(&settings::schema()?);
@@ -33,7 +33,11 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         ));
         return Ok(Verdict::Yes);
     }
-    let table = settings::effective(&place.meant);
+    let running = running::ask(&place).await;
+    for difference in running.iter().flat_map(|in_force| running::differences(in_force, &place)) {
+        given.say.aside(format!("{} {difference}", given.say.paint(33, "!")));
+    }
+    let table = running.map_or_else(|| settings::effective(&place.meant), |in_force| in_force.settings);
     given.say.json(&table);
     let text = toml::to_string(&table).map_err(|error| Failure::Fault(error.into()))?;
     given.say.line(text.trim_end());

@@ -70,6 +70,7 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         | Request::InForce { .. }
         | Request::Absent
         | Request::Reload
+        | Request::Settings
         | Request::Ready { .. }
         | Request::Starter { .. }
         | Request::Decide { .. }

@@ -111,6 +111,17 @@ async fn answer(desk: &Desk, request: Request) -> Response {
         Request::Reload => {
             Response::Reloaded { problems: desk.files.reload().await.err().unwrap_or_default() }
         }
+        Request::Settings => {
+            let (place, standing) = (desk.files.place(), desk.files.standing());
+            Response::Settings(Box::new(control::InForce {
+                pid: std::process::id(),
+                config: desk.config.clone(),
+                since: standing.since,
+                digest: place.digest,
+                refused: standing.refused,
+                settings: crate::settings::effective(&place.meant),
+            }))
+        }
         Request::Ready { server, anew } => {
             let ready = looked_at(desk, &server).await;
             if anew && !ready {

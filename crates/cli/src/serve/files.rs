@@ -3,6 +3,7 @@
 
 use super::{aside::Aside, keeping, watch::Watch};
 use crate::{
+    control::Refused,
     failure::Failure,
     keys::{self as vault_keys, Asking},
     place::Place,
@@ -11,7 +12,7 @@ use crate::{
     surroundings::Surroundings,
 };
 use arc_swap::ArcSwap;
-use decision::{Clock, EventName};
+use decision::{Clock, EventName, Timestamp};
 use gateway::{
     BuildError, Gate, Offers, Settings, Written,
     backends::Variables,
@@ -57,6 +58,13 @@ impl InForce {
     }
 }
 
+/// Since when the files in force are in force, and what was wrong with newer ones.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    pub(super) since: Timestamp,
+    pub(super) refused: Option<Refused>,
+}
+
 /// What a reload needs.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -64,6 +72,7 @@ pub(super) struct Files {
     /// One reload at a time. Whoever asks what is in force does not wait for it.
     reloading: Mutex<()>,
     aside: Aside,
+    standing: ArcSwap<Standing>,
     surroundings: Surroundings,
     gate: Arc<Gate>,
     offers: Arc<Offers>,
@@ -86,6 +95,7 @@ impl Files {
             place: ArcSwap::from_pointee(place),
             reloading: Mutex::default(),
             aside: Aside::default(),
+            standing: ArcSwap::from_pointee(Standing { since: SystemClock.now(), refused: None }),
             surroundings,
             gate: Arc::clone(gate),
             offers: Arc::clone(offers),
@@ -100,6 +110,7 @@ impl Files {
         let _alone = self.reloading.lock().await;
         let before = self.place.load_full();
         let outcome = self.renew(&before).await;
+        self.note(&outcome);
         match &outcome {
             Ok(()) => {
                 tracing::info!(config = %before.config.display(), "the configuration was read anew and is in force");
@@ -113,6 +124,19 @@ impl Files {
             }
         }
         outcome
+    }
+
+    /// Keeps how the newest files were taken, for whoever asks and for monitoring.
+    fn note(&self, outcome: &Result<(), Vec<String>>) {
+        let now = SystemClock.now();
+        self.gate.note_files(outcome.is_err());
+        self.standing.store(Arc::new(match outcome {
+            Ok(()) => Standing { since: now, refused: None },
+            Err(problems) => Standing {
+                since: self.standing().since,
+                refused: Some(Refused { at: now, problems: problems.clone() }),
+            },
+        }));
     }
 
     /// Whatever reads a file does so aside: a call, a stop and the next reload must not wait for it.
@@ -175,6 +199,11 @@ impl Files {
     /// What is in force.
     pub(super) fn place(&self) -> Arc<Place> {
         self.place.load_full()
+    }
+
+    /// How the newest files were taken.
+    pub(super) fn standing(&self) -> Standing {
+        Standing::clone(&self.standing.load())
     }
 
     pub(super) fn in_force(&self) -> &InForce {

@@ -223,6 +223,33 @@ fn a_pipe_in_the_place_of_a_policy_or_of_the_configuration_holds_nothing_up() {
 }
 
 #[test]
+fn what_the_gateway_does_not_take_is_told_by_its_metrics_and_by_the_commands() {
+    let bed = Bed::with_notes();
+    let gateway = bed.serve();
+    let refused = || gateway.get("/metrics").2.contains("\ncallgate_files_refused 1\n");
+    assert!(!refused() && !bed.run(&["check"]).out.contains("the running gateway"));
+    let config = fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let deeper = config.replace("[servers.notes]", "[limits]\nmax-depth = 7\n[servers.notes]");
+    bed.write("callgate.toml", &deeper.replace("state-dir", "tenant = \"other\"\nstate-dir"));
+    until("it is counted", refused);
+    let shown = bed.run(&["settings", "--effective"]);
+    assert!(
+        shown.out.contains("max-depth = 64") && shown.out.contains("tenant = \"default\""),
+        "{}",
+        shown.out
+    );
+    let why = "`tenant` cannot change while the gateway runs";
+    assert!(shown.err.contains("refused the newest files at") && shown.err.contains(why), "{}", shown.err);
+    let checked = bed.run(&["check"]).out;
+    assert!(checked.contains("the running gateway refused") && checked.contains(why), "{checked}");
+    bed.write("callgate.toml", &deeper);
+    until("what holds is taken", || !refused());
+    let shown = bed.run(&["settings", "--effective"]);
+    assert!(shown.out.contains("max-depth = 7") && shown.err.is_empty(), "{} {}", shown.out, shown.err);
+    assert_eq!(gateway.stop(), 0);
+}
+
+#[test]
 fn an_edit_of_what_the_files_are_links_to_is_noticed() {
     let bed = Bed::with_notes();
     let token = bed.token("bot");

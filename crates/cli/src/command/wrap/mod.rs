@@ -254,6 +254,7 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         | Response::Proof { .. }
         | Response::Exported { .. }
         | Response::Checkpoint { .. }
+        | Response::Settings(_)
         | Response::Ready { .. }
         | Response::Starter { .. }
         | Response::Decided { .. }

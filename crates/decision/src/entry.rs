@@ -240,6 +240,8 @@ pub enum EventName {
     ConsoleEntered,
     /// Somebody has a webhook tried anew that was given up.
     WebhookRetried,
+    /// The database had an event to be told that nothing of ours leaves there: it is named, and not told as it says.
+    EventPlanted,
     /// Somebody had a value beside an entry of a call erased, or asked for it where none was kept any more.
     ValueErased,
     /// Entries were found that no checkpoint covered: what a kill leaves. From here on one does, whoever wrote them.

@@ -23,6 +23,15 @@ pub enum StoreError {
     Corrupt { place: Arc<str>, detail: String },
     #[error("the database {place} belongs to another program: give callgate a file of its own")]
     Foreign { place: Arc<str> },
+    /// A trigger runs with every statement and can undo it; a view can stand for something else.
+    #[error(
+        "the database {place} has a {kind} `{name}`, which callgate did not make and which can undo what is decided: find out who put it there, drop it, and compare what the database says with the record"
+    )]
+    Planted { place: Arc<str>, kind: String, name: String },
+    #[error(
+        "the database {place} took a change and does not have it ({what}): nothing was done; look for triggers and rules in it"
+    )]
+    Undone { place: Arc<str>, what: &'static str },
     #[error(
         "the database {place} was written by a newer callgate (schema {found}, this one knows {known}): install that version, or restore a backup made before the upgrade"
     )]

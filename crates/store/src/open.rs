@@ -148,7 +148,7 @@ fn private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Refuses a file that holds somebody else's tables, before anything in it is changed.
+/// Refuses a file that holds somebody else's tables, or what somebody put beside ours, before anything in it is changed.
 async fn ours(options: &SqliteConnectOptions, path: &Path, place: &Arc<str>) -> Outcome<()> {
     if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         return Ok(());
@@ -158,7 +158,15 @@ async fn ours(options: &SqliteConnectOptions, path: &Path, place: &Arc<str>) -> 
     let names = "SELECT COUNT(*) > 0 AND COUNT(CASE name WHEN '_sqlx_migrations' THEN 1 END) = 0 \
         FROM sqlite_master WHERE type = 'table'";
     let foreign: bool = sqlx::query_scalar(names).fetch_one(&mut connection).await.map_err(fault)?;
+    let planted =
+        "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') ORDER BY name LIMIT 1";
+    let planted: Option<(String, String)> =
+        sqlx::query_as(planted).fetch_optional(&mut connection).await.map_err(fault)?;
     connection.close().await.map_err(fault)?;
+    if let Some((kind, name)) = planted {
+        let name = name.replace(|one: char| one.is_control(), " ");
+        return Err(StoreError::Planted { place: Arc::clone(place), kind, name });
+    }
     if foreign { Err(StoreError::Foreign { place: Arc::clone(place) }) } else { Ok(()) }
 }
 

@@ -235,6 +235,7 @@ impl Store {
             return Err(StoreError::Missing { what: "agent", name: name.to_owned() });
         }
         tx.execute(REVOKE_OF_AGENT, args![tenant, environment, name, now]).await?;
+        self.no_token_is_good(&mut tx, scope, name).await?;
         let disabled = if banned { "true" } else { "false" };
         let events = vec![
             untold::by(by, EventName::TokenRevoked, &[("agent", name), ("all", "true")]),

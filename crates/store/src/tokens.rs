@@ -1,11 +1,12 @@
 //! API tokens, known by their hash only.
 
-use crate::db::{Outcome, Row, args, statements};
+use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::principals::{agent_kind_from, not_banned};
 use crate::{AgentKind, Scope, Store, StoreError, untold};
 use decision::{Actor, AgentName, EventName, GroupName, Principal, Timestamp, User, UserName};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 statements! {
     /// Writes nothing new, but holds the agent's row: nobody removes the agent and its tokens in between.
@@ -28,6 +29,11 @@ statements! {
     REVOKE = "UPDATE tokens SET revoked_at = $4 \
         WHERE tenant = $1 AND environment = $2 AND token_id = $3 AND revoked_at IS NULL";
     HAS_TOKEN = "SELECT token_id FROM tokens WHERE tenant = $1 AND environment = $2 AND token_id = $3";
+    /// Asked after a revocation, of what the database then has: a trigger may have undone it.
+    IS_GOOD = "SELECT COUNT(*) AS n FROM tokens \
+        WHERE tenant = $1 AND environment = $2 AND token_id = $3 AND revoked_at IS NULL";
+    ARE_GOOD = "SELECT COUNT(*) AS n FROM tokens \
+        WHERE tenant = $1 AND environment = $2 AND agent = $3 AND revoked_at IS NULL";
     REVOKE_ALL = "UPDATE tokens SET revoked_at = $4 \
         WHERE tenant = $1 AND environment = $2 AND agent = $3 AND revoked_at IS NULL";
     USED = "UPDATE tokens SET last_used_at = $2 \
@@ -198,7 +204,29 @@ impl Store {
             let event = untold::by(by, EventName::TokenRevoked, &[("token", id.as_str())]);
             self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
         }
+        let good = tx.row(IS_GOOD, args![tenant, environment, id.as_str()]).await?;
+        self.none_good(good.as_ref())?;
         self.commit_noticed(tx, scope).await
+    }
+
+    /// That nothing that was revoked is good still.
+    fn none_good(&self, counted: Option<&Row>) -> Result<(), StoreError> {
+        match counted.map_or(Ok(0), |row| row.count("n"))? {
+            0 => Ok(()),
+            _ => Err(StoreError::Undone { place: Arc::clone(self.db().place()), what: "a revoked token" }),
+        }
+    }
+
+    /// That no token of the agent is good any more, as this transaction has it.
+    pub(crate) async fn no_token_is_good(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        agent: &str,
+    ) -> Result<(), StoreError> {
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let good = tx.row(ARE_GOOD, args![tenant, environment, agent]).await?;
+        self.none_good(good.as_ref())
     }
 
     /// Revokes every token of an agent; returns how many were good until now.
@@ -211,6 +239,7 @@ impl Store {
             let event = untold::by(by, EventName::TokenRevoked, &about);
             self.note_untold(&mut tx, scope, None, now, vec![event]).await?;
         }
+        self.no_token_is_good(&mut tx, scope, agent.as_str()).await?;
         self.commit_noticed(tx, scope).await?;
         Ok(revoked)
     }

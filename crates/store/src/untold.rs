@@ -4,7 +4,7 @@
 use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::ledger::{ENTRY_BYTES_MAX, Ledger, LedgerError, Record};
 use crate::{Scope, Store, StoreError};
-use decision::{Entropy, Entry, Event, EventName, ServerName, Timestamp};
+use decision::{Digest, Entropy, Entry, Event, EventName, ServerName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,6 +16,7 @@ statements! {
     TAKE_LEFT = "DELETE FROM untold WHERE (writer, deed, n) IN (SELECT writer, deed, n FROM untold \
         WHERE tenant = $1 AND environment = $2 AND at < $3 ORDER BY at, deed, n LIMIT $4) \
         RETURNING at, deed, n, event";
+    KEPT = "SELECT COUNT(*) AS n FROM untold WHERE writer = $1 AND deed = $2";
     TAKE_OF = "DELETE FROM untold WHERE (writer, deed, n) IN (SELECT writer, deed, n FROM untold \
         WHERE writer = $1 ORDER BY at, deed, n LIMIT $2) RETURNING at, deed, n, event";
 }
@@ -125,7 +126,12 @@ impl Store {
             let (rows, late) = self.take(&mut tx, scope, telling).await?;
             let mut events = rows.iter().map(read).collect::<Outcome<Vec<_>>>()?;
             events.sort_by(|(one, _), (other, _)| one.cmp(other));
-            events.iter_mut().for_each(|(_, event)| add(event));
+            for (_, event) in &mut events {
+                if !is_left_here(event) {
+                    *event = planted(event);
+                }
+                add(event);
+            }
             let records = events.into_iter().map(|(_, event)| record(event, late));
             let records = records.collect::<Result<Vec<_>, _>>()?;
             let told = records.len();
@@ -180,6 +186,7 @@ impl Store {
         events: Vec<Told>,
     ) -> Outcome<()> {
         let deed = random(&*self.inner.entropy);
+        let count = events.len();
         for ((event, detail), n) in events.into_iter().zip(0_u64..) {
             let (tenant, environment) = (scope.tenant.clone(), scope.environment.clone());
             let (call, server) = (None, server.cloned());
@@ -203,7 +210,62 @@ impl Store {
             ];
             tx.execute(NOTE, row).await?;
         }
+        // what somebody put into the database may take it away again, and nothing is done that is not told
+        let kept = tx.row(KEPT, args![writer.0.as_str(), deed.as_str()]).await?;
+        let kept = kept.map_or(Ok(0), |row| row.count("n"))?;
+        if usize::try_from(kept) != Ok(count) {
+            return Err(StoreError::Undone {
+                place: Arc::clone(self.db().place()),
+                what: "an event to be told",
+            });
+        }
         Ok(())
+    }
+}
+
+/// Whether it is what somebody leaves here. Whoever can write the database could have the ledger say anything else, with
+/// our signature.
+fn is_left_here(event: &Event) -> bool {
+    use EventName as E;
+    let left = matches!(
+        event.event,
+        E::UserAdded
+            | E::UserChanged
+            | E::UserRemoved
+            | E::AgentAdded
+            | E::AgentRemoved
+            | E::AgentDisabled
+            | E::AgentEnabled
+            | E::TokenIssued
+            | E::TokenRevoked
+            | E::SecretStored
+            | E::SecretRemoved
+            | E::DelegationMade
+            | E::DelegationEnded
+            | E::DefinitionPinned
+            | E::DefinitionChanged
+            | E::DefinitionApproved
+            | E::ServerRecordChanged
+    );
+    left && event.call.is_none()
+}
+
+/// What is told of an event that is not left here.
+fn planted(event: &Event) -> Event {
+    let text = serde_json::to_vec(event).unwrap_or_default();
+    let says = serde_json::to_value(event.event).ok();
+    let says = says.as_ref().and_then(|says| says.as_str()).unwrap_or_default();
+    tracing::error!(
+        says,
+        "SOMEBODY WROTE INTO THE DATABASE: an event to be told that nothing of callgate's leaves there; it is recorded as planted, and not as it says"
+    );
+    let detail = [("says", says.to_owned()), ("digest", Digest::of(&text).to_string())];
+    Event {
+        event: EventName::EventPlanted,
+        call: None,
+        server: None,
+        detail: detail.map(|(key, value)| (key.to_owned(), value)).into(),
+        ..event.clone()
     }
 }
 

@@ -135,6 +135,7 @@ suite! {
         of_many_who_tell_at_once_one_tells_each_event,
         however_much_a_look_finds_is_told_once_and_in_order,
         what_the_ledger_does_not_take_stays_to_be_told,
+        an_event_of_a_kind_that_nobody_leaves_is_named_and_not_told_as_it_says,
         what_a_look_finds_is_left_to_be_told_with_what_the_looker_knows,
         what_a_crash_has_told_twice_is_known_by_server_version_and_time;
     secrets:

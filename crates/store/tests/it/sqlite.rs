@@ -106,6 +106,54 @@ async fn another_programs_database_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_database_into_which_somebody_put_a_trigger_or_a_view_is_refused() {
+    let bed = Bed::sqlite();
+    bed.store().await.close().await;
+    for (kind, put) in [
+        ("trigger", "CREATE TRIGGER odd AFTER INSERT ON untold BEGIN DELETE FROM untold; END"),
+        ("view", "CREATE VIEW odd AS SELECT 1"),
+    ] {
+        let mut db = sqlx::SqliteConnection::connect(&bed.url).await.unwrap();
+        db.execute(put).await.unwrap();
+        let error = bed.try_store().await.unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Planted { kind: found, name, .. } if found == kind && name == "odd"),
+            "{error:?}"
+        );
+        let drop = if kind == "view" { "DROP VIEW odd" } else { "DROP TRIGGER odd" };
+        db.execute(drop).await.unwrap();
+        db.close().await.unwrap();
+        bed.store().await.close().await;
+    }
+}
+
+/// Put there while the store is open, when nobody looks for it.
+#[tokio::test]
+async fn a_revocation_that_a_trigger_undoes_is_no_revocation() {
+    for put in [
+        "CREATE TRIGGER odd AFTER UPDATE OF revoked_at ON tokens BEGIN \
+            UPDATE tokens SET revoked_at = NULL WHERE token_id = NEW.token_id; END",
+        "CREATE TRIGGER odd AFTER INSERT ON untold BEGIN DELETE FROM untold; END",
+    ] {
+        let bed = Bed::sqlite();
+        let store = bed.store().await;
+        store.add_agent(&home(), &agent("bot"), "ada").await.unwrap();
+        let name = decision::AgentName::new("bot").unwrap();
+        let new = store::NewToken { agent: name.clone(), hash: hash(1), expires_at: in_an_hour(&bed) };
+        let id = store.add_token(&home(), &new, "ops").await.unwrap();
+        let mut db = sqlx::SqliteConnection::connect(&bed.url).await.unwrap();
+        db.execute(put).await.unwrap();
+        let undone = |error: StoreError| assert!(matches!(error, StoreError::Undone { .. }), "{error:?}");
+        undone(store.revoke_tokens(&home(), &name, "ops").await.unwrap_err());
+        undone(store.revoke_token(&home(), &id, "ops").await.unwrap_err());
+        undone(store.remove_agent(&home(), &name, "ops").await.unwrap_err());
+        db.execute("DROP TRIGGER odd").await.unwrap();
+        db.close().await.unwrap();
+        assert_eq!(store.revoke_tokens(&home(), &name, "ops").await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_database_is_called_damaged() {
     let bed = Bed::sqlite();
     let store = bed.store().await;

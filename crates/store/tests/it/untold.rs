@@ -304,6 +304,21 @@ pub(crate) async fn what_the_ledger_does_not_take_stays_to_be_told(bed: &Bed) {
     assert_eq!(store.tell(&home(), &ledger, own(&store)).await.unwrap(), 1);
 }
 
+/// Whoever can write the database leaves what the ledger then would have signed.
+pub(crate) async fn an_event_of_a_kind_that_nobody_leaves_is_named_and_not_told_as_it_says(bed: &Bed) {
+    let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());
+    step(&store, &home(), Step::Suspend).await;
+    bed.execute(&[
+        "UPDATE untold SET event = REPLACE(event, '\"server-record-changed\"', '\"approval-granted\"')",
+    ])
+    .await;
+    assert_eq!(store.tell(&home(), &ledger, Telling::all_left()).await.unwrap(), 1);
+    let told = events(&ledger).pop().unwrap();
+    assert_eq!((told.event, told.server.as_ref()), (EventName::EventPlanted, None));
+    assert_eq!(said(&told, &["says", "by", "step", "told"]), "approval-granted - - late");
+    assert_eq!(bed.rows("untold").await, 0, "it does not come again");
+}
+
 /// The ledger had it, and the machine stopped before the database knew.
 pub(crate) async fn what_a_crash_has_told_twice_is_known_by_server_version_and_time(bed: &Bed) {
     let (store, (_dir, ledger)) = (bed.store().await, bed.ledger());

@@ -101,7 +101,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
     let limits = limits(crossing, &file.limits);
     let public_url = oauth::public_url(crossing, file.public_url.as_ref(), listen, file.tls.is_some());
     let mut allowed_hosts: BTreeSet<_> =
-        file.allowed_hosts.iter().map(|name| name.to_ascii_lowercase()).collect();
+        file.allowed_hosts.iter().filter_map(|name| door::host(crossing, name)).collect();
     if file.public_url.is_some() {
         // the name it is reached by is one of its names
         allowed_hosts.extend(public_url.split_once("://").map(|(_, host)| host.to_ascii_lowercase()));

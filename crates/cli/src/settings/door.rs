@@ -30,6 +30,27 @@ pub(super) fn tls(crossing: &mut Crossing<'_>, file: &File, base: &Path) -> Opti
     Some(TlsSettings { certificate: base.join(&written.certificate), key: base.join(&written.key), clients })
 }
 
+/// A name as `Host` has it. What can be no such name is refused: a pattern or an address would let nobody in, and an
+/// empty name whoever sends none.
+pub(super) fn host(crossing: &mut Crossing<'_>, written: &Spanned<String>) -> Option<String> {
+    let text = written.get_ref();
+    let help = if text.contains("://") || text.contains('/') {
+        "write the name alone, with its port where it is not the usual one: `gate.example.com` or `gate.example.com:8443`"
+    } else if text.contains('*') {
+        "there are no patterns here: write each name in full"
+    } else if text.parse::<http::uri::Authority>().is_err() || text.contains('@') {
+        "write a name as browsers send it: `gate.example.com`, `gate.example.com:8443` or `[fd12::1]:8443`"
+    } else {
+        return Some(text.to_ascii_lowercase());
+    };
+    crossing.problem(
+        written.span(),
+        format!("`{text}` is no name that a request could have in `Host`"),
+        Some(help),
+    );
+    None
+}
+
 /// Tokens do not travel in the clear, unless the operator says loudly that they do not.
 pub(super) fn exposed(crossing: &mut Crossing<'_>, file: &File, listen: SocketAddr) {
     let elsewhere = file.tls_terminated_upstream.as_ref().filter(|said| *said.get_ref());

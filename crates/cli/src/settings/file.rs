@@ -25,7 +25,8 @@ pub(crate) struct File {
     pub(crate) database: Option<Spanned<String>>,
     /// Names accepted in `Host` beside loopback ones.
     #[serde(default)]
-    pub(crate) allowed_hosts: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub(crate) allowed_hosts: Vec<Spanned<String>>,
     /// Pages accepted in `Origin` beside loopback ones.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]

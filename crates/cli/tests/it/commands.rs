@@ -15,6 +15,29 @@ fn exit_codes_tell_yes_fault_usage_and_no_apart() {
 }
 
 #[test]
+fn a_name_that_no_request_could_have_is_no_allowed_host() {
+    let bed = Bed::with_notes();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let check = |name: &str| {
+        bed.write("callgate.toml", &format!("allowed-hosts = [\"{name}\"]\n{config}"));
+        bed.run(&["check"])
+    };
+    for name in
+        ["", "*", "*.example.com", "http://gate.example.com", "gate.example.com/mcp", "a b", "me@gate"]
+    {
+        let said = check(name);
+        assert!(
+            said.code == 3 && said.err.contains("is no name that a request could have"),
+            "{name}: {}",
+            said.err
+        );
+    }
+    for name in ["gate.example.com", "Gate.example.com:8443", "[fd12::1]:8443", "10.1.2.3"] {
+        assert_eq!(check(name).code, 0, "{name}");
+    }
+}
+
+#[test]
 fn the_help_is_what_the_documentation_says() {
     let bed = Bed::new();
     insta::assert_snapshot!("help", bed.run(&["--help"]).out);

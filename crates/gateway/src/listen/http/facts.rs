@@ -33,11 +33,12 @@ const TOKEN_PARAMETERS: &[&str] = &[
 
 /// Headers that only a proxy sets, beside all that begin as [`FORWARDED_AS`]: whoever sent them did not connect to us,
 /// so "the peer is on this machine" says nothing about them.
-static PROXY_HEADERS: [HeaderName; 10] = [
+static PROXY_HEADERS: [HeaderName; 11] = [
     header::FORWARDED,
     header::VIA,
     HeaderName::from_static("cf-connecting-ip"),
     HeaderName::from_static("fastly-client-ip"),
+    HeaderName::from_static("fly-client-ip"),
     HeaderName::from_static("true-client-ip"),
     HeaderName::from_static("x-client-ip"),
     HeaderName::from_static("x-cluster-client-ip"),
@@ -346,6 +347,7 @@ mod tests {
             "x-real-ip",
             "x-client-ip",
             "cf-connecting-ip",
+            "fly-client-ip",
             "true-client-ip",
             "x-envoy-external-address",
             "x-original-forwarded-for",

@@ -13,7 +13,7 @@ use decision::Digest;
 use std::{
     fs::{self, DirBuilder},
     io::{self, Read as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -129,6 +129,56 @@ impl Place {
             Ok(policy::Source { path: path.display().to_string(), text })
         };
         paths.iter().map(read).collect()
+    }
+
+    /// What is beside the policies, looks like some, and is not read.
+    pub(crate) fn overlooked(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.policies_dir()).into_iter().flatten().flatten();
+        let mut found: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')))
+            .filter(|path| {
+                let end = path.extension().unwrap_or_default();
+                path.is_dir() || (end != "cedar" && end.eq_ignore_ascii_case("cedar"))
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// Files that say who may do what, or that sign the record, and that others can write: whoever does decides.
+    pub(crate) fn loose(&self) -> Vec<(PathBuf, u32)> {
+        let entries = fs::read_dir(self.policies_dir()).into_iter().flatten().flatten();
+        let rules = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "cedar"));
+        let mut files: Vec<(PathBuf, u32)> = rules.map(|path| (path, 0o002)).collect();
+        files.push((self.policies_dir(), 0o002));
+        files.push((self.config.clone(), 0o002));
+        files.push((self.ledger_dir().join("log.key"), 0o077));
+        files.sort();
+        let mode = |path: &PathBuf| fs::metadata(path).ok().map(|of| of.permissions().mode());
+        let too_much = |(path, bits): (PathBuf, u32)| {
+            mode(&path).filter(|mode| mode & bits != 0).map(|mode| (path, mode & 0o777))
+        };
+        files.into_iter().filter_map(too_much).collect()
+    }
+
+    /// Both as sentences for an operator.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let overlooked = self.overlooked();
+        let unread = overlooked.iter().map(|path| {
+            format!(
+                "`{}` is not read: rules are in files that end in `.cedar`, in `policies` itself",
+                path.display()
+            )
+        });
+        let loose = self.loose();
+        let open = loose.iter().map(|(path, mode)| {
+            let path = path.display();
+            format!("others can change or read `{path}` (mode {mode:03o}), and with it what is allowed or recorded: run `chmod go-w {path}`, for a key `chmod 600`")
+        });
+        unread.chain(open).collect()
     }
 
     /// The folder for state, made if need be. It holds keys and must be the owner's alone.

@@ -50,6 +50,8 @@ struct Found {
     repeated: Vec<String>,
     /// How the running gateway goes by something else than these files.
     running: Vec<String>,
+    /// Files that are not read, or that others can write.
+    files: Vec<String>,
     /// Mistakes of the whole set-up.
     architecture: Vec<architecture::Mistake>,
     rules: usize,
@@ -175,6 +177,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "repeated": found.repeated,
         "architecture": found.architecture,
         "running": found.running,
+        "files": found.files,
         "not-seen-yet": found.unseen,
         "records": found.records,
         "observe": observing(&place),
@@ -226,6 +229,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         repeated: [repeated(&place.meant.settings, catalogue), idle(&place.meant.settings, catalogue)]
             .concat(),
         architecture,
+        files: place.remarks(),
         running: running::ask(place).await.map_or_else(Vec::new, |now| running::differences(&now, place)),
         warnings: built.live.policies.warnings().to_vec(),
         rules: built.live.policies.rules().count(),
@@ -335,7 +339,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     }
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
     let said = found.uncountable.iter().chain(&found.repeated).chain(&found.records);
-    for line in said.chain(&mistakes).chain(&found.running) {
+    for line in said.chain(&mistakes).chain(&found.files).chain(&found.running) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::one_line(line)));
     }
     for server in &found.unseen {
@@ -381,7 +385,13 @@ fn nothing(say: Say, place: &Place, found: &Found) {
             say.paint(33, "!")
         ));
     }
-    if found.rules == 0 {
+    let broken = found.errors.iter().find_map(crate::serve::files::place_of);
+    if let (0, Some(place)) = (found.rules, broken) {
+        say.line(format!(
+            "{} no rule holds, because what is written does not: see {place}",
+            say.paint(31, "✗")
+        ));
+    } else if found.rules == 0 {
         let policies = place.policies_dir();
         say.line(format!(
             "{} there is no rule in `{}`, so every call is refused: `callgate init` writes a first policy when servers \

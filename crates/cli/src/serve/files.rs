@@ -190,6 +190,8 @@ impl Files {
         self.client.set_policy(in_force.reachable());
         reloaded.map_err(unbuilt)?;
         announce(&settings);
+        let place = Arc::clone(&new);
+        remark(&self.aside.run("the policies", move || place.remarks()).await.unwrap_or_default());
         self.remind();
         self.place.store(Arc::clone(&new));
         keeping::begin(&self.gate, &new).await;
@@ -353,7 +355,7 @@ fn sentence(problem: &policy::Problem) -> String {
 }
 
 /// Where a problem is, as editors and people write it.
-pub(super) fn place_of(problem: &policy::Problem) -> Option<String> {
+pub(crate) fn place_of(problem: &policy::Problem) -> Option<String> {
     problem.place().map(|(path, line, column)| format!("{path}:{line}:{column}"))
 }
 
@@ -365,6 +367,13 @@ pub(super) fn variables(settings: &Settings) -> Variables {
         Source::Stored | Source::Kv(_) | Source::File(_) => None,
     });
     named.filter_map(|name| Some((name.clone(), Surroundings::named(name)?.into()))).collect()
+}
+
+/// Says what of the files is not read, and what others can write.
+pub(super) fn remark(remarks: &[String]) {
+    for remark in remarks {
+        tracing::warn!("{remark}");
+    }
 }
 
 /// Says loudly what an operator should not forget.

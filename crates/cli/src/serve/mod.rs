@@ -158,6 +158,7 @@ impl Running {
             tracing::warn!(place = files::place_of(warning).map(tracing::field::display), "{warning}");
         }
         files::announce(&settings);
+        files::remark(&place.remarks());
         let client = egress::Client::new(settings.reachable(), egress::Settings::default());
         let (wakes, woken) = mpsc::unbounded_channel();
         let gate = gate(built.live, (&opened, ledger), &client, given, wakes)?;

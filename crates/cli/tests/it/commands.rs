@@ -15,6 +15,27 @@ fn exit_codes_tell_yes_fault_usage_and_no_apart() {
 }
 
 #[test]
+fn check_says_what_of_the_files_is_not_read_does_not_parse_or_is_anybodys_to_change() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bed = Bed::with_notes();
+    let said = bed.run(&["check"]).out;
+    assert!(!said.contains("is not read") && !said.contains("others can change"), "{said}");
+    bed.write("policies/LOUD.CEDAR", "forbid(principal, action, resource);");
+    bed.write("policies/sub/one.cedar", "forbid(principal, action, resource);");
+    let open = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(bed.path("policies/notes.cedar"), open).unwrap();
+    let said = bed.run(&["check"]).out;
+    for part in ["LOUD.CEDAR` is not read", "policies/sub` is not read", "notes.cedar` (mode 666)"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    bed.write("policies/notes.cedar", "permit(");
+    let said = bed.run(&["check"]);
+    assert_eq!(said.code, 3);
+    assert!(said.out.contains("no rule holds, because what is written does not: see"), "{}", said.out);
+    assert!(said.out.contains("notes.cedar:1:") && !said.out.contains("there is no rule in"), "{}", said.out);
+}
+
+#[test]
 fn a_name_that_no_request_could_have_is_no_allowed_host() {
     let bed = Bed::with_notes();
     let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();

@@ -258,7 +258,8 @@ codes! {
     Cancelled = "cancelled", Cancelled;
     /// The gateway is draining and takes no new calls. Try again in a moment.
     Draining = "draining", Gateway;
-    /// The gateway has as many calls in flight as it may have. Try again in a moment.
+    /// The gateway has as many calls in flight, or as many sessions open, as it may have (`max-calls-in-flight`,
+    /// `max-sessions`). Try again in a moment.
     Overloaded = "overloaded", Gateway;
     /// A stage of the gateway broke. The call was refused; the operator's log says why.
     StageFailed = "stage-failed", Gateway;

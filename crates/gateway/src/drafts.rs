@@ -160,7 +160,8 @@ pub(crate) async fn keep(
     };
     gate.store.keep_draft(&live.settings.scope(), &draft).await.map_err(unkept)?;
     let would = would(live, call, of, &raw, now);
-    let shown = inspect::shown::arguments(&raw);
+    // no prints: whoever drafts knows the values
+    let shown = inspect::shown::arguments(&raw, &|_| String::new());
     let text = format!(
         "Nothing was done. Draft `{}` would run `{of}` on `{server}` ({}) with {}. {would} To make the call, use `submit_{of}` with \
          this {DRAFT_ID} within eight hours; it can be used once.",

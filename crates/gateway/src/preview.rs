@@ -20,7 +20,8 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
     let server = live.settings.servers.get(&target.server);
     let is_tool = target.item.kind == ItemKind::Tool;
     let undo = server.filter(|_| is_tool).and_then(|server| server.declarations.undo(&target.item.name));
-    let shown = inspect::shown::arguments(&call.arguments().unwrap_or_default());
+    let prints = gate.opener.prints();
+    let shown = inspect::shown::arguments(&call.arguments().unwrap_or_default(), &|value| prints.of(value));
     let name = inspect::shown::visible(&target.item.name);
     let what = match target.item.kind {
         ItemKind::Tool => format!("run `{name}`"),
@@ -53,6 +54,7 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
             .unwrap_or_default(),
         arguments: shown.text,
         masked: shown.masked,
+        hidden: u64::try_from(shown.hidden).unwrap_or(u64::MAX),
         labels: shown.labels,
         read: read(gate, live, call).await,
         undo: undo.map(inspect::shown::visible),

@@ -22,6 +22,8 @@ pub struct Shown {
     pub brief: String,
     /// The kinds of what was masked, each once.
     pub masked: Vec<String>,
+    /// How many values were masked.
+    pub hidden: usize,
     /// What people should know before they trust their eyes.
     pub labels: Vec<String>,
 }
@@ -71,15 +73,16 @@ fn mixes_scripts(text: &str) -> bool {
     })
 }
 
-/// The arguments of a call, one JSON value as it came. What is no JSON is shown as nothing but its length.
-pub fn arguments(raw: &[u8]) -> Shown {
+/// The arguments of a call, one JSON value as it came. What is no JSON is shown as nothing but its length. `print` gives a
+/// few characters by which a masked value is told from another that looks the same, of a key that nobody else has; or none.
+pub fn arguments(raw: &[u8], print: &dyn Fn(&str) -> String) -> Shown {
     let mut shown = Shown::default();
     if raw.is_empty() {
         return shown;
     }
     let text = std::str::from_utf8(raw).ok().map(str::trim);
     let mut writer =
-        Writer { rest: text.unwrap_or_default(), shown: &mut shown, brief: Vec::new(), members: 0 };
+        Writer { rest: text.unwrap_or_default(), shown: &mut shown, print, brief: Vec::new(), members: 0 };
     let whole = writer.value(0, None).is_some() && writer.rest.trim().is_empty();
     let brief = writer.brief();
     shown.brief = brief;
@@ -99,6 +102,7 @@ pub fn arguments(raw: &[u8]) -> Shown {
 struct Writer<'t, 's> {
     rest: &'t str,
     shown: &'s mut Shown,
+    print: masked::Print<'s>,
     brief: Vec<String>,
     /// Of the outermost object.
     members: usize,
@@ -113,7 +117,7 @@ impl<'t> Writer<'t, '_> {
             b'[' => self.members(depth, '[', ']'),
             b'"' => {
                 let text = self.string()?;
-                let (text, kinds) = masked::text(key, &text);
+                let (text, kinds) = masked::text(key, &text, self.print);
                 self.note(&text, kinds);
                 let quoted = serde_json::to_string(&visible(&text)).ok()?;
                 self.name(depth, key, &quoted);
@@ -125,7 +129,7 @@ impl<'t> Writer<'t, '_> {
                 let (literal, rest) = self.rest.split_at_checked(end)?;
                 self.rest = rest;
                 serde_json::from_str::<serde::de::IgnoredAny>(literal).ok()?;
-                let (literal, kinds) = masked::text(key, literal);
+                let (literal, kinds) = masked::text(key, literal, self.print);
                 self.note("", kinds);
                 self.name(depth, key, &literal);
                 self.shown.text.push_str(&literal);
@@ -203,6 +207,7 @@ impl<'t> Writer<'t, '_> {
     }
 
     fn note(&mut self, text: &str, kinds: Vec<&'static str>) {
+        self.shown.hidden += kinds.len();
         for kind in kinds {
             if !self.shown.masked.iter().any(|known| known == kind) {
                 self.shown.masked.push(kind.to_owned());

@@ -7,6 +7,7 @@ use aws_lc_rs::hmac;
 use launch::LockedBytes;
 
 const TAG_BYTES: usize = 16;
+const PRINT_CHARS: usize = 6;
 
 impl Opener {
     /// Seals `inner` so that only [`Opener::open_handle`] with the same `binding` gives it back, here or in another
@@ -86,6 +87,35 @@ impl Handles {
     }
 }
 
+/// What tells masked values apart: the same value has the same print, here or in another process with the same key, and without
+/// the key nobody can find out which value has it. Like [`Handles`] its key is good for nothing else.
+pub struct Prints(hmac::Key);
+
+impl std::fmt::Debug for Prints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prints(…)")
+    }
+}
+
+impl Opener {
+    /// Under the key in use.
+    pub fn prints(&self) -> Prints {
+        let key = derived(self.keys().current(), b"print", &[]);
+        Prints(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    }
+}
+
+impl Prints {
+    /// Letters and digits of which none looks like another: thirty bits, so that nobody makes a value with the print of another by
+    /// trying.
+    pub fn of(&self, value: &str) -> String {
+        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let tag = hmac::sign(&self.0, value.as_bytes());
+        let bytes = tag.as_ref().iter().take(PRINT_CHARS);
+        bytes.filter_map(|byte| DIGITS.get(usize::from(byte % 32))).map(|digit| char::from(*digit)).collect()
+    }
+}
+
 /// Made anew for each use: an expanded key would lie on a heap that is not locked.
 fn cipher(kek: &Kek) -> Option<LessSafeKey> {
     let key = derived(kek, b"seal", &[]);
@@ -154,6 +184,16 @@ mod tests {
             assert_eq!(alices.open(&changed), None, "byte {at}");
             assert_eq!(alices.open(&handle[..at]), None, "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_print_is_of_the_value_and_of_the_key() {
+        let prints = Opener::new(kek(1)).prints();
+        let print = prints.of("alice@gmail.com");
+        assert_eq!(print.len(), PRINT_CHARS);
+        assert_eq!(print, Opener::new(kek(1)).prints().of("alice@gmail.com"));
+        assert_ne!(print, prints.of("attacker@gmail.com"));
+        assert_ne!(print, Opener::new(kek(2)).prints().of("alice@gmail.com"));
     }
 
     #[test]

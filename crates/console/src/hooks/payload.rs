@@ -52,6 +52,7 @@ fn generic(approval: &Approval, url: &str, now: Timestamp) -> Value {
             "categories": preview.categories,
             "arguments": preview.arguments,
             "masked": preview.masked,
+            "hidden": preview.hidden,
             "labels": preview.labels,
             "because": preview.because,
             "rules": preview.rules,
@@ -93,8 +94,10 @@ fn slack(approval: &Approval, url: &str) -> Value {
         json!({ "type": "section", "text": plain(&preview.summary) }),
         json!({ "type": "section", "text": plain(&preview.arguments) }),
     ];
-    if !preview.labels.is_empty() || !preview.because.is_empty() {
-        let told = preview.because.iter().chain(&preview.labels).cloned().collect::<Vec<_>>().join("; ");
+    let hides = preview.hides();
+    if !preview.labels.is_empty() || !preview.because.is_empty() || hides.is_some() {
+        let told = preview.because.iter().chain(&preview.labels).chain(&hides);
+        let told = told.cloned().collect::<Vec<_>>().join("; ");
         blocks.push(json!({ "type": "context", "elements": [plain(&told)] }));
     }
     blocks.push(json!({

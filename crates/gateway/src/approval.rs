@@ -147,7 +147,7 @@ async fn look(
     if let Some(overtaken) = replay::overtaken(gate, live, leg).await? {
         return Err(overtaken);
     }
-    let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await;
+    let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await?;
     let proposed = gate.desk.propose(&scope, proposal).await.map_err(unkept)?;
     Err(waits(gate, &asked, &proposed, (false, Until::Decided), leg))
 }
@@ -317,7 +317,7 @@ async fn proposal(
     held: &Held,
     terms: Terms,
     leg: &Leg,
-) -> Approval {
+) -> Result<Approval, Refusal> {
     let settings = &live.settings.approvals;
     let now = gate.clock.now();
     let after = |time: Duration| Timestamp(now.0.saturating_add(micros(time)));
@@ -326,11 +326,11 @@ async fn proposal(
         let escalation = settings.escalations.get(&need.group);
         need.escalation = escalation.map(|(time, to)| Escalation { at: after(*time), to: to.clone() });
     }
-    Approval {
+    Ok(Approval {
         id: ApprovalId::new(now, gate.random()),
         deed: leg.deed,
         call: call.id(),
-        preview: preview::of(gate, live, call, resolved, held).await,
+        preview: preview::of(gate, live, call, resolved, held).await?,
         terms,
         cure,
         proposed_at: now,
@@ -342,7 +342,7 @@ async fn proposal(
         log: None,
         ended: None,
         forgets: !keeps_arguments(live, &call.target().server),
-    }
+    })
 }
 
 /// Whether the operator keeps the arguments of calls of this server.

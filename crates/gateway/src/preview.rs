@@ -4,7 +4,7 @@ use crate::gate::{Gate, Live};
 use crate::resolve::Resolved;
 use catalog::Effect;
 use decision::approval::{Preview, Source};
-use decision::{Call, ItemKind, Timestamp};
+use decision::{Call, Code, ItemKind, Refusal, Timestamp};
 use policy::Held;
 
 /// How much of what the agent read before is named.
@@ -13,7 +13,14 @@ const READ_MAX: usize = 8;
 const HOUR_US: u64 = 3_600_000_000;
 const LOOKED_AT_MAX: u64 = 64;
 
-pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolved, held: &Held) -> Preview {
+/// Refused where they could not be shown all of it.
+pub(crate) async fn of(
+    gate: &Gate,
+    live: &Live,
+    call: &Call,
+    resolved: &Resolved,
+    held: &Held,
+) -> Result<Preview, Refusal> {
     let target = call.target();
     let classified = resolved.item.as_ref().map(|item| &item.classified);
     let effect = classified.map(|one| one.effect);
@@ -22,6 +29,10 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
     let undo = server.filter(|_| is_tool).and_then(|server| server.declarations.undo(&target.item.name));
     let prints = gate.opener.prints();
     let shown = inspect::shown::arguments(&call.arguments().unwrap_or_default(), &|value| prints.of(value));
+    if !shown.whole {
+        let sentence = "people have to agree to this call, and its arguments are too many or too long for them to be shown";
+        return Err(Refusal::new(Code::ApprovalTooLong, sentence).told(sentence));
+    }
     let name = inspect::shown::visible(&target.item.name);
     let what = match target.item.kind {
         ItemKind::Tool => format!("run `{name}`"),
@@ -40,7 +51,7 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
         "" => (String::new(), String::new()),
         brief => (format!(", with {brief}"), format!(" with {brief}")),
     };
-    Preview {
+    Ok(Preview {
         summary: format!(
             "{} wants to {what} on `{}`, {does}{values}.",
             call.principal().describe(),
@@ -60,7 +71,7 @@ pub(crate) async fn of(gate: &Gate, live: &Live, call: &Call, resolved: &Resolve
         undo: undo.map(inspect::shown::visible),
         because: held.because.clone(),
         rules: held.rules.clone(),
-    }
+    })
 }
 
 /// What the same interaction was given before, as far as the index has it: a page without it is better than no page.

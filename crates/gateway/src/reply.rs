@@ -179,8 +179,10 @@ pub(crate) fn is_hidden(code: Code) -> bool {
 /// an `isError` result. Unknown tools and broken messages stay protocol errors.
 fn for_the_model(code: Code) -> bool {
     let hidden = is_hidden(code);
-    let about_arguments =
-        matches!(code, Code::ArgumentsInvalid | Code::SchemaUnenforceable | Code::DraftUnknown);
+    let about_arguments = matches!(
+        code,
+        Code::ArgumentsInvalid | Code::SchemaUnenforceable | Code::DraftUnknown | Code::ApprovalTooLong
+    );
     let about_twins = matches!(
         code,
         Code::IdempotencyKeyMalformed
@@ -366,6 +368,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::DraftUnknown | Code::BudgetUncounted | Code::IdempotencyAnswerUnkept => ok(rpc::INVALID_PARAMS),
         Code::IdempotencyKeyMalformed | Code::IdempotencyKeyReused => ok(rpc::INVALID_PARAMS),
         Code::IdempotencyInProgress | Code::IdempotencyOutcomeUnknown => ok(rpc::INVALID_PARAMS),
+        Code::ApprovalTooLong => ok(rpc::INVALID_PARAMS),
         Code::RuleDenied | Code::UserRequired | Code::BudgetExceeded => ok(DENIED),
         Code::ServerUnapproved | Code::ServerHeldToReads | Code::ServerReviewOverdue => ok(DENIED),
         Code::ServerSuspended | Code::ServerRetired => ok(DENIED),

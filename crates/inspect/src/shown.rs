@@ -1,12 +1,12 @@
 //! A call's words for people who decide about it: exact, but nothing in them can pretend to be something else, and what
 //! is nobody's business is masked.
 
+mod long;
 mod masked;
 
+use long::{Long, SHOWN_BYTES_MAX};
 use std::fmt::Write as _;
 
-/// Longest text of arguments that is shown; what is longer is cut, and says so.
-const SHOWN_BYTES_MAX: usize = 64 << 10;
 /// Most members that a sentence names, and most characters of the name and of the value of each.
 const BRIEF_MEMBERS_MAX: usize = 4;
 const BRIEF_CHARS_MAX: usize = 60;
@@ -26,6 +26,8 @@ pub struct Shown {
     pub hidden: usize,
     /// What people should know before they trust their eyes.
     pub labels: Vec<String>,
+    /// Whether every member is there, and both ends of every value: nobody can say yes to what they were not shown.
+    pub whole: bool,
 }
 
 /// Text in which nothing is hidden: control characters, characters without width and those that turn the direction of
@@ -76,24 +78,36 @@ fn mixes_scripts(text: &str) -> bool {
 /// The arguments of a call, one JSON value as it came. What is no JSON is shown as nothing but its length. `print` gives a
 /// few characters by which a masked value is told from another that looks the same, of a key that nobody else has; or none.
 pub fn arguments(raw: &[u8], print: &dyn Fn(&str) -> String) -> Shown {
-    let mut shown = Shown::default();
+    let mut shown = Shown { whole: true, ..Shown::default() };
     if raw.is_empty() {
         return shown;
     }
     let text = std::str::from_utf8(raw).ok().map(str::trim);
-    let mut writer =
-        Writer { rest: text.unwrap_or_default(), shown: &mut shown, print, brief: Vec::new(), members: 0 };
-    let whole = writer.value(0, None).is_some() && writer.rest.trim().is_empty();
-    let brief = writer.brief();
+    let mut writer = Writer {
+        rest: text.unwrap_or_default(),
+        shown: &mut shown,
+        print,
+        long: Vec::new(),
+        full: false,
+        brief: Vec::new(),
+        members: 0,
+    };
+    let read = writer.value(0, None).is_some() && writer.rest.trim().is_empty();
+    let (brief, full, values) = (writer.brief(), writer.full, writer.long);
     shown.brief = brief;
-    if !whole {
+    if !read && !full {
         return Shown { text: format!("({} bytes that are not JSON)", raw.len()), ..Shown::default() };
     }
-    if shown.text.len() > SHOWN_BYTES_MAX {
-        let end = (0..=SHOWN_BYTES_MAX).rev().find(|at| shown.text.is_char_boundary(*at)).unwrap_or(0);
-        shown.text.truncate(end);
-        shown.text.push_str("\n…");
-        shown.labels.push(format!("only the beginning is shown: the arguments have {} bytes", raw.len()));
+    let (text, fit) = long::joined(&shown.text, &values);
+    shown.text = text;
+    shown.whole = !full && fit != long::Fit::Beginning;
+    match fit {
+        _ if !shown.whole => {
+            shown.text.push_str("\n…");
+            shown.labels.push(format!("only the beginning is shown: the arguments have {} bytes", raw.len()));
+        }
+        long::Fit::Ends => shown.labels.push("of long values only both ends are shown".to_owned()),
+        long::Fit::Whole | long::Fit::Beginning => {}
     }
     shown
 }
@@ -103,6 +117,10 @@ struct Writer<'t, 's> {
     rest: &'t str,
     shown: &'s mut Shown,
     print: masked::Print<'s>,
+    /// Values that may have to be cut, by where they belong in the text.
+    long: Vec<Long>,
+    /// More than can be shown whatever is cut: nothing more is read.
+    full: bool,
     brief: Vec<String>,
     /// Of the outermost object.
     members: usize,
@@ -113,15 +131,17 @@ impl<'t> Writer<'t, '_> {
         self.rest = self.rest.trim_start();
         match self.rest.as_bytes().first()? {
             _ if depth > DEPTH_MAX => None,
+            _ if self.shown.text.len() > SHOWN_BYTES_MAX || self.long.len() > long::VALUES_MAX => {
+                self.full = true;
+                None
+            }
             b'{' => self.members(depth, '{', '}'),
             b'[' => self.members(depth, '[', ']'),
             b'"' => {
                 let text = self.string()?;
                 let (text, kinds) = masked::text(key, &text, self.print);
                 self.note(&text, kinds);
-                let quoted = serde_json::to_string(&visible(&text)).ok()?;
-                self.name(depth, key, &quoted);
-                self.shown.text.push_str(&quoted);
+                self.put(depth, key, Long::new(self.shown.text.len(), text, true));
                 Some(())
             }
             _ => {
@@ -131,8 +151,7 @@ impl<'t> Writer<'t, '_> {
                 serde_json::from_str::<serde::de::IgnoredAny>(literal).ok()?;
                 let (literal, kinds) = masked::text(key, literal, self.print);
                 self.note("", kinds);
-                self.name(depth, key, &literal);
-                self.shown.text.push_str(&literal);
+                self.put(depth, key, Long::new(self.shown.text.len(), literal, false));
                 Some(())
             }
         }
@@ -178,6 +197,15 @@ impl<'t> Writer<'t, '_> {
         let text = strings.next()?.ok()?;
         self.rest = self.rest.get(strings.byte_offset()..)?;
         Some(text)
+    }
+
+    fn put(&mut self, depth: usize, key: Option<&str>, value: Long) {
+        let text = value.cut(long::VALUE_BYTES_MIN);
+        self.name(depth, key, &text);
+        match value.is_short() {
+            true => self.shown.text.push_str(&text),
+            false => self.long.push(value),
+        }
     }
 
     fn line(&mut self, depth: usize) {

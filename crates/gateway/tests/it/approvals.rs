@@ -121,6 +121,26 @@ async fn a_held_call_is_proposed_and_done_once_when_the_right_people_said_yes() 
 }
 
 #[tokio::test]
+async fn a_call_that_people_cannot_be_shown_all_of_cannot_be_approved() {
+    let script = Script::start(true).await;
+    let mut one = server(&script.url, Mode::Enforce);
+    one.open_arguments.insert("refund".to_owned());
+    let servers = [(ServerName::new("script").unwrap(), one)];
+    let house = House::with(settings(servers.into()), POLICY).await;
+    let with = |more: Value| json!({ "name": "script__refund", "arguments": { "amount": 500, "more": more, "to": "EVIL" } });
+    let keys: std::collections::BTreeMap<_, _> = (0..9_000).map(|n| (format!("member_{n}"), n)).collect();
+    let told = call(&house, with(json!(keys))).await;
+    assert_eq!(code(&told).as_deref(), Some("approval-too-long"), "{told}");
+    assert!(waiting(&house).await.is_empty(), "nobody is asked");
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::ApprovalTooLong });
+    // one long value hides nothing of the others
+    let told = call(&house, with(json!("padding ".repeat(10_000)))).await;
+    assert_eq!(code(&told).as_deref(), Some("approval-required"), "{told}");
+    let [one] = waiting(&house).await.try_into().unwrap();
+    assert!(one.preview.arguments.contains("\"to\": \"EVIL\""), "{}", one.preview.arguments);
+}
+
+#[tokio::test]
 async fn a_call_is_held_open_and_goes_on_by_itself_within_a_moment_of_the_yes() {
     let (house, script) = house(POLICY, Duration::from_secs(20)).await;
     let (told, id) = tokio::join!(call(&house, refund(500)), async {

@@ -187,7 +187,7 @@ fn no_deed_hides_behind_a_mask() {
         (r#"{"page_token":1000000}"#, "1000000"),
         (r#"{"page_token":"1000000"}"#, "1000000"),
         (r#"{"page_token":"send all of it to evil.example"}"#, "evil.example"),
-        (r#"{"clientSecret":"send all	of it"}"#, "send all"),
+        (r#"{"clientSecret":"send all\tof it"}"#, "send all"),
     ] {
         let shown = arguments(value.as_bytes(), &bare);
         assert!(shown.text.contains(shows), "{value}: {shown:?}");
@@ -227,11 +227,71 @@ fn a_text_is_freed_of_secrets_alone() {
 }
 
 #[test]
-fn what_is_too_long_says_so() {
-    let raw = format!("{{\"x\":\"{}\"}}", "é".repeat(SHOWN_BYTES_MAX));
+fn every_member_and_both_ends_of_every_value_are_shown_however_long_one_is() {
+    let padding = "harmless ".repeat(9_000);
+    let raw = serde_json::json!({
+        "amount": 1, "list": [format!("{padding}RM_RF")], "page_token": "x y", "to": "zed", "iban": "DE_EVIL",
+    });
+    let shown = arguments(raw.to_string().as_bytes(), &bare);
+    assert!(shown.whole && shown.text.len() <= SHOWN_BYTES_MAX, "{}", shown.text.len());
+    let digest = decision::Digest::of(format!("{padding}RM_RF").as_bytes());
+    for part in [
+        "\"harmless harmless",
+        "RM_RF\"",
+        "DE_EVIL",
+        "\"x y\"",
+        "\"zed\"",
+        "characters are left out",
+        &digest.to_string(),
+    ] {
+        assert!(shown.text.contains(part), "{part}: {}", shown.text);
+    }
+    assert_eq!(shown.labels, ["of long values only both ends are shown"]);
+    // what is no longer than a page is not cut at all
+    let raw = format!("{{\"x\":\"{}\"}}", "y".repeat(60 << 10));
     let shown = arguments(raw.as_bytes(), &bare);
-    assert!(shown.text.len() < SHOWN_BYTES_MAX + 8 && shown.text.ends_with('…'));
-    assert!(shown.labels[0].contains("only the beginning"), "{:?}", shown.labels);
+    assert!(
+        shown.whole && shown.labels.is_empty() && shown.text.contains(&"y".repeat(60 << 10)),
+        "{:?}",
+        shown.labels
+    );
+    // many of them, and one that is written with many more bytes than it has
+    let many: Vec<_> = (0..100).map(|n| format!("{n}{}END{n}", "\u{202e}\"\\é".repeat(1_000))).collect();
+    let shown = arguments(serde_json::json!(many).to_string().as_bytes(), &bare);
+    assert!(shown.whole && shown.text.len() <= SHOWN_BYTES_MAX, "{}", shown.text.len());
+    assert!((0..100).all(|n| shown.text.contains(&format!("END{n}\""))), "{}", shown.text);
+    serde_json::from_str::<Vec<String>>(&shown.text).unwrap();
+}
+
+#[test]
+fn a_value_is_masked_before_it_is_cut() {
+    let text = format!("{} alice@gmail.com {}", "x ".repeat(40_000), "y ".repeat(40_000));
+    let shown = |mail: &str| {
+        let raw = serde_json::json!({ "x": text.replace("alice@gmail.com", mail) }).to_string();
+        arguments(raw.as_bytes(), &|value| value.len().to_string())
+    };
+    let (alice, bob) = (shown("alice@gmail.com"), shown("aabob@gmail.com"));
+    assert_eq!((alice.hidden, &alice.text), (1, &bob.text), "no digest of what is hidden");
+    assert_ne!(alice.text, shown("attacker@gmail.com").text, "another print, another digest");
+}
+
+#[test]
+fn what_does_not_fit_whatever_is_cut_is_not_whole() {
+    let keys: Vec<_> = (0..5_000).map(|n| format!("\"a_long_name_of_a_member_{n}\":1")).collect();
+    let long = format!("\"{}\",", "v".repeat(2_000)).repeat(400);
+    for raw in [
+        format!("{{{}}}", keys.join(",")),
+        format!("{{\"{}\":1}}", "k".repeat(SHOWN_BYTES_MAX + 1)),
+        format!("[{long}1]"),
+        format!("{}{}1{}", "[".repeat(60), "1,".repeat(700_000), "]".repeat(60)),
+    ] {
+        let shown = arguments(raw.as_bytes(), &bare);
+        assert!(!shown.whole && shown.text.ends_with('…'), "{:?}", shown.labels);
+        assert!(shown.text.len() < SHOWN_BYTES_MAX + 512, "{}", shown.text.len());
+        assert!(shown.labels.iter().any(|label| label.contains("only the beginning")), "{:?}", shown.labels);
+    }
+    assert!(!arguments(b"{", &bare).whole);
+    assert!(arguments(b"", &bare).whole);
 }
 
 fn json() -> impl Strategy<Value = serde_json::Value> {

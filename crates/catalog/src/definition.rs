@@ -171,12 +171,13 @@ struct Prompted {
 }
 
 /// Names go into rules, terminals and pages: tools and prompts are plain visible ASCII without quotes or
-/// backslashes; addresses may be anything but controls and invisible or direction-changing characters.
+/// backslashes, and do not read as another item in a command (`prompt:NAME`, `NAME=sha256:…`); addresses may be anything but controls and invisible or direction-changing characters.
 fn shows(kind: ItemKind, name: &str) -> bool {
     match kind {
         ItemKind::Tool | ItemKind::Prompt => {
             !name.is_empty()
                 && name.len() <= TOOL_NAME_BYTES_MAX
+                && !names_another(name)
                 && name
                     .bytes()
                     .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'`' | b'<' | b'>'))
@@ -185,6 +186,12 @@ fn shows(kind: ItemKind, name: &str) -> bool {
             !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(hidden)
         }
     }
+}
+
+/// Whether somebody who types that name where an item is asked for may mean, and be taken to mean, another one.
+fn names_another(name: &str) -> bool {
+    let begins = |kind: ItemKind| name.strip_prefix(kind.as_str()).is_some_and(|rest| rest.starts_with(':'));
+    name.contains("=sha256:") || ItemKind::ALL.into_iter().any(begins)
 }
 
 /// Controls, zero-width and bidirectional characters, tags and other invisible ones.
@@ -242,6 +249,10 @@ mod tests {
             r#"{"name":"rf\u200bund"}"#,
             r#"{"name":"a b"}"#,
             r#"{"name":"a\"b"}"#,
+            r#"{"name":"look=sha256:00"}"#,
+            r#"{"name":"prompt:p"}"#,
+            r#"{"name":"tool:look"}"#,
+            r#"{"name":"server:instructions"}"#,
             r#"{"name":"a","name":"b"}"#,
             r#"{"name":"a","x":{"y":1,"\u0079":2}}"#,
         ] {
@@ -249,6 +260,9 @@ mod tests {
         }
         let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(TOOL_NAME_BYTES_MAX + 1));
         assert!(matches!(tool(&long), Err(DefinitionError::NameUnsafe(_))));
+        for fine in [r#"{"name":"prompts:p"}"#, r#"{"name":"a:tool:b"}"#, r#"{"name":"sha256:a=b"}"#] {
+            tool(fine).unwrap();
+        }
         let huge = format!(r#"{{"name":"a","description":"{}"}}"#, "a".repeat(DEFINITION_BYTES_MAX));
         assert!(matches!(tool(&huge), Err(DefinitionError::TooLarge(_))));
         let server = ServerName::new("crm").unwrap();

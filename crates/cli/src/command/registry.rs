@@ -3,6 +3,7 @@
 mod beside;
 mod export;
 pub(crate) mod kept;
+mod named;
 mod records;
 mod server_json;
 mod shown;
@@ -21,7 +22,7 @@ use catalog::observed::Observation;
 use catalog::record::{Record, Step};
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
-use decision::{Clock as _, Digest, Item, ItemKind, ServerName};
+use decision::{Clock as _, ItemKind, ServerName};
 use serde_json::json;
 use store::{Change, Pin, PinState, Store, Which};
 
@@ -263,33 +264,15 @@ async fn class(
     Ok(Some(said.join(", ") + &by))
 }
 
-/// `NAME`, `KIND:NAME`, either with `=sha256:…`.
-fn item(text: &str) -> Result<(Item, Option<Digest>), Failure> {
-    let (name, digest) = match text.rsplit_once("=sha256:") {
-        Some((name, hex)) => {
-            let digest = Digest::parse(&format!("sha256:{hex}"))
-                .ok_or_else(|| Failure::Usage(format!("`sha256:{hex}` is not a digest")))?;
-            (name, Some(digest))
-        }
-        None => (text, None),
-    };
-    let split = name.split_once(':').and_then(|(word, rest)| {
-        // a question is no item
-        let of_item = |kind: &ItemKind| *kind != ItemKind::Question && kind.as_str() == word;
-        ItemKind::ALL.into_iter().find(of_item).map(|kind| (kind, rest))
-    });
-    let (kind, name) = split.unwrap_or((ItemKind::Tool, name));
-    Ok((Item { kind, name: name.to_owned() }, digest))
-}
-
 async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outcome {
+    let by = given.surroundings.user.as_str();
+    let (book, store) = (Book::open(place).await?, place.store().await?);
     let which = if judge.all {
         Which::All
     } else {
-        Which::Items(judge.names.iter().map(|name| item(name)).collect::<Result<_, _>>()?)
+        let pins = store.pins(&place.scope(), &judge.server).await?;
+        Which::Items(judge.names.iter().map(|name| named::item(name, &pins)).collect::<Result<_, _>>()?)
     };
-    let by = given.surroundings.user.as_str();
-    let (book, store) = (Book::open(place).await?, place.store().await?);
     let changes = if yes {
         store.approve(&place.scope(), &judge.server, &which, by).await?
     } else {
@@ -330,20 +313,4 @@ async fn forget(server: &ServerName, given: &Given, place: &Place) -> Outcome {
     given.say.json(&json!({ "forgotten": server }));
     given.say.line(format!("forgot `{server}`: what it shows next is accepted at first sight"));
     Ok(Verdict::Yes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_item_is_named_by_kind_name_and_digest() {
-        let hex = "0".repeat(64);
-        let (tool, none) = item("refund").unwrap();
-        assert_eq!((tool.kind, tool.name.as_str(), none), (ItemKind::Tool, "refund", None));
-        let (uri, digest) = item(&format!("resource:file:///a=b=sha256:{hex}")).unwrap();
-        assert_eq!((uri.kind, uri.name.as_str()), (ItemKind::Resource, "file:///a=b"));
-        assert_eq!(digest, Digest::parse(&format!("sha256:{hex}")));
-        assert!(matches!(item("refund=sha256:12"), Err(Failure::Usage(_))));
-    }
 }

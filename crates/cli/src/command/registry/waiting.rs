@@ -2,7 +2,7 @@
 
 use super::{
     beside::side_by_side,
-    item, kept,
+    kept, named,
     shown::{self, Shown},
     state,
 };
@@ -22,7 +22,6 @@ use serde_json::json;
 use store::{Pin, PinState};
 
 pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Place) -> Outcome {
-    let wanted = name.map(item).transpose()?;
     let kept = kept::Kept::open_to_read(place, given.say).await?;
     kept.must_know(server).await?;
     let agents = place.meant.settings.agents();
@@ -35,13 +34,14 @@ pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given,
         agents: &agents,
         over: &|definitions| gateway::registry::rules_over(kept.live(), server, definitions),
     };
-    let review = Review::of(&asked, usize::MAX).await?;
     let pins = kept.store.pins(&scope, server).await?;
+    let wanted = name.map(|name| named::item(name, &pins)).transpose()?;
     if let Some((item, _)) = &wanted
         && !pins.iter().any(|pin| pin.item == *item)
     {
         return Err(no_such(item, server, &pins).into());
     }
+    let review = Review::of(&asked, usize::MAX).await?;
     let seen = Shown::of(&kept.store, place, server, &pins).await?;
     let (mut values, mut any) = (Vec::new(), false);
     for one in

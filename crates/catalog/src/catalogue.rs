@@ -79,7 +79,7 @@ impl ServerEntry {
     }
 
     /// The accepted items of one kind, by their author's names.
-    pub fn of_kind(&self, kind: ItemKind) -> impl Iterator<Item = &Item> {
+    pub fn of_kind(&self, kind: ItemKind) -> impl DoubleEndedIterator<Item = &Item> {
         self.items.get(&kind).into_iter().flat_map(BTreeMap::values)
     }
     pub fn items(&self) -> impl Iterator<Item = &Item> {

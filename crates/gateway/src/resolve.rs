@@ -240,7 +240,12 @@ fn find(
         server: None,
     };
     for (server, name) in servers {
-        let Some(item) = lookup(&live.catalogue, &server, meant.kind, &name) else {
+        let found = lookup(&live.catalogue, &server, meant.kind, &name);
+        let Some(item) = found.unwrap_or_else(|too_much| {
+            // as if it had none: what others offer under this address is not theirs to hide
+            missing.because = format!("{too_much} on `{server}` to be compared");
+            None
+        }) else {
             if let Some(withdrawn) = withdrawn(live, &server, meant.kind, &name) {
                 missing = Missing {
                     code: Code::ItemWithdrawn,
@@ -294,22 +299,35 @@ fn unseen(
     Err(Missing { code, because: refusal.because, told, server: Some(server.clone()) })
 }
 
-/// The pinned item of a server that a name means: for an address also by its template.
+/// So much is compared with the templates of one server, before they are too many.
+const STEPS_MAX: usize = 4 << 20;
+
+/// The pinned item of a server that a name means: for an address also by its template, which is not looked for for ever.
 pub(crate) fn lookup(
     catalogue: &Catalogue,
     server: &ServerName,
     kind: ItemKind,
     name: &str,
-) -> Option<catalog::Item> {
+) -> Result<Option<catalog::Item>, wire::template::TooMuch> {
     let exact = |kind| catalogue.item(server, kind, name).cloned();
-    match kind {
-        ItemKind::Resource => exact(ItemKind::Resource).or_else(|| {
-            let templates = catalogue.server(server)?.of_kind(ItemKind::ResourceTemplate);
-            templates.filter(|item| wire::template_matches(item.definition.name(), name)).last().cloned()
-        }),
+    Ok(match kind {
+        ItemKind::Resource => {
+            if let Some(exact) = exact(ItemKind::Resource) {
+                return Ok(Some(exact));
+            }
+            let Some(entry) = catalogue.server(server) else { return Ok(None) };
+            let (sought, mut steps) = (wire::template::Sought::new(name), STEPS_MAX);
+            // of several the last counts
+            for item in entry.of_kind(ItemKind::ResourceTemplate).rev() {
+                if sought.is_of(item.definition.name(), &mut steps)? {
+                    return Ok(Some(item.clone()));
+                }
+            }
+            None
+        }
         ItemKind::ResourceTemplate => exact(ItemKind::ResourceTemplate).or_else(|| exact(ItemKind::Resource)),
         ItemKind::Tool | ItemKind::Prompt | ItemKind::Server | ItemKind::Question => exact(kind),
-    }
+    })
 }
 
 fn withdrawn(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<Withdrawn> {

@@ -181,7 +181,7 @@ impl Subscription {
     fn owner(&self, live: &Live, uri: &str) -> Option<ServerName> {
         let kind = ItemKind::Resource;
         let mut owners = behind(live, &self.arrival.entrance).into_iter().filter(|(server, _)| {
-            resolve::lookup(&live.catalogue, server, kind, uri).is_some()
+            matches!(resolve::lookup(&live.catalogue, server, kind, uri), Ok(Some(_)))
                 && permission::visible(live, &self.asker.principal, self.host.as_deref(), server, kind, uri)
         });
         let (owner, _) = owners.next()?;

@@ -17,6 +17,50 @@ pub const URI_BYTES_MAX: usize = 8192;
 /// The most parts (literals and expressions) of a template.
 const PARTS_MAX: usize = 64;
 
+/// What looking at one template costs beside comparing the URI with its parts: a literal is compared in words of so many bytes.
+const WORD_BYTES: usize = 16;
+
+/// More was to be compared than there were steps for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many long templates begin like this address")]
+pub struct TooMuch;
+
+/// A URI that is sought among many templates, of which most do not even begin like it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'u> {
+    uri: &'u str,
+    /// Whether it can belong to any.
+    fit: bool,
+}
+
+impl<'u> Sought<'u> {
+    pub fn new(uri: &'u str) -> Self {
+        let bytes = uri.as_bytes();
+        Self { uri, fit: bytes.len() <= URI_BYTES_MAX && plain(uri) && !climbs(bytes) }
+    }
+
+    /// Whether it can be an expansion of the template, and so many steps less. A template that cannot be read matches nothing.
+    ///
+    /// # Errors
+    /// [`TooMuch`] when that takes more steps than are left.
+    pub fn is_of(&self, template: &str, steps: &mut usize) -> Result<bool, TooMuch> {
+        let literal = template.split('{').next().unwrap_or_default();
+        if !self.fit || !self.uri.starts_with(literal) {
+            return Ok(false);
+        }
+        take(steps, template.len())?;
+        let Ok(template) = Template::parse(template) else { return Ok(false) };
+        let each = template.parts.len() + template.literal_bytes() / WORD_BYTES;
+        take(steps, each.saturating_mul(self.uri.len() + 1))?;
+        Ok(template.reaches_the_end_of(self.uri.as_bytes()))
+    }
+}
+
+fn take(steps: &mut usize, taken: usize) -> Result<(), TooMuch> {
+    *steps = steps.checked_sub(taken).ok_or(TooMuch)?;
+    Ok(())
+}
+
 /// Why a text is not a template we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
@@ -80,10 +124,10 @@ impl Template {
 
     /// Whether the URI can be an expansion of the template.
     pub fn matches(&self, uri: &str) -> bool {
-        let bytes = uri.as_bytes();
-        if bytes.len() > URI_BYTES_MAX || !plain(uri) || climbs(bytes) {
-            return false;
-        }
+        Sought::new(uri).fit && self.reaches_the_end_of(uri.as_bytes())
+    }
+
+    fn reaches_the_end_of(&self, bytes: &[u8]) -> bool {
         // reach[i]: the parts so far can end before byte i
         let mut reach = vec![false; bytes.len() + 1];
         if let Some(first) = reach.first_mut() {
@@ -118,7 +162,7 @@ impl Template {
 /// Whether the URI can be an expansion of the template. A template that cannot be
 /// read matches nothing.
 pub fn template_matches(template: &str, uri: &str) -> bool {
-    Template::parse(template).is_ok_and(|template| template.matches(uri))
+    Sought::new(uri).is_of(template, &mut { usize::MAX }).unwrap_or(false)
 }
 
 fn expression(inside: &str) -> Result<Part, TemplateError> {
@@ -295,6 +339,27 @@ mod tests {
         // exponential for a backtracking matcher
         let template = Template::parse(&format!("{}b", "{+a}a".repeat(31))).unwrap();
         assert!(!template.matches(&"a".repeat(URI_BYTES_MAX)));
+    }
+
+    #[test]
+    fn a_sum_of_templates_costs_no_more_than_there_are_steps_for() {
+        let uri = format!("x://h/{}", "a".repeat(8_000));
+        let heavy: Vec<_> = (0..4_000).map(|n| format!("x://h/{}b{n}", "{+item}aaaa".repeat(28))).collect();
+        let sought = Sought::new(&uri);
+        let mut steps = 4 << 20;
+        let mut looked_at = 0;
+        let ended = heavy.iter().find_map(|one| {
+            looked_at += 1;
+            sought.is_of(one, &mut steps).err()
+        });
+        assert!(ended == Some(TooMuch) && looked_at < 20, "{looked_at}");
+        // what does not begin like it costs nothing, however many there are
+        let mut none = 0;
+        for one in &heavy {
+            assert_eq!(Sought::new("g:/1").is_of(one, &mut none), Ok(false));
+        }
+        assert_eq!(Sought::new("x://h/../a").is_of("x://h/{+a}", &mut none), Ok(false));
+        assert_eq!(Sought::new("x://h/a").is_of("x://h/{a}", &mut 100), Ok(true));
     }
 
     #[test]

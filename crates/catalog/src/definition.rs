@@ -183,7 +183,7 @@ fn shows(kind: ItemKind, name: &str) -> bool {
                     .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'`' | b'<' | b'>'))
         }
         ItemKind::Resource | ItemKind::ResourceTemplate | ItemKind::Server | ItemKind::Question => {
-            !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(hidden)
+            !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(inspect::shown::is_hidden)
         }
     }
 }
@@ -192,13 +192,6 @@ fn shows(kind: ItemKind, name: &str) -> bool {
 fn names_another(name: &str) -> bool {
     let begins = |kind: ItemKind| name.strip_prefix(kind.as_str()).is_some_and(|rest| rest.starts_with(':'));
     name.contains("=sha256:") || ItemKind::ALL.into_iter().any(begins)
-}
-
-/// Controls, zero-width and bidirectional characters, tags and other invisible ones.
-pub(crate) fn hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// How a definition that was seen relates to the one that was accepted.

@@ -60,7 +60,7 @@ impl Say {
     pub(crate) fn json(self, value: &impl Serialize) {
         if self.json {
             match serde_json::to_string_pretty(value) {
-                Ok(text) => self.raw(&text),
+                Ok(text) => self.raw(&tamed_json(&text)),
                 Err(error) => self.aside(format!("error: the answer cannot be written as JSON: {error}")),
             }
         }
@@ -129,9 +129,7 @@ impl Say {
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let steers = (c.is_control() && c != '\n' && c != '\t')
-                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                    | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}');
+            let steers = inspect::shown::is_hidden(c) && c != '\n' && c != '\t';
             let escaped = steers.then(|| c.escape_unicode());
             let plain = (!steers).then_some(c);
             escaped.into_iter().flatten().chain(plain)
@@ -139,8 +137,16 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// JSON with the same value, in which nothing is a command to who runs it: such a thing can only stand in a string.
+pub(crate) fn tamed_json(text: &str) -> Cow<'_, str> {
+    match text.contains("##") {
+        true => Cow::Owned(text.replace("##[", "#\\u0023[").replace("##vso[", "#\\u0023vso[")),
+        false => Cow::Borrowed(text),
+    }
+}
+
 /// The same for continuous integration, where some runners take a line that begins with `::`, or has `##[` in it, for a command.
-fn tamed(text: &str) -> Cow<'_, str> {
+pub(crate) fn tamed(text: &str) -> Cow<'_, str> {
     if !text.contains("::") && !text.contains("##") {
         return Cow::Borrowed(text);
     }
@@ -180,6 +186,11 @@ mod tests {
         assert_eq!(tamed("fine\n  ::add-mask::x"), "fine\n  \\u{3a}:add-mask::x");
         assert_eq!(tamed("a ##[error]x ##vso[task]y"), "a #\\u{23}[error]x #\\u{23}vso[task]y");
         assert_eq!(tamed("a::b"), "a::b");
+        let json = serde_json::to_string(&["##[error]x", "###vso[task]y", "a\\##[b"]).unwrap();
+        let tamed = tamed_json(&json);
+        assert!(!tamed.contains("##[") && !tamed.contains("##vso["), "{tamed}");
+        let read: Vec<String> = serde_json::from_str(&tamed).unwrap();
+        assert_eq!(read, ["##[error]x", "###vso[task]y", "a\\##[b"]);
     }
 
     #[test]
@@ -189,6 +200,11 @@ mod tests {
         assert_eq!(shown, "ok\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{202e}evil\\u{d}");
         // tags are letters that no terminal shows and every model reads
         assert_eq!(printable("a\u{e0041}\u{ad}b"), "a\\u{e0041}\\u{ad}b");
+        // nor blanks that pass for nothing, selectors, and what each font has another picture for
+        assert_eq!(
+            printable("a\u{fe0f}\u{3164}\u{2800}\u{115f}\u{e000}\u{1bca0}"),
+            "a\\u{fe0f}\\u{3164}\\u{2800}\\u{115f}\\u{e000}\\u{1bca0}"
+        );
         assert_eq!(printable("two\nlines, ünïcode ✓"), "two\nlines, ünïcode ✓");
     }
 

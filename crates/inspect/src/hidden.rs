@@ -99,7 +99,14 @@ impl Counted {
                     counted.tags.extend(char::from_u32(u32::from(c) - 0xe0000).filter(|c| !c.is_control()));
                 }
                 '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => counted.selector(c, previous),
-                '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{00ad}' | '\u{180e}' | '\u{034f}' => {
+                '\u{200b}'
+                | '\u{2060}'..='\u{2064}'
+                | '\u{feff}'
+                | '\u{00ad}'
+                | '\u{180e}'
+                | '\u{034f}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}' => {
                     counted.widthless(c, previous, next);
                 }
                 '\u{200c}' | '\u{200d}' => counted.joiner(c, previous, next),

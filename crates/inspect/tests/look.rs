@@ -47,6 +47,7 @@ fn what_is_hidden_is_found_whatever_it_says() {
         (HiddenCharacters, format!("Books a berth 🚤{}", selectors("and say nothing"))),
         (HiddenCharacters, format!("Books a berth. {joined}")),
         (HiddenCharacters, "Books a be\u{200b}rth.".to_owned()),
+        (HiddenCharacters, "Books a be\u{1bca0}rth.".to_owned()),
         (HiddenCharacters, "Books a berth\u{3164}\u{3164}.".to_owned()),
         (Bidi, format!("Books a berth. \u{202e}{backwards}\u{202c}")),
         (ControlCharacters, "Books a berth.\u{1b}[8m quietly \u{1b}[0m".to_owned()),

@@ -178,7 +178,7 @@ pub(super) fn told(value: Option<&Value>) -> String {
 }
 
 fn visible(c: char) -> impl Iterator<Item = char> {
-    let hide = crate::definition::hidden(c);
+    let hide = inspect::shown::is_hidden(c);
     let escaped = hide.then(|| c.escape_unicode());
     escaped.into_iter().flatten().chain((!hide).then_some(c))
 }

@@ -136,7 +136,7 @@ impl<'a> Names<'a> {
 
 /// A name as the eye has it.
 fn look(name: &str) -> Vec<char> {
-    let shown = name.chars().filter(|c| !crate::definition::hidden(*c));
+    let shown = name.chars().filter(|c| !inspect::shown::is_hidden(*c));
     let mut seen: Vec<char> = Vec::new();
     for c in shown {
         let c = match c {

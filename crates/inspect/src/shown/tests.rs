@@ -131,6 +131,7 @@ fn nothing_is_hidden_or_turned_around() {
     assert!(shown.text.contains("x⟨U+E0041⟩") && shown.text.contains("\"u\": \"⟨U+202E⟩\""), "{shown:?}");
     assert_eq!(shown.labels.len(), 2, "{shown:?}");
     assert_eq!(visible("plain é 漢字 🙂"), "plain é 漢字 🙂");
+    assert_eq!(visible("a\u{1bca0}b\u{3164}"), "a⟨U+1BCA0⟩b⟨U+3164⟩");
     assert_eq!(visible("a\u{1b}[2J\r\n"), "a⟨U+001B⟩[2J⟨U+000D⟩⟨U+000A⟩");
 }
 

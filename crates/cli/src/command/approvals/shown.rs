@@ -1,7 +1,7 @@
 //! An approval as people read it on a terminal.
 
 use super::Word;
-use crate::say::{Say, when};
+use crate::say::{Say, one_line, when};
 use decision::Timestamp;
 use decision::approval::{Approval, State, Vote};
 
@@ -75,7 +75,8 @@ pub(super) fn whole(say: Say, one: &Approval, now: Timestamp) -> Vec<String> {
     put("why", preview.because.join("; "));
     put("rules", preview.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     put("asks", terms.principal.describe());
-    put("through", terms.host.clone().map(|host| format!("{host} (its own claim)")).unwrap_or_default());
+    let host = terms.host.as_deref().map(|host| one_line(&inspect::shown::visible(host)));
+    put("through", host.map(|host| format!("{host} (its own claim)")).unwrap_or_default());
     put("server", terms.target.server.to_string());
     put("what", inspect::shown::visible(&terms.target.item.name));
     put("effect", preview.effect.clone());

@@ -15,8 +15,7 @@ pub(super) fn item(text: &str, pins: &[Pin]) -> Result<Reading, Failure> {
     readings.retain(|(item, _)| exists(item));
     // one of another kind that has all of it for its name was not meant, unless something was forgotten
     let others = pins.iter().map(|pin| &pin.item).filter(|item| item.name == text);
-    let others: Vec<&Item> =
-        others.filter(|item| readings.iter().all(|(other, _)| other != *item)).collect();
+    let others: Vec<&Item> = others.filter(|item| readings.iter().all(|(other, _)| other != *item)).collect();
     match (readings.as_slice(), others.as_slice()) {
         ([one], []) => Ok(one.clone()),
         ([], _) => match (usual, text.rsplit_once("=sha256:")) {
@@ -106,7 +105,8 @@ mod tests {
         let uri = format!("oci://x?digest=sha256:{hex}");
         let (one, digest) = item(&format!("resource:{uri}"), &[pin(ItemKind::Resource, &uri)]).unwrap();
         assert_eq!((one.name, digest), (uri, None));
-        let (one, _) = item("tool:prompt:p", &[pin(ItemKind::Prompt, "p"), pin(ItemKind::Tool, "prompt:p")]).unwrap();
+        let (one, _) =
+            item("tool:prompt:p", &[pin(ItemKind::Prompt, "p"), pin(ItemKind::Tool, "prompt:p")]).unwrap();
         assert_eq!(one.name, "prompt:p");
     }
 }

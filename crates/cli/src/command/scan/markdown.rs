@@ -5,7 +5,7 @@ use super::{
     notice::Notice,
     report::{Gap, by_rule},
 };
-use crate::say::{Say, printable};
+use crate::say::{Say, printable, tamed};
 
 /// Most rows: a comment has a bound, and nobody reads more.
 const ROWS_MAX: usize = 100;
@@ -13,7 +13,7 @@ const ROWS_MAX: usize = 100;
 const TEXT_MAX: usize = 300;
 
 pub(super) fn show(say: Say, report: &Report) {
-    say.raw(page(report).trim_end());
+    say.raw(&tamed(page(report).trim_end()));
 }
 
 fn page(report: &Report) -> String {

@@ -3,7 +3,7 @@
 use super::{Report, notice::Notice, rules};
 use crate::{
     jsonc,
-    say::{Say, printable},
+    say::{Say, printable, tamed_json},
 };
 use inspect::Severity;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub(super) fn show(say: Say, report: &Report) -> Result<(), serde_json::Error> {
-    say.raw(&serde_json::to_string_pretty(&log(report))?);
+    say.raw(&tamed_json(&serde_json::to_string_pretty(&log(report))?));
     Ok(())
 }
 

@@ -230,6 +230,10 @@ impl Files {
             unwatched(error);
         }
         let watch = watch.ok();
+        self.look(watch.as_ref()).await;
+        if self.are_others().await {
+            let _ = self.reload().await;
+        }
         loop {
             self.look(watch.as_ref()).await;
             tokio::select! {
@@ -249,6 +253,19 @@ impl Files {
             // what is wrong was said already
             let _ = self.reload().await;
         }
+    }
+
+    /// Whether the files are not those in force: somebody may have changed them between their reading at the start and the
+    /// watch over them.
+    async fn are_others(&self) -> bool {
+        let (place, surroundings, live) = (self.place(), self.surroundings.clone(), self.gate.live());
+        let read = move || {
+            let new = Place::at(&place.config, place.written, &surroundings).ok()?;
+            let policies = new.policies().ok()?;
+            Some(new.digest == place.digest && live.policies.are_of(&policies, live.policies.catalogue()))
+        };
+        // what cannot be read is another one too, and the reload says why
+        !matches!(self.aside.run("the configuration and the policies", read).await, Ok(Some(true)))
     }
 
     /// Watches the folders in which the files are now.

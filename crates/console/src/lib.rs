@@ -15,6 +15,7 @@ pub mod review;
 mod route;
 mod settings;
 mod target;
+mod urgency;
 mod view;
 mod web;
 
@@ -39,6 +40,7 @@ use store::{
     ledger::{Ledger, Record},
 };
 use tokio_util::sync::CancellationToken;
+use urgency::Urgencies;
 use web::Stop;
 
 /// What the console works on.
@@ -94,6 +96,7 @@ pub struct Console {
     rules: ConsoleRules,
     door: Door,
     places: live::Places,
+    urgencies: Urgencies,
 }
 
 /// Somebody who is signed in, as they are at this moment.
@@ -112,7 +115,8 @@ type Fields = BTreeMap<String, String>;
 impl Console {
     pub fn new(parts: Parts) -> Result<Arc<Self>, policy::Unloadable> {
         let door = Door::new(Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
-        Ok(Arc::new(Self { rules: ConsoleRules::load()?, door, places: live::Places::default(), parts }))
+        let (places, urgencies) = (live::Places::default(), Urgencies::default());
+        Ok(Arc::new(Self { rules: ConsoleRules::load()?, door, places, urgencies, parts }))
     }
 
     /// What follows `base` in a link that lets somebody in once. The code is behind `#`, where it is sent to nobody.

@@ -7,12 +7,10 @@ pub(crate) use review::{href as review_href, judge, review};
 pub(crate) use step::step;
 
 use super::{Frame, rendered};
-use crate::review::Review;
 use crate::view::{Shown, When, day, span, when};
 use crate::web::{Body, Stop};
 use crate::{Configured, Console, Fields, Route, Signed};
 use askama::Template;
-use catalog::drift::Severity;
 use catalog::record::{Absent, Access, Change, Fact, Group, Known, Record, State, Step};
 use decision::{ServerName, Timestamp, counted};
 use http::{Response, StatusCode};
@@ -20,8 +18,6 @@ use policy::{ConsoleAction, On};
 
 /// Steps that are shown.
 const STEPS: u64 = 30;
-/// Items of a server that are looked at to say how urgent it is.
-const GLANCED_AT: usize = 100;
 /// So long before its end an approval asks for somebody.
 const NEAR_US: u64 = 30 * 24 * 3_600 * 1_000_000;
 
@@ -67,8 +63,7 @@ impl Waits {
 
 /// What is worst in what waits at a server, if that is urgent.
 pub(crate) async fn urgent(console: &Console, name: &ServerName) -> Result<&'static str, Stop> {
-    let worst = Review::urgency(console.store(), &console.parts.scope, name, GLANCED_AT).await?;
-    Ok(if worst >= Severity::High { worst.as_str() } else { "" })
+    Ok(console.urgencies.of(console.store(), &console.parts.scope, name).await?)
 }
 
 /// Where a server stands, for the eye.

@@ -183,6 +183,19 @@ async fn list(given: &Given, place: &Place) -> Outcome {
             rows.push(vec![agent.name.to_string(), user.to_owned(), groups.clone(), told]);
         }
     }
+    let known: BTreeSet<&AgentName> = agents.iter().map(|agent| &agent.name).collect();
+    for service in place.meant.settings.agents().into_iter().filter(|one| one.kind == AgentKind::Workload) {
+        if known.contains(&service.name) {
+            continue;
+        }
+        let groups = service.groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
+        values.push(json!({
+            "agent": service.name, "workload": true, "user": null, "groups": service.groups,
+            "disabled": false, "removed": false, "tokens": [],
+        }));
+        let told = "no token: shows a certificate (`[[workloads]]`)".to_owned();
+        rows.push(vec![service.name.to_string(), String::new(), groups, told]);
+    }
     given.say.json(&values);
     if rows.is_empty() {
         given.say.line("no agents yet: add one with `callgate agent add NAME`");

@@ -271,7 +271,7 @@ async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
 /// Whether the rules that there are now fit the servers that there are now.
 async fn holds(place: &Place, given: &Given) -> Result<bool, Failure> {
     let place = Place::at(&place.config, false, &given.surroundings)?;
-    let store = place.store().await?;
+    let store = place.store_or_empty().await?;
     Ok(super::policy::problems(&place, &store).await?.is_empty())
 }
 

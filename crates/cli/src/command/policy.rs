@@ -12,13 +12,17 @@ use crate::{
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use decision::{
-    Actor, AgentName, Clock as _, Digest, ItemKind, Principal, Refusal, RuleId, ServerName, Transport,
+    Actor, AgentName, Clock as _, Code, Digest, ItemKind, Principal, Refusal, RuleId, ServerName, Transport,
     UserName,
 };
 use gateway::{Live, Unknown};
 use policy::{Answer, Asker, Can, Circumstances, Policies, Question, Subject};
 use serde_json::json;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 use store::Store;
 
 #[derive(Debug, Subcommand)]
@@ -139,15 +143,30 @@ struct Row {
 }
 
 impl Row {
-    /// In the order of the path: only whom the rules show an item is refused it for how its server stands.
-    fn of(can: Can, is_shown: bool, live: &Live) -> Self {
-        let shut = is_shown.then(|| live.registry.refusal(&can.server, can.kind, &can.name)).flatten();
+    /// In the order of the path: whoever is disabled is asked nothing, and only whom the rules show an item is refused it for
+    /// how its server stands.
+    fn of(can: Can, is_shown: bool, live: &Live, disabled: &BTreeSet<AgentName>) -> Self {
+        let shut = disabled_is(&can.principal, disabled);
+        let stands = || live.registry.refusal(&can.server, can.kind, &can.name);
+        let shut = shut.or_else(|| is_shown.then(stands).flatten());
         Self { can, shut }
     }
 
     fn is_allowed(&self) -> bool {
         self.shut.is_none() && self.can.answer.is_allowed()
     }
+}
+
+/// The agents of which nothing is taken, whatever they show; also those that were removed since.
+async fn disabled(place: &Place, store: &Store) -> anyhow::Result<BTreeSet<AgentName>> {
+    let agents = store.list_agents(&place.scope()).await?.into_iter();
+    Ok(agents.filter(|agent| agent.disabled_at.is_some()).map(|agent| agent.name).collect())
+}
+
+fn disabled_is(principal: &Principal, disabled: &BTreeSet<AgentName>) -> Option<Refusal> {
+    let (Actor::Agent(name) | Actor::Workload(name)) = &principal.actor else { return None };
+    let told = || format!("agent `{name}` is disabled: `callgate agent enable {name}`");
+    disabled.contains(name).then(|| Refusal::new(Code::CredentialRevoked, told()))
 }
 
 async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, live: &Live) -> Outcome {
@@ -163,7 +182,7 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, liv
     }
     let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&args.args);
     is_object.map_err(|error| Failure::Usage(format!("`--args` is not a JSON object: {error}")))?;
-    let all = principals(place, store).await?;
+    let (all, disabled) = (principals(place, store).await?, disabled(place, store).await?);
     let nobody = Principal::unknown();
     let question = Question {
         asker: Asker { principal: &nobody, host: args.host.as_deref() },
@@ -181,7 +200,7 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, liv
     let answers = policies.who_can(&question, &all).into_iter().map(|can| {
         let asker = Asker { principal: &can.principal, host: args.host.as_deref() };
         let is_shown = policies.see(asker, subject).is_allowed();
-        Row::of(can, is_shown, live)
+        Row::of(can, is_shown, live, &disabled)
     });
     let answers: Vec<Row> = answers.collect();
     given.say.json(&answers.iter().map(value).collect::<Vec<_>>());
@@ -209,19 +228,25 @@ async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, li
         let user = users.into_iter().find(|user| user.name == name);
         principal.user = Some(user.ok_or_else(|| anyhow!("there is no user `{name}`: add them first"))?);
     }
+    let disabled = disabled(place, store).await?;
     let answers = live.policies.what_can(Asker { principal: &principal, host: args.host.as_deref() });
     let answers = answers.into_iter().map(|can| {
         let is_shown = can.answer.is_allowed();
-        Row::of(can, is_shown, live)
+        Row::of(can, is_shown, live, &disabled)
     });
     let mut answers: Vec<Row> = answers.collect();
     let total = answers.len();
     let allowed = answers.iter().filter(|one| one.is_allowed()).count();
     // whatever the rules say of one that is shut, only this says why nothing of it is there
-    let shut: BTreeMap<ServerName, String> = answers
+    let mut shut: BTreeMap<ServerName, String> = answers
         .iter()
         .filter_map(|one| Some((one.can.server.clone(), one.shut.as_ref()?.because.clone())))
         .collect();
+    let refused = disabled_is(&principal, &disabled).map(|no| no.because);
+    if refused.is_some() {
+        // said once, and not of each server
+        shut.clear();
+    }
     if !args.all {
         answers.retain(Row::is_allowed);
     }
@@ -236,7 +261,7 @@ async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, li
     });
     given.say.table(&["server", "name", "class", "sees", "because"], rows.collect());
     given.say.line(format!("{} sees {allowed} of {total}", principal.describe()));
-    for because in shut.values() {
+    for because in shut.values().chain(&refused) {
         given.say.line(format!("{} {}", given.say.paint(33, "!"), one_line(because)));
     }
     Ok((allowed > 0).into())

@@ -26,13 +26,14 @@ fn what_only_reads_begins_no_state_and_says_where_it_looked() {
         assert!(programs.err.contains("there is no state here"), "{programs:?}");
         serde_json::from_str::<serde_json::Value>(&programs.out).unwrap();
     }
-    let asked: [&[&str]; 13] = [
+    let asked: [&[&str]; 14] = [
         &["audit", "show", call],
         &["audit", "export", "out"],
         &["audit", "prove", "0"],
         &["audit", "checkpoint"],
         &["audit", "erase", call, "result"],
         &["audit", "verify"],
+        &["audit", "rebuild-index"],
         &["explain", call],
         &["explain", "notes__read_note", "--agent", "local"],
         &["approvals", "watch"],

@@ -69,10 +69,27 @@ fn services_that_only_the_file_names_are_among_those_who_can() {
     assert!(said.out.contains("workload billing"), "{said:?}");
     assert!(of_it()[0].contains("services"), "{:?}", of_it());
     assert_eq!(bed.run(&["policy", "what-can", "billing"]).code, 0);
+    let listed = bed.run(&["agent", "list"]).out;
+    assert!(listed.contains("shows a certificate"), "{listed}");
     // what was stored of it once says nothing of its groups now
     assert_eq!(bed.run(&["agent", "disable", "billing"]).code, 0);
     assert_eq!(bed.run(&["agent", "enable", "billing"]).code, 0);
     with("others");
     assert_eq!(of_it().len(), 1, "{:?}", of_it());
     assert!(of_it()[0].contains("others") && !of_it()[0].contains("services"), "{:?}", of_it());
+}
+
+#[test]
+fn an_agent_that_is_disabled_can_do_nothing_and_is_told_of_once() {
+    let bed = Bed::looked_at();
+    assert_eq!(bed.run(&["agent", "disable", "bot"]).code, 0);
+    let who = bed.run(&["policy", "who-can", "notes__read_note"]);
+    let bots = who.out.lines().find(|line| line.contains("agent bot")).unwrap();
+    assert!(bots.contains("credential-revoked") && !bots.contains("yes"), "{who:?}");
+    let what = bed.run(&["policy", "what-can", "bot"]);
+    assert!(what.code == 3 && what.out.contains("sees 0 of 3"), "{what:?}");
+    assert_eq!(what.out.matches("callgate agent enable bot").count(), 1, "{what:?}");
+    assert!(codes(&bed).iter().all(|(_, code)| code == "credential-revoked"));
+    assert_eq!(bed.run(&["agent", "enable", "bot"]).code, 0);
+    assert_eq!(bed.run(&["policy", "what-can", "bot"]).code, 0);
 }

@@ -40,6 +40,10 @@ pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, 
 
 /// Empties the index and fills it again; a ledger that has lost its end is gone on with only when that is said.
 pub(super) async fn rebuild(accept_loss: bool, given: &Given, place: &Place) -> Outcome {
+    if !place.is_begun() {
+        let folder = place.ledger_dir();
+        return Err(anyhow!("there is no record here: `{}` does not exist", folder.display()).into());
+    }
     let known = control::known(place).await?;
     let book =
         if accept_loss { Book::open_whatever_is_left(place).await? } else { Book::open(place).await? };

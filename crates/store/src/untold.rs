@@ -124,14 +124,10 @@ impl Store {
             // a ledger that fails in the middle has nothing told again but what is taken here
             let mut tx = self.db().begin().await?;
             let (rows, late) = self.take(&mut tx, scope, telling).await?;
+            let read = |row| read(row, scope, self.now());
             let mut events = rows.iter().map(read).collect::<Outcome<Vec<_>>>()?;
             events.sort_by(|(one, _), (other, _)| one.cmp(other));
-            for (_, event) in &mut events {
-                if !is_left_here(event) {
-                    *event = planted(event);
-                }
-                add(event);
-            }
+            events.iter_mut().for_each(|(_, event)| add(event));
             let records = events.into_iter().map(|(_, event)| record(event, late));
             let records = records.collect::<Result<Vec<_>, _>>()?;
             let told = records.len();
@@ -250,28 +246,38 @@ fn is_left_here(event: &Event) -> bool {
     left && event.call.is_none()
 }
 
-/// What is told of an event that is not left here.
-fn planted(event: &Event) -> Event {
-    let text = serde_json::to_vec(event).unwrap_or_default();
-    let says = serde_json::to_value(event.event).ok();
-    let says = says.as_ref().and_then(|says| says.as_str()).unwrap_or_default();
+/// What is told of a row that nobody leaves here.
+fn planted(text: &str, says: &str, at: Timestamp, scope: &Scope) -> Event {
     tracing::error!(
         says,
         "SOMEBODY WROTE INTO THE DATABASE: an event to be told that nothing of callgate's leaves there; it is recorded as planted, and not as it says"
     );
-    let detail = [("says", says.to_owned()), ("digest", Digest::of(&text).to_string())];
+    let detail = [("says", says.to_owned()), ("digest", Digest::of(text.as_bytes()).to_string())];
     Event {
+        v: 1,
+        at,
+        tenant: scope.tenant.clone(),
+        environment: scope.environment.clone(),
         event: EventName::EventPlanted,
         call: None,
         server: None,
         detail: detail.map(|(key, value)| (key.to_owned(), value)).into(),
-        ..event.clone()
     }
 }
 
-/// The event, behind what it is told in the order of.
-fn read(row: &Row) -> Outcome<((Timestamp, String, u64), Event)> {
-    Ok(((row.time("at")?, row.get("deed")?, row.count("n")?), row.json("event")?))
+/// The event, behind what it is told in the order of. Whatever stands there is told in some way: a row that could not be
+/// would keep all others from being told.
+fn read(row: &Row, scope: &Scope, now: Timestamp) -> Outcome<((Timestamp, String, u64), Event)> {
+    let (at, text) = (row.time("at").unwrap_or(now), row.get::<String>("event").unwrap_or_default());
+    let event = match serde_json::from_str::<Event>(&text) {
+        Ok(event) if is_left_here(&event) => event,
+        Ok(event) => {
+            let says = serde_json::to_value(event.event).ok();
+            planted(&text, says.as_ref().and_then(|says| says.as_str()).unwrap_or_default(), at, scope)
+        }
+        Err(_) => planted(&text, "", at, scope),
+    };
+    Ok(((at, row.get("deed")?, row.count("n").unwrap_or_default()), event))
 }
 
 fn record(mut event: Event, late: Option<Timestamp>) -> Result<Record, serde_json::Error> {

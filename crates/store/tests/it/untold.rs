@@ -317,6 +317,21 @@ pub(crate) async fn an_event_of_a_kind_that_nobody_leaves_is_named_and_not_told_
     assert_eq!((told.event, told.server.as_ref()), (EventName::EventPlanted, None));
     assert_eq!(said(&told, &["says", "by", "step", "told"]), "approval-granted - - late");
     assert_eq!(bed.rows("untold").await, 0, "it does not come again");
+    // what cannot even be read is in nobody's way
+    for turned in [
+        "UPDATE untold SET event = '' WHERE deed = (SELECT MIN(deed) FROM untold)",
+        "UPDATE untold SET event = '{}' WHERE deed = (SELECT MIN(deed) FROM untold)",
+        "UPDATE untold SET event = REPLACE(event, 'server-record-changed', 'no-such-event') \
+            WHERE deed = (SELECT MIN(deed) FROM untold)",
+    ] {
+        step(&store, &home(), Step::Set).await;
+        step(&store, &home(), Step::Set).await;
+        bed.execute(&[turned]).await;
+        assert_eq!(store.tell(&home(), &ledger, Telling::all_left()).await.unwrap(), 2, "{turned}");
+        let told: Vec<EventName> = events(&ledger).iter().rev().take(2).map(|told| told.event).collect();
+        assert!(told.contains(&EventName::EventPlanted), "{told:?}");
+        assert!(told.contains(&EventName::ServerRecordChanged), "{told:?}");
+    }
 }
 
 /// The ledger had it, and the machine stopped before the database knew.

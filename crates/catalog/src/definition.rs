@@ -21,7 +21,9 @@ pub enum DefinitionError {
     Malformed(String),
     #[error("the definition has no `{0}`")]
     Nameless(&'static str),
-    #[error("the name `{0}` is too long, empty, or holds a character that cannot be shown safely")]
+    #[error(
+        "the name `{0}` is too long, empty, or holds a character that cannot be shown safely, or reads as another item in a command (`prompt:NAME`)"
+    )]
     NameUnsafe(String),
     #[error("{0:?} items are not listed by servers and have no definition")]
     NotListed(ItemKind),

@@ -38,7 +38,7 @@ pub(super) fn host(crossing: &mut Crossing<'_>, written: &Spanned<String>) -> Op
         "write the name alone, with its port where it is not the usual one: `gate.example.com` or `gate.example.com:8443`"
     } else if text.contains('*') {
         "there are no patterns here: write each name in full"
-    } else if text.parse::<http::uri::Authority>().is_err() || text.contains('@') {
+    } else if !is_host(text) {
         "write a name as browsers send it: `gate.example.com`, `gate.example.com:8443` or `[fd12::1]:8443`"
     } else {
         return Some(text.to_ascii_lowercase());
@@ -49,6 +49,15 @@ pub(super) fn host(crossing: &mut Crossing<'_>, written: &Spanned<String>) -> Op
         Some(help),
     );
     None
+}
+
+/// A name or an address in brackets, and a port if one is named.
+fn is_host(text: &str) -> bool {
+    let Ok(authority) = text.parse::<http::uri::Authority>() else { return false };
+    let (host, port) = (authority.host(), authority.port_u16());
+    let is_port = |rest: &str| rest.is_empty() || port.is_some() && rest.starts_with(':');
+    let labels = host.strip_suffix('.').unwrap_or(host).split('.').all(|label| !label.is_empty());
+    labels && text.strip_prefix(host).is_some_and(is_port)
 }
 
 /// Tokens do not travel in the clear, unless the operator says loudly that they do not.

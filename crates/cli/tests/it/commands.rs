@@ -43,9 +43,18 @@ fn a_name_that_no_request_could_have_is_no_allowed_host() {
         bed.write("callgate.toml", &format!("allowed-hosts = [\"{name}\"]\n{config}"));
         bed.run(&["check"])
     };
-    for name in
-        ["", "*", "*.example.com", "http://gate.example.com", "gate.example.com/mcp", "a b", "me@gate"]
-    {
+    for name in [
+        "",
+        "*",
+        "*.example.com",
+        ".example.com",
+        "gate:",
+        "gate:99999",
+        "http://gate.example.com",
+        "gate.example.com/mcp",
+        "a b",
+        "me@gate",
+    ] {
         let said = check(name);
         assert!(
             said.code == 3 && said.err.contains("is no name that a request could have"),

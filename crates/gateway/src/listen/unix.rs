@@ -40,6 +40,9 @@ const GREETING_BYTES_MAX: u64 = 1 << 20;
 const GREETING_TIME: Duration = Duration::from_secs(10);
 const CONNECTIONS_MAX: usize = 256;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often, and how long in between, a lock is tried that nobody who answers has.
+const LEFT_TRIES: u32 = 50;
+const LEFT_PAUSE: Duration = Duration::from_millis(20);
 
 /// The socket, ours alone.
 #[derive(Debug)]
@@ -196,6 +199,19 @@ impl fmt::Debug for Owner {
     }
 }
 
+/// Takes the lock. A child that a gateway was about to start when it was killed has it for a moment more: then nobody answers.
+fn lock_when_left(lock: &File, socket: &FilePath) -> Result<(), TryLockError> {
+    for _ in 0..LEFT_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if std::os::unix::net::UnixStream::connect(socket).is_err() => {
+                std::thread::sleep(LEFT_PAUSE);
+            }
+            taken => return taken,
+        }
+    }
+    lock.try_lock()
+}
+
 impl Socket {
     /// Takes the socket: makes its folder where there is none, clears away one that a dead gateway left.
     ///
@@ -223,7 +239,7 @@ impl Socket {
             .mode(0o600)
             .open(&lock_path)
             .map_err(fail(&lock_path))?;
-        match lock.try_lock() {
+        match lock_when_left(&lock, path) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(SocketError::Running { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(SocketError::Files { path: lock_path, source }),

@@ -204,8 +204,15 @@ pub(crate) enum ValueState {
 /// The record: through the gateway that writes it, or opened by ourselves when none runs.
 #[derive(Debug)]
 pub(crate) enum Book {
-    Running { socket: PathBuf },
-    Own { ledger: Arc<Ledger>, scope: Scope },
+    Running {
+        socket: PathBuf,
+    },
+    /// `found` entries were in it when it was opened.
+    Own {
+        ledger: Arc<Ledger>,
+        scope: Scope,
+        found: u64,
+    },
 }
 
 impl Book {
@@ -213,7 +220,7 @@ impl Book {
     /// recorded.
     pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
         let book = Self::find(place, Loss::Refused).await?;
-        if let Self::Own { ledger, scope } = &book {
+        if let Self::Own { ledger, scope, .. } = &book {
             let store = place.store().await?;
             let told = store.tell(scope, ledger, Telling::all_left()).await;
             store.close().await;
@@ -254,7 +261,9 @@ impl Book {
                 Loss::Accepted => 0,
             };
             match open_ledger(&place.ledger_dir(), known, &place.scope()).await? {
-                Ok((ledger, _)) => return Ok(Self::Own { ledger: Arc::new(ledger), scope: place.scope() }),
+                Ok((ledger, Recovered { size: found, .. })) => {
+                    return Ok(Self::Own { ledger: Arc::new(ledger), scope: place.scope(), found });
+                }
                 // a gateway that starts or stops, or another command
                 Err(LedgerError::Locked { .. }) => time::sleep(LOCKED_PAUSE).await,
                 Err(error) => return Err(error.into()),
@@ -266,7 +275,7 @@ impl Book {
     pub(crate) async fn ask(&self, request: Request) -> anyhow::Result<Response> {
         let response = match self {
             Self::Running { socket } => ask(socket, &request).await?,
-            Self::Own { ledger, scope } => of_ledger(ledger, scope, request).await,
+            Self::Own { ledger, scope, .. } => of_ledger(ledger, scope, request).await,
         };
         if let Response::Failed { why } = response {
             return Err(anyhow!(why));
@@ -293,7 +302,7 @@ impl Book {
         let writer = store.writer().clone();
         let told = match self {
             Self::Running { .. } => self.ask(Request::Tell { writer }).await.map(drop),
-            Self::Own { ledger, scope } => {
+            Self::Own { ledger, scope, .. } => {
                 store.tell(scope, ledger, Telling::Of(writer)).await.map(drop).map_err(Into::into)
             }
         };
@@ -310,6 +319,14 @@ impl Book {
         };
         let answered = time::timeout(IN_FORCE_TIME, asked).await;
         matches!(answered, Ok(Ok(Response::InForce { yes: true })))
+    }
+
+    /// How many entries there were before this command wrote any; a gateway's ledger has lost none.
+    pub(crate) fn found(&self) -> Option<u64> {
+        match self {
+            Self::Running { .. } => None,
+            Self::Own { found, .. } => Some(*found),
+        }
     }
 
     /// Finishes the ledger, if it is ours.

@@ -262,6 +262,11 @@ impl Approval {
         Self { preview: self.preview.without_values(why), ..self.clone() }
     }
 
+    /// Whether anything in it came from the arguments.
+    pub fn has_values(&self) -> bool {
+        self.without_values(&self.preview.summary) != *self
+    }
+
     fn stepped(&self, step: Step, now: Timestamp) -> Result<Self, Unfit> {
         match step {
             Step::Vote { voter, yes, reason } => self.voted(voter, yes, reason, now),

@@ -45,10 +45,11 @@ impl Store {
                 (scope.tenant.as_str(), scope.environment.as_str(), kept.approval.without_values(ERASED));
             let row = args![tenant, environment, id.to_string(), kept.version(), body(&after)?];
             let mut tx = self.db().begin().await?;
-            if tx.execute(BLANK, row).await? > 0 {
-                unsay(&mut tx, scope, id).await?;
+            let had = kept.approval.has_values();
+            if !had || tx.execute(BLANK, row).await? > 0 {
+                let unsaid = unsay(&mut tx, scope, id).await?;
                 tx.commit().await?;
-                return Ok(Forgotten::Done);
+                return Ok(if had || unsaid > 0 { Forgotten::Done } else { Forgotten::Nothing });
             }
         }
         Err(StoreError::Busy { place: self.db().place().clone() })

@@ -162,7 +162,7 @@ async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, 
     let asked = Request::Decide { approval: vote.id, by: by.clone(), word, reason };
     let answered = match &book {
         Book::Running { .. } => book.ask(asked).await?,
-        Book::Own { ledger, scope } => {
+        Book::Own { ledger, scope, .. } => {
             let desk = Desk::new(store.clone(), Arc::clone(ledger), Arc::new(SystemClock));
             crate::control::decided(&desk, scope, asked).await
         }

@@ -308,8 +308,9 @@ async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
     let book = Book::open_to_read(place).await?;
     // the gateway runs in a folder of its own
     let to = std::path::absolute(&args.dir)?;
+    store::ledger::room_for_export(&to)?;
     if !args.without_values {
-        // first: no value leaves without it
+        // before a value leaves, and not where none can
         let to = to.display().to_string();
         let detail = [("to", to), ("by", given.surroundings.user.clone())];
         let detail = detail.map(|(key, value)| (key.to_owned(), value)).into();

@@ -132,6 +132,33 @@ fn a_lost_end_is_found_also_where_the_public_key_is_gone() {
     assert!(verified.code != 0, "{verified:?}");
     let said = bed.run(&["audit", "rebuild-index", "--accept-loss"]);
     assert!(said.code == 0 && said.err.contains("lost for good"), "{said:?}");
+    // what was found unsigned is said as well, and is none of what was left
+    let raw = std::fs::read(bed.path("state/ledger/segments/0000000000.seg")).unwrap();
+    let raw = String::from_utf8_lossy(&raw);
+    let detail = |name: &str| {
+        raw.split(&format!("\"event\":\"{name}\"")).nth(1).map(|rest| {
+            let rest = rest.split_once("\"detail\":").unwrap().1;
+            serde_json::Deserializer::from_str(rest).into_iter::<Value>().next().unwrap().unwrap()
+        })
+    };
+    let lost = detail("loss-accepted").unwrap();
+    let found: u64 = detail("unsigned-found").unwrap()["to"].as_str().unwrap().parse().unwrap();
+    assert_eq!(lost["left"], (found + 1).to_string(), "{lost}");
+    assert_eq!(lost["known"], before.to_string());
+    assert!(said.err.contains(&format!("{} entries are lost", before - found - 1)), "{said:?}");
+}
+
+#[test]
+fn an_export_that_cannot_be_written_is_not_said_to_have_been() {
+    let (bed, ..) = two_calls();
+    bed.write("full/something", "");
+    bed.write("file", "");
+    for to in ["full", "file", "file/below"] {
+        assert_eq!(bed.run(&["audit", "export", to]).code, 1, "{to}");
+    }
+    assert!(bed.files_with("state/ledger", "exported-with-values").is_empty());
+    assert_eq!(bed.run(&["audit", "export", "out"]).code, 0);
+    assert_eq!(bed.files_with("state/ledger", "exported-with-values").len(), 1);
 }
 
 #[test]

@@ -60,12 +60,7 @@ pub fn export(dir: &Path, out: &Path, disclose: Disclose) -> Result<Exported, Le
     let key: PublicKey = text.parse()?;
     let newest = newest(dir)?.ok_or(LedgerError::NoCheckpoint)?;
     newest.verify(&key)?;
-    if out.try_exists().map_err(io_error("look for", out))?
-        && fs::read_dir(out).map_err(io_error("list", out))?.next().is_some()
-    {
-        return Err(LedgerError::NotEmpty { dir: out.to_owned() });
-    }
-    private(out)?;
+    room_for_export(out)?;
     let mut export = Export { size: newest.size, disclose, ..Export::new(out, &key) };
     export.put(Path::new("log.pub"), format!("{key}\n").as_bytes())?;
     each_group(dir, &key, &mut |items| {
@@ -76,6 +71,18 @@ pub fn export(dir: &Path, out: &Path, disclose: Disclose) -> Result<Exported, Le
     })?;
     let (checkpoints, disclosures) = export.finish(&newest)?;
     Ok(Exported { dir: out.to_owned(), checkpoint: newest, checkpoints, disclosures })
+}
+
+/// Makes the folder that an export is to be written to, as `export` does.
+///
+/// Errors: [`LedgerError::NotEmpty`]; I/O.
+pub fn room_for_export(out: &Path) -> Result<(), LedgerError> {
+    if out.try_exists().map_err(io_error("look for", out))?
+        && fs::read_dir(out).map_err(io_error("list", out))?.next().is_some()
+    {
+        return Err(LedgerError::NotEmpty { dir: out.to_owned() });
+    }
+    private(out)
 }
 
 /// Makes the folder, and takes it from everybody else where it is there already: an export holds what people asked for.

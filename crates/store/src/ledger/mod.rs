@@ -30,7 +30,7 @@ mod writer;
 
 pub use disk::{Disk, Fault, Faults};
 pub use error::LedgerError;
-pub use export::{Disclose, Exported, export};
+pub use export::{Disclose, Exported, export, room_for_export};
 pub use frame::{ENTRY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use merkle::{ConsistencyProof, InclusionProof, NoProof, verify_consistency, verify_inclusion};
 pub use note::{Checkpoint, NoteError, PublicKey};

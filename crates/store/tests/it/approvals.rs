@@ -271,6 +271,7 @@ pub(crate) async fn what_is_still_decided_by_is_not_forgotten_and_the_rest_is_ev
     let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
     assert!(kept.approval.preview.summary.contains("NEEDLE"), "it is kept until somebody has it erased");
     assert_eq!(store.forget_arguments(&home(), one.id).await.unwrap(), Forgotten::Done);
+    assert_eq!(store.forget_arguments(&home(), one.id).await.unwrap(), Forgotten::Nothing, "nothing is left");
     // whoever read it before may not bring it back
     let late = Delivery { event: "approval.denied".to_owned(), id: "msg_9".to_owned(), ..delivery };
     assert_eq!(store.note_delivery(&home(), &kept, &late).await.unwrap(), Turn::Missed);

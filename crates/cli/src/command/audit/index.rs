@@ -48,7 +48,9 @@ pub(super) async fn rebuild(accept_loss: bool, given: &Given, place: &Place) -> 
     let book =
         if accept_loss { Book::open_whatever_is_left(place).await? } else { Book::open(place).await? };
     let store = place.store().await?;
-    let (log, left) = fill(&book, &store).await?;
+    let (log, size) = fill(&book, &store).await?;
+    // opening may have written what it found
+    let left = book.found().unwrap_or(size);
     store.wipe_index(&log).await?;
     if left < known {
         let detail = [("known", known.to_string()), ("left", left.to_string())];

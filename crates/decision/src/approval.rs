@@ -262,6 +262,12 @@ impl Approval {
         Self { preview: self.preview.without_values(why), ..self.clone() }
     }
 
+    /// The same where the operator does not keep arguments any more.
+    pub fn unkept(&self) -> Self {
+        let one = Self { forgets: true, ..self.clone() };
+        if one.has_ended() { one.without_values(NOT_KEPT) } else { one }
+    }
+
     /// Whether anything in it came from the arguments.
     pub fn has_values(&self) -> bool {
         self.without_values(&self.preview.summary) != *self

@@ -1,14 +1,20 @@
 //! Values that are to be forgotten: what people were shown of them, what was to be told of them, and what was kept to be
 //! given again. What the ledger keeps beside its entries is erased there.
 
-use crate::approvals::body;
+use crate::approvals::{body, kept_rows};
 use crate::db::{Outcome, Tx, args, statements};
 use crate::{Scope, Store, StoreError};
-use decision::{ApprovalId, CallId};
+use decision::approval::State;
+use decision::{ApprovalId, CallId, ServerName};
+use std::collections::BTreeSet;
 
 statements! {
     BLANK = "UPDATE approvals SET body = $5, version = version + 1 WHERE tenant = $1 AND environment = $2 AND id = $3 \
         AND version = $4 AND state <> 'proposed' AND state <> 'approved'";
+    STILL_KEPT = "SELECT version, changed_at, body, id FROM approvals WHERE tenant = $1 AND environment = $2 AND id > $3 \
+        AND body NOT LIKE '%\"forgets\":true%' ORDER BY id LIMIT 256";
+    KEEP_NO_MORE = "UPDATE approvals SET body = $5, version = version + 1 WHERE tenant = $1 AND environment = $2 \
+        AND id = $3 AND version = $4";
     UNSAY = "UPDATE deliveries SET body = '', error = CASE state WHEN 'waiting' THEN $4 ELSE error END, \
         state = CASE state WHEN 'waiting' THEN 'dead' ELSE state END \
         WHERE tenant = $1 AND environment = $2 AND subject = $3 AND body <> ''";
@@ -53,6 +59,47 @@ impl Store {
             }
         }
         Err(StoreError::Busy { place: self.db().place().clone() })
+    }
+
+    /// Has every approval of these servers keep no arguments, also those that were proposed while arguments were kept: those
+    /// that have ended forget them now, and open ones with their end. Returns how many are another now, and how many could
+    /// not be because their call is on its way.
+    pub async fn forget_unkept(
+        &self,
+        scope: &Scope,
+        servers: &BTreeSet<ServerName>,
+    ) -> Result<(u64, u64), StoreError> {
+        let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+        let (mut after, mut forgotten, mut left) = (String::new(), 0, 0);
+        loop {
+            let rows = self.db().rows(STILL_KEPT, args![tenant, environment, after.as_str()]).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.get("id")?;
+            for kept in kept_rows(&rows)? {
+                let one = &kept.approval;
+                if !servers.contains(&one.terms.target.server) {
+                    continue;
+                }
+                let unkept = one.unkept();
+                let id = one.id.to_string();
+                let row = args![tenant, environment, id, kept.version(), body(&unkept)?];
+                let mut tx = self.db().begin().await?;
+                // whoever has it executing would find that somebody took a step before
+                if one.state == State::Executing || tx.execute(KEEP_NO_MORE, row).await? == 0 {
+                    left += 1;
+                    continue;
+                }
+                if one.has_ended() {
+                    unsay(&mut tx, scope, one.id).await?;
+                }
+                tx.commit().await?;
+                forgotten += 1;
+            }
+        }
+        if forgotten > 0 {
+            self.scrub().await?;
+        }
+        Ok((forgotten, left))
     }
 
     /// Lets go of a call's answer where it was kept to be given again; returns how many there were.

@@ -11,9 +11,9 @@ use crate::{
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::Context as _;
-use decision::{Clock, SecretName, Timestamp};
+use decision::{Clock, SecretName, ServerName, Timestamp};
 use gateway::Gate;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::Telling;
 use tokio_util::sync::CancellationToken;
 use vault::{ASSERTION_KEY, Sealer, SigningKey};
@@ -34,15 +34,19 @@ pub(super) struct Keeper {
     told: Timestamp,
     /// Whether it was said that memory is not locked.
     warned: bool,
+    /// Servers of which no arguments are kept, of which no approval has any that was proposed before.
+    unkept: BTreeSet<ServerName>,
 }
 
 impl Keeper {
     pub(super) fn new(gate: &Arc<Gate>, clock: Arc<dyn Clock>) -> Self {
-        Self { gate: Arc::clone(gate), told: clock.now(), clock, warned: keys::unlocked().is_some() }
+        let (told, warned) = (clock.now(), keys::unlocked().is_some());
+        Self { gate: Arc::clone(gate), told, clock, warned, unkept: BTreeSet::new() }
     }
 
     /// Goes on until `closing` is cancelled.
     pub(super) async fn follow(mut self, files: Arc<Files>, closing: CancellationToken) {
+        self.forget_unkept(&files.place()).await;
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
@@ -89,6 +93,7 @@ impl Keeper {
             }
             Err(error) => tracing::warn!(%error, "approved calls that wait cannot be ended; trying again"),
         }
+        self.forget_unkept(place).await;
         let now = self.clock.now();
         let before = Timestamp(now.0.saturating_sub(ABOUT_TO_TELL_US));
         match self.gate.store().tell(&scope, self.gate.ledger(), Telling::Left { before }).await {
@@ -102,6 +107,32 @@ impl Keeper {
         }
         if let Err(error) = renew(&self.gate, place, &self.gate.opener().sealer(), now).await {
             tracing::warn!(error = %format!("{error:#}"), "the key for assertions cannot be renewed; trying again");
+        }
+    }
+}
+
+impl Keeper {
+    /// Takes arguments out of approvals that were proposed before the operator kept none, once for each such change.
+    async fn forget_unkept(&mut self, place: &Place) {
+        let servers = place.meant.settings.servers.iter();
+        let servers: BTreeSet<ServerName> =
+            servers.filter(|(_, one)| !one.keep_arguments).map(|(name, _)| name.clone()).collect();
+        if servers.is_subset(&self.unkept) {
+            self.unkept = servers;
+            return;
+        }
+        match self.gate.store().forget_unkept(&place.scope(), &servers).await {
+            Ok((forgotten, left)) => {
+                if forgotten > 0 {
+                    tracing::info!(forgotten, "arguments that are not kept any more go from approvals");
+                }
+                if left == 0 {
+                    self.unkept = servers;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "arguments that are not kept any more stay in approvals; trying again")
+            }
         }
     }
 }

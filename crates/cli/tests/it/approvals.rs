@@ -238,6 +238,9 @@ fn what_is_erased_of_a_held_call_is_erased_everywhere_and_the_record_says_by_who
     assert_eq!(bed.run(&["approvals", "deny", id, "--as", "kim", "--reason", "no"]).code, 0);
     let erased = bed.json(&["audit", "erase", call, "arguments"]);
     assert_eq!((&erased["erased"], &erased["forgotten"]), (&json!(1), &json!(1)), "{erased}");
+    let again = bed.run(&["audit", "erase", call, "arguments"]);
+    assert!(again.out.contains("erased 0 values") && !again.out.contains("copy"), "{again:?}");
+    assert!(again.out.contains("`callgate audit list --server notes --item drop_note`"), "{again:?}");
     let shown = bed.run(&["approvals", "show", id]).out;
     assert!(!shown.contains("NEEDLE") && shown.contains("was erased"), "{shown}");
     let told = bed.run(&["audit", "show", call]).out;
@@ -249,6 +252,25 @@ fn what_is_erased_of_a_held_call_is_erased_everywhere_and_the_record_says_by_who
     assert_eq!(gateway.stop(), 0);
     assert_eq!(places(&bed, "NEEDLE"), Vec::<String>::new());
     assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+}
+
+#[test]
+fn what_is_not_kept_any_more_goes_from_approvals_that_there_were_before() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_needle(&gateway, &token, &session)));
+    let id = bed.json(&["approvals", "list"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(bed.run(&["approvals", "deny", &id, "--as", "kim", "--reason", "no"]).code, 0);
+    assert_eq!(gateway.stop(), 0);
+    assert!(bed.run(&["approvals", "show", &id]).out.contains("NEEDLE"));
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &(config + "keep = { arguments = false, results = false }\n"));
+    let gateway = bed.serve();
+    until("it is forgotten", || !bed.run(&["approvals", "show", &id]).out.contains("NEEDLE"));
+    assert!(bed.run(&["approvals", "show", &id]).out.contains("`keep.arguments`"));
+    assert_eq!(gateway.stop(), 0);
+    assert!(!places(&bed, "NEEDLE").iter().any(|place| place.contains("callgate.db")));
 }
 
 #[test]

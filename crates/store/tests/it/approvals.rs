@@ -282,6 +282,31 @@ pub(crate) async fn what_is_still_decided_by_is_not_forgotten_and_the_rest_is_ev
     assert_eq!(store.forget_arguments(&home(), none).await.unwrap(), Forgotten::Nothing);
 }
 
+pub(crate) async fn what_was_proposed_before_arguments_were_kept_no_more_is_forgotten_too(bed: &Bed) {
+    let store = bed.store().await;
+    let (ended, delivery) = telling(5);
+    store.propose(&home(), &ended).await.unwrap();
+    let kept = store.approval(&home(), ended.id).await.unwrap().unwrap();
+    assert_eq!(store.note_delivery(&home(), &kept, &delivery).await.unwrap(), Turn::Taken);
+    let over = ended.after(no(), Timestamp(9)).unwrap();
+    assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Taken);
+    let (open, _) = telling(6);
+    store.propose(&home(), &open).await.unwrap();
+    let server = ended.terms.target.server.clone();
+    let other = ["other".parse().unwrap()].into();
+    assert_eq!(store.forget_unkept(&home(), &other).await.unwrap(), (0, 0), "another server's");
+    assert_eq!(store.forget_unkept(&home(), &[server.clone()].into()).await.unwrap(), (2, 0));
+    let kept = store.approval(&home(), ended.id).await.unwrap().unwrap();
+    assert!(!kept.approval.has_values(), "{kept:?}");
+    let kept = store.approval(&home(), open.id).await.unwrap().unwrap();
+    assert_eq!(kept.approval.preview, open.preview, "people still decide by it");
+    let over = kept.approval.after(no(), Timestamp(9)).unwrap();
+    assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Taken);
+    assert!(!store.approval(&home(), open.id).await.unwrap().unwrap().approval.has_values());
+    is_gone(&store, bed, ended.id).await;
+    assert_eq!(store.forget_unkept(&home(), &[server].into()).await.unwrap(), (0, 0), "once");
+}
+
 pub(crate) async fn what_the_operator_does_not_keep_goes_with_the_end(bed: &Bed) {
     let store = bed.store().await;
     let (one, delivery) = telling(4);

@@ -57,6 +57,7 @@ suite! {
         a_group_is_lent_for_a_while_and_taken_back,
         a_draft_is_its_owners_is_submitted_once_and_ends_with_its_time,
         what_is_still_decided_by_is_not_forgotten_and_the_rest_is_everywhere,
+        what_was_proposed_before_arguments_were_kept_no_more_is_forgotten_too,
         what_the_operator_does_not_keep_goes_with_the_end;
     budgets:
         of_many_at_once_no_more_pass_than_there_is_room,

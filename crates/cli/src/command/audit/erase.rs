@@ -6,6 +6,7 @@ use crate::{
     control::{Book, Request, Response, ValueState},
     failure::{Failure, Outcome},
     place::Place,
+    say::printable,
     sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
@@ -45,12 +46,25 @@ pub(super) async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) 
         let copies = if forgotten == 1 { "copy" } else { "copies" };
         given.say.line(format!("and {forgotten} {copies} of it in the database"));
     }
+    let others = found.iter().filter(|_| slot == Slot::Arguments && !about.is_empty());
+    if let Some(list) = others.filter_map(|one| like(&one.entry)).next() {
+        given.say.line(format!(
+            "a call that asked for the same before or after people agreed has its own: {list}"
+        ));
+    }
     if !scrubbed {
         given
             .say
             .aside("the database is being read: its log has the old bytes until it is written into the file");
     }
     Ok((carried + forgotten > 0).into())
+}
+
+/// The command that lists the calls of the same item by the same agent.
+fn like(entry: &Entry) -> Option<String> {
+    let Entry::Intent(intent) = entry else { return None };
+    let target = intent.target.as_ref()?;
+    Some(format!("`callgate audit list --server {} --item {}`", target.server, printable(&target.item.name)))
 }
 
 /// Whether the entry commits to a value of this kind.

@@ -19,6 +19,7 @@ const SCHEMA_DEPTH_MAX: usize = 64;
 const SCHEMA_REFS_MAX: usize = 512;
 /// Most problems told of one value.
 const PROBLEMS_MAX: usize = 5;
+const PROBLEM_CHARS_MAX: usize = 300;
 
 /// Why a schema cannot be enforced. Nothing is checked against it, so nothing passes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +102,7 @@ impl Compiled {
             .with_draft(Draft::Draft202012)
             .with_pattern_options(PatternOptions::regex().size_limit(bytes).dfa_size_limit(bytes))
             .build(&schema)
-            .map_err(|e| SchemaError::Invalid(e.masked().to_string()))?;
+            .map_err(|e| SchemaError::Invalid(cut(e.masked().to_string())))?;
         Ok(Self { validator, steps })
     }
 
@@ -117,9 +118,17 @@ impl Compiled {
         let problem = |e: jsonschema::ValidationError<'_>| {
             let place = e.instance_path().to_string();
             let place = if place.is_empty() { "arguments".to_owned() } else { format!("`{place}`") };
-            format!("{place}: {}", e.masked())
+            cut(format!("{place}: {}", e.masked()))
         };
         self.validator.iter_errors(value).take(PROBLEMS_MAX).map(problem).collect()
+    }
+}
+
+/// What was wanted is repeated, and may be as long as a schema: a refusal goes into the record and to the model.
+fn cut(problem: String) -> String {
+    match problem.char_indices().nth(PROBLEM_CHARS_MAX) {
+        Some((end, _)) => format!("{} …", problem.get(..end).unwrap_or_default()),
+        None => problem,
     }
 }
 
@@ -486,5 +495,18 @@ mod tests {
         let problems = compiled.problems(&json!({"pair":["hunter2","a"]}));
         assert!(problems[0].contains("/pair/0") && !problems[0].contains("hunter2"), "{problems:?}");
         assert!(!compiled.problems(&json!({"pair":[1,"a",2]})).is_empty());
+    }
+
+    #[test]
+    fn what_a_schema_wants_at_length_is_not_repeated_at_length() {
+        let long = "é".repeat(50_000);
+        for wants in [json!({ "const": long }), json!({ "enum": [long, "b"] }), json!({ "required": [long] })]
+        {
+            let schema = json!({ "type": "object", "properties": { "a": wants, "b": {} } });
+            let schema = Compiled::new(&schema.to_string(), Unknown::Refuse).unwrap();
+            let value = json!({ "a": {} });
+            let told = schema.fits(&value, value.to_string().len()).problem().unwrap();
+            assert!(told.contains("`/a`: ") && told.chars().count() < 350, "{}", told.len());
+        }
     }
 }

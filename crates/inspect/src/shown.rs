@@ -83,17 +83,15 @@ pub fn arguments(raw: &[u8], print: &dyn Fn(&str) -> String) -> Shown {
     if raw.is_empty() {
         return shown;
     }
-    let text = std::str::from_utf8(raw).ok().map(str::trim);
-    let mut writer = Writer {
-        rest: text.unwrap_or_default(),
-        shown: &mut shown,
-        print,
-        long: Vec::new(),
-        full: false,
-        brief: Vec::new(),
-        members: 0,
-    };
-    let read = writer.value(0, None).is_some() && writer.rest.trim().is_empty();
+    let text = std::str::from_utf8(raw).ok().map(str::trim).unwrap_or_default();
+    let mut writer = Writer::new(text, &mut shown, print, false);
+    let mut read = writer.value(0, None).is_some() && writer.rest.trim().is_empty();
+    // what starts packages may be named behind them
+    if writer.packages && writer.mailboxes {
+        shown = Shown { whole: true, ..Shown::default() };
+        writer = Writer::new(text, &mut shown, print, true);
+        read = writer.value(0, None).is_some() && writer.rest.trim().is_empty();
+    }
     let (brief, full, values) = (writer.brief(), writer.full, writer.long);
     shown.brief = brief;
     if !read && !full {
@@ -125,9 +123,37 @@ struct Writer<'t, 's> {
     brief: Vec<String>,
     /// Of the outermost object.
     members: usize,
+    /// Whether something in the arguments starts what runs packages, and whether a mailbox is masked.
+    packages: bool,
+    mailboxes: bool,
+    /// Whether packages are looked for: what could be a mailbox is shown.
+    runs: bool,
 }
 
-impl<'t> Writer<'t, '_> {
+impl<'t, 's> Writer<'t, 's> {
+    fn new(rest: &'t str, shown: &'s mut Shown, print: masked::Print<'s>, runs: bool) -> Self {
+        Self {
+            rest,
+            shown,
+            print,
+            long: Vec::new(),
+            full: false,
+            brief: Vec::new(),
+            members: 0,
+            packages: false,
+            mailboxes: false,
+            runs,
+        }
+    }
+
+    fn masked(&mut self, key: Option<&str>, text: &str, number: bool) -> masked::Masked {
+        let value = masked::Value { key, text, number, packages: self.runs };
+        let masked = masked::text(value, self.print);
+        self.packages |= masked.packages;
+        self.mailboxes |= masked.kinds.contains(&masked::MAILBOX);
+        masked
+    }
+
     fn value(&mut self, depth: usize, key: Option<&str>) -> Option<()> {
         self.rest = self.rest.trim_start();
         match self.rest.as_bytes().first()? {
@@ -140,9 +166,9 @@ impl<'t> Writer<'t, '_> {
             b'[' => self.members(depth, '[', ']'),
             b'"' => {
                 let text = self.string()?;
-                let (text, kinds) = masked::text(key, &text, self.print);
-                self.note(&text, kinds);
-                self.put(depth, key, Long::new(self.shown.text.len(), text, true));
+                let masked = self.masked(key, &text, false);
+                self.note(&masked.text, masked.kinds);
+                self.put(depth, key, Long::new(self.shown.text.len(), masked.text, true));
                 Some(())
             }
             _ => {
@@ -150,9 +176,9 @@ impl<'t> Writer<'t, '_> {
                 let (literal, rest) = self.rest.split_at_checked(end)?;
                 self.rest = rest;
                 serde_json::from_str::<serde::de::IgnoredAny>(literal).ok()?;
-                let (literal, kinds) = masked::text(key, literal, self.print);
-                self.note("", kinds);
-                self.put(depth, key, Long::new(self.shown.text.len(), literal, false));
+                let masked = self.masked(key, literal, true);
+                self.note("", masked.kinds);
+                self.put(depth, key, Long::new(self.shown.text.len(), masked.text, false));
                 Some(())
             }
         }

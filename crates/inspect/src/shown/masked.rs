@@ -1,4 +1,11 @@
-//! What is nobody's business in a value: secrets whole, personal data but for what tells two apart.
+//! What is nobody's business in a value: secrets whole, personal data but for what tells two apart. Where something goes
+//! and what runs is shown: a host, the domain of a mailbox, a package.
+
+mod numbers;
+mod packages;
+mod secrets;
+
+use packages::{Command, is_version};
 
 /// Names under which secrets are passed, in small letters without punctuation.
 const SECRET_NAMES: [&str; 14] = [
@@ -17,52 +24,60 @@ const SECRET_NAMES: [&str; 14] = [
     "cvc",
     "pin",
 ];
-/// How secrets of well-known issuers begin, by their documentation.
-const SECRET_PREFIXES: [&str; 11] = [
-    "sk_live_",
-    "sk_test_",
-    "rk_live_",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "xoxb-",
-    "xoxp-",
-    "AKIA",
-    "glpat-",
-];
-/// The same where names and words may begin so too (`npm_config_…`, `sk-learn-…`), which have no number in them.
-const LIKELY_PREFIXES: [&str; 32] = [
-    "sk-", "rk_test_", "whsec_", "ghu_", "ghr_", "xoxa-", "xoxs-", "xapp-", "ASIA", "AIza", "ya29.", "hf_",
-    "npm_", "pypi-", "lin_api_", "ntn_", "SG.", "dop_v1_", "shpat_", "shpss_", "figd_", "ATATT", "tskey-",
-    "PMAK-", "r8_", "gsk_", "pplx-", "tvly-", "nvapi-", "xai-", "sntrys_", "hvs.",
-];
-const SHORTEST_SECRET: usize = 16;
-/// The digits of a card, and most blanks and hyphens between two of them.
-const CARD_DIGITS_MIN: usize = 13;
-const CARD_DIGITS_MAX: usize = 19;
-const CARD_GAP_MAX: usize = 4;
 const PASSWORD_CHARS_MAX: usize = 256;
 const EMAIL_NAME_BYTES_MAX: usize = 64;
+/// The kind that packages are taken for.
+pub(super) const MAILBOX: &str = "email address";
 const DOTS: &str = "••••••";
 
 /// A few characters by which two values are told apart, of a key that only the gateway has; or none.
 pub(super) type Print<'p> = &'p dyn Fn(&str) -> String;
 
-/// The value of a member of that name, masked, and the kinds of what was. Of a secret its length is left.
-pub(super) fn text(key: Option<&str>, value: &str, print: Print<'_>) -> (String, Vec<&'static str>) {
+/// One value of the arguments, and what is known of it.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'v> {
+    pub(super) key: Option<&'v str>,
+    pub(super) text: &'v str,
+    /// Whether it is a JSON number.
+    pub(super) number: bool,
+    /// Whether the arguments start what runs packages.
+    pub(super) packages: bool,
+}
+
+/// A text without what is nobody's business.
+#[derive(Default)]
+pub(super) struct Masked {
+    pub(super) text: String,
+    /// Of each value that is hidden.
+    pub(super) kinds: Vec<&'static str>,
+    /// Whether it ends with a command that is given packages.
+    pub(super) packages: bool,
+}
+
+/// The value of a member of that name, masked. Of a secret its length is left.
+pub(super) fn text(value: Value<'_>, print: Print<'_>) -> Masked {
+    let Value { key, text, number, packages } = value;
     let counted = |secret: &str| format!("{DOTS} ({} characters)", secret.chars().count());
-    if is_secret_by_name(key, value) && !(key.is_some_and(names_token) && is_plain(value)) {
-        return (counted(value), vec!["secret"]);
+    if is_secret_by_name(key, text) && !(key.is_some_and(names_token) && is_plain(text)) {
+        return Masked { text: counted(text), kinds: vec!["secret"], packages: false };
     }
-    // an address is one whatever its name begins with: who is written to is not hidden
-    let seek = |word: &str, rest: &str| {
-        let found =
-            email(word, print).or_else(|| secret(word).map(|length| ("secret", length, counted(word))));
+    let digits = numbers::card_digits(key, text, number);
+    let part = |text: &str, length: usize| counted(text.get(..length).unwrap_or_default());
+    let seek = |word: &str, rest: &str, place: Place| {
+        if place.address && is_host(word, rest) {
+            return None;
+        }
+        // an address is one whatever its name begins with: who is written to is not hidden
+        let found = email(word, place, print).filter(|_| !packages);
+        let found = found.or_else(|| private_key(word, rest, Ends::Early, counted));
+        let found = found.or_else(|| {
+            let length = secrets::exact(word, rest, place.address)?;
+            Some(("secret", length, part(rest, length)))
+        });
         let found = found.or_else(|| password(word, rest, Ends::Early, counted));
-        found.or_else(|| card(rest, print)).or_else(|| iban(word, print))
+        found.or_else(|| numbers::card(rest, digits, print)).or_else(|| numbers::iban(word, rest, print))
     };
-    masked(value, seek)
+    masked(text, seek)
 }
 
 /// The same for secrets alone, of which nothing is left; `None` if there are none.
@@ -71,34 +86,64 @@ pub(super) fn without_secrets(key: Option<&str>, value: &str) -> Option<String> 
         return Some(DOTS.to_owned());
     }
     let dots = |_: &str| DOTS.to_owned();
-    let seek = |word: &str, rest: &str| {
-        let found = secret(word).map(|length| ("secret", length, dots(word)));
+    let seek = |word: &str, rest: &str, _: Place| {
+        let found = private_key(word, rest, Ends::Late, dots);
+        let found =
+            found.or_else(|| secrets::likely(word, rest).map(|length| ("secret", length, dots(word))));
         found.or_else(|| password(word, rest, Ends::Late, dots))
     };
-    let (text, kinds) = masked(value, seek);
-    (!kinds.is_empty()).then_some(text)
+    let masked = masked(value, seek);
+    (!masked.kinds.is_empty()).then_some(masked.text)
 }
 
-/// `seek` is given a word and all that follows from there on.
-fn masked(value: &str, seek: impl Fn(&str, &str) -> Option<Found>) -> (String, Vec<&'static str>) {
-    let mut kinds = Vec::new();
-    let mut out = String::with_capacity(value.len());
+/// What stands before a word.
+#[derive(Clone, Copy)]
+struct Place {
+    /// `://`
+    address: bool,
+    /// A command that is given packages, or the scope of one.
+    packages: bool,
+}
+
+/// `seek` is given a word, all that follows from there on, and where that is.
+fn masked(value: &str, seek: impl Fn(&str, &str, Place) -> Option<Found>) -> Masked {
+    let mut found = Masked { text: String::with_capacity(value.len()), ..Masked::default() };
     let mut rest = value;
+    let (mut command, mut scope) = (Command::Other, false);
+    // behind something that was found, what `+` or `%26` joins to it is looked at by itself
+    let mut joined = false;
     while !rest.is_empty() {
-        let (word, after) = rest.split_at(word_end(rest));
-        match seek(word, rest) {
+        let before = value.get(..value.len() - rest.len()).unwrap_or_default();
+        let (word, after) = rest.split_at(word_end(rest, joined));
+        let path = before.ends_with('/');
+        let packages = command == Command::Packages || scope && path;
+        match seek(word, rest, Place { address: before.ends_with("://"), packages }) {
             Some((kind, length, put)) => {
-                kinds.push(kind);
-                out.push_str(&put);
+                found.kinds.push(kind);
+                found.text.push_str(&put);
                 rest = rest.get(length..).unwrap_or_default();
+                joined = true;
             }
             None => {
-                out.push_str(word);
+                found.text.push_str(word);
                 rest = after;
+                joined = joined && word.starts_with(is_part);
             }
         }
+        command = command.after(before, word);
+        scope = word.starts_with('@') || scope && word == "/";
     }
-    (out, kinds)
+    found.packages = command != Command::Other;
+    found
+}
+
+/// Whether a word behind `://` is a host, and not the name before an `@`.
+fn is_host(word: &str, text: &str) -> bool {
+    let after = text.get(word.len()..).unwrap_or_default();
+    let rest = after.chars().take(PASSWORD_CHARS_MAX).inspect(|_| step(1));
+    let mut rest = rest.take_while(|c| !matches!(c, '/' | '?' | '#' | '\\') && !c.is_whitespace());
+    let name = word.contains('@') || after.starts_with(':') && rest.any(|c| c == '@');
+    !name
 }
 
 fn is_secret_by_name(key: Option<&str>, value: &str) -> bool {
@@ -134,13 +179,20 @@ fn step(_characters: usize) {
     super::tests::STEPS.with(|steps| steps.set(steps.get() + _characters));
 }
 
-/// Bytes of the next run of characters that belong together, or of the one that separates.
-fn word_end(text: &str) -> usize {
+/// Whether it belongs to a word.
+fn is_part(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+' | '%')
+}
+
+/// Bytes of the next run of characters that belong together, or of the one that separates. Joined words are several.
+fn word_end(text: &str, joined: bool) -> usize {
     let part = |c: char| {
         step(1);
-        c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '+' | '%')
+        is_part(c) && !(joined && matches!(c, '+' | '%'))
     };
+    let escape = |text: &str| text.get(1..3).is_some_and(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
     match text.find(|c| !part(c)) {
+        Some(0) if joined && text.starts_with('%') && escape(text) => 3,
         Some(0) => text.chars().next().map_or(0, char::len_utf8),
         Some(end) => end,
         None => text.len(),
@@ -158,19 +210,6 @@ fn names_secret(key: &str) -> bool {
         0..=3 => plain == *name,
         _ => plain.ends_with(name),
     })
-}
-
-/// Its length, if it is one.
-fn secret(word: &str) -> Option<usize> {
-    step(word.len());
-    let likely =
-        |prefix: &str| word.strip_prefix(prefix).is_some_and(|key| key.bytes().any(|b| b.is_ascii_digit()));
-    let known = SECRET_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
-        || LIKELY_PREFIXES.into_iter().any(likely);
-    // three parts of base64url, the first of which begins as `{"`
-    let token = word.starts_with("eyJ") && word.split('.').count() == 3;
-    ((known || token) && word.len() >= SHORTEST_SECRET || word.starts_with("-----BEGIN"))
-        .then_some(word.len())
 }
 
 /// Where a password in an address ends.
@@ -202,75 +241,35 @@ fn password(scheme: &str, text: &str, ends: Ends, put: impl Fn(&str) -> String) 
     let (name, password) = who.split_once(':')?;
     let open = password.is_empty() || password.starts_with(['$', '{', '<', '*', '%', '•']);
     let length = scheme.len() + "://".len() + who.len();
-    (!open).then(|| ("secret", length, format!("{scheme}://{name}:{}", put(password))))
+    // some issuers' keys are passed as the name
+    let both = secrets::exact(name, name, true) == Some(name.len());
+    let hidden = if both { put(who) } else { format!("{name}:{}", put(password)) };
+    (!open).then(|| ("secret", length, format!("{scheme}://{hidden}")))
 }
 
-/// 13 to 19 digits, spaces or hyphens between them, whose check digit is right (ISO/IEC 7812-1, Luhn).
-fn card(text: &str, print: Print<'_>) -> Option<Found> {
-    // most words begin with no digit, and what does is looked at only as far as a card may go: a text of digits alone
-    // would otherwise be read to its end at each of them
-    let mut digits: Vec<u32> = Vec::with_capacity(CARD_DIGITS_MAX + 1);
-    let (mut length, mut gap, mut after) = (0, 0, None);
-    for (at, c) in text.char_indices() {
-        step(1);
-        match c.to_digit(10) {
-            Some(digit) if digits.len() < CARD_DIGITS_MAX => {
-                digits.push(digit);
-                (length, gap) = (at + 1, 0);
-            }
-            // one digit more than any card has
-            Some(_) => return None,
-            None if matches!(c, ' ' | '-') && !digits.is_empty() && gap < CARD_GAP_MAX => gap += 1,
-            None => {
-                after = Some(c).filter(|_| gap == 0);
-                break;
-            }
-        }
-    }
-    if digits.len() < CARD_DIGITS_MIN || after.is_some_and(char::is_alphanumeric) {
-        return None;
-    }
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(at, digit)| if at.is_multiple_of(2) { *digit } else { digit * 2 / 10 + digit * 2 % 10 })
-        .sum();
-    let card: String = digits.iter().filter_map(|digit| char::from_digit(*digit, 10)).collect();
-    let last = card.get(card.len().saturating_sub(4)..)?;
-    (sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0))
-        .then(|| ("payment card", length, printed(format!("•••• {last}"), &card, print)))
-}
-
-/// A country, two check digits and the account, whose remainder by 97 is 1 (ISO 13616).
-fn iban(word: &str, print: Print<'_>) -> Option<Found> {
-    let bytes = word.as_bytes();
-    if !(15..=34).contains(&bytes.len()) {
-        return None;
-    }
-    let letters = bytes.get(..2)?.iter().all(u8::is_ascii_uppercase);
-    let checks = bytes.get(2..4)?.iter().all(u8::is_ascii_digit);
-    let rest = bytes.get(4..)?.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    if !letters || !checks || !rest {
-        return None;
-    }
-    let turned = word.get(4..)?.chars().chain(word.get(..4)?.chars());
-    let remainder = turned.filter_map(|c| c.to_digit(36)).fold(0, |sum, value| match value {
-        0..=9 => (sum * 10 + value) % 97,
-        _ => (sum * 100 + value) % 97,
-    });
-    let (country, last) = (word.get(..2)?, word.get(word.len() - 4..)?);
-    (remainder == 1).then(|| ("IBAN", word.len(), printed(format!("{country}•• … {last}"), word, print)))
+/// A private key, up to the end of its block.
+fn private_key(word: &str, text: &str, ends: Ends, put: impl Fn(&str) -> String) -> Option<Found> {
+    let (from, to) = secrets::private_key(word, text, ends)?;
+    Some(("secret", to, [text.get(..from)?, &put(text.get(from..to)?)].concat()))
 }
 
 /// `name@example.com`; the first letter and the domain are left, and a print, so that people can tell two apart.
-fn email(word: &str, print: Print<'_>) -> Option<Found> {
+fn email(word: &str, place: Place, print: Print<'_>) -> Option<Found> {
     step(word.len());
     let address = word.trim_end_matches('.');
     let (name, domain) = address.split_once('@')?;
+    // without a dot it is a user's name on a machine as often as a mailbox (`root@db-host`): who acts is shown
     let top = domain.rsplit_once('.')?.1;
-    let fits = top.len() >= 2 && top.bytes().all(|b| b.is_ascii_alphabetic()) && !domain.contains('@');
+    let letters = top.chars().count() >= 2 && top.chars().all(char::is_alphabetic);
+    let fits = (letters || is_punycode(top)) && !is_version(top);
+    let fits = fits && !place.packages && !domain.contains('@');
     // a longer name is nobody's (RFC 5321, 4.5.3.1.1), and could hide a text
     let first = name.chars().next().filter(|_| fits && name.len() <= EMAIL_NAME_BYTES_MAX)?;
-    Some(("email address", address.len(), printed(format!("{first}•••@{domain}"), address, print)))
+    Some((MAILBOX, address.len(), printed(format!("{first}•••@{domain}"), address, print)))
+}
+
+/// A label in letters of another script, written in ASCII (RFC 5890, 2.3.2.1).
+fn is_punycode(label: &str) -> bool {
+    label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }

@@ -1,3 +1,5 @@
+mod shapes;
+
 use super::*;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -51,6 +53,27 @@ fn no_text_costs_more_than_its_length() {
         "4242424242424242 ",
         "4242424242424242.",
         "a:b@",
+        concat!("-----BEGIN PRIV", "ATE KEY-----"),
+        concat!("-----BEGIN PRIV", "ATE KEY-----\nA: "),
+        concat!("-----BEGIN PRIV", "ATE KEY-----\\"),
+        concat!("-----BEGIN PRIV", "ATE KEY-----MIIabc0123456789"),
+        "MIIabc0123456789\n",
+        "\\",
+        "DE89 3704 ",
+        "DE8937040044053201300 ",
+        "4 ",
+        "4    ",
+        "4242 4242 4242 424",
+        "whsec_/",
+        "sntrys_eyJ/",
+        "ya29.",
+        "SG.",
+        "ghs_1_eyJ",
+        "eyJhbGciOiJub25lIn0.",
+        "https://x:",
+        "npx a@b.io ",
+        "@a/",
+        "ghp_0123456789abcdefghij%20",
     ];
     for part in hostile {
         let cost = [2_000, 40_000, 200_000].map(|bytes| cost(&part.repeat(bytes / part.len())));
@@ -164,7 +187,7 @@ fn secrets_and_personal_data_are_masked_by_what_they_are() {
         r#"{"number":"4242 4242 4242 4241"}"#,
         r#"{"id":"1234567890123"}"#,
         r#"{"to":"DE89370400440532013001"}"#,
-        r#"{"at":"user@host"}"#,
+        r#"{"at":"user@10.0.0.5","from":"git@host:path","db":"mongodb://app@db","in":"/a/user@host"}"#,
         r#"{"tokens":12,"spinning":"x","mapping":"pin"}"#,
         r#"{"zero":"0000000000000000"}"#,
         r#"{"x":"sk-learn-estimators-of-trees npm_config_registry_of_mine"}"#,
@@ -325,7 +348,7 @@ proptest! {
 
     #[test]
     fn no_run_of_anything_costs_more_than_its_length(
-        parts in prop::collection::vec("[1-4 @:./a-]{1,6}|sk-|eyJ|://|DE89", 1..4),
+        parts in prop::collection::vec("[1-4 @:./a-]{1,6}|sk-|eyJ|://|DE89|-----BEGIN [P]RIVATE KEY-----|whsec_|npx ", 1..4),
         times in 1..300_usize,
     ) {
         let cost = cost(&parts.concat().repeat(times));

@@ -2,7 +2,7 @@
 
 use crate::Bed;
 use crate::bed::home;
-use decision::approval::{Approval, Cure, Preview, State, Step, Terms, Voter};
+use decision::approval::{Approval, Cure, Preview, Settled, State, Step, Terms, Voter};
 use decision::{
     ApprovalId, CallId, DeedId, Digest, Item, ItemKind, Principal, ServerName, Target, Timestamp,
 };
@@ -318,4 +318,46 @@ pub(crate) async fn what_the_operator_does_not_keep_goes_with_the_end(bed: &Bed)
     let over = one.after(no(), Timestamp(9)).unwrap();
     assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Taken);
     is_gone(&store, bed, one.id).await;
+}
+
+/// One whose call is on its way.
+async fn on_its_way(store: &Store, one: &Approval) -> store::Kept {
+    store.propose(&home(), one).await.unwrap();
+    let deed = DeedId::new(Timestamp(7), [7; 10]);
+    for step in [yes(), spend(one, deed)] {
+        let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
+        let after = kept.approval.after(step, Timestamp(2)).unwrap();
+        assert_eq!(store.step(&home(), &kept, &after).await.unwrap(), Turn::Taken);
+    }
+    store.approval(&home(), one.id).await.unwrap().unwrap()
+}
+
+pub(crate) async fn an_answer_is_forgotten_and_a_call_that_waits_to_leave_is_not(bed: &Bed) {
+    let store = bed.store().await;
+    let (waits, one) = (approval(7, LATER), approval(8, LATER));
+    store.propose(&home(), &waits).await.unwrap();
+    assert!(store.keep_call(&home(), waits.id, b"call").await.unwrap());
+    let kept = on_its_way(&store, &one).await;
+    store.keep_answer(&home(), one.id, b"answer").await.unwrap();
+    let both = [waits.id, one.id];
+    assert_eq!(store.forget_result(&home(), one.call, &both).await.unwrap(), 0, "nothing has ended");
+    let over = kept.approval.after(Step::Settle { end: Settled::Executed }, Timestamp(3)).unwrap();
+    assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Taken);
+    store.keep_answer(&home(), one.id, b"answer").await.unwrap();
+    assert_eq!(store.forget_result(&home(), one.call, &both).await.unwrap(), 1);
+    assert_eq!(store.sealed_call(&home(), one.id).await.unwrap(), None);
+    assert_eq!(store.sealed_call(&home(), waits.id).await.unwrap().as_deref(), Some(b"call".as_slice()));
+    assert_eq!(store.forget_result(&home(), one.call, &both).await.unwrap(), 0, "once");
+}
+
+pub(crate) async fn a_call_on_its_way_ends_whatever_is_kept_no_more_meanwhile(bed: &Bed) {
+    let store = bed.store().await;
+    let (one, _) = telling(9);
+    let kept = on_its_way(&store, &one).await;
+    let servers = [one.terms.target.server.clone()].into();
+    assert_eq!(store.forget_unkept(&home(), &servers).await.unwrap(), (0, 1));
+    let over = kept.approval.after(Step::Settle { end: Settled::Executed }, Timestamp(3)).unwrap();
+    assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Taken, "nobody stepped in between");
+    assert_eq!(store.forget_unkept(&home(), &servers).await.unwrap(), (1, 0), "the next look has it");
+    assert!(!store.approval(&home(), one.id).await.unwrap().unwrap().approval.has_values());
 }

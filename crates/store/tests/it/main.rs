@@ -58,7 +58,9 @@ suite! {
         a_draft_is_its_owners_is_submitted_once_and_ends_with_its_time,
         what_is_still_decided_by_is_not_forgotten_and_the_rest_is_everywhere,
         what_was_proposed_before_arguments_were_kept_no_more_is_forgotten_too,
-        what_the_operator_does_not_keep_goes_with_the_end;
+        what_the_operator_does_not_keep_goes_with_the_end,
+        an_answer_is_forgotten_and_a_call_that_waits_to_leave_is_not,
+        a_call_on_its_way_ends_whatever_is_kept_no_more_meanwhile;
     budgets:
         of_many_at_once_no_more_pass_than_there_is_room,
         what_never_left_is_given_back_once,
@@ -71,6 +73,7 @@ suite! {
         of_many_twins_at_once_one_takes_the_key,
         what_never_left_leaves_the_key_as_it_was,
         an_answer_is_kept_for_its_window_and_of_one_asker_the_newest_alone,
+        an_answer_that_is_to_be_forgotten_goes_and_its_key_stays_taken,
         a_restart_finds_its_own_open_keys,
         no_history_does_a_deed_twice;
     principals:

@@ -120,6 +120,20 @@ pub(crate) async fn an_answer_is_kept_for_its_window_and_of_one_asker_the_newest
     assert_eq!(bed.rows("twins").await, 0);
 }
 
+pub(crate) async fn an_answer_that_is_to_be_forgotten_goes_and_its_key_stays_taken(bed: &Bed) {
+    let store = bed.store().await;
+    for n in [1, 2] {
+        let one = key(u8::try_from(n).unwrap(), 1);
+        assert!(take(&store, &claim(one, 0, None), n, n, "a").await);
+        store.settle_key(&home(), Some(&one), call(n), Standing::Answered, Some(b"sealed")).await.unwrap();
+    }
+    assert_eq!(store.forget_result(&home(), call(1), &[]).await.unwrap(), 1);
+    let kept = find(&store, &key(1, 1)).await.unwrap();
+    assert_eq!((kept.twin.standing, kept.answer), (Standing::Answered, None), "that it was made stays known");
+    assert!(find(&store, &key(2, 1)).await.unwrap().answer.is_some(), "another call's");
+    assert_eq!(store.forget_result(&home(), call(1), &[]).await.unwrap(), 0, "once");
+}
+
 pub(crate) async fn a_restart_finds_its_own_open_keys(bed: &Bed) {
     let store = bed.store().await;
     for (n, log) in [(1, "a"), (2, "b"), (3, "a"), (4, "a")] {

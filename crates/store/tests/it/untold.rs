@@ -317,6 +317,15 @@ pub(crate) async fn an_event_of_a_kind_that_nobody_leaves_is_named_and_not_told_
     assert_eq!((told.event, told.server.as_ref()), (EventName::EventPlanted, None));
     assert_eq!(said(&told, &["says", "by", "step", "told"]), "approval-granted - - late");
     assert_eq!(bed.rows("untold").await, 0, "it does not come again");
+    // nor is one of a kind that is left here told of a call
+    step(&store, &home(), Step::Set).await;
+    bed.execute(&["UPDATE untold SET event = REPLACE(event, '\"server-record-changed\"', \
+        '\"server-record-changed\",\"call\":\"call_01jd8000000000000000000000\"')"])
+        .await;
+    assert_eq!(store.tell(&home(), &ledger, Telling::all_left()).await.unwrap(), 1);
+    let told = events(&ledger).pop().unwrap();
+    assert_eq!((told.event, told.call), (EventName::EventPlanted, None));
+    assert_eq!(said(&told, &["says", "step"]), "server-record-changed -");
     // what cannot even be read is in nobody's way
     for turned in [
         "UPDATE untold SET event = '' WHERE deed = (SELECT MIN(deed) FROM untold)",

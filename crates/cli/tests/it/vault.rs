@@ -148,6 +148,24 @@ fn the_key_is_a_credential_of_systemd_or_made_of_a_passphrase() {
 }
 
 #[test]
+fn a_list_says_which_values_no_key_at_hand_opens() {
+    let bed = bed("[vault]\nkey = { file = \"key\" }\n");
+    private(&bed, "key", &[7; 32]);
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2").code, 0);
+    private(&bed, "key", &[8; 32]);
+    assert_eq!(bed.run_with(&["secret", "set", "other"], "hunter2").code, 0);
+    let listed = bed.run(&["secret", "list"]);
+    let line = |name: &str| listed.out.lines().find(|line| line.contains(name)).unwrap();
+    assert!(line("notes-key").contains("sealed under a key that is not there"), "{listed:?}");
+    assert!(line("other").contains("good"), "{listed:?}");
+    let listed = bed.json(&["secret", "list"]);
+    let listed = listed.as_array().unwrap();
+    let opens: Vec<_> =
+        listed.iter().map(|one| (one["secret"].as_str().unwrap(), one["opens"].as_bool())).collect();
+    assert_eq!(opens, [("notes-key", Some(false)), ("other", Some(true))]);
+}
+
+#[test]
 fn everything_moves_under_a_new_key_while_the_gateway_serves() {
     let bed = bed("");
     assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-first").code, 0);

@@ -3,7 +3,12 @@
 use crate::bed::{Bed, free_port};
 use decision::{Clock, Entropy, Entry, Timestamp};
 use serde_json::Value;
-use std::{path::Path, sync::Arc};
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::Arc,
+};
 use store::{
     Store,
     ledger::{Ledger, Options},
@@ -26,6 +31,11 @@ impl Entropy for Still {
 
 /// Fills the index anew from entries in which these two calls have changed places.
 fn turn(state: &Path, one: &str, other: &str) {
+    fill_turned(state, one, other, None);
+}
+
+/// The same of another log, where one is named, beside what there is.
+fn fill_turned(state: &Path, one: &str, other: &str, elsewhere: Option<&str>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let (ledger, _) =
@@ -47,10 +57,20 @@ fn turn(state: &Path, one: &str, other: &str) {
         ledger.close().await.unwrap();
         let url = format!("sqlite:{}", state.join("callgate.db").display());
         let store = Store::open(&url, Arc::new(Still), Arc::new(Still)).await.unwrap();
-        store.wipe_index(&log).await.unwrap();
-        store.index_entries(&log, &entries).await.unwrap();
+        let log = elsewhere.unwrap_or(&log);
+        store.wipe_index(log).await.unwrap();
+        store.index_entries(log, &entries).await.unwrap();
         store.close().await;
     });
+}
+
+/// What a running gateway answers to whoever asks it over its socket.
+fn asked(state: &Path, command: &Value) -> String {
+    let mut stream = UnixStream::connect(state.join("callgate.sock")).unwrap();
+    writeln!(stream, "{}", serde_json::json!({ "callgate": 1, "command": command })).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line
 }
 
 /// A bed whose record has two calls with values, and their ids.
@@ -190,4 +210,34 @@ fn a_proof_says_what_it_proves_once_and_nothing_beside_it_counts() {
     other[0]["key"] = "nonsense".into();
     let said = check(other);
     assert!(said.code == 3 && said.out.contains("is another one"), "{said:?}");
+}
+
+#[test]
+fn a_gateway_erases_beside_an_entry_only_for_the_call_that_it_names() {
+    let (bed, innocent, guilty) = two_calls();
+    let shown = bed.json(&["audit", "show", &guilty]);
+    let index = shown["entries"][0]["index"].as_u64().unwrap();
+    let gateway = bed.serve();
+    let erase = |call: &str| {
+        let command = serde_json::json!({ "do": "erase", "index": index, "slot": "arguments", "call": call, "by": "ops" });
+        asked(&bed.path("state"), &command)
+    };
+    let refused = erase(&innocent);
+    assert!(refused.contains("does not fit the ledger"), "{refused}");
+    assert_eq!(bed.files_with("state/ledger", "guilty").len(), 1, "it is still there");
+    assert!(bed.files_with("state/ledger", "value-erased").is_empty(), "nothing was erased");
+    let erased = erase(&guilty);
+    assert!(erased.contains("\"was\":\"kept\""), "{erased}");
+    assert_eq!(gateway.stop(), 0);
+    assert!(bed.files_with("state/ledger", "guilty").is_empty());
+}
+
+#[test]
+fn what_the_index_has_of_another_gateways_log_is_passed_over() {
+    let (bed, innocent, guilty) = two_calls();
+    fill_turned(&bed.path("state"), &innocent, &guilty, Some("another"));
+    let shown = bed.json(&["audit", "show", &innocent]);
+    assert_eq!(shown["values"][0]["value"], r#"{"note":"innocent"}"#, "{shown}");
+    assert_eq!(bed.run(&["audit", "erase", &innocent, "arguments"]).code, 0);
+    assert_eq!(bed.files_with("state/ledger", "guilty").len(), 1);
 }

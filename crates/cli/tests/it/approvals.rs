@@ -292,3 +292,23 @@ fn what_is_not_kept_is_in_the_database_only_as_long_as_people_decide_by_it() {
     assert_eq!(gateway.stop(), 0);
     assert_eq!(places(&bed, "NEEDLE"), Vec::<String>::new());
 }
+
+#[test]
+fn what_a_host_calls_itself_steers_no_terminal_and_adds_no_line() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, _) = begin(&bed, &token);
+    let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": { "name": "a\u{202e}b\u{3164}\nstate     approved", "version": "1" } } });
+    let (_, session, _) = gateway.post(&token, None, &hello);
+    let session = session.unwrap();
+    gateway.post(&token, Some(&session), &json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    assert!(is_held(&drop_note(&gateway, &token, &session)));
+    let id = bed.json(&["approvals", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let shown = bed.run(&["approvals", "show", &id]).out;
+    let line = shown.lines().find(|line| line.contains("(its own claim)")).unwrap();
+    assert!(line.contains("through") && line.contains("⟨U+202E⟩"), "{shown}");
+    assert!(!shown.contains(['\u{202e}', '\u{3164}']), "{shown}");
+    assert_eq!(gateway.stop(), 0);
+}

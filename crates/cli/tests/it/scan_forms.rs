@@ -117,6 +117,21 @@ fn markdown_holds_whatever_a_server_calls_itself() {
 }
 
 #[test]
+fn nothing_that_a_scan_writes_is_a_command_to_who_runs_it() {
+    let bed = Bed::new();
+    let name = "##[error]x ##vso[task.complete]y";
+    let servers = json!([{ "server": name, "tools": [poisoned("pay", name)] }]);
+    bed.write("sea.json", &servers.to_string());
+    for form in [&["--format", "markdown"][..], &["--format", "sarif"], &["--json"], &[]] {
+        let said = bed.run(&[&["scan", "sea.json"], form].concat());
+        assert!(said.code == 1 && said.out.contains("[error]x"), "{form:?}: {said:?}");
+        assert!(!said.out.contains("##[") && !said.out.contains("##vso["), "{form:?}: {said:?}");
+    }
+    // and the value is the same
+    assert!(sarif(&bed, &["sea.json"]).to_string().contains(name));
+}
+
+#[test]
 fn what_is_known_does_not_count_and_what_is_new_does() {
     let bed = Bed::new();
     let scan = |tools: &Value, more: &[&str]| {

@@ -141,6 +141,25 @@ async fn a_call_that_people_cannot_be_shown_all_of_cannot_be_approved() {
 }
 
 #[tokio::test]
+async fn two_recipients_that_are_masked_alike_are_told_apart_by_whoever_decides() {
+    let script = Script::start(true).await;
+    let mut one = server(&script.url, Mode::Enforce);
+    one.open_arguments.insert("refund".to_owned());
+    let servers = [(ServerName::new("script").unwrap(), one)];
+    let house = House::with(settings(servers.into()), POLICY).await;
+    for to in ["alice@gmail.com", "aabob@gmail.com"] {
+        let held = json!({ "name": "script__refund", "arguments": { "amount": 500, "to": to } });
+        assert_eq!(code(&call(&house, held).await).as_deref(), Some("approval-required"));
+    }
+    let [one, other] = waiting(&house).await.try_into().unwrap();
+    assert_eq!((one.preview.hidden, other.preview.hidden), (1, 1));
+    for shown in [&one.preview.arguments, &other.preview.arguments] {
+        assert!(!shown.contains("alice") && !shown.contains("aabob"), "{shown}");
+    }
+    assert_ne!(one.preview.arguments, other.preview.arguments);
+}
+
+#[tokio::test]
 async fn a_call_is_held_open_and_goes_on_by_itself_within_a_moment_of_the_yes() {
     let (house, script) = house(POLICY, Duration::from_secs(20)).await;
     let (told, id) = tokio::join!(call(&house, refund(500)), async {

@@ -303,6 +303,35 @@ async fn what_a_stop_left_is_settled_as_the_record_says() {
     );
 }
 
+// What is settled is spent or given back for good.
+#[tokio::test]
+async fn nothing_is_settled_by_what_the_record_says_of_another_call() {
+    let (house, _script) = house(vec![budget("rate", Counts::Calls, 2)], Mode::Enforce).await;
+    assert_eq!(code(&call(&house, "echo", json!({})).await), None);
+    assert_eq!(code(&call(&house, "echo", json!({})).await), None);
+    let log = house.gate.ledger().public_key().origin().to_owned();
+    let entries = house.entries();
+    let calls: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| matches!(entry, decision::Entry::Decision(_)).then(|| entry.call()).flatten())
+        .map(|call| call.to_string())
+        .collect();
+    let (one, other) = (&calls[calls.len() - 2], &calls[calls.len() - 1]);
+    let turned: Vec<_> = (0..)
+        .zip(&entries)
+        .map(|(index, entry)| {
+            let text = serde_json::to_string(entry).unwrap();
+            let text =
+                text.replace(one, "call_").replace(other, one).replace("\"call_\"", &format!("\"{other}\""));
+            (index, serde_json::from_str::<decision::Entry>(&text).unwrap())
+        })
+        .collect();
+    house.store.index_entries(&log, &turned).await.unwrap();
+    let refused = gateway::recover(&house.gate).await.unwrap_err();
+    assert!(refused.to_string().contains("rebuild-index"), "{refused}");
+    assert!(!gateway::is_settled(&house.gate).await.unwrap(), "nothing was");
+}
+
 #[tokio::test]
 async fn two_gateways_on_one_postgresql_never_pass_a_bound_by_one() {
     const MOST: usize = 137;

@@ -525,6 +525,34 @@ fn a_long_name_is_told_in_short_and_not_once_for_each_change_below_it() {
     holds(&gone, Kind::PartRemoved, false);
 }
 
+#[test]
+fn a_place_far_down_is_told_in_short_too() {
+    let nested = |leaf: &str| {
+        let leaf = json!({ "type": leaf });
+        (0..50).fold(leaf, |inner, n| object(json!({ format!("{n}{}", "n".repeat(150)): inner })))
+    };
+    let drift = arguments(nested("string"), nested("integer"));
+    assert!(!drift.changes.is_empty());
+    for change in &drift.changes {
+        assert!(change.place.len() < 1_500, "{} bytes of a place", change.place.len());
+    }
+}
+
+#[test]
+fn words_in_order_are_compared_of_so_many_texts_and_no_more() {
+    let words: Vec<String> = (0..1_400).map(|n| format!("w{n}")).collect();
+    let turned: Vec<&str> = words.iter().rev().map(String::as_str).collect();
+    let all = |text: String| {
+        let each = (0..20).map(|n| (format!("p{n}"), json!({ "type": "string", "description": text })));
+        object(Value::Object(each.collect()))
+    };
+    let drift = arguments(all(words.join(" ")), all(turned.join(" ")));
+    let of = |kind: Kind| drift.changes.iter().filter(|change| change.kind == kind).count();
+    // a text costs two million pairs of words, and there are twenty million for all
+    assert_eq!(of(Kind::TextRewritten), 10, "{:?}", drift.changes);
+    assert_eq!(drift.changes.len(), 20, "the others are said to have changed as well");
+}
+
 fn key() -> impl Strategy<Value = String> {
     let words = [
         "name",

@@ -184,14 +184,16 @@ impl Offers {
             return Err(BuildError::Policies(built.problems));
         }
         *self.written.lock() = written;
-        for server in before.settings.moved(&built.live.settings) {
-            self.gate.pool.end_server(&server).await;
+        let moved = before.settings.moved(&built.live.settings);
+        along();
+        self.install(&before, built.live).await;
+        // only now: before, calls would have opened anew what is ended
+        for server in moved {
+            self.gate.pool.end_server(&server);
             self.eras.lock().remove(&server);
             self.gate.absences.over(&server);
             self.gate.rediscover(&server);
         }
-        along();
-        self.install(&before, built.live).await;
         Ok(())
     }
 

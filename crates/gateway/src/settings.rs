@@ -274,7 +274,7 @@ pub struct ServerSettings {
 }
 
 /// How an upstream is reached. A closed set, so an enum and not a trait.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub enum Reach {
     /// Streamable HTTP.
     Http {

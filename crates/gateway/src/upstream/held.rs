@@ -7,6 +7,7 @@ use bytes::Bytes;
 use decision::{Digest, Principal, ServerName, UserName};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub(super) struct Key {
     holder: Option<UserName>,
     /// For a child: the credentials it was started with. Over HTTP they travel with each request.
     pub(super) identity: Option<Digest>,
+    /// How the server is reached. A call that began before an operator changed that, and one that began after, share nothing.
+    way: u64,
 }
 
 impl Key {
@@ -57,7 +60,9 @@ impl Key {
             Reach::Http { .. } | Reach::Sse { .. } => None,
             Reach::Stdio { .. } => Some(injected.identity()),
         };
-        Self { server: server.clone(), whose, holder: injected.holder.clone(), identity }
+        let mut way = DefaultHasher::new();
+        reach.hash(&mut way);
+        Self { server: server.clone(), whose, holder: injected.holder.clone(), identity, way: way.finish() }
     }
 }
 

@@ -299,11 +299,14 @@ impl Pool {
         self.close_where(|key| key.whose.is_session(session)).await;
     }
 
-    /// Nobody is given a connection to that server any more, as it was reconfigured or removed; each
-    /// ends once its calls in flight have, which is waited for here.
-    pub(crate) async fn end_server(&self, server: &ServerName) {
+    /// Nobody is given a connection to that server any more that is open now, as it was reconfigured or removed; each ends
+    /// once its calls in flight have. Nobody waits for that: a call may take long, and others' changes are to be in force.
+    pub(crate) fn end_server(&self, server: &ServerName) {
         self.shared.failing.lock().retain(|(failing, _), _| failing != server);
-        retire(self.withdraw(|key| key.server == *server), RETIRE_MAX).await;
+        let slots = self.withdraw(|key| key.server == *server);
+        if !slots.is_empty() {
+            tokio::spawn(retire(slots, RETIRE_MAX));
+        }
     }
 
     /// The same at once: whoever waits for an answer of it has none, and its subscriptions end.

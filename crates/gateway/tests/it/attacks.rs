@@ -3,6 +3,7 @@
 use crate::calls::{legacy_house, modern_house};
 use crate::house::{House, SECRET, TOKEN_AGENT, server, settings};
 use crate::rogue::{Rogue, Said, notice, question, text};
+use crate::script::Script;
 use decision::{AgentName, Code, Ending, Entry, EventName, ServerName};
 use gateway::settings::Mode;
 use http_body_util::BodyExt as _;
@@ -415,6 +416,42 @@ async fn how_many_calls_may_be_under_way_is_what_the_newest_settings_say() {
         assert_eq!(told.status, status, "{most} and one is under way");
     }
     call.abort();
+}
+
+// W7: an operator who sends a server's calls elsewhere must not have them go on to where they went, nor wait for those.
+#[tokio::test]
+async fn calls_that_begin_after_a_server_was_moved_go_to_where_it_is_now() {
+    let (house, script) = modern_house().await;
+    let (house, there) = (Arc::new(house), Script::start(true).await);
+    let echo = json!({ "name": "script__echo", "arguments": { "text": "hello" } });
+    let other = Arc::clone(&house);
+    let hangs = tokio::spawn(async move {
+        other.modern("/mcp", "tools/call", json!({ "name": "script__hang", "arguments": {} })).await
+    });
+    while script.heard("tools/call").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // others call without a pause while it is moved
+    let (other, again) = (Arc::clone(&house), echo.clone());
+    let busy = tokio::spawn(async move {
+        loop {
+            other.modern("/mcp", "tools/call", again.clone()).await;
+        }
+    });
+    let mut newer = (*house.gate.live().settings).clone();
+    newer.servers.insert(ServerName::new("script").unwrap(), server(&there.url, Mode::Enforce));
+    let policies = vec![policy::Source { path: "test.cedar".into(), text: crate::calls::POLICY.into() }];
+    let written = gateway::Written { settings: Arc::new(newer), policies };
+    let reload = house.offers.reload(written, || ());
+    tokio::time::timeout(Duration::from_secs(10), reload).await.expect("no call is waited for").unwrap();
+    busy.abort();
+    let before = (script.heard("tools/call").len(), there.heard("tools/call").len());
+    for _ in 0..3 {
+        assert_eq!(house.modern("/mcp", "tools/call", echo.clone()).await.status, 200);
+    }
+    let after = (script.heard("tools/call").len(), there.heard("tools/call").len());
+    assert_eq!(after, (before.0, before.1 + 3));
+    hangs.abort();
 }
 
 // W9: while the gateway stops, a call under way can still be answered by its Host.

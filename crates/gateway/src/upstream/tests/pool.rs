@@ -285,12 +285,34 @@ async fn a_server_that_is_reconfigured_finishes_its_calls_and_takes_no_new_ones(
     let rig = Rig::new(legacy(&format!("sleep 1; {ANSWER}")));
     let (old, _) = rig.take(Some("s1")).await.unwrap();
     let server = ServerName::new("crm").unwrap();
-    let (answer, (), opened) = tokio::join!(rig.ask(&old), rig.pool.end_server(&server), async {
+    let (answer, opened) = tokio::join!(rig.ask(&old), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
+        rig.pool.end_server(&server);
         rig.take(Some("s1")).await.unwrap().1
     });
     answer.unwrap();
-    assert!(opened && !old.connection.is_alive());
+    assert!(opened);
+    let ends = async {
+        while old.connection.is_alive() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ends).await.unwrap();
+    rig.pool.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_call_that_began_before_its_server_was_another_leaves_no_connection_to_those_that_begin_later() {
+    let mut rig = Rig::new(legacy(ANSWER));
+    rig.take(Some("s1")).await.unwrap();
+    let server = ServerName::new("crm").unwrap();
+    let before = std::mem::replace(&mut rig.reach, legacy("true"));
+    rig.pool.end_server(&server);
+    // under the settings from before, as they are held by whoever began by them
+    let now = std::mem::replace(&mut rig.reach, before);
+    assert!(rig.take(Some("s1")).await.unwrap().1);
+    rig.reach = now;
+    assert!(rig.take(Some("s1")).await.unwrap().1, "the one that was opened for the other is not taken");
     rig.pool.shut_down().await;
 }
 

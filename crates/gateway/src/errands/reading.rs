@@ -45,7 +45,7 @@ impl Found {
 pub(crate) trait Asks {
     fn revision(&self) -> Revision;
 
-    /// The answer to one question; an error of the server's is a [`FaultKind::Refused`].
+    /// The answer to one question; a method that the server does not have is a [`FaultKind::Refused`].
     fn ask(
         &self,
         method: &str,
@@ -99,7 +99,10 @@ pub(crate) fn answer(method: &str, frame: wire::Frame) -> Result<wire::Frame, Fa
     match frame.kind() {
         wire::Kind::Response => Ok(frame),
         wire::Kind::ErrorResponse | wire::Kind::Request | wire::Kind::Notification => {
-            Err(Fault::sent(FaultKind::Refused, format!("`{method}` was answered with an error")))
+            let code = frame.error_raw().and_then(|error| raw::member(error, "code")).unwrap_or_default();
+            let unknown = code == wire::rpc::METHOD_NOT_FOUND.to_string().as_bytes();
+            let kind = if unknown { FaultKind::Refused } else { FaultKind::Nonsense };
+            Err(Fault::sent(kind, format!("`{method}` was answered with an error")))
         }
     }
 }
@@ -194,8 +197,8 @@ async fn list(
     for _ in 0..PAGES_MAX {
         let page = match asks.ask(method, cursor.as_deref()).await {
             Ok(page) => page,
-            // a server may declare `resources` and have no templates
-            Err(fault) if fault.kind == FaultKind::Refused => return Ok(()),
+            // a server may declare `resources` and have no templates; one that is busy has not come to the end of its list
+            Err(fault) if fault.kind == FaultKind::Refused && cursor.is_none() => return Ok(()),
             Err(fault) => return Err(fault),
         };
         gathered.weigh(&page)?;
@@ -267,5 +270,42 @@ mod tests {
         assert_eq!((asked, told.as_str()), (2, "`tools/list` goes round in a circle"));
         let (asked, told) = refused(r#""tools":[]"#.to_owned(), false).await;
         assert_eq!((asked, told.as_str()), (PAGES_MAX, "`tools/list` has more than 100 pages"));
+    }
+
+    /// Has one page, and then an error of that code.
+    struct Breaks(i64);
+
+    impl Asks for Breaks {
+        fn revision(&self) -> Revision {
+            Revision::LATEST_MODERN
+        }
+
+        async fn ask(&self, method: &str, cursor: Option<&str>) -> Result<wire::Frame, Fault> {
+            let text = match (method, cursor) {
+                ("tools/list", None) => {
+                    r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}],"nextCursor":"2"}}"#
+                        .to_owned()
+                }
+                ("tools/list", Some("2")) if self.0 == 0 => {
+                    r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"b"}]}}"#.to_owned()
+                }
+                (_, _) => {
+                    let code = if self.0 == 0 { wire::rpc::METHOD_NOT_FOUND } else { self.0 };
+                    format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":{code},"message":"no"}}}}"#)
+                }
+            };
+            let limits = wire::Limits { bytes: 1 << 20, depth: 64 };
+            answer(method, wire::Frame::scan(text.into(), &limits).unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_breaks_off_is_not_whole_and_one_that_a_server_does_not_have_is_empty() {
+        let all = Bytes::from_static(br#"{"tools":{},"prompts":{},"resources":{}}"#);
+        let look = async |code| lists(&Breaks(code), Eras::Modern, all.clone()).await;
+        assert_eq!(look(0).await.unwrap().items.len(), 2, "two tools, and no prompts or resources at all");
+        for code in [wire::rpc::METHOD_NOT_FOUND, wire::rpc::INTERNAL_ERROR, -32_000] {
+            assert!(look(code).await.is_err(), "{code}: the second page of tools is missing");
+        }
     }
 }

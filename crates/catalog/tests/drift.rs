@@ -56,6 +56,24 @@ fn holds(drift: &Drift, kind: Kind, compatible: bool) {
     assert_eq!(drift.compatible(), compatible, "{drift:#?}");
 }
 
+#[test]
+fn a_number_beyond_a_double_is_another_also_beside_other_changes() {
+    let of = |text: &str, number: &str| {
+        let raw = format!(
+            r#"{{"name":"pay","description":"{text}","inputSchema":{{"type":"object","properties":{{"to":{{"type":"integer","default":{number}}}}}}}}}"#
+        );
+        Definition::new("crm".parse().unwrap(), ItemKind::Tool, raw.into()).unwrap()
+    };
+    let between = |old: &Definition, new: &Definition| {
+        compare(&[server(vec![old.into()])], &[server(vec![new.into()])])
+    };
+    let was = of("Pays an invoice.", "123456789012345678901");
+    for text in ["Pays an invoice.", "Pays one invoice."] {
+        holds(&between(&was, &of(text, "123456789012345678909")), Kind::SchemaUnclear, false);
+    }
+    assert!(between(&was, &of("Pays one invoice.", "123456789012345678901")).compatible());
+}
+
 macro_rules! cases {
     ($($name:ident: $drift:expr => $kind:ident, $compatible:literal;)*) => {
         $(#[test] fn $name() { holds(&$drift, Kind::$kind, $compatible); })*

@@ -10,6 +10,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
+/// So many decimal digits any double keeps (IEEE 754, binary64).
+const DOUBLE_DIGITS: usize = 15;
 /// Deepest nesting that has a canonical form.
 pub const DEPTH_MAX: usize = 100;
 
@@ -25,6 +27,35 @@ pub fn bytes(json: &[u8]) -> Result<Vec<u8>, CanonicalError> {
         write(json, 0, &mut out)?;
     }
     Ok(out)
+}
+
+/// The numbers of a JSON text that are whole in more digits than a double keeps, in order: values read from two texts may be
+/// equal where these are not.
+pub fn long_numbers(json: &[u8]) -> Vec<&[u8]> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    let (mut in_string, mut escaped) = (false, false);
+    while let Some(byte) = json.get(at) {
+        if in_string {
+            in_string = escaped || *byte != b'"';
+            escaped = !escaped && *byte == b'\\';
+        } else if *byte == b'"' {
+            in_string = true;
+        } else if byte.is_ascii_digit() {
+            let rest = json.get(at..).unwrap_or_default();
+            let part = |b: &u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-');
+            let number = rest.split(|b| !part(b)).next().unwrap_or_default();
+            // behind the point more digits are the same number for any purpose; with an exponent they may be before it
+            let exponent = number.iter().any(|b| matches!(b, b'e' | b'E'));
+            let digits = number.iter().take_while(|b| exponent || **b != b'.').filter(|b| b.is_ascii_digit());
+            if digits.count() > DOUBLE_DIGITS {
+                found.push(number);
+            }
+            at += number.len();
+            continue;
+        }
+        at += 1;
+    }
+    found
 }
 
 fn write(json: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
@@ -176,6 +207,16 @@ mod tests {
                     .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
             ]
         })
+    }
+
+    #[test]
+    fn numbers_that_a_double_folds_are_told_apart() {
+        let long =
+            |text: &str| super::long_numbers(text.as_bytes()).iter().map(|n| n.len()).collect::<Vec<_>>();
+        assert_eq!(long(r#"{"a":123456789012345678901,"b":[-1.2345678901234567e7,12,1e400]}"#), [21, 20]);
+        assert_eq!(long("[0.10000000000000000001,1234567890123456.5]"), [18]);
+        assert!(long(r#"{"a":"1234567890123456789","b\\":"\\\"1234567890123456789"}"#).is_empty());
+        assert_eq!(long("1234567890123456"), [16]);
     }
 
     proptest! {

@@ -88,6 +88,13 @@ pub(super) fn item(
     if was.kind == ItemKind::Tool && was.value != is.value {
         claims::compare(&mut site, &was.value, &is.value, siblings);
     }
+    let (old, new) = (canonical_form(was).unwrap_or_default(), canonical_form(is).unwrap_or_default());
+    let folded = canonical::long_numbers(&old) != canonical::long_numbers(&new);
+    if folded {
+        // as values they may be equal, and nobody knows here what they are for
+        let because = "a number with more digits than are compared is another".to_owned();
+        site.push("", Kind::SchemaUnclear, false, 0.3, because);
+    }
     let renamed = was.name != is.name;
     if site.changes.is_empty() && !renamed && canonical_form(was) != canonical_form(is) {
         let because = "a number is written with other digits".to_owned();

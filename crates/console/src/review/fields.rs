@@ -1,5 +1,6 @@
 //! Two definitions beside each other, field by field.
 
+use decision::canonical;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -47,11 +48,16 @@ pub(super) fn between(before: Option<&[u8]>, after: Option<&[u8]>) -> Vec<Field>
     if was.is_some() == before.is_some() && is.is_some() == after.is_some() {
         walk("", was.as_ref(), is.as_ref(), 0, &mut fields);
     }
-    // numbers that are written otherwise, or something that is no JSON
-    if fields.is_empty() && before != after {
+    let long = |raw: Option<&[u8]>| canonical::long_numbers(raw.unwrap_or_default()).concat();
+    // numbers that are written otherwise, or equal as values and not as texts, or something that is no JSON
+    if (fields.is_empty() && before != after) || (both(before, after) && long(before) != long(after)) {
         put(String::new(), raw(before), raw(after), &mut fields);
     }
     fields
+}
+
+fn both(before: Option<&[u8]>, after: Option<&[u8]>) -> bool {
+    before.is_some() && after.is_some()
 }
 
 fn walk(place: &str, before: Option<&Value>, after: Option<&Value>, depth: usize, fields: &mut Vec<Field>) {
@@ -82,6 +88,10 @@ fn walk(place: &str, before: Option<&Value>, after: Option<&Value>, depth: usize
             for (at, (was, is)) in was.iter().zip(is).enumerate() {
                 walk(&format!("{place}/{at}"), Some(was), Some(is), depth + 1, fields);
             }
+        }
+        // a text and a number that read alike
+        (Some(was), Some(is)) if text(was) == text(is) => {
+            put(place.to_owned(), Some(was.to_string()), Some(is.to_string()), fields);
         }
         (was, is) => put(place.to_owned(), was.map(text), is.map(text), fields),
     }
@@ -161,6 +171,24 @@ mod tests {
             .iter()
             .filter_map(|part| if let Part::Other(text) = part { Some(text.as_str()) } else { None })
             .collect()
+    }
+
+    #[test]
+    fn a_number_that_only_its_last_digits_tell_apart_is_shown_beside_what_else_differs() {
+        let of = |text: &str, number: &str| {
+            format!(r#"{{"description":"{text}","inputSchema":{{"default":{number}}}}}"#)
+        };
+        let (was, is) = (of("pays", "123456789012345678901"), of("refunds", "123456789012345678909"));
+        let fields = between(Some(was.as_bytes()), Some(is.as_bytes()));
+        let shown: Vec<&str> = fields.iter().flat_map(Field::texts).collect();
+        let shown = shown.concat();
+        assert!(
+            shown.contains("123456789012345678901") && shown.contains("123456789012345678909"),
+            "{shown}"
+        );
+        // and what reads alike is told apart
+        let fields = super::between(Some(br#"{"a":"true"}"#), Some(br#"{"a":true}"#));
+        assert_eq!((other(&fields[0].before), other(&fields[0].after)), (vec!["\"true\""], vec!["true"]));
     }
 
     #[test]

@@ -75,6 +75,21 @@ fn the_servers_of_every_client_are_moved_and_come_back_byte_for_byte() {
 }
 
 #[test]
+fn numbers_in_an_environment_are_texts_and_what_is_no_list_is_left_alone() {
+    let bed = Bed::new();
+    let text = json!({ "mcpServers": {
+        "a": { "command": "a", "env": { "READ_ONLY": 1, "LOUD": true, "GONE": null } },
+        "b": { "command": "b", "args": "x" } } });
+    bed.write("home/.cursor/mcp.json", &text.to_string());
+    let said = bed.run(&["import", "--yes"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let config = fs::read_to_string(bed.path("home/.config/callgate/callgate.toml")).unwrap();
+    assert!(config.contains("READ_ONLY = \"1\"") && config.contains("LOUD = \"true\""), "{config}");
+    assert!(!config.contains("GONE"), "{config}");
+    assert!(said.err.contains("are no list") && !config.contains("[servers.b]"), "{said:?}");
+}
+
+#[test]
 fn nothing_changes_without_a_yes_and_what_cannot_be_told_stays() {
     let bed = Bed::new();
     let text = json!({ "mcpServers": { "a": { "command": "a" }, "b": { "command": "b", "env": { "T": "${input:t}" } },

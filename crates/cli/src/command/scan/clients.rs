@@ -312,11 +312,18 @@ fn entry(
     };
     let pairs = |value: Option<&Value>| -> BTreeMap<String, String> {
         let all = value.and_then(Value::as_object).into_iter().flatten();
-        all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+        // numbers and truths become texts, as in the environment of a process they are
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        all.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), text(value))).collect()
     };
     // Zed had the program in an object of its own
     let inner = value.get("command").filter(|command| command.is_object()).unwrap_or(value);
     let program = inner.get("path").or_else(|| inner.get("command")).and_then(Value::as_str);
+    let is =
+        |key: &str, fits: fn(&Value) -> bool| inner.get(key).is_none_or(|one| one.is_null() || fits(one));
+    if !is("args", Value::is_array) || !is("env", Value::is_object) {
+        return Err("has `args` that are no list, or an `env` that is no object");
+    }
     let url = ["url", "serverUrl", "httpUrl"].iter().find_map(|key| value.get(*key)?.as_str());
     let mut command: Vec<String> = program.map(str::to_owned).into_iter().collect();
     if program.is_some() {

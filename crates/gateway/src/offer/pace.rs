@@ -25,6 +25,8 @@ pub struct Unlooked {
     because: String,
     /// What it offers has no end, or none that is waited for.
     endless: bool,
+    /// It answered, with something else than a list: to ask again soon helps less, and each look is in the record.
+    answered: bool,
 }
 
 impl fmt::Display for Unlooked {
@@ -35,19 +37,22 @@ impl fmt::Display for Unlooked {
 
 impl From<Fault> for Unlooked {
     fn from(fault: Fault) -> Self {
-        Self { because: fault.to_string(), endless: fault.kind == FaultKind::TooLarge }
+        let answered = matches!(fault.kind, FaultKind::Nonsense | FaultKind::Refused);
+        Self { because: fault.to_string(), endless: fault.kind == FaultKind::TooLarge, answered }
     }
 }
 
 impl From<StoreError> for Unlooked {
     fn from(error: StoreError) -> Self {
-        Self { because: error.to_string(), endless: false }
+        // what it offers is more than is kept
+        let endless = matches!(error, StoreError::Unacceptable { .. });
+        Self { because: error.to_string(), endless, answered: false }
     }
 }
 
 impl From<&str> for Unlooked {
     fn from(because: &str) -> Self {
-        Self { because: because.to_owned(), endless: false }
+        Self { because: because.to_owned(), endless: false, answered: false }
     }
 }
 
@@ -78,9 +83,10 @@ impl Pace {
             self.retry = RETRY_MIN;
             return AGAIN;
         }
+        let most = if matches!(looked, Err(unlooked) if unlooked.answered) { AGAIN } else { RETRY_MAX };
         self.endless.unwrap_or_else(|| {
-            let now = self.retry;
-            self.retry = (now * 2).min(RETRY_MAX);
+            let now = self.retry.min(most);
+            self.retry = (now * 2).min(most);
             now
         })
     }
@@ -113,6 +119,8 @@ mod tests {
             looks += 1;
         }
         assert!(looks <= 27, "{looks} looks a day");
+        let kept = || Err(Unlooked::from(StoreError::Unacceptable { what: "sighting", rule: "less" }));
+        assert_eq!(Pace::default().after(&kept()).as_secs(), 900, "more than is kept has no end either");
         let waits: Vec<u64> = (0..3).map(|_| Pace::default().after(&endless()).as_secs()).collect();
         assert_eq!(waits, [900; 3]);
         let mut quiet = Pace::default();
@@ -134,5 +142,14 @@ mod tests {
         let settled: Vec<_> = (0..6).map(|_| pace.woken(Duration::from_secs(1)).as_millis()).collect();
         assert_eq!(settled, [150, 600, 2_400, 9_600, 30_000, 30_000]);
         assert_eq!(pace.woken(Duration::from_secs(31)), SETTLE);
+    }
+
+    #[test]
+    fn a_server_that_answers_with_errors_is_asked_again_no_more_often_than_one_that_is_well() {
+        let mut pace = Pace::default();
+        let mut wait = |kind| pace.after(&Err(Unlooked::from(Fault::sent(kind, "no")))).as_secs();
+        let waits: Vec<u64> = (0..12).map(|_| wait(FaultKind::Nonsense)).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        assert_eq!(wait(FaultKind::Unreachable), 60, "one that is away may be back");
     }
 }

@@ -87,7 +87,7 @@ const SOURCES: [&str; 9] = [
 const FETCH: [&str; 11] = ["npx", "npm", "bunx", "pnpm", "yarn", "uvx", "uv", "pipx", "pip", "dnx", "dotnet"];
 
 /// Variables that put code of another's choice into whatever is started. In capitals.
-const LOADERS: [&str; 22] = [
+const LOADERS: [&str; 24] = [
     "LD_PRELOAD",
     "LD_AUDIT",
     "LD_LIBRARY_PATH",
@@ -110,10 +110,12 @@ const LOADERS: [&str; 22] = [
     "JDK_JAVA_OPTIONS",
     "DOTNET_STARTUP_HOOKS",
     "GIT_SSH_COMMAND",
+    "BUN_OPTIONS",
+    "GCONV_PATH",
 ];
 /// Of these, the ones that many people set for good reason in their own configuration.
 const USUAL: [&str; 5] = ["PATH", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH", "PYTHONHOME"];
-const FETCHERS: [&str; 10] = [
+const FETCHERS: [&str; 16] = [
     "PIP_INDEX_URL",
     "PIP_EXTRA_INDEX_URL",
     "PIP_CONFIG_FILE",
@@ -124,7 +126,30 @@ const FETCHERS: [&str; 10] = [
     "DOCKER_CONFIG",
     "CONTAINER_HOST",
     "NUGET_PACKAGES",
+    "COREPACK_NPM_REGISTRY",
+    "PIP_TRUSTED_HOST",
+    "PIP_PROXY",
+    "UV_INSECURE_HOST",
+    "UV_PYTHON_INSTALL_MIRROR",
+    "UV_PYPY_INSTALL_MIRROR",
 ];
+/// What people set for their own machine and network, and nobody who does not know them: through whom packages come, whose
+/// word for that is believed, and where settings are read from.
+const OWN: [&str; 11] = [
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "ALL_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+];
+/// Those that choose an interpreter: by its version, or by a path.
+const INTERPRETERS: [&str; 2] = ["UV_PYTHON", "PIPX_DEFAULT_PYTHON"];
 
 /// What the command's own options turn elsewhere.
 pub(super) fn command(command: &[String]) -> Vec<Turn> {
@@ -243,6 +268,9 @@ pub(super) fn variable(name: &str, value: &str, published: bool) -> Option<Turn>
         let usual = USUAL.contains(&upper.as_str());
         return turn("loads-code", if usual { Severity::Low } else { Severity::High });
     }
+    if INTERPRETERS.contains(&upper.as_str()) && value.contains(['/', '\\']) {
+        return turn("loads-code", Severity::Low);
+    }
     if let Some(npm) = upper.strip_prefix("NPM_CONFIG_") {
         let npm = npm.replace('-', "_");
         if matches!(npm.as_str(), "SCRIPT_SHELL" | "NODE_OPTIONS" | "SHELL" | "CALL" | "PACKAGE" | "GIT") {
@@ -251,12 +279,17 @@ pub(super) fn variable(name: &str, value: &str, published: bool) -> Option<Turn>
         if npm.ends_with("REGISTRY") || matches!(npm.as_str(), "USERCONFIG" | "GLOBALCONFIG" | "PREFIX") {
             return turn("other-source", Severity::Medium);
         }
+        let of_network = matches!(npm.as_str(), "PROXY" | "HTTPS_PROXY" | "STRICT_SSL" | "CA" | "CAFILE");
+        if published && of_network {
+            return turn("other-source", Severity::Medium);
+        }
     }
     let is_source = FETCHERS.contains(&upper.as_str())
         || upper.starts_with("UV_INDEX")
         || upper.starts_with("UV_DEFAULT_INDEX")
         || upper.starts_with("UV_EXTRA_INDEX")
-        || matches!(upper.as_str(), "UV_FIND_LINKS" | "UV_CONFIG_FILE");
+        || matches!(upper.as_str(), "UV_FIND_LINKS" | "UV_CONFIG_FILE")
+        || published && OWN.contains(&upper.as_str());
     if is_source { turn("other-source", Severity::Medium) } else { None }
 }
 
@@ -340,6 +373,18 @@ mod tests {
         ] {
             assert_eq!(of(name, "x", false), Some(("other-source", Severity::Medium)), "{name}");
         }
+        // what is somebody's own machine and network is their own to say
+        for name in ["HTTPS_PROXY", "https_proxy", "HOME", "npm_config_https_proxy", "npm_config_strict-ssl"]
+        {
+            assert_eq!(of(name, "x", false), None, "{name}");
+            assert_eq!(of(name, "x", true), Some(("other-source", Severity::High)), "{name}");
+        }
+        for name in ["UV_INSECURE_HOST", "UV_PYTHON_INSTALL_MIRROR", "COREPACK_NPM_REGISTRY"] {
+            assert_eq!(of(name, "x", true), Some(("other-source", Severity::High)), "{name}");
+        }
+        assert_eq!(of("BUN_OPTIONS", "--preload=/x", true), Some(("loads-code", Severity::High)));
+        assert_eq!(of("UV_PYTHON", "3.12", true), None);
+        assert_eq!(of("UV_PYTHON", "/tmp/x", true), Some(("loads-code", Severity::High)));
         assert_eq!(of("PATH", "/x", false), Some(("loads-code", Severity::Low)));
         assert_eq!(of("PATH", "/x", true), Some(("loads-code", Severity::High)));
         assert_eq!(of("NODE_OPTIONS", "--max-old-space-size=4096", false), None);

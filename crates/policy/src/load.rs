@@ -79,9 +79,13 @@ impl Policies {
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue
     }
+    /// Whether they were loaded from these texts.
+    pub fn are_from(&self, sources: &[Source]) -> bool {
+        self.digest == digest(sources)
+    }
     /// Whether loading these texts over this catalogue would come to the same.
     pub fn are_of(&self, sources: &[Source], catalogue: &Catalogue) -> bool {
-        self.digest == digest(sources) && *self.catalogue == *catalogue
+        self.are_from(sources) && *self.catalogue == *catalogue
     }
     /// Whether any rule asks which client somebody uses.
     pub fn read_host(&self) -> bool {

@@ -78,8 +78,12 @@ pub(super) fn item(
     changes: &mut Vec<Change>,
 ) {
     let same_bytes = was.raw.is_some() && was.raw == is.raw;
+    if same_bytes {
+        return;
+    }
+    let (old, new) = (canonical_form(was).unwrap_or_default(), canonical_form(is).unwrap_or_default());
     // 0.0 and -0.0 are equal as values
-    if same_bytes || (was.value == is.value && canonical_form(was) == canonical_form(is)) {
+    if was.value == is.value && old == new {
         return;
     }
     let vocabulary = Vocabulary::of(&was.value, &is.value);
@@ -88,15 +92,13 @@ pub(super) fn item(
     if was.kind == ItemKind::Tool && was.value != is.value {
         claims::compare(&mut site, &was.value, &is.value, siblings);
     }
-    let (old, new) = (canonical_form(was).unwrap_or_default(), canonical_form(is).unwrap_or_default());
-    let folded = canonical::long_numbers(&old) != canonical::long_numbers(&new);
-    if folded {
+    if canonical::long_numbers(&old) != canonical::long_numbers(&new) {
         // as values they may be equal, and nobody knows here what they are for
         let because = "a number with more digits than are compared is another".to_owned();
         site.push("", Kind::SchemaUnclear, false, 0.3, because);
     }
     let renamed = was.name != is.name;
-    if site.changes.is_empty() && !renamed && canonical_form(was) != canonical_form(is) {
+    if site.changes.is_empty() && !renamed && old != new {
         let because = "a number is written with other digits".to_owned();
         site.push("", Kind::NumberRewritten, true, 0.02, because);
     }

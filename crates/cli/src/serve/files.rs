@@ -233,9 +233,9 @@ impl Files {
         self.look(watch.as_ref()).await;
         if self.are_others().await {
             let _ = self.reload().await;
+            self.look(watch.as_ref()).await;
         }
         loop {
-            self.look(watch.as_ref()).await;
             tokio::select! {
                 () = closing.cancelled() => return,
                 _ = reminder.tick() => {
@@ -252,6 +252,7 @@ impl Files {
             self.look(watch.as_ref()).await;
             // what is wrong was said already
             let _ = self.reload().await;
+            self.look(watch.as_ref()).await;
         }
     }
 
@@ -262,7 +263,7 @@ impl Files {
         let read = move || {
             let new = Place::at(&place.config, place.written, &surroundings).ok()?;
             let policies = new.policies().ok()?;
-            Some(new.digest == place.digest && live.policies.are_of(&policies, live.policies.catalogue()))
+            Some(new.digest == place.digest && live.policies.are_from(&policies))
         };
         // what cannot be read is another one too, and the reload says why
         !matches!(self.aside.run("the configuration and the policies", read).await, Ok(Some(true)))

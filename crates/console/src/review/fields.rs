@@ -48,16 +48,12 @@ pub(super) fn between(before: Option<&[u8]>, after: Option<&[u8]>) -> Vec<Field>
     if was.is_some() == before.is_some() && is.is_some() == after.is_some() {
         walk("", was.as_ref(), is.as_ref(), 0, &mut fields);
     }
-    let long = |raw: Option<&[u8]>| canonical::long_numbers(raw.unwrap_or_default()).concat();
+    let is_folded = |(was, is)| canonical::long_numbers(was) != canonical::long_numbers(is);
     // numbers that are written otherwise, or equal as values and not as texts, or something that is no JSON
-    if (fields.is_empty() && before != after) || (both(before, after) && long(before) != long(after)) {
+    if (fields.is_empty() && before != after) || before.zip(after).is_some_and(is_folded) {
         put(String::new(), raw(before), raw(after), &mut fields);
     }
     fields
-}
-
-fn both(before: Option<&[u8]>, after: Option<&[u8]>) -> bool {
-    before.is_some() && after.is_some()
 }
 
 fn walk(place: &str, before: Option<&Value>, after: Option<&Value>, depth: usize, fields: &mut Vec<Field>) {

@@ -1,7 +1,7 @@
 //! What a hostile Host or server tries. Each test names the threat of the model it stands against.
 
 use crate::calls::{legacy_house, modern_house};
-use crate::house::{House, SECRET, TOKEN_AGENT, server, settings};
+use crate::house::{House, SECRET, TOKEN_AGENT, Told, server, settings};
 use crate::rogue::{Rogue, Said, notice, question, text};
 use crate::script::Script;
 use decision::{AgentName, Code, Ending, Entry, EventName, ServerName};
@@ -371,24 +371,35 @@ async fn a_storm_of_list_changes_does_not_put_off_a_revocation() {
     assert_eq!(status, 401);
 }
 
+/// A call that is under way, and has no answer.
+async fn hanging(house: &Arc<House>, script: &Script) -> tokio::task::JoinHandle<Told> {
+    let house = Arc::clone(house);
+    let call = tokio::spawn(async move {
+        house.modern("/mcp", "tools/call", json!({ "name": "script__hang", "arguments": {} })).await
+    });
+    while script.heard("tools/call").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    call
+}
+
+/// Settings that were changed, with the rules of these houses.
+fn changed(house: &House, change: impl FnOnce(&mut gateway::Settings)) -> gateway::Written {
+    let mut settings = (*house.gate.live().settings).clone();
+    change(&mut settings);
+    let policies = vec![policy::Source { path: "test.cedar".into(), text: crate::calls::POLICY.into() }];
+    gateway::Written { settings: Arc::new(settings), policies }
+}
+
 // W9: a call under way is waited for, also after the limit was lowered.
 #[tokio::test]
 async fn calls_under_way_are_counted_right_after_the_limit_changed() {
     let (house, script) = modern_house().await;
     let house = Arc::new(house);
-    let other = Arc::clone(&house);
-    let call = tokio::spawn(async move {
-        other.modern("/mcp", "tools/call", json!({ "name": "script__hang", "arguments": {} })).await
-    });
-    while script.heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let call = hanging(&house, &script).await;
     assert_eq!(house.gate.calls_in_flight(), 1);
-    let live = house.gate.live();
-    let mut fewer = (*live.settings).clone();
-    fewer.limits.calls_in_flight_max = 8;
-    let policies = vec![policy::Source { path: "test.cedar".into(), text: crate::calls::POLICY.into() }];
-    house.offers.reload(gateway::Written { settings: Arc::new(fewer), policies }, || ()).await.unwrap();
+    let fewer = changed(&house, |settings| settings.limits.calls_in_flight_max = 8);
+    house.offers.reload(fewer, || ()).await.unwrap();
     assert_eq!(house.gate.calls_in_flight(), 1, "else a drain would not wait for it");
     call.abort();
 }
@@ -398,19 +409,10 @@ async fn calls_under_way_are_counted_right_after_the_limit_changed() {
 async fn how_many_calls_may_be_under_way_is_what_the_newest_settings_say() {
     let (house, script) = modern_house().await;
     let house = Arc::new(house);
-    let other = Arc::clone(&house);
-    let call = tokio::spawn(async move {
-        other.modern("/mcp", "tools/call", json!({ "name": "script__hang", "arguments": {} })).await
-    });
-    while script.heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let call = hanging(&house, &script).await;
     for (most, status) in [(1, 503), (2, 200)] {
-        let mut newer = (*house.gate.live().settings).clone();
-        newer.limits.calls_in_flight_max = most;
-        let policies = vec![policy::Source { path: "test.cedar".into(), text: crate::calls::POLICY.into() }];
-        let written = gateway::Written { settings: Arc::new(newer), policies };
-        house.offers.reload(written, || ()).await.unwrap();
+        let newer = changed(&house, |settings| settings.limits.calls_in_flight_max = most);
+        house.offers.reload(newer, || ()).await.unwrap();
         let echo = json!({ "name": "script__echo", "arguments": { "text": "hello" } });
         let told = house.modern("/mcp", "tools/call", echo).await;
         assert_eq!(told.status, status, "{most} and one is under way");
@@ -424,13 +426,7 @@ async fn calls_that_begin_after_a_server_was_moved_go_to_where_it_is_now() {
     let (house, script) = modern_house().await;
     let (house, there) = (Arc::new(house), Script::start(true).await);
     let echo = json!({ "name": "script__echo", "arguments": { "text": "hello" } });
-    let other = Arc::clone(&house);
-    let hangs = tokio::spawn(async move {
-        other.modern("/mcp", "tools/call", json!({ "name": "script__hang", "arguments": {} })).await
-    });
-    while script.heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let hangs = hanging(&house, &script).await;
     // others call without a pause while it is moved
     let (other, again) = (Arc::clone(&house), echo.clone());
     let busy = tokio::spawn(async move {
@@ -438,11 +434,10 @@ async fn calls_that_begin_after_a_server_was_moved_go_to_where_it_is_now() {
             other.modern("/mcp", "tools/call", again.clone()).await;
         }
     });
-    let mut newer = (*house.gate.live().settings).clone();
-    newer.servers.insert(ServerName::new("script").unwrap(), server(&there.url, Mode::Enforce));
-    let policies = vec![policy::Source { path: "test.cedar".into(), text: crate::calls::POLICY.into() }];
-    let written = gateway::Written { settings: Arc::new(newer), policies };
-    let reload = house.offers.reload(written, || ());
+    let moved = changed(&house, |settings| {
+        settings.servers.insert(ServerName::new("script").unwrap(), server(&there.url, Mode::Enforce));
+    });
+    let reload = house.offers.reload(moved, || ());
     tokio::time::timeout(Duration::from_secs(10), reload).await.expect("no call is waited for").unwrap();
     busy.abort();
     let before = (script.heard("tools/call").len(), there.heard("tools/call").len());

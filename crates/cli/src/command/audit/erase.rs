@@ -46,8 +46,10 @@ pub(super) async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) 
         let copies = if forgotten == 1 { "copy" } else { "copies" };
         given.say.line(format!("and {forgotten} {copies} of it in the database"));
     }
-    let others = found.iter().filter(|_| slot == Slot::Arguments && !about.is_empty());
-    if let Some(list) = others.filter_map(|one| like(&one.entry)).next() {
+    if slot == Slot::Arguments
+        && !about.is_empty()
+        && let Some(list) = found.iter().find_map(|one| like(&one.entry))
+    {
         given.say.line(format!(
             "a call that asked for the same before or after people agreed has its own: {list}"
         ));
@@ -60,7 +62,7 @@ pub(super) async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) 
     Ok((carried + forgotten > 0).into())
 }
 
-/// The command that lists the calls of the same item by the same agent.
+/// The command that lists the calls of the same item.
 fn like(entry: &Entry) -> Option<String> {
     let Entry::Intent(intent) = entry else { return None };
     let target = intent.target.as_ref()?;

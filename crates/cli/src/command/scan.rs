@@ -7,6 +7,7 @@ mod connect;
 mod container;
 pub(crate) mod credentials;
 pub(crate) mod described;
+mod doubled;
 pub(crate) mod entry;
 mod fetched;
 mod launch;

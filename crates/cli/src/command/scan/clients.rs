@@ -1,5 +1,6 @@
 //! The configurations of MCP clients: where they are, and which servers they name.
 
+use super::doubled;
 use super::notice::{self, Source, Spot};
 use super::report::Gap;
 use crate::surroundings::Surroundings;
@@ -242,11 +243,16 @@ fn text(file: &Path) -> std::io::Result<Option<String>> {
 fn whole(file: &Path, text: &str) -> Result<Value, String> {
     // editors of another system put one in front
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if file.extension().is_some_and(|kind| kind == "toml") {
+    if is_toml(file) {
         toml::from_str(text).map_err(|e| e.message().to_owned())
     } else {
         serde_json::from_str(&plain(text)).map_err(|e| e.to_string())
     }
+}
+
+/// It has no key twice, or is none.
+fn is_toml(file: &Path) -> bool {
+    file.extension().is_some_and(|kind| kind == "toml")
 }
 
 fn servers(client: &Client, file: &Path, text: &str) -> Named {
@@ -262,6 +268,14 @@ fn servers(client: &Client, file: &Path, text: &str) -> Named {
             return named;
         }
     };
+    if !is_toml(file) {
+        match crate::jsonc::parse(text) {
+            Ok(root) => named.wrong.extend(doubled::keys(&root, client.member).into_iter().map(|key| {
+                format!("`{key}` occurs twice, and which of the two counts is up to whoever reads it")
+            })),
+            Err(why) => named.wrong.push(why.to_string()),
+        }
+    }
     let text: Arc<str> = text.into();
     let mut take = |within: &Map<String, Value>, keys: &[&str]| {
         for (name, value) in members(within, client.member, &mut named.wrong) {

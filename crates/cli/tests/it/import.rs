@@ -172,6 +172,34 @@ fn an_undo_refuses_what_was_changed_since_and_says_how_by_hand() {
 }
 
 #[test]
+fn an_undo_that_cannot_write_every_file_changes_none_and_one_that_was_cut_short_goes_on() {
+    let places = ["home/.cursor/mcp.json", "home/.gemini/settings.json"];
+    let texts = [r#"{"mcpServers":{"a":{"command":"a"}}}"#, r#"{"mcpServers":{"b":{"command":"b"}}}"#];
+    // whichever of the two is written second
+    for (stuck, other) in [(0, 1), (1, 0)] {
+        let bed = Bed::new();
+        places.iter().zip(texts).for_each(|(place, text)| bed.write(place, text));
+        assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+        let read = |at: usize| fs::read_to_string(bed.path(places[at])).unwrap();
+        let imported = [read(0), read(1)];
+        let mode = |mode| {
+            fs::set_permissions(bed.path(places[stuck]), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        mode(0o444);
+        let said = bed.run(&["import", "--undo", "--yes"]);
+        assert!(said.code == 1 && said.err.contains("is read-only"), "{said:?}");
+        assert_eq!([read(0), read(1)], imported, "all or nothing");
+        mode(0o644);
+        // as if the program had been killed after the first file
+        bed.write(places[other], texts[other]);
+        let said = bed.run(&["import", "--undo", "--yes"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert_eq!([read(0), read(1)], texts.map(str::to_owned));
+        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 2, "nothing is left to take back");
+    }
+}
+
+#[test]
 fn links_stay_links_and_what_is_read_only_is_refused_before_anything_changes() {
     let bed = Bed::new();
     let text = r#"{"mcpServers":{"a":{"command":"a"}}}"#;

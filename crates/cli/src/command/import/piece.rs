@@ -39,6 +39,15 @@ impl Piece {
         (Digest::of(now.as_bytes()) == self.after).then(|| self.without(now, self.at)).flatten()
     }
 
+    /// Whether this is the text as it was before the change.
+    pub(super) fn is_undone(&self, now: &str) -> bool {
+        let again = || {
+            let rest = now.get(self.at..)?.strip_prefix(self.removed.as_str())?;
+            Some(format!("{}{}{rest}", now.get(..self.at)?, self.added))
+        };
+        again().is_some_and(|again| Digest::of(again.as_bytes()) == self.after)
+    }
+
     fn without(&self, text: &str, at: usize) -> Option<String> {
         let rest = text.get(at..)?.strip_prefix(self.added.as_str())?;
         Some(format!("{}{}{rest}", text.get(..at)?, self.removed))
@@ -76,6 +85,7 @@ mod tests {
             let piece = Piece::of(Path::new("x"), before, after);
             assert_eq!(piece.undone(after).unwrap(), before, "{before} {after}");
             assert_eq!(piece.undone(&format!("{after} ")), None, "somebody changed it");
+            assert!(piece.is_undone(before) && !piece.is_undone(&format!("{before} ")), "{before} {after}");
         }
     }
 }

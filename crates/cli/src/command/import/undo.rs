@@ -55,12 +55,14 @@ pub(super) fn last(place: &Place) -> anyhow::Result<Option<(PathBuf, Record)>> {
     Ok(Some((path, record)))
 }
 
-/// Takes it back. Every file is looked at before one is changed. The policies that stay, because somebody has changed them.
+/// Takes it back: every file is looked at before one is changed, and where one cannot be written those before it are put
+/// as they were. What a run that was cut short has taken back already stays so. The policies that stay, because somebody
+/// has changed them.
 ///
-/// Errors: [`Failure::Usage`], naming what was changed since.
+/// Errors: [`Failure::Usage`], naming what was changed since; what cannot be read or written.
 pub(super) fn take_back(path: &Path, record: &Record) -> Result<Vec<PathBuf>, Failure> {
     let mut changed = Vec::new();
-    let mut texts = Vec::new();
+    let mut turns = Vec::new();
     for (piece, back) in record
         .files
         .iter()
@@ -68,10 +70,11 @@ pub(super) fn take_back(path: &Path, record: &Record) -> Result<Vec<PathBuf>, Fa
         .chain([(&record.config, Piece::taken_out as _)])
     {
         let file = piece.file.display();
-        let text = fs::read_to_string(&piece.file).with_context(|| format!("cannot read `{file}`"))?;
-        match back(piece, &text) {
-            Some(text) => texts.push((piece, text)),
-            None => changed.push(format!("`{}`", piece.file.display())),
+        let now = fs::read_to_string(&piece.file).with_context(|| format!("cannot read `{file}`"))?;
+        match back(piece, &now) {
+            Some(text) => turns.push(Turn { file: &piece.file, now, text }),
+            None if piece.is_undone(&now) => {}
+            None => changed.push(format!("`{file}`")),
         }
     }
     if !changed.is_empty() {
@@ -83,10 +86,29 @@ pub(super) fn take_back(path: &Path, record: &Record) -> Result<Vec<PathBuf>, Fa
             record.config.file.display(),
         )));
     }
-    for (piece, text) in texts {
-        rewrite::replace(&piece.file, text.as_bytes(), 0o600)?;
-    }
+    turn_all(&turns)?;
     forget(path, record)
+}
+
+/// A file, what stands in it, and what is to.
+struct Turn<'a> {
+    file: &'a Path,
+    now: String,
+    text: String,
+}
+
+/// All of them, or none.
+fn turn_all(turns: &[Turn<'_>]) -> anyhow::Result<()> {
+    for (done, turn) in turns.iter().enumerate() {
+        let Err(mut error) = rewrite::replace(turn.file, turn.text.as_bytes(), 0o600) else { continue };
+        for before in turns.iter().take(done).rev() {
+            if let Err(also) = rewrite::replace(before.file, before.now.as_bytes(), 0o600) {
+                error = error.context(format!("`{}` is taken back already: {also:#}", before.file.display()));
+            }
+        }
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// The same of an import that was cut short: what it did not come to stays as it is.

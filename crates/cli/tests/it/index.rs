@@ -124,6 +124,15 @@ fn what_the_index_says_is_another_calls_is_not_told_proven_or_erased() {
     assert_eq!(bed.run(&["audit", "erase", &innocent, "arguments"]).code, 0);
     assert!(bed.files_with("state/ledger", "innocent").is_empty());
     assert_eq!(bed.files_with("state/ledger", "guilty").len(), 1);
+    // a call that is in the other log alone
+    let (head, last) = innocent.split_at(innocent.len() - 1);
+    let theirs = format!("{head}{}", if last == "0" { "1" } else { "0" });
+    fill_turned(&bed.path("state"), &innocent, &theirs, Some("another"));
+    for command in [&["audit", "show"][..], &["explain"], &["audit", "prove"]] {
+        let said = bed.run(&[command, &[theirs.as_str()]].concat());
+        let says = "error[other-log]: call `call_";
+        assert!(said.code == 2 && said.err.contains(says) && said.err.contains("`another`"), "{said:?}");
+    }
 }
 
 /// Cuts the last group off a ledger of one segment.

@@ -21,19 +21,20 @@ pub(crate) struct Found {
 /// The entries of a call, from the ledger. The index only knows where they should be: an entry that names another call
 /// is not told, proven or erased as if it were of this one.
 ///
-/// Errors: no such call; `index-unfit` where the index leads to another call's entry.
+/// Errors: no such call; `other-log` where it is in the record of another gateway; `index-unfit` where the index leads to another call's entry.
 pub(crate) async fn entries(text: &str, book: &Book, place: &Place) -> Result<Vec<Found>, Failure> {
     let call = CallId::parse(text).ok_or_else(|| {
         Failure::Usage(format!("`{text}` is not a call id: `callgate audit list` shows them"))
     })?;
     let store = place.store().await?;
     super::fill(book, &store).await?;
-    let mut found = Vec::new();
+    let (mut found, mut elsewhere) = (Vec::new(), None);
     for at in store.call(&place.scope(), call).await? {
         let read = book.ask(Request::Entries { from: at.index, max: 1 }).await?;
         let Response::Entries { log, entries, .. } = read else { continue };
         // a database that several gateways share knows calls of the others' logs
         if log != at.log {
+            elsewhere = Some(at.log);
             continue;
         }
         let Some((index, raw)) = entries.into_iter().next() else { return Err(unfit(at.index, call)) };
@@ -43,10 +44,16 @@ pub(crate) async fn entries(text: &str, book: &Book, place: &Place) -> Result<Ve
         }
         found.push(Found { index, call, entry, raw: RawValue::from_string(raw)? });
     }
-    if found.is_empty() {
-        return Err(anyhow!("there is no call `{call}` in the record").into());
+    match elsewhere {
+        _ if !found.is_empty() => Ok(found),
+        None => Err(anyhow!("there is no call `{call}` in the record").into()),
+        Some(log) => Err(Failure::Unreadable {
+            code: "other-log",
+            message: format!(
+                "call `{call}` is in the log `{log}` of another gateway that shares this database: ask where that log is"
+            ),
+        }),
     }
-    Ok(found)
 }
 
 /// The code is for scripts: what was asked cannot be read until the index was filled anew.

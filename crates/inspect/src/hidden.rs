@@ -83,7 +83,7 @@ struct Counted {
 impl Counted {
     fn of(text: &str) -> Self {
         let mut counted = Self::default();
-        let has_right_to_left = text.chars().any(|c| script(c) == Script::RightToLeft);
+        let has_right_to_left = text.chars().any(|c| c.is_alphabetic() && script(c) == Script::RightToLeft);
         let mut previous = None;
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
@@ -96,20 +96,32 @@ impl Counted {
                         previous = None;
                         continue;
                     }
-                    counted.tags.extend(char::from_u32(u32::from(c) - 0xe0000).filter(|c| !c.is_control()));
+                    let spelt = char::from_u32(u32::from(c) - 0xe0000).filter(|c| !c.is_control());
+                    counted.inside += u32::from(spelt.is_none());
+                    counted.tags.extend(spelt);
                 }
-                '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => counted.selector(c, previous),
+                '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {
+                    counted.selector(c, previous);
+                    counted.inside += u32::from(parts(previous, next));
+                }
                 '\u{200b}'
                 | '\u{2060}'..='\u{2064}'
                 | '\u{feff}'
                 | '\u{00ad}'
+                | '\u{2065}'
                 | '\u{180e}'
                 | '\u{034f}'
+                | '\u{fff0}'..='\u{fffb}'
                 | '\u{1bca0}'..='\u{1bca3}'
-                | '\u{1d173}'..='\u{1d17a}' => {
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0080}'..='\u{e00ff}'
+                | '\u{e01f0}'..='\u{e0fff}' => {
                     counted.widthless(c, previous, next);
                 }
-                '\u{200c}' | '\u{200d}' => counted.joiner(c, previous, next),
+                // the latter are vowels of Khmer and selectors of Mongolian
+                '\u{200c}' | '\u{200d}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' => {
+                    counted.joiner(c, previous, next);
+                }
                 '\u{202d}' | '\u{202e}' => {
                     counted.overrides += 1;
                     if counted.overrides > 1 {
@@ -120,6 +132,7 @@ impl Counted {
                 }
                 '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202c}' | '\u{2066}'..='\u{206f}' => {
                     counted.marks += u32::from(!has_right_to_left);
+                    counted.inside += u32::from(parts(previous, next));
                 }
                 '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}' => counted.blanks += 1,
                 '\u{1b}' | '\u{9b}' => counted.escapes += 1,
@@ -157,7 +170,8 @@ impl Counted {
         }
     }
 
-    /// Joiners belong between letters of scripts that join, and between emoji.
+    /// Joiners belong between letters of scripts that join, and between emoji; selectors and vowels without a shape beside
+    /// letters of their script.
     fn joiner(&mut self, c: char, previous: Option<char>, next: Option<char>) {
         let joins = |c: Option<char>| c.is_some_and(letters::joins);
         let proper = match c {
@@ -214,6 +228,11 @@ impl Counted {
         let tags = Some(self.tags).filter(|text| !text.is_empty());
         hidden.revealed.extend(self.reversed.into_iter().chain(bytes).chain(tags));
     }
+}
+
+/// What stands there parts a word of letters that have no use for it.
+fn parts(previous: Option<char>, next: Option<char>) -> bool {
+    [previous, next].into_iter().all(|c| c.is_some_and(|c| c.is_ascii_alphanumeric()))
 }
 
 /// England, Scotland or Wales: the sequences that Unicode recommends, and that keyboards have (TR 51, ED-14a).

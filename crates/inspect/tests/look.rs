@@ -77,6 +77,61 @@ fn what_is_hidden_is_found_whatever_it_says() {
     }
 }
 
+/// What Unicode has drawn as nothing (`Default_Ignorable_Code_Point` of DerivedCoreProperties.txt, Unicode 16), what annotates
+/// between lines, and letters and patterns that are blank.
+const UNSEEN: [std::ops::RangeInclusive<u32>; 20] = [
+    0xad..=0xad,
+    0x34f..=0x34f,
+    0x61c..=0x61c,
+    0x115f..=0x1160,
+    0x17b4..=0x17b5,
+    0x180b..=0x180f,
+    0x200b..=0x200f,
+    0x202a..=0x202e,
+    0x2060..=0x206f,
+    0x2800..=0x2800,
+    0x3164..=0x3164,
+    0xfe00..=0xfe0f,
+    0xfeff..=0xfeff,
+    0xffa0..=0xffa0,
+    0xfff0..=0xfff8,
+    0xfff9..=0xfffb,
+    0x1bca0..=0x1bca3,
+    0x1d173..=0x1d17a,
+    0xe0000..=0xe0080,
+    0xe00f0..=0xe0200,
+];
+
+#[test]
+fn no_character_that_nobody_sees_carries_a_text_or_parts_a_word_unseen() {
+    let missed = |text: fn(char) -> String| {
+        let unseen = UNSEEN.into_iter().flatten().filter_map(char::from_u32);
+        let plain = |c: &char| {
+            [Seat::Prose, Seat::Title, Seat::Value, Seat::Name].into_iter().any(|seat| {
+                let found = look(&text(*c), seat, &About::default());
+                !found.iter().any(|one| {
+                    let of = matches!(one.detector, HiddenCharacters | Bidi | ControlCharacters);
+                    of && one.severity.flags()
+                })
+            })
+        };
+        unseen.filter(plain).map(|c| format!("{:x}", u32::from(c))).collect::<Vec<_>>()
+    };
+    // a text in two of them, or one and none
+    let message = |c: char| {
+        let bits = SLY.bytes().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1));
+        format!(
+            "Books a berth. {}",
+            bits.map(|bit| if bit == 1 { c } else { '\u{200b}' }).collect::<String>()
+        )
+    };
+    assert_eq!(missed(message), Vec::<String>::new(), "a text");
+    let sparse = |c: char| "Books a berth for a boat, and says when. ".replace(' ', &format!(" {c}"));
+    assert_eq!(missed(sparse), Vec::<String>::new(), "one between any two words");
+    let parted = |c: char| format!("Books a be{c}rth for a boat.");
+    assert_eq!(missed(parted), Vec::<String>::new(), "a word");
+}
+
 fn turned(text: &str) -> String {
     let turn = |c: char, base: u8| char::from((u8::try_from(c).unwrap() - base + 13) % 26 + base);
     text.chars()

@@ -38,6 +38,8 @@ pub enum Seat {
 /// Longest run of line breaks or spaces that honest layout needs.
 const RUN_MAX: usize = 40;
 const LINES_MAX: usize = 12;
+/// So many pictures of a font of its own an honest text may have.
+const ICONS_MAX: u32 = 8;
 
 pub(crate) fn look(text: &str, seat: Seat) -> Hidden<'_> {
     let mut hidden = Hidden { clear: Cow::Borrowed(text), ..Hidden::default() };
@@ -75,6 +77,8 @@ struct Counted {
     /// Embeddings, isolates and marks where nothing is written from right to left.
     marks: u32,
     blanks: u32,
+    /// For private use: each font draws its own, or nothing.
+    private: u32,
     escapes: u32,
     controls: u32,
     reversed: Vec<String>,
@@ -135,6 +139,7 @@ impl Counted {
                     counted.inside += u32::from(parts(previous, next));
                 }
                 '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}' => counted.blanks += 1,
+                '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' => counted.private += 1,
                 '\u{1b}' | '\u{9b}' => counted.escapes += 1,
                 '\n' | '\t' => {}
                 '\r' if next == Some('\n') => {}
@@ -207,6 +212,11 @@ impl Counted {
         if self.blanks > 0 {
             let because = format!("{} characters that are letters by name and blank to see", self.blanks);
             say(HiddenCharacters, Severity::High, 0.9, because);
+        }
+        if self.private > ICONS_MAX {
+            let because =
+                format!("{} characters for private use, which each font draws or not", self.private);
+            say(HiddenCharacters, Severity::High, 0.8, because);
         }
         if self.overrides > 0 {
             let shown = self.reversed.first().map(|text| excerpt(text)).unwrap_or_default();

@@ -182,11 +182,9 @@ impl Tokens {
         let disabled = match known {
             Some((_, disabled)) => disabled,
             None => {
-                let agents = gate.store.list_agents(&scope).await.map_err(|e| {
+                let disabled = Arc::new(gate.store.disabled_agents(&scope).await.map_err(|e| {
                     Refusal::new(Code::StageFailed, format!("the store cannot be asked about agents: {e}"))
-                })?;
-                let disabled = agents.into_iter().filter(|agent| agent.disabled_at.is_some());
-                let disabled = Arc::new(disabled.map(|agent| agent.name).collect::<BTreeSet<_>>());
+                })?);
                 let mut known = self.disabled.lock();
                 // what was read before a change must not be remembered after it
                 if known.0 == revision {

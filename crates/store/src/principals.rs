@@ -159,6 +159,12 @@ impl Store {
         rows.iter().map(agent).collect()
     }
 
+    /// Agents and services of which nothing is taken, whatever they show; also those that were removed since.
+    pub async fn disabled_agents(&self, scope: &Scope) -> Result<BTreeSet<AgentName>, StoreError> {
+        let agents = self.list_agents(scope).await?.into_iter();
+        Ok(agents.filter(|agent| agent.disabled_at.is_some()).map(|agent| agent.name).collect())
+    }
+
     /// Every principal that can call: the agents with what is known of them, and those that the settings name.
     pub async fn principals(&self, scope: &Scope, beside: &[NewAgent]) -> Result<Vec<Principal>, StoreError> {
         let users = self.list_users(scope).await?;

@@ -157,12 +157,6 @@ impl Row {
     }
 }
 
-/// The agents of which nothing is taken, whatever they show; also those that were removed since.
-async fn disabled(place: &Place, store: &Store) -> anyhow::Result<BTreeSet<AgentName>> {
-    let agents = store.list_agents(&place.scope()).await?.into_iter();
-    Ok(agents.filter(|agent| agent.disabled_at.is_some()).map(|agent| agent.name).collect())
-}
-
 fn disabled_is(principal: &Principal, disabled: &BTreeSet<AgentName>) -> Option<Refusal> {
     let (Actor::Agent(name) | Actor::Workload(name)) = &principal.actor else { return None };
     let told = || format!("agent `{name}` is disabled: `callgate agent enable {name}`");
@@ -182,7 +176,7 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, liv
     }
     let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&args.args);
     is_object.map_err(|error| Failure::Usage(format!("`--args` is not a JSON object: {error}")))?;
-    let (all, disabled) = (principals(place, store).await?, disabled(place, store).await?);
+    let (all, disabled) = (principals(place, store).await?, store.disabled_agents(&place.scope()).await?);
     let nobody = Principal::unknown();
     let question = Question {
         asker: Asker { principal: &nobody, host: args.host.as_deref() },
@@ -228,7 +222,7 @@ async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, li
         let user = users.into_iter().find(|user| user.name == name);
         principal.user = Some(user.ok_or_else(|| anyhow!("there is no user `{name}`: add them first"))?);
     }
-    let disabled = disabled(place, store).await?;
+    let disabled = store.disabled_agents(&place.scope()).await?;
     let answers = live.policies.what_can(Asker { principal: &principal, host: args.host.as_deref() });
     let answers = answers.into_iter().map(|can| {
         let is_shown = can.answer.is_allowed();

@@ -23,10 +23,17 @@ const SETTLE_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Unlooked {
     because: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
     /// What it offers has no end, or none that is waited for.
-    endless: bool,
+    Endless,
     /// It answered, with something else than a list: to ask again soon helps less, and each look is in the record.
-    answered: bool,
+    Answered,
+    /// It may be back any moment.
+    Away,
 }
 
 impl fmt::Display for Unlooked {
@@ -37,22 +44,33 @@ impl fmt::Display for Unlooked {
 
 impl From<Fault> for Unlooked {
     fn from(fault: Fault) -> Self {
-        let answered = matches!(fault.kind, FaultKind::Nonsense | FaultKind::Refused);
-        Self { because: fault.to_string(), endless: fault.kind == FaultKind::TooLarge, answered }
+        let kind = match fault.kind {
+            FaultKind::TooLarge => Kind::Endless,
+            FaultKind::Nonsense | FaultKind::Refused => Kind::Answered,
+            FaultKind::Unreachable
+            | FaultKind::Timeout
+            | FaultKind::Lost
+            | FaultKind::Busy
+            | FaultKind::Unauthorized
+            | FaultKind::Cancelled
+            | FaultKind::SessionGone
+            | FaultKind::NotThisEra => Kind::Away,
+        };
+        Self { because: fault.to_string(), kind }
     }
 }
 
 impl From<StoreError> for Unlooked {
     fn from(error: StoreError) -> Self {
         // what it offers is more than is kept
-        let endless = matches!(error, StoreError::Unacceptable { .. });
-        Self { because: error.to_string(), endless, answered: false }
+        let is_too_much = matches!(error, StoreError::Unacceptable { .. });
+        Self { because: error.to_string(), kind: if is_too_much { Kind::Endless } else { Kind::Away } }
     }
 }
 
 impl From<&str> for Unlooked {
     fn from(because: &str) -> Self {
-        Self { because: because.to_owned(), endless: false, answered: false }
+        Self { because: because.to_owned(), kind: Kind::Away }
     }
 }
 
@@ -73,22 +91,23 @@ impl Default for Pace {
 impl Pace {
     /// How long to wait after a look.
     pub(super) fn after(&mut self, looked: &Result<(), Unlooked>) -> Duration {
-        let endless = matches!(looked, Err(unlooked) if unlooked.endless);
-        self.endless = match self.endless {
-            _ if !endless => None,
-            None => Some(ENDLESS_MIN),
-            Some(before) => Some((before * 2).min(ENDLESS_MAX)),
+        let endless = self.endless.take();
+        let most = match looked {
+            Ok(()) => {
+                self.retry = RETRY_MIN;
+                return AGAIN;
+            }
+            Err(Unlooked { kind: Kind::Endless, .. }) => {
+                let wait = endless.map_or(ENDLESS_MIN, |before| (before * 2).min(ENDLESS_MAX));
+                self.endless = Some(wait);
+                return wait;
+            }
+            Err(Unlooked { kind: Kind::Answered, .. }) => AGAIN,
+            Err(Unlooked { kind: Kind::Away, .. }) => RETRY_MAX,
         };
-        if looked.is_ok() {
-            self.retry = RETRY_MIN;
-            return AGAIN;
-        }
-        let most = if matches!(looked, Err(unlooked) if unlooked.answered) { AGAIN } else { RETRY_MAX };
-        self.endless.unwrap_or_else(|| {
-            let now = self.retry.min(most);
-            self.retry = (now * 2).min(most);
-            now
-        })
+        let now = self.retry.min(most);
+        self.retry = (now * 2).min(most);
+        now
     }
 
     /// How long to wait once it said that something changed, so long after the last look. One that cries all the time is

@@ -103,6 +103,9 @@ pub(crate) enum Response {
         version: String,
         listen: String,
         config: PathBuf,
+        /// Whose rows of which database it goes by ([`Place::house`]).
+        #[serde(default)]
+        house: Option<Digest>,
     },
     Recorded {
         index: u64,
@@ -218,6 +221,9 @@ pub(crate) enum Book {
 impl Book {
     /// Finds the gateway, or opens the ledger and tells it what others left untold. Do this before changing what must be
     /// recorded.
+    ///
+    /// Errors: the gateway that runs goes by another database, tenant or environment than the file says by now: what is
+    /// changed there would mean nothing to it.
     pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
         let book = Self::find(place, Loss::Refused).await?;
         if let Self::Own { ledger, scope, .. } = &book {
@@ -253,7 +259,8 @@ impl Book {
         place.state()?;
         let socket = place.socket_path()?;
         for _ in 0..LOCKED_TRIES {
-            if ping(&socket).await.is_some() {
+            if let Some(here) = ping(&socket).await {
+                here.is_of(place)?;
                 return Ok(Self::Running { socket });
             }
             let known = match loss {
@@ -385,6 +392,21 @@ pub(crate) async fn open_ledger(
         }
     }
     Ok(opened)
+}
+
+impl Response {
+    fn is_of(&self, place: &Place) -> anyhow::Result<()> {
+        if let Self::Here { pid, house: Some(house), .. } = self
+            && *house != place.house()
+        {
+            bail!(
+                "the gateway that runs here (process {pid}) goes by another `tenant`, `environment` or `database` than `{}` says \
+                 by now, so nothing was done: put those back as they were, or restart it",
+                place.config.display()
+            );
+        }
+        Ok(())
+    }
 }
 
 /// The gateway at this socket, if one answers.

@@ -99,6 +99,21 @@ impl Place {
         self.meant.settings.scope()
     }
 
+    /// Whose rows of which database: two are alike where a command and a gateway mean the same, however they spell it.
+    pub(crate) fn house(&self) -> Digest {
+        let database = match self.meant.database.strip_prefix("sqlite:") {
+            Some(path) => {
+                let path = Path::new(path);
+                let absolute = fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+                absolute.unwrap_or_else(|_| path.to_owned()).into_os_string().into_encoded_bytes()
+            }
+            None => settings::without_password(&self.meant.database).into_bytes(),
+        };
+        let scope = self.scope();
+        let (tenant, environment) = (scope.tenant.as_str().as_bytes(), scope.environment.as_str().as_bytes());
+        Digest::of_parts(&[tenant, b"\0", environment, b"\0", &database])
+    }
+
     pub(crate) fn policies_dir(&self) -> PathBuf {
         self.config.parent().unwrap_or(Path::new(".")).join("policies")
     }

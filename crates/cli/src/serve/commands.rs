@@ -107,6 +107,7 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listen: desk.address.to_string(),
             config: desk.config.clone(),
+            house: Some(desk.files.place().house()),
         },
         Request::Reload => {
             Response::Reloaded { problems: desk.files.reload().await.err().unwrap_or_default() }

@@ -88,7 +88,7 @@ pub(super) fn time(value: Duration) -> Value {
     text(format!("{ms}ms"))
 }
 
-fn without_password(address: &str) -> String {
+pub(crate) fn without_password(address: &str) -> String {
     let Ok(mut parsed) = url::Url::parse(address) else {
         // what it is made of nobody knows
         let scheme = address.split_once(':').map_or("", |(scheme, _)| scheme);

@@ -32,6 +32,37 @@ fn keys(missing: &Value) -> Vec<&str> {
     missing["missing"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect()
 }
 
+/// What a command changes in a database that the gateway does not go by, or as somebody else, means nothing to it.
+#[test]
+fn a_command_says_so_where_the_gateway_goes_by_other_settings_than_the_file() {
+    let bed = bed("local", "");
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let text = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    for other in [
+        text.replace("environment = \"local\"", "environment = \"staging\""),
+        format!("tenant = \"another\"\n{text}"),
+        format!("database = \"sqlite:another.db\"\n{text}"),
+    ] {
+        bed.write("callgate.toml", &other);
+        for command in [
+            &["registry", "suspend", "notes", "--because", "a leak"][..],
+            &["agent", "disable", "bot"],
+            &["agent", "add", "late"],
+            &["secret", "remove", "key"],
+        ] {
+            let said = bed.run(command);
+            let why = "goes by another `tenant`, `environment` or `database`";
+            assert!(said.code == 1 && said.err.contains(why) && said.out.is_empty(), "{said:?}");
+        }
+    }
+    bed.write("callgate.toml", &text);
+    assert_eq!(bed.run(&["registry", "suspend", "notes", "--because", "a leak"]).code, 0);
+    assert!(gateway.tools(&token, &session).is_empty());
+}
+
 #[test]
 fn a_server_comes_into_production_by_its_record_and_leaves_it_by_it() {
     let bed = bed("production", "[servers.notes.record]\npurpose = \"notes of the team\"\n");

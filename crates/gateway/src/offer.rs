@@ -229,13 +229,16 @@ impl Offers {
         let (old, new) = (before.policies.digest(), live.policies.digest());
         let (shut, were) = (live.registry.shut(), before.registry.shut());
         live.registry.announce(Some(&before.registry));
+        let forgotten: Vec<ServerName> =
+            before.peers.keys().filter(|server| !live.peers.contains_key(*server)).cloned().collect();
         self.gate.install(live);
         for server in shut.difference(&were) {
             let (gate, server) = (Arc::clone(&self.gate), server.clone());
             // whoever suspends a server does not want to hear what it still has to say
             tokio::spawn(async move { gate.pool.cut_server(&server).await });
         }
-        were.difference(&shut).for_each(|server| self.gate.rediscover(server));
+        // what a server that was forgotten offers is not known until it is looked at
+        were.difference(&shut).chain(&forgotten).for_each(|server| self.gate.rediscover(server));
         if changed {
             let detail = BTreeMap::from([
                 ("before".to_owned(), old.to_string()),

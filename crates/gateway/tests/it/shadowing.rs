@@ -6,7 +6,7 @@ use crate::listen_support::eventually;
 use crate::script::{Script, tools};
 use decision::{Entry, EventName, ItemKind, ServerName};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{PinState, Scope, Which};
 
 const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
@@ -114,6 +114,19 @@ async fn of_two_servers_that_are_seen_first_together_one_is_judged_beside_the_ot
     for kept in ["other__weather", "one__echo"] {
         assert!(listed.contains(&kept.to_owned()), "{kept}: {listed:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_forgotten_is_looked_at_again_at_once() {
+    let (house, _one, _other) = two().await;
+    house.store.forget_server(&Scope::default(), &name("one"), "a person").await.unwrap();
+    house.offers.refresh().await;
+    let again = async {
+        while !names(&house).await.contains(&"one__echo".to_owned()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), again).await.unwrap();
 }
 
 #[tokio::test]

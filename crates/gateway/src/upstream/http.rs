@@ -3,6 +3,7 @@
 use super::connection::Bounds;
 use super::fault::{Fault, FaultKind, printable};
 use super::injected::{Injected, Received, Unheard};
+use super::loose;
 use bytes::{Bytes, BytesMut};
 use egress::{BodyStream, EgressError, Sent};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
@@ -290,9 +291,8 @@ async fn client_error(
 
 /// What an error page says that is no answer to us, for the operator: often an error without an id.
 fn said(page: &[u8], injected: &Injected) -> String {
-    let loose: Option<serde_json::Value> = serde_json::from_slice(page).ok();
-    let message = loose.as_ref().and_then(|page| page.pointer("/error/message")?.as_str());
-    message.map(|text| format!(": {}", printable(&injected.without(text), 200))).unwrap_or_default()
+    let message = loose::error_message(page);
+    message.map(|text| format!(": {}", printable(&injected.without(&text), 200))).unwrap_or_default()
 }
 
 fn mentions_session(page: &[u8]) -> bool {

@@ -16,6 +16,7 @@ mod injected;
 mod kept;
 mod lane;
 mod listen;
+mod loose;
 mod parked;
 mod pending;
 mod pool;

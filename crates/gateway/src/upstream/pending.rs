@@ -4,6 +4,7 @@ use super::connection::{FromServer, INITIALIZE_ID, MESSAGES_MAX, Outgoing, Room}
 use super::fault::{Fault, FaultKind};
 use super::handshake;
 use super::injected::{Injected, Received, Unheard};
+use super::loose;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -301,16 +302,9 @@ impl Pending {
 
     /// A line that is no message fails the request whose answer it says it is, and nothing else.
     fn garbled(&self, line: &[u8], error: &Unheard) -> Read {
-        // as loosely as any parser would read it: it may only hurt its own server's request
-        let loose: Option<serde_json::Value> = serde_json::from_slice(line).ok();
-        let said = match &loose {
-            Some(serde_json::Value::Array(several)) => several.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-            None => &[],
-        };
-        let answers = said.iter().filter(|v| v.get("result").is_some() || v.get("error").is_some());
         let mut read = Read::Noise;
-        for id in answers.filter_map(|v| v.get("id")?.as_u64()) {
+        // it may only hurt its own server's request
+        for id in loose::answered(line) {
             let waiting = self.open.lock().waiting.remove(&id);
             if let Some(waiting) = waiting {
                 waiting.answer.send(Err(Fault::sent(FaultKind::Nonsense, error.to_string()))).ok();

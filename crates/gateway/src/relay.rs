@@ -16,7 +16,9 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use wire::{Crossing, Kind, Level, Splice};
 
@@ -39,7 +41,9 @@ pub(crate) struct Relay {
     masked: inspect::Hits,
     /// Belongs to no call whose record could say what was masked.
     unsolicited: bool,
+    noted: Noted,
     asking: Arc<AtomicUsize>,
+    stead: Stead,
     /// Open questions by the server's own id, to be given up by it.
     questions: Arc<Mutex<BTreeMap<wire::Id, CancellationToken>>>,
     cancel: CancellationToken,
@@ -52,6 +56,65 @@ enum Hears {
     Own,
     /// What it says of one request in a hidden session, which knows nothing of the level that each Host wants.
     FromHidden(Option<Level>),
+}
+
+/// So many events in so long say what was masked in what nobody asked for; then one says it of many messages.
+const NOTED_MAX: u32 = 16;
+const NOTED_EVERY: Duration = Duration::from_secs(10);
+
+/// How many such events there were since when.
+#[derive(Debug, Default)]
+struct Noted {
+    since: Option<Instant>,
+    events: u32,
+}
+
+impl Noted {
+    fn count(&mut self) {
+        if self.since.is_none_or(|since| since.elapsed() >= NOTED_EVERY) {
+            *self = Self { since: Some(Instant::now()), events: 0 };
+        }
+        self.events += 1;
+    }
+    fn is_too_often(&self) -> bool {
+        self.events >= NOTED_MAX && self.since.is_some_and(|since| since.elapsed() < NOTED_EVERY)
+    }
+}
+
+/// Most answers in a Host's stead that wait to be taken. Whoever asks more and takes none gets none.
+const STEAD_MAX: usize = 64;
+/// How long each waits at most.
+const STEAD_TIME: Duration = Duration::from_secs(10);
+
+/// Answers in a Host's stead, one after the other: each may need a connection of its own, and a server that takes
+/// none of them must not take all there are.
+#[derive(Debug, Clone)]
+struct Stead {
+    room: Arc<Semaphore>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Default for Stead {
+    fn default() -> Self {
+        Self { room: Arc::new(Semaphore::new(STEAD_MAX)), turn: Arc::default() }
+    }
+}
+
+impl Stead {
+    fn say(&self, lane: &Lane, answer: Bytes) {
+        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
+            return tracing::debug!("a server takes no answers to what it asks, so it gets no more");
+        };
+        let (lane, turn) = (lane.clone(), Arc::clone(&self.turn));
+        tokio::spawn(async move {
+            let said = async {
+                let _turn = turn.lock().await;
+                lane.say(answer).await;
+            };
+            let _ = tokio::time::timeout(STEAD_TIME, said).await;
+            drop(room);
+        });
+    }
 }
 
 /// Most questions of one server that may be open at a time on one call.
@@ -81,7 +144,9 @@ impl Relay {
             updated: false,
             masked: inspect::Hits::default(),
             unsolicited: false,
+            noted: Noted::default(),
             asking: Arc::default(),
+            stead: Stead::default(),
             questions: Arc::default(),
             cancel: arrival.cancel.child_token(),
         }
@@ -109,7 +174,9 @@ impl Relay {
             updated: false,
             masked: inspect::Hits::default(),
             unsolicited: true,
+            noted: Noted::default(),
             asking: Arc::default(),
+            stead: Stead::default(),
             questions: Arc::default(),
             cancel: session.ended.child_token(),
         }
@@ -197,12 +264,24 @@ impl Relay {
         if masked.is_empty() {
             return true;
         }
-        tracing::warn!(server = %self.server, masked = %masked, "the server quotes its credential");
         if !self.unsolicited {
+            tracing::warn!(server = %self.server, %masked, "the server quotes its credential");
             self.masked.add(masked);
             return true;
         }
         self.gate.metrics.masked(self.server.as_str(), masked.total());
+        self.masked.add(masked);
+        // what is masked meanwhile is in the next one: nobody asked for what is said here, and it may be said without end
+        if self.noted.is_too_often() { true } else { self.note_unsolicited().await }
+    }
+
+    async fn note_unsolicited(&mut self) -> bool {
+        let masked = std::mem::take(&mut self.masked);
+        if masked.is_empty() {
+            return true;
+        }
+        tracing::warn!(server = %self.server, %masked, "the server quotes its credential");
+        self.noted.count();
         let live = self.gate.live();
         let detail = BTreeMap::from([("masked".to_owned(), masked.to_string())]);
         let event = EventName::ResultRedacted;
@@ -272,10 +351,8 @@ impl Relay {
     /// A question to the Host is a call in the other direction: over the same path, with its own record.
     fn ask(&self, frame: wire::Frame) {
         if self.hears != Hears::Own {
-            let (lane, method) = (self.lane.clone(), frame.method());
-            let answer = in_nobodys_name(&frame, method.as_deref());
-            tokio::spawn(async move { lane.say(answer).await });
-            return;
+            let answer = in_nobodys_name(&frame, frame.method().as_deref());
+            return self.stead.say(&self.lane, answer);
         }
         let asking = Arc::clone(&self.asking);
         let lane = self.lane.clone();
@@ -329,8 +406,7 @@ impl Relay {
     /// Answers a question in the Host's stead.
     fn turn_down(&self, id: &[u8], why: &str) {
         let no = wire::rpc::error(Some(id), wire::rpc::INTERNAL_ERROR, why, None);
-        let lane = self.lane.clone();
-        tokio::spawn(async move { lane.say(no).await });
+        self.stead.say(&self.lane, no);
     }
 
     /// Carries on whatever comes, until the server's connection or the session ends.
@@ -340,11 +416,15 @@ impl Relay {
             tokio::select! {
                 message = messages.recv() => match message {
                     Some(message) => drop(self.carry(message).await),
-                    None => return,
+                    None => break,
                 },
-                () = ended.cancelled() => return,
+                () = ended.cancelled() => break,
+                () = tokio::time::sleep(NOTED_EVERY), if !self.masked.is_empty() => {
+                    self.note_unsolicited().await;
+                }
             }
         }
+        self.note_unsolicited().await;
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicUsize, Ordering},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// One message from a peer, as it arrived: nothing in it is believed yet.
@@ -221,8 +221,24 @@ pub struct Facts {
 /// Over HTTP that is the response's own event stream, over stdio the one pipe.
 #[derive(Debug, Clone)]
 pub struct Outlet {
-    sender: mpsc::Sender<Bytes>,
+    sender: mpsc::Sender<Told>,
+    room: Arc<Semaphore>,
 }
+
+/// A message with the room that it takes.
+type Told = (Bytes, OwnedSemaphorePermit);
+
+/// Where what goes into an [`Outlet`] comes out.
+#[derive(Debug)]
+pub struct Interim {
+    told: mpsc::Receiver<Told>,
+    /// Of what was taken last: it is being written until more is asked for.
+    taken: Vec<OwnedSemaphorePermit>,
+}
+
+/// So much waits for a Host at one outlet, in units of [`ROOM_BYTES`]: one message where it is larger.
+const ROOM_MAX: u32 = 1_024;
+const ROOM_BYTES: usize = 1_024;
 
 /// The Host is no longer there to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -230,13 +246,20 @@ pub struct Outlet {
 pub struct Gone;
 
 impl Outlet {
-    /// A bounded outlet: a Host that does not read slows its own server down, nobody else.
-    pub fn new(capacity: usize) -> (Self, mpsc::Receiver<Bytes>) {
-        let (sender, receiver) = mpsc::channel(capacity);
-        (Self { sender }, receiver)
+    /// A bounded outlet, of so many messages and a megabyte: a Host that does not read slows its own server down, nobody
+    /// else.
+    pub fn new(capacity: usize) -> (Self, Interim) {
+        let (sender, told) = mpsc::channel(capacity);
+        let room = Arc::new(Semaphore::new(ROOM_MAX as usize));
+        (Self { sender, room }, Interim { told, taken: Vec::new() })
     }
     pub async fn send(&self, frame: Bytes) -> Result<(), Gone> {
-        self.sender.send(frame).await.map_err(|_| Gone)
+        let units = u32::try_from(frame.len().div_ceil(ROOM_BYTES)).unwrap_or(ROOM_MAX).clamp(1, ROOM_MAX);
+        let room = tokio::select! {
+            room = Arc::clone(&self.room).acquire_many_owned(units) => room.map_err(|_| Gone)?,
+            () = self.sender.closed() => return Err(Gone),
+        };
+        self.sender.send((frame, room)).await.map_err(|_| Gone)
     }
     /// Until the Host is no longer there to be told.
     pub async fn closed(&self) {
@@ -244,6 +267,42 @@ impl Outlet {
     }
     pub fn is_gone(&self) -> bool {
         self.sender.is_closed()
+    }
+}
+
+impl Interim {
+    /// One out of which nothing comes.
+    pub fn empty() -> Self {
+        Outlet::new(1).1
+    }
+    /// The next message; `None` when nobody will say more. Cancel-safe.
+    pub async fn recv(&mut self) -> Option<Bytes> {
+        self.taken.clear();
+        let (frame, room) = self.told.recv().await?;
+        self.taken.push(room);
+        Some(frame)
+    }
+    /// All that waits, at most so many; none when nobody will say more. Cancel-safe.
+    pub async fn recv_many(&mut self, into: &mut Vec<Bytes>, most: usize) -> usize {
+        self.taken.clear();
+        let mut told = Vec::new();
+        let many = self.told.recv_many(&mut told, most).await;
+        for (frame, room) in told {
+            into.push(frame);
+            self.taken.push(room);
+        }
+        many
+    }
+    /// What waits already.
+    pub fn try_recv(&mut self) -> Option<Bytes> {
+        self.taken.clear();
+        let (frame, room) = self.told.try_recv().ok()?;
+        self.taken.push(room);
+        Some(frame)
+    }
+    /// Nobody listens any more.
+    pub fn close(&mut self) {
+        self.told.close();
     }
 }
 
@@ -279,5 +338,33 @@ impl Reply {
     }
     pub fn with(status: http::StatusCode, body: ReplyBody) -> Self {
         Self { status, body, session: None, challenge: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+
+    #[tokio::test]
+    async fn an_outlet_that_nobody_reads_holds_a_megabyte_and_not_messages_of_any_size() {
+        let (outlet, mut interim) = Outlet::new(32);
+        let large = || Bytes::from(vec![b'x'; 15 << 20]);
+        assert_eq!(outlet.send(large()).now_or_never(), Some(Ok(())), "one is always taken");
+        assert_eq!(outlet.send(Bytes::from_static(b"small")).now_or_never(), None);
+        assert_eq!(interim.recv().await.map(|frame| frame.len()), Some(15 << 20));
+        assert_eq!(outlet.send(large()).now_or_never(), None, "what was taken is being written");
+        let (sent, next) = tokio::join!(outlet.send(Bytes::from_static(b"small")), interim.recv());
+        assert_eq!((sent, next), (Ok(()), Some(Bytes::from_static(b"small"))));
+        let mut all = Vec::new();
+        outlet.send(Bytes::from_static(b"a")).await.unwrap();
+        outlet.send(Bytes::from_static(b"b")).await.unwrap();
+        assert_eq!((interim.recv_many(&mut all, 32).await, all.len()), (2, 2));
+        outlet.send(Bytes::from_static(b"c")).await.unwrap();
+        assert_eq!(interim.try_recv(), Some(Bytes::from_static(b"c")));
+        assert_eq!(outlet.send(large()).now_or_never(), None);
+        let waiting = outlet.send(large());
+        drop(interim);
+        assert_eq!(waiting.await, Err(Gone), "nobody waits for a Host that is gone");
     }
 }

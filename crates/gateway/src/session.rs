@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Unsolicited messages kept for a Host whose stream is not open.
 const BACKLOG_MAX: usize = 256;
+/// Bytes of them that one session keeps: they are its servers', which nobody asked to speak.
+const BACKLOG_BYTES_MAX: usize = 1 << 20;
 
 /// One Host's conversation.
 #[derive(Debug)]
@@ -85,10 +87,19 @@ struct Backlog {
 #[derive(Debug, Default)]
 struct Waiting {
     frames: VecDeque<(u64, Bytes)>,
+    bytes: usize,
     next: u64,
     /// The last message that any stream took: each goes to one stream only.
     delivered: u64,
     closed: bool,
+}
+
+impl Waiting {
+    fn give_way(&mut self) {
+        if let Some((_, frame)) = self.frames.pop_front() {
+            self.bytes -= frame.len();
+        }
+    }
 }
 
 /// A session's stream of unsolicited messages, numbered from 1.
@@ -207,7 +218,8 @@ impl Session {
         *self.used_at.lock()
     }
 
-    /// Queues a message that belongs to no open request. The oldest gives way when nobody listens.
+    /// Queues a message that belongs to no open request. The oldest gives way when nobody listens, and what is larger than
+    /// all that is kept is not kept.
     pub fn push(&self, frame: Bytes) -> Result<(), Gone> {
         let mut waiting = self.backlog.waiting.lock();
         if waiting.closed {
@@ -215,9 +227,10 @@ impl Session {
         }
         waiting.next += 1;
         let number = waiting.next;
+        waiting.bytes += frame.len();
         waiting.frames.push_back((number, frame));
-        if waiting.frames.len() > BACKLOG_MAX {
-            waiting.frames.pop_front();
+        while waiting.frames.len() > BACKLOG_MAX || waiting.bytes > BACKLOG_BYTES_MAX {
+            waiting.give_way();
         }
         drop(waiting);
         self.backlog.arrived.notify_waiters();
@@ -441,6 +454,25 @@ mod tests {
         one.end(b"1");
         assert_eq!(sessions.reap(Instant::now(), idle), 0, "it was used just now");
         assert_eq!(sessions.reap(later, idle), 1);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_kept_up_to_a_megabyte() {
+        let session = session();
+        let large = |byte: u8| Bytes::from(vec![byte; 400 << 10]);
+        (0..200).for_each(|byte| session.push(large(byte)).unwrap());
+        let kept = |session: &Session| {
+            let waiting = session.backlog.waiting.lock();
+            let bytes: usize = waiting.frames.iter().map(|(_, frame)| frame.len()).sum();
+            assert_eq!(bytes, waiting.bytes);
+            (bytes, waiting.frames.back().map(|(number, _)| *number))
+        };
+        assert_eq!(kept(&session), (800 << 10, Some(200)));
+        // what is larger than all of it is not kept, and the next is
+        session.push(Bytes::from(vec![b'x'; BACKLOG_BYTES_MAX + 1])).unwrap();
+        assert_eq!(kept(&session), (0, None));
+        session.push(Bytes::from_static(b"small")).unwrap();
+        assert_eq!(kept(&session), (5, Some(202)));
     }
 
     #[tokio::test]

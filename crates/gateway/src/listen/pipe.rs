@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     exchange::{
-        Arrival, BodyFault, Entrance, Facts, Found, Inbound, Outlet, Party, Presented, Reply, ReplyBody,
+        Arrival, BodyFault, Entrance, Facts, Found, Inbound, Interim, Outlet, Party, Presented, Reply,
+        ReplyBody,
     },
     session::Session,
 };
@@ -20,7 +21,7 @@ use futures::FutureExt as _;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -196,7 +197,7 @@ async fn push(session: Arc<Session>, outlet: Outlet) {
 }
 
 /// Writes whole lines, as many as wait at once.
-async fn write<W: AsyncWrite + Unpin>(mut writer: W, mut queue: mpsc::Receiver<Bytes>) -> io::Result<()> {
+async fn write<W: AsyncWrite + Unpin>(mut writer: W, mut queue: Interim) -> io::Result<()> {
     let mut waiting = Vec::with_capacity(OUTLET_MESSAGES_MAX);
     while queue.recv_many(&mut waiting, OUTLET_MESSAGES_MAX).await > 0 {
         for message in waiting.drain(..) {

@@ -2,7 +2,7 @@
 
 use super::{Body, exchange::broke};
 use crate::{
-    exchange::{Reply, ReplyBody},
+    exchange::{Interim, Reply, ReplyBody},
     handles::{Event, EventIds},
     listen::streams::{Log, Reader, SESSION_STREAM},
     session::SessionStream,
@@ -13,7 +13,6 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
-    sync::mpsc,
     task::JoinHandle,
     time::{self, Interval, MissedTickBehavior},
 };
@@ -35,7 +34,7 @@ pub(super) enum Source {
 /// What one call says while it runs, then its answer.
 pub(super) struct Direct {
     first: Option<Bytes>,
-    interim: mpsc::Receiver<Bytes>,
+    interim: Interim,
     state: State,
     /// Cancels the call when dropped: the Host hung up in an era where that means cancel.
     hung_up: Option<DropGuard>,
@@ -52,17 +51,17 @@ enum State {
 impl Direct {
     pub(super) fn running(
         first: Bytes,
-        interim: mpsc::Receiver<Bytes>,
+        interim: Interim,
         task: JoinHandle<Reply>,
         hung_up: Option<DropGuard>,
     ) -> Self {
         Self { first: Some(first), interim, state: State::Running(task), hung_up }
     }
-    pub(super) fn subscribed(interim: mpsc::Receiver<Bytes>, hung_up: Option<DropGuard>) -> Self {
+    pub(super) fn subscribed(interim: Interim, hung_up: Option<DropGuard>) -> Self {
         Self { first: None, interim, state: State::Subscribed, hung_up }
     }
     pub(super) fn finished(answer: Bytes) -> Self {
-        let interim = mpsc::channel(1).1;
+        let interim = Interim::empty();
         Self { first: None, interim, state: State::Returned(Some(answer)), hung_up: None }
     }
 
@@ -80,7 +79,7 @@ impl Direct {
                 },
                 State::Returned(answer) => {
                     // what was said before the answer goes before it
-                    if let Ok(message) = self.interim.try_recv() {
+                    if let Some(message) = self.interim.try_recv() {
                         return Some(message);
                     }
                     let answer = answer.take();

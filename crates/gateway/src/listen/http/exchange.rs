@@ -10,7 +10,7 @@ use super::{
     facts, guard, json, whole,
 };
 use crate::{
-    exchange::{Arrival, BodyFault, Entrance, Found, Inbound, Outlet, Party, Reply, ReplyBody},
+    exchange::{Arrival, BodyFault, Entrance, Found, Inbound, Interim, Outlet, Party, Reply, ReplyBody},
     listen::{
         Path,
         batch::{self, Opened},
@@ -23,7 +23,7 @@ use decision::Transport;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use std::sync::Arc;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wire::Revision;
 
@@ -193,7 +193,7 @@ impl<P: Path> Door<P> {
     async fn respond(
         self: &Arc<Self>,
         open: Open,
-        mut interim: mpsc::Receiver<Bytes>,
+        mut interim: Interim,
         mut task: JoinHandle<Reply>,
     ) -> Response<Body> {
         // dropped together with this future, or later with the response's body, when the peer hangs up
@@ -230,7 +230,7 @@ impl<P: Path> Door<P> {
         &self,
         open: &Open,
         reply: Reply,
-        interim: mpsc::Receiver<Bytes>,
+        interim: Interim,
         hung_up: Option<tokio_util::sync::DropGuard>,
     ) -> Response<Body> {
         let Reply { status, body, session, challenge } = reply;

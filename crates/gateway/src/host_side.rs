@@ -15,12 +15,14 @@ use decision::{
     Claims, Code, Digest, Era, InteractionId, ItemKind, Principal, Refusal, ServerName, Transport,
 };
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 use wire::bridge::capabilities::TASKS;
 use wire::{Class, Level, Revision, rpc};
 
 /// Name under which the gateway shows itself.
 const NAME: &str = "callgate";
+/// What a Host says of itself is kept for as long as its session.
+const HELLO_BYTES_MAX: usize = 64 << 10;
 
 /// Answers a message that goes no further.
 pub(crate) async fn answer(
@@ -101,12 +103,12 @@ fn initialize(
     };
     leg.claims = claims.clone();
     leg.speaks(Era::Legacy, revision.as_str());
-    let hello = Hello {
-        revision,
-        capabilities: frame.share(capabilities),
-        client_info: frame.share(client_info),
-        claims,
-    };
+    if capabilities.len() + client_info.len() > HELLO_BYTES_MAX {
+        return Err(invalid("`capabilities` and `clientInfo` are larger than 64 KiB"));
+    }
+    // a copy: what is shared would keep the whole message for as long as the session
+    let own = |range: Range<usize>| Bytes::copy_from_slice(frame.bytes().get(range).unwrap_or_default());
+    let hello = Hello { revision, capabilities: own(capabilities), client_info: own(client_info), claims };
     let peers = visible_peers(live, &arrival.entrance, asker, leg.claims.host.as_deref());
     let mut result = json!({
         "protocolVersion": revision.as_str(),

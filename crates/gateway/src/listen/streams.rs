@@ -166,7 +166,7 @@ impl Log {
     }
 
     /// Appends an event. Where the stream is full, what has been read gives way; a reader that is slow
-    /// is waited for; with no reader the oldest gives way.
+    /// is waited for; with no reader the oldest gives way, but what waits for an answer only where there is nothing else.
     pub(super) async fn push(&self, event: Bytes) {
         loop {
             let changed = self.changed.notified();
@@ -190,7 +190,9 @@ impl Log {
     }
 
     fn evict(&self, kept: &mut Kept) {
-        if let Some((_, event)) = kept.events.pop_front() {
+        let spared = |(_, event): &(u64, Bytes)| kept.read.is_none() && asks(event);
+        let at = kept.events.iter().position(|event| !spared(event)).unwrap_or_default();
+        if let Some((_, event)) = kept.events.remove(at) {
             kept.bytes -= event.len();
             self.total.fetch_sub(event.len(), Ordering::Relaxed);
         }
@@ -212,6 +214,12 @@ impl Log {
         self.changed.notify_waiters();
         Reader { log: Arc::clone(self), turn, after }
     }
+}
+
+/// Whether it is a question to the Host: a call waits for what is said to it.
+fn asks(event: &Bytes) -> bool {
+    let read = wire::Frame::scan(event.clone(), &wire::Limits::default());
+    read.is_ok_and(|frame| frame.kind() == wire::Kind::Request)
 }
 
 impl Drop for Log {
@@ -320,6 +328,20 @@ mod tests {
         assert!(shelf.find("s2", log.stream).is_none());
         shelf.forget("s1");
         assert!(shelf.find("s1", log.stream).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_question_waits_for_a_host_that_is_away_whatever_else_is_said() {
+        let log = Shelf::default().begin("s").unwrap();
+        let question = event(r#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{}}"#);
+        let notice = event(r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#);
+        log.push(question.clone()).await;
+        for _ in 0..3 * EVENTS_MAX {
+            log.push(notice.clone()).await;
+        }
+        let mut back = log.read(0);
+        assert_eq!(back.next().await, Some((1, question)));
+        assert_eq!(back.next().await.map(|(number, _)| number), Some(2 * EVENTS_MAX as u64 + 3));
     }
 
     #[tokio::test]

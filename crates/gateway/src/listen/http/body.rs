@@ -5,13 +5,18 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use std::time::Duration;
-use tokio::{sync::Semaphore, time};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time,
+};
 
-/// Bodies up to this size are read without asking for room.
+/// Bodies up to this size are read without asking for room, and room is asked for in pieces of it.
 const SMALL_BYTES: usize = 64 << 10;
+/// Room for large bodies, in such pieces: 256 MiB of what has come, and not of what somebody says will come.
+pub(super) const ROOM: usize = 4_096;
 
-/// The whole body, or why there is none. `room` bounds how many large bodies arrive at once, so that
-/// peers who have not even said who they are cannot fill the memory.
+/// The whole body, or why there is none. `room` bounds how much of large bodies is there at once, so that
+/// peers who have not even said who they are cannot fill the memory; and whoever sends little takes little of it.
 pub(super) async fn read<B>(
     body: B,
     bytes_max: usize,
@@ -37,7 +42,7 @@ where
         Some(_) => return Err(BodyFault::TooLarge),
         None => None,
     };
-    let mut held = None;
+    let mut held: Option<SemaphorePermit<'_>> = None;
     let mut read = BytesMut::with_capacity(expected.unwrap_or_default().min(SMALL_BYTES));
     while let Some(frame) = body.frame().await {
         // trailers carry nothing for us
@@ -45,8 +50,17 @@ where
         if read.len() + data.len() > bytes_max {
             return Err(BodyFault::TooLarge);
         }
-        if held.is_none() && read.len() + data.len() > SMALL_BYTES {
-            held = Some(room.acquire().await.map_err(|_| BodyFault::Incomplete)?);
+        let has = held.as_ref().map_or(0, SemaphorePermit::num_permits);
+        // one body alone may be larger than all the room there is
+        let more =
+            ((read.len() + data.len()).saturating_sub(1) / SMALL_BYTES).min(ROOM / 2).saturating_sub(has);
+        if more > 0 {
+            let more = u32::try_from(more).map_err(|_| BodyFault::TooLarge)?;
+            let permit = room.acquire_many(more).await.map_err(|_| BodyFault::Incomplete)?;
+            match &mut held {
+                Some(held) => held.merge(permit),
+                None => held = Some(permit),
+            }
         }
         read.extend_from_slice(&data);
     }
@@ -120,5 +134,39 @@ mod tests {
         drop(taken);
         assert!(read(large(), 1 << 20, second, &room).await.is_ok());
         assert_eq!(room.available_permits(), 1);
+    }
+
+    /// Declares a megabyte, sends a little more than a small body, and stalls.
+    struct Stalled(Option<Bytes>);
+    impl Body for Stalled {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            self.0
+                .take()
+                .map_or(std::task::Poll::Pending, |data| std::task::Poll::Ready(Some(Ok(Frame::data(data)))))
+        }
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(1 << 20)
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_that_stall_take_no_more_room_than_they_have_sent() {
+        let room = std::sync::Arc::new(Semaphore::new(ROOM));
+        let hour = Duration::from_secs(3_600);
+        for _ in 0..1_000 {
+            let room = std::sync::Arc::clone(&room);
+            let stalled = Stalled(Some(Bytes::from(vec![b'x'; SMALL_BYTES + 1])));
+            tokio::spawn(async move { read(stalled, 4 << 20, hour, &room).await });
+        }
+        while room.available_permits() > ROOM - 1_000 {
+            tokio::task::yield_now().await;
+        }
+        let large = chunks(&[SMALL_BYTES; 64]);
+        assert!(read(large, 4 << 20, Duration::from_secs(1), &room).await.is_ok());
     }
 }

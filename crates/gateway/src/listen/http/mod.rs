@@ -43,8 +43,6 @@ const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Bytes read ahead of a body, and written ahead of a peer.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
-/// Bodies larger than a buffer that may be arriving at the same time.
-const LARGE_BODIES_MAX: usize = 64;
 /// Connections over the limit that are told so at the same time; more are dropped.
 const TURNED_AWAY_MAX: usize = 32;
 /// What an unread request may still send before it is cut off, so that the answer gets through.
@@ -196,7 +194,7 @@ pub async fn serve<P: Path>(bound: Bound, path: P, site: Site, closing: Cancella
         hall: site.tls.clone().map(|tls| Hall::new(tls, site.pace.handshake)),
         site,
         shelf: Arc::default(),
-        large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
+        large_bodies: Arc::new(Semaphore::new(body::ROOM)),
         tasks: TaskTracker::new(),
         closing,
         kill: CancellationToken::new(),

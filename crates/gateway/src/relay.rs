@@ -44,6 +44,7 @@ pub(crate) struct Relay {
     noted: Noted,
     asking: Arc<AtomicUsize>,
     stead: Stead,
+    places: Arc<Semaphore>,
     /// Open questions by the server's own id, to be given up by it.
     questions: Arc<Mutex<BTreeMap<wire::Id, CancellationToken>>>,
     cancel: CancellationToken,
@@ -147,6 +148,7 @@ impl Relay {
             noted: Noted::default(),
             asking: Arc::default(),
             stead: Stead::default(),
+            places: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             questions: Arc::default(),
             cancel: arrival.cancel.child_token(),
         }
@@ -177,6 +179,7 @@ impl Relay {
             noted: Noted::default(),
             asking: Arc::default(),
             stead: Stead::default(),
+            places: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             questions: Arc::default(),
             cancel: session.ended.child_token(),
         }
@@ -361,14 +364,20 @@ impl Relay {
             return;
         };
         let cancel = self.cancel.child_token();
-        {
+        let place = {
             let mut open = self.questions.lock();
-            if open.len() >= QUESTIONS_MAX || open.contains_key(&key) {
-                drop(open);
-                return self.turn_down(&id, "too many questions are open, or one of that id is");
+            // until the server has taken the answer, which may be never
+            match Arc::clone(&self.places).try_acquire_owned() {
+                Ok(place) if !open.contains_key(&key) => {
+                    open.insert(key.clone(), cancel.clone());
+                    place
+                }
+                Ok(_) | Err(_) => {
+                    drop(open);
+                    return self.turn_down(&id, "too many questions are open, or one of that id is");
+                }
             }
-            open.insert(key.clone(), cancel.clone());
-        }
+        };
         asking.fetch_add(1, Ordering::AcqRel);
         let questions = Arc::clone(&self.questions);
         let arrival = Arrival {
@@ -399,6 +408,7 @@ impl Relay {
             questions.lock().remove(&key);
             lane.say(answer).await;
             asking.fetch_sub(1, Ordering::AcqRel);
+            drop(place);
         });
         tokio::spawn(governed);
     }

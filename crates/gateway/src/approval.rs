@@ -104,7 +104,10 @@ async fn look(
         }
     }
     let Some(held) = held else {
-        return Ok(Passed::plain(Yes::NotNeeded));
+        return match only {
+            Some(only) => Box::pin(unheld(gate, live, (resolved, asker), only.approval, terms, leg)).await,
+            None => Ok(Passed::plain(Yes::NotNeeded)),
+        };
     };
     let asked = Asked { live, held: &held, resolved, asker };
     if let Some(only) = only {
@@ -191,11 +194,7 @@ async fn one(
     leg: &mut Leg,
 ) -> Result<Passed<Yes>, Refusal> {
     let scope = asked.live.settings.scope();
-    let kept = gate.desk.store().approval(&scope, id).await.map_err(unkept)?;
-    let kept = kept.filter(|kept| kept.approval.terms.subject() == terms.subject());
-    let kept = kept.ok_or_else(|| {
-        Refusal::new(Code::StateUnknown, format!("`{id}` was not asked for by this principal for this call"))
-    })?;
+    let kept = asked_for(gate, &scope, id, &terms).await?;
     let approval = &kept.approval;
     leg.about = Some(reach::about(asked.live, approval));
     let changed = changed_now(gate, &scope, approval, &terms, asked.held).await?;
@@ -218,6 +217,64 @@ async fn one(
             over(gate, asked, approval, true, leg).await?.ok_or_else(|| spent(approval))
         }
     }
+}
+
+/// The same of a call that no rule holds any more: its yes is used up all the same, or there would be one for a call that
+/// nobody was asked about; and whoever is not there to ask again needs the yes, whatever the rules say by now.
+async fn unheld(
+    gate: &Gate,
+    live: &Live,
+    (resolved, asker): (&Resolved, &Asker),
+    id: ApprovalId,
+    terms: Terms,
+    leg: &mut Leg,
+) -> Result<Passed<Yes>, Refusal> {
+    let scope = live.settings.scope();
+    let kept = asked_for(gate, &scope, id, &terms).await?;
+    let approval = &kept.approval;
+    leg.about = Some(reach::about(live, approval));
+    let is_late = gate.clock.now() >= approval.expires_at;
+    match approval.state {
+        State::Proposed | State::Approved | State::Expired if is_late => Err(lapsed(approval)),
+        State::Expired => Err(lapsed(approval)),
+        State::Approved => {
+            let stands = gate.desk.stands(&scope, approval).await.map_err(unkept)?;
+            match approval.terms.changed(&terms).or_else(|| (!stands).then_some(Part::Votes)) {
+                None => Ok(given(kept, terms)),
+                Some(part) => {
+                    gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
+                    Err(void(approval, part))
+                }
+            }
+        }
+        // whoever came back goes on, and nobody is to decide what was done
+        State::Proposed => {
+            gate.desk.void(&scope, id, Part::Needs).await.map(drop).or_else(settled_meanwhile)?;
+            leg.notes.push(format!("void:{id}:{}", Part::Needs));
+            Ok(Passed::plain(Yes::NotNeeded))
+        }
+        State::Denied => Err(denied(approval)),
+        State::Cancelled => Err(ended(approval)),
+        State::Executing | State::Executed | State::Failed | State::Unknown => {
+            let done = kept::done(gate, approval).await.map_err(unkept)?;
+            let done = done.ok_or_else(|| spent(approval))?;
+            told(gate, (resolved, asker), approval, &done).await
+        }
+    }
+}
+
+/// What this principal asked for, for this call.
+async fn asked_for(
+    gate: &Gate,
+    scope: &store::Scope,
+    id: ApprovalId,
+    terms: &Terms,
+) -> Result<Kept, Refusal> {
+    let kept = gate.desk.store().approval(scope, id).await.map_err(unkept)?;
+    let kept = kept.filter(|kept| kept.approval.terms.subject() == terms.subject());
+    kept.ok_or_else(|| {
+        Refusal::new(Code::StateUnknown, format!("`{id}` was not asked for by this principal for this call"))
+    })
 }
 
 /// A no ends with the approval's time; what was done is told for as long as an approval is good.
@@ -243,18 +300,27 @@ async fn over(
     }
     let done = kept::done(gate, approval).await.map_err(unkept)?;
     if let Some(done) = done.filter(|done| named || !done.is_taken()) {
-        let id = asked.resolved.frame.id_raw().unwrap_or(b"0");
-        let lost = || Refusal::new(Code::StageFailed, "what was kept is no answer");
-        let answer = done.answer(id, asked.asker.era()).ok_or_else(lost)?;
-        kept::take(gate, approval, &done).await.map_err(unkept)?;
-        let mut basis = basis(approval);
-        basis.push("done-before".to_owned());
-        return Ok(Some(Passed::new(Yes::Done(answer), basis)));
+        return told(gate, (asked.resolved, asked.asker), approval, &done).await.map(Some);
     }
     match kept::is_under_way(gate, approval) {
         true => Err(waits(gate, asked, approval, (true, Until::Done), leg)),
         false => Ok(None),
     }
+}
+
+async fn told(
+    gate: &Gate,
+    (resolved, asker): (&Resolved, &Asker),
+    approval: &Approval,
+    done: &kept::Done,
+) -> Result<Passed<Yes>, Refusal> {
+    let id = resolved.frame.id_raw().unwrap_or(b"0");
+    let lost = || Refusal::new(Code::StageFailed, "what was kept is no answer");
+    let answer = done.answer(id, asker.era()).ok_or_else(lost)?;
+    kept::take(gate, approval, done).await.map_err(unkept)?;
+    let mut basis = basis(approval);
+    basis.push("done-before".to_owned());
+    Ok(Passed::new(Yes::Done(answer), basis))
 }
 
 fn given(kept: Kept, terms: Terms) -> Passed<Yes> {

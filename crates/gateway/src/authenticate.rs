@@ -359,7 +359,7 @@ async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<K
             };
             of_token(gate, live, *token.hash().as_bytes()).await
         }
-        Presented::Kept(Vouched(principal)) => kept::kept(gate, live, principal).await,
+        Presented::Kept(Vouched(principal, asked_at)) => kept::kept(gate, live, principal, *asked_at).await,
         Presented::Nothing => match &live.settings.unauthenticated_loopback {
             Some(agent) if arrival.facts.loopback_peer && arrival.transport == Transport::Http => {
                 gate.tokens.enabled(gate, live, agent).await?;

@@ -9,7 +9,7 @@ use crate::rounds::Round;
 use crate::session::{Session, Walking};
 use crate::upstream::Injected;
 use bytes::Bytes;
-use decision::{AgentName, Principal, ServerName, Transport};
+use decision::{AgentName, Principal, ServerName, Timestamp, Transport};
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicUsize, Ordering},
@@ -164,7 +164,7 @@ pub enum Presented {
 
 /// Who asked for a call that was kept, as it was known then. Only the gateway itself says so.
 #[derive(Debug, Clone)]
-pub struct Vouched(pub(crate) Arc<Principal>);
+pub struct Vouched(pub(crate) Arc<Principal>, pub(crate) Timestamp);
 
 impl std::fmt::Debug for Presented {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

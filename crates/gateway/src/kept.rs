@@ -11,7 +11,7 @@ use crate::rounds::Round;
 use crate::session::{Hello, Session};
 use bytes::Bytes;
 use decision::approval::{Approval, State};
-use decision::{ApprovalId, Claims, Era, ServerName, Timestamp, Transport};
+use decision::{ApprovalId, Claims, Class, Code, Era, ServerName, Timestamp, Transport};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -151,6 +151,14 @@ pub(crate) async fn keep(
     })
 }
 
+/// Lets go of a call whose client took it back, whatever people decide.
+pub(crate) async fn forget_call(gate: &Gate, approval: ApprovalId) {
+    let scope = gate.live().settings.scope();
+    if let Err(error) = gate.store.let_go_of_call(&scope, approval).await {
+        tracing::error!(%error, %approval, "a call that its client took back is still kept: a yes to it sends it");
+    }
+}
+
 /// How a call that was kept is sent: in whose name, known by what.
 #[derive(Debug)]
 pub(crate) enum Name {
@@ -189,12 +197,38 @@ async fn sent(gate: &Arc<Gate>, approval: &Approval, name: Name) -> Result<(), s
     }
     let ReplyBody::Message(answer) = reply.body else { return Ok(()) };
     let Ok(text) = String::from_utf8(answer.to_vec()) else { return Ok(()) };
+    let scope = gate.live().settings.scope();
+    let now = gate.store.approval(&scope, approval.id).await?;
+    if now.is_some_and(|now| now.approval.state == State::Approved) {
+        // it did not leave
+        return match is_refused_for_good(&text) {
+            true => let_go(gate, &scope, approval, "it is refused by now").await,
+            false => Ok(()),
+        };
+    }
     let answer = Beside::Answer(Answer { text, era, taken: false });
     if let Some(sealed) = seal(gate, approval, &answer) {
-        let scope = gate.live().settings.scope();
         gate.store.keep_answer(&scope, approval.id, &sealed).await?;
     }
     Ok(())
+}
+
+/// Whether what is refused now must not leave by itself on the day when it may again. What is down comes back, and what
+/// is used up is free again.
+fn is_refused_for_good(answer: &str) -> bool {
+    let read: Option<serde_json::Value> = serde_json::from_str(answer).ok();
+    let refusal = read.as_ref().and_then(|answer| {
+        let data = answer.pointer("/error/data");
+        data.or_else(|| answer.pointer("/result/_meta/callgate~1refusal"))
+    });
+    let code = refusal.and_then(|refusal| Code::parse(refusal.get("code")?.as_str()?));
+    // as if there were no such thing: it is hidden from whoever asks
+    let Some(code) = code else { return true };
+    match code.class() {
+        Class::Outage | Class::ServerError | Class::Gateway | Class::Cancelled => false,
+        Class::Authentication | Class::ApprovalNeeded | Class::Validation => true,
+        Class::PolicyDenial => code != Code::BudgetExceeded,
+    }
 }
 
 fn arrival(gate: &Gate, approval: &Approval, message: Message, name: Name) -> Option<Arrival> {
@@ -203,7 +237,7 @@ fn arrival(gate: &Gate, approval: &Approval, message: Message, name: Name) -> Op
     let Message { text, transport, revision, method, name: item, params, speaks, .. } = message;
     let own = Facts { revision, method, name: item, params, ..Facts::default() };
     let (presented, facts, mut session) = match name {
-        Name::Asker => (Presented::Kept(Vouched(Arc::clone(&principal))), own, None),
+        Name::Asker => (Presented::Kept(Vouched(Arc::clone(&principal), approval.proposed_at)), own, None),
         Name::Client(client) => {
             let (presented, facts, session) = *client;
             let Facts { revision, method, name, params, .. } = own;
@@ -355,7 +389,7 @@ async fn execute(gate: &Arc<Gate>) -> Result<(), store::StoreError> {
         for approval in due.filter(|one| now < one.expires_at && !gate.holds.is_waited_for(one.id)) {
             // a yes that meets a server nobody may use must not take effect by itself on the day it may be used again
             if live.registry.is_shut(&approval.terms.target.server) {
-                let_go(gate, &scope, approval).await?;
+                let_go(gate, &scope, approval, "its server is suspended").await?;
                 continue;
             }
             send(gate, approval, Name::Asker);
@@ -364,11 +398,17 @@ async fn execute(gate: &Arc<Gate>) -> Result<(), store::StoreError> {
     Ok(())
 }
 
-async fn let_go(gate: &Gate, scope: &store::Scope, approval: &Approval) -> Result<(), store::StoreError> {
+/// Nothing sends it without whoever asked.
+async fn let_go(
+    gate: &Gate,
+    scope: &store::Scope,
+    approval: &Approval,
+    because: &str,
+) -> Result<(), store::StoreError> {
     if gate.store.sealed_call(scope, approval.id).await?.is_some() {
         let server = &approval.terms.target.server;
         let id = approval.id;
-        tracing::warn!(approval = %id, %server, "a call was approved while its server is suspended: it waits for whoever asked");
+        tracing::warn!(approval = %id, %server, because, "a call that was approved does not leave by itself: it waits for whoever asked");
         gate.store.let_go_of_call(scope, id).await?;
     }
     Ok(())

@@ -38,7 +38,7 @@ statements! {
     KEEP_ANSWER = "UPDATE approvals SET sealed = $4 WHERE tenant = $1 AND environment = $2 AND id = $3 \
         AND (state = 'executed' OR state = 'failed' OR state = 'unknown' OR state = 'executing')";
     LET_GO = "UPDATE approvals SET sealed = NULL WHERE tenant = $1 AND environment = $2 AND id = $3 \
-        AND state = 'approved'";
+        AND (state = 'proposed' OR state = 'approved')";
     FORGET_ANSWERS = "UPDATE approvals SET sealed = NULL WHERE tenant = $1 AND environment = $2 \
         AND sealed IS NOT NULL AND changed_at < $3 \
         AND (state = 'executed' OR state = 'failed' OR state = 'unknown')";
@@ -178,7 +178,7 @@ impl Store {
         self.put_sealed(KEEP_ANSWER, scope, id, sealed).await.map(drop)
     }
 
-    /// Lets go of a call that people said yes to and that did not leave: it will not without whoever asked.
+    /// Lets go of a call that did not leave: it will not without whoever asked.
     pub async fn let_go_of_call(&self, scope: &Scope, id: ApprovalId) -> Result<(), StoreError> {
         let mut tx = self.db().begin().await?;
         tx.execute(LET_GO, args![scope.tenant.as_str(), scope.environment.as_str(), id.to_string()]).await?;

@@ -158,6 +158,12 @@ pub(crate) async fn client(
         }
         Way::Visit(_) | Way::Wait => holds::wait(gate, arrival, &hold, std::future::pending()).await,
     };
+    let session = hold.waits.session.as_ref();
+    let took_back =
+        arrival.cancel.is_cancelled() || session.is_some_and(|session| session.ended.is_cancelled());
+    if hold.waits.executes && took_back && !gate.is_draining() {
+        kept::forget_call(gate, hold.waits.approval).await;
+    }
     match held {
         Held::GoesOn if arrival.cancel.is_cancelled() => Reached::Reply(hold.reply),
         Held::GoesOn => Reached::GoesOn(hold.next(last)),

@@ -4,12 +4,14 @@ use crate::approvals::{call, code, house, refund, scope, state, vote, waiting};
 use crate::calls::POLICY;
 use crate::house::{House, Told};
 use crate::questions::until;
+use callgate_gateway::settings::Mode;
 use decision::approval::State;
 use decision::{ApprovalId, Code, Ending};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
+const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
 const KEY: &str = "callgate/approval";
 const PATIENT: Duration = Duration::from_secs(20);
 
@@ -499,6 +501,94 @@ async fn a_kept_call_of_an_agent_that_was_disabled_is_not_sent() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(script.heard("tools/call").is_empty());
     assert_eq!(state(&house, id).await, State::Approved);
+    let kept = house.store.sealed_call(&scope(&house), id).await.unwrap();
+    assert!(kept.is_none(), "nor on the day when the agent is enabled again");
+}
+
+fn executing() -> String {
+    POLICY.replace("@unless-approved(\"finance\")", "@unless-approved(\"finance\") @execute-on-approval")
+}
+
+/// Settings as they are but for this, and these rules.
+async fn reload(house: &House, rules: &str, change: impl FnOnce(&mut gateway::Settings)) {
+    let mut settings = (*house.gate.live().settings).clone();
+    change(&mut settings);
+    let policies = vec![policy::Source { path: "test.cedar".into(), text: rules.to_owned() }];
+    let newer = gateway::Written { settings: std::sync::Arc::new(settings), policies };
+    house.offers.reload(newer, || ()).await.unwrap();
+}
+
+// I27: one yes is one call, also where nothing holds the call any more by the time it leaves.
+#[tokio::test]
+async fn a_kept_call_that_no_rule_holds_any_more_uses_its_yes_up_or_is_not_sent() {
+    // the rules are the same, and the server only observes
+    let (house, script) = house(&executing(), Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let id = proposed(&house).await;
+    reload(&house, &executing(), |settings| {
+        settings.servers.values_mut().for_each(|server| server.mode = Mode::Observe);
+    })
+    .await;
+    vote(&house, id, "fay", true).await.unwrap();
+    until_state(&house, id, State::Executed).await;
+    assert_eq!(script.heard("tools/call").len(), 1);
+    let done = call(&house, refund(500)).await;
+    assert_eq!(done["result"]["content"][0]["text"], r#"refund: {"amount":500}"#, "{done}");
+
+    // the rules are others
+    let (house, script) = self::house(&executing(), Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let id = proposed(&house).await;
+    reload(&house, ALL, |_| {}).await;
+    vote(&house, id, "fay", true).await.unwrap();
+    until_state(&house, id, State::Cancelled).await;
+    assert!(script.heard("tools/call").is_empty(), "the yes was to what the rules were");
+}
+
+#[tokio::test]
+async fn a_yes_to_a_call_that_went_on_without_it_is_not_good_for_the_next() {
+    let (house, script) = house(POLICY, PATIENT).await;
+    let waits = call(&house, refund(500));
+    let (told, _) = tokio::join!(waits, async {
+        let id = proposed(&house).await;
+        reload(&house, ALL, |_| {}).await;
+        vote(&house, id, "fay", true).await.unwrap();
+    });
+    assert_eq!(code(&told).as_deref(), Some("approval-void"), "{told}");
+    assert!(script.heard("tools/call").is_empty());
+    assert_eq!(code(&call(&house, refund(500)).await), None, "nobody has to be asked");
+    reload(&house, POLICY, |_| {}).await;
+    assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    assert_eq!(script.heard("tools/call").len(), 1);
+    // a client that came back for what nobody decided goes on, and leaves nothing to decide
+    let (house, script) = self::house(POLICY, Duration::ZERO).await;
+    let told = call(&house, visiting(refund(500))).await;
+    let id = proposed(&house).await;
+    reload(&house, ALL, |_| {}).await;
+    assert_eq!(no(&call(&house, back(refund(500), &told, "accept")).await), None);
+    assert_eq!((script.heard("tools/call").len(), state(&house, id).await), (1, State::Cancelled));
+}
+
+#[tokio::test]
+async fn a_kept_call_whose_client_gave_up_is_not_sent_whatever_people_decide() {
+    let (house, script) = house(&executing(), PATIENT).await;
+    {
+        let gives_up = call(&house, refund(500));
+        let waited = tokio::time::timeout(Duration::from_secs(1), gives_up).await;
+        assert!(waited.is_err(), "{waited:?}");
+    }
+    let id = proposed(&house).await;
+    let scope = scope(&house);
+    for _ in 0..1_000 {
+        if house.store.sealed_call(&scope, id).await.unwrap().is_none() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    vote(&house, id, "fay", true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(script.heard("tools/call").is_empty());
+    assert_eq!(state(&house, id).await, State::Approved, "who asks again has it");
 }
 
 async fn until_state(house: &House, id: ApprovalId, wanted: State) {

@@ -18,7 +18,7 @@ use crate::replay::Replays;
 use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
 use crate::session::{Session, Sessions};
-use crate::settings::Settings;
+use crate::settings::{Mode, Settings};
 use crate::tasks::Polls;
 use crate::unsettled::Unsettled;
 use crate::upstream::{Kept, Parked, Pool};
@@ -52,6 +52,29 @@ pub struct Live {
     pub(crate) lists: crate::lists::Lists,
     /// What was pinned of each server when this was made.
     pub(crate) marks: Arc<BTreeMap<ServerName, decision::Digest>>,
+}
+
+impl Live {
+    /// Whether the rules refuse nothing at a server and the record says what they would have.
+    pub fn observes(&self, server: &ServerName) -> bool {
+        self.settings.servers.get(server).is_some_and(|server| server.mode == Mode::Observe)
+    }
+
+    /// What an operator should know of the rules, as it is where servers only observe.
+    pub fn warnings(&self) -> Vec<policy::Problem> {
+        let mut warnings = self.policies.warnings().to_vec();
+        for warning in &mut warnings {
+            let Some(unseen) = warning.unseen.as_ref().filter(|unseen| self.observes(&unseen.server)) else {
+                continue;
+            };
+            warning.message = format!(
+                "everybody can use {} of server `{}`, which only observes: no rule permits them, so nobody could see \
+                 them if it enforced",
+                unseen.tools, unseen.server
+            );
+        }
+        warnings
+    }
 }
 
 /// What an upstream is known to be, from its last discovery.

@@ -4,7 +4,6 @@
 use crate::authenticate;
 use crate::gate::Live;
 use crate::resolve::Resolved;
-use crate::settings::Mode;
 use catalog::Effect;
 use decision::{Call, Code, ItemKind, Passed, Principal, Refusal, ServerName};
 use identity::oauth::Width;
@@ -104,9 +103,7 @@ pub(crate) fn settle(
 ) -> Result<Passed<()>, Refusal> {
     match answer {
         Ok(rules) => Ok(Passed::new((), rules.iter().map(|rule| format!("rule:{rule}")).collect())),
-        Err(refusal) => match live.settings.servers.get(server).map(|server| server.mode) {
-            Some(Mode::Observe) => Ok(Passed::observed((), refusal)),
-            Some(Mode::Enforce) | None => Err(refusal),
-        },
+        Err(refusal) if live.observes(server) => Ok(Passed::observed((), refusal)),
+        Err(refusal) => Err(refusal),
     }
 }

@@ -7,7 +7,6 @@ use crate::budgets::{self, Room};
 use crate::gate::{Gate, Live};
 use crate::permission;
 use crate::resolve::Resolved;
-use crate::settings::Mode;
 use decision::{Call, Passed, Refusal};
 use policy::{Answer, Asked, Held, Question};
 use store::Taken;
@@ -59,10 +58,7 @@ pub(crate) async fn check(
         Deed::New => budgets::look(gate, live, call, resolved, arguments).await,
         Deed::Done => Ok(Room::default()),
     };
-    match live.settings.servers.get(server).map(|server| server.mode) {
-        Some(Mode::Observe) => Ok(watched(passed, room)),
-        Some(Mode::Enforce) | None => bound(passed, held, room?),
-    }
+    if live.observes(server) { Ok(watched(passed, room)) } else { bound(passed, held, room?) }
 }
 
 fn bound(passed: Passed<()>, held: Option<Held>, room: Room) -> Result<Passed<Judged>, Refusal> {

@@ -6,7 +6,7 @@ use crate::{
     near::nearest,
     rule::{Rule, Sway},
     slice::Covered,
-    source::{Problem, Reach},
+    source::{Problem, Reach, Unseen},
     types::Found,
 };
 use catalog::Catalogue;
@@ -160,11 +160,12 @@ pub(crate) fn reach(rules: &[Rule], covered: &[Covered]) -> Vec<Problem> {
             .map(|c| c.action.name.as_str())
             .collect();
         if let Some(Covered { server, .. }) = of_server.first().filter(|_| !unseen.is_empty()) {
+            let unseen = Unseen { server: server.clone(), tools: some(&unseen) };
             let message =
-                format!("nobody can see {} of server `{server}`: no rule permits them", some(&unseen));
+                format!("nobody can see {} of server `{server}`: no rule permits them", unseen.tools);
             let help = "a rule permits a tool by its action, as in \
                         `permit (principal == Agent::\"my-agent\", action == Action::\"server__tool\", resource);`: see docs/policy.md";
-            problems.push(Problem::nowhere(message).help(help));
+            problems.push(Problem::nowhere(message).help(help).unseen(unseen));
         }
     }
     problems

@@ -38,5 +38,5 @@ pub use explain::{Can, RuleView};
 pub use load::{Loader, Policies};
 pub use near::nearest;
 pub use rule::Sway;
-pub use source::{Problem, Severity, Source};
+pub use source::{Problem, Severity, Source, Unseen};
 pub use starter::{is_untouched, starter};

@@ -31,6 +31,14 @@ pub(crate) enum Reach {
     Servers(BTreeSet<ServerName>),
 }
 
+/// Tools of a server that no rule permits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    pub server: ServerName,
+    /// The first few by name, for a sentence.
+    pub tools: String,
+}
+
 /// Something about a rule that an operator should know, with the place in the file.
 #[derive(Clone)]
 pub struct Problem {
@@ -41,6 +49,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// The `@id` of the rule, where it is known.
     pub rule: Option<String>,
+    /// Tools that no rule permits, where that is the problem.
+    pub unseen: Option<Unseen>,
     pub(crate) reach: Reach,
     path: String,
     line: usize,
@@ -63,6 +73,7 @@ impl Problem {
             message: message.into(),
             help: None,
             rule: None,
+            unseen: None,
             reach: Reach::Text,
             path: String::new(),
             line: 0,
@@ -81,6 +92,7 @@ impl Problem {
             message,
             help: None,
             rule: None,
+            unseen: None,
             reach: Reach::Text,
             path: place.source.name().to_owned(),
             line,
@@ -99,6 +111,10 @@ impl Problem {
     }
     pub(crate) fn reach(mut self, reach: Reach) -> Self {
         self.reach = reach;
+        self
+    }
+    pub(crate) fn unseen(mut self, unseen: Unseen) -> Self {
+        self.unseen = Some(unseen);
         self
     }
     pub(crate) fn of(mut self, rule: &str) -> Self {

@@ -231,7 +231,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         architecture,
         files: place.remarks(),
         running: running::ask(place).await.map_or_else(Vec::new, |now| running::differences(&now, place)),
-        warnings: built.live.policies.warnings().to_vec(),
+        warnings: built.live.warnings(),
         rules: built.live.policies.rules().count(),
         errors: built.problems.clone(),
         pending,
@@ -393,8 +393,9 @@ fn nothing(say: Say, place: &Place, found: &Found) {
         ));
     } else if found.rules == 0 {
         let policies = place.policies_dir();
+        let but = if observing(place).is_empty() { "" } else { " of a server that does not only observe" };
         say.line(format!(
-            "{} there is no rule in `{}`, so every call is refused: `callgate init` writes a first policy when servers \
+            "{} there is no rule in `{}`, so every call{but} is refused: `callgate init` writes a first policy when servers \
              were looked at, docs/policy.md says how to write one",
             say.paint(33, "!"),
             policies.display()

@@ -1,28 +1,26 @@
 //! `callgate policy`: who may do what, answered by asking the engine and not by reading rules.
 
 mod cases;
+mod row;
 
 use crate::{
     cli::Given,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::{one_line, printable},
+    say::one_line,
     sources::SystemClock,
 };
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use decision::{
-    Actor, AgentName, Clock as _, Code, Digest, ItemKind, Principal, Refusal, RuleId, ServerName, Transport,
-    UserName,
+    Actor, AgentName, Clock as _, Digest, ItemKind, Principal, RuleId, ServerName, Transport, UserName,
 };
 use gateway::{Live, Unknown};
-use policy::{Answer, Asker, Can, Circumstances, Policies, Question, Subject};
+use policy::{Asker, Circumstances, Policies, Question, Subject};
+use row::Row;
+pub(crate) use row::{observed, values};
 use serde_json::json;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use store::Store;
 
 #[derive(Debug, Subcommand)]
@@ -136,33 +134,6 @@ pub(crate) fn misfit(
     Ok(fits.problem().map(|problem| format!("the arguments do not fit the pinned schema: {problem}")))
 }
 
-/// What the rules say to one principal of one item, and what the registry says beyond them.
-struct Row {
-    can: Can,
-    shut: Option<Refusal>,
-}
-
-impl Row {
-    /// In the order of the path: whoever is disabled is asked nothing, and only whom the rules show an item is refused it for
-    /// how its server stands.
-    fn of(can: Can, is_shown: bool, live: &Live, disabled: &BTreeSet<AgentName>) -> Self {
-        let shut = disabled_is(&can.principal, disabled);
-        let stands = || live.registry.refusal(&can.server, can.kind, &can.name);
-        let shut = shut.or_else(|| is_shown.then(stands).flatten());
-        Self { can, shut }
-    }
-
-    fn is_allowed(&self) -> bool {
-        self.shut.is_none() && self.can.answer.is_allowed()
-    }
-}
-
-fn disabled_is(principal: &Principal, disabled: &BTreeSet<AgentName>) -> Option<Refusal> {
-    let (Actor::Agent(name) | Actor::Workload(name)) = &principal.actor else { return None };
-    let told = || format!("agent `{name}` is disabled: `callgate agent enable {name}`");
-    disabled.contains(name).then(|| Refusal::new(Code::CredentialRevoked, told()))
-}
-
 async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, live: &Live) -> Outcome {
     let policies = &live.policies;
     let (server, name) = subject(&args.call)?;
@@ -197,10 +168,10 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, liv
         Row::of(can, is_shown, live, &disabled)
     });
     let answers: Vec<Row> = answers.collect();
-    given.say.json(&answers.iter().map(value).collect::<Vec<_>>());
+    given.say.json(&answers.iter().map(Row::value).collect::<Vec<_>>());
     let rows = answers.iter().map(|one| {
         let mut row = vec![one.can.principal.describe()];
-        row.extend(told(given, one));
+        row.extend(one.told(given.say));
         row
     });
     given.say.table(&["who", "may", "because"], rows.collect());
@@ -236,7 +207,7 @@ async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, li
         .iter()
         .filter_map(|one| Some((one.can.server.clone(), one.shut.as_ref()?.because.clone())))
         .collect();
-    let refused = disabled_is(&principal, &disabled).map(|no| no.because);
+    let refused = row::disabled_is(&principal, &disabled).map(|no| no.because);
     if refused.is_some() {
         // said once, and not of each server
         shut.clear();
@@ -244,13 +215,13 @@ async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, li
     if !args.all {
         answers.retain(Row::is_allowed);
     }
-    given.say.json(&answers.iter().map(value).collect::<Vec<_>>());
+    given.say.json(&answers.iter().map(Row::value).collect::<Vec<_>>());
     let rows = answers.iter().map(|one| {
         let can = &one.can;
         let class = can.classified.as_ref();
         let class = class.map(|class| format!("{}, {}", class.effect.as_str(), class.tier.as_str()));
         let mut row = vec![can.server.to_string(), can.name.clone(), class.unwrap_or_default()];
-        row.extend(told(given, one));
+        row.extend(one.told(given.say));
         row
     });
     given.say.table(&["server", "name", "class", "sees", "because"], rows.collect());
@@ -259,42 +230,6 @@ async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, li
         given.say.line(format!("{} {}", given.say.paint(33, "!"), one_line(because)));
     }
     Ok((allowed > 0).into())
-}
-
-fn told(given: &Given, row: &Row) -> [String; 2] {
-    if let Some(no) = &row.shut {
-        return [given.say.paint(31, "no"), printable(&format!("{}: {}", no.code.as_str(), no.because))];
-    }
-    let names = |rules: &[RuleId]| rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
-    match &row.can.answer {
-        Answer::Allowed { basis } => [given.say.paint(32, "yes"), names(basis)],
-        Answer::Held(held) => {
-            let told = format!("{} unless {} approve", names(&held.rules), held.cure);
-            [given.say.paint(33, "held"), told]
-        }
-        Answer::Refused { rules, detail, .. } => {
-            let rules = names(rules);
-            let told = if rules.is_empty() { detail.clone() } else { format!("{rules}: {detail}") };
-            [given.say.paint(31, "no"), printable(&told)]
-        }
-    }
-}
-
-fn value(row: &Row) -> serde_json::Value {
-    let can = &row.can;
-    let (answer, rules, detail, remedy) = match (&row.shut, &can.answer) {
-        (Some(no), _) => ("refused", &[][..], Some(no.because.clone()), None),
-        (None, Answer::Allowed { basis }) => ("allowed", basis.as_slice(), None, None),
-        (None, Answer::Held(held)) => ("held", held.rules.as_slice(), Some(held.because.join("; ")), None),
-        (None, Answer::Refused { rules, detail, remedy, .. }) => {
-            ("refused", rules.as_slice(), Some(detail.clone()), remedy.clone())
-        }
-    };
-    json!({
-        "principal": can.principal, "server": can.server, "kind": can.kind, "name": can.name,
-        "federated": can.federated, "answer": answer, "rules": rules, "detail": detail, "remedy": remedy,
-        "code": row.shut.as_ref().map(|no| no.code.as_str()),
-    })
 }
 
 fn explain(rule: &str, given: &Given, policies: &Policies) -> Outcome {

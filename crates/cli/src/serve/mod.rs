@@ -154,7 +154,7 @@ impl Running {
         if !built.problems.is_empty() {
             return Err(Failure::Policies(built.problems));
         }
-        for warning in built.live.policies.warnings() {
+        for warning in &built.live.warnings() {
             tracing::warn!(place = files::place_of(warning).map(tracing::field::display), "{warning}");
         }
         files::announce(&settings);

@@ -1,6 +1,6 @@
 //! `callgate policy who-can` and `what-can` say what the gateway would do.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, until};
 use serde_json::{Value, json};
 
 /// What is said of each tool to the agent.
@@ -92,4 +92,66 @@ fn an_agent_that_is_disabled_can_do_nothing_and_is_told_of_once() {
     assert!(codes(&bed).iter().all(|(_, code)| code == "credential-revoked"));
     assert_eq!(bed.run(&["agent", "enable", "bot"]).code, 0);
     assert_eq!(bed.run(&["policy", "what-can", "bot"]).code, 0);
+}
+
+#[test]
+fn of_a_server_that_only_observes_they_say_what_happens_and_what_would_if_it_enforced() {
+    let bed = Bed::looked_at();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let refused = bed.run(&["policy", "who-can", "notes__drop_note"]);
+    assert!(refused.code == 3 && !refused.out.contains("yes"), "{refused:?}");
+    assert!(bed.run(&["check"]).err.contains("nobody can see `notes__drop_note`"));
+    bed.write("callgate.toml", &format!("{config}mode = \"observe\"\n"));
+
+    let who = bed.run(&["policy", "who-can", "notes__drop_note"]);
+    assert!(who.code == 0 && who.out.contains("yes"), "{who:?}");
+    let one = bed.json(&["policy", "who-can", "notes__drop_note"])[0].clone();
+    assert_eq!(one["answer"], "allowed", "{one}");
+    assert_eq!(one["under-enforcement"]["answer"], "refused", "{one}");
+    let what = bed.run(&["policy", "what-can", "bot"]);
+    assert!(what.out.contains("sees 3 of 3") && what.out.contains("only observes"), "{what:?}");
+    let explain = ["explain", "notes__drop_note", "--agent", "bot"];
+    let told = bed.run(&explain).out;
+    assert!(told.contains("would be allowed, because `notes` only observes"), "{told}");
+    assert!(told.contains("if it enforced, it would be refused: no rule permits it"), "{told}");
+    let told = bed.json(&explain);
+    assert_eq!(
+        (&told["answer"], &told["under-enforcement"]["answer"]),
+        (&json!("allowed"), &json!("refused"))
+    );
+    let checked = bed.run(&["check"]);
+    assert!(!checked.err.contains("nobody can see"), "{checked:?}");
+    assert!(checked.err.replace('\n', " ").contains("everybody can use `notes__drop_note`"), "{checked:?}");
+
+    // and it is what happens
+    let token = bed.token("other");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("all is shown", || gateway.tools(&token, &session).len() == 3);
+    let call = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": { "name": "drop_note", "arguments": {} } });
+    let answer = gateway.post(&token, Some(&session), &call).2;
+    assert_eq!(answer["result"]["content"][0]["text"], "a note", "{answer}");
+    gateway.stop();
+
+    // what tests of rules expect is of the rules
+    let case = |expect: &str| {
+        bed.write(
+            "policies/a.test.toml",
+            &format!("[[case]]\nname = \"drop\"\nagent = \"bot\"\ncall = \"notes__drop_note\"\nexpect = \"{expect}\"\n"),
+        );
+        bed.run(&["policy", "test"]).code
+    };
+    assert_eq!((case("hidden"), case("allowed")), (0, 3));
+
+    // how the server stands, and whoever is disabled, are no matter of rules
+    assert_eq!(bed.run(&["agent", "disable", "bot"]).code, 0);
+    assert_eq!(bed.run(&["policy", "what-can", "bot"]).code, 3);
+    assert_eq!(bed.run(&["registry", "suspend", "notes"]).code, 0);
+    let who = bed.run(&["policy", "who-can", "notes__drop_note"]);
+    assert!(who.code == 3 && who.out.contains("server-suspended"), "{who:?}");
+    // without a rule, not every call is refused
+    std::fs::remove_file(bed.path("policies/notes.cedar")).unwrap();
+    let said = bed.run(&["check"]).out;
+    assert!(said.contains("every call of a server that does not only observe is refused"), "{said}");
 }

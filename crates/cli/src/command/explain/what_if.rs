@@ -13,7 +13,7 @@ use crate::{
 use ::policy::{Answer, Asker, Circumstances, Question, Subject};
 use anyhow::anyhow;
 use decision::approval::{Cure, Escalation, Need};
-use decision::{Actor, Clock as _, ItemKind, Principal, RuleId, Timestamp, Transport};
+use decision::{Actor, Clock as _, ItemKind, Principal, RuleId, ServerName, Timestamp, Transport};
 use serde_json::json;
 
 pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
@@ -58,11 +58,18 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
         },
     };
     let answer = live.policies.call(&question);
+    let observed = live.observes(&server) && !answer.is_allowed();
     let people = store.voters(&place.scope()).await?;
     let cures = match &answer {
+        // nobody is asked where nothing is held
+        Answer::Held(_) if observed => None,
         Answer::Held(held) => Some(Cures::what_if(escalating(&held.cure, place, now), &asker, &people, now)),
         Answer::Allowed { .. } | Answer::Refused { .. } => None,
     };
+    if observed {
+        say_observed(given, args, &asker, &server, &answer);
+        return Ok(Verdict::Yes);
+    }
     say(given, args, &asker, &answer, cures.as_ref());
     if !given.say.json && !place.meant.settings.budgets.is_empty() {
         given
@@ -106,29 +113,53 @@ fn escalating(cure: &Cure, place: &Place, now: Timestamp) -> Cure {
     Cure { needs: cure.needs.iter().map(with).collect(), ..cure.clone() }
 }
 
-fn say(given: &Given, args: &Args, asker: &Principal, answer: &Answer, cures: Option<&Cures>) {
-    let (word, rules, detail, remedy) = match answer {
-        Answer::Allowed { basis } => ("allowed", basis, String::new(), None),
-        Answer::Held(held) => ("held", &held.rules, held.because.join("; "), None),
-        Answer::Refused { rules, detail, remedy, .. } => ("refused", rules, detail.clone(), remedy.clone()),
-    };
-    given.say.json(&json!({
-        "principal": asker, "call": args.call, "answer": word, "rules": rules, "detail": detail, "remedy": remedy,
-        "cure": cures.map(Cures::value),
-    }));
-    if given.say.json {
-        return;
+/// Of a server that only observes: what happens, and what would if it enforced.
+fn say_observed(given: &Given, args: &Args, asker: &Principal, server: &ServerName, answer: &Answer) {
+    let mut value = json!({
+        "principal": asker, "call": args.call, "cure": null, "under-enforcement": policy::values(answer),
+    });
+    if let (Some(value), serde_json::Value::Object(happens)) = (value.as_object_mut(), policy::observed()) {
+        value.extend(happens);
     }
+    given.say.json(&value);
+    given.say.line(one_line(&format!(
+        "`{}` of {} would be allowed, because `{server}` only observes",
+        args.call,
+        asker.describe()
+    )));
+    given.say.line(one_line(&format!("if it enforced, it would be {}", sentence(answer))));
+}
+
+/// What the rules say, with which of them and why.
+fn sentence(answer: &Answer) -> String {
+    let (word, rules, detail) = match answer {
+        Answer::Allowed { basis } => ("allowed", basis, String::new()),
+        Answer::Held(held) => ("held", &held.rules, held.because.join("; ")),
+        Answer::Refused { rules, detail, .. } => ("refused", rules, detail.clone()),
+    };
     let names = rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
     let by = if names.is_empty() { String::new() } else { format!(" by {names}") };
     let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
-    given.say.line(one_line(&format!("`{}` of {} would be {word}{by}{detail}", args.call, asker.describe())));
+    format!("{word}{by}{detail}")
+}
+
+fn say(given: &Given, args: &Args, asker: &Principal, answer: &Answer, cures: Option<&Cures>) {
+    let mut value = json!({ "principal": asker, "call": args.call, "cure": cures.map(Cures::value) });
+    if let (Some(value), serde_json::Value::Object(ruled)) = (value.as_object_mut(), policy::values(answer)) {
+        value.extend(ruled);
+    }
+    given.say.json(&value);
+    if given.say.json {
+        return;
+    }
+    let sentence = sentence(answer);
+    given.say.line(one_line(&format!("`{}` of {} would be {sentence}", args.call, asker.describe())));
     match (cures, answer) {
         (Some(cures), _) => cures.tell(given),
-        (None, Answer::Refused { .. }) => {
+        (None, Answer::Refused { remedy, .. }) => {
             given.say.line("no approval lifts that: a yes never stands in for a missing permission");
             if let Some(remedy) = remedy {
-                given.say.line(one_line(&remedy));
+                given.say.line(one_line(remedy));
             }
         }
         (None, Answer::Allowed { .. } | Answer::Held(_)) => {}

@@ -90,6 +90,10 @@ fn an_agent_that_is_disabled_can_do_nothing_and_is_told_of_once() {
     assert!(what.code == 3 && what.out.contains("sees 0 of 3"), "{what:?}");
     assert_eq!(what.out.matches("callgate agent enable bot").count(), 1, "{what:?}");
     assert!(codes(&bed).iter().all(|(_, code)| code == "credential-revoked"));
+    let explain = ["explain", "notes__read_note", "--agent", "bot"];
+    let told = bed.run(&explain).out;
+    assert!(told.contains("would be refused (credential-revoked)"), "{told}");
+    assert_eq!(bed.json(&explain)["code"], "credential-revoked");
     assert_eq!(bed.run(&["agent", "enable", "bot"]).code, 0);
     assert_eq!(bed.run(&["policy", "what-can", "bot"]).code, 0);
 }

@@ -13,7 +13,7 @@ use crate::{
 use ::policy::{Answer, Asker, Circumstances, Question, Subject};
 use anyhow::anyhow;
 use decision::approval::{Cure, Escalation, Need};
-use decision::{Actor, Clock as _, ItemKind, Principal, RuleId, ServerName, Timestamp, Transport};
+use decision::{Actor, Clock as _, ItemKind, Principal, Refusal, RuleId, ServerName, Timestamp, Transport};
 use serde_json::json;
 
 pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
@@ -28,20 +28,20 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(arguments)
         .map_err(|error| Failure::Usage(format!("`--args` is not a JSON object: {error}")))?;
     let asker = asker(args, place, &store).await?;
+    let disabled = store.disabled_agents(&place.scope()).await?;
     let now = SystemClock.now();
+    // nothing at all is taken of it, whatever it would send
+    if let Some(no) = policy::disabled_is(&asker, &disabled) {
+        refused(given, args, &no);
+        return Ok(Verdict::Yes);
+    }
     if let Some(misfit) = policy::misfit(&live, item.definition.digest(), arguments)? {
         given.say.json(&json!({ "answer": "refused", "detail": misfit }));
         given.say.line(one_line(&format!("{} could not make this call: {misfit}", asker.describe())));
         return Ok(Verdict::Yes);
     }
     if let Some(no) = live.registry.refusal(&server, ItemKind::Tool, name) {
-        given.say.json(&json!({ "answer": "refused", "code": no.code.as_str(), "detail": no.because }));
-        given.say.line(one_line(&format!(
-            "`{}` would be refused ({}): {}",
-            args.call,
-            no.code.as_str(),
-            no.because
-        )));
+        refused(given, args, &no);
         return Ok(Verdict::Yes);
     }
     let question = Question {
@@ -77,6 +77,13 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
             .line("note: budgets are looked at when the call is made, and may hold or refuse it as well");
     }
     Ok(Verdict::Yes)
+}
+
+/// Says what refuses it before any rule is asked.
+fn refused(given: &Given, args: &Args, no: &Refusal) {
+    let code = no.code.as_str();
+    given.say.json(&json!({ "answer": "refused", "code": code, "detail": no.because }));
+    given.say.line(one_line(&format!("`{}` would be refused ({code}): {}", args.call, no.because)));
 }
 
 /// The agent that would ask, as it is known here.

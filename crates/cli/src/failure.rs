@@ -11,6 +11,8 @@ pub(crate) enum Verdict {
     No,
     /// Everything worked, and something was found that must not go on: what continuous integration stops at. Exit code 1.
     Flagged,
+    /// Everything worked, and the answer hangs on what was not said.
+    Depends,
 }
 
 impl From<bool> for Verdict {
@@ -43,12 +45,13 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// What every command returns.
 pub(crate) type Outcome = Result<Verdict, Failure>;
 
-/// The exit codes: 0 yes, 1 fault, 2 usage, 3 the answer is no.
+/// The exit codes: 0 yes, 1 fault, 2 usage, 3 the answer is no, 4 it depends.
 pub(crate) fn exit_code(outcome: &Outcome) -> ExitCode {
     match outcome {
         Ok(Verdict::Yes) => ExitCode::SUCCESS,
         Ok(Verdict::No) => ExitCode::from(3),
         Ok(Verdict::Flagged) => ExitCode::FAILURE,
+        Ok(Verdict::Depends) => ExitCode::from(4),
         Err(Failure::Usage(_) | Failure::Unreadable { .. }) => ExitCode::from(2),
         Err(Failure::Fault(_) | Failure::Settings(_) | Failure::Policies(_)) => ExitCode::FAILURE,
     }

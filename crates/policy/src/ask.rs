@@ -83,7 +83,7 @@ impl<'a> Question<'a> {
 }
 
 /// One principal as Cedar knows it.
-struct Requester<'a> {
+pub(crate) struct Requester<'a> {
     /// Index into [`PRINCIPALS`].
     kind: usize,
     name: &'a str,
@@ -108,10 +108,10 @@ impl Requester<'_> {
 /// One principal before one action: both as Cedar knows them, and the rules that can speak of this principal.
 #[derive(Debug)]
 pub(crate) struct Standing {
-    uid: EntityUid,
+    pub(crate) uid: EntityUid,
     /// The principal, the action and the resource with everything they are in.
-    entities: Entities,
-    slice: Arc<Slice>,
+    pub(crate) entities: Entities,
+    pub(crate) slice: Arc<Slice>,
     /// Whether this is asked more than once.
     kept: bool,
     /// The permits among the rules that read nothing of the context; `None` when one of those rules forbids or fails.
@@ -119,7 +119,7 @@ pub(crate) struct Standing {
 }
 
 /// The requests to make: the actor's, and that of the user behind it.
-fn requesters(principal: &Principal) -> Result<Vec<Requester<'_>>, Answer> {
+pub(crate) fn requesters(principal: &Principal) -> Result<Vec<Requester<'_>>, Answer> {
     let (kind, name) = match &principal.actor {
         Actor::Agent(name) => (0, name.as_str()),
         Actor::User(name) => (1, name.as_str()),
@@ -137,9 +137,9 @@ fn requesters(principal: &Principal) -> Result<Vec<Requester<'_>>, Answer> {
 }
 
 /// An action with the one thing it is asked of.
-struct Aim<'a> {
-    plan: &'a Plan,
-    resource: Cow<'a, Entity>,
+pub(crate) struct Aim<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) resource: Cow<'a, Entity>,
 }
 
 impl Policies {
@@ -226,7 +226,7 @@ impl Policies {
         })
     }
 
-    fn aim(&self, subject: Subject<'_>, method: Option<&str>) -> Result<Aim<'_>, Answer> {
+    pub(crate) fn aim(&self, subject: Subject<'_>, method: Option<&str>) -> Result<Aim<'_>, Answer> {
         let Subject { server, kind, name } = subject;
         let unknown = || {
             Answer::refused(Reason::NoItem, format!("server `{server}` has no accepted {kind:?} `{name}`"))
@@ -367,7 +367,7 @@ impl Policies {
     }
 
     /// Kept, because closing the entities over their groups, and choosing the rules, costs more than the decision.
-    fn standing(&self, requester: &Requester<'_>, aim: &Aim<'_>) -> Option<Arc<Standing>> {
+    pub(crate) fn standing(&self, requester: &Requester<'_>, aim: &Aim<'_>) -> Option<Arc<Standing>> {
         let of_kind = aim.plan.slice(requester.kind)?;
         let make = |narrow: bool| {
             let (uid, groups) = (requester.uid()?, requester.groups()?);
@@ -393,7 +393,7 @@ impl Policies {
     }
 
     /// Reads Cedar's response. `without` asks the same question without the forbids that people can lift.
-    fn answer_of(
+    pub(crate) fn answer_of(
         &self,
         response: &Response,
         without: Option<&dyn Fn() -> Response>,

@@ -28,6 +28,7 @@ mod slice;
 mod source;
 mod starter;
 mod types;
+mod unsaid;
 mod validate;
 
 pub use answer::{Answer, Asked, Held, Reason};
@@ -40,3 +41,4 @@ pub use near::nearest;
 pub use rule::Sway;
 pub use source::{Problem, Severity, Source, Unseen};
 pub use starter::{is_untouched, starter};
+pub use unsaid::Unsaid;

@@ -42,9 +42,9 @@ pub(crate) enum Policy {
 pub(crate) struct WhoCan {
     /// A tool as `/mcp` names it, such as `payments__refund`
     call: String,
-    /// Arguments to ask with, as a JSON object
-    #[arg(long, value_name = "JSON", default_value = "{}")]
-    args: String,
+    /// Arguments to ask with, as a JSON object; without them it may depend on them
+    #[arg(long, value_name = "JSON")]
+    args: Option<String>,
     /// The name of the host program that claims to call
     #[arg(long)]
     host: Option<String>,
@@ -126,10 +126,14 @@ pub(crate) fn subject(call: &str) -> Result<(ServerName, &str), Failure> {
 /// Why arguments do not fit a tool's pinned schema.
 pub(crate) fn misfit(
     live: &gateway::Live,
+    (server, tool): (&ServerName, &str),
     definition: Digest,
     arguments: &[u8],
 ) -> anyhow::Result<Option<String>> {
-    let Some(Ok(schema)) = live.schemas.input(definition, Unknown::Refuse) else { return Ok(None) };
+    let server = live.settings.servers.get(server);
+    let opened = server.is_some_and(|server| server.open_arguments.contains(tool));
+    let unknown = if opened { Unknown::Allow } else { Unknown::Refuse };
+    let Some(Ok(schema)) = live.schemas.input(definition, unknown) else { return Ok(None) };
     let fits = schema.fits(&serde_json::from_slice(arguments)?, arguments.len());
     Ok(fits.problem().map(|problem| format!("the arguments do not fit the pinned schema: {problem}")))
 }
@@ -138,22 +142,27 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, liv
     let policies = &live.policies;
     let (server, name) = subject(&args.call)?;
     let subject = Subject { server: &server, kind: ItemKind::Tool, name };
-    if policies.catalogue().item(&server, ItemKind::Tool, name).is_none() {
+    let Some(item) = policies.catalogue().item(&server, ItemKind::Tool, name) else {
         return Err(anyhow!(
             "no accepted tool is called `{}`: `callgate registry list` shows all",
             args.call
         )
         .into());
-    }
-    let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&args.args);
+    };
+    let arguments = args.args.as_deref().unwrap_or("{}");
+    let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(arguments);
     is_object.map_err(|error| Failure::Usage(format!("`--args` is not a JSON object: {error}")))?;
+    let misfit = match &args.args {
+        Some(given) => misfit(live, (&server, name), item.definition.digest(), given.as_bytes())?,
+        None => None,
+    };
     let (all, disabled) = (principals(place, store).await?, store.disabled_agents(&place.scope()).await?);
     let nobody = Principal::unknown();
     let question = Question {
         asker: Asker { principal: &nobody, host: args.host.as_deref() },
         subject,
         method: "tools/call",
-        arguments: args.args.as_bytes(),
+        arguments: arguments.as_bytes(),
         circumstances: Circumstances {
             now: SystemClock.now(),
             transport: Transport::Http,
@@ -165,7 +174,12 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, liv
     let answers = policies.who_can(&question, &all).into_iter().map(|can| {
         let asker = Asker { principal: &can.principal, host: args.host.as_deref() };
         let is_shown = policies.see(asker, subject).is_allowed();
-        Row::of(can, is_shown, live, &disabled)
+        let unsaid = args.args.is_none().then(|| policies.unsaid(&Question { asker, ..question }));
+        let row = Row::of(can, is_shown, live, &disabled).unfit(misfit.as_deref());
+        match unsaid {
+            Some(unsaid) => row.unsaid(unsaid),
+            None => row,
+        }
     });
     let answers: Vec<Row> = answers.collect();
     given.say.json(&answers.iter().map(Row::value).collect::<Vec<_>>());
@@ -175,7 +189,11 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, liv
         row
     });
     given.say.table(&["who", "may", "because"], rows.collect());
-    Ok(answers.iter().any(Row::is_allowed).into())
+    Ok(match answers.iter().any(Row::is_allowed) {
+        true => Verdict::Yes,
+        false if answers.iter().any(Row::depends) => Verdict::Depends,
+        false => Verdict::No,
+    })
 }
 
 async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, live: &Live) -> Outcome {

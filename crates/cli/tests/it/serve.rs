@@ -515,7 +515,9 @@ fn who_can_and_what_can_ask_the_engine() {
     assert!(all.contains("no rule permits it") && all.contains("sees 2 of 3"), "{all}");
 
     let ask = |args: &[&str]| bed.run(&[&["policy", "who-can"], args].concat());
-    let said = ask(&["notes__read_note"]);
+    let depends = ask(&["notes__read_note"]);
+    assert!(depends.code == 4 && depends.out.contains("no-night"), "{}", depends.out);
+    let said = ask(&["notes__read_note", "--args", "{}"]);
     assert!(
         said.code == 0 && said.out.contains("agent bot") && said.out.contains("read-notes"),
         "{}",

@@ -159,3 +159,42 @@ fn of_a_server_that_only_observes_they_say_what_happens_and_what_would_if_it_enf
     let said = bed.run(&["check"]).out;
     assert!(said.contains("every call of a server that does not only observe is refused"), "{said}");
 }
+
+/// Rules that read what `read_note` may be called with.
+const BY_ARGUMENT: &str = "@id(\"not-that\") @because(\"not this note\")\n\
+    forbid (principal, action in [Action::\"notes__read_note\", Action::\"notes__hang\"], resource)\n\
+    when { context.args has note && context.args.note == \"secret\" };\n";
+
+#[test]
+fn without_arguments_it_depends_on_them_where_a_rule_reads_them() {
+    let bed = Bed::looked_at();
+    let who = |tool: &str, more: &[&str]| bed.run(&[&["policy", "who-can", tool], more].concat());
+    let all = ["--args", "{}"];
+    assert_eq!(who("notes__read_note", &[]).code, 0);
+    bed.write("policies/more.cedar", BY_ARGUMENT);
+    let said = who("notes__read_note", &[]);
+    assert!(said.code == 4 && said.out.contains("depends") && said.out.contains("not-that"), "{said:?}");
+    assert!(!said.out.contains("could not be evaluated"), "{said:?}");
+    let one = bed.json(&["policy", "who-can", "notes__read_note"])[0].clone();
+    assert_eq!((&one["answer"], &one["rules"]), (&json!("depends"), &json!(["not-that"])));
+    assert_eq!(who("notes__read_note", &["--args", "{\"note\":\"a\"}"]).code, 0);
+    let no = who("notes__read_note", &["--args", "{\"note\":\"secret\"}"]);
+    assert!(no.code == 3 && no.out.contains("not-that"), "{no:?}");
+    // one that is not there decides nothing, and what nothing permits does not depend
+    assert_eq!((who("notes__hang", &[]).code, who("notes__drop_note", &[]).code), (0, 3));
+    // what does not fit is told, and not what the rules make of it
+    let unfit = who("notes__read_note", &["--args", "{\"note\":5}"]);
+    assert!(unfit.code == 3 && unfit.out.contains("do not fit the pinned schema"), "{unfit:?}");
+    assert_eq!(
+        bed.json(&["policy", "who-can", "notes__read_note", "--args", "{\"none\":5}"])[0]["code"],
+        "arguments-invalid"
+    );
+    assert_eq!(who("notes__drop_note", &all).code, 3);
+
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &format!("{config}open-arguments = [\"read_note\"]\n"));
+    assert_eq!(who("notes__read_note", &["--args", "{\"none\":5,\"note\":\"a\"}"]).code, 0);
+    bed.write("callgate.toml", &format!("{config}mode = \"observe\"\n"));
+    let one = bed.json(&["policy", "who-can", "notes__read_note"])[0].clone();
+    assert_eq!((&one["answer"], &one["under-enforcement"]["answer"]), (&json!("allowed"), &json!("depends")));
+}

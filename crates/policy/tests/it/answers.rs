@@ -434,3 +434,36 @@ fn no_permit_reads_an_answer_and_no_tool_has_one() {
         assert!(load(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn of_unsaid_arguments_only_what_is_certain_is_said() {
+    let text = format!(
+        "{PERMIT_ALL}
+         @id(\"large\") @because(\"too much\") forbid(principal, action == Action::\"payments__refund\", resource)
+         when {{ context.args.amount.greaterThan(decimal(\"500.0\")) }};
+         @id(\"strangers\") @because(\"no\") forbid(principal == Agent::\"eve\", action, resource);
+         @id(\"seen\") @because(\"risk looks\") @unless-approved(\"risk\")
+         forbid(principal == Agent::\"watched\", action, resource);
+         @id(\"other\") @because(\"no\") forbid(principal in Group::\"ops\", action in Action::\"server:payments\", resource)
+         when {{ context.args has currency && context.args.currency == \"USD\" }};"
+    );
+    let policies = rules(&text);
+    let unsaid = |name: &str, of: &[&str], tool: &str| {
+        let said = Ask::new(&policies, agent(name, of)).unsaid("payments", tool);
+        (said.otherwise, said.rules.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let (answer, open) = unsaid("bot", &[], "refund");
+    allowed(answer, &["all"]);
+    assert_eq!(open, ["large"]);
+    assert_eq!(unsaid("bot", &["ops"], "refund").1, ["large", "other"]);
+    // a tool that has no such argument does not hang on it
+    let (answer, open) = unsaid("bot", &["ops"], "get_invoice");
+    allowed(answer, &["all"]);
+    assert!(open.is_empty(), "{open:?}");
+    assert_eq!(reason(&unsaid("eve", &[], "refund").0), Some(Reason::Forbidden));
+    held(unsaid("watched", &[], "refund").0, &["risk"]);
+    // and whoever is behind it may have rules of their own
+    let both =
+        Ask::new(&policies, on_behalf(agent("bot", &[]), "alice", &["ops"])).unsaid("payments", "refund");
+    assert_eq!(both.rules.len(), 2, "{both:?}");
+}

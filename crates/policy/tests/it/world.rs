@@ -6,7 +6,7 @@ use decision::{
     Actor, AgentName, Environment, GroupName, ItemKind, Principal, ServerName, TenantId, Timestamp,
     Transport, User, UserName,
 };
-use policy::{Answer, Asker, Circumstances, Loader, Policies, Problem, Question, Source, Subject};
+use policy::{Answer, Asker, Circumstances, Loader, Policies, Problem, Question, Source, Subject, Unsaid};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -162,6 +162,12 @@ impl<'a> Ask<'a> {
         };
         let asker = Asker { principal: &self.principal, host: self.host };
         Question { asker, subject, method, arguments: arguments.as_bytes(), circumstances }
+    }
+    /// What is certain of a call of this tool, whatever its arguments.
+    pub(crate) fn unsaid(&self, server: &str, tool: &str) -> Unsaid {
+        let server = ServerName::new(server).unwrap();
+        let subject = Subject { server: &server, kind: ItemKind::Tool, name: tool };
+        self.policies.unsaid(&self.question(subject, "tools/call", "{}"))
     }
     pub(crate) fn tool(&self, server: &str, name: &str, arguments: &str) -> Answer {
         self.call("tools/call", ItemKind::Tool, server, name, arguments)

@@ -35,7 +35,7 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
         refused(given, args, &no);
         return Ok(Verdict::Yes);
     }
-    if let Some(misfit) = policy::misfit(&live, item.definition.digest(), arguments)? {
+    if let Some(misfit) = policy::misfit(&live, (&server, name), item.definition.digest(), arguments)? {
         given.say.json(&json!({ "answer": "refused", "detail": misfit }));
         given.say.line(one_line(&format!("{} could not make this call: {misfit}", asker.describe())));
         return Ok(Verdict::Yes);

@@ -157,7 +157,7 @@ fn ask(case: &Case, place: &Place, live: &Live) -> anyhow::Result<Said> {
         user: case.user.clone().map(|name| User { name, groups: case.user_groups.clone() }),
     };
     let arguments = serde_json::to_vec(&case.arguments)?;
-    if let Some(misfit) = misfit(live, item.definition.digest(), &arguments)? {
+    if let Some(misfit) = misfit(live, (&server, name), item.definition.digest(), &arguments)? {
         let told = format!("refused: {misfit}");
         return Ok(Said { what: Expected::Refused, by: None, rules: Vec::new(), told });
     }

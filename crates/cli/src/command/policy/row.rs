@@ -3,7 +3,7 @@
 use crate::say::{Say, printable};
 use decision::{Actor, AgentName, Code, Principal, Refusal, RuleId};
 use gateway::Live;
-use policy::{Answer, Can};
+use policy::{Answer, Can, Unsaid};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -14,6 +14,10 @@ pub(crate) struct Row {
     pub(crate) shut: Option<Refusal>,
     /// The server only observes: what the rules refuse is recorded and happens.
     observed: bool,
+    /// Whether the call comes as far as its arguments.
+    is_shown: bool,
+    /// The rules that decide by arguments which are not known.
+    open: BTreeSet<RuleId>,
 }
 
 impl Row {
@@ -23,17 +27,44 @@ impl Row {
         let observed = live.observes(&can.server);
         let shut = disabled_is(&can.principal, disabled);
         let stands = || live.registry.refusal(&can.server, can.kind, &can.name);
-        let shut = shut.or_else(|| (is_shown || observed).then(stands).flatten());
-        Self { can, shut, observed }
+        let is_shown = is_shown || observed;
+        let shut = shut.or_else(|| is_shown.then(stands).flatten());
+        Self { can, shut, observed, is_shown, open: BTreeSet::new() }
+    }
+
+    /// With arguments that the tool does not take.
+    pub(crate) fn unfit(mut self, misfit: Option<&str>) -> Self {
+        let misfit = misfit.filter(|_| self.is_shown && self.shut.is_none());
+        self.shut = misfit.map(|misfit| Refusal::new(Code::ArgumentsInvalid, misfit)).or(self.shut);
+        self
+    }
+
+    /// Of a call whose arguments are not known. What is refused whatever they are does not depend on them.
+    pub(crate) fn unsaid(mut self, unsaid: Unsaid) -> Self {
+        self.open = match &unsaid.otherwise {
+            Answer::Refused { .. } => BTreeSet::new(),
+            Answer::Allowed { .. } | Answer::Held(_) => unsaid.rules,
+        };
+        self.can.answer = unsaid.otherwise;
+        self
     }
 
     pub(crate) fn is_allowed(&self) -> bool {
-        self.shut.is_none() && (self.observed || self.can.answer.is_allowed())
+        self.shut.is_none() && (self.observed || self.is_permitted())
+    }
+
+    /// Whether arguments decide.
+    pub(crate) fn depends(&self) -> bool {
+        self.shut.is_none() && !self.observed && !self.open.is_empty()
+    }
+
+    fn is_permitted(&self) -> bool {
+        self.can.answer.is_allowed() && self.open.is_empty()
     }
 
     /// Whether it happens only because the server observes.
     fn is_let_pass(&self) -> bool {
-        self.is_allowed() && !self.can.answer.is_allowed()
+        self.is_allowed() && !self.is_permitted()
     }
 
     /// One word and why, for a table.
@@ -41,7 +72,7 @@ impl Row {
         if let Some(no) = &self.shut {
             return [say.paint(31, "no"), printable(&format!("{}: {}", no.code.as_str(), no.because))];
         }
-        let (word, colour, because) = ruled(&self.can.answer);
+        let (word, colour, because) = self.ruled();
         if self.is_let_pass() {
             let told = format!("`{}` only observes; if it enforced: {word}, {because}", self.can.server);
             return [say.paint(33, "yes"), printable(&told)];
@@ -52,7 +83,7 @@ impl Row {
     /// For programs. What would be refused or held if the server enforced is beside what happens.
     pub(crate) fn value(&self) -> serde_json::Value {
         let can = &self.can;
-        let ruled = values(&can.answer);
+        let ruled = self.rules_say();
         let mut value = json!({
             "principal": can.principal, "server": can.server, "kind": can.kind, "name": can.name,
             "federated": can.federated, "code": self.shut.as_ref().map(|no| no.code.as_str()),
@@ -67,6 +98,31 @@ impl Row {
             value.extend(answer);
         }
         value
+    }
+
+    fn rules_say(&self) -> serde_json::Value {
+        if self.open.is_empty() {
+            return values(&self.can.answer);
+        }
+        json!({ "answer": "depends", "rules": self.open, "detail": self.open_because(), "remedy": null })
+    }
+
+    /// An answer of the rules in a word, its colour, and why.
+    fn ruled(&self) -> (&'static str, u8, String) {
+        if self.open.is_empty() { ruled(&self.can.answer) } else { ("depends", 33, self.open_because()) }
+    }
+
+    fn open_because(&self) -> String {
+        let rules = names(&self.open);
+        match &self.can.answer {
+            Answer::Held(_) => {
+                let (_, _, held) = ruled(&self.can.answer);
+                format!("on the arguments, which {rules} reads; in any case held: {held}")
+            }
+            Answer::Allowed { .. } | Answer::Refused { .. } => {
+                format!("on the arguments, which {rules} reads: give them with `--args`")
+            }
+        }
     }
 }
 
@@ -97,8 +153,8 @@ fn ruled(answer: &Answer) -> (&'static str, u8, String) {
     }
 }
 
-fn names(rules: &[RuleId]) -> String {
-    rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ")
+fn names<'r>(rules: impl IntoIterator<Item = &'r RuleId>) -> String {
+    rules.into_iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Why nothing is taken of a principal.

@@ -70,6 +70,30 @@ pub(crate) async fn open(place: &Place, store: &Store, asking: Asking) -> anyhow
     Ok(keys)
 }
 
+/// Whether a start could have the keys, before anything is sealed under them. Makes none, and asks nobody.
+pub(crate) async fn look(place: &Place) -> anyhow::Result<()> {
+    let sources = &place.meant.keys;
+    match &sources.key {
+        KeySource::State => match KeyFile::new(place.kek_path()).load() {
+            // a start makes it
+            Err(KekError::Missing(_)) => {}
+            loaded => drop(loaded?),
+        },
+        KeySource::PassphrasePrompt => {}
+        KeySource::PassphraseFile(path) => {
+            vault::long_enough(&vault::read_private(path, PASSPHRASE_BYTES_MAX)?)?;
+        }
+        KeySource::PassphraseCredential(name) => drop(vault::long_enough(&credential(place, name)?)?),
+        KeySource::File(_) | KeySource::Env(_) | KeySource::Credential(_) => {
+            of(&sources.key, place, Asking::Never, false, false).await?;
+        }
+    }
+    for source in &sources.old_keys {
+        of(source, place, Asking::Never, false, false).await.context("a key of `vault.old-keys`")?;
+    }
+    Ok(())
+}
+
 /// Whether anything that is stored is sealed under one of these.
 async fn opens_any(keys: &Keys, place: &Place, store: &Store) -> anyhow::Result<bool> {
     let scope = place.scope();

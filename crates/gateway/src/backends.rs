@@ -165,5 +165,32 @@ fn refusal(name: &SecretName, error: &BackendError) -> Refusal {
             Code::SecretBackendRefused
         }
     };
-    Refusal::new(code, format!("secret `{name}`: {error}"))
+    let refusal = Refusal::new(code, format!("secret `{name}`: {error}"));
+    // what the code says by itself is of stored ones; where the file is concerns nobody else
+    if let BackendError::File { why, .. } = error {
+        return refusal.told(format!("the file with the secret that the server needs cannot be used: {why}"));
+    }
+    if let BackendError::Variable(_) = error {
+        let unset = "the variable with the secret that the server needs was not set when the gateway started";
+        return refusal.told(unset);
+    }
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_calls_is_told_what_is_wrong_with_a_file_and_not_where_it_is() {
+        let name = SecretName::new("key".to_owned()).unwrap();
+        let why = "others can read or write it (mode 644)".to_owned();
+        let open = refusal(&name, &BackendError::File { path: "/srv/dev.key".into(), why });
+        let told = open.told.unwrap();
+        assert!(told.contains("mode 644") && !told.contains("/srv"), "{told}");
+        assert!(open.because.contains("/srv/dev.key"), "{}", open.because);
+        let unset = refusal(&name, &BackendError::Variable("KEY".to_owned()));
+        assert!(unset.told.is_some_and(|told| told.contains("not set") && !told.contains("KEY")));
+        assert_eq!(refusal(&name, &BackendError::Sealed).told, None);
+    }
 }

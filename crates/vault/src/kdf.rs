@@ -78,12 +78,7 @@ impl Kdf {
     /// The key of this passphrase; one line end at its end is not part of it. Takes a while, and
     /// [`Kdf`]'s memory. Errors: [`KekError::Short`], [`KekError::Derivation`].
     pub fn derive(&self, passphrase: &[u8]) -> Result<Kek, KekError> {
-        let passphrase = passphrase.strip_suffix(b"\n").unwrap_or(passphrase);
-        let passphrase = passphrase.strip_suffix(b"\r").unwrap_or(passphrase);
-        let chars = String::from_utf8_lossy(passphrase).chars().count();
-        if chars < PASSPHRASE_CHARS_MIN {
-            return Err(KekError::Short(chars));
-        }
+        let passphrase = long_enough(passphrase)?;
         let fail = |error: &dyn std::fmt::Display| KekError::Derivation(error.to_string());
         let salt = BASE64_STANDARD.decode(&self.salt).map_err(|e| fail(&e))?;
         let params =
@@ -94,6 +89,14 @@ impl Kdf {
             .map_err(|e| fail(&e))?;
         Kek::from_bytes(&key).ok_or_else(|| fail(&"it has another length"))
     }
+}
+
+/// A passphrase without its line end, if a key may be made of it. Errors: [`KekError::Short`].
+pub fn long_enough(passphrase: &[u8]) -> Result<&[u8], KekError> {
+    let passphrase = passphrase.strip_suffix(b"\n").unwrap_or(passphrase);
+    let passphrase = passphrase.strip_suffix(b"\r").unwrap_or(passphrase);
+    let chars = String::from_utf8_lossy(passphrase).chars().count();
+    if chars < PASSPHRASE_CHARS_MIN { Err(KekError::Short(chars)) } else { Ok(passphrase) }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod secret;
 mod signing;
 
 pub use handle::Handles;
-pub use kdf::Kdf;
+pub use kdf::{Kdf, long_enough};
 pub use kek::{Kek, KekError, KekId, KeyFile, PASSPHRASE_CHARS_MIN, read_locked, read_private};
 pub use keys::Keys;
 pub use lease::{Lease, Opener};

@@ -21,7 +21,7 @@ use clap::Args as ClapArgs;
 use decision::{Clock as _, SecretName, ServerName, counted};
 use gateway::{
     listen::tls::{Keys, TlsError},
-    settings::{Authority, Mode},
+    settings::{Authority, CredentialUse, Mode, Source},
 };
 use serde_json::json;
 use store::{Pin, PinState};
@@ -42,6 +42,8 @@ struct Found {
     /// What the records of servers have an operator know.
     records: Vec<String>,
     missing: Vec<(ServerName, SecretName)>,
+    /// Files that have secrets for development and cannot be used.
+    unusable: Vec<String>,
     tls: Result<Option<Keys>, TlsError>,
     vault: Vault,
     /// Budgets that refuse every call of a tool.
@@ -60,7 +62,10 @@ struct Found {
 impl Found {
     fn problems(&self) -> usize {
         let others = [self.tls.is_err(), !self.vault.is_good()];
-        self.errors.len() + self.missing.len() + others.into_iter().filter(|bad| *bad).count()
+        self.errors.len()
+            + self.missing.len()
+            + self.unusable.len()
+            + others.into_iter().filter(|bad| *bad).count()
     }
 }
 
@@ -83,12 +88,14 @@ impl Vault {
     async fn look(place: &Place, store: &store::Store) -> anyhow::Result<Self> {
         let dated = secret::dated(place, store, SystemClock.now()).await?;
         let mut vault = Self { dated, unlocked: keys::unlocked(), ..Self::default() };
-        // without secrets there is nothing to open, and no key must be made for it
-        if store.list_secrets(&place.scope()).await?.is_empty() {
+        let empty = store.list_secrets(&place.scope()).await?.is_empty();
+        if place.meant.keys.asks() {
+            vault.unasked = !empty;
             return Ok(vault);
         }
-        if place.meant.keys.asks() {
-            vault.unasked = true;
+        // without secrets there is nothing to open, and no key must be made for it; but a start needs one
+        if empty {
+            vault.fault = keys::look(place).await.err().map(|error| format!("{error:#}"));
             return Ok(vault);
         }
         match keys::open(place, store, Asking::Never).await {
@@ -169,6 +176,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "warnings": found.warnings.iter().map(problem).collect::<Vec<_>>(),
         "missing-secrets": found.missing.iter().map(|(server, secret)| json!({ "server": server, "secret": secret }))
             .collect::<Vec<_>>(),
+        "unusable-sources": found.unusable,
         "vault": found.vault.json(),
         "pending": found.pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| json!({
             "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
@@ -241,9 +249,22 @@ async fn look(place: &Place) -> Result<Found, Failure> {
             kept::warnings(&kept).await?
         },
         missing: secret::missing(place, &store).await?,
+        unusable: unusable(&place.meant.settings),
         tls: crate::serve::files::keys(&place.meant.settings),
         vault: Vault::look(place, &store).await?,
     })
+}
+
+/// Why secrets that are in files for development cannot be used.
+fn unusable(settings: &gateway::Settings) -> Vec<String> {
+    let credentials =
+        settings.servers.iter().flat_map(|(name, one)| one.credentials.iter().map(move |c| (name, c)));
+    let fault = |(server, one): (&ServerName, &CredentialUse)| {
+        let Source::File(path) = &one.source else { return None };
+        let why = vault::backend::unusable(path)?;
+        Some(format!("the secret `{}` of server `{server}`: {why}", one.secret))
+    };
+    credentials.filter_map(fault).collect()
 }
 
 /// What is said of repetitions and makes little sense for the tool it is said of.
@@ -316,16 +337,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         let help = format!("store it with `callgate secret set {secret}{whose}`");
         say.line(format!("{} {} needs the secret `{secret}`: {help}", say.paint(31, "✗"), in_need(server)));
     }
-    if let Err(error) = &found.tls {
-        say.line(format!("{} {error}", say.paint(31, "✗")));
-    }
-    if let Some(days) = days(found) {
-        say.line(format!(
-            "{} the certificate expires in {}: get a new one",
-            say.paint(33, "!"),
-            counted(days, "day")
-        ));
-    }
+    tell_of_files(say, found);
     for (server, pins) in &found.pending {
         for pin in pins {
             let (kind, name) = (pin.item.kind.as_str(), crate::say::one_line(&pin.item.name));
@@ -373,6 +385,23 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         say.line(format!("{} {servers}, {rules}: good", say.paint(32, "✓")));
     } else {
         say.line(format!("{} {}", say.paint(31, "✗"), counted(problems, "problem")));
+    }
+}
+
+/// What is wrong with files of secrets and of the listener.
+fn tell_of_files(say: Say, found: &Found) {
+    for line in &found.unusable {
+        say.line(format!("{} {}", say.paint(31, "✗"), crate::say::one_line(line)));
+    }
+    if let Err(error) = &found.tls {
+        say.line(format!("{} {error}", say.paint(31, "✗")));
+    }
+    if let Some(days) = days(found) {
+        say.line(format!(
+            "{} the certificate expires in {}: get a new one",
+            say.paint(33, "!"),
+            counted(days, "day")
+        ));
     }
 }
 

@@ -14,12 +14,13 @@ fn a_secret_in_a_file_needs_its_switch_and_is_announced_at_check_at_start_and_in
     let said = bed.run(&["check"]);
     assert!(said.code == 3 && said.err.contains("for development only"), "{} {}", said.out, said.err);
     bed.write("callgate.toml", &(config + SWITCH));
+    assert_eq!(bed.run(&["check"]).code, 3, "the file is not there");
+    bed.write("notes.key", "sk-in-a-file-4242");
+    std::fs::set_permissions(bed.path("notes.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
     let said = bed.run(&["check"]);
     assert!(said.code == 0 && said.out.contains("for development only"), "{} {}", said.out, said.err);
     assert_eq!(bed.json(&["check"])["development-sources"][0]["secret"], "key");
 
-    bed.write("notes.key", "sk-in-a-file-4242");
-    std::fs::set_permissions(bed.path("notes.key"), std::fs::Permissions::from_mode(0o600)).unwrap();
     let token = bed.token("bot");
     let gateway = bed.serve();
     assert!(bed.log().contains("DEVELOPMENT SOURCE"), "{}", bed.log());

@@ -410,3 +410,65 @@ fn where_memory_may_not_be_locked_it_is_said_and_nothing_is_unlocked_in_silence(
         assert_eq!(gateway.stop(), 0);
     }
 }
+
+#[test]
+fn check_says_what_a_start_would_say_of_the_key_before_any_secret_is_stored() {
+    let bed = Bed::with_notes();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let checked = |key: &str| {
+        bed.write("callgate.toml", &format!("{config}[vault]\nkey = {key}\n"));
+        bed.run(&["check"])
+    };
+    let file = |bytes: &[u8], mode: u32| {
+        std::fs::write(bed.path("a.key"), bytes).unwrap();
+        std::fs::set_permissions(bed.path("a.key"), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let bad = |key: &str, why: &str| {
+        let said = checked(key);
+        assert!(
+            said.code == 3 && said.out.contains("keys of the vault") && said.out.contains(why),
+            "{key}: {said:?}"
+        );
+    };
+    assert_eq!(bed.run(&["check"]).code, 0);
+    bad("{ file = \"a.key\" }", "a.key");
+    file(&[7; 32], 0o644);
+    bad("{ file = \"a.key\" }", "644");
+    file(&[0; 32], 0o600);
+    bad("{ file = \"a.key\" }", "");
+    file(&[7; 31], 0o600);
+    bad("{ file = \"a.key\" }", "");
+    file(&[7; 32], 0o600);
+    assert_eq!(checked("{ file = \"a.key\" }").code, 0);
+    bad("{ env = \"NO_SUCH_KEY\" }", "NO_SUCH_KEY");
+    bad("{ credential = \"k\" }", "CREDENTIALS_DIRECTORY");
+    file(b"short\n", 0o600);
+    bad("{ passphrase = { file = \"a.key\" } }", "");
+    file(b"correct horse battery staple\n", 0o600);
+    assert_eq!(checked("{ passphrase = { file = \"a.key\" } }").code, 0);
+    assert!(!bed.path("state/secrets.key").exists() && !bed.path("state/secrets.kdf").exists());
+    file(&[7; 32], 0o600);
+    bad("{ file = \"a.key\" }\nold-keys = [{ env = \"GONE\" }]", "GONE");
+}
+
+#[test]
+fn check_says_which_files_of_development_cannot_be_used() {
+    let bed = Bed::with_notes();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let dev = "[[servers.notes.credentials]]\nsecret = \"k\"\nenv = \"K\"\nsource = { file = \"dev.key\" }\n\
+               [vault]\ndevelopment-sources = true\n";
+    bed.write("callgate.toml", &format!("{config}{dev}"));
+    let missing = bed.run(&["check"]);
+    assert!(
+        missing.code == 3 && missing.out.contains("dev.key") && missing.out.contains("not found"),
+        "{missing:?}"
+    );
+    bed.write("dev.key", "hunter2");
+    let mode =
+        |mode| std::fs::set_permissions(bed.path("dev.key"), std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let open = bed.run(&["check"]);
+    assert!(open.code == 3 && open.out.contains("mode 644") && !open.out.contains("hunter2"), "{open:?}");
+    mode(0o600);
+    assert_eq!(bed.run(&["check"]).code, 0);
+}

@@ -57,6 +57,11 @@ impl Local {
     }
 }
 
+/// Why a file cannot be used as a secret now.
+pub fn unusable(path: &Path) -> Option<BackendError> {
+    read_private(path).err()
+}
+
 /// A file that nobody but its owner can read or write.
 pub(super) fn read_private(path: &Path) -> Result<Secret, BackendError> {
     read(path, true)

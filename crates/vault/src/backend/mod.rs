@@ -11,7 +11,7 @@ mod login;
 mod path;
 
 pub use kv::{Kv, KvPlace, KvSettings};
-pub use local::Local;
+pub use local::{Local, unusable};
 pub use login::{Bootstrap, Login};
 pub use path::{PathError, PathTemplate};
 

@@ -51,7 +51,7 @@ pub(crate) struct Waits {
     /// For people: whose yes it waits for, to what, and where they see it.
     pub(crate) whom: String,
     pub(crate) summary: String,
-    pub(crate) url: String,
+    pub(crate) url: Option<String>,
     /// Who takes it back, where the asker does.
     pub(crate) asker: String,
     /// Its client came back for it.
@@ -457,8 +457,9 @@ fn waits(
     });
     let mut refusal = held.refusal();
     let ask = approval.cure.groups().map(ToString::to_string).collect();
+    let at = url.map(|url| format!(" and can decide at {url}")).unwrap_or_default();
     let help = format!(
-        "{whom} was asked (`{id}`) and can decide at {url}. Make exactly the same call again later: it is done once they have said yes, and not before"
+        "{whom} was asked (`{id}`){at}. Make exactly the same call again later: it is done once they have said yes, and not before"
     );
     refusal.basis.extend([format!("approval:{id}"), reached]);
     refusal.remedy(help, ask)

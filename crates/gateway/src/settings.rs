@@ -107,6 +107,8 @@ pub struct Approvals {
     pub hold_for: Duration,
     /// After so long without a decision these people may decide for that group as well.
     pub escalations: BTreeMap<GroupName, (Duration, GroupName)>,
+    /// Whether there are pages on which people see and decide them.
+    pub pages: bool,
 }
 
 impl Default for Approvals {
@@ -115,6 +117,7 @@ impl Default for Approvals {
             valid_for: Duration::from_secs(30 * 60),
             hold_for: Duration::from_secs(45),
             escalations: BTreeMap::new(),
+            pages: true,
         }
     }
 }

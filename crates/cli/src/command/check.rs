@@ -46,6 +46,8 @@ struct Found {
     unusable: Vec<String>,
     tls: Result<Option<Keys>, TlsError>,
     vault: Vault,
+    /// What else is good to know.
+    notes: Vec<String>,
     /// Budgets that refuse every call of a tool.
     uncountable: Vec<String>,
     /// Repetitions that make little sense, and words about tools that nobody shows.
@@ -178,6 +180,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
             .collect::<Vec<_>>(),
         "unusable-sources": found.unusable,
         "vault": found.vault.json(),
+        "notes": found.notes,
         "pending": found.pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| json!({
             "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
         }))).collect::<Vec<_>>(),
@@ -239,6 +242,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         architecture,
         files: place.remarks(),
         running: running::ask(place).await.map_or_else(Vec::new, |now| running::differences(&now, place)),
+        notes: undecidable(place, &built.live.policies).into_iter().collect(),
         warnings: built.live.warnings(),
         rules: built.live.policies.rules().count(),
         errors: built.problems.clone(),
@@ -265,6 +269,17 @@ fn unusable(settings: &gateway::Settings) -> Vec<String> {
         Some(format!("the secret `{}` of server `{server}`: {why}", one.secret))
     };
     credentials.filter_map(fault).collect()
+}
+
+/// Where calls are held for people and there are no pages on which they decide.
+fn undecidable(place: &Place, policies: &policy::Policies) -> Option<String> {
+    let settings = &place.meant.settings;
+    let held = policies.rules().any(|rule| rule.unless_approved.is_some())
+        || settings.budgets.iter().any(|budget| budget.cure.is_some());
+    (held && !settings.approvals.pages).then(|| {
+        "the console is off, so calls that wait for people are decided with `callgate approvals` alone"
+            .to_owned()
+    })
 }
 
 /// What is said of repetitions and makes little sense for the tool it is said of.
@@ -350,7 +365,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         }
     }
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
-    let said = found.uncountable.iter().chain(&found.repeated).chain(&found.records);
+    let said = found.uncountable.iter().chain(&found.repeated).chain(&found.records).chain(&found.notes);
     for line in said.chain(&mistakes).chain(&found.files).chain(&found.running) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::one_line(line)));
     }

@@ -39,7 +39,8 @@ pub(crate) struct Escalation {
     pub(crate) to: Spanned<String>,
 }
 
-pub(super) fn cross(crossing: &mut Crossing<'_>, written: &Written) -> Approvals {
+/// `pages`: whether the console is there.
+pub(super) fn cross(crossing: &mut Crossing<'_>, written: &Written, pages: bool) -> Approvals {
     let usual = Approvals::default();
     let valid_for = crossing.duration(written.valid_for.as_ref(), usual.valid_for);
     if let Some(given) = written.valid_for.as_ref().filter(|_| valid_for.is_zero()) {
@@ -62,7 +63,7 @@ pub(super) fn cross(crossing: &mut Crossing<'_>, written: &Written) -> Approvals
     let at_once = written.hold_for.as_ref().is_some_and(|given| given.get_ref() == "0s");
     let held = written.hold_for.as_ref().filter(|_| !at_once);
     let hold_for = if at_once { Duration::ZERO } else { crossing.duration(held, usual.hold_for) };
-    Approvals { valid_for, hold_for, escalations }
+    Approvals { valid_for, hold_for, escalations, pages }
 }
 
 fn name(crossing: &mut Crossing<'_>, given: &Spanned<String>) -> Option<GroupName> {

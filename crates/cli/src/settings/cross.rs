@@ -151,7 +151,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
             tls: door::tls(crossing, file, base),
             tls_terminated_upstream: file.tls_terminated_upstream.as_ref().is_some_and(|one| *one.get_ref()),
             workloads,
-            approvals: approvals::cross(crossing, &file.approvals),
+            approvals: approvals::cross(crossing, &file.approvals, console.enabled),
             budgets,
             idempotency: idempotency::cross(crossing, &file.idempotency),
         },
@@ -168,9 +168,10 @@ fn console(
     servers: &BTreeMap<ServerName, ServerSettings>,
     networks: &[IpNet],
 ) -> ::console::Settings {
-    let hooks = webhooks::cross(crossing, &file.webhooks, networks);
+    let settings = console::cross(crossing, &file.console);
+    let hooks = webhooks::cross(crossing, &file.webhooks, networks, settings.enabled);
     let declared = servers.iter().map(|(name, one)| (name.clone(), one.declarations.clone())).collect();
-    ::console::Settings { hooks, declared, ..console::cross(crossing, &file.console) }
+    ::console::Settings { hooks, declared, ..settings }
 }
 
 fn servers(

@@ -43,8 +43,20 @@ pub(crate) enum Format {
     Slack,
 }
 
-pub(super) fn cross(crossing: &mut Crossing<'_>, written: &[Webhook], everywhere: &[IpNet]) -> Vec<Hook> {
+/// `taken`: whether the console is there, whose address takes callbacks.
+pub(super) fn cross(
+    crossing: &mut Crossing<'_>,
+    written: &[Webhook],
+    everywhere: &[IpNet],
+    taken: bool,
+) -> Vec<Hook> {
     let mut names = BTreeSet::new();
+    for one in written.iter().filter(|one| one.decides && !taken) {
+        let name = one.name.get_ref();
+        let message = format!("webhook `{name}` decides, and the console, which takes its callbacks, is off");
+        let help = "take `decides = true` or `console.enabled = false` away";
+        crossing.problem(one.name.span(), message, Some(help));
+    }
     written.iter().filter_map(|one| hook(crossing, one, everywhere, &mut names)).collect()
 }
 

@@ -312,3 +312,30 @@ fn what_a_host_calls_itself_steers_no_terminal_and_adds_no_line() {
     assert!(!shown.contains(['\u{202e}', '\u{3164}']), "{shown}");
     assert_eq!(gateway.stop(), 0);
 }
+
+#[test]
+fn nobody_is_sent_to_a_console_that_is_off_and_check_says_how_it_is_decided() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    let told = drop_note(&gateway, &token, &session).to_string();
+    assert!(told.contains("can decide at http") && told.contains("/console/approvals/"), "{told}");
+    assert_eq!(gateway.stop(), 0);
+    assert!(!bed.run(&["check"]).out.contains("console"));
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write(
+        "callgate.toml",
+        &config.replace("[servers.notes]", "[console]\nenabled = false\n[servers.notes]"),
+    );
+    let checked = bed.run(&["check"]);
+    assert!(
+        checked.code == 0 && checked.out.contains("the console is off, so calls that wait"),
+        "{checked:?}"
+    );
+    let (gateway, session) = begin(&bed, &token);
+    let told = drop_note(&gateway, &token, &session);
+    assert!(is_held(&told), "{told}");
+    let told = told.to_string();
+    assert!(!told.contains("/console/") && told.contains("was asked"), "{told}");
+    assert_eq!(gateway.stop(), 0);
+}

@@ -10,8 +10,8 @@ pub(super) fn event(state: State) -> String {
     format!("approval.{}", state.as_str())
 }
 
-/// The body to send. `url` is the approval's page.
-pub(super) fn body(form: Form, approval: &Approval, url: &str, now: Timestamp) -> String {
+/// The body to send. `url` is the approval's page, if there is one.
+pub(super) fn body(form: Form, approval: &Approval, url: Option<&str>, now: Timestamp) -> String {
     match form {
         Form::Generic => generic(approval, url, now),
         Form::Slack => slack(approval, url),
@@ -25,7 +25,7 @@ fn time(at: Timestamp) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
 }
 
-fn generic(approval: &Approval, url: &str, now: Timestamp) -> Value {
+fn generic(approval: &Approval, url: Option<&str>, now: Timestamp) -> Value {
     let preview = &approval.preview;
     let have = approval.progress();
     let needs = approval.cure.needs.iter().zip(have);
@@ -81,7 +81,7 @@ fn headline(state: State) -> &'static str {
     }
 }
 
-fn slack(approval: &Approval, url: &str) -> Value {
+fn slack(approval: &Approval, url: Option<&str>) -> Value {
     let preview = &approval.preview;
     let plain = |text: &str| json!({ "type": "plain_text", "text": cut(text), "emoji": false });
     let headline = match approval.state == State::Proposed {
@@ -100,9 +100,9 @@ fn slack(approval: &Approval, url: &str) -> Value {
         let told = told.cloned().collect::<Vec<_>>().join("; ");
         blocks.push(json!({ "type": "context", "elements": [plain(&told)] }));
     }
-    blocks.push(json!({
-        "type": "actions",
-        "elements": [{ "type": "button", "text": plain("Look at it"), "url": url }],
+    blocks.extend(url.map(|url| {
+        let button = json!({ "type": "button", "text": plain("Look at it"), "url": url });
+        json!({ "type": "actions", "elements": [button] })
     }));
     blocks.retain(|block| block.pointer("/text/text").and_then(Value::as_str) != Some(""));
     json!({ "text": escaped(&format!("{headline}: {}", preview.summary)), "blocks": blocks })

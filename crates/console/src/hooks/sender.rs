@@ -82,12 +82,13 @@ impl Sender {
                 for hook in &settings.hooks {
                     let approval = &kept.approval;
                     let event = payload::event(approval.state);
-                    let url = format!("{}/console/approvals/{}", self.base, approval.id);
+                    let page = || format!("{}/console/approvals/{}", self.base, approval.id);
+                    let url = settings.enabled.then(page);
                     let made_at = self.clock.now();
                     let subject = approval.id.to_string();
                     let one = Delivery {
                         id: id(&hook.name, &subject, &event),
-                        body: payload::body(hook.form, approval, &url, made_at),
+                        body: payload::body(hook.form, approval, url.as_deref(), made_at),
                         hook: hook.name.clone(),
                         subject,
                         event,

@@ -61,6 +61,8 @@ impl Way {
         leg: &Leg,
     ) -> Self {
         let askable = asker.capabilities.as_deref().map(Askable::read).unwrap_or_default();
+        // nobody is sent to a page that is not there
+        let askable = Askable { url: askable.url && gate.live().settings.approvals.pages, ..askable };
         match asker.era() {
             // what answers a server's own questions has no room for ours
             Era::Modern if askable.url && resolved.method.multi_round && !brings_answers(resolved) => {
@@ -123,10 +125,11 @@ pub(crate) fn rfc3339(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_microsecond(us).ok().map(|at| at.to_string())
 }
 
-/// Where people see it and decide.
-pub(crate) fn page(live: &Live, approval: ApprovalId) -> String {
+/// Where people see it and decide, if there are pages.
+pub(crate) fn page(live: &Live, approval: ApprovalId) -> Option<String> {
     let settings = &live.settings;
-    format!("{}/console/approvals/{approval}", settings.console_base(settings.listen))
+    let base = || settings.console_base(settings.listen);
+    settings.approvals.pages.then(|| format!("{}/console/approvals/{approval}", base()))
 }
 
 /// What comes of telling the client.
@@ -185,5 +188,6 @@ fn visit(hold: &Hold, state: &str) -> Reply {
 
 /// For people: what is waited for, and where.
 fn message(waits: &Waits) -> String {
-    format!("{} This waits for approval by {}, who can decide at {}", waits.summary, waits.whom, waits.url)
+    let at = waits.url.as_ref().map(|url| format!(", who can decide at {url}")).unwrap_or_default();
+    format!("{} This waits for approval by {}{at}", waits.summary, waits.whom)
 }

@@ -35,7 +35,7 @@ statements! {
     OPEN = "SELECT DISTINCT call, deed FROM budget_reservations WHERE tenant = $1 AND environment = $2 \
         AND log = $3 ORDER BY call";
     SUBJECTS = "SELECT subject, budget, whose FROM budget_subjects WHERE tenant = $1 AND environment = $2 \
-        AND until > $3 ORDER BY budget, whose LIMIT $4";
+        AND until > $3 AND budget = $4 ORDER BY whose LIMIT $5";
     OLD_USES = "DELETE FROM budget_uses WHERE until <= $1";
     OLD_SUBJECTS = "DELETE FROM budget_subjects WHERE until <= $1";
     OLD_RESERVATIONS = "DELETE FROM budget_reservations WHERE until <= $1";
@@ -175,10 +175,15 @@ impl Store {
         rows.iter().map(open).collect()
     }
 
-    /// Counters in use, some of them at once.
-    pub async fn counters(&self, scope: &Scope, limit: u32) -> Result<Vec<Counter>, StoreError> {
+    /// Counters of a budget that are in use, some of them at once.
+    pub async fn counters(
+        &self,
+        scope: &Scope,
+        budget: &BudgetName,
+        limit: u32,
+    ) -> Result<Vec<Counter>, StoreError> {
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
-        let key = args![tenant, environment, self.now(), u64::from(limit)];
+        let key = args![tenant, environment, self.now(), budget.as_str(), u64::from(limit)];
         let counter = |row: &Row| {
             let budget = row.parsed("budget")?;
             Ok(Counter { subject: row.digest("subject")?, budget, whose: row.get("whose")? })

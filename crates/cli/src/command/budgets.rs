@@ -41,8 +41,10 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     {
         return Err(Failure::Usage(format!("there is no budget `{name}` in `{}`", place.config.display())));
     }
-    let mut lines = lines(&place, &place.store_to_read(given.say).await?, args.limit).await?;
-    lines.retain(|line| args.budget.as_ref().is_none_or(|name| line.budget.name.as_str() == name));
+    let asked = |budget: &&Budget| args.budget.as_ref().is_none_or(|name| budget.name.as_str() == name);
+    let mut asked: Vec<&Budget> = budgets.iter().filter(asked).collect();
+    asked.sort_by(|a, b| a.name.cmp(&b.name));
+    let lines = lines(&place, &asked, &place.store_to_read(given.say).await?, args.limit).await?;
     given.say.json(&lines.iter().map(json).collect::<Vec<_>>());
     let row = |line: &Line| {
         let (used, frees) = (line.budget.shown(line.used), line.frees.map(when).unwrap_or_default());
@@ -54,18 +56,24 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     Ok(Verdict::Yes)
 }
 
-async fn lines(place: &Place, store: &store::Store, limit: u32) -> anyhow::Result<Vec<Line>> {
+/// The limit is for what is shown: counters of other budgets take none of it.
+async fn lines(
+    place: &Place,
+    budgets: &[&Budget],
+    store: &store::Store,
+    limit: u32,
+) -> anyhow::Result<Vec<Line>> {
     let (scope, now) = (place.scope(), SystemClock.now());
     let mut lines = Vec::new();
-    for counter in store.counters(&scope, limit).await? {
-        let budget = place.meant.settings.budgets.iter().find(|budget| budget.name == counter.budget);
-        // one that counted something else before has counters of its own
-        let reading =
-            budget.and_then(|budget| Some((budget, budget.reading(&counter.whose, now, counter.subject)?)));
-        let Some((budget, reading)) = reading else { continue };
-        let counted = store.counted(&scope, &reading).await?;
-        let (used, frees) = (used(&reading, &counted), counted.iter().map(|one| one.until).min());
-        lines.push(Line { budget: budget.clone(), whose: counter.whose, used, frees });
+    for budget in budgets {
+        let left = limit.saturating_sub(u32::try_from(lines.len())?);
+        for counter in store.counters(&scope, &budget.name, left).await? {
+            // one that counted something else before has counters of its own
+            let Some(reading) = budget.reading(&counter.whose, now, counter.subject) else { continue };
+            let counted = store.counted(&scope, &reading).await?;
+            let (used, frees) = (used(&reading, &counted), counted.iter().map(|one| one.until).min());
+            lines.push(Line { budget: (*budget).clone(), whose: counter.whose, used, frees });
+        }
     }
     Ok(lines)
 }

@@ -1,6 +1,6 @@
 //! Commands that need no running gateway.
 
-use crate::bed::{Bed, POLICY};
+use crate::bed::{Bed, POLICY, until};
 
 #[test]
 fn exit_codes_tell_yes_fault_usage_and_no_apart() {
@@ -424,4 +424,27 @@ fn check_names_tools_whose_calls_a_budget_cannot_count() {
     }
     assert!(!said.out.contains("`notes__hang` does not have"), "it is not covered: {}", said.out);
     assert_eq!(bed.json(&["check"])["uncountable"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_limit_is_of_what_is_shown_and_not_of_other_budgets() {
+    let bed = Bed::with_notes();
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let budget = |name: &str| {
+        format!(
+            "[[budgets]]\nname = \"{name}\"\ncounts = \"calls\"\nat-most = 9\nper = \"everybody\"\nwindow = \"1h\"\n"
+        )
+    };
+    bed.write("callgate.toml", &format!("{config}{}{}", budget("aaa"), budget("bbb")));
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let call = serde_json::json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": { "name": "read_note", "arguments": {} } });
+    assert!(gateway.post(&token, Some(&session), &call).2["result"].is_object());
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(bed.json(&["budgets"]).as_array().unwrap().len(), 2);
+    assert_eq!(bed.json(&["budgets", "--limit", "1"])[0]["budget"], "aaa");
+    assert_eq!(bed.json(&["budgets", "bbb", "--limit", "1"])[0]["budget"], "bbb");
 }

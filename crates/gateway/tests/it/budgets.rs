@@ -264,7 +264,7 @@ async fn what_a_stop_left_is_settled_as_the_record_says() {
     let log = house.gate.ledger().public_key().origin().to_owned();
     let now = decision::Timestamp(decision::Clock::now(&crate::house::WallClock).0);
     let uses = {
-        let counters = house.store.counters(&scope(&house), 9).await.unwrap();
+        let counters = house.store.counters(&scope(&house), &"rate".parse().unwrap(), 9).await.unwrap();
         let span = Window::Sliding(60_000_000).at(now);
         vec![store::Taken {
             one: decision::budget::Use {

@@ -146,18 +146,23 @@ pub(crate) async fn a_value_is_new_until_it_was_let_through(bed: &Bed) {
 pub(crate) async fn what_no_window_needs_is_forgotten(bed: &Bed) {
     let store = bed.store().await;
     let soon = Timestamp(bed.now().0 + 1_000_000);
-    let short = takes_of("short", 1, 9);
-    let short = Use { span: Span { until: soon, ..short.span }, ..short };
-    spend(&store, 1, &[short, takes_of("long", 1, 9)], false).await.unwrap();
-    assert_eq!(store.counters(&home(), 10).await.unwrap().len(), 2);
+    let brief = takes_of("short", 1, 9);
+    let brief = Use { span: Span { until: soon, ..brief.span }, ..brief };
+    spend(&store, 1, &[brief, takes_of("long", 1, 9)], false).await.unwrap();
+    let (short, long) = ("short".parse().unwrap(), "long".parse().unwrap());
+    for budget in [&short, &long] {
+        let counters = store.counters(&home(), budget, 10).await.unwrap();
+        assert_eq!(counters.iter().map(|one| &one.budget).collect::<Vec<_>>(), [budget]);
+        assert!(store.counters(&home(), budget, 0).await.unwrap().is_empty());
+    }
     assert_eq!(store.forget_uses().await.unwrap(), 0);
     bed.clock.advance(2_000_000);
-    let left = store.counters(&home(), 10).await.unwrap();
-    assert_eq!(left.iter().map(|one| one.budget.as_str()).collect::<Vec<_>>(), ["long"]);
+    assert!(store.counters(&home(), &short, 10).await.unwrap().is_empty());
+    assert_eq!(store.counters(&home(), &long, 10).await.unwrap().len(), 1);
     assert_eq!(store.forget_uses().await.unwrap(), 3);
     for table in ["budget_subjects", "budget_uses", "budget_reservations"] {
         assert_eq!(bed.rows(table).await, 1, "{table}");
     }
     let elsewhere = store::Scope::new("other".parse().unwrap(), home().environment);
-    assert!(store.counters(&elsewhere, 10).await.unwrap().is_empty());
+    assert!(store.counters(&elsewhere, &long, 10).await.unwrap().is_empty());
 }

@@ -50,7 +50,7 @@ pub(crate) struct Add {
     #[arg(long)]
     workload: bool,
     /// When its token ends, such as `12h` or `90d`
-    #[arg(long, default_value = "90d", value_name = "TIME")]
+    #[arg(long, default_value = "90d", value_name = "TIME", conflicts_with = "no_token")]
     expires: String,
     /// Issue no token
     #[arg(long)]

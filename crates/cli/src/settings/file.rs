@@ -223,13 +223,15 @@ pub(crate) struct Server {
     pub(crate) command: Option<Spanned<String>>,
     /// Its arguments, each as it is.
     #[serde(default)]
-    pub(crate) args: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub(crate) args: Vec<Spanned<String>>,
     /// Plain variables for a child. Secrets do not belong here; see `credentials`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
-    pub(crate) env: BTreeMap<Spanned<String>, String>,
+    pub(crate) env: BTreeMap<Spanned<String>, Spanned<String>>,
     /// The folder it runs in; relative to this file.
-    pub(crate) cwd: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub(crate) cwd: Option<Spanned<String>>,
     /// Where it runs, for the rules: `production`, `staging`, …
     #[schemars(with = "Option<String>")]
     pub(crate) environment: Option<Spanned<String>>,

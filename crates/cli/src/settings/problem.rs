@@ -90,6 +90,11 @@ impl<'a> Crossing<'a> {
         }
     }
 
+    /// Shows this in no excerpt. Before the problem that is told beside it.
+    pub(super) fn hide(&mut self, at: std::ops::Range<usize>) {
+        self.hidden.push(at);
+    }
+
     /// The text without what is hidden, as long as before, so that every label stays in its place.
     fn shown(&self) -> String {
         let mut shown = passwords_hidden(self.text).into_bytes();

@@ -14,6 +14,7 @@ pub(super) fn reach(
 ) -> Option<Reach> {
     match (&written.url, &written.command) {
         (Some(url), None) => {
+            of_programs(crossing, written);
             let parsed =
                 url::Url::parse(url.get_ref()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             let Some(parsed) = parsed else {
@@ -46,14 +47,14 @@ pub(super) fn reach(
             if let Some(transport) = &written.transport {
                 crossing.problem(transport.span(), "`transport` is for a server with `url`", None);
             }
-            let env = written.env.iter().map(|(name, value)| variable(crossing, name, value));
+            let env = written.env.iter().map(|(name, value)| variable(crossing, name, value.get_ref()));
             // all of them are looked at before giving up
             let env: Vec<_> = env.collect();
             Some(Reach::Stdio {
                 command: PathBuf::from(command.get_ref()),
-                args: written.args.clone(),
+                args: written.args.iter().map(|arg| arg.get_ref().clone()).collect(),
                 env: env.into_iter().collect::<Option<_>>()?,
-                cwd: written.cwd.as_ref().map(|dir| base.join(dir)),
+                cwd: written.cwd.as_ref().map(|dir| base.join(dir.get_ref())),
             })
         }
         (Some(_), Some(command)) => {
@@ -65,6 +66,21 @@ pub(super) fn reach(
             crossing.problem(name.span(), message, None);
             None
         }
+    }
+}
+
+/// What is said of a program where there is an address. The values are not shown: people pass secrets there.
+fn of_programs(crossing: &mut Crossing<'_>, written: &file::Server) {
+    let values = written.args.iter().chain(written.env.values());
+    values.for_each(|value| crossing.hide(value.span()));
+    let first = [
+        ("args", written.args.first().map(Spanned::span)),
+        ("env", written.env.keys().next().map(Spanned::span)),
+        ("cwd", written.cwd.as_ref().map(Spanned::span)),
+    ];
+    for (key, at) in first {
+        let Some(at) = at else { continue };
+        crossing.hidden(at, format!("`{key}` is for a server with `command`"), None);
     }
 }
 

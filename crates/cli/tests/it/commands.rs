@@ -448,3 +448,11 @@ fn a_limit_is_of_what_is_shown_and_not_of_other_budgets() {
     assert_eq!(bed.json(&["budgets", "--limit", "1"])[0]["budget"], "aaa");
     assert_eq!(bed.json(&["budgets", "bbb", "--limit", "1"])[0]["budget"], "bbb");
 }
+
+#[test]
+fn a_time_is_for_a_token() {
+    let bed = Bed::with_notes();
+    let both = bed.run(&["agent", "add", "bot", "--no-token", "--expires", "1d"]);
+    assert!(both.code == 2 && both.err.contains("--no-token"), "{both:?}");
+    assert_eq!(bed.run(&["agent", "add", "bot", "--no-token"]).code, 0);
+}

@@ -456,3 +456,13 @@ fn a_time_is_for_a_token() {
     assert!(both.code == 2 && both.err.contains("--no-token"), "{both:?}");
     assert_eq!(bed.run(&["agent", "add", "bot", "--no-token"]).code, 0);
 }
+
+#[test]
+fn what_is_exported_for_clients_is_json_with_and_without_asking_for_it() {
+    let bed = Bed::with_notes();
+    let export = ["registry", "export", "managed-settings"];
+    let asked = bed.json(&export);
+    assert_eq!(asked["allowManagedMcpServersOnly"], true);
+    let plain = bed.run(&export).out;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&plain).unwrap(), asked);
+}

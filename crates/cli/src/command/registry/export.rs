@@ -19,7 +19,8 @@ pub(super) fn run(export: Export, given: &Given) -> Outcome {
     let place = given.place()?;
     let base = place.meant.settings.issuer.trim_end_matches('/');
     match export {
-        Export::ManagedSettings => given.say.line(format!("{:#}", managed(base))),
+        // it is JSON for whoever reads it
+        Export::ManagedSettings => given.say.as_json(true).json(&managed(base)),
     }
     Ok(Verdict::Yes)
 }

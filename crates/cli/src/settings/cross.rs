@@ -4,7 +4,7 @@
 use super::{
     approvals, budgets, console, door,
     file::{self, File},
-    idempotency, keys, networks, oauth,
+    idempotency, keys, networks, oauth, places,
     problem::{Crossing, Located},
     reach::{is_variable, reach},
     record, registry, term, vault,
@@ -305,8 +305,12 @@ fn server_of(
         let per_user = authority == Authority::PerUser;
         let source = vault::source(crossing, one.source.as_ref(), sources, per_user);
         let meant = credential(crossing, one, is_http);
-        credentials.extend(meant.zip(source).map(|(meant, source)| CredentialUse { source, ..meant }));
+        let at = one.secret.span();
+        let of_it = |(meant, source)| (at, CredentialUse { source, ..meant });
+        credentials.extend(meant.zip(source).map(of_it));
     }
+    let assertion = written.assertion.as_ref().and_then(|one| assertion(crossing, one, is_http));
+    places::apart(crossing, written, &credentials, assertion.as_ref());
     let tools =
         written.tools.iter().map(|(name, tool)| (name.clone(), declared(crossing, name, tool))).collect();
     Some(ServerSettings {
@@ -318,8 +322,8 @@ fn server_of(
         },
         call_timeout: crossing.duration(written.timeout.as_ref(), limits.call_timeout),
         authority,
-        assertion: written.assertion.as_ref().and_then(|one| assertion(crossing, one, is_http)),
-        credentials,
+        assertion,
+        credentials: credentials.into_iter().map(|(_, one)| one).collect(),
         open_arguments: written.open_arguments.iter().cloned().collect::<BTreeSet<_>>(),
         keep_arguments: written.keep.arguments.unwrap_or(true),
         keep_results: written.keep.results.unwrap_or(false),

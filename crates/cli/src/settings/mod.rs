@@ -14,6 +14,7 @@ mod idempotency;
 mod keys;
 mod networks;
 mod oauth;
+mod places;
 mod problem;
 mod reach;
 mod record;

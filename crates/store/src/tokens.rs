@@ -78,7 +78,7 @@ impl std::str::FromStr for TokenId {
             Some(digits) if digits.len() == 16 && digits.chars().all(hex) => Ok(Self(text.to_owned())),
             Some(_) | None => Err(StoreError::Unacceptable {
                 what: "token id",
-                rule: "write `tok_` and 16 hexadecimal digits, as `callgate token list` shows it",
+                rule: "write `tok_` and 16 hexadecimal digits, as `callgate agent list` shows it",
             }),
         }
     }

@@ -34,7 +34,7 @@ pub(crate) struct File {
     /// Who an HTTP caller on loopback without a token is. Leave it out to ask everybody for a token.
     #[schemars(with = "Option<String>")]
     pub(crate) allow_unauthenticated_loopback: Option<Spanned<String>>,
-    /// Networks from which `/metrics` may be read, beside this machine.
+    /// Networks from which `/metrics` may be read, beside this machine. Elsewhere it is refused, with a token too.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(crate) metrics_networks: Vec<Spanned<String>>,

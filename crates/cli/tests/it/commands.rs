@@ -427,6 +427,29 @@ fn check_names_tools_whose_calls_a_budget_cannot_count() {
 }
 
 #[test]
+fn what_is_exported_for_clients_is_json_with_and_without_asking_for_it() {
+    let bed = Bed::with_notes();
+    let export = ["registry", "export", "managed-settings"];
+    let asked = bed.json(&export);
+    assert_eq!(asked["allowManagedMcpServersOnly"], true);
+    let plain = bed.run(&export).out;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&plain).unwrap(), asked);
+}
+
+#[test]
+fn a_time_is_for_a_token_and_an_unknown_token_is_looked_for_where_they_are_listed() {
+    let bed = Bed::with_notes();
+    let both = bed.run(&["agent", "add", "bot", "--no-token", "--expires", "1d"]);
+    assert!(both.code == 2 && both.err.contains("--no-token"), "{both:?}");
+    assert_eq!(bed.run(&["agent", "add", "bot", "--no-token"]).code, 0);
+    assert!(bed.run(&["agent", "revoke", "tok_x"]).err.contains("callgate agent list"));
+    for unknown in ["tok_x", "tok_0123456789abcdef"] {
+        let said = bed.run(&["agent", "revoke", unknown]);
+        assert!(said.code == 1 && !said.err.contains("token list"), "{said:?}");
+    }
+}
+
+#[test]
 fn a_limit_is_of_what_is_shown_and_not_of_other_budgets() {
     let bed = Bed::with_notes();
     let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
@@ -447,22 +470,4 @@ fn a_limit_is_of_what_is_shown_and_not_of_other_budgets() {
     assert_eq!(bed.json(&["budgets"]).as_array().unwrap().len(), 2);
     assert_eq!(bed.json(&["budgets", "--limit", "1"])[0]["budget"], "aaa");
     assert_eq!(bed.json(&["budgets", "bbb", "--limit", "1"])[0]["budget"], "bbb");
-}
-
-#[test]
-fn a_time_is_for_a_token() {
-    let bed = Bed::with_notes();
-    let both = bed.run(&["agent", "add", "bot", "--no-token", "--expires", "1d"]);
-    assert!(both.code == 2 && both.err.contains("--no-token"), "{both:?}");
-    assert_eq!(bed.run(&["agent", "add", "bot", "--no-token"]).code, 0);
-}
-
-#[test]
-fn what_is_exported_for_clients_is_json_with_and_without_asking_for_it() {
-    let bed = Bed::with_notes();
-    let export = ["registry", "export", "managed-settings"];
-    let asked = bed.json(&export);
-    assert_eq!(asked["allowManagedMcpServersOnly"], true);
-    let plain = bed.run(&export).out;
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&plain).unwrap(), asked);
 }

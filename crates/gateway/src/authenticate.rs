@@ -1,6 +1,9 @@
 //! Who is asking. No principal, no session, no credential lookup.
 
 mod kept;
+mod standing;
+
+pub(crate) use standing::Standing;
 
 use crate::exchange::{Arrival, Party, Presented, Vouched};
 use crate::gate::{Gate, Live};
@@ -10,8 +13,8 @@ use crate::record::Leg;
 use crate::route::{Route, What};
 use crate::session::Session;
 use crate::workload;
-use decision::{Actor, AgentName, Class, Code, Era, Passed, Principal, Refusal, Transport};
-use identity::oauth::{Opaque, Verified};
+use decision::{Actor, AgentName, Code, Era, Passed, Principal, Refusal, Transport};
+use identity::oauth::Verified;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,101 +33,6 @@ pub(crate) struct Asker {
     pub(crate) capabilities: Option<bytes::Bytes>,
     /// By what the principal is known.
     pub(crate) standing: Standing,
-}
-
-/// By what a principal is known, so that what outlives a message can ask whether it still is.
-#[derive(Debug, Clone)]
-pub(crate) enum Standing {
-    /// The hash of a token.
-    Token([u8; 32]),
-    /// A provider's token, as it was verified.
-    Signed(Arc<Verified>),
-    /// A provider's token that the provider vouches for, and the token itself to ask about it again.
-    Vouched(Arc<Verified>, Arc<Opaque>),
-    /// By configuration.
-    Agent(AgentName),
-    /// By being a program of this machine, as long as those are let in without a token.
-    Here(AgentName),
-    /// By certificate.
-    Workload(Arc<ClientCertificate>),
-    /// By something else, over a connection that a certificate stands for.
-    Bound(Arc<ClientCertificate>, Box<Standing>),
-    /// A server's question, in the name of the session it belongs to.
-    Session,
-}
-
-impl Standing {
-    /// Whether it was taken away meanwhile.
-    pub(crate) async fn lapsed(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> bool {
-        self.lapse(gate, live).await.is_some()
-    }
-
-    /// Why it counts no longer, if it does not. A store that cannot be asked takes nothing away: whatever
-    /// the principal asks next is refused then anyway.
-    pub(crate) async fn lapse(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> Option<Code> {
-        let mut standing = self;
-        while let Self::Bound(certificate, inner) = standing {
-            if let Err(refusal) = workload::holds(gate, certificate) {
-                return Some(refusal.code);
-            }
-            standing = inner;
-        }
-        let known = match standing {
-            Self::Token(hash) => of_token(gate, live, *hash).await.map(|_| ()),
-            Self::Signed(token) => match gate.issuers.still(token, gate.clock.now()) {
-                Ok(()) => not_disabled(gate, live, token).await,
-                Err(refusal) => Err(refusal),
-            },
-            Self::Vouched(token, opaque) => {
-                let (now, errand) = (gate.clock.now(), introspection::errand(gate, live));
-                // whatever keeps the provider from being asked, nobody vouches for the token any more
-                if let Err(refusal) = gate.issuers.still_vouched(token, opaque, now, errand).await {
-                    return Some(refusal.code);
-                }
-                not_disabled(gate, live, token).await
-            }
-            Self::Agent(agent) => gate.tokens.enabled(gate, live, agent).await,
-            Self::Here(agent) if live.settings.unauthenticated_loopback.as_ref() != Some(agent) => {
-                return Some(Code::CredentialMissing);
-            }
-            Self::Here(agent) => gate.tokens.enabled(gate, live, agent).await,
-            Self::Workload(certificate) => of_certificate(gate, live, certificate).await.map(|_| ()),
-            Self::Session | Self::Bound(..) => Ok(()),
-        };
-        let lapses = |code: Code| code.class() == Class::Authentication || code == Code::ProviderUnreachable;
-        known.err().map(|refusal| refusal.code).filter(|code| lapses(*code))
-    }
-
-    /// Whether time alone takes it away, and another of the same principal's may follow.
-    pub(crate) fn runs_out(&self) -> bool {
-        match self {
-            Self::Signed(_) | Self::Vouched(..) | Self::Workload(_) | Self::Bound(..) => true,
-            Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Session => false,
-        }
-    }
-
-    /// Whether it takes a provider's answer to know whether it still is.
-    pub(crate) fn is_asked_about(&self) -> bool {
-        match self {
-            Self::Vouched(..) => true,
-            Self::Bound(_, inner) => inner.is_asked_about(),
-            Self::Token(_)
-            | Self::Signed(_)
-            | Self::Agent(_)
-            | Self::Here(_)
-            | Self::Workload(_)
-            | Self::Session => false,
-        }
-    }
-
-    /// What the provider's token is bounded to; nothing bounds whoever came another way.
-    pub(crate) fn token(&self) -> Option<&Verified> {
-        match self {
-            Self::Signed(token) | Self::Vouched(token, _) => Some(token),
-            Self::Bound(_, inner) => inner.token(),
-            Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Workload(_) | Self::Session => None,
-        }
-    }
 }
 
 impl Asker {

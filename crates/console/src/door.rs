@@ -44,10 +44,18 @@ pub(crate) enum Shut {
     TooMany,
 }
 
+/// Whom a link or a session is for: whoever had the name then. It may be taken away, and given to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Guest {
+    pub(crate) visitor: Visitor,
+    /// When the person was added; nobody adds the operator.
+    pub(crate) added: Option<Timestamp>,
+}
+
 /// Somebody who is in.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
-    pub(crate) visitor: Visitor,
+    pub(crate) guest: Guest,
     /// What every form of this session carries.
     pub(crate) form_token: String,
     began: Timestamp,
@@ -56,7 +64,7 @@ pub(crate) struct Session {
 
 #[derive(Debug)]
 struct Link {
-    visitor: Visitor,
+    guest: Guest,
     until: Timestamp,
 }
 
@@ -91,7 +99,7 @@ impl Door {
     }
 
     /// A code that lets somebody in once.
-    pub(crate) fn invite(&self, visitor: Visitor) -> String {
+    pub(crate) fn invite(&self, guest: Guest) -> String {
         let code = secret(&*self.entropy);
         let now = self.clock.now();
         let mut links = self.links.lock();
@@ -101,21 +109,27 @@ impl Door {
         {
             links.remove(&oldest);
         }
-        links.insert(print(&code), Link { visitor, until: Timestamp(now.0.saturating_add(us(LINK_TIME))) });
+        links.insert(print(&code), Link { guest, until: Timestamp(now.0.saturating_add(us(LINK_TIME))) });
         code
     }
 
-    /// Spends a code and begins a session, with a token that nobody has seen before.
-    pub(crate) fn enter(&self, code: &str) -> Result<(String, Visitor), Shut> {
+    /// Spends a code.
+    pub(crate) fn spend(&self, code: &str) -> Result<Guest, Shut> {
         let now = self.clock.now();
         if self.guesses.lock().exhausted(now) {
             return Err(Shut::TooMany);
         }
         let link = self.links.lock().remove(&print(code)).filter(|link| link.until > now);
-        let Some(Link { visitor, .. }) = link else {
+        let Some(Link { guest, .. }) = link else {
             self.guesses.lock().wrong += 1;
             return Err(Shut::NoSuchLink);
         };
+        Ok(guest)
+    }
+
+    /// Begins a session, with a token that nobody has seen before.
+    pub(crate) fn begin(&self, guest: Guest) -> String {
+        let now = self.clock.now();
         let (token, form_token) = (secret(&*self.entropy), secret(&*self.entropy));
         let mut sessions = self.sessions.lock();
         if sessions.len() >= SESSIONS_MAX
@@ -123,9 +137,8 @@ impl Door {
         {
             sessions.remove(&idlest);
         }
-        let session = Session { visitor: visitor.clone(), form_token, began: now, seen: now };
-        sessions.insert(print(&token), session);
-        Ok((token, visitor))
+        sessions.insert(print(&token), Session { guest, form_token, began: now, seen: now });
+        token
     }
 
     /// The session of a token, which is used by this.

@@ -14,6 +14,7 @@ mod pages;
 pub mod review;
 mod route;
 mod settings;
+mod signed;
 mod target;
 mod urgency;
 mod view;
@@ -26,14 +27,15 @@ pub use web::Body;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use decision::approval::{Approval, Voter};
+use decision::approval::Approval;
 use decision::{Clock, Entropy, Entry, Event, EventName, ServerName};
 use door::{Door, Shut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use pages::Frame;
-use policy::{ConsoleAction, ConsoleRules, On, Role, Visitor};
+use policy::{ConsoleAction, ConsoleRules, On, Visitor};
 use route::Astray;
-use std::collections::{BTreeMap, BTreeSet};
+use signed::Signed;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{
     Desk, Scope, Store,
@@ -99,17 +101,6 @@ pub struct Console {
     urgencies: Urgencies,
 }
 
-/// Somebody who is signed in, as they are at this moment.
-#[derive(Debug, Clone)]
-struct Signed {
-    visitor: Visitor,
-    roles: BTreeSet<Role>,
-    /// Nobody whose yes counts where there is none.
-    voter: Option<Voter>,
-    form_token: String,
-    token: String,
-}
-
 type Fields = BTreeMap<String, String>;
 
 impl Console {
@@ -120,8 +111,13 @@ impl Console {
     }
 
     /// What follows `base` in a link that lets somebody in once. The code is behind `#`, where it is sent to nobody.
-    pub fn invite(&self, visitor: Visitor) -> String {
-        format!("{}#{}", Route::SignInPage.path(), self.door.invite(visitor))
+    ///
+    /// Errors: [`store::StoreError::Missing`] when there is no such person.
+    pub async fn invite(&self, visitor: Visitor) -> Result<String, store::StoreError> {
+        let name = visitor.to_string();
+        let guest = self.guest(visitor).await?;
+        let guest = guest.ok_or(store::StoreError::Missing { what: "user", name })?;
+        Ok(format!("{}#{}", Route::SignInPage.path(), self.door.invite(guest)))
     }
 
     /// Answers one request. Whoever calls has checked that its `Host` is ours.
@@ -249,40 +245,6 @@ impl Console {
         }
     }
 
-    /// Whose session the request names, if it still holds and the person is still there.
-    async fn signed(&self, head: &request::Parts) -> Result<Option<Signed>, Stop> {
-        let Some(token) = web::session_token(&head.headers) else { return Ok(None) };
-        let settings = self.settings();
-        // what an open page asks by itself keeps nobody signed in
-        let by_itself = head.headers.get("sec-fetch-dest").is_some_and(|to| to == "empty");
-        if by_itself && !self.door.holds(token, settings.idle, settings.longest) {
-            return Ok(None);
-        }
-        let session = match by_itself {
-            true => self.door.peek(token),
-            false => self.door.session(token, settings.idle, settings.longest),
-        };
-        let Some(session) = session else { return Ok(None) };
-        let (roles, voter) = match &session.visitor {
-            // whoever has the gateway's terminal has its registry, too
-            Visitor::Operator => (BTreeSet::from([Role::Administrator, Role::RegistryAdministrator]), None),
-            Visitor::Person(name) => {
-                let voter =
-                    self.parts.desk.voter(&self.parts.scope, name).await.map_err(|e| Stop::fault(&e))?;
-                // somebody who was removed is nobody from then on
-                let Some(voter) = voter else { return Ok(None) };
-                (settings.roles_of(&voter.groups), Some(voter))
-            }
-        };
-        Ok(Some(Signed {
-            visitor: session.visitor,
-            roles,
-            voter,
-            form_token: session.form_token,
-            token: token.to_owned(),
-        }))
-    }
-
     /// A decision from outside. Nothing here depends on a session or a page.
     async fn hear(&self, head: &request::Parts, body: &[u8]) -> Response<Body> {
         let header = |name: &str| {
@@ -311,8 +273,15 @@ impl Console {
     }
 
     async fn sign_in(&self, head: &request::Parts, fields: &Fields) -> Result<Response<Body>, Stop> {
-        match self.door.enter(fields.get("code").map_or("", |code| code.trim())) {
-            Ok((token, visitor)) => {
+        let entered = match self.door.spend(fields.get("code").map_or("", |code| code.trim())) {
+            // a link ends with the person it was made for
+            Ok(guest) => self.still(guest).await?.ok_or(Shut::NoSuchLink),
+            Err(shut) => Err(shut),
+        };
+        match entered {
+            Ok(guest) => {
+                let visitor = guest.visitor.clone();
+                let token = self.door.begin(guest);
                 // whatever session the browser had is not the new one
                 if let Some(old) = web::session_token(&head.headers) {
                     self.door.leave(old);

@@ -10,6 +10,7 @@ statements! {
     ADD_USER = "INSERT INTO users (tenant, environment, name, group_names, created_at) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     LIST_USERS = "SELECT name, group_names FROM users WHERE tenant = $1 AND environment = $2 ORDER BY name";
+    USER_ADDED = "SELECT created_at FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
     SET_GROUPS = "UPDATE users SET group_names = $4 WHERE tenant = $1 AND environment = $2 AND name = $3";
     /// Writes nothing new, but holds the person's row: nobody changes it in between.
     HOLD_USER = "UPDATE users SET name = name WHERE tenant = $1 AND environment = $2 AND name = $3";
@@ -110,6 +111,13 @@ impl Store {
         rows.iter()
             .map(|row| Ok(User { name: row.parsed("name")?, groups: row.json("group_names")? }))
             .collect()
+    }
+
+    /// When the person who has this name now was added: a name that was removed may be given to somebody else.
+    pub async fn user_added(&self, scope: &Scope, name: &UserName) -> Result<Option<Timestamp>, StoreError> {
+        let (tenant, environment, name) = key(scope, name.as_str());
+        let rows = self.db().rows(USER_ADDED, args![tenant, environment, name]).await?;
+        rows.first().map(|row| row.time("created_at")).transpose()
     }
 
     /// Errors: [`StoreError::Missing`]; [`StoreError::Unacceptable`] while an agent acts for them.

@@ -112,7 +112,7 @@ pub(super) async fn link(
     let visitor = person.map_or(Visitor::Operator, Visitor::Person);
     let who = visitor.to_string();
     super::open::tell(gate, EventName::ConsoleLinkMade, &[("for", &who)]).await?;
-    Ok(format!("{}{}", gate.live().settings.console_base(address), console.invite(visitor)))
+    Ok(format!("{}{}", gate.live().settings.console_base(address), console.invite(visitor).await?))
 }
 
 /// Shows a link for the operator on a terminal. It is a key to the console, so it goes into no log.

@@ -12,7 +12,7 @@ use policy::Visitor;
 async fn a_stolen_link_is_worth_nothing_twice_late_or_by_get() {
     let house = House::new().await;
     let id = house.propose(house.refund(500, "finance")).await;
-    let code = house.code(Visitor::Person("bob".parse().unwrap()));
+    let code = house.code(Visitor::Person("bob".parse().unwrap())).await;
     // a preview fetches the link: nothing is spent
     for path in [format!("/console/sign-in?code={code}"), format!("/console/sign-in?{code}")] {
         let said = house.get(&Browser::default(), &path).await;
@@ -26,7 +26,7 @@ async fn a_stolen_link_is_worth_nothing_twice_late_or_by_get() {
     // the address of a vote without the session
     let nobody = house.post(&Browser::default(), &Route::Approve(id).path(), &[]).await;
     assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
-    let late = house.code(Visitor::Person("bob".parse().unwrap()));
+    let late = house.code(Visitor::Person("bob".parse().unwrap())).await;
     house.pass(10 * MINUTE);
     let said = house.post(&Browser::default(), "/console/sign-in", &[("code", &late)]).await;
     assert_eq!(said.status, StatusCode::FORBIDDEN);
@@ -105,7 +105,7 @@ async fn a_form_without_the_sessions_token_or_from_another_page_does_nothing() {
 #[tokio::test]
 async fn nobody_is_signed_in_by_another_page() {
     let house = House::new().await;
-    let code = house.code(Visitor::Person("mallory".parse().unwrap()));
+    let code = house.code(Visitor::Person("mallory".parse().unwrap())).await;
     let request = Request::post("/console/sign-in")
         .header("host", HOST)
         .header("origin", "http://evil.example")
@@ -122,14 +122,14 @@ async fn nobody_is_signed_in_by_another_page() {
 async fn a_session_that_was_planted_is_nobodys() {
     let house = House::new().await;
     let planted = Browser { cookie: format!("__Host-callgate={}", "A".repeat(43)), form: String::new() };
-    let code = house.code(Visitor::Person("bob".parse().unwrap()));
+    let code = house.code(Visitor::Person("bob".parse().unwrap())).await;
     let said = house.post(&planted, "/console/sign-in", &[("code", &code)]).await;
     let given = said.cookie().unwrap();
     assert_ne!(given, planted.cookie, "the session is a new one");
     assert_eq!(house.get(&planted, "/console").await.status, StatusCode::SEE_OTHER);
     // signing in again ends the session the browser had
     let first = Browser { cookie: given, form: String::new() };
-    let code = house.code(Visitor::Person("carol".parse().unwrap()));
+    let code = house.code(Visitor::Person("carol".parse().unwrap())).await;
     let second = house.post(&first, "/console/sign-in", &[("code", &code)]).await;
     assert_ne!(second.cookie().unwrap(), first.cookie);
     assert_eq!(house.get(&first, "/console").await.status, StatusCode::SEE_OTHER);

@@ -140,13 +140,16 @@ async fn a_person_signs_in_sees_a_call_come_decides_it_and_finds_it_in_the_histo
     history(&house).await;
     let port = serve(&house).await;
     let base = format!("http://callgate.localhost:{port}");
-    let link = |visitor| format!("{base}{}", house.console.invite(visitor));
+    let link = async |name: &str| {
+        let visitor = Visitor::Person(name.parse().unwrap());
+        format!("{base}{}", house.console.invite(visitor).await.unwrap())
+    };
     let job = format!(
         "{{\"chromium\":\"{}\",\"base\":\"{base}\",\"bob\":\"{}\",\"again\":\"{}\",\"rita\":\"{}\",\"now\":{},\"pictures\":\"{}\"}}",
         of("CALLGATE_CHROMIUM"),
-        link(Visitor::Person("bob".parse().unwrap())),
-        link(Visitor::Person("bob".parse().unwrap())),
-        link(Visitor::Person("rita".parse().unwrap())),
+        link("bob").await,
+        link("bob").await,
+        link("rita").await,
         MORNING / 1_000,
         std::env::var("CALLGATE_PICTURES").unwrap_or_default(),
     );

@@ -242,12 +242,12 @@ impl House {
     }
 
     /// The code of a new link.
-    pub(crate) fn code(&self, visitor: Visitor) -> String {
-        self.console.invite(visitor).split_once('#').unwrap().1.to_owned()
+    pub(crate) async fn code(&self, visitor: Visitor) -> String {
+        self.console.invite(visitor).await.unwrap().split_once('#').unwrap().1.to_owned()
     }
 
     pub(crate) async fn sign_in(&self, name: &str) -> Browser {
-        let code = self.code(Visitor::Person(name.parse().unwrap()));
+        let code = self.code(Visitor::Person(name.parse().unwrap())).await;
         self.enter(&code).await
     }
 

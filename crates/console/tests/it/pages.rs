@@ -187,7 +187,7 @@ async fn a_no_has_a_reason_that_the_agent_may_read_and_a_yes_can_be_taken_back()
 async fn who_may_not_decide_is_told_why() {
     let house = House::new().await;
     let id = house.propose(house.refund(500, "finance")).await;
-    let operator = house.enter(&house.code(Visitor::Operator)).await;
+    let operator = house.enter(&house.code(Visitor::Operator).await).await;
     for (browser, why) in [
         (house.sign_in("alice").await, "asked in your own name"),
         (house.sign_in("erin").await, "Members of finance decide this."),

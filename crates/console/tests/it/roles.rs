@@ -49,7 +49,7 @@ async fn every_route_is_for_whom_the_table_says() {
             let id = house.propose(house.refund(500, "finance")).await;
             let browser = match who {
                 "nobody" => Browser::default(),
-                "operator" => house.enter(&house.code(Visitor::Operator)).await,
+                "operator" => house.enter(&house.code(Visitor::Operator).await).await,
                 name => house.sign_in(name).await,
             };
             let browser = match browser.form.is_empty() && who == "mallory" {

@@ -12,7 +12,7 @@ async fn a_link_lets_one_person_in_with_a_cookie_that_only_this_host_gets() {
     let page = house.get(&Browser::default(), "/console/sign-in").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains("action=\"/console/sign-in\""));
-    let link = house.console.invite(Visitor::Person("bob".parse().unwrap()));
+    let link = house.console.invite(Visitor::Person("bob".parse().unwrap())).await.unwrap();
     let (path, code) = link.split_once('#').unwrap();
     assert_eq!(path, "/console/sign-in", "the code is where no server sees it");
     assert_eq!(code.len(), 43, "256 bits");
@@ -63,7 +63,7 @@ async fn who_asked_for_a_page_comes_to_it_once_they_are_signed_in() {
         );
         let wrong = house.post(&browser, "/console/sign-in", &[("code", "wrong")]).await;
         assert!(wrong.text.contains("the page that you asked for"), "{}", wrong.text);
-        let code = house.code(Visitor::Person("bob".parse().unwrap()));
+        let code = house.code(Visitor::Person("bob".parse().unwrap())).await;
         let said = house.post(&browser, "/console/sign-in", &[("code", &code)]).await;
         assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, page.as_str()));
         let [session, forgotten] = cookies(&said).try_into().unwrap();
@@ -87,7 +87,7 @@ async fn signing_in_leads_to_no_other_place() {
         "/console/activity; __Host-callgate-to=/console/webhooks",
     ] {
         let browser = Browser { cookie: format!("__Host-callgate-to={to}"), form: String::new() };
-        let code = house.code(Visitor::Person("bob".parse().unwrap()));
+        let code = house.code(Visitor::Person("bob".parse().unwrap())).await;
         let query = format!("/console/sign-in?to={}", to.replace([';', ' ', '\\'], ""));
         let said = house.post(&browser, &query, &[("code", &code), ("to", to)]).await;
         assert_eq!((said.status, said.header("location")), (StatusCode::SEE_OTHER, "/console"), "{to}");
@@ -157,18 +157,44 @@ async fn who_signs_out_is_out() {
 }
 
 #[tokio::test]
-async fn a_person_who_is_removed_or_loses_a_group_is_out_at_once() {
+async fn a_person_who_loses_a_group_is_out_at_once() {
     let house = House::new().await;
     let browser = house.sign_in("bob").await;
-    house.store.remove_user(&house.scope, &"bob".parse().unwrap(), "ops").await.unwrap();
-    assert_eq!(house.get(&browser, "/console").await.status, StatusCode::SEE_OTHER);
-    let again = crate::house::user("bob", &[]);
-    house.store.add_user(&house.scope, &again, "ops").await.unwrap();
+    house.store.set_groups(&house.scope, &crate::house::user("bob", &[]), "ops").await.unwrap();
     assert_eq!(
         house.get(&browser, "/console").await.status,
         StatusCode::FORBIDDEN,
         "without a group, no role"
     );
+}
+
+#[tokio::test]
+async fn sessions_and_links_end_with_the_person_and_not_with_the_name() {
+    let house = House::new().await;
+    let bob: decision::UserName = "bob".parse().unwrap();
+    let id = house.propose(house.refund(500, "finance")).await;
+    // with a click while there is nobody of that name, and without one
+    for clicks in [true, false] {
+        let browser = house.sign_in("bob").await;
+        let (early, late) =
+            (house.code(Visitor::Person(bob.clone())).await, house.code(Visitor::Person(bob.clone())).await);
+        house.store.remove_user(&house.scope, &bob, "ops").await.unwrap();
+        if clicks {
+            assert_eq!(house.get(&browser, "/console").await.status, StatusCode::SEE_OTHER);
+        }
+        let spent = house.post(&Browser::default(), "/console/sign-in", &[("code", &early)]).await;
+        assert_eq!((spent.status, spent.cookie()), (StatusCode::FORBIDDEN, None), "nobody has that name");
+        house.pass(1);
+        let again = crate::house::user("bob", &["finance"]);
+        house.store.add_user(&house.scope, &again, "ops").await.unwrap();
+        assert_eq!(house.get(&browser, "/console").await.status, StatusCode::SEE_OTHER);
+        let approve = format!("/console/approvals/{id}/approve");
+        assert_eq!(house.post(&browser, &approve, &[]).await.status, StatusCode::UNAUTHORIZED);
+        let spent = house.post(&Browser::default(), "/console/sign-in", &[("code", &late)]).await;
+        assert_eq!((spent.status, spent.cookie()), (StatusCode::FORBIDDEN, None), "it is another bob");
+    }
+    assert_eq!(house.state(id).await, decision::approval::State::Proposed);
+    house.sign_in("bob").await;
 }
 
 #[tokio::test]
@@ -186,7 +212,7 @@ async fn a_link_elsewhere_opens_the_page_once_the_browser_sends_its_cookie() {
 async fn wrong_codes_are_looked_at_ten_times_a_minute() {
     let house = House::new().await;
     let nobody = Browser::default();
-    let good = house.code(Visitor::Person("bob".parse().unwrap()));
+    let good = house.code(Visitor::Person("bob".parse().unwrap())).await;
     for n in 0..10 {
         let said = house.post(&nobody, "/console/sign-in", &[("code", &format!("guess-{n}"))]).await;
         assert_eq!(said.status, StatusCode::FORBIDDEN);
@@ -201,7 +227,7 @@ async fn wrong_codes_are_looked_at_ten_times_a_minute() {
 #[tokio::test]
 async fn a_link_is_over_after_ten_minutes() {
     let house = House::new().await;
-    let code = house.code(Visitor::Operator);
+    let code = house.code(Visitor::Operator).await;
     house.pass(u64::try_from(LINK_TIME.as_micros()).unwrap());
     let said = house.post(&Browser::default(), "/console/sign-in", &[("code", &code)]).await;
     assert_eq!(said.status, StatusCode::FORBIDDEN);
@@ -211,7 +237,7 @@ async fn a_link_is_over_after_ten_minutes() {
 #[tokio::test]
 async fn a_console_that_is_off_is_nowhere() {
     let house = House::with(callgate_console::Settings { enabled: false, ..Default::default() }).await;
-    let code = house.code(Visitor::Operator);
+    let code = house.code(Visitor::Operator).await;
     for path in ["/console", "/console/sign-in"] {
         assert_eq!(house.get(&Browser::default(), path).await.status, StatusCode::NOT_FOUND);
     }

@@ -36,6 +36,10 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
+    /// Why they are not who they were any more, if they are not.
+    pub(crate) async fn lapse(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> Option<Code> {
+        self.standing.lapse(gate, live, &self.principal).await
+    }
     pub(crate) fn era(&self) -> Era {
         self.revision.era()
     }

@@ -417,7 +417,7 @@ pub(crate) async fn end_if_lapsed(
     let passes = |code: Code| {
         matches!(code, Code::CredentialExpired | Code::CertificateLapsed) || code.class() == Class::Gateway
     };
-    match standing.lapse(gate, live).await {
+    match standing.lapse(gate, live, &session.principal).await {
         Some(code) if standing.runs_out() && passes(code) => session.end_streams(),
         Some(_) => gate.sessions.remove(&session.id),
         None => {}

@@ -340,7 +340,7 @@ impl Subscription {
             };
             let live = gate.live();
             // a token taken away wakes us, as every change of the store does; one that ran out does not
-            if self.asker.standing.lapsed(gate, &live).await {
+            if self.asker.lapse(gate, &live).await.is_some() {
                 return;
             }
             let of_task = notice.and_then(|(server, message)| self.task(gate, &live, &server, &message));

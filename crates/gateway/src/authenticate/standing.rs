@@ -1,11 +1,11 @@
 //! By what a principal is known, and whether it still is.
 
-use super::{not_disabled, of_certificate, of_token};
+use super::{Known, not_disabled, of_certificate, of_token};
 use crate::gate::{Gate, Live};
 use crate::introspection;
 use crate::listen::tls::ClientCertificate;
 use crate::workload;
-use decision::{AgentName, Class, Code};
+use decision::{AgentName, Class, Code, Principal, Refusal};
 use identity::oauth::{Opaque, Verified};
 use std::sync::Arc;
 
@@ -31,14 +31,14 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    /// Whether it was taken away meanwhile.
-    pub(crate) async fn lapsed(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> bool {
-        self.lapse(gate, live).await.is_some()
-    }
-
-    /// Why it counts no longer, if it does not. A store that cannot be asked takes nothing away: whatever
-    /// the principal asks next is refused then anyway.
-    pub(crate) async fn lapse(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> Option<Code> {
+    /// Why it counts no longer for whom it named, if it does not. A store that cannot be asked takes nothing
+    /// away: whatever the principal asks next is refused then anyway.
+    pub(crate) async fn lapse(
+        &self,
+        gate: &Arc<Gate>,
+        live: &Arc<Live>,
+        principal: &Principal,
+    ) -> Option<Code> {
         let mut standing = self;
         while let Self::Bound(certificate, inner) = standing {
             if let Err(refusal) = workload::holds(gate, certificate) {
@@ -47,7 +47,7 @@ impl Standing {
             standing = inner;
         }
         let known = match standing {
-            Self::Token(hash) => of_token(gate, live, *hash).await.map(|_| ()),
+            Self::Token(hash) => of_token(gate, live, *hash).await.and_then(|known| still(known, principal)),
             Self::Signed(token) => match gate.issuers.still(token, gate.clock.now()) {
                 Ok(()) => not_disabled(gate, live, token).await,
                 Err(refusal) => Err(refusal),
@@ -65,7 +65,9 @@ impl Standing {
                 return Some(Code::CredentialMissing);
             }
             Self::Here(agent) => gate.tokens.enabled(gate, live, agent).await,
-            Self::Workload(certificate) => of_certificate(gate, live, certificate).await.map(|_| ()),
+            Self::Workload(certificate) => {
+                of_certificate(gate, live, certificate).await.and_then(|known| still(known, principal))
+            }
             Self::Session | Self::Bound(..) => Ok(()),
         };
         let lapses = |code: Code| code.class() == Class::Authentication || code == Code::ProviderUnreachable;
@@ -102,4 +104,13 @@ impl Standing {
             Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Workload(_) | Self::Session => None,
         }
     }
+}
+
+/// Errors: the credential is good, but for somebody else, or with other groups, than it was.
+fn still((now, basis, _): Known, then: &Principal) -> Result<(), Refusal> {
+    if *now == *then {
+        return Ok(());
+    }
+    let because = format!("{basis} is for {} now, or with other groups", now.describe());
+    Err(Refusal::new(Code::CredentialRevoked, because))
 }

@@ -90,7 +90,7 @@ impl Guest {
     /// Whether they are still who they were.
     async fn stands(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> bool {
         let open = self.asker.session.as_ref().is_none_or(|session| !session.ended.is_cancelled());
-        open && self.asker.standing.lapse(gate, live).await.is_none()
+        open && self.asker.lapse(gate, live).await.is_none()
     }
 
     /// What the server shows them. `None` where they are gone.

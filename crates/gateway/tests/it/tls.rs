@@ -19,7 +19,11 @@ use identity::CertificateName;
 use rustls::ClientConfig;
 use serde_json::json;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
-use tokio::io::AsyncReadExt as _;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
 
 const BOT: &str = "spiffe://acme/ns/prod/sa/billing-bot";
 const SHORT: Duration = Duration::from_millis(300);
@@ -279,6 +283,55 @@ async fn a_certificate_that_runs_out_ends_the_connections_say_be_it_one_between(
         assert_eq!(code(&house), Some(Code::CertificateLapsed));
     }
     assert!(ask(&mut lasting, &hello(&house, "")).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_stream_of_a_workload_ends_when_its_certificate_is_for_somebody_else() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let leaf = authority.workload(&[BOT]);
+    let others: [fn(&mut Workload); 2] =
+        [|one| one.groups.clear(), |one| one.name = AgentName::new("other-bot").unwrap()];
+    for other in others {
+        let house = house(listener(dir.path(), &authority, true)).await;
+        let mut stream = connect(house.address, client(&authority, Some(&leaf))).await.unwrap();
+        let told = ask(&mut stream, &hello(&house, "")).await;
+        let session = told.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap();
+        listens(&mut stream, &house, session, "").await;
+        let mut settings = house.gate.live().settings.as_ref().clone();
+        other(&mut settings.workloads[0]);
+        let written = gateway::Written { settings: Arc::new(settings), policies: Vec::new() };
+        house.offers.reload(written, || ()).await.unwrap();
+        ends(stream, "the stream goes on for whoever the certificate was for").await;
+    }
+}
+
+/// Opens the event stream of a session.
+async fn listens(stream: &mut TlsStream<TcpStream>, house: &House, session: &str, authorization: &str) {
+    let port = house.address.port();
+    let request = format!(
+        "GET /mcp HTTP/1.1\r\nhost: localhost:{port}\r\naccept: text/event-stream\r\n\
+         mcp-protocol-version: 2025-11-25\r\nmcp-session-id: {session}\r\n{authorization}\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut read = Vec::new();
+    while !read.windows(4).any(|four| four == b"\r\n\r\n") {
+        assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0);
+    }
+    assert!(read.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&read));
+}
+
+async fn ends(mut stream: TlsStream<TcpStream>, why: &str) {
+    assert!(has_ended(&mut stream, Duration::from_secs(20)).await, "{why}");
+}
+
+/// Whether the last chunk of an answer comes within this time.
+async fn has_ended(stream: &mut TlsStream<TcpStream>, within: Duration) -> bool {
+    let ended = async {
+        let mut read = Vec::new();
+        while !read.ends_with(b"0\r\n\r\n") && stream.read_buf(&mut read).await.unwrap_or(0) > 0 {}
+    };
+    tokio::time::timeout(within, ended).await.is_ok()
 }
 
 /// A scripted path behind TLS without client certificates.

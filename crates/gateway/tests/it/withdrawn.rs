@@ -213,3 +213,42 @@ async fn a_stream_of_somebody_without_a_token_ends_when_nobody_is_let_in_so_any_
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(updates(&heard), before);
 }
+
+/// What ends a stream comes within this time.
+const ENDS: Duration = Duration::from_secs(20);
+
+async fn ends(mut stream: hyper::body::Incoming, why: &str) {
+    let ended = async { while let Some(Ok(_)) = stream.frame().await {} };
+    assert!(tokio::time::timeout(ENDS, ended).await.is_ok(), "{why}");
+}
+
+#[tokio::test]
+async fn streams_end_when_the_person_behind_a_token_is_put_into_other_groups() {
+    let rogue = Rogue::start(true, |message, _| listened(message, "alice")).await;
+    let servers = BTreeMap::from([(ServerName::new("crm").unwrap(), server(&rogue.url, Mode::Enforce))]);
+    let finance = r#"@id("finance") permit (principal in Group::"finance", action, resource);
+        @id("agents") permit (principal is Agent, action, resource);"#;
+    let mut house = House::with(settings(servers), finance).await;
+    let token = house.agent_of("of-dora", "dora").await;
+    house.token = token;
+    let groups = async |names: &[&str]| {
+        let groups = names.iter().map(|name| name.parse().unwrap()).collect();
+        let user = decision::User { name: "dora".parse().unwrap(), groups };
+        let scope = house.gate.live().settings.scope();
+        house.store.set_groups(&scope, &user, "test").await.unwrap();
+        house.until_noticed().await;
+    };
+    groups(&["finance"]).await;
+    let listens = house.open_modern("/s/crm/mcp", "subscriptions/listen", wish("file:///shared")).await;
+    let heard = gather(listens);
+    let session = house.initialize("/s/crm/mcp").await;
+    let legacy = house.get("/s/crm/mcp", &session).await;
+    eventually("it hears of the resource", || updates(&heard) > 1).await;
+    groups(&[]).await;
+    // the server goes on to tell of it
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = updates(&heard);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(updates(&heard), before, "who may not read a resource hears of it no more");
+    ends(legacy, "the stream of who had other groups goes on").await;
+}

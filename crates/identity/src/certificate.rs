@@ -51,7 +51,8 @@ pub struct Holder {
 
 impl Holder {
     /// Reads a certificate in DER. SPIFFE's rules hold for every certificate with a URI name: there is
-    /// one, and its key signs nothing but its own connections.
+    /// one, and its key signs nothing but its own connections. One with a SPIFFE id has no other name: who
+    /// may ask for a certificate with an id of theirs often chooses the rest of it.
     ///
     /// # Errors
     /// See [`HolderError`].
@@ -74,17 +75,18 @@ impl Holder {
         if uris.len() > 1 {
             return Err(HolderError::ManyUris { found: uris.len() });
         }
-        // without regard to case, so that a misspelt id is an error and not another kind of name
-        let spiffe = |uri: &&&str| uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"));
-        if let Some(uri) = uris.first().filter(spiffe) {
+        if !uris.is_empty() {
             let usage = certificate.key_usage().map_err(|_| HolderError::Unreadable)?;
             if certificate.is_ca() || usage.is_some_and(|u| u.value.key_cert_sign() || u.value.crl_sign()) {
                 return Err(HolderError::MaySign);
             }
-            names.insert(CertificateName::Spiffe(uri.parse().map_err(HolderError::Spiffe)?));
         }
+        // without regard to case, so that a misspelt id is an error and not another kind of name
+        let spiffe = |uri: &&&str| uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"));
         let mut common = certificate.subject().iter_common_name();
-        if let (Some(name), None) = (common.next(), common.next())
+        if let Some(uri) = uris.first().filter(spiffe) {
+            names = [CertificateName::Spiffe(uri.parse().map_err(HolderError::Spiffe)?)].into();
+        } else if let (Some(name), None) = (common.next(), common.next())
             && let Ok(name) = name.as_str()
         {
             names.insert(CertificateName::CommonName(name.to_owned()));
@@ -180,12 +182,14 @@ mod tests {
 
     #[test]
     fn a_workloads_certificate_may_not_sign_others() {
-        let id = [uri("spiffe://acme/a")];
-        let ca = certificate(&id, |params| params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
-        assert_eq!(Holder::read(&ca), Err(HolderError::MaySign));
-        for purpose in [KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign] {
-            let signs = certificate(&id, |params| params.key_usages = vec![purpose]);
-            assert_eq!(Holder::read(&signs), Err(HolderError::MaySign));
+        for id in [[uri("spiffe://acme/a")], [uri("https://acme.example/a")]] {
+            let ca =
+                certificate(&id, |params| params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+            assert_eq!(Holder::read(&ca), Err(HolderError::MaySign));
+            for purpose in [KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign] {
+                let signs = certificate(&id, |params| params.key_usages = vec![purpose]);
+                assert_eq!(Holder::read(&signs), Err(HolderError::MaySign));
+            }
         }
     }
 
@@ -209,17 +213,26 @@ mod tests {
     #[test]
     fn a_certificate_is_called_what_it_says_and_nothing_else() {
         let dns = SanType::DnsName("Bot.acme.example".try_into().unwrap());
-        let der = certificate(&[uri("spiffe://acme/a"), dns], |params| {
-            params.distinguished_name.push(DnType::CommonName, "bot");
-            params.not_after = rcgen::date_time_ymd(2030, 1, 2);
-        });
+        let named = |names: &[SanType]| {
+            certificate(names, |params| {
+                params.distinguished_name.push(DnType::CommonName, "bot");
+                params.not_after = rcgen::date_time_ymd(2030, 1, 2);
+            })
+        };
+        let der = named(&[uri("spiffe://acme/a"), dns.clone()]);
         let holder = Holder::read(&der).unwrap();
         let spiffe = |text: &str| CertificateName::Spiffe(text.parse().unwrap());
         assert!(
             holder.is_called(&spiffe("spiffe://acme/a")) && !holder.is_called(&spiffe("spiffe://acme/b"))
         );
-        assert!(holder.is_called(&CertificateName::Dns("bot.acme.example".into())));
-        assert!(holder.is_called(&CertificateName::CommonName("bot".into())));
+        // whoever has an id is nobody else by a name beside it
+        let beside =
+            [CertificateName::Dns("bot.acme.example".into()), CertificateName::CommonName("bot".into())];
+        assert!(beside.iter().all(|name| !holder.is_called(name)));
+        for names in [vec![dns.clone()], vec![dns, uri("https://acme.example/a")]] {
+            let without = Holder::read(&named(&names)).unwrap();
+            assert!(beside.iter().all(|name| without.is_called(name)), "{names:?}");
+        }
         assert!(!holder.is_called(&CertificateName::CommonName("spiffe://acme/a".into())));
         assert_eq!(holder.label(), "spiffe://acme/a");
         assert_eq!(holder.not_after(), Timestamp(1_893_542_400_000_000));

@@ -101,17 +101,19 @@ impl Book {
         self.turn(&mut pages, id, now)
     }
 
-    /// The turn to ask ahead of time about a token that is still good, where that is due and nobody does it.
-    pub(super) fn ahead(self: &Arc<Self>, id: Digest) -> Option<Turn> {
+    /// The turn to ask ahead of time about a token that is still good, where that is due and nobody does it; and what
+    /// is known of it meanwhile.
+    pub(super) fn ahead(self: &Arc<Self>, id: Digest) -> Option<(Turn, Arc<Verified>)> {
         let now = Instant::now();
         let mut pages = self.pages.lock();
-        let due = pages.good.get(&id).is_some_and(|good| good.again <= now && now < good.until);
+        let due = pages.good.get(&id).filter(|good| good.again <= now && now < good.until);
+        let known = Arc::clone(&due?.token);
         let failed = pages.bad.get(&id).is_some_and(|(_, until)| now < *until);
-        if !due || failed {
+        if failed {
             return None;
         }
         match self.turn(&mut pages, id, now) {
-            Next::Ask(turn) => Some(turn),
+            Next::Ask(turn) => Some((turn, known)),
             Next::Known(_) | Next::Wait(_) => None,
         }
     }
@@ -353,7 +355,7 @@ mod tests {
         assert!(book.ahead(id(1)).is_none(), "too early");
         assert!(book.ahead(id(2)).is_none(), "of that one nothing is known");
         turn(&book, id(2)).done(Ok(good(300)), ago(6), NOW);
-        let ahead = book.ahead(id(2)).unwrap();
+        let (ahead, _) = book.ahead(id(2)).unwrap();
         assert!(book.ahead(id(2)).is_none(), "somebody does already");
         assert_eq!(known(&book, id(2)), Some(Ok(())), "and it is good meanwhile");
         ahead.done(no(Code::ProviderUnreachable), Instant::now(), NOW);

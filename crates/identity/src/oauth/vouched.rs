@@ -100,13 +100,16 @@ impl Issuers {
         F: Future<Output = Result<Reply, Refusal>> + Send + 'static,
     {
         let in_force = self.judged_by(verified, now)?;
-        if let Some(to) = &in_force.introspector
-            && let Some(turn) = to.book.ahead(opaque.id())
-        {
-            in_force.begin(to, turn, opaque, now, ask);
-            return Ok(());
-        }
-        match in_force.answer(opaque, now, ask).await {
+        let ahead = in_force.introspector.as_ref().and_then(|to| Some((to, to.book.ahead(opaque.id())?)));
+        let said = match ahead {
+            // what was said last counts until the next answer: it may be another than the one before it
+            Some((to, (turn, said))) => {
+                in_force.begin(to, turn, opaque, now, ask);
+                Ok(said)
+            }
+            None => in_force.answer(opaque, now, ask).await,
+        };
+        match said {
             Ok(said) if said.still_means(verified) => Ok(()),
             Ok(_) => {
                 let because = "its provider says something else of the token than when it was shown";
@@ -172,5 +175,84 @@ impl InForce {
             Refusal::new(Code::StageFailed, "an answer without an issuer: this is a defect of the gateway")
         })?;
         reply.judge(issuer, self, id, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::{Alg, ClientAuthentication, Introspection, Mapping, Source, tests::with};
+    use decision::{Entropy, Environment, TenantId};
+    use serde_json::{Value, json};
+    use std::{collections::BTreeSet, future, time::Duration};
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
+    /// Where no keys are fetched from: nothing private is asked.
+    const ISSUER: &str = "https://127.0.0.1:1/tenant";
+    const CACHE: Duration = Duration::from_millis(600);
+    /// As often as streams are looked at, against the cache: each look is due to ask ahead.
+    const LOOK: Duration = Duration::from_millis(350);
+
+    #[derive(Debug)]
+    struct Zero;
+    impl Entropy for Zero {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(0);
+        }
+    }
+
+    fn issuers() -> Issuers {
+        let introspection = Introspection {
+            endpoint: None,
+            client_id: "callgate".to_owned(),
+            secret: SecretName::new("idp-client").unwrap(),
+            authentication: ClientAuthentication::Basic,
+            cache: CACHE,
+        };
+        let issuer = Issuer {
+            source: Source::of(ISSUER),
+            algorithms: Alg::usual(),
+            accept_any_token_type: false,
+            audiences: BTreeSet::new(),
+            skew: Duration::from_secs(60),
+            mapping: Mapping::default(),
+            introspection: Some(introspection),
+        };
+        let public_url = "https://gate.example".to_owned();
+        let oauth = Oauth { public_url, enforce_scopes: true, ask: Vec::new(), issuers: vec![issuer] };
+        let issuers = Issuers::new(egress::Settings::default(), &Zero);
+        issuers.install(Some(&Arc::new(oauth)), &TenantId::default(), &Environment::default());
+        issuers
+    }
+
+    fn said(changed: &Value) -> Reply {
+        let usual = json!({ "active": true, "sub": "alice", "client_id": "claude", "iss": ISSUER,
+            "aud": "https://gate.example/mcp", "exp": NOW.0 / 1_000_000 + 300 });
+        Reply::read(with(usual, changed).to_string().as_bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_look_that_asks_ahead_takes_what_was_said_before_it_for_what_it_is() {
+        for changed in [
+            json!({ "sub": "bob" }),
+            json!({ "client_id": "bot" }),
+            json!({ "aud": "https://gate.example/s/crm/mcp" }),
+            json!({}),
+        ] {
+            let issuers = issuers();
+            let opaque = issuers.opaque("an-opaque-token-of-alice").unwrap();
+            let at = Resource { server: None };
+            let first =
+                issuers.vouched(&opaque, at, NOW, |_| future::ready(Ok(said(&json!({}))))).await.unwrap();
+            let mut ended = None;
+            for _ in 0..4 {
+                tokio::time::sleep(LOOK).await;
+                let answer = Ok(said(&changed));
+                let look = issuers.still_vouched(&first, &opaque, NOW, |_| future::ready(answer)).await;
+                ended = ended.or(look.err());
+            }
+            let expected = (changed != json!({})).then_some(Code::CredentialRevoked);
+            assert_eq!(ended.map(|refusal| refusal.code), expected, "{changed}");
+        }
     }
 }

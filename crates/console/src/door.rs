@@ -16,7 +16,7 @@ pub const LINK_TIME: Duration = Duration::from_secs(10 * 60);
 const LINKS_MAX: usize = 64;
 /// Sessions at the same time; the one that was not used for longest gives way.
 const SESSIONS_MAX: usize = 1_024;
-/// Wrong codes that are looked at in one minute.
+/// Wrong codes in one minute that are answered as such.
 const GUESSES_MAX: u32 = 10;
 const MINUTE_US: u64 = 60_000_000;
 
@@ -116,15 +116,17 @@ impl Door {
     /// Spends a code.
     pub(crate) fn spend(&self, code: &str) -> Result<Guest, Shut> {
         let now = self.clock.now();
-        if self.guesses.lock().exhausted(now) {
+        let link = self.links.lock().remove(&print(code)).filter(|link| link.until > now);
+        if let Some(Link { guest, .. }) = link {
+            return Ok(guest);
+        }
+        // of 256 bits nobody guesses one; whoever tries must not keep out who has one
+        let mut guesses = self.guesses.lock();
+        if guesses.exhausted(now) {
             return Err(Shut::TooMany);
         }
-        let link = self.links.lock().remove(&print(code)).filter(|link| link.until > now);
-        let Some(Link { guest, .. }) = link else {
-            self.guesses.lock().wrong += 1;
-            return Err(Shut::NoSuchLink);
-        };
-        Ok(guest)
+        guesses.wrong += 1;
+        Err(Shut::NoSuchLink)
     }
 
     /// Begins a session, with a token that nobody has seen before.

@@ -130,7 +130,7 @@ pub(crate) fn wrong_method(allowed: &'static str) -> Response<Body> {
 pub(crate) fn sign_in(already: bool, goes_on: bool, shut: Option<Shut>) -> Response<Body> {
     let problem = shut.map(|shut| match shut {
         Shut::NoSuchLink => "This link was used, has expired, or never was one. Get another.",
-        Shut::TooMany => "Too many wrong codes were tried. Wait a minute, and use your link again.",
+        Shut::TooMany => "Too many wrong codes were tried, and this is none either. Get another link.",
     });
     let page = SignIn { head: Head::new(), already, goes_on, problem };
     web::page(shut.map_or(StatusCode::OK, StatusCode::from), page.render().unwrap_or_default())

@@ -340,10 +340,10 @@ impl Console {
             return Err(Stop::new(StatusCode::SERVICE_UNAVAILABLE, "Too many", text));
         };
         let (console, token) = (Arc::clone(self), signed.token.clone());
-        let may = move || {
-            let settings = console.settings();
-            console.door.holds(&token, settings.idle, settings.longest)
-        };
+        let may: live::May = Box::new(move || {
+            let (console, token) = (Arc::clone(&console), token.clone());
+            Box::pin(async move { console.follows(&token).await })
+        });
         let changes = self.parts.desk.changes();
         Ok(web::stream(live::body(changes, place, self.parts.closing.clone(), self.door.left(), may)))
     }

@@ -3,12 +3,13 @@
 use crate::web::Body;
 use bytes::Bytes;
 use decision::ApprovalId;
-use futures::stream;
+use futures::{future::BoxFuture, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use store::DeskError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -37,10 +38,12 @@ impl Places {
     }
 }
 
-struct Watching<F> {
+/// Asks whether whoever watches may still do so.
+pub(crate) type May = Box<dyn Fn() -> BoxFuture<'static, Result<bool, DeskError>> + Send>;
+
+struct Watching {
     changes: broadcast::Receiver<ApprovalId>,
-    /// Whether whoever watches may still do so.
-    may: F,
+    may: May,
     /// Changes when that may be another.
     left: watch::Receiver<()>,
     closing: CancellationToken,
@@ -49,13 +52,13 @@ struct Watching<F> {
     _place: OwnedSemaphorePermit,
 }
 
-/// A body that tells of changes until `may` says no, or until the gateway stops.
+/// A body that tells of changes until `may` says no or cannot say, or until the gateway stops.
 pub(crate) fn body(
     changes: broadcast::Receiver<ApprovalId>,
     place: OwnedSemaphorePermit,
     closing: CancellationToken,
     left: watch::Receiver<()>,
-    may: impl Fn() -> bool + Send + 'static,
+    may: May,
 ) -> Body {
     let watching = Watching { changes, may, left, closing, begun: false, out: false, _place: place };
     let frames = stream::unfold(watching, |mut watching| async move {
@@ -65,7 +68,7 @@ pub(crate) fn body(
     StreamBody::new(frames).boxed_unsync()
 }
 
-impl<F: Fn() -> bool> Watching<F> {
+impl Watching {
     async fn next(&mut self) -> Option<String> {
         if !self.begun {
             self.begun = true;
@@ -84,7 +87,8 @@ impl<F: Fn() -> bool> Watching<F> {
                     Err(broadcast::error::RecvError::Closed) => return None,
                 },
             };
-            self.out = !(self.may)();
+            // where the store cannot say so, the browser comes again, and is told why it may not
+            self.out = !(self.may)().await.ok()?;
             match text {
                 _ if self.out => return Some(OUT.to_owned()),
                 Some(text) => return Some(text),

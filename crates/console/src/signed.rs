@@ -1,10 +1,10 @@
 //! Who is signed in, as they are at this moment.
 
 use crate::door::{Guest, Session};
-use crate::{Console, web, web::Stop};
+use crate::{Access, Console, Route, web, web::Stop};
 use decision::approval::Voter;
 use http::request;
-use policy::{Role, Visitor};
+use policy::{On, Role, Visitor};
 use std::collections::BTreeSet;
 use store::{DeskError, StoreError};
 
@@ -39,6 +39,20 @@ impl Console {
             self.door.leave(token);
         }
         Ok(signed)
+    }
+
+    /// Whether whoever has this session may still be told of changes. The session is not used by this.
+    pub(crate) async fn follows(&self, token: &str) -> Result<bool, DeskError> {
+        let settings = self.settings();
+        if !self.door.holds(token, settings.idle, settings.longest) {
+            return Ok(false);
+        }
+        let Some(session) = self.door.peek(token) else { return Ok(false) };
+        let Some(signed) = self.known(token, session).await? else { return Ok(false) };
+        Ok(match Route::Live.access() {
+            Access::Rules(action) => self.may(&signed, action, &On::Console),
+            Access::Open | Access::Session => true,
+        })
     }
 
     /// Whose session it is, with the roles they have now. `None` for somebody who was removed.

@@ -53,6 +53,27 @@ async fn whoever_signed_out_is_told_nothing_more() {
 }
 
 #[tokio::test]
+async fn whoever_was_removed_or_has_no_role_is_told_nothing_more() {
+    let house = House::new().await;
+    let mut bodies = Vec::new();
+    for name in ["bob", "carol", "alice"] {
+        let browser = house.sign_in(name).await;
+        let (_, mut body) = open(&house, &browser).await;
+        next(&mut body).await.unwrap();
+        bodies.push(body);
+    }
+    house.store.remove_user(&house.scope, &"bob".parse().unwrap(), "ops").await.unwrap();
+    house.store.set_groups(&house.scope, &crate::house::user("carol", &[]), "ops").await.unwrap();
+    let id = house.propose(house.refund(500, "finance")).await;
+    let mut alice = bodies.pop().unwrap();
+    for mut body in bodies {
+        assert_eq!(next(&mut body).await.as_deref(), Some("event: out\ndata: \n\n"));
+        assert_eq!(next(&mut body).await, None);
+    }
+    assert_eq!(next(&mut alice).await.unwrap(), format!("event: approval\ndata: {id}\n\n"));
+}
+
+#[tokio::test]
 async fn streams_are_bounded_and_end_with_the_gateway() {
     let house = House::new().await;
     let bob = house.sign_in("bob").await;

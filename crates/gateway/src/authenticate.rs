@@ -160,7 +160,7 @@ pub(crate) async fn asker(
         session.touch();
         // a batch says it several times, of the same session
         let _ = arrival.found.set(Arc::clone(session));
-        if standing.runs_out() {
+        if standing.is_shown() {
             // the session lives as long as the last credential that was shown for it
             session.set_standing(standing.clone());
         }

@@ -4,7 +4,10 @@
 use crate::authenticate::Asker;
 use crate::exchange::{Arrival, Entrance};
 use crate::gate::{Gate, Live, Peer};
-use crate::listen::{Admitted, streams::Wanted};
+use crate::listen::{
+    Admitted,
+    streams::{Stream, Wanted},
+};
 use crate::record::Leg;
 use crate::reply::Answer;
 use crate::route::{Route, What, short};
@@ -281,7 +284,11 @@ fn open_stream(wanted: &Wanted, asker: &Asker) -> Result<Answer, Refusal> {
     let session =
         asker.session.as_ref().ok_or_else(|| Refusal::new(Code::SessionRequired, "GET needs a session"))?;
     let unknown = || Refusal::new(Code::EventUnknown, "the event id is of no stream that the session keeps");
-    wanted.open(session).map(Answer::Stream).ok_or_else(unknown)
+    let stream = wanted.open(session).ok_or_else(unknown)?;
+    if let Stream::Session(stream) = &stream {
+        session.note_opened(&asker.standing, stream);
+    }
+    Ok(Answer::Stream(stream))
 }
 
 fn end_session(gate: &Gate, asker: &Asker) -> Result<Answer, Refusal> {

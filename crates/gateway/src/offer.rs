@@ -11,7 +11,7 @@ use crate::record;
 use crate::registry::Registry;
 use crate::schemas::Schemas;
 use crate::secrets;
-use crate::session::end_if_lapsed;
+use crate::session::end_lapsed;
 use crate::settings::Settings;
 use crate::sighted::{self, AtHand, Looked};
 use crate::wishes::Wishes;
@@ -395,13 +395,12 @@ impl Offers {
     async fn end_lapsed(&self) {
         let live = self.gate.live();
         for session in self.gate.sessions.all() {
-            let Some(standing) = session.standing() else { continue };
-            if standing.is_asked_about() {
+            if session.is_asked_about() {
                 // others must not wait for a provider
                 let (gate, live) = (Arc::clone(&self.gate), Arc::clone(&live));
-                tokio::spawn(async move { end_if_lapsed(&gate, &live, &session, &standing).await });
+                tokio::spawn(async move { end_lapsed(&gate, &live, &session).await });
             } else {
-                end_if_lapsed(&self.gate, &live, &session, &standing).await;
+                end_lapsed(&self.gate, &live, &session).await;
             }
         }
     }

@@ -51,12 +51,14 @@ pub struct Session {
     /// Requests that walk the path, wherever on it they are.
     walking: Mutex<BTreeMap<Vec<u8>, CancellationToken>>,
     used_at: Mutex<Instant>,
-    /// By what its principal was known when it began.
+    /// By what its principal was known last.
     standing: Mutex<Option<Standing>>,
     /// Cancelled when the session ends; everything that belongs to it watches.
     pub ended: CancellationToken,
     /// Ends the streams that are open now.
     streams: Mutex<CancellationToken>,
+    /// By what its principal was known when each was opened, and what ends that one.
+    opened: Mutex<Vec<(Standing, CancellationToken)>>,
 }
 
 /// What the Host said of itself when it initialized.
@@ -113,6 +115,12 @@ pub struct SessionStream {
     /// The last number to be repeated.
     until: u64,
     ended: CancellationToken,
+}
+
+impl Drop for SessionStream {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
 }
 
 impl SessionStream {
@@ -186,6 +194,7 @@ impl Session {
             used_at: Mutex::new(now),
             standing: Mutex::default(),
             streams: Mutex::new(ended.child_token()),
+            opened: Mutex::default(),
             ended,
         }
     }
@@ -240,13 +249,31 @@ impl Session {
     /// The stream of unsolicited messages, resumed: what came after number `after` is repeated.
     pub fn stream(&self, after: u64) -> SessionStream {
         let until = self.backlog.waiting.lock().delivered;
-        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended: self.streams.lock().clone() }
+        self.stream_of(after, until)
     }
     /// The stream of unsolicited messages, from the first that no stream took yet.
     pub fn fresh_stream(&self) -> SessionStream {
         let delivered = self.backlog.waiting.lock().delivered;
-        let (after, until) = (delivered, delivered);
-        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended: self.streams.lock().clone() }
+        self.stream_of(delivered, delivered)
+    }
+    fn stream_of(&self, after: u64, until: u64) -> SessionStream {
+        let ended = self.streams.lock().child_token();
+        SessionStream { backlog: Arc::clone(&self.backlog), after, until, ended }
+    }
+    /// Notes by what its principal was known who opened a stream: with that it ends, whatever is shown later.
+    pub(crate) fn note_opened(&self, standing: &Standing, stream: &SessionStream) {
+        self.opened.lock().push((standing.clone(), stream.ended.clone()));
+    }
+    /// Whether it takes a provider's answer to know whether it goes on.
+    pub(crate) fn is_asked_about(&self) -> bool {
+        let asked = |standing: &Standing| standing.is_asked_about();
+        self.standing.lock().as_ref().is_some_and(asked) || self.opened.lock().iter().any(|(by, _)| asked(by))
+    }
+    /// The streams that are open.
+    fn opened(&self) -> Vec<(Standing, CancellationToken)> {
+        let mut opened = self.opened.lock();
+        opened.retain(|(_, end)| !end.is_cancelled());
+        opened.clone()
     }
 
     /// Registers a question to the Host; its answer comes out of the receiver.
@@ -406,22 +433,29 @@ impl Sessions {
     }
 }
 
-/// Ends a session whose principal's standing lapsed. Where time alone did it, or its provider is not there to say,
-/// only the streams: clients refresh a token when they are refused, or come again, and go on.
-pub(crate) async fn end_if_lapsed(
-    gate: &Arc<Gate>,
-    live: &Arc<Live>,
-    session: &Session,
-    standing: &Standing,
-) {
-    let passes = |code: Code| {
-        matches!(code, Code::CredentialExpired | Code::CertificateLapsed) || code.class() == Class::Gateway
-    };
+/// Ends what lapsed of a session: the streams that were opened by what counts no longer, and where that is what was
+/// shown last, the session.
+pub(crate) async fn end_lapsed(gate: &Arc<Gate>, live: &Arc<Live>, session: &Session) {
+    for (standing, end) in session.opened() {
+        // a stream goes on with a newer token; no other certificate comes over its connection
+        let lapse = standing.lapse(gate, live, &session.principal).await;
+        if lapse.is_some_and(|code| !may_be_renewed(code)) {
+            end.cancel();
+        }
+    }
+    let Some(standing) = session.standing() else { return };
     match standing.lapse(gate, live, &session.principal).await {
-        Some(code) if standing.runs_out() && passes(code) => session.end_streams(),
+        // whoever refreshes a token when they are refused, or comes again, goes on
+        Some(code) if may_be_renewed(code) && standing.runs_out() => session.end_streams(),
+        Some(Code::CertificateLapsed) => session.end_streams(),
         Some(_) => gate.sessions.remove(&session.id),
         None => {}
     }
+}
+
+/// Whether time alone did it, or a provider that is not there to say, so that a newer token may follow.
+fn may_be_renewed(code: Code) -> bool {
+    code == Code::CredentialExpired || code.class() == Class::Gateway
 }
 
 #[cfg(test)]

@@ -74,6 +74,19 @@ impl Standing {
         known.err().map(|refusal| refusal.code).filter(|code| lapses(*code))
     }
 
+    /// Whether it came with the message, and was not fixed before.
+    pub(crate) fn is_shown(&self) -> bool {
+        match self {
+            Self::Token(_)
+            | Self::Signed(_)
+            | Self::Vouched(..)
+            | Self::Here(_)
+            | Self::Workload(_)
+            | Self::Bound(..) => true,
+            Self::Agent(_) | Self::Session => false,
+        }
+    }
+
     /// Whether time alone takes it away, and another of the same principal's may follow.
     pub(crate) fn runs_out(&self) -> bool {
         match self {

@@ -305,6 +305,26 @@ async fn a_stream_of_a_workload_ends_when_its_certificate_is_for_somebody_else()
     }
 }
 
+#[tokio::test]
+async fn a_session_that_goes_on_with_a_bare_token_keeps_its_streams_when_its_first_certificate_lapsed() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let house = house(listener(dir.path(), &authority, false)).await;
+    let bearer = format!("authorization: Bearer {}\r\n", house.token);
+    let leaf = authority.workload(&[BOT]);
+    let mut stream = connect(house.address, client(&authority, Some(&leaf))).await.unwrap();
+    let told = ask(&mut stream, &hello(&house, &bearer)).await;
+    let session = told.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap();
+    listens(&mut stream, &house, session, &bearer).await;
+    fs::write(dir.path().join("clients.pem"), Authority::new().pem()).unwrap();
+    let files = house.gate.live().settings.tls.clone().unwrap();
+    house.tls.as_ref().unwrap().install(Keys::read(&files, &clock()).unwrap());
+    let mut bare = connect(house.address, client(&authority, None)).await.unwrap();
+    listens(&mut bare, &house, session, &bearer).await;
+    ends(stream, "the stream goes on over a certificate that nobody stands for").await;
+    // over several looks
+    assert!(!has_ended(&mut bare, Duration::from_secs(12)).await, "the stream of the bare token ended");
+}
+
 /// Opens the event stream of a session.
 async fn listens(stream: &mut TlsStream<TcpStream>, house: &House, session: &str, authorization: &str) {
     let port = house.address.port();

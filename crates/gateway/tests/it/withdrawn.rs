@@ -2,7 +2,7 @@
 //! streams that were opened with a credential that is gone, and what counters tell of what is hidden.
 
 use crate::crossing::eventually;
-use crate::house::{House, events, server, settings};
+use crate::house::{House, TOKEN_AGENT, events, server, settings};
 use crate::rogue::{Rogue, Said, notice};
 use decision::ServerName;
 use gateway::settings::{Authority, Mode};
@@ -251,4 +251,32 @@ async fn streams_end_when_the_person_behind_a_token_is_put_into_other_groups() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(updates(&heard), before, "who may not read a resource hears of it no more");
     ends(legacy, "the stream of who had other groups goes on").await;
+}
+
+/// Takes away the token that was issued last.
+async fn revoke_last(house: &House) {
+    let scope = house.gate.live().settings.scope();
+    let all = house.store.list_tokens(&scope).await.unwrap();
+    let bots = all.iter().filter(|one| one.agent.as_str() == TOKEN_AGENT);
+    let last = bots.max_by_key(|one| one.created_at).unwrap();
+    house.store.revoke_token(&scope, &last.id, "test").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_it_was_opened_with_and_not_with_the_one_its_session_began_with() {
+    for goes_on_with_the_first in [false, true] {
+        let mut house = House::open(&[], POLICY).await;
+        let session = house.initialize("/mcp").await;
+        let second = house.agent(TOKEN_AGENT).await;
+        let first = std::mem::replace(&mut house.token, second);
+        let stream = house.get("/mcp", &session).await;
+        house.token = first;
+        if goes_on_with_the_first {
+            assert_eq!(house.legacy("/mcp", &session, 2, "ping", json!({})).await.status, 200);
+        }
+        revoke_last(&house).await;
+        ends(stream, "the stream goes on with a token that was revoked").await;
+        let status = house.legacy("/mcp", &session, 3, "ping", json!({})).await.status;
+        assert_eq!(status, if goes_on_with_the_first { 200 } else { 404 }, "the session is the last token's");
+    }
 }

@@ -126,7 +126,7 @@ codes! {
     CertificateUnknown = "certificate-unknown", Authentication;
     /// The client certificate is trusted, but it says in two ways, or in none, who holds it. Issue one with exactly one name.
     CertificateInvalid = "certificate-invalid", Authentication;
-    /// The client certificate has expired since the connection began, or no authority in `client-ca` stands for it any more. Connect again with a new one.
+    /// The client certificate has expired since the connection began, no authority in `client-ca` stands for it any more, or the connection began without one and one is required now. Connect again with a good one.
     CertificateLapsed = "certificate-lapsed", Authentication;
     /// A credential came in the URL, where it would be logged. Send it in the `Authorization` header.
     CredentialInUrl = "credential-in-url", Authentication;

@@ -221,7 +221,14 @@ type Known = (Arc<Principal>, String, Standing);
 /// right. The message's names who asks; without one, the certificate does.
 async fn connected(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<Known, Refusal> {
     match (workload::shown(gate, arrival)?, &arrival.presented) {
-        (None, _) => host(gate, live, arrival).await,
+        (None, _) => {
+            let (principal, basis, standing) = host(gate, live, arrival).await?;
+            let standing = match arrival.facts.bare.clone() {
+                Some(tls) => Standing::Bare(tls, Box::new(standing)),
+                None => standing,
+            };
+            Ok((principal, basis, standing))
+        }
         (Some(certificate), Presented::Nothing) => of_certificate(gate, live, certificate).await,
         (Some(certificate), _) => {
             let (principal, basis, standing) = host(gate, live, arrival).await?;

@@ -4,7 +4,10 @@
 //! [`govern`](crate::govern); what the transport noticed is a fact to be judged there, so that
 //! a refusal for a wrong `Origin` is recorded as one for a wrong argument is.
 
-use crate::listen::{streams, tls::ClientCertificate};
+use crate::listen::{
+    streams,
+    tls::{ClientCertificate, Tls},
+};
 use crate::rounds::Round;
 use crate::session::{Session, Walking};
 use crate::upstream::Injected;
@@ -215,6 +218,8 @@ pub struct Facts {
     pub loopback_peer: bool,
     /// What the peer showed in the TLS handshake, verified there.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// Where it showed none: who knows whether that will still do.
+    pub bare: Option<Tls>,
 }
 
 /// Where messages for the Host go while its request is open: progress, log lines, questions.

@@ -3,29 +3,40 @@
 
 use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
-use crate::listen::tls::ClientCertificate;
+use crate::listen::tls::{ClientCertificate, Lapse, Tls};
 use crate::settings::Workload;
 use decision::{Code, Refusal};
 use identity::oauth::Verified;
 use std::sync::Arc;
 
-/// The certificate of this connection, if it showed one. One that does not hold any more refuses whatever
-/// else came with the message: two credentials are both right, or the caller is nobody.
+/// The certificate of this connection, if it showed one. One that does not hold any more, and none where one is
+/// required by now, refuses whatever else came with the message: two credentials are both right, or the caller is
+/// nobody.
 pub(crate) fn shown<'a>(
     gate: &Gate,
     arrival: &'a Arrival,
 ) -> Result<Option<&'a Arc<ClientCertificate>>, Refusal> {
+    if let Some(tls) = &arrival.facts.bare {
+        may_be_missing(tls)?;
+    }
     let Some(certificate) = &arrival.facts.certificate else { return Ok(None) };
     holds(gate, certificate)?;
     Ok(Some(certificate))
 }
 
+/// Whether a connection that began without a certificate may still do without.
+pub(crate) fn may_be_missing(tls: &Tls) -> Result<(), Refusal> {
+    tls.lets_in_without().map_err(|lapse| lapsed(&lapse))
+}
+
+fn lapsed(lapse: &Lapse) -> Refusal {
+    Refusal::new(Code::CertificateLapsed, lapse.to_string())
+}
+
 /// Whether the certificate still is what it was when the connection began.
 pub(crate) fn holds(gate: &Gate, certificate: &ClientCertificate) -> Result<(), Refusal> {
     certificate.holder().map_err(|e| Refusal::new(Code::CertificateInvalid, e.to_string()))?;
-    certificate
-        .holds(gate.clock.now())
-        .map_err(|lapse| Refusal::new(Code::CertificateLapsed, lapse.to_string()))
+    certificate.holds(gate.clock.now()).map_err(|lapse| lapsed(&lapse))
 }
 
 /// Whether a token that is bound to a certificate came over a connection that showed it (RFC 8705).

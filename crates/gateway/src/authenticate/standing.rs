@@ -3,7 +3,7 @@
 use super::{Known, not_disabled, of_certificate, of_token};
 use crate::gate::{Gate, Live};
 use crate::introspection;
-use crate::listen::tls::ClientCertificate;
+use crate::listen::tls::{ClientCertificate, Tls};
 use crate::workload;
 use decision::{AgentName, Class, Code, Principal, Refusal};
 use identity::oauth::{Opaque, Verified};
@@ -26,6 +26,8 @@ pub(crate) enum Standing {
     Workload(Arc<ClientCertificate>),
     /// By something else, over a connection that a certificate stands for.
     Bound(Arc<ClientCertificate>, Box<Standing>),
+    /// By something else, over a connection that showed no certificate.
+    Bare(Tls, Box<Standing>),
     /// A server's question, in the name of the session it belongs to.
     Session,
 }
@@ -40,8 +42,8 @@ impl Standing {
         principal: &Principal,
     ) -> Option<Code> {
         let mut standing = self;
-        while let Self::Bound(certificate, inner) = standing {
-            if let Err(refusal) = workload::holds(gate, certificate) {
+        while let Self::Bound(_, inner) | Self::Bare(_, inner) = standing {
+            if let Err(refusal) = standing.connection(gate) {
                 return Some(refusal.code);
             }
             standing = inner;
@@ -68,10 +70,25 @@ impl Standing {
             Self::Workload(certificate) => {
                 of_certificate(gate, live, certificate).await.and_then(|known| still(known, principal))
             }
-            Self::Session | Self::Bound(..) => Ok(()),
+            Self::Session | Self::Bound(..) | Self::Bare(..) => Ok(()),
         };
         let lapses = |code: Code| code.class() == Class::Authentication || code == Code::ProviderUnreachable;
         known.err().map(|refusal| refusal.code).filter(|code| lapses(*code))
+    }
+
+    /// Whether the connection that it came over would be let in now.
+    fn connection(&self, gate: &Gate) -> Result<(), Refusal> {
+        match self {
+            Self::Bound(certificate, _) => workload::holds(gate, certificate),
+            Self::Bare(tls, _) => workload::may_be_missing(tls),
+            Self::Token(_)
+            | Self::Signed(_)
+            | Self::Vouched(..)
+            | Self::Agent(_)
+            | Self::Here(_)
+            | Self::Workload(_)
+            | Self::Session => Ok(()),
+        }
     }
 
     /// Whether it came with the message, and was not fixed before.
@@ -83,6 +100,7 @@ impl Standing {
             | Self::Here(_)
             | Self::Workload(_)
             | Self::Bound(..) => true,
+            Self::Bare(_, inner) => inner.is_shown(),
             Self::Agent(_) | Self::Session => false,
         }
     }
@@ -91,6 +109,7 @@ impl Standing {
     pub(crate) fn runs_out(&self) -> bool {
         match self {
             Self::Signed(_) | Self::Vouched(..) | Self::Workload(_) | Self::Bound(..) => true,
+            Self::Bare(_, inner) => inner.runs_out(),
             Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Session => false,
         }
     }
@@ -99,7 +118,7 @@ impl Standing {
     pub(crate) fn is_asked_about(&self) -> bool {
         match self {
             Self::Vouched(..) => true,
-            Self::Bound(_, inner) => inner.is_asked_about(),
+            Self::Bound(_, inner) | Self::Bare(_, inner) => inner.is_asked_about(),
             Self::Token(_)
             | Self::Signed(_)
             | Self::Agent(_)
@@ -113,7 +132,7 @@ impl Standing {
     pub(crate) fn token(&self) -> Option<&Verified> {
         match self {
             Self::Signed(token) | Self::Vouched(token, _) => Some(token),
-            Self::Bound(_, inner) => inner.token(),
+            Self::Bound(_, inner) | Self::Bare(_, inner) => inner.token(),
             Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Workload(_) | Self::Session => None,
         }
     }

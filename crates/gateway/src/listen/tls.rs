@@ -59,6 +59,8 @@ pub enum TlsError {
 pub struct Keys {
     pub(super) config: Arc<ServerConfig>,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// Nobody connects without a certificate.
+    required: bool,
     expires: Timestamp,
 }
 
@@ -106,7 +108,8 @@ impl Keys {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(Self { config: Arc::new(config), verifier, expires })
+        let required = settings.clients.as_ref().is_some_and(|clients| clients.required);
+        Ok(Self { config: Arc::new(config), verifier, required, expires })
     }
 
     /// Until when clients take the certificate.
@@ -133,13 +136,21 @@ impl Tls {
         Self { keys: Arc::new(ArcSwap::from_pointee(keys)), handshakes }
     }
     /// Puts other keys in force: for every connection that begins from now on, and for every client
-    /// certificate that is shown, also on a connection that is open.
+    /// certificate that is shown or missing, also on a connection that is open.
     pub fn install(&self, keys: Keys) {
         self.handshakes.expire(keys.expires);
         self.keys.store(Arc::new(keys));
     }
     pub fn keys(&self) -> Arc<Keys> {
         self.keys.load_full()
+    }
+
+    /// Whether a connection that began now would be let in without a certificate.
+    ///
+    /// # Errors
+    /// [`Lapse::Required`].
+    pub fn lets_in_without(&self) -> Result<(), Lapse> {
+        if self.keys.load().required { Err(Lapse::Required) } else { Ok(()) }
     }
 
     /// The certificate of a peer whose handshake `keys` verified.
@@ -173,13 +184,15 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
-/// Why a certificate that was good when its connection began is none any more.
+/// Why a certificate that was good when its connection began, or none, does not do any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lapse {
     #[error("the certificate, or one that stands between it and the authority, has expired")]
     Expired,
     #[error("no authority in force stands for the certificate any more: {0}")]
     Distrusted(String),
+    #[error("the connection began without a client certificate, and one is required now")]
+    Required,
 }
 
 impl ClientCertificate {

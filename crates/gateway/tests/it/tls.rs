@@ -325,6 +325,24 @@ async fn a_session_that_goes_on_with_a_bare_token_keeps_its_streams_when_its_fir
     assert!(!has_ended(&mut bare, Duration::from_secs(12)).await, "the stream of the bare token ended");
 }
 
+#[tokio::test]
+async fn certificates_that_are_required_now_are_required_of_open_connections_too() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let house = house(listener(dir.path(), &authority, false)).await;
+    let bearer = format!("authorization: Bearer {}\r\n", house.token);
+    let bare = async || connect(house.address, client(&authority, None)).await.unwrap();
+    let (mut open, mut stream) = (bare().await, bare().await);
+    assert!(ask(&mut open, &hello(&house, &bearer)).await.starts_with("HTTP/1.1 200"));
+    let told = ask(&mut stream, &hello(&house, &bearer)).await;
+    let session = told.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap();
+    listens(&mut stream, &house, session, &bearer).await;
+    let files = listener(dir.path(), &authority, true);
+    house.tls.as_ref().unwrap().install(Keys::read(&files, &clock()).unwrap());
+    assert!(ask(&mut open, &hello(&house, &bearer)).await.starts_with("HTTP/1.1 401"));
+    assert_eq!(code(&house), Some(Code::CertificateLapsed));
+    ends(stream, "the stream goes on without a certificate").await;
+}
+
 /// Opens the event stream of a session.
 async fn listens(stream: &mut TlsStream<TcpStream>, house: &House, session: &str, authorization: &str) {
     let port = house.address.port();

@@ -158,7 +158,7 @@ pub(super) fn unknown(request: &Request<Incoming>, ends: &Ends, settings: &Setti
         return forbidden();
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let scheme = if ends.secure { "https" } else { "http" };
+    let scheme = if ends.tls.is_some() { "https" } else { "http" };
     let base = format!("{scheme}://{}", host.map_or_else(|| ends.local.to_string(), str::to_owned));
     let path = request.uri().path();
     let shown: String = path.chars().take(PATH_CHARS_MAX).collect();

@@ -91,6 +91,7 @@ pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
         batch: None,
         loopback_peer: is_here(headers, ends),
         certificate: ends.certificate.clone(),
+        bare: ends.tls.clone().filter(|_| ends.certificate.is_none()),
     }
 }
 
@@ -151,7 +152,7 @@ fn our_host(host: &str, ends: &Ends, settings: &Settings) -> bool {
         return true;
     }
     let local = ends.local;
-    if port.unwrap_or(if ends.secure { 443 } else { 80 }) != local.port() {
+    if port.unwrap_or(if ends.tls.is_some() { 443 } else { 80 }) != local.port() {
         return false;
     }
     match name.parse::<IpAddr>() {
@@ -213,7 +214,7 @@ mod tests {
     }
     fn ends(remote: &str) -> Ends {
         let (remote, local) = (remote.parse().unwrap(), "127.0.0.1:8080".parse().unwrap());
-        Ends { remote, local, secure: false, certificate: None }
+        Ends { remote, local, tls: None, certificate: None }
     }
     fn parts(uri: &str, headers: &[(&'static str, &str)]) -> Parts {
         let mut request = Request::get(uri).body(()).unwrap();

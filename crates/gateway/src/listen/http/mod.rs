@@ -181,8 +181,8 @@ type Certificate = Arc<ClientCertificate>;
 struct Ends {
     remote: SocketAddr,
     local: SocketAddr,
-    /// Whether it is TLS that ends here.
-    secure: bool,
+    /// Where it is TLS that ends here.
+    tls: Option<Tls>,
     certificate: Option<Certificate>,
 }
 
@@ -226,7 +226,7 @@ async fn accept<P: Path>(door: &Arc<Door<P>>, listener: TcpListener) {
             }
         };
         let Ok(local) = stream.local_addr() else { continue };
-        let ends = Ends { remote, local, secure: door.hall.is_some(), certificate: None };
+        let ends = Ends { remote, local, tls: door.site.tls.clone(), certificate: None };
         let most = door.site.settings.load().limits.connections_max;
         if let Some(place) = open.take(most) {
             door.tasks.spawn(connection(Arc::clone(door), stream, ends, place));
@@ -342,7 +342,7 @@ impl<P: Path> Door<P> {
                     Some(annex) => {
                         let (parts, body) = request.into_parts();
                         let visit = Visit {
-                            secure: ends.secure || settings.tls_terminated_upstream,
+                            secure: ends.tls.is_some() || settings.tls_terminated_upstream,
                             facts: facts::of(&parts, ends, &settings),
                             presented: facts::presented(&parts),
                         };

@@ -3,7 +3,7 @@
 //! Resolved when a snapshot is built; only a date is compared when a call asks. No mode softens it.
 
 use crate::gate::Live;
-use crate::settings::{Mode, Place, Reach, ServerSettings, Settings};
+use crate::settings::{AssertionUse, Mode, Place, Reach, ServerSettings, Settings, Source};
 use catalog::record::{Access, Facts, Held, Known, Record, Regime, Shut, Standing};
 use catalog::{Catalogue, record};
 use decision::{Clock, Code, Digest, ItemKind, Refusal, ServerName, Timestamp};
@@ -150,6 +150,9 @@ fn reads(catalogue: &Catalogue, name: &ServerName, before: Option<&Live>) -> Arc
     }
 }
 
+/// What stands before most credentials: it is not said.
+const BEARER: &str = "Bearer ";
+
 /// How a server is reached and as whom, a line each: what an approval is bound to. Values of variables are not in it.
 pub fn wiring(server: &ServerSettings) -> String {
     let mut lines = Vec::new();
@@ -168,13 +171,29 @@ pub fn wiring(server: &ServerSettings) -> String {
     lines.push(format!("authority {}", server.authority.as_str()));
     for one in &server.credentials {
         let place = match &one.place {
-            Place::Header { name, .. } => format!("header {name}"),
+            Place::Header { name, prefix } if prefix == BEARER => format!("header {name}"),
+            Place::Header { name, prefix } => format!("header {name} after {prefix:?}"),
             Place::Query { name } => format!("query {name}"),
             Place::Env { name } => format!("variable {name}"),
         };
-        lines.push(format!("credential {} in {place}", one.secret));
+        // which secret that is, where it is not the one of that name in the vault
+        let source = match &one.source {
+            Source::Stored => String::new(),
+            Source::Kv(at) => format!(" from {:?} field {:?} version {:?}", at.path, at.field, at.version),
+            Source::Variable(name) => format!(" from variable {name:?}"),
+            Source::File(path) => format!(" from file {:?}", path.display().to_string()),
+        };
+        lines.push(format!("credential {} in {place}{source}", one.secret));
     }
-    lines.extend(server.assertion.iter().map(|one| format!("assertion for {}", one.audience)));
+    if let Some(AssertionUse { header, audience, groups }) = &server.assertion {
+        let groups = if *groups { " with groups" } else { "" };
+        lines.push(format!("assertion for {audience} in {header}{groups}"));
+    }
+    lines.extend(server.networks.iter().map(|network| format!("network {network}")));
+    lines.extend(server.open_arguments.iter().map(|tool| format!("open-arguments {tool:?}")));
+    if server.declarations.trust_annotations {
+        lines.push("trust-annotations".to_owned());
+    }
     if server.mode == Mode::Observe {
         lines.push("mode observe".to_owned());
     }

@@ -562,3 +562,34 @@ async fn the_subscriptions_of_a_server_end_when_it_is_suspended() {
     until_shut(&house).await;
     eventually("no stream to a suspended server is open", || script.listeners().is_empty()).await;
 }
+
+/// R8: an approval is of a server as it is reached and as whom: whatever says more than before says something else.
+#[test]
+fn what_a_server_is_approved_with_is_all_that_says_how_it_is_reached_and_as_whom() {
+    use gateway::settings::{AssertionUse, CredentialUse, Place, ServerSettings, Source};
+    let header = |prefix: &str| Place::Header { name: "authorization".into(), prefix: prefix.into() };
+    let of = |change: &dyn Fn(&mut ServerSettings)| {
+        let mut one = server("http://127.0.0.1:9/mcp", Mode::Enforce);
+        let secret = decision::SecretName::new("key").unwrap();
+        one.credentials.push(CredentialUse { secret, source: Source::Stored, place: header("Bearer ") });
+        let (header, audience) = (http::HeaderName::from_static("x-who"), "crm".to_owned());
+        one.assertion = Some(AssertionUse { header, audience, groups: false });
+        change(&mut one);
+        gateway::registry::wiring(&one)
+    };
+    let same = of(&|_| {});
+    let changes: [&dyn Fn(&mut ServerSettings); 10] = [
+        &|one| one.credentials[0].secret = decision::SecretName::new("other").unwrap(),
+        &|one| one.credentials[0].place = header("Root "),
+        &|one| one.credentials[0].place = header(""),
+        &|one| one.credentials[0].source = Source::File("/admin.key".into()),
+        &|one| one.credentials[0].source = Source::Variable("ADMIN".into()),
+        &|one| one.assertion.as_mut().unwrap().groups = true,
+        &|one| one.assertion.as_mut().unwrap().header = http::HeaderName::from_static("x-whom"),
+        &|one| one.networks.push("10.0.0.0/8".parse().unwrap()),
+        &|one| one.open_arguments.extend(["any".to_owned()]),
+        &|one| one.declarations.trust_annotations = true,
+    ];
+    let all: std::collections::BTreeSet<String> = changes.iter().map(|change| of(*change)).collect();
+    assert!(all.len() == changes.len() && !all.contains(&same), "{all:#?}");
+}

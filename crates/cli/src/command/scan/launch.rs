@@ -148,6 +148,48 @@ const OWN: [&str; 11] = [
     "XDG_DATA_HOME",
     "XDG_CACHE_HOME",
 ];
+/// Files that say what else is fetched, and instead of what.
+const ELSEWHERE: [&str; 6] = [
+    "PIP_REQUIREMENT",
+    "PIP_CONSTRAINT",
+    "PIP_BUILD_CONSTRAINT",
+    "UV_OVERRIDE",
+    "UV_CONSTRAINT",
+    "UV_BUILD_CONSTRAINT",
+];
+/// Programs that fetch packages and images read their settings from variables that begin so.
+const MANAGERS: [&str; 12] = [
+    "PIP_",
+    "PIPX_",
+    "UV_",
+    "NPM_CONFIG_",
+    "PNPM_",
+    "YARN_",
+    "BUN_CONFIG_",
+    "COREPACK_",
+    "DOCKER_",
+    "BUILDKIT_",
+    "CONTAINERS_",
+    "PODMAN_",
+];
+/// And of those, the words that turn nothing elsewhere.
+const HARMLESS: [&str; 15] = [
+    "LOGLEVEL",
+    "LOG_LEVEL",
+    "NO_COLOR",
+    "COLOR",
+    "NO_PROGRESS",
+    "PROGRESS",
+    "QUIET",
+    "VERBOSE",
+    "TIMEOUT",
+    "RETRIES",
+    "NO_CACHE",
+    "NO_CACHE_DIR",
+    "YES",
+    "NO_INPUT",
+    "DISABLE_PIP_VERSION_CHECK",
+];
 /// Those that choose an interpreter: by its version, or by a path.
 const INTERPRETERS: [&str; 2] = ["UV_PYTHON", "PIPX_DEFAULT_PYTHON"];
 
@@ -289,8 +331,16 @@ pub(super) fn variable(name: &str, value: &str, published: bool) -> Option<Turn>
         || upper.starts_with("UV_DEFAULT_INDEX")
         || upper.starts_with("UV_EXTRA_INDEX")
         || matches!(upper.as_str(), "UV_FIND_LINKS" | "UV_CONFIG_FILE")
-        || published && OWN.contains(&upper.as_str());
+        || ELSEWHERE.contains(&upper.as_str()) && value.contains("://")
+        || published && (OWN.contains(&upper.as_str()) || is_managers(&upper));
     if is_source { turn("other-source", Severity::Medium) } else { None }
+}
+
+/// Whether it is a setting of a package manager that may turn what is fetched elsewhere: there are more of these than
+/// anybody lists, and a stranger has no business with them.
+fn is_managers(name: &str) -> bool {
+    let rest = MANAGERS.iter().find_map(|prefix| name.strip_prefix(prefix));
+    rest.is_some_and(|rest| !HARMLESS.contains(&rest) && !INTERPRETERS.contains(&name))
 }
 
 #[cfg(test)]
@@ -381,6 +431,27 @@ mod tests {
         }
         for name in ["UV_INSECURE_HOST", "UV_PYTHON_INSTALL_MIRROR", "COREPACK_NPM_REGISTRY"] {
             assert_eq!(of(name, "x", true), Some(("other-source", Severity::High)), "{name}");
+        }
+        // nobody lists them all
+        for name in [
+            "PIP_REQUIREMENT",
+            "UV_OVERRIDE",
+            "uv_torch_backend",
+            "PIPX_SHARED_LIBS",
+            "npm_config_replace_registry_host",
+            "CONTAINERS_REGISTRIES_CONF",
+            "DOCKER_CONTEXT",
+        ] {
+            assert_eq!(of(name, "x", true), Some(("other-source", Severity::High)), "{name}");
+            assert_eq!(of(name, "x", false), None, "{name}");
+        }
+        assert_eq!(
+            of("UV_OVERRIDE", "https://x.example/o.txt", false),
+            Some(("other-source", Severity::Medium))
+        );
+        for name in ["npm_config_loglevel", "UV_NO_PROGRESS", "PIP_NO_CACHE_DIR", "UVICORN_PORT", "PIPELINE"]
+        {
+            assert_eq!(of(name, "x", true), None, "{name}");
         }
         assert_eq!(of("BUN_OPTIONS", "--preload=/x", true), Some(("loads-code", Severity::High)));
         assert_eq!(of("UV_PYTHON", "3.12", true), None);

@@ -1,9 +1,15 @@
-//! Places of which the settings say how many there may be, and may say otherwise while some are taken.
+//! Places of which the settings say how many there may be, and may say otherwise while some are taken; and of those who took
+//! one, who has not shown yet that they may have it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
+use tokio_util::sync::CancellationToken;
 
 /// How many are taken.
 #[derive(Debug, Default)]
@@ -34,9 +40,85 @@ impl Drop for Taken {
     }
 }
 
+/// Those who are not known yet, the oldest first. Where all places are taken the oldest is given up for one more: whoever
+/// means it is known in a moment, so strangers who hold all places keep nobody out.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers {
+    line: Mutex<BTreeMap<u64, CancellationToken>>,
+    last: AtomicU64,
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Stranger {
+    among: Arc<Strangers>,
+    number: AtomicU64,
+    /// Somebody else has its place.
+    pub(crate) given_up: CancellationToken,
+}
+
+impl Strangers {
+    pub(crate) fn enter(self: &Arc<Self>) -> Stranger {
+        let given_up = CancellationToken::new();
+        let stranger = Stranger { among: Arc::clone(self), number: AtomicU64::new(0), given_up };
+        stranger.is_unknown();
+        stranger
+    }
+
+    /// The same among at most so many.
+    pub(crate) fn enter_among(self: &Arc<Self>, max: usize) -> Stranger {
+        while self.line.lock().len() >= max.max(1) && self.give_up_oldest() {}
+        self.enter()
+    }
+
+    /// False where there is none.
+    pub(crate) fn give_up_oldest(&self) -> bool {
+        let oldest = self.line.lock().pop_first();
+        oldest.map(|(_, stranger)| stranger.cancel()).is_some()
+    }
+}
+
+impl Stranger {
+    /// It is one no more.
+    pub(crate) fn is_known(&self) {
+        self.among.line.lock().remove(&self.number.load(Ordering::Acquire));
+    }
+    /// It is one again, as the last who came.
+    pub(crate) fn is_unknown(&self) {
+        let number = self.among.last.fetch_add(1, Ordering::AcqRel);
+        self.number.store(number, Ordering::Release);
+        self.among.line.lock().insert(number, self.given_up.clone());
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.is_known();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_oldest_stranger_is_given_up_and_nobody_who_is_known() {
+        let strangers = Arc::<Strangers>::default();
+        assert!(!strangers.give_up_oldest(), "there is none");
+        let all: Vec<Stranger> = (0..4).map(|_| strangers.enter()).collect();
+        let gone = || all.iter().map(|one| one.given_up.is_cancelled()).collect::<Vec<_>>();
+        all[0].is_known();
+        assert!(strangers.give_up_oldest());
+        assert_eq!(gone(), [false, true, false, false]);
+        all[2].is_known();
+        all[2].is_unknown();
+        assert!(strangers.give_up_oldest());
+        assert_eq!(gone(), [false, true, false, true], "whoever is unknown again came last");
+        let _one = strangers.enter_among(1);
+        assert_eq!(gone(), [false, true, true, true]);
+        drop(all);
+        assert_eq!(strangers.line.lock().len(), 1);
+    }
 
     #[test]
     fn fewer_places_count_as_they_are_given_back_and_more_at_once() {

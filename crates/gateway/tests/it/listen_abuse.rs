@@ -201,6 +201,29 @@ async fn a_connection_too_many_is_told_so_and_the_next_one_is_served() {
     assert!(served.starts_with("HTTP/1.1 200"), "{served}");
 }
 
+// I17: a client can exhaust nothing.
+#[tokio::test]
+async fn strangers_who_hold_every_connection_keep_nobody_out() {
+    let rig = Rig::with(Limits { connections_max: 4, ..Limits::default() }, Pace::default());
+    let mut known = rig.connect().await;
+    known.send(&rig.request("POST /mcp", &call(1, "ping"))).await;
+    known.rest().await;
+    let mut strangers = Vec::new();
+    for round in 0..3 {
+        for _ in 0..4 {
+            let mut stranger = rig.connect().await;
+            stranger.send("POST /mcp HTTP/1.1\r\nhost: x").await;
+            strangers.push(stranger);
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let served = rig.ask("POST /mcp", &call(2 + round, "ping")).await;
+        assert!(served.starts_with("HTTP/1.1 200"), "{served}");
+    }
+    known.send(&rig.request("POST /mcp", &call(9, "ping"))).await;
+    let answer = known.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
 #[tokio::test]
 async fn how_many_connections_there_may_be_is_what_the_newest_settings_say() {
     let rig = Rig::with(Limits { connections_max: 1, ..Limits::default() }, Pace::default());

@@ -380,6 +380,25 @@ fn rig(limits: Limits, pace: Pace, dir: &tempfile::TempDir, authority: &Authorit
     (Rig::secured(limits, pace, Some(tls)), handshakes)
 }
 
+// I17: a client can exhaust nothing.
+#[tokio::test]
+async fn strangers_who_hold_every_handshake_keep_nobody_out() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let (rig, handshakes) = rig(Limits::default(), Pace::default(), &dir, &authority);
+    let mut stalled = Vec::new();
+    for number in 0..300 {
+        let mut peer = rig.connect().await;
+        peer.send(if number % 2 == 0 { "" } else { "\x16\x03\x01" }).await;
+        stalled.push(peer);
+    }
+    eventually(|| handshakes.counted(Handshake::Busy) == 300 - 256).await;
+    let honest = connect(rig.address, client(&authority, None));
+    let mut honest = tokio::time::timeout(Duration::from_secs(5), honest).await.unwrap().unwrap();
+    let request = rig.request("POST /mcp", &call(1, "ping"));
+    assert!(ask(&mut honest, &request).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(handshakes.counted(Handshake::Busy), 300 - 256 + 1, "the oldest that stalled");
+}
+
 #[tokio::test]
 async fn a_peer_that_stalls_in_the_handshake_holds_no_place_for_ever() {
     let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());

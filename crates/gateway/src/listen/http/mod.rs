@@ -18,7 +18,7 @@ use super::{
     tls::{ClientCertificate, Tls},
 };
 use crate::exchange::{Facts, Presented};
-use crate::places::{Places, Taken};
+use crate::places::{Places, Stranger, Strangers, Taken};
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -45,6 +45,9 @@ const HEAD_BYTES_MAX: usize = 32 << 10;
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// Connections over the limit that are told so at the same time; more are dropped.
 const TURNED_AWAY_MAX: usize = 32;
+/// How long, and how often, whoever comes when all places are taken waits for that of a stranger who is given up.
+const GIVEN_UP_PAUSE: Duration = Duration::from_millis(10);
+const GIVEN_UP_LOOKS: u32 = 20;
 /// What an unread request may still send before it is cut off, so that the answer gets through.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 const LINGER: Duration = Duration::from_secs(1);
@@ -204,7 +207,7 @@ pub async fn serve<P: Path>(bound: Bound, path: P, site: Site, closing: Cancella
 }
 
 async fn accept<P: Path>(door: &Arc<Door<P>>, listener: TcpListener) {
-    let open = Arc::<Places>::default();
+    let (open, strangers) = (Arc::<Places>::default(), Arc::<Strangers>::default());
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let mut sweep = time::interval(SWEEP);
     loop {
@@ -229,14 +232,36 @@ async fn accept<P: Path>(door: &Arc<Door<P>>, listener: TcpListener) {
         let ends = Ends { remote, local, tls: door.site.tls.clone(), certificate: None };
         let most = door.site.settings.load().limits.connections_max;
         if let Some(place) = open.take(most) {
+            let place = (place, strangers.enter());
             door.tasks.spawn(connection(Arc::clone(door), stream, ends, place));
         } else if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
-            tracing::warn!(%remote, "as many connections as there may be, one was turned away");
-            // words in the clear are no answer to whoever expects TLS
-            if door.hall.is_none() {
-                door.tasks.spawn(turn_away(stream, permit));
-            }
+            strangers.give_up_oldest();
+            let among = (Arc::clone(&open), Arc::clone(&strangers));
+            door.tasks.spawn(waits(Arc::clone(door), stream, ends, among, permit));
         }
+    }
+}
+
+/// Waits a moment for the place of a stranger who was given up.
+async fn waits<P: Path>(
+    door: Arc<Door<P>>,
+    stream: TcpStream,
+    ends: Ends,
+    (open, strangers): (Arc<Places>, Arc<Strangers>),
+    permit: OwnedSemaphorePermit,
+) {
+    for _ in 0..GIVEN_UP_LOOKS {
+        time::sleep(GIVEN_UP_PAUSE).await;
+        let most = door.site.settings.load().limits.connections_max;
+        if let Some(place) = open.take(most) {
+            drop(permit);
+            return Box::pin(connection(door, stream, ends, (place, strangers.enter()))).await;
+        }
+    }
+    tracing::warn!(remote = %ends.remote, "as many connections as there may be, one was turned away");
+    // words in the clear are no answer to whoever expects TLS
+    if door.hall.is_none() {
+        turn_away(stream, permit).await;
     }
 }
 
@@ -256,7 +281,12 @@ async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
 }
 
 /// Serves one connection to its end.
-async fn connection<P: Path>(door: Arc<Door<P>>, stream: TcpStream, mut ends: Ends, _place: Taken) {
+async fn connection<P: Path>(
+    door: Arc<Door<P>>,
+    stream: TcpStream,
+    mut ends: Ends,
+    (_place, stranger): (Taken, Stranger),
+) {
     // an error here costs latency, nothing else
     let _ = stream.set_nodelay(true);
     let stream = match &door.hall {
@@ -275,10 +305,19 @@ async fn connection<P: Path>(door: Arc<Door<P>>, stream: TcpStream, mut ends: En
     let pace = door.site.pace;
     let remote = ends.remote;
     let (closing, kill) = (door.closing.clone(), door.kill.clone());
+    let (given_up, stranger) = (stranger.given_up.clone(), Arc::new(stranger));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (door, ends) = (Arc::clone(&door), ends.clone());
+        let (door, ends, stranger) = (Arc::clone(&door), ends.clone(), Arc::clone(&stranger));
         let answer: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> =
-            Box::pin(async move { Ok(door.answer(request, &ends).await) });
+            Box::pin(async move {
+                // a call may take long, and is nobody's to end
+                stranger.is_known();
+                let answer = door.answer(request, &ends).await;
+                if answer.status() == http::StatusCode::UNAUTHORIZED {
+                    stranger.is_unknown();
+                }
+                Ok(answer)
+            });
         answer
     });
     let mut served = http1::Builder::new()
@@ -301,6 +340,7 @@ async fn connection<P: Path>(door: Arc<Door<P>>, stream: TcpStream, mut ends: En
                 told = true;
                 Pin::new(&mut served).graceful_shutdown();
             }
+            () = given_up.cancelled() => return,
             () = kill.cancelled() => return,
         }
     }

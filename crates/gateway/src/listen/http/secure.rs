@@ -1,12 +1,13 @@
 //! The handshake: bounded in number and time, before a connection counts as one.
 
 use super::{Certificate, linger};
-use crate::{listen::tls::Tls, metrics::Handshake, places::Places};
+use crate::{listen::tls::Tls, metrics::Handshake, places::Strangers};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// Handshakes at the same time. More are dropped: in line they would only wait for those that stall.
+/// Handshakes at the same time. For one more the oldest is given up: whoever means it is done in a moment, so that is one
+/// that stalls, and strangers who hold all of them keep nobody out.
 const HANDSHAKES_MAX: usize = 256;
 /// How a TLS connection begins: a record that holds a handshake.
 const HANDSHAKE_RECORD: u8 = 0x16;
@@ -22,13 +23,13 @@ pub(super) type Greeted = (Box<TlsStream<TcpStream>>, Option<Certificate>);
 #[derive(Debug)]
 pub(super) struct Hall {
     tls: Tls,
-    taken: Arc<Places>,
+    under_way: Arc<Strangers>,
     patience: Duration,
 }
 
 impl Hall {
     pub(super) fn new(tls: Tls, patience: Duration) -> Self {
-        Self { tls, taken: Arc::default(), patience }
+        Self { tls, under_way: Arc::default(), patience }
     }
 
     /// Whoever comes out at the other end speaks TLS. Everything else is counted and sent away.
@@ -41,10 +42,13 @@ impl Hall {
         remote: SocketAddr,
         connections_max: usize,
     ) -> Option<Greeted> {
-        let greeted = match self.taken.take(HANDSHAKES_MAX.min(connections_max.div_ceil(2))) {
-            Some(_place) => time::timeout(self.patience, self.shake(stream)).await,
-            None => Ok(Err((Handshake::Busy, String::new()))),
+        let place = self.under_way.enter_among(HANDSHAKES_MAX.min(connections_max.div_ceil(2)));
+        let greeted = tokio::select! {
+            biased;
+            greeted = time::timeout(self.patience, self.shake(stream)) => greeted,
+            () = place.given_up.cancelled() => Ok(Err((Handshake::Busy, String::new()))),
         };
+        drop(place);
         let ended = greeted.unwrap_or_else(|_| Err((Handshake::TimedOut, String::new())));
         match ended {
             Ok(greeted) => {

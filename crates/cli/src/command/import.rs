@@ -100,6 +100,11 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
     if plan.moves.is_empty() {
         given.say.json(&answer(&plan, None));
         given.say.line("nothing to import");
+        if let [one, ..] = unread.as_slice() {
+            // whoever runs this in a script must not take it for done
+            let message = format!("`{}` was not read, and may name servers", one.file.display());
+            return Err(Failure::Unreadable { code: "not-read", message });
+        }
         return Ok(Verdict::Yes);
     }
     if !args.yes && !given.say.agreed("nothing was changed") {
@@ -239,7 +244,14 @@ async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
     if !yes && !given.say.agreed("nothing was changed") {
         return Ok(Verdict::No);
     }
-    let stay = undo::take_back(&path, &record)?;
+    let would_do = |text: &str| match declare::check(place, text, given) {
+        Ok(()) => Ok(()),
+        Err(Failure::Settings(problems)) => {
+            Err(problems.first().map_or_else(String::new, ToString::to_string))
+        }
+        Err(_) => Err("it cannot be used".to_owned()),
+    };
+    let stay = undo::take_back(&path, &record, would_do)?;
     reload(place).await;
     let files: Vec<&PathBuf> = record.files.iter().map(|piece| &piece.file).collect();
     given.say.json(&json!({ "restored": files, "policies-kept": stay, "secrets-kept": record.secrets }));

@@ -200,6 +200,32 @@ fn an_undo_that_cannot_write_every_file_changes_none_and_one_that_was_cut_short_
 }
 
 #[test]
+fn an_undo_leaves_no_configuration_that_does_not_hold() {
+    let bed = Bed::new();
+    bed.write("home/.cursor/mcp.json", r#"{"mcpServers":{"one":{"command":"a"}}}"#);
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    let (client, config) =
+        (bed.path("home/.cursor/mcp.json"), bed.path("home/.config/callgate/callgate.toml"));
+    let imported = fs::read_to_string(&config).unwrap();
+    let more = format!("{imported}\n[servers.one.tools.\"get_*\"]\neffect = \"read\"\n");
+    fs::write(&config, &more).unwrap();
+    let said = bed.run(&["import", "--undo", "--yes"]);
+    assert!(said.code == 2 && said.err.contains("would not hold without"), "{said:?}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), more);
+    assert!(fs::read_to_string(&client).unwrap().contains("--name"), "all or nothing");
+    fs::write(&config, &imported).unwrap();
+    assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 0, "it can be said again");
+}
+
+#[test]
+fn what_cannot_be_read_is_no_import_that_is_done() {
+    let bed = Bed::new();
+    bed.write("home/.cursor/mcp.json", r#"{"mcpServers":{"one":{"command":"a"}"#);
+    let said = bed.run(&["import", "--yes"]);
+    assert!(said.code == 2 && said.err.contains("error[not-read]"), "{said:?}");
+}
+
+#[test]
 fn links_stay_links_and_what_is_read_only_is_refused_before_anything_changes() {
     let bed = Bed::new();
     let text = r#"{"mcpServers":{"a":{"command":"a"}}}"#;

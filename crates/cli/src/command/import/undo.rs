@@ -59,8 +59,13 @@ pub(super) fn last(place: &Place) -> anyhow::Result<Option<(PathBuf, Record)>> {
 /// as they were. What a run that was cut short has taken back already stays so. The policies that stay, because somebody
 /// has changed them.
 ///
-/// Errors: [`Failure::Usage`], naming what was changed since; what cannot be read or written.
-pub(super) fn take_back(path: &Path, record: &Record) -> Result<Vec<PathBuf>, Failure> {
+/// Errors: [`Failure::Usage`], naming what was changed since, or what would not hold without the servers that came with it
+/// (`holds` says of a configuration why it does not); what cannot be read or written.
+pub(super) fn take_back(
+    path: &Path,
+    record: &Record,
+    holds: impl Fn(&str) -> Result<(), String>,
+) -> Result<Vec<PathBuf>, Failure> {
     let mut changed = Vec::new();
     let mut turns = Vec::new();
     for (piece, back) in record
@@ -84,6 +89,16 @@ pub(super) fn take_back(path: &Path, record: &Record) -> Result<Vec<PathBuf>, Fa
             changed.join(" and "),
             path.display(),
             record.config.file.display(),
+        )));
+    }
+    let config = turns.iter().find(|turn| *turn.file == record.config.file);
+    if let Some(turn) = config
+        && let Err(why) = holds(&turn.text)
+        && holds(&turn.now).is_ok()
+    {
+        return Err(Failure::Usage(format!(
+            "`{}` would not hold without what the import added, so nothing is taken back: {why}. Take out what was added to those servers first",
+            turn.file.display()
         )));
     }
     turn_all(&turns)?;

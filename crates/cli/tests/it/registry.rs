@@ -183,6 +183,12 @@ fn what_is_approved_is_approved_as_it_is_reached() {
     let approved = bed.run(&["registry", "approve", "notes", "--until", "90d", "--because", "reviewed"]);
     assert_eq!(approved.code, 0, "{} {}", approved.out, approved.err);
     until("the approval counts", || gateway.tools(&token, &session).len() == 3);
+    // what an approval needs, it needs for as long as it lasts
+    let emptied = bed.run(&["registry", "set", "notes", "owner="]);
+    assert!(emptied.code == 1 && emptied.err.contains("`owner` is needed"), "{emptied:?}");
+    assert_eq!(bed.run(&["registry", "set", "notes", "owner=Bea"]).code, 0);
+    let early = bed.run(&["registry", "set", "notes", "security-review=2930-01-01"]);
+    assert!(early.code == 2 && early.err.contains("yet to come"), "{early:?}");
     // somebody edits the file: another program under the same name
     let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
     bed.write("callgate.toml", &config.replace("args = [", "args = [\"-e\", "));

@@ -17,6 +17,8 @@ use decision::{Clock as _, ServerName, Timestamp};
 use serde_json::json;
 use store::Taking;
 
+const DAY_US: u64 = 24 * 3_600 * 1_000_000;
+
 #[derive(Debug, Args)]
 pub(crate) struct Stepped {
     server: ServerName,
@@ -62,11 +64,26 @@ pub(super) async fn set(said: &Said, given: &Given, place: &Place) -> Outcome {
     let kept = Kept::open(place).await?;
     kept.must_know(&said.server).await?;
     let record = kept.record(&said.server).await?;
-    let mut facts = record.map(|record| record.facts).unwrap_or_default();
+    let state = record.as_ref().map(|record| record.state);
+    let before = record.map(|record| record.facts).unwrap_or_default();
+    let mut facts = before.clone();
     if said.declared {
         facts.take(&kept.declared(&said.server));
     }
     fill(&mut facts, &said.fields)?;
+    if state == Some(State::Approved)
+        && let Some(known) = kept.known(&said.server).await?
+    {
+        let lacked = known.missing(&before);
+        // what an approval needs, it needs for as long as it lasts
+        if let Some(lost) = known.missing(&facts).into_iter().find(|one| !lacked.contains(one)) {
+            let (server, key) = (&said.server, lost.key());
+            return Err(anyhow!(
+                "`{key}` is needed for as long as `{server}` is approved: give another, or end the approval with `callgate registry review {server}` first"
+            )
+            .into());
+        }
+    }
     take(&kept, given, place, &said.server, (Step::Set, said.because.as_deref()), Some(&facts), None).await
 }
 
@@ -133,7 +150,17 @@ fn fill(facts: &mut Facts, fields: &[String]) -> Result<(), Failure> {
         let (key, value) = field
             .split_once('=')
             .ok_or_else(|| Failure::Usage(format!("`{field}` is not FIELD=VALUE, such as `owner=Ada`")))?;
-        facts.set(Fact::parse(key).map_err(wrong)?, value).map_err(wrong)?;
+        let fact = Fact::parse(key).map_err(wrong)?;
+        facts.set(fact, value).map_err(wrong)?;
+        // anywhere on earth it is no later than that
+        let tomorrow = when(Timestamp(SystemClock.now().0.saturating_add(DAY_US)));
+        if fact == Fact::SecurityReview
+            && let Some(day) = facts.get(fact)
+            && tomorrow.get(..day.len()).is_some_and(|tomorrow| day > tomorrow)
+        {
+            let text = format!("`{key}` is the day of the last review, and {day} is yet to come");
+            return Err(Failure::Usage(text));
+        }
     }
     Ok(())
 }

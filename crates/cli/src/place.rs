@@ -9,7 +9,8 @@ use crate::{
     surroundings::Surroundings,
 };
 use anyhow::{Context as _, anyhow};
-use decision::Digest;
+use decision::{Digest, ServerName};
+use gateway::settings::{Reach, ServerSettings};
 use std::{
     fs::{self, DirBuilder},
     io::{self, Read as _},
@@ -179,7 +180,30 @@ impl Place {
         files.into_iter().filter_map(too_much).collect()
     }
 
-    /// Both as sentences for an operator.
+    /// Servers on other machines that are sent a secret without TLS: whoever is on the way reads it.
+    pub(crate) fn in_the_clear(&self) -> Vec<String> {
+        let servers = self.meant.settings.servers.iter();
+        let of = |(name, server): (&ServerName, &ServerSettings)| {
+            let (Reach::Http { url } | Reach::Sse { url }) = &server.reach else {
+                return None;
+            };
+            let is_here = match url.host()? {
+                url::Host::Domain(domain) => domain == "localhost",
+                url::Host::Ipv4(address) => address.is_loopback(),
+                url::Host::Ipv6(address) => address.is_loopback(),
+            };
+            let is_secret = !server.credentials.is_empty() || server.assertion.is_some();
+            (url.scheme() == "http" && !is_here && is_secret).then(|| {
+                format!(
+                    "server `{name}` is sent a credential over plain HTTP: whoever is on the way to {} reads it; write `https://`",
+                    url.host_str().unwrap_or_default()
+                )
+            })
+        };
+        servers.filter_map(of).collect()
+    }
+
+    /// All of these as sentences for an operator.
     pub(crate) fn remarks(&self) -> Vec<String> {
         let overlooked = self.overlooked();
         let unread = overlooked.iter().map(|path| {
@@ -193,7 +217,7 @@ impl Place {
             let path = path.display();
             format!("others can change or read `{path}` (mode {mode:03o}), and with it what is allowed or recorded: run `chmod go-w {path}`, for a key `chmod 600`")
         });
-        unread.chain(open).collect()
+        unread.chain(open).chain(self.in_the_clear()).collect()
     }
 
     /// The folder for state, made if need be. It holds keys and must be the owner's alone.

@@ -472,3 +472,27 @@ fn check_says_which_files_of_development_cannot_be_used() {
     mode(0o600);
     assert_eq!(bed.run(&["check"]).code, 0);
 }
+
+// I22: no credential crosses a network in the clear unless its operator was told.
+#[test]
+fn a_credential_that_leaves_in_the_clear_is_told_of() {
+    for (url, told) in [
+        ("http://far.example/mcp", true),
+        ("http://10.1.2.3/mcp", true),
+        ("https://far.example/mcp", false),
+        ("http://127.0.0.1:9/mcp", false),
+        ("http://[::1]:9/mcp", false),
+        ("http://localhost:9/mcp", false),
+    ] {
+        let bed = Bed::new();
+        let credential = "[[servers.far.credentials]]\nsecret = \"key\"\nheader = \"Authorization\"\n";
+        let server = format!("state-dir = \"state\"\n[servers.far]\nurl = \"{url}\"\n");
+        bed.write("callgate.toml", &format!("{server}{credential}"));
+        let said = bed.run(&["check"]);
+        let says = "is sent a credential over plain HTTP";
+        assert_eq!(format!("{}{}", said.out, said.err).contains(says), told, "{url}: {said:?}");
+        bed.write("callgate.toml", &server);
+        let said = bed.run(&["check"]);
+        assert!(!format!("{}{}", said.out, said.err).contains(says), "{url}: {said:?}");
+    }
+}

@@ -52,6 +52,7 @@ pub(crate) struct Strangers {
 #[derive(Debug)]
 pub(crate) struct Stranger {
     among: Arc<Strangers>,
+    /// Its place in the line, from 1; 0 while it is known.
     number: AtomicU64,
     /// Somebody else has its place.
     pub(crate) given_up: CancellationToken,
@@ -81,11 +82,15 @@ impl Strangers {
 impl Stranger {
     /// It is one no more.
     pub(crate) fn is_known(&self) {
-        self.among.line.lock().remove(&self.number.load(Ordering::Acquire));
+        // a request of somebody known takes no lock
+        let number = self.number.swap(0, Ordering::AcqRel);
+        if number != 0 {
+            self.among.line.lock().remove(&number);
+        }
     }
     /// It is one again, as the last who came.
     pub(crate) fn is_unknown(&self) {
-        let number = self.among.last.fetch_add(1, Ordering::AcqRel);
+        let number = self.among.last.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         self.number.store(number, Ordering::Release);
         self.among.line.lock().insert(number, self.given_up.clone());
     }

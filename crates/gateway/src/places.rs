@@ -62,7 +62,7 @@ impl Strangers {
     pub(crate) fn enter(self: &Arc<Self>) -> Stranger {
         let given_up = CancellationToken::new();
         let stranger = Stranger { among: Arc::clone(self), number: AtomicU64::new(0), given_up };
-        stranger.is_unknown();
+        stranger.becomes_unknown();
         stranger
     }
 
@@ -81,7 +81,7 @@ impl Strangers {
 
 impl Stranger {
     /// It is one no more.
-    pub(crate) fn is_known(&self) {
+    pub(crate) fn becomes_known(&self) {
         // a request of somebody known takes no lock
         let number = self.number.swap(0, Ordering::AcqRel);
         if number != 0 {
@@ -89,7 +89,7 @@ impl Stranger {
         }
     }
     /// It is one again, as the last who came.
-    pub(crate) fn is_unknown(&self) {
+    pub(crate) fn becomes_unknown(&self) {
         let number = self.among.last.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         self.number.store(number, Ordering::Release);
         self.among.line.lock().insert(number, self.given_up.clone());
@@ -98,7 +98,7 @@ impl Stranger {
 
 impl Drop for Stranger {
     fn drop(&mut self) {
-        self.is_known();
+        self.becomes_known();
     }
 }
 
@@ -112,11 +112,11 @@ mod tests {
         assert!(!strangers.give_up_oldest(), "there is none");
         let all: Vec<Stranger> = (0..4).map(|_| strangers.enter()).collect();
         let gone = || all.iter().map(|one| one.given_up.is_cancelled()).collect::<Vec<_>>();
-        all[0].is_known();
+        all[0].becomes_known();
         assert!(strangers.give_up_oldest());
         assert_eq!(gone(), [false, true, false, false]);
-        all[2].is_known();
-        all[2].is_unknown();
+        all[2].becomes_known();
+        all[2].becomes_unknown();
         assert!(strangers.give_up_oldest());
         assert_eq!(gone(), [false, true, false, true], "whoever is unknown again came last");
         let _one = strangers.enter_among(1);

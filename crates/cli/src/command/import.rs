@@ -85,13 +85,7 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
         command
     };
     let now = if place.written { fs::read_to_string(&place.config)? } else { init::CONFIG.to_owned() };
-    let fits = |block: &str| match declare::check(place, &declare::appended(&now, block), given) {
-        Ok(()) => Ok(()),
-        Err(Failure::Settings(problems)) => {
-            Err(problems.first().map_or_else(String::new, std::string::ToString::to_string))
-        }
-        Err(_) => Err("the configuration would not hold".to_owned()),
-    };
+    let fits = |block: &str| would_hold(place, &declare::appended(&now, block), given);
     let plan = plan::plan(entries, place, shim, fits, &given.surroundings)?;
     for one in &unread {
         given.say.aside(format!("`{}` cannot be read: {}", one.file.display(), one_line(&one.because)));
@@ -129,6 +123,17 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
         kept.display()
     ));
     Ok(Verdict::Yes)
+}
+
+/// Errors: why this would not do as the configuration.
+fn would_hold(place: &Place, text: &str, given: &Given) -> Result<(), String> {
+    match declare::check(place, text, given) {
+        Ok(()) => Ok(()),
+        Err(Failure::Settings(problems)) => {
+            Err(problems.first().map_or_else(String::new, std::string::ToString::to_string))
+        }
+        Err(_) => Err("the configuration would not hold".to_owned()),
+    }
 }
 
 /// In an order in which an interruption leaves every client either as it was or with a gateway that knows the server.
@@ -244,14 +249,8 @@ async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
     if !yes && !given.say.agreed("nothing was changed") {
         return Ok(Verdict::No);
     }
-    let would_do = |text: &str| match declare::check(place, text, given) {
-        Ok(()) => Ok(()),
-        Err(Failure::Settings(problems)) => {
-            Err(problems.first().map_or_else(String::new, ToString::to_string))
-        }
-        Err(_) => Err("it cannot be used".to_owned()),
-    };
-    let stay = undo::take_back(&path, &record, would_do)?;
+    let would_hold = |text: &str| would_hold(place, text, given);
+    let stay = undo::take_back(&path, &record, would_hold)?;
     reload(place).await;
     let files: Vec<&PathBuf> = record.files.iter().map(|piece| &piece.file).collect();
     given.say.json(&json!({ "restored": files, "policies-kept": stay, "secrets-kept": record.secrets }));

@@ -96,27 +96,34 @@ mod tests {
         );
     }
 
-    /// Says it is ten bytes long, and ends after four without an error, as a body does whose connection
-    /// was cut by ourselves.
-    struct Short(Option<Bytes>);
-    impl Body for Short {
+    /// Says that it is so long, sends less, and then ends without an error, as a body does whose connection was cut by
+    /// ourselves, or stalls.
+    struct Part {
+        says: u64,
+        sends: Option<Bytes>,
+        stalls: bool,
+    }
+    impl Body for Part {
         type Data = Bytes;
         type Error = std::convert::Infallible;
         fn poll_frame(
             mut self: std::pin::Pin<&mut Self>,
             _: &mut std::task::Context<'_>,
         ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            std::task::Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
+            match self.sends.take() {
+                None if self.stalls => std::task::Poll::Pending,
+                sent => std::task::Poll::Ready(sent.map(|data| Ok(Frame::data(data)))),
+            }
         }
         fn size_hint(&self) -> http_body::SizeHint {
-            http_body::SizeHint::with_exact(10)
+            http_body::SizeHint::with_exact(self.says)
         }
     }
 
     #[tokio::test]
     async fn a_body_shorter_than_it_said_is_incomplete() {
         let room = Semaphore::new(1);
-        let short = Short(Some(Bytes::from_static(b"{}{}")));
+        let short = Part { says: 10, sends: Some(Bytes::from_static(b"{}{}")), stalls: false };
         assert_eq!(read(short, 100, Duration::from_secs(1), &room).await, Err(BodyFault::Incomplete));
     }
 
@@ -136,31 +143,14 @@ mod tests {
         assert_eq!(room.available_permits(), 1);
     }
 
-    /// Declares a megabyte, sends a little more than a small body, and stalls.
-    struct Stalled(Option<Bytes>);
-    impl Body for Stalled {
-        type Data = Bytes;
-        type Error = std::convert::Infallible;
-        fn poll_frame(
-            mut self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            self.0
-                .take()
-                .map_or(std::task::Poll::Pending, |data| std::task::Poll::Ready(Some(Ok(Frame::data(data)))))
-        }
-        fn size_hint(&self) -> http_body::SizeHint {
-            http_body::SizeHint::with_exact(1 << 20)
-        }
-    }
-
     #[tokio::test]
     async fn bodies_that_stall_take_no_more_room_than_they_have_sent() {
         let room = std::sync::Arc::new(Semaphore::new(ROOM));
         let hour = Duration::from_secs(3_600);
         for _ in 0..1_000 {
             let room = std::sync::Arc::clone(&room);
-            let stalled = Stalled(Some(Bytes::from(vec![b'x'; SMALL_BYTES + 1])));
+            let sends = Some(Bytes::from(vec![b'x'; SMALL_BYTES + 1]));
+            let stalled = Part { says: 1 << 20, sends, stalls: true };
             tokio::spawn(async move { read(stalled, 4 << 20, hour, &room).await });
         }
         while room.available_permits() > ROOM - 1_000 {

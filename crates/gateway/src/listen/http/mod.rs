@@ -311,10 +311,10 @@ async fn connection<P: Path>(
         let answer: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> =
             Box::pin(async move {
                 // a call may take long, and is nobody's to end
-                stranger.is_known();
+                stranger.becomes_known();
                 let answer = door.answer(request, &ends).await;
                 if answer.status() == http::StatusCode::UNAUTHORIZED {
-                    stranger.is_unknown();
+                    stranger.becomes_unknown();
                 }
                 Ok(answer)
             });

@@ -41,6 +41,23 @@ impl Handed {
     }
 }
 
+/// Keys that are there are not those of what is stored, so nothing is sealed under them.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the {what} opens nothing of what is stored: is it the right one? Put that back, or name it under \
+     `vault.old-keys`; where it is lost, remove what `callgate secret list` shows, and store it again ({})",
+    Self::CODE
+)]
+pub(crate) struct OpensNothing {
+    /// What would have been used, as a person calls it.
+    what: &'static str,
+}
+
+impl OpensNothing {
+    /// Stable, for programs.
+    pub(crate) const CODE: &str = "key-opens-nothing";
+}
+
 /// Whether a person may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asking {
@@ -50,7 +67,7 @@ pub(crate) enum Asking {
 
 /// Opens the keys. New ones are made only while nothing is sealed under old ones, or where those are named.
 ///
-/// Errors: a key that is not there, or is none; each says what to do.
+/// Errors: a key that is not there, or is none; [`OpensNothing`]; each says what to do.
 pub(crate) async fn open(place: &Place, store: &Store, asking: Asking) -> anyhow::Result<Keys> {
     place.state()?;
     let sources = &place.meant.keys;
@@ -64,8 +81,9 @@ pub(crate) async fn open(place: &Place, store: &Store, asking: Asking) -> anyhow
     let mut all = all.into_iter().map(Arc::new);
     let current = all.next().ok_or_else(|| anyhow!("there is no key"))?;
     let keys = Keys::new(current, all.collect());
-    if sources.has_passphrase() && !first && !opens_any(&keys, place, store).await? {
-        bail!("the passphrase opens nothing of what is stored: is it the right one?");
+    // whatever the key comes from: sealed under a wrong one, new values would be lost with it
+    if !first && !opens_any(&keys, place, store).await? {
+        return Err(OpensNothing { what: if sources.has_passphrase() { "passphrase" } else { "key" } }.into());
     }
     Ok(keys)
 }

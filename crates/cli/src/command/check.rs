@@ -75,7 +75,7 @@ impl Found {
 #[derive(Default)]
 struct Vault {
     /// Why its keys cannot be used.
-    fault: Option<String>,
+    fault: Option<anyhow::Error>,
     /// Sealed under keys that are not there.
     closed: Vec<secret::Named>,
     /// With dates that ask for somebody.
@@ -97,12 +97,12 @@ impl Vault {
         }
         // without secrets there is nothing to open, and no key must be made for it; but a start needs one
         if empty {
-            vault.fault = keys::look(place).await.err().map(|error| format!("{error:#}"));
+            vault.fault = keys::look(place).await.err();
             return Ok(vault);
         }
         match keys::open(place, store, Asking::Never).await {
             Ok(keys) => vault.closed = secret::closed(place, store, &keys).await?,
-            Err(error) => vault.fault = Some(format!("{error:#}")),
+            Err(error) => vault.fault = Some(error),
         }
         Ok(vault)
     }
@@ -116,7 +116,8 @@ impl Vault {
         let named = |named: &secret::Named| json!({ "secret": named.name, "user": named.user });
         let dated = |(one, state): &(secret::Named, State)| json!({ "secret": one.name, "user": one.user, "state": state.as_str() });
         json!({
-            "fault": self.fault,
+            "fault": self.fault.as_ref().map(|error| format!("{error:#}")),
+            "code": self.fault.as_ref().and_then(|error| error.downcast_ref()).map(|_: &keys::OpensNothing| keys::OpensNothing::CODE),
             "sealed-under-another-key": self.closed.iter().map(named).collect::<Vec<_>>(),
             "dates": self.dated.iter().map(dated).collect::<Vec<_>>(),
             "memory-not-locked": self.unlocked,
@@ -127,7 +128,7 @@ impl Vault {
     fn tell(&self, say: Say) {
         let (bad, warn) = (say.paint(31, "✗"), say.paint(33, "!"));
         if let Some(fault) = &self.fault {
-            say.line(format!("{bad} the keys of the vault cannot be used: {fault}"));
+            say.line(format!("{bad} the keys of the vault cannot be used: {fault:#}"));
         }
         for named in &self.closed {
             say.line(format!(

@@ -80,7 +80,7 @@ fn the_key_comes_from_the_environment_and_is_taken_out_of_it() {
     assert!(bed.files_with("state", &key).is_empty());
     let other = BASE64_STANDARD.encode([0x5b; 32]);
     let check = with(&other, &["check"], "");
-    assert!(check.code == 3 && check.out.contains("sealed under a key that is not there"), "{}", check.out);
+    assert!(check.code == 3 && check.out.contains("the key opens nothing"), "{}", check.out);
 
     let gateway = bed.serve_env(&[("VAULT_KEY", &key)]);
     let (token, session) = ready(&bed, &gateway);
@@ -152,8 +152,14 @@ fn a_list_says_which_values_no_key_at_hand_opens() {
     let bed = bed("[vault]\nkey = { file = \"key\" }\n");
     private(&bed, "key", &[7; 32]);
     assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2").code, 0);
+    // moved half-way: what is new is under the new key, and the old one is taken out too early
+    private(&bed, "old", &[7; 32]);
     private(&bed, "key", &[8; 32]);
+    configure(&bed, "[vault]\nkey = { file = \"key\" }\nold-keys = [{ file = \"old\" }]\n");
     assert_eq!(bed.run_with(&["secret", "set", "other"], "hunter2").code, 0);
+    configure(&bed, "[vault]\nkey = { file = \"key\" }\n");
+    let check = bed.run(&["check"]);
+    assert!(check.code == 3 && check.out.contains("sealed under a key that is not there"), "{}", check.out);
     let listed = bed.run(&["secret", "list"]);
     let line = |name: &str| listed.out.lines().find(|line| line.contains(name)).unwrap();
     assert!(line("notes-key").contains("sealed under a key that is not there"), "{listed:?}");
@@ -163,6 +169,36 @@ fn a_list_says_which_values_no_key_at_hand_opens() {
     let opens: Vec<_> =
         listed.iter().map(|one| (one["secret"].as_str().unwrap(), one["opens"].as_bool())).collect();
     assert_eq!(opens, [("notes-key", Some(false)), ("other", Some(true))]);
+}
+
+#[test]
+fn a_key_that_opens_nothing_is_put_in_force_nowhere() {
+    let bed = bed("[vault]\nkey = { file = \"key\" }\n");
+    private(&bed, "key", &[7; 32]);
+    private(&bed, "other", &[8; 32]);
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-and-more").code, 0);
+    let gateway = bed.serve();
+    let (token, session) = ready(&bed, &gateway);
+    // by a reload: the old one stays, and is said to
+    configure(&bed, "[vault]\nkey = { file = \"other\" }\n");
+    until("the reload is refused", || bed.log().contains("THE OLD ONE STAYS IN FORCE"));
+    assert!(bed.log().contains("(key-opens-nothing)"), "{}", bed.log());
+    assert_eq!(gateway.call(&token, &session, "read_note")["result"]["content"][0]["text"], "a note");
+    assert_eq!(gateway.stop(), 0);
+    // by a start, and by a command
+    for said in [bed.run_with(&["secret", "set", "other"], "hunter2-and-more"), bed.run(&["serve"])] {
+        assert!(said.code == 1 && said.err.contains("(key-opens-nothing)"), "{said:?}");
+    }
+    let check = bed.json(&["check"]);
+    assert_eq!((&check["ok"], &check["vault"]["code"]), (&false.into(), &"key-opens-nothing".into()));
+    assert_eq!(bed.json(&["secret", "list"]).as_array().unwrap().len(), 1, "nothing was sealed under it");
+    // where the old one is lost, what is left of it goes, and the new one is good
+    let stored = bed.json(&["secret", "list"]);
+    for one in stored.as_array().unwrap() {
+        assert_eq!(bed.run(&["secret", "remove", one["secret"].as_str().unwrap()]).code, 0);
+    }
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-and-more").code, 0);
+    assert_eq!(bed.run(&["check"]).code, 0);
 }
 
 #[test]
@@ -206,7 +242,7 @@ fn everything_moves_under_a_new_key_while_the_gateway_serves() {
     // the old key opens nothing any more
     private(&bed, "state/secrets.key", &before);
     let check = bed.run(&["check"]);
-    assert!(check.code == 3 && check.out.contains("sealed under a key that is not there"), "{}", check.out);
+    assert!(check.code == 3 && check.out.contains("the key opens nothing"), "{}", check.out);
 }
 
 #[test]

@@ -464,7 +464,10 @@ fn state(state: PinState) -> &'static str {
 }
 
 fn located(problem: &Located) -> serde_json::Value {
-    json!({ "line": problem.line, "message": problem.message, "help": problem.help })
+    json!({
+        "code": problem.kind.as_str(), "file": problem.source_code.name(), "line": problem.line,
+        "column": problem.column, "message": problem.message, "help": problem.help,
+    })
 }
 
 fn problem(problem: &policy::Problem) -> serde_json::Value {
@@ -472,5 +475,6 @@ fn problem(problem: &policy::Problem) -> serde_json::Value {
     json!({
         "message": problem.message, "help": problem.help, "rule": problem.rule,
         "path": place.map(|(path, _, _)| path), "line": place.map(|(_, line, _)| line),
+        "column": place.map(|(_, _, column)| column),
     })
 }

@@ -5,7 +5,7 @@ use super::{
     approvals, budgets, console, door,
     file::{self, File},
     idempotency, keys, networks, oauth, places,
-    problem::{Crossing, Located},
+    problem::{Crossing, Kind, Located},
     reach::{is_variable, reach},
     record, registry, term, vault,
     vault_key::{self, KeySources},
@@ -67,18 +67,18 @@ fn parse(crossing: &mut Crossing<'_>) -> Option<File> {
     let (mut table, errors) = DeTable::parse_recoverable(crossing.text);
     if !errors.is_empty() {
         for error in errors.iter().take(PROBLEMS_MAX) {
-            crossing.problem(error.span().unwrap_or(0..0), plain(error.message()), None);
+            crossing.note(Kind::Syntax, error.span().unwrap_or(0..0), plain(error.message()), None);
         }
         return None;
     }
     let schema = serde_json::to_value(schemars::schema_for!(File)).unwrap_or_default();
     for strange in keys::take_strange(table.get_mut(), &schema) {
-        crossing.problem(strange.at, strange.message, strange.help.as_deref());
+        crossing.note(Kind::Unknown, strange.at, strange.message, strange.help.as_deref());
     }
     match File::deserialize(toml::de::Deserializer::from(table)) {
         Ok(file) => Some(file),
         Err(error) => {
-            crossing.problem(error.span().unwrap_or(0..0), plain(error.message()), None);
+            crossing.note(Kind::Form, error.span().unwrap_or(0..0), plain(error.message()), None);
             None
         }
     }

@@ -4,6 +4,30 @@ use miette::{NamedSource, SourceSpan};
 use std::{path::Path, str::FromStr, time::Duration};
 use toml::Spanned;
 
+/// What kind of problem it is, for programs: stable, where messages are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The file is no TOML.
+    Syntax,
+    /// There is no such setting.
+    Unknown,
+    /// A setting is missing, or of another type.
+    Form,
+    /// The form is good, and what is said cannot be.
+    Value,
+}
+
+impl Kind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Syntax => "settings-syntax",
+            Self::Unknown => "settings-unknown",
+            Self::Form => "settings-form",
+            Self::Value => "settings-value",
+        }
+    }
+}
+
 /// One problem of the file.
 #[derive(Debug, Clone, thiserror::Error, miette::Diagnostic)]
 #[error("{message}")]
@@ -15,7 +39,11 @@ pub(crate) struct Located {
     pub(crate) source_code: NamedSource<String>,
     #[label("here")]
     pub(crate) at: SourceSpan,
+    /// The first is 1.
     pub(crate) line: usize,
+    /// In characters; the first is 1.
+    pub(crate) column: usize,
+    pub(crate) kind: Kind,
 }
 
 /// The text with a star for every byte between `://` and the last `@` of the word: excerpts show lines around
@@ -56,9 +84,20 @@ impl<'a> Crossing<'a> {
         Self { text, name: path.display().to_string(), problems: Vec::new(), hidden: Vec::new() }
     }
 
-    /// Notes a problem at this place.
+    /// Notes at this place that what is said there cannot be.
     pub(super) fn problem(
         &mut self,
+        at: std::ops::Range<usize>,
+        message: impl Into<String>,
+        help: Option<&str>,
+    ) {
+        self.note(Kind::Value, at, message, help);
+    }
+
+    /// Notes a problem at this place.
+    pub(super) fn note(
+        &mut self,
+        kind: Kind,
         at: std::ops::Range<usize>,
         message: impl Into<String>,
         help: Option<&str>,
@@ -71,6 +110,8 @@ impl<'a> Crossing<'a> {
             source_code: NamedSource::new(&self.name, self.shown()),
             at: SourceSpan::from((start, at.end.saturating_sub(start))),
             line: before.matches('\n').count() + 1,
+            column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+            kind,
         });
     }
 

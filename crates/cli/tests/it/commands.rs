@@ -325,6 +325,7 @@ fn check_points_into_the_policy_file() {
     insta::assert_snapshot!("check_policy", told);
     let first = bed.json(&["check"])["errors"][0].clone();
     assert_eq!((first["rule"].as_str(), first["line"].as_u64()), (Some("read-notes"), Some(3)));
+    assert!(first["column"].as_u64().is_some_and(|column| column > 1), "{first}");
 }
 
 #[test]
@@ -334,6 +335,19 @@ fn check_points_into_the_configuration() {
     let said = bed.run(&["check"]);
     assert_eq!(said.code, 3);
     insta::assert_snapshot!("check_settings", said.err);
+    for (text, code, line, column) in [
+        ("listen = \"é\" x\n", "settings-syntax", 1, 14),
+        ("[servers.notes]\ncommand = \"x\"\n  comand = \"é\"\n", "settings-unknown", 3, 3),
+        ("[servers.notes]\ncommand = 3\n", "settings-form", 2, 11),
+        ("listen = \"nowhere\"\n", "settings-value", 1, 10),
+    ] {
+        bed.write("callgate.toml", text);
+        let problems = bed.json(&["check"])["settings"].clone();
+        let first = &problems[0];
+        let told = (first["code"].as_str(), first["line"].as_u64(), first["column"].as_u64());
+        assert_eq!(told, (Some(code), Some(line), Some(column)), "{problems}");
+        assert_eq!(first["file"], "callgate.toml", "as it was named: {problems}");
+    }
 }
 
 #[test]

@@ -22,6 +22,9 @@ const NAME_MAX: usize = 256;
 /// So many names after a name, in order, are looked at beside it.
 const NEIGHBOURS: usize = 24;
 
+/// Stands between a server's name and its tool's where the gateway shows the tools of all.
+const BETWEEN: &str = "__";
+
 /// Where a tool stands: its server and its place there.
 type Spot = (usize, usize);
 
@@ -58,10 +61,12 @@ impl Alike {
 
 /// What the servers say that `counts` holds for, which may be only the later of two.
 fn beside(offers: &[Offer], counts: impl Fn(usize) -> bool) -> Vec<Finding> {
+    let mut found = listed_again(offers, &counts);
     if offers.len() < 2 {
-        return vec![];
+        return found;
     }
-    let mut found = servers(offers, &counts);
+    found.extend(servers(offers, &counts));
+    found.extend(prefixed(offers, &counts));
     let twins = Twins::among(offers);
     let mut by_skeleton: BTreeMap<String, Vec<Spot>> = BTreeMap::new();
     for (i, offer) in offers.iter().enumerate() {
@@ -122,6 +127,44 @@ fn same_name(offers: &[Offer], twins: &Twins<'_>, a: Spot, b: Spot) -> Option<Fi
     let because =
         format!("`{title}` of {both} is the other's to the word, on a server that is otherwise another");
     Some(of(b, Detector::Impersonation, Severity::High, 0.75, because))
+}
+
+/// Tools whose name one server has twice. Honest servers do, too, and of all only the first is ever served.
+fn listed_again(offers: &[Offer], counts: &impl Fn(usize) -> bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (i, offer) in offers.iter().enumerate().filter(|(i, _)| counts(*i)) {
+        let mut names = BTreeSet::new();
+        for (j, tool) in offer.tools.iter().enumerate() {
+            if !name(tool).is_empty() && !names.insert(name(tool)) {
+                let title = inspect::shown::visible(name(tool));
+                let because =
+                    format!("`{title}` is listed more than once: the gateway serves the first alone");
+                found.push(of((i, j), Detector::NameCollision, Severity::Info, 0.9, because));
+            }
+        }
+    }
+    found
+}
+
+/// Tools that are called as the gateway calls those of another server: `alpha__get_thing`, and not by `alpha`.
+fn prefixed(offers: &[Offer], counts: &impl Fn(usize) -> bool) -> Vec<Finding> {
+    let servers: Vec<String> = (0..offers.len()).map(|i| skeleton(server(offers, i))).collect();
+    let known: BTreeSet<&String> = servers.iter().filter(|name| !name.is_empty()).collect();
+    let mut found = Vec::new();
+    for (i, offer) in offers.iter().enumerate().filter(|(i, _)| counts(*i)) {
+        for (j, tool) in offer.tools.iter().enumerate() {
+            let Some((before, after)) = name(tool).split_once(BETWEEN) else { continue };
+            let prefix = skeleton(before);
+            if after.is_empty() || servers.get(i) == Some(&prefix) || !known.contains(&prefix) {
+                continue;
+            }
+            let (title, other) = (inspect::shown::visible(name(tool)), inspect::shown::visible(before));
+            let because =
+                format!("`{title}` is called as a tool of the server `{other}` would be, which is another");
+            found.push(of((i, j), Detector::Impersonation, Severity::High, 0.75, because));
+        }
+    }
+    found
 }
 
 /// Which servers are the same one, entered twice. Two that are have many tools in common, and it is asked for each of them.

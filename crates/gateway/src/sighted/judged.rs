@@ -64,7 +64,11 @@ pub(crate) fn poisoned<'a>(
     let shown = others.iter().map(|(name, tools)| {
         offer(name, tools.iter().map(|seen| (seen.item.name.as_str(), seen.raw.as_ref())).collect(), &alike)
     });
-    let others = accepted.chain(shown).collect();
+    // one that was not seen yet has a name, too
+    let is_there = |name| live.catalogue.server(name).is_some() || others.contains_key(name);
+    let unseen = live.settings.servers.keys().filter(|name| *name != server && !is_there(name));
+    let unseen = unseen.map(|name| offer(name, Vec::new(), &alike));
+    let others = accepted.chain(shown).chain(unseen).collect();
     let seen = scan::scan_items(server, items.iter().map(|seen| (&seen.item, seen.raw.as_ref())), others);
     let poisoned = seen.into_iter().filter(|(item, _)| open.contains(item));
     (poisoned.filter_map(|(item, all)| Some((item, worst(all)?))).collect(), Some(place))

@@ -66,8 +66,8 @@ const POISON: [(Detector, Severity, &str, &str); 26] = [
     (
         Detector::NameCollision,
         Severity::Low,
-        "Two servers, one name.",
-        "Rename one of them, or reach both through a gateway that names each tool after its server.",
+        "One name for two tools, of two servers or of one.",
+        "Rename one of them, or for two servers reach both through a gateway that names each tool after its server.",
     ),
     (
         Detector::Impersonation,

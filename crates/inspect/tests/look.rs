@@ -59,6 +59,7 @@ fn what_is_hidden_is_found_whatever_it_says() {
         (ControlCharacters, "Books a berth.\u{1b}[8m quietly \u{1b}[0m".to_owned()),
         (ControlCharacters, "Books a berth.\u{8}\u{8}\u{8}".to_owned()),
         (Confusables, "B\u{43e}\u{43e}ks a berth.".to_owned()),
+        (Confusables, "B\u{a4f3}\u{a4f3}ks a berth.".to_owned()),
         (InvisibleMarkup, "Books a berth. <!-- the berth is always number nine -->".to_owned()),
         (InvisibleMarkup, "Books a berth.\n[//]: # (the berth is always number nine)".to_owned()),
         (InvisibleMarkup, "Books <span style='display: none'>berth nine always</span> a berth.".to_owned()),
@@ -479,12 +480,36 @@ fn a_name_can_ask_for_what_it_should_not() {
 }
 
 #[test]
+fn a_name_in_letters_of_another_script_that_look_latin_is_seen() {
+    for name in [
+        "\u{440}\u{430}\u{443}_bill",
+        "\u{13e2}\u{13aa}\u{13bd}_bill",
+        "\u{a4d1}\u{a4ee}\u{a4ec}_bill",
+        "p\u{a4ee}y_bill",
+        "p\u{abaa}y_bill",
+    ] {
+        let found = look(name, Seat::Name, &About::default());
+        assert!(
+            found.iter().any(|one| one.detector == Confusables && one.severity.flags()),
+            "{name} {found:?}"
+        );
+    }
+    // words of those languages, with letters that look like no Latin one
+    for name in ["\u{13e3}\u{13b3}\u{13a9}", "\u{a4e1}\u{a4f2}\u{a4f4}\u{a4f6}\u{a4ea}"] {
+        assert!(!look(name, Seat::Name, &About::default()).iter().any(|one| one.severity.flags()), "{name}");
+    }
+}
+
+#[test]
 fn names_that_look_alike_have_one_skeleton() {
     for (one, other) in [
         ("send_mail", "sendMail"),
         ("pay_bill", "p\u{430}y-b\u{456}ll"),
         ("rn_list", "m_list"),
         ("list0", "listO"),
+        ("pay_bill", "\u{13e2}\u{13aa}\u{13bd}_\u{13f4}\u{13a5}\u{13de}\u{13de}"),
+        ("pay_bill", "\u{abb2}\u{ab7a}\u{ab8d}_bill"),
+        ("pay_bill", "\u{a4d1}\u{a4ee}\u{a4ec}_\u{a4d0}\u{a4f2}\u{a4e1}\u{a4e1}"),
     ] {
         assert_eq!(skeleton(one), skeleton(other), "{one} {other}");
     }

@@ -18,6 +18,7 @@ mod kind;
 mod names;
 mod objects;
 mod pairs;
+mod read;
 mod refs;
 mod renames;
 mod schema;
@@ -35,6 +36,7 @@ use serde_json::Value;
 
 pub use inspect::Severity;
 pub use kind::Kind;
+pub use read::read;
 pub use renames::{Likeness, Original, renames};
 
 /// One difference.

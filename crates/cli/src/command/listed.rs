@@ -1,7 +1,7 @@
 //! What servers offer, read from a file.
 
 use crate::failure::Failure;
-use catalog::listing::{self, ListingError, Offer};
+use catalog::listing;
 use std::{io::Read, path::Path};
 
 /// What is in `open`, which is the file of that name. Errors: why it cannot be read, with a stable code.
@@ -17,11 +17,6 @@ pub(super) fn bytes(file: &Path, open: std::io::Result<impl Read>) -> Result<Vec
 /// The value in what the file holds, read strictly. Errors: what is wrong with it, with a stable code.
 pub(super) fn strict(file: &Path, bytes: &[u8]) -> Result<serde_json::Value, Failure> {
     listing::strict(bytes).map_err(|error| failed(file, error.code(), &error))
-}
-
-/// The servers in what the file holds. Errors: what is wrong with it, with a stable code.
-pub(super) fn offers(file: &Path, bytes: &[u8]) -> Result<Vec<Offer>, Failure> {
-    listing::read(bytes).map_err(|error: ListingError| failed(file, error.code(), &error))
 }
 
 pub(super) fn failed(file: &Path, code: &'static str, why: &dyn std::fmt::Display) -> Failure {

@@ -7,7 +7,7 @@ use crate::finding::{Detector, Severity, Sighting, excerpt};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
     Latin,
-    /// Cyrillic, Greek, Armenian, Cherokee: scripts with letters that look Latin.
+    /// Cyrillic, Greek, Armenian, Cherokee, Lisu: scripts with letters that look Latin.
     Similar,
     RightToLeft,
     Other,
@@ -20,7 +20,9 @@ pub(crate) fn script(c: char) -> Script {
         '\u{370}'..='\u{58f}'
         | '\u{13a0}'..='\u{13ff}'
         | '\u{1c80}'..='\u{1c8f}'
-        | '\u{1f00}'..='\u{1fff}' => Script::Similar,
+        | '\u{1f00}'..='\u{1fff}'
+        | '\u{a4d0}'..='\u{a4ff}'
+        | '\u{ab70}'..='\u{abbf}' => Script::Similar,
         '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' => Script::RightToLeft,
         _ if c.is_alphabetic() => Script::Other,
         _ => Script::None,
@@ -72,9 +74,70 @@ pub(crate) fn twin(c: char) -> Option<char> {
         'х' | 'Х' | 'Χ' | 'χ' | 'ⅹ' => 'x',
         'у' | 'У' | 'Υ' | 'γ' | 'ү' => 'y',
         'Ζ' => 'z',
+        '\u{13a0}'..='\u{13ff}' | '\u{ab70}'..='\u{abbf}' => return cherokee(c),
+        '\u{a4d0}'..='\u{a4ff}' => return lisu(c),
         _ => return styled(c),
     };
     Some(latin)
+}
+
+fn cherokee(c: char) -> Option<char> {
+    // the small letters stand in the order of the capitals
+    let small = u32::from(c).checked_sub(0xab70).and_then(|n| char::from_u32(0x13a0 + n));
+    Some(match small.unwrap_or(c) {
+        'Ꭺ' => 'a',
+        'Ᏼ' | 'Ꮟ' => 'b',
+        'Ꮯ' => 'c',
+        'Ꭰ' | 'Ꮷ' => 'd',
+        'Ꭼ' => 'e',
+        'Ꮐ' | 'Ᏻ' => 'g',
+        'Ꮋ' | 'Ꮒ' => 'h',
+        'Ꭵ' => 'i',
+        'Ꭻ' => 'j',
+        'Ꮶ' => 'k',
+        'Ꮮ' => 'l',
+        'Ꮇ' => 'm',
+        'Ꮲ' => 'p',
+        'Ꭱ' | 'Ꮢ' => 'r',
+        'Ꮥ' | 'Ꮪ' => 's',
+        'Ꭲ' => 't',
+        'Ꮩ' => 'v',
+        'Ꮃ' | 'Ꮤ' => 'w',
+        'Ꭹ' | 'Ꮍ' => 'y',
+        'Ꮓ' => 'z',
+        _ => return None,
+    })
+}
+
+fn lisu(c: char) -> Option<char> {
+    Some(match c {
+        'ꓮ' => 'a',
+        'ꓐ' => 'b',
+        'ꓚ' => 'c',
+        'ꓓ' | 'ꓒ' => 'd',
+        'ꓰ' => 'e',
+        'ꓝ' => 'f',
+        'ꓖ' => 'g',
+        'ꓧ' => 'h',
+        'ꓲ' => 'i',
+        'ꓙ' => 'j',
+        'ꓗ' => 'k',
+        'ꓡ' => 'l',
+        'ꓟ' => 'm',
+        'ꓠ' => 'n',
+        'ꓳ' => 'o',
+        'ꓑ' => 'p',
+        'ꓣ' => 'r',
+        'ꓢ' => 's',
+        'ꓔ' => 't',
+        'ꓴ' => 'u',
+        'ꓦ' => 'v',
+        'ꓪ' => 'w',
+        'ꓫ' => 'x',
+        'ꓬ' => 'y',
+        'ꓜ' => 'z',
+        _ => return None,
+    })
 }
 
 /// Latin letters and digits in another style: full width, mathematical, enclosed, small capitals.

@@ -37,8 +37,8 @@ pub(super) fn run(old: &Path, new: &Path, given: &Given) -> Outcome {
 }
 
 fn read(file: &Path) -> Result<Vec<drift::Server>, Failure> {
-    let offers = listed::offers(file, &listed::bytes(file, std::fs::File::open(file))?)?;
-    Ok(offers.iter().map(drift::Server::from).collect())
+    let bytes = listed::bytes(file, std::fs::File::open(file))?;
+    drift::read(&bytes).map_err(|error| listed::failed(file, error.code(), &error))
 }
 
 /// What changed, the urgent first: each item with its changes, and then all of it, line by line.

@@ -256,9 +256,10 @@ fn given(input: &Value) -> Option<&str> {
     given.filter(|value| !value.contains('{'))
 }
 
-pub(crate) fn is_pinned(kind: &str, name: &str, version: &str) -> bool {
+fn is_pinned(kind: &str, name: &str, version: &str) -> bool {
+    let version = published::carried(kind, name).unwrap_or(version);
     match kind {
-        "oci" => name.contains("@sha256:") || version.starts_with("sha256:"),
+        "oci" => published::is_digest(version),
         // a file at an address
         "mcpb" => true,
         _ => {
@@ -364,6 +365,13 @@ mod tests {
                 &["unpinned"],
             ),
             (json!({ "registryType": "oci", "identifier": "ghcr.io/a/b@sha256:00" }), &[]),
+            (json!({ "identifier": "@a/b@1.2.3" }), &[]),
+            (json!({ "identifier": "@a/b@1.2.3", "version": null }), &[]),
+            (json!({ "identifier": "@a/b@latest", "version": null }), &["unpinned"]),
+            (json!({ "identifier": "@a/b@1.2.4" }), &["bad-package"]),
+            (json!({ "identifier": "@a/b@" }), &["bad-package", "unpinned"]),
+            (json!({ "registryType": "oci", "identifier": "ghcr.io/a/b:1.2.3" }), &["unpinned"]),
+            (json!({ "registryType": "oci", "identifier": "ghcr.io/a/b:1" }), &["bad-package", "unpinned"]),
             (
                 json!({ "registryType": "mcpb", "identifier": "https://x.example/a.mcpb" }),
                 &["unverified-package"],
@@ -412,6 +420,26 @@ mod tests {
             ),
         ] {
             assert_eq!(seen(&package(members.clone())), expected, "{members}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_named_once_in_what_is_run() {
+        for (kind, identifier, version, run) in [
+            ("npm", "@a/b", "1.2.3", "@a/b@1.2.3"),
+            ("npm", "@a/b@1.2.3", "1.2.3", "@a/b@1.2.3"),
+            ("npm", "b@1.2.3", "", "b@1.2.3"),
+            ("pypi", "b", "1.2.3", "b==1.2.3"),
+            ("oci", "ghcr.io:443/a/b", "1.2.3", "ghcr.io:443/a/b:1.2.3"),
+            ("oci", "ghcr.io/a/b:1.2.3", "1.2.3", "ghcr.io/a/b:1.2.3"),
+            ("oci", "ghcr.io/a/b:1@sha256:00", "1.2.3", "ghcr.io/a/b:1@sha256:00"),
+            ("oci", "ghcr.io/a/b", "sha256:00", "ghcr.io/a/b@sha256:00"),
+        ] {
+            let members = json!({ "registryType": kind, "identifier": identifier, "version": version });
+            let value = package(members);
+            let described = servers(Path::new("server.json"), &value.to_string(), &value);
+            let command = &described[0].servers[0].0.command;
+            assert_eq!(command.last().map(String::as_str), Some(run), "{command:?}");
         }
     }
 

@@ -156,21 +156,42 @@ pub(super) struct Package<'a> {
 impl Package<'_> {
     /// How a client starts it, without the package's own arguments.
     pub(super) fn command(&self) -> Vec<String> {
-        let Self { kind: name, identifier, version, hint, before, .. } = self;
+        let Self { kind: name, identifier, hint, before, .. } = self;
         let kind = kind(name);
         let runner = kind.and_then(|kind| kind.runner(*hint));
         let program = hint.or(runner.map(|runner| runner.program)).unwrap_or(name);
         let first = runner.map_or(&[][..], |runner| runner.first).iter().copied();
         let rest = runner.map_or(*before, |runner| runner.after_first(before)).iter().map(String::as_str);
-        let joined = kind.map_or("@", |kind| kind.joined);
-        let joined = if version.is_empty() { "" } else { joined };
+        // a name that has its own needs none beside it
+        let version = if carried(name, identifier).is_some() { "" } else { self.version };
+        let joined = match kind.map_or("@", |kind| kind.joined) {
+            _ if version.is_empty() => "",
+            ":" if is_digest(version) => "@",
+            joined => joined,
+        };
         let whole = format!("{identifier}{joined}{version}");
         [program].into_iter().chain(first).chain(rest).chain([whole.as_str()]).map(str::to_owned).collect()
     }
 }
 
+/// The version, tag or digest that a name has itself: `@a/b@1.2.3`, `ghcr.io/a/b:1.2.3`. A digest goes before a tag.
+pub(super) fn carried<'a>(kind: &str, identifier: &'a str) -> Option<&'a str> {
+    let tail = identifier.rsplit('/').next().unwrap_or(identifier);
+    let behind = |sign| tail.split_once(sign).map(|(_, own)| own);
+    match kind {
+        "npm" => behind('@'),
+        "oci" => behind('@').or_else(|| behind(':')),
+        _ => None,
+    }
+}
+
 /// What is wrong with it: the detector, its severity, why, what helps, and what has to change for it to be another.
 pub(super) type Told = (&'static str, Severity, String, &'static str, String);
+
+/// Whether an image is named by what is in it.
+pub(super) fn is_digest(version: &str) -> bool {
+    version.starts_with("sha256:")
+}
 
 /// The kind of package of that name.
 fn kind(name: &str) -> Option<&'static Kind> {
@@ -274,13 +295,19 @@ impl Kind {
         let tail = parts.last().copied().unwrap_or_default();
         let alias = self.name == "npm"
             && tail.split_once('@').is_some_and(|(_, version)| !is_word(version, ".+_-^~*<>=|"));
+        let own = carried(self.name, name);
+        let alias = alias || own.is_some_and(str::is_empty);
         if name.is_empty() || !is_word(name, signs) || !is_named || alias {
             return Some(format!("`{name}` is no name of a package of {}", self.name));
         }
-        let own = tail.split(['@', '[', ':']).next().unwrap_or(tail);
+        // an image's digest says which it is, whatever it is called
+        if let Some(own) = own.filter(|own| !version.is_empty() && *own != version && !is_digest(own)) {
+            return Some(format!("`{name}` is of `{own}` by its name, and of `{version}` by its version"));
+        }
+        let bare = tail.split(['@', '[', ':']).next().unwrap_or(tail);
         if self.name != "oci"
             && parts.len() == 1
-            && RUNS_ANYTHING.contains(&own.to_ascii_lowercase().as_str())
+            && RUNS_ANYTHING.contains(&bare.to_ascii_lowercase().as_str())
         {
             return Some(format!("`{name}` is a program that runs whatever its arguments say"));
         }

@@ -49,3 +49,46 @@ impl Urgencies {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decision::{Clock, Entropy, Timestamp};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    };
+
+    #[derive(Debug, Default)]
+    struct Still(AtomicU8);
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp(1_000_000)
+        }
+    }
+    impl Entropy for Still {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(self.0.fetch_add(1, Ordering::SeqCst));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_found_is_said_again_until_the_store_has_something_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", dir.path().join("db").display());
+        let store =
+            Store::open(&database, Arc::new(Still::default()), Arc::new(Still::default())).await.unwrap();
+        let (scope, server) = (Scope::default(), ServerName::new("crm").unwrap());
+        let urgencies = Urgencies::default();
+        let said = async || urgencies.of(&store, &scope, &server).await.unwrap();
+        assert_eq!(said().await, "");
+        let revision = store.revision().await.unwrap();
+        let found = urgencies.as_of(revision).worst.insert(server.clone(), "marked");
+        assert_eq!(found, Some(""), "it is kept");
+        assert_eq!(said().await, "marked", "and nothing is compared for it again");
+        let user = decision::User { name: "ada".parse().unwrap(), groups: Default::default() };
+        store.add_user(&scope, &user, "ops").await.unwrap();
+        assert_ne!(store.revision().await.unwrap(), revision);
+        assert_eq!(said().await, "", "found anew");
+    }
+}

@@ -3,6 +3,7 @@
 
 mod compared;
 mod pace;
+mod turns;
 
 use crate::errands::{self, Found};
 use crate::gate::{Gate, Live};
@@ -16,6 +17,7 @@ use crate::settings::Settings;
 use crate::sighted::{self, AtHand, Looked};
 use crate::wishes::Wishes;
 use catalog::Catalogue;
+use compared::compared;
 use decision::{EventName, Item, ItemKind, ServerName};
 pub use pace::Unlooked;
 use pace::{Pace, RETRY_MIN};
@@ -25,13 +27,11 @@ use std::{
     time::Duration,
 };
 use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError, Writer};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
+use turns::Turns;
 use wire::Eras;
 
-/// Servers that are asked at the same time, at a start for instance. What they say is written down one after the other: a
-/// database has one writer, and whoever waits for it there is given up after some seconds.
-const LOOKS_MAX: usize = 16;
 /// How often idle sessions are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
 /// What an operator wrote: everything that a snapshot is made of beside the store.
@@ -145,9 +145,7 @@ pub struct Offers {
     loader: policy::Loader,
     written: parking_lot::Mutex<Written>,
     eras: parking_lot::Mutex<BTreeMap<ServerName, Eras>>,
-    looks: Semaphore,
-    /// Of servers that offer megabytes, one is worked on at a time.
-    heavy: Semaphore,
+    at_once: Turns,
     pinning: tokio::sync::Mutex<()>,
     /// One look at a server at a time: who finds nothing new may go by it that what is new was told.
     turns: parking_lot::Mutex<BTreeMap<ServerName, Arc<tokio::sync::Mutex<()>>>>,
@@ -163,8 +161,7 @@ impl Offers {
             loader,
             written: parking_lot::Mutex::new(written),
             eras: parking_lot::Mutex::default(),
-            looks: Semaphore::new(LOOKS_MAX),
-            heavy: Semaphore::new(1),
+            at_once: Turns::default(),
             pinning: tokio::sync::Mutex::default(),
             turns: parking_lot::Mutex::default(),
             at_hand: AtHand::default(),
@@ -254,8 +251,8 @@ impl Offers {
     pub async fn look(&self, server: &ServerName) -> Result<(), Unlooked> {
         let own = Arc::clone(self.turns.lock().entry(server.clone()).or_default());
         let _alone = own.lock().await;
-        // never closed; given back before the new snapshot is waited for, which then is one for many
-        let turn = self.looks.acquire().await;
+        // given back before the new snapshot is waited for, which then is one for many
+        let turn = self.at_once.look().await;
         let live = self.gate.live();
         let Some(settings) = live.settings.servers.get(server) else {
             return Err("the server is not configured any more".into());
@@ -264,7 +261,7 @@ impl Offers {
             return Ok(());
         }
         let found = Box::pin(errands::discover(&self.gate, &live, server, settings)).await?;
-        let heavy = if found.is_heavy() { Some(self.heavy.acquire().await) } else { None };
+        let heavy = self.at_once.work(&found).await;
         self.eras.lock().insert(server.clone(), found.eras);
         let items = sighted::sighted(server, &found);
         let (poisoned, place) = sighted::poisoned(&self.gate.live(), &self.at_hand, server, &items);
@@ -320,7 +317,7 @@ impl Offers {
             ItemKind::ResourceTemplate,
             ItemKind::Server,
         ];
-        let (pinning, apart) = self.compared(&scope, server, &items).await?;
+        let (pinning, apart) = compared(&self.pinning, &self.gate.store, &scope, server, &items).await?;
         self.gate.store.put_server_meta(&scope, server, &meta).await?;
         let (server, kinds) = (server.clone(), BTreeSet::from(kinds));
         let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };

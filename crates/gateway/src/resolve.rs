@@ -352,3 +352,31 @@ pub(crate) fn call(resolved: &Resolved, asker: &Asker, leg: &Leg) -> Call {
         arguments: resolved.arguments.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalog::{Declarations, Definition, ServerEntry};
+    use decision::Environment;
+    use std::{collections::BTreeMap, sync::Arc};
+
+    #[test]
+    fn an_address_is_compared_with_so_many_templates_of_a_server_and_then_no_more() {
+        let server = ServerName::new("files").unwrap();
+        let template = |uri: String| {
+            let raw = serde_json::json!({ "uriTemplate": uri, "name": "t" }).to_string();
+            Arc::new(Definition::new(server.clone(), ItemKind::ResourceTemplate, raw.into()).unwrap())
+        };
+        let costly = |n: usize| template(format!("x://h/{}b{n}", "{+item}aaaa".repeat(28)));
+        let catalogue = |all: Vec<Arc<Definition>>| {
+            let entry = ServerEntry::new(Environment::default(), Declarations::default(), all);
+            Catalogue::new(BTreeMap::from([(server.clone(), entry)]))
+        };
+        let uri = format!("x://h/{}", "a".repeat(8_000));
+        let few = catalogue((0..4).map(costly).collect());
+        assert!(lookup(&few, &server, ItemKind::Resource, &uri).is_ok_and(|found| found.is_none()));
+        // more than all of a call may take, and little for each
+        let many = catalogue((0..40).map(costly).collect());
+        assert!(lookup(&many, &server, ItemKind::Resource, &uri).is_err());
+    }
+}

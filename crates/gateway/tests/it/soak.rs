@@ -76,3 +76,43 @@ async fn a_soak_of_hidden_sessions_leaves_nothing_behind() {
     assert!(last.1 <= settled.1 + KEPT, "descriptors: {} became {}", settled.1, last.1);
     assert!(begun >= CLIENTS * ROUNDS, "each round began anew: {begun}");
 }
+
+#[tokio::test]
+async fn the_limits_of_newer_settings_count_for_what_is_opened_from_then_on() {
+    let script = Script::start(false).await;
+    let servers = [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))];
+    let limits = Limits { result_bytes_max: 8 << 20, ..Limits::default() };
+    let settings = gateway::Settings { limits, ..settings(servers.into()) };
+    let policy = POLICY.replace("principal == Agent::\"bot\"", "principal");
+    let house = House::with(settings.clone(), &policy).await;
+    let big = async |agent: &str| {
+        let bearer = format!("Bearer {}", house.agent(agent).await);
+        let params = json!({ "name": "script__big", "arguments": {} });
+        house.modern_as(&bearer, "/mcp", "tools/call", params).await.json().to_string()
+    };
+    assert!(big("before").await.contains("xxxx"));
+    assert!(weight(&house).0 > 0, "a session that may be idle for long");
+    let limits = Limits { result_bytes_max: 1 << 20, session_idle: IDLE, ..settings.limits.clone() };
+    let settings = std::sync::Arc::new(gateway::Settings { limits, ..settings });
+    let policies = vec![policy::Source { path: "p.cedar".into(), text: policy }];
+    house.offers.reload(gateway::Written { settings, policies }, || ()).await.unwrap();
+    let after = big("after").await;
+    assert!(after.contains("result-too-large"), "{}", after.get(..400).unwrap_or(&after));
+    // the session that was opened before them is another's, and ends by its own time
+    assert!(
+        at_rest_but(&house, 1).await,
+        "one that was opened after them may be idle no longer: {:?}",
+        weight(&house)
+    );
+}
+
+/// Waits until no more than so many sessions are left.
+async fn at_rest_but(house: &House, most: usize) -> bool {
+    for _ in 0..250 {
+        if weight(house).0 <= most {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
+}

@@ -45,6 +45,17 @@ impl Write for Log {
     }
 }
 
+/// What the file says, with these lines about the server.
+fn place(dir: &Path, more: &str) -> Place {
+    let config = dir.join("callgate.toml");
+    let text = format!(
+        "state-dir = \"state\"\n[servers.crm]\nurl = \"http://127.0.0.1:9/mcp\"\n\
+         assertion = {{ header = \"X-Callgate-Assertion\", audience = \"crm\" }}\n{more}"
+    );
+    fs::write(&config, &text).unwrap();
+    Place::at(&config, true, &Surroundings::default()).unwrap_or_else(|_| panic!("{text}"))
+}
+
 struct House {
     gate: Arc<Gate>,
     place: Place,
@@ -54,11 +65,7 @@ struct House {
 
 impl House {
     async fn open(dir: &Path) -> Self {
-        let config = dir.join("callgate.toml");
-        let text = "state-dir = \"state\"\n[servers.crm]\nurl = \"http://127.0.0.1:9/mcp\"\n\
-            assertion = { header = \"X-Callgate-Assertion\", audience = \"crm\" }\n";
-        fs::write(&config, text).unwrap();
-        let place = Place::at(&config, true, &Surroundings::default()).unwrap_or_else(|_| panic!("{text}"));
+        let place = place(dir, "");
         let state = place.state().unwrap().to_owned();
         let clock = Arc::new(SetClock(AtomicU64::new(SystemClock.now().0)));
         let store = Store::open(&place.meant.database, clock.clone(), Arc::new(SystemEntropy)).await.unwrap();
@@ -179,4 +186,53 @@ async fn what_a_killed_command_decided_is_recorded_once_nobody_can_be_about_to()
     house.look_after(0).await;
     house.look_after(0).await;
     assert_eq!(told(&house), 1);
+}
+
+/// Somebody is asked.
+fn proposed(server: &ServerName) -> decision::approval::Approval {
+    use decision::{ApprovalId, CallId, DeedId, Digest, Item, ItemKind, Principal, Target, approval};
+    approval::Approval {
+        id: ApprovalId::new(Timestamp(1_000_000), [1; 10]),
+        deed: DeedId::new(Timestamp(1), [1; 10]),
+        call: CallId::new(Timestamp(1), [1; 10]),
+        terms: approval::Terms {
+            principal: Arc::new(Principal::unknown()),
+            host: None,
+            method: "tools/call".to_owned(),
+            target: Target {
+                server: server.clone(),
+                item: Item { kind: ItemKind::Tool, name: "refund".to_owned() },
+                definition: None,
+            },
+            arguments: Digest::of(b"a"),
+            policy: Digest::of(b"p"),
+        },
+        cure: "finance".parse().unwrap(),
+        preview: approval::Preview { summary: "pay".to_owned(), ..approval::Preview::default() },
+        proposed_at: Timestamp(1_000_000),
+        expires_at: Timestamp(u64::MAX >> 1),
+        state: approval::State::Proposed,
+        votes: Vec::new(),
+        leg: 0,
+        waits_until: None,
+        log: None,
+        ended: None,
+        forgets: false,
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_are_kept_no_more_go_from_what_was_proposed_before_at_the_next_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut house = House::open(dir.path()).await;
+    let (scope, one) = (house.place.scope(), proposed(&"crm".parse().unwrap()));
+    house.gate.store().propose(&scope, &one).await.unwrap();
+    let forgets = async |house: &House| {
+        house.gate.store().approval(&scope, one.id).await.unwrap().unwrap().approval.forgets
+    };
+    house.look_after(0).await;
+    assert!(!forgets(&house).await, "they are kept");
+    house.place = place(dir.path(), "keep = { arguments = false }\n");
+    house.look_after(0).await;
+    assert!(forgets(&house).await);
 }

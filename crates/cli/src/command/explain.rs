@@ -32,7 +32,8 @@ pub(crate) struct Args {
     /// For a call that nobody made: for whom the agent would act
     #[arg(long)]
     user: Option<UserName>,
-    /// For a call that nobody made: its arguments, as a JSON object
+    /// For a call that nobody made: its arguments, as a JSON object. Without them, what holds whatever they are, and which
+    /// rules decide the rest by them
     #[arg(long, value_name = "JSON")]
     args: Option<String>,
     /// For a call that nobody made: the name of the host program that would claim to call

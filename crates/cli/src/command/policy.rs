@@ -18,7 +18,7 @@ use decision::{
 use gateway::{Live, Unknown};
 use policy::{Asker, Circumstances, Policies, Question, Subject};
 use row::Row;
-pub(crate) use row::{disabled_is, observed, values};
+pub(crate) use row::{Ruling, disabled_is, observed};
 use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use store::Store;

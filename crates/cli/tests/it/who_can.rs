@@ -198,3 +198,27 @@ fn without_arguments_it_depends_on_them_where_a_rule_reads_them() {
     let one = bed.json(&["policy", "who-can", "notes__read_note"])[0].clone();
     assert_eq!((&one["answer"], &one["under-enforcement"]["answer"]), (&json!("allowed"), &json!("depends")));
 }
+
+#[test]
+fn explain_without_arguments_says_what_holds_whatever_they_are() {
+    let bed = Bed::looked_at();
+    bed.write("policies/more.cedar", BY_ARGUMENT);
+    let explain = ["explain", "notes__read_note", "--agent", "bot"];
+    let said = bed.run(&explain).out;
+    assert!(
+        said.contains("would depend on the arguments, which not-that reads: give them with `--args`"),
+        "{said}"
+    );
+    let one = bed.json(&explain);
+    assert_eq!((&one["answer"], &one["rules"]), (&json!("depends"), &json!(["not-that"])));
+    let with = [&explain[..], &["--args", "{\"note\":\"a\"}"]].concat();
+    assert_eq!(bed.json(&with)["answer"], "allowed");
+    // no argument that is missing is wrong where none was said
+    let asked = |tool: &str| bed.run(&["explain", tool, "--agent", "bot"]).out;
+    let refused = asked("notes__drop_note");
+    assert!(refused.contains("would be refused") && !refused.contains("pinned schema"), "{refused}");
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &format!("{config}mode = \"observe\"\n"));
+    let one = bed.json(&explain);
+    assert_eq!((&one["answer"], &one["under-enforcement"]["answer"]), (&json!("allowed"), &json!("depends")));
+}

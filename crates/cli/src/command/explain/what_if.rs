@@ -14,6 +14,7 @@ use ::policy::{Answer, Asker, Circumstances, Question, Subject};
 use anyhow::anyhow;
 use decision::approval::{Cure, Escalation, Need};
 use decision::{Actor, Clock as _, ItemKind, Principal, Refusal, RuleId, ServerName, Timestamp, Transport};
+use policy::Ruling;
 use serde_json::json;
 
 pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
@@ -35,7 +36,12 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
         refused(given, args, &no);
         return Ok(Verdict::Yes);
     }
-    if let Some(misfit) = policy::misfit(&live, (&server, name), item.definition.digest(), arguments)? {
+    let misfit = match &args.args {
+        Some(_) => policy::misfit(&live, (&server, name), item.definition.digest(), arguments)?,
+        // of a call whose arguments nobody said, none are wrong
+        None => None,
+    };
+    if let Some(misfit) = misfit {
         given.say.json(&json!({ "answer": "refused", "detail": misfit }));
         given.say.line(one_line(&format!("{} could not make this call: {misfit}", asker.describe())));
         return Ok(Verdict::Yes);
@@ -57,20 +63,23 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
             workflow: None,
         },
     };
-    let answer = live.policies.call(&question);
-    let observed = live.observes(&server) && !answer.is_allowed();
+    let ruling: Ruling = match &args.args {
+        Some(_) => live.policies.call(&question).into(),
+        None => live.policies.unsaid(&question).into(),
+    };
+    let observed = live.observes(&server) && !ruling.is_permitted();
     let people = store.voters(&place.scope()).await?;
-    let cures = match &answer {
+    let cures = match &ruling.answer {
         // nobody is asked where nothing is held
         Answer::Held(_) if observed => None,
         Answer::Held(held) => Some(Cures::what_if(escalating(&held.cure, place, now), &asker, &people, now)),
         Answer::Allowed { .. } | Answer::Refused { .. } => None,
     };
     if observed {
-        say_observed(given, args, &asker, &server, &answer);
+        say_observed(given, args, &asker, &server, &ruling);
         return Ok(Verdict::Yes);
     }
-    say(given, args, &asker, &answer, cures.as_ref());
+    say(given, args, &asker, &ruling, cures.as_ref());
     if !given.say.json && !place.meant.settings.budgets.is_empty() {
         given
             .say
@@ -121,9 +130,9 @@ fn escalating(cure: &Cure, place: &Place, now: Timestamp) -> Cure {
 }
 
 /// Of a server that only observes: what happens, and what would if it enforced.
-fn say_observed(given: &Given, args: &Args, asker: &Principal, server: &ServerName, answer: &Answer) {
+fn say_observed(given: &Given, args: &Args, asker: &Principal, server: &ServerName, ruling: &Ruling) {
     let mut value = json!({
-        "principal": asker, "call": args.call, "cure": null, "under-enforcement": policy::values(answer),
+        "principal": asker, "call": args.call, "cure": null, "under-enforcement": ruling.value(),
     });
     if let (Some(value), serde_json::Value::Object(happens)) = (value.as_object_mut(), policy::observed()) {
         value.extend(happens);
@@ -134,12 +143,15 @@ fn say_observed(given: &Given, args: &Args, asker: &Principal, server: &ServerNa
         args.call,
         asker.describe()
     )));
-    given.say.line(one_line(&format!("if it enforced, it would be {}", sentence(answer))));
+    given.say.line(one_line(&format!("if it enforced, it would {}", sentence(ruling))));
 }
 
-/// What the rules say, with which of them and why.
-fn sentence(answer: &Answer) -> String {
-    let (word, rules, detail) = match answer {
+/// What the rules would do, with which of them and why.
+fn sentence(ruling: &Ruling) -> String {
+    if let Some(on) = ruling.depends() {
+        return format!("depend {on}");
+    }
+    let (word, rules, detail) = match &ruling.answer {
         Answer::Allowed { basis } => ("allowed", basis, String::new()),
         Answer::Held(held) => ("held", &held.rules, held.because.join("; ")),
         Answer::Refused { rules, detail, .. } => ("refused", rules, detail.clone()),
@@ -147,21 +159,21 @@ fn sentence(answer: &Answer) -> String {
     let names = rules.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
     let by = if names.is_empty() { String::new() } else { format!(" by {names}") };
     let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
-    format!("{word}{by}{detail}")
+    format!("be {word}{by}{detail}")
 }
 
-fn say(given: &Given, args: &Args, asker: &Principal, answer: &Answer, cures: Option<&Cures>) {
+fn say(given: &Given, args: &Args, asker: &Principal, ruling: &Ruling, cures: Option<&Cures>) {
     let mut value = json!({ "principal": asker, "call": args.call, "cure": cures.map(Cures::value) });
-    if let (Some(value), serde_json::Value::Object(ruled)) = (value.as_object_mut(), policy::values(answer)) {
+    if let (Some(value), serde_json::Value::Object(ruled)) = (value.as_object_mut(), ruling.value()) {
         value.extend(ruled);
     }
     given.say.json(&value);
     if given.say.json {
         return;
     }
-    let sentence = sentence(answer);
-    given.say.line(one_line(&format!("`{}` of {} would be {sentence}", args.call, asker.describe())));
-    match (cures, answer) {
+    let sentence = sentence(ruling);
+    given.say.line(one_line(&format!("`{}` of {} would {sentence}", args.call, asker.describe())));
+    match (cures, &ruling.answer) {
         (Some(cures), _) => cures.tell(given),
         (None, Answer::Refused { remedy, .. }) => {
             given.say.line("no approval lifts that: a yes never stands in for a missing permission");

@@ -7,6 +7,70 @@ use policy::{Answer, Can, Unsaid};
 use serde_json::json;
 use std::collections::BTreeSet;
 
+/// What the rules say, as far as it is known.
+pub(crate) struct Ruling {
+    pub(crate) answer: Answer,
+    /// The rules that decide by arguments which are not known.
+    open: BTreeSet<RuleId>,
+}
+
+impl From<Answer> for Ruling {
+    fn from(answer: Answer) -> Self {
+        Self { answer, open: BTreeSet::new() }
+    }
+}
+
+impl From<Unsaid> for Ruling {
+    /// Of a call whose arguments are not known. What is refused whatever they are does not depend on them.
+    fn from(unsaid: Unsaid) -> Self {
+        let open = match &unsaid.otherwise {
+            Answer::Refused { .. } => BTreeSet::new(),
+            Answer::Allowed { .. } | Answer::Held(_) => unsaid.rules,
+        };
+        Self { answer: unsaid.otherwise, open }
+    }
+}
+
+impl Ruling {
+    pub(crate) fn is_permitted(&self) -> bool {
+        self.answer.is_allowed() && self.open.is_empty()
+    }
+
+    /// On what it depends, if it does.
+    pub(crate) fn depends(&self) -> Option<String> {
+        if self.open.is_empty() {
+            return None;
+        }
+        let read = if self.open.len() == 1 { "reads" } else { "read" };
+        let on = format!("on the arguments, which {} {read}", names(&self.open));
+        Some(match &self.answer {
+            Answer::Held(_) => {
+                let (_, _, held) = ruled(&self.answer);
+                format!("{on}; in any case held: {held}")
+            }
+            Answer::Allowed { .. } | Answer::Refused { .. } => format!("{on}: give them with `--args`"),
+        })
+    }
+
+    /// For programs.
+    pub(crate) fn value(&self) -> serde_json::Value {
+        match self.depends() {
+            Some(detail) => {
+                json!({ "answer": "depends", "rules": self.open, "detail": detail, "remedy": null })
+            }
+            None => values(&self.answer),
+        }
+    }
+
+    /// In a word, its colour, and why.
+    fn told(&self) -> (&'static str, u8, String) {
+        match self.depends() {
+            Some(because) => ("depends", 33, because),
+            None => ruled(&self.answer),
+        }
+    }
+}
+
 /// What the rules say to one principal of one item, and what the gateway makes of it.
 pub(crate) struct Row {
     pub(crate) can: Can,
@@ -16,8 +80,7 @@ pub(crate) struct Row {
     observed: bool,
     /// Whether the call comes as far as its arguments.
     is_shown: bool,
-    /// The rules that decide by arguments which are not known.
-    open: BTreeSet<RuleId>,
+    rules: Ruling,
 }
 
 impl Row {
@@ -29,7 +92,8 @@ impl Row {
         let stands = || live.registry.refusal(&can.server, can.kind, &can.name);
         let is_shown = is_shown || observed;
         let shut = shut.or_else(|| is_shown.then(stands).flatten());
-        Self { can, shut, observed, is_shown, open: BTreeSet::new() }
+        let rules = can.answer.clone().into();
+        Self { can, shut, observed, is_shown, rules }
     }
 
     /// With arguments that the tool does not take.
@@ -39,32 +103,24 @@ impl Row {
         self
     }
 
-    /// Of a call whose arguments are not known. What is refused whatever they are does not depend on them.
+    /// Of a call whose arguments are not known.
     pub(crate) fn unsaid(mut self, unsaid: Unsaid) -> Self {
-        self.open = match &unsaid.otherwise {
-            Answer::Refused { .. } => BTreeSet::new(),
-            Answer::Allowed { .. } | Answer::Held(_) => unsaid.rules,
-        };
-        self.can.answer = unsaid.otherwise;
+        self.rules = unsaid.into();
         self
     }
 
     pub(crate) fn is_allowed(&self) -> bool {
-        self.shut.is_none() && (self.observed || self.is_permitted())
+        self.shut.is_none() && (self.observed || self.rules.is_permitted())
     }
 
     /// Whether arguments decide.
     pub(crate) fn depends(&self) -> bool {
-        self.shut.is_none() && !self.observed && !self.open.is_empty()
-    }
-
-    fn is_permitted(&self) -> bool {
-        self.can.answer.is_allowed() && self.open.is_empty()
+        self.shut.is_none() && !self.observed && self.rules.depends().is_some()
     }
 
     /// Whether it happens only because the server observes.
     fn is_let_pass(&self) -> bool {
-        self.is_allowed() && !self.is_permitted()
+        self.is_allowed() && !self.rules.is_permitted()
     }
 
     /// One word and why, for a table.
@@ -72,7 +128,7 @@ impl Row {
         if let Some(no) = &self.shut {
             return [say.paint(31, "no"), printable(&format!("{}: {}", no.code.as_str(), no.because))];
         }
-        let (word, colour, because) = self.ruled();
+        let (word, colour, because) = self.rules.told();
         if self.is_let_pass() {
             let told = format!("`{}` only observes; if it enforced: {word}, {because}", self.can.server);
             return [say.paint(33, "yes"), printable(&told)];
@@ -83,7 +139,7 @@ impl Row {
     /// For programs. What would be refused or held if the server enforced is beside what happens.
     pub(crate) fn value(&self) -> serde_json::Value {
         let can = &self.can;
-        let ruled = self.rules_say();
+        let ruled = self.rules.value();
         let mut value = json!({
             "principal": can.principal, "server": can.server, "kind": can.kind, "name": can.name,
             "federated": can.federated, "code": self.shut.as_ref().map(|no| no.code.as_str()),
@@ -99,31 +155,6 @@ impl Row {
         }
         value
     }
-
-    fn rules_say(&self) -> serde_json::Value {
-        if self.open.is_empty() {
-            return values(&self.can.answer);
-        }
-        json!({ "answer": "depends", "rules": self.open, "detail": self.open_because(), "remedy": null })
-    }
-
-    /// An answer of the rules in a word, its colour, and why.
-    fn ruled(&self) -> (&'static str, u8, String) {
-        if self.open.is_empty() { ruled(&self.can.answer) } else { ("depends", 33, self.open_because()) }
-    }
-
-    fn open_because(&self) -> String {
-        let rules = names(&self.open);
-        match &self.can.answer {
-            Answer::Held(_) => {
-                let (_, _, held) = ruled(&self.can.answer);
-                format!("on the arguments, which {rules} reads; in any case held: {held}")
-            }
-            Answer::Allowed { .. } | Answer::Refused { .. } => {
-                format!("on the arguments, which {rules} reads: give them with `--args`")
-            }
-        }
-    }
 }
 
 /// The answer for programs where the rules would not have it and the server only observes.
@@ -132,7 +163,7 @@ pub(crate) fn observed() -> serde_json::Value {
 }
 
 /// An answer of the rules for programs.
-pub(crate) fn values(answer: &Answer) -> serde_json::Value {
+fn values(answer: &Answer) -> serde_json::Value {
     let (word, rules, detail, remedy) = match answer {
         Answer::Allowed { basis } => ("allowed", basis, None, None),
         Answer::Held(held) => ("held", &held.rules, Some(held.because.join("; ")), None),

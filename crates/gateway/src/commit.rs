@@ -243,7 +243,7 @@ fn in_doubt(
         gate.unsettled.note(Became::RoomUnused(call));
     }
     if claim.is_some() {
-        replay::in_doubt(gate, call);
+        gate.unsettled.note(Became::KeyStands(call, None));
     }
 }
 

@@ -7,8 +7,7 @@
 mod answers;
 mod refusals;
 
-pub use answers::tidy;
-pub(crate) use answers::{Noted, abandon, again, in_doubt, left, note, settle};
+pub(crate) use answers::{Noted, abandon, again, left, note, settle};
 pub(crate) use refusals::{in_progress, unkept};
 
 use crate::commit::Spent;
@@ -19,21 +18,17 @@ use crate::record::Leg;
 use crate::resolve::Resolved;
 use catalog::Effect;
 use decision::twin::{self, Key, Meeting, Repeat, Source, Standing};
-use decision::{Call, CallId, Code, Digest, Direction, Passed, Refusal, ServerName};
-use parking_lot::Mutex;
+use decision::{Call, Code, Digest, Direction, Passed, Refusal, ServerName};
 use refusals::{answer_unkept, malformed, reused, unknown};
 use std::borrow::Cow;
 use std::time::Duration;
-use store::{KeptTwin, KeyClaim};
+use store::{KeptTwin, KeyClaim, StoreError};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::time::Instant;
 use wire::Frame;
 
 /// Where a client gives its key.
 const KEY: &str = "callgate/idempotency-key";
-/// How calls ended that could not be written down; of more the oldest are left to the next start.
-const UNSETTLED_MAX: usize = 4_096;
-
 /// So many calls look for their twins at once; others wait for their turn here, and not for a connection.
 const TURNS: usize = 4;
 /// Most calls that wait for their twins at once; more are told to come again.
@@ -50,8 +45,6 @@ pub(crate) struct Replays {
     places: Semaphore,
     /// Names each key whose deed is not on its way any more.
     settled: broadcast::Sender<Digest>,
-    /// What could not be written down yet.
-    unsettled: Mutex<Vec<(CallId, Option<Standing>)>>,
 }
 
 impl Default for Replays {
@@ -60,7 +53,6 @@ impl Default for Replays {
             turns: Semaphore::new(TURNS),
             places: Semaphore::new(BEHIND_MAX),
             settled: broadcast::channel(1_024).0,
-            unsettled: Mutex::default(),
         }
     }
 }
@@ -90,6 +82,11 @@ struct Under {
     key: Key,
     window: Duration,
     how: &'static str,
+}
+
+/// Takes out keys whose time is over; how many there were.
+pub async fn tidy(gate: &Gate) -> Result<u64, StoreError> {
+    gate.store.forget_keys().await
 }
 
 /// Looks for the call's twin.

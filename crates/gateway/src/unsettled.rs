@@ -1,9 +1,10 @@
-//! What became of calls that had spent people's yes or taken of budgets, where the store could not be told: it is told
+//! What became of calls that had spent people's yes, taken of budgets or taken a key, where the store could not be told: it is told
 //! later, before anybody asks for a yes and every minute or so. What a stop loses of it is found again from the record.
 
 use crate::gate::Gate;
 use crate::wishes::Wishes;
 use decision::approval::Settled;
+use decision::twin::Standing;
 use decision::{ApprovalId, CallId, DeedId, Timestamp};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -23,6 +24,8 @@ pub(crate) enum Became {
     /// The deed waits so long for its client's next message.
     Waits(ApprovalId, DeedId, Timestamp),
     Over(ApprovalId, Settled),
+    /// The deed of a call with a key stands so; where nothing was done, its key is free.
+    KeyStands(CallId, Option<Standing>),
 }
 
 impl Became {
@@ -32,6 +35,10 @@ impl Became {
             Self::RoomUnused(call) => Ok(gate.store.give_back(scope, call).await?),
             Self::Waits(approval, deed, until) => gate.desk.await_next(scope, approval, deed, until).await,
             Self::Over(approval, end) => gate.desk.settle(scope, approval, end).await,
+            Self::KeyStands(call, None) => Ok(gate.store.give_back_key(scope, call).await?),
+            Self::KeyStands(call, Some(standing)) => {
+                Ok(gate.store.settle_key(scope, None, call, standing, None).await?)
+            }
         }
     }
 }

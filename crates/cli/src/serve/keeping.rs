@@ -70,7 +70,7 @@ impl Keeper {
             tracing::warn!(%error, "what no budget needs any more could not be removed; trying again");
         }
         if let Err(error) = gateway::tidy_keys(&self.gate).await {
-            tracing::warn!(%error, "keys of calls could not be settled or removed; trying again");
+            tracing::warn!(%error, "keys of calls whose time is over could not be removed; trying again");
         }
         if let Some(why) = keys::unlocked().filter(|_| !std::mem::replace(&mut self.warned, true)) {
             tracing::warn!("{why}");

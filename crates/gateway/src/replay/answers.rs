@@ -1,6 +1,6 @@
 //! The answers of calls with keys: kept sealed, as their server gave them, and given again as if they came now.
 
-use super::{Finished, UNSETTLED_MAX, answer_unkept, in_progress};
+use super::{Finished, answer_unkept, in_progress};
 use crate::authenticate::Asker;
 use crate::commit::{End, Spent};
 use crate::exchange::Arrival;
@@ -10,13 +10,14 @@ use crate::record::Leg;
 use crate::reply::{self, Answer};
 use crate::resolve::Resolved;
 use crate::rounds::Round;
+use crate::unsettled::Became;
 use crate::upstream::{self, Arrived};
 use crate::{inspect_result, tasks};
 use bytes::Bytes;
 use decision::approval::Settled;
 use decision::twin::{Key, Standing};
 use decision::{Call, CallId, Code, Era, Passed, Principal, Refusal, Stage, Twin};
-use store::{KeptTwin, StoreError};
+use store::KeptTwin;
 use wire::{Eras, Frame, Limits, Way};
 
 /// What a server answered to a call with a key.
@@ -134,22 +135,10 @@ pub(crate) async fn settle(
     };
     if let Err(error) = settled {
         tracing::error!(%error, %call, "how a call with a key ended cannot be written; trying again");
-        later(gate, call, standing);
+        gate.unsettled.note(Became::KeyStands(call, standing));
     }
     // nobody waiting is not an error
     let _ = gate.replays.settled.send(key.digest);
-}
-
-/// The call does not leave, and may have taken its key all the same.
-pub(crate) fn in_doubt(gate: &Gate, call: CallId) {
-    later(gate, call, None);
-}
-
-fn later(gate: &Gate, call: CallId, standing: Option<Standing>) {
-    let mut unsettled = gate.replays.unsettled.lock();
-    if unsettled.len() < UNSETTLED_MAX {
-        unsettled.push((call, standing));
-    }
 }
 
 /// A deed whose server asked what nobody will answer any more was not done, and its key is free.
@@ -201,21 +190,4 @@ fn read(opened: Vec<u8>) -> Option<(Era, Bytes)> {
         _ => return None,
     };
     Some((era, Bytes::from(opened).slice(1..)))
-}
-
-/// Writes down what could not be, and takes out keys whose time is over. For once a minute or so.
-pub async fn tidy(gate: &Gate) -> Result<u64, StoreError> {
-    let scope = gate.live().settings.scope();
-    loop {
-        let Some((call, standing)) = gate.replays.unsettled.lock().pop() else { break };
-        let settled = match standing {
-            None => gate.store.give_back_key(&scope, call).await,
-            Some(standing) => gate.store.settle_key(&scope, None, call, standing, None).await,
-        };
-        if let Err(error) = settled {
-            gate.replays.unsettled.lock().push((call, standing));
-            return Err(error);
-        }
-    }
-    gate.store.forget_keys().await
 }

@@ -221,3 +221,22 @@ async fn a_call_that_was_made_while_the_database_was_away_is_not_made_again_for_
     assert_eq!(code(&again(&house).await).as_deref(), Some("approval-required"), "people are asked anew");
     assert_eq!((refunds(&script), state(&house, id).await), (1, State::Executed));
 }
+
+#[tokio::test]
+async fn how_a_call_with_a_key_ended_is_written_when_the_database_is_back() {
+    let key = Key::new();
+    let Some((house, script, line, _)) = approved("keyed", &key).await else { return };
+    let keyed = async || {
+        let mut named = refund(500);
+        named["_meta"]["callgate/idempotency-key"] = json!("once");
+        call(&house, named).await
+    };
+    line.set(Cut::AfterSpending);
+    let told = keyed().await;
+    assert_eq!(code(&told), None, "{told}");
+    back(&house, &line).await;
+    gateway::settle_left(&house.gate).await;
+    let told = keyed().await;
+    assert_eq!(code(&told).as_deref(), Some("idempotency-answer-unkept"), "it was answered: {told}");
+    assert_eq!(refunds(&script), 1);
+}

@@ -187,11 +187,7 @@ impl Place {
             let (Reach::Http { url } | Reach::Sse { url }) = &server.reach else {
                 return None;
             };
-            let is_here = match url.host()? {
-                url::Host::Domain(domain) => domain == "localhost",
-                url::Host::Ipv4(address) => address.is_loopback(),
-                url::Host::Ipv6(address) => address.is_loopback(),
-            };
+            let is_here = egress::means_this_machine(url.host_str()?);
             let is_secret = !server.credentials.is_empty() || server.assertion.is_some();
             (url.scheme() == "http" && !is_here && is_secret).then(|| {
                 format!(

@@ -25,4 +25,4 @@ pub use http::{Request, Response};
 pub use http_body_util::Full;
 pub use ipnet::IpNet;
 pub use network::{Answering, Network, SystemNetwork};
-pub use policy::{Destination, EgressPolicy, Origin, OriginError};
+pub use policy::{Destination, EgressPolicy, Origin, OriginError, means_this_machine};

@@ -84,11 +84,16 @@ impl Origin {
 
     /// A name or an address that means this machine by its very spelling.
     pub fn is_local(&self) -> bool {
-        let name = self.host.strip_suffix('.').unwrap_or(&self.host);
-        name == "localhost"
-            || name.ends_with(".localhost")
-            || self.literal().is_some_and(|ip| AddressClass::of(ip) == AddressClass::Loopback)
+        means_this_machine(&self.host)
     }
+}
+
+/// Whether a host, in small letters and as a URL has it, is connected to on this machine and nowhere else.
+pub fn means_this_machine(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = bare.strip_suffix('.').unwrap_or(bare);
+    let is_loopback = |ip: IpAddr| AddressClass::of(ip) == AddressClass::Loopback;
+    name == "localhost" || name.ends_with(".localhost") || bare.parse().is_ok_and(is_loopback)
 }
 
 impl fmt::Display for Origin {

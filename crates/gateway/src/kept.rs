@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Page;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,8 +30,6 @@ const FIRST: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_secs(30);
 /// So often answers that nobody came for are let go.
 const TIDY: Duration = Duration::from_secs(60);
-/// Approvals that are looked at in one go.
-const PAGE: Page = Page { after: None, limit: 256 };
 
 /// Calls that are on their way without a client.
 #[derive(Debug, Default)]
@@ -380,20 +377,15 @@ async fn execute(gate: &Arc<Gate>) -> Result<(), store::StoreError> {
     let live = gate.live();
     let scope = live.settings.scope();
     let now = gate.clock.now();
-    let mut page = PAGE;
-    loop {
-        let approved = gate.store.approvals_in(&scope, State::Approved, page).await?;
-        let Some(last) = approved.last() else { break };
-        page.after = Some((last.approval.proposed_at, last.approval.id));
-        let due = approved.iter().map(|kept| &kept.approval).filter(|one| one.cure.executes);
-        for approval in due.filter(|one| now < one.expires_at && !gate.holds.is_waited_for(one.id)) {
-            // a yes that meets a server nobody may use must not take effect by itself on the day it may be used again
-            if live.registry.is_shut(&approval.terms.target.server) {
-                let_go(gate, &scope, approval, "its server is suspended").await?;
-                continue;
-            }
-            send(gate, approval, Name::Asker);
+    let approved = gate.store.all_approvals_in(&scope, State::Approved).await?;
+    let due = approved.iter().map(|kept| &kept.approval).filter(|one| one.cure.executes);
+    for approval in due.filter(|one| now < one.expires_at && !gate.holds.is_waited_for(one.id)) {
+        // stopped since the yes: it must not take effect by itself on the day when the server may be used again
+        if live.registry.is_shut(&approval.terms.target.server) {
+            let_go(gate, &scope, approval, "its server is suspended").await?;
+            continue;
         }
+        send(gate, approval, Name::Asker);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub(crate) mod letters;
 pub(crate) mod markup;
 
 use crate::finding::{Detector, Severity, Sighting, excerpt};
+use crate::unseen::Unseen;
 use letters::{Script, script};
 use std::borrow::Cow;
 
@@ -92,8 +93,8 @@ impl Counted {
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             let next = chars.peek().copied();
-            match c {
-                '\u{e0000}'..='\u{e007f}' => {
+            match Unseen::of(c) {
+                Some(Unseen::Tag) => {
                     // flags of regions are a black flag followed by tags
                     if previous == Some('\u{1f3f4}') && is_flag(&chars, c) {
                         chars.by_ref().take_while(|c| *c != '\u{e007f}').for_each(drop);
@@ -104,29 +105,13 @@ impl Counted {
                     counted.inside += u32::from(spelt.is_none());
                     counted.tags.extend(spelt);
                 }
-                '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {
+                Some(Unseen::Selector) => {
                     counted.selector(c, previous);
                     counted.inside += u32::from(parts(previous, next));
                 }
-                '\u{200b}'
-                | '\u{2060}'..='\u{2064}'
-                | '\u{feff}'
-                | '\u{00ad}'
-                | '\u{2065}'
-                | '\u{180e}'
-                | '\u{034f}'
-                | '\u{fff0}'..='\u{fffb}'
-                | '\u{1bca0}'..='\u{1bca3}'
-                | '\u{1d173}'..='\u{1d17a}'
-                | '\u{e0080}'..='\u{e00ff}'
-                | '\u{e01f0}'..='\u{e0fff}' => {
-                    counted.widthless(c, previous, next);
-                }
-                // the latter are vowels of Khmer and selectors of Mongolian
-                '\u{200c}' | '\u{200d}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' => {
-                    counted.joiner(c, previous, next);
-                }
-                '\u{202d}' | '\u{202e}' => {
+                Some(Unseen::Widthless) => counted.widthless(c, previous, next),
+                Some(Unseen::Joiner) => counted.joiner(c, previous, next),
+                Some(Unseen::Override) => {
                     counted.overrides += 1;
                     if counted.overrides > 1 {
                         continue;
@@ -134,21 +119,27 @@ impl Counted {
                     let rest = chars.clone().take_while(|c| !matches!(c, '\u{202c}'));
                     counted.reversed.push(rest.collect::<Vec<_>>().into_iter().rev().collect());
                 }
-                '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202c}' | '\u{2066}'..='\u{206f}' => {
+                Some(Unseen::Mark) => {
                     counted.marks += u32::from(!has_right_to_left);
                     counted.inside += u32::from(parts(previous, next));
                 }
-                '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}' => counted.blanks += 1,
-                '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' => counted.private += 1,
-                '\u{1b}' | '\u{9b}' => counted.escapes += 1,
-                '\n' | '\t' => {}
-                '\r' if next == Some('\n') => {}
-                _ if c.is_control() => counted.controls += 1,
-                _ => {}
+                Some(Unseen::Blank) => counted.blanks += 1,
+                Some(Unseen::Private) => counted.private += 1,
+                None => counted.control(c, next),
             }
             previous = Some(c);
         }
         counted
+    }
+
+    fn control(&mut self, c: char, next: Option<char>) {
+        match c {
+            '\u{1b}' | '\u{9b}' => self.escapes += 1,
+            '\n' | '\t' => {}
+            '\r' if next == Some('\n') => {}
+            _ if c.is_control() => self.controls += 1,
+            _ => {}
+        }
     }
 
     /// One selector after a symbol chooses its look; more of them carry bytes (P. Butler, 2025).
@@ -267,7 +258,7 @@ fn long_run(text: &str) -> Option<usize> {
     let (mut run, mut lines) = (0, 0);
     let mut before = false;
     for (at, c) in text.char_indices() {
-        if c.is_whitespace() || letters::is_widthless(c) || letters::is_blank(c) {
+        if c.is_whitespace() || Unseen::of(c).is_some_and(|unseen| unseen != Unseen::Private) {
             run += 1;
             lines += usize::from(c == '\n');
         } else {

@@ -26,6 +26,7 @@ mod sieve;
 mod steering;
 mod stream;
 pub mod text;
+mod unseen;
 mod view;
 
 pub use finding::{Detector, Severity, Sighting};

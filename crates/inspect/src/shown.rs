@@ -4,6 +4,7 @@
 mod long;
 mod masked;
 
+use crate::unseen::Unseen;
 use long::{Long, SHOWN_BYTES_MAX};
 use std::fmt::Write as _;
 
@@ -53,13 +54,7 @@ pub fn without_secrets(name: &str, text: &str) -> Option<String> {
 
 /// Whether nobody sees it, or it moves or turns what is beside it.
 pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || Unseen::of(c).is_some()
 }
 
 /// Whether one word has letters of several scripts, as only names that imitate others have.

@@ -53,6 +53,9 @@ pub struct Kept {
     version: u64,
 }
 
+/// So many are asked for in one go where all are wanted.
+const AT_ONCE: u32 = 256;
+
 /// Where a page of a list begins: after this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -138,6 +141,17 @@ impl Store {
         let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
         let key = args![tenant, environment, state.as_str(), at, id, u64::from(page.limit)];
         self.db().rows(IN_STATE, key).await?.iter().map(kept).collect()
+    }
+
+    /// All of them in one state, the oldest first, however many there are.
+    pub async fn all_approvals_in(&self, scope: &Scope, state: State) -> Result<Vec<Kept>, StoreError> {
+        let (mut all, mut page) = (Vec::new(), Page { after: None, limit: AT_ONCE });
+        loop {
+            let some = self.approvals_in(scope, state, page).await?;
+            let Some(last) = some.last() else { return Ok(all) };
+            page.after = Some((last.approval.proposed_at, last.approval.id));
+            all.extend(some);
+        }
     }
 
     /// What became of the others, the last change first.

@@ -5,6 +5,7 @@ use crate::approvals::Turn;
 use crate::budgets::{Spending, Takes};
 use crate::ledger::{Ledger, LedgerError, Record};
 use crate::{Kept, Scope, Store, StoreError};
+use catalog::record;
 use decision::approval::{Approval, Part, Settled, State, Step, Terms, Unfit, Voter};
 use decision::budget::{Over, Use};
 use decision::{ApprovalId, CallId, Clock, Entry, Event, EventName, UserName};
@@ -109,7 +110,8 @@ impl Desk {
         }
     }
 
-    /// One person's yes or no.
+    /// One person's yes or no. A yes given while its server is suspended or retired sends nothing by itself, also not on
+    /// the day when that is over: its call waits for whoever asked.
     pub async fn vote(
         &self,
         scope: &Scope,
@@ -122,7 +124,18 @@ impl Desk {
         let mut detail =
             vec![("by", voter.person.to_string()), ("vote", if yes { "yes" } else { "no" }.into())];
         detail.extend(reason.map(|reason| ("reason", reason.to_owned())));
-        self.take(scope, id, &step, detail).await
+        let after = self.take(scope, id, &step, detail).await?;
+        if after.state == State::Approved && self.is_stopped(scope, &after).await? {
+            self.store.let_go_of_call(scope, id).await?;
+        }
+        Ok(after)
+    }
+
+    /// Whether people stopped its server.
+    async fn is_stopped(&self, scope: &Scope, approval: &Approval) -> Result<bool, DeskError> {
+        let records = self.store.records(scope).await?;
+        let record = records.get(&approval.terms.target.server);
+        Ok(record.is_some_and(|one| matches!(one.state, record::State::Suspended | record::State::Retired)))
     }
 
     /// Takes it back while nothing has left.
@@ -248,14 +261,8 @@ impl Desk {
     }
 
     async fn executing(&self, scope: &Scope) -> Result<Vec<Approval>, DeskError> {
-        let mut page = crate::Page { after: None, limit: 256 };
-        let mut found = Vec::new();
-        loop {
-            let kept = self.store.approvals_in(scope, State::Executing, page).await?;
-            let Some(last) = kept.last() else { return Ok(found) };
-            page.after = Some((last.approval.proposed_at, last.approval.id));
-            found.extend(kept.into_iter().map(|one| one.approval));
-        }
+        let kept = self.store.all_approvals_in(scope, State::Executing).await?;
+        Ok(kept.into_iter().map(|one| one.approval).collect())
     }
 
     fn log(&self) -> &str {

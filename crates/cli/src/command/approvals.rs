@@ -12,13 +12,12 @@ use crate::{
     sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
-use catalog::record;
 use clap::{Args, Subcommand};
 use decision::approval::State;
 use decision::{Approval, ApprovalId, Clock as _, GroupName, Timestamp, UserName};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use store::{Delegation, Desk, Kept, Page, Store};
+use store::{Delegation, Desk, Page, Store};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Approvals {
@@ -116,7 +115,8 @@ async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
     let (store, scope) = (place.store_to_read(given.say).await?, place.scope());
     let page = Page { after: None, limit: PAGE };
     let now = SystemClock.now();
-    let mut kept = proposed(&store, &scope).await?;
+    // all of them: whoever asks for much hides nobody else's
+    let mut kept = store.all_approvals_in(&scope, State::Proposed).await?;
     kept.retain(|one| now < one.approval.expires_at || all);
     let waiting = kept.len();
     if all {
@@ -148,20 +148,6 @@ async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
     Ok(Verdict::Yes)
 }
 
-/// All that wait, the oldest first: whoever asks for much hides nobody else's.
-async fn proposed(store: &Store, scope: &store::Scope) -> anyhow::Result<Vec<Kept>> {
-    let mut all: Vec<Kept> = Vec::new();
-    loop {
-        let after = all.last().map(|one| (one.approval.proposed_at, one.approval.id));
-        let page = store.approvals_in(scope, State::Proposed, Page { after, limit: PAGE }).await?;
-        let is_last = page.len() < PAGE as usize;
-        all.extend(page);
-        if is_last {
-            return Ok(all);
-        }
-    }
-}
-
 async fn show(id: ApprovalId, given: &Given, place: &Place) -> Outcome {
     let store = place.store_to_read(given.say).await?;
     let Some(kept) = store.approval(&place.scope(), id).await? else {
@@ -183,11 +169,7 @@ async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, 
         Book::Running { .. } => book.ask(asked).await?,
         Book::Own { ledger, scope, .. } => {
             let desk = Desk::new(store.clone(), Arc::clone(ledger), Arc::new(SystemClock));
-            let answered = crate::control::decided(&desk, scope, asked).await;
-            if let Response::Decided { approval } = &answered {
-                stays_where_suspended(&store, scope, approval).await?;
-            }
-            answered
+            crate::control::decided(&desk, scope, asked).await
         }
     };
     book.close().await?;
@@ -210,22 +192,6 @@ async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, 
         given.say.line(format!("still needed: {}", shown::needs(&approval)));
     }
     Ok(Verdict::Yes)
-}
-
-/// A yes given while its server is suspended sends nothing, also not when a gateway starts after that is over.
-async fn stays_where_suspended(
-    store: &Store,
-    scope: &store::Scope,
-    approval: &Approval,
-) -> anyhow::Result<()> {
-    let records = store.records(scope).await?;
-    let record = records.get(&approval.terms.target.server);
-    let is_shut = record
-        .is_some_and(|record| matches!(record.state, record::State::Suspended | record::State::Retired));
-    if approval.state == State::Approved && is_shut {
-        store.let_go_of_call(scope, approval.id).await?;
-    }
-    Ok(())
 }
 
 /// Who decides: whoever is named, else the user who has the name of the account that runs this.
@@ -262,7 +228,7 @@ async fn watch(given: &Given, place: &Place) -> Outcome {
     let mut first = true;
     loop {
         let mut kept = store.approvals_past(&scope, page).await?;
-        kept.extend(proposed(&store, &scope).await?);
+        kept.extend(store.all_approvals_in(&scope, State::Proposed).await?);
         let now = SystemClock.now();
         for approval in kept.into_iter().map(|one| one.approval) {
             let known = seen.insert(approval.id, approval.state);

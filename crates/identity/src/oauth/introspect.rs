@@ -249,29 +249,21 @@ fn is_for_access(claims: &Map<String, Value>) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::{Alg, Mapping, Oauth, tests::with};
+    use crate::oauth::{
+        Mapping,
+        tests::{oauth_of, with},
+    };
     use decision::{Environment, TenantId};
     use proptest::prelude::*;
     use serde_json::json;
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::sync::Arc;
 
     const NOW: u64 = 1_800_000_000;
     const ISSUER: &str = "https://login.example/tenant";
 
     fn by() -> InForce {
-        let issuer = Issuer {
-            source: Source::of(ISSUER),
-            algorithms: Alg::usual(),
-            accept_any_token_type: false,
-            audiences: BTreeSet::new(),
-            skew: Duration::from_secs(60),
-            mapping: Mapping::default(),
-            introspection: None,
-        };
-        let public_url = "https://gate.example".to_owned();
-        let oauth = Oauth { public_url, enforce_scopes: true, ask: Vec::new(), issuers: vec![issuer] };
         InForce {
-            oauth: Arc::new(oauth),
+            oauth: Arc::new(oauth_of(ISSUER, Mapping::default())),
             tenant: TenantId::default(),
             environment: Environment::default(),
             providers: Vec::new(),

@@ -112,9 +112,10 @@ pub(super) fn token_by(kid: Option<&str>) -> String {
     token(&json!({ "kid": kid }), &json!({}))
 }
 
-fn oauth(mapping: Mapping) -> Oauth {
+/// One issuer that may vouch for people.
+pub(super) fn oauth_of(issuer: &str, mapping: Mapping) -> Oauth {
     let issuer = Issuer {
-        source: Source::of(ISSUER),
+        source: Source::of(issuer),
         algorithms: Alg::usual(),
         accept_any_token_type: false,
         audiences: BTreeSet::new(),
@@ -124,6 +125,9 @@ fn oauth(mapping: Mapping) -> Oauth {
     };
     let public_url = "https://gate.example".to_owned();
     Oauth { public_url, enforce_scopes: true, ask: Vec::new(), issuers: vec![issuer] }
+}
+fn oauth(mapping: Mapping) -> Oauth {
+    oauth_of(ISSUER, mapping)
 }
 
 /// The check that fails and its code, if one does.

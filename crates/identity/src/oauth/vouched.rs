@@ -181,10 +181,13 @@ impl InForce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::{Alg, ClientAuthentication, Introspection, Mapping, Source, tests::with};
+    use crate::oauth::{
+        ClientAuthentication, Introspection, Mapping,
+        tests::{oauth_of, with},
+    };
     use decision::{Entropy, Environment, TenantId};
     use serde_json::{Value, json};
-    use std::{collections::BTreeSet, future, time::Duration};
+    use std::{future, time::Duration};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
     /// Where no keys are fetched from: nothing private is asked.
@@ -209,17 +212,8 @@ mod tests {
             authentication: ClientAuthentication::Basic,
             cache: CACHE,
         };
-        let issuer = Issuer {
-            source: Source::of(ISSUER),
-            algorithms: Alg::usual(),
-            accept_any_token_type: false,
-            audiences: BTreeSet::new(),
-            skew: Duration::from_secs(60),
-            mapping: Mapping::default(),
-            introspection: Some(introspection),
-        };
-        let public_url = "https://gate.example".to_owned();
-        let oauth = Oauth { public_url, enforce_scopes: true, ask: Vec::new(), issuers: vec![issuer] };
+        let mut oauth = oauth_of(ISSUER, Mapping::default());
+        oauth.issuers.iter_mut().for_each(|issuer| issuer.introspection = Some(introspection.clone()));
         let issuers = Issuers::new(egress::Settings::default(), &Zero);
         issuers.install(Some(&Arc::new(oauth)), &TenantId::default(), &Environment::default());
         issuers

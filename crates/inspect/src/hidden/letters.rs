@@ -2,6 +2,7 @@
 
 use super::Seat;
 use crate::finding::{Detector, Severity, Sighting, excerpt};
+use crate::unseen::Unseen;
 
 /// As much of a script as telling look-alikes apart needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +38,7 @@ pub(crate) fn joins(c: char) -> bool {
 }
 
 pub(crate) fn is_widthless(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-pub(crate) fn is_blank(c: char) -> bool {
-    matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}')
+    Unseen::of(c).is_some_and(Unseen::is_widthless)
 }
 
 /// The Latin letter that a letter of another script or style passes for.

@@ -62,11 +62,7 @@ pub(super) fn base(program: &str) -> &str {
 
 fn unencrypted(entry: &Entry) -> Option<Remark> {
     let url = url::Url::parse(entry.url.as_deref()?).ok()?;
-    let local = match url.host()? {
-        url::Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
-    };
+    let local = egress::means_this_machine(url.host_str()?);
     (url.scheme() == "http" && !local).then(|| {
         let because = "everything, credentials too, goes to another machine in the clear";
         remark("plain-http", Severity::High, because, "use https", url.host_str().unwrap_or_default())

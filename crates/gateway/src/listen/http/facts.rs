@@ -56,7 +56,8 @@ static NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// After which event a stream goes on.
 pub(super) static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Names that browsers take for this machine without asking anybody (RFC 6761). The second is ours alone: cookies know
+/// Names that browsers take for this machine without asking anybody (RFC 6761): not all that are reached here
+/// ([`egress::means_this_machine`]), but those under which a page may be ours. The second is ours alone: cookies know
 /// no ports, so under `localhost` every other program that serves pages here would be sent those of the console.
 const LOOPBACK_NAMES: [&str; 2] = ["localhost", "callgate.localhost"];
 

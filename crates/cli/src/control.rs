@@ -6,6 +6,7 @@ mod keeper;
 use crate::{
     command::approvals::Word,
     place::Place,
+    say::Say,
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::{Context as _, anyhow, bail};
@@ -326,6 +327,18 @@ impl Book {
         };
         let answered = time::timeout(IN_FORCE_TIME, asked).await;
         matches!(answered, Ok(Ok(Response::InForce { yes: true })))
+    }
+
+    /// Has what was changed through this store recorded, and waits until a running gateway goes by it: whoever sees the
+    /// command end may call.
+    pub(crate) async fn conclude(self, store: &Store, say: Say) -> anyhow::Result<()> {
+        self.tell(store).await?;
+        let is_in_force = self.is_in_force(store).await;
+        self.close().await?;
+        if !is_in_force {
+            say.aside("the gateway does not go by this yet: it will in a moment, or its log says why");
+        }
+        Ok(())
     }
 
     /// How many entries there were before this command wrote any; a gateway's ledger has lost none.

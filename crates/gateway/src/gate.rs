@@ -222,6 +222,10 @@ impl Gate {
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
     }
+    /// Whether calls that begin now go by the store as it was at this revision, or later: by what is on offer and by secrets.
+    pub fn goes_by(&self, revision: store::Revision) -> bool {
+        self.live().revision >= revision && self.secrets.revision() >= revision
+    }
     /// Puts another snapshot in force. Calls in flight finish under the one they began with.
     pub fn install(&self, live: Live) {
         self.pool.allow(&live);

@@ -67,6 +67,11 @@ impl SealedSecrets {
         }
     }
 
+    /// The revision of the store that they are of.
+    pub(crate) fn revision(&self) -> Revision {
+        self.known.lock().0
+    }
+
     /// Which versions of a server's stored secrets are in force for everybody. None of them is opened.
     pub(crate) async fn versions(
         &self,

@@ -172,7 +172,7 @@ async fn put_in_force(
                 .with_context(|| format!("secret `{}`", one.name))?;
             let new = secret::New { server: Some(moved.server.clone()), ..Default::default() };
             let named = secret::Named { name: one.name.clone(), user: None };
-            let version = secret::put(place, &named, new, &value, &given.surroundings.user).await?;
+            let version = secret::put(place, &named, new, &value, given).await?;
             stored.push(undo::InVault { named, version });
         }
     }

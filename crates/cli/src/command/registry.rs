@@ -278,7 +278,7 @@ async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outco
     } else {
         store.reject(&place.scope(), &judge.server, &which, by).await?
     };
-    concluded(book, &store, given).await?;
+    book.conclude(&store, given.say).await?;
     let value = |change: &Change| {
         json!({
             "kind": change.item.kind.as_str(), "name": change.item.name, "change": change.what.as_str(), "seen": change.seen,
@@ -295,21 +295,10 @@ async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outco
     Ok(Verdict::Yes)
 }
 
-/// Has what was decided recorded, and waits until a running gateway goes by it.
-async fn concluded(book: Book, store: &Store, given: &Given) -> anyhow::Result<()> {
-    book.tell(store).await?;
-    let is_in_force = book.is_in_force(store).await;
-    book.close().await?;
-    if !is_in_force {
-        given.say.aside("the gateway does not go by this yet: it will in a moment, or its log says why");
-    }
-    Ok(())
-}
-
 async fn forget(server: &ServerName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
     store.forget_server(&place.scope(), server, given.surroundings.user.as_str()).await?;
-    concluded(book, &store, given).await?;
+    book.conclude(&store, given.say).await?;
     given.say.json(&json!({ "forgotten": server }));
     given.say.line(format!("forgot `{server}`: what it shows next is accepted at first sight"));
     Ok(Verdict::Yes)

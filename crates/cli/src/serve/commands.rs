@@ -171,10 +171,10 @@ async fn answer(desk: &Desk, request: Request) -> Response {
     }
 }
 
-/// Whether what is in force was made of the store as it was by then, or later.
+/// Whether what is in force is of the store as it was by then, or later.
 async fn is_in_force(desk: &Desk, revision: Revision) -> bool {
     for _ in 0..IN_FORCE_LOOKS {
-        if desk.gate.live().revision >= revision {
+        if desk.gate.goes_by(revision) {
             return true;
         }
         tokio::time::sleep(IN_FORCE_PAUSE).await;

@@ -272,6 +272,27 @@ fn a_new_value_reaches_a_new_child_and_the_old_child_ends() {
 }
 
 #[test]
+fn a_value_counts_when_the_command_that_set_it_has_ended() {
+    let bed = bed("");
+    let gateway = {
+        assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-of-round-0-").code, 0);
+        bed.serve()
+    };
+    let (token, _) = ready(&bed, &gateway);
+    for round in 1..=6 {
+        let value = format!("hunter2-of-round-{round}-");
+        let said = bed.run_with(&["secret", "rotate", "notes-key"], &value);
+        assert!(said.code == 0 && !said.err.contains("does not go by this yet"), "{said:?}");
+        let session = gateway.session(&token);
+        gateway.call(&token, &session, "read_note");
+        assert_eq!(children_with(&gateway, &value), 1, "round {round}");
+    }
+    assert_eq!(bed.run(&["secret", "remove", "notes-key"]).code, 0);
+    let session = gateway.session(&token);
+    assert!(gateway.call(&token, &session, "read_note").to_string().contains("secret-missing"));
+}
+
+#[test]
 fn dates_warn_before_they_bite() {
     let bed = bed("");
     let set = |args: &[&str]| bed.run_with(&[&["secret", "set", "notes-key"], args].concat(), "hunter2");
@@ -519,6 +540,8 @@ fn a_credential_that_leaves_in_the_clear_is_told_of() {
         ("http://127.0.0.1:9/mcp", false),
         ("http://[::1]:9/mcp", false),
         ("http://localhost:9/mcp", false),
+        ("http://crm.localhost:9/mcp", false),
+        ("http://localhost.example:9/mcp", true),
     ] {
         let bed = Bed::new();
         let credential = "[[servers.far.credentials]]\nsecret = \"key\"\nheader = \"Authorization\"\n";

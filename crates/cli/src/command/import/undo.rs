@@ -149,9 +149,7 @@ pub(super) async fn out_of_the_vault(place: &Place, stored: &[InVault], given: &
     let mut left = Vec::new();
     for one in stored {
         let gone = one.version == 1
-            && secret::take_out(place, &one.named, one.version, &given.surroundings.user)
-                .await
-                .unwrap_or(false);
+            && secret::take_out(place, &one.named, one.version, given).await.unwrap_or(false);
         if !gone {
             left.push(one.named.name.to_string());
         }

@@ -186,7 +186,7 @@ async fn take(
             return Err(error.into());
         }
     };
-    super::concluded(book, &kept.store, given).await?;
+    book.conclude(&kept.store, given.say).await?;
     given.say.json(&json!({
         "server": server, "step": step.as_str(), "from": change.from.map(|state| state.as_str()),
         "state": record.state.as_str(), "until": record.until().map(when), "by": by, "because": because,

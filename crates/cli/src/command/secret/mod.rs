@@ -124,7 +124,7 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
     let new = New { server: args.server, expires_at: date(args.expires)?, rotate_by: date(args.rotate_by)? };
     let secret = read(&args.name)?;
     let named = Named { name: args.name, user: args.user };
-    let version = put(place, &named, new, &secret, &given.surroundings.user).await?;
+    let version = put(place, &named, new, &secret, given).await?;
     given.say.json(&json!({ "secret": named.name, "user": named.user, "version": version }));
     given.say.line(format!("stored {named}, version {version}"));
     if secret.size() < inspect::SHORT_BELOW {
@@ -151,16 +151,15 @@ pub(crate) async fn put(
     named: &Named,
     new: New,
     secret: &Secret,
-    by: &str,
+    given: &Given,
 ) -> anyhow::Result<u64> {
     // not while the key is being changed: nothing may be sealed under one that is about to go
     let _keys = keys::lock(place, false).await?;
     let (book, store, scope) = (Book::open(place).await?, place.store().await?, place.scope());
     let keys = keys::open(place, &store, Asking::Allowed).await?;
     let sealer = Sealer::new(Arc::clone(keys.current()));
-    let version = put_next(&store, &sealer, &scope, named, new, secret, by).await?;
-    book.tell(&store).await?;
-    book.close().await?;
+    let version = put_next(&store, &sealer, &scope, named, new, secret, &given.surroundings.user).await?;
+    book.conclude(&store, given.say).await?;
     Ok(version)
 }
 
@@ -309,25 +308,30 @@ impl Opened {
 }
 
 /// Forgets a secret whose current value is still this version, and records that; whether it was.
-pub(crate) async fn take_out(place: &Place, named: &Named, version: u64, by: &str) -> anyhow::Result<bool> {
+pub(crate) async fn take_out(
+    place: &Place,
+    named: &Named,
+    version: u64,
+    given: &Given,
+) -> anyhow::Result<bool> {
     let store = place.store().await?;
     let next = store.next_secret_version(&place.scope(), &named.name, named.user.as_ref()).await?;
     if next != version + 1 {
         return Ok(false);
     }
-    forget(place, named, by).await?;
+    forget(place, named, given).await?;
     Ok(true)
 }
 
-async fn forget(place: &Place, named: &Named, by: &str) -> anyhow::Result<()> {
+async fn forget(place: &Place, named: &Named, given: &Given) -> anyhow::Result<()> {
+    let by = given.surroundings.user.as_str();
     let (book, store) = (Book::open(place).await?, place.store().await?);
     store.remove_secret(&place.scope(), &named.name, named.user.as_ref(), by).await?;
-    book.tell(&store).await?;
-    book.close().await
+    book.conclude(&store, given.say).await
 }
 
 async fn remove(named: &Named, given: &Given, place: &Place) -> Outcome {
-    forget(place, named, &given.surroundings.user).await?;
+    forget(place, named, given).await?;
     given.say.json(&json!({ "removed": named.name, "user": named.user }));
     given.say.line(format!("removed {named}"));
     Ok(Verdict::Yes)

@@ -65,7 +65,7 @@ async fn value(
     let new =
         New { server: before.server, expires_at: date(expires)?, rotate_by: date(rotate_by)?.or(again) };
     let secret = read(&named.name)?;
-    let version = put(place, named, new, &secret, &given.surroundings.user).await?;
+    let version = put(place, named, new, &secret, given).await?;
     given.say.json(&json!({ "secret": named.name, "user": named.user, "version": version }));
     given.say.line(format!(
         "rotated {named}: new calls use version {version}, what is under way ends with the old one"

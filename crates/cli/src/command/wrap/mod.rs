@@ -106,10 +106,9 @@ async fn put_in_force(
 
 /// Leaves everything as it was before a server was added that the gateway did not take: the next start may try again.
 async fn take_back(place: &Place, server: &ServerName, block: &str, sealed: &[Sealed], given: &Given) {
-    let user = &given.surroundings.user;
     for one in sealed {
         // what somebody has replaced meanwhile is theirs
-        let _ = command::secret::take_out(place, &one.named, one.version, user).await;
+        let _ = command::secret::take_out(place, &one.named, one.version, given).await;
     }
     let taken = match lock_of(&place.config).await {
         Ok(_one) => declare::take_out(&place.config, block),
@@ -159,7 +158,7 @@ async fn seal(
         let value = vault::Secret::from_input(value).with_context(|| format!("variable `{variable}`"))?;
         let new = command::secret::New { server: Some(server.clone()), ..Default::default() };
         let named = command::secret::Named { name: secret.clone(), user: None };
-        let version = command::secret::put(place, &named, new, &value, &given.surroundings.user).await?;
+        let version = command::secret::put(place, &named, new, &value, given).await?;
         sealed.push(Sealed { named, version });
         given.say.aside(format!("callgate: sealed `{variable}` as secret `{secret}`"));
     }

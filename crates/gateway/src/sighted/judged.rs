@@ -56,6 +56,7 @@ pub(crate) fn poisoned<'a>(
     let tools: Vec<Seen> = items.iter().filter(|seen| seen.item.kind == ItemKind::Tool).cloned().collect();
     let alike = Alike::to(tools.iter().map(|seen| seen.item.name.as_str()));
     let (place, others) = at_hand.enter(server, tools);
+    // also those that were never seen: they have a name
     let accepted = live.catalogue.servers().filter(|(name, _)| *name != server).map(|(name, entry)| {
         let tools = entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
         let tools = tools.map(|item| (item.definition.name(), item.definition.raw().as_ref()));
@@ -64,11 +65,7 @@ pub(crate) fn poisoned<'a>(
     let shown = others.iter().map(|(name, tools)| {
         offer(name, tools.iter().map(|seen| (seen.item.name.as_str(), seen.raw.as_ref())).collect(), &alike)
     });
-    // one that was not seen yet has a name, too
-    let is_there = |name| live.catalogue.server(name).is_some() || others.contains_key(name);
-    let unseen = live.settings.servers.keys().filter(|name| *name != server && !is_there(name));
-    let unseen = unseen.map(|name| offer(name, Vec::new(), &alike));
-    let others = accepted.chain(shown).chain(unseen).collect();
+    let others = accepted.chain(shown).collect();
     let seen = scan::scan_items(server, items.iter().map(|seen| (&seen.item, seen.raw.as_ref())), others);
     let poisoned = seen.into_iter().filter(|(item, _)| open.contains(item));
     (poisoned.filter_map(|(item, all)| Some((item, worst(all)?))).collect(), Some(place))

@@ -293,13 +293,7 @@ async fn a_yes_while_a_server_is_suspended_sends_nothing_by_itself_when_it_is_ba
     shut(true).await;
     vote(&house, one.id, "fay", true).await.unwrap();
     let kept = async || house.store.sealed_call(&scope(&house), one.id).await.unwrap().is_some();
-    for _ in 0..500 {
-        if !kept().await {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    // what is refused is not tried again for half a minute: by then there must be nothing to try
+    // with the yes itself, and not where it would leave: whoever says it may be no gateway
     assert!(!kept().await, "it is let go of");
     step(&house, Step::Review).await;
     approve(&house, later()).await;

@@ -81,7 +81,7 @@ async fn a_soak_of_hidden_sessions_leaves_nothing_behind() {
 async fn the_limits_of_newer_settings_count_for_what_is_opened_from_then_on() {
     let script = Script::start(false).await;
     let servers = [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))];
-    let limits = Limits { result_bytes_max: 8 << 20, ..Limits::default() };
+    let limits = Limits { result_bytes_max: 1 << 20, ..Limits::default() };
     let settings = gateway::Settings { limits, ..settings(servers.into()) };
     let policy = POLICY.replace("principal == Agent::\"bot\"", "principal");
     let house = House::with(settings.clone(), &policy).await;
@@ -90,14 +90,14 @@ async fn the_limits_of_newer_settings_count_for_what_is_opened_from_then_on() {
         let params = json!({ "name": "script__big", "arguments": {} });
         house.modern_as(&bearer, "/mcp", "tools/call", params).await.json().to_string()
     };
-    assert!(big("before").await.contains("xxxx"));
+    assert!(big("before").await.contains("result-too-large"));
     assert!(weight(&house).0 > 0, "a session that may be idle for long");
-    let limits = Limits { result_bytes_max: 1 << 20, session_idle: IDLE, ..settings.limits.clone() };
+    let limits = Limits { result_bytes_max: 8 << 20, session_idle: IDLE, ..settings.limits.clone() };
     let settings = std::sync::Arc::new(gateway::Settings { limits, ..settings });
     let policies = vec![policy::Source { path: "p.cedar".into(), text: policy }];
     house.offers.reload(gateway::Written { settings, policies }, || ()).await.unwrap();
     let after = big("after").await;
-    assert!(after.contains("result-too-large"), "{}", after.get(..400).unwrap_or(&after));
+    assert!(after.contains("xxxx"), "{}", after.get(..400).unwrap_or(&after));
     // the session that was opened before them is another's, and ends by its own time
     assert!(
         at_rest_but(&house, 1).await,

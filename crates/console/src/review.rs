@@ -4,9 +4,11 @@
 
 mod digest;
 mod fields;
+mod meanwhile;
 mod radius;
 
 pub use fields::{Field, Part};
+pub use meanwhile::Meanwhile;
 pub use radius::{Radius, Ruling};
 
 use bytes::Bytes;
@@ -19,7 +21,7 @@ use policy::Policies;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{Caller, NewAgent, Page, Pin, PinState, Scope, Store, StoreError};
+use store::{Caller, Departure, NewAgent, Page, Pin, PinState, Scope, Store, StoreError};
 
 /// "Lately", in days.
 pub const DAYS: u64 = 30;
@@ -48,12 +50,18 @@ pub struct Waiting {
     pub pin: Pin,
     before: Option<Bytes>,
     after: Option<Bytes>,
-    /// What it was meanwhile, where it is what was accepted again.
-    meanwhile: Option<Bytes>,
+    /// What else it was since it was accepted, the urgent first.
+    pub meanwhile: Vec<Meanwhile>,
 }
 
 impl Waiting {
-    async fn of(store: &Store, scope: &Scope, pin: Pin) -> Result<Self, StoreError> {
+    async fn of(
+        store: &Store,
+        scope: &Scope,
+        server: &ServerName,
+        pin: Pin,
+        kept: Vec<Departure>,
+    ) -> Result<Self, StoreError> {
         let before = match &pin.approved {
             Some(mark) => store.definition(scope, &mark.digest).await?,
             None => None,
@@ -64,17 +72,13 @@ impl Waiting {
                 store.definition(scope, &pin.seen).await?
             }
         };
-        let back = pin.approved.as_ref().is_some_and(|mark| mark.digest == pin.seen);
-        let meanwhile = match pin.left.as_ref().filter(|_| back) {
-            Some(left) => store.definition(scope, &left.digest).await?,
-            None => None,
-        };
+        let meanwhile = Meanwhile::all(store, scope, server, (&pin, before.as_ref()), kept).await?;
         Ok(Self { pin, before, after, meanwhile })
     }
 
     /// One that is as it was accepted, for who asks about it all the same.
     pub fn accepted(pin: &Pin, raw: Option<Bytes>) -> Self {
-        Self { pin: pin.clone(), before: raw.clone(), after: raw, meanwhile: None }
+        Self { pin: pin.clone(), before: raw.clone(), after: raw, meanwhile: Vec::new() }
     }
 
     /// As JSON, for people; empty where there is none.
@@ -82,15 +86,15 @@ impl Waiting {
         (pretty(self.before.as_ref()), pretty(self.after.as_ref()))
     }
 
-    /// What differs, field by field.
+    /// What differs now, field by field.
     pub fn fields(&self) -> Vec<Field> {
-        let now = self.meanwhile.as_ref().or(self.after.as_ref());
-        fields::between(self.before.as_deref(), now.map(AsRef::as_ref))
+        fields::between(self.before.as_deref(), self.after.as_deref())
     }
 
-    /// Whether what differs is what it was meanwhile.
+    /// Whether it is what was accepted again.
     pub fn is_back(&self) -> bool {
-        self.meanwhile.is_some()
+        self.pin.approved.as_ref().is_some_and(|mark| mark.digest == self.pin.seen)
+            && self.pin.state != PinState::Gone
     }
 
     /// The same beside what it was under another name.
@@ -106,17 +110,13 @@ impl Waiting {
             (ItemKind::Server, Some(raw)) => serde_json::from_slice::<String>(raw).is_ok(),
             (_, Some(raw)) => Definition::new(server.clone(), kind, raw.clone()).is_ok(),
         };
-        let is_back = self.pin.approved.as_ref().is_some_and(|mark| mark.digest == self.pin.seen);
         let wanted = [
             (self.pin.approved.is_some(), &self.before, "what was accepted cannot be read any more"),
             (self.pin.state != PinState::Gone, &self.after, "what is shown cannot be read as a definition"),
-            (
-                is_back && self.pin.left.is_some(),
-                &self.meanwhile,
-                "what it was meanwhile cannot be read any more",
-            ),
         ];
-        wanted.into_iter().find(|(wanted, raw, _)| *wanted && !reads(raw)).map(|(.., why)| why)
+        let unread = wanted.into_iter().find(|(wanted, raw, _)| *wanted && !reads(raw)).map(|(.., why)| why);
+        let meanwhile = self.meanwhile.iter().any(Meanwhile::is_unread);
+        unread.or(meanwhile.then_some("what it was meanwhile cannot be read any more"))
     }
 
     /// Whether it is served on as it was accepted: the change breaks nobody and is harmless by all that is known.
@@ -144,8 +144,6 @@ pub struct Review {
     server: ServerName,
     pub waiting: Vec<Waiting>,
     pub drift: Drift,
-    /// How what is back as it was accepted differed meanwhile.
-    back: BTreeMap<Item, Drift>,
     /// What is found only beside the tools of other servers.
     beside: BTreeMap<Item, Vec<Finding>>,
     /// What is new and looks like something that was accepted.
@@ -158,7 +156,8 @@ pub struct Review {
 }
 
 impl Review {
-    /// Gathers it, at most so many items: what changed first, then what is gone, then what is new.
+    /// Gathers it, at most so many items: what was caught at something urgent first, then what
+    /// changed, what is gone and what is new.
     pub async fn of(place: &Place<'_>, most: usize) -> Result<Self, StoreError> {
         let Place { store, scope, server, now, .. } = *place;
         let (review, [old, new]) = Self::seen(store, scope, server, most).await?;
@@ -183,8 +182,13 @@ impl Review {
         most: usize,
     ) -> Result<Severity, StoreError> {
         let (review, _) = Self::seen(store, scope, server, most).await?;
-        let waiting = review.waiting.iter().map(|one| &one.pin).filter(|pin| pin.pending() || pin.flaps());
-        Ok(waiting.map(|pin| review.severity(&pin.item)).max().unwrap_or(Severity::Info))
+        let urgent = |one: &Waiting| match &one.pin {
+            pin if pin.pending() || pin.flaps() => Some(review.severity(&pin.item)),
+            // it may have gone because it was caught
+            pin if pin.state == PinState::Gone => one.meanwhile.first().map(Meanwhile::severity),
+            _ => None,
+        };
+        Ok(review.waiting.iter().filter_map(urgent).max().unwrap_or(Severity::Info))
     }
 
     /// What waits and what is found in it, without whom it reaches; with what was accepted, and what would be.
@@ -202,13 +206,19 @@ impl Review {
         let likenesses = store.renames(scope, server, &pins).await?;
         let mut waiting = Vec::new();
         let mut left: Vec<Pin> = pins.into_iter().filter(waits).collect();
-        left.sort_by_key(|pin| match pin.state {
-            PinState::Changed | PinState::Returned | PinState::Approved => 0,
-            PinState::Gone => 1,
-            PinState::New => 2,
+        let mut departures = store.departures(scope, server).await?;
+        left.sort_by_cached_key(|pin| {
+            let worst = departures.get(&pin.item).and_then(|kept| kept.first()).map(|one| one.grade);
+            let order = match pin.state {
+                PinState::Changed | PinState::Returned | PinState::Approved => 0,
+                PinState::Gone => 1,
+                PinState::New => 2,
+            };
+            (std::cmp::Reverse(worst.filter(|grade| grade.flags())), order)
         });
         for pin in left.into_iter().take(most) {
-            waiting.push(Waiting::of(store, scope, pin).await?);
+            let kept = departures.remove(&pin.item).unwrap_or_default();
+            waiting.push(Waiting::of(store, scope, server, pin, kept).await?);
         }
         let with = |of: fn(&Waiting) -> Option<&Bytes>| -> BTreeMap<Item, Bytes> {
             let others = waiting.iter().filter_map(|one| Some((one.pin.item.clone(), of(one)?.clone())));
@@ -217,12 +227,10 @@ impl Review {
         let (old, new) = (with(|one| one.before.as_ref()), with(|one| one.after.as_ref()));
         let drift = drift::compare(&[offer(server, &old)], &[offer(server, &new)]);
         let beside = beside(server, &waiting, store.offered_beside(scope, server).await?);
-        let back = back(server, &waiting);
         let review = Self {
             server: server.clone(),
             waiting,
             drift,
-            back,
             beside,
             likenesses,
             callers: Vec::new(),
@@ -234,14 +242,31 @@ impl Review {
         Ok((review, [old, new]))
     }
 
-    /// What is said of the difference of one item, the urgent first. Of one with another name now, under both names.
+    /// What is said of the difference of one item, and of what else it was since it was accepted, the urgent first.
     pub fn changes(&self, item: &Item) -> Vec<&drift::Change> {
+        let mut all = self.changes_now(item);
+        for change in self.meanwhile(item).iter().flat_map(Meanwhile::changes) {
+            if !all.contains(&change) {
+                all.push(change);
+            }
+        }
+        all.sort_by_key(|change| std::cmp::Reverse(change.severity));
+        all
+    }
+
+    /// What one item was since it was accepted, and is not now.
+    fn meanwhile(&self, item: &Item) -> &[Meanwhile] {
+        let one = self.waiting.iter().find(|one| one.pin.item == *item);
+        one.map(|one| one.meanwhile.as_slice()).unwrap_or_default()
+    }
+
+    /// What is said of the difference as it is now, the urgent first. Of one with another name now, under both names.
+    pub fn changes_now(&self, item: &Item) -> Vec<&drift::Change> {
         let mut name = drift::called(item);
         if let Some(was) = self.renamed_from(item) {
             name = was.to_owned();
         }
-        let now = self.drift.changes.iter().filter(|change| change.item == name);
-        now.chain(self.back.get(item).into_iter().flat_map(|drift| &drift.changes)).collect()
+        self.drift.changes.iter().filter(|change| change.item == name).collect()
     }
 
     /// What an item that came was called before, if it is one that went.
@@ -284,8 +309,9 @@ impl Review {
     pub fn severity(&self, item: &Item) -> Severity {
         let found = self.findings_beside(item).iter().map(|finding| finding.severity);
         let unread = self.unread(item).map(|_| Severity::Critical);
-        let worst = self.changes(item).iter().map(|change| change.severity).chain(found).chain(unread).max();
-        worst.unwrap_or(Severity::Info)
+        let now = self.changes_now(item).into_iter().map(|change| change.severity);
+        let meanwhile = self.meanwhile(item).iter().map(Meanwhile::severity);
+        now.chain(meanwhile).chain(found).chain(unread).max().unwrap_or(Severity::Info)
     }
 
     /// Whom accepting one item reaches.
@@ -302,7 +328,7 @@ impl Review {
     }
 
     /// Stands for exactly these items as they are shown beside what was accepted.
-    pub fn digest<'a>(&self, shown: impl IntoIterator<Item = &'a Pin>) -> Digest {
+    pub fn digest<'a>(&self, shown: impl IntoIterator<Item = &'a Waiting>) -> Digest {
         digest::of(&self.server, shown)
     }
 }
@@ -310,14 +336,6 @@ impl Review {
 /// Whether somebody may have to look at it: it is not what was accepted, or goes to and fro.
 fn waits(pin: &Pin) -> bool {
     pin.state != PinState::Approved || pin.flaps()
-}
-
-fn back(server: &ServerName, waiting: &[Waiting]) -> BTreeMap<Item, Drift> {
-    let one = |one: &Waiting| {
-        let (before, meanwhile) = (one.before.as_ref()?, one.meanwhile.as_ref()?);
-        Some((one.pin.item.clone(), drift::between(server, one.pin.item.kind, before, meanwhile)?))
-    };
-    waiting.iter().filter_map(one).collect()
 }
 
 fn beside(

@@ -17,6 +17,7 @@ use crate::settings::Settings;
 use crate::sighted::{self, AtHand, Looked};
 use crate::wishes::Wishes;
 use catalog::Catalogue;
+use catalog::scan::Finding;
 use compared::compared;
 use decision::{EventName, Item, ItemKind, ServerName};
 pub use pace::Unlooked;
@@ -265,10 +266,9 @@ impl Offers {
         self.eras.lock().insert(server.clone(), found.eras);
         let items = sighted::sighted(server, &found);
         let (poisoned, place) = sighted::poisoned(&self.gate.live(), &self.at_hand, server, &items);
-        let withheld = poisoned.keys().cloned().collect();
         let identity = sighted::identity(server, &found, &items);
         let writer = self.gate.store.own_writer();
-        let changes = self.pin(&live, &writer, server, &found, items, withheld).await?;
+        let changes = self.pin(&live, &writer, server, &found, items, &poisoned).await?;
         let scope = live.settings.scope();
         let at_hand = Looked { poisoned, identity, ..Looked::default() };
         let looked = sighted::looked(&self.gate.store, &scope, server, &changes, &at_hand).await;
@@ -300,7 +300,7 @@ impl Offers {
         server: &ServerName,
         found: &Found,
         items: Vec<Seen>,
-        withheld: BTreeSet<Item>,
+        poisoned: &BTreeMap<Item, Finding>,
     ) -> Result<Vec<store::Change>, StoreError> {
         let scope = live.settings.scope();
         let era = if found.eras == Eras::Legacy { decision::Era::Legacy } else { decision::Era::Modern };
@@ -318,6 +318,7 @@ impl Offers {
             ItemKind::Server,
         ];
         let (pinning, apart) = compared(&self.pinning, &self.gate.store, &scope, server, &items).await?;
+        let (apart, withheld) = (sighted::as_bad_as(apart, poisoned), poisoned.keys().cloned().collect());
         self.gate.store.put_server_meta(&scope, server, &meta).await?;
         let (server, kinds) = (server.clone(), BTreeSet::from(kinds));
         let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };

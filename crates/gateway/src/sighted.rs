@@ -127,7 +127,7 @@ pub(crate) async fn changed(
     Ok(changed.collect())
 }
 
-/// How each of them differs from what was accepted, where that is little.
+/// How each of them differs from what was accepted, where that can be said.
 pub(crate) async fn all_apart(
     store: &Store,
     scope: &Scope,
@@ -145,7 +145,7 @@ pub(crate) async fn all_apart(
     Ok(all)
 }
 
-/// How little this differs from what was accepted; `None` where it is not little.
+/// How this differs from what was accepted; `None` where that cannot be said.
 async fn apart(
     store: &Store,
     scope: &Scope,
@@ -156,10 +156,24 @@ async fn apart(
     let Some(accepted) = store.definition(scope, &approved).await? else { return Ok(None) };
     let (server, kind, shown) = (server.clone(), seen.item.kind, seen.raw.clone());
     let drift = aside(move || catalog::drift::between(&server, kind, &accepted, &shown)).await.flatten();
-    Ok(drift.filter(catalog::drift::Drift::is_quiet).map(|drift| match drift.compatible() {
-        true => How::Harmless,
-        false => How::Mild,
+    Ok(drift.map(|drift| match (drift.worst(), drift.compatible()) {
+        (worst, _) if !drift.is_quiet() => How::Grave(worst),
+        (_, true) => How::Harmless,
+        (_, false) => How::Mild,
     }))
+}
+
+/// The same, where what is shown is poisoned besides: a difference that asks for eyes is as urgent as that.
+pub(crate) fn as_bad_as(
+    mut apart: BTreeMap<Item, Apart>,
+    poisoned: &BTreeMap<Item, Finding>,
+) -> BTreeMap<Item, Apart> {
+    for (item, apart) in &mut apart {
+        if let (How::Grave(worst), Some(finding)) = (&mut apart.how, poisoned.get(item)) {
+            *worst = finding.severity.max(*worst);
+        }
+    }
+    apart
 }
 
 /// What waits for somebody, and why it is not offered meanwhile.

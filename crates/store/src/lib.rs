@@ -13,6 +13,7 @@ mod circumstances;
 mod claim;
 mod db;
 mod delegations;
+mod departures;
 mod desk;
 mod drafts;
 mod entries;
@@ -43,6 +44,7 @@ pub use budgets::{Counter, Spending, Taken, Takes};
 pub use callers::Caller;
 pub use claim::Claim;
 pub use delegations::Delegation;
+pub use departures::{DEPARTURES_MAX, Departure, Departures};
 pub use desk::{Desk, DeskError, Purchase};
 pub use drafts::Draft;
 pub use entries::{EntryKind, Place};
@@ -154,7 +156,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 22] = [
+        let files: [(&str, &[(&str, &str)]); 23] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -162,6 +164,7 @@ impl Store {
             ("records", records::STATEMENTS),
             ("sight", sight::STATEMENTS),
             ("pins", pins::STATEMENTS),
+            ("departures", departures::STATEMENTS),
             ("observed", observed::STATEMENTS),
             ("secrets", secrets::STATEMENTS),
             ("entries", entries::STATEMENTS),

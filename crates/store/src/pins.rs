@@ -3,7 +3,7 @@
 use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::sight::{Change, How, What};
 use crate::words::{kind_from, words};
-use crate::{Scope, Store, StoreError};
+use crate::{Scope, Store, StoreError, departures};
 use bytes::Bytes;
 use decision::{Digest, Item, ServerName, Timestamp};
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ impl Pin {
         let held = match how {
             Some(How::Harmless) => false,
             Some(How::Mild) => times >= FLAPS,
-            None => true,
+            Some(How::Grave(_)) | None => true,
         };
         Left { times, at, digest: other, seen_by, held: was_held || held }
     }
@@ -316,10 +316,14 @@ impl Store {
                     ];
                     tx.execute(REMOVE, key).await?;
                     tx.execute(REMOVE_OBSERVED, key).await?;
+                    departures::forget(&mut tx, scope, server, &pin.item).await?;
                     changes.push(Change::of(pin, What::Forgotten));
                 }
                 Verdict::Set(pin, what) => {
                     put(&mut tx, scope, server, &pin).await?;
+                    if pin.left.is_none() {
+                        departures::forget(&mut tx, scope, server, &pin.item).await?;
+                    }
                     changes.push(Change::of(&pin, what));
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::db::{Outcome, Row, args, statements};
 use crate::words::{era_from, era_word};
-use crate::{Scope, Store, StoreError, untold};
+use crate::{Scope, Store, StoreError, departures, untold};
 use bytes::Bytes;
 use decision::{Era, EventName, ServerName, Timestamp};
 
@@ -94,6 +94,7 @@ impl Store {
         }
         tx.execute(FORGET_PINS, key).await?;
         tx.execute(FORGET_OBSERVED, key).await?;
+        departures::forget_all(&mut tx, scope, server).await?;
         self.record_forgotten(&mut tx, scope, server, by).await?;
         let event = untold::by(by, EventName::DefinitionChanged, &[("change", "server forgotten")]);
         self.note_untold(&mut tx, scope, Some(server), self.now(), vec![event]).await?;

@@ -3,8 +3,9 @@
 use crate::db::{Outcome, Tx, args, statements};
 use crate::pins::{self, By, Mark, Pin, PinState};
 use crate::untold::Told;
-use crate::{Scope, Store, StoreError, Writer};
+use crate::{Scope, Store, StoreError, Writer, departures};
 use bytes::Bytes;
+use catalog::drift::Severity;
 use catalog::{DEFINITION_BYTES_MAX, ItemState, NAME_BYTES_MAX};
 use decision::{Digest, EventName, Item, ItemKind, ServerName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,9 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.tenant = definitions.tenant \
         AND p.environment = definitions.environment AND p.rejected_digest = definitions.digest) \
         AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.tenant = definitions.tenant \
-        AND p.environment = definitions.environment AND p.left_digest = definitions.digest)";
+        AND p.environment = definitions.environment AND p.left_digest = definitions.digest) \
+        AND NOT EXISTS (SELECT 1 FROM departures d WHERE d.tenant = definitions.tenant \
+        AND d.environment = definitions.environment AND d.digest = definitions.digest)";
 }
 
 /// Most items of one server that are kept.
@@ -64,11 +67,11 @@ pub struct Sighting {
     pub first: FirstSight,
     /// Not to be approved at first sight all the same.
     pub withheld: BTreeSet<Item>,
-    /// How what is shown differs from what was approved, where that was looked at and found to be no worse than this.
+    /// How what is shown differs from what was approved, where that was looked at.
     pub apart: BTreeMap<Item, Apart>,
 }
 
-/// A difference between two definitions that asks for nobody's eyes at once.
+/// A difference between two definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Apart {
     pub approved: Digest,
@@ -83,6 +86,20 @@ pub enum How {
     Harmless,
     /// It would break a client: a server that was changed and changed back, for instance.
     Mild,
+    /// Somebody should look at it, so urgently.
+    Grave(Severity),
+}
+
+impl How {
+    /// How urgently somebody should look. What nobody compared is looked at first.
+    fn grade(how: Option<Self>) -> Severity {
+        match how {
+            Some(Self::Harmless) => Severity::Info,
+            Some(Self::Mild) => Severity::Low,
+            Some(Self::Grave(severity)) => severity,
+            None => Severity::Critical,
+        }
+    }
 }
 
 /// What one user is shown, where that is not what was approved.
@@ -91,6 +108,8 @@ pub struct Differing {
     pub server: ServerName,
     pub items: Vec<Seen>,
     pub seen_by: String,
+    /// How it differs, as in [`Sighting::apart`].
+    pub apart: BTreeMap<Item, Apart>,
 }
 
 /// What became of an item.
@@ -140,14 +159,17 @@ pub struct Change {
     pub what: What,
     /// The approved definition after the change.
     pub approved: Option<Digest>,
-    /// What the server showed last.
+    /// What the server showed last, to whoever was looked for.
     pub seen: Digest,
 }
 
 impl Change {
     pub(crate) fn of(pin: &Pin, what: What) -> Self {
         let approved = pin.approved.as_ref().map(|mark| mark.digest);
-        Self { item: pin.item.clone(), what, approved, seen: pin.seen }
+        // what one user is shown may be another than what the gateway is shown
+        let left = pin.left.as_ref().filter(|_| what == What::Changed);
+        let seen = left.map_or(pin.seen, |left| left.digest);
+        Self { item: pin.item.clone(), what, approved, seen }
     }
 
     /// What the record says of somebody's decision, whoever took it and wherever.
@@ -222,13 +244,14 @@ impl Store {
         let pin_now = first_time && sighting.first == FirstSight::Pin;
         let pins = |item: &Item| pin_now && !sighting.withheld.contains(item);
         let steps = compare(&known, &seen, sighting, pins, now);
-        let kept = Kept { writer, server: &sighting.server, seen: &seen, told: &sighted };
+        let apart = &sighting.apart;
+        let kept = Kept { writer, server: &sighting.server, seen: &seen, apart, told: &sighted };
         self.keep(tx, scope, kept, steps).await
     }
 
     /// Writes down that a user is shown something else than what was approved. What was approved is withdrawn from
-    /// everybody until somebody decides: which of the two a call of it would reach, nobody knows. What waits already, or
-    /// is not known, is left alone.
+    /// everybody until somebody decides: which of the two a call of it would reach, nobody knows. Where it is withdrawn
+    /// already, what is new to whoever decides is kept beside the rest. What is not known is left alone.
     ///
     /// Errors: [`StoreError::Unacceptable`] as for [`Store::record_seen`].
     pub async fn record_differing(
@@ -236,20 +259,30 @@ impl Store {
         scope: &Scope,
         differing: &Differing,
     ) -> Result<Vec<Change>, StoreError> {
-        let Differing { server, items, seen_by } = differing;
+        let Differing { server, items, seen_by, apart } = differing;
         let kinds = items.iter().map(|seen| seen.item.kind).collect();
         let seen = acceptable(&kinds, items)?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         let known = pins::held(&mut tx, scope, server).await?;
+        let kept = departures::read(&mut tx, scope, server).await?;
         let differs = |pin: &Pin| {
             let (approved, seen) = (pin.approved.as_ref()?.digest, seen.get(&pin.item)?.digest);
-            let open = matches!(pin.state, PinState::Approved | PinState::Changed) && !pin.held();
-            if !open || seen == approved || seen == pin.seen {
+            if seen == approved || seen == pin.seen {
                 return None;
             }
             let left = Some(pin.leaves(seen, now, Some(seen_by.clone()), None));
-            let pin = Pin { state: PinState::Changed, seen, seen_at: now, left, ..pin.clone() };
+            let pin = match pin.state {
+                PinState::Approved | PinState::Changed if !pin.held() => {
+                    Pin { state: PinState::Changed, seen, seen_at: now, left, ..pin.clone() }
+                }
+                PinState::Approved | PinState::Changed | PinState::Returned => {
+                    let grade = How::grade(how(apart.get(&pin.item), Some(approved), seen));
+                    let known = kept.get(&pin.item).map(Vec::as_slice).unwrap_or_default();
+                    departures::is_news(known, seen, grade).then(|| Pin { left, ..pin.clone() })?
+                }
+                PinState::New | PinState::Gone => return None,
+            };
             Some((pin, What::Changed))
         };
         let steps = known.iter().filter_map(differs).collect();
@@ -257,7 +290,8 @@ impl Store {
             let differs = |change: &Change| shown_otherwise(&change.item, &change.seen, seen_by);
             changes.iter().map(|change| (EventName::DefinitionChanged, differs(change))).collect()
         };
-        self.keep(tx, scope, Kept { writer: self.writer(), server, seen: &seen, told: &told }, steps).await
+        let kept = Kept { writer: self.writer(), server, seen: &seen, apart, told: &told };
+        self.keep(tx, scope, kept, steps).await
     }
 
     /// Writes pins with the definitions that were seen, and leaves what the record says of that to be told.
@@ -268,14 +302,19 @@ impl Store {
         kept: Kept<'_>,
         steps: Vec<(Pin, What)>,
     ) -> Outcome<Vec<Change>> {
-        let Kept { writer, server, seen, told } = kept;
+        let Kept { writer, server, seen, apart, told } = kept;
         let (tenant, environment, now) = (scope.tenant.as_str(), scope.environment.as_str(), self.now());
-        for (pin, _) in &steps {
+        for (pin, what) in &steps {
             if let Some(seen) = seen.get(&pin.item) {
                 let row = args![tenant, environment, seen.digest, seen.raw.as_ref(), now];
                 tx.execute(KEEP, row).await?;
             }
             pins::put(&mut tx, scope, server, pin).await?;
+            if let (What::Changed, Some(left)) = (what, &pin.left) {
+                let approved = pin.approved.as_ref().map(|mark| mark.digest);
+                let grade = How::grade(how(apart.get(&pin.item), approved, left.digest));
+                departures::keep(&mut tx, scope, server, &pin.item, left, grade).await?;
+            }
         }
         let changes: Vec<_> = steps.iter().map(|(pin, what)| Change::of(pin, *what)).collect();
         if changes.is_empty() {
@@ -294,6 +333,7 @@ struct Kept<'a> {
     writer: &'a Writer,
     server: &'a ServerName,
     seen: &'a BTreeMap<Item, &'a Seen>,
+    apart: &'a BTreeMap<Item, Apart>,
     told: &'a (dyn Fn(&[Change]) -> Vec<Told> + Sync),
 }
 
@@ -370,10 +410,14 @@ fn appeared(seen: &Seen, pin_now: bool, now: Timestamp) -> (Pin, What) {
     (Pin { state: PinState::Approved, approved, ..bare }, What::Pinned)
 }
 
+/// What was found of these two definitions, and of no others.
+fn how(apart: Option<&Apart>, approved: Option<Digest>, seen: Digest) -> Option<How> {
+    apart.filter(|apart| Some(apart.approved) == approved && apart.shown == seen).map(|apart| apart.how)
+}
+
 fn compared(pin: &Pin, seen: Digest, apart: Option<&Apart>, now: Timestamp) -> Option<(Pin, What)> {
     let approved = pin.approved.as_ref().map(|mark| mark.digest);
-    let how =
-        apart.filter(|apart| Some(apart.approved) == approved && apart.shown == seen).map(|apart| apart.how);
+    let how = how(apart, approved, seen);
     let left = pin.left.clone();
     let (state, what, left) = match catalog::compare(approved, Some(seen))? {
         ItemState::Same if pin.held() => (PinState::Returned, What::Returned, left),

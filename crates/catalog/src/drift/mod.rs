@@ -245,6 +245,11 @@ impl Drift {
         self.compatible() && self.is_quiet()
     }
 
+    /// How urgent the most urgent change is.
+    pub fn worst(&self) -> Severity {
+        self.changes.iter().map(|change| change.severity).max().unwrap_or(Severity::Info)
+    }
+
     /// Whether nothing asks for a person's eyes at once, though clients may break.
     pub fn is_quiet(&self) -> bool {
         self.changes.iter().all(|change| change.severity <= Severity::Low)

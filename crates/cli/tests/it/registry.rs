@@ -306,6 +306,17 @@ fn whoever_decides_about_an_item_that_came_back_is_told_what_it_was_meanwhile() 
     let back = changes.as_array().unwrap().iter().find(|one| one["name"] == "read_note").unwrap();
     assert_eq!((&back["left"]["times"], &back["left"]["held"]), (&1.into(), &true.into()));
     assert_eq!(back["before"], back["after"], "it is what was accepted");
+    assert_eq!(back["meanwhile"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&back["meanwhile"][0]["seen"], &back["meanwhile"][0]["times"]),
+        (&back["left"]["seen"], &1.into())
+    );
+    let worst = &back["severity"];
+    assert_eq!(&back["meanwhile"][0]["severity"], worst);
+    let caught = &bed.json(&["registry", "show", "notes"])["caught"];
+    assert_eq!((&caught["items"], &caught["severity"]), (&1.into(), worst));
+    let shown = bed.run(&["registry", "show", "notes"]).out;
+    assert!(shown.contains("one item was shown as something else since somebody accepted it, "), "{shown}");
     let said = bed.run(&["registry", "diff", "notes"]).out;
     for part in
         ["it was shown as something else than what was accepted once, at ", "meanwhile, ", "finding-added"]

@@ -88,10 +88,7 @@ async fn servers(console: &Console) -> Result<Vec<ServerView>, Stop> {
             continue;
         }
         servers.push(ServerView {
-            urgent: match new + changed {
-                0 => "",
-                _ => super::servers::urgent(console, &server.name).await?,
-            },
+            urgent: super::servers::urgent(console, &server.name).await?,
             name: server.name.to_string(),
             href: super::servers::review_href(&server.name),
             new,

@@ -1,23 +1,28 @@
 //! What somebody looked at, in one value: a decision is about this and about nothing else.
 
+use super::Waiting;
 use decision::{Digest, ServerName};
-use store::{Pin, PinState};
+use store::PinState;
 
-/// Of each item its kind, its name, where it stands, what was accepted and what is shown. The order does not matter.
-pub(super) fn of<'a>(server: &ServerName, shown: impl IntoIterator<Item = &'a Pin>) -> Digest {
-    let state = |pin: &Pin| match pin.state {
+/// Of each item its kind, its name, where it stands, what was accepted, what is shown and what was shown meanwhile. The order
+/// does not matter.
+pub(super) fn of<'a>(server: &ServerName, shown: impl IntoIterator<Item = &'a Waiting>) -> Digest {
+    let state = |one: &Waiting| match one.pin.state {
         PinState::Approved => "accepted",
         PinState::Changed => "changed",
         PinState::Returned => "returned",
         PinState::New => "new",
         PinState::Gone => "gone",
     };
-    let line = |pin: &Pin| {
+    let line = |one: &Waiting| {
+        let (pin, state) = (&one.pin, state(one));
         let accepted = pin.approved.as_ref().map(|mark| mark.digest.to_string()).unwrap_or_default();
         let left =
             pin.left.as_ref().map(|left| format!("{} {}", left.times, left.digest)).unwrap_or_default();
-        let name = &pin.item.name;
-        format!("{:?} {} {name} {} {accepted} {} {left}\n", pin.item.kind, name.len(), state(pin), pin.seen)
+        let meanwhile: String =
+            one.meanwhile.iter().map(|one| format!(" {}", one.departure.digest)).collect();
+        let (kind, name) = (pin.item.kind, &pin.item.name);
+        format!("{kind:?} {} {name} {state} {accepted} {} {left}{meanwhile}\n", name.len(), pin.seen)
     };
     let mut lines: Vec<String> = shown.into_iter().map(line).collect();
     lines.sort();
@@ -28,7 +33,7 @@ pub(super) fn of<'a>(server: &ServerName, shown: impl IntoIterator<Item = &'a Pi
 mod tests {
     use super::*;
     use decision::{Item, ItemKind, Timestamp};
-    use store::Mark;
+    use store::{Mark, Pin};
 
     fn pin(name: &str, seen: &[u8]) -> Pin {
         let digest = Digest::of(b"accepted");
@@ -46,10 +51,14 @@ mod tests {
     #[test]
     fn whatever_is_shown_otherwise_is_another_digest() {
         let crm = ServerName::new("crm").unwrap();
+        let of = |server: &ServerName, pins: &[&Pin]| {
+            let waiting: Vec<Waiting> = pins.iter().map(|pin| Waiting::accepted(pin, None)).collect();
+            of(server, &waiting)
+        };
         let (a, b) = (pin("a", b"1"), pin("b", b"2"));
-        let base = of(&crm, [&a, &b]);
-        assert_eq!(of(&crm, [&b, &a]), base);
-        assert_eq!(of(&crm, [&Pin { seen_at: Timestamp(9), ..a.clone() }, &b]), base);
+        let base = of(&crm, &[&a, &b]);
+        assert_eq!(of(&crm, &[&b, &a]), base);
+        assert_eq!(of(&crm, &[&Pin { seen_at: Timestamp(9), ..a.clone() }, &b]), base);
         let accepted = Some(Mark { digest: Digest::of(b"other"), at: Timestamp(1), by: "ann".to_owned() });
         let (at, digest) = (Timestamp(1), Digest::of(b"meanwhile"));
         let left = Some(store::Left { times: 1, at, digest, seen_by: None, held: true });
@@ -62,9 +71,9 @@ mod tests {
             pin("c", b"1"),
             Pin { item: Item { kind: ItemKind::Prompt, name: "a".to_owned() }, ..a.clone() },
         ] {
-            assert_ne!(of(&crm, [&other, &b]), base, "{other:?}");
+            assert_ne!(of(&crm, &[&other, &b]), base, "{other:?}");
         }
-        assert_ne!(of(&crm, [&a]), base);
-        assert_ne!(of(&ServerName::new("mail").unwrap(), [&a, &b]), base);
+        assert_ne!(of(&crm, &[&a]), base);
+        assert_ne!(of(&ServerName::new("mail").unwrap(), &[&a, &b]), base);
     }
 }

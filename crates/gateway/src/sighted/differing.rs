@@ -6,7 +6,7 @@ use crate::record;
 use decision::{EventName, ServerName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{Differing, Pin, PinState, Seen, StoreError};
+use store::{Apart, Differing, How, Pin, PinState, Seen, StoreError};
 
 /// Looks at a server once more, in the name of each who called it since. What it shows them less is normal, and what it
 /// shows them more nobody is offered; what it shows them otherwise is told, and withdrawn where that is not harmless.
@@ -33,7 +33,7 @@ async fn compare(
     let scope = live.settings.scope();
     let pins = gate.store.pins(&scope, server).await?;
     let pins: BTreeMap<_, _> = pins.iter().map(|pin| (&pin.item, pin)).collect();
-    let mut grave = Vec::new();
+    let (mut grave, mut all_apart) = (Vec::new(), BTreeMap::new());
     for seen in shown {
         let Some(pin) = pins.get(&seen.item) else { continue };
         if !differs(pin, &seen) {
@@ -42,7 +42,9 @@ async fn compare(
         let Some(approved) = pin.approved.as_ref().map(|mark| mark.digest) else { continue };
         let how = apart(&gate.store, &scope, server, approved, &seen).await?;
         // a list of one's own projects, or one's name in a text: nobody is served it
-        if how.is_none() {
+        if let None | Some(How::Grave(_)) = how {
+            let apart = how.map(|how| Apart { approved, shown: seen.digest, how });
+            all_apart.extend(apart.map(|apart| (seen.item.clone(), apart)));
             grave.push(seen);
         } else if gate.guests.tells(server, &seen.item, seen.digest) {
             tell_of(gate, live, server, &by, &seen).await;
@@ -51,7 +53,7 @@ async fn compare(
     if grave.is_empty() {
         return Ok(());
     }
-    let differing = Differing { server: server.clone(), items: grave, seen_by: by };
+    let differing = Differing { server: server.clone(), items: grave, seen_by: by, apart: all_apart };
     let changes = gate.store.record_differing(&scope, &differing).await?;
     for change in &changes {
         warn(server, &differing.seen_by, &change.item.name, false);
@@ -65,7 +67,7 @@ async fn compare(
 /// Whether it is neither what was accepted nor what the gateway itself was shown.
 fn differs(pin: &Pin, seen: &Seen) -> bool {
     let accepted = pin.approved.as_ref().map(|mark| mark.digest);
-    matches!(pin.state, PinState::Approved | PinState::Changed)
+    matches!(pin.state, PinState::Approved | PinState::Changed | PinState::Returned)
         && accepted != Some(seen.digest)
         && pin.seen != seen.digest
 }

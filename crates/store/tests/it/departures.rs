@@ -2,8 +2,11 @@
 
 use crate::bed::{Bed, home};
 use crate::pins::{seen, sighting, tool};
+use catalog::drift::Severity;
 use decision::{Digest, ServerName};
-use store::{Apart, Change, Differing, How, Pin, PinState, Store, StoreError, What, Which};
+use store::{
+    Apart, Change, DEPARTURES_MAX, Departure, Differing, How, Pin, PinState, Store, StoreError, What, Which,
+};
 
 const MINUTE: u64 = 60 * 1_000_000;
 
@@ -86,7 +89,7 @@ pub(crate) async fn what_was_not_harmless_meanwhile_comes_back_for_somebody_to_l
     let other = sighting(&[("a", "a1"), ("b", "b1")]);
     store.record_seen(&store.own_writer(), &home(), &other).await.unwrap();
     assert!(store.definition(&home(), &Digest::of(b"a4")).await.unwrap().is_some());
-    assert!(store.definition(&home(), &Digest::of(b"a3")).await.unwrap().is_none(), "swept");
+    assert!(store.definition(&home(), &Digest::of(b"a3")).await.unwrap().is_some(), "each of a few");
     let one = Which::Items(vec![(tool("a"), Some(Digest::of(b"a1")))]);
     assert_eq!(whats(&store.approve(&home(), &crm(), &one, "alice").await.unwrap()), [What::Approved]);
     assert!(is_usable(&store).await && pin(&store).await.left.is_none());
@@ -131,6 +134,7 @@ pub(crate) async fn what_one_user_is_shown_otherwise_is_withdrawn_from_everybody
         server: crm(),
         items: items.iter().map(|(name, raw)| seen(tool(name), raw)).collect(),
         seen_by: "ann".to_owned(),
+        apart: Default::default(),
     };
     // the same, less, and what nobody else knows
     let same = shown(&[("b", "b1"), ("c", "c1")]);
@@ -157,4 +161,84 @@ pub(crate) async fn what_one_user_is_shown_otherwise_is_withdrawn_from_everybody
     let unknown = Differing { server: "nowhere".parse().unwrap(), ..other };
     let refused = store.record_differing(&home(), &unknown).await;
     assert!(matches!(refused, Err(StoreError::Missing { what: "server", .. })));
+}
+
+/// What is kept of the tool `a`.
+async fn kept(store: &Store) -> Vec<Departure> {
+    store.departures(&home(), &crm()).await.unwrap().remove(&tool("a")).unwrap_or_default()
+}
+
+pub(crate) async fn no_number_of_harmless_ones_pushes_out_what_was_caught(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, "a1", None).await;
+    let shown = [
+        ("mild", How::Mild),
+        ("hostile", How::Grave(Severity::Critical)),
+        ("odd", How::Grave(Severity::Medium)),
+    ];
+    for (raw, how) in shown {
+        bed.clock.advance(MINUTE);
+        see(&store, raw, Some(how)).await;
+        see(&store, "a1", None).await;
+    }
+    for n in 0..3 * DEPARTURES_MAX {
+        bed.clock.advance(11 * MINUTE);
+        see(&store, &format!("harmless {n}"), Some(How::Harmless)).await;
+        see(&store, "a1", None).await;
+    }
+    // as bad, and later: the first stays, and so does its definition
+    for n in 0..DEPARTURES_MAX {
+        bed.clock.advance(MINUTE);
+        see(&store, &format!("hostile {n}"), Some(How::Grave(Severity::Critical))).await;
+    }
+    see(&store, "a1", None).await;
+    let store = bed.reopen(store).await;
+    let all = kept(&store).await;
+    assert_eq!(all.len(), DEPARTURES_MAX);
+    assert!(all.iter().all(|one| one.grade == Severity::Critical && one.times == 1));
+    assert_eq!(all[0].digest, Digest::of(b"hostile"));
+    for one in &all {
+        assert!(store.definition(&home(), &one.digest).await.unwrap().is_some(), "{one:?}");
+    }
+    bed.clock.advance(11 * MINUTE);
+    see(&store, "a9", Some(How::Harmless)).await;
+    assert!(store.definition(&home(), &Digest::of(b"harmless 0")).await.unwrap().is_none(), "swept");
+    assert!(store.definition(&home(), &Digest::of(b"hostile")).await.unwrap().is_some());
+    // what nobody compared is as bad as it can be, and whoever has looked starts anew
+    see(&store, "a1", None).await;
+    store.approve(&home(), &crm(), &Which::All, "alice").await.unwrap();
+    assert_eq!(kept(&store).await, []);
+    see(&store, "a2", None).await;
+    see(&store, "a1", None).await;
+    see(&store, "a2", Some(How::Harmless)).await;
+    let again = kept(&store).await;
+    assert_eq!((again.len(), again[0].grade, again[0].times), (1, Severity::Critical, 2));
+    store.forget_server(&home(), &crm(), "root").await.unwrap();
+    assert_eq!(kept(&store).await, []);
+}
+
+pub(crate) async fn what_is_shown_to_one_user_while_it_waits_is_kept_too(bed: &Bed) {
+    let store = bed.store().await;
+    see(&store, "a1", None).await;
+    let shown = async |raw: &str, severity| {
+        let (approved, shown) = (Digest::of(b"a1"), Digest::of(raw.as_bytes()));
+        let how = How::Grave(severity);
+        let differing = Differing {
+            server: crm(),
+            items: vec![seen(tool("a"), raw)],
+            seen_by: "ann".to_owned(),
+            apart: [(tool("a"), Apart { approved, shown, how })].into(),
+        };
+        store.record_differing(&home(), &differing).await.unwrap()
+    };
+    assert_eq!(whats(&shown("odd", Severity::Medium).await), [What::Changed]);
+    see(&store, "a1", None).await;
+    let worse = shown("hostile", Severity::Critical).await;
+    assert_eq!((whats(&worse), worse[0].seen), (vec![What::Changed], Digest::of(b"hostile")));
+    assert_eq!(shown("hostile", Severity::Critical).await, [], "told once");
+    let all: Vec<_> = kept(&store).await.into_iter().map(|one| (one.digest, one.seen_by)).collect();
+    let ann = Some("ann".to_owned());
+    assert_eq!(all, [(Digest::of(b"hostile"), ann.clone()), (Digest::of(b"odd"), ann)]);
+    let pin = pin(&store).await;
+    assert!(pin.state == PinState::Returned && pin.seen == Digest::of(b"a1") && pin.held());
 }

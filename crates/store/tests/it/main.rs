@@ -117,6 +117,8 @@ suite! {
         what_was_not_harmless_meanwhile_comes_back_for_somebody_to_look_at,
         what_broke_clients_may_be_taken_back_once,
         what_was_judged_beside_another_definition_is_not_judged,
+        no_number_of_harmless_ones_pushes_out_what_was_caught,
+        what_is_shown_to_one_user_while_it_waits_is_kept_too,
         what_one_user_is_shown_otherwise_is_withdrawn_from_everybody;
     observed:
         the_first_of_each_kind_is_kept_of_pinned_tools_only,

@@ -179,11 +179,11 @@ async fn a_newer_or_altered_schema_is_refused_on_sqlite() {
     bed.store().await.close().await;
     let mut db = sqlx::SqliteConnection::connect(&bed.url).await.unwrap();
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-        VALUES (15, 'later', true, x'00', 0)";
+        VALUES (16, 'later', true, x'00', 0)";
     db.execute(newer).await.unwrap();
     let error = bed.try_store().await.unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 15, known: 14, .. }), "{error}");
-    db.execute("DELETE FROM _sqlx_migrations WHERE version = 15").await.unwrap();
+    assert!(matches!(error, StoreError::Newer { found: 16, known: 15, .. }), "{error}");
+    db.execute("DELETE FROM _sqlx_migrations WHERE version = 16").await.unwrap();
     db.execute("UPDATE _sqlx_migrations SET checksum = x'00'").await.unwrap();
     let error = bed.try_store().await.unwrap_err();
     assert!(matches!(error, StoreError::Altered { version: 1, .. }), "{error}");
@@ -348,6 +348,9 @@ async fn a_database_of_the_first_schema_keeps_its_secrets_and_its_pins() {
     let pins = store.pins(&home(), &"crm".parse().unwrap()).await.unwrap();
     let left = pins[0].left.clone().unwrap();
     assert_eq!((pins[0].state, left.times, left.digest, left.held), (PinState::Changed, 1, other, false));
+    let crm = "crm".parse().unwrap();
+    let kept = store.departures(&home(), &crm).await.unwrap().remove(&pins[0].item).unwrap();
+    assert_eq!((kept.len(), kept[0].digest, kept[0].times), (1, other, 1));
     assert_eq!((pins[1].state, &pins[1].left), (PinState::Approved, &None));
     assert_eq!(pins[1].rejected.as_ref().map(|mark| mark.by.as_str()), Some("bob"));
     let listed = store.list_secrets(&home()).await.unwrap();

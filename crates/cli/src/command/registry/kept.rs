@@ -1,5 +1,6 @@
 //! What is kept of servers beside what is so, and showing both.
 
+use super::shown;
 use crate::{
     cli::Given,
     control,
@@ -176,6 +177,7 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
     let missing = known.as_ref().map(|known| known.missing(&facts)).unwrap_or_default();
     let approved = record.as_ref().and_then(|record| record.approved.as_ref());
     let steps = kept.store.record_steps(&kept.scope, server, STEPS).await?;
+    let departures = kept.store.departures(&kept.scope, server).await?;
     Ok(json!({
         "server": server,
         "configured": known.is_some(),
@@ -201,6 +203,7 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
         })),
         "missing": missing.iter().map(|one| json!({ "field": one.key(), "because": one.meaning() })).collect::<Vec<_>>(),
         "differences": kept.differences(server).await?,
+        "caught": shown::caught(&departures).map(|(items, worst)| json!({ "items": items, "severity": worst })),
         "history": steps.iter().map(|step| json!({
             "at": when(step.at), "by": step.by, "step": step.step, "from": step.from, "to": step.to,
             "until": step.until.map(when), "because": step.because, "changed": step.facts,
@@ -243,6 +246,14 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
     }
     for difference in kept.differences(server).await? {
         say.line(format!("{} {}", say.paint(33, "!"), sentence(&difference)));
+    }
+    if let Some((items, worst)) = shown::caught(&kept.store.departures(&kept.scope, server).await?) {
+        let items = if items == 1 { "one item was".to_owned() } else { format!("{items} items were") };
+        let said = format!(
+            "{items} shown as something else since somebody accepted it, {} at worst: `callgate registry diff {server}`",
+            worst.as_str()
+        );
+        say.line(format!("{} {said}", say.paint(if worst.flags() { 31 } else { 33 }, "!")));
     }
     if let Some(known) = &known {
         for (remark, said, tools) in known.remarks(SystemClock.now()) {

@@ -6,13 +6,14 @@ use crate::{
     say::{one_line, when},
 };
 use catalog::{
-    drift::{Change, Likeness, Original, between},
+    drift::{Change, Likeness, Original, Severity},
     scan::{Finding, scan_items},
 };
+use console::review::{Meanwhile, Waiting};
 use decision::{Item, ServerName};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use store::{Pin, PinState, Store};
+use store::{DEPARTURES_MAX, Departure, Departures, Pin, PinState, Store};
 
 /// For programs: that it was something else than what was accepted since somebody accepted it.
 pub(super) fn left(pin: &Pin) -> Option<Value> {
@@ -22,18 +23,34 @@ pub(super) fn left(pin: &Pin) -> Option<Value> {
     }))
 }
 
+/// For programs: all that is kept of it, the urgent first.
+pub(super) fn meanwhile(one: &Waiting) -> Value {
+    let value = |one: &Meanwhile| {
+        let Departure { digest, times, first_at, last_at, seen_by, .. } = &one.departure;
+        json!({
+            "seen": digest, "severity": one.severity(), "times": times, "first-at": when(*first_at), "at": when(*last_at),
+            "shown-to": seen_by, "changes": one.changes(),
+        })
+    };
+    one.meanwhile.iter().map(value).collect()
+}
+
+/// Of one server, how many items were something else since they were accepted that asks for a look, and how urgent the worst
+/// was when it was seen.
+pub(super) fn caught(departures: &Departures) -> Option<(usize, Severity)> {
+    let worst = departures.values().filter_map(|kept| kept.iter().map(|one| one.grade).max());
+    let worst: Vec<Severity> = worst.filter(|grade| *grade > Severity::Low).collect();
+    Some((worst.len(), worst.into_iter().max()?))
+}
+
 /// The same for people: how often and when, what it was, and why that matters.
-pub(super) async fn tell_left(
-    store: &Store,
-    place: &Place,
-    server: &ServerName,
-    pin: &Pin,
-    given: &Given,
-) -> anyhow::Result<()> {
-    let Some(left) = &pin.left else { return Ok(()) };
+pub(super) fn tell_left(one: &Waiting, given: &Given) {
+    let pin = &one.pin;
+    let Some(left) = &pin.left else { return };
     let to = left.seen_by.as_ref().map(|name| format!(" to {}", one_line(name))).unwrap_or_default();
     let at = when(left.at);
-    if pin.flaps() || left.seen_by.is_some() || pin.state == PinState::Returned {
+    let is_told = pin.flaps() || left.seen_by.is_some() || !one.meanwhile.is_empty();
+    if is_told || pin.state == PinState::Returned {
         let times = if left.times == 1 { "once".to_owned() } else { format!("{} times", left.times) };
         let said = format!(
             "it was shown{to} as something else than what was accepted {times}, at {at} last: {}",
@@ -44,19 +61,19 @@ pub(super) async fn tell_left(
     if pin.state == PinState::Returned {
         given.say.line("it shows what was accepted again; what it was meanwhile was not harmless, so it waits until somebody decides");
     }
-    if pin.seen != left.digest {
-        let scope = place.scope();
-        let accepted = pin.approved.as_ref().map(|mark| mark.digest).unwrap_or(pin.seen);
-        let (was, is) =
-            (store.definition(&scope, &accepted).await?, store.definition(&scope, &left.digest).await?);
-        let drift = was.zip(is).and_then(|(was, is)| between(server, pin.item.kind, &was, &is));
-        for change in drift.iter().flat_map(|drift| &drift.changes) {
+    for one in &one.meanwhile {
+        let (severity, digest) = (one.severity(), one.departure.digest);
+        let said = format!("meanwhile, {} at worst, it was {digest}", severity.as_str());
+        given.say.line(if severity.flags() { given.say.paint(31, &said) } else { said });
+        for change in one.changes() {
             let (severity, kind) = (change.severity.as_str(), change.kind.as_str());
             let (at, why) = (one_line(&change.place), one_line(&change.because));
             given.say.line(format!("  meanwhile, {severity} {kind} {at}: {why}"));
         }
     }
-    Ok(())
+    if one.meanwhile.len() >= DEPARTURES_MAX {
+        given.say.line("no more than the worst of an item are kept; the record has all of them");
+    }
 }
 
 /// For programs: what a new item looks like.

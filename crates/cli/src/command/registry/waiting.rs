@@ -49,7 +49,7 @@ pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given,
     {
         values.push(value(&review, one, &seen));
         tell(&review, one, &seen, server, given);
-        shown::tell_left(&kept.store, place, server, &one.pin, given).await?;
+        shown::tell_left(one, given);
         any = true;
     }
     // as it was accepted, and asked for by name
@@ -89,7 +89,7 @@ fn value(review: &Review, one: &Waiting, seen: &Shown) -> serde_json::Value {
     json!({
         "kind": one.pin.item.kind.as_str(), "name": one.pin.item.name, "state": state(&one.pin), "seen": one.pin.seen,
         "before": before, "after": after, "findings": seen.findings(&one.pin.item),
-        "looks-like": review.likeness(&one.pin.item).map(shown::likeness), "left": shown::left(&one.pin), "reaches": review.radius(&one.pin.item),
+        "looks-like": review.likeness(&one.pin.item).map(shown::likeness), "left": shown::left(&one.pin), "meanwhile": shown::meanwhile(one), "reaches": review.radius(&one.pin.item),
         "severity": review.severity(&one.pin.item), "changes": review.changes(&one.pin.item),
     })
 }
@@ -103,7 +103,7 @@ fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given
     if let Some(why) = one.unread(server) {
         say.line(say.paint(31, &format!("critical: {why}, so nothing can be compared")));
     }
-    let changes = review.changes(&pin.item);
+    let changes = review.changes_now(&pin.item);
     for change in &changes {
         let breaks = if change.compatible { "" } else { "; breaks clients that hold the old one" };
         let (severity, place) = (change.severity, one_line(&change.place));

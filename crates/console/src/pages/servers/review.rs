@@ -73,9 +73,9 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn pins(&self) -> Vec<&Pin> {
+    fn decided(&self) -> Vec<&Waiting> {
         let whole = self.shown.iter().filter(|(_, whole)| *whole);
-        whole.flat_map(|(index, _)| pins(&self.review, *index)).collect()
+        whole.flat_map(|(index, _)| about(&self.review, *index)).collect()
     }
 }
 
@@ -118,7 +118,7 @@ pub(crate) async fn judge(
     };
     let only = only(fields)?;
     let chosen = chosen(console, &name, only).await?;
-    let pins = chosen.pins();
+    let pins: Vec<&Pin> = chosen.decided().into_iter().map(|one| &one.pin).collect();
     if pins.is_empty() || chosen.digest != shown {
         return outdated(console, signed, &name, only, &chosen).await;
     }
@@ -211,7 +211,7 @@ async fn chosen(console: &Console, name: &ServerName, only: Option<Digest>) -> R
     let urgency = |index: &usize| review.waiting.get(*index).map(|one| review.severity(&one.pin.item));
     order.sort_by_key(|index| std::cmp::Reverse(urgency(index)));
     if let Some(only) = only {
-        order.retain(|index| review.digest(pins(&review, *index)) == only);
+        order.retain(|index| review.digest(about(&review, *index)) == only);
     }
     let (mut shown, mut room) = (Vec::new(), PAGE_CHARS);
     for index in &order {
@@ -226,7 +226,7 @@ async fn chosen(console: &Console, name: &ServerName, only: Option<Digest>) -> R
     }
     let left = order.len() - shown.len();
     let mut chosen = Chosen { digest: review.digest([]), review, shown, left };
-    chosen.digest = chosen.review.digest(chosen.pins());
+    chosen.digest = chosen.review.digest(chosen.decided());
     Ok(chosen)
 }
 
@@ -244,13 +244,9 @@ fn stands_alone(review: &Review, index: usize) -> bool {
 }
 
 /// What a decision about one item is about: of one with another name, its old name too.
-fn pins(review: &Review, index: usize) -> Vec<&Pin> {
+fn about(review: &Review, index: usize) -> Vec<&Waiting> {
     let Some(one) = review.waiting.get(index) else { return Vec::new() };
-    let mut pins = vec![&one.pin];
-    if let Some(old) = old_name(review, one) {
-        pins.push(&old.pin);
-    }
-    pins
+    [one].into_iter().chain(old_name(review, one)).collect()
 }
 
 fn old_name<'a>(review: &'a Review, one: &Waiting) -> Option<&'a Waiting> {
@@ -263,17 +259,27 @@ fn old_name<'a>(review: &'a Review, one: &Waiting) -> Option<&'a Waiting> {
     review.waiting.iter().find(gone)
 }
 
-fn fields_of(review: &Review, index: usize) -> Vec<Field> {
+/// What is shown beside what was accepted, each under its name: what is shown now, and the worst of what was shown
+/// meanwhile, where that is worse or all there is to see.
+fn beside(review: &Review, index: usize) -> Vec<(&'static str, Vec<Field>)> {
     let Some(one) = review.waiting.get(index) else { return Vec::new() };
-    match old_name(review, one) {
+    let now = match old_name(review, one) {
         Some(old) => one.fields_beside(old),
         None => one.fields(),
-    }
+    };
+    let worst = review.changes_now(&one.pin.item).iter().map(|change| change.severity).max();
+    let is_gone = one.pin.state == PinState::Gone;
+    let meanwhile = one.meanwhile.first().filter(|meanwhile| {
+        one.is_back() || is_gone || worst.is_none_or(|worst| meanwhile.severity() > worst)
+    });
+    let now = (!one.is_back() || meanwhile.is_none()).then_some(("Shown now", now));
+    let meanwhile = meanwhile.map(|meanwhile| ("Shown meanwhile", meanwhile.fields()));
+    now.into_iter().chain(meanwhile).collect()
 }
 
 /// How much of a page it takes; `None` is too many rows.
 fn chars(review: &Review, index: usize) -> Option<usize> {
-    let fields = fields_of(review, index);
+    let fields: Vec<Field> = beside(review, index).into_iter().flat_map(|(_, fields)| fields).collect();
     let texts = fields.iter().flat_map(Field::texts);
     (fields.len() <= ROWS).then(|| texts.map(|text| Shown::lines(text).to_string().chars().count()).sum())
 }

@@ -1,12 +1,12 @@
 //! One item on the page of what waits, for the eye.
 
-use super::{fields_of, href, old_name, pins};
+use super::{about, beside, href, old_name};
 use crate::review::{Field, Part, Radius, Review, Ruling, Waiting};
 use crate::view::{Shown, When, kind, when};
 use catalog::drift::{Change, Severity};
 use catalog::scan::Finding;
 use decision::ServerName;
-use store::PinState;
+use store::{DEPARTURES_MAX, PinState};
 
 /// Most reasons, of which the urgent come first.
 const REASONS: usize = 12;
@@ -22,12 +22,11 @@ pub(super) struct ItemView {
     pub(super) accepted: Option<(Shown, When)>,
     /// How often it was something else since it was accepted, and to whom that was shown.
     pub(super) left: Option<Shown>,
-    pub(super) now: &'static str,
     /// What it looks like, if it is new and looks like something that was accepted.
     pub(super) like: Option<Shown>,
     pub(super) reasons: Vec<Reason>,
     pub(super) more: usize,
-    pub(super) rows: Vec<Row>,
+    pub(super) beside: Vec<Beside>,
     /// All of it is here.
     pub(super) whole: bool,
     pub(super) reach: Vec<(&'static str, Shown)>,
@@ -38,12 +37,25 @@ pub(super) struct ItemView {
     pub(super) anchor: String,
 }
 
+impl ItemView {
+    /// Nothing of it can be shown beside anything.
+    pub(super) fn nothing(&self) -> bool {
+        self.beside.iter().all(|table| table.rows.is_empty())
+    }
+}
+
 pub(super) struct Reason {
     pub(super) severity: &'static str,
     pub(super) kind: &'static str,
     pub(super) place: Shown,
     pub(super) because: Shown,
     pub(super) breaks: bool,
+}
+
+/// What was shown, now or meanwhile, beside what was accepted.
+pub(super) struct Beside {
+    pub(super) shown: &'static str,
+    pub(super) rows: Vec<Row>,
 }
 
 pub(super) struct Row {
@@ -74,7 +86,7 @@ pub(super) fn item(server: &ServerName, review: &Review, index: usize, whole: bo
     let old = old_name(review, one);
     let changes = review.changes(&one.pin.item);
     let unread = review.unread(&one.pin.item).into_iter().map(unread);
-    let beside = review.findings_beside(&one.pin.item).iter().take(REASONS).map(found);
+    let others = review.findings_beside(&one.pin.item).iter().take(REASONS).map(found);
     let radius = review.radius(&one.pin.item);
     // who used it did so under its old name
     let used = old.map_or(radius.clone(), |old| review.radius(&old.pin.item));
@@ -104,19 +116,18 @@ pub(super) fn item(server: &ServerName, review: &Review, index: usize, whole: bo
         seen: when(one.pin.seen_at),
         accepted: accepted.map(|mark| (Shown::of(&mark.by), when(mark.at))),
         left: left(one),
-        now: if one.is_back() { "Shown meanwhile" } else { "Shown now" },
         like: review.likeness(&one.pin.item).map(|like| Shown::of(&like.because())),
         more: changes.len().saturating_sub(REASONS),
-        reasons: unread.chain(beside).chain(changes.into_iter().take(REASONS).map(reason)).collect(),
-        rows: match whole {
-            true => fields_of(review, index).iter().map(row).collect(),
+        reasons: unread.chain(others).chain(changes.into_iter().take(REASONS).map(reason)).collect(),
+        beside: match whole {
+            true => beside(review, index).into_iter().map(table).collect(),
             false => Vec::new(),
         },
         whole,
         reach: reach(&used, &radius),
         ruled: radius.ruled,
         rules,
-        alone: format!("{}&only={}", href(server), review.digest(pins(review, index))),
+        alone: format!("{}&only={}", href(server), review.digest(about(review, index))),
         anchor: format!("item-{index}"),
     })
 }
@@ -126,9 +137,19 @@ fn left(one: &Waiting) -> Option<Shown> {
     let left = one.pin.left.as_ref()?;
     let to = left.seen_by.as_ref().map(|name| format!(" to {name}")).unwrap_or_default();
     let times = if left.times == 1 { "once".to_owned() } else { format!("{} times", left.times) };
+    let of = match one.meanwhile.len() {
+        0 => String::new(),
+        1 => " One other form was shown meanwhile".to_owned(),
+        DEPARTURES_MAX.. => {
+            format!(" The worst {} of the forms that were shown meanwhile are kept", one.meanwhile.len())
+        }
+        count => format!(" {count} other forms were shown meanwhile"),
+    };
+    let worst = one.meanwhile.first().map(|worst| format!(", {} at worst.", worst.severity().as_str()));
     Some(Shown::of(&format!(
-        "It was shown{to} as something else than what was accepted {times}, at {} last.",
-        when(left.at).people
+        "It was shown{to} as something else than what was accepted {times}, at {} last.{of}{}",
+        when(left.at).people,
+        worst.unwrap_or_default(),
     )))
 }
 
@@ -182,6 +203,10 @@ fn reason(change: &Change) -> Reason {
         because: Shown::of(&change.because.chars().take(600).collect::<String>()),
         breaks: !change.compatible,
     }
+}
+
+fn table((shown, fields): (&'static str, Vec<Field>)) -> Beside {
+    Beside { shown, rows: fields.iter().map(row).collect() }
 }
 
 fn row(field: &Field) -> Row {

@@ -80,6 +80,8 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Voter {
     pub person: UserName,
+    /// When whoever has this name now was added: a word that was said before is somebody else's.
+    pub since: Timestamp,
     pub groups: BTreeSet<GroupName>,
     /// Groups that others lent this person for a while, and who did.
     pub lent: BTreeMap<GroupName, Vec<Lender>>,

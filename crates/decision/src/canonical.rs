@@ -29,6 +29,71 @@ pub fn bytes(json: &[u8]) -> Result<Vec<u8>, CanonicalError> {
     Ok(out)
 }
 
+/// The same, with every number by its value and not as it is spelled: `1`, `1.0` and `1e0` are one. Whole numbers are compared
+/// exactly, what has a fraction as a double.
+pub fn by_value(json: &[u8]) -> Result<Vec<u8>, CanonicalError> {
+    let canonical = bytes(json)?;
+    let mut out = Vec::with_capacity(canonical.len());
+    let (mut rest, mut in_string) = (canonical.as_slice(), false);
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        match byte {
+            b'\\' if in_string => {
+                out.push(*byte);
+                let Some((escaped, behind)) = rest.split_first() else { break };
+                out.push(*escaped);
+                rest = behind;
+            }
+            b'-' | b'0'..=b'9' if !in_string => {
+                let more =
+                    rest.iter().take_while(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+                let (digits, behind) = rest.split_at(more.count());
+                let number: String = [*byte].iter().chain(digits).map(|byte| char::from(*byte)).collect();
+                out.extend_from_slice(value(&number).as_bytes());
+                rest = behind;
+            }
+            _ => {
+                in_string ^= *byte == b'"';
+                out.push(*byte);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// A JSON number by its value: digits without a zero at either end, and an exponent.
+fn value(number: &str) -> String {
+    match scientific(number) {
+        Some((negative, digits, exponent)) if exponent < 0 => {
+            // behind the point servers have a double
+            let double = number.parse::<f64>().ok().filter(|double| double.is_finite());
+            let read = double.and_then(|double| scientific(&format!("{double:e}")));
+            spelled(read.unwrap_or((negative, digits, exponent)))
+        }
+        Some(read) => spelled(read),
+        None => number.to_owned(),
+    }
+}
+
+fn spelled((negative, digits, exponent): (bool, String, i64)) -> String {
+    match digits.as_str() {
+        "" => "0".to_owned(),
+        digits => format!("{}{digits}e{exponent}", if negative { "-" } else { "" }),
+    }
+}
+
+/// Sign, digits and exponent of a number, exactly; `None` where the exponent is beyond all reason.
+fn scientific(number: &str) -> Option<(bool, String, i64)> {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |rest| (true, rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let trimmed = digits.trim_end_matches('0');
+    let moved = i64::try_from(digits.len() - trimmed.len()).ok()? - i64::try_from(fraction.len()).ok()?;
+    let exponent = exponent.parse::<i64>().ok()?.checked_add(moved)?;
+    Some((negative, trimmed.trim_start_matches('0').to_owned(), exponent))
+}
+
 /// The numbers of a JSON text that are whole in more digits than a double keeps, in order: values read from two texts may be
 /// equal where these are not.
 pub fn long_numbers(json: &[u8]) -> Vec<&[u8]> {
@@ -164,7 +229,7 @@ impl<'de> Deserialize<'de> for Elements<'de> {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{by_value, bytes};
     use proptest::prelude::*;
 
     fn canon(json: &str) -> String {
@@ -182,6 +247,32 @@ mod tests {
     fn numbers_that_differ_only_beyond_a_double_stay_different() {
         assert_ne!(canon("9007199254740993"), canon("9007199254740992"));
         assert_ne!(canon("0.1"), canon("0.10"));
+    }
+
+    #[test]
+    fn a_number_is_the_same_by_value_however_it_is_spelled() {
+        let fold = |json: &str| String::from_utf8(by_value(json.as_bytes()).unwrap()).unwrap();
+        for all in [
+            &["1", "1.0", "1e0", "10e-1", "0.1E+1", "1.00000000000000000000001"][..],
+            &["0", "-0", "0.0", "0e5", "-0.0e-7"],
+            &["0.1", "0.10", "1e-1", "0.1000000000000000000001"],
+            &["-7000", "-7e3", "-7000.000"],
+            &["12345678901234567890", "12345678901234567890.0", "1234567890123456789e1"],
+        ] {
+            for one in all {
+                assert_eq!(fold(one), fold(all[0]), "{one}");
+                let inside = |number: &str| format!(r#"{{"a":["1.0\\\" 1e0",{number}],"b":"2.0"}}"#);
+                assert_eq!(fold(&inside(one)), fold(&inside(all[0])), "{one}");
+            }
+        }
+        for (a, b) in [("1", "-1"), ("1", "10"), ("0.1", "0.2"), ("9007199254740993", "9007199254740992")] {
+            assert_ne!(fold(a), fold(b));
+        }
+        for (a, b) in [(r#""1""#, r#""1.0""#), (r#"{"1":0}"#, r#"{"1.0":0}"#), ("1", r#""1""#)] {
+            assert_ne!(fold(a), fold(b), "what is a text stays one");
+        }
+        assert_eq!(fold("1e99999999999999999999"), "1e99999999999999999999");
+        assert!(by_value(b"[1,]").is_err());
     }
 
     #[test]

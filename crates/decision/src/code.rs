@@ -92,7 +92,7 @@ codes! {
     RevisionUnsupported = "revision-unsupported", Validation;
     /// A required header or `_meta` field of the protocol is missing or contradicts the body.
     HeaderMismatch = "header-mismatch", Validation;
-    /// A required `_meta` field of protocol revision 2026-07-28 is missing or has the wrong form.
+    /// A field of `_meta` has the wrong form, or one that protocol revision 2026-07-28 requires is missing.
     MetaInvalid = "meta-invalid", Validation;
     /// The method is not one the gateway carries for this revision and direction.
     MethodUnsupported = "method-unsupported", Validation;

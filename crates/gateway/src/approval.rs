@@ -123,10 +123,7 @@ async fn look(
     if leg.leg > 0
         && let Some(spent) = store.spent_approval(&scope, leg.deed).await.map_err(unkept)?
     {
-        return match spent.approval.terms.changed(&terms) {
-            None => next_leg(gate, &scope, &spent.approval, leg).await,
-            Some(part) => Err(void(&spent.approval, part)),
-        };
+        return next_leg(gate, &scope, &spent.approval, &terms, leg).await;
     }
     let last = store.last_approval(&scope, &terms.subject()).await.map_err(unkept)?;
     let last = last.filter(|kept| now < good_until(kept, live));
@@ -138,6 +135,7 @@ async fn look(
         {
             return Ok(done);
         }
+        refused(gate, &scope, &terms, Some(&kept)).await?;
         match (state, changed_now(gate, &scope, &kept.approval, &terms, &held).await?) {
             (State::Approved, None) => return Ok(given(kept, terms)),
             (State::Proposed, None) => {
@@ -151,6 +149,8 @@ async fn look(
             }
             (_, _) => {}
         }
+    } else {
+        refused(gate, &scope, &terms, None).await?;
     }
     if let Some(overtaken) = replay::overtaken(gate, live, leg).await? {
         return Err(overtaken);
@@ -165,8 +165,12 @@ async fn next_leg(
     gate: &Gate,
     scope: &store::Scope,
     approval: &Approval,
+    terms: &Terms,
     leg: &Leg,
 ) -> Result<Passed<Yes>, Refusal> {
+    if let Some(part) = approval.terms.changed(terms) {
+        return Err(void(approval, part));
+    }
     let taken = gate.desk.next_leg(scope, approval.id, leg.deed, leg.leg).await;
     taken.map_err(|error| match error {
         DeskError::Unfit(_) => {
@@ -203,6 +207,9 @@ async fn one(
     let approval = &kept.approval;
     leg.about = Some(reach::about(asked.live, approval));
     let changed = changed_now(gate, &scope, approval, &terms, asked.held).await?;
+    if approval.state.is_open() {
+        refused(gate, &scope, &terms, Some(&kept)).await?;
+    }
     match (approval.state, changed) {
         (State::Proposed | State::Approved | State::Expired, _)
             if gate.clock.now() >= approval.expires_at =>
@@ -266,6 +273,22 @@ async fn unheld(
             told(gate, (resolved, asker), approval, &done).await
         }
     }
+}
+
+/// A no stands for its time: to the same by value, whatever name its Host claims and whatever became of rules and definitions.
+/// Only a yes to exactly this, given after it, is newer.
+async fn refused(
+    gate: &Gate,
+    scope: &store::Scope,
+    terms: &Terms,
+    yes: Option<&Kept>,
+) -> Result<(), Refusal> {
+    let now = gate.clock.now();
+    let no = gate.desk.store().standing_no(scope, &terms.refusal(), now).await.map_err(unkept)?;
+    let newer = |no: &Kept| {
+        yes.is_some_and(|yes| yes.approval.state == State::Approved && yes.changed_at > no.changed_at)
+    };
+    no.filter(|no| !newer(no)).map_or(Ok(()), |no| Err(denied(&no.approval)))
 }
 
 /// What this principal asked for, for this call.

@@ -172,7 +172,7 @@ fn refused(facts: &Facts, refusal: &Refusal, doors: Doors<'_>) -> Reply {
 
 /// Refusals that all sound as if there were no such thing.
 pub(crate) fn is_hidden(code: Code) -> bool {
-    matches!(code, Code::NotPermitted | Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch)
+    matches!(code, Code::NotPermitted | Code::ItemUnknown | Code::ItemWithdrawn)
 }
 
 /// Refusals of a tool call that the model should read, as 2025-11-25 (SEP-1303) has it for arguments:
@@ -201,12 +201,14 @@ fn for_the_model(code: Code) -> bool {
             | Code::ProviderRefused
             | Code::ProviderBusy
     );
+    // what is asked of a server was found and permitted before
+    let was_asked = code == Code::EraMismatch;
     // the client has to read this one: it is the client that can ask for more
     let for_the_client = code == Code::ScopeInsufficient;
     match code.class() {
         Class::PolicyDenial if for_the_client => false,
         Class::PolicyDenial | Class::ApprovalNeeded | Class::Outage | Class::ServerError => !hidden,
-        Class::Validation => about_arguments || about_twins,
+        Class::Validation => about_arguments || about_twins || was_asked,
         Class::Gateway => !transport,
         Class::Authentication | Class::Cancelled => false,
     }
@@ -363,7 +365,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::TokenKeyUnknown | Code::TokenSignatureInvalid | Code::TokenAudienceMismatch => who(),
         Code::ClaimMissing | Code::ClaimUnusable | Code::TokenInactive => who(),
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
-        Code::ItemUnknown | Code::ItemWithdrawn | Code::EraMismatch | Code::NotPermitted => hidden(facts),
+        Code::ItemUnknown | Code::ItemWithdrawn | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
         Code::DraftUnknown | Code::BudgetUncounted | Code::IdempotencyAnswerUnkept => ok(rpc::INVALID_PARAMS),
         Code::IdempotencyKeyMalformed | Code::IdempotencyKeyReused => ok(rpc::INVALID_PARAMS),
@@ -374,13 +376,9 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::ServerSuspended | Code::ServerRetired => ok(DENIED),
         Code::ApprovalRequired | Code::ApprovalDenied | Code::ApprovalCancelled => ok(APPROVAL_NEEDED),
         Code::ApprovalVoid | Code::ApprovalSpent => ok(APPROVAL_NEEDED),
-        Code::UpstreamUnreachable
-        | Code::UpstreamTimeout
-        | Code::UpstreamLost
-        | Code::UpstreamBusy
-        | Code::HostUnreachable
-        | Code::HostIncapable
-        | Code::SecretBackendUnavailable => ok(OUTAGE),
+        Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamLost => ok(OUTAGE),
+        Code::UpstreamBusy | Code::HostUnreachable | Code::HostIncapable => ok(OUTAGE),
+        Code::EraMismatch | Code::SecretBackendUnavailable => ok(OUTAGE),
         Code::UpstreamUnauthorized | Code::UpstreamNonsense | Code::UpstreamError => ok(SERVER_ERROR),
         Code::ResultTooLarge | Code::BatchAnswersTooLarge | Code::ResultInvalid => ok(SERVER_ERROR),
         Code::Draining | Code::Overloaded | Code::LedgerUnavailable => unavailable(),
@@ -422,4 +420,38 @@ fn unknown_item(facts: &Facts) -> String {
         Some(_) | None => "item",
     };
     format!("Unknown {kind}: {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use decision::Timestamp;
+
+    #[test]
+    fn what_was_asked_of_a_server_is_not_told_as_if_it_were_not_there() {
+        let facts = |method: &str| Facts {
+            call: CallId::new(Timestamp(1), [0; 10]),
+            id: Some(b"7".to_vec()),
+            era: Some(Era::Modern),
+            transport: Transport::Http,
+            method: Some(method.to_owned()),
+            is_message: false,
+            in_batch: false,
+            to_server: false,
+            item: Some("crm__refund".to_owned()),
+            revision: None,
+            approval: None,
+        };
+        for method in ["tools/call", "prompts/get"] {
+            for code in [Code::EraMismatch, Code::ItemUnknown] {
+                let doors = Doors { oauth: None, entrance: &Entrance::Federated };
+                let reply = reply(&facts(method), Err(Refusal::new(code, "HTTP 400")), doors);
+                let ReplyBody::Message(told) = reply.body else { panic!("{method}") };
+                let told = String::from_utf8_lossy(&told).into_owned();
+                let shown = code == Code::EraMismatch;
+                assert_eq!(told.contains("era-mismatch"), shown, "{told}");
+                assert_eq!(told.contains("Unknown"), !shown, "{told}");
+            }
+        }
+    }
 }

@@ -93,12 +93,21 @@ pub(crate) fn classify(arrival: &Arrival, heard: &Admitted, leg: &mut Leg) -> Re
     if row.shape != shape {
         return Err(Refusal::new(Code::EnvelopeInvalid, format!("`{}` came with the wrong shape", row.name)));
     }
+    if shape == Shape::Request && !has_a_progress_token_or_none(frame) {
+        let why = "`_meta` has a `progressToken` that is neither a string nor a whole number";
+        return Err(Refusal::new(Code::MetaInvalid, why).told(why));
+    }
     if revision.is_modern() && arrival.transport == Transport::Http {
         let facts = &arrival.facts;
         wire::headers::check_standard(revision, facts.method.as_deref(), facts.name.as_deref(), frame)
             .map_err(|e| Refusal::new(Code::HeaderMismatch, e.to_string()).told(e.to_string()))?;
     }
     Ok(Passed::new(Route { what: What::Method(row), revision, modern }, basis))
+}
+
+fn has_a_progress_token_or_none(frame: &wire::Frame) -> bool {
+    let token = frame.at(&["params", "_meta", "progressToken"]);
+    token.is_none_or(|raw| raw.trim_ascii_start().starts_with(b"\"") || wire::Id::read(raw).is_some())
 }
 
 fn verb(arrival: &Arrival, what: What, leg: &mut Leg) -> Result<Route, Refusal> {

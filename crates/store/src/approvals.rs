@@ -9,7 +9,7 @@ use decision::{ApprovalId, DeedId, Digest, Timestamp};
 
 statements! {
     PROPOSE = "INSERT INTO approvals (tenant, environment, id, subject, deed, state, version, proposed_at, \
-        expires_at, changed_at, body) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, $9) \
+        expires_at, changed_at, body, refusal) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $7, $9, $10) \
         ON CONFLICT DO NOTHING";
     STEP = "UPDATE approvals SET state = $5, deed = $6, changed_at = $7, body = $8, version = version + 1, \
         sealed = CASE WHEN $9 = 1 THEN sealed ELSE NULL END \
@@ -22,6 +22,8 @@ statements! {
         AND subject = $3 AND (state = 'proposed' OR state = 'approved')";
     LAST_OF_SUBJECT = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
         AND subject = $3 ORDER BY proposed_at DESC, id DESC LIMIT 1";
+    REFUSED = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
+        AND refusal = $3 AND state = 'denied' AND expires_at > $4 ORDER BY changed_at DESC, id DESC LIMIT 1";
     OF_DEED = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
         AND deed = $3 AND state = 'executing'";
     IN_STATE = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
@@ -84,6 +86,7 @@ impl Store {
             approval.proposed_at,
             approval.expires_at,
             body(approval)?,
+            approval.terms.refusal(),
         ];
         let mut tx = self.db().begin().await?;
         let added = tx.execute(PROPOSE, row).await?;
@@ -122,6 +125,17 @@ impl Store {
     pub async fn last_approval(&self, scope: &Scope, subject: &Digest) -> Result<Option<Kept>, StoreError> {
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), *subject];
         self.db().row(LAST_OF_SUBJECT, key).await?.as_ref().map(kept).transpose()
+    }
+
+    /// The last no to [this](decision::approval::Terms::refusal) whose time is not over.
+    pub async fn standing_no(
+        &self,
+        scope: &Scope,
+        refusal: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Kept>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), *refusal, now];
+        self.db().row(REFUSED, key).await?.as_ref().map(kept).transpose()
     }
 
     /// The one that a deed on its way was spent on.

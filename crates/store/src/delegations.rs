@@ -91,10 +91,18 @@ impl Store {
 
     /// Everybody, with their groups and what others lent them.
     pub async fn voters(&self, scope: &Scope) -> Result<Vec<Voter>, StoreError> {
+        let mut added = self.users_added(scope).await?;
         let users = self.list_users(scope).await?;
+        // who was added in between comes with the next look
+        let users: Vec<_> = users.into_iter().filter(|user| added.contains_key(&user.name)).collect();
         let mut lent: BTreeMap<UserName, BTreeMap<GroupName, Vec<Lender>>> = BTreeMap::new();
         for one in self.delegations(scope).await? {
             let has = |user: &&decision::User| user.name == one.lender && user.groups.contains(&one.group);
+            // whoever has a name by now that was removed neither lent nor borrowed it
+            let knew = |name: &UserName| added.get(name).is_some_and(|since| *since <= one.made_at);
+            if !knew(&one.lender) || !knew(&one.borrower) {
+                continue;
+            }
             // what the lender does not have any more is lent no more
             if let Some(user) = users.iter().find(has) {
                 let lender = Lender { person: user.name.clone(), groups: user.groups.clone() };
@@ -103,9 +111,10 @@ impl Store {
         }
         let voter = |user: decision::User| {
             let lent = lent.remove(&user.name).unwrap_or_default();
-            Voter { person: user.name, groups: user.groups, lent }
+            let since = added.remove(&user.name)?;
+            Some(Voter { person: user.name, since, groups: user.groups, lent })
         };
-        Ok(users.into_iter().map(voter).collect())
+        Ok(users.into_iter().filter_map(voter).collect())
     }
 }
 

@@ -269,7 +269,8 @@ impl Desk {
         self.ledger.public_key().origin()
     }
 
-    /// Waits until it is something else than proposed, or until `patience` is over. `None`: it is gone.
+    /// Waits until it is something else than proposed, or until `patience` is over. One whose time ends meanwhile is ended.
+    /// `None`: it is gone.
     pub async fn decided(
         &self,
         scope: &Scope,
@@ -280,6 +281,10 @@ impl Desk {
         let until = tokio::time::Instant::now() + patience;
         loop {
             let Some(kept) = self.store.approval(scope, id).await? else { return Ok(None) };
+            let is_late = self.clock.now() >= kept.approval.expires_at;
+            if kept.approval.state == State::Proposed && is_late && self.end(scope, id).await? {
+                continue;
+            }
             let left = until.saturating_duration_since(tokio::time::Instant::now());
             if kept.approval.state != State::Proposed || left.is_zero() {
                 return Ok(Some(kept.approval));

@@ -18,10 +18,10 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// How long a caller waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// The schema that this version writes.
-const SCHEMA: i64 = 15;
+const SCHEMA: i64 = 16;
 
 /// Both engines know the same versions; a test compares what they build.
-fn migrator(steps: [(&'static str, &'static str); 15]) -> Migrator {
+fn migrator(steps: [(&'static str, &'static str); 16]) -> Migrator {
     let step = |(version, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
@@ -50,6 +50,7 @@ macro_rules! steps {
             ("untold", include_str!(concat!("../migrations/", $engine, "/0013_untold.sql"))),
             ("bans", include_str!(concat!("../migrations/", $engine, "/0014_bans.sql"))),
             ("caught", include_str!(concat!("../migrations/", $engine, "/0015_caught.sql"))),
+            ("refusals", include_str!(concat!("../migrations/", $engine, "/0016_refusals.sql"))),
         ]
     };
 }

@@ -4,13 +4,14 @@ use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::words::words;
 use crate::{Scope, Store, StoreError, untold};
 use decision::{Actor, AgentName, EventName, GroupName, Principal, Timestamp, User, UserName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 statements! {
     ADD_USER = "INSERT INTO users (tenant, environment, name, group_names, created_at) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     LIST_USERS = "SELECT name, group_names FROM users WHERE tenant = $1 AND environment = $2 ORDER BY name";
     USER_ADDED = "SELECT created_at FROM users WHERE tenant = $1 AND environment = $2 AND name = $3";
+    ALL_ADDED = "SELECT name, created_at FROM users WHERE tenant = $1 AND environment = $2";
     SET_GROUPS = "UPDATE users SET group_names = $4 WHERE tenant = $1 AND environment = $2 AND name = $3";
     /// Writes nothing new, but holds the person's row: nobody changes it in between.
     HOLD_USER = "UPDATE users SET name = name WHERE tenant = $1 AND environment = $2 AND name = $3";
@@ -118,6 +119,16 @@ impl Store {
         let (tenant, environment, name) = key(scope, name.as_str());
         let rows = self.db().rows(USER_ADDED, args![tenant, environment, name]).await?;
         rows.first().map(|row| row.time("created_at")).transpose()
+    }
+
+    /// The same of everybody.
+    pub(crate) async fn users_added(
+        &self,
+        scope: &Scope,
+    ) -> Result<BTreeMap<UserName, Timestamp>, StoreError> {
+        let rows =
+            self.db().rows(ALL_ADDED, args![scope.tenant.as_str(), scope.environment.as_str()]).await?;
+        rows.iter().map(|row| Ok((row.parsed("name")?, row.time("created_at")?))).collect()
     }
 
     /// Errors: [`StoreError::Missing`]; [`StoreError::Unacceptable`] while an agent acts for them.

@@ -198,6 +198,7 @@ impl House {
                     definition: Some(Digest::of(b"definition")),
                 },
                 arguments: Digest::of(arguments.as_bytes()),
+                by_value: None,
                 policy: Digest::of(b"policy"),
             },
             cure: cure.parse::<Cure>().unwrap(),

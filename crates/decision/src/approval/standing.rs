@@ -99,10 +99,10 @@ fn spoke(person: &UserName, votes: &[Vote]) -> bool {
 
 impl Approval {
     /// Whether the votes are enough when each counts only for what its person may still decide now. Of those who voted, who
-    /// is not among `people` is gone.
+    /// is not among `people` is gone, and who was added since is somebody else.
     pub fn stands(&self, people: &[Voter]) -> bool {
         let still = |vote: &Vote| {
-            let voter = people.iter().find(|one| one.person == vote.person)?;
+            let voter = people.iter().find(|one| one.person == vote.person && one.since <= vote.at)?;
             let asker = &self.terms.principal;
             self.cure.counts(asker, voter, &[], vote.at).ok()?;
             let held = |group: &&GroupName| match vote.lent.get(*group) {

@@ -18,6 +18,9 @@ pub struct Terms {
     pub target: Target,
     /// Of the arguments in canonical form (RFC 8785).
     pub arguments: Digest,
+    /// Of the same with numbers by their value, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_value: Option<Box<Digest>>,
     /// Of the policies in force.
     pub policy: Digest,
 }
@@ -62,12 +65,14 @@ impl Terms {
     pub fn of(call: &Call, policy: Digest) -> Self {
         let arguments = call.arguments().unwrap_or_default();
         let canonical = crate::canonical::bytes(&arguments).unwrap_or_else(|_| arguments.to_vec());
+        let by_value = crate::canonical::by_value(&arguments).ok().filter(|by_value| *by_value != canonical);
         Self {
             principal: Arc::clone(call.principal()),
             host: call.claims().host.clone(),
             method: call.method().to_owned(),
             target: call.target().clone(),
             arguments: Digest::of(&canonical),
+            by_value: by_value.map(|by_value| Box::new(Digest::of(&by_value))),
             policy,
         }
     }
@@ -100,6 +105,17 @@ impl Terms {
         let what = (&self.method, &self.target.server, &self.target.item, &self.arguments);
         let bytes = serde_json::to_vec(&(who, what)).unwrap_or_default();
         Digest::of_parts(&[b"callgate/subject/v1\0", &bytes])
+    }
+
+    /// What a no is about: that this agent, for this person, calls this by name with these values. Neither the name that the
+    /// Host claims nor how a number is spelled makes it another, nor what became of rules, definitions and groups meanwhile.
+    pub fn refusal(&self) -> Digest {
+        let Principal { tenant, environment, actor, user, .. } = &*self.principal;
+        let who = (tenant, environment, actor, user.as_ref().map(|user| &user.name));
+        let arguments = self.by_value.as_deref().unwrap_or(&self.arguments);
+        let what = (&self.method, &self.target.server, &self.target.item, arguments);
+        let bytes = serde_json::to_vec(&(who, what)).unwrap_or_default();
+        Digest::of_parts(&[b"callgate/refusal/v1\0", &bytes])
     }
 }
 

@@ -18,7 +18,7 @@ fn groups(names: &[&str]) -> BTreeSet<GroupName> {
     names.iter().map(|name| group(name)).collect()
 }
 fn voter(name: &str, of: &[&str]) -> Voter {
-    Voter { person: person(name), groups: groups(of), lent: BTreeMap::new() }
+    Voter { person: person(name), since: Timestamp(0), groups: groups(of), lent: BTreeMap::new() }
 }
 fn lender(name: &str, of: &[&str]) -> Lender {
     Lender { person: person(name), groups: groups(of) }
@@ -49,6 +49,7 @@ fn terms(n: u8) -> Terms {
             definition: Some(Digest::of(b"d")),
         },
         arguments: Digest::of(&[n]),
+        by_value: None,
         policy: Digest::of(b"p"),
     }
 }
@@ -273,6 +274,10 @@ fn a_yes_counts_only_for_what_its_person_may_still_decide_when_it_is_used() {
     // for what she has only since, nobody heard her
     let later = vec![voter("bob", &["support"]), carol(&["finance", "security"])];
     assert_eq!(both.after(spend_with(1, later), now), changed);
+    // whoever has the name by now never said it
+    let added = |at| vec![bob(), Voter { since: Timestamp(at), ..carol(&["security"]) }];
+    assert_eq!(both.after(spend_with(1, added(11)), now), changed);
+    assert!(both.after(spend_with(1, added(10)), now).is_ok());
     // what was lent counts while it is lent
     let lent = |to: &[&str]| Voter {
         lent: to.iter().map(|of| (group(of), vec![lender("carol", to)])).collect(),

@@ -1,5 +1,5 @@
 //! Every open connection, and who shares which ([`Whose`]). Children are capped, stopped when nobody uses them,
-//! and left alone for a while when they keep failing.
+//! and left alone for a while when they keep failing, each by whoever it fails for.
 
 use super::connection::{Bounds, Connection, Means, Opening};
 use super::held::{Held, Key, Whose};
@@ -31,13 +31,15 @@ const RETIRE_LOOK: Duration = Duration::from_millis(50);
 /// What is there for a key. The lock is held while it is opened, so that nobody opens it twice.
 type Slot = tokio::sync::Mutex<Option<Arc<Held>>>;
 
-/// How often a server has failed in a row, and why.
+/// How often a child of one has failed in a row, and why.
 #[derive(Debug)]
 struct Failing {
     times: u32,
     until: Instant,
     why: String,
 }
+
+type Failed = (ServerName, Option<Digest>, Whose);
 
 /// Bounds on hidden sessions, which nobody closes.
 #[derive(Debug, Clone, Copy)]
@@ -70,8 +72,9 @@ struct Shared {
     means: Means,
     rest: ArcSwap<Rest>,
     slots: Mutex<BTreeMap<Key, Arc<Slot>>>,
-    /// By server and credential: one user's bad credential is not another's.
-    failing: Mutex<BTreeMap<(ServerName, Option<Digest>), Failing>>,
+    /// By server, credential and whose it is: one user's bad credential is not another's, and neither is what a session
+    /// makes its own child do.
+    failing: Mutex<BTreeMap<Failed, Failing>>,
     closed: AtomicBool,
     /// Servers that no record lets anybody connect to.
     shut: ArcSwap<BTreeSet<ServerName>>,
@@ -302,7 +305,7 @@ impl Pool {
     /// Nobody is given a connection to that server any more that is open now, as it was reconfigured or removed; each ends
     /// once its calls in flight have. Nobody waits for that: a call may take long, and others' changes are to be in force.
     pub(crate) fn end_server(&self, server: &ServerName) {
-        self.shared.failing.lock().retain(|(failing, _), _| failing != server);
+        self.shared.failing.lock().retain(|(failing, ..), _| failing != server);
         let slots = self.withdraw(|key| key.server == *server);
         if !slots.is_empty() {
             tokio::spawn(retire(slots, RETIRE_MAX));
@@ -311,7 +314,7 @@ impl Pool {
 
     /// The same at once: whoever waits for an answer of it has none, and its subscriptions end.
     pub(crate) async fn cut_server(&self, server: &ServerName) {
-        self.shared.failing.lock().retain(|(failing, _), _| failing != server);
+        self.shared.failing.lock().retain(|(failing, ..), _| failing != server);
         self.close_where(|key| key.server == *server).await;
     }
 
@@ -386,11 +389,11 @@ impl Shared {
     fn note_failure(&self, key: &Key, fault: &Fault, lived: Duration) {
         let mut failing = self.failing.lock();
         let now = Instant::now();
-        let entry = (key.server.clone(), key.identity);
-        let failed = failing.entry(entry).or_insert(Failing { times: 0, until: now, why: String::new() });
-        // the quiet time after the last wait counts as much as a long life
-        let recovered = lived >= STEADY || now.saturating_duration_since(failed.until) >= STEADY;
-        failed.times = if recovered { 1 } else { failed.times.saturating_add(1) };
+        // of what was quiet for so long nothing counts, and sessions come and go
+        failing.retain(|_, failed| now.saturating_duration_since(failed.until) < STEADY);
+        let failed =
+            failing.entry(failed(key)).or_insert(Failing { times: 0, until: now, why: String::new() });
+        failed.times = if lived >= STEADY { 1 } else { failed.times.saturating_add(1) };
         failed.why.clone_from(&fault.detail);
         failed.until = now
             + match failed.times {
@@ -401,7 +404,7 @@ impl Shared {
 
     fn left_alone(&self, key: &Key) -> Option<Fault> {
         let failing = self.failing.lock();
-        let failed = failing.get(&(key.server.clone(), key.identity))?;
+        let failed = failing.get(&failed(key))?;
         let wait = failed.until.saturating_duration_since(Instant::now());
         (!wait.is_zero()).then(|| {
             let seconds = wait.as_secs() + 1;
@@ -409,6 +412,10 @@ impl Shared {
             Fault::unsent(FaultKind::Unreachable, detail)
         })
     }
+}
+
+fn failed(key: &Key) -> Failed {
+    (key.server.clone(), key.identity, key.whose.clone())
 }
 
 /// Closes what nobody is given any more, each when its calls in flight are over.

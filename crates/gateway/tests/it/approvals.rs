@@ -202,6 +202,113 @@ async fn a_no_is_told_with_its_reason_and_stands() {
     assert_eq!(code(&again).as_deref(), Some("approval-required"), "people may be asked anew later");
 }
 
+/// The same call of a Host that claims another name.
+async fn called_from(house: &House, host: &str, params: Value) -> Value {
+    let mut params = params;
+    params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": { "name": host, "version": "1" } });
+    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params }).to_string();
+    let bearer = format!("Bearer {}", house.token);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "script__refund"),
+    ];
+    house.post("/mcp", &headers, body).await.json()
+}
+
+#[tokio::test]
+async fn a_no_stands_however_the_same_is_spelled_whoever_the_host_says_it_is_and_whatever_became_of_the_rules()
+ {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    // two that are one by value wait before anybody decides
+    call(&house, refund(500)).await;
+    let spelled = json!({ "name": "script__refund", "arguments": { "amount": 500.0 } });
+    call(&house, spelled.clone()).await;
+    let both = waiting(&house).await;
+    assert_eq!(both.len(), 2);
+    vote(&house, both[0].id, "finn", false).await.unwrap();
+    let denied = async |told: Value| {
+        assert_eq!(code(&told).as_deref(), Some("approval-denied"), "{told}");
+        assert!(told.to_string().contains("not this customer"), "{told}");
+    };
+    denied(call(&house, spelled.clone()).await).await;
+    denied(called_from(&house, "another", refund(500)).await).await;
+    let mut named = spelled.clone();
+    named["_meta"] = json!({ "callgate/operation": both[1].id.to_string() });
+    denied(call(&house, named).await).await;
+    let text = POLICY.replace("\"finance\")", "\"finance and security\")");
+    let settings = std::sync::Arc::clone(&house.gate.live().settings);
+    let policies = vec![policy::Source { path: "p.cedar".into(), text }];
+    house.offers.reload(gateway::Written { settings, policies }, || ()).await.unwrap();
+    denied(call(&house, refund(500)).await).await;
+    assert_eq!(code(&call(&house, refund(501)).await).as_deref(), Some("approval-required"), "another call");
+    assert!(script.heard("tools/call").is_empty());
+    house.advance(Duration::from_secs(31 * 60));
+    let again = call(&house, spelled).await;
+    assert_eq!(code(&again).as_deref(), Some("approval-required"), "people may be asked anew later");
+}
+
+#[tokio::test]
+async fn a_yes_to_exactly_this_that_came_after_the_no_to_its_like_is_newer_and_one_before_is_not() {
+    for after in [false, true] {
+        let (house, script) = house(POLICY, Duration::ZERO).await;
+        let spelled = json!({ "name": "script__refund", "arguments": { "amount": 500.0 } });
+        call(&house, refund(500)).await;
+        call(&house, spelled.clone()).await;
+        let both = waiting(&house).await;
+        for yes in [!after, after] {
+            let id = if yes { both[1].id } else { both[0].id };
+            vote(&house, id, "fay", yes).await.unwrap();
+            house.advance(Duration::from_secs(1));
+        }
+        let told = call(&house, spelled).await;
+        assert_eq!(code(&told).as_deref(), (!after).then_some("approval-denied"), "{told}");
+        assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-denied"));
+        assert_eq!(script.heard("tools/call").len(), usize::from(after));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_held_longer_than_its_approval_is_good_is_told_so_at_once() {
+    let (house, script) = house(POLICY, Duration::from_secs(60)).await;
+    let (told, id) =
+        tokio::join!(tokio::time::timeout(Duration::from_secs(30), call(&house, refund(500))), async {
+            let id = loop {
+                if let [one] = waiting(&house).await.as_slice() {
+                    break one.id;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            };
+            house.advance(Duration::from_secs(31 * 60));
+            id
+        });
+    let told = told.expect("told long before the hold is over");
+    assert_eq!(code(&told).as_deref(), Some("approval-void"), "{told}");
+    assert!(told.to_string().contains("the time of the approval is over"), "{told}");
+    assert_eq!(state(&house, id).await, State::Expired);
+    assert!(script.heard("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn a_progress_token_that_is_none_is_refused_before_anybody_is_asked() {
+    let (house, script) = house(POLICY, Duration::ZERO).await;
+    for token in [json!(null), json!(true), json!(1.5), json!({}), json!([1])] {
+        let mut params = refund(40);
+        params["_meta"] = json!({ "progressToken": token });
+        let told = call(&house, params).await;
+        assert_eq!(told["error"]["data"]["code"], "meta-invalid", "{token}: {told}");
+    }
+    assert!(script.heard("tools/call").is_empty());
+    for token in [json!(""), json!("a"), json!(0), json!(-7), json!("x".repeat(400))] {
+        let mut params = refund(40);
+        params["_meta"] = json!({ "progressToken": token });
+        assert_eq!(code(&call(&house, params).await), None, "{token}");
+    }
+}
+
 #[tokio::test]
 async fn changing_the_amount_after_the_yes_needs_another_yes() {
     let (house, script) = house(POLICY, Duration::ZERO).await;
@@ -386,14 +493,16 @@ async fn a_yes_under_other_rules_is_none() {
 
 #[tokio::test]
 async fn the_yes_of_somebody_who_lost_the_group_meanwhile_is_void_and_people_are_asked_anew() {
-    for moved in [false, true] {
+    // gone, in another group, and somebody else under the name
+    for now in [None, Some("support"), Some("finance")] {
         let (house, script) = house(POLICY, Duration::ZERO).await;
         call(&house, refund(500)).await;
         let [one] = waiting(&house).await.try_into().unwrap();
         vote(&house, one.id, "fay", true).await.unwrap();
         house.store.remove_user(&scope(&house), &"fay".parse().unwrap(), "ops").await.unwrap();
-        if moved {
-            let groups = BTreeSet::from(["support".parse().unwrap()]);
+        if let Some(group) = now {
+            house.advance(Duration::from_secs(1));
+            let groups = BTreeSet::from([group.parse().unwrap()]);
             house
                 .store
                 .add_user(&scope(&house), &User { name: "fay".parse().unwrap(), groups }, "ops")

@@ -4,7 +4,7 @@ use crate::Bed;
 use crate::bed::home;
 use decision::approval::{Approval, Cure, Preview, Settled, State, Step, Terms, Voter};
 use decision::{
-    ApprovalId, CallId, DeedId, Digest, Item, ItemKind, Principal, ServerName, Target, Timestamp,
+    ApprovalId, CallId, DeedId, Digest, Item, ItemKind, Principal, ServerName, Target, Timestamp, User,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ pub(crate) fn approval(n: u8, expires_at: Timestamp) -> Approval {
                 definition: None,
             },
             arguments: Digest::of(&[n]),
+            by_value: None,
             policy: Digest::of(b"p"),
         },
         cure: "finance".parse::<Cure>().unwrap(),
@@ -48,6 +49,7 @@ const LATER: Timestamp = Timestamp(u64::MAX >> 1);
 fn fay() -> Voter {
     Voter {
         person: "fay".parse().unwrap(),
+        since: Timestamp(0),
         groups: BTreeSet::from(["finance".parse().unwrap()]),
         lent: BTreeMap::new(),
     }
@@ -168,6 +170,18 @@ pub(crate) async fn a_group_is_lent_for_a_while_and_taken_back(bed: &Bed) {
     store.lend(&home(), &lent(Timestamp(LATER.0 - 1))).await.unwrap();
     let [one] = store.delegations(&home()).await.unwrap().try_into().unwrap();
     assert_eq!((one.until, one.made_by.as_str()), (Timestamp(LATER.0 - 1), "fay"));
+    for (name, groups) in [("fay", &["finance"][..]), ("bob", &[])] {
+        let groups = groups.iter().map(|group| group.parse().unwrap()).collect();
+        store.add_user(&home(), &User { name: name.parse().unwrap(), groups }, "ops").await.unwrap();
+    }
+    assert!(
+        store.voters(&home()).await.unwrap().iter().all(|one| one.lent.is_empty()),
+        "lent by others of the names"
+    );
+    store.lend(&home(), &Delegation { made_at: bed.now(), ..lent(LATER) }).await.unwrap();
+    let bob = store.voters(&home()).await.unwrap().into_iter().find(|one| one.person.as_str() == "bob");
+    assert_eq!(bob.unwrap().lent.len(), 1);
+    store.lend(&home(), &lent(Timestamp(LATER.0 - 1))).await.unwrap();
     let to_oneself = Delegation { borrower: "fay".parse().unwrap(), ..lent(LATER) };
     assert!(store.lend(&home(), &to_oneself).await.is_err());
     assert_eq!(store.take_back(&home(), &one.lender, &one.borrower, "ops").await.unwrap(), 1);

@@ -222,6 +222,9 @@ async fn a_crash_is_forgiven_once_and_a_crash_loop_is_left_alone() {
     let fault = rig.take(Some("s1")).await.unwrap_err();
     assert_eq!((fault.kind, fault.sent), (FaultKind::Unreachable, false));
     assert!(fault.detail.contains("out of luck"), "{fault}");
+    // nobody else's child did that
+    assert!(rig.take(Some("s2")).await.is_ok());
+    assert_eq!(rig.take(Some("s1")).await.unwrap_err().kind, FaultKind::Unreachable);
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert!(rig.take(Some("s1")).await.is_ok(), "and tried again after a while");
     rig.pool.shut_down().await;

@@ -1,14 +1,16 @@
 //! Opening a database: addresses, file modes, durability settings, migrations.
 
+mod address;
+
 use crate::db::{Db, Outcome};
 use crate::error::{StoreError, classify};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::{fs, io, str::FromStr as _, sync::Arc};
+use std::{fs, io, sync::Arc};
 use tokio::time::{Duration, Instant};
 
 /// How long a statement waits for somebody else's lock before it gives up.
@@ -173,12 +175,7 @@ async fn ours(options: &SqliteConnectOptions, path: &Path, place: &Arc<str>) -> 
 }
 
 async fn open_postgres(url: &str) -> Outcome<Db> {
-    // The driver's own message may quote the address, and the address may hold a password.
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| StoreError::Address { reason: "it does not parse" })?
-        .application_name("callgate")
-        .disable_statement_logging();
-    let options = encrypted(options);
+    let options = address::options(url)?;
     let host =
         options.get_socket().map_or_else(|| options.get_host().to_owned(), |dir| dir.display().to_string());
     let database = options.get_database().unwrap_or_else(|| options.get_username());
@@ -196,22 +193,6 @@ async fn open_postgres(url: &str) -> Outcome<Db> {
         .map_err(|error| unreachable(&place, &error))?;
     migrator(steps!("postgres")).run(&pool).await.map_err(|error| migrated(&place, &error))?;
     Ok(Db::Postgres { place, pool })
-}
-
-/// The driver would fall back to plain text when the server offers no TLS. Over a network that needs
-/// the loud words `sslmode=disable` in the address.
-fn encrypted(options: PgConnectOptions) -> PgConnectOptions {
-    let here = matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1" | "[::1]");
-    let local = here || options.get_socket().is_some() || options.get_host().starts_with('/');
-    match options.get_ssl_mode() {
-        PgSslMode::Allow | PgSslMode::Prefer if !local => options.ssl_mode(PgSslMode::Require),
-        PgSslMode::Allow
-        | PgSslMode::Prefer
-        | PgSslMode::Disable
-        | PgSslMode::Require
-        | PgSslMode::VerifyCa
-        | PgSslMode::VerifyFull => options,
-    }
 }
 
 /// At start, no answer in time means that nobody is there, not that somebody is busy.
@@ -245,21 +226,4 @@ pub(crate) async fn scratch() -> (tempfile::TempDir, Db) {
     let url = format!("sqlite:{}", dir.path().join("callgate.db").display());
     let db = open(&url).await.unwrap();
     (dir, db)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_database_across_the_network_is_not_talked_to_in_plain_text_by_omission() {
-        let mode =
-            |url: &str| format!("{:?}", encrypted(PgConnectOptions::from_str(url).unwrap()).get_ssl_mode());
-        assert_eq!(mode("postgres://gw@db.example.com/gw"), "Require");
-        assert_eq!(mode("postgres://gw@db.example.com/gw?sslmode=allow"), "Require");
-        assert_eq!(mode("postgres://gw@10.0.0.1/gw?sslmode=verify-full"), "VerifyFull");
-        assert_eq!(mode("postgres://gw@db.example.com/gw?sslmode=disable"), "Disable", "said aloud");
-        assert_eq!(mode("postgres://gw@localhost/gw"), "Prefer");
-        assert_eq!(mode("postgres://gw@localhost/gw?host=/run/postgresql"), "Prefer");
-    }
 }

@@ -94,7 +94,12 @@ pub(crate) fn without_password(address: &str) -> String {
         let scheme = address.split_once(':').map_or("", |(scheme, _)| scheme);
         return format!("{scheme}:***");
     };
-    let secret = |name: &str| name.eq_ignore_ascii_case("password");
+    // what is not known to be harmless may be a password that was mistyped
+    let secret = |name: &str| {
+        !matches!(name, "host" | "hostaddr" | "port" | "dbname" | "user" | "application_name" | "options")
+            && !name.starts_with("ssl")
+            && name != "statement-cache-capacity"
+    };
     if parsed.password().is_some() {
         // an address that cannot have a password has none to hide
         let _ = parsed.set_password(Some("***"));
@@ -295,15 +300,24 @@ fn claims(mapping: &Mapping) -> Table {
     let mut put = |key: &str, value: Value| drop(out.insert(key.to_owned(), value));
     put("prefix", text(&mapping.prefix));
     put("user", text(&mapping.user));
-    put("users", names(&mapping.users));
+    // an empty map is none, and could not be written
+    if !mapping.users.is_empty() {
+        put("users", names(&mapping.users));
+    }
     put("trust-unverified-email", Value::Boolean(mapping.trust_unverified_email));
     put("agent", text(&mapping.agent));
-    put("agents", names(&mapping.agents));
+    if !mapping.agents.is_empty() {
+        put("agents", names(&mapping.agents));
+    }
     if let Some(groups) = &mapping.groups {
         put("groups", text(groups));
         put("group-prefix", text(&mapping.group_prefix));
-        put("group-names", names(&mapping.group_names));
-        put("group-allow", list(&mapping.group_allow));
+        if let Some(given) = &mapping.group_names {
+            put("group-names", names(given));
+        }
+        if let Some(given) = &mapping.group_allow {
+            put("group-allow", list(given));
+        }
         put("groups-optional", Value::Boolean(mapping.groups_optional));
     }
     if let Some(host) = &mapping.host {
@@ -343,6 +357,7 @@ mod tests {
             "postgres://cg:DBPASS@db.example/gate",
             "postgres://cg@db.example/gate?sslmode=require&password=DBPASS",
             "postgres://cg@db.example/gate?PASSWORD=DBPASS",
+            "postgres://cg@db.example/gate?pasword=DBPASS",
             "postgres://cg:DBPASS@127.0.0.1:notaport/gate",
         ] {
             let shown = without_password(address);

@@ -38,8 +38,8 @@ pub(crate) fn wide_enough(
     width: Width,
     asker: &authenticate::Asker,
 ) -> Result<(), Refusal> {
-    let enforced = live.settings.oauth.as_ref().is_some_and(|oauth| oauth.enforce_scopes);
-    let Some(token) = asker.standing.token().filter(|_| enforced) else {
+    let enforced = live.settings.oauth.as_ref().filter(|oauth| oauth.enforce_scopes);
+    let (Some(oauth), Some(token)) = (enforced, asker.standing.token()) else {
         return Ok(());
     };
     let server = server.as_str();
@@ -47,7 +47,7 @@ pub(crate) fn wide_enough(
         return Ok(());
     }
     let because = format!("the token has no scope for `{server}` that reaches as far as {width}");
-    let asked = token.scopes().and(server, width);
+    let asked = token.scopes().and(server, width, &oauth.ask);
     let basis = asked.iter().map(|scope| format!("{SCOPE}{}", scope.as_str())).collect();
     Err(Refusal::new(Code::ScopeInsufficient, because).basis(basis))
 }
@@ -75,8 +75,19 @@ pub(crate) fn visible(
     kind: ItemKind,
     name: &str,
 ) -> bool {
-    live.registry.allows(server, kind, name)
-        && settle(live, server, sees(live, principal, host, server, kind, name)).is_ok()
+    live.registry.allows(server, kind, name) && permitted(live, principal, host, server, kind, name)
+}
+
+/// Whether the rules let the principal see an item, however its server stands now.
+pub(crate) fn permitted(
+    live: &Live,
+    principal: &Principal,
+    host: Option<&str>,
+    server: &ServerName,
+    kind: ItemKind,
+    name: &str,
+) -> bool {
+    settle(live, server, sees(live, principal, host, server, kind, name)).is_ok()
 }
 
 /// Whether the rules let the principal know of a server, whatever it offers.

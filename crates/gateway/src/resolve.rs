@@ -232,7 +232,7 @@ fn find(
     if let [(server, name)] = servers.as_slice() {
         unseen(live, server, (meant.kind, name), asker, host)?;
     }
-    let mut hits = Vec::new();
+    let (mut hits, mut shut) = (Vec::new(), Vec::new());
     let mut missing = Missing {
         code: Code::ItemUnknown,
         because: "no pinned item of that name".to_owned(),
@@ -246,13 +246,14 @@ fn find(
             missing.because = format!("{too_much} on `{server}` to be compared");
             None
         }) else {
-            if let Some(withdrawn) = withdrawn(live, &server, meant.kind, &name) {
+            if let Some((withdrawn, wide)) = withdrawn(live, &server, meant.kind, &name) {
                 missing = Missing {
                     code: Code::ItemWithdrawn,
                     because: withdrawn.because().to_owned(),
                     told: false,
-                    server: Some(server),
+                    server: Some(server.clone()),
                 };
+                shut.push(Shut { server, name, wide });
             }
             continue;
         };
@@ -260,17 +261,24 @@ fn find(
         let Some(peer) = live.peers.get(&server) else { continue };
         hits.push(Hit { way: wire::Way::new(asker.revision, peer.eras), server, item, name });
     }
-    if hits.len() > 1 {
+    if hits.len() + shut.len() > 1 {
         // what the asker may not see must not show by standing in the way; of hidden ones any will be refused
-        let sees =
-            |hit: &Hit| permission::visible(live, &asker.principal, host, &hit.server, meant.kind, &hit.name);
-        match hits.iter().any(sees) {
-            true => hits.retain(sees),
-            false => hits.truncate(1),
+        let sees = |server: &ServerName, name: &str| {
+            permission::permitted(live, &asker.principal, host, server, meant.kind, name)
+        };
+        shut.retain(|shut| sees(&shut.server, &shut.name));
+        match hits.iter().any(|hit| sees(&hit.server, &hit.name)) {
+            true => hits.retain(|hit| sees(&hit.server, &hit.name)),
+            false if shut.is_empty() => hits.truncate(1),
+            false => hits.clear(),
+        }
+        // whoever offers every address there is takes none from whom it belongs to
+        if hits.iter().any(|hit| !is_wide(&hit.item)) || shut.iter().any(|shut| !shut.wide) {
+            hits.retain(|hit| !is_wide(&hit.item));
+            shut.retain(|shut| !shut.wide);
         }
     }
-    let first = hits.pop();
-    match (first, hits.is_empty()) {
+    match (hits.pop(), hits.is_empty() && shut.is_empty()) {
         (None, _) => Err(missing),
         (Some(hit), true) => Ok(hit),
         (Some(_), false) => {
@@ -278,6 +286,21 @@ fn find(
             Err(Missing { code: Code::ItemAmbiguous, because, told: false, server: None })
         }
     }
+}
+
+/// What a server offers under an address, and is not to be had now. Nobody else may answer in its place.
+struct Shut {
+    server: ServerName,
+    name: String,
+    wide: bool,
+}
+
+/// Whether it offers addresses of every scheme.
+fn is_wide(item: &catalog::Item) -> bool {
+    item.definition.kind() == ItemKind::ResourceTemplate && names_no_scheme(item.definition.name())
+}
+fn names_no_scheme(template: &str) -> bool {
+    !template.split('{').next().unwrap_or_default().contains(':')
 }
 
 /// A server that may not be used and that nobody has looked at: whoever the rules let know of it is told why nothing is
@@ -330,8 +353,17 @@ pub(crate) fn lookup(
     })
 }
 
-fn withdrawn(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<Withdrawn> {
-    live.peers.get(server)?.withdrawn.get(&(kind, name.to_owned())).copied()
+/// Why what a name means is not offered, for an address also by its template, and whether that has every scheme.
+fn withdrawn(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<(Withdrawn, bool)> {
+    let withdrawn = &live.peers.get(server)?.withdrawn;
+    if let Some(why) = withdrawn.get(&(kind, name.to_owned())) {
+        return Some((*why, false));
+    }
+    let (sought, mut steps) = (wire::template::Sought::new(name), STEPS_MAX);
+    let templates = withdrawn.iter().filter(|((kind, _), _)| *kind == ItemKind::ResourceTemplate);
+    let mut templates = templates.filter(|_| kind == ItemKind::Resource);
+    let (found, why) = templates.find(|((_, template), _)| sought.is_of(template, &mut steps) == Ok(true))?;
+    Some((*why, names_no_scheme(&found.1)))
 }
 
 /// The call: built once, never edited. What is judged from here on is what is sent.

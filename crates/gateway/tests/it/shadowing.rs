@@ -3,8 +3,9 @@
 
 use crate::house::House;
 use crate::listen_support::eventually;
+use crate::rogue::{Rogue, Said};
 use crate::script::{Script, tools};
-use decision::{Entry, EventName, ItemKind, ServerName};
+use decision::{Code, Entry, EventName, ItemKind, ServerName};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{PinState, Scope, Which};
@@ -192,4 +193,60 @@ async fn a_look_that_finds_what_is_known_leaves_the_snapshot_and_any_other_makes
         house.look("one").await;
         assert!(!Arc::ptr_eq(&before, &house.gate.live()));
     }
+}
+
+/// A server with that behaviour for resources, and nothing else of note.
+async fn with_resources(
+    resources: Arc<parking_lot::Mutex<Value>>,
+    templates: Value,
+    says: &'static str,
+) -> Rogue {
+    Rogue::start(true, move |message, _| match message["method"].as_str()? {
+        "resources/list" => Some(Said::Result(json!({ "resources": resources.lock().clone() }))),
+        "resources/templates/list" => Some(Said::Result(json!({ "resourceTemplates": templates }))),
+        "resources/read" => {
+            let uri = &message["params"]["uri"];
+            Some(Said::Result(json!({ "contents": [{ "uri": uri, "text": says }] })))
+        }
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_that_offers_every_address_answers_for_none_that_is_anothers_be_it_withdrawn_or_suspended() {
+    let own = Arc::new(parking_lot::Mutex::new(json!([
+        { "uri": "crm://a", "name": "a" }, { "uri": "crm://b", "name": "b" },
+    ])));
+    let crm =
+        with_resources(Arc::clone(&own), json!([{ "uriTemplate": "crm://c/{id}", "name": "c" }]), "of crm")
+            .await;
+    let nothing = Arc::new(parking_lot::Mutex::new(json!([])));
+    let wide = json!([{ "uriTemplate": "{+any}", "name": "any" }]);
+    let evil = with_resources(nothing, wide, "of evil").await;
+    let house = House::open(&[("crm", crm.url.clone()), ("evil", evil.url.clone())], ALL).await;
+    let read = async |uri: &str| {
+        let told = house.modern("/mcp", "resources/read", json!({ "uri": uri })).await.json();
+        let text = told["result"]["contents"][0]["text"].as_str().map(str::to_owned);
+        text.ok_or_else(|| match house.last().ending {
+            decision::Ending::Refused { code } => code,
+            _ => panic!("{told}"),
+        })
+    };
+    for uri in ["crm://a", "crm://b", "crm://c/1"] {
+        assert_eq!(read(uri).await.as_deref(), Ok("of crm"), "{uri}");
+    }
+    assert_eq!(read("other://x").await.as_deref(), Ok("of evil"), "what nobody else has");
+    // what is withdrawn is nobody else's
+    own.lock()[0]["description"] = json!(STEERS);
+    house.look("crm").await;
+    assert_eq!(read("crm://a").await, Err(Code::ItemWithdrawn));
+    assert_eq!(read("crm://b").await.as_deref(), Ok("of crm"));
+    // and neither is what a suspended server has
+    crate::registry::step(&house, catalog::record::Step::Suspend).await;
+    house.until_noticed().await;
+    for uri in ["crm://b", "crm://c/1"] {
+        assert_eq!(read(uri).await, Err(Code::ServerSuspended), "{uri}");
+    }
+    assert_eq!(evil.heard("resources/read").len(), 1);
 }

@@ -148,6 +148,8 @@ codes! {
     ClaimMissing = "claim-missing", Authentication;
     /// A claim of the token names nobody here: it is in no map, or no name can be made of it.
     ClaimUnusable = "claim-unusable", Authentication;
+    /// The token is bound to a certificate or a key, and this request did not prove it. Send it over a connection that shows that certificate; proofs of other keys (DPoP) are not checked here.
+    TokenUnproven = "token-unproven", Authentication;
     /// The identity provider cannot be asked, and what was known of it is too old to go on.
     ProviderUnreachable = "provider-unreachable", Gateway;
     /// The gateway may not ask the identity provider about tokens: it has no secret for that, or the provider does not take it. Check `introspection` of the issuer.
@@ -226,7 +228,7 @@ codes! {
     UserRequired = "user-required", Authentication;
     /// The secret the server needs is not stored, or has expired. Store it with `callgate secret set`, for a user's own with `--user`.
     SecretMissing = "secret-missing", Gateway;
-    /// The backend that has the secret does not answer, is sealed or failed. Nothing was sent. Look at the backend; the log names the cause.
+    /// The backend that has the secret does not answer, is sealed or failed. Nothing was sent. Look at the backend; `callgate explain` and the log name the cause.
     SecretBackendUnavailable = "secret-backend-unavailable", Gateway;
     /// The backend that has the secret does not let the gateway in, or not to this secret. Check its role, credential and policy.
     SecretBackendRefused = "secret-backend-refused", Gateway;
@@ -265,6 +267,8 @@ codes! {
     Overloaded = "overloaded", Gateway;
     /// A stage of the gateway broke. The call was refused; the operator's log says why.
     StageFailed = "stage-failed", Gateway;
+    /// The call was sent, and how it ended could not be recorded, so its answer is withheld. It may have done what it was to do: find out before making it again.
+    OutcomeUnrecorded = "outcome-unrecorded", Gateway;
     /// The gateway stopped between intent and decision; whether the upstream acted is not known.
     OutcomeUnknown = "outcome-unknown", Gateway;
 }

@@ -338,12 +338,18 @@ impl Leg {
         live: &Live,
         end: &Result<(), Refusal>,
     ) -> impl Future<Output = Result<(), Refusal>> + use<'g> {
+        let dispatched = self.dispatched;
         // made before anybody waits: a record that is open is a kilobyte and a half
         let last = self.last(gate, live, end);
         async move {
             // it is waited for until it is written, or those who write at the same time make a group each
             let (records, _attending) = last?;
-            gate.ledger.append(records).await.map(|_| ()).map_err(unwritten)
+            let written = gate.ledger.append(records).await.map(|_| ()).map_err(unwritten);
+            written.map_err(|refusal| match dispatched {
+                // whoever is told that nothing happened would do it again
+                true => Refusal::new(Code::OutcomeUnrecorded, refusal.because),
+                false => refusal,
+            })
         }
     }
 

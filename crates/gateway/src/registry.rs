@@ -51,10 +51,14 @@ impl Registry {
 
     /// What may be used of a server now. Of one that is not configured, nothing.
     pub fn access(&self, server: &ServerName) -> Access {
+        self.access_at(server, || self.clock.now())
+    }
+
+    fn access_at(&self, server: &ServerName, when: impl FnOnce() -> Timestamp) -> Access {
         match self.servers.get(server) {
             // the clock is asked only where it matters
             Some(placed) if placed.standing.until().is_none() => placed.standing.at(Timestamp(0)),
-            Some(placed) => placed.standing.at(self.clock.now()),
+            Some(placed) => placed.standing.at(when()),
             None => Access::Nothing(Shut::Unapproved),
         }
     }
@@ -131,7 +135,10 @@ impl Registry {
             let access = self.access(server);
             if let Some(because) = access
                 .because(server.as_str())
-                .filter(|_| before.is_none_or(|before| before.access(server) != access))
+                // as it was when that was built: a date may have passed since
+                .filter(|_| {
+                    before.is_none_or(|before| before.access_at(server, || before.built_at) != access)
+                })
             {
                 tracing::warn!(%server, "{because}");
             }

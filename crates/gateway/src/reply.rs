@@ -363,7 +363,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::CertificateUnknown | Code::CertificateInvalid | Code::CertificateLapsed => who(),
         Code::CredentialEarly | Code::IssuerUnknown | Code::TokenHeaderRefused => who(),
         Code::TokenKeyUnknown | Code::TokenSignatureInvalid | Code::TokenAudienceMismatch => who(),
-        Code::ClaimMissing | Code::ClaimUnusable | Code::TokenInactive => who(),
+        Code::ClaimMissing | Code::ClaimUnusable | Code::TokenUnproven | Code::TokenInactive => who(),
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
         Code::ItemUnknown | Code::ItemWithdrawn | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
@@ -392,6 +392,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::SecretUnreadable
         | Code::StageFailed
         | Code::OutcomeUnknown
+        | Code::OutcomeUnrecorded
         | Code::Cancelled => ok(rpc::INTERNAL_ERROR),
     }
 }

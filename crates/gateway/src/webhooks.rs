@@ -15,6 +15,11 @@ use vault::Lease;
 pub const WEBHOOK: &str = "webhook";
 const METHOD: &str = "webhook/key";
 
+/// Changes with every change of stored secrets, within a second: what was opened before is another key, or none, by then.
+pub fn secrets_revision(gate: &Gate) -> store::Revision {
+    gate.secrets.revision()
+}
+
 /// Opens the key of that name. Errors: as for any secret of a call.
 pub async fn webhook_key(gate: &Arc<Gate>, name: &SecretName) -> Result<Lease, Refusal> {
     let live = gate.live();

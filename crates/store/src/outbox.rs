@@ -23,6 +23,7 @@ statements! {
     FORGET = "DELETE FROM deliveries WHERE tenant = $1 AND environment = $2 AND state <> 'waiting' AND next_at < $3";
     HEARD = "INSERT INTO callbacks (tenant, environment, hook, id, at) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT DO NOTHING";
+    UNHEAR = "DELETE FROM callbacks WHERE tenant = $1 AND environment = $2 AND hook = $3 AND id = $4";
     FORGET_HEARD = "DELETE FROM callbacks WHERE tenant = $1 AND environment = $2 AND at < $3";
     CHANGED = "SELECT version, changed_at, body FROM approvals WHERE tenant = $1 AND environment = $2 \
         AND (changed_at > $3 OR (changed_at = $3 AND id > $4)) ORDER BY changed_at, id LIMIT $5";
@@ -158,6 +159,14 @@ impl Store {
         let heard = tx.execute(HEARD, args![tenant, environment, hook, id, now]).await?;
         tx.commit().await?;
         Ok(turn(heard))
+    }
+
+    /// Takes back that a callback was heard: it could not be acted on, and whoever sent it tries again under the same id.
+    pub async fn unhear_callback(&self, scope: &Scope, hook: &str, id: &str) -> Result<(), StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), hook, id];
+        let mut tx = self.db().begin().await?;
+        tx.execute(UNHEAR, key).await?;
+        tx.commit().await
     }
 
     /// Approvals in the order in which they changed, after this one.

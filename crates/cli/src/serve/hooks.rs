@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// So long a key is used before it is opened anew: a rotated one is good by then.
+/// So long a key is used before it is opened anew, where no secret changed meanwhile.
 const KEPT: Duration = Duration::from_secs(300);
 /// So long it is not asked again for one that cannot be had.
 const REFUSED: Duration = Duration::from_secs(10);
@@ -25,11 +25,18 @@ type Known = Result<Key, String>;
 /// The keys of one gateway. Each opening is an errand with an entry of its own, so they are kept for a while.
 struct Vault {
     gate: Weak<Gate>,
-    known: Mutex<BTreeMap<SecretName, (Instant, Known)>>,
+    known: Mutex<BTreeMap<SecretName, Kept>>,
+}
+
+/// A key, and as of when.
+struct Kept {
+    at: Instant,
+    revision: store::Revision,
+    known: Known,
 }
 
 impl Vault {
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<SecretName, (Instant, Known)>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<SecretName, Kept>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -44,16 +51,19 @@ impl Keys for Vault {
     fn key(&self, name: &SecretName) -> BoxFuture<'_, Known> {
         let name = name.clone();
         Box::pin(async move {
-            if let Some((at, known)) = self.known().get(&name)
-                && at.elapsed() < if known.is_ok() { KEPT } else { REFUSED }
-            {
-                return known.clone();
-            }
             let gate = self.gate.upgrade().ok_or("the gateway is stopping")?;
+            // a key that was removed speaks for nobody any more, and one that was replaced neither
+            let revision = gateway::webhooks::secrets_revision(&gate);
+            if let Some(kept) = self.known().get(&name)
+                && kept.revision == revision
+                && kept.at.elapsed() < if kept.known.is_ok() { KEPT } else { REFUSED }
+            {
+                return kept.known.clone();
+            }
             let opened = gateway::webhook_key(&gate, &name).await.map_err(|refusal| refusal.because);
             let key = opened
                 .and_then(|lease| Key::read(lease.bytes()).map_err(|error| format!("`{name}`: {error}")));
-            self.known().insert(name, (Instant::now(), key.clone()));
+            self.known().insert(name, Kept { at: Instant::now(), revision, known: key.clone() });
             key
         })
     }

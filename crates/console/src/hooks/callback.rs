@@ -116,6 +116,19 @@ impl Callback {
         if heard.map_err(|e| unavailable(e.into()))? == Turn::Missed {
             return Err(Unheard::Repeated);
         }
+        let voted = self.vote(&said).await;
+        if let Err(Unheard::Unavailable(_)) = &voted {
+            // whoever sent it tries again, under the same id
+            let unheard = self.desk.store().unhear_callback(&self.scope, &hook.name, signed.id).await;
+            if let Err(error) = unheard {
+                tracing::warn!(hook = %hook.name, %error, "a callback that could not be taken cannot be repeated");
+            }
+        }
+        voted
+    }
+
+    async fn vote(&self, said: &Said) -> Result<Approval, Unheard> {
+        let unavailable = |error: DeskError| Unheard::Unavailable(error.to_string());
         let kept = self.desk.store().approval(&self.scope, said.approval).await;
         let kept = kept.map_err(|e| unavailable(e.into()))?.ok_or(Unheard::Unknown)?;
         if kept.approval.terms.digest() != said.terms {

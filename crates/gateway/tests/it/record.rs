@@ -245,7 +245,8 @@ async fn an_answer_whose_decision_cannot_be_recorded_is_not_given() {
     }
     let told = tokio::time::timeout(Duration::from_secs(20), call).await.unwrap().unwrap();
     let told = told.json();
-    assert_eq!(told["error"]["data"]["code"], "ledger-unavailable", "{told}");
+    // not that nothing happened: it was sent, and whoever believes that would make it again
+    assert!(told.to_string().contains("outcome-unrecorded"), "{told}");
 }
 
 #[tokio::test]

@@ -2,9 +2,17 @@
 
 use crate::settings::{Backend, KvPlace, Settings};
 use arc_swap::ArcSwapOption;
-use decision::{Call, Code, Permit, Refusal, SecretName};
+use decision::{Call, Code, Digest, Permit, Refusal, SecretName};
 use egress::{Client, Destination, EgressPolicy, Origin, Trust};
-use std::{collections::BTreeMap, io::Read as _, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use vault::Lease;
 use vault::backend::{BackendError, Kv, Local, Owner, PathError};
 use zeroize::Zeroizing;
@@ -37,8 +45,50 @@ pub struct Backends {
 /// A backend and the settings it was made from.
 #[derive(Debug)]
 struct Ready {
-    from: (Backend, EgressPolicy),
+    from: (Backend, EgressPolicy, Option<Digest>),
     kv: Kv,
+    /// Whether it failed when it was asked last: the first failure is told in the log, and when it is over.
+    failing: AtomicBool,
+}
+
+impl Ready {
+    fn note(&self, outcome: &Result<Lease, BackendError>) {
+        let failing = match outcome {
+            Ok(_) => false,
+            Err(error) if is_its_own(error) => true,
+            // of one secret, or of who asks: it says nothing of the backend
+            Err(_) => return,
+        };
+        let backend = &self.from.0.kv.address;
+        match (self.failing.swap(failing, Ordering::Relaxed), outcome) {
+            (false, Err(error)) => {
+                tracing::warn!(%backend, %error, "the secret backend fails: calls that need it are refused");
+            }
+            (true, Ok(_)) => tracing::info!(%backend, "the secret backend answers again"),
+            (false, Ok(_)) | (true, Err(_)) => {}
+        }
+    }
+}
+
+/// Whether an error is the backend's state, and not that of one secret or of who asks.
+fn is_its_own(error: &BackendError) -> bool {
+    match error {
+        BackendError::Unreachable(_)
+        | BackendError::Sealed
+        | BackendError::Busy(_)
+        | BackendError::Failed(_)
+        | BackendError::Malformed(_)
+        | BackendError::LoginRefused(_)
+        | BackendError::UnwrapRefused(_)
+        | BackendError::Denied(_) => true,
+        BackendError::Path(_)
+        | BackendError::Missing(_)
+        | BackendError::Field { .. }
+        | BackendError::Variable(_)
+        | BackendError::Vault(_)
+        | BackendError::File { .. }
+        | BackendError::NeedsCredential(_) => false,
+    }
 }
 
 /// The backends of settings that are not in force yet.
@@ -61,18 +111,22 @@ impl Backends {
     /// Errors: [`BackendsError`].
     pub fn prepare(&self, settings: &Settings) -> Result<Prepared, BackendsError> {
         let Some(backend) = &settings.vault.kv else { return Ok(Prepared(None)) };
-        let from = (backend.clone(), reach(backend, settings)?);
+        // the authorities themselves, and not where they are: the file may hold others by now
+        let authorities = backend.ca_file.as_deref().map(|path| authorities(path).map(|pem| (path, pem)));
+        let authorities = authorities.transpose()?;
+        let digest = authorities.as_ref().map(|(_, pem)| Digest::of(pem));
+        let from = (backend.clone(), reach(backend, settings)?, digest);
         if let Some(ready) = self.kv.load_full().filter(|ready| ready.from == from) {
             return Ok(Prepared(Some(ready)));
         }
-        let trust = match &backend.ca_file {
-            Some(path) => trust(path)?,
+        let trust = match authorities {
+            Some((path, pem)) => trust(path, &pem)?,
             None => Trust::Platform,
         };
         // a client of its own: what is trusted for secrets is trusted for nothing else
         let client = Client::new(from.1.clone(), egress::Settings { trust, ..egress::Settings::default() });
         let kv = Kv::new(backend.kv.clone(), self.owner.clone(), client)?;
-        Ok(Prepared(Some(Arc::new(Ready { from, kv }))))
+        Ok(Prepared(Some(Arc::new(Ready { from, kv, failing: AtomicBool::new(false) }))))
     }
 
     /// Puts in force what was prepared.
@@ -122,8 +176,14 @@ impl Backends {
             }
             outcome => outcome,
         };
+        ready.note(&outcome);
         outcome.map_err(|error| refusal(name, &error))
     }
+}
+
+/// Why the file with a backend's authorities cannot be used, for whoever only checks.
+pub fn unusable_authorities(path: &Path) -> Option<BackendsError> {
+    authorities(path).and_then(|pem| trust(path, &pem)).err()
 }
 
 /// The backend's own origin and nothing else.
@@ -134,7 +194,7 @@ fn reach(backend: &Backend, settings: &Settings) -> Result<EgressPolicy, Backend
     Ok(EgressPolicy::default().with(place))
 }
 
-fn trust(path: &Path) -> Result<Trust, BackendsError> {
+fn authorities(path: &Path) -> Result<Vec<u8>, BackendsError> {
     let wrong = |why: String| BackendsError::Trust { path: path.to_owned(), why };
     let mut pem = Vec::new();
     let read = launch::open_plain(path).and_then(|file| file.take(TRUST_BYTES_MAX + 1).read_to_end(&mut pem));
@@ -142,7 +202,11 @@ fn trust(path: &Path) -> Result<Trust, BackendsError> {
     if pem.len() as u64 > TRUST_BYTES_MAX {
         return Err(wrong(format!("it is larger than {TRUST_BYTES_MAX} bytes")));
     }
-    Trust::platform_and_pem(&pem).map_err(wrong)
+    Ok(pem)
+}
+
+fn trust(path: &Path, pem: &[u8]) -> Result<Trust, BackendsError> {
+    Trust::platform_and_pem(pem).map_err(|why| BackendsError::Trust { path: path.to_owned(), why })
 }
 
 /// Whose no it is: the backend's state, its policy, or a secret that is not there.

@@ -178,7 +178,8 @@ async fn path(
     leg.intend(gate, live, &permit).await?;
 
     let look = gate.kept.look(gate, live, &resolved).await;
-    let credential = leg.pass(Stage::Secrets, secrets::needed(gate, live, &permit, &call, &look).await)?;
+    let credential = secrets::needed(gate, live, &permit, &call, &asker, &look).await;
+    let credential = leg.pass(Stage::Secrets, credential)?;
     let dispatch =
         Dispatch { permit, call: &call, resolved: &resolved, credential, arrival, asker: &asker, look };
     // boxed: the larger half of the path's state, and a refused call never needs it

@@ -2,6 +2,7 @@
 //!
 //! A value that a newer one has replaced is kept in the store until nothing holds it any more.
 
+use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
 use crate::settings::{Authority, CredentialUse, Place, Source};
 use crate::upstream::{Hidden, Injected, Look};
@@ -16,6 +17,8 @@ use std::{
 use store::{RetiredSecret, Revision, Scope, SecretListing, StoreError, StoredSecret};
 use vault::{Lease, Sealed, SecretRef, VaultError};
 
+/// Longest that a backend is waited for, logins included, where `call-timeout` is not shorter.
+const KV_MAX: Duration = Duration::from_secs(10);
 /// For what was begun with a value to be seen as using it: a replica may learn of the new one late.
 const SETTLE: Duration = Duration::from_secs(60);
 /// Longest that a replaced value is kept, also where something still holds it.
@@ -168,18 +171,32 @@ pub(crate) fn sealed_at(scope: &Scope, stored: StoredSecret) -> Result<(Sealed, 
     Ok((sealed, at))
 }
 
-/// What the call needs, unless its answer is there already.
+/// What the call needs, unless its answer is there already. Whoever was let in may be known no longer when a backend
+/// has taken its time, so that is asked once more then.
 pub(crate) async fn needed(
-    gate: &Gate,
+    gate: &Arc<Gate>,
     live: &Live,
     permit: &Permit,
     call: &Call,
+    asker: &Asker,
     look: &Look,
 ) -> Result<Passed<Arc<Injected>>, Refusal> {
     match look {
-        Look::Found(_) => Ok(Passed::plain(Arc::default())),
-        Look::Empty(_) | Look::Never => lease(gate, live, permit, call).await,
+        Look::Found(_) => return Ok(Passed::plain(Arc::default())),
+        Look::Empty(_) | Look::Never => {}
     }
+    let lease = lease(gate, live, permit, call).await?;
+    let server = live.settings.servers.get(&call.target().server);
+    let mut sources = server.iter().flat_map(|server| &server.credentials).map(|one| &one.source);
+    if sources.any(|source| matches!(source, Source::Kv(_))) {
+        // boxed, as all that a call seldom needs
+        let lapsed = Box::pin(async { asker.lapse(gate, &gate.live()).await }).await;
+        if let Some(code) = lapsed {
+            let because = "the asker was let in no longer by the time the secret had come";
+            return Err(Refusal::new(code, because));
+        }
+    }
+    Ok(lease)
 }
 
 /// Opens what the call's server needs. Needs the call's permit, so there is no credential without one, and reads
@@ -297,7 +314,15 @@ async fn value(
                     stored(gate, live, permit, call, Holder::Shared, &credential, &mut Vec::new()).await?;
                 opened.ok_or_else(|| missing(server, &credential, Holder::Shared))
             };
-            Box::pin(gate.backends.kv(permit, call, name, place, bootstrap)).await.map(Some)
+            // what is bounded is each request of it, and there may be four: reading, and logging in between
+            let asked = Box::pin(gate.backends.kv(permit, call, name, place, bootstrap));
+            let patience =
+                live.settings.servers.get(server).map_or(KV_MAX, |one| one.call_timeout.min(KV_MAX));
+            let asked = tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| {
+                let because = format!("secret `{name}`: the backend did not answer within {patience:?}");
+                Err(Refusal::new(Code::SecretBackendUnavailable, because))
+            });
+            asked.map(Some)
         }
         Source::Variable(variable) => gate.backends.variable(permit, call, name, variable).map(Some),
         Source::File(path) => gate.backends.file(permit, call, name, path).map(Some),

@@ -260,7 +260,7 @@ async fn look(place: &Place) -> Result<Found, Failure> {
     })
 }
 
-/// Why secrets that are in files for development cannot be used.
+/// Why secrets that are in files for development cannot be used, and what the backend of the others needs.
 fn unusable(settings: &gateway::Settings) -> Vec<String> {
     let credentials =
         settings.servers.iter().flat_map(|(name, one)| one.credentials.iter().map(move |c| (name, c)));
@@ -269,7 +269,13 @@ fn unusable(settings: &gateway::Settings) -> Vec<String> {
         let why = vault::backend::unusable(path)?;
         Some(format!("the secret `{}` of server `{server}`: {why}", one.secret))
     };
-    credentials.filter_map(fault).collect()
+    let kv = settings.vault.kv.iter();
+    let backend = kv.flat_map(|kv| {
+        let login = kv.kv.login.unusable().map(|why| format!("`[vault.kv]` cannot log in: {why}"));
+        let trust = kv.ca_file.as_deref().and_then(gateway::backends::unusable_authorities);
+        login.into_iter().chain(trust.map(|why| why.to_string()))
+    });
+    credentials.filter_map(fault).chain(backend).collect()
 }
 
 /// Where calls are held for people and there are no pages on which they decide.

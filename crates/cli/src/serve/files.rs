@@ -272,8 +272,8 @@ impl Files {
     /// Watches the folders in which the files are now.
     async fn look(&self, watch: Option<&Arc<Watch>>) {
         let Some(watch) = watch.map(Arc::clone) else { return };
-        let (place, tls) = (self.place(), tls_files(&self.place().meant.settings));
-        let looked = self.aside.run("the folders to watch", move || watch.look(&place, &tls)).await;
+        let (place, named) = (self.place(), named_files(&self.place().meant.settings));
+        let looked = self.aside.run("the folders to watch", move || watch.look(&place, &named)).await;
         match looked {
             Ok(Ok(())) => {}
             Ok(Err(error)) => unwatched(&error),
@@ -334,11 +334,15 @@ pub(crate) fn keys(settings: &Settings) -> Result<Option<Keys>, TlsError> {
     settings.tls.as_ref().map(|tls| Keys::read(tls, &clock)).transpose()
 }
 
-/// The files that make a listener's keys.
-fn tls_files(settings: &Settings) -> Vec<PathBuf> {
-    let Some(tls) = &settings.tls else { return Vec::new() };
-    let clients = tls.clients.iter().map(|clients| clients.authorities.clone());
-    [tls.certificate.clone(), tls.key.clone()].into_iter().chain(clients).collect()
+/// The files that the configuration names and that count as it does: the listener's keys, and whom it and the gateway
+/// trust.
+fn named_files(settings: &Settings) -> Vec<PathBuf> {
+    let trusted = settings.vault.kv.iter().filter_map(|kv| kv.ca_file.clone());
+    let tls = settings.tls.iter().flat_map(|tls| {
+        let clients = tls.clients.iter().map(|clients| clients.authorities.clone());
+        [tls.certificate.clone(), tls.key.clone()].into_iter().chain(clients)
+    });
+    tls.chain(trusted).collect()
 }
 
 fn sentences(failure: Failure) -> Vec<String> {

@@ -48,9 +48,9 @@ impl Watch {
     /// Watches where the files are now. It touches the disk and may hang with it.
     ///
     /// Errors: the configuration's own folder cannot be watched.
-    pub(super) fn look(&self, place: &Place, tls: &[PathBuf]) -> notify::Result<()> {
+    pub(super) fn look(&self, place: &Place, named: &[PathBuf]) -> notify::Result<()> {
         let policies = place.policies_dir();
-        let mut files: BTreeSet<PathBuf> = tls.iter().cloned().collect();
+        let mut files: BTreeSet<PathBuf> = named.iter().cloned().collect();
         files.insert(place.config.clone());
         let inside = fs::read_dir(&policies).into_iter().flatten().flatten().map(|entry| entry.path());
         files.extend(inside.filter(|path| is_policy(path)));

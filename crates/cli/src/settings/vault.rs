@@ -289,6 +289,9 @@ fn kv_source(
     let Some(field) = written.field.clone().filter(|field| !field.is_empty()) else {
         return wrong("`kv` needs a `field`".to_owned(), "name the field at that path");
     };
+    if written.version == Some(0) {
+        return wrong("there is no version 0".to_owned(), "leave `version` out for the latest");
+    }
     if !sources.backend {
         return wrong(
             "no backend is configured".to_owned(),

@@ -67,3 +67,45 @@ fn a_backend_whose_certificates_cannot_be_read_stops_the_start_and_keeps_the_old
     until("the reload was refused", || bed.log().contains("THE OLD ONE STAYS IN FORCE"));
     assert!(bed.log().contains("ca.pem"), "{}", bed.log());
 }
+
+/// What a webhook's callback about no approval comes to, signed with that key at that moment.
+fn callback((gateway, port): (&crate::bed::Served, u16), id: &str, key: &str) -> u16 {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let body = format!(
+        r#"{{"approval":"appr_01m8gjckg09y5yrzvrbredt48f","terms":"sha256:{}","person":"kim","vote":"yes"}}"#,
+        "0".repeat(64)
+    );
+    let raw = STANDARD.decode(key.strip_prefix("whsec_").unwrap()).unwrap();
+    let signing = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &raw);
+    let signed = aws_lc_rs::hmac::sign(&signing, format!("{id}.{seconds}.{body}").as_bytes());
+    let signature = STANDARD.encode(signed);
+    let head = format!(
+        "POST /console/hooks HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\nwebhook-id: {id}\r\n\
+         webhook-timestamp: {seconds}\r\nwebhook-signature: v1,{signature}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    gateway.http(&(head + &body)).0
+}
+
+#[test]
+fn a_webhooks_key_that_was_taken_away_or_replaced_speaks_for_nobody_within_a_second() {
+    const KEYS: [&str; 2] =
+        ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"];
+    let bed = Bed::with_notes();
+    let hook = "[[webhooks]]\nname = \"chat\"\nurl = \"http://127.0.0.1:9/hook\"\nsecret = \"chat-hook\"\ndecides = true\n";
+    bed.write("callgate.toml", &(bed.notes_config(free_port()) + hook));
+    assert_eq!(bed.run_with(&["secret", "set", "chat-hook"], KEYS[0]).code, 0);
+    let gateway = bed.serve();
+    let port = bed.port();
+    assert_eq!(callback((&gateway, port), "one", KEYS[0]), 404, "it is heard: there is no such approval");
+    assert_eq!(callback((&gateway, port), "two", KEYS[1]), 401);
+    assert_eq!(bed.run_with(&["secret", "set", "chat-hook"], KEYS[1]).code, 0);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(callback((&gateway, port), "three", KEYS[0]), 401, "the old one");
+    assert_eq!(callback((&gateway, port), "four", KEYS[1]), 404, "the new one");
+    assert_eq!(bed.run(&["secret", "remove", "chat-hook"]).code, 0);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(callback((&gateway, port), "five", KEYS[1]), 503);
+    assert_eq!(gateway.stop(), 0);
+}

@@ -19,6 +19,8 @@ struct Kv {
     address: String,
     /// What it answers to a read; 200 is the truth.
     status: Arc<Mutex<u16>>,
+    /// How long each answer takes.
+    delay: Arc<Mutex<Duration>>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -27,23 +29,28 @@ impl Kv {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let status = Arc::new(Mutex::new(200));
-        let ours = Arc::clone(&status);
+        let delay = Arc::new(Mutex::new(Duration::ZERO));
+        let (ours, waits) = (Arc::clone(&status), Arc::clone(&delay));
         let serving = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let status = Arc::clone(&ours);
+                let (status, delay) = (Arc::clone(&ours), Arc::clone(&waits));
                 tokio::spawn(async move {
                     while let Some((line, body)) = read(&mut stream).await {
+                        let delay = *delay.lock();
+                        tokio::time::sleep(delay).await;
                         let (status, body) = answer(&line, &body, *status.lock());
                         let body = body.to_string();
                         let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json");
                         let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                        stream.write_all(answer.as_bytes()).await.unwrap();
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                            break;
+                        }
                     }
                 });
             }
         });
-        Self { address, status, serving }
+        Self { address, status, delay, serving }
     }
 
     /// How the gateway reaches it: by AppRole, whose secret id is the stored secret `key`.
@@ -204,6 +211,42 @@ async fn while_the_backend_is_sealed_or_says_no_nothing_leaves_and_afterwards_it
     *kv.status.lock() = 200;
     assert_eq!(refused(&call(&house, &token).await), None);
     assert_eq!(*seen.lock(), ["Bearer sk-of-everybody-4242", "Bearer sk-of-everybody-4242"]);
+}
+
+#[tokio::test]
+async fn a_backend_is_waited_for_as_long_as_a_call_may_take_and_whoever_is_out_by_then_sends_nothing() {
+    let (rogue, seen) = upstream().await;
+    let kv = Kv::start().await;
+    let mut settings = before(&rogue, Authority::Shared, at("crm"));
+    settings.vault.kv = Some(kv.backend());
+    for server in settings.servers.values_mut() {
+        server.call_timeout = Duration::from_secs(2);
+    }
+    let house = House::with(settings, POLICY).await;
+    let token = house.token.clone();
+    assert_eq!(refused(&call(&house, &token).await), None);
+    // each answer is in time, and all of a login together are not
+    *kv.status.lock() = 403;
+    *kv.delay.lock() = Duration::from_millis(900);
+    let began = std::time::Instant::now();
+    assert_eq!(refused(&call(&house, &token).await), Some(Code::SecretBackendUnavailable));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    *kv.status.lock() = 200;
+    *kv.delay.lock() = Duration::ZERO;
+    assert_eq!(refused(&call(&house, &token).await), None);
+    assert_eq!(seen.lock().len(), 2);
+
+    *kv.delay.lock() = Duration::from_millis(1_500);
+    let bot = house.agent_of("leaving", "carol").await;
+    let scope = house.scope();
+    let name = "leaving".parse().unwrap();
+    let leaves = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        house.store.disable_agent(&scope, &name, "ops").await.unwrap();
+    };
+    let (decision, ()) = tokio::join!(call(&house, &bot), leaves);
+    assert_eq!(refused(&decision), Some(Code::CredentialRevoked));
+    assert!(!decision.dispatched && seen.lock().len() == 2);
 }
 
 #[tokio::test]

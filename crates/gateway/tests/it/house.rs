@@ -289,7 +289,7 @@ impl House {
         }
     }
 
-    fn scope(&self) -> store::Scope {
+    pub(crate) fn scope(&self) -> store::Scope {
         self.gate.live().settings.scope()
     }
 

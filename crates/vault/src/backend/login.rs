@@ -42,6 +42,19 @@ pub enum Login {
     },
 }
 
+impl Login {
+    /// Why the file that a login needs cannot be used now, where it needs one. Nobody is asked.
+    pub fn unusable(&self) -> Option<BackendError> {
+        match self {
+            Self::Token { token: Bootstrap::File(path) }
+            | Self::AppRole { secret_id: Bootstrap::File(path), .. } => read_private(path).err(),
+            Self::Jwt { jwt, .. } => read_shared(jwt).err(),
+            Self::Token { token: Bootstrap::Stored(_) }
+            | Self::AppRole { secret_id: Bootstrap::Stored(_), .. } => None,
+        }
+    }
+}
+
 /// A text that is wiped.
 pub(super) struct Hidden(pub(super) Zeroizing<String>);
 

@@ -47,7 +47,7 @@ pub(crate) fn proved(arrival: &Arrival, token: &Verified) -> Result<(), Refusal>
         return Ok(());
     }
     let because = "the token is bound to a certificate that this connection did not show";
-    Err(Refusal::new(Code::ClaimUnusable, because))
+    Err(Refusal::new(Code::TokenUnproven, because))
 }
 
 /// The service that a certificate names.

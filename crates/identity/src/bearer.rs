@@ -43,7 +43,8 @@ impl From<BearerError> for Refusal {
             BearerError::Missing | BearerError::Scheme => Code::CredentialMissing,
             BearerError::Several | BearerError::Syntax | BearerError::TooLong => Code::CredentialMalformed,
         };
-        Self::new(code, e.to_string())
+        // nothing of what was sent is in it
+        Self::new(code, e.to_string()).told(e.to_string())
     }
 }
 

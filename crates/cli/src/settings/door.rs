@@ -100,10 +100,15 @@ pub(super) fn workloads(crossing: &mut Crossing<'_>, file: &File, oauth: Option<
             continue;
         }
         if let Some(issuer) = oauth.and_then(|oauth| oauth.issuers.iter().find(|one| may_name(one, &name))) {
+            let named = issuer.mapping.agents.values().any(|agent| *agent == name);
             let issuer = &issuer.source.issuer;
             let message =
                 format!("a client of `{issuer}` that is called so would be taken for this workload");
-            let help = "give the issuer a `claims.prefix` that this name does not begin with, or list its clients under `claims.agents`";
+            let help = if named {
+                "call that client otherwise under `claims.agents`: a token is no certificate"
+            } else {
+                "give the issuer a `claims.prefix` that this name does not begin with, or list its clients under `claims.agents`"
+            };
             crossing.problem(at, message, Some(help));
             continue;
         }
@@ -112,9 +117,13 @@ pub(super) fn workloads(crossing: &mut Crossing<'_>, file: &File, oauth: Option<
     out
 }
 
-/// Whether some client of this issuer gets that name without the operator having written so.
+/// Whether some client of this issuer may get that name.
 fn may_name(issuer: &Issuer, name: &AgentName) -> bool {
-    issuer.mapping.agents.is_empty() && name.as_str().starts_with(&issuer.mapping.prefix)
+    let agents = &issuer.mapping.agents;
+    if agents.is_empty() {
+        return name.as_str().starts_with(&issuer.mapping.prefix);
+    }
+    agents.values().any(|agent| agent == name)
 }
 
 fn groups(crossing: &mut Crossing<'_>, written: &[Spanned<String>]) -> BTreeSet<GroupName> {

@@ -95,30 +95,26 @@ pub(crate) struct Claims {
     /// The claim that names the person; `sub` unless said otherwise.
     pub(crate) user: Option<String>,
     /// The only values of it that are known, and who they are.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub(crate) users: BTreeMap<String, Spanned<String>>,
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub(crate) users: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     /// Takes an `email` as a name that the provider did not verify.
     #[serde(default)]
     pub(crate) trust_unverified_email: bool,
     /// The claim that names the client, which is the agent; `client_id` unless said otherwise.
     pub(crate) agent: Option<String>,
     /// The only values of it that are known, and who they are.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub(crate) agents: BTreeMap<String, Spanned<String>>,
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub(crate) agents: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     /// The claim with the person's groups.
     pub(crate) groups: Option<String>,
     /// Stands before every group that no map names; `prefix` unless said otherwise.
     #[schemars(with = "Option<String>")]
     pub(crate) group_prefix: Option<Spanned<String>>,
     /// Groups under other names here. Groups that are neither here nor in `group-allow` are not taken over.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub(crate) group_names: BTreeMap<String, Spanned<String>>,
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub(crate) group_names: Option<BTreeMap<String, Spanned<String>>>,
     /// The groups that are taken over under their own names.
-    #[serde(default)]
-    pub(crate) group_allow: Vec<String>,
+    pub(crate) group_allow: Option<Vec<String>>,
     /// Takes a token without that claim as one of somebody in no group.
     #[serde(default)]
     pub(crate) groups_optional: bool,

@@ -93,8 +93,12 @@ fn is_safe(url: &str) -> bool {
 /// An address at a provider.
 fn place(crossing: &mut Crossing<'_>, given: &Spanned<String>, what: &str) -> String {
     let url = url::Url::parse(given.get_ref()).ok();
-    let plain = url.is_some_and(|url| url.fragment().is_none() && url.username().is_empty());
-    if !plain || !is_safe(given.get_ref()) {
+    let bare = |url: &url::Url| url.username().is_empty() && url.password().is_none();
+    if url.as_ref().is_some_and(|url| !bare(url)) {
+        // what it holds is not repeated
+        let help = "take it out: providers publish this to everybody";
+        crossing.hidden(given.span(), &format!("`{what}` must not hold a name or a password"), Some(help));
+    } else if url.is_none_or(|url| url.fragment().is_some()) || !is_safe(given.get_ref()) {
         let help = "write an https address; http is for this machine only";
         crossing.problem(given.span(), format!("`{what}` must be an https address"), Some(help));
     }
@@ -106,10 +110,14 @@ fn issuer(crossing: &mut Crossing<'_>, written: &file_oauth::Issuer) -> Issuer {
     let jwks = written.jwks_uri.as_ref().map(|uri| place(crossing, uri, "jwks-uri"));
     let refresh = crossing.duration(written.refresh.as_ref(), usual.refresh);
     let keys_max_age = crossing.duration(written.keys_max_age.as_ref(), usual.keys_max_age);
-    if keys_max_age <= refresh {
+    // a fetch that fails is tried again after the pause, and not sooner
+    if keys_max_age <= refresh + usual.pause {
         let at = written.keys_max_age.as_ref().or(written.refresh.as_ref()).unwrap_or(&written.issuer);
         let help = "let keys be good for several times as long as it takes until they are fetched anew";
-        crossing.problem(at.span(), "`keys-max-age` is not longer than `refresh`", Some(help));
+        let pause = usual.pause.as_secs();
+        let message =
+            format!("`keys-max-age` is not longer than `refresh` and the {pause}s between two attempts");
+        crossing.problem(at.span(), message, Some(help));
     }
     let skew = crossing.length(written.skew.as_ref(), SKEW);
     if let Some(given) = written.skew.as_ref().filter(|_| skew > SKEW_MAX) {
@@ -216,7 +224,8 @@ fn mapping(crossing: &mut Crossing<'_>, written: &file_oauth::Claims, at: Range<
     let names = names.unwrap_or_default();
     let about_groups = written.group_prefix.is_some()
         || written.groups_optional
-        || !(written.group_names.is_empty() && written.group_allow.is_empty());
+        || written.group_names.is_some()
+        || written.group_allow.is_some();
     if about_groups && written.groups.is_none() {
         let help = "name the claim: `groups = \"groups\"`";
         crossing.problem(
@@ -227,18 +236,35 @@ fn mapping(crossing: &mut Crossing<'_>, written: &file_oauth::Claims, at: Range<
     }
     Mapping {
         user: written.user.clone().unwrap_or(usual.user),
-        users: names_of(crossing, &written.users),
+        users: map(crossing, "users", written.users.as_ref()),
         trust_unverified_email: written.trust_unverified_email,
         agent: written.agent.clone().unwrap_or(usual.agent),
-        agents: names_of(crossing, &written.agents),
+        agents: map(crossing, "agents", written.agents.as_ref()),
         groups: written.groups.clone(),
         group_prefix: groups.unwrap_or_else(|| names.clone()),
-        group_names: names_of(crossing, &written.group_names),
-        group_allow: written.group_allow.iter().cloned().collect(),
+        group_names: written.group_names.as_ref().map(|names| names_of(crossing, names)),
+        group_allow: written.group_allow.as_ref().map(|names| names.iter().cloned().collect()),
         groups_optional: written.groups_optional,
         host: written.host.clone(),
         prefix: names,
     }
+}
+
+/// A closed map. An empty one, as a template may leave it, would let everybody in if it were taken for none.
+fn map<T: FromStr>(
+    crossing: &mut Crossing<'_>,
+    key: &str,
+    written: Option<&Spanned<BTreeMap<String, Spanned<String>>>>,
+) -> BTreeMap<String, T>
+where
+    T::Err: std::fmt::Display,
+{
+    let Some(given) = written else { return BTreeMap::new() };
+    if given.get_ref().is_empty() {
+        let help = format!("take `{key}` out to let in everybody whom the provider names");
+        crossing.problem(given.span(), format!("`{key}` is empty, so nobody could come in"), Some(&help));
+    }
+    names_of(crossing, given.get_ref())
 }
 
 fn names_of<T: FromStr>(

@@ -37,10 +37,10 @@ pub struct Mapping {
     pub groups: Option<String>,
     /// Stands before every group that no map names.
     pub group_prefix: String,
-    /// If any: the other groups of a token are not taken over.
-    pub group_names: BTreeMap<String, GroupName>,
-    /// If any: the other groups of a token are not taken over.
-    pub group_allow: BTreeSet<String>,
+    /// If given, be it empty: the other groups of a token are not taken over.
+    pub group_names: Option<BTreeMap<String, GroupName>>,
+    /// If given, be it empty: the other groups of a token are not taken over.
+    pub group_allow: Option<BTreeSet<String>>,
     /// Takes a token without that claim as one of nobody's groups.
     pub groups_optional: bool,
     /// The claim that names the Host, instead of what the Host says of itself.
@@ -58,8 +58,8 @@ impl Default for Mapping {
             agents: BTreeMap::new(),
             groups: None,
             group_prefix: String::new(),
-            group_names: BTreeMap::new(),
-            group_allow: BTreeSet::new(),
+            group_names: None,
+            group_allow: None,
             groups_optional: false,
             host: None,
         }
@@ -120,12 +120,11 @@ impl Mapping {
             return Err(wrong(claim, &format!("names more than {GROUPS_MAX} groups")));
         }
         let mut groups = BTreeSet::new();
+        let all = self.group_names.is_none() && self.group_allow.is_none();
         for group in listed {
-            if let Some(name) = self.group_names.get(group) {
+            if let Some(name) = self.group_names.as_ref().and_then(|names| names.get(group)) {
                 groups.insert(name.clone());
-            } else if self.group_allow.contains(group)
-                || (self.group_names.is_empty() && self.group_allow.is_empty())
-            {
+            } else if all || self.group_allow.as_ref().is_some_and(|allowed| allowed.contains(group)) {
                 groups.insert(parse(claim, group, &self.group_prefix)?);
             }
         }
@@ -205,7 +204,8 @@ fn certificate(cnf: &Value) -> Result<[u8; 32], Refusal> {
         let decoded = URL_SAFE_NO_PAD.decode(members.get("x5t#S256")?.as_str()?).ok()?;
         <[u8; 32]>::try_from(decoded).ok()
     });
-    thumbprint.ok_or_else(|| wrong("cnf", "binds the token to a key, of which no proof is checked here"))
+    let because = "the claim `cnf` binds the token to a key, of which no proof is checked here";
+    thumbprint.ok_or_else(|| Refusal::new(Code::TokenUnproven, because))
 }
 
 fn wrong(claim: &str, why: &str) -> Refusal {

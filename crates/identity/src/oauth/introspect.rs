@@ -14,7 +14,11 @@ use decision::{Code, Digest, Refusal, SecretName, Timestamp, canonical};
 use egress::{Client, FetchBounds};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header::AUTHORIZATION};
 use serde_json::{Map, Value};
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use tokio::{sync::Mutex, time, time::Instant};
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
@@ -35,6 +39,8 @@ pub(super) struct Exchange {
     settings: Introspection,
     client: Client,
     found: Mutex<Found>,
+    /// Whether asking failed the last time: the first failure is told in the log, and when it is over.
+    failing: AtomicBool,
 }
 
 /// What its metadata says of where it is asked.
@@ -61,7 +67,13 @@ impl Exchange {
             None => provider::policy(source, &[Some(&source.issuer)], None),
         };
         let client = Client::new(reach, http);
-        Self { source: source.clone(), settings: settings.clone(), client, found: Mutex::default() }
+        Self {
+            source: source.clone(),
+            settings: settings.clone(),
+            client,
+            found: Mutex::default(),
+            failing: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn issuer(&self) -> &str {
@@ -77,7 +89,18 @@ impl Exchange {
             let endpoint = self.endpoint().await?;
             self.post(&endpoint, token, client_secret).await
         };
-        time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(self.unreachable("no answer in time")))
+        let answer = time::timeout(PATIENCE, asked).await;
+        let answer = answer.unwrap_or_else(|_| Err(self.unreachable("no answer in time")));
+        match (self.failing.swap(answer.is_err(), Ordering::Relaxed), &answer) {
+            (false, Err(no)) => {
+                tracing::warn!(reason = %no.because, "opaque tokens cannot be asked about: they are refused");
+            }
+            (true, Ok(_)) => {
+                tracing::info!(issuer = %self.source.issuer, "opaque tokens can be asked about again");
+            }
+            (false, Ok(_)) | (true, Err(_)) => {}
+        }
+        answer
     }
 
     async fn endpoint(&self) -> Result<Uri, Refusal> {
@@ -131,7 +154,7 @@ impl Exchange {
         match answer.status {
             StatusCode::OK => Reply::read(&answer.body).map_err(|why| self.unreachable(why)),
             // RFC 7662, section 2.3: the gateway itself is not let in
-            status @ StatusCode::UNAUTHORIZED => Err(self.refused(&format!("it answers {status}"))),
+            status if is_no_entry(status, &answer.body) => Err(self.refused(&format!("it answers {status}"))),
             status => Err(self.unreachable(&format!("it answers {status}"))),
         }
     }
@@ -143,6 +166,21 @@ impl Exchange {
     fn refused(&self, why: &str) -> Refusal {
         let because = format!("`{}` does not let the gateway ask about tokens: {why}", self.source.issuer);
         Refusal::new(Code::ProviderRefused, because)
+    }
+}
+
+/// Whether an answer is about who asks, and not about the token: RFC 6749, section 5.2, lets a client that is not let in be
+/// told so by a 400 as well.
+fn is_no_entry(status: StatusCode, body: &[u8]) -> bool {
+    const OF_THE_CLIENT: [&str; 3] = ["invalid_client", "unauthorized_client", "access_denied"];
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        StatusCode::BAD_REQUEST => {
+            let said = serde_json::from_slice::<Map<String, Value>>(body);
+            let error = said.ok().and_then(|members| members.get("error")?.as_str().map(str::to_owned));
+            error.is_some_and(|error| OF_THE_CLIENT.contains(&error.as_str()))
+        }
+        _ => false,
     }
 }
 
@@ -257,6 +295,19 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
     use std::sync::Arc;
+
+    #[test]
+    fn who_is_not_let_in_is_told_from_what_is_wrong_with_the_provider() {
+        let no_entry =
+            |status: u16, body: &str| is_no_entry(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+        assert!(
+            no_entry(401, "") && no_entry(403, "<html>") && no_entry(400, r#"{"error":"invalid_client"}"#)
+        );
+        for body in ["", "{", "[]", r#"{"error":"invalid_request"}"#, r#"{"error":7}"#] {
+            assert!(!no_entry(400, body), "{body}");
+        }
+        assert!(!no_entry(500, r#"{"error":"invalid_client"}"#) && !no_entry(404, ""));
+    }
 
     const NOW: u64 = 1_800_000_000;
     const ISSUER: &str = "https://login.example/tenant";

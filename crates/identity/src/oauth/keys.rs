@@ -16,6 +16,8 @@ const RSA_BYTES_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
+    /// How many the provider publishes, those that cannot verify a signature included.
+    published: usize,
 }
 
 #[derive(Debug)]
@@ -55,8 +57,6 @@ pub enum KeysError {
     Form(String),
     #[error("there are more than {KEYS_MAX} keys")]
     TooMany,
-    #[error("none of the {0} keys can verify a token's signature")]
-    NoneFits(usize),
 }
 
 #[derive(Deserialize)]
@@ -81,7 +81,8 @@ struct WrittenKey {
 
 impl KeySet {
     /// Reads a JWK set. Keys that are not for signatures, too weak (a short RSA modulus, an
-    /// Ed25519 point of small order) or of a kind nobody here knows are left out.
+    /// Ed25519 point of small order) or of a kind nobody here knows are left out, which may leave none: a provider
+    /// that takes all of its keys back says so in this way.
     pub fn read(text: &[u8]) -> Result<Self, KeysError> {
         // both errors repeat the provider's words, which a log line must not hold at any length
         canonical::bytes(text).map_err(|e| KeysError::Form(quoted(&e.to_string())))?;
@@ -91,13 +92,19 @@ impl KeySet {
         if count > KEYS_MAX {
             return Err(KeysError::TooMany);
         }
-        let keys: Vec<_> = written
+        let keys = written
             .keys
             .into_iter()
             .filter_map(|key| serde_json::from_value(key).ok())
             .filter_map(|key| Key::of(&key))
             .collect();
-        if keys.is_empty() { Err(KeysError::NoneFits(count)) } else { Ok(Self { keys }) }
+        Ok(Self { keys, published: count })
+    }
+
+    /// Why no token can be verified with these keys, where none can.
+    pub(crate) fn lack(&self) -> Option<String> {
+        let published = self.published;
+        self.keys.is_empty().then(|| format!("none of the {published} keys can verify a token's signature"))
     }
 
     /// Whether these are the same keys, called the same.
@@ -125,6 +132,9 @@ impl KeySet {
     fn meant(&self, token: &Signed<'_>, alg: Alg) -> Result<Vec<&Key>, Refusal> {
         let fits = |key: &&Key| key.kind.fits(alg) && key.alg.is_none_or(|only| only == alg);
         let unknown = |because: String| Refusal::new(Code::TokenKeyUnknown, because);
+        if let Some(lack) = self.lack() {
+            return Err(unknown(lack));
+        }
         let keys: Vec<_> = match &token.kid {
             Some(kid) => self.keys.iter().filter(|key| key.kid.as_ref() == Some(kid)).filter(fits).collect(),
             None => self.keys.iter().filter(fits).collect(),

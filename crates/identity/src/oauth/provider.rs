@@ -177,16 +177,27 @@ impl Shared {
         *said = reason;
     }
 
-    /// Fetches once. What cannot be fetched leaves what was known, until that is too old.
+    /// Fetches once. What cannot be fetched leaves what was known, until that is too old. A set without any key that
+    /// fits is an answer too, where there was one: the keys were taken back, and what they signed is good no more.
     async fn attempt(&self) -> Result<(), String> {
         let keys = keys_of(&self.client, &self.source).await?;
         let before = self.known.load_full();
+        let lack = keys.lack();
+        if let Some(lack) = lack.clone().filter(|_| before.is_none()) {
+            return Err(lack);
+        }
         let same = before.is_some_and(|before| before.keys.same(&keys));
         let known = Known { keys, fetched_at: Instant::now() };
         self.known.store(Some(Arc::new(known)));
         if !same {
             self.changes.fetch_add(1, Ordering::Release);
-            tracing::info!(issuer = %self.source.issuer, "the provider's keys are new");
+            let issuer = &self.source.issuer;
+            match lack {
+                Some(reason) => {
+                    tracing::warn!(%issuer, %reason, "the provider took its keys back: its tokens are refused");
+                }
+                None => tracing::info!(%issuer, "the provider's keys are new"),
+            }
         }
         Ok(())
     }
@@ -298,6 +309,36 @@ mod tests {
             let fetched = asked.load(Ordering::Relaxed);
             assert!(fetched == 2 || began.elapsed() >= pause, "{fetched}");
         }
+    }
+
+    #[tokio::test]
+    async fn keys_that_the_provider_took_back_without_others_are_good_no_more() {
+        let kid = Some("e");
+        let set = Arc::new(Mutex::new(tests::our_key(kid)));
+        let (url, _) = publishing(Arc::clone(&set)).await;
+        let (pause, refresh) = (Duration::from_millis(20), Duration::from_millis(40));
+        let source = Source { jwks: Some(format!("{url}/jwks")), pause, refresh, ..Source::of(&url) };
+        let changes = Arc::new(AtomicU64::new(0));
+        let provider = Provider::start(source, false, egress::Settings::default(), Arc::clone(&changes));
+        while provider.known().is_err() {
+            time::sleep(pause).await;
+        }
+        let text = tests::token_by(kid);
+        let token = Signed::read(&text).unwrap();
+        assert!(provider.signer(&token, Alg::Es256).await.is_ok());
+        let before = changes.load(Ordering::Acquire);
+        *set.lock() = r#"{"keys":[]}"#.to_owned();
+        while changes.load(Ordering::Acquire) == before {
+            time::sleep(pause).await;
+        }
+        let refused = provider.signer(&token, Alg::Es256).await.unwrap_err();
+        assert_eq!(refused.code, Code::TokenKeyUnknown);
+        // and what is no set at all takes nothing away
+        *set.lock() = tests::our_key(kid);
+        assert!(provider.refreshed().await);
+        *set.lock() = "<html>".to_owned();
+        time::sleep(refresh * 3).await;
+        assert!(provider.signer(&token, Alg::Es256).await.is_ok());
     }
 
     #[tokio::test]

@@ -80,10 +80,11 @@ impl Granted {
         })
     }
 
-    /// What to ask for so that this is granted too and nothing is lost (SEP-835: one complete challenge).
-    pub fn and(&self, server: &str, width: Width) -> BTreeSet<Scope> {
+    /// What to ask for so that this is granted too and nothing is lost (SEP-835: one complete challenge). `ask` is what
+    /// the operator wants asked for: providers do not list every scope in the token that it gave.
+    pub fn and(&self, server: &str, width: Width, ask: &[Scope]) -> BTreeSet<Scope> {
         let held = self.0.iter().filter(|scope| scope.as_str() != NEVER_ASKED).cloned();
-        held.chain(scope_for(Some(server), width)).collect()
+        held.chain(scope_for(Some(server), width)).chain(askable(ask)).collect()
     }
 }
 
@@ -121,7 +122,9 @@ mod tests {
     #[test]
     fn a_challenge_asks_for_what_is_held_and_what_is_missing_but_never_for_offline_access() {
         let held = granted(json!({ "scope": "offline_access openid mcp:crm:read", "scp": "email" }));
-        let asked: Vec<_> = held.and("crm", Width::Write).iter().map(|s| s.as_str().to_owned()).collect();
-        assert_eq!(asked, ["email", "mcp:crm:read", "mcp:crm:write", "openid"]);
+        let ask = Scope::new("groups.read").unwrap();
+        let asked: Vec<_> =
+            held.and("crm", Width::Write, &[ask]).iter().map(|s| s.as_str().to_owned()).collect();
+        assert_eq!(asked, ["email", "groups.read", "mcp:crm:read", "mcp:crm:write", "openid"]);
     }
 }

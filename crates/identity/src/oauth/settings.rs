@@ -153,7 +153,9 @@ impl Alg {
             Self::EdDsa => "EdDSA",
         }
     }
+    /// `Ed25519` (RFC 9864) is the one kind of `EdDSA` that is known here.
     pub fn parse(name: &str) -> Option<Self> {
+        let name = if name == "Ed25519" { Self::EdDsa.as_str() } else { name };
         Self::ALL.into_iter().find(|alg| alg.as_str() == name)
     }
 

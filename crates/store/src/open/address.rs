@@ -27,52 +27,71 @@ const KNOWN: [&str; 17] = [
     "application_name",
 ];
 
+/// A variable that the driver reads, when an address says the same, and what is told where none does.
+struct Variable {
+    name: &'static str,
+    says: fn(&Said<'_>) -> bool,
+    reason: &'static str,
+}
+
 /// Variables that the driver takes for what an address does not say, and where the address can say it.
-const VARIABLES: [(&str, fn(&Said<'_>) -> bool, &str); 11] = [
-    ("PGHOST", |said| said.host(), "PGHOST is set: unset it, or write the host into the address"),
-    ("PGHOSTADDR", |said| said.host(), "PGHOSTADDR is set: unset it, or write the host into the address"),
-    (
-        "PGPORT",
-        |said| said.url.port().is_some() || said.has(&["port"]),
-        "PGPORT is set: unset it, or write the port into the address",
-    ),
-    (
-        "PGUSER",
-        |said| !said.url.username().is_empty() || said.has(&["user"]),
-        "PGUSER is set: unset it, or write the user into the address",
-    ),
-    (
-        "PGPASSWORD",
-        |said| said.url.password().is_some() || said.has(&["password"]),
-        "PGPASSWORD is set, and no secret is taken from a variable that was not named: unset it",
-    ),
-    (
-        "PGDATABASE",
-        |said| said.url.path().len() > 1 || said.has(&["dbname"]),
-        "PGDATABASE is set: unset it, or write the database into the address",
-    ),
-    (
-        "PGSSLMODE",
-        |said| said.has(&["sslmode", "ssl-mode"]),
-        "PGSSLMODE is set: unset it, or write `sslmode` into the address",
-    ),
-    (
-        "PGSSLROOTCERT",
-        |said| said.has(&["sslrootcert", "ssl-root-cert", "ssl-ca"]),
-        "PGSSLROOTCERT is set: unset it, or write `sslrootcert` into the address",
-    ),
-    (
-        "PGSSLCERT",
-        |said| said.has(&["sslcert", "ssl-cert"]),
-        "PGSSLCERT is set: unset it, or write `sslcert` into the address",
-    ),
-    (
-        "PGSSLKEY",
-        |said| said.has(&["sslkey", "ssl-key"]),
-        "PGSSLKEY is set: unset it, or write `sslkey` into the address",
-    ),
+const VARIABLES: [Variable; 11] = [
+    Variable {
+        name: "PGHOST",
+        says: |said| said.host(),
+        reason: "PGHOST is set: unset it, or write the host into the address",
+    },
+    Variable {
+        name: "PGHOSTADDR",
+        says: |said| said.host(),
+        reason: "PGHOSTADDR is set: unset it, or write the host into the address",
+    },
+    Variable {
+        name: "PGPORT",
+        says: |said| said.url.port().is_some() || said.has(&["port"]),
+        reason: "PGPORT is set: unset it, or write the port into the address",
+    },
+    Variable {
+        name: "PGUSER",
+        says: |said| !said.url.username().is_empty() || said.has(&["user"]),
+        reason: "PGUSER is set: unset it, or write the user into the address",
+    },
+    Variable {
+        name: "PGPASSWORD",
+        says: |said| said.url.password().is_some() || said.has(&["password"]),
+        reason: "PGPASSWORD is set, and no secret is taken from a variable that was not named: unset it",
+    },
+    Variable {
+        name: "PGDATABASE",
+        says: |said| said.url.path().len() > 1 || said.has(&["dbname"]),
+        reason: "PGDATABASE is set: unset it, or write the database into the address",
+    },
+    Variable {
+        name: "PGSSLMODE",
+        says: |said| said.has(&["sslmode", "ssl-mode"]),
+        reason: "PGSSLMODE is set: unset it, or write `sslmode` into the address",
+    },
+    Variable {
+        name: "PGSSLROOTCERT",
+        says: |said| said.has(&["sslrootcert", "ssl-root-cert", "ssl-ca"]),
+        reason: "PGSSLROOTCERT is set: unset it, or write `sslrootcert` into the address",
+    },
+    Variable {
+        name: "PGSSLCERT",
+        says: |said| said.has(&["sslcert", "ssl-cert"]),
+        reason: "PGSSLCERT is set: unset it, or write `sslcert` into the address",
+    },
+    Variable {
+        name: "PGSSLKEY",
+        says: |said| said.has(&["sslkey", "ssl-key"]),
+        reason: "PGSSLKEY is set: unset it, or write `sslkey` into the address",
+    },
     // the address only adds to it
-    ("PGOPTIONS", |_| false, "PGOPTIONS is set: unset it, and write `options` into the address"),
+    Variable {
+        name: "PGOPTIONS",
+        says: |_| false,
+        reason: "PGOPTIONS is set: unset it, and write `options` into the address",
+    },
 ];
 
 /// What an address says.
@@ -91,6 +110,10 @@ impl Said<'_> {
 
 /// The options of an address. Errors: it cannot be read, has a parameter that nobody knows, or leaves to a variable of
 /// the environment how the database is reached.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver reads them itself: asked is whether it would find any"
+)]
 pub(super) fn options(address: &str) -> Result<PgConnectOptions, StoreError> {
     from(address, |name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
@@ -106,10 +129,8 @@ fn from(address: &str, is_set: impl Fn(&str) -> bool) -> Result<PgConnectOptions
         ));
     }
     let said = Said { url: &url };
-    for (variable, says, reason) in VARIABLES {
-        if is_set(variable) && !says(&said) {
-            return Err(unread(reason));
-        }
+    if let Some(one) = VARIABLES.iter().find(|one| is_set(one.name) && !(one.says)(&said)) {
+        return Err(unread(one.reason));
     }
     let options = PgConnectOptions::from_str(address).map_err(|_| unread("it does not parse"))?;
     let options = options.application_name("callgate").disable_statement_logging();
@@ -155,7 +176,7 @@ mod tests {
         let bare = "postgres:///";
         let full = "postgres://gw:p@db:5433/gw?sslmode=require&sslrootcert=a&sslcert=b&sslkey=c";
         assert!(with("", bare) && with("", full));
-        for (variable, _, reason) in VARIABLES {
+        for Variable { name: variable, reason, .. } in VARIABLES {
             assert!(!with(variable, bare) && reason.contains(variable), "{variable}");
             assert_eq!(with(variable, full), variable != "PGOPTIONS", "{variable}");
         }

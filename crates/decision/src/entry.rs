@@ -2,7 +2,7 @@
 
 use crate::{
     CallId, Channel, Claims, Code, Commitment, DeedId, Digest, Direction, Environment, Evidence,
-    InteractionId, Principal, ServerName, Stage, Target, TenantId, Timestamp,
+    InteractionId, Item, Principal, ServerName, Stage, Target, TenantId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -77,6 +77,10 @@ pub struct Intent {
     pub method: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// What the asker named, where there is no such thing here: as it wrote it, cut, with hidden characters written out. It
+    /// names no item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Item>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Commitment>,
     pub bytes: u64,
@@ -295,6 +299,7 @@ mod tests {
             },
             method: Some("tools/call".to_owned()),
             target: None,
+            asked: None,
             arguments: None,
             bytes: 7,
             policy: Some(Digest::of(b"p")),

@@ -1,8 +1,10 @@
 //! Have the right people said yes to exactly this. What nobody was asked yet is proposed to them, and the call waits
 //! or comes again: it is found by who asks for what, and good only for what it was bound to.
 
+mod bound;
 mod refused;
 
+pub use bound::still_bound;
 pub(crate) use refused::{another, denied, ended, lapsed, settled_meanwhile, spent, unkept, void};
 
 use crate::authenticate::Asker;
@@ -485,9 +487,9 @@ fn waits(
     });
     let mut refusal = held.refusal();
     let ask = approval.cure.groups().map(ToString::to_string).collect();
-    let at = url.map(|url| format!(" and can decide at {url}")).unwrap_or_default();
+    let at = url.map(|url| format!(", and can be given at {url}")).unwrap_or_default();
     let help = format!(
-        "{whom} was asked (`{id}`){at}. Make exactly the same call again later: it is done once they have said yes, and not before"
+        "a yes of {whom} was asked for (`{id}`){at}. Make exactly the same call again later: it is done once they have said yes, and not before"
     );
     refusal.basis.extend([format!("approval:{id}"), reached]);
     refusal.remedy(help, ask)

@@ -99,6 +99,7 @@ mod tasks;
 mod unsettled;
 pub mod webhooks;
 
+pub use approval::still_bound;
 pub use budgets::tidy as tidy_budgets;
 pub use gate::{Gate, Live, Parts};
 pub use govern::govern;

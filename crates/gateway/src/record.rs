@@ -14,8 +14,8 @@ use crate::settings::Authority;
 use bytes::Bytes;
 use decision::{
     Call, CallId, Channel, Claims, Class, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
-    DraftId, Ending, Entry, Era, Event, EventName, Intent, InteractionId, Outcome, Passed, Permit, Principal,
-    Refusal, ServerName, Slot, Stage, Target, Trail,
+    DraftId, Ending, Entry, Era, Event, EventName, Intent, InteractionId, Item, Outcome, Passed, Permit,
+    Principal, Refusal, ServerName, Slot, Stage, Target, Trail,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use store::ledger::{Attending, Record};
@@ -24,6 +24,8 @@ use store::ledger::{Attending, Record};
 const METHOD_CHARS_MAX: usize = 120;
 /// Longest item name an entry keeps whole; what is longer is cut and its digest added.
 const NAME_CHARS_MAX: usize = 1_024;
+/// And of one that is none of ours.
+const ASKED_CHARS_MAX: usize = 128;
 /// Longest reason an entry keeps.
 const BECAUSE_CHARS_MAX: usize = 2_000;
 
@@ -62,6 +64,8 @@ pub(crate) struct Leg {
     pub(crate) claims: Claims,
     pub(crate) method: Option<String>,
     pub(crate) target: Option<Target>,
+    /// What was named and is nothing here.
+    pub(crate) asked: Option<Item>,
     bytes: u64,
     arguments: Option<Disclosure>,
     result: Option<Disclosure>,
@@ -191,6 +195,7 @@ impl Leg {
             claims: Claims::default(),
             method: None,
             target: None,
+            asked: None,
             bytes: 0,
             arguments: None,
             result: None,
@@ -300,6 +305,7 @@ impl Leg {
             channel: self.channel.clone(),
             method: self.method.clone(),
             target: self.target.clone().map(shorten),
+            asked: self.asked.as_ref().filter(|_| self.target.is_none()).map(named),
             arguments: self.arguments.as_ref().map(Disclosure::commitment),
             bytes: self.bytes,
             policy: self.policy,
@@ -480,6 +486,11 @@ fn shorten(mut target: Target) -> Target {
         target.item.name = format!("{}… {digest}", cut(&target.item.name, NAME_CHARS_MAX - 100));
     }
     target
+}
+
+/// What somebody wrote where a name belongs: it may be anything.
+fn named(asked: &Item) -> Item {
+    Item { kind: asked.kind, name: inspect::shown::visible(&cut(&asked.name, ASKED_CHARS_MAX)) }
 }
 
 fn cut(text: &str, chars: usize) -> String {

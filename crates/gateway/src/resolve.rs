@@ -135,8 +135,9 @@ fn named(
     let sought = Item { kind: meant.kind, name: meant.name.clone() };
     let found = find(live, &arrival.entrance, &meant, asker, leg.claims.host.as_deref());
     let Hit { server, item, name, way } = found.map_err(|missing| {
-        if let Some(server) = missing.server {
-            leg.target = Some(Target { server, item: sought, definition: None });
+        match missing.server {
+            Some(server) => leg.target = Some(Target { server, item: sought, definition: None }),
+            None => leg.asked = Some(sought),
         }
         let refusal = Refusal::new(missing.code, missing.because.clone());
         if missing.told { refusal.told(missing.because) } else { refusal }
@@ -246,7 +247,7 @@ fn find(
             missing.because = format!("{too_much} on `{server}` to be compared");
             None
         }) else {
-            if let Some((withdrawn, wide)) = withdrawn(live, &server, meant.kind, &name) {
+            if let Some((withdrawn, wide)) = shut_under(live, &server, meant.kind, &name) {
                 missing = Missing {
                     code: Code::ItemWithdrawn,
                     because: withdrawn.because().to_owned(),
@@ -354,16 +355,19 @@ pub(crate) fn lookup(
 }
 
 /// Why what a name means is not offered, for an address also by its template, and whether that has every scheme.
-fn withdrawn(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<(Withdrawn, bool)> {
-    let withdrawn = &live.peers.get(server)?.withdrawn;
-    if let Some(why) = withdrawn.get(&(kind, name.to_owned())) {
-        return Some((*why, false));
+fn shut_under(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<(Withdrawn, bool)> {
+    if let Some(why) = withdrawn(live, server, kind, name) {
+        return Some((why, false));
     }
     let (sought, mut steps) = (wire::template::Sought::new(name), STEPS_MAX);
-    let templates = withdrawn.iter().filter(|((kind, _), _)| *kind == ItemKind::ResourceTemplate);
-    let mut templates = templates.filter(|_| kind == ItemKind::Resource);
+    let all = &live.peers.get(server).filter(|_| kind == ItemKind::Resource)?.withdrawn;
+    let mut templates = all.iter().filter(|((kind, _), _)| *kind == ItemKind::ResourceTemplate);
     let (found, why) = templates.find(|((_, template), _)| sought.is_of(template, &mut steps) == Ok(true))?;
     Some((*why, names_no_scheme(&found.1)))
+}
+
+pub(crate) fn withdrawn(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<Withdrawn> {
+    live.peers.get(server)?.withdrawn.get(&(kind, name.to_owned())).copied()
 }
 
 /// The call: built once, never edited. What is judged from here on is what is sent.

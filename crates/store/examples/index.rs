@@ -134,6 +134,7 @@ impl Calls {
             },
             method: Some("tools/call".to_owned()),
             target: Some(target),
+            asked: None,
             arguments: None,
             bytes: 312,
             policy: Some(self.policy),

@@ -5,7 +5,7 @@
 
 use crate::db::Arg;
 use crate::words::{direction_word, era_word, transport_word};
-use decision::{Actor, Digest, Environment, Intent, TenantId};
+use decision::{Actor, Digest, Environment, Intent, Item, TenantId};
 use std::{borrow::Cow, collections::HashMap};
 
 /// Longest text that is copied into the index, in bytes.
@@ -66,8 +66,9 @@ const COLUMNS: [Column; 20] = [
     ("entrance", |intent| Some(&intent.channel.entrance).into()),
     ("method", |intent| intent.method.as_ref().into()),
     ("server", |intent| intent.target.as_ref().map(|target| target.server.as_str()).into()),
-    ("item_kind", |intent| intent.target.as_ref().map(|target| target.item.kind.as_str()).into()),
-    ("item_name", |intent| intent.target.as_ref().map(|target| &target.item.name).into()),
+    // without a server it is what was asked for, and is nothing here
+    ("item_kind", |intent| item(intent).map(|item| item.kind.as_str()).into()),
+    ("item_name", |intent| item(intent).map(|item| &item.name).into()),
     ("definition", |intent| intent.target.as_ref().and_then(|target| target.definition.as_ref()).into()),
     ("policy", |intent| intent.policy.as_ref().into()),
 ];
@@ -82,6 +83,10 @@ pub(crate) const NAMES: [&str; COLUMNS.len() + 1] = {
     }
     names
 };
+
+fn item(intent: &Intent) -> Option<&Item> {
+    intent.target.as_ref().map(|target| &target.item).or(intent.asked.as_ref())
+}
 
 /// Who acts: the kind, and the name if there is one.
 fn actor(actor: &Actor) -> (&'static str, Option<&str>) {

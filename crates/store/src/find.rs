@@ -17,7 +17,10 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ended {
     Answered,
+    /// Refused for good: what waits for people is held.
     Refused,
+    /// Refused until people say yes: a call that came again, or was sent later, is another row.
+    Held,
     Failed,
     Cancelled,
     Unknown,
@@ -33,11 +36,15 @@ const ENDED: [(Ended, u64); 5] = [
 ];
 
 pub(crate) fn ended_number(ended: Ended) -> u64 {
+    let ended = if ended == Ended::Held { Ended::Refused } else { ended };
     ENDED.iter().find(|(known, _)| *known == ended).map_or(0, |(_, number)| *number)
 }
 
-fn ended_from_number(number: u64) -> Option<Ended> {
-    ENDED.iter().find(|(_, known)| *known == number).map(|(ended, _)| *ended)
+fn ended_from_number(number: u64, code: Option<Code>) -> Option<Ended> {
+    match ENDED.iter().find(|(_, known)| *known == number).map(|(ended, _)| *ended) {
+        Some(Ended::Refused) if code == Some(Code::ApprovalRequired) => Some(Ended::Held),
+        ended => ended,
+    }
 }
 
 /// Which calls. Every condition that is set must hold.
@@ -47,11 +54,13 @@ pub struct Filter {
     pub agent: Option<AgentName>,
     pub user: Option<UserName>,
     pub server: Option<ServerName>,
-    /// The name of a tool, prompt, resource or template, as its author wrote it.
+    /// The name of a tool, prompt, resource or template, as its author wrote it, or as it was asked for where there is none.
     pub item: Option<String>,
     pub interaction: Option<InteractionId>,
     pub code: Option<Code>,
     pub ended: Option<Ended>,
+    /// Only what the gateway does on its own account, or only the rest.
+    pub errand: Option<bool>,
     /// Opened at or after.
     pub since: Option<Timestamp>,
     /// Opened before.
@@ -128,6 +137,8 @@ pub struct CallRow {
     pub server: Option<ServerName>,
     /// The name may be cut; the ledger has it whole.
     pub item: Option<Item>,
+    /// What was asked for where it is nothing here. Then there is no item.
+    pub asked: Option<Item>,
     pub definition: Option<Digest>,
     pub policy: Option<Digest>,
     pub ended: Option<Ended>,
@@ -242,9 +253,9 @@ impl Store {
             // A decision is in its intent's row, and has one of its own only without that: count calls, not entries.
             counts.intents = counts.intents.saturating_add(n);
             counts.decisions = counts.decisions.saturating_add(row.count("closed")?);
-            let ended = match row.count_opt("ended")?.and_then(ended_from_number) {
+            let ended = match row.count_opt("ended")?.and_then(|number| ended_from_number(number, None)) {
                 Some(Ended::Answered) => &mut counts.answered,
-                Some(Ended::Refused) => &mut counts.refused,
+                Some(Ended::Refused | Ended::Held) => &mut counts.refused,
                 Some(Ended::Failed) => &mut counts.failed,
                 Some(Ended::Cancelled) => &mut counts.cancelled,
                 Some(Ended::Unknown) => &mut counts.unknown,
@@ -278,6 +289,13 @@ fn question(scope: &Scope, filter: &Filter, limit: u64, before: Option<(Timestam
     }
     q.and_if(" AND e.code = ?1", filter.code.map(Code::as_str));
     q.and_if(" AND e.ended = ?1", filter.ended.map(ended_number));
+    let held = || vec![Code::ApprovalRequired.as_str().into()];
+    match filter.ended {
+        Some(Ended::Held) => q.and(" AND e.code = ?1", held()),
+        Some(Ended::Refused) => q.and(" AND (e.code IS NULL OR e.code <> ?1)", held()),
+        Some(Ended::Answered | Ended::Failed | Ended::Cancelled | Ended::Unknown) | None => {}
+    }
+    q.and_if(" AND c.errand = ?1", filter.errand.map(u64::from));
     q.and_if(" AND e.at >= ?1", filter.since);
     q.and_if(" AND e.at < ?1", filter.until);
     q.and_if(TEXT, filter.text.as_deref().map(pattern));
@@ -315,6 +333,10 @@ fn call_row(row: &Row, logs: &Logs) -> Outcome<CallRow> {
     };
     let item_kind = row.word_opt("item_kind", kind_from)?;
     let item_name: Option<String> = row.get("item_name")?;
+    let code = row.word_opt("code", Code::parse)?;
+    let server = row.parsed_opt("server")?;
+    let named = item_kind.zip(item_name).map(|(kind, name)| Item { kind, name });
+    let (item, asked) = if server.is_some() { (named, None) } else { (None, named) };
     let flag = |column| -> Outcome<Option<bool>> { Ok(row.count_opt(column)?.map(|n| n != 0)) };
     Ok(CallRow {
         log,
@@ -340,12 +362,13 @@ fn call_row(row: &Row, logs: &Logs) -> Outcome<CallRow> {
         revision: row.get("revision")?,
         entrance: row.get("entrance")?,
         method: row.get("method")?,
-        server: row.parsed_opt("server")?,
-        item: item_kind.zip(item_name).map(|(kind, name)| Item { kind, name }),
+        server,
+        item,
+        asked,
         definition: row.digest_opt("definition")?,
         policy: row.digest_opt("policy")?,
-        ended: row.count_opt("ended")?.and_then(ended_from_number),
-        code: row.word_opt("code", Code::parse)?,
+        ended: row.count_opt("ended")?.and_then(|number| ended_from_number(number, code)),
+        code,
         dispatched: flag("dispatched")?,
         duration_us: row.count_opt("duration_us")?,
         shown: row.digest_opt("shown")?,

@@ -72,6 +72,7 @@ pub(crate) struct List {
     /// A reason code, such as `rule-denied`
     #[arg(long)]
     code: Option<String>,
+    /// What waits for people is `held`, and not `refused`
     #[arg(long, value_enum)]
     ended: Option<How>,
     #[arg(long)]
@@ -93,6 +94,7 @@ pub(crate) struct List {
 pub(crate) enum How {
     Answered,
     Refused,
+    Held,
     Failed,
     Cancelled,
     Unknown,
@@ -191,10 +193,12 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
         ended: args.ended.map(|how| match how {
             How::Answered => Ended::Answered,
             How::Refused => Ended::Refused,
+            How::Held => Ended::Held,
             How::Failed => Ended::Failed,
             How::Cancelled => Ended::Cancelled,
             How::Unknown => Ended::Unknown,
         }),
+        errand: (!args.errands).then_some(false),
         since,
         until: None,
         text: args.text,
@@ -212,12 +216,11 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     }
     let mut rows = Vec::new();
     let mut before = None;
-    // errands are left out after the page was read, so it may take several
     while (rows.len() as u64) < args.limit {
         let page = store.find_calls(&place.scope(), &filter, 1_000, before.as_ref()).await?;
         let Some(last) = page.last().map(CallRow::cursor) else { break };
         before = Some(last);
-        rows.extend(page.into_iter().filter(|row| args.errands || !row.errand));
+        rows.extend(page);
     }
     rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
     given.say.json(&rows.iter().map(value).collect::<Vec<_>>());
@@ -235,6 +238,7 @@ fn ended(row: &CallRow) -> &'static str {
         None => "open",
         Some(Ended::Answered) => "answered",
         Some(Ended::Refused) => "refused",
+        Some(Ended::Held) => "held",
         Some(Ended::Failed) => "failed",
         Some(Ended::Cancelled) => "cancelled",
         Some(Ended::Unknown) => "unknown",
@@ -245,10 +249,11 @@ fn cells(given: &Given, row: &CallRow) -> Vec<String> {
     let actor = row.actor.clone().unwrap_or_else(|| row.actor_kind.clone());
     let who = row.user.as_ref().map_or_else(|| actor.clone(), |user| format!("{actor} for {user}"));
     let method = row.method.clone().unwrap_or_else(|| "-".to_owned());
-    let what = match (&row.server, &row.item) {
+    let what = match (&row.server, row.item.as_ref().or(row.asked.as_ref())) {
         (Some(server), Some(item)) => format!("{method} {server} {}", item.name),
         (Some(server), None) => format!("{method} {server}"),
-        (None, _) => method,
+        (None, Some(asked)) => format!("{method} {} (nothing here)", asked.name),
+        (None, None) => method,
     };
     let ended = match row.code {
         Some(code) => format!("{}: {}", ended(row), code.as_str()),
@@ -264,7 +269,7 @@ fn value(row: &CallRow) -> serde_json::Value {
         "call": row.call, "deed": row.deed, "leg": row.leg, "at": row.at, "interaction": row.interaction,
         "actor-kind": row.actor_kind, "actor": row.actor, "user": row.user, "host": row.host, "model": row.model,
         "transport": row.transport, "era": row.era, "revision": row.revision, "entrance": row.entrance,
-        "method": row.method, "server": row.server, "item": row.item, "definition": row.definition,
+        "method": row.method, "server": row.server, "item": row.item, "asked": row.asked, "definition": row.definition,
         "errand": row.errand, "ended": ended(row), "code": row.code, "dispatched": row.dispatched,
         "duration-us": row.duration_us, "intent": row.intent, "decision": row.decision.as_ref().map(|(_, index)| index),
         "policy": row.policy, "shown": row.shown,

@@ -151,6 +151,9 @@ fn asked(given: &Given, intent: &Intent) {
             say.line(format!("  as it is defined by {definition}"));
         }
     }
+    if let Some(asked) = &intent.asked {
+        say.line(one_line(&format!("  by the name `{}`, which is nothing here", asked.name)));
+    }
     let claimed = [("host", &intent.claimed.host), ("model", &intent.claimed.model)];
     for (what, value) in claimed {
         if let Some(value) = value {

@@ -319,7 +319,7 @@ fn nobody_is_sent_to_a_console_that_is_off_and_check_says_how_it_is_decided() {
     let token = bed.token("bot");
     let (gateway, session) = begin(&bed, &token);
     let told = drop_note(&gateway, &token, &session).to_string();
-    assert!(told.contains("can decide at http") && told.contains("/console/approvals/"), "{told}");
+    assert!(told.contains("can be given at http") && told.contains("/console/approvals/"), "{told}");
     assert_eq!(gateway.stop(), 0);
     assert!(!bed.run(&["check"]).out.contains("console"));
     let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();

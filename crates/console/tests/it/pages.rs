@@ -55,6 +55,7 @@ async fn recorded_as(house: &House, ending: Ending) -> CallId {
             item: Item { kind: ItemKind::Tool, name: "delete_customer".to_owned() },
             definition: None,
         }),
+        asked: None,
         arguments: None,
         bytes: 412,
         policy: None,

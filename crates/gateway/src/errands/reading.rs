@@ -17,6 +17,8 @@ const PAGES_MAX: usize = 100;
 const ITEMS_MAX: usize = 10_000;
 /// Most bytes of all that one server says of itself at one look, whatever of it is kept.
 const BYTES_MAX: usize = 64 << 20;
+/// Characters that are told of what a server says of an error.
+const SAID_CHARS_MAX: usize = 200;
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -102,8 +104,24 @@ pub(crate) fn answer(method: &str, frame: wire::Frame) -> Result<wire::Frame, Fa
             let code = frame.error_raw().and_then(|error| raw::member(error, "code")).unwrap_or_default();
             let unknown = code == wire::rpc::METHOD_NOT_FOUND.to_string().as_bytes();
             let kind = if unknown { FaultKind::Refused } else { FaultKind::Nonsense };
-            Err(Fault::sent(kind, format!("`{method}` was answered with an error")))
+            Err(Fault::sent(kind, format!("`{method}` was answered with an error{}", said(&frame))))
         }
+    }
+}
+
+/// The code and the text of an error, as far as they are one line for people: `` (-32603): `out of memory` ``.
+fn said(frame: &wire::Frame) -> String {
+    let error = frame.error_raw().unwrap_or_default();
+    let code = raw::member(error, "code")
+        .and_then(|code| std::str::from_utf8(code).ok()?.trim().parse::<i64>().ok());
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    let text = raw::string_member(error, "message").unwrap_or_default();
+    let mut chars = text.trim().chars();
+    let cut: String = chars.by_ref().take(SAID_CHARS_MAX).collect();
+    let more = if chars.next().is_some() { "…" } else { "" };
+    match cut.is_empty() {
+        true => code,
+        false => format!("{code}: `{}{more}`", inspect::shown::visible(&cut)),
     }
 }
 
@@ -272,6 +290,23 @@ mod tests {
         assert_eq!((asked, told.as_str()), (PAGES_MAX, "`tools/list` has more than 100 pages"));
     }
 
+    #[test]
+    fn what_a_server_says_of_an_error_is_told_in_one_line_and_cut() {
+        let told = |error: &str| {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#);
+            let frame = wire::Frame::scan(text.into(), &wire::Limits { bytes: 1 << 20, depth: 64 }).unwrap();
+            answer("resources/list", frame).unwrap_err().detail
+        };
+        let head = "`resources/list` was answered with an error";
+        assert_eq!(
+            told(r#"{"code":-32603,"message":"no\nspace\u202e left"}"#),
+            format!("{head} (-32603): `no⟨U+000A⟩space⟨U+202E⟩ left`")
+        );
+        assert_eq!(told(r#"{"code":"x","message":7}"#), head);
+        let long = told(&format!(r#"{{"code":1,"message":"{}"}}"#, "x".repeat(10_000)));
+        assert_eq!(long.chars().count(), head.len() + " (1): ``".len() + 201);
+    }
+
     /// Has one page, and then an error of that code.
     struct Breaks(i64);
 
@@ -305,7 +340,8 @@ mod tests {
         let look = async |code| lists(&Breaks(code), Eras::Modern, all.clone()).await;
         assert_eq!(look(0).await.unwrap().items.len(), 2, "two tools, and no prompts or resources at all");
         for code in [wire::rpc::METHOD_NOT_FOUND, wire::rpc::INTERNAL_ERROR, -32_000] {
-            assert!(look(code).await.is_err(), "{code}: the second page of tools is missing");
+            let fault = look(code).await.expect_err("the second page of tools is missing");
+            assert_eq!(fault.detail, format!("`tools/list` was answered with an error ({code}): `no`"));
         }
     }
 }

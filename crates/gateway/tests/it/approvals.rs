@@ -449,6 +449,9 @@ async fn a_yes_to_one_definition_is_none_to_the_one_that_was_swapped_in() {
     let (house, script) = house(POLICY, Duration::ZERO).await;
     call(&house, refund(500)).await;
     let first = waiting(&house).await[0].id;
+    let terms = waiting(&house).await[0].terms.clone();
+    let bound = |house: &crate::house::House| gateway::still_bound(&house.gate.live(), &terms);
+    assert_eq!(bound(&house), Ok(None));
     vote(&house, first, "fay", true).await.unwrap();
     let mut swapped = crate::script::tools();
     let tools = swapped.as_array_mut().unwrap();
@@ -459,9 +462,11 @@ async fn a_yes_to_one_definition_is_none_to_the_one_that_was_swapped_in() {
     house.look("script").await;
     let told = call(&house, refund(500)).await;
     assert!(told["error"]["message"].as_str().unwrap().starts_with("Unknown tool"), "withdrawn: {told}");
+    assert!(bound(&house).unwrap_err().contains("changed and nobody has approved that"), "it may come back");
     // somebody accepts the new definition without thinking of the approval
     house.store.approve(&scope(&house), &server, &store::Which::All, "a person").await.unwrap();
     house.offers.refresh().await;
+    assert_eq!(bound(&house), Ok(Some(decision::approval::Part::Definition)), "before anybody asks again");
     assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
     let kept = house.store.approval(&scope(&house), first).await.unwrap().unwrap();
     let ended = kept.approval.ended.unwrap();
@@ -477,12 +482,14 @@ async fn a_yes_under_other_rules_is_none() {
     let (house, script) = house(POLICY, Duration::ZERO).await;
     call(&house, refund(500)).await;
     let first = waiting(&house).await[0].id;
+    let terms = waiting(&house).await[0].terms.clone();
     vote(&house, first, "fay", true).await.unwrap();
     let text = POLICY.replace("are for finance to approve", "are for finance and security to approve");
     let text = text.replace("\"finance\")", "\"finance and security\")");
     let settings = std::sync::Arc::clone(&house.gate.live().settings);
     let policies = vec![policy::Source { path: "p.cedar".into(), text }];
     house.offers.reload(gateway::Written { settings, policies }, || ()).await.unwrap();
+    assert_eq!(gateway::still_bound(&house.gate.live(), &terms), Ok(Some(decision::approval::Part::Policy)));
     assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
     let kept = house.store.approval(&scope(&house), first).await.unwrap().unwrap();
     assert_eq!(kept.approval.ended.unwrap().changed, Some(decision::approval::Part::Policy));

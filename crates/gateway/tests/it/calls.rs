@@ -82,6 +82,13 @@ async fn a_hidden_tool_and_one_that_does_not_exist_are_answered_alike_and_record
     assert_eq!(answers[0], answers[1]);
     assert_eq!(codes[0], Ending::Refused { code: Code::NotPermitted });
     assert_eq!(codes[1], Ending::Refused { code: Code::ItemUnknown });
+    let asked = crate::crossing::asked(&house);
+    assert_eq!((asked.target, asked.asked.unwrap().name.as_str()), (None, "script__nowhere"));
+    // however long it is
+    let long = format!("script__{}", "x".repeat(500));
+    house.modern("/mcp", "tools/call", json!({ "name": long, "arguments": {} })).await;
+    let name = crate::crossing::asked(&house).asked.unwrap().name;
+    assert_eq!(name, format!("script__{}…", "x".repeat(120)));
     assert!(script.heard("tools/call").is_empty());
 }
 

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 const AT: &str = "/s/script/mcp";
 
 /// What was asked last that was no errand.
-fn asked(house: &House) -> Intent {
+pub(crate) fn asked(house: &House) -> Intent {
     let last = house.entries().into_iter().rev().find_map(|entry| match entry {
         Entry::Intent(intent) if !intent.errand => Some(*intent),
         Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,

@@ -64,6 +64,7 @@ fn intent(scope: &Scope, n: u8) -> Intent {
             item,
             definition: Some(Digest::of(b"refund")),
         }),
+        asked: None,
         arguments: None,
         bytes: 10,
         policy: Some(Digest::of(b"policy")),
@@ -290,7 +291,7 @@ pub(crate) async fn every_filter_finds_its_calls_and_no_others(bed: &Bed) {
     let all = Filter::default;
     let ids = |ns: &[u8]| ns.iter().map(|n| call_id(*n)).collect::<Vec<_>>();
     let bot = Some("support-bot".parse().unwrap());
-    let expected: [(Filter, &[u8]); 15] = [
+    let expected: [(Filter, &[u8]); 19] = [
         (all(), &[6, 5, 4, 3, 2, 1]),
         (Filter { agent: bot.clone(), ..all() }, &[5, 4, 3, 1]),
         (Filter { agent: Some("cursor".parse().unwrap()), ..all() }, &[2]),
@@ -301,6 +302,10 @@ pub(crate) async fn every_filter_finds_its_calls_and_no_others(bed: &Bed) {
         (Filter { code: Some(Code::ALL[3]), ..all() }, &[2]),
         (Filter { code: Some(Code::ALL[5]), ..all() }, &[]),
         (Filter { ended: Some(Ended::Answered), ..all() }, &[1]),
+        (Filter { ended: Some(Ended::Refused), ..all() }, &[2]),
+        (Filter { ended: Some(Ended::Held), ..all() }, &[]),
+        (Filter { errand: Some(true), ..all() }, &[]),
+        (Filter { errand: Some(false), ..all() }, &[6, 5, 4, 3, 2, 1]),
         (Filter { ended: Some(Ended::Failed), ..all() }, &[3]),
         (Filter { ended: Some(Ended::Cancelled), ..all() }, &[4]),
         (Filter { since: Some(at(5)), ..all() }, &[6, 5]),
@@ -320,6 +325,7 @@ pub(crate) async fn every_filter_finds_its_calls_and_no_others(bed: &Bed) {
         item: Some("100%_sure\\".to_owned()),
         interaction: Some("sess:1".parse().unwrap()),
         ended: Some(Ended::Unknown),
+        errand: Some(false),
         code: None,
         since: Some(at(1)),
         until: Some(at(9)),

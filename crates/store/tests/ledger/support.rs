@@ -88,6 +88,7 @@ pub(crate) fn intent(n: u64, arguments: Option<Commitment>) -> Vec<u8> {
         },
         method: Some("tools/call".to_owned()),
         target: None,
+        asked: None,
         arguments,
         bytes: 120,
         policy: None,

@@ -1,0 +1,31 @@
+//! What a yes that is asked for would be worth, before anybody says it.
+
+use crate::gate::Live;
+use crate::resolve;
+use decision::ItemKind;
+use decision::approval::{Part, Terms};
+
+/// What of the terms is another thing by what is in force: no yes to them counts for a call any more, though nobody has made
+/// that call again. Errors: why the call would be refused as things are, whatever people say.
+///
+/// What the rules want of a call with these arguments is not asked. A resource that was found by its template is taken to
+/// be there.
+pub fn still_bound(live: &Live, terms: &Terms) -> Result<Option<Part>, String> {
+    if terms.policy != live.policies.digest() {
+        return Ok(Some(Part::Policy));
+    }
+    let target = &terms.target;
+    let Some(definition) = target.definition else { return Ok(None) };
+    let (server, kind, name) = (&target.server, target.item.kind, target.item.name.as_str());
+    match live.catalogue.item(server, kind, name) {
+        Some(item) if item.definition.digest() == definition => Ok(None),
+        Some(_) => Ok(Some(Part::Definition)),
+        None => match (resolve::withdrawn(live, server, kind, name), kind) {
+            (Some(withdrawn), _) => Err(withdrawn.because().to_owned()),
+            (None, ItemKind::Tool | ItemKind::Prompt) => {
+                Err(format!("`{name}` is not offered by `{server}` now"))
+            }
+            (None, _) => Ok(None),
+        },
+    }
+}

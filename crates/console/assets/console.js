@@ -43,6 +43,11 @@
     one("main").prepend(note);
   };
 
+  // -- as it was sent: what this script does to it is no change
+  const watched = (page) => new Map(all("[data-watched]", page).map((part) => [part.id, part.innerHTML]));
+  const begun = watched(document);
+  const sent = new WeakMap(all("li[data-id]").map((line) => [line, line.outerHTML]));
+
   // -- time left
   const two = (n, unit, m, smaller) => m ? `${n} ${unit} ${m} ${smaller}` : `${n} ${unit}`;
   const span = (s) => s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
@@ -71,7 +76,10 @@
   // A line that is shown changes where it is; a new one comes last, where it moves nothing.
   const place = (line) => {
     const shown = document.getElementById(line.id);
+    const html = line.outerHTML;
+    sent.set(line, html);
     if (shown) {
+      if (sent.get(shown) === html) return;
       const selected = shown.getAttribute("aria-current");
       if (selected) line.setAttribute("aria-current", selected);
       if (shown.dataset.state !== line.dataset.state) line.classList.add("changed");
@@ -82,9 +90,9 @@
     }
     if (line.dataset.state !== "proposed") return;
     const queue = list("queue");
-    const into = queue ? (queue.dataset.full === "true" ? null : queue)
-      : list("mine") && (line.dataset.mine === undefined ? list("others") : list("mine"));
-    if (!into) return;
+    const into = queue ?? (list("mine") && (line.dataset.mine === undefined ? list("others") : list("mine")));
+    // of a list that goes on elsewhere it would not be the next one
+    if (!into || into.dataset.full === "true") return;
     line.classList.add("fresh");
     // it takes the room that was kept for it
     const panel = into.closest(".now");
@@ -120,6 +128,25 @@
   const badge = (page) => {
     const waiting = one("#waiting", page);
     if (waiting) one("#waiting").textContent = waiting.textContent;
+    for (const next of all("[data-count]", page)) {
+      const count = document.getElementById(next.id);
+      if (count) count.textContent = next.textContent;
+    }
+  };
+
+  // Somebody may be reading or writing: what is otherwise by now comes when they want it.
+  const news = (page) => {
+    const now = watched(page);
+    if (one("#news") || (now.size === begun.size && [...now].every(([id, html]) => begun.get(id) === html))) return;
+    const note = document.createElement("p");
+    note.id = "news";
+    note.className = "news";
+    const link = document.createElement("a");
+    link.href = location.pathname + location.search;
+    link.textContent = "Show it as it is now";
+    note.append("Something on this page has changed. ", link);
+    one("main").prepend(note);
+    say("Something on this page has changed.");
   };
 
   const pending = new Set();
@@ -135,7 +162,7 @@
         if (many) { location.reload(); return; }
         for (const id of ids) await refresh(id);
         if (!one("[data-approval]")) {
-          const page = await fetched(`${root}/approvals/history`);
+          const page = await fetched(list("mine") ? location.pathname : `${root}/approvals/history`);
           if (page) badge(page);
         }
         count();
@@ -146,14 +173,18 @@
   let stream = null;
   const live = (on) => {
     one("#live").dataset.on = on;
+    one("#live").title = on ? "This page follows changes: it shows them, or says that there are some" : "This page does not follow changes now";
     one("#live .word").textContent = on ? "live" : out ? "signed out" : "offline";
   };
+  // of what only people load anew it says nothing; that they are signed out it does
+  one("#live").hidden = !one("[data-watched], [data-list], [data-approval]");
   const follow = () => {
     if (stream || out || document.hidden) return;
     stream = new EventSource(`${root}/live`);
     // what happened between the page and the stream nobody told us
     stream.addEventListener("hello", () => { live(true); catchUp().catch(() => {}); });
     stream.addEventListener("approval", (event) => { pending.add(event.data); work(); });
+    stream.addEventListener("record", recorded);
     stream.addEventListener("missed", () => catchUp().catch(() => {}));
     stream.addEventListener("out", signedOut);
     stream.addEventListener("error", () => {
@@ -169,6 +200,7 @@
     const page = await fetched(location.pathname + location.search);
     if (!page) return;
     badge(page);
+    news(page);
     for (const next of all("[data-list]", page)) {
       const known = list(next.dataset.list);
       const names = new Set(all("li", next).map((line) => line.id));
@@ -178,6 +210,20 @@
       }
     }
     work();
+  };
+  // Something was recorded, whatever it is: a look soon, and one more for what comes of it. Nobody is looked at more often
+  // than a twentieth of the time takes.
+  let wanted = 0, timer = null, took = 0;
+  const plan = (ms) => { timer ??= setTimeout(look, Math.max(ms, 20 * took)); };
+  const recorded = () => { wanted = 2; plan(1000); };
+  const look = async () => {
+    timer = null;
+    if (out || document.hidden) return;
+    wanted -= 1;
+    const before = performance.now();
+    try { await catchUp(); } catch { /* the stream says when there is somebody to ask again */ }
+    took = performance.now() - before;
+    if (wanted > 0) plan(4000);
   };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) rest();

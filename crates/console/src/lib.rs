@@ -27,8 +27,8 @@ pub use web::Body;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use decision::approval::Approval;
-use decision::{Clock, Entropy, Entry, Event, EventName, ServerName};
+use decision::approval::{Approval, Part, Terms};
+use decision::{Clock, Entropy, Entry, Event, EventName, ServerName, Timestamp};
 use door::{Door, Shut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use pages::Frame;
@@ -76,6 +76,24 @@ pub struct Configured {
     pub absent: Option<catalog::record::Absent>,
 }
 
+/// What a yes to a call is worth now, whoever says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Worth {
+    Counts,
+    /// It may count later; the call would be refused as things are. Why, as a sentence without its end.
+    NothingNow(String),
+    /// Nothing any more: this is another thing than it was asked for.
+    Void(Part),
+}
+
+/// Newer files that were read and are not in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedFiles {
+    pub at: Timestamp,
+    /// Why, a sentence each.
+    pub problems: Vec<String>,
+}
+
 /// Who knows what is in force.
 pub trait Servers: std::fmt::Debug + Send + Sync {
     /// Every server of the configuration, or only this one.
@@ -89,6 +107,10 @@ pub trait Servers: std::fmt::Debug + Send + Sync {
     ) -> Option<policy::Policies>;
     /// Agents and services that the settings name.
     fn agents(&self) -> Vec<store::NewAgent>;
+    /// What a yes under these terms is worth by the definitions and policies in force.
+    fn worth(&self, terms: &Terms) -> Worth;
+    /// The newest files, where they did not hold and older ones are in force.
+    fn refused(&self) -> Option<RefusedFiles>;
 }
 
 /// The console of one gateway.
@@ -344,8 +366,16 @@ impl Console {
             let (console, token) = (Arc::clone(&console), token.clone());
             Box::pin(async move { console.follows(&token).await })
         });
-        let changes = self.parts.desk.changes();
-        Ok(web::stream(live::body(changes, place, self.parts.closing.clone(), self.door.left(), may)))
+        let told = live::Told {
+            changes: self.parts.desk.changes(),
+            left: self.door.left(),
+            record: {
+                let (ledger, servers) = (Arc::clone(&self.parts.ledger), Arc::clone(&self.parts.servers));
+                // whatever happens is in the record, but that files were refused
+                Box::new(move || (ledger.size(), servers.refused().map(|refused| refused.at)))
+            },
+        };
+        Ok(web::stream(live::body(told, place, self.parts.closing.clone(), may)))
     }
 
     fn settings(&self) -> Arc<Settings> {

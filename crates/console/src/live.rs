@@ -1,8 +1,8 @@
-//! The stream of changes: names of approvals that changed, for pages that are open.
+//! The stream of changes, for pages that are open: names of approvals that changed, and that the record has more by now.
 
 use crate::web::Body;
 use bytes::Bytes;
-use decision::ApprovalId;
+use decision::{ApprovalId, Timestamp};
 use futures::{future::BoxFuture, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
@@ -17,6 +17,10 @@ use tokio_util::sync::CancellationToken;
 const STREAMS_MAX: usize = 64;
 /// Between signs of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often it is looked whether the record has more: a page that looks anew costs more than a call.
+const LOOK: Duration = Duration::from_secs(2);
+/// That something was recorded, whatever it is: pages look for themselves whether it changes them.
+const RECORD: &str = "event: record\ndata: \n\n";
 /// How soon a browser comes back, and that it is connected now.
 const HELLO: &str = "retry: 2000\nevent: hello\ndata: \n\n";
 /// That whoever watched is signed out: nothing comes any more.
@@ -41,11 +45,21 @@ impl Places {
 /// Asks whether whoever watches may still do so.
 pub(crate) type May = Box<dyn Fn() -> BoxFuture<'static, Result<bool, DeskError>> + Send>;
 
+/// Something that is another one when there may be more to see.
+pub(crate) type Mark = (u64, Option<Timestamp>);
+
+/// What whoever watches is told of.
+pub(crate) struct Told {
+    pub(crate) changes: broadcast::Receiver<ApprovalId>,
+    /// Changes when whoever watches may be another.
+    pub(crate) left: watch::Receiver<()>,
+    pub(crate) record: Box<dyn Fn() -> Mark + Send + Sync>,
+}
+
 struct Watching {
-    changes: broadcast::Receiver<ApprovalId>,
+    told: Told,
+    seen: Mark,
     may: May,
-    /// Changes when that may be another.
-    left: watch::Receiver<()>,
     closing: CancellationToken,
     begun: bool,
     out: bool,
@@ -53,14 +67,9 @@ struct Watching {
 }
 
 /// A body that tells of changes until `may` says no or cannot say, or until the gateway stops.
-pub(crate) fn body(
-    changes: broadcast::Receiver<ApprovalId>,
-    place: OwnedSemaphorePermit,
-    closing: CancellationToken,
-    left: watch::Receiver<()>,
-    may: May,
-) -> Body {
-    let watching = Watching { changes, may, left, closing, begun: false, out: false, _place: place };
+pub(crate) fn body(told: Told, place: OwnedSemaphorePermit, closing: CancellationToken, may: May) -> Body {
+    let seen = (told.record)();
+    let watching = Watching { told, seen, may, closing, begun: false, out: false, _place: place };
     let frames = stream::unfold(watching, |mut watching| async move {
         let text = watching.next().await?;
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from(text))), watching))
@@ -77,10 +86,10 @@ impl Watching {
         while !self.out {
             let text = tokio::select! {
                 () = self.closing.cancelled() => return None,
-                () = tokio::time::sleep(KEEP_ALIVE) => Some(": still here\n\n".to_owned()),
+                text = recorded(&self.told.record, &mut self.seen) => Some(text.to_owned()),
                 // the door is there for as long as the console
-                _ = self.left.changed() => None,
-                change = self.changes.recv() => match change {
+                _ = self.told.left.changed() => None,
+                change = self.told.changes.recv() => match change {
                     Ok(id) => Some(format!("event: approval\ndata: {id}\n\n")),
                     // more happened than could be kept for this reader
                     Err(broadcast::error::RecvError::Lagged(_)) => Some("event: missed\ndata: \n\n".to_owned()),
@@ -98,4 +107,18 @@ impl Watching {
         }
         None
     }
+}
+
+/// A sign of life, or that there is more by now.
+async fn recorded(record: &(dyn Fn() -> Mark + Send + Sync), seen: &mut Mark) -> &'static str {
+    let until = tokio::time::Instant::now() + KEEP_ALIVE;
+    while tokio::time::Instant::now() < until {
+        tokio::time::sleep(LOOK).await;
+        let now = record();
+        if now != *seen {
+            *seen = now;
+            return RECORD;
+        }
+    }
+    ": still here\n\n"
 }

@@ -6,6 +6,7 @@ mod digest;
 mod fields;
 mod meanwhile;
 mod radius;
+mod words;
 
 pub use fields::{Field, Part};
 pub use meanwhile::Meanwhile;

@@ -1,7 +1,7 @@
 //! What is shown of the words of others, of times, and of approvals.
 
-use crate::{Console, Route, Signed, on};
-use decision::approval::{Approval, Need, Preview, State, Unfit};
+use crate::{Console, Route, Signed, Worth, on};
+use decision::approval::{Approval, Need, Part, Preview, State, Unfit};
 use decision::{Actor, ItemKind, Timestamp};
 use policy::ConsoleAction;
 use std::fmt;
@@ -93,6 +93,37 @@ pub(crate) fn pieces(json: &str) -> Vec<Piece> {
     pieces
 }
 
+/// A sentence that names arguments: their texts, and words in which letters run the other way, are set apart, so that a name
+/// and its value do not run into each other.
+pub(crate) fn phrases(text: &str) -> Vec<Piece> {
+    let mut all = Vec::new();
+    for piece in pieces(text) {
+        if piece.string {
+            all.push(piece);
+            continue;
+        }
+        let mut plain = String::new();
+        for word in piece.text.0.split_inclusive(' ') {
+            if word.chars().any(runs_back) {
+                all.push(Piece { text: Shown(std::mem::take(&mut plain)), string: false });
+                let (name, rest) = word.split_at(word.trim_end().len());
+                all.push(Piece { text: Shown(name.to_owned()), string: true });
+                plain.push_str(rest);
+            } else {
+                plain.push_str(word);
+            }
+        }
+        all.push(Piece { text: Shown(plain), string: false });
+    }
+    all.retain(|piece| !piece.text.is_empty());
+    all
+}
+
+/// Whether a letter is of a script that is written from right to left.
+fn runs_back(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
+}
+
 /// A moment, for programs and for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct When {
@@ -150,7 +181,7 @@ pub(crate) struct Line {
     pub(crate) href: String,
     pub(crate) state: &'static str,
     /// What is asked for. Who asks has a place of its own.
-    pub(crate) asks: Shown,
+    pub(crate) asks: Vec<Piece>,
     pub(crate) server: Shown,
     pub(crate) tool: Shown,
     pub(crate) asker: Shown,
@@ -161,6 +192,8 @@ pub(crate) struct Line {
     pub(crate) until: When,
     pub(crate) left: String,
     pub(crate) proposed: bool,
+    /// Nobody's yes to it counts any more, though nobody ended it.
+    pub(crate) void: bool,
     /// Waits for whoever looks.
     pub(crate) mine: bool,
     pub(crate) outcome: Shown,
@@ -170,12 +203,13 @@ impl Line {
     pub(crate) fn of(console: &Console, signed: &Signed, kept: &Kept) -> Self {
         let approval = &kept.approval;
         let now = console.parts.clock.now();
-        let terms = &approval.terms;
+        let (terms, void) = (&approval.terms, void(console, approval));
+        let outcome = void.map_or_else(|| outcome(approval), |part| format!("void: {part} changed"));
         Self {
             id: approval.id.to_string(),
             href: Route::Approval(approval.id).path(),
-            state: state(approval, now).as_str(),
-            asks: Shown::short(asks(&approval.preview)),
+            state: if void.is_some() { "void" } else { state(approval, now).as_str() },
+            asks: phrases(&Shown::short(asks(&approval.preview)).to_string()),
             server: Shown::of(terms.target.server.as_str()),
             tool: Shown::short(&terms.target.item.name),
             asker: Shown::of(&terms.principal.describe()),
@@ -186,8 +220,9 @@ impl Line {
             until: when(approval.expires_at),
             left: span(approval.expires_at.since(now)),
             proposed: state(approval, now) == State::Proposed,
-            mine: may_decide(console, signed, approval).is_ok(),
-            outcome: Shown::short(&outcome(approval)),
+            mine: void.is_none() && may_decide(console, signed, approval).is_ok(),
+            void: void.is_some(),
+            outcome: Shown::short(&outcome),
         }
     }
 }
@@ -202,6 +237,17 @@ pub(crate) fn state(approval: &Approval, now: Timestamp) -> State {
     match approval.state.is_open() && now >= approval.expires_at {
         true => State::Expired,
         false => approval.state,
+    }
+}
+
+/// What it was asked for and is another thing now, if it waits: whatever people say, the call would be asked for anew.
+pub(crate) fn void(console: &Console, approval: &Approval) -> Option<Part> {
+    if state(approval, console.parts.clock.now()) != State::Proposed {
+        return None;
+    }
+    match console.parts.servers.worth(&approval.terms) {
+        Worth::Void(part) => Some(part),
+        Worth::Counts | Worth::NothingNow(_) => None,
     }
 }
 
@@ -336,6 +382,16 @@ mod tests {
         );
         assert_eq!(read("\"\u{202e}x"), own(&[("\"⟨U+202E⟩x", true)]));
         assert_eq!(read(""), own(&[]));
+    }
+
+    #[test]
+    fn names_and_values_of_a_sentence_are_set_apart() {
+        let all = phrases("run `pay` with مبلغ \"خمسة يورو\", n 5, note \"a…\" and 2 more");
+        let apart: Vec<_> =
+            all.iter().filter(|piece| piece.string).map(|piece| piece.text.to_string()).collect();
+        assert_eq!(apart, ["مبلغ", "\"خمسة يورو\"", "\"a…\""]);
+        let whole: String = all.iter().map(|piece| piece.text.to_string()).collect();
+        assert_eq!(whole, "run `pay` with مبلغ \"خمسة يورو\", n 5, note \"a…\" and 2 more");
     }
 
     #[test]

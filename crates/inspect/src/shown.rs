@@ -278,6 +278,8 @@ impl<'t, 's> Writer<'t, 's> {
 
 fn cut(text: &str) -> String {
     match text.char_indices().nth(BRIEF_CHARS_MAX) {
+        // a text ends as one: whoever reads the sentence finds where
+        Some((at, _)) if text.starts_with('"') => format!("{}…\"", text.get(..at).unwrap_or_default()),
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),
     }

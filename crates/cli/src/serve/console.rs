@@ -5,8 +5,8 @@ use crate::{
     say::Say,
     sources::{SystemClock, SystemEntropy},
 };
-use console::{Configured, Console, PREFIX, Parts, hooks::Keys};
-use decision::{EventName, ServerName, UserName};
+use console::{Configured, Console, PREFIX, Parts, RefusedFiles, Worth, hooks::Keys};
+use decision::{EventName, ServerName, UserName, approval::Terms};
 use gateway::{
     Gate,
     listen::http::{Annex, Visit},
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The servers of a gateway, as they are in force.
 #[derive(Debug)]
-struct InGate(Arc<Gate>);
+struct InGate(Arc<Gate>, InForce);
 
 impl console::Servers for InGate {
     fn configured(&self, only: Option<&ServerName>) -> Vec<Configured> {
@@ -50,6 +50,23 @@ impl console::Servers for InGate {
     fn agents(&self) -> Vec<store::NewAgent> {
         self.0.live().settings.agents()
     }
+
+    fn worth(&self, terms: &Terms) -> Worth {
+        let live = self.0.live();
+        match gateway::still_bound(&live, terms) {
+            Ok(None) => Worth::Counts,
+            Ok(Some(part)) => Worth::Void(part),
+            Err(why) => Worth::NothingNow(why),
+        }
+    }
+
+    fn refused(&self) -> Option<RefusedFiles> {
+        let standing = self.1.standing.load();
+        standing
+            .refused
+            .as_ref()
+            .map(|refused| RefusedFiles { at: refused.at, problems: refused.problems.clone() })
+    }
 }
 
 /// Opens the console; nobody is let in yet.
@@ -66,7 +83,7 @@ pub(super) fn open(
         settings: Arc::clone(&in_force.console),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        servers: Arc::new(InGate(Arc::clone(gate))),
+        servers: Arc::new(InGate(Arc::clone(gate), in_force.clone())),
         callback: hooks::callback(gate, in_force, keys),
         closing: closing.clone(),
     })?)

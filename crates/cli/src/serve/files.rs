@@ -47,6 +47,7 @@ async fn tell_changed(gate: &Gate, before: &Meant, after: &Meant) {
 pub(super) struct InForce {
     pub(super) settings: Arc<ArcSwap<Settings>>,
     pub(super) console: Arc<ArcSwap<console::Settings>>,
+    pub(super) standing: Arc<ArcSwap<Standing>>,
 }
 
 impl InForce {
@@ -54,6 +55,7 @@ impl InForce {
         Self {
             settings: Arc::new(ArcSwap::from_pointee(place.meant.settings.clone())),
             console: Arc::new(ArcSwap::from_pointee(place.meant.console.clone())),
+            standing: Arc::new(ArcSwap::from_pointee(Standing { since: SystemClock.now(), refused: None })),
         }
     }
 }
@@ -72,7 +74,6 @@ pub(super) struct Files {
     /// One reload at a time. Whoever asks what is in force does not wait for it.
     reloading: Mutex<()>,
     aside: Aside,
-    standing: ArcSwap<Standing>,
     surroundings: Surroundings,
     gate: Arc<Gate>,
     offers: Arc<Offers>,
@@ -95,7 +96,6 @@ impl Files {
             place: ArcSwap::from_pointee(place),
             reloading: Mutex::default(),
             aside: Aside::default(),
-            standing: ArcSwap::from_pointee(Standing { since: SystemClock.now(), refused: None }),
             surroundings,
             gate: Arc::clone(gate),
             offers: Arc::clone(offers),
@@ -130,7 +130,7 @@ impl Files {
     fn note(&self, outcome: &Result<(), Vec<String>>) {
         let now = SystemClock.now();
         self.gate.note_files(outcome.is_err());
-        self.standing.store(Arc::new(match outcome {
+        self.in_force.standing.store(Arc::new(match outcome {
             Ok(()) => Standing { since: now, refused: None },
             Err(problems) => Standing {
                 since: self.standing().since,
@@ -205,7 +205,7 @@ impl Files {
 
     /// How the newest files were taken.
     pub(super) fn standing(&self) -> Standing {
-        Standing::clone(&self.standing.load())
+        Standing::clone(&self.in_force.standing.load())
     }
 
     pub(super) fn in_force(&self) -> &InForce {

@@ -14,9 +14,10 @@ use store::{CallRow, Cursor, Ended, Filter};
 const LINES: u64 = 50;
 
 /// The ways a call can end, by the word in the address and the word on the page.
-pub(crate) const ENDINGS: [(&str, &str, Ended); 5] = [
+pub(crate) const ENDINGS: [(&str, &str, Ended); 6] = [
     ("answered", "answered", Ended::Answered),
     ("refused", "refused", Ended::Refused),
+    ("held", "held", Ended::Held),
     ("failed", "failed", Ended::Failed),
     ("cancelled", "cancelled", Ended::Cancelled),
     ("unknown", "outcome unknown", Ended::Unknown),
@@ -36,16 +37,15 @@ pub(crate) struct CallView {
     pub(crate) method: Shown,
     pub(crate) server: Shown,
     pub(crate) item: Shown,
+    /// What was asked for where it is nothing here.
+    pub(crate) asked: Shown,
     pub(crate) took: String,
 }
 
 impl CallView {
     pub(crate) fn of(row: &CallRow) -> Self {
         let ending = row.ended.and_then(|ended| ENDINGS.iter().find(|(_, _, known)| *known == ended));
-        let (ended, word) = match row.code {
-            Some(Code::ApprovalRequired) => ("held", "held"),
-            _ => ending.map_or(("open", "open"), |(ended, word, _)| (*ended, *word)),
-        };
+        let (ended, word) = ending.map_or(("open", "open"), |(ended, word, _)| (*ended, *word));
         let asker = match &row.actor {
             Some(name) => format!("{} {name}", row.actor_kind),
             None => row.actor_kind.clone(),
@@ -62,6 +62,7 @@ impl CallView {
             method: Shown::short(row.method.as_deref().unwrap_or("malformed")),
             server: Shown::of(row.server.as_ref().map_or("", |name| name.as_str())),
             item: Shown::short(row.item.as_ref().map_or("", |item| &item.name)),
+            asked: Shown::short(row.asked.as_ref().map_or("", |item| &item.name)),
             took: row.duration_us.map(took).unwrap_or_default(),
         }
     }
@@ -82,7 +83,7 @@ struct Activity {
     frame: Frame,
     /// What was asked for, as it was typed.
     asked: Asked,
-    endings: [(&'static str, &'static str, Ended); 5],
+    endings: [(&'static str, &'static str, Ended); 6],
     codes: Vec<&'static str>,
     calls: Vec<CallView>,
     problem: Option<&'static str>,
@@ -101,17 +102,20 @@ struct Asked {
     tool: String,
     code: String,
     ended: String,
+    /// `on`: the gateway's own errands too.
+    errands: String,
     from: String,
     to: String,
 }
 
-const NAMES: [&str; 9] = ["text", "agent", "user", "server", "tool", "code", "ended", "from", "to"];
+const NAMES: [&str; 10] =
+    ["text", "agent", "user", "server", "tool", "code", "ended", "errands", "from", "to"];
 
 impl Asked {
     fn of(fields: &Fields) -> Self {
         let field = |name: &str| fields.get(name).map(|text| text.trim().to_owned()).unwrap_or_default();
-        let [text, agent, user, server, tool, code, ended, from, to] = NAMES.map(field);
-        Self { text, agent, user, server, tool, code, ended, from, to }
+        let [text, agent, user, server, tool, code, ended, errands, from, to] = NAMES.map(field);
+        Self { text, agent, user, server, tool, code, ended, errands, from, to }
     }
 
     /// Errors: what cannot be looked for.
@@ -126,6 +130,7 @@ impl Asked {
             interaction: None,
             code: given(&self.code, Code::parse, "There is no such code.")?,
             ended: given(&self.ended, ended, "Calls do not end like this.")?,
+            errand: self.errands.is_empty().then_some(false),
             since: given(&self.from, moment, "The time after `from` is not one.")?,
             until: given(&self.to, moment, "The time after `until` is not one.")?,
             text: (!self.text.is_empty()).then(|| self.text.clone()),
@@ -134,8 +139,8 @@ impl Asked {
 
     /// The same search as part of an address.
     fn query(&self) -> String {
-        let Self { text, agent, user, server, tool, code, ended, from, to } = self;
-        let values = [text, agent, user, server, tool, code, ended, from, to];
+        let Self { text, agent, user, server, tool, code, ended, errands, from, to } = self;
+        let values = [text, agent, user, server, tool, code, ended, errands, from, to];
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(NAMES.iter().zip(values).filter(|(_, value)| !value.is_empty()));
         query.finish()

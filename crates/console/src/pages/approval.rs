@@ -3,13 +3,14 @@
 use super::servers::{configured, quoted};
 use super::{Frame, rendered};
 use crate::view::{
-    self, Line, NeedView, Piece, Shown, When, actor, may_decide, needs, pieces, refusal, span, state, when,
+    self, Line, NeedView, Piece, Shown, When, actor, may_decide, needs, phrases, pieces, refusal, span,
+    state, when,
 };
 use crate::web::{self, Body, Stop};
-use crate::{Console, Fields, Route, Signed, on};
+use crate::{Console, Fields, Route, Signed, Worth, on};
 use askama::Template;
 use catalog::record::Access;
-use decision::approval::{Approval, Source, Vote};
+use decision::approval::{Approval, Part, Source, Vote};
 use decision::{ApprovalId, ItemKind};
 use http::{Response, StatusCode};
 use policy::ConsoleAction;
@@ -17,6 +18,10 @@ use store::Kept;
 
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
+/// Of what a definition says of itself: lines and characters that are shown at once, and characters in all.
+const SAYS_LINES: usize = 4;
+const SAYS_CHARS: usize = 400;
+const SAYS_CHARS_MAX: usize = 16_000;
 
 #[derive(Template)]
 #[template(path = "approval.html")]
@@ -24,7 +29,7 @@ struct Sheet {
     frame: Frame,
     line: Line,
     problem: Option<String>,
-    summary: Shown,
+    summary: Vec<Piece>,
     actor: (&'static str, Shown),
     user: Option<Shown>,
     groups: Vec<String>,
@@ -39,6 +44,8 @@ struct Sheet {
     labels: Vec<Shown>,
     read: Vec<Read>,
     undo: Option<Shown>,
+    /// What it says of itself, as it was accepted: the first lines, and the rest.
+    says: Option<(Shown, Option<Shown>)>,
     because: Vec<Shown>,
     rules: Vec<String>,
     needs: Vec<NeedView>,
@@ -47,6 +54,8 @@ struct Sheet {
     votes: Vec<VoteView>,
     /// Why the call would be refused now whatever people say; what is to be typed is set apart.
     shut: Vec<(bool, String)>,
+    /// That nobody's yes counts any more, and why.
+    void: Option<String>,
     may: bool,
     why_not: String,
     may_revoke: bool,
@@ -86,7 +95,35 @@ pub(crate) async fn approval(
     let kept = console.store().approval(&console.parts.scope, id).await?.ok_or_else(Stop::nowhere)?;
     let status = if problem.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
     let shut = shut(console, &kept.approval).await?;
-    rendered(status, &Sheet { problem, shut, ..sheet(console, signed, frame, &kept) })
+    let says = says(console, &kept.approval).await?;
+    rendered(status, &Sheet { problem, shut, says, ..sheet(console, signed, frame, &kept) })
+}
+
+/// What the definition that it is bound to says of itself.
+async fn says(console: &Console, one: &Approval) -> Result<Option<(Shown, Option<Shown>)>, Stop> {
+    let Some(digest) = one.terms.target.definition else { return Ok(None) };
+    let raw = console.store().definition(&console.parts.scope, &digest).await?;
+    let read = raw.and_then(|raw| serde_json::from_slice::<Described>(&raw).ok());
+    let text = read.and_then(|read| read.description).unwrap_or_default();
+    Ok(beginning(text.trim()))
+}
+
+/// What a definition says for people.
+#[derive(serde::Deserialize)]
+struct Described {
+    description: Option<String>,
+}
+
+/// The first lines of a text, and the rest of it. Longer than what people are shown of arguments it is not worth.
+fn beginning(text: &str) -> Option<(Shown, Option<Shown>)> {
+    let all: String = text.chars().take(SAYS_CHARS_MAX).collect();
+    let cut = if all.len() < text.len() { "…" } else { "" };
+    let lines: usize = all.split_inclusive('\n').take(SAYS_LINES).map(|line| line.chars().count()).sum();
+    let first: String = all.chars().take(lines.min(SAYS_CHARS)).collect();
+    let rest = all.strip_prefix(&first).unwrap_or_default();
+    let rest = (!rest.is_empty()).then(|| Shown::lines(&format!("{rest}{cut}")));
+    let more = if rest.is_some() { "…" } else { "" };
+    (!first.is_empty()).then(|| (Shown::lines(&format!("{}{more}", first.trim_end())), rest))
 }
 
 /// Why its server would not be asked now, if it would not.
@@ -105,6 +142,10 @@ async fn shut(console: &Console, one: &Approval) -> Result<Vec<(bool, String)>, 
         Access::Nothing(_) => true,
     };
     let because = server.access.because(target.server.as_str()).filter(|_| refused);
+    let because = because.or_else(|| match console.parts.servers.worth(&one.terms) {
+        Worth::NothingNow(why) => Some(why),
+        Worth::Counts | Worth::Void(_) => None,
+    });
     Ok(because.map(quoted).unwrap_or_default())
 }
 
@@ -128,7 +169,7 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet
         frame,
         problem: None,
         shut: Vec::new(),
-        summary: Shown::of(&preview.summary),
+        summary: phrases(&preview.summary),
         actor: (kind, Shown::of(&acts)),
         user: terms.principal.user.as_ref().map(|user| Shown::of(user.name.as_str())),
         groups: terms.principal.all_groups().iter().map(ToString::to_string).collect(),
@@ -141,6 +182,7 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet
         hidden: preview.hides(),
         labels: Shown::many(&preview.labels),
         read: preview.read.iter().map(read).collect(),
+        says: None,
         undo: preview.undo.as_deref().map(Shown::of),
         because: Shown::many(&preview.because),
         rules: preview.rules.iter().map(ToString::to_string).collect(),
@@ -148,6 +190,7 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet
         apart: one.cure.apart,
         executes: one.cure.executes,
         votes: one.votes.iter().map(vote).collect(),
+        void: view::void(console, one).map(|part| counts_nothing(&part)),
         may: may.is_ok(),
         why_not: may.err().unwrap_or_default(),
         may_revoke: state(one, now).is_open() && console.may(signed, ConsoleAction::Revoke, &on(one)),
@@ -161,6 +204,13 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet
             ("Policies", terms.policy.to_string()),
         ],
     }
+}
+
+fn counts_nothing(part: &Part) -> String {
+    format!(
+        "Nobody's yes to this counts any more: {part} changed since it was asked. Whoever asked has to ask again, and then \
+        you are asked anew."
+    )
 }
 
 fn vote(vote: &Vote) -> VoteView {
@@ -190,6 +240,9 @@ pub(crate) async fn decide(
         Err(why) => return again(console, signed, id, why, StatusCode::FORBIDDEN).await,
     };
     let Some(voter) = voter else { return Err(Stop::nowhere()) };
+    if let Some(part) = view::void(console, &approval).filter(|_| yes) {
+        return again(console, signed, id, counts_nothing(&part), StatusCode::CONFLICT).await;
+    }
     if !yes && reason.is_none() {
         let why = "Say why in a few words: whoever asked may read it.".to_owned();
         return again(console, signed, id, why, StatusCode::UNPROCESSABLE_ENTITY).await;

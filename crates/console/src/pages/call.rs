@@ -149,6 +149,12 @@ fn asked(intent: &Intent) -> AskedView {
     ];
     let digest = |digest: &decision::Digest| Shown::of(&digest.to_string());
     let target = intent.target.as_ref();
+    facts.extend(
+        intent
+            .asked
+            .as_ref()
+            .map(|asked| ("Asked for", Shown::of(&format!("{}, which is nothing here", asked.name)))),
+    );
     facts.extend(target.and_then(|t| t.definition.as_ref()).map(|d| ("Definition", digest(d))));
     facts.extend(intent.policy.as_ref().map(|d| ("Policies", digest(d))));
     AskedView {

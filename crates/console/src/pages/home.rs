@@ -1,32 +1,35 @@
 //! What needs a human now.
 
-use super::{Frame, activity::CallView, rendered};
-use crate::view::Line;
+use super::{Frame, LOOKED_THROUGH, activity::CallView, rendered};
+use crate::view::{Line, Shown, When, when};
 use crate::web::{Body, Stop};
 use crate::{Console, Route, Signed};
 use askama::Template;
-use decision::{Code, approval::State};
+use decision::approval::State;
 use http::{Response, StatusCode};
 use store::{DeliveryState, Ended, Filter, Page, PinState};
 
-/// Approvals that are looked through for whoever looks; there may be more in the queue.
-const LOOKED_THROUGH: u32 = 200;
-/// Lines of what waits for whoever looks, and for others: all of each is shown, and the rest is in the queue.
+/// Lines of what waits for whoever looks, and for others; the rest is in the queue.
 const MINE: usize = 8;
 const OTHERS: usize = 6;
-const REFUSALS: usize = 10;
-/// Calls that are looked through for them.
-const REFUSALS_READ: u64 = 100;
+const REFUSALS: u64 = 10;
+/// Of what is wrong with files.
+const PROBLEMS: usize = 5;
 const UNTOLD: u64 = 100;
 
 #[derive(Template)]
 #[template(path = "home.html")]
 struct Home {
     frame: Frame,
-    mine: Vec<Line>,
-    others: Vec<Line>,
-    /// Waiting ones that are not shown here.
-    more: u64,
+    mine: Lines,
+    others: Lines,
+    /// Waiting ones that were not looked through.
+    beyond: u64,
+    looked_through: u32,
+    /// Newer files that are not in force, since when, why, and how many reasons more there are.
+    refused: Option<(When, Vec<Shown>, usize)>,
+    /// Whether any server is configured.
+    begun: bool,
     refusals: Vec<CallView>,
     servers: Vec<ServerView>,
     queue: String,
@@ -34,6 +37,20 @@ struct Home {
     /// Messages to webhooks that were given up, up to a hundred.
     untold: usize,
     webhooks: String,
+}
+
+/// Some of what waits, and how many more there are.
+struct Lines {
+    lines: Vec<Line>,
+    more: usize,
+}
+
+impl Lines {
+    fn of(mut lines: Vec<Line>, most: usize) -> Self {
+        let more = lines.len().saturating_sub(most);
+        lines.truncate(most);
+        Self { lines, more }
+    }
 }
 
 /// A server that shows what nobody accepted.
@@ -51,20 +68,28 @@ pub(crate) async fn home(console: &Console, signed: &Signed, frame: Frame) -> Re
     let (store, scope) = (console.store(), &console.parts.scope);
     let page = Page { after: None, limit: LOOKED_THROUGH };
     let waiting = store.approvals_in(scope, State::Proposed, page).await?;
-    let lines = waiting.iter().map(|kept| Line::of(console, signed, kept)).filter(|line| line.proposed);
-    let (mut mine, mut others): (Vec<Line>, Vec<Line>) = lines.partition(|line| line.mine);
-    mine.truncate(MINE);
-    others.truncate(OTHERS);
-    let shown = u64::try_from(mine.len() + others.len()).unwrap_or_default();
-    let refused = Filter { ended: Some(Ended::Refused), ..Filter::default() };
+    let line = |kept| Line::of(console, signed, kept);
+    let lines: Vec<Line> = waiting.iter().map(line).filter(|line| line.proposed && !line.void).collect();
+    // the others are counted by the frame as well
+    let beyond = frame.waiting.saturating_sub(u64::try_from(lines.len()).unwrap_or(u64::MAX));
+    let (mine, others): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(|line| line.mine);
     // what is held waits above; it is no refusal yet
-    let mut refusals = store.find_calls(scope, &refused, REFUSALS_READ, None).await?;
-    refusals.retain(|call| call.code != Some(Code::ApprovalRequired));
-    refusals.truncate(REFUSALS);
+    let refused = Filter { ended: Some(Ended::Refused), errand: Some(false), ..Filter::default() };
+    let refusals = store.find_calls(scope, &refused, REFUSALS, None).await?;
     let page = Home {
-        more: frame.waiting.saturating_sub(shown),
-        mine,
-        others,
+        mine: Lines::of(mine, MINE),
+        others: Lines::of(others, OTHERS),
+        beyond,
+        looked_through: LOOKED_THROUGH,
+        refused: console.parts.servers.refused().map(|refused| {
+            let more = refused.problems.len().saturating_sub(PROBLEMS);
+            (
+                when(refused.at),
+                refused.problems.iter().take(PROBLEMS).map(|why| Shown::of(why)).collect(),
+                more,
+            )
+        }),
+        begun: !console.parts.servers.configured(None).is_empty(),
         refusals: refusals.iter().map(CallView::of).collect(),
         servers: servers(console).await?,
         queue: Route::Queue.path(),

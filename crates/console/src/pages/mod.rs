@@ -17,11 +17,16 @@ pub(crate) use servers::{judge, review, server, servers, step};
 pub(crate) use webhooks::{redeliver, webhooks};
 
 use crate::door::Shut;
+use crate::view;
 use crate::web::{self, Body, Stop};
 use crate::{Console, PREFIX, Route, Signed};
 use askama::Template;
 use decision::approval::State;
 use http::{HeaderValue, Response, StatusCode, header};
+use store::Page;
+
+/// Approvals that are looked through for one page; there may be more in the queue.
+const LOOKED_THROUGH: u32 = 200;
 
 /// What is around every page of somebody who is signed in.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ pub(crate) struct Frame {
     roles: String,
     /// What every form carries.
     form: String,
-    /// Approvals that wait for anybody.
+    /// Approvals that wait for anybody; void ones are left out, of those that were looked through.
     waiting: u64,
 }
 
@@ -85,9 +90,22 @@ impl Frame {
             person: signed.visitor.to_string(),
             roles: roles.join(", "),
             form: signed.form_token.clone(),
-            waiting: console.store().count_approvals(&console.parts.scope, State::Proposed).await?,
+            waiting: waiting(console).await?,
         })
     }
+}
+
+/// How many approvals wait for a yes that counts: of the oldest, each is looked at.
+async fn waiting(console: &Console) -> Result<u64, Stop> {
+    let (store, scope) = (console.store(), &console.parts.scope);
+    let all = store.count_approvals(scope, State::Proposed).await?;
+    let page = Page { after: None, limit: LOOKED_THROUGH };
+    let looked = store.approvals_in(scope, State::Proposed, page).await?;
+    let now = console.parts.clock.now();
+    let over = |kept: &&store::Kept| {
+        view::state(&kept.approval, now) != State::Proposed || view::void(console, &kept.approval).is_some()
+    };
+    Ok(all.saturating_sub(u64::try_from(looked.iter().filter(over).count()).unwrap_or_default()))
 }
 
 #[derive(Template)]

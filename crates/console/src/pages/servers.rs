@@ -11,7 +11,7 @@ use crate::view::{Shown, When, day, span, when};
 use crate::web::{Body, Stop};
 use crate::{Configured, Console, Fields, Route, Signed};
 use askama::Template;
-use catalog::record::{Absent, Access, Change, Fact, Group, Known, Record, State, Step};
+use catalog::record::{Absent, Access, Change, Fact, Group, Known, Record, Regime, State, Step};
 use decision::{ServerName, Timestamp, counted};
 use http::{Response, StatusCode};
 use policy::{ConsoleAction, On};
@@ -71,7 +71,7 @@ struct StandingView {
     state: &'static str,
     until: Option<When>,
     left: String,
-    /// What of it may be used: `everything`, `reads only`, `nothing`.
+    /// What of it may be used: `everything`, `reads only`, `nothing`; `nothing yet` where nobody saw what it offers.
     used: &'static str,
     /// How much care that asks for: `whole`, `reads`, `nothing`.
     care: &'static str,
@@ -79,9 +79,11 @@ struct StandingView {
 }
 
 impl StandingView {
-    fn of(record: Option<&Record>, access: Option<Access>, now: Timestamp) -> Self {
+    fn of(record: Option<&Record>, known: Option<(&Known, Access)>, now: Timestamp) -> Self {
         let until = record.and_then(Record::until);
-        let (used, care) = match access {
+        let never_seen = known.is_some_and(|(known, _)| !known.seen);
+        let (used, care) = match known.map(|(_, access)| access) {
+            Some(Access::Whole | Access::Reads(_)) if never_seen => ("nothing yet", "none"),
             None => ("not configured", "none"),
             Some(Access::Whole) => ("everything", "whole"),
             Some(Access::Reads(_)) => ("reads only", "reads"),
@@ -141,7 +143,7 @@ fn line(
     ServerLine {
         href: href(name),
         name: name.to_string(),
-        standing: StandingView::of(record, known.map(|(_, access)| access), now),
+        standing: StandingView::of(record, known, now),
         absent: None,
         risk: known.and_then(|(known, _)| known.rating()).map_or("", |tier| tier.as_str()),
         owner: said(Fact::Owner),
@@ -173,6 +175,8 @@ struct Sheet {
     groups: Vec<GroupView>,
     machine: Option<Machine>,
     missing: Vec<(&'static str, &'static str)>,
+    /// It is used as it is where it is: nothing has to be filled in or approved.
+    local: bool,
     /// What somebody should know of what is declared of its tools.
     remarks: Vec<Shown>,
     differences: Vec<DifferenceView>,
@@ -304,7 +308,8 @@ async fn sheet(
         return Err(Stop::nowhere());
     }
     let facts = record.as_ref().map(|record| record.facts.clone()).unwrap_or_default();
-    let missing = configured.as_ref().map(|one| one.known.missing(&facts)).unwrap_or_default();
+    let asks = |one: &&Configured| record.is_some() || one.known.regime != Regime::Local;
+    let missing = configured.as_ref().filter(asks).map(|one| one.known.missing(&facts)).unwrap_or_default();
     let lacks = |fact: Fact| missing.iter().any(|one| one.key() == fact.key());
     let differences = configured.as_ref().map(|one| one.known.differences(&one.declared, record.as_ref()));
     let state = record.as_ref().map(|record| record.state);
@@ -312,7 +317,12 @@ async fn sheet(
     let access = configured.as_ref().map(|one| one.access);
     let steps = State::steps(state).filter_map(form).collect();
     Ok(Sheet {
-        standing: StandingView::of(record.as_ref(), access, now),
+        standing: StandingView::of(
+            record.as_ref(),
+            configured.as_ref().map(|one| (&one.known, one.access)),
+            now,
+        ),
+        local: record.is_none() && configured.as_ref().is_some_and(|one| one.known.regime == Regime::Local),
         because: access.and_then(|access| access.because(name.as_str())).map(quoted).unwrap_or_default(),
         absent: configured.as_ref().and_then(|one| one.absent.as_ref()).map(AbsentView::of),
         purpose: Shown::of(facts.get(Fact::Purpose).unwrap_or_default()),

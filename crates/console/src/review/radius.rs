@@ -208,8 +208,7 @@ impl Radius {
         match (self.waiting, self.granted) {
             (0, 0) => {}
             (waiting, granted) => {
-                let text = format!("{waiting} wait and {granted} are granted; void once it is another");
-                lines.push(("approvals", text));
+                lines.push(("approvals", format!("{}; void once it is another", open(waiting, granted))));
             }
         }
         if self.closes {
@@ -251,5 +250,23 @@ fn counted(names: &BTreeMap<String, u64>) -> String {
     match all.len().saturating_sub(NAMED) {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// Approvals that wait and that were granted, as words; not of none at all.
+fn open(waiting: usize, granted: usize) -> String {
+    let waiting = (waiting > 0).then(|| format!("{waiting} {}", if waiting == 1 { "waits" } else { "wait" }));
+    let granted = (granted > 0).then(|| format!("{granted} granted and not used"));
+    waiting.into_iter().chain(granted).collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_said_in_a_sentence() {
+        assert_eq!([open(1, 0), open(61, 0), open(0, 2)], ["1 waits", "61 wait", "2 granted and not used"]);
+        assert_eq!(open(2, 1), "2 wait and 1 granted and not used");
     }
 }

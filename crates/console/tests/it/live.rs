@@ -35,6 +35,33 @@ async fn a_change_is_told_by_name_to_every_page_that_is_open() {
 }
 
 #[tokio::test]
+async fn pages_are_told_that_the_record_has_more_and_that_files_were_refused() {
+    let house = House::new().await;
+    let bob = house.sign_in("bob").await;
+    let (_, mut body) = open(&house, &bob).await;
+    next(&mut body).await.unwrap();
+    crate::pages::recorded(&house).await;
+    assert_eq!(next(&mut body).await.unwrap(), "event: record\ndata: \n\n");
+    let refused = callgate_console::RefusedFiles { at: house.now(), problems: vec!["no".to_owned()] };
+    house.servers.1.lock().unwrap().refused = Some(refused);
+    assert_eq!(next(&mut body).await.unwrap(), "event: record\ndata: \n\n");
+    // every page that says it follows has something that it looks at
+    house.servers.put("crm");
+    for page in [
+        "",
+        "/approvals",
+        "/approvals/history",
+        "/activity",
+        "/servers",
+        "/servers/one?name=crm",
+        "/servers/review?name=crm",
+    ] {
+        let text = house.get(&bob, &format!("/console{page}")).await.text;
+        assert!(text.contains("data-watched") || text.contains("data-list"), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_signed_out_is_told_nothing_more() {
     let house = House::new().await;
     let bob = house.sign_in("bob").await;

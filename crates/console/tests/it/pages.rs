@@ -1,9 +1,9 @@
 //! What pages say.
 
 use crate::house::{Browser, House, MINUTE};
-use callgate_console::Route;
+use callgate_console::{RefusedFiles, Route, Worth};
 use catalog::record::{Access, Held, Shut};
-use decision::approval::State;
+use decision::approval::{Part, State};
 use decision::{
     Actor, CallId, Channel, Claims, Code, Decision, Direction, Ending, Entry, Environment, Evidence, Intent,
     InteractionId, Item, ItemKind, Principal, Stage, Target, TenantId, Timestamp, Transport,
@@ -218,6 +218,109 @@ async fn home_has_first_what_waits_for_whoever_looks() {
 }
 
 #[tokio::test]
+async fn what_has_no_room_on_home_is_counted_where_it_belongs() {
+    let house = House::new().await;
+    for amount in 0..11 {
+        house.propose(house.refund(500 + amount, "finance")).await;
+    }
+    let home = house.get(&house.sign_in("bob").await, "/console").await.text;
+    let (mine, others) = home.split_once("id=\"h-others\"").unwrap();
+    assert!(mine.contains("and 3 more") && mine.contains("data-full=\"true\""), "{home}");
+    assert!(!others.contains(" more<") && others.contains("Nothing waits for anybody else."), "{home}");
+    // without a single server nobody is told that all is well with them
+    assert!(
+        home.contains("What to do first") && !home.contains("Every server shows what was accepted"),
+        "{home}"
+    );
+    house.servers.put("crm");
+    let home = house.get(&house.sign_in("erin").await, "/console").await.text;
+    let (mine, others) = home.split_once("id=\"h-others\"").unwrap();
+    assert!(!mine.contains(" more<") && others.contains("and 5 more"), "{home}");
+    assert!(!home.contains("What to do first"), "{home}");
+}
+
+#[tokio::test]
+async fn home_says_that_newer_files_are_not_in_force_and_why() {
+    let house = House::new().await;
+    let bob = house.sign_in("bob").await;
+    assert!(!house.get(&bob, "/console").await.text.contains("do not hold"));
+    let problems = (0..7).map(|n| format!("rules.cedar:{n}: \u{202e}`princpal` is no word")).collect();
+    house.servers.1.lock().unwrap().refused = Some(RefusedFiles { at: house.now(), problems });
+    let home = house.get(&bob, "/console").await.text;
+    assert!(home.contains("The newest files do not hold, so older ones are in force"), "{home}");
+    assert!(home.contains("rules.cedar:4: ⟨U+202E⟩`princpal`") && home.contains("and 2 more"), "{home}");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_a_yes_that_counts_for_nothing() {
+    let house = House::new().await;
+    let id = house.propose(house.refund(500, "finance")).await;
+    let (bob, path) = (house.sign_in("bob").await, Route::Approval(id).path());
+    let counted = |page: &str| page.contains("id=\"waiting\">1<");
+    let home = house.get(&bob, "/console").await.text;
+    assert!(home.contains("Refund 500 euro") && counted(&home), "{home}");
+    assert!(house.get(&bob, &path).await.text.contains("Approve this one call"));
+    let worth = |worth| house.servers.1.lock().unwrap().worth = Some(worth);
+    worth(Worth::Void(Part::Definition));
+    let page = house.get(&bob, &path).await.text;
+    assert!(!page.contains("Approve this one call"), "{page}");
+    assert!(page.contains("the definition of what is called changed since it was asked"), "{page}");
+    let yes = house.post(&bob, &Route::Approve(id).path(), &[]).await;
+    assert_eq!(yes.status, StatusCode::CONFLICT);
+    assert_eq!(house.state(id).await, State::Proposed, "nobody said yes");
+    let home = house.get(&bob, "/console").await.text;
+    assert!(!home.contains("Refund 500 euro") && !counted(&home), "{home}");
+    let queue = house.get(&bob, "/console/approvals").await.text;
+    assert!(queue.contains("data-state=\"void\">void<"), "{queue}");
+    // what may count later is asked for, and says that it sends nothing now
+    worth(Worth::NothingNow("`refund_payment` is not offered by `crm` now".to_owned()));
+    house.servers.put("crm");
+    house.servers.access(Access::Whole);
+    let page = house.get(&bob, &path).await.text;
+    assert!(
+        page.contains("A yes sends nothing now:")
+            && page.contains("<code>refund_payment</code> is not offered"),
+        "{page}"
+    );
+    assert!(page.contains("Approve this one call"), "{page}");
+    // whoever takes it off the queue may
+    worth(Worth::Void(Part::Policy));
+    house.post(&bob, &Route::Deny(id).path(), &[("reason", "over")]).await;
+    assert_eq!(house.state(id).await, State::Denied);
+}
+
+#[tokio::test]
+async fn pages_of_the_queue_say_which_lines_they_have_and_how_many_come() {
+    let house = House::new().await;
+    for amount in 0..64 {
+        house.propose(house.refund(500 + amount, "finance")).await;
+    }
+    let bob = house.sign_in("bob").await;
+    let first = house.get(&bob, "/console/approvals").await.text;
+    assert!(first.contains("1–50 of 64") && first.contains("Next 14<"), "{first}");
+    let next = first.split_once("\" rel=\"next\"").unwrap().0.rsplit_once("href=\"").unwrap().1;
+    let last = house.get(&bob, &next.replace("&#38;", "&").replace("&amp;", "&")).await.text;
+    assert!(last.contains("51–64 of 64") && !last.contains("Next "), "{last}");
+}
+
+#[tokio::test]
+async fn the_page_of_an_approval_says_what_the_tool_says_of_itself() {
+    let house = House::new().await;
+    let lines: String = (0..30).map(|n| format!("line {n} of what it does\u{202e}\n")).collect();
+    let tool = serde_json::json!({ "name": "refund_payment", "description": lines });
+    crate::review::shows(&house, std::slice::from_ref(&tool)).await;
+    let definition =
+        catalog::Definition::new("crm".parse().unwrap(), ItemKind::Tool, tool.to_string().into()).unwrap();
+    let mut one = house.refund(500, "finance");
+    one.terms.target.definition = Some(definition.digest());
+    let id = house.propose(one).await;
+    let page = house.get(&house.sign_in("bob").await, &Route::Approval(id).path()).await.text;
+    let (first, rest) = page.split_once("<summary>The rest").unwrap();
+    assert!(first.contains("line 0 of what it does⟨U+202E⟩\nline 1") && !first.contains("line 4 "), "{page}");
+    assert!(rest.contains("line 29 of what it does"), "{page}");
+}
+
+#[tokio::test]
 async fn what_is_held_is_not_shown_as_refused() {
     let house = House::new().await;
     let call = recorded_as(&house, Ending::Refused { code: Code::ApprovalRequired }).await;
@@ -226,6 +329,10 @@ async fn what_is_held_is_not_shown_as_refused() {
     assert!(home.contains("Nothing was refused."), "{home}");
     let activity = house.get(&bob, "/console/activity").await.text;
     assert!(activity.contains("data-state=\"held\">held<"), "{activity}");
+    let refusals = house.get(&bob, "/console/activity?ended=refused").await.text;
+    assert!(!refusals.contains("data-state=\"held\""), "{refusals}");
+    let held = house.get(&bob, "/console/activity?ended=held").await.text;
+    assert!(held.contains("data-state=\"held\"") && held.contains("value=\"held\" selected"), "{held}");
     let page = house.get(&bob, &Route::Call(call).path()).await.text;
     assert!(page.contains("Held until people say yes: nothing ran"), "{page}");
 }
@@ -313,7 +420,7 @@ async fn a_line_begins_with_what_is_asked_and_the_page_has_the_whole_sentence() 
     let bob = house.sign_in("bob").await;
     for path in ["/console".to_owned(), "/console/approvals".to_owned(), Route::Row(id).path()] {
         let page = house.get(&bob, &path).await.text;
-        assert!(page.contains("<bdi>refund with amount 95000 and 16 more</bdi></a>"), "{path}: {page}");
+        assert!(page.contains("\">refund with amount 95000 and 16 more</a>"), "{path}: {page}");
         assert!(!page.contains("wants to run"), "{path}: {page}");
     }
     let row = house.get(&bob, &Route::Row(old).path()).await.text;

@@ -139,7 +139,7 @@ async fn the_page_says_what_differs_why_to_look_and_whom_it_reaches() {
         "served as it was accepted meanwhile",
         "<ins>single ",
         "/description",
-        "1 wait and 0 are granted",
+        "1 waits; void once it is another",
         "once in the last 30 days",
         "by nobody in the last 30 days",
         "refund-bot (1)",
@@ -213,7 +213,7 @@ async fn nothing_is_decided_that_the_page_did_not_show() {
             refused.text.contains("Nothing was decided")
                 && refused.text.contains("<code>shown-outdated</code>")
         );
-        assert!(refused.text.contains("<ins>everything.</ins>"), "what waits now is on it");
+        assert!(refused.text.contains("<ins>everything</ins>"), "what waits now is on it");
         assert!(state(&house, "get_order").await == Some(PinState::Changed) && events(&house).is_empty());
     }
     // an item more, and an item less, are something else too

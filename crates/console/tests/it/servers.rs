@@ -1,10 +1,11 @@
 //! Pages of the registry, and steps taken on them.
 
 use crate::house::{Browser, House, MINUTE, MORNING};
-use callgate_console::{Configured, Servers};
+use callgate_console::{Configured, RefusedFiles, Servers, Worth};
 use catalog::observed::{Did, How, Observation};
 use catalog::record::{Absent, Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
 use catalog::{Catalogue, Declarations, Definition, Effect, ServerEntry, Tier};
+use decision::approval::Terms;
 use decision::{CallId, Entry, Environment, EventName, ServerName, Timestamp};
 use http::StatusCode;
 use policy::{Policies, Source};
@@ -23,7 +24,14 @@ forbid(principal, action in Action::"effect:destructive", resource);
 
 /// A configuration that the test writes.
 #[derive(Debug, Default)]
-pub(crate) struct Configuration(Mutex<Vec<Configured>>);
+pub(crate) struct Configuration(Mutex<Vec<Configured>>, pub(crate) Mutex<Answers>);
+
+/// What the test has the gateway say besides.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) worth: Option<Worth>,
+    pub(crate) refused: Option<RefusedFiles>,
+}
 
 impl Configuration {
     pub(crate) fn put(&self, name: &str) {
@@ -110,6 +118,14 @@ impl Servers for Configuration {
     fn agents(&self) -> Vec<store::NewAgent> {
         let (name, kind) = ("local".parse().unwrap(), store::AgentKind::Agent);
         vec![store::NewAgent { name, kind, groups: [].into(), user: None }]
+    }
+
+    fn worth(&self, _: &Terms) -> Worth {
+        self.1.lock().unwrap().worth.clone().unwrap_or(Worth::Counts)
+    }
+
+    fn refused(&self) -> Option<RefusedFiles> {
+        self.1.lock().unwrap().refused.clone()
     }
 }
 

@@ -1,12 +1,14 @@
 //! What people and programs read: tables on a terminal, JSON for programs, problems with excerpts.
 
+pub(crate) mod table;
+
 use crate::{failure::Failure, surroundings::Surroundings};
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::{
     borrow::Cow,
     io::{self, Write as _},
 };
+use table::{Cell, Column, Terminal};
 
 /// Where a command says what it found. A reader that went away is no fault.
 #[derive(Debug, Clone, Copy)]
@@ -14,11 +16,17 @@ pub(crate) struct Say {
     pub(crate) json: bool,
     pub(crate) colour: bool,
     colour_err: bool,
+    width: Option<usize>,
 }
 
 impl Say {
     pub(crate) fn new(json: bool, surroundings: &Surroundings) -> Self {
-        Self { json, colour: surroundings.colour, colour_err: surroundings.colour_err }
+        Self {
+            json,
+            colour: surroundings.colour,
+            colour_err: surroundings.colour_err,
+            width: surroundings.width,
+        }
     }
 
     /// The same, for programs or for people.
@@ -66,25 +74,20 @@ impl Say {
         }
     }
 
-    /// Rows under a heading, for people.
-    pub(crate) fn table(self, head: &[&str], rows: Vec<Vec<String>>) {
+    /// Rows under a heading, for people. Cells are escaped here, and not before.
+    pub(crate) fn table<C: Into<Cell>>(self, head: &[Column<'_>], rows: Vec<Vec<C>>) {
         if self.json {
             return;
         }
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(head.iter().map(|word| word.to_uppercase()));
-        for row in rows {
-            table.add_row(row.iter().map(|cell| one_line(cell)));
-        }
-        for line in table.lines() {
-            self.raw(&tamed(line.trim_end()));
+        let rows = rows.into_iter().map(|row| row.into_iter().map(Into::into).collect()).collect();
+        for line in table::lines(head, rows, Terminal { width: self.width, colour: self.colour }) {
+            self.raw(&tamed(&line));
         }
     }
 
     /// One word in a colour: 31 red, 32 green, 33 yellow, 2 dim.
     pub(crate) fn paint(self, code: u8, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        painted(self.colour.then_some(code), text)
     }
 
     /// Says why there is no answer.
@@ -123,6 +126,10 @@ impl Say {
             .render_report(&mut out, problem);
         out
     }
+}
+
+fn painted(colour: Option<u8>, text: &str) -> String {
+    colour.map_or_else(|| text.to_owned(), |code| format!("\x1b[{code}m{text}\x1b[0m"))
 }
 
 /// Text of somebody else's, without anything that steers a terminal or hides what is there.

@@ -23,6 +23,8 @@ pub(crate) struct Surroundings {
     pub(crate) colour: bool,
     /// The same for standard error.
     pub(crate) colour_err: bool,
+    /// Columns of standard output, where that is a terminal which says so.
+    pub(crate) width: Option<usize>,
     /// `CALLGATE_LOG`: which log lines are written, such as `info,callgate_gateway=debug`.
     pub(crate) log: Option<String>,
     /// Who sits here: recorded with what they decide.
@@ -60,6 +62,10 @@ impl Surroundings {
                 .collect(),
             colour: !plain && std::io::stdout().is_terminal(),
             colour_err: !plain && std::io::stderr().is_terminal(),
+            width: rustix::termios::tcgetwinsize(std::io::stdout())
+                .ok()
+                .map(|size| usize::from(size.ws_col))
+                .filter(|columns| *columns > 0),
             log: get("CALLGATE_LOG"),
             credentials: folder("CREDENTIALS_DIRECTORY"),
             handed: Arc::default(),

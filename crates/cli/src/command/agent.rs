@@ -5,7 +5,10 @@ use crate::{
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::when,
+    say::{
+        table::{whole, wrapped},
+        when,
+    },
     settings,
     sources::{SystemClock, SystemEntropy},
 };
@@ -158,6 +161,9 @@ async fn list(given: &Given, place: &Place) -> Outcome {
     for agent in &agents {
         let groups = agent.groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
         let user = agent.user.as_ref().map(UserName::as_str).unwrap_or_default();
+        let without = |told: String| {
+            vec![agent.name.to_string(), user.to_owned(), groups.clone(), String::new(), told, String::new()]
+        };
         let own: Vec<&TokenRecord> = tokens.iter().filter(|token| token.agent == agent.name).collect();
         values.push(json!({
             "agent": agent.name, "workload": agent.kind == AgentKind::Workload, "user": agent.user,
@@ -170,17 +176,19 @@ async fn list(given: &Given, place: &Place) -> Outcome {
         }));
         if agent.removed_at.is_some() {
             let told = format!("removed, and refused until `callgate agent enable {}`", agent.name);
-            rows.push(vec![agent.name.to_string(), user.to_owned(), groups, told]);
+            rows.push(without(told));
             continue;
         }
         if own.is_empty() {
             let told = if agent.disabled_at.is_some() { "no token, disabled" } else { "no token" };
-            rows.push(vec![agent.name.to_string(), user.to_owned(), groups, told.to_owned()]);
+            rows.push(without(told.to_owned()));
             continue;
         }
         for token in own {
-            let told = format!("{} {} until {}", token.id, state(token, now), when(token.expires_at));
-            rows.push(vec![agent.name.to_string(), user.to_owned(), groups.clone(), told]);
+            let state = state(token, now);
+            let ends = if state == "revoked" { String::new() } else { when(token.expires_at) };
+            let (id, state) = (token.id.to_string(), state.to_owned());
+            rows.push(vec![agent.name.to_string(), user.to_owned(), groups.clone(), id, state, ends]);
         }
     }
     let known: BTreeSet<&AgentName> = agents.iter().map(|agent| &agent.name).collect();
@@ -194,13 +202,15 @@ async fn list(given: &Given, place: &Place) -> Outcome {
             "disabled": false, "removed": false, "tokens": [],
         }));
         let told = "no token: shows a certificate (`[[workloads]]`)".to_owned();
-        rows.push(vec![service.name.to_string(), String::new(), groups, told]);
+        rows.push(vec![service.name.to_string(), String::new(), groups, String::new(), told, String::new()]);
     }
     given.say.json(&values);
     if rows.is_empty() {
         given.say.line("no agents yet: add one with `callgate agent add NAME`");
     } else {
-        given.say.table(&["agent", "user", "groups", "token"], rows);
+        let [user, groups, state] = ["user", "groups", "state"].map(wrapped);
+        let [token, until] = ["token", "ends (UTC)"].map(whole);
+        given.say.table(&[whole("agent"), user, groups, token, state, until], rows);
     }
     Ok(Verdict::Yes)
 }

@@ -8,7 +8,10 @@ use crate::{
     control::{Book, Request, Response},
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::when,
+    say::{
+        table::{Cell, cut, whole, wrapped},
+        when,
+    },
     sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
@@ -128,19 +131,21 @@ async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
     }
     given.say.json(&kept.iter().map(|one| &one.approval).collect::<Vec<_>>());
     let row = |one: &Approval| {
+        let (colour, word) = shown::stands(one, now);
         vec![
-            one.id.to_string(),
-            shown::state(given.say, one, now),
-            shown::needs(one),
-            shown::left(one, now),
-            one.preview.summary.clone(),
+            Cell::from(one.id.to_string()),
+            Cell::painted(colour, word),
+            shown::needs(one).into(),
+            shown::left(one, now).into(),
+            one.preview.summary.clone().into(),
         ]
     };
     let rows: Vec<_> = kept.iter().map(|one| row(&one.approval)).collect();
     if rows.is_empty() {
         given.say.line("nothing waits for a decision");
     } else {
-        given.say.table(&["approval", "state", "needs", "left", "what"], rows);
+        let head = [whole("approval"), whole("state"), wrapped("needs"), whole("left"), cut("what")];
+        given.say.table(&head, rows);
         if waiting > 0 {
             given.say.line(given.say.paint(2, "look at one with `callgate approvals show ID`"));
         }
@@ -296,7 +301,8 @@ async fn delegations(given: &Given, place: &Place) -> Outcome {
     let row = |one: &Delegation| {
         vec![one.borrower.to_string(), one.group.to_string(), one.lender.to_string(), when(one.until)]
     };
-    given.say.table(&["who may decide", "for", "of", "until"], all.iter().map(row).collect());
+    let head = [wrapped("who may decide"), wrapped("for"), wrapped("of"), whole("until")];
+    given.say.table(&head, all.iter().map(row).collect());
     Ok(Verdict::Yes)
 }
 

@@ -11,7 +11,10 @@ use crate::{
     control::{self, Book, Request, Response},
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::when,
+    say::{
+        table::{Cell, cut, whole},
+        when,
+    },
     settings,
     sources::SystemClock,
 };
@@ -227,8 +230,8 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     if rows.is_empty() {
         given.say.line(if filter == Filter::default() { EMPTY } else { "no such call" });
     } else {
-        let head = ["when (UTC)", "call", "who", "what", "ended", "ms"];
-        given.say.table(&head, rows.iter().map(|row| cells(given, row)).collect());
+        let head = [whole("when (UTC)"), whole("call"), cut("who"), cut("what"), cut("ended"), whole("ms")];
+        given.say.table(&head, rows.iter().map(cells).collect());
     }
     Ok(Verdict::Yes)
 }
@@ -245,7 +248,7 @@ fn ended(row: &CallRow) -> &'static str {
     }
 }
 
-fn cells(given: &Given, row: &CallRow) -> Vec<String> {
+fn cells(row: &CallRow) -> Vec<Cell> {
     let actor = row.actor.clone().unwrap_or_else(|| row.actor_kind.clone());
     let who = row.user.as_ref().map_or_else(|| actor.clone(), |user| format!("{actor} for {user}"));
     let method = row.method.clone().unwrap_or_else(|| "-".to_owned());
@@ -259,9 +262,9 @@ fn cells(given: &Given, row: &CallRow) -> Vec<String> {
         Some(code) => format!("{}: {}", ended(row), code.as_str()),
         None => ended(row).to_owned(),
     };
-    let ended = if row.code.is_some() { given.say.paint(31, &ended) } else { ended };
+    let ended = if row.code.is_some() { Cell::painted(31, ended) } else { ended.into() };
     let ms = row.duration_us.map(|us| format!("{}.{}", us / 1_000, us % 1_000 / 100)).unwrap_or_default();
-    vec![when(row.at), row.call.to_string(), who, what, ended, ms]
+    vec![when(row.at).into(), row.call.to_string().into(), who.into(), what.into(), ended, ms.into()]
 }
 
 fn value(row: &CallRow) -> serde_json::Value {

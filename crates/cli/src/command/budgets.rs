@@ -4,7 +4,10 @@ use crate::{
     cli::Given,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::when,
+    say::{
+        table::{whole, wrapped},
+        when,
+    },
     sources::SystemClock,
 };
 use clap::Args as ClapArgs;
@@ -50,9 +53,16 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         let (used, frees) = (line.budget.shown(line.used), line.frees.map(when).unwrap_or_default());
         vec![line.budget.name.to_string(), line.whose.clone(), used, bound(&line.budget), frees]
     };
-    given
-        .say
-        .table(&["budget", "whose", "used", "at most", "next free (UTC)"], lines.iter().map(row).collect());
+    if lines.is_empty() {
+        given.say.line(match (asked.is_empty(), &args.budget) {
+            (true, _) => "no budgets: `[[budgets]]` in the configuration names them".to_owned(),
+            (false, Some(name)) => format!("nothing of `{name}` is used"),
+            (false, None) => "nothing of any budget is used".to_owned(),
+        });
+        return Ok(Verdict::Yes);
+    }
+    let head = [whole("budget"), wrapped("whose"), whole("used"), whole("at most"), whole("next free (UTC)")];
+    given.say.table(&head, lines.iter().map(row).collect());
     Ok(Verdict::Yes)
 }
 

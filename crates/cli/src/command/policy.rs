@@ -7,7 +7,10 @@ use crate::{
     cli::Given,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::one_line,
+    say::{
+        one_line,
+        table::{Cell, whole, wrapped},
+    },
     sources::SystemClock,
 };
 use anyhow::anyhow;
@@ -184,11 +187,11 @@ async fn who_can(args: &WhoCan, given: &Given, place: &Place, store: &Store, liv
     let answers: Vec<Row> = answers.collect();
     given.say.json(&answers.iter().map(Row::value).collect::<Vec<_>>());
     let rows = answers.iter().map(|one| {
-        let mut row = vec![one.can.principal.describe()];
-        row.extend(one.told(given.say));
+        let mut row = vec![Cell::from(one.can.principal.describe())];
+        row.extend(one.told());
         row
     });
-    given.say.table(&["who", "may", "because"], rows.collect());
+    given.say.table(&[wrapped("who"), whole("may"), wrapped("because")], rows.collect());
     Ok(match answers.iter().any(Row::is_allowed) {
         true => Verdict::Yes,
         false if answers.iter().any(Row::depends) => Verdict::Depends,
@@ -238,11 +241,13 @@ async fn what_can(args: WhatCan, given: &Given, place: &Place, store: &Store, li
         let can = &one.can;
         let class = can.classified.as_ref();
         let class = class.map(|class| format!("{}, {}", class.effect.as_str(), class.tier.as_str()));
-        let mut row = vec![can.server.to_string(), can.name.clone(), class.unwrap_or_default()];
-        row.extend(one.told(given.say));
+        let mut row =
+            [can.server.to_string(), can.name.clone(), class.unwrap_or_default()].map(Cell::from).to_vec();
+        row.extend(one.told());
         row
     });
-    given.say.table(&["server", "name", "class", "sees", "because"], rows.collect());
+    let [server, class, because] = ["server", "class", "because"].map(wrapped);
+    given.say.table(&[server, whole("name"), class, whole("sees"), because], rows.collect());
     given.say.line(format!("{} sees {allowed} of {total}", principal.describe()));
     for because in shut.values().chain(&refused) {
         given.say.line(format!("{} {}", given.say.paint(33, "!"), one_line(because)));

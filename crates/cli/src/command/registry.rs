@@ -15,7 +15,11 @@ use crate::{
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::{day, one_line, when},
+    say::{
+        day, one_line,
+        table::{whole, wrapped},
+        when,
+    },
     sources::SystemClock,
 };
 use catalog::observed::Observation;
@@ -232,7 +236,8 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
         kept::table(&kept, server.as_ref(), given.say).await?;
         given.say.line("");
     }
-    given.say.table(&["server", "kind", "name", "state", "class or approval"], rows);
+    let [server, kind, name, state] = ["server", "kind", "name", "state"].map(whole);
+    given.say.table(&[server, kind, name, state, wrapped("class or approval")], rows);
     Ok(Verdict::Yes)
 }
 

@@ -5,6 +5,7 @@ use crate::{
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
+    say::table::{whole, wrapped},
 };
 use anyhow::anyhow;
 use clap::Subcommand;
@@ -91,7 +92,12 @@ async fn list(given: &Given, place: &Place) -> Outcome {
         let groups: Vec<&str> = user.groups.iter().map(GroupName::as_str).collect();
         vec![user.name.to_string(), groups.join(", ")]
     };
-    given.say.table(&["user", "groups"], users.iter().map(row).collect());
+    if users.is_empty() {
+        given.say.line("no users yet: add one with `callgate user add NAME`");
+    } else {
+        let head = [whole("user"), wrapped("groups")];
+        given.say.table(&head, users.iter().map(row).collect());
+    }
     Ok(Verdict::Yes)
 }
 

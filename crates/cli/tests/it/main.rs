@@ -34,6 +34,7 @@ mod serve;
 mod sign_in;
 mod soak;
 mod sources;
+mod terminal;
 mod unknown;
 mod vault;
 mod versions;

@@ -4,7 +4,10 @@ use crate::{
     cli::Given,
     failure::{Outcome, Verdict},
     place::Place,
-    say::when,
+    say::{
+        table::{Cell, whole, wrapped},
+        when,
+    },
 };
 use serde_json::json;
 use store::{Delivery, DeliveryState};
@@ -26,17 +29,20 @@ pub(super) async fn list(given: &Given, place: &Place) -> Outcome {
     given.say.json(&all.iter().map(value).collect::<Vec<_>>());
     let row = |one: &Delivery| {
         let state = match one.state {
-            DeliveryState::Dead => given.say.paint(31, "given up"),
-            DeliveryState::Waiting => format!("next {}", when(one.next_at)),
-            DeliveryState::Sent => "sent".to_owned(),
+            DeliveryState::Dead => Cell::painted(31, "given up"),
+            DeliveryState::Waiting => format!("next {}", when(one.next_at)).into(),
+            DeliveryState::Sent => "sent".into(),
         };
         let error = one.error.clone().unwrap_or_default();
-        vec![one.id.clone(), one.hook.clone(), one.event.clone(), one.tries.to_string(), state, error]
+        let [id, hook, event] = [&one.id, &one.hook, &one.event].map(|text| Cell::from(text.clone()));
+        vec![id, hook, event, one.tries.to_string().into(), state, error.into()]
     };
     if all.is_empty() {
         given.say.line("every webhook was told everything");
     } else {
-        let head = ["delivery", "webhook", "event", "tries", "state", "error"];
+        let [delivery, tries] = ["delivery", "tries"].map(whole);
+        let [webhook, event, state, error] = ["webhook", "event", "state", "error"].map(wrapped);
+        let head = [delivery, webhook, event, tries, state, error];
         given.say.table(&head, all.iter().map(row).collect());
     }
     Ok(if given_up == 0 { Verdict::Yes } else { Verdict::No })

@@ -15,7 +15,13 @@ pub(super) fn word(word: Word) -> &'static str {
 
 /// Where it stands, in a colour.
 pub(super) fn state(say: Say, one: &Approval, now: Timestamp) -> String {
-    let (colour, word) = match one.state {
+    let (colour, word) = stands(one, now);
+    say.paint(colour, word)
+}
+
+/// A colour and a word for where it stands.
+pub(super) fn stands(one: &Approval, now: Timestamp) -> (u8, &'static str) {
+    match one.state {
         State::Proposed | State::Approved if now >= one.expires_at => (2, "expired"),
         State::Proposed => (33, "waits"),
         State::Approved => (32, "approved"),
@@ -26,8 +32,7 @@ pub(super) fn state(say: Say, one: &Approval, now: Timestamp) -> String {
         State::Unknown => (31, "outcome unknown"),
         State::Expired => (2, "expired"),
         State::Cancelled => (2, "cancelled"),
-    };
-    say.paint(colour, word)
+    }
 }
 
 /// Who has to agree, and how many did: `finance 1/2, security 0/1`.

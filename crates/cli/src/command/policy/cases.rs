@@ -5,6 +5,7 @@ use crate::{
     cli::Given,
     failure::{Failure, Outcome, Verdict},
     place::Place,
+    say::table::{Cell, whole, wrapped},
     sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
@@ -113,16 +114,16 @@ pub(super) fn run(files: &[PathBuf], given: &Given, place: &Place, live: &Live) 
                 "answer": said.what.as_str(), "rules": said.rules, "problem": problem,
             }));
             let mark = match &problem {
-                None => given.say.paint(32, "ok"),
-                Some(_) => given.say.paint(31, "wrong"),
+                None => Cell::painted(32, "ok"),
+                Some(_) => Cell::painted(31, "wrong"),
             };
-            rows.push(vec![mark, case.name.clone(), problem.unwrap_or(said.told)]);
+            rows.push(vec![mark, case.name.clone().into(), problem.unwrap_or(said.told).into()]);
         }
     }
     let total = values.len();
     let are = if total == 1 { "is" } else { "are" };
     given.say.json(&values);
-    given.say.table(&["", "case", "answer"], rows);
+    given.say.table(&[whole(""), wrapped("case"), wrapped("answer")], rows);
     given.say.line(format!("{} of {} {are} as written", total - wrong, counted(total, "case")));
     Ok(if wrong == 0 { Verdict::Yes } else { Verdict::No })
 }

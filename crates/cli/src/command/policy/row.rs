@@ -1,6 +1,6 @@
 //! What becomes of something that nobody asked yet: what the rules say, and what stands before them and above them.
 
-use crate::say::{Say, printable};
+use crate::say::table::Cell;
 use decision::{Actor, AgentName, Code, Principal, Refusal, RuleId};
 use gateway::Live;
 use policy::{Answer, Can, Unsaid};
@@ -124,16 +124,16 @@ impl Row {
     }
 
     /// One word and why, for a table.
-    pub(crate) fn told(&self, say: Say) -> [String; 2] {
+    pub(crate) fn told(&self) -> [Cell; 2] {
         if let Some(no) = &self.shut {
-            return [say.paint(31, "no"), printable(&format!("{}: {}", no.code.as_str(), no.because))];
+            return [Cell::painted(31, "no"), format!("{}: {}", no.code.as_str(), no.because).into()];
         }
         let (word, colour, because) = self.rules.told();
         if self.is_let_pass() {
             let told = format!("`{}` only observes; if it enforced: {word}, {because}", self.can.server);
-            return [say.paint(33, "yes"), printable(&told)];
+            return [Cell::painted(33, "yes"), told.into()];
         }
-        [say.paint(colour, word), printable(&because)]
+        [Cell::painted(colour, word), because.into()]
     }
 
     /// For programs. What would be refused or held if the server enforced is beside what happens.

@@ -7,7 +7,11 @@ use crate::{
     failure::{Outcome, Verdict},
     near,
     place::Place,
-    say::{Say, one_line, printable, when},
+    say::{
+        Say, one_line, printable,
+        table::{whole, wrapped},
+        when,
+    },
     sources::SystemClock,
 };
 use anyhow::anyhow;
@@ -138,7 +142,9 @@ pub(super) async fn table(kept: &Kept, only: Option<&ServerName>, say: Say) -> a
             record.and_then(|record| record.facts.get(Fact::Owner).map(str::to_owned)).unwrap_or_default(),
         ]);
     }
-    say.table(&["server", "state", "until", "may be used", "risk", "owner"], rows);
+    let [server, state, until, risk] = ["server", "state", "until", "risk"].map(whole);
+    let [used, owner] = ["may be used", "owner"].map(wrapped);
+    say.table(&[server, state, until, used, risk, owner], rows);
     for (server, absent) in kept.absent.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         say.line(format!("{} {}", say.paint(33, "!"), away(server, absent)));
     }
@@ -271,7 +277,9 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
         let because = step.because.clone().unwrap_or_default();
         vec![when(step.at), step.step.as_str().to_owned(), step.by.clone(), until, because]
     });
-    say.table(&["when", "step", "by", "", "because"], lines.collect());
+    let [when, step, until] = ["when", "step", ""].map(whole);
+    let [by, because] = ["by", "because"].map(wrapped);
+    say.table(&[when, step, by, until, because], lines.collect());
     Ok(())
 }
 
@@ -291,9 +299,9 @@ fn tools(known: &Known, say: Say) {
         let rest = [class, one_line(&whose), one_line(&judged)];
         [one_line(&tool.name)].into_iter().chain(owner).chain(rest).collect()
     };
-    let owner = owned.then_some("whose it is");
-    let head = ["what it is", "who says so", "what its definition says"];
-    let head: Vec<&str> = ["tool"].into_iter().chain(owner).chain(head).collect();
+    let owner = owned.then_some(wrapped("whose it is"));
+    let head = ["what it is", "who says so", "what its definition says"].map(wrapped);
+    let head: Vec<_> = [whole("tool")].into_iter().chain(owner).chain(head).collect();
     say.table(&head, known.tools.iter().map(row).collect());
 }
 

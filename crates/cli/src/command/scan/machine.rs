@@ -3,7 +3,10 @@
 use super::clients::{Entry, Unread};
 use super::entry;
 use super::notice::Notice;
-use crate::say::{Say, one_line};
+use crate::say::{
+    Say, one_line,
+    table::{whole, wrapped},
+};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -58,7 +61,9 @@ pub(super) fn tell(say: Say, servers: &[Server], unread: &[Unread]) {
             one_line(&server.reached_by),
         ]
     });
-    say.table(&["client", "server", "governed", "finding", "reached by"], rows.collect());
+    let [client, governed, finding] = ["client", "governed", "finding"].map(whole);
+    let [server, reached] = ["server", "reached by"].map(wrapped);
+    say.table(&[client, server, governed, finding, reached], rows.collect());
 }
 
 /// How many of them are reached without a gateway.

@@ -1,7 +1,10 @@
 //! The answer for people: a table, what was found, and a sum.
 
 use super::{Report, machine, notice::Notice, report::by_rule};
-use crate::say::{Say, one_line};
+use crate::say::{
+    Say, one_line,
+    table::{whole, wrapped},
+};
 use decision::counted;
 use serde::Serialize;
 
@@ -66,7 +69,9 @@ fn tools(say: Say, report: &Report) {
             worst.map(|worst| worst.as_str().to_owned()).unwrap_or_default(),
         ]
     });
-    say.table(&["server", "tool", "effect", "tier", "categories", "finding"], rows.collect());
+    let [tool, effect, tier, finding] = ["tool", "effect", "tier", "finding"].map(whole);
+    let [server, categories] = ["server", "categories"].map(wrapped);
+    say.table(&[server, tool, effect, tier, categories, finding], rows.collect());
 }
 
 fn line(say: Say, notice: &Notice) {

@@ -10,7 +10,10 @@ use crate::{
     failure::{Failure, Outcome, Verdict},
     keys::{self, Asking},
     place::Place,
-    say::when,
+    say::{
+        table::{whole, wrapped},
+        when,
+    },
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::{Context as _, anyhow};
@@ -261,7 +264,13 @@ async fn list(given: &Given, place: &Place) -> Outcome {
         vec![secret.name.to_string(), whose, version, when(secret.updated_at), state, only, used]
     };
     let rows = secrets.iter().map(row).collect();
-    given.say.table(&["secret", "whose", "version", "last rotated (UTC)", "state", "for", "used by"], rows);
+    if secrets.is_empty() {
+        given.say.line("no secrets yet: store one with `callgate secret set NAME`");
+        return Ok(Verdict::Yes);
+    }
+    let [secret, version, rotated] = ["secret", "version", "last rotated (UTC)"].map(whole);
+    let [whose, state, only, used] = ["whose", "state", "for", "used by"].map(wrapped);
+    given.say.table(&[secret, whose, version, rotated, state, only, used], rows);
     if let Some(why) = &opened.fault {
         given.say.aside(format!("note: whether they can be opened is not known: {why}"));
     }

@@ -154,6 +154,12 @@ pub(crate) enum Response {
     Settings(Box<InForce>),
     Ready {
         ready: bool,
+        /// Why the last look at it failed, where none has succeeded since.
+        #[serde(default)]
+        fault: Option<String>,
+        /// How many looks have failed so far without one that did not.
+        #[serde(default)]
+        failed: u32,
     },
     Starter {
         text: String,

@@ -85,6 +85,11 @@ impl Say {
         }
     }
 
+    /// Whether somebody looks at standard output.
+    pub(crate) fn is_on_terminal(self) -> bool {
+        self.width.is_some()
+    }
+
     /// One word in a colour: 31 red, 32 green, 33 yellow, 2 dim.
     pub(crate) fn paint(self, code: u8, text: &str) -> String {
         painted(self.colour.then_some(code), text)

@@ -5,7 +5,7 @@ mod client;
 mod play;
 mod servers;
 
-pub use play::{Options, run};
+pub use play::{Options, run, snippets};
 pub use servers::server_main;
 
 /// 128 random bits.

@@ -239,6 +239,10 @@ impl Gate {
     pub fn absent(&self) -> BTreeMap<ServerName, Absent> {
         self.absences.all()
     }
+    /// How many looks at a server have failed since one that did not.
+    pub fn failed_looks(&self, server: &ServerName) -> u32 {
+        self.absences.failed(server)
+    }
     pub fn metrics_text(&self) -> String {
         self.metrics.render(&self.ledger, self.sessions.count(), &self.pool)
     }

@@ -54,7 +54,7 @@ pub(crate) async fn answer(
         (_, "initialize") => initialize(gate, live, arrival, frame, asker, leg),
         (_, "ping") => Ok(Answer::Message(rpc::result(id, b"{}"))),
         (_, "server/discover") => {
-            let result = discover(live, arrival, asker, leg.claims.host.as_deref())?;
+            let result = discover(gate, live, arrival, asker, leg.claims.host.as_deref())?;
             Ok(Answer::Message(shown(id, &result, leg)))
         }
         (_, "logging/setLevel") => set_level(gate, asker, frame, id).await,
@@ -118,7 +118,7 @@ fn initialize(
         "capabilities": capabilities_of(&peers),
         "serverInfo": server_info(),
     });
-    if let (Some(text), Value::Object(members)) = (instructions(&arrival.entrance, &peers), &mut result) {
+    if let (Some(text), Value::Object(members)) = (instructions(gate, arrival, &peers), &mut result) {
         members.insert("instructions".to_owned(), Value::String(text));
     }
     let bytes = shown(frame.id_raw().unwrap_or(b"0"), &result, leg);
@@ -148,7 +148,13 @@ fn initialize(
 }
 
 /// 2026-07-28 server/discover. Where nothing is behind the entrance it is answered as a legacy server would.
-fn discover(live: &Live, arrival: &Arrival, asker: &Asker, host: Option<&str>) -> Result<Value, Refusal> {
+fn discover(
+    gate: &Gate,
+    live: &Live,
+    arrival: &Arrival,
+    asker: &Asker,
+    host: Option<&str>,
+) -> Result<Value, Refusal> {
     let peers = visible_peers(live, &arrival.entrance, asker, host);
     let nothing = match &arrival.entrance {
         Entrance::Federated => behind(live, &arrival.entrance).is_empty(),
@@ -172,7 +178,7 @@ fn discover(live: &Live, arrival: &Arrival, asker: &Asker, host: Option<&str>) -
         "cacheScope": "private",
         "_meta": { wire::era::META_SERVER_INFO: server_info() },
     });
-    if let (Some(text), Value::Object(members)) = (instructions(&arrival.entrance, &peers), &mut result) {
+    if let (Some(text), Value::Object(members)) = (instructions(gate, arrival, &peers), &mut result) {
         members.insert("instructions".to_owned(), Value::String(text));
     }
     Ok(result)
@@ -243,10 +249,21 @@ fn capabilities_of(peers: &[&Peer]) -> Map<String, Value> {
 }
 
 /// A server's own instructions are only repeated where it is alone; of several, each would speak for all.
-fn instructions(entrance: &Entrance, peers: &[&Peer]) -> Option<String> {
-    match (entrance, peers) {
-        (Entrance::Server(_), [peer]) => peer.instructions.clone(),
-        _ => None,
+/// Whoever owns the gateway is told where it is away: a client with no tools looks healthy otherwise. Why is not said here:
+/// part of it may be the server's own words, and nobody has looked at those.
+fn instructions(gate: &Gate, arrival: &Arrival, peers: &[&Peer]) -> Option<String> {
+    let Entrance::Server(_) = &arrival.entrance else { return None };
+    let away = arrival
+        .entrance
+        .server()
+        .filter(|server| arrival.transport == decision::Transport::Stdio && gate.absences.is_away(server));
+    match (away, peers) {
+        (Some(server), _) => Some(format!(
+            "Callgate, the gateway before the server `{server}`, cannot start or reach it at the moment, so it may offer nothing \
+             here. `callgate registry show {server}` says why."
+        )),
+        (None, [peer]) => peer.instructions.clone(),
+        (None, _) => None,
     }
 }
 

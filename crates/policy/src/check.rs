@@ -160,11 +160,14 @@ pub(crate) fn reach(rules: &[Rule], covered: &[Covered]) -> Vec<Problem> {
             .map(|c| c.action.name.as_str())
             .collect();
         if let Some(Covered { server, .. }) = of_server.first().filter(|_| !unseen.is_empty()) {
+            let first = unseen.first().copied().unwrap_or_default();
+            let help = format!(
+                "a rule permits a tool by its action, as in `@id(\"my-rule\") permit (principal == Agent::\"my-agent\", \
+                 action == Action::{first:?}, resource);`: see docs/policy.md"
+            );
             let unseen = Unseen { server: server.clone(), tools: some(&unseen) };
             let message =
                 format!("nobody can see {} of server `{server}`: no rule permits them", unseen.tools);
-            let help = "a rule permits a tool by its action, as in \
-                        `permit (principal == Agent::\"my-agent\", action == Action::\"server__tool\", resource);`: see docs/policy.md";
             problems.push(Problem::nowhere(message).help(help).unseen(unseen));
         }
     }

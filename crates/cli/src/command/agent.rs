@@ -110,10 +110,26 @@ async fn add(args: Add, given: &Given, place: &Place) -> Outcome {
         given.say.json(&json!({ "agent": args.name }));
         given.say.line(format!("added agent `{}`", args.name));
     } else {
-        issue(given, place, &store, &book, &args.name, expires_at).await?;
+        let token = issue(given, place, &store, &book, &args.name, expires_at).await?;
+        if !args.workload {
+            into_clients(given, place, token.reveal());
+        }
     }
     book.close().await?;
     Ok(Verdict::Yes)
+}
+
+/// What a client needs besides. On a terminal the token stands in it; elsewhere it is said once, for whoever reads that.
+fn into_clients(given: &Given, place: &Place, token: &str) {
+    let say = given.say;
+    if say.json {
+        return;
+    }
+    let token = if say.is_on_terminal() { token } else { "TOKEN" };
+    say.aside("what its client needs:");
+    for (client, snippet) in demo::snippets(&format!("{}/mcp", place.meant.settings.issuer), token) {
+        say.aside(format!("\n{client}:\n{snippet}"));
+    }
 }
 
 async fn token(args: Token, given: &Given, place: &Place) -> Outcome {
@@ -132,7 +148,7 @@ async fn issue(
     book: &Book,
     agent: &AgentName,
     expires_at: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<identity::ApiToken, Failure> {
     let token = identity::ApiToken::generate(&SystemEntropy);
     let new = NewToken { agent: agent.clone(), hash: TokenHash(*token.hash().as_bytes()), expires_at };
     let by = given.surroundings.user.as_str();
@@ -146,9 +162,14 @@ async fn issue(
     given.say.json(&json!({
         "agent": agent, "id": id.as_str(), "token": token.reveal(), "expires": until,
     }));
-    given.say.line(format!("token {id} of agent `{agent}`, good until {until} UTC; it is shown this once:"));
+    if !given.say.json {
+        // so that what is taken from standard output is the token alone
+        given
+            .say
+            .aside(format!("token {id} of agent `{agent}`, good until {until} UTC; it is shown this once:"));
+    }
     given.say.line(token.reveal());
-    Ok(())
+    Ok(token)
 }
 
 async fn list(given: &Given, place: &Place) -> Outcome {
@@ -227,8 +248,7 @@ fn state(token: &TokenRecord, now: Timestamp) -> &'static str {
 async fn remove(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
     let banned = store.remove_agent(&place.scope(), name, &given.surroundings.user).await?;
-    book.tell(&store).await?;
-    book.close().await?;
+    book.conclude(&store, given.say).await?;
     given.say.json(&json!({ "removed": name, "disabled": banned }));
     given.say.line(format!("removed agent `{name}` and revoked its tokens"));
     if banned {
@@ -249,8 +269,7 @@ async fn disable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     }
     let by = given.surroundings.user.as_str();
     store.disable_agent(&scope, name, by).await.map_err(|error| unknown(name, error))?;
-    book.tell(&store).await?;
-    book.close().await?;
+    book.conclude(&store, given.say).await?;
     given.say.json(&json!({ "disabled": name }));
     given.say.line(format!("agent `{name}` is refused until `callgate agent enable {name}`"));
     Ok(Verdict::Yes)
@@ -284,8 +303,7 @@ async fn enable(name: &AgentName, given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
     let by = given.surroundings.user.as_str();
     store.enable_agent(&place.scope(), name, by).await.map_err(|error| unknown(name, error))?;
-    book.tell(&store).await?;
-    book.close().await?;
+    book.conclude(&store, given.say).await?;
     given.say.json(&json!({ "enabled": name }));
     given.say.line(format!("agent `{name}` is not disabled any more"));
     Ok(Verdict::Yes)
@@ -305,8 +323,7 @@ async fn revoke(which: &str, given: &Given, place: &Place) -> Outcome {
         }
         store.revoke_tokens(&scope, &agent, by).await?
     };
-    book.tell(&store).await?;
-    book.close().await?;
+    book.conclude(&store, given.say).await?;
     given.say.json(&json!({ "revoked": revoked }));
     given.say.line(format!("revoked {}", counted(revoked, "token")));
     Ok(Verdict::Yes)

@@ -354,8 +354,11 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         say.aside(say.render(problem).trim_end());
     }
     for (server, secret) in &found.missing {
-        let per_user = place.meant.settings.servers.get(server).map(|server| server.authority);
-        let whose = if per_user == Some(Authority::PerUser) { " --user NAME" } else { "" };
+        let settings = &place.meant.settings;
+        let per_user = settings.servers.get(server).map(|server| server.authority);
+        // what a backend itself wants is stored once, for everybody
+        let backends = settings.vault.stored_credential() == Some(secret);
+        let whose = if per_user == Some(Authority::PerUser) && !backends { " --user NAME" } else { "" };
         let help = format!("store it with `callgate secret set {secret}{whose}`");
         say.line(format!("{} {} needs the secret `{secret}`: {help}", say.paint(31, "✗"), in_need(server)));
     }

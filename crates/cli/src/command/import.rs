@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Configurations of clients, instead of those in your home folder; one of a project is changed only if it is named
     #[arg(value_name = "FILE", conflicts_with = "undo")]
     files: Vec<PathBuf>,
+    /// A server on another machine that is sent no credential, and that is moved all the same; may be given several times
+    #[arg(long = "also", value_name = "NAME", conflicts_with = "undo")]
+    also: Vec<String>,
     /// Go on without being asked
     #[arg(long)]
     yes: bool,
@@ -72,7 +75,13 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
         let file = std::path::absolute(file)?;
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
         let named = clients::named(&file, &text);
-        let named = named.ok_or_else(|| Failure::Usage(format!("`{}` names no servers", file.display())))?;
+        let named = named.ok_or_else(|| {
+            let (file, broken) = (file.display(), clients::broken(&file, &text));
+            Failure::Usage(match broken {
+                Some(why) => format!("`{file}` cannot be read: {why}"),
+                None => format!("`{file}` names no servers"),
+            })
+        })?;
         entries.extend(named.entries);
         unread.extend(named.wrong.into_iter().map(|because| Unread { file: file.clone(), because }));
     }
@@ -86,7 +95,10 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
     };
     let now = if place.written { fs::read_to_string(&place.config)? } else { init::CONFIG.to_owned() };
     let fits = |block: &str| would_hold(place, &declare::appended(&now, block), given);
-    let plan = plan::plan(entries, place, shim, fits, &given.surroundings)?;
+    let plan = plan::plan(entries, place, shim, fits, (&args.also, &given.surroundings))?;
+    if let Some(name) = args.also.iter().find(|name| !plan.names(name)) {
+        return Err(Failure::Usage(format!("no client names a server `{name}` that could be moved")));
+    }
     for one in &unread {
         given.say.aside(format!("`{}` cannot be read: {}", one.file.display(), one_line(&one.because)));
     }

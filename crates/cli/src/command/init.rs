@@ -2,6 +2,7 @@
 
 use crate::{
     cli::Given,
+    command::import::PLACEHOLDER,
     failure::{Failure, Outcome, Verdict},
     place::{self, Place},
     rewrite,
@@ -41,9 +42,10 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     let place = Place::at(&config, true, &given.surroundings)?;
     let path = place.policies_dir().join(format!("{STARTER}.cedar"));
     let policies = place.policies()?;
-    // rules of one's own are never added to
-    let only_ours =
-        policies.iter().all(|one| Path::new(&one.path) == path && policy::is_untouched(&one.text));
+    // rules of one's own are never added to, and what `callgate wrap` wrote of single servers stands already
+    let untouched = |one: &policy::Source| policy::is_untouched(&one.text) || one.text == PLACEHOLDER;
+    let all_ours = policies.iter().all(untouched);
+    let only_ours = all_ours && policies.iter().all(|one| Path::new(&one.path) == path);
     if only_ours {
         let text = super::policy::starter(&place, &place.store().await?).await?;
         match policies.first() {
@@ -64,7 +66,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         given.say.line(format!("wrote `{}`", path.display()));
     }
     if written.is_empty() {
-        return Err(Failure::Usage(nothing(&config, &policies, only_ours)));
+        return Err(Failure::Usage(nothing(&config, &policies, only_ours, all_ours)));
     }
     given.say.line(if place.meant.settings.servers.is_empty() {
         "next: name your servers in it, then `callgate check` and `callgate serve`"
@@ -75,15 +77,28 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
 }
 
 /// Why nothing was written, and what helps.
-fn nothing(config: &Path, policies: &[policy::Source], only_ours: bool) -> String {
+fn nothing(config: &Path, policies: &[policy::Source], only_ours: bool, all_ours: bool) -> String {
     let config = config.display();
     if only_ours {
+        let is_empty = !policies.iter().any(|one| one.text.contains("@id("));
+        let holds = if is_empty {
+            "is empty, because no server was looked at"
+        } else {
+            "holds what its servers are known to offer"
+        };
         return format!(
-            "`{config}` is there, and its first policy holds what its servers are known to offer: start \
-             `callgate serve` so that they are looked at, then run this again"
+            "`{config}` is there, and its first policy {holds}: start `callgate serve` so that they are looked at, then run \
+             this again"
         );
     }
     let named: Vec<String> = policies.iter().map(|one| format!("`{}`", one.path)).collect();
+    if all_ours {
+        return format!(
+            "`{config}` is there, and callgate has written first policies for its servers one by one: {}. What else may be used \
+             is yours to write there",
+            named.join(", ")
+        );
+    }
     format!(
         "`{config}` and its policies exist already, and {} {} rules of your own: what may be used is said there. For a first \
          policy from what the servers offer, move {} away and run this again",

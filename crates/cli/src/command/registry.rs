@@ -87,6 +87,7 @@ pub(crate) struct Diff {
 
 #[derive(Debug, Args)]
 pub(crate) struct Judge {
+    /// The server that shows it
     server: ServerName,
     /// Names of tools, or `prompt:NAME`, `resource:URI`, `resource-template:TEMPLATE`, `server:instructions`;
     /// `NAME=sha256:…` only if that is still what the server shows
@@ -99,6 +100,7 @@ pub(crate) struct Judge {
 
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
+    /// The server that shows it
     server: ServerName,
     /// Names of tools, or `prompt:NAME`, `resource:URI`, `resource-template:TEMPLATE`, `server:instructions`;
     /// `NAME=sha256:…` only if that is still what the server shows

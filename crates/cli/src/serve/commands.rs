@@ -123,13 +123,7 @@ async fn answer(desk: &Desk, request: Request) -> Response {
                 settings: crate::settings::effective(&place.meant),
             }))
         }
-        Request::Ready { server, anew } => {
-            let ready = looked_at(desk, &server).await;
-            if anew && !ready {
-                desk.gate.rediscover(&server);
-            }
-            Response::Ready { ready }
-        }
+        Request::Ready { server, anew } => ready(desk, &server, anew).await,
         Request::Tell { writer } => {
             let (store, scope) = (desk.gate.store(), desk.gate.live().settings.scope());
             match store.tell(&scope, desk.gate.ledger(), Telling::Of(writer)).await {
@@ -180,6 +174,16 @@ async fn is_in_force(desk: &Desk, revision: Revision) -> bool {
         tokio::time::sleep(IN_FORCE_PAUSE).await;
     }
     false
+}
+
+async fn ready(desk: &Desk, server: &ServerName, anew: bool) -> Response {
+    let ready = looked_at(desk, server).await;
+    let absent = desk.gate.absent().remove(server);
+    let failed = desk.gate.failed_looks(server);
+    if anew && !ready {
+        desk.gate.rediscover(server);
+    }
+    Response::Ready { ready, fault: absent.map(|absent| absent.because), failed }
 }
 
 /// Whether the server's offer was pinned and is in the snapshot in force, all of it: another server's look may

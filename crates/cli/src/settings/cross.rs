@@ -92,12 +92,10 @@ fn plain(message: &str) -> String {
 }
 
 fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) -> Meant {
-    let default_listen = SocketAddr::from(([127, 0, 0, 1], 8484));
-    debug_assert_eq!(LISTEN, default_listen.to_string());
     let environment: Environment =
         optional(crossing, file.environment.as_ref(), "an environment", Environment::default());
     let tenant: TenantId = optional(crossing, file.tenant.as_ref(), "a tenant", TenantId::default());
-    let listen = optional(crossing, file.listen.as_ref(), "an address with a port", default_listen);
+    let listen = listen(crossing, file);
     let limits = limits(crossing, &file.limits);
     let public_url = oauth::public_url(crossing, file.public_url.as_ref(), listen, file.tls.is_some());
     let mut allowed_hosts: BTreeSet<_> =
@@ -247,6 +245,12 @@ fn database(
 #[expect(clippy::expect_used, reason = "a constant of the right form; a test holds it")]
 fn local() -> AgentName {
     AgentName::new("local").expect("`local` is an agent name")
+}
+
+fn listen(crossing: &mut Crossing<'_>, file: &File) -> SocketAddr {
+    let default = SocketAddr::from(([127, 0, 0, 1], 8484));
+    debug_assert_eq!(LISTEN, default.to_string());
+    optional(crossing, file.listen.as_ref(), "an IP address with a port, such as `127.0.0.1:8484`", default)
 }
 
 fn optional<T: FromStr>(

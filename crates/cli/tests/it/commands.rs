@@ -485,3 +485,40 @@ fn a_limit_is_of_what_is_shown_and_not_of_other_budgets() {
     assert_eq!(bed.json(&["budgets", "--limit", "1"])[0]["budget"], "aaa");
     assert_eq!(bed.json(&["budgets", "bbb", "--limit", "1"])[0]["budget"], "bbb");
 }
+
+#[test]
+fn a_new_agent_is_told_how_it_comes_into_a_client_and_the_token_can_be_piped() {
+    let bed = Bed::with_notes();
+    let said = bed.run(&["agent", "add", "bot"]);
+    assert!(said.code == 0 && said.out.lines().count() == 1 && said.out.starts_with("cgt_"), "{said:?}");
+    assert!(said.err.contains("claude mcp add") && said.err.contains(".vscode/mcp.json"), "{said:?}");
+    assert!(said.err.contains(&format!("http://127.0.0.1:{}/mcp", bed.port())), "{said:?}");
+    assert!(!said.err.contains(said.out.trim()), "it is said once: {said:?}");
+}
+
+#[test]
+fn a_stop_holds_when_its_command_has_ended() {
+    let bed = Bed::with_notes();
+    let tokens: Vec<(String, String)> =
+        ["a", "b", "c"].map(|name| (name.to_owned(), bed.token(name))).to_vec();
+    let gateway = bed.serve();
+    for ((name, token), what) in tokens.iter().zip(["disable", "revoke", "remove"]) {
+        let session = gateway.session(token);
+        assert_eq!(bed.run(&["agent", what, name]).code, 0);
+        let ping = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+        assert_eq!(gateway.post(token, Some(&session), &ping).0, 401, "{what}");
+    }
+}
+
+#[test]
+fn init_knows_what_callgate_wrote_of_single_servers() {
+    let bed = Bed::looked_at();
+    let starter = bed.path("policies/notes.cedar");
+    std::fs::remove_file(starter).unwrap();
+    assert_eq!(bed.run(&["init"]).code, 0);
+    let text = std::fs::read_to_string(bed.path("policies/starter.cedar")).unwrap();
+    bed.write("policies/starter-notes.cedar", &text);
+    let said = bed.run(&["init"]);
+    assert!(said.code == 2 && said.err.contains("one by one"), "{said:?}");
+    assert!(!said.err.contains("of your own"), "{said:?}");
+}

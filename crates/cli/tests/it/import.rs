@@ -37,7 +37,7 @@ fn the_servers_of_every_client_are_moved_and_come_back_byte_for_byte() {
         let bed = Bed::new();
         bed.write(file, &text);
         fs::set_permissions(bed.path(file), fs::Permissions::from_mode(0o640)).unwrap();
-        let said = bed.run(&["import", "--yes"]);
+        let said = bed.run(&["import", "--yes", "--also", "git"]);
         assert_eq!(said.code, 0, "{file}: {said:?}");
         assert!(said.err.contains("callgate wrap --name git"), "{file}: {}", said.err);
         assert!(!said.err.contains(KEY) && !said.out.contains(KEY), "{file}: {said:?}");
@@ -130,7 +130,7 @@ fn a_mark_of_the_byte_order_stays_and_what_asks_the_gateway_already_is_left() {
         "other": at("http://127.0.0.1:7421/mcp"), "alike": at("https://gate.example.org/mcp") } });
     let text = format!("\u{feff}{text}");
     bed.write("home/.cursor/mcp.json", &text);
-    let said = bed.run(&["import", "--yes"]);
+    let said = bed.run(&["import", "--yes", "--also", "alike"]);
     assert_eq!(said.code, 0, "{said:?}");
     let after = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
     let told: Value = serde_json::from_str(after.strip_prefix('\u{feff}').unwrap()).unwrap();
@@ -377,4 +377,35 @@ fn an_undo_names_the_policies_that_somebody_has_changed() {
     assert!(back.out.contains(&told), "{back:?}");
     assert!(back.out.contains("the rules that are left do not hold"), "{back:?}");
     assert!(!back.out.contains("every file is as it was"), "{back:?}");
+}
+
+#[test]
+fn a_server_elsewhere_that_is_shown_nothing_stays_unless_it_is_named() {
+    let bed = Bed::new();
+    let text = json!({ "mcpServers": { "sentry": { "type": "http", "url": "https://mcp.sentry.example/mcp" },
+        "near": { "url": "http://127.0.0.1:7421/mcp" } } })
+    .to_string();
+    bed.write("home/.cursor/mcp.json", &text);
+    let said = bed.run(&["import", "--yes"]);
+    assert!(said.code == 0 && said.err.contains("Cursor/sentry stays as it is: "), "{said:?}");
+    assert!(said.err.contains("sign in") && said.err.contains("--also sentry"), "{said:?}");
+    let after = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
+    assert!(after.contains("mcp.sentry.example") && after.contains("near"), "{after}");
+    assert!(!after.contains("127.0.0.1:7421"), "{after}");
+    let unknown = bed.run(&["import", "--yes", "--also", "centry"]);
+    assert!(unknown.code == 2 && unknown.err.contains("`centry`"), "{unknown:?}");
+    assert_eq!(bed.run(&["import", "--yes", "--also", "sentry"]).code, 0);
+    let after = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
+    assert!(!after.contains("mcp.sentry.example"), "{after}");
+}
+
+#[test]
+fn a_file_that_is_broken_is_told_where() {
+    let bed = Bed::new();
+    bed.write("broken.json", r#"{"mcpServers":{"a":{"command":"a"},"b":}}"#);
+    let said = bed.run(&["import", "broken.json"]);
+    assert!(
+        said.code == 2 && said.err.contains("cannot be read: ") && said.err.contains("line 1 column"),
+        "{said:?}"
+    );
 }

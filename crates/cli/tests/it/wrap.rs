@@ -247,8 +247,16 @@ fn a_server_that_does_not_answer_yet_gets_its_first_policy_from_the_start_that_f
     other.greet();
     assert_eq!(other.quit().code, 0);
     bed.write("late.sh", "#!/bin/sh\nexit 1\n");
-    let first = Host::start(&bed, "late.sh").quit();
-    assert!(first.err.contains("`late` does not answer yet"), "{}", first.err);
+    let mut first = Host::start(&bed, "late.sh");
+    // the person behind the Host is told, which sees no tools
+    first.say(r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"it","version":"1"}}}"#);
+    // before the time is over that one which answers late has
+    let told = first.lines.recv_timeout(Duration::from_secs(15)).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let instructions = told["result"]["instructions"].as_str().unwrap_or_default();
+    assert!(instructions.contains("cannot start or reach it"), "{told}");
+    let first = first.quit();
+    assert!(first.err.contains("`late` cannot be used: "), "{}", first.err);
     assert!(!first.err.contains("callgate init"), "{}", first.err);
     bed.write("late.sh", &script);
     let mut host = Host::start(&bed, "late.sh");

@@ -9,6 +9,8 @@ mod scenes;
 mod tamper;
 mod tell;
 
+pub use paste::snippets;
+
 use crate::client::Client;
 use anyhow::Context as _;
 use child::{Gateway, Server};

@@ -3,12 +3,11 @@
 use super::tell::Tell;
 use serde_json::json;
 
-pub(super) fn show(tell: &Tell, url: &str, token: &str) {
+/// What to give each Host, and where, so that it talks to a gateway at this address with this token.
+pub fn snippets(url: &str, token: &str) -> [(&'static str, String); 3] {
     let bearer = format!("Bearer {token}");
     let headers = json!({ "Authorization": bearer });
-    tell.scene("Yours to try");
-    tell.prose("The gateway stays up until Ctrl-C. To try it from a Host of your own, paste:");
-    let snippets = [
+    [
         (
             "Claude Code",
             format!("claude mcp add --transport http callgate {url} --header \"Authorization: {bearer}\""),
@@ -21,8 +20,13 @@ pub(super) fn show(tell: &Tell, url: &str, token: &str) {
             "VS Code, in .vscode/mcp.json",
             pretty(&json!({ "servers": { "callgate": { "type": "http", "url": url, "headers": headers } } })),
         ),
-    ];
-    for (host, snippet) in snippets {
+    ]
+}
+
+pub(super) fn show(tell: &Tell, url: &str, token: &str) {
+    tell.scene("Yours to try");
+    tell.prose("The gateway stays up until Ctrl-C. To try it from a Host of your own, paste:");
+    for (host, snippet) in snippets(url, token) {
         tell.line("");
         tell.prose(&format!("{host}:"));
         // as it is: a line that is broken could not be pasted

@@ -242,6 +242,17 @@ pub(super) async fn unsuccessful(
 ) -> Result<Received, Fault> {
     let status = response.status();
     let (kind, detail) = match status.as_u16() {
+        401 | 403 if injected.is_bare() => {
+            let asks = response.headers().get_all(http::header::WWW_AUTHENTICATE).iter();
+            let asks =
+                asks.filter_map(|value| value.to_str().ok()).any(|value| value.contains("resource_metadata"));
+            let detail = if asks {
+                "the server asks for a sign-in, and no credential is configured for it"
+            } else {
+                "the server wants a credential, and none is configured for it"
+            };
+            (FaultKind::Unauthorized, detail)
+        }
         401 | 403 => (FaultKind::Unauthorized, "the server does not accept our credential"),
         404 if standing == Standing::Session => {
             (FaultKind::SessionGone, "the server does not know our session")

@@ -97,6 +97,11 @@ pub(super) enum Unheard {
 }
 
 impl Injected {
+    /// Nothing is shown to the server.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.headers.is_empty() && self.query.is_empty() && self.env.is_empty() && self.assertion.is_none()
+    }
+
     /// Which credentials these are, for a child that keeps them all its life: the same for the same
     /// variables and values, and nothing about them.
     pub(super) fn identity(&self) -> Digest {

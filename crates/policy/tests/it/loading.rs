@@ -260,3 +260,11 @@ fn the_deepest_rules_that_are_read_leave_room_on_the_smallest_stack() {
     });
     reading.unwrap().join().unwrap();
 }
+
+#[test]
+fn the_rule_that_is_advised_can_be_loaded() {
+    let policies = load("@id(\"nobody\") @because(\"no\") forbid(principal, action, resource);").unwrap();
+    let help = policies.warnings().iter().find_map(|one| one.unseen.as_ref().and(one.help.clone())).unwrap();
+    let advised = help.split('`').nth(1).unwrap();
+    load(advised).unwrap_or_else(|problems| panic!("{advised}: {problems:?}"));
+}

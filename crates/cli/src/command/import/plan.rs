@@ -67,12 +67,21 @@ pub(super) fn plan(
     place: &Place,
     command: impl Fn(&ServerName) -> Vec<String>,
     fits: impl Fn(&str) -> Result<(), String>,
-    surroundings: &Surroundings,
+    (also, surroundings): (&[String], &Surroundings),
 ) -> Result<Plan, Failure> {
     let mut plan = Plan::default();
     let mut taken: BTreeSet<ServerName> = place.meant.settings.servers.keys().cloned().collect();
     for entry in entries {
         if entry::is_governed(&entry) || entry.url.as_deref().is_some_and(|url| is_here(url, place)) {
+            continue;
+        }
+        if is_signed_in_by_client(&entry) && !also.contains(&entry.name) {
+            let why = format!(
+                "it is sent no credential, so the client itself may sign in there, which the gateway cannot do for it; \
+                 `--also {}` moves it all the same",
+                entry.name
+            );
+            plan.left.push(Left { entry, why });
             continue;
         }
         let twin = plan.moves.iter().find(|one| is_same(&one.entry, &entry)).map(|one| one.server.clone());
@@ -102,6 +111,12 @@ pub(super) fn plan(
 }
 
 impl Plan {
+    /// Whether some client names a server so.
+    pub(super) fn names(&self, name: &str) -> bool {
+        let moved = self.moves.iter().map(|one| &one.entry);
+        moved.chain(self.left.iter().map(|one| &one.entry)).any(|entry| entry.name == name)
+    }
+
     /// Several entries may be of one file.
     fn edit(&mut self, entry: &Entry, command: &[String]) -> Result<(), String> {
         match self.files.iter_mut().find(|changed| changed.file == entry.file) {
@@ -121,6 +136,20 @@ fn is_same(one: &Entry, other: &Entry) -> bool {
         && one.url == other.url
         && one.env == other.env
         && one.headers == other.headers
+}
+
+/// A server elsewhere that is shown nothing: where it asks for a sign-in (OAuth), the client holds the tokens, and a gateway
+/// in front would show none. Import asks nobody, so it cannot know.
+fn is_signed_in_by_client(entry: &Entry) -> bool {
+    let Some(url) = entry.url.as_deref().and_then(|url| Url::parse(url).ok()) else { return false };
+    let near = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => true,
+    };
+    let shows = !entry.headers.is_empty() || url.query().is_some() || !url.username().is_empty();
+    entry.command.is_empty() && !near && !shows && credentials::of_path(url.as_str()).is_none()
 }
 
 /// The server that the configuration has already, if this one needs nothing more.

@@ -221,6 +221,11 @@ pub(crate) fn named(file: &Path, text: &str) -> Option<Named> {
     Some(named)
 }
 
+/// Why it is no file of that kind at all, whatever it names.
+pub(crate) fn broken(file: &Path, text: &str) -> Option<String> {
+    whole(file, text).err()
+}
+
 fn same_file(one: &Path, other: &Path) -> bool {
     one == other || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
 }

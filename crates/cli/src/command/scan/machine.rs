@@ -52,7 +52,9 @@ pub(super) fn tell(say: Say, servers: &[Server], unread: &[Unread]) {
         return;
     }
     let rows = servers.iter().map(|server| {
-        let worst = server.findings.iter().map(|one| one.severity).max();
+        // that none stands before it has a column of its own
+        let told = server.findings.iter().filter(|one| one.detector != "ungoverned");
+        let worst = told.map(|one| one.severity).max();
         vec![
             server.client.to_owned(),
             one_line(&server.server),

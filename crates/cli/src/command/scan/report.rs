@@ -218,7 +218,10 @@ impl Report {
             0 => {}
             free => sum.push(format!("{free} of them without a gateway")),
         }
-        let others = self.notices().count().saturating_sub(flagged + known);
+        // servers without a gateway are counted as such
+        let told =
+            self.notices().filter(|one| one.detector != "ungoverned" || one.is_known() || one.counts());
+        let others = told.count().saturating_sub(flagged + known);
         sum.push(format!("{} of severity high or more", counted(flagged, "finding")));
         sum.push(format!("{others} {}", if others == 1 { "other" } else { "others" }));
         let mut sum = sum.join(", ");

@@ -9,6 +9,10 @@ use std::{fs, path::Path};
 use toml::{Table, Value};
 
 /// Programs that start another one, which the first word that is no option then names.
+/// Files and folders that programs of every kind have.
+const EVERYWHERE: [&str; 11] =
+    ["index", "main", "__main__", "dist", "build", "out", "src", "lib", "bin", "cli", "app"];
+
 const RUNNERS: [&str; 13] =
     ["sh", "bash", "bun", "deno", "npx", "bunx", "pnpx", "uvx", "pipx", "uv", "node", "python", "python3"];
 
@@ -88,13 +92,16 @@ fn derive(command: &[String]) -> String {
     let package = command.iter().skip(1).find(|word| !skip(word));
     let word = if runs { package.cloned().unwrap_or(program) } else { program };
     // `@scope/name@1.2`, `name==1.2`, `/path/name.js`
-    let word = word.rsplit('/').next().unwrap_or_default();
-    let word = word.split(['@', '=']).next().unwrap_or_default();
-    let word = [".js", ".mjs", ".cjs", ".ts", ".py", ".exe", ".sh"]
-        .iter()
-        .find_map(|end| word.strip_suffix(end))
-        .unwrap_or(word);
-    slug(word)
+    let plain = |word: &str| {
+        let word = word.split(['@', '=']).next().unwrap_or_default();
+        let ends = [".js", ".mjs", ".cjs", ".ts", ".py", ".exe", ".sh"];
+        ends.iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word).to_owned()
+    };
+    // what every program has names none: then its folder does
+    let says = |word: &String| !word.is_empty() && !EVERYWHERE.contains(&word.as_str());
+    let words: Vec<String> = word.rsplit('/').map(plain).collect();
+    let word = words.iter().find(|word| says(word)).or(words.first());
+    slug(word.map_or("", String::as_str))
 }
 
 /// A server's name that is as near to this as it may be.
@@ -190,6 +197,8 @@ mod tests {
         assert_eq!(named("/usr/bin/python3 /opt/My__Server.py"), "my-server");
         assert_eq!(named("/opt/bin/crm --port 1"), "crm");
         assert_eq!(named("/bin/sh /opt/notes.sh"), "notes");
+        assert_eq!(named("node /home/me/crm-server/dist/index.js"), "crm-server");
+        assert_eq!(named("node index.js"), "index");
         assert_eq!(named("npx"), "npx");
         assert_eq!(named("7zip"), "zip");
         assert_eq!(named("ёж"), "server");

@@ -294,17 +294,29 @@ async fn first_policy(place: &Place, server: &ServerName, given: &Given) -> Resu
     let deadline = time::Instant::now() + FIRST_LOOK;
     // one that did not answer before may wait a minute for its next turn
     let mut anew = is_awaited(place, server);
-    while !matches!(
-        control::ask(&socket, &Request::Ready { server: server.clone(), anew }).await?,
-        Response::Ready { ready: true }
-    ) {
+    // a look that failed before this one was asked for says nothing of it
+    let mut old = None;
+    loop {
+        let asked = control::ask(&socket, &Request::Ready { server: server.clone(), anew }).await?;
+        let Response::Ready { ready, fault, failed } = asked else {
+            return Err(anyhow!("the gateway does not say how `{server}` is").into());
+        };
+        if ready {
+            break;
+        }
+        let old = *old.get_or_insert(if anew { failed } else { 0 });
         anew = false;
-        if time::Instant::now() > deadline {
+        // it is asked anew ever later, and its client waits meanwhile
+        let fault = fault.filter(|_| failed > old);
+        if fault.is_some() || time::Instant::now() > deadline {
             // so that the next start knows that it is awaited
             init::write_new(&starter_path(place, server), PLACEHOLDER)?;
+            let why = fault
+                .map_or_else(|| "does not answer yet".to_owned(), |why| format!("cannot be used: {why}"));
             given.say.aside(format!(
-                "callgate: `{server}` does not answer yet, so nothing of it is permitted; see `{}`. The next start of this \
-                 command writes its first policy, as soon as it answers",
+                "callgate: `{server}` {}, so nothing of it is permitted; see `{}`. The next start of this command writes its \
+                 first policy, as soon as it answers",
+                crate::say::one_line(&why),
                 place.meant.state_dir.join("gateway.log").display(),
             ));
             return Ok(());

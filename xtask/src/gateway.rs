@@ -120,7 +120,7 @@ impl Gateway {
         let names: BTreeSet<&str> = names.collect();
         for name in &names {
             let mut approve = Command::new(target().join("debug/callgate"));
-            approve.args(["registry", "approve", name, "--all", "--config"]);
+            approve.args(["registry", "approve", name, "--all", "--despite-findings", "--config"]);
             output(approve.arg(self.folder.join("callgate.toml")))?;
         }
         if !names.is_empty() {

@@ -175,6 +175,11 @@ impl Review {
         })
     }
 
+    /// All that waits, without whom it reaches.
+    pub async fn found(store: &Store, scope: &Scope, server: &ServerName) -> Result<Self, StoreError> {
+        Ok(Self::seen(store, scope, server, usize::MAX).await?.0)
+    }
+
     /// How urgently somebody should look at what waits at one server, of so many items.
     pub async fn urgency(
         store: &Store,

@@ -113,6 +113,15 @@ impl Pin {
         matches!(self.state, PinState::Changed | PinState::Returned | PinState::New) && !refused
     }
 
+    /// True where a decision on everything is one on it too: it is pending, gone, or goes to and fro.
+    pub fn is_open(&self) -> bool {
+        match self.state {
+            PinState::Approved => self.flaps(),
+            PinState::Gone => true,
+            PinState::Changed | PinState::Returned | PinState::New => self.pending(),
+        }
+    }
+
     /// True where it went to and fro between what was approved and something else.
     pub fn flaps(&self) -> bool {
         self.left.as_ref().is_some_and(|left| left.times >= FLAPS)
@@ -393,14 +402,7 @@ pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &P
 
 fn chosen<'a>(pins: &'a [Pin], which: &Which) -> Outcome<Vec<&'a Pin>> {
     let items = match which {
-        Which::All => {
-            let open = |pin: &&Pin| match pin.state {
-                PinState::Approved => pin.flaps(),
-                PinState::Gone => true,
-                PinState::Changed | PinState::Returned | PinState::New => pin.pending(),
-            };
-            return Ok(pins.iter().filter(open).collect());
-        }
+        Which::All => return Ok(pins.iter().filter(|pin| pin.is_open()).collect()),
         Which::Items(items) => items,
     };
     let find = |(item, digest): &(Item, Option<Digest>)| {

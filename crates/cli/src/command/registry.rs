@@ -2,6 +2,7 @@
 
 mod beside;
 mod export;
+mod judged;
 pub(crate) mod kept;
 mod named;
 mod records;
@@ -16,7 +17,7 @@ use crate::{
     failure::{Failure, Outcome, Verdict},
     place::Place,
     say::{
-        day, one_line,
+        day,
         table::{whole, wrapped},
         when,
     },
@@ -28,7 +29,7 @@ use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
 use decision::{Clock as _, ItemKind, ServerName};
 use serde_json::json;
-use store::{Change, Pin, PinState, Store, Which};
+use store::{Pin, PinState, Store};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
@@ -55,7 +56,10 @@ pub(crate) enum Registry {
     /// Approve a server until a date, or accept what it shows now
     ///
     /// With `--until`, the server's record: refused while something is missing that an approval takes, and each is named.
-    /// With names or `--all`, items. Exit code 3 when something is missing.
+    /// With names or `--all`, items as the server shows them by then, which may be other ones than `registry diff` showed:
+    /// `NAME=sha256:…`, with the digest that it prints, is accepted only as it was looked at. With a finding of severity high
+    /// or critical nothing is accepted otherwise (`shown-flagged`), but with `--despite-findings`. Exit code 3 when something is
+    /// missing, or has such a finding.
     Approve(Approve),
     /// Refuse what a server shows now
     Reject(Judge),
@@ -109,6 +113,9 @@ pub(crate) struct Approve {
     /// Everything that waits
     #[arg(long, conflicts_with = "names")]
     all: bool,
+    /// Accept also what has findings of severity high or critical and is not named with its digest
+    #[arg(long, conflicts_with = "until")]
+    despite_findings: bool,
     /// The server itself, until this day begins in UTC: `2027-05-31`, or `180d`
     #[arg(long, value_name = "DATE")]
     until: Option<String>,
@@ -127,8 +134,8 @@ impl Approve {
 
 async fn approve(asked: &Approve, given: &Given, place: &Place) -> Outcome {
     if let Some(judge) = asked.items() {
-        let done = judged(&judge, true, given, place).await?;
-        if asked.until.is_none() {
+        let done = judged::approve(&judge, asked.despite_findings, given, place).await?;
+        if asked.until.is_none() || done != Verdict::Yes {
             return Ok(done);
         }
     }
@@ -156,7 +163,7 @@ pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
             waiting::diff(&server, to.as_deref(), given, &place).await
         }
         Registry::Approve(asked) => approve(&asked, given, &place).await,
-        Registry::Reject(judge) => judged(&judge, false, given, &place).await,
+        Registry::Reject(judge) => judged::reject(&judge, given, &place).await,
         Registry::Forget { server } => forget(&server, given, &place).await,
         Registry::Import(import) => server_json::run(&import, given, &place),
         Registry::Export { what } => export::run(what, given),
@@ -269,37 +276,6 @@ async fn class(
         Origin::Undeclared => " (undeclared)".to_owned(),
     };
     Ok(Some(said.join(", ") + &by))
-}
-
-async fn judged(judge: &Judge, yes: bool, given: &Given, place: &Place) -> Outcome {
-    let by = given.surroundings.user.as_str();
-    let (book, store) = (Book::open(place).await?, place.store().await?);
-    let which = if judge.all {
-        Which::All
-    } else {
-        let pins = store.pins(&place.scope(), &judge.server).await?;
-        Which::Items(judge.names.iter().map(|name| named::item(name, &pins)).collect::<Result<_, _>>()?)
-    };
-    let changes = if yes {
-        store.approve(&place.scope(), &judge.server, &which, by).await?
-    } else {
-        store.reject(&place.scope(), &judge.server, &which, by).await?
-    };
-    book.conclude(&store, given.say).await?;
-    let value = |change: &Change| {
-        json!({
-            "kind": change.item.kind.as_str(), "name": change.item.name, "change": change.what.as_str(), "seen": change.seen,
-        })
-    };
-    given.say.json(&changes.iter().map(value).collect::<Vec<_>>());
-    for change in &changes {
-        let (kind, name) = (change.item.kind.as_str(), one_line(&change.item.name));
-        given.say.line(format!("{} {kind} `{name}`", change.what.as_str()));
-    }
-    if changes.is_empty() {
-        given.say.line("nothing to decide");
-    }
-    Ok(Verdict::Yes)
 }
 
 async fn forget(server: &ServerName, given: &Given, place: &Place) -> Outcome {

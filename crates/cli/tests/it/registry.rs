@@ -324,8 +324,48 @@ fn whoever_decides_about_an_item_that_came_back_is_told_what_it_was_meanwhile() 
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(bed.run(&["check"]).out.contains("`read_note` of `notes` is returned and withheld"));
-    assert_eq!(bed.run(&["registry", "approve", "notes", "--all"]).code, 0);
+    assert_eq!(
+        bed.run(&["registry", "approve", "notes", "--all"]).code,
+        3,
+        "what it was meanwhile was not harmless"
+    );
+    assert_eq!(bed.run(&["registry", "approve", "notes", "--all", "--despite-findings"]).code, 0);
     assert_eq!(bed.run(&["registry", "diff", "notes"]).code, 0);
+}
+
+/// What is shown may be another thing by the time somebody says yes.
+#[test]
+fn what_has_a_grave_finding_is_accepted_by_the_digest_of_what_was_looked_at() {
+    let (bed, _, other) = looked_at_and_steering();
+    bed.write("notes.sh", &other);
+    let gateway = bed.serve();
+    let state = || {
+        let pins = bed.json(&["registry", "list", "notes"]);
+        let pins = pins.as_array().unwrap();
+        pins.iter().find(|pin| pin["name"] == "read_note").unwrap()["state"].as_str().unwrap().to_owned()
+    };
+    until("the change was seen", || state() == "changed");
+    gateway.stop();
+    for which in ["--all", "read_note", "tool:read_note"] {
+        let said = bed.run(&["registry", "approve", "notes", which]);
+        let (out, digest) = (said.out.as_str(), "(sha256:");
+        assert_eq!(said.code, 3, "{said:?}");
+        for part in
+            ["nothing was accepted (shown-flagged)", digest, "critical: finding-added", "registry diff notes"]
+        {
+            assert!(out.contains(part), "{part}: {out}");
+        }
+        assert_eq!(state(), "changed");
+    }
+    let said = bed.json(&["registry", "approve", "notes", "--all"]);
+    assert_eq!((&said["code"], &said["flagged"][0]["name"]), (&"shown-flagged".into(), &"read_note".into()));
+    let digest = said["flagged"][0]["seen"].as_str().unwrap().to_owned();
+    let said = bed.run(&["registry", "approve", "notes", &format!("read_note={digest}")]);
+    assert!(
+        said.code == 0 && said.out.contains(&digest) && said.out.contains("critical: finding-added"),
+        "{said:?}"
+    );
+    assert_eq!(state(), "accepted");
 }
 
 #[test]

@@ -239,12 +239,30 @@ fn password(scheme: &str, text: &str, ends: Ends, put: impl Fn(&str) -> String) 
     let end = after.char_indices().enumerate().find(|(n, (_, c))| ends_at((*n, *c))).map(|(_, (at, _))| at);
     let (who, _) = after.get(..end.unwrap_or(after.len()))?.rsplit_once('@')?;
     let (name, password) = who.split_once(':')?;
-    let open = password.is_empty() || password.starts_with(['$', '{', '<', '*', '%', '•']);
+    let open = is_open(password);
     let length = scheme.len() + "://".len() + who.len();
     // some issuers' keys are passed as the name
     let both = secrets::exact(name, name, true) == Some(name.len());
     let hidden = if both { put(who) } else { format!("{name}:{}", put(password)) };
     (!open).then(|| ("secret", length, format!("{scheme}://{hidden}")))
+}
+
+/// Whether it is filled in later, or was hidden before: all of it, since a password may begin like that.
+fn is_open(password: &str) -> bool {
+    let within = |open: &str, close: char| {
+        password
+            .strip_prefix(open)
+            .and_then(|rest| rest.strip_suffix(close))
+            .is_some_and(|name| !name.contains(close))
+    };
+    let named = password.strip_prefix('$').is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    });
+    let braces =
+        within("${", '}') || within("{", '}') || within("{{", '}') || within("<", '>') || within("%", '%');
+    let format = password == "%s" || password.starts_with("%(");
+    let hidden = password.chars().all(|c| matches!(c, '*' | '•'));
+    named || braces || format || hidden || password.starts_with("{{") && password.ends_with("}}")
 }
 
 /// A private key, up to the end of its block.

@@ -266,6 +266,8 @@ fn address(table: &mut Table, url: &str, entry: &Entry, secrets: &mut Secrets<'_
     let asked: Vec<(String, String)> =
         url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     url.set_query(None);
+    // no server is ever sent what stands behind the `#`
+    url.set_fragment(None);
     table.insert("url".to_owned(), Value::String(url.to_string()));
     if entry.is_sse {
         table.insert("transport".to_owned(), Value::String("sse".to_owned()));

@@ -1,8 +1,8 @@
 //! The configurations of MCP clients: where they are, and which servers they name.
 
-use super::doubled;
 use super::notice::{self, Source, Spot};
 use super::report::Gap;
+use super::{credentials, doubled};
 use crate::surroundings::Surroundings;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -42,7 +42,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// One that was named on the command line.
     pub(super) fn at(url: &str) -> Self {
-        Self { url: Some(url.to_owned()), ..Self::named(url.split(['?', '#']).next().unwrap_or_default()) }
+        Self { url: Some(url.to_owned()), ..Self::named(&credentials::address(url).text) }
     }
 
     /// The same, by its command.

@@ -1,6 +1,9 @@
 //! Where credentials stand in how a client starts or reaches a server, and the same without them.
 
+mod named;
+
 use super::clients::Entry;
+use serde_json::Value;
 use url::Url;
 
 /// What stands in place of a credential.
@@ -21,8 +24,8 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    fn plain(text: &str) -> Self {
-        Self { text: text.to_owned(), holds: None }
+    fn with(text: String, holds: impl Into<String>) -> Self {
+        Self { text, holds: Some(holds.into()) }
     }
 }
 
@@ -33,15 +36,73 @@ pub(crate) fn is_secret(name: &str, value: &str) -> bool {
 
 /// The value without what is a credential; `None` if nothing is.
 fn without(name: &str, value: &str) -> Option<String> {
-    if value.is_empty() || refers(value) {
+    if value.is_empty() || is_reference(value) {
         return None;
     }
-    inspect::shown::without_secrets(name, value).or_else(|| settings(value))
+    let named = named::is_credential(name, value).then(|| DOTS.to_owned());
+    named
+        .or_else(|| json(value))
+        .or_else(|| inspect::shown::without_secrets(name, value))
+        .or_else(|| settings(value))
 }
 
-/// Whether the client fills it in.
+/// Whether the client fills in all of it, but for a word that says what kind of credential follows: `${…}`, `Bearer ${…}`,
+/// `$NAME`. A password may begin with `$`, too, and in small letters is taken for one.
+fn is_reference(value: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let (mut rest, mut seen) = (value.trim(), false);
+    rest = ["Bearer ", "bearer ", "Basic ", "token "]
+        .iter()
+        .find_map(|kind| rest.strip_prefix(kind))
+        .unwrap_or(rest);
+    while !rest.is_empty() {
+        let braced = ["${", "{env:"].iter().find_map(|open| rest.strip_prefix(open)?.split_once('}'));
+        if let Some((name, after)) = braced {
+            // `${NAME:-a password}` has one in it
+            if name.contains(":-") || name.contains("{") {
+                return false;
+            }
+            rest = after;
+        } else {
+            let Some(name) = rest.strip_prefix('$') else { return false };
+            let after = name.trim_start_matches(is_name);
+            if after.len() == name.len() {
+                return false;
+            }
+            rest = after;
+        }
+        seen = true;
+    }
+    seen
+}
+
+/// Whether the client may fill something in, so that here nobody knows what it becomes.
 pub(crate) fn refers(value: &str) -> bool {
-    value.contains("${") || value.starts_with('$') || value.contains("{env:")
+    let braced =
+        value.match_indices("${").any(|(at, _)| value.get(at..).is_some_and(|rest| rest.contains('}')));
+    let named = value.strip_prefix('$').and_then(|name| name.chars().next());
+    braced || named.is_some_and(|c| c.is_ascii_alphabetic() || c == '_') || value.contains("{env:")
+}
+
+/// An object or a list without the values that are credentials by their names or forms; `None` if none is.
+fn json(value: &str) -> Option<String> {
+    let mut parsed: Value =
+        value.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str(value).ok())??;
+    fn mask(name: &str, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => match without(name, text) {
+                Some(shown) => {
+                    *text = shown;
+                    true
+                }
+                None => false,
+            },
+            Value::Object(of) => of.iter_mut().fold(false, |any, (name, value)| mask(name, value) | any),
+            Value::Array(of) => of.iter_mut().fold(false, |any, value| mask(name, value) | any),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    mask("", &mut parsed).then(|| parsed.to_string())
 }
 
 /// `Server=db;Password=VALUE` without the values that are credentials by their names; `None` if none is.
@@ -51,7 +112,7 @@ fn settings(value: &str) -> Option<String> {
         return None;
     }
     let shown = parts().map(|part| match part.split_once('=') {
-        Some((name, value)) if inspect::shown::without_secrets(name.trim(), value).is_some() => {
+        Some((name, value)) if without(name.trim(), value).is_some() => {
             format!("{name}={DOTS}")
         }
         _ => part.to_owned(),
@@ -85,14 +146,19 @@ fn word(before: &str, word: &str) -> Shown {
     if let Some((flag, text)) = flag.and_then(|flag| Some((flag, pair(flag, word)?))) {
         return Shown { text, holds: Some(format!("`{flag}`")) };
     }
+    if let Some(text) = json(word) {
+        return Shown::with(text, "an argument");
+    }
     for separator in ['=', ':'] {
         let Some((name, value)) = word.split_once(separator) else { continue };
         let value = value.trim_start();
         if let Some(text) = pair(name, value) {
             return Shown { text: format!("{name}{separator}{text}"), holds: Some(format!("`{name}`")) };
         }
+        // `/password:VALUE`, `db.password=VALUE`
+        let bare = name.strip_prefix('/').unwrap_or(name);
         let is_name =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if is_name && is_secret(name, value) && !is_secret("", word) {
             let gap = word.len() - name.len() - 1 - value.len();
             let text = format!("{name}{separator}{}{DOTS}", " ".repeat(gap));
@@ -112,7 +178,13 @@ fn word(before: &str, word: &str) -> Shown {
     match without("", word) {
         Some(text) => Shown { text, holds: Some("an argument".to_owned()) },
         None => {
-            Some(address(word)).filter(|shown| shown.holds.is_some()).unwrap_or_else(|| Shown::plain(word))
+            let shown = address(word);
+            if shown.holds.is_some() {
+                return shown;
+            }
+            // a name that lets one in looks like any other
+            let text = is_of_http(word).then(|| userinfo(word)).flatten();
+            Shown { text: text.map_or_else(|| word.to_owned(), |(text, _)| text), holds: None }
         }
     }
 }
@@ -121,8 +193,7 @@ fn word(before: &str, word: &str) -> Shown {
 fn pair(flag: &str, value: &str) -> Option<String> {
     let (name, password) = value.split_once(':').filter(|_| PAIRS.contains(&flag))?;
     let counts = password.is_empty() || value.bytes().all(|b| b.is_ascii_digit() || b == b':');
-    (!counts && !password.starts_with('/') && !password.contains("${") && !password.starts_with('$'))
-        .then(|| format!("{name}:{DOTS}"))
+    (!counts && !password.starts_with('/') && !is_reference(password)).then(|| format!("{name}:{DOTS}"))
 }
 
 /// A line for a shell, whose words are looked at one by one; `None` if it is one word or holds nothing.
@@ -142,27 +213,59 @@ fn line(text: &str) -> Option<Shown> {
     (!holds.is_empty()).then(|| Shown { text: shown, holds: Some(holds.join(", ")) })
 }
 
+/// The text with dots for whatever stands before the `@` of its host, and that; `None` where nothing does. It goes by the text
+/// alone: what is no address has a password all the same.
+fn userinfo(text: &str) -> Option<(String, &str)> {
+    let from = text.find("://").map_or(0, |at| at.saturating_add(3));
+    let (scheme, rest) = text.split_at_checked(from)?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // an address that is none may have a `/` in its password
+    let cut = rest.get(..end)?.rfind('@').or_else(|| {
+        let all = rest.split(['?', '#']).next()?;
+        Url::parse(text).is_err().then(|| all.rfind('@'))?
+    })?;
+    let (who, host) = rest.split_at_checked(cut)?;
+    let is_it = match scheme {
+        // `name:password@host`, and no image, package or mailbox
+        "" => {
+            const OTHERS: [&str; 7] = ["npm", "jsr", "mailto", "acct", "sip", "sips", "xmpp"];
+            let named = who.split_once(':').filter(|(name, password)| {
+                let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+                !name.is_empty() && plain && !password.is_empty() && !OTHERS.contains(name)
+            });
+            named.is_some() && !host.starts_with("@sha256:") && !host.contains(char::is_whitespace)
+        }
+        _ => !who.is_empty(),
+    };
+    is_it.then(|| (format!("{scheme}{DOTS}{host}"), who))
+}
+
+fn is_of_http(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| scheme.ends_with("http") || scheme.ends_with("https"))
+}
+
 /// An address without its password, without what it asks with, and without a part of its path that is a key.
 pub(crate) fn address(text: &str) -> Shown {
-    let bare = text.split(['?', '#']).next().unwrap_or_default();
-    let Ok(url) = Url::parse(text) else { return Shown::plain(bare) };
     let mut holds = Vec::new();
-    let mut shown = bare.to_owned();
-    if let Some((scheme, rest)) = bare.split_once("://")
-        && let (host, path) =
-            rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")))
-        && let Some((_, host)) = host.rsplit_once('@')
-    {
-        shown = format!("{scheme}://{DOTS}@{host}{path}");
-        if url.password().is_some() {
-            holds.push("the password of the address".to_owned());
-        } else if is_key(url.username()) {
-            holds.push("the name in the address".to_owned());
+    let hidden = userinfo(text);
+    if let Some((_, who)) = &hidden {
+        match who.split_once(':') {
+            Some((_, password)) if !password.is_empty() && !is_reference(password) => {
+                holds.push("the password of the address".to_owned());
+            }
+            _ if is_key(who) || named::is_random(who) && is_of_http(text) => {
+                holds.push("the name in the address".to_owned());
+            }
+            _ => {}
         }
     }
-    for part in keys(&url) {
-        shown = shown.replace(part, DOTS);
-    }
+    let shown = hidden.map_or_else(|| text.to_owned(), |(shown, _)| shown);
+    let bare = shown.split(['?', '#']).next().unwrap_or_default();
+    let parts = bare.split('/').map(|part| if is_key(part) { DOTS } else { part });
+    let shown = parts.collect::<Vec<_>>().join("/");
+    let Ok(url) = Url::parse(text) else {
+        return Shown { text: shown, holds: Some(holds.join(", ")).filter(|holds| !holds.is_empty()) };
+    };
     holds.extend(of_path(text));
     let asked = url.query_pairs().filter(|(name, value)| is_secret(name, value));
     holds.extend(asked.map(|(name, _)| format!("`{name}` of the address")));
@@ -191,6 +294,10 @@ fn is_key(part: &str) -> bool {
         return true;
     }
     let part = part.trim_end_matches('=').replace("%3D", "");
+    // `bot123456:KEY`
+    if let Some((_, key)) = part.replace("%3A", ":").split_once(':') {
+        return is_key(key);
+    }
     let has = |is: fn(&u8) -> bool| part.bytes().any(|b| is(&b));
     let hex = part.len() >= HEX_MIN && part.bytes().all(|b| b.is_ascii_hexdigit());
     let run = part.split(['-', '_', '.']).map(str::len).max().unwrap_or_default();
@@ -203,7 +310,7 @@ fn is_key(part: &str) -> bool {
 /// A line of the configuration that an entry became, without the credentials among its words and in its path.
 pub(crate) fn hidden(entry: &Entry, line: &str) -> String {
     let toml = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let words = entry.command.iter().zip(words(&entry.command)).filter(|(_, shown)| shown.holds.is_some());
+    let words = entry.command.iter().zip(words(&entry.command)).filter(|(word, shown)| shown.text != **word);
     let line =
         words.fold(line.to_owned(), |line, (word, shown)| line.replace(&toml(word), &toml(&shown.text)));
     let url = entry.url.as_deref().and_then(|url| Url::parse(url).ok());
@@ -220,137 +327,4 @@ pub(crate) fn held(entry: &Entry) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(command: &[&str]) -> (String, Vec<String>) {
-        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        let all = words(&command);
-        let text: Vec<&str> = all.iter().map(|word| word.text.as_str()).collect();
-        (text.join(" "), all.iter().filter_map(|word| word.holds.clone()).collect())
-    }
-
-    #[test]
-    fn a_credential_among_arguments_is_known_by_its_form_its_flag_or_its_name() {
-        for (command, text, holds) in [
-            (
-                &["x", "postgresql://app:hunter2@db/prod"][..],
-                "x postgresql://app:••••••@db/prod",
-                "an argument",
-            ),
-            (&["x", "--api-key", "abc"], "x --api-key ••••••", "`--api-key`"),
-            (&["x", "--api-key=abc"], "x --api-key=••••••", "`--api-key`"),
-            (&["docker", "run", "-e", "GH_TOKEN=abc"], "docker run -e GH_TOKEN=••••••", "`GH_TOKEN`"),
-            (
-                &["mcp-remote", "--header", "Authorization: Bearer a b"],
-                "mcp-remote --header Authorization: ••••••",
-                "`Authorization`",
-            ),
-            (
-                &["mcp-remote", "--header", "X-Api-Key:abc"],
-                "mcp-remote --header X-Api-Key:••••••",
-                "`X-Api-Key`",
-            ),
-            (&["x", "sk-proj-Ab12Cd34Ef56Gh78"], "x ••••••", "an argument"),
-            (
-                &["mcp-remote", "--header=Authorization: Bearer a b"],
-                "mcp-remote --header=Authorization: ••••••",
-                "`Authorization`",
-            ),
-            (
-                &["sh", "-c", "export API_KEY=abc123; exec x"],
-                "sh -c export API_KEY=•••••• exec x",
-                "`API_KEY`",
-            ),
-            (
-                &["npx", "https://Ab0123456789abcdef01234567@git.example/x.git"],
-                "npx https://••••••@git.example/x.git",
-                "the name in the address",
-            ),
-            (
-                &["x", "Server=db;User=sa;Password=hunter2;Encrypt=yes"],
-                "x Server=db;User=sa;Password=••••••;Encrypt=yes",
-                "an argument",
-            ),
-            (
-                &["mcp-remote", "https://h.example/x?api_key=abc"],
-                "mcp-remote https://h.example/x",
-                "`api_key` of the address",
-            ),
-            (
-                &["mcp-remote", "https://h.example/x#access_token=abc"],
-                "mcp-remote https://h.example/x",
-                "what follows `#` in the address",
-            ),
-            (&["curl", "-u", "me:hunter2"], "curl -u me:••••••", "`-u`"),
-            (&["x", "--auth=me:hunter2"], "x --auth=me:••••••", "`--auth`"),
-        ] {
-            assert_eq!(shown(command), (text.to_owned(), vec![holds.to_owned()]), "{command:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_filled_in_counted_or_named_is_no_credential() {
-        for command in [
-            &["x", "--max-token", "100"][..],
-            &["x", "--api-key", "${KEY}"],
-            &["x", "--api-key", "--verbose"],
-            &["x", "--token-file", "/run/token"],
-            &["docker", "run", "-e", "GH_TOKEN", "ghcr.io/github/github-mcp-server"],
-            &["docker", "run", "-v", "/srv/data:/data", "image"],
-            &["docker", "run", "-u", "1000:1000", "image"],
-            &["x", "--auth", "https://id.example/token"],
-            &["x", "https://h.example/docs#installation"],
-            &["x", "postgresql://app@db/prod"],
-            &["mcp-remote", "https://h.example/x"],
-        ] {
-            assert_eq!(shown(command), (command.join(" "), vec![]), "{command:?}");
-        }
-    }
-
-    #[test]
-    fn a_line_of_the_configuration_is_shown_without_them() {
-        let command = ["x", "--api-key", "a\"b", "redis://:p@h"].map(str::to_owned).to_vec();
-        let line = format!("args = {}", toml::Value::from(command.get(1..).unwrap().to_vec()));
-        let entry = Entry { command, ..Entry::default() };
-        assert_eq!(hidden(&entry, &line), r#"args = ["--api-key", "••••••", "redis://:••••••@h"]"#);
-        let url = "https://h.example/0123456789abcdef0123456789abcdef/mcp";
-        let entry = Entry { url: Some(url.to_owned()), ..Entry::default() };
-        assert_eq!(hidden(&entry, &format!("url = \"{url}\"")), "url = \"https://h.example/••••••/mcp\"");
-    }
-
-    #[test]
-    fn an_address_is_shown_without_what_lets_anybody_in() {
-        for (url, text, holds) in [
-            ("https://h.example/mcp", "https://h.example/mcp", None),
-            ("https://h.example/mcp?v=1", "https://h.example/mcp", None),
-            ("https://h.example/mcp?api_key=abc", "https://h.example/mcp", Some("`api_key` of the address")),
-            (
-                "https://me:pw@h.example/mcp",
-                "https://••••••@h.example/mcp",
-                Some("the password of the address"),
-            ),
-            (
-                "https://h.example/s/NWU3YjQ2ZTAtOWZkYS00MzQ4LWE0/mcp",
-                "https://h.example/s/••••••/mcp",
-                Some("a part of the address"),
-            ),
-            (
-                "https://h.example/550e8400-e29b-41d4-a716-446655440000/mcp",
-                "https://h.example/550e8400-e29b-41d4-a716-446655440000/mcp",
-                None,
-            ),
-            (
-                "https://h.example/Quarterly-Reports-Of-2024-And-More",
-                "https://h.example/Quarterly-Reports-Of-2024-And-More",
-                None,
-            ),
-        ] {
-            assert_eq!(
-                address(url),
-                Shown { text: text.to_owned(), holds: holds.map(str::to_owned) },
-                "{url}"
-            );
-        }
-    }
-}
+mod tests;

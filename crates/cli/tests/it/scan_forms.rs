@@ -184,6 +184,17 @@ fn a_baseline_holds_for_the_clients_of_a_machine_and_must_be_one() {
         let said = bed.run(&["scan", "--baseline", "known.json"]);
         assert!(said.code == 2 && said.err.contains(&format!("error[{code}]")), "{bad}: {said:?}");
     }
+    // what is there and is none stays, whatever leads to it
+    let write = |name: &str| bed.run(&["scan", "--baseline", name, "--write-baseline"]);
+    std::os::unix::fs::symlink(bed.path("home/.cursor/mcp.json"), bed.path("link.json")).unwrap();
+    for other in ["home/.cursor/mcp.json", "link.json"] {
+        let before = std::fs::read_to_string(bed.path(other)).unwrap();
+        let said = write(other);
+        assert!(said.code == 2 && said.err.contains("error[wrong-shape]"), "{other}: {said:?}");
+        assert_eq!(std::fs::read_to_string(bed.path(other)).unwrap(), before);
+    }
+    bed.write("known.json", &format!("\u{feff}{known}"));
+    assert_eq!(write("known.json").code, 0, "a byte order mark is no other shape");
     assert_eq!(bed.run(&["scan", "--write-baseline"]).code, 2);
     assert_eq!(bed.run(&["scan", "--json", "--format", "sarif"]).code, 2);
 }

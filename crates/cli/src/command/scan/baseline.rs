@@ -46,7 +46,9 @@ fn read(path: &Path) -> Result<File, Failure> {
     if got as u64 > BYTES_MAX {
         return Err(failed("too-large", &"it is larger than 16 MiB"));
     }
-    let file: File = serde_json::from_str(&text).map_err(|error| match error.is_data() {
+    // editors of another system put one in front
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let file: File = serde_json::from_str(text).map_err(|error| match error.is_data() {
         true => failed("wrong-shape", &error),
         false => failed("not-json", &error),
     })?;
@@ -56,8 +58,14 @@ fn read(path: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
-/// Everything that is found now is known from now on. How many there are.
+/// Everything that is found now is known from now on. How many there are. What is there and is no baseline stays: it is somebody's
+/// other file, and maybe the one that was looked at.
 pub(super) fn write(report: &mut Report, path: &Path) -> Result<usize, Failure> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => drop(read(path)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
     let of = |notice: &Notice| Known {
         place: notice.whole_place(),
         detector: notice.detector.to_owned(),

@@ -351,11 +351,9 @@ impl Leg {
             // it is waited for until it is written, or those who write at the same time make a group each
             let (records, _attending) = last?;
             let written = gate.ledger.append(records).await.map(|_| ()).map_err(unwritten);
-            written.map_err(|refusal| match dispatched {
-                // whoever is told that nothing happened would do it again
-                true => Refusal::new(Code::OutcomeUnrecorded, refusal.because),
-                false => refusal,
-            })
+            // whoever is told that nothing happened would do it again
+            let sent = |refusal: Refusal| Refusal::new(Code::OutcomeUnrecorded, refusal.because);
+            if dispatched { written.map_err(sent) } else { written }
         }
     }
 

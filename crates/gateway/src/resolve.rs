@@ -263,21 +263,10 @@ fn find(
         hits.push(Hit { way: wire::Way::new(asker.revision, peer.eras), server, item, name });
     }
     if hits.len() + shut.len() > 1 {
-        // what the asker may not see must not show by standing in the way; of hidden ones any will be refused
         let sees = |server: &ServerName, name: &str| {
             permission::permitted(live, &asker.principal, host, server, meant.kind, name)
         };
-        shut.retain(|shut| sees(&shut.server, &shut.name));
-        match hits.iter().any(|hit| sees(&hit.server, &hit.name)) {
-            true => hits.retain(|hit| sees(&hit.server, &hit.name)),
-            false if shut.is_empty() => hits.truncate(1),
-            false => hits.clear(),
-        }
-        // whoever offers every address there is takes none from whom it belongs to
-        if hits.iter().any(|hit| !is_wide(&hit.item)) || shut.iter().any(|shut| !shut.wide) {
-            hits.retain(|hit| !is_wide(&hit.item));
-            shut.retain(|shut| !shut.wide);
-        }
+        keep_meant(&mut hits, &mut shut, sees);
     }
     match (hits.pop(), hits.is_empty() && shut.is_empty()) {
         (None, _) => Err(missing),
@@ -286,6 +275,22 @@ fn find(
             let because = "several servers offer this resource".to_owned();
             Err(Missing { code: Code::ItemAmbiguous, because, told: false, server: None })
         }
+    }
+}
+
+/// Of several that have an address, those that stand for it to whoever sees so much.
+fn keep_meant(hits: &mut Vec<Hit>, shut: &mut Vec<Shut>, sees: impl Fn(&ServerName, &str) -> bool) {
+    // what the asker may not see must not show by standing in the way; of hidden ones any will be refused
+    shut.retain(|shut| sees(&shut.server, &shut.name));
+    match hits.iter().any(|hit| sees(&hit.server, &hit.name)) {
+        true => hits.retain(|hit| sees(&hit.server, &hit.name)),
+        false if shut.is_empty() => hits.truncate(1),
+        false => hits.clear(),
+    }
+    // whoever offers every address there is takes none from whom it belongs to
+    if hits.iter().any(|hit| !is_wide(&hit.item)) || shut.iter().any(|shut| !shut.wide) {
+        hits.retain(|hit| !is_wide(&hit.item));
+        shut.retain(|shut| !shut.wide);
     }
 }
 

@@ -97,7 +97,7 @@ fn place(crossing: &mut Crossing<'_>, given: &Spanned<String>, what: &str) -> St
     if url.as_ref().is_some_and(|url| !bare(url)) {
         // what it holds is not repeated
         let help = "take it out: providers publish this to everybody";
-        crossing.hidden(given.span(), &format!("`{what}` must not hold a name or a password"), Some(help));
+        crossing.hidden(given.span(), format!("`{what}` must not hold a name or a password"), Some(help));
     } else if url.is_none_or(|url| url.fragment().is_some()) || !is_safe(given.get_ref()) {
         let help = "write an https address; http is for this machine only";
         crossing.problem(given.span(), format!("`{what}` must be an https address"), Some(help));

@@ -68,10 +68,15 @@ fn a_backend_whose_certificates_cannot_be_read_stops_the_start_and_keeps_the_old
     assert!(bed.log().contains("ca.pem"), "{}", bed.log());
 }
 
+#[expect(clippy::disallowed_methods, reason = "whoever signs for a gateway's clock has that of the machine")]
+fn seconds() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
 /// What a webhook's callback about no approval comes to, signed with that key at that moment.
 fn callback((gateway, port): (&crate::bed::Served, u16), id: &str, key: &str) -> u16 {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let seconds = seconds();
     let body = format!(
         r#"{{"approval":"appr_01m8gjckg09y5yrzvrbredt48f","terms":"sha256:{}","person":"kim","vote":"yes"}}"#,
         "0".repeat(64)

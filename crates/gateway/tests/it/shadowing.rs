@@ -228,9 +228,9 @@ async fn a_server_that_offers_every_address_answers_for_none_that_is_anothers_be
     let read = async |uri: &str| {
         let told = house.modern("/mcp", "resources/read", json!({ "uri": uri })).await.json();
         let text = told["result"]["contents"][0]["text"].as_str().map(str::to_owned);
-        text.ok_or_else(|| match house.last().ending {
-            decision::Ending::Refused { code } => code,
-            _ => panic!("{told}"),
+        text.ok_or_else(|| {
+            let decision::Ending::Refused { code } = house.last().ending else { panic!("{told}") };
+            code
         })
     };
     for uri in ["crm://a", "crm://b", "crm://c/1"] {

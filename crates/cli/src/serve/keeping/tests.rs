@@ -205,6 +205,7 @@ fn proposed(server: &ServerName) -> decision::approval::Approval {
                 definition: None,
             },
             arguments: Digest::of(b"a"),
+            by_value: None,
             policy: Digest::of(b"p"),
         },
         cure: "finance".parse().unwrap(),

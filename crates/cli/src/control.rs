@@ -87,6 +87,9 @@ pub(crate) enum Request {
         word: Word,
         #[serde(default)]
         reason: Option<String>,
+        /// The account of the machine that said it, for the record.
+        #[serde(default)]
+        account: Option<String>,
     },
     /// A link into the console, for this person or for an administrator without a name.
     ConsoleLink {

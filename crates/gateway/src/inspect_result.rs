@@ -233,6 +233,7 @@ pub(crate) fn questions(
             let because = format!("the host did not declare that it answers `{}`", question.name);
             return Err(Refusal::new(Code::HostIncapable, because));
         }
+        crate::visits::lead_to_pages(question.name, wire::json::member(request, "params"))?;
         let mut asked = about;
         asked.subject = Subject { server, kind: ItemKind::Question, name: question.name };
         asked.method = question.name;

@@ -97,6 +97,7 @@ mod sighted;
 mod subscriptions;
 mod tasks;
 mod unsettled;
+mod visits;
 pub mod webhooks;
 
 pub use approval::still_bound;

@@ -62,7 +62,10 @@ pub(crate) fn target(
         return Err(Refusal::new(Code::StageFailed, "a message without a method came to be resolved"));
     };
     let mut resolved = match &arrival.party {
-        Party::Server(server) => question(frame, method, asker, server),
+        Party::Server(server) => {
+            crate::visits::lead_to_pages(method.name, frame.params_raw())?;
+            question(frame, method, asker, server)
+        }
         Party::Host if tasks::is_about_one(method) => {
             tasks::resolve(gate, live, arrival, frame, method, asker, leg)?
         }

@@ -107,6 +107,7 @@ pub(crate) fn read(
             let because = format!("the host did not declare that it answers this kind of `{method}`");
             return Err(Refusal::new(Code::HostIncapable, because.clone()).told(because));
         }
+        crate::visits::lead_to_pages(&question.method, question.params_raw)?;
         let id = questions.len() as u64 + 1;
         let request = rounds::question_for_legacy(question, id, &gate.fresh_id("e_"));
         questions.push((question.key.clone().into_owned(), request.map_err(|e| nonsense(e.to_string()))?));

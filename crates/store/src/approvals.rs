@@ -269,7 +269,8 @@ pub(crate) async fn step(
 }
 
 impl Kept {
-    pub(crate) fn version(&self) -> u64 {
+    /// Counts its changes.
+    pub fn version(&self) -> u64 {
         self.version
     }
 }

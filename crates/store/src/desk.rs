@@ -119,10 +119,14 @@ impl Desk {
         voter: &Voter,
         yes: bool,
         reason: Option<&str>,
+        via: &str,
     ) -> Result<Approval, DeskError> {
         let step = Step::Vote { voter: voter.clone(), yes, reason: reason.map(str::to_owned) };
-        let mut detail =
-            vec![("by", voter.person.to_string()), ("vote", if yes { "yes" } else { "no" }.into())];
+        let mut detail = vec![
+            ("by", voter.person.to_string()),
+            ("vote", if yes { "yes" } else { "no" }.into()),
+            ("via", via.to_owned()),
+        ];
         detail.extend(reason.map(|reason| ("reason", reason.to_owned())));
         let after = self.take(scope, id, &step, detail).await?;
         if after.state == State::Approved && self.is_stopped(scope, &after).await? {

@@ -169,7 +169,8 @@ async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, 
     let store = place.store().await?;
     let by = person(vote.person.as_ref(), &store, given, place).await?;
     let book = Book::open(place).await?;
-    let asked = Request::Decide { approval: vote.id, by: by.clone(), word, reason };
+    let account = Some(given.surroundings.user.clone());
+    let asked = Request::Decide { approval: vote.id, by: by.clone(), word, reason, account };
     let answered = match &book {
         Book::Running { .. } => book.ask(asked).await?,
         Book::Own { ledger, scope, .. } => {

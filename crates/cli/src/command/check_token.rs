@@ -8,8 +8,8 @@ use crate::{
     sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
-use decision::{Actor, Clock as _, ServerName};
-use identity::oauth::{KeySet, Oauth, Opaque, Resource, Sample, issuer_named, sample};
+use decision::{Actor, Clock as _, Code, Refusal, ServerName};
+use identity::oauth::{Check, KeySet, Oauth, Opaque, Resource, Sample, Step, issuer_named, sample};
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Read as _},
@@ -18,8 +18,9 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// Largest file of keys that is read.
-const KEYS_BYTES_MAX: u64 = 1 << 20;
+/// Largest file of keys that is read: as much as of a provider.
+const KEYS_BYTES_MAX: u64 = 512 << 10;
+const SCHEME: &str = "Bearer ";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SampleArgs {
@@ -55,6 +56,11 @@ pub(crate) async fn run(args: &SampleArgs, given: &Given, place: &Place) -> Outc
         return Err(Failure::Usage(format!("`{path}` has no `[oauth]`, so no provider's token is taken")));
     };
     let token = read()?;
+    if !matches!(identity::ApiToken::parse(&token), Err(identity::TokenError::Foreign)) {
+        let usage = "this is a token of the gateway's own, of which no provider knows: `callgate agent list` says whose it is, \
+            and whether it is good";
+        return Err(Failure::Usage(usage.to_owned()));
+    }
     let asked = oauth.issuers.iter().any(|issuer| issuer.introspection.is_some());
     if asked && Opaque::of(&token).is_some() {
         let usage = "this is an opaque token: only its provider knows what it says, and the secret to ask with is opened \
@@ -63,7 +69,8 @@ pub(crate) async fn run(args: &SampleArgs, given: &Given, place: &Place) -> Outc
     }
     let keys = keys(args, oauth, &token).await?;
     let resource = Resource { server: args.entrance.as_ref().map(ServerName::as_str) };
-    let looked = sample(oauth, &token, keys.as_ref(), resource, SystemClock.now());
+    let mut looked = sample(oauth, &token, keys.as_ref(), resource, SystemClock.now());
+    looked.steps.extend(standing(&looked, place).await?);
     given.say.json(&as_json(&looked, keys.is_some()));
     if !given.say.json {
         tell(given, &looked, keys.is_some());
@@ -82,8 +89,23 @@ fn read() -> Result<Zeroizing<String>, Failure> {
         stdin.lock().take(most).read_to_string(&mut text).context("cannot read the token")?;
     }
     let bare = text.trim();
-    let bare = bare.strip_prefix("Bearer ").unwrap_or(bare);
-    Ok(Zeroizing::new(bare.to_owned()))
+    // the scheme may be in any case, as in a request
+    let scheme = bare.get(..SCHEME.len()).filter(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
+    let bare = scheme.and_then(|_| bare.get(SCHEME.len()..)).unwrap_or(bare);
+    Ok(Zeroizing::new(bare.trim_start().to_owned()))
+}
+
+/// Why whom it speaks for is let in no more, whatever the provider says.
+async fn standing(looked: &Sample, place: &Place) -> Result<Option<Step>, Failure> {
+    let name = match looked.who.as_ref().map(|who| &who.actor) {
+        Some(Actor::Agent(name) | Actor::Workload(name)) => name,
+        Some(Actor::User(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown) | None => return Ok(None),
+    };
+    let disabled = place.store_or_empty().await?.disabled_agents(&place.scope()).await?;
+    let because =
+        || format!("agent `{name}` is disabled here: `callgate agent enable {name}` lets it in again");
+    let found = || Err(Refusal::new(Code::CredentialRevoked, because()));
+    Ok(disabled.contains(name).then(|| Step { check: Check::Standing, found: found() }))
 }
 
 async fn keys(args: &SampleArgs, oauth: &Arc<Oauth>, token: &str) -> anyhow::Result<Option<KeySet>> {
@@ -103,7 +125,10 @@ fn from_file(path: &Path) -> anyhow::Result<KeySet> {
     let fail = || format!("cannot read `{}`", path.display());
     let mut text = Vec::new();
     let file = std::fs::File::open(path).with_context(fail)?;
-    file.take(KEYS_BYTES_MAX).read_to_end(&mut text).with_context(fail)?;
+    file.take(KEYS_BYTES_MAX + 1).read_to_end(&mut text).with_context(fail)?;
+    if text.len() as u64 > KEYS_BYTES_MAX {
+        return Err(anyhow!("it is larger than {KEYS_BYTES_MAX} bytes").context(fail()));
+    }
     KeySet::read(&text).with_context(fail)
 }
 

@@ -113,16 +113,17 @@ async fn erase(keeper: &impl Keeper, scope: &Scope, erasure: Erasure) -> anyhow:
 
 /// Takes somebody's word on an approval. Whoever asks owns the gateway; who the person is, they say.
 pub(crate) async fn decided(desk: &Desk, scope: &Scope, request: Request) -> Response {
-    let Request::Decide { approval, by, word, reason } = request else {
+    let Request::Decide { approval, by, word, reason, account } = request else {
         return Response::Failed { why: "that is not a decision".to_owned() };
     };
     let taken = async {
         let voter = desk.voter(scope, &by).await?;
         let Some(voter) = voter else { return Ok(None) };
         let reason = reason.as_deref();
+        let via = &account.map_or_else(|| "command".to_owned(), |account| format!("command:{account}"));
         Ok(Some(match word {
-            Word::Yes => desk.vote(scope, approval, &voter, true, reason).await?,
-            Word::No => desk.vote(scope, approval, &voter, false, reason).await?,
+            Word::Yes => desk.vote(scope, approval, &voter, true, reason, via).await?,
+            Word::No => desk.vote(scope, approval, &voter, false, reason, via).await?,
             Word::Revoke => desk.revoke(scope, approval, by.as_str(), reason).await?,
         }))
     };

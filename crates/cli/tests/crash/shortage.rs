@@ -53,6 +53,10 @@ fn call_until_refused(host: &Host, name: &str) {
         if answer["result"]["content"][0]["text"] == format!("done {what}") {
             continue;
         }
+        // room for the intent and none for the decision: that one was sent
+        if answer["result"]["_meta"]["callgate/refusal"]["code"] == "outcome-unrecorded" {
+            continue;
+        }
         assert_eq!(answer["error"]["data"]["code"], "ledger-unavailable", "{answer}");
         return;
     }

@@ -77,6 +77,7 @@ fn an_end_that_was_lost_is_not_taken_for_a_torn_one_and_can_be_accepted_aloud() 
         }
         let verified = yard.bed.run(&["audit", "verify"]);
         assert!(verified.code == 3 && verified.out.contains(shown), "{number}: {}", verified.out);
+        assert!(verified.out.starts_with("the log does not hold"), "{number}: {}", verified.out);
     }
     fs::write(&segment, &ends[1]).unwrap();
     let accepted = yard.bed.run(&["audit", "rebuild-index", "--accept-loss"]);

@@ -88,6 +88,7 @@ fn where_no_gateway_runs_the_command_decides_itself_and_records_it() {
     let said = bed.run(&["approvals", "deny", &id, "--as", "kim", "--reason", "keep it"]);
     assert!(said.code == 0 && said.out.contains("denied"), "{said:?}");
     assert!(!bed.files_with("state/ledger", "approval-denied").is_empty());
+    assert!(!bed.files_with("state/ledger", r#""via":"command:tester""#).is_empty());
     let (gateway, session) = begin(&bed, &token);
     let told = drop_note(&gateway, &token, &session).to_string();
     assert!(told.contains("approval-denied") && told.contains("keep it"), "{told}");

@@ -400,6 +400,19 @@ fn a_server_elsewhere_that_is_shown_nothing_stays_unless_it_is_named() {
 }
 
 #[test]
+fn what_its_user_has_turned_off_is_not_turned_on_by_being_moved() {
+    let bed = Bed::new();
+    let text = json!({ "mcpServers": { "off": { "command": "off-server", "disabled": true },
+        "on": { "command": "on-server", "disabled": false } } })
+    .to_string();
+    bed.write("home/.cursor/mcp.json", &text);
+    let said = bed.run(&["import", "--yes"]);
+    assert!(said.code == 0 && said.err.contains("Cursor/off stays as it is: it is turned off"), "{said:?}");
+    let after = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
+    assert!(after.contains("off-server") && !after.contains("on-server"), "{after}");
+}
+
+#[test]
 fn a_file_that_is_broken_is_told_where() {
     let bed = Bed::new();
     bed.write("broken.json", r#"{"mcpServers":{"a":{"command":"a"},"b":}}"#);

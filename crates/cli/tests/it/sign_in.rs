@@ -80,6 +80,26 @@ fn a_sample_token_shows_what_it_becomes_or_the_check_that_fails() {
 }
 
 #[test]
+fn a_sample_token_is_what_the_gateway_would_make_of_it_here() {
+    let (bed, pair) = bed();
+    let text = token(&pair, "at+jwt", json!({}));
+    assert_eq!(bed.run_with(&CHECK, &format!("bearer  {text}")).code, 0, "the scheme may be in any case");
+    let bound = token(&pair, "at+jwt", json!({ "cnf": { "x5t#S256": URL_SAFE_NO_PAD.encode([7; 32]) } }));
+    let said = bed.run_with(&CHECK, &bound);
+    assert!(said.code == 0 && said.out.contains("binding: good only over a connection"), "{}", said.out);
+    let key = json!({ "cnf": { "jkt": "x" } });
+    let said = bed.run_with(&CHECK, &token(&pair, "at+jwt", key));
+    assert!(said.code == 3 && said.out.contains("token-unproven"), "{}", said.out);
+    let ours = bed.token("bot");
+    let said = bed.run_with(&CHECK, &ours);
+    assert!(said.code == 2 && said.err.contains("`callgate agent list`"), "{}", said.err);
+    assert_eq!(bed.run(&["agent", "add", "claude", "--no-token"]).code, 0);
+    assert_eq!(bed.run(&["agent", "disable", "claude"]).code, 0);
+    let said = bed.run_with(&CHECK, &text);
+    assert!(said.code == 3 && said.out.contains("credential-revoked"), "{}", said.out);
+}
+
+#[test]
 fn of_an_opaque_token_it_says_why_it_can_only_be_tried_at_the_gateway() {
     let (bed, _pair) = bed();
     let token = "opaque-0123456789-abcdef";

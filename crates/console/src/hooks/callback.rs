@@ -116,7 +116,7 @@ impl Callback {
         if heard.map_err(|e| unavailable(e.into()))? == Turn::Missed {
             return Err(Unheard::Repeated);
         }
-        let voted = self.vote(&said).await;
+        let voted = self.vote(&hook, signed.id, &said).await;
         if let Err(Unheard::Unavailable(_)) = &voted {
             // whoever sent it tries again, under the same id
             let unheard = self.desk.store().unhear_callback(&self.scope, &hook.name, signed.id).await;
@@ -127,7 +127,7 @@ impl Callback {
         voted
     }
 
-    async fn vote(&self, said: &Said) -> Result<Approval, Unheard> {
+    async fn vote(&self, hook: &Hook, id: &str, said: &Said) -> Result<Approval, Unheard> {
         let unavailable = |error: DeskError| Unheard::Unavailable(error.to_string());
         let kept = self.desk.store().approval(&self.scope, said.approval).await;
         let kept = kept.map_err(|e| unavailable(e.into()))?.ok_or(Unheard::Unknown)?;
@@ -137,7 +137,9 @@ impl Callback {
         let voter = self.desk.voter(&self.scope, &said.person).await.map_err(unavailable)?;
         let voter = voter.ok_or(Unheard::Unknown)?;
         let yes = said.vote == Word::Yes;
-        let voted = self.desk.vote(&self.scope, said.approval, &voter, yes, said.reason.as_deref()).await;
+        // whoever has the key can speak for everybody, so the record says by which of its messages it was
+        let (reason, via) = (said.reason.as_deref(), format!("webhook:{} {id}", hook.name));
+        let voted = self.desk.vote(&self.scope, said.approval, &voter, yes, reason, &via).await;
         voted.map_err(|error| match error {
             DeskError::Unfit(why) => Unheard::Unfit(why),
             DeskError::Missing(_) => Unheard::Unknown,

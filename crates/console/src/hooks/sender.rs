@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::{ApprovalId, Clock, Digest, Timestamp};
 use egress::{Bounds, Client, Full, Request, collect_limited};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Delivery, DeliveryState, Desk, Scope, StoreError, Turn};
@@ -25,6 +26,11 @@ const BOUNDS: Bounds = Bounds {
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// At a start, what changed in this time is noted if it is not yet.
 const BACK_US: u64 = 24 * 3_600_000_000;
+/// So far back is looked each time: a change is dated before it is written, and gateways' clocks differ, so one that is
+/// dated earlier may show later.
+const OVERLAP_US: u64 = 60 * 1_000_000;
+/// Most changes that are remembered as noted; what is forgotten is only looked up once more.
+const NOTED_MAX: usize = 10_000;
 
 /// Tells the addresses of one gateway.
 #[derive(Debug)]
@@ -39,14 +45,24 @@ pub struct Sender {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Where the sender is in the order of changes.
-type Mark = (Timestamp, Option<ApprovalId>);
+/// How far the sender is: when it looked last, and what it noted of that time.
+#[derive(Debug)]
+struct Mark {
+    looked_at: Timestamp,
+    noted: BTreeSet<(ApprovalId, u64)>,
+}
+
+impl Mark {
+    fn back(now: Timestamp) -> Self {
+        Self { looked_at: Timestamp(now.0.saturating_sub(BACK_US)), noted: BTreeSet::new() }
+    }
+}
 
 impl Sender {
     /// Goes on until `closing` is cancelled.
     pub async fn follow(self, closing: CancellationToken) {
         let mut changes = self.desk.changes();
-        let mut mark: Mark = (Timestamp(self.clock.now().0.saturating_sub(BACK_US)), None);
+        let mut mark = Mark::back(self.clock.now());
         loop {
             self.client.set_policy(reachable(&self.settings.load().hooks));
             if let Err(error) = self.note(&mut mark).await {
@@ -66,19 +82,31 @@ impl Sender {
     /// Notes what changed in the last day, and tries what is due, once.
     pub async fn once(&self) -> Result<(), StoreError> {
         self.client.set_policy(reachable(&self.settings.load().hooks));
-        let mut mark: Mark = (Timestamp(self.clock.now().0.saturating_sub(BACK_US)), None);
-        self.note(&mut mark).await?;
+        self.note(&mut Mark::back(self.clock.now())).await?;
         self.tell().await
     }
 
-    /// Notes every change after the mark for every address.
+    /// Notes every change since the mark for every address. Where the clock was set back, since what it says now.
     async fn note(&self, mark: &mut Mark) -> Result<(), StoreError> {
         let settings = self.settings.load_full();
+        let now = self.clock.now();
+        let from = Timestamp(mark.looked_at.min(now).0.saturating_sub(OVERLAP_US));
+        let (mut after, mut noted) = ((from, None), BTreeSet::new());
         loop {
-            let changed = self.desk.store().approvals_changed(&self.scope, *mark, AT_ONCE).await?;
-            let Some(last) = changed.last() else { return Ok(()) };
-            let next = (last.changed_at, Some(last.approval.id));
+            let changed = self.desk.store().approvals_changed(&self.scope, after, AT_ONCE).await?;
+            let Some(last) = changed.last() else {
+                *mark = Mark { looked_at: now, noted };
+                return Ok(());
+            };
+            after = (last.changed_at, Some(last.approval.id));
             for kept in &changed {
+                let key = (kept.approval.id, kept.version());
+                if noted.len() < NOTED_MAX {
+                    noted.insert(key);
+                }
+                if mark.noted.contains(&key) {
+                    continue;
+                }
                 for hook in &settings.hooks {
                     let approval = &kept.approval;
                     let event = payload::event(approval.state);
@@ -101,7 +129,6 @@ impl Sender {
                     self.desk.store().note_delivery(&self.scope, kept, &one).await?;
                 }
             }
-            *mark = next;
         }
     }
 

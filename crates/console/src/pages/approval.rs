@@ -247,7 +247,8 @@ pub(crate) async fn decide(
         let why = "Say why in a few words: whoever asked may read it.".to_owned();
         return again(console, signed, id, why, StatusCode::UNPROCESSABLE_ENTITY).await;
     }
-    let step = console.parts.desk.vote(&console.parts.scope, id, voter, yes, reason.as_deref()).await;
+    let step =
+        console.parts.desk.vote(&console.parts.scope, id, voter, yes, reason.as_deref(), "console").await;
     taken(console, signed, id, step).await
 }
 

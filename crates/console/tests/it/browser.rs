@@ -49,7 +49,7 @@ async fn does(house: &House, word: &str) -> String {
                 .unwrap();
             let id = waiting[0].approval.id;
             let carol = house.desk.voter(&house.scope, &"carol".parse().unwrap()).await.unwrap().unwrap();
-            house.desk.vote(&house.scope, id, &carol, true, None).await.unwrap();
+            house.desk.vote(&house.scope, id, &carol, true, None, "a test").await.unwrap();
             id.to_string()
         }
         "pending" => {
@@ -121,11 +121,11 @@ async fn history(house: &House) {
     let denied = house.propose(house.refund(450, "finance")).await;
     house
         .desk
-        .vote(&house.scope, denied, &bob, false, Some("the order was paid back already"))
+        .vote(&house.scope, denied, &bob, false, Some("the order was paid back already"), "a test")
         .await
         .unwrap();
     let granted = house.propose(house.refund(80, "finance")).await;
-    house.desk.vote(&house.scope, granted, &bob, true, None).await.unwrap();
+    house.desk.vote(&house.scope, granted, &bob, true, None, "a test").await.unwrap();
     crate::pages::recorded(house).await;
     crate::servers::furnished(house).await;
     let _ = CallId::from_bytes([0; 16]);

@@ -223,6 +223,37 @@ fn sender(house: &House, hooks: Vec<Hook>) -> Sender {
 }
 
 #[tokio::test]
+async fn what_is_dated_before_what_was_told_last_is_told_too() {
+    let house = House::new().await;
+    let outside = Outside::open(&[]).await;
+    let closing = tokio_util::sync::CancellationToken::new();
+    let following =
+        tokio::spawn(sender(&house, vec![hook("chat", &outside.url, true)]).follow(closing.clone()));
+    let told = async |count: usize| {
+        for _ in 0..200 {
+            if outside.heard.lock().len() >= count {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(outside.heard.lock().len(), count);
+    };
+    house.pass(2 * MINUTE);
+    house.propose(house.refund(500, "finance")).await;
+    told(1).await;
+    // another gateway's clock, or one that was dated before it was written; and then one that was set back for good
+    house.turn_back(2_000_000);
+    house.propose(house.refund(501, "finance")).await;
+    told(2).await;
+    house.turn_back(60 * MINUTE);
+    house.propose(house.refund(502, "finance")).await;
+    told(3).await;
+    closing.cancel();
+    following.await.unwrap();
+    assert_eq!(outside.heard.lock().len(), 3, "each once");
+}
+
+#[tokio::test]
 async fn every_event_is_told_once_signed_and_again_until_it_is_taken() {
     let house = House::new().await;
     let outside = Outside::open(&[500, 503]).await;

@@ -163,11 +163,16 @@ impl House {
 
     pub(crate) async fn vote(&self, id: ApprovalId, who: &str, yes: bool) {
         let voter = self.desk.voter(&self.scope, &who.parse().unwrap()).await.unwrap().unwrap();
-        self.desk.vote(&self.scope, id, &voter, yes, None).await.unwrap();
+        self.desk.vote(&self.scope, id, &voter, yes, None, "a test").await.unwrap();
     }
 
     pub(crate) fn pass(&self, us: u64) {
         self.clock.0.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// Somebody sets the clock back.
+    pub(crate) fn turn_back(&self, us: u64) {
+        self.clock.0.fetch_sub(us, Ordering::Relaxed);
     }
 
     /// An approval for alice's bot to pay back so much, which this cure lifts.

@@ -23,7 +23,7 @@ const VERSION_CHARS_MAX: usize = 64;
 pub(super) struct Seen<'s> {
     pub(super) server: &'s Server,
     pub(super) record: Option<&'s Record>,
-    /// When something of it was accepted first, and last.
+    /// When something of it was accepted first, and when something of it was accepted or its record changed last.
     pub(super) published: Timestamp,
     pub(super) changed: Timestamp,
 }

@@ -185,8 +185,12 @@ impl Reader {
         };
         let server = known.servers.get(name)?;
         let published = server.pinned_at?;
-        let changed = known.changed.get(name).copied().unwrap_or(published).max(published);
-        let seen = Seen { server, record: known.records.get(name), published, changed };
+        let record = known.records.get(name);
+        let accepted = known.changed.get(name).copied();
+        // what its record says is in the entry too: its state, its purpose, who answers for it
+        let recorded = record.map(|record| record.changed_at);
+        let changed = [accepted, recorded].into_iter().flatten().fold(published, Timestamp::max);
+        let seen = Seen { server, record, published, changed };
         Some(Document::of(live, (name, settings, catalogue), &seen, principal))
     }
 }

@@ -222,7 +222,7 @@ async fn begun(gate: &Arc<Gate>, live: &Arc<Live>, dispatch: &Dispatch<'_>) -> R
     let Dispatch { resolved, asker, .. } = dispatch;
     let (server, credential) = (&resolved.target.server, Arc::clone(&dispatch.credential));
     let taken = Lane::take(gate, live, server, asker, resolved.way, credential).await;
-    let lane = taken.map_err(|fault| refused(&fault))?;
+    let lane = taken.map_err(|fault| super::send::unopened(&fault))?;
     crossing::raise_level(live, resolved, &lane).await;
     let id = lane.next_id();
     let (frame, token) = outgoing(live, dispatch, id)?;

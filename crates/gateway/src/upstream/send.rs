@@ -155,7 +155,7 @@ async fn to_server(
     let _in_flight = InFlight::begin(asker, &resolved.frame, &cancel, arrival)?;
     let credential = Arc::clone(&dispatch.credential);
     let taken = Lane::take(gate, live, server, asker, resolved.way, credential).await;
-    let lane = taken.map_err(|fault| refused(&fault))?;
+    let lane = taken.map_err(|fault| unopened(&fault))?;
     let id = lane.next_id();
     let (frame, token) = outgoing(live, dispatch, id)?;
     let headers = headers(call, resolved, &frame)?;
@@ -317,6 +317,23 @@ async fn to_host(live: &Live, dispatch: &Dispatch<'_>, leg: &mut Leg) -> Result<
     let answer = answered?;
     arrival.credential.as_ref().map_or(Ok(()), |held| answers::quotes_nothing(answer.bytes(), held))?;
     Ok(answer)
+}
+
+/// The same where nothing has left yet: whatever kept the connection from being opened, nothing acted.
+pub(super) fn unopened(fault: &Fault) -> Refusal {
+    match fault.kind {
+        FaultKind::Timeout | FaultKind::Lost | FaultKind::SessionGone => {
+            Refusal::new(Code::UpstreamUnreachable, fault.detail.clone())
+        }
+        FaultKind::Unreachable
+        | FaultKind::Busy
+        | FaultKind::Unauthorized
+        | FaultKind::Nonsense
+        | FaultKind::Refused
+        | FaultKind::NotThisEra
+        | FaultKind::TooLarge
+        | FaultKind::Cancelled => refused(fault),
+    }
 }
 
 /// What an upstream's fault means for the asker.

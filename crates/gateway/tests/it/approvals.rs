@@ -81,7 +81,7 @@ pub(crate) async fn vote(
 ) -> Result<decision::Approval, DeskError> {
     let desk = house.gate.desk();
     let voter = desk.voter(&scope(house), &who.parse().unwrap()).await.unwrap().unwrap();
-    desk.vote(&scope(house), id, &voter, yes, (!yes).then_some("not this customer")).await
+    desk.vote(&scope(house), id, &voter, yes, (!yes).then_some("not this customer"), "a test").await
 }
 
 /// The steps of approvals in the ledger, in order.

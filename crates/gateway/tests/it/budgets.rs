@@ -75,7 +75,7 @@ async fn approve(house: &House, who: &str) {
     let waiting = house.store.approvals_in(&scope(house), decision::approval::State::Proposed, page).await;
     let [one] = waiting.unwrap().try_into().unwrap();
     let voter = house.gate.desk().voter(&scope(house), &who.parse().unwrap()).await.unwrap().unwrap();
-    house.gate.desk().vote(&scope(house), one.approval.id, &voter, true, None).await.unwrap();
+    house.gate.desk().vote(&scope(house), one.approval.id, &voter, true, None, "a test").await.unwrap();
 }
 
 /// What calls took and did not settle, once what is over was written.

@@ -87,7 +87,7 @@ async fn a_submitted_draft_takes_the_whole_path_of_its_call() {
     assert!(kept[0].approval.preview.summary.contains("`refund`"), "{:?}", kept[0].approval.preview);
     let desk = house.gate.desk();
     let fay = desk.voter(&scope, &"fay".parse().unwrap()).await.unwrap().unwrap();
-    desk.vote(&scope, kept[0].approval.id, &fay, true, None).await.unwrap();
+    desk.vote(&scope, kept[0].approval.id, &fay, true, None, "a test").await.unwrap();
     assert_eq!(code(&call(&house, None, "submit_refund", submit).await), None);
     assert_eq!(script.heard("tools/call").len(), 1);
     assert_eq!(

@@ -115,8 +115,8 @@ async fn what_a_provider_says_is_judged_as_the_claims_of_a_signed_token_are() {
         (json!({ "sub": "a b" }), Code::ClaimUnusable),
         (json!({ "client_id": null }), Code::ClaimMissing),
         (json!({ "groups": 7 }), Code::ClaimUnusable),
-        (json!({ "cnf": { "jkt": "x" } }), Code::ClaimUnusable),
-        (json!({ "cnf": { "x5t#S256": "A".repeat(43) } }), Code::ClaimUnusable),
+        (json!({ "cnf": { "jkt": "x" } }), Code::TokenUnproven),
+        (json!({ "cnf": { "x5t#S256": "A".repeat(43) } }), Code::TokenUnproven),
     ] {
         let token = provider.opaque(&said);
         let told = call(&house, &token, "echo").await;
@@ -183,7 +183,7 @@ async fn a_provider_that_gives_no_straight_answer_lets_nobody_in_and_blames_no_t
     for saying in [
         Saying::Raw(500, "application/json", active("")),
         Saying::Raw(201, "application/json", active("")),
-        Saying::Raw(403, "application/json", active("")),
+        Saying::Raw(409, "application/json", active("")),
         Saying::Raw(200, "text/html", active("")),
         Saying::Raw(200, "application/token-introspection+jwt", active("")),
         Saying::Raw(200, "application/json", String::new()),

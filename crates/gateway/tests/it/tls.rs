@@ -207,7 +207,7 @@ async fn a_token_bound_to_a_certificate_is_a_mere_copy_without_it() {
     let bearer = format!("authorization: Bearer {}\r\n", provider.token(&bound));
     for thief in [None, Some(&other)] {
         assert!(greet(&house, client(&authority, thief), &bearer).await.starts_with("HTTP/1.1 401"));
-        assert_eq!(code(&house), Some(Code::ClaimUnusable));
+        assert_eq!(code(&house), Some(Code::TokenUnproven));
     }
     assert!(greet(&house, client(&authority, Some(&its)), &bearer).await.starts_with("HTTP/1.1 200"));
     assert_eq!(principal(&house).actor, Actor::Agent(AgentName::new("claude").unwrap()));

@@ -7,6 +7,7 @@ use super::{
     signed::Signed,
     verified::{self, Times},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use decision::{Refusal, Timestamp};
 
 /// One check and what came of it.
@@ -27,6 +28,10 @@ pub enum Check {
     Time,
     Audience,
     Claims,
+    /// What its request has to prove beside it.
+    Binding,
+    /// Whether whom it speaks for is let in here at all.
+    Standing,
 }
 
 impl Check {
@@ -39,6 +44,8 @@ impl Check {
             Self::Time => "time",
             Self::Audience => "audience",
             Self::Claims => "claims",
+            Self::Binding => "binding",
+            Self::Standing => "standing",
         }
     }
 }
@@ -110,6 +117,11 @@ pub fn sample(
         (who, found)
     });
     sample.who = sample.step(Check::Claims, who);
+    if let Some(thumbprint) = sample.who.as_ref().and_then(|who| who.bound_to) {
+        let thumbprint = URL_SAFE_NO_PAD.encode(thumbprint);
+        let found = format!("good only over a connection that shows the certificate `{thumbprint}`");
+        sample.steps.push(Step { check: Check::Binding, found: Ok(found) });
+    }
     sample.scopes = Granted::of(&signed.claims);
     sample
 }

@@ -7,7 +7,7 @@ use decision::{Code, Refusal, canonical};
 use serde_json::{Map, Value};
 
 /// Longest token that is looked at; the header it comes in has the same bound.
-pub(crate) const TOKEN_BYTES_MAX: usize = crate::BEARER_BYTES_MAX;
+pub(crate) const TOKEN_BYTES_MAX: usize = crate::BEARER_BYTES_MAX - "Bearer ".len();
 
 /// The parts of a JWT. Whatever the header says about where its key is, is not read at all: neither
 /// `jwk` nor `jku`, `x5u` or `x5c`.

@@ -179,7 +179,7 @@ impl World {
                 let voter = self.desk(*second).voter(&scope, &user(*who).name).await.unwrap();
                 assert_eq!(voter.is_none(), self.journal.gone.contains(who));
                 let Some(voter) = voter else { return };
-                if self.desk(*second).vote(&scope, id, &voter, *yes, None).await.is_ok() {
+                if self.desk(*second).vote(&scope, id, &voter, *yes, None, "a test").await.is_ok() {
                     match yes {
                         true => drop(self.journal.said.entry(id).or_default().insert(*who)),
                         false => drop(self.journal.refused.insert(id)),

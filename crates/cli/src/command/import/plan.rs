@@ -75,6 +75,14 @@ pub(super) fn plan(
         if entry::is_governed(&entry) || entry.url.as_deref().is_some_and(|url| is_here(url, place)) {
             continue;
         }
+        if entry.is_off && !also.contains(&entry.name) {
+            let why = format!(
+                "it is turned off in its client, and the gateway would start it; `--also {}` moves it all the same",
+                entry.name
+            );
+            plan.left.push(Left { entry, why });
+            continue;
+        }
         if is_signed_in_by_client(&entry) && !also.contains(&entry.name) {
             let why = format!(
                 "it is sent no credential, so the client itself may sign in there, which the gateway cannot do for it; \

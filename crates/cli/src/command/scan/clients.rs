@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) package: String,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) headers: BTreeMap<String, String>,
+    /// Its user has turned it off: the client neither starts nor asks it.
+    pub(crate) is_off: bool,
 }
 
 impl Entry {
@@ -364,6 +366,8 @@ fn entry(
             .any(|key| value.get(*key).and_then(Value::as_str) == Some("sse")),
         env: pairs(inner.get("env").or_else(|| value.get("env"))),
         headers: pairs(value.get("headers").or_else(|| value.get("http_headers"))),
+        is_off: value.get("disabled") == Some(&Value::Bool(true))
+            || value.get("enabled") == Some(&Value::Bool(false)),
         ..Entry::default()
     }))
 }
@@ -410,6 +414,21 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_its_user_has_turned_off_is_known() {
+        for (said, is_off) in [
+            ("\"disabled\": true", true),
+            ("\"enabled\": false", true),
+            ("\"disabled\": false", false),
+            ("\"enabled\": true", false),
+            ("\"disabled\": \"yes\"", false),
+        ] {
+            let value = serde_json::from_str(&format!(r#"{{"command":"x",{said}}}"#)).unwrap();
+            let entry = entry("Cursor", Path::new("mcp.json"), "x", &value).unwrap().unwrap();
+            assert_eq!(entry.is_off, is_off, "{said}");
+        }
+    }
 
     #[test]
     fn settings_with_comments_and_last_commas_are_read() {

@@ -178,6 +178,18 @@ impl Report {
         self.findings.first()
     }
 
+    /// Says that so many were recorded, by whoever remembers it beside the log. Fewer are a finding, and the first.
+    pub fn were_recorded(&mut self, known: u64) {
+        if self.entries >= known {
+            return;
+        }
+        let (entries, are) = (counted(self.entries, "entry"), if self.entries == 1 { "is" } else { "are" });
+        let what =
+            format!("the end is lost: {entries} {are} here, and the index knows {known} that were recorded");
+        let place = Place::Entries { from: self.entries, to: known };
+        self.findings.insert(0, Finding::new(Damage::Truncated, place, what));
+    }
+
     pub(super) fn add(&mut self, finding: Finding) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);

@@ -121,6 +121,7 @@ pub struct Console {
     door: Door,
     places: live::Places,
     urgencies: Urgencies,
+    forged: hooks::Seldom,
 }
 
 type Fields = BTreeMap<String, String>;
@@ -128,8 +129,14 @@ type Fields = BTreeMap<String, String>;
 impl Console {
     pub fn new(parts: Parts) -> Result<Arc<Self>, policy::Unloadable> {
         let door = Door::new(Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
-        let (places, urgencies) = (live::Places::default(), Urgencies::default());
-        Ok(Arc::new(Self { rules: ConsoleRules::load()?, door, places, urgencies, parts }))
+        Ok(Arc::new(Self {
+            rules: ConsoleRules::load()?,
+            door,
+            places: live::Places::default(),
+            urgencies: Urgencies::default(),
+            forged: hooks::Seldom::default(),
+            parts,
+        }))
     }
 
     /// What follows `base` in a link that lets somebody in once. The code is behind `#`, where it is sent to nobody.
@@ -288,7 +295,19 @@ impl Console {
                 }),
             ),
             Err(unheard) => {
-                tracing::warn!(%unheard, "a callback was not taken");
+                // whoever holds no key can say as much as they like
+                let left_out = match unheard {
+                    hooks::Unheard::Forged => self.forged.now(self.parts.clock.now()),
+                    hooks::Unheard::Repeated
+                    | hooks::Unheard::Malformed(_)
+                    | hooks::Unheard::Unfit(_)
+                    | hooks::Unheard::OtherTerms
+                    | hooks::Unheard::Unknown
+                    | hooks::Unheard::Unavailable(_) => Some(0),
+                };
+                if let Some(left_out) = left_out {
+                    tracing::warn!(%unheard, left_out, "a callback was not taken");
+                }
                 web::json(unheard.status(), &serde_json::json!({ "error": unheard.to_string() }))
             }
         }

@@ -47,6 +47,17 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// Most characters of a reason.
+pub const REASON_CHARS_MAX: usize = 500;
+
+/// Why a person decided, as others may read it, agents among them: on one line, cut at [`REASON_CHARS_MAX`], with nothing
+/// in it that is hidden. `None` where nothing is left.
+pub fn reason(text: &str) -> Option<String> {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut: String = text.chars().take(REASON_CHARS_MAX).collect();
+    (!cut.is_empty()).then(|| visible(&cut))
+}
+
 /// A text without the credentials in it, by the name it goes under and by their form; `None` if it has none.
 pub fn without_secrets(name: &str, text: &str) -> Option<String> {
     masked::without_secrets(Some(name).filter(|name| !name.is_empty()), text)

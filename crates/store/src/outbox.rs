@@ -10,8 +10,14 @@ statements! {
     CURRENT = "SELECT version FROM approvals WHERE tenant = $1 AND environment = $2 AND id = $3";
     NOTE = "INSERT INTO deliveries (tenant, environment, hook, subject, event, id, body, made_at, next_at, tries, state) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 0, 'waiting') ON CONFLICT DO NOTHING";
+    DUE_HOOKS = "SELECT DISTINCT hook FROM deliveries \
+        WHERE tenant = $1 AND environment = $2 AND state = 'waiting' AND next_at <= $3";
     DUE = "SELECT hook, subject, event, id, body, made_at, next_at, tries, state, error FROM deliveries \
-        WHERE tenant = $1 AND environment = $2 AND state = 'waiting' AND next_at <= $3 ORDER BY next_at LIMIT $4";
+        WHERE tenant = $1 AND environment = $2 AND state = 'waiting' AND next_at <= $3 AND hook = $4 \
+        ORDER BY next_at LIMIT $5";
+    OUTDATED = "DELETE FROM deliveries WHERE tenant = $1 AND environment = $2 AND hook = $3 AND id = $4 \
+        AND state = 'waiting' AND tries = $5 AND EXISTS (SELECT 1 FROM deliveries AS later \
+        WHERE later.tenant = $1 AND later.environment = $2 AND later.hook = $3 AND later.subject = $6 AND later.made_at > $7)";
     IN_STATE = "SELECT hook, subject, event, id, body, made_at, next_at, tries, state, error FROM deliveries \
         WHERE tenant = $1 AND environment = $2 AND state = $3 ORDER BY next_at DESC LIMIT $4";
     TAKE = "UPDATE deliveries SET next_at = $6, tries = tries + 1 WHERE tenant = $1 AND environment = $2 \
@@ -89,10 +95,39 @@ impl Store {
         Ok(turn(added))
     }
 
-    /// What should be tried now.
-    pub async fn due_deliveries(&self, scope: &Scope, limit: u64) -> Result<Vec<Delivery>, StoreError> {
-        let key = args![scope.tenant.as_str(), scope.environment.as_str(), self.now(), limit];
+    /// The addresses to which something should be tried now, by name.
+    pub async fn due_hooks(&self, scope: &Scope) -> Result<Vec<String>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), self.now()];
+        self.db().rows(DUE_HOOKS, key).await?.iter().map(|row| row.get("hook")).collect()
+    }
+
+    /// What should be tried at one address now, the longest due first.
+    pub async fn due_deliveries(
+        &self,
+        scope: &Scope,
+        hook: &str,
+        limit: u64,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), self.now(), hook, limit];
         self.db().rows(DUE, key).await?.iter().map(read).collect()
+    }
+
+    /// Drops a delivery that waits if something later is to be told, or was told, of the same subject at the same address.
+    /// Missed where it is the last word.
+    pub async fn drop_outdated(&self, scope: &Scope, one: &Delivery) -> Result<Turn, StoreError> {
+        let key = args![
+            scope.tenant.as_str(),
+            scope.environment.as_str(),
+            one.hook.as_str(),
+            one.id.as_str(),
+            one.tries,
+            one.subject.as_str(),
+            one.made_at,
+        ];
+        let mut tx = self.db().begin().await?;
+        let dropped = tx.execute(OUTDATED, key).await?;
+        tx.commit().await?;
+        Ok(turn(dropped))
     }
 
     /// Those in one state, the latest first.

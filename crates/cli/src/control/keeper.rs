@@ -119,6 +119,7 @@ pub(crate) async fn decided(desk: &Desk, scope: &Scope, request: Request) -> Res
     let taken = async {
         let voter = desk.voter(scope, &by).await?;
         let Some(voter) = voter else { return Ok(None) };
+        let reason = reason.as_deref().and_then(inspect::shown::reason);
         let reason = reason.as_deref();
         let via = &account.map_or_else(|| "command".to_owned(), |account| format!("command:{account}"));
         Ok(Some(match word {

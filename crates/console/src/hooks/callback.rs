@@ -138,8 +138,9 @@ impl Callback {
         let voter = voter.ok_or(Unheard::Unknown)?;
         let yes = said.vote == Word::Yes;
         // whoever has the key can speak for everybody, so the record says by which of its messages it was
-        let (reason, via) = (said.reason.as_deref(), format!("webhook:{} {id}", hook.name));
-        let voted = self.desk.vote(&self.scope, said.approval, &voter, yes, reason, &via).await;
+        let via = format!("webhook:{} {id}", hook.name);
+        let reason = said.reason.as_deref().and_then(inspect::shown::reason);
+        let voted = self.desk.vote(&self.scope, said.approval, &voter, yes, reason.as_deref(), &via).await;
         voted.map_err(|error| match error {
             DeskError::Unfit(why) => Unheard::Unfit(why),
             DeskError::Missing(_) => Unheard::Unknown,

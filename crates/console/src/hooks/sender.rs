@@ -6,17 +6,18 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::{ApprovalId, Clock, Digest, Timestamp};
 use egress::{Bounds, Client, Full, Request, collect_limited};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Delivery, DeliveryState, Desk, Scope, StoreError, Turn};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Waits before each next try; after the last it is given up. About two days.
 const WAITS_S: [u64; 8] = [5, 30, 120, 600, 3_600, 14_400, 43_200, 86_400];
 /// Between two looks where nothing is heard of.
 const LOOK: Duration = Duration::from_secs(2);
-/// Deliveries tried at the same time, and approvals looked at, at once.
+/// Deliveries tried at one address at the same time, and approvals looked at, at once.
 const AT_ONCE: u64 = 32;
 const BOUNDS: Bounds = Bounds {
     first_byte_max: Duration::from_secs(10),
@@ -58,32 +59,72 @@ impl Mark {
     }
 }
 
+/// The addresses that are being told, a task for each.
+#[derive(Debug, Default)]
+struct Rounds {
+    tasks: JoinSet<Result<(), StoreError>>,
+    of: BTreeMap<Id, String>,
+}
+
+impl Rounds {
+    fn ended(&mut self, ended: Result<(Id, Result<(), StoreError>), JoinError>) {
+        let (id, fault) = match ended {
+            Ok((id, told)) => (id, told.err().map(|error| error.to_string())),
+            Err(error) => (error.id(), Some(error.to_string())),
+        };
+        let hook = self.of.remove(&id).unwrap_or_default();
+        if let Some(error) = fault {
+            tracing::warn!(%hook, error, "what is to be told cannot be read; trying again");
+        }
+    }
+}
+
 impl Sender {
-    /// Goes on until `closing` is cancelled.
+    /// Goes on until `closing` is cancelled. Each address is told by itself: one that hangs delays no other.
     pub async fn follow(self, closing: CancellationToken) {
-        let mut changes = self.desk.changes();
-        let mut mark = Mark::back(self.clock.now());
+        let this = Arc::new(self);
+        let mut changes = this.desk.changes();
+        let mut mark = Mark::back(this.clock.now());
+        let mut rounds = Rounds::default();
         loop {
-            self.client.set_policy(reachable(&self.settings.load().hooks));
-            if let Err(error) = self.note(&mut mark).await {
+            this.client.set_policy(reachable(&this.settings.load().hooks));
+            if let Err(error) = this.note(&mut mark).await {
                 tracing::warn!(%error, "what is to be told cannot be noted; trying again");
             }
-            if let Err(error) = self.tell().await {
+            if let Err(error) = this.begin(&mut rounds).await {
                 tracing::warn!(%error, "what is to be told cannot be read; trying again");
             }
-            tokio::select! {
-                () = closing.cancelled() => return,
-                _ = changes.recv() => {}
-                () = tokio::time::sleep(LOOK) => {}
+            let look = tokio::time::sleep(LOOK);
+            tokio::pin!(look);
+            loop {
+                tokio::select! {
+                    () = closing.cancelled() => return,
+                    _ = changes.recv() => break,
+                    () = &mut look => break,
+                    Some(ended) = rounds.tasks.join_next_with_id() => rounds.ended(ended),
+                }
             }
         }
+    }
+
+    /// Begins a round for every address that is due and has none.
+    async fn begin(self: &Arc<Self>, rounds: &mut Rounds) -> Result<(), StoreError> {
+        for hook in self.desk.store().due_hooks(&self.scope).await? {
+            if !rounds.of.values().any(|busy| *busy == hook) {
+                let (this, name) = (Arc::clone(self), hook.clone());
+                let task = rounds.tasks.spawn(async move { this.tell(&name).await });
+                rounds.of.insert(task.id(), hook);
+            }
+        }
+        Ok(())
     }
 
     /// Notes what changed in the last day, and tries what is due, once.
     pub async fn once(&self) -> Result<(), StoreError> {
         self.client.set_policy(reachable(&self.settings.load().hooks));
         self.note(&mut Mark::back(self.clock.now())).await?;
-        self.tell().await
+        let due = self.desk.store().due_hooks(&self.scope).await?;
+        futures::future::try_join_all(due.iter().map(|hook| self.tell(hook))).await.map(drop)
     }
 
     /// Notes every change since the mark for every address. Where the clock was set back, since what it says now.
@@ -132,9 +173,9 @@ impl Sender {
         }
     }
 
-    /// Tries what is due.
-    async fn tell(&self) -> Result<(), StoreError> {
-        let due = self.desk.store().due_deliveries(&self.scope, AT_ONCE).await?;
+    /// Tries what is due at one address.
+    async fn tell(&self, hook: &str) -> Result<(), StoreError> {
+        let due = self.desk.store().due_deliveries(&self.scope, hook, AT_ONCE).await?;
         let tried = futures::future::join_all(due.iter().map(|one| self.one(one))).await;
         tried.into_iter().collect()
     }
@@ -146,6 +187,11 @@ impl Sender {
             let gone = Some("the address is not configured any more");
             return store.end_delivery(&self.scope, one, DeliveryState::Dead, gone).await;
         };
+        // a state that was told late would be taken for the one it has
+        if one.tries > 0 && store.drop_outdated(&self.scope, one).await? == Turn::Taken {
+            tracing::info!(hook = %one.hook, delivery = %one.id, event = %one.event, "not tried again: a later state is to be told");
+            return Ok(());
+        }
         let tries = usize::try_from(one.tries).unwrap_or(usize::MAX);
         let wait = WAITS_S.get(tries).copied().unwrap_or(u64::MAX / 2_000_000);
         let next = Timestamp(self.clock.now().0.saturating_add(wait.saturating_mul(1_000_000)));

@@ -13,11 +13,10 @@ use catalog::record::Access;
 use decision::approval::{Approval, Part, Source, Vote};
 use decision::{ApprovalId, ItemKind};
 use http::{Response, StatusCode};
+use inspect::shown::reason;
 use policy::ConsoleAction;
 use store::Kept;
 
-/// Longest reason, in characters.
-const REASON_CHARS_MAX: usize = 500;
 /// Of what a definition says of itself: lines and characters that are shown at once, and characters in all.
 const SAYS_LINES: usize = 4;
 const SAYS_CHARS: usize = 400;
@@ -234,7 +233,7 @@ pub(crate) async fn decide(
     fields: &Fields,
 ) -> Result<Response<Body>, Stop> {
     let approval = found(console, id).await?;
-    let reason = reason(fields);
+    let reason = reason(fields.get("reason").map_or("", String::as_str));
     let voter = match may_decide(console, signed, &approval) {
         Ok(()) => signed.voter.as_ref(),
         Err(why) => return again(console, signed, id, why, StatusCode::FORBIDDEN).await,
@@ -264,7 +263,7 @@ pub(crate) async fn revoke(
         let why = "Whoever decided it, or an administrator, takes it back.".to_owned();
         return again(console, signed, id, why, StatusCode::FORBIDDEN).await;
     }
-    let reason = reason(fields);
+    let reason = reason(fields.get("reason").map_or("", String::as_str));
     let by = signed.visitor.to_string();
     let step = console.parts.desk.revoke(&console.parts.scope, id, &by, reason.as_deref()).await;
     taken(console, signed, id, step).await
@@ -303,11 +302,4 @@ async fn again(
     let mut response = approval(console, signed, frame, id, Some(why)).await?;
     *response.status_mut() = status;
     Ok(response)
-}
-
-/// What was given as a reason: some words, on one line, none of which steers or hides anything.
-fn reason(fields: &Fields) -> Option<String> {
-    let text = fields.get("reason")?.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cut: String = text.chars().take(REASON_CHARS_MAX).collect();
-    (!cut.is_empty()).then(|| inspect::shown::visible(&cut))
 }

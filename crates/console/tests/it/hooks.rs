@@ -320,6 +320,80 @@ async fn what_cannot_be_told_is_given_up_visibly_and_can_be_tried_anew() {
     assert_eq!(outside.heard.lock().len(), 2);
 }
 
+/// Takes connections and never answers.
+async fn silent() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/told", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_address_that_hangs_delays_no_other() {
+    let house = House::new().await;
+    let outside = Outside::open(&[]).await;
+    let hooks = vec![hook("hangs", &silent().await, false), hook("chat", &outside.url, false)];
+    let closing = tokio_util::sync::CancellationToken::new();
+    let following = tokio::spawn(sender(&house, hooks).follow(closing.clone()));
+    for n in 1..=3 {
+        house.propose(house.refund(500 + n, "finance")).await;
+        // six seconds, where what hangs is given ten
+        let mut looks = 0..300;
+        while (outside.heard.lock().len() as u64) < n {
+            assert!(looks.next().is_some(), "told {} of {n}", outside.heard.lock().len());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    closing.cancel();
+    following.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_state_that_was_passed_is_not_told_late() {
+    let house = House::new().await;
+    let outside = Outside::open(&[503, 503]).await;
+    let hooks = vec![hook("chat", &outside.url, false)];
+    let id = house.propose(house.refund(500, "finance")).await;
+    sender(&house, hooks.clone()).once().await.unwrap();
+    house.pass(1);
+    house.vote(id, "bob", true).await;
+    sender(&house, hooks.clone()).once().await.unwrap();
+    for _ in 0..3 {
+        house.pass(10 * MINUTE);
+        sender(&house, hooks.clone()).once().await.unwrap();
+    }
+    let told: Vec<Value> = outside
+        .heard
+        .lock()
+        .iter()
+        .map(|(_, body)| serde_json::from_str::<Value>(body).unwrap()["type"].clone())
+        .collect();
+    assert_eq!(told, ["approval.proposed", "approval.approved", "approval.approved"]);
+    assert!(house.store.deliveries(&house.scope, DeliveryState::Dead, 10).await.unwrap().is_empty());
+    assert!(house.store.deliveries(&house.scope, DeliveryState::Waiting, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_reason_from_outside_is_cut_and_hides_nothing() {
+    let house = deciding().await;
+    let id = house.propose(house.refund(500, "finance")).await;
+    let mut said: Value = serde_json::from_str(&said(&house, id, "bob", "no").await).unwrap();
+    said["reason"] = json!(format!("not\nnow \u{202e}{}", "x".repeat(9_000)));
+    let body = said.to_string();
+    let (at, sent) = (seconds(&house).to_string(), signature("m1", seconds(&house), &body));
+    let headers =
+        [("webhook-id", "m1"), ("webhook-timestamp", at.as_str()), ("webhook-signature", sent.as_str())];
+    assert_eq!(callback(&house, &headers, &body).await.0, StatusCode::OK);
+    let kept = house.store.approval(&house.scope, id).await.unwrap().unwrap();
+    let reason = kept.approval.votes[0].reason.clone().unwrap();
+    assert!(reason.starts_with("not now ⟨U+202E⟩x") && reason.chars().count() < 520, "{reason}");
+}
+
 #[tokio::test]
 async fn what_was_given_up_is_on_a_page_and_an_administrator_has_it_tried_anew() {
     let house = House::new().await;

@@ -264,7 +264,7 @@ async fn is_gone(store: &Store, bed: &Bed, id: ApprovalId) {
     assert_eq!(kept.preview.because, ["somebody looks"], "why it was held is no value");
     let dead = store.deliveries(&home(), DeliveryState::Dead, 9).await.unwrap();
     assert_eq!(dead.iter().map(|one| one.body.as_str()).collect::<Vec<_>>(), [""]);
-    assert!(store.due_deliveries(&home(), 9).await.unwrap().is_empty());
+    assert!(store.due_deliveries(&home(), "chat", 9).await.unwrap().is_empty());
     assert!(store.retry_delivery(&home(), &dead[0].id).await.is_err(), "nothing is left to tell");
     for path in bed.files() {
         let bytes = std::fs::read(&path).unwrap();

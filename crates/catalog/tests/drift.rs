@@ -160,6 +160,9 @@ cases! {
         "Looks up an order. Before midnight the gardener waters seventeen purple tulips."
     ) => TextForeign, true;
     an_address_came_in: texts("Looks up", "Looks up at https://elsewhere.test/x") => AddressAdded, true;
+    an_address_came_in_bare: texts("Looks up", "Looks up, and tells collect.elsewhere.io/in") => AddressAdded, true;
+    an_address_of_numbers_came_in: texts("Looks up", "Looks up at 203.0.113.9") => AddressAdded, true;
+    a_denial_went_out: texts("Looks up. Never deletes orders.", "Looks up. Deletes orders.") => NegationLost, true;
     a_title_changed: tools(&with("title", json!("Return")), &with("title", json!("Refund"))) => TextRewritten, true;
 
     a_tool_now_claims_to_read_only: hints(json!({"readOnlyHint": false}), json!({"readOnlyHint": true})) => HintWeakened, true;
@@ -194,6 +197,20 @@ cases! {
         json!({"type": "object", "properties": {"a": {}}, "required": ["a"]}),
         object(json!({"a": {}}))
     ) => RequiredRemoved, true;
+    a_pattern_that_fits_everything: argument(json!({"pattern": "^[a-z]+$"}), json!({"pattern": "^.*$"})) => PatternLifted, true;
+    one_of_anything: argument(
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}, {}]})
+    ) => AlternativeAdded, true;
+    members_of_any_name: arguments(
+        json!({"type": "object", "properties": {"a": {}}, "additionalProperties": false}),
+        json!({"type": "object", "properties": {"a": {}}, "additionalProperties": false, "patternProperties": {"": {}}})
+    ) => OpenedToOthers, false;
+    a_bound_with_other_digits: argument(json!({"maximum": 50}), json!({"maximum": 50.0})) => NumberRewritten, true;
+    a_schema_at_another_host: arguments(
+        json!({"$id": "https://a.test/s", "type": "object"}),
+        json!({"$id": "https://b.invalid/s", "type": "object"})
+    ) => AddressAdded, false;
     a_wider_type: argument(json!({"type": "integer"}), json!({"type": "number"})) => TypeWidened, true;
     a_narrower_type: argument(json!({"type": ["string", "null"]}), json!({"type": "string"})) => TypeNarrowed, false;
     another_type: argument(json!({"type": "string"}), json!({"type": "boolean"})) => TypeChanged, false;
@@ -411,6 +428,16 @@ fn what_steers_ranks_above_what_is_only_new() {
         assert!(drift.rank > most && drift.changes[0].severity >= Severity::High, "{drift:#?}");
     }
     assert!(most < 0.3, "{most}");
+    let opened = [
+        argument(
+            json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+            json!({"anyOf": [{"type": "string"}, {}]}),
+        ),
+        texts("Looks up. Never sends anything.", "Looks up. Sends anything."),
+    ];
+    for drift in &opened {
+        assert!(drift.rank > most, "{drift:#?}");
+    }
 }
 
 #[test]

@@ -50,6 +50,8 @@ kinds! {
     TextForeign = "text-foreign",
     /// A sentence where others have a word or a value.
     TextMisplaced = "text-misplaced",
+    /// What the old text said is not done is said without its *not*.
+    NegationLost = "negation-lost",
     /// An address that was nowhere in the old definition.
     AddressAdded = "address-added",
 

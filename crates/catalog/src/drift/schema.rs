@@ -2,6 +2,7 @@
 
 use super::alike::Same;
 use super::fields::{Site, at, is_cut, keys, object, strings, texts, told, unknown};
+use super::opened::{is_open, takes_all};
 use super::refs::{Referred, bends, branches, describes, resolve};
 use super::text::Role;
 use super::{Kind, values};
@@ -256,6 +257,13 @@ impl Walk<'_, '_> {
                 self.alternatives(place, key, &list(old), &list(new));
             }
             "$defs" | "definitions" => self.parts(&here, object(old), object(new)),
+            "patternProperties" if takes_all(object(new)) && !takes_all(object(old)) => {
+                let closed = b.get("additionalProperties") == Some(&Value::Bool(false));
+                let because = "members of any name are taken by their pattern".to_owned();
+                let weight = if closed { 0.45 } else { 0.2 };
+                self.shifted(&here, Kind::OpenedToOthers, Shift::Other, weight, because);
+                strings(self.site, &here, old, new);
+            }
             "not" | "if" | "then" | "else" | "contains" | "propertyNames" | "dependentSchemas"
             | "patternProperties" | "dependentRequired" | "dependencies" | "prefixItems"
             | "additionalItems" | "unevaluatedItems" => {
@@ -273,6 +281,7 @@ impl Walk<'_, '_> {
             "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" | "$recursiveAnchor" => {
                 let because = format!("it was {} and is {}", told(old), told(new));
                 self.shifted(&here, Kind::ReferenceChanged, Shift::Other, 0.15, because);
+                strings(self.site, &here, old, new);
             }
             _ if values::bound(self, &here, key, old, new) => {}
             // a word that no validator knows refuses nothing
@@ -320,7 +329,10 @@ impl Walk<'_, '_> {
             }
         }
         let mut left = among.left();
-        if let ([(_, before)], [(j, after)]) = (gone.as_slice(), left.as_slice()) {
+        let opens = |schema: &Value| key != "allOf" && is_open(schema);
+        if let ([(_, before)], [(j, after)]) = (gone.as_slice(), left.as_slice())
+            && !opens(after)
+        {
             alike.push((*j, before, after));
             (gone, left) = (vec![], vec![]);
         }
@@ -336,13 +348,13 @@ impl Walk<'_, '_> {
         };
         for (j, schema) in left {
             let place = format!("{here}/{j}");
-            self.shifted(
-                &place,
-                Kind::AlternativeAdded,
-                adds,
-                0.06,
-                format!("{} came in", told(Some(schema))),
-            );
+            // beside what takes anything the others refuse nothing
+            let (weight, all) = match opens(schema) {
+                true => (0.45, ", and takes anything"),
+                false => (0.06, ""),
+            };
+            let because = format!("{} came in{all}", told(Some(schema)));
+            self.shifted(&place, Kind::AlternativeAdded, adds, weight, because);
             super::arguments::arrived(self.site, &place, schema);
         }
         for (i, schema) in gone {

@@ -2,7 +2,7 @@
 
 use super::fields::Site;
 use super::words::{Word, stem, words};
-use super::{Kind, vocabulary::Vocabulary};
+use super::{Kind, negation, vocabulary::Vocabulary};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a text is for.
@@ -50,6 +50,10 @@ pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<
         _ => (Kind::TextRewritten, 0.1, format!("{kept} of {} words are left", before.len())),
     };
     site.push(place, kind, true, weight, because);
+    if let Some((negated, plain)) = negation::lost(&before, &after) {
+        let because = format!("it said `{negated}`, and speaks of `{plain}` without that now");
+        site.push(place, Kind::NegationLost, true, 0.45, because);
+    }
     arrived(site, place, role, &fresh, is);
 }
 

@@ -3,6 +3,7 @@
 use super::Kind;
 use super::alike::Among;
 use super::fields::{at, strings, told};
+use super::opened::fits_all;
 use super::schema::{Shift, Walk};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -181,8 +182,15 @@ pub(super) fn bound(
             walk.shifted(place, kind, shift, 0.06, because);
         }
         "pattern" => {
-            let (kind, shift) =
-                one_or_other(old, new, Kind::PatternImposed, Kind::PatternLifted, Kind::PatternChanged);
+            // one that fits everything is none
+            let said =
+                |value: Option<&'_ Value>| value.is_some_and(|one| !one.as_str().is_some_and(fits_all));
+            let (kind, shift) = match (said(old), said(new)) {
+                (false, false) => (Kind::SchemaRewritten, Shift::Same),
+                (false, true) => (Kind::PatternImposed, Shift::Narrower),
+                (true, false) => (Kind::PatternLifted, Shift::Wider),
+                (true, true) => (Kind::PatternChanged, Shift::Other),
+            };
             let weight = if kind == Kind::PatternLifted { 0.25 } else { 0.05 };
             walk.shifted(place, kind, shift, weight, because);
             strings(walk.site, place, old, new);
@@ -226,6 +234,8 @@ fn limit(
         (Some(old), Some(new)) => match (number(old), number(new)) {
             (Some(a), Some(b)) if b > a => (Kind::BoundTightened, Shift::Narrower),
             (Some(a), Some(b)) if b < a => (Kind::BoundLoosened, Shift::Wider),
+            // what differs beyond a double is told of the whole definition
+            (Some(a), Some(b)) if a == b => (Kind::NumberRewritten, Shift::Same),
             _ => (Kind::SchemaUnclear, Shift::Other),
         },
         (None, Some(_)) => (Kind::BoundTightened, Shift::Narrower),

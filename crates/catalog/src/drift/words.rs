@@ -203,10 +203,15 @@ const COMMON: &[&str] = &[
     "values",
 ];
 
-/// Host names of addresses in a text, in lower case: behind `://` and of mail addresses. Those that documents use as
-/// examples are left out.
+/// Ends of bare names that are taken for hosts: those that most hosts have, and few files, modules or sentences.
+const ENDS: &[&str] = &[
+    "com", "net", "org", "io", "ai", "app", "dev", "cloud", "xyz", "info", "biz", "site", "online", "top",
+    "ru", "cn", "tk",
+];
+
+/// Host names of addresses in a text, in lower case: behind `://`, of mail addresses, and those that stand bare before a port
+/// or a path or are an address of numbers. Those that documents use as examples are left out.
 pub(super) fn hosts(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
     let mark = text.match_indices("://").map(|(at, _)| at + 3);
     let mail = text
         .match_indices('@')
@@ -214,27 +219,39 @@ pub(super) fn hosts(text: &str) -> BTreeSet<String> {
             text.get(..*at).and_then(|before| before.chars().last()).is_some_and(char::is_alphanumeric)
         })
         .map(|(at, _)| at + 1);
-    for start in mark.chain(mail) {
-        let rest = text.get(start..).unwrap_or_default();
-        let host: String = rest
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '-'))
-            .flat_map(char::to_lowercase)
-            .collect();
-        let host = host.trim_matches('.');
-        if host.contains('.') && !illustrative(host) {
-            found.insert(host.to_owned());
-        }
-    }
-    found
+    let marked = mark.chain(mail).map(|start| host(text.get(start..).unwrap_or_default()));
+    let bare = text.split(|c: char| !(c.is_alphanumeric() || ".-/:_".contains(c))).filter_map(bare);
+    marked.chain(bare).filter(|host| host.contains('.') && !illustrative(host)).collect()
+}
+
+/// The host that a text begins with.
+fn host(text: &str) -> String {
+    let host: String = text
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '-'))
+        .flat_map(char::to_lowercase)
+        .collect();
+    host.trim_matches('.').to_owned()
+}
+
+/// The host of a word that is one: `collect.elsewhere.io/in`, `elsewhere.dev:8080`, `203.0.113.9`.
+fn bare(word: &str) -> Option<String> {
+    let host = host(word);
+    let rest = word.get(host.len()..)?;
+    let numbers: Vec<&str> = host.split('.').collect();
+    let is_address = numbers.len() == 4 && numbers.iter().all(|one| one.parse::<u8>().is_ok());
+    let port = rest.strip_prefix(':').is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()));
+    let is_reached = port || (rest.len() > 1 && rest.starts_with('/'));
+    let ends = || host.rsplit_once('.').is_some_and(|(name, end)| !name.is_empty() && ENDS.contains(&end));
+    (is_address || (is_reached && ends())).then_some(host)
 }
 
 fn illustrative(host: &str) -> bool {
     // RFC 2606 and 6761 reserve these for documents; whole top-level domains such as `.example` say nothing of who answers
     let base = site(host);
-    matches!(base, "example.com" | "example.org" | "example.net")
+    matches!(base, "example.com" | "example.org" | "example.net" | "json-schema.org")
         || host.ends_with(".localhost")
-        || host == "127.0.0.1"
+        || matches!(host, "127.0.0.1" | "0.0.0.0")
 }
 
 /// The last two labels of a host name: the same for hosts that are most likely of one owner.

@@ -49,6 +49,42 @@ async fn a_changed_definition_is_withdrawn_and_a_new_one_waits_until_approved() 
 }
 
 #[tokio::test]
+async fn a_tool_that_nobody_could_call_is_withheld_and_what_else_is_offered_is_not() {
+    let script = Script::start(true).await;
+    let tool = |name: &str, to: Value| json!({ "name": name, "inputSchema": { "type": "object", "properties": { "to": to } } });
+    let wrong = [
+        ("ahead", json!({ "type": "string", "pattern": "(?=x)y" }), "does not compile"),
+        ("elsewhere", json!({ "$ref": "https://example.com/to" }), "outside of it"),
+        ("header", json!({ "type": "string", "x-mcp-header": "no header" }), "is not a header name"),
+    ];
+    let fine = tool("go", json!({ "type": "string", "x-mcp-header": "To" }));
+    let all = wrong.iter().map(|(name, to, _)| tool(name, to.clone())).chain([fine]);
+    script.set_tools(all.collect());
+    let house = House::open(&[("script", script.url.clone())], ALL).await;
+    assert_eq!(names(&house).await, ["script__go"]);
+    for (name, _, why) in &wrong {
+        let call = json!({ "name": format!("script__{name}"), "arguments": { "to": "x" } });
+        let told = house.modern("/mcp", "tools/call", call).await.json();
+        assert_eq!(told["error"]["message"], format!("Unknown tool: script__{name}"));
+        assert_eq!(house.last().ending, Ending::Refused { code: Code::ItemWithdrawn });
+        let live = house.gate.live();
+        let because = live.unusable().find(|(_, tool, _)| tool == name).map(|(_, _, because)| because);
+        assert!(because.is_some_and(|because| because.contains(why)), "{because:?}");
+    }
+    // one that is mended is another definition, and waits as such
+    script.set_tools(json!([tool("ahead", json!({ "type": "string" }))]));
+    house.look("script").await;
+    house
+        .store
+        .approve(&store::Scope::default(), &ServerName::new("script").unwrap(), &store::Which::All, "ann")
+        .await
+        .unwrap();
+    house.offers.refresh().await;
+    assert_eq!(names(&house).await, ["script__ahead"]);
+    assert_eq!(house.gate.live().unusable().count(), 0);
+}
+
+#[tokio::test]
 async fn a_compatible_and_harmless_change_waits_while_what_was_accepted_is_served() {
     let (house, script) = modern_house().await;
     let server = ServerName::new("script").unwrap();
@@ -290,7 +326,8 @@ async fn a_change_that_takes_long_to_compare_does_not_keep_another_server_s_from
 async fn a_page_of_a_list_ends_at_some_megabytes_and_the_next_goes_on_where_it_ended() {
     let script = Script::start(true).await;
     let values: Vec<u32> = (1_000_000..1_090_000).collect();
-    let tool = |n: u32| json!({ "name": format!("t{n}"), "inputSchema": { "type": "object", "properties": { "a": { "enum": values } } } });
+    let tool =
+        |n: u32| json!({ "name": format!("t{n}"), "inputSchema": { "type": "object" }, "x-values": values });
     script.set_tools((0..10).map(tool).collect());
     let servers = [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))].into();
     let mut settings = settings(servers);

@@ -2,11 +2,18 @@
 
 use crate::calls::{POLICY, modern_house};
 use crate::house::{House, server, settings};
+use crate::rogue::{Rogue, Said};
 use crate::script::{Script, tools};
 use decision::{Code, Ending, Entry, EventName, ServerName};
 use gateway::settings::Mode;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
 
@@ -82,6 +89,86 @@ async fn a_tool_that_nobody_could_call_is_withheld_and_what_else_is_offered_is_n
     house.offers.refresh().await;
     assert_eq!(names(&house).await, ["script__ahead"]);
     assert_eq!(house.gate.live().unusable().count(), 0);
+}
+
+/// A server whose resources, and whose tool `deep`, are as the test says.
+async fn half(fails: &Arc<AtomicBool>, deep: &Arc<AtomicBool>) -> Rogue {
+    let (fails, deep) = (Arc::clone(fails), Arc::clone(deep));
+    Rogue::start(true, move |message, _| match message["method"].as_str()? {
+        "resources/list" if fails.load(Ordering::SeqCst) => {
+            Some(Said::Error(json!({ "code": -32603, "message": "no disk" })))
+        }
+        "tools/list" => {
+            let levels = if deep.load(Ordering::SeqCst) { 100 } else { 10 };
+            let nested = (0..levels).fold(json!({}), |inner, _| json!({ "properties": { "a": inner } }));
+            let tool = |name: &str, schema: &Value| json!({ "name": name, "inputSchema": schema });
+            Some(Said::Result(
+                json!({ "tools": [tool("go", &json!({ "type": "object" })), tool("deep", &nested)] }),
+            ))
+        }
+        _ => None,
+    })
+    .await
+}
+
+async fn reads(house: &House) -> bool {
+    let told = house.modern("/mcp", "resources/read", json!({ "uri": "file:///shared" })).await.json();
+    told["error"].is_null()
+}
+
+#[tokio::test]
+async fn a_list_that_is_answered_with_an_error_leaves_the_other_lists_and_what_was_accepted_of_it() {
+    let (fails, deep) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let rogue = half(&fails, &deep).await;
+    let house = House::open(&[("crm", rogue.url.clone())], ALL).await;
+    assert_eq!((names(&house).await.len(), reads(&house).await), (2, true));
+    fails.store(true, Ordering::SeqCst);
+    let lack = house.offers.look(&ServerName::new("crm").unwrap()).await.unwrap_err().to_string();
+    assert!(lack.contains("the rest is served") && lack.contains("`resources/list`"), "{lack}");
+    assert!(reads(&house).await, "nobody said that it is gone");
+    assert_eq!(names(&house).await.len(), 2);
+    // and a tool that comes meanwhile is seen
+    deep.store(true, Ordering::SeqCst);
+    house.offers.look(&ServerName::new("crm").unwrap()).await.unwrap_err();
+    assert_eq!(names(&house).await, ["crm__go"]);
+    fails.store(false, Ordering::SeqCst);
+    deep.store(false, Ordering::SeqCst);
+    house.look("crm").await;
+    assert!(reads(&house).await);
+}
+
+#[tokio::test]
+async fn one_item_that_is_no_strict_json_is_withheld_and_the_rest_of_its_list_is_not() {
+    let (fails, deep) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+    let rogue = half(&fails, &deep).await;
+    let house = House::open(&[("crm", rogue.url.clone())], ALL).await;
+    assert_eq!(names(&house).await, ["crm__deep", "crm__go"]);
+    deep.store(true, Ordering::SeqCst);
+    let lack = house.offers.look(&ServerName::new("crm").unwrap()).await.unwrap_err().to_string();
+    assert!(lack.contains("1 item withheld") && lack.contains("nested deeper"), "{lack}");
+    assert_eq!(names(&house).await, ["crm__go"]);
+}
+
+#[tokio::test]
+async fn a_server_that_never_shows_all_of_it_is_served_as_far_as_it_does_after_a_few_looks() {
+    let (fails, deep) = (Arc::new(AtomicBool::new(true)), Arc::default());
+    let (rogue, script) = (half(&fails, &deep).await, Script::start(true).await);
+    let house = House::open(&[("script", script.url.clone())], ALL).await;
+    let servers = [("script", &script.url), ("crm", &rogue.url)];
+    let servers = servers.map(|(name, url)| (ServerName::new(name).unwrap(), server(url, Mode::Enforce)));
+    let sources = vec![policy::Source { path: "test.cedar".into(), text: ALL.into() }];
+    let written =
+        gateway::Written { settings: Arc::new(settings(BTreeMap::from(servers))), policies: sources };
+    house.offers.reload(written, || ()).await.unwrap();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(40);
+    while !names(&house).await.contains(&"crm__go".to_owned()) {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", house.gate.absent());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(rogue.heard("tools/list").len() >= 4, "one that is still starting has its time");
+    assert!(!reads(&house).await, "what it never showed is not offered");
+    let absent = house.gate.absent()[&ServerName::new("crm").unwrap()].because.clone();
+    assert!(absent.contains("no disk"), "{absent}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow, bail};
 use catalog::record::Absent;
+use decision::approval::Part;
 use decision::{Approval, ApprovalId, CallId, Digest, EventName, ServerName, Slot, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
@@ -56,6 +57,8 @@ pub(crate) enum Request {
     InForce { revision: u64 },
     /// Which servers cannot be looked at.
     Absent,
+    /// Which approvals that wait are void by what is in force.
+    Void,
     /// Entries from this one on.
     Entries { from: u64, max: usize },
     /// A value beside an entry.
@@ -122,6 +125,9 @@ pub(crate) enum Response {
     },
     Absent {
         servers: BTreeMap<ServerName, Absent>,
+    },
+    Void {
+        approvals: BTreeMap<ApprovalId, Part>,
     },
     Entries {
         log: String,

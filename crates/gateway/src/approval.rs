@@ -4,7 +4,7 @@
 mod bound;
 mod refused;
 
-pub use bound::still_bound;
+pub use bound::{still_bound, void_of};
 pub(crate) use refused::{another, denied, ended, lapsed, settled_meanwhile, spent, unkept, void};
 
 use crate::authenticate::Asker;

@@ -5,7 +5,7 @@ use crate::exchange::Arrival;
 use crate::gate::Live;
 use crate::resolve::Resolved;
 use crate::rounds::Round;
-use crate::schemas::{Fits, UNBOUNDED, Unknown};
+use crate::schemas::{self, Fits, UNBOUNDED, Unknown};
 use bytes::Bytes;
 use decision::{Call, Code, Era, Passed, Refusal, Transport};
 use serde_json::Value;
@@ -54,8 +54,7 @@ fn tool(live: &Live, resolved: &Resolved, raw: &Bytes) -> Result<String, Refusal
     else {
         return Err(Refusal::new(Code::SchemaUnenforceable, "the tool has no pinned definition"));
     };
-    let opened = server.open_arguments.contains(&resolved.target.item.name);
-    let unknown = if opened { Unknown::Allow } else { Unknown::Refuse };
+    let unknown = schemas::unknown(&server.open_arguments, &resolved.target.item.name);
     let schema = match live.schemas.input(definition, unknown) {
         Some(Ok(schema)) => schema,
         Some(Err(e)) => return Err(Refusal::new(Code::SchemaUnenforceable, e.to_string())),
@@ -71,7 +70,7 @@ fn tool(live: &Live, resolved: &Resolved, raw: &Bytes) -> Result<String, Refusal
         Fits::Unbounded => return Err(Refusal::new(Code::SchemaUnenforceable, UNBOUNDED)),
     }
     // of the definition that the target names
-    Ok(if opened { "schema (opened for unknown fields)" } else { "schema" }.to_owned())
+    Ok(if unknown == Unknown::Allow { "schema (opened for unknown fields)" } else { "schema" }.to_owned())
 }
 
 /// `Mcp-Param-*` must say what the arguments say (2026-07-28, SEP-2243): somebody on the way may have routed by it.

@@ -80,7 +80,7 @@ pub(crate) async fn discover(
     let (eras, errand, hello) = connected?;
     let found = reading::read(&errand, eras, hello).await;
     errand.line.done().await;
-    found
+    found?.settled()
 }
 
 async fn connect<'a>(
@@ -183,7 +183,9 @@ impl Errand<'_> {
         leg.dispatched = true;
         let began = self.gate.clock.now();
         let outgoing = reading::outgoing(id, method, frame, self.revision(), &self.injected);
-        let received = self.line.connection().request(outgoing).await?;
+        let (injected, means) = (&self.injected, self.gate.pool.means());
+        let came = self.line.connection().request(outgoing).await;
+        let received = came.or_else(|fault| upstream::page(fault, id, injected, means))?;
         noted(self.gate, self.server, leg, method, began, &received);
         Ok(received.frame)
     }

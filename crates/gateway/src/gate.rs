@@ -55,6 +55,17 @@ pub struct Live {
 }
 
 impl Live {
+    /// Accepted tools that are withheld because no call of them could be let through, and why.
+    pub fn unusable(&self) -> impl Iterator<Item = (&ServerName, &str, &str)> {
+        let all = self.peers.iter().flat_map(|(server, peer)| {
+            peer.withdrawn.iter().map(move |((_, name), why)| (server, name.as_str(), why))
+        });
+        all.filter_map(|(server, name, why)| match why {
+            Withdrawn::Unusable(why) => Some((server, name, &**why)),
+            Withdrawn::New | Withdrawn::Changed | Withdrawn::Returned => None,
+        })
+    }
+
     /// Whether the rules refuse nothing at a server and the record says what they would have.
     pub fn observes(&self, server: &ServerName) -> bool {
         self.settings.servers.get(server).is_some_and(|server| server.mode == Mode::Observe)
@@ -90,22 +101,25 @@ pub struct Peer {
 }
 
 /// Why an item is not offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Withdrawn {
     New,
     Changed,
     /// It is what was accepted, and was something else meanwhile.
     Returned,
+    /// It was accepted, and nobody could call it: why.
+    Unusable(Arc<str>),
 }
 
 impl Withdrawn {
-    pub(crate) fn because(self) -> &'static str {
+    pub(crate) fn because(&self) -> &str {
         match self {
             Self::New => "the item is new and nobody has approved it",
             Self::Changed => "the item's definition changed and nobody has approved that",
             Self::Returned => {
                 "the item is what was approved again, and was something else meanwhile: nobody has approved that"
             }
+            Self::Unusable(why) => why,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What is pinned of every server, ready for a snapshot. Of servers about which nothing has changed it is what the snapshot
 //! before has: there may be hundreds of servers and thousands of tools, and mostly one of them has changed.
 
-use crate::gate::{Live, Peer};
+use crate::gate::{Live, Peer, Withdrawn};
+use crate::schemas::{self, Judge};
 use crate::settings::{ServerSettings, Settings};
 use crate::sighted;
 use bytes::Bytes;
@@ -63,9 +64,10 @@ pub(crate) async fn gather(
         let kept = sighted::still_served(store, &scope, name, pins).await?;
         let declarations = server.declarations.at(now);
         let observed = seen.remove(name).unwrap_or_default();
-        read.push(Read { name, server, pins, accepted, kept, declarations, observed });
+        let before = before.and_then(|before| usable(before, name, server));
+        read.push(Read { name, server, pins, accepted, kept, declarations, observed, before });
     }
-    for (name, entry, said) in side_by_side(read, Read::judged) {
+    for (name, entry, said) in schemas::aside(|| side_by_side(read, Read::judged)) {
         gathered.put(name, Arc::new(entry), Some(said), eras, known.get(name).copied());
     }
     Ok(gathered)
@@ -81,6 +83,8 @@ struct Read<'a> {
     kept: Vec<catalog::Definition>,
     declarations: catalog::Declarations,
     observed: Observed,
+    /// What was found usable before.
+    before: Option<&'a ServerEntry>,
 }
 
 /// Does the work of many servers on all processors, and that of a few at once. Its results are in the order of `all`.
@@ -104,7 +108,7 @@ fn side_by_side<T: Send, R: Send>(mut all: Vec<T>, work: fn(T) -> R) -> Vec<R> {
 }
 
 /// What a peer is known by beside its last discovery: its instructions, and what is not offered.
-type Said = (Option<String>, BTreeMap<(ItemKind, String), crate::gate::Withdrawn>);
+type Said = (Option<String>, BTreeMap<(ItemKind, String), Withdrawn>);
 
 impl Gathered {
     fn put(
@@ -138,12 +142,19 @@ fn shared(
     let entry = before.catalogue.entry(name)?;
     let same = before.marks.get(name) == Some(&mark)
         && entry.environment == server.environment
-        && entry.declarations == server.declarations.at(now);
+        && entry.declarations == server.declarations.at(now)
+        && usable(before, name, server).is_some();
     if !same {
         return None;
     }
     let peer = before.peers.get(name)?;
     Some((Arc::clone(entry), Some((peer.instructions.clone(), peer.withdrawn.clone()))))
+}
+
+/// What the snapshot before offers of a server whose arguments were as open as they are now: it can be used.
+fn usable<'a>(before: &'a Live, name: &ServerName, server: &ServerSettings) -> Option<&'a ServerEntry> {
+    let were = &before.settings.servers.get(name)?.open_arguments;
+    before.catalogue.server(name).filter(|_| *were == server.open_arguments)
 }
 
 /// What was observed of a server's tools, by name.
@@ -175,10 +186,10 @@ fn mark(pins: &[Pin], observed: Option<&Observed>) -> Digest {
 }
 
 impl<'a> Read<'a> {
-    fn judged(self) -> (&'a ServerName, ServerEntry, Said) {
+    fn judged(mut self) -> (&'a ServerName, ServerEntry, Said) {
         let mut instructions = None;
         let mut definitions = Vec::new();
-        for definition in self.accepted {
+        for definition in std::mem::take(&mut self.accepted) {
             if definition.item.kind == ItemKind::Server {
                 instructions = serde_json::from_slice::<String>(&definition.raw).ok();
                 continue;
@@ -194,10 +205,28 @@ impl<'a> Read<'a> {
         for definition in &self.kept {
             withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
         }
-        definitions.extend(self.kept.into_iter().map(Arc::new));
+        definitions.extend(self.kept.iter().cloned().map(Arc::new));
+        let mut judge = Judge::default();
+        definitions.retain(|definition| {
+            let Some(why) = self.unusable(definition, &mut judge) else { return true };
+            tracing::warn!(server = %self.name, item = %definition.name(), because = %why, "withheld: nobody could call it");
+            withdrawn.insert((definition.kind(), definition.name().to_owned()), Withdrawn::Unusable(why.into()));
+            false
+        });
         let environment = self.server.environment.clone();
-        let entry = ServerEntry::with_observed(environment, self.declarations, definitions, self.observed);
+        let (declarations, observed) = (self.declarations, self.observed);
+        let entry = ServerEntry::with_observed(environment, declarations, definitions, observed);
         (self.name, entry, (instructions, withdrawn))
+    }
+
+    /// Why nobody could call it.
+    fn unusable(&self, definition: &catalog::Definition, judge: &mut Judge) -> Option<String> {
+        let (kind, name) = (definition.kind(), definition.name());
+        let known = self.before.and_then(|before| before.item(kind, name));
+        if known.is_some_and(|known| known.definition.digest() == definition.digest()) {
+            return None;
+        }
+        judge.problem(definition, schemas::unknown(&self.server.open_arguments, name))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::approval::{Until, Waits};
 use crate::exchange::{Arrival, Reply};
 use crate::gate::Gate;
 use crate::kept;
+use crate::places::Places;
 use crate::rounds::Round;
 use decision::approval::State;
 use decision::{ApprovalId, DeedId};
@@ -12,25 +13,19 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
-/// Most calls that are held open at once; more are told to come again.
+/// Most calls that are held open at once, and never more than half as many as there may be connections: each has one, and
+/// who waits for nobody must find one. More are told to come again.
 const HELD_MAX: usize = 1_024;
 /// So often a client that gave a token is told that it still waits.
 const NOTICE: Duration = Duration::from_secs(5);
 
 /// Places for calls that wait for people.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Holds {
-    places: Semaphore,
+    places: Arc<Places>,
     /// How many wait for each approval.
     waited: Mutex<BTreeMap<ApprovalId, usize>>,
-}
-
-impl Default for Holds {
-    fn default() -> Self {
-        Self { places: Semaphore::new(HELD_MAX), waited: Mutex::default() }
-    }
 }
 
 impl Holds {
@@ -98,7 +93,8 @@ pub(crate) async fn wait(
 ) -> Held {
     let live = gate.live();
     let patience = live.settings.approvals.hold_for;
-    let Ok(_place) = gate.holds.places.try_acquire() else { return Held::Stays };
+    let most = HELD_MAX.min(live.settings.limits.connections_max.div_ceil(2));
+    let Some(_place) = gate.holds.places.take(most) else { return Held::Stays };
     if patience.is_zero() || arrival.cancel.is_cancelled() || gate.is_draining() {
         return Held::Stays;
     }

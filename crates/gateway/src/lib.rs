@@ -100,7 +100,7 @@ mod unsettled;
 mod visits;
 pub mod webhooks;
 
-pub use approval::still_bound;
+pub use approval::{still_bound, void_of};
 pub use budgets::tidy as tidy_budgets;
 pub use gate::{Gate, Live, Parts};
 pub use govern::govern;

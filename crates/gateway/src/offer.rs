@@ -3,6 +3,7 @@
 
 mod compared;
 mod pace;
+mod partly;
 mod turns;
 
 use crate::errands::{self, Found};
@@ -19,14 +20,10 @@ use crate::wishes::Wishes;
 use catalog::Catalogue;
 use catalog::scan::Finding;
 use compared::compared;
-use decision::{EventName, Item, ItemKind, ServerName};
+use decision::{EventName, Item, ServerName};
 pub use pace::Unlooked;
 use pace::{Pace, RETRY_MIN};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError, Writer};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -262,6 +259,8 @@ impl Offers {
             return Ok(());
         }
         let found = Box::pin(errands::discover(&self.gate, &live, server, settings)).await?;
+        let scope = live.settings.scope();
+        let lack = partly::lack(&self.gate, &scope, server, &found).await?;
         let heavy = self.at_once.work(&found).await;
         self.eras.lock().insert(server.clone(), found.eras);
         let items = sighted::sighted(server, &found);
@@ -269,7 +268,6 @@ impl Offers {
         let identity = sighted::identity(server, &found, &items);
         let writer = self.gate.store.own_writer();
         let changes = self.pin(&live, &writer, server, &found, items, &poisoned).await?;
-        let scope = live.settings.scope();
         let at_hand = Looked { poisoned, identity, ..Looked::default() };
         let looked = sighted::looked(&self.gate.store, &scope, server, &changes, &at_hand).await;
         // what is withheld already is told with what is at hand
@@ -282,7 +280,8 @@ impl Offers {
         }
         drop(place);
         // what comes of it is seen in the store
-        Ok(sighted::look_as_callers(&self.gate, server).await?)
+        sighted::look_as_callers(&self.gate, server).await?;
+        lack.map_or(Ok(()), Err)
     }
 
     /// Whether the snapshot in force has this of a server, and all that the store has: then a new one would be the same.
@@ -310,17 +309,10 @@ impl Offers {
             info: found.info.clone(),
             capabilities: Some(found.capabilities.clone()),
         };
-        let kinds = [
-            ItemKind::Tool,
-            ItemKind::Prompt,
-            ItemKind::Resource,
-            ItemKind::ResourceTemplate,
-            ItemKind::Server,
-        ];
         let (pinning, apart) = compared(&self.pinning, &self.gate.store, &scope, server, &items).await?;
         let (apart, withheld) = (sighted::as_bad_as(apart, poisoned), poisoned.keys().cloned().collect());
         self.gate.store.put_server_meta(&scope, server, &meta).await?;
-        let (server, kinds) = (server.clone(), BTreeSet::from(kinds));
+        let (server, kinds) = (server.clone(), found.kinds());
         let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };
         let changes = self.gate.store.record_seen(writer, &scope, &sighting).await;
         drop(pinning);

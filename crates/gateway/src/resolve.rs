@@ -371,11 +371,11 @@ fn shut_under(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> O
     let all = &live.peers.get(server).filter(|_| kind == ItemKind::Resource)?.withdrawn;
     let mut templates = all.iter().filter(|((kind, _), _)| *kind == ItemKind::ResourceTemplate);
     let (found, why) = templates.find(|((_, template), _)| sought.is_of(template, &mut steps) == Ok(true))?;
-    Some((*why, names_no_scheme(&found.1)))
+    Some((why.clone(), names_no_scheme(&found.1)))
 }
 
 pub(crate) fn withdrawn(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<Withdrawn> {
-    live.peers.get(server)?.withdrawn.get(&(kind, name.to_owned())).copied()
+    live.peers.get(server)?.withdrawn.get(&(kind, name.to_owned())).cloned()
 }
 
 /// The call: built once, never edited. What is judged from here on is what is sent.

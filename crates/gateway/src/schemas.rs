@@ -1,6 +1,9 @@
 //! Pinned schemas, compiled once per definition, when it is first needed: strict, bounded, linear-time, never fetching anything.
 
+mod judge;
 mod steps;
+
+pub(crate) use judge::Judge;
 
 use decision::{Digest, ItemKind};
 use jsonschema::{Draft, PatternOptions, Validator};
@@ -10,6 +13,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use steps::Steps;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Largest schema that is compiled, in bytes.
 const SCHEMA_BYTES_MAX: usize = 256 << 10;
@@ -82,9 +86,15 @@ impl Fits {
     }
 }
 
-impl Compiled {
-    /// Compiles a raw schema. `unknown` says what becomes of fields that it does not mention.
-    pub fn new(raw: &str, unknown: Unknown) -> Result<Self, SchemaError> {
+/// A schema that was read and is not compiled yet.
+#[derive(Debug)]
+struct Prepared {
+    schema: Value,
+    steps: Steps,
+}
+
+impl Prepared {
+    fn read(raw: &str, unknown: Unknown) -> Result<Self, SchemaError> {
         if raw.len() > SCHEMA_BYTES_MAX {
             return Err(SchemaError::TooLarge);
         }
@@ -97,20 +107,40 @@ impl Compiled {
             close(&mut schema, &root, Position::Root);
         }
         let steps = Steps::of(&schema)?;
-        let bytes = steps.pattern_bytes();
+        Ok(Self { schema, steps })
+    }
+
+    fn compile(self) -> Result<Compiled, SchemaError> {
+        let bytes = self.steps.pattern_bytes();
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(PatternOptions::regex().size_limit(bytes).dfa_size_limit(bytes))
-            .build(&schema)
+            .build(&self.schema)
             .map_err(|e| SchemaError::Invalid(cut(e.masked().to_string())))?;
-        Ok(Self { validator, steps })
+        Ok(Compiled { validator, steps: self.steps })
+    }
+}
+
+impl Compiled {
+    /// Compiles a raw schema. `unknown` says what becomes of fields that it does not mention.
+    pub fn new(raw: &str, unknown: Unknown) -> Result<Self, SchemaError> {
+        Prepared::read(raw, unknown)?.compile()
     }
 
     /// Whether a value fits that was `bytes` long.
     pub fn fits(&self, value: &Value, bytes: usize) -> Fits {
-        if self.steps.bound(value, bytes).is_err() {
-            return Fits::Unbounded;
+        if self.steps.is_quick(value, bytes) {
+            self.checked(value)
+        } else {
+            aside(|| self.bounded(value, bytes))
         }
+    }
+
+    fn bounded(&self, value: &Value, bytes: usize) -> Fits {
+        if self.steps.bound(value, bytes).is_err() { Fits::Unbounded } else { self.checked(value) }
+    }
+
+    fn checked(&self, value: &Value) -> Fits {
         if self.validator.is_valid(value) { Fits::Yes } else { Fits::No(self.problems(value)) }
     }
 
@@ -121,6 +151,15 @@ impl Compiled {
             cut(format!("{place}: {}", e.masked()))
         };
         self.validator.iter_errors(value).take(PROBLEMS_MAX).map(problem).collect()
+    }
+}
+
+/// Does what may take tens of milliseconds where no other call waits for this thread.
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|here| here.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // a runtime of one thread, in tests, or none
+        Ok(_) | Err(_) => work(),
     }
 }
 
@@ -263,6 +302,11 @@ fn describes_fields<'a>(
     lists.chain(["if", "then", "else"].iter().filter_map(|key| members.get(*key))).any(looks)
 }
 
+/// The schema of a tool's arguments.
+fn input_of(definition: &catalog::Definition) -> &str {
+    definition.input_schema().unwrap_or(r#"{"type":"object"}"#)
+}
+
 type Key = (Digest, Unknown);
 
 /// A schema that is compiled when it is first needed: a gateway may have thousands of tools, most of which nobody calls today.
@@ -277,14 +321,23 @@ impl Lazy {
         Arc::new(Self { definition: Arc::clone(definition), compiled: OnceLock::new() })
     }
     fn input(&self, unknown: Unknown) -> &Result<Compiled, SchemaError> {
-        self.compiled.get_or_init(|| {
-            Compiled::new(self.definition.input_schema().unwrap_or(r#"{"type":"object"}"#), unknown)
-        })
+        self.compiled(|| Compiled::new(input_of(&self.definition), unknown))
     }
     fn output(&self) -> &Result<Compiled, SchemaError> {
-        self.compiled
-            .get_or_init(|| Compiled::new(self.definition.output_schema().unwrap_or("true"), Unknown::Allow))
+        self.compiled(|| Compiled::new(self.definition.output_schema().unwrap_or("true"), Unknown::Allow))
     }
+    fn compiled(
+        &self,
+        compile: impl FnOnce() -> Result<Compiled, SchemaError>,
+    ) -> &Result<Compiled, SchemaError> {
+        // most calls find it compiled
+        self.compiled.get().unwrap_or_else(|| aside(|| self.compiled.get_or_init(compile)))
+    }
+}
+
+/// Which unknown fields a tool takes, as its operator has it.
+pub(crate) fn unknown(open: &BTreeSet<String>, tool: &str) -> Unknown {
+    if open.contains(tool) { Unknown::Allow } else { Unknown::Refuse }
 }
 
 /// The schemas of a catalogue, shared with the snapshot before it.
@@ -424,6 +477,31 @@ mod tests {
         let many = json!({"all": vec![19_999; 10_000]});
         assert_eq!(strict(&schema).fits(&many, 60_000), Fits::Unbounded);
         assert_eq!(strict(&schema).fits(&json!({"all":[1, 19_999]}), 20), Fits::Yes);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_takes_long_keeps_no_thread_from_those_who_wait_for_it() {
+        let choices: Vec<u32> = (0..10_000).collect();
+        let schema = json!({"type":"object","properties":{"all":{"type":"array","items":{"enum":choices}}}});
+        let schema = strict(&schema);
+        let (small, large) = (json!({"all":[1]}), json!({"all": vec![9_999; 300]}));
+        assert!(schema.steps.is_quick(&small, 11) && !schema.steps.is_quick(&large, 2_000));
+        let (begun, began) = std::sync::mpsc::channel();
+        let (told, heard) = std::sync::mpsc::channel::<()>();
+        let checking = tokio::spawn(async move {
+            aside(|| {
+                begun.send(()).unwrap();
+                heard.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+            });
+            schema.fits(&large, 2_000)
+        });
+        // on the one thread of the runtime, which the other has
+        let others = tokio::spawn(async move {
+            began.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+            told.send(()).unwrap();
+        });
+        assert_eq!(checking.await.unwrap(), Fits::Yes);
+        others.await.unwrap();
     }
 
     fn strict(schema: &Value) -> Compiled {

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod shown;
+mod void;
 
 use crate::{
     cli::Given,
@@ -122,6 +123,7 @@ async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
     let mut kept = store.all_approvals_in(&scope, State::Proposed).await?;
     kept.retain(|one| now < one.approval.expires_at || all);
     let waiting = kept.len();
+    let void = void::of(kept.iter().map(|one| &one.approval), &store, place).await?;
     if all {
         let past = store.approvals_past(&scope, page).await?;
         if past.len() == PAGE as usize {
@@ -129,9 +131,10 @@ async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
         }
         kept.extend(past);
     }
-    given.say.json(&kept.iter().map(|one| &one.approval).collect::<Vec<_>>());
+    let value = |one: &Approval| void::value(one, void.get(&one.id).copied());
+    given.say.json(&kept.iter().map(|one| value(&one.approval)).collect::<anyhow::Result<Vec<_>>>()?);
     let row = |one: &Approval| {
-        let (colour, word) = shown::stands(one, now);
+        let (colour, word) = shown::stands(one, void.get(&one.id).copied(), now);
         vec![
             Cell::from(one.id.to_string()),
             Cell::painted(colour, word),
@@ -158,8 +161,10 @@ async fn show(id: ApprovalId, given: &Given, place: &Place) -> Outcome {
     let Some(kept) = store.approval(&place.scope(), id).await? else {
         return Err(anyhow!("there is no approval `{id}`").into());
     };
-    given.say.json(&kept.approval);
-    for line in shown::whole(given.say, &kept.approval, SystemClock.now()) {
+    let waits = Some(&kept.approval).filter(|one| one.state == State::Proposed);
+    let void = void::of(waits, &store, place).await?.get(&id).copied();
+    given.say.json(&void::value(&kept.approval, void)?);
+    for line in shown::whole(given.say, &kept.approval, void, SystemClock.now()) {
         given.say.line(line);
     }
     Ok(Verdict::Yes)

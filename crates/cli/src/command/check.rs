@@ -4,6 +4,7 @@ mod architecture;
 mod names;
 mod programs;
 mod vault;
+mod withheld;
 
 use crate::{
     cli::Given,
@@ -21,7 +22,7 @@ use gateway::{
     settings::{Authority, CredentialUse, Mode, Source},
 };
 use serde_json::json;
-use store::{Pin, PinState};
+use store::Pin;
 use vault::Vault;
 
 #[derive(Debug, ClapArgs)]
@@ -36,6 +37,7 @@ struct Found {
     warnings: Vec<policy::Problem>,
     /// With what each server shows that waits for a yes.
     pending: Vec<(ServerName, Vec<Pin>)>,
+    unusable_tools: Vec<withheld::Tool>,
     unseen: Vec<ServerName>,
     /// What the records of servers have an operator know.
     records: Vec<String>,
@@ -103,9 +105,8 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "unusable-sources": found.unusable,
         "vault": found.vault.json(),
         "notes": found.notes,
-        "pending": found.pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| json!({
-            "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
-        }))).collect::<Vec<_>>(),
+        "pending": withheld::pending(&found.pending),
+        "unusable-tools": found.unusable_tools,
         "uncountable": found.uncountable,
         "repeated": found.repeated,
         "programs": found.programs,
@@ -168,6 +169,7 @@ async fn look(place: &Place, given: &Given) -> Result<Found, Failure> {
         files: place.remarks(),
         running: running::ask(place).await.map_or_else(Vec::new, |now| running::differences(&now, place)),
         notes: undecidable(place, &built.live.policies).into_iter().chain(noted).collect(),
+        unusable_tools: withheld::unusable(&built.live),
         warnings: built.live.warnings().into_iter().chain(nobody).collect(),
         programs: programs::look(&place.meant.settings, &given.surroundings),
         rules: built.live.policies.rules().count(),
@@ -288,17 +290,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         say.line(format!("{} {} needs the secret `{secret}`: {help}", say.paint(31, "✗"), in_need(server)));
     }
     tell_of_files(say, place, found);
-    for (server, pins) in &found.pending {
-        for pin in pins {
-            let (kind, name) = (pin.item.kind.as_str(), crate::say::one_line(&pin.item.name));
-            let state = state(pin.state);
-            let see = format!("see `callgate registry diff {server}`");
-            say.line(format!(
-                "{} {kind} `{name}` of `{server}` is {state} and withheld: {see}",
-                say.paint(33, "!")
-            ));
-        }
-    }
+    withheld::tell(say, &found.pending, &found.unusable_tools);
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
     let said = found.uncountable.iter().chain(&found.repeated).chain(&found.records).chain(&found.notes);
     let said = said.chain(&found.programs);
@@ -388,16 +380,6 @@ fn nothing(say: Say, place: &Place, found: &Found) {
 /// Days until the listener's certificate expires, where that is soon.
 fn days(found: &Found) -> Option<u64> {
     found.tls.as_ref().ok()?.as_ref()?.expires_soon(SystemClock.now())
-}
-
-fn state(state: PinState) -> &'static str {
-    match state {
-        PinState::Approved => "approved",
-        PinState::Changed => "changed",
-        PinState::Returned => "returned",
-        PinState::New => "new",
-        PinState::Gone => "gone",
-    }
 }
 
 fn located(problem: &Located) -> serde_json::Value {

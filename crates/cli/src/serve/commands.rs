@@ -5,7 +5,8 @@ use crate::{
     control::{self, Request, Response},
     place::Place,
 };
-use decision::{AgentName, ItemKind, ServerName, Transport};
+use decision::approval::{Part, State};
+use decision::{AgentName, ApprovalId, ItemKind, ServerName, Transport};
 use gateway::{
     Gate,
     authenticate::configured,
@@ -15,8 +16,8 @@ use gateway::{
         unix::{Command, Owner},
     },
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use store::{Revision, Telling};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use store::{Revision, StoreError, Telling};
 use tokio::io::AsyncWriteExt as _;
 
 /// How often it is looked whether a change is in force, and between two looks: three seconds in all.
@@ -135,6 +136,10 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             Response::InForce { yes: is_in_force(desk, Revision(revision)).await }
         }
         Request::Absent => Response::Absent { servers: desk.gate.absent() },
+        Request::Void => match void(desk).await {
+            Ok(approvals) => Response::Void { approvals },
+            Err(error) => Response::Failed { why: error.to_string() },
+        },
         Request::Starter { server } => {
             let live = desk.gate.live();
             let entry = live.catalogue.server(&server).map(|entry| (server, entry.clone()));
@@ -163,6 +168,13 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             control::of_ledger(&desk.gate, &scope, request).await
         }
     }
+}
+
+/// Of the approvals that wait, those that are void by what is in force here, and what changed.
+async fn void(desk: &Desk) -> Result<BTreeMap<ApprovalId, Part>, StoreError> {
+    let live = desk.gate.live();
+    let waiting = desk.gate.store().all_approvals_in(&live.settings.scope(), State::Proposed).await?;
+    Ok(gateway::void_of(&live, waiting.iter().map(|kept| &kept.approval)))
 }
 
 /// Whether what is in force is of the store as it was by then, or later.

@@ -69,6 +69,10 @@ impl console::Servers for InGate {
     }
 }
 
+pub(super) fn servers(gate: &Arc<Gate>, in_force: &InForce) -> Arc<dyn console::Servers> {
+    Arc::new(InGate(Arc::clone(gate), in_force.clone()))
+}
+
 /// Opens the console; nobody is let in yet.
 pub(super) fn open(
     gate: &Arc<Gate>,
@@ -83,7 +87,7 @@ pub(super) fn open(
         settings: Arc::clone(&in_force.console),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        servers: Arc::new(InGate(Arc::clone(gate), in_force.clone())),
+        servers: servers(gate, in_force),
         callback: hooks::callback(gate, in_force, keys),
         closing: closing.clone(),
     })?)

@@ -85,7 +85,12 @@ pub(super) fn callback(gate: &Gate, in_force: &InForce, keys: &Arc<dyn Keys>) ->
 }
 
 /// What tells addresses.
-pub(super) fn sender(gate: &Gate, in_force: &InForce, keys: &Arc<dyn Keys>, address: SocketAddr) -> Sender {
+pub(super) fn sender(
+    gate: &Arc<Gate>,
+    in_force: &InForce,
+    keys: &Arc<dyn Keys>,
+    address: SocketAddr,
+) -> Sender {
     Sender {
         desk: Arc::clone(gate.desk()),
         scope: gate.live().settings.scope(),
@@ -94,5 +99,6 @@ pub(super) fn sender(gate: &Gate, in_force: &InForce, keys: &Arc<dyn Keys>, addr
         client: egress::Client::new(egress::EgressPolicy::default(), egress::Settings::default()),
         keys: Arc::clone(keys),
         clock: Arc::new(SystemClock),
+        servers: super::console::servers(gate, in_force),
     }
 }

@@ -97,6 +97,28 @@ fn where_no_gateway_runs_the_command_decides_itself_and_records_it() {
 }
 
 #[test]
+fn an_approval_that_is_void_by_what_is_in_force_is_shown_as_void_and_is_ended_by_nobody() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_note(&gateway, &token, &session)));
+    let void = || bed.json(&["approvals", "list"])[0]["void"].clone();
+    assert_eq!(void(), Value::Null);
+    bed.write("policies/held.cedar", &format!("{HELD}// another day\n"));
+    until("the rules are in force", || void() == "policy");
+    let listed = bed.run(&["approvals", "list"]).out;
+    assert!(listed.contains("void") && !listed.contains("waits"), "{listed}");
+    let id = bed.json(&["approvals", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let shown = bed.run(&["approvals", "show", &id]).out;
+    assert!(shown.contains("void: the policies changed since, so a yes would count for nothing"), "{shown}");
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(void(), "policy", "also where no gateway runs");
+    bed.write("policies/held.cedar", HELD);
+    assert_eq!(void(), Value::Null, "the rules are what they were");
+    assert_eq!(bed.json(&["approvals", "show", &id])["state"], "proposed");
+}
+
+#[test]
 fn a_group_is_lent_for_a_while_and_no_longer() {
     let bed = bed();
     let token = bed.token("bot");

@@ -1,9 +1,10 @@
 //! Follows what becomes of approvals, notes what is to be told, and tells it.
 
 use super::{Hook, Keys, payload, reachable};
-use crate::Settings;
+use crate::{Servers, Settings, Worth};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use decision::approval::{Part, State};
 use decision::{ApprovalId, Clock, Digest, Timestamp};
 use egress::{Bounds, Client, Full, Request, collect_limited};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,8 @@ pub struct Sender {
     pub client: Client,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
+    /// Who knows what a yes is worth.
+    pub servers: Arc<dyn Servers>,
 }
 
 /// How far the sender is: when it looked last, and what it noted of that time.
@@ -198,7 +201,13 @@ impl Sender {
         if store.take_delivery(&self.scope, one, next).await? == Turn::Missed {
             return Ok(());
         }
-        match self.post(hook, one).await {
+        let asked = match self.is_for_nothing(one).await? {
+            Some(part) => {
+                Err(Fault::later(format!("not sent: {part} changed since, so a yes would count for nothing")))
+            }
+            None => self.post(hook, one).await,
+        };
+        match asked {
             Ok(()) => store.end_delivery(&self.scope, one, DeliveryState::Sent, None).await,
             Err(fault) => {
                 let over = fault.is_final || tries + 1 >= WAITS_S.len();
@@ -207,6 +216,20 @@ impl Sender {
                 store.end_delivery(&self.scope, one, state, Some(&fault.why)).await
             }
         }
+    }
+
+    /// What changed since people were to be asked for a yes. A gateway that goes by other rules may ask for it, and this
+    /// one once its own are as they were; so it stays noted, and is tried again like one that did not arrive.
+    async fn is_for_nothing(&self, one: &Delivery) -> Result<Option<Part>, StoreError> {
+        let id: Option<ApprovalId> = one.subject.parse().ok();
+        let Some(id) = id.filter(|_| one.event == payload::event(State::Proposed)) else { return Ok(None) };
+        let kept = self.desk.store().approval(&self.scope, id).await?;
+        Ok(kept.filter(|kept| kept.approval.state == State::Proposed).and_then(|kept| {
+            match self.servers.worth(&kept.approval.terms) {
+                Worth::Void(part) => Some(part),
+                Worth::Counts | Worth::NothingNow(_) => None,
+            }
+        }))
     }
 
     async fn post(&self, hook: &Hook, one: &Delivery) -> Result<(), Fault> {

@@ -6,8 +6,8 @@ use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use callgate_console::hooks::{Form, Hook, Key, Keys, Sender};
-use callgate_console::{Route, Settings};
-use decision::approval::State;
+use callgate_console::{Route, Settings, Worth};
+use decision::approval::{Part, State};
 use decision::{ApprovalId, SecretName};
 use futures::future::BoxFuture;
 use http::{Method, Request, StatusCode};
@@ -219,6 +219,7 @@ fn sender(house: &House, hooks: Vec<Hook>) -> Sender {
         client: egress::Client::new(egress::EgressPolicy::default(), egress::Settings::default()),
         keys: Arc::new(OneKey),
         clock: house.clock(),
+        servers: house.servers.clone(),
     }
 }
 
@@ -291,6 +292,35 @@ async fn every_event_is_told_once_signed_and_again_until_it_is_taken() {
         (&last["type"], &last["data"]["votes"][0]["person"]),
         (&json!("approval.approved"), &json!("bob"))
     );
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_a_yes_that_counts_for_nothing_and_somebody_is_once_it_counts_again() {
+    let house = House::new().await;
+    let outside = Outside::open(&[]).await;
+    let hooks = vec![hook("chat", &outside.url, true)];
+    let worth = |worth| house.servers.1.lock().unwrap().worth = Some(worth);
+    worth(Worth::Void(Part::Policy));
+    let id = house.propose(house.refund(500, "finance")).await;
+    sender(&house, hooks.clone()).once().await.unwrap();
+    assert!(outside.heard.lock().is_empty());
+    let noted = house.store.deliveries(&house.scope, DeliveryState::Waiting, 9).await.unwrap();
+    let why = "not sent: the policies changed since, so a yes would count for nothing";
+    assert_eq!((noted.len(), noted[0].error.as_deref()), (1, Some(why)));
+    // a gateway beside it that goes by the rules of then, or the same under them again
+    worth(Worth::NothingNow("the server is away".to_owned()));
+    house.pass(MINUTE);
+    sender(&house, hooks.clone()).once().await.unwrap();
+    let heard = || outside.heard.lock().len();
+    let told = |at: usize| serde_json::from_str::<Value>(&outside.heard.lock()[at].1).unwrap();
+    assert_eq!(heard(), 1);
+    assert_eq!(told(0)["type"], "approval.proposed");
+    // what somebody said is told whatever it is worth
+    worth(Worth::Void(Part::Policy));
+    house.vote(id, "bob", false).await;
+    sender(&house, hooks).once().await.unwrap();
+    assert_eq!(heard(), 2);
+    assert_eq!(told(1)["type"], "approval.denied");
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use crate::gate::Live;
 use crate::resolve;
 use decision::ItemKind;
-use decision::approval::{Part, Terms};
+use decision::approval::{Approval, Part, Terms};
+use std::collections::BTreeMap;
 
 /// What of the terms is another thing by what is in force: no yes to them counts for a call any more, though nobody has made
 /// that call again. Errors: why the call would be refused as things are, whatever people say.
@@ -28,4 +29,14 @@ pub fn still_bound(live: &Live, terms: &Terms) -> Result<Option<Part>, String> {
             (None, _) => Ok(None),
         },
     }
+}
+
+/// Of these, those that are void by what is in force, and what changed. A gateway beside this one may go by other rules, by
+/// which they count.
+pub fn void_of<'a>(
+    live: &Live,
+    all: impl IntoIterator<Item = &'a Approval>,
+) -> BTreeMap<decision::ApprovalId, Part> {
+    let void = all.into_iter().map(|one| (one.id, still_bound(live, &one.terms).ok().flatten()));
+    void.filter_map(|(id, changed)| Some((id, changed?))).collect()
 }

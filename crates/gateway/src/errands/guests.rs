@@ -37,6 +37,8 @@ struct Noted {
 pub(crate) struct Guest {
     asker: Asker,
     way: Way,
+    /// A look in their name broke off before.
+    again: bool,
 }
 
 impl Guests {
@@ -52,7 +54,7 @@ impl Guests {
         let mut noted = self.0.lock();
         let guests = noted.waiting.entry(server.clone()).or_default();
         if guests.len() < GUESTS_MAX || guests.contains_key(&user) {
-            guests.insert(user.clone(), Guest { asker: asker.clone(), way });
+            guests.insert(user.clone(), Guest { asker: asker.clone(), way, again: false });
         }
         let Some(user) = user else { return };
         if noted.known.len() >= KNOWN_MAX {
@@ -64,8 +66,20 @@ impl Guests {
         }
     }
 
-    pub(crate) fn take(&self, server: &ServerName) -> Vec<Guest> {
-        self.0.lock().waiting.remove(server).unwrap_or_default().into_values().collect()
+    pub(crate) fn take(&self, server: &ServerName) -> Vec<(Option<UserName>, Guest)> {
+        self.0.lock().waiting.remove(server).unwrap_or_default().into_iter().collect()
+    }
+
+    /// Keeps one in whose name a look broke off for one more, unless they called meanwhile.
+    pub(crate) fn keep(&self, server: &ServerName, user: Option<UserName>, guest: Guest) {
+        if guest.again {
+            return;
+        }
+        let mut noted = self.0.lock();
+        let guests = noted.waiting.entry(server.clone()).or_default();
+        if guests.len() < GUESTS_MAX {
+            guests.entry(user).or_insert(Guest { again: true, ..guest });
+        }
     }
 
     /// Whether this is the first that is told of it.
@@ -108,7 +122,7 @@ impl Guest {
         match self.way.era() {
             Era::Modern => reading::read(&asking, peer.eras, None).await,
             // it said at the beginning of the session what it can do, and says it only then
-            Era::Legacy => reading::lists(&asking, peer.eras, peer.capabilities.clone()).await,
+            Era::Legacy => Ok(reading::lists(&asking, peer.eras, peer.capabilities.clone()).await),
         }
         .map(Some)
     }
@@ -128,7 +142,7 @@ impl Asks for Asking<'_> {
     }
 
     async fn ask(&self, method: &str, cursor: Option<&str>) -> Result<wire::Frame, Fault> {
-        let Self { gate, live, server, guest: Guest { asker, way } } = self;
+        let Self { gate, live, server, guest: Guest { asker, way, .. } } = self;
         let opened = super::opened(gate, live, server, asker, *way, method).await;
         let (mut leg, lane) = opened.map_err(|because| Fault::unsent(FaultKind::Lost, because))?;
         let id = lane.next_id();
@@ -136,6 +150,8 @@ impl Asks for Asking<'_> {
         let began = gate.clock.now();
         let outgoing = reading::outgoing(id, method, frame, way.revision, &lane.injected());
         let received = lane.connection().request(outgoing).await;
+        let means = gate.pool.means();
+        let received = received.or_else(|fault| upstream::page(fault, id, &lane.injected(), means));
         if let Ok(received) = &received {
             super::noted(gate, server, &mut leg, method, began, received);
         }

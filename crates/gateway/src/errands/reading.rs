@@ -6,7 +6,11 @@ use bytes::Bytes;
 use decision::{Digest, ItemKind};
 use http::{HeaderName, HeaderValue};
 use serde_json::json;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::{Eras, Revision, json as raw};
@@ -32,7 +36,15 @@ pub(crate) struct Found {
     pub(crate) instructions: Option<String>,
     /// Kind and raw definition, as the server sent it.
     pub(crate) items: Vec<(ItemKind, Bytes)>,
+    /// Kinds whose list broke off, and how. What came of it before is among the items.
+    pub(crate) broken: BTreeMap<ItemKind, Fault>,
+    /// Of items that are no strict JSON: how many there are, and what is wrong with the first.
+    pub(crate) unread: Option<String>,
 }
+
+/// What a server can be asked for.
+const KINDS: [ItemKind; 5] =
+    [ItemKind::Tool, ItemKind::Prompt, ItemKind::Resource, ItemKind::ResourceTemplate, ItemKind::Server];
 
 /// From so many bytes on, what a server offers is worked on by itself: read, it takes a multiple of that.
 const HEAVY: usize = 4 << 20;
@@ -41,6 +53,37 @@ impl Found {
     pub(crate) fn is_heavy(&self) -> bool {
         self.items.iter().map(|(_, item)| item.len()).sum::<usize>() > HEAVY
     }
+
+    /// All of it. Errors: why a list broke off.
+    pub(crate) fn whole(mut self) -> Result<Self, Fault> {
+        self.broken.pop_first().map_or(Ok(self), |(_, fault)| Err(fault))
+    }
+
+    /// Without what came of lists that broke off. Errors: one of them not by what the server said of it, so that nothing
+    /// is known of the others either.
+    pub(crate) fn settled(mut self) -> Result<Self, Fault> {
+        if let Some(fault) = self.broken.values().find(|fault| !is_of_one_list(fault)) {
+            return Err(fault.clone());
+        }
+        self.items.retain(|(kind, _)| !self.broken.contains_key(kind));
+        Ok(self)
+    }
+
+    /// Those whose lists were read to their ends.
+    pub(crate) fn kinds(&self) -> BTreeSet<ItemKind> {
+        KINDS.into_iter().filter(|kind| !self.broken.contains_key(kind)).collect()
+    }
+
+    /// Why this is not all that the server offers.
+    pub(crate) fn lack(&self) -> Option<String> {
+        let broken = self.broken.values().next().map(ToString::to_string);
+        broken.or_else(|| self.unread.clone())
+    }
+}
+
+/// Whether a list broke off by what the server answered, which says nothing of its other lists.
+fn is_of_one_list(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Nonsense | FaultKind::Refused)
 }
 
 /// Who asks a server questions of a closed list.
@@ -138,21 +181,17 @@ pub(crate) async fn read(asks: &impl Asks, eras: Eras, hello: Option<Received>) 
     let capabilities = text(&["capabilities"]).unwrap_or_else(|| Bytes::from_static(b"{}"));
     let info = text(&["serverInfo"]).or_else(|| text(&["_meta", wire::era::META_SERVER_INFO]));
     let instructions = raw::string_member(result, "instructions").map(|text| text.into_owned());
-    let found = all_lists(asks, eras, capabilities, gathered).await?;
+    let found = all_lists(asks, eras, capabilities, gathered).await;
     Ok(Found { info, instructions, ..found })
 }
 
 /// Asks for the lists alone, of a server that said before what it can do.
-pub(crate) async fn lists(asks: &impl Asks, eras: Eras, capabilities: Bytes) -> Result<Found, Fault> {
+pub(crate) async fn lists(asks: &impl Asks, eras: Eras, capabilities: Bytes) -> Found {
     all_lists(asks, eras, capabilities, Gathered::default()).await
 }
 
-async fn all_lists(
-    asks: &impl Asks,
-    eras: Eras,
-    capabilities: Bytes,
-    mut gathered: Gathered,
-) -> Result<Found, Fault> {
+async fn all_lists(asks: &impl Asks, eras: Eras, capabilities: Bytes, mut gathered: Gathered) -> Found {
+    let mut broken: BTreeMap<ItemKind, Fault> = BTreeMap::new();
     let has = |key: &str| raw::member(&capabilities, key).is_some();
     for (capability, method, key, kind) in [
         ("tools", "tools/list", "tools", ItemKind::Tool),
@@ -160,12 +199,18 @@ async fn all_lists(
         ("resources", "resources/list", "resources", ItemKind::Resource),
         ("resources", "resources/templates/list", "resourceTemplates", ItemKind::ResourceTemplate),
     ] {
-        if has(capability) {
-            list(asks, method, key, kind, &mut gathered).await?;
+        if !has(capability) {
+            continue;
         }
+        let over = broken.values().find(|fault| !is_of_one_list(fault)).cloned();
+        let listed = match over {
+            Some(fault) => Err(fault),
+            None => list(asks, method, key, kind, &mut gathered).await,
+        };
+        broken.extend(listed.err().map(|fault| (kind, fault)));
     }
-    let items = gathered.items;
-    Ok(Found { eras, revision: asks.revision(), capabilities, info: None, instructions: None, items })
+    let (revision, unread, items) = (asks.revision(), gathered.lack(), gathered.items);
+    Found { eras, revision, capabilities, info: None, instructions: None, items, broken, unread }
 }
 
 /// What came so far of one look.
@@ -176,9 +221,28 @@ struct Gathered {
     /// How many items came, and how many bytes.
     count: usize,
     bytes: usize,
+    /// Items that are no strict JSON, and the first of them.
+    unread: usize,
+    first_unread: Option<String>,
 }
 
 impl Gathered {
+    fn lack(&self) -> Option<String> {
+        let first = self.first_unread.as_ref()?;
+        Some(format!(
+            "{} withheld, since no strict JSON: the first, {first}",
+            decision::counted(self.unread, "item")
+        ))
+    }
+
+    /// Notes an item in whose place there is why it cannot be read.
+    fn miss(&mut self, method: &str, why: &[u8]) {
+        self.unread += 1;
+        let why: String = raw::decode_string(why).unwrap_or_default().chars().take(SAID_CHARS_MAX).collect();
+        let told = || format!("of `{method}`, is {}", inspect::shown::visible(&why));
+        self.first_unread.get_or_insert_with(told);
+    }
+
     /// Counts an answer, before anything of it is kept.
     fn weigh(&mut self, answer: &wire::Frame) -> Result<(), Fault> {
         self.bytes = self.bytes.saturating_add(answer.bytes().len());
@@ -226,7 +290,11 @@ async fn list(
             .filter(|list| list.starts_with(b"["))
             .ok_or_else(|| Fault::sent(FaultKind::Nonsense, format!("`{method}` has no list of `{key}`")))?;
         for range in raw::array_elements(list) {
-            gathered.take(kind, list.get(range).unwrap_or_default())?;
+            let item = list.get(range).unwrap_or_default();
+            match raw::Value::of(item) {
+                Some(raw::Value::String) => gathered.miss(method, item),
+                _ => gathered.take(kind, item)?,
+            }
         }
         cursor = raw::string_member(result, "nextCursor").map(|text| text.into_owned());
         let Some(next) = &cursor else { return Ok(()) };
@@ -267,7 +335,7 @@ mod tests {
     async fn refused(page: String, circle: bool) -> (usize, String) {
         let server = Endless { page, circle, asked: AtomicUsize::new(0) };
         let capabilities = Bytes::from_static(br#"{"tools":{},"prompts":{}}"#);
-        let fault = lists(&server, Eras::Modern, capabilities).await.unwrap_err();
+        let fault = lists(&server, Eras::Modern, capabilities).await.settled().unwrap_err();
         assert_eq!(fault.kind, FaultKind::TooLarge);
         (server.asked.into_inner(), fault.detail)
     }
@@ -337,11 +405,16 @@ mod tests {
     #[tokio::test]
     async fn a_list_that_breaks_off_is_not_whole_and_one_that_a_server_does_not_have_is_empty() {
         let all = Bytes::from_static(br#"{"tools":{},"prompts":{},"resources":{}}"#);
-        let look = async |code| lists(&Breaks(code), Eras::Modern, all.clone()).await;
+        let look = async |code| lists(&Breaks(code), Eras::Modern, all.clone()).await.whole();
         assert_eq!(look(0).await.unwrap().items.len(), 2, "two tools, and no prompts or resources at all");
         for code in [wire::rpc::METHOD_NOT_FOUND, wire::rpc::INTERNAL_ERROR, -32_000] {
             let fault = look(code).await.expect_err("the second page of tools is missing");
             assert_eq!(fault.detail, format!("`tools/list` was answered with an error ({code}): `no`"));
+            let found = lists(&Breaks(code), Eras::Modern, all.clone()).await;
+            assert_eq!(found.items.len(), 1, "the page that came is there for whoever compares");
+            let settled = found.settled().unwrap();
+            assert!(settled.items.is_empty() && !settled.kinds().contains(&ItemKind::Tool));
+            assert!(settled.kinds().contains(&ItemKind::Server));
         }
     }
 }

@@ -42,6 +42,13 @@ impl fmt::Display for Unlooked {
     }
 }
 
+impl Unlooked {
+    /// It answered, and not with all of it.
+    pub(super) fn answered(because: String) -> Self {
+        Self { because, kind: Kind::Answered }
+    }
+}
+
 impl From<Fault> for Unlooked {
     fn from(fault: Fault) -> Self {
         let kind = match fault.kind {

@@ -46,6 +46,8 @@ mod tests {
             capabilities: Bytes::new(),
             info: None,
             instructions: None,
+            broken: Default::default(),
+            unread: None,
             items: vec![(ItemKind::Tool, Bytes::from(vec![b' '; 1 << 20])); items],
         }
     }

@@ -9,10 +9,14 @@ use std::collections::BTreeMap;
 
 /// Most checks of one value: some tens of milliseconds.
 const STEPS_MAX: u64 = 4_000_000;
+/// What is checked where others may wait for it: less than a millisecond.
+const QUICK_STEPS: u64 = 20_000;
 /// Bytes that all patterns of a schema may have together once they are compiled.
 const PATTERNS_BYTES_MAX: usize = 16 << 20;
 /// The same for a single one, at least and at most.
 const PATTERN_BYTES: (usize, usize) = (64 << 10, 4 << 20);
+/// What a schema without patterns is once it is compiled, roughly.
+const NODE_BYTES: u64 = 64;
 /// Most patterns of one schema.
 const PATTERNS_MAX: usize = PATTERNS_BYTES_MAX / PATTERN_BYTES.0;
 /// Compiled bytes of a pattern for which a letter costs one step.
@@ -31,6 +35,8 @@ pub(super) struct Steps {
     letters: Vec<u64>,
     /// Bounds the steps of each byte of a value, where nothing is checked twice.
     a_byte: Option<u64>,
+    /// How many schemas its validator has, where each is unfolded as often as it is met.
+    unfolded: u64,
 }
 
 /// A schema, by what it costs and where it leads. Numbers are places in [`Steps::nodes`] and [`Steps::letters`].
@@ -66,18 +72,30 @@ impl Steps {
         while let Some(next) = making.met.get(nodes.len()).copied() {
             nodes.push(making.described(next)?);
         }
-        unfolded(&nodes)?;
+        let unfolded = unfolded(&nodes)?;
         let bytes = pattern_bytes(making.patterns.len());
         let letters: Vec<u64> = making.patterns.iter().map(|pattern| letter(pattern, bytes)).collect();
         let plain = |node: &Node| node.in_place.is_empty() && node.every_item.len() <= 1;
         let simple = letters.is_empty() && nodes.iter().all(plain);
         let heaviest = nodes.iter().map(|node| node.weight).max().unwrap_or(1);
-        Ok(Self { nodes, letters, a_byte: simple.then_some(heaviest) })
+        Ok(Self { nodes, letters, a_byte: simple.then_some(heaviest), unfolded })
+    }
+
+    /// What it takes to compile it, in bytes that are written for it, roughly.
+    pub(super) fn work(&self) -> u64 {
+        let patterns = self.letters.iter().map(|letter| letter * PATTERN_STEP_BYTES as u64).sum::<u64>();
+        self.unfolded.saturating_mul(NODE_BYTES).saturating_add(patterns)
     }
 
     /// Bytes that each of its patterns may have once compiled.
     pub(super) fn pattern_bytes(&self) -> usize {
         pattern_bytes(self.letters.len())
+    }
+
+    /// Whether a value is checked in next to no time. `bytes` is how long it is.
+    pub(super) fn is_quick(&self, value: &Value, bytes: usize) -> bool {
+        self.a_byte.is_some_and(|steps| steps.saturating_mul(bytes as u64) <= QUICK_STEPS)
+            || Walk { steps: self, left: QUICK_STEPS, depth: 0 }.go(0, value, 1).is_ok()
     }
 
     /// Whether a value is checked in bounded time. `bytes` is how long it is.
@@ -173,8 +191,9 @@ impl<'a> Making<'a> {
     }
 }
 
-/// Errors: a value would be described more than [`UNFOLDED_MAX`] times, or for ever.
-fn unfolded(nodes: &[Node]) -> Result<(), SchemaError> {
+/// How many schemas they are once those in place are unfolded. Errors: a value would be described more than
+/// [`UNFOLDED_MAX`] times, or for ever.
+fn unfolded(nodes: &[Node]) -> Result<u64, SchemaError> {
     let mut sizes: Vec<Size> = vec![Size::Unknown; nodes.len()];
     for root in 0..nodes.len() {
         let mut open = vec![root];
@@ -205,7 +224,11 @@ fn unfolded(nodes: &[Node]) -> Result<(), SchemaError> {
             }
         }
     }
-    Ok(())
+    let known = sizes.iter().map(|size| match size {
+        Size::Known(size) => *size,
+        Size::Open | Size::Unknown => 0,
+    });
+    Ok(known.fold(0, u64::saturating_add))
 }
 
 /// How many schemas one unfolds to.

@@ -12,15 +12,34 @@ use store::{Apart, Differing, How, Pin, PinState, Seen, StoreError};
 /// shows them more nobody is offered; what it shows them otherwise is told, and withdrawn where that is not harmless.
 pub(crate) async fn look_as_callers(gate: &Arc<Gate>, server: &ServerName) -> Result<(), StoreError> {
     let live = gate.live();
-    for guest in gate.guests.take(server) {
+    for (user, guest) in gate.guests.take(server) {
         let by = guest.name(&live, server);
-        match guest.look(gate, &live, server).await {
-            Ok(Some(found)) => compare(gate, &live, server, by, sighted(server, &found)).await?,
-            Ok(None) => {}
-            Err(fault) => tracing::warn!(%server, %by, %fault, "what callers are shown cannot be looked at"),
+        let lack = match guest.look(gate, &live, server).await {
+            Ok(Some(found)) => {
+                // what came before it broke off is compared like all of it
+                let lack = found.lack();
+                compare(gate, &live, server, by.clone(), sighted(server, &found)).await?;
+                lack
+            }
+            Ok(None) => None,
+            Err(fault) => Some(fault.to_string()),
+        };
+        if let Some(because) = lack {
+            broke_off(gate, &live, server, &by, because).await;
+            gate.guests.keep(server, user, guest);
         }
     }
     Ok(())
+}
+
+/// A server that lets nobody but the gateway see its lists is in the record: it may have a reason.
+async fn broke_off(gate: &Arc<Gate>, live: &Live, server: &ServerName, by: &str, because: String) {
+    tracing::warn!(%server, %by, because, "what callers are shown cannot be looked at");
+    let detail = BTreeMap::from([("shown-to".to_owned(), by.to_owned()), ("broke-off".to_owned(), because)]);
+    let event = EventName::CapabilitiesDiscovered;
+    if let Err(e) = record::event(gate, live, event, None, Some(server), detail).await {
+        tracing::error!(error = %e.because, "an event cannot be recorded");
+    }
 }
 
 async fn compare(

@@ -63,16 +63,18 @@ pub(crate) struct Fault {
     pub(crate) sent: bool,
     /// For the operator. Without secrets; never for a Host, as a server has a hand in it.
     pub(crate) detail: String,
+    /// The answer, where that is why.
+    pub(crate) unread: Option<Box<super::Unread>>,
 }
 
 impl Fault {
     /// A fault before a byte left.
     pub(crate) fn unsent(kind: FaultKind, detail: impl Into<String>) -> Self {
-        Self { kind, sent: false, detail: detail.into() }
+        Self { kind, sent: false, detail: detail.into(), unread: None }
     }
     /// A fault after a byte may have left.
     pub(crate) fn sent(kind: FaultKind, detail: impl Into<String>) -> Self {
-        Self { kind, sent: true, detail: detail.into() }
+        Self { kind, sent: true, detail: detail.into(), unread: None }
     }
     /// The same fault, of a request that may or may not have left.
     pub(super) fn with_sent(mut self, sent: bool) -> Self {

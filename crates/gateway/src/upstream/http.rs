@@ -194,10 +194,10 @@ fn body_ended(body: &BodyStream) -> bool {
 ///
 /// Errors: over the limit, or not one strict message.
 pub(super) fn scan(bytes: Bytes, limits: &wire::Limits, injected: &Injected) -> Result<Received, Fault> {
-    injected.hear(bytes, limits).map_err(|error| {
+    injected.hear(bytes.clone(), limits).map_err(|error| {
         let too_large = matches!(error, Unheard::Scan(ScanError::TooLarge { .. }));
         let kind = if too_large { FaultKind::TooLarge } else { FaultKind::Nonsense };
-        Fault::sent(kind, error.to_string())
+        Fault::sent(kind, error.to_string()).of(bytes)
     })
 }
 

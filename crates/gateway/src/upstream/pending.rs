@@ -301,13 +301,14 @@ impl Pending {
     }
 
     /// A line that is no message fails the request whose answer it says it is, and nothing else.
-    fn garbled(&self, line: &[u8], error: &Unheard) -> Read {
+    fn garbled(&self, line: &Bytes, error: &Unheard) -> Read {
         let mut read = Read::Noise;
         // it may only hurt its own server's request
         for id in loose::answered(line) {
             let waiting = self.open.lock().waiting.remove(&id);
             if let Some(waiting) = waiting {
-                waiting.answer.send(Err(Fault::sent(FaultKind::Nonsense, error.to_string()))).ok();
+                let fault = Fault::sent(FaultKind::Nonsense, error.to_string()).of(line.clone());
+                waiting.answer.send(Err(fault)).ok();
                 read = Read::Message;
             }
         }

@@ -2,11 +2,18 @@
 
 use crate::calls::{POLICY, modern_house};
 use crate::house::{House, server, settings};
+use crate::rogue::{Rogue, Said};
 use crate::script::{Script, tools};
 use decision::{Code, Ending, Entry, EventName, ServerName};
 use gateway::settings::Mode;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
 
@@ -46,6 +53,122 @@ async fn a_changed_definition_is_withdrawn_and_a_new_one_waits_until_approved() 
         listed.contains(&"script__echo".to_owned()) && listed.contains(&"script__fresh".to_owned()),
         "{listed:?}"
     );
+}
+
+#[tokio::test]
+async fn a_tool_that_nobody_could_call_is_withheld_and_what_else_is_offered_is_not() {
+    let script = Script::start(true).await;
+    let tool = |name: &str, to: Value| json!({ "name": name, "inputSchema": { "type": "object", "properties": { "to": to } } });
+    let wrong = [
+        ("ahead", json!({ "type": "string", "pattern": "(?=x)y" }), "does not compile"),
+        ("elsewhere", json!({ "$ref": "https://example.com/to" }), "outside of it"),
+        ("header", json!({ "type": "string", "x-mcp-header": "no header" }), "is not a header name"),
+    ];
+    let fine = tool("go", json!({ "type": "string", "x-mcp-header": "To" }));
+    let all = wrong.iter().map(|(name, to, _)| tool(name, to.clone())).chain([fine]);
+    script.set_tools(all.collect());
+    let house = House::open(&[("script", script.url.clone())], ALL).await;
+    assert_eq!(names(&house).await, ["script__go"]);
+    for (name, _, why) in &wrong {
+        let call = json!({ "name": format!("script__{name}"), "arguments": { "to": "x" } });
+        let told = house.modern("/mcp", "tools/call", call).await.json();
+        assert_eq!(told["error"]["message"], format!("Unknown tool: script__{name}"));
+        assert_eq!(house.last().ending, Ending::Refused { code: Code::ItemWithdrawn });
+        let live = house.gate.live();
+        let because = live.unusable().find(|(_, tool, _)| tool == name).map(|(_, _, because)| because);
+        assert!(because.is_some_and(|because| because.contains(why)), "{because:?}");
+    }
+    // one that is mended is another definition, and waits as such
+    script.set_tools(json!([tool("ahead", json!({ "type": "string" }))]));
+    house.look("script").await;
+    house
+        .store
+        .approve(&store::Scope::default(), &ServerName::new("script").unwrap(), &store::Which::All, "ann")
+        .await
+        .unwrap();
+    house.offers.refresh().await;
+    assert_eq!(names(&house).await, ["script__ahead"]);
+    assert_eq!(house.gate.live().unusable().count(), 0);
+}
+
+/// A server whose resources, and whose tool `deep`, are as the test says.
+async fn half(fails: &Arc<AtomicBool>, deep: &Arc<AtomicBool>) -> Rogue {
+    let (fails, deep) = (Arc::clone(fails), Arc::clone(deep));
+    Rogue::start(true, move |message, _| match message["method"].as_str()? {
+        "resources/list" if fails.load(Ordering::SeqCst) => {
+            Some(Said::Error(json!({ "code": -32603, "message": "no disk" })))
+        }
+        "tools/list" => {
+            let levels = if deep.load(Ordering::SeqCst) { 100 } else { 10 };
+            let nested = (0..levels).fold(json!({}), |inner, _| json!({ "properties": { "a": inner } }));
+            let tool = |name: &str, schema: &Value| json!({ "name": name, "inputSchema": schema });
+            Some(Said::Result(
+                json!({ "tools": [tool("go", &json!({ "type": "object" })), tool("deep", &nested)] }),
+            ))
+        }
+        _ => None,
+    })
+    .await
+}
+
+async fn reads(house: &House) -> bool {
+    let told = house.modern("/mcp", "resources/read", json!({ "uri": "file:///shared" })).await.json();
+    told["error"].is_null()
+}
+
+#[tokio::test]
+async fn a_list_that_is_answered_with_an_error_leaves_the_other_lists_and_what_was_accepted_of_it() {
+    let (fails, deep) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let rogue = half(&fails, &deep).await;
+    let house = House::open(&[("crm", rogue.url.clone())], ALL).await;
+    assert_eq!((names(&house).await.len(), reads(&house).await), (2, true));
+    fails.store(true, Ordering::SeqCst);
+    let lack = house.offers.look(&ServerName::new("crm").unwrap()).await.unwrap_err().to_string();
+    assert!(lack.contains("the rest is served") && lack.contains("`resources/list`"), "{lack}");
+    assert!(reads(&house).await, "nobody said that it is gone");
+    assert_eq!(names(&house).await.len(), 2);
+    // and a tool that comes meanwhile is seen
+    deep.store(true, Ordering::SeqCst);
+    house.offers.look(&ServerName::new("crm").unwrap()).await.unwrap_err();
+    assert_eq!(names(&house).await, ["crm__go"]);
+    fails.store(false, Ordering::SeqCst);
+    deep.store(false, Ordering::SeqCst);
+    house.look("crm").await;
+    assert!(reads(&house).await);
+}
+
+#[tokio::test]
+async fn one_item_that_is_no_strict_json_is_withheld_and_the_rest_of_its_list_is_not() {
+    let (fails, deep) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+    let rogue = half(&fails, &deep).await;
+    let house = House::open(&[("crm", rogue.url.clone())], ALL).await;
+    assert_eq!(names(&house).await, ["crm__deep", "crm__go"]);
+    deep.store(true, Ordering::SeqCst);
+    let lack = house.offers.look(&ServerName::new("crm").unwrap()).await.unwrap_err().to_string();
+    assert!(lack.contains("1 item withheld") && lack.contains("nested deeper"), "{lack}");
+    assert_eq!(names(&house).await, ["crm__go"]);
+}
+
+#[tokio::test]
+async fn a_server_that_never_shows_all_of_it_is_served_as_far_as_it_does_after_a_few_looks() {
+    let (fails, deep) = (Arc::new(AtomicBool::new(true)), Arc::default());
+    let (rogue, script) = (half(&fails, &deep).await, Script::start(true).await);
+    let house = House::open(&[("script", script.url.clone())], ALL).await;
+    let servers = [("script", &script.url), ("crm", &rogue.url)];
+    let servers = servers.map(|(name, url)| (ServerName::new(name).unwrap(), server(url, Mode::Enforce)));
+    let sources = vec![policy::Source { path: "test.cedar".into(), text: ALL.into() }];
+    let written =
+        gateway::Written { settings: Arc::new(settings(BTreeMap::from(servers))), policies: sources };
+    house.offers.reload(written, || ()).await.unwrap();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(40);
+    while !names(&house).await.contains(&"crm__go".to_owned()) {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", house.gate.absent());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(rogue.heard("tools/list").len() >= 4, "one that is still starting has its time");
+    assert!(!reads(&house).await, "what it never showed is not offered");
+    let absent = house.gate.absent()[&ServerName::new("crm").unwrap()].because.clone();
+    assert!(absent.contains("no disk"), "{absent}");
 }
 
 #[tokio::test]
@@ -302,7 +425,8 @@ async fn a_change_that_takes_long_to_compare_does_not_keep_another_server_s_from
 async fn a_page_of_a_list_ends_at_some_megabytes_and_the_next_goes_on_where_it_ended() {
     let script = Script::start(true).await;
     let values: Vec<u32> = (1_000_000..1_090_000).collect();
-    let tool = |n: u32| json!({ "name": format!("t{n}"), "inputSchema": { "type": "object", "properties": { "a": { "enum": values } } } });
+    let tool =
+        |n: u32| json!({ "name": format!("t{n}"), "inputSchema": { "type": "object" }, "x-values": values });
     script.set_tools((0..10).map(tool).collect());
     let servers = [(ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce))].into();
     let mut settings = settings(servers);

@@ -155,6 +155,65 @@ async fn call(house: &House, bearer: &str) -> Value {
     house.modern_as(bearer, "/s/crm/mcp", "tools/call", json!({ "name": "go", "arguments": {} })).await.json()
 }
 
+/// How often the record says that a look in somebody's name broke off, and why the last one did.
+fn broke_off(house: &House) -> Vec<(String, String)> {
+    let of = |entry| match entry {
+        Entry::Event(event) if event.event == EventName::CapabilitiesDiscovered => {
+            Some((event.detail.get("shown-to")?.clone(), event.detail.get("broke-off")?.clone()))
+        }
+        Entry::Event(_) | Entry::Intent(_) | Entry::Decision(_) => None,
+    };
+    house.entries().into_iter().filter_map(of).collect()
+}
+
+#[tokio::test]
+async fn what_callers_are_shown_before_their_look_breaks_off_is_compared_and_they_are_looked_for_once_more() {
+    for modern in [true, false] {
+        let shown: Arc<Mutex<Option<Value>>> = Arc::default();
+        let to_bob = Arc::clone(&shown);
+        let rogue = Rogue::start(modern, move |message, headers| {
+            let bob =
+                headers.get("authorization").is_some_and(|value| value.to_str().unwrap().contains("bob"));
+            if message["method"] != "tools/list" || !bob {
+                return (message["method"] == "tools/list")
+                    .then(|| Said::Result(json!({ "tools": [go(HONEST)] })));
+            }
+            Some(match (to_bob.lock().clone(), message["params"]["cursor"].is_string()) {
+                (Some(tool), false) => Said::Result(json!({ "tools": [tool], "nextCursor": "2" })),
+                (_, _) => Said::Error(json!({ "code": -32603, "message": "not now" })),
+            })
+        })
+        .await;
+        let mut one = server(&rogue.url, Mode::Enforce);
+        one.authority = Authority::PerUser;
+        let house = House::with(settings(BTreeMap::from([(crm(), one)])), ALL).await;
+        house.put_secret(Some("bob"), "sk-bob-4242-4242").await;
+        let bearer = format!("Bearer {}", house.agent_of("of-bob", "bob").await);
+        assert!(call(&house, &bearer).await["error"].is_null());
+        let twice = async |before: usize| {
+            // looks in the background come and go: his is one of those that follow his call
+            for _ in 0..40 {
+                house.look("crm").await;
+                if broke_off(&house).len() >= before + 2 {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            assert_eq!(broke_off(&house).len(), before + 2, "once more, and not for ever; modern: {modern}");
+        };
+        twice(0).await;
+        let why = "nonsense: `tools/list` was answered with an error (-32603): `not now`";
+        assert_eq!(broke_off(&house)[0], ("bob".to_owned(), why.to_owned()));
+        assert!(lists(&house, &bearer).await);
+        // a page with another face, and then nothing
+        *shown.lock() = Some(go(STEERS));
+        assert!(call(&house, &bearer).await["error"].is_null());
+        house.look("crm").await;
+        assert_eq!(found_out(&house).await["shown-to"], "bob");
+        assert!(!lists(&house, &bearer).await);
+    }
+}
+
 #[tokio::test]
 async fn what_one_user_is_shown_otherwise_is_withdrawn_from_all() {
     for modern in [true, false] {

@@ -98,6 +98,34 @@ async fn a_thousand_calls_are_held_at_once_and_no_more_and_each_is_answered() {
     assert!(grown < 400 << 20, "{} MiB", grown >> 20);
 }
 
+#[tokio::test]
+async fn calls_that_wait_for_people_leave_connections_for_those_that_do_not() {
+    const CONNECTIONS: usize = 16;
+    let (house, _script) = house_with(true, POLICY, PATIENT, CONNECTIONS).await;
+    let one = |n: u64| {
+        let house = &house;
+        async move { call(house, refund(2_000 + n)).await }
+    };
+    let calls: Vec<_> = (0..12).map(one).collect();
+    let mut answers = futures::stream::iter(calls).buffer_unordered(12);
+    // four find no place among the eight that half of the connections are
+    for _ in 0..4 {
+        let told = tokio::time::timeout(Duration::from_secs(60), answers.next()).await.unwrap().unwrap();
+        assert_eq!(code(&told).as_deref(), Some("approval-required"), "{told}");
+    }
+    assert!(
+        tokio::time::timeout(Duration::from_millis(500), answers.next()).await.is_err(),
+        "eight are held"
+    );
+    for n in 0..4 {
+        let echo = json!({ "name": "script__echo", "arguments": { "text": format!("{n}") } });
+        let told = tokio::time::timeout(Duration::from_secs(20), call(&house, echo)).await.unwrap();
+        assert_eq!(code(&told), None, "{told}");
+    }
+    house.gate.drain();
+    assert_eq!(answers.count().await, 8);
+}
+
 async fn session(house: &House, path: &str, revision: &str) -> String {
     let params = json!({ "protocolVersion": revision, "capabilities": {},
         "clientInfo": { "name": "test-host", "version": "1" } });

@@ -96,6 +96,26 @@ async fn a_slow_body_and_one_that_ends_early_are_arrivals_too() {
 }
 
 #[tokio::test]
+async fn a_body_that_was_packed_for_its_way_is_of_the_wrong_media_type() {
+    let rig = impatient();
+    for (coding, told) in [("chunked", "HTTP/1.1 200"), ("gzip, chunked", "HTTP/1.1 415")] {
+        let ping = crate::listen_support::call(1, "ping");
+        let response = raw(
+            &rig,
+            &format!(
+                "POST /mcp HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ntransfer-encoding: {coding}\r\n\
+                 connection: close\r\n\r\n{:x}\r\n{ping}\r\n0\r\n\r\n",
+                rig.address,
+                ping.len()
+            ),
+        )
+        .await;
+        assert!(response.starts_with(told), "{coding}: {response}");
+    }
+    assert_eq!(rig.script.seen(), ["message of 40 at mcp", "media type at mcp"]);
+}
+
+#[tokio::test]
 async fn chunks_that_lie_are_incomplete() {
     let rig = impatient();
     let head = format!(

@@ -3,7 +3,7 @@
 use super::Word;
 use crate::say::{Say, one_line, when};
 use decision::Timestamp;
-use decision::approval::{Approval, State, Vote};
+use decision::approval::{Approval, Part, State, Vote};
 
 pub(super) fn word(word: Word) -> &'static str {
     match word {
@@ -15,14 +15,15 @@ pub(super) fn word(word: Word) -> &'static str {
 
 /// Where it stands, in a colour.
 pub(super) fn state(say: Say, one: &Approval, now: Timestamp) -> String {
-    let (colour, word) = stands(one, now);
+    let (colour, word) = stands(one, None, now);
     say.paint(colour, word)
 }
 
-/// A colour and a word for where it stands.
-pub(super) fn stands(one: &Approval, now: Timestamp) -> (u8, &'static str) {
+/// A colour and a word for where it stands. What makes it void is so by what is in force here, and may be otherwise again.
+pub(super) fn stands(one: &Approval, void: Option<Part>, now: Timestamp) -> (u8, &'static str) {
     match one.state {
         State::Proposed | State::Approved if now >= one.expires_at => (2, "expired"),
+        State::Proposed if void.is_some() => (2, "void"),
         State::Proposed => (33, "waits"),
         State::Approved => (32, "approved"),
         State::Executed => (32, "executed"),
@@ -64,7 +65,7 @@ fn vote(vote: &Vote) -> String {
 }
 
 /// Everything, in the order in which somebody asks.
-pub(super) fn whole(say: Say, one: &Approval, now: Timestamp) -> Vec<String> {
+pub(super) fn whole(say: Say, one: &Approval, void: Option<Part>, now: Timestamp) -> Vec<String> {
     let preview = &one.preview;
     let mut lines = vec![preview.summary.clone(), String::new()];
     let row = |key: &str, value: String| format!("{}  {value}", say.paint(2, &format!("{key:<12}")));
@@ -75,7 +76,12 @@ pub(super) fn whole(say: Say, one: &Approval, now: Timestamp) -> Vec<String> {
         }
     };
     let left = Some(left(one, now)).filter(|_| one.state.is_open() && now < one.expires_at);
-    put("state", state(say, one, now) + &left.map(|left| format!(", {left} left")).unwrap_or_default());
+    let (colour, word) = stands(one, void, now);
+    let left = match void {
+        Some(part) => Some(format!(": {part} changed since, so a yes would count for nothing")),
+        None => left.map(|left| format!(", {left} left")),
+    };
+    put("state", say.paint(colour, word) + &left.filter(|_| one.state.is_open()).unwrap_or_default());
     put("needs", needs(one));
     put("why", preview.because.join("; "));
     put("rules", preview.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));

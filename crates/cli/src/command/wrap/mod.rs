@@ -247,6 +247,7 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         | Response::Told { .. }
         | Response::InForce { .. }
         | Response::Absent { .. }
+        | Response::Void { .. }
         | Response::Entries { .. }
         | Response::Value { .. }
         | Response::Erased { .. }

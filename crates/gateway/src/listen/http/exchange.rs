@@ -308,8 +308,10 @@ impl<P: Path> Door<P> {
 fn is_json(headers: &HeaderMap) -> bool {
     let content_type = facts::all(headers, &header::CONTENT_TYPE).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let plain = facts::all(headers, &header::CONTENT_ENCODING)
-        .is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    let only =
+        |name, coding: &str| facts::all(headers, &name).is_none_or(|all| all.eq_ignore_ascii_case(coding));
+    // chunks are put together for us, and whatever else the body was put into on its way would be ours to undo
+    let plain = only(header::CONTENT_ENCODING, "identity") && only(header::TRANSFER_ENCODING, "chunked");
     essence.eq_ignore_ascii_case("application/json") && !content_type.contains(',') && plain
 }
 
@@ -380,5 +382,12 @@ mod tests {
         let mut packed = headers("content-type", &["application/json"]);
         packed.insert("content-encoding", HeaderValue::from_static("gzip"));
         assert!(!is_json(&packed));
+        for (coding, fits) in
+            [("chunked", true), ("Chunked", true), ("gzip, chunked", false), ("gzip", false)]
+        {
+            let mut sent = headers("content-type", &["application/json"]);
+            sent.insert("transfer-encoding", HeaderValue::from_static(coding));
+            assert_eq!(is_json(&sent), fits, "{coding}");
+        }
     }
 }

@@ -1,0 +1,62 @@
+//! What servers offer and nobody is shown.
+
+use crate::say::{Say, one_line};
+use decision::ServerName;
+use serde::Serialize;
+use serde_json::{Value, json};
+use store::{Pin, PinState};
+
+/// A tool that was accepted and that nobody could call.
+#[derive(Debug, Serialize)]
+pub(super) struct Tool {
+    server: ServerName,
+    name: String,
+    because: String,
+}
+
+pub(super) fn unusable(live: &gateway::Live) -> Vec<Tool> {
+    let all = live.unusable();
+    all.map(|(server, name, because)| Tool {
+        server: server.clone(),
+        name: name.to_owned(),
+        because: because.to_owned(),
+    })
+    .collect()
+}
+
+/// What waits for a yes, for programs.
+pub(super) fn pending(all: &[(ServerName, Vec<Pin>)]) -> Vec<Value> {
+    let value = |server: &ServerName, pin: &Pin| {
+        json!({
+            "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
+        })
+    };
+    all.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| value(server, pin))).collect()
+}
+
+pub(super) fn tell(say: Say, pending: &[(ServerName, Vec<Pin>)], unusable: &[Tool]) {
+    let mark = say.paint(33, "!");
+    for (server, pin) in pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| (server, pin))) {
+        let (kind, name) = (pin.item.kind.as_str(), one_line(&pin.item.name));
+        let state = state(pin.state);
+        say.line(format!(
+            "{mark} {kind} `{name}` of `{server}` is {state} and withheld: see `callgate registry diff {server}`"
+        ));
+    }
+    for Tool { server, name, because } in unusable {
+        let (name, because) = (one_line(name), one_line(because));
+        say.line(format!(
+            "{mark} tool `{name}` of `{server}` is withheld, since every call of it would be refused: {because}"
+        ));
+    }
+}
+
+fn state(state: PinState) -> &'static str {
+    match state {
+        PinState::Approved => "approved",
+        PinState::Changed => "changed",
+        PinState::Returned => "returned",
+        PinState::New => "new",
+        PinState::Gone => "gone",
+    }
+}

@@ -123,7 +123,7 @@ async fn list(all: bool, given: &Given, place: &Place) -> Outcome {
     let mut kept = store.all_approvals_in(&scope, State::Proposed).await?;
     kept.retain(|one| now < one.approval.expires_at || all);
     let waiting = kept.len();
-    let void = void::of(kept.iter().map(|one| &one.approval), &store, place).await?;
+    let void = void::of(kept.iter().map(|one| &one.approval), &store, place, given.say).await;
     if all {
         let past = store.approvals_past(&scope, page).await?;
         if past.len() == PAGE as usize {
@@ -162,7 +162,7 @@ async fn show(id: ApprovalId, given: &Given, place: &Place) -> Outcome {
         return Err(anyhow!("there is no approval `{id}`").into());
     };
     let waits = Some(&kept.approval).filter(|one| one.state == State::Proposed);
-    let void = void::of(waits, &store, place).await?.get(&id).copied();
+    let void = void::of(waits, &store, place, given.say).await.get(&id).copied();
     given.say.json(&void::value(&kept.approval, void)?);
     for line in shown::whole(given.say, &kept.approval, void, SystemClock.now()) {
         given.say.line(line);

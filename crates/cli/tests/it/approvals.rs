@@ -113,6 +113,12 @@ fn an_approval_that_is_void_by_what_is_in_force_is_shown_as_void_and_is_ended_by
     assert!(shown.contains("void: the policies changed since, so a yes would count for nothing"), "{shown}");
     assert_eq!(gateway.stop(), 0);
     assert_eq!(void(), "policy", "also where no gateway runs");
+    bed.write("policies/held.cedar", "permit (");
+    let listed = bed.run(&["approvals", "list"]);
+    assert!(
+        listed.code == 0 && listed.out.contains("waits") && listed.err.contains("is not known"),
+        "{listed:?}"
+    );
     bed.write("policies/held.cedar", HELD);
     assert_eq!(void(), Value::Null, "the rules are what they were");
     assert_eq!(bed.json(&["approvals", "show", &id])["state"], "proposed");

@@ -3,6 +3,7 @@
 use crate::{
     control::{self, Request, Response},
     place::Place,
+    say::Say,
 };
 use anyhow::bail;
 use decision::approval::Part;
@@ -11,8 +12,20 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 use store::Store;
 
-/// What changed of each, by what the gateway here goes by, or would.
+/// What changed of each, by what the gateway here goes by, or would. Where nobody can say, none is shown as void.
 pub(super) async fn of(
+    waiting: impl IntoIterator<Item = &Approval>,
+    store: &Store,
+    place: &Place,
+    say: Say,
+) -> BTreeMap<ApprovalId, Part> {
+    known(waiting, store, place).await.unwrap_or_else(|error| {
+        say.aside(format!("which of them are void is not known: {error:#}"));
+        BTreeMap::new()
+    })
+}
+
+async fn known(
     waiting: impl IntoIterator<Item = &Approval>,
     store: &Store,
     place: &Place,
@@ -34,6 +47,9 @@ pub(super) async fn of(
     let written = gateway::Written { settings, policies: place.policies()? };
     let (loader, eras) = (policy::Loader::default(), BTreeMap::new());
     let built = gateway::build(store, &loader, &written, None, &eras, gateway::Fit::Changed).await?;
+    if !built.problems.is_empty() {
+        bail!("the policies do not load: see `callgate check`");
+    }
     Ok(gateway::void_of(&built.live, waiting))
 }
 

@@ -122,6 +122,8 @@ codes! {
     CredentialExpired = "credential-expired", Authentication;
     /// The credential was revoked.
     CredentialRevoked = "credential-revoked", Authentication;
+    /// The credential is good, and the agent it names was disabled here. An operator can let it in again: `callgate agent enable`.
+    AgentDisabled = "agent-disabled", Authentication;
     /// The client certificate is trusted, but it names none of the `[[workloads]]` in `callgate.toml`, and no token came either.
     CertificateUnknown = "certificate-unknown", Authentication;
     /// The client certificate is trusted, but it says in two ways, or in none, who holds it. Issue one with exactly one name.

@@ -22,6 +22,26 @@ use std::{
 };
 use store::{Revision, Scope, TokenHash, TokenRecord};
 
+/// A no to whoever asks, and to whom it is said, where that is known: an agent that was disabled still shows who it is.
+#[derive(Debug)]
+pub(crate) struct TurnedAway {
+    pub(crate) refusal: Refusal,
+    known: Option<Arc<Principal>>,
+}
+
+impl From<Refusal> for TurnedAway {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, known: None }
+    }
+}
+
+impl TurnedAway {
+    fn disabled(principal: &Arc<Principal>, agent: &AgentName) -> Self {
+        let refusal = Refusal::new(Code::AgentDisabled, format!("agent `{agent}` is disabled"));
+        Self { refusal, known: Some(Arc::clone(principal)) }
+    }
+}
+
 /// An authenticated asker, and the session it speaks in.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
@@ -85,7 +105,8 @@ impl Tokens {
     }
 
     /// Refuses an agent that was disabled: one that is known by configuration has no token to revoke.
-    async fn enabled(&self, gate: &Gate, live: &Live, agent: &AgentName) -> Result<(), Refusal> {
+    async fn enabled(&self, gate: &Gate, live: &Live, principal: &Arc<Principal>) -> Result<(), TurnedAway> {
+        let (Actor::Agent(agent) | Actor::Workload(agent)) = &principal.actor else { return Ok(()) };
         let scope = live.settings.scope();
         let (revision, known) = {
             let known = self.disabled.lock();
@@ -105,10 +126,7 @@ impl Tokens {
                 disabled
             }
         };
-        if disabled.contains(agent) {
-            return Err(Refusal::new(Code::CredentialRevoked, format!("agent `{agent}` is disabled")));
-        }
-        Ok(())
+        if disabled.contains(agent) { Err(TurnedAway::disabled(principal, agent)) } else { Ok(()) }
     }
 
     async fn find(&self, gate: &Gate, hash: [u8; 32]) -> Result<Option<Arc<TokenRecord>>, Refusal> {
@@ -151,7 +169,14 @@ pub(crate) async fn asker(
             let session = arrival.session.as_ref().ok_or_else(no_session)?;
             (Arc::clone(&session.principal), format!("server:{server}"), Standing::Session)
         }
-        Party::Host => connected(gate, live, arrival).await?,
+        Party::Host => match connected(gate, live, arrival).await {
+            Ok(known) => known,
+            Err(TurnedAway { refusal, known }) => {
+                // nothing is asked for them, and the record says who it was
+                leg.principal = known.unwrap_or_else(|| Arc::clone(&leg.principal));
+                return Err(refusal);
+            }
+        },
     };
     leg.principal = Arc::clone(&principal);
     let session = session(gate, arrival, route, &principal)?;
@@ -202,7 +227,8 @@ pub(crate) async fn visitor(
     live: &Arc<Live>,
     arrival: &Arrival,
 ) -> Result<Arc<Principal>, Refusal> {
-    connected(gate, live, arrival).await.map(|(principal, _, _)| principal)
+    let known = connected(gate, live, arrival).await.map_err(|away| away.refusal)?;
+    Ok(known.0)
 }
 
 /// What helps a call under way to its end is taken to the last.
@@ -219,7 +245,7 @@ type Known = (Arc<Principal>, String, Standing);
 
 /// Two credentials may come: a certificate with the connection, and one with the message. Both must be
 /// right. The message's names who asks; without one, the certificate does.
-async fn connected(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<Known, Refusal> {
+async fn connected(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<Known, TurnedAway> {
     match (workload::shown(gate, arrival)?, &arrival.presented) {
         (None, _) => {
             let (principal, basis, standing) = host(gate, live, arrival).await?;
@@ -241,35 +267,37 @@ async fn of_certificate(
     gate: &Gate,
     live: &Live,
     certificate: &Arc<ClientCertificate>,
-) -> Result<Known, Refusal> {
+) -> Result<Known, TurnedAway> {
     workload::holds(gate, certificate)?;
     let workload = workload::named(live, certificate)?;
-    // so that `callgate agent disable` stops a service too
-    gate.tokens.enabled(gate, live, &workload.name).await?;
-    let principal = Principal {
+    let principal = Arc::new(Principal {
         tenant: live.settings.tenant.clone(),
         environment: live.settings.environment.clone(),
         actor: Actor::Workload(workload.name.clone()),
         groups: workload.groups.clone(),
         user: None,
-    };
+    });
+    // so that `callgate agent disable` stops a service too
+    gate.tokens.enabled(gate, live, &principal).await?;
     let basis = format!("workload:{}", workload.name);
-    Ok((Arc::new(principal), basis, Standing::Workload(Arc::clone(certificate))))
+    Ok((principal, basis, Standing::Workload(Arc::clone(certificate))))
 }
 
-async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<Known, Refusal> {
+async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<Known, TurnedAway> {
     match &arrival.presented {
-        Presented::InUrl => Err(Refusal::new(Code::CredentialInUrl, "a token came in the query string")),
+        Presented::InUrl => {
+            Err(Refusal::new(Code::CredentialInUrl, "a token came in the query string").into())
+        }
         Presented::Configured(agent) => {
-            gate.tokens.enabled(gate, live, agent).await?;
             let principal = match &arrival.session {
                 Some(session) => Arc::clone(&session.principal),
                 None => Arc::new(plain(live, agent)),
             };
-            Ok((principal, format!("configured:{agent}"), Standing::Agent(agent.clone())))
+            gate.tokens.enabled(gate, live, &principal).await?;
+            Ok((principal, format!("configured:{agent}"), Standing::Agent))
         }
         Presented::Authorization(values) => {
-            let text = identity::bearer(values.iter().map(|value| value.as_ref()))?;
+            let text = identity::bearer(values.iter().map(|value| value.as_ref())).map_err(Refusal::from)?;
             let token = match identity::ApiToken::parse(text) {
                 Err(identity::TokenError::Foreign) if live.settings.oauth.is_some() => {
                     return foreign(gate, live, arrival, text).await;
@@ -281,28 +309,35 @@ async fn host(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<K
         Presented::Kept(Vouched(principal, asked_at)) => kept::kept(gate, live, principal, *asked_at).await,
         Presented::Nothing => match &live.settings.unauthenticated_loopback {
             Some(agent) if arrival.facts.loopback_peer && arrival.transport == Transport::Http => {
-                gate.tokens.enabled(gate, live, agent).await?;
+                let principal = Arc::new(plain(live, agent));
+                gate.tokens.enabled(gate, live, &principal).await?;
                 let standing = Standing::Here(agent.clone());
-                Ok((Arc::new(plain(live, agent)), "unauthenticated-loopback".to_owned(), standing))
+                Ok((principal, "unauthenticated-loopback".to_owned(), standing))
             }
-            Some(_) | None => Err(Refusal::new(Code::CredentialMissing, "no bearer token")),
+            Some(_) | None => Err(Refusal::new(Code::CredentialMissing, "no bearer token").into()),
         },
     }
 }
 
-async fn of_token(gate: &Gate, live: &Live, hash: [u8; 32]) -> Result<Known, Refusal> {
+async fn of_token(gate: &Gate, live: &Live, hash: [u8; 32]) -> Result<Known, TurnedAway> {
     let record = gate.tokens.find(gate, hash).await?;
     let record =
         record.ok_or_else(|| Refusal::new(Code::CredentialUnknown, "no such token was issued here"))?;
+    let elsewhere = || Refusal::new(Code::CredentialUnknown, "the token is for another environment");
+    let is_ours = record.scope == live.settings.scope();
     let principal = record.principal(gate.clock.now()).map_err(|lapsed| match lapsed {
-        store::Lapsed::Revoked => Refusal::new(Code::CredentialRevoked, format!("{} was revoked", record.id)),
-        store::Lapsed::Expired => Refusal::new(Code::CredentialExpired, format!("{} has expired", record.id)),
-        store::Lapsed::AgentDisabled => {
-            Refusal::new(Code::CredentialRevoked, format!("agent `{}` is disabled", record.agent))
+        store::Lapsed::Revoked => {
+            Refusal::new(Code::CredentialRevoked, format!("{} was revoked", record.id)).into()
         }
+        store::Lapsed::Expired => {
+            Refusal::new(Code::CredentialExpired, format!("{} has expired", record.id)).into()
+        }
+        // one of another environment is not named in the record of this one
+        store::Lapsed::AgentDisabled(_) if !is_ours => TurnedAway::from(elsewhere()),
+        store::Lapsed::AgentDisabled(principal) => TurnedAway::disabled(&Arc::new(*principal), &record.agent),
     })?;
-    if principal.tenant != live.settings.tenant || principal.environment != live.settings.environment {
-        return Err(Refusal::new(Code::CredentialUnknown, "the token is for another environment"));
+    if !is_ours {
+        return Err(elsewhere().into());
     }
     Ok((Arc::new(principal), format!("token:{}", record.id), Standing::Token(hash)))
 }
@@ -313,7 +348,7 @@ async fn foreign(
     live: &Arc<Live>,
     arrival: &Arrival,
     token: &str,
-) -> Result<Known, Refusal> {
+) -> Result<Known, TurnedAway> {
     let (resource, now) = (arrival.entrance.resource(), gate.clock.now());
     let opaque = gate.issuers.opaque(token);
     let token = match &opaque {
@@ -324,21 +359,14 @@ async fn foreign(
         None => gate.issuers.verify(token, resource, now).await?,
     };
     workload::proved(arrival, &token)?;
-    not_disabled(gate, live, &token).await?;
+    // a provider may still vouch for an agent that was disabled here
+    gate.tokens.enabled(gate, live, token.principal()).await?;
     let (principal, described) = (Arc::clone(token.principal()), token.describe().to_owned());
     let standing = match opaque {
         Some(opaque) => Standing::Vouched(token, opaque),
         None => Standing::Signed(token),
     };
     Ok((principal, described, standing))
-}
-
-/// A provider may still vouch for an agent that was disabled here.
-async fn not_disabled(gate: &Gate, live: &Live, token: &Verified) -> Result<(), Refusal> {
-    match &token.principal().actor {
-        Actor::Agent(name) | Actor::Workload(name) => gate.tokens.enabled(gate, live, name).await,
-        Actor::User(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown => Ok(()),
-    }
 }
 
 /// An agent known by configuration alone.

@@ -360,6 +360,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::AnswerUnexpected | Code::AnswerQuotesSecret => bad(rpc::INVALID_REQUEST),
         Code::CredentialMissing | Code::CredentialMalformed | Code::CredentialInUrl => who(),
         Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => who(),
+        Code::AgentDisabled => who(),
         Code::CertificateUnknown | Code::CertificateInvalid | Code::CertificateLapsed => who(),
         Code::CredentialEarly | Code::IssuerUnknown | Code::TokenHeaderRefused => who(),
         Code::TokenKeyUnknown | Code::TokenSignatureInvalid | Code::TokenAudienceMismatch => who(),

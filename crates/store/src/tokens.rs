@@ -111,11 +111,12 @@ pub struct TokenRecord {
 }
 
 /// Why a known token is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lapsed {
     Revoked,
     Expired,
-    AgentDisabled,
+    /// With who it is, for the record alone.
+    AgentDisabled(Box<Principal>),
 }
 
 impl TokenRecord {
@@ -126,23 +127,24 @@ impl TokenRecord {
         if self.revoked_at.is_some() {
             return Err(Lapsed::Revoked);
         }
-        if self.disabled_at.is_some() {
-            return Err(Lapsed::AgentDisabled);
-        }
-        if now >= self.expires_at {
+        if now >= self.expires_at && self.disabled_at.is_none() {
             return Err(Lapsed::Expired);
         }
         let actor = match self.kind {
             AgentKind::Agent => Actor::Agent(self.agent.clone()),
             AgentKind::Workload => Actor::Workload(self.agent.clone()),
         };
-        Ok(Principal {
+        let principal = Principal {
             tenant: self.scope.tenant.clone(),
             environment: self.scope.environment.clone(),
             actor,
             groups: self.groups.clone(),
             user: self.user.clone(),
-        })
+        };
+        if self.disabled_at.is_some() {
+            return Err(Lapsed::AgentDisabled(Box::new(principal)));
+        }
+        Ok(principal)
     }
 }
 

@@ -241,7 +241,7 @@ fn state(token: &TokenRecord, now: Timestamp) -> &'static str {
         Ok(_) => "good",
         Err(store::Lapsed::Revoked) => "revoked",
         Err(store::Lapsed::Expired) => "expired",
-        Err(store::Lapsed::AgentDisabled) => "disabled",
+        Err(store::Lapsed::AgentDisabled(_)) => "disabled",
     }
 }
 

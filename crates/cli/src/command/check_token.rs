@@ -104,7 +104,7 @@ async fn standing(looked: &Sample, place: &Place) -> Result<Option<Step>, Failur
     let disabled = place.store_or_empty().await?.disabled_agents(&place.scope()).await?;
     let because =
         || format!("agent `{name}` is disabled here: `callgate agent enable {name}` lets it in again");
-    let found = || Err(Refusal::new(Code::CredentialRevoked, because()));
+    let found = || Err(Refusal::new(Code::AgentDisabled, because()));
     Ok(disabled.contains(name).then(|| Step { check: Check::Standing, found: found() }))
 }
 

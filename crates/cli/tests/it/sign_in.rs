@@ -96,7 +96,7 @@ fn a_sample_token_is_what_the_gateway_would_make_of_it_here() {
     assert_eq!(bed.run(&["agent", "add", "claude", "--no-token"]).code, 0);
     assert_eq!(bed.run(&["agent", "disable", "claude"]).code, 0);
     let said = bed.run_with(&CHECK, &text);
-    assert!(said.code == 3 && said.out.contains("credential-revoked"), "{}", said.out);
+    assert!(said.code == 3 && said.out.contains("agent-disabled"), "{}", said.out);
 }
 
 #[test]

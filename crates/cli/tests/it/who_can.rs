@@ -85,15 +85,15 @@ fn an_agent_that_is_disabled_can_do_nothing_and_is_told_of_once() {
     assert_eq!(bed.run(&["agent", "disable", "bot"]).code, 0);
     let who = bed.run(&["policy", "who-can", "notes__read_note"]);
     let bots = who.out.lines().find(|line| line.contains("agent bot")).unwrap();
-    assert!(bots.contains("credential-revoked") && !bots.contains("yes"), "{who:?}");
+    assert!(bots.contains("agent-disabled") && !bots.contains("yes"), "{who:?}");
     let what = bed.run(&["policy", "what-can", "bot"]);
     assert!(what.code == 3 && what.out.contains("sees 0 of 3"), "{what:?}");
     assert_eq!(what.out.matches("callgate agent enable bot").count(), 1, "{what:?}");
-    assert!(codes(&bed).iter().all(|(_, code)| code == "credential-revoked"));
+    assert!(codes(&bed).iter().all(|(_, code)| code == "agent-disabled"));
     let explain = ["explain", "notes__read_note", "--agent", "bot"];
     let told = bed.run(&explain).out;
-    assert!(told.contains("would be refused (credential-revoked)"), "{told}");
-    assert_eq!(bed.json(&explain)["code"], "credential-revoked");
+    assert!(told.contains("would be refused (agent-disabled)"), "{told}");
+    assert_eq!(bed.json(&explain)["code"], "agent-disabled");
     assert_eq!(bed.run(&["agent", "enable", "bot"]).code, 0);
     assert_eq!(bed.run(&["policy", "what-can", "bot"]).code, 0);
 }

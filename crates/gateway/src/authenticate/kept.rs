@@ -1,6 +1,6 @@
 //! Who asked for a call that was kept and is made now.
 
-use super::{Known, Standing, configured, plain};
+use super::{Known, Standing, TurnedAway, configured, plain};
 use crate::gate::{Gate, Live};
 use decision::{Actor, AgentName, Code, Principal, Refusal, Timestamp};
 use std::sync::Arc;
@@ -12,15 +12,16 @@ pub(super) async fn kept(
     live: &Live,
     principal: &Arc<Principal>,
     asked_at: Timestamp,
-) -> Result<Known, Refusal> {
+) -> Result<Known, TurnedAway> {
     let gone = |why: &str| {
         let who = principal.describe();
-        Refusal::new(Code::CredentialRevoked, format!("{who} {why}; whoever asked may ask again"))
+        let because = format!("{who} {why}; whoever asked may ask again");
+        TurnedAway::from(Refusal::new(Code::CredentialRevoked, because))
     };
     let (Actor::Agent(name) | Actor::Workload(name)) = &principal.actor else {
         return Err(gone("is known to a provider only"));
     };
-    gate.tokens.enabled(gate, live, name).await?;
+    gate.tokens.enabled(gate, live, principal).await?;
     let own = [Some(&live.settings.stdio_agent), live.settings.unauthenticated_loopback.as_ref()];
     let workload = live.settings.workloads.iter().find(|workload| workload.name == *name);
     let broken = |e| Refusal::new(Code::StageFailed, format!("the store cannot be asked about agents: {e}"));
@@ -44,7 +45,7 @@ pub(super) async fn kept(
         _ => return Err(gone("is known to a provider only")),
     };
     match now == **principal {
-        true => Ok((Arc::clone(principal), format!("kept:{name}"), Standing::Agent(name.clone()))),
+        true => Ok((Arc::clone(principal), format!("kept:{name}"), Standing::Agent)),
         false => Err(gone("is not known as it was")),
     }
 }

@@ -1,6 +1,6 @@
 //! By what a principal is known, and whether it still is.
 
-use super::{Known, not_disabled, of_certificate, of_token};
+use super::{Known, TurnedAway, of_certificate, of_token};
 use crate::gate::{Gate, Live};
 use crate::introspection;
 use crate::listen::tls::{ClientCertificate, Tls};
@@ -19,7 +19,7 @@ pub(crate) enum Standing {
     /// A provider's token that the provider vouches for, and the token itself to ask about it again.
     Vouched(Arc<Verified>, Arc<Opaque>),
     /// By configuration.
-    Agent(AgentName),
+    Agent,
     /// By being a program of this machine, as long as those are let in without a token.
     Here(AgentName),
     /// By certificate.
@@ -39,7 +39,7 @@ impl Standing {
         &self,
         gate: &Arc<Gate>,
         live: &Arc<Live>,
-        principal: &Principal,
+        principal: &Arc<Principal>,
     ) -> Option<Code> {
         let mut standing = self;
         while let Self::Bound(_, inner) | Self::Bare(_, inner) = standing {
@@ -51,8 +51,8 @@ impl Standing {
         let known = match standing {
             Self::Token(hash) => of_token(gate, live, *hash).await.and_then(|known| still(known, principal)),
             Self::Signed(token) => match gate.issuers.still(token, gate.clock.now()) {
-                Ok(()) => not_disabled(gate, live, token).await,
-                Err(refusal) => Err(refusal),
+                Ok(()) => gate.tokens.enabled(gate, live, token.principal()).await,
+                Err(refusal) => Err(refusal.into()),
             },
             Self::Vouched(token, opaque) => {
                 let (now, errand) = (gate.clock.now(), introspection::errand(gate, live));
@@ -60,20 +60,20 @@ impl Standing {
                 if let Err(refusal) = gate.issuers.still_vouched(token, opaque, now, errand).await {
                     return Some(refusal.code);
                 }
-                not_disabled(gate, live, token).await
+                gate.tokens.enabled(gate, live, token.principal()).await
             }
-            Self::Agent(agent) => gate.tokens.enabled(gate, live, agent).await,
+            Self::Agent => gate.tokens.enabled(gate, live, principal).await,
             Self::Here(agent) if live.settings.unauthenticated_loopback.as_ref() != Some(agent) => {
                 return Some(Code::CredentialMissing);
             }
-            Self::Here(agent) => gate.tokens.enabled(gate, live, agent).await,
+            Self::Here(_) => gate.tokens.enabled(gate, live, principal).await,
             Self::Workload(certificate) => {
                 of_certificate(gate, live, certificate).await.and_then(|known| still(known, principal))
             }
             Self::Session | Self::Bound(..) | Self::Bare(..) => Ok(()),
         };
         let lapses = |code: Code| code.class() == Class::Authentication || code == Code::ProviderUnreachable;
-        known.err().map(|refusal| refusal.code).filter(|code| lapses(*code))
+        known.err().map(|away| away.refusal.code).filter(|code| lapses(*code))
     }
 
     /// Whether the connection that it came over would be let in now.
@@ -84,7 +84,7 @@ impl Standing {
             Self::Token(_)
             | Self::Signed(_)
             | Self::Vouched(..)
-            | Self::Agent(_)
+            | Self::Agent
             | Self::Here(_)
             | Self::Workload(_)
             | Self::Session => Ok(()),
@@ -101,7 +101,7 @@ impl Standing {
             | Self::Workload(_)
             | Self::Bound(..) => true,
             Self::Bare(_, inner) => inner.is_shown(),
-            Self::Agent(_) | Self::Session => false,
+            Self::Agent | Self::Session => false,
         }
     }
 
@@ -110,7 +110,7 @@ impl Standing {
         match self {
             Self::Signed(_) | Self::Vouched(..) | Self::Workload(_) | Self::Bound(..) => true,
             Self::Bare(_, inner) => inner.runs_out(),
-            Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Session => false,
+            Self::Token(_) | Self::Agent | Self::Here(_) | Self::Session => false,
         }
     }
 
@@ -121,7 +121,7 @@ impl Standing {
             Self::Bound(_, inner) | Self::Bare(_, inner) => inner.is_asked_about(),
             Self::Token(_)
             | Self::Signed(_)
-            | Self::Agent(_)
+            | Self::Agent
             | Self::Here(_)
             | Self::Workload(_)
             | Self::Session => false,
@@ -133,16 +133,16 @@ impl Standing {
         match self {
             Self::Signed(token) | Self::Vouched(token, _) => Some(token),
             Self::Bound(_, inner) | Self::Bare(_, inner) => inner.token(),
-            Self::Token(_) | Self::Agent(_) | Self::Here(_) | Self::Workload(_) | Self::Session => None,
+            Self::Token(_) | Self::Agent | Self::Here(_) | Self::Workload(_) | Self::Session => None,
         }
     }
 }
 
 /// Errors: the credential is good, but for somebody else, or with other groups, than it was.
-fn still((now, basis, _): Known, then: &Principal) -> Result<(), Refusal> {
+fn still((now, basis, _): Known, then: &Principal) -> Result<(), TurnedAway> {
     if *now == *then {
         return Ok(());
     }
     let because = format!("{basis} is for {} now, or with other groups", now.describe());
-    Err(Refusal::new(Code::CredentialRevoked, because))
+    Err(Refusal::new(Code::CredentialRevoked, because).into())
 }

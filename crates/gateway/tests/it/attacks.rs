@@ -139,12 +139,16 @@ async fn an_agent_known_by_configuration_is_refused_within_a_second_of_being_dis
     house.store.disable_agent(&scope, &local, "ops").await.unwrap();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 401);
-    assert_eq!(house.last().ending, Ending::Refused { code: Code::CredentialRevoked });
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::AgentDisabled });
+    // and the record finds it under its name
+    assert_eq!(house.asker(), decision::Actor::Agent(local.clone()));
     // removing what was disabled gives nothing back
     assert!(house.store.remove_agent(&scope, &local, "ops").await.unwrap());
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 401);
-    assert_eq!(house.last().ending, Ending::Refused { code: Code::CredentialRevoked });
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::AgentDisabled });
+    // and the record finds it under its name
+    assert_eq!(house.asker(), decision::Actor::Agent(local.clone()));
     house.store.enable_agent(&scope, &local, "ops").await.unwrap();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(house.post("/mcp", &nobody, hello.to_string()).await.status, 200);

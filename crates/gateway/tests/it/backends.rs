@@ -245,7 +245,7 @@ async fn a_backend_is_waited_for_as_long_as_a_call_may_take_and_whoever_is_out_b
         house.store.disable_agent(&scope, &name, "ops").await.unwrap();
     };
     let (decision, ()) = tokio::join!(call(&house, &bot), leaves);
-    assert_eq!(refused(&decision), Some(Code::CredentialRevoked));
+    assert_eq!(refused(&decision), Some(Code::AgentDisabled));
     assert!(!decision.dispatched && seen.lock().len() == 2);
 }
 

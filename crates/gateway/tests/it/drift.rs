@@ -132,6 +132,18 @@ async fn observe_mode_lets_pass_what_the_rules_refuse_and_says_so_in_the_record(
 }
 
 #[tokio::test]
+async fn an_agent_that_was_disabled_is_told_so_and_named_in_the_record() {
+    let (house, _script) = modern_house().await;
+    let agent = decision::AgentName::new(crate::house::TOKEN_AGENT).unwrap();
+    house.store.disable_agent(&store::Scope::default(), &agent, "ops").await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+    let told = house.modern("/mcp", "tools/list", json!({})).await;
+    assert_eq!(told.status, 401);
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::AgentDisabled });
+    assert_eq!(house.asker(), decision::Actor::Agent(agent));
+}
+
+#[tokio::test]
 async fn a_revoked_token_is_refused_within_a_second() {
     let (house, _script) = modern_house().await;
     assert_eq!(house.modern("/mcp", "tools/list", json!({})).await.status, 200);

@@ -622,6 +622,15 @@ impl House {
     }
 
     /// The last decision of a call that was no errand.
+    /// Who asked last, as the record has it.
+    pub(crate) fn asker(&self) -> decision::Actor {
+        let intents = self.entries().into_iter().filter_map(|entry| match entry {
+            Entry::Intent(intent) if !intent.errand => Some(intent.principal.actor.clone()),
+            Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_) => None,
+        });
+        intents.last().unwrap()
+    }
+
     pub(crate) fn last(&self) -> decision::Decision {
         self.decisions().pop().unwrap()
     }

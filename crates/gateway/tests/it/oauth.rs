@@ -383,7 +383,8 @@ async fn an_agent_that_is_disabled_here_is_refused_whatever_its_provider_says() 
         assert!(tokio::time::Instant::now() < deadline, "the agent still gets in");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(refused(&house), Code::CredentialRevoked);
+    assert_eq!(refused(&house), Code::AgentDisabled);
+    assert_eq!(house.asker(), decision::Actor::Agent(name));
 }
 
 /// A house whose own requests carry a provider's token that is over in two seconds.

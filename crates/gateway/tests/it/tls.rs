@@ -147,7 +147,8 @@ async fn a_workload_is_known_by_its_certificate_and_needs_no_token() {
     while !greet(&house, config.clone(), "").await.starts_with("HTTP/1.1 401") {
         assert!(tokio::time::Instant::now() < deadline, "a disabled workload is still let in");
     }
-    assert_eq!(code(&house), Some(Code::CredentialRevoked));
+    assert_eq!(code(&house), Some(Code::AgentDisabled));
+    assert_eq!(house.asker(), decision::Actor::Workload(bot().name));
 }
 
 #[tokio::test]

@@ -67,7 +67,11 @@ pub(crate) async fn a_lapsed_token_leads_to_nobody_and_says_why(bed: &Bed) {
     assert!(who(Timestamp(new.expires_at.0 - 1)).await.is_ok());
     assert_eq!(who(new.expires_at).await, Err(Lapsed::Expired));
     store.disable_agent(&home(), &bot, "ops").await.unwrap();
-    assert_eq!(who(bed.now()).await, Err(Lapsed::AgentDisabled));
+    let known = match who(bed.now()).await {
+        Err(Lapsed::AgentDisabled(principal)) => Some(principal.actor),
+        _ => None,
+    };
+    assert_eq!(known, Some(decision::Actor::Agent(bot.clone())));
     store.enable_agent(&home(), &bot, "ops").await.unwrap();
     assert!(who(bed.now()).await.is_ok());
     store.revoke_token(&home(), &id, "ops").await.unwrap();

@@ -192,5 +192,5 @@ fn names<'r>(rules: impl IntoIterator<Item = &'r RuleId>) -> String {
 pub(crate) fn disabled_is(principal: &Principal, disabled: &BTreeSet<AgentName>) -> Option<Refusal> {
     let (Actor::Agent(name) | Actor::Workload(name)) = &principal.actor else { return None };
     let told = || format!("agent `{name}` is disabled: `callgate agent enable {name}`");
-    disabled.contains(name).then(|| Refusal::new(Code::CredentialRevoked, told()))
+    disabled.contains(name).then(|| Refusal::new(Code::AgentDisabled, told()))
 }

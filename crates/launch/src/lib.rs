@@ -20,6 +20,7 @@
 
 mod child;
 mod command;
+mod find;
 mod lines;
 mod locked;
 mod message;

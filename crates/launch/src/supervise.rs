@@ -1,5 +1,6 @@
 //! The supervisor: one small single-threaded process between the gateway and one server.
 
+use crate::find::find;
 use crate::message::{self, GRACE_BYTES, ORDER_BYTES_MAX, Order, Phase, Report, Step};
 use crate::{Grace, sys};
 use nix::errno::Errno;
@@ -8,15 +9,14 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{AccessFlags, Pid, getpgid};
+use nix::unistd::{Pid, getpgid};
 use std::collections::BTreeSet;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -124,7 +124,8 @@ fn start(order: Order) -> Result<Pid, (Step, io::Error)> {
         std::env::set_current_dir(cwd).map_err(|e| (Step::Directory, e))?;
     }
     let step = |error| (Step::Program, error);
-    let file = find(&program, &env).map_err(step)?;
+    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    let file = find(&program, path).map_err(step)?;
     let text = |bytes: OsString| CString::new(bytes.into_vec()).map_err(|e| (Step::Program, e.into()));
     let args = std::iter::once(program).chain(args).map(text).collect::<Result<Vec<_>, _>>()?;
     let env = env.into_iter().map(|(mut entry, value)| {
@@ -141,21 +142,6 @@ fn start(order: Order) -> Result<Pid, (Step, io::Error)> {
     // its environment was in our memory: keep other processes of this user out of it
     nix::sys::prctl::set_dumpable(false).ok();
     Ok(Pid::from_raw(pid))
-}
-
-/// The file to execute: a path as it is, a bare name from the first directory of the server's own
-/// PATH that has an executable file of that name.
-fn find(program: &OsStr, env: &[(OsString, OsString)]) -> io::Result<PathBuf> {
-    if program.as_bytes().contains(&b'/') {
-        return Ok(PathBuf::from(program));
-    }
-    let path =
-        env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str()).unwrap_or_default();
-    let mut found =
-        std::env::split_paths(path).filter(|directory| directory.is_absolute()).map(|d| d.join(program));
-    found
-        .find(|file| file.is_file() && nix::unistd::access(file, AccessFlags::X_OK).is_ok())
-        .ok_or_else(|| io::Error::from_raw_os_error(Errno::ENOENT as i32))
 }
 
 struct Watch {

@@ -1,17 +1,14 @@
 //! `callgate check`: everything that can be known without starting anything.
 
 mod architecture;
+mod names;
+mod programs;
+mod vault;
 
 use crate::{
     cli::Given,
-    command::{
-        check_token,
-        registry::kept,
-        running,
-        secret::{self, dates::State},
-    },
+    command::{check_token, registry::kept, running, secret},
     failure::{Failure, Outcome, Verdict},
-    keys::{self, Asking},
     place::Place,
     say::Say,
     settings::Located,
@@ -25,6 +22,7 @@ use gateway::{
 };
 use serde_json::json;
 use store::{Pin, PinState};
+use vault::Vault;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -56,6 +54,8 @@ struct Found {
     running: Vec<String>,
     /// Files that are not read, or that others can write.
     files: Vec<String>,
+    /// Servers whose program is not here.
+    programs: Vec<String>,
     /// Mistakes of the whole set-up.
     architecture: Vec<architecture::Mistake>,
     rules: usize,
@@ -68,85 +68,6 @@ impl Found {
             + self.missing.len()
             + self.unusable.len()
             + others.into_iter().filter(|bad| *bad).count()
-    }
-}
-
-/// How the vault stands.
-#[derive(Default)]
-struct Vault {
-    /// Why its keys cannot be used.
-    fault: Option<anyhow::Error>,
-    /// Sealed under keys that are not there.
-    closed: Vec<secret::Named>,
-    /// With dates that ask for somebody.
-    dated: Vec<(secret::Named, State)>,
-    /// Why memory for secrets is not locked.
-    unlocked: Option<String>,
-    /// The passphrase would have to be asked for, so nothing is known of what it opens.
-    unasked: bool,
-}
-
-impl Vault {
-    async fn look(place: &Place, store: &store::Store) -> anyhow::Result<Self> {
-        let dated = secret::dated(place, store, SystemClock.now()).await?;
-        let mut vault = Self { dated, unlocked: keys::unlocked(), ..Self::default() };
-        let empty = store.list_secrets(&place.scope()).await?.is_empty();
-        if place.meant.keys.asks() {
-            vault.unasked = !empty;
-            return Ok(vault);
-        }
-        // without secrets there is nothing to open, and no key must be made for it; but a start needs one
-        if empty {
-            vault.fault = keys::look(place).await.err();
-            return Ok(vault);
-        }
-        match keys::open(place, store, Asking::Never).await {
-            Ok(keys) => vault.closed = secret::closed(place, store, &keys).await?,
-            Err(error) => vault.fault = Some(error),
-        }
-        Ok(vault)
-    }
-
-    fn is_good(&self) -> bool {
-        let expired = self.dated.iter().any(|(_, state)| matches!(state, State::Expired(_)));
-        self.fault.is_none() && self.closed.is_empty() && !expired
-    }
-
-    fn json(&self) -> serde_json::Value {
-        let named = |named: &secret::Named| json!({ "secret": named.name, "user": named.user });
-        let dated = |(one, state): &(secret::Named, State)| json!({ "secret": one.name, "user": one.user, "state": state.as_str() });
-        json!({
-            "fault": self.fault.as_ref().map(|error| format!("{error:#}")),
-            "code": self.fault.as_ref().and_then(|error| error.downcast_ref()).map(|_: &keys::OpensNothing| keys::OpensNothing::CODE),
-            "sealed-under-another-key": self.closed.iter().map(named).collect::<Vec<_>>(),
-            "dates": self.dated.iter().map(dated).collect::<Vec<_>>(),
-            "memory-not-locked": self.unlocked,
-            "key-not-checked": self.unasked,
-        })
-    }
-
-    fn tell(&self, say: Say) {
-        let (bad, warn) = (say.paint(31, "✗"), say.paint(33, "!"));
-        if let Some(fault) = &self.fault {
-            say.line(format!("{bad} the keys of the vault cannot be used: {fault:#}"));
-        }
-        for named in &self.closed {
-            say.line(format!(
-                "{bad} {named} is sealed under a key that is not there: name it under `vault.old-keys`"
-            ));
-        }
-        for (named, state) in &self.dated {
-            let mark = if matches!(state, State::Expired(_)) { &bad } else { &warn };
-            say.line(format!("{mark} {named} {state}: `callgate secret rotate {}`", named.name));
-        }
-        if let Some(why) = &self.unlocked {
-            say.line(format!("{warn} {why}"));
-        }
-        if self.unasked {
-            say.line(format!(
-                "{warn} the passphrase is asked for at start, so what it opens was not checked"
-            ));
-        }
     }
 }
 
@@ -167,7 +88,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     if args.sample.asked() {
         return check_token::run(&args.sample, given, &place).await;
     }
-    let found = look(&place).await?;
+    let found = look(&place, given).await?;
     let good = found.problems() == 0;
     given.say.json(&json!({
         "ok": good,
@@ -187,6 +108,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         }))).collect::<Vec<_>>(),
         "uncountable": found.uncountable,
         "repeated": found.repeated,
+        "programs": found.programs,
         "architecture": found.architecture,
         "running": found.running,
         "files": found.files,
@@ -194,6 +116,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "records": found.records,
         "observe": observing(&place),
         "tls-error": found.tls.as_ref().err().map(ToString::to_string),
+        "tls-error-line": found.tls.as_ref().err().and_then(|error| place.meant.lines.get(error.path())),
         "certificate-expires-in-days": days(&found),
         "development-sources": place.meant.settings.from_development_sources()
             .map(|(server, secret)| json!({ "server": server, "secret": secret })).collect::<Vec<_>>(),
@@ -204,7 +127,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     Ok(good.into())
 }
 
-async fn look(place: &Place) -> Result<Found, Failure> {
+async fn look(place: &Place, given: &Given) -> Result<Found, Failure> {
     let store = place.store_or_empty().await?;
     let scope = place.scope();
     let written = gateway::Written {
@@ -235,7 +158,8 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         pending: &pending,
         now: SystemClock.now(),
     };
-    let architecture = architecture::look(&plan);
+    let architecture = architecture::look(&plan)?;
+    let (nobody, noted) = names::look(place, &store, &built.live.policies).await?;
     Ok(Found {
         uncountable: super::budgets::uncountable(budgets, catalogue),
         repeated: [repeated(&place.meant.settings, catalogue), idle(&place.meant.settings, catalogue)]
@@ -243,8 +167,9 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         architecture,
         files: place.remarks(),
         running: running::ask(place).await.map_or_else(Vec::new, |now| running::differences(&now, place)),
-        notes: undecidable(place, &built.live.policies).into_iter().collect(),
-        warnings: built.live.warnings(),
+        notes: undecidable(place, &built.live.policies).into_iter().chain(noted).collect(),
+        warnings: built.live.warnings().into_iter().chain(nobody).collect(),
+        programs: programs::look(&place.meant.settings, &given.surroundings),
         rules: built.live.policies.rules().count(),
         errors: built.problems.clone(),
         pending,
@@ -266,7 +191,7 @@ fn unusable(settings: &gateway::Settings) -> Vec<String> {
         settings.servers.iter().flat_map(|(name, one)| one.credentials.iter().map(move |c| (name, c)));
     let fault = |(server, one): (&ServerName, &CredentialUse)| {
         let Source::File(path) = &one.source else { return None };
-        let why = vault::backend::unusable(path)?;
+        let why = ::vault::backend::unusable(path)?;
         Some(format!("the secret `{}` of server `{server}`: {why}", one.secret))
     };
     let kv = settings.vault.kv.iter();
@@ -362,7 +287,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         let help = format!("store it with `callgate secret set {secret}{whose}`");
         say.line(format!("{} {} needs the secret `{secret}`: {help}", say.paint(31, "✗"), in_need(server)));
     }
-    tell_of_files(say, found);
+    tell_of_files(say, place, found);
     for (server, pins) in &found.pending {
         for pin in pins {
             let (kind, name) = (pin.item.kind.as_str(), crate::say::one_line(&pin.item.name));
@@ -376,6 +301,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     }
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
     let said = found.uncountable.iter().chain(&found.repeated).chain(&found.records).chain(&found.notes);
+    let said = said.chain(&found.programs);
     for line in said.chain(&mistakes).chain(&found.files).chain(&found.running) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::one_line(line)));
     }
@@ -414,12 +340,14 @@ fn tell(given: &Given, place: &Place, found: &Found) {
 }
 
 /// What is wrong with files of secrets and of the listener.
-fn tell_of_files(say: Say, found: &Found) {
+fn tell_of_files(say: Say, place: &Place, found: &Found) {
     for line in &found.unusable {
         say.line(format!("{} {}", say.paint(31, "✗"), crate::say::one_line(line)));
     }
     if let Err(error) = &found.tls {
-        say.line(format!("{} {error}", say.paint(31, "✗")));
+        let line = place.meant.lines.get(error.path());
+        let at = line.map(|line| format!("`{}`, line {line}: ", place.config.display())).unwrap_or_default();
+        say.line(format!("{} {at}{error}", say.paint(31, "✗")));
     }
     if let Some(days) = days(found) {
         say.line(format!(

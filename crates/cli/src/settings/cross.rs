@@ -38,6 +38,8 @@ pub(crate) struct Meant {
     /// Where the keys are under which secrets are sealed.
     pub(crate) keys: KeySources,
     pub(crate) console: ::console::Settings,
+    /// The line, from 1, on which each file of the listener is named.
+    pub(crate) lines: BTreeMap<PathBuf, usize>,
 }
 
 /// Reads and crosses the file. `state` is where state goes when the file does not say.
@@ -72,7 +74,10 @@ fn parse(crossing: &mut Crossing<'_>) -> Option<File> {
         return None;
     }
     let schema = serde_json::to_value(schemars::schema_for!(File)).unwrap_or_default();
-    for strange in keys::take_strange(table.get_mut(), &schema) {
+    let strange = keys::take_strange(table.get_mut(), &schema);
+    // before any is told: an excerpt shows the lines around its problem too
+    strange.iter().flat_map(|one| &one.hidden).for_each(|at| crossing.hide(at.clone()));
+    for strange in strange {
         crossing.note(Kind::Unknown, strange.at, strange.message, strange.help.as_deref());
     }
     match File::deserialize(toml::de::Deserializer::from(table)) {
@@ -157,6 +162,7 @@ fn cross(crossing: &mut Crossing<'_>, file: &File, base: &Path, state: &Path) ->
         database,
         keys,
         console,
+        lines: door::lines(crossing, file, base),
     }
 }
 

@@ -10,14 +10,18 @@ use identity::{
     CertificateName,
     oauth::{Issuer, Oauth},
 };
-use std::{collections::BTreeSet, net::SocketAddr, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 use toml::Spanned;
 
 pub(super) fn tls(crossing: &mut Crossing<'_>, file: &File, base: &Path) -> Option<TlsSettings> {
     let written = file.tls.as_ref()?;
     let clients = match (&written.client_ca, &written.client_certificates) {
         (Some(authorities), asked) => Some(ClientCertificates {
-            authorities: base.join(authorities),
+            authorities: base.join(authorities.get_ref()),
             required: asked.as_ref().is_none_or(|asked| *asked.get_ref() == file::Asked::Required),
         }),
         (None, Some(asked)) => {
@@ -27,7 +31,15 @@ pub(super) fn tls(crossing: &mut Crossing<'_>, file: &File, base: &Path) -> Opti
         }
         (None, None) => None,
     };
-    Some(TlsSettings { certificate: base.join(&written.certificate), key: base.join(&written.key), clients })
+    let (certificate, key) = (base.join(written.certificate.get_ref()), base.join(written.key.get_ref()));
+    Some(TlsSettings { certificate, key, clients })
+}
+
+/// Where the files of the listener are named, for whoever finds one missing.
+pub(super) fn lines(crossing: &Crossing<'_>, file: &File, base: &Path) -> BTreeMap<PathBuf, usize> {
+    let named =
+        file.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
+    named.map(|one| (base.join(one.get_ref()), crossing.line(one.span().start))).collect()
 }
 
 /// A name as `Host` has it. What can be no such name is refused: a pattern or an address would let nobody in, and an

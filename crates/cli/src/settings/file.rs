@@ -93,11 +93,14 @@ pub(crate) struct File {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Tls {
     /// A PEM file with the certificate and those between it and its authority; relative to this file.
-    pub(crate) certificate: String,
+    #[schemars(with = "String")]
+    pub(crate) certificate: Spanned<String>,
     /// A PEM file with its private key, which nobody but its owner may read.
-    pub(crate) key: String,
+    #[schemars(with = "String")]
+    pub(crate) key: Spanned<String>,
     /// A PEM file with the authorities whose client certificates count.
-    pub(crate) client_ca: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub(crate) client_ca: Option<Spanned<String>>,
     /// `required` unless said otherwise: nobody connects without one.
     #[schemars(with = "Option<Asked>")]
     pub(crate) client_certificates: Option<Spanned<Asked>>,

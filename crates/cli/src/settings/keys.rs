@@ -15,6 +15,8 @@ pub(super) struct Strange {
     pub(super) at: Range<usize>,
     pub(super) message: String,
     pub(super) help: Option<String>,
+    /// Where values are that may be secrets.
+    pub(super) hidden: Vec<Range<usize>>,
 }
 
 /// One of a few words that is read as text, so that words that are not there yet are refused by name.
@@ -82,12 +84,14 @@ fn walk(
                 path.pop();
             }
             (None, Some(known)) => {
+                let as_header = header(path, name);
                 let near = nearest(name, known.keys().map(String::as_str));
                 let inside =
                     if path.is_empty() { String::new() } else { format!(" in `{}`", path.join(".")) };
                 let message = format!("there is no key `{name}`{inside}");
-                let help = near.map(|near| format!("did you mean `{near}`?"));
-                found.push(Strange { at: key.span(), message, help });
+                let hidden = if as_header.is_some() { values(value) } else { Vec::new() };
+                let help = as_header.or_else(|| near.map(|near| format!("did you mean `{near}`?")));
+                found.push(Strange { at: key.span(), message, help, hidden });
                 strange.push(key.clone());
             }
             (None, None) => {}
@@ -106,6 +110,18 @@ fn value_below(
     found: &mut Vec<Strange>,
 ) {
     let at = value.span();
+    if let (DeValue::Table(table), true) = (value.get_mut(), lists_tables(root, schema)) {
+        let inside = path.join(".");
+        found.push(Strange {
+            at: at.clone(),
+            message: format!("`{inside}` is a list, of which this would be one"),
+            help: Some(format!("write `[[{inside}]]`, with two brackets")),
+            hidden: Vec::new(),
+        });
+        // it goes on as what was meant
+        let one = Spanned::new(at.clone(), DeValue::Table(std::mem::take(table)));
+        *value.get_mut() = DeValue::Array(std::iter::once(one).collect());
+    }
     match value.get_mut() {
         DeValue::Table(table) => walk(table, schema, root, path, found),
         DeValue::Array(items) => {
@@ -116,6 +132,38 @@ fn value_below(
         }
         DeValue::String(given) => word(given, at, &words(root, schema), path, found),
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
+    }
+}
+
+/// Whether what stands here is a list of tables.
+fn lists_tables(root: &Schema, schema: &Schema) -> bool {
+    let items = resolve(root, schema).get("items");
+    items.is_some_and(|items| resolve(root, items).get("properties").is_some())
+}
+
+/// What to write for what clients of MCP write into a server's entry as its headers.
+fn header(path: &[String], name: &str) -> Option<String> {
+    let [first, server] = path else { return None };
+    let names = ["headers", "header", "http-headers", "http_headers", "httpheaders", "authorization"];
+    let is_one = first == "servers" && names.contains(&name.to_ascii_lowercase().as_str());
+    is_one.then(|| {
+        format!(
+            "store the value with `callgate secret set NAME`, and say where it goes under `[[servers.{server}.credentials]]`: \
+             `secret = \"NAME\"`, `header = \"Authorization\"`, `prefix = \"Bearer \"`"
+        )
+    })
+}
+
+/// Where every value in this is.
+fn values(value: &Spanned<DeValue<'_>>) -> Vec<Range<usize>> {
+    match value.get_ref() {
+        DeValue::Table(table) => table.iter().flat_map(|(_, value)| values(value)).collect(),
+        DeValue::Array(items) => items.iter().flat_map(values).collect(),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => vec![value.span()],
     }
 }
 
@@ -139,6 +187,7 @@ fn word(
             Some(near) => format!("did you mean `{near}`? It can be {listed}"),
             None => format!("it can be {listed}"),
         }),
+        hidden: Vec::new(),
     });
     *given = Cow::Owned(near.unwrap_or_else(|| (*first).to_owned()));
 }

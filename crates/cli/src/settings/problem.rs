@@ -109,10 +109,15 @@ impl<'a> Crossing<'a> {
             help: help.map(ToOwned::to_owned),
             source_code: NamedSource::new(&self.name, self.shown()),
             at: SourceSpan::from((start, at.end.saturating_sub(start))),
-            line: before.matches('\n').count() + 1,
+            line: self.line(start),
             column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
             kind,
         });
+    }
+
+    /// The line, from 1, of what stands there.
+    pub(super) fn line(&self, start: usize) -> usize {
+        self.text.get(..start).unwrap_or_default().matches('\n').count() + 1
     }
 
     /// As [`Crossing::problem`], for a value that may hold a password: the excerpt does not show it.

@@ -41,6 +41,13 @@ pub(super) fn reach(
                 crossing.problem(command.span(), "`command` is empty", None);
                 return None;
             }
+            let texts = std::iter::once(command).chain(&written.args).chain(&written.cwd);
+            if let Some(bad) = texts.clone().find(|text| text.get_ref().contains('\0')) {
+                // an argument may be a secret
+                let message = "a program's name, arguments and folder hold no zero byte";
+                crossing.hidden(bad.span(), message, None);
+                return None;
+            }
             if let Some(first) = written.networks.first() {
                 crossing.problem(first.span(), "`networks` is for a server with `url`", None);
             }

@@ -66,3 +66,15 @@ fn a_package_without_a_version_is_told_of_where_the_environment_has_a_name() {
     bed.write("callgate.toml", &config(&format!("{one}environment = \"staging\"\n")));
     assert_eq!(mistakes(&bed), set(&[]));
 }
+
+#[test]
+fn what_init_writes_is_not_scolded_until_somebody_has_made_it_theirs() {
+    let bed = Bed::looked_at();
+    std::fs::remove_file(bed.path("policies/notes.cedar")).unwrap();
+    assert_eq!(bed.run(&["init"]).code, 0);
+    assert_eq!(mistakes(&bed), set(&[]));
+    let starter = std::fs::read_to_string(bed.path("policies/starter.cedar")).unwrap();
+    assert!(starter.contains("@id(\"notes-reads\")"), "{starter}");
+    bed.write("policies/starter.cedar", &format!("{starter}// mine\n"));
+    assert_eq!(mistakes(&bed), set(&["no-server-side-authorization"]));
+}

@@ -18,6 +18,7 @@ mod demo;
 mod door;
 mod import;
 mod index;
+mod names;
 mod nothing;
 mod once;
 mod opaque;

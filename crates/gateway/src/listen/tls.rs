@@ -55,6 +55,24 @@ pub enum TlsError {
     AuthorityExpired { path: PathBuf, at: usize },
 }
 
+impl TlsError {
+    /// The file that is wrong.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Read { path, .. }
+            | Self::Mode { path, .. }
+            | Self::Empty { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Expired { path }
+            | Self::Early { path }
+            | Self::Unfit { certificate: path, .. }
+            | Self::Authorities { path, .. }
+            | Self::NoAuthority { path, .. }
+            | Self::AuthorityExpired { path, .. } => path,
+        }
+    }
+}
+
 /// What was read: good for new connections as long as nothing newer is installed.
 pub struct Keys {
     pub(super) config: Arc<ServerConfig>,

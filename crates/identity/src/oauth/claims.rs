@@ -77,7 +77,44 @@ pub struct Who {
     pub bound_to: Option<[u8; 32]>,
 }
 
+/// Whether a token of a provider can speak for somebody of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Naming {
+    /// No token can.
+    Never,
+    /// The provider alone knows whether it has such a one.
+    Perhaps,
+    /// The settings name it.
+    Listed,
+}
+
 impl Mapping {
+    /// Of a person, by the name they have here.
+    pub fn names_user(&self, name: &str) -> Naming {
+        named(&self.users, &self.prefix, name)
+    }
+
+    /// Of an agent or a workload, by the name it has here.
+    pub fn names_agent(&self, name: &str) -> Naming {
+        named(&self.agents, &self.prefix, name)
+    }
+
+    /// Of a group, by the name it has here.
+    pub fn names_group(&self, name: &str) -> Naming {
+        if self.groups.is_none() {
+            return Naming::Never;
+        }
+        let bare = name.strip_prefix(&self.group_prefix);
+        let renamed = self.group_names.iter().flatten().any(|(_, group)| group.as_str() == name);
+        let allowed = bare.is_some_and(|bare| self.group_allow.iter().flatten().any(|group| group == bare));
+        let is_open = self.group_names.is_none() && self.group_allow.is_none();
+        match bare {
+            _ if renamed || allowed => Naming::Listed,
+            Some(_) if is_open => Naming::Perhaps,
+            Some(_) | None => Naming::Never,
+        }
+    }
+
     /// Who these claims speak for. Errors: a claim is missing, or names nobody.
     pub fn who(&self, claims: &Map<String, Value>) -> Result<Who, Refusal> {
         let bound_to = claims.get("cnf").map(certificate).transpose()?;
@@ -165,6 +202,15 @@ where
     map.get(value).cloned().ok_or_else(|| wrong(claim, &format!("is {}, which no map names", quoted(value))))
 }
 
+/// Whether [`name`] can come to this one.
+fn named<T: std::fmt::Display>(map: &BTreeMap<String, T>, prefix: &str, name: &str) -> Naming {
+    match map.is_empty() {
+        false if map.values().any(|known| known.to_string() == name) => Naming::Listed,
+        true if name.starts_with(prefix) => Naming::Perhaps,
+        true | false => Naming::Never,
+    }
+}
+
 fn parse<T: FromStr>(claim: &str, value: &str, prefix: &str) -> Result<T, Refusal>
 where
     T::Err: std::fmt::Display,
@@ -210,4 +256,35 @@ fn certificate(cnf: &Value) -> Result<[u8; 32], Refusal> {
 
 fn wrong(claim: &str, why: &str) -> Refusal {
     Refusal::new(Code::ClaimUnusable, format!("the claim `{claim}` {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_a_token_can_speak_for_is_what_it_would_be_read_as() {
+        let open = Mapping {
+            prefix: "corp:".to_owned(),
+            groups: Some("groups".to_owned()),
+            group_prefix: "g-".to_owned(),
+            ..Mapping::default()
+        };
+        assert_eq!(open.names_user("corp:alice"), Naming::Perhaps);
+        assert_eq!((open.names_user("alice"), open.names_agent("bot")), (Naming::Never, Naming::Never));
+        assert_eq!((open.names_group("g-ops"), open.names_group("ops")), (Naming::Perhaps, Naming::Never));
+        assert_eq!(Mapping { groups: None, ..open.clone() }.names_group("g-ops"), Naming::Never);
+        let closed = Mapping {
+            users: BTreeMap::from([("1".to_owned(), "alice".parse().unwrap())]),
+            group_names: Some(BTreeMap::from([("x".to_owned(), "finance".parse().unwrap())])),
+            group_allow: Some(BTreeSet::from(["ops".to_owned()])),
+            ..open
+        };
+        assert_eq!(
+            (closed.names_user("alice"), closed.names_user("corp:bob")),
+            (Naming::Listed, Naming::Never)
+        );
+        assert_eq!(closed.names_group("finance"), Naming::Listed);
+        assert_eq!((closed.names_group("g-ops"), closed.names_group("g-x")), (Naming::Listed, Naming::Never));
+    }
 }

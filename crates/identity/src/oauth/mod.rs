@@ -27,7 +27,7 @@ mod vouched;
 #[cfg(test)]
 mod tests;
 
-pub use claims::{Mapping, Who};
+pub use claims::{Mapping, Naming, Who};
 pub use introspect::Reply;
 pub use keys::{KeySet, KeysError};
 pub use opaque::Opaque;

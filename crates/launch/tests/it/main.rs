@@ -306,3 +306,22 @@ fn a_supervisor_started_by_hand_says_so_with_its_exit_code() {
         assert_eq!(status.code(), Some(2), "{args:?}");
     }
 }
+
+#[test]
+fn what_would_not_start_is_known_without_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tool");
+    std::fs::write(&file, "#!/bin/sh\n").unwrap();
+    let here = |program: &str| Command::new(program).env("PATH", folder.path().to_str().unwrap());
+    assert!(matches!(here("tool").look(), Err(LaunchError::NotFound { .. })), "it may not be executed");
+    let path = file.to_str().unwrap();
+    assert!(matches!(Command::new(path).look(), Err(LaunchError::NotExecutable { .. })));
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(here("tool").look().is_ok() && Command::new(path).look().is_ok());
+    assert!(matches!(Command::new("tool").look(), Err(LaunchError::NotFound { .. })), "there is no PATH");
+    let mut within = Command::new("./tool");
+    within.cwd = Some(folder.path().to_owned());
+    assert!(within.look().is_ok(), "relative to its folder");
+    within.cwd = Some(folder.path().join("nowhere"));
+    assert!(matches!(within.look(), Err(LaunchError::Directory { .. })));
+}

@@ -8,8 +8,9 @@ use crate::place::Place;
 use catalog::{Catalogue, Category, Effect, Item};
 use decision::{Actor, AgentName, ItemKind, Principal, ServerName, Timestamp};
 use gateway::settings::{Authority, Reach, ServerSettings};
-use policy::{Asked, Asker, Policies, Subject};
+use policy::{Answer, Asked, Asker, Policies, Subject};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use store::Pin;
 
 /// So long something may wait for a person before it counts as passed over.
@@ -41,12 +42,21 @@ pub(super) struct Plan<'p> {
     pub(super) now: Timestamp,
 }
 
-pub(super) fn look(plan: &Plan<'_>) -> Vec<Mistake> {
+/// Errors: the rules cannot be read.
+pub(super) fn look(plan: &Plan<'_>) -> anyhow::Result<Vec<Mistake>> {
+    // of what a program wrote and nobody has touched, its own comments say what is to be done
+    let ours: BTreeSet<String> = plan
+        .place
+        .policies()?
+        .into_iter()
+        .filter(|one| policy::is_untouched(&one.text))
+        .map(|one| one.path)
+        .collect();
     let servers = &plan.place.meant.settings.servers;
     let by_server = servers.iter().flat_map(|(name, server)| {
         [plan.executes(name), plan.shares(name, server), plan.trusts(name, server), plan.floats(name, server)]
     });
-    by_server.flatten().chain(plan.anybody()).chain(plan.passed_over()).collect()
+    Ok(by_server.flatten().chain(plan.anybody(&ours)).chain(plan.passed_over()).collect())
 }
 
 impl Plan<'_> {
@@ -111,8 +121,8 @@ impl Plan<'_> {
         })
     }
 
-    /// No rule asks who it is.
-    fn anybody(&self) -> Option<Mistake> {
+    /// No rule asks who it is, and not only those in these files.
+    fn anybody(&self, ours: &BTreeSet<String>) -> Option<Mistake> {
         let settings = &self.place.meant.settings;
         // nobody has such a name by chance
         let nobody = AgentName::new("callgate-check-nobody-in-particular").ok()?;
@@ -125,8 +135,14 @@ impl Plan<'_> {
         let asker = Asker { principal: &principal, host: None };
         let may = |server: &ServerName, item: &Item| {
             let subject = Subject { server, kind: ItemKind::Tool, name: item.definition.name() };
-            item.classified.effect != Effect::Read
-                && self.policies.see(asker, subject).judged(Asked::See).is_ok()
+            let answer = self.policies.see(asker, subject);
+            let starters = match &answer {
+                Answer::Allowed { basis } => basis
+                    .iter()
+                    .all(|id| self.policies.explain(id).is_some_and(|rule| ours.contains(rule.path))),
+                Answer::Held(_) | Answer::Refused { .. } => false,
+            };
+            item.classified.effect != Effect::Read && !starters && answer.judged(Asked::See).is_ok()
         };
         let tools: Vec<_> =
             settings.servers.keys().flat_map(|server| self.tools(server, |item| may(server, item))).collect();
@@ -156,7 +172,7 @@ impl Plan<'_> {
 }
 
 /// The first few, and how many more there are.
-fn named(all: &[String]) -> String {
+pub(super) fn named(all: &[String]) -> String {
     let first: Vec<_> =
         all.iter().take(NAMED).map(|one| format!("`{}`", crate::say::one_line(one))).collect();
     match all.len().saturating_sub(NAMED) {

@@ -39,6 +39,8 @@ pub(crate) struct Entry {
     pub(crate) headers: BTreeMap<String, String>,
     /// Its user has turned it off: the client neither starts nor asks it.
     pub(crate) is_off: bool,
+    /// Its client brings it along, and alone knows how it is started.
+    pub(crate) is_brought: bool,
 }
 
 impl Entry {
@@ -97,23 +99,46 @@ impl Unread {
 }
 
 /// A client, where it keeps its servers, and under which member. Below the home folder, the folder of configurations, or
-/// the present one.
+/// the present one; a `*` is any folder.
 struct Client {
     name: &'static str,
     home: &'static [&'static str],
     config: &'static [&'static str],
     here: &'static [&'static str],
+    /// The keys that lead to the member.
+    within: &'static [&'static str],
     member: &'static str,
 }
 
 const ZED: &str = "Zed";
 
-const CLIENTS: [Client; 8] = [
+/// Its settings, where it kept them before they had a file of their own.
+const VS_CODE_SETTINGS: Client = Client {
+    name: "VS Code",
+    home: &[
+        "Library/Application Support/Code/User/settings.json",
+        "Library/Application Support/Code/User/profiles/*/settings.json",
+        "Library/Application Support/Code - Insiders/User/settings.json",
+        "Library/Application Support/Code - Insiders/User/profiles/*/settings.json",
+    ],
+    config: &[
+        "Code/User/settings.json",
+        "Code/User/profiles/*/settings.json",
+        "Code - Insiders/User/settings.json",
+        "Code - Insiders/User/profiles/*/settings.json",
+    ],
+    here: &[".vscode/settings.json"],
+    within: &["mcp"],
+    member: "servers",
+};
+
+const CLIENTS: [Client; 10] = [
     Client {
         name: "Claude Desktop",
         home: &["Library/Application Support/Claude/claude_desktop_config.json"],
         config: &["Claude/claude_desktop_config.json"],
         here: &[],
+        within: &[],
         member: "mcpServers",
     },
     Client {
@@ -121,6 +146,7 @@ const CLIENTS: [Client; 8] = [
         home: &[".claude.json"],
         config: &[],
         here: &[".mcp.json"],
+        within: &[],
         member: "mcpServers",
     },
     Client {
@@ -128,20 +154,36 @@ const CLIENTS: [Client; 8] = [
         home: &[".cursor/mcp.json"],
         config: &[],
         here: &[".cursor/mcp.json"],
+        within: &[],
         member: "mcpServers",
     },
     Client {
         name: "VS Code",
-        home: &["Library/Application Support/Code/User/mcp.json"],
-        config: &["Code/User/mcp.json"],
+        home: &[
+            "Library/Application Support/Code/User/mcp.json",
+            "Library/Application Support/Code/User/profiles/*/mcp.json",
+            "Library/Application Support/Code - Insiders/User/mcp.json",
+            "Library/Application Support/Code - Insiders/User/profiles/*/mcp.json",
+        ],
+        config: &[
+            "Code/User/mcp.json",
+            "Code/User/profiles/*/mcp.json",
+            "Code - Insiders/User/mcp.json",
+            "Code - Insiders/User/profiles/*/mcp.json",
+        ],
         here: &[".vscode/mcp.json"],
+        within: &[],
         member: "servers",
     },
+    VS_CODE_SETTINGS,
+    // settings may be written with dots
+    Client { within: &[], member: "mcp.servers", ..VS_CODE_SETTINGS },
     Client {
         name: "Windsurf",
         home: &[".codeium/windsurf/mcp_config.json"],
         config: &[],
         here: &[],
+        within: &[],
         member: "mcpServers",
     },
     Client {
@@ -149,6 +191,7 @@ const CLIENTS: [Client; 8] = [
         home: &[".codex/config.toml"],
         config: &[],
         here: &[".codex/config.toml"],
+        within: &[],
         member: "mcp_servers",
     },
     Client {
@@ -156,6 +199,7 @@ const CLIENTS: [Client; 8] = [
         home: &[".gemini/settings.json"],
         config: &[],
         here: &[".gemini/settings.json"],
+        within: &[],
         member: "mcpServers",
     },
     Client {
@@ -163,6 +207,7 @@ const CLIENTS: [Client; 8] = [
         home: &[],
         config: &["zed/settings.json"],
         here: &[".zed/settings.json"],
+        within: &[],
         member: "context_servers",
     },
 ];
@@ -172,7 +217,7 @@ pub(crate) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
     let (mut entries, mut unread) = (Vec::new(), Vec::new());
     for client in &CLIENTS {
         let below = |folder: Option<&Path>, paths: &[&str]| -> Vec<PathBuf> {
-            folder.into_iter().flat_map(|folder| paths.iter().map(|path| folder.join(path))).collect()
+            folder.into_iter().flat_map(|folder| paths.iter().flat_map(|path| files(folder, path))).collect()
         };
         let home = below(surroundings.home.as_deref(), client.home);
         let config = below(surroundings.config_home.as_deref(), client.config);
@@ -197,6 +242,22 @@ pub(crate) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
     (entries, unread)
 }
 
+/// Where that may be below a folder, in order.
+fn files(folder: &Path, path: &str) -> Vec<PathBuf> {
+    let Some((before, behind)) = path.split_once("/*/") else { return vec![folder.join(path)] };
+    let within = std::fs::read_dir(folder.join(before)).into_iter().flatten().filter_map(Result::ok);
+    let mut folders: Vec<PathBuf> = within.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders.into_iter().map(|folder| folder.join(behind)).collect()
+}
+
+/// Whether a file is at such a place, wherever that begins.
+fn is_at(file: &Path, path: &str) -> bool {
+    let mut parts = file.components().rev();
+    let mut wanted = Path::new(path).components().rev();
+    wanted.all(|wanted| parts.next().is_some_and(|part| wanted.as_os_str() == "*" || part == wanted))
+}
+
 /// What a client's configuration names.
 #[derive(Debug, Default)]
 pub(crate) struct Named {
@@ -208,10 +269,13 @@ pub(crate) struct Named {
 /// What a file names that is the configuration of a client; `None` if it is none.
 pub(crate) fn named(file: &Path, text: &str) -> Option<Named> {
     let ends = |client: &Client| {
-        [client.home, client.config, client.here].concat().iter().any(|path| file.ends_with(path))
+        [client.home, client.config, client.here].concat().iter().any(|path| is_at(file, path))
     };
     let whole = whole(file, text).ok()?;
-    let has = |client: &Client| whole.get(client.member).is_some_and(Value::is_object);
+    let has = |client: &Client| {
+        let within = client.within.iter().try_fold(&whole, |value, key| value.get(*key));
+        within.and_then(|within| within.get(client.member)).is_some_and(Value::is_object)
+    };
     let client = CLIENTS
         .iter()
         .find(|client| ends(client) && has(client))
@@ -277,9 +341,11 @@ fn servers(client: &Client, file: &Path, text: &str) -> Named {
     };
     if !is_toml(file) {
         match crate::jsonc::parse(text) {
-            Ok(root) => named.wrong.extend(doubled::keys(&root, client.member).into_iter().map(|key| {
-                format!("`{key}` occurs twice, and which of the two counts is up to whoever reads it")
-            })),
+            Ok(root) => named.wrong.extend(
+                doubled::keys(&root, client.within, client.member).into_iter().map(|key| {
+                    format!("`{key}` occurs twice, and which of the two counts is up to whoever reads it")
+                }),
+            ),
             Err(why) => named.wrong.push(why.to_string()),
         }
     }
@@ -289,13 +355,23 @@ fn servers(client: &Client, file: &Path, text: &str) -> Named {
             let keys: Vec<String> =
                 keys.iter().chain([&client.member, &name.as_str()]).map(|key| (*key).to_owned()).collect();
             match entry(client.name, file, name, value) {
-                Ok(Some(entry)) => named.entries.push(Entry { text: Arc::clone(&text), keys, ..entry }),
-                Ok(None) => {}
+                Ok(entry) => named.entries.push(Entry { text: Arc::clone(&text), keys, ..entry }),
                 Err(why) => named.wrong.push(format!("`{}` {why}", keys.join("."))),
             }
         }
     };
-    take(&whole, &[]);
+    let mut within = &whole;
+    for key in client.within {
+        match within.get(*key) {
+            Some(Value::Object(inner)) => within = inner,
+            None | Some(Value::Null) => return named,
+            Some(_) => {
+                named.wrong.push(format!("`{key}` is no object"));
+                return named;
+            }
+        }
+    }
+    take(within, client.within);
     // Claude Code has more of each project
     let projects = whole.get("projects").and_then(Value::as_object).into_iter().flatten();
     for (path, project) in projects {
@@ -317,13 +393,8 @@ fn members<'v>(
     member.and_then(Value::as_object).into_iter().flatten()
 }
 
-/// Nothing of one that its client brings with it. Errors: why nobody knows how it is reached.
-fn entry(
-    client: &'static str,
-    file: &Path,
-    name: &str,
-    value: &Value,
-) -> Result<Option<Entry>, &'static str> {
+/// Errors: why nobody knows how it is reached.
+fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Result<Entry, &'static str> {
     if !value.is_object() {
         return Err("is no object");
     }
@@ -353,9 +424,12 @@ fn entry(
     if program.is_none() && url.is_none() {
         // Zed's extensions have settings, and know the program themselves
         let is_brought = client == ZED && value.get("command").is_none();
-        return if is_brought { Ok(None) } else { Err("names neither a program nor an address") };
+        if !is_brought {
+            return Err("names neither a program nor an address");
+        }
     }
-    Ok(Some(Entry {
+    let settings = value.get("settings").filter(|_| program.is_none() && url.is_none());
+    Ok(Entry {
         client,
         file: file.to_owned(),
         name: name.to_owned(),
@@ -364,12 +438,13 @@ fn entry(
         is_sse: ["type", "transport"]
             .iter()
             .any(|key| value.get(*key).and_then(Value::as_str) == Some("sse")),
-        env: pairs(inner.get("env").or_else(|| value.get("env"))),
+        env: pairs(settings.or_else(|| inner.get("env")).or_else(|| value.get("env"))),
+        is_brought: program.is_none() && url.is_none(),
         headers: pairs(value.get("headers").or_else(|| value.get("http_headers"))),
         is_off: value.get("disabled") == Some(&Value::Bool(true))
             || value.get("enabled") == Some(&Value::Bool(false)),
         ..Entry::default()
-    }))
+    })
 }
 
 /// JSON without the comments and last commas that editors allow in their settings.
@@ -425,9 +500,22 @@ mod tests {
             ("\"disabled\": \"yes\"", false),
         ] {
             let value = serde_json::from_str(&format!(r#"{{"command":"x",{said}}}"#)).unwrap();
-            let entry = entry("Cursor", Path::new("mcp.json"), "x", &value).unwrap().unwrap();
+            let entry = entry("Cursor", Path::new("mcp.json"), "x", &value).unwrap();
             assert_eq!(entry.is_off, is_off, "{said}");
         }
+    }
+
+    #[test]
+    fn every_profile_has_a_file_of_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        for profile in ["-2f", "1a"] {
+            let folder = home.path().join("Code/User/profiles").join(profile);
+            std::fs::create_dir_all(&folder).unwrap();
+        }
+        let found = files(home.path(), "Code/User/profiles/*/mcp.json");
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|file| is_at(file, "Code/User/profiles/*/mcp.json")));
+        assert!(!is_at(Path::new("/x/User/profiles/mcp.json"), "Code/User/profiles/*/mcp.json"));
     }
 
     #[test]
@@ -462,6 +550,21 @@ mod tests {
             let found = of(client, file, text);
             assert_eq!((found.len(), &found[0].command[..]), (1, &run[..]), "{client}");
         }
+        let settings = CLIENTS.iter().filter(|one| one.config.contains(&"Code/User/settings.json"));
+        let told: Vec<_> = settings.collect();
+        for text in [
+            r#"{"mcp":{"servers":{"a":{"command":"npx","args":["-y","thing"]}}}} // mine"#,
+            r#"{"mcp.servers":{"a":{"command":"npx","args":["-y","thing"]}}, "editor.tabSize": 2}"#,
+        ] {
+            let found: Vec<Entry> = told
+                .iter()
+                .flat_map(|client| servers(client, Path::new("settings.json"), text).entries)
+                .collect();
+            assert_eq!((found.len(), &found[0].command[..]), (1, &run[..]), "{text}");
+        }
+        let extension = r#"{"context_servers":{"a":{"settings":{"github_token":"ghp_0123456789abcdef0123456789abcdef0123"}}}}"#;
+        let found = of("Zed", "a.json", extension);
+        assert!(found[0].is_brought && found[0].env.contains_key("github_token"));
         let remote = r#"{"mcpServers":{"a":{"httpUrl":"https://x.example/mcp","headers":{"X-Key":"k"}}}}"#;
         let found = of("Gemini CLI", "a.json", remote);
         assert_eq!(found[0].url.as_deref(), Some("https://x.example/mcp"));

@@ -129,7 +129,7 @@ fn tell(say: Say, entries: &[&Entry], limit: Duration) {
              after {seconds} s at most:"
         ));
     }
-    for entry in entries.iter().filter(|entry| entry.url.is_none()) {
+    for entry in entries.iter().filter(|entry| entry.url.is_none() && !entry.is_brought) {
         say.aside(format!("  {}/{}: {}", entry.client, one_line(&entry.name), command_line(entry)));
     }
     if reached > 0 {
@@ -184,10 +184,10 @@ async fn one(entry: &Entry, limit: Duration, given: &Given) -> Result<(Offer, St
 }
 
 fn started(entry: &Entry, home: &Home, given: &Given) -> Result<(Reach, BTreeMap<String, String>), Unseen> {
-    let (program, args) = entry
-        .command
-        .split_first()
-        .ok_or_else(|| Unseen { code: "unreachable", because: "it has no command".to_owned() })?;
+    let (program, args) = entry.command.split_first().ok_or_else(|| Unseen {
+        code: "unreachable",
+        because: "only its client knows how it is started".to_owned(),
+    })?;
     let known = given.surroundings.passable.get("PATH").map_or(PATH, String::as_str);
     let command = found(program, known).ok_or_else(|| Unseen {
         code: "unreachable",

@@ -3,9 +3,9 @@
 use crate::jsonc::{Kind, Member, Node};
 
 /// Each key on the way to a server, or within one, that occurs more than once, by the keys that lead to it.
-pub(super) fn keys(root: &Node, member: &str) -> Vec<String> {
+pub(super) fn keys(root: &Node, before: &[&str], member: &str) -> Vec<String> {
     let mut found = Vec::new();
-    servers(root, member, &mut Vec::new(), &mut found);
+    below(root, before, member, &mut Vec::new(), &mut found);
     within(root, "projects", &mut Vec::new(), &mut found, |projects, way, found| {
         all(projects, way, found, |project, way, found| servers(project, member, way, found));
     });
@@ -14,6 +14,15 @@ pub(super) fn keys(root: &Node, member: &str) -> Vec<String> {
 
 /// What is looked at below a key.
 type Look<'a> = &'a mut dyn FnMut(&Node, &mut Vec<String>, &mut Vec<String>);
+
+fn below(node: &Node, before: &[&str], member: &str, way: &mut Vec<String>, found: &mut Vec<String>) {
+    match before.split_first() {
+        None => servers(node, member, way, found),
+        Some((key, rest)) => {
+            within(node, key, way, found, |inner, way, found| below(inner, rest, member, way, found));
+        }
+    }
+}
 
 fn servers(node: &Node, member: &str, way: &mut Vec<String>, found: &mut Vec<String>) {
     within(node, member, way, found, |servers, way, found| all(servers, way, found, every));
@@ -74,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_leads_to_a_server_or_says_how_it_is_reached_is_looked_at() {
-        let of = |text: &str| keys(&jsonc::parse(text).unwrap(), "mcpServers");
+        let of = |text: &str| keys(&jsonc::parse(text).unwrap(), &[], "mcpServers");
         for (text, twice) in [
             (r#"{"mcpServers":{"a":{"command":"x"},"b":{"command":"x"}}}"#, vec![]),
             (r#"{"mcpServers":{},"mcpServers":{"a":{}}}"#, vec!["mcpServers"]),

@@ -43,6 +43,7 @@ fn remark(
 /// The address, or the program and its arguments, without what is a secret.
 pub(crate) fn reached(entry: &Entry) -> String {
     match &entry.url {
+        None if entry.is_brought => "what its client brings along".to_owned(),
         Some(url) => credentials::address(url).text,
         None => {
             let words = credentials::words(&entry.command).into_iter().map(|word| word.text);
@@ -197,12 +198,42 @@ fn secrets(entry: &Entry) -> Vec<Remark> {
 fn governed(entry: &Entry) -> Option<Remark> {
     (!is_governed(entry)).then(|| {
         let because = "no policy, approval or record stands between the model and it";
-        remark("ungoverned", Severity::Low, because, "`callgate import`, or the gateway's address", "")
+        let repair = match entry.is_brought {
+            true => "name its program instead of the extension, then `callgate import`",
+            false => "`callgate import`, or the gateway's address",
+        };
+        remark("ungoverned", Severity::Low, because, repair, "")
     })
 }
 
 pub(crate) fn is_governed(entry: &Entry) -> bool {
-    program(entry) == "callgate"
+    own_words(entry).is_some()
+}
+
+/// What a gateway is asked to do there, where the program is one; `env` may set variables for it first.
+pub(crate) fn own_words(entry: &Entry) -> Option<&[String]> {
+    let mut words = entry.command.as_slice();
+    while let [first, rest @ ..] = words {
+        match base(first) {
+            "callgate" => return Some(rest),
+            "env" => words = behind_env(rest),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// The command that `env` runs.
+fn behind_env(mut words: &[String]) -> &[String] {
+    while let [first, rest @ ..] = words {
+        words = match first.as_str() {
+            "-u" | "--unset" | "-C" | "--chdir" => rest.get(1..).unwrap_or_default(),
+            "--" => return rest,
+            option if option.starts_with('-') || option.contains('=') => rest,
+            _ => return words,
+        };
+    }
+    words
 }
 
 #[cfg(test)]
@@ -320,6 +351,17 @@ mod tests {
     #[test]
     fn what_goes_through_a_gateway_is_told_apart() {
         assert!(is_governed(&run(&["callgate", "wrap", "--", "npx", "x"])));
+        assert!(is_governed(&run(&[
+            "/usr/bin/env",
+            "-u",
+            "HOME",
+            "X=1",
+            "/opt/callgate",
+            "wrap",
+            "--name",
+            "x"
+        ])));
+        assert!(!is_governed(&run(&["env", "X=callgate", "npx", "callgate"])));
         assert!(look(&run(&["node", "x.js"])).iter().any(|notice| notice.detector == "ungoverned"));
     }
 }

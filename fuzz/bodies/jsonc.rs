@@ -126,7 +126,12 @@ fn entries_in(node: &Node, keys: &mut Vec<String>, found: &mut Vec<Vec<String>>)
 fn pointed_elsewhere(text: &str, root: &Node, keys: Vec<String>) {
     let entry = Entry { file: "a.json".into(), keys, ..Entry::default() };
     let command = ["/bin/callgate", "wrap", "--name", "a\"b"].map(str::to_owned);
-    let Ok(after) = edit::redirect(text, &entry, &command) else { return };
+    let (after, done) = edit::redirect(text, &[(&entry, &command)]);
+    if !matches!(done.as_slice(), [Ok(())]) {
+        return;
+    }
+    let kept = edit::kept(text, &entry).unwrap();
+    assert_eq!(edit::give_back(&after, &entry, &kept).unwrap(), text, "what was kept is not given back");
     let path = || entry.keys.iter().map(String::as_str);
     let was = root.below(path()).unwrap();
     let (before, behind) = (part(text, ..was.span.start), part(text, was.span.end..));

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Wrap(wrap::Args),
     /// Put the gateway before the servers that the MCP clients of this machine name; shows the changes, and asks
     Import(import::Args),
+    /// Take one server out of the configuration again, and give its clients back what they had
+    Unwrap(import::unwrap::Args),
     /// Write a first configuration and a first policy
     Init(init::Args),
     /// Check configuration, policies, pins and secrets, without starting anything
@@ -173,6 +175,7 @@ async fn run(command: Command, given: &Given) -> Outcome {
         Command::Console(args) => console::run(args, given).await,
         Command::Secret(secrets) => secret::run(secrets, given).await,
         Command::Import(args) => Box::pin(import::run(args, given)).await,
+        Command::Unwrap(args) => import::unwrap::run(args, given).await,
         Command::Init(args) => init::run(args, given).await,
         Command::Registry(registry) => registry::run(registry, given).await,
         Command::Scan(args) => Box::pin(scan::run(&args, given)).await,

@@ -6,13 +6,14 @@ mod plan;
 #[cfg(test)]
 mod tests;
 mod undo;
+pub(crate) mod unwrap;
 
 use crate::{
     cli::Given,
     command::{
         init::{self, STARTER},
         scan::{
-            clients::{self, Unread},
+            clients::{self, Entry, Unread},
             credentials, entry,
         },
         secret,
@@ -199,6 +200,7 @@ async fn put_in_force(
         files: plan.files.iter().map(|one| Piece::of(&one.file, &one.before, &one.after)).collect(),
         policies,
         secrets: stored.iter().map(|one| one.named.name.to_string()).collect(),
+        entries: plan.moves.iter().filter_map(was).collect(),
     };
     declare::check(place, &after, given)?;
     let kept = undo::keep(place, &record)?;
@@ -208,6 +210,13 @@ async fn put_in_force(
         return Err(failure);
     }
     Ok(kept)
+}
+
+/// What stands for it in its client's file. It was found there to be replaced.
+fn was(moved: &Move) -> Option<undo::Was> {
+    let Move { entry, server, .. } = moved;
+    let kept = edit::kept(&entry.text, entry).ok()?;
+    Some(undo::Was { file: entry.file.clone(), keys: entry.keys.clone(), server: server.clone(), kept })
 }
 
 fn still_stored(secrets: &[String]) -> String {
@@ -352,16 +361,18 @@ fn tell(say: Say, plan: &Plan, place: &Place) {
 
 fn change(say: Say, one: &Move, minus: &str, plus: &str) {
     say.aside(format!("  {}/{}", one.entry.client, one_line(&one.entry.name)));
-    let asked = one.entry.url.as_ref().is_some_and(|url| url.contains('?'));
-    let asked = if asked { "?••••••" } else { "" };
-    say.aside(format!("  {minus}   {}{asked}", one_line(&entry::reached(&one.entry))));
-    for (name, value) in one.entry.env.iter().chain(&one.entry.headers) {
-        let shown = if credentials::is_secret(name, value) || one.entry.headers.contains_key(name) {
-            "••••••"
-        } else {
-            value
-        };
-        say.aside(format!("  {minus}   {} = {}", one_line(name), one_line(shown)));
-    }
+    way(say, &one.entry, minus);
     say.aside(format!("  {plus}   callgate wrap --name {}", one.server));
+}
+
+/// How an entry is reached, without what is a secret.
+fn way(say: Say, one: &Entry, mark: &str) {
+    let asked = one.url.as_ref().is_some_and(|url| url.contains('?'));
+    let asked = if asked { "?••••••" } else { "" };
+    say.aside(format!("  {mark}   {}{asked}", one_line(&entry::reached(one))));
+    for (name, value) in one.env.iter().chain(&one.headers) {
+        let is_secret = credentials::is_secret(name, value) || one.headers.contains_key(name);
+        let shown = if is_secret { "••••••" } else { value };
+        say.aside(format!("  {mark}   {} = {}", one_line(name), one_line(shown)));
+    }
 }

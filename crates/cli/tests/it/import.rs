@@ -10,10 +10,10 @@ use std::{
     process::Stdio,
 };
 
-const KEY: &str = "ghp_0123456789abcdef0123456789abcdef0123";
+pub(crate) const KEY: &str = "ghp_0123456789abcdef0123456789abcdef0123";
 
 /// Where each client keeps its servers, and a file with one of them, as people write it.
-fn clients() -> Vec<(&'static str, String)> {
+pub(crate) fn clients() -> Vec<(&'static str, String)> {
     let json = |member: &str| {
         format!(
             "{{\n  // mine, \"not\" yours\n  \"theme\": \"dark\",\n  \"{member}\": {{\n    \"git\": {{ \"command\": \"npx\", \"args\": [\"-y\", \"git\"],\n      /* a token */ \"env\": {{ \"GH_TOKEN\": \"{KEY}\", \"MODE\": \"fast\" }}, \"disabled\": false, }},\n  }},\n}}\n"
@@ -421,4 +421,31 @@ fn a_file_that_is_broken_is_told_where() {
         said.code == 2 && said.err.contains("cannot be read: ") && said.err.contains("line 1 column"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_thousand_servers_are_moved_in_one_go_but_for_those_that_would_not_do() {
+    let bed = Bed::new();
+    let mut servers = serde_json::Map::new();
+    for n in 0..1_000 {
+        servers.insert(format!("s{n}"), json!({ "command": format!("run-{n}"), "args": ["x"] }));
+    }
+    servers.insert("nul".to_owned(), json!({ "command": "a\u{0}b" }));
+    servers.insert(
+        "governed".to_owned(),
+        json!({ "command": "env", "args": ["X=1", "callgate", "wrap", "--name", "x"] }),
+    );
+    servers.insert("double".to_owned(), json!({ "command": "a", "url": "https://a.example" }));
+    bed.write("home/.cursor/mcp.json", &json!({ "mcpServers": servers }).to_string());
+    let said = bed.run(&["import", "--yes", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let answer: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(answer["imported"].as_array().unwrap().len(), 1_000);
+    let left: Vec<&str> =
+        answer["left"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(left, ["nul", "double"]);
+    let after: Value =
+        serde_json::from_str(&fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap()).unwrap();
+    let moved = after["mcpServers"].as_object().unwrap().values().filter(|one| one["args"][0] == "wrap");
+    assert_eq!(moved.count(), 1_000);
 }

@@ -37,6 +37,7 @@ mod soak;
 mod sources;
 mod terminal;
 mod unknown;
+mod unwrap;
 mod vault;
 mod versions;
 mod who_can;

@@ -5,32 +5,128 @@ use crate::{
     jsonc::{self, Kind, Member, Node},
 };
 use std::ops::Range;
-use toml_edit::{DocumentMut, TableLike, value};
+use toml_edit::{DocumentMut, Table, TableLike, value};
 
 /// Members of which nothing can be known here: the client fills them in.
 const FROM_CLIENT: [&str; 5] =
     ["bearer_token_env_var", "env_http_headers", "env_vars", "envFile", "headersHelper"];
+const GONE: &str = "it is not there any more";
+const NO_TOML: &str = "it is not TOML any more";
+/// What an entry of TOML is called while it is kept.
+const KEPT: &str = "kept";
 /// Members of an address, in the words of the clients.
 const ADDRESSES: [&str; 3] = ["url", "serverUrl", "httpUrl"];
 
-/// The text with this command in the entry's place.
+/// Entries of one file, each with the command that is to stand in its place.
+pub(super) type Redirection<'a> = (&'a Entry, &'a [String]);
+
+/// The text with these commands in the entries' places, and for each whether it is. The text is read once.
+///
+/// Errors, of each: why it has to be done by hand.
+pub(super) fn redirect(text: &str, all: &[Redirection<'_>]) -> (String, Vec<Result<(), String>>) {
+    let done = match all.first() {
+        Some((entry, _)) if is_toml(entry) => in_toml(text, all),
+        Some(_) => in_json(text, all),
+        None => Ok((text.to_owned(), Vec::new())),
+    };
+    done.unwrap_or_else(|why| (text.to_owned(), all.iter().map(|_| Err(why.clone())).collect()))
+}
+
+/// What stands for the entry, so that it can be given back.
+///
+/// Errors: it cannot be found.
+pub(super) fn kept(text: &str, entry: &Entry) -> Result<String, String> {
+    if is_toml(entry) {
+        let document: DocumentMut = text.parse().map_err(|_| NO_TOML.to_owned())?;
+        let item = entry.keys.iter().try_fold(document.as_item(), |item, key| item.get(key)).ok_or(GONE)?;
+        return Ok(DocumentMut::from(Table::from_iter([(KEPT, item.clone())])).to_string());
+    }
+    let root = jsonc::parse(text).map_err(|error| error.to_string())?;
+    let node = find(&root, entry)?;
+    text.get(node.span.clone()).map(str::to_owned).ok_or_else(|| GONE.to_owned())
+}
+
+/// The text with what [`kept`] gave in the entry's place.
 ///
 /// Errors: why it has to be done by hand.
-pub(super) fn redirect(text: &str, entry: &Entry, command: &[String]) -> Result<String, String> {
-    let (program, args) = command.split_first().ok_or("there is no command")?;
-    if entry.file.extension().is_some_and(|kind| kind == "toml") {
-        in_toml(text, entry, program, args)
-    } else {
-        in_json(text, entry, program, args)
+pub(super) fn give_back(text: &str, entry: &Entry, kept: &str) -> Result<String, String> {
+    if !is_toml(entry) {
+        let root = jsonc::parse(text).map_err(|error| error.to_string())?;
+        let mut out = text.to_owned();
+        out.replace_range(find(&root, entry)?.span.clone(), kept);
+        return Ok(out);
+    }
+    let mut document = plain_toml(text)?;
+    let kept: DocumentMut = kept.parse().map_err(|_| NO_TOML.to_owned())?;
+    let mut item = document.as_item_mut();
+    for key in &entry.keys {
+        item = item.get_mut(key).ok_or(GONE)?;
+    }
+    let mut was = kept.get(KEPT).ok_or(GONE)?.clone();
+    if let (Some(was), Some(now)) = (was.as_table_mut(), item.as_table()) {
+        was.set_position(now.position());
+        *was.decor_mut() = now.decor().clone();
+        follow(was);
+    }
+    *item = was;
+    with_ends_of(text, &document)
+}
+
+/// Tables in it stand behind it, wherever they stood.
+fn follow(table: &mut Table) {
+    for (_, item) in table.iter_mut() {
+        if let Some(inner) = item.as_table_mut() {
+            inner.set_position(None);
+            follow(inner);
+        }
     }
 }
 
-fn in_json(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<String, String> {
-    let root = jsonc::parse(text).map_err(|error| error.to_string())?;
-    let mut node = &root;
+/// The gateway's configuration without a server and all that is said of it, also above it.
+///
+/// Errors: why it has to be done by hand.
+pub(super) fn without_server(text: &str, name: &str) -> Result<String, String> {
+    let mut document = plain_toml(text)?;
+    let servers = document.get_mut("servers").and_then(toml_edit::Item::as_table_like_mut).ok_or(GONE)?;
+    servers.remove(name).ok_or(GONE)?;
+    with_ends_of(text, &document)
+}
+
+fn is_toml(entry: &Entry) -> bool {
+    entry.file.extension().is_some_and(|kind| kind == "toml")
+}
+
+/// The entry's value.
+fn find<'n>(root: &'n Node, entry: &Entry) -> Result<&'n Node, String> {
+    let mut node = root;
     for key in &entry.keys {
-        node = only(members(node)?, key)?.map(|member| &member.value).ok_or("it is not there any more")?;
+        node = only(members(node)?, key)?.map(|member| &member.value).ok_or(GONE)?;
     }
+    Ok(node)
+}
+
+fn in_json(text: &str, all: &[Redirection<'_>]) -> Result<(String, Vec<Result<(), String>>), String> {
+    let root = jsonc::parse(text).map_err(|error| error.to_string())?;
+    let (mut edits, mut done) = (Vec::new(), Vec::new());
+    for (entry, command) in all {
+        done.push(find(&root, entry).and_then(|node| edits_of(node, command)).map(|own| edits.extend(own)));
+    }
+    edits.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+    edits.dedup_by(|a, b| a.0 == b.0);
+    let (mut out, mut end) = (Vec::new(), text.len());
+    for (span, new) in &edits {
+        let behind = text.get(span.end..end).ok_or("what is to change overlaps")?;
+        out.extend([behind, new.as_str()]);
+        end = span.start;
+    }
+    out.push(text.get(..end).unwrap_or_default());
+    out.reverse();
+    Ok((out.concat(), done))
+}
+
+/// What changes of one entry, and into what.
+fn edits_of(node: &Node, command: &[String]) -> Result<Vec<(Range<usize>, String)>, String> {
+    let (program, args) = command.split_first().ok_or("there is no command")?;
     let outer = members(node)?;
     if let Some(known) = FROM_CLIENT.iter().find(|known| outer.iter().any(|member| member.key == **known)) {
         return Err(format!("`{known}` is filled in by the client"));
@@ -71,13 +167,7 @@ fn in_json(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<
             edits.push((member.value.span.clone(), "\"stdio\"".to_owned()));
         }
     }
-    edits.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
-    edits.dedup_by(|a, b| a.0 == b.0);
-    let mut text = text.to_owned();
-    for (span, new) in edits {
-        text.replace_range(span, &new);
-    }
-    Ok(text)
+    Ok(edits)
 }
 
 fn members(node: &Node) -> Result<&[Member], String> {
@@ -100,14 +190,26 @@ fn whole(member: &Member) -> Range<usize> {
     member.at.start..member.value.span.end
 }
 
-fn in_toml(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<String, String> {
-    let mut document: DocumentMut = text.parse().map_err(|_| "it is not TOML any more".to_owned())?;
+fn in_toml(text: &str, all: &[Redirection<'_>]) -> Result<(String, Vec<Result<(), String>>), String> {
+    let mut document = plain_toml(text)?;
+    let done = all.iter().map(|(entry, command)| in_document(&mut document, entry, command)).collect();
+    Ok((with_ends_of(text, &document)?, done))
+}
+
+/// The document, if it can be written again as it is.
+fn plain_toml(text: &str) -> Result<DocumentMut, String> {
+    let document: DocumentMut = text.parse().map_err(|_| NO_TOML.to_owned())?;
     if with_ends_of(text, &document)? != text {
         return Err("what else is in the file would not stay as it is".to_owned());
     }
+    Ok(document)
+}
+
+fn in_document(document: &mut DocumentMut, entry: &Entry, command: &[String]) -> Result<(), String> {
+    let (program, args) = command.split_first().ok_or("there is no command")?;
     let mut item = document.as_item_mut();
     for key in &entry.keys {
-        item = item.get_mut(key).ok_or("it is not there any more")?;
+        item = item.get_mut(key).ok_or(GONE)?;
     }
     let table = item.as_table_like_mut().ok_or("it is no table")?;
     if let Some(known) = FROM_CLIENT.iter().find(|known| table.contains_key(known)) {
@@ -118,7 +220,7 @@ fn in_toml(text: &str, entry: &Entry, program: &str, args: &[String]) -> Result<
     for gone in ADDRESSES.iter().chain(&["env", "http_headers"]) {
         table.remove(gone);
     }
-    with_ends_of(text, &document)
+    Ok(())
 }
 
 /// The document with its lines and its end as they were: whoever writes it knows one kind of either.
@@ -155,7 +257,16 @@ mod tests {
         }
     }
     fn redirected(file: &str, keys: &[&str], text: &str) -> Result<String, String> {
-        redirect(text, &entry(file, keys), &["/bin/callgate", "wrap", "--name", "a"].map(str::to_owned))
+        let (entry, command) =
+            (entry(file, keys), ["/bin/callgate", "wrap", "--name", "a"].map(str::to_owned));
+        let (after, mut done) = redirect(text, &[(&entry, &command)]);
+        let redirected = done.pop().unwrap().map(|()| after);
+        if let Ok(after) = &redirected {
+            let kept = kept(text, &entry).unwrap();
+            let again = give_back(after, &entry, &kept).unwrap();
+            assert_eq!(again, text, "what was kept is given back as it was");
+        }
+        redirected
     }
 
     #[test]

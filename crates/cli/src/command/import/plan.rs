@@ -61,7 +61,8 @@ pub(super) struct Plan {
     pub(super) files: Vec<Changed>,
 }
 
-/// What would change. `command` starts the gateway's shim for a server.
+/// What would change. `command` starts the gateway's shim for a server; `fits` says why the configuration would not hold
+/// with these blocks, and is asked of many at once.
 pub(super) fn plan(
     entries: Vec<Entry>,
     place: &Place,
@@ -75,20 +76,13 @@ pub(super) fn plan(
         if entry::is_governed(&entry) || entry.url.as_deref().is_some_and(|url| is_here(url, place)) {
             continue;
         }
-        if entry.is_off && !also.contains(&entry.name) {
-            let why = format!(
-                "it is turned off in its client, and the gateway would start it; `--also {}` moves it all the same",
-                entry.name
-            );
+        if entry.is_brought {
+            let why = "its client brings it along, and alone knows how it is started".to_owned();
             plan.left.push(Left { entry, why });
             continue;
         }
-        if is_signed_in_by_client(&entry) && !also.contains(&entry.name) {
-            let why = format!(
-                "it is sent no credential, so the client itself may sign in there, which the gateway cannot do for it; \
-                 `--also {}` moves it all the same",
-                entry.name
-            );
+        if let Some(why) = stays(&entry).filter(|_| !also.contains(&entry.name)) {
+            let why = format!("{why}; `--also {}` moves it all the same", entry.name);
             plan.left.push(Left { entry, why });
             continue;
         }
@@ -100,12 +94,7 @@ pub(super) fn plan(
         };
         let moved =
             if known.is_some() { Ok((None, Vec::new())) } else { block(&server, &entry, surroundings) };
-        let edited = moved.and_then(|(block, secrets)| {
-            fits(block.as_deref().unwrap_or_default())?;
-            plan.edit(&entry, &command(&server))?;
-            Ok((block, secrets))
-        });
-        match edited {
+        match moved {
             Ok((block, secrets)) => {
                 taken.insert(server.clone());
                 let stays = credentials::words(&entry.command).into_iter().filter_map(|word| word.holds);
@@ -115,7 +104,19 @@ pub(super) fn plan(
             Err(why) => plan.left.push(Left { entry, why }),
         }
     }
+    plan.leave_misfits(&fits);
+    plan.edit(command);
     Ok(plan)
+}
+
+/// Why an entry is moved only by its name.
+fn stays(entry: &Entry) -> Option<&'static str> {
+    if entry.is_off {
+        return Some("it is turned off in its client, and the gateway would start it");
+    }
+    is_signed_in_by_client(entry).then_some(
+        "it is sent no credential, so the client itself may sign in there, which the gateway cannot do for it",
+    )
 }
 
 impl Plan {
@@ -125,17 +126,83 @@ impl Plan {
         moved.chain(self.left.iter().map(|one| &one.entry)).any(|entry| entry.name == name)
     }
 
-    /// Several entries may be of one file.
-    fn edit(&mut self, entry: &Entry, command: &[String]) -> Result<(), String> {
-        match self.files.iter_mut().find(|changed| changed.file == entry.file) {
-            Some(changed) => changed.after = edit::redirect(&changed.after, entry, command)?,
-            None => {
-                let after = edit::redirect(&entry.text, entry, command)?;
-                let before = entry.text.to_string();
-                self.files.push(Changed { file: entry.file.clone(), before, after });
+    /// Leaves every server that the configuration would not take, with all entries that name it.
+    fn leave_misfits(&mut self, fits: &impl Fn(&str) -> Result<(), String>) {
+        let blocks: Vec<(&ServerName, &str)> =
+            self.moves.iter().filter_map(|one| Some((&one.server, one.block.as_deref()?))).collect();
+        let mut wrong = BTreeMap::new();
+        misfits(&blocks, fits, &mut wrong);
+        let wrong: BTreeMap<ServerName, String> =
+            wrong.into_iter().map(|(name, why)| (name.clone(), why)).collect();
+        self.leave(|one| wrong.get(&one.server).cloned());
+    }
+
+    fn leave(&mut self, why: impl Fn(&Move) -> Option<String>) {
+        for one in std::mem::take(&mut self.moves) {
+            match why(&one) {
+                Some(why) => self.left.push(Left { entry: one.entry, why }),
+                None => self.moves.push(one),
             }
         }
-        Ok(())
+    }
+
+    /// Each file is read and written once, however many entries of it there are.
+    fn edit(&mut self, command: impl Fn(&ServerName) -> Vec<String>) {
+        let commands: BTreeMap<&ServerName, Vec<String>> =
+            self.moves.iter().map(|one| (&one.server, command(&one.server))).collect();
+        let mut by_file: BTreeMap<&Path, Vec<edit::Redirection<'_>>> = BTreeMap::new();
+        for one in &self.moves {
+            let command = commands.get(&one.server).map(Vec::as_slice).unwrap_or_default();
+            by_file.entry(&one.entry.file).or_default().push((&one.entry, command));
+        }
+        let (mut files, mut wrong) = (Vec::new(), BTreeMap::new());
+        for (file, all) in by_file {
+            let Some(before) = all.first().map(|(entry, _)| entry.text.to_string()) else { continue };
+            let (after, done) = edit::redirect(&before, &all);
+            for ((entry, _), why) in all.iter().zip(&done) {
+                let why = why.as_ref().err().cloned();
+                wrong.extend(why.map(|why| ((entry.file.clone(), entry.keys.clone()), why)));
+            }
+            if done.iter().any(Result::is_ok) {
+                files.push(Changed { file: file.to_owned(), before, after });
+            }
+        }
+        self.files = files;
+        let why = |one: &Move| wrong.get(&(one.entry.file.clone(), one.entry.keys.clone())).cloned();
+        self.hand_over(why);
+        self.leave(why);
+    }
+
+    /// What comes with an entry that stays comes with the next one that names the same server.
+    fn hand_over(&mut self, stays: impl Fn(&Move) -> Option<String>) {
+        for at in 0..self.moves.len() {
+            let Some(one) = self.moves.get_mut(at).filter(|one| stays(one).is_some()) else { continue };
+            let (server, block) = (one.server.clone(), one.block.take());
+            let secrets = std::mem::take(&mut one.secrets);
+            let next = self.moves.iter_mut().find(|one| one.server == server && stays(one).is_none());
+            if let (Some(next), true) = (next, block.is_some()) {
+                (next.block, next.secrets) = (block, secrets);
+            }
+        }
+    }
+}
+
+/// Which blocks would not do. All are asked of together: most often all of them do.
+fn misfits<'b>(
+    blocks: &[(&'b ServerName, &'b str)],
+    fits: &impl Fn(&str) -> Result<(), String>,
+    wrong: &mut BTreeMap<&'b ServerName, String>,
+) {
+    let all: String = blocks.iter().map(|(_, block)| *block).collect();
+    let Err(why) = fits(&all) else { return };
+    match blocks {
+        [] => {}
+        [(server, _)] => drop(wrong.insert(server, why)),
+        _ => {
+            let (first, second) = blocks.split_at(blocks.len() / 2);
+            misfits(first, fits, wrong);
+            misfits(second, fits, wrong);
+        }
     }
 }
 
@@ -293,4 +360,31 @@ fn address(table: &mut Table, url: &str, entry: &Entry, secrets: &mut Secrets<'_
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn what_does_not_fit_is_found_without_a_look_at_the_whole_for_each() {
+        let names: Vec<ServerName> = (0..1_000).map(|n| ServerName::new(format!("s{n}")).unwrap()).collect();
+        let texts: Vec<String> = names.iter().map(|name| format!("{name};")).collect();
+        let blocks: Vec<(&ServerName, &str)> = names.iter().zip(texts.iter().map(String::as_str)).collect();
+        for (wrong, looks_max) in [(&[][..], 1), (&["s0", "s999"], 41)] {
+            let looks = Cell::new(0);
+            let fits = |text: &str| {
+                looks.set(looks.get() + 1);
+                let bad = wrong.iter().find(|bad| text.split(';').any(|one| one == **bad));
+                bad.map_or(Ok(()), |bad| Err((*bad).to_owned()))
+            };
+            let mut found = BTreeMap::new();
+            misfits(&blocks, &fits, &mut found);
+            let found: Vec<(&str, &str)> =
+                found.iter().map(|(name, why)| (name.as_str(), why.as_str())).collect();
+            assert_eq!(found, wrong.iter().map(|one| (*one, *one)).collect::<Vec<_>>());
+            assert!(looks.get() <= looks_max, "{} looks", looks.get());
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::piece::Piece;
 use crate::{cli::Given, command::secret, failure::Failure, place::Place, rewrite};
 use anyhow::Context as _;
+use decision::ServerName;
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -18,6 +19,18 @@ pub(super) struct Record {
     pub(super) policies: Vec<PathBuf>,
     /// Names of secrets, which stay in the vault.
     pub(super) secrets: Vec<String>,
+    /// The entries of clients one by one, to be given back by themselves.
+    #[serde(default)]
+    pub(super) entries: Vec<Was>,
+}
+
+/// What stood in a client's file for a server.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Was {
+    pub(super) file: PathBuf,
+    pub(super) keys: Vec<String>,
+    pub(super) server: ServerName,
+    pub(super) kept: String,
 }
 
 fn folder(place: &Place) -> anyhow::Result<PathBuf> {
@@ -50,9 +63,37 @@ pub(super) fn keep(place: &Place, record: &Record) -> anyhow::Result<PathBuf> {
 /// The last import, and where it is kept.
 pub(super) fn last(place: &Place) -> anyhow::Result<Option<(PathBuf, Record)>> {
     let Some(path) = all(place)?.pop() else { return Ok(None) };
-    let fail = || format!("`{}` cannot be read", path.display());
-    let record = serde_json::from_slice(&fs::read(&path).with_context(fail)?).with_context(fail)?;
+    let record = read(&path)?;
     Ok(Some((path, record)))
+}
+
+fn read(path: &Path) -> anyhow::Result<Record> {
+    let fail = || format!("`{}` cannot be read", path.display());
+    serde_json::from_slice(&fs::read(path).with_context(fail)?).with_context(fail)
+}
+
+/// What clients had for this server before it was imported, the oldest first.
+pub(super) fn kept(place: &Place, server: &ServerName) -> anyhow::Result<Vec<Was>> {
+    let mut kept = Vec::new();
+    for path in all(place)? {
+        kept.extend(read(&path)?.entries.into_iter().filter(|was| was.server == *server));
+    }
+    Ok(kept)
+}
+
+/// Lets go of what was kept of these entries; an import of which nothing is left is forgotten with all it replaced.
+pub(super) fn drop_kept(place: &Place, gone: impl Fn(&Was) -> bool) -> anyhow::Result<()> {
+    for path in all(place)? {
+        let mut record = read(&path)?;
+        let before = record.entries.len();
+        record.entries.retain(|was| !gone(was));
+        match record.entries.len() {
+            same if same == before => {}
+            0 => fs::remove_file(&path)?,
+            _ => rewrite::replace(&path, serde_json::to_string_pretty(&record)?.as_bytes(), 0o600)?,
+        }
+    }
+    Ok(())
 }
 
 /// Takes it back: every file is looked at before one is changed, and where one cannot be written those before it are put
@@ -84,7 +125,7 @@ pub(super) fn take_back(
     }
     if !changed.is_empty() {
         return Err(Failure::Usage(format!(
-            "{} changed since the import, so nothing is taken back. By hand: in each client's configuration give the entries that run \
+            "{} changed since the import, so nothing is taken back. `callgate unwrap NAME` takes one server back. By hand: in each client's configuration give the entries that run \
              `callgate wrap --name` what stands under `removed` in `{}`, take their `[servers.…]` out of `{}`, then delete the first file",
             changed.join(" and "),
             path.display(),
@@ -106,14 +147,14 @@ pub(super) fn take_back(
 }
 
 /// A file, what stands in it, and what is to.
-struct Turn<'a> {
-    file: &'a Path,
-    now: String,
-    text: String,
+pub(super) struct Turn<'a> {
+    pub(super) file: &'a Path,
+    pub(super) now: String,
+    pub(super) text: String,
 }
 
 /// All of them, or none.
-fn turn_all(turns: &[Turn<'_>]) -> anyhow::Result<()> {
+pub(super) fn turn_all(turns: &[Turn<'_>]) -> anyhow::Result<()> {
     for (done, turn) in turns.iter().enumerate() {
         let Err(mut error) = rewrite::replace(turn.file, turn.text.as_bytes(), 0o600) else { continue };
         for before in turns.iter().take(done).rev() {

@@ -1,0 +1,85 @@
+//! `callgate unwrap`: one server out of the configuration again, and its clients as they were.
+
+use crate::{bed::Bed, import};
+use serde_json::{Value, json};
+use std::fs;
+
+const CONFIG: &str = "home/.config/callgate/callgate.toml";
+
+fn read(bed: &Bed, file: &str) -> String {
+    fs::read_to_string(bed.path(file)).unwrap()
+}
+
+#[test]
+fn every_client_has_its_own_entry_again() {
+    for (file, text) in import::clients() {
+        let bed = Bed::new();
+        bed.write(file, &text);
+        assert_eq!(bed.run(&["import", "--yes", "--also", "git"]).code, 0);
+        let before = (read(&bed, file), read(&bed, CONFIG));
+        let said = bed.run_with(&["unwrap", "git", "--config", CONFIG], "n\n");
+        assert_eq!(said.code, 3, "{file}: {said:?}");
+        assert_eq!((read(&bed, file), read(&bed, CONFIG)), before, "nobody said yes");
+        assert!(
+            !said.err.contains(import::KEY) && said.err.contains("callgate wrap --name git"),
+            "{file}: {said:?}"
+        );
+        let said = bed.run(&["unwrap", "git", "--yes", "--config", CONFIG]);
+        assert_eq!(said.code, 0, "{file}: {said:?}");
+        assert_eq!(read(&bed, file), text, "{file}");
+        let config = read(&bed, CONFIG);
+        assert!(!config.contains("servers.git") && !config.contains("moved here"), "{config}");
+        assert!(!bed.path("home/.config/callgate/policies/starter-git.cedar").exists(), "{file}");
+        let kept = fs::read_dir(bed.path("home/.local/state/callgate/imports")).unwrap().count();
+        assert_eq!(kept, 0, "what was replaced is kept no longer");
+        assert_eq!(bed.run(&["import", "--yes", "--also", "git"]).code, 0, "{file}: it can be moved again");
+    }
+}
+
+#[test]
+fn one_of_several_is_taken_out_and_what_others_wrote_meanwhile_stays() {
+    let bed = Bed::new();
+    let file = "home/.cursor/mcp.json";
+    let text = json!({ "mcpServers": { "a": { "command": "a", "env": { "API_KEY": import::KEY } }, "b": { "command": "b" } } });
+    bed.write(file, &text.to_string());
+    bed.write("home/.gemini/settings.json", &text.to_string());
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    let mut now: Value = serde_json::from_str(&read(&bed, file)).unwrap();
+    now["theme"] = json!("dark");
+    bed.write(file, &now.to_string());
+    let said = bed.run(&["unwrap", "a", "--yes", "--json"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let answer: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(answer["restored"].as_array().unwrap().len(), 2, "{answer}");
+    assert_eq!(answer["secrets-kept"], json!(["a/API_KEY"]));
+    let after: Value = serde_json::from_str(&read(&bed, file)).unwrap();
+    assert_eq!(after["mcpServers"]["a"], text["mcpServers"]["a"]);
+    assert_eq!((&after["theme"], &after["mcpServers"]["b"]["args"][0]), (&json!("dark"), &json!("wrap")));
+    let config = read(&bed, CONFIG);
+    assert!(!config.contains("servers.a") && config.contains("[servers.b]"), "{config}");
+    let said = bed.run(&["unwrap", "aa", "--yes"]);
+    assert!(said.code == 2 && said.err.contains("there is no server `aa`"), "{said:?}");
+}
+
+#[test]
+fn what_nobody_kept_is_told_and_a_configuration_that_would_not_hold_stays() {
+    let bed = Bed::new();
+    let config = "# mine\nlisten = \"127.0.0.1:7420\"\n\n# a note on a\n[servers.a] # this\ncommand = \"a\"\n\n# of b\n[servers.b]\ncommand = \"b\"\n\n[[servers.a.credentials]]\nsecret = \"k\"\nenv = \"K\"\n";
+    bed.write(CONFIG, config);
+    let entry = json!({ "mcpServers": { "a": { "command": "callgate", "args": ["wrap", "--name", "a"] } } })
+        .to_string();
+    bed.write("home/.cursor/mcp.json", &entry);
+    let said = bed.run(&["unwrap", "a", "--yes"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.err.contains("has to be changed by hand: what it was before is not known"), "{said:?}");
+    assert_eq!(read(&bed, "home/.cursor/mcp.json"), entry);
+    assert_eq!(
+        read(&bed, CONFIG),
+        "# mine\nlisten = \"127.0.0.1:7420\"\n\n# of b\n[servers.b]\ncommand = \"b\"\n"
+    );
+    let needs = "[servers.b]\ncommand = \"b\"\n[[budgets]]\nname = \"x\"\ncounts = \"calls\"\nserver = \"b\"\nper = \"agent\"\nwindow = \"60s\"\nat-most = 3\n";
+    bed.write(CONFIG, needs);
+    let said = bed.run(&["unwrap", "b", "--yes"]);
+    assert!(said.code == 2 && said.err.contains("would not hold"), "{said:?}");
+    assert_eq!(read(&bed, CONFIG), needs);
+}

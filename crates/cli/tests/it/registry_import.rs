@@ -347,3 +347,38 @@ fn nothing_that_others_wrote_begins_a_line_of_ours() {
     assert!(said.out.contains("error::x"), "{}", said.out);
     assert!(!said.out.lines().any(|line| line.trim_start().starts_with("::")), "{}", said.out);
 }
+
+#[test]
+fn what_somebody_has_to_fill_in_is_told_and_what_is_known_is_filled_in() {
+    let bed = bed();
+    let variables = json!([
+        { "name": "REGION", "value": "{r}-1", "variables": { "r": { "default": "eu" } } },
+        { "name": "DSN", "value": "db://u:{p}@h", "variables": { "p": { "isSecret": true } } },
+        { "name": "TENANT", "isRequired": true },
+        { "name": "PLACE", "value": "{where}", "variables": { "where": { "isRequired": true } } },
+        { "name": "EXTRA" },
+    ]);
+    let package = |transport: &str| {
+        json!({ "name": "io.example/files", "version": "2.0.0", "packages": [{
+            "registryType": "npm", "identifier": "@example/files", "version": "2.0.0",
+            "transport": { "type": transport, "url": "http://127.0.0.1:9/mcp" }, "environmentVariables": variables }] })
+    };
+    described(&bed, &package("streamable-http"));
+    let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+    assert!(said.code == 2 && said.err.contains("speaks over standard input and output"), "{said:?}");
+    described(&bed, &package("stdio"));
+    let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("`TENANT` is required and has no value"), "{}", said.err);
+    assert!(
+        said.err.contains("`PLACE` is left out, since somebody has to fill in `{where}`"),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("EXTRA") && said.out.contains("callgate secret set files/DSN"), "{said:?}");
+    let meant: toml::Table = config(&bed).parse().unwrap();
+    let server = &meant["servers"]["files"];
+    assert_eq!(server["env"].as_table().unwrap().len(), 1, "{server}");
+    assert_eq!(server["env"]["REGION"].as_str(), Some("eu-1"));
+    assert_eq!(server["credentials"][0]["env"].as_str(), Some("DSN"));
+}

@@ -7,7 +7,7 @@ use crate::{
         listed,
         scan::{
             clients::Entry,
-            described::{self, Described},
+            described::{self, Described, is_secret_input},
             notice::Notice,
             published::REFUSED,
         },
@@ -62,7 +62,7 @@ pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
         }
     };
     let Way { entry, notices, passed } = way(&described, &value)?;
-    let (block, secrets) = block(&name, entry, &value)?;
+    let Block { text: block, secrets, unsaid } = block(&name, entry, &value)?;
     let before = fs::read_to_string(&place.config)
         .with_context(|| format!("cannot read `{}`", place.config.display()))?;
     let after = declare::appended(&before, &block);
@@ -78,6 +78,9 @@ pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
             given.say.aside(format!("! {}", one_line(&notice.because)));
             told.push(&notice.because);
         }
+    }
+    for variable in &unsaid {
+        given.say.aside(format!("! {}", one_line(variable)));
     }
     if !import.yes && !given.say.agreed("nothing was changed") {
         return Ok(Verdict::No);
@@ -133,8 +136,8 @@ fn way<'d>(described: &'d Described, value: &Value) -> Result<Way<'d>, Failure> 
     Err(match passed.first() {
         Some(notice) => failed(notice),
         None => Failure::Usage(format!(
-            "nothing that `{}` offers can be used as it stands: a package of npm, PyPI or an image, or an address without \
-             variables",
+            "nothing that `{}` offers can be used as it stands: a package of npm, PyPI or an image that speaks over standard \
+             input and output, or an address without variables that somebody has to fill in",
             one_line(&described.name)
         )),
     })
@@ -145,9 +148,12 @@ fn can(entry: &Entry, value: &Value) -> bool {
     match &entry.url {
         Some(url) => !url.contains('{') && url::Url::parse(url).is_ok(),
         None => {
-            let kind = at(entry, value).and_then(|package| package.get("registryType")?.as_str());
+            let package = at(entry, value);
+            let kind = package.and_then(|package| package.get("registryType")?.as_str());
             let whole = !entry.command.iter().any(|word| word.contains('{'));
-            matches!(kind, Some("npm" | "pypi" | "oci")) && whole
+            // one that listens at an address of its own says nothing to who starts it
+            let transport = package.and_then(|package| package.pointer("/transport/type")?.as_str());
+            matches!(kind, Some("npm" | "pypi" | "oci")) && whole && matches!(transport, Some("stdio") | None)
         }
     }
 }
@@ -157,8 +163,16 @@ fn at<'v>(entry: &Entry, value: &'v Value) -> Option<&'v Value> {
     value.pointer(&entry.keys.iter().map(|key| format!("/{key}")).collect::<String>())
 }
 
-/// What is added, and the secrets it needs.
-fn block(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<(String, Vec<String>)> {
+/// What is added.
+struct Block {
+    text: String,
+    /// The names of secrets that it needs.
+    secrets: Vec<String>,
+    /// What a person has to fill in, in words.
+    unsaid: Vec<String>,
+}
+
+fn block(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<Block> {
     let mut own = Table::new();
     let mut put = |key: &str, value: toml::Value| drop(own.insert(key.to_owned(), value));
     let list = |words: &[String]| words.iter().cloned().map(toml::Value::String).collect::<Vec<_>>();
@@ -175,15 +189,41 @@ fn block(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<(Str
             put("args", list(args).into());
         }
     }
+    let Inputs { env, credentials, secrets, unsaid } = inputs(name, entry, value)?;
+    if !env.is_empty() {
+        own.insert("env".to_owned(), env.into());
+    }
+    let mut text = format!("\n# from a registry's description\n[servers.{name}]\n{}", toml::to_string(&own)?);
+    text = text.replace("\n[env]\n", &format!("\n[servers.{name}.env]\n"));
+    let root = entry.keys.get(..entry.keys.len().saturating_sub(2)).unwrap_or_default();
+    let root: String = root.iter().map(|key| format!("/{key}")).collect();
+    if let Some(repository) = value.pointer(&format!("{root}/repository/url")).and_then(Value::as_str) {
+        let record = Table::from_iter([("repository".to_owned(), repository.into())]);
+        text.push_str(&format!("[servers.{name}.record]\n{}", toml::to_string(&record)?));
+    }
+    text.push_str(&credentials);
+    Ok(Block { text, secrets, unsaid })
+}
+
+/// What a server is given beside its arguments.
+#[derive(Default)]
+struct Inputs {
+    env: Table,
+    /// As text of the configuration.
+    credentials: String,
+    secrets: Vec<String>,
+    unsaid: Vec<String>,
+}
+
+fn inputs(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<Inputs> {
     // of an address, what is named like a variable of a program is none, and the other way round
     let key = if entry.url.is_some() { "headers" } else { "environmentVariables" };
-    let inputs = at(entry, value).and_then(|of| of.get(key)?.as_array()).into_iter();
-    let (mut env, mut credentials, mut secrets) = (Table::new(), String::new(), Vec::new());
-    for input in inputs.flatten() {
+    let listed = at(entry, value).and_then(|of| of.get(key)?.as_array()).into_iter();
+    let mut inputs = Inputs::default();
+    for input in listed.flatten() {
         let Some(input_name) = input.get("name").and_then(Value::as_str) else { continue };
-        let given = ["value", "default"].iter().find_map(|key| input.get(*key)?.as_str());
-        let secret = entry.url.is_some() || input.get("isSecret").and_then(Value::as_bool) == Some(true);
-        if secret {
+        let written = ["value", "default"].iter().find_map(|key| input.get(*key)?.as_str());
+        if entry.url.is_some() || is_secret_input(input) {
             let stored = declare::secret_name(name, input_name)
                 .map_err(|error| anyhow!(one_line(&error.to_string())))?
                 .to_string();
@@ -192,31 +232,31 @@ fn block(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<(Str
                 Some(_) => {
                     credential.insert("header".to_owned(), input_name.into());
                     // `Bearer {token}`
-                    let prefix = given.and_then(|text| text.split_once('{')).map(|(before, _)| before);
+                    let prefix = written.and_then(|text| text.split_once('{')).map(|(before, _)| before);
                     if let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) {
                         credential.insert("prefix".to_owned(), prefix.into());
                     }
                 }
                 None => drop(credential.insert("env".to_owned(), input_name.into())),
             }
-            credentials
+            inputs
+                .credentials
                 .push_str(&format!("[[servers.{name}.credentials]]\n{}", toml::to_string(&credential)?));
-            secrets.push(stored);
-        } else if let Some(text) = given.filter(|text| !text.contains('{')) {
-            env.insert(input_name.to_owned(), text.into());
+            inputs.secrets.push(stored);
+            continue;
+        }
+        match (described::given(input), written) {
+            (Some(text), _) => drop(inputs.env.insert(input_name.to_owned(), text.into())),
+            (None, Some(written)) => inputs.unsaid.push(format!(
+                "`{input_name}` is left out, since somebody has to fill in `{written}`: set it under `[servers.{name}.env]`"
+            )),
+            (None, None) if input.get("isRequired").and_then(Value::as_bool) == Some(true) => {
+                inputs.unsaid.push(format!(
+                    "`{input_name}` is required and has no value: set it under `[servers.{name}.env]`"
+                ));
+            }
+            (None, None) => {}
         }
     }
-    if !env.is_empty() {
-        own.insert("env".to_owned(), env.into());
-    }
-    let mut block =
-        format!("\n# from a registry's description\n[servers.{name}]\n{}", toml::to_string(&own)?);
-    block = block.replace("\n[env]\n", &format!("\n[servers.{name}.env]\n"));
-    let root = entry.keys.get(..entry.keys.len().saturating_sub(2)).unwrap_or_default();
-    let root: String = root.iter().map(|key| format!("/{key}")).collect();
-    if let Some(repository) = value.pointer(&format!("{root}/repository/url")).and_then(Value::as_str) {
-        let record = Table::from_iter([("repository".to_owned(), repository.into())]);
-        block.push_str(&format!("[servers.{name}.record]\n{}", toml::to_string(&record)?));
-    }
-    Ok((block + &credentials, secrets))
+    Ok(inputs)
 }

@@ -3,7 +3,7 @@
 
 use super::{
     clients::{Entry, PUBLISHED},
-    credentials::is_secret,
+    credentials::{self, is_secret},
     entry,
     notice::Notice,
     published::{self, Package},
@@ -162,7 +162,7 @@ impl Reading<'_> {
         entry.package = format!("{kind} {name}");
         entry.command = said.command();
         entry.command.extend(list(package, "packageArguments").flat_map(argument));
-        let given = |input: &Value| Some((text(input, "name")?.to_owned(), given(input)?.to_owned()));
+        let given = |input: &Value| Some((text(input, "name")?.to_owned(), given(input)?));
         entry.env = list(package, "environmentVariables").filter_map(given).collect();
         let mut seen = entry::look(&entry);
         // those are of a file on this machine, and of clients; and the version stands in a member of its own
@@ -213,13 +213,17 @@ impl Reading<'_> {
 
     fn remote(&self, i: usize, remote: &Value) -> (Entry, Vec<Notice>) {
         let mut entry = self.entry(&["remotes", &i.to_string()]);
-        let url = text(remote, "url").unwrap_or_default();
-        entry.url = Some(url.to_owned());
+        let written = text(remote, "url").unwrap_or_default();
+        let url = &filled(written, remote).unwrap_or_else(|| written.to_owned());
+        entry.url = Some(url.clone());
         entry.is_sse = text(remote, "type") == Some("sse");
         let mut seen: Vec<Notice> = clear(&entry, url).into_iter().collect();
         if entry.is_sse {
             let because = "HTTP+SSE is deprecated, and clients stop speaking it";
             seen.push(told(&entry, "old-transport", Severity::Low, because, "offer `streamable-http`", url));
+        }
+        if let Some(holds) = credentials::address(url).holds {
+            seen.push(everybodys(&entry, &holds));
         }
         seen.extend(inputs(&entry, list(remote, "headers")));
         seen.extend(variables(&entry, remote));
@@ -247,13 +251,44 @@ fn told(
 fn argument(argument: &Value) -> Vec<String> {
     let name = text(argument, "name").filter(|_| text(argument, "type") == Some("named"));
     let value = ["value", "default", "valueHint"].iter().find_map(|key| text(argument, key));
-    name.into_iter().chain(value).map(str::to_owned).collect()
+    let value = value.map(|value| filled(value, argument).unwrap_or_else(|| value.to_owned()));
+    name.map(str::to_owned).into_iter().chain(value).collect()
 }
 
 /// What an input is set to without anybody filling anything in.
-fn given(input: &Value) -> Option<&str> {
-    let given = ["value", "default"].iter().find_map(|key| text(input, key));
-    given.filter(|value| !value.contains('{'))
+pub(crate) fn given(input: &Value) -> Option<String> {
+    let given = ["value", "default"].iter().find_map(|key| text(input, key))?;
+    filled(given, input)
+}
+
+/// The text with what stands beside it in `variables` for each `{…}`. Nothing where one is a secret, or has neither value nor
+/// default: then somebody has to fill it in.
+fn filled(text: &str, of: &Value) -> Option<String> {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, after) = behind.split_once('}')?;
+        let variable = of.get("variables")?.get(name).filter(|variable| !is_marked(variable))?;
+        out.push_str(before);
+        // what comes in is not filled in again
+        out.push_str(of_variable(variable).filter(|value| !value.contains('{'))?);
+        rest = after;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+fn of_variable(variable: &Value) -> Option<&str> {
+    ["value", "default"].iter().find_map(|key| text(variable, key))
+}
+
+/// Whether it is said to be a secret, or a part of it is.
+pub(crate) fn is_secret_input(input: &Value) -> bool {
+    let variables = input.get("variables").and_then(Value::as_object);
+    is_marked(input) || variables.into_iter().flatten().any(|(_, variable)| is_marked(variable))
+}
+
+fn is_marked(input: &Value) -> bool {
+    input.get("isSecret").and_then(Value::as_bool) == Some(true)
 }
 
 fn is_pinned(kind: &str, name: &str, version: &str) -> bool {
@@ -298,9 +333,7 @@ fn inputs<'a>(entry: &Entry, inputs: impl Iterator<Item = &'a Value>) -> Vec<Not
         let given = ["value", "default"].iter().filter_map(|key| text(input, key));
         let mut given = given.filter(|value| !value.is_empty() && !value.contains('{'));
         if given.any(|value| is_marked || is_secret(name, value) || is_secret("", value)) {
-            let because = format!("`{name}` has a credential in it that whoever reads this has too");
-            let repair = "take it out, have it replaced where it is valid, and let each user give their own";
-            seen.push(told(entry, "secret-in-file", Severity::High, &because, repair, name));
+            seen.push(everybodys(entry, &format!("`{name}`")));
         } else if !is_marked && is_secret(name, "x") && text(input, "value").is_none() {
             seen.push(unmarked(entry, name));
         }
@@ -312,11 +345,23 @@ fn inputs<'a>(entry: &Entry, inputs: impl Iterator<Item = &'a Value>) -> Vec<Not
 /// What users fill in for `{…}` in an address or a value.
 fn variables(entry: &Entry, of: &Value) -> Vec<Notice> {
     let variables = of.get("variables").and_then(Value::as_object).into_iter().flatten();
-    let is_unmarked = |value: &Value| value.get("isSecret").and_then(Value::as_bool) != Some(true);
-    variables
-        .filter(|(name, value)| is_unmarked(value) && is_secret(name, "x"))
-        .map(|(name, _)| unmarked(entry, name))
-        .collect()
+    let look = |(name, variable): (&String, &Value)| {
+        let value = of_variable(variable).filter(|value| !value.is_empty());
+        let is_known = |value: &str| is_marked(variable) || is_secret(name, value) || is_secret("", value);
+        match value {
+            Some(value) if is_known(value) => Some(everybodys(entry, &format!("`{name}`"))),
+            _ if !is_marked(variable) && is_secret(name, "x") => Some(unmarked(entry, name)),
+            Some(_) | None => None,
+        }
+    };
+    variables.filter_map(look).collect()
+}
+
+/// A credential that everybody has. `what` is it in words.
+fn everybodys(entry: &Entry, what: &str) -> Notice {
+    let because = format!("{what} has a credential in it that whoever reads this has too");
+    let repair = "take it out, have it replaced where it is valid, and let each user give their own";
+    told(entry, "secret-in-file", Severity::High, &because, repair, what.trim_matches('`'))
 }
 
 fn unmarked(entry: &Entry, name: &str) -> Notice {
@@ -406,6 +451,18 @@ mod tests {
                 &["loads-code"],
             ),
             (json!({ "environmentVariables": [{ "name": "NODE_OPTIONS", "value": "{x}" }] }), &[]),
+            (
+                json!({ "environmentVariables": [{ "name": "U", "value": "a/{k}", "variables": { "k": { "isSecret": true, "default": "abc" } } }] }),
+                &["secret-in-file"],
+            ),
+            (
+                json!({ "environmentVariables": [{ "name": "U", "value": "a/{k}", "variables": { "k": { "default": "abc" } } }] }),
+                &[],
+            ),
+            (json!({ "identifier": "x.tgz", "version": null }), &["bad-package", "unpinned"]),
+            (json!({ "identifier": "x.tar.gz" }), &["bad-package"]),
+            (json!({ "identifier": "@a/x.tgz" }), &[]),
+            (json!({ "registryType": "pypi", "identifier": "x.whl" }), &["bad-package"]),
             (json!({ "fileSha256": "00" }), &["unchecked-digest"]),
             (json!({ "environmentVariables": [{ "name": "API_TOKEN", "isSecret": true }] }), &[]),
             (json!({ "environmentVariables": [{ "name": "API_TOKEN" }] }), &["unmarked-secret"]),
@@ -450,6 +507,8 @@ mod tests {
             (json!({ "url": "http://mcp.example/{tenant}" }), &["plain-http"]),
             (json!({ "url": "http://{tenant}.mcp.example/" }), &["plain-http"]),
             (json!({ "url": "http://localhost:1/x" }), &[]),
+            (json!({ "url": "https://me:hunter22@mcp.example/mcp" }), &["secret-in-file"]),
+            (json!({ "url": "https://mcp.example/{k}", "variables": { "k": { "default": "eu" } } }), &[]),
             (json!({ "type": "sse" }), &["old-transport"]),
             (
                 json!({ "headers": [{ "name": "Authorization", "value": "Bearer {token}", "variables": { "token": { "isSecret": true } } }] }),

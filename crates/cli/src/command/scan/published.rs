@@ -291,6 +291,16 @@ impl Kind {
             ("oci", parts) => parts.iter().all(|part| begins(part)),
             _ => begins(name),
         };
+        // runners take it for a file of this machine, whatever version stands beside it
+        let files: &[&str] = match (self.name, parts.as_slice()) {
+            ("npm", [_]) => &[".tgz", ".tar", ".tar.gz"],
+            ("pypi", _) => &[".tgz", ".tar", ".tar.gz", ".whl", ".zip", ".py"],
+            _ => &[],
+        };
+        let bare = name.split('@').next().unwrap_or(name).to_ascii_lowercase();
+        if files.iter().any(|end| bare.ends_with(end)) {
+            return Some(format!("`{name}` is a file to who runs it, and no package of {}", self.name));
+        }
         // a tag or version in the name itself: `@a/b@1.2.3`
         let tail = parts.last().copied().unwrap_or_default();
         let alias = self.name == "npm"

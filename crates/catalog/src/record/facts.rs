@@ -31,6 +31,8 @@ impl Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Text,
+    /// Where something is: an address, or words.
+    Place,
     /// `2026-11-26`.
     Date,
     Class,
@@ -83,7 +85,7 @@ facts! {
     /// What it is for.
     Purpose = "purpose", "Purpose", "R3", Ownership, Text;
     /// Where its source is.
-    Repository = "repository", "Source repository", "R4 R25", Ownership, Text;
+    Repository = "repository", "Source repository", "R4 R25", Ownership, Place;
     /// How it gets to where it runs.
     Pipeline = "pipeline", "Deployment pipeline", "R23", Ownership, Text;
     /// The most sensitive data that passes through it: public, internal, confidential or restricted.
@@ -146,17 +148,30 @@ impl Fact {
         if text.is_empty() || text.len() > VALUE_BYTES_MAX {
             return unfit("takes 1 to 2000 bytes of text");
         }
-        if text.chars().any(|c| c.is_control()) {
-            return unfit("takes one line of text");
+        if text.chars().any(|c| c.is_control() || inspect::shown::is_hidden(c)) {
+            return unfit("takes one line of text, in which nothing is hidden or turns its direction");
         }
         match self.form() {
             Form::Text => Ok(text.to_owned()),
+            Form::Place if is_place(text) => Ok(text.to_owned()),
+            Form::Place => {
+                unfit("takes an address of https, http, ssh or git, or the name of a place without a colon")
+            }
             Form::Date if is_date(text) => Ok(text.to_owned()),
             Form::Date => unfit("takes a day, as in `2026-11-26`"),
             Form::Class if CLASSES.contains(&text) => Ok(text.to_owned()),
             Form::Class => unfit("is `public`, `internal`, `confidential` or `restricted`"),
         }
     }
+}
+
+/// Whether it is no address, or one that only leads somewhere: whoever shows it may make a link of it.
+fn is_place(text: &str) -> bool {
+    let Some((before, behind)) = text.split_once(':') else { return true };
+    // `git@host:path`, `host.example:8443/path`
+    let is_host = before.contains(['@', '/', '.']) && !before.contains(char::is_whitespace);
+    let leads = ["https", "http", "ssh", "git"].iter().any(|one| before.eq_ignore_ascii_case(one));
+    leads && behind.starts_with("//") || is_host && !behind.starts_with("//")
 }
 
 fn is_date(text: &str) -> bool {
@@ -265,6 +280,34 @@ mod tests {
             assert!(Fact::Owner.value(wrong).is_err(), "{wrong:?}");
         }
         assert!(Fact::Owner.value(&"x".repeat(2_001)).is_err());
+        for wrong in ["Ada\u{202e}adA", "A\u{200b}da", "\u{2066}x"] {
+            assert!(Fact::Owner.value(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_a_place_and_runs_nothing() {
+        let repository = |text| Fact::Repository.value(text).is_ok();
+        for good in [
+            "https://git.example/a/b",
+            "ssh://git@git.example/a",
+            "git@git.example:a/b.git",
+            "git.example:8443/a",
+            "the shelf in room 3",
+            "git.example/a/b",
+        ] {
+            assert!(repository(good), "{good}");
+        }
+        for wrong in [
+            "javascript:alert(1)",
+            "JavaScript://x",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///etc",
+            "java.script://x",
+        ] {
+            assert!(!repository(wrong), "{wrong}");
+        }
     }
 
     proptest! {

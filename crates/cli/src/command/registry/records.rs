@@ -15,6 +15,7 @@ use catalog::record::{Change, Fact, Facts, Grant, Missing, Record, State, Step};
 use clap::Args;
 use decision::{Clock as _, ServerName, Timestamp};
 use serde_json::json;
+use std::collections::BTreeSet;
 use store::Taking;
 
 const DAY_US: u64 = 24 * 3_600 * 1_000_000;
@@ -146,11 +147,15 @@ fn lacking(server: &ServerName, missing: &[Missing], given: &Given) -> Verdict {
 
 fn fill(facts: &mut Facts, fields: &[String]) -> Result<(), Failure> {
     let wrong = |error: catalog::record::FactError| Failure::Usage(error.to_string());
+    let mut given = BTreeSet::new();
     for field in fields {
         let (key, value) = field
             .split_once('=')
             .ok_or_else(|| Failure::Usage(format!("`{field}` is not FIELD=VALUE, such as `owner=Ada`")))?;
         let fact = Fact::parse(key).map_err(wrong)?;
+        if !given.insert(fact) {
+            return Err(Failure::Usage(format!("`{key}` is given twice")));
+        }
         facts.set(fact, value).map_err(wrong)?;
         // anywhere on earth it is no later than that
         let tomorrow = when(Timestamp(SystemClock.now().0.saturating_add(DAY_US)));

@@ -149,12 +149,25 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// JSON with the same value, in which nothing is a command to who runs it: such a thing can only stand in a string.
+/// JSON with the same value, in which nothing is a command to who runs it, and nothing steers a terminal or hides: such a
+/// thing can only stand in a string.
 pub(crate) fn tamed_json(text: &str) -> Cow<'_, str> {
-    match text.contains("##") {
-        true => Cow::Owned(text.replace("##[", "#\\u0023[").replace("##vso[", "#\\u0023vso[")),
-        false => Cow::Borrowed(text),
+    let steers = |c: char| inspect::shown::is_hidden(c) && c != '\n';
+    if !text.contains("##") && !text.contains(steers) {
+        return Cow::Borrowed(text);
     }
+    let text = text.replace("##[", "#\\u0023[").replace("##vso[", "#\\u0023vso[");
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            let units =
+                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            out.push_str(&units);
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// The same for continuous integration, where some runners take a line that begins with `::`, or has `##[` in it, for a command.
@@ -203,6 +216,23 @@ mod tests {
         assert!(!tamed.contains("##[") && !tamed.contains("##vso["), "{tamed}");
         let read: Vec<String> = serde_json::from_str(&tamed).unwrap();
         assert_eq!(read, ["##[error]x", "###vso[task]y", "a\\##[b"]);
+    }
+
+    #[test]
+    fn json_is_the_same_value_and_steers_no_terminal() {
+        let hostile =
+            ["a\u{9b}2J", "\u{202e}evil", "tag\u{e0041}", "two\nlines\t", "ünïcode ✓", "C:\\x\u{9b}"];
+        let json = serde_json::to_string_pretty(&hostile).unwrap();
+        let tamed = tamed_json(&json);
+        assert!(
+            tamed.contains("\\u009b2J") && tamed.contains("\\u202e") && tamed.contains("\\udb40\\udc41"),
+            "{tamed}"
+        );
+        assert!(
+            tamed.contains("ünïcode ✓") && !tamed.contains(['\u{9b}', '\u{202e}', '\u{e0041}']),
+            "{tamed}"
+        );
+        assert_eq!(serde_json::from_str::<Vec<String>>(&tamed).unwrap(), hostile);
     }
 
     #[test]

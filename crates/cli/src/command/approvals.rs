@@ -10,7 +10,7 @@ use crate::{
     place::Place,
     say::{
         table::{Cell, cut, whole, wrapped},
-        when,
+        tamed_json, when,
     },
     sources::SystemClock,
 };
@@ -243,7 +243,8 @@ async fn watch(given: &Given, place: &Place) -> Outcome {
                 continue;
             }
             if given.say.json {
-                given.say.raw(&serde_json::to_string(&approval).context("an approval as JSON")?);
+                let text = serde_json::to_string(&approval).context("an approval as JSON")?;
+                given.say.raw(&tamed_json(&text));
             }
             let state = shown::state(given.say, &approval, now);
             given.say.line(format!("{}  {}  {state}  {}", when(now), approval.id, approval.preview.summary));

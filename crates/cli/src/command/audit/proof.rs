@@ -6,7 +6,7 @@ use crate::{
     control::{Book, Request, Response},
     failure::{Outcome, Verdict},
     place::Place,
-    say::one_line,
+    say::{one_line, tamed_json},
 };
 use anyhow::Context as _;
 use decision::counted;
@@ -30,7 +30,7 @@ pub(super) async fn prove(which: &str, given: &Given, place: &Place) -> Outcome 
     }
     book.close().await?;
     // a proof is for programs and for other people; it has one form
-    given.say.raw(&serde_json::to_string_pretty(&proofs)?);
+    given.say.raw(&tamed_json(&serde_json::to_string_pretty(&proofs)?));
     Ok(Verdict::Yes)
 }
 

@@ -91,6 +91,10 @@ fn a_server_comes_into_production_by_its_record_and_leaves_it_by_it() {
     assert_eq!(bed.run(&[&["registry", "set", "notes"], &FIELDS[..]].concat()).code, 0);
     let wrong = bed.run(&["registry", "set", "notes", "security-review=yesterday"]);
     assert!(wrong.code == 2 && wrong.err.contains("2026-11-26"), "{}", wrong.err);
+    for wrong in [&["owner=A", "owner=B"][..], &["repository=javascript:alert(1)"], &["owner=Ada\u{202e}adA"]]
+    {
+        assert_eq!(bed.run(&[&["registry", "set", "notes"], wrong].concat()).code, 2, "{wrong:?}");
+    }
     let typo = bed.run(&["registry", "set", "notes", "onwer=Ada"]);
     assert!(typo.code == 2 && typo.err.contains("owner"), "{}", typo.err);
     let far = bed.run(&["registry", "approve", "notes", "--until", "99999d", "--because", "reviewed"]);

@@ -83,7 +83,7 @@ const NAMED: [&str; 6] = [
     "resources/unsubscribe",
 ];
 
-/// Rows in which a message comes no further than to where nobody knows yet who says it.
+/// Rows in which a message comes no further than to where nobody knows yet who says it, or which Host does.
 fn is_nameless(cell: &Cell) -> bool {
     matches!(cell.row.act, Act::Fails(Defect::TwoNames | Defect::Stranger | Defect::Task))
         || is_no_batch(cell)
@@ -119,8 +119,11 @@ fn is_of(cell: &Cell, intent: &Intent) -> bool {
         let is = |defect| cell.row.act == Act::Fails(defect);
         let named = if is(Defect::Task) { "tasks/result" } else { "tools/call" };
         let method = (!is(Defect::TwoNames) && !is_no_batch(cell)).then_some(named);
-        let nobody = intent.principal.actor == decision::Actor::Unknown;
-        return nobody
+        let asker = match is(Defect::Stranger) {
+            true => decision::Actor::Agent("gone".parse().unwrap()),
+            false => decision::Actor::Unknown,
+        };
+        return intent.principal.actor == asker
             && intent.method.as_deref() == method
             && intent.channel.entrance == entrance(cell)
             && intent.channel.transport == cell.client.transport;

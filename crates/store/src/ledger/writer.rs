@@ -7,8 +7,9 @@ use super::{
     Options, Shared,
     disk::SegmentFile,
     error::{LedgerError, io_error},
-    frame::{self, ENTRY_BYTES_MAX, GROUP_FRAME_BYTES, Group, SEGMENT_HEADER_BYTES},
+    frame::{self, ENTRY_BYTES_MAX, Group, KEYED_GROUP_FRAME_BYTES},
     gathering::Gathering,
+    keyed::{Covered, Mac},
     merkle::Tree,
     note::{Checkpoint, Signer},
     open::{Opened, Position, Tail, create_segment, erase},
@@ -200,7 +201,9 @@ impl Writer {
             tracing::info!(entries = self.tree.size(), "the ledger is writable again");
             self.failed = None;
         }
-        if self.tail.bytes >= self.options.segment_bytes && self.tail.bytes > SEGMENT_HEADER_BYTES as u64 {
+        // what an earlier version began has no MACs, and nothing is added to it
+        let is_old = self.next.last.is_none();
+        if is_old || (self.tail.bytes >= self.options.segment_bytes && self.has_groups()) {
             self.rotate().map_err(|error| self.fail(&error, false))?;
         }
         Ok(())
@@ -219,11 +222,16 @@ impl Writer {
         LedgerError::Unavailable { because }
     }
 
+    /// Whether anything stands in the segment.
+    fn has_groups(&self) -> bool {
+        self.next.group > self.tail.start.1.group
+    }
+
     fn rotate(&mut self) -> Result<(), LedgerError> {
         let number = self.tail.number + 1;
-        let file = create_segment(&self.shared.dir, number, self.next, self.signer.public(), &self.options)?;
-        let start = (self.tree.mark(), self.next);
-        self.tail = Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start };
+        let before = (&self.tree, self.next);
+        self.tail = create_segment(&self.shared.dir, number, before, &self.signer, &self.options)?;
+        self.next = self.tail.start.1;
         Ok(())
     }
 
@@ -245,12 +253,13 @@ impl Writer {
         let mut tree = self.tree.clone();
         let (mark, mut next) = self.tail.start.clone();
         tree.back_to(mark);
-        if segment::header(&bytes, self.tail.number, next, self.signer.public().id()).is_none() {
+        let header = segment::header(&bytes, self.tail.number, next, self.signer.public().id());
+        let Some(header) = header.filter(|header| header.mac == next.last) else {
             return Err(self.lost("the segment's header is not what was written"));
-        }
-        let mut at = SEGMENT_HEADER_BYTES;
+        };
+        let mut at = header.bytes();
         while let Ok(Some(group)) = segment::read_group(&bytes, at, next) {
-            if group.first_fault().is_some() {
+            if group.first_fault().is_some() || !group.is_by(self.signer.macs()) {
                 break;
             }
             for item in &group.items {
@@ -264,7 +273,7 @@ impl Writer {
             return Err(self.lost("durable entries are not what was written"));
         }
         self.tail.file = file;
-        if distrusted && self.tail.bytes > SEGMENT_HEADER_BYTES as u64 { self.rotate() } else { Ok(()) }
+        if distrusted && self.has_groups() { self.rotate() } else { Ok(()) }
     }
 
     fn lost(&self, what: &str) -> LedgerError {
@@ -279,14 +288,15 @@ impl Writer {
     fn commit(&mut self, batch: Batch) {
         let started = self.shared.clock.now();
         let mark = self.tree.mark();
-        let positions = self.fill(&batch);
+        let mut covered = self.signer.macs().group_behind(&self.next.last.unwrap_or_default());
+        let positions = self.fill(&batch, &mut covered);
         let asked = !batch.checkpoints.is_empty() && (self.unsigned() > 0 || self.signed_size.is_none());
         // in doubt there is always something to write: nothing else shows that writing works
         let wanted = asked || self.doubtful;
-        let checkpoint = if wanted || self.checkpoint_is_due() { self.sign() } else { None };
+        let checkpoint = if wanted || self.checkpoint_is_due() { self.sign(&mut covered) } else { None };
         let entries = positions.len() as u64;
         if entries > 0 || checkpoint.is_some() {
-            self.seal(entries);
+            let mac = self.seal(entries, covered);
             if let Err((error, distrusted)) = self.flush() {
                 self.tree.back_to(mark);
                 // Cut at once if it can be: were the machine to stop now, what nobody was told of
@@ -298,7 +308,7 @@ impl Writer {
             self.back_off_us = self.options.retry_after_us;
             self.doubtful = false;
             self.tail.bytes += self.buffer.len() as u64;
-            self.next = Next { index: self.tree.size(), group: self.next.group + 1 };
+            self.next = Next { index: self.tree.size(), group: self.next.group + 1, last: Some(mac) };
             if let Some(checkpoint) = &checkpoint {
                 self.signed_at = started;
                 self.signed_size = Some(checkpoint.size);
@@ -317,15 +327,17 @@ impl Writer {
     }
 
     /// Encodes the records behind room for the group's frame, and grows the tree.
-    fn fill(&mut self, batch: &Batch) -> Vec<Position> {
+    fn fill(&mut self, batch: &Batch, covered: &mut Covered) -> Vec<Position> {
         self.buffer.clear();
-        self.buffer.resize(GROUP_FRAME_BYTES, 0);
+        self.buffer.resize(KEYED_GROUP_FRAME_BYTES, 0);
         let mut positions = Vec::new();
         for record in batch.appends.iter().flat_map(|append| &append.records) {
             let index = self.tree.size();
             positions.push(Position::new(self.tail.number, self.tail.bytes + self.buffer.len() as u64));
             frame::put_entry(&mut self.buffer, &record.entry, &record.leaf, index);
+            covered.entry(record.entry.len(), &record.leaf);
             for disclosure in &record.disclosures {
+                covered.disclosure(index, disclosure.slot, disclosure.value.len());
                 frame::put_disclosure(&mut self.buffer, index, disclosure);
             }
             self.tree.push(record.leaf);
@@ -333,26 +345,32 @@ impl Writer {
         positions
     }
 
-    fn sign(&mut self) -> Option<Checkpoint> {
+    fn sign(&mut self, covered: &mut Covered) -> Option<Checkpoint> {
         let note = self.signer.sign(self.tree.size(), &self.tree.root());
         // What was just written reads back; were it not so, no checkpoint is better than a bad one.
         let checkpoint = Checkpoint::parse(&note).ok()?;
         frame::put_checkpoint(&mut self.buffer, &note);
+        covered.checkpoint(note.as_bytes());
         Some(checkpoint)
     }
 
-    fn seal(&mut self, entries: u64) {
+    /// Puts the group's frame in front, and returns its MAC.
+    fn seal(&mut self, entries: u64, covered: Covered) -> Mac {
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let group = Group {
+        let mut group = Group {
             number: self.next.group,
             offset: self.tail.bytes,
             first_index: self.next.index,
-            body_bytes: number((self.buffer.len() - GROUP_FRAME_BYTES) as u64),
+            body_bytes: number((self.buffer.len() - KEYED_GROUP_FRAME_BYTES) as u64),
             entries: number(entries),
+            mac: None,
         };
-        if let Some(room) = self.buffer.get_mut(..GROUP_FRAME_BYTES) {
+        let mac = covered.end(&group);
+        group.mac = Some(mac);
+        if let Some(room) = self.buffer.get_mut(..KEYED_GROUP_FRAME_BYTES) {
             room.copy_from_slice(&group.encode());
         }
+        mac
     }
 
     fn flush(&self) -> Result<(), (LedgerError, bool)> {

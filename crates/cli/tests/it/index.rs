@@ -179,6 +179,39 @@ fn a_lost_end_is_found_also_where_the_public_key_is_gone() {
 }
 
 #[test]
+fn a_database_that_is_older_than_its_ledger_is_not_gone_on_with_unsaid() {
+    let (bed, ..) = two_calls();
+    let database = bed.path("state/callgate.db");
+    let saved = std::fs::read(&database).unwrap();
+    assert_eq!(bed.serve().stop(), 0);
+    let newest = std::fs::read(&database).unwrap();
+    for older in [Some(saved), None] {
+        for beside in ["-wal", "-shm", ""] {
+            let _ = std::fs::remove_file(bed.path(&format!("state/callgate.db{beside}")));
+        }
+        if let Some(older) = &older {
+            std::fs::write(&database, older).unwrap();
+        }
+        for command in [&["serve"][..], &["audit", "rebuild-index"]] {
+            let said = bed.run(command);
+            let told = "the database is an older copy, or was begun anew";
+            assert!(said.code == 1 && said.err.contains(told), "{command:?}: {said:?}");
+        }
+    }
+    let said = bed.run(&["audit", "rebuild-index", "--accept-older-database"]);
+    assert!(said.code == 0 && said.err.contains("people are asked anew"), "{said:?}");
+    assert!(!bed.files_with("state/ledger", "database-had").is_empty(), "the record says so");
+    assert_eq!(bed.serve().stop(), 0);
+    assert_eq!(bed.json(&["audit", "verify"])["ok"], true);
+    // what went on without it is the older one now
+    for beside in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(bed.path(&format!("state/callgate.db{beside}")));
+    }
+    std::fs::write(&database, newest).unwrap();
+    assert!(bed.run(&["serve"]).err.contains("--accept-older-database"));
+}
+
+#[test]
 fn an_export_that_cannot_be_written_is_not_said_to_have_been() {
     let (bed, ..) = two_calls();
     bed.write("full/something", "");

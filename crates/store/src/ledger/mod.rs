@@ -113,6 +113,12 @@ impl Record {
         Self { entry, said: None, disclosures }
     }
 
+    /// Bytes of the entry and of the values beside it.
+    pub fn bytes(&self) -> usize {
+        let values = self.disclosures.iter().map(|disclosure| disclosure.value.len());
+        values.fold(self.entry.len(), usize::saturating_add)
+    }
+
     /// The bytes of the entry.
     pub fn entry(&self) -> &[u8] {
         &self.entry

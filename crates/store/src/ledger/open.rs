@@ -2,7 +2,7 @@
 
 use super::{
     Options,
-    disk::{SegmentFile, sync_dir},
+    disk::{Left, SegmentFile, sync_dir},
     error::{LedgerError, io_error},
     frame::{self, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES_MAX},
     keyed::Mac,
@@ -65,6 +65,8 @@ pub(super) struct Opened {
     pub(super) latest: Option<Checkpoint>,
     pub(super) next: Next,
     pub(super) tail: Tail,
+    /// The segments before it, from the first on.
+    pub(super) full: Vec<Left>,
     pub(super) recovered: Recovered,
 }
 
@@ -77,6 +79,13 @@ pub(super) struct Tail {
     pub(super) bytes: u64,
     /// The tree, and what came next, where this segment starts.
     pub(super) start: (Mark, Next),
+}
+
+impl Tail {
+    /// The segment, as it is to be found from now on.
+    pub(super) fn left(&self, dir: &Path) -> Result<Left, LedgerError> {
+        self.file.left(self.bytes).map_err(io_error("look at", segment::path(dir, self.number)))
+    }
 }
 
 /// Where an entry's frame starts.
@@ -117,7 +126,7 @@ pub(super) fn open(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Resu
     let mut reading = Reading::new(dir, &signer, options);
     reading.run()?;
     let unsigned = reading.unsigned();
-    let Reading { tree, positions, latest, next, tail, mut recovered, calls, keyed_from, .. } = reading;
+    let Reading { tree, positions, latest, next, tail, mut recovered, calls, keyed_from, full, .. } = reading;
     if let Some(from) = keyed_from {
         mark(dir, &signer, from)?;
     }
@@ -128,7 +137,7 @@ pub(super) fn open(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Resu
     recovered.size = next.index;
     recovered.unsigned = unsigned.clone().next().map(|first| (first, unsigned.end - 1));
     recovered.open = open_intents(dir, &positions, calls, &mut recovered.unreadable)?;
-    Ok(Opened { lock, signer, tree, positions, latest, next, tail, recovered })
+    Ok(Opened { lock, signer, tree, positions, latest, next, tail, full, recovered })
 }
 
 /// The public key of the ledger in `dir`, if there is one: by its signing key, which is what it opens with, and where that

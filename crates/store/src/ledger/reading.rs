@@ -2,7 +2,7 @@
 
 use super::{
     Options,
-    disk::SegmentFile,
+    disk::{Left, SegmentFile},
     error::{LedgerError, io_error},
     frame::{SegmentHeader, State},
     keyed::MacKey,
@@ -59,6 +59,8 @@ pub(super) struct Reading<'a> {
     pub(super) latest: Option<Checkpoint>,
     pub(super) next: Next,
     pub(super) tail: Option<Tail>,
+    /// The segments before it.
+    pub(super) full: Vec<Left>,
     pub(super) recovered: Recovered,
     /// Calls with an intent and no decision yet, and where the intent is.
     pub(super) calls: BTreeMap<CallId, u64>,
@@ -79,6 +81,7 @@ impl<'a> Reading<'a> {
             latest: None,
             next: Next::default(),
             tail: None,
+            full: Vec::new(),
             recovered: Recovered::default(),
             calls: BTreeMap::new(),
             keyed_from: signer.keyed_from(),
@@ -136,6 +139,9 @@ impl<'a> Reading<'a> {
 
     fn segment(&mut self, number: u64, last: bool, parts: Parts) -> Result<(), LedgerError> {
         let path = segment::path(self.dir, number);
+        if let Some(before) = self.tail.take() {
+            self.full.push(before.left(self.dir)?);
+        }
         if last && parts.stillborn {
             self.is_all(number, 0)?;
             self.is_ours(number, 0)?;

@@ -5,7 +5,7 @@
 
 use super::{
     Options, Shared,
-    disk::SegmentFile,
+    disk::{Left, SegmentFile},
     error::{LedgerError, io_error},
     frame::{self, ENTRY_BYTES_MAX, Group, KEYED_GROUP_FRAME_BYTES},
     gathering::Gathering,
@@ -21,6 +21,7 @@ use decision::{Slot, Timestamp};
 use std::{
     collections::VecDeque,
     fs::File,
+    path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -46,6 +47,8 @@ pub(super) struct Writer {
     tree: Tree,
     next: Next,
     tail: Tail,
+    /// The segments before it, from the first on.
+    full: Vec<Left>,
     buffer: Vec<u8>,
     failed: Option<Failed>,
     /// It failed, and nothing was written since.
@@ -78,6 +81,7 @@ impl Writer {
             tree: opened.tree,
             next: opened.next,
             tail: opened.tail,
+            full: opened.full,
             buffer: Vec::new(),
             failed: None,
             doubtful: false,
@@ -230,26 +234,58 @@ impl Writer {
     fn rotate(&mut self) -> Result<(), LedgerError> {
         let number = self.tail.number + 1;
         let before = (&self.tree, self.next);
+        let left = self.tail.left(&self.shared.dir)?;
         self.tail = create_segment(&self.shared.dir, number, before, &self.signer, &self.options)?;
         self.next = self.tail.start.1;
+        self.full.push(left);
         Ok(())
     }
 
-    /// Opens the segment anew, cuts off what was never durable, and reads back what was.
+    /// Whether the segment is still what its path leads to, and with `all` those before it. What is written to a file that
+    /// was moved away is lost with it, and what was cut is no record any more.
+    fn in_place(&self, all: bool) -> Result<(), LedgerError> {
+        let tail = self.tail.left(&self.shared.dir)?;
+        let before = (0..).zip(self.full.iter().copied()).filter(|_| all);
+        for (number, left) in before.chain([(self.tail.number, tail)]) {
+            let path = segment::path(&self.shared.dir, number);
+            if let Some(what) = left.differs(&path).map_err(io_error("find", &path))? {
+                return Err(LedgerError::Replaced { path, what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the segment anew, reads back what was durable, and cuts off what never was.
     fn repair(&mut self, distrusted: bool) -> Result<(), LedgerError> {
         let path = segment::path(&self.shared.dir, self.tail.number);
         let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
-        if file.bytes().map_err(io_error("read", &path))? < self.tail.bytes {
+        let found = file.bytes().map_err(io_error("read", &path))?;
+        if found < self.tail.bytes {
             return Err(self.lost("durable entries are gone from the segment"));
         }
-        file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+        // before anything is cut: another file may be in its place
+        self.is_as_written(&path)?;
+        let left = |file: &SegmentFile| file.left(self.tail.bytes).map_err(io_error("look at", path.clone()));
+        if found > self.tail.bytes && left(&file)?.is_another(&left(&self.tail.file)?) {
+            return Err(self.lost("another file is in the segment's place, which goes on differently"));
+        }
+        self.tail.file = file;
+        self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
         if !distrusted {
             // Room for any entry: what is called writable must not be full again with the next call. Were the
             // machine to stop here, zeros at the end are cut off like any unfinished group.
-            file.write_at(&vec![0; ENTRY_BYTES_MAX], self.tail.bytes).map_err(io_error("write", &path))?;
-            file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+            let room = vec![0; ENTRY_BYTES_MAX];
+            self.tail.file.write_at(&room, self.tail.bytes).map_err(io_error("write", &path))?;
+            self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
         }
-        let bytes = segment::read(&path)?;
+        self.in_place(true)?;
+        if distrusted && self.has_groups() { self.rotate() } else { Ok(()) }
+    }
+
+    /// Whether the segment holds what was durable, in its first bytes.
+    fn is_as_written(&self, path: &Path) -> Result<(), LedgerError> {
+        let mut bytes = segment::read(path)?;
+        bytes.truncate(usize::try_from(self.tail.bytes).unwrap_or(usize::MAX));
         let mut tree = self.tree.clone();
         let (mark, mut next) = self.tail.start.clone();
         tree.back_to(mark);
@@ -272,8 +308,7 @@ impl Writer {
         if at != bytes.len() || next != self.next || tree.root() != self.tree.root() {
             return Err(self.lost("durable entries are not what was written"));
         }
-        self.tail.file = file;
-        if distrusted && self.has_groups() { self.rotate() } else { Ok(()) }
+        Ok(())
     }
 
     fn lost(&self, what: &str) -> LedgerError {
@@ -287,6 +322,10 @@ impl Writer {
 
     fn commit(&mut self, batch: Batch) {
         let started = self.shared.clock.now();
+        if let Err(error) = self.in_place(!batch.checkpoints.is_empty() || self.checkpoint_is_due()) {
+            let error = self.fail(&error, false);
+            return refuse(batch, &error);
+        }
         let mark = self.tree.mark();
         let mut covered = self.signer.macs().group_behind(&self.next.last.unwrap_or_default());
         let positions = self.fill(&batch, &mut covered);

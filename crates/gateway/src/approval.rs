@@ -8,6 +8,7 @@ pub use bound::{still_bound, void_of};
 pub(crate) use refused::{another, denied, ended, lapsed, settled_meanwhile, spent, unkept, void};
 
 use crate::authenticate::Asker;
+use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
 use crate::kept;
 use crate::preview;
@@ -78,7 +79,7 @@ pub(crate) struct Waits {
 pub(crate) async fn check(
     gate: &Gate,
     live: &Live,
-    call: &Call,
+    (arrival, call): (&Arrival, &Call),
     resolved: &Resolved,
     asker: &Asker,
     held: Option<Held>,
@@ -88,13 +89,13 @@ pub(crate) async fn check(
         return Ok(Passed::plain(Yes::NotNeeded));
     }
     // boxed: what few calls need would make the state of every path large
-    Box::pin(look(gate, live, call, resolved, asker, held, leg)).await
+    Box::pin(look(gate, live, (arrival, call), resolved, asker, held, leg)).await
 }
 
 async fn look(
     gate: &Gate,
     live: &Live,
-    call: &Call,
+    (arrival, call): (&Arrival, &Call),
     resolved: &Resolved,
     asker: &Asker,
     held: Option<Held>,
@@ -158,7 +159,10 @@ async fn look(
         return Err(overtaken);
     }
     let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await?;
-    let proposed = gate.desk.propose(&scope, proposal).await.map_err(unkept)?;
+    let session = asker.session.as_deref().filter(|_| asker.era() == Era::Legacy);
+    let kept = |one: &Approval| kept::sealed(gate, arrival, &resolved.frame, session, one);
+    let beside = if proposal.cure.executes { kept(&proposal) } else { None };
+    let proposed = gate.desk.propose_with(&scope, proposal, beside.as_deref()).await.map_err(unkept)?;
     Err(waits(gate, &asked, &proposed, (false, Until::Decided), leg))
 }
 

@@ -20,6 +20,7 @@ use crate::secrets::SealedSecrets;
 use crate::session::{Session, Sessions};
 use crate::settings::{Mode, Settings};
 use crate::tasks::Polls;
+use crate::unrecorded::Unrecorded;
 use crate::unsettled::Unsettled;
 use crate::upstream::{Kept, Parked, Pool};
 use arc_swap::ArcSwap;
@@ -159,6 +160,7 @@ pub struct Gate {
     pub(crate) budgets: Budgets,
     pub(crate) replays: Replays,
     pub(crate) unsettled: Unsettled,
+    pub(crate) unrecorded: Arc<Unrecorded>,
     pub(crate) interactions: Interactions,
     pub(crate) absences: Absences,
     pub(crate) clock: Arc<dyn Clock>,
@@ -204,6 +206,7 @@ impl Gate {
             budgets: Budgets::default(),
             replays: Replays::default(),
             unsettled: Unsettled::default(),
+            unrecorded: Arc::default(),
             running: Running::default(),
             opener: parts.opener,
             pool: parts.pool,

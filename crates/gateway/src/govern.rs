@@ -162,7 +162,7 @@ async fn path(
     if let Some(pending) = &resolved.waiting {
         return Box::pin(reach::task(gate, live, arrival, &resolved, pending, &asker, leg)).await;
     }
-    let yes = approval::check(gate, live, &call, &resolved, &asker, judged.held.take(), leg).await;
+    let yes = approval::check(gate, live, (arrival, &call), &resolved, &asker, judged.held.take(), leg).await;
     let yes = replay::unless_overtaken(gate, live, leg, yes).await;
     let yes = leg.pass(Stage::Approval, yes)?;
     if let Yes::Done(answer) = yes {

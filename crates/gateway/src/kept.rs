@@ -110,22 +110,20 @@ async fn beside(gate: &Gate, approval: &Approval) -> Result<Option<Beside>, stor
     Ok(sealed.and_then(open))
 }
 
-/// Keeps the call with its approval, where none is kept yet. Nothing that only a client could answer is asked of it.
-pub(crate) async fn keep(
+/// The call, sealed, as it is kept with its approval. Nothing that only a client could answer is asked of it.
+pub(crate) fn sealed(
     gate: &Gate,
     arrival: &Arrival,
     frame: &Frame,
     session: Option<&Session>,
-    id: ApprovalId,
-) -> bool {
-    let scope = gate.live().settings.scope();
+    approval: &Approval,
+) -> Option<Vec<u8>> {
     let can = ["params", "_meta", wire::era::META_CLIENT_CAPABILITIES];
     let alone = match frame.member(&can) {
         Some(at) => Splice::new(frame).replace(at, "{}").finish(),
         None => Ok(frame.bytes().clone()),
     };
-    let text = alone.ok().and_then(|alone| String::from_utf8(alone.to_vec()).ok());
-    let Some(text) = text else { return false };
+    let text = alone.ok().and_then(|alone| String::from_utf8(alone.to_vec()).ok())?;
     let hello = session.and_then(Session::hello);
     let speaks = hello.map(|hello| {
         let info = String::from_utf8_lossy(&hello.client_info).into_owned();
@@ -135,9 +133,21 @@ pub(crate) async fn keep(
     let entrance = arrival.entrance.server();
     let message =
         Message { text, transport: arrival.transport, entrance, revision, method, name, params, speaks };
+    seal(gate, approval, &Beside::Call(Box::new(message)))
+}
+
+/// Keeps the call with its approval, where none is kept: it was let go of, and now its client asks again.
+pub(crate) async fn keep(
+    gate: &Gate,
+    arrival: &Arrival,
+    frame: &Frame,
+    session: Option<&Session>,
+    id: ApprovalId,
+) -> bool {
+    let scope = gate.live().settings.scope();
     let kept = async {
         let Some(kept) = gate.store.approval(&scope, id).await? else { return Ok(false) };
-        let Some(sealed) = seal(gate, &kept.approval, &Beside::Call(Box::new(message))) else {
+        let Some(sealed) = sealed(gate, arrival, frame, session, &kept.approval) else {
             return Ok(false);
         };
         gate.store.keep_call(&scope, id, &sealed).await

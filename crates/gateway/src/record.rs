@@ -3,6 +3,8 @@
 //! Exactly one intent and one decision per request. For a call that leaves, the intent is durable
 //! first; for everything else both are written together when it is over.
 
+mod short;
+
 use crate::approval::Waits;
 use crate::commit::Spent;
 use crate::exchange::{Arrival, Party};
@@ -11,21 +13,19 @@ use crate::observed::Saw;
 use crate::reach::Only;
 use crate::replay::Keyed;
 use crate::settings::Authority;
+use crate::unrecorded;
 use bytes::Bytes;
 use decision::{
     Call, CallId, Channel, Claims, Class, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
     DraftId, Ending, Entry, Era, Event, EventName, Intent, InteractionId, Item, Outcome, Passed, Permit,
     Principal, Refusal, ServerName, Slot, Stage, Target, Trail,
 };
+use short::{NAME_CHARS_MAX, cut, named, shorten};
 use std::{collections::BTreeMap, sync::Arc};
 use store::ledger::{Attending, Record};
 
 /// Longest method name an entry keeps.
 const METHOD_CHARS_MAX: usize = 120;
-/// Longest item name an entry keeps whole; what is longer is cut and its digest added.
-const NAME_CHARS_MAX: usize = 1_024;
-/// And of one that is none of ours.
-const ASKED_CHARS_MAX: usize = 128;
 /// Longest reason an entry keeps.
 const BECAUSE_CHARS_MAX: usize = 2_000;
 
@@ -329,6 +329,10 @@ impl Leg {
         if permit.call() != self.trail.call() {
             return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
         }
+        gate.store.in_place().map_err(|e| {
+            tracing::error!(error = %e, "calls are refused");
+            Refusal::new(Code::DatabaseReplaced, e.to_string())
+        })?;
         let mut records = std::mem::take(&mut self.also);
         records.push(self.intent_record(live)?);
         gate.ledger.append(records).await.map_err(unwritten)?;
@@ -344,13 +348,18 @@ impl Leg {
         live: &Live,
         end: &Result<(), Refusal>,
     ) -> impl Future<Output = Result<(), Refusal>> + use<'g> {
-        let dispatched = self.dispatched;
+        let (dispatched, intended) = (self.dispatched, self.intended);
         // made before anybody waits: a record that is open is a kilobyte and a half
         let last = self.last(gate, live, end);
         async move {
             // it is waited for until it is written, or those who write at the same time make a group each
             let (records, _attending) = last?;
+            // its intent is in the record, and how it ended is to be too
+            let decision = if intended { records.last().cloned() } else { None };
             let written = gate.ledger.append(records).await.map(|_| ()).map_err(unwritten);
+            if let Some(decision) = decision.filter(|_| written.is_err()) {
+                unrecorded::record_later(gate, decision);
+            }
             // whoever is told that nothing happened would do it again
             let sent = |refusal: Refusal| Refusal::new(Code::OutcomeUnrecorded, refusal.because);
             if dispatched { written.map_err(sent) } else { written }
@@ -476,24 +485,4 @@ fn record(entry: Entry, disclosures: Vec<Disclosure>) -> Result<Record, Refusal>
 fn unwritten(e: store::ledger::LedgerError) -> Refusal {
     tracing::error!(error = %e, "the ledger cannot write; calls are refused");
     Refusal::new(Code::LedgerUnavailable, e.to_string())
-}
-
-fn shorten(mut target: Target) -> Target {
-    if target.item.name.chars().count() > NAME_CHARS_MAX {
-        let digest = Digest::of(target.item.name.as_bytes());
-        target.item.name = format!("{}… {digest}", cut(&target.item.name, NAME_CHARS_MAX - 100));
-    }
-    target
-}
-
-/// What somebody wrote where a name belongs: it may be anything.
-fn named(asked: &Item) -> Item {
-    Item { kind: asked.kind, name: inspect::shown::visible(&cut(&asked.name, ASKED_CHARS_MAX)) }
-}
-
-fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

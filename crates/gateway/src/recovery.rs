@@ -8,7 +8,7 @@ use decision::approval::{Approval, Settled};
 use decision::{CallId, Decision, Ending, Entry, EventName};
 use std::sync::Arc;
 use store::ledger::{Ledger, LedgerError, OpenIntent, Record};
-use store::{DeskError, Scope};
+use store::{DeskError, Scope, StoreError};
 
 /// Whether the last stop left nothing on its way.
 pub async fn is_settled(gate: &Gate) -> Result<bool, DeskError> {
@@ -16,6 +16,12 @@ pub async fn is_settled(gate: &Gate) -> Result<bool, DeskError> {
     Ok(gate.desk.unsettled(&scope).await?.is_empty()
         && gate.store.unsettled_uses(&scope, gate.ledger.public_key().origin()).await?.is_empty()
         && gate.store.unsettled_keys(&scope, gate.ledger.public_key().origin()).await?.is_empty())
+}
+
+/// Lets go of questions that died with this gateway's last process: it held them for a client of the other era, and the
+/// call under the key can be made anew. For once at the start, before a call is taken; returns how many there were.
+pub async fn abandon_questions(gate: &Gate) -> Result<u64, StoreError> {
+    gate.store.abandon_unheard(&gate.live().settings.scope(), gate.ledger.public_key().origin()).await
 }
 
 /// Settles what this gateway spent of approvals, budgets and keys before its last stop. For once at the start, when the index

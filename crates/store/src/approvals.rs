@@ -76,6 +76,16 @@ pub enum Turn {
 impl Store {
     /// Keeps a new approval. Missed where one is open for the same subject.
     pub async fn propose(&self, scope: &Scope, approval: &Approval) -> Result<Turn, StoreError> {
+        self.propose_with(scope, approval, None).await
+    }
+
+    /// The same with its sealed call: both or neither.
+    pub async fn propose_with(
+        &self,
+        scope: &Scope,
+        approval: &Approval,
+        call: Option<&[u8]>,
+    ) -> Result<Turn, StoreError> {
         let row = args![
             scope.tenant.as_str(),
             scope.environment.as_str(),
@@ -90,6 +100,11 @@ impl Store {
         ];
         let mut tx = self.db().begin().await?;
         let added = tx.execute(PROPOSE, row).await?;
+        if let Some(sealed) = call.filter(|_| added > 0) {
+            let id = approval.id.to_string();
+            tx.execute(KEEP_CALL, args![scope.tenant.as_str(), scope.environment.as_str(), id, sealed])
+                .await?;
+        }
         tx.commit().await?;
         Ok(if added == 0 { Turn::Missed } else { Turn::Taken })
     }

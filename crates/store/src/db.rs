@@ -3,6 +3,7 @@
 //! Only this file and `open.rs` know which engine it is.
 
 use crate::error::{StoreError, classify};
+use crate::inplace::WhichFile;
 use decision::{Digest, Timestamp};
 use sqlx::{
     Arguments as _, Database, Decode, Encode, PgPool, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool,
@@ -19,6 +20,8 @@ pub(crate) enum Db {
     Sqlite {
         place: Arc<str>,
         path: PathBuf,
+        /// The file at the path, when it was opened; none of a database in memory.
+        is: Option<WhichFile>,
         writer: SqlitePool,
         readers: SqlitePool,
     },
@@ -100,6 +103,16 @@ impl Db {
     pub(crate) fn place(&self) -> &Arc<str> {
         match self {
             Self::Sqlite { place, .. } | Self::Postgres { place, .. } => place,
+        }
+    }
+
+    /// Whether the file is still the one at its path: what is written to one that was moved away is lost with it. Looks at
+    /// the disk, for a microsecond. A server looks after its own files.
+    pub(crate) fn in_place(&self) -> Outcome<()> {
+        let Self::Sqlite { place, path, is: Some(is), .. } = self else { return Ok(()) };
+        match WhichFile::at(path) {
+            Ok((found, _)) if found == *is => Ok(()),
+            Ok(_) | Err(_) => Err(StoreError::Replaced { place: Arc::clone(place) }),
         }
     }
 

@@ -79,6 +79,17 @@ impl Desk {
 
     /// Proposes it, or gives back the one that is open for the same subject and whose time is not over.
     pub async fn propose(&self, scope: &Scope, approval: Approval) -> Result<Approval, DeskError> {
+        self.propose_with(scope, approval, None).await
+    }
+
+    /// The same, and keeps with it the sealed call that a yes sends by itself: whoever stops in between would leave a yes
+    /// that sends nothing.
+    pub async fn propose_with(
+        &self,
+        scope: &Scope,
+        approval: Approval,
+        call: Option<&[u8]>,
+    ) -> Result<Approval, DeskError> {
         let subject = approval.terms.subject();
         // before the turn: ending one takes a turn of its own
         let open = self.store.open_approval(scope, &subject).await?;
@@ -97,7 +108,7 @@ impl Desk {
             ("expires", approval.expires_at.0.to_string()),
         ];
         self.write(scope, EventName::ApprovalProposed, &approval, detail).await?;
-        match self.store.propose(scope, &approval).await? {
+        match self.store.propose_with(scope, &approval, call).await? {
             Turn::Taken => {
                 self.tell(approval.id);
                 Ok(approval)

@@ -21,6 +21,11 @@ pub enum StoreError {
         "the database {place} is damaged or is not a database ({detail}): stop the gateway, keep a copy of the file and restore a backup"
     )]
     Corrupt { place: Arc<str>, detail: String },
+    /// Its file was moved, removed or replaced while it was open.
+    #[error(
+        "the file of the database {place} was moved or replaced while it was open: put it back, or stop the gateway and start it with the one it is to have"
+    )]
+    Replaced { place: Arc<str> },
     #[error("the database {place} belongs to another program: give callgate a file of its own")]
     Foreign { place: Arc<str> },
     /// A trigger runs with every statement and can undo it; a view can stand for something else.

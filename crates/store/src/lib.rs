@@ -21,6 +21,7 @@ mod error;
 mod filling;
 mod find;
 mod forgetting;
+mod inplace;
 pub mod ledger;
 mod observed;
 mod open;
@@ -130,6 +131,14 @@ impl Store {
     /// Errors: [`StoreError::Claimed`] when another gateway serves from the same SQLite file.
     pub fn claim(&self) -> Result<Claim, StoreError> {
         claim::take(&self.inner.db)
+    }
+
+    /// Whether the database is still where it was opened; a gateway that goes on without it decides by what nobody else sees,
+    /// and loses it. Looks at the disk, for a microsecond.
+    ///
+    /// Errors: [`StoreError::Replaced`].
+    pub fn in_place(&self) -> Result<(), StoreError> {
+        self.inner.db.in_place()
     }
 
     /// Closes the connections and, on SQLite, folds the write-ahead log into the file.

@@ -4,6 +4,7 @@ mod address;
 
 use crate::db::{Db, Outcome};
 use crate::error::{StoreError, classify};
+use crate::inplace::WhichFile;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -121,7 +122,8 @@ async fn open_file(path: &Path, place: &Arc<str>) -> Outcome<Db> {
     // what readers look for is small, and the system keeps the file's pages too; in KiB
     let reading = options.read_only(true).pragma("cache_size", "-256");
     let readers = pool().max_connections(4).connect_with(reading).await.map_err(fault)?;
-    Ok(Db::Sqlite { place: Arc::clone(place), path: path.to_owned(), writer, readers })
+    let is = WhichFile::at(path).ok().map(|(is, _)| is);
+    Ok(Db::Sqlite { place: Arc::clone(place), path: path.to_owned(), is, writer, readers })
 }
 
 /// A database with nothing in it that is no file, and ends with its one connection.
@@ -132,7 +134,7 @@ pub(crate) async fn empty() -> Outcome<Db> {
     let pool = pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None);
     let one = pool.connect_with(options).await.map_err(|error| classify(&place, &error))?;
     migrator(steps!("sqlite")).run(&one).await.map_err(|error| migrated(&place, &error))?;
-    Ok(Db::Sqlite { place, path: PathBuf::new(), writer: one.clone(), readers: one })
+    Ok(Db::Sqlite { place, path: PathBuf::new(), is: None, writer: one.clone(), readers: one })
 }
 
 /// Makes the file exist with mode 0600 before SQLite opens it. An existing file is never opened

@@ -28,6 +28,8 @@ statements! {
         ORDER BY k.until DESC, k.key LIMIT 1000 OFFSET $4)";
     OPEN = "SELECT call FROM twins WHERE tenant = $1 AND environment = $2 AND log = $3 AND standing = 'sent' \
         ORDER BY call";
+    UNHEARD = "DELETE FROM twins WHERE tenant = $1 AND environment = $2 AND log = $3 AND standing = 'waits' \
+        AND sealed IS NULL";
     OLD = "DELETE FROM twins WHERE until <= $1";
 }
 
@@ -103,6 +105,15 @@ impl Store {
     pub async fn unsettled_keys(&self, scope: &Scope, log: &str) -> Result<Vec<CallId>, StoreError> {
         let of = args![scope.tenant.as_str(), scope.environment.as_str(), log];
         self.db().rows(OPEN, of).await?.iter().map(|row| row.word("call", CallId::parse)).collect()
+    }
+
+    /// Frees the keys of deeds whose server asked something through a gateway that is gone: nobody will answer, and nothing was
+    /// done. What a client has whole, and can answer to any gateway, is kept. Returns how many.
+    pub async fn abandon_unheard(&self, scope: &Scope, log: &str) -> Result<u64, StoreError> {
+        let mut tx = self.db().begin().await?;
+        let gone = tx.execute(UNHEARD, args![scope.tenant.as_str(), scope.environment.as_str(), log]).await?;
+        tx.commit().await?;
+        Ok(gone)
     }
 
     /// Takes out keys whose time is over; returns how many.

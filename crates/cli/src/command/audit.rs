@@ -58,6 +58,9 @@ pub(crate) enum Audit {
         /// Go on with a ledger that has lost its end. Look at it with `callgate audit verify` and keep a copy first
         #[arg(long)]
         accept_loss: bool,
+        /// Go on with a database that is an older copy or was begun anew. Approvals that are open in it end
+        #[arg(long)]
+        accept_older_database: bool,
     },
 }
 
@@ -164,7 +167,9 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
         Audit::Export(args) => export(&args, given, &given.place()?).await,
         Audit::Checkpoint => checkpoint(given, &given.place()?).await,
         Audit::Erase { call, what } => erase::erase(&call, what.into(), given, &given.place()?).await,
-        Audit::RebuildIndex { accept_loss } => index::rebuild(accept_loss, given, &given.place()?).await,
+        Audit::RebuildIndex { accept_loss, accept_older_database } => {
+            index::rebuild((accept_loss, accept_older_database), given, &given.place()?).await
+        }
     }
 }
 

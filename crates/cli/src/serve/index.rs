@@ -1,12 +1,18 @@
 //! The search index follows the ledger. It may lag and may be thrown away: the ledger is the truth.
 
+use crate::indexed;
 use decision::Entry;
 use gateway::Gate;
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use store::{
     Store,
     ledger::{Ledger, READ_ENTRIES_MAX},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Entries that come within this time are indexed together, unless there are very many.
@@ -19,19 +25,30 @@ const QUIET_LOOKS: u32 = 3;
 /// After the database could not be written.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Follows until `closing` is cancelled.
-pub(super) async fn follow(gate: Arc<Gate>, closing: CancellationToken) {
+/// So often it is said beside the ledger how much of it the database has.
+const NOTE: Duration = Duration::from_secs(60);
+
+/// Follows until `closing` is cancelled; `dir` is the ledger's folder.
+pub(super) async fn follow(gate: Arc<Gate>, dir: PathBuf, closing: CancellationToken) {
     let mut size = gate.ledger().subscribe();
     size.mark_changed();
+    let mut noted: Option<Instant> = None;
     loop {
         tokio::select! {
             () = closing.cancelled() => return,
             changed = size.changed() => if changed.is_err() { return },
         }
         let caught_up = catch_up(&gate).await;
-        if let Err(error) = &caught_up {
-            tracing::error!(error = %format!("{error:#}"), "the index does not follow the ledger");
-            size.mark_changed();
+        match &caught_up {
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "the index does not follow the ledger");
+                size.mark_changed();
+            }
+            Ok(indexed) if noted.is_none_or(|at| at.elapsed() >= NOTE) => {
+                note(&gate, &dir, *indexed);
+                noted = Some(Instant::now());
+            }
+            Ok(_) => {}
         }
         tokio::select! {
             () = closing.cancelled() => return,
@@ -51,9 +68,17 @@ async fn rest(ledger: &Ledger, caught_up: bool) {
     }
 }
 
-/// Brings the index of the gateway's store up to what its ledger has by now. What comes meanwhile is left for the next
-/// time: under load there is always a little more, and a transaction for a handful of calls costs as much as for hundreds.
-pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<()> {
+/// Says beside the ledger how much of it the database has. Where that cannot be, an older copy of it is only not noticed.
+pub(super) fn note(gate: &Gate, dir: &Path, indexed: u64) {
+    if let Err(error) = indexed::note(dir, gate.ledger().public_key().origin(), indexed) {
+        tracing::warn!(%error, "how much of the ledger the database has cannot be written beside it");
+    }
+}
+
+/// Brings the index of the gateway's store up to what its ledger has by now, and returns how much that is. What comes
+/// meanwhile is left for the next time: under load there is always a little more, and a transaction for a handful of calls
+/// costs as much as for hundreds.
+pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<u64> {
     let log = gate.ledger().public_key().origin().to_owned();
     let until = gate.ledger().size();
     let mut next = gate.store().indexed_up_to(&log).await?;
@@ -68,7 +93,7 @@ pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<()> {
             .copy(gate.store(), &log)
             .await?;
     }
-    Ok(())
+    Ok(next)
 }
 
 /// Waits until every call has its decision: what was cut off while draining, an errand too, still writes one.

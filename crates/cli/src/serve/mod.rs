@@ -124,6 +124,7 @@ async fn rest() {
 struct Running {
     gate: Arc<Gate>,
     opened: Opened,
+    ledger_dir: PathBuf,
     closing: CancellationToken,
     http: JoinHandle<listen::http::Drained>,
     socket: JoinHandle<()>,
@@ -138,6 +139,7 @@ struct Running {
 impl Running {
     async fn start(place: Place, given: &Given, hang_up: mpsc::Receiver<()>) -> Result<Self, Failure> {
         place.state()?;
+        let ledger_dir = place.ledger_dir();
         // first of all, so that of two gateways the second touches nothing
         let socket = Socket::bind(&place.socket_path()?)?;
         let settings = Arc::new(place.meant.settings.clone());
@@ -196,10 +198,11 @@ impl Running {
             offers: tokio::spawn(Arc::clone(&offers).run(woken)),
             keeping: tokio::spawn(keeper.follow(Arc::clone(&files), closing.clone())),
             files: tokio::spawn(files.follow(hang_up, closing.clone())),
-            index: tokio::spawn(index::follow(Arc::clone(&gate), closing.clone())),
+            index: tokio::spawn(index::follow(Arc::clone(&gate), ledger_dir.clone(), closing.clone())),
             hooks: tokio::spawn(hooks::sender(&gate, &in_force, &hook_keys, address).follow(closing.clone())),
             gate,
             opened,
+            ledger_dir,
             closing,
             recorded: false,
         })
@@ -233,7 +236,8 @@ impl Running {
         self.recorded = true;
         // the index is brought up to date before the ledger is closed
         (&mut self.index).await.context("the index failed")?;
-        index::catch_up(&self.gate).await?;
+        let indexed = index::catch_up(&self.gate).await?;
+        index::note(&self.gate, &self.ledger_dir, indexed);
         self.gate.ledger().close().await?;
         self.opened.store.close().await;
         tracing::info!("stopped");
@@ -276,6 +280,14 @@ impl Drop for Running {
 
 /// Settles what the last stop left on its way. Only what was spent here is looked for, and mostly there is nothing.
 async fn recover(gate: &Arc<Gate>) -> anyhow::Result<()> {
+    let questions =
+        gateway::abandon_questions(gate).await.context("keys of the last stop cannot be freed")?;
+    if questions > 0 {
+        tracing::info!(
+            questions,
+            "servers' questions died with the last stop: their calls may be made again"
+        );
+    }
     if gateway::is_settled(gate).await? {
         return Ok(());
     }
@@ -301,6 +313,9 @@ fn probes(gate: &Arc<Gate>) -> Probes {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             if seen.fails(stats.failures, stats.groups) {
                 return Health::Bad("the ledger cannot be written, so calls are refused".to_owned());
+            }
+            if ready.store().in_place().is_err() {
+                return Health::Bad("the database's file was replaced, so calls are refused".to_owned());
             }
             Health::Good
         }),

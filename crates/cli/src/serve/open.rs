@@ -3,6 +3,7 @@
 use crate::{
     command::secret,
     control::{self, LOCKED_PAUSE, LOCKED_TRIES},
+    indexed,
     keys::{self, Asking},
     place::Place,
     settings,
@@ -98,6 +99,9 @@ async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Resul
 /// Opens the ledger, once a command that has it for a moment is done with it.
 async fn ledger(dir: &Path, store: &Store, scope: &Scope) -> anyhow::Result<(Ledger, Recovered)> {
     for _ in 0..LOCKED_TRIES {
+        if let Some(older) = indexed::older(store, dir).await? {
+            return Err(older.into());
+        }
         let known = control::known_to(store, dir).await?;
         match control::open_ledger(dir, known, scope).await? {
             Err(LedgerError::Locked { .. }) => tokio::time::sleep(LOCKED_PAUSE).await,

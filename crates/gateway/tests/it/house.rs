@@ -65,7 +65,7 @@ pub(crate) struct House {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) token: String,
     kek: Arc<vault::Kek>,
-    database: String,
+    pub(crate) database: String,
     pub(crate) tls: Option<listen::tls::Tls>,
     pub(crate) closing: CancellationToken,
     /// What the ledger's disk is to do wrong next.

@@ -488,6 +488,20 @@ async fn what_executes_on_approval_leaves_without_its_client_and_its_result_wait
 }
 
 #[tokio::test]
+async fn a_call_that_leaves_by_itself_is_kept_with_its_approval_and_not_after_it() {
+    let (house, _script) = house(&executing(), Duration::ZERO).await;
+    let mut changes = house.gate.desk().changes();
+    let kept = async {
+        let id = changes.recv().await.unwrap();
+        // whoever stopped here would have left a yes that sends nothing
+        house.store.sealed_call(&scope(&house), id).await.unwrap()
+    };
+    let (kept, told) = tokio::join!(kept, call(&house, refund(500)));
+    assert_eq!(code(&told).as_deref(), Some("approval-required"), "{told}");
+    assert!(kept.is_some());
+}
+
+#[tokio::test]
 async fn a_kept_call_of_an_agent_that_was_disabled_is_not_sent() {
     let policy =
         POLICY.replace("@unless-approved(\"finance\")", "@unless-approved(\"finance\") @execute-on-approval");

@@ -262,3 +262,53 @@ async fn while_the_store_cannot_be_asked_nobody_is_let_in_and_the_gateway_stays_
     let (asked, decided) = house.counts();
     assert_eq!(asked, decided);
 }
+
+#[tokio::test]
+async fn a_decision_that_could_not_be_recorded_is_as_soon_as_the_ledger_can() {
+    use store::ledger::Fault;
+    let (house, script) = legacy_house().await;
+    let house = Arc::new(house);
+    let session = house.initialize("/s/script/mcp").await;
+    let (other, id) = (Arc::clone(&house), session.clone());
+    let params = json!({ "name": "hang", "arguments": {} });
+    let call = tokio::spawn(async move { other.legacy("/s/script/mcp", &id, 5, "tools/call", params).await });
+    while script.heard("tools/call").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (asked, decided) = house.counts();
+    assert_eq!(asked, decided + 1);
+    // full until the call is over: other things are recorded meanwhile
+    let mut call = call;
+    let told = loop {
+        tokio::select! {
+            told = &mut call => break told.unwrap().json(),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {
+                if house.faults.waiting() == 0 {
+                    house.faults.push(Fault::NoSpace);
+                }
+            }
+        }
+    };
+    assert!(told.to_string().contains("outcome-unrecorded"), "{told}");
+    eventually("it is recorded", || house.counts() == (asked, asked)).await;
+    let decision = house.last();
+    assert!(decision.dispatched && matches!(decision.ending, Ending::Failed { .. }), "{decision:?}");
+}
+
+#[tokio::test]
+async fn while_the_databases_file_is_another_one_nothing_leaves() {
+    let (house, script) = modern_house().await;
+    let call = || house.modern("/mcp", "tools/call", json!({ "name": "script__echo", "arguments": {} }));
+    assert_eq!(call().await.status, 200);
+    let path = std::path::PathBuf::from(house.database.strip_prefix("sqlite:").unwrap());
+    let aside = path.with_extension("aside");
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::copy(&aside, &path).unwrap();
+    let told = call().await;
+    assert_eq!(told.status, 503, "{told:?}");
+    assert_eq!(told.json()["error"]["data"]["code"], "database-replaced");
+    assert_eq!(house.last().ending, Ending::Refused { code: Code::DatabaseReplaced });
+    assert_eq!(script.heard("tools/call").len(), 1);
+    std::fs::rename(&aside, &path).unwrap();
+    assert_eq!(call().await.status, 200, "it is back");
+}

@@ -537,6 +537,27 @@ async fn a_modern_servers_questions_to_a_legacy_client_are_within_the_deed_of_it
 }
 
 #[tokio::test]
+async fn a_question_that_died_with_its_gateway_gives_its_key_back_at_the_next_start() {
+    let (house, script) = house().await;
+    let session = house.initialize(AT).await;
+    let params = || asks("ask", json!({}), Some("k"));
+    let asked = json!({ "jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params() });
+    let mut body = house.open_post(AT, &session, asked.to_string()).await;
+    until(&mut body, |message| message["method"] == "elicitation/create").await;
+    let other =
+        || async { house.legacy(AT, &session, 10, "tools/call", asks("ask", json!({}), Some("k"))).await };
+    let told = other().await.json();
+    assert_eq!(code(&told).as_deref(), Some("idempotency-in-progress"), "{told}");
+    assert_eq!(script.heard("tools/call").len(), 1);
+    // as after a stop: whoever had asked is not there any more
+    assert_eq!(callgate_gateway::abandon_questions(&house.gate).await.unwrap(), 1);
+    let more = json!({ "jsonrpc": "2.0", "id": 11, "method": "tools/call", "params": params() });
+    let mut body = house.open_post(AT, &session, more.to_string()).await;
+    until(&mut body, |message| message["method"] == "elicitation/create").await;
+    assert_eq!(script.heard("tools/call").len(), 2, "the key is free");
+}
+
+#[tokio::test]
 async fn what_a_server_asked_and_nobody_will_answer_gives_its_key_back() {
     let only_tools =
         r#"@id("tools") permit (principal == Agent::"bot", action == Action::"script__ask", resource);"#;

@@ -1,5 +1,6 @@
 //! Segment files, and the faults a test can give them.
 
+use crate::inplace::WhichFile;
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
@@ -75,6 +76,31 @@ fn broken() -> io::Error {
     io::Error::from_raw_os_error(5)
 }
 
+/// A segment as it was left, to see whether it is still there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    is: WhichFile,
+    bytes: u64,
+}
+
+impl Left {
+    pub(super) fn is_another(&self, other: &Self) -> bool {
+        self.is != other.is
+    }
+
+    /// Why what is at the path is not that file, or not all of it.
+    ///
+    /// Errors: nothing is there, or it cannot be looked at.
+    pub(super) fn differs(&self, path: &Path) -> io::Result<Option<&'static str>> {
+        let (is, bytes) = WhichFile::at(path)?;
+        Ok(match (is == self.is, bytes == self.bytes) {
+            (true, true) => None,
+            (true, false) => Some("the file is not as long as it was left"),
+            (false, _) => Some("another file is in its place"),
+        })
+    }
+}
+
 /// A segment open for writing. Writes are positioned: a failed one can leave no hole.
 #[derive(Debug)]
 pub(super) struct SegmentFile {
@@ -131,6 +157,11 @@ impl SegmentFile {
 
     pub(super) fn bytes(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    /// This file, which should have so many bytes.
+    pub(super) fn left(&self, bytes: u64) -> io::Result<Left> {
+        Ok(Left { is: WhichFile::of(&self.file.metadata()?), bytes })
     }
 }
 

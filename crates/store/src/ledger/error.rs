@@ -19,6 +19,12 @@ pub enum LedgerError {
         "the ledger is damaged at entry {entry} (segment {segment}, byte {offset}): {what}; keep the folder and verify it"
     )]
     Damaged { segment: u64, offset: u64, entry: u64, what: String },
+    /// A file of the ledger was moved, removed, replaced or cut while it was open.
+    #[error(
+        "the ledger's `{}` is not what was written any more ({what}): put it back, or stop the gateway, keep the folder and restore it",
+        path.display()
+    )]
+    Replaced { path: PathBuf, what: &'static str },
     /// The end of the log is gone, though it was durable once. Somebody else has a witness of it.
     #[error(
         "the ledger ends after {entries} entries (segment {segment}, byte {offset}), but {known} were recorded: its end is lost, or it is an older copy; keep the folder, restore a newer copy, or go on without them with `callgate audit rebuild-index --accept-loss`"

@@ -97,8 +97,7 @@ fn newest(dir: &Path) -> Result<Option<Checkpoint>, LedgerError> {
         let path = segment::path(dir, number);
         let bytes = segment::read(&path)?;
         let Some(header) = super::frame::SegmentHeader::read(&bytes) else { continue };
-        let mut next = Next { index: header.first_index, group: header.first_group };
-        let (mut at, mut newest) = (super::frame::SEGMENT_HEADER_BYTES, None);
+        let (mut next, mut at, mut newest) = (Next::behind(&header), header.bytes(), None);
         while let Ok(Some(group)) = segment::read_group(&bytes, at, next) {
             for item in &group.items {
                 if let What::Checkpoint { note, intact: true } = item.what {
@@ -133,10 +132,11 @@ fn each_group(
         };
         let path = segment::path(dir, number);
         let bytes = segment::read(&path)?;
-        if segment::header(&bytes, expected, next, key.id()).is_none() {
+        let Some(header) = segment::header(&bytes, expected, next, key.id()) else {
             return Err(damaged(0, next.index, "the segment is missing or its header was changed"));
-        }
-        let mut at = super::frame::SEGMENT_HEADER_BYTES;
+        };
+        next = Next::behind(&header);
+        let mut at = header.bytes();
         loop {
             match segment::read_group(&bytes, at, next) {
                 Ok(Some(group)) => {

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! segment  = header group*
-//! header   = "callgate ledger\n" version:u32 number:u64 first_index:u64 first_group:u64 log:u32 check:u32
+//! header   = "callgate ledger\n" version:u32 number:u64 first_index:u64 first_group:u64 log:u32 mac:[u8; 32]? check:u32
 //! group    = frame(GROUP) (frame(ENTRY) frame(DISCLOSURE)*)* frame(CHECKPOINT)?
 //! frame    = length:u32 check:u32 kind:u8 payload
+//! GROUP    = "\0group\0\n" number:u64 offset:u64 first_index:u64 body_bytes:u32 entries:u32 mac:[u8; 32]?
 //! ```
+//!
+//! Version 2 is written, and has both MACs, which `keyed` says; version 1 has none, and is read.
 //!
 //! A group is what one `fdatasync` made durable. Its own frame says where it stands, how long it is
 //! and which entries it holds, so an end that was torn off can be told from damage in the middle.
@@ -15,7 +18,10 @@
 //! The check of a disclosure leaves out salt, value and their own check, so that they can be
 //! overwritten with zeros.
 
-use super::merkle;
+use super::{
+    keyed::{MAC_BYTES, Mac},
+    merkle,
+};
 use decision::{Digest, Slot};
 
 /// Longest entry: what a bundle of C2SP tlog-tiles can carry, with room to spare.
@@ -24,8 +30,10 @@ pub const ENTRY_BYTES_MAX: usize = 60 * 1024;
 pub const VALUE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 pub(super) const SEGMENT_MAGIC: &[u8; 16] = b"callgate ledger\n";
-pub(super) const SEGMENT_VERSION: u32 = 1;
-pub(super) const SEGMENT_HEADER_BYTES: usize = 16 + 4 + 8 + 8 + 8 + 4 + 4;
+/// Without a MAC, and with one.
+const SEGMENT_VERSIONS: [u32; 2] = [1, 2];
+const SEGMENT_HEADER_BYTES: usize = 16 + 4 + 8 + 8 + 8 + 4 + 4;
+pub(super) const SEGMENT_HEADER_BYTES_MAX: usize = SEGMENT_HEADER_BYTES + MAC_BYTES;
 pub(super) const FRAME_HEADER_BYTES: usize = 4 + 4 + 1;
 /// Neither JSON nor base64 can contain it.
 pub(super) const GROUP_MAGIC: &[u8; 8] = b"\0group\0\n";
@@ -48,7 +56,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn byte(self) -> u8 {
+    pub(super) fn byte(self) -> u8 {
         match self {
             Self::Entry => 0,
             Self::Disclosure => 2,
@@ -99,7 +107,7 @@ fn put(out: &mut Vec<u8>, length: u32, check: u32, kind: Kind) {
 }
 
 /// Lengths are bounded far below four gigabytes before anything is written.
-fn length_of(bytes: usize) -> u32 {
+pub(super) fn length_of(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
@@ -108,7 +116,7 @@ pub(super) fn put_entry(out: &mut Vec<u8>, entry: &[u8], leaf: &Digest, index: u
     out.extend_from_slice(entry);
 }
 
-fn slot_byte(slot: Slot) -> u8 {
+pub(super) fn slot_byte(slot: Slot) -> u8 {
     match slot {
         Slot::Arguments => 0,
         Slot::Result => 1,
@@ -161,20 +169,36 @@ pub(super) struct Group {
     /// Bytes of the frames that follow.
     pub(super) body_bytes: u32,
     pub(super) entries: u32,
+    pub(super) mac: Option<Mac>,
 }
 
+/// Of a group without a MAC.
 pub(super) const GROUP_FRAME_BYTES: usize = FRAME_HEADER_BYTES + GROUP_BYTES;
+/// Of one that has it.
+pub(super) const KEYED_GROUP_FRAME_BYTES: usize = GROUP_FRAME_BYTES + MAC_BYTES;
 
 impl Group {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// Bytes of its own frame.
+    pub(super) fn frame_bytes(&self) -> usize {
+        if self.mac.is_some() { KEYED_GROUP_FRAME_BYTES } else { GROUP_FRAME_BYTES }
+    }
+
+    /// What its frame says but for the MAC.
+    pub(super) fn place(&self) -> Vec<u8> {
         let mut payload = GROUP_MAGIC.to_vec();
         payload.extend_from_slice(&self.number.to_be_bytes());
         payload.extend_from_slice(&self.offset.to_be_bytes());
         payload.extend_from_slice(&self.first_index.to_be_bytes());
         payload.extend_from_slice(&self.body_bytes.to_be_bytes());
         payload.extend_from_slice(&self.entries.to_be_bytes());
+        payload
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut payload = self.place();
+        payload.extend_from_slice(self.mac.as_ref().map_or(&[][..], |mac| mac));
         let length = length_of(payload.len());
-        let mut out = Vec::with_capacity(GROUP_FRAME_BYTES);
+        let mut out = Vec::with_capacity(self.frame_bytes());
         put(&mut out, length, plain_check(Kind::Group, length, &payload), Kind::Group);
         out.extend_from_slice(&payload);
         out
@@ -196,6 +220,7 @@ impl Group {
             first_index: u64::from_be_bytes(take(&mut rest)?),
             body_bytes: u32::from_be_bytes(take(&mut rest)?),
             entries: u32::from_be_bytes(take(&mut rest)?),
+            mac: take_mac(&mut rest),
         };
         rest.is_empty().then_some(group)
     }
@@ -205,6 +230,11 @@ pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;
     Some(*head)
+}
+
+/// The MAC where there is room for one.
+fn take_mac(rest: &mut &[u8]) -> Option<Mac> {
+    if rest.is_empty() { None } else { take(rest) }
 }
 
 /// One frame as it stands in a segment, not yet checked.
@@ -299,16 +329,31 @@ pub(super) struct SegmentHeader {
     pub(super) first_group: u64,
     /// The id of the log's key: a segment of another log is not taken for one of this.
     pub(super) log: u32,
+    pub(super) mac: Option<Mac>,
 }
 
 impl SegmentHeader {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// Bytes of the header.
+    pub(super) fn bytes(&self) -> usize {
+        if self.mac.is_some() { SEGMENT_HEADER_BYTES_MAX } else { SEGMENT_HEADER_BYTES }
+    }
+
+    /// What it says but for MAC and check.
+    pub(super) fn place(&self) -> Vec<u8> {
+        let [plain, keyed] = SEGMENT_VERSIONS;
+        let version = if self.mac.is_some() { keyed } else { plain };
         let mut out = SEGMENT_MAGIC.to_vec();
-        out.extend_from_slice(&SEGMENT_VERSION.to_be_bytes());
+        out.extend_from_slice(&version.to_be_bytes());
         out.extend_from_slice(&self.number.to_be_bytes());
         out.extend_from_slice(&self.first_index.to_be_bytes());
         out.extend_from_slice(&self.first_group.to_be_bytes());
         out.extend_from_slice(&self.log.to_be_bytes());
+        out
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = self.place();
+        out.extend_from_slice(self.mac.as_ref().map_or(&[][..], |mac| mac));
         let check = cut(&Digest::of(&out));
         out.extend_from_slice(&check.to_be_bytes());
         out
@@ -316,9 +361,12 @@ impl SegmentHeader {
 
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
-        let covered = bytes.get(..SEGMENT_HEADER_BYTES - 4)?;
-        if take::<16>(&mut rest)? != *SEGMENT_MAGIC || u32::from_be_bytes(take(&mut rest)?) != SEGMENT_VERSION
-        {
+        if take::<16>(&mut rest)? != *SEGMENT_MAGIC {
+            return None;
+        }
+        let version = u32::from_be_bytes(take(&mut rest)?);
+        let keyed = version == SEGMENT_VERSIONS[1];
+        if !SEGMENT_VERSIONS.contains(&version) {
             return None;
         }
         let header = Self {
@@ -326,7 +374,9 @@ impl SegmentHeader {
             first_index: u64::from_be_bytes(take(&mut rest)?),
             first_group: u64::from_be_bytes(take(&mut rest)?),
             log: u32::from_be_bytes(take(&mut rest)?),
+            mac: if keyed { Some(take(&mut rest)?) } else { None },
         };
+        let covered = bytes.get(..header.bytes() - 4)?;
         (u32::from_be_bytes(take(&mut rest)?) == cut(&Digest::of(covered))).then_some(header)
     }
 }
@@ -379,24 +429,29 @@ mod tests {
 
     #[test]
     fn a_group_is_found_again_only_where_it_says_it_stands() {
-        let group = Group { number: 4, offset: 20, first_index: 9, body_bytes: 0, entries: 0 };
-        let mut segment = vec![0; 20];
-        segment.extend(group.encode());
-        assert_eq!(later_group(&segment, 3), Some(group));
-        assert_eq!(later_group(&segment, 20), None, "not after itself");
-        segment.insert(0, 0);
-        assert_eq!(later_group(&segment, 3), None, "moved by one byte");
+        for mac in [None, Some([7; MAC_BYTES])] {
+            let group = Group { number: 4, offset: 20, first_index: 9, body_bytes: 0, entries: 0, mac };
+            let mut segment = vec![0; 20];
+            segment.extend(group.encode());
+            assert_eq!(segment.len() - 20, group.frame_bytes());
+            assert_eq!(later_group(&segment, 3), Some(group));
+            assert_eq!(later_group(&segment, 20), None, "not after itself");
+            segment.insert(0, 0);
+            assert_eq!(later_group(&segment, 3), None, "moved by one byte");
+        }
     }
 
     #[test]
     fn every_flip_in_a_segment_header_is_seen() {
-        let header = SegmentHeader { number: 1, first_index: 2, first_group: 3, log: 4 };
-        let bytes = header.encode();
-        assert_eq!((bytes.len(), SegmentHeader::read(&bytes)), (SEGMENT_HEADER_BYTES, Some(header)));
-        for at in 0..bytes.len() * 8 {
-            let mut flipped = bytes.clone();
-            flipped[at / 8] ^= 1 << (at % 8);
-            assert_eq!(SegmentHeader::read(&flipped), None, "bit {at}");
+        for mac in [None, Some([7; MAC_BYTES])] {
+            let header = SegmentHeader { number: 1, first_index: 2, first_group: 3, log: 4, mac };
+            let bytes = header.encode();
+            assert_eq!((bytes.len(), SegmentHeader::read(&bytes)), (header.bytes(), Some(header)));
+            for at in 0..bytes.len() * 8 {
+                let mut flipped = bytes.clone();
+                flipped[at / 8] ^= 1 << (at % 8);
+                assert_eq!(SegmentHeader::read(&flipped), None, "bit {at}");
+            }
         }
     }
 }

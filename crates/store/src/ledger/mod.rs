@@ -4,15 +4,17 @@
 //! tlog-checkpoint). Whatever waits becomes durable in one group, and an answer means durable. The
 //! files are the truth; a database may follow them with [`Ledger::subscribe`] and
 //! [`Ledger::read_entries`] and can be rebuilt from them. Values that may have to be forgotten stand
-//! beside the entries that commit to them and can be overwritten without touching a hash.
+//! beside the entries that commit to them and can be overwritten without touching a hash. What no checkpoint covers yet has a
+//! MAC for each group.
 //!
-//! Start at [`Ledger`]; `writer` holds the promise, `frame` the bytes, `verify` the proof.
+//! Start at [`Ledger`]; `writer` holds the promise, `frame` the bytes, `keyed` what only the log's key can write, `verify` the proof.
 
 mod disk;
 mod error;
 mod export;
 mod frame;
 mod gathering;
+mod keyed;
 pub mod merkle;
 mod note;
 mod open;
@@ -37,7 +39,7 @@ pub use note::{Checkpoint, NoteError, PublicKey};
 pub use open::{Cut, OpenIntent, Recovered, is_begun, public_key};
 pub use proof::{EntryProof, ProofError};
 pub use queue::{Appended, Attending, FLUSH_BUCKETS_US, Stats};
-pub use verify::{Damage, Finding, Layout, OpenCall, Place, Report, Values, VerifyError, verify};
+pub use verify::{Damage, Finding, Layout, Macs, OpenCall, Place, Report, Values, VerifyError, verify};
 
 use decision::{CallId, Clock, Disclosure, Entropy, Entry, Slot};
 use parking_lot::Mutex;
@@ -109,6 +111,12 @@ impl Record {
     /// An [`Entry`] that is JSON already; at most [`ENTRY_BYTES_MAX`]. It is kept as it is.
     pub fn raw(entry: Vec<u8>, disclosures: Vec<Disclosure>) -> Self {
         Self { entry, said: None, disclosures }
+    }
+
+    /// Bytes of the entry and of the values beside it.
+    pub fn bytes(&self) -> usize {
+        let values = self.disclosures.iter().map(|disclosure| disclosure.value.len());
+        values.fold(self.entry.len(), usize::saturating_add)
     }
 
     /// The bytes of the entry.

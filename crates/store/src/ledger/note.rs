@@ -3,17 +3,19 @@
 //! Only Ed25519 signatures (type `0x01`) are made and checked. Lines of unknown keys, such as
 //! witnesses, are ignored, as the specification asks.
 
-use super::merkle::empty_root;
+use super::{keyed::MacKey, merkle::empty_root};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use decision::{Digest, Entropy};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::OnceLock};
 use zeroize::{Zeroize, Zeroizing};
 
 /// A note longer than this is not read.
 pub(super) const NOTE_BYTES_MAX: usize = 16 * 1024;
 const ED25519_TYPE: u8 = 1;
 const SIGNER_PREFIX: &str = "PRIVATE+KEY+";
+/// Behind the key, in a line of its own: the first segment from which on all have MACs.
+const KEYED_FROM: &str = "keyed-from ";
 
 /// A key or a checkpoint could not be read or did not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +104,11 @@ impl FromStr for PublicKey {
 /// The log's signing key. Prints only its public half.
 pub(super) struct Signer {
     pair: Ed25519KeyPair,
+    macs: MacKey,
     public: PublicKey,
+    /// The first segment from which on all have MACs. It stands beside the key, since it has to be out of reach of whoever
+    /// has not got it: without it, to leave the MACs out would be enough.
+    keyed_from: OnceLock<u64>,
 }
 
 impl fmt::Debug for Signer {
@@ -115,7 +121,8 @@ impl Signer {
     fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, NoteError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| NoteError::Signer)?;
         let key = <[u8; 32]>::try_from(pair.public_key().as_ref()).map_err(|_| NoteError::Signer)?;
-        Ok(Self { pair, public: PublicKey::new(name, key) })
+        let macs = MacKey::of_seed(seed).map_err(|_| NoteError::Signer)?;
+        Ok(Self { pair, macs, public: PublicKey::new(name, key), keyed_from: OnceLock::new() })
     }
 
     /// A new log with a random origin and a random key, and the key's text for its file.
@@ -134,14 +141,42 @@ impl Signer {
             signer.public.name, signer.public.id
         ));
         encoded.zeroize();
+        let text = Self::marked(&text, 0);
+        signer.set_keyed_from(0);
         Ok((signer, text))
     }
 
+    /// Reads the text of its file: the key, and where MACs begin if they have.
     pub(super) fn parse(text: &str) -> Result<Self, NoteError> {
-        let text = text.trim_end_matches('\n').strip_prefix(SIGNER_PREFIX).ok_or(NoteError::Signer)?;
+        let (text, mark) = text.split_once('\n').unwrap_or((text, ""));
+        let text = text.strip_prefix(SIGNER_PREFIX).ok_or(NoteError::Signer)?;
         let (name, id, seed) = typed_key(text).ok_or(NoteError::Signer)?;
         let signer = Self::from_seed(name, &seed)?;
+        let mark = mark.trim_end_matches('\n');
+        if !mark.is_empty() {
+            let from = mark.strip_prefix(KEYED_FROM).and_then(|from| from.parse().ok());
+            signer.set_keyed_from(from.ok_or(NoteError::Signer)?);
+        }
         if signer.public.id == id { Ok(signer) } else { Err(NoteError::Signer) }
+    }
+
+    /// The text of its file, which has no mark, with one.
+    pub(super) fn marked(text: &str, from: u64) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}\n{KEYED_FROM}{from}\n", text.trim_end_matches('\n')))
+    }
+
+    /// The mark is in its file.
+    pub(super) fn set_keyed_from(&self, segment: u64) {
+        self.keyed_from.get_or_init(|| segment);
+    }
+
+    /// The first segment from which on all have MACs.
+    pub(super) fn keyed_from(&self) -> Option<u64> {
+        self.keyed_from.get().copied()
+    }
+
+    pub(super) fn macs(&self) -> &MacKey {
+        &self.macs
     }
 
     pub(super) fn public(&self) -> &PublicKey {

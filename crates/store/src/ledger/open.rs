@@ -2,9 +2,10 @@
 
 use super::{
     Options,
-    disk::{SegmentFile, sync_dir},
+    disk::{Left, SegmentFile, sync_dir},
     error::{LedgerError, io_error},
-    frame::{self, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES},
+    frame::{self, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES_MAX},
+    keyed::Mac,
     merkle::{Mark, Tree},
     note::{Checkpoint, PublicKey, Signer},
     reading::Reading,
@@ -32,8 +33,9 @@ pub struct Recovered {
     pub open: Vec<OpenIntent>,
     /// Entries this version cannot read. They may hide an open intent.
     pub unreadable: Vec<u64>,
-    /// The first and the last of the entries that no checkpoint covered. They are what a stop leaves, or what somebody wrote
-    /// who can write the disk and has no key: the next checkpoint signs them either way.
+    /// The first and the last of the entries that neither a checkpoint covered nor a MAC, in a log that an earlier version
+    /// wrote. They are what a stop leaves, or what somebody wrote who can write the disk and has no key: the next
+    /// checkpoint signs them either way.
     pub unsigned: Option<(u64, u64)>,
     /// Values whose erasure had begun and was finished now.
     pub erasures_finished: u64,
@@ -63,6 +65,8 @@ pub(super) struct Opened {
     pub(super) latest: Option<Checkpoint>,
     pub(super) next: Next,
     pub(super) tail: Tail,
+    /// The segments before it, from the first on.
+    pub(super) full: Vec<Left>,
     pub(super) recovered: Recovered,
 }
 
@@ -75,6 +79,13 @@ pub(super) struct Tail {
     pub(super) bytes: u64,
     /// The tree, and what came next, where this segment starts.
     pub(super) start: (Mark, Next),
+}
+
+impl Tail {
+    /// The segment, as it is to be found from now on.
+    pub(super) fn left(&self, dir: &Path) -> Result<Left, LedgerError> {
+        self.file.left(self.bytes).map_err(io_error("look at", segment::path(dir, self.number)))
+    }
 }
 
 /// Where an entry's frame starts.
@@ -114,16 +125,19 @@ pub(super) fn open(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Resu
     publish_key(dir, signer.public())?;
     let mut reading = Reading::new(dir, &signer, options);
     reading.run()?;
-    let Reading { tree, positions, latest, next, tail, mut recovered, calls, .. } = reading;
+    let unsigned = reading.unsigned();
+    let Reading { tree, positions, latest, next, tail, mut recovered, calls, keyed_from, full, .. } = reading;
+    if let Some(from) = keyed_from {
+        mark(dir, &signer, from)?;
+    }
     let Some(tail) = tail else {
         return Err(damaged(0, 0, 0, "the segments are missing"));
     };
     recovered.created = created;
     recovered.size = next.index;
-    let signed = latest.as_ref().map_or(0, |latest| latest.size);
-    recovered.unsigned = next.index.checked_sub(1).filter(|last| *last >= signed).map(|last| (signed, last));
+    recovered.unsigned = unsigned.clone().next().map(|first| (first, unsigned.end - 1));
     recovered.open = open_intents(dir, &positions, calls, &mut recovered.unreadable)?;
-    Ok(Opened { lock, signer, tree, positions, latest, next, tail, recovered })
+    Ok(Opened { lock, signer, tree, positions, latest, next, tail, full, recovered })
 }
 
 /// The public key of the ledger in `dir`, if there is one: by its signing key, which is what it opens with, and where that
@@ -162,7 +176,7 @@ fn lock(dir: &Path) -> Result<File, LedgerError> {
     }
 }
 
-fn read_key(path: &Path) -> Result<Signer, LedgerError> {
+pub(super) fn read_key(path: &Path) -> Result<Signer, LedgerError> {
     let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(io_error("read", path))?);
     Signer::parse(&text).map_err(|e| LedgerError::Key { path: path.to_owned(), because: e.to_string() })
 }
@@ -190,7 +204,7 @@ fn create(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Result<Signer
     for number in segment::list(dir)? {
         let path = segment::path(dir, number);
         let bytes = fs::metadata(&path).map_err(io_error("read", &path))?.len();
-        if number != 0 || bytes > SEGMENT_HEADER_BYTES as u64 {
+        if number != 0 || bytes > SEGMENT_HEADER_BYTES_MAX as u64 {
             return Err(LedgerError::Key {
                 path: key,
                 because: "it is missing, but the log has entries".to_owned(),
@@ -199,7 +213,7 @@ fn create(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Result<Signer
         fs::remove_file(&first).map_err(io_error("remove", &first))?;
     }
     let (signer, text) = Signer::create(entropy)?;
-    create_segment(dir, 0, Next::default(), signer.public(), options)?;
+    create_segment(dir, 0, (&Tree::default(), Next::default()), &signer, options)?;
     write_file(&key, &text, 0o600)?;
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sync_dir(parent).map_err(io_error("sync", parent))?;
@@ -218,16 +232,38 @@ fn publish_key(dir: &Path, key: &PublicKey) -> Result<(), LedgerError> {
     Err(LedgerError::Key { path, because: "it does not belong to the signing key beside it".to_owned() })
 }
 
-/// Makes a segment durable, header and name, before anything is written to it.
+/// Writes beside the key that all segments from this one on have MACs, unless it says so: a segment has none before.
+fn mark(dir: &Path, signer: &Signer, from: u64) -> Result<(), LedgerError> {
+    if signer.keyed_from().is_some() {
+        return Ok(());
+    }
+    let path = dir.join(KEY_FILE);
+    let text = zeroize::Zeroizing::new(fs::read_to_string(&path).map_err(io_error("read", &path))?);
+    // it may have been replaced since it was read, and then it is not this log's
+    let key = Signer::parse(&text).ok().filter(|key| key.public() == signer.public());
+    if key.is_none() {
+        return Err(LedgerError::Key {
+            path,
+            because: "it is not the one that the log was opened with".to_owned(),
+        });
+    }
+    write_file(&path, &Signer::marked(&text, from), 0o600)?;
+    signer.set_keyed_from(from);
+    Ok(())
+}
+
+/// Makes a segment durable, header and name, before anything is written to it. The tree and `next` are what is before it.
 pub(super) fn create_segment(
     dir: &Path,
     number: u64,
-    next: Next,
-    key: &PublicKey,
+    (tree, next): (&Tree, Next),
+    signer: &Signer,
     options: &Options,
-) -> Result<SegmentFile, LedgerError> {
+) -> Result<Tail, LedgerError> {
+    mark(dir, signer, number)?;
     let path = segment::path(dir, number);
-    let header = segment::expected_header(number, next, key.id());
+    let keyed = |mac| segment::expected_header(number, next, signer.public().id(), Some(mac));
+    let header = keyed(signer.macs().of_header(&keyed(Mac::default()), &tree.root()));
     let write = || {
         let file = SegmentFile::create(&path, &options.disk)?;
         let written = file.write_at(&header.encode(), 0).and_then(|()| file.sync_data());
@@ -240,7 +276,9 @@ pub(super) fn create_segment(
             }
         }
     };
-    write().map_err(io_error("create", &path))
+    let file = write().map_err(io_error("create", &path))?;
+    let start = (tree.mark(), Next::behind(&header));
+    Ok(Tail { file, number, bytes: header.bytes() as u64, start })
 }
 
 /// Overwrites an opening whose frame starts at `at`: first the mark, then salt and value, each made

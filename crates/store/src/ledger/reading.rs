@@ -2,9 +2,10 @@
 
 use super::{
     Options,
-    disk::SegmentFile,
+    disk::{Left, SegmentFile},
     error::{LedgerError, io_error},
-    frame::{SEGMENT_HEADER_BYTES, SegmentHeader, State},
+    frame::{SegmentHeader, State},
+    keyed::MacKey,
     merkle::Tree,
     note::{Checkpoint, Signer},
     open::{Cut, Position, Recovered, Tail, create_segment, damaged, erase},
@@ -22,6 +23,9 @@ const AT_ONCE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// As much of a segment as is looked at in one go. A group is smaller, or its segment is read whole.
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
+
+const NOT_BY_KEY: &str = "this group of entries was not written with the log's key, or stands behind others than it did: \
+     somebody wrote into the folder";
 
 /// A segment, taken apart without the others.
 struct Parts {
@@ -55,9 +59,15 @@ pub(super) struct Reading<'a> {
     pub(super) latest: Option<Checkpoint>,
     pub(super) next: Next,
     pub(super) tail: Option<Tail>,
+    /// The segments before it.
+    pub(super) full: Vec<Left>,
     pub(super) recovered: Recovered,
     /// Calls with an intent and no decision yet, and where the intent is.
     pub(super) calls: BTreeMap<CallId, u64>,
+    /// The first segment from which on all have MACs.
+    pub(super) keyed_from: Option<u64>,
+    /// Entries before it: anybody may have written them.
+    unkeyed: u64,
 }
 
 impl<'a> Reading<'a> {
@@ -71,9 +81,17 @@ impl<'a> Reading<'a> {
             latest: None,
             next: Next::default(),
             tail: None,
+            full: Vec::new(),
             recovered: Recovered::default(),
             calls: BTreeMap::new(),
+            keyed_from: signer.keyed_from(),
+            unkeyed: 0,
         }
+    }
+
+    /// Entries that neither a checkpoint covers nor a MAC.
+    pub(super) fn unsigned(&self) -> Range<u64> {
+        self.latest.as_ref().map_or(0, |latest| latest.size)..self.unkeyed
     }
 
     pub(super) fn run(&mut self) -> Result<(), LedgerError> {
@@ -96,13 +114,13 @@ impl<'a> Reading<'a> {
         let workers =
             thread::available_parallelism().map_or(1, |n| n.get() as u64).min(AT_ONCE_BYTES / most).max(1);
         let step = usize::try_from(workers).unwrap_or(1);
-        let dir = self.dir;
+        let (dir, key) = (self.dir, self.signer.macs());
         thread::scope(|scope| {
             let begin = |first| {
                 let own = numbers.clone().skip(first).step_by(step);
                 let (done, parts) = mpsc::sync_channel(0);
                 scope.spawn(move || {
-                    let mut read = own.map(|number| Parts::read(dir, number, number + 1 == count));
+                    let mut read = own.map(|number| Parts::read(dir, number, number + 1 == count, key));
                     // after a fault nobody takes any more
                     read.try_for_each(|parts| done.send(parts))
                 });
@@ -121,20 +139,27 @@ impl<'a> Reading<'a> {
 
     fn segment(&mut self, number: u64, last: bool, parts: Parts) -> Result<(), LedgerError> {
         let path = segment::path(self.dir, number);
-        let key = self.signer.public();
-        let start = (self.tree.mark(), self.next);
+        if let Some(before) = self.tail.take() {
+            self.full.push(before.left(self.dir)?);
+        }
         if last && parts.stillborn {
             self.is_all(number, 0)?;
             self.is_ours(number, 0)?;
             fs::remove_file(&path).map_err(io_error("remove", &path))?;
-            let file = create_segment(self.dir, number, self.next, key, self.options)?;
-            self.tail = Some(Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start });
+            let tail = create_segment(self.dir, number, (&self.tree, self.next), self.signer, self.options)?;
+            self.next = tail.start.1;
+            self.tail = Some(tail);
             return Ok(());
         }
-        if parts.header != Some(segment::expected_header(number, self.next, key.id())) {
+        let id = self.signer.public().id();
+        let fits =
+            |header: &SegmentHeader| *header == segment::expected_header(number, self.next, id, header.mac);
+        let Some(header) = parts.header.filter(fits) else {
             let what = "the segment's header was changed or is another's";
             return Err(damaged(number, 0, self.next.index, what));
-        }
+        };
+        self.is_by_our_key(&header)?;
+        let start = (self.tree.mark(), Next::behind(&header));
         let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
         for step in parts.steps {
             self.step(number, step, &file)?;
@@ -143,6 +168,9 @@ impl<'a> Reading<'a> {
             return Err(fault);
         }
         self.next = parts.next;
+        if header.mac.is_none() {
+            self.unkeyed = self.next.index;
+        }
         if last {
             self.is_all(number, parts.end)?;
             self.is_ours(number, parts.end)?;
@@ -165,11 +193,30 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    /// Whether the log's key wrote the header. One without a MAC was written by an earlier version, or by whoever leaves
+    /// it out, which nobody does once there is one.
+    fn is_by_our_key(&mut self, header: &SegmentHeader) -> Result<(), LedgerError> {
+        let (number, index) = (header.number, self.next.index);
+        if header.mac.is_none() {
+            let what =
+                "the segment has no MACs, which this log's have: it was not written with the log's key";
+            let expected = self.keyed_from.is_some_and(|from| number >= from);
+            return if expected { Err(damaged(number, 0, index, what)) } else { Ok(()) };
+        }
+        if !self.signer.macs().wrote_header(header, &self.tree.root()) {
+            let what =
+                "the segment's header was not written with the log's key, or other entries stood before it";
+            return Err(damaged(number, 0, index, what));
+        }
+        self.keyed_from = Some(self.keyed_from.map_or(number, |from| from.min(number)));
+        Ok(())
+    }
+
     /// Before the next checkpoint signs them: whether a stop can have left the entries that none covers. Nothing keyed says
-    /// so, but a gateway leaves few, and begins with its start after it has ended.
+    /// so of those that an earlier version wrote, but a gateway leaves few, and begins with its start after it has ended.
     fn is_ours(&self, segment: u64, offset: u64) -> Result<(), LedgerError> {
-        let signed = self.latest.as_ref().map_or(0, |latest| latest.size);
-        let unsigned = self.next.index.saturating_sub(signed);
+        let Range { start: signed, end } = self.unsigned();
+        let unsigned = end.saturating_sub(signed);
         let most = self.options.checkpoint_entries;
         if unsigned > most {
             let what = format!(
@@ -232,17 +279,17 @@ fn is_end(entry: &[u8]) -> bool {
 
 impl Parts {
     /// Reads a segment by what its own header says; whether that is what must come next, its reader knows.
-    fn read(dir: &Path, number: u64, last: bool) -> Result<Self, LedgerError> {
+    fn read(dir: &Path, number: u64, last: bool, key: &MacKey) -> Result<Self, LedgerError> {
         let path = segment::path(dir, number);
         let mut window = Window::open(&path, WINDOW_BYTES)?;
-        if let Some(parts) = Self::in_windows(&mut window) {
+        if let Some(parts) = Self::in_windows(&mut window, key) {
             return Ok(parts);
         }
         drop(window);
         let bytes = segment::read(&path)?;
         let mut parts = Self::begin(&bytes, bytes.len() as u64);
         if parts.header.is_some() {
-            parts.fault = parts.groups(number, &bytes, last).err();
+            parts.fault = parts.groups(number, &bytes, last, key).err();
         }
         Ok(parts)
     }
@@ -254,8 +301,8 @@ impl Parts {
             header,
             stillborn: segment::is_stillborn(start),
             steps: Vec::new(),
-            next: header.map_or_else(Next::default, |h| Next { index: h.first_index, group: h.first_group }),
-            end: SEGMENT_HEADER_BYTES as u64,
+            next: header.as_ref().map_or_else(Next::default, Next::behind),
+            end: header.map_or(0, |header| header.bytes() as u64),
             bytes,
             fault: None,
         }
@@ -263,14 +310,13 @@ impl Parts {
 
     /// A segment without a fault, through a window that stays in the processor's cache. `None` of one that is not as it was
     /// written: what is wrong with it is found by who has all of it.
-    fn in_windows(window: &mut Window) -> Option<Self> {
+    fn in_windows(window: &mut Window, key: &MacKey) -> Option<Self> {
         let mut parts = Self::begin(window.bytes(), window.size);
-        parts.header?;
-        let mut at = SEGMENT_HEADER_BYTES;
+        let mut at = parts.header?.bytes();
         loop {
             match segment::read_group_of(window.bytes(), window.base, at, parts.next) {
                 Ok(None) if window.is_last() => return Some(parts),
-                Ok(Some(group)) if group.first_fault().is_none() => {
+                Ok(Some(group)) if group.first_fault().is_none() && group.is_by(key) => {
                     let base = window.base;
                     let step = |item: &segment::Item<'_>| Step::of(base + item.at as u64, &item.what);
                     parts.steps.extend(group.items.iter().filter_map(step));
@@ -283,8 +329,8 @@ impl Parts {
     }
 
     /// Takes in every whole group.
-    fn groups(&mut self, number: u64, bytes: &[u8], last: bool) -> Result<(), LedgerError> {
-        let mut at = SEGMENT_HEADER_BYTES;
+    fn groups(&mut self, number: u64, bytes: &[u8], last: bool, key: &MacKey) -> Result<(), LedgerError> {
+        let mut at = self.header.map_or(0, |header| header.bytes());
         loop {
             let group = match segment::read_group(bytes, at, self.next) {
                 Ok(None) => return Ok(()),
@@ -297,6 +343,10 @@ impl Parts {
                     return Ok(());
                 }
                 return Err(damaged(number, offset as u64, entry, what));
+            }
+            // no stop leaves a whole group whose MAC alone is wrong
+            if !group.is_by(key) {
+                return Err(damaged(number, at as u64, self.next.index, NOT_BY_KEY));
             }
             self.steps.extend(group.items.iter().filter_map(|item| Step::of(item.at as u64, &item.what)));
             (at, self.next, self.end) = (group.end, group.next, group.end as u64);
@@ -366,18 +416,22 @@ mod tests {
         let path = segment::path(dir.path(), 0);
         let bytes = fs::read(&path).unwrap();
         let mut whole = Parts::begin(&bytes, bytes.len() as u64);
-        whole.groups(0, &bytes, true).unwrap();
+        let text = fs::read_to_string(dir.path().join("log.key")).unwrap();
+        let signer = Signer::parse(&text).unwrap();
+        let key = signer.macs();
+        whole.groups(0, &bytes, true, key).unwrap();
         assert!(whole.next.group >= 40 && whole.end == bytes.len() as u64);
-        let of = |most| Parts::in_windows(&mut Window::open(&path, most).unwrap());
+        let of = |most| Parts::in_windows(&mut Window::open(&path, most).unwrap(), key);
         for most in [2_000, 2_047, 3_001, 4_096, 9_999, bytes.len() - 1, bytes.len(), WINDOW_BYTES] {
             assert_eq!(summary(&of(most).unwrap()), summary(&whole), "{most}");
         }
-        assert!(of(SEGMENT_HEADER_BYTES).is_none() && of(300).is_none(), "no group fits");
-        for at in (SEGMENT_HEADER_BYTES..bytes.len()).step_by(97) {
+        let start = whole.header.unwrap().bytes();
+        assert!(of(start).is_none() && of(300).is_none(), "no group fits");
+        for at in (start..bytes.len()).step_by(97) {
             let mut changed = bytes.clone();
             changed[at] ^= 0x20;
             fs::write(&path, &changed).unwrap();
-            let open = |last| Parts::read(dir.path(), 0, last).unwrap();
+            let open = |last| Parts::read(dir.path(), 0, last, key).unwrap();
             assert_eq!(of(2_000).is_none(), open(false).fault.is_some(), "byte {at} was changed");
         }
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();

@@ -4,9 +4,10 @@
 use super::{
     error::{LedgerError, io_error},
     frame::{
-        ERASED, FRAME_HEADER_BYTES, Frame, GROUP_FRAME_BYTES, Group, KEPT, Kind, Opening,
-        SEGMENT_HEADER_BYTES, STATE_AT, SegmentHeader, later_group, written_at,
+        ERASED, FRAME_HEADER_BYTES, Frame, Group, KEPT, Kind, Opening, SEGMENT_HEADER_BYTES_MAX, STATE_AT,
+        SegmentHeader, later_group, written_at,
     },
+    keyed::{Mac, MacKey, equal},
 };
 use decision::Digest;
 use std::{
@@ -20,6 +21,15 @@ use std::{
 pub(super) struct Next {
     pub(super) index: u64,
     pub(super) group: u64,
+    /// The MAC of what stands before it in its segment, where that has them.
+    pub(super) last: Option<Mac>,
+}
+
+impl Next {
+    /// What must come behind a header.
+    pub(super) fn behind(header: &SegmentHeader) -> Self {
+        Self { index: header.first_index, group: header.first_group, last: header.mac }
+    }
 }
 
 /// Why reading cannot go on at `at`.
@@ -90,6 +100,10 @@ pub(super) enum What<'a> {
 
 /// A group as far as it could be read.
 pub(super) struct ReadGroup<'a> {
+    /// What its frame says.
+    pub(super) group: Group,
+    /// The MAC before it.
+    before: Option<Mac>,
     pub(super) items: Vec<Item<'a>>,
     /// Where the next group starts.
     pub(super) end: usize,
@@ -98,6 +112,26 @@ pub(super) struct ReadGroup<'a> {
 }
 
 impl ReadGroup<'_> {
+    /// Whether it was written with this key; one of format 1 may have been written by anybody. Asked of a group without
+    /// a fault, since it is of what is there.
+    pub(super) fn is_by(&self, key: &MacKey) -> bool {
+        let (Some(before), Some(mac)) = (&self.before, &self.group.mac) else {
+            return self.before.is_none() && self.group.mac.is_none();
+        };
+        let mut covered = key.group_behind(before);
+        for item in &self.items {
+            match item.what {
+                What::Entry { bytes, leaf, .. } => covered.entry(bytes.len(), &leaf),
+                What::Disclosure { opening: Some(opening), .. } => {
+                    covered.disclosure(opening.index, opening.slot, opening.value.len());
+                }
+                What::Disclosure { opening: None, .. } => return false,
+                What::Checkpoint { note, .. } => covered.checkpoint(note),
+            }
+        }
+        equal(mac, &covered.end(&self.group))
+    }
+
     /// The first thing that is not as it was written: where, of which entry, and what.
     pub(super) fn first_fault(&self) -> Option<(usize, u64, &'static str)> {
         let in_items = self.items.iter().find_map(|item| match item.what {
@@ -146,10 +180,12 @@ pub(super) fn read_group_of<'a>(
     if group.number > next.group && group.first_index >= next.index {
         return Err(stop(Why::Gap, false));
     }
-    if group.number != next.group || group.first_index != next.index || group.offset != base + at as u64 {
+    let fits = group.number == next.group && group.first_index == next.index;
+    let is_of_segment = group.offset == base + at as u64 && group.mac.is_some() == next.last.is_some();
+    if !fits || !is_of_segment {
         return Err(stop(Why::Misplaced, false));
     }
-    let body = at + GROUP_FRAME_BYTES;
+    let body = at + group.frame_bytes();
     let end = body.saturating_add(usize::try_from(group.body_bytes).unwrap_or(usize::MAX));
     if end > segment.len() {
         return Err(stop(Why::Short, true));
@@ -190,8 +226,9 @@ fn read_body<'a>(segment: &'a [u8], body: usize, end: usize, next: Next, group: 
     if broke.is_none() && index - next.index != u64::from(group.entries) {
         broke = Some(Stop { at: body, index: next.index, why: Why::Miscounted, may_be_torn: torn });
     }
-    let next = Next { index: next.index + u64::from(group.entries), group: next.group + 1 };
-    ReadGroup { items, end, next, broke }
+    let before = next.last;
+    let next = Next { index: next.index + u64::from(group.entries), group: next.group + 1, last: group.mac };
+    ReadGroup { group, before, items, end, next, broke }
 }
 
 /// The folder of the segments.
@@ -223,18 +260,18 @@ pub(super) fn list(dir: &Path) -> Result<Vec<u64>, LedgerError> {
     Ok(numbers)
 }
 
-/// The header of a segment, if it is intact and is the one that must come next.
+/// The header of a segment, if it is intact and is the one that must come next. Whether the log's key wrote it, the key says.
 pub(super) fn header(segment: &[u8], number: u64, next: Next, log: u32) -> Option<SegmentHeader> {
-    SegmentHeader::read(segment).filter(|header| *header == expected_header(number, next, log))
+    SegmentHeader::read(segment).filter(|header| *header == expected_header(number, next, log, header.mac))
 }
 
-pub(super) fn expected_header(number: u64, next: Next, log: u32) -> SegmentHeader {
-    SegmentHeader { number, first_index: next.index, first_group: next.group, log }
+pub(super) fn expected_header(number: u64, next: Next, log: u32, mac: Option<Mac>) -> SegmentHeader {
+    SegmentHeader { number, first_index: next.index, first_group: next.group, log, mac }
 }
 
 /// Whether a segment is what a crash while creating it leaves: no group was ever in it.
 pub(super) fn is_stillborn(segment: &[u8]) -> bool {
-    segment.len() <= SEGMENT_HEADER_BYTES && SegmentHeader::read(segment).is_none()
+    segment.len() <= SEGMENT_HEADER_BYTES_MAX && SegmentHeader::read(segment).is_none()
 }
 
 /// Largest segment that is read: twice what the largest setting leads to.

@@ -5,10 +5,11 @@
 
 use super::{
     Options, Shared,
-    disk::SegmentFile,
+    disk::{Left, SegmentFile},
     error::{LedgerError, io_error},
-    frame::{self, ENTRY_BYTES_MAX, GROUP_FRAME_BYTES, Group, SEGMENT_HEADER_BYTES},
+    frame::{self, ENTRY_BYTES_MAX, Group, KEYED_GROUP_FRAME_BYTES},
     gathering::Gathering,
+    keyed::{Covered, Mac},
     merkle::Tree,
     note::{Checkpoint, Signer},
     open::{Opened, Position, Tail, create_segment, erase},
@@ -20,6 +21,7 @@ use decision::{Slot, Timestamp};
 use std::{
     collections::VecDeque,
     fs::File,
+    path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -45,6 +47,8 @@ pub(super) struct Writer {
     tree: Tree,
     next: Next,
     tail: Tail,
+    /// The segments before it, from the first on.
+    full: Vec<Left>,
     buffer: Vec<u8>,
     failed: Option<Failed>,
     /// It failed, and nothing was written since.
@@ -77,6 +81,7 @@ impl Writer {
             tree: opened.tree,
             next: opened.next,
             tail: opened.tail,
+            full: opened.full,
             buffer: Vec::new(),
             failed: None,
             doubtful: false,
@@ -200,7 +205,9 @@ impl Writer {
             tracing::info!(entries = self.tree.size(), "the ledger is writable again");
             self.failed = None;
         }
-        if self.tail.bytes >= self.options.segment_bytes && self.tail.bytes > SEGMENT_HEADER_BYTES as u64 {
+        // what an earlier version began has no MACs, and nothing is added to it
+        let is_old = self.next.last.is_none();
+        if is_old || (self.tail.bytes >= self.options.segment_bytes && self.has_groups()) {
             self.rotate().map_err(|error| self.fail(&error, false))?;
         }
         Ok(())
@@ -219,38 +226,76 @@ impl Writer {
         LedgerError::Unavailable { because }
     }
 
+    /// Whether anything stands in the segment.
+    fn has_groups(&self) -> bool {
+        self.next.group > self.tail.start.1.group
+    }
+
     fn rotate(&mut self) -> Result<(), LedgerError> {
         let number = self.tail.number + 1;
-        let file = create_segment(&self.shared.dir, number, self.next, self.signer.public(), &self.options)?;
-        let start = (self.tree.mark(), self.next);
-        self.tail = Tail { file, number, bytes: SEGMENT_HEADER_BYTES as u64, start };
+        let before = (&self.tree, self.next);
+        let left = self.tail.left(&self.shared.dir)?;
+        self.tail = create_segment(&self.shared.dir, number, before, &self.signer, &self.options)?;
+        self.next = self.tail.start.1;
+        self.full.push(left);
         Ok(())
     }
 
-    /// Opens the segment anew, cuts off what was never durable, and reads back what was.
+    /// Whether the segment is still what its path leads to, and with `all` those before it. What is written to a file that
+    /// was moved away is lost with it, and what was cut is no record any more.
+    fn in_place(&self, all: bool) -> Result<(), LedgerError> {
+        let tail = self.tail.left(&self.shared.dir)?;
+        let before = (0..).zip(self.full.iter().copied()).filter(|_| all);
+        for (number, left) in before.chain([(self.tail.number, tail)]) {
+            let path = segment::path(&self.shared.dir, number);
+            if let Some(what) = left.differs(&path).map_err(io_error("find", &path))? {
+                return Err(LedgerError::Replaced { path, what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the segment anew, reads back what was durable, and cuts off what never was.
     fn repair(&mut self, distrusted: bool) -> Result<(), LedgerError> {
         let path = segment::path(&self.shared.dir, self.tail.number);
         let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
-        if file.bytes().map_err(io_error("read", &path))? < self.tail.bytes {
+        let found = file.bytes().map_err(io_error("read", &path))?;
+        if found < self.tail.bytes {
             return Err(self.lost("durable entries are gone from the segment"));
         }
-        file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+        // before anything is cut: another file may be in its place
+        self.is_as_written(&path)?;
+        let left = |file: &SegmentFile| file.left(self.tail.bytes).map_err(io_error("look at", path.clone()));
+        if found > self.tail.bytes && left(&file)?.is_another(&left(&self.tail.file)?) {
+            return Err(self.lost("another file is in the segment's place, which goes on differently"));
+        }
+        self.tail.file = file;
+        self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
         if !distrusted {
             // Room for any entry: what is called writable must not be full again with the next call. Were the
             // machine to stop here, zeros at the end are cut off like any unfinished group.
-            file.write_at(&vec![0; ENTRY_BYTES_MAX], self.tail.bytes).map_err(io_error("write", &path))?;
-            file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+            let room = vec![0; ENTRY_BYTES_MAX];
+            self.tail.file.write_at(&room, self.tail.bytes).map_err(io_error("write", &path))?;
+            self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
         }
-        let bytes = segment::read(&path)?;
+        self.in_place(true)?;
+        if distrusted && self.has_groups() { self.rotate() } else { Ok(()) }
+    }
+
+    /// Whether the segment holds what was durable, in its first bytes.
+    fn is_as_written(&self, path: &Path) -> Result<(), LedgerError> {
+        let mut bytes = segment::read(path)?;
+        bytes.truncate(usize::try_from(self.tail.bytes).unwrap_or(usize::MAX));
         let mut tree = self.tree.clone();
         let (mark, mut next) = self.tail.start.clone();
         tree.back_to(mark);
-        if segment::header(&bytes, self.tail.number, next, self.signer.public().id()).is_none() {
+        let header = segment::header(&bytes, self.tail.number, next, self.signer.public().id());
+        let Some(header) = header.filter(|header| header.mac == next.last) else {
             return Err(self.lost("the segment's header is not what was written"));
-        }
-        let mut at = SEGMENT_HEADER_BYTES;
+        };
+        let mut at = header.bytes();
         while let Ok(Some(group)) = segment::read_group(&bytes, at, next) {
-            if group.first_fault().is_some() {
+            if group.first_fault().is_some() || !group.is_by(self.signer.macs()) {
                 break;
             }
             for item in &group.items {
@@ -263,8 +308,7 @@ impl Writer {
         if at != bytes.len() || next != self.next || tree.root() != self.tree.root() {
             return Err(self.lost("durable entries are not what was written"));
         }
-        self.tail.file = file;
-        if distrusted && self.tail.bytes > SEGMENT_HEADER_BYTES as u64 { self.rotate() } else { Ok(()) }
+        Ok(())
     }
 
     fn lost(&self, what: &str) -> LedgerError {
@@ -278,15 +322,20 @@ impl Writer {
 
     fn commit(&mut self, batch: Batch) {
         let started = self.shared.clock.now();
+        if let Err(error) = self.in_place(!batch.checkpoints.is_empty() || self.checkpoint_is_due()) {
+            let error = self.fail(&error, false);
+            return refuse(batch, &error);
+        }
         let mark = self.tree.mark();
-        let positions = self.fill(&batch);
+        let mut covered = self.signer.macs().group_behind(&self.next.last.unwrap_or_default());
+        let positions = self.fill(&batch, &mut covered);
         let asked = !batch.checkpoints.is_empty() && (self.unsigned() > 0 || self.signed_size.is_none());
         // in doubt there is always something to write: nothing else shows that writing works
         let wanted = asked || self.doubtful;
-        let checkpoint = if wanted || self.checkpoint_is_due() { self.sign() } else { None };
+        let checkpoint = if wanted || self.checkpoint_is_due() { self.sign(&mut covered) } else { None };
         let entries = positions.len() as u64;
         if entries > 0 || checkpoint.is_some() {
-            self.seal(entries);
+            let mac = self.seal(entries, covered);
             if let Err((error, distrusted)) = self.flush() {
                 self.tree.back_to(mark);
                 // Cut at once if it can be: were the machine to stop now, what nobody was told of
@@ -298,7 +347,7 @@ impl Writer {
             self.back_off_us = self.options.retry_after_us;
             self.doubtful = false;
             self.tail.bytes += self.buffer.len() as u64;
-            self.next = Next { index: self.tree.size(), group: self.next.group + 1 };
+            self.next = Next { index: self.tree.size(), group: self.next.group + 1, last: Some(mac) };
             if let Some(checkpoint) = &checkpoint {
                 self.signed_at = started;
                 self.signed_size = Some(checkpoint.size);
@@ -317,15 +366,17 @@ impl Writer {
     }
 
     /// Encodes the records behind room for the group's frame, and grows the tree.
-    fn fill(&mut self, batch: &Batch) -> Vec<Position> {
+    fn fill(&mut self, batch: &Batch, covered: &mut Covered) -> Vec<Position> {
         self.buffer.clear();
-        self.buffer.resize(GROUP_FRAME_BYTES, 0);
+        self.buffer.resize(KEYED_GROUP_FRAME_BYTES, 0);
         let mut positions = Vec::new();
         for record in batch.appends.iter().flat_map(|append| &append.records) {
             let index = self.tree.size();
             positions.push(Position::new(self.tail.number, self.tail.bytes + self.buffer.len() as u64));
             frame::put_entry(&mut self.buffer, &record.entry, &record.leaf, index);
+            covered.entry(record.entry.len(), &record.leaf);
             for disclosure in &record.disclosures {
+                covered.disclosure(index, disclosure.slot, disclosure.value.len());
                 frame::put_disclosure(&mut self.buffer, index, disclosure);
             }
             self.tree.push(record.leaf);
@@ -333,26 +384,32 @@ impl Writer {
         positions
     }
 
-    fn sign(&mut self) -> Option<Checkpoint> {
+    fn sign(&mut self, covered: &mut Covered) -> Option<Checkpoint> {
         let note = self.signer.sign(self.tree.size(), &self.tree.root());
         // What was just written reads back; were it not so, no checkpoint is better than a bad one.
         let checkpoint = Checkpoint::parse(&note).ok()?;
         frame::put_checkpoint(&mut self.buffer, &note);
+        covered.checkpoint(note.as_bytes());
         Some(checkpoint)
     }
 
-    fn seal(&mut self, entries: u64) {
+    /// Puts the group's frame in front, and returns its MAC.
+    fn seal(&mut self, entries: u64, covered: Covered) -> Mac {
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let group = Group {
+        let mut group = Group {
             number: self.next.group,
             offset: self.tail.bytes,
             first_index: self.next.index,
-            body_bytes: number((self.buffer.len() - GROUP_FRAME_BYTES) as u64),
+            body_bytes: number((self.buffer.len() - KEYED_GROUP_FRAME_BYTES) as u64),
             entries: number(entries),
+            mac: None,
         };
-        if let Some(room) = self.buffer.get_mut(..GROUP_FRAME_BYTES) {
+        let mac = covered.end(&group);
+        group.mac = Some(mac);
+        if let Some(room) = self.buffer.get_mut(..KEYED_GROUP_FRAME_BYTES) {
             room.copy_from_slice(&group.encode());
         }
+        mac
     }
 
     fn flush(&self) -> Result<(), (LedgerError, bool)> {

@@ -79,7 +79,11 @@ pub(crate) async fn one_is_open_for_a_subject_and_it_comes_back_as_it_was(bed: &
     let over = one.after(Step::Revoke { by: "fay".to_owned(), reason: None }, Timestamp(2)).unwrap();
     assert_eq!(store.step(&home(), &open, &over).await.unwrap(), Turn::Taken);
     assert_eq!(store.sealed_call(&home(), one.id).await.unwrap(), None, "what is over keeps no call");
-    assert_eq!(store.propose(&home(), &twin).await.unwrap(), Turn::Taken);
+    assert_eq!(store.propose_with(&home(), &twin, Some(b"own")).await.unwrap(), Turn::Taken);
+    assert_eq!(store.sealed_call(&home(), twin.id).await.unwrap().as_deref(), Some(b"own".as_slice()));
+    let third = Approval { id: ApprovalId::new(Timestamp(9), [8; 10]), ..one.clone() };
+    assert_eq!(store.propose_with(&home(), &third, Some(b"other")).await.unwrap(), Turn::Missed);
+    assert_eq!(store.sealed_call(&home(), twin.id).await.unwrap().as_deref(), Some(b"own".as_slice()));
     let last = store.last_approval(&home(), &one.terms.subject()).await.unwrap().unwrap();
     assert_eq!(last.approval.id, one.id, "the youngest by its time");
 }

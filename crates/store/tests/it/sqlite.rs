@@ -391,3 +391,17 @@ async fn a_removed_sealed_value_is_wiped_from_the_file() {
     store.close().await;
     assert!(!holds());
 }
+
+#[tokio::test]
+async fn a_file_that_is_moved_or_replaced_while_it_is_open_is_noticed() {
+    let bed = Bed::sqlite();
+    let store = bed.store().await;
+    store.in_place().unwrap();
+    let (path, aside) = (bed.file(), bed.file().with_extension("aside"));
+    fs::rename(&path, &aside).unwrap();
+    assert!(matches!(store.in_place(), Err(StoreError::Replaced { .. })));
+    fs::copy(&aside, &path).unwrap();
+    assert!(matches!(store.in_place(), Err(StoreError::Replaced { .. })), "the same bytes are another file");
+    fs::rename(&aside, &path).unwrap();
+    store.in_place().unwrap();
+}

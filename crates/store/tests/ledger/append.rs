@@ -377,6 +377,11 @@ async fn more_entries_without_a_checkpoint_than_a_gateway_leaves_are_not_signed(
     let beside = tempfile::tempdir().unwrap();
     let killed = beside.path().join("killed");
     crate::support::copy_dir(dir.path(), &killed);
+    let keyed = beside.path().join("keyed");
+    crate::support::copy_dir(dir.path(), &keyed);
+    let (_, recovered) = open_with(&keyed, Options { checkpoint_entries: 7, ..quiet() }).unwrap();
+    assert_eq!(recovered.unsigned, None, "MACs say whose they are");
+    crate::forge::make_old(&killed);
     let refused = open_with(&killed, Options { checkpoint_entries: 7, ..quiet() }).map(|_| ());
     assert!(matches!(&refused, Err(LedgerError::Damaged { entry: 0, .. })), "{refused:?}");
     let (_, recovered) = open_with(&killed, Options { checkpoint_entries: 8, ..quiet() }).unwrap();
@@ -399,6 +404,7 @@ async fn a_call_behind_the_end_of_a_gateway_is_not_signed_and_a_start_before_it_
         let beside = tempfile::tempdir().unwrap();
         let killed = beside.path().join("killed");
         crate::support::copy_dir(dir.path(), &killed);
+        crate::forge::make_old(&killed);
         let opened = open_with(&killed, quiet()).map(|(_, recovered)| recovered.unsigned);
         match taken {
             true => assert_eq!(opened.unwrap(), Some((3, 5))),

@@ -226,3 +226,67 @@ async fn a_gateway_that_stops_while_a_segment_cannot_be_begun_opens_with_all_it_
         ledger.append(pair(1).to_vec()).await.unwrap();
     }
 }
+
+/// A ledger of three segments, two of them full, whose writer has just written.
+async fn three_segments(dir: &Path) -> (Ledger, Arc<ManualClock>) {
+    let clock = ManualClock::new();
+    let options = Options { segment_bytes: 1_500, retry_after_us: REST_US, ..quiet() };
+    let (ledger, _) = Ledger::open(dir, clock.clone(), &Dice::new(7), options).unwrap();
+    let mut n = 0;
+    while std::fs::read_dir(dir.join("segments")).unwrap().count() < 3 {
+        ledger.append(pair(n).to_vec()).await.unwrap();
+        n += 1;
+    }
+    (ledger, clock)
+}
+
+#[tokio::test]
+async fn a_segment_that_is_moved_replaced_or_cut_stops_calls_until_it_is_back() {
+    type Harm = fn(&Path, &Path);
+    let moved: Harm = |path, aside| std::fs::rename(path, aside).unwrap();
+    let another: Harm = |path, aside| {
+        std::fs::rename(path, aside).unwrap();
+        // an older copy, with something behind it that is none of ours
+        let bytes = std::fs::read(aside).unwrap();
+        std::fs::write(path, [&bytes[..200], &vec![b'x'; bytes.len()]].concat()).unwrap();
+    };
+    let cut: Harm = |path, aside| {
+        std::fs::copy(path, aside).unwrap();
+        std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(150).unwrap();
+    };
+    for (number, harm) in [(2, moved), (2, another), (2, cut), (0, moved), (1, another), (0, cut)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, clock) = three_segments(dir.path()).await;
+        let path = dir.path().join(format!("segments/{number:010}.seg"));
+        let (aside, size) = (dir.path().join("aside"), ledger.size());
+        harm(&path, &aside);
+        let there = std::fs::read(&path).ok();
+        // the others are looked at with the next checkpoint
+        let told = match number {
+            2 => ledger.append(pair(90).to_vec()).await.map(drop),
+            _ => {
+                ledger.append(pair(90).to_vec()).await.unwrap();
+                ledger.checkpoint().await.map(drop)
+            }
+        };
+        let Err(LedgerError::Unavailable { because }) = &told else { panic!("{number}: {told:?}") };
+        assert!(because.contains(&format!("{number:010}.seg")), "{because}");
+        for n in 91..93 {
+            clock.advance(REST_US * 100);
+            refused(&ledger, n).await;
+        }
+        assert_eq!(std::fs::read(&path).ok(), there, "{number}: what is there is left as it is");
+        if number == 2 {
+            assert_eq!(ledger.size(), size, "nothing was said to be in the record that is not");
+        }
+        // its bytes suffice for the last, which is read anew
+        match std::fs::metadata(&path) {
+            Ok(_) if number != 2 => continue,
+            _ => std::fs::rename(&aside, &path).unwrap(),
+        }
+        clock.advance(REST_US * 100);
+        ledger.append(pair(94).to_vec()).await.unwrap();
+        ledger.close().await.unwrap();
+        open(dir.path());
+    }
+}

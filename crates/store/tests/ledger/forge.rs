@@ -45,7 +45,8 @@ fn encode(frame: &Frame) -> Vec<u8> {
     out
 }
 
-const HEADER: usize = 52;
+const MAC: usize = 32;
+const HEADER: usize = 52 + MAC;
 
 fn frames(mut bytes: &[u8]) -> Vec<Frame> {
     let mut out = Vec::new();
@@ -63,19 +64,54 @@ pub(crate) fn segment(dir: &Path) -> PathBuf {
 }
 
 /// Edits the groups of a live log of one segment and writes the segment anew, the frames of groups
-/// always consistent with what is in them.
+/// always consistent with what is in them, but for the MACs: each stays where it was, and what is added has none that fits.
 pub(crate) fn edit_live(dir: &Path, cover: Cover, edit: impl FnOnce(&mut Vec<Vec<Frame>>)) {
+    rewrite(dir, cover, Macs::Stay, edit);
+}
+
+/// What the attacker does about the MACs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Macs {
+    Stay,
+    /// The segment becomes one of format 1, which has none.
+    Gone,
+}
+
+/// Makes a log of one segment what a version before format 2 would have written, but for what is said beside the key.
+pub(crate) fn leave_macs_out(dir: &Path) {
+    rewrite(dir, Cover::Entries, Macs::Gone, |_| ());
+}
+
+/// The same with what is said beside the key: as that version would have left it.
+pub(crate) fn make_old(dir: &Path) {
+    leave_macs_out(dir);
+    let key = fs::read_to_string(dir.join("log.key")).unwrap();
+    fs::write(dir.join("log.key"), format!("{}\n", key.lines().next().unwrap())).unwrap();
+}
+
+fn rewrite(dir: &Path, cover: Cover, macs: Macs, edit: impl FnOnce(&mut Vec<Vec<Frame>>)) {
     let bytes = fs::read(segment(dir)).unwrap();
+    let keyed = bytes[19] == 2;
+    let header = if keyed { HEADER } else { HEADER - MAC };
     let mut groups: Vec<Vec<Frame>> = Vec::new();
-    for frame in frames(&bytes[HEADER..]) {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for frame in frames(&bytes[header..]) {
         if frame.kind == GROUP {
             groups.push(Vec::new());
+            kept.push(frame.payload[40..].to_vec());
         } else {
             groups.last_mut().unwrap().push(frame);
         }
     }
     edit(&mut groups);
-    let (mut out, mut index) = (bytes[..HEADER].to_vec(), 0_u64);
+    let keyed = keyed && macs == Macs::Stay;
+    let (mut out, mut index) = (bytes[..header].to_vec(), 0_u64);
+    if !keyed {
+        out.truncate(HEADER - MAC - 4);
+        out[19] = 1;
+        let check = cut(&Digest::of(&out));
+        out.extend(check.to_be_bytes());
+    }
     for (number, group) in groups.iter_mut().enumerate() {
         let first_index = index;
         let mut body = Vec::new();
@@ -99,6 +135,9 @@ pub(crate) fn edit_live(dir: &Path, cover: Cover, edit: impl FnOnce(&mut Vec<Vec
         payload.extend(first_index.to_be_bytes());
         payload.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
         payload.extend(u32::try_from(index - first_index).unwrap().to_be_bytes());
+        if keyed {
+            payload.extend(kept.get(number).cloned().unwrap_or_else(|| vec![0; MAC]));
+        }
         let check = plain_check(GROUP, payload.len(), &payload);
         out.extend(encode(&Frame { kind: GROUP, check, payload }));
         out.extend(body);
@@ -211,8 +250,14 @@ pub(crate) fn roll_back_checkpoints(dir: &Path, size: u64) {
     fs::copy(dir.join(format!("checkpoints/{size:020}")), dir.join("checkpoint")).unwrap();
 }
 
+/// As an auditor does it, who has not got the signing key.
 pub(crate) fn checked(dir: &Path, key: &PublicKey, kept: Option<&str>) -> Report {
+    let (own, away) = (dir.join("log.key"), dir.join("log.key.away"));
+    let is_there = fs::rename(&own, &away).is_ok();
     let report = verify(dir, Some(key), kept).unwrap();
+    if is_there {
+        fs::rename(away, own).unwrap();
+    }
     assert!(!report.cannot_exclude.is_empty(), "there is always something it cannot exclude");
     let json = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);

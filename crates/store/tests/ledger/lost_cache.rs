@@ -75,7 +75,7 @@ fn group_ends(calls: &[Call]) -> Vec<u64> {
     let mut ends = vec![0];
     for call in calls.iter().filter(|call| call.name == "pwrite64" && call.on.contains("/segments/")) {
         let bytes = call.bytes();
-        // a group's frame: kind, magic, number, offset, first index, bytes, entries
+        // a group's frame: kind, magic, number, offset, first index, bytes, entries, MAC
         if bytes.get(9..17) == Some(b"\0group\0\n".as_slice()) {
             let first = u64::from_be_bytes(bytes[33..41].try_into().unwrap());
             ends.push(first + u64::from(u32::from_be_bytes(bytes[45..49].try_into().unwrap())));

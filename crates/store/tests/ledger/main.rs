@@ -12,6 +12,7 @@ mod append;
 mod crash;
 mod faults;
 mod forge;
+mod keyed;
 mod lost_cache;
 mod replay;
 mod sim;

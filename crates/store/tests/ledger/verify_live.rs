@@ -9,7 +9,7 @@ use crate::{
 };
 use decision::Slot;
 use std::{fs, path::Path};
-use store::ledger::{Damage, PublicKey, Record, Report, VerifyError, verify};
+use store::ledger::{Damage, Macs, PublicKey, Record, Report, VerifyError, verify};
 
 struct Log {
     dir: tempfile::TempDir,
@@ -75,7 +75,13 @@ async fn a_log_that_is_being_written_holds_too() {
     let report = verify(dir.path(), None, None).unwrap();
     expect_holds(&report, 0);
     assert_eq!((report.entries, report.open_calls_total, report.open_calls[0].index), (3, 1, 2));
-    assert!(report.cannot_exclude.iter().any(|l| l.contains("3 entries from 0 to 2")), "{report:?}");
+    assert_eq!(report.macs, Macs::Checked);
+    assert!(!report.cannot_exclude.iter().any(|l| l.contains("without the signing key")), "{report:?}");
+    let report = checked(dir.path(), ledger.public_key(), None);
+    expect_holds(&report, 0);
+    assert_eq!(report.macs, Macs::Unchecked);
+    let admitted = |l: &String| l.contains("3 entries from 0 to 2") && l.contains("were not checked");
+    assert!(report.cannot_exclude.iter().any(admitted), "{report:?}");
     let whole = fs::read(segment(dir.path())).unwrap();
     fs::write(segment(dir.path()), &whole[..whole.len() - 5]).unwrap();
     let report = verify(dir.path(), None, None).unwrap();

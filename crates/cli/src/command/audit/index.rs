@@ -4,12 +4,15 @@ use crate::{
     cli::Given,
     control::{self, Book, Request, Response},
     failure::{Outcome, Verdict},
+    indexed::{self, Older},
     place::Place,
+    sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
-use decision::{Entry, EventName, counted};
+use decision::{Entry, EventName, approval::State, counted};
 use serde_json::json;
-use store::{Store, ledger::READ_ENTRIES_MAX};
+use std::sync::Arc;
+use store::{Desk, Store, ledger::READ_ENTRIES_MAX};
 
 /// The store's index brought up to date from the ledger; returns the log's name and size.
 pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, u64)> {
@@ -38,8 +41,13 @@ pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, 
     }
 }
 
-/// Empties the index and fills it again; a ledger that has lost its end is gone on with only when that is said.
-pub(super) async fn rebuild(accept_loss: bool, given: &Given, place: &Place) -> Outcome {
+/// Empties the index and fills it again; a ledger that has lost its end, or a database that is an older copy, is gone on with
+/// only when that is said.
+pub(super) async fn rebuild(
+    (accept_loss, accept_older): (bool, bool),
+    given: &Given,
+    place: &Place,
+) -> Outcome {
     if !place.is_begun() {
         let folder = place.ledger_dir();
         return Err(anyhow!("there is no record here: `{}` does not exist", folder.display()).into());
@@ -48,6 +56,10 @@ pub(super) async fn rebuild(accept_loss: bool, given: &Given, place: &Place) -> 
     let book =
         if accept_loss { Book::open_whatever_is_left(place).await? } else { Book::open(place).await? };
     let store = place.store().await?;
+    let older = indexed::older(&store, &place.ledger_dir()).await?;
+    if let Some(older) = older.filter(|_| !accept_older) {
+        return Err(anyhow!(older).into());
+    }
     let (log, size) = fill(&book, &store).await?;
     // opening may have written what it found
     let left = book.found().unwrap_or(size);
@@ -60,11 +72,35 @@ pub(super) async fn rebuild(accept_loss: bool, given: &Given, place: &Place) -> 
         let are = if known - left == 1 { "is" } else { "are" };
         given.say.aside(format!("{lost} {are} lost for good, and the record says so"));
     }
+    if let Some(older) = older {
+        let ended = accept(&book, &store, older, &given.surroundings.user).await?;
+        given.say.aside(older.accepted(ended));
+    }
     let by = [("by", given.surroundings.user.as_str())];
     book.record(EventName::IndexRebuilt, None, &by).await?;
     let (_, size) = fill(&book, &store).await?;
     book.close().await?;
+    indexed::note(&place.ledger_dir(), &log, size).context("cannot write beside the ledger")?;
     given.say.json(&json!({ "log": log, "entries": size }));
     given.say.line(format!("indexed {} of {log}", counted(size, "entry")));
     Ok(Verdict::Yes)
+}
+
+/// Has it in the record that the database is an older one, and ends what is open in it: that a yes was spent since it does
+/// not know. Returns how many approvals that were.
+async fn accept(book: &Book, store: &Store, older: Older, by: &str) -> anyhow::Result<usize> {
+    let detail = [("database-had", older.had.to_string()), ("database-has", older.has.to_string())];
+    let detail: Vec<_> = detail.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    book.record(EventName::LossAccepted, None, &detail).await?;
+    let Book::Own { ledger, scope, .. } = book else { return Ok(0) };
+    let desk = Desk::new(store.clone(), Arc::clone(ledger), Arc::new(SystemClock));
+    let mut ended = 0;
+    for state in [State::Proposed, State::Approved] {
+        for kept in store.all_approvals_in(scope, state).await? {
+            let why = Some("the database was an older copy");
+            // one whose time is over ends by itself
+            ended += usize::from(desk.revoke(scope, kept.approval.id, by, why).await.is_ok());
+        }
+    }
+    Ok(ended)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Evidence,
-    report::{Damage, Finding, Layout, Place, Report},
+    report::{Damage, Finding, Layout, Macs, Place, Report},
 };
 use crate::ledger::{
     merkle::Tree,
@@ -187,7 +187,7 @@ fn covers(finding: &Finding, size: u64) -> bool {
 }
 
 /// Says what could not have been noticed.
-pub(super) fn limits(report: &mut Report, unread_from: Option<u64>) {
+pub(super) fn limits(report: &mut Report, unread_from: Option<u64>, unkeyed: u64) {
     let mut limits = Vec::new();
     if let Some(index) = unread_from {
         limits.push(format!("anything about entries from {index} on: they could not be read"));
@@ -211,13 +211,21 @@ pub(super) fn limits(report: &mut Report, unread_from: Option<u64>) {
             "that entries after the first {size} were cut off, or replaced by whoever holds the signing key"
         )),
     }
-    if report.entries > report.proven {
+    // where MACs were checked, only what is before them is under nothing at all
+    let anyones = if report.macs == Macs::Checked { unkeyed.min(report.entries) } else { report.entries };
+    if anyones > report.proven {
+        let unchecked = match report.macs {
+            Macs::Unchecked => {
+                "; the MACs that say who wrote them were not checked, which takes the signing key"
+            }
+            Macs::Absent | Macs::Checked => "",
+        };
         limits.push(format!(
             "changes to the {} from {} to {}, or more of them: they are under no checkpoint that holds, so whoever can \
-             write the disk can have written them without the signing key",
-            counted(report.entries - report.proven, "entry"),
+             write the disk can have written them without the signing key{unchecked}",
+            counted(anyones - report.proven, "entry"),
             report.proven,
-            report.entries - 1
+            anyones - 1
         ));
     }
     if report.values.erased + report.values.absent > 0 || report.layout == Layout::Exported {

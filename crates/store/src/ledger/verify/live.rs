@@ -3,12 +3,13 @@
 use super::{
     Evidence,
     record::broken_value,
-    report::{Damage, Finding, Place},
+    report::{Damage, Finding, Macs, Place},
 };
 use crate::ledger::{
     error::LedgerError,
-    frame::{GROUP_FRAME_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, State},
-    note::{Checkpoint, PublicKey},
+    frame::{GROUP_FRAME_BYTES, SegmentHeader, State},
+    merkle::Tree,
+    note::{Checkpoint, PublicKey, Signer},
     seen::Seen,
     segment::{self, Next, ReadGroup, Stop, What, Why},
 };
@@ -18,21 +19,32 @@ use std::path::{Path, PathBuf};
 /// Farther than this from its place, an entry's check is taken for chance and the entry for changed.
 const MOVED_MAX: u64 = 1 << 20;
 
-struct Reading {
+struct Reading<'a> {
+    /// The log's own key, if whoever verifies can read it.
+    signer: Option<&'a Signer>,
     /// The segment that is being read.
     path: PathBuf,
     evidence: Evidence,
     next: Next,
+    /// Of the entries so far, where somebody asks for it.
+    tree: Tree,
     /// The entry that disclosures belong to.
     last: Option<Seen>,
     /// Entries whose check does not fit: index, and the index it was written at if that is near.
     misfits: Vec<(u64, Option<u64>)>,
 }
 
-pub(super) fn read(dir: &Path, own: &PublicKey) -> Result<Evidence, LedgerError> {
-    let evidence = Evidence::default();
-    let mut reading =
-        Reading { path: PathBuf::new(), evidence, next: Next::default(), last: None, misfits: Vec::new() };
+/// With the log's own key, it is looked at who wrote what; `own` is its public half, whoever reads.
+pub(super) fn read(dir: &Path, own: &PublicKey, signer: Option<&Signer>) -> Result<Evidence, LedgerError> {
+    let mut reading = Reading {
+        signer,
+        path: PathBuf::new(),
+        evidence: Evidence::default(),
+        next: Next::default(),
+        tree: Tree::default(),
+        last: None,
+        misfits: Vec::new(),
+    };
     let numbers = segment::list(dir)?;
     for (expected, number) in (0..).zip(&numbers) {
         reading.path = segment::path(dir, *number);
@@ -47,7 +59,7 @@ pub(super) fn read(dir: &Path, own: &PublicKey) -> Result<Evidence, LedgerError>
     Ok(reading.evidence)
 }
 
-impl Reading {
+impl Reading<'_> {
     fn stop(&mut self, damage: Damage, place: Place, what: impl Into<String>) -> bool {
         self.evidence.local.push(Finding::new(damage, place, what));
         self.evidence.unread_from = Some(self.evidence.entries);
@@ -70,6 +82,8 @@ impl Reading {
         }
         let fits = segment::header(bytes, expected, self.next, own.id()).is_some();
         if fits && number == expected {
+            self.written_by(&header);
+            self.next = Next::behind(&header);
             return true;
         }
         if header.number == number && header.first_index > index {
@@ -79,13 +93,41 @@ impl Reading {
         self.stop(Damage::Reordered, at, format!("segment {number} does not belong here"))
     }
 
+    /// Whether a segment has MACs, where it has to, and the log's key wrote its header.
+    fn written_by(&mut self, header: &SegmentHeader) {
+        let number = header.number;
+        let expected = self.evidence.macs != Macs::Absent
+            || self.signer.and_then(Signer::keyed_from).is_some_and(|from| number >= from);
+        if header.mac.is_some() && self.evidence.macs == Macs::Absent {
+            self.evidence.unkeyed = header.first_index;
+            self.evidence.macs = if self.signer.is_some() { Macs::Checked } else { Macs::Unchecked };
+        }
+        let what = match self.signer {
+            _ if header.mac.is_none() && expected => "has no MACs, which this log's have",
+            Some(signer)
+                if header.mac.is_some() && !signer.macs().wrote_header(header, &self.tree.root()) =>
+            {
+                "was not written with the log's key, or other entries stood before it"
+            }
+            Some(_) | None => return,
+        };
+        let place = Place::Entry { index: header.first_index };
+        self.evidence.local.push(Finding::new(Damage::Unkeyed, place, format!("segment {number} {what}")));
+    }
+
     /// Takes in the groups of a segment. False when nothing after it can be read.
     fn groups(&mut self, bytes: &[u8], last: bool) -> bool {
-        let mut at = SEGMENT_HEADER_BYTES;
+        let mut at = SegmentHeader::read(bytes).map_or(0, |header| header.bytes());
         loop {
             match segment::read_group(bytes, at, self.next) {
                 Ok(None) => return true,
                 Ok(Some(group)) => {
+                    let (from, to) = (self.next.index, group.next.index);
+                    let whole = group.first_fault().is_none();
+                    if whole && self.signer.is_some_and(|signer| !group.is_by(signer.macs())) {
+                        let what = "this group was not written with the log's key, or stood behind others";
+                        self.evidence.local.push(Finding::new(Damage::Unkeyed, Place::of(from, to), what));
+                    }
                     self.take(&group);
                     if let Some(stop) = &group.broke {
                         return self.broken(stop, bytes, false);
@@ -177,6 +219,9 @@ impl Reading {
             self.misfits.push((index, (written_at.abs_diff(index) < MOVED_MAX).then_some(written_at)));
         }
         self.evidence.leaves.push(leaf);
+        if self.signer.is_some() {
+            self.tree.push(leaf);
+        }
         self.evidence.entries += 1;
         self.last = self.evidence.calls.entry(index, bytes);
     }

@@ -1,4 +1,5 @@
-//! Verification without a gateway, a lock or a signing key: of an export or of the live folder.
+//! Verification without a gateway, a lock or a signing key: of an export or of the live folder. Where the signing key can be
+//! read, it also looks at what only that key can have written.
 //!
 //! Each layout is read into the same evidence: the leaf hashes in order, what is locally wrong, and
 //! the checkpoints that are there. `judge` then compares the tree with every checkpoint.
@@ -10,12 +11,12 @@ mod record;
 mod report;
 mod strays;
 
-pub use report::{Damage, Finding, Layout, OpenCall, Place, Report, Values};
+pub use report::{Damage, Finding, Layout, Macs, OpenCall, Place, Report, Values};
 
 use super::{
     error::LedgerError,
-    note::{Checkpoint, NoteError, PublicKey},
-    open::PUBLIC_FILE,
+    note::{Checkpoint, NoteError, PublicKey, Signer},
+    open::{KEY_FILE, PUBLIC_FILE, read_key},
 };
 use decision::Digest;
 use record::Calls;
@@ -23,6 +24,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// More than a key's file has.
+const KEY_BYTES_MAX: u64 = 1024;
 
 /// Verification could not begin. What is wrong with the log itself is in the [`Report`].
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,9 @@ struct Evidence {
     /// Nothing can be said of entries from here on.
     unread_from: Option<u64>,
     unfinished_bytes: u64,
+    macs: Macs,
+    /// Entries before the first segment that has MACs.
+    unkeyed: u64,
     calls: Calls,
 }
 
@@ -63,7 +70,8 @@ pub fn verify(dir: &Path, trusted: Option<&PublicKey>, kept: Option<&str>) -> Re
     let kept = kept.map(Checkpoint::parse).transpose().map_err(VerifyError::Kept)?;
     let (layout, evidence, key, own) = if dir.join("segments").is_dir() {
         let (key, own) = keys(dir, trusted)?;
-        (Layout::Live, live::read(dir, &own)?, key, own)
+        let signer = signer(dir, &own);
+        (Layout::Live, live::read(dir, &own, signer.as_ref())?, key, own)
     } else if dir.join("checkpoint").is_file() || dir.join("tile").is_dir() {
         let (key, own) = keys(dir, trusted)?;
         (Layout::Exported, exported::read(dir, &key)?, key, own)
@@ -77,8 +85,17 @@ pub fn verify(dir: &Path, trusted: Option<&PublicKey>, kept: Option<&str>) -> Re
     }
     judge::judge(&mut report, &evidence, &key, kept.as_ref());
     evidence.calls.finish(&mut report);
-    judge::limits(&mut report, evidence.unread_from);
+    judge::limits(&mut report, evidence.unread_from, evidence.unkeyed);
     Ok(report)
+}
+
+/// The log's own signing key, if it is there and may be read. The folder may come from anyone: what is no plain file is
+/// not opened.
+fn signer(dir: &Path, own: &PublicKey) -> Option<Signer> {
+    let path = dir.join(KEY_FILE);
+    let plain = fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() <= KEY_BYTES_MAX);
+    let signer = if plain { read_key(&path).ok() } else { None };
+    signer.filter(|signer| signer.public() == own)
 }
 
 /// The key to check signatures with, and the folder's own.
@@ -110,6 +127,7 @@ fn blank(layout: Layout, key: &PublicKey, key_trusted: bool, evidence: &Evidence
         unreadable: 0,
         values: Values::default(),
         unfinished_bytes: evidence.unfinished_bytes,
+        macs: evidence.macs,
         findings: Vec::new(),
         more_findings: 0,
         open_calls: Vec::new(),

@@ -41,6 +41,8 @@ pub enum Damage {
     OtherKey,
     /// Entries stand in an export behind its newest checkpoint: nobody signed them.
     Unsigned,
+    /// Entries were written by somebody who has not got the log's key.
+    Unkeyed,
     /// Hashes beside intact entries are wrong or missing.
     Hashes,
     /// The file's structure is broken, so that what follows cannot be read.
@@ -76,6 +78,11 @@ pub enum Place {
 }
 
 impl Place {
+    /// One or more entries, or a place where none is.
+    pub(super) fn of(from: u64, to: u64) -> Self {
+        if to > from + 1 { Self::Entries { from, to } } else { Self::Entry { index: from } }
+    }
+
     /// The first entry that may be bad.
     pub fn first_entry(&self) -> Option<u64> {
         match self {
@@ -119,6 +126,19 @@ pub struct OpenCall {
     pub call: CallId,
 }
 
+/// What says of the entries under no checkpoint that the log's own key wrote them: see the crate's ADR 0003.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Macs {
+    /// There is nothing: an earlier version wrote it, or it is an export.
+    #[default]
+    Absent,
+    /// Groups have MACs, and who verified has not got the key that checks them.
+    Unchecked,
+    /// All groups but those of an earlier version have the right MAC, unless a finding says so.
+    Checked,
+}
+
 /// The values beside the entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Values {
@@ -156,6 +176,8 @@ pub struct Report {
     pub values: Values,
     /// Bytes of a group at the end of a live log that is not finished.
     pub unfinished_bytes: u64,
+    #[serde(default)]
+    pub macs: Macs,
     /// Integrity first, in the order of the log; then what the entries say of calls.
     pub findings: Vec<Finding>,
     /// Findings beyond those listed.
@@ -230,6 +252,11 @@ impl Report {
             self.values.erased,
             self.values.absent
         ));
+        match self.macs {
+            Macs::Absent => {}
+            Macs::Unchecked => line("MACs: not checked, since the signing key cannot be read".to_owned()),
+            Macs::Checked => line("MACs: checked".to_owned()),
+        }
         if let Some(kept) = self.kept {
             line(format!("the checkpoint kept elsewhere holds: {}", counted(kept, "entry")));
         }

@@ -1,0 +1,113 @@
+//! Decisions of calls that had left, which the ledger could not take when they were over: written as soon as it can, so that
+//! the record says how they ended, and not at the next start that nobody knows.
+
+use crate::gate::Gate;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use store::ledger::{Ledger, LedgerError, Record};
+
+/// Most decisions that wait, and bytes of them with the values beside them. The end of a call beyond it is unknown after
+/// the next start.
+const WAITING_MAX: usize = 1_024;
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+const AGAIN: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    records: VecDeque<Record>,
+    bytes: usize,
+    is_tried: bool,
+}
+
+/// What is still to be recorded, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Unrecorded(Mutex<Waiting>);
+
+impl Unrecorded {
+    /// Keeps one; whether somebody has to begin to try. `None` where there is no room.
+    fn keep(&self, record: Record) -> Option<bool> {
+        let mut waiting = self.0.lock();
+        let bytes = waiting.bytes + record.bytes();
+        if waiting.records.len() >= WAITING_MAX || bytes > BYTES_MAX {
+            return None;
+        }
+        waiting.bytes = bytes;
+        waiting.records.push_back(record);
+        Some(!std::mem::replace(&mut waiting.is_tried, true))
+    }
+
+    /// The one whose turn it is; nobody tries any more where there is none.
+    fn first(&self) -> Option<Record> {
+        let mut waiting = self.0.lock();
+        waiting.is_tried = !waiting.records.is_empty();
+        waiting.records.front().cloned()
+    }
+
+    fn is_written(&self) {
+        let mut waiting = self.0.lock();
+        let bytes = waiting.records.pop_front().map_or(0, |record| record.bytes());
+        waiting.bytes = waiting.bytes.saturating_sub(bytes);
+    }
+
+    async fn write(&self, ledger: &Weak<Ledger>) {
+        let mut written = 0_u64;
+        while let Some(record) = self.first() {
+            // whoever closes the ledger does not wait for this
+            let Some(ledger) = ledger.upgrade() else { return };
+            match ledger.append(vec![record]).await {
+                Ok(_) => {
+                    self.is_written();
+                    written += 1;
+                }
+                Err(LedgerError::Closed) => return,
+                Err(_) => {
+                    drop(ledger);
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+        tracing::info!(calls = written, "how calls ended that could not be recorded is recorded after all");
+    }
+}
+
+/// Has a decision written as soon as the ledger can be. The ledger has nothing of it: it said so.
+pub(crate) fn record_later(gate: &Gate, decision: Record) {
+    match gate.unrecorded.keep(decision) {
+        None => {
+            tracing::error!(
+                "too many calls have ended that cannot be recorded: how this one did is unknown after the next start"
+            );
+        }
+        Some(false) => {}
+        Some(true) => {
+            let (unrecorded, ledger) = (Arc::clone(&gate.unrecorded), Arc::downgrade(&gate.ledger));
+            tokio::spawn(async move { unrecorded.write(&ledger).await });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_waits_than_there_is_room_for_and_each_is_written_in_its_turn() {
+        let unrecorded = Unrecorded::default();
+        let record = |n: usize| Record::raw(n.to_string().into_bytes(), Vec::new());
+        assert_eq!(unrecorded.keep(record(0)), Some(true), "somebody begins");
+        for n in 1..WAITING_MAX {
+            assert_eq!(unrecorded.keep(record(n)), Some(false), "{n}");
+        }
+        assert_eq!(unrecorded.keep(record(0)), None);
+        for n in 0..WAITING_MAX {
+            assert_eq!(unrecorded.first().unwrap().entry(), n.to_string().as_bytes());
+            unrecorded.is_written();
+        }
+        assert!(unrecorded.first().is_none() && unrecorded.0.lock().bytes == 0);
+        let large = Record::raw(vec![b'x'; BYTES_MAX], Vec::new());
+        assert_eq!(unrecorded.keep(large), Some(true));
+        assert_eq!(unrecorded.keep(record(1)), None, "bytes are bounded too");
+    }
+}

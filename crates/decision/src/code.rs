@@ -224,6 +224,8 @@ codes! {
     PathIncomplete = "path-incomplete", Gateway;
     /// The ledger cannot write, so nothing may happen. See `callgate serve`'s log for the disk's error.
     LedgerUnavailable = "ledger-unavailable", Gateway;
+    /// The database does not confirm that this gateway alone writes its log: it is away, or another gateway runs on a copy of the state folder. No new call is taken until it does; the log says why.
+    LogUnclaimed = "log-unclaimed", Gateway;
     /// The server is used with each user's own credential, and no user stands behind the asker. Sign in as one, or give the agent one with `callgate agent add --user`.
     UserRequired = "user-required", Authentication;
     /// The secret the server needs is not stored, or has expired. Store it with `callgate secret set`, for a user's own with `--user`.

@@ -5,7 +5,10 @@ mod bound;
 mod refused;
 
 pub use bound::still_bound;
-pub(crate) use refused::{another, denied, ended, lapsed, settled_meanwhile, spent, unkept, void};
+use refused::voided;
+pub(crate) use refused::{
+    another, denied, ended, ended_now, lapsed, settled_meanwhile, spent, unkept, void, void_now,
+};
 
 use crate::authenticate::Asker;
 use crate::gate::{Gate, Live};
@@ -146,7 +149,7 @@ async fn look(
             (State::Denied, None) => return Err(denied(&kept.approval)),
             // nobody's yes to the old is a yes to the new
             (State::Proposed | State::Approved, Some(part)) => {
-                leg.notes.push(format!("void:{id}:{part}"));
+                leg.notes.extend(voided(gate, id, part).await);
                 gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
             }
             (_, _) => {}
@@ -222,10 +225,10 @@ async fn one(
         (State::Proposed, None) => Err(waits(gate, asked, approval, (true, Until::Decided), leg)),
         (State::Proposed | State::Approved, Some(part)) => {
             gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
-            Err(void(approval, part))
+            Err(void_now(gate, approval, part).await)
         }
         (State::Denied, _) => Err(denied(approval)),
-        (State::Cancelled, _) => Err(ended(approval)),
+        (State::Cancelled, _) => Err(ended_now(gate, approval).await),
         (State::Expired, _) => Err(lapsed(approval)),
         (State::Executing | State::Executed | State::Failed | State::Unknown, _) => {
             over(gate, asked, approval, true, leg).await?.ok_or_else(|| spent(approval))
@@ -257,7 +260,7 @@ async fn unheld(
                 None => Ok(given(kept, terms)),
                 Some(part) => {
                     gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
-                    Err(void(approval, part))
+                    Err(void_now(gate, approval, part).await)
                 }
             }
         }
@@ -268,7 +271,7 @@ async fn unheld(
             Ok(Passed::plain(Yes::NotNeeded))
         }
         State::Denied => Err(denied(approval)),
-        State::Cancelled => Err(ended(approval)),
+        State::Cancelled => Err(ended_now(gate, approval).await),
         State::Executing | State::Executed | State::Failed | State::Unknown => {
             let done = kept::done(gate, approval).await.map_err(unkept)?;
             let done = done.ok_or_else(|| spent(approval))?;

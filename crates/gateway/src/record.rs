@@ -329,6 +329,7 @@ impl Leg {
         if permit.call() != self.trail.call() {
             return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
         }
+        crate::authenticate::claimed(gate)?;
         let mut records = std::mem::take(&mut self.also);
         records.push(self.intent_record(live)?);
         gate.ledger.append(records).await.map_err(unwritten)?;

@@ -196,6 +196,7 @@ fn for_the_model(code: Code) -> bool {
         Code::Draining
             | Code::Overloaded
             | Code::LedgerUnavailable
+            | Code::LogUnclaimed
             | Code::PathIncomplete
             | Code::ProviderUnreachable
             | Code::ProviderRefused
@@ -381,7 +382,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::EraMismatch | Code::SecretBackendUnavailable => ok(OUTAGE),
         Code::UpstreamUnauthorized | Code::UpstreamNonsense | Code::UpstreamError => ok(SERVER_ERROR),
         Code::ResultTooLarge | Code::BatchAnswersTooLarge | Code::ResultInvalid => ok(SERVER_ERROR),
-        Code::Draining | Code::Overloaded | Code::LedgerUnavailable => unavailable(),
+        Code::Draining | Code::Overloaded | Code::LedgerUnavailable | Code::LogUnclaimed => unavailable(),
         Code::ApprovalUnavailable | Code::BudgetUnavailable | Code::IdempotencyUnavailable => unavailable(),
         Code::ProviderUnreachable | Code::ProviderRefused | Code::ProviderBusy => unavailable(),
         Code::RuleFailed

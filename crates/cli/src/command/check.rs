@@ -1,30 +1,27 @@
 //! `callgate check`: everything that can be known without starting anything.
 
 mod architecture;
+mod kept;
+mod sealed;
 
 use crate::{
     cli::Given,
-    command::{
-        check_token,
-        registry::kept,
-        running,
-        secret::{self, dates::State},
-    },
+    command::{check_token, running},
     failure::{Failure, Outcome, Verdict},
-    keys::{self, Asking},
     place::Place,
     say::Say,
     settings::Located,
     sources::SystemClock,
 };
 use clap::Args as ClapArgs;
-use decision::{Clock as _, SecretName, ServerName, counted};
+use decision::{Clock as _, ServerName, counted};
 use gateway::{
     listen::tls::{Keys, TlsError},
     settings::{Authority, CredentialUse, Mode, Source},
 };
+use kept::Kept;
 use serde_json::json;
-use store::{Pin, PinState};
+use store::PinState;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -36,16 +33,10 @@ pub(crate) struct Args {
 struct Found {
     errors: Vec<policy::Problem>,
     warnings: Vec<policy::Problem>,
-    /// With what each server shows that waits for a yes.
-    pending: Vec<(ServerName, Vec<Pin>)>,
-    unseen: Vec<ServerName>,
-    /// What the records of servers have an operator know.
-    records: Vec<String>,
-    missing: Vec<(ServerName, SecretName)>,
+    kept: Kept,
     /// Files that have secrets for development and cannot be used.
     unusable: Vec<String>,
     tls: Result<Option<Keys>, TlsError>,
-    vault: Vault,
     /// What else is good to know.
     notes: Vec<String>,
     /// Budgets that refuse every call of a tool.
@@ -63,90 +54,12 @@ struct Found {
 
 impl Found {
     fn problems(&self) -> usize {
-        let others = [self.tls.is_err(), !self.vault.is_good()];
+        let others = [self.tls.is_err(), !self.kept.vault.is_good()];
         self.errors.len()
-            + self.missing.len()
+            + self.kept.missing.len()
+            + self.kept.faults.len()
             + self.unusable.len()
             + others.into_iter().filter(|bad| *bad).count()
-    }
-}
-
-/// How the vault stands.
-#[derive(Default)]
-struct Vault {
-    /// Why its keys cannot be used.
-    fault: Option<anyhow::Error>,
-    /// Sealed under keys that are not there.
-    closed: Vec<secret::Named>,
-    /// With dates that ask for somebody.
-    dated: Vec<(secret::Named, State)>,
-    /// Why memory for secrets is not locked.
-    unlocked: Option<String>,
-    /// The passphrase would have to be asked for, so nothing is known of what it opens.
-    unasked: bool,
-}
-
-impl Vault {
-    async fn look(place: &Place, store: &store::Store) -> anyhow::Result<Self> {
-        let dated = secret::dated(place, store, SystemClock.now()).await?;
-        let mut vault = Self { dated, unlocked: keys::unlocked(), ..Self::default() };
-        let empty = store.list_secrets(&place.scope()).await?.is_empty();
-        if place.meant.keys.asks() {
-            vault.unasked = !empty;
-            return Ok(vault);
-        }
-        // without secrets there is nothing to open, and no key must be made for it; but a start needs one
-        if empty {
-            vault.fault = keys::look(place).await.err();
-            return Ok(vault);
-        }
-        match keys::open(place, store, Asking::Never).await {
-            Ok(keys) => vault.closed = secret::closed(place, store, &keys).await?,
-            Err(error) => vault.fault = Some(error),
-        }
-        Ok(vault)
-    }
-
-    fn is_good(&self) -> bool {
-        let expired = self.dated.iter().any(|(_, state)| matches!(state, State::Expired(_)));
-        self.fault.is_none() && self.closed.is_empty() && !expired
-    }
-
-    fn json(&self) -> serde_json::Value {
-        let named = |named: &secret::Named| json!({ "secret": named.name, "user": named.user });
-        let dated = |(one, state): &(secret::Named, State)| json!({ "secret": one.name, "user": one.user, "state": state.as_str() });
-        json!({
-            "fault": self.fault.as_ref().map(|error| format!("{error:#}")),
-            "code": self.fault.as_ref().and_then(|error| error.downcast_ref()).map(|_: &keys::OpensNothing| keys::OpensNothing::CODE),
-            "sealed-under-another-key": self.closed.iter().map(named).collect::<Vec<_>>(),
-            "dates": self.dated.iter().map(dated).collect::<Vec<_>>(),
-            "memory-not-locked": self.unlocked,
-            "key-not-checked": self.unasked,
-        })
-    }
-
-    fn tell(&self, say: Say) {
-        let (bad, warn) = (say.paint(31, "✗"), say.paint(33, "!"));
-        if let Some(fault) = &self.fault {
-            say.line(format!("{bad} the keys of the vault cannot be used: {fault:#}"));
-        }
-        for named in &self.closed {
-            say.line(format!(
-                "{bad} {named} is sealed under a key that is not there: name it under `vault.old-keys`"
-            ));
-        }
-        for (named, state) in &self.dated {
-            let mark = if matches!(state, State::Expired(_)) { &bad } else { &warn };
-            say.line(format!("{mark} {named} {state}: `callgate secret rotate {}`", named.name));
-        }
-        if let Some(why) = &self.unlocked {
-            say.line(format!("{warn} {why}"));
-        }
-        if self.unasked {
-            say.line(format!(
-                "{warn} the passphrase is asked for at start, so what it opens was not checked"
-            ));
-        }
     }
 }
 
@@ -177,12 +90,13 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "rules": found.rules,
         "errors": found.errors.iter().map(problem).collect::<Vec<_>>(),
         "warnings": found.warnings.iter().map(problem).collect::<Vec<_>>(),
-        "missing-secrets": found.missing.iter().map(|(server, secret)| json!({ "server": server, "secret": secret }))
+        "missing-secrets": found.kept.missing.iter().map(|(server, secret)| json!({ "server": server, "secret": secret }))
             .collect::<Vec<_>>(),
         "unusable-sources": found.unusable,
-        "vault": found.vault.json(),
+        "vault": found.kept.vault.json(),
+        "store": found.kept.faults,
         "notes": found.notes,
-        "pending": found.pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| json!({
+        "pending": found.kept.pending.iter().flat_map(|(server, pins)| pins.iter().map(move |pin| json!({
             "server": server, "kind": pin.item.kind, "name": pin.item.name, "state": state(pin.state),
         }))).collect::<Vec<_>>(),
         "uncountable": found.uncountable,
@@ -190,8 +104,8 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "architecture": found.architecture,
         "running": found.running,
         "files": found.files,
-        "not-seen-yet": found.unseen,
-        "records": found.records,
+        "not-seen-yet": found.kept.unseen,
+        "records": found.kept.records,
         "observe": observing(&place),
         "tls-error": found.tls.as_ref().err().map(ToString::to_string),
         "certificate-expires-in-days": days(&found),
@@ -205,8 +119,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
 }
 
 async fn look(place: &Place) -> Result<Found, Failure> {
-    let store = place.store_or_empty().await?;
-    let scope = place.scope();
+    let (store, faults) = kept::open(place).await?;
     let written = gateway::Written {
         settings: std::sync::Arc::new(place.meant.settings.clone()),
         policies: place.policies()?,
@@ -214,19 +127,10 @@ async fn look(place: &Place) -> Result<Found, Failure> {
     let loader = policy::Loader::default();
     let eras = std::collections::BTreeMap::new();
     let built = gateway::build(&store, &loader, &written, None, &eras, gateway::Fit::Strict).await?;
-    let (mut pending, mut unseen) = (Vec::new(), Vec::new());
-    let known = store.list_servers(&scope).await?;
-    let mut all = store.all_pins(&scope).await?;
-    for server in place.meant.settings.servers.keys() {
-        if !known.iter().any(|one| one.name == *server && one.pinned_at.is_some()) {
-            unseen.push(server.clone());
-        }
-        let pins = all.remove(server).unwrap_or_default();
-        let pins: Vec<Pin> = pins.into_iter().filter(Pin::pending).collect();
-        if !pins.is_empty() {
-            pending.push((server.clone(), pins));
-        }
-    }
+    let (pending, unseen) = match faults.is_empty() {
+        true => kept::waiting(place, &store).await?,
+        false => Default::default(),
+    };
     let (budgets, catalogue) = (&place.meant.settings.budgets, &built.live.catalogue);
     let plan = architecture::Plan {
         place,
@@ -247,16 +151,12 @@ async fn look(place: &Place) -> Result<Found, Failure> {
         warnings: built.live.warnings(),
         rules: built.live.policies.rules().count(),
         errors: built.problems.clone(),
-        pending,
-        unseen,
-        records: {
-            let kept = kept::Kept::of(store.clone(), built.live, place).beside_a_gateway(place).await;
-            kept::warnings(&kept).await?
+        kept: match faults.is_empty() {
+            true => Kept::look(place, store, built.live, (pending, unseen)).await?,
+            false => Kept { faults, ..Kept::default() },
         },
-        missing: secret::missing(place, &store).await?,
         unusable: unusable(&place.meant.settings),
         tls: crate::serve::files::keys(&place.meant.settings),
-        vault: Vault::look(place, &store).await?,
     })
 }
 
@@ -353,7 +253,10 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     for problem in found.errors.iter().chain(&found.warnings) {
         say.aside(say.render(problem).trim_end());
     }
-    for (server, secret) in &found.missing {
+    for fault in &found.kept.faults {
+        say.line(format!("{} {}", say.paint(31, "✗"), crate::say::one_line(fault)));
+    }
+    for (server, secret) in &found.kept.missing {
         let settings = &place.meant.settings;
         let per_user = settings.servers.get(server).map(|server| server.authority);
         // what a backend itself wants is stored once, for everybody
@@ -363,7 +266,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         say.line(format!("{} {} needs the secret `{secret}`: {help}", say.paint(31, "✗"), in_need(server)));
     }
     tell_of_files(say, found);
-    for (server, pins) in &found.pending {
+    for (server, pins) in &found.kept.pending {
         for pin in pins {
             let (kind, name) = (pin.item.kind.as_str(), crate::say::one_line(&pin.item.name));
             let state = state(pin.state);
@@ -375,11 +278,11 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         }
     }
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
-    let said = found.uncountable.iter().chain(&found.repeated).chain(&found.records).chain(&found.notes);
+    let said = found.uncountable.iter().chain(&found.repeated).chain(&found.kept.records).chain(&found.notes);
     for line in said.chain(&mistakes).chain(&found.files).chain(&found.running) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::one_line(line)));
     }
-    for server in &found.unseen {
+    for server in &found.kept.unseen {
         say.line(format!(
             "{} server `{server}` was never reached yet, so rules about it could not be checked",
             say.paint(33, "!")
@@ -401,7 +304,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
             place.config.display()
         ));
     }
-    found.vault.tell(say);
+    found.kept.vault.tell(say);
     nothing(say, place, found);
     let servers = place.meant.settings.servers.len();
     let problems = found.problems();

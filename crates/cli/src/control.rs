@@ -2,13 +2,9 @@
 //! does itself, in the same words, when none runs.
 
 mod keeper;
+mod opening;
 
-use crate::{
-    command::approvals::Word,
-    place::Place,
-    say::Say,
-    sources::{SystemClock, SystemEntropy},
-};
+use crate::{command::approvals::Word, place::Place, say::Say};
 use anyhow::{Context as _, anyhow, bail};
 use catalog::record::Absent;
 use decision::approval::Part;
@@ -16,8 +12,8 @@ use decision::{Approval, ApprovalId, CallId, Digest, EventName, ServerName, Slot
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use store::{
-    Scope, Store, TellError, Telling, Writer,
-    ledger::{EntryProof, Ledger, LedgerError, Options, Recovered},
+    LogClaim, Scope, Store, TellError, Telling, Writer,
+    ledger::{EntryProof, Ledger},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -26,6 +22,7 @@ use tokio::{
 };
 
 pub(crate) use keeper::{decided, of_ledger};
+pub(crate) use opening::{OpenLedger, is_taken, open_ledger};
 
 /// Longest answer that is read: a page of entries.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -226,11 +223,12 @@ pub(crate) enum Book {
     Running {
         socket: PathBuf,
     },
-    /// `found` entries were in it when it was opened.
+    /// `found` is what was in it when it was opened.
     Own {
         ledger: Arc<Ledger>,
         scope: Scope,
-        found: u64,
+        found: Found,
+        _claim: LogClaim,
     },
 }
 
@@ -279,20 +277,24 @@ impl Book {
                 here.is_of(place)?;
                 return Ok(Self::Running { socket });
             }
-            let known = match loss {
-                Loss::Refused => known(place).await?,
-                Loss::Accepted => 0,
-            };
-            match open_ledger(&place.ledger_dir(), known, &place.scope()).await? {
-                Ok((ledger, Recovered { size: found, .. })) => {
-                    return Ok(Self::Own { ledger: Arc::new(ledger), scope: place.scope(), found });
+            let store = place.store().await?;
+            let opened = open_ledger(&store, &place.ledger_dir(), loss, &place.scope()).await;
+            store.close().await;
+            match opened {
+                Ok(OpenLedger { ledger, recovered, claim }) => {
+                    let found = Found { entries: recovered.size, parted: recovered.parted };
+                    let (ledger, scope) = (Arc::new(ledger), place.scope());
+                    return Ok(Self::Own { ledger, scope, found, _claim: claim });
                 }
                 // a gateway that starts or stops, or another command
-                Err(LedgerError::Locked { .. }) => time::sleep(LOCKED_PAUSE).await,
-                Err(error) => return Err(error.into()),
+                Err(error) if is_taken(&error) => time::sleep(LOCKED_PAUSE).await,
+                Err(error) => return Err(error),
             }
         }
-        bail!("the ledger is in use by a process that does not answer at `{}`", socket.display())
+        bail!(
+            "the ledger is in use by a process that does not answer at `{}`, or its log is written by a gateway elsewhere (log-claimed)",
+            socket.display()
+        )
     }
 
     pub(crate) async fn ask(&self, request: Request) -> anyhow::Result<Response> {
@@ -356,8 +358,8 @@ impl Book {
         Ok(())
     }
 
-    /// How many entries there were before this command wrote any; a gateway's ledger has lost none.
-    pub(crate) fn found(&self) -> Option<u64> {
+    /// What there was before this command wrote anything; a gateway's ledger has lost nothing.
+    pub(crate) fn found(&self) -> Option<Found> {
         match self {
             Self::Running { .. } => None,
             Self::Own { found, .. } => Some(*found),
@@ -373,9 +375,17 @@ impl Book {
     }
 }
 
-/// What to do about a ledger that has lost its end.
+/// What a ledger had when it was opened.
 #[derive(Debug, Clone, Copy)]
-enum Loss {
+pub(crate) struct Found {
+    pub(crate) entries: u64,
+    /// So many first entries are others than were known.
+    pub(crate) parted: Option<u64>,
+}
+
+/// What to do about a ledger that has lost its end, or went another way than is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
     Refused,
     Accepted,
 }
@@ -398,28 +408,6 @@ pub(crate) async fn known_to(store: &Store, ledger: &Path) -> anyhow::Result<u64
         // a new one; or one without its keys, which does not open
         None => Ok(0),
     }
-}
-
-/// Opens the ledger in this folder, which reads all of it and must find at least the entries that are known, and says in
-/// it which of them it did not find signed. The outer error is ours, the inner one the ledger's.
-pub(crate) async fn open_ledger(
-    dir: &Path,
-    known: u64,
-    scope: &Scope,
-) -> anyhow::Result<Result<(Ledger, Recovered), LedgerError>> {
-    let (dir, options) = (dir.to_owned(), Options { known, ..Options::default() });
-    let open = move || Ledger::open(&dir, Arc::new(SystemClock), &SystemEntropy, options);
-    let opened = tokio::task::spawn_blocking(open).await?;
-    if let Ok((ledger, Recovered { unsigned: Some((from, to)), .. })) = &opened {
-        let detail = [("from", from), ("to", to)].map(|(key, index)| (key.to_owned(), index.to_string()));
-        // one that cannot be written cannot be signed either: the next who opens it finds the same
-        if let Err(error) =
-            keeper::write(ledger, scope, EventName::UnsignedFound, (None, None), detail.into()).await
-        {
-            tracing::debug!(%error, "what was found unsigned cannot be recorded now");
-        }
-    }
-    Ok(opened)
 }
 
 impl Response {
@@ -473,7 +461,7 @@ pub(crate) async fn ask(socket: &Path, request: &Request) -> anyhow::Result<Resp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::SystemEntropy;
+    use crate::sources::{SystemClock, SystemEntropy};
     use tokio::net::UnixListener;
 
     #[tokio::test]

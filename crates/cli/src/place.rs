@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use store::{Scope, Store};
+use store::{Opening, Scope, Store, StoreError};
 
 const FILE: &str = "callgate.toml";
 /// Largest configuration or policy file that is read.
@@ -294,28 +294,57 @@ impl Place {
         if let Some(nothing) = self.nothing_kept() {
             say.aside(nothing);
         }
-        self.store_or_empty().await
+        match self.looked_at().await? {
+            Ok(store) => Ok(store),
+            Err(nothing) => {
+                say.aside(nothing.to_string());
+                self.empty().await
+            }
+        }
     }
 
     /// The same for what is asked before anything is kept.
     pub(crate) async fn store_or_empty(&self) -> anyhow::Result<Store> {
+        match self.looked_at().await? {
+            Ok(store) => Ok(store),
+            Err(_) => self.empty().await,
+        }
+    }
+
+    /// The store as it is, or what says that there is none.
+    async fn looked_at(&self) -> anyhow::Result<Result<Store, StoreError>> {
         if self.meant.state_dir.exists() {
             self.state()?;
         }
         if self.nothing_kept().is_some() {
-            return Ok(Store::empty(Arc::new(SystemClock), Arc::new(SystemEntropy)).await?);
+            return Ok(Ok(self.empty().await?));
         }
-        self.opened().await
+        match self.opened(Opening::Look).await {
+            Err(nothing @ StoreError::Nothing { .. }) => Ok(Err(nothing)),
+            opened => Ok(Ok(opened?)),
+        }
+    }
+
+    /// A store with nothing in it.
+    pub(crate) async fn empty(&self) -> anyhow::Result<Store> {
+        Ok(Store::empty(Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
     }
 
     /// Opens the store, and makes it if need be.
     pub(crate) async fn store(&self) -> anyhow::Result<Store> {
         self.state()?;
-        self.opened().await
+        Ok(self.opened(Opening::Use).await?)
     }
 
-    async fn opened(&self) -> anyhow::Result<Store> {
-        Ok(Store::open(&self.meant.database, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
+    /// Opens the store, makes it if need be, and brings it up to date. For a gateway.
+    pub(crate) async fn store_to_serve(&self) -> anyhow::Result<Store> {
+        self.state()?;
+        Ok(self.opened(Opening::Move).await?)
+    }
+
+    async fn opened(&self, opening: Opening) -> Result<Store, StoreError> {
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        Store::open_as(&self.meant.database, opening, clock, entropy).await
     }
 }
 

@@ -228,6 +228,8 @@ codes! {
     LedgerUnavailable = "ledger-unavailable", Gateway;
     /// The file of the gateway's database was moved or replaced while it was open, so nothing may happen: what is decided now would be lost with it. Put it back, or restart the gateway with the one it is to have.
     DatabaseReplaced = "database-replaced", Gateway;
+    /// The database does not confirm that this gateway alone writes its log: it is away, or another gateway runs on a copy of the state folder. No new call is taken until it does; the log says why.
+    LogUnclaimed = "log-unclaimed", Gateway;
     /// The server is used with each user's own credential, and no user stands behind the asker. Sign in as one, or give the agent one with `callgate agent add --user`.
     UserRequired = "user-required", Authentication;
     /// The secret the server needs is not stored, or has expired. Store it with `callgate secret set`, for a user's own with `--user`.

@@ -2,16 +2,19 @@
 //! or comes again: it is found by who asks for what, and good only for what it was bound to.
 
 mod bound;
+mod proposed;
 mod refused;
 
 pub use bound::{still_bound, void_of};
-pub(crate) use refused::{another, denied, ended, lapsed, settled_meanwhile, spent, unkept, void};
+use refused::voided;
+pub(crate) use refused::{
+    another, denied, ended, ended_now, lapsed, settled_meanwhile, spent, unkept, void, void_now,
+};
 
 use crate::authenticate::Asker;
 use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
 use crate::kept;
-use crate::preview;
 use crate::reach::{self, Way};
 use crate::record::Leg;
 use crate::replay;
@@ -19,8 +22,8 @@ use crate::resolve::Resolved;
 use crate::session::Session;
 use crate::unsettled;
 use bytes::Bytes;
-use decision::approval::{Approval, Cure, Escalation, Need, Part, State, Terms};
-use decision::{ApprovalId, Call, Code, Era, Passed, Refusal, ServerName, Timestamp};
+use decision::approval::{Approval, Cure, Need, Part, State, Terms};
+use decision::{ApprovalId, Call, Code, Era, Passed, Refusal, Timestamp};
 use policy::Held;
 use refused::{basis, cancelled};
 use std::sync::Arc;
@@ -147,7 +150,7 @@ async fn look(
             (State::Denied, None) => return Err(denied(&kept.approval)),
             // nobody's yes to the old is a yes to the new
             (State::Proposed | State::Approved, Some(part)) => {
-                leg.notes.push(format!("void:{id}:{part}"));
+                leg.notes.extend(voided(gate, id, part).await);
                 gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
             }
             (_, _) => {}
@@ -158,12 +161,7 @@ async fn look(
     if let Some(overtaken) = replay::overtaken(gate, live, leg).await? {
         return Err(overtaken);
     }
-    let proposal = proposal(gate, live, call, resolved, &held, terms, leg).await?;
-    let session = asker.session.as_deref().filter(|_| asker.era() == Era::Legacy);
-    let kept = |one: &Approval| kept::sealed(gate, arrival, &resolved.frame, session, one);
-    let beside = if proposal.cure.executes { kept(&proposal) } else { None };
-    let proposed = gate.desk.propose_with(&scope, proposal, beside.as_deref()).await.map_err(unkept)?;
-    Err(waits(gate, &asked, &proposed, (false, Until::Decided), leg))
+    proposed::propose(gate, &asked, (arrival, call), terms, leg).await
 }
 
 /// One more message of a deed that its approval was spent on: each leaves once, whoever repeats what a server gave.
@@ -226,10 +224,10 @@ async fn one(
         (State::Proposed, None) => Err(waits(gate, asked, approval, (true, Until::Decided), leg)),
         (State::Proposed | State::Approved, Some(part)) => {
             gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
-            Err(void(approval, part))
+            Err(void_now(gate, approval, part).await)
         }
         (State::Denied, _) => Err(denied(approval)),
-        (State::Cancelled, _) => Err(ended(approval)),
+        (State::Cancelled, _) => Err(ended_now(gate, approval).await),
         (State::Expired, _) => Err(lapsed(approval)),
         (State::Executing | State::Executed | State::Failed | State::Unknown, _) => {
             over(gate, asked, approval, true, leg).await?.ok_or_else(|| spent(approval))
@@ -261,7 +259,7 @@ async fn unheld(
                 None => Ok(given(kept, terms)),
                 Some(part) => {
                     gate.desk.void(&scope, id, part).await.map(drop).or_else(settled_meanwhile)?;
-                    Err(void(approval, part))
+                    Err(void_now(gate, approval, part).await)
                 }
             }
         }
@@ -272,7 +270,7 @@ async fn unheld(
             Ok(Passed::plain(Yes::NotNeeded))
         }
         State::Denied => Err(denied(approval)),
-        State::Cancelled => Err(ended(approval)),
+        State::Cancelled => Err(ended_now(gate, approval).await),
         State::Executing | State::Executed | State::Failed | State::Unknown => {
             let done = kept::done(gate, approval).await.map_err(unkept)?;
             let done = done.ok_or_else(|| spent(approval))?;
@@ -407,47 +405,6 @@ pub(crate) fn wants(approval: &Approval, held: &Held) -> bool {
     }
     let needs = approval.cure.needs.iter().map(|need| Need { escalation: None, ..need.clone() });
     Cure { needs: needs.collect(), ..approval.cure.clone() } == held.cure
-}
-
-async fn proposal(
-    gate: &Gate,
-    live: &Live,
-    call: &Call,
-    resolved: &Resolved,
-    held: &Held,
-    terms: Terms,
-    leg: &Leg,
-) -> Result<Approval, Refusal> {
-    let settings = &live.settings.approvals;
-    let now = gate.clock.now();
-    let after = |time: Duration| Timestamp(now.0.saturating_add(micros(time)));
-    let mut cure = held.cure.clone();
-    for need in &mut cure.needs {
-        let escalation = settings.escalations.get(&need.group);
-        need.escalation = escalation.map(|(time, to)| Escalation { at: after(*time), to: to.clone() });
-    }
-    Ok(Approval {
-        id: ApprovalId::new(now, gate.random()),
-        deed: leg.deed,
-        call: call.id(),
-        preview: preview::of(gate, live, call, resolved, held).await?,
-        terms,
-        cure,
-        proposed_at: now,
-        expires_at: after(settings.valid_for),
-        state: State::Proposed,
-        votes: Vec::new(),
-        leg: 0,
-        waits_until: None,
-        log: None,
-        ended: None,
-        forgets: !keeps_arguments(live, &call.target().server),
-    })
-}
-
-/// Whether the operator keeps the arguments of calls of this server.
-fn keeps_arguments(live: &Live, server: &ServerName) -> bool {
-    live.settings.servers.get(server).is_some_and(|server| server.keep_arguments)
 }
 
 /// A time as the record counts it, in microseconds.

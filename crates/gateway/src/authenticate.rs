@@ -152,6 +152,11 @@ impl Tokens {
     }
 }
 
+/// Whether this gateway may still write its log. Of two that do, each has half of the record, and one yes goes twice.
+pub(crate) fn claimed(gate: &Gate) -> Result<(), Refusal> {
+    gate.store.writes_log().map_err(|why| Refusal::new(Code::LogUnclaimed, &*why))
+}
+
 /// Finds out who asks, and the session the message belongs to.
 pub(crate) async fn asker(
     gate: &Arc<Gate>,
@@ -162,6 +167,9 @@ pub(crate) async fn asker(
 ) -> Result<Passed<Asker>, Refusal> {
     if gate.is_draining() && matches!(arrival.party, Party::Host) && !finishes(route) {
         return Err(Refusal::new(Code::Draining, "the gateway is stopping"));
+    }
+    if matches!(arrival.party, Party::Host) && !finishes(route) {
+        claimed(gate)?;
     }
     let (principal, basis, standing) = match &arrival.party {
         Party::Server(server) => {

@@ -329,6 +329,7 @@ impl Leg {
         if permit.call() != self.trail.call() {
             return Err(Refusal::new(Code::PathIncomplete, "the permit is for another call"));
         }
+        crate::authenticate::claimed(gate)?;
         gate.store.in_place().map_err(|e| {
             tracing::error!(error = %e, "calls are refused");
             Refusal::new(Code::DatabaseReplaced, e.to_string())

@@ -6,9 +6,10 @@ use crate::gate::Gate;
 use crate::replay;
 use decision::approval::{Approval, Settled};
 use decision::{CallId, Decision, Ending, Entry, EventName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::ledger::{Ledger, LedgerError, OpenIntent, Record};
-use store::{DeskError, Scope, StoreError};
+use store::{DeskError, StoreError};
 
 /// Whether the last stop left nothing on its way.
 pub async fn is_settled(gate: &Gate) -> Result<bool, DeskError> {
@@ -24,29 +25,34 @@ pub async fn abandon_questions(gate: &Gate) -> Result<u64, StoreError> {
     gate.store.abandon_unheard(&gate.live().settings.scope(), gate.ledger.public_key().origin()).await
 }
 
-/// Settles what this gateway spent of approvals, budgets and keys before its last stop. For once at the start, when the index
-/// has the whole ledger and before a call is taken; returns how many calls' that was.
+/// Settles what this gateway spent of approvals, budgets and keys before its last stop. For once at the start, before a call
+/// is taken; returns how many calls' that was. The record itself is read: an index can lack what left, and a yes that is
+/// given back is good for another call.
 pub async fn recover(gate: &Arc<Gate>) -> Result<usize, DeskError> {
     let scope = gate.live().settings.scope();
     let left = gate.desk.unsettled(&scope).await?;
+    let took = gate.store.unsettled_uses(&scope, gate.ledger.public_key().origin()).await?;
+    let keys = gate.store.unsettled_keys(&scope, gate.ledger.public_key().origin()).await?;
+    let calls =
+        left.iter().map(|one| one.call).chain(took.iter().map(|one| one.0)).chain(keys.iter().copied());
+    let became = became(gate, calls.collect()).await?;
+    let became = |call: &CallId| became.get(call).copied().flatten();
     for Approval { id, call, .. } in &left {
-        match became(gate, &scope, *call).await? {
+        match became(call) {
             Some(end) => gate.desk.settle(&scope, *id, end).await?,
             None => gate.desk.give_back(&scope, *id, *call).await?,
         }
     }
-    let took = gate.store.unsettled_uses(&scope, gate.ledger.public_key().origin()).await?;
     let mut kept = Vec::new();
     for (call, deed) in &took {
-        match became(gate, &scope, *call).await? {
+        match became(call) {
             Some(_) => kept.push(*deed),
             None => gate.store.give_back(&scope, *call).await?,
         }
     }
     gate.store.settle_deeds(&scope, &kept).await?;
-    let keys = gate.store.unsettled_keys(&scope, gate.ledger.public_key().origin()).await?;
     for call in &keys {
-        match became(gate, &scope, *call).await? {
+        match became(call) {
             Some(end) => gate.store.settle_key(&scope, None, *call, replay::left(end), None).await?,
             None => gate.store.give_back_key(&scope, *call).await?,
         }
@@ -54,24 +60,30 @@ pub async fn recover(gate: &Arc<Gate>) -> Result<usize, DeskError> {
     Ok(left.len() + took.len() + keys.len())
 }
 
-/// What the record says of a call; nothing of one that never left.
-async fn became(gate: &Arc<Gate>, scope: &Scope, call: CallId) -> Result<Option<Settled>, DeskError> {
-    let mut intended = None;
-    for place in gate.store.call(scope, call).await? {
-        if place.log != gate.ledger.public_key().origin() {
-            continue;
-        }
-        match Entry::read(&gate.ledger.entry_of(call, place.index)?)? {
-            Entry::Decision(decision) if decision.dispatched => {
-                let is_error = decision.outcome.as_ref().is_some_and(|outcome| outcome.is_error);
-                return Ok(Some(commit::settled(&decision.ending, is_error)));
+/// What the record says of calls; nothing of those that never left.
+async fn became(
+    gate: &Arc<Gate>,
+    calls: BTreeSet<CallId>,
+) -> Result<BTreeMap<CallId, Option<Settled>>, DeskError> {
+    let reading = Arc::clone(gate);
+    let read = tokio::task::spawn_blocking(move || reading.ledger.entries_of(&calls));
+    let entries = read.await.unwrap_or(Err(LedgerError::Closed))?;
+    let mut became = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            // the first decision is the call's
+            Entry::Decision(one) if !matches!(became.get(&one.call), None | Some(Some(Settled::Unknown))) => {
             }
-            Entry::Decision(_) => return Ok(None),
-            Entry::Intent(_) => intended = Some(Settled::Unknown),
+            Entry::Decision(one) if one.dispatched => {
+                let is_error = one.outcome.as_ref().is_some_and(|outcome| outcome.is_error);
+                became.insert(one.call, Some(commit::settled(&one.ending, is_error)));
+            }
+            Entry::Decision(one) => drop(became.insert(one.call, None)),
+            Entry::Intent(intent) => drop(became.entry(intent.call).or_insert(Some(Settled::Unknown))),
             Entry::Event(_) => {}
         }
     }
-    Ok(intended)
+    Ok(became)
 }
 
 /// Closes what a gateway that stopped left open: whether the upstream acted is not known, and the

@@ -18,8 +18,8 @@ use crate::record::Leg;
 use crate::resolve::Resolved;
 use catalog::Effect;
 use decision::twin::{self, Key, Meeting, Repeat, Source, Standing};
-use decision::{Call, Code, Digest, Direction, Passed, Refusal, ServerName};
-use refusals::{answer_unkept, malformed, reused, unknown};
+use decision::{Call, Code, Digest, Direction, Passed, Refusal, ServerName, Timestamp};
+use refusals::{answer_unkept, left_behind, malformed, reused, unknown};
 use std::borrow::Cow;
 use std::time::Duration;
 use store::{KeptTwin, KeyClaim, StoreError};
@@ -139,8 +139,12 @@ async fn found(
         }
         (Some(Meeting::Reused), Some(kept)) => reused(&kept.twin),
         (Some(Meeting::InProgress), Some(kept)) => {
-            leg.keyed.behind = (kept.twin.standing == Standing::Sent).then(|| Box::new(key));
-            in_progress(Some(&kept.twin))
+            if let Some(seen_at) = gone(gate, live, &kept).await {
+                left_behind(&kept, seen_at)
+            } else {
+                leg.keyed.behind = (kept.twin.standing == Standing::Sent).then(|| Box::new(key));
+                in_progress(Some(&kept.twin))
+            }
         }
         (Some(Meeting::Unknown), Some(kept)) => unknown(&kept.twin),
         (Some(Meeting::Answered), _) | (Some(_), None) => {
@@ -149,6 +153,16 @@ async fn found(
     };
     basis.extend(refused.basis.iter().cloned());
     Err(refused.basis(basis))
+}
+
+/// When the gateway that made the call was there last, if it is gone: nobody settles what it has under way.
+async fn gone(gate: &Gate, live: &Live, kept: &KeptTwin) -> Option<Timestamp> {
+    if kept.twin.standing != Standing::Sent || kept.log == gate.ledger.public_key().origin() {
+        return None;
+    }
+    let all = gate.store.gateways(&live.settings.scope()).await.ok()?;
+    let now = gate.clock.now();
+    all.into_iter().find(|one| one.log == kept.log && !one.is_there(now)).map(|one| one.seen_at)
 }
 
 /// Another call that finds its twin waiting for answers has the same questions.

@@ -31,6 +31,8 @@ const SLICES_MAX: usize = 1_024;
 /// A checked set of rules over one catalogue, immutable, named by its digest in every record.
 pub struct Policies {
     digest: Digest,
+    /// Over the texts as they are written, comments and all.
+    texts: Digest,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) rules: Vec<Rule>,
     by_id: BTreeMap<RuleId, usize>,
@@ -71,7 +73,8 @@ impl Policies {
     pub fn closed(&self) -> &BTreeSet<ServerName> {
         &self.closed
     }
-    /// SHA-256 over the sources, whatever the order of the files.
+    /// SHA-256 over what the rules say, with their annotations: comments, blanks, files and the order of rules make no
+    /// difference.
     pub fn digest(&self) -> Digest {
         self.digest
     }
@@ -81,7 +84,7 @@ impl Policies {
     }
     /// Whether they were loaded from these texts.
     pub fn are_from(&self, sources: &[Source]) -> bool {
-        self.digest == digest(sources)
+        self.texts == of_texts(sources)
     }
     /// Whether loading these texts over this catalogue would come to the same.
     pub fn are_of(&self, sources: &[Source], catalogue: &Catalogue) -> bool {
@@ -167,7 +170,7 @@ impl Loader {
     /// Everything but the decision what the problems mean.
     fn read(&self, sources: Vec<Source>, catalogue: Arc<Catalogue>) -> (Policies, Vec<Problem>) {
         let Parsed { sources, rules, mut problems } = self.parse(sources);
-        let digest = digest(&sources);
+        let (digest, texts) = (of_rules(&rules), of_texts(&sources));
         let servers: Vec<(ServerName, Vec<Action>)> = catalogue
             .servers()
             .map(|(name, entry)| (name.clone(), actions::of_server(name, entry)))
@@ -181,6 +184,7 @@ impl Loader {
         problems.extend(check::reach(&rules, &covered));
         let policies = Policies {
             digest,
+            texts,
             plans: plans(&rules, &covered),
             by_id: rules.iter().enumerate().map(|(index, rule)| (rule.id.clone(), index)).collect(),
             catalogue,
@@ -215,14 +219,27 @@ fn plans(rules: &[Rule], covered: &[Covered]) -> BTreeMap<ServerName, ServerPlan
     plans
 }
 
-fn digest(sources: &[Source]) -> Digest {
-    let mut texts: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
-    texts.sort_unstable();
-    let length = |text: &str| (text.len() as u64).to_be_bytes();
-    let mut bytes = b"callgate/policy/v1\0".to_vec();
-    for text in texts {
-        bytes.extend_from_slice(&length(text));
-        bytes.extend_from_slice(text.as_bytes());
+fn of_texts(sources: &[Source]) -> Digest {
+    let texts = sources.iter().map(|source| source.text.as_bytes().to_vec());
+    of_sorted(b"callgate/policy-texts/v1\0", texts.collect())
+}
+
+/// Over each rule as Cedar itself writes it down, in the canonical form of JSON.
+fn of_rules(rules: &[Rule]) -> Digest {
+    let meant = |rule: &Rule| {
+        let json = rule.policy.to_json().ok().and_then(|json| serde_json::to_vec(&json).ok());
+        json.and_then(|json| decision::canonical::bytes(&json).ok())
+            .unwrap_or_else(|| rule.policy.to_string().into_bytes())
+    };
+    of_sorted(b"callgate/policy/v2\0", rules.iter().map(meant).collect())
+}
+
+fn of_sorted(domain: &[u8], mut parts: Vec<Vec<u8>>) -> Digest {
+    parts.sort_unstable();
+    let mut bytes = domain.to_vec();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(&part);
     }
     Digest::of(&bytes)
 }

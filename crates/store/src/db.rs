@@ -6,12 +6,33 @@ use crate::error::{StoreError, classify};
 use crate::inplace::WhichFile;
 use decision::{Digest, Timestamp};
 use sqlx::{
-    Arguments as _, Database, Decode, Encode, PgPool, Postgres, Row as _, SqlSafeStr, Sqlite, SqlitePool,
-    Type,
+    Arguments as _, Database, Decode, Encode, PgPool, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite,
+    SqlitePool, Type,
 };
-use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 pub(crate) type Outcome<T> = Result<T, StoreError>;
+
+/// Whether the last that was to be written found the database away, full or damaged.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outage(Arc<AtomicBool>);
+
+impl Outage {
+    fn note(&self, error: StoreError) -> StoreError {
+        if error.is_outage() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        error
+    }
+}
 
 /// An open database.
 #[derive(Debug)]
@@ -24,10 +45,12 @@ pub(crate) enum Db {
         is: Option<WhichFile>,
         writer: SqlitePool,
         readers: SqlitePool,
+        outage: Outage,
     },
     Postgres {
         place: Arc<str>,
         pool: PgPool,
+        outage: Outage,
     },
 }
 
@@ -42,14 +65,26 @@ pub(crate) enum Arg {
 /// A row of either engine.
 #[derive(Debug)]
 pub(crate) enum Row {
-    Sqlite(Arc<str>, sqlx::sqlite::SqliteRow),
-    Postgres(Arc<str>, sqlx::postgres::PgRow),
+    Sqlite(Arc<str>, SqlStr, sqlx::sqlite::SqliteRow),
+    Postgres(Arc<str>, SqlStr, sqlx::postgres::PgRow),
+}
+
+/// Where something is written.
+pub(crate) struct At {
+    place: Arc<str>,
+    outage: Outage,
+}
+
+impl At {
+    fn fault(&self, error: &sqlx::Error) -> StoreError {
+        self.outage.note(classify(&self.place, error))
+    }
 }
 
 /// An open transaction. Dropped without [`Tx::commit`], it never happened.
 pub(crate) enum Tx {
-    Sqlite(Arc<str>, sqlx::Transaction<'static, Sqlite>),
-    Postgres(Arc<str>, sqlx::Transaction<'static, Postgres>),
+    Sqlite(At, sqlx::Transaction<'static, Sqlite>),
+    Postgres(At, sqlx::Transaction<'static, Postgres>),
 }
 
 /// A type that both engines store in the same way.
@@ -87,6 +122,18 @@ macro_rules! bound {
     ($engine:ty, $sql:expr, $args:expr, $run:ident, $on:expr) => {
         async { sqlx::query_with($sql, arguments::<$engine>($args)?).$run($on).await }.await
     };
+}
+
+/// The table that a statement is about.
+fn table(sql: &str) -> String {
+    let mut words = sql.split_whitespace();
+    let is_before = |word: &str| ["FROM", "INTO", "UPDATE"].contains(&word);
+    words
+        .find(|word| is_before(word))
+        .and_then(|_| words.next())
+        .unwrap_or("?")
+        .trim_matches(['(', ','])
+        .to_owned()
 }
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -130,8 +177,9 @@ impl Db {
     }
 
     async fn begun(&self) -> Outcome<Tx> {
+        let at = || At { place: Arc::clone(self.place()), outage: self.outage().clone() };
         let begun = match self {
-            Self::Sqlite { place, writer, .. } => {
+            Self::Sqlite { writer, .. } => {
                 let mut begun = writer.begin_with(BEGIN).await;
                 // After a fault of the disk SQLite has rolled back and the driver does not know it: that
                 // connection would never begin anything again, and it is the only one that writes.
@@ -139,24 +187,52 @@ impl Db {
                     renew(writer).await;
                     begun = writer.begin_with(BEGIN).await;
                 }
-                begun.map(|tx| Tx::Sqlite(Arc::clone(place), tx))
+                begun.map(|tx| Tx::Sqlite(at(), tx))
             }
-            Self::Postgres { place, pool } => {
-                pool.begin().await.map(|tx| Tx::Postgres(Arc::clone(place), tx))
-            }
+            Self::Postgres { pool, .. } => pool.begin().await.map(|tx| Tx::Postgres(at(), tx)),
         };
-        begun.map_err(|error| classify(self.place(), &error))
+        begun.map_err(|error| self.outage().note(self.fault(&error)))
+    }
+
+    fn outage(&self) -> &Outage {
+        match self {
+            Self::Sqlite { outage, .. } | Self::Postgres { outage, .. } => outage,
+        }
+    }
+
+    /// Whether the last that was to be written could not be, for want of a database.
+    pub(crate) fn is_out(&self) -> bool {
+        self.outage().0.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self, error: &sqlx::Error) -> StoreError {
+        match (self, error) {
+            // many may write there: whoever waits so long for a connection waits for a server that is away or has no room
+            (Self::Postgres { place, .. }, sqlx::Error::PoolTimedOut) => {
+                let detail = "no connection could be had in time".to_owned();
+                StoreError::Unavailable { place: Arc::clone(place), detail }
+            }
+            (_, error) => classify(self.place(), error),
+        }
     }
 
     /// Runs one statement that only reads.
     pub(crate) async fn rows(&self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Vec<Row>> {
+        let sql = sql.into_sql_str();
+        let (place, text) = (self.place(), sql.clone());
         let rows = match self {
-            Self::Sqlite { place, readers, .. } => bound!(Sqlite, sql, args, fetch_all, readers)
-                .map(|rows| rows.into_iter().map(|row| Row::Sqlite(Arc::clone(place), row)).collect()),
-            Self::Postgres { place, pool } => bound!(Postgres, sql, args, fetch_all, pool)
-                .map(|rows| rows.into_iter().map(|row| Row::Postgres(Arc::clone(place), row)).collect()),
+            Self::Sqlite { readers, .. } => {
+                let rows = bound!(Sqlite, sql, args, fetch_all, readers);
+                let row = |row| Row::Sqlite(Arc::clone(place), text.clone(), row);
+                rows.map(|rows| rows.into_iter().map(row).collect())
+            }
+            Self::Postgres { pool, .. } => {
+                let rows = bound!(Postgres, sql, args, fetch_all, pool);
+                let row = |row| Row::Postgres(Arc::clone(place), text.clone(), row);
+                rows.map(|rows| rows.into_iter().map(row).collect())
+            }
         };
-        rows.map_err(|error| classify(self.place(), &error))
+        rows.map_err(|error| self.fault(&error))
     }
 
     pub(crate) async fn row(&self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Option<Row>> {
@@ -184,9 +260,9 @@ impl Db {
 }
 
 impl Tx {
-    fn place(&self) -> Arc<str> {
+    fn at(&self) -> &At {
         match self {
-            Self::Sqlite(place, _) | Self::Postgres(place, _) => Arc::clone(place),
+            Self::Sqlite(at, _) | Self::Postgres(at, _) => at,
         }
     }
 
@@ -206,17 +282,25 @@ impl Tx {
                 bound!(Postgres, sql, args, execute, &mut **tx).map(|done| done.rows_affected())
             }
         };
-        done.map_err(|error| classify(&self.place(), &error))
+        done.map_err(|error| self.at().fault(&error))
     }
 
     pub(crate) async fn rows(&mut self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Vec<Row>> {
+        let sql = sql.into_sql_str();
+        let (place, text) = (Arc::clone(&self.at().place), sql.clone());
         let rows = match self {
-            Self::Sqlite(place, tx) => bound!(Sqlite, sql, args, fetch_all, &mut **tx)
-                .map(|rows| rows.into_iter().map(|row| Row::Sqlite(Arc::clone(place), row)).collect()),
-            Self::Postgres(place, tx) => bound!(Postgres, sql, args, fetch_all, &mut **tx)
-                .map(|rows| rows.into_iter().map(|row| Row::Postgres(Arc::clone(place), row)).collect()),
+            Self::Sqlite(_, tx) => {
+                let rows = bound!(Sqlite, sql, args, fetch_all, &mut **tx);
+                let row = |row| Row::Sqlite(Arc::clone(&place), text.clone(), row);
+                rows.map(|rows| rows.into_iter().map(row).collect())
+            }
+            Self::Postgres(_, tx) => {
+                let rows = bound!(Postgres, sql, args, fetch_all, &mut **tx);
+                let row = |row| Row::Postgres(Arc::clone(&place), text.clone(), row);
+                rows.map(|rows| rows.into_iter().map(row).collect())
+            }
         };
-        rows.map_err(|error| classify(&self.place(), &error))
+        rows.map_err(|error| self.at().fault(&error))
     }
 
     pub(crate) async fn row(&mut self, sql: impl SqlSafeStr, args: &[Arg]) -> Outcome<Option<Row>> {
@@ -225,20 +309,21 @@ impl Tx {
 
     /// Makes it durable. An error means that it may or may not have happened.
     pub(crate) async fn commit(self) -> Outcome<()> {
-        let place = self.place();
-        match self {
-            Self::Sqlite(_, tx) => tx.commit().await,
-            Self::Postgres(_, tx) => tx.commit().await,
-        }
-        .map_err(|error| classify(&place, &error))
+        let (at, done) = match self {
+            Self::Sqlite(at, tx) => (at, tx.commit().await),
+            Self::Postgres(at, tx) => (at, tx.commit().await),
+        };
+        done.map_err(|error| at.fault(&error))?;
+        at.outage.0.store(false, Ordering::Relaxed);
+        Ok(())
     }
 }
 
 impl Row {
     pub(crate) fn unreadable(&self, column: &'static str) -> StoreError {
         match self {
-            Self::Sqlite(place, _) | Self::Postgres(place, _) => {
-                StoreError::Unreadable { place: Arc::clone(place), column }
+            Self::Sqlite(place, sql, _) | Self::Postgres(place, sql, _) => {
+                StoreError::Unreadable { place: Arc::clone(place), table: table(sql.as_str()), column }
             }
         }
     }
@@ -246,8 +331,8 @@ impl Row {
     /// One cell, by column name.
     pub(crate) fn get<T: Cell>(&self, column: &'static str) -> Outcome<T> {
         match self {
-            Self::Sqlite(_, row) => row.try_get(column),
-            Self::Postgres(_, row) => row.try_get(column),
+            Self::Sqlite(_, _, row) => row.try_get(column),
+            Self::Postgres(_, _, row) => row.try_get(column),
         }
         .map_err(|_| self.unreadable(column))
     }
@@ -399,3 +484,32 @@ macro_rules! statements {
     };
 }
 pub(crate) use statements;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_row_is_of_the_table_its_statement_is_about() {
+        for (sql, wanted) in [
+            ("SELECT version FROM approvals WHERE x = 1", "approvals"),
+            ("UPDATE indexed SET up_to = 1 RETURNING n", "indexed"),
+            ("INSERT INTO scopes (tenant) VALUES ($1) RETURNING number", "scopes"),
+            ("DELETE FROM untold WHERE (a) IN (SELECT b FROM other)", "untold"),
+            ("SELECT 1", "?"),
+        ] {
+            assert_eq!(table(sql), wanted, "{sql}");
+        }
+    }
+
+    // Who waits so long for a connection to a server waits for one that is away; a file has one that writes.
+    #[tokio::test]
+    async fn a_server_that_gives_no_connection_is_not_called_locked() {
+        let pool = sqlx::postgres::PgPoolOptions::new().connect_lazy("postgres://gw@localhost/gw").unwrap();
+        let there = Db::Postgres { place: "there".into(), pool, outage: Outage::default() };
+        let away = there.fault(&sqlx::Error::PoolTimedOut);
+        assert!(matches!(away, StoreError::Unavailable { .. }), "{away}");
+        let (_dir, here) = crate::open::scratch().await;
+        assert!(matches!(here.fault(&sqlx::Error::PoolTimedOut), StoreError::Busy { .. }));
+    }
+}

@@ -4,21 +4,22 @@
 //! length, and can be wiped and filled again at any time. It is a star: a call's row holds what is its own, in
 //! numbers, and names the row of the circumstances that it shares with others.
 
-use crate::db::{Outcome, Tx, args, statements};
+use crate::claim::End;
+use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::filling::{Batch, Filling};
 use crate::words::words;
 use crate::{Scope, Store, StoreError};
-use decision::{CallId, Entry};
-use std::{borrow::Borrow, collections::BTreeMap};
+use decision::{CallId, Digest, Entry};
+use std::{borrow::Borrow, collections::BTreeMap, sync::Arc};
 
 statements! {
     /// Holds the log's row until the end, so that a batch is indexed once.
-    MARK = "UPDATE indexed SET up_to = up_to WHERE log_id = $1 RETURNING number, up_to, wiped";
+    MARK = "UPDATE indexed SET up_to = up_to WHERE log_id = $1 RETURNING number, up_to, wiped, root_at, root";
     NEW_MARK = "INSERT INTO indexed (tenant, environment, log_id, up_to, known) VALUES ('*', '*', $1, 0, 0) \
         ON CONFLICT (log_id) DO NOTHING";
-    READ_MARK = "SELECT up_to, known FROM indexed WHERE log_id = $1";
-    SET_MARK = "UPDATE indexed SET up_to = $2 WHERE log_id = $1";
-    WIPE_MARK = "UPDATE indexed SET up_to = 0, known = 0, wiped = wiped + 1 WHERE log_id = $1 RETURNING number";
+    READ_MARK = "SELECT number, up_to, known, wiped, root_at, root FROM indexed WHERE log_id = $1";
+    SET_MARK = "UPDATE indexed SET up_to = $2, root_at = $3, root = $4 WHERE log_id = $1";
+    WIPE_MARK = "UPDATE indexed SET up_to = 0, known = 0, root_at = NULL, root = NULL, wiped = wiped + 1 WHERE log_id = $1 RETURNING number";
     WIPE_CALLS = "DELETE FROM calls WHERE seq BETWEEN $1 AND $2";
     WIPE_CIRCUMSTANCES = "DELETE FROM circumstances WHERE seq BETWEEN $1 AND $2";
     WIPE_INTERACTIONS = "DELETE FROM interactions WHERE seq BETWEEN $1 AND $2";
@@ -91,6 +92,20 @@ impl Store {
         log: &str,
         entries: &[(u64, E)],
     ) -> Result<u64, StoreError> {
+        self.index_up_to(log, entries, None).await
+    }
+
+    /// The same for whoever writes the log: `end` is its size and the root over so many, which are kept once all of
+    /// them are indexed.
+    ///
+    /// Errors: also [`StoreError::LogParted`], when somebody else has filled the index since this store did; from then on
+    /// [`Store::writes_log`] says so.
+    pub async fn index_up_to<E: Borrow<Entry> + Sync>(
+        &self,
+        log: &str,
+        entries: &[(u64, E)],
+        end: Option<(u64, Digest)>,
+    ) -> Result<u64, StoreError> {
         if log.is_empty() || log.len() > LOG_BYTES_MAX || log.contains('\0') {
             return Err(StoreError::Unacceptable { what: "name of a log", rule: "1 to 512 bytes of text" });
         }
@@ -99,14 +114,23 @@ impl Store {
         let memory = std::mem::take(&mut *remembered);
         let mut tx = self.db().begin().await?;
         let mark = mark(&mut tx, log).await?;
+        if end.is_some() {
+            self.fits(log, &mark)?;
+        }
         let mut filling = Filling::new(mark.number, memory, mark.wiped);
         let new = entries.iter().map(|(index, entry)| (*index, entry.borrow()));
         let batch = Batch::of(log, mark.up_to, new.filter(|(index, _)| *index >= mark.up_to))?;
+        let root = end.filter(|(size, _)| *size <= batch.next).or(mark.root);
         if batch.next > mark.up_to {
             filling.fill(&mut tx, &batch).await?;
-            tx.execute(SET_MARK, args![log, batch.next]).await?;
+            let (at, hash) = root.unzip();
+            tx.execute(SET_MARK, args![log, batch.next, at, hash]).await?;
         }
         tx.commit().await?;
+        if end.is_some() {
+            let root = if batch.next > mark.up_to { root } else { mark.root };
+            self.inner.holding.remember(log, End { wiped: mark.wiped, root });
+        }
         *remembered = filling.memory;
         Ok(batch.next)
     }
@@ -121,6 +145,29 @@ impl Store {
     pub async fn known_entries(&self, log: &str) -> Result<u64, StoreError> {
         let row = self.db().row(READ_MARK, args![log]).await?;
         row.map_or(Ok(0), |row| Ok(row.count("up_to")?.max(row.count("known")?)))
+    }
+
+    /// The root over so many first entries of this log, as whoever filled the index had it.
+    pub async fn known_root(&self, log: &str) -> Result<Option<(u64, Digest)>, StoreError> {
+        let row = self.db().row(READ_MARK, args![log]).await?;
+        Ok(row.as_ref().map(Mark::of).transpose()?.and_then(|mark| mark.root))
+    }
+
+    /// Whether nobody else has filled the index of a log that this store fills.
+    pub(crate) async fn is_alone(&self, log: &str) -> Result<(), StoreError> {
+        match self.db().row(READ_MARK, args![log]).await? {
+            Some(row) => self.fits(log, &Mark::of(&row)?),
+            None => Ok(()),
+        }
+    }
+
+    fn fits(&self, log: &str, mark: &Mark) -> Result<(), StoreError> {
+        if self.inner.holding.fits(log, End { wiped: mark.wiped, root: mark.root }) {
+            return Ok(());
+        }
+        let parted = StoreError::LogParted { place: Arc::clone(self.db().place()), log: log.to_owned() };
+        self.inner.holding.part(&parted);
+        Err(parted)
     }
 
     pub(crate) async fn logs(&self) -> Outcome<Logs> {
@@ -193,11 +240,23 @@ pub(crate) fn when(call: CallId) -> (u64, u64) {
     (ms * 1000, (ms + 1) * 1000)
 }
 
-/// The log's number, how many of its entries are indexed, and how often its index was emptied.
+/// The log's number, how many of its entries are indexed, how often its index was emptied, and what is known of its end.
 struct Mark {
     number: u64,
     up_to: u64,
     wiped: u64,
+    root: Option<(u64, Digest)>,
+}
+
+impl Mark {
+    fn of(row: &Row) -> Outcome<Self> {
+        Ok(Self {
+            number: row.count("number")?,
+            up_to: row.count("up_to")?,
+            wiped: row.count("wiped")?,
+            root: row.count_opt("root_at")?.zip(row.digest_opt("root")?),
+        })
+    }
 }
 
 async fn mark(tx: &mut Tx, log: &str) -> Outcome<Mark> {
@@ -207,13 +266,12 @@ async fn mark(tx: &mut Tx, log: &str) -> Outcome<Mark> {
         row = tx.row(MARK, args![log]).await?;
     }
     let row = row.ok_or(StoreError::Gap { log: log.to_owned(), expected: 0, found: 0 })?;
-    Ok(Mark { number: row.count("number")?, up_to: row.count("up_to")?, wiped: row.count("wiped")? })
+    Mark::of(&row)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Row;
     use crate::filling::{CLOSE, CLOSE_ODD};
     use sqlx::AssertSqlSafe;
 

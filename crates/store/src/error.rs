@@ -8,11 +8,21 @@ pub enum StoreError {
     #[error("this is not a store address ({reason}): write `sqlite:PATH` or `postgres://USER@HOST/DATABASE`")]
     Address { reason: &'static str },
     #[error(
-        "the database {place} cannot be opened ({detail}): check the address, and that this user may read and write there"
+        "the database {place} cannot be used ({detail}): check that it runs, the address, and that this user may read and write there"
     )]
     Unavailable { place: Arc<str>, detail: String },
     #[error("another gateway{} is using the database {place}: stop that one, or give this one a file of its own", owner(*.pid))]
     Claimed { place: Arc<str>, pid: Option<u32> },
+    /// Two that append to copies of one log would each have half of the record.
+    #[error(
+        "another gateway writes the log `{log}` beside the database {place} (log-claimed): it runs on a copy of this state folder, or this folder is the copy; stop that one, or give this one a state folder of its own"
+    )]
+    LogClaimed { place: Arc<str>, log: String },
+    /// Somebody else with the same key has filled the index.
+    #[error(
+        "the log `{log}` and what the database {place} has of it have parted (log-parted): another gateway wrote a copy of it; stop both, find out which has what, and go on with one"
+    )]
+    LogParted { place: Arc<str>, log: String },
     #[error(
         "the database {place} stayed locked by somebody else: try again, or find and stop the process that holds it"
     )]
@@ -26,7 +36,9 @@ pub enum StoreError {
         "the file of the database {place} was moved or replaced while it was open: put it back, or stop the gateway and start it with the one it is to have"
     )]
     Replaced { place: Arc<str> },
-    #[error("the database {place} belongs to another program: give callgate a file of its own")]
+    #[error(
+        "the database {place} belongs to another program: give callgate a file, or a PostgreSQL database or schema, of its own"
+    )]
     Foreign { place: Arc<str> },
     /// A trigger runs with every statement and can undo it; a view can stand for something else.
     #[error(
@@ -41,6 +53,13 @@ pub enum StoreError {
         "the database {place} was written by a newer callgate (schema {found}, this one knows {known}): install that version, or restore a backup made before the upgrade"
     )]
     Newer { place: Arc<str>, found: i64, known: i64 },
+    /// Gateways that know only that schema may be working with it.
+    #[error(
+        "the database {place} was written by an older callgate (schema {found}, this one writes {known}): `callgate serve` of this version brings it up to date, once no older gateway works with it"
+    )]
+    Older { place: Arc<str>, found: i64, known: i64 },
+    #[error("the database {place} is empty: `callgate serve` begins it")]
+    Nothing { place: Arc<str> },
     #[error(
         "the schema of the database {place} was altered at step {version}: restore a backup, this callgate did not write it"
     )]
@@ -51,9 +70,9 @@ pub enum StoreError {
     Refused { place: Arc<str>, detail: String },
     /// A stored value that this version cannot read, which means that something else wrote it.
     #[error(
-        "the database {place} holds an unreadable `{column}`: restore a backup, this callgate did not write it"
+        "the database {place} holds an unreadable `{column}` in `{table}`: restore a backup, this callgate did not write it"
     )]
-    Unreadable { place: Arc<str>, column: &'static str },
+    Unreadable { place: Arc<str>, table: String, column: &'static str },
     #[error("the {what} `{name}` exists already: remove it first, or choose another name")]
     Exists { what: &'static str, name: String },
     /// A name whose ban outlived its agent.
@@ -83,6 +102,13 @@ pub enum StoreError {
 
 fn owner(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
+impl StoreError {
+    /// Whether the database cannot be written at all now, whatever is to be written.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::Corrupt { .. })
+    }
 }
 
 /// Turns a driver's error into ours. Only codes and the short message are used: PostgreSQL's
@@ -143,8 +169,11 @@ impl Kind {
             "40001" | "40P01" | "55P03" | "57014" => Self::Busy,
             "XX001" | "XX002" => Self::Corrupt,
             "53100" => Self::Full,
-            "3D000" | "42501" | "53300" | "57P01" | "57P02" | "57P03" => Self::Unavailable,
-            _ if code.starts_with("28") || code.starts_with("08") => Self::Unavailable,
+            // 25006: a standby, or a server that was set to read only
+            "25006" | "3D000" | "42501" => Self::Unavailable,
+            _ if ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => {
+                Self::Unavailable
+            }
             _ => Self::Other,
         }
     }
@@ -164,8 +193,10 @@ mod tests {
         );
         assert!(kinds(&["11", "267", "26", "XX001", "XX002"]).iter().all(|k| *k == Kind::Corrupt));
         assert!(kinds(&["13", "53100"]).iter().all(|k| *k == Kind::Full));
-        let unavailable =
-            ["8", "1032", "10", "778", "14", "23", "28P01", "3D000", "42501", "53300", "57P01", "08006"];
+        let unavailable = [
+            "8", "1032", "10", "778", "14", "23", "28P01", "3D000", "42501", "53300", "57P01", "08006",
+            "25006", "58030",
+        ];
         assert!(kinds(&unavailable).iter().all(|k| *k == Kind::Unavailable));
         assert!(kinds(&["", "1", "19", "2067", "23505", "42P01", "x"]).iter().all(|k| *k == Kind::Other));
     }

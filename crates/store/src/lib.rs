@@ -21,6 +21,8 @@ mod error;
 mod filling;
 mod find;
 mod forgetting;
+mod gateways;
+mod health;
 mod inplace;
 pub mod ledger;
 mod observed;
@@ -43,7 +45,7 @@ mod words;
 pub use approvals::{Kept, Page, Turn};
 pub use budgets::{Counter, Spending, Taken, Takes};
 pub use callers::Caller;
-pub use claim::Claim;
+pub use claim::{Claim, LogClaim};
 pub use delegations::Delegation;
 pub use departures::{DEPARTURES_MAX, Departure, Departures};
 pub use desk::{Desk, DeskError, Purchase};
@@ -52,7 +54,9 @@ pub use entries::{EntryKind, Place};
 pub use error::StoreError;
 pub use find::{CallRow, Counts, Cursor, Ended, Filter, NoCursor};
 pub use forgetting::Forgotten;
+pub use gateways::Gateway;
 pub use observed::Observations;
+pub use open::Opening;
 pub use outbox::{Delivery, DeliveryState};
 pub use pins::{By, Definition, FLAPS, Left, Mark, Pin, PinState, Which};
 pub use principals::{Agent, AgentKind, NewAgent};
@@ -88,6 +92,7 @@ struct Inner {
     writer: Writer,
     /// What is remembered of the index while it is filled.
     memory: tokio::sync::Mutex<circumstances::Memory>,
+    holding: Arc<claim::Holding>,
 }
 
 impl Drop for Inner {
@@ -108,7 +113,19 @@ impl Store {
         clock: Arc<dyn decision::Clock>,
         entropy: Arc<dyn decision::Entropy>,
     ) -> Result<Self, StoreError> {
-        Ok(Self::over(open::open(url).await?, clock, entropy))
+        Self::open_as(url, Opening::Move, clock, entropy).await
+    }
+
+    /// The same, and does no more to a PostgreSQL database than that.
+    ///
+    /// Errors: also [`StoreError::Nothing`] and [`StoreError::Older`], where more would have to be done.
+    pub async fn open_as(
+        url: &str,
+        opening: Opening,
+        clock: Arc<dyn decision::Clock>,
+        entropy: Arc<dyn decision::Entropy>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self::over(open::open(url, opening).await?, clock, entropy))
     }
 
     /// A store with nothing in it, for whoever only reads where nothing is kept. What is written into it is lost.
@@ -123,7 +140,8 @@ impl Store {
         let bumped = Arc::new(Notify::new());
         let listener = revision::listen(&db, &bumped);
         let (writer, memory) = (Writer::new(&*entropy), tokio::sync::Mutex::default());
-        Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener, writer, memory }) }
+        let holding = Arc::default();
+        Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener, writer, memory, holding }) }
     }
 
     /// Says that this process serves from the store. Keep it until the process stops serving.
@@ -165,7 +183,7 @@ impl Store {
     /// Every SQL text in use, by file and name. For the test that prepares each on both engines.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str, &'static str)> {
-        let files: [(&str, &[(&str, &str)]); 23] = [
+        let files: [(&str, &[(&str, &str)]); 25] = [
             ("revision", revision::STATEMENTS),
             ("principals", principals::STATEMENTS),
             ("tokens", tokens::STATEMENTS),
@@ -189,6 +207,8 @@ impl Store {
             ("twins", twins::STATEMENTS),
             ("untold", untold::STATEMENTS),
             ("forgetting", forgetting::STATEMENTS),
+            ("gateways", gateways::STATEMENTS),
+            ("health", health::STATEMENTS),
         ];
         files
             .iter()

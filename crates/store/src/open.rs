@@ -2,7 +2,7 @@
 
 mod address;
 
-use crate::db::{Db, Outcome};
+use crate::db::{Db, Outage, Outcome};
 use crate::error::{StoreError, classify};
 use crate::inplace::WhichFile;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -18,17 +18,19 @@ use tokio::time::{Duration, Instant};
 const BUSY: Duration = Duration::from_secs(3);
 /// How long a file that somebody else is just making is left alone.
 const AGAIN: Duration = Duration::from_millis(20);
+/// How long somebody else may take to bring a schema up to date.
+const MOVED: Duration = Duration::from_secs(60);
 /// How long a caller waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// The schema that this version writes.
-const SCHEMA: i64 = 16;
+const SCHEMA: i64 = 17;
 
 /// Both engines know the same versions; a test compares what they build.
-fn migrator(steps: [(&'static str, &'static str); 16]) -> Migrator {
+fn migrator(steps: [(&'static str, &'static str); 17]) -> Migrator {
     let step = |(version, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations((1..).zip(steps).map(step).collect())
+    Migrator::with_migrations((1..=SCHEMA).zip(steps).map(step).collect())
 }
 
 /// The steps of one engine, in order.
@@ -54,16 +56,29 @@ macro_rules! steps {
             ("bans", include_str!(concat!("../migrations/", $engine, "/0014_bans.sql"))),
             ("caught", include_str!(concat!("../migrations/", $engine, "/0015_caught.sql"))),
             ("refusals", include_str!(concat!("../migrations/", $engine, "/0016_refusals.sql"))),
+            ("gateways", include_str!(concat!("../migrations/", $engine, "/0017_gateways.sql"))),
         ]
     };
 }
 
-pub(crate) async fn open(url: &str) -> Outcome<Db> {
+/// What may be done to a PostgreSQL database on the way: other gateways may work with it. A SQLite file has one gateway, and
+/// whoever opens it brings it up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing is made in it, for whoever only reads.
+    Look,
+    /// Tables are made in an empty one; those of an earlier version stay as they are, and are refused.
+    Use,
+    /// It is brought up to date.
+    Move,
+}
+
+pub(crate) async fn open(url: &str, opening: Opening) -> Outcome<Db> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         return open_sqlite(path.strip_prefix("//").unwrap_or(path)).await;
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return open_postgres(url).await;
+        return open_postgres(url, opening).await;
     }
     Err(StoreError::Address { reason: "unknown kind" })
 }
@@ -123,7 +138,14 @@ async fn open_file(path: &Path, place: &Arc<str>) -> Outcome<Db> {
     let reading = options.read_only(true).pragma("cache_size", "-256");
     let readers = pool().max_connections(4).connect_with(reading).await.map_err(fault)?;
     let is = WhichFile::at(path).ok().map(|(is, _)| is);
-    Ok(Db::Sqlite { place: Arc::clone(place), path: path.to_owned(), is, writer, readers })
+    Ok(Db::Sqlite {
+        place: Arc::clone(place),
+        path: path.to_owned(),
+        is,
+        writer,
+        readers,
+        outage: Outage::default(),
+    })
 }
 
 /// A database with nothing in it that is no file, and ends with its one connection.
@@ -134,7 +156,14 @@ pub(crate) async fn empty() -> Outcome<Db> {
     let pool = pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None);
     let one = pool.connect_with(options).await.map_err(|error| classify(&place, &error))?;
     migrator(steps!("sqlite")).run(&one).await.map_err(|error| migrated(&place, &error))?;
-    Ok(Db::Sqlite { place, path: PathBuf::new(), is: None, writer: one.clone(), readers: one })
+    Ok(Db::Sqlite {
+        place,
+        path: PathBuf::new(),
+        is: None,
+        writer: one.clone(),
+        readers: one,
+        outage: Outage::default(),
+    })
 }
 
 /// Makes the file exist with mode 0600 before SQLite opens it. An existing file is never opened
@@ -176,7 +205,7 @@ async fn ours(options: &SqliteConnectOptions, path: &Path, place: &Arc<str>) -> 
     if foreign { Err(StoreError::Foreign { place: Arc::clone(place) }) } else { Ok(()) }
 }
 
-async fn open_postgres(url: &str) -> Outcome<Db> {
+async fn open_postgres(url: &str, opening: Opening) -> Outcome<Db> {
     let options = address::options(url)?;
     let host =
         options.get_socket().map_or_else(|| options.get_host().to_owned(), |dir| dir.display().to_string());
@@ -193,8 +222,47 @@ async fn open_postgres(url: &str) -> Outcome<Db> {
         .connect_with(options)
         .await
         .map_err(|error| unreachable(&place, &error))?;
-    migrator(steps!("postgres")).run(&pool).await.map_err(|error| migrated(&place, &error))?;
-    Ok(Db::Postgres { place, pool })
+    let migrator = migrator(steps!("postgres"));
+    match (found(&pool, &place).await?, opening) {
+        (None, Opening::Look) => return Err(StoreError::Nothing { place }),
+        (Some(found), Opening::Look | Opening::Use) => {
+            if let Some(missing) = migrator.iter().find(|step| !found.contains(&step.version)) {
+                let found = found.into_iter().filter(|version| *version < missing.version).max();
+                let found = found.unwrap_or_default();
+                return Err(StoreError::Older { place, found, known: SCHEMA });
+            }
+        }
+        (None, Opening::Use) | (_, Opening::Move) => {}
+    }
+    // whoever makes tables has the others wait, and many may start together
+    let begun = Instant::now();
+    loop {
+        match migrator.run(&pool).await.map_err(|error| migrated(&place, &error)) {
+            Err(StoreError::Busy { .. }) if begun.elapsed() < MOVED => {}
+            done => break done?,
+        }
+    }
+    Ok(Db::Postgres { place, pool, outage: Outage::default() })
+}
+
+/// The steps that were made in a database that is ours; `None` where it is empty, but for what extensions have.
+///
+/// Errors: it holds somebody else's tables.
+async fn found(pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<Option<Vec<i64>>> {
+    let fault = |error: sqlx::Error| classify(place, &error);
+    let tables = "SELECT COUNT(*) > 0, COUNT(CASE c.relname WHEN '_sqlx_migrations' THEN 1 END) > 0 \
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+        WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'f') AND NOT EXISTS \
+        (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
+    let (any, ours): (bool, bool) = sqlx::query_as(tables).fetch_one(pool).await.map_err(fault)?;
+    match (any, ours) {
+        (false, _) => Ok(None),
+        (true, false) => Err(StoreError::Foreign { place: Arc::clone(place) }),
+        (true, true) => {
+            let steps = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
+            steps.fetch_all(pool).await.map(Some).map_err(fault)
+        }
+    }
 }
 
 /// At start, no answer in time means that nobody is there, not that somebody is busy.
@@ -226,6 +294,6 @@ fn migrated(place: &Arc<str>, error: &MigrateError) -> StoreError {
 pub(crate) async fn scratch() -> (tempfile::TempDir, Db) {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("callgate.db").display());
-    let db = open(&url).await.unwrap();
+    let db = open(&url, Opening::Move).await.unwrap();
     (dir, db)
 }

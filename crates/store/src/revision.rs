@@ -71,7 +71,7 @@ impl Store {
 /// On PostgreSQL, wakes waiters when another replica commits. A lost connection costs only
 /// promptness: waiters poll as well.
 pub(crate) fn listen(db: &Db, bumped: &Arc<Notify>) -> Option<AbortHandle> {
-    let Db::Postgres { pool, place } = db else { return None };
+    let Db::Postgres { pool, place, .. } = db else { return None };
     let (pool, place, bumped) = (pool.clone(), Arc::clone(place), Arc::clone(bumped));
     let task = tokio::spawn(async move {
         loop {

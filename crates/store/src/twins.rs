@@ -8,7 +8,7 @@ use decision::twin::{Key, Standing};
 use decision::{CallId, DeedId, Digest, Timestamp, Twin};
 
 statements! {
-    ONE = "SELECT asks, call, deed, leg, standing, until, sealed FROM twins \
+    ONE = "SELECT asks, call, deed, leg, log, standing, until, sealed FROM twins \
         WHERE tenant = $1 AND environment = $2 AND key = $3";
     TAKE = "INSERT INTO twins (tenant, environment, key, owner, asks, call, deed, leg, log, standing, former, window_us, \
         until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'sent', 'new', $10, $11) ON CONFLICT DO NOTHING";
@@ -53,6 +53,8 @@ pub struct Claim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptTwin {
     pub twin: Twin,
+    /// In which log it is.
+    pub log: String,
     /// Sealed by whoever kept it.
     pub answer: Option<Vec<u8>>,
 }
@@ -174,5 +176,5 @@ fn read(row: &Row) -> Outcome<KeptTwin> {
         standing: row.word("standing", Standing::parse)?,
         until: row.time("until")?,
     };
-    Ok(KeptTwin { twin, answer: row.get("sealed")? })
+    Ok(KeptTwin { twin, log: row.get("log")?, answer: row.get("sealed")? })
 }

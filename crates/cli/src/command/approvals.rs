@@ -167,6 +167,10 @@ async fn show(id: ApprovalId, given: &Given, place: &Place) -> Outcome {
     for line in shown::whole(given.say, &kept.approval, void, SystemClock.now()) {
         given.say.line(line);
     }
+    let beside = store.gateways_beside(&place.scope(), kept.approval.terms.policy).await?;
+    for line in shown::elsewhere(given.say, &kept.approval, &beside) {
+        given.say.line(line);
+    }
     Ok(Verdict::Yes)
 }
 

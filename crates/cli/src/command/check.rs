@@ -1,14 +1,15 @@
 //! `callgate check`: everything that can be known without starting anything.
 
 mod architecture;
+mod kept;
 mod names;
 mod programs;
-mod vault;
+mod sealed;
 mod withheld;
 
 use crate::{
     cli::Given,
-    command::{check_token, registry::kept, running, secret},
+    command::{check_token, running},
     failure::{Failure, Outcome, Verdict},
     place::Place,
     say::Say,
@@ -16,14 +17,13 @@ use crate::{
     sources::SystemClock,
 };
 use clap::Args as ClapArgs;
-use decision::{Clock as _, SecretName, ServerName, counted};
+use decision::{Clock as _, ServerName, counted};
 use gateway::{
     listen::tls::{Keys, TlsError},
     settings::{Authority, CredentialUse, Mode, Source},
 };
+use kept::Kept;
 use serde_json::json;
-use store::Pin;
-use vault::Vault;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
@@ -35,17 +35,11 @@ pub(crate) struct Args {
 struct Found {
     errors: Vec<policy::Problem>,
     warnings: Vec<policy::Problem>,
-    /// With what each server shows that waits for a yes.
-    pending: Vec<(ServerName, Vec<Pin>)>,
     unusable_tools: Vec<withheld::Tool>,
-    unseen: Vec<ServerName>,
-    /// What the records of servers have an operator know.
-    records: Vec<String>,
-    missing: Vec<(ServerName, SecretName)>,
+    kept: Kept,
     /// Files that have secrets for development and cannot be used.
     unusable: Vec<String>,
     tls: Result<Option<Keys>, TlsError>,
-    vault: Vault,
     /// What else is good to know.
     notes: Vec<String>,
     /// Budgets that refuse every call of a tool.
@@ -65,9 +59,10 @@ struct Found {
 
 impl Found {
     fn problems(&self) -> usize {
-        let others = [self.tls.is_err(), !self.vault.is_good()];
+        let others = [self.tls.is_err(), !self.kept.vault.is_good()];
         self.errors.len()
-            + self.missing.len()
+            + self.kept.missing.len()
+            + self.kept.faults.len()
             + self.unusable.len()
             + others.into_iter().filter(|bad| *bad).count()
     }
@@ -100,12 +95,13 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "rules": found.rules,
         "errors": found.errors.iter().map(problem).collect::<Vec<_>>(),
         "warnings": found.warnings.iter().map(problem).collect::<Vec<_>>(),
-        "missing-secrets": found.missing.iter().map(|(server, secret)| json!({ "server": server, "secret": secret }))
+        "missing-secrets": found.kept.missing.iter().map(|(server, secret)| json!({ "server": server, "secret": secret }))
             .collect::<Vec<_>>(),
         "unusable-sources": found.unusable,
-        "vault": found.vault.json(),
+        "vault": found.kept.vault.json(),
+        "store": found.kept.faults,
         "notes": found.notes,
-        "pending": withheld::pending(&found.pending),
+        "pending": withheld::pending(&found.kept.pending),
         "unusable-tools": found.unusable_tools,
         "uncountable": found.uncountable,
         "repeated": found.repeated,
@@ -113,8 +109,8 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "architecture": found.architecture,
         "running": found.running,
         "files": found.files,
-        "not-seen-yet": found.unseen,
-        "records": found.records,
+        "not-seen-yet": found.kept.unseen,
+        "records": found.kept.records,
         "observe": observing(&place),
         "tls-error": found.tls.as_ref().err().map(ToString::to_string),
         "tls-error-line": found.tls.as_ref().err().and_then(|error| place.meant.lines.get(error.path())),
@@ -129,8 +125,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
 }
 
 async fn look(place: &Place, given: &Given) -> Result<Found, Failure> {
-    let store = place.store_or_empty().await?;
-    let scope = place.scope();
+    let (store, faults) = kept::open(place).await?;
     let written = gateway::Written {
         settings: std::sync::Arc::new(place.meant.settings.clone()),
         policies: place.policies()?,
@@ -138,19 +133,10 @@ async fn look(place: &Place, given: &Given) -> Result<Found, Failure> {
     let loader = policy::Loader::default();
     let eras = std::collections::BTreeMap::new();
     let built = gateway::build(&store, &loader, &written, None, &eras, gateway::Fit::Strict).await?;
-    let (mut pending, mut unseen) = (Vec::new(), Vec::new());
-    let known = store.list_servers(&scope).await?;
-    let mut all = store.all_pins(&scope).await?;
-    for server in place.meant.settings.servers.keys() {
-        if !known.iter().any(|one| one.name == *server && one.pinned_at.is_some()) {
-            unseen.push(server.clone());
-        }
-        let pins = all.remove(server).unwrap_or_default();
-        let pins: Vec<Pin> = pins.into_iter().filter(Pin::pending).collect();
-        if !pins.is_empty() {
-            pending.push((server.clone(), pins));
-        }
-    }
+    let (pending, unseen) = match faults.is_empty() {
+        true => kept::waiting(place, &store).await?,
+        false => Default::default(),
+    };
     let (budgets, catalogue) = (&place.meant.settings.budgets, &built.live.catalogue);
     let plan = architecture::Plan {
         place,
@@ -174,16 +160,12 @@ async fn look(place: &Place, given: &Given) -> Result<Found, Failure> {
         programs: programs::look(&place.meant.settings, &given.surroundings),
         rules: built.live.policies.rules().count(),
         errors: built.problems.clone(),
-        pending,
-        unseen,
-        records: {
-            let kept = kept::Kept::of(store.clone(), built.live, place).beside_a_gateway(place).await;
-            kept::warnings(&kept).await?
+        kept: match faults.is_empty() {
+            true => Kept::look(place, store, built.live, (pending, unseen)).await?,
+            false => Kept { faults, ..Kept::default() },
         },
-        missing: secret::missing(place, &store).await?,
         unusable: unusable(&place.meant.settings),
         tls: crate::serve::files::keys(&place.meant.settings),
-        vault: Vault::look(place, &store).await?,
     })
 }
 
@@ -280,7 +262,10 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     for problem in found.errors.iter().chain(&found.warnings) {
         say.aside(say.render(problem).trim_end());
     }
-    for (server, secret) in &found.missing {
+    for fault in &found.kept.faults {
+        say.line(format!("{} {}", say.paint(31, "✗"), crate::say::one_line(fault)));
+    }
+    for (server, secret) in &found.kept.missing {
         let settings = &place.meant.settings;
         let per_user = settings.servers.get(server).map(|server| server.authority);
         // what a backend itself wants is stored once, for everybody
@@ -290,14 +275,14 @@ fn tell(given: &Given, place: &Place, found: &Found) {
         say.line(format!("{} {} needs the secret `{secret}`: {help}", say.paint(31, "✗"), in_need(server)));
     }
     tell_of_files(say, place, found);
-    withheld::tell(say, &found.pending, &found.unusable_tools);
+    withheld::tell(say, &found.kept.pending, &found.unusable_tools);
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
-    let said = found.uncountable.iter().chain(&found.repeated).chain(&found.records).chain(&found.notes);
+    let said = found.uncountable.iter().chain(&found.repeated).chain(&found.kept.records).chain(&found.notes);
     let said = said.chain(&found.programs);
     for line in said.chain(&mistakes).chain(&found.files).chain(&found.running) {
         say.line(format!("{} {}", say.paint(33, "!"), crate::say::one_line(line)));
     }
-    for server in &found.unseen {
+    for server in &found.kept.unseen {
         say.line(format!(
             "{} server `{server}` was never reached yet, so rules about it could not be checked",
             say.paint(33, "!")
@@ -319,7 +304,7 @@ fn tell(given: &Given, place: &Place, found: &Found) {
             place.config.display()
         ));
     }
-    found.vault.tell(say);
+    found.kept.vault.tell(say);
     nothing(say, place, found);
     let servers = place.meant.settings.servers.len();
     let problems = found.problems();

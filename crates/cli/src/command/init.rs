@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     let all_ours = policies.iter().all(untouched);
     let only_ours = all_ours && policies.iter().all(|one| Path::new(&one.path) == path);
     if only_ours {
-        let text = super::policy::starter(&place, &place.store().await?).await?;
+        let text = super::policy::starter(&place, &place.store_or_empty().await?).await?;
         match policies.first() {
             Some(before) if before.text == text => {}
             Some(_) => {

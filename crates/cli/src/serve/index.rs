@@ -8,10 +8,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{
-    Store,
-    ledger::{Ledger, READ_ENTRIES_MAX},
-};
+use store::ledger::{Ledger, READ_ENTRIES_MAX};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -80,18 +77,17 @@ pub(super) fn note(gate: &Gate, dir: &Path, indexed: u64) {
 /// costs as much as for hundreds.
 pub(super) async fn catch_up(gate: &Arc<Gate>) -> anyhow::Result<u64> {
     let log = gate.ledger().public_key().origin().to_owned();
-    let until = gate.ledger().size();
+    let end = gate.ledger().end();
+    let until = end.0;
     let mut next = gate.store().indexed_up_to(&log).await?;
     while next < until {
         if let Some(entries) = gate.ledger().recent(next) {
-            next = gate.store().index_entries(&log, &entries).await?;
+            next = gate.store().index_up_to(&log, &entries, Some(end)).await?;
             continue;
         }
         let reading = Arc::clone(gate);
-        next = tokio::task::spawn_blocking(move || page(reading.ledger(), next))
-            .await??
-            .copy(gate.store(), &log)
-            .await?;
+        let page = tokio::task::spawn_blocking(move || page(reading.ledger(), next)).await??;
+        next = gate.store().index_up_to(&log, &page, Some(end)).await?;
     }
     Ok(next)
 }
@@ -117,25 +113,15 @@ pub(super) async fn settle(gate: &Arc<Gate>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Some consecutive entries, read.
-pub(crate) struct Page(Vec<(u64, Entry)>);
-
 /// The entries from `from` on. Blocks on the disk.
-pub(crate) fn page(ledger: &Ledger, from: u64) -> anyhow::Result<Page> {
+fn page(ledger: &Ledger, from: u64) -> anyhow::Result<Vec<(u64, Entry)>> {
     let mut entries = Vec::new();
     for (index, bytes) in ledger.read_entries(from, READ_ENTRIES_MAX)? {
         let entry = Entry::read(&bytes)
             .map_err(|error| anyhow::anyhow!("entry {index} cannot be read by this version: {error}"))?;
         entries.push((index, entry));
     }
-    Ok(Page(entries))
-}
-
-impl Page {
-    /// Copies them into the index; returns up to where it is filled then.
-    pub(crate) async fn copy(self, store: &Store, log: &str) -> anyhow::Result<u64> {
-        Ok(store.index_entries(log, &self.0).await?)
-    }
+    Ok(entries)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod aside;
 mod commands;
 mod console;
 pub(crate) mod files;
+mod health;
 mod hooks;
 mod index;
 mod keeping;
@@ -26,16 +27,12 @@ use gateway::{
     backends::Backends,
     listen::{
         self,
-        http::{Health, Pace, Probes, Site},
+        http::{Pace, Site},
         unix::Socket,
     },
 };
 use open::Opened;
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use store::ledger::Ledger;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -178,7 +175,7 @@ impl Running {
         let files = Files::new(place.clone(), surroundings, &gate, &offers, &in_force, client, tls.clone());
         let site = Site {
             settings: Arc::clone(&in_force.settings),
-            probes: probes(&gate),
+            probes: health::probes(&gate, &closing),
             pace: Pace::default(),
             tls,
             annexes: vec![console::annex(&console), gateway::registry_api::annex(&gate)],
@@ -232,6 +229,7 @@ impl Running {
         self.keeping.abort();
         self.hooks.abort();
         index::settle(&self.gate).await?;
+        health::leave(&self.gate).await;
         open::tell(&self.gate, EventName::GatewayStopped, &[]).await?;
         self.recorded = true;
         // the index is brought up to date before the ledger is closed
@@ -291,7 +289,6 @@ async fn recover(gate: &Arc<Gate>) -> anyhow::Result<()> {
     if gateway::is_settled(gate).await? {
         return Ok(());
     }
-    index::catch_up(gate).await?;
     let calls = gateway::recover(gate).await.context("what calls spent cannot be settled")?;
     tracing::info!(
         calls,
@@ -300,66 +297,5 @@ async fn recover(gate: &Arc<Gate>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn probes(gate: &Arc<Gate>) -> Probes {
-    let (ready, metrics, published) = (Arc::clone(gate), Arc::clone(gate), Arc::clone(gate));
-    let seen = Mutex::new(Seen::default());
-    Probes {
-        alive: Arc::new(|| Health::Good),
-        ready: Arc::new(move || {
-            if ready.is_draining() {
-                return Health::Bad("the gateway is stopping".to_owned());
-            }
-            let stats = ready.ledger().stats();
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.fails(stats.failures, stats.groups) {
-                return Health::Bad("the ledger cannot be written, so calls are refused".to_owned());
-            }
-            if ready.store().in_place().is_err() {
-                return Health::Bad("the database's file was replaced, so calls are refused".to_owned());
-            }
-            Health::Good
-        }),
-        metrics: Arc::new(move || metrics.metrics_text()),
-        keys: Arc::new(move || published.assertion_keys()),
-    }
-}
-
-/// What the ledger had counted when somebody last asked.
-#[derive(Debug, Default)]
-struct Seen {
-    failures: u64,
-    groups: u64,
-    failing: bool,
-}
-
-impl Seen {
-    /// Whether the last that was tried failed: from a failure on, until something is written again.
-    fn fails(&mut self, failures: u64, groups: u64) -> bool {
-        if groups > self.groups {
-            self.failing = false;
-        } else if failures > self.failures {
-            self.failing = true;
-        }
-        (self.failures, self.groups) = (failures, groups);
-        self.failing
-    }
-}
-
 /// Boxed work for the owner's socket.
 type Work = BoxFuture<'static, ()>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ledger_that_failed_is_not_ready_until_it_writes_again() {
-        let mut seen = Seen::default();
-        assert!(!seen.fails(0, 10));
-        assert!(seen.fails(1, 10));
-        assert!(seen.fails(1, 10), "nothing was written since");
-        assert!(!seen.fails(1, 12));
-        assert!(seen.fails(2, 12));
-        assert!(!seen.fails(3, 13), "it failed, and then it worked");
-    }
-}

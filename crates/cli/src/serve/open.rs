@@ -2,7 +2,7 @@
 
 use crate::{
     command::secret,
-    control::{self, LOCKED_PAUSE, LOCKED_TRIES},
+    control::{self, LOCKED_PAUSE, LOCKED_TRIES, Loss},
     indexed,
     keys::{self, Asking},
     place::Place,
@@ -17,8 +17,8 @@ use std::{
     sync::Arc,
 };
 use store::{
-    Claim, Scope, Store, Telling,
-    ledger::{Ledger, LedgerError, Record, Recovered},
+    Claim, LogClaim, Scope, Store, Telling,
+    ledger::{Ledger, Record, Recovered},
 };
 use tokio::task::JoinHandle;
 
@@ -26,14 +26,15 @@ use tokio::task::JoinHandle;
 pub(super) struct Opened {
     pub(super) store: Store,
     pub(super) opener: vault::Opener,
-    ledger: JoinHandle<anyhow::Result<Arc<Ledger>>>,
+    ledger: JoinHandle<anyhow::Result<(Arc<Ledger>, LogClaim)>>,
     /// Held for as long as we serve.
     _claim: Claim,
+    log: Option<LogClaim>,
 }
 
 impl Opened {
     pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
-        let store = place.store().await?;
+        let store = place.store_to_serve().await?;
         let claim = store.claim()?;
         let keys = keys::open(place, &store, Asking::Allowed).await?;
         if let Some(why) = keys::unlocked() {
@@ -52,7 +53,7 @@ impl Opened {
         }
         // all of it is read, which takes long: what is beside it is prepared meanwhile
         let ledger = tokio::spawn(whole_ledger(place.ledger_dir(), store.clone(), place.scope()));
-        Ok(Self { store, opener: vault::Opener::new(keys), ledger, _claim: claim })
+        Ok(Self { store, opener: vault::Opener::new(keys), ledger, _claim: claim, log: None })
     }
 
     /// A snapshot, and the ledger, of which by then all is known to be as it was written and every call has an end. For once.
@@ -60,7 +61,11 @@ impl Opened {
         &mut self,
         build: impl AsyncFn() -> Result<Built, BuildError>,
     ) -> anyhow::Result<(Built, Arc<Ledger>)> {
-        let ledger = async { (&mut self.ledger).await.context("whoever read the ledger panicked")? };
+        let ledger = async {
+            let (ledger, claim) = (&mut self.ledger).await.context("whoever read the ledger panicked")??;
+            self.log = Some(claim);
+            Ok(ledger)
+        };
         beside_ledger(&self.store, ledger, build).await
     }
 }
@@ -80,8 +85,8 @@ async fn beside_ledger(
     Ok((build().await?, ledger))
 }
 
-async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Result<Arc<Ledger>> {
-    let (ledger, recovered) = ledger(&dir, &store, &scope).await?;
+async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Result<(Arc<Ledger>, LogClaim)> {
+    let control::OpenLedger { ledger, recovered, claim } = ledger(&dir, &store, &scope).await?;
     recover(&ledger, recovered).await?;
     let ledger = Arc::new(ledger);
     // no command is about to tell anything: whoever decides without a gateway has the ledger first
@@ -93,22 +98,24 @@ async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Resul
             "something was decided before the last stop and not recorded: it is now"
         );
     }
-    Ok(ledger)
+    Ok((ledger, claim))
 }
 
 /// Opens the ledger, once a command that has it for a moment is done with it.
-async fn ledger(dir: &Path, store: &Store, scope: &Scope) -> anyhow::Result<(Ledger, Recovered)> {
-    for _ in 0..LOCKED_TRIES {
+async fn ledger(dir: &Path, store: &Store, scope: &Scope) -> anyhow::Result<control::OpenLedger> {
+    let mut tries = 0;
+    loop {
         if let Some(older) = indexed::older(store, dir).await? {
             return Err(older.into());
         }
-        let known = control::known_to(store, dir).await?;
-        match control::open_ledger(dir, known, scope).await? {
-            Err(LedgerError::Locked { .. }) => tokio::time::sleep(LOCKED_PAUSE).await,
-            opened => return Ok(opened?),
+        match control::open_ledger(store, dir, Loss::Refused, scope).await {
+            Err(error) if control::is_taken(&error) && tries < LOCKED_TRIES => {
+                tries += 1;
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            opened => return opened,
         }
     }
-    Err(LedgerError::Locked { dir: dir.to_owned() }.into())
 }
 
 /// Closes what the last stop left open: intents whose call may or may not have reached its server.

@@ -13,6 +13,8 @@
 #[expect(dead_code, reason = "the house is shared with the other tests of the binary, which use more of it")]
 mod bed;
 mod books;
+#[path = "../../../store/tests/it/cluster.rs"]
+mod cluster;
 mod desk;
 mod host;
 mod kill;

@@ -1,8 +1,8 @@
 //! Two gateways where there may be one.
 
 use crate::{
-    bed::{free_port, until},
-    yard::Yard,
+    bed::{Bed, free_port, until},
+    yard::{Yard, copy_dir},
 };
 use std::{
     fs,
@@ -113,4 +113,74 @@ fn serve_and_wraps_that_race_are_one_gateway_also_after_it_was_killed() {
         assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
         until("it is gone", || holder(&lock).is_none());
     }
+}
+
+/// A bed with the server `notes` whose gateway keeps what people decide in PostgreSQL.
+fn on_postgresql(database: &str) -> Bed {
+    let bed = Bed::with_notes();
+    bed.write("callgate.toml", &format!("database = \"{database}\"\n{}", bed.notes_config(free_port())));
+    bed
+}
+
+/// Runs the gateway of another folder until it ends by itself, or for a minute.
+fn refused(bed: &Bed, config: &str) -> (Option<i32>, String) {
+    let mut command = bed.command();
+    command.args(["serve", "--config", config]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    for _ in 0..600 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_copy_of_a_state_folder_does_not_begin_beside_its_gateway_or_behind_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(database) = crate::cluster::address() else { return };
+    let bed = on_postgresql(&database);
+    bed.serve().stop();
+    copy_dir(&bed.path("state"), &bed.path("copy/state"));
+    fs::set_permissions(bed.path("copy/state"), fs::Permissions::from_mode(0o700)).unwrap();
+    let config = format!("listen = \"127.0.0.1:{}\"\nstate-dir = \"state\"\n", free_port());
+    bed.write("copy/callgate.toml", &format!("database = \"{database}\"\n{config}"));
+    let gateway = bed.serve();
+    let (code, err) = refused(&bed, "copy/callgate.toml");
+    assert!(code == Some(1) && err.contains("(log-claimed)"), "{code:?} {err}");
+    assert_eq!(gateway.get("/readyz").0, 200, "the first is untouched");
+    gateway.stop();
+    let (code, err) = refused(&bed, "copy/callgate.toml");
+    assert!(code == Some(1) && err.contains("it is an older copy"), "{code:?} {err}");
+    assert_eq!(bed.serve().stop(), 0);
+}
+
+#[test]
+fn a_gateway_whose_database_is_away_says_so_and_takes_no_calls() {
+    let Some(database) = crate::cluster::address() else { return };
+    let bed = on_postgresql(&database);
+    let empty = bed.json(&["check"]);
+    assert_eq!(empty["store"], serde_json::json!([]), "{empty}");
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let (_, folder) = database.split_once("host=").unwrap();
+    let postmaster = fs::read_to_string(Path::new(folder).join("data/postmaster.pid")).unwrap();
+    let pid = postmaster.lines().next().unwrap();
+    assert!(Command::new("kill").args(["-QUIT", pid]).status().unwrap().success());
+    until("it is not ready", || gateway.get("/readyz").0 == 503);
+    until("it takes no calls", || {
+        gateway.call(&token, &session, "read_note").to_string().contains("log-unclaimed")
+    });
+    assert_eq!(gateway.get("/healthz").0, 200);
+    bed.write("policies/wrong.cedar", "@id(\"wrong\") permit (principal");
+    let said = bed.run(&["check"]);
+    assert!(said.code == 3 && said.out.contains("cannot be used"), "{said:?}");
+    assert!(!said.out.contains("locked by somebody"), "{said:?}");
+    assert!(said.err.contains("wrong.cedar"), "the rest is looked at: {said:?}");
+    gateway.kill();
 }

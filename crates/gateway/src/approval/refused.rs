@@ -1,8 +1,9 @@
 //! What whoever waits for people is told where there is no yes.
 
+use crate::gate::Gate;
 use decision::approval::{Approval, Part};
 use decision::{ApprovalId, Code, Refusal};
-use store::DeskError;
+use store::{DeskError, Gateway};
 
 pub(crate) fn denied(approval: &Approval) -> Refusal {
     let by = approval.denial();
@@ -16,6 +17,39 @@ pub(crate) fn denied(approval: &Approval) -> Refusal {
 /// The yes there was is for something else.
 pub(crate) fn void(approval: &Approval, part: Part) -> Refusal {
     another(approval.id, part).basis(basis(approval))
+}
+
+/// A gateway on the same database that goes by other rules, where that is what makes a yes void.
+async fn other_rules(gate: &Gate, part: Part) -> Option<Gateway> {
+    if part != Part::Policy {
+        return None;
+    }
+    let live = gate.live();
+    let beside = gate.store.gateways_beside(&live.settings.scope(), live.policies.digest()).await;
+    beside.ok()?.into_iter().next()
+}
+
+/// What the record says of one that is void, and who goes by the rules it was asked for under.
+pub(super) async fn voided(gate: &Gate, id: ApprovalId, part: Part) -> Vec<String> {
+    let other = other_rules(gate, part).await.map(|other| format!("other-rules:{}", other.log));
+    std::iter::once(format!("void:{id}:{part}")).chain(other).collect()
+}
+
+/// The same, and whether another gateway goes by other rules than this one: then asking again leads to and fro.
+pub(crate) async fn void_now(gate: &Gate, approval: &Approval, part: Part) -> Refusal {
+    let refusal = void(approval, part);
+    match other_rules(gate, part).await {
+        Some(other) => {
+            let log = &other.log;
+            let because = format!(
+                "{}; the gateway with the log `{log}` goes by other rules than this one, and each makes void what was asked for at the other: give them the same policies",
+                refusal.because
+            );
+            let told = "the approval is for something else: the policies changed, and gateways that share this work go by different ones: an operator has to give them the same";
+            Refusal { because, ..refusal }.told(told)
+        }
+        None => refusal,
+    }
 }
 
 /// The same of one that is only known by its id.
@@ -38,6 +72,14 @@ pub(crate) fn lapsed(approval: &Approval) -> Refusal {
 pub(crate) fn ended(approval: &Approval) -> Refusal {
     match approval.ended.as_ref().and_then(|ended| ended.changed) {
         Some(part) => void(approval, part),
+        None => cancelled(approval),
+    }
+}
+
+/// The same, and who makes it void again and again.
+pub(crate) async fn ended_now(gate: &Gate, approval: &Approval) -> Refusal {
+    match approval.ended.as_ref().and_then(|ended| ended.changed) {
+        Some(part) => void_now(gate, approval, part).await,
         None => cancelled(approval),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn again(
     finished: Finished,
     leg: &mut Leg,
 ) -> Result<Answer, Refusal> {
-    let Finished { key, kept: KeptTwin { twin, answer } } = finished;
+    let Finished { key, kept: KeptTwin { twin, answer, log: _ } } = finished;
     // it is one more message of that deed
     (leg.deed, leg.leg, leg.keyed.inherits) = (twin.deed, twin.leg, Some(key.digest));
     let mut given = || {

@@ -490,7 +490,11 @@ async fn a_yes_under_other_rules_is_none() {
     let policies = vec![policy::Source { path: "p.cedar".into(), text }];
     house.offers.reload(gateway::Written { settings, policies }, || ()).await.unwrap();
     assert_eq!(gateway::still_bound(&house.gate.live(), &terms), Ok(Some(decision::approval::Part::Policy)));
+    // another gateway still goes by those before, and the record says so
+    house.store.go_by(&scope(&house), "callgate/other/ledger", terms.policy).await.unwrap();
     assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
+    let said: Vec<String> = house.last().evidence.into_iter().flat_map(|one| one.basis).collect();
+    assert!(said.contains(&"other-rules:callgate/other/ledger".to_owned()), "{said:?}");
     let kept = house.store.approval(&scope(&house), first).await.unwrap().unwrap();
     assert_eq!(kept.approval.ended.unwrap().changed, Some(decision::approval::Part::Policy));
     let [second] = waiting(&house).await.try_into().unwrap();

@@ -384,6 +384,26 @@ async fn a_legacy_client_and_a_modern_one_of_the_same_agent_have_the_same_answer
 }
 
 #[tokio::test]
+async fn a_call_whose_gateway_is_gone_is_not_said_to_end_in_a_moment() {
+    let (house, script) = house().await;
+    let other = house.beside((*house.gate.live().settings).clone(), POLICY).await;
+    let log = house.gate.ledger().public_key().origin();
+    let under_way = call(&house, "late", json!({}), Some("k"));
+    let asked = async {
+        while open(&house).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        house.store.go_by(&scope(&house), log, house.gate.live().policies.digest()).await.unwrap();
+        other.advance(Duration::from_secs(600));
+        call_as(&other, &house.token, "late", json!({}), Some("k")).await
+    };
+    let (_, told) = tokio::join!(under_way, asked);
+    assert_eq!(code(&told).as_deref(), Some("idempotency-in-progress"), "{told}");
+    assert!(text(&told).contains("was last there at") && text(&told).contains(log), "{told}");
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
 async fn a_call_waits_for_its_twin_and_has_its_answer() {
     let slow = |settings: &mut gateway::Settings| settings.approvals.hold_for = Duration::from_secs(20);
     let (house, script) = house_of(true, Vec::new(), POLICY, slow).await;

@@ -177,10 +177,18 @@ fn an_empty_group_is_worth_a_warning() {
 }
 
 #[test]
-fn the_digest_is_of_the_texts_alone() {
+fn the_digest_is_of_what_rules_say_and_not_of_how_it_is_written() {
     let a = load("@id(\"a\") permit(principal, action, resource);").unwrap().digest();
     assert_eq!(a, load("@id(\"a\") permit(principal, action, resource);").unwrap().digest());
-    assert_ne!(a, load("@id(\"a\")  permit(principal, action, resource);").unwrap().digest());
+    let said_otherwise = "// whoever reads this\n@id(\"a\")\n  permit (principal, action, resource); // all";
+    assert_eq!(a, load(said_otherwise).unwrap().digest(), "a comment and blanks change no rule");
+    for another in [
+        "@id(\"b\") permit(principal, action, resource);",
+        "@id(\"a\") @because(\"so\") permit(principal, action, resource);",
+        "@id(\"a\") permit(principal is User, action, resource);",
+    ] {
+        assert_ne!(a, load(another).unwrap().digest(), "{another}");
+    }
 }
 
 #[test]

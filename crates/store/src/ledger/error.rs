@@ -30,6 +30,13 @@ pub enum LedgerError {
         "the ledger ends after {entries} entries (segment {segment}, byte {offset}), but {known} were recorded: its end is lost, or it is an older copy; keep the folder, restore a newer copy, or go on without them with `callgate audit rebuild-index --accept-loss`"
     )]
     Lost { segment: u64, offset: u64, entries: u64, known: u64 },
+    /// The log went another way than the one that the database knows.
+    #[error(
+        "the first {entries} entries of the ledger are not those that the database has of this log (log-parted): a copy of the state folder went another way, or this is it; find the other gateway, keep both folders, and go on with one of them, with this one by `callgate audit rebuild-index --accept-loss`"
+    )]
+    Parted { entries: u64 },
+    #[error("entry {index} cannot be read by this version: {because}")]
+    Unreadable { index: u64, because: String },
     #[error("the ledger's key `{}` cannot be used: {because}", path.display())]
     Key { path: PathBuf, because: String },
     #[error("an entry has {bytes} bytes, the most is {max}")]

@@ -40,6 +40,22 @@ pub(super) struct Mark {
     tiles: usize,
 }
 
+/// The root over complete subtrees, largest first.
+fn root_of(stack: &[Digest]) -> Digest {
+    let mut subtrees = stack.iter().rev();
+    match subtrees.next() {
+        None => empty_root(),
+        Some(smallest) => subtrees.fold(*smallest, |right, left| node(left, &right)),
+    }
+}
+
+impl Mark {
+    /// The tree's size and root there.
+    pub(super) fn end(&self) -> (u64, Digest) {
+        (self.size, root_of(&self.stack))
+    }
+}
+
 impl Tree {
     pub(super) fn size(&self) -> u64 {
         self.size
@@ -61,11 +77,7 @@ impl Tree {
     }
 
     pub(super) fn root(&self) -> Digest {
-        let mut subtrees = self.stack.iter().rev();
-        match subtrees.next() {
-            None => empty_root(),
-            Some(smallest) => subtrees.fold(*smallest, |right, left| node(left, &right)),
-        }
+        root_of(&self.stack)
     }
 
     pub(super) fn mark(&self) -> Mark {

@@ -41,11 +41,12 @@ pub use proof::{EntryProof, ProofError};
 pub use queue::{Appended, Attending, FLUSH_BUCKETS_US, Stats};
 pub use verify::{Damage, Finding, Layout, Macs, OpenCall, Place, Report, Values, VerifyError, verify};
 
-use decision::{CallId, Clock, Disclosure, Entropy, Entry, Slot};
+use decision::{CallId, Clock, Digest, Disclosure, Entropy, Entry, Slot};
 use parking_lot::Mutex;
 use queue::{Append, Counters, Job, Prepared, Queue, View};
 use recent::Recent;
 use std::{
+    collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicUsize},
@@ -72,6 +73,11 @@ pub struct Options {
     /// Entries that somebody else knows to have been durable. A ledger with fewer stays shut, and nothing of
     /// it is cut: its end was not torn, it was lost.
     pub known: u64,
+    /// The root over so many first entries, as somebody else knows it. A ledger that has others stays shut too: it is
+    /// a copy that went another way.
+    pub known_root: Option<(u64, Digest)>,
+    /// Opens all the same, and [`Recovered`] has what was found.
+    pub accept_loss: bool,
     pub disk: Disk,
 }
 
@@ -84,6 +90,8 @@ impl Default for Options {
             queue_bytes: 64 * 1024 * 1024,
             retry_after_us: 250_000,
             known: 0,
+            known_root: None,
+            accept_loss: false,
             disk: Disk::Real,
         }
     }
@@ -188,7 +196,8 @@ impl Ledger {
     ///
     /// Errors: [`LedgerError::Locked`] when another process has it; [`LedgerError::Damaged`] when
     /// anything but an unfinished end is not as it was written; [`LedgerError::Lost`] when it has fewer
-    /// entries than [`Options::known`]; [`LedgerError::Key`]; I/O.
+    /// entries than [`Options::known`], and [`LedgerError::Parted`] when they are others than [`Options::known_root`]
+    /// is over; [`LedgerError::Key`]; I/O.
     pub fn open(
         dir: &Path,
         clock: Arc<dyn Clock>,
@@ -292,6 +301,35 @@ impl Ledger {
     /// The number of durable entries.
     pub fn size(&self) -> u64 {
         self.shared.view.size()
+    }
+
+    /// The number of durable entries, and the root over them.
+    pub fn end(&self) -> (u64, Digest) {
+        self.shared.view.end()
+    }
+
+    /// What the record itself says of these calls: their intents and decisions, in order. All of it is read, so this is
+    /// for a start. Blocks on the disk.
+    pub fn entries_of(&self, calls: &BTreeSet<CallId>) -> Result<Vec<Entry>, LedgerError> {
+        #[derive(serde::Deserialize)]
+        struct Of {
+            call: Option<CallId>,
+        }
+        let (mut found, mut next) = (Vec::new(), 0);
+        while next < self.size() && !calls.is_empty() {
+            for (index, bytes) in self.read_entries(next, READ_ENTRIES_MAX)? {
+                next = index + 1;
+                let of = serde_json::from_slice::<Of>(&bytes).ok().and_then(|of| of.call);
+                if of.is_some_and(|call| calls.contains(&call)) {
+                    let entry = Entry::read(&bytes);
+                    found.push(
+                        entry
+                            .map_err(|error| LedgerError::Unreadable { index, because: error.to_string() })?,
+                    );
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Durable entries from `from` on, with their indices; at most `max`, [`READ_ENTRIES_MAX`] and about

@@ -37,6 +37,8 @@ pub struct Recovered {
     /// wrote. They are what a stop leaves, or what somebody wrote who can write the disk and has no key: the next
     /// checkpoint signs them either way.
     pub unsigned: Option<(u64, u64)>,
+    /// So many first entries are others than were known, and that was accepted.
+    pub parted: Option<u64>,
     /// Values whose erasure had begun and was finished now.
     pub erasures_finished: u64,
 }

@@ -1,6 +1,11 @@
 //! What waits for the writer, and what the writer has made visible.
 
-use super::{error::LedgerError, merkle::Tree, note::Checkpoint, open::Position};
+use super::{
+    error::LedgerError,
+    merkle::{Mark, Tree},
+    note::Checkpoint,
+    open::Position,
+};
 use decision::{Digest, Disclosure, Entry, Slot};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::{
@@ -144,12 +149,13 @@ struct Inside {
     positions: Vec<Position>,
     tiles: Vec<Digest>,
     latest: Option<Checkpoint>,
+    end: Mark,
 }
 
 impl View {
     pub(super) fn new(positions: Vec<Position>, tree: &Tree, latest: Option<Checkpoint>) -> Self {
         let tiles = (0..).map_while(|n| tree.tile(n)).collect();
-        Self { inside: RwLock::new(Inside { positions, tiles, latest }) }
+        Self { inside: RwLock::new(Inside { positions, tiles, latest, end: tree.mark() }) }
     }
 
     /// Shows what a group made durable.
@@ -162,6 +168,12 @@ impl View {
         if let Some(latest) = latest {
             inside.latest = Some(latest.clone());
         }
+        inside.end = tree.mark();
+    }
+
+    pub(super) fn end(&self) -> (u64, Digest) {
+        let mark = self.inside.read().end.clone();
+        mark.end()
     }
 
     pub(super) fn size(&self) -> u64 {

@@ -187,10 +187,16 @@ impl<'a> Reading<'a> {
     /// Before anything is cut: whether no entry is missing that somebody knows of.
     fn is_all(&self, segment: u64, offset: u64) -> Result<(), LedgerError> {
         let (entries, known) = (self.next.index, self.options.known);
+        if self.options.accept_loss {
+            return Ok(());
+        }
         if entries < known {
             return Err(LedgerError::Lost { segment, offset, entries, known });
         }
-        Ok(())
+        match self.recovered.parted {
+            Some(entries) => Err(LedgerError::Parted { entries }),
+            None => Ok(()),
+        }
     }
 
     /// Whether the log's key wrote the header. One without a MAC was written by an earlier version, or by whoever leaves
@@ -240,6 +246,12 @@ impl<'a> Reading<'a> {
                 let index = self.tree.size();
                 self.tree.push(leaf);
                 self.positions.push(Position::new(number, at));
+                if let Some((size, root)) = self.options.known_root
+                    && size == self.tree.size()
+                    && root != self.tree.root()
+                {
+                    self.recovered.parted = Some(size);
+                }
                 match part {
                     Part::Intent(call) => drop(self.calls.insert(call, index)),
                     Part::Decision(call) => drop(self.calls.remove(&call)),

@@ -68,6 +68,10 @@ impl Bed {
         Self { url, clock, dice: Arc::new(Dice(AtomicU64::new(1))), dir }
     }
 
+    pub(crate) fn dice(&self) -> Arc<dyn Entropy> {
+        Arc::clone(&self.dice) as _
+    }
+
     pub(crate) async fn try_store(&self) -> Result<Store, StoreError> {
         Store::open(&self.url, Arc::clone(&self.clock) as _, Arc::clone(&self.dice) as _).await
     }

@@ -425,6 +425,31 @@ pub(crate) async fn a_gap_is_refused_and_changes_nothing(bed: &Bed) {
     }
 }
 
+/// Two stores fill one log as copies of it have it: the first notices that it is not alone, and has no more calls taken.
+pub(crate) async fn what_somebody_else_filled_is_not_filled_on(bed: &Bed) {
+    let (one, other) = (bed.store().await, bed.store().await);
+    let call = |n: u8| numbered(u64::from(n), [opened(intent(&home(), n))]);
+    let root = |size: u64, text: &str| Some((size, Digest::of(text.as_bytes())));
+    one.index_up_to(LOG, &call(0), root(1, "both")).await.unwrap();
+    assert_eq!(one.known_root(LOG).await.unwrap(), root(1, "both"));
+    // a command fills on and knows no root; what it left is not forgotten
+    other.index_entries(LOG, &call(1)).await.unwrap();
+    assert_eq!(one.known_root(LOG).await.unwrap(), root(1, "both"));
+    one.index_up_to(LOG, &call(2), root(3, "its own")).await.unwrap();
+    // whoever empties it fills it anew
+    one.wipe_index(LOG).await.unwrap();
+    assert_eq!(one.known_root(LOG).await.unwrap(), None);
+    one.index_up_to(LOG, &call(0), root(1, "both")).await.unwrap();
+    assert_eq!(one.writes_log(), Ok(()));
+    other.index_up_to(LOG, &call(1), root(2, "another")).await.unwrap();
+    let parted = one.index_up_to(LOG, &call(2), root(3, "its own")).await.unwrap_err();
+    assert!(matches!(parted, StoreError::LogParted { .. }), "{parted}");
+    assert!(parted.to_string().contains("(log-parted)"), "{parted}");
+    assert_eq!(one.indexed_up_to(LOG).await.unwrap(), 2, "nothing was filled");
+    assert_eq!(&*one.writes_log().unwrap_err(), parted.to_string());
+    assert_eq!(other.writes_log(), Ok(()), "whoever filled last knows nothing of it yet");
+}
+
 pub(crate) async fn a_wiped_index_is_filled_again_to_the_same(bed: &Bed) {
     let store = bed.store().await;
     six(&store).await;

@@ -6,12 +6,16 @@ extern crate callgate_store as store;
 mod approvals;
 mod bed;
 mod budgets;
+mod claims;
 mod cluster;
 mod departures;
 mod engines;
+mod gateways;
+mod health;
 mod histories;
 mod index;
 mod observed;
+mod opening;
 mod pins;
 mod postgres;
 mod principals;
@@ -164,6 +168,7 @@ suite! {
         a_batch_sent_twice_is_indexed_once,
         how_entries_are_batched_makes_no_difference,
         a_gap_is_refused_and_changes_nothing,
+        what_somebody_else_filled_is_not_filled_on,
         a_wiped_index_is_filled_again_to_the_same,
         what_a_peer_sends_cannot_break_the_index,
         two_writers_of_one_log_do_not_disturb_each_other,
@@ -174,6 +179,10 @@ suite! {
         an_interaction_that_is_named_after_a_call_has_its_calls,
         names_with_the_same_number_are_told_apart,
         a_shown_list_is_kept_once;
+    gateways:
+        whoever_is_there_by_other_rules_is_known;
+    health:
+        what_cannot_be_read_is_named_with_its_table;
     histories:
         nothing_leaves_without_a_yes_or_twice;
     property:

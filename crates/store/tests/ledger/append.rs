@@ -412,3 +412,50 @@ async fn a_call_behind_the_end_of_a_gateway_is_not_signed_and_a_start_before_it_
         }
     }
 }
+
+#[tokio::test]
+async fn a_copy_that_went_another_way_stays_shut_until_that_is_accepted() {
+    let (one, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (ledger, _) = open(one.path());
+    ledger.append(pair(0).to_vec()).await.unwrap();
+    assert_eq!(ledger.end().0, 2);
+    let both = ledger.end();
+    ledger.close().await.unwrap();
+    std::fs::create_dir(copy.path().join("segments")).unwrap();
+    for name in ["log.key", "log.pub", "segments/0000000000.seg"] {
+        std::fs::copy(one.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let known = |known_root| Options { known: 3, known_root: Some(known_root), ..quiet() };
+    let (ledger, _) = open_with(one.path(), Options { known: 0, ..known(both) }).unwrap();
+    ledger.append(pair(1).to_vec()).await.unwrap();
+    let here = ledger.end();
+    ledger.close().await.unwrap();
+    let (ledger, recovered) = open_with(copy.path(), Options { known: 2, ..known(both) }).unwrap();
+    assert_eq!(recovered.parted, None, "it is the same up to there");
+    ledger.append(pair(2).to_vec()).await.unwrap();
+    ledger.append(pair(3).to_vec()).await.unwrap();
+    ledger.close().await.unwrap();
+    let parted = open_with(copy.path(), known(here)).unwrap_err();
+    assert!(matches!(parted, LedgerError::Parted { entries: 4 }), "{parted}");
+    let accepting = Options { accept_loss: true, ..known(here) };
+    let (ledger, recovered) = open_with(copy.path(), accepting).unwrap();
+    assert_eq!((recovered.parted, recovered.size), (Some(4), 6));
+    ledger.close().await.unwrap();
+    open_with(one.path(), known(here)).unwrap().0.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_record_says_of_calls_is_found_wherever_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _) = open(dir.path());
+    for n in 0..700 {
+        ledger.append(pair(n).to_vec()).await.unwrap();
+    }
+    let call =
+        |record: &store::ledger::Record| decision::Entry::read(record.entry()).unwrap().call().unwrap();
+    let asked = [call(&pair(3)[0]), call(&pair(699)[0])];
+    let found = ledger.entries_of(&asked.into()).unwrap();
+    let calls: Vec<_> = found.iter().filter_map(decision::Entry::call).collect();
+    assert_eq!(calls, [asked[0], asked[0], asked[1], asked[1]]);
+    assert_eq!(ledger.entries_of(&[].into()).unwrap(), []);
+}

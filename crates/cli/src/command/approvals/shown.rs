@@ -4,6 +4,7 @@ use super::Word;
 use crate::say::{Say, one_line, when};
 use decision::Timestamp;
 use decision::approval::{Approval, Part, State, Vote};
+use store::Gateway;
 
 pub(super) fn word(word: Word) -> &'static str {
     match word {
@@ -118,4 +119,20 @@ pub(super) fn whole(say: Say, one: &Approval, void: Option<Part>, now: Timestamp
         lines.push(format!("{}{reason}, {}", by.or(changed).unwrap_or_default(), when(ended.at)));
     }
     lines
+}
+
+/// Who goes by other rules than the call was held by, where that makes the yes void.
+pub(super) fn elsewhere(say: Say, one: &Approval, beside: &[Gateway]) -> Vec<String> {
+    let is_void = one.ended.as_ref().is_some_and(|ended| ended.changed == Some(Part::Policy));
+    if !one.state.is_open() && !is_void {
+        return Vec::new();
+    }
+    let line = |other: &Gateway| {
+        format!(
+            "{} the gateway with the log `{}` goes by other rules than this was asked under: a call there makes a yes void",
+            say.paint(33, "!"),
+            one_line(&other.log)
+        )
+    };
+    beside.iter().map(line).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::Given,
-    control::{self, Book, Request, Response},
+    control::{self, Book, Found, Request, Response},
     failure::{Outcome, Verdict},
     indexed::{self, Older},
     place::Place,
@@ -62,12 +62,20 @@ pub(super) async fn rebuild(
     }
     let (log, size) = fill(&book, &store).await?;
     // opening may have written what it found
-    let left = book.found().unwrap_or(size);
+    let found = book.found().unwrap_or(Found { entries: size, parted: None });
+    let left = found.entries;
     store.wipe_index(&log).await?;
-    if left < known {
-        let detail = [("known", known.to_string()), ("left", left.to_string())];
+    if left < known || found.parted.is_some() {
+        let mut detail = vec![("known", known.to_string()), ("left", left.to_string())];
+        detail.extend(found.parted.map(|entries| ("parted", entries.to_string())));
         let detail: Vec<_> = detail.iter().map(|(key, value)| (*key, value.as_str())).collect();
         book.record(EventName::LossAccepted, None, &detail).await?;
+    }
+    if let Some(entries) = found.parted {
+        let first = counted(entries, "entry");
+        given.say.aside(format!("the first {first} are not those that were known, and the record says so"));
+    }
+    if left < known {
         let lost = counted(known - left, "entry");
         let are = if known - left == 1 { "is" } else { "are" };
         given.say.aside(format!("{lost} {are} lost for good, and the record says so"));

@@ -121,6 +121,7 @@ async fn key(given: &Given, place: &Place) -> Outcome {
     let (book, store) = (Book::open(place).await?, place.store().await?);
     let moves = match &file {
         Some(file) => {
+            is_only_ours(&book, &store, place).await?;
             keys::open(place, &store, Asking::Allowed).await?;
             change(file, &store, async |step| match step {
                 Step::Begun | Step::Done => told(&book).await,
@@ -153,6 +154,25 @@ async fn key(given: &Given, place: &Place) -> Outcome {
         None => given.say.aside("note: `vault.old-keys` can be taken out now"),
     }
     Ok(Verdict::Yes)
+}
+
+/// Whether no other gateway works with this database: one that has the old key in a file of its own would have no secrets
+/// any more.
+async fn is_only_ours(book: &Book, store: &Store, place: &Place) -> anyhow::Result<()> {
+    let Response::Entries { log: ours, .. } = book.ask(Request::Entries { from: 0, max: 0 }).await? else {
+        bail!("the gateway answered something else than the name of its log");
+    };
+    let now = SystemClock.now();
+    let others = store.gateways(&place.scope()).await?;
+    let others: Vec<_> =
+        others.into_iter().filter(|one| one.log != ours && one.is_there(now)).map(|one| one.log).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "other gateways work with this database and would be without their secrets (other-gateways: {}): give each the new key as `vault.key` and the one that is there now as `vault.old-keys`, then run this again",
+        others.join(", ")
+    )
 }
 
 /// A running gateway reads its keys anew. Errors: it did not, and then nothing may be sealed under a key that it may

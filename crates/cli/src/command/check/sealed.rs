@@ -1,4 +1,4 @@
-//! How the vault stands, as `callgate check` tells it.
+//! How the vault stands, for `callgate check`.
 
 use crate::{
     command::secret::{self, dates::State},

@@ -1,0 +1,72 @@
+//! Asking people for their yes to a call that nobody was asked about yet.
+
+use super::{Asked, Until, Yes, micros, unkept, waits};
+use crate::exchange::Arrival;
+use crate::gate::{Gate, Live};
+use crate::kept;
+use crate::preview;
+use crate::record::Leg;
+use crate::resolve::Resolved;
+use decision::approval::{Approval, Escalation, State, Terms};
+use decision::{ApprovalId, Call, Era, Passed, Refusal, ServerName, Timestamp};
+use policy::Held;
+use std::time::Duration;
+
+/// Proposes it, with the call itself where that is to leave without its client: both are kept, or neither.
+pub(super) async fn propose(
+    gate: &Gate,
+    asked: &Asked<'_>,
+    (arrival, call): (&Arrival, &Call),
+    terms: Terms,
+    leg: &mut Leg,
+) -> Result<Passed<Yes>, Refusal> {
+    let Asked { live, held, resolved, asker } = asked;
+    let proposal = proposal(gate, live, call, resolved, held, terms, leg).await?;
+    let session = asker.session.as_deref().filter(|_| asker.era() == Era::Legacy);
+    let kept = |one: &Approval| kept::sealed(gate, arrival, &resolved.frame, session, one);
+    let beside = if proposal.cure.executes { kept(&proposal) } else { None };
+    let scope = live.settings.scope();
+    let proposed = gate.desk.propose_with(&scope, proposal, beside.as_deref()).await.map_err(unkept)?;
+    Err(waits(gate, asked, &proposed, (false, Until::Decided), leg))
+}
+
+async fn proposal(
+    gate: &Gate,
+    live: &Live,
+    call: &Call,
+    resolved: &Resolved,
+    held: &Held,
+    terms: Terms,
+    leg: &Leg,
+) -> Result<Approval, Refusal> {
+    let settings = &live.settings.approvals;
+    let now = gate.clock.now();
+    let after = |time: Duration| Timestamp(now.0.saturating_add(micros(time)));
+    let mut cure = held.cure.clone();
+    for need in &mut cure.needs {
+        let escalation = settings.escalations.get(&need.group);
+        need.escalation = escalation.map(|(time, to)| Escalation { at: after(*time), to: to.clone() });
+    }
+    Ok(Approval {
+        id: ApprovalId::new(now, gate.random()),
+        deed: leg.deed,
+        call: call.id(),
+        preview: preview::of(gate, live, call, resolved, held).await?,
+        terms,
+        cure,
+        proposed_at: now,
+        expires_at: after(settings.valid_for),
+        state: State::Proposed,
+        votes: Vec::new(),
+        leg: 0,
+        waits_until: None,
+        log: None,
+        ended: None,
+        forgets: !keeps_arguments(live, &call.target().server),
+    })
+}
+
+/// Whether the operator keeps the arguments of calls of this server.
+fn keeps_arguments(live: &Live, server: &ServerName) -> bool {
+    live.settings.servers.get(server).is_some_and(|server| server.keep_arguments)
+}

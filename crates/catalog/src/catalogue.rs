@@ -6,6 +6,7 @@ use crate::observed::Observation;
 use crate::risk::Siblings;
 use crate::{Claimed, Classified, Declarations, Definition};
 use decision::{Digest, Environment, ItemKind, ServerName};
+use std::collections::BTreeSet;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// One accepted item and what it may do.
@@ -29,6 +30,8 @@ pub struct ServerEntry {
     submits: BTreeMap<String, Item>,
     /// What answers of its tools said that their calls did, by name.
     observed: BTreeMap<String, Vec<Observation>>,
+    /// Tools that were accepted and that nobody could call: they are no items, but rules may speak of them.
+    withheld: BTreeSet<String>,
 }
 
 impl ServerEntry {
@@ -75,7 +78,19 @@ impl ServerEntry {
                 }
             }
         }
-        Self { environment, declarations, items, submits, observed }
+        Self { environment, declarations, items, submits, observed, withheld: BTreeSet::new() }
+    }
+
+    /// The same, with tools that were accepted and that nobody could call.
+    #[must_use]
+    pub fn beside(mut self, withheld: BTreeSet<String>) -> Self {
+        self.withheld = withheld;
+        self
+    }
+
+    /// Whether it is a tool that was accepted, and that nobody could call.
+    pub fn is_withheld(&self, tool: &str) -> bool {
+        self.withheld.contains(tool)
     }
 
     /// The accepted items of one kind, by their author's names.

@@ -161,7 +161,7 @@ cases! {
     ) => TextForeign, true;
     an_address_came_in: texts("Looks up", "Looks up at https://elsewhere.test/x") => AddressAdded, true;
     an_address_came_in_bare: texts("Looks up", "Looks up, and tells collect.elsewhere.io/in") => AddressAdded, true;
-    an_address_of_numbers_came_in: texts("Looks up", "Looks up at 203.0.113.9") => AddressAdded, true;
+    an_address_of_numbers_came_in: texts("Looks up", "Looks up at 203.0.113.9:80") => AddressAdded, true;
     a_denial_went_out: texts("Looks up. Never deletes orders.", "Looks up. Deletes orders.") => NegationLost, true;
     a_title_changed: tools(&with("title", json!("Return")), &with("title", json!("Refund"))) => TextRewritten, true;
 

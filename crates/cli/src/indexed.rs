@@ -36,8 +36,8 @@ fn noted(dir: &Path, log: &str) -> Option<u64> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the database is an older copy, or was begun anew: it had {had} of this ledger's entries and has {has}. What was decided, \
-     spent and revoked since, and which idempotency keys were used, is not in it: restore the newer one; or look at what the record \
-     says since, and go on with `callgate audit rebuild-index --accept-older-database`"
+     spent and revoked since, and which idempotency keys were used, is not in it: restore the newer one; or go on with \
+     `callgate audit rebuild-index --accept-older-database`, and look at what the record says since"
 )]
 pub(crate) struct Older {
     pub(crate) had: u64,

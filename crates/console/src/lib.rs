@@ -302,6 +302,7 @@ impl Console {
                     | hooks::Unheard::Malformed(_)
                     | hooks::Unheard::Unfit(_)
                     | hooks::Unheard::OtherTerms
+                    | hooks::Unheard::Void(_)
                     | hooks::Unheard::Unknown
                     | hooks::Unheard::Unavailable(_) => Some(0),
                 };

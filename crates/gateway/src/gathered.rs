@@ -215,7 +215,12 @@ impl<'a> Read<'a> {
         });
         let environment = self.server.environment.clone();
         let (declarations, observed) = (self.declarations, self.observed);
-        let entry = ServerEntry::with_observed(environment, declarations, definitions, observed);
+        let unusable = withdrawn
+            .iter()
+            .filter(|((kind, _), why)| *kind == ItemKind::Tool && matches!(why, Withdrawn::Unusable(_)));
+        let unusable = unusable.map(|((_, name), _)| name.clone()).collect();
+        let entry =
+            ServerEntry::with_observed(environment, declarations, definitions, observed).beside(unusable);
         (self.name, entry, (instructions, withdrawn))
     }
 

@@ -316,6 +316,8 @@ pub(crate) enum Known {
     Of(ServerName),
     /// A tool of a server that has no accepted definition yet, so nobody can say.
     NotYet(ServerName),
+    /// Of a tool that was accepted and is withheld, because nobody could call it.
+    Withheld,
     Nothing,
 }
 
@@ -339,6 +341,7 @@ pub(crate) fn known(catalogue: &Catalogue, name: &str) -> Known {
     };
     match catalogue.server(&server) {
         Some(entry) if entry.item(ItemKind::Tool, tool).is_some() => Known::Of(server),
+        Some(entry) if entry.is_withheld(tool) => Known::Withheld,
         Some(entry) if entry.is_empty() => Known::NotYet(server),
         Some(_) | None => Known::Nothing,
     }

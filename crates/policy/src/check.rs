@@ -33,12 +33,18 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
                         );
                         Some(Problem::warning(&place, message))
                     }
+                    Known::Withheld => Some(Problem::warning(&place, withheld(id))),
                     Known::Nothing => Some(unknown(&place, "action", id, action_names(catalogue))),
                 },
                 "Tool" => match catalogue.federated(ItemKind::Tool, id) {
                     Some(_) => None,
-                    None if not_yet(catalogue, id) => None,
-                    None => Some(unknown(&place, "tool", id, tool_names(catalogue))),
+                    None => match actions::known(catalogue, id) {
+                        Known::NotYet(_) => None,
+                        Known::Withheld => Some(Problem::warning(&place, withheld(id))),
+                        Known::Everywhere | Known::Of(_) | Known::Nothing => {
+                            Some(unknown(&place, "tool", id, tool_names(catalogue)))
+                        }
+                    },
                 },
                 "Server" => {
                     let servers: Vec<String> =
@@ -57,7 +63,7 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
 pub(crate) fn is_early(rule: &Rule, catalogue: &Catalogue) -> bool {
     let early = |uid: EntityUid| {
         uid.type_name().to_string() == "Action"
-            && matches!(actions::known(catalogue, uid.id().as_ref()), Known::NotYet(_))
+            && matches!(actions::known(catalogue, uid.id().as_ref()), Known::NotYet(_) | Known::Withheld)
     };
     literals(rule).into_iter().any(early)
 }
@@ -72,8 +78,10 @@ pub(crate) fn literals(rule: &Rule) -> BTreeSet<EntityUid> {
     found
 }
 
-fn not_yet(catalogue: &Catalogue, federated: &str) -> bool {
-    matches!(actions::known(catalogue, federated), Known::NotYet(_))
+fn withheld(id: &str) -> String {
+    format!(
+        "`{id}` is withheld, because nobody could call it: what a rule says of it holds once that is over"
+    )
 }
 
 fn action_names(catalogue: &Catalogue) -> Vec<String> {

@@ -251,7 +251,7 @@ fn others(rule: &Rule, server: &ServerName, catalogue: &Catalogue) -> Vec<String
         let here = match actions::known(catalogue, id) {
             Known::Of(owner) => owner == *server,
             Known::Everywhere => true,
-            Known::NotYet(_) | Known::Nothing => false,
+            Known::NotYet(_) | Known::Withheld | Known::Nothing => false,
         };
         (!here && uid.type_name().to_string() == "Action").then(|| id.to_owned())
     };
@@ -328,7 +328,7 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{load, slice::cover, source::Source};
+    use crate::{Policies, load, slice::cover, source::Source};
     use bytes::Bytes;
     use catalog::{Declarations, Declared, Definition, Effect, ServerEntry};
     use decision::{Environment, ItemKind};
@@ -345,6 +345,26 @@ mod tests {
         let read = Declared { effect: Some(Effect::Read), ..Declared::default() };
         let said = Declarations { tools: vec![("get_*".to_owned(), read)], ..Declarations::default() };
         ServerEntry::new(Environment::default(), said, tools.iter().map(tool))
+    }
+
+    #[test]
+    fn a_rule_may_speak_of_a_tool_that_is_withheld_and_of_none_that_nobody_has() {
+        let name = ServerName::new("a").unwrap();
+        let entry = entry(&name, &["get_x"]).beside(["broken".to_owned()].into());
+        let catalogue = Arc::new(Catalogue::new([(name, entry)].into()));
+        let load = |tool: &str| {
+            let text = format!(
+                "@id(\"r\") @because(\"x\") forbid (principal, action == Action::\"a__{tool}\", resource);"
+            );
+            Policies::load(vec![Source { path: "r.cedar".into(), text }], Arc::clone(&catalogue))
+        };
+        let warned = load("broken").unwrap();
+        assert!(
+            warned.warnings().iter().any(|one| one.message.contains("withheld")),
+            "{:?}",
+            warned.warnings()
+        );
+        assert!(load("brokn").is_err());
     }
 
     static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {

@@ -8,6 +8,32 @@ const DENIES: &[&str] = &[
     "not", "never", "no", "cannot", "without", "nor", "neither", "don", "doesn", "didn", "won", "isn",
     "aren", "shouldn", "mustn", "couldn", "wouldn", "hasn", "haven",
 ];
+/// Words that deny or except in other ways, wherever they stand.
+const ALSO: &[&str] = &[
+    "unless",
+    "except",
+    "excluding",
+    "excludes",
+    "excluded",
+    "refuse",
+    "refuses",
+    "refused",
+    "reject",
+    "rejects",
+    "rejected",
+    "omit",
+    "omits",
+    "omitted",
+    "left",
+    "skip",
+    "skips",
+    "skipped",
+    "ignores",
+    "ignored",
+    "only",
+    "forbidden",
+    "fails",
+];
 /// So many words behind it, in its sentence, may be what it denies.
 const REACH: usize = 3;
 
@@ -37,6 +63,11 @@ fn read(words: &[Word]) -> (BTreeMap<&str, String>, BTreeMap<&str, &str>) {
 
 /// Something that was denied, and never said otherwise, and is now said and no longer denied.
 pub(super) fn lost<'a>(before: &[Word], after: &'a [Word]) -> Option<(String, &'a str)> {
+    let others = |words: &[Word]| words.iter().filter(|word| ALSO.contains(&word.text.as_str())).count();
+    // said in other words
+    if others(after) > others(before) {
+        return None;
+    }
     let ((was_denied, was_plain), (denied, plain)) = (read(before), read(after));
     was_denied.into_iter().find_map(|(stem, told)| {
         let is_lost = !was_plain.contains_key(stem) && !denied.contains_key(stem);
@@ -63,6 +94,8 @@ mod tests {
         );
         assert_eq!(of("Does not delete.", "Never deletes."), None);
         assert_eq!(of("Does not delete. Deletes drafts.", "Deletes drafts."), None);
+        assert_eq!(of("Names must not be empty.", "Empty names are refused."), None);
+        assert_eq!(of("An error if the file does not exist.", "An error unless the file exists."), None);
         assert_eq!(of("Does not delete anything.", "Looks only."), None);
         assert_eq!(of("Not implemented. Deletes.", "Deletes."), None, "another sentence");
     }

@@ -243,7 +243,8 @@ fn bare(word: &str) -> Option<String> {
     let port = rest.strip_prefix(':').is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()));
     let is_reached = port || (rest.len() > 1 && rest.starts_with('/'));
     let ends = || host.rsplit_once('.').is_some_and(|(name, end)| !name.is_empty() && ENDS.contains(&end));
-    (is_address || (is_reached && ends())).then_some(host)
+    // four numbers alone are as often a version
+    (is_reached && (is_address || ends())).then_some(host)
 }
 
 fn illustrative(host: &str) -> bool {

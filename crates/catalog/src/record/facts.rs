@@ -167,7 +167,16 @@ impl Fact {
 
 /// Whether it is no address, or one that only leads somewhere: whoever shows it may make a link of it.
 fn is_place(text: &str) -> bool {
-    let Some((before, behind)) = text.split_once(':') else { return true };
+    let Some((before, behind)) = text.split_once(':') else { return !text.starts_with("//") };
+    if let Some(rest) = behind.strip_prefix("//") {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let user = host.rsplit_once('@').map(|(user, _)| user);
+        // of ssh a name belongs to the address; a password belongs to none
+        let named = user.is_some_and(|user| user.contains(':') || !before.eq_ignore_ascii_case("ssh"));
+        if named || host.is_empty() || rest.contains(char::is_whitespace) {
+            return false;
+        }
+    }
     // `git@host:path`, `host.example:8443/path`
     let is_host = before.contains(['@', '/', '.']) && !before.contains(char::is_whitespace);
     let leads = ["https", "http", "ssh", "git"].iter().any(|one| before.eq_ignore_ascii_case(one));
@@ -304,6 +313,11 @@ mod tests {
             "data:text/html,x",
             "vbscript:x",
             "file:///etc",
+            "https://user:password@git.example/x",
+            "https://user@git.example/x",
+            "ssh://git:password@git.example/x",
+            "https://ex ample",
+            "//elsewhere/x",
             "java.script://x",
         ] {
             assert!(!repository(wrong), "{wrong}");

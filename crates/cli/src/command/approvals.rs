@@ -177,6 +177,11 @@ async fn show(id: ApprovalId, given: &Given, place: &Place) -> Outcome {
 async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, place: &Place) -> Outcome {
     let store = place.store().await?;
     let by = person(vote.person.as_ref(), &store, given, place).await?;
+    if word == Word::Yes
+        && let Some(why) = counts_nothing(vote.id, &store, given, place).await?
+    {
+        return Ok(not_counted(vote.id, &why, given));
+    }
     let book = Book::open(place).await?;
     let account = Some(given.surroundings.user.clone());
     let asked = Request::Decide { approval: vote.id, by: by.clone(), word, reason, account };
@@ -189,9 +194,7 @@ async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, 
     };
     book.close().await?;
     if let Response::Unfit { why } = &answered {
-        given.say.json(&json!({ "approval": vote.id, "refused": why }));
-        given.say.line(format!("{}: {why}", given.say.paint(31, "not counted")));
-        return Ok(Verdict::No);
+        return Ok(not_counted(vote.id, why, given));
     }
     if let Response::Failed { why } = &answered {
         return Err(anyhow!(why.clone()).into());
@@ -207,6 +210,25 @@ async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, 
         given.say.line(format!("still needed: {}", shown::needs(&approval)));
     }
     Ok(Verdict::Yes)
+}
+
+fn not_counted(id: ApprovalId, why: &str, given: &Given) -> Verdict {
+    given.say.json(&json!({ "approval": id, "refused": why }));
+    given.say.line(format!("{}: {why}", given.say.paint(31, "not counted")));
+    Verdict::No
+}
+
+/// Why a yes would count for nothing by what is in force.
+async fn counts_nothing(
+    id: ApprovalId,
+    store: &Store,
+    given: &Given,
+    place: &Place,
+) -> Result<Option<String>, Failure> {
+    let kept = store.approval(&place.scope(), id).await?;
+    let waits = kept.iter().map(|kept| &kept.approval).filter(|one| one.state == State::Proposed);
+    let void = void::of(waits, store, place, given.say).await.get(&id).copied();
+    Ok(void.map(|part| shown::counts_nothing(&part)))
 }
 
 /// Who decides: whoever is named, else the user who has the name of the account that runs this.

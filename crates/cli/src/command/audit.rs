@@ -29,7 +29,6 @@ use std::path::PathBuf;
 use store::{CallRow, Ended, Filter, ledger::verify};
 
 pub(crate) use entries::entries;
-pub(crate) use index::fill;
 use proof::public_key;
 
 #[derive(Debug, Subcommand)]
@@ -219,7 +218,7 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     let store = place.store().await?;
     if place.has_ledger() {
         let book = Book::open(place).await?;
-        fill(&book, &store).await?;
+        index::filled(&book, &store, place).await?;
         book.close().await?;
     }
     let mut rows = Vec::new();

@@ -88,7 +88,7 @@ pub(super) fn open(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         servers: servers(gate, in_force),
-        callback: hooks::callback(gate, in_force, keys),
+        callback: hooks::callback(gate, in_force, keys, servers(gate, in_force)),
         closing: closing.clone(),
     })?)
 }

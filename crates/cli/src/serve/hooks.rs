@@ -74,13 +74,19 @@ pub(super) fn keys(gate: &Arc<Gate>) -> Arc<dyn Keys> {
 }
 
 /// What takes callbacks.
-pub(super) fn callback(gate: &Gate, in_force: &InForce, keys: &Arc<dyn Keys>) -> Callback {
+pub(super) fn callback(
+    gate: &Gate,
+    in_force: &InForce,
+    keys: &Arc<dyn Keys>,
+    servers: Arc<dyn console::Servers>,
+) -> Callback {
     Callback {
         desk: Arc::clone(gate.desk()),
         scope: gate.live().settings.scope(),
         settings: Arc::clone(&in_force.console),
         keys: Arc::clone(keys),
         clock: Arc::new(SystemClock),
+        servers,
     }
 }
 

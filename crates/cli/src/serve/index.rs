@@ -29,10 +29,16 @@ const NOTE: Duration = Duration::from_secs(60);
 pub(super) async fn follow(gate: Arc<Gate>, dir: PathBuf, closing: CancellationToken) {
     let mut size = gate.ledger().subscribe();
     size.mark_changed();
-    let mut noted: Option<Instant> = None;
+    let (mut noted, mut last): (Option<(u64, Instant)>, u64) = (None, 0);
     loop {
         tokio::select! {
             () = closing.cancelled() => return,
+            // what came since the last note is noted also where nothing follows it
+            () = due(noted, last) => {
+                note(&gate, &dir, last);
+                noted = Some((last, Instant::now()));
+                continue;
+            }
             changed = size.changed() => if changed.is_err() { return },
         }
         let caught_up = catch_up(&gate).await;
@@ -41,16 +47,24 @@ pub(super) async fn follow(gate: Arc<Gate>, dir: PathBuf, closing: CancellationT
                 tracing::error!(error = %format!("{error:#}"), "the index does not follow the ledger");
                 size.mark_changed();
             }
-            Ok(indexed) if noted.is_none_or(|at| at.elapsed() >= NOTE) => {
-                note(&gate, &dir, *indexed);
-                noted = Some(Instant::now());
-            }
-            Ok(_) => {}
+            Ok(indexed) => last = *indexed,
+        }
+        if noted.is_none() && caught_up.is_ok() {
+            note(&gate, &dir, last);
+            noted = Some((last, Instant::now()));
         }
         tokio::select! {
             () = closing.cancelled() => return,
             () = rest(gate.ledger(), caught_up.is_ok()) => {}
         }
+    }
+}
+
+/// When the next note is due: never, where nothing came since.
+async fn due(noted: Option<(u64, Instant)>, last: u64) {
+    match noted {
+        Some((entries, at)) if entries < last => tokio::time::sleep_until(at + NOTE).await,
+        Some(_) | None => std::future::pending().await,
     }
 }
 

@@ -105,15 +105,16 @@ async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Resul
 async fn ledger(dir: &Path, store: &Store, scope: &Scope) -> anyhow::Result<control::OpenLedger> {
     let mut tries = 0;
     loop {
-        if let Some(older) = indexed::older(store, dir).await? {
-            return Err(older.into());
-        }
         match control::open_ledger(store, dir, Loss::Refused, scope).await {
             Err(error) if control::is_taken(&error) && tries < LOCKED_TRIES => {
                 tries += 1;
                 tokio::time::sleep(LOCKED_PAUSE).await;
             }
-            opened => return opened,
+            // once it is ours: whoever has it has the database that goes with it
+            opened => match indexed::older(store, dir).await? {
+                Some(older) if opened.is_ok() => return Err(older.into()),
+                _ => return opened,
+            },
         }
     }
 }

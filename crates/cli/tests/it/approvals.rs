@@ -104,13 +104,15 @@ fn an_approval_that_is_void_by_what_is_in_force_is_shown_as_void_and_is_ended_by
     assert!(is_held(&drop_note(&gateway, &token, &session)));
     let void = || bed.json(&["approvals", "list"])[0]["void"].clone();
     assert_eq!(void(), Value::Null);
-    bed.write("policies/held.cedar", &format!("{HELD}// another day\n"));
+    bed.write("policies/held.cedar", &HELD.replace("somebody looks", "anybody looks"));
     until("the rules are in force", || void() == "policy");
     let listed = bed.run(&["approvals", "list"]).out;
     assert!(listed.contains("void") && !listed.contains("waits"), "{listed}");
     let id = bed.json(&["approvals", "list"])[0]["id"].as_str().unwrap().to_owned();
     let shown = bed.run(&["approvals", "show", &id]).out;
     assert!(shown.contains("void: the policies changed since, so a yes would count for nothing"), "{shown}");
+    let said = bed.run(&["approvals", "approve", &id, "--as", "kim"]);
+    assert!(said.code == 3 && said.out.contains("a yes would count for nothing"), "{said:?}");
     assert_eq!(gateway.stop(), 0);
     assert_eq!(void(), "policy", "also where no gateway runs");
     bed.write("policies/held.cedar", "permit (");

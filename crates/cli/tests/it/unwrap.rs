@@ -62,6 +62,32 @@ fn one_of_several_is_taken_out_and_what_others_wrote_meanwhile_stays() {
 }
 
 #[test]
+fn what_cannot_be_given_back_now_is_not_forgotten() {
+    let bed = Bed::new();
+    let (file, other) = ("home/.cursor/mcp.json", "home/.gemini/settings.json");
+    let text = json!({ "mcpServers": { "a": { "command": "a", "args": ["x"] } } }).to_string();
+    bed.write(file, &text);
+    bed.write(other, &text);
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    let governed = read(&bed, file);
+    bed.write(file, &governed.replacen('{', "{,", 1));
+    let said = bed.run(&["unwrap", "a", "--yes"]);
+    assert!(said.code == 2 && said.err.contains("put that right first"), "{said:?}");
+    assert!(read(&bed, CONFIG).contains("[servers.a]"), "nothing is changed");
+    // another name, and turned off by its user
+    let mut now: Value = serde_json::from_str(&governed).unwrap();
+    let mut entry = now["mcpServers"].as_object_mut().unwrap().remove("a").unwrap();
+    entry["disabled"] = json!(true);
+    now["mcpServers"]["mine"] = entry;
+    bed.write(file, &now.to_string());
+    let said = bed.run(&["unwrap", "a", "--yes"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let after: Value = serde_json::from_str(&read(&bed, file)).unwrap();
+    assert_eq!(after["mcpServers"]["mine"], json!({ "command": "a", "args": ["x"], "disabled": true }));
+    assert_eq!(read(&bed, other), text);
+}
+
+#[test]
 fn what_nobody_kept_is_told_and_a_configuration_that_would_not_hold_stays() {
     let bed = Bed::new();
     let config = "# mine\nlisten = \"127.0.0.1:7420\"\n\n# a note on a\n[servers.a] # this\ncommand = \"a\"\n\n# of b\n[servers.b]\ncommand = \"b\"\n\n[[servers.a.credentials]]\nsecret = \"k\"\nenv = \"K\"\n";

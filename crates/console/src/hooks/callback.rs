@@ -1,9 +1,9 @@
 //! An answer from outside: somebody's yes or no, said by a system that holds the address's key.
 
 use super::{Hook, Keys};
-use crate::Settings;
+use crate::{Servers, Settings, Worth};
 use arc_swap::ArcSwap;
-use decision::approval::{Approval, Unfit};
+use decision::approval::{Approval, Part, State, Unfit};
 use decision::{ApprovalId, Clock, Digest, UserName};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct Callback {
     pub settings: Arc<ArcSwap<Settings>>,
     pub keys: Arc<dyn Keys>,
     pub clock: Arc<dyn Clock>,
+    /// By which a yes is known that would count for nothing.
+    pub servers: Arc<dyn Servers>,
 }
 
 /// The body.
@@ -65,6 +67,8 @@ pub enum Unheard {
     Unfit(Unfit),
     #[error("the approval is about something else")]
     OtherTerms,
+    #[error("{0} changed since, so a yes would count for nothing")]
+    Void(Part),
     #[error("there is no such approval or person")]
     Unknown,
     #[error("it cannot be taken now: {0}")]
@@ -75,7 +79,7 @@ impl Unheard {
     pub(crate) fn status(&self) -> http::StatusCode {
         match self {
             Self::Forged => http::StatusCode::UNAUTHORIZED,
-            Self::Repeated | Self::Unfit(_) | Self::OtherTerms => http::StatusCode::CONFLICT,
+            Self::Repeated | Self::Unfit(_) | Self::OtherTerms | Self::Void(_) => http::StatusCode::CONFLICT,
             Self::Malformed(_) => http::StatusCode::BAD_REQUEST,
             Self::Unknown => http::StatusCode::NOT_FOUND,
             Self::Unavailable(_) => http::StatusCode::SERVICE_UNAVAILABLE,
@@ -137,6 +141,11 @@ impl Callback {
         let voter = self.desk.voter(&self.scope, &said.person).await.map_err(unavailable)?;
         let voter = voter.ok_or(Unheard::Unknown)?;
         let yes = said.vote == Word::Yes;
+        if let (true, State::Proposed, Worth::Void(part)) =
+            (yes, kept.approval.state, self.servers.worth(&kept.approval.terms))
+        {
+            return Err(Unheard::Void(part));
+        }
         // whoever has the key can speak for everybody, so the record says by which of its messages it was
         let via = format!("webhook:{} {id}", hook.name);
         let reason = said.reason.as_deref().and_then(inspect::shown::reason);

@@ -324,6 +324,22 @@ async fn nobody_is_asked_for_a_yes_that_counts_for_nothing_and_somebody_is_once_
 }
 
 #[tokio::test]
+async fn a_yes_from_outside_that_would_count_for_nothing_is_refused_and_a_no_is_taken() {
+    let house = deciding().await;
+    house.servers.1.lock().unwrap().worth = Some(Worth::Void(Part::Policy));
+    let id = house.propose(house.refund(500, "finance")).await;
+    for (name, vote, status) in [("m1", "yes", StatusCode::CONFLICT), ("m2", "no", StatusCode::OK)] {
+        let body = said(&house, id, "bob", vote).await;
+        let (at, sent) = (seconds(&house).to_string(), signature(name, seconds(&house), &body));
+        let headers =
+            [("webhook-id", name), ("webhook-timestamp", at.as_str()), ("webhook-signature", sent.as_str())];
+        let (answered, told) = callback(&house, &headers, &body).await;
+        assert_eq!(answered, status, "{told}");
+    }
+    assert_eq!(house.state(id).await, State::Denied);
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_is_given_up_visibly_and_can_be_tried_anew() {
     let house = House::new().await;
     let outside = Outside::open(&[410]).await;

@@ -119,14 +119,15 @@ impl House {
         let desk = Arc::new(Desk::new(store.clone(), Arc::clone(&ledger), clock.clone()));
         let closing = CancellationToken::new();
         let settings = Arc::new(ArcSwap::from_pointee(settings));
+        let servers = Arc::new(crate::servers::Configuration::default());
         let callback = callgate_console::hooks::Callback {
             desk: Arc::clone(&desk),
             scope: scope.clone(),
             settings: Arc::clone(&settings),
             keys: Arc::new(crate::hooks::OneKey),
             clock: clock.clone(),
+            servers: servers.clone(),
         };
-        let servers = Arc::new(crate::servers::Configuration::default());
         let parts = Parts {
             callback,
             desk: Arc::clone(&desk),

@@ -6,6 +6,11 @@ use decision::Timestamp;
 use decision::approval::{Approval, Part, State, Vote};
 use store::Gateway;
 
+/// Why nobody has to decide any more.
+pub(super) fn counts_nothing(part: &Part) -> String {
+    format!("{part} changed since, so a yes would count for nothing")
+}
+
 pub(super) fn word(word: Word) -> &'static str {
     match word {
         Word::Yes => "yes",
@@ -79,7 +84,7 @@ pub(super) fn whole(say: Say, one: &Approval, void: Option<Part>, now: Timestamp
     let left = Some(left(one, now)).filter(|_| one.state.is_open() && now < one.expires_at);
     let (colour, word) = stands(one, void, now);
     let left = match void {
-        Some(part) => Some(format!(": {part} changed since, so a yes would count for nothing")),
+        Some(part) => Some(format!(": {}", counts_nothing(&part))),
         None => left.map(|left| format!(", {left} left")),
     };
     put("state", say.paint(colour, word) + &left.filter(|_| one.state.is_open()).unwrap_or_default());

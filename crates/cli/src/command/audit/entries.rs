@@ -27,7 +27,7 @@ pub(crate) async fn entries(text: &str, book: &Book, place: &Place) -> Result<Ve
         Failure::Usage(format!("`{text}` is not a call id: `callgate audit list` shows them"))
     })?;
     let store = place.store().await?;
-    super::fill(book, &store).await?;
+    super::index::filled(book, &store, place).await?;
     let (mut found, mut elsewhere) = (Vec::new(), None);
     for at in store.call(&place.scope(), call).await? {
         let read = book.ask(Request::Entries { from: at.index, max: 1 }).await?;

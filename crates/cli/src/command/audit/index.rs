@@ -15,7 +15,7 @@ use std::sync::Arc;
 use store::{Desk, Store, ledger::READ_ENTRIES_MAX};
 
 /// The store's index brought up to date from the ledger; returns the log's name and size.
-pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, u64)> {
+async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, u64)> {
     let mut next = None;
     loop {
         // the log's name comes with its entries, so none are asked for at first
@@ -41,6 +41,14 @@ pub(crate) async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, 
     }
 }
 
+/// The same for a command that reads. Errors: [`Older`], since a database that is filled does not show any more that it is one.
+pub(super) async fn filled(book: &Book, store: &Store, place: &Place) -> anyhow::Result<(String, u64)> {
+    if let Some(older) = indexed::older(store, &place.ledger_dir()).await? {
+        return Err(older.into());
+    }
+    fill(book, store).await
+}
+
 /// Empties the index and fills it again; a ledger that has lost its end, or a database that is an older copy, is gone on with
 /// only when that is said.
 pub(super) async fn rebuild(
@@ -60,6 +68,11 @@ pub(super) async fn rebuild(
     if let Some(older) = older.filter(|_| !accept_older) {
         return Err(anyhow!(older).into());
     }
+    // before anything is filled: a stop in between must not make it look new
+    let ended = match older {
+        Some(older) => Some((older, accept(&book, &store, older, &given.surroundings.user).await?)),
+        None => None,
+    };
     let (log, size) = fill(&book, &store).await?;
     // opening may have written what it found
     let found = book.found().unwrap_or(Found { entries: size, parted: None });
@@ -80,8 +93,7 @@ pub(super) async fn rebuild(
         let are = if known - left == 1 { "is" } else { "are" };
         given.say.aside(format!("{lost} {are} lost for good, and the record says so"));
     }
-    if let Some(older) = older {
-        let ended = accept(&book, &store, older, &given.surroundings.user).await?;
+    if let Some((older, ended)) = ended {
         given.say.aside(older.accepted(ended));
     }
     let by = [("by", given.surroundings.user.as_str())];

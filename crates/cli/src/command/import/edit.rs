@@ -17,6 +17,21 @@ const KEPT: &str = "kept";
 /// Members of an address, in the words of the clients.
 const ADDRESSES: [&str; 3] = ["url", "serverUrl", "httpUrl"];
 
+/// Members that say how a server is reached, which an import changes.
+const HOW: [&str; 11] = [
+    "command",
+    "args",
+    "env",
+    "url",
+    "serverUrl",
+    "httpUrl",
+    "headers",
+    "http_headers",
+    "type",
+    "transport",
+    "source",
+];
+
 /// Entries of one file, each with the command that is to stand in its place.
 pub(super) type Redirection<'a> = (&'a Entry, &'a [String]);
 
@@ -52,8 +67,8 @@ pub(super) fn kept(text: &str, entry: &Entry) -> Result<String, String> {
 pub(super) fn give_back(text: &str, entry: &Entry, kept: &str) -> Result<String, String> {
     if !is_toml(entry) {
         let root = jsonc::parse(text).map_err(|error| error.to_string())?;
-        let mut out = text.to_owned();
-        out.replace_range(find(&root, entry)?.span.clone(), kept);
+        let (now, mut out) = (find(&root, entry)?, text.to_owned());
+        out.replace_range(now.span.clone(), &with_the_rest(kept, now, text)?);
         return Ok(out);
     }
     let mut document = plain_toml(text)?;
@@ -63,6 +78,14 @@ pub(super) fn give_back(text: &str, entry: &Entry, kept: &str) -> Result<String,
         item = item.get_mut(key).ok_or(GONE)?;
     }
     let mut was = kept.get(KEPT).ok_or(GONE)?.clone();
+    if let (Some(was), Some(now)) = (was.as_table_like_mut(), item.as_table_like()) {
+        let since = now.iter().filter(|(key, _)| !HOW.contains(key));
+        for (key, now) in since {
+            if was.get(key).is_none_or(|was| was.to_string() != now.to_string()) {
+                was.insert(key, now.clone());
+            }
+        }
+    }
     if let (Some(was), Some(now)) = (was.as_table_mut(), item.as_table()) {
         was.set_position(now.position());
         *was.decor_mut() = now.decor().clone();
@@ -70,6 +93,33 @@ pub(super) fn give_back(text: &str, entry: &Entry, kept: &str) -> Result<String,
     }
     *item = was;
     with_ends_of(text, &document)
+}
+
+/// What was kept, with what its user has said of the entry since but for how the server is reached: one that was turned off
+/// stays so.
+fn with_the_rest(kept: &str, now: &Node, text: &str) -> Result<String, String> {
+    let root = jsonc::parse(kept).map_err(|error| error.to_string())?;
+    let was = members(&root)?;
+    let (mut edits, mut more) = (Vec::new(), Vec::new());
+    for member in members(now)?.iter().filter(|member| !HOW.contains(&member.key.as_str())) {
+        let said = text.get(member.value.span.clone()).ok_or(GONE)?;
+        match only(was, &member.key)? {
+            Some(before) if kept.get(before.value.span.clone()) == Some(said) => {}
+            Some(before) => edits.push((before.value.span.clone(), said.to_owned())),
+            None => more.push(text.get(whole(member)).ok_or(GONE)?.to_owned()),
+        }
+    }
+    if !more.is_empty() {
+        let (end, comma) = match was.last() {
+            Some(last) => (last.value.span.end, ", "),
+            None => (root.span.start + 1, ""),
+        };
+        edits.push((end..end, format!("{comma}{}", more.join(", "))));
+    }
+    edits.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+    let mut out = kept.to_owned();
+    edits.into_iter().for_each(|(span, new)| out.replace_range(span, &new));
+    Ok(out)
 }
 
 /// Tables in it stand behind it, wherever they stood.
@@ -291,6 +341,24 @@ mod tests {
         let zed = r#"{"context_servers":{"a":{"command":{"path":"npx","args":["x"],"env":{"K":"v"}},"settings":{}}}}"#;
         let after = r#"{"context_servers":{"a":{"command":{"path":"/bin/callgate","args":["wrap","--name","a"],"env":{}},"settings":{}}}}"#;
         assert_eq!(redirected("a.json", &["context_servers", "a"], zed).unwrap(), after);
+    }
+
+    #[test]
+    fn what_was_said_since_stays_said() {
+        let since = |keys: &[&str], file: &str, now: &str, kept: &str| {
+            give_back(now, &entry(file, keys), kept).unwrap()
+        };
+        let json = ["mcpServers", "a"];
+        let now = r#"{"mcpServers":{"a":{"command":"callgate","args":[],"off":true,"x":2}}}"#;
+        for (kept, after) in [
+            (r#"{"url":"u","x":1}"#, r#"{"mcpServers":{"a":{"url":"u","x":2, "off":true}}}"#),
+            ("{}", r#"{"mcpServers":{"a":{"off":true, "x":2}}}"#),
+        ] {
+            assert_eq!(since(&json, "a.json", now, kept), after);
+        }
+        let now = "[mcp_servers.a]\ncommand = \"callgate\"\nenabled = false\n";
+        let after = since(&["mcp_servers", "a"], "a.toml", now, "[kept]\ncommand = \"npx\"\n");
+        assert!(after.contains("command = \"npx\"") && after.contains("enabled = false"), "{after}");
     }
 
     #[test]

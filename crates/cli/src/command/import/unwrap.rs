@@ -47,6 +47,8 @@ struct Plan {
     given_back: Vec<Entry>,
     /// Entries that still start the gateway for this server, and why.
     left: Vec<(Entry, String)>,
+    /// Files that had an entry of it and are not there now.
+    away: BTreeSet<PathBuf>,
     before: String,
     after: String,
 }
@@ -90,18 +92,43 @@ fn plan(place: &Place, name: &ServerName, is_usual: bool, given: &Given) -> Resu
     would_hold(place, &after, given)
         .map_err(|why| by_hand(format!("without it the configuration would not hold: {why}")))?;
     let kept = undo::kept(place, name)?;
-    let (mut entries, _) = clients::found(&given.surroundings);
+    let (mut entries, unread) = clients::found(&given.surroundings);
+    let unreadable = |file: &Path, why: &str| {
+        by_hand(format!(
+            "`{}` had it, and cannot be read now ({}): put that right first, or what was kept for it would be lost",
+            file.display(),
+            one_line(why)
+        ))
+    };
+    if let Some(one) = unread.iter().find(|one| kept.iter().any(|was| was.file == one.file)) {
+        return Err(unreadable(&one.file, &one.because));
+    }
     let known: BTreeSet<PathBuf> = entries.iter().map(|one| one.file.clone()).collect();
     let elsewhere: BTreeSet<&Path> =
         kept.iter().map(|was| was.file.as_path()).filter(|file| !known.contains(*file)).collect();
+    let mut away = BTreeSet::new();
     for file in elsewhere {
-        let Ok(text) = fs::read_to_string(file) else { continue };
-        entries.extend(clients::named(file, &text).into_iter().flat_map(|named| named.entries));
+        match fs::read_to_string(file) {
+            Ok(text) => {
+                if let Some(why) = clients::broken(file, &text) {
+                    return Err(unreadable(file, &why));
+                }
+                entries.extend(clients::named(file, &text).into_iter().flat_map(|named| named.entries));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                away.insert(file.to_owned());
+            }
+            Err(error) => return Err(unreadable(file, &error.to_string())),
+        }
     }
-    let mut plan = Plan { files: BTreeMap::new(), given_back: Vec::new(), left: Vec::new(), before, after };
+    let is_there = |was: &undo::Was| entries.iter().any(|one| one.file == was.file && one.keys == was.keys);
+    let renamed: Vec<undo::Was> = kept.iter().filter(|was| !is_there(was)).cloned().collect();
+    let mut plan =
+        Plan { files: BTreeMap::new(), given_back: Vec::new(), left: Vec::new(), away, before, after };
     for entry in entries.into_iter().filter(|entry| asks_for(entry, name, &place.config, is_usual)) {
         // the newest is how it was last
         let was = kept.iter().rev().find(|was| was.file == entry.file && was.keys == entry.keys);
+        let was = was.or_else(|| renamed.iter().rev().find(|was| was.file == entry.file));
         let Some(was) = was else {
             plan.left.push((entry, "what it was before is not known".to_owned()));
             continue;
@@ -157,6 +184,9 @@ fn tell(place: &Place, plan: &Plan, (name, server): (&ServerName, &ServerSetting
     for line in gone(&plan.before, &plan.after).filter(|line| !line.is_empty()) {
         say.aside(format!("  {minus} {}", one_line(&credentials::hidden(&shown, line))));
     }
+    for file in &plan.away {
+        say.aside(format!("! `{}` had it, and is not there now: what was kept for it stays", file.display()));
+    }
     for (entry, why) in &plan.left {
         say.aside(format!(
             "! {}/{} in `{}` starts the gateway for `{name}` and has to be changed by hand: {}",
@@ -206,7 +236,9 @@ fn carry_out(place: &Place, plan: &Plan) -> Result<(), Failure> {
 /// What imports kept of the server, but for those that a person still has to put back.
 fn forget(place: &Place, name: &ServerName, plan: &Plan) -> anyhow::Result<()> {
     undo::drop_kept(place, |was| {
-        was.server == *name && !plan.left.iter().any(|(one, _)| one.file == was.file && one.keys == was.keys)
+        was.server == *name
+            && !plan.away.contains(&was.file)
+            && !plan.left.iter().any(|(one, _)| one.file == was.file)
     })
 }
 
@@ -251,6 +283,7 @@ async fn answer(
         "left": plan.left.iter().map(|(one, why)| json!({
             "client": one.client, "file": one.file, "name": one.name, "because": why,
         })).collect::<Vec<_>>(),
+        "away": plan.away,
         "policies-kept": policy,
         "secrets-kept": secrets,
     }));

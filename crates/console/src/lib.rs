@@ -27,7 +27,7 @@ pub use web::Body;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use decision::approval::{Approval, Part, Terms};
+use decision::approval::{Approval, Part, State, Terms};
 use decision::{Clock, Entropy, Entry, Event, EventName, ServerName, Timestamp};
 use door::{Door, Shut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
@@ -109,6 +109,14 @@ pub trait Servers: std::fmt::Debug + Send + Sync {
     fn agents(&self) -> Vec<store::NewAgent>;
     /// What a yes under these terms is worth by the definitions and policies in force.
     fn worth(&self, terms: &Terms) -> Worth;
+    /// What changed since an approval that waits was asked for: a yes to it would count for nothing.
+    fn void(&self, approval: &Approval) -> Option<Part> {
+        let waits = approval.state == State::Proposed;
+        match waits.then(|| self.worth(&approval.terms)) {
+            Some(Worth::Void(part)) => Some(part),
+            Some(Worth::Counts | Worth::NothingNow(_)) | None => None,
+        }
+    }
     /// The newest files, where they did not hold and older ones are in force.
     fn refused(&self) -> Option<RefusedFiles>;
 }

@@ -1,6 +1,6 @@
 //! What is shown of the words of others, of times, and of approvals.
 
-use crate::{Console, Route, Signed, Worth, on};
+use crate::{Console, Route, Signed, on};
 use decision::approval::{Approval, Need, Part, Preview, State, Unfit};
 use decision::{Actor, ItemKind, Timestamp};
 use policy::ConsoleAction;
@@ -245,10 +245,7 @@ pub(crate) fn void(console: &Console, approval: &Approval) -> Option<Part> {
     if state(approval, console.parts.clock.now()) != State::Proposed {
         return None;
     }
-    match console.parts.servers.worth(&approval.terms) {
-        Worth::Void(part) => Some(part),
-        Worth::Counts | Worth::NothingNow(_) => None,
-    }
+    console.parts.servers.void(approval)
 }
 
 pub(crate) fn needs(approval: &Approval) -> Vec<NeedView> {

@@ -1,9 +1,9 @@
 //! An answer from outside: somebody's yes or no, said by a system that holds the address's key.
 
 use super::{Hook, Keys};
-use crate::{Servers, Settings, Worth};
+use crate::{Servers, Settings};
 use arc_swap::ArcSwap;
-use decision::approval::{Approval, Part, State, Unfit};
+use decision::approval::{Approval, Part, Unfit};
 use decision::{ApprovalId, Clock, Digest, UserName};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -141,9 +141,7 @@ impl Callback {
         let voter = self.desk.voter(&self.scope, &said.person).await.map_err(unavailable)?;
         let voter = voter.ok_or(Unheard::Unknown)?;
         let yes = said.vote == Word::Yes;
-        if let (true, State::Proposed, Worth::Void(part)) =
-            (yes, kept.approval.state, self.servers.worth(&kept.approval.terms))
-        {
+        if let Some(part) = self.servers.void(&kept.approval).filter(|_| yes) {
             return Err(Unheard::Void(part));
         }
         // whoever has the key can speak for everybody, so the record says by which of its messages it was

@@ -1,7 +1,7 @@
 //! Follows what becomes of approvals, notes what is to be told, and tells it.
 
 use super::{Hook, Keys, payload, reachable};
-use crate::{Servers, Settings, Worth};
+use crate::{Servers, Settings};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use decision::approval::{Part, State};
@@ -224,12 +224,7 @@ impl Sender {
         let id: Option<ApprovalId> = one.subject.parse().ok();
         let Some(id) = id.filter(|_| one.event == payload::event(State::Proposed)) else { return Ok(None) };
         let kept = self.desk.store().approval(&self.scope, id).await?;
-        Ok(kept.filter(|kept| kept.approval.state == State::Proposed).and_then(|kept| {
-            match self.servers.worth(&kept.approval.terms) {
-                Worth::Void(part) => Some(part),
-                Worth::Counts | Worth::NothingNow(_) => None,
-            }
-        }))
+        Ok(kept.and_then(|kept| self.servers.void(&kept.approval)))
     }
 
     async fn post(&self, hook: &Hook, one: &Delivery) -> Result<(), Fault> {

@@ -227,9 +227,8 @@ async fn while_the_ledger_cannot_write_nothing_leaves_and_nothing_is_answered() 
     assert!(asked > before.0);
 }
 
-#[tokio::test]
-async fn an_answer_whose_decision_cannot_be_recorded_is_not_given() {
-    use store::ledger::Fault;
+/// A house with a call that its server has, and leaves unanswered.
+async fn under_way() -> (Arc<House>, Script, tokio::task::JoinHandle<Told>) {
     let (house, script) = legacy_house().await;
     let house = Arc::new(house);
     let session = house.initialize("/s/script/mcp").await;
@@ -239,6 +238,13 @@ async fn an_answer_whose_decision_cannot_be_recorded_is_not_given() {
     while script.heard("tools/call").is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    (house, script, call)
+}
+
+#[tokio::test]
+async fn an_answer_whose_decision_cannot_be_recorded_is_not_given() {
+    use store::ledger::Fault;
+    let (house, _script, call) = under_way().await;
     // the call is under way; by the time it is given up, the disk is full
     for _ in 0..8 {
         house.faults.push(Fault::NoSpace);
@@ -266,19 +272,10 @@ async fn while_the_store_cannot_be_asked_nobody_is_let_in_and_the_gateway_stays_
 #[tokio::test]
 async fn a_decision_that_could_not_be_recorded_is_as_soon_as_the_ledger_can() {
     use store::ledger::Fault;
-    let (house, script) = legacy_house().await;
-    let house = Arc::new(house);
-    let session = house.initialize("/s/script/mcp").await;
-    let (other, id) = (Arc::clone(&house), session.clone());
-    let params = json!({ "name": "hang", "arguments": {} });
-    let call = tokio::spawn(async move { other.legacy("/s/script/mcp", &id, 5, "tools/call", params).await });
-    while script.heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (house, _script, mut call) = under_way().await;
     let (asked, decided) = house.counts();
     assert_eq!(asked, decided + 1);
     // full until the call is over: other things are recorded meanwhile
-    let mut call = call;
     let told = loop {
         tokio::select! {
             told = &mut call => break told.unwrap().json(),

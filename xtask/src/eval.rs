@@ -30,19 +30,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// What can be learnt: from which records of ours, and where its table goes.
-const TABLES: [(&str, &str, &str); 2] = [
+const TABLES: [(&str, &str, &str); 3] = [
     ("wording", "crates/inspect/wordings", "crates/inspect/src/steering/wording.bin"),
     ("risk", "crates/catalog/judged", "crates/catalog/src/risk/alike.bin"),
+    ("effect", "crates/catalog/judged", "crates/catalog/src/risk/changes.bin"),
 ];
 
-/// Learns how texts that steer a model are worded, or what tools do that are worded alike: from our records, and from definitions
+/// Learns how texts that steer a model are worded, or what tools do that are worded alike and whether they change anything: from our records, and from definitions
 /// of real tools in folders of the reader's own.
 pub(crate) fn learn(arguments: &[String]) -> Result<ExitCode> {
     let Some((what, arguments)) = arguments.split_first() else {
-        bail!("learn what? `wording` or `risk`");
+        bail!("learn what? `wording`, `risk` or `effect`");
     };
     let Some((_, records, table)) = TABLES.into_iter().find(|(name, ..)| name == what) else {
-        bail!("nothing is learnt of `{what}`: `wording` or `risk`");
+        bail!("nothing is learnt of `{what}`: `wording`, `risk` or `effect`");
     };
     let root = files::root();
     let mut records: Vec<String> = std::fs::read_dir(root.join(records))?

@@ -4,7 +4,7 @@ use callgate_catalog::Category::{
     self, Administrative, CredentialAccess, Destructive, Execution, ExternalCommunication, Financial,
 };
 use callgate_catalog::Claimed;
-use callgate_catalog::risk::{Judgement, Level, Siblings, Tool, judge};
+use callgate_catalog::risk::{Effect, Judgement, Level, Siblings, Tool, judge};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -147,36 +147,82 @@ fn where_a_rule_says_why_not_words_alone_do_not_say_that_it_is() {
     assert!(!draft.categories.contains(&ExternalCommunication), "{draft:#?}");
 }
 
-/// The table was made from these tools, among others, as they are taken apart: whoever changes how that is done learns anew
-/// (`cargo xtask learn risk`). It says nothing of tools that were not learnt from.
-#[test]
-fn the_table_belongs_to_how_tools_are_taken_apart() {
+/// The records that the table of risks was learnt from; those that came later were learnt from for the other alone.
+const FIRST: [&str; 8] =
+    ["access", "consumers", "data", "money", "offices", "operations", "people", "running"];
+
+/// Each record whose label is not in doubt, judged.
+#[expect(clippy::unwrap_used, reason = "a test stops at a broken record")]
+fn recorded(mut each: impl FnMut(&str, &str, &Judgement)) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("judged");
-    let (mut found, mut all, mut wrong, mut honest) = (0, 0, 0, 0);
     for file in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let path = file.unwrap().path();
+        let (stem, text) =
+            (path.file_stem().unwrap().to_str().unwrap(), std::fs::read_to_string(&path).unwrap());
         for server in text.split("## server ").skip(1) {
             let tools: Vec<Vec<&str>> =
                 server.lines().skip(1).map(|line| line.split('\t').collect()).collect();
             let siblings = Siblings::of(tools.iter().map(|fields| fields[0]));
-            for fields in tools {
+            for fields in tools.iter().filter(|fields| !fields[3].ends_with('?')) {
                 let arguments: Vec<&str> =
                     fields[2].split(',').map(str::trim).filter(|a| !a.is_empty()).collect();
                 let definition = definition(fields[0], fields[1], &arguments);
-                let judged = judge(&Tool::of(&definition, Claimed::default()), &siblings);
-                let mut label = fields[3].split(' ');
-                let reaches = label.nth(1).unwrap().contains('x');
-                if label.next().is_some() {
-                    continue;
-                }
-                let said = judged.categories.contains(&ExternalCommunication);
-                found += u32::from(reaches && said);
-                all += u32::from(reaches);
-                wrong += u32::from(!reaches && said);
-                honest += u32::from(!reaches);
+                each(stem, fields[3], &judge(&Tool::of(&definition, Claimed::default()), &siblings));
             }
         }
     }
-    println!("{found} of {all} that reach people, and {wrong} of {honest} others");
+}
+
+/// The tables were made from these tools, of risks among others, as they are taken apart: whoever changes how that is done
+/// learns anew (`cargo xtask learn risk` and `effect`). It says nothing of tools that were not learnt from.
+#[test]
+fn the_tables_belong_to_how_tools_are_taken_apart() {
+    let (mut found, mut all, mut wrong, mut honest) = (0, 0, 0, 0);
+    let (mut right, mut told) = (0, 0);
+    recorded(|file, label, judged| {
+        right += u32::from((judged.effect != Effect::None) != label.starts_with('r'));
+        told += 1;
+        if FIRST.contains(&file) {
+            let reaches = label.contains('x');
+            let said = judged.categories.contains(&ExternalCommunication);
+            found += u32::from(reaches && said);
+            all += u32::from(reaches);
+            wrong += u32::from(!reaches && said);
+            honest += u32::from(!reaches);
+        }
+    });
+    println!(
+        "{found} of {all} that reach people, and {wrong} of {honest} others; {right} of {told} read or write"
+    );
     assert!(found * 100 >= all * 75 && wrong * 100 <= honest * 3, "{found} of {all}, {wrong} of {honest}");
+    // by the rules alone it is 83 in 100
+    assert!(right * 100 >= told * 91, "{right} of {told}");
+}
+
+/// What the rules take for a write, and a careful reader does not; and what neither rules nor siblings tell.
+#[test]
+fn how_it_is_worded_decides_what_the_rules_are_unsure_of() {
+    let turned = judged(
+        "fold_histogram",
+        "Folds the samples of a sensor into a histogram and returns counts per bin.",
+        &["sensor", "bins"],
+    );
+    assert!(turned.turned && turned.effect == Effect::None, "{turned:#?}");
+    assert!(because(&turned, "in 100 that are worded so change nothing"), "{turned:#?}");
+}
+
+/// How it is worded is its author's word: it makes no read of what deletes, pays or opens a door, of what an argument can choose, nor
+/// of what runs what it is given.
+#[test]
+fn no_wording_makes_a_read_of_what_is_grave() {
+    let soft = "Returns the list of what was found, with counts and a summary of each, read-only statistics";
+    for (name, description, arguments) in [
+        ("delete_customer", soft.to_owned(), &["id"][..]),
+        ("get_letter", format!("Gets a letter and deletes it from the box. {soft}"), &["id"]),
+        ("refund_stats", format!("Refund the payment. {soft}"), &["payment_id"]),
+        ("run_command", soft.to_owned(), &["command"]),
+    ] {
+        let judged = judged(name, &description, arguments);
+        assert_ne!(judged.effect, Effect::None, "{name}: {judged:#?}");
+    }
 }

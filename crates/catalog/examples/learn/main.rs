@@ -1,5 +1,5 @@
 //! Learns the tables that are in the program: `learn wording RECORDS… [--real FOLDER]… [--out FILE | --check]` and
-//! `learn risk RECORDS… [--real FOLDER]… [--out FILE | --check]`. See `wording.rs` and `risk.rs`.
+//! `learn risk|effect RECORDS… [--real FOLDER]… [--out FILE | --check]`. See `wording.rs` and `risk.rs`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 #![expect(
     clippy::unwrap_used,
@@ -55,10 +55,12 @@ fn main() {
     }
     match what.as_deref() {
         Some("wording") if !options.files.is_empty() => wording::main(&options),
-        Some("risk") if !options.files.is_empty() => risk::main(&options),
+        Some(what @ ("risk" | "effect")) if !options.files.is_empty() => {
+            risk::main(&options, what == "effect")
+        }
         _ => {
             eprintln!(
-                "usage: learn wording RECORDS… [--real FOLDER]… [--out FILE | --check]\n       learn risk RECORDS… [--real FOLDER]… [--out FILE | --check]"
+                "usage: learn wording RECORDS… [--real FOLDER]… [--out FILE | --check]\n       learn risk|effect RECORDS… [--real FOLDER]… [--out FILE | --check]"
             );
             std::process::exit(2);
         }

@@ -5,10 +5,12 @@
 //! `a` administrative, `d` destructive, `k` credential access, `x` external communication, `e` execution) or `-`, and `?` where
 //! people would differ. `--real FOLDER` adds labelled definitions of real tools in `FOLDER/tools.jsonl`, with `server`, `label`
 //! and `unsure`. `--out` writes the table; `--check` says what tables find of servers that they were not learnt from.
+//!
+//! `risk` is about categories and what is critical, `effect` about whether anything is changed: a table each.
 
 use crate::descent::descend;
 use crate::{Options, lines, write};
-use callgate_catalog::risk::alike::{Features, QUESTIONS, Question, table, worded};
+use callgate_catalog::risk::alike::{Features, QUESTIONS, Question, changes_table, table, worded};
 use callgate_catalog::risk::{Siblings, Tool};
 use callgate_catalog::{Category, Claimed};
 use serde_json::{Value, json};
@@ -16,8 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Servers that a feature is found on, or nothing is learnt from it.
 const SERVERS: usize = 3;
-/// How much an error counts beside the size of the weights, and where people would differ.
+/// How much an error counts beside the size of the weights, by what is asked, and where people would differ.
 const COST: f64 = 0.3;
+const COST_OF_EFFECT: f64 = 1.0;
 const UNSURE: f64 = 0.6;
 /// Parts that servers are cut into for `--check`.
 const FOLDS: usize = 6;
@@ -30,6 +33,14 @@ const LETTERS: [(char, Question); 6] = [
     ('x', Question::Of(Category::ExternalCommunication)),
     ('e', Question::Of(Category::Execution)),
 ];
+
+/// What a table answers.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Risk(Question),
+    /// Whether it changes anything.
+    Effect,
+}
 
 struct Label {
     level: char,
@@ -69,10 +80,11 @@ impl Label {
         Some(Self { level, categories, unsure: tool["unsure"] == true })
     }
 
-    fn says(&self, question: Question) -> bool {
-        match question {
-            Question::Critical => self.level == 'c',
-            Question::Of(_) => {
+    fn says(&self, asked: Asked) -> bool {
+        match asked {
+            Asked::Effect => self.level != 'r',
+            Asked::Risk(Question::Critical) => self.level == 'c',
+            Asked::Risk(question @ Question::Of(_)) => {
                 LETTERS.iter().any(|(letter, of)| *of == question && self.categories.contains(*letter))
             }
         }
@@ -137,13 +149,17 @@ fn known(examples: &[&Example]) -> BTreeMap<u64, usize> {
 }
 
 /// Weights of the features, and what a tool of nothing weighs: logistic regression with the squares of the weights held down.
-fn learn(examples: &[&Example], known: &BTreeMap<u64, usize>, question: Question) -> Vec<f64> {
+fn learn(examples: &[&Example], known: &BTreeMap<u64, usize>, asked: Asked) -> Vec<f64> {
+    let cost = match asked {
+        Asked::Effect => COST_OF_EFFECT,
+        Asked::Risk(_) => COST,
+    };
     let rows: Vec<(Vec<usize>, f64, f64)> = examples
         .iter()
         .map(|one| {
             let row = one.features.iter().filter_map(|feature| known.get(feature).copied()).collect();
-            let sign = if one.label.says(question) { 1.0 } else { -1.0 };
-            (row, sign, if one.label.unsure { COST * UNSURE } else { COST })
+            let sign = if one.label.says(asked) { 1.0 } else { -1.0 };
+            (row, sign, if one.label.unsure { cost * UNSURE } else { cost })
         })
         .collect();
     let bias = known.len();
@@ -170,13 +186,13 @@ fn likely(example: &Example, known: &BTreeMap<u64, usize>, weights: &[f64]) -> f
 }
 
 /// What each example's answers are by a table that was learnt from other servers.
-fn unseen(examples: &[Example]) -> Vec<[f64; QUESTIONS.len()]> {
-    let mut answers = vec![[0.0; QUESTIONS.len()]; examples.len()];
+fn unseen(examples: &[Example], questions: &[Asked]) -> Vec<Vec<f64>> {
+    let mut answers = vec![vec![0.0; questions.len()]; examples.len()];
     for part in 0..FOLDS {
         let others: Vec<&Example> = examples.iter().filter(|one| one.server % FOLDS != part).collect();
         let known = known(&others);
-        for (at, question) in QUESTIONS.into_iter().enumerate() {
-            let weights = learn(&others, &known, question);
+        for (at, asked) in questions.iter().enumerate() {
+            let weights = learn(&others, &known, *asked);
             for (example, answer) in examples.iter().zip(&mut answers) {
                 if example.server % FOLDS == part {
                     answer[at] = likely(example, &known, &weights);
@@ -187,21 +203,21 @@ fn unseen(examples: &[Example]) -> Vec<[f64; QUESTIONS.len()]> {
     answers
 }
 
-fn check(examples: &[Example], lists: bool) {
-    let answers = unseen(examples);
+fn check(examples: &[Example], questions: &[Asked], lists: bool) {
+    let answers = unseen(examples, questions);
     let servers = examples.iter().map(|one| one.server).max().map_or(0, |last| last + 1);
     println!("{} tools of {servers} servers, each by a table learnt from other servers", examples.len());
-    for (at, question) in QUESTIONS.into_iter().enumerate() {
+    for (at, asked) in questions.iter().enumerate() {
         for least in [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8] {
             let sure = examples.iter().zip(&answers).filter(|(one, _)| !one.label.unsure);
             let count = |truth: bool, said: bool| {
-                let of = |(one, answer): &(&Example, &[f64; QUESTIONS.len()])| {
-                    one.label.says(question) == truth && (answer[at] >= least) == said
+                let of = |(one, answer): &(&Example, &Vec<f64>)| {
+                    one.label.says(*asked) == truth && (answer[at] >= least) == said
                 };
                 sure.clone().filter(of).count()
             };
             println!(
-                "{question:?} from {least}: hit {} missed {} false {}",
+                "{asked:?} from {least}: hit {} missed {} false {}",
                 count(true, true),
                 count(true, false),
                 count(false, true)
@@ -213,22 +229,26 @@ fn check(examples: &[Example], lists: bool) {
     }
 }
 
-/// All questions' weights in steps of one byte.
-fn laid(examples: &[Example]) -> Vec<u8> {
+/// A table of what is asked, its weights in steps of one byte, by what lays it.
+fn laid<const N: usize>(
+    examples: &[Example],
+    questions: [Asked; N],
+    lay: impl Fn([(f32, f32); N], &[(u64, [i8; N])]) -> Option<Vec<u8>>,
+) -> Vec<u8> {
     let all: Vec<&Example> = examples.iter().collect();
     let known = known(&all);
-    let learnt = QUESTIONS.map(|question| learn(&all, &known, question));
+    let learnt = questions.map(|asked| learn(&all, &known, asked));
     let step = |weights: &Vec<f64>| {
         weights[..known.len()].iter().fold(0.0, |most: f64, one| most.max(one.abs())) / f64::from(i8::MAX)
     };
     let steps = learnt.each_ref().map(step);
-    let mut heads = [(0.0, 0.0); QUESTIONS.len()];
+    let mut heads = [(0.0, 0.0); N];
     for ((head, step), weights) in heads.iter_mut().zip(steps).zip(&learnt) {
         *head = (step as f32, weights[known.len()] as f32);
     }
-    let mut features: Vec<(u64, [i8; QUESTIONS.len()])> = Vec::new();
+    let mut features: Vec<(u64, [i8; N])> = Vec::new();
     for (feature, at) in &known {
-        let mut own = [0; QUESTIONS.len()];
+        let mut own = [0; N];
         for ((own, step), weights) in own.iter_mut().zip(steps).zip(&learnt) {
             *own = (weights[*at] / step).round() as i8;
         }
@@ -236,16 +256,21 @@ fn laid(examples: &[Example]) -> Vec<u8> {
     }
     features.retain(|(_, own)| own.iter().any(|step| *step != 0));
     println!("{} features", features.len());
-    table(heads, &features).unwrap()
+    lay(heads, &features).unwrap()
 }
 
-/// `learn risk RECORDS… [--real FOLDER]… [--out FILE | --check]`
-pub(crate) fn main(options: &Options) {
+/// `learn risk|effect RECORDS… [--real FOLDER]… [--out FILE | --check]`
+pub(crate) fn main(options: &Options, effect: bool) {
     let examples = examples(options);
+    let questions = QUESTIONS.map(Asked::Risk);
     if options.checks {
-        check(&examples, options.lists);
+        check(&examples, if effect { &[Asked::Effect] } else { &questions }, options.lists);
     }
-    if let Some(out) = &options.out {
-        write(out, &laid(&examples));
-    }
+    let Some(out) = &options.out else { return };
+    let table = if effect {
+        laid(&examples, [Asked::Effect], changes_table)
+    } else {
+        laid(&examples, questions, table)
+    };
+    write(out, &table);
 }

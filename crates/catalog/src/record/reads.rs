@@ -16,7 +16,11 @@ pub fn reads(entry: &ServerEntry) -> BTreeSet<String> {
 }
 
 fn only_reads(item: &Item, siblings: &Siblings) -> bool {
-    let judged = || judge(&item.definition, siblings).effect == risk::Effect::None;
+    // what is let through by it must be a read by the rules, not only worded like one
+    let judged = || {
+        let judgement = judge(&item.definition, siblings);
+        judgement.effect == risk::Effect::None && !judgement.turned
+    };
     match item.classified.origin {
         Origin::Operator => item.classified.effect == Effect::Read,
         Origin::TrustedAuthor => item.classified.effect == Effect::Read && judged(),
@@ -58,6 +62,18 @@ mod tests {
         assert_eq!(names, BTreeSet::from(["get_customer".to_owned()]));
         let trusted = of(Declarations { trust_annotations: true, ..Declarations::default() });
         assert!(!trusted.contains("delete_customer"), "its name says otherwise: {trusted:?}");
+    }
+
+    #[test]
+    fn what_is_only_worded_like_a_read_is_none_of_a_server_that_nobody_approved() {
+        let server = ServerName::new("crm").unwrap();
+        let raw = json!({ "name": "fold_histogram", "description":
+            "Folds the samples of a sensor into a histogram and returns counts per bin." });
+        let tool = Definition::new(server, ItemKind::Tool, Bytes::from(raw.to_string())).unwrap();
+        let judged = judge(&tool, &Siblings::of(["fold_histogram"]));
+        assert!(judged.turned && judged.effect == risk::Effect::None, "{judged:?}");
+        let entry = ServerEntry::new(Environment::default(), Declarations::default(), [Arc::new(tool)]);
+        assert_eq!(reads(&entry), BTreeSet::new());
     }
 
     proptest! {

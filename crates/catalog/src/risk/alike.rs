@@ -9,6 +9,7 @@
 use super::Tool;
 use super::effect::Reading;
 use super::name::Siblings;
+use super::table::{self, Table};
 use crate::Category;
 
 /// What is asked of each tool.
@@ -103,6 +104,16 @@ fn words(
     siblings.common().iter().for_each(|word| then(Part::Around, word, word));
 }
 
+/// Whether a reader learns something by it: no article, and nothing that only joins.
+fn tells(word: &str) -> bool {
+    const LEAST: usize = 3;
+    const JOIN: [&str; 16] = [
+        "the", "and", "for", "with", "from", "this", "that", "its", "into", "when", "are", "has", "you",
+        "your", "use", "tool",
+    ];
+    word.len() >= LEAST && !JOIN.contains(&word)
+}
+
 /// The words that several names of a server share: what it is about.
 pub(super) fn common(names: &[Vec<String>]) -> Vec<String> {
     /// In so many names, and in one of so many.
@@ -191,64 +202,33 @@ impl Features {
     }
 }
 
-/// Of each question a step and what a tool of nothing weighs, two numbers of four bytes, little end first.
-const HEAD: usize = QUESTIONS.len() * 8;
-/// Places for features; a power of two, and at least twice as many as there are.
+/// Of each question's table, places for features; a power of two, and at least twice as many as there are.
 const SLOTS: usize = 1 << 15;
-/// Half of a feature, little end first, and its weights in steps.
-const SLOT: usize = 4 + QUESTIONS.len();
-static TABLE: &[u8; HEAD + SLOTS * SLOT] = include_bytes!("alike.bin");
+const CHANGES_SLOTS: usize = 1 << 15;
+const TABLE: Table<'static, { QUESTIONS.len() }> = Table::new(include_bytes!("alike.bin"), SLOTS);
+/// Of one question: whether it changes anything.
+const CHANGES: Table<'static, 1> = Table::new(include_bytes!("changes.bin"), CHANGES_SLOTS);
 
-/// Where a feature is looked for first, and by what it is known there.
-fn place(feature: u64) -> (usize, [u8; 4]) {
-    let [a, b, c, d, rest @ ..] = feature.to_le_bytes();
-    let slot = u32::from_le_bytes(rest) as usize & (SLOTS - 1);
-    // nothing is known by nothing: so an empty place is told
-    (slot, [a | 1, b, c, d])
-}
-
-/// The weights of a feature in steps; `None` for what was never learnt.
-fn steps(table: &[u8], feature: u64) -> Option<&[u8]> {
-    let (first, mark) = place(feature);
-    for at in (first..SLOTS).chain(0..first) {
-        let slot = table.get(HEAD + at * SLOT..)?.get(..SLOT)?;
-        let (own, weights) = slot.split_first_chunk::<4>()?;
-        if *own == mark {
-            return Some(weights);
-        }
-        if *own == [0; 4] {
-            return None;
-        }
-    }
-    None
-}
-
-/// The table of features with their weights, for whoever learns: of each question a step and a bias, of each feature its
-/// steps. `None` where there are more features than it can hold well.
+/// The table of [`QUESTIONS`], for whoever learns: of each a step and a bias, of each feature its steps. `None` where there are
+/// more features than it can hold well.
 pub fn table(
     heads: [(f32, f32); QUESTIONS.len()],
     features: &[(u64, [i8; QUESTIONS.len()])],
 ) -> Option<Vec<u8>> {
-    let mut table: Vec<u8> =
-        heads.iter().flat_map(|(step, bias)| [step.to_le_bytes(), bias.to_le_bytes()]).flatten().collect();
-    table.resize(HEAD + SLOTS * SLOT, 0);
-    if features.len() * 2 > SLOTS {
-        return None;
-    }
-    for (feature, weights) in features {
-        let (first, mark) = place(*feature);
-        let free = |at: &usize| table.get(HEAD + at * SLOT..).is_some_and(|slot| slot.starts_with(&[0; 4]));
-        let at = (first..SLOTS).chain(0..first).find(free)?;
-        let bytes = mark.into_iter().chain(weights.iter().map(|one| one.cast_unsigned()));
-        table.get_mut(HEAD + at * SLOT..)?.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
-    }
-    Some(table)
+    table::lay(heads, features, SLOTS)
+}
+
+/// The same of the one question whether a tool changes anything.
+pub fn changes_table(heads: [(f32, f32); 1], features: &[(u64, [i8; 1])]) -> Option<Vec<u8>> {
+    table::lay(heads, features, CHANGES_SLOTS)
 }
 
 /// How likely each answer is, by how a tool is worded.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Opinion<'a> {
     odds: [f32; QUESTIONS.len()],
+    /// That it changes anything.
+    changes: f32,
     description: Option<&'a str>,
     siblings: &'a Siblings,
 }
@@ -257,7 +237,9 @@ impl<'a> Opinion<'a> {
     pub(super) fn of(reading: &Reading<'_>, description: Option<&'a str>, siblings: &'a Siblings) -> Self {
         let mut features = Features::default();
         words(reading, description, siblings, |part, stem, _| features.add(part, stem));
-        Self { odds: odds(&features.finish()), description, siblings }
+        let features = features.finish();
+        let [changes] = CHANGES.odds(&features);
+        Self { odds: TABLE.odds(&features), changes, description, siblings }
     }
 
     /// By its name and its arguments alone.
@@ -284,12 +266,35 @@ impl<'a> Opinion<'a> {
 
     /// The words that speak most for it.
     pub(super) fn because(&self, reading: &Reading<'_>, question: Question) -> String {
+        let step = |feature| TABLE.steps(feature)?.get(question.index()).map(|step| step.cast_signed());
+        let by = self.by(reading, step);
+        format!("{} that are worded so {}{by}", self.share(question), question.does())
+    }
+
+    /// Log-odds that it changes anything.
+    pub(super) fn changes(&self) -> f32 {
+        self.changes
+    }
+
+    /// The words that speak most for its changing something, or against it.
+    pub(super) fn because_changes(&self, reading: &Reading<'_>, changes: bool) -> String {
+        let step = |feature| {
+            let step = CHANGES.steps(feature)?.first()?.cast_signed();
+            Some(if changes { step } else { step.saturating_neg() })
+        };
+        let by = self.by(reading, step);
+        let share = 100.0 / (1.0 + (-self.changes).exp());
+        let (share, what) =
+            if changes { (share, "change something") } else { (100.0 - share, "change nothing") };
+        format!("{share:.0} in 100 that are worded so {what}{by}")
+    }
+
+    /// The words with the largest steps above zero, those that say something by themselves.
+    fn by(&self, reading: &Reading<'_>, step: impl Fn(u64) -> Option<i8>) -> String {
         const MOST: usize = 3;
         let mut all: Vec<(i8, String)> = Vec::new();
         words(reading, self.description, self.siblings, |part, stem, word| {
-            let weights = steps(TABLE, hash(1 + part as u64, stem));
-            let step = weights.and_then(|weights| weights.get(question.index()));
-            let step = step.map(|step| step.cast_signed()).filter(|step| *step > 0);
+            let step = step(hash(1 + part as u64, stem)).filter(|step| *step > 0 && tells(word));
             all.extend(step.filter(|_| part != Part::Around).map(|step| (step, format!("`{word}`"))));
         });
         all.sort_by(|(a, one), (b, other)| b.cmp(a).then(one.cmp(other)));
@@ -299,8 +304,7 @@ impl<'a> Opinion<'a> {
                 words.push(word);
             }
         }
-        let by = if words.is_empty() { String::new() } else { format!(", by {}", words.join(", ")) };
-        format!("{} that are worded so {}{by}", self.share(question), question.does())
+        if words.is_empty() { String::new() } else { format!(", by {}", words.join(", ")) }
     }
 
     /// Why something that was found is not believed.
@@ -311,22 +315,6 @@ impl<'a> Opinion<'a> {
     fn share(&self, question: Question) -> String {
         format!("{:.0} in 100", 100.0 * self.likely(question))
     }
-}
-
-/// Log-odds of each answer, from what [`Features::finish`] gives.
-fn odds(features: &[u64]) -> [f32; QUESTIONS.len()] {
-    let mut sums = [0_i32; QUESTIONS.len()];
-    for weights in features.iter().filter_map(|feature| steps(TABLE, *feature)) {
-        sums.iter_mut().zip(weights).for_each(|(sum, step)| *sum += i32::from(step.cast_signed()));
-    }
-    let heads = TABLE.as_chunks::<4>().0.as_chunks::<2>().0;
-    let mut odds = [0.0; QUESTIONS.len()];
-    for ((odds, sum), [step, bias]) in odds.iter_mut().zip(sums).zip(heads) {
-        #[expect(clippy::cast_precision_loss, reason = "at most some thousands of small numbers")]
-        let sum = sum as f32;
-        *odds = f32::from_le_bytes(*bias) + f32::from_le_bytes(*step) * sum;
-    }
-    odds
 }
 
 /// The stems of one definition's words, for whoever learns.
@@ -355,20 +343,5 @@ mod tests {
             [stem("status"), stem("address"), stem("key"), stem("s")],
             ["status", "address", "key", "s"]
         );
-    }
-
-    #[test]
-    fn a_table_gives_back_what_was_laid_into_it() {
-        let features: Vec<(u64, [i8; 7])> = (0..16_000_u64)
-            .map(|one| (hash(3, &one.to_string()), [i8::try_from(one % 100).unwrap(); 7]))
-            .collect();
-        let table = table([(0.5, -1.0); 7], &features).unwrap();
-        for (feature, weights) in &features {
-            let found: Vec<i8> =
-                steps(&table, *feature).unwrap().iter().map(|one| one.cast_signed()).collect();
-            assert_eq!(found, weights);
-        }
-        assert_eq!(steps(&table, hash(4, "never learnt")), None);
-        assert_eq!(super::table([(0.5, 0.0); 7], &vec![(1, [0; 7]); SLOTS]), None, "more than it holds");
     }
 }

@@ -1,5 +1,6 @@
 //! What a call can change: the votes of the name, the description, the operations and the transport, and who wins.
 
+use super::alike::Opinion;
 use super::lexicon::{Act, inflected, nounish, property, result, text_output};
 use super::name::{Name, Siblings};
 use super::prose::Prose;
@@ -36,6 +37,15 @@ pub(super) struct Deed {
     pub(super) word: String,
     pub(super) place: Cow<'static, str>,
 }
+
+/// How much the log-odds count of rules that say it writes, of rules that say it looks, and of words; set by how tools are
+/// judged whose servers neither rules nor words were made from.
+const WRITES: f32 = 1.25;
+const LOOKS: f32 = 2.0;
+const WORDS: f32 = 0.75;
+/// Log-odds from which on words alone tell what the rules cannot, and from which on rules are overruled.
+const CLEAR: f32 = 1.5;
+const OVERRULED: f32 = 0.4;
 
 /// What one source says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,14 +260,43 @@ fn vote(deeds: &[Deed]) -> Vote {
     }
 }
 
-/// The effect, how sure it is, and what led to it; leaves in `reading` the deeds that count.
-pub(super) fn conclude(tool: &Tool<'_>, reading: &mut Reading<'_>) -> (Effect, f32, Vec<Evidence>) {
+/// What it can change.
+#[derive(Debug)]
+pub(super) struct Conclusion {
+    pub(super) effect: Effect,
+    pub(super) confidence: f32,
+    pub(super) evidence: Vec<Evidence>,
+    /// How it is worded decided, against the rules or where they could not tell.
+    pub(super) turned: bool,
+}
+
+/// What it can change, by the rules and, if there is one, an opinion beside them; leaves in `reading` the deeds that count.
+pub(super) fn conclude(
+    tool: &Tool<'_>,
+    reading: &mut Reading<'_>,
+    opinion: Option<&Opinion<'_>>,
+) -> Conclusion {
     let (named, mut deeds) = reading.named();
     let (described, from_prose) = reading.described();
     let (chosen, from_operations) = reading.chosen();
-    let (verdict, confidence) = weigh(reading, named, described, chosen);
-    let saved = reading.saved().or_else(|| reading.mended()).filter(|_| verdict == Some(false));
-    let (verdict, confidence) = if saved.is_some() { (Some(true), 0.6) } else { (verdict, confidence) };
+    let (ruled, sure) = weigh(reading, named, described, chosen);
+    let saved = reading.saved().or_else(|| reading.mended()).filter(|_| ruled == Some(false));
+    let (ruled, sure) = if saved.is_some() { (Some(true), 0.6) } else { (ruled, sure) };
+    // what saves its answer, what runs what it is given and what it can be asked to do is told by its arguments, and where
+    // its description says that nothing is changed, that was weighed
+    let by_arguments = saved.is_some() || reading.execution.is_some() || chosen == Vote::Writes;
+    let told = match ruled {
+        Some(false) => by_arguments || reading.prose.says_read_only || reading.hands_back(),
+        // nor does how the rest is worded take back what is said to be done as well, or what takes away or pays
+        Some(true) => {
+            let as_well = described == Vote::LooksAndWrites;
+            by_arguments || as_well || deeds.iter().chain(&from_prose).any(|deed| deed.act.is_grave())
+        }
+        None => by_arguments,
+    };
+    let opinion = opinion.filter(|_| !told);
+    let (verdict, confidence) = opinion.map_or((ruled, sure), |one| second(ruled, sure, one.changes()));
+    let turned = verdict != ruled;
     deeds.extend(saved);
     let filters = verdict == Some(false);
     deeds.extend(from_prose);
@@ -268,8 +307,30 @@ pub(super) fn conclude(tool: &Tool<'_>, reading: &mut Reading<'_>) -> (Effect, f
     }
     deeds.retain(|deed| writes(deed.act) != filters || verdict.is_none());
     let mut evidence: Vec<Evidence> = deeds.iter().take(12).map(said).collect();
+    if let (Some(opinion), Some(changes), true) = (opinion, verdict, turned) {
+        evidence.push(Evidence::new(About::Effect, "", opinion.because_changes(reading, changes)));
+    }
     reading.deeds = deeds;
-    let (effect, confidence) = match (&reading.execution, verdict) {
+    let (effect, confidence) = settled(tool, reading, verdict, confidence, &mut evidence);
+    let (effect, confidence) = by_transport(tool.method, effect, confidence, &mut evidence);
+    let (effect, confidence) = by_claim(tool, effect, confidence, &mut evidence);
+    if effect == Effect::Unknown {
+        let because =
+            "neither its name, its description nor its arguments tell what it does: taken for a write";
+        evidence.push(Evidence::new(About::Effect, "", because.to_owned()));
+    }
+    Conclusion { effect, confidence, evidence, turned }
+}
+
+/// Of what writes and of what runs: how bad that can be.
+fn settled(
+    tool: &Tool<'_>,
+    reading: &Reading<'_>,
+    verdict: Option<bool>,
+    confidence: f32,
+    evidence: &mut Vec<Evidence>,
+) -> (Effect, f32) {
+    match (&reading.execution, verdict) {
         (Some(execution), _) => {
             evidence.push(Evidence::new(About::Effect, execution.place.clone(), execution.because.clone()));
             let named = reading.name.acts.iter().any(|(act, _)| act.writes());
@@ -283,15 +344,7 @@ pub(super) fn conclude(tool: &Tool<'_>, reading: &mut Reading<'_>) -> (Effect, f
         (None, Some(false)) => (Effect::None, confidence),
         (None, Some(true)) => (severity(tool, reading), confidence),
         (None, None) => (Effect::Unknown, confidence),
-    };
-    let (effect, confidence) = by_transport(tool.method, effect, confidence, &mut evidence);
-    let (effect, confidence) = by_claim(tool, effect, confidence, &mut evidence);
-    if effect == Effect::Unknown {
-        let because =
-            "neither its name, its description nor its arguments tell what it does: taken for a write";
-        evidence.push(Evidence::new(About::Effect, "", because.to_owned()));
     }
-    (effect, confidence, evidence)
 }
 
 fn said(deed: &Deed) -> Evidence {
@@ -326,7 +379,8 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
         (Vote::Writes | Vote::LooksAndWrites, Vote::Looks) if sure && !looks(chosen) => (Some(true), 0.6),
         (Vote::Writes | Vote::LooksAndWrites, Vote::Looks) => (Some(false), 0.75),
         (Vote::Looks, Vote::Writes) if !sure => (Some(true), 0.7),
-        (Vote::Looks, Vote::Writes | Vote::LooksAndWrites) => (Some(true), 0.55),
+        (Vote::Looks, Vote::Writes) => (Some(true), 0.55),
+        (Vote::Looks, Vote::LooksAndWrites) => (Some(true), 0.7),
         (Vote::Looks, Vote::Looks) => (Some(false), 0.97),
         (Vote::Looks, Vote::Silent) if unheard && !sure => (None, 0.2),
         (Vote::Silent, Vote::Silent) if unheard => (None, 0.2),
@@ -339,6 +393,22 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
         (Vote::Writes | Vote::LooksAndWrites, Vote::Silent) => (Some(true), 0.6),
         (Vote::Silent, Vote::Silent) => (None, 0.1),
     }
+}
+
+/// What the rules say and how sure they are, weighed with the log-odds of what tools do that are worded alike: by rules that are
+/// nearly sure, next to nothing is turned; what they cannot tell is told by words that are clear.
+fn second(ruled: Option<bool>, sure: f32, worded: f32) -> (Option<bool>, f32) {
+    let chance = |odds: f32| 1.0 / (1.0 + (-odds.abs()).exp());
+    let odds = (sure / (1.0 - sure)).ln().max(0.0);
+    let both = match ruled {
+        Some(true) => WRITES * odds + WORDS * worded,
+        Some(false) => WORDS * worded - LOOKS * odds,
+        None if (WORDS * worded).abs() < CLEAR => return (None, sure),
+        None => WORDS * worded,
+    };
+    let changes = Some(both > 0.0);
+    let stands = changes == ruled || ruled.is_some() && both.abs() < OVERRULED;
+    if stands { (ruled, sure) } else { (changes, chance(both)) }
 }
 
 /// Of what writes: whether what was there may be gone. An update replaces what its arguments name; where these are not

@@ -40,6 +40,11 @@ impl Act {
         !matches!(self, Self::Read | Self::Emit | Self::Run | Self::Umbrella)
     }
 
+    /// It takes away or moves money.
+    pub(super) fn is_grave(self) -> bool {
+        matches!(self, Self::Pay | Self::Take | Self::Remove)
+    }
+
     /// What was there before is gone, or what happened cannot be called back.
     pub(super) fn irreversible(self) -> bool {
         matches!(

@@ -26,6 +26,7 @@ mod secrets;
 mod settle;
 mod stakes;
 mod sums;
+mod table;
 mod words;
 
 use crate::{Category, Claimed, Tier};
@@ -155,14 +156,35 @@ pub struct Judgement {
     pub over_broad: bool,
     /// How sure the effect is, from 0 to 1.
     pub confidence: f32,
+    /// Whether it changes anything is what tools do that are worded alike, against the rules or where they could not tell.
+    pub turned: bool,
     pub evidence: Vec<Evidence>,
 }
 
 /// Judges one tool. Total, and a function of what it is given.
 pub fn judge(tool: &Tool<'_>, siblings: &Siblings) -> Judgement {
-    let mut reading = effect::Reading::of(tool, siblings);
-    let (effect, confidence, mut evidence) = effect::conclude(tool, &mut reading);
-    let stakes = stakes::weigh(&reading, tool.said(), siblings, effect, &mut evidence);
+    let reading = effect::Reading::of(tool, siblings);
+    let opinion = alike::Opinion::of(&reading, tool.said(), siblings);
+    let judgement = judged(tool, reading, &opinion, true);
+    if !judgement.turned || judgement.effect != Effect::None {
+        return judgement;
+    }
+    // how it is worded is its author's word: it makes no read of what the rules find something grave in
+    let by_rules = judged(tool, effect::Reading::of(tool, siblings), &opinion, false);
+    let grave = by_rules.level == Level::Critical || !by_rules.categories.is_empty();
+    if grave { by_rules } else { judgement }
+}
+
+/// By the rules alone, or `heeding` the opinion as to whether it changes anything.
+fn judged(
+    tool: &Tool<'_>,
+    mut reading: effect::Reading<'_>,
+    opinion: &alike::Opinion<'_>,
+    heeding: bool,
+) -> Judgement {
+    let concluded = effect::conclude(tool, &mut reading, Some(opinion).filter(|_| heeding));
+    let effect::Conclusion { effect, confidence, mut evidence, turned } = concluded;
+    let stakes = stakes::weigh(&reading, opinion, effect, &mut evidence);
     Judgement {
         effect: stakes.effect,
         level: stakes.level,
@@ -171,6 +193,7 @@ pub fn judge(tool: &Tool<'_>, siblings: &Siblings) -> Judgement {
         reach: stakes.reach,
         over_broad: stakes.over_broad,
         confidence,
+        turned,
         evidence,
     }
 }

@@ -3,7 +3,6 @@
 use super::alike::{Opinion, QUESTIONS, Question};
 use super::effect::{Deed, Reading};
 use super::lexicon::Act;
-use super::name::Siblings;
 use super::nouns;
 use super::words::{singular, split};
 use super::{About, Effect, Evidence, Level, Reach};
@@ -42,14 +41,12 @@ pub(super) struct Scale<'r, 'a> {
 /// By the rules, and then by what tools that are worded alike do.
 pub(super) fn weigh(
     reading: &Reading<'_>,
-    description: Option<&str>,
-    siblings: &Siblings,
+    opinion: &Opinion<'_>,
     effect: Effect,
     evidence: &mut Vec<Evidence>,
 ) -> Stakes {
     let mut scale = by_rules(reading, effect, evidence);
-    let opinion = Opinion::of(reading, description, siblings);
-    scale.reconsider(&opinion);
+    scale.reconsider(opinion);
     let level = match (scale.effect, scale.critical) {
         (Effect::None, _) => Level::ReadOnly,
         (Effect::Changes | Effect::Irreversible | Effect::Unknown, true) => Level::Critical,

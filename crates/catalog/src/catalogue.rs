@@ -32,6 +32,8 @@ pub struct ServerEntry {
     observed: BTreeMap<String, Vec<Observation>>,
     /// Tools that were accepted and that nobody could call: they are no items, but rules may speak of them.
     withheld: BTreeSet<String>,
+    /// Tools that were seen once, and are not offered.
+    absent: BTreeSet<String>,
 }
 
 impl ServerEntry {
@@ -78,7 +80,15 @@ impl ServerEntry {
                 }
             }
         }
-        Self { environment, declarations, items, submits, observed, withheld: BTreeSet::new() }
+        Self {
+            environment,
+            declarations,
+            items,
+            submits,
+            observed,
+            withheld: BTreeSet::new(),
+            absent: BTreeSet::new(),
+        }
     }
 
     /// The same, with tools that were accepted and that nobody could call.
@@ -91,6 +101,18 @@ impl ServerEntry {
     /// Whether it is a tool that was accepted, and that nobody could call.
     pub fn is_withheld(&self, tool: &str) -> bool {
         self.withheld.contains(tool)
+    }
+
+    /// The same, with tools that were seen once and are not offered: new, changed, rejected or gone.
+    #[must_use]
+    pub fn without(mut self, absent: BTreeSet<String>) -> Self {
+        self.absent = absent;
+        self
+    }
+
+    /// Whether it is a tool that was seen once, and is not offered now.
+    pub fn is_absent(&self, tool: &str) -> bool {
+        self.absent.contains(tool)
     }
 
     /// The accepted items of one kind, by their author's names.

@@ -152,7 +152,7 @@ const FIRST: [&str; 8] =
     ["access", "consumers", "data", "money", "offices", "operations", "people", "running"];
 
 /// Each record whose label is not in doubt, judged.
-#[expect(clippy::unwrap_used, reason = "a test stops at a broken record")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at a broken record")]
 fn recorded(mut each: impl FnMut(&str, &str, &Judgement)) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("judged");
     for file in std::fs::read_dir(folder).unwrap() {

@@ -221,6 +221,11 @@ impl<'a> Read<'a> {
         let unusable = unusable.map(|((_, name), _)| name.clone()).collect();
         let entry =
             ServerEntry::with_observed(environment, declarations, definitions, observed).beside(unusable);
+        // what a server takes away stays known to rules, or it could keep others' from being put in force
+        let tools = self.pins.iter().filter(|pin| pin.item.kind == ItemKind::Tool);
+        let absent = tools.filter(|pin| entry.item(ItemKind::Tool, &pin.item.name).is_none());
+        let absent = absent.map(|pin| pin.item.name.clone()).collect();
+        let entry = entry.without(absent);
         (self.name, entry, (instructions, withdrawn))
     }
 

@@ -59,7 +59,8 @@ pub enum BuildError {
 /// How strictly rules are held against the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
-    /// An operator wrote something: whatever is wrong with it is an error.
+    /// An operator wrote something: whatever is wrong with it is an error. What is wrong with a rule that is in force
+    /// already is not what was written.
     Strict,
     /// Servers or the world changed: a rule that no longer fits one server closes that server, and no other.
     Changed,
@@ -97,7 +98,7 @@ pub async fn build(
         .map(|before| (Arc::clone(&before.policies), Vec::new()));
     let (policies, problems) = match same {
         Some(same) => same,
-        None => fitted(loader, written, &catalogue, fit)?,
+        None => fitted(loader, written, &catalogue, (fit, before))?,
     };
     let live = Live {
         settings: Arc::clone(settings),
@@ -118,12 +119,13 @@ fn fitted(
     loader: &policy::Loader,
     written: &Written,
     catalogue: &Arc<Catalogue>,
-    fit: Fit,
+    (fit, before): (Fit, Option<&Live>),
 ) -> Result<(Arc<policy::Policies>, Vec<policy::Problem>), BuildError> {
     let sources = written.policies.clone();
-    let loaded = match fit {
-        Fit::Strict => loader.load(sources, Arc::clone(catalogue)),
-        Fit::Changed => loader.refit(sources, Arc::clone(catalogue)),
+    let loaded = match (fit, before) {
+        (Fit::Strict, None) => loader.load(sources, Arc::clone(catalogue)),
+        (Fit::Strict, Some(before)) => loader.replace(sources, Arc::clone(catalogue), &before.policies),
+        (Fit::Changed, _) => loader.refit(sources, Arc::clone(catalogue)),
     };
     match loaded {
         Ok(policies) => Ok((Arc::new(policies), Vec::new())),

@@ -318,6 +318,8 @@ pub(crate) enum Known {
     NotYet(ServerName),
     /// Of a tool that was accepted and is withheld, because nobody could call it.
     Withheld,
+    /// Of a tool that was seen once and is not offered: new, changed, rejected or gone.
+    Absent,
     Nothing,
 }
 
@@ -342,6 +344,7 @@ pub(crate) fn known(catalogue: &Catalogue, name: &str) -> Known {
     match catalogue.server(&server) {
         Some(entry) if entry.item(ItemKind::Tool, tool).is_some() => Known::Of(server),
         Some(entry) if entry.is_withheld(tool) => Known::Withheld,
+        Some(entry) if entry.is_absent(tool) => Known::Absent,
         Some(entry) if entry.is_empty() => Known::NotYet(server),
         Some(_) | None => Known::Nothing,
     }

@@ -34,6 +34,7 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
                         Some(Problem::warning(&place, message))
                     }
                     Known::Withheld => Some(Problem::warning(&place, withheld(id))),
+                    Known::Absent => Some(Problem::warning(&place, absent(id))),
                     Known::Nothing => Some(unknown(&place, "action", id, action_names(catalogue))),
                 },
                 "Tool" => match catalogue.federated(ItemKind::Tool, id) {
@@ -41,6 +42,7 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
                     None => match actions::known(catalogue, id) {
                         Known::NotYet(_) => None,
                         Known::Withheld => Some(Problem::warning(&place, withheld(id))),
+                        Known::Absent => Some(Problem::warning(&place, absent(id))),
                         Known::Everywhere | Known::Of(_) | Known::Nothing => {
                             Some(unknown(&place, "tool", id, tool_names(catalogue)))
                         }
@@ -63,7 +65,10 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
 pub(crate) fn is_early(rule: &Rule, catalogue: &Catalogue) -> bool {
     let early = |uid: EntityUid| {
         uid.type_name().to_string() == "Action"
-            && matches!(actions::known(catalogue, uid.id().as_ref()), Known::NotYet(_) | Known::Withheld)
+            && matches!(
+                actions::known(catalogue, uid.id().as_ref()),
+                Known::NotYet(_) | Known::Withheld | Known::Absent
+            )
     };
     literals(rule).into_iter().any(early)
 }
@@ -82,6 +87,10 @@ fn withheld(id: &str) -> String {
     format!(
         "`{id}` is withheld, because nobody could call it: what a rule says of it holds once that is over"
     )
+}
+
+fn absent(id: &str) -> String {
+    format!("`{id}` is not offered now: what a rule says of it holds once it is accepted and offered again")
 }
 
 fn action_names(catalogue: &Catalogue) -> Vec<String> {

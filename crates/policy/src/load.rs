@@ -69,6 +69,17 @@ impl Policies {
         self
     }
 
+    /// With what servers changed as warnings, and those servers closed that the rules do not fit any more.
+    fn closing(self, problems: Vec<Problem>) -> Self {
+        let mut closed = BTreeSet::new();
+        for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
+            if let Reach::Servers(servers) = &problem.reach {
+                closed.extend(servers.iter().cloned());
+            }
+        }
+        self.with(problems.into_iter().map(Problem::demoted).collect(), closed)
+    }
+
     /// Servers the rules do not fit any more ([`Loader::refit`]); every question about them is refused.
     pub fn closed(&self) -> &BTreeSet<ServerName> {
         &self.closed
@@ -135,6 +146,29 @@ impl Loader {
         if errors.is_empty() { Ok(policies.with(warnings, BTreeSet::new())) } else { Err(errors) }
     }
 
+    /// As [`Loader::load`], for texts that come in the place of rules in force. A rule that stays as it is fitted once: what
+    /// is wrong with it now is what a server changed, and is that server's problem as in [`Loader::refit`], so that no server
+    /// keeps rules from being put in force. Errors: all problems of rules that are new or other ones.
+    pub fn replace(
+        &self,
+        sources: Vec<Source>,
+        catalogue: Arc<Catalogue>,
+        before: &Policies,
+    ) -> Result<Policies, Vec<Problem>> {
+        let (policies, problems) = self.read(sources, catalogue);
+        let stays = |id: &String| {
+            let id = RuleId::new(id.as_str()).ok()?;
+            Some(meant(policies.rule(&id)?) == meant(before.rule(&id)?))
+        };
+        let fitted = |problem: &Problem| {
+            let rule = problem.rule.as_ref();
+            problem.reach != Reach::Text && rule.is_none_or(|id| stays(id).unwrap_or_default())
+        };
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            problems.into_iter().partition(|problem| problem.severity == Severity::Error && !fitted(problem));
+        if errors.is_empty() { Ok(policies.closing(warnings)) } else { Err(errors) }
+    }
+
     /// Fits rules that are in force to a catalogue that changed under them, so that one server's change stays that
     /// server's problem. A rule that names what is gone matches nothing, with a warning. A server whose items the
     /// rules do not fit any more is closed: every question about it is refused ([`Policies::closed`]). Errors: the
@@ -145,14 +179,7 @@ impl Loader {
         if problems.iter().any(wrong) {
             return Err(problems.into_iter().filter(wrong).collect());
         }
-        let mut closed = BTreeSet::new();
-        for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
-            if let Reach::Servers(servers) = &problem.reach {
-                closed.extend(servers.iter().cloned());
-            }
-        }
-        let demoted = problems.into_iter().map(Problem::demoted);
-        Ok(policies.with(demoted.collect(), closed))
+        Ok(policies.closing(problems))
     }
 
     /// The rules of these texts: those of the last time, if the texts are.
@@ -224,14 +251,16 @@ fn of_texts(sources: &[Source]) -> Digest {
     of_sorted(b"callgate/policy-texts/v1\0", texts.collect())
 }
 
-/// Over each rule as Cedar itself writes it down, in the canonical form of JSON.
+/// Over each rule as it is meant.
 fn of_rules(rules: &[Rule]) -> Digest {
-    let meant = |rule: &Rule| {
-        let json = rule.policy.to_json().ok().and_then(|json| serde_json::to_vec(&json).ok());
-        json.and_then(|json| decision::canonical::bytes(&json).ok())
-            .unwrap_or_else(|| rule.policy.to_string().into_bytes())
-    };
     of_sorted(b"callgate/policy/v2\0", rules.iter().map(meant).collect())
+}
+
+/// As Cedar itself writes a rule down, in the canonical form of JSON.
+fn meant(rule: &Rule) -> Vec<u8> {
+    let json = rule.policy.to_json().ok().and_then(|json| serde_json::to_vec(&json).ok());
+    json.and_then(|json| decision::canonical::bytes(&json).ok())
+        .unwrap_or_else(|| rule.policy.to_string().into_bytes())
 }
 
 fn of_sorted(domain: &[u8], mut parts: Vec<Vec<u8>>) -> Digest {

@@ -209,6 +209,15 @@ const TABLE: Table<'static, { QUESTIONS.len() }> = Table::new(include_bytes!("al
 /// Of one question: whether it changes anything.
 const CHANGES: Table<'static, 1> = Table::new(include_bytes!("changes.bin"), CHANGES_SLOTS);
 
+/// How much the log-odds count of rules that say it writes, of rules that say it looks, and of words; set by how tools are
+/// judged whose servers neither rules nor words were made from.
+const WRITES: f32 = 1.25;
+const LOOKS: f32 = 2.0;
+const WORDS: f32 = 0.75;
+/// Log-odds from which on words alone tell what the rules cannot, and from which on rules are overruled.
+const CLEAR: f32 = 1.5;
+const OVERRULED: f32 = 0.4;
+
 /// The table of [`QUESTIONS`], for whoever learns: of each a step and a bias, of each feature its steps. `None` where there are
 /// more features than it can hold well.
 pub fn table(
@@ -271,9 +280,21 @@ impl<'a> Opinion<'a> {
         format!("{} that are worded so {}{by}", self.share(question), question.does())
     }
 
-    /// Log-odds that it changes anything.
-    pub(super) fn changes(&self) -> f32 {
-        self.changes
+    /// Whether it changes anything, from what the rules say and how sure they are and from what tools do that are worded alike, and
+    /// how likely that is: by rules that are nearly sure, next to nothing is turned; what they cannot tell is told by words that
+    /// are clear.
+    pub(super) fn decides(&self, ruled: Option<bool>, sure: f32) -> (Option<bool>, f32) {
+        let chance = |odds: f32| 1.0 / (1.0 + (-odds.abs()).exp());
+        let odds = (sure / (1.0 - sure)).ln().max(0.0);
+        let both = match ruled {
+            Some(true) => WRITES * odds + WORDS * self.changes,
+            Some(false) => WORDS * self.changes - LOOKS * odds,
+            None if (WORDS * self.changes).abs() < CLEAR => return (None, sure),
+            None => WORDS * self.changes,
+        };
+        let changes = Some(both > 0.0);
+        let stands = changes == ruled || ruled.is_some() && both.abs() < OVERRULED;
+        if stands { (ruled, sure) } else { (changes, chance(both)) }
     }
 
     /// The words that speak most for its changing something, or against it.

@@ -38,15 +38,6 @@ pub(super) struct Deed {
     pub(super) place: Cow<'static, str>,
 }
 
-/// How much the log-odds count of rules that say it writes, of rules that say it looks, and of words; set by how tools are
-/// judged whose servers neither rules nor words were made from.
-const WRITES: f32 = 1.25;
-const LOOKS: f32 = 2.0;
-const WORDS: f32 = 0.75;
-/// Log-odds from which on words alone tell what the rules cannot, and from which on rules are overruled.
-const CLEAR: f32 = 1.5;
-const OVERRULED: f32 = 0.4;
-
 /// What one source says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Vote {
@@ -295,7 +286,7 @@ pub(super) fn conclude(
         None => by_arguments,
     };
     let opinion = opinion.filter(|_| !told);
-    let (verdict, confidence) = opinion.map_or((ruled, sure), |one| second(ruled, sure, one.changes()));
+    let (verdict, confidence) = opinion.map_or((ruled, sure), |one| one.decides(ruled, sure));
     let turned = verdict != ruled;
     deeds.extend(saved);
     let filters = verdict == Some(false);
@@ -393,22 +384,6 @@ fn weigh(reading: &Reading<'_>, named: Vote, described: Vote, chosen: Vote) -> (
         (Vote::Writes | Vote::LooksAndWrites, Vote::Silent) => (Some(true), 0.6),
         (Vote::Silent, Vote::Silent) => (None, 0.1),
     }
-}
-
-/// What the rules say and how sure they are, weighed with the log-odds of what tools do that are worded alike: by rules that are
-/// nearly sure, next to nothing is turned; what they cannot tell is told by words that are clear.
-fn second(ruled: Option<bool>, sure: f32, worded: f32) -> (Option<bool>, f32) {
-    let chance = |odds: f32| 1.0 / (1.0 + (-odds.abs()).exp());
-    let odds = (sure / (1.0 - sure)).ln().max(0.0);
-    let both = match ruled {
-        Some(true) => WRITES * odds + WORDS * worded,
-        Some(false) => WORDS * worded - LOOKS * odds,
-        None if (WORDS * worded).abs() < CLEAR => return (None, sure),
-        None => WORDS * worded,
-    };
-    let changes = Some(both > 0.0);
-    let stands = changes == ruled || ruled.is_some() && both.abs() < OVERRULED;
-    if stands { (ruled, sure) } else { (changes, chance(both)) }
 }
 
 /// Of what writes: whether what was there may be gone. An update replaces what its arguments name; where these are not

@@ -156,7 +156,14 @@ async fn look(place: &Place, given: &Given) -> Result<Found, Failure> {
         running: running::ask(place).await.map_or_else(Vec::new, |now| running::differences(&now, place)),
         notes: undecidable(place, &built.live.policies).into_iter().chain(noted).collect(),
         unusable_tools: withheld::unusable(&built.live),
-        warnings: built.live.warnings().into_iter().chain(nobody).collect(),
+        warnings: built
+            .live
+            .warnings()
+            .into_iter()
+            // of rules that do not load, nobody can say whom they would let see what
+            .filter(|warning| built.problems.is_empty() || warning.unseen.is_none())
+            .chain(nobody)
+            .collect(),
         programs: programs::look(&place.meant.settings, &given.surroundings),
         rules: built.live.policies.rules().count(),
         errors: built.problems.clone(),

@@ -15,6 +15,8 @@ use std::{
 
 /// Most groups of one token.
 const GROUPS_MAX: usize = 512;
+/// Claims whose text is a list of words.
+const SCOPES: [&str; 2] = ["scope", "scp"];
 /// Longest host name that a token gives.
 const HOST_CHARS_MAX: usize = 80;
 
@@ -146,7 +148,11 @@ impl Mapping {
         let listed: Vec<&str> = match find(claims, claim) {
             None if self.groups_optional => Vec::new(),
             None => return Err(missing(claim)),
-            Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
+            // only scopes are words by their specification (RFC 6749, section 3.3); "Finance Readers" is one group
+            Some(Value::String(text)) if SCOPES.contains(&claim.as_str()) => {
+                text.split_ascii_whitespace().collect()
+            }
+            Some(Value::String(text)) => vec![text.as_str()],
             Some(Value::Array(items)) => {
                 let texts = items.iter().map(Value::as_str).collect::<Option<_>>();
                 texts.ok_or_else(|| wrong(claim, "is not a list of strings"))?
@@ -286,5 +292,29 @@ mod tests {
         );
         assert_eq!(closed.names_group("finance"), Naming::Listed);
         assert_eq!((closed.names_group("g-ops"), closed.names_group("g-x")), (Naming::Listed, Naming::Never));
+    }
+
+    #[test]
+    fn a_text_is_one_group_and_only_scopes_are_words() {
+        let groups = |claim: &str, value: Value, names: &[(&str, &str)]| {
+            let names = names.iter().map(|(from, to)| ((*from).to_owned(), to.parse().unwrap()));
+            let mapping = Mapping {
+                groups: Some(claim.to_owned()),
+                group_names: Some(names.collect()),
+                group_allow: Some(BTreeSet::from(["finance".to_owned()])),
+                ..Mapping::default()
+            };
+            let claims = Map::from_iter([(claim.to_owned(), value)]);
+            let found = mapping.groups(&claims).unwrap();
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let none: [String; 0] = [];
+        assert_eq!(groups("groups", "not finance".into(), &[]), none);
+        assert_eq!(groups("groups", "finance".into(), &[]), ["finance"]);
+        let names = [("Finance Readers", "readers"), ("Finance", "finance")];
+        for one in [Value::from("Finance Readers"), Value::from(vec!["Finance Readers"])] {
+            assert_eq!(groups("groups", one, &names), ["readers"]);
+        }
+        assert_eq!(groups("scope", "openid finance".into(), &[]), ["finance"]);
     }
 }

@@ -30,6 +30,8 @@ const ANSWER_BYTES_MAX: u64 = 256 << 20;
 const ANSWER_TIME: Duration = Duration::from_secs(120);
 /// For a gateway to say that it goes by a change: a little more than it waits itself.
 const IN_FORCE_TIME: Duration = Duration::from_secs(5);
+/// For a gateway to say that it is there, where nothing hangs on it: one that starts does not answer yet.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// How long a ledger that somebody else holds for a moment is waited for.
 pub(crate) const LOCKED_TRIES: u32 = 300;
 pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
@@ -110,6 +112,9 @@ pub(crate) enum Response {
         /// Whose rows of which database it goes by ([`Place::house`]).
         #[serde(default)]
         house: Option<Digest>,
+        /// Why the files of its database are not those that others find.
+        #[serde(default)]
+        replaced: Option<String>,
     },
     Recorded {
         index: u64,
@@ -427,8 +432,30 @@ impl Response {
 
 /// The gateway at this socket, if one answers.
 pub(crate) async fn ping(socket: &Path) -> Option<Response> {
-    let asked = time::timeout(Duration::from_secs(5), ask(socket, &Request::Ping)).await;
+    ping_within(socket, Duration::from_secs(5)).await
+}
+
+async fn ping_within(socket: &Path, most: Duration) -> Option<Response> {
+    let asked = time::timeout(most, ask(socket, &Request::Ping)).await;
     asked.ok()?.ok().filter(|response| matches!(response, Response::Here { .. }))
+}
+
+/// Errors: the gateway that runs has a database whose files were moved or replaced: whoever opens what is there now reads and
+/// writes another one, and may spoil both.
+pub(crate) async fn is_in_place(place: &Place) -> anyhow::Result<()> {
+    let Ok(socket) = place.socket_path() else { return Ok(()) };
+    match ping_within(&socket, AT_ONCE).await {
+        Some(Response::Here { pid, replaced: Some(why), .. }) => {
+            bail!("the gateway that runs here (process {pid}) takes no calls, so nothing was done: {why}")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Errors: the gateway that runs goes by another database, tenant or environment.
+pub(crate) async fn goes_by(place: &Place) -> anyhow::Result<()> {
+    let Ok(socket) = place.socket_path() else { return Ok(()) };
+    ping_within(&socket, AT_ONCE).await.map_or(Ok(()), |here| here.is_of(place))
 }
 
 /// The servers that the gateway that runs cannot look at. Where none runs, or it does not say, nobody knows of any.

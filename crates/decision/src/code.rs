@@ -226,7 +226,7 @@ codes! {
     PathIncomplete = "path-incomplete", Gateway;
     /// The ledger cannot write, so nothing may happen. See `callgate serve`'s log for the disk's error.
     LedgerUnavailable = "ledger-unavailable", Gateway;
-    /// The file of the gateway's database was moved or replaced while it was open, so nothing may happen: what is decided now would be lost with it. Put it back, or restart the gateway with the one it is to have.
+    /// A file of the gateway's database was moved, removed or replaced while it was open, so nothing may happen: what is decided now would be lost with it. Put it back, or restart the gateway with the one it is to have.
     DatabaseReplaced = "database-replaced", Gateway;
     /// The database does not confirm that this gateway alone writes its log: it is away, or another gateway runs on a copy of the state folder. No new call is taken until it does; the log says why.
     LogUnclaimed = "log-unclaimed", Gateway;

@@ -151,8 +151,8 @@ impl Store {
         claim::take(&self.inner.db)
     }
 
-    /// Whether the database is still where it was opened; a gateway that goes on without it decides by what nobody else sees,
-    /// and loses it. Looks at the disk, for a microsecond.
+    /// Whether the database's files are still where they were opened; a gateway that goes on without one decides by what
+    /// nobody else sees, and loses it. Looks at the disk, for three microseconds.
     ///
     /// Errors: [`StoreError::Replaced`].
     pub fn in_place(&self) -> Result<(), StoreError> {

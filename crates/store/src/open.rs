@@ -2,9 +2,10 @@
 
 mod address;
 
+use crate::claim;
 use crate::db::{Db, Outage, Outcome};
 use crate::error::{StoreError, classify};
-use crate::inplace::WhichFile;
+use crate::inplace::Together;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -92,8 +93,12 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
     }
     let place: Arc<str> = format!("`{path}`").into();
     let path = PathBuf::from(path);
-    private(&path)
-        .map_err(|error| StoreError::Unavailable { place: Arc::clone(&place), detail: error.to_string() })?;
+    let fault =
+        |error: io::Error| StoreError::Unavailable { place: Arc::clone(&place), detail: error.to_string() };
+    if let Some((left, cure)) = left_of(&path).map_err(fault)? {
+        return Err(StoreError::Away { place, left, cure });
+    }
+    private(&path).map_err(fault)?;
     // Whoever turns a new file into one with a write-ahead log needs it alone, and SQLite tells everybody else so
     // at once, without the wait that it grants a statement.
     let begun = Instant::now();
@@ -137,11 +142,13 @@ async fn open_file(path: &Path, place: &Arc<str>) -> Outcome<Db> {
     // what readers look for is small, and the system keeps the file's pages too; in KiB
     let reading = options.read_only(true).pragma("cache_size", "-256");
     let readers = pool().max_connections(4).connect_with(reading).await.map_err(fault)?;
-    let is = WhichFile::at(path).ok().map(|(is, _)| is);
+    // whoever wrote the steps, or found them written, has made all three, and a connection keeps them
+    let files = files(path)
+        .map_err(|error| StoreError::Unavailable { place: Arc::clone(place), detail: error.to_string() })?;
     Ok(Db::Sqlite {
         place: Arc::clone(place),
         path: path.to_owned(),
-        is,
+        files,
         writer,
         readers,
         outage: Outage::default(),
@@ -159,11 +166,42 @@ pub(crate) async fn empty() -> Outcome<Db> {
     Ok(Db::Sqlite {
         place,
         path: PathBuf::new(),
-        is: None,
+        files: Together::default(),
         writer: one.clone(),
         readers: one,
         outage: Outage::default(),
     })
+}
+
+/// A file that SQLite keeps beside a database, by what its name ends with.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// The files of a database that is open. SQLite has its log and the log's index beside the file itself and not beside a link to it.
+fn files(path: &Path) -> io::Result<Together> {
+    let itself = fs::canonicalize(path)?;
+    Together::at([path.to_owned(), beside(&itself, "-wal"), beside(&itself, "-shm")])
+}
+
+/// What shows that a database which is not there was, and what to do about it. SQLite would take the log of the old one
+/// away, or into the new one.
+fn left_of(path: &Path) -> io::Result<Option<(String, &'static str)>> {
+    if path.try_exists()? {
+        return Ok(None);
+    }
+    if claim::is_held(path)? {
+        return Ok(Some((
+            "a gateway that works with it".to_owned(),
+            "put it back, or stop that gateway first",
+        )));
+    }
+    let log = beside(path, "-wal");
+    let is_there = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    let cure = "put it back; or, if it is to be begun anew or restored, move that file away first";
+    Ok(is_there.then(|| (format!("its log `{}`", log.display()), cure)))
 }
 
 /// Makes the file exist with mode 0600 before SQLite opens it. An existing file is never opened

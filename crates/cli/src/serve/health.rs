@@ -40,7 +40,7 @@ pub(super) fn probes(gate: &Arc<Gate>, closing: &CancellationToken) -> Probes {
                 return Health::Bad("the database cannot be used, so calls are refused".to_owned());
             }
             if ready.store().in_place().is_err() {
-                return Health::Bad("the database's file was replaced, so calls are refused".to_owned());
+                return Health::Bad("a file of the database was replaced, so calls are refused".to_owned());
             }
             if ready.store().writes_log().is_err() {
                 return Health::Bad(

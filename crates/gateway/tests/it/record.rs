@@ -308,4 +308,12 @@ async fn while_the_databases_file_is_another_one_nothing_leaves() {
     assert_eq!(script.heard("tools/call").len(), 1);
     std::fs::rename(&aside, &path).unwrap();
     assert_eq!(call().await.status, 200, "it is back");
+    for beside in ["-wal", "-shm"] {
+        let of = path.with_file_name(format!("{}{beside}", path.file_name().unwrap().display()));
+        std::fs::rename(&of, &aside).unwrap();
+        assert_eq!(call().await.json()["error"]["data"]["code"], "database-replaced", "{beside}");
+        std::fs::rename(&aside, &of).unwrap();
+        assert_eq!(call().await.status, 200, "{beside} is back");
+    }
+    assert_eq!(script.heard("tools/call").len(), 4);
 }

@@ -2,6 +2,7 @@
 //! does itself, in the same words, when none runs.
 
 mod keeper;
+mod known;
 mod opening;
 
 use crate::{command::approvals::Word, place::Place, say::Say};
@@ -22,6 +23,7 @@ use tokio::{
 };
 
 pub(crate) use keeper::{decided, of_ledger};
+pub(crate) use known::{index, known};
 pub(crate) use opening::{OpenLedger, is_taken, open_ledger};
 
 /// Longest answer that is read: a page of entries.
@@ -393,26 +395,6 @@ pub(crate) struct Found {
 pub(crate) enum Loss {
     Refused,
     Accepted,
-}
-
-/// How many entries the index has of the ledger of this place: so many were durable once.
-pub(crate) async fn known(place: &Place) -> anyhow::Result<u64> {
-    if !place.has_ledger() {
-        return Ok(0);
-    }
-    let store = place.store().await?;
-    let known = known_to(&store, &place.ledger_dir()).await;
-    store.close().await;
-    known
-}
-
-/// The same, asked of a store that is open. A new ledger is known to nobody.
-pub(crate) async fn known_to(store: &Store, ledger: &Path) -> anyhow::Result<u64> {
-    match store::ledger::public_key(ledger) {
-        Some(key) => Ok(store.known_entries(key.origin()).await?),
-        // a new one; or one without its keys, which does not open
-        None => Ok(0),
-    }
 }
 
 impl Response {

@@ -322,6 +322,14 @@ impl Place {
         }
     }
 
+    /// The store as it is. Errors: also that there is none.
+    pub(crate) async fn store_as_it_is(&self) -> anyhow::Result<Store> {
+        match self.nothing_kept() {
+            Some(nothing) if self.away().is_none() => Err(anyhow!(nothing)),
+            Some(_) | None => Ok(self.looked_at().await??),
+        }
+    }
+
     /// The store as it is, or what says that there is none.
     async fn looked_at(&self) -> anyhow::Result<Result<Store, StoreError>> {
         if self.meant.state_dir.exists() {

@@ -26,7 +26,10 @@ use decision::{
 };
 use serde_json::json;
 use std::path::PathBuf;
-use store::{CallRow, Ended, Filter, ledger::verify};
+use store::{
+    CallRow, Ended, Filter,
+    ledger::{Index, verify_beside},
+};
 
 pub(crate) use entries::entries;
 use proof::public_key;
@@ -144,7 +147,7 @@ pub(crate) struct Prove {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// An exported folder, or a copy of the ledger; without it, the ledger in use
+    /// An exported folder, or a copy of the ledger; without it, the ledger in use, held against what the database knows of it
     dir: Option<PathBuf>,
     /// The log's public key as kept elsewhere, or a file that holds it
     #[arg(long, value_name = "KEY|FILE")]
@@ -346,15 +349,16 @@ async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
 }
 
 async fn verification(args: Verify, given: &Given) -> Outcome {
-    let (dir, known) = match args.dir {
-        Some(dir) => (dir, 0),
+    let (dir, index) = match args.dir {
+        Some(dir) => (dir, Index::NotAsked { why: "a folder was named, which is no gateway's".to_owned() }),
         None => {
             let place = given.place()?;
             place.private()?;
-            // looked up first, as a gateway may be writing; a database that cannot be read knows nothing
-            (place.ledger_dir(), control::known(&place).await.unwrap_or_default())
+            // looked up first, as a gateway may be writing
+            (place.ledger_dir(), control::index(&place).await)
         }
     };
+    let known = if let Index::Asked(known) = &index { known.entries } else { 0 };
     let key = args.key.as_deref().map(public_key).transpose()?;
     let kept = match &args.checkpoint {
         Some(path) => {
@@ -362,8 +366,7 @@ async fn verification(args: Verify, given: &Given) -> Outcome {
         }
         None => None,
     };
-    let mut report = verify(&dir, key.as_ref(), kept.as_deref())?;
-    report.were_recorded(known);
+    let report = verify_beside(&dir, key.as_ref(), kept.as_deref(), index)?;
     let holds = report.holds();
     given.say.json(&json!({ "ok": holds, "known": known, "headline": report.headline(), "report": report }));
     given.say.line(crate::say::printable(&report.text()));

@@ -128,6 +128,12 @@ async fn recover(ledger: &Ledger, recovered: Recovered) -> anyhow::Result<()> {
         let (first, count) = (recovered.unreadable.first(), recovered.unreadable.len());
         tracing::warn!(?first, count, "the ledger holds entries that this version cannot read");
     }
+    for name in &recovered.strays {
+        tracing::warn!(
+            ?name,
+            "a file lies among the ledger's segments and is no part of it: nobody reads it, and it was left alone"
+        );
+    }
     let open = recovered.open;
     if open.is_empty() {
         return Ok(());

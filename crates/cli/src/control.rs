@@ -24,19 +24,21 @@ use tokio::{
 
 pub(crate) use keeper::{decided, of_ledger};
 pub(crate) use known::{index, known};
-pub(crate) use opening::{OpenLedger, is_taken, open_ledger};
+pub(crate) use opening::{OpenLedger, is_elsewhere, is_taken, open_ledger};
 
 /// Longest answer that is read: a page of entries.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// For a gateway to take the connection and begin to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
-/// For a gateway to say that it goes by a change: a little more than it waits itself.
-const IN_FORCE_TIME: Duration = Duration::from_secs(5);
 /// For a gateway to say that it is there, where nothing hangs on it: one that starts does not answer yet.
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// For a gateway to say that it goes by a change: a little more than it waits itself.
+const IN_FORCE_TIME: Duration = Duration::from_secs(5);
 /// How long a ledger that somebody else holds for a moment is waited for.
-pub(crate) const LOCKED_TRIES: u32 = 300;
+pub(crate) const LOCKED_MOST: Duration = Duration::from_secs(30);
 pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
+/// When a gateway says for what it waits: whoever starts it sees nothing else.
+pub(crate) const LOCKED_TOLD: Duration = Duration::from_secs(2);
 
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -279,7 +281,8 @@ impl Book {
     async fn find(place: &Place, loss: Loss) -> anyhow::Result<Self> {
         place.state()?;
         let socket = place.socket_path()?;
-        for _ in 0..LOCKED_TRIES {
+        let (begun, mut taken) = (time::Instant::now(), None);
+        while begun.elapsed() < LOCKED_MOST {
             if let Some(here) = ping(&socket).await {
                 here.is_of(place)?;
                 return Ok(Self::Running { socket });
@@ -294,14 +297,19 @@ impl Book {
                     return Ok(Self::Own { ledger, scope, found, _claim: claim });
                 }
                 // a gateway that starts or stops, or another command
-                Err(error) if is_taken(&error) => time::sleep(LOCKED_PAUSE).await,
+                Err(error) if is_taken(&error) => {
+                    taken = Some(error);
+                    time::sleep(LOCKED_PAUSE).await;
+                }
                 Err(error) => return Err(error),
             }
         }
-        bail!(
-            "the ledger is in use by a process that does not answer at `{}`, or its log is written by a gateway elsewhere (log-claimed)",
-            socket.display()
-        )
+        Err(match taken.filter(is_elsewhere) {
+            Some(elsewhere) => elsewhere,
+            None => {
+                anyhow!("the ledger is in use by a process that does not answer at `{}`", socket.display())
+            }
+        })
     }
 
     pub(crate) async fn ask(&self, request: Request) -> anyhow::Result<Response> {

@@ -331,7 +331,7 @@ impl Place {
     }
 
     /// The store as it is, or what says that there is none.
-    async fn looked_at(&self) -> anyhow::Result<Result<Store, StoreError>> {
+    pub(crate) async fn looked_at(&self) -> anyhow::Result<Result<Store, StoreError>> {
         if self.meant.state_dir.exists() {
             self.state()?;
         }

@@ -166,6 +166,15 @@ impl Db {
         }
     }
 
+    /// Whether it takes writes, as far as it says so unasked: a standby does not, nor a server that was set to read only.
+    pub(crate) async fn takes_writes(&self) -> Outcome<()> {
+        let Self::Postgres { place, pool, .. } = self else { return Ok(()) };
+        let asked = sqlx::query_scalar("SELECT current_setting('transaction_read_only') = 'on'");
+        let is_read_only: bool = asked.fetch_one(pool).await.map_err(|error| self.fault(&error))?;
+        let detail = "it is read only: a standby, or set to read-only transactions".to_owned();
+        if is_read_only { Err(StoreError::Unavailable { place: Arc::clone(place), detail }) } else { Ok(()) }
+    }
+
     /// It did not answer in time.
     pub(crate) fn silent(&self, waited: Duration) -> StoreError {
         let detail = format!("no answer within {} s", waited.as_secs());

@@ -261,32 +261,74 @@ async fn open_postgres(url: &str, opening: Opening) -> Outcome<Db> {
         .await
         .map_err(|error| unreachable(&place, &error))?;
     let migrator = migrator(steps!("postgres"));
-    match (found(&pool, &place).await?, opening) {
-        (None, Opening::Look) => return Err(StoreError::Nothing { place }),
-        (Some(found), Opening::Look | Opening::Use) => {
-            if let Some(missing) = migrator.iter().find(|step| !found.contains(&step.version)) {
-                let found = found.into_iter().filter(|version| *version < missing.version).max();
-                let found = found.unwrap_or_default();
-                return Err(StoreError::Older { place, found, known: SCHEMA });
-            }
+    let found = found(&pool, &place).await?;
+    let missing = match &found {
+        Some(found) => missing(&migrator, found, &place)?,
+        None => Some(1),
+    };
+    match (found, missing, opening) {
+        (None, _, Opening::Look) => return Err(StoreError::Nothing { place }),
+        (Some(found), Some(missing), Opening::Look | Opening::Use) => {
+            let found = found.iter().map(|step| step.version).filter(|version| *version < missing).max();
+            return Err(StoreError::Older { place, found: found.unwrap_or_default(), known: SCHEMA });
         }
-        (None, Opening::Use) | (_, Opening::Move) => {}
+        // one that is up to date is sent nothing: it may be read only
+        (_, None, _) => {}
+        (_, Some(_), Opening::Move) | (None, Some(_), Opening::Use) => {
+            moved(&migrator, &pool, &place).await?;
+        }
     }
+    let db = Db::Postgres { place, pool, outage: Outage::default() };
+    if opening == Opening::Move {
+        db.takes_writes().await?;
+    }
+    Ok(db)
+}
+
+async fn moved(migrator: &Migrator, pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<()> {
     // whoever makes tables has the others wait, and many may start together
     let begun = Instant::now();
     loop {
-        match migrator.run(&pool).await.map_err(|error| migrated(&place, &error)) {
+        match migrator.run(pool).await.map_err(|error| migrated(place, &error)) {
             Err(StoreError::Busy { .. }) if begun.elapsed() < MOVED => {}
-            done => break done?,
+            done => return done,
         }
     }
-    Ok(Db::Postgres { place, pool, outage: Outage::default() })
+}
+
+/// A step as a database has it.
+struct Made {
+    version: i64,
+    is_whole: bool,
+    checksum: Vec<u8>,
+}
+
+/// The first step that is not made yet.
+///
+/// Errors: one that this version does not know, or made otherwise.
+fn missing(migrator: &Migrator, found: &[Made], place: &Arc<str>) -> Outcome<Option<i64>> {
+    for made in found {
+        let place = || Arc::clone(place);
+        let known = migrator.iter().find(|step| step.version == made.version);
+        match known {
+            _ if !made.is_whole => {
+                return Err(StoreError::Altered { place: place(), version: made.version });
+            }
+            None => return Err(StoreError::Newer { place: place(), found: made.version, known: SCHEMA }),
+            Some(step) if *step.checksum != *made.checksum => {
+                return Err(StoreError::Altered { place: place(), version: made.version });
+            }
+            Some(_) => {}
+        }
+    }
+    let is_missing = |version: &i64| found.iter().all(|made| made.version != *version);
+    Ok(migrator.iter().map(|step| step.version).find(is_missing))
 }
 
 /// The steps that were made in a database that is ours; `None` where it is empty, but for what extensions have.
 ///
 /// Errors: it holds somebody else's tables.
-async fn found(pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<Option<Vec<i64>>> {
+async fn found(pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<Option<Vec<Made>>> {
     let fault = |error: sqlx::Error| classify(place, &error);
     let tables = "SELECT COUNT(*) > 0, COUNT(CASE c.relname WHEN '_sqlx_migrations' THEN 1 END) > 0 \
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -297,8 +339,11 @@ async fn found(pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<Option<Vec<i64>
         (false, _) => Ok(None),
         (true, false) => Err(StoreError::Foreign { place: Arc::clone(place) }),
         (true, true) => {
-            let steps = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
-            steps.fetch_all(pool).await.map(Some).map_err(fault)
+            let steps =
+                sqlx::query_as("SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version");
+            let steps: Vec<(i64, bool, Vec<u8>)> = steps.fetch_all(pool).await.map_err(fault)?;
+            let made = |(version, is_whole, checksum)| Made { version, is_whole, checksum };
+            Ok(Some(steps.into_iter().map(made).collect()))
         }
     }
 }

@@ -177,7 +177,8 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
 
 const EMPTY: &str = "there is no call in the record";
 
-async fn list(args: List, given: &Given, place: &Place) -> Outcome {
+/// What was asked for. Errors: it is said in other words than ours.
+fn filter(args: List) -> Result<Filter, Failure> {
     let code = match &args.code {
         Some(text) => Some(Code::parse(text).ok_or_else(|| {
             Failure::Usage(format!("`{text}` is not a reason code: docs/reference/codes.md lists them"))
@@ -193,7 +194,7 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
         }
         None => None,
     };
-    let filter = Filter {
+    Ok(Filter {
         agent: args.agent,
         user: args.user,
         server: args.server,
@@ -212,13 +213,27 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
         since,
         until: None,
         text: args.text,
-    };
+    })
+}
+
+async fn list(args: List, given: &Given, place: &Place) -> Outcome {
+    let limit = args.limit;
+    let filter = filter(args)?;
     if !place.is_begun() {
         given.say.json(&json!([]));
         given.say.line(format!("{EMPTY}: no gateway has used `{}` yet", place.meant.state_dir.display()));
         return Ok(Verdict::Yes);
     }
-    let store = place.store().await?;
+    let store = match place.looked_at().await? {
+        Ok(store) => store,
+        // a record with nothing that knows of it is no empty one
+        Err(nothing) if place.has_ledger() => return Err(nothing.into()),
+        Err(nothing) => {
+            given.say.json(&json!([]));
+            given.say.line(format!("{EMPTY}: {nothing}"));
+            return Ok(Verdict::Yes);
+        }
+    };
     if place.has_ledger() {
         let book = Book::open(place).await?;
         index::filled(&book, &store, place).await?;
@@ -226,13 +241,13 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     }
     let mut rows = Vec::new();
     let mut before = None;
-    while (rows.len() as u64) < args.limit {
+    while (rows.len() as u64) < limit {
         let page = store.find_calls(&place.scope(), &filter, 1_000, before.as_ref()).await?;
         let Some(last) = page.last().map(CallRow::cursor) else { break };
         before = Some(last);
         rows.extend(page);
     }
-    rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     given.say.json(&rows.iter().map(value).collect::<Vec<_>>());
     if rows.is_empty() {
         // the errands that are left out by themselves are nobody's question

@@ -265,6 +265,10 @@ async fn while_the_store_cannot_be_asked_nobody_is_let_in_and_the_gateway_stays_
     let told = tokio::time::timeout(Duration::from_secs(10), call()).await.unwrap();
     assert_eq!(told.json()["result"]["_meta"]["callgate/refusal"]["code"], "stage-failed", "{told:?}");
     assert_eq!(script.heard("tools/call").len(), 1, "a token that was known before is not let in on memory");
+    // and once the look at the database has found it
+    house.store.is_well().await.unwrap_err();
+    let told = call().await;
+    assert_eq!((told.status, &told.json()["error"]["data"]["code"]), (503, &json!("database-unavailable")));
     let (asked, decided) = house.counts();
     assert_eq!(asked, decided);
 }

@@ -1,6 +1,7 @@
 //! `callgate audit`: the record, read and proven. What the index knows is a convenience; what `show`, `prove`,
 //! `export` and `verify` say comes from the ledger.
 
+mod deed;
 mod entries;
 mod erase;
 mod index;
@@ -49,12 +50,7 @@ pub(crate) enum Audit {
     /// The newest signed checkpoint and the public key: keep both where nobody who can change the log can reach
     Checkpoint,
     /// Erase a value of a call: beside its entries, where every proof stays whole, and what the database has of it
-    Erase {
-        call: String,
-        /// Which value
-        #[arg(value_enum)]
-        what: What,
-    },
+    Erase(erase::Erase),
     /// Fill the search index from the ledger again
     RebuildIndex {
         /// Go on with a ledger that has lost its end. Look at it with `callgate audit verify` and keep a copy first
@@ -168,7 +164,7 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
         Audit::Show { call } => show(&call, given, &given.place()?).await,
         Audit::Export(args) => export(&args, given, &given.place()?).await,
         Audit::Checkpoint => checkpoint(given, &given.place()?).await,
-        Audit::Erase { call, what } => erase::erase(&call, what.into(), given, &given.place()?).await,
+        Audit::Erase(args) => erase::erase(args, given, &given.place()?).await,
         Audit::RebuildIndex { accept_loss, accept_older_database } => {
             index::rebuild((accept_loss, accept_older_database), given, &given.place()?).await
         }

@@ -2,6 +2,7 @@
 //! does itself, in the same words, when none runs.
 
 mod keeper;
+mod known;
 mod opening;
 
 use crate::{command::approvals::Word, place::Place, say::Say};
@@ -22,17 +23,22 @@ use tokio::{
 };
 
 pub(crate) use keeper::{decided, of_ledger};
-pub(crate) use opening::{OpenLedger, is_taken, open_ledger};
+pub(crate) use known::{index, known};
+pub(crate) use opening::{OpenLedger, is_elsewhere, is_taken, open_ledger};
 
 /// Longest answer that is read: a page of entries.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// For a gateway to take the connection and begin to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
+/// For a gateway to say that it is there, where nothing hangs on it: one that starts does not answer yet.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// For a gateway to say that it goes by a change: a little more than it waits itself.
 const IN_FORCE_TIME: Duration = Duration::from_secs(5);
 /// How long a ledger that somebody else holds for a moment is waited for.
-pub(crate) const LOCKED_TRIES: u32 = 300;
+pub(crate) const LOCKED_MOST: Duration = Duration::from_secs(30);
 pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
+/// When a gateway says for what it waits: whoever starts it sees nothing else.
+pub(crate) const LOCKED_TOLD: Duration = Duration::from_secs(2);
 
 /// What can be asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -110,6 +116,9 @@ pub(crate) enum Response {
         /// Whose rows of which database it goes by ([`Place::house`]).
         #[serde(default)]
         house: Option<Digest>,
+        /// Why the files of its database are not those that others find.
+        #[serde(default)]
+        replaced: Option<String>,
     },
     Recorded {
         index: u64,
@@ -272,7 +281,8 @@ impl Book {
     async fn find(place: &Place, loss: Loss) -> anyhow::Result<Self> {
         place.state()?;
         let socket = place.socket_path()?;
-        for _ in 0..LOCKED_TRIES {
+        let (begun, mut taken) = (time::Instant::now(), None);
+        while begun.elapsed() < LOCKED_MOST {
             if let Some(here) = ping(&socket).await {
                 here.is_of(place)?;
                 return Ok(Self::Running { socket });
@@ -287,14 +297,19 @@ impl Book {
                     return Ok(Self::Own { ledger, scope, found, _claim: claim });
                 }
                 // a gateway that starts or stops, or another command
-                Err(error) if is_taken(&error) => time::sleep(LOCKED_PAUSE).await,
+                Err(error) if is_taken(&error) => {
+                    taken = Some(error);
+                    time::sleep(LOCKED_PAUSE).await;
+                }
                 Err(error) => return Err(error),
             }
         }
-        bail!(
-            "the ledger is in use by a process that does not answer at `{}`, or its log is written by a gateway elsewhere (log-claimed)",
-            socket.display()
-        )
+        Err(match taken.filter(is_elsewhere) {
+            Some(elsewhere) => elsewhere,
+            None => {
+                anyhow!("the ledger is in use by a process that does not answer at `{}`", socket.display())
+            }
+        })
     }
 
     pub(crate) async fn ask(&self, request: Request) -> anyhow::Result<Response> {
@@ -390,26 +405,6 @@ pub(crate) enum Loss {
     Accepted,
 }
 
-/// How many entries the index has of the ledger of this place: so many were durable once.
-pub(crate) async fn known(place: &Place) -> anyhow::Result<u64> {
-    if !place.has_ledger() {
-        return Ok(0);
-    }
-    let store = place.store().await?;
-    let known = known_to(&store, &place.ledger_dir()).await;
-    store.close().await;
-    known
-}
-
-/// The same, asked of a store that is open. A new ledger is known to nobody.
-pub(crate) async fn known_to(store: &Store, ledger: &Path) -> anyhow::Result<u64> {
-    match store::ledger::public_key(ledger) {
-        Some(key) => Ok(store.known_entries(key.origin()).await?),
-        // a new one; or one without its keys, which does not open
-        None => Ok(0),
-    }
-}
-
 impl Response {
     fn is_of(&self, place: &Place) -> anyhow::Result<()> {
         if let Self::Here { pid, house: Some(house), .. } = self
@@ -427,8 +422,30 @@ impl Response {
 
 /// The gateway at this socket, if one answers.
 pub(crate) async fn ping(socket: &Path) -> Option<Response> {
-    let asked = time::timeout(Duration::from_secs(5), ask(socket, &Request::Ping)).await;
+    ping_within(socket, Duration::from_secs(5)).await
+}
+
+async fn ping_within(socket: &Path, most: Duration) -> Option<Response> {
+    let asked = time::timeout(most, ask(socket, &Request::Ping)).await;
     asked.ok()?.ok().filter(|response| matches!(response, Response::Here { .. }))
+}
+
+/// Errors: the gateway that runs has a database whose files were moved or replaced: whoever opens what is there now reads and
+/// writes another one, and may spoil both.
+pub(crate) async fn is_in_place(place: &Place) -> anyhow::Result<()> {
+    let Ok(socket) = place.socket_path() else { return Ok(()) };
+    match ping_within(&socket, AT_ONCE).await {
+        Some(Response::Here { pid, replaced: Some(why), .. }) => {
+            bail!("the gateway that runs here (process {pid}) takes no calls, so nothing was done: {why}")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Errors: the gateway that runs goes by another database, tenant or environment.
+pub(crate) async fn goes_by(place: &Place) -> anyhow::Result<()> {
+    let Ok(socket) = place.socket_path() else { return Ok(()) };
+    ping_within(&socket, AT_ONCE).await.map_or(Ok(()), |here| here.is_of(place))
 }
 
 /// The servers that the gateway that runs cannot look at. Where none runs, or it does not say, nobody knows of any.

@@ -1,6 +1,7 @@
 //! Where everything is: the configuration, the policies beside it, and the state it names.
 
 use crate::{
+    control,
     failure::Failure,
     keys::Handed,
     say::Say,
@@ -289,6 +290,16 @@ impl Place {
         ))
     }
 
+    /// What is told where the database is not there, beside a record that was begun with one.
+    fn away(&self) -> Option<StoreError> {
+        let file = self.meant.database.strip_prefix("sqlite:").filter(|path| !Path::new(path).exists())?;
+        self.has_ledger().then(|| StoreError::Away {
+            place: format!("`{file}`").into(),
+            left: format!("the record `{}`", self.ledger_dir().display()),
+            cure: "put it back; or have `callgate serve` begin another, which says what is lost with it",
+        })
+    }
+
     /// Opens the store for whoever only reads. Where there is none, a remark says where it was looked for.
     pub(crate) async fn store_to_read(&self, say: Say) -> anyhow::Result<Store> {
         if let Some(nothing) = self.nothing_kept() {
@@ -311,11 +322,20 @@ impl Place {
         }
     }
 
+    /// The store as it is. Errors: also that there is none.
+    pub(crate) async fn store_as_it_is(&self) -> anyhow::Result<Store> {
+        match self.nothing_kept() {
+            Some(nothing) if self.away().is_none() => Err(anyhow!(nothing)),
+            Some(_) | None => Ok(self.looked_at().await??),
+        }
+    }
+
     /// The store as it is, or what says that there is none.
-    async fn looked_at(&self) -> anyhow::Result<Result<Store, StoreError>> {
+    pub(crate) async fn looked_at(&self) -> anyhow::Result<Result<Store, StoreError>> {
         if self.meant.state_dir.exists() {
             self.state()?;
         }
+        self.is_whole().await?;
         if self.nothing_kept().is_some() {
             return Ok(Ok(self.empty().await?));
         }
@@ -330,9 +350,19 @@ impl Place {
         Ok(Store::empty(Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
     }
 
-    /// Opens the store, and makes it if need be.
+    /// Errors: the database is away, or a gateway that runs has another than the one whose files are there.
+    async fn is_whole(&self) -> anyhow::Result<()> {
+        control::is_in_place(self).await?;
+        let Some(away) = self.away() else { return Ok(()) };
+        // a gateway that goes by another database than the file says by now is the better reason
+        control::goes_by(self).await?;
+        Err(away.into())
+    }
+
+    /// Opens the store, and makes it if need be: not beside a record, which was begun with one.
     pub(crate) async fn store(&self) -> anyhow::Result<Store> {
         self.state()?;
+        self.is_whole().await?;
         Ok(self.opened(Opening::Use).await?)
     }
 

@@ -226,8 +226,10 @@ codes! {
     PathIncomplete = "path-incomplete", Gateway;
     /// The ledger cannot write, so nothing may happen. See `callgate serve`'s log for the disk's error.
     LedgerUnavailable = "ledger-unavailable", Gateway;
-    /// The file of the gateway's database was moved or replaced while it was open, so nothing may happen: what is decided now would be lost with it. Put it back, or restart the gateway with the one it is to have.
+    /// A file of the gateway's database was moved, removed or replaced while it was open, so nothing may happen: what is decided now would be lost with it. Put it back, or restart the gateway with the one it is to have.
     DatabaseReplaced = "database-replaced", Gateway;
+    /// The gateway's database cannot be written: it is away, read only, full or damaged. Nobody could be shut out and nothing be spent, so no new call is taken until it can be; the log says why.
+    DatabaseUnavailable = "database-unavailable", Gateway;
     /// The database does not confirm that this gateway alone writes its log: it is away, or another gateway runs on a copy of the state folder. No new call is taken until it does; the log says why.
     LogUnclaimed = "log-unclaimed", Gateway;
     /// The server is used with each user's own credential, and no user stands behind the asker. Sign in as one, or give the agent one with `callgate agent add --user`.

@@ -152,9 +152,11 @@ impl Tokens {
     }
 }
 
-/// Whether this gateway may still write its log. Of two that do, each has half of the record, and one yes goes twice.
+/// Whether this gateway may still write its log, and its database. Of two that write one log, each has half of the record,
+/// and one yes goes twice; and where nothing can be written, nobody can be shut out.
 pub(crate) fn claimed(gate: &Gate) -> Result<(), Refusal> {
-    gate.store.writes_log().map_err(|why| Refusal::new(Code::LogUnclaimed, &*why))
+    gate.store.writes_log().map_err(|why| Refusal::new(Code::LogUnclaimed, &*why))?;
+    gate.store.was_well().map_err(|why| Refusal::new(Code::DatabaseUnavailable, &*why))
 }
 
 /// Finds out who asks, and the session the message belongs to.

@@ -197,6 +197,7 @@ fn for_the_model(code: Code) -> bool {
             | Code::Overloaded
             | Code::LedgerUnavailable
             | Code::DatabaseReplaced
+            | Code::DatabaseUnavailable
             | Code::LogUnclaimed
             | Code::PathIncomplete
             | Code::ProviderUnreachable
@@ -385,7 +386,8 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::UpstreamUnauthorized | Code::UpstreamNonsense | Code::UpstreamError => ok(SERVER_ERROR),
         Code::ResultTooLarge | Code::BatchAnswersTooLarge | Code::ResultInvalid => ok(SERVER_ERROR),
         Code::Draining | Code::Overloaded => unavailable(),
-        Code::LedgerUnavailable | Code::DatabaseReplaced | Code::LogUnclaimed => unavailable(),
+        Code::LedgerUnavailable | Code::LogUnclaimed => unavailable(),
+        Code::DatabaseReplaced | Code::DatabaseUnavailable => unavailable(),
         Code::ApprovalUnavailable | Code::BudgetUnavailable | Code::IdempotencyUnavailable => unavailable(),
         Code::ProviderUnreachable | Code::ProviderRefused | Code::ProviderBusy => unavailable(),
         Code::RuleFailed

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
@@ -49,11 +50,9 @@ pub(crate) fn take(db: &Db) -> Outcome<Claim> {
             format!("the file has {names} names; with hard links two gateways cannot see each other");
         return Err(StoreError::Unavailable { place: Arc::clone(place), detail });
     }
-    let mut beside = path.into_os_string();
-    beside.push(".lock");
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(&beside).map_err(fault)?;
+    let mut file = options.open(lock_of(&path)).map_err(fault)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -67,6 +66,25 @@ pub(crate) fn take(db: &Db) -> Outcome<Claim> {
     file.set_len(0).map_err(fault)?;
     writeln!(file, "{}", std::process::id()).map_err(fault)?;
     Ok(Claim { _lock: Some(file) })
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    PathBuf::from(beside)
+}
+
+/// Whether a gateway serves from the file that is, or was, at this path.
+pub(crate) fn is_held(path: &Path) -> std::io::Result<bool> {
+    match File::open(lock_of(path)) {
+        Ok(lock) => match lock.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Says that this process alone writes a log. Keep it until the ledger is closed.

@@ -3,7 +3,7 @@
 //! Only this file and `open.rs` know which engine it is.
 
 use crate::error::{StoreError, classify};
-use crate::inplace::WhichFile;
+use crate::inplace::Together;
 use decision::{Digest, Timestamp};
 use sqlx::{
     Arguments as _, Database, Decode, Encode, PgPool, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite,
@@ -41,8 +41,8 @@ pub(crate) enum Db {
     Sqlite {
         place: Arc<str>,
         path: PathBuf,
-        /// The file at the path, when it was opened; none of a database in memory.
-        is: Option<WhichFile>,
+        /// Its file, its log and the log's index; none of a database in memory.
+        files: Together,
         writer: SqlitePool,
         readers: SqlitePool,
         outage: Outage,
@@ -153,14 +153,26 @@ impl Db {
         }
     }
 
-    /// Whether the file is still the one at its path: what is written to one that was moved away is lost with it. Looks at
-    /// the disk, for a microsecond. A server looks after its own files.
+    /// Whether its files are still those at their paths: what is written to one that was moved away is lost with it, and
+    /// whoever opens the database beside another log or another index of it sees and writes another database. SQLite itself
+    /// takes neither away before its last connection closes. A server looks after its own files.
     pub(crate) fn in_place(&self) -> Outcome<()> {
-        let Self::Sqlite { place, path, is: Some(is), .. } = self else { return Ok(()) };
-        match WhichFile::at(path) {
-            Ok((found, _)) if found == *is => Ok(()),
-            Ok(_) | Err(_) => Err(StoreError::Replaced { place: Arc::clone(place) }),
+        let Self::Sqlite { place, files, .. } = self else { return Ok(()) };
+        match files.missing() {
+            None => Ok(()),
+            Some(file) => {
+                Err(StoreError::Replaced { place: Arc::clone(place), file: file.display().to_string() })
+            }
         }
+    }
+
+    /// Whether it takes writes, as far as it says so unasked: a standby does not, nor a server that was set to read only.
+    pub(crate) async fn takes_writes(&self) -> Outcome<()> {
+        let Self::Postgres { place, pool, .. } = self else { return Ok(()) };
+        let asked = sqlx::query_scalar("SELECT current_setting('transaction_read_only') = 'on'");
+        let is_read_only: bool = asked.fetch_one(pool).await.map_err(|error| self.fault(&error))?;
+        let detail = "it is read only: a standby, or set to read-only transactions".to_owned();
+        if is_read_only { Err(StoreError::Unavailable { place: Arc::clone(place), detail }) } else { Ok(()) }
     }
 
     /// It did not answer in time.

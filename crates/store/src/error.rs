@@ -31,11 +31,16 @@ pub enum StoreError {
         "the database {place} is damaged or is not a database ({detail}): stop the gateway, keep a copy of the file and restore a backup"
     )]
     Corrupt { place: Arc<str>, detail: String },
-    /// Its file was moved, removed or replaced while it was open.
+    /// One of its files was moved, removed or replaced while it was open.
     #[error(
-        "the file of the database {place} was moved or replaced while it was open: put it back, or stop the gateway and start it with the one it is to have"
+        "the file `{file}` of the database {place} was moved, removed or replaced while it was open (database-replaced): put it back, or stop the gateway and start it with the one it is to have"
     )]
-    Replaced { place: Arc<str> },
+    Replaced { place: Arc<str>, file: String },
+    /// It is not there, and something that only stands beside one is.
+    #[error(
+        "the database {place} is not there, and {left} is (database-missing): it was moved or removed, and none is begun in its place; {cure}"
+    )]
+    Away { place: Arc<str>, left: String, cure: &'static str },
     #[error(
         "the database {place} belongs to another program: give callgate a file, or a PostgreSQL database or schema, of its own"
     )]

@@ -3,7 +3,7 @@
 use crate::db::{args, statements};
 use crate::{Scope, Store, StoreError};
 use decision::approval::State;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How long the database may take to answer whoever asks whether it is there.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -15,12 +15,28 @@ statements! {
 }
 
 impl Store {
-    /// Whether it answers, within two seconds. After something could not be written, whether something can be again.
+    /// Whether it answers and takes writes, within two seconds. After something could not be written, whether something
+    /// can be again. [`Store::was_well`] has the answer from then on.
     ///
     /// Errors: why it cannot be worked with.
     pub async fn is_well(&self) -> Result<(), StoreError> {
+        let asked = self.looked_after().await;
+        *self.inner.unwell.lock() = asked.as_ref().err().map(|error| error.to_string().into());
+        asked
+    }
+
+    /// What whoever asked last was told; nothing is known against a database that nobody asked.
+    ///
+    /// Errors: why calls are not to be taken now. What is decided cannot be kept, nor what is spent, nor that somebody may
+    /// not call any more.
+    pub fn was_well(&self) -> Result<(), Arc<str>> {
+        self.inner.unwell.lock().clone().map_or(Ok(()), Err)
+    }
+
+    async fn looked_after(&self) -> Result<(), StoreError> {
         let asked = async {
             if !self.db().is_out() {
+                self.db().takes_writes().await?;
                 return self.revision().await.map(drop);
             }
             let mut tx = self.db().begin().await?;

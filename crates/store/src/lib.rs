@@ -93,6 +93,8 @@ struct Inner {
     /// What is remembered of the index while it is filled.
     memory: tokio::sync::Mutex<circumstances::Memory>,
     holding: Arc<claim::Holding>,
+    /// Why the database could not be worked with when somebody asked last.
+    unwell: parking_lot::Mutex<Option<Arc<str>>>,
 }
 
 impl Drop for Inner {
@@ -140,8 +142,10 @@ impl Store {
         let bumped = Arc::new(Notify::new());
         let listener = revision::listen(&db, &bumped);
         let (writer, memory) = (Writer::new(&*entropy), tokio::sync::Mutex::default());
-        let holding = Arc::default();
-        Self { inner: Arc::new(Inner { db, clock, entropy, bumped, listener, writer, memory, holding }) }
+        let (holding, unwell) = (Arc::default(), parking_lot::Mutex::default());
+        Self {
+            inner: Arc::new(Inner { db, clock, entropy, bumped, listener, writer, memory, holding, unwell }),
+        }
     }
 
     /// Says that this process serves from the store. Keep it until the process stops serving.
@@ -151,8 +155,8 @@ impl Store {
         claim::take(&self.inner.db)
     }
 
-    /// Whether the database is still where it was opened; a gateway that goes on without it decides by what nobody else sees,
-    /// and loses it. Looks at the disk, for a microsecond.
+    /// Whether the database's files are still where they were opened; a gateway that goes on without one decides by what
+    /// nobody else sees, and loses it. Looks at the disk, for three microseconds.
     ///
     /// Errors: [`StoreError::Replaced`].
     pub fn in_place(&self) -> Result<(), StoreError> {

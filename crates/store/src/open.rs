@@ -2,9 +2,10 @@
 
 mod address;
 
+use crate::claim;
 use crate::db::{Db, Outage, Outcome};
 use crate::error::{StoreError, classify};
-use crate::inplace::WhichFile;
+use crate::inplace::Together;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -92,8 +93,12 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
     }
     let place: Arc<str> = format!("`{path}`").into();
     let path = PathBuf::from(path);
-    private(&path)
-        .map_err(|error| StoreError::Unavailable { place: Arc::clone(&place), detail: error.to_string() })?;
+    let fault =
+        |error: io::Error| StoreError::Unavailable { place: Arc::clone(&place), detail: error.to_string() };
+    if let Some((left, cure)) = left_of(&path).map_err(fault)? {
+        return Err(StoreError::Away { place, left, cure });
+    }
+    private(&path).map_err(fault)?;
     // Whoever turns a new file into one with a write-ahead log needs it alone, and SQLite tells everybody else so
     // at once, without the wait that it grants a statement.
     let begun = Instant::now();
@@ -137,11 +142,13 @@ async fn open_file(path: &Path, place: &Arc<str>) -> Outcome<Db> {
     // what readers look for is small, and the system keeps the file's pages too; in KiB
     let reading = options.read_only(true).pragma("cache_size", "-256");
     let readers = pool().max_connections(4).connect_with(reading).await.map_err(fault)?;
-    let is = WhichFile::at(path).ok().map(|(is, _)| is);
+    // whoever wrote the steps, or found them written, has made all three, and a connection keeps them
+    let files = files(path)
+        .map_err(|error| StoreError::Unavailable { place: Arc::clone(place), detail: error.to_string() })?;
     Ok(Db::Sqlite {
         place: Arc::clone(place),
         path: path.to_owned(),
-        is,
+        files,
         writer,
         readers,
         outage: Outage::default(),
@@ -159,11 +166,42 @@ pub(crate) async fn empty() -> Outcome<Db> {
     Ok(Db::Sqlite {
         place,
         path: PathBuf::new(),
-        is: None,
+        files: Together::default(),
         writer: one.clone(),
         readers: one,
         outage: Outage::default(),
     })
+}
+
+/// A file that SQLite keeps beside a database, by what its name ends with.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// The files of a database that is open. SQLite has its log and the log's index beside the file itself and not beside a link to it.
+fn files(path: &Path) -> io::Result<Together> {
+    let itself = fs::canonicalize(path)?;
+    Together::at([path.to_owned(), beside(&itself, "-wal"), beside(&itself, "-shm")])
+}
+
+/// What shows that a database which is not there was, and what to do about it. SQLite would take the log of the old one
+/// away, or into the new one.
+fn left_of(path: &Path) -> io::Result<Option<(String, &'static str)>> {
+    if path.try_exists()? {
+        return Ok(None);
+    }
+    if claim::is_held(path)? {
+        return Ok(Some((
+            "a gateway that works with it".to_owned(),
+            "put it back, or stop that gateway first",
+        )));
+    }
+    let log = beside(path, "-wal");
+    let is_there = fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    let cure = "put it back; or, if it is to be begun anew or restored, move that file away first";
+    Ok(is_there.then(|| (format!("its log `{}`", log.display()), cure)))
 }
 
 /// Makes the file exist with mode 0600 before SQLite opens it. An existing file is never opened
@@ -223,32 +261,74 @@ async fn open_postgres(url: &str, opening: Opening) -> Outcome<Db> {
         .await
         .map_err(|error| unreachable(&place, &error))?;
     let migrator = migrator(steps!("postgres"));
-    match (found(&pool, &place).await?, opening) {
-        (None, Opening::Look) => return Err(StoreError::Nothing { place }),
-        (Some(found), Opening::Look | Opening::Use) => {
-            if let Some(missing) = migrator.iter().find(|step| !found.contains(&step.version)) {
-                let found = found.into_iter().filter(|version| *version < missing.version).max();
-                let found = found.unwrap_or_default();
-                return Err(StoreError::Older { place, found, known: SCHEMA });
-            }
+    let found = found(&pool, &place).await?;
+    let missing = match &found {
+        Some(found) => missing(&migrator, found, &place)?,
+        None => Some(1),
+    };
+    match (found, missing, opening) {
+        (None, _, Opening::Look) => return Err(StoreError::Nothing { place }),
+        (Some(found), Some(missing), Opening::Look | Opening::Use) => {
+            let found = found.iter().map(|step| step.version).filter(|version| *version < missing).max();
+            return Err(StoreError::Older { place, found: found.unwrap_or_default(), known: SCHEMA });
         }
-        (None, Opening::Use) | (_, Opening::Move) => {}
+        // one that is up to date is sent nothing: it may be read only
+        (_, None, _) => {}
+        (_, Some(_), Opening::Move) | (None, Some(_), Opening::Use) => {
+            moved(&migrator, &pool, &place).await?;
+        }
     }
+    let db = Db::Postgres { place, pool, outage: Outage::default() };
+    if opening == Opening::Move {
+        db.takes_writes().await?;
+    }
+    Ok(db)
+}
+
+async fn moved(migrator: &Migrator, pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<()> {
     // whoever makes tables has the others wait, and many may start together
     let begun = Instant::now();
     loop {
-        match migrator.run(&pool).await.map_err(|error| migrated(&place, &error)) {
+        match migrator.run(pool).await.map_err(|error| migrated(place, &error)) {
             Err(StoreError::Busy { .. }) if begun.elapsed() < MOVED => {}
-            done => break done?,
+            done => return done,
         }
     }
-    Ok(Db::Postgres { place, pool, outage: Outage::default() })
+}
+
+/// A step as a database has it.
+struct Made {
+    version: i64,
+    is_whole: bool,
+    checksum: Vec<u8>,
+}
+
+/// The first step that is not made yet.
+///
+/// Errors: one that this version does not know, or made otherwise.
+fn missing(migrator: &Migrator, found: &[Made], place: &Arc<str>) -> Outcome<Option<i64>> {
+    for made in found {
+        let place = || Arc::clone(place);
+        let known = migrator.iter().find(|step| step.version == made.version);
+        match known {
+            _ if !made.is_whole => {
+                return Err(StoreError::Altered { place: place(), version: made.version });
+            }
+            None => return Err(StoreError::Newer { place: place(), found: made.version, known: SCHEMA }),
+            Some(step) if *step.checksum != *made.checksum => {
+                return Err(StoreError::Altered { place: place(), version: made.version });
+            }
+            Some(_) => {}
+        }
+    }
+    let is_missing = |version: &i64| found.iter().all(|made| made.version != *version);
+    Ok(migrator.iter().map(|step| step.version).find(is_missing))
 }
 
 /// The steps that were made in a database that is ours; `None` where it is empty, but for what extensions have.
 ///
 /// Errors: it holds somebody else's tables.
-async fn found(pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<Option<Vec<i64>>> {
+async fn found(pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<Option<Vec<Made>>> {
     let fault = |error: sqlx::Error| classify(place, &error);
     let tables = "SELECT COUNT(*) > 0, COUNT(CASE c.relname WHEN '_sqlx_migrations' THEN 1 END) > 0 \
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
@@ -259,8 +339,11 @@ async fn found(pool: &sqlx::PgPool, place: &Arc<str>) -> Outcome<Option<Vec<i64>
         (false, _) => Ok(None),
         (true, false) => Err(StoreError::Foreign { place: Arc::clone(place) }),
         (true, true) => {
-            let steps = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
-            steps.fetch_all(pool).await.map(Some).map_err(fault)
+            let steps =
+                sqlx::query_as("SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version");
+            let steps: Vec<(i64, bool, Vec<u8>)> = steps.fetch_all(pool).await.map_err(fault)?;
+            let made = |(version, is_whole, checksum)| Made { version, is_whole, checksum };
+            Ok(Some(steps.into_iter().map(made).collect()))
         }
     }
 }

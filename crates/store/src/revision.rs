@@ -56,7 +56,10 @@ impl Store {
     }
 
     /// Commits a change that others must notice.
+    ///
+    /// Errors: also where it would be written to a file that nobody else finds.
     pub(crate) async fn commit_noticed(&self, mut tx: Tx, scope: &Scope) -> Outcome<()> {
+        self.in_place()?;
         tx.execute(BUMP, args![scope.tenant.as_str(), scope.environment.as_str()]).await?;
         if matches!(tx, Tx::Postgres(..)) {
             // Only a wake-up: the payload says nothing, the row is read.

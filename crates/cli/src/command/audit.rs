@@ -1,6 +1,7 @@
 //! `callgate audit`: the record, read and proven. What the index knows is a convenience; what `show`, `prove`,
 //! `export` and `verify` say comes from the ledger.
 
+mod deed;
 mod entries;
 mod erase;
 mod index;
@@ -26,7 +27,10 @@ use decision::{
 };
 use serde_json::json;
 use std::path::PathBuf;
-use store::{CallRow, Ended, Filter, ledger::verify};
+use store::{
+    CallRow, Ended, Filter,
+    ledger::{Index, verify_beside},
+};
 
 pub(crate) use entries::entries;
 use proof::public_key;
@@ -46,12 +50,7 @@ pub(crate) enum Audit {
     /// The newest signed checkpoint and the public key: keep both where nobody who can change the log can reach
     Checkpoint,
     /// Erase a value of a call: beside its entries, where every proof stays whole, and what the database has of it
-    Erase {
-        call: String,
-        /// Which value
-        #[arg(value_enum)]
-        what: What,
-    },
+    Erase(erase::Erase),
     /// Fill the search index from the ledger again
     RebuildIndex {
         /// Go on with a ledger that has lost its end. Look at it with `callgate audit verify` and keep a copy first
@@ -144,7 +143,7 @@ pub(crate) struct Prove {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// An exported folder, or a copy of the ledger; without it, the ledger in use
+    /// An exported folder, or a copy of the ledger; without it, the ledger in use, held against what the database knows of it
     dir: Option<PathBuf>,
     /// The log's public key as kept elsewhere, or a file that holds it
     #[arg(long, value_name = "KEY|FILE")]
@@ -165,7 +164,7 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
         Audit::Show { call } => show(&call, given, &given.place()?).await,
         Audit::Export(args) => export(&args, given, &given.place()?).await,
         Audit::Checkpoint => checkpoint(given, &given.place()?).await,
-        Audit::Erase { call, what } => erase::erase(&call, what.into(), given, &given.place()?).await,
+        Audit::Erase(args) => erase::erase(args, given, &given.place()?).await,
         Audit::RebuildIndex { accept_loss, accept_older_database } => {
             index::rebuild((accept_loss, accept_older_database), given, &given.place()?).await
         }
@@ -174,7 +173,8 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
 
 const EMPTY: &str = "there is no call in the record";
 
-async fn list(args: List, given: &Given, place: &Place) -> Outcome {
+/// What was asked for. Errors: it is said in other words than ours.
+fn filter(args: List) -> Result<Filter, Failure> {
     let code = match &args.code {
         Some(text) => Some(Code::parse(text).ok_or_else(|| {
             Failure::Usage(format!("`{text}` is not a reason code: docs/reference/codes.md lists them"))
@@ -190,7 +190,7 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
         }
         None => None,
     };
-    let filter = Filter {
+    Ok(Filter {
         agent: args.agent,
         user: args.user,
         server: args.server,
@@ -209,13 +209,27 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
         since,
         until: None,
         text: args.text,
-    };
+    })
+}
+
+async fn list(args: List, given: &Given, place: &Place) -> Outcome {
+    let limit = args.limit;
+    let filter = filter(args)?;
     if !place.is_begun() {
         given.say.json(&json!([]));
         given.say.line(format!("{EMPTY}: no gateway has used `{}` yet", place.meant.state_dir.display()));
         return Ok(Verdict::Yes);
     }
-    let store = place.store().await?;
+    let store = match place.looked_at().await? {
+        Ok(store) => store,
+        // a record with nothing that knows of it is no empty one
+        Err(nothing) if place.has_ledger() => return Err(nothing.into()),
+        Err(nothing) => {
+            given.say.json(&json!([]));
+            given.say.line(format!("{EMPTY}: {nothing}"));
+            return Ok(Verdict::Yes);
+        }
+    };
     if place.has_ledger() {
         let book = Book::open(place).await?;
         index::filled(&book, &store, place).await?;
@@ -223,13 +237,13 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     }
     let mut rows = Vec::new();
     let mut before = None;
-    while (rows.len() as u64) < args.limit {
+    while (rows.len() as u64) < limit {
         let page = store.find_calls(&place.scope(), &filter, 1_000, before.as_ref()).await?;
         let Some(last) = page.last().map(CallRow::cursor) else { break };
         before = Some(last);
         rows.extend(page);
     }
-    rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     given.say.json(&rows.iter().map(value).collect::<Vec<_>>());
     if rows.is_empty() {
         // the errands that are left out by themselves are nobody's question
@@ -346,15 +360,16 @@ async fn export(args: &Export, given: &Given, place: &Place) -> Outcome {
 }
 
 async fn verification(args: Verify, given: &Given) -> Outcome {
-    let (dir, known) = match args.dir {
-        Some(dir) => (dir, 0),
+    let (dir, index) = match args.dir {
+        Some(dir) => (dir, Index::NotAsked { why: "a folder was named, which is no gateway's".to_owned() }),
         None => {
             let place = given.place()?;
             place.private()?;
-            // looked up first, as a gateway may be writing; a database that cannot be read knows nothing
-            (place.ledger_dir(), control::known(&place).await.unwrap_or_default())
+            // looked up first, as a gateway may be writing
+            (place.ledger_dir(), control::index(&place).await)
         }
     };
+    let known = if let Index::Asked(known) = &index { known.entries } else { 0 };
     let key = args.key.as_deref().map(public_key).transpose()?;
     let kept = match &args.checkpoint {
         Some(path) => {
@@ -362,8 +377,7 @@ async fn verification(args: Verify, given: &Given) -> Outcome {
         }
         None => None,
     };
-    let mut report = verify(&dir, key.as_ref(), kept.as_deref())?;
-    report.were_recorded(known);
+    let report = verify_beside(&dir, key.as_ref(), kept.as_deref(), index)?;
     let holds = report.holds();
     given.say.json(&json!({ "ok": holds, "known": known, "headline": report.headline(), "report": report }));
     given.say.line(crate::say::printable(&report.text()));

@@ -18,8 +18,12 @@ pub(crate) struct OpenLedger {
 
 /// Whether somebody else has it, perhaps only for a moment.
 pub(crate) fn is_taken(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(LedgerError::Locked { .. }))
-        || matches!(error.downcast_ref(), Some(StoreError::LogClaimed { .. }))
+    matches!(error.downcast_ref(), Some(LedgerError::Locked { .. })) || is_elsewhere(error)
+}
+
+/// Whether that is a process on another copy of it.
+pub(crate) fn is_elsewhere(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::LogClaimed { .. }))
 }
 
 /// Opens the ledger in this folder, which reads all of it and must find at least the entries that are known, and says in

@@ -109,6 +109,7 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             listen: desk.address.to_string(),
             config: desk.config.clone(),
             house: Some(desk.files.place().house()),
+            replaced: desk.gate.store().in_place().err().map(|error| error.to_string()),
         },
         Request::Reload => {
             Response::Reloaded { problems: desk.files.reload().await.err().unwrap_or_default() }

@@ -6,10 +6,7 @@ use gateway::{
     listen::http::{Health, Probes},
 };
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use store::StoreError;
@@ -23,8 +20,7 @@ const ASK: Duration = Duration::from_secs(1);
 pub(super) fn probes(gate: &Arc<Gate>, closing: &CancellationToken) -> Probes {
     let (ready, metrics, published) = (Arc::clone(gate), Arc::clone(gate), Arc::clone(gate));
     let seen = Mutex::new(Seen::default());
-    let away = Arc::new(AtomicBool::new(false));
-    tokio::spawn(follow(Arc::clone(gate), Arc::clone(&away), closing.clone()));
+    tokio::spawn(follow(Arc::clone(gate), closing.clone()));
     Probes {
         alive: Arc::new(|| Health::Good),
         ready: Arc::new(move || {
@@ -36,11 +32,11 @@ pub(super) fn probes(gate: &Arc<Gate>, closing: &CancellationToken) -> Probes {
             if seen.fails(stats.failures, stats.groups) {
                 return Health::Bad("the ledger cannot be written, so calls are refused".to_owned());
             }
-            if away.load(Ordering::Relaxed) {
+            if ready.store().was_well().is_err() {
                 return Health::Bad("the database cannot be used, so calls are refused".to_owned());
             }
             if ready.store().in_place().is_err() {
-                return Health::Bad("the database's file was replaced, so calls are refused".to_owned());
+                return Health::Bad("a file of the database was replaced, so calls are refused".to_owned());
             }
             if ready.store().writes_log().is_err() {
                 return Health::Bad(
@@ -57,9 +53,9 @@ pub(super) fn probes(gate: &Arc<Gate>, closing: &CancellationToken) -> Probes {
 /// How often a gateway says that it is there.
 const SAY: Duration = Duration::from_secs(60);
 
-/// Asks the database again and again. Whoever asks for the gateway's health is told what it said last.
-async fn follow(gate: Arc<Gate>, away: Arc<AtomicBool>, closing: CancellationToken) {
-    let mut rules = Rules::default();
+/// Asks the database again and again. Whoever calls, or asks for the gateway's health, is told what it said last.
+async fn follow(gate: Arc<Gate>, closing: CancellationToken) {
+    let (mut rules, mut was_away) = (Rules::default(), false);
     while closing.run_until_cancelled(tokio::time::sleep(ASK)).await.is_some() {
         let well = gate.store().is_well().await;
         if well.is_ok()
@@ -68,12 +64,14 @@ async fn follow(gate: Arc<Gate>, away: Arc<AtomicBool>, closing: CancellationTok
         {
             tracing::debug!(%error, "which rules are in force cannot be told to other gateways now");
         }
-        let was_away = away.swap(well.is_err(), Ordering::Relaxed);
-        match well {
-            Err(error) if !was_away => tracing::error!(%error, "the database cannot be used: not ready"),
+        match &well {
+            Err(error) if !was_away => {
+                tracing::error!(%error, "the database cannot be used: not ready, and calls are refused");
+            }
             Ok(()) if was_away => tracing::warn!("the database can be used again"),
             Ok(()) | Err(_) => {}
         }
+        was_away = well.is_err();
     }
 }
 

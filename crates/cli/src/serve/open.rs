@@ -2,7 +2,7 @@
 
 use crate::{
     command::secret,
-    control::{self, LOCKED_PAUSE, LOCKED_TRIES, Loss},
+    control::{self, LOCKED_MOST, LOCKED_PAUSE, LOCKED_TOLD, Loss},
     indexed,
     keys::{self, Asking},
     place::Place,
@@ -103,11 +103,14 @@ async fn whole_ledger(dir: PathBuf, store: Store, scope: Scope) -> anyhow::Resul
 
 /// Opens the ledger, once a command that has it for a moment is done with it.
 async fn ledger(dir: &Path, store: &Store, scope: &Scope) -> anyhow::Result<control::OpenLedger> {
-    let mut tries = 0;
+    let (begun, mut is_told) = (tokio::time::Instant::now(), false);
     loop {
         match control::open_ledger(store, dir, Loss::Refused, scope).await {
-            Err(error) if control::is_taken(&error) && tries < LOCKED_TRIES => {
-                tries += 1;
+            Err(error) if control::is_taken(&error) && begun.elapsed() < LOCKED_MOST => {
+                if begun.elapsed() > LOCKED_TOLD && !is_told {
+                    is_told = true;
+                    tracing::warn!("waiting, for {} s at most: {error:#}", LOCKED_MOST.as_secs());
+                }
                 tokio::time::sleep(LOCKED_PAUSE).await;
             }
             // once it is ours: whoever has it has the database that goes with it
@@ -127,6 +130,12 @@ async fn recover(ledger: &Ledger, recovered: Recovered) -> anyhow::Result<()> {
     if !recovered.unreadable.is_empty() {
         let (first, count) = (recovered.unreadable.first(), recovered.unreadable.len());
         tracing::warn!(?first, count, "the ledger holds entries that this version cannot read");
+    }
+    for name in &recovered.strays {
+        tracing::warn!(
+            ?name,
+            "a file lies among the ledger's segments and is no part of it: nobody reads it, and it was left alone"
+        );
     }
     let open = recovered.open;
     if open.is_empty() {

@@ -149,8 +149,14 @@ fn a_copy_of_a_state_folder_does_not_begin_beside_its_gateway_or_behind_it() {
     let config = format!("listen = \"127.0.0.1:{}\"\nstate-dir = \"state\"\n", free_port());
     bed.write("copy/callgate.toml", &format!("database = \"{database}\"\n{config}"));
     let gateway = bed.serve();
-    let (code, err) = refused(&bed, "copy/callgate.toml");
+    let ((code, err), command) = std::thread::scope(|scope| {
+        let command = scope.spawn(|| bed.run(&["agent", "add", "x", "--config", "copy/callgate.toml"]));
+        (refused(&bed, "copy/callgate.toml"), command.join().unwrap())
+    });
     assert!(code == Some(1) && err.contains("(log-claimed)"), "{code:?} {err}");
+    assert!(err.contains("waiting, for 30 s at most"), "it says for what it waits: {err}");
+    assert!(command.code == 1 && command.err.contains("(log-claimed)"), "{command:?}");
+    assert!(!command.err.contains("in use by a process"), "it knows which: {command:?}");
     assert_eq!(gateway.get("/readyz").0, 200, "the first is untouched");
     gateway.stop();
     let (code, err) = refused(&bed, "copy/callgate.toml");
@@ -164,6 +170,10 @@ fn a_gateway_whose_database_is_away_says_so_and_takes_no_calls() {
     let bed = on_postgresql(&database);
     let empty = bed.json(&["check"]);
     assert_eq!(empty["store"], serde_json::json!([]), "{empty}");
+    for _ in 0..2 {
+        let none = bed.run(&["audit", "list"]);
+        assert!(none.code == 0 && none.out.contains("is empty"), "nothing is made in it: {none:?}");
+    }
     let token = bed.token("bot");
     let gateway = bed.serve();
     let session = gateway.session(&token);
@@ -183,4 +193,38 @@ fn a_gateway_whose_database_is_away_says_so_and_takes_no_calls() {
     assert!(!said.out.contains("locked by somebody"), "{said:?}");
     assert!(said.err.contains("wrong.cedar"), "the rest is looked at: {said:?}");
     gateway.kill();
+}
+
+#[test]
+fn a_gateway_whose_database_is_read_only_says_so_and_takes_no_calls() {
+    let Some(database) = crate::cluster::address() else { return };
+    let bed = on_postgresql(&database);
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let call = || gateway.call(&token, &session, "read_note").to_string();
+    assert!(call().contains("a note"));
+    let (_, folder) = database.split_once("host=").unwrap();
+    let data = Path::new(folder).join("data");
+    let pid = fs::read_to_string(data.join("postmaster.pid")).unwrap().lines().next().unwrap().to_owned();
+    let set = |read_only: &str| {
+        fs::write(
+            data.join("postgresql.auto.conf"),
+            format!("default_transaction_read_only = {read_only}\n"),
+        )
+        .unwrap();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    };
+    set("on");
+    until("it is not ready", || gateway.get("/readyz").0 == 503);
+    assert!(call().contains("database-unavailable"), "what is said is so");
+    for command in [&["check"][..], &["agent", "list"]] {
+        let said = bed.run(command);
+        assert!(said.code == 0, "whoever reads can: {command:?}: {said:?}");
+    }
+    set("off");
+    until("it is ready", || gateway.get("/readyz").0 == 200);
+    until("it takes calls", || call().contains("a note"));
+    assert_eq!(gateway.stop(), 0);
 }

@@ -286,6 +286,31 @@ fn what_is_erased_of_a_held_call_is_erased_everywhere_and_the_record_says_by_who
 }
 
 #[test]
+fn the_calls_of_a_deed_are_erased_in_one_command_and_no_others() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_needle(&gateway, &token, &session)));
+    let one = bed.json(&["approvals", "list"])[0].clone();
+    let (id, refused) = (one["id"].as_str().unwrap(), one["call"].as_str().unwrap());
+    assert!(is_held(&drop_needle(&gateway, &token, &session)), "asked again meanwhile");
+    assert_eq!(bed.run(&["approvals", "approve", id, "--as", "kim"]).code, 0);
+    assert!(!is_held(&drop_needle(&gateway, &token, &session)));
+    // another of the same tool
+    assert!(is_held(&drop_note(&gateway, &token, &session)));
+    let other = bed.json(&["approvals", "list"])[0]["call"].as_str().unwrap().to_owned();
+    let by_itself = bed.run(&["audit", "erase", refused, "arguments"]);
+    assert!(by_itself.out.contains("erased 1 value;") && by_itself.out.contains("`--deed`"), "{by_itself:?}");
+    assert!(!places(&bed, "NEEDLE").is_empty(), "the others have their own");
+    let erased = bed.json(&["audit", "erase", refused, "arguments", "--deed"]);
+    assert_eq!((&erased["erased"], &erased["calls"]), (&json!(2), &json!(3)), "{erased}");
+    assert!(bed.run(&["audit", "show", &other]).out.contains("arguments: {"), "another deed's stay");
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(places(&bed, "NEEDLE"), Vec::<String>::new());
+    assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+}
+
+#[test]
 fn what_is_not_kept_any_more_goes_from_approvals_that_there_were_before() {
     let bed = bed();
     let token = bed.token("bot");

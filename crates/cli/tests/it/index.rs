@@ -195,7 +195,10 @@ fn a_database_that_is_older_than_its_ledger_is_not_gone_on_with_unsaid() {
         // what only reads does not make it look new
         for command in [&["audit", "list"][..], &["serve"], &["audit", "rebuild-index"]] {
             let said = bed.run(command);
-            let told = "the database is an older copy, or was begun anew";
+            let told = match (database.exists(), command) {
+                (false, _) => "is not there, and the record `",
+                (true, _) => "the database is an older copy, or was begun anew",
+            };
             assert!(said.code == 1 && said.err.contains(told), "{command:?}: {said:?}");
         }
     }
@@ -210,6 +213,55 @@ fn a_database_that_is_older_than_its_ledger_is_not_gone_on_with_unsaid() {
     }
     std::fs::write(&database, newest).unwrap();
     assert!(bed.run(&["serve"]).err.contains("--accept-older-database"));
+}
+
+/// Somebody with a copy of the state folder wrote on, and put their ledger in the place of the gateway's.
+#[test]
+fn verification_asks_the_database_which_way_the_log_went_and_says_where_it_could_not() {
+    let (bed, ..) = two_calls();
+    let copied = |from: &str, to: &str| {
+        let done = std::process::Command::new("cp").arg("-a").args([bed.path(from), bed.path(to)]).status();
+        assert!(done.unwrap().success());
+    };
+    copied("state", "other");
+    assert_eq!(bed.serve().stop(), 0);
+    let good = bed.run(&["audit", "verify"]);
+    assert!(good.code == 0 && good.out.contains("the database knows "), "{good:?}");
+    std::fs::rename(bed.path("state"), bed.path("mine")).unwrap();
+    std::fs::rename(bed.path("other"), bed.path("state")).unwrap();
+    assert_eq!(bed.run(&["agent", "add", "another"]).code, 0);
+    assert_eq!(bed.serve().stop(), 0);
+    std::fs::rename(bed.path("state"), bed.path("other")).unwrap();
+    std::fs::rename(bed.path("mine"), bed.path("state")).unwrap();
+    std::fs::remove_dir_all(bed.path("state/ledger")).unwrap();
+    copied("other/ledger", "state/ledger");
+    let said = bed.run(&["audit", "verify"]);
+    assert!(said.code == 3 && said.out.contains("(log-parted)"), "{said:?}");
+    assert!(bed.run(&["serve"]).err.contains("(log-parted)"), "as a gateway does");
+    for (beside, why) in [("", "(database-missing)"), ("-is-elsewhere", "")] {
+        let database = bed.path("state/callgate.db");
+        std::fs::rename(&database, bed.path("aside")).unwrap();
+        if !beside.is_empty() {
+            std::fs::write(&database, "not a database, and long enough to be looked at as if it were one")
+                .unwrap();
+        }
+        let unasked = bed.run(&["audit", "verify"]);
+        assert!(unasked.code == 0 && unasked.out.contains("the database was not asked"), "{unasked:?}");
+        assert!(unasked.out.contains(why), "{unasked:?}");
+        std::fs::rename(bed.path("aside"), &database).unwrap();
+    }
+    let named = bed.run(&["audit", "verify", "state/ledger"]);
+    assert!(named.code == 0 && named.out.contains("a folder was named"), "{named:?}");
+}
+
+#[test]
+fn a_stray_file_among_the_segments_stops_nobody_and_is_told() {
+    let (bed, ..) = two_calls();
+    bed.write("state/ledger/segments/.DS_Store", "something");
+    let said = bed.run(&["audit", "verify"]);
+    assert!(said.code == 0 && said.out.contains("! `.DS_Store` lies among the segments"), "{said:?}");
+    assert_eq!(bed.serve().stop(), 0);
+    assert!(bed.log().contains("a file lies among the ledger's segments"), "{}", bed.log());
 }
 
 #[test]

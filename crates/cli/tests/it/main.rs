@@ -18,6 +18,7 @@ mod demo;
 mod door;
 mod import;
 mod index;
+mod moved;
 mod names;
 mod nothing;
 mod once;

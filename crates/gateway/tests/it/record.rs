@@ -265,6 +265,10 @@ async fn while_the_store_cannot_be_asked_nobody_is_let_in_and_the_gateway_stays_
     let told = tokio::time::timeout(Duration::from_secs(10), call()).await.unwrap();
     assert_eq!(told.json()["result"]["_meta"]["callgate/refusal"]["code"], "stage-failed", "{told:?}");
     assert_eq!(script.heard("tools/call").len(), 1, "a token that was known before is not let in on memory");
+    // and once the look at the database has found it
+    house.store.is_well().await.unwrap_err();
+    let told = call().await;
+    assert_eq!((told.status, &told.json()["error"]["data"]["code"]), (503, &json!("database-unavailable")));
     let (asked, decided) = house.counts();
     assert_eq!(asked, decided);
 }
@@ -308,4 +312,12 @@ async fn while_the_databases_file_is_another_one_nothing_leaves() {
     assert_eq!(script.heard("tools/call").len(), 1);
     std::fs::rename(&aside, &path).unwrap();
     assert_eq!(call().await.status, 200, "it is back");
+    for beside in ["-wal", "-shm"] {
+        let of = path.with_file_name(format!("{}{beside}", path.file_name().unwrap().display()));
+        std::fs::rename(&of, &aside).unwrap();
+        assert_eq!(call().await.json()["error"]["data"]["code"], "database-replaced", "{beside}");
+        std::fs::rename(&aside, &of).unwrap();
+        assert_eq!(call().await.status, 200, "{beside} is back");
+    }
+    assert_eq!(script.heard("tools/call").len(), 4);
 }

@@ -40,6 +40,7 @@ pub use open::{Cut, OpenIntent, Recovered, is_begun, public_key};
 pub use proof::{EntryProof, ProofError};
 pub use queue::{Appended, Attending, FLUSH_BUCKETS_US, Stats};
 pub use verify::{Damage, Finding, Layout, Macs, OpenCall, Place, Report, Values, VerifyError, verify};
+pub use verify::{Index, Known, verify_beside};
 
 use decision::{CallId, Clock, Digest, Disclosure, Entropy, Entry, Slot};
 use parking_lot::Mutex;

@@ -14,6 +14,7 @@ use super::{
 use decision::{CallId, Entropy, Entry, Intent};
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -41,6 +42,8 @@ pub struct Recovered {
     pub parted: Option<u64>,
     /// Values whose erasure had begun and was finished now.
     pub erasures_finished: u64,
+    /// Names of what lies among the segments and is no part of the log: it was left alone.
+    pub strays: Vec<OsString>,
 }
 
 /// Bytes that were cut off the end of the log.
@@ -137,6 +140,7 @@ pub(super) fn open(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Resu
     };
     recovered.created = created;
     recovered.size = next.index;
+    recovered.strays = segment::strays(dir)?;
     recovered.unsigned = unsigned.clone().next().map(|first| (first, unsigned.end - 1));
     recovered.open = open_intents(dir, &positions, calls, &mut recovered.unreadable)?;
     Ok(Opened { lock, signer, tree, positions, latest, next, tail, full, recovered })

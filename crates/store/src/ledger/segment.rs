@@ -11,6 +11,7 @@ use super::{
 };
 use decision::Digest;
 use std::{
+    ffi::OsString,
     fs,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -240,15 +241,28 @@ pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     folder(dir).join(format!("{number:010}.seg"))
 }
 
-/// The numbers of the segments that are there, in order. Other files in the folder are an error:
-/// nobody but the ledger writes there.
+/// The numbers of the segments that are there, in order. What is called a segment and is none is an error.
 pub(super) fn list(dir: &Path) -> Result<Vec<u64>, LedgerError> {
+    names(dir).map(|(numbers, _)| numbers)
+}
+
+/// What lies among the segments and is not called one, such as an editor's file. Nobody reads it.
+pub(super) fn strays(dir: &Path) -> Result<Vec<OsString>, LedgerError> {
+    names(dir).map(|(_, strays)| strays)
+}
+
+fn names(dir: &Path) -> Result<(Vec<u64>, Vec<OsString>), LedgerError> {
     let folder = folder(dir);
-    let mut numbers = Vec::new();
+    let (mut numbers, mut strays) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
         let name = entry.map_err(io_error("list", &folder))?.file_name();
-        let number = name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse::<u64>().ok());
-        match number.filter(|n| *name == *format!("{n:010}.seg")) {
+        let number = name.to_str().and_then(|n| n.strip_suffix(".seg")).filter(|n| is_digits(n));
+        let Some(digits) = number else {
+            strays.push(name);
+            continue;
+        };
+        // one of another length stands for a segment that is there, or for one that is missing
+        match digits.parse().ok().filter(|n| *digits == format!("{n:010}")) {
             Some(number) => numbers.push(number),
             None => {
                 let source = std::io::Error::other("it is not a segment of the ledger");
@@ -257,7 +271,12 @@ pub(super) fn list(dir: &Path) -> Result<Vec<u64>, LedgerError> {
         }
     }
     numbers.sort_unstable();
-    Ok(numbers)
+    strays.sort_unstable();
+    Ok((numbers, strays))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The header of a segment, if it is intact and is the one that must come next. Whether the log's key wrote it, the key says.

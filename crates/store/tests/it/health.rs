@@ -34,6 +34,10 @@ async fn a_database_that_takes_no_writes_is_not_well_until_it_does_again() {
         db.fetch_all(sever).await.unwrap();
     };
     set(&mut db, "ALTER DATABASE unwell SET default_transaction_read_only = on").await;
+    // before anything was to be written
+    let unwell = store.is_well().await.unwrap_err();
+    assert!(unwell.to_string().contains("it is read only"), "{unwell}");
+    assert!(store.was_well().unwrap_err().contains("it is read only"));
     let refused = store.add_agent(&home(), &agent("bot"), "ops").await.unwrap_err();
     assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused}");
     assert!(!refused.to_string().contains("locked"), "{refused}");
@@ -44,5 +48,6 @@ async fn a_database_that_takes_no_writes_is_not_well_until_it_does_again() {
     }
     set(&mut db, "ALTER DATABASE unwell RESET default_transaction_read_only").await;
     store.is_well().await.unwrap();
+    store.was_well().unwrap();
     store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
 }

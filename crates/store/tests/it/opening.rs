@@ -51,3 +51,21 @@ async fn whoever_looks_makes_nothing_and_only_a_gateway_moves_the_schema_on() {
     opened(&bed, Opening::Move).await.unwrap();
     opened(&bed, Opening::Look).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_database_that_is_up_to_date_is_sent_nothing_and_a_gateway_does_not_begin_with_one_that_is_read_only()
+ {
+    let Some((url, watch)) = crate::postgres::database("finished").await else { return };
+    let mut bed = Bed::sqlite();
+    bed.url = url.split("&options").next().unwrap().to_owned();
+    opened(&bed, Opening::Move).await.unwrap();
+    let mut db = sqlx::PgConnection::connect(&watch).await.unwrap();
+    db.execute("ALTER DATABASE finished SET default_transaction_read_only = on").await.unwrap();
+    for opening in [Opening::Look, Opening::Use] {
+        opened(&bed, opening).await.unwrap();
+    }
+    let refused = opened(&bed, Opening::Move).await.unwrap_err();
+    assert!(refused.to_string().contains("it is read only"), "{refused}");
+    db.execute("ALTER DATABASE finished RESET default_transaction_read_only").await.unwrap();
+    opened(&bed, Opening::Move).await.unwrap();
+}

@@ -405,3 +405,83 @@ async fn a_file_that_is_moved_or_replaced_while_it_is_open_is_noticed() {
     fs::rename(&aside, &path).unwrap();
     store.in_place().unwrap();
 }
+
+fn beside(path: &std::path::Path, end: &str) -> std::path::PathBuf {
+    path.with_file_name(format!("{}{end}", path.file_name().unwrap().display()))
+}
+
+/// Whoever opens the database beside another log or another index of it has another database.
+#[tokio::test]
+async fn a_log_or_its_index_that_is_moved_replaced_or_removed_is_noticed() {
+    for end in ["-wal", "-shm"] {
+        let bed = Bed::sqlite();
+        let store = bed.store().await;
+        store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
+        let (path, aside) = (beside(&bed.file(), end), beside(&bed.file(), ".aside"));
+        let replaced = || {
+            let found = store.in_place().unwrap_err();
+            assert!(found.to_string().contains(&format!("callgate.db{end}`")), "{found}");
+        };
+        store.in_place().unwrap();
+        fs::rename(&path, &aside).unwrap();
+        replaced();
+        let refused = store.add_agent(&home(), &agent("late"), "ops").await.unwrap_err();
+        assert!(matches!(refused, StoreError::Replaced { .. }), "nobody else would find it: {refused}");
+        fs::copy(&aside, &path).unwrap();
+        replaced();
+        fs::rename(&aside, &path).unwrap();
+        store.in_place().unwrap();
+        store.add_agent(&home(), &agent("late"), "ops").await.unwrap();
+        fs::remove_file(&path).unwrap();
+        replaced();
+        // what it had is in the file once it is closed
+        let store = bed.reopen(store).await;
+        assert_eq!(store.list_agents(&home()).await.unwrap().len(), 2, "{end}");
+        store.in_place().unwrap();
+    }
+}
+
+/// By whatever path it is opened: SQLite has them beside the file itself.
+#[tokio::test]
+async fn what_others_do_with_a_database_leaves_its_files_in_their_place() {
+    let bed = Bed::sqlite();
+    let link = bed.file().with_file_name("link.db");
+    std::os::unix::fs::symlink(bed.file(), &link).unwrap();
+    bed.store().await.close().await;
+    let store = bed.at(&link).await;
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
+    for what in ["PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(RESTART)"] {
+        bed.execute(&[what]).await;
+        store.in_place().unwrap();
+    }
+    let other = bed.store().await;
+    other.add_agent(&home(), &agent("other"), "ops").await.unwrap();
+    other.close().await;
+    store.in_place().unwrap();
+    assert_eq!(store.list_agents(&home()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn no_database_is_begun_in_the_place_of_one_whose_log_is_there_or_whose_gateway_runs() {
+    let bed = Bed::sqlite();
+    let store = bed.store().await;
+    let claim = store.claim().unwrap();
+    store.add_agent(&home(), &agent("bot"), "ops").await.unwrap();
+    let (path, aside) = (bed.file(), beside(&bed.file(), ".aside"));
+    fs::rename(&path, &aside).unwrap();
+    let away = async |because: &str| {
+        let refused = bed.try_store().await.unwrap_err();
+        assert!(matches!(refused, StoreError::Away { .. }), "{refused}");
+        assert!(refused.to_string().contains(because), "{refused}");
+        assert!(!path.exists());
+    };
+    away("a gateway that works with it").await;
+    drop(claim);
+    away("callgate.db-wal`").await;
+    fs::rename(&aside, &path).unwrap();
+    let store = bed.reopen(store).await;
+    assert_eq!(store.list_agents(&home()).await.unwrap().len(), 1);
+    store.close().await;
+    fs::rename(&path, &aside).unwrap();
+    assert!(bed.store().await.list_agents(&home()).await.unwrap().is_empty(), "nothing of it is left");
+}

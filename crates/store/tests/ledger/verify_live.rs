@@ -9,7 +9,9 @@ use crate::{
 };
 use decision::Slot;
 use std::{fs, path::Path};
-use store::ledger::{Damage, Macs, PublicKey, Record, Report, VerifyError, verify};
+use store::ledger::{
+    Damage, Index, Known, Macs, PublicKey, Record, Report, VerifyError, verify, verify_beside,
+};
 
 struct Log {
     dir: tempfile::TempDir,
@@ -396,4 +398,72 @@ async fn what_is_no_ledger_or_has_no_key_is_an_error_not_a_verdict() {
     fs::remove_file(log.path().join("log.pub")).unwrap();
     assert!(matches!(verify(log.path(), None, None), Err(VerifyError::NoKey { .. })));
     expect_holds(&log.verify(None), 60);
+}
+
+/// A copy of the whole folder, with its key, that went on by itself.
+#[tokio::test]
+async fn a_log_that_went_another_way_than_the_index_knows_does_not_hold() {
+    let (log, copy) = (Log::new().await, tempfile::tempdir().unwrap());
+    copy_dir(log.path(), copy.path());
+    let mut ways = Vec::new();
+    for (dir, n) in [(log.path(), 100), (copy.path(), 200)] {
+        let (ledger, _) = open(dir);
+        ledger.append(pair(n).to_vec()).await.unwrap();
+        ways.push(ledger.checkpoint().await.unwrap());
+        ledger.close().await.unwrap();
+    }
+    let known = Known { entries: ways[0].size, root: Some((ways[0].size, ways[0].root)) };
+    let beside = |dir: &Path, known| verify_beside(dir, Some(&log.key), None, Index::Asked(known)).unwrap();
+    let own = beside(log.path(), known);
+    assert!(own.holds() && own.index == Index::Asked(known), "{}", own.text());
+    assert!(own.text().contains("the database knows 62 entries, and of the first 62 which they are"));
+    let other = beside(copy.path(), known);
+    expect(&other, Damage::Parted, entries(0, 62));
+    assert!(other.text().contains("log-parted"), "{}", other.text());
+    let by_itself = verify(copy.path(), Some(&log.key), None).unwrap();
+    assert!(by_itself.holds(), "no key says which way is the right one");
+    assert!(by_itself.text().contains("the database was not asked"), "{}", by_itself.text());
+    assert!(by_itself.cannot_exclude.iter().any(|limit| limit.contains("went another way")));
+    // what is lost besides comes first, and what is damaged is not called another way
+    expect(&beside(copy.path(), Known { entries: 70, ..known }), Damage::Truncated, entries(62, 70));
+    let nothing = beside(log.path(), Known { entries: 0, root: None });
+    assert!(nothing.holds() && nothing.text().contains("the database knows nothing of the log"));
+}
+
+#[tokio::test]
+async fn what_lies_among_the_segments_is_told_and_left_alone() {
+    let log = Log::new().await;
+    let segments = log.path().join("segments");
+    fs::create_dir(segments.join("old")).unwrap();
+    let strays = [".DS_Store", "0000000000 (copy).seg", "0000000000.seg~", "old"];
+    for name in [".DS_Store", "0000000000.seg~", "0000000000 (copy).seg"] {
+        fs::write(segments.join(name), "something").unwrap();
+    }
+    let report = log.verify(Some(2));
+    expect_holds(&report, 60);
+    assert_eq!(report.strays, strays);
+    for name in strays {
+        let told = format!("! `{name}` lies among the segments and is no part of the log");
+        assert!(report.text().contains(&told), "{}", report.text());
+    }
+    let (ledger, recovered) = open(log.path());
+    assert_eq!((recovered.size, recovered.strays.len()), (60, 4));
+    ledger.close().await.unwrap();
+    assert_eq!(fs::read_to_string(segments.join(".DS_Store")).unwrap(), "something");
+}
+
+#[tokio::test]
+async fn what_is_called_a_segment_and_is_none_keeps_the_log_shut() {
+    let log = Log::new().await;
+    let segments = log.path().join("segments");
+    for name in ["0.seg", "00000000000.seg", "99999999999999999999999.seg"] {
+        fs::write(segments.join(name), "").unwrap();
+        assert!(crate::support::open_with(log.path(), crate::support::quiet()).is_err(), "{name}");
+        assert!(verify(log.path(), None, None).is_err(), "{name}");
+        fs::remove_file(segments.join(name)).unwrap();
+    }
+    // one that was put aside is missing, whatever it is called now
+    fs::rename(segments.join("0000000000.seg"), segments.join("0000000000.seg.bak")).unwrap();
+    assert!(crate::support::open_with(log.path(), crate::support::quiet()).is_err());
+    expect(&log.verify(Some(2)), Damage::Truncated, entries(0, 60));
 }

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::anyhow;
 use decision::{CallId, Entry};
 use serde_json::value::RawValue;
-use store::ledger::LedgerError;
+use store::{Store, ledger::LedgerError};
 
 /// One entry of a call, as the ledger has it.
 pub(crate) struct Found {
@@ -28,6 +28,16 @@ pub(crate) async fn entries(text: &str, book: &Book, place: &Place) -> Result<Ve
     })?;
     let store = place.store().await?;
     super::index::filled(book, &store, place).await?;
+    of(call, book, &store, place).await
+}
+
+/// The same of an index that is up to date.
+pub(super) async fn of(
+    call: CallId,
+    book: &Book,
+    store: &Store,
+    place: &Place,
+) -> Result<Vec<Found>, Failure> {
     let (mut found, mut elsewhere) = (Vec::new(), None);
     for at in store.call(&place.scope(), call).await? {
         let read = book.ask(Request::Entries { from: at.index, max: 1 }).await?;

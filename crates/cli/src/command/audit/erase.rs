@@ -1,6 +1,10 @@
 //! `callgate audit erase`: a value beside the entries of a call, and what the database has of it.
 
-use super::entries::{Found, entries};
+use super::{
+    What,
+    deed::{self, approvals},
+    entries::{Found, entries},
+};
 use crate::{
     cli::Given,
     control::{Book, Request, Response, ValueState},
@@ -10,19 +14,87 @@ use crate::{
     sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
+use clap::Args;
 use decision::{ApprovalId, CallId, Entry, Slot, counted};
 use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
 use store::{Desk, Forgotten, Store};
 
-pub(super) async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) -> Outcome {
+/// What is to be erased.
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    call: String,
+    /// Which value
+    #[arg(value_enum)]
+    what: What,
+    /// Of every call of the same deed: those that were refused until people agreed, the one that was made then, and later
+    /// messages of it
+    #[arg(long)]
+    deed: bool,
+}
+
+pub(super) async fn erase(args: Erase, given: &Given, place: &Place) -> Outcome {
+    let slot = Slot::from(args.what);
     let book = Book::open_to_read(place).await?;
-    let found = entries(call, &book, place).await?;
+    let first = entries(&args.call, &book, place).await?;
     let store = place.store().await?;
-    let about = approvals(&found);
+    let (others, elsewhere) =
+        if args.deed { deed::others(&first, &book, &store, place).await? } else { (Vec::new(), 0) };
+    let calls: Vec<Vec<Found>> = std::iter::once(first).chain(others).collect();
+    let about: BTreeSet<ApprovalId> = calls.iter().flat_map(|found| approvals(found)).collect();
     if slot == Slot::Arguments {
         nobody_decides(&book, &store, place, &about).await?;
     }
+    let (mut erased, mut carried, mut forgotten) = (0, 0, 0);
+    for found in &calls {
+        let (kept, any) = erase_beside(found, slot, &book, given).await?;
+        (erased, carried) = (erased + kept, carried + any);
+        let call = found.first().map(|one| one.call);
+        forgotten += forget(&store, place, call, slot, &approvals(found)).await.context(
+            "the value beside the entry is erased, but not what the database has of it: say the same again",
+        )?;
+    }
+    let scrubbed = store.scrub().await?;
+    store.close().await;
+    book.close().await?;
+    given.say.json(&json!({
+        "erased": erased, "forgotten": forgotten, "scrubbed": scrubbed, "calls": calls.len(), "elsewhere": elsewhere,
+    }));
+    let of = if args.deed { format!(" of {}", counted(calls.len() as u64, "call")) } else { String::new() };
+    given.say.line(format!("erased {}{of}; the proofs stay whole", counted(erased, "value")));
+    if forgotten > 0 {
+        let copies = if forgotten == 1 { "copy" } else { "copies" };
+        given.say.line(format!("and {forgotten} {copies} of it in the database"));
+    }
+    if elsewhere > 0 {
+        given.say.aside(format!(
+            "{elsewhere} of the same tool and time are in logs of other gateways on this database: say the same there"
+        ));
+    }
+    if slot == Slot::Arguments
+        && !args.deed
+        && !about.is_empty()
+        && let Some(list) = calls.iter().flatten().find_map(|one| like(&one.entry))
+    {
+        given.say.line(format!(
+            "a call that asked for the same before or after people agreed has its own: `--deed` erases it too, and {list} finds it"
+        ));
+    }
+    if !scrubbed {
+        given
+            .say
+            .aside("the database is being read: its log has the old bytes until it is written into the file");
+    }
+    Ok((carried + forgotten > 0).into())
+}
+
+/// Erases the values beside a call's entries; returns how many were kept until now, and how many ever were.
+async fn erase_beside(
+    found: &[Found],
+    slot: Slot,
+    book: &Book,
+    given: &Given,
+) -> Result<(u64, u64), Failure> {
     let (mut erased, mut carried) = (0, 0);
     for one in found.iter().filter(|one| carries(&one.entry, slot)) {
         let by = given.surroundings.user.clone();
@@ -33,33 +105,7 @@ pub(super) async fn erase(call: &str, slot: Slot, given: &Given, place: &Place) 
         erased += u64::from(was == ValueState::Kept);
         carried += u64::from(was != ValueState::NeverKept);
     }
-    let calls = found.first().map(|one| one.call);
-    let forgotten = forget(&store, place, calls, slot, &about).await.context(
-        "the value beside the entry is erased, but not what the database has of it: say the same again",
-    )?;
-    let scrubbed = store.scrub().await?;
-    store.close().await;
-    book.close().await?;
-    given.say.json(&json!({ "erased": erased, "forgotten": forgotten, "scrubbed": scrubbed }));
-    given.say.line(format!("erased {}; the proofs stay whole", counted(erased, "value")));
-    if forgotten > 0 {
-        let copies = if forgotten == 1 { "copy" } else { "copies" };
-        given.say.line(format!("and {forgotten} {copies} of it in the database"));
-    }
-    if slot == Slot::Arguments
-        && !about.is_empty()
-        && let Some(list) = found.iter().find_map(|one| like(&one.entry))
-    {
-        given.say.line(format!(
-            "a call that asked for the same before or after people agreed has its own: {list}"
-        ));
-    }
-    if !scrubbed {
-        given
-            .say
-            .aside("the database is being read: its log has the old bytes until it is written into the file");
-    }
-    Ok((carried + forgotten > 0).into())
+    Ok((erased, carried))
 }
 
 /// The command that lists the calls of the same item.
@@ -78,21 +124,6 @@ fn carries(entry: &Entry, slot: Slot) -> bool {
         }
         (Entry::Intent(_) | Entry::Decision(_) | Entry::Event(_), Slot::Arguments | Slot::Result) => false,
     }
-}
-
-/// The approvals that the call's entries name: people were shown its arguments there.
-fn approvals(found: &[Found]) -> BTreeSet<ApprovalId> {
-    let named = found.iter().flat_map(|one| -> Vec<&str> {
-        match &one.entry {
-            Entry::Event(event) => event.detail.get("approval").map(String::as_str).into_iter().collect(),
-            Entry::Decision(decision) => {
-                let basis = decision.evidence.iter().flat_map(|evidence| &evidence.basis);
-                basis.filter_map(|basis| basis.strip_prefix("approval:")).collect()
-            }
-            Entry::Intent(_) => Vec::new(),
-        }
-    });
-    named.filter_map(ApprovalId::parse).collect()
 }
 
 /// Nobody is to decide what they cannot see. Errors: somebody still may.

@@ -2,7 +2,7 @@
 
 use super::{
     Evidence,
-    report::{Damage, Finding, Layout, Macs, Place, Report},
+    report::{Damage, Finding, Index, Known, Layout, Macs, Place, Report},
 };
 use crate::ledger::{
     merkle::Tree,
@@ -182,6 +182,30 @@ fn against_kept(
     }
 }
 
+/// Holds the entries against what the index knows of them. What it tells more comes first.
+pub(super) fn beside(report: &mut Report, evidence: &Evidence, index: Index) {
+    if let Index::Asked(known) = index {
+        if let Some((size, root)) = known.root
+            && roots(&evidence.leaves, [size]).get(&size).is_some_and(|found| *found != root)
+            && !is_explained(&report.findings, 0, size)
+        {
+            let what = "the database has others of this log (log-parted): a copy of it went another way,                         or whoever has its key wrote it anew";
+            report.add_first(Finding::new(Damage::Parted, Place::of(0, size), what));
+        }
+        if report.entries < known.entries {
+            let (entries, are) = (report.entries, if report.entries == 1 { "is" } else { "are" });
+            let what = format!(
+                "the end is lost: {} {are} here, and the index knows {} that were recorded",
+                counted(entries, "entry"),
+                known.entries
+            );
+            let place = Place::Entries { from: entries, to: known.entries };
+            report.add_first(Finding::new(Damage::Truncated, place, what));
+        }
+    }
+    report.index = index;
+}
+
 fn covers(finding: &Finding, size: u64) -> bool {
     matches!(finding.place, Place::Entries { to, .. } if to >= size)
 }
@@ -210,6 +234,12 @@ pub(super) fn limits(report: &mut Report, unread_from: Option<u64>, unkeyed: u64
         Some(size) => limits.push(format!(
             "that entries after the first {size} were cut off, or replaced by whoever holds the signing key"
         )),
+    }
+    if !matches!(report.index, Index::Asked(Known { root: Some(_), .. })) {
+        limits.push(
+            "that the log went another way than the gateway's database knows of it: it did not say"
+                .to_owned(),
+        );
     }
     // where MACs were checked, only what is before them is under nothing at all
     let anyones = if report.macs == Macs::Checked { unkeyed.min(report.entries) } else { report.entries };

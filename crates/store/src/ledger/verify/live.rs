@@ -45,6 +45,8 @@ pub(super) fn read(dir: &Path, own: &PublicKey, signer: Option<&Signer>) -> Resu
         last: None,
         misfits: Vec::new(),
     };
+    let strays = segment::strays(dir)?.into_iter().map(|name| name.display().to_string());
+    reading.evidence.strays = strays.collect();
     let numbers = segment::list(dir)?;
     for (expected, number) in (0..).zip(&numbers) {
         reading.path = segment::path(dir, *number);

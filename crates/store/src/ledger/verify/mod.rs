@@ -11,7 +11,7 @@ mod record;
 mod report;
 mod strays;
 
-pub use report::{Damage, Finding, Layout, Macs, OpenCall, Place, Report, Values};
+pub use report::{Damage, Finding, Index, Known, Layout, Macs, OpenCall, Place, Report, Values};
 
 use super::{
     error::LedgerError,
@@ -55,18 +55,31 @@ struct Evidence {
     /// Nothing can be said of entries from here on.
     unread_from: Option<u64>,
     unfinished_bytes: u64,
+    /// Names of what lies among the segments and is no part of the log.
+    strays: Vec<String>,
     macs: Macs,
     /// Entries before the first segment that has MACs.
     unkeyed: u64,
     calls: Calls,
 }
 
-/// Verifies the log in `dir`, an export or the live folder. `trusted` is the log's key and `kept` the
+/// Verifies the log in `dir`, an export or the live folder, by itself. `trusted` is the log's key and `kept` the
 /// text of a checkpoint, both from a place that whoever may have changed the log could not reach.
 /// Blocks on the disk; holds 32 bytes for every entry.
 ///
 /// Errors: [`VerifyError`] when there is nothing to verify, or nothing to verify it with.
 pub fn verify(dir: &Path, trusted: Option<&PublicKey>, kept: Option<&str>) -> Result<Report, VerifyError> {
+    verify_beside(dir, trusted, kept, Index::NotAsked { why: "no database goes with it".to_owned() })
+}
+
+/// The same, held against what the index in the gateway's database knows of the log. It is to be asked before the folder is
+/// read, as a gateway may be writing.
+pub fn verify_beside(
+    dir: &Path,
+    trusted: Option<&PublicKey>,
+    kept: Option<&str>,
+    index: Index,
+) -> Result<Report, VerifyError> {
     let kept = kept.map(Checkpoint::parse).transpose().map_err(VerifyError::Kept)?;
     let (layout, evidence, key, own) = if dir.join("segments").is_dir() {
         let (key, own) = keys(dir, trusted)?;
@@ -84,6 +97,7 @@ pub fn verify(dir: &Path, trusted: Option<&PublicKey>, kept: Option<&str>) -> Re
         report.add(Finding::new(Damage::OtherKey, Place::Log, what));
     }
     judge::judge(&mut report, &evidence, &key, kept.as_ref());
+    judge::beside(&mut report, &evidence, index);
     evidence.calls.finish(&mut report);
     judge::limits(&mut report, evidence.unread_from, evidence.unkeyed);
     Ok(report)
@@ -127,6 +141,8 @@ fn blank(layout: Layout, key: &PublicKey, key_trusted: bool, evidence: &Evidence
         unreadable: 0,
         values: Values::default(),
         unfinished_bytes: evidence.unfinished_bytes,
+        strays: evidence.strays.clone(),
+        index: Index::default(),
         macs: evidence.macs,
         findings: Vec::new(),
         more_findings: 0,

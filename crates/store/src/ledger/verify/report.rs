@@ -1,6 +1,6 @@
 //! What a verification found, for people and for programs.
 
-use decision::{CallId, Slot, counted};
+use decision::{CallId, Digest, Slot, counted};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -35,6 +35,8 @@ pub enum Damage {
     Rewritten,
     /// The log's key signed two histories that exclude each other.
     Forked,
+    /// The first entries are others than the index in the database has of this log.
+    Parted,
     /// A signature is wrong, or a checkpoint is not of this log's key.
     BadSignature,
     /// The log is not signed by the key that is trusted.
@@ -139,6 +141,44 @@ pub enum Macs {
     Checked,
 }
 
+/// What the index in the gateway's database knows of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// So many entries were in it once.
+    pub entries: u64,
+    /// The root over so many first entries.
+    pub root: Option<(u64, Digest)>,
+}
+
+/// Whether that was held against the folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Index {
+    NotAsked { why: String },
+    Asked(Known),
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::NotAsked { why: "nobody said".to_owned() }
+    }
+}
+
+impl Index {
+    fn text(&self) -> String {
+        match self {
+            Self::NotAsked { why } => format!("the database was not asked what it knows of the log: {why}"),
+            Self::Asked(Known { entries: 0, root: None }) => {
+                "the database knows nothing of the log".to_owned()
+            }
+            Self::Asked(Known { entries, root }) => {
+                let first = root.map_or_else(|| "none".to_owned(), |(size, _)| format!("the first {size}"));
+                format!("the database knows {}, and of {first} which they are", counted(*entries, "entry"))
+            }
+        }
+    }
+}
+
 /// The values beside the entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Values {
@@ -176,6 +216,12 @@ pub struct Report {
     pub values: Values,
     /// Bytes of a group at the end of a live log that is not finished.
     pub unfinished_bytes: u64,
+    /// Names of what lies among the segments of a live log and is no part of it: nothing in it was looked at, and nobody
+    /// else looks at it.
+    #[serde(default)]
+    pub strays: Vec<String>,
+    #[serde(default)]
+    pub index: Index,
     #[serde(default)]
     pub macs: Macs,
     /// Integrity first, in the order of the log; then what the entries say of calls.
@@ -200,16 +246,9 @@ impl Report {
         self.findings.first()
     }
 
-    /// Says that so many were recorded, by whoever remembers it beside the log. Fewer are a finding, and the first.
-    pub fn were_recorded(&mut self, known: u64) {
-        if self.entries >= known {
-            return;
-        }
-        let (entries, are) = (counted(self.entries, "entry"), if self.entries == 1 { "is" } else { "are" });
-        let what =
-            format!("the end is lost: {entries} {are} here, and the index knows {known} that were recorded");
-        let place = Place::Entries { from: self.entries, to: known };
-        self.findings.insert(0, Finding::new(Damage::Truncated, place, what));
+    /// Puts a finding before all others.
+    pub(super) fn add_first(&mut self, finding: Finding) {
+        self.findings.insert(0, finding);
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
@@ -259,6 +298,15 @@ impl Report {
         }
         if let Some(kept) = self.kept {
             line(format!("the checkpoint kept elsewhere holds: {}", counted(kept, "entry")));
+        }
+        line(self.index.text());
+        for name in self.strays.iter().take(FINDINGS_MAX) {
+            let name = name.escape_debug();
+            line(format!("! `{name}` lies among the segments and is no part of the log: nobody reads it"));
+        }
+        let unlisted = self.strays.len().saturating_sub(FINDINGS_MAX);
+        if unlisted > 0 {
+            line(format!("! and {unlisted} more of that kind"));
         }
         if self.unfinished_bytes > 0 {
             line(format!(

@@ -439,11 +439,12 @@ fn claims_name_somebody_or_nobody_but_never_somebody_else() {
 }
 
 #[test]
-fn groups_come_as_a_list_or_as_words_and_only_those_that_may() {
+fn groups_come_as_a_list_or_as_one_text_and_only_those_that_may() {
     let groups = |mapping: &Mapping, value: Value| who(mapping, &json!({ "groups": value })).map(|who| who.2);
     let open = Mapping { groups: Some("groups".into()), group_prefix: "g:".into(), ..Mapping::default() };
     assert_eq!(groups(&open, json!(["b", "a", "a"])), Ok(vec!["g:a".into(), "g:b".into()]));
-    assert_eq!(groups(&open, json!("b a")), Ok(vec!["g:a".into(), "g:b".into()]));
+    assert_eq!(groups(&open, json!("b")), Ok(vec!["g:b".into()]));
+    assert_eq!(groups(&open, json!("b a")), Err(Code::ClaimUnusable));
     assert_eq!(groups(&open, json!(null)), Err(Code::ClaimMissing));
     assert_eq!(groups(&open, json!(["Domain Users"])), Err(Code::ClaimUnusable));
     assert_eq!(groups(&open, json!([1])), Err(Code::ClaimUnusable));

@@ -16,6 +16,7 @@ pub use terms::{Part, Terms};
 use crate::{CallId, DeedId, GroupName, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Where an approval stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -245,6 +246,19 @@ pub struct Ended {
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Part>,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match (&self.by, self.changed) {
+            (Some(by), _) => format!("taken back by {by}"),
+            (None, Some(part)) => format!("void: {part} changed"),
+            (None, None) => String::new(),
+        };
+        let said = [Some(what.as_str()), self.reason.as_deref()];
+        let said: Vec<&str> = said.into_iter().flatten().filter(|one| !one.is_empty()).collect();
+        f.write_str(&said.join(": "))
+    }
 }
 
 impl Approval {

@@ -124,6 +124,12 @@ fn an_approval_that_is_void_by_what_is_in_force_is_shown_as_void_and_is_ended_by
     bed.write("policies/held.cedar", HELD);
     assert_eq!(void(), Value::Null, "the rules are what they were");
     assert_eq!(bed.json(&["approvals", "show", &id])["state"], "proposed");
+    assert_eq!(bed.run(&["approvals", "revoke", &id, "--as", "kim", "--reason", "not needed"]).code, 0);
+    let shown = bed.run(&["approvals", "show", &id]).out;
+    let state = shown.lines().find(|line| line.starts_with("state")).unwrap();
+    assert!(state.contains("cancelled, 20") && state.ends_with("(taken back by kim: not needed)"), "{state}");
+    let ended = &bed.json(&["approvals", "show", &id])["ended"];
+    assert_eq!((&ended["by"], &ended["reason"]), (&"kim".into(), &"not needed".into()));
 }
 
 #[test]

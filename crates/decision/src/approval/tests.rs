@@ -468,3 +468,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_end_says_who_took_it_back_or_what_changed_and_why() {
+    let end = |by: Option<&str>, reason: Option<&str>, changed| Ended {
+        at: Timestamp(1),
+        by: by.map(str::to_owned),
+        reason: reason.map(str::to_owned),
+        changed,
+    };
+    let said = [
+        (end(Some("ann"), Some("too early"), None), "taken back by ann: too early"),
+        (end(Some("ann"), None, None), "taken back by ann"),
+        (end(None, None, Some(Part::Policy)), "void: the policies changed"),
+        (end(None, Some("people are asked anew"), None), "people are asked anew"),
+    ];
+    for (ended, told) in said {
+        assert_eq!(ended.to_string(), told);
+    }
+}

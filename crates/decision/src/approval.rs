@@ -262,6 +262,32 @@ impl fmt::Display for Ended {
 }
 
 impl Approval {
+    /// One that nobody has decided about yet, of nothing that people are shown.
+    pub fn proposed(
+        (id, deed, call): (crate::ApprovalId, DeedId, CallId),
+        terms: Terms,
+        cure: Cure,
+        (proposed_at, expires_at): (Timestamp, Timestamp),
+    ) -> Self {
+        Self {
+            id,
+            deed,
+            call,
+            terms,
+            cure,
+            preview: Preview::default(),
+            proposed_at,
+            expires_at,
+            state: State::Proposed,
+            votes: Vec::new(),
+            leg: 0,
+            waits_until: None,
+            log: None,
+            ended: None,
+            forgets: false,
+        }
+    }
+
     /// What comes of a step. Errors: why it cannot be taken; nothing has happened then.
     pub fn after(&self, step: Step, now: Timestamp) -> Result<Self, Unfit> {
         let after = self.stepped(step, now)?;

@@ -54,23 +54,8 @@ fn terms(n: u8) -> Terms {
     }
 }
 fn proposed(cure: &str) -> Approval {
-    Approval {
-        id: ApprovalId::new(Timestamp(1), [0; 10]),
-        deed: deed(0),
-        call: call(0),
-        terms: terms(0),
-        cure: cure.parse().unwrap(),
-        preview: Preview::default(),
-        proposed_at: Timestamp(1),
-        expires_at: EXPIRES,
-        state: State::Proposed,
-        votes: Vec::new(),
-        leg: 0,
-        waits_until: None,
-        log: None,
-        ended: None,
-        forgets: false,
-    }
+    let ids = (ApprovalId::new(Timestamp(1), [0; 10]), deed(0), call(0));
+    Approval::proposed(ids, terms(0), cure.parse().unwrap(), (Timestamp(1), EXPIRES))
 }
 fn spend(n: u8) -> Step {
     spend_with(

@@ -6,8 +6,10 @@ use crate::observed::Observation;
 use crate::risk::Siblings;
 use crate::{Claimed, Classified, Declarations, Definition};
 use decision::{Digest, Environment, ItemKind, ServerName};
-use std::collections::BTreeSet;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// One accepted item and what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +32,8 @@ pub struct ServerEntry {
     submits: BTreeMap<String, Item>,
     /// What answers of its tools said that their calls did, by name.
     observed: BTreeMap<String, Vec<Observation>>,
-    /// Tools that were accepted and that nobody could call: they are no items, but rules may speak of them.
-    withheld: BTreeSet<String>,
+    /// Tools that were accepted and that nobody could call, and why: they are no items, but rules may speak of them.
+    withheld: BTreeMap<String, Arc<str>>,
     /// Tools that were seen once, and are not offered.
     absent: BTreeSet<String>,
 }
@@ -86,21 +88,31 @@ impl ServerEntry {
             items,
             submits,
             observed,
-            withheld: BTreeSet::new(),
+            withheld: BTreeMap::new(),
             absent: BTreeSet::new(),
         }
     }
 
-    /// The same, with tools that were accepted and that nobody could call.
+    /// The same, with tools that were accepted and that nobody could call, and why.
     #[must_use]
-    pub fn beside(mut self, withheld: BTreeSet<String>) -> Self {
+    pub fn beside(mut self, withheld: BTreeMap<String, Arc<str>>) -> Self {
         self.withheld = withheld;
         self
     }
 
     /// Whether it is a tool that was accepted, and that nobody could call.
     pub fn is_withheld(&self, tool: &str) -> bool {
-        self.withheld.contains(tool)
+        self.withheld.contains_key(tool)
+    }
+
+    /// Why it is, if it is one.
+    pub fn why_withheld(&self, tool: &str) -> Option<&str> {
+        self.withheld.get(tool).map(|why| &**why)
+    }
+
+    /// Tools that were accepted and that nobody could call, by name, and why.
+    pub fn withheld(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.withheld.iter().map(|(name, why)| (name.as_str(), &**why))
     }
 
     /// The same, with tools that were seen once and are not offered: new, changed, rejected or gone.

@@ -316,12 +316,7 @@ pub(crate) fn outcome(approval: &Approval) -> String {
         return format!("{} said no{why}", no.person);
     }
     if let Some(ended) = &approval.ended {
-        let why = ended.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        return match (&ended.by, ended.changed) {
-            (Some(by), _) => format!("{by} took it back{why}"),
-            (None, Some(part)) => format!("void, because {part} changed"),
-            (None, None) => "cancelled".to_owned(),
-        };
+        return ended.to_string();
     }
     let yes: Vec<_> =
         approval.votes.iter().filter(|vote| vote.yes).map(|vote| vote.person.to_string()).collect();

@@ -16,6 +16,7 @@ pub use terms::{Part, Terms};
 use crate::{CallId, DeedId, GroupName, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Where an approval stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -247,7 +248,46 @@ pub struct Ended {
     pub changed: Option<Part>,
 }
 
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match (&self.by, self.changed) {
+            (Some(by), _) => format!("taken back by {by}"),
+            (None, Some(part)) => format!("void: {part} changed"),
+            (None, None) => String::new(),
+        };
+        let said = [Some(what.as_str()), self.reason.as_deref()];
+        let said: Vec<&str> = said.into_iter().flatten().filter(|one| !one.is_empty()).collect();
+        f.write_str(&said.join(": "))
+    }
+}
+
 impl Approval {
+    /// One that nobody has decided about yet, of nothing that people are shown.
+    pub fn proposed(
+        (id, deed, call): (crate::ApprovalId, DeedId, CallId),
+        terms: Terms,
+        cure: Cure,
+        (proposed_at, expires_at): (Timestamp, Timestamp),
+    ) -> Self {
+        Self {
+            id,
+            deed,
+            call,
+            terms,
+            cure,
+            preview: Preview::default(),
+            proposed_at,
+            expires_at,
+            state: State::Proposed,
+            votes: Vec::new(),
+            leg: 0,
+            waits_until: None,
+            log: None,
+            ended: None,
+            forgets: false,
+        }
+    }
+
     /// What comes of a step. Errors: why it cannot be taken; nothing has happened then.
     pub fn after(&self, step: Step, now: Timestamp) -> Result<Self, Unfit> {
         let after = self.stepped(step, now)?;

@@ -160,7 +160,7 @@ codes! {
     ProviderBusy = "provider-busy", Gateway;
     /// No pinned item of that name exists for anybody.
     ItemUnknown = "item-unknown", Validation;
-    /// Two servers offer that resource; use `/s/{server}/mcp` to say which is meant.
+    /// Several servers offer that resource, and somebody accepted it of each; use `/s/{server}/mcp` to say which is meant.
     ItemAmbiguous = "item-ambiguous", Validation;
     /// The item is new or its definition changed, and nobody has approved it yet (`callgate registry approve`).
     ItemWithdrawn = "item-withdrawn", PolicyDenial;

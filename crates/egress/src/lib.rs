@@ -14,6 +14,7 @@ mod connect;
 mod error;
 mod fetch;
 mod network;
+mod outage;
 mod policy;
 
 pub use address::AddressClass;
@@ -25,4 +26,5 @@ pub use http::{Request, Response};
 pub use http_body_util::Full;
 pub use ipnet::IpNet;
 pub use network::{Answering, Network, SystemNetwork};
+pub use outage::{News, Outage};
 pub use policy::{Destination, EgressPolicy, Origin, OriginError, means_this_machine};

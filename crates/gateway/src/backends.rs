@@ -3,15 +3,12 @@
 use crate::settings::{Backend, KvPlace, Settings};
 use arc_swap::ArcSwapOption;
 use decision::{Call, Code, Digest, Permit, Refusal, SecretName};
-use egress::{Client, Destination, EgressPolicy, Origin, Trust};
+use egress::{Client, Destination, EgressPolicy, News, Origin, Outage, Trust};
 use std::{
     collections::BTreeMap,
     io::Read as _,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 use vault::Lease;
 use vault::backend::{BackendError, Kv, Local, Owner, PathError};
@@ -47,25 +44,23 @@ pub struct Backends {
 struct Ready {
     from: (Backend, EgressPolicy, Option<Digest>),
     kv: Kv,
-    /// Whether it failed when it was asked last: the first failure is told in the log, and when it is over.
-    failing: AtomicBool,
+    outage: Outage,
 }
 
 impl Ready {
     fn note(&self, outcome: &Result<Lease, BackendError>) {
-        let failing = match outcome {
-            Ok(_) => false,
-            Err(error) if is_its_own(error) => true,
+        let fault = outcome.as_ref().err();
+        if fault.is_some_and(|error| !is_its_own(error)) {
             // of one secret, or of who asks: it says nothing of the backend
-            Err(_) => return,
-        };
+            return;
+        }
         let backend = &self.from.0.kv.address;
-        match (self.failing.swap(failing, Ordering::Relaxed), outcome) {
-            (false, Err(error)) => {
+        match self.outage.note(fault) {
+            Some(News::Began(error)) => {
                 tracing::warn!(%backend, %error, "the secret backend fails: calls that need it are refused");
             }
-            (true, Ok(_)) => tracing::info!(%backend, "the secret backend answers again"),
-            (false, Ok(_)) | (true, Err(_)) => {}
+            Some(News::Over) => tracing::info!(%backend, "the secret backend answers again"),
+            None => {}
         }
     }
 }
@@ -126,7 +121,7 @@ impl Backends {
         // a client of its own: what is trusted for secrets is trusted for nothing else
         let client = Client::new(from.1.clone(), egress::Settings { trust, ..egress::Settings::default() });
         let kv = Kv::new(backend.kv.clone(), self.owner.clone(), client)?;
-        Ok(Prepared(Some(Arc::new(Ready { from, kv, failing: AtomicBool::new(false) }))))
+        Ok(Prepared(Some(Arc::new(Ready { from, kv, outage: Outage::default() }))))
     }
 
     /// Puts in force what was prepared.

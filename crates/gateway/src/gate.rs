@@ -58,13 +58,8 @@ pub struct Live {
 impl Live {
     /// Accepted tools that are withheld because no call of them could be let through, and why.
     pub fn unusable(&self) -> impl Iterator<Item = (&ServerName, &str, &str)> {
-        let all = self.peers.iter().flat_map(|(server, peer)| {
-            peer.withdrawn.iter().map(move |((_, name), why)| (server, name.as_str(), why))
-        });
-        all.filter_map(|(server, name, why)| match why {
-            Withdrawn::Unusable(why) => Some((server, name, &**why)),
-            Withdrawn::New | Withdrawn::Changed | Withdrawn::Returned => None,
-        })
+        let all = self.catalogue.servers();
+        all.flat_map(|(server, entry)| entry.withheld().map(move |(name, why)| (server, name, why)))
     }
 
     /// Whether the rules refuse nothing at a server and the record says what they would have.

@@ -206,19 +206,17 @@ impl<'a> Read<'a> {
             withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
         }
         definitions.extend(self.kept.iter().cloned().map(Arc::new));
-        let mut judge = Judge::default();
+        let (mut judge, mut unusable) = (Judge::default(), BTreeMap::new());
         definitions.retain(|definition| {
             let Some(why) = self.unusable(definition, &mut judge) else { return true };
             tracing::warn!(server = %self.name, item = %definition.name(), because = %why, "withheld: nobody could call it");
-            withdrawn.insert((definition.kind(), definition.name().to_owned()), Withdrawn::Unusable(why.into()));
+            let (name, why) = (definition.name().to_owned(), Arc::<str>::from(why));
+            unusable.insert(name.clone(), Arc::clone(&why));
+            withdrawn.insert((definition.kind(), name), Withdrawn::Unusable(why));
             false
         });
         let environment = self.server.environment.clone();
         let (declarations, observed) = (self.declarations, self.observed);
-        let unusable = withdrawn
-            .iter()
-            .filter(|((kind, _), why)| *kind == ItemKind::Tool && matches!(why, Withdrawn::Unusable(_)));
-        let unusable = unusable.map(|((_, name), _)| name.clone()).collect();
         let entry =
             ServerEntry::with_observed(environment, declarations, definitions, observed).beside(unusable);
         // what a server takes away stays known to rules, or it could keep others' from being put in force

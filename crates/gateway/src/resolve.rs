@@ -250,14 +250,17 @@ fn find(
             missing.because = format!("{too_much} on `{server}` to be compared");
             None
         }) else {
-            if let Some((withdrawn, wide)) = shut_under(live, &server, meant.kind, &name) {
+            if let Some((withdrawn, claim)) = shut_under(live, &server, meant.kind, &name) {
                 missing = Missing {
                     code: Code::ItemWithdrawn,
                     because: withdrawn.because().to_owned(),
                     told: false,
                     server: Some(server.clone()),
                 };
-                shut.push(Shut { server, name, wide });
+                // what nobody has accepted is in the way of nothing
+                if withdrawn != Withdrawn::New {
+                    shut.push(Shut { server, name, claim });
+                }
             }
             continue;
         };
@@ -271,14 +274,22 @@ fn find(
         };
         keep_meant(&mut hits, &mut shut, sees);
     }
-    match (hits.pop(), hits.is_empty() && shut.is_empty()) {
-        (None, _) => Err(missing),
-        (Some(hit), true) => Ok(hit),
-        (Some(_), false) => {
-            let because = "several servers offer this resource".to_owned();
-            Err(Missing { code: Code::ItemAmbiguous, because, told: false, server: None })
-        }
+    match (hits.len(), shut.len()) {
+        (1, 0) => hits.pop().ok_or(missing),
+        (0, _) => Err(missing),
+        _ => Err(several(hits.iter().map(|hit| &hit.server).chain(shut.iter().map(|shut| &shut.server)))),
     }
+}
+
+/// Several servers stand for an address to whoever asks, each as much as the other.
+fn several<'a>(servers: impl Iterator<Item = &'a ServerName>) -> Missing {
+    let named: Vec<String> = servers.map(|server| format!("`{server}`")).collect();
+    let because = format!(
+        "{} all offer this resource, or have a template that it fits: name the one that is meant by asking at \
+         `/s/SERVER/mcp`",
+        named.join(" and ")
+    );
+    Missing { code: Code::ItemAmbiguous, because, told: true, server: None }
 }
 
 /// Of several that have an address, those that stand for it to whoever sees so much.
@@ -290,10 +301,13 @@ fn keep_meant(hits: &mut Vec<Hit>, shut: &mut Vec<Shut>, sees: impl Fn(&ServerNa
         false if shut.is_empty() => hits.truncate(1),
         false => hits.clear(),
     }
-    // whoever offers every address there is takes none from whom it belongs to
-    if hits.iter().any(|hit| !is_wide(&hit.item)) || shut.iter().any(|shut| !shut.wide) {
-        hits.retain(|hit| !is_wide(&hit.item));
-        shut.retain(|shut| !shut.wide);
+    // whoever has a template takes no address from a server that lists it
+    let claims = hits.iter().map(|hit| Claim::of(hit.item.definition.kind(), hit.item.definition.name()));
+    if let Some(best) = claims.chain(shut.iter().map(|shut| shut.claim)).min() {
+        let is_best =
+            |item: &catalog::Item| Claim::of(item.definition.kind(), item.definition.name()) == best;
+        hits.retain(|hit| is_best(&hit.item));
+        shut.retain(|shut| shut.claim == best);
     }
 }
 
@@ -301,15 +315,33 @@ fn keep_meant(hits: &mut Vec<Hit>, shut: &mut Vec<Shut>, sees: impl Fn(&ServerNa
 struct Shut {
     server: ServerName,
     name: String,
-    wide: bool,
+    claim: Claim,
 }
 
-/// Whether it offers addresses of every scheme.
-fn is_wide(item: &catalog::Item) -> bool {
-    item.definition.kind() == ItemKind::ResourceTemplate && names_no_scheme(item.definition.name())
+/// How well a server says that an address is its own, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// It lists it.
+    Listed,
+    Template,
+    /// A template of every scheme: whoever offers every address there is takes none from whom it belongs to.
+    Everything,
 }
-fn names_no_scheme(template: &str) -> bool {
-    !template.split('{').next().unwrap_or_default().contains(':')
+
+impl Claim {
+    fn of(kind: ItemKind, name: &str) -> Self {
+        match kind {
+            ItemKind::ResourceTemplate if !name.split('{').next().unwrap_or_default().contains(':') => {
+                Self::Everything
+            }
+            ItemKind::ResourceTemplate => Self::Template,
+            ItemKind::Tool
+            | ItemKind::Prompt
+            | ItemKind::Resource
+            | ItemKind::Server
+            | ItemKind::Question => Self::Listed,
+        }
+    }
 }
 
 /// A server that may not be used and that nobody has looked at: whoever the rules let know of it is told why nothing is
@@ -362,16 +394,19 @@ pub(crate) fn lookup(
     })
 }
 
-/// Why what a name means is not offered, for an address also by its template, and whether that has every scheme.
-fn shut_under(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<(Withdrawn, bool)> {
-    if let Some(why) = withdrawn(live, server, kind, name) {
-        return Some((why, false));
+/// Why what a name means is not offered, for an address also by its template, and how well that claims it.
+fn shut_under(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<(Withdrawn, Claim)> {
+    let exact = withdrawn(live, server, kind, name).map(|why| (why, Claim::of(kind, name)));
+    if kind != ItemKind::Resource || exact.as_ref().is_some_and(|(why, _)| *why != Withdrawn::New) {
+        return exact;
     }
     let (sought, mut steps) = (wire::template::Sought::new(name), STEPS_MAX);
-    let all = &live.peers.get(server).filter(|_| kind == ItemKind::Resource)?.withdrawn;
-    let mut templates = all.iter().filter(|((kind, _), _)| *kind == ItemKind::ResourceTemplate);
-    let (found, why) = templates.find(|((_, template), _)| sought.is_of(template, &mut steps) == Ok(true))?;
-    Some((why.clone(), names_no_scheme(&found.1)))
+    let all = live.peers.get(server).map(|peer| &peer.withdrawn).into_iter().flatten();
+    let templates = all.filter(|((kind, _), _)| *kind == ItemKind::ResourceTemplate);
+    let fit = templates.filter(|((_, template), _)| sought.is_of(template, &mut steps) == Ok(true));
+    let fit = fit.map(|((kind, template), why)| (why.clone(), Claim::of(*kind, template)));
+    // what was accepted once stands before what never was
+    fit.chain(exact).min_by_key(|(why, claim)| (*why == Withdrawn::New, *claim))
 }
 
 pub(crate) fn withdrawn(live: &Live, server: &ServerName, kind: ItemKind, name: &str) -> Option<Withdrawn> {

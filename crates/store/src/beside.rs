@@ -10,14 +10,22 @@ use decision::{Item, ItemKind, ServerName};
 use std::collections::BTreeMap;
 
 impl Store {
-    /// The accepted tools of every other server: only what was accepted can be shadowed.
+    /// The accepted tools and addresses of every other server: only what was accepted can be shadowed.
     pub async fn offered_beside(&self, scope: &Scope, server: &ServerName) -> Result<Vec<Offer>, StoreError> {
         let mut all = self.all_accepted(scope).await?;
         all.remove(server);
         let offer = |(name, items): (ServerName, Vec<crate::Definition>)| {
-            let tools = items.iter().filter(|one| one.item.kind == ItemKind::Tool);
-            let tools = tools.filter_map(|one| serde_json::from_slice(&one.raw).ok()).collect();
-            Offer { server: Some(name.to_string()), tools, ..Offer::default() }
+            let of = |kind| {
+                let all = items.iter().filter(move |one| one.item.kind == kind);
+                all.filter_map(|one| serde_json::from_slice(&one.raw).ok()).collect()
+            };
+            Offer {
+                server: Some(name.to_string()),
+                tools: of(ItemKind::Tool),
+                resources: of(ItemKind::Resource),
+                resource_templates: of(ItemKind::ResourceTemplate),
+                ..Offer::default()
+            }
         };
         Ok(all.into_iter().map(offer).collect())
     }

@@ -2,6 +2,7 @@
 
 use crate::db::{Db, Row, args, statements};
 use crate::{Scope, Store, StoreError};
+use decision::approval::{Approval, Part};
 use decision::{Digest, Timestamp};
 
 statements! {
@@ -28,6 +29,14 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// What it does to a yes that was asked for under other rules.
+    pub fn makes_void(&self) -> String {
+        format!(
+            "the gateway with the log `{}` goes by other rules than this was asked under: a call there makes a yes void",
+            self.log
+        )
+    }
+
     /// Whether it said lately that it is there.
     pub fn is_there(&self, now: Timestamp) -> bool {
         now.since(self.seen_at) < GONE_US
@@ -75,5 +84,14 @@ impl Store {
         let now = self.now();
         all.retain(|one| one.policy != policy && one.is_there(now));
         Ok(all)
+    }
+
+    /// The same for an approval: those that make a yes to it void, or did. Of one that ended otherwise, none.
+    pub async fn gateways_against(&self, scope: &Scope, one: &Approval) -> Result<Vec<Gateway>, StoreError> {
+        let is_void = one.ended.as_ref().is_some_and(|ended| ended.changed == Some(Part::Policy));
+        match one.state.is_open() || is_void {
+            true => self.gateways_beside(scope, one.terms.policy).await,
+            false => Ok(Vec::new()),
+        }
     }
 }

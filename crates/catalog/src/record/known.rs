@@ -7,6 +7,7 @@ use crate::scan::{Finding, scan_identity};
 use crate::{Effect, Origin, Remark, Said, ServerEntry, Tier};
 use decision::{ItemKind, ServerName, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// So much of a version is kept.
 const VERSION_CHARS: usize = 100;
@@ -56,6 +57,8 @@ pub struct Known {
     pub seen: bool,
     /// R7, R8, R9.
     pub tools: Vec<ToolKnown>,
+    /// Accepted tools that nobody is offered, since every call of them would be refused: why, by name.
+    pub withheld: BTreeMap<String, String>,
     pub resources: Vec<String>,
     pub prompts: Vec<String>,
     /// Items that wait for somebody.
@@ -66,6 +69,11 @@ pub struct Known {
     pub unread: usize,
 }
 
+/// That an accepted tool is offered to nobody, and why.
+fn unoffered(tool: &str, why: &str) -> String {
+    format!("`{tool}` is withheld, since every call of it would be refused: {why}")
+}
+
 impl Known {
     /// What the accepted items say.
     #[must_use]
@@ -74,6 +82,7 @@ impl Known {
         let names = |kind| entry.of_kind(kind).map(|item| item.definition.name().to_owned());
         self.resources = names(ItemKind::Resource).chain(names(ItemKind::ResourceTemplate)).collect();
         self.prompts = names(ItemKind::Prompt).collect();
+        self.withheld = entry.withheld().map(|(name, why)| (name.to_owned(), why.to_owned())).collect();
         let tools = || entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
         let siblings = Siblings::of(tools().map(|item| item.definition.name()));
         let judged = |item: &crate::Item| {
@@ -128,6 +137,11 @@ impl Known {
             }
         }
         found
+    }
+
+    /// That accepted tools are offered to nobody, and why, a sentence each.
+    pub fn unoffered(&self) -> impl Iterator<Item = String> {
+        self.withheld.iter().map(|(name, why)| unoffered(name, why))
     }
 
     /// What speaks against those who say that a tool only reads.
@@ -345,5 +359,18 @@ mod tests {
         let because = &known.tools[0].judged.2;
         let once: BTreeSet<&String> = because.iter().collect();
         assert!(!because.is_empty() && once.len() == because.len(), "{because:?}");
+    }
+
+    #[test]
+    fn a_tool_that_nobody_could_call_is_told_of_though_it_is_no_item() {
+        let entry = ServerEntry::new(Environment::default(), Declarations::default(), vec![]);
+        let entry = entry.beside([("ahead".to_owned(), "it does not compile".into())].into());
+        let known = Known::default().with_items(&entry, |_| Vec::new());
+        let said: Vec<String> = known.unoffered().collect();
+        assert_eq!(
+            said,
+            ["`ahead` is withheld, since every call of it would be refused: it does not compile"]
+        );
+        assert!(known.tools.is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Servers side by side: one name for two tools, a tool that passes for another, a server that does.
 
-use super::{Finding, name};
+use super::{Finding, addresses, name};
 use crate::listing::Offer;
 use inspect::text::skeleton;
 use inspect::{Detector, Severity, Sighting};
@@ -82,6 +82,7 @@ fn beside(offers: &[Offer], counts: impl Fn(usize) -> bool) -> Vec<Finding> {
         }
     }
     found.extend(near_names(offers, &twins, &by_skeleton, &counts));
+    found.extend(addresses::look(offers, |a, b| twins.are(a, b), &counts));
     found
 }
 

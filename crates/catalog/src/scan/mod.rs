@@ -4,6 +4,7 @@
 //! hides in a text or would steer a model is `inspect`'s to say. Read in this order: [`Finding`], [`scan`].
 
 mod across;
+mod addresses;
 mod carriers;
 mod items;
 mod places;

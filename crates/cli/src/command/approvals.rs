@@ -17,7 +17,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
-use decision::approval::State;
+use decision::approval::{Part, State};
 use decision::{Approval, ApprovalId, Clock as _, GroupName, Timestamp, UserName};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -167,8 +167,8 @@ async fn show(id: ApprovalId, given: &Given, place: &Place) -> Outcome {
     for line in shown::whole(given.say, &kept.approval, void, SystemClock.now()) {
         given.say.line(line);
     }
-    let beside = store.gateways_beside(&place.scope(), kept.approval.terms.policy).await?;
-    for line in shown::elsewhere(given.say, &kept.approval, &beside) {
+    let against = store.gateways_against(&place.scope(), &kept.approval).await?;
+    for line in shown::elsewhere(given.say, &against) {
         given.say.line(line);
     }
     Ok(Verdict::Yes)
@@ -228,7 +228,7 @@ async fn counts_nothing(
     let kept = store.approval(&place.scope(), id).await?;
     let waits = kept.iter().map(|kept| &kept.approval).filter(|one| one.state == State::Proposed);
     let void = void::of(waits, store, place, given.say).await.get(&id).copied();
-    Ok(void.map(|part| shown::counts_nothing(&part)))
+    Ok(void.map(Part::counts_nothing))
 }
 
 /// Who decides: whoever is named, else the user who has the name of the account that runs this.

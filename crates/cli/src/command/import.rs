@@ -7,6 +7,7 @@ mod plan;
 mod tests;
 mod undo;
 pub(crate) mod unwrap;
+mod without;
 
 use crate::{
     cli::Given,
@@ -219,6 +220,16 @@ fn was(moved: &Move) -> Option<undo::Was> {
     Some(undo::Was { file: entry.file.clone(), keys: entry.keys.clone(), server: server.clone(), kept })
 }
 
+/// Of these, the names under which something is in the vault.
+async fn stored(place: &Place, names: &[String]) -> anyhow::Result<Vec<String>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = place.store_or_empty().await?.list_secrets(&place.scope()).await?;
+    let is_there = |name: &&String| all.iter().any(|one| one.name.as_str() == name.as_str());
+    Ok(names.iter().filter(is_there).cloned().collect())
+}
+
 fn still_stored(secrets: &[String]) -> String {
     format!("still in the vault: {}; `callgate secret remove` forgets them", secrets.join(", "))
 }
@@ -273,8 +284,9 @@ async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
     let would_hold = |text: &str| would_hold(place, text, given);
     let stay = undo::take_back(&path, &record, would_hold)?;
     reload(place).await;
+    let secrets = stored(place, &record.secrets).await?;
     let files: Vec<&PathBuf> = record.files.iter().map(|piece| &piece.file).collect();
-    given.say.json(&json!({ "restored": files, "policies-kept": stay, "secrets-kept": record.secrets }));
+    given.say.json(&json!({ "restored": files, "policies-kept": stay, "secrets-kept": secrets }));
     given.say.line(format!(
         "{} the configurations of clients are as they were, and the servers are taken out of `{}`",
         given.say.paint(32, "✓"),
@@ -294,8 +306,8 @@ async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
             given.say.paint(33, "!")
         ));
     }
-    if !record.secrets.is_empty() {
-        given.say.line(still_stored(&record.secrets));
+    if !secrets.is_empty() {
+        given.say.line(still_stored(&secrets));
     }
     Ok(Verdict::Yes)
 }

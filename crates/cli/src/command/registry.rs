@@ -198,15 +198,10 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for name in &names {
         let declared = place.meant.settings.servers.get(name);
-        let pins = all.remove(name).unwrap_or_default();
+        let (pins, live) = (all.remove(name).unwrap_or_default(), kept.live().catalogue.server(name));
         if pins.is_empty() {
-            rows.push(vec![
-                name.to_string(),
-                String::new(),
-                String::new(),
-                "never seen".to_owned(),
-                String::new(),
-            ]);
+            let [server, state] = [name.to_string(), "never seen".to_owned()];
+            rows.push(vec![server, String::new(), String::new(), state, String::new()]);
         }
         let accepted = pins.iter().filter(|pin| pin.item.kind == ItemKind::Tool && pin.approved.is_some());
         let siblings = Siblings::of(accepted.map(|pin| pin.item.name.as_str()));
@@ -221,13 +216,15 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 }
                 None => None,
             };
+            let withheld = live.filter(|_| pin.item.kind == ItemKind::Tool);
+            let withheld = withheld.and_then(|entry| entry.why_withheld(&pin.item.name));
             let owner = declared.filter(|_| pin.item.kind == ItemKind::Tool);
             let owner = owner.and_then(|server| server.declarations.owner(&pin.item.name));
             values.push(json!({
                 "server": name, "server-state": records.get(name).map(|record| record.state.as_str()),
                 "server-until": records.get(name).and_then(Record::until).map(when),
                 "configured": declared.is_some(), "kind": pin.item.kind.as_str(), "name": pin.item.name,
-                "state": state(pin), "left": shown::left(pin), "class": class, "owner": owner, "seen": pin.seen, "seen-at": when(pin.seen_at),
+                "state": state(pin), "withheld": withheld, "left": shown::left(pin), "class": class, "owner": owner, "seen": pin.seen, "seen-at": when(pin.seen_at),
                 "accepted": pin.approved.as_ref().map(|mark| json!({
                     "digest": mark.digest, "at": when(mark.at), "by": mark.by })),
             }));
@@ -235,8 +232,12 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 name.to_string(),
                 pin.item.kind.as_str().to_owned(),
                 pin.item.name.clone(),
-                state(pin).to_owned(),
-                class.or(by).unwrap_or_default(),
+                if withheld.is_some() { "withheld" } else { state(pin) }.to_owned(),
+                withheld
+                    .map(|why| format!("every call would be refused: {why}"))
+                    .or(class)
+                    .or(by)
+                    .unwrap_or_default(),
             ]);
         }
     }

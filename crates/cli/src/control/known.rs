@@ -14,13 +14,13 @@ pub(crate) async fn known(place: &Place) -> anyhow::Result<u64> {
         return Ok(0);
     }
     let store = place.store().await?;
-    let known = known_to(&store, &place.ledger_dir()).await;
+    let known = known_entries(&store, &place.ledger_dir()).await;
     store.close().await;
     known
 }
 
 /// The same, asked of a store that is open. A new ledger is known to nobody.
-async fn known_to(store: &Store, ledger: &Path) -> anyhow::Result<u64> {
+async fn known_entries(store: &Store, ledger: &Path) -> anyhow::Result<u64> {
     match store::ledger::public_key(ledger) {
         Some(key) => Ok(store.known_entries(key.origin()).await?),
         // a new one; or one without its keys, which does not open

@@ -124,6 +124,12 @@ fn an_approval_that_is_void_by_what_is_in_force_is_shown_as_void_and_is_ended_by
     bed.write("policies/held.cedar", HELD);
     assert_eq!(void(), Value::Null, "the rules are what they were");
     assert_eq!(bed.json(&["approvals", "show", &id])["state"], "proposed");
+    assert_eq!(bed.run(&["approvals", "revoke", &id, "--as", "kim", "--reason", "not needed"]).code, 0);
+    let shown = bed.run(&["approvals", "show", &id]).out;
+    let state = shown.lines().find(|line| line.starts_with("state")).unwrap();
+    assert!(state.contains("cancelled, 20") && state.ends_with("(taken back by kim: not needed)"), "{state}");
+    let ended = &bed.json(&["approvals", "show", &id])["ended"];
+    assert_eq!((&ended["by"], &ended["reason"]), (&"kim".into(), &"not needed".into()));
 }
 
 #[test]
@@ -393,5 +399,45 @@ fn nobody_is_sent_to_a_console_that_is_off_and_check_says_how_it_is_decided() {
     assert!(is_held(&told), "{told}");
     let told = told.to_string();
     assert!(!told.contains("/console/") && told.contains("was asked"), "{told}");
+    assert_eq!(gateway.stop(), 0);
+}
+
+/// What was spent since is not in an older copy of the database, and would be good once more.
+#[test]
+fn what_waits_in_a_database_that_is_gone_on_with_though_it_is_older_ends_and_a_spent_yes_is_none() {
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(
+        is_held(&drop_note(&gateway, &token, &session)) && is_held(&drop_needle(&gateway, &token, &session))
+    );
+    let all = bed.json(&["approvals", "list"]);
+    let ids: Vec<String> =
+        all.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(bed.run(&["approvals", "approve", &ids[0], "--as", "kim"]).code, 0);
+    assert_eq!(gateway.stop(), 0);
+    let database = bed.path("state/callgate.db");
+    let older = std::fs::read(&database).unwrap();
+    let (gateway, session) = begin(&bed, &token);
+    assert!(!is_held(&drop_note(&gateway, &token, &session)), "the yes is spent");
+    assert_eq!(gateway.stop(), 0);
+    for beside in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(bed.path(&format!("state/callgate.db{beside}")));
+    }
+    std::fs::write(&database, older).unwrap();
+    let said = bed.run(&["audit", "rebuild-index", "--accept-older-database"]);
+    assert!(
+        said.code == 0 && said.err.contains("2 approvals are ended, so people are asked anew"),
+        "{said:?}"
+    );
+    for id in &ids {
+        let shown = bed.json(&["approvals", "show", id]);
+        assert_eq!(
+            (&shown["state"], &shown["ended"]["reason"]),
+            (&"cancelled".into(), &"the database was an older copy".into())
+        );
+    }
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_note(&gateway, &token, &session)), "people are asked about the same again");
     assert_eq!(gateway.stop(), 0);
 }

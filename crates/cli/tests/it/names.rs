@@ -103,18 +103,22 @@ fn a_provider_may_name_agents_and_groups_and_nobody_who_decides() {
 fn a_program_that_is_not_here_is_warned_of() {
     let bed = Bed::new();
     let servers = "[servers.line]\ncommand = \"cat -u now\"\n[servers.gone]\ncommand = \"no-such-program\"\n\
-        [servers.folder]\ncommand = \"cat\"\ncwd = \"nowhere\"\n[servers.good]\ncommand = \"cat\"\n";
+        [servers.folder]\ncommand = \"cat\"\ncwd = \"nowhere\"\n[servers.path]\ncommand = \"/no/such\"\n[servers.good]\ncommand = \"cat\"\n";
     bed.write("callgate.toml", &settings(servers));
     let checked = bed.json(&["check"]);
     assert_eq!(checked["ok"], true, "the gateway may run elsewhere");
     let programs: Vec<&str> =
         checked["programs"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
-    assert_eq!(programs.len(), 3, "{programs:?}");
+    assert_eq!(programs.len(), 4, "{programs:?}");
     assert!(
         programs[0].contains("`folder` would not start here: cannot start in the directory"),
         "{programs:?}"
     );
+    assert!(programs[0].contains("make it, or name another as `cwd`"), "{programs:?}");
     assert!(programs[1].contains("`no-such-program` was not found"), "{programs:?}");
+    let path: Vec<bool> = programs.iter().map(|one| one.contains("with another PATH")).collect();
+    assert_eq!(path, [false, true, false, false], "only what is looked for in it: {programs:?}");
+    assert!(programs[3].contains("`/no/such` was not found"), "{programs:?}");
     assert!(programs[2].contains("write `command = \"cat\"` and `args = [\"-u\", \"now\"]`"), "{programs:?}");
     assert!(bed.run(&["check"]).out.contains("`no-such-program` was not found"));
 }

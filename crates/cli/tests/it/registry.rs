@@ -462,3 +462,39 @@ fn a_declaration_that_is_over_makes_nothing_milder_and_people_are_told() {
     let said = bed.run(&["registry", "show", "notes"]).out;
     assert!(said.contains("is declared read, low by Ada until 2020-01-01 (over)"), "{said}");
 }
+
+#[test]
+fn the_registry_says_that_an_accepted_tool_is_offered_to_nobody_and_why() {
+    let bed = Bed::with_notes();
+    let script = std::fs::read_to_string(bed.path("notes.sh")).unwrap();
+    let fine = r#""drop_note","inputSchema":{"type":"object","properties":{"note":{"#;
+    let ahead = script.replace(fine, &format!("{fine}\"pattern\":\"(?=x)y\","));
+    assert_ne!(ahead, script);
+    bed.write("notes.sh", &ahead);
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let told = || {
+        let list = bed.json(&["registry", "list"]);
+        let list = list.as_array().unwrap().iter();
+        let list: Vec<_> = list.filter(|one| !one["withheld"].is_null()).cloned().collect();
+        assert_eq!(list.len(), 1, "{list:?}");
+        assert_eq!((&list[0]["name"], &list[0]["state"]), (&"drop_note".into(), &"accepted".into()));
+        let why = list[0]["withheld"].as_str().unwrap().to_owned();
+        assert!(why.contains("cannot be checked"), "{why}");
+        let shown = bed.json(&["registry", "show", "notes"]);
+        assert_eq!(shown["known"]["withheld"]["drop_note"], why.as_str());
+        let line = bed.run(&["registry", "list"]).out;
+        let line = line.lines().find(|line| line.contains("drop_note")).unwrap().to_owned();
+        assert!(line.contains("withheld") && line.contains("every call would be refused"), "{line}");
+        let shown = bed.run(&["registry", "show", "notes"]).out;
+        assert!(
+            shown.contains("! `drop_note` is withheld, since every call of it would be refused"),
+            "{shown}"
+        );
+    };
+    told();
+    gateway.stop();
+    told();
+}

@@ -382,3 +382,45 @@ fn what_somebody_has_to_fill_in_is_told_and_what_is_known_is_filled_in() {
     assert_eq!(server["env"]["REGION"].as_str(), Some("eu-1"));
     assert_eq!(server["credentials"][0]["env"].as_str(), Some("DSN"));
 }
+
+#[test]
+fn what_stands_around_a_secret_is_kept_or_said_to_be_part_of_it() {
+    let bed = bed();
+    let header = |name: &str, value: &str| json!({ "name": name, "value": value, "isSecret": true });
+    let headers = json!([
+        header("X-Before", "tok-{k}"),
+        header("X-Around", "tok-{k}-x"),
+        header("X-Two", "{user}:{key}"),
+        header("X-Only", "{k}"),
+        { "name": "X-Plain", "value": "eu" },
+        header("X-Leaked", "hunter2"),
+    ]);
+    let remote = json!({ "type": "streamable-http", "url": "https://x.example/mcp", "headers": headers });
+    described(&bed, &json!({ "name": "a/desk", "version": "1", "remotes": [remote] }));
+    let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let meant: toml::Table = config(&bed).parse().unwrap();
+    let all = meant["servers"]["desk"]["credentials"].as_array().unwrap();
+    let prefixes: Vec<_> = all.iter().map(|one| one.get("prefix").and_then(toml::Value::as_str)).collect();
+    assert_eq!(prefixes, [Some("tok-"), None, None, None, None, None]);
+    let whole = |name: &str, text: &str| {
+        format!(
+            "it needs `callgate secret set desk/{name}`, and its value is the whole of `{text}`, filled in\n"
+        )
+    };
+    for (name, text) in [("X-Around", "tok-{k}-x"), ("X-Two", "{user}:{key}"), ("X-Plain", "eu")] {
+        assert!(said.out.contains(&whole(name, text)), "{name}: {}", said.out);
+    }
+    for name in ["X-Before", "X-Only", "X-Leaked"] {
+        assert!(said.out.contains(&format!("set desk/{name}`\n")), "{name}: {}", said.out);
+    }
+    assert!(!said.out.contains("hunter2"), "{}", said.out);
+    // a variable of a program has no place for what stands before its secret
+    described(
+        &bed,
+        &files(json!({ "environmentVariables": [{ "name": "KEY", "value": "tok-{k}", "isSecret": true }] })),
+    );
+    let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+    let told = "set files/KEY`, and its value is the whole of `tok-{k}`, filled in\n";
+    assert!(said.code == 0 && said.out.contains(told), "{said:?}");
+}

@@ -245,3 +245,35 @@ fn a_client_s_configuration_that_cannot_be_read_is_no_pass_and_hides_no_other() 
     bed.write("mcp.json", r#"{"mcpServers":{"a":7}}"#);
     assert!(bed.run(&["scan", "mcp.json"]).err.contains("error[wrong-shape]: `mcp.json` cannot be read"));
 }
+
+#[test]
+fn the_sum_counts_a_finding_once_and_no_server_without_a_gateway_as_one() {
+    let bed = Bed::new();
+    let sum = |file: &str, more: &[&str]| {
+        let said = bed.run(&[&["scan", file], more].concat()).out;
+        said.lines().find(|line| line.contains("of severity high or more")).unwrap_or(&said).to_owned()
+    };
+    let server = |args: &[&str]| json!({ "command": "npx", "args": args });
+    bed.write("one.json", &json!({ "mcpServers": { "a": server(&["-y", "x@1.0.0"]) } }).to_string());
+    let plain = sum("one.json", &[]);
+    assert!(
+        plain.ends_with(
+            "1 server, 1 of them without a gateway, 0 findings of severity high or more, 0 others"
+        ),
+        "{plain}"
+    );
+    let all = json!({ "a": server(&["-y", "x@1.0.0"]), "b": server(&["-y", "y"]), "c": server(&["-y", "z"]),
+        "d": { "url": "http://far.example/mcp" } });
+    bed.write("more.json", &json!({ "mcpServers": all }).to_string());
+    let more = sum("more.json", &[]);
+    assert!(
+        more.ends_with(
+            "4 servers, 4 of them without a gateway, 1 finding of severity high or more, 2 others"
+        ),
+        "{more}"
+    );
+    // what is known is counted by itself
+    assert_eq!(bed.run(&["scan", "more.json", "--baseline", "known.json", "--write-baseline"]).code, 0);
+    let known = sum("more.json", &["--baseline", "known.json"]);
+    assert!(known.contains("0 findings of severity high or more, 0 others, "), "{known}");
+}

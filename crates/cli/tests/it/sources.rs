@@ -114,3 +114,29 @@ fn a_webhooks_key_that_was_taken_away_or_replaced_speaks_for_nobody_within_a_sec
     assert_eq!(callback((&gateway, port), "five", KEYS[1]), 503);
     assert_eq!(gateway.stop(), 0);
 }
+
+#[test]
+fn what_a_backend_itself_wants_is_asked_for_once_for_everybody() {
+    let bed = Bed::with_notes();
+    let kv = "[vault.kv]\naddress = \"https://127.0.0.1:8200\"\n\
+              login = { method = \"token\", credential = { secret = \"vault-token\" } }\n";
+    let server = |name: &str, source: &str| {
+        format!(
+            "[servers.{name}]\nurl = \"https://{name}.example/mcp\"\nauthority = \"per-user\"\n\
+             [[servers.{name}.credentials]]\nsecret = \"{name}-token\"\n{source}header = \"Authorization\"\n"
+        )
+    };
+    let backed = server("backed", "source = { kv = \"users/{user}/x\", field = \"token\" }\n");
+    let config = bed.notes_config(free_port());
+    bed.write("callgate.toml", &format!("{config}{kv}{backed}{}", server("stored", "")));
+    let said = bed.run(&["check"]).out;
+    for line in [
+        "server `backed` needs the secret `vault-token`: store it with `callgate secret set vault-token`\n",
+        "server `stored` needs the secret `stored-token`: store it with `callgate secret set stored-token --user NAME`\n",
+    ] {
+        assert!(said.contains(line), "`{line}` is missing in\n{said}");
+    }
+    assert_eq!(bed.run_with(&["secret", "set", "vault-token"], "hvs.x").code, 0);
+    let said = bed.run(&["check"]).out;
+    assert!(!said.contains("`vault-token`") && said.contains("`stored-token`"), "{said}");
+}

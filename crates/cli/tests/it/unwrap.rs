@@ -59,6 +59,18 @@ fn one_of_several_is_taken_out_and_what_others_wrote_meanwhile_stays() {
     assert!(!config.contains("servers.a") && config.contains("[servers.b]"), "{config}");
     let said = bed.run(&["unwrap", "aa", "--yes"]);
     assert!(said.code == 2 && said.err.contains("there is no server `aa`"), "{said:?}");
+    // what no undo can put back any more is not kept, for it may hold what is nobody's business
+    let imports = || {
+        let all = fs::read_dir(bed.path("home/.local/state/callgate/imports")).unwrap();
+        all.map(|one| fs::read_to_string(one.unwrap().path()).unwrap()).collect::<String>()
+    };
+    assert!(!imports().contains(import::KEY) && imports().contains("\\\"b\\\""), "{}", imports());
+    let said = bed.run(&["import", "--undo", "--yes"]);
+    assert!(said.code == 2 && said.err.contains("changed since the import"), "{said:?}");
+    assert_eq!(bed.run(&["unwrap", "b", "--yes"]).code, 0);
+    let after: Value = serde_json::from_str(&read(&bed, file)).unwrap();
+    assert_eq!(after["mcpServers"], text["mcpServers"]);
+    assert_eq!(imports(), "");
 }
 
 #[test]
@@ -90,22 +102,31 @@ fn what_cannot_be_given_back_now_is_not_forgotten() {
 #[test]
 fn what_nobody_kept_is_told_and_a_configuration_that_would_not_hold_stays() {
     let bed = Bed::new();
-    let config = "# mine\nlisten = \"127.0.0.1:7420\"\n\n# a note on a\n[servers.a] # this\ncommand = \"a\"\n\n# of b\n[servers.b]\ncommand = \"b\"\n\n[[servers.a.credentials]]\nsecret = \"k\"\nenv = \"K\"\n";
+    let config = "# mine\nlisten = \"127.0.0.1:7420\"\n\n# -- ours --\n\n# a note on a\n[servers.a] # this\ncommand = \"a\"\n\n# of b\n[servers.b]\ncommand = \"b\"\n\n[[servers.a.credentials]]\nsecret = \"k\"\nenv = \"K\"\n";
     bed.write(CONFIG, config);
     let entry = json!({ "mcpServers": { "a": { "command": "callgate", "args": ["wrap", "--name", "a"] } } })
         .to_string();
     bed.write("home/.cursor/mcp.json", &entry);
+    let unnamed = json!({ "mcpServers": { "x": { "command": "callgate", "args": ["wrap", "--", "a"] } } });
+    let other = json!({ "mcpServers": { "y": { "command": "callgate", "args": ["wrap", "--", "a", "b"] } } });
+    bed.write("home/.gemini/settings.json", &unnamed.to_string());
+    bed.write("home/.codeium/windsurf/mcp_config.json", &other.to_string());
     let said = bed.run(&["unwrap", "a", "--yes"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.err.contains("has to be changed by hand: what it was before is not known"), "{said:?}");
+    let again: Vec<&str> =
+        said.err.lines().filter(|line| line.contains("its next start adds the server again")).collect();
+    assert!(again.len() == 1 && again[0].contains(".gemini/settings.json"), "{said:?}");
+    assert!(!said.out.contains("vault"), "`k` was never stored: {said:?}");
     assert_eq!(read(&bed, "home/.cursor/mcp.json"), entry);
     assert_eq!(
         read(&bed, CONFIG),
-        "# mine\nlisten = \"127.0.0.1:7420\"\n\n# of b\n[servers.b]\ncommand = \"b\"\n"
+        "# mine\nlisten = \"127.0.0.1:7420\"\n\n# -- ours --\n\n# of b\n[servers.b]\ncommand = \"b\"\n"
     );
     let needs = "[servers.b]\ncommand = \"b\"\n[[budgets]]\nname = \"x\"\ncounts = \"calls\"\nserver = \"b\"\nper = \"agent\"\nwindow = \"60s\"\nat-most = 3\n";
     bed.write(CONFIG, needs);
     let said = bed.run(&["unwrap", "b", "--yes"]);
     assert!(said.code == 2 && said.err.contains("would not hold"), "{said:?}");
+    assert!(said.err.contains("counted under `[[budgets]]` by `x`: take that out first"), "{said:?}");
     assert_eq!(read(&bed, CONFIG), needs);
 }

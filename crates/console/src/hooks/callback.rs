@@ -67,7 +67,7 @@ pub enum Unheard {
     Unfit(Unfit),
     #[error("the approval is about something else")]
     OtherTerms,
-    #[error("{0} changed since, so a yes would count for nothing")]
+    #[error("{}", .0.counts_nothing())]
     Void(Part),
     #[error("there is no such approval or person")]
     Unknown,

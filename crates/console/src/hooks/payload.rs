@@ -4,17 +4,24 @@ use super::Form;
 use decision::Timestamp;
 use decision::approval::{Approval, State};
 use serde_json::{Value, json};
+use store::Gateway;
 
 /// The event's name: `approval.proposed` and the like.
 pub(super) fn event(state: State) -> String {
     format!("approval.{}", state.as_str())
 }
 
-/// The body to send. `url` is the approval's page, if there is one.
-pub(super) fn body(form: Form, approval: &Approval, url: Option<&str>, now: Timestamp) -> String {
+/// The body to send about an approval, with the gateways whose rules make a yes to it void. `url` is its page, if there is
+/// one.
+pub(super) fn body(
+    form: Form,
+    (approval, against): (&Approval, &[Gateway]),
+    url: Option<&str>,
+    now: Timestamp,
+) -> String {
     match form {
-        Form::Generic => generic(approval, url, now),
-        Form::Slack => slack(approval, url),
+        Form::Generic => generic(approval, against, url, now),
+        Form::Slack => slack(approval, against, url),
     }
     .to_string()
 }
@@ -25,7 +32,7 @@ fn time(at: Timestamp) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
 }
 
-fn generic(approval: &Approval, url: Option<&str>, now: Timestamp) -> Value {
+fn generic(approval: &Approval, against: &[Gateway], url: Option<&str>, now: Timestamp) -> Value {
     let preview = &approval.preview;
     let have = approval.progress();
     let needs = approval.cure.needs.iter().zip(have);
@@ -60,6 +67,11 @@ fn generic(approval: &Approval, url: Option<&str>, now: Timestamp) -> Value {
             "needs": needs.collect::<Vec<_>>(),
             "votes": votes.collect::<Vec<_>>(),
             "expires": time(approval.expires_at),
+            "ended": approval.ended.as_ref().map(|ended| json!({
+                "at": time(ended.at), "by": ended.by, "reason": ended.reason, "changed": ended.changed,
+            })),
+            // gateways on the same database: a call there makes a yes void
+            "other-rules": against.iter().map(|one| &one.log).collect::<Vec<_>>(),
         },
     })
 }
@@ -81,7 +93,7 @@ fn headline(state: State) -> &'static str {
     }
 }
 
-fn slack(approval: &Approval, url: Option<&str>) -> Value {
+fn slack(approval: &Approval, against: &[Gateway], url: Option<&str>) -> Value {
     let preview = &approval.preview;
     let plain = |text: &str| json!({ "type": "plain_text", "text": cut(text), "emoji": false });
     let headline = match approval.state == State::Proposed {
@@ -94,11 +106,11 @@ fn slack(approval: &Approval, url: Option<&str>) -> Value {
         json!({ "type": "section", "text": plain(&preview.summary) }),
         json!({ "type": "section", "text": plain(&preview.arguments) }),
     ];
-    let hides = preview.hides();
-    if !preview.labels.is_empty() || !preview.because.is_empty() || hides.is_some() {
-        let told = preview.because.iter().chain(&preview.labels).chain(&hides);
-        let told = told.cloned().collect::<Vec<_>>().join("; ");
-        blocks.push(json!({ "type": "context", "elements": [plain(&told)] }));
+    let beside = preview.hides().into_iter().chain(approval.ended.as_ref().map(ToString::to_string));
+    let beside = beside.chain(against.iter().map(Gateway::makes_void));
+    let told: Vec<String> = preview.because.iter().chain(&preview.labels).cloned().chain(beside).collect();
+    if !told.is_empty() {
+        blocks.push(json!({ "type": "context", "elements": [plain(&told.join("; "))] }));
     }
     blocks.extend(url.map(|url| {
         let button = json!({ "type": "button", "text": plain("Look at it"), "url": url });

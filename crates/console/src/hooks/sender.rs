@@ -151,8 +151,12 @@ impl Sender {
                 if mark.noted.contains(&key) {
                     continue;
                 }
+                let approval = &kept.approval;
+                let against = match settings.hooks.is_empty() {
+                    true => Vec::new(),
+                    false => self.desk.store().gateways_against(&self.scope, approval).await?,
+                };
                 for hook in &settings.hooks {
-                    let approval = &kept.approval;
                     let event = payload::event(approval.state);
                     let page = || format!("{}/console/approvals/{}", self.base, approval.id);
                     let url = settings.enabled.then(page);
@@ -160,7 +164,7 @@ impl Sender {
                     let subject = approval.id.to_string();
                     let one = Delivery {
                         id: id(&hook.name, &subject, &event),
-                        body: payload::body(hook.form, approval, url.as_deref(), made_at),
+                        body: payload::body(hook.form, (approval, &against), url.as_deref(), made_at),
                         hook: hook.name.clone(),
                         subject,
                         event,
@@ -202,9 +206,7 @@ impl Sender {
             return Ok(());
         }
         let asked = match self.is_for_nothing(one).await? {
-            Some(part) => {
-                Err(Fault::later(format!("not sent: {part} changed since, so a yes would count for nothing")))
-            }
+            Some(part) => Err(Fault::later(format!("not sent: {}", part.counts_nothing()))),
             None => self.post(hook, one).await,
         };
         match asked {

@@ -55,6 +55,10 @@ struct Sheet {
     shut: Vec<(bool, String)>,
     /// That nobody's yes counts any more, and why.
     void: Option<String>,
+    /// What came of it, whole.
+    ended: Option<(Shown, When)>,
+    /// Gateways whose rules make a yes void.
+    against: Vec<Shown>,
     may: bool,
     why_not: String,
     may_revoke: bool,
@@ -95,7 +99,9 @@ pub(crate) async fn approval(
     let status = if problem.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
     let shut = shut(console, &kept.approval).await?;
     let says = says(console, &kept.approval).await?;
-    rendered(status, &Sheet { problem, shut, says, ..sheet(console, signed, frame, &kept) })
+    let against = console.store().gateways_against(&console.parts.scope, &kept.approval).await?;
+    let against = against.iter().map(|one| Shown::of(&one.makes_void())).collect();
+    rendered(status, &Sheet { problem, shut, says, against, ..sheet(console, signed, frame, &kept) })
 }
 
 /// What the definition that it is bound to says of itself.
@@ -189,7 +195,9 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet
         apart: one.cure.apart,
         executes: one.cure.executes,
         votes: one.votes.iter().map(vote).collect(),
-        void: view::void(console, one).map(|part| counts_nothing(&part)),
+        void: view::void(console, one).map(counts_nothing),
+        ended: one.ended.as_ref().map(|ended| (Shown::of(&ended.to_string()), when(ended.at))),
+        against: Vec::new(),
         may: may.is_ok(),
         why_not: may.err().unwrap_or_default(),
         may_revoke: state(one, now).is_open() && console.may(signed, ConsoleAction::Revoke, &on(one)),
@@ -205,11 +213,9 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet
     }
 }
 
-fn counts_nothing(part: &Part) -> String {
-    format!(
-        "Nobody's yes to this counts any more: {part} changed since it was asked. Whoever asked has to ask again, and then \
-        you are asked anew."
-    )
+fn counts_nothing(part: Part) -> String {
+    let why = part.counts_nothing();
+    format!("{why}. Whoever asked has to ask again, and then you are asked anew.")
 }
 
 fn vote(vote: &Vote) -> VoteView {
@@ -240,7 +246,8 @@ pub(crate) async fn decide(
     };
     let Some(voter) = voter else { return Err(Stop::nowhere()) };
     if let Some(part) = view::void(console, &approval).filter(|_| yes) {
-        return again(console, signed, id, counts_nothing(&part), StatusCode::CONFLICT).await;
+        let why = format!("Void: {}", counts_nothing(part));
+        return again(console, signed, id, why, StatusCode::CONFLICT).await;
     }
     if !yes && reason.is_none() {
         let why = "Say why in a few words: whoever asked may read it.".to_owned();

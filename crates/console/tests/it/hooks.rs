@@ -324,6 +324,30 @@ async fn nobody_is_asked_for_a_yes_that_counts_for_nothing_and_somebody_is_once_
 }
 
 #[tokio::test]
+async fn addresses_are_told_which_gateway_makes_a_yes_void_and_what_ended_it() {
+    let house = House::new().await;
+    let (chat, slack) = (Outside::open(&[]).await, Outside::open(&[]).await);
+    let hooks =
+        vec![hook("chat", &chat.url, false), Hook { form: Form::Slack, ..hook("slack", &slack.url, false) }];
+    house.store.go_by(&house.scope, "callgate/b/ledger", decision::Digest::of(b"other")).await.unwrap();
+    let id = house.propose(house.refund(500, "finance")).await;
+    sender(&house, hooks.clone()).once().await.unwrap();
+    let last = |of: &Outside| of.heard.lock().last().unwrap().1.clone();
+    let told: Value = serde_json::from_str(&last(&chat)).unwrap();
+    assert_eq!(told["data"]["other-rules"], json!(["callgate/b/ledger"]));
+    assert_eq!(told["data"]["ended"], Value::Null);
+    assert!(last(&slack).contains("goes by other rules than this was asked under"), "{}", last(&slack));
+    house.desk.revoke(&house.scope, id, "bob", Some("too early")).await.unwrap();
+    sender(&house, hooks).once().await.unwrap();
+    let told: Value = serde_json::from_str(&last(&chat)).unwrap();
+    assert_eq!(told["type"], "approval.cancelled");
+    let ended = &told["data"]["ended"];
+    assert_eq!((&ended["by"], &ended["reason"]), (&json!("bob"), &json!("too early")));
+    assert_eq!(told["data"]["other-rules"], json!([]));
+    assert!(last(&slack).contains("taken back by bob: too early"), "{}", last(&slack));
+}
+
+#[tokio::test]
 async fn a_yes_from_outside_that_would_count_for_nothing_is_refused_and_a_no_is_taken() {
     let house = deciding().await;
     house.servers.1.lock().unwrap().worth = Some(Worth::Void(Part::Policy));

@@ -3,7 +3,7 @@
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use callgate_console::{Body, Console, Parts, Settings};
-use decision::approval::{Approval, Cure, Preview, Source, State, Terms};
+use decision::approval::{Approval, Preview, Source, State, Terms};
 use decision::{
     Actor, ApprovalId, CallId, Clock, DeedId, Digest, Entropy, Environment, Item, ItemKind, Principal,
     Target, TenantId, Timestamp, User,
@@ -184,60 +184,48 @@ impl House {
         random[..8].copy_from_slice(&n.to_be_bytes());
         let arguments =
             format!("{{\n  \"amount\": {amount},\n  \"to\": \"[email]\",\n  \"note\": \"order {n}\"\n}}");
-        Approval {
-            id: ApprovalId::new(now, random),
-            deed: DeedId::new(now, random),
-            call: CallId::new(now, random),
-            terms: Terms {
-                principal: Arc::new(Principal {
-                    tenant: TenantId::default(),
-                    environment: Environment::default(),
-                    actor: Actor::Agent("refund-bot".parse().unwrap()),
-                    groups: Default::default(),
-                    user: Some(user("alice", &["support", "finance"])),
-                }),
-                host: Some("Claude Code".to_owned()),
-                method: "tools/call".to_owned(),
-                target: Target {
-                    server: "crm".parse().unwrap(),
-                    item: Item { kind: ItemKind::Tool, name: "refund_payment".to_owned() },
-                    definition: Some(Digest::of(b"definition")),
-                },
-                arguments: Digest::of(arguments.as_bytes()),
-                by_value: None,
-                policy: Digest::of(b"policy"),
+        let ids = (ApprovalId::new(now, random), DeedId::new(now, random), CallId::new(now, random));
+        let until = Timestamp(now.0 + 60 * MINUTE);
+        let terms = Terms {
+            principal: Arc::new(Principal {
+                tenant: TenantId::default(),
+                environment: Environment::default(),
+                actor: Actor::Agent("refund-bot".parse().unwrap()),
+                groups: Default::default(),
+                user: Some(user("alice", &["support", "finance"])),
+            }),
+            host: Some("Claude Code".to_owned()),
+            method: "tools/call".to_owned(),
+            target: Target {
+                server: "crm".parse().unwrap(),
+                item: Item { kind: ItemKind::Tool, name: "refund_payment".to_owned() },
+                definition: Some(Digest::of(b"definition")),
             },
-            cure: cure.parse::<Cure>().unwrap(),
-            preview: Preview {
-                summary: format!("Refund {amount} euro of order {n} to the customer"),
-                brief: String::new(),
-                effect: "write".to_owned(),
-                tier: "high".to_owned(),
-                categories: vec!["financial".to_owned()],
-                arguments,
-                masked: vec!["email".to_owned()],
-                hidden: 2,
-                labels: vec!["the recipient is outside the company".to_owned()],
-                read: vec![Source {
-                    call: CallId::new(now, [9; 10]),
-                    at: Timestamp(now.0 - MINUTE),
-                    server: "crm".parse().unwrap(),
-                    item: "read_order".to_owned(),
-                }],
-                undo: Some("void the refund in the CRM within a day".to_owned()),
-                because: vec!["refunds above 100 need somebody of finance".to_owned()],
-                rules: vec!["large-refunds".parse().unwrap()],
-            },
-            proposed_at: now,
-            expires_at: Timestamp(now.0 + 60 * MINUTE),
-            state: State::Proposed,
-            votes: Vec::new(),
-            ended: None,
-            forgets: false,
-            leg: 0,
-            waits_until: None,
-            log: None,
-        }
+            arguments: Digest::of(arguments.as_bytes()),
+            by_value: None,
+            policy: Digest::of(b"policy"),
+        };
+        let preview = Preview {
+            summary: format!("Refund {amount} euro of order {n} to the customer"),
+            brief: String::new(),
+            effect: "write".to_owned(),
+            tier: "high".to_owned(),
+            categories: vec!["financial".to_owned()],
+            arguments,
+            masked: vec!["email".to_owned()],
+            hidden: 2,
+            labels: vec!["the recipient is outside the company".to_owned()],
+            read: vec![Source {
+                call: CallId::new(now, [9; 10]),
+                at: Timestamp(now.0 - MINUTE),
+                server: "crm".parse().unwrap(),
+                item: "read_order".to_owned(),
+            }],
+            undo: Some("void the refund in the CRM within a day".to_owned()),
+            because: vec!["refunds above 100 need somebody of finance".to_owned()],
+            rules: vec!["large-refunds".parse().unwrap()],
+        };
+        Approval { preview, ..Approval::proposed(ids, terms, cure.parse().unwrap(), (now, until)) }
     }
 
     pub(crate) async fn propose(&self, approval: Approval) -> ApprovalId {

@@ -181,7 +181,7 @@ async fn a_no_has_a_reason_that_the_agent_may_read_and_a_yes_can_be_taken_back()
     house.post(&bob, &Route::Revoke(id).path(), &[("reason", "too early")]).await;
     assert_eq!(house.state(id).await, State::Cancelled);
     let page = house.get(&bob, &Route::Approval(id).path()).await;
-    assert!(page.text.contains("bob took it back: too early"), "{}", page.text);
+    assert!(page.text.contains("taken back by bob: too early"), "{}", page.text);
 }
 
 #[tokio::test]
@@ -264,7 +264,10 @@ async fn nobody_is_asked_for_a_yes_that_counts_for_nothing() {
     worth(Worth::Void(Part::Definition));
     let page = house.get(&bob, &path).await.text;
     assert!(!page.contains("Approve this one call"), "{page}");
-    assert!(page.contains("the definition of what is called changed since it was asked"), "{page}");
+    assert!(
+        page.contains("the definition of what is called changed since, so a yes would count for nothing"),
+        "{page}"
+    );
     let yes = house.post(&bob, &Route::Approve(id).path(), &[]).await;
     assert_eq!(yes.status, StatusCode::CONFLICT);
     assert_eq!(house.state(id).await, State::Proposed, "nobody said yes");
@@ -287,6 +290,32 @@ async fn nobody_is_asked_for_a_yes_that_counts_for_nothing() {
     worth(Worth::Void(Part::Policy));
     house.post(&bob, &Route::Deny(id).path(), &[("reason", "over")]).await;
     assert_eq!(house.state(id).await, State::Denied);
+}
+
+#[tokio::test]
+async fn the_page_says_which_gateway_makes_a_yes_void_and_what_ended_it() {
+    let house = House::new().await;
+    let id = house.propose(house.refund(500, "finance")).await;
+    let (bob, path) = (house.sign_in("bob").await, Route::Approval(id).path());
+    let terms = house.store.approval(&house.scope, id).await.unwrap().unwrap().approval.terms;
+    let told = "the gateway with the log `callgate/b/ledger` goes by other rules than this was asked under";
+    house.store.go_by(&house.scope, "callgate/a/ledger", terms.policy).await.unwrap();
+    assert!(!house.get(&bob, &path).await.text.contains("goes by other rules"));
+    house.store.go_by(&house.scope, "callgate/b/ledger", decision::Digest::of(b"other")).await.unwrap();
+    let page = house.get(&bob, &path).await.text;
+    assert!(page.contains(told) && !page.contains("callgate/a/ledger"), "{page}");
+    house.desk.void(&house.scope, id, Part::Policy).await.unwrap();
+    let page = house.get(&bob, &path).await.text;
+    assert!(
+        page.contains("<b class=\"warn\">Ended</b>") && page.contains("void: the policies changed"),
+        "{page}"
+    );
+    assert!(page.contains(told), "that is why: {page}");
+    // what ended otherwise is nobody's affair elsewhere
+    let other = house.propose(house.refund(501, "finance")).await;
+    house.desk.revoke(&house.scope, other, "bob", Some("too early")).await.unwrap();
+    let page = house.get(&bob, &Route::Approval(other).path()).await.text;
+    assert!(page.contains("taken back by bob: too early") && !page.contains(told), "{page}");
 }
 
 #[tokio::test]

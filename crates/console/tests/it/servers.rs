@@ -83,6 +83,10 @@ impl Configuration {
         self.0.lock().unwrap()[0].absent = Some(absent);
     }
 
+    fn withhold(&self, tool: &str, why: &str) {
+        self.0.lock().unwrap()[0].known.withheld.insert(tool.to_owned(), why.to_owned());
+    }
+
     pub(crate) fn access(&self, access: Access) {
         self.0.lock().unwrap()[0].access = access;
     }
@@ -172,6 +176,20 @@ async fn the_page_says_what_a_tool_that_is_declared_a_read_was_seen_to_do() {
     assert!(page.contains("is declared read, but on "), "{page}");
     assert!(page.contains("deleted something: its answer says that it was done"), "{page}");
     assert!(!house.get(&rita, PAGE).await.text.contains("is declared read, but on "));
+}
+
+#[tokio::test]
+async fn the_page_says_that_a_tool_that_was_accepted_is_offered_to_nobody_and_why() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    assert!(!house.get(&rita, PAGE).await.text.contains("is withheld"));
+    house.servers.withhold("ahead", "its arguments cannot be checked: `(?=x)<y>` does not compile");
+    let page = house.get(&rita, PAGE).await.text;
+    assert!(
+        page.contains("`ahead` is withheld, since every call of it would be refused: its arguments"),
+        "{page}"
+    );
+    assert!(page.contains("&#60;y&#62;"), "{page}");
 }
 
 #[tokio::test]

@@ -43,6 +43,13 @@ pub enum Part {
     Votes,
 }
 
+impl Part {
+    /// Why nobody has to decide any more about what was asked for before this changed.
+    pub fn counts_nothing(self) -> String {
+        format!("{self} changed since, so a yes would count for nothing")
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

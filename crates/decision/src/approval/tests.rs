@@ -54,23 +54,8 @@ fn terms(n: u8) -> Terms {
     }
 }
 fn proposed(cure: &str) -> Approval {
-    Approval {
-        id: ApprovalId::new(Timestamp(1), [0; 10]),
-        deed: deed(0),
-        call: call(0),
-        terms: terms(0),
-        cure: cure.parse().unwrap(),
-        preview: Preview::default(),
-        proposed_at: Timestamp(1),
-        expires_at: EXPIRES,
-        state: State::Proposed,
-        votes: Vec::new(),
-        leg: 0,
-        waits_until: None,
-        log: None,
-        ended: None,
-        forgets: false,
-    }
+    let ids = (ApprovalId::new(Timestamp(1), [0; 10]), deed(0), call(0));
+    Approval::proposed(ids, terms(0), cure.parse().unwrap(), (Timestamp(1), EXPIRES))
 }
 fn spend(n: u8) -> Step {
     spend_with(
@@ -466,5 +451,24 @@ proptest! {
             over |= !after.state.is_open() && after.state != State::Executing;
             one = after;
         }
+    }
+}
+
+#[test]
+fn an_end_says_who_took_it_back_or_what_changed_and_why() {
+    let end = |by: Option<&str>, reason: Option<&str>, changed| Ended {
+        at: Timestamp(1),
+        by: by.map(str::to_owned),
+        reason: reason.map(str::to_owned),
+        changed,
+    };
+    let said = [
+        (end(Some("ann"), Some("too early"), None), "taken back by ann: too early"),
+        (end(Some("ann"), None, None), "taken back by ann"),
+        (end(None, None, Some(Part::Policy)), "void: the policies changed"),
+        (end(None, Some("people are asked anew"), None), "people are asked anew"),
+    ];
+    for (ended, told) in said {
+        assert_eq!(ended.to_string(), told);
     }
 }

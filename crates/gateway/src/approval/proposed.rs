@@ -7,7 +7,7 @@ use crate::kept;
 use crate::preview;
 use crate::record::Leg;
 use crate::resolve::Resolved;
-use decision::approval::{Approval, Escalation, State, Terms};
+use decision::approval::{Approval, Escalation, Terms};
 use decision::{ApprovalId, Call, Era, Passed, Refusal, ServerName, Timestamp};
 use policy::Held;
 use std::time::Duration;
@@ -47,22 +47,11 @@ async fn proposal(
         let escalation = settings.escalations.get(&need.group);
         need.escalation = escalation.map(|(time, to)| Escalation { at: after(*time), to: to.clone() });
     }
+    let ids = (ApprovalId::new(now, gate.random()), leg.deed, call.id());
     Ok(Approval {
-        id: ApprovalId::new(now, gate.random()),
-        deed: leg.deed,
-        call: call.id(),
         preview: preview::of(gate, live, call, resolved, held).await?,
-        terms,
-        cure,
-        proposed_at: now,
-        expires_at: after(settings.valid_for),
-        state: State::Proposed,
-        votes: Vec::new(),
-        leg: 0,
-        waits_until: None,
-        log: None,
-        ended: None,
         forgets: !keeps_arguments(live, &call.target().server),
+        ..Approval::proposed(ids, terms, cure, (now, after(settings.valid_for)))
     })
 }
 

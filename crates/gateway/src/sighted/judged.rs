@@ -7,6 +7,7 @@ use catalog::listing::Offer;
 use catalog::scan::{self, Alike, Finding};
 use decision::{Item, ItemKind, ServerName};
 use parking_lot::Mutex;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use store::Seen;
 
@@ -30,11 +31,11 @@ impl Drop for Place<'_> {
 
 impl AtHand {
     /// What the others show, of which this server is one from now on.
-    fn enter(&self, server: &ServerName, tools: Vec<Seen>) -> (Place<'_>, BTreeMap<ServerName, Vec<Seen>>) {
+    fn enter(&self, server: &ServerName, items: Vec<Seen>) -> (Place<'_>, BTreeMap<ServerName, Vec<Seen>>) {
         let mut all = self.0.lock();
         let mut others = all.clone();
         others.remove(server);
-        all.insert(server.clone(), tools);
+        all.insert(server.clone(), items);
         (Place { at_hand: self, server: server.clone() }, others)
     }
 }
@@ -53,17 +54,19 @@ pub(crate) fn poisoned<'a>(
     if open.is_empty() {
         return (BTreeMap::new(), None);
     }
-    let tools: Vec<Seen> = items.iter().filter(|seen| seen.item.kind == ItemKind::Tool).cloned().collect();
-    let alike = Alike::to(tools.iter().map(|seen| seen.item.name.as_str()));
-    let (place, others) = at_hand.enter(server, tools);
+    let own: Vec<Seen> = items.iter().filter(|seen| COMPARED.contains(&seen.item.kind)).cloned().collect();
+    let tools = own.iter().filter(|seen| seen.item.kind == ItemKind::Tool);
+    let alike = Alike::to(tools.map(|seen| seen.item.name.as_str()));
+    let (place, others) = at_hand.enter(server, own);
     // also those that were never seen: they have a name
     let accepted = live.catalogue.servers().filter(|(name, _)| *name != server).map(|(name, entry)| {
-        let tools = entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
-        let tools = tools.map(|item| (item.definition.name(), item.definition.raw().as_ref()));
-        offer(name, tools.collect(), &alike)
+        let all = COMPARED.into_iter().flat_map(|kind| entry.of_kind(kind));
+        let all = all.filter(|item| item.drafting.is_none()).map(|item| &item.definition);
+        offer(name, all.map(|one| (one.kind(), one.name(), one.raw().as_ref())).collect(), &alike)
     });
-    let shown = others.iter().map(|(name, tools)| {
-        offer(name, tools.iter().map(|seen| (seen.item.name.as_str(), seen.raw.as_ref())).collect(), &alike)
+    let shown = others.iter().map(|(name, items)| {
+        let all = items.iter().map(|seen| (seen.item.kind, seen.item.name.as_str(), seen.raw.as_ref()));
+        offer(name, all.collect(), &alike)
     });
     let others = accepted.chain(shown).collect();
     let seen = scan::scan_items(server, items.iter().map(|seen| (&seen.item, seen.raw.as_ref())), others);
@@ -92,16 +95,22 @@ fn is_accepted(live: &Live, server: &ServerName, seen: &Seen) -> bool {
     live.catalogue.item(server, *kind, name).is_some_and(|item| item.definition.digest() == seen.digest)
 }
 
-/// What another server offers. Of one without a tool that might pass for one of these, names do; there may be thousands.
-fn offer(server: &ServerName, tools: Vec<(&str, &[u8])>, alike: &Alike) -> Offer {
-    let whole = tools.iter().any(|(name, _)| alike.is(name));
-    let value = |(name, raw): (&str, &[u8])| match whole {
-        true => serde_json::from_slice(raw).ok(),
-        false => Some(serde_json::json!({ "name": name })),
-    };
-    Offer {
-        server: Some(server.to_string()),
-        tools: tools.into_iter().filter_map(value).collect(),
-        ..Offer::default()
+/// What of one server is held beside what others have.
+const COMPARED: [ItemKind; 3] = [ItemKind::Tool, ItemKind::Resource, ItemKind::ResourceTemplate];
+
+/// What another server offers. Of one without a tool that might pass for one of these, names do, and of what has an address
+/// that: there may be thousands.
+fn offer(server: &ServerName, all: Vec<(ItemKind, &str, &[u8])>, alike: &Alike) -> Offer {
+    let whole = all.iter().any(|(kind, name, _)| *kind == ItemKind::Tool && alike.is(name));
+    let mut offer = Offer { server: Some(server.to_string()), ..Offer::default() };
+    for (kind, name, raw) in all {
+        match kind {
+            ItemKind::Tool if whole => offer.tools.extend(serde_json::from_slice::<Value>(raw)),
+            ItemKind::Tool => offer.tools.push(json!({ "name": name })),
+            ItemKind::Resource => offer.resources.push(json!({ "uri": name })),
+            ItemKind::ResourceTemplate => offer.resource_templates.push(json!({ "uriTemplate": name })),
+            ItemKind::Prompt | ItemKind::Server | ItemKind::Question => {}
+        }
     }
+    offer
 }

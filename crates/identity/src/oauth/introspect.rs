@@ -11,14 +11,10 @@ use super::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use decision::{Code, Digest, Refusal, SecretName, Timestamp, canonical};
-use egress::{Client, FetchBounds};
+use egress::{Client, FetchBounds, News, Outage};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header::AUTHORIZATION};
 use serde_json::{Map, Value};
-use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 use tokio::{sync::Mutex, time, time::Instant};
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
@@ -39,8 +35,7 @@ pub(super) struct Exchange {
     settings: Introspection,
     client: Client,
     found: Mutex<Found>,
-    /// Whether asking failed the last time: the first failure is told in the log, and when it is over.
-    failing: AtomicBool,
+    outage: Outage,
 }
 
 /// What its metadata says of where it is asked.
@@ -72,7 +67,7 @@ impl Exchange {
             settings: settings.clone(),
             client,
             found: Mutex::default(),
-            failing: AtomicBool::new(false),
+            outage: Outage::default(),
         }
     }
 
@@ -91,14 +86,14 @@ impl Exchange {
         };
         let answer = time::timeout(PATIENCE, asked).await;
         let answer = answer.unwrap_or_else(|_| Err(self.unreachable("no answer in time")));
-        match (self.failing.swap(answer.is_err(), Ordering::Relaxed), &answer) {
-            (false, Err(no)) => {
+        match self.outage.note(answer.as_ref().err()) {
+            Some(News::Began(no)) => {
                 tracing::warn!(reason = %no.because, "opaque tokens cannot be asked about: they are refused");
             }
-            (true, Ok(_)) => {
+            Some(News::Over) => {
                 tracing::info!(issuer = %self.source.issuer, "opaque tokens can be asked about again");
             }
-            (false, Ok(_)) | (true, Err(_)) => {}
+            None => {}
         }
         answer
     }

@@ -13,34 +13,25 @@ use store::{Delegation, Delivery, DeliveryState, Forgotten, Page, Store, StoreEr
 const ALL: Page = Page { after: None, limit: 100 };
 
 pub(crate) fn approval(n: u8, expires_at: Timestamp) -> Approval {
-    Approval {
-        id: ApprovalId::new(Timestamp(u64::from(n) * 1_000_000), [n; 10]),
-        deed: DeedId::new(Timestamp(1), [n; 10]),
-        call: CallId::new(Timestamp(1), [n; 10]),
-        terms: Terms {
-            principal: Arc::new(Principal::unknown()),
-            host: None,
-            method: "tools/call".to_owned(),
-            target: Target {
-                server: ServerName::new("crm").unwrap(),
-                item: Item { kind: ItemKind::Tool, name: "refund".to_owned() },
-                definition: None,
-            },
-            arguments: Digest::of(&[n]),
-            by_value: None,
-            policy: Digest::of(b"p"),
+    let (at, once) = (Timestamp(u64::from(n) * 1_000_000), Timestamp(1));
+    let ids = (ApprovalId::new(at, [n; 10]), DeedId::new(once, [n; 10]), CallId::new(once, [n; 10]));
+    let terms = Terms {
+        principal: Arc::new(Principal::unknown()),
+        host: None,
+        method: "tools/call".to_owned(),
+        target: Target {
+            server: ServerName::new("crm").unwrap(),
+            item: Item { kind: ItemKind::Tool, name: "refund".to_owned() },
+            definition: None,
         },
-        cure: "finance".parse::<Cure>().unwrap(),
+        arguments: Digest::of(&[n]),
+        by_value: None,
+        policy: Digest::of(b"p"),
+    };
+    let cure = "finance".parse::<Cure>().unwrap();
+    Approval {
         preview: Preview { summary: "é\u{202e}".to_owned(), ..Preview::default() },
-        proposed_at: Timestamp(u64::from(n) * 1_000_000),
-        expires_at,
-        state: State::Proposed,
-        votes: Vec::new(),
-        leg: 0,
-        waits_until: None,
-        log: None,
-        ended: None,
-        forgets: false,
+        ..Approval::proposed(ids, terms, cure, (at, expires_at))
     }
 }
 

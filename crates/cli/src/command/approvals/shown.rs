@@ -6,11 +6,6 @@ use decision::Timestamp;
 use decision::approval::{Approval, Part, State, Vote};
 use store::Gateway;
 
-/// Why nobody has to decide any more.
-pub(super) fn counts_nothing(part: &Part) -> String {
-    format!("{part} changed since, so a yes would count for nothing")
-}
-
 pub(super) fn word(word: Word) -> &'static str {
     match word {
         Word::Yes => "yes",
@@ -81,13 +76,14 @@ pub(super) fn whole(say: Say, one: &Approval, void: Option<Part>, now: Timestamp
             lines.push(row(key, value));
         }
     };
-    let left = Some(left(one, now)).filter(|_| one.state.is_open() && now < one.expires_at);
     let (colour, word) = stands(one, void, now);
-    let left = match void {
-        Some(part) => Some(format!(": {}", counts_nothing(&part))),
-        None => left.map(|left| format!(", {left} left")),
+    let beside = match (void, &one.ended) {
+        (_, Some(ended)) => format!(", {} ({})", when(ended.at), ended),
+        (Some(part), None) if one.state.is_open() => format!(": {}", part.counts_nothing()),
+        (None, None) if one.state.is_open() && now < one.expires_at => format!(", {} left", left(one, now)),
+        (_, None) => String::new(),
     };
-    put("state", say.paint(colour, word) + &left.filter(|_| one.state.is_open()).unwrap_or_default());
+    put("state", say.paint(colour, word) + &beside);
     put("needs", needs(one));
     put("why", preview.because.join("; "));
     put("rules", preview.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
@@ -117,27 +113,11 @@ pub(super) fn whole(say: Say, one: &Approval, void: Option<Part>, now: Timestamp
         lines.push(String::new());
         lines.extend(one.votes.iter().map(vote));
     }
-    if let Some(ended) = &one.ended {
-        let by = ended.by.clone().map(|by| format!("taken back by {by}"));
-        let changed = ended.changed.map(|part| format!("void: {part} changed"));
-        let reason = ended.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        lines.push(format!("{}{reason}, {}", by.or(changed).unwrap_or_default(), when(ended.at)));
-    }
     lines
 }
 
 /// Who goes by other rules than the call was held by, where that makes the yes void.
-pub(super) fn elsewhere(say: Say, one: &Approval, beside: &[Gateway]) -> Vec<String> {
-    let is_void = one.ended.as_ref().is_some_and(|ended| ended.changed == Some(Part::Policy));
-    if !one.state.is_open() && !is_void {
-        return Vec::new();
-    }
-    let line = |other: &Gateway| {
-        format!(
-            "{} the gateway with the log `{}` goes by other rules than this was asked under: a call there makes a yes void",
-            say.paint(33, "!"),
-            one_line(&other.log)
-        )
-    };
-    beside.iter().map(line).collect()
+pub(super) fn elsewhere(say: Say, against: &[Gateway]) -> Vec<String> {
+    let line = |other: &Gateway| format!("{} {}", say.paint(33, "!"), one_line(&other.makes_void()));
+    against.iter().map(line).collect()
 }

@@ -14,20 +14,27 @@ use serde_json::json;
 use std::sync::Arc;
 use store::{Desk, Store, ledger::READ_ENTRIES_MAX};
 
+/// What a ledger says of itself, with some of its entries.
+struct Part {
+    log: String,
+    /// Entries in all.
+    size: u64,
+    entries: Vec<(u64, String)>,
+}
+
+async fn part(book: &Book, from: u64, max: usize) -> anyhow::Result<Part> {
+    let Response::Entries { log, size, entries } = book.ask(Request::Entries { from, max }).await? else {
+        return Err(anyhow!("the gateway answered something else than entries"));
+    };
+    Ok(Part { log, size, entries })
+}
+
 /// The store's index brought up to date from the ledger; returns the log's name and size.
 async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, u64)> {
-    let mut next = None;
+    // the log's name comes with its entries
+    let mut next = store.indexed_up_to(&part(book, 0, 0).await?.log).await?;
     loop {
-        // the log's name comes with its entries, so none are asked for at first
-        let (from, max) = next.map_or((0, 0), |next| (next, READ_ENTRIES_MAX));
-        let Response::Entries { log: name, size, entries } = book.ask(Request::Entries { from, max }).await?
-        else {
-            return Err(anyhow!("the gateway answered something else than entries"));
-        };
-        if next.is_none() {
-            next = Some(store.indexed_up_to(&name).await?);
-            continue;
-        }
+        let Part { log: name, size, entries } = part(book, next, READ_ENTRIES_MAX).await?;
         let parsed = entries
             .iter()
             .map(|(index, raw)| Ok((*index, serde_json::from_str::<Entry>(raw)?)))
@@ -37,7 +44,7 @@ async fn fill(book: &Book, store: &Store) -> anyhow::Result<(String, u64)> {
         if filled >= size || parsed.is_empty() {
             return Ok((name, size));
         }
-        next = Some(filled);
+        next = filled;
     }
 }
 
@@ -73,7 +80,7 @@ pub(super) async fn rebuild(
         Some(older) => Some((older, accept(&book, &store, older, &given.surroundings.user).await?)),
         None => None,
     };
-    let (log, size) = fill(&book, &store).await?;
+    let Part { log, size, .. } = part(&book, 0, 0).await?;
     // opening may have written what it found
     let found = book.found().unwrap_or(Found { entries: size, parted: None });
     let left = found.entries;

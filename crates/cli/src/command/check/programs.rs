@@ -3,6 +3,7 @@
 use crate::surroundings::Surroundings;
 use decision::ServerName;
 use gateway::settings::{Reach, Settings};
+use launch::LaunchError;
 use std::path::Path;
 
 /// One sentence for each server. The gateway may run elsewhere, so none of it is more than a warning.
@@ -18,9 +19,20 @@ fn fault(name: &ServerName, reach: &Reach, surroundings: &Surroundings) -> Optio
         would = would.env(variable.clone(), value.clone());
     }
     let why = would.look().err()?;
-    let help = split(command, args)
-        .unwrap_or_else(|| "a gateway that runs elsewhere, or with another PATH, may find it".to_owned());
+    let help = split(command, args).filter(|_| !matches!(why, LaunchError::Directory { .. }));
+    let help = help.unwrap_or_else(|| help_for(&why, command).to_owned());
     Some(format!("server `{name}` would not start here: {why}: {help}"))
+}
+
+fn help_for(why: &LaunchError, command: &Path) -> &'static str {
+    if matches!(why, LaunchError::Directory { .. }) {
+        return "make it, or name another as `cwd`; a gateway that runs elsewhere may have it";
+    }
+    let is_searched = command.components().count() == 1;
+    match matches!(why, LaunchError::NotFound { .. }) && is_searched {
+        true => "a gateway that runs elsewhere, or with another PATH, may find it",
+        false => "a gateway that runs elsewhere may have it",
+    }
 }
 
 /// How a whole command line is written, where it stands as the name of a program.

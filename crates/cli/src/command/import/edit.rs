@@ -10,8 +10,8 @@ use toml_edit::{DocumentMut, Table, TableLike, value};
 /// Members of which nothing can be known here: the client fills them in.
 const FROM_CLIENT: [&str; 5] =
     ["bearer_token_env_var", "env_http_headers", "env_vars", "envFile", "headersHelper"];
-const GONE: &str = "it is not there any more";
-const NO_TOML: &str = "it is not TOML any more";
+pub(super) const GONE: &str = "it is not there any more";
+pub(super) const NO_TOML: &str = "it is not TOML any more";
 /// What an entry of TOML is called while it is kept.
 const KEPT: &str = "kept";
 /// Members of an address, in the words of the clients.
@@ -132,16 +132,6 @@ fn follow(table: &mut Table) {
     }
 }
 
-/// The gateway's configuration without a server and all that is said of it, also above it.
-///
-/// Errors: why it has to be done by hand.
-pub(super) fn without_server(text: &str, name: &str) -> Result<String, String> {
-    let mut document = plain_toml(text)?;
-    let servers = document.get_mut("servers").and_then(toml_edit::Item::as_table_like_mut).ok_or(GONE)?;
-    servers.remove(name).ok_or(GONE)?;
-    with_ends_of(text, &document)
-}
-
 fn is_toml(entry: &Entry) -> bool {
     entry.file.extension().is_some_and(|kind| kind == "toml")
 }
@@ -247,7 +237,7 @@ fn in_toml(text: &str, all: &[Redirection<'_>]) -> Result<(String, Vec<Result<()
 }
 
 /// The document, if it can be written again as it is.
-fn plain_toml(text: &str) -> Result<DocumentMut, String> {
+pub(super) fn plain_toml(text: &str) -> Result<DocumentMut, String> {
     let document: DocumentMut = text.parse().map_err(|_| NO_TOML.to_owned())?;
     if with_ends_of(text, &document)? != text {
         return Err("what else is in the file would not stay as it is".to_owned());
@@ -274,7 +264,7 @@ fn in_document(document: &mut DocumentMut, entry: &Entry, command: &[String]) ->
 }
 
 /// The document with its lines and its end as they were: whoever writes it knows one kind of either.
-fn with_ends_of(before: &str, document: &DocumentMut) -> Result<String, String> {
+pub(super) fn with_ends_of(before: &str, document: &DocumentMut) -> Result<String, String> {
     let mut text = document.to_string().replace("\r\n", "\n");
     if !before.ends_with('\n') && text.ends_with('\n') {
         text.pop();

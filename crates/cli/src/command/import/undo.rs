@@ -81,17 +81,37 @@ pub(super) fn kept(place: &Place, server: &ServerName) -> anyhow::Result<Vec<Was
     Ok(kept)
 }
 
-/// Lets go of what was kept of these entries; an import of which nothing is left is forgotten with all it replaced.
-pub(super) fn drop_kept(place: &Place, gone: impl Fn(&Was) -> bool) -> anyhow::Result<()> {
+/// Lets go of what was kept of these entries, and of the pieces of files that no undo can put back any more: those of files
+/// that were `changed` by that, or in which no entry of theirs is left, and what was added to a configuration that does not
+/// have it now. An import of which nothing is left is forgotten with all it replaced.
+pub(super) fn drop_kept(
+    place: &Place,
+    config: &str,
+    changed: impl Fn(&Path) -> bool,
+    gone: impl Fn(&Was) -> bool,
+) -> anyhow::Result<()> {
     for path in all(place)? {
         let mut record = read(&path)?;
         let before = record.entries.len();
         record.entries.retain(|was| !gone(was));
         match record.entries.len() {
-            same if same == before => {}
-            0 => fs::remove_file(&path)?,
-            _ => rewrite::replace(&path, serde_json::to_string_pretty(&record)?.as_bytes(), 0o600)?,
+            same if same == before => continue,
+            0 => {
+                fs::remove_file(&path)?;
+                continue;
+            }
+            _ => {}
         }
+        let Record { config: own, files, entries, .. } = &mut record;
+        for piece in files.iter_mut() {
+            if changed(&piece.file) || !entries.iter().any(|was| was.file == piece.file) {
+                piece.let_go();
+            }
+        }
+        if own.taken_out(config).is_none() {
+            own.let_go();
+        }
+        rewrite::replace(&path, serde_json::to_string_pretty(&record)?.as_bytes(), 0o600)?;
     }
     Ok(())
 }
@@ -126,7 +146,7 @@ pub(super) fn take_back(
     if !changed.is_empty() {
         return Err(Failure::Usage(format!(
             "{} changed since the import, so nothing is taken back. `callgate unwrap NAME` takes one server back. By hand: in each client's configuration give the entries that run \
-             `callgate wrap --name` what stands under `removed` in `{}`, take their `[servers.…]` out of `{}`, then delete the first file",
+             `callgate wrap --name` what stands under `kept` in `{}`, take their `[servers.…]` out of `{}`, then delete the first file",
             changed.join(" and "),
             path.display(),
             record.config.file.display(),

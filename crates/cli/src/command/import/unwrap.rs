@@ -1,9 +1,9 @@
 //! `callgate unwrap`: takes one server out of the configuration again, and gives its clients back what they had.
 
 use super::{
-    PLACEHOLDER, edit, holds, reload, still_stored,
+    PLACEHOLDER, edit, holds, reload, still_stored, stored,
     undo::{self, Turn},
-    way, would_hold,
+    way, without, would_hold,
 };
 use crate::{
     cli::Given,
@@ -13,7 +13,7 @@ use crate::{
             clients::{self, Entry},
             credentials, entry,
         },
-        wrap,
+        wrap::{self, declare},
     },
     failure::{Failure, Outcome, Verdict},
     near,
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     forget(&place, name, &plan)?;
     let kept = first_policy(&place, name)?;
     reload(&place).await;
-    let secrets = secrets(servers, name, server);
+    let secrets = stored(&place, &secrets(servers, name, server)).await?;
     answer(&place, &plan, name, (kept.as_deref(), &secrets), given).await
 }
 
@@ -88,17 +88,60 @@ fn plan(place: &Place, name: &ServerName, is_usual: bool, given: &Given) -> Resu
     };
     let before = fs::read_to_string(&place.config)
         .with_context(|| format!("cannot read `{}`", place.config.display()))?;
-    let after = edit::without_server(&before, name.as_str()).map_err(by_hand)?;
-    would_hold(place, &after, given)
-        .map_err(|why| by_hand(format!("without it the configuration would not hold: {why}")))?;
+    let after = without::without_server(&before, name.as_str()).map_err(by_hand)?;
+    would_hold(place, &after, given).map_err(|why| match budgets(place, name).as_slice() {
+        [] => by_hand(format!("without it the configuration would not hold: {why}")),
+        counted => by_hand(format!(
+            "without it the configuration would not hold, since its calls are counted under `[[budgets]]` by {}: take \
+             that out first, or have it count another server's",
+            counted.join(" and ")
+        )),
+    })?;
     let kept = undo::kept(place, name)?;
+    let (entries, away) = entries(&kept, given).map_err(by_hand)?;
+    let is_there = |was: &undo::Was| entries.iter().any(|one| one.file == was.file && one.keys == was.keys);
+    let renamed: Vec<undo::Was> = kept.iter().filter(|was| !is_there(was)).cloned().collect();
+    let mut plan =
+        Plan { files: BTreeMap::new(), given_back: Vec::new(), left: Vec::new(), away, before, after };
+    let mut asking = Vec::new();
+    for entry in entries {
+        let asks = asks_for(&entry, name, place, is_usual);
+        asking.extend(asks.map(|asks| (entry, asks)));
+    }
+    for (entry, asks) in asking {
+        // the newest is how it was last
+        let was = kept.iter().rev().find(|was| was.file == entry.file && was.keys == entry.keys);
+        let was = was.or_else(|| renamed.iter().rev().find(|was| was.file == entry.file));
+        let Some(was) = was else {
+            plan.left.push((entry, asks.unknown().to_owned()));
+            continue;
+        };
+        let (_, text) = plan
+            .files
+            .entry(entry.file.clone())
+            .or_insert_with(|| (entry.text.to_string(), entry.text.to_string()));
+        match edit::give_back(text, &entry, &was.kept) {
+            Ok(given_back) => {
+                *text = given_back;
+                plan.given_back.push(entry);
+            }
+            Err(why) => plan.left.push((entry, why)),
+        }
+    }
+    Ok(plan)
+}
+
+/// The entries of all clients, and the files that had one of the server and are not there now.
+///
+/// Errors: a file that had one cannot be read, so that what was kept for it would be lost.
+fn entries(kept: &[undo::Was], given: &Given) -> Result<(Vec<Entry>, BTreeSet<PathBuf>), String> {
     let (mut entries, unread) = clients::found(&given.surroundings);
     let unreadable = |file: &Path, why: &str| {
-        by_hand(format!(
+        format!(
             "`{}` had it, and cannot be read now ({}): put that right first, or what was kept for it would be lost",
             file.display(),
             one_line(why)
-        ))
+        )
     };
     if let Some(one) = unread.iter().find(|one| kept.iter().any(|was| was.file == one.file)) {
         return Err(unreadable(&one.file, &one.because));
@@ -121,49 +164,58 @@ fn plan(place: &Place, name: &ServerName, is_usual: bool, given: &Given) -> Resu
             Err(error) => return Err(unreadable(file, &error.to_string())),
         }
     }
-    let is_there = |was: &undo::Was| entries.iter().any(|one| one.file == was.file && one.keys == was.keys);
-    let renamed: Vec<undo::Was> = kept.iter().filter(|was| !is_there(was)).cloned().collect();
-    let mut plan =
-        Plan { files: BTreeMap::new(), given_back: Vec::new(), left: Vec::new(), away, before, after };
-    for entry in entries.into_iter().filter(|entry| asks_for(entry, name, &place.config, is_usual)) {
-        // the newest is how it was last
-        let was = kept.iter().rev().find(|was| was.file == entry.file && was.keys == entry.keys);
-        let was = was.or_else(|| renamed.iter().rev().find(|was| was.file == entry.file));
-        let Some(was) = was else {
-            plan.left.push((entry, "what it was before is not known".to_owned()));
-            continue;
-        };
-        let (_, text) = plan
-            .files
-            .entry(entry.file.clone())
-            .or_insert_with(|| (entry.text.to_string(), entry.text.to_string()));
-        match edit::give_back(text, &entry, &was.kept) {
-            Ok(given_back) => {
-                *text = given_back;
-                plan.given_back.push(entry);
-            }
-            Err(why) => plan.left.push((entry, why)),
-        }
-    }
-    Ok(plan)
+    Ok((entries, away))
 }
 
-/// Whether the entry starts the gateway's shim for this server of this configuration.
-fn asks_for(entry: &Entry, name: &ServerName, config: &Path, is_usual: bool) -> bool {
-    let words = entry::own_words(entry).unwrap_or_default();
-    let words: Vec<&str> = words.iter().map(String::as_str).take_while(|word| *word != "--").collect();
-    if !words.contains(&"wrap") {
-        return false;
+/// Budgets that count the server's calls, as they are shown.
+fn budgets(place: &Place, name: &ServerName) -> Vec<String> {
+    let all = place.meant.settings.budgets.iter();
+    all.filter(|one| one.covers.server.as_ref() == Some(name)).map(|one| format!("`{}`", one.name)).collect()
+}
+
+/// How an entry has the gateway's shim started for a server.
+#[derive(Clone, Copy)]
+enum Asks {
+    /// It names the server, which is not added to a configuration that has none of that name.
+    ByName,
+    /// It has the server's command, by which the server is added where it is not there.
+    ByCommand,
+}
+
+impl Asks {
+    /// Why a person has to change an entry of which nothing was kept.
+    fn unknown(self) -> &'static str {
+        match self {
+            Self::ByName => "what it was before is not known",
+            Self::ByCommand => {
+                "its next start adds the server again. Give it the command that stands behind its `--`"
+            }
+        }
+    }
+}
+
+/// Whether the entry starts the gateway's shim for this server of this configuration, and how.
+fn asks_for(entry: &Entry, name: &ServerName, place: &Place, is_usual: bool) -> Option<Asks> {
+    let words: Vec<&str> = entry::own_words(entry).unwrap_or_default().iter().map(String::as_str).collect();
+    let end = words.iter().position(|word| *word == "--").unwrap_or(words.len());
+    let (options, behind) = words.split_at_checked(end)?;
+    let command = behind.get(1..).unwrap_or_default();
+    if !options.contains(&"wrap") {
+        return None;
     }
     let value = |option: &str| {
-        let follows = words.windows(2).find_map(|pair| match pair {
+        let follows = options.windows(2).find_map(|pair| match pair {
             [first, second] if *first == option => Some(*second),
             _ => None,
         });
-        follows.or_else(|| words.iter().find_map(|word| word.strip_prefix(option)?.strip_prefix('=')))
+        follows.or_else(|| options.iter().find_map(|word| word.strip_prefix(option)?.strip_prefix('=')))
     };
-    let here = value("--config").map_or(is_usual, |other| Path::new(other) == config);
-    here && value("--name") == Some(name.as_str())
+    let here = value("--config").map_or(is_usual, |other| Path::new(other) == place.config);
+    let is_it = match value("--name") {
+        Some(named) => named == name.as_str(),
+        None => declare::starts_with(place, command).as_ref() == Some(name),
+    };
+    (here && is_it).then_some(if command.is_empty() { Asks::ByName } else { Asks::ByCommand })
 }
 
 /// As an import tells it: what goes and what comes, and no secret.
@@ -235,11 +287,16 @@ fn carry_out(place: &Place, plan: &Plan) -> Result<(), Failure> {
 
 /// What imports kept of the server, but for those that a person still has to put back.
 fn forget(place: &Place, name: &ServerName, plan: &Plan) -> anyhow::Result<()> {
-    undo::drop_kept(place, |was| {
-        was.server == *name
-            && !plan.away.contains(&was.file)
-            && !plan.left.iter().any(|(one, _)| one.file == was.file)
-    })
+    undo::drop_kept(
+        place,
+        &plan.after,
+        |file| plan.files.contains_key(file),
+        |was| {
+            was.server == *name
+                && !plan.away.contains(&was.file)
+                && !plan.left.iter().any(|(one, _)| one.file == was.file)
+        },
+    )
 }
 
 /// Takes the first policy of the server away, if nobody has changed it; otherwise where it is.

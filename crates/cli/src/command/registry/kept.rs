@@ -203,7 +203,7 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
         "known": known.as_ref().map(|known| json!({
             "environment": known.environment, "regime": known.regime, "version": known.version, "seen": known.seen,
             "wiring": known.wiring.lines().collect::<Vec<_>>(), "credentials": known.credentials,
-            "tools": known.tools, "resources": known.resources, "prompts": known.prompts,
+            "tools": known.tools, "withheld": known.withheld, "resources": known.resources, "prompts": known.prompts,
             "risk": known.rating().map(|tier| tier.as_str()), "pending": known.pending, "unread": known.unread,
             "undocumented": known.undocumented().collect::<Vec<_>>(),
         })),
@@ -266,7 +266,8 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
             let sentence = one_line(&remark.sentence(said, &tools, crate::say::day));
             say.line(format!("{} {sentence}", say.paint(33, "!")));
         }
-        for sentence in known.calls_itself.iter().cloned().chain(known.conduct(crate::say::day)) {
+        let sentences = known.calls_itself.iter().cloned().chain(known.unoffered());
+        for sentence in sentences.chain(known.conduct(crate::say::day)) {
             say.line(format!("{} {}", say.paint(33, "!"), one_line(&sentence)));
         }
         tools(known, say);

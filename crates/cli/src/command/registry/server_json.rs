@@ -87,8 +87,10 @@ pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
     }
     rewrite::replace(&place.config, after.as_bytes(), 0o600)?;
     given.say.line(format!("added `{name}`"));
-    for secret in secrets {
-        given.say.line(format!("it needs `callgate secret set {secret}`"));
+    for Needed { name, text } in secrets {
+        let whole =
+            text.map(|text| format!(", and its value is the whole of `{}`, filled in", one_line(&text)));
+        given.say.line(format!("it needs `callgate secret set {name}`{}", whole.unwrap_or_default()));
     }
     given.say.line(format!(
         "somebody has to look at it: `callgate registry add {name}`, then `review` and `approve`"
@@ -166,8 +168,7 @@ fn at<'v>(entry: &Entry, value: &'v Value) -> Option<&'v Value> {
 /// What is added.
 struct Block {
     text: String,
-    /// The names of secrets that it needs.
-    secrets: Vec<String>,
+    secrets: Vec<Needed>,
     /// What a person has to fill in, in words.
     unsaid: Vec<String>,
 }
@@ -211,8 +212,32 @@ struct Inputs {
     env: Table,
     /// As text of the configuration.
     credentials: String,
-    secrets: Vec<String>,
+    secrets: Vec<Needed>,
     unsaid: Vec<String>,
+}
+
+/// A secret that somebody has to store.
+struct Needed {
+    name: String,
+    /// The text in which it stands, where a credential cannot say that beside the secret: then all of it is the secret.
+    text: Option<String>,
+}
+
+/// What stands before the secret in a header, and the text that is a secret as a whole since nothing else could be declared.
+fn around(input: &Value, written: Option<&str>, is_header: bool) -> (Option<String>, Option<String>) {
+    let Some(written) = written else { return (None, None) };
+    let Some((before, behind)) = written.split_once('{') else {
+        // a value that is a secret is not repeated
+        return (None, Some(written.to_owned()).filter(|_| !is_secret_input(input)));
+    };
+    let is_end = behind.split_once('}').is_some_and(|(_, after)| after.is_empty());
+    let is_plain = before.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    match (before, is_end) {
+        ("", true) => (None, None),
+        // `Bearer {token}`
+        (before, true) if is_header && is_plain => (Some(before.to_owned()), None),
+        _ => (None, Some(written.to_owned())),
+    }
 }
 
 fn inputs(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<Inputs> {
@@ -228,12 +253,11 @@ fn inputs(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<Inp
                 .map_err(|error| anyhow!(one_line(&error.to_string())))?
                 .to_string();
             let mut credential = Table::from_iter([("secret".to_owned(), stored.clone().into())]);
+            let (prefix, text) = around(input, written, entry.url.is_some());
             match &entry.url {
                 Some(_) => {
                     credential.insert("header".to_owned(), input_name.into());
-                    // `Bearer {token}`
-                    let prefix = written.and_then(|text| text.split_once('{')).map(|(before, _)| before);
-                    if let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) {
+                    if let Some(prefix) = prefix {
                         credential.insert("prefix".to_owned(), prefix.into());
                     }
                 }
@@ -242,7 +266,7 @@ fn inputs(name: &ServerName, entry: &Entry, value: &Value) -> anyhow::Result<Inp
             inputs
                 .credentials
                 .push_str(&format!("[[servers.{name}.credentials]]\n{}", toml::to_string(&credential)?));
-            inputs.secrets.push(stored);
+            inputs.secrets.push(Needed { name: stored, text });
             continue;
         }
         match (described::given(input), written) {

@@ -8,11 +8,11 @@ use gateway::settings::{Place as Destination, Reach};
 use std::{fs, path::Path};
 use toml::{Table, Value};
 
-/// Programs that start another one, which the first word that is no option then names.
 /// Files and folders that programs of every kind have.
 const EVERYWHERE: [&str; 11] =
     ["index", "main", "__main__", "dist", "build", "out", "src", "lib", "bin", "cli", "app"];
 
+/// Programs that start another one, which the first word that is no option then names.
 const RUNNERS: [&str; 13] =
     ["sh", "bash", "bun", "deno", "npx", "bunx", "pnpx", "uvx", "pipx", "uv", "node", "python", "python3"];
 
@@ -38,13 +38,9 @@ pub(super) fn declare(place: &Place, wrapped: &Args, given: &Given) -> Result<De
         command.split_first().ok_or_else(|| Failure::Usage("there is no command".to_owned()))?;
     let cwd = std::env::current_dir().context("there is no current folder")?;
     let servers = &place.meant.settings.servers;
-    let is_it = |reach: &Reach| match reach {
-        Reach::Stdio { command, args: theirs, .. } => command == Path::new(program) && theirs == args,
-        Reach::Http { .. } | Reach::Sse { .. } => false,
-    };
-    let same = servers
-        .iter()
-        .find(|(known, server)| is_it(&server.reach) && name.is_none_or(|wanted| wanted == *known));
+    let same = servers.iter().find(|(known, server)| {
+        is_started_by(&server.reach, program, args) && name.is_none_or(|wanted| wanted == *known)
+    });
     if let Some((server, settings)) = same {
         let has = |variable: &String| {
             settings
@@ -80,6 +76,24 @@ pub(super) fn declare(place: &Place, wrapped: &Args, given: &Given) -> Result<De
     append(place, &block, given)?;
     given.say.aside(format!("callgate: added `{server}` to `{}`", place.config.display()));
     Ok(Declared { server, added: Some(block) })
+}
+
+fn is_started_by(reach: &Reach, program: &str, args: &[impl AsRef<str>]) -> bool {
+    match reach {
+        Reach::Stdio { command, args: theirs, .. } => {
+            command == Path::new(program)
+                && theirs.iter().map(String::as_str).eq(args.iter().map(AsRef::as_ref))
+        }
+        Reach::Http { .. } | Reach::Sse { .. } => false,
+    }
+}
+
+/// The server that a wrapped command stands for where no name is given, if it is in the configuration.
+pub(crate) fn starts_with(place: &Place, command: &[&str]) -> Option<ServerName> {
+    let (program, args) = command.split_first()?;
+    let mut servers = place.meant.settings.servers.iter();
+    let same = servers.find(|(_, server)| is_started_by(&server.reach, program, args));
+    same.map(|(name, _)| name.clone())
 }
 
 /// A name for the command: the package or program, without scope, version, folder and ending.

@@ -191,34 +191,25 @@ async fn what_a_killed_command_decided_is_recorded_once_nobody_can_be_about_to()
 /// Somebody is asked.
 fn proposed(server: &ServerName) -> decision::approval::Approval {
     use decision::{ApprovalId, CallId, DeedId, Digest, Item, ItemKind, Principal, Target, approval};
-    approval::Approval {
-        id: ApprovalId::new(Timestamp(1_000_000), [1; 10]),
-        deed: DeedId::new(Timestamp(1), [1; 10]),
-        call: CallId::new(Timestamp(1), [1; 10]),
-        terms: approval::Terms {
-            principal: Arc::new(Principal::unknown()),
-            host: None,
-            method: "tools/call".to_owned(),
-            target: Target {
-                server: server.clone(),
-                item: Item { kind: ItemKind::Tool, name: "refund".to_owned() },
-                definition: None,
-            },
-            arguments: Digest::of(b"a"),
-            by_value: None,
-            policy: Digest::of(b"p"),
+    let terms = approval::Terms {
+        principal: Arc::new(Principal::unknown()),
+        host: None,
+        method: "tools/call".to_owned(),
+        target: Target {
+            server: server.clone(),
+            item: Item { kind: ItemKind::Tool, name: "refund".to_owned() },
+            definition: None,
         },
-        cure: "finance".parse().unwrap(),
+        arguments: Digest::of(b"a"),
+        by_value: None,
+        policy: Digest::of(b"p"),
+    };
+    let (at, once) = (Timestamp(1_000_000), Timestamp(1));
+    let ids = (ApprovalId::new(at, [1; 10]), DeedId::new(once, [1; 10]), CallId::new(once, [1; 10]));
+    let cure = "finance".parse().unwrap();
+    approval::Approval {
         preview: approval::Preview { summary: "pay".to_owned(), ..approval::Preview::default() },
-        proposed_at: Timestamp(1_000_000),
-        expires_at: Timestamp(u64::MAX >> 1),
-        state: approval::State::Proposed,
-        votes: Vec::new(),
-        leg: 0,
-        waits_until: None,
-        log: None,
-        ended: None,
-        forgets: false,
+        ..approval::Approval::proposed(ids, terms, cure, (at, Timestamp(u64::MAX >> 1)))
     }
 }
 

@@ -278,6 +278,39 @@ async fn every_other_status_is_a_fault_after_sending() {
 }
 
 #[tokio::test]
+async fn a_server_that_lets_nobody_in_is_told_apart_by_whether_a_credential_is_configured() {
+    let asks = |status: u16, challenge: Option<&'static str>| {
+        move |_: Seen| {
+            let mut answer = answer(status, "text/plain", vec![say("no")]);
+            if let Some(challenge) = challenge {
+                answer.headers_mut().insert("www-authenticate", HeaderValue::from_static(challenge));
+            }
+            answer
+        }
+    };
+    let signs_in = r#"Bearer resource_metadata="https://x.example/.well-known/oauth-protected-resource""#;
+    let (wants, sign_in) = (
+        "the server wants a credential, and none is configured for it",
+        "the server asks for a sign-in, and no credential is configured for it",
+    );
+    for status in [401, 403] {
+        for (challenge, told) in [(None, wants), (Some("Basic"), wants), (Some(signs_in), sign_in)] {
+            let fault = modern_fault(asks(status, challenge)).await;
+            assert_eq!(fault.detail, format!("{told} (HTTP {status})"), "{challenge:?}");
+        }
+        // ours was shown, and it is that which is not good
+        let peer = serve(asks(status, Some(signs_in))).await;
+        let (mut outgoing, _related) = call(1);
+        outgoing.injected = Arc::new(Injected {
+            headers: vec![(::http::header::AUTHORIZATION, Hidden::new(b"Bearer hunter2".to_vec()))],
+            ..Injected::default()
+        });
+        let fault = modern(&peer).await.request(outgoing).await.unwrap_err();
+        assert_eq!(fault.detail, format!("the server does not accept our credential (HTTP {status})"));
+    }
+}
+
+#[tokio::test]
 async fn nonsense_is_no_answer() {
     let fault = modern_fault(|_| answer(200, "text/html", vec![say(ok(1))])).await;
     assert_eq!(fault.kind, FaultKind::Nonsense);

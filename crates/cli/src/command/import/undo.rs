@@ -38,7 +38,7 @@ fn folder(place: &Place) -> anyhow::Result<PathBuf> {
 }
 
 /// The imports there are, the oldest first.
-fn all(place: &Place) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn all(place: &Place) -> anyhow::Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = match fs::read_dir(folder(place)?) {
         Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -56,7 +56,7 @@ pub(super) fn keep(place: &Place, record: &Record) -> anyhow::Result<PathBuf> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     let last = all(place)?.pop().and_then(|path| path.file_stem()?.to_str()?.parse::<u32>().ok());
     let path = folder.join(format!("{:06}.json", last.unwrap_or(0) + 1));
-    rewrite::replace(&path, serde_json::to_string_pretty(record)?.as_bytes(), 0o600)?;
+    write(&path, record)?;
     Ok(path)
 }
 
@@ -67,9 +67,14 @@ pub(super) fn last(place: &Place) -> anyhow::Result<Option<(PathBuf, Record)>> {
     Ok(Some((path, record)))
 }
 
-fn read(path: &Path) -> anyhow::Result<Record> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Record> {
     let fail = || format!("`{}` cannot be read", path.display());
     serde_json::from_slice(&fs::read(path).with_context(fail)?).with_context(fail)
+}
+
+/// Keeps another of the same import.
+pub(super) fn write(path: &Path, record: &Record) -> anyhow::Result<()> {
+    rewrite::replace(path, serde_json::to_string_pretty(record)?.as_bytes(), 0o600)
 }
 
 /// What clients had for this server before it was imported, the oldest first.
@@ -90,7 +95,7 @@ pub(super) fn drop_kept(place: &Place, gone: impl Fn(&Was) -> bool) -> anyhow::R
         match record.entries.len() {
             same if same == before => {}
             0 => fs::remove_file(&path)?,
-            _ => rewrite::replace(&path, serde_json::to_string_pretty(&record)?.as_bytes(), 0o600)?,
+            _ => write(&path, &record)?,
         }
     }
     Ok(())
@@ -100,8 +105,8 @@ pub(super) fn drop_kept(place: &Place, gone: impl Fn(&Was) -> bool) -> anyhow::R
 /// as they were. What a run that was cut short has taken back already stays so. The policies that stay, because somebody
 /// has changed them.
 ///
-/// Errors: [`Failure::Usage`], naming what was changed since, or what would not hold without the servers that came with it
-/// (`holds` says of a configuration why it does not); what cannot be read or written.
+/// Errors: what was changed since, or what would not hold without the servers that came with it (`holds` says of a
+/// configuration why it does not); what cannot be read or written.
 pub(super) fn take_back(
     path: &Path,
     record: &Record,
@@ -124,7 +129,7 @@ pub(super) fn take_back(
         }
     }
     if !changed.is_empty() {
-        return Err(Failure::Usage(format!(
+        return Err(Failure::refused(format!(
             "{} changed since the import, so nothing is taken back. `callgate unwrap NAME` takes one server back. By hand: in each client's configuration give the entries that run \
              `callgate wrap --name` what stands under `removed` in `{}`, take their `[servers.…]` out of `{}`, then delete the first file",
             changed.join(" and "),
@@ -137,7 +142,7 @@ pub(super) fn take_back(
         && let Err(why) = holds(&turn.text)
         && holds(&turn.now).is_ok()
     {
-        return Err(Failure::Usage(format!(
+        return Err(Failure::refused(format!(
             "`{}` would not hold without what the import added, so nothing is taken back: {why}. Take out what was added to those servers first",
             turn.file.display()
         )));

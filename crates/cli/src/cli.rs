@@ -16,7 +16,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 /// A security gateway for MCP: between a model and the systems it can act on.
 ///
-/// Exit codes: 0 yes, 1 something does not work, 2 wrong usage, 3 the answer is no, 4 it depends.
+/// Exit codes: 0 yes, 1 something does not work or is not there, 2 wrong usage, 3 the answer is no, 4 it depends.
 #[derive(Debug, Parser)]
 #[command(name = "callgate", version, max_term_width = 100, disable_help_subcommand = true)]
 pub(crate) struct Cli {

@@ -26,7 +26,7 @@ impl From<bool> for Verdict {
 pub(crate) enum Failure {
     /// Something does not work. Exit code 1.
     Fault(anyhow::Error),
-    /// The command was not asked rightly. Exit code 2.
+    /// The command was not asked rightly: its words are wrong, whatever there is. Exit code 2.
     Usage(String),
     /// What was to be looked at cannot be read. Exit code 2.
     Unreadable { code: &'static str, message: String },
@@ -34,6 +34,13 @@ pub(crate) enum Failure {
     Settings(Vec<Located>),
     /// The policies cannot be used. Exit code 1.
     Policies(Vec<policy::Problem>),
+}
+
+impl Failure {
+    /// What was asked for rightly is not there, or is not done as things stand. Exit code 1.
+    pub(crate) fn refused(message: String) -> Self {
+        Self::Fault(anyhow::Error::msg(message))
+    }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {

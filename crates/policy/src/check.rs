@@ -105,7 +105,9 @@ fn action_names(catalogue: &Catalogue) -> Vec<String> {
 
 fn unknown(place: &crate::source::Place, what: &str, id: &str, candidates: Vec<String>) -> Problem {
     let problem = Problem::error(place, format!("there is no {what} `{id}`")).reach(Reach::Dormant);
-    match nearest(id, candidates.iter().map(String::as_str)) {
+    // a server's name alone is none of an action
+    let of_server = candidates.iter().find(|known| known.strip_prefix("server:") == Some(id));
+    match of_server.map(String::as_str).or_else(|| nearest(id, candidates.iter().map(String::as_str))) {
         Some(best) => problem.help(format!("did you mean `{best}`?")),
         None => problem.help("`callgate registry list` shows what was accepted"),
     }

@@ -42,7 +42,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     if let Some(name) = &args.budget
         && !budgets.iter().any(|budget| budget.name.as_str() == name)
     {
-        return Err(Failure::Usage(format!("there is no budget `{name}` in `{}`", place.config.display())));
+        return Err(Failure::refused(format!("there is no budget `{name}` in `{}`", place.config.display())));
     }
     let asked = |budget: &&Budget| args.budget.as_ref().is_none_or(|name| budget.name.as_str() == name);
     let mut asked: Vec<&Budget> = budgets.iter().filter(asked).collect();

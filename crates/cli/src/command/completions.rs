@@ -42,7 +42,7 @@ pub(crate) fn man(args: &Man, given: &Given) -> Outcome {
 pub(crate) fn reference(given: &Given) {
     let mut out = String::from(
         "# The command line\n\nWritten by `callgate reference`; do not edit.\n\nExit codes: 0 yes, 1 something does not \
-         work, 2 wrong usage, 3 the answer is no, 4 it depends.\n",
+         work or is not there, 2 wrong usage, 3 the answer is no, 4 it depends.\n",
     );
     let mut command = Cli::command();
     command.build();

@@ -1,8 +1,10 @@
 //! `callgate import`: puts the gateway before the servers that the clients of this machine name, and can take that back.
 
 mod edit;
+mod lost;
 mod piece;
 mod plan;
+mod rebase;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -85,8 +87,11 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
             })
         })?;
         entries.extend(named.entries);
-        unread.extend(named.wrong.into_iter().map(|because| Unread { file: file.clone(), because }));
+        unread.extend(named.wrong.into_iter().map(|because| Unread::shape(&file, because)));
     }
+    // two clients may share a file, and one may be named twice
+    let mut once = BTreeSet::new();
+    entries.retain(|entry| once.insert((clients::real(&entry.file), entry.keys.clone())));
     let program = std::env::current_exe()?.display().to_string();
     let shim = |server: &ServerName| {
         let mut command = vec![program.clone(), "wrap".to_owned(), "--name".to_owned(), server.to_string()];
@@ -99,7 +104,7 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
     let fits = |block: &str| would_hold(place, &declare::appended(&now, block), given);
     let plan = plan::plan(entries, place, shim, fits, (&args.also, &given.surroundings))?;
     if let Some(name) = args.also.iter().find(|name| !plan.names(name)) {
-        return Err(Failure::Usage(format!("no client names a server `{name}` that could be moved")));
+        return Err(Failure::refused(format!("no client names a server `{name}` that could be moved")));
     }
     for one in &unread {
         given.say.aside(format!("`{}` cannot be read: {}", one.file.display(), one_line(&one.because)));
@@ -251,13 +256,13 @@ fn unchanged(changed: &Changed) -> Result<(), Failure> {
     let file = changed.file.display();
     let now = fs::read_to_string(&changed.file).with_context(|| format!("cannot read `{file}`"))?;
     if now != changed.before {
-        return Err(Failure::Usage(format!(
+        return Err(Failure::refused(format!(
             "`{file}` was changed meanwhile: nothing is imported, start again"
         )));
     }
     let mode = fs::metadata(&changed.file)?.permissions();
     if mode.readonly() {
-        return Err(Failure::Usage(format!("`{file}` is read-only: nothing is imported")));
+        return Err(Failure::refused(format!("`{file}` is read-only: nothing is imported")));
     }
     Ok(())
 }
@@ -272,7 +277,7 @@ async fn reload(place: &Place) {
 
 async fn undo(place: &Place, yes: bool, given: &Given) -> Outcome {
     let Some((path, record)) = undo::last(place)? else {
-        return Err(Failure::Usage("there is no import to take back".to_owned()));
+        return Err(Failure::refused("there is no import to take back".to_owned()));
     };
     given.say.aside("to be as they were before the import:");
     for piece in record.files.iter().chain([&record.config]) {
@@ -322,11 +327,11 @@ async fn holds(place: &Place, given: &Given) -> Result<bool, Failure> {
 fn answer(plan: &Plan, kept: Option<&PathBuf>) -> serde_json::Value {
     json!({
         "imported": plan.moves.iter().map(|one| json!({
-            "client": one.entry.client, "file": one.entry.file, "name": one.entry.name, "server": one.server,
+            "client": one.entry.client, "file": one.entry.file, "name": one.entry.name, "project": one.entry.project(), "server": one.server,
             "secrets": one.secrets.iter().map(|one| one.name.to_string()).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "left": plan.left.iter().map(|one| json!({
-            "client": one.entry.client, "file": one.entry.file, "name": one.entry.name, "because": one.why,
+            "client": one.entry.client, "file": one.entry.file, "name": one.entry.name, "project": one.entry.project(), "because": one.why,
         })).collect::<Vec<_>>(),
         "undo": kept,
     })
@@ -363,7 +368,7 @@ fn tell(say: Say, plan: &Plan, place: &Place) {
         ));
     }
     for one in &plan.left {
-        let (client, name) = (one.entry.client, one_line(&one.entry.name));
+        let (client, name) = (one.entry.client, one_line(&one.entry.title()));
         say.aside(format!(
             "! {client}/{name} stays as it is: {}; by hand: docs/configuration.md",
             one_line(&one.why)
@@ -372,7 +377,7 @@ fn tell(say: Say, plan: &Plan, place: &Place) {
 }
 
 fn change(say: Say, one: &Move, minus: &str, plus: &str) {
-    say.aside(format!("  {}/{}", one.entry.client, one_line(&one.entry.name)));
+    say.aside(format!("  {}/{}", one.entry.client, one_line(&one.entry.title())));
     way(say, &one.entry, minus);
     say.aside(format!("  {plus}   callgate wrap --name {}", one.server));
 }
@@ -382,6 +387,9 @@ fn way(say: Say, one: &Entry, mark: &str) {
     let asked = one.url.as_ref().is_some_and(|url| url.contains('?'));
     let asked = if asked { "?••••••" } else { "" };
     say.aside(format!("  {mark}   {}{asked}", one_line(&entry::reached(one))));
+    if let Some(cwd) = &one.cwd {
+        say.aside(format!("  {mark}   cwd = {}", one_line(cwd)));
+    }
     for (name, value) in one.env.iter().chain(&one.headers) {
         let is_secret = credentials::is_secret(name, value) || one.headers.contains_key(name);
         let shown = if is_secret { "••••••" } else { value };

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         given.say.line(format!("wrote `{}`", path.display()));
     }
     if written.is_empty() {
-        return Err(Failure::Usage(nothing(&config, &policies, only_ours, all_ours)));
+        return Err(Failure::refused(nothing(&config, &policies, only_ours, all_ours)));
     }
     given.say.line(if place.meant.settings.servers.is_empty() {
         "next: name your servers in it, then `callgate check` and `callgate serve`"

@@ -4,12 +4,12 @@
 mod baseline;
 pub(crate) mod clients;
 mod connect;
-mod container;
+pub(crate) mod container;
 pub(crate) mod credentials;
 pub(crate) mod described;
 mod doubled;
 pub(crate) mod entry;
-mod fetched;
+pub(crate) mod fetched;
 mod launch;
 mod machine;
 mod markdown;
@@ -46,7 +46,7 @@ that it offers was, and the exit code is 2.
 
 Exit codes: 0 nothing of severity high or more, or all of it is in the baseline; 1 something is; 2 a file cannot be read, or a server \
 was not looked at; 3 you did not want it. For a file the codes are cannot-open, too-large, not-json, duplicate-key, too-deep, wrong-shape, \
-no-name; for a server also not-asked, unreachable, timeout, lost, busy, unauthorized, nonsense, not-this-era, refused, bad-address, no-folder.";
+no-name, nothing (it names nothing to look at: an export that came out empty); for a server also not-asked, unreachable, timeout, lost, busy, unauthorized, nonsense, not-this-era, refused, bad-address, no-folder.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = FORMAT)]
@@ -121,9 +121,13 @@ pub(crate) async fn run(args: &Args, given: &Given) -> Outcome {
         let message = "not every server was looked at".to_owned();
         return Err(Failure::Unreadable { code: "not-seen", message });
     }
-    if report.unread.as_ref().is_some_and(|unread| !unread.is_empty()) {
-        let message = "not every configuration of a client can be read".to_owned();
-        return Err(Failure::Unreadable { code: "not-read", message });
+    if let Some((last, others)) = report.unread.as_deref().and_then(<[_]>::split_last) {
+        if report.is_of_machine() {
+            let message = "not every configuration of a client can be read".to_owned();
+            return Err(Failure::Unreadable { code: "not-read", message });
+        }
+        others.iter().for_each(|one| given.say.failure(&one.failure()));
+        return Err(last.failure());
     }
     let flagged = report.notices().any(notice::Notice::counts);
     Ok(if flagged { Verdict::Flagged } else { Verdict::Yes })

@@ -358,7 +358,7 @@ fn init_writes_what_holds_and_overwrites_nothing() {
     assert!(bed.path("policies/starter.cedar").exists());
     let mine = "# mine\n";
     bed.write("callgate.toml", mine);
-    assert_eq!(bed.run(&["init"]).code, 2);
+    assert_eq!(bed.run(&["init"]).code, 1);
     assert_eq!(std::fs::read_to_string(bed.path("callgate.toml")).unwrap(), mine);
 }
 
@@ -370,7 +370,7 @@ fn init_fills_its_own_policy_when_servers_were_looked_at_and_never_one_of_yours(
     let policy = || std::fs::read_to_string(bed.path("policies/starter.cedar")).unwrap();
     assert!(policy().contains("No server was looked at yet"), "{}", policy());
     let early = bed.run(&["init"]);
-    assert!(early.code == 2 && early.err.contains("start `callgate serve`"), "{early:?}");
+    assert!(early.code == 1 && early.err.contains("start `callgate serve`"), "{early:?}");
     let gateway = bed.serve();
     crate::bed::until("the server was looked at", || {
         bed.run(&["registry", "list"]).out.contains("read_note")
@@ -378,17 +378,17 @@ fn init_fills_its_own_policy_when_servers_were_looked_at_and_never_one_of_yours(
     assert_eq!(bed.run(&["init"]).code, 0);
     assert_eq!(gateway.stop(), 0);
     assert!(policy().contains("Action::\"notes__read_note\""), "{}", policy());
-    assert_eq!(bed.run(&["init"]).code, 2, "it is as it would be written");
+    assert_eq!(bed.run(&["init"]).code, 1, "it is as it would be written");
     // somebody's own, from here on
     let mine = policy().replace("notes__hang", "notes__drop_note");
     bed.write("policies/starter.cedar", &mine);
     let said = bed.run(&["init"]);
-    assert!(said.code == 2 && said.err.contains("rules of your own"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("rules of your own"), "{said:?}");
     assert_eq!(policy(), mine);
     // nor is anything added beside rules of one's own
     std::fs::remove_file(bed.path("policies/starter.cedar")).unwrap();
     bed.write("policies/mine.cedar", "");
-    assert_eq!(bed.run(&["init"]).code, 2);
+    assert_eq!(bed.run(&["init"]).code, 1);
     assert!(!bed.path("policies/starter.cedar").exists());
 }
 
@@ -519,6 +519,6 @@ fn init_knows_what_callgate_wrote_of_single_servers() {
     let text = std::fs::read_to_string(bed.path("policies/starter.cedar")).unwrap();
     bed.write("policies/starter-notes.cedar", &text);
     let said = bed.run(&["init"]);
-    assert!(said.code == 2 && said.err.contains("one by one"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("one by one"), "{said:?}");
     assert!(!said.err.contains("of your own"), "{said:?}");
 }

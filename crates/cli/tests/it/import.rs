@@ -70,7 +70,7 @@ fn the_servers_of_every_client_are_moved_and_come_back_byte_for_byte() {
         assert_eq!(fs::metadata(bed.path(file)).unwrap().permissions().mode() & 0o777, 0o640, "{file}");
         let config = fs::read_to_string(bed.path("home/.config/callgate/callgate.toml")).unwrap();
         assert!(!config.contains("[servers.git]"), "{config}");
-        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 2, "there is nothing more to take back");
+        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 1, "there is nothing more to take back");
     }
 }
 
@@ -154,7 +154,7 @@ fn an_undo_refuses_what_was_changed_since_and_says_how_by_hand() {
     let cursor = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
     bed.write("home/.cursor/mcp.json", &format!("{cursor}\n"));
     let said = bed.run(&["import", "--undo", "--yes"]);
-    assert!(said.code == 2 && said.err.contains(".cursor/mcp.json` changed since the import"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains(".cursor/mcp.json` changed since the import"), "{said:?}");
     assert!(said.err.contains("By hand: "), "{}", said.err);
     assert_eq!(
         fs::read_to_string(bed.path("home/.gemini/settings.json")).unwrap(),
@@ -195,7 +195,7 @@ fn an_undo_that_cannot_write_every_file_changes_none_and_one_that_was_cut_short_
         let said = bed.run(&["import", "--undo", "--yes"]);
         assert_eq!(said.code, 0, "{said:?}");
         assert_eq!([read(0), read(1)], texts.map(str::to_owned));
-        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 2, "nothing is left to take back");
+        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 1, "nothing is left to take back");
     }
 }
 
@@ -210,7 +210,7 @@ fn an_undo_leaves_no_configuration_that_does_not_hold() {
     let more = format!("{imported}\n[servers.one.tools.\"get_*\"]\neffect = \"read\"\n");
     fs::write(&config, &more).unwrap();
     let said = bed.run(&["import", "--undo", "--yes"]);
-    assert!(said.code == 2 && said.err.contains("would not hold without"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("would not hold without"), "{said:?}");
     assert_eq!(fs::read_to_string(&config).unwrap(), more);
     assert!(fs::read_to_string(&client).unwrap().contains("--name"), "all or nothing");
     fs::write(&config, &imported).unwrap();
@@ -236,7 +236,7 @@ fn links_stay_links_and_what_is_read_only_is_refused_before_anything_changes() {
     let locked: PathBuf = bed.path("home/.gemini/settings.json");
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o444)).unwrap();
     let said = bed.run(&["import", "--yes"]);
-    assert!(said.code == 2 && said.err.contains("is read-only"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("is read-only"), "{said:?}");
     assert_eq!(fs::read_to_string(bed.path("dotfiles/mcp.json")).unwrap(), text);
     assert!(!bed.path("home/.config/callgate/callgate.toml").exists());
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o644)).unwrap();
@@ -271,7 +271,7 @@ fn an_import_that_fails_half_way_leaves_every_file_as_it_was() {
         let folder = bed.path("home/.config/callgate");
         let config = fs::read_to_string(folder.join("callgate.toml")).unwrap();
         assert!(!config.contains("[servers.a]"), "{config}");
-        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 2, "nothing is left to take back");
+        assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 1, "nothing is left to take back");
         let secrets = || {
             let config = folder.join("callgate.toml");
             bed.json(&["secret", "list", "--config", config.to_str().unwrap()])
@@ -393,7 +393,7 @@ fn a_server_elsewhere_that_is_shown_nothing_stays_unless_it_is_named() {
     assert!(after.contains("mcp.sentry.example") && after.contains("near"), "{after}");
     assert!(!after.contains("127.0.0.1:7421"), "{after}");
     let unknown = bed.run(&["import", "--yes", "--also", "centry"]);
-    assert!(unknown.code == 2 && unknown.err.contains("`centry`"), "{unknown:?}");
+    assert!(unknown.code == 1 && unknown.err.contains("`centry`"), "{unknown:?}");
     assert_eq!(bed.run(&["import", "--yes", "--also", "sentry"]).code, 0);
     let after = fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap();
     assert!(!after.contains("mcp.sentry.example"), "{after}");
@@ -448,4 +448,135 @@ fn a_thousand_servers_are_moved_in_one_go_but_for_those_that_would_not_do() {
         serde_json::from_str(&fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap()).unwrap();
     let moved = after["mcpServers"].as_object().unwrap().values().filter(|one| one["args"][0] == "wrap");
     assert_eq!(moved.count(), 1_000);
+}
+
+#[test]
+fn every_project_of_one_file_is_told_and_moved_by_itself() {
+    let bed = Bed::new();
+    let server = |path: &str| json!({ "mcpServers": { "git": { "command": "node", "args": [path], "env": { "API_KEY": KEY } } } });
+    let text = json!({ "mcpServers": { "git": { "command": "docker", "args": ["run", "x"] } }, "projects": {
+        "/p1": server("/srv/one.js"), "/p2": server("/srv/two.js"), "/p3": { "mcpServers": {
+            "git": { "command": "bash", "args": ["-c", "curl https://a.example | sh"], "env": { "T": "${X}" } } } } } });
+    bed.write("home/.claude.json", &text.to_string());
+    let scanned = bed.json(&["scan"]);
+    let projects: Vec<Option<&str>> =
+        scanned["servers"].as_array().unwrap().iter().map(|one| one["project"].as_str()).collect();
+    assert_eq!(projects, [None, Some("/p1"), Some("/p2"), Some("/p3")], "{scanned}");
+    let table = bed.run(&["scan"]);
+    assert!(table.out.contains("git (/p2)") && table.out.contains("Claude Code/git (/p1)"), "{table:?}");
+    let said = bed.run(&["import", "--yes", "--json"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let answer: Value = serde_json::from_str(&said.out).unwrap();
+    let of = |list: &str| -> Vec<Value> {
+        answer[list].as_array().unwrap().iter().map(|one| one["project"].clone()).collect()
+    };
+    assert_eq!(
+        (of("imported"), of("left")),
+        (vec![Value::Null, json!("/p1"), json!("/p2")], vec![json!("/p3")])
+    );
+    assert!(said.err.contains("Claude Code/git (/p3) stays as it is: `T` is filled in"), "{said:?}");
+    let after = fs::read_to_string(bed.path("home/.claude.json")).unwrap();
+    assert!(!after.contains(KEY) && after.matches("wrap").count() == 3, "{after}");
+    assert_eq!(bed.run(&["import", "--undo", "--yes"]).code, 0);
+    assert_eq!(fs::read_to_string(bed.path("home/.claude.json")).unwrap(), text.to_string());
+}
+
+#[test]
+fn each_server_is_run_where_its_client_would_run_it() {
+    let bed = Bed::new();
+    let run = |cwd: &str| json!({ "command": "node", "args": ["server.js"], "cwd": cwd });
+    let text = json!({ "mcpServers": { "prod-db": run("/srv/p1"), "test-db": run("/srv/p2"), "again": run("/srv/p1"),
+        "anywhere": { "command": "x" }, "nowhere": { "command": "node", "args": ["server.js"] },
+        "filled": run("${workspaceFolder}"), "near": run("p3") } });
+    bed.write("home/.gemini/settings.json", &text.to_string());
+    bed.write(
+        "home/proj/.mcp.json",
+        &json!({ "mcpServers": { "own": { "command": "node", "args": ["server.js"] } } }).to_string(),
+    );
+    let said = bed.run(&["import", "--yes"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.err.contains("cwd = /srv/p2"), "it is shown: {}", said.err);
+    for (name, why) in [
+        ("nowhere", "`server.js` is a path from the folder"),
+        ("filled", "`cwd` is filled in by the client"),
+        ("near", "its `cwd` is `p3`"),
+    ] {
+        assert!(said.err.contains(&format!("Gemini CLI/{name} stays as it is: {why}")), "{}", said.err);
+    }
+    let file = bed.path("home/proj/.mcp.json");
+    assert_eq!(bed.run(&["import", "--yes", file.to_str().unwrap()]).code, 0);
+    let config = fs::read_to_string(bed.path("home/.config/callgate/callgate.toml")).unwrap();
+    let meant: toml::Table = config.parse().unwrap();
+    let servers = meant["servers"].as_table().unwrap();
+    let mut runs: Vec<(&str, &str)> =
+        servers.iter().map(|(name, one)| (name.as_str(), one["cwd"].as_str().unwrap())).collect();
+    runs.sort_unstable();
+    let (home, work) = (bed.path("home"), bed.path("home/proj"));
+    let [home, work] = [&home, &work].map(|path| path.to_str().unwrap());
+    // two that differ by nothing but the folder are two, and one that is named twice is one
+    let expected = [("again", "/srv/p1"), ("anywhere", home), ("own", work), ("test-db", "/srv/p2")];
+    assert_eq!(runs, expected, "{config}");
+}
+
+#[test]
+fn what_takes_a_credential_from_its_client_stays_and_says_so() {
+    let bed = Bed::new();
+    let docker = |more: Value| {
+        let mut entry = json!({ "command": "docker", "args": ["run", "-i", "-e", "GITHUB_TOKEN", "image"] });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        entry
+    };
+    let text = json!({ "mcpServers": { "bare": docker(json!({})), "off": docker(json!({ "disabled": true })),
+        "given": docker(json!({ "env": { "GITHUB_TOKEN": KEY } })) } });
+    bed.write("home/.cursor/mcp.json", &text.to_string());
+    bed.write(
+        "home/.codex/config.toml",
+        "[mcp_servers.a]\nurl = \"https://a.example/mcp\"\nbearer_token_env_var = \"A\"\n[mcp_servers.b]\nurl = \"https://b.example/mcp\"\nenv_http_headers = { \"X-Key\" = \"B\" }\n",
+    );
+    let said = bed.run(&["import", "--yes"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    for (who, why) in [
+        ("Cursor/bare", "`-e GITHUB_TOKEN` takes the value from the environment of its client"),
+        ("Cursor/off", "`-e GITHUB_TOKEN` takes the value"),
+        ("Codex/a", "`bearer_token_env_var` is filled in by the client"),
+        ("Codex/b", "`env_http_headers` is filled in by the client"),
+    ] {
+        assert!(said.err.contains(&format!("{who} stays as it is: {why}")), "{}", said.err);
+    }
+    assert!(!said.err.contains("--also") && said.out.contains("imported `given`"), "{said:?}");
+}
+
+#[test]
+fn an_address_that_looks_like_one_of_sse_is_taken_as_one_unless_it_says_otherwise() {
+    let bed = Bed::new();
+    let at = |more: Value| {
+        let mut entry = json!({ "url": "http://127.0.0.1:1/x/sse/?k=1" });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        entry
+    };
+    let text = json!({ "mcpServers": { "looks": at(json!({})), "says": { "url": "http://127.0.0.1:2/mcp", "type": "sse" },
+        "not": at(json!({ "type": "http" })), "stream": { "httpUrl": "http://127.0.0.1:3/sse" },
+        "plain": { "url": "http://127.0.0.1:4/mcp" } } });
+    bed.write("home/.gemini/settings.json", &text.to_string());
+    assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+    let config = fs::read_to_string(bed.path("home/.config/callgate/callgate.toml")).unwrap();
+    let meant: toml::Table = config.parse().unwrap();
+    for (name, is_sse) in
+        [("looks", true), ("says", true), ("not", false), ("stream", false), ("plain", false)]
+    {
+        let transport = meant["servers"][name].get("transport").and_then(toml::Value::as_str);
+        assert_eq!(transport == Some("sse"), is_sse, "{name}: {config}");
+    }
+}
+
+#[test]
+fn clients_that_share_a_file_have_their_servers_moved_once() {
+    let bed = Bed::new();
+    let text = json!({ "mcpServers": { "a": { "command": "a" }, "b": { "command": "b" } } }).to_string();
+    bed.write("home/.cursor/mcp.json", &text);
+    fs::create_dir_all(bed.path("home/.gemini")).unwrap();
+    std::os::unix::fs::symlink(bed.path("home/.cursor/mcp.json"), bed.path("home/.gemini/settings.json"))
+        .unwrap();
+    let said = bed.run(&["import", "--yes"]);
+    assert!(said.code == 0 && said.out.contains("imported `a`, `b`;"), "{said:?}");
 }

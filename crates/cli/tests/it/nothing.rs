@@ -62,3 +62,39 @@ fn what_only_reads_begins_no_state_and_says_where_it_looked() {
     assert!(bed.path("state/callgate.db").exists());
     assert_eq!(bed.run(&["agent", "list"]).err, "");
 }
+
+#[test]
+fn a_name_that_nobody_has_is_no_wrong_usage_and_ends_alike_everywhere() {
+    let bed = Bed::with_notes();
+    assert_eq!(bed.run(&["agent", "add", "bot"]).code, 0);
+    let asked: [&[&str]; 15] = [
+        &["agent", "disable", "nope"],
+        &["agent", "remove", "nope"],
+        &["approvals", "show", "appr_01jd8000000000000000000000"],
+        &["budgets", "nope"],
+        &["explain", "notes__read_note", "--agent", "nope"],
+        &["import", "--also", "nope", "--yes"],
+        &["import", "--undo", "--yes"],
+        &["policy", "test"],
+        &["policy", "explain", "nope"],
+        &["registry", "show", "nope"],
+        &["registry", "review", "nope"],
+        &["secret", "remove", "nope"],
+        &["unwrap", "nope", "--yes"],
+        &["user", "set", "nope", "--group", "x"],
+        &["user", "remove", "nope"],
+    ];
+    for asked in asked {
+        let said = bed.run(asked);
+        assert!(said.code == 1 && said.err.contains("error: "), "{asked:?}: {said:?}");
+    }
+    let said = bed.run_with(&["secret", "rotate", "nope"], "x");
+    assert!(said.code == 1 && said.err.contains("there is no "), "{said:?}");
+    // what is there and is not done as things stand ends so too
+    let new = Bed::new();
+    assert_eq!(new.run(&["init"]).code, 0);
+    let said = new.run(&["init"]);
+    assert!(said.code == 1 && said.err.contains("error: "), "{said:?}");
+    // and what the words of a command are wrong in does not
+    assert_eq!(bed.run(&["secret", "remove"]).code, 2);
+}

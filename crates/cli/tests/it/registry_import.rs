@@ -50,9 +50,12 @@ fn an_address_is_taken_over_and_its_secret_becomes_a_place_in_the_vault() {
         (Some("Authorization"), Some("Bearer "))
     );
     assert!(!after.contains("{token}"));
-    // the same again is another server
-    assert_eq!(bed.run(&["registry", "import", "server.json", "--yes"]).code, 0);
-    assert!(config(&bed).contains("[servers.order-desk-2]"));
+    // the same again is there already, unless another name is asked for
+    let again = bed.run(&["registry", "import", "server.json", "--yes"]);
+    assert!(again.code == 0 && again.out.contains("there already as `order-desk`"), "{again:?}");
+    assert_eq!(config(&bed), after);
+    let other = bed.run(&["registry", "import", "server.json", "--yes", "--name", "other-desk"]);
+    assert!(other.code == 0 && config(&bed).contains("[servers.other-desk]"), "{other:?}");
     let taken = bed.run(&["registry", "import", "server.json", "--yes", "--name", "notes"]);
     assert!(taken.code == 2 && taken.err.contains("already"), "{}", taken.err);
 }
@@ -320,11 +323,12 @@ fn a_package_from_elsewhere_one_taken_back_and_a_file_that_says_two_things_are_n
     let said = bed.run(&["registry", "import", "server.json", "--yes", "--name", "old"]);
     assert!(said.code == 0 && said.err.contains("! its registry says that it is going away"), "{}", said.err);
     described(&bed, &files(json!({ "fileSha256": "0".repeat(64) })));
-    let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+    let said = bed.run(&["registry", "import", "server.json", "--yes", "--name", "sealed"]);
     assert!(said.code == 0 && said.err.contains("! `npx` does not check its `fileSha256`"), "{}", said.err);
     // a byte order mark says nothing
     bed.write("server.json", &format!("\u{feff}{}", files(json!({}))));
-    assert_eq!(bed.run(&["registry", "import", "server.json", "--yes"]).code, 0);
+    let said = bed.run(&["registry", "import", "server.json", "--yes"]);
+    assert!(said.code == 0 && said.out.contains("there already as `old`"), "{said:?}");
 }
 
 #[test]

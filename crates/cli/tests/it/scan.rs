@@ -43,7 +43,16 @@ fn all_shapes_are_answered_in_the_documented_format() {
         assert_eq!(rules, ["loose-schema", "free-result", "poor-text"], "{tool}");
     }
     let (code, answer) = scan(&bed, "empty.json", "[]");
-    assert_eq!((code, answer), (0, json!({ "tools": [], "findings": [] })));
+    assert_eq!(code, 2, "an export that came out empty is no pass: {answer}");
+    let because = "it names no tool, prompt, resource or text that could be looked at";
+    let unread = json!([{ "file": "empty.json", "because": because }]);
+    assert_eq!(answer, json!({ "tools": [], "findings": [], "unread": unread }));
+    bed.write("none.json", r#"[{"server":"port","tools":[]}]"#);
+    let said = bed.run(&["scan", "none.json", "port.json"]);
+    assert!(said.code == 2 && said.err.contains("error[nothing]: `none.json` was not looked at"), "{said:?}");
+    assert!(said.out.contains("list_boats") && !said.out.contains('✓'), "the other is: {said:?}");
+    // a client that was given no server is no export
+    assert_eq!(scan(&bed, "mcp.json", r#"{"mcpServers":{}}"#).0, 0);
 }
 
 #[test]
@@ -143,7 +152,7 @@ fn a_file_that_is_none_is_refused_with_its_code() {
         assert_eq!(said.out, "");
     }
     assert!(bed.run(&["scan", "nowhere.json"]).err.contains("error[cannot-open]"));
-    assert_eq!(bed.run_with(&["scan", "-"], "[]").code, 0);
+    assert_eq!(bed.run_with(&["scan", "-"], "[]").code, 2);
     let help = bed.run(&["scan", "--help"]).out;
     for code in
         ["cannot-open", "too-large", "not-json", "duplicate-key", "too-deep", "wrong-shape", "no-name"]
@@ -242,8 +251,41 @@ fn a_client_s_configuration_that_cannot_be_read_is_no_pass_and_hides_no_other() 
     bed.write("home/.config/zed/settings.json", r#"{"context_servers":{"brought":{"settings":{}}}}"#);
     assert_eq!(bed.run(&["scan"]).code, 0);
     // the same where the file is named
-    bed.write("mcp.json", r#"{"mcpServers":{"a":7}}"#);
-    assert!(bed.run(&["scan", "mcp.json"]).err.contains("error[wrong-shape]: `mcp.json` cannot be read"));
+    bed.write("mcp.json", r#"{"mcpServers":{"a":7,"files":{"command":"server-filesystem","args":["/"]}}}"#);
+    let said = bed.run(&["scan", "mcp.json"]);
+    let why = "error[wrong-shape]: `mcp.json` cannot be read: `mcpServers.a` is no object";
+    assert!(said.code == 2 && said.err.contains(why), "{said:?}");
+    assert!(said.out.contains("high broad-folder MCP client/files"), "{said:?}");
+}
+
+#[test]
+fn what_helps_can_be_done() {
+    let bed = Bed::new();
+    let key = "ghp_0123456789abcdef0123456789abcdef0123";
+    let text = json!({ "mcpServers": {
+        "word": { "command": "server", "args": ["--token", key] },
+        "path": { "url": format!("https://a.example/{key}/mcp") },
+        "both": { "command": "server", "args": [key], "env": { "API_KEY": key } },
+        "kept": { "command": "server", "env": { "API_KEY": key } } } });
+    bed.write("mcp.json", &text.to_string());
+    let answer: Value = serde_json::from_str(&bed.run(&["scan", "--json", "mcp.json"]).out).unwrap();
+    for server in answer["servers"].as_array().unwrap() {
+        let findings = server["findings"].as_array().unwrap();
+        let found = findings.iter().find(|one| one["detector"] == "secret-in-file").unwrap();
+        let (name, repair) = (server["server"].as_str().unwrap(), found["repair"].as_str().unwrap());
+        assert_eq!(
+            repair.starts_with("have the gateway keep it"),
+            ["both", "kept"].contains(&name),
+            "{found}"
+        );
+        assert_eq!(repair.contains("a variable or a header"), name != "kept", "{found}");
+    }
+    let next = |args: &[&str]| bed.run(args).out.lines().last().unwrap_or_default().to_owned();
+    assert!(next(&["scan", "mcp.json"]).contains("`callgate import FILE`"));
+    assert!(next(&["scan", "--", "server", "x"]).contains("`callgate wrap --name NAME -- COMMAND`"));
+    assert!(next(&["scan", "https://a.example/mcp"]).contains("`[servers.NAME]` with its `url`"));
+    bed.write("home/.cursor/mcp.json", &text.to_string());
+    assert!(next(&["scan"]).contains("`callgate import` puts"));
 }
 
 #[test]

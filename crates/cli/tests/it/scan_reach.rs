@@ -189,3 +189,19 @@ fn an_address_that_does_not_answer_as_it_should_is_said_with_its_code() {
         assert!(!said.out.contains("tide_table"), "{at}: {said:?}");
     }
 }
+
+#[test]
+fn what_helps_with_an_address_of_a_client_s_file_fits_that_file() {
+    let (bed, web) = (Bed::new(), Web::start(legacy));
+    let entry = |more: Value| {
+        let mut entry = json!({ "url": format!("http://127.0.0.1:{}/sse", web.port) });
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        bed.write("mcp.json", &json!({ "mcpServers": { "tides": entry } }).to_string());
+        bed.run(&["scan", "--connect", "--yes", "--time-limit", "5", "mcp.json"])
+    };
+    let said = entry(json!({}));
+    assert!(said.code == 2 && said.err.contains("there is no HTTP+SSE stream"), "{said:?}");
+    assert!(said.err.contains("has `\"type\": \"http\"`") && !said.err.contains("transport ="), "{said:?}");
+    let said = entry(json!({ "type": "http" }));
+    assert!(said.code == 1 && said.out.contains("tide_table"), "{said:?}");
+}

@@ -58,15 +58,13 @@ fn one_of_several_is_taken_out_and_what_others_wrote_meanwhile_stays() {
     let config = read(&bed, CONFIG);
     assert!(!config.contains("servers.a") && config.contains("[servers.b]"), "{config}");
     let said = bed.run(&["unwrap", "aa", "--yes"]);
-    assert!(said.code == 2 && said.err.contains("there is no server `aa`"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("there is no server `aa`"), "{said:?}");
     // what no undo can put back any more is not kept, for it may hold what is nobody's business
     let imports = || {
         let all = fs::read_dir(bed.path("home/.local/state/callgate/imports")).unwrap();
         all.map(|one| fs::read_to_string(one.unwrap().path()).unwrap()).collect::<String>()
     };
     assert!(!imports().contains(import::KEY) && imports().contains("\\\"b\\\""), "{}", imports());
-    let said = bed.run(&["import", "--undo", "--yes"]);
-    assert!(said.code == 2 && said.err.contains("changed since the import"), "{said:?}");
     assert_eq!(bed.run(&["unwrap", "b", "--yes"]).code, 0);
     let after: Value = serde_json::from_str(&read(&bed, file)).unwrap();
     assert_eq!(after["mcpServers"], text["mcpServers"]);
@@ -84,7 +82,7 @@ fn what_cannot_be_given_back_now_is_not_forgotten() {
     let governed = read(&bed, file);
     bed.write(file, &governed.replacen('{', "{,", 1));
     let said = bed.run(&["unwrap", "a", "--yes"]);
-    assert!(said.code == 2 && said.err.contains("put that right first"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("put that right first"), "{said:?}");
     assert!(read(&bed, CONFIG).contains("[servers.a]"), "nothing is changed");
     // another name, and turned off by its user
     let mut now: Value = serde_json::from_str(&governed).unwrap();
@@ -126,7 +124,49 @@ fn what_nobody_kept_is_told_and_a_configuration_that_would_not_hold_stays() {
     let needs = "[servers.b]\ncommand = \"b\"\n[[budgets]]\nname = \"x\"\ncounts = \"calls\"\nserver = \"b\"\nper = \"agent\"\nwindow = \"60s\"\nat-most = 3\n";
     bed.write(CONFIG, needs);
     let said = bed.run(&["unwrap", "b", "--yes"]);
-    assert!(said.code == 2 && said.err.contains("would not hold"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("would not hold"), "{said:?}");
     assert!(said.err.contains("counted under `[[budgets]]` by `x`: take that out first"), "{said:?}");
     assert_eq!(read(&bed, CONFIG), needs);
+}
+
+#[test]
+fn what_an_import_kept_of_the_others_can_be_taken_back_after_one_is_taken_out() {
+    let files = ["home/.cursor/mcp.json", "home/.codex/config.toml"];
+    let texts = [
+        json!({ "mcpServers": { "a": { "command": "a" }, "b": { "command": "b", "args": ["wrap"] } } })
+            .to_string(),
+        "[mcp_servers.a]\ncommand = \"a\"\n\n[mcp_servers.c]\ncommand = \"c\" # mine\n".to_owned(),
+    ];
+    for gone in ["a", "b", "c"] {
+        let bed = Bed::new();
+        files.iter().zip(&texts).for_each(|(file, text)| bed.write(file, text));
+        assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+        assert_eq!(bed.run(&["unwrap", gone, "--yes"]).code, 0);
+        let said = bed.run(&["import", "--undo", "--yes"]);
+        assert_eq!(said.code, 0, "{gone}: {said:?}");
+        files.iter().zip(&texts).for_each(|(file, text)| assert_eq!(read(&bed, file), *text, "{gone}"));
+        assert!(!read(&bed, CONFIG).contains("\n[servers."), "{gone}: {}", read(&bed, CONFIG));
+    }
+    // one import over another, in one file
+    for gone in ["a", "b"] {
+        let bed = Bed::new();
+        let (one, both) = (
+            json!({ "mcpServers": { "a": { "command": "a" } } }).to_string(),
+            json!({ "command": "b", "args": ["x"] }).to_string(),
+        );
+        bed.write(files[0], &one);
+        assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+        let more = read(&bed, files[0]).replacen("{\"a\"", &format!("{{\"b\":{both},\"a\""), 1);
+        bed.write(files[0], &more);
+        assert_eq!(bed.run(&["import", "--yes"]).code, 0);
+        assert_eq!(bed.run(&["unwrap", gone, "--yes"]).code, 0);
+        let said = bed.run(&["import", "--undo", "--yes"]);
+        // what was written between the two is no import's
+        let whole = one.replacen("{\"a\"", &format!("{{\"b\":{both},\"a\""), 1);
+        match gone {
+            "a" => assert!(said.code == 0 && read(&bed, files[0]) == whole, "{said:?}"),
+            _ => assert!(said.code == 1 && said.err.contains("changed since"), "{said:?}"),
+        }
+        assert!(gone == "b" || !read(&bed, CONFIG).contains("\n[servers."), "{}", read(&bed, CONFIG));
+    }
 }

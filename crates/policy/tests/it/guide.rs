@@ -148,3 +148,24 @@ fn every_example_of_the_guide_is_true() {
     }
     assert!(loaded >= 7 && refused >= 6 && questions >= 30, "{loaded} {refused} {questions}");
 }
+
+#[test]
+fn the_rules_of_other_pages_are_of_servers_that_they_set_up() {
+    for (path, page) in [
+        ("README.md", include_str!("../../../../README.md")),
+        ("docs/sign-in.md", include_str!("../../../../docs/sign-in.md")),
+    ] {
+        let set_up = page.lines().filter_map(|line| line.strip_prefix("[servers.")?.strip_suffix(']'));
+        let amount = json!({"amount": {"type": "number"}});
+        let server =
+            |name: &str| entry(name, Declarations::default(), [tool("refund", amount.clone(), &["amount"])]);
+        let catalogue = Arc::new(Catalogue::new(set_up.map(server).collect()));
+        let blocks = page.split("```cedar\n").skip(1).filter_map(|piece| Some(piece.split_once("```")?.0));
+        let rules: String = blocks.collect();
+        assert!(rules.contains("permit"), "{path} has no rules any more");
+        let source = Source { path: path.into(), text: rules.as_str().into() };
+        if let Err(wrong) = Policies::load(vec![source], catalogue) {
+            panic!("{path}: {wrong:#?}");
+        }
+    }
+}

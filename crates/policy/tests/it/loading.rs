@@ -50,6 +50,11 @@ fn a_name_that_does_not_exist_is_an_error_with_a_suggestion() {
         "no action",
         "docs__search",
     );
+    refused(
+        "@id(\"a\") permit(principal, action in Action::\"payments\", resource);",
+        "no action `payments`",
+        "did you mean `server:payments`?",
+    );
     refused("@id(\"a\") permit(principal == Robot::\"x\", action, resource);", "Robot", "");
     refused(
         "@id(\"a\") permit(principal in Gruop::\"x\", action, resource);",

@@ -1,15 +1,12 @@
 //! A client's configuration with one entry pointed elsewhere. Every other byte stays: comments, order, white space.
 
 use crate::{
-    command::scan::clients::Entry,
+    command::scan::clients::{Entry, FROM_CLIENT},
     jsonc::{self, Kind, Member, Node},
 };
 use std::ops::Range;
 use toml_edit::{DocumentMut, Table, TableLike, value};
 
-/// Members of which nothing can be known here: the client fills them in.
-const FROM_CLIENT: [&str; 5] =
-    ["bearer_token_env_var", "env_http_headers", "env_vars", "envFile", "headersHelper"];
 pub(super) const GONE: &str = "it is not there any more";
 pub(super) const NO_TOML: &str = "it is not TOML any more";
 /// What an entry of TOML is called while it is kept.

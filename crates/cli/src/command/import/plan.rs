@@ -1,6 +1,6 @@
 //! What becomes of each server that a client names: a block of the configuration, and secrets for the vault.
 
-use super::edit;
+use super::{edit, lost};
 use crate::{
     command::{
         scan::{clients::Entry, credentials, entry},
@@ -28,6 +28,8 @@ const PREFIXES: [&str; 4] = ["Bearer ", "bearer ", "Basic ", "token "];
 pub(super) struct Move {
     pub(super) entry: Entry,
     pub(super) server: ServerName,
+    /// Where its program is run.
+    folder: Option<String>,
     /// Nothing where the configuration has it already, or another client's entry brings it.
     pub(super) block: Option<String>,
     pub(super) secrets: Vec<Stored>,
@@ -76,30 +78,33 @@ pub(super) fn plan(
         if entry::is_governed(&entry) || entry.url.as_deref().is_some_and(|url| is_here(url, place)) {
             continue;
         }
-        if entry.is_brought {
-            let why = "its client brings it along, and alone knows how it is started".to_owned();
-            plan.left.push(Left { entry, why });
-            continue;
-        }
-        if let Some(why) = stays(&entry).filter(|_| !also.contains(&entry.name)) {
-            let why = format!("{why}; `--also {}` moves it all the same", entry.name);
-            plan.left.push(Left { entry, why });
-            continue;
-        }
-        let twin = plan.moves.iter().find(|one| is_same(&one.entry, &entry)).map(|one| one.server.clone());
-        let known = twin.or_else(|| known(&entry, place));
+        let folder = match movable(&entry, surroundings) {
+            Ok(folder) => folder,
+            Err(why) => {
+                plan.left.push(Left { entry, why });
+                continue;
+            }
+        };
+        // what may run anywhere is what the configuration runs elsewhere
+        let home = surroundings.home.as_deref().and_then(Path::to_str);
+        let fixed = folder.as_deref().filter(|folder| entry.cwd.is_some() || Some(*folder) != home);
+        let twin = plan.moves.iter().find(|one| is_same(&one.entry, &entry) && one.folder == folder);
+        let known = twin.map(|one| one.server.clone()).or_else(|| known(&entry, fixed, place));
         let server = match &known {
             Some(server) => server.clone(),
             None => declare::free(&declare::slug(&entry.name), |name| taken.contains(name))?,
         };
         let moved =
-            if known.is_some() { Ok((None, Vec::new())) } else { block(&server, &entry, surroundings) };
-        match moved {
+            if known.is_some() { Ok((None, Vec::new())) } else { block(&server, &entry, folder.as_deref()) };
+        let stays = stays(&entry).filter(|_| !also.contains(&entry.name));
+        let stays = stays.map(|why| format!("{why}; `--also {}` moves it all the same", entry.name));
+        // that it can be moved all the same is said of none that cannot
+        match moved.and_then(|moved| stays.map_or(Ok(moved), Err)) {
             Ok((block, secrets)) => {
                 taken.insert(server.clone());
                 let stays = credentials::words(&entry.command).into_iter().filter_map(|word| word.holds);
                 let stays = stays.chain(entry.url.as_deref().and_then(credentials::of_path)).collect();
-                plan.moves.push(Move { entry, server, block, secrets, stays });
+                plan.moves.push(Move { entry, server, folder, block, secrets, stays });
             }
             Err(why) => plan.left.push(Left { entry, why }),
         }
@@ -107,6 +112,33 @@ pub(super) fn plan(
     plan.leave_misfits(&fits);
     plan.edit(command);
     Ok(plan)
+}
+
+/// Where its program is to be run, if it is one.
+///
+/// Errors: why nobody but its client can reach it.
+fn movable(entry: &Entry, surroundings: &Surroundings) -> Result<Option<String>, String> {
+    if entry.is_brought {
+        return Err("its client brings it along, and alone knows how it is started".to_owned());
+    }
+    let all = entry.env.iter().chain(&entry.headers).map(|(name, value)| (format!("`{name}`"), value));
+    let words = entry.command.iter().chain(&entry.url).map(|word| ("an argument".to_owned(), word));
+    let cwd = entry.cwd.iter().map(|cwd| ("`cwd`".to_owned(), cwd));
+    let refers = all.chain(words).chain(cwd).find(|(_, value)| credentials::refers(value));
+    let filled = entry.filled.map(|known| format!("`{known}`"));
+    if let Some(name) = filled.or_else(|| refers.map(|(name, _)| name)) {
+        return Err(format!("{name} is filled in by the client"));
+    }
+    if let Some(option) = lost::variable(entry) {
+        return Err(format!(
+            "`{option}` takes the value from the environment of its client, which no server behind the gateway has: \
+             give it a value under `env`"
+        ));
+    }
+    if entry.url.is_some() {
+        return Ok(None);
+    }
+    lost::folder(entry, surroundings.home.as_deref()).map(Some)
 }
 
 /// Why an entry is moved only by its name.
@@ -208,7 +240,7 @@ fn misfits<'b>(
 
 fn is_same(one: &Entry, other: &Entry) -> bool {
     one.command == other.command
-        && one.url == other.url
+        && (&one.url, one.is_sse) == (&other.url, other.is_sse)
         && one.env == other.env
         && one.headers == other.headers
 }
@@ -228,10 +260,13 @@ fn is_signed_in_by_client(entry: &Entry) -> bool {
 }
 
 /// The server that the configuration has already, if this one needs nothing more.
-fn known(entry: &Entry, place: &Place) -> Option<ServerName> {
+fn known(entry: &Entry, folder: Option<&str>, place: &Place) -> Option<ServerName> {
     let (program, args) = entry.command.split_first()?;
+    let is_there = |cwd: Option<&Path>| folder.is_none_or(|folder| cwd == Some(Path::new(folder)));
     let is_it = |reach: &Reach| match reach {
-        Reach::Stdio { command, args: theirs, .. } => command == Path::new(program) && theirs == args,
+        Reach::Stdio { command, args: theirs, cwd, .. } => {
+            command == Path::new(program) && theirs == args && is_there(cwd.as_deref())
+        }
         Reach::Http { .. } | Reach::Sse { .. } => false,
     };
     let plain = entry.env.is_empty() && entry.url.is_none();
@@ -262,17 +297,12 @@ fn is_here(url: &str, place: &Place) -> bool {
 
 type Block = (Option<String>, Vec<Stored>);
 
-fn block(server: &ServerName, entry: &Entry, surroundings: &Surroundings) -> Result<Block, String> {
-    let all = entry.env.iter().chain(&entry.headers).map(|(name, value)| (format!("`{name}`"), value));
-    let words = entry.command.iter().chain(&entry.url).map(|word| ("an argument".to_owned(), word));
-    if let Some((name, _)) = all.chain(words).find(|(_, value)| credentials::refers(value)) {
-        return Err(format!("{name} is filled in by the client"));
-    }
+fn block(server: &ServerName, entry: &Entry, folder: Option<&str>) -> Result<Block, String> {
     let mut table = Table::new();
     let mut secrets = Secrets { server, stored: Vec::new(), credentials: Vec::new() };
     match &entry.url {
         Some(url) => address(&mut table, url, entry, &mut secrets)?,
-        None => program(&mut table, entry, &mut secrets, surroundings)?,
+        None => program(&mut table, entry, &mut secrets, folder)?,
     }
     if !secrets.credentials.is_empty() {
         table.insert("credentials".to_owned(), Value::Array(secrets.credentials));
@@ -310,14 +340,12 @@ fn program(
     table: &mut Table,
     entry: &Entry,
     secrets: &mut Secrets<'_>,
-    surroundings: &Surroundings,
+    folder: Option<&str>,
 ) -> Result<(), String> {
     let (program, args) = entry.command.split_first().ok_or("it names no program")?;
-    let home =
-        surroundings.home.as_deref().and_then(Path::to_str).ok_or("there is no home folder to run it in")?;
     table.insert("command".to_owned(), Value::String(program.clone()));
     table.insert("args".to_owned(), Value::Array(args.iter().cloned().map(Value::String).collect()));
-    table.insert("cwd".to_owned(), Value::String(home.to_owned()));
+    table.extend(folder.map(|folder| ("cwd".to_owned(), Value::String(folder.to_owned()))));
     let mut plain: BTreeMap<String, Value> = BTreeMap::new();
     for (name, value) in &entry.env {
         if credentials::is_secret(name, value) {

@@ -38,7 +38,7 @@ fn folder(place: &Place) -> anyhow::Result<PathBuf> {
 }
 
 /// The imports there are, the oldest first.
-fn all(place: &Place) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn all(place: &Place) -> anyhow::Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = match fs::read_dir(folder(place)?) {
         Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -56,7 +56,7 @@ pub(super) fn keep(place: &Place, record: &Record) -> anyhow::Result<PathBuf> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     let last = all(place)?.pop().and_then(|path| path.file_stem()?.to_str()?.parse::<u32>().ok());
     let path = folder.join(format!("{:06}.json", last.unwrap_or(0) + 1));
-    rewrite::replace(&path, serde_json::to_string_pretty(record)?.as_bytes(), 0o600)?;
+    write(&path, record)?;
     Ok(path)
 }
 
@@ -67,9 +67,14 @@ pub(super) fn last(place: &Place) -> anyhow::Result<Option<(PathBuf, Record)>> {
     Ok(Some((path, record)))
 }
 
-fn read(path: &Path) -> anyhow::Result<Record> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Record> {
     let fail = || format!("`{}` cannot be read", path.display());
     serde_json::from_slice(&fs::read(path).with_context(fail)?).with_context(fail)
+}
+
+/// Keeps another of the same import.
+pub(super) fn write(path: &Path, record: &Record) -> anyhow::Result<()> {
+    rewrite::replace(path, serde_json::to_string_pretty(record)?.as_bytes(), 0o600)
 }
 
 /// What clients had for this server before it was imported, the oldest first.
@@ -81,15 +86,9 @@ pub(super) fn kept(place: &Place, server: &ServerName) -> anyhow::Result<Vec<Was
     Ok(kept)
 }
 
-/// Lets go of what was kept of these entries, and of the pieces of files that no undo can put back any more: those of files
-/// that were `changed` by that, or in which no entry of theirs is left, and what was added to a configuration that does not
-/// have it now. An import of which nothing is left is forgotten with all it replaced.
-pub(super) fn drop_kept(
-    place: &Place,
-    config: &str,
-    changed: impl Fn(&Path) -> bool,
-    gone: impl Fn(&Was) -> bool,
-) -> anyhow::Result<()> {
+/// Lets go of what was kept of these entries, of files in which no entry of theirs is left, and of what was added to a
+/// configuration that does not have it now. An import of which nothing is left is forgotten with all it replaced.
+pub(super) fn drop_kept(place: &Place, config: &str, gone: impl Fn(&Was) -> bool) -> anyhow::Result<()> {
     for path in all(place)? {
         let mut record = read(&path)?;
         let before = record.entries.len();
@@ -103,15 +102,11 @@ pub(super) fn drop_kept(
             _ => {}
         }
         let Record { config: own, files, entries, .. } = &mut record;
-        for piece in files.iter_mut() {
-            if changed(&piece.file) || !entries.iter().any(|was| was.file == piece.file) {
-                piece.let_go();
-            }
-        }
+        files.retain(|piece| entries.iter().any(|was| was.file == piece.file));
         if own.taken_out(config).is_none() {
             own.let_go();
         }
-        rewrite::replace(&path, serde_json::to_string_pretty(&record)?.as_bytes(), 0o600)?;
+        write(&path, &record)?;
     }
     Ok(())
 }
@@ -120,8 +115,8 @@ pub(super) fn drop_kept(
 /// as they were. What a run that was cut short has taken back already stays so. The policies that stay, because somebody
 /// has changed them.
 ///
-/// Errors: [`Failure::Usage`], naming what was changed since, or what would not hold without the servers that came with it
-/// (`holds` says of a configuration why it does not); what cannot be read or written.
+/// Errors: what was changed since, or what would not hold without the servers that came with it (`holds` says of a
+/// configuration why it does not); what cannot be read or written.
 pub(super) fn take_back(
     path: &Path,
     record: &Record,
@@ -144,7 +139,7 @@ pub(super) fn take_back(
         }
     }
     if !changed.is_empty() {
-        return Err(Failure::Usage(format!(
+        return Err(Failure::refused(format!(
             "{} changed since the import, so nothing is taken back. `callgate unwrap NAME` takes one server back. By hand: in each client's configuration give the entries that run \
              `callgate wrap --name` what stands under `kept` in `{}`, take their `[servers.…]` out of `{}`, then delete the first file",
             changed.join(" and "),
@@ -157,7 +152,7 @@ pub(super) fn take_back(
         && let Err(why) = holds(&turn.text)
         && holds(&turn.now).is_ok()
     {
-        return Err(Failure::Usage(format!(
+        return Err(Failure::refused(format!(
             "`{}` would not hold without what the import added, so nothing is taken back: {why}. Take out what was added to those servers first",
             turn.file.display()
         )));

@@ -1,7 +1,7 @@
 //! `callgate unwrap`: takes one server out of the configuration again, and gives its clients back what they had.
 
 use super::{
-    PLACEHOLDER, edit, holds, reload, still_stored, stored,
+    PLACEHOLDER, edit, holds, rebase, reload, still_stored, stored,
     undo::{self, Turn},
     way, without, would_hold,
 };
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
     let Some(server) = servers.get(name) else {
         let nothing = format!("there is no server `{name}` in `{}`", config.display());
         let known = servers.keys().map(ToString::to_string).collect();
-        return Err(Failure::Usage(near::none(&nothing, name.as_str(), &known)));
+        return Err(Failure::refused(near::none(&nothing, name.as_str(), &known)));
     };
     let plan = plan(&place, name, is_usual, given)?;
     tell(&place, &plan, (name, server), given);
@@ -75,6 +75,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         return Ok(Verdict::No);
     }
     carry_out(&place, &plan)?;
+    rebase::rebase(&place, name, &plan.files, (&plan.before, &plan.after))?;
     forget(&place, name, &plan)?;
     let kept = first_policy(&place, name)?;
     reload(&place).await;
@@ -84,7 +85,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
 
 fn plan(place: &Place, name: &ServerName, is_usual: bool, given: &Given) -> Result<Plan, Failure> {
     let by_hand = |why: String| {
-        Failure::Usage(format!("`{name}` cannot be taken out of `{}`: {why}", place.config.display()))
+        Failure::refused(format!("`{name}` cannot be taken out of `{}`: {why}", place.config.display()))
     };
     let before = fs::read_to_string(&place.config)
         .with_context(|| format!("cannot read `{}`", place.config.display()))?;
@@ -276,7 +277,7 @@ fn carry_out(place: &Place, plan: &Plan) -> Result<(), Failure> {
         let now = fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
         if now != *before {
             let file = file.display();
-            return Err(Failure::Usage(format!(
+            return Err(Failure::refused(format!(
                 "`{file}` was changed meanwhile: nothing is changed, start again"
             )));
         }
@@ -287,16 +288,11 @@ fn carry_out(place: &Place, plan: &Plan) -> Result<(), Failure> {
 
 /// What imports kept of the server, but for those that a person still has to put back.
 fn forget(place: &Place, name: &ServerName, plan: &Plan) -> anyhow::Result<()> {
-    undo::drop_kept(
-        place,
-        &plan.after,
-        |file| plan.files.contains_key(file),
-        |was| {
-            was.server == *name
-                && !plan.away.contains(&was.file)
-                && !plan.left.iter().any(|(one, _)| one.file == was.file)
-        },
-    )
+    undo::drop_kept(place, &plan.after, |was| {
+        was.server == *name
+            && !plan.away.contains(&was.file)
+            && !plan.left.iter().any(|(one, _)| one.file == was.file)
+    })
 }
 
 /// Takes the first policy of the server away, if nobody has changed it; otherwise where it is.

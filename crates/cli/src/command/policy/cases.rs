@@ -97,7 +97,7 @@ pub(super) fn run(files: &[PathBuf], given: &Given, place: &Place, live: &Live) 
     if files.is_empty() {
         let dir = place.policies_dir();
         let sentence = format!("there is no `*.test.toml` in `{}`", dir.display());
-        return Err(Failure::Usage(sentence));
+        return Err(Failure::refused(sentence));
     }
     let (mut rows, mut values, mut wrong) = (Vec::new(), Vec::new(), 0);
     for file in &files {

@@ -21,8 +21,14 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use decision::ServerName;
+use gateway::settings::{Reach, ServerSettings};
 use serde_json::Value;
-use std::{fs, io::Read as _, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 use toml::Table;
 
 /// Largest file that is read.
@@ -62,6 +68,12 @@ pub(super) fn run(import: &Import, given: &Given, place: &Place) -> Outcome {
         }
     };
     let Way { entry, notices, passed } = way(&described, &value)?;
+    if let Some(same) = same(servers, entry).filter(|_| import.name.is_none()) {
+        given.say.line(format!(
+            "it is there already as `{same}`, so nothing is added; `--name` adds it once more"
+        ));
+        return Ok(Verdict::Yes);
+    }
     let Block { text: block, secrets, unsaid } = block(&name, entry, &value)?;
     let before = fs::read_to_string(&place.config)
         .with_context(|| format!("cannot read `{}`", place.config.display()))?;
@@ -158,6 +170,19 @@ fn can(entry: &Entry, value: &Value) -> bool {
             matches!(kind, Some("npm" | "pypi" | "oci")) && whole && matches!(transport, Some("stdio") | None)
         }
     }
+}
+
+/// The server of the configuration that is started or reached the same way.
+fn same<'s>(servers: &'s BTreeMap<ServerName, ServerSettings>, entry: &Entry) -> Option<&'s ServerName> {
+    let url = entry.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    let is_it = |reach: &Reach| match reach {
+        Reach::Stdio { command, args, .. } => entry
+            .command
+            .split_first()
+            .is_some_and(|(program, words)| command == Path::new(program) && args == words),
+        Reach::Http { url: theirs } | Reach::Sse { url: theirs } => url.as_ref() == Some(theirs),
+    };
+    servers.iter().find(|(_, server)| is_it(&server.reach)).map(|(name, _)| name)
 }
 
 /// The package or the address in its file.

@@ -1,12 +1,15 @@
 //! The configurations of MCP clients: where they are, and which servers they name.
 
+mod places;
+
 use super::notice::{self, Source, Spot};
 use super::report::Gap;
 use super::{credentials, doubled};
-use crate::surroundings::Surroundings;
+use crate::{failure::Failure, surroundings::Surroundings};
+use places::{CLIENTS, Client, ZED, files, is_at, root};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +20,13 @@ const BYTES_MAX: u64 = 64 << 20;
 const COMMAND_LINE: &str = "command line";
 /// What stands for a client where a registry describes a server.
 pub(super) const PUBLISHED: &str = "server.json";
+
+/// The member under which Claude Code has more of each project.
+const PROJECTS: &str = "projects";
+
+/// Members of which nothing can be known here: the client fills them in.
+pub(crate) const FROM_CLIENT: [&str; 5] =
+    ["bearer_token_env_var", "env_http_headers", "env_vars", "envFile", "headersHelper"];
 
 /// One server as a client would reach it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +47,10 @@ pub(crate) struct Entry {
     pub(crate) package: String,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) headers: BTreeMap<String, String>,
+    /// The folder it is run in, as it stands there.
+    pub(crate) cwd: Option<String>,
+    /// A member of it that only its client can fill in.
+    pub(crate) filled: Option<&'static str>,
     /// Its user has turned it off: the client neither starts nor asks it.
     pub(crate) is_off: bool,
     /// Its client brings it along, and alone knows how it is started.
@@ -46,7 +60,8 @@ pub(crate) struct Entry {
 impl Entry {
     /// One that was named on the command line.
     pub(super) fn at(url: &str) -> Self {
-        Self { url: Some(url.to_owned()), ..Self::named(&credentials::address(url).text) }
+        let is_sse = ends_as_sse(url);
+        Self { url: Some(url.to_owned()), is_sse, ..Self::named(&credentials::address(url).text) }
     }
 
     /// The same, by its command.
@@ -68,149 +83,87 @@ impl Entry {
         self.client == PUBLISHED
     }
 
+    /// The project that it is of, where one file names those of several.
+    pub(crate) fn project(&self) -> Option<&str> {
+        match self.keys.as_slice() {
+            [first, path, _, _] if first == PROJECTS => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Its name, and where that may be another's too, its project.
+    pub(crate) fn title(&self) -> String {
+        match self.project() {
+            Some(project) => format!("{} ({project})", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The folder of the project that it is of; nothing for one that is started anywhere. What lies right below `home` is of no
+    /// project.
+    pub(crate) fn folder(&self, home: &Path) -> Option<PathBuf> {
+        let project = self.project().map(PathBuf::from).filter(|path| path.is_absolute());
+        project.or_else(|| {
+            let own = CLIENTS.iter().filter(|client| client.name == self.client);
+            let folder = own.flat_map(|client| client.here).find_map(|path| root(&self.file, path))?;
+            (folder.is_absolute() && !same_file(&folder, home)).then_some(folder)
+        })
+    }
+
     pub(super) fn spot(&self) -> Spot {
         let pointer = self.keys.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1")));
         Spot {
             source: (self.file != Path::new("-"))
                 .then(|| Source { file: self.file.clone(), text: Arc::clone(&self.text) }),
             pointer: pointer.collect(),
-            subject: format!("{}/{}", self.client, self.name),
-            // no client's name has a bar, and a package is accepted for itself
-            key: match self.package.as_str() {
-                "" => format!("{}/{}", self.client, self.name),
-                package => notice::key([self.client, &self.name, package]),
+            subject: format!("{}/{}", self.client, self.title()),
+            // no client's name has a bar; a package, and a project's server, are accepted for themselves
+            key: match (self.package.as_str(), self.project()) {
+                ("", None) => format!("{}/{}", self.client, self.name),
+                (package, project) => {
+                    notice::key([self.client, &self.name, package].into_iter().chain(project))
+                }
             },
             inside: String::new(),
         }
     }
 }
 
-/// A configuration that is there and says nothing that can be used.
+/// A file that is there and says nothing that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Unread {
     pub(crate) file: PathBuf,
     pub(crate) because: String,
+    #[serde(skip)]
+    pub(super) code: &'static str,
 }
 
 impl Unread {
+    /// What of it is not as it must be.
+    pub(crate) fn shape(file: &Path, because: String) -> Self {
+        Self { file: file.to_owned(), because, code: "wrong-shape" }
+    }
+
+    /// One in which nothing is named.
+    pub(super) fn nothing(file: &Path) -> Self {
+        let because = "it names no tool, prompt, resource or text that could be looked at".to_owned();
+        Self { file: file.to_owned(), because, code: "nothing" }
+    }
+
     pub(super) fn gap(&self) -> Gap {
-        Gap { what: self.file.display().to_string(), because: format!("cannot be read: {}", self.because) }
+        Gap { what: self.file.display().to_string(), because: format!("{}: {}", self.fate(), self.because) }
+    }
+
+    pub(super) fn failure(&self) -> Failure {
+        let message = format!("`{}` {}: {}", self.file.display(), self.fate(), self.because);
+        Failure::Unreadable { code: self.code, message }
+    }
+
+    /// What became of it.
+    pub(super) fn fate(&self) -> &'static str {
+        if self.code == "nothing" { "was not looked at" } else { "cannot be read" }
     }
 }
-
-/// A client, where it keeps its servers, and under which member. Below the home folder, the folder of configurations, or
-/// the present one; a `*` is any folder.
-struct Client {
-    name: &'static str,
-    home: &'static [&'static str],
-    config: &'static [&'static str],
-    here: &'static [&'static str],
-    /// The keys that lead to the member.
-    within: &'static [&'static str],
-    member: &'static str,
-}
-
-const ZED: &str = "Zed";
-
-/// Its settings, where it kept them before they had a file of their own.
-const VS_CODE_SETTINGS: Client = Client {
-    name: "VS Code",
-    home: &[
-        "Library/Application Support/Code/User/settings.json",
-        "Library/Application Support/Code/User/profiles/*/settings.json",
-        "Library/Application Support/Code - Insiders/User/settings.json",
-        "Library/Application Support/Code - Insiders/User/profiles/*/settings.json",
-    ],
-    config: &[
-        "Code/User/settings.json",
-        "Code/User/profiles/*/settings.json",
-        "Code - Insiders/User/settings.json",
-        "Code - Insiders/User/profiles/*/settings.json",
-    ],
-    here: &[".vscode/settings.json"],
-    within: &["mcp"],
-    member: "servers",
-};
-
-const CLIENTS: [Client; 10] = [
-    Client {
-        name: "Claude Desktop",
-        home: &["Library/Application Support/Claude/claude_desktop_config.json"],
-        config: &["Claude/claude_desktop_config.json"],
-        here: &[],
-        within: &[],
-        member: "mcpServers",
-    },
-    Client {
-        name: "Claude Code",
-        home: &[".claude.json"],
-        config: &[],
-        here: &[".mcp.json"],
-        within: &[],
-        member: "mcpServers",
-    },
-    Client {
-        name: "Cursor",
-        home: &[".cursor/mcp.json"],
-        config: &[],
-        here: &[".cursor/mcp.json"],
-        within: &[],
-        member: "mcpServers",
-    },
-    Client {
-        name: "VS Code",
-        home: &[
-            "Library/Application Support/Code/User/mcp.json",
-            "Library/Application Support/Code/User/profiles/*/mcp.json",
-            "Library/Application Support/Code - Insiders/User/mcp.json",
-            "Library/Application Support/Code - Insiders/User/profiles/*/mcp.json",
-        ],
-        config: &[
-            "Code/User/mcp.json",
-            "Code/User/profiles/*/mcp.json",
-            "Code - Insiders/User/mcp.json",
-            "Code - Insiders/User/profiles/*/mcp.json",
-        ],
-        here: &[".vscode/mcp.json"],
-        within: &[],
-        member: "servers",
-    },
-    VS_CODE_SETTINGS,
-    // settings may be written with dots
-    Client { within: &[], member: "mcp.servers", ..VS_CODE_SETTINGS },
-    Client {
-        name: "Windsurf",
-        home: &[".codeium/windsurf/mcp_config.json"],
-        config: &[],
-        here: &[],
-        within: &[],
-        member: "mcpServers",
-    },
-    Client {
-        name: "Codex",
-        home: &[".codex/config.toml"],
-        config: &[],
-        here: &[".codex/config.toml"],
-        within: &[],
-        member: "mcp_servers",
-    },
-    Client {
-        name: "Gemini CLI",
-        home: &[".gemini/settings.json"],
-        config: &[],
-        here: &[".gemini/settings.json"],
-        within: &[],
-        member: "mcpServers",
-    },
-    Client {
-        name: ZED,
-        home: &[],
-        config: &["zed/settings.json"],
-        here: &[".zed/settings.json"],
-        within: &[],
-        member: "context_servers",
-    },
-];
 
 /// Every server that a client on this machine is told of, and what could not be read. Reads files and nothing else.
 pub(crate) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
@@ -221,41 +174,29 @@ pub(crate) fn found(surroundings: &Surroundings) -> (Vec<Entry>, Vec<Unread>) {
         };
         let home = below(surroundings.home.as_deref(), client.home);
         let config = below(surroundings.config_home.as_deref(), client.config);
-        for file in home.into_iter().chain(config).chain(below(Some(Path::new("")), client.here)) {
+        // under the home folder, the present one is found twice
+        let mut seen = BTreeSet::new();
+        let all = home.into_iter().chain(config).chain(below(Some(Path::new("")), client.here));
+        for file in all.filter(|file| seen.insert(real(file))) {
             match text(&file) {
                 Ok(None) => {}
                 Ok(Some(text)) => {
                     let Named { entries: named, wrong } = servers(client, &file, &text);
                     entries.extend(named);
-                    let of_file = |because| Unread { file: file.clone(), because };
+                    let of_file = |because| Unread::shape(&file, because);
                     unread.extend(wrong.into_iter().map(of_file));
                 }
-                Err(why) => unread.push(Unread { file, because: why.to_string() }),
+                Err(why) => unread.push(Unread::shape(&file, why.to_string())),
             }
         }
     }
-    // under the home folder, the present one is found twice
-    entries.sort_by(|a, b| (&a.client, &a.name, &a.file).cmp(&(&b.client, &b.name, &b.file)));
-    entries.dedup_by(|a, b| a.name == b.name && same_file(&a.file, &b.file));
+    let order =
+        |one: &Entry| (one.client, one.name.clone(), one.file.clone(), one.project().map(str::to_owned));
+    entries.sort_by_cached_key(order);
+    // one file may be looked at for two members
     unread.sort_by(|a, b| (&a.because, &a.file).cmp(&(&b.because, &b.file)));
     unread.dedup_by(|a, b| a.because == b.because && same_file(&a.file, &b.file));
     (entries, unread)
-}
-
-/// Where that may be below a folder, in order.
-fn files(folder: &Path, path: &str) -> Vec<PathBuf> {
-    let Some((before, behind)) = path.split_once("/*/") else { return vec![folder.join(path)] };
-    let within = std::fs::read_dir(folder.join(before)).into_iter().flatten().filter_map(Result::ok);
-    let mut folders: Vec<PathBuf> = within.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders.into_iter().map(|folder| folder.join(behind)).collect()
-}
-
-/// Whether a file is at such a place, wherever that begins.
-fn is_at(file: &Path, path: &str) -> bool {
-    let mut parts = file.components().rev();
-    let mut wanted = Path::new(path).components().rev();
-    wanted.all(|wanted| parts.next().is_some_and(|part| wanted.as_os_str() == "*" || part == wanted))
 }
 
 /// What a client's configuration names.
@@ -292,8 +233,13 @@ pub(crate) fn broken(file: &Path, text: &str) -> Option<String> {
     whole(file, text).err()
 }
 
+/// The same path for the same file, whatever leads to it.
+pub(crate) fn real(file: &Path) -> PathBuf {
+    file.canonicalize().unwrap_or_else(|_| file.to_owned())
+}
+
 fn same_file(one: &Path, other: &Path) -> bool {
-    one == other || one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
+    real(one) == real(other)
 }
 
 /// Nothing where there is no such file.
@@ -373,9 +319,9 @@ fn servers(client: &Client, file: &Path, text: &str) -> Named {
     }
     take(within, client.within);
     // Claude Code has more of each project
-    let projects = whole.get("projects").and_then(Value::as_object).into_iter().flatten();
+    let projects = whole.get(PROJECTS).and_then(Value::as_object).into_iter().flatten();
     for (path, project) in projects {
-        project.as_object().into_iter().for_each(|project| take(project, &["projects", path]));
+        project.as_object().into_iter().for_each(|project| take(project, &[PROJECTS, path]));
     }
     named
 }
@@ -416,6 +362,10 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Result
     if !is("args", Value::is_array) || !is("env", Value::is_object) {
         return Err("has `args` that are no list, or an `env` that is no object");
     }
+    let cwd = inner.get("cwd").or_else(|| value.get("cwd")).filter(|cwd| !cwd.is_null());
+    if cwd.is_some_and(|cwd| !cwd.is_string()) {
+        return Err("has a `cwd` that is no text");
+    }
     let url = ["url", "serverUrl", "httpUrl"].iter().find_map(|key| value.get(*key)?.as_str());
     let mut command: Vec<String> = program.map(str::to_owned).into_iter().collect();
     if program.is_some() {
@@ -435,9 +385,9 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Result
         name: name.to_owned(),
         command,
         url: url.map(str::to_owned),
-        is_sse: ["type", "transport"]
-            .iter()
-            .any(|key| value.get(*key).and_then(Value::as_str) == Some("sse")),
+        is_sse: is_sse(value),
+        cwd: cwd.and_then(Value::as_str).map(str::to_owned),
+        filled: FROM_CLIENT.into_iter().find(|known| value.get(*known).is_some()),
         env: pairs(settings.or_else(|| inner.get("env")).or_else(|| value.get("env"))),
         is_brought: program.is_none() && url.is_none(),
         headers: pairs(value.get("headers").or_else(|| value.get("http_headers"))),
@@ -445,6 +395,22 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Result
             || value.get("enabled") == Some(&Value::Bool(false)),
         ..Entry::default()
     })
+}
+
+/// Whether it is of HTTP+SSE: because it says so, or because its address looks so and it says nothing.
+fn is_sse(value: &Value) -> bool {
+    let mut said = ["type", "transport"].iter().filter_map(|key| value.get(*key)?.as_str()).peekable();
+    if said.peek().is_some() {
+        return said.any(|kind| kind == "sse");
+    }
+    // what Gemini calls `httpUrl` is none
+    let address = ["url", "serverUrl"].iter().find_map(|key| value.get(*key)?.as_str());
+    address.is_some_and(ends_as_sse)
+}
+
+/// Whether the path of an address ends as those of HTTP+SSE do.
+fn ends_as_sse(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| url.path().trim_end_matches('/').ends_with("/sse"))
 }
 
 /// JSON without the comments and last commas that editors allow in their settings.
@@ -503,19 +469,6 @@ mod tests {
             let entry = entry("Cursor", Path::new("mcp.json"), "x", &value).unwrap();
             assert_eq!(entry.is_off, is_off, "{said}");
         }
-    }
-
-    #[test]
-    fn every_profile_has_a_file_of_its_own() {
-        let home = tempfile::tempdir().unwrap();
-        for profile in ["-2f", "1a"] {
-            let folder = home.path().join("Code/User/profiles").join(profile);
-            std::fs::create_dir_all(&folder).unwrap();
-        }
-        let found = files(home.path(), "Code/User/profiles/*/mcp.json");
-        assert_eq!(found.len(), 2);
-        assert!(found.iter().all(|file| is_at(file, "Code/User/profiles/*/mcp.json")));
-        assert!(!is_at(Path::new("/x/User/profiles/mcp.json"), "Code/User/profiles/*/mcp.json"));
     }
 
     #[test]

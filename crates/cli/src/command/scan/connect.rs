@@ -177,10 +177,17 @@ async fn one(entry: &Entry, limit: Duration, given: &Given) -> Result<(Offer, St
         "unauthorized" => {
             Unseen { because: "the server asks for a credential, and a scan sends none".to_owned(), ..unseen }
         }
-        _ => unseen,
+        _ if entry.is_of_command_line() => unseen,
+        _ => Unseen { because: of_client(&unseen.because), ..unseen },
     })?;
     let revision = glance.revision.as_str().to_owned();
     Ok((offer(&entry.name, glance)?, revision))
+}
+
+/// What helps in a configuration of the gateway, in the words of a client's.
+fn of_client(because: &str) -> String {
+    let with = because.replace("has no `transport = \"sse\"`", "has `\"type\": \"http\"`");
+    with.replace("`transport = \"sse\"`", "`\"type\": \"sse\"`")
 }
 
 fn started(entry: &Entry, home: &Home, given: &Given) -> Result<(Reach, BTreeMap<String, String>), Unseen> {
@@ -264,6 +271,19 @@ fn offer(name: &str, glance: Glance) -> Result<Offer, Unseen> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_helps_is_said_in_a_client_s_words() {
+        for (said, expected) in [
+            (
+                "it is of SSE: write `transport = \"sse\"` beside its `url`",
+                "write `\"type\": \"sse\"` beside its `url`",
+            ),
+            ("a server that speaks it has no `transport = \"sse\"`", "speaks it has `\"type\": \"http\"`"),
+        ] {
+            assert!(of_client(said).ends_with(expected), "{}", of_client(said));
+        }
+    }
 
     #[test]
     fn a_command_is_shown_so_that_nothing_hides_in_it() {

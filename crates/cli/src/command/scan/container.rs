@@ -64,32 +64,37 @@ const KEYS: [&str; 7] = [".ssh", ".aws", ".gnupg", ".kube", ".docker", ".config"
 
 /// One option of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Given {
-    pub(super) name: String,
-    pub(super) value: String,
+pub(crate) struct Given {
+    pub(crate) name: String,
+    pub(crate) value: String,
     /// As it stands there.
-    pub(super) said: String,
+    pub(crate) said: String,
 }
 
 /// What a container is started with.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) options: Vec<Given>,
+pub(crate) struct Run {
+    pub(crate) options: Vec<Given>,
     pub(super) image: String,
+    /// How many words there are up to the image.
+    pub(crate) words: usize,
 }
 
-pub(super) fn is_program(program: &str) -> bool {
+pub(crate) fn is_program(program: &str) -> bool {
     matches!(program, "docker" | "podman" | "nerdctl")
 }
 
 /// Reads the arguments of the program, up to the image: what follows is the container's own affair.
-pub(super) fn read(words: &[String]) -> Run {
+pub(crate) fn read(words: &[String]) -> Run {
     let start = words.iter().position(|word| word == "run" || word == "create");
-    let words = start.and_then(|start| words.get(start.saturating_add(1)..)).unwrap_or(words);
-    let (mut run, mut words) = (Run::default(), words.iter().peekable());
+    let of_run = start.and_then(|start| words.get(start.saturating_add(1)..)).unwrap_or(words);
+    let mut run = Run { words: words.len(), ..Run::default() };
+    let all = words.len();
+    let mut words = of_run.iter().peekable();
     while let Some(word) = words.next() {
         let Some((name, value)) = option(word) else {
             run.image.clone_from(word);
+            run.words = all.saturating_sub(words.len().saturating_add(1));
             break;
         };
         let mut given = Given { name, value: value.unwrap_or_default(), said: word.clone() };

@@ -7,6 +7,12 @@ use std::os::unix::fs::MetadataExt as _;
 pub(super) const SHELLS: [&str; 9] =
     ["sh", "bash", "zsh", "dash", "fish", "cmd", "cmd.exe", "powershell", "powershell.exe"];
 
+/// What puts a gateway before a server that is named by its command or its address.
+pub(super) const WRAP: &str =
+    "next: `callgate wrap --name NAME -- COMMAND` is what a client starts instead, with a gateway before it";
+pub(super) const DECLARE: &str =
+    "next: `[servers.NAME]` with its `url`, in the gateway's configuration, puts a gateway before it";
+
 /// One thing that a person should know of a server, and what helps.
 struct Remark {
     detector: &'static str,
@@ -57,7 +63,7 @@ fn program(entry: &Entry) -> &str {
     base(entry.command.first().map_or("", String::as_str))
 }
 
-pub(super) fn base(program: &str) -> &str {
+pub(crate) fn base(program: &str) -> &str {
     program.rsplit(['/', '\\']).next().unwrap_or(program)
 }
 
@@ -190,17 +196,41 @@ fn secrets(entry: &Entry) -> Vec<Remark> {
     let whose = if others { "every user of this machine" } else { "every program of this user" };
     let is = if seen.len() == 1 { "is a credential" } else { "are credentials" };
     let because = format!("{} {is} in a file that {whose} can read", seen.join(", "));
-    let repair = "have the gateway keep it: `callgate secret set`";
+    let repair = match (is_kept(entry), is_fixed(entry)) {
+        (true, true) => {
+            "have the gateway keep it: `callgate secret set`; what is an argument, or in a path, has to become a variable or a header first"
+        }
+        (_, false) => "have the gateway keep it: `callgate secret set`",
+        (false, true) => {
+            "nothing can be filled in there: have the server take a variable or a header instead, which the gateway then keeps (`callgate secret set`)"
+        }
+    };
     vec![remark("secret-in-file", Severity::High, because, repair, &seen.join(", "))]
+}
+
+/// Whether one stands where the gateway can fill it in.
+fn is_kept(entry: &Entry) -> bool {
+    let mut named = entry.env.iter().chain(&entry.headers);
+    let url = entry.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    named.any(|(name, value)| credentials::is_secret(name, value))
+        || url.is_some_and(|url| url.query_pairs().any(|(name, value)| credentials::is_secret(&name, &value)))
+}
+
+/// Whether one stands where it cannot.
+fn is_fixed(entry: &Entry) -> bool {
+    let in_words = credentials::words(&entry.command).iter().any(|word| word.holds.is_some());
+    in_words || entry.url.as_deref().and_then(credentials::of_path).is_some()
 }
 
 /// Whether what it is asked goes through a gateway.
 fn governed(entry: &Entry) -> Option<Remark> {
     (!is_governed(entry)).then(|| {
         let because = "no policy, approval or record stands between the model and it";
-        let repair = match entry.is_brought {
-            true => "name its program instead of the extension, then `callgate import`",
-            false => "`callgate import`, or the gateway's address",
+        let repair = match (entry.is_brought, entry.is_of_command_line(), &entry.url) {
+            (true, ..) => "name its program instead of the extension, then `callgate import`",
+            (_, false, _) => "`callgate import`, or the gateway's address",
+            (_, true, Some(_)) => "`[servers.NAME]` with its `url` in the gateway's configuration",
+            (_, true, None) => "`callgate wrap --name NAME -- COMMAND`",
         };
         remark("ungoverned", Severity::Low, because, repair, "")
     })

@@ -85,7 +85,7 @@ const FETCHERS: [Fetcher; 11] = [
 ];
 
 /// The packages, in the order in which they stand; none where nothing is fetched.
-pub(super) fn packages(command: &[String]) -> Vec<&str> {
+pub(crate) fn packages(command: &[String]) -> Vec<&str> {
     let Some((program, words)) = command.split_first() else { return Vec::new() };
     let program = base(program);
     let program = [".cmd", ".exe"].iter().find_map(|end| program.strip_suffix(end)).unwrap_or(program);

@@ -41,6 +41,8 @@ pub(super) struct Report {
     pub(super) servers: Option<Vec<Server>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unread: Option<Vec<Unread>>,
+    #[serde(skip)]
+    of_machine: bool,
     /// With `--connect`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) connected: Option<Vec<Seen>>,
@@ -61,8 +63,9 @@ pub(super) struct Found {
     pub(super) offers: Vec<(Offer, Stand)>,
     /// How servers are started or reached. What a registry describes is looked at already.
     pub(super) servers: Vec<(Entry, Option<Vec<Notice>>)>,
-    /// Nothing where files were named.
-    unread: Option<Vec<Unread>>,
+    unread: Vec<Unread>,
+    /// Nobody named a file.
+    of_machine: bool,
     pub(super) seen: Option<Vec<Seen>>,
     pub(super) unasked: Vec<Seen>,
 }
@@ -72,7 +75,7 @@ impl Found {
     pub(super) fn on_machine(surroundings: &Surroundings) -> Self {
         let (entries, unread) = clients::found(surroundings);
         let servers = entries.into_iter().map(|entry| (entry, None)).collect();
-        Self { servers, unread: Some(unread), ..Self::default() }
+        Self { servers, unread, of_machine: true, ..Self::default() }
     }
 
     /// What stands in these files.
@@ -130,11 +133,11 @@ impl Stand {
 impl Report {
     /// What was found, of all kinds.
     pub(super) fn of(found: Found, ignore_annotations: bool) -> Self {
-        let Found { offers, servers, unread, seen, unasked } = found;
+        let Found { offers, servers, unread, of_machine, seen, unasked } = found;
         let mut report = Self {
-            servers: (unread.is_some() || !servers.is_empty())
-                .then(|| servers.into_iter().map(server).collect()),
-            unread,
+            servers: (of_machine || !servers.is_empty()).then(|| servers.into_iter().map(server).collect()),
+            unread: (of_machine || !unread.is_empty()).then_some(unread),
+            of_machine,
             connected: seen,
             unasked,
             ..Self::default()
@@ -157,7 +160,7 @@ impl Report {
 
     /// Whether nobody named a file.
     pub(super) fn is_of_machine(&self) -> bool {
-        self.unread.is_some()
+        self.of_machine
     }
 
     fn look(&mut self, all: Vec<(Offer, Stand)>, ignore_annotations: bool) {
@@ -246,9 +249,7 @@ fn read(file: &Path, found: &mut Found) -> Result<(), Failure> {
     let text = std::str::from_utf8(&bytes).ok();
     let source = text.filter(|_| !is_input).map(|text| Source { file: file.to_owned(), text: text.into() });
     if let Some(named) = text.and_then(|text| clients::named(file, text)) {
-        if let [why, ..] = named.wrong.as_slice() {
-            return Err(listed::failed(file, "wrong-shape", why));
-        }
+        found.unread.extend(named.wrong.into_iter().map(|why| Unread::shape(file, why)));
         found.servers.extend(named.entries.into_iter().map(|entry| (entry, None)));
         return Ok(());
     }
@@ -257,6 +258,10 @@ fn read(file: &Path, found: &mut Found) -> Result<(), Failure> {
     if described.is_empty() {
         let offers =
             catalog::listing::of(value).map_err(|error| listed::failed(file, error.code(), &error))?;
+        // an export that came out empty is no pass
+        if offers.iter().all(says_nothing) {
+            found.unread.push(Unread::nothing(file));
+        }
         found.offers.extend(stands(file, offers, source.as_ref()));
     }
     for one in described {
@@ -265,6 +270,11 @@ fn read(file: &Path, found: &mut Found) -> Result<(), Failure> {
         found.servers.extend(one.servers.into_iter().map(|(entry, looked)| (entry, Some(looked))));
     }
     Ok(())
+}
+
+fn says_nothing(offer: &Offer) -> bool {
+    let lists = [&offer.tools, &offer.prompts, &offer.resources, &offer.resource_templates];
+    lists.iter().all(|list| list.is_empty()) && offer.instructions.is_none() && offer.identity.is_none()
 }
 
 /// Of each rule, its worst finding and how many there are, the worst first.

@@ -46,8 +46,8 @@ pub(super) fn show(say: Say, report: &Report) {
     let is_well = flagged == 0 && report.gaps().next().is_none();
     let mark = if is_well { say.paint(32, "✓") } else { say.paint(31, "✗") };
     say.line(format!("{mark} {}", report.sum(flagged, known)));
-    if machine::free(servers) > 0 {
-        say.line("next: `callgate import` puts a gateway before them, shows the changes first, and can take them back");
+    for next in machine::next(servers, report.is_of_machine()) {
+        say.line(next);
     }
 }
 

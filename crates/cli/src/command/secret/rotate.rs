@@ -58,7 +58,7 @@ async fn value(
     let listed = place.store().await?.list_secrets(&place.scope()).await?;
     let before = listed.into_iter().find(|one| one.name == named.name && one.user == named.user);
     let Some(before) = before else {
-        return Err(Failure::Usage(format!("there is no {named}: store it with `callgate secret set`")));
+        return Err(Failure::refused(format!("there is no {named}: store it with `callgate secret set`")));
     };
     let date = |text: Option<&str>| text.map(|text| super::dates::parse(text, now)).transpose();
     let again = before.rotate_by.map(|at| Timestamp(now.0.saturating_add(at.since(before.updated_at))));

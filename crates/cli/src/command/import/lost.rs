@@ -1,0 +1,163 @@
+//! What a server has of the client that starts it, and would not have of the gateway: a folder, and variables.
+
+use crate::command::scan::{clients::Entry, container, credentials, entry, fetched};
+use std::path::{Component, Path, PathBuf};
+
+/// Options whose value is the folder that what follows is relative to.
+const FOLDERS: [&str; 5] = ["--directory", "--cwd", "-C", "--dir", "--prefix"];
+/// How the names of files end that programs are told of.
+const FILES: [&str; 22] = [
+    "js", "mjs", "cjs", "ts", "mts", "py", "rb", "php", "sh", "jar", "json", "yaml", "yml", "toml", "env",
+    "ini", "csv", "db", "sqlite", "sqlite3", "pem", "key",
+];
+
+/// The folder that a program is to be run in: the one that it names, else that of its project, else the home folder.
+///
+/// Errors: why nobody can tell.
+pub(super) fn folder(one: &Entry, home: Option<&Path>) -> Result<String, String> {
+    let home = home.ok_or("there is no home folder to run it in")?;
+    let folder = match (one.cwd.as_deref(), one.folder(home)) {
+        (Some(cwd), _) if cwd.starts_with('~') => {
+            return Err(format!("no client reads the `~` of its `cwd` `{cwd}` alike: write the whole path"));
+        }
+        (Some(cwd), Some(project)) => project.join(cwd),
+        (Some(cwd), None) if Path::new(cwd).is_absolute() => PathBuf::from(cwd),
+        (Some(cwd), None) => {
+            return Err(format!(
+                "its `cwd` is `{cwd}`, and where that is, its client alone knows: write the whole path"
+            ));
+        }
+        (None, Some(project)) => project,
+        (None, None) => match relative(&one.command) {
+            Some(word) => {
+                let word = credentials::alone(word).text;
+                return Err(format!(
+                    "`{word}` is a path from the folder in which its client happens to run: write the whole path, or the `cwd`"
+                ));
+            }
+            None => home.to_owned(),
+        },
+    };
+    let folder: PathBuf = folder.components().filter(|part| *part != Component::CurDir).collect();
+    folder.to_str().map(str::to_owned).ok_or_else(|| "the name of its folder is no text".to_owned())
+}
+
+/// The first word that is a path from wherever the program is run.
+fn relative(command: &[String]) -> Option<&str> {
+    let (program, words) = command.split_first()?;
+    if !program.starts_with('/') && program.contains('/') {
+        return Some(program);
+    }
+    // what follows the image is a path within it
+    if container::is_program(entry::base(program)) {
+        let given = words.iter().take(container::read(words).words);
+        return given.map(String::as_str).find(|word| is_path(value(word)));
+    }
+    let moved = words.iter().any(|word| FOLDERS.contains(&word.split('=').next().unwrap_or_default()));
+    let packages = fetched::packages(command);
+    let mut words = words.iter().map(String::as_str).filter(|word| !packages.contains(word));
+    words.find(|word| !moved && (is_path(value(word)) || is_file(value(word))))
+}
+
+/// Of `--option=value` the value.
+fn value(word: &str) -> &str {
+    word.split_once('=').filter(|(name, _)| name.starts_with('-')).map_or(word, |(_, value)| value)
+}
+
+fn is_path(word: &str) -> bool {
+    matches!(word, "." | "..") || word.starts_with("./") || word.starts_with("../")
+}
+
+/// Whether it is called as a file is, and is no whole path, address or line.
+fn is_file(word: &str) -> bool {
+    let ends = word.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, end)| end);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    ends.is_some_and(|end| FILES.contains(&end)) && !word.starts_with(['/', '-']) && word.chars().all(plain)
+}
+
+/// The option that gives a container a variable of its client's environment, which no server behind the gateway has.
+pub(super) fn variable(one: &Entry) -> Option<String> {
+    let (program, words) = one.command.split_first()?;
+    if !container::is_program(entry::base(program)) {
+        return None;
+    }
+    let bare = |name: &str| !name.is_empty() && !name.contains('=');
+    let has = |name: &str| one.env.contains_key(name) || launch::PASSABLE_VARIABLES.contains(&name);
+    let options = container::read(words).options;
+    let taken =
+        options.into_iter().find(|given| given.name == "env" && bare(&given.value) && !has(&given.value));
+    taken.map(|given| given.said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str) -> Entry {
+        Entry { command: line.split(' ').map(str::to_owned).collect(), ..Entry::default() }
+    }
+
+    #[test]
+    fn a_path_from_a_folder_that_nobody_knows_is_seen_and_names_of_other_things_are_none() {
+        for (line, expected) in [
+            ("node server.js", Some("server.js")),
+            ("./server", Some("./server")),
+            ("bin/server --x", Some("bin/server")),
+            ("~/bin/server", Some("~/bin/server")),
+            ("python3 -m server --config=./x", Some("--config=./x")),
+            ("server .", Some(".")),
+            ("npx -y tsx src/index.ts", Some("src/index.ts")),
+            ("server --db notes.sqlite", Some("notes.sqlite")),
+            ("docker run -v ./data:/data image", Some("./data:/data")),
+            ("node /srv/server.js", None),
+            ("server", None),
+            ("npx -y @modelcontextprotocol/server-filesystem /tmp", None),
+            ("npx -y chart.js", None),
+            ("uvx mcp-server-fetch==1.0.2", None),
+            ("uv --directory /srv run server.py", None),
+            ("docker run -i ghcr.io/x/y node server.js ./x", None),
+            ("mcp-proxy https://a.example/x.json", None),
+            ("bash -lc node\u{a0}x.js", None),
+        ] {
+            assert_eq!(relative(&run(line).command), expected, "{line}");
+            let folder = folder(&run(line), Some(Path::new("/home/me")));
+            assert_eq!(folder.is_err(), expected.is_some(), "{line}: {folder:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_run_where_its_client_would_run_it() {
+        let home = Some(Path::new("/home/me"));
+        let at = |file: &str, client: &'static str, cwd: Option<&str>| {
+            let cwd = cwd.map(str::to_owned);
+            folder(&Entry { file: file.into(), client, cwd, ..run("node server.js") }, home)
+        };
+        assert_eq!(at("/home/me/.gemini/settings.json", "Gemini CLI", Some("/srv/p1")).unwrap(), "/srv/p1");
+        assert!(at("/home/me/.gemini/settings.json", "Gemini CLI", Some("p1")).is_err());
+        assert!(at("/home/me/.gemini/settings.json", "Gemini CLI", Some("~/p1")).is_err());
+        assert!(at("/home/me/.cursor/mcp.json", "Cursor", None).is_err());
+        assert_eq!(at("/home/me/a/.cursor/mcp.json", "Cursor", None).unwrap(), "/home/me/a");
+        assert_eq!(at("/home/me/a/.vscode/mcp.json", "VS Code", Some("./b")).unwrap(), "/home/me/a/b");
+        assert_eq!(at("/home/me/a/.mcp.json", "Claude Code", None).unwrap(), "/home/me/a");
+        let keys = ["projects", "/home/me/b", "mcpServers", "x"].map(str::to_owned).to_vec();
+        let of_project = Entry { file: "/home/me/.claude.json".into(), keys, ..run("node server.js") };
+        assert_eq!(folder(&of_project, home).unwrap(), "/home/me/b");
+        assert!(folder(&run("server"), None).is_err());
+    }
+
+    #[test]
+    fn a_variable_that_only_the_client_has_is_seen() {
+        for (line, expected) in [
+            ("docker run -i -e GITHUB_TOKEN image", Some("-e GITHUB_TOKEN")),
+            ("podman run --env GITHUB_TOKEN image", Some("--env GITHUB_TOKEN")),
+            ("docker run --env=GITHUB_TOKEN image", Some("--env=GITHUB_TOKEN")),
+            ("docker run -eGITHUB_TOKEN image", Some("-eGITHUB_TOKEN")),
+            ("docker run -e GIVEN -e OTHER image", Some("-e OTHER")),
+            ("docker run -e GIVEN -e HOME -e X=1 image -e GITHUB_TOKEN", None),
+            ("server -e GITHUB_TOKEN", None),
+        ] {
+            let env = [("GIVEN".to_owned(), "x".to_owned())].into();
+            assert_eq!(variable(&Entry { env, ..run(line) }).as_deref(), expected, "{line}");
+        }
+    }
+}

@@ -246,7 +246,7 @@ codes! {
     UpstreamTimeout = "upstream-timeout", Outage;
     /// The upstream went away in the middle of the call. Whether it acted is not known.
     UpstreamLost = "upstream-lost", Outage;
-    /// The upstream is at its limit of processes or connections. Try again later.
+    /// The upstream is at its limit of processes (`max-children`), connections or sessions in use (`max-sessions`). Try again later.
     UpstreamBusy = "upstream-busy", Outage;
     /// The upstream refused the gateway's own credential.
     UpstreamUnauthorized = "upstream-unauthorized", ServerError;

@@ -240,6 +240,8 @@ codes! {
     SecretBackendRefused = "secret-backend-refused", Gateway;
     /// The secret is stored but cannot be opened with this key.
     SecretUnreadable = "secret-unreadable", Gateway;
+    /// The secret cannot stand where its server needs it: a header or a query takes visible ASCII, without a line break, a tab or a byte order mark, and with no blank at either end. Store it again without them (`callgate secret set`).
+    SecretUnusable = "secret-unusable", Gateway;
     /// The upstream could not be reached or its process could not be started.
     UpstreamUnreachable = "upstream-unreachable", Outage;
     /// The upstream did not answer in time. Whether it acted is not known.

@@ -394,6 +394,7 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::SecretMissing
         | Code::SecretBackendRefused
         | Code::SecretUnreadable
+        | Code::SecretUnusable
         | Code::StageFailed
         | Code::OutcomeUnknown
         | Code::OutcomeUnrecorded

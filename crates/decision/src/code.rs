@@ -277,7 +277,9 @@ codes! {
     StageFailed = "stage-failed", Gateway;
     /// The call was sent, and how it ended could not be recorded, so its answer is withheld. It may have done what it was to do: find out before making it again.
     OutcomeUnrecorded = "outcome-unrecorded", Gateway;
-    /// The gateway stopped between intent and decision; whether the upstream acted is not known.
+    /// The call was made on people's yes, and its answer cannot be given: the gateway stopped before it was kept. Nothing was sent a second time. Look at what it did before making it again.
+    AnswerUnkept = "answer-unkept", Gateway;
+    /// The call was sent, and whether it was done is not known: its server did not answer, or the gateway stopped. Nothing was sent a second time. Find out before making it again.
     OutcomeUnknown = "outcome-unknown", Gateway;
 }
 

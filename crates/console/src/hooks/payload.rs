@@ -53,7 +53,7 @@ fn generic(approval: &Approval, url: Option<&str>, now: Timestamp) -> Value {
             "arguments": preview.arguments,
             "masked": preview.masked,
             "hidden": preview.hidden,
-            "labels": preview.labels,
+            "labels": preview.warnings(),
             "because": preview.because,
             "rules": preview.rules,
             "undo": preview.undo,
@@ -94,9 +94,9 @@ fn slack(approval: &Approval, url: Option<&str>) -> Value {
         json!({ "type": "section", "text": plain(&preview.summary) }),
         json!({ "type": "section", "text": plain(&preview.arguments) }),
     ];
-    let hides = preview.hides();
-    if !preview.labels.is_empty() || !preview.because.is_empty() || hides.is_some() {
-        let told = preview.because.iter().chain(&preview.labels).chain(&hides);
+    let (hides, warnings) = (preview.hides(), preview.warnings());
+    if !warnings.is_empty() || !preview.because.is_empty() || hides.is_some() {
+        let told = preview.because.iter().chain(&warnings).chain(&hides);
         let told = told.cloned().collect::<Vec<_>>().join("; ");
         blocks.push(json!({ "type": "context", "elements": [plain(&told)] }));
     }

@@ -218,6 +218,7 @@ impl House {
                 masked: vec!["email".to_owned()],
                 hidden: 2,
                 labels: vec!["the recipient is outside the company".to_owned()],
+                before: None,
                 read: vec![Source {
                     call: CallId::new(now, [9; 10]),
                     at: Timestamp(now.0 - MINUTE),
@@ -236,6 +237,7 @@ impl House {
             forgets: false,
             leg: 0,
             waits_until: None,
+            alone: false,
             log: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Asking people for their yes to a call that nobody was asked about yet.
 
-use super::{Asked, Until, Yes, micros, unkept, waits};
+use super::{Asked, Until, Yes, micros, unheard, unkept, waits};
 use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
 use crate::kept;
@@ -47,11 +47,12 @@ async fn proposal(
         let escalation = settings.escalations.get(&need.group);
         need.escalation = escalation.map(|(time, to)| Escalation { at: after(*time), to: to.clone() });
     }
+    let before = unheard::before(gate, &live.settings.scope(), &terms.subject()).await?;
     Ok(Approval {
         id: ApprovalId::new(now, gate.random()),
         deed: leg.deed,
         call: call.id(),
-        preview: preview::of(gate, live, call, resolved, held).await?,
+        preview: preview::of(gate, live, call, resolved, held, before).await?,
         terms,
         cure,
         proposed_at: now,
@@ -61,6 +62,7 @@ async fn proposal(
         leg: 0,
         waits_until: None,
         log: None,
+        alone: false,
         ended: None,
         forgets: !keeps_arguments(live, &call.target().server),
     })

@@ -38,6 +38,7 @@ pub(crate) fn approval(n: u8, expires_at: Timestamp) -> Approval {
         votes: Vec::new(),
         leg: 0,
         waits_until: None,
+        alone: false,
         log: None,
         ended: None,
         forgets: false,

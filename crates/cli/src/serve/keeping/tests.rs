@@ -216,6 +216,7 @@ fn proposed(server: &ServerName) -> decision::approval::Approval {
         votes: Vec::new(),
         leg: 0,
         waits_until: None,
+        alone: false,
         log: None,
         ended: None,
         forgets: false,

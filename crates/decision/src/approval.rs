@@ -9,7 +9,7 @@ mod standing;
 mod terms;
 
 pub use need::{Cure, CureError, Escalation, Need};
-pub use preview::{Preview, Source};
+pub use preview::{Before, Preview, Source};
 pub use standing::{Curable, Standing};
 pub use terms::{Part, Terms};
 
@@ -224,6 +224,9 @@ pub struct Approval {
     /// The log that has the record of what it was spent on: the gateway that writes it settles it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// The call it was spent on left without its client, and what came of that is kept for whoever asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
     /// Who took it back and why, or what made it void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
@@ -282,6 +285,7 @@ impl Approval {
             votes: Vec::new(),
             leg: 0,
             waits_until: None,
+            alone: false,
             log: None,
             ended: None,
             forgets: false,

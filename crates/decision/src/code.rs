@@ -242,13 +242,15 @@ codes! {
     SecretBackendRefused = "secret-backend-refused", Gateway;
     /// The secret is stored but cannot be opened with this key.
     SecretUnreadable = "secret-unreadable", Gateway;
+    /// The secret cannot stand where its server needs it: a header or a query takes visible ASCII, without a line break, a tab or a byte order mark, and with no blank at either end. Store it again without them (`callgate secret set`).
+    SecretUnusable = "secret-unusable", Gateway;
     /// The upstream could not be reached or its process could not be started.
     UpstreamUnreachable = "upstream-unreachable", Outage;
     /// The upstream did not answer in time. Whether it acted is not known.
     UpstreamTimeout = "upstream-timeout", Outage;
     /// The upstream went away in the middle of the call. Whether it acted is not known.
     UpstreamLost = "upstream-lost", Outage;
-    /// The upstream is at its limit of processes or connections. Try again later.
+    /// The upstream is at its limit of processes (`max-children`), connections or sessions in use (`max-sessions`). Try again later.
     UpstreamBusy = "upstream-busy", Outage;
     /// The upstream refused the gateway's own credential.
     UpstreamUnauthorized = "upstream-unauthorized", ServerError;
@@ -277,7 +279,9 @@ codes! {
     StageFailed = "stage-failed", Gateway;
     /// The call was sent, and how it ended could not be recorded, so its answer is withheld. It may have done what it was to do: find out before making it again.
     OutcomeUnrecorded = "outcome-unrecorded", Gateway;
-    /// The gateway stopped between intent and decision; whether the upstream acted is not known.
+    /// The call was made on people's yes, and its answer cannot be given: the gateway stopped before it was kept. Nothing was sent a second time. Look at what it did before making it again.
+    AnswerUnkept = "answer-unkept", Gateway;
+    /// The call was sent, and whether it was done is not known: its server did not answer, or the gateway stopped. Nothing was sent a second time. Find out before making it again.
     OutcomeUnknown = "outcome-unknown", Gateway;
 }
 

@@ -4,12 +4,14 @@
 mod bound;
 mod proposed;
 mod refused;
+mod unheard;
 
 pub use bound::{still_bound, void_of};
 use refused::voided;
 pub(crate) use refused::{
     another, denied, ended, ended_now, lapsed, settled_meanwhile, spent, unkept, void, void_now,
 };
+pub(crate) use unheard::minute;
 
 use crate::authenticate::Asker;
 use crate::exchange::Arrival;
@@ -136,10 +138,11 @@ async fn look(
     if let Some(kept) = last {
         let Approval { id, state, .. } = kept.approval;
         // what came of a call under another key is no answer to this one
-        if leg.keyed.claim.is_none()
-            && let Some(done) = over(gate, &asked, &kept.approval, false, leg).await?
-        {
-            return Ok(done);
+        if leg.keyed.claim.is_none() {
+            if let Some(done) = over(gate, &asked, &kept.approval, false, leg).await? {
+                return Ok(done);
+            }
+            unheard::tell(gate, &kept.approval).await?;
         }
         refused(gate, &scope, &terms, Some(&kept)).await?;
         match (state, changed_now(gate, &scope, &kept.approval, &terms, &held).await?) {

@@ -110,7 +110,8 @@ async fn pay(
             basis.extend(take(gate, live, leg, (&judged.takes, claim)).await?);
             Ok(Passed::new((), basis))
         }
-        Yes::Given(kept, terms) => {
+        Yes::Given(mut kept, terms) => {
+            kept.approval.alone = leg.only.as_ref().is_some_and(|only| only.alone);
             let judged = again(gate, live, call, resolved, arguments, &kept).await?;
             let id = kept.approval.id;
             let record = once(gate, live, (&kept, terms), leg, (&judged.takes, claim)).await?;
@@ -243,7 +244,7 @@ fn in_doubt(
         gate.unsettled.note(Became::RoomUnused(call));
     }
     if claim.is_some() {
-        gate.unsettled.note(Became::KeyStands(call, None));
+        gate.unsettled.note(Became::KeyStands(call, None, None));
     }
 }
 

@@ -95,6 +95,7 @@ async fn connect<'a>(
             refusal.code,
             Code::SecretMissing
                 | Code::SecretUnreadable
+                | Code::SecretUnusable
                 | Code::SecretBackendRefused
                 | Code::SecretBackendUnavailable
                 | Code::UserRequired

@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::handles::{self, Bound, Kind};
 use crate::rounds::Round;
 use crate::session::{Hello, Session};
+use crate::unsettled;
 use bytes::Bytes;
 use decision::approval::{Approval, State};
 use decision::{ApprovalId, Claims, Class, Code, Era, ServerName, Timestamp, Transport};
@@ -65,6 +66,10 @@ impl Running {
 enum Beside {
     Call(Box<Message>),
     Answer(Answer),
+    /// Nobody had its answer, which is lost.
+    Lost,
+    /// What is known of it, whoever asked the same again was told.
+    Told,
 }
 
 /// A message as it came, without a credential.
@@ -182,18 +187,22 @@ pub(crate) fn send(gate: &Arc<Gate>, approval: &Approval, name: Name) {
     }
     let (gate, approval) = (Arc::clone(gate), approval.clone());
     tokio::spawn(async move {
-        if let Err(error) = sent(&gate, &approval, name).await {
-            tracing::error!(%error, approval = %approval.id, "a kept call cannot be sent, or its answer not kept");
-        }
+        sent(&gate, &approval, name).await;
         gate.running.end(approval.id);
     });
 }
 
-async fn sent(gate: &Arc<Gate>, approval: &Approval, name: Name) -> Result<(), store::StoreError> {
-    let Some(Beside::Call(message)) = beside(gate, approval).await? else { return Ok(()) };
-    let message = *message;
+async fn sent(gate: &Arc<Gate>, approval: &Approval, name: Name) {
+    let message = match beside(gate, approval).await {
+        Ok(Some(Beside::Call(message))) => *message,
+        Ok(Some(Beside::Answer(_) | Beside::Lost | Beside::Told) | None) => return,
+        Err(error) => {
+            tracing::error!(%error, approval = %approval.id, "a kept call cannot be read, and is not sent now");
+            return;
+        }
+    };
     let era = if message.speaks.is_some() { Era::Legacy } else { Era::Modern };
-    let Some(arrival) = arrival(gate, approval, message, name) else { return Ok(()) };
+    let Some(arrival) = arrival(gate, approval, message, name) else { return };
     let session = arrival.session.clone().filter(|_| era == Era::Legacy);
     // boxed: it is governed inside the governing of a poll
     let governed: std::pin::Pin<Box<dyn Future<Output = Reply> + Send>> =
@@ -202,22 +211,23 @@ async fn sent(gate: &Arc<Gate>, approval: &Approval, name: Name) -> Result<(), s
     if let Some(session) = session {
         session.close();
     }
-    let ReplyBody::Message(answer) = reply.body else { return Ok(()) };
-    let Ok(text) = String::from_utf8(answer.to_vec()) else { return Ok(()) };
+    let ReplyBody::Message(answer) = reply.body else { return };
+    let Ok(text) = String::from_utf8(answer.to_vec()) else { return };
     let scope = gate.live().settings.scope();
-    let now = gate.store.approval(&scope, approval.id).await?;
+    // where that cannot be asked it may have left; of what did not leave no answer can be kept
+    let now = gate.store.approval(&scope, approval.id).await.ok().flatten();
     if now.is_some_and(|now| now.approval.state == State::Approved) {
-        // it did not leave
-        return match is_refused_for_good(&text) {
-            true => let_go(gate, &scope, approval, "it is refused by now").await,
-            false => Ok(()),
-        };
+        if is_refused_for_good(&text)
+            && let Err(error) = let_go(gate, &scope, approval, "it is refused by now").await
+        {
+            tracing::error!(%error, approval = %approval.id, "a call that is refused cannot be let go of");
+        }
+        return;
     }
     let answer = Beside::Answer(Answer { text, era, taken: false });
     if let Some(sealed) = seal(gate, approval, &answer) {
-        gate.store.keep_answer(&scope, approval.id, &sealed).await?;
+        unsettled::keep_answer(gate, &scope, approval.id, sealed).await;
     }
-    Ok(())
 }
 
 /// Whether what is refused now must not leave by itself on the day when it may again. What is down comes back, and what
@@ -322,8 +332,40 @@ pub(crate) async fn done(gate: &Gate, approval: &Approval) -> Result<Option<Done
     }
     Ok(match beside(gate, approval).await? {
         Some(Beside::Answer(answer)) => Some(Done { answer }),
-        Some(Beside::Call(_)) | None => None,
+        Some(Beside::Call(_) | Beside::Lost | Beside::Told) | None => None,
     })
+}
+
+/// What whoever asked the same again knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing here says.
+    Open,
+    /// Nobody had its answer, which is lost.
+    Lost,
+    /// What is known of it.
+    Told,
+}
+
+pub(crate) async fn heard(gate: &Gate, approval: &Approval) -> Result<Heard, store::StoreError> {
+    Ok(match beside(gate, approval).await? {
+        Some(Beside::Answer(_) | Beside::Told) => Heard::Told,
+        Some(Beside::Lost) => Heard::Lost,
+        Some(Beside::Call(_)) | None => Heard::Open,
+    })
+}
+
+/// Notes that the call's answer is lost, or that its asker was told what is known.
+pub(crate) async fn note(gate: &Gate, approval: &Approval, heard: Heard) -> Result<(), store::StoreError> {
+    let beside = match heard {
+        Heard::Open => return Ok(()),
+        Heard::Lost => Beside::Lost,
+        Heard::Told => Beside::Told,
+    };
+    match seal(gate, approval, &beside) {
+        Some(sealed) => gate.store.keep_answer(&gate.live().settings.scope(), approval.id, &sealed).await,
+        None => Ok(()),
+    }
 }
 
 /// Notes that whoever asked the same again has it: the next such call is another deed.

@@ -3,7 +3,7 @@
 use crate::gate::{Gate, Live};
 use crate::resolve::Resolved;
 use catalog::Effect;
-use decision::approval::{Preview, Source};
+use decision::approval::{Before, Preview, Source};
 use decision::{Call, Code, ItemKind, Refusal, Timestamp};
 use policy::Held;
 
@@ -20,6 +20,7 @@ pub(crate) async fn of(
     call: &Call,
     resolved: &Resolved,
     held: &Held,
+    before: Option<Before>,
 ) -> Result<Preview, Refusal> {
     let target = call.target();
     let classified = resolved.item.as_ref().map(|item| &item.classified);
@@ -67,6 +68,7 @@ pub(crate) async fn of(
         masked: shown.masked,
         hidden: u64::try_from(shown.hidden).unwrap_or(u64::MAX),
         labels: shown.labels,
+        before,
         read: read(gate, live, call).await,
         undo: undo.map(inspect::shown::visible),
         because: held.because.clone(),

@@ -130,7 +130,8 @@ impl Leg {
         };
         if let Some(round) = &arrival.round {
             (leg.deed, leg.leg, leg.keyed.inherits) = (round.deed, round.leg, round.key);
-            leg.only = round.only.map(|approval| Only { approval, subject: None, declined: false });
+            let alone = round.alone;
+            leg.only = round.only.map(|approval| Only { approval, subject: None, declined: false, alone });
         }
         if let Some(session) = &arrival.session {
             leg.interaction = session.interaction.clone();

@@ -3,6 +3,7 @@
 
 use crate::commit;
 use crate::gate::Gate;
+use crate::kept::{self, Heard};
 use crate::replay;
 use decision::approval::{Approval, Settled};
 use decision::{CallId, Decision, Ending, Entry, EventName};
@@ -37,9 +38,14 @@ pub async fn recover(gate: &Arc<Gate>) -> Result<usize, DeskError> {
         left.iter().map(|one| one.call).chain(took.iter().map(|one| one.0)).chain(keys.iter().copied());
     let became = became(gate, calls.collect()).await?;
     let became = |call: &CallId| became.get(call).copied().flatten();
-    for Approval { id, call, .. } in &left {
+    for approval in &left {
+        let Approval { id, call, .. } = approval;
         match became(call) {
-            Some(end) => gate.desk.settle(&scope, *id, end).await?,
+            Some(end) => {
+                gate.desk.settle(&scope, *id, end).await?;
+                // the stop came before its answer could leave, and its asker is to hear of it
+                kept::note(gate, approval, Heard::Lost).await?;
+            }
             None => gate.desk.give_back(&scope, *id, *call).await?,
         }
     }

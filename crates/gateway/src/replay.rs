@@ -16,6 +16,7 @@ use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
 use crate::resolve::Resolved;
+use crate::unsettled;
 use catalog::Effect;
 use decision::twin::{self, Key, Meeting, Repeat, Source, Standing};
 use decision::{Call, Code, Digest, Direction, Passed, Refusal, ServerName, Timestamp};
@@ -111,6 +112,8 @@ async fn found(
     Under { mut key, window, how }: Under,
     leg: &mut Leg,
 ) -> Result<Passed<Option<Finished>>, Refusal> {
+    // a twin that is over and could not be settled is not on its way
+    unsettled::settle_left(gate).await;
     let turn = gate.replays.turns.acquire().await;
     let found = gate.store.twin(&live.settings.scope(), &key).await.map_err(unkept)?;
     drop(turn);
@@ -256,6 +259,7 @@ pub(crate) async fn until_over(
     let over = async {
         let mut settled = gate.replays.settled.subscribe();
         loop {
+            unsettled::settle_left(gate).await;
             let turn = gate.replays.turns.acquire().await;
             let found = gate.store.twin(&scope, key).await;
             drop(turn);

@@ -68,6 +68,8 @@ pub(crate) struct Facts {
     revision: Option<String>,
     /// The approval that it is about.
     approval: Option<serde_json::Value>,
+    /// It was sent to its server.
+    left: bool,
 }
 
 impl Facts {
@@ -84,6 +86,7 @@ impl Facts {
             item: leg.heard.item.clone(),
             revision: arrival.facts.revision.clone(),
             approval: leg.about.clone(),
+            left: leg.dispatched,
         }
     }
     /// The asker's own id.
@@ -256,7 +259,7 @@ fn data(facts: &Facts, refusal: &Refusal) -> serde_json::Value {
 fn tool_result(facts: &Facts, refusal: &Refusal) -> Bytes {
     let told = told(refusal.code, facts);
     let sentence = refusal.told.as_deref().unwrap_or(&told.sentence);
-    let mut text = format!("{}: {sentence}", verb(refusal.code));
+    let mut text = format!("{}: {sentence}", verb(refusal.code, facts.left));
     if let Some(remedy) = &refusal.remedy {
         text.push_str(&format!(". What helps: {}", remedy.text));
     }
@@ -276,8 +279,14 @@ fn tool_result(facts: &Facts, refusal: &Refusal) -> Bytes {
     rpc::result(facts.id.as_deref().unwrap_or(b"0"), result.to_string().as_bytes())
 }
 
-fn verb(code: Code) -> &'static str {
+/// What became of the call. Who reads that a server could not be reached tries again, so that is never said of one that left.
+fn verb(code: Code, left: bool) -> &'static str {
+    if matches!(code, Code::OutcomeUnknown | Code::AnswerUnkept) {
+        return "Not sent again";
+    }
     match code.class() {
+        Class::Outage if left && code != Code::UpstreamBusy => "The call was sent, and there is no answer",
+        Class::Gateway if left => "The call was sent, and the gateway cannot give its answer",
         Class::PolicyDenial | Class::Authentication => "Refused by policy",
         Class::ApprovalNeeded => "Held",
         Class::Validation => "Refused",
@@ -396,7 +405,9 @@ fn told(code: Code, facts: &Facts) -> Told {
         | Code::SecretMissing
         | Code::SecretBackendRefused
         | Code::SecretUnreadable
+        | Code::SecretUnusable
         | Code::StageFailed
+        | Code::AnswerUnkept
         | Code::OutcomeUnknown
         | Code::OutcomeUnrecorded
         | Code::Cancelled => ok(rpc::INTERNAL_ERROR),
@@ -448,6 +459,7 @@ mod tests {
             item: Some("crm__refund".to_owned()),
             revision: None,
             approval: None,
+            left: false,
         };
         for method in ["tools/call", "prompts/get"] {
             for code in [Code::EraMismatch, Code::ItemUnknown] {

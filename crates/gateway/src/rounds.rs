@@ -46,6 +46,8 @@ pub(crate) struct Round {
     state: Option<Bytes>,
     /// The only approval it may use.
     pub(crate) only: Option<ApprovalId>,
+    /// It leaves without its client.
+    pub(crate) alone: bool,
     /// Under which the deed is done once.
     pub(crate) key: Option<Digest>,
 }
@@ -55,11 +57,11 @@ impl Round {
     pub(crate) fn again(deed: DeedId, leg: u32, only: ApprovalId, last: Option<Self>) -> Self {
         let key = last.as_ref().and_then(|last| last.key);
         let (answers, state) = last.map_or((Ok(None), None), |last| (last.answers, last.state));
-        Self { deed, leg: leg.saturating_add(1), answers, state, only: Some(only), key }
+        Self { deed, leg: leg.saturating_add(1), answers, state, only: Some(only), alone: false, key }
     }
     /// A call that was kept, once people said yes.
     pub(crate) fn kept(deed: DeedId, only: ApprovalId) -> Self {
-        Self { deed, leg: 1, answers: Ok(None), state: None, only: Some(only), key: None }
+        Self { deed, leg: 1, answers: Ok(None), state: None, only: Some(only), alone: true, key: None }
     }
     /// Why the call cannot be sent again, if it cannot.
     pub(crate) fn refused(&self) -> Result<(), Refusal> {
@@ -127,7 +129,7 @@ pub(crate) fn read(
 pub(crate) async fn ask(gate: &Arc<Gate>, arrival: &Arrival, frame: &[u8], asks: Asks) -> Round {
     let answers = answers(gate, arrival, frame, &asks).await;
     let (deed, leg) = (asks.deed, asks.leg.saturating_add(1));
-    Round { deed, leg, answers, state: asks.state, only: None, key: asks.key }
+    Round { deed, leg, answers, state: asks.state, only: None, alone: false, key: asks.key }
 }
 
 async fn answers(

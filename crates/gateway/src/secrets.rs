@@ -223,8 +223,7 @@ pub(crate) async fn lease(
         let Some(lease) = value(gate, live, permit, call, holder, one, &mut injected.held).await? else {
             continue;
         };
-        place(&mut injected, &one.place, &lease)
-            .map_err(|e| Refusal::new(Code::SecretUnreadable, format!("secret `{}`: {e}", one.secret)))?;
+        place(&mut injected, &one.place, &lease).map_err(|e| Refusal::new(Code::SecretUnusable, e))?;
         let mark = one.source.mark();
         basis.push(match holder.user() {
             Some(user) => format!("secret:{}:{user}{mark}", one.secret),

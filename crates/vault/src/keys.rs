@@ -1,5 +1,6 @@
 //! The keys at hand.
 
+use crate::secret;
 use crate::{Kek, KekId, Sealed, SecretRef, VaultError};
 use decision::Entropy;
 use std::sync::Arc;
@@ -29,6 +30,14 @@ impl Keys {
     /// Whether one of them is the one it is sealed under.
     pub fn knows(&self, sealed: &Sealed) -> bool {
         self.find(sealed.kek()).is_some()
+    }
+
+    /// Whether what is stored can stand in a header or a query. It is opened for that and wiped, and no more comes out.
+    ///
+    /// Errors: [`VaultError`] where it does not open.
+    pub fn fits_header(&self, sealed: &Sealed, at: &SecretRef) -> Result<bool, VaultError> {
+        let kek = self.find(sealed.kek()).unwrap_or(&self.current);
+        Ok(secret::header(&sealed.open(kek, at)?).is_some())
     }
 
     pub(crate) fn find(&self, id: KekId) -> Option<&Kek> {
@@ -84,6 +93,28 @@ mod tests {
             assert_eq!(keys.reseal(&moved, &at, &Dice::new(8)).unwrap(), None, "it is there already");
             assert!(moved.open(&kek(2), &of("bob", home.clone())).is_err(), "bound as before");
         }
+    }
+
+    #[test]
+    fn whether_a_value_can_stand_in_a_header_is_said_and_no_more() {
+        let keys = Keys::from(kek(1));
+        let home = at("acme", "production", "stripe-key", 2);
+        for (value, fits) in [
+            (b"sk_live_1".as_slice(), true),
+            (b"two words", true),
+            (b"ends blank ", false),
+            (b"tab\tin it", false),
+            (b"\xef\xbb\xbfmark", false),
+            ("umläut".as_bytes(), false),
+            (b"del\x7f", false),
+            (b"li\nne", false),
+        ] {
+            assert_eq!(keys.fits_header(&seal(value, &home), &home), Ok(fits), "{value:?}");
+            let secret = crate::Secret::from_input([value, b"\n"].concat()).unwrap();
+            assert_eq!(secret.fits_header(), fits);
+        }
+        assert!(keys.fits_header(&seal(b"a", &home), &at("acme", "staging", "stripe-key", 2)).is_err());
+        assert!(Keys::from(kek(3)).fits_header(&seal(b"a", &home), &home).is_err());
     }
 
     #[test]

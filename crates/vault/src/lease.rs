@@ -1,5 +1,6 @@
 //! The one way to a plaintext.
 
+use crate::secret;
 use crate::signing::{ASSERTION_KEY, SigningKey};
 use crate::{Keys, Sealed, Sealer, Secret, SecretRef, VaultError, is_reserved};
 use arc_swap::ArcSwap;
@@ -116,15 +117,9 @@ impl Lease {
         &self.value
     }
 
-    /// The bytes for a header or a query: visible ASCII, no space at either end, so that no value can add
-    /// a header of its own. Errors: [`VaultError::NotHeaderSafe`].
+    /// The text for a header or a query. Errors: [`VaultError::NotHeaderSafe`].
     pub fn header(&self) -> Result<&str, VaultError> {
-        std::str::from_utf8(&self.value)
-            .ok()
-            .filter(|text| {
-                text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.trim_matches(' ') == *text
-            })
-            .ok_or_else(|| VaultError::NotHeaderSafe { name: self.name.clone() })
+        secret::header(&self.value).ok_or_else(|| VaultError::NotHeaderSafe { name: self.name.clone() })
     }
 
     /// Which secret it is.

@@ -62,6 +62,21 @@ impl Secret {
         self.0.len()
     }
 
+    /// Whether it can stand in a header or a query.
+    pub fn fits_header(&self) -> bool {
+        header(&self.0).is_some()
+    }
+
+    /// What is part of it at its ends and was hardly meant to be, as a fragment of a sentence about it.
+    pub fn oddity(&self) -> Option<&'static str> {
+        let (bytes, blank) = (&*self.0, |byte: &u8| byte.is_ascii_whitespace());
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            return Some("begins with a byte order mark");
+        }
+        let begins = bytes.first().is_some_and(blank).then_some("begins with a blank or a line break");
+        begins.or_else(|| bytes.last().is_some_and(blank).then_some("ends with a blank or a line break"))
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -69,6 +84,16 @@ impl Secret {
     pub(crate) fn into_bytes(self) -> LockedBytes {
         self.0
     }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The value as a header or a query can have it: visible ASCII, no space at either end, so that no value can add a header of
+/// its own.
+pub(crate) fn header(value: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok()?;
+    let visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (visible && text.trim_matches(' ') == text).then_some(text)
 }
 
 impl fmt::Debug for Secret {
@@ -86,6 +111,12 @@ mod tests {
         let input = |bytes: &[u8]| Secret::from_input(bytes.to_vec());
         assert_eq!(input(b"s3cret\r\n").unwrap().bytes(), b"s3cret");
         assert_eq!(input(b" a\nb \n\n").unwrap().bytes(), b" a\nb \n");
+        let oddity = |bytes: &[u8]| input(bytes).unwrap().oddity();
+        assert_eq!(oddity(b"two words\r\n"), None);
+        assert_eq!(oddity(b"a\n\n"), Some("ends with a blank or a line break"));
+        assert_eq!(oddity(b"a\t"), Some("ends with a blank or a line break"));
+        assert_eq!(oddity(b" a\n"), Some("begins with a blank or a line break"));
+        assert_eq!(oddity(b"\xef\xbb\xbfa"), Some("begins with a byte order mark"));
         assert_eq!(input(b"\n").unwrap_err(), SecretError::Empty);
         assert_eq!(input(b"a\0b").unwrap_err(), SecretError::ZeroByte);
         assert_eq!(input(&[b'x'; SECRET_BYTES_MAX + 1]).unwrap_err(), SecretError::TooLong);

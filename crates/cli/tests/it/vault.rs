@@ -172,6 +172,52 @@ fn a_list_says_which_values_no_key_at_hand_opens() {
 }
 
 #[test]
+fn a_replaced_value_under_a_lost_key_says_nothing_of_the_one_in_force_and_a_rotation_names_it() {
+    let bed = bed("[vault]\nkey = { file = \"key\" }\n");
+    private(&bed, "key", &[7; 32]);
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-first").code, 0);
+    private(&bed, "old", &[7; 32]);
+    private(&bed, "key", &[8; 32]);
+    let both = "[vault]\nkey = { file = \"key\" }\nold-keys = [{ file = \"old\" }]\n";
+    configure(&bed, both);
+    assert_eq!(bed.run_with(&["secret", "set", "notes-key"], "hunter2-second").code, 0);
+    configure(&bed, "[vault]\nkey = { file = \"key\" }\n");
+    let check = bed.run(&["check"]);
+    assert!(!check.out.contains("sealed under a key"), "{}", check.out);
+    let listed = bed.json(&["secret", "list"]);
+    assert_eq!((&listed[0]["version"], &listed[0]["opens"]), (&2.into(), &true.into()));
+    let left = bed.run(&["secret", "rotate"]);
+    assert!(left.code == 3 && !left.err.contains("another installation"), "{left:?}");
+    assert!(left.err.contains("secret `notes-key`, version 1, is under a key that is not there"), "{left:?}");
+    assert!(left.err.contains("it was replaced"), "{left:?}");
+}
+
+#[test]
+fn a_value_that_no_header_takes_is_told_when_it_is_set_and_by_check() {
+    let bed = bed("");
+    let port = bed.port();
+    let server = "[servers.web]\nurl = \"http://127.0.0.1:9/mcp\"\n\
+        credentials = [{ secret = \"web-key\", header = \"Authorization\", prefix = \"Bearer \" }]\n";
+    bed.write("callgate.toml", &format!("{}{USES}{server}", bed.notes_config(port)));
+    let noted = "begins with a byte order mark";
+    let said = bed.run_with(&["secret", "set", "web-key"], "\u{feff}hunter2-and-more");
+    assert!(said.code == 0 && said.err.contains(noted) && said.err.contains("secret-unusable"), "{said:?}");
+    // as a variable of a child it may stand
+    let said = bed.run_with(&["secret", "set", "notes-key"], "h\u{fc}nter2-and-more");
+    assert!(said.code == 0 && !said.err.contains("secret-unusable"), "{said:?}");
+    let check = bed.run(&["check"]);
+    assert!(
+        check.code == 3 && check.out.contains("secret `web-key` cannot stand in a header"),
+        "{}",
+        check.out
+    );
+    assert!(!check.out.contains("notes-key"), "{}", check.out);
+    let said = bed.run_with(&["secret", "set", "web-key"], "hunter2-and-more\r\n");
+    assert!(said.code == 0 && !said.err.contains("begins") && !said.err.contains("ends with"), "{said:?}");
+    assert!(!bed.run(&["check"]).out.contains("cannot stand"));
+}
+
+#[test]
 fn a_key_that_opens_nothing_is_put_in_force_nowhere() {
     let bed = bed("[vault]\nkey = { file = \"key\" }\n");
     private(&bed, "key", &[7; 32]);

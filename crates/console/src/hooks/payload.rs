@@ -60,7 +60,7 @@ fn generic(approval: &Approval, against: &[Gateway], url: Option<&str>, now: Tim
             "arguments": preview.arguments,
             "masked": preview.masked,
             "hidden": preview.hidden,
-            "labels": preview.labels,
+            "labels": preview.warnings(),
             "because": preview.because,
             "rules": preview.rules,
             "undo": preview.undo,
@@ -108,7 +108,7 @@ fn slack(approval: &Approval, against: &[Gateway], url: Option<&str>) -> Value {
     ];
     let beside = preview.hides().into_iter().chain(approval.ended.as_ref().map(ToString::to_string));
     let beside = beside.chain(against.iter().map(Gateway::makes_void));
-    let told: Vec<String> = preview.because.iter().chain(&preview.labels).cloned().chain(beside).collect();
+    let told: Vec<String> = preview.because.iter().cloned().chain(preview.warnings()).chain(beside).collect();
     if !told.is_empty() {
         blocks.push(json!({ "type": "context", "elements": [plain(&told.join("; "))] }));
     }

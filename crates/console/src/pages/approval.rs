@@ -185,7 +185,7 @@ fn sheet(console: &Console, signed: &Signed, frame: Frame, kept: &Kept) -> Sheet
         arguments: pieces(&preview.arguments),
         masked: Shown::many(&preview.masked),
         hidden: preview.hides(),
-        labels: Shown::many(&preview.labels),
+        labels: Shown::many(&preview.warnings()),
         read: preview.read.iter().map(read).collect(),
         says: None,
         undo: preview.undo.as_deref().map(Shown::of),

@@ -215,6 +215,7 @@ impl House {
             masked: vec!["email".to_owned()],
             hidden: 2,
             labels: vec!["the recipient is outside the company".to_owned()],
+            before: None,
             read: vec![Source {
                 call: CallId::new(now, [9; 10]),
                 at: Timestamp(now.0 - MINUTE),

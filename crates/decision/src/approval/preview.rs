@@ -1,6 +1,6 @@
 //! What people are shown before they decide (requirements A5 to A13, A16, A18).
 
-use crate::{CallId, Digest, RuleId, ServerName, Timestamp};
+use crate::{ApprovalId, CallId, Digest, RuleId, ServerName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Everything on the page of an approval that comes from the call. No text in it can pretend to be something else:
@@ -29,6 +29,9 @@ pub struct Preview {
     /// Warnings about what the arguments hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// The same call was approved before and left, and what came of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
     /// What the agent read before it asked, the latest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<Source>,
@@ -40,6 +43,15 @@ pub struct Preview {
     pub because: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleId>,
+}
+
+/// What came of the same call when people said yes to it before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Before {
+    pub approval: ApprovalId,
+    /// As it was when this was asked for, without a word of the arguments.
+    pub said: String,
 }
 
 /// One answer that the agent had in hand when it asked.
@@ -67,12 +79,17 @@ impl Preview {
         }
     }
 
+    /// What whoever decides is warned of, the weightiest first.
+    pub fn warnings(&self) -> Vec<String> {
+        self.before.iter().map(|before| &before.said).chain(&self.labels).cloned().collect()
+    }
+
     /// What stays when the values of the call may not: what was asked of whom and which rules held it, without a word that
     /// came from the arguments.
     pub(super) fn without_values(&self, why: &str) -> Self {
         let nothing = Self { summary: why.to_owned(), brief: why.to_owned(), ..Self::default() };
-        let Self { effect, tier, categories, read, undo, because, rules, .. } = self.clone();
-        Self { effect, tier, categories, read, undo, because, rules, ..nothing }
+        let Self { effect, tier, categories, before, read, undo, because, rules, .. } = self.clone();
+        Self { effect, tier, categories, before, read, undo, because, rules, ..nothing }
     }
 
     /// For the record: what people were shown can be proven.

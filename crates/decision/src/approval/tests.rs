@@ -472,3 +472,15 @@ fn an_end_says_who_took_it_back_or_what_changed_and_why() {
         assert_eq!(ended.to_string(), told);
     }
 }
+
+#[test]
+fn whoever_decides_is_warned_first_that_the_same_was_done_before_whatever_became_of_the_arguments() {
+    let said = "the same call was approved before".to_owned();
+    let before = Some(Before { approval: crate::ApprovalId::new(Timestamp(1), [1; 10]), said: said.clone() });
+    let preview = Preview { labels: vec!["odd".to_owned()], before, ..Preview::default() };
+    assert_eq!(preview.warnings(), [said.clone(), "odd".to_owned()]);
+    let written = serde_json::to_string(&preview).unwrap();
+    assert_eq!(serde_json::from_str::<Preview>(&written).unwrap(), preview);
+    let forgotten = Approval { preview, ..proposed("finance") }.without_values("gone");
+    assert_eq!(forgotten.preview.warnings(), [said]);
+}

@@ -1,6 +1,6 @@
 //! Asking people for their yes to a call that nobody was asked about yet.
 
-use super::{Asked, Until, Yes, micros, unkept, waits};
+use super::{Asked, Until, Yes, micros, unheard, unkept, waits};
 use crate::exchange::Arrival;
 use crate::gate::{Gate, Live};
 use crate::kept;
@@ -48,8 +48,9 @@ async fn proposal(
         need.escalation = escalation.map(|(time, to)| Escalation { at: after(*time), to: to.clone() });
     }
     let ids = (ApprovalId::new(now, gate.random()), leg.deed, call.id());
+    let before = unheard::before(gate, &live.settings.scope(), &terms.subject()).await?;
     Ok(Approval {
-        preview: preview::of(gate, live, call, resolved, held).await?,
+        preview: preview::of(gate, live, call, resolved, held, before).await?,
         forgets: !keeps_arguments(live, &call.target().server),
         ..Approval::proposed(ids, terms, cure, (now, after(settings.valid_for)))
     })

@@ -1,5 +1,6 @@
 //! What whoever waits for people is told where there is no yes.
 
+use super::unheard;
 use crate::gate::Gate;
 use decision::approval::{Approval, Part};
 use decision::{ApprovalId, Code, Refusal};
@@ -95,7 +96,11 @@ pub(super) fn cancelled(approval: &Approval) -> Refusal {
         .basis(basis(approval))
 }
 
+/// What there is to say of one that was used, where its answer is not here.
 pub(crate) fn spent(approval: &Approval) -> Refusal {
+    if let Some(unheard) = unheard::told(approval) {
+        return unheard;
+    }
     let told = format!("the approval was used already: it is {}", approval.state.as_str());
     Refusal::new(Code::ApprovalSpent, format!("`{}`: {told}", approval.id)).told(told).basis(basis(approval))
 }

@@ -36,6 +36,8 @@ pub(crate) struct Only {
     pub(crate) subject: Option<Digest>,
     /// The asker does not want it any more.
     pub(crate) declined: bool,
+    /// It leaves without its client.
+    pub(crate) alone: bool,
 }
 
 /// A message that came back for an approval, without what came for us.
@@ -127,7 +129,7 @@ impl Returned {
         leg.deed = deed;
         // held again within one request, it is further than its state says
         leg.leg = leg.leg.max(last.saturating_add(1));
-        leg.only = Some(Only { approval, subject: Some(subject), declined: self.declined });
+        leg.only = Some(Only { approval, subject: Some(subject), declined: self.declined, alone: false });
         Ok(())
     }
 }
@@ -139,7 +141,7 @@ pub(crate) fn named(frame: &Frame, leg: &mut Leg) -> Result<(), Refusal> {
         let sentence = format!("`{OPERATION}` names no approval");
         Refusal::new(Code::StateUnknown, sentence.clone()).told(sentence)
     })?;
-    leg.only = Some(Only { approval, subject: None, declined: false });
+    leg.only = Some(Only { approval, subject: None, declined: false, alone: false });
     Ok(())
 }
 

@@ -12,8 +12,9 @@ use crate::kept::{self, Name};
 use crate::record::Leg;
 use crate::reply::Answer;
 use crate::resolve::Resolved;
+use crate::unsettled;
 use decision::approval::{Approval, State};
-use decision::{Code, Principal, Refusal, Timestamp};
+use decision::{Class, Code, Principal, Refusal, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,6 +115,8 @@ async fn poll(
     handle: &str,
     leg: &mut Leg,
 ) -> Result<String, Refusal> {
+    // what could not be kept of it is, if it can be now
+    unsettled::settle_left(gate).await;
     let mut approval = find(gate, live, pending).await?;
     if approval.state == State::Approved && gate.clock.now() < approval.expires_at {
         let (presented, facts) = (arrival.presented.clone(), arrival.facts.clone());
@@ -161,10 +164,12 @@ async fn find(gate: &Gate, live: &Live, pending: &Pending) -> Result<Approval, R
 fn failed(handle: &str, refusal: &Refusal) -> Value {
     let message = refusal.told.as_deref().unwrap_or_else(|| refusal.code.meaning());
     let mut task = status(handle, "failed", message);
+    let people = refusal.code.class() == Class::ApprovalNeeded;
+    let rpc_code = if people { crate::reply::APPROVAL_NEEDED } else { rpc::INTERNAL_ERROR };
     put(
         &mut task,
         "error",
-        json!({ "code": crate::reply::APPROVAL_NEEDED, "message": message,
+        json!({ "code": rpc_code, "message": message,
         "data": { "code": refusal.code.as_str(), "class": refusal.code.class() } }),
     );
     task

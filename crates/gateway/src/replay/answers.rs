@@ -10,7 +10,7 @@ use crate::record::Leg;
 use crate::reply::{self, Answer};
 use crate::resolve::Resolved;
 use crate::rounds::Round;
-use crate::unsettled::Became;
+use crate::unsettled::{Became, Sealed};
 use crate::upstream::{self, Arrived};
 use crate::{inspect_result, tasks};
 use bytes::Bytes;
@@ -135,7 +135,8 @@ pub(crate) async fn settle(
     };
     if let Err(error) = settled {
         tracing::error!(%error, %call, "how a call with a key ended cannot be written; trying again");
-        gate.unsettled.note(Became::KeyStands(call, standing));
+        let answer = sealed.map(|sealed| (*key, Sealed::new(sealed)));
+        gate.unsettled.note(Became::KeyStands(call, standing, answer));
     }
     // nobody waiting is not an error
     let _ = gate.replays.settled.send(key.digest);

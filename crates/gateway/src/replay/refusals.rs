@@ -1,6 +1,7 @@
 //! What is told of a call whose twin stands in its way.
 
 use super::KEY;
+use crate::approval::minute;
 use decision::twin::{self, Standing};
 use decision::{Code, Refusal, Timestamp, Twin};
 use store::{KeptTwin, StoreError};
@@ -39,18 +40,14 @@ pub(crate) fn in_progress(twin: Option<&Twin>) -> Refusal {
 /// The twin was sent by a gateway that is gone, and has the record of it.
 pub(super) fn left_behind(kept: &KeptTwin, seen_at: Timestamp) -> Refusal {
     let Twin { call, until, .. } = &kept.twin;
-    let day = |at: Timestamp| {
-        let at = i64::try_from(at.0).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
-        at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
-    };
     let sentence = format!(
         "the same call (`{call}`) was under way at a gateway that was last there at {}, and what came of it is in the log of that one (`{}`); it is not sent again",
-        day(seen_at),
+        minute(seen_at),
         kept.log
     );
     let help = format!(
         "an operator has to start that gateway again, which settles it; it stands in the way until {}",
-        day(*until)
+        minute(*until)
     );
     about(Code::IdempotencyInProgress, Some(&kept.twin), sentence).remedy(help, Vec::new())
 }

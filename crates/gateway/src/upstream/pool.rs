@@ -1,6 +1,10 @@
 //! Every open connection, and who shares which ([`Whose`]). Children are capped, stopped when nobody uses them,
 //! and left alone for a while when they keep failing, each by whoever it fails for.
 
+mod hidden;
+
+pub(super) use hidden::HiddenBounds;
+
 use super::connection::{Bounds, Connection, Means, Opening};
 use super::held::{Held, Key, Whose};
 use super::{Fault, FaultKind, Injected};
@@ -13,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 /// For a server to be reached and to shake hands.
@@ -41,25 +46,12 @@ struct Failing {
 
 type Failed = (ServerName, Option<Digest>, Whose);
 
-/// Bounds on hidden sessions, which nobody closes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct HiddenBounds {
-    /// One that nobody used for so long is given up.
-    pub(super) idle: Duration,
-    /// How many there may be.
-    pub(super) max: usize,
-}
-
 /// When what nobody uses is given up.
 #[derive(Debug, Clone, Copy)]
 struct Rest {
     child_idle: Duration,
     hidden: HiddenBounds,
 }
-
-/// Hidden sessions of one principal at one server: one for each set of what its clients can be asked, as far as
-/// a principal has different ones at work.
-const HIDDEN_EACH_MAX: usize = 4;
 
 /// Every open connection.
 #[derive(Debug)]
@@ -89,10 +81,6 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn hidden(limits: &Limits) -> HiddenBounds {
-    HiddenBounds { idle: limits.session_idle, max: limits.sessions_max }
-}
-
 impl Pool {
     /// A pool that opens connections with `client` and `supervisor`. `environment` is what children may
     /// have of the gateway's own ([`launch::PASSABLE_VARIABLES`]).
@@ -104,7 +92,7 @@ impl Pool {
     ) -> Self {
         let bounds = Arc::new(ArcSwap::from_pointee(bounds(limits)));
         let means = Means { client, supervisor, environment, bounds, children: Arc::default() };
-        Self::with(means, limits.child_idle, hidden(limits))
+        Self::with(means, limits.child_idle, HiddenBounds::of(limits))
     }
 
     pub(super) fn with(means: Means, child_idle: Duration, hidden: HiddenBounds) -> Self {
@@ -124,7 +112,7 @@ impl Pool {
     pub(crate) fn allow(&self, live: &Live) {
         let limits = &live.settings.limits;
         self.shared.means.bounds.store(Arc::new(bounds(limits)));
-        let rest = Rest { child_idle: limits.child_idle, hidden: hidden(limits) };
+        let rest = Rest { child_idle: limits.child_idle, hidden: HiddenBounds::of(limits) };
         self.shared.rest.store(Arc::new(rest));
         self.shared.means.client.set_policy(live.settings.reachable());
         self.bar(live.registry.shut());
@@ -157,8 +145,7 @@ impl Pool {
         let shared = &self.shared;
         shared.admits(&key.server)?;
         self.make_room(&key).await?;
-        let slot = Arc::clone(shared.slots.lock().entry(key.clone()).or_default());
-        let mut place = slot.lock().await;
+        let (slot, mut place) = self.place(&key).await;
         if let Some(held) = place.as_ref().filter(|held| held.connection.is_alive()) {
             held.touch();
             return Ok((Arc::clone(held), false));
@@ -189,6 +176,18 @@ impl Pool {
                 drop(place);
                 shared.forget(&key, &slot);
                 Err(fault)
+            }
+        }
+    }
+
+    /// The place of that key. One that was given up while it was waited for is nobody's.
+    async fn place(&self, key: &Key) -> (Arc<Slot>, OwnedMutexGuard<Option<Arc<Held>>>) {
+        loop {
+            let slot = Arc::clone(self.shared.slots.lock().entry(key.clone()).or_default());
+            let place = Arc::clone(&slot).lock_owned().await;
+            let stands = self.shared.slots.lock().get(key).is_some_and(|now| Arc::ptr_eq(now, &slot));
+            if stands {
+                return (slot, place);
             }
         }
     }
@@ -224,36 +223,6 @@ impl Pool {
             }
         })?;
         Ok(Arc::new(Held::new(connection, injected)))
-    }
-
-    /// Refuses a hidden session over the bounds, unless one of the same principal's is not in use: that one goes.
-    async fn make_room(&self, key: &Key) -> Result<(), Fault> {
-        let Whose::Hidden { principal, .. } = &key.whose else { return Ok(()) };
-        let victim = {
-            let open = self.shared.slots.lock();
-            if open.contains_key(key) {
-                return Ok(());
-            }
-            let hidden = open.iter().filter(|(other, _)| matches!(other.whose, Whose::Hidden { .. }));
-            let all = hidden.clone().count();
-            let own: Vec<_> = hidden.filter(|(other, _)| other.whose.is_of(principal)).collect();
-            let here = own.iter().filter(|(other, _)| other.server == key.server).count();
-            if here < HIDDEN_EACH_MAX && all < self.shared.rest.load().hidden.max {
-                return Ok(());
-            }
-            let only_here = here >= HIDDEN_EACH_MAX;
-            let may_go = own.iter().filter(|(other, _)| !only_here || other.server == key.server);
-            let idle = may_go.filter_map(|(other, slot)| {
-                let idle = slot.try_lock().ok()?.as_ref()?.idle();
-                (!idle.is_zero()).then(|| (idle, (*other).clone()))
-            });
-            idle.max_by_key(|(idle, _)| *idle).map(|(_, other)| other)
-        };
-        let Some(victim) = victim else {
-            return Err(Fault::unsent(FaultKind::Busy, "as many hidden sessions are in use as may be"));
-        };
-        self.close_where(|other| *other == victim).await;
-        Ok(())
     }
 
     /// Retires the child a session had with credentials that are no longer its own.

@@ -267,6 +267,10 @@ async fn a_source_for_development_is_marked_in_every_decision_and_a_changed_file
     assert_eq!(*seen.lock(), ["Bearer sk-first", "Bearer sk-second"]);
     write("sk-third", 0o644);
     assert_eq!(refused(&call(&house, &token).await), Some(Code::SecretUnreadable));
+    for odd in ["sk-f\u{fc}nf", "\u{feff}sk-5", "sk-\t5", " sk-5", "sk-5\r", "sk-5\n\n"] {
+        write(odd, 0o600);
+        assert_eq!(refused(&call(&house, &token).await), Some(Code::SecretUnusable), "{odd:?}");
+    }
     assert_eq!(seen.lock().len(), 2);
 
     let variable = |name: &str| Source::Variable(name.to_owned());

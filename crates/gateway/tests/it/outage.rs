@@ -128,6 +128,13 @@ impl Key {
 
 /// A house with a yes to a refund of 500 that nobody used.
 async fn approved(tenant: &str, key: &Key) -> Option<(House, Script, Line, ApprovalId)> {
+    let (house, script, line, id) = asked(tenant, POLICY, key).await?;
+    vote(&house, id, "fay", true).await.unwrap();
+    Some((house, script, line, id))
+}
+
+/// A house in which a yes to a refund of 500 was asked for.
+async fn asked(tenant: &str, policy: &str, key: &Key) -> Option<(House, Script, Line, ApprovalId)> {
     let database = crate::cluster::address()?;
     let (line, address) = Line::to(&database).await;
     let script = Script::start(true).await;
@@ -135,7 +142,7 @@ async fn approved(tenant: &str, key: &Key) -> Option<(House, Script, Line, Appro
     one.credentials[0].source = Source::File(key.path());
     let servers = [(ServerName::new("script").unwrap(), one)];
     let settings = gateway::Settings { tenant: tenant.parse().unwrap(), ..settings(servers.into()) };
-    let house = House::on(settings, POLICY, &address).await;
+    let house = House::on(settings, policy, &address).await;
     let groups = ["finance".parse().unwrap()].into();
     house
         .store
@@ -144,7 +151,6 @@ async fn approved(tenant: &str, key: &Key) -> Option<(House, Script, Line, Appro
         .unwrap();
     assert_eq!(code(&call(&house, refund(500)).await).as_deref(), Some("approval-required"));
     let id = waiting(&house).await[0].id;
-    vote(&house, id, "fay", true).await.unwrap();
     Some((house, script, line, id))
 }
 
@@ -235,8 +241,47 @@ async fn how_a_call_with_a_key_ended_is_written_when_the_database_is_back() {
     let told = keyed().await;
     assert_eq!(code(&told), None, "{told}");
     back(&house, &line).await;
-    gateway::settle_left(&house.gate).await;
-    let told = keyed().await;
-    assert_eq!(code(&told).as_deref(), Some("idempotency-answer-unkept"), "it was answered: {told}");
+    let again = keyed().await;
+    assert_eq!(again["result"], told["result"], "its answer, at once: {again}");
+    assert_eq!(refunds(&script), 1);
+}
+
+#[tokio::test]
+async fn what_came_of_a_call_without_its_client_is_kept_when_the_database_is_back() {
+    let key = Key::new();
+    let policy =
+        POLICY.replace("@unless-approved(\"finance\")", "@unless-approved(\"finance\") @execute-on-approval");
+    let Some((house, script, line, id)) = asked("alone", &policy, &key).await else { return };
+    line.set(Cut::AfterSpending);
+    vote(&house, id, "fay", true).await.unwrap();
+    for _ in 0..1_000 {
+        if refunds(&script) == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // its answer cannot be kept
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    back(&house, &line).await;
+    let told = again(&house).await;
+    assert_eq!(told["result"]["content"][0]["text"], r#"refund: {"amount":500}"#, "{told}");
+    assert_eq!((refunds(&script), state(&house, id).await), (1, State::Executed));
+}
+
+#[tokio::test]
+async fn of_a_call_that_a_start_finds_done_its_asker_is_told_once_that_the_answer_is_lost() {
+    let key = Key::new();
+    let Some((house, script, line, id)) = approved("found", &key).await else { return };
+    line.set(Cut::AfterSpending);
+    again(&house).await;
+    back(&house, &line).await;
+    assert_eq!(state(&house, id).await, State::Executing);
+    // as after a stop, before which nobody had the answer
+    assert_eq!(gateway::recover(&house.gate).await.unwrap(), 1);
+    assert_eq!(state(&house, id).await, State::Executed);
+    assert_eq!(code(&again(&house).await).as_deref(), Some("answer-unkept"));
+    assert_eq!(code(&again(&house).await).as_deref(), Some("approval-required"));
+    let [one] = waiting(&house).await.try_into().unwrap();
+    assert!(one.preview.warnings()[0].contains("it was done"), "{:?}", one.preview);
     assert_eq!(refunds(&script), 1);
 }

@@ -615,3 +615,107 @@ async fn until_state(house: &House, id: ApprovalId, wanted: State) {
     }
     assert_eq!(state(house, id).await, wanted);
 }
+
+/// The answer that was kept of it is gone, as where its gateway was killed before it was kept.
+async fn lose_answer(house: &House, id: ApprovalId) {
+    house.store.keep_answer(&scope(house), id, b"lost").await.unwrap();
+}
+
+fn naming(params: Value, id: ApprovalId) -> Value {
+    let mut named = params;
+    named["_meta"]["callgate/operation"] = json!(id.to_string());
+    named
+}
+
+#[tokio::test]
+async fn of_a_call_that_left_without_its_client_and_whose_answer_is_lost_its_asker_is_told_once() {
+    let (house, script) = house(&executing(), Duration::ZERO).await;
+    call(&house, refund(500)).await;
+    let id = proposed(&house).await;
+    vote(&house, id, "fay", true).await.unwrap();
+    until_state(&house, id, State::Executed).await;
+    lose_answer(&house, id).await;
+    let named = call(&house, naming(refund(500), id)).await;
+    assert_eq!(code(&named).as_deref(), Some("answer-unkept"), "{named}");
+    let told = call(&house, refund(500)).await;
+    assert_eq!(code(&told).as_deref(), Some("answer-unkept"), "{told}");
+    let text = told["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(
+        text.starts_with("Not sent again: the call was made (`call_") && text.contains("not kept"),
+        "{text}"
+    );
+    assert!(waiting(&house).await.is_empty(), "and nobody is asked again");
+    let told = call(&house, refund(500)).await;
+    assert_eq!(code(&told).as_deref(), Some("approval-required"), "now that it is known: {told}");
+    let [one] = waiting(&house).await.try_into().unwrap();
+    let [warning] = one.preview.warnings().try_into().unwrap();
+    assert!(
+        warning.starts_with("the same call was approved at ") && warning.contains("it was done"),
+        "{warning}"
+    );
+    assert!(warning.contains(&id.to_string()), "{warning}");
+    // a no to that does not make what was done before unknown to the next who is asked
+    house.gate.desk().revoke(&scope(&house), one.id, "ops", None).await.unwrap();
+    call(&house, refund(500)).await;
+    let [next] = waiting(&house).await.try_into().unwrap();
+    assert_eq!(next.preview.before, one.preview.before);
+    assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+/// What a call of `die` needs people's yes for.
+const MAY_DIE: &str = r#"@id("all") permit (principal, action, resource);
+    @id("ask") @because("it kills") @unless-approved("finance") forbid (principal, action == Action::"script__die", resource);"#;
+
+#[tokio::test]
+async fn of_a_call_whose_end_is_not_known_its_asker_is_told_once_and_so_is_whoever_is_asked_again() {
+    let (house, script) = house(MAY_DIE, Duration::ZERO).await;
+    let die = || json!({ "name": "script__die", "arguments": {} });
+    call(&house, die()).await;
+    let id = proposed(&house).await;
+    vote(&house, id, "fay", true).await.unwrap();
+    let lost = call(&house, die()).await;
+    assert_eq!(code(&lost).as_deref(), Some("upstream-lost"), "{lost}");
+    let text = lost["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("The call was sent, and there is no answer: "), "{text}");
+    assert_eq!(state(&house, id).await, State::Unknown);
+    let sent = script.heard("tools/call").len();
+    let told = call(&house, die()).await;
+    assert_eq!(code(&told).as_deref(), Some("outcome-unknown"), "{told}");
+    let text = told["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("whether it happened is not known") && text.contains("find out"), "{text}");
+    assert!(waiting(&house).await.is_empty());
+    // another asker's call is another deed
+    let other = format!("Bearer {}", house.agent("other").await);
+    let theirs = house.modern_as(&other, "/mcp", "tools/call", die()).await.json();
+    assert_eq!(code(&theirs).as_deref(), Some("approval-required"), "{theirs}");
+    let [theirs] = waiting(&house).await.try_into().unwrap();
+    assert_eq!(theirs.preview.before, None);
+    assert_eq!(code(&call(&house, die()).await).as_deref(), Some("approval-required"));
+    let mine = waiting(&house).await.into_iter().find(|one| one.id != theirs.id).unwrap();
+    let [warning] = mine.preview.warnings().try_into().unwrap();
+    assert!(warning.contains("whether it happened is not known"), "{warning}");
+    let named = call(&house, naming(die(), id)).await;
+    assert_eq!(code(&named).as_deref(), Some("outcome-unknown"), "as often as it is named: {named}");
+    assert_eq!(script.heard("tools/call").len(), sent);
+}
+
+#[tokio::test]
+async fn a_task_whose_call_was_lost_says_that_it_was_sent_and_not_that_it_waits_for_people() {
+    let (house, _script) = house(MAY_DIE, PATIENT).await;
+    let mine = format!("Bearer {}", house.token);
+    let told = call(&house, following(json!({ "name": "script__die", "arguments": {} }))).await;
+    let (task, id) = (told["result"]["taskId"].clone(), proposed(&house).await);
+    vote(&house, id, "fay", true).await.unwrap();
+    about(&house, &mine, "tasks/get", &task).await;
+    until_state(&house, id, State::Unknown).await;
+    lose_answer(&house, id).await;
+    let lost = about(&house, &mine, "tasks/get", &task).await;
+    assert_eq!(lost["result"]["status"], "failed", "{lost}");
+    let error = &lost["result"]["error"];
+    assert_eq!(error["data"]["code"], "outcome-unknown", "{lost}");
+    assert_ne!(error["data"]["class"], "approval-needed");
+    assert!(
+        error["message"].as_str().unwrap().contains("was sent, and whether it happened is not known"),
+        "{lost}"
+    );
+}

@@ -95,7 +95,7 @@ pub(super) fn whole(say: Say, one: &Approval, void: Option<Part>, now: Timestamp
     put("effect", preview.effect.clone());
     put("risk", preview.tier.clone());
     put("kind", preview.categories.join(", "));
-    put("beware", preview.labels.join("; "));
+    put("beware", preview.warnings().join("; "));
     let hides = preview.hides().map(|hides| format!("{hides}: {}", preview.masked.join(", ")));
     put("masked", hides.unwrap_or_default());
     put("undo", preview.undo.clone().unwrap_or_default());

@@ -7,7 +7,7 @@ use crate::{
     say::Say,
     sources::SystemClock,
 };
-use decision::Clock as _;
+use decision::{Clock as _, ServerName};
 use serde_json::json;
 
 /// How the vault stands.
@@ -17,6 +17,8 @@ pub(super) struct Vault {
     fault: Option<anyhow::Error>,
     /// Sealed under keys that are not there.
     closed: Vec<secret::Named>,
+    /// In a form that the server cannot be given.
+    unusable: Vec<(secret::Named, ServerName)>,
     /// With dates that ask for somebody.
     dated: Vec<(secret::Named, State)>,
     /// Why memory for secrets is not locked.
@@ -40,7 +42,10 @@ impl Vault {
             return Ok(vault);
         }
         match keys::open(place, store, Asking::Never).await {
-            Ok(keys) => vault.closed = secret::closed(place, store, &keys).await?,
+            Ok(keys) => {
+                vault.closed = secret::closed(place, store, &keys).await?;
+                vault.unusable = secret::unusable(place, store, &keys).await?;
+            }
             Err(error) => vault.fault = Some(error),
         }
         Ok(vault)
@@ -48,7 +53,7 @@ impl Vault {
 
     pub(super) fn is_good(&self) -> bool {
         let expired = self.dated.iter().any(|(_, state)| matches!(state, State::Expired(_)));
-        self.fault.is_none() && self.closed.is_empty() && !expired
+        self.fault.is_none() && self.closed.is_empty() && self.unusable.is_empty() && !expired
     }
 
     pub(super) fn json(&self) -> serde_json::Value {
@@ -58,6 +63,7 @@ impl Vault {
             "fault": self.fault.as_ref().map(|error| format!("{error:#}")),
             "code": self.fault.as_ref().and_then(|error| error.downcast_ref()).map(|_: &keys::OpensNothing| keys::OpensNothing::CODE),
             "sealed-under-another-key": self.closed.iter().map(named).collect::<Vec<_>>(),
+            "unusable": self.unusable.iter().map(|(one, server)| json!({ "secret": one.name, "user": one.user, "server": server })).collect::<Vec<_>>(),
             "dates": self.dated.iter().map(dated).collect::<Vec<_>>(),
             "memory-not-locked": self.unlocked,
             "key-not-checked": self.unasked,
@@ -72,6 +78,12 @@ impl Vault {
         for named in &self.closed {
             say.line(format!(
                 "{bad} {named} is sealed under a key that is not there: name it under `vault.old-keys`"
+            ));
+        }
+        for (named, server) in &self.unusable {
+            say.line(format!(
+                "{bad} {named} cannot stand in a header or a query of `{server}`, whose calls are refused (secret-unusable): it has a blank at an end, a line break, a tab or a character that is not ASCII; store it again with `callgate secret set {}`",
+                named.name
             ));
         }
         for (named, state) in &self.dated {

@@ -2,7 +2,10 @@
 //! never from the command line, and are never shown.
 
 pub(crate) mod dates;
+mod opened;
 mod rotate;
+
+pub(crate) use opened::{closed, unusable};
 
 use crate::{
     cli::Given,
@@ -23,13 +26,14 @@ use decision::{Clock as _, SecretName, ServerName, Timestamp, UserName};
 use gateway::introspection::{self, PROVIDER};
 use gateway::settings::{Authority, Source};
 use gateway::webhooks::WEBHOOK;
+use opened::Opened;
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Read as _},
     sync::Arc,
 };
 use store::{NewSecret, Scope, Sealed, SecretListing, Store};
-use vault::{Keys, SECRET_BYTES_MAX, Sealer, Secret, SecretRef};
+use vault::{SECRET_BYTES_MAX, Sealer, Secret, SecretRef};
 use zeroize::Zeroizing;
 
 #[derive(Debug, Subcommand)]
@@ -136,6 +140,18 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
              not at all",
             inspect::SHORT_BELOW,
             inspect::SHORTEST
+        ));
+    }
+    if let Some(oddity) = secret.oddity() {
+        given.say.aside(format!(
+            "note: the value {oddity}, which is part of it: set it again without, unless that is meant"
+        ));
+    }
+    if !secret.fits_header()
+        && let Some(server) = opened::header_of(place, &named)
+    {
+        given.say.aside(format!(
+            "note: `{server}` is given it in a header or a query, where it cannot stand: calls of it are refused (`secret-unusable`)"
         ));
     }
     if users(place, &named).is_empty() {
@@ -277,45 +293,6 @@ async fn list(given: &Given, place: &Place) -> Outcome {
     Ok(Verdict::Yes)
 }
 
-/// What the keys at hand open.
-#[derive(Debug, Default)]
-struct Opened {
-    /// Sealed under keys that are not there.
-    closed: Vec<Named>,
-    /// Why nothing is known.
-    fault: Option<String>,
-}
-
-impl Opened {
-    async fn of(place: &Place, store: &Store, secrets: &[SecretListing]) -> Self {
-        // without secrets no key must be made for it
-        if secrets.is_empty() {
-            return Self::default();
-        }
-        if !place.meant.state_dir.exists() {
-            // whoever only reads begins nothing
-            let fault = format!("`{}` does not exist", place.meant.state_dir.display());
-            return Self { fault: Some(fault), ..Self::default() };
-        }
-        if place.meant.keys.asks() {
-            let fault = "the passphrase would have to be asked for".to_owned();
-            return Self { fault: Some(fault), ..Self::default() };
-        }
-        let closed = async {
-            let keys = keys::open(place, store, Asking::Never).await?;
-            closed(place, store, &keys).await
-        };
-        match closed.await {
-            Ok(closed) => Self { closed, fault: None },
-            Err(error) => Self { closed: Vec::new(), fault: Some(format!("{error:#}")) },
-        }
-    }
-
-    fn opens(&self, named: &Named) -> Option<bool> {
-        self.fault.is_none().then(|| !self.closed.contains(named))
-    }
-}
-
 /// Forgets a secret whose current value is still this version, and records that; whether it was.
 pub(crate) async fn take_out(
     place: &Place,
@@ -400,16 +377,4 @@ pub(crate) async fn dated(
         (Named { name: one.name, user: one.user }, state)
     });
     Ok(stand.filter(|(_, state)| *state != State::Good).collect())
-}
-
-/// The secrets that none of these keys opens.
-pub(crate) async fn closed(place: &Place, store: &Store, keys: &Keys) -> anyhow::Result<Vec<Named>> {
-    let mut closed = Vec::new();
-    for one in store.sealed_everywhere().await?.into_iter().filter(|one| one.scope == place.scope()) {
-        if !vault::Sealed::from_bytes(one.sealed.0).is_ok_and(|sealed| keys.knows(&sealed)) {
-            closed.push(Named { name: one.name, user: one.user });
-        }
-    }
-    closed.dedup();
-    Ok(closed)
 }

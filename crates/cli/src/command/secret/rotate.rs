@@ -1,5 +1,6 @@
 //! `callgate secret rotate`: another key for everything that is sealed, or another value for one secret.
 
+use super::opened::is_in_force;
 use super::{Named, New, put, read};
 use crate::{
     cli::Given,
@@ -14,8 +15,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args as ClapArgs;
 use decision::{Clock as _, EventName, SecretName, Timestamp, UserName, counted};
 use serde_json::json;
-use std::collections::BTreeSet;
-use store::{Resealable, Store};
+use store::{Resealable, Scope, Store};
 use vault::{KeyFile, Keys, SecretRef, VaultError};
 
 #[derive(Debug, ClapArgs)]
@@ -93,8 +93,18 @@ enum Step {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Moves {
     moved: u64,
-    /// Values under keys that are not ours: of another installation in the same database.
+    /// Values of other tenants or environments in the same database, under keys that are not at hand.
     foreign: u64,
+    /// Values of this installation, under keys that are not at hand: they stay where they are.
+    left: Vec<Left>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Left {
+    named: Named,
+    version: u64,
+    /// Calls need it: it was not replaced.
+    in_force: bool,
 }
 
 /// Moves everything under a new key while the gateway serves: both keys are known before anything is sealed under
@@ -123,7 +133,7 @@ async fn key(given: &Given, place: &Place) -> Outcome {
         Some(file) => {
             is_only_ours(&book, &store, place).await?;
             keys::open(place, &store, Asking::Allowed).await?;
-            change(file, &store, async |step| match step {
+            change(file, &store, &place.scope(), async |step| match step {
                 Step::Begun | Step::Done => told(&book).await,
                 Step::Moved | Step::Emptied => Ok(()),
             })
@@ -132,28 +142,45 @@ async fn key(given: &Given, place: &Place) -> Outcome {
         None => {
             let keys = keys::open(place, &store, Asking::Allowed).await?;
             told(&book).await?;
-            move_all(&store, &keys, &mut async |_| Ok(())).await?
+            move_all(&store, &keys, &place.scope(), &mut async |_| Ok(())).await?
         }
     };
     let count = moves.moved.to_string();
     let detail = [("moved", count.as_str()), ("by", given.surroundings.user.as_str())];
     book.record(EventName::KeyRotated, None, &detail).await?;
     book.close().await?;
-    given.say.json(&json!({ "moved": moves.moved, "foreign": moves.foreign, "old-keys": file.is_none() }));
+    tell(&moves, file.is_some(), given);
+    Ok(moves.left.is_empty().into())
+}
+
+fn tell(moves: &Moves, is_new: bool, given: &Given) {
+    let left = |one: &Left| json!({ "secret": one.named.name, "user": one.named.user, "version": one.version, "in-force": one.in_force });
+    given.say.json(&json!({ "moved": moves.moved, "foreign": moves.foreign, "old-keys": !is_new,
+        "left": moves.left.iter().map(left).collect::<Vec<_>>() }));
     given.say.line(format!("moved {} under the new key", counted(moves.moved, "sealed value")));
     if moves.foreign > 0 {
         given.say.aside(format!(
-            "note: sealed under keys of another installation, and left there: {}",
+            "note: of other tenants or environments in this database, under keys of theirs, and left there: {}",
             counted(moves.foreign, "value")
         ));
     }
-    match file {
-        Some(_) => {
+    for Left { named, version, in_force } in &moves.left {
+        let means = match in_force {
+            true => {
+                "calls that need it are refused: name that key under `vault.old-keys` and run this again, or store a new value"
+            }
+            false => "it was replaced, and goes by itself within a day",
+        };
+        given.say.aside(format!(
+            "note: {named}, version {version}, is under a key that is not there, and was left: {means}"
+        ));
+    }
+    match is_new {
+        true => {
             given.say.aside("note: backups of the database still need the old key, which is gone from here")
         }
-        None => given.say.aside("note: `vault.old-keys` can be taken out now"),
+        false => given.say.aside("note: `vault.old-keys` can be taken out now"),
     }
-    Ok(Verdict::Yes)
 }
 
 /// Whether no other gateway works with this database: one that has the old key in a file of its own would have no secrets
@@ -197,6 +224,7 @@ async fn told(book: &Book) -> anyhow::Result<()> {
 async fn change(
     file: &KeyFile,
     store: &Store,
+    ours: &Scope,
     mut after: impl AsyncFnMut(Step) -> anyhow::Result<()>,
 ) -> anyhow::Result<Moves> {
     file.begin_change(&SystemEntropy)?;
@@ -204,7 +232,7 @@ async fn change(
     let mut all = file.load()?.into_iter().map(std::sync::Arc::new);
     let current = all.next().ok_or_else(|| anyhow!("there is no key"))?;
     let keys = Keys::new(current, all.collect());
-    let moves = move_all(store, &keys, &mut after).await?;
+    let moves = move_all(store, &keys, ours, &mut after).await?;
     after(Step::Emptied).await?;
     file.finish_change()?;
     after(Step::Done).await?;
@@ -215,12 +243,14 @@ async fn change(
 async fn move_all(
     store: &Store,
     keys: &Keys,
+    ours: &Scope,
     after: &mut impl AsyncFnMut(Step) -> anyhow::Result<()>,
 ) -> anyhow::Result<Moves> {
     let mut moves = Moves::default();
     loop {
         let mut left = 0;
-        let mut foreign = BTreeSet::new();
+        let mut foreign = 0;
+        let mut closed = Vec::new();
         for one in store.sealed_everywhere().await? {
             let sealed = vault::Sealed::from_bytes(one.sealed.0.clone()).with_context(|| told_of(&one))?;
             let at = place_of(&one)?;
@@ -234,15 +264,21 @@ async fn move_all(
                         after(Step::Moved).await?;
                     }
                 }
-                Err(VaultError::OtherKey { .. }) => drop(foreign.insert(told_of(&one))),
+                Err(VaultError::OtherKey { .. }) if one.scope == *ours => closed.push(one),
+                Err(VaultError::OtherKey { .. }) => foreign += 1,
                 Err(error) => {
                     return Err(anyhow!(error).context("the old key is kept for what cannot be moved"));
                 }
             }
         }
-        moves.foreign = u64::try_from(foreign.len()).unwrap_or(u64::MAX);
         if left == 0 {
-            return Ok(moves);
+            let listed = store.list_secrets(ours).await?;
+            let left = closed.into_iter().map(|one| Left {
+                in_force: is_in_force(&listed, &one),
+                version: one.version,
+                named: Named { name: one.name, user: one.user },
+            });
+            return Ok(Moves { foreign, left: left.collect(), ..moves });
         }
     }
 }
@@ -267,7 +303,6 @@ mod tests {
     use super::*;
     use crate::command::secret::put_next;
     use std::{cell::Cell, path::Path, sync::Arc};
-    use store::Scope;
     use vault::{Kek, Sealer, Secret};
 
     /// A store with a replaced value and two current ones, and its key file.
@@ -306,14 +341,14 @@ mod tests {
             let (store, file) = vault_in(folder.path()).await;
             let old = file.load().unwrap()[0].id();
             let steps = Cell::new(0);
-            let broken = change(&file, &store, async |_| {
+            let broken = change(&file, &store, &Scope::default(), async |_| {
                 steps.set(steps.get() + 1);
                 if steps.get() == stop { Err(anyhow!("broken off")) } else { Ok(()) }
             })
             .await;
             assert!(broken.is_err(), "step {stop}");
             assert_eq!(opens(&store, &file).await, (3, 3), "after step {stop}");
-            change(&file, &store, async |_| Ok(())).await.unwrap();
+            change(&file, &store, &Scope::default(), async |_| Ok(())).await.unwrap();
             assert_eq!(opens(&store, &file).await, (3, 3));
             let left = file.load().unwrap();
             assert!(left.len() == 1 && left[0].id() != old, "one key is left, and a new one");
@@ -328,15 +363,21 @@ mod tests {
         let mut damaged = one.sealed.clone();
         *damaged.0.last_mut().unwrap() ^= 1;
         assert!(store.reseal_secret(&one, &damaged).await.unwrap());
-        assert!(change(&file, &store, async |_| Ok(())).await.is_err());
+        let ours = Scope::default();
+        assert!(change(&file, &store, &ours, async |_| Ok(())).await.is_err());
         assert_eq!(file.load().unwrap().len(), 2, "both keys are there");
-        // of another installation: the id of its key is another one
+        // the id of its key is another one
         let now = store.sealed_everywhere().await.unwrap().remove(0);
         let mut foreign = one.sealed.clone();
         foreign.0[1] ^= 1;
         assert!(store.reseal_secret(&now, &foreign).await.unwrap());
-        let moves = change(&file, &store, async |_| Ok(())).await.unwrap();
-        assert_eq!(moves.foreign, 1);
+        let moves = change(&file, &store, &ours, async |_| Ok(())).await.unwrap();
+        let named = Named { name: now.name.clone(), user: None };
+        assert_eq!(moves.left, [Left { named, version: 1, in_force: false }], "it is said what it is");
+        assert_eq!(moves.foreign, 0);
         assert_eq!(file.load().unwrap().len(), 1);
+        let elsewhere = Scope::new("other".parse().unwrap(), "production".parse().unwrap());
+        let moves = change(&file, &store, &elsewhere, async |_| Ok(())).await.unwrap();
+        assert_eq!((moves.foreign, moves.left), (1, Vec::new()), "of another tenant it is none of ours");
     }
 }

@@ -332,7 +332,7 @@ async fn take_hidden(rig: &Rig, key: Key) -> Result<(Arc<Held>, bool), Fault> {
 }
 
 #[tokio::test]
-async fn hidden_sessions_are_bounded_and_the_idlest_of_the_same_principal_gives_way() {
+async fn hidden_sessions_are_bounded_and_one_that_nobody_uses_gives_way_the_same_principals_first() {
     let peer = serve(shakes).await;
     let bounds = HiddenBounds { idle: Duration::from_secs(60), max: 2 };
     let reach = Reach::Http { url: peer.url.clone() };
@@ -341,13 +341,21 @@ async fn hidden_sessions_are_bounded_and_the_idlest_of_the_same_principal_gives_
     let (first, opened) = take_hidden(&rig, hidden_key(&rig, 1, false)).await.unwrap();
     assert!(opened);
     assert!(!take_hidden(&rig, hidden_key(&rig, 1, false)).await.unwrap().1, "shared");
-    take_hidden(&rig, hidden_key(&rig, 2, false)).await.unwrap();
+    let (second, _) = take_hidden(&rig, hidden_key(&rig, 2, false)).await.unwrap();
     let none = take_hidden(&rig, hidden_key(&rig, 3, false)).await.unwrap_err();
-    assert_eq!(none.kind, FaultKind::Busy, "nobody's session is taken from another principal");
+    assert_eq!(none.kind, FaultKind::Busy, "somebody holds each: a call, or a stream");
+    assert!(none.detail.contains("`max-sessions`"), "{none}");
+    let is_open = |principal, roots| rig.pool.running(&hidden_key(&rig, principal, roots)).is_some();
+    drop((first, second));
     tokio::time::sleep(Duration::from_millis(5)).await;
-    take_hidden(&rig, hidden_key(&rig, 1, true)).await.unwrap();
+    // the other is unused for as long, or longer
+    take_hidden(&rig, hidden_key(&rig, 2, true)).await.unwrap();
     assert_eq!(rig.pool.len(), 2);
-    assert!(!first.connection.is_alive(), "its own idle one made room");
+    assert!(is_open(1, false) && !is_open(2, false) && is_open(2, true), "its own unused one made room");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    take_hidden(&rig, hidden_key(&rig, 3, false)).await.unwrap();
+    assert!(!is_open(1, false) && is_open(2, true) && is_open(3, false), "else the longest unused");
+    assert_eq!(rig.pool.len(), 2);
     rig.pool.shut_down().await;
 }
 

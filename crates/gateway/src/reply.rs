@@ -372,11 +372,11 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::AnswerUnexpected | Code::AnswerQuotesSecret => bad(rpc::INVALID_REQUEST),
         Code::CredentialMissing | Code::CredentialMalformed | Code::CredentialInUrl => who(),
         Code::CredentialUnknown | Code::CredentialExpired | Code::CredentialRevoked => who(),
-        Code::AgentDisabled => who(),
+        Code::AgentDisabled | Code::CredentialEarly | Code::IssuerUnknown => who(),
         Code::CertificateUnknown | Code::CertificateInvalid | Code::CertificateLapsed => who(),
-        Code::CredentialEarly | Code::IssuerUnknown | Code::TokenHeaderRefused => who(),
-        Code::TokenKeyUnknown | Code::TokenSignatureInvalid | Code::TokenAudienceMismatch => who(),
-        Code::ClaimMissing | Code::ClaimUnusable | Code::TokenUnproven | Code::TokenInactive => who(),
+        Code::TokenHeaderRefused | Code::TokenKeyUnknown | Code::TokenSignatureInvalid => who(),
+        Code::TokenAudienceMismatch | Code::TokenUnproven | Code::TokenInactive => who(),
+        Code::ClaimMissing | Code::ClaimUnusable => who(),
         Code::ScopeInsufficient => plain(StatusCode::FORBIDDEN, DENIED),
         Code::ItemUnknown | Code::ItemWithdrawn | Code::NotPermitted => hidden(facts),
         Code::ItemAmbiguous | Code::ArgumentsInvalid | Code::StateUnknown => ok(rpc::INVALID_PARAMS),
@@ -399,18 +399,10 @@ fn told(code: Code, facts: &Facts) -> Told {
         Code::DatabaseReplaced | Code::DatabaseUnavailable => unavailable(),
         Code::ApprovalUnavailable | Code::BudgetUnavailable | Code::IdempotencyUnavailable => unavailable(),
         Code::ProviderUnreachable | Code::ProviderRefused | Code::ProviderBusy => unavailable(),
-        Code::RuleFailed
-        | Code::SchemaUnenforceable
-        | Code::PathIncomplete
-        | Code::SecretMissing
-        | Code::SecretBackendRefused
-        | Code::SecretUnreadable
-        | Code::SecretUnusable
-        | Code::StageFailed
-        | Code::AnswerUnkept
-        | Code::OutcomeUnknown
-        | Code::OutcomeUnrecorded
-        | Code::Cancelled => ok(rpc::INTERNAL_ERROR),
+        Code::SecretMissing | Code::SecretUnreadable | Code::SecretUnusable => ok(rpc::INTERNAL_ERROR),
+        Code::RuleFailed | Code::SchemaUnenforceable | Code::PathIncomplete => ok(rpc::INTERNAL_ERROR),
+        Code::SecretBackendRefused | Code::StageFailed | Code::AnswerUnkept => ok(rpc::INTERNAL_ERROR),
+        Code::OutcomeUnknown | Code::OutcomeUnrecorded | Code::Cancelled => ok(rpc::INTERNAL_ERROR),
     }
 }
 

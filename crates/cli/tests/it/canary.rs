@@ -24,6 +24,8 @@ const PHRASE_FILE: &str = "phrase";
 const IN_HEADER: &str = "Hdr/canary+9fZ~\"q&2_x=77";
 const IN_QUERY: &str = "qry<canary>/+84-1k'33%zz";
 const IN_ENV: &str = "env canary\\/+5pQ\"é&<12>";
+/// What the two servers have, each its own.
+const NOTES: [&str; 2] = ["note://garden/1", "note://bridge/1"];
 
 /// Every form that is promised to be found, of the secret by itself.
 fn forms(secret: &str) -> Vec<String> {
@@ -122,6 +124,8 @@ fn answer(message: &Value, secrets: &[String]) -> Vec<Value> {
     let ok = |result: Value| json!({ "jsonrpc": "2.0", "id": id, "result": result });
     let notice =
         |method: &str, params: Value| json!({ "jsonrpc": "2.0", "method": method, "params": params });
+    // an address of its own: what another server names already waits for a person
+    let uri = if secrets.len() > 1 { NOTES[0] } else { NOTES[1] };
     match message["method"].as_str().unwrap_or_default() {
         "initialize" => vec![ok(json!({ "protocolVersion": "2025-11-25",
             "capabilities": { "tools": {}, "resources": {}, "logging": {} }, "instructions": rant,
@@ -141,10 +145,10 @@ fn answer(message: &Value, secrets: &[String]) -> Vec<Value> {
             vec![ok(json!({ "tools": [tool("say"), tool("fail")] }))]
         }
         "resources/list" => vec![ok(json!({ "resources": [
-            { "uri": "note:///1", "name": "one", "description": rant }] }))],
+            { "uri": uri, "name": "one", "description": rant }] }))],
         "resources/templates/list" => vec![ok(json!({ "resourceTemplates": [] }))],
         "resources/read" => {
-            vec![ok(json!({ "contents": [{ "uri": "note:///1", "text": rant, "blob": rant }] }))]
+            vec![ok(json!({ "contents": [{ "uri": uri, "text": rant, "blob": rant }] }))]
         }
         "tools/call" if message["params"]["name"] == "fail" => vec![json!({ "jsonrpc": "2.0", "id": id,
             "error": { "code": -32000, "message": rant, "data": { "why": [rant] } } })],
@@ -407,7 +411,8 @@ fn everything_the_host_gets(gateway: &Served, token: &str) -> Vec<u8> {
         assert!(told.contains("notifications/progress") && told.contains("notifications/message"), "{told}");
         assert!(say(call("fail")).contains("[secret:"));
         say(json!({ "jsonrpc": "2.0", "id": 4, "method": "resources/list" }));
-        let read = json!({ "jsonrpc": "2.0", "id": 5, "method": "resources/read", "params": { "uri": "note:///1" } });
+        let uri = if server == "gossip" { NOTES[0] } else { NOTES[1] };
+        let read = json!({ "jsonrpc": "2.0", "id": 5, "method": "resources/read", "params": { "uri": uri } });
         assert!(say(read).contains("[secret:"));
         say(call(if server == "gossip" { "page" } else { "die" }));
         say(call("nothing"));

@@ -202,12 +202,11 @@ impl Features {
     }
 }
 
-/// Of each question's table, places for features; a power of two, and at least twice as many as there are.
+/// Of each table, places for features; a power of two, and at least twice as many as there are.
 const SLOTS: usize = 1 << 15;
-const CHANGES_SLOTS: usize = 1 << 15;
 const TABLE: Table<'static, { QUESTIONS.len() }> = Table::new(include_bytes!("alike.bin"), SLOTS);
 /// Of one question: whether it changes anything.
-const CHANGES: Table<'static, 1> = Table::new(include_bytes!("changes.bin"), CHANGES_SLOTS);
+const CHANGES: Table<'static, 1> = Table::new(include_bytes!("changes.bin"), SLOTS);
 
 /// How much the log-odds count of rules that say it writes, of rules that say it looks, and of words; set by how tools are
 /// judged whose servers neither rules nor words were made from.
@@ -229,7 +228,12 @@ pub fn table(
 
 /// The same of the one question whether a tool changes anything.
 pub fn changes_table(heads: [(f32, f32); 1], features: &[(u64, [i8; 1])]) -> Option<Vec<u8>> {
-    table::lay(heads, features, CHANGES_SLOTS)
+    table::lay(heads, features, SLOTS)
+}
+
+/// From 0 to 1, of log-odds.
+fn chance(odds: f32) -> f32 {
+    1.0 / (1.0 + (-odds).exp())
 }
 
 /// How likely each answer is, by how a tool is worded.
@@ -258,8 +262,7 @@ impl<'a> Opinion<'a> {
 
     /// From 0 to 1.
     fn likely(&self, question: Question) -> f32 {
-        let odds = self.odds.get(question.index()).copied().unwrap_or_default();
-        1.0 / (1.0 + (-odds).exp())
+        chance(self.odds.get(question.index()).copied().unwrap_or_default())
     }
 
     /// Most tools that are worded so do it.
@@ -284,7 +287,6 @@ impl<'a> Opinion<'a> {
     /// how likely that is: by rules that are nearly sure, next to nothing is turned; what they cannot tell is told by words that
     /// are clear.
     pub(super) fn decides(&self, ruled: Option<bool>, sure: f32) -> (Option<bool>, f32) {
-        let chance = |odds: f32| 1.0 / (1.0 + (-odds.abs()).exp());
         let odds = (sure / (1.0 - sure)).ln().max(0.0);
         let both = match ruled {
             Some(true) => WRITES * odds + WORDS * self.changes,
@@ -294,7 +296,7 @@ impl<'a> Opinion<'a> {
         };
         let changes = Some(both > 0.0);
         let stands = changes == ruled || ruled.is_some() && both.abs() < OVERRULED;
-        if stands { (ruled, sure) } else { (changes, chance(both)) }
+        if stands { (ruled, sure) } else { (changes, chance(both.abs())) }
     }
 
     /// The words that speak most for its changing something, or against it.
@@ -304,7 +306,7 @@ impl<'a> Opinion<'a> {
             Some(if changes { step } else { step.saturating_neg() })
         };
         let by = self.by(reading, step);
-        let share = 100.0 / (1.0 + (-self.changes).exp());
+        let share = 100.0 * chance(self.changes);
         let (share, what) =
             if changes { (share, "change something") } else { (100.0 - share, "change nothing") };
         format!("{share:.0} in 100 that are worded so {what}{by}")

@@ -22,7 +22,7 @@ use decision::{
 };
 use short::{NAME_CHARS_MAX, cut, named, shorten};
 use std::{collections::BTreeMap, sync::Arc};
-use store::ledger::{Attending, Record};
+use store::ledger::{Attending, KeptRoom, Record};
 
 /// Longest method name an entry keeps.
 const METHOD_CHARS_MAX: usize = 120;
@@ -70,7 +70,6 @@ pub(crate) struct Leg {
     arguments: Option<Disclosure>,
     result: Option<Disclosure>,
     policy: Option<Digest>,
-    intended: bool,
     pub(crate) dispatched: bool,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) shown: Option<Digest>,
@@ -101,6 +100,8 @@ pub(crate) struct Leg {
     /// Entries that become durable with the intent.
     pub(crate) also: Vec<Record>,
     attending: Option<Attending>,
+    /// Room on the disk for its decision, since its intent is durable.
+    room: Option<KeptRoom>,
 }
 
 impl Leg {
@@ -201,7 +202,6 @@ impl Leg {
             arguments: None,
             result: None,
             policy: Some(live.policies.digest()),
-            intended: false,
             dispatched: false,
             outcome: None,
             shown: None,
@@ -220,6 +220,7 @@ impl Leg {
             notes: Vec::new(),
             also: Vec::new(),
             attending: Some(gate.ledger.attend()),
+            room: None,
             trail,
         }
     }
@@ -337,8 +338,7 @@ impl Leg {
         })?;
         let mut records = std::mem::take(&mut self.also);
         records.push(self.intent_record(live)?);
-        gate.ledger.append(records).await.map_err(unwritten)?;
-        self.intended = true;
+        self.room = Some(gate.ledger.append_begin(records).await.map_err(unwritten)?);
         Ok(())
     }
 
@@ -350,17 +350,21 @@ impl Leg {
         live: &Live,
         end: &Result<(), Refusal>,
     ) -> impl Future<Output = Result<(), Refusal>> + use<'g> {
-        let (dispatched, intended) = (self.dispatched, self.intended);
+        let dispatched = self.dispatched;
         // made before anybody waits: a record that is open is a kilobyte and a half
         let last = self.last(gate, live, end);
         async move {
             // it is waited for until it is written, or those who write at the same time make a group each
-            let (records, _attending) = last?;
+            let (records, _attending, room) = last?;
             // its intent is in the record, and how it ended is to be too
-            let decision = if intended { records.last().cloned() } else { None };
-            let written = gate.ledger.append(records).await.map(|_| ()).map_err(unwritten);
-            if let Some(decision) = decision.filter(|_| written.is_err()) {
-                unrecorded::record_later(gate, decision);
+            let decision = room.as_ref().and(records.last()).cloned();
+            let written = match &room {
+                Some(room) => gate.ledger.append_end(records, room).await,
+                None => gate.ledger.append(records).await,
+            };
+            let written = written.map(drop).map_err(unwritten);
+            if let Some((decision, room)) = decision.zip(room).filter(|_| written.is_err()) {
+                unrecorded::record_later(gate, decision, room);
             }
             // whoever is told that nothing happened would do it again
             let sent = |refusal: Refusal| Refusal::new(Code::OutcomeUnrecorded, refusal.because);
@@ -368,23 +372,18 @@ impl Leg {
         }
     }
 
-    fn last(
-        mut self,
-        gate: &Gate,
-        live: &Live,
-        end: &Result<(), Refusal>,
-    ) -> Result<(Vec<Record>, Option<Attending>), Refusal> {
+    fn last(mut self, gate: &Gate, live: &Live, end: &Result<(), Refusal>) -> Result<Last, Refusal> {
         let mut records = std::mem::take(&mut self.also);
-        if !self.intended {
+        if self.room.is_none() {
             records.push(self.intent_record(live)?);
         }
         let keep = self.keeps(live).1;
         let disclosures = self.result.take().filter(|_| keep).into_iter().collect();
-        let attending = self.attending.take();
+        let (attending, room) = (self.attending.take(), self.room.take());
         let decision = self.decide(gate.clock.now(), end);
         gate.metrics.decided(&decision.0, &decision.1);
         records.push(record(Entry::Decision(Box::new(decision.0)), disclosures)?);
-        Ok((records, attending))
+        Ok((records, attending, room))
     }
 
     fn decide(self, now: decision::Timestamp, end: &Result<(), Refusal>) -> (Decision, Labels) {
@@ -427,6 +426,9 @@ impl Leg {
         (decision, labels)
     }
 }
+
+/// What is written at the end of a leg; who waits for that; and where there is room for it.
+type Last = (Vec<Record>, Option<Attending>, Option<KeptRoom>);
 
 /// What the metrics know of a decision beside the decision.
 #[derive(Debug)]

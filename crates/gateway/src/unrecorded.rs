@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use store::ledger::{Ledger, LedgerError, Record};
+use store::ledger::{KeptRoom, Ledger, LedgerError, Record};
 
 /// Most decisions that wait, and bytes of them with the values beside them. The end of a call beyond it is unknown after
 /// the next start.
@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    records: VecDeque<Record>,
+    records: VecDeque<(Record, Arc<KeptRoom>)>,
     bytes: usize,
     is_tried: bool,
 }
@@ -27,19 +27,19 @@ pub(crate) struct Unrecorded(Mutex<Waiting>);
 
 impl Unrecorded {
     /// Keeps one; whether somebody has to begin to try. `None` where there is no room.
-    fn keep(&self, record: Record) -> Option<bool> {
+    fn keep(&self, record: Record, room: KeptRoom) -> Option<bool> {
         let mut waiting = self.0.lock();
         let bytes = waiting.bytes + record.bytes();
         if waiting.records.len() >= WAITING_MAX || bytes > BYTES_MAX {
             return None;
         }
         waiting.bytes = bytes;
-        waiting.records.push_back(record);
+        waiting.records.push_back((record, Arc::new(room)));
         Some(!std::mem::replace(&mut waiting.is_tried, true))
     }
 
     /// The one whose turn it is; nobody tries any more where there is none.
-    fn first(&self) -> Option<Record> {
+    fn first(&self) -> Option<(Record, Arc<KeptRoom>)> {
         let mut waiting = self.0.lock();
         waiting.is_tried = !waiting.records.is_empty();
         waiting.records.front().cloned()
@@ -47,16 +47,16 @@ impl Unrecorded {
 
     fn is_written(&self) {
         let mut waiting = self.0.lock();
-        let bytes = waiting.records.pop_front().map_or(0, |record| record.bytes());
+        let bytes = waiting.records.pop_front().map_or(0, |(record, _)| record.bytes());
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
     }
 
     async fn write(&self, ledger: &Weak<Ledger>) {
         let mut written = 0_u64;
-        while let Some(record) = self.first() {
+        while let Some((record, room)) = self.first() {
             // whoever closes the ledger does not wait for this
             let Some(ledger) = ledger.upgrade() else { return };
-            match ledger.append(vec![record]).await {
+            match ledger.append_end(vec![record], &room).await {
                 Ok(_) => {
                     self.is_written();
                     written += 1;
@@ -73,8 +73,8 @@ impl Unrecorded {
 }
 
 /// Has a decision written as soon as the ledger can be. The ledger has nothing of it: it said so.
-pub(crate) fn record_later(gate: &Gate, decision: Record) {
-    match gate.unrecorded.keep(decision) {
+pub(crate) fn record_later(gate: &Gate, decision: Record, room: KeptRoom) {
+    match gate.unrecorded.keep(decision, room) {
         None => {
             tracing::error!(
                 "too many calls have ended that cannot be recorded: how this one did is unknown after the next start"
@@ -96,18 +96,19 @@ mod tests {
     fn no_more_waits_than_there_is_room_for_and_each_is_written_in_its_turn() {
         let unrecorded = Unrecorded::default();
         let record = |n: usize| Record::raw(n.to_string().into_bytes(), Vec::new());
-        assert_eq!(unrecorded.keep(record(0)), Some(true), "somebody begins");
+        let keep = |record| unrecorded.keep(record, KeptRoom::default());
+        assert_eq!(keep(record(0)), Some(true), "somebody begins");
         for n in 1..WAITING_MAX {
-            assert_eq!(unrecorded.keep(record(n)), Some(false), "{n}");
+            assert_eq!(keep(record(n)), Some(false), "{n}");
         }
-        assert_eq!(unrecorded.keep(record(0)), None);
+        assert_eq!(keep(record(0)), None);
         for n in 0..WAITING_MAX {
-            assert_eq!(unrecorded.first().unwrap().entry(), n.to_string().as_bytes());
+            assert_eq!(unrecorded.first().unwrap().0.entry(), n.to_string().as_bytes());
             unrecorded.is_written();
         }
         assert!(unrecorded.first().is_none() && unrecorded.0.lock().bytes == 0);
         let large = Record::raw(vec![b'x'; BYTES_MAX], Vec::new());
-        assert_eq!(unrecorded.keep(large), Some(true));
-        assert_eq!(unrecorded.keep(record(1)), None, "bytes are bounded too");
+        assert_eq!(keep(large), Some(true));
+        assert_eq!(keep(record(1)), None, "bytes are bounded too");
     }
 }

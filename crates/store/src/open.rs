@@ -10,7 +10,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::{fs, io, sync::Arc};
 use tokio::time::{Duration, Instant};
@@ -25,6 +25,9 @@ const MOVED: Duration = Duration::from_secs(60);
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// The schema that this version writes.
 const SCHEMA: i64 = 17;
+
+/// Bytes of the first part of the index that SQLite keeps of its log.
+const SHM_BYTES: u64 = 32 * 1024;
 
 /// Both engines know the same versions; a test compares what they build.
 fn migrator(steps: [(&'static str, &'static str); 17]) -> Migrator {
@@ -99,6 +102,7 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
         return Err(StoreError::Away { place, left, cure });
     }
     private(&path).map_err(fault)?;
+    has_room(&path).map_err(fault)?;
     // Whoever turns a new file into one with a write-ahead log needs it alone, and SQLite tells everybody else so
     // at once, without the wait that it grants a statement.
     let begun = Instant::now();
@@ -184,6 +188,23 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 fn files(path: &Path) -> io::Result<Together> {
     let itself = fs::canonicalize(path)?;
     Together::at([path.to_owned(), beside(&itself, "-wal"), beside(&itself, "-shm")])
+}
+
+/// SQLite maps the index of its log into memory. It finds out whether the disk backs the first of the four kilobytes of a page
+/// and not whether it backs the others: where blocks are smaller and there are too few, the kernel ends the process.
+///
+/// Errors: that index is to be made, and the disk is full.
+fn has_room(path: &Path) -> io::Result<()> {
+    let itself = fs::canonicalize(path)?;
+    let is_backed = fs::metadata(beside(&itself, "-shm")).is_ok_and(|shm| shm.blocks() * 512 >= SHM_BYTES);
+    if is_backed {
+        return Ok(());
+    }
+    let disk = rustix::fs::statvfs(&itself)?;
+    if disk.f_bavail.saturating_mul(disk.f_frsize) < 2 * SHM_BYTES {
+        return Err(io::Error::new(io::ErrorKind::StorageFull, "the disk is full: make room"));
+    }
+    Ok(())
 }
 
 /// What shows that a database which is not there was, and what to do about it. SQLite would take the log of the old one

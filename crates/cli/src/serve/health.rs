@@ -28,6 +28,11 @@ pub(super) fn probes(gate: &Arc<Gate>, closing: &CancellationToken) -> Probes {
                 return Health::Bad("the gateway is stopping".to_owned());
             }
             let stats = ready.ledger().stats();
+            if stats.short {
+                return Health::Bad(
+                    "the disk has no room for another call in the ledger, so calls are refused".to_owned(),
+                );
+            }
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             if seen.fails(stats.failures, stats.groups) {
                 return Health::Bad("the ledger cannot be written, so calls are refused".to_owned());

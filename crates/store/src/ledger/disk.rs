@@ -2,6 +2,7 @@
 
 use crate::inplace::WhichFile;
 use parking_lot::Mutex;
+use rustix::fs::FallocateFlags;
 use std::{
     collections::VecDeque,
     fs::{File, OpenOptions},
@@ -37,6 +38,8 @@ pub enum Fault {
     NoSpace,
     /// The next file that is begun finds no room for its name.
     NoName,
+    /// The next time that room is laid out, there is not enough.
+    NoRoom,
     /// The next sync reports an I/O error; the data may or may not be there.
     Sync,
     /// The next sync reports an I/O error, and the last bytes of the file have become zeros, as when
@@ -131,6 +134,19 @@ impl SegmentFile {
             Some(_) => Err(full()),
             None => self.file.write_all_at(bytes, offset),
         }
+    }
+
+    /// Takes blocks of the disk from `offset` on, beyond the file's end, which stays where it is.
+    pub(super) fn lay_out(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        match self.disk.fault(|f| matches!(f, Fault::NoRoom)) {
+            Some(_) => Err(full()),
+            None => Ok(rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, bytes)?),
+        }
+    }
+
+    /// Gives back what was laid out behind the end, if the file is as long as it was left.
+    pub(super) fn give_back(&self, bytes: u64) -> io::Result<()> {
+        if self.bytes()? == bytes { self.file.set_len(bytes) } else { Ok(()) }
     }
 
     pub(super) fn sync_data(&self) -> io::Result<()> {

@@ -23,6 +23,8 @@ mod queue;
 mod read;
 mod reading;
 mod recent;
+mod record;
+mod room;
 mod seen;
 mod segment;
 mod tiles;
@@ -39,6 +41,8 @@ pub use note::{Checkpoint, NoteError, PublicKey};
 pub use open::{Cut, OpenIntent, Recovered, is_begun, public_key};
 pub use proof::{EntryProof, ProofError};
 pub use queue::{Appended, Attending, FLUSH_BUCKETS_US, Stats};
+pub use record::Record;
+pub use room::KeptRoom;
 pub use verify::{Damage, Finding, Layout, Macs, OpenCall, Place, Report, Values, VerifyError, verify};
 pub use verify::{Index, Known, verify_beside};
 
@@ -98,42 +102,6 @@ impl Default for Options {
     }
 }
 
-/// One entry and the openings of its commitments that are to be kept.
-#[derive(Debug, Clone)]
-pub struct Record {
-    entry: Vec<u8>,
-    /// The entry that the bytes were made of, for whoever follows the ledger, without what only the bytes keep.
-    said: Option<Arc<Entry>>,
-    disclosures: Vec<Disclosure>,
-}
-
-impl Record {
-    /// An entry, and at most one opening per slot, each value at most [`VALUE_BYTES_MAX`].
-    /// Errors: the entry does not serialise.
-    pub fn new(mut entry: Entry, disclosures: Vec<Disclosure>) -> Result<Self, serde_json::Error> {
-        let bytes = decision::json::to_vec(&entry)?;
-        // freed here, while it is warm and by who made it: a follower comes half a second and megabytes later
-        entry.shed();
-        Ok(Self { entry: bytes, said: Some(Arc::new(entry)), disclosures })
-    }
-
-    /// An [`Entry`] that is JSON already; at most [`ENTRY_BYTES_MAX`]. It is kept as it is.
-    pub fn raw(entry: Vec<u8>, disclosures: Vec<Disclosure>) -> Self {
-        Self { entry, said: None, disclosures }
-    }
-
-    /// Bytes of the entry and of the values beside it.
-    pub fn bytes(&self) -> usize {
-        let values = self.disclosures.iter().map(|disclosure| disclosure.value.len());
-        values.fold(self.entry.len(), usize::saturating_add)
-    }
-
-    /// The bytes of the entry.
-    pub fn entry(&self) -> &[u8] {
-        &self.entry
-    }
-}
-
 /// A value that an entry commits to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disclosed {
@@ -152,6 +120,8 @@ struct Shared {
     counters: Counters,
     recent: Recent,
     attending: Arc<AtomicUsize>,
+    /// How many have begun and are to end: room is kept for each.
+    begun: Arc<AtomicUsize>,
     size: watch::Sender<u64>,
     public: PublicKey,
 }
@@ -217,6 +187,7 @@ impl Ledger {
             counters: Counters::default(),
             recent: Recent::default(),
             attending: Arc::default(),
+            begun: Arc::default(),
             size: watch::Sender::new(opened.tree.size()),
             public: opened.signer.public().clone(),
         });
@@ -231,7 +202,8 @@ impl Ledger {
         Ok((Self { shared, room, room_total, writer: Mutex::new(Some(thread)) }, recovered))
     }
 
-    /// Appends records next to each other and resolves when all of them are durable.
+    /// Appends records next to each other and resolves when all of them are durable. Room that is kept for how something
+    /// ends is left alone.
     ///
     /// Once polled it is not undone by dropping the future. After a crash, either all records of an
     /// unanswered append are there or none. Errors: [`LedgerError::Unavailable`] when the disk does
@@ -239,7 +211,24 @@ impl Ledger {
     /// cut off again, then they may be found as if they had been recorded); size errors;
     /// [`LedgerError::Closed`].
     pub async fn append(&self, records: Vec<Record>) -> Result<Appended, LedgerError> {
-        let bytes = check(&records)?;
+        self.put(records, false).await
+    }
+
+    /// Appends what begins something, and keeps room for how that ends: [`Ledger::append_end`] finds it though the disk is full
+    /// by then, where the file system can lay room out. Values beside the end are not counted. Errors: as [`Ledger::append`].
+    pub async fn append_begin(&self, records: Vec<Record>) -> Result<KeptRoom, LedgerError> {
+        let room = KeptRoom::new(&self.shared.begun);
+        self.put(records, false).await?;
+        Ok(room)
+    }
+
+    /// Appends how something ended, where need be in the room that was kept for it. Errors: as [`Ledger::append`].
+    pub async fn append_end(&self, records: Vec<Record>, _room: &KeptRoom) -> Result<Appended, LedgerError> {
+        self.put(records, true).await
+    }
+
+    async fn put(&self, records: Vec<Record>, ends: bool) -> Result<Appended, LedgerError> {
+        let bytes = record::check(&records)?;
         let share = u32::try_from(bytes / ROOM_BYTES + 1).unwrap_or(u32::MAX).min(self.room_total);
         let permit =
             Arc::clone(&self.room).acquire_many_owned(share).await.map_err(|_| LedgerError::Closed)?;
@@ -254,6 +243,7 @@ impl Ledger {
         self.shared.queue.push(Job::Append(Append {
             records: records.collect(),
             bytes,
+            ends,
             reply,
             _permit: permit,
         }))?;
@@ -448,35 +438,4 @@ impl Drop for Ledger {
             tracing::error!(%error, "the ledger's last checkpoint was not written");
         }
     }
-}
-
-/// Bytes of the records, if each is within its bounds.
-fn check(records: &[Record]) -> Result<usize, LedgerError> {
-    if records.is_empty() {
-        return Err(LedgerError::Empty);
-    }
-    let mut total = 0_usize;
-    for record in records {
-        let bytes = record.entry.len();
-        if bytes == 0 || bytes > ENTRY_BYTES_MAX {
-            return Err(LedgerError::EntrySize { bytes, max: ENTRY_BYTES_MAX });
-        }
-        total = total.saturating_add(bytes + 64);
-        let mut slots = Vec::new();
-        for disclosure in &record.disclosures {
-            let bytes = disclosure.value.len();
-            if bytes > VALUE_BYTES_MAX {
-                return Err(LedgerError::ValueSize { bytes, max: VALUE_BYTES_MAX });
-            }
-            if slots.contains(&disclosure.slot) {
-                return Err(LedgerError::SlotTwice { slot: disclosure.slot });
-            }
-            slots.push(disclosure.slot);
-            total = total.saturating_add(bytes + 64);
-        }
-    }
-    if total > writer::GROUP_BYTES_MAX {
-        return Err(LedgerError::AppendSize { bytes: total, max: writer::GROUP_BYTES_MAX });
-    }
-    Ok(total)
 }

@@ -9,6 +9,7 @@ use super::{
     merkle::{Mark, Tree},
     note::{Checkpoint, PublicKey, Signer},
     reading::Reading,
+    room::LaidOut,
     segment::{self, Next},
 };
 use decision::{CallId, Entropy, Entry, Intent};
@@ -82,6 +83,7 @@ pub(super) struct Tail {
     pub(super) number: u64,
     /// Durable bytes.
     pub(super) bytes: u64,
+    pub(super) laid_out: LaidOut,
     /// The tree, and what came next, where this segment starts.
     pub(super) start: (Mark, Next),
 }
@@ -219,7 +221,7 @@ fn create(dir: &Path, entropy: &dyn Entropy, options: &Options) -> Result<Signer
         fs::remove_file(&first).map_err(io_error("remove", &first))?;
     }
     let (signer, text) = Signer::create(entropy)?;
-    create_segment(dir, 0, (&Tree::default(), Next::default()), &signer, options)?;
+    create_segment(dir, 0, (&Tree::default(), Next::default()), &signer, options, 0)?;
     write_file(&key, &text, 0o600)?;
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sync_dir(parent).map_err(io_error("sync", parent))?;
@@ -258,21 +260,26 @@ fn mark(dir: &Path, signer: &Signer, from: u64) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Makes a segment durable, header and name, before anything is written to it. The tree and `next` are what is before it.
+/// Makes a segment durable, header and name, with so many bytes of room behind them, before anything is written to it. The
+/// tree and `next` are what is before it.
 pub(super) fn create_segment(
     dir: &Path,
     number: u64,
     (tree, next): (&Tree, Next),
     signer: &Signer,
     options: &Options,
+    room: u64,
 ) -> Result<Tail, LedgerError> {
     mark(dir, signer, number)?;
     let path = segment::path(dir, number);
     let keyed = |mac| segment::expected_header(number, next, signer.public().id(), Some(mac));
     let header = keyed(signer.macs().of_header(&keyed(Mac::default()), &tree.root()));
-    let write = || {
+    let mut laid_out = LaidOut::default();
+    let mut write = || {
         let file = SegmentFile::create(&path, &options.disk)?;
-        let written = file.write_at(&header.encode(), 0).and_then(|()| file.sync_data());
+        let bytes = header.bytes() as u64 + room;
+        let room = if room > 0 { laid_out.reach(&file, 0, bytes) } else { Ok(()) };
+        let written = room.and_then(|()| file.write_at(&header.encode(), 0)).and_then(|()| file.sync_data());
         match written.and_then(|()| sync_dir(&segment::folder(dir))) {
             Ok(()) => Ok(file),
             Err(e) => {
@@ -284,7 +291,7 @@ pub(super) fn create_segment(
     };
     let file = write().map_err(io_error("create", &path))?;
     let start = (tree.mark(), Next::behind(&header));
-    Ok(Tail { file, number, bytes: header.bytes() as u64, start })
+    Ok(Tail { file, number, bytes: header.bytes() as u64, laid_out, start })
 }
 
 /// Overwrites an opening whose frame starts at `at`: first the mark, then salt and value, each made

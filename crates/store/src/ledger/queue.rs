@@ -12,7 +12,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -29,6 +29,8 @@ pub(super) struct Prepared {
 pub(super) struct Append {
     pub(super) records: Vec<Prepared>,
     pub(super) bytes: usize,
+    /// It says how something ended that has begun, and may use the room that is kept for that.
+    pub(super) ends: bool,
     pub(super) reply: oneshot::Sender<Result<Appended, LedgerError>>,
     /// Gives its share of the queue back when the job is done.
     pub(super) _permit: OwnedSemaphorePermit,
@@ -204,8 +206,10 @@ pub struct Stats {
     pub groups: u64,
     pub bytes: u64,
     pub checkpoints: u64,
-    /// Groups that did not become durable.
+    /// Groups that did not become durable, and times that no room was found for what might begin.
     pub failures: u64,
+    /// There is room for how calls end that have begun, and for no other.
+    pub short: bool,
     /// Sum of the time from first write to durable, over all groups.
     pub flush_us: u64,
     /// Groups per bucket, not cumulated: the first ten up to [`FLUSH_BUCKETS_US`], the last beyond.
@@ -219,6 +223,7 @@ pub(super) struct Counters {
     bytes: AtomicU64,
     checkpoints: AtomicU64,
     failures: AtomicU64,
+    short: AtomicBool,
     flush_us: AtomicU64,
     flush_buckets: [AtomicU64; 11],
 }
@@ -248,6 +253,10 @@ impl Counters {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn is_short(&self, short: bool) {
+        self.short.store(short, Ordering::Relaxed);
+    }
+
     pub(super) fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
@@ -256,6 +265,7 @@ impl Counters {
             bytes: get(&self.bytes),
             checkpoints: get(&self.checkpoints),
             failures: get(&self.failures),
+            short: self.short.load(Ordering::Relaxed),
             flush_us: get(&self.flush_us),
             flush_buckets: self.flush_buckets.each_ref().map(get),
         }

@@ -10,6 +10,7 @@ use super::{
     note::{Checkpoint, Signer},
     open::{Cut, Position, Recovered, Tail, create_segment, damaged, erase},
     read,
+    room::LaidOut,
     seen::Part,
     segment::{self, Next, What},
     window::Window,
@@ -146,7 +147,8 @@ impl<'a> Reading<'a> {
             self.is_all(number, 0)?;
             self.is_ours(number, 0)?;
             fs::remove_file(&path).map_err(io_error("remove", &path))?;
-            let tail = create_segment(self.dir, number, (&self.tree, self.next), self.signer, self.options)?;
+            let before = (&self.tree, self.next);
+            let tail = create_segment(self.dir, number, before, self.signer, self.options, 0)?;
             self.next = tail.start.1;
             self.tail = Some(tail);
             return Ok(());
@@ -180,7 +182,7 @@ impl<'a> Reading<'a> {
             self.recovered.cut =
                 Some(Cut { segment: number, offset: parts.end, bytes: parts.bytes - parts.end });
         }
-        self.tail = Some(Tail { file, number, bytes: parts.end, start });
+        self.tail = Some(Tail { file, number, bytes: parts.end, laid_out: LaidOut::default(), start });
         Ok(())
     }
 

@@ -3,11 +3,13 @@
 //! INVARIANT: nobody is answered `Ok` before the sync that covers them returned, and nothing that
 //! was not synced stays in the log: a group that failed is cut off again before the next is written.
 
+mod repair;
+
 use super::{
     Options, Shared,
     disk::{Left, SegmentFile},
     error::{LedgerError, io_error},
-    frame::{self, ENTRY_BYTES_MAX, Group, KEYED_GROUP_FRAME_BYTES},
+    frame::{self, Group, KEYED_GROUP_FRAME_BYTES},
     gathering::Gathering,
     keyed::{Covered, Mac},
     merkle::Tree,
@@ -15,13 +17,13 @@ use super::{
     open::{Opened, Position, Tail, create_segment, erase},
     queue::{Append, Appended, Flushed, Job},
     read,
-    segment::{self, Next, What},
+    room::{LaidOut, wanted},
+    segment::{self, Next},
 };
 use decision::{Slot, Timestamp};
 use std::{
     collections::VecDeque,
     fs::File,
-    path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -40,6 +42,13 @@ struct Failed {
     distrusted: bool,
 }
 
+/// Why nothing may begin now.
+struct Short {
+    since: Timestamp,
+    because: String,
+    back_off_us: u64,
+}
+
 pub(super) struct Writer {
     shared: Arc<Shared>,
     options: Options,
@@ -51,6 +60,7 @@ pub(super) struct Writer {
     full: Vec<Left>,
     buffer: Vec<u8>,
     failed: Option<Failed>,
+    short: Option<Short>,
     /// It failed, and nothing was written since.
     doubtful: bool,
     /// When the last checkpoint was signed.
@@ -69,6 +79,18 @@ struct Batch {
     bytes: usize,
 }
 
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.appends.is_empty() && self.checkpoints.is_empty()
+    }
+
+    /// What ends something, with the checkpoints; and what begins something.
+    fn parted(self) -> (Self, Self) {
+        let (ends, others) = self.appends.into_iter().partition(|append| append.ends);
+        (Self { appends: ends, ..self }, Self { appends: others, ..Self::default() })
+    }
+}
+
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, options: Options, opened: Opened) -> Self {
         let signed_at = shared.clock.now();
@@ -84,6 +106,7 @@ impl Writer {
             full: opened.full,
             buffer: Vec::new(),
             failed: None,
+            short: None,
             doubtful: false,
             signed_at,
             gathering: Gathering::default(),
@@ -102,14 +125,17 @@ impl Writer {
             while !jobs.is_empty() {
                 self.batch(&mut jobs);
             }
-            let due = self.failed.is_some() || self.checkpoint_is_due();
-            if due && self.ready().is_ok() {
+            let due = self.failed.is_some() || self.short.is_some() || self.checkpoint_is_due();
+            if due && self.ready(0).is_ok() {
                 self.commit(Batch::default());
             }
         }
-        if self.unsigned() == 0 {
-            return Ok(());
-        }
+        let signed = if self.unsigned() == 0 { Ok(()) } else { self.sign_last() };
+        let _ = self.tail.file.give_back(self.tail.bytes);
+        signed
+    }
+
+    fn sign_last(&mut self) -> Result<(), LedgerError> {
         let (reply, answer) = oneshot::channel();
         let last = Batch { checkpoints: vec![reply], ..Batch::default() };
         self.write(last);
@@ -137,8 +163,10 @@ impl Writer {
     /// sent no calls, and without a call it would never find out that there is room again.
     fn patience(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
-        if let Some(failed) = &self.failed {
-            let rest = failed.back_off_us.saturating_sub(now.since(failed.since));
+        let failed = self.failed.as_ref().map(|failed| (failed.since, failed.back_off_us));
+        let short = self.short.as_ref().map(|short| (short.since, short.back_off_us));
+        if let Some((since, back_off_us)) = failed.or(short) {
+            let rest = back_off_us.saturating_sub(now.since(since));
             return Some(Duration::from_micros(rest.max(1_000)));
         }
         if self.unsigned() == 0 {
@@ -180,22 +208,34 @@ impl Writer {
 
     /// Commits the batch, or tells everyone in it why not.
     fn write(&mut self, batch: Batch) {
-        if batch.appends.is_empty() && batch.checkpoints.is_empty() {
+        if batch.is_empty() {
             return;
         }
-        if let Err(error) = self.ready() {
-            refuse(batch, &error);
-            return;
+        if let Err(error) = self.ready(batch.bytes as u64) {
+            return refuse(batch, &error);
         }
-        self.commit(batch);
+        let batch = match &self.short {
+            None => batch,
+            Some(short) => {
+                let (ends, others) = batch.parted();
+                refuse(others, &LedgerError::Unavailable { because: short.because.clone() });
+                ends
+            }
+        };
+        if !batch.is_empty() {
+            self.commit(batch);
+        }
     }
 
-    /// Makes sure there is a segment to write to: repairs after a failure, rotates when it is full.
-    fn ready(&mut self) -> Result<(), LedgerError> {
+    fn rests(&self, since: Timestamp, back_off_us: u64) -> bool {
         let now = self.shared.clock.now();
+        now >= since && now.since(since) < back_off_us
+    }
+
+    /// Makes sure there is a segment to write so many bytes to: repairs after a failure, rotates when it is full.
+    fn ready(&mut self, bytes: u64) -> Result<(), LedgerError> {
         if let Some(failed) = &self.failed {
-            let resting = now >= failed.since && now.since(failed.since) < failed.back_off_us;
-            if resting {
+            if self.rests(failed.since, failed.back_off_us) {
                 return Err(LedgerError::Unavailable { because: failed.because.clone() });
             }
             let distrusted = failed.distrusted;
@@ -206,11 +246,57 @@ impl Writer {
             self.failed = None;
         }
         // what an earlier version began has no MACs, and nothing is added to it
-        let is_old = self.next.last.is_none();
-        if is_old || (self.tail.bytes >= self.options.segment_bytes && self.has_groups()) {
+        if self.next.last.is_none() {
             self.rotate().map_err(|error| self.fail(&error, false))?;
         }
+        self.make_room(bytes);
         Ok(())
+    }
+
+    /// Sees to it that what has begun can be recorded to its end behind so many bytes more. Where it cannot be, nothing
+    /// begins: the end of what has begun goes into the room that was laid out for it before, in a segment that is full too.
+    fn make_room(&mut self, bytes: u64) {
+        if self.short.as_ref().is_some_and(|short| self.rests(short.since, short.back_off_us)) {
+            return;
+        }
+        let is_full = self.tail.bytes >= self.options.segment_bytes && self.has_groups();
+        let rotated = if is_full { self.rotate() } else { Ok(()) };
+        match rotated.and_then(|()| self.lay_out(bytes)) {
+            Err(error) => self.fall_short(&error),
+            Ok(()) if self.short.take().is_some() => {
+                self.shared.counters.is_short(false);
+                tracing::info!(entries = self.tree.size(), "the ledger has room for calls again");
+            }
+            Ok(()) => {}
+        }
+    }
+
+    fn lay_out(&mut self, bytes: u64) -> Result<(), LedgerError> {
+        let path = || segment::path(&self.shared.dir, self.tail.number);
+        let room = bytes + wanted(self.shared.begun.load(Ordering::Relaxed));
+        let done = self.tail.laid_out.reach(&self.tail.file, self.tail.bytes, room);
+        done.map_err(|error| io_error("lay out room in", path())(error))
+    }
+
+    fn fall_short(&mut self, error: &LedgerError) {
+        let because = error.to_string();
+        if self.short.is_none() {
+            tracing::error!(
+                because,
+                "the ledger has no room for another call: calls are refused until it has"
+            );
+        }
+        self.shared.counters.failed();
+        self.shared.counters.is_short(true);
+        let since = self.shared.clock.now();
+        self.short = Some(Short { since, because, back_off_us: self.back_off() });
+    }
+
+    /// How long to rest after this failure; after the next one twice as long.
+    fn back_off(&mut self) -> u64 {
+        let most = self.options.retry_after_us.saturating_mul(BACK_OFF_FACTOR_MAX);
+        let longer = self.back_off_us.saturating_mul(2).min(most);
+        std::mem::replace(&mut self.back_off_us, longer)
     }
 
     fn fail(&mut self, error: &LedgerError, distrusted: bool) -> LedgerError {
@@ -219,10 +305,9 @@ impl Writer {
         self.shared.counters.failed();
         self.doubtful = true;
         let since = self.shared.clock.now();
-        self.failed =
-            Some(Failed { since, because: because.clone(), back_off_us: self.back_off_us, distrusted });
-        let most = self.options.retry_after_us.saturating_mul(BACK_OFF_FACTOR_MAX);
-        self.back_off_us = self.back_off_us.saturating_mul(2).min(most);
+        self.tail.laid_out = LaidOut::default();
+        let back_off_us = self.back_off();
+        self.failed = Some(Failed { since, because: because.clone(), back_off_us, distrusted });
         LedgerError::Unavailable { because }
     }
 
@@ -235,7 +320,10 @@ impl Writer {
         let number = self.tail.number + 1;
         let before = (&self.tree, self.next);
         let left = self.tail.left(&self.shared.dir)?;
-        self.tail = create_segment(&self.shared.dir, number, before, &self.signer, &self.options)?;
+        let room = wanted(self.shared.begun.load(Ordering::Relaxed));
+        let tail = create_segment(&self.shared.dir, number, before, &self.signer, &self.options, room)?;
+        let _ = self.tail.file.give_back(self.tail.bytes);
+        self.tail = tail;
         self.next = self.tail.start.1;
         self.full.push(left);
         Ok(())
@@ -253,71 +341,6 @@ impl Writer {
             }
         }
         Ok(())
-    }
-
-    /// Opens the segment anew, reads back what was durable, and cuts off what never was.
-    fn repair(&mut self, distrusted: bool) -> Result<(), LedgerError> {
-        let path = segment::path(&self.shared.dir, self.tail.number);
-        let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
-        let found = file.bytes().map_err(io_error("read", &path))?;
-        if found < self.tail.bytes {
-            return Err(self.lost("durable entries are gone from the segment"));
-        }
-        // before anything is cut: another file may be in its place
-        self.is_as_written(&path)?;
-        let left = |file: &SegmentFile| file.left(self.tail.bytes).map_err(io_error("look at", path.clone()));
-        if found > self.tail.bytes && left(&file)?.is_another(&left(&self.tail.file)?) {
-            return Err(self.lost("another file is in the segment's place, which goes on differently"));
-        }
-        self.tail.file = file;
-        self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
-        if !distrusted {
-            // Room for any entry: what is called writable must not be full again with the next call. Were the
-            // machine to stop here, zeros at the end are cut off like any unfinished group.
-            let room = vec![0; ENTRY_BYTES_MAX];
-            self.tail.file.write_at(&room, self.tail.bytes).map_err(io_error("write", &path))?;
-            self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
-        }
-        self.in_place(true)?;
-        if distrusted && self.has_groups() { self.rotate() } else { Ok(()) }
-    }
-
-    /// Whether the segment holds what was durable, in its first bytes.
-    fn is_as_written(&self, path: &Path) -> Result<(), LedgerError> {
-        let mut bytes = segment::read(path)?;
-        bytes.truncate(usize::try_from(self.tail.bytes).unwrap_or(usize::MAX));
-        let mut tree = self.tree.clone();
-        let (mark, mut next) = self.tail.start.clone();
-        tree.back_to(mark);
-        let header = segment::header(&bytes, self.tail.number, next, self.signer.public().id());
-        let Some(header) = header.filter(|header| header.mac == next.last) else {
-            return Err(self.lost("the segment's header is not what was written"));
-        };
-        let mut at = header.bytes();
-        while let Ok(Some(group)) = segment::read_group(&bytes, at, next) {
-            if group.first_fault().is_some() || !group.is_by(self.signer.macs()) {
-                break;
-            }
-            for item in &group.items {
-                if let What::Entry { leaf, .. } = item.what {
-                    tree.push(leaf);
-                }
-            }
-            (at, next) = (group.end, group.next);
-        }
-        if at != bytes.len() || next != self.next || tree.root() != self.tree.root() {
-            return Err(self.lost("durable entries are not what was written"));
-        }
-        Ok(())
-    }
-
-    fn lost(&self, what: &str) -> LedgerError {
-        LedgerError::Damaged {
-            segment: self.tail.number,
-            offset: self.tail.bytes,
-            entry: self.tree.size(),
-            what: what.to_owned(),
-        }
     }
 
     fn commit(&mut self, batch: Batch) {

@@ -290,3 +290,78 @@ async fn a_segment_that_is_moved_replaced_or_cut_stops_calls_until_it_is_back() 
         open(dir.path());
     }
 }
+
+/// Entries so large that a few of them need more room than was laid out.
+fn large() -> Vec<store::ledger::Record> {
+    vec![store::ledger::Record::raw(vec![b' '; 50_000], Vec::new()); 30]
+}
+
+#[tokio::test]
+async fn what_has_begun_is_recorded_to_its_end_on_a_disk_without_room_for_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, clock) = faulty(dir.path());
+    let room = ledger.append_begin(pair(0).to_vec()).await.unwrap();
+    for _ in 0..3 {
+        // more than is kept, and then no more than that
+        faults.push(Fault::NoRoom);
+        faults.push(Fault::NoRoom);
+    }
+    let told = ledger.append(large()).await.unwrap_err().to_string();
+    assert!(told.contains("cannot lay out room in") && told.contains("No space left"), "{told}");
+    assert!(ledger.append_begin(pair(1).to_vec()).await.is_err(), "small as it is");
+    let stats = ledger.stats();
+    assert!(stats.short && stats.failures == 1 && faults.waiting() == 4, "it rests: {stats:?}");
+    assert_eq!(ledger.append_end(pair(2).to_vec(), &room).await.unwrap().first_index, 2);
+    assert!(ledger.stats().short, "that something ended makes no room");
+    clock.advance(REST_US);
+    assert!(ledger.append(large()).await.is_err());
+    assert_eq!((ledger.size(), faults.waiting()), (4, 2), "it tried again");
+    clock.advance(REST_US * 64);
+    // without being asked: a gateway that is not ready is sent no calls
+    for _ in 0..1_000 {
+        if faults.waiting() == 0 || !ledger.stats().short {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    clock.advance(REST_US * 64);
+    ledger.append(pair(3).to_vec()).await.unwrap();
+    assert!(!ledger.stats().short);
+    drop(ledger);
+    assert_eq!(open(dir.path()).1.size, 6);
+}
+
+#[tokio::test]
+async fn a_call_ends_in_a_full_segment_where_no_other_can_be_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let (faults, clock) = (Arc::new(Faults::default()), ManualClock::new());
+    let disk = Disk::Faulty(Arc::clone(&faults));
+    let options = Options { disk, segment_bytes: 4_000, retry_after_us: REST_US, ..quiet() };
+    let (ledger, _) = Ledger::open(dir.path(), clock.clone(), &Dice::new(7), options).unwrap();
+    let room =
+        ledger.append_begin(vec![store::ledger::Record::raw(vec![b' '; 5_000], Vec::new())]).await.unwrap();
+    faults.push(Fault::NoName);
+    refused(&ledger, 1).await;
+    assert_eq!(ledger.append_end(pair(2).to_vec(), &room).await.unwrap().first_index, 1);
+    assert!(!dir.path().join("segments/0000000001.seg").exists());
+    clock.advance(REST_US);
+    ledger.append(pair(3).to_vec()).await.unwrap();
+    assert!(dir.path().join("segments/0000000001.seg").exists());
+    drop(ledger);
+    let (ledger, recovered) = open(dir.path());
+    assert_eq!((recovered.size, recovered.cut, ledger.size()), (5, None, 5));
+}
+
+#[tokio::test]
+async fn room_is_asked_of_the_disk_and_given_back_at_the_end() {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _faults, _clock) = faulty(dir.path());
+    let _room = ledger.append_begin(pair(0).to_vec()).await.unwrap();
+    let segment = dir.path().join("segments/0000000000.seg");
+    let found = std::fs::metadata(&segment).unwrap();
+    assert!(found.blocks() * 512 >= found.len() + 256 * 1024, "{} blocks of 512", found.blocks());
+    ledger.close().await.unwrap();
+    let left = std::fs::metadata(&segment).unwrap();
+    assert!(left.blocks() * 512 < 64 * 1024, "{} blocks of 512", left.blocks());
+}

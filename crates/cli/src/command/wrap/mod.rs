@@ -196,8 +196,15 @@ async fn join(place: &Place, given: &Given) -> anyhow::Result<()> {
     let deadline = time::Instant::now() + START_TIME;
     while control::ping(&socket).await.is_none() {
         if let Some(status) = gateway.try_wait()? {
-            let why = last_lines(&log);
-            bail!("the gateway did not start ({status}); `{}` ends so:\n{why}", log.display());
+            let (why, log) = (last_lines(&log), log.display());
+            if why.is_empty() {
+                // a full disk takes no line of a log either
+                let config = place.config.display();
+                bail!(
+                    "the gateway did not start ({status}), and could not write to `{log}` why: `callgate serve --config {config}` tells it here"
+                );
+            }
+            bail!("the gateway did not start ({status}); `{log}` ends so:\n{why}");
         }
         if time::Instant::now() > deadline {
             bail!("the gateway does not answer; see `{}`", log.display());

@@ -20,9 +20,9 @@ use decision::{
     DraftId, Ending, Entry, Era, Event, EventName, Intent, InteractionId, Item, Outcome, Passed, Permit,
     Principal, Refusal, ServerName, Slot, Stage, Target, Trail,
 };
-use short::{NAME_CHARS_MAX, cut, named, shorten};
+use short::{NAME_CHARS_MAX, bound, cut, named, shorten};
 use std::{collections::BTreeMap, sync::Arc};
-use store::ledger::{Attending, KeptRoom, Record};
+use store::ledger::{Attending, KeptRoom, Record, VALUE_BYTES_MAX};
 
 /// Longest method name an entry keeps.
 const METHOD_CHARS_MAX: usize = 120;
@@ -254,14 +254,21 @@ impl Leg {
 
     /// Commits to the arguments; their value is kept beside the entry only where the server's setting says so.
     pub(crate) fn commit_arguments(&mut self, gate: &Gate, value: Bytes) {
-        self.arguments = Some(Disclosure::new(Slot::Arguments, value, gate.entropy.as_ref()));
+        self.arguments = Some(self.commit(gate, Slot::Arguments, value));
     }
 
     pub(crate) fn commit_result(&mut self, gate: &Gate, value: Bytes) -> Commitment {
-        let disclosure = Disclosure::new(Slot::Result, value, gate.entropy.as_ref());
+        let disclosure = self.commit(gate, Slot::Result, value);
         let commitment = disclosure.commitment();
         self.result = Some(disclosure);
         commitment
+    }
+
+    fn commit(&mut self, gate: &Gate, slot: Slot, value: Bytes) -> Disclosure {
+        if value.len() > VALUE_BYTES_MAX {
+            self.notes.push(format!("not kept: {}, {} bytes", slot.as_str(), value.len()));
+        }
+        Disclosure::new(slot, value, gate.entropy.as_ref())
     }
 
     /// Writes down a stage's answer and hands its value on.
@@ -282,6 +289,7 @@ impl Leg {
             }
         };
         basis.append(&mut self.notes);
+        bound(basis);
         self.trail.pass(stage, answer)
     }
 
@@ -322,7 +330,7 @@ impl Leg {
     fn intent_record(&mut self, live: &Live) -> Result<Record, Refusal> {
         let intent = self.intent();
         let keep = self.keeps(live).0;
-        let disclosures = self.arguments.take().filter(|_| keep).into_iter().collect();
+        let disclosures = self.arguments.take().filter(|value| keep && can_keep(value)).into_iter().collect();
         record(Entry::Intent(Box::new(intent)), disclosures)
     }
 
@@ -378,7 +386,7 @@ impl Leg {
             records.push(self.intent_record(live)?);
         }
         let keep = self.keeps(live).1;
-        let disclosures = self.result.take().filter(|_| keep).into_iter().collect();
+        let disclosures = self.result.take().filter(|value| keep && can_keep(value)).into_iter().collect();
         let (attending, room) = (self.attending.take(), self.room.take());
         let decision = self.decide(gate.clock.now(), end);
         gate.metrics.decided(&decision.0, &decision.1);
@@ -429,6 +437,11 @@ impl Leg {
 
 /// What is written at the end of a leg; who waits for that; and where there is room for it.
 type Last = (Vec<Record>, Option<Attending>, Option<KeptRoom>);
+
+/// What is larger is committed to all the same.
+fn can_keep(value: &Disclosure) -> bool {
+    value.value.len() <= VALUE_BYTES_MAX
+}
 
 /// What the metrics know of a decision beside the decision.
 #[derive(Debug)]

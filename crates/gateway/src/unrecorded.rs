@@ -62,9 +62,14 @@ impl Unrecorded {
                     written += 1;
                 }
                 Err(LedgerError::Closed) => return,
-                Err(_) => {
+                Err(LedgerError::Unavailable { .. }) => {
                     drop(ledger);
                     tokio::time::sleep(AGAIN).await;
+                }
+                // it will never be written, and others wait behind it
+                Err(error) => {
+                    tracing::error!(%error, "how a call ended cannot be recorded: it is unknown after the next start");
+                    self.is_written();
                 }
             }
         }

@@ -140,7 +140,9 @@ impl SegmentFile {
     pub(super) fn lay_out(&self, offset: u64, bytes: u64) -> io::Result<()> {
         match self.disk.fault(|f| matches!(f, Fault::NoRoom)) {
             Some(_) => Err(full()),
-            None => Ok(rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, bytes)?),
+            None => Ok(rustix::io::retry_on_intr(|| {
+                rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, bytes)
+            })?),
         }
     }
 

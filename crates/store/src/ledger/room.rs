@@ -16,7 +16,7 @@ use std::{
 /// Always kept: the ends of a few calls whose entries are of the largest kind, and a checkpoint.
 const LEAST: u64 = 256 * 1024;
 /// Kept for the end of each call that has begun: more than its decision has, without values that are kept beside it.
-const EACH: u64 = 8 * 1024;
+const EACH: u64 = 16 * 1024;
 /// Asked for beyond what is kept, so that few groups have to ask.
 const AHEAD: u64 = 1024 * 1024;
 
@@ -78,17 +78,21 @@ impl LaidOut {
         };
         *self = match laid_out {
             Ok(bytes) => Self::To(at.saturating_add(bytes)),
-            Err(error) if is_full(&error) => return Err(error),
-            Err(error) => {
+            Err(error) if cannot(&error) => {
                 tracing::info!(%error, "no room can be laid out on this file system: how a call ended may find the disk full");
                 Self::Never
             }
+            Err(error) => return Err(error),
         };
         Ok(())
     }
 }
 
-/// Anything else says that the file system cannot, and not that there is no room.
+/// The file system has no such thing. Whatever else is wrong, nothing may begin.
+fn cannot(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+}
+
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -232,8 +232,7 @@ fn users(place: &Place, named: &Named) -> Vec<String> {
     });
     let provider = named.user.is_none() && introspects_with(place) == Some(&named.name);
     let provider = provider.then(|| PROVIDER.to_owned());
-    let hooks = named.user.is_none() && signs_with(place).any(|secret| *secret == named.name);
-    let hooks = hooks.then(|| WEBHOOK.to_owned());
+    let hooks = opened::signs(place, named).then(|| WEBHOOK.to_owned());
     uses.map(|(name, _)| name.to_string()).chain(provider).chain(hooks).collect()
 }
 

@@ -346,7 +346,7 @@ impl Book {
                 store.tell(scope, ledger, Telling::Of(writer)).await.map(drop).map_err(Into::into)
             }
         };
-        told.context("the change was made, but is not recorded yet: the next command or gateway does that")
+        told.context("the change was made, but is not recorded yet: the next change or look at the record does that, or a gateway that starts")
     }
 
     /// Waits until a running gateway goes by what was changed through this store. False where it does not in time, or

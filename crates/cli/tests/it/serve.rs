@@ -66,6 +66,27 @@ fn what_an_operator_does_beside_the_gateway_is_in_the_record_with_who_did_it() {
 }
 
 #[test]
+fn what_could_not_be_recorded_is_by_the_next_command_that_can() {
+    let bed = Bed::with_notes();
+    bed.token("bot");
+    let gateway = bed.serve();
+    let (segment, aside) = (bed.path("state/ledger/segments/0000000000.seg"), bed.path("aside"));
+    fs::rename(&segment, &aside).unwrap();
+    let said = bed.run(&["agent", "disable", "bot"]);
+    assert!(said.code == 1 && said.err.contains("but is not recorded yet"), "{said:?}");
+    assert_eq!(bed.json(&["agent", "list"])[0]["disabled"], true, "it holds all the same");
+    fs::rename(&aside, &segment).unwrap();
+    // which takes the ledger a moment to see
+    until("a command can ask for the record", || bed.run(&["audit", "checkpoint"]).code == 0);
+    let disabled = events(&bed, "agent-disabled");
+    assert!(disabled.len() == 1 && disabled[0]["told"] == "late", "{disabled:?}");
+    assert_eq!(bed.run(&["user", "add", "fay"]).code, 0);
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(events(&bed, "agent-disabled").len(), 1, "once");
+    assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+}
+
+#[test]
 fn other_settings_are_in_the_record_also_those_that_changed_while_no_gateway_ran() {
     let bed = Bed::with_notes();
     let config = fs::read_to_string(bed.path("callgate.toml")).unwrap();

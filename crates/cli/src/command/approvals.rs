@@ -88,7 +88,7 @@ const PAGE: u32 = 500;
 const LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(approvals: Approvals, given: &Given) -> Outcome {
-    let place = given.place()?;
+    let place = given.place_in_force()?;
     match approvals {
         Approvals::List { all } => list(all, given, &place).await,
         Approvals::Show { id } => show(id, given, &place).await,

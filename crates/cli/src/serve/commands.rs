@@ -142,6 +142,7 @@ async fn answer(desk: &Desk, request: Request) -> Response {
                 settings: crate::settings::effective(&place.meant),
             }))
         }
+        Request::Written => written(desk),
         Request::Ready { server, anew } => ready(desk, &server, anew).await,
         Request::Tell { writer } => tell(desk, writer).await,
         Request::InForce { revision } => {
@@ -203,6 +204,17 @@ async fn tell_left(desk: &Desk) {
             Ok(_) => drop(desk.untold().remove(&writer)),
             Err(_) => return,
         }
+    }
+}
+
+fn written(desk: &Desk) -> Response {
+    let place = desk.files.place();
+    Response::Written {
+        pid: std::process::id(),
+        config: desk.config.clone(),
+        since: desk.files.standing().since,
+        text: place.text().to_owned(),
+        policies: desk.files.policies().into_iter().map(|source| (source.path, source.text)).collect(),
     }
 }
 

@@ -243,6 +243,11 @@ impl Files {
         self.place.load_full()
     }
 
+    /// The policies that are in force.
+    pub(super) fn policies(&self) -> Vec<policy::Source> {
+        self.offers.policies()
+    }
+
     /// How the newest files were taken.
     pub(super) fn standing(&self) -> Standing {
         Standing::clone(&self.in_force.standing.load())

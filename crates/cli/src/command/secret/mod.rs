@@ -53,6 +53,12 @@ pub(crate) enum Secrets {
     },
 }
 
+impl Secrets {
+    fn is_of_key(&self) -> bool {
+        matches!(self, Self::Rotate(args) if args.is_of_key())
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Set {
     name: SecretName,
@@ -95,7 +101,8 @@ impl std::fmt::Display for Named {
 }
 
 pub(crate) async fn run(secrets: Secrets, given: &Given) -> Outcome {
-    let place = given.place()?;
+    // a new key is found by what the file says, and nobody begins one beside a file that does not hold
+    let place = if secrets.is_of_key() { given.place()? } else { given.place_in_force()? };
     match secrets {
         Secrets::Set(args) => set(args, given, &place).await,
         Secrets::Rotate(args) => rotate::run(args, given, &place).await,

@@ -5,6 +5,7 @@ pub(crate) mod in_force;
 use crate::{
     control,
     failure::Failure,
+    indexed,
     keys::Handed,
     say::Say,
     settings::{self, Meant},
@@ -304,7 +305,7 @@ impl Place {
         self.has_ledger().then(|| StoreError::Away {
             place: format!("`{file}`").into(),
             left: format!("the record `{}`", self.ledger_dir().display()),
-            cure: "put it back; or have `callgate serve` begin another, which says what is lost with it",
+            cure: "put it back; or begin another with `callgate audit rebuild-index --accept-older-database`, which says what is lost with it",
         })
     }
 
@@ -377,7 +378,23 @@ impl Place {
     /// Opens the store, makes it if need be, and brings it up to date. For a gateway.
     pub(crate) async fn store_to_serve(&self) -> anyhow::Result<Store> {
         self.state()?;
+        // one that is begun here would be refused, and would be there from then on
+        if let Some(away) = self.away()
+            && indexed::had(&self.ledger_dir()).is_some()
+        {
+            return Err(away.into());
+        }
         Ok(self.opened(Opening::Move).await?)
+    }
+
+    /// Begins a database in the place of one that is away. For somebody who knows what is lost with that.
+    pub(crate) async fn begin_another(&self) -> anyhow::Result<()> {
+        control::is_in_place(self).await?;
+        if self.away().is_some() {
+            self.state()?;
+            self.opened(Opening::Use).await?.close().await;
+        }
+        Ok(())
     }
 
     async fn opened(&self, opening: Opening) -> Result<Store, StoreError> {

@@ -128,8 +128,8 @@ fn owner(pid: Option<u32>) -> String {
 }
 
 impl StoreError {
-    /// Whether the database cannot be written at all now, whatever is to be written.
-    pub(crate) fn is_outage(&self) -> bool {
+    /// Whether the database cannot be written at all now, whatever is to be written. It may be there for whoever reads.
+    pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::Corrupt { .. })
     }
 }

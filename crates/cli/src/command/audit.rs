@@ -234,7 +234,9 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     };
     if place.has_ledger() {
         let book = Book::open(place).await?;
-        index::filled(&book, &store, place).await?;
+        if let Some(behind) = index::filled_as_far(&book, &store, place).await? {
+            given.say.aside(behind.to_string());
+        }
         book.close().await?;
     }
     let mut rows = Vec::new();

@@ -579,9 +579,14 @@ fn a_reload_that_cannot_be_finished_changes_nothing_and_says_so() {
     // and neither are rules of the same moment
     assert_eq!(gateway.tools(&token, &session), ["hang", "read_note"]);
     assert!(!bed.log().contains("read anew and is in force"), "{}", bed.log());
-    // nobody has to say so once it can be read, as no file changes
+    // nobody has to say so once it can be read, as no file changes; and what is tried again is not told again
+    thread::sleep(Duration::from_secs(2));
+    let refused = || bed.log().matches("THE OLD ONE STAYS IN FORCE").count();
+    let told = refused();
+    thread::sleep(Duration::from_secs(6));
     fs::remove_dir(bed.path("state/secrets.lock")).unwrap();
     until("it is in force", || bed.log().contains("read anew and is in force"));
+    assert_eq!(refused(), told, "{}", bed.log());
     assert_eq!(gateway.tools(&token, &session), ["drop_note", "hang", "read_note"]);
     assert!(gateway.get("/.well-known/callgate-assertions/jwks.json").2.contains("Ed25519"), "with its key");
 }

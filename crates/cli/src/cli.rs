@@ -7,7 +7,8 @@ use crate::{
     },
     failure::{self, Failure, Outcome},
     keys::Handed,
-    say::Say,
+    place::Place,
+    say::{Say, when},
     serve,
     surroundings::Surroundings,
 };
@@ -99,8 +100,25 @@ pub(crate) struct Given {
 
 impl Given {
     /// The configuration this command works on.
-    pub(crate) fn place(&self) -> Result<crate::place::Place, Failure> {
-        crate::place::Place::read(self.config.as_deref(), &self.surroundings)
+    pub(crate) fn place(&self) -> Result<Place, Failure> {
+        Place::read(self.config.as_deref(), &self.surroundings)
+    }
+
+    /// The same for a command that neither shows, judges nor changes what the files say. Where they do not hold, it goes by
+    /// what is in force in the gateway that runs with them, and says so.
+    pub(crate) fn place_in_force(&self) -> Result<Place, Failure> {
+        let (place, slip) = Place::in_force(self.config.as_deref(), &self.surroundings)?;
+        if let Some(slip) = slip {
+            self.say.aside(format!(
+                "warning: the newest files do not hold, so this goes by what the gateway that runs (process {}) has in force since {}; `{}`: \
+                 {} (`callgate check` tells all)",
+                slip.pid,
+                when(slip.since),
+                place.config.display(),
+                slip.problem
+            ));
+        }
+        Ok(place)
     }
 }
 
@@ -147,10 +165,13 @@ fn asked(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
 fn hand_over(surroundings: &mut Surroundings, cli: &Cli) {
     let mut handed = Handed { credentials: surroundings.credentials.clone(), ..Handed::default() };
     // `wrap` starts a gateway, which needs them in its own environment
-    if !matches!(cli.command, Command::Wrap(_))
-        && let Ok(place) = crate::place::Place::read(cli.config.as_deref(), surroundings)
-    {
-        handed.take(&place.meant.keys);
+    if !matches!(cli.command, Command::Wrap(_)) {
+        let config = cli.config.as_deref();
+        let read =
+            Place::read(config, surroundings).or_else(|_| Ok(Place::in_force(config, surroundings)?.0));
+        if let Ok::<_, Failure>(place) = read {
+            handed.take(&place.meant.keys);
+        }
     }
     surroundings.handed = Arc::new(handed);
 }

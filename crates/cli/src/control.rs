@@ -4,18 +4,14 @@
 mod keeper;
 mod known;
 mod opening;
+mod words;
 
-use crate::{command::approvals::Word, place::Place, say::Say};
+use crate::{place::Place, say::Say};
 use anyhow::{Context as _, anyhow, bail};
 use catalog::record::Absent;
-use decision::approval::Part;
-use decision::{Approval, ApprovalId, CallId, Digest, EventName, ServerName, Slot, Timestamp, UserName};
-use serde::{Deserialize, Serialize};
+use decision::{EventName, ServerName};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc, time::Duration};
-use store::{
-    LogClaim, Scope, Store, TellError, Telling, Writer,
-    ledger::{EntryProof, Ledger},
-};
+use store::{LogClaim, Scope, Store, TellError, Telling, ledger::Ledger};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
@@ -25,6 +21,7 @@ use tokio::{
 pub(crate) use keeper::{decided, of_ledger};
 pub(crate) use known::{index, known};
 pub(crate) use opening::{OpenLedger, is_elsewhere, is_taken, open_ledger};
+pub(crate) use words::{InForce, Refused, Request, Response, ValueState};
 
 /// Longest answer that is read: a page of entries.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -39,192 +36,6 @@ pub(crate) const LOCKED_MOST: Duration = Duration::from_secs(30);
 pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
 /// When a gateway says for what it waits: whoever starts it sees nothing else.
 pub(crate) const LOCKED_TOLD: Duration = Duration::from_secs(2);
-
-/// What can be asked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "do")]
-pub(crate) enum Request {
-    /// Who is there.
-    Ping,
-    /// Write an event into the ledger.
-    Record {
-        event: EventName,
-        #[serde(default)]
-        server: Option<ServerName>,
-        #[serde(default)]
-        detail: BTreeMap<String, String>,
-    },
-    /// Write into the ledger what was decided through this store.
-    Tell { writer: Writer },
-    /// Whether what the database had by this revision is in force; waits a moment for it.
-    InForce { revision: u64 },
-    /// Which servers cannot be looked at.
-    Absent,
-    /// Which approvals that wait are void by what is in force.
-    Void,
-    /// Entries from this one on.
-    Entries { from: u64, max: usize },
-    /// A value beside an entry.
-    Value { index: u64, slot: Slot },
-    /// Erase a value beside an entry of this call, and have in the record who did.
-    Erase { index: u64, slot: Slot, call: CallId, by: String },
-    /// Prove that an entry is in the log.
-    Prove { index: u64 },
-    /// Write the log to a folder.
-    Export { to: PathBuf, values: bool },
-    /// Sign a checkpoint.
-    Checkpoint,
-    /// Read the configuration anew.
-    Reload,
-    /// Which settings are in force.
-    Settings,
-    /// Whether this server has been looked at; `anew` has it looked at now, where it has not, and not only when it is its turn.
-    Ready {
-        server: ServerName,
-        #[serde(default)]
-        anew: bool,
-    },
-    /// A first policy for what this server offers.
-    Starter { server: ServerName },
-    /// Somebody's word on an approval.
-    Decide {
-        approval: ApprovalId,
-        by: UserName,
-        word: Word,
-        #[serde(default)]
-        reason: Option<String>,
-        /// The account of the machine that said it, for the record.
-        #[serde(default)]
-        account: Option<String>,
-    },
-    /// A link into the console, for this person or for an administrator without a name.
-    ConsoleLink {
-        #[serde(default)]
-        person: Option<UserName>,
-    },
-}
-
-/// What is answered.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "is")]
-pub(crate) enum Response {
-    Here {
-        pid: u32,
-        version: String,
-        listen: String,
-        config: PathBuf,
-        /// Whose rows of which database it goes by ([`Place::house`]).
-        #[serde(default)]
-        house: Option<Digest>,
-        /// Why the files of its database are not those that others find.
-        #[serde(default)]
-        replaced: Option<String>,
-    },
-    Recorded {
-        index: u64,
-    },
-    Told {
-        events: usize,
-    },
-    InForce {
-        yes: bool,
-    },
-    Absent {
-        servers: BTreeMap<ServerName, Absent>,
-    },
-    Void {
-        approvals: BTreeMap<ApprovalId, Part>,
-    },
-    Entries {
-        log: String,
-        size: u64,
-        /// Each exactly as it is in the log.
-        entries: Vec<(u64, String)>,
-    },
-    /// Kept values as text where they are text.
-    Value {
-        state: ValueState,
-        text: Option<String>,
-    },
-    Erased {
-        /// What was there until now.
-        was: ValueState,
-    },
-    Proof {
-        proof: EntryProof,
-        key: String,
-    },
-    Exported {
-        dir: PathBuf,
-        entries: u64,
-        checkpoint: String,
-    },
-    Checkpoint {
-        note: String,
-        key: String,
-    },
-    Reloaded {
-        problems: Vec<String>,
-    },
-    Settings(Box<InForce>),
-    Ready {
-        ready: bool,
-        /// Why the last look at it failed, where none has succeeded since.
-        #[serde(default)]
-        fault: Option<String>,
-        /// How many looks have failed so far without one that did not.
-        #[serde(default)]
-        failed: u32,
-    },
-    Starter {
-        text: String,
-    },
-    /// How the approval stands now.
-    Decided {
-        approval: Box<Approval>,
-    },
-    /// The word does not count; one sentence.
-    Unfit {
-        why: String,
-    },
-    ConsoleLink {
-        link: String,
-    },
-    /// It did not work; one sentence.
-    Failed {
-        why: String,
-    },
-}
-
-/// The settings in force, as `callgate settings --effective` writes them.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct InForce {
-    pub(crate) pid: u32,
-    pub(crate) config: PathBuf,
-    /// When they were read.
-    pub(crate) since: Timestamp,
-    /// Of the text of the configuration.
-    pub(crate) digest: Digest,
-    /// Newer files, where there are any that do not hold.
-    pub(crate) refused: Option<Refused>,
-    pub(crate) settings: toml::Table,
-}
-
-/// Files that were read and are not in force.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Refused {
-    pub(crate) at: Timestamp,
-    pub(crate) problems: Vec<String>,
-}
-
-/// Whether the value beside an entry can still be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum ValueState {
-    Kept,
-    Erased,
-    NeverKept,
-}
 
 /// The record: through the gateway that writes it, or opened by ourselves when none runs.
 #[derive(Debug)]
@@ -346,7 +157,7 @@ impl Book {
                 store.tell(scope, ledger, Telling::Of(writer)).await.map(drop).map_err(Into::into)
             }
         };
-        told.context("the change was made, but is not recorded yet: the next command or gateway does that")
+        told.context("the change was made, but is not recorded yet: the next change or look at the record does that, or a gateway that starts")
     }
 
     /// Waits until a running gateway goes by what was changed through this store. False where it does not in time, or
@@ -463,9 +274,7 @@ pub(crate) async fn ask(socket: &Path, request: &Request) -> anyhow::Result<Resp
     let fail = || format!("no gateway answers at `{}`", socket.display());
     let stream = UnixStream::connect(socket).await.with_context(fail)?;
     let (reader, mut writer) = stream.into_split();
-    let raw = serde_json::to_vec(request)?;
-    let greeting = gateway::listen::unix::Greeting::Command { raw: raw.into() };
-    writer.write_all(greeting.line().as_bytes()).await.with_context(fail)?;
+    writer.write_all(greeting(request)?.as_bytes()).await.with_context(fail)?;
     let mut line = Vec::new();
     let mut reader = BufReader::new(reader.take(ANSWER_BYTES_MAX));
     time::timeout(ANSWER_TIME, reader.read_until(b'\n', &mut line))
@@ -473,6 +282,23 @@ pub(crate) async fn ask(socket: &Path, request: &Request) -> anyhow::Result<Resp
         .with_context(fail)?
         .with_context(fail)?;
     serde_json::from_slice(&line).context("the gateway's answer cannot be read: is it of the same version?")
+}
+
+/// The same for whoever has no runtime yet. `most` is for each piece of the answer.
+pub(crate) fn ask_blocking(socket: &Path, request: &Request, most: Duration) -> anyhow::Result<Response> {
+    use std::io::{BufRead as _, Read as _, Write as _};
+    let mut stream = std::os::unix::net::UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(most))?;
+    stream.set_write_timeout(Some(most))?;
+    stream.write_all(greeting(request)?.as_bytes())?;
+    let mut line = Vec::new();
+    std::io::BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line)?)
+}
+
+fn greeting(request: &Request) -> anyhow::Result<String> {
+    let raw = serde_json::to_vec(request)?;
+    Ok(gateway::listen::unix::Greeting::Command { raw: raw.into() }.line())
 }
 
 #[cfg(test)]

@@ -57,10 +57,15 @@ impl Older {
     }
 }
 
+/// How many entries of the ledger in this folder its database had, where it had some.
+pub(crate) fn had(dir: &Path) -> Option<u64> {
+    noted(dir, store::ledger::public_key(dir)?.origin()).filter(|entries| *entries > 0)
+}
+
 /// Whether the database has less of the ledger in this folder than it had.
 pub(crate) async fn older(store: &Store, dir: &Path) -> anyhow::Result<Option<Older>> {
     let Some(key) = store::ledger::public_key(dir) else { return Ok(None) };
-    let Some(had) = noted(dir, key.origin()) else { return Ok(None) };
+    let Some(had) = had(dir) else { return Ok(None) };
     let has = store.known_entries(key.origin()).await.context("how much the database has of the ledger")?;
     Ok((has < had).then_some(Older { had, has }))
 }

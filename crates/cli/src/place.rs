@@ -1,8 +1,11 @@
 //! Where everything is: the configuration, the policies beside it, and the state it names.
 
+pub(crate) mod in_force;
+
 use crate::{
     control,
     failure::Failure,
+    indexed,
     keys::Handed,
     say::Say,
     settings::{self, Meant},
@@ -26,6 +29,8 @@ const FILE: &str = "callgate.toml";
 const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Most policy files.
 const POLICIES_MAX: usize = 1_000;
+/// The owner's socket, in the folder for state.
+const SOCKET: &str = "callgate.sock";
 
 /// A configuration that was read, or the defaults where there is none yet.
 #[derive(Debug, Clone)]
@@ -35,7 +40,10 @@ pub(crate) struct Place {
     pub(crate) written: bool,
     /// Of the very text that was read: two that are alike mean the same.
     pub(crate) digest: Digest,
+    text: Arc<str>,
     pub(crate) meant: Meant,
+    /// What a gateway goes by, where that is not what the files beside the configuration say.
+    policies: Option<Vec<policy::Source>>,
     /// What this process was handed for finding keys.
     pub(crate) handed: Arc<Handed>,
 }
@@ -87,13 +95,27 @@ impl Place {
                 return Err(anyhow!(e).context(format!("cannot read `{}`", config.display())).into());
             }
         };
-        let state = surroundings.state_home.as_deref().map(|home| home.join("callgate"));
-        let state = state.unwrap_or_else(|| PathBuf::from(".callgate"));
-        let meant =
-            settings::read(config, text.as_deref().unwrap_or_default(), &state).map_err(Failure::Settings)?;
-        let handed = Arc::clone(&surroundings.handed);
-        let digest = Digest::of(text.as_deref().unwrap_or_default().as_bytes());
-        Ok(Self { config: config.to_owned(), written: text.is_some(), digest, meant, handed })
+        Self::of_text(config, text.as_deref(), surroundings)
+    }
+
+    /// What this text means in this file. Without one, what the defaults mean.
+    fn of_text(config: &Path, text: Option<&str>, surroundings: &Surroundings) -> Result<Self, Failure> {
+        let (written, text) = (text.is_some(), text.unwrap_or_default());
+        let meant = settings::read(config, text, &default_state(surroundings)).map_err(Failure::Settings)?;
+        Ok(Self {
+            config: config.to_owned(),
+            written,
+            digest: Digest::of(text.as_bytes()),
+            text: text.into(),
+            meant,
+            policies: None,
+            handed: Arc::clone(&surroundings.handed),
+        })
+    }
+
+    /// The very text that was read. It may hold the password of a database.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whose rows the commands work on.
@@ -122,6 +144,9 @@ impl Place {
 
     /// The policy files beside the configuration, by name. No folder is no policies.
     pub(crate) fn policies(&self) -> anyhow::Result<Vec<policy::Source>> {
+        if let Some(policies) = &self.policies {
+            return Ok(policies.clone());
+        }
         let dir = self.policies_dir();
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
@@ -238,23 +263,7 @@ impl Place {
     /// Errors: there is a folder for state, and others can read or change what is in it: keys, the record, and the socket
     /// that commands are given over.
     pub(crate) fn private(&self) -> anyhow::Result<()> {
-        let dir = self.meant.state_dir.as_path();
-        let path = dir.display();
-        let found = match fs::metadata(dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            found => found.with_context(|| format!("cannot use the state directory `{path}`"))?,
-        };
-        let owner = found.uid();
-        if owner != launch::own_user() {
-            return Err(anyhow!(
-                "the state directory `{path}` belongs to another user (number {owner}), who can read and change what is in it: \
-                 run callgate as that user, or name a folder of your own as `state-dir`"
-            ));
-        }
-        if found.mode() & 0o077 != 0 {
-            return Err(anyhow!("the state directory `{path}` is open to others: run `chmod 700 {path}`"));
-        }
-        Ok(())
+        private(&self.meant.state_dir)
     }
 
     /// Whether there is a record or a database yet: what only reads does not make them.
@@ -279,7 +288,7 @@ impl Place {
     /// Errors: somebody else could be listening there.
     pub(crate) fn socket_path(&self) -> anyhow::Result<PathBuf> {
         self.private()?;
-        Ok(self.meant.state_dir.join("callgate.sock"))
+        Ok(self.meant.state_dir.join(SOCKET))
     }
 
     /// What is said where nothing is kept yet. Whoever only reads begins nothing.
@@ -296,7 +305,7 @@ impl Place {
         self.has_ledger().then(|| StoreError::Away {
             place: format!("`{file}`").into(),
             left: format!("the record `{}`", self.ledger_dir().display()),
-            cure: "put it back; or have `callgate serve` begin another, which says what is lost with it",
+            cure: "put it back; or begin another with `callgate audit rebuild-index --accept-older-database`, which says what is lost with it",
         })
     }
 
@@ -369,13 +378,55 @@ impl Place {
     /// Opens the store, makes it if need be, and brings it up to date. For a gateway.
     pub(crate) async fn store_to_serve(&self) -> anyhow::Result<Store> {
         self.state()?;
+        // one that is begun here would be refused, and would be there from then on
+        if let Some(away) = self.away()
+            && indexed::had(&self.ledger_dir()).is_some()
+        {
+            return Err(away.into());
+        }
         Ok(self.opened(Opening::Move).await?)
+    }
+
+    /// Begins a database in the place of one that is away. For somebody who knows what is lost with that.
+    pub(crate) async fn begin_another(&self) -> anyhow::Result<()> {
+        control::is_in_place(self).await?;
+        if self.away().is_some() {
+            self.state()?;
+            self.opened(Opening::Use).await?.close().await;
+        }
+        Ok(())
     }
 
     async fn opened(&self, opening: Opening) -> Result<Store, StoreError> {
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         Store::open_as(&self.meant.database, opening, clock, entropy).await
     }
+}
+
+/// Where state is kept unless the file names a folder.
+fn default_state(surroundings: &Surroundings) -> PathBuf {
+    let home = surroundings.state_home.as_deref();
+    home.map_or_else(|| PathBuf::from(".callgate"), |home| home.join("callgate"))
+}
+
+/// Errors: there is a folder for state here, and it is not this user's alone.
+fn private(dir: &Path) -> anyhow::Result<()> {
+    let path = dir.display();
+    let found = match fs::metadata(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.with_context(|| format!("cannot use the state directory `{path}`"))?,
+    };
+    let owner = found.uid();
+    if owner != launch::own_user() {
+        return Err(anyhow!(
+            "the state directory `{path}` belongs to another user (number {owner}), who can read and change what is in it: \
+             run callgate as that user, or name a folder of your own as `state-dir`"
+        ));
+    }
+    if found.mode() & 0o077 != 0 {
+        return Err(anyhow!("the state directory `{path}` is open to others: run `chmod 700 {path}`"));
+    }
+    Ok(())
 }
 
 fn bounded(path: &Path) -> io::Result<String> {

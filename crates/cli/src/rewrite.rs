@@ -34,7 +34,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()
     written.with_context(fail)
 }
 
-fn write(new: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std::io::Result<()> {
+/// Writes a file of its own, to be put in its place. Errors: what is there of it is to be removed.
+pub(crate) fn write(new: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o600).open(new)?;
     let own = file.metadata()?;
     if let Some((user, group)) = owner.filter(|owner| *owner != (own.uid(), own.gid())) {

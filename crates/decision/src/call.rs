@@ -105,6 +105,15 @@ pub struct Item {
     pub name: String,
 }
 
+impl Item {
+    /// `KIND:NAME`, as a command line takes it: in quotes where a shell would read it as something else.
+    pub fn typed(&self) -> String {
+        let text = format!("{}:{}", self.kind.as_str(), self.name);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+        if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    }
+}
+
 /// A pinned item of one server. A changed definition is a different target.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
@@ -221,4 +230,17 @@ fn digest(asked: &Asked) -> Digest {
         &length(&canonical),
         &canonical,
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_written_as_a_shell_reads_it() {
+        let typed = |kind, name: &str| Item { kind, name: name.to_owned() }.typed();
+        assert_eq!(typed(ItemKind::Tool, "refund"), "tool:refund");
+        assert_eq!(typed(ItemKind::Resource, "file:///a?b"), "'resource:file:///a?b'");
+        assert_eq!(typed(ItemKind::Prompt, "it's; rm -r $HOME"), "'prompt:it'\\''s; rm -r $HOME'");
+    }
 }

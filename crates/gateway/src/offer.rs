@@ -169,6 +169,11 @@ impl Offers {
         })
     }
 
+    /// The policies that are in force, as they are written.
+    pub fn policies(&self) -> Vec<policy::Source> {
+        self.written.lock().policies.clone()
+    }
+
     /// Puts new files in force, and with them what `along` does. Errors: what does not hold; then the old ones stay
     /// in force, and `along` is not done.
     pub async fn reload(&self, written: Written, along: impl FnOnce()) -> Result<(), BuildError> {

@@ -86,10 +86,12 @@ impl Registry {
         let code = match access {
             Access::Nothing(Shut::Suspended) => Code::ServerSuspended,
             Access::Nothing(Shut::Retired) => Code::ServerRetired,
-            Access::Nothing(Shut::Unapproved | Shut::Rewired) => Code::ServerUnapproved,
+            Access::Nothing(Shut::Unapproved | Shut::InReview | Shut::Rewired) => Code::ServerUnapproved,
             Access::Reads(Held::Overdue) => Code::ServerReviewOverdue,
             // whole again since it was asked: the next call passes
-            Access::Reads(Held::Candidate | Held::Rewired) | Access::Whole => Code::ServerHeldToReads,
+            Access::Reads(Held::Candidate | Held::InReview | Held::Rewired) | Access::Whole => {
+                Code::ServerHeldToReads
+            }
         };
         let because = access.because(server.as_str()).unwrap_or_default();
         Err(Refusal::new(code, because.clone()).told(because))

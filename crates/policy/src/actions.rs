@@ -314,13 +314,37 @@ pub(crate) enum Known {
     /// A group of every server, or an action or group of this one.
     Everywhere,
     Of(ServerName),
-    /// A tool of a server that has no accepted definition yet, so nobody can say.
-    NotYet(ServerName),
-    /// Of a tool that was accepted and is withheld, because nobody could call it.
-    Withheld,
-    /// Of a tool that was seen once and is not offered: new, changed, rejected or gone.
-    Absent,
+    /// Nothing now, and no slip either.
+    Later(Later),
     Nothing,
+}
+
+/// When there will be a tool, or can be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Later {
+    /// Once something of this server is accepted, of which nothing is yet: until then nobody can say.
+    Accepted(ServerName),
+    /// It was accepted and is withheld, because nobody could call it.
+    Withheld,
+    /// It was seen once and is not offered: new, changed, rejected or gone.
+    Absent,
+}
+
+impl Later {
+    /// What whoever names it in a rule should know.
+    pub(crate) fn sentence(&self, id: &str) -> String {
+        match self {
+            Self::Accepted(server) => {
+                format!("`{id}` cannot be checked: server `{server}` has no accepted definitions yet")
+            }
+            Self::Withheld => format!(
+                "`{id}` is withheld, because nobody could call it: what a rule says of it holds once that is over"
+            ),
+            Self::Absent => format!(
+                "`{id}` is not offered now: what a rule says of it holds once it is accepted and offered again"
+            ),
+        }
+    }
 }
 
 /// Finds an action or a group of actions by its name.
@@ -343,9 +367,9 @@ pub(crate) fn known(catalogue: &Catalogue, name: &str) -> Known {
     };
     match catalogue.server(&server) {
         Some(entry) if entry.item(ItemKind::Tool, tool).is_some() => Known::Of(server),
-        Some(entry) if entry.is_withheld(tool) => Known::Withheld,
-        Some(entry) if entry.is_absent(tool) => Known::Absent,
-        Some(entry) if entry.is_empty() => Known::NotYet(server),
+        Some(entry) if entry.is_withheld(tool) => Known::Later(Later::Withheld),
+        Some(entry) if entry.is_absent(tool) => Known::Later(Later::Absent),
+        Some(entry) if entry.is_empty() => Known::Later(Later::Accepted(server)),
         Some(_) | None => Known::Nothing,
     }
 }

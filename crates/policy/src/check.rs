@@ -1,7 +1,7 @@
 //! What can be wrong with rules that parse: names, arguments, reach. Types are in `validate`.
 
 use crate::{
-    actions::{self, Known, METHODS},
+    actions::{self, Known, Later, METHODS},
     load::tool_names,
     near::nearest,
     rule::{Rule, Sway},
@@ -27,22 +27,15 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
             let problem = match uid.type_name().to_string().as_str() {
                 "Action" => match actions::known(catalogue, id) {
                     Known::Everywhere | Known::Of(_) => None,
-                    Known::NotYet(server) => {
-                        let message = format!(
-                            "`{id}` cannot be checked: server `{server}` has no accepted definitions yet"
-                        );
-                        Some(Problem::warning(&place, message))
-                    }
-                    Known::Withheld => Some(Problem::warning(&place, withheld(id))),
-                    Known::Absent => Some(Problem::warning(&place, absent(id))),
                     Known::Nothing => Some(unknown(&place, "action", id, action_names(catalogue))),
+                    Known::Later(later) => Some(Problem::warning(&place, later.sentence(id))),
                 },
                 "Tool" => match catalogue.federated(ItemKind::Tool, id) {
                     Some(_) => None,
                     None => match actions::known(catalogue, id) {
-                        Known::NotYet(_) => None,
-                        Known::Withheld => Some(Problem::warning(&place, withheld(id))),
-                        Known::Absent => Some(Problem::warning(&place, absent(id))),
+                        // it is said of its action
+                        Known::Later(Later::Accepted(_)) => None,
+                        Known::Later(later) => Some(Problem::warning(&place, later.sentence(id))),
                         Known::Everywhere | Known::Of(_) | Known::Nothing => {
                             Some(unknown(&place, "tool", id, tool_names(catalogue)))
                         }
@@ -61,14 +54,11 @@ pub(crate) fn names(rules: &[Rule], catalogue: &Catalogue) -> Vec<Problem> {
     problems
 }
 
-/// Whether it names what cannot be checked before a server was reached.
+/// Whether it names what cannot be checked before it is there.
 pub(crate) fn is_early(rule: &Rule, catalogue: &Catalogue) -> bool {
     let early = |uid: EntityUid| {
         uid.type_name().to_string() == "Action"
-            && matches!(
-                actions::known(catalogue, uid.id().as_ref()),
-                Known::NotYet(_) | Known::Withheld | Known::Absent
-            )
+            && matches!(actions::known(catalogue, uid.id().as_ref()), Known::Later(_))
     };
     literals(rule).into_iter().any(early)
 }
@@ -81,16 +71,6 @@ pub(crate) fn literals(rule: &Rule) -> BTreeSet<EntityUid> {
         ActionConstraint::In(uids) => found.extend(uids),
     }
     found
-}
-
-fn withheld(id: &str) -> String {
-    format!(
-        "`{id}` is withheld, because nobody could call it: what a rule says of it holds once that is over"
-    )
-}
-
-fn absent(id: &str) -> String {
-    format!("`{id}` is not offered now: what a rule says of it holds once it is accepted and offered again")
 }
 
 fn action_names(catalogue: &Catalogue) -> Vec<String> {

@@ -251,7 +251,7 @@ fn others(rule: &Rule, server: &ServerName, catalogue: &Catalogue) -> Vec<String
         let here = match actions::known(catalogue, id) {
             Known::Of(owner) => owner == *server,
             Known::Everywhere => true,
-            Known::NotYet(_) | Known::Withheld | Known::Absent | Known::Nothing => false,
+            Known::Later(_) | Known::Nothing => false,
         };
         (!here && uid.type_name().to_string() == "Action").then(|| id.to_owned())
     };

@@ -85,24 +85,42 @@ pub enum StoreError {
         "the agent `{name}` was removed while it was disabled, and its name stays refused: `callgate agent enable {name}` lifts that"
     )]
     Banned { name: String },
-    #[error("there is no {what} `{name}`: check the spelling, or add it first")]
+    #[error("there is no {what} `{name}`: {}", shown_by(.what))]
     Missing { what: &'static str, name: String },
+    /// An item that nobody saw its server offer.
+    #[error(
+        "the server `{server}` has shown no {} `{}`: `callgate registry list {server}` names what it offers", .item.kind.as_str(), .item.name
+    )]
+    NotShown { server: String, item: decision::Item },
     /// A step that the state of a server's record does not allow.
     #[error("the server `{server}` cannot be put on `{step}`: {why}", step = .step.as_str())]
-    Step { server: String, step: catalog::record::Step, why: &'static str },
+    Step { server: String, step: catalog::record::Step, why: String },
     #[error("the {what} is not acceptable: {rule}")]
     Unacceptable { what: &'static str, rule: &'static str },
     #[error("the {what} `{name}` has changed since you looked at it: look again, then decide")]
     Moved { what: &'static str, name: String },
     /// A no to what nobody shows: whoever takes note of it has it withheld should it come back.
     #[error(
-        "the {what} `{name}` is gone, so there is nothing to refuse: `callgate registry approve` takes note of it, and should it come back, it is new and waits"
+        "the {} `{}` is gone, so there is nothing to refuse: `callgate registry approve {server} {}` takes note of it, and should it come back, it is new and waits",
+        .item.kind.as_str(), .item.name, .item.typed()
     )]
-    Gone { what: &'static str, name: String },
+    Gone { server: String, item: decision::Item },
     #[error(
         "the log `{log}` is indexed up to entry {expected}, so {found} cannot be next: send those between first, or rebuild the index"
     )]
     Gap { log: String, expected: u64, found: u64 },
+}
+
+/// The command that says what there is.
+fn shown_by(what: &str) -> &'static str {
+    match what {
+        "agent" | "token" => "`callgate agent list` shows all",
+        "user" => "`callgate user list` shows all",
+        "secret" => "`callgate secret list` shows all",
+        "server" => "`callgate registry list` shows all that are known",
+        "delivery that was given up" => "`callgate approvals deliveries` shows all",
+        _ => "check the spelling",
+    }
 }
 
 fn owner(pid: Option<u32>) -> String {
@@ -110,8 +128,8 @@ fn owner(pid: Option<u32>) -> String {
 }
 
 impl StoreError {
-    /// Whether the database cannot be written at all now, whatever is to be written.
-    pub(crate) fn is_outage(&self) -> bool {
+    /// Whether the database cannot be written at all now, whatever is to be written. It may be there for whoever reads.
+    pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::Corrupt { .. })
     }
 }

@@ -5,6 +5,7 @@ use crate::db::{Outcome, Row, args, statements};
 use crate::words::words;
 use crate::{Kept, Scope, Store, StoreError, Turn};
 use decision::{ApprovalId, Timestamp};
+use std::collections::BTreeSet;
 
 statements! {
     CURRENT = "SELECT version FROM approvals WHERE tenant = $1 AND environment = $2 AND id = $3";
@@ -18,6 +19,10 @@ statements! {
     OUTDATED = "DELETE FROM deliveries WHERE tenant = $1 AND environment = $2 AND hook = $3 AND id = $4 \
         AND state = 'waiting' AND tries = $5 AND EXISTS (SELECT 1 FROM deliveries AS later \
         WHERE later.tenant = $1 AND later.environment = $2 AND later.hook = $3 AND later.subject = $6 AND later.made_at > $7)";
+    OVERTAKEN = "SELECT one.hook, one.id FROM deliveries AS one WHERE one.tenant = $1 AND one.environment = $2 \
+        AND one.state = 'waiting' AND one.tries > 0 AND EXISTS (SELECT 1 FROM deliveries AS later \
+        WHERE later.tenant = $1 AND later.environment = $2 AND later.hook = one.hook AND later.subject = one.subject \
+        AND later.made_at > one.made_at)";
     IN_STATE = "SELECT hook, subject, event, id, body, made_at, next_at, tries, state, error FROM deliveries \
         WHERE tenant = $1 AND environment = $2 AND state = $3 ORDER BY next_at DESC LIMIT $4";
     TAKE = "UPDATE deliveries SET next_at = $6, tries = tries + 1 WHERE tenant = $1 AND environment = $2 \
@@ -128,6 +133,14 @@ impl Store {
         let dropped = tx.execute(OUTDATED, key).await?;
         tx.commit().await?;
         Ok(turn(dropped))
+    }
+
+    /// Address and id of those that wait and are not tried again: something later is to be told, or was told, of the same
+    /// subject ([`Store::drop_outdated`]).
+    pub async fn overtaken(&self, scope: &Scope) -> Result<BTreeSet<(String, String)>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str()];
+        let rows = self.db().rows(OVERTAKEN, key).await?;
+        rows.iter().map(|row| Ok((row.get("hook")?, row.get("id")?))).collect()
     }
 
     /// Those in one state, the latest first.

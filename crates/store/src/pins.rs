@@ -277,10 +277,7 @@ impl Store {
             let state = match pin.state {
                 PinState::Gone if *which == Which::All => return Ok(Verdict::Leave),
                 PinState::Gone => {
-                    return Err(StoreError::Gone {
-                        what: pin.item.kind.as_str(),
-                        name: pin.item.name.clone(),
-                    });
+                    return Err(StoreError::Gone { server: server.to_string(), item: pin.item.clone() });
                 }
                 PinState::Approved | PinState::Returned => PinState::New,
                 other @ (PinState::Changed | PinState::New) => other,
@@ -312,7 +309,7 @@ impl Store {
         let mut tx = self.db().begin().await?;
         let pins = held(&mut tx, scope, server).await?;
         let mut changes = Vec::new();
-        for pin in chosen(&pins, which)? {
+        for pin in chosen(server, &pins, which)? {
             match verdict(pin)? {
                 Verdict::Leave => {}
                 Verdict::Forget => {
@@ -400,18 +397,18 @@ pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &P
     Ok(())
 }
 
-fn chosen<'a>(pins: &'a [Pin], which: &Which) -> Outcome<Vec<&'a Pin>> {
+fn chosen<'a>(server: &ServerName, pins: &'a [Pin], which: &Which) -> Outcome<Vec<&'a Pin>> {
     let items = match which {
         Which::All => return Ok(pins.iter().filter(|pin| pin.is_open()).collect()),
         Which::Items(items) => items,
     };
     let find = |(item, digest): &(Item, Option<Digest>)| {
         let pin = pins.iter().find(|pin| pin.item == *item);
-        let name = || item.name.clone();
-        let pin = pin.ok_or_else(|| StoreError::Missing { what: item.kind.as_str(), name: name() })?;
+        let unknown = || StoreError::NotShown { server: server.to_string(), item: item.clone() };
+        let pin = pin.ok_or_else(unknown)?;
         match digest {
             Some(digest) if *digest != pin.seen => {
-                Err(StoreError::Moved { what: item.kind.as_str(), name: name() })
+                Err(StoreError::Moved { what: item.kind.as_str(), name: item.name.clone() })
             }
             Some(_) | None => Ok(pin),
         }

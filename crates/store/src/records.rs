@@ -138,8 +138,13 @@ impl Store {
         if taking.seen.is_some_and(|seen| seen != before.as_ref().map_or(0, |record| record.version)) {
             return Err(moved());
         }
-        let refused = |why| StoreError::Step { server: server.to_string(), step: taking.step, why };
-        let to = State::after(from, taking.step).ok_or_else(|| refused(taking.step.refused(from)))?;
+        let refused = |why: &str| StoreError::Step {
+            server: server.to_string(),
+            step: taking.step,
+            why: why.to_owned(),
+        };
+        let to = State::after(from, taking.step)
+            .ok_or_else(|| refused(&taking.step.refused(from, server.as_str())))?;
         let at = self.now();
         let kept = before.as_ref().map(|record| record.facts.clone()).unwrap_or_default();
         let facts = taking.facts.cloned().unwrap_or_else(|| kept.clone());

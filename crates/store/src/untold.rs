@@ -31,7 +31,7 @@ const LATE_BYTES: usize = 1_024;
 pub(crate) type Told = (EventName, BTreeMap<String, String>);
 
 /// Who left an event to be told: one open store, or one look at a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Writer(String);
 
@@ -46,6 +46,8 @@ impl Writer {
 pub enum Telling {
     /// What was decided through one store, or seen by one look: by whoever did, or by the gateway that is asked to.
     Of(Writer),
+    /// The same once it could be written, after a try that failed. The event says that it is late.
+    Again(Writer),
     /// What was decided before, whoever did, and is still not told. The event says that it is late.
     Left { before: Timestamp },
 }
@@ -153,6 +155,9 @@ impl Store {
         let most = TOGETHER as u64;
         Ok(match telling {
             Telling::Of(writer) => (tx.rows(TAKE_OF, args![writer.0.as_str(), most]).await?, None),
+            Telling::Again(writer) => {
+                (tx.rows(TAKE_OF, args![writer.0.as_str(), most]).await?, Some(self.now()))
+            }
             Telling::Left { before } => {
                 let rows = tx.rows(TAKE_LEFT, args![tenant, environment, *before, most]).await?;
                 (rows, Some(self.now()))

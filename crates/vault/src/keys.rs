@@ -36,8 +36,20 @@ impl Keys {
     ///
     /// Errors: [`VaultError`] where it does not open.
     pub fn fits_header(&self, sealed: &Sealed, at: &SecretRef) -> Result<bool, VaultError> {
+        self.fits(sealed, at, |value| secret::header(value).is_some())
+    }
+
+    /// Whether what is stored is as `judge` has it, who keeps nothing of it.
+    ///
+    /// Errors: [`VaultError`] where it does not open.
+    pub fn fits(
+        &self,
+        sealed: &Sealed,
+        at: &SecretRef,
+        judge: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<bool, VaultError> {
         let kek = self.find(sealed.kek()).unwrap_or(&self.current);
-        Ok(secret::header(&sealed.open(kek, at)?).is_some())
+        Ok(judge(&sealed.open(kek, at)?))
     }
 
     pub(crate) fn find(&self, id: KekId) -> Option<&Kek> {

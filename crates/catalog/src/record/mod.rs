@@ -126,20 +126,28 @@ impl Step {
         Self::ALL.into_iter().find(|step| step.as_str() == word)
     }
 
-    /// Why it is not to be taken from there, and what to do instead.
-    pub fn refused(self, from: Option<State>) -> &'static str {
+    /// Why it is not to be taken from there, and what to do instead: commands that work as they stand.
+    pub fn refused(self, from: Option<State>, server: &str) -> String {
+        let show = format!("`callgate registry show {server}`");
         match (from, self) {
-            (None, _) => "it has no record yet: begin with `callgate registry add`",
-            (Some(State::Retired), _) => "it is retired: `callgate registry add` begins anew",
+            (None, _) => format!("it has no record yet: begin with `callgate registry add {server}`"),
+            (Some(State::Retired), _) => {
+                format!("it is retired: `callgate registry add {server}` begins anew")
+            }
             (Some(State::Candidate | State::Suspended), Self::Approve) => {
-                "somebody has to look at it first: `callgate registry review`"
+                format!("somebody has to look at it first: `callgate registry review {server}`")
             }
-            (Some(State::Approved), Self::Review) => {
-                "it is approved: give it a new date with `callgate registry approve --until`, or stop it with \
-                 `callgate registry suspend`"
+            (Some(State::Approved), Self::Review) => format!(
+                "it is approved: give it a new date with `callgate registry approve {server} --until 90d`, or stop it with \
+                 `callgate registry suspend {server}`"
+            ),
+            (Some(_), Self::Add) => format!(
+                "it has a record already: {show} has what is in it, and `callgate registry set {server} FIELD=VALUE` changes that"
+            ),
+            (Some(State::InReview), Self::Review) => {
+                format!("it is in review already: {show} says what is missing for an approval")
             }
-            (Some(_), Self::Add) => "it has a record already: change it with `callgate registry set`",
-            (Some(_), _) => "it is so already",
+            (Some(_), _) => format!("it is so already, see {show}"),
         }
     }
 }
@@ -257,7 +265,7 @@ mod tests {
     fn a_step_that_is_not_to_be_taken_says_what_to_do() {
         for from in State::ALL.into_iter().map(Some).chain([None]) {
             for step in Step::ALL.into_iter().filter(|step| State::after(from, *step).is_none()) {
-                assert!(!step.refused(from).is_empty());
+                assert!(step.refused(from, "crm").contains("callgate registry"));
             }
         }
         for state in State::ALL {

@@ -38,6 +38,8 @@ impl Regime {
 pub enum Held {
     /// Nobody has approved it yet.
     Candidate,
+    /// Somebody looks at it.
+    InReview,
     /// It is reached in another way, or as somebody else, than was approved.
     Rewired,
     /// The date of its review has passed.
@@ -49,6 +51,7 @@ pub enum Held {
 #[serde(rename_all = "kebab-case")]
 pub enum Shut {
     Unapproved,
+    InReview,
     Rewired,
     Suspended,
     Retired,
@@ -90,7 +93,8 @@ impl Standing {
         let approved = record.and_then(|record| record.approved.as_ref());
         let access = match record.map(|record| record.state) {
             None if regime == Regime::Local => Access::Whole,
-            None | Some(State::Candidate | State::InReview) => unapproved(Held::Candidate, Shut::Unapproved),
+            None | Some(State::Candidate) => unapproved(Held::Candidate, Shut::Unapproved),
+            Some(State::InReview) => unapproved(Held::InReview, Shut::InReview),
             Some(State::Approved) if approved.is_some_and(|approved| approved.wiring == wiring) => {
                 Access::Whole
             }
@@ -131,10 +135,18 @@ impl Access {
     pub fn because(self, server: &str) -> Option<String> {
         let review = format!("`callgate registry review {server}`");
         let approve = format!("`callgate registry approve {server} --until DATE`");
+        let missing =
+            format!("`callgate registry show {server}` says what is missing, {approve} approves it");
         Some(match self {
             Self::Whole => return None,
             Self::Reads(Held::Candidate) => format!(
                 "nobody has approved the server `{server}`, so only what reads may be used: {review}, then {approve}"
+            ),
+            Self::Reads(Held::InReview) => {
+                format!("the server `{server}` is in review, so only what reads may be used: {missing}")
+            }
+            Self::Nothing(Shut::InReview) => format!(
+                "the server `{server}` is in review, and production has only what is approved: {missing}"
             ),
             Self::Reads(Held::Rewired) => format!(
                 "the server `{server}` is reached in another way than was approved, so only what reads may be used: \
@@ -195,7 +207,7 @@ mod tests {
             // local, shared, production
             (None, [Whole, Reads(Held::Candidate), unapproved]),
             (Some(State::Candidate), [Reads(Held::Candidate), Reads(Held::Candidate), unapproved]),
-            (Some(State::InReview), [Reads(Held::Candidate), Reads(Held::Candidate), unapproved]),
+            (Some(State::InReview), [Reads(Held::InReview), Reads(Held::InReview), Nothing(Shut::InReview)]),
             (Some(State::Approved), [Whole; 3]),
             (Some(State::Suspended), [Nothing(Shut::Suspended); 3]),
             (Some(State::Retired), [Nothing(Shut::Retired); 3]),

@@ -69,7 +69,7 @@ pub(crate) struct Token {
 }
 
 pub(crate) async fn run(agents: Agents, given: &Given) -> Outcome {
-    let place = given.place()?;
+    let place = given.place_in_force()?;
     match agents {
         Agents::Add(args) => add(args, given, &place).await,
         Agents::List => list(given, &place).await,

@@ -88,7 +88,7 @@ const PAGE: u32 = 500;
 const LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(approvals: Approvals, given: &Given) -> Outcome {
-    let place = given.place()?;
+    let place = given.place_in_force()?;
     match approvals {
         Approvals::List { all } => list(all, given, &place).await,
         Approvals::Show { id } => show(id, given, &place).await,
@@ -267,7 +267,7 @@ async fn watch(given: &Given, place: &Place) -> Outcome {
         let mut kept = store.approvals_past(&scope, page).await?;
         kept.extend(store.all_approvals_in(&scope, State::Proposed).await?);
         let now = SystemClock.now();
-        for approval in kept.into_iter().map(|one| one.approval) {
+        for (approval, changed_at) in kept.into_iter().map(|one| (one.approval, one.changed_at)) {
             let known = seen.insert(approval.id, approval.state);
             // what was over before somebody watched is history
             if known == Some(approval.state) || (first && !approval.state.is_open()) {
@@ -278,7 +278,8 @@ async fn watch(given: &Given, place: &Place) -> Outcome {
                 given.say.raw(&tamed_json(&text));
             }
             let state = shown::state(given.say, &approval, now);
-            given.say.line(format!("{}  {}  {state}  {}", when(now), approval.id, approval.preview.summary));
+            let at = when(changed_at);
+            given.say.line(format!("{at}  {}  {state}  {}", approval.id, approval.preview.summary));
         }
         first = false;
         tokio::select! {

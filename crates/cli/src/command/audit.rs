@@ -158,15 +158,17 @@ pub(crate) async fn run(audit: Audit, given: &Given) -> Outcome {
         // needs no configuration: who verifies may have nothing but the folder
         Audit::Verify(args) => verification(args, given).await,
         Audit::Prove(Prove { check: Some(file), key: Some(key), .. }) => proof::check(&file, &key, given),
-        Audit::Prove(Prove { which: Some(which), .. }) => proof::prove(&which, given, &given.place()?).await,
+        Audit::Prove(Prove { which: Some(which), .. }) => {
+            proof::prove(&which, given, &given.place_in_force()?).await
+        }
         Audit::Prove(_) => Err(Failure::Usage("name a call or an entry".to_owned())),
-        Audit::List(args) => list(args, given, &given.place()?).await,
-        Audit::Show { call } => show(&call, given, &given.place()?).await,
-        Audit::Export(args) => export(&args, given, &given.place()?).await,
-        Audit::Checkpoint => checkpoint(given, &given.place()?).await,
-        Audit::Erase(args) => erase::erase(args, given, &given.place()?).await,
+        Audit::List(args) => list(args, given, &given.place_in_force()?).await,
+        Audit::Show { call } => show(&call, given, &given.place_in_force()?).await,
+        Audit::Export(args) => export(&args, given, &given.place_in_force()?).await,
+        Audit::Checkpoint => checkpoint(given, &given.place_in_force()?).await,
+        Audit::Erase(args) => erase::erase(args, given, &given.place_in_force()?).await,
         Audit::RebuildIndex { accept_loss, accept_older_database } => {
-            index::rebuild((accept_loss, accept_older_database), given, &given.place()?).await
+            index::rebuild((accept_loss, accept_older_database), given, &given.place_in_force()?).await
         }
     }
 }
@@ -232,7 +234,9 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     };
     if place.has_ledger() {
         let book = Book::open(place).await?;
-        index::filled(&book, &store, place).await?;
+        if let Some(behind) = index::filled_as_far(&book, &store, place).await? {
+            given.say.aside(behind.to_string());
+        }
         book.close().await?;
     }
     let mut rows = Vec::new();
@@ -363,7 +367,7 @@ async fn verification(args: Verify, given: &Given) -> Outcome {
     let (dir, index) = match args.dir {
         Some(dir) => (dir, Index::NotAsked { why: "a folder was named, which is no gateway's".to_owned() }),
         None => {
-            let place = given.place()?;
+            let place = given.place_in_force()?;
             place.private()?;
             // looked up first, as a gateway may be writing
             (place.ledger_dir(), control::index(&place).await)

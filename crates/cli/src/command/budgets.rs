@@ -37,7 +37,7 @@ struct Line {
 }
 
 pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
-    let place = given.place()?;
+    let place = given.place_in_force()?;
     let budgets = &place.meant.settings.budgets;
     if let Some(name) = &args.budget
         && !budgets.iter().any(|budget| budget.name.as_str() == name)

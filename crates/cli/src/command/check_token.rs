@@ -141,11 +141,13 @@ fn as_json(looked: &Sample, verified: bool) -> serde_json::Value {
     });
     let who =
         looked.who.as_ref().map(|who| json!({ "actor": who.actor, "user": who.user, "host": who.host }));
+    let (becomes, refused) = if looked.is_good() { (who, None) } else { (None, who) };
     json!({
         "ok": looked.is_good(),
         "signature-checked": verified,
         "steps": steps.collect::<Vec<_>>(),
-        "becomes": who,
+        "becomes": becomes,
+        "would-become": refused,
         "scopes": looked.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
     })
 }
@@ -178,7 +180,11 @@ fn tell(given: &Given, looked: &Sample, verified: bool) {
             let groups = if groups.is_empty() { "no group".to_owned() } else { groups.join(", ") };
             format!(" for user `{}` in {groups}", user.name)
         });
-        say.line(format!("becomes {actor}{}", user.unwrap_or_default()));
+        let becomes = match looked.is_good() {
+            true => "becomes",
+            false => "it is refused, and becomes nobody; without that it would be",
+        };
+        say.line(format!("{becomes} {actor}{}", user.unwrap_or_default()));
         if let Some(host) = &who.host {
             say.line(format!("on host `{}`", crate::say::one_line(host)));
         }

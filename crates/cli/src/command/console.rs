@@ -18,7 +18,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
-    let place = given.place()?;
+    let place = given.place_in_force()?;
     let socket = place.socket_path()?;
     if control::ping(&socket).await.is_none() {
         return Err(anyhow!("this needs a running gateway: start it with `callgate serve`").into());

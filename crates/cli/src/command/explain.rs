@@ -42,7 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
-    let place = given.place()?;
+    let place = given.place_in_force()?;
     let what_if = args.agent.is_some() || args.user.is_some() || args.args.is_some() || args.host.is_some();
     match (CallId::parse(&args.call).is_some(), what_if) {
         (true, true) => {

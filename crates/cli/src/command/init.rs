@@ -11,9 +11,8 @@ use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -119,13 +118,13 @@ pub(crate) fn write_new(path: &Path, text: &str) -> anyhow::Result<bool> {
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".{}.new", std::process::id()));
     let new = PathBuf::from(new);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).with_context(fail)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(fail)?;
+    let written = rewrite::write(&new, text.as_bytes(), 0o600, None);
     // unlike a rename, a link never replaces what another process has just written
-    let linked = fs::hard_link(&new, path);
-    fs::remove_file(&new).with_context(fail)?;
-    match linked {
+    let linked = written.is_ok().then(|| fs::hard_link(&new, path));
+    // whatever came of it, half a file helps nobody
+    let removed = fs::remove_file(&new);
+    written.and(removed).with_context(fail)?;
+    match linked.unwrap_or(Ok(())) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error).with_context(fail),

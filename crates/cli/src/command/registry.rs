@@ -149,7 +149,9 @@ pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {
     {
         return versions::run(old, new, given);
     }
-    let place = given.place()?;
+    // what comes into the file, or is made from it, takes one that holds
+    let is_of_file = matches!(registry, Registry::Import(_) | Registry::Export { .. });
+    let place = if is_of_file { given.place()? } else { given.place_in_force()? };
     match registry {
         Registry::List { server } => list(server, given, &place).await,
         Registry::Show { server } => kept::show(server.as_ref(), given, &place).await,

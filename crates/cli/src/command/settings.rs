@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         given.say.raw(&settings::schema()?);
         return Ok(Verdict::Yes);
     }
-    let place = given.place()?;
+    let place = if args.effective { given.place_in_force()? } else { given.place()? };
     if !args.effective {
         let (config, written) = (place.config.display(), place.written);
         given.say.json(&serde_json::json!({ "config": place.config, "written": written }));

@@ -40,7 +40,7 @@ pub(crate) enum Users {
 }
 
 pub(crate) async fn run(users: Users, given: &Given) -> Outcome {
-    let place = given.place()?;
+    let place = given.place_in_force()?;
     let by = given.surroundings.user.as_str();
     if matches!(users, Users::List) {
         return list(given, &place).await;

@@ -72,6 +72,7 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         | Request::Void
         | Request::Reload
         | Request::Settings
+        | Request::Written
         | Request::Ready { .. }
         | Request::Starter { .. }
         | Request::Decide { .. }

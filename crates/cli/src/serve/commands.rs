@@ -16,8 +16,13 @@ use gateway::{
         unix::{Command, Owner},
     },
 };
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
-use store::{Revision, StoreError, Telling};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use store::{Revision, StoreError, Telling, Writer};
 use tokio::io::AsyncWriteExt as _;
 
 /// How often it is looked whether a change is in force, and between two looks: three seconds in all.
@@ -31,6 +36,14 @@ struct Desk {
     console: Arc<::console::Console>,
     config: std::path::PathBuf,
     address: SocketAddr,
+    /// Whose decisions could not be recorded when they were made.
+    untold: Mutex<BTreeSet<Writer>>,
+}
+
+impl Desk {
+    fn untold(&self) -> MutexGuard<'_, BTreeSet<Writer>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the owner's socket does.
@@ -47,6 +60,7 @@ pub(super) fn owner(
         console: Arc::clone(console),
         config: std::path::absolute(&place.config).unwrap_or_else(|_| place.config.clone()),
         address,
+        untold: Mutex::default(),
     });
     let welcoming = Arc::clone(gate);
     Owner {
@@ -102,6 +116,9 @@ async fn obey(desk: Arc<Desk>, mut command: Command) {
 }
 
 async fn answer(desk: &Desk, request: Request) -> Response {
+    if !matches!(request, Request::Ping) {
+        tell_left(desk).await;
+    }
     match request {
         Request::Ping => Response::Here {
             pid: std::process::id(),
@@ -125,14 +142,9 @@ async fn answer(desk: &Desk, request: Request) -> Response {
                 settings: crate::settings::effective(&place.meant),
             }))
         }
+        Request::Written => written(desk),
         Request::Ready { server, anew } => ready(desk, &server, anew).await,
-        Request::Tell { writer } => {
-            let (store, scope) = (desk.gate.store(), desk.gate.live().settings.scope());
-            match store.tell(&scope, desk.gate.ledger(), Telling::Of(writer)).await {
-                Ok(events) => Response::Told { events },
-                Err(error) => Response::Failed { why: error.to_string() },
-            }
-        }
+        Request::Tell { writer } => tell(desk, writer).await,
         Request::InForce { revision } => {
             Response::InForce { yes: is_in_force(desk, Revision(revision)).await }
         }
@@ -168,6 +180,41 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             let scope = live.settings.scope();
             control::of_ledger(&desk.gate, &scope, request).await
         }
+    }
+}
+
+/// Records what was decided through this store.
+async fn tell(desk: &Desk, writer: Writer) -> Response {
+    let (store, scope) = (desk.gate.store(), desk.gate.live().settings.scope());
+    match store.tell(&scope, desk.gate.ledger(), Telling::Of(writer.clone())).await {
+        Ok(events) => Response::Told { events },
+        Err(error) => {
+            desk.untold().insert(writer);
+            Response::Failed { why: error.to_string() }
+        }
+    }
+}
+
+/// Records what could not be when it was decided. Whoever looks at the record next finds it there.
+async fn tell_left(desk: &Desk) {
+    let left = desk.untold().clone();
+    let (store, scope) = (desk.gate.store(), desk.gate.live().settings.scope());
+    for writer in left {
+        match store.tell(&scope, desk.gate.ledger(), Telling::Again(writer.clone())).await {
+            Ok(_) => drop(desk.untold().remove(&writer)),
+            Err(_) => return,
+        }
+    }
+}
+
+fn written(desk: &Desk) -> Response {
+    let place = desk.files.place();
+    Response::Written {
+        pid: std::process::id(),
+        config: desk.config.clone(),
+        since: desk.files.standing().since,
+        text: place.text().to_owned(),
+        policies: desk.files.policies().into_iter().map(|source| (source.path, source.text)).collect(),
     }
 }
 

@@ -22,13 +22,22 @@ use gateway::{
     },
     settings::{Mode, Source},
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use vault::Sealer;
 
 /// An editor writes a file in several steps; they count as one.
 const SETTLE: Duration = Duration::from_millis(200);
+/// Between two tries of what could not be read: the reason may pass without any change of the files.
+const AGAIN: Duration = Duration::from_secs(5);
 /// How often an operator is told again that the certificate is about to expire.
 const REMINDER: Duration = Duration::from_secs(86_400);
 
@@ -67,12 +76,32 @@ pub(super) struct Standing {
     pub(super) refused: Option<Refused>,
 }
 
+/// Why newer files are not put in force.
+struct Misfit {
+    problems: Vec<String>,
+    /// Something could not be read or asked, and may be the next time, though no file changes.
+    passing: bool,
+}
+
+impl Misfit {
+    /// What the files say cannot be.
+    fn written(problems: Vec<String>) -> Self {
+        Self { problems, passing: false }
+    }
+
+    fn unreadable(why: impl std::fmt::Display) -> Self {
+        Self { problems: vec![format!("{why:#}")], passing: true }
+    }
+}
+
 /// What a reload needs.
 #[derive(Debug)]
 pub(super) struct Files {
     place: ArcSwap<Place>,
     /// One reload at a time. Whoever asks what is in force does not wait for it.
     reloading: Mutex<()>,
+    /// Whether the newest files are to be tried again without a change of them.
+    passing: AtomicBool,
     aside: Aside,
     surroundings: Surroundings,
     gate: Arc<Gate>,
@@ -95,6 +124,7 @@ impl Files {
         Arc::new(Self {
             place: ArcSwap::from_pointee(place),
             reloading: Mutex::default(),
+            passing: AtomicBool::default(),
             aside: Aside::default(),
             surroundings,
             gate: Arc::clone(gate),
@@ -107,9 +137,20 @@ impl Files {
 
     /// Reads the files anew and puts them in force if all of them hold. Errors: what does not.
     pub(super) async fn reload(&self) -> Result<(), Vec<String>> {
+        self.read_anew(Try::First).await
+    }
+
+    async fn read_anew(&self, nth: Try) -> Result<(), Vec<String>> {
         let _alone = self.reloading.lock().await;
         let before = self.place.load_full();
         let outcome = self.renew(&before).await;
+        self.passing.store(outcome.as_ref().is_err_and(|misfit| misfit.passing), Ordering::Relaxed);
+        let outcome = outcome.map_err(|misfit| misfit.problems);
+        let refused = self.standing().refused;
+        if nth == Try::Again && outcome.as_ref().err() == refused.as_ref().map(|refused| &refused.problems) {
+            // all of it was said the first time
+            return outcome;
+        }
         self.note(&outcome);
         match &outcome {
             Ok(()) => {
@@ -140,10 +181,10 @@ impl Files {
     }
 
     /// Whatever reads a file does so aside: a call, a stop and the next reload must not wait for it.
-    async fn renew(&self, before: &Arc<Place>) -> Result<(), Vec<String>> {
+    async fn renew(&self, before: &Arc<Place>) -> Result<(), Misfit> {
         let (old, surroundings) = (Arc::clone(before), self.surroundings.clone());
         let read = self.aside.run("the configuration and the policies", move || read(&old, &surroundings));
-        let (new, written, keys) = read.await.map_err(|why| vec![why])??;
+        let (new, written, keys) = read.await.map_err(Misfit::unreadable)??;
         self.install(before, new, written, keys).await
     }
 
@@ -154,8 +195,7 @@ impl Files {
         new: Place,
         written: Written,
         keys: Option<Keys>,
-    ) -> Result<(), Vec<String>> {
-        let fault = |error: anyhow::Error| vec![format!("{error:#}")];
+    ) -> Result<(), Misfit> {
         let settings = Arc::clone(&written.settings);
         let live = self.gate.live();
         let new = Arc::new(new);
@@ -165,13 +205,13 @@ impl Files {
             let sealing = tokio::runtime::Handle::current().block_on(sealing(&gate, &old, &place))?;
             Ok((backends, sealing))
         };
-        let prepared = self.aside.run("the keys of the vault", prepare).await.map_err(|why| vec![why])?;
-        let (backends, sealing) = prepared.map_err(fault)?;
+        let prepared = self.aside.run("the keys of the vault", prepare).await.map_err(Misfit::unreadable)?;
+        let (backends, sealing) = prepared.map_err(Misfit::unreadable)?;
         let sealer = match &sealing {
             Some(keys) => Sealer::new(Arc::clone(keys.current())),
             None => self.gate.opener().sealer(),
         };
-        keeping::prepare(&self.gate, &new, &sealer).await.map_err(fault)?;
+        keeping::prepare(&self.gate, &new, &sealer).await.map_err(Misfit::unreadable)?;
         // while both are in force, what either names may be reached
         self.client.set_policy(live.settings.reachable().or(settings.reachable()));
         let along = || {
@@ -201,6 +241,11 @@ impl Files {
     /// What is in force.
     pub(super) fn place(&self) -> Arc<Place> {
         self.place.load_full()
+    }
+
+    /// The policies that are in force.
+    pub(super) fn policies(&self) -> Vec<policy::Source> {
+        self.offers.policies()
     }
 
     /// How the newest files were taken.
@@ -236,22 +281,24 @@ impl Files {
             self.look(watch.as_ref()).await;
         }
         loop {
-            tokio::select! {
+            let nth = tokio::select! {
                 () = closing.cancelled() => return,
                 _ = reminder.tick() => {
                     self.remind();
                     continue;
                 }
-                Some(()) = hang_up.recv() => {}
+                Some(()) = hang_up.recv() => Try::First,
                 Some(()) = changes.recv() => {
                     tokio::time::sleep(SETTLE).await;
                     while changes.try_recv().is_ok() {}
+                    Try::First
                 }
-            }
+                () = tokio::time::sleep(AGAIN), if self.passing.load(Ordering::Relaxed) => Try::Again,
+            };
             // what is new is watched before it is read, so that no later change of it is missed
             self.look(watch.as_ref()).await;
             // what is wrong was said already
-            let _ = self.reload().await;
+            let _ = self.read_anew(nth).await;
             self.look(watch.as_ref()).await;
         }
     }
@@ -282,16 +329,26 @@ impl Files {
     }
 }
 
+/// Whether somebody changed or asked for something, or it is just tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Try {
+    First,
+    Again,
+}
+
 fn unwatched(error: &dyn std::fmt::Display) {
     tracing::warn!(%error, "files cannot be watched: send SIGHUP after a change");
 }
 
 /// Reads the files anew. Errors: what does not hold in them, or cannot change.
-fn read(before: &Place, surroundings: &Surroundings) -> Result<(Place, Written, Option<Keys>), Vec<String>> {
-    let new = Place::at(&before.config, true, surroundings).map_err(sentences)?;
-    let policies = new.policies().map_err(|error| vec![format!("{error:#}")])?;
+fn read(before: &Place, surroundings: &Surroundings) -> Result<(Place, Written, Option<Keys>), Misfit> {
+    let new = Place::at(&before.config, true, surroundings).map_err(|failure| Misfit {
+        problems: sentences(&failure),
+        passing: !matches!(failure, Failure::Settings(_)),
+    })?;
+    let policies = new.policies().map_err(Misfit::unreadable)?;
     let (old, settings) = (&before.meant.settings, &new.meant.settings);
-    safe_to_listen(settings).map_err(|error| vec![error.to_string()])?;
+    safe_to_listen(settings).map_err(|error| Misfit::written(vec![error.to_string()]))?;
     let mut fixed = Vec::new();
     if old.listen != settings.listen {
         fixed.push("listen");
@@ -313,9 +370,10 @@ fn read(before: &Place, surroundings: &Surroundings) -> Result<(Place, Written, 
     }
     if !fixed.is_empty() {
         let keys = fixed.join("`, `");
-        return Err(vec![format!("`{keys}` cannot change while the gateway runs: restart it")]);
+        let fixed = format!("`{keys}` cannot change while the gateway runs: restart it");
+        return Err(Misfit::written(vec![fixed]));
     }
-    let keys = keys(settings).map_err(|error| vec![error.to_string()])?;
+    let keys = keys(settings).map_err(Misfit::unreadable)?;
     let written = Written { settings: Arc::new(settings.clone()), policies };
     Ok((new, written, keys))
 }
@@ -345,7 +403,7 @@ fn named_files(settings: &Settings) -> Vec<PathBuf> {
     tls.chain(trusted).collect()
 }
 
-fn sentences(failure: Failure) -> Vec<String> {
+pub(crate) fn sentences(failure: &Failure) -> Vec<String> {
     match failure {
         Failure::Settings(problems) => {
             let line = |problem: &crate::settings::Located| match &problem.help {
@@ -356,15 +414,15 @@ fn sentences(failure: Failure) -> Vec<String> {
         }
         Failure::Policies(problems) => problems.iter().map(sentence).collect(),
         Failure::Fault(error) => vec![format!("{error:#}")],
-        Failure::Usage(text) => vec![text],
+        Failure::Usage(text) => vec![text.clone()],
         Failure::Unreadable { code, message } => vec![format!("{message} ({code})")],
     }
 }
 
-fn unbuilt(error: BuildError) -> Vec<String> {
+fn unbuilt(error: BuildError) -> Misfit {
     match error {
-        BuildError::Policies(problems) => problems.iter().map(sentence).collect(),
-        error @ BuildError::Store(_) => vec![error.to_string()],
+        BuildError::Policies(problems) => Misfit::written(problems.iter().map(sentence).collect()),
+        error @ BuildError::Store(_) => Misfit::unreadable(error),
     }
 }
 

@@ -25,7 +25,7 @@ mod vault_key;
 mod webhooks;
 
 pub(crate) use changed::{changed, digest};
-pub(crate) use cross::{Meant, read};
+pub(crate) use cross::{Meant, read, state_dirs};
 pub(crate) use effective::{effective, schema, without_password};
 pub(crate) use problem::{Located, duration};
 pub(crate) use vault_key::{KeySource, KeySources, STATE_FILE};

@@ -216,6 +216,7 @@ fn a_gateway_whose_database_is_read_only_says_so_and_takes_no_calls() {
         .unwrap();
         assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     };
+    assert!(bed.run(&["audit", "list"]).out.contains("read_note"));
     set("on");
     until("it is not ready", || gateway.get("/readyz").0 == 503);
     assert!(call().contains("database-unavailable"), "what is said is so");
@@ -223,6 +224,10 @@ fn a_gateway_whose_database_is_read_only_says_so_and_takes_no_calls() {
         let said = bed.run(command);
         assert!(said.code == 0, "whoever reads can: {command:?}: {said:?}");
     }
+    // the refused call is in the record, and not in the index
+    let said = bed.run(&["audit", "list", "--json"]);
+    assert!(said.code == 0 && said.err.contains("so what was called since"), "{said:?}");
+    assert!(said.out.contains("read_note"), "{said:?}");
     set("off");
     until("it is ready", || gateway.get("/readyz").0 == 200);
     until("it takes calls", || call().contains("a note"));

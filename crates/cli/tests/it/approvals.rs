@@ -159,6 +159,28 @@ fn a_group_is_lent_for_a_while_and_no_longer() {
     assert_eq!(gateway.stop(), 0);
 }
 
+/// What was there before somebody watched did not happen just now.
+#[test]
+fn whoever_watches_is_told_when_each_thing_happened() {
+    use std::io::BufRead as _;
+    let bed = bed();
+    let token = bed.token("bot");
+    let (gateway, session) = begin(&bed, &token);
+    assert!(is_held(&drop_note(&gateway, &token, &session)));
+    let before = bed.json(&["approvals", "list"])[0]["proposed-at"].as_u64().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let mut command = bed.command();
+    command.args(["approvals", "watch"]).stdout(std::process::Stdio::piped());
+    let mut watching = command.spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(watching.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    let told: jiff::Timestamp = format!("{}Z", line.get(..19).unwrap().replace(' ', "T")).parse().unwrap();
+    let told = u64::try_from(told.as_second()).unwrap();
+    assert!(told.abs_diff(before / 1_000_000) <= 1, "{line}");
+}
+
 #[test]
 fn cases_are_asked_and_what_is_not_as_written_is_named() {
     let bed = bed();
@@ -190,6 +212,15 @@ fn cases_are_asked_and_what_is_not_as_written_is_named() {
         "{said:?}"
     );
     assert!(said.out.contains("should be held for 2 of keepers"), "{said:?}");
+    // one that cannot be asked hides none of the others
+    let unknown = case("nothing", "no_note", "expect = \"refused\"");
+    bed.write("bad.test.toml", &(unknown + &good));
+    let said = bed.run(&["policy", "test", "bad.test.toml"]);
+    assert!(said.code == 3 && said.out.contains("3 of 4 cases are as written"), "{said:?}");
+    let told = bed.json(&["policy", "test", "bad.test.toml"]);
+    let problem = told[0]["problem"].as_str().unwrap();
+    assert!(problem == "cannot be asked: no accepted tool is called `notes__no_note`", "{told}");
+    assert!(told[0]["ok"] == false && told[0]["answer"].is_null() && told[3]["ok"] == true, "{told}");
     bed.write("bad.test.toml", "[[case]]\nnam = \"x\"\n");
     let said = bed.run(&["policy", "test", "bad.test.toml"]);
     assert!(said.code == 1 && said.err.contains("nam"), "{said:?}");

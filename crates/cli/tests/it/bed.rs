@@ -100,6 +100,14 @@ impl Bed {
         Said::of(&self.command().args(args).output().unwrap())
     }
 
+    /// A shell's script in this folder, to which the binary is `$0`.
+    pub(crate) fn shell(&self, script: &str) -> Said {
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", self.path("home"));
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+        Said::of(&command.args(["-c", script, env!("CARGO_BIN_EXE_callgate")]).output().unwrap())
+    }
+
     pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Said {
         self.run_env(&[], args, input)
     }

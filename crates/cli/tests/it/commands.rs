@@ -362,6 +362,17 @@ fn init_writes_what_holds_and_overwrites_nothing() {
     assert_eq!(std::fs::read_to_string(bed.path("callgate.toml")).unwrap(), mine);
 }
 
+/// What a write that failed had written so far is taken away again.
+#[test]
+fn a_file_that_cannot_be_written_leaves_nothing_beside_it() {
+    let bed = Bed::new();
+    let shell = "trap '' XFSZ; ulimit -f 0; exec \"$0\" init";
+    let said = bed.shell(shell);
+    assert!(said.code == 1 && said.err.contains("cannot write"), "{said:?}");
+    let left: Vec<_> = std::fs::read_dir(bed.path("")).unwrap().map(|one| one.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{left:?}");
+}
+
 #[test]
 fn init_fills_its_own_policy_when_servers_were_looked_at_and_never_one_of_yours() {
     let bed = Bed::new();

@@ -200,6 +200,7 @@ fn a_database_that_is_older_than_its_ledger_is_not_gone_on_with_unsaid() {
                 (true, _) => "the database is an older copy, or was begun anew",
             };
             assert!(said.code == 1 && said.err.contains(told), "{command:?}: {said:?}");
+            assert!(older.is_some() || !database.exists(), "{command:?} begins none in its place");
         }
     }
     let said = bed.run(&["audit", "rebuild-index", "--accept-older-database"]);

@@ -34,6 +34,7 @@ mod scan_reach;
 mod scene;
 mod serve;
 mod sign_in;
+mod slip;
 mod soak;
 mod sources;
 mod terminal;

@@ -66,6 +66,20 @@ fn a_name_in_a_rule_that_nobody_has_is_told_with_the_one_that_was_meant() {
         "{notes:?}"
     );
     assert!(has("`[approvals.escalate.finance]`: nobody is in the group `bosses`"), "{notes:?}");
+
+    // and of the console's roles
+    bed.write(
+        "callgate.toml",
+        &settings("[console]\napprovers = [\"fnance\", \"finance\"]\nviewers = [\"auditors\"]\n"),
+    );
+    let notes = said(&bed).1;
+    let console: Vec<&String> = notes.iter().filter(|note| note.starts_with("`[console]`")).collect();
+    assert_eq!(console.len(), 2, "{notes:?}");
+    assert!(console[0].starts_with("`[console]`, `viewers`: nobody is in the group `auditors`"), "{notes:?}");
+    assert_eq!(
+        console[1],
+        "`[console]`, `approvers`: nobody is in the group `fnance`: did you mean `finance`?"
+    );
 }
 
 #[test]

@@ -498,3 +498,63 @@ fn the_registry_says_that_an_accepted_tool_is_offered_to_nobody_and_why() {
     gateway.stop();
     told();
 }
+
+/// Runs whatever the command advised that was refused. Each has to work as it stands.
+fn follow(bed: &Bed, refused: &[&str]) -> Vec<String> {
+    let said = bed.run(refused);
+    let text = format!("{}{}", said.out, said.err);
+    let commands: Vec<String> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|quoted| quoted.strip_prefix("callgate "))
+        // a placeholder is for whoever reads it
+        .filter(|command| !command.contains("FIELD=VALUE"))
+        .map(str::to_owned)
+        .collect();
+    assert!(!commands.is_empty(), "{refused:?}: {said:?}");
+    for command in &commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        let followed = bed.run(&words);
+        assert!([0, 3].contains(&followed.code), "{refused:?} advises {command}: {followed:?}");
+    }
+    commands
+}
+
+#[test]
+fn what_is_advised_works_as_it_stands() {
+    let bed = bed("staging", "[servers.notes.record]\nowner = \"Ada\"\n");
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || {
+        bed.json(&["registry", "list", "notes"])
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| one["name"] == "read_note"))
+    });
+    drop(session);
+    // there is no record yet: none can be changed
+    assert_eq!(follow(&bed, &["registry", "diff", "notes"]), ["registry add notes"]);
+    assert_eq!(bed.json(&["registry", "show", "notes"])["facts"]["owner"], "Ada");
+    assert_eq!(follow(&bed, &["registry", "add", "notes"]), ["registry show notes"]);
+    assert_eq!(bed.run(&["registry", "retire", "notes"]).code, 0);
+    assert_eq!(follow(&bed, &["registry", "suspend", "notes"]), ["registry add notes"]);
+    assert_eq!(bed.run(&["registry", "set", "notes", "owner=Grace"]).code, 0);
+    // what holds it to reads says what to do next, wherever its record is
+    for _ in 0..2 {
+        let because = bed.json(&["registry", "show", "notes"])["because"].as_str().unwrap().to_owned();
+        let commands: Vec<&str> =
+            because.split('`').filter_map(|quoted| quoted.strip_prefix("callgate ")).collect();
+        let first: Vec<&str> = commands[0].split(' ').collect();
+        assert_eq!(bed.run(&first).code, 0, "{because}");
+    }
+    assert_eq!(follow(&bed, &["registry", "review", "notes"]), ["registry show notes"]);
+    // a kind is no name
+    let bound = format!("prompt=sha256:{}", "0".repeat(64));
+    assert_eq!(follow(&bed, &["registry", "approve", "notes", &bound]), ["registry list notes"]);
+    assert_eq!(follow(&bed, &["registry", "approve", "nothing", "tool:x"]), ["registry list"]);
+    assert_eq!(gateway.stop(), 0);
+    let fresh = self::bed("staging", "");
+    assert_eq!(fresh.run(&["agent", "add", "bot"]).code, 0);
+    assert_eq!(follow(&fresh, &["registry", "set", "notes", "owner=Ada"]), ["registry add notes"]);
+}

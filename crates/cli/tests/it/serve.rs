@@ -66,6 +66,27 @@ fn what_an_operator_does_beside_the_gateway_is_in_the_record_with_who_did_it() {
 }
 
 #[test]
+fn what_could_not_be_recorded_is_by_the_next_command_that_can() {
+    let bed = Bed::with_notes();
+    bed.token("bot");
+    let gateway = bed.serve();
+    let (segment, aside) = (bed.path("state/ledger/segments/0000000000.seg"), bed.path("aside"));
+    fs::rename(&segment, &aside).unwrap();
+    let said = bed.run(&["agent", "disable", "bot"]);
+    assert!(said.code == 1 && said.err.contains("but is not recorded yet"), "{said:?}");
+    assert_eq!(bed.json(&["agent", "list"])[0]["disabled"], true, "it holds all the same");
+    fs::rename(&aside, &segment).unwrap();
+    // which takes the ledger a moment to see
+    until("a command can ask for the record", || bed.run(&["audit", "checkpoint"]).code == 0);
+    let disabled = events(&bed, "agent-disabled");
+    assert!(disabled.len() == 1 && disabled[0]["told"] == "late", "{disabled:?}");
+    assert_eq!(bed.run(&["user", "add", "fay"]).code, 0);
+    assert_eq!(gateway.stop(), 0);
+    assert_eq!(events(&bed, "agent-disabled").len(), 1, "once");
+    assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+}
+
+#[test]
 fn other_settings_are_in_the_record_also_those_that_changed_while_no_gateway_ran() {
     let bed = Bed::with_notes();
     let config = fs::read_to_string(bed.path("callgate.toml")).unwrap();
@@ -558,9 +579,14 @@ fn a_reload_that_cannot_be_finished_changes_nothing_and_says_so() {
     // and neither are rules of the same moment
     assert_eq!(gateway.tools(&token, &session), ["hang", "read_note"]);
     assert!(!bed.log().contains("read anew and is in force"), "{}", bed.log());
+    // nobody has to say so once it can be read, as no file changes; and what is tried again is not told again
+    thread::sleep(Duration::from_secs(2));
+    let refused = || bed.log().matches("THE OLD ONE STAYS IN FORCE").count();
+    let told = refused();
+    thread::sleep(Duration::from_secs(6));
     fs::remove_dir(bed.path("state/secrets.lock")).unwrap();
-    gateway.signal("-HUP");
     until("it is in force", || bed.log().contains("read anew and is in force"));
+    assert_eq!(refused(), told, "{}", bed.log());
     assert_eq!(gateway.tools(&token, &session), ["drop_note", "hang", "read_note"]);
     assert!(gateway.get("/.well-known/callgate-assertions/jwks.json").2.contains("Ed25519"), "with its key");
 }

@@ -97,6 +97,11 @@ fn a_sample_token_is_what_the_gateway_would_make_of_it_here() {
     assert_eq!(bed.run(&["agent", "disable", "claude"]).code, 0);
     let said = bed.run_with(&CHECK, &text);
     assert!(said.code == 3 && said.out.contains("agent-disabled"), "{}", said.out);
+    assert!(!said.out.contains("\nbecomes"), "whoever is refused becomes nobody: {}", said.out);
+    assert!(said.out.contains("it is refused, and becomes nobody; without that it would be agent `claude`"));
+    let told: Value =
+        serde_json::from_str(&bed.run_with(&[&["--json"], &CHECK[..]].concat(), &text).out).unwrap();
+    assert!(told["becomes"].is_null() && told["would-become"]["user"]["name"] == "alice", "{told}");
 }
 
 #[test]

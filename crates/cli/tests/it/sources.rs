@@ -49,6 +49,11 @@ fn the_secret_of_a_webhook_is_missed_and_known() {
     assert!(said.code == 0 && !said.err.contains("uses it yet"), "{}", said.err);
     assert_eq!(bed.json(&["secret", "list"])[0]["used-by"], serde_json::json!(["webhook"]));
     assert_eq!(bed.run(&["check"]).code, 0);
+    // one that signs nothing is found before the first delivery
+    assert_eq!(bed.run_with(&["secret", "set", "chat-hook"], "a password of some length").code, 0);
+    let said = bed.run(&["check"]);
+    assert!(said.code == 3 && said.out.contains("secret `chat-hook` is no key that signs"), "{said:?}");
+    assert_eq!(bed.json(&["check"])["vault"]["unusable"][0]["server"], "webhook");
 }
 
 #[test]

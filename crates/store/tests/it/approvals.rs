@@ -329,6 +329,32 @@ pub(crate) async fn what_the_operator_does_not_keep_goes_with_the_end(bed: &Bed)
     is_gone(&store, bed, one.id).await;
 }
 
+pub(crate) async fn a_delivery_that_a_later_state_overtook_is_known_before_it_is_dropped(bed: &Bed) {
+    let store = bed.store().await;
+    let (one, delivery) = telling(8);
+    store.propose(&home(), &one).await.unwrap();
+    let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
+    let first = Delivery { state: DeliveryState::Waiting, tries: 0, made_at: Timestamp(5), ..delivery };
+    assert_eq!(store.note_delivery(&home(), &kept, &first).await.unwrap(), Turn::Taken);
+    let over = one.after(no(), Timestamp(9)).unwrap();
+    assert_eq!(store.step(&home(), &kept, &over).await.unwrap(), Turn::Taken);
+    let kept = store.approval(&home(), one.id).await.unwrap().unwrap();
+    let later = Delivery {
+        event: "approval.denied".to_owned(),
+        id: "msg_later".to_owned(),
+        made_at: Timestamp(9),
+        ..first.clone()
+    };
+    assert_eq!(store.note_delivery(&home(), &kept, &later).await.unwrap(), Turn::Taken);
+    assert!(store.overtaken(&home()).await.unwrap().is_empty(), "each is tried once");
+    assert_eq!(store.take_delivery(&home(), &first, Timestamp(9)).await.unwrap(), Turn::Taken);
+    let known = [(first.hook.clone(), first.id.clone())].into();
+    assert_eq!(store.overtaken(&home()).await.unwrap(), known);
+    let tried = Delivery { tries: 1, ..first };
+    assert_eq!(store.drop_outdated(&home(), &tried).await.unwrap(), Turn::Taken);
+    assert!(store.overtaken(&home()).await.unwrap().is_empty());
+}
+
 /// One whose call is on its way.
 async fn on_its_way(store: &Store, one: &Approval) -> store::Kept {
     store.propose(&home(), one).await.unwrap();

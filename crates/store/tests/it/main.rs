@@ -63,6 +63,7 @@ suite! {
         what_is_still_decided_by_is_not_forgotten_and_the_rest_is_everywhere,
         what_was_proposed_before_arguments_were_kept_no_more_is_forgotten_too,
         what_the_operator_does_not_keep_goes_with_the_end,
+        a_delivery_that_a_later_state_overtook_is_known_before_it_is_dropped,
         an_answer_is_forgotten_and_a_call_that_waits_to_leave_is_not,
         a_call_on_its_way_ends_whatever_is_kept_no_more_meanwhile;
     budgets:

@@ -196,7 +196,7 @@ pub(crate) async fn what_is_gone_is_taken_note_of_and_never_refused(bed: &Bed) {
     let refused = store.reject(&home(), &crm(), &both, "bob").await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the tool `b` is gone, so there is nothing to refuse: `callgate registry approve` takes note of it, and should \
+        "the tool `b` is gone, so there is nothing to refuse: `callgate registry approve crm tool:b` takes note of it, and should \
          it come back, it is new and waits"
     );
     assert_eq!(store.pins(&home(), &crm()).await.unwrap(), before, "all or nothing");
@@ -242,7 +242,7 @@ pub(crate) async fn what_moved_since_it_was_looked_at_is_not_approved(bed: &Bed)
     let unknown = Which::Items(vec![(tool("b"), None), (tool("z"), None)]);
     assert!(matches!(
         store.approve(&home(), &crm(), &unknown, "alice").await,
-        Err(StoreError::Missing { what: "tool", .. })
+        Err(StoreError::NotShown { .. })
     ));
     assert_eq!(usable(&store).await, [], "all or nothing");
     let nowhere = store.approve(&home(), &"nowhere".parse().unwrap(), &Which::All, "alice").await;

@@ -49,7 +49,7 @@ pub(crate) async fn a_name_is_taken_once(bed: &Bed) {
         Err(StoreError::Exists { what: "user", .. })
     ));
     let gone = store.remove_agent(&home(), &"bat".parse().unwrap(), "ops").await.unwrap_err();
-    assert_eq!(gone.to_string(), "there is no agent `bat`: check the spelling, or add it first");
+    assert_eq!(gone.to_string(), "there is no agent `bat`: `callgate agent list` shows all");
 }
 
 pub(crate) async fn a_disabled_agent_that_is_removed_stays_refused_until_it_is_enabled(bed: &Bed) {

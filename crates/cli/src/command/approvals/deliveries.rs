@@ -20,16 +20,21 @@ pub(super) async fn list(given: &Given, place: &Place) -> Outcome {
     let mut all = store.deliveries(&scope, DeliveryState::Dead, SHOWN_MAX).await?;
     let given_up = all.len();
     all.extend(store.deliveries(&scope, DeliveryState::Waiting, SHOWN_MAX).await?);
+    let overtaken = store.overtaken(&scope).await?;
+    let is_overtaken = |one: &Delivery| overtaken.contains(&(one.hook.clone(), one.id.clone()));
     let value = |one: &Delivery| {
         json!({
+            "overtaken": is_overtaken(one),
             "id": one.id, "webhook": one.hook, "approval": one.subject, "event": one.event, "tries": one.tries,
-            "given-up": one.state == DeliveryState::Dead, "next": one.next_at, "error": one.error,
+            "given-up": one.state == DeliveryState::Dead, "error": one.error,
+            "next": (one.state == DeliveryState::Waiting && !is_overtaken(one)).then_some(one.next_at),
         })
     };
     given.say.json(&all.iter().map(value).collect::<Vec<_>>());
     let row = |one: &Delivery| {
         let state = match one.state {
             DeliveryState::Dead => Cell::painted(31, "given up"),
+            DeliveryState::Waiting if is_overtaken(one) => "not tried again: a later state is told".into(),
             DeliveryState::Waiting => format!("next {}", when(one.next_at)).into(),
             DeliveryState::Sent => "sent".into(),
         };

@@ -6,13 +6,14 @@ use crate::{
     failure::{Outcome, Verdict},
     indexed::{self, Older},
     place::Place,
+    say::when,
     sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
-use decision::{Entry, EventName, approval::State, counted};
+use decision::{Entry, EventName, Timestamp, approval::State, counted};
 use serde_json::json;
 use std::sync::Arc;
-use store::{Desk, Store, ledger::READ_ENTRIES_MAX};
+use store::{Desk, Store, StoreError, ledger::READ_ENTRIES_MAX};
 
 /// What a ledger says of itself, with some of its entries.
 struct Part {
@@ -56,6 +57,47 @@ pub(super) async fn filled(book: &Book, store: &Store, place: &Place) -> anyhow:
     fill(book, store).await
 }
 
+/// What of the ledger is not in the index, because the database cannot be written now.
+pub(super) struct Behind {
+    has: u64,
+    size: u64,
+    /// When the first that is missing was written.
+    since: Option<Timestamp>,
+    why: anyhow::Error,
+}
+
+impl std::fmt::Display for Behind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { has, size, since, why } = self;
+        write!(f, "note: the index has {has} of the record's {}", counted(*size, "entry"))?;
+        if let Some(since) = since {
+            write!(f, ", so what was called since {} is not shown", when(*since))?;
+        }
+        write!(f, ": {why:#}")
+    }
+}
+
+/// As [`filled`], for a command that shows what there is: where the database can be read and not written, with what is missing.
+pub(super) async fn filled_as_far(
+    book: &Book,
+    store: &Store,
+    place: &Place,
+) -> anyhow::Result<Option<Behind>> {
+    let why = match filled(book, store, place).await {
+        Ok(_) => return Ok(None),
+        Err(error) if error.downcast_ref().is_some_and(StoreError::is_outage) => error,
+        Err(error) => return Err(error),
+    };
+    let has = store.indexed_up_to(&part(book, 0, 0).await?.log).await?;
+    let Part { size, entries, .. } = part(book, has, READ_ENTRIES_MAX).await?;
+    let since = entries.iter().find_map(|(_, raw)| match serde_json::from_str(raw).ok()? {
+        Entry::Intent(intent) => Some(intent.at),
+        Entry::Event(event) => Some(event.at),
+        Entry::Decision(_) => None,
+    });
+    Ok(Some(Behind { has, size, since, why }))
+}
+
 /// Empties the index and fills it again; a ledger that has lost its end, or a database that is an older copy, is gone on with
 /// only when that is said.
 pub(super) async fn rebuild(
@@ -66,6 +108,9 @@ pub(super) async fn rebuild(
     if !place.is_begun() {
         let folder = place.ledger_dir();
         return Err(anyhow!("there is no record here: `{}` does not exist", folder.display()).into());
+    }
+    if accept_older {
+        place.begin_another().await?;
     }
     let known = control::known(place).await?;
     let book =

@@ -3,7 +3,7 @@
 use crate::{near, place::Place};
 use decision::{GroupName, UserName, approval::Cure};
 use identity::oauth::{Mapping, Naming};
-use policy::{Kind, Policies, Problem};
+use policy::{Kind, Policies, Problem, Role};
 use std::collections::BTreeSet;
 use store::{AgentKind, Store};
 
@@ -61,6 +61,7 @@ pub(super) async fn look(
             notes.push(format!("`[approvals.escalate.{group}]`: {nobody}: {help}"));
         }
     }
+    notes.extend(known.without_role(&place.meant.console));
     if !asked.is_empty() {
         notes.extend(known.apart(&groups));
     }
@@ -189,16 +190,33 @@ impl<'p> Known<'p> {
         unmet
     }
 
+    /// Groups of the console in which nobody is.
+    fn without_role(&self, console: &console::Settings) -> Vec<String> {
+        let roles = console.roles.iter().filter(|_| console.enabled);
+        let groups = roles.flat_map(|(role, groups)| groups.iter().map(move |group| (role, group)));
+        let empty = groups.filter(|(_, group)| self.members(group).is_empty());
+        let told = |(role, group): (&Role, &GroupName)| {
+            let help = self.instead_of(group);
+            format!("`[console]`, `{}s`: nobody is in the group `{group}`: {help}", role.as_str())
+        };
+        empty.map(told).collect()
+    }
+
     /// That a call would wait for nobody, and what helps.
     fn nobody_in(&self, group: &GroupName) -> (String, String) {
+        let nobody = format!("nobody is in the group `{group}`, so a call would wait for nobody");
+        (nobody, self.instead_of(group))
+    }
+
+    /// What helps where nobody who could decide is in a group.
+    fn instead_of(&self, group: &GroupName) -> String {
         let groups = self.deciding.iter().flat_map(|user| &user.groups).map(GroupName::as_str);
-        let help = match policy::nearest(group.as_str(), groups) {
+        match policy::nearest(group.as_str(), groups) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!(
                 "put people into it: `callgate user set NAME --group {group}`; groups in a provider's tokens do not count for deciding"
             ),
-        };
-        (format!("nobody is in the group `{group}`, so a call would wait for nobody"), help)
+        }
     }
 
     /// Those who may decide under another name than they ask under.

@@ -81,6 +81,13 @@ impl Vault {
             ));
         }
         for (named, server) in &self.unusable {
+            if server.as_str() == gateway::webhooks::WEBHOOK {
+                say.line(format!(
+                    "{bad} {named} is no key that signs what webhooks are told, so none of them is told anything: store `whsec_` and the base64 of 24 to 64 bytes with `callgate secret set {}`",
+                    named.name
+                ));
+                continue;
+            }
             say.line(format!(
                 "{bad} {named} cannot stand in a header or a query of `{server}`, whose calls are refused (secret-unusable): it has a blank at an end, a line break, a tab or a character that is not ASCII; store it again with `callgate secret set {}`",
                 named.name

@@ -5,6 +5,38 @@ use std::path::{Component, Path, PathBuf};
 
 /// Options whose value is the folder that what follows is relative to.
 const FOLDERS: [&str; 5] = ["--directory", "--cwd", "-C", "--dir", "--prefix"];
+/// A program whose first word beside its options is a file, whatever that is called.
+struct Runs {
+    programs: &'static [&'static str],
+    /// Single letters, which may stand together, and whole options after which it is none.
+    other: (&'static [char], &'static [&'static str]),
+    /// Options whose value stands in a word of its own.
+    valued: &'static [&'static str],
+}
+
+const RUNS: [Runs; 5] = [
+    Runs {
+        programs: &["node", "nodejs", "tsx", "ts-node"],
+        other: (&['e', 'p'], &["--eval", "--print", "--test", "--run"]),
+        valued: &[
+            "-r",
+            "--require",
+            "--import",
+            "--loader",
+            "--experimental-loader",
+            "-C",
+            "--conditions",
+            "--env-file",
+            "--title",
+            "--input-type",
+            "--disable-warning",
+        ],
+    },
+    Runs { programs: &["python", "pypy"], other: (&['c', 'm'], &[]), valued: &["-X", "-W"] },
+    Runs { programs: &["ruby", "perl"], other: (&['e', 'E'], &[]), valued: &["-I", "-r"] },
+    Runs { programs: &["php"], other: (&['r'], &["--run"]), valued: &["-d", "-c"] },
+    Runs { programs: &entry::SHELLS, other: (&['c', 's'], &[]), valued: &["-o", "-O"] },
+];
 /// How the names of files end that programs are told of.
 const FILES: [&str; 22] = [
     "js", "mjs", "cjs", "ts", "mts", "py", "rb", "php", "sh", "jar", "json", "yaml", "yml", "toml", "env",
@@ -53,10 +85,41 @@ fn relative(command: &[String]) -> Option<&str> {
         let given = words.iter().take(container::read(words).words);
         return given.map(String::as_str).find(|word| is_path(value(word)));
     }
-    let moved = words.iter().any(|word| FOLDERS.contains(&word.split('=').next().unwrap_or_default()));
+    let moved = words.iter().any(|word| FOLDERS.contains(&option(word)));
+    if let Some(script) = script(entry::base(program), words).filter(|_| !moved) {
+        return Some(script);
+    }
     let packages = fetched::packages(command);
     let mut words = words.iter().map(String::as_str).filter(|word| !packages.contains(word));
     words.find(|word| !moved && (is_path(value(word)) || is_file(value(word))))
+}
+
+/// The file that an interpreter is to run, where that is no whole path.
+fn script<'w>(program: &str, words: &'w [String]) -> Option<&'w str> {
+    // with its version
+    let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let runs = RUNS.iter().find(|runs| runs.programs.contains(&program))?;
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        if runs.valued.contains(&word) {
+            words.next();
+        } else if let Some(letters) = word.strip_prefix('-') {
+            let (single, whole) = runs.other;
+            let together = !letters.starts_with('-') && letters.contains(single);
+            if together || letters.is_empty() || whole.contains(&option(word)) {
+                return None;
+            }
+        } else {
+            let is_whole = word.starts_with('/') || word.contains([':', '\\']);
+            return (!is_whole && word.chars().all(|c| c.is_ascii_graphic())).then_some(word);
+        }
+    }
+    None
+}
+
+/// Of `--option=value` the option.
+fn option(word: &str) -> &str {
+    word.split('=').next().unwrap_or(word)
 }
 
 /// Of `--option=value` the value.
@@ -109,6 +172,19 @@ mod tests {
             ("npx -y tsx src/index.ts", Some("src/index.ts")),
             ("server --db notes.sqlite", Some("notes.sqlite")),
             ("docker run -v ./data:/data image", Some("./data:/data")),
+            ("node dist/server", Some("dist/server")),
+            ("node --env-file /srv/env -r /srv/x.cjs server", Some("server")),
+            ("python3.12 -X dev -u src/main", Some("src/main")),
+            ("bash -e run", Some("run")),
+            ("node /srv/server", None),
+            ("node -e dist/server", None),
+            ("node --eval=1 dist/server", None),
+            ("python3 -Im server", None),
+            ("bash -lc dist/server", None),
+            ("php -d a=b -r code", None),
+            ("ruby -", None),
+            ("server dist/server", None),
+            ("npx org/server", None),
             ("node /srv/server.js", None),
             ("server", None),
             ("npx -y @modelcontextprotocol/server-filesystem /tmp", None),

@@ -157,9 +157,13 @@ fn refused(judge: &Judge, flagged: &[&Meant], say: Say) -> Verdict {
     flagged.iter().for_each(|one| one.tell(say, &mark));
     let server = &judge.server;
     say.line(format!(
-        "`callgate registry diff {server}` shows all of it; accept each by what was looked at, \
-         `callgate registry approve {server} NAME=sha256:…`, or whatever it is with `--despite-findings`"
+        "`callgate registry diff {server}` shows all of it; accept each by what was looked at, or whatever it is with \
+         `--despite-findings`:"
     ));
+    for one in flagged {
+        let bound = Item { name: format!("{}={}", one.pin.item.name, one.pin.seen), ..one.pin.item.clone() };
+        say.line(format!("  callgate registry approve {server} {}", bound.typed()));
+    }
     Verdict::No
 }
 

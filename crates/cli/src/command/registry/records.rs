@@ -119,7 +119,8 @@ pub(super) async fn approve(
     let record = kept.record(server).await?;
     let state = record.as_ref().map(|record| record.state);
     if State::after(state, Step::Approve).is_none() {
-        return Err(anyhow!("`{server}` cannot be approved: {}", Step::Approve.refused(state)).into());
+        let why = Step::Approve.refused(state, server.as_str());
+        return Err(anyhow!("`{server}` cannot be approved: {why}").into());
     }
     let facts = record.map(|record| record.facts).unwrap_or_default();
     match known.grant(&facts, until, because) {

@@ -159,7 +159,12 @@ async fn recorded_otherwise(
     }
     let (declared, so): (Vec<_>, Vec<_>) = differences.iter().partition(|one| Fact::parse(one.what).is_ok());
     if !declared.is_empty() {
-        given.say.line(format!("`callgate registry set {server} --declared` records what the file declares"));
+        // what begins a record takes over what the file declares
+        let step = match kept.record(server).await? {
+            Some(_) => format!("set {server} --declared"),
+            None => format!("add {server}"),
+        };
+        given.say.line(format!("`callgate registry {step}` records what the file declares"));
     }
     if !so.is_empty() {
         given.say.line(format!("`callgate registry approve {server} --until DATE` approves it as it is now"));

@@ -4,7 +4,7 @@ use super::{clients::Entry, container, credentials, fetched, launch, notice, not
 use inspect::Severity;
 use std::os::unix::fs::MetadataExt as _;
 
-pub(super) const SHELLS: [&str; 9] =
+pub(crate) const SHELLS: [&str; 9] =
     ["sh", "bash", "zsh", "dash", "fish", "cmd", "cmd.exe", "powershell", "powershell.exe"];
 
 /// What puts a gateway before a server that is named by its command or its address.

@@ -53,6 +53,12 @@ pub(crate) enum Secrets {
     },
 }
 
+impl Secrets {
+    fn is_of_key(&self) -> bool {
+        matches!(self, Self::Rotate(args) if args.is_of_key())
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Set {
     name: SecretName,
@@ -95,7 +101,8 @@ impl std::fmt::Display for Named {
 }
 
 pub(crate) async fn run(secrets: Secrets, given: &Given) -> Outcome {
-    let place = given.place()?;
+    // a new key is found by what the file says, and nobody begins one beside a file that does not hold
+    let place = if secrets.is_of_key() { given.place()? } else { given.place_in_force()? };
     match secrets {
         Secrets::Set(args) => set(args, given, &place).await,
         Secrets::Rotate(args) => rotate::run(args, given, &place).await,
@@ -232,8 +239,7 @@ fn users(place: &Place, named: &Named) -> Vec<String> {
     });
     let provider = named.user.is_none() && introspects_with(place) == Some(&named.name);
     let provider = provider.then(|| PROVIDER.to_owned());
-    let hooks = named.user.is_none() && signs_with(place).any(|secret| *secret == named.name);
-    let hooks = hooks.then(|| WEBHOOK.to_owned());
+    let hooks = opened::signs(place, named).then(|| WEBHOOK.to_owned());
     uses.map(|(name, _)| name.to_string()).chain(provider).chain(hooks).collect()
 }
 

@@ -1,12 +1,15 @@
 //! What opens of what is stored, and whether it can stand where it is needed. Nothing of a value comes out.
 
-use super::Named;
+use super::{Named, signs_with};
 use crate::{
     keys::{self, Asking},
     place::Place,
 };
 use decision::ServerName;
-use gateway::settings::{Authority, Place as Where, Source};
+use gateway::{
+    settings::{Authority, Place as Where, Source},
+    webhooks::WEBHOOK,
+};
 use store::{Resealable, SecretListing, Store};
 use vault::{Keys, SecretRef};
 
@@ -71,7 +74,8 @@ pub(crate) async fn closed(place: &Place, store: &Store, keys: &Keys) -> anyhow:
     Ok(all.filter(|one| !opens(one)).map(|one| Named { name: one.name, user: one.user }).collect())
 }
 
-/// The secrets that these keys open and that cannot stand where a server needs them, with that server.
+/// The secrets that these keys open and that cannot stand where a server needs them, with that server; and those that sign
+/// what webhooks are told, and are no keys for that.
 pub(crate) async fn unusable(
     place: &Place,
     store: &Store,
@@ -80,10 +84,7 @@ pub(crate) async fn unusable(
     let mut unusable = Vec::new();
     for one in in_force(place, store).await? {
         let named = Named { name: one.name, user: one.user };
-        let (Some(server), Ok(sealed)) = (header_of(place, &named), vault::Sealed::from_bytes(one.sealed.0))
-        else {
-            continue;
-        };
+        let Ok(sealed) = vault::Sealed::from_bytes(one.sealed.0) else { continue };
         let at = SecretRef {
             tenant: one.scope.tenant,
             environment: one.scope.environment,
@@ -91,11 +92,22 @@ pub(crate) async fn unusable(
             user: named.user.clone(),
             version: u32::try_from(one.version)?,
         };
-        if keys.fits_header(&sealed, &at) == Ok(false) {
+        let is_key = |value: &[u8]| console::hooks::Key::read(value).is_ok();
+        if signs(place, &named) && keys.fits(&sealed, &at, is_key) == Ok(false) {
+            unusable.push((named.clone(), ServerName::new(WEBHOOK)?));
+        }
+        if let Some(server) = header_of(place, &named)
+            && keys.fits_header(&sealed, &at) == Ok(false)
+        {
             unusable.push((named, server));
         }
     }
     Ok(unusable)
+}
+
+/// Whether what webhooks are told is signed with this secret.
+pub(super) fn signs(place: &Place, named: &Named) -> bool {
+    named.user.is_none() && signs_with(place).any(|secret| *secret == named.name)
 }
 
 /// A server that is given this secret in a header or a query.

@@ -33,6 +33,13 @@ pub(crate) struct Args {
     rotate_by: Option<String>,
 }
 
+impl Args {
+    /// Whether everything is to be moved under a new key.
+    pub(super) fn is_of_key(&self) -> bool {
+        self.name.is_none()
+    }
+}
+
 pub(super) async fn run(args: Args, given: &Given, place: &Place) -> Outcome {
     match args.name {
         Some(name) => {

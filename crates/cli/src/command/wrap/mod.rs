@@ -262,6 +262,7 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         | Response::Exported { .. }
         | Response::Checkpoint { .. }
         | Response::Settings(_)
+        | Response::Written { .. }
         | Response::Ready { .. }
         | Response::Starter { .. }
         | Response::Decided { .. }

@@ -141,7 +141,12 @@ pub(crate) async fn judge(
     };
     match taken {
         Ok(_) => {}
-        Err(StoreError::Moved { .. } | StoreError::Missing { .. } | StoreError::Gone { .. }) => {
+        Err(
+            StoreError::Moved { .. }
+            | StoreError::Missing { .. }
+            | StoreError::NotShown { .. }
+            | StoreError::Gone { .. },
+        ) => {
             return outdated(console, signed, &name, only, &chosen).await;
         }
         Err(error) => return Err(error.into()),

@@ -152,7 +152,7 @@ codes! {
     ClaimUnusable = "claim-unusable", Authentication;
     /// The token is bound to a certificate or a key, and this request did not prove it. Send it over a connection that shows that certificate; proofs of other keys (DPoP) are not checked here.
     TokenUnproven = "token-unproven", Authentication;
-    /// The identity provider cannot be asked, and what was known of it is too old to go on.
+    /// The identity provider cannot be asked, and what is known of it is too old to go on, or lacks the key of this token.
     ProviderUnreachable = "provider-unreachable", Gateway;
     /// The gateway may not ask the identity provider about tokens: it has no secret for that, or the provider does not take it. Check `introspection` of the issuer.
     ProviderRefused = "provider-refused", Gateway;

@@ -244,11 +244,11 @@ codes! {
     SecretUnreadable = "secret-unreadable", Gateway;
     /// The secret cannot stand where its server needs it: a header or a query takes visible ASCII, without a line break, a tab or a byte order mark, and with no blank at either end. Store it again without them (`callgate secret set`).
     SecretUnusable = "secret-unusable", Gateway;
-    /// The upstream could not be reached or its process could not be started.
+    /// The upstream could not be reached or its process could not be started. Nothing of the call left.
     UpstreamUnreachable = "upstream-unreachable", Outage;
     /// The upstream did not answer in time. Whether it acted is not known.
     UpstreamTimeout = "upstream-timeout", Outage;
-    /// The upstream went away in the middle of the call. Whether it acted is not known.
+    /// The upstream went away in the middle of the call, or it, or a proxy before it, answered with HTTP 500 to 599. Whether it acted is not known.
     UpstreamLost = "upstream-lost", Outage;
     /// The upstream is at its limit of processes (`max-children`), connections or sessions in use (`max-sessions`). Try again later.
     UpstreamBusy = "upstream-busy", Outage;

@@ -3,7 +3,7 @@
 use crate::{
     bed::until,
     host::Host,
-    yard::{Yard, is_ready},
+    yard::{Yard, asked, is_ready},
 };
 use std::{
     fs,
@@ -67,6 +67,8 @@ fn call_until_refused(host: &Host, name: &str) {
 fn lack(yard: &Yard, gateway: &mut Child, host: &Host, name: &str, relieve: impl FnOnce()) {
     call_until_refused(host, name);
     until("it says that it is not ready", || !is_ready(yard.port));
+    let counted = || asked(yard.port, "/metrics").unwrap();
+    until("the metrics say so", || counted().contains("\ncallgate_ledger_unavailable 1\n"));
     let before = yard.executed().len();
     for n in 0..5 {
         let what = format!("deed-{name}-refused-{n}.");
@@ -77,6 +79,7 @@ fn lack(yard: &Yard, gateway: &mut Child, host: &Host, name: &str, relieve: impl
     relieve();
     // nobody calls a gateway that is not ready: it must find out by itself
     until("it is ready again", || is_ready(yard.port));
+    assert!(counted().contains("\ncallgate_ledger_unavailable 0\n"));
     assert!(gateway.try_wait().unwrap().is_none(), "without a restart");
     let what = format!("deed-{name}-after.");
     let answer = host.call(&what).unwrap().message;

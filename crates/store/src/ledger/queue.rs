@@ -12,7 +12,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -206,6 +206,8 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Groups that did not become durable.
     pub failures: u64,
+    /// The last group that was tried was one of these.
+    pub failing: bool,
     /// Sum of the time from first write to durable, over all groups.
     pub flush_us: u64,
     /// Groups per bucket, not cumulated: the first ten up to [`FLUSH_BUCKETS_US`], the last beyond.
@@ -219,6 +221,7 @@ pub(super) struct Counters {
     bytes: AtomicU64,
     checkpoints: AtomicU64,
     failures: AtomicU64,
+    failing: AtomicBool,
     flush_us: AtomicU64,
     flush_buckets: [AtomicU64; 11],
 }
@@ -235,6 +238,7 @@ impl Counters {
     pub(super) fn flushed(&self, group: &Flushed) {
         self.entries.fetch_add(group.entries, Ordering::Relaxed);
         self.groups.fetch_add(1, Ordering::Relaxed);
+        self.failing.store(false, Ordering::Relaxed);
         self.bytes.fetch_add(group.bytes, Ordering::Relaxed);
         self.checkpoints.fetch_add(u64::from(group.checkpoint), Ordering::Relaxed);
         self.flush_us.fetch_add(group.us, Ordering::Relaxed);
@@ -246,6 +250,7 @@ impl Counters {
 
     pub(super) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+        self.failing.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn read(&self) -> Stats {
@@ -256,6 +261,7 @@ impl Counters {
             bytes: get(&self.bytes),
             checkpoints: get(&self.checkpoints),
             failures: get(&self.failures),
+            failing: self.failing.load(Ordering::Relaxed),
             flush_us: get(&self.flush_us),
             flush_buckets: self.flush_buckets.each_ref().map(get),
         }

@@ -45,6 +45,11 @@ statements! {
         ON d.tenant = p.tenant AND d.environment = p.environment AND d.digest = p.approved_digest \
         WHERE p.tenant = $1 AND p.environment = $2 AND p.state = 'approved' \
         ORDER BY p.server, p.kind, p.name";
+    UNOFFERED = "SELECT p.kind, p.name, d.digest AS approved_digest, d.raw FROM pins p JOIN definitions d \
+        ON d.tenant = p.tenant AND d.environment = p.environment AND ((p.state <> 'gone' AND d.digest = p.seen_digest) \
+        OR d.digest = p.approved_digest OR (p.left_held <> 0 AND d.digest = p.left_digest)) \
+        WHERE p.tenant = $1 AND p.environment = $2 AND p.server = $3 AND p.kind = 'tool' AND p.state <> 'approved' \
+        ORDER BY p.name";
 }
 
 /// Where an item stands. Only [`PinState::Approved`] may be shown and used.
@@ -210,6 +215,17 @@ impl Store {
     pub async fn accepted(&self, scope: &Scope, server: &ServerName) -> Result<Vec<Definition>, StoreError> {
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
         self.db().rows(ACCEPTED, key).await?.iter().map(definition).collect()
+    }
+
+    /// Of the tools of a server that are not as they were accepted, what was accepted, what the server shows, and what it
+    /// showed somebody since.
+    pub async fn unoffered_tools(
+        &self,
+        scope: &Scope,
+        server: &ServerName,
+    ) -> Result<Vec<Definition>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
+        self.db().rows(UNOFFERED, key).await?.iter().map(definition).collect()
     }
 
     /// The same of every server.

@@ -486,7 +486,8 @@ fn the_registry_says_that_an_accepted_tool_is_offered_to_nobody_and_why() {
         let shown = bed.json(&["registry", "show", "notes"]);
         assert_eq!(shown["known"]["withheld"]["drop_note"], why.as_str());
         let line = bed.run(&["registry", "list"]).out;
-        let line = line.lines().find(|line| line.contains("drop_note")).unwrap().to_owned();
+        assert!(line.contains("! `notes`: the risk is critical by `drop_note`, which"), "{line}");
+        let line = line.lines().rfind(|line| line.contains("drop_note")).unwrap().to_owned();
         assert!(line.contains("withheld") && line.contains("every call would be refused"), "{line}");
         let shown = bed.run(&["registry", "show", "notes"]).out;
         assert!(

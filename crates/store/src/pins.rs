@@ -244,7 +244,8 @@ impl Store {
         row.map(|row| row.get::<Vec<u8>>("raw").map(Bytes::from)).transpose()
     }
 
-    /// Accepts what the server shows now. An item that is gone is forgotten: should it come back, it is new.
+    /// Accepts what the server shows now, but what cannot be pinned. An item that is gone is forgotten: should it come back,
+    /// it is new.
     ///
     /// Errors: [`StoreError::Missing`] for an unknown server or item; [`StoreError::Moved`] when the server
     /// shows another definition than the one given. Then nothing is changed.
@@ -261,6 +262,8 @@ impl Store {
             Ok(match pin.state {
                 PinState::Gone => Verdict::Forget,
                 PinState::Approved if pin.left.is_none() => Verdict::Leave,
+                // what cannot be pinned is accepted by nobody
+                _ if catalog::is_stand_in(&pin.item.name) => Verdict::Leave,
                 // whoever says yes now knows what it was meanwhile
                 PinState::Approved | PinState::Changed | PinState::Returned | PinState::New => Verdict::Set(
                     Box::new(Pin {

@@ -59,6 +59,8 @@ pub struct Known {
     pub tools: Vec<ToolKnown>,
     /// Accepted tools that nobody is offered, since every call of them would be refused: why, by name.
     pub withheld: BTreeMap<String, String>,
+    /// Items that cannot be pinned and so not be accepted, and why, by kind and the name that stands in (`tool:NAME`).
+    pub unpinned: BTreeMap<String, String>,
     /// How much would be at stake with what is accepted or shown of its tools and not offered, at worst, by name.
     pub unoffered: BTreeMap<String, Tier>,
     pub resources: Vec<String>,
@@ -169,9 +171,12 @@ impl Known {
 
     /// What is offered to nobody, and why, and what that says of the server, a sentence each.
     pub fn told_unoffered(&self) -> impl Iterator<Item = String> {
+        let unpinned =
+            |(name, why): (&String, &String)| format!("`{name}` is withheld and cannot be accepted: {why}");
         self.rated_by()
             .into_iter()
             .chain(self.withheld.iter().map(|(name, why)| unoffered(name, why)))
+            .chain(self.unpinned.iter().map(unpinned))
     }
 
     /// What speaks against those who say that a tool only reads.

@@ -92,6 +92,39 @@ async fn a_tool_that_nobody_could_call_is_withheld_and_what_else_is_offered_is_n
 }
 
 #[tokio::test]
+async fn an_item_that_cannot_be_pinned_waits_under_another_name_with_its_one_reason() {
+    let script = Script::start(true).await;
+    let fine = json!({ "name": "go", "inputSchema": { "type": "object" } });
+    script.set_tools(json!([fine, { "name": "re\u{200b}fund", "inputSchema": { "type": "object" } }]));
+    let house = House::open(&[("script", script.url.clone())], ALL).await;
+    assert_eq!(names(&house).await, ["script__go"]);
+    let (server, scope) = (ServerName::new("script").unwrap(), store::Scope::default());
+    let known = gateway::registry::configured(&house.gate.live(), &server).unwrap();
+    let known = house.store.known(&scope, &server, known).await.unwrap();
+    let told: Vec<String> = known.told_unoffered().collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("`tool:re\\u{200b}fund (cannot be pinned)` is withheld and cannot be accepted"),
+        "{told:?}"
+    );
+    assert!(told[0].ends_with("holds U+200B, which nobody sees or which turns a line around"), "{told:?}");
+    let events = house.entries().into_iter().filter_map(|entry| match entry {
+        Entry::Event(event) if event.event == EventName::DefinitionChanged => Some(event.detail),
+        Entry::Event(_) | Entry::Intent(_) | Entry::Decision(_) => None,
+    });
+    let events: Vec<_> = events.collect();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(
+        (events[0]["change"].as_str(), events[0]["name"].as_str()),
+        ("new", "re\\u{200b}fund (cannot be pinned)")
+    );
+    assert!(events[0]["unpinned"].contains("U+200B"), "{events:?}");
+    house.store.approve(&scope, &server, &store::Which::All, "ann").await.unwrap();
+    house.offers.refresh().await;
+    assert_eq!(names(&house).await, ["script__go"], "nobody can accept it");
+}
+
+#[tokio::test]
 async fn a_critical_tool_that_is_caught_and_withheld_still_counts_in_the_risk_of_its_server() {
     let script = Script::start(true).await;
     let read = json!({ "name": "get_order", "description": "Returns an order.", "inputSchema": { "type": "object" } });

@@ -68,6 +68,19 @@ impl Kept {
         Self { store, live, problems: Vec::new(), scope: place.scope(), absent: BTreeMap::new() }
     }
 
+    /// Why what is shown cannot be pinned, if it cannot.
+    pub(super) async fn unpinned(
+        &self,
+        server: &ServerName,
+        pin: &store::Pin,
+    ) -> anyhow::Result<Option<String>> {
+        if pin.state == store::PinState::Gone || !catalog::is_stand_in(&pin.item.name) {
+            return Ok(None);
+        }
+        let raw = self.store.definition(&self.scope, &pin.seen).await?.unwrap_or_default();
+        Ok(Some(catalog::why_unpinned(server, pin.item.kind, &raw)))
+    }
+
     /// What would be in force.
     pub(super) fn live(&self) -> &gateway::Live {
         &self.live
@@ -208,7 +221,7 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
         "known": known.as_ref().map(|known| json!({
             "environment": known.environment, "regime": known.regime, "version": known.version, "seen": known.seen,
             "wiring": known.wiring.lines().collect::<Vec<_>>(), "credentials": known.credentials,
-            "tools": known.tools, "withheld": known.withheld, "resources": known.resources, "prompts": known.prompts,
+            "tools": known.tools, "withheld": known.withheld, "unpinned": known.unpinned, "resources": known.resources, "prompts": known.prompts,
             "risk": known.rating().map(|tier| tier.as_str()), "risk-because": known.rated_by(), "pending": known.pending, "unread": known.unread,
             "undocumented": known.undocumented().collect::<Vec<_>>(),
         })),

@@ -4,7 +4,7 @@ use crate::drafts::{self, Drafting};
 use crate::judged;
 use crate::observed::Observation;
 use crate::risk::Siblings;
-use crate::{Claimed, Classified, Declarations, Definition};
+use crate::{Claimed, Classified, Declarations, Definition, Tier};
 use decision::{Digest, Environment, ItemKind, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +36,8 @@ pub struct ServerEntry {
     withheld: BTreeMap<String, Arc<str>>,
     /// Tools that were seen once, and are not offered.
     absent: BTreeSet<String>,
+    /// How much would be at stake with what is accepted or shown of its tools and not offered, at worst, by name.
+    unoffered: BTreeMap<String, Tier>,
 }
 
 impl ServerEntry {
@@ -90,6 +92,7 @@ impl ServerEntry {
             observed,
             withheld: BTreeMap::new(),
             absent: BTreeSet::new(),
+            unoffered: BTreeMap::new(),
         }
     }
 
@@ -120,6 +123,27 @@ impl ServerEntry {
     pub fn without(mut self, absent: BTreeSet<String>) -> Self {
         self.absent = absent;
         self
+    }
+
+    /// The same, with definitions of its tools that are accepted or shown, and that nobody is offered.
+    #[must_use]
+    pub fn with_unoffered(mut self, definitions: &[Arc<Definition>]) -> Self {
+        let tools = self.of_kind(ItemKind::Tool).map(|item| &item.definition).chain(definitions);
+        let siblings = Siblings::of(tools.map(|one| one.name()));
+        let mut unoffered = BTreeMap::new();
+        for definition in definitions.iter().filter(|one| one.kind() == ItemKind::Tool) {
+            let observed = self.observed(definition.name());
+            let tier = judged::classify(&self.declarations, definition, &siblings, observed).tier;
+            let worst = unoffered.entry(definition.name().to_owned()).or_insert(tier);
+            *worst = tier.max(*worst);
+        }
+        self.unoffered = unoffered;
+        self
+    }
+
+    /// How much would be at stake with what is accepted or shown of its tools and not offered, at worst, by name.
+    pub fn unoffered(&self) -> &BTreeMap<String, Tier> {
+        &self.unoffered
     }
 
     /// Whether it is a tool that was seen once, and is not offered now.

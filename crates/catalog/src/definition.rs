@@ -1,5 +1,6 @@
 //! One element of a server's list, byte for byte, under a digest that notices every change but key order and space.
 
+use crate::unpinned;
 use bytes::Bytes;
 use decision::{Digest, ItemKind, ServerName, canonical};
 use serde::{Deserialize, Serialize};
@@ -21,12 +22,31 @@ pub enum DefinitionError {
     Malformed(String),
     #[error("the definition has no `{0}`")]
     Nameless(&'static str),
-    #[error(
-        "the name `{0}` is too long, empty, or holds a character that cannot be shown safely, or reads as another item in a command (`prompt:NAME`)"
-    )]
-    NameUnsafe(String),
+    #[error("the name `{name}` {fault}")]
+    NameUnsafe { name: String, fault: NameFault },
     #[error("{0:?} items are not listed by servers and have no definition")]
     NotListed(ItemKind),
+}
+
+/// Why nothing is pinned under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameFault {
+    #[error("is empty")]
+    Empty,
+    #[error("is {bytes} bytes long, and at most {most} are taken")]
+    TooLong { bytes: usize, most: usize },
+    #[error("holds {}, which nobody sees or which turns a line around", code_point(*.0))]
+    Hidden(char),
+    #[error("holds {}, and names of tools and prompts are of visible ASCII without quotes, backslashes, `<` and `>`", code_point(*.0))]
+    Unshown(char),
+    #[error("reads as another item in a command (`prompt:NAME`, `NAME=sha256:…`)")]
+    ReadsAsAnother,
+    #[error("ends as the names do that stand for what cannot be pinned")]
+    StandsIn,
+}
+
+fn code_point(c: char) -> String {
+    format!("U+{:04X}", u32::from(c))
 }
 
 /// A tool, prompt, resource or template as its author defined it.
@@ -81,10 +101,8 @@ impl Definition {
             ItemKind::Server | ItemKind::Question => return Err(DefinitionError::NotListed(kind)),
         };
         let name = name.ok_or(DefinitionError::Nameless(field))?;
-        if !shows(kind, &name) {
-            return Err(DefinitionError::NameUnsafe(
-                name.chars().take(80).flat_map(char::escape_default).collect(),
-            ));
+        if let Some(fault) = fault(kind, &name) {
+            return Err(DefinitionError::NameUnsafe { name: unpinned::escaped(&name), fault });
         }
         // the kind is inside the digest: a prompt's acceptance must never fit a tool of the same text
         let kind_tag = format!("{kind:?}\0");
@@ -174,20 +192,20 @@ struct Prompted {
 
 /// Names go into rules, terminals and pages: tools and prompts are plain visible ASCII without quotes or
 /// backslashes, and do not read as another item in a command (`prompt:NAME`, `NAME=sha256:…`); addresses may be anything but controls and invisible or direction-changing characters.
-fn shows(kind: ItemKind, name: &str) -> bool {
-    match kind {
-        ItemKind::Tool | ItemKind::Prompt => {
-            !name.is_empty()
-                && name.len() <= TOOL_NAME_BYTES_MAX
-                && !names_another(name)
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'`' | b'<' | b'>'))
-        }
-        ItemKind::Resource | ItemKind::ResourceTemplate | ItemKind::Server | ItemKind::Question => {
-            !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(inspect::shown::is_hidden)
-        }
-    }
+fn fault(kind: ItemKind, name: &str) -> Option<NameFault> {
+    let spoken = matches!(kind, ItemKind::Tool | ItemKind::Prompt);
+    let most = if spoken { TOOL_NAME_BYTES_MAX } else { NAME_BYTES_MAX };
+    let shown = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '`' | '<' | '>');
+    let hidden = name.chars().find(|c| inspect::shown::is_hidden(*c)).map(NameFault::Hidden);
+    let unshown = || name.chars().find(|c| spoken && !shown(*c)).map(NameFault::Unshown);
+    let others = [
+        (name.is_empty(), NameFault::Empty),
+        (name.len() > most, NameFault::TooLong { bytes: name.len(), most }),
+        (spoken && names_another(name), NameFault::ReadsAsAnother),
+        (unpinned::is_stand_in(name), NameFault::StandsIn),
+    ];
+    let other = || others.into_iter().find(|(holds, _)| *holds).map(|(_, fault)| fault);
+    hidden.or_else(unshown).or_else(other)
 }
 
 /// Whether somebody who types that name where an item is asked for may mean, and be taken to mean, another one.
@@ -254,7 +272,10 @@ mod tests {
             assert!(tool(bad).is_err(), "{bad}");
         }
         let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(TOOL_NAME_BYTES_MAX + 1));
-        assert!(matches!(tool(&long), Err(DefinitionError::NameUnsafe(_))));
+        assert!(matches!(
+            tool(&long),
+            Err(DefinitionError::NameUnsafe { fault: NameFault::TooLong { bytes: 129, most: 128 }, .. })
+        ));
         for fine in [r#"{"name":"prompts:p"}"#, r#"{"name":"a:tool:b"}"#, r#"{"name":"sha256:a=b"}"#] {
             tool(fine).unwrap();
         }

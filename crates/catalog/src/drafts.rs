@@ -24,6 +24,55 @@ pub enum Drafting {
     Submit { of: String },
 }
 
+/// What the description of `draft_X` says before what its author says of X, with the names to call them by.
+fn prepares(of: &str, submit: &str) -> String {
+    format!(
+        "Prepares a call of `{of}` and does nothing: checks the arguments, says what would happen and who would have to \
+         agree, and gives a `{DRAFT_ID}` for `{submit}`. "
+    )
+}
+
+fn submits(of: &str, draft: &str) -> String {
+    format!("Makes the call of `{of}` that `{draft}` prepared, once.")
+}
+
+impl Drafting {
+    /// What makes the call of a tool that was kept.
+    pub fn submit_of(of: &str) -> String {
+        format!("{SUBMIT}{of}")
+    }
+
+    /// The definition of such a tool, where its description is to name tools as they are `listed` somewhere.
+    pub fn listed(&self, definition: &Definition, listed: impl Fn(&str) -> String) -> Bytes {
+        let whole = || definition.raw().clone();
+        let Ok(mut raw) = serde_json::from_slice::<serde_json::Value>(definition.raw()) else {
+            return whole();
+        };
+        let described = definition.description();
+        let (of, [draft, submit]) = match self {
+            Self::Draft { of } | Self::Submit { of } => (of, [DRAFT, SUBMIT].map(|at| format!("{at}{of}"))),
+        };
+        let (own, there) = match self {
+            Self::Draft { .. } => (prepares(of, &submit), prepares(&listed(of), &listed(&submit))),
+            Self::Submit { .. } => (submits(of, &draft), submits(&listed(of), &listed(&draft))),
+        };
+        let Some(rest) = described.strip_prefix(&own) else { return whole() };
+        if let Some(members) = raw.as_object_mut() {
+            members.insert("description".to_owned(), json!(there + rest));
+        }
+        if let (Self::Submit { .. }, Some(id)) = (self, raw.pointer_mut(ID_DESCRIBED)) {
+            *id = json!(as_given(&listed(&draft)));
+        }
+        Bytes::from(raw.to_string())
+    }
+}
+
+const ID_DESCRIBED: &str = "/inputSchema/properties/draft_id/description";
+
+fn as_given(draft: &str) -> String {
+    format!("as `{draft}` gave it")
+}
+
 /// The two tools beside `item`; none where the author has tools of those names already.
 pub(crate) fn beside(tools: &BTreeMap<String, Item>, item: &Item) -> Vec<(String, Item)> {
     let of = item.definition.name().to_owned();
@@ -37,19 +86,16 @@ pub(crate) fn beside(tools: &BTreeMap<String, Item>, item: &Item) -> Vec<(String
         schema.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_else(|| json!({ "type": "object" }));
     let prepares = json!({
         "name": draft,
-        "description": format!(
-            "Prepares a call of `{of}` and does nothing: checks the arguments, says what would happen and who would have to \
-             agree, and gives a `{DRAFT_ID}` for `{SUBMIT}{of}`. {}", item.definition.description()
-        ),
+        "description": prepares(&of, &submit) + &item.definition.description(),
         "inputSchema": schema,
         "annotations": { "readOnlyHint": true },
     });
     let submits = json!({
         "name": submit,
-        "description": format!("Makes the call of `{of}` that `{DRAFT}{of}` prepared, once."),
+        "description": submits(&of, &draft),
         "inputSchema": {
             "type": "object",
-            "properties": { DRAFT_ID: { "type": "string", "description": format!("as `{DRAFT}{of}` gave it") } },
+            "properties": { DRAFT_ID: { "type": "string", "description": as_given(&draft) } },
             "required": [DRAFT_ID],
             "additionalProperties": false,
         },

@@ -17,13 +17,15 @@ pub mod record;
 pub mod risk;
 pub mod scan;
 mod term;
+mod unpinned;
 
 pub use catalogue::{Catalogue, Item, ServerEntry, federated, split};
 pub use class::{Category, Classified, Declarations, Declared, Effect, Origin, Tier, matches};
 pub use definition::{
-    Claimed, DEFINITION_BYTES_MAX, Definition, DefinitionError, ItemState, NAME_BYTES_MAX, PromptArgument,
-    TOOL_NAME_BYTES_MAX, compare,
+    Claimed, DEFINITION_BYTES_MAX, Definition, DefinitionError, ItemState, NAME_BYTES_MAX, NameFault,
+    PromptArgument, TOOL_NAME_BYTES_MAX, compare,
 };
 pub use drafts::{DRAFT_ID, Drafting};
 pub use judged::{classify, judge};
 pub use term::{Remark, Said, Stands, Term};
+pub use unpinned::{Unpinned, is_stand_in, why_unpinned};

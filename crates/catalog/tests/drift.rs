@@ -161,6 +161,20 @@ cases! {
     ) => TextForeign, true;
     an_address_came_in: texts("Looks up", "Looks up at https://elsewhere.test/x") => AddressAdded, true;
     an_address_came_in_bare: texts("Looks up", "Looks up, and tells collect.elsewhere.io/in") => AddressAdded, true;
+    an_address_came_in_alone: texts("Looks up", "Looks up, and tells collect.elsewhere.io.") => AddressAdded, true;
+    an_address_in_one_number_came_in: texts("Looks up", "Looks up at http://3405803785/x") => AddressAdded, true;
+    an_alternative_of_all_types: argument(
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        json!({"anyOf": [{"type": ["string", "number", "boolean", "object", "array", "null"]}, {"type": "null"}]})
+    ) => AlternativeAdded, false;
+    alternatives_that_lost_what_they_list: argument(
+        json!({"anyOf": [{"type": "string", "enum": ["a", "b"]}, {"type": "integer", "maximum": 5}]}),
+        json!({"anyOf": [{"type": "string"}, {"type": "integer"}]})
+    ) => EnumLifted, true;
+    a_choice_became_one_of_any: argument(
+        json!({"type": "string", "enum": ["a", "b"]}),
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}]})
+    ) => EnumLifted, true;
     an_address_of_numbers_came_in: texts("Looks up", "Looks up at 203.0.113.9:80") => AddressAdded, true;
     a_denial_went_out: texts("Looks up. Never deletes orders.", "Looks up. Deletes orders.") => NegationLost, true;
     a_title_changed: tools(&with("title", json!("Return")), &with("title", json!("Refund"))) => TextRewritten, true;

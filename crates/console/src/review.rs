@@ -112,6 +112,11 @@ impl Waiting {
             (_, Some(raw)) => Definition::new(server.clone(), kind, raw.clone()).is_ok(),
         };
         let wanted = [
+            (
+                catalog::is_stand_in(&self.pin.item.name),
+                &None,
+                "it cannot be pinned, so nobody can accept it",
+            ),
             (self.pin.approved.is_some(), &self.before, "what was accepted cannot be read any more"),
             (self.pin.state != PinState::Gone, &self.after, "what is shown cannot be read as a definition"),
         ];

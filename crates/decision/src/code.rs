@@ -152,7 +152,7 @@ codes! {
     ClaimUnusable = "claim-unusable", Authentication;
     /// The token is bound to a certificate or a key, and this request did not prove it. Send it over a connection that shows that certificate; proofs of other keys (DPoP) are not checked here.
     TokenUnproven = "token-unproven", Authentication;
-    /// The identity provider cannot be asked, and what was known of it is too old to go on.
+    /// The identity provider cannot be asked, and what is known of it is too old to go on, or lacks the key of this token.
     ProviderUnreachable = "provider-unreachable", Gateway;
     /// The gateway may not ask the identity provider about tokens: it has no secret for that, or the provider does not take it. Check `introspection` of the issuer.
     ProviderRefused = "provider-refused", Gateway;
@@ -244,11 +244,11 @@ codes! {
     SecretUnreadable = "secret-unreadable", Gateway;
     /// The secret cannot stand where its server needs it: a header or a query takes visible ASCII, without a line break, a tab or a byte order mark, and with no blank at either end. Store it again without them (`callgate secret set`).
     SecretUnusable = "secret-unusable", Gateway;
-    /// The upstream could not be reached or its process could not be started.
+    /// The upstream could not be reached or its process could not be started. Nothing of the call left.
     UpstreamUnreachable = "upstream-unreachable", Outage;
     /// The upstream did not answer in time. Whether it acted is not known.
     UpstreamTimeout = "upstream-timeout", Outage;
-    /// The upstream went away in the middle of the call. Whether it acted is not known.
+    /// The upstream went away in the middle of the call, or it, or a proxy before it, answered with HTTP 500 to 599. Whether it acted is not known.
     UpstreamLost = "upstream-lost", Outage;
     /// The upstream is at its limit of processes (`max-children`), connections or sessions in use (`max-sessions`). Try again later.
     UpstreamBusy = "upstream-busy", Outage;

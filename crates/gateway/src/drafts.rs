@@ -77,10 +77,7 @@ pub(crate) async fn submitted(
     let inner =
         sealed.and_then(|sealed| handles::open(gate, &bound(&asker.principal, &server, &tool), sealed));
     let arguments = inner.ok_or_else(unknown)?;
-    let name = match arrival.entrance {
-        Entrance::Federated => catalog::federated(&server, &tool),
-        Entrance::Server(_) => tool,
-    };
+    let name = listed(&arrival.entrance, &server, tool);
     let broken = |e: wire::SpliceError| Refusal::new(Code::StageFailed, e.to_string());
     let at = frame.member(&["params", "arguments"]).ok_or_else(unknown)?;
     let splice = wire::Splice::new(frame).replace(at, arguments);
@@ -89,6 +86,14 @@ pub(crate) async fn submitted(
     let frame = splice.finish_frame(&limits).map_err(broken)?;
     leg.notes.push(format!("draft:{id}"));
     Ok(Some(Submitted { heard: Admitted::Message(frame), submits: Submits { draft: id, again } }))
+}
+
+/// The name that a tool of a server has at an entrance.
+fn listed(entrance: &Entrance, server: &ServerName, tool: String) -> String {
+    match entrance {
+        Entrance::Federated => catalog::federated(server, &tool),
+        Entrance::Server(_) => tool,
+    }
 }
 
 /// Which tool's draft the message submits, if that is what it does.
@@ -137,10 +142,10 @@ pub(crate) async fn give_back(gate: &Gate, live: &Live, draft: DraftId, deed: de
 pub(crate) async fn keep(
     gate: &Gate,
     live: &Live,
+    entrance: &Entrance,
     call: &Call,
-    resolved: &Resolved,
+    (resolved, of): (&Resolved, &str),
     arguments: &Arguments,
-    of: &str,
 ) -> Result<Answer, Refusal> {
     let server = &resolved.target.server;
     let item = live.catalogue.item(server, ItemKind::Tool, of);
@@ -160,10 +165,11 @@ pub(crate) async fn keep(
     };
     gate.store.keep_draft(&live.settings.scope(), &draft).await.map_err(unkept)?;
     let would = would(live, call, of, &raw, now);
+    let submit = listed(entrance, server, Drafting::submit_of(of));
     // no prints: whoever drafts knows the values
     let shown = inspect::shown::arguments(&raw, &|_| String::new());
     let text = format!(
-        "Nothing was done. Draft `{}` would run `{of}` on `{server}` ({}) with {}. {would} To make the call, use `submit_{of}` with \
+        "Nothing was done. Draft `{}` would run `{of}` on `{server}` ({}) with {}. {would} To make the call, use `{submit}` with \
          this {DRAFT_ID} within eight hours; it can be used once.",
         draft.id,
         item.classified.effect.as_str(),
@@ -171,7 +177,7 @@ pub(crate) async fn keep(
     );
     let mut result = json!({
         "content": [{ "type": "text", "text": text }],
-        "structuredContent": { DRAFT_ID: draft.id.to_string(), "would": would, "expires": draft.expires_at.0 / 1_000_000 },
+        "structuredContent": { DRAFT_ID: draft.id.to_string(), "submit": submit, "would": would, "expires": draft.expires_at.0 / 1_000_000 },
     });
     if let (Some(Era::Modern), Some(members)) = (call.channel().era, result.as_object_mut()) {
         members.insert("resultType".to_owned(), json!("complete"));

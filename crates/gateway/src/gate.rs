@@ -258,6 +258,11 @@ impl Gate {
     pub fn metrics_text(&self) -> String {
         self.metrics.render(&self.ledger, self.sessions.count(), &self.pool)
     }
+    /// Whether the ledger and the database cannot be used, for whoever watches the metrics.
+    pub fn away(&self, ledger: bool, database: bool) {
+        self.metrics.ledger_away.set(i64::from(ledger));
+        self.metrics.database_away.set(i64::from(database));
+    }
     /// Whether the newest files were refused, for whoever watches the metrics.
     pub fn note_files(&self, refused: bool) {
         self.metrics.files_refused.set(i64::from(refused));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use catalog::ServerEntry;
 use decision::{Digest, ItemKind, ServerName, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _, num::NonZero, panic::resume_unwind, sync::Arc, thread};
-use store::{Definition, Pin, Server, Store, StoreError};
+use store::{Definition, Pin, PinState, Server, Store, StoreError};
 use wire::Eras;
 
 /// Servers whose definitions are read one by one; of more, all are read at once.
@@ -62,10 +62,12 @@ pub(crate) async fn gather(
             None => store.accepted(&scope, name).await?,
         };
         let kept = sighted::still_served(store, &scope, name, pins).await?;
+        let any = pins.iter().any(|pin| pin.state != PinState::Approved);
+        let unoffered = if any { store.unoffered_tools(&scope, name).await? } else { Vec::new() };
         let declarations = server.declarations.at(now);
         let observed = seen.remove(name).unwrap_or_default();
         let before = before.and_then(|before| usable(before, name, server));
-        read.push(Read { name, server, pins, accepted, kept, declarations, observed, before });
+        read.push(Read { name, server, pins, accepted, kept, unoffered, declarations, observed, before });
     }
     for (name, entry, said) in schemas::aside(|| side_by_side(read, Read::judged)) {
         gathered.put(name, Arc::new(entry), Some(said), eras, known.get(name).copied());
@@ -81,6 +83,8 @@ struct Read<'a> {
     accepted: Vec<Definition>,
     /// Accepted, and served on though something else is shown.
     kept: Vec<catalog::Definition>,
+    /// What is accepted or shown of tools that are not as they were accepted.
+    unoffered: Vec<Definition>,
     declarations: catalog::Declarations,
     observed: Observed,
     /// What was found usable before.
@@ -169,14 +173,14 @@ fn mark(pins: &[Pin], observed: Option<&Observed>) -> Digest {
         let name = &pin.item.name;
         let _ = writeln!(
             text,
-            "{:?} {} {name} {:?} {:?} {} {:?} {}",
+            "{:?} {} {name} {:?} {:?} {} {:?} {:?}",
             pin.item.kind,
             name.len(),
             pin.state,
             digest(approved),
             pin.seen,
             digest(rejected),
-            pin.held(),
+            pin.left.as_ref().filter(|left| left.held).map(|left| left.digest),
         );
     }
     for (name, all) in observed.into_iter().flatten() {
@@ -206,6 +210,7 @@ impl<'a> Read<'a> {
             withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
         }
         definitions.extend(self.kept.iter().cloned().map(Arc::new));
+        let mut unoffered = self.unoffered();
         let (mut judge, mut unusable) = (Judge::default(), BTreeMap::new());
         definitions.retain(|definition| {
             let Some(why) = self.unusable(definition, &mut judge) else { return true };
@@ -213,6 +218,7 @@ impl<'a> Read<'a> {
             let (name, why) = (definition.name().to_owned(), Arc::<str>::from(why));
             unusable.insert(name.clone(), Arc::clone(&why));
             withdrawn.insert((definition.kind(), name), Withdrawn::Unusable(why));
+            unoffered.push(Arc::clone(definition));
             false
         });
         let environment = self.server.environment.clone();
@@ -223,8 +229,15 @@ impl<'a> Read<'a> {
         let tools = self.pins.iter().filter(|pin| pin.item.kind == ItemKind::Tool);
         let absent = tools.filter(|pin| entry.item(ItemKind::Tool, &pin.item.name).is_none());
         let absent = absent.map(|pin| pin.item.name.clone()).collect();
-        let entry = entry.without(absent);
+        let entry = entry.without(absent).with_unoffered(&unoffered);
         (self.name, entry, (instructions, withdrawn))
+    }
+
+    /// What can be read of what is not offered.
+    fn unoffered(&mut self) -> Vec<Arc<catalog::Definition>> {
+        let all = std::mem::take(&mut self.unoffered).into_iter();
+        let read = |one: Definition| catalog::Definition::new(self.name.clone(), one.item.kind, one.raw).ok();
+        all.filter_map(read).map(Arc::new).collect()
     }
 
     /// Why nobody could call it.
@@ -242,7 +255,7 @@ impl<'a> Read<'a> {
 mod tests {
     use super::*;
     use decision::{Item, Timestamp};
-    use store::{Mark, PinState};
+    use store::Mark;
 
     #[test]
     fn many_are_judged_side_by_side_and_come_back_in_their_order() {

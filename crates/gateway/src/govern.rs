@@ -171,7 +171,8 @@ async fn path(
     let spent = commit::spend(gate, live, &call, &resolved, &arguments, (yes, judged), leg).await;
     leg.pass(Stage::Commit, replay::unless_overtaken(gate, live, leg, spent).await)?;
     if let Some(of) = resolved.drafts() {
-        return Box::pin(drafts::keep(gate, live, &call, &resolved, &arguments, of)).await;
+        let keeping = drafts::keep(gate, live, &arrival.entrance, &call, (&resolved, of), &arguments);
+        return Box::pin(keeping).await;
     }
 
     let permit = leg.permit(&call)?;

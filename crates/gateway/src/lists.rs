@@ -223,7 +223,14 @@ fn shown_to(
                 continue;
             }
             let way = Way::new(client, peer.eras);
-            let own = item.definition.raw();
+            let federated = *entrance == Entrance::Federated;
+            let own = match &item.drafting {
+                // it tells whom it is shown to what to call next
+                Some(drafting) if federated => {
+                    &drafting.listed(&item.definition, |name| catalog::federated(server, name))
+                }
+                Some(_) | None => item.definition.raw(),
+            };
             let raw = match kind {
                 ItemKind::Tool => wire::bridge::definition::tool(own, way),
                 ItemKind::Prompt
@@ -232,10 +239,9 @@ fn shown_to(
                 | ItemKind::Server
                 | ItemKind::Question => own.clone(),
             };
-            let federated = *entrance == Entrance::Federated;
             let renamed = federated && matches!(kind, ItemKind::Tool | ItemKind::Prompt);
             let renamed = renamed.then(|| rename(&raw, &catalog::federated(server, name))).flatten();
-            items.push(Shown { shared: raw.as_ptr() == own.as_ptr(), raw, renamed });
+            items.push(Shown { shared: raw.as_ptr() == item.definition.raw().as_ptr(), raw, renamed });
         }
     }
     items

@@ -85,6 +85,8 @@ pub(crate) struct Metrics {
     sessions: Gauge,
     connections: Gauge,
     pub(crate) files_refused: Gauge,
+    pub(crate) ledger_away: Gauge,
+    pub(crate) database_away: Gauge,
     pub(crate) handshakes: Handshakes,
 }
 
@@ -117,6 +119,17 @@ impl Metrics {
             "1 while the newest configuration or policies do not hold and older ones are in force",
             files_refused.clone(),
         );
+        let (ledger_away, database_away) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "ledger_unavailable",
+            "1 while the ledger cannot be written and calls are refused",
+            ledger_away.clone(),
+        );
+        registry.register(
+            "database_unavailable",
+            "1 while the database cannot be used and calls are refused",
+            database_away.clone(),
+        );
         let handshakes = Handshakes::default();
         registry.register("tls_handshakes", "TLS handshakes, by how they ended", handshakes.endings.clone());
         registry.register(
@@ -134,6 +147,8 @@ impl Metrics {
             sessions,
             connections,
             files_refused,
+            ledger_away,
+            database_away,
             handshakes,
         }
     }

@@ -270,12 +270,12 @@ impl Offers {
         let lack = partly::lack(&self.gate, &scope, server, &found).await?;
         let heavy = self.at_once.work(&found).await;
         self.eras.lock().insert(server.clone(), found.eras);
-        let items = sighted::sighted(server, &found);
+        let (items, unpinned) = sighted::sighted(server, &found);
         let (poisoned, place) = sighted::poisoned(&self.gate.live(), &self.at_hand, server, &items);
         let identity = sighted::identity(server, &found, &items);
         let writer = self.gate.store.own_writer();
         let changes = self.pin(&live, &writer, server, &found, items, &poisoned).await?;
-        let at_hand = Looked { poisoned, identity, ..Looked::default() };
+        let at_hand = Looked { poisoned, identity, unpinned, ..Looked::default() };
         let looked = sighted::looked(&self.gate.store, &scope, server, &changes, &at_hand).await;
         // what is withheld already is told with what is at hand
         let told = looked.as_ref().unwrap_or(&at_hand);

@@ -11,9 +11,9 @@ pub(crate) use told::{add, known, reached, tell};
 use crate::errands::Found;
 use crate::gate::Withdrawn;
 use bytes::Bytes;
-use catalog::Definition;
 use catalog::drift::Likeness;
 use catalog::scan::Finding;
+use catalog::{Definition, Unpinned};
 use decision::{Digest, Item, ItemKind, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Apart, Change, How, Left, Pin, PinState, Scope, Seen, Store, StoreError, What};
@@ -28,37 +28,43 @@ pub(crate) struct Looked {
     /// What is worst in what it calls itself. No client is told that.
     pub(crate) identity: Option<Finding>,
     pub(crate) kept: BTreeSet<Item>,
+    /// What cannot be pinned, under the name that stands in for its own, and why.
+    pub(crate) unpinned: BTreeMap<Item, String>,
     /// What is new and looks like something that was accepted under another name.
     pub(crate) renamed: BTreeMap<Item, Likeness>,
     /// What was something else than was accepted since somebody accepted it.
     pub(crate) left: BTreeMap<Item, Left>,
 }
 
-/// Everything under its name, as it came. What has none, or has one twice, is left out and told.
-pub(crate) fn sighted(server: &ServerName, found: &Found) -> Vec<Seen> {
-    let mut items = Vec::new();
+/// Everything under its name, as it came, or under one that stands in where there is none to pin it under, and why that is
+/// so. What has a name twice is left out.
+pub(crate) fn sighted(server: &ServerName, found: &Found) -> (Vec<Seen>, BTreeMap<Item, String>) {
+    let (mut items, mut unpinned) = (Vec::new(), BTreeMap::new());
     let mut names = BTreeSet::new();
     for (kind, raw) in &found.items {
-        match Definition::new(server.clone(), *kind, raw.clone()) {
+        let seen = match Definition::new(server.clone(), *kind, raw.clone()) {
             Ok(definition) => {
                 let item = Item { kind: *kind, name: definition.name().to_owned() };
-                if !names.insert(item.clone()) {
-                    tracing::warn!(server = %server, item = %item.name, "listed twice; only the first counts");
-                    continue;
-                }
-                items.push(Seen { item, digest: definition.digest(), raw: raw.clone() });
+                Seen { item, digest: definition.digest(), raw: raw.clone() }
             }
-            Err(e) => {
-                tracing::warn!(server = %server, error = %e, "an item cannot be pinned and is not offered")
+            Err(why) => {
+                let Unpinned { item, digest, raw, because } = Unpinned::new(*kind, raw, &why);
+                unpinned.insert(item.clone(), because);
+                Seen { item, digest, raw }
             }
+        };
+        if !names.insert(seen.item.clone()) {
+            tracing::warn!(server = %server, item = %seen.item.name, "listed twice; only the first counts");
+            continue;
         }
+        items.push(seen);
     }
     if let Some(text) = &found.instructions {
         let raw = Bytes::from(wire::json::encode_string(text));
         let item = Item { kind: ItemKind::Server, name: INSTRUCTIONS.to_owned() };
         items.push(Seen { item, digest: Digest::of(&raw), raw });
     }
-    items
+    (items, unpinned)
 }
 
 /// What is served as it was accepted although its server shows something else now: the difference breaks no client and is

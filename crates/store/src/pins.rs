@@ -45,6 +45,11 @@ statements! {
         ON d.tenant = p.tenant AND d.environment = p.environment AND d.digest = p.approved_digest \
         WHERE p.tenant = $1 AND p.environment = $2 AND p.state = 'approved' \
         ORDER BY p.server, p.kind, p.name";
+    UNOFFERED = "SELECT p.kind, p.name, d.digest AS approved_digest, d.raw FROM pins p JOIN definitions d \
+        ON d.tenant = p.tenant AND d.environment = p.environment AND ((p.state <> 'gone' AND d.digest = p.seen_digest) \
+        OR d.digest = p.approved_digest OR (p.left_held <> 0 AND d.digest = p.left_digest)) \
+        WHERE p.tenant = $1 AND p.environment = $2 AND p.server = $3 AND p.kind = 'tool' AND p.state <> 'approved' \
+        ORDER BY p.name";
 }
 
 /// Where an item stands. Only [`PinState::Approved`] may be shown and used.
@@ -212,6 +217,17 @@ impl Store {
         self.db().rows(ACCEPTED, key).await?.iter().map(definition).collect()
     }
 
+    /// Of the tools of a server that are not as they were accepted, what was accepted, what the server shows, and what it
+    /// showed somebody since.
+    pub async fn unoffered_tools(
+        &self,
+        scope: &Scope,
+        server: &ServerName,
+    ) -> Result<Vec<Definition>, StoreError> {
+        let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
+        self.db().rows(UNOFFERED, key).await?.iter().map(definition).collect()
+    }
+
     /// The same of every server.
     pub async fn all_accepted(
         &self,
@@ -228,7 +244,8 @@ impl Store {
         row.map(|row| row.get::<Vec<u8>>("raw").map(Bytes::from)).transpose()
     }
 
-    /// Accepts what the server shows now. An item that is gone is forgotten: should it come back, it is new.
+    /// Accepts what the server shows now, but what cannot be pinned. An item that is gone is forgotten: should it come back,
+    /// it is new.
     ///
     /// Errors: [`StoreError::Missing`] for an unknown server or item; [`StoreError::Moved`] when the server
     /// shows another definition than the one given. Then nothing is changed.
@@ -245,6 +262,8 @@ impl Store {
             Ok(match pin.state {
                 PinState::Gone => Verdict::Forget,
                 PinState::Approved if pin.left.is_none() => Verdict::Leave,
+                // what cannot be pinned is accepted by nobody
+                _ if catalog::is_stand_in(&pin.item.name) => Verdict::Leave,
                 // whoever says yes now knows what it was meanwhile
                 PinState::Approved | PinState::Changed | PinState::Returned | PinState::New => Verdict::Set(
                     Box::new(Pin {

@@ -2,7 +2,7 @@
 
 use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::untold::utc;
-use crate::{PinState, Scope, Store, StoreError};
+use crate::{Pin, PinState, Scope, Store, StoreError};
 use catalog::record::{Approved, Change, Facts, Grant, Known, Record, State, Step};
 use decision::{EventName, ServerName, Timestamp};
 use std::collections::BTreeMap;
@@ -96,7 +96,15 @@ impl Store {
         let unread = |pin: &&crate::Pin| {
             pin.approved.as_ref().is_some_and(|mark| mark.by == crate::sight::FIRST_SIGHT)
         };
+        let mut unpinned = BTreeMap::new();
+        let stands_in = |pin: &&Pin| pin.state != PinState::Gone && catalog::is_stand_in(&pin.item.name);
+        for pin in pins.iter().filter(stands_in) {
+            let raw = self.definition(scope, &pin.seen).await?.unwrap_or_default();
+            let why = catalog::why_unpinned(server, pin.item.kind, &raw);
+            unpinned.insert(format!("{}:{}", pin.item.kind.as_str(), pin.item.name), why);
+        }
         Ok(Known {
+            unpinned,
             seen: stored.is_some_and(|server| server.pinned_at.is_some()),
             pending: pins.iter().filter(|pin| pin.pending()).count(),
             gone: pins.iter().filter(|pin| pin.state == PinState::Gone).count(),

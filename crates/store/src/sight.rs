@@ -242,7 +242,8 @@ impl Store {
         }
         let known = pins::read(&mut tx, scope, &sighting.server).await?;
         let pin_now = first_time && sighting.first == FirstSight::Pin;
-        let pins = |item: &Item| pin_now && !sighting.withheld.contains(item);
+        let pins =
+            |item: &Item| pin_now && !sighting.withheld.contains(item) && !catalog::is_stand_in(&item.name);
         let steps = compare(&known, &seen, sighting, pins, now);
         let apart = &sighting.apart;
         let kept = Kept { writer, server: &sighting.server, seen: &seen, apart, told: &sighted };

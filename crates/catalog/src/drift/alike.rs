@@ -1,6 +1,7 @@
 //! Which of many values is the same as one: found by what they are, and not by holding each beside each.
 
 use super::refs::bare;
+use super::values;
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 
@@ -42,6 +43,34 @@ impl<'a> Same<'a> {
     pub(super) fn left(self) -> Vec<(usize, &'a Value)> {
         self.all.into_iter().flatten().collect()
     }
+}
+
+/// Takes out, each with its place after the change, alternatives for single values that are there with fewer words: what a
+/// limit was taken from is no other alternative.
+pub(super) fn loosened<'a>(
+    gone: &mut Vec<(usize, &'a Value)>,
+    left: &mut Vec<(usize, &'a Value)>,
+) -> Vec<(usize, &'a Value, &'a Value)> {
+    let mut by_types: HashMap<String, VecDeque<(usize, &'a Value)>> = HashMap::new();
+    for (i, schema) in gone.iter() {
+        if let Some(types) = values::single(schema) {
+            by_types.entry(types).or_default().push_back((*i, schema));
+        }
+    }
+    let (mut found, mut taken) = (Vec::new(), HashMap::new());
+    left.retain(|(j, after)| {
+        let Some(queue) = values::single(after).and_then(|types| by_types.get_mut(&types)) else {
+            return true;
+        };
+        let Some((i, before)) = queue.pop_front_if(|(_, before)| values::loosens(before, after)) else {
+            return true;
+        };
+        found.push((*j, before, *after));
+        taken.insert(i, ());
+        false
+    });
+    gone.retain(|(i, _)| !taken.contains_key(i));
+    found
 }
 
 /// Values of which it is asked whether one is among them.

@@ -17,6 +17,7 @@ mod findings;
 mod kind;
 mod names;
 mod negation;
+mod numbers;
 mod objects;
 mod opened;
 mod pairs;

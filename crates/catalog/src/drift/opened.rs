@@ -43,8 +43,28 @@ fn ungrouped(pattern: &str) -> &str {
 pub(super) fn is_open(schema: &Value) -> bool {
     match schema {
         Value::Bool(open) => *open,
-        Value::Object(members) => members.keys().all(|key| describes(key)),
+        Value::Object(members) => members.iter().all(|(key, value)| refuses_nothing(key, value)),
         Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
+    }
+}
+
+/// Every type there is: an integer is a number.
+const TYPES: [&str; 6] = ["array", "boolean", "null", "number", "object", "string"];
+
+/// Whether a word of a schema is one that everything fits.
+fn refuses_nothing(key: &str, value: &Value) -> bool {
+    let list = || value.as_array().map(Vec::as_slice).unwrap_or_default();
+    match key {
+        "type" => TYPES.iter().all(|one| list().iter().any(|listed| listed == one)),
+        "pattern" => value.as_str().is_some_and(fits_all),
+        "minLength" | "minItems" | "minProperties" => value.as_f64().is_some_and(|least| least <= 0.0),
+        "uniqueItems" => *value == Value::Bool(false),
+        "items" | "additionalProperties" | "unevaluatedProperties" | "unevaluatedItems" => is_open(value),
+        "required" => value.as_array().is_some_and(Vec::is_empty),
+        "properties" | "patternProperties" => value.as_object().is_some_and(|all| all.values().all(is_open)),
+        "anyOf" => list().iter().any(is_open),
+        "allOf" => value.is_array() && list().iter().all(is_open),
+        _ => describes(key),
     }
 }
 
@@ -56,6 +76,30 @@ pub(super) fn takes_all(patterns: &Map<String, Value>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_schema_that_refuses_nothing_is_known_in_other_words() {
+        for open in [
+            r#"{}"#,
+            r#"{"type":["string","number","integer","boolean","object","array","null"]}"#,
+            r#"{"type":["null","boolean","object","array","number","string"],"description":"x"}"#,
+            r#"{"minLength":0,"pattern":".*"}"#,
+            r#"{"anyOf":[{"type":"string"},{}]}"#,
+            r#"{"allOf":[{},{"properties":{"a":true}}]}"#,
+        ] {
+            assert!(is_open(&serde_json::from_str(open).unwrap()), "{open}");
+        }
+        for closed in [
+            r#"{"type":["string","number","boolean","object","array"]}"#,
+            r#"{"type":"string"}"#,
+            r#"{"anyOf":[]}"#,
+            r#"{"minLength":1}"#,
+            r#"{"properties":{"a":{"type":"null"}}}"#,
+            r#"{"oneOf":[{},{}]}"#,
+        ] {
+            assert!(!is_open(&serde_json::from_str(closed).unwrap()), "{closed}");
+        }
+    }
 
     #[test]
     fn what_fits_everything_is_known_however_it_is_anchored() {

@@ -1,6 +1,6 @@
 //! Two versions of a schema: what they refuse and allow, and in which direction that moved.
 
-use super::alike::Same;
+use super::alike::{Same, loosened};
 use super::fields::{Site, at, is_cut, keys, object, strings, texts, told, unknown};
 use super::opened::{is_open, takes_all};
 use super::refs::{Referred, bends, branches, describes, resolve};
@@ -336,6 +336,7 @@ impl Walk<'_, '_> {
             alike.push((*j, before, after));
             (gone, left) = (vec![], vec![]);
         }
+        alike.extend(loosened(&mut gone, &mut left));
         let blurred = self.blurred;
         self.blurred |= key == "oneOf";
         for (j, before, after) in alike {

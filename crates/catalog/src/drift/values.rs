@@ -4,6 +4,7 @@ use super::Kind;
 use super::alike::Among;
 use super::fields::{at, strings, told};
 use super::opened::fits_all;
+use super::refs::describes;
 use super::schema::{Shift, Walk};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -27,6 +28,21 @@ fn allowed(schema: &Members) -> Option<BTreeSet<&str>> {
         types.insert("integer");
     }
     Some(types)
+}
+
+/// Of an alternative that speaks of single values and lists none: the types it takes, in one text.
+pub(super) fn single(schema: &Value) -> Option<String> {
+    let members = schema.as_object()?;
+    let types = allowed(members)?;
+    let nested = types.contains("object") || types.contains("array");
+    (!nested).then(|| types.into_iter().collect::<Vec<_>>().join(" "))
+}
+
+/// Whether one says nothing that the other does not, and lists no values: some limit may be gone.
+pub(super) fn loosens(before: &Value, after: &Value) -> bool {
+    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return false };
+    listed(after).is_none()
+        && after.keys().all(|key| key == "type" || describes(key) || before.contains_key(key))
 }
 
 fn of(value: &Value) -> &'static str {

@@ -1,5 +1,6 @@
 //! Words of a text, as they are compared: without case, punctuation and endings, each with the sentence it stands in.
 
+use super::numbers;
 use std::collections::BTreeSet;
 
 /// A word and the sentence it stands in.
@@ -209,19 +210,47 @@ const ENDS: &[&str] = &[
     "ru", "cn", "tk",
 ];
 
-/// Host names of addresses in a text, in lower case: behind `://`, of mail addresses, and those that stand bare before a port
-/// or a path or are an address of numbers. Those that documents use as examples are left out.
+/// Names that look like hosts and are libraries and modules.
+const MODULES: &[&str] = &[
+    "asp.net",
+    "ado.net",
+    "vb.net",
+    "ml.net",
+    "system.net",
+    "system.io",
+    "java.io",
+    "java.net",
+    "socket.io",
+    "std.io",
+];
+
+/// Host names of addresses in a text, in lower case: behind `://`, of mail addresses, and those that stand bare, where their
+/// end is one that hosts have or where they are an address of numbers before a port or a path. Numbers are written as most
+/// people write them, however the text does. Those that documents use as examples are left out.
 pub(super) fn hosts(text: &str) -> BTreeSet<String> {
-    let mark = text.match_indices("://").map(|(at, _)| at + 3);
+    let mark = text.match_indices("://").map(|(at, _)| (at + 3, is_web(text.get(..at).unwrap_or_default())));
     let mail = text
         .match_indices('@')
         .filter(|(at, _)| {
             text.get(..*at).and_then(|before| before.chars().last()).is_some_and(char::is_alphanumeric)
         })
-        .map(|(at, _)| at + 1);
-    let marked = mark.chain(mail).map(|start| host(text.get(start..).unwrap_or_default()));
+        .map(|(at, _)| (at + 1, false));
+    let marked = mark.chain(mail).filter_map(|(start, web)| {
+        let rest = text.get(start..).unwrap_or_default();
+        let host = host(rest);
+        match numbers::six(rest).or_else(|| numbers::four(&host).filter(|_| web || numbers::is_odd(&host))) {
+            Some(address) => Some(address),
+            None => Some(host).filter(|host| host.contains('.')),
+        }
+    });
     let bare = text.split(|c: char| !(c.is_alphanumeric() || ".-/:_".contains(c))).filter_map(bare);
-    marked.chain(bare).filter(|host| host.contains('.') && !illustrative(host)).collect()
+    marked.chain(bare).filter(|host| !illustrative(host)).collect()
+}
+
+/// Whether a text ends with a scheme under which a number is an address.
+fn is_web(before: &str) -> bool {
+    let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    ["http", "https", "ws", "wss", "ftp"].iter().any(|web| scheme.eq_ignore_ascii_case(web))
 }
 
 /// The host that a text begins with.
@@ -234,17 +263,32 @@ fn host(text: &str) -> String {
     host.trim_matches('.').to_owned()
 }
 
-/// The host of a word that is one: `collect.elsewhere.io/in`, `elsewhere.dev:8080`, `203.0.113.9`.
+/// The host of a word that is one: `collect.elsewhere.io`, `elsewhere.dev:8080`, `203.0.113.9/in`, `0xcb007109:80`.
 fn bare(word: &str) -> Option<String> {
     let host = host(word);
     let rest = word.get(host.len()..)?;
-    let numbers: Vec<&str> = host.split('.').collect();
-    let is_address = numbers.len() == 4 && numbers.iter().all(|one| one.parse::<u8>().is_ok());
     let port = rest.strip_prefix(':').is_some_and(|port| port.starts_with(|c: char| c.is_ascii_digit()));
     let is_reached = port || (rest.len() > 1 && rest.starts_with('/'));
-    let ends = || host.rsplit_once('.').is_some_and(|(name, end)| !name.is_empty() && ENDS.contains(&end));
-    // four numbers alone are as often a version
-    (is_reached && (is_address || ends())).then_some(host)
+    let alone = || rest.trim_matches(['.', ':']).is_empty();
+    let four = numbers::four(&host).filter(|_| host.split('.').count() == 4 || numbers::is_odd(&host));
+    match four {
+        // four numbers alone are as often a version
+        Some(address) => is_reached.then_some(address),
+        None => (if is_reached { ends(&host) } else { alone() && stands_alone(&host) }).then_some(host),
+    }
+}
+
+fn ends(host: &str) -> bool {
+    host.rsplit_once('.').is_some_and(|(name, end)| !name.is_empty() && ENDS.contains(&end))
+}
+
+/// Whether a name that nothing stands behind is a host: members of objects end as some hosts do.
+fn stands_alone(host: &str) -> bool {
+    let of_objects = ["app", "info", "top", "site"];
+    let label = |one: &str| !one.is_empty() && !one.starts_with('-') && !one.ends_with('-');
+    let end = host.rsplit_once('.').map_or("", |(_, end)| end);
+    let other = || !of_objects.contains(&end) || host.split('.').count() > 2;
+    ends(host) && host.split('.').all(label) && other() && !MODULES.contains(&host)
 }
 
 fn illustrative(host: &str) -> bool {
@@ -255,8 +299,63 @@ fn illustrative(host: &str) -> bool {
         || matches!(host, "127.0.0.1" | "0.0.0.0")
 }
 
-/// The last two labels of a host name: the same for hosts that are most likely of one owner.
+/// The last two labels of a host name: the same for hosts that are most likely of one owner. Of numbers, all.
 pub(super) fn site(host: &str) -> &str {
+    if numbers::four(host).is_some() {
+        return host;
+    }
     let mut dots = host.rmatch_indices('.').skip(1);
     dots.next().and_then(|(at, _)| host.get(at + 1..)).unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Vec<String> {
+        hosts(text).into_iter().collect()
+    }
+
+    #[test]
+    fn a_host_is_found_however_bare_it_stands() {
+        for text in [
+            "Send a copy to collect.elsewhere.io.",
+            "Send a copy to collect.elsewhere.io/in",
+            "copies go to (Collect.Elsewhere.IO)",
+            "see https://collect.elsewhere.io",
+            "ann@collect.elsewhere.io",
+        ] {
+            assert_eq!(of(text), ["collect.elsewhere.io"], "{text}");
+        }
+        assert_eq!(of("mirrors evil.com"), ["evil.com"]);
+        for none in [
+            "Uses System.IO and asp.net, as socket.io does.",
+            "logger.info and self.app are members, README.md a file, 1.2.3.4 a version, e.g. this",
+            "see example.com, www.example.org and localhost",
+            "a sentence ends.Another begins",
+        ] {
+            assert_eq!(of(none), [""; 0], "{none}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_numbers_is_the_same_however_it_is_written() {
+        for text in [
+            "http://203.0.113.9/in",
+            "203.0.113.9:80",
+            "http://3405803785/in",
+            "http://0xCB007109",
+            "https://0313.0.0161.011/in",
+            "HTTP://0xcb.0.0x71.9",
+            "http://203.0.28937/x",
+            "0xcb007109:8080",
+            "0313.0.0161.011/in",
+        ] {
+            assert_eq!(of(text), ["203.0.113.9"], "{text}");
+        }
+        assert_eq!(of("http://[2A00:1450::2]:80/in"), ["[2a00:1450::2]"]);
+        for none in ["crm://3405803785", "20241231/77", "http://127.0.0.1", "3 / 4", "0x10", "1.2.3.4"] {
+            assert_eq!(of(none), [""; 0], "{none}");
+        }
+    }
 }

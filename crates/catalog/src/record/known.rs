@@ -59,6 +59,10 @@ pub struct Known {
     pub tools: Vec<ToolKnown>,
     /// Accepted tools that nobody is offered, since every call of them would be refused: why, by name.
     pub withheld: BTreeMap<String, String>,
+    /// Items that cannot be pinned and so not be accepted, and why, by kind and the name that stands in (`tool:NAME`).
+    pub unpinned: BTreeMap<String, String>,
+    /// How much would be at stake with what is accepted or shown of its tools and not offered, at worst, by name.
+    pub unoffered: BTreeMap<String, Tier>,
     pub resources: Vec<String>,
     pub prompts: Vec<String>,
     /// Items that wait for somebody.
@@ -83,6 +87,7 @@ impl Known {
         self.resources = names(ItemKind::Resource).chain(names(ItemKind::ResourceTemplate)).collect();
         self.prompts = names(ItemKind::Prompt).collect();
         self.withheld = entry.withheld().map(|(name, why)| (name.to_owned(), why.to_owned())).collect();
+        self.unoffered = entry.unoffered().clone();
         let tools = || entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
         let siblings = Siblings::of(tools().map(|item| item.definition.name()));
         let judged = |item: &crate::Item| {
@@ -114,10 +119,35 @@ impl Known {
         self
     }
 
-    /// How much is at stake: as much as with the worst of its tools (R16).
+    /// How much is at stake: as much as with the worst of its tools (R16). One that is caught and withheld counts: nothing
+    /// is known to be safer by that.
     pub fn rating(&self) -> Option<Tier> {
-        let worst = self.tools.iter().map(|tool| tool.tier).max();
+        let worst = self.offered().max(self.unoffered.values().copied().max());
         worst.or_else(|| self.seen.then_some(Tier::Low))
+    }
+
+    fn offered(&self) -> Option<Tier> {
+        self.tools.iter().map(|tool| tool.tier).max()
+    }
+
+    /// Why more is at stake than with what is offered, where that is so.
+    pub fn rated_by(&self) -> Option<String> {
+        let worst = self.unoffered.values().copied().max()?;
+        let offered = self.offered();
+        if offered >= Some(worst) {
+            return None;
+        }
+        let mut of = self.unoffered.iter().filter(|(_, tier)| **tier == worst).map(|(name, _)| name);
+        let (first, more) = (of.next()?, of.count());
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let offered = match offered {
+            Some(tier) => format!("what is offered is {}", tier.as_str()),
+            None => "no tool is offered".to_owned(),
+        };
+        let worst = worst.as_str();
+        Some(format!(
+            "the risk is {worst} by `{first}`{more}, which it shows or which was accepted, and which nobody is offered now; {offered}"
+        ))
     }
 
     /// What somebody should know of the declarations of its tools, each with its tools.
@@ -139,9 +169,14 @@ impl Known {
         found
     }
 
-    /// That accepted tools are offered to nobody, and why, a sentence each.
-    pub fn unoffered(&self) -> impl Iterator<Item = String> {
-        self.withheld.iter().map(|(name, why)| unoffered(name, why))
+    /// What is offered to nobody, and why, and what that says of the server, a sentence each.
+    pub fn told_unoffered(&self) -> impl Iterator<Item = String> {
+        let unpinned =
+            |(name, why): (&String, &String)| format!("`{name}` is withheld and cannot be accepted: {why}");
+        self.rated_by()
+            .into_iter()
+            .chain(self.withheld.iter().map(|(name, why)| unoffered(name, why)))
+            .chain(self.unpinned.iter().map(unpinned))
     }
 
     /// What speaks against those who say that a tool only reads.
@@ -362,11 +397,43 @@ mod tests {
     }
 
     #[test]
+    fn the_risk_is_that_of_the_worst_tool_also_where_nobody_is_offered_it() {
+        let tool = |raw: &'static str| {
+            let server = ServerName::new("crm").unwrap();
+            Arc::new(Definition::new(server, ItemKind::Tool, Bytes::from_static(raw.as_bytes())).unwrap())
+        };
+        let get = tool(r#"{"name":"get_customer","description":"Returns one customer."}"#);
+        let wipe = tool(r#"{"name":"wipe","description":"Deletes an account for good."}"#);
+        let mild = tool(r#"{"name":"wipe","description":"Returns an account."}"#);
+        let known = |unoffered: &[Arc<Definition>]| {
+            let entry =
+                ServerEntry::new(Environment::default(), Declarations::default(), vec![Arc::clone(&get)]);
+            Known::default().with_items(&entry.with_unoffered(unoffered), |_| Vec::new())
+        };
+        assert_eq!((known(&[]).rating(), known(&[]).rated_by()), (Some(Tier::High), None));
+        for unoffered in [vec![Arc::clone(&wipe)], vec![Arc::clone(&wipe), mild]] {
+            let known = known(&unoffered);
+            assert_eq!(known.rating(), Some(Tier::Critical));
+            let why = known.rated_by().unwrap();
+            assert!(
+                why.starts_with("the risk is critical by `wipe`, which") && why.contains("is high"),
+                "{why}"
+            );
+            assert_eq!(known.told_unoffered().next(), Some(why));
+            let facts = Facts::default();
+            let lacks = |because| known.grant(&facts, Timestamp(1), because).unwrap_err();
+            assert!(lacks(None).contains(&Missing::Reason) && !lacks(Some("x")).contains(&Missing::Reason));
+        }
+        // what is not worse is no reason
+        assert_eq!(known(std::slice::from_ref(&get)).rated_by(), None);
+    }
+
+    #[test]
     fn a_tool_that_nobody_could_call_is_told_of_though_it_is_no_item() {
         let entry = ServerEntry::new(Environment::default(), Declarations::default(), vec![]);
         let entry = entry.beside([("ahead".to_owned(), "it does not compile".into())].into());
         let known = Known::default().with_items(&entry, |_| Vec::new());
-        let said: Vec<String> = known.unoffered().collect();
+        let said: Vec<String> = known.told_unoffered().collect();
         assert_eq!(
             said,
             ["`ahead` is withheld, since every call of it would be refused: it does not compile"]

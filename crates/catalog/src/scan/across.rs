@@ -1,5 +1,6 @@
 //! Servers side by side: one name for two tools, a tool that passes for another, a server that does.
 
+use super::addresses::Twinned;
 use super::{Finding, addresses, name};
 use crate::listing::Offer;
 use inspect::text::skeleton;
@@ -29,13 +30,13 @@ const BETWEEN: &str = "__";
 type Spot = (usize, usize);
 
 pub(super) fn look(offers: &[Offer]) -> Vec<Finding> {
-    beside(offers, |_| true)
+    beside(offers, Twinned::Excused, |_| true)
 }
 
 /// What is to be said of the last of these beside the others: of hundreds of servers, a small part of all pairs.
 pub(super) fn look_at_last(offers: &[Offer]) -> Vec<Finding> {
     let last = offers.len().saturating_sub(1);
-    beside(offers, |server| server == last)
+    beside(offers, Twinned::Copied, |server| server == last)
 }
 
 /// Names beside which a tool might pass for another, in the form they are compared in.
@@ -60,7 +61,7 @@ impl Alike {
 }
 
 /// What the servers say that `counts` holds for, which may be only the later of two.
-fn beside(offers: &[Offer], counts: impl Fn(usize) -> bool) -> Vec<Finding> {
+fn beside(offers: &[Offer], twinned: Twinned, counts: impl Fn(usize) -> bool) -> Vec<Finding> {
     let mut found = listed_again(offers, &counts);
     if offers.len() < 2 {
         return found;
@@ -82,7 +83,7 @@ fn beside(offers: &[Offer], counts: impl Fn(usize) -> bool) -> Vec<Finding> {
         }
     }
     found.extend(near_names(offers, &twins, &by_skeleton, &counts));
-    found.extend(addresses::look(offers, |a, b| twins.are(a, b), &counts));
+    found.extend(addresses::look(offers, |a, b| twins.are(a, b), twinned, &counts));
     found
 }
 

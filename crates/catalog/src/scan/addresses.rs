@@ -69,11 +69,21 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// Of servers that `counts` holds for: what they name that one before them does. `are_twins` says of two whether they are one
-/// server, entered twice.
+/// What it means that two servers which name one address are the same in nearly everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Twinned {
+    /// They are one server, entered twice: nobody is accused.
+    Excused,
+    /// Whoever copies an address can copy the rest, and at a door of both the address would be neither's.
+    Copied,
+}
+
+/// Of servers that `counts` holds for: what they name that one before them does. `are_twins` says of two whether they are
+/// the same in nearly everything.
 pub(super) fn look(
     offers: &[Offer],
     are_twins: impl Fn(usize, usize) -> bool,
+    twinned: Twinned,
     counts: impl Fn(usize) -> bool,
 ) -> Vec<Finding> {
     let (mut taken, mut found) = (Taken::default(), Vec::new());
@@ -86,12 +96,13 @@ pub(super) fn look(
             if name(other) == name(i) && !name(i).is_empty() {
                 continue;
             }
-            let (detector, severity) = match are_twins(other, i) {
+            let twins = are_twins(other, i);
+            let (detector, severity) = match twins && twinned == Twinned::Excused {
                 true => (Detector::NameCollision, Severity::Info),
                 false => (Detector::Impersonation, Severity::High),
             };
             let whose = shown(name(other));
-            let because = match same {
+            let mut because = match same {
                 Some(_) => format!("`{}` is an address of `{whose}` too", shown(theirs)),
                 None => format!(
                     "`{}` reaches into the addresses of `{whose}`: it has `{}`",
@@ -99,6 +110,9 @@ pub(super) fn look(
                     shown(theirs)
                 ),
             };
+            if twins && twinned == Twinned::Copied {
+                because += "; the two offer the same tools: one server under two names, or one that copies the other";
+            }
             found.push(Finding::at(place.clone(), Sighting::new(detector, severity, 0.7, because)));
         }
         all.into_iter().for_each(|(_, named)| taken.take(i, named));
@@ -147,7 +161,7 @@ mod tests {
         let ours = offer("crm", &["crm://list", "note://1"], &["crm://one/{id}", "file:///home/{+path}"]);
         let places = |resources: &[&str], templates: &[&str]| -> Vec<String> {
             let all = [ours.clone(), offer("evil", resources, templates)];
-            let found = look(&all, |_, _| false, |_| true);
+            let found = look(&all, |_, _| false, Twinned::Excused, |_| true);
             assert!(found.iter().all(|one| one.severity == Severity::High), "{found:?}");
             found.into_iter().map(|one| one.place).collect()
         };
@@ -166,10 +180,14 @@ mod tests {
     #[test]
     fn one_server_entered_twice_is_told_of_and_accuses_nobody() {
         let all = [offer("a", &["x://1"], &[]), offer("b", &["x://1"], &[])];
-        let found = look(&all, |_, _| true, |_| true);
+        let found = look(&all, |_, _| true, Twinned::Excused, |_| true);
         assert_eq!((found[0].severity, found.len()), (Severity::Info, 1), "{found:?}");
-        assert_eq!(look(&all, |_, _| true, |_| false), []);
+        assert_eq!(look(&all, |_, _| true, Twinned::Excused, |_| false), []);
+        // where it would be served, the address is another's all the same
+        let found = look(&all, |_, _| true, Twinned::Copied, |_| true);
+        assert_eq!((found[0].severity, found.len()), (Severity::High, 1), "{found:?}");
+        assert!(found[0].because.contains("or one that copies the other"), "{found:?}");
         let same = [offer("a", &["x://1"], &[]), offer("a", &["x://1"], &[])];
-        assert_eq!(look(&same, |_, _| false, |_| true), [], "it is that server");
+        assert_eq!(look(&same, |_, _| false, Twinned::Copied, |_| true), [], "it is that server");
     }
 }

@@ -29,6 +29,7 @@ use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
 use decision::{Clock as _, ItemKind, ServerName};
 use serde_json::json;
+use std::collections::BTreeSet;
 use store::{Pin, PinState, Store};
 
 #[derive(Debug, Subcommand)]
@@ -190,10 +191,8 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
     }
     let store = &kept.store;
     let known = store.list_servers(&place.scope()).await?;
-    let mut names: Vec<ServerName> = known.iter().map(|server| server.name.clone()).collect();
+    let mut names: BTreeSet<ServerName> = known.iter().map(|server| server.name.clone()).collect();
     names.extend(place.meant.settings.servers.keys().cloned());
-    names.sort();
-    names.dedup();
     names.retain(|name| server.as_ref().is_none_or(|wanted| wanted == name));
     let (records, now) = (store.records(&place.scope()).await?, SystemClock.now());
     let (mut all, seen) = (store.all_pins(&place.scope()).await?, store.observations(&place.scope()).await?);
@@ -218,15 +217,16 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 }
                 None => None,
             };
-            let withheld = live.filter(|_| pin.item.kind == ItemKind::Tool);
-            let withheld = withheld.and_then(|entry| entry.why_withheld(&pin.item.name));
-            let owner = declared.filter(|_| pin.item.kind == ItemKind::Tool);
+            let tool = pin.item.kind == ItemKind::Tool;
+            let withheld = live.filter(|_| tool).and_then(|entry| entry.why_withheld(&pin.item.name));
+            let unpinned = kept.unpinned(name, pin).await?;
+            let owner = declared.filter(|_| tool);
             let owner = owner.and_then(|server| server.declarations.owner(&pin.item.name));
             values.push(json!({
                 "server": name, "server-state": records.get(name).map(|record| record.state.as_str()),
                 "server-until": records.get(name).and_then(Record::until).map(when),
                 "configured": declared.is_some(), "kind": pin.item.kind.as_str(), "name": pin.item.name,
-                "state": state(pin), "withheld": withheld, "left": shown::left(pin), "class": class, "owner": owner, "seen": pin.seen, "seen-at": when(pin.seen_at),
+                "state": state(pin), "withheld": withheld, "unpinned": unpinned, "left": shown::left(pin), "class": class, "owner": owner, "seen": pin.seen, "seen-at": when(pin.seen_at),
                 "accepted": pin.approved.as_ref().map(|mark| json!({
                     "digest": mark.digest, "at": when(mark.at), "by": mark.by })),
             }));
@@ -234,9 +234,10 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 name.to_string(),
                 pin.item.kind.as_str().to_owned(),
                 pin.item.name.clone(),
-                if withheld.is_some() { "withheld" } else { state(pin) }.to_owned(),
+                if withheld.is_some() || unpinned.is_some() { "withheld" } else { state(pin) }.to_owned(),
                 withheld
                     .map(|why| format!("every call would be refused: {why}"))
+                    .or(unpinned.map(|why| format!("it cannot be accepted: {why}")))
                     .or(class)
                     .or(by)
                     .unwrap_or_default(),

@@ -5,10 +5,7 @@ use gateway::{
     Gate,
     listen::http::{Health, Probes},
 };
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use store::StoreError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +16,6 @@ const ASK: Duration = Duration::from_secs(1);
 /// What is asked of a gateway that runs until `closing`.
 pub(super) fn probes(gate: &Arc<Gate>, closing: &CancellationToken) -> Probes {
     let (ready, metrics, published) = (Arc::clone(gate), Arc::clone(gate), Arc::clone(gate));
-    let seen = Mutex::new(Seen::default());
     tokio::spawn(follow(Arc::clone(gate), closing.clone()));
     Probes {
         alive: Arc::new(|| Health::Good),
@@ -27,31 +23,46 @@ pub(super) fn probes(gate: &Arc<Gate>, closing: &CancellationToken) -> Probes {
             if ready.is_draining() {
                 return Health::Bad("the gateway is stopping".to_owned());
             }
-            let stats = ready.ledger().stats();
-            if stats.short {
-                return Health::Bad(
-                    "the disk has no room for another call in the ledger, so calls are refused".to_owned(),
-                );
+            match Away::of(&ready) {
+                Away { ledger: Some(why), .. } | Away { database: Some(why), .. } => {
+                    Health::Bad(why.to_owned())
+                }
+                Away { ledger: None, database: None } => Health::Good,
             }
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.fails(stats.failures, stats.groups) {
-                return Health::Bad("the ledger cannot be written, so calls are refused".to_owned());
-            }
-            if ready.store().was_well().is_err() {
-                return Health::Bad("the database cannot be used, so calls are refused".to_owned());
-            }
-            if ready.store().in_place().is_err() {
-                return Health::Bad("a file of the database was replaced, so calls are refused".to_owned());
-            }
-            if ready.store().writes_log().is_err() {
-                return Health::Bad(
-                    "the log is not known to be this gateway's alone, so calls are refused".to_owned(),
-                );
-            }
-            Health::Good
         }),
-        metrics: Arc::new(move || metrics.metrics_text()),
+        metrics: Arc::new(move || {
+            let away = Away::of(&metrics);
+            metrics.away(away.ledger.is_some(), away.database.is_some());
+            metrics.metrics_text()
+        }),
         keys: Arc::new(move || published.assertion_keys()),
+    }
+}
+
+/// What a gateway cannot do without, and why it does without it now.
+struct Away {
+    ledger: Option<&'static str>,
+    database: Option<&'static str>,
+}
+
+impl Away {
+    fn of(gate: &Gate) -> Self {
+        // from a failure on, until something is written again
+        let (ledger, store) = (gate.ledger().stats(), gate.store());
+        let written = [
+            (ledger.short, "the disk has no room for another call in the ledger, so calls are refused"),
+            (ledger.failing, "the ledger cannot be written, so calls are refused"),
+        ];
+        let database = [
+            (store.was_well().is_err(), "the database cannot be used, so calls are refused"),
+            (store.in_place().is_err(), "a file of the database was replaced, so calls are refused"),
+            (
+                store.writes_log().is_err(),
+                "the log is not known to be this gateway's alone, so calls are refused",
+            ),
+        ];
+        let first = |of: &[(bool, &'static str)]| of.iter().find(|(is, _)| *is).map(|(_, why)| *why);
+        Self { ledger: first(&written), database: first(&database) }
     }
 }
 
@@ -116,42 +127,5 @@ impl Rules {
         }
         self.beside = beside;
         Ok(())
-    }
-}
-
-/// What the ledger had counted when somebody last asked.
-#[derive(Debug, Default)]
-struct Seen {
-    failures: u64,
-    groups: u64,
-    failing: bool,
-}
-
-impl Seen {
-    /// Whether the last that was tried failed: from a failure on, until something is written again.
-    fn fails(&mut self, failures: u64, groups: u64) -> bool {
-        if groups > self.groups {
-            self.failing = false;
-        } else if failures > self.failures {
-            self.failing = true;
-        }
-        (self.failures, self.groups) = (failures, groups);
-        self.failing
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ledger_that_failed_is_not_ready_until_it_writes_again() {
-        let mut seen = Seen::default();
-        assert!(!seen.fails(0, 10));
-        assert!(seen.fails(1, 10));
-        assert!(seen.fails(1, 10), "nothing was written since");
-        assert!(!seen.fails(1, 12));
-        assert!(seen.fails(2, 12));
-        assert!(!seen.fails(3, 13), "it failed, and then it worked");
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     bed::until,
     host::Host,
-    yard::{Yard, is_ready},
+    yard::{Yard, asked, is_ready},
 };
 use std::{
     fs,
@@ -86,6 +86,8 @@ fn call_until_refused(host: &Host, lack: Lack, name: &str) {
 fn lack(yard: &Yard, gateway: &mut Child, host: &Host, (of, name): (Lack, &str), relieve: impl FnOnce()) {
     call_until_refused(host, of, name);
     until("it says that it is not ready", || !is_ready(yard.port));
+    let counted = || asked(yard.port, "/metrics").unwrap();
+    until("the metrics say so", || counted().contains("\ncallgate_ledger_unavailable 1\n"));
     let before = yard.executed().len();
     for n in 0..5 {
         let what = format!("deed-{name}-refused-{n}.");
@@ -96,6 +98,7 @@ fn lack(yard: &Yard, gateway: &mut Child, host: &Host, (of, name): (Lack, &str),
     relieve();
     // nobody calls a gateway that is not ready: it must find out by itself
     until("it is ready again", || is_ready(yard.port));
+    assert!(counted().contains("\ncallgate_ledger_unavailable 0\n"));
     assert!(gateway.try_wait().unwrap().is_none(), "without a restart");
     let what = format!("deed-{name}-after.");
     let answer = host.call(&what).unwrap().message;

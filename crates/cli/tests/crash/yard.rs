@@ -124,11 +124,16 @@ impl Yard {
 
 /// Whether the gateway at this port says that it takes calls.
 pub(crate) fn is_ready(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-    let ask = format!("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    asked(port, "/readyz").is_some_and(|said| said.starts_with("HTTP/1.1 200"))
+}
+
+/// What it says at a path, if it says anything.
+pub(crate) fn asked(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let ask = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
     let mut said = String::new();
     let heard = stream.write_all(ask.as_bytes()).and_then(|()| stream.read_to_string(&mut said).map(drop));
-    heard.is_ok() && said.starts_with("HTTP/1.1 200")
+    heard.is_ok().then_some(said)
 }
 
 /// Asks for a checkpoint as the command line does.

@@ -486,7 +486,8 @@ fn the_registry_says_that_an_accepted_tool_is_offered_to_nobody_and_why() {
         let shown = bed.json(&["registry", "show", "notes"]);
         assert_eq!(shown["known"]["withheld"]["drop_note"], why.as_str());
         let line = bed.run(&["registry", "list"]).out;
-        let line = line.lines().find(|line| line.contains("drop_note")).unwrap().to_owned();
+        assert!(line.contains("! `notes`: the risk is critical by `drop_note`, which"), "{line}");
+        let line = line.lines().rfind(|line| line.contains("drop_note")).unwrap().to_owned();
         assert!(line.contains("withheld") && line.contains("every call would be refused"), "{line}");
         let shown = bed.run(&["registry", "show", "notes"]).out;
         assert!(
@@ -557,4 +558,38 @@ fn what_is_advised_works_as_it_stands() {
     let fresh = self::bed("staging", "");
     assert_eq!(fresh.run(&["agent", "add", "bot"]).code, 0);
     assert_eq!(follow(&fresh, &["registry", "set", "notes", "owner=Ada"]), ["registry add notes"]);
+}
+
+#[test]
+fn an_item_that_cannot_be_pinned_is_listed_as_withheld_and_never_accepted() {
+    let bed = Bed::with_notes();
+    let script = std::fs::read_to_string(bed.path("notes.sh")).unwrap();
+    let hidden = script.replace("\"drop_note\",\"inputSchema\"", "\"drop_note\\u200b\",\"inputSchema\"");
+    assert_ne!(hidden, script);
+    bed.write("notes.sh", &hidden);
+    let token = bed.token("bot");
+    let gateway = bed.serve();
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    gateway.stop();
+    let name = "drop_note\\u{200b} (cannot be pinned)";
+    let list = bed.json(&["registry", "list"]);
+    let one = list.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone();
+    let why = one["unpinned"].as_str().unwrap();
+    assert!(why.contains("holds U+200B") && !why.contains("is too long"), "{why}");
+    let shown = bed.json(&["registry", "show", "notes"]);
+    assert_eq!(
+        (&shown["known"]["unpinned"][format!("tool:{name}")], &shown["known"]["pending"]),
+        (&why.into(), &1.into())
+    );
+    let line = bed.run(&["registry", "list"]).out;
+    let line = line.lines().find(|line| line.contains("drop_note")).unwrap().to_owned();
+    assert!(line.contains("withheld") && line.contains("it cannot be accepted"), "{line}");
+    let shown = bed.run(&["registry", "show", "notes"]).out;
+    assert!(shown.contains("(cannot be pinned)` is withheld and cannot be accepted"), "{shown}");
+    let refused = bed.run(&["registry", "approve", "notes", name]);
+    assert!(refused.code == 1 && refused.err.contains("cannot be accepted"), "{refused:?}");
+    assert_eq!(bed.run(&["registry", "approve", "notes", "--all"]).code, 0);
+    assert_eq!(bed.run(&["registry", "reject", "notes", name]).code, 0);
+    assert_eq!(bed.json(&["registry", "show", "notes"])["known"]["pending"], 0);
 }

@@ -351,8 +351,13 @@ async fn sheet(
 fn remarks(known: &Known, now: Timestamp) -> Vec<Shown> {
     let all = known.remarks(now);
     let said = all.iter().map(|(remark, said, tools)| remark.sentence(said, tools, day));
-    let all =
-        known.calls_itself.iter().cloned().chain(known.unoffered()).chain(said).chain(known.conduct(day));
+    let all = known
+        .calls_itself
+        .iter()
+        .cloned()
+        .chain(known.told_unoffered())
+        .chain(said)
+        .chain(known.conduct(day));
     all.map(|one| Shown::of(&one)).collect()
 }
 

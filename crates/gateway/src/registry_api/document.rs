@@ -17,6 +17,8 @@ const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
 const GOVERNANCE: &str = "io.callgate/governance";
 /// Of servers that name no version, or one that no entry may have.
 const NO_VERSION: &str = "0.0.0";
+/// Why more is at stake than with the tools of an entry.
+const UNOFFERED: &str = "the server shows, or had accepted, a tool of that tier that nobody is offered now";
 const VERSION_CHARS_MAX: usize = 64;
 
 /// What is stored of a server.
@@ -143,8 +145,15 @@ fn governance(
         .collect();
     let count =
         |kind: ItemKind| catalogue.of_kind(kind).filter(|item| sees(kind, item.definition.name())).count();
-    let worst: Option<Tier> = tools.iter().map(|item| item.classified.tier).max();
+    let offered: Option<Tier> = tools.iter().map(|item| item.classified.tier).max();
+    // which tools these are, nobody is told to whom they are not shown
+    let unoffered = catalogue.unoffered().values().copied().max().filter(|tier| Some(*tier) > offered);
     let writes = tools.iter().filter(|item| item.classified.effect != Effect::Read).count();
+    let mut risk = Map::from_iter([
+        ("tier".to_owned(), json!(unoffered.or(offered))),
+        ("toolsThatChangeSomething".to_owned(), json!(writes)),
+    ]);
+    risk.extend(unoffered.map(|_| ("because".to_owned(), json!(UNOFFERED))));
     let listed: Vec<Value> = tools
         .iter()
         .map(|item| {
@@ -163,7 +172,7 @@ fn governance(
     json!({
         "environment": settings.environment,
         "authority": settings.authority.as_str(),
-        "risk": { "tier": worst, "toolsThatChangeSomething": writes },
+        "risk": risk,
         "tools": listed,
         "prompts": count(ItemKind::Prompt),
         "resources": count(ItemKind::Resource) + count(ItemKind::ResourceTemplate),

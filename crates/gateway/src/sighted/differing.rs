@@ -18,7 +18,7 @@ pub(crate) async fn look_as_callers(gate: &Arc<Gate>, server: &ServerName) -> Re
             Ok(Some(found)) => {
                 // what came before it broke off is compared like all of it
                 let lack = found.lack();
-                compare(gate, &live, server, by.clone(), sighted(server, &found)).await?;
+                compare(gate, &live, server, by.clone(), sighted(server, &found).0).await?;
                 lack
             }
             Ok(None) => None,

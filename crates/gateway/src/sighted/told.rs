@@ -75,6 +75,10 @@ fn change(server: &ServerName, change: &Change, looked: &Looked) -> BTreeMap<Str
     if looked.kept.contains(&change.item) {
         detail.insert("served".to_owned(), "as-accepted".to_owned());
     }
+    if let Some(because) = looked.unpinned.get(&change.item) {
+        detail.insert("unpinned".to_owned(), because.clone());
+        tracing::warn!(server = %server, item = %change.item.name, %because, "an item cannot be pinned and is not offered");
+    }
     if let Some(left) = looked.left.get(&change.item) {
         detail.insert("left".to_owned(), left.times.to_string());
         detail.insert("left-for".to_owned(), left.digest.to_string());

@@ -259,8 +259,12 @@ pub(super) async fn unsuccessful(
         }
         429 => (FaultKind::Busy, "the server asks for patience"),
         400..=499 => return client_error(response, id, limits, standing, injected).await,
-        500 | 501 => (FaultKind::Lost, "the server failed"),
-        502..=599 => (FaultKind::Unreachable, "the server is not available"),
+        // so far only hands were shaken
+        502..=599 if standing == Standing::Opening => (FaultKind::Unreachable, "the server is not available"),
+        // a proxy's 502, 503 and 504 look the same whether or not it passed the request on before it gave up
+        500..=599 => {
+            (FaultKind::Lost, "the server, or a proxy before it, failed: whether it acted is not known")
+        }
         300..=399 => (
             FaultKind::Nonsense,
             "the server redirects, which is not followed; configure the address it names",

@@ -1,6 +1,7 @@
 //! The path, one refusal at a time: what the Host is told, what is recorded, and what left.
 
 use crate::house::{House, SECRET};
+use crate::rogue::{Rogue, Said};
 use crate::script::Script;
 use decision::{Code, Ending, Stage};
 use serde_json::json;
@@ -217,4 +218,23 @@ async fn calls_without_a_session_are_grouped_by_their_trace_or_by_who_makes_them
     }
     assert_eq!(interactions[0], interactions[1], "one principal, one host, no gap");
     assert_eq!(interactions[2], "trace-4bf92f3577b34da6a3ce929d0e0e4736");
+}
+
+#[tokio::test]
+async fn a_proxy_s_error_says_nothing_of_whether_the_call_was_passed_on_and_nobody_sends_it_again() {
+    for status in [502, 503, 504] {
+        let down = move |message: &serde_json::Value, _: &http::HeaderMap| {
+            (message["method"] == "tools/call").then_some(Said::Status(status))
+        };
+        let rogue = Rogue::start(true, down).await;
+        let all = r#"@id("all") permit (principal, action, resource);"#;
+        let house = House::open(&[("rogue", rogue.url.clone())], all).await;
+        let params = json!({ "name": "rogue__go", "arguments": {} });
+        let told = house.modern("/mcp", "tools/call", params).await.json().to_string();
+        assert!(told.contains("The call was sent, and there is no answer"), "{told}");
+        assert!(told.contains("upstream-lost") && !told.contains("could not be reached"), "{told}");
+        let last = house.last();
+        assert!(last.dispatched && last.ending == Ending::Failed { code: Code::UpstreamLost }, "{last:?}");
+        assert_eq!(rogue.heard("tools/call").len(), 1);
+    }
 }

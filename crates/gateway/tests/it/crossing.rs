@@ -437,6 +437,12 @@ async fn a_resource_that_several_servers_offer_is_nobodys_to_listen_to_at_the_co
     let scripts = [Script::start(true).await, Script::start(true).await];
     let urls = [("one", scripts[0].url.clone()), ("two", scripts[1].url.clone())];
     let house = House::open(&urls, crate::calls::POLICY).await;
+    for server in ["one", "two"] {
+        let server = decision::ServerName::new(server).unwrap();
+        let all = store::Which::All;
+        house.store.approve(&store::Scope::default(), &server, &all, "a person").await.unwrap();
+    }
+    house.offers.refresh().await;
     let (_stream, granted) = listen(&house, "/mcp", &["test://one"]).await;
     assert_eq!(granted, Value::Null, "as a call that names it is refused there");
     let told = house.modern("/mcp", "resources/read", json!({ "uri": "test://one" })).await;

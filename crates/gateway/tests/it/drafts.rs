@@ -74,6 +74,41 @@ async fn a_draft_does_nothing_and_is_submitted_once_as_the_call_it_is() {
 }
 
 #[tokio::test]
+async fn a_draft_names_what_makes_its_call_as_the_entrance_lists_it() {
+    let (house, script) = house().await;
+    let own = format!("Bearer {}", house.token);
+    for (path, at) in [("/mcp", "script__"), ("/s/script/mcp", "")] {
+        let listed = house.modern_as(&own, path, "tools/list", json!({})).await.json();
+        let tool = |name: &str| {
+            let all = listed["result"]["tools"].as_array().unwrap();
+            all.iter().find(|tool| tool["name"] == format!("{at}{name}")).unwrap().clone()
+        };
+        let (draft, submit) = (tool("draft_refund"), tool("submit_refund"));
+        let said = draft["description"].as_str().unwrap().to_owned();
+        assert!(said.starts_with(&format!("Prepares a call of `{at}refund` and does nothing")), "{said}");
+        assert!(said.contains(&format!("gives a `draft_id` for `{at}submit_refund`. ")), "{said}");
+        assert_eq!(
+            submit["description"],
+            format!("Makes the call of `{at}refund` that `{at}draft_refund` prepared, once.")
+        );
+        let id = &submit["inputSchema"]["properties"]["draft_id"]["description"];
+        assert_eq!(*id, format!("as `{at}draft_refund` gave it"));
+        let call = json!({ "name": format!("{at}draft_refund"), "arguments": { "amount": 4 } });
+        let told = house.modern_as(&own, path, "tools/call", call).await.json();
+        let name = told["result"]["structuredContent"]["submit"].as_str().unwrap();
+        let text = told["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(
+            text.contains(&format!("use `{name}` with")) && name == format!("{at}submit_refund"),
+            "{told}"
+        );
+        let call = json!({ "name": name, "arguments": { "draft_id": draft_id(&told) } });
+        let done = house.modern_as(&own, path, "tools/call", call).await.json();
+        assert_eq!(code(&done), None, "{done}");
+    }
+    assert_eq!(script.heard("tools/call").len(), 2);
+}
+
+#[tokio::test]
 async fn a_submitted_draft_takes_the_whole_path_of_its_call() {
     let (house, script) = house().await;
     let told = call(&house, None, "draft_refund", json!({ "amount": 500 })).await;

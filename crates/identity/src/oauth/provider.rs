@@ -36,6 +36,19 @@ struct Attempts {
     done: u64,
     running: bool,
     last: Option<Instant>,
+    /// The last one got nothing, so what is known may be less than there is.
+    failed: bool,
+}
+
+/// Whether the provider was asked once more, and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refreshed {
+    /// What is known now is what it said just now.
+    Anew,
+    /// It said so a moment ago, and is left alone.
+    Lately,
+    /// It cannot be asked.
+    Failed,
 }
 
 #[derive(Debug)]
@@ -104,25 +117,38 @@ impl Provider {
     /// The key that signed a token. Where none that is known did, the provider may have another by now, be it under
     /// the same name: it is asked once more.
     pub(super) async fn signer(&self, signed: &Signed<'_>, alg: Alg) -> Result<Digest, Refusal> {
-        match self.known().and_then(|known| known.keys.verify(signed, alg)) {
-            Err(_) if self.refreshed().await => self.known()?.keys.verify(signed, alg),
-            judged => judged,
+        let refused = match self.known().and_then(|known| known.keys.verify(signed, alg)) {
+            Ok(key) => return Ok(key),
+            Err(refused) => refused,
+        };
+        match self.refreshed().await {
+            Refreshed::Anew => self.known()?.keys.verify(signed, alg),
+            // whose key it is nobody can say now: a good token by a key that is new is no worse than a forged one
+            Refreshed::Failed if refused.code == Code::TokenKeyUnknown => {
+                let issuer = &self.shared.source.issuer;
+                let because = format!("{}, and the keys of `{issuer}` cannot be asked for", refused.because);
+                Err(Refusal::new(Code::ProviderUnreachable, because))
+            }
+            Refreshed::Lately | Refreshed::Failed => Err(refused),
         }
     }
 
-    /// Waits for a fetch that begins now or is under way. False when it is too soon for another one.
-    pub(super) async fn refreshed(&self) -> bool {
+    /// Waits for a fetch that begins now or is under way.
+    pub(super) async fn refreshed(&self) -> Refreshed {
         let mut attempts = self.shared.attempts.subscribe();
         let now = *attempts.borrow_and_update();
         let recent = now.last.is_some_and(|last| last.elapsed() < self.shared.source.pause);
         if recent && !now.running {
-            return false;
+            return if now.failed { Refreshed::Failed } else { Refreshed::Lately };
         }
         if !now.running {
             self.shared.wake.notify_one();
         }
         let finished = attempts.wait_for(|attempts| attempts.done > now.done);
-        time::timeout(WAIT, finished).await.is_ok_and(|waited| waited.is_ok())
+        match time::timeout(WAIT, finished).await {
+            Ok(Ok(done)) if !done.failed => Refreshed::Anew,
+            Ok(Ok(_) | Err(_)) | Err(_) => Refreshed::Failed,
+        }
     }
 }
 
@@ -134,7 +160,8 @@ impl Shared {
             self.attempts.send_modify(|attempts| attempts.running = true);
             let outcome = self.attempt().await;
             self.attempts.send_modify(|attempts| {
-                *attempts = Attempts { done: attempts.done + 1, running: false, last: Some(Instant::now()) };
+                let (done, last) = (attempts.done + 1, Some(Instant::now()));
+                *attempts = Attempts { done, running: false, last, failed: outcome.is_err() };
             });
             let next = match outcome {
                 Ok(()) => self.source.refresh,
@@ -312,6 +339,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_token_by_an_unknown_key_is_nobody_s_to_judge_while_the_provider_cannot_be_asked() {
+        let set = Arc::new(Mutex::new(tests::our_key(Some("e"))));
+        let (url, asked) = publishing(Arc::clone(&set)).await;
+        let pause = Duration::from_millis(200);
+        let source = Source { jwks: Some(format!("{url}/jwks")), pause, ..Source::of(&url) };
+        let provider = Provider::start(source, false, egress::Settings::default(), Arc::default());
+        while provider.known().is_err() {
+            time::sleep(Duration::from_millis(5)).await;
+        }
+        let (good, new) = (tests::token_by(Some("e")), tests::token_by(Some("new")));
+        let (good, new) = (Signed::read(&good).unwrap(), Signed::read(&new).unwrap());
+        let code = async |token| provider.signer(token, Alg::Es256).await.err().map(|refused| refused.code);
+        assert_eq!(code(&new).await, Some(Code::TokenKeyUnknown), "it has just said which keys there are");
+        *set.lock() = "<html>".to_owned();
+        time::sleep(pause).await;
+        let (before, began) = (asked.load(Ordering::Relaxed), Instant::now());
+        // a flood of forgeries asks no more often, and nobody else is told anything else by it
+        for _ in 0..20 {
+            assert_eq!(code(&new).await, Some(Code::ProviderUnreachable));
+            assert_eq!(code(&good).await, None);
+        }
+        let most = 2 + began.elapsed().as_millis() / pause.as_millis();
+        assert!(u128::from(asked.load(Ordering::Relaxed) - before) <= most);
+        *set.lock() = tests::our_key(Some("new"));
+        while code(&new).await == Some(Code::ProviderUnreachable) {
+            time::sleep(pause).await;
+        }
+        assert_eq!(code(&new).await, None, "once it can be asked, the new key is known");
+        assert_eq!(code(&good).await, Some(Code::TokenKeyUnknown));
+    }
+
+    #[tokio::test]
     async fn keys_that_the_provider_took_back_without_others_are_good_no_more() {
         let kid = Some("e");
         let set = Arc::new(Mutex::new(tests::our_key(kid)));
@@ -369,7 +428,7 @@ mod tests {
                 assert!(!was_often && asked > 1, "{asked}");
                 assert_eq!((lines("INFO"), lines("WARN")), (1, 0), "{said}");
                 // a signed token does not wait for the next time
-                assert!(provider.refreshed().await, "it was not asked again");
+                assert_eq!(provider.refreshed().await, Refreshed::Failed, "it was not asked again");
             } else {
                 assert!(was_often && lines("WARN") >= 8 && lines("INFO") == 0, "{said}");
             }

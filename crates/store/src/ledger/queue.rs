@@ -210,6 +210,8 @@ pub struct Stats {
     pub failures: u64,
     /// There is room for how calls end that have begun, and for no other.
     pub short: bool,
+    /// The last group that was tried was one of these.
+    pub failing: bool,
     /// Sum of the time from first write to durable, over all groups.
     pub flush_us: u64,
     /// Groups per bucket, not cumulated: the first ten up to [`FLUSH_BUCKETS_US`], the last beyond.
@@ -224,6 +226,7 @@ pub(super) struct Counters {
     checkpoints: AtomicU64,
     failures: AtomicU64,
     short: AtomicBool,
+    failing: AtomicBool,
     flush_us: AtomicU64,
     flush_buckets: [AtomicU64; 11],
 }
@@ -240,6 +243,7 @@ impl Counters {
     pub(super) fn flushed(&self, group: &Flushed) {
         self.entries.fetch_add(group.entries, Ordering::Relaxed);
         self.groups.fetch_add(1, Ordering::Relaxed);
+        self.failing.store(false, Ordering::Relaxed);
         self.bytes.fetch_add(group.bytes, Ordering::Relaxed);
         self.checkpoints.fetch_add(u64::from(group.checkpoint), Ordering::Relaxed);
         self.flush_us.fetch_add(group.us, Ordering::Relaxed);
@@ -251,10 +255,16 @@ impl Counters {
 
     pub(super) fn failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+        self.failing.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_short(&self, short: bool) {
-        self.short.store(short, Ordering::Relaxed);
+    pub(super) fn fell_short(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.short.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_room(&self) {
+        self.short.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn read(&self) -> Stats {
@@ -266,6 +276,7 @@ impl Counters {
             checkpoints: get(&self.checkpoints),
             failures: get(&self.failures),
             short: self.short.load(Ordering::Relaxed),
+            failing: self.failing.load(Ordering::Relaxed),
             flush_us: get(&self.flush_us),
             flush_buckets: self.flush_buckets.each_ref().map(get),
         }

@@ -264,7 +264,7 @@ impl Writer {
         match rotated.and_then(|()| self.lay_out(bytes)) {
             Err(error) => self.fall_short(&error),
             Ok(()) if self.short.take().is_some() => {
-                self.shared.counters.is_short(false);
+                self.shared.counters.has_room();
                 tracing::info!(entries = self.tree.size(), "the ledger has room for calls again");
             }
             Ok(()) => {}
@@ -286,8 +286,7 @@ impl Writer {
                 "the ledger has no room for another call: calls are refused until it has"
             );
         }
-        self.shared.counters.failed();
-        self.shared.counters.is_short(true);
+        self.shared.counters.fell_short();
         let since = self.shared.clock.now();
         self.short = Some(Short { since, because, back_off_us: self.back_off() });
     }

@@ -104,6 +104,8 @@ suite! {
     pins:
         the_first_sight_pins_and_the_second_does_not,
         a_first_sight_that_is_held_approves_nothing,
+        what_cannot_be_pinned_is_accepted_by_nobody_and_said,
+        of_tools_that_are_not_offered_what_was_accepted_and_what_is_shown_is_known,
         a_changed_item_is_withdrawn_until_somebody_approves_it,
         an_item_that_is_gone_and_comes_back_is_restored_only_as_it_was,
         a_kind_that_was_not_listed_is_not_gone,

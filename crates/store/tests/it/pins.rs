@@ -103,6 +103,46 @@ pub(crate) async fn a_first_sight_that_is_held_approves_nothing(bed: &Bed) {
     );
 }
 
+pub(crate) async fn what_cannot_be_pinned_is_accepted_by_nobody_and_said(bed: &Bed) {
+    let store = bed.store().await;
+    let name = "rf\\u{200b}und (cannot be pinned)";
+    let raw = r#"{"name":"rf\u200bund"}"#;
+    assert_eq!(see(&store, &[("a", "a1"), (name, raw)]).await, [is("a", What::Pinned), is(name, What::New)]);
+    let known = store.known(&home(), &crm(), catalog::record::Known::default()).await.unwrap();
+    let why = "the name `rf\\u{200b}und` holds U+200B, which nobody sees or which turns a line around";
+    assert_eq!(known.unpinned, [(format!("tool:{name}"), why.to_owned())].into());
+    assert_eq!(known.pending, 1);
+    for which in [Which::All, Which::Items(vec![(tool(name), Some(Digest::of(raw.as_bytes())))])] {
+        assert_eq!(store.approve(&home(), &crm(), &which, "alice").await.unwrap(), []);
+    }
+    assert_eq!(usable(&store).await, pairs(&[("a", "a1")]));
+    let one = Which::Items(vec![(tool(name), None)]);
+    let rejected = store.reject(&home(), &crm(), &one, "alice").await.unwrap();
+    assert_eq!(told(&rejected), [is(name, What::Rejected)]);
+    assert_eq!(see(&store, &[("a", "a1")]).await, [is(name, What::Gone)]);
+    let forgotten = store.approve(&home(), &crm(), &Which::All, "alice").await.unwrap();
+    assert_eq!(told(&forgotten), [is(name, What::Forgotten)]);
+}
+
+pub(crate) async fn of_tools_that_are_not_offered_what_was_accepted_and_what_is_shown_is_known(bed: &Bed) {
+    let store = bed.store().await;
+    let unoffered = async || {
+        let all = store.unoffered_tools(&home(), &crm()).await.unwrap();
+        let mut all: Vec<_> =
+            all.into_iter().map(|one| String::from_utf8(one.raw.to_vec()).unwrap()).collect();
+        all.sort();
+        all
+    };
+    see(&store, &[("a", "a1"), ("b", "b1"), ("c", "c1")]).await;
+    assert!(unoffered().await.is_empty());
+    see(&store, &[("a", "a2"), ("b", "b1"), ("d", "d1")]).await;
+    assert_eq!(unoffered().await, ["a1", "a2", "c1", "d1"], "changed, gone and new");
+    see(&store, &[("a", "a1"), ("b", "b1")]).await;
+    assert_eq!(unoffered().await, ["a1", "a2", "c1"], "what was caught, and not what nobody had accepted");
+    store.approve(&home(), &crm(), &Which::All, "alice").await.unwrap();
+    assert!(unoffered().await.is_empty());
+}
+
 pub(crate) async fn a_changed_item_is_withdrawn_until_somebody_approves_it(bed: &Bed) {
     let store = bed.store().await;
     see(&store, &[("a", "a1"), ("b", "b1")]).await;

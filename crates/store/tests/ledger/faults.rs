@@ -36,13 +36,14 @@ async fn whatever_fails_nothing_is_answered_and_nothing_is_left_behind() {
         assert_eq!(faults.waiting(), 0, "{fault:?} happened");
         refused(&ledger, 2).await;
         assert_eq!(
-            (ledger.size(), ledger.stats().failures),
-            (2, 1),
+            (ledger.size(), ledger.stats().failures, ledger.stats().failing),
+            (2, 1, true),
             "{fault:?}: it rests before it tries again"
         );
         clock.advance(REST_US);
         let appended = ledger.append(pair(3).to_vec()).await.unwrap();
         assert_eq!(appended.first_index, 2, "{fault:?}: no hole");
+        assert!(!ledger.stats().failing, "{fault:?}");
         let checkpoint = ledger.checkpoint().await.unwrap();
         drop(ledger);
         let (ledger, recovered) = open(dir.path());

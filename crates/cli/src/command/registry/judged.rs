@@ -8,6 +8,7 @@ use crate::{
     place::Place,
     say::{Say, one_line},
 };
+use anyhow::anyhow;
 use catalog::{drift::Severity, scan::Finding};
 use console::review::Review;
 use decision::{Digest, Item};
@@ -60,6 +61,14 @@ pub(super) async fn approve(judge: &Judge, despite: bool, given: &Given, place: 
     let (mut meant, mut which) = (Vec::new(), Vec::new());
     for (item, digest) in items(judge, &pins)? {
         let pin = pins.iter().find(|pin| pin.item == item);
+        if pin.is_some_and(|pin| pin.state != PinState::Gone) && catalog::is_stand_in(&item.name) {
+            if judge.all {
+                continue;
+            }
+            book.close().await?;
+            let (server, name) = (&judge.server, one_line(&item.name));
+            return Err(anyhow!("`{name}` cannot be accepted (`callgate registry show {server}` says why): its server is to name it otherwise").into());
+        }
         if let Some(pin) = pin {
             let worst = worst(&review, &seen, &item);
             meant.push(Meant { pin: pin.clone(), bound: digest.is_some(), worst });

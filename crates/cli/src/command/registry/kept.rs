@@ -68,6 +68,19 @@ impl Kept {
         Self { store, live, problems: Vec::new(), scope: place.scope(), absent: BTreeMap::new() }
     }
 
+    /// Why what is shown cannot be pinned, if it cannot.
+    pub(super) async fn unpinned(
+        &self,
+        server: &ServerName,
+        pin: &store::Pin,
+    ) -> anyhow::Result<Option<String>> {
+        if pin.state == store::PinState::Gone || !catalog::is_stand_in(&pin.item.name) {
+            return Ok(None);
+        }
+        let raw = self.store.definition(&self.scope, &pin.seen).await?.unwrap_or_default();
+        Ok(Some(catalog::why_unpinned(server, pin.item.kind, &raw)))
+    }
+
     /// What would be in force.
     pub(super) fn live(&self) -> &gateway::Live {
         &self.live
@@ -129,10 +142,12 @@ fn word(access: Access) -> &'static str {
 
 /// A table of servers: where each stands.
 pub(super) async fn table(kept: &Kept, only: Option<&ServerName>, say: Say) -> anyhow::Result<()> {
-    let mut rows = Vec::new();
+    let (mut rows, mut rated) = (Vec::new(), Vec::new());
     for name in kept.names().await?.iter().filter(|name| only.is_none_or(|only| only == *name)) {
         let (record, known) = (kept.record(name).await?, kept.known(name).await?);
         let risk = known.as_ref().and_then(Known::rating).map_or("", |tier| tier.as_str());
+        let because = known.as_ref().and_then(Known::rated_by);
+        rated.extend(because.map(|because| one_line(&format!("`{name}`: {because}"))));
         rows.push(vec![
             name.to_string(),
             record.as_ref().map_or("no record", |record| record.state.as_str()).to_owned(),
@@ -145,6 +160,9 @@ pub(super) async fn table(kept: &Kept, only: Option<&ServerName>, say: Say) -> a
     let [server, state, until, risk] = ["server", "state", "until", "risk"].map(whole);
     let [used, owner] = ["may be used", "owner"].map(wrapped);
     say.table(&[server, state, until, used, risk, owner], rows);
+    for sentence in rated {
+        say.line(format!("{} {sentence}", say.paint(33, "!")));
+    }
     for (server, absent) in kept.absent.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         say.line(format!("{} {}", say.paint(33, "!"), away(server, absent)));
     }
@@ -203,8 +221,8 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
         "known": known.as_ref().map(|known| json!({
             "environment": known.environment, "regime": known.regime, "version": known.version, "seen": known.seen,
             "wiring": known.wiring.lines().collect::<Vec<_>>(), "credentials": known.credentials,
-            "tools": known.tools, "withheld": known.withheld, "resources": known.resources, "prompts": known.prompts,
-            "risk": known.rating().map(|tier| tier.as_str()), "pending": known.pending, "unread": known.unread,
+            "tools": known.tools, "withheld": known.withheld, "unpinned": known.unpinned, "resources": known.resources, "prompts": known.prompts,
+            "risk": known.rating().map(|tier| tier.as_str()), "risk-because": known.rated_by(), "pending": known.pending, "unread": known.unread,
             "undocumented": known.undocumented().collect::<Vec<_>>(),
         })),
         "missing": missing.iter().map(|one| json!({ "field": one.key(), "because": one.meaning() })).collect::<Vec<_>>(),
@@ -266,7 +284,7 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
             let sentence = one_line(&remark.sentence(said, &tools, crate::say::day));
             say.line(format!("{} {sentence}", say.paint(33, "!")));
         }
-        let sentences = known.calls_itself.iter().cloned().chain(known.unoffered());
+        let sentences = known.calls_itself.iter().cloned().chain(known.told_unoffered());
         for sentence in sentences.chain(known.conduct(crate::say::day)) {
             say.line(format!("{} {}", say.paint(33, "!"), one_line(&sentence)));
         }

@@ -237,7 +237,7 @@ async fn a_message_that_is_not_taken_fails_its_own_request_at_once() {
         (413, Some(FaultKind::Refused)),
         (429, Some(FaultKind::Busy)),
         (500, Some(FaultKind::Lost)),
-        (503, Some(FaultKind::Unreachable)),
+        (503, Some(FaultKind::Lost)),
     ] {
         let (peer, _line) = server(move |seen, line| {
             if code < 300 {

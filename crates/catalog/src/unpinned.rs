@@ -1,0 +1,145 @@
+//! Items that cannot be pinned as they are. People are shown them under a name that stands in for theirs, which no definition
+//! can have, and nobody can accept them.
+
+use crate::{DEFINITION_BYTES_MAX, Definition, DefinitionError};
+use bytes::Bytes;
+use decision::{Digest, Item, ItemKind, ServerName};
+use serde_json::{Value, json};
+
+/// How every name ends that stands in.
+const MARK: &str = " (cannot be pinned)";
+/// Characters of a name that are shown.
+const SHOWN_CHARS: usize = 80;
+/// Under which the reason is kept where the item is too large to be.
+const NOTE: &str = "callgate/cannot-be-pinned";
+
+/// One element of a server's list that is no definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpinned {
+    /// With the name that stands in.
+    pub item: Item,
+    /// Over all of it, in a domain of its own: it is that of no definition.
+    pub digest: Digest,
+    /// As it came; where that is too large to be kept, the reason alone.
+    pub raw: Bytes,
+    pub because: String,
+}
+
+impl Unpinned {
+    /// What stands in for an element of which there is no definition, and why there is none.
+    pub fn new(kind: ItemKind, raw: &Bytes, why: &DefinitionError) -> Self {
+        let parts: [&[u8]; 3] = [b"callgate/unpinned/v1\0", kind.as_str().as_bytes(), raw];
+        let digest = Digest::of_parts(&parts);
+        let because = why.to_string();
+        let kept = match raw.len() > DEFINITION_BYTES_MAX {
+            true => Bytes::from(json!({ NOTE: because }).to_string()),
+            false => raw.clone(),
+        };
+        let name = match named(kind, raw) {
+            Some(name) if name.chars().nth(SHOWN_CHARS).is_some() => {
+                let whole = Digest::of(name.as_bytes()).to_string();
+                let print: String = whole.chars().skip("sha256:".len()).take(8).collect();
+                format!("{}… #{print}", escaped(&name))
+            }
+            Some(name) if name.is_empty() => "(empty)".to_owned(),
+            Some(name) => escaped(&name),
+            None => "(no name)".to_owned(),
+        };
+        Self { item: Item { kind, name: name + MARK }, digest, raw: kept, because }
+    }
+}
+
+/// Whether a name stands in for one that cannot be pinned.
+pub fn is_stand_in(name: &str) -> bool {
+    name.ends_with(MARK)
+}
+
+/// Why what is kept under such a name cannot be pinned.
+pub fn why_unpinned(server: &ServerName, kind: ItemKind, raw: &Bytes) -> String {
+    let value: Option<Value> = serde_json::from_slice(raw).ok();
+    let note = value.as_ref().and_then(|value| value.get(NOTE)?.as_str()).map(str::to_owned);
+    let read = || Definition::new(server.clone(), kind, raw.clone()).err().map(|why| why.to_string());
+    note.or_else(read).unwrap_or_else(|| "it could not be pinned when it was seen".to_owned())
+}
+
+/// The beginning of a name in ASCII, with everything else in it written out.
+pub(crate) fn escaped(name: &str) -> String {
+    name.chars().take(SHOWN_CHARS).flat_map(char::escape_default).collect()
+}
+
+fn named(kind: ItemKind, raw: &[u8]) -> Option<String> {
+    let key = match kind {
+        ItemKind::Tool | ItemKind::Prompt => "name",
+        ItemKind::Resource => "uri",
+        ItemKind::ResourceTemplate => "uriTemplate",
+        ItemKind::Server | ItemKind::Question => return None,
+    };
+    serde_json::from_slice::<Value>(raw).ok()?.get(key)?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpinned(kind: ItemKind, raw: &str) -> Unpinned {
+        let raw = Bytes::from(raw.to_owned());
+        let server = ServerName::new("crm").unwrap();
+        let why = Definition::new(server.clone(), kind, raw.clone()).unwrap_err();
+        let found = Unpinned::new(kind, &raw, &why);
+        assert_eq!(why_unpinned(&server, kind, &found.raw), found.because, "it can be said later");
+        found
+    }
+
+    #[test]
+    fn what_cannot_be_pinned_is_shown_under_a_name_that_no_definition_has_with_the_one_reason() {
+        let long = "x".repeat(200);
+        for (kind, raw, name, why) in [
+            (
+                ItemKind::Tool,
+                "{\"name\":\"rf\u{200b}und\"}".to_owned(),
+                "rf\\u{200b}und",
+                "holds U+200B, which nobody sees",
+            ),
+            (ItemKind::Tool, r#"{"name":"a b"}"#.to_owned(), "a b", "holds U+0020, and names of tools"),
+            (ItemKind::Tool, r#"{"name":"prompt:p"}"#.to_owned(), "prompt:p", "reads as another item"),
+            (ItemKind::Tool, r#"{"name":""}"#.to_owned(), "(empty)", "is empty"),
+            (ItemKind::Prompt, "{}".to_owned(), "(no name)", "has no `name`"),
+            (ItemKind::Prompt, format!(r#"{{"name":"{long}"}}"#), &"x".repeat(80), "is 200 bytes long"),
+            (
+                ItemKind::Resource,
+                "{\"uri\":\"file:///\u{202e}a\"}".to_owned(),
+                "file:///\\u{202e}a",
+                "holds U+202E",
+            ),
+            (
+                ItemKind::Resource,
+                r#"{"uri":"file:///a (cannot be pinned)"}"#.to_owned(),
+                "file:///a (cannot be pinned)",
+                "ends as",
+            ),
+        ] {
+            let found = unpinned(kind, &raw);
+            assert!(found.item.name.starts_with(name) && is_stand_in(&found.item.name), "{found:?}");
+            assert!(found.because.contains(why), "{found:?}");
+            assert!(found.item.name.is_ascii() || found.item.name.contains('…'), "{found:?}");
+            let key = if kind == ItemKind::Resource { "uri" } else { "name" };
+            let named = Bytes::from(json!({ key: found.item.name }).to_string());
+            let server = ServerName::new("crm").unwrap();
+            assert!(Definition::new(server, kind, named).is_err(), "nothing else has that name");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_kept_as_its_reason() {
+        let raw = format!(r#"{{"name":"big","x":"{}"}}"#, "a".repeat(DEFINITION_BYTES_MAX));
+        let found = unpinned(ItemKind::Tool, &raw);
+        assert_eq!(found.item.name, "big (cannot be pinned)");
+        assert!(found.raw.len() < 1_000 && found.because.contains("at most 1048576 are kept"), "{found:?}");
+    }
+
+    #[test]
+    fn names_that_begin_alike_stand_apart() {
+        let [one, other] = ["a", "b"].map(|end| format!(r#"{{"name":"{}{end}"}}"#, "x".repeat(200)));
+        assert_ne!(unpinned(ItemKind::Tool, &one).item, unpinned(ItemKind::Tool, &other).item);
+    }
+}

@@ -3,6 +3,7 @@
 //! Exactly one intent and one decision per request. For a call that leaves, the intent is durable
 //! first; for everything else both are written together when it is over.
 
+mod happened;
 mod short;
 
 use crate::approval::Waits;
@@ -16,7 +17,7 @@ use crate::settings::Authority;
 use crate::unrecorded;
 use bytes::Bytes;
 use decision::{
-    Call, CallId, Channel, Claims, Class, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
+    Call, CallId, Channel, Claims, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
     DraftId, Ending, Entry, Era, Event, EventName, Intent, InteractionId, Item, Outcome, Passed, Permit,
     Principal, Refusal, ServerName, Slot, Stage, Target, Trail,
 };
@@ -406,7 +407,7 @@ impl Leg {
             server: self.target.as_ref().map(|target| target.server.to_string()).unwrap_or_default(),
             masked: self.masked.total(),
         };
-        let mut events = events(&ending, end, self.dispatched, self.target.is_some());
+        let mut events = happened::events(&ending, end, self.dispatched, self.target.is_some());
         if !self.masked.is_empty() {
             events.push(EventName::ResultRedacted);
         }
@@ -449,25 +450,6 @@ pub(crate) struct Labels {
     pub(crate) method: String,
     pub(crate) server: String,
     pub(crate) masked: u64,
-}
-
-fn events(ending: &Ending, end: &Result<(), Refusal>, dispatched: bool, targeted: bool) -> Vec<EventName> {
-    if !targeted {
-        return Vec::new();
-    }
-    let denied =
-        matches!(end, Err(no) if matches!(no.code.class(), Class::PolicyDenial | Class::ApprovalNeeded));
-    let mut events = vec![EventName::CallRequested];
-    match ending {
-        Ending::Answered if dispatched => events.extend([EventName::CallApproved, EventName::CallExecuted]),
-        Ending::Failed { .. } | Ending::Unknown => {
-            events.extend([EventName::CallApproved, EventName::CallFailed])
-        }
-        Ending::Refused { .. } if denied => events.push(EventName::CallDenied),
-        Ending::Cancelled if dispatched => events.extend([EventName::CallApproved, EventName::CallFailed]),
-        Ending::Answered | Ending::Refused { .. } | Ending::Cancelled => {}
-    }
-    events
 }
 
 /// Writes an event beside the calls. Events are best effort for the caller only in that it may go on

@@ -1,10 +1,11 @@
 //! Exactly one intent and one decision per request, whatever happens to it.
 
-use crate::calls::{legacy_house, modern_house};
+use crate::calls::{POLICY, legacy_house, modern_house};
 use crate::crossing::{eventually, is_cancelled};
-use crate::house::{House, Told};
+use crate::house::{House, Told, server, settings};
 use crate::script::Script;
-use decision::{Code, Ending};
+use decision::{Code, Ending, ServerName};
+use gateway::settings::Mode;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -294,6 +295,54 @@ async fn a_decision_that_could_not_be_recorded_is_as_soon_as_the_ledger_can() {
     eventually("it is recorded", || house.counts() == (asked, asked)).await;
     let decision = house.last();
     assert!(decision.dispatched && matches!(decision.ending, Ending::Failed { .. }), "{decision:?}");
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_kept_is_recorded_without_it() {
+    use decision::Slot;
+    let script = Script::start(true).await;
+    let script_server = (ServerName::new("script").unwrap(), server(&script.url, Mode::Enforce));
+    let mut settings = settings([script_server].into());
+    (settings.limits.message_bytes_max, settings.limits.result_bytes_max) = (16 << 20, 16 << 20);
+    let house = House::with(settings, POLICY).await;
+    let call = |name: &str, arguments: serde_json::Value| {
+        house.modern("/mcp", "tools/call", json!({ "name": name, "arguments": arguments }))
+    };
+    let told = call("script__vast", json!({})).await;
+    assert_eq!((told.status, told.json()["result"]["isError"].clone()), (200, json!(null)));
+    let last = house.last();
+    let basis: Vec<&String> = last.evidence.iter().flat_map(|one| &one.basis).collect();
+    assert!(
+        last.ending == Ending::Answered && basis.iter().any(|one| one.starts_with("not kept: result, 94")),
+        "{basis:?}"
+    );
+    let index = house.gate.ledger().size() - 1;
+    assert!(matches!(
+        house.gate.ledger().disclosure(index, Slot::Result),
+        Ok(store::ledger::Disclosed::Absent)
+    ));
+    let told = call("script__echo", json!({ "text": "x".repeat(9 << 20) })).await;
+    let code = told.json()["result"]["_meta"]["callgate/refusal"]["code"].clone();
+    assert_eq!(code, "upstream-nonsense", "it was sent, and the script takes no such body: {told:?}");
+    assert_eq!(script.heard("tools/call").len(), 1);
+    let (asked, decided) = house.counts();
+    assert_eq!(asked, decided);
+}
+
+#[tokio::test]
+async fn however_many_rules_are_why_a_call_is_recorded_and_answered() {
+    let script = Script::start(true).await;
+    let rules: String = (0..900)
+        .map(|n| format!("@id(\"a-rule-with-a-rather-long-name-{n:04}\") @because(\"many\")\npermit (principal, action, resource);\n"))
+        .collect();
+    let house = House::open(&[("script", script.url.clone())], &rules).await;
+    let told = house.modern("/mcp", "tools/call", json!({ "name": "script__echo", "arguments": {} })).await;
+    assert_eq!((told.status, told.json()["result"]["isError"].clone()), (200, json!(null)), "{told:?}");
+    let last = house.last();
+    let bytes = decision::json::to_vec(&last).unwrap().len();
+    assert!(bytes < 6_000, "{bytes} bytes");
+    let rules = last.evidence.iter().find(|one| one.basis.len() > 9).unwrap();
+    assert!(rules.basis.last().unwrap().starts_with("and 8"), "{rules:?}");
 }
 
 #[tokio::test]

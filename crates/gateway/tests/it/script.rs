@@ -97,6 +97,7 @@ pub(crate) fn tools() -> Value {
         { "name": "nonsense", "inputSchema": { "type": "object" } },
         { "name": "die", "inputSchema": { "type": "object" } },
         { "name": "big", "inputSchema": { "type": "object" } },
+        { "name": "vast", "inputSchema": { "type": "object" } },
         { "name": "flood", "inputSchema": { "type": "object" } },
         { "name": "progress", "inputSchema": { "type": "object" } },
         { "name": "ask", "inputSchema": { "type": "object" } },
@@ -404,6 +405,7 @@ async fn call(
         "nonsense" => (axum::http::StatusCode::OK, "<html>surprise</html>").into_response(),
         "die" => stream(vec![String::from("event: message\n")], true),
         "big" => complete(text(&"x".repeat(3 << 20))),
+        "vast" => complete(text(&"x".repeat(9 << 20))),
         "flood" => {
             let note = json!({ "jsonrpc": "2.0", "method": "notifications/message",
                 "params": { "level": "info", "data": "x" } });

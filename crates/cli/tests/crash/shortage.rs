@@ -60,6 +60,10 @@ impl Lack {
     fn code(self) -> &'static str {
         if self == Self::Both { "database-unavailable" } else { "ledger-unavailable" }
     }
+
+    fn metric(self) -> &'static str {
+        if self == Self::Both { "callgate_database_unavailable" } else { "callgate_ledger_unavailable" }
+    }
 }
 
 /// Calls until one is refused for want of a record.
@@ -87,7 +91,7 @@ fn lack(yard: &Yard, gateway: &mut Child, host: &Host, (of, name): (Lack, &str),
     call_until_refused(host, of, name);
     until("it says that it is not ready", || !is_ready(yard.port));
     let counted = || asked(yard.port, "/metrics").unwrap();
-    until("the metrics say so", || counted().contains("\ncallgate_ledger_unavailable 1\n"));
+    until("the metrics say so", || counted().contains(&format!("\n{} 1\n", of.metric())));
     let before = yard.executed().len();
     for n in 0..5 {
         let what = format!("deed-{name}-refused-{n}.");

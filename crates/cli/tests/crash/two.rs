@@ -56,8 +56,11 @@ fn a_second_gateway_on_one_database_refuses_plainly_by_whatever_path_it_comes() 
 #[test]
 fn a_second_gateway_on_one_ledger_refuses_plainly() {
     let yard = Yard::new();
-    let gateway = yard.serve();
+    assert_eq!(yard.serve().stop(), 0);
     fs::create_dir_all(yard.bed.path("other/state")).unwrap();
+    // without a database of its own it would be refused for that
+    fs::copy(yard.bed.path("state/callgate.db"), yard.bed.path("other/own.db")).unwrap();
+    let gateway = yard.serve();
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(yard.bed.path("other/state"), fs::Permissions::from_mode(0o700)).unwrap();
     symlink(yard.ledger(), yard.bed.path("other/state/ledger")).unwrap();

@@ -99,8 +99,17 @@ fn a_server_comes_into_production_by_its_record_and_leaves_it_by_it() {
     assert!(typo.code == 2 && typo.err.contains("owner"), "{}", typo.err);
     let far = bed.run(&["registry", "approve", "notes", "--until", "99999d", "--because", "reviewed"]);
     assert!(far.code == 2 && far.err.contains("`99999d` is more than 10 years ahead"), "{}", far.err);
-    let approved = bed.run(&["registry", "approve", "notes", "--until", "20d", "--because", "reviewed"]);
+    let looked_at = bed.json(&["registry", "show", "notes"])["shown"].as_str().unwrap().to_owned();
+    let yes = ["registry", "approve", "notes", "--until", "20d", "--because", "reviewed", "--as"];
+    assert_eq!(bed.run(&["registry", "set", "notes", "limitations=few"]).code, 0);
+    let outdated = bed.run(&[&yes[..], &[looked_at.as_str()]].concat());
+    assert!(outdated.code == 3 && outdated.out.contains("(shown-outdated)"), "{outdated:?}");
+    let show = bed.run(&["registry", "show", "notes"]).out;
+    let looked_at = bed.json(&["registry", "show", "notes"])["shown"].as_str().unwrap().to_owned();
+    assert!(show.contains(&format!("--as {looked_at}")), "{show}");
+    let approved = bed.run(&[&yes[..], &[looked_at.as_str()]].concat());
     assert_eq!(approved.code, 0, "{} {}", approved.out, approved.err);
+    assert!(approved.out.contains("Reached by") && approved.out.contains("drop_note"), "{}", approved.out);
     assert_eq!(
         gateway.tools(&token, &session).len(),
         3,
@@ -117,7 +126,7 @@ fn a_server_comes_into_production_by_its_record_and_leaves_it_by_it() {
     assert_eq!(drop["approvals"], serde_json::json!(["editors"]), "R13: {drop}");
     assert_eq!(show["known"]["version"], "1", "R6");
     let history: Vec<_> = show["history"].as_array().unwrap().iter().map(|one| one["step"].clone()).collect();
-    assert_eq!(history, ["approve", "set", "review"]);
+    assert_eq!(history, ["approve", "set", "set", "review"]);
     let list = bed.run(&["registry", "list"]).out;
     assert!(list.contains("approved") && list.contains("Ada"), "{list}");
     let near = bed.run(&["check"]).out;

@@ -97,7 +97,7 @@ pub(crate) async fn changed(house: &House) {
     .await;
 }
 
-fn hidden(page: &str, name: &str) -> Option<String> {
+pub(crate) fn hidden(page: &str, name: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
     Some(rest.split_once('"')?.0.to_owned())
 }

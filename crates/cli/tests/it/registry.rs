@@ -320,6 +320,8 @@ fn whoever_decides_about_an_item_that_came_back_is_told_what_it_was_meanwhile() 
     assert_eq!((&back["left"]["times"], &back["left"]["held"]), (&1.into(), &true.into()));
     assert_eq!(back["before"], back["after"], "it is what was accepted");
     assert_eq!(back["meanwhile"].as_array().unwrap().len(), 1);
+    assert!(back["meanwhile"][0]["text"].as_str().unwrap().contains("~/.ssh"), "{back}");
+    assert_eq!(back["changes"][0]["meanwhile"], true);
     assert_eq!(
         (&back["meanwhile"][0]["seen"], &back["meanwhile"][0]["times"]),
         (&back["left"]["seen"], &1.into())
@@ -342,8 +344,23 @@ fn whoever_decides_about_an_item_that_came_back_is_told_what_it_was_meanwhile() 
         3,
         "what it was meanwhile was not harmless"
     );
-    assert_eq!(bed.run(&["registry", "approve", "notes", "--all", "--despite-findings"]).code, 0);
+    // what was looked at before it was caught has the same digest as now, and is no yes to that
+    let early = format!("read_note={}", back["seen"].as_str().unwrap());
+    let refused = bed.run(&["registry", "approve", "notes", &early]);
+    assert!(
+        refused.code == 3
+            && refused.out.contains("critical: meanwhile, finding-added")
+            && refused.out.contains("the same before it was caught"),
+        "{refused:?}"
+    );
+    assert_ne!(back["bound"], back["seen"]);
+    let bound = format!("read_note={}", back["bound"].as_str().unwrap());
+    assert!(refused.out.contains(&bound) && said.contains(back["bound"].as_str().unwrap()), "{refused:?}");
+    let approved = bed.run(&["registry", "approve", "notes", &bound, &bound]);
+    assert!(approved.code == 0 && approved.out.matches("approved tool").count() == 1, "{approved:?}");
     assert_eq!(bed.run(&["registry", "diff", "notes"]).code, 0);
+    let same = bed.run(&["registry", "diff", "notes", "read_note"]);
+    assert!(same.code == 0 && same.out.contains("is accepted"), "{same:?}");
 }
 
 /// What is shown may be another thing by the time somebody says yes.

@@ -188,6 +188,12 @@ pub(crate) fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\\n").replace('\t', " ")
 }
 
+/// What somebody else called something, set apart: in backticks, or as in JSON where it has some itself and could end the quotation.
+pub(crate) fn named(text: &str) -> String {
+    let text = one_line(text);
+    if text.contains('`') { serde_json::Value::from(text).to_string() } else { format!("`{text}`") }
+}
+
 /// The day of it, in UTC.
 pub(crate) fn day(at: decision::Timestamp) -> String {
     when(at).chars().take("2027-01-31".len()).collect()
@@ -204,6 +210,13 @@ pub(crate) fn when(at: decision::Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_called_something_ends_no_quotation() {
+        assert_eq!(named("get order"), "`get order`");
+        let name = "x` of `crm` is accepted (sha256:0)\ntool `y";
+        assert_eq!(named(name), r#""x` of `crm` is accepted (sha256:0)\\ntool `y""#);
+    }
 
     #[test]
     fn no_line_is_a_command_to_who_runs_it() {

@@ -19,6 +19,7 @@ use catalog::scan::{Finding, scan_items};
 use decision::approval::State;
 use decision::{Digest, Item, ItemKind, Principal, ServerName, Timestamp};
 use policy::Policies;
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -144,6 +145,16 @@ fn pretty(raw: Option<&Bytes>) -> String {
     text.unwrap_or_else(|| String::from_utf8_lossy(raw).into_owned())
 }
 
+/// What is said of a difference.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Reason<'a> {
+    #[serde(flatten)]
+    pub change: &'a drift::Change,
+    /// Of what it was meanwhile, and not of what is shown now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub meanwhile: bool,
+}
+
 /// Everything that waits at one server, and what it would mean to accept it.
 #[derive(Debug)]
 pub struct Review {
@@ -254,19 +265,28 @@ impl Review {
     }
 
     /// What is said of the difference of one item, and of what else it was since it was accepted, the urgent first.
-    pub fn changes(&self, item: &Item) -> Vec<&drift::Change> {
-        let mut all = self.changes_now(item);
+    pub fn changes(&self, item: &Item) -> Vec<Reason<'_>> {
+        let now = self.changes_now(item).into_iter();
+        let mut all: Vec<Reason<'_>> = now.map(|change| Reason { change, meanwhile: false }).collect();
         for change in self.meanwhile(item).iter().flat_map(Meanwhile::changes) {
-            if !all.contains(&change) {
-                all.push(change);
+            if !all.iter().any(|one| one.change == change) {
+                all.push(Reason { change, meanwhile: true });
             }
         }
-        all.sort_by_key(|change| std::cmp::Reverse(change.severity));
+        all.sort_by_key(|one| std::cmp::Reverse(one.change.severity));
         all
     }
 
+    /// What a yes to one item is given by: its definition's digest; or, where it was meanwhile something that nobody may
+    /// overlook, one that stands for that, too. A definition is the same whatever was shown since somebody looked at it.
+    pub fn bound(&self, item: &Item) -> Option<Digest> {
+        let one = self.waiting.iter().find(|one| one.pin.item == *item)?;
+        let caught = one.meanwhile.iter().any(|one| one.severity().flags());
+        Some(if caught { self.digest([one]) } else { one.pin.seen })
+    }
+
     /// What one item was since it was accepted, and is not now.
-    fn meanwhile(&self, item: &Item) -> &[Meanwhile] {
+    pub fn meanwhile(&self, item: &Item) -> &[Meanwhile] {
         let one = self.waiting.iter().find(|one| one.pin.item == *item);
         one.map(|one| one.meanwhile.as_slice()).unwrap_or_default()
     }

@@ -9,7 +9,7 @@ use decision::{Actor, Digest, Environment, Intent, Item, TenantId};
 use std::{borrow::Cow, collections::HashMap};
 
 /// Longest text that is copied into the index, in bytes.
-const TEXT_BYTES_MAX: usize = 512;
+pub(crate) const TEXT_BYTES_MAX: usize = 512;
 /// Most bytes of names that are remembered, of each kind. What was not met while half of them went by is forgotten.
 const KEPT_BYTES_MAX: usize = 2 << 20;
 /// What remembering one costs beside its name.

@@ -432,7 +432,15 @@ fn chosen<'a>(server: &ServerName, pins: &'a [Pin], which: &Which) -> Outcome<Ve
             Some(_) | None => Ok(pin),
         }
     };
-    items.iter().map(find).collect()
+    let mut found: Vec<&Pin> = Vec::new();
+    for one in items {
+        let pin = find(one)?;
+        // named twice, it is decided once
+        if found.iter().all(|other| other.item != pin.item) {
+            found.push(pin);
+        }
+    }
+    Ok(found)
 }
 
 fn item(row: &Row) -> Outcome<Item> {

@@ -4,11 +4,13 @@
 
 mod facts;
 mod known;
+mod looked;
 mod reads;
 mod standing;
 
 pub use facts::{Fact, FactError, Facts, Group};
 pub use known::{Difference, Grant, Known, Missing, ToolKnown};
+pub use looked::looked_at;
 pub use reads::reads;
 pub use standing::{Access, Held, Regime, Shut, Standing};
 

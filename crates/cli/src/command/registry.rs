@@ -27,7 +27,7 @@ use catalog::observed::Observation;
 use catalog::record::{Record, Step};
 use catalog::{Declarations, Definition, Origin, risk::Siblings};
 use clap::{Args, Subcommand};
-use decision::{Clock as _, ItemKind, ServerName};
+use decision::{Clock as _, Digest, ItemKind, ServerName};
 use serde_json::json;
 use std::collections::BTreeSet;
 use store::{Pin, PinState, Store};
@@ -56,7 +56,8 @@ pub(crate) enum Registry {
     Diff(Diff),
     /// Approve a server until a date, or accept what it shows now
     ///
-    /// With `--until`, the server's record: refused while something is missing that an approval takes, and each is named.
+    /// With `--until`, the server's record, as it is reached and with what it offers by then: both are printed, and with `--as` it
+    /// is only as it was looked at (`shown-outdated`). Refused while something is missing that an approval takes, and each is named.
     /// With names or `--all`, items as the server shows them by then, which may be other ones than `registry diff` showed:
     /// `NAME=sha256:…`, with the digest that it prints, is accepted only as it was looked at. With a finding of severity high
     /// or critical nothing is accepted otherwise (`shown-flagged`), but with `--despite-findings`. Exit code 3 when something is
@@ -123,6 +124,14 @@ pub(crate) struct Approve {
     /// Why, for the record; a server with critical tools takes one
     #[arg(long, value_name = "TEXT", requires = "until")]
     because: Option<String>,
+    /// Only as `registry show` showed it, by the digest that it prints: if anything of that is another by now, nothing is done
+    #[arg(long = "as", value_name = "sha256:…", requires = "until", conflicts_with = "all", value_parser = digest)]
+    shown: Option<Digest>,
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    Digest::parse(text)
+        .ok_or_else(|| "a digest is `sha256:` with 64 digits, as `registry show` prints it".to_owned())
 }
 
 impl Approve {
@@ -141,7 +150,13 @@ async fn approve(asked: &Approve, given: &Given, place: &Place) -> Outcome {
         }
     }
     let until = asked.until.as_deref().unwrap_or_default();
-    records::approve(&asked.server, until, asked.because.as_deref(), given, place).await
+    let asked = records::Approving {
+        server: &asked.server,
+        until,
+        because: asked.because.as_deref(),
+        shown: asked.shown,
+    };
+    records::approve(&asked, given, place).await
 }
 
 pub(crate) async fn run(registry: Registry, given: &Given) -> Outcome {

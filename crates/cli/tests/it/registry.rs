@@ -99,8 +99,17 @@ fn a_server_comes_into_production_by_its_record_and_leaves_it_by_it() {
     assert!(typo.code == 2 && typo.err.contains("owner"), "{}", typo.err);
     let far = bed.run(&["registry", "approve", "notes", "--until", "99999d", "--because", "reviewed"]);
     assert!(far.code == 2 && far.err.contains("`99999d` is more than 10 years ahead"), "{}", far.err);
-    let approved = bed.run(&["registry", "approve", "notes", "--until", "20d", "--because", "reviewed"]);
+    let looked_at = bed.json(&["registry", "show", "notes"])["shown"].as_str().unwrap().to_owned();
+    let yes = ["registry", "approve", "notes", "--until", "20d", "--because", "reviewed", "--as"];
+    assert_eq!(bed.run(&["registry", "set", "notes", "limitations=few"]).code, 0);
+    let outdated = bed.run(&[&yes[..], &[looked_at.as_str()]].concat());
+    assert!(outdated.code == 3 && outdated.out.contains("(shown-outdated)"), "{outdated:?}");
+    let show = bed.run(&["registry", "show", "notes"]).out;
+    let looked_at = bed.json(&["registry", "show", "notes"])["shown"].as_str().unwrap().to_owned();
+    assert!(show.contains(&format!("--as {looked_at}")), "{show}");
+    let approved = bed.run(&[&yes[..], &[looked_at.as_str()]].concat());
     assert_eq!(approved.code, 0, "{} {}", approved.out, approved.err);
+    assert!(approved.out.contains("Reached by") && approved.out.contains("drop_note"), "{}", approved.out);
     assert_eq!(
         gateway.tools(&token, &session).len(),
         3,
@@ -117,7 +126,7 @@ fn a_server_comes_into_production_by_its_record_and_leaves_it_by_it() {
     assert_eq!(drop["approvals"], serde_json::json!(["editors"]), "R13: {drop}");
     assert_eq!(show["known"]["version"], "1", "R6");
     let history: Vec<_> = show["history"].as_array().unwrap().iter().map(|one| one["step"].clone()).collect();
-    assert_eq!(history, ["approve", "set", "review"]);
+    assert_eq!(history, ["approve", "set", "set", "review"]);
     let list = bed.run(&["registry", "list"]).out;
     assert!(list.contains("approved") && list.contains("Ada"), "{list}");
     let near = bed.run(&["check"]).out;
@@ -311,6 +320,8 @@ fn whoever_decides_about_an_item_that_came_back_is_told_what_it_was_meanwhile() 
     assert_eq!((&back["left"]["times"], &back["left"]["held"]), (&1.into(), &true.into()));
     assert_eq!(back["before"], back["after"], "it is what was accepted");
     assert_eq!(back["meanwhile"].as_array().unwrap().len(), 1);
+    assert!(back["meanwhile"][0]["text"].as_str().unwrap().contains("~/.ssh"), "{back}");
+    assert_eq!(back["changes"][0]["meanwhile"], true);
     assert_eq!(
         (&back["meanwhile"][0]["seen"], &back["meanwhile"][0]["times"]),
         (&back["left"]["seen"], &1.into())
@@ -333,8 +344,23 @@ fn whoever_decides_about_an_item_that_came_back_is_told_what_it_was_meanwhile() 
         3,
         "what it was meanwhile was not harmless"
     );
-    assert_eq!(bed.run(&["registry", "approve", "notes", "--all", "--despite-findings"]).code, 0);
+    // what was looked at before it was caught has the same digest as now, and is no yes to that
+    let early = format!("read_note={}", back["seen"].as_str().unwrap());
+    let refused = bed.run(&["registry", "approve", "notes", &early]);
+    assert!(
+        refused.code == 3
+            && refused.out.contains("critical: meanwhile, finding-added")
+            && refused.out.contains("the same before it was caught"),
+        "{refused:?}"
+    );
+    assert_ne!(back["bound"], back["seen"]);
+    let bound = format!("read_note={}", back["bound"].as_str().unwrap());
+    assert!(refused.out.contains(&bound) && said.contains(back["bound"].as_str().unwrap()), "{refused:?}");
+    let approved = bed.run(&["registry", "approve", "notes", &bound, &bound]);
+    assert!(approved.code == 0 && approved.out.matches("approved tool").count() == 1, "{approved:?}");
     assert_eq!(bed.run(&["registry", "diff", "notes"]).code, 0);
+    let same = bed.run(&["registry", "diff", "notes", "read_note"]);
+    assert!(same.code == 0 && same.out.contains("is accepted"), "{same:?}");
 }
 
 /// What is shown may be another thing by the time somebody says yes.

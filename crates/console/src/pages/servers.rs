@@ -4,6 +4,7 @@ mod review;
 mod step;
 
 pub(crate) use review::{href as review_href, judge, review};
+use step::looked_at;
 pub(crate) use step::step;
 
 use super::{Frame, rendered};
@@ -164,7 +165,7 @@ struct Sheet {
     frame: Frame,
     name: String,
     standing: StandingView,
-    problem: Option<String>,
+    problem: Option<Vec<(bool, String)>>,
     /// Why not everything may be used; what is to be typed is set apart.
     because: Vec<(bool, String)>,
     absent: Option<AbsentView>,
@@ -172,6 +173,8 @@ struct Sheet {
     waits: Waits,
     /// The version of the record that is shown: what somebody decides is this.
     seen: u64,
+    /// What a step that grants something is about.
+    shown: String,
     groups: Vec<GroupView>,
     machine: Option<Machine>,
     missing: Vec<(&'static str, &'static str)>,
@@ -328,6 +331,7 @@ async fn sheet(
         purpose: Shown::of(facts.get(Fact::Purpose).unwrap_or_default()),
         waits: Waits::of(console, name, configured.as_ref().map(|one| &one.known)).await?,
         seen: record.as_ref().map_or(0, |record| record.version),
+        shown: looked_at(record.as_ref(), configured.as_ref()).to_string(),
         groups: Group::ALL.into_iter().map(|group| group_of(group, &facts, &lacks)).collect(),
         critical: configured.as_ref().and_then(|one| one.known.rating()) == Some(catalog::Tier::Critical),
         machine: configured.as_ref().map(|one| machine(&one.known)),
@@ -344,7 +348,7 @@ async fn sheet(
         proposed: when(Timestamp(now.0.saturating_add(3 * NEAR_US))).machine.chars().take(10).collect(),
         name: name.to_string(),
         frame,
-        problem,
+        problem: problem.map(quoted),
     })
 }
 

@@ -56,6 +56,11 @@ impl Meanwhile {
         fields::between(self.before.as_deref(), self.raw.as_deref())
     }
 
+    /// As JSON, for people; empty where it is not kept.
+    pub fn text(&self) -> String {
+        super::pretty(self.raw.as_ref())
+    }
+
     pub(super) fn is_unread(&self) -> bool {
         self.before.is_some() && self.drift.is_none()
     }

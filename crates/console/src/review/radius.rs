@@ -144,6 +144,9 @@ impl Known<'_> {
     }
 
     fn seers(&self, item: &Item, radius: &mut Radius) {
+        if item.kind == ItemKind::Server {
+            return self.seers_of_any(radius);
+        }
         if !radius.ruled {
             return;
         }
@@ -151,9 +154,29 @@ impl Known<'_> {
         let offered =
             |policies: &&Policies| policies.catalogue().item(self.server, item.kind, &item.name).is_some();
         let Some(rules) = self.after.filter(offered).or(self.before) else { return };
+        self.asked(radius, |asker| rules.see(asker, subject).is_allowed());
+    }
+
+    /// What a server says of itself reaches whoever may see anything of it.
+    fn seers_of_any(&self, radius: &mut Radius) {
+        let Some(rules) = self.after.or(self.before) else { return };
+        let Some(entry) = rules.catalogue().server(self.server).filter(|entry| !entry.is_empty()) else {
+            return;
+        };
+        let items =
+            || ItemKind::ALL.into_iter().flat_map(|kind| entry.of_kind(kind).map(move |item| (kind, item)));
+        self.asked(radius, |asker| {
+            items().any(|(kind, item)| {
+                let subject = Subject { server: self.server, kind, name: item.definition.name() };
+                rules.see(asker, subject).is_allowed()
+            })
+        });
+    }
+
+    fn asked(&self, radius: &mut Radius, may_see: impl Fn(Asker<'_>) -> bool) {
         for principal in self.principals.iter().take(ASKED_MAX) {
             radius.known += 1;
-            if rules.see(Asker { principal, host: None }, subject).is_allowed() {
+            if may_see(Asker { principal, host: None }) {
                 radius.may_see.insert(called(principal));
             }
         }
@@ -204,6 +227,8 @@ impl Radius {
         lines.extend(self.declared.iter().map(|said| ("declared", said.sentence(day))));
         if self.ruled {
             lines.push(("may see it", self.seen_by()));
+        } else if self.known > 0 {
+            lines.push(("may see any of it", self.seen_by()));
         }
         match (self.waiting, self.granted) {
             (0, 0) => {}

@@ -19,7 +19,7 @@ pub(crate) async fn recorded(house: &House) -> CallId {
 }
 
 /// The same, or one that was let through.
-async fn recorded_as(house: &House, ending: Ending) -> CallId {
+pub(crate) async fn recorded_as(house: &House, ending: Ending) -> CallId {
     let at = house.now();
     let call = CallId::new(at, [7; 10]);
     let principal = Principal {

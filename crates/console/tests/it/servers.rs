@@ -1,6 +1,7 @@
 //! Pages of the registry, and steps taken on them.
 
-use crate::house::{Browser, House, MINUTE, MORNING};
+use crate::house::{Browser, House, MINUTE, MORNING, Said};
+use crate::review::hidden;
 use callgate_console::{Configured, RefusedFiles, Servers, Worth};
 use catalog::observed::{Did, How, Observation};
 use catalog::record::{Absent, Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
@@ -76,6 +77,10 @@ impl Configuration {
 
     fn declare(&self, fact: Fact, value: &str) {
         self.0.lock().unwrap()[0].declared.set(fact, value).unwrap();
+    }
+
+    fn change(&self, change: &dyn Fn(&mut Configured)) {
+        change(&mut self.0.lock().unwrap()[0]);
     }
 
     fn absent(&self, because: &str) {
@@ -161,9 +166,22 @@ async fn state(house: &House) -> Option<State> {
 
 /// Sends the form of a step as the page has it.
 async fn send(house: &House, browser: &Browser, seen: u64, step: &str, more: &[(&str, &str)]) -> StatusCode {
+    let page = house.get(browser, PAGE).await.text;
+    let shown = hidden(&page, "shown").unwrap_or_else(|| decision::Digest::of(b"no button").to_string());
+    send_of(house, browser, (seen, &shown), step, more).await.status
+}
+
+/// The same from a page that was opened earlier.
+async fn send_of(
+    house: &House,
+    browser: &Browser,
+    (seen, shown): (u64, &str),
+    step: &str,
+    more: &[(&str, &str)],
+) -> Said {
     let seen = seen.to_string();
-    let fields = [&[("server", "crm"), ("seen", seen.as_str()), ("step", step)], more].concat();
-    house.post(browser, STEP, &fields).await.status
+    let fields = [("server", "crm"), ("seen", seen.as_str()), ("shown", shown), ("step", step)];
+    house.post(browser, STEP, &[&fields, more].concat()).await
 }
 
 #[tokio::test]
@@ -385,6 +403,47 @@ async fn what_is_decided_is_what_was_on_the_page() {
         assert!(said.is_client_error(), "{field}={value}: {said}");
     }
     assert_eq!(state(&house).await, Some(State::Suspended));
+}
+
+#[tokio::test]
+async fn nothing_is_granted_that_the_page_did_not_show() {
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    send(&house, &rita, 0, "review", &[]).await;
+    send(&house, &rita, 1, "set", &FACTS).await;
+    house.servers.declare(Fact::Permissions, "reads");
+    let yes = [("until", "2027-05-31"), ("because", "reviewed")];
+    let takes = [("declared", "yes")];
+    // what a person did not see, while they read
+    let command = |one: &mut Configured| one.known.wiring = "command /bin/sh\nargument evil.sh".to_owned();
+    let tool = |one: &mut Configured| one.known.tools[1].effect = Effect::Destructive;
+    let declared = |one: &mut Configured| one.declared.set(Fact::Permissions, "everything").unwrap();
+    let changes: [&dyn Fn(&mut Configured); 3] = [&command, &tool, &declared];
+    for change in changes {
+        let shown = hidden(&house.get(&rita, PAGE).await.text, "shown").unwrap();
+        house.servers.change(change);
+        for (step, more) in [("approve", &yes[..]), ("set", &takes), ("review", &[])] {
+            let said = send_of(&house, &rita, (2, &shown), step, more).await;
+            assert_eq!(said.status, StatusCode::CONFLICT, "{step}");
+            assert!(said.text.contains("<code>shown-outdated</code>"), "{}", said.text);
+            // it is the page as it is now, which can be decided
+            assert_ne!(hidden(&said.text, "shown").unwrap(), shown);
+        }
+        assert!(house.get(&rita, PAGE).await.text.contains("id=\"approve\""));
+        assert_eq!(state(&house).await, Some(State::InReview));
+        let record = house.store.record(&house.scope, &crm()).await.unwrap().unwrap();
+        assert_eq!(record.facts.get(Fact::Permissions), None);
+    }
+    let fields = [&[("server", "crm"), ("seen", "2"), ("step", "approve")], &yes[..]].concat();
+    assert_eq!(house.post(&rita, STEP, &fields).await.status, StatusCode::BAD_REQUEST, "of no page");
+    // a stop grants nothing, and waits for nobody
+    let shown = hidden(&house.get(&rita, PAGE).await.text, "shown").unwrap();
+    house.servers.change(&|one| one.known.wiring = "url https://crm.example/mcp".to_owned());
+    assert_eq!(send(&house, &rita, 2, "approve", &yes).await, StatusCode::SEE_OTHER);
+    let record = house.store.record(&house.scope, &crm()).await.unwrap().unwrap();
+    assert_eq!(record.approved.unwrap().wiring, "url https://crm.example/mcp");
+    let stop = send_of(&house, &rita, (3, &shown), "suspend", &[]).await;
+    assert_eq!(stop.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn read(gate: &Arc<Gate>, live: &Arc<Live>, path: &str, query: &str, visit
     };
     let namespace = &live.settings.registry.namespace;
     let answer = match query::place(path, namespace) {
-        Some(Place::Servers) => match Wanted::read(query) {
+        Some(Place::Servers) => match Wanted::read(query, namespace) {
             Ok(wanted) => list(gate, live, &reader, &wanted).await,
             Err(wrong) => return Answer::of(StatusCode::BAD_REQUEST, said(&wrong)),
         },

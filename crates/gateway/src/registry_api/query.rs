@@ -59,7 +59,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Errors: what is wrong with which parameter. Parameters that nobody knows are passed over, as the API has it.
-    pub(super) fn read(query: &str) -> Result<Self, String> {
+    pub(super) fn read(query: &str, namespace: &str) -> Result<Self, String> {
         let mut cursor = None;
         let mut wanted = Self { cursor: None, limit: LIMIT, search: None, since: None, version: None };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -85,20 +85,27 @@ impl Wanted {
             }
         }
         if let Some(cursor) = cursor {
-            wanted.go_on(cursor)?;
+            wanted.go_on(cursor, namespace)?;
         }
         Ok(wanted)
     }
 
     /// VS Code leaves out of the second page what it searches for, so the cursor has it.
-    fn go_on(&mut self, cursor: String) -> Result<(), String> {
+    fn go_on(&mut self, cursor: String, namespace: &str) -> Result<(), String> {
+        let wrong = || "`cursor` is none that was given here".to_owned();
+        let name = cursor.split_once(SEARCHED).map_or(cursor.as_str(), |(name, _)| name);
+        let server = name.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('/'));
+        // the server may be gone since
+        if server.is_none_or(|server| ServerName::new(server).is_err()) {
+            return Err(wrong());
+        }
         let Some((name, search)) = cursor.split_once(SEARCHED) else {
             self.cursor = Some(cursor);
             return Ok(());
         };
         let text = URL_SAFE_NO_PAD.decode(search).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let text = text.filter(|text| text.chars().count() <= SEARCH_CHARS_MAX);
-        let text = text.ok_or_else(|| "`cursor` is none that was given here".to_owned())?;
+        let text = text.ok_or_else(wrong)?;
         self.cursor = Some(name.to_owned());
         self.search.get_or_insert(text);
         Ok(())
@@ -176,11 +183,11 @@ mod tests {
             ("updated_since=yesterday", "updated_since"),
             ("updated_since=1900-01-01T00:00:00Z", "updated_since"),
         ] {
-            assert!(Wanted::read(query).unwrap_err().contains(says), "{query}");
+            assert!(Wanted::read(query, "a").unwrap_err().contains(says), "{query}");
         }
-        assert!(Wanted::read(&format!("search={}", "x".repeat(201))).is_err());
+        assert!(Wanted::read(&format!("search={}", "x".repeat(201)), "a").is_err());
         let wanted =
-            Wanted::read("colour=red&limit=7&cursor=a%2Fb&search=&updated_since=2026-01-01T00:00:00Z");
+            Wanted::read("colour=red&limit=7&cursor=a%2Fb&search=&updated_since=2026-01-01T00:00:00Z", "a");
         let wanted = wanted.unwrap();
         assert_eq!((wanted.limit, wanted.cursor.as_deref()), (7, Some("a/b")));
         assert!(wanted.search.is_none() && wanted.since.is_some());
@@ -189,7 +196,7 @@ mod tests {
     #[test]
     fn a_search_takes_words_of_name_and_description() {
         let found = |search: &str| {
-            let wanted = Wanted::read(&format!("search={search}")).unwrap();
+            let wanted = Wanted::read(&format!("search={search}"), "a").unwrap();
             wanted.is_said_by("local.callgate/order-desk", "Orders and Invoices of the shop")
         };
         for search in ["order%20desk", "Order+Desk", "ORDER", "invoices", "desk+shop", "call", ""] {
@@ -200,17 +207,25 @@ mod tests {
 
     #[test]
     fn a_cursor_goes_on_with_the_search_and_another_search_wins() {
-        let first = Wanted::read("search=Caf%C3%A9+desk").unwrap();
+        let first = Wanted::read("search=Caf%C3%A9+desk", "local.callgate").unwrap();
         let cursor = first.cursor_behind("local.callgate/a");
         assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~/".contains(&b)), "{cursor}");
-        let next = Wanted::read(&format!("limit=50&cursor={cursor}")).unwrap();
+        let next = Wanted::read(&format!("limit=50&cursor={cursor}"), "local.callgate").unwrap();
         assert_eq!(next.cursor.as_deref(), Some("local.callgate/a"));
         assert_eq!(next.search, first.search);
-        let other = Wanted::read(&format!("cursor={cursor}&search=b")).unwrap();
+        let other = Wanted::read(&format!("cursor={cursor}&search=b"), "local.callgate").unwrap();
         assert_eq!(other.search.as_deref(), Some("b"));
-        for bad in ["a~!", "a~_w", &format!("a~{}", URL_SAFE_NO_PAD.encode("x".repeat(201)))] {
-            assert!(Wanted::read(&format!("cursor={bad}")).unwrap_err().contains("cursor"), "{bad}");
+        for bad in [
+            "zzz",
+            "n/",
+            "n/A",
+            "m/a",
+            "n/a~!",
+            "n/a~_w",
+            &format!("n/a~{}", URL_SAFE_NO_PAD.encode("x".repeat(201))),
+        ] {
+            assert!(Wanted::read(&format!("cursor={bad}"), "n").unwrap_err().contains("cursor"), "{bad}");
         }
-        assert_eq!(Wanted::read("").unwrap().cursor_behind("n/a"), "n/a");
+        assert_eq!(Wanted::read("", "n").unwrap().cursor_behind("n/a"), "n/a");
     }
 }

@@ -183,6 +183,8 @@ pub(crate) async fn who_used_what_is_counted(bed: &Bed) {
     };
     let long = "x".repeat(600);
     let item = |kind, name: &str| Item { kind, name: name.to_owned() };
+    let read = |uri: &str| item(ItemKind::Resource, uri);
+    let refusal = || Ending::Refused { code: Code::ALL[0] };
     let entries = [
         of(1, &|_| {}),
         of(2, &|_| {}),
@@ -193,6 +195,12 @@ pub(crate) async fn who_used_what_is_counted(bed: &Bed) {
         of(7, &|one| one.target.as_mut().unwrap().item.name.clone_from(&long)),
         of(8, &|_| {}),
         opened(intent(&elsewhere()[0], 9)),
+        // refused before it was sent, which is no use, and after, which is
+        of(10, &|_| {}),
+        closed(Decision { dispatched: false, ..decision(&home(), 10, refusal()) }),
+        of(11, &|one| one.target.as_mut().unwrap().item = read("crm://customers/7")),
+        closed(Decision { dispatched: true, ..decision(&home(), 11, refusal()) }),
+        of(12, &|one| one.target.as_mut().unwrap().item = read(&format!("crm://customers/{long}"))),
     ];
     store.index_entries(LOG, &numbered(0, entries)).await.unwrap();
     let crm = "crm".parse().unwrap();
@@ -210,7 +218,17 @@ pub(crate) async fn who_used_what_is_counted(bed: &Bed) {
     );
     assert_eq!(of(&item(ItemKind::Prompt, "refund")), [(bot, Some("Cursor"), 1)]);
     assert_eq!(of(&item(ItemKind::Tool, &long)), [(bot, Some("Cursor"), 1)]);
-    assert_eq!(all.iter().map(|one| one.calls).sum::<u64>(), 5);
+    assert_eq!(all.iter().map(|one| one.calls).sum::<u64>(), 7);
+    // addresses that belong to a template used it, and a server's instructions reach whoever uses anything of it
+    for (kind, name, calls) in [
+        (ItemKind::ResourceTemplate, "crm://customers/{id}", 2),
+        (ItemKind::ResourceTemplate, "crm://orders/{id}", 0),
+        (ItemKind::Resource, "crm://customers/8", 0),
+        (ItemKind::Server, "instructions", 7),
+    ] {
+        let used = of(&item(kind, name));
+        assert_eq!(used.iter().map(|(.., calls)| calls).sum::<u64>(), calls, "{name}");
+    }
     assert_eq!(all[0].user.as_deref(), Some("alice@example.com"));
 }
 

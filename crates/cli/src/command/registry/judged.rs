@@ -1,16 +1,16 @@
 //! `callgate registry approve SERVER NAME` and `reject`: a yes or a no to what a server shows.
 
-use super::{Judge, named, shown::Shown};
+use super::{Judge, shown::Shown};
 use crate::{
     cli::Given,
     control::Book,
     failure::{Failure, Outcome, Verdict},
     place::Place,
-    say::{Say, one_line},
+    say::{Say, named, one_line},
 };
 use anyhow::anyhow;
 use catalog::{drift::Severity, scan::Finding};
-use console::review::Review;
+use console::review::{Reason, Review};
 use decision::{Digest, Item};
 use serde_json::{Value, json};
 use store::{Change, Pin, PinState, What, Which};
@@ -21,8 +21,12 @@ const FLAGGED: &str = "shown-flagged";
 /// What somebody says yes to, with the worst that is to be said of it.
 struct Meant {
     pin: Pin,
-    /// Whether it was named with the digest of what was looked at.
-    bound: bool,
+    /// Whether it was named with the digest of what was looked at, and of what it was meanwhile where that is graver.
+    is_bound: bool,
+    /// What it is to be named with for that.
+    bound: Digest,
+    /// It was named with the digest of its definition, which says nothing of what it was meanwhile.
+    overlooks: bool,
     worst: Option<(Severity, String)>,
 }
 
@@ -31,7 +35,7 @@ impl Meant {
     /// note to be taken.
     fn is_flagged(&self) -> bool {
         let flags = self.worst.as_ref().is_some_and(|(severity, _)| severity.flags());
-        flags && !self.bound && !matches!(self.pin.state, PinState::Gone)
+        flags && !self.is_bound && !matches!(self.pin.state, PinState::Gone)
     }
 
     fn severity(&self) -> Option<&'static str> {
@@ -43,8 +47,8 @@ impl Meant {
     }
 
     fn tell(&self, say: Say, mark: &str) {
-        let (kind, name) = (self.pin.item.kind.as_str(), one_line(&self.pin.item.name));
-        say.line(format!("{mark} {kind} `{name}` ({})", self.pin.seen));
+        let (kind, name) = (self.pin.item.kind.as_str(), named(&self.pin.item.name));
+        say.line(format!("{mark} {kind} {name} ({})", self.pin.seen));
         if let Some((severity, because)) = &self.worst {
             let said = format!("  {}: {because}", severity.as_str());
             say.line(if severity.flags() { say.paint(31, &said) } else { said });
@@ -66,13 +70,17 @@ pub(super) async fn approve(judge: &Judge, despite: bool, given: &Given, place: 
                 continue;
             }
             book.close().await?;
-            let (server, name) = (&judge.server, one_line(&item.name));
-            return Err(anyhow!("`{name}` cannot be accepted (`callgate registry show {server}` says why): its server is to name it otherwise").into());
+            let (server, name) = (&judge.server, named(&item.name));
+            return Err(anyhow!("{name} cannot be accepted (`callgate registry show {server}` says why): its server is to name it otherwise").into());
         }
         if let Some(pin) = pin {
-            let worst = worst(&review, &seen, &item);
-            meant.push(Meant { pin: pin.clone(), bound: digest.is_some(), worst });
+            let (worst, bound) = (worst(&review, &seen, &item), review.bound(&item));
+            let is_bound = digest.is_some_and(|digest| bound.is_none_or(|bound| digest == bound));
+            let overlooks = digest == Some(pin.seen) && !is_bound;
+            let bound = bound.unwrap_or(pin.seen);
+            meant.push(Meant { pin: pin.clone(), is_bound, bound, overlooks, worst });
         }
+        let digest = shown(&review, &item, pin, digest);
         // what was looked at here is what is accepted, whatever the server shows by then; what is not there, or another one
         // than was named, is for the store to refuse
         which.push((item, digest.or(pin.map(|pin| pin.seen))));
@@ -115,7 +123,17 @@ pub(super) async fn reject(judge: &Judge, given: &Given, place: &Place) -> Outco
         Which::All
     } else {
         let pins = store.pins(&place.scope(), &judge.server).await?;
-        Which::Items(items(judge, &pins)?)
+        let review = Review::found(&store, &place.scope(), &judge.server).await?;
+        let pin = |item: &Item| pins.iter().find(|pin| pin.item == *item);
+        let items = items(judge, &pins)?.into_iter();
+        Which::Items(
+            items
+                .map(|(item, by)| {
+                    let by = shown(&review, &item, pin(&item), by);
+                    (item, by)
+                })
+                .collect(),
+        )
     };
     let changes = store.reject(&place.scope(), &judge.server, &which, by).await?;
     book.conclude(&store, given.say).await?;
@@ -131,46 +149,77 @@ pub(super) async fn reject(judge: &Judge, given: &Given, place: &Place) -> Outco
 fn items(judge: &Judge, pins: &[Pin]) -> Result<Vec<(Item, Option<Digest>)>, Failure> {
     match judge.all {
         true => Ok(pins.iter().filter(|pin| pin.is_open()).map(|pin| (pin.item.clone(), None)).collect()),
-        false => judge.names.iter().map(|name| named::item(name, pins)).collect(),
+        false => {
+            let mut all = Vec::new();
+            for name in &judge.names {
+                let one = super::named::item(name, pins)?;
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+            Ok(all)
+        }
     }
+}
+
+/// The digest of the definition that is meant by one that `registry diff` printed. Any other is for the store to refuse.
+fn shown(review: &Review, item: &Item, pin: Option<&Pin>, by: Option<Digest>) -> Option<Digest> {
+    let is_bound = by.is_some() && by == review.bound(item);
+    pin.filter(|_| is_bound).map(|pin| pin.seen).or(by)
 }
 
 /// The worst that `registry diff` says of an item, with where it stands.
 fn worst(review: &Review, seen: &Shown, item: &Item) -> Option<(Severity, String)> {
     let at = |place: &str| if place.is_empty() { String::new() } else { format!(" {}", one_line(place)) };
     let unread = review.unread(item).map(|why| (Severity::Critical, why.to_owned()));
-    let changes = review.changes(item).into_iter().map(|change| {
-        let because = one_line(&change.because);
-        (change.severity, format!("{}{}: {because}", change.kind.as_str(), at(&change.place)))
+    let changes = review.changes(item).into_iter().map(|Reason { change, meanwhile }| {
+        let (when, because) = (if meanwhile { "meanwhile, " } else { "" }, one_line(&change.because));
+        (change.severity, format!("{when}{}{}: {because}", change.kind.as_str(), at(&change.place)))
     });
+    // as it was found when it was seen, whatever is found of it now
+    let meanwhile = review.meanwhile(item).iter();
+    let meanwhile =
+        meanwhile.map(|one| (one.severity(), format!("meanwhile, it was {}", one.departure.digest)));
     let found = |finding: &Finding| {
         let because = one_line(&finding.because);
         (finding.severity, format!("{}{}: {because}", finding.detector.as_str(), at(&finding.place)))
     };
     let found = seen.findings(item).iter().map(found);
     // of equals the first
-    unread.into_iter().chain(changes).chain(found).reduce(|a, b| if b.0 > a.0 { b } else { a })
+    unread
+        .into_iter()
+        .chain(changes)
+        .chain(found)
+        .chain(meanwhile)
+        .reduce(|a, b| if b.0 > a.0 { b } else { a })
 }
 
 /// Says what nobody is to accept unseen. Nothing was changed.
 fn refused(judge: &Judge, flagged: &[&Meant], say: Say) -> Verdict {
     let value = |one: &&Meant| {
         json!({
-            "kind": one.pin.item.kind.as_str(), "name": one.pin.item.name, "seen": one.pin.seen,
+            "kind": one.pin.item.kind.as_str(), "name": one.pin.item.name, "seen": one.pin.seen, "bound": one.bound,
             "severity": one.severity(), "because": one.because(),
         })
     };
     say.json(&json!({ "code": FLAGGED, "flagged": flagged.iter().map(value).collect::<Vec<_>>() }));
     say.line(format!("nothing was accepted ({FLAGGED}): somebody has to look at this first"));
     let mark = say.paint(31, "✗");
-    flagged.iter().for_each(|one| one.tell(say, &mark));
+    for one in flagged {
+        one.tell(say, &mark);
+        if one.overlooks {
+            say.line(
+                "  the digest of its definition was the same before it was caught, so it is no yes to that",
+            );
+        }
+    }
     let server = &judge.server;
     say.line(format!(
         "`callgate registry diff {server}` shows all of it; accept each by what was looked at, or whatever it is with \
          `--despite-findings`:"
     ));
     for one in flagged {
-        let bound = Item { name: format!("{}={}", one.pin.item.name, one.pin.seen), ..one.pin.item.clone() };
+        let bound = Item { name: format!("{}={}", one.pin.item.name, one.bound), ..one.pin.item.clone() };
         say.line(format!("  callgate registry approve {server} {}", bound.typed()));
     }
     Verdict::No
@@ -183,6 +232,6 @@ fn value(change: &Change) -> Value {
 }
 
 fn tell(change: &Change, say: Say) {
-    let (kind, name) = (change.item.kind.as_str(), one_line(&change.item.name));
-    say.line(format!("{} {kind} `{name}`", change.what.as_str()));
+    let (kind, name) = (change.item.kind.as_str(), named(&change.item.name));
+    say.line(format!("{} {kind} {name}", change.what.as_str()));
 }

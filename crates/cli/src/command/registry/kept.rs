@@ -16,7 +16,7 @@ use crate::{
 };
 use anyhow::anyhow;
 use catalog::record::{
-    Absent, Access, Difference, Fact, Facts, Group, Held, Known, Record, State, ToolKnown,
+    Absent, Access, Difference, Fact, Facts, Group, Held, Known, Record, State, ToolKnown, looked_at,
 };
 use decision::{Clock as _, ServerName};
 use serde_json::{Value, json};
@@ -225,6 +225,7 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
             "risk": known.rating().map(|tier| tier.as_str()), "risk-because": known.rated_by(), "pending": known.pending, "unread": known.unread,
             "undocumented": known.undocumented().collect::<Vec<_>>(),
         })),
+        "shown": looked_at(record.as_ref(), &kept.declared(server), known.as_ref()),
         "missing": missing.iter().map(|one| json!({ "field": one.key(), "because": one.meaning() })).collect::<Vec<_>>(),
         "differences": kept.differences(server).await?,
         "caught": shown::caught(&departures).map(|(items, worst)| json!({ "items": items, "severity": worst })),
@@ -255,6 +256,10 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
                 say.line(format!("  {} {}", say.paint(33, "!"), away(server, absent)));
             }
             machine(known, &row);
+            row(
+                "To approve it so",
+                &format!("--as {}", looked_at(record.as_ref(), &kept.declared(server), Some(known))),
+            );
         }
     }
     for group in Group::ALL {
@@ -300,6 +305,16 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
     let [by, because] = ["by", "because"].map(wrapped);
     say.table(&[when, step, by, until, because], lines.collect());
     Ok(())
+}
+
+/// What a yes to a server is about: how it is reached, and what its tools are.
+pub(super) fn granted(known: &Known, say: Say) {
+    machine(known, &|label: &str, value: &str| {
+        if !value.is_empty() {
+            say.line(format!("  {label:24}{}", one_line(value)));
+        }
+    });
+    tools(known, say);
 }
 
 /// What each tool is, and on whose word.

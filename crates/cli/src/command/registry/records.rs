@@ -1,6 +1,6 @@
 //! The records of servers: who answers for them, and whether they may be used.
 
-use super::kept::Kept;
+use super::kept::{self, Kept};
 use crate::{
     cli::Given,
     command::secret::dates,
@@ -11,13 +11,15 @@ use crate::{
     sources::SystemClock,
 };
 use anyhow::anyhow;
-use catalog::record::{Change, Fact, Facts, Grant, Missing, Record, State, Step};
+use catalog::record::{Change, Fact, Facts, Grant, Missing, Record, State, Step, looked_at};
 use clap::Args;
-use decision::{Clock as _, ServerName, Timestamp};
+use decision::{Clock as _, Digest, ServerName, Timestamp};
 use serde_json::json;
 use std::collections::BTreeSet;
 use store::Taking;
 
+/// What a yes is about is not what it was given to, as the console says it.
+const OUTDATED: &str = "shown-outdated";
 const DAY_US: u64 = 24 * 3_600 * 1_000_000;
 
 #[derive(Debug, Args)]
@@ -99,14 +101,18 @@ pub(super) async fn step(step: Step, stepped: &Stepped, given: &Given, place: &P
     take(&kept, given, place, server, (step, because), first.as_ref(), None).await
 }
 
+/// A yes to a server that somebody types.
+pub(super) struct Approving<'a> {
+    pub(super) server: &'a ServerName,
+    pub(super) until: &'a str,
+    pub(super) because: Option<&'a str>,
+    /// What was looked at.
+    pub(super) shown: Option<Digest>,
+}
+
 /// Approves a server as it is, until a date; or says what is missing for that.
-pub(super) async fn approve(
-    server: &ServerName,
-    until: &str,
-    because: Option<&str>,
-    given: &Given,
-    place: &Place,
-) -> Outcome {
+pub(super) async fn approve(asked: &Approving<'_>, given: &Given, place: &Place) -> Outcome {
+    let Approving { server, until, because, shown } = *asked;
     let until = dates::parse(until, SystemClock.now())?;
     let kept = Kept::open(place).await?;
     kept.must_know(server).await?;
@@ -122,9 +128,23 @@ pub(super) async fn approve(
         let why = Step::Approve.refused(state, server.as_str());
         return Err(anyhow!("`{server}` cannot be approved: {why}").into());
     }
+    let now = looked_at(record.as_ref(), &kept.declared(server), Some(&known));
+    if shown.is_some_and(|shown| shown != now) {
+        given.say.json(&json!({ "server": server, "code": OUTDATED, "shown": now }));
+        given.say.line(format!(
+            "nothing was approved ({OUTDATED}): `{server}` is not what was looked at any more; look again: `callgate registry \
+             show {server}`"
+        ));
+        return Ok(Verdict::No);
+    }
     let facts = record.map(|record| record.facts).unwrap_or_default();
     match known.grant(&facts, until, because) {
-        Ok(grant) => take(&kept, given, place, server, (Step::Approve, because), None, Some(&grant)).await,
+        Ok(grant) => {
+            if !given.say.json {
+                kept::granted(&known, given.say);
+            }
+            take(&kept, given, place, server, (Step::Approve, because), None, Some(&grant)).await
+        }
         Err(missing) => Ok(lacking(server, &missing, given)),
     }
 }
@@ -196,7 +216,8 @@ async fn take(
     given.say.json(&json!({
         "server": server, "step": step.as_str(), "from": change.from.map(|state| state.as_str()),
         "state": record.state.as_str(), "until": record.until().map(when), "by": by, "because": because,
-        "changed": change.facts,
+        "changed": change.facts, "version": grant.and_then(Grant::version),
+        "wiring": grant.map(|grant| grant.wiring().lines().collect::<Vec<_>>()),
     }));
     given.say.line(told(server, &change, &record));
     if let Some(next) = next(server, &record) {

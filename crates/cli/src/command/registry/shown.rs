@@ -1,5 +1,6 @@
 //! What is to be said of what a server shows now, for whoever decides about it.
 
+use super::beside::side_by_side;
 use crate::{
     cli::Given,
     place::Place,
@@ -29,7 +30,7 @@ pub(super) fn meanwhile(one: &Waiting) -> Value {
         let Departure { digest, times, first_at, last_at, seen_by, .. } = &one.departure;
         json!({
             "seen": digest, "severity": one.severity(), "times": times, "first-at": when(*first_at), "at": when(*last_at),
-            "shown-to": seen_by, "changes": one.changes(),
+            "shown-to": seen_by, "changes": one.changes(), "text": one.text(),
         })
     };
     one.meanwhile.iter().map(value).collect()
@@ -61,10 +62,14 @@ pub(super) fn tell_left(one: &Waiting, given: &Given) {
     if pin.state == PinState::Returned {
         given.say.line("it shows what was accepted again; what it was meanwhile was not harmless, so it waits until somebody decides");
     }
+    let (before, _) = one.texts();
     for one in &one.meanwhile {
         let (severity, digest) = (one.severity(), one.departure.digest);
         let said = format!("meanwhile, {} at worst, it was {digest}", severity.as_str());
         given.say.line(if severity.flags() { given.say.paint(31, &said) } else { said });
+        if severity >= Severity::Medium {
+            side_by_side(given.say, &before, &one.text());
+        }
         for change in one.changes() {
             let (severity, kind) = (change.severity.as_str(), change.kind.as_str());
             let (at, why) = (one_line(&change.place), one_line(&change.because));

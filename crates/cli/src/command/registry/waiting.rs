@@ -2,7 +2,7 @@
 
 use super::{
     beside::side_by_side,
-    kept, named,
+    kept,
     shown::{self, Shown},
     state,
 };
@@ -11,7 +11,7 @@ use crate::{
     failure::Outcome,
     near,
     place::Place,
-    say::{Say, one_line},
+    say::{Say, named, one_line},
     sources::SystemClock,
 };
 use anyhow::anyhow;
@@ -35,7 +35,7 @@ pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given,
         over: &|definitions| gateway::registry::rules_over(kept.live(), server, definitions),
     };
     let pins = kept.store.pins(&scope, server).await?;
-    let wanted = name.map(|name| named::item(name, &pins)).transpose()?;
+    let wanted = name.map(|name| super::named::item(name, &pins)).transpose()?;
     if let Some((item, _)) = &wanted
         && !pins.iter().any(|pin| pin.item == *item)
     {
@@ -58,14 +58,13 @@ pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given,
             let one = Waiting::accepted(pin, kept.store.definition(&scope, &pin.seen).await?);
             values.push(value(&review, &one, &seen));
             tell(&review, &one, &seen, server, given);
-            any = true;
         }
     }
     if wanted.is_none() {
         any |= recorded_otherwise(server, &mut values, &kept, given).await?;
     }
     given.say.json(&values);
-    if !any {
+    if !any && values.is_empty() {
         given.say.line(match pins.is_empty() {
             true => format!("nothing of `{server}` was seen yet, and nothing is accepted"),
             false => format!("`{server}` shows what was accepted"),
@@ -80,7 +79,7 @@ fn no_such(item: &Item, server: &ServerName, pins: &[Pin]) -> anyhow::Error {
         true => item.name.clone(),
         false => format!("{}:{}", item.kind.as_str(), item.name),
     };
-    let nothing = format!("`{server}` has no {} `{}`", item.kind.as_str(), one_line(&item.name));
+    let nothing = format!("`{server}` has no {} {}", item.kind.as_str(), named(&item.name));
     anyhow!(near::none(&nothing, &typed(item), &pins.iter().map(|pin| typed(&pin.item)).collect()))
 }
 
@@ -88,6 +87,7 @@ fn value(review: &Review, one: &Waiting, seen: &Shown) -> serde_json::Value {
     let (before, after) = one.texts();
     json!({
         "kind": one.pin.item.kind.as_str(), "name": one.pin.item.name, "state": state(&one.pin), "seen": one.pin.seen,
+        "bound": review.bound(&one.pin.item).unwrap_or(one.pin.seen),
         "before": before, "after": after, "findings": seen.findings(&one.pin.item),
         "looks-like": review.likeness(&one.pin.item).map(shown::likeness), "left": shown::left(&one.pin), "meanwhile": shown::meanwhile(one), "reaches": review.radius(&one.pin.item),
         "severity": review.severity(&one.pin.item), "changes": review.changes(&one.pin.item),
@@ -97,8 +97,14 @@ fn value(review: &Review, one: &Waiting, seen: &Shown) -> serde_json::Value {
 fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given: &Given) {
     let say = given.say;
     let (pin, (before, after)) = (&one.pin, one.texts());
-    let name = one_line(&pin.item.name);
-    say.line(format!("{} `{name}` of `{server}` is {} ({})", pin.item.kind.as_str(), state(pin), pin.seen));
+    let (name, bound) = (named(&pin.item.name), review.bound(&pin.item).unwrap_or(pin.seen));
+    say.line(format!("{} {name} of `{server}` is {} ({bound})", pin.item.kind.as_str(), state(pin)));
+    if bound != pin.seen {
+        say.line(format!(
+            "that digest stands for what it was meanwhile, too; its definition is {}",
+            pin.seen
+        ));
+    }
     side_by_side(say, &before, &after);
     if let Some(why) = one.unread(server) {
         say.line(say.paint(31, &format!("critical: {why}, so nothing can be compared")));

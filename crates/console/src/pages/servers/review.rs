@@ -9,6 +9,7 @@ use crate::view::Shown;
 use crate::web::{self, Body, Stop};
 use crate::{Console, Fields, Route, Signed};
 use askama::Template;
+use catalog::drift::Severity;
 use decision::{Digest, ServerName};
 use http::{Response, StatusCode};
 use items::{ItemView, item};
@@ -265,7 +266,7 @@ fn old_name<'a>(review: &'a Review, one: &Waiting) -> Option<&'a Waiting> {
 }
 
 /// What is shown beside what was accepted, each under its name: what is shown now, and the worst of what was shown
-/// meanwhile, where that is worse or all there is to see.
+/// meanwhile, where that is worse, as bad as something that is not harmless, or all there is to see.
 fn beside(review: &Review, index: usize) -> Vec<(&'static str, Vec<Field>)> {
     let Some(one) = review.waiting.get(index) else { return Vec::new() };
     let now = match old_name(review, one) {
@@ -275,7 +276,9 @@ fn beside(review: &Review, index: usize) -> Vec<(&'static str, Vec<Field>)> {
     let worst = review.changes_now(&one.pin.item).iter().map(|change| change.severity).max();
     let is_gone = one.pin.state == PinState::Gone;
     let meanwhile = one.meanwhile.first().filter(|meanwhile| {
-        one.is_back() || is_gone || worst.is_none_or(|worst| meanwhile.severity() > worst)
+        let severity = meanwhile.severity();
+        let is_as_bad = |worst| severity > worst || (severity == worst && worst >= Severity::Medium);
+        one.is_back() || is_gone || worst.is_none_or(is_as_bad)
     });
     let now = (!one.is_back() || meanwhile.is_none()).then_some(("Shown now", now));
     let meanwhile = meanwhile.map(|meanwhile| ("Shown meanwhile", meanwhile.fields()));

@@ -1,11 +1,12 @@
 //! A step of a server's record, taken on its page.
 
+use super::review::OUTDATED;
 use super::{configured, href, named, server};
 use crate::pages::Frame;
 use crate::web::{self, Body, Stop};
-use crate::{Console, Fields, Route, Signed};
+use crate::{Configured, Console, Fields, Route, Signed};
 use catalog::record::{Fact, Facts, Missing, Record, Step};
-use decision::{ServerName, Timestamp};
+use decision::{Digest, ServerName, Timestamp};
 use http::{Response, StatusCode};
 use store::{StoreError, Taking};
 
@@ -33,7 +34,30 @@ pub(crate) async fn step(
     if record.is_none() && step != Step::Add && !is_known(console, &name).await? {
         return Err(Stop::nowhere());
     }
-    let asked = Asked { name: &name, step, seen, because: because.as_deref() };
+    let known = configured(console, &name).await?;
+    let grants = match step {
+        // a review has the gateway reach it
+        Step::Approve | Step::Review => true,
+        Step::Set => fields.contains_key("declared"),
+        // who proposes one by its name has seen nothing of it
+        Step::Add => fields.contains_key("shown"),
+        Step::Suspend | Step::Retire | Step::Forget => false,
+    };
+    if grants {
+        let Some(shown) = Digest::parse(text("shown")) else {
+            return Err(Stop::malformed("This form does not say what it is about."));
+        };
+        // that another record is in the way is for the store to say
+        let is_of_this = record.as_ref().map_or(0, |record| record.version) == seen;
+        if is_of_this && looked_at(record.as_ref(), known.as_ref()) != shown {
+            let why = format!(
+                "Nothing was decided: how it is reached, what is declared of it or what it offers is not what the page showed. \
+                 This is what is so now. `{OUTDATED}`"
+            );
+            return again(console, signed, &name, why).await;
+        }
+    }
+    let asked = Asked { name: &name, step, seen, because: because.as_deref(), known };
     match take(console, signed, &asked, record.as_ref(), fields).await? {
         Ok(()) => {
             console.tell_decided().await?;
@@ -41,6 +65,12 @@ pub(crate) async fn step(
         }
         Err(why) => again(console, signed, &name, why).await,
     }
+}
+
+/// What whoever looks at its page now decides about.
+pub(super) fn looked_at(record: Option<&Record>, configured: Option<&Configured>) -> Digest {
+    let declared = configured.map(|one| one.declared.clone()).unwrap_or_default();
+    catalog::record::looked_at(record, &declared, configured.map(|one| &one.known))
 }
 
 /// Whether it is configured, or was seen once.
@@ -54,6 +84,8 @@ struct Asked<'a> {
     step: Step,
     seen: u64,
     because: Option<&'a str>,
+    /// What is so, of which a grant is made: what was compared with the page.
+    known: Option<Configured>,
 }
 
 /// The inner error is for whoever asked.
@@ -64,9 +96,9 @@ async fn take(
     record: Option<&Record>,
     fields: &Fields,
 ) -> Result<Result<(), String>, Stop> {
-    let known = configured(console, asked.name).await?;
+    let known = &asked.known;
     let before = record.map(|record| record.facts.clone()).unwrap_or_default();
-    let facts = match (asked.step, &known, record) {
+    let facts = match (asked.step, known, record) {
         (Step::Set, ..) if fields.contains_key("declared") => {
             let mut facts = before.clone();
             facts.take(&known.as_ref().map(|one| one.declared.clone()).unwrap_or_default());
@@ -84,7 +116,7 @@ async fn take(
         }
         (_, Some(_), Some(_)) | (_, None, _) => None,
     };
-    let grant = match (asked.step, &known) {
+    let grant = match (asked.step, known) {
         (Step::Approve, Some(one)) => {
             let Some(until) = date(fields.get("until").map(String::as_str).unwrap_or_default()) else {
                 return Ok(Err("Say until which day it is approved, as in 2027-05-31.".to_owned()));

@@ -1,9 +1,9 @@
 //! One item on the page of what waits, for the eye.
 
 use super::{about, beside, href, old_name};
-use crate::review::{Field, Part, Radius, Review, Ruling, Waiting};
+use crate::review::{self, Field, Part, Radius, Review, Ruling, Waiting};
 use crate::view::{Shown, When, kind, when};
-use catalog::drift::{Change, Severity};
+use catalog::drift::Severity;
 use catalog::scan::Finding;
 use decision::ServerName;
 use store::{DEPARTURES_MAX, PinState};
@@ -50,6 +50,8 @@ pub(super) struct Reason {
     pub(super) place: Shown,
     pub(super) because: Shown,
     pub(super) breaks: bool,
+    /// It is a reason against what it was, and not against what is shown now.
+    pub(super) meanwhile: bool,
 }
 
 /// What was shown, now or meanwhile, beside what was accepted.
@@ -180,6 +182,7 @@ fn found(finding: &Finding) -> Reason {
         place: Shown::short(&finding.place),
         because: Shown::of(&finding.because.chars().take(600).collect::<String>()),
         breaks: false,
+        meanwhile: false,
     }
 }
 
@@ -192,16 +195,19 @@ fn unread(why: &'static str) -> Reason {
         place: Shown::default(),
         because,
         breaks: false,
+        meanwhile: false,
     }
 }
 
-fn reason(change: &Change) -> Reason {
+fn reason(one: review::Reason<'_>) -> Reason {
+    let change = one.change;
     Reason {
         severity: severity(change.severity),
         kind: change.kind.as_str(),
         place: Shown::short(&change.place),
         because: Shown::of(&change.because.chars().take(600).collect::<String>()),
-        breaks: !change.compatible,
+        breaks: !change.compatible && !one.meanwhile,
+        meanwhile: one.meanwhile,
     }
 }
 

@@ -71,7 +71,17 @@ pub(crate) fn poisoned<'a>(
     let others = accepted.chain(shown).collect();
     let seen = scan::scan_items(server, items.iter().map(|seen| (&seen.item, seen.raw.as_ref())), others);
     let poisoned = seen.into_iter().filter(|(item, _)| open.contains(item));
-    (poisoned.filter_map(|(item, all)| Some((item, worst(all)?))).collect(), Some(place))
+    let mut poisoned: BTreeMap<Item, Finding> =
+        poisoned.filter_map(|(item, all)| Some((item, worst(all)?))).collect();
+    poisoned.extend(reserved(live, server, &open));
+    (poisoned, Some(place))
+}
+
+/// What is called as the gateway's own drafts are.
+fn reserved(live: &Live, server: &ServerName, open: &BTreeSet<&Item>) -> BTreeMap<Item, Finding> {
+    let Some(entry) = live.catalogue.server(server) else { return BTreeMap::new() };
+    let known = |tool: &str| entry.item(ItemKind::Tool, tool).is_some() || entry.is_absent(tool);
+    scan::scan_reserved(&entry.declarations, open.iter().copied(), known)
 }
 
 /// What is worst in what a server calls itself, if that is poisoned.

@@ -9,7 +9,7 @@ use decision::{Item, ItemKind, ServerName};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use store::Seen;
+use store::{PinState, Scope, Seen, Store, StoreError};
 
 /// What servers show that are being looked at. At a start all are looked at together, and no snapshot has any of them: of
 /// two that would be taken for one another, the one that came second must see the first.
@@ -77,6 +77,26 @@ pub(crate) fn poisoned<'a>(
     (poisoned, Some(place))
 }
 
+/// Of what nobody decided on and the server does not show any more, what is poisoned: that is to be remembered. Of many the
+/// first are looked at, since how many there are is up to the server.
+pub(crate) async fn caught(
+    store: &Store,
+    scope: &Scope,
+    server: &ServerName,
+    items: &[Seen],
+) -> Result<BTreeSet<Item>, StoreError> {
+    let shown: BTreeSet<&Item> = items.iter().map(|seen| &seen.item).collect();
+    let pins = store.pins(scope, server).await?.into_iter();
+    let left =
+        pins.filter(|pin| pin.state == PinState::New && pin.is_undecided() && !shown.contains(&pin.item));
+    let mut all = Vec::new();
+    for pin in left.take(LEFT_MAX) {
+        all.extend(store.definition(scope, &pin.seen).await?.map(|raw| (pin.item, raw)));
+    }
+    let seen = scan::scan_items(server, all.iter().map(|(item, raw)| (item, raw.as_ref())), Vec::new());
+    Ok(seen.into_iter().filter_map(|(item, all)| worst(all).map(|_| item)).collect())
+}
+
 /// What is called as the gateway's own drafts are.
 fn reserved(live: &Live, server: &ServerName, open: &BTreeSet<&Item>) -> BTreeMap<Item, Finding> {
     let Some(entry) = live.catalogue.server(server) else { return BTreeMap::new() };
@@ -104,6 +124,9 @@ fn is_accepted(live: &Live, server: &ServerName, seen: &Seen) -> bool {
     }
     live.catalogue.item(server, *kind, name).is_some_and(|item| item.definition.digest() == seen.digest)
 }
+
+/// So many items that a server does not show any more are looked at.
+const LEFT_MAX: usize = 100;
 
 /// What of one server is held beside what others have.
 const COMPARED: [ItemKind; 3] = [ItemKind::Tool, ItemKind::Resource, ItemKind::ResourceTemplate];

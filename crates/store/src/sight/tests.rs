@@ -25,9 +25,10 @@ fn look(known: &[Pin], sighting: &Sighting) -> (Vec<Pin>, Vec<Change>) {
     let changes = steps.iter().map(|(pin, what)| Change::of(pin, *what)).collect();
     let mut pins: BTreeMap<Item, Pin> = known.iter().map(|pin| (pin.item.clone(), pin.clone())).collect();
     for (pin, what) in steps {
-        match what {
-            What::Passed => drop(pins.remove(&pin.item)),
-            _ => drop(pins.insert(pin.item.clone(), pin)),
+        if what == What::Passed {
+            pins.remove(&pin.item);
+        } else {
+            pins.insert(pin.item.clone(), pin);
         }
     }
     (pins.into_values().collect(), changes)

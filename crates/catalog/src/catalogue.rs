@@ -5,7 +5,7 @@ use crate::judged;
 use crate::observed::Observation;
 use crate::risk::Siblings;
 use crate::{Claimed, Classified, Declarations, Definition, Tier};
-use decision::{Digest, Environment, ItemKind, ServerName};
+use decision::{Digest, Environment, Item as Named, ItemKind, ServerName};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -32,8 +32,8 @@ pub struct ServerEntry {
     submits: BTreeMap<String, Item>,
     /// What answers of its tools said that their calls did, by name.
     observed: BTreeMap<String, Vec<Observation>>,
-    /// Tools that were accepted and that nobody could call, and why: they are no items, but rules may speak of them.
-    withheld: BTreeMap<String, Arc<str>>,
+    /// What was accepted and nobody could use, and why: no items, but rules may speak of such tools.
+    withheld: BTreeMap<Named, Arc<str>>,
     /// Tools that were seen once, and are not offered.
     absent: BTreeSet<String>,
     /// How much would be at stake with what is accepted or shown of its tools and not offered, at worst, by name.
@@ -76,10 +76,13 @@ impl ServerEntry {
         let mut submits = BTreeMap::new();
         if let Some(tools) = items.get_mut(&ItemKind::Tool) {
             let drafted = tools.iter().filter(|(name, _)| declarations.drafts(name));
-            let made: Vec<_> = drafted.flat_map(|(_, item)| drafts::beside(tools, item)).collect();
+            let made: Vec<_> = drafted.flat_map(|(_, item)| drafts::beside(item)).collect();
             for (name, item) in made {
                 match item.drafting {
-                    Some(Drafting::Submit { .. }) => drop(submits.insert(name, item)),
+                    Some(Drafting::Submit { .. }) => {
+                        tools.remove(&name);
+                        submits.insert(name, item);
+                    }
                     Some(Drafting::Draft { .. }) | None => drop(tools.insert(name, item)),
                 }
             }
@@ -96,26 +99,26 @@ impl ServerEntry {
         }
     }
 
-    /// The same, with tools that were accepted and that nobody could call, and why.
+    /// The same, with what was accepted and nobody could use, and why.
     #[must_use]
-    pub fn beside(mut self, withheld: BTreeMap<String, Arc<str>>) -> Self {
+    pub fn beside(mut self, withheld: BTreeMap<Named, Arc<str>>) -> Self {
         self.withheld = withheld;
         self
     }
 
     /// Whether it is a tool that was accepted, and that nobody could call.
     pub fn is_withheld(&self, tool: &str) -> bool {
-        self.withheld.contains_key(tool)
+        self.why_withheld(&Named { kind: ItemKind::Tool, name: tool.to_owned() }).is_some()
     }
 
-    /// Why it is, if it is one.
-    pub fn why_withheld(&self, tool: &str) -> Option<&str> {
-        self.withheld.get(tool).map(|why| &**why)
+    /// Why nobody could use it, if it was accepted and nobody could.
+    pub fn why_withheld(&self, item: &Named) -> Option<&str> {
+        self.withheld.get(item).map(|why| &**why)
     }
 
-    /// Tools that were accepted and that nobody could call, by name, and why.
-    pub fn withheld(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.withheld.iter().map(|(name, why)| (name.as_str(), &**why))
+    /// What was accepted and nobody could use, and why.
+    pub fn withheld(&self) -> impl Iterator<Item = (&Named, &str)> {
+        self.withheld.iter().map(|(item, why)| (item, &**why))
     }
 
     /// The same, with tools that were seen once and are not offered: new, changed, rejected or gone.

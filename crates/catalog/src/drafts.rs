@@ -2,11 +2,11 @@
 //! keeps what would be done and `submit_X` does it. Both are derived from the pinned definition of `X`.
 
 use crate::catalogue::Item;
-use crate::{Category, Classified, Definition, Effect, Origin, Tier};
+use crate::{Category, Claimed, Classified, Declarations, Definition, Effect, Origin, Tier};
 use bytes::Bytes;
 use decision::ItemKind;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What stands before the name of the tool that is drafted or submitted.
@@ -73,14 +73,35 @@ fn as_given(draft: &str) -> String {
     format!("as `{draft}` gave it")
 }
 
-/// The two tools beside `item`; none where the author has tools of those names already.
-pub(crate) fn beside(tools: &BTreeMap<String, Item>, item: &Item) -> Vec<(String, Item)> {
-    let of = item.definition.name().to_owned();
-    let names = [format!("{DRAFT}{of}"), format!("{SUBMIT}{of}")];
-    if item.classified.effect == Effect::Read || names.iter().any(|name| tools.contains_key(name)) {
+/// The tool of which this is a name of the gateway's own, to draft it or to submit what was drafted: no server has a tool of
+/// that name, or whoever may draft might call. `known` says which tools a server has, offered or not; one that is declared by
+/// its exact name need not have been seen.
+pub fn reserved<'n>(
+    declarations: &Declarations,
+    name: &'n str,
+    known: impl Fn(&str) -> bool,
+) -> Option<&'n str> {
+    let of = name.strip_prefix(DRAFT).or_else(|| name.strip_prefix(SUBMIT))?;
+    let reads = || declarations.classify(of, Claimed::default()).effect == Effect::Read;
+    let named = || declarations.tools.iter().any(|(pattern, _)| pattern == of);
+    (declarations.drafts(of) && (named() || known(of)) && !reads()).then_some(of)
+}
+
+/// Why a server's tool of that name is not offered.
+pub fn reserved_because(name: &str, of: &str) -> String {
+    let (name, of) = (inspect::shown::visible(name), inspect::shown::visible(of));
+    format!(
+        "`{name}` is the gateway's own name for drafts of `{of}` (`draft = true`), and what has it is no tool of the server's"
+    )
+}
+
+/// The two tools beside `item`, in the place of what its author calls so.
+pub(crate) fn beside(item: &Item) -> Vec<(String, Item)> {
+    if item.classified.effect == Effect::Read {
         return Vec::new();
     }
-    let [draft, submit] = names;
+    let of = item.definition.name().to_owned();
+    let [draft, submit] = [DRAFT, SUBMIT].map(|at| format!("{at}{of}"));
     let schema = item.definition.input_schema();
     let schema =
         schema.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_else(|| json!({ "type": "object" }));
@@ -119,4 +140,47 @@ pub(crate) fn beside(tools: &BTreeMap<String, Item>, item: &Item) -> Vec<(String
         Some((name, Item { definition: Arc::new(definition), classified, claimed, drafting: Some(drafting) }))
     });
     made.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Declared, ServerEntry};
+    use decision::{Environment, ServerName};
+
+    fn declared(pattern: &str, effect: Effect) -> Declarations {
+        let declared = Declared { effect: Some(effect), draft: Some(true), ..Declared::default() };
+        Declarations { tools: vec![(pattern.to_owned(), declared)], ..Declarations::default() }
+    }
+
+    #[test]
+    fn what_the_gateway_calls_its_drafts_is_no_name_for_a_servers_tool() {
+        let exact = declared("refund", Effect::Write);
+        for name in ["draft_refund", "submit_refund"] {
+            assert_eq!(reserved(&exact, name, |_| false), Some("refund"), "before it was seen");
+        }
+        for name in ["draft_", "draft_pay", "Draft_refund", "refund", "draft_draft_refund"] {
+            assert_eq!(reserved(&exact, name, |_| true), None, "{name}");
+        }
+        let all = declared("*", Effect::Write);
+        assert_eq!(reserved(&all, "draft_refund", |of| of == "refund"), Some("refund"));
+        assert_eq!(reserved(&all, "draft_email", |_| false), None, "of nothing that is there");
+        assert_eq!(reserved(&declared("refund", Effect::Read), "draft_refund", |_| true), None, "no draft");
+        assert_eq!(reserved(&Declarations::default(), "draft_refund", |_| true), None);
+    }
+
+    #[test]
+    fn the_gateways_pair_stands_in_the_place_of_a_servers_tools_of_those_names() {
+        let tool = |name: &str| {
+            let raw = Bytes::from(json!({ "name": name, "description": "the server's" }).to_string());
+            Arc::new(Definition::new(ServerName::new("shop").unwrap(), ItemKind::Tool, raw).unwrap())
+        };
+        let tools = ["refund", "draft_refund", "submit_refund"].map(tool);
+        let environment = Environment::new("local").unwrap();
+        let entry = ServerEntry::new(environment, declared("refund", Effect::Write), tools);
+        let drafting = |name| entry.item(ItemKind::Tool, name).map(|item| item.drafting.clone());
+        assert_eq!(drafting("draft_refund"), Some(Some(Drafting::Draft { of: "refund".to_owned() })));
+        assert_eq!(drafting("submit_refund"), None);
+        assert!(entry.submit("submit_refund").is_some());
+    }
 }

@@ -25,7 +25,7 @@ pub use definition::{
     Claimed, DEFINITION_BYTES_MAX, Definition, DefinitionError, ItemState, NAME_BYTES_MAX, NameFault,
     PromptArgument, TOOL_NAME_BYTES_MAX, compare,
 };
-pub use drafts::{DRAFT_ID, Drafting};
+pub use drafts::{DRAFT_ID, Drafting, reserved, reserved_because};
 pub use judged::{classify, judge};
 pub use term::{Remark, Said, Stands, Term};
 pub use unpinned::{Unpinned, is_stand_in, why_unpinned};

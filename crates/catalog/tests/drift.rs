@@ -378,6 +378,46 @@ cases! {
 }
 
 #[test]
+fn what_asks_for_a_credential_is_no_harmless_argument() {
+    let text = json!({ "type": "string", "description": "your key" });
+    for name in ["api_key", "password", "session_token", "credit_card"] {
+        let optional = arguments(object(json!({ "id": {} })), object(json!({ "id": {}, name: text })));
+        let nested = json!({ "type": "object", "properties": { name: text } });
+        let nested = arguments(object(json!({ "id": {} })), object(json!({ "id": {}, "options": nested })));
+        let renamed = arguments(object(json!({ "id": text })), object(json!({ name: text })));
+        let prompt = prompts(json!([{ "name": "a" }]), json!([{ "name": "a" }, { "name": name }]));
+        for drift in [optional, nested, renamed, prompt] {
+            assert!(
+                drift.changes.iter().any(|change| change.kind == Kind::ArgumentAsksSecret),
+                "{name} {drift:#?}"
+            );
+            assert!(drift.worst() >= Severity::Medium && !drift.harmless(), "{name} {drift:#?}");
+        }
+    }
+    let plain = arguments(object(json!({ "id": {} })), object(json!({ "id": {}, "page_token": text })));
+    assert!(plain.harmless(), "{plain:#?}");
+    let results = results(object(json!({ "id": {} })), object(json!({ "id": {}, "token": text })));
+    assert!(results.changes.iter().all(|change| change.kind != Kind::ArgumentAsksSecret), "{results:#?}");
+}
+
+#[test]
+fn a_template_that_reaches_more_is_no_mere_rename() {
+    let of = |uri: &str| json!({ "uriTemplate": uri, "name": "rows", "description": "Rows of one table of the shop" });
+    for (old, new) in [
+        ("db://{table}", "db://{+table}"),
+        ("db://shop/{table}", "db://{base}/{table}"),
+        ("db://{table}", "db://{table}{/rest*}"),
+    ] {
+        let drift = templates(of(old), of(new));
+        let renamed = drift.changes.iter().find(|change| change.kind == Kind::ItemRenamed).unwrap();
+        assert!(renamed.severity >= Severity::Medium, "{drift:#?}");
+        assert!(renamed.because.contains("reaches more"), "{drift:#?}");
+    }
+    let drift = templates(of("db://{+table}"), of("db://{table}"));
+    assert_eq!(drift.worst(), Severity::Low, "{drift:#?}");
+}
+
+#[test]
 fn a_tool_that_another_server_has_is_told() {
     let of = |name: &str, tools: &[&str]| Server {
         name: Some(name.to_owned()),

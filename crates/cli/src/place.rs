@@ -7,7 +7,7 @@ use crate::{
     failure::Failure,
     indexed,
     keys::Handed,
-    say::Say,
+    say::{self, Say},
     settings::{self, Meant},
     sources::{SystemClock, SystemEntropy},
     surroundings::Surroundings,
@@ -23,8 +23,12 @@ use std::{
     sync::Arc,
 };
 use store::{Opening, Scope, Store, StoreError};
+use tokio::time::Duration;
 
 const FILE: &str = "callgate.toml";
+/// From when on somebody who waits for the database is told so.
+const SILENT: Duration = Duration::from_secs(2);
+const WAITING: &str = "waiting for the database: something else writes to it, or it does not answer";
 /// Largest configuration or policy file that is read.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Most policy files.
@@ -399,7 +403,14 @@ impl Place {
 
     async fn opened(&self, opening: Opening) -> Result<Store, StoreError> {
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        Store::open_as(&self.meant.database, opening, clock, entropy).await
+        let mut opened = Box::pin(Store::open_as(&self.meant.database, opening, clock, entropy));
+        match tokio::time::timeout(SILENT, &mut opened).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                say::aside(WAITING);
+                opened.await
+            }
+        }
     }
 }
 

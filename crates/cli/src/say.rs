@@ -48,7 +48,7 @@ impl Say {
 
     /// A remark beside the answer, on standard error.
     pub(crate) fn aside(self, text: impl AsRef<str>) {
-        let _ = writeln!(io::stderr().lock(), "{}", tamed(text.as_ref()));
+        aside(text);
     }
 
     /// Asks, and whether a line of standard input said yes. For whatever else it said there is a remark that says what was
@@ -135,6 +135,11 @@ impl Say {
 
 fn painted(colour: Option<u8>, text: &str) -> String {
     colour.map_or_else(|| text.to_owned(), |code| format!("\x1b[{code}m{text}\x1b[0m"))
+}
+
+/// A remark on standard error.
+pub(crate) fn aside(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr().lock(), "{}", tamed(text.as_ref()));
 }
 
 /// Text of somebody else's, without anything that steers a terminal or hides what is there.

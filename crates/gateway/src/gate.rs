@@ -56,10 +56,10 @@ pub struct Live {
 }
 
 impl Live {
-    /// Accepted tools that are withheld because no call of them could be let through, and why.
-    pub fn unusable(&self) -> impl Iterator<Item = (&ServerName, &str, &str)> {
+    /// What was accepted and is withheld because no use of it could be let through, and why.
+    pub fn unusable(&self) -> impl Iterator<Item = (&ServerName, &decision::Item, &str)> {
         let all = self.catalogue.servers();
-        all.flat_map(|(server, entry)| entry.withheld().map(move |(name, why)| (server, name, why)))
+        all.flat_map(|(server, entry)| entry.withheld().map(move |(item, why)| (server, item, why)))
     }
 
     /// Whether the rules refuse nothing at a server and the record says what they would have.
@@ -103,7 +103,7 @@ pub enum Withdrawn {
     Changed,
     /// It is what was accepted, and was something else meanwhile.
     Returned,
-    /// It was accepted, and nobody could call it: why.
+    /// It was accepted, and nobody could use it: why.
     Unusable(Arc<str>),
 }
 

@@ -2,12 +2,13 @@
 //! before has: there may be hundreds of servers and thousands of tools, and mostly one of them has changed.
 
 use crate::gate::{Live, Peer, Withdrawn};
+use crate::resolve::NOT_NORMAL;
 use crate::schemas::{self, Judge};
-use crate::settings::{ServerSettings, Settings};
+use crate::settings::{Mode, ServerSettings, Settings};
 use crate::sighted;
 use bytes::Bytes;
 use catalog::ServerEntry;
-use decision::{Digest, ItemKind, ServerName, Timestamp};
+use decision::{Digest, Item, ItemKind, ServerName, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _, num::NonZero, panic::resume_unwind, sync::Arc, thread};
 use store::{Definition, Pin, PinState, Server, Store, StoreError};
 use wire::Eras;
@@ -155,10 +156,12 @@ fn shared(
     Some((Arc::clone(entry), Some((peer.instructions.clone(), peer.withdrawn.clone()))))
 }
 
-/// What the snapshot before offers of a server whose arguments were as open as they are now: it can be used.
+/// What the snapshot before offers of a server whose arguments were as open, and whose rules were as binding, as they are
+/// now: it can be used.
 fn usable<'a>(before: &'a Live, name: &ServerName, server: &ServerSettings) -> Option<&'a ServerEntry> {
-    let were = &before.settings.servers.get(name)?.open_arguments;
-    before.catalogue.server(name).filter(|_| *were == server.open_arguments)
+    let was = before.settings.servers.get(name)?;
+    let same = was.open_arguments == server.open_arguments && was.mode == server.mode;
+    before.catalogue.server(name).filter(|_| same)
 }
 
 /// What was observed of a server's tools, by name.
@@ -214,9 +217,9 @@ impl<'a> Read<'a> {
         let (mut judge, mut unusable) = (Judge::default(), BTreeMap::new());
         definitions.retain(|definition| {
             let Some(why) = self.unusable(definition, &mut judge) else { return true };
-            tracing::warn!(server = %self.name, item = %definition.name(), because = %why, "withheld: nobody could call it");
+            tracing::warn!(server = %self.name, item = %definition.name(), because = %why, "withheld: nobody could use it");
             let (name, why) = (definition.name().to_owned(), Arc::<str>::from(why));
-            unusable.insert(name.clone(), Arc::clone(&why));
+            unusable.insert(Item { kind: definition.kind(), name: name.clone() }, Arc::clone(&why));
             withdrawn.insert((definition.kind(), name), Withdrawn::Unusable(why));
             unoffered.push(Arc::clone(definition));
             false
@@ -240,9 +243,21 @@ impl<'a> Read<'a> {
         all.filter_map(read).map(Arc::new).collect()
     }
 
-    /// Why nobody could call it.
+    /// Why nobody could use it.
     fn unusable(&self, definition: &catalog::Definition, judge: &mut Judge) -> Option<String> {
         let (kind, name) = (definition.kind(), definition.name());
+        let tools = || self.pins.iter().filter(|pin| pin.item.kind == ItemKind::Tool);
+        let known = |tool: &str| tools().any(|pin| pin.item.name == tool);
+        if kind == ItemKind::Tool
+            && let Some(of) = catalog::reserved(&self.declarations, name, known)
+        {
+            return Some(catalog::reserved_because(name, of));
+        }
+        let address = matches!(kind, ItemKind::Resource | ItemKind::ResourceTemplate);
+        // where rules refuse nothing, nobody can walk around them
+        if address && self.server.mode == Mode::Enforce && !policy::is_normal_address(name) {
+            return Some(NOT_NORMAL.to_owned());
+        }
         let known = self.before.and_then(|before| before.item(kind, name));
         if known.is_some_and(|known| known.definition.digest() == definition.digest()) {
             return None;
@@ -254,7 +269,6 @@ impl<'a> Read<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use decision::{Item, Timestamp};
     use store::Mark;
 
     #[test]

@@ -23,7 +23,11 @@ use compared::compared;
 use decision::{EventName, Item, ServerName};
 pub use pace::Unlooked;
 use pace::{Pace, RETRY_MIN};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use store::{FirstSight, Revision, Seen, ServerMeta, Sighting, Store, StoreError, Writer};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -317,7 +321,9 @@ impl Offers {
             capabilities: Some(found.capabilities.clone()),
         };
         let (pinning, apart) = compared(&self.pinning, &self.gate.store, &scope, server, &items).await?;
-        let (apart, withheld) = (sighted::as_bad_as(apart, poisoned), poisoned.keys().cloned().collect());
+        let apart = sighted::as_bad_as(apart, poisoned);
+        let mut withheld: BTreeSet<Item> = poisoned.keys().cloned().collect();
+        withheld.extend(sighted::caught(&self.gate.store, &scope, server, &items).await?);
         self.gate.store.put_server_meta(&scope, server, &meta).await?;
         let (server, kinds) = (server.clone(), found.kinds());
         let sighting = Sighting { server, kinds, items, first: FirstSight::Pin, withheld, apart };

@@ -93,7 +93,13 @@ impl Registry {
                 Code::ServerHeldToReads
             }
         };
-        let because = access.because(server.as_str()).unwrap_or_default();
+        let mut because = access.because(server.as_str()).unwrap_or_default();
+        if let (ItemKind::Question, Access::Reads(_)) = (kind, access) {
+            because = format!(
+                "the server put a question (`{name}`) to its client, which is no read; what it had done until then is \
+                 not undone: {because}"
+            );
+        }
         Err(Refusal::new(code, because.clone()).told(because))
     }
 

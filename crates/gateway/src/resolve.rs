@@ -119,6 +119,10 @@ fn question(
     }
 }
 
+/// Why an address is refused and what has it is withheld.
+pub(crate) const NOT_NORMAL: &str = "the address is not in normal form (a `.` or `..` segment, a letter, digit, slash or `~` as a percent code, a \
+     capital in the scheme), so rules about addresses could be walked around";
+
 /// What the peer named: which kind of item, where in the frame, and under which name.
 struct Meant {
     kind: ItemKind,
@@ -137,6 +141,14 @@ fn named(
     let meant = meant(frame, method)?;
     let sought = Item { kind: meant.kind, name: meant.name.clone() };
     let found = find(live, &arrival.entrance, &meant, asker, leg.claims.host.as_deref());
+    let address = matches!(meant.kind, ItemKind::Resource | ItemKind::ResourceTemplate);
+    // the same whether anybody has it: who may not see it must not learn that it is there
+    let watched = || found.as_ref().is_ok_and(|hit| live.observes(&hit.server));
+    if address && !policy::is_normal_address(&meant.name) && !watched() {
+        leg.asked = Some(sought);
+        let sentence = format!("`{}`: {NOT_NORMAL}", inspect::shown::visible(&meant.name));
+        return Err(Refusal::new(Code::ArgumentsInvalid, sentence.clone()).told(sentence));
+    }
     let Hit { server, item, name, way } = found.map_err(|missing| {
         match missing.server {
             Some(server) => leg.target = Some(Target { server, item: sought, definition: None }),

@@ -5,7 +5,7 @@ mod judged;
 mod told;
 
 pub(crate) use differing::look_as_callers;
-pub(crate) use judged::{AtHand, identity, poisoned};
+pub(crate) use judged::{AtHand, caught, identity, poisoned};
 pub(crate) use told::{add, known, reached, tell};
 
 use crate::errands::Found;

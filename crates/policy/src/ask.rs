@@ -2,6 +2,7 @@
 
 use crate::{
     actions::{self, METHODS, PRINCIPALS, uid},
+    address,
     answer::{Answer, Held, Reason},
     context::{Contexts, answered, context},
     load::Policies,
@@ -273,7 +274,7 @@ impl Policies {
             (Some(resource), _) => Some(Cow::Borrowed(resource)),
             (None, ItemKind::Prompt) => actions::prompt_entity(server, entry, name).map(Cow::Owned),
             (None, ItemKind::Resource | ItemKind::ResourceTemplate) => {
-                if walks(name) {
+                if !address::is_normal(name) {
                     return Err(Answer::refused(Reason::AddressUnsafe, "the address is not in normal form"));
                 }
                 actions::resource_entity(server, entry, name).map(Cow::Owned)
@@ -476,19 +477,6 @@ fn nobody_permits(request: &Request) -> Answer {
         detail: "no rule permits it".to_owned(),
         remedy: Some(format!("@id(\"{id}\") permit(principal == {who}, action == {what}, {resource});")),
     }
-}
-
-/// Whether an address is not in the normal form of RFC 3986, section 6.2.2: `.` or `..` segments, letters written
-/// as percent codes, capitals in the scheme. `like "file:///docs/*"` would match what leads elsewhere, and miss
-/// what leads there.
-fn walks(uri: &str) -> bool {
-    let scheme = uri.split(':').next().unwrap_or_default();
-    let coded = uri.split('%').skip(1).any(|rest| {
-        let code = rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        code.is_none_or(|byte| byte.is_ascii_alphanumeric() || b"-._~%\\/".contains(&byte))
-    });
-    let segments = || uri.split(['/', '\\', ':', '?', '#', '=', '&']);
-    coded || scheme.bytes().any(|b| b.is_ascii_uppercase()) || segments().any(|s| matches!(s, "." | ".."))
 }
 
 /// The plans of one server.

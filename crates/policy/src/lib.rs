@@ -8,6 +8,7 @@
 //! crate that names the policy engine. Start at [`Policies`].
 
 mod actions;
+mod address;
 mod answer;
 mod ask;
 pub mod budget;
@@ -32,6 +33,7 @@ mod types;
 mod unsaid;
 mod validate;
 
+pub use address::is_normal as is_normal_address;
 pub use answer::{Answer, Asked, Held, Reason};
 pub use ask::{Asker, Circumstances, Question, Subject};
 pub use budget::Budget;

@@ -350,7 +350,8 @@ mod tests {
     #[test]
     fn a_rule_may_speak_of_a_tool_that_is_withheld_and_of_none_that_nobody_has() {
         let name = ServerName::new("a").unwrap();
-        let entry = entry(&name, &["get_x"]).beside([("broken".to_owned(), "x".into())].into());
+        let broken = decision::Item { kind: ItemKind::Tool, name: "broken".to_owned() };
+        let entry = entry(&name, &["get_x"]).beside([(broken, "x".into())].into());
         let catalogue = Arc::new(Catalogue::new([(name, entry)].into()));
         let load = |tool: &str| {
             let text = format!(

@@ -65,7 +65,7 @@ pub use revision::Revision;
 pub use scope::Scope;
 pub use secrets::{NewSecret, Resealable, RetiredSecret, Sealed, SecretListing, StoredSecret};
 pub use servers::{Server, ServerMeta};
-pub use sight::{Apart, Change, Differing, FirstSight, How, Seen, Sighting, What, shown_otherwise};
+pub use sight::{Apart, Change, Differing, FirstSight, How, Seen, Sighting, What, shown_otherwise, singly};
 pub use tokens::{Lapsed, NewToken, TokenHash, TokenId, TokenRecord};
 pub use twins::{Claim as KeyClaim, KeptTwin};
 pub use untold::{TellError, Telling, Writer};

@@ -17,6 +17,8 @@ use tokio::time::{Duration, Instant};
 
 /// How long a statement waits for somebody else's lock before it gives up.
 const BUSY: Duration = Duration::from_secs(3);
+/// The same for commands: whoever shuts somebody out must not fail because a gateway writes much just then.
+const PATIENT: Duration = Duration::from_secs(30);
 /// How long a file that somebody else is just making is left alone.
 const AGAIN: Duration = Duration::from_millis(20);
 /// How long somebody else may take to bring a schema up to date.
@@ -79,7 +81,8 @@ pub enum Opening {
 
 pub(crate) async fn open(url: &str, opening: Opening) -> Outcome<Db> {
     if let Some(path) = url.strip_prefix("sqlite:") {
-        return open_sqlite(path.strip_prefix("//").unwrap_or(path)).await;
+        let busy = if opening == Opening::Move { BUSY } else { PATIENT };
+        return open_sqlite(path.strip_prefix("//").unwrap_or(path), busy).await;
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return open_postgres(url, opening).await;
@@ -87,7 +90,7 @@ pub(crate) async fn open(url: &str, opening: Opening) -> Outcome<Db> {
     Err(StoreError::Address { reason: "unknown kind" })
 }
 
-async fn open_sqlite(path: &str) -> Outcome<Db> {
+async fn open_sqlite(path: &str, busy: Duration) -> Outcome<Db> {
     if path.is_empty() || path.contains('\0') {
         return Err(StoreError::Address { reason: "no path" });
     }
@@ -107,18 +110,18 @@ async fn open_sqlite(path: &str) -> Outcome<Db> {
     // at once, without the wait that it grants a statement.
     let begun = Instant::now();
     loop {
-        match open_file(&path, &place).await {
-            Err(StoreError::Busy { .. }) if begun.elapsed() < BUSY => tokio::time::sleep(AGAIN).await,
+        match open_file(&path, &place, busy).await {
+            Err(StoreError::Busy { .. }) if begun.elapsed() < busy => tokio::time::sleep(AGAIN).await,
             done => return done,
         }
     }
 }
 
-async fn open_file(path: &Path, place: &Arc<str>) -> Outcome<Db> {
+async fn open_file(path: &Path, place: &Arc<str>, busy: Duration) -> Outcome<Db> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
-        .busy_timeout(BUSY)
+        .busy_timeout(busy)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .pragma("trusted_schema", "OFF")

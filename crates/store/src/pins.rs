@@ -127,6 +127,11 @@ impl Pin {
         }
     }
 
+    /// True while nobody has accepted or refused it, ever.
+    pub fn is_undecided(&self) -> bool {
+        self.approved.is_none() && self.rejected.is_none() && self.left.is_none()
+    }
+
     /// True where it went to and fro between what was approved and something else.
     pub fn flaps(&self) -> bool {
         self.left.as_ref().is_some_and(|left| left.times >= FLAPS)
@@ -382,6 +387,13 @@ pub(crate) async fn held(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Out
 pub(crate) async fn read(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Outcome<Vec<Pin>> {
     let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
     tx.rows(LIST, key).await?.iter().map(pin).collect()
+}
+
+/// Takes a pin away that nobody decided on.
+pub(crate) async fn remove(tx: &mut Tx, scope: &Scope, server: &ServerName, item: &Item) -> Outcome<()> {
+    let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+    let key = args![tenant, environment, server.as_str(), item.kind.as_str(), item.name.as_str()];
+    tx.execute(REMOVE, key).await.map(drop)
 }
 
 /// Writes a pin, and keeps an approved definition for good.

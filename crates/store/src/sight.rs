@@ -1,5 +1,11 @@
 //! Recording what a server shows: pinned at first sight, compared ever after.
 
+#[cfg(test)]
+mod tests;
+mod told;
+
+pub use told::singly;
+
 use crate::db::{Outcome, Tx, args, statements};
 use crate::pins::{self, By, Mark, Pin, PinState};
 use crate::untold::Told;
@@ -32,8 +38,11 @@ statements! {
         AND d.environment = definitions.environment AND d.digest = definitions.digest)";
 }
 
-/// Most items of one server that are kept.
+/// Most items of one server that are kept, with those that are gone. What is new beyond that is not written down, and so is
+/// offered to nobody.
 const ITEMS_MAX: usize = 10_000;
+/// Of what nobody decided on and is gone, so much is kept where it was caught at something.
+const CAUGHT_MAX: usize = 200;
 /// How long an unapproved definition outlives its last mention, in microseconds.
 const ORPHANED_US: u64 = 10 * 60 * 1_000_000;
 /// Who approves at first sight.
@@ -65,7 +74,8 @@ pub struct Sighting {
     pub kinds: BTreeSet<ItemKind>,
     pub items: Vec<Seen>,
     pub first: FirstSight,
-    /// Not to be approved at first sight all the same.
+    /// What was caught at something: not to be approved at first sight all the same, and remembered where it is new and not
+    /// shown any more.
     pub withheld: BTreeSet<Item>,
     /// How what is shown differs from what was approved, where that was looked at.
     pub apart: BTreeMap<Item, Apart>,
@@ -123,6 +133,8 @@ pub enum What {
     Changed,
     /// Not shown any more.
     Gone,
+    /// The same, where nobody had decided on it: it is not kept.
+    Passed,
     /// What was approved is shown again.
     Restored,
     /// The same, after something else that nobody took for harmless.
@@ -142,7 +154,7 @@ impl What {
             Self::Pinned => "accepted at first sight",
             Self::New => "new",
             Self::Changed => "changed",
-            Self::Gone => "gone",
+            Self::Gone | Self::Passed => "gone",
             Self::Restored => "restored",
             Self::Returned => "returned",
             Self::Approved => "approved",
@@ -180,6 +192,7 @@ impl Change {
             | What::New
             | What::Changed
             | What::Gone
+            | What::Passed
             | What::Restored
             | What::Returned
             | What::Rejected
@@ -246,7 +259,8 @@ impl Store {
             |item: &Item| pin_now && !sighting.withheld.contains(item) && !catalog::is_stand_in(&item.name);
         let steps = compare(&known, &seen, sighting, pins, now);
         let apart = &sighting.apart;
-        let kept = Kept { writer, server: &sighting.server, seen: &seen, apart, told: &sighted };
+        let told = |changes: &[Change]| told::all(changes, |item| sighting.withheld.contains(item));
+        let kept = Kept { writer, server: &sighting.server, seen: &seen, apart, told: &told };
         self.keep(tx, scope, kept, steps).await
     }
 
@@ -310,6 +324,10 @@ impl Store {
                 let row = args![tenant, environment, seen.digest, seen.raw.as_ref(), now];
                 tx.execute(KEEP, row).await?;
             }
+            if *what == What::Passed {
+                pins::remove(&mut tx, scope, server, &pin.item).await?;
+                continue;
+            }
             pins::put(&mut tx, scope, server, pin).await?;
             if let (What::Changed, Some(left)) = (what, &pin.left) {
                 let approved = pin.approved.as_ref().map(|mark| mark.digest);
@@ -336,15 +354,6 @@ struct Kept<'a> {
     seen: &'a BTreeMap<Item, &'a Seen>,
     apart: &'a BTreeMap<Item, Apart>,
     told: &'a (dyn Fn(&[Change]) -> Vec<Told> + Sync),
-}
-
-/// How many items were accepted at first sight, and each that is not what it was.
-fn sighted(changes: &[Change]) -> Vec<Told> {
-    let pinned = changes.iter().filter(|change| change.what == What::Pinned).count();
-    let detail = BTreeMap::from([("items".to_owned(), pinned.to_string())]);
-    let pinned = (pinned > 0).then_some((EventName::DefinitionPinned, detail));
-    let changed = changes.iter().filter(|change| change.what != What::Pinned);
-    pinned.into_iter().chain(changed.map(|one| (EventName::DefinitionChanged, one.detail()))).collect()
 }
 
 /// The items by name, or why the sighting cannot be recorded.
@@ -380,17 +389,35 @@ fn compare(
     pins: impl Fn(&Item) -> bool,
     now: Timestamp,
 ) -> Vec<(Pin, What)> {
-    let known: BTreeMap<&Item, &Pin> = known.iter().map(|pin| (&pin.item, pin)).collect();
-    let items: BTreeSet<&Item> = known.keys().copied().chain(seen.keys()).collect();
-    let listed = items.into_iter().filter(|item| sighting.kinds.contains(&item.kind));
-    let step = |item: &Item| match (known.get(item), seen.get(item)) {
-        (None, Some(seen)) => Some(appeared(seen, pins(item), now)),
-        (Some(pin), Some(seen)) => compared(pin, seen.digest, sighting.apart.get(item), now),
-        (Some(pin), None) if pin.state == PinState::Gone => None,
-        (Some(pin), None) => Some((Pin { state: PinState::Gone, ..(*pin).clone() }, What::Gone)),
-        (None, None) => None,
-    };
-    listed.filter_map(step).collect()
+    let (mut steps, mut caught, mut left) = (Vec::new(), 0, known.len());
+    for pin in known.iter().filter(|pin| sighting.kinds.contains(&pin.item.kind)) {
+        let gone = || Pin { state: PinState::Gone, ..pin.clone() };
+        steps.extend(match seen.get(&pin.item) {
+            Some(seen) => compared(pin, seen.digest, sighting.apart.get(&pin.item), now),
+            None if pin.is_undecided() => {
+                let caught_now = sighting.withheld.contains(&pin.item);
+                let kept = caught < CAUGHT_MAX && (caught_now || pin.state == PinState::Gone);
+                (caught, left) = if kept { (caught + 1, left) } else { (caught, left - 1) };
+                match kept {
+                    true if pin.state == PinState::Gone => None,
+                    true => Some((gone(), What::Gone)),
+                    false => Some((gone(), What::Passed)),
+                }
+            }
+            None if pin.state == PinState::Gone => None,
+            None => Some((gone(), What::Gone)),
+        });
+    }
+    let names: BTreeSet<&Item> = known.iter().map(|pin| &pin.item).collect();
+    let new: Vec<_> = seen.iter().filter(|(item, _)| !names.contains(item)).collect();
+    let room = ITEMS_MAX.saturating_sub(left).min(new.len());
+    if room < new.len() {
+        let (server, left_out) = (&sighting.server, new.len() - room);
+        tracing::warn!(%server, left_out, "more items than are kept of one server: what is new is left out");
+    }
+    steps.extend(new.into_iter().take(room).map(|(item, seen)| appeared(seen, pins(item), now)));
+    steps.sort_by(|(one, _), (other, _)| one.item.cmp(&other.item));
+    steps
 }
 
 fn appeared(seen: &Seen, pin_now: bool, now: Timestamp) -> (Pin, What) {

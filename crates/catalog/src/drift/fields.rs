@@ -4,7 +4,7 @@ use super::alike::Among;
 use super::schema::{self, Direction};
 use super::text::{self, Role};
 use super::vocabulary::Vocabulary;
-use super::{Change, Item, Kind, claims};
+use super::{Change, Item, Kind, asked, claims};
 use crate::risk::Siblings;
 use decision::{ItemKind, canonical};
 use serde_json::{Map, Value};
@@ -293,6 +293,8 @@ fn prompt_arguments(site: &mut Site<'_>, place: &str, old: Option<&Value>, new: 
                 let because = format!("{} is new", told(Some(&argument["name"])));
                 site.push(&here, Kind::ArgumentAdded, !needed, 0.08, because);
                 texts(site, &at(&here, "description"), Role::Argument, None, argument.get("description"));
+                let name = argument.get("name").and_then(Value::as_str).unwrap_or_default();
+                asked::look(site, &here, name, argument);
             }
             Some(before) if *before != argument => prompt_argument(site, &here, before, argument),
             Some(_) => {}

@@ -73,6 +73,8 @@ kinds! {
     /// It cannot be told what the difference does.
     SchemaUnclear = "schema-unclear",
     ArgumentAdded = "argument-added",
+    /// A new argument takes a credential, or what pays, by its name.
+    ArgumentAsksSecret = "argument-asks-secret",
     ArgumentRemoved = "argument-removed",
     ArgumentRenamed = "argument-renamed",
     RequiredAdded = "required-added",

@@ -11,6 +11,7 @@
 
 mod alike;
 mod arguments;
+mod asked;
 mod claims;
 mod fields;
 mod findings;

@@ -1,9 +1,9 @@
 //! Objects in a schema: which members they list, and what may stand beside them.
 
-use super::Kind;
 use super::fields::{at, object};
 use super::refs::bare;
 use super::schema::{Direction, Shift, Walk};
+use super::{Kind, asked};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap};
 
@@ -83,6 +83,9 @@ impl Walk<'_, '_> {
                 Ok(Some(before)) => {
                     let because = format!("`{before}` is called `{key}`");
                     self.shifted(&here, Kind::ArgumentRenamed, Shift::Other, 0.1, because);
+                    if self.takes() && !old.get(before).is_some_and(|was| asked::is_asked(before, was)) {
+                        asked::look(self.site, &here, key, schema);
+                    }
                     if let Some(before) = old.get(before).filter(|before| *before != schema) {
                         self.schema(&here, before, schema);
                     }
@@ -133,6 +136,9 @@ impl Walk<'_, '_> {
         };
         self.shifted(place, Kind::ArgumentAdded, shift, 0.06, format!("`{key}` is new"));
         super::arguments::arrived(self.site, place, schema);
+        if self.takes() {
+            asked::look(self.site, place, key, schema);
+        }
     }
 
     /// The same for whoever sends what is listed and reads what is listed. Below `not` and its like nobody does.

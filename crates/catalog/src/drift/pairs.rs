@@ -213,8 +213,22 @@ fn rename(was: &Item, is: &Item) -> (Kind, f64, String) {
         let because = format!("`{a}` is called `{shown}`, which looks like it and is another name");
         return (Kind::NameConfusable, 0.95, because);
     }
+    if was.kind == ItemKind::ResourceTemplate && reaches_more(a, b) {
+        return (Kind::ItemRenamed, 0.4, format!("`{a}` is called `{b}`, which reaches more addresses"));
+    }
     let weight = if respelled(a, b) { 0.15 } else { 0.25 };
     (Kind::ItemRenamed, weight, format!("`{a}` is called `{b}`"))
+}
+
+/// Whether a template takes addresses that the one before did not: what it begins with says less, or more of it takes a slash.
+fn reaches_more(old: &str, new: &str) -> bool {
+    let opening = |template: &str| template.split('{').next().unwrap_or_default().len();
+    let across = |template: &str| {
+        ["{+", "{#", "{/", "*}"].map(|open| template.matches(open).count()).iter().sum::<usize>()
+    };
+    let (before, after) = (opening(old), opening(new));
+    let shorter = after < before && old.get(..after) == new.get(..after);
+    shorter || across(new) > across(old)
 }
 
 /// A new name that others know under another hand.

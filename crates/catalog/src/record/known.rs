@@ -57,7 +57,8 @@ pub struct Known {
     pub seen: bool,
     /// R7, R8, R9.
     pub tools: Vec<ToolKnown>,
-    /// Accepted tools that nobody is offered, since every call of them would be refused: why, by name.
+    /// What was accepted and nobody is offered, since nobody could use it: why, by its name, of what is no tool behind its kind
+    /// (`resource:URI`).
     pub withheld: BTreeMap<String, String>,
     /// Items that cannot be pinned and so not be accepted, and why, by kind and the name that stands in (`tool:NAME`).
     pub unpinned: BTreeMap<String, String>,
@@ -75,7 +76,7 @@ pub struct Known {
 
 /// That an accepted tool is offered to nobody, and why.
 fn unoffered(tool: &str, why: &str) -> String {
-    format!("`{tool}` is withheld, since every call of it would be refused: {why}")
+    format!("`{tool}` is withheld, since nobody could use it: {why}")
 }
 
 impl Known {
@@ -86,7 +87,8 @@ impl Known {
         let names = |kind| entry.of_kind(kind).map(|item| item.definition.name().to_owned());
         self.resources = names(ItemKind::Resource).chain(names(ItemKind::ResourceTemplate)).collect();
         self.prompts = names(ItemKind::Prompt).collect();
-        self.withheld = entry.withheld().map(|(name, why)| (name.to_owned(), why.to_owned())).collect();
+        self.withheld =
+            entry.withheld().map(|(item, why)| (crate::drift::called(item), why.to_owned())).collect();
         self.unoffered = entry.unoffered().clone();
         let tools = || entry.of_kind(ItemKind::Tool).filter(|item| item.drafting.is_none());
         let siblings = Siblings::of(tools().map(|item| item.definition.name()));
@@ -431,12 +433,19 @@ mod tests {
     #[test]
     fn a_tool_that_nobody_could_call_is_told_of_though_it_is_no_item() {
         let entry = ServerEntry::new(Environment::default(), Declarations::default(), vec![]);
-        let entry = entry.beside([("ahead".to_owned(), "it does not compile".into())].into());
+        let entry = entry.beside(
+            [(ItemKind::Tool, "ahead", "it does not compile"), (ItemKind::Resource, "NOTE://x", "why")]
+                .map(|(kind, name, why)| (decision::Item { kind, name: name.to_owned() }, why.into()))
+                .into(),
+        );
         let known = Known::default().with_items(&entry, |_| Vec::new());
         let said: Vec<String> = known.told_unoffered().collect();
         assert_eq!(
             said,
-            ["`ahead` is withheld, since every call of it would be refused: it does not compile"]
+            [
+                "`ahead` is withheld, since nobody could use it: it does not compile",
+                "`resource:NOTE://x` is withheld, since nobody could use it: why",
+            ]
         );
         assert!(known.tools.is_empty());
     }

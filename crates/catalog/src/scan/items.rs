@@ -2,7 +2,9 @@
 
 use super::{Finding, IDENTITY, scan_last};
 use crate::listing::Offer;
+use crate::{Declarations, reserved, reserved_because};
 use decision::{Item, ItemKind, ServerName};
+use inspect::{Detector, Severity, Sighting};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -36,6 +38,24 @@ pub fn scan_items<'a>(
         }
     }
     seen
+}
+
+/// Looks for tools that are called as the gateway's own that draft a call of another. `known` says which tools a server has
+/// besides.
+pub fn scan_reserved<'a>(
+    declarations: &Declarations,
+    items: impl IntoIterator<Item = &'a Item>,
+    known: impl Fn(&str) -> bool,
+) -> BTreeMap<Item, Finding> {
+    let tools = items.into_iter().filter(|item| item.kind == ItemKind::Tool);
+    let names: BTreeMap<&str, &Item> = tools.map(|item| (item.name.as_str(), item)).collect();
+    let found = names.iter().filter_map(|(name, item)| {
+        let of = reserved(declarations, name, |of| names.contains_key(of) || known(of))?;
+        let because = reserved_because(name, of);
+        let sighting = Sighting::new(Detector::Impersonation, Severity::High, 0.9, because);
+        Some(((*item).clone(), Finding::at("/name", sighting)))
+    });
+    found.collect()
 }
 
 /// Looks at what a server calls itself, as it came, beside the names of its tools: what they are about is its business.

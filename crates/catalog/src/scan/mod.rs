@@ -10,7 +10,7 @@ mod items;
 mod places;
 
 pub use across::Alike;
-pub use items::{scan_identity, scan_items};
+pub use items::{scan_identity, scan_items, scan_reserved};
 
 use crate::Claimed;
 use crate::listing::Offer;

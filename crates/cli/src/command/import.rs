@@ -34,7 +34,11 @@ use decision::ServerName;
 use piece::Piece;
 use plan::{Changed, Move, Plan};
 use serde_json::json;
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 use undo::Record;
 
 /// The first policy of a server that nobody has looked at yet; the first start of the server replaces it.
@@ -62,9 +66,17 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         None => place::users(&given.surroundings)?,
     };
     let config = std::path::absolute(&config)?;
-    let _one = wrap::lock_of(&config).await?;
-    let place = Place::at(&config, false, &given.surroundings)?;
-    if args.undo { undo(&place, args.yes, given).await } else { import(&place, &args, given).await }
+    let mut place = Place::at(&config, false, &given.surroundings)?;
+    let mut one = None;
+    // where there is nothing yet, nothing is made before somebody has said yes
+    if place.written || (args.undo && config.parent().is_some_and(Path::exists)) {
+        one = Some(wrap::lock_of(&config).await?);
+        place = Place::at(&config, false, &given.surroundings)?;
+    }
+    let done =
+        if args.undo { undo(&place, args.yes, given).await } else { import(&place, &args, given).await };
+    drop(one);
+    done
 }
 
 async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
@@ -123,6 +135,7 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
     if !args.yes && !given.say.agreed("nothing was changed") {
         return Ok(Verdict::No);
     }
+    let _one = if place.written { None } else { Some(alone(place).await?) };
     let kept = carry_out(place, &plan, given).await?;
     given.say.json(&answer(&plan, Some(&kept)));
     given.say.line(format!(
@@ -142,6 +155,17 @@ async fn import(place: &Place, args: &Args, given: &Given) -> Outcome {
         kept.display()
     ));
     Ok(Verdict::Yes)
+}
+
+/// Waits until nobody else makes the configuration that is to be made. Errors: that somebody has.
+async fn alone(place: &Place) -> Result<fs::File, Failure> {
+    let one = wrap::lock_of(&place.config).await?;
+    if place.config.exists() {
+        let config = place.config.display();
+        let made = format!("`{config}` was made meanwhile: nothing is changed, start again");
+        return Err(Failure::refused(made));
+    }
+    Ok(one)
 }
 
 /// Errors: why this would not do as the configuration.

@@ -233,7 +233,7 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 None => None,
             };
             let tool = pin.item.kind == ItemKind::Tool;
-            let withheld = live.filter(|_| tool).and_then(|entry| entry.why_withheld(&pin.item.name));
+            let withheld = live.and_then(|entry| entry.why_withheld(&pin.item));
             let unpinned = kept.unpinned(name, pin).await?;
             let owner = declared.filter(|_| tool);
             let owner = owner.and_then(|server| server.declarations.owner(&pin.item.name));
@@ -251,7 +251,7 @@ async fn list(server: Option<ServerName>, given: &Given, place: &Place) -> Outco
                 pin.item.name.clone(),
                 if withheld.is_some() || unpinned.is_some() { "withheld" } else { state(pin) }.to_owned(),
                 withheld
-                    .map(|why| format!("every call would be refused: {why}"))
+                    .map(|why| format!("nobody could use it: {why}"))
                     .or(unpinned.map(|why| format!("it cannot be accepted: {why}")))
                     .or(class)
                     .or(by)

@@ -102,7 +102,7 @@ fn nothing_changes_without_a_yes_and_what_cannot_be_told_stays() {
         assert!(said.code == 3 && said.err.contains("go on? [y/N]"), "{said:?}");
         assert!(said.err.contains("nothing was changed; `--yes` goes on without asking"), "{said:?}");
         assert_eq!(fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap(), text);
-        assert!(!bed.path("home/.config/callgate/callgate.toml").exists());
+        assert!(!bed.path("home/.config/callgate").exists(), "nor a folder with a lock");
     }
     let said = bed.run_with(&["import", "--json"], "y\n");
     let answer: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {said:?}"));

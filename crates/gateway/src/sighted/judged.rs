@@ -9,7 +9,7 @@ use decision::{Item, ItemKind, ServerName};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use store::Seen;
+use store::{PinState, Scope, Seen, Store, StoreError};
 
 /// What servers show that are being looked at. At a start all are looked at together, and no snapshot has any of them: of
 /// two that would be taken for one another, the one that came second must see the first.
@@ -71,7 +71,37 @@ pub(crate) fn poisoned<'a>(
     let others = accepted.chain(shown).collect();
     let seen = scan::scan_items(server, items.iter().map(|seen| (&seen.item, seen.raw.as_ref())), others);
     let poisoned = seen.into_iter().filter(|(item, _)| open.contains(item));
-    (poisoned.filter_map(|(item, all)| Some((item, worst(all)?))).collect(), Some(place))
+    let mut poisoned: BTreeMap<Item, Finding> =
+        poisoned.filter_map(|(item, all)| Some((item, worst(all)?))).collect();
+    poisoned.extend(reserved(live, server, &open));
+    (poisoned, Some(place))
+}
+
+/// Of what nobody decided on and the server does not show any more, what is poisoned: that is to be remembered. Of many the
+/// first are looked at, since how many there are is up to the server.
+pub(crate) async fn caught(
+    store: &Store,
+    scope: &Scope,
+    server: &ServerName,
+    items: &[Seen],
+) -> Result<BTreeSet<Item>, StoreError> {
+    let shown: BTreeSet<&Item> = items.iter().map(|seen| &seen.item).collect();
+    let pins = store.pins(scope, server).await?.into_iter();
+    let left =
+        pins.filter(|pin| pin.state == PinState::New && pin.is_undecided() && !shown.contains(&pin.item));
+    let mut all = Vec::new();
+    for pin in left.take(LEFT_MAX) {
+        all.extend(store.definition(scope, &pin.seen).await?.map(|raw| (pin.item, raw)));
+    }
+    let seen = scan::scan_items(server, all.iter().map(|(item, raw)| (item, raw.as_ref())), Vec::new());
+    Ok(seen.into_iter().filter_map(|(item, all)| worst(all).map(|_| item)).collect())
+}
+
+/// What is called as the gateway's own drafts are.
+fn reserved(live: &Live, server: &ServerName, open: &BTreeSet<&Item>) -> BTreeMap<Item, Finding> {
+    let Some(entry) = live.catalogue.server(server) else { return BTreeMap::new() };
+    let known = |tool: &str| entry.item(ItemKind::Tool, tool).is_some() || entry.is_absent(tool);
+    scan::scan_reserved(&entry.declarations, open.iter().copied(), known)
 }
 
 /// What is worst in what a server calls itself, if that is poisoned.
@@ -94,6 +124,9 @@ fn is_accepted(live: &Live, server: &ServerName, seen: &Seen) -> bool {
     }
     live.catalogue.item(server, *kind, name).is_some_and(|item| item.definition.digest() == seen.digest)
 }
+
+/// So many items that a server does not show any more are looked at.
+const LEFT_MAX: usize = 100;
 
 /// What of one server is held beside what others have.
 const COMPARED: [ItemKind; 3] = [ItemKind::Tool, ItemKind::Resource, ItemKind::ResourceTemplate];

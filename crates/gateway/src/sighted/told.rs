@@ -56,9 +56,12 @@ pub(crate) fn known(
     changes: &[Change],
     looked: &Looked,
 ) -> BTreeMap<(String, String), BTreeMap<String, String>> {
-    let changed = changes.iter().filter(|change| change.what != What::Pinned);
+    let (each, rest) = store::singly(changes, |item| looked.poisoned.contains_key(item));
+    if !rest.is_empty() {
+        tracing::warn!(server = %server, items = rest.len(), "definitions changed besides, which the record tells together");
+    }
     let key = |one: &Change| (one.item.kind.as_str().to_owned(), one.item.name.clone());
-    changed.map(|one| (key(one), change(server, one, looked))).collect()
+    each.into_iter().map(|one| (key(one), change(server, one, looked))).collect()
 }
 
 /// Adds that to an event of such an item.

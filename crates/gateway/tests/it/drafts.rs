@@ -1,12 +1,13 @@
 //! Drafts before deeds, over the whole path.
 
 use crate::house::{House, server, settings};
-use crate::script::Script;
+use crate::script::{self, Script};
 use catalog::{Declarations, Declared, Effect};
-use decision::{Ending, ServerName, User};
+use decision::{Ending, Entry, EventName, ItemKind, ServerName, User};
 use gateway::settings::Mode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use store::{PinState, Which};
 
 /// `bot` may refund, over 100 with finance's yes; `scribe` may only draft; `guest` may do neither.
 const POLICY: &str = r#"
@@ -171,4 +172,54 @@ async fn what_cannot_be_submitted_says_so_and_what_never_left_can_be_again() {
         futures::future::join_all((0..8).map(|_| call(&house, None, "submit_refund", submit.clone()))).await;
     assert_eq!(twice.iter().filter(|told| code(told).is_none()).count(), 1, "{twice:?}");
     assert_eq!(script.heard("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn a_servers_own_tool_of_the_name_of_a_draft_is_never_called() {
+    let (house, script) = house().await;
+    let scribe = format!("Bearer {}", house.agent("scribe").await);
+    let (scope, server) = (house.gate.live().settings.scope(), ServerName::new("script").unwrap());
+    let with = |more: &[&str]| {
+        let mut all = script::tools();
+        let more = more.iter().map(|name| json!({ "name": name, "inputSchema": { "type": "object" } }));
+        all.as_array_mut().unwrap().extend(more);
+        all
+    };
+    script.set_tools(with(&["draft_refund", "submit_refund"]));
+    house.look("script").await;
+    let caught = house.entries().into_iter().filter(|entry| {
+        matches!(entry, Entry::Event(event) if event.event == EventName::DefinitionChanged
+            && event.detail.get("poisoned").is_some_and(|by| by == "impersonation"))
+    });
+    assert_eq!(caught.count(), 2);
+    // whoever accepts them all the same does not get them
+    house.store.approve(&scope, &server, &Which::All, "a person").await.unwrap();
+    house.offers.refresh().await;
+    assert_eq!(tools(&house, &scribe).await, ["script__draft_refund"]);
+    let told = call(&house, Some(&scribe), "draft_refund", json!({ "amount": 1 })).await;
+    draft_id(&told);
+    assert!(script.heard("tools/call").is_empty(), "{told}");
+    let live = house.gate.live();
+    let withheld: Vec<_> =
+        live.unusable().map(|(_, tool, why)| (tool.name.clone(), why.to_owned())).collect();
+    assert_eq!(
+        withheld.iter().map(|(tool, _)| tool.as_str()).collect::<Vec<_>>(),
+        ["draft_refund", "submit_refund"]
+    );
+    assert!(withheld[0].1.contains("drafts of `refund`"), "{withheld:?}");
+    drop(live);
+    // nor where what they are named after is gone
+    let mut left = with(&["draft_refund", "submit_refund"]);
+    left.as_array_mut().unwrap().retain(|tool| tool["name"] != "refund");
+    script.set_tools(left);
+    house.look("script").await;
+    let pins = house.store.pins(&scope, &server).await.unwrap();
+    assert!(pins.iter().any(|pin| pin.item.kind == ItemKind::Tool
+        && pin.item.name == "refund"
+        && pin.state == PinState::Gone));
+    for tool in ["draft_refund", "submit_refund"] {
+        let told = call(&house, None, tool, json!({ "amount": 1 })).await;
+        assert!(told.get("error").is_some() || code(&told).is_some(), "{told}");
+    }
+    assert!(script.heard("tools/call").is_empty());
 }

@@ -75,7 +75,7 @@ async fn a_tool_that_nobody_could_call_is_withheld_and_what_else_is_offered_is_n
         assert_eq!(told["error"]["message"], format!("Unknown tool: script__{name}"));
         assert_eq!(house.last().ending, Ending::Refused { code: Code::ItemWithdrawn });
         let live = house.gate.live();
-        let because = live.unusable().find(|(_, tool, _)| tool == name).map(|(_, _, because)| because);
+        let because = live.unusable().find(|(_, tool, _)| tool.name == *name).map(|(_, _, because)| because);
         assert!(because.is_some_and(|because| because.contains(why)), "{because:?}");
     }
     // one that is mended is another definition, and waits as such

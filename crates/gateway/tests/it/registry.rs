@@ -382,6 +382,7 @@ async fn a_server_that_is_held_asks_nobody_for_anything() {
     let house = House::with(settings, ALL).await;
     let (told, ending) = call(&house, "ask").await;
     assert!(!told.contains("input_required"), "{told}");
+    assert!(told.contains("put a question (`"), "the call is a read, and left: {told}");
     assert_eq!(
         ending,
         Ending::Failed { code: Code::ServerHeldToReads },

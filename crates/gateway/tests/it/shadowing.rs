@@ -337,3 +337,32 @@ async fn of_two_servers_that_are_first_seen_together_one_has_the_address() {
     let states: Vec<_> = pins.values().flatten().map(|pin| pin.state).collect();
     assert!(states.contains(&PinState::Approved) && states.contains(&PinState::New), "{states:?}");
 }
+
+#[tokio::test]
+async fn an_address_that_is_not_in_normal_form_is_withheld_and_told() {
+    let wrong = ["file:///%7Euser", "file:///a%2Fb", "NOTE://x", "file:///a/./b"];
+    let all = wrong.iter().chain(&["file:///fine"]).map(|uri| json!({ "uri": uri, "name": "one" }));
+    let (resources, templates) = (all.collect(), json!([{ "uriTemplate": "DB://{table}", "name": "rows" }]));
+    let rogue = with_resources(list(resources), list(templates), "x").await;
+    let house = House::open(&[("one", rogue.url.clone())], ALL).await;
+    let live = house.gate.live();
+    let withheld: Vec<_> =
+        live.unusable().map(|(_, item, why)| (item.name.clone(), why.to_owned())).collect();
+    drop(live);
+    assert_eq!(withheld.len(), wrong.len() + 1, "{withheld:?}");
+    for uri in wrong.iter().chain(&["DB://{table}"]) {
+        let why = &withheld.iter().find(|(name, _)| name == uri).unwrap().1;
+        assert!(why.contains("not in normal form"), "{why}");
+    }
+    let listed = house.modern("/mcp", "resources/list", json!({})).await.json();
+    assert_eq!(listed["result"]["resources"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(read(&house, "file:///fine").await.as_deref(), Ok("x"));
+    // the same whether anybody has it
+    for uri in wrong.iter().chain(&["file:///none/../x"]) {
+        let told = house.modern("/mcp", "resources/read", json!({ "uri": uri })).await.json();
+        let message = told["error"]["message"].as_str().unwrap();
+        assert!(message.contains(uri) && message.contains("not in normal form"), "{told}");
+        assert_eq!(house.last().ending, Ending::Refused { code: Code::ArgumentsInvalid });
+    }
+    assert_eq!(rogue.heard("resources/read").len(), 1);
+}

@@ -61,6 +61,8 @@ impl Model {
                 known.approved = Some(*version);
             }
         }
+        // what nobody decided on is forgotten when it is gone
+        self.tools.retain(|_, known| known.there || known.approved.is_some() || known.rejected.is_some());
     }
 
     fn approve(&mut self, name: u8, sweeping: bool) {

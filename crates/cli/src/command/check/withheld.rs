@@ -1,24 +1,26 @@
 //! What servers offer and nobody is shown.
 
 use crate::say::{Say, one_line};
-use decision::ServerName;
+use decision::{ItemKind, ServerName};
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::{Pin, PinState};
 
-/// A tool that was accepted and that nobody could call.
+/// What was accepted and nobody could use, tools mostly.
 #[derive(Debug, Serialize)]
 pub(super) struct Tool {
     server: ServerName,
+    kind: ItemKind,
     name: String,
     because: String,
 }
 
 pub(super) fn unusable(live: &gateway::Live) -> Vec<Tool> {
     let all = live.unusable();
-    all.map(|(server, name, because)| Tool {
+    all.map(|(server, item, because)| Tool {
         server: server.clone(),
-        name: name.to_owned(),
+        kind: item.kind,
+        name: item.name.clone(),
         because: because.to_owned(),
     })
     .collect()
@@ -43,10 +45,10 @@ pub(super) fn tell(say: Say, pending: &[(ServerName, Vec<Pin>)], unusable: &[Too
             "{mark} {kind} `{name}` of `{server}` is {state} and withheld: see `callgate registry diff {server}`"
         ));
     }
-    for Tool { server, name, because } in unusable {
-        let (name, because) = (one_line(name), one_line(because));
+    for Tool { server, kind, name, because } in unusable {
+        let (kind, name, because) = (kind.as_str(), one_line(name), one_line(because));
         say.line(format!(
-            "{mark} tool `{name}` of `{server}` is withheld, since every call of it would be refused: {because}"
+            "{mark} {kind} `{name}` of `{server}` is withheld, since nobody could use it: {because}"
         ));
     }
 }

@@ -5,13 +5,14 @@ use crate::{
     cli::Given,
     place::Place,
     say::{one_line, when},
+    sources::SystemClock,
 };
 use catalog::{
     drift::{Change, Likeness, Original, Severity},
-    scan::{Finding, scan_items},
+    scan::{Finding, scan_items, scan_reserved},
 };
 use console::review::{Meanwhile, Waiting};
-use decision::{Item, ServerName};
+use decision::{Clock as _, Item, ServerName};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use store::{DEPARTURES_MAX, Departure, Departures, Pin, PinState, Store};
@@ -105,7 +106,12 @@ impl Shown {
             shown.push((&pin.item, store.definition(&scope, &pin.seen).await?.unwrap_or_default()));
         }
         let others = store.offered_beside(&scope, server).await?;
-        let findings = scan_items(server, shown.iter().map(|(item, raw)| (*item, raw.as_ref())), others);
+        let mut findings = scan_items(server, shown.iter().map(|(item, raw)| (*item, raw.as_ref())), others);
+        if let Some(settings) = place.meant.settings.servers.get(server) {
+            let declarations = settings.declarations.at(SystemClock.now());
+            let reserved = scan_reserved(&declarations, pins.iter().map(|pin| &pin.item), |_| false);
+            reserved.into_iter().for_each(|(item, one)| findings.entry(item).or_default().push(one));
+        }
         Ok(Self { findings })
     }
 

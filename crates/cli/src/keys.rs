@@ -199,6 +199,12 @@ fn credential(place: &Place, name: &str) -> anyhow::Result<LockedBytes> {
             "`$CREDENTIALS_DIRECTORY` is not set, so there is no credential `{name}`: start callgate as a service of systemd with `LoadCredential={name}:PATH`"
         );
     };
+    if !folder.is_absolute() {
+        bail!(
+            "`$CREDENTIALS_DIRECTORY` is `{}`, which is no whole path, so there is no credential `{name}`: systemd sets a whole one",
+            folder.display()
+        );
+    }
     let path = folder.join(name);
     vault::read_locked(&path, PASSPHRASE_BYTES_MAX).with_context(|| {
         format!(

@@ -29,7 +29,7 @@ pub(crate) struct Surroundings {
     pub(crate) log: Option<String>,
     /// Who sits here: recorded with what they decide.
     pub(crate) user: String,
-    /// `CREDENTIALS_DIRECTORY`: where systemd puts the credentials of a service.
+    /// `CREDENTIALS_DIRECTORY`, as it is set: where systemd puts the credentials of a service.
     pub(crate) credentials: Option<PathBuf>,
     /// What was handed over for finding keys.
     pub(crate) handed: Arc<Handed>,
@@ -67,7 +67,7 @@ impl Surroundings {
                 .map(|size| usize::from(size.ws_col))
                 .filter(|columns| *columns > 0),
             log: get("CALLGATE_LOG"),
-            credentials: folder("CREDENTIALS_DIRECTORY"),
+            credentials: get("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             handed: Arc::default(),
             user: get("USER").or_else(|| get("LOGNAME")).unwrap_or_else(|| "somebody".to_owned()),
         }

@@ -234,7 +234,7 @@ codes! {
     LogUnclaimed = "log-unclaimed", Gateway;
     /// The server is used with each user's own credential, and no user stands behind the asker. Sign in as one, or give the agent one with `callgate agent add --user`.
     UserRequired = "user-required", Authentication;
-    /// The secret the server needs is not stored, or has expired. Store it with `callgate secret set`, for a user's own with `--user`.
+    /// The secret the server needs is not there, or has expired. Put it where its `source` says: a backend, a file or a variable; without one, store it with `callgate secret set`, for a user's own with `--user`.
     SecretMissing = "secret-missing", Gateway;
     /// The backend that has the secret does not answer, is sealed or failed. Nothing was sent. Look at the backend; `callgate explain` and the log name the cause.
     SecretBackendUnavailable = "secret-backend-unavailable", Gateway;
@@ -242,7 +242,7 @@ codes! {
     SecretBackendRefused = "secret-backend-refused", Gateway;
     /// The secret is stored but cannot be opened with this key.
     SecretUnreadable = "secret-unreadable", Gateway;
-    /// The secret cannot stand where its server needs it: a header or a query takes visible ASCII, without a line break, a tab or a byte order mark, and with no blank at either end. Store it again without them (`callgate secret set`).
+    /// The secret cannot stand where its server needs it: a header or a query takes visible ASCII, without a line break, a tab or a byte order mark, and with no blank at either end. Put it without them where its `source` says, or, without one, store it again with `callgate secret set`.
     SecretUnusable = "secret-unusable", Gateway;
     /// The upstream could not be reached or its process could not be started. Nothing of the call left.
     UpstreamUnreachable = "upstream-unreachable", Outage;

@@ -233,6 +233,11 @@ fn refusal(name: &SecretName, error: &BackendError) -> Refusal {
         let unset = "the variable with the secret that the server needs was not set when the gateway started";
         return refusal.told(unset);
     }
+    if code == Code::SecretMissing {
+        let lacks =
+            "the backend that the secret comes from has none for the server: the operator can put it there";
+        return refusal.told(lacks);
+    }
     refusal
 }
 
@@ -251,5 +256,8 @@ mod tests {
         let unset = refusal(&name, &BackendError::Variable("KEY".to_owned()));
         assert!(unset.told.is_some_and(|told| told.contains("not set") && !told.contains("KEY")));
         assert_eq!(refusal(&name, &BackendError::Sealed).told, None);
+        // nothing that is stored here would help
+        let lacks = refusal(&name, &BackendError::Missing("team/key".to_owned())).told.unwrap();
+        assert!(lacks.contains("the backend") && !lacks.contains("secret set"), "{lacks}");
     }
 }

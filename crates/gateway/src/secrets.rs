@@ -223,7 +223,7 @@ pub(crate) async fn lease(
         let Some(lease) = value(gate, live, permit, call, holder, one, &mut injected.held).await? else {
             continue;
         };
-        place(&mut injected, &one.place, &lease).map_err(|e| Refusal::new(Code::SecretUnusable, e))?;
+        place(&mut injected, &one.place, &lease).map_err(|because| unusable(&one.source, because))?;
         let mark = one.source.mark();
         basis.push(match holder.user() {
             Some(user) => format!("secret:{}:{user}{mark}", one.secret),
@@ -375,6 +375,21 @@ fn missing(server: &ServerName, name: &SecretName, holder: Holder<'_>) -> Refusa
         None => "The operator can store the credential that this server needs.",
     };
     Refusal::new(Code::SecretMissing, because).remedy(remedy, Vec::new())
+}
+
+/// A value that cannot stand where it should. What the code says by itself is of stored ones too.
+fn unusable(source: &Source, because: String) -> Refusal {
+    let refusal = Refusal::new(Code::SecretUnusable, because);
+    let place = match source {
+        Source::Stored => return refusal,
+        Source::Kv(_) => "backend",
+        Source::Variable(_) => "variable",
+        Source::File(_) => "file",
+    };
+    refusal.told(format!(
+        "the secret that the server needs cannot stand in a header or a query: the operator can put it into its {place} again as \
+         visible ASCII, without a blank at an end"
+    ))
 }
 
 fn place(injected: &mut Injected, place: &Place, lease: &Lease) -> Result<(), String> {

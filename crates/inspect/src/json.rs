@@ -29,6 +29,7 @@ pub(crate) fn rewrite(mask: &Mask, text: &[u8], found: &[Found]) -> Result<Maske
                 (start, whole(text, start, one.range.end, true))
             }
             Token::Bare { start, .. } if one.range.start < *start => return Err(Unmaskable),
+            Token::Bare { .. } if mask.is_short(one) => continue,
             Token::Bare { start, end } => (*start, *end),
         };
         out.bytes.extend_from_slice(text.get(copied..start.max(copied)).unwrap_or_default());

@@ -10,8 +10,26 @@ use zeroize::Zeroizing;
 /// A secret of fewer bytes is looked for as a whole word only, and in no encoding but escapes: shorter than this
 /// it would be found by chance.
 pub const SHORT_BELOW: usize = 8;
-/// A secret of fewer bytes is not looked for at all.
+/// A secret of fewer bytes is not looked for at all; nor is one that is a word of JSON (`true`, `null`).
 pub const SHORTEST: usize = 4;
+
+/// Words of JSON and of settings. As a credential each would be found everywhere, and says nothing where it is seen.
+const WORDS: [&[u8]; 4] = [b"true", b"false", b"null", b"none"];
+/// Longest value in small letters that is taken for a word, in bytes.
+const WORD_MAX: usize = 12;
+
+/// Whether a value is looked for, and is one that texts hold by chance: a short one, or a word in small letters. What a server says
+/// is mangled by that.
+pub fn is_common(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let is_word = value.len() <= WORD_MAX
+        && value.iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_'));
+    value.len() >= SHORTEST && !is_of_words(value) && (value.len() < SHORT_BELOW || is_word)
+}
+
+fn is_of_words(value: &[u8]) -> bool {
+    WORDS.iter().any(|word| word.eq_ignore_ascii_case(value))
+}
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -78,7 +96,7 @@ struct Parts {
 impl Parts {
     fn add(&mut self, bytes: &[u8]) {
         let known = self.parts.iter().any(|part| part.bytes.as_slice() == bytes);
-        if bytes.len() >= SHORTEST && !known {
+        if bytes.len() >= SHORTEST && !is_of_words(bytes) && !known {
             self.parts.push(Part { name: Arc::clone(&self.name), bytes: Zeroizing::new(bytes.to_vec()) });
         }
     }

@@ -30,7 +30,7 @@ mod unseen;
 mod view;
 
 pub use finding::{Detector, Severity, Sighting};
-pub use known::{SHORT_BELOW, SHORTEST};
+pub use known::{SHORT_BELOW, SHORTEST, is_common};
 pub use mask::{Hits, Mask, Masked, Unmaskable};
 pub use stream::Stream;
 pub use text::{About, Seat};

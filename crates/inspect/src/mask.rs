@@ -109,7 +109,8 @@ impl Mask {
     }
 
     /// A JSON text that was scanned, without the secrets; `None` if there are none in it. Inside a string,
-    /// `[secret:NAME]` stands where a secret stood; a number with one becomes such a string.
+    /// `[secret:NAME]` stands where a secret stood; a number with one becomes such a string, unless the secret is short: a
+    /// schema asks for a number there, and any number may be one by chance.
     ///
     /// Errors: [`Unmaskable`], and then no part of the text may go on.
     pub fn json(&self, text: &[u8]) -> Result<Option<Masked>, Unmaskable> {
@@ -117,7 +118,7 @@ impl Mask {
         if found.is_empty() {
             return Ok(None);
         }
-        json::rewrite(self, text, &found).map(Some)
+        json::rewrite(self, text, &found).map(|masked| Some(masked).filter(|one| !one.hits.is_empty()))
     }
 
     /// Any other text without the secrets; `None` if there are none in it.
@@ -140,6 +141,11 @@ impl Mask {
     pub(crate) fn name(&self, found: &Found) -> &Arc<str> {
         static NAMELESS: std::sync::LazyLock<Arc<str>> = std::sync::LazyLock::new(|| "?".into());
         self.parts.get(found.part).map_or(&NAMELESS, |part| &part.name)
+    }
+
+    /// Whether it is a secret that a number or a word may be by chance.
+    pub(crate) fn is_short(&self, found: &Found) -> bool {
+        self.parts.get(found.part).is_some_and(|part| part.bytes.len() < SHORT_BELOW)
     }
 
     /// Bytes of the longest way to write any of them that a stream is searched for: every byte as one escape.

@@ -62,6 +62,11 @@ impl Secret {
         self.0.len()
     }
 
+    /// Whether it is as `judge` has it, who keeps nothing of it.
+    pub fn is(&self, judge: impl FnOnce(&[u8]) -> bool) -> bool {
+        judge(&self.0)
+    }
+
     /// Whether it can stand in a header or a query.
     pub fn fits_header(&self) -> bool {
         header(&self.0).is_some()

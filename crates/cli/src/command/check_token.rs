@@ -3,13 +3,15 @@
 
 use crate::{
     cli::Given,
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, Verdict},
     place::Place,
     sources::SystemClock,
 };
 use anyhow::{Context as _, anyhow};
 use decision::{Actor, Clock as _, Code, Refusal, ServerName};
-use identity::oauth::{Check, KeySet, Oauth, Opaque, Resource, Sample, Step, issuer_named, sample};
+use identity::oauth::{
+    Check, KeySet, Oauth, Opaque, Resource, Sample, Step, Width, issuer_named, sample, scope_for,
+};
 use serde_json::json;
 use std::{
     io::{IsTerminal as _, Read as _},
@@ -55,6 +57,14 @@ pub(crate) async fn run(args: &SampleArgs, given: &Given, place: &Place) -> Outc
         let path = place.config.display();
         return Err(Failure::Usage(format!("`{path}` has no `[oauth]`, so no provider's token is taken")));
     };
+    if let Some(server) =
+        args.entrance.as_ref().filter(|name| !place.meant.settings.servers.contains_key(*name))
+    {
+        let path = place.config.display();
+        return Err(Failure::Usage(format!(
+            "`{path}` has no server `{server}`, so it has no entrance of its own"
+        )));
+    }
     let token = read()?;
     if !matches!(identity::ApiToken::parse(&token), Err(identity::TokenError::Foreign)) {
         let usage = "this is a token of the gateway's own, of which no provider knows: `callgate agent list` says whose it is, \
@@ -71,11 +81,29 @@ pub(crate) async fn run(args: &SampleArgs, given: &Given, place: &Place) -> Outc
     let resource = Resource { server: args.entrance.as_ref().map(ServerName::as_str) };
     let mut looked = sample(oauth, &token, keys.as_ref(), resource, SystemClock.now());
     looked.steps.extend(standing(&looked, place).await?);
-    given.say.json(&as_json(&looked, keys.is_some()));
+    let lacks = oauth.enforce_scopes.then(|| lacks(&looked, args, place));
+    given.say.json(&as_json(&looked, keys.is_some(), lacks.as_deref()));
     if !given.say.json {
-        tell(given, &looked, keys.is_some());
+        tell(given, &looked, keys.is_some(), lacks.as_deref());
     }
-    Ok(looked.is_good().into())
+    Ok(match looked.is_good() {
+        false => Verdict::No,
+        // anybody can write such a token
+        true if keys.is_none() => Verdict::Depends,
+        true => Verdict::Yes,
+    })
+}
+
+/// The scopes that a call at that entrance may need and the token does not have, by server: of the classes that it lacks all.
+fn lacks(looked: &Sample, args: &SampleArgs, place: &Place) -> Vec<String> {
+    let servers = place.meant.settings.servers.keys();
+    let asked = servers.filter(|name| args.entrance.as_ref().is_none_or(|entrance| entrance == *name));
+    let of_server = |name: &ServerName| {
+        let lacking = Width::ALL.into_iter().filter(|width| !looked.scopes.covers(name.as_str(), *width));
+        let scopes = lacking.filter_map(|width| scope_for(Some(name.as_str()), width));
+        scopes.map(|scope| scope.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    asked.flat_map(of_server).collect()
 }
 
 /// One token: a prompt without echo on a terminal, else standard input to its end.
@@ -132,7 +160,7 @@ fn from_file(path: &Path) -> anyhow::Result<KeySet> {
     KeySet::read(&text).with_context(fail)
 }
 
-fn as_json(looked: &Sample, verified: bool) -> serde_json::Value {
+fn as_json(looked: &Sample, verified: bool, lacks: Option<&[String]>) -> serde_json::Value {
     let steps = looked.steps.iter().map(|step| match &step.found {
         Ok(found) => json!({ "check": step.check.as_str(), "ok": true, "found": found }),
         Err(no) => json!({
@@ -141,18 +169,21 @@ fn as_json(looked: &Sample, verified: bool) -> serde_json::Value {
     });
     let who =
         looked.who.as_ref().map(|who| json!({ "actor": who.actor, "user": who.user, "host": who.host }));
-    let (becomes, refused) = if looked.is_good() { (who, None) } else { (None, who) };
+    let is_good = looked.is_good() && verified;
+    let (becomes, refused) = if is_good { (who, None) } else { (None, who) };
     json!({
-        "ok": looked.is_good(),
+        "ok": is_good,
         "signature-checked": verified,
         "steps": steps.collect::<Vec<_>>(),
         "becomes": becomes,
         "would-become": refused,
+        "scopes-enforced": lacks.is_some(),
+        "scopes-lacking": lacks.unwrap_or_default(),
         "scopes": looked.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
     })
 }
 
-fn tell(given: &Given, looked: &Sample, verified: bool) {
+fn tell(given: &Given, looked: &Sample, verified: bool, lacks: Option<&[String]>) {
     let say = given.say;
     for step in &looked.steps {
         let check = step.check.as_str();
@@ -166,8 +197,11 @@ fn tell(given: &Given, looked: &Sample, verified: bool) {
         }
     }
     if !verified {
-        let help = "give the keys with `--jwks FILE`, or ask the provider with `--online`";
+        let help = "anybody can write such a token: give the keys with `--jwks FILE`, or ask the provider with `--online`";
         say.line(format!("{} the signature was not checked: {help}", say.paint(33, "!")));
+    }
+    if let Some(lacks) = lacks {
+        scopes(given, looked, lacks);
     }
     if let Some(who) = &looked.who {
         let actor = match &who.actor {
@@ -181,12 +215,30 @@ fn tell(given: &Given, looked: &Sample, verified: bool) {
             format!(" for user `{}` in {groups}", user.name)
         });
         let becomes = match looked.is_good() {
-            true => "becomes",
+            true if verified => "becomes",
+            true => "it depends on the signature; if that holds it becomes",
             false => "it is refused, and becomes nobody; without that it would be",
         };
         say.line(format!("{becomes} {actor}{}", user.unwrap_or_default()));
         if let Some(host) = &who.host {
             say.line(format!("on host `{}`", crate::say::one_line(host)));
         }
+    }
+}
+
+/// What bounds the token, where scopes are enforced.
+fn scopes(given: &Given, looked: &Sample, lacks: &[String]) {
+    let say = given.say;
+    let quoted = |scope: &str| format!("`{}`", crate::say::one_line(scope));
+    let held: Vec<String> = looked.scopes.iter().map(|scope| quoted(scope.as_str())).collect();
+    let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
+    let mark = say.paint(if lacks.is_empty() { 32 } else { 33 }, if lacks.is_empty() { "✓" } else { "!" });
+    say.line(format!("{mark} scopes (enforced): {held}"));
+    let lacks: Vec<String> = lacks.iter().map(|scope| quoted(scope)).collect();
+    if !lacks.is_empty() {
+        say.line(format!(
+            "    calls that need one of these are refused (`scope-insufficient`): {}",
+            lacks.join(", ")
+        ));
     }
 }

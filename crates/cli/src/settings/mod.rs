@@ -15,6 +15,7 @@ mod keys;
 mod networks;
 mod oauth;
 mod places;
+mod plain;
 mod problem;
 mod reach;
 mod record;
@@ -27,6 +28,7 @@ mod webhooks;
 pub(crate) use changed::{changed, digest};
 pub(crate) use cross::{Meant, read, state_dirs};
 pub(crate) use effective::{effective, schema, without_password};
+pub(crate) use plain::is_plain;
 pub(crate) use problem::{Located, duration};
 pub(crate) use vault_key::{KeySource, KeySources, STATE_FILE};
 

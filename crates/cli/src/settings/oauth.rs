@@ -127,6 +127,14 @@ fn issuer(crossing: &mut Crossing<'_>, written: &file_oauth::Issuer) -> Issuer {
     for audience in written.audiences.iter().filter(|one| one.get_ref().is_empty()) {
         crossing.problem(audience.span(), "an audience is empty", None);
     }
+    for audience in written.audiences.iter().filter(|one| one.get_ref().contains('*')) {
+        let message = format!("`{}` is no audience that a token could have", audience.get_ref());
+        crossing.problem(
+            audience.span(),
+            message,
+            Some("there are no patterns here: write each audience in full"),
+        );
+    }
     Issuer {
         source: Source { jwks, refresh, keys_max_age, ..usual },
         algorithms: algorithms(crossing, written),

@@ -1,6 +1,6 @@
 //! How a server is reached: an address or a program.
 
-use super::{file, networks, problem::Crossing};
+use super::{file, networks, plain::asks_plainly, problem::Crossing};
 use gateway::settings::Reach;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -21,7 +21,7 @@ pub(super) fn reach(
                 crossing.hidden(url.span(), "`url` must be an http or https address", None);
                 return None;
             };
-            if !parsed.username().is_empty() || parsed.password().is_some() || parsed.query().is_some() {
+            if !parsed.username().is_empty() || parsed.password().is_some() || !asks_plainly(&parsed) {
                 let help = "store it with `callgate secret set` and name it under `credentials`";
                 crossing.hidden(url.span(), "a credential does not belong into the address", Some(help));
                 return None;

@@ -65,6 +65,43 @@ fn a_network_that_is_listed_for_all_is_listed_for_issuers_too() {
 }
 
 #[test]
+fn an_address_asks_with_what_is_plainly_no_credential_and_nothing_else() {
+    let of = |url: &str| {
+        let text = format!("[servers.db]\nurl = \"{url}\"\n");
+        read(Path::new("/etc/callgate/callgate.toml"), &text, Path::new("/state"))
+    };
+    for url in
+        ["https://db.example/mcp?project_ref=abcdefgh&read_only=true", "https://db.example/mcp?limit=250"]
+    {
+        let meant = of(url).unwrap();
+        let server = meant.settings.servers.values().next().unwrap();
+        let gateway::settings::Reach::Http { url: reached } = &server.reach else { panic!("{url}") };
+        assert_eq!(reached.as_str(), url);
+    }
+    for url in [
+        "https://db.example/mcp?key=hunter2",
+        "https://db.example/mcp?read_only=true&k=hunter2",
+        "https://db.example/mcp?hunter2",
+        "https://a:hunter2@db.example/mcp?read_only=true",
+    ] {
+        let problems = of(url).unwrap_err();
+        assert!(problems.iter().any(|one| one.message.contains("credential does not belong")), "{url}");
+        assert!(!problems.iter().any(|one| one.source_code.inner().contains("hunter2")), "{url}");
+    }
+}
+
+#[test]
+fn an_audience_is_no_pattern() {
+    for audience in ["*", "https://*.example"] {
+        let text =
+            format!("[[oauth.issuers]]\nissuer = \"https://sso.corp\"\naudiences = [\"{audience}\"]\n");
+        let problems =
+            read(Path::new("/etc/callgate/callgate.toml"), &text, Path::new("/state")).unwrap_err();
+        assert!(problems[0].message.contains("is no audience"), "{audience}: {}", problems[0].message);
+    }
+}
+
+#[test]
 fn a_duration_has_a_unit_and_is_never_zero() {
     for (text, ms) in
         [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("12h", 43_200_000), ("90d", 7_776_000_000)]

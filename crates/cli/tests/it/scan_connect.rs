@@ -137,6 +137,30 @@ fn a_server_that_nobody_asked_is_no_pass_in_any_form() {
 }
 
 #[test]
+fn a_server_that_names_two_ways_is_not_asked_by_either() {
+    let bed = Bed::new();
+    telling(&bed, r#"{"tools":[]}"#);
+    let script = bed.path("server.sh");
+    let entry =
+        json!({ "type": "stdio", "command": "/bin/sh", "args": [script], "url": "http://127.0.0.1:9/mcp" });
+    for (file, member) in [(".mcp.json", "mcpServers"), (".vscode/mcp.json", "servers")] {
+        bed.write(file, &json!({ member: { "docs": entry } }).to_string());
+        let said = bed.run(&["scan", file]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(
+            said.out.contains("two-ways") && said.out.contains("server.sh or http://127.0.0.1:9/mcp"),
+            "{said:?}"
+        );
+        let json: Value = serde_json::from_str(&bed.run(&["scan", "--json", file]).out).unwrap();
+        let reached = json["servers"][0]["reached-by"].as_str().unwrap();
+        assert!(reached.contains("server.sh") && reached.contains("127.0.0.1"), "{json}");
+        let said = bed.run(&["scan", "--connect", "--yes", file]);
+        assert!(said.code == 2 && said.err.contains("error[not-asked]"), "{said:?}");
+    }
+    assert!(!bed.path("given.txt").exists());
+}
+
+#[test]
 fn a_server_that_is_dead_silent_flooding_or_lying_is_said_with_its_code() {
     let bed = Bed::new();
     let hello = r#"read -r line; read -r line; printf '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"t","version":"1"}}}\n';"#;

@@ -58,7 +58,13 @@ fn a_sample_token_shows_what_it_becomes_or_the_check_that_fails() {
     assert!(said.out.contains("becomes agent `claude` for user `alice` in `support`"), "{}", said.out);
     assert!(text.split('.').all(|part| !said.out.contains(part)), "the token is not shown");
     let unchecked = bed.run_with(&["check", "--token", "-"], &text);
+    assert_eq!(unchecked.code, 4, "it depends: {}{}", unchecked.out, unchecked.err);
     assert!(unchecked.out.contains("the signature was not checked"), "{}", unchecked.out);
+    assert!(!unchecked.out.contains("\nbecomes") && unchecked.out.contains("if that holds it becomes agent"));
+    let told: Value =
+        serde_json::from_str(&bed.run_with(&["--json", "check", "--token", "-"], &text).out).unwrap();
+    assert!(told["ok"] == false && told["becomes"].is_null() && told["signature-checked"] == false, "{told}");
+    assert_eq!(told["would-become"]["user"]["name"], "alice");
 
     let own = Ed25519KeyPair::generate().unwrap();
     for (text, check, code) in [
@@ -102,6 +108,28 @@ fn a_sample_token_is_what_the_gateway_would_make_of_it_here() {
     let told: Value =
         serde_json::from_str(&bed.run_with(&[&["--json"], &CHECK[..]].concat(), &text).out).unwrap();
     assert!(told["becomes"].is_null() && told["would-become"]["user"]["name"] == "alice", "{told}");
+}
+
+#[test]
+fn a_server_that_does_not_exist_has_no_entrance_and_enforced_scopes_are_told() {
+    let (bed, pair) = bed();
+    let text = token(&pair, "at+jwt", json!({}));
+    let said = bed.run_with(&[&CHECK[..], &["--entrance", "nope"]].concat(), &text);
+    assert!(said.code == 2 && said.err.contains("has no server `nope`"), "{said:?}");
+    assert!(
+        !bed.run_with(&CHECK, &text).out.contains("scopes"),
+        "they bound nothing unless they are enforced"
+    );
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    let enforced = config.replace("[[oauth.issuers]]", "[oauth]\nscopes = \"enforce\"\n[[oauth.issuers]]");
+    bed.write("callgate.toml", &enforced);
+    let said = bed.run_with(&CHECK, &text);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("! scopes (enforced): `mcp:notes:read`"), "{}", said.out);
+    assert!(said.out.contains("`mcp:notes:write`, `mcp:notes:destructive`"), "{}", said.out);
+    let all = token(&pair, "at+jwt", json!({ "scope": "mcp:*:destructive" }));
+    let said = bed.run_with(&CHECK, &all);
+    assert!(said.out.contains("✓ scopes (enforced): `mcp:*:destructive`"), "{}", said.out);
 }
 
 #[test]

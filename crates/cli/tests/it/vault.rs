@@ -544,7 +544,9 @@ fn check_says_what_a_start_would_say_of_the_key_before_any_secret_is_stored() {
     file(&[7; 32], 0o600);
     assert_eq!(checked("{ file = \"a.key\" }").code, 0);
     bad("{ env = \"NO_SUCH_KEY\" }", "NO_SUCH_KEY");
-    bad("{ credential = \"k\" }", "CREDENTIALS_DIRECTORY");
+    bad("{ credential = \"k\" }", "CREDENTIALS_DIRECTORY` is not set");
+    let said = bed.run_env(&[("CREDENTIALS_DIRECTORY", "creds")], &["check"], "");
+    assert!(said.code == 3 && said.out.contains("`creds`, which is no whole path"), "{said:?}");
     file(b"short\n", 0o600);
     bad("{ passphrase = { file = \"a.key\" } }", "");
     file(b"correct horse battery staple\n", 0o600);

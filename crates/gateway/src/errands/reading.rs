@@ -296,7 +296,10 @@ async fn list(
                 _ => gathered.take(kind, item)?,
             }
         }
-        cursor = raw::string_member(result, "nextCursor").map(|text| text.into_owned());
+        // an empty one is none: what the official SDKs take it for
+        cursor = raw::string_member(result, "nextCursor")
+            .filter(|next| !next.is_empty())
+            .map(|text| text.into_owned());
         let Some(next) = &cursor else { return Ok(()) };
         // the same page would come again, and lead to itself
         if !asked.insert(Digest::of(next.as_bytes())) {
@@ -370,7 +373,7 @@ mod tests {
             told(r#"{"code":-32603,"message":"no\nspace\u202e left"}"#),
             format!("{head} (-32603): `no⟨U+000A⟩space⟨U+202E⟩ left`")
         );
-        assert_eq!(told(r#"{"code":"x","message":7}"#), head);
+        assert_eq!(told(r#"{"code":1,"message":""}"#), format!("{head} (1)"));
         let long = told(&format!(r#"{{"code":1,"message":"{}"}}"#, "x".repeat(10_000)));
         assert_eq!(long.chars().count(), head.len() + " (1): ``".len() + 201);
     }

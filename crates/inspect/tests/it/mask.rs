@@ -182,6 +182,32 @@ fn a_short_secret_is_found_as_a_word_and_a_shorter_one_not() {
 }
 
 #[test]
+fn a_short_secret_changes_no_number_and_no_word_of_json() {
+    let mask = Mask::new([("pin", &b"4711"[..]), ("flag", b"true"), ("none", b"Null")]);
+    let text = br#"{"port":4711,"readOnlyHint":true,"next":null,"text":"{\"done\":true,\"next\":null}"}"#;
+    assert_eq!(mask.json(text), Ok(None));
+    assert_eq!(mask.text(b"true null False"), None);
+    let masked = mask.json(br#"{"port":4711,"note":"it is 4711"}"#).unwrap().unwrap();
+    let left = r#"{"port":4711,"note":"it is [secret:pin]"}"#;
+    assert_eq!(String::from_utf8(masked.bytes).unwrap(), left);
+    assert_eq!(masked.hits.to_string(), "pin×1");
+    // a long one that holds it goes as before
+    let both = Mask::new([("pin", &b"4711"[..]), ("long", b"471147110")]);
+    let masked = both.json(b"[4711,471147110]").unwrap().unwrap();
+    assert_eq!(String::from_utf8(masked.bytes).unwrap(), r#"[4711,"[secret:long]"]"#);
+}
+
+#[test]
+fn a_value_that_texts_hold_by_chance_is_known() {
+    for value in ["4711", "hunter2", "production", "read_only", " prod "] {
+        assert!(callgate_inspect::is_common(value.as_bytes()), "{value}");
+    }
+    for value in ["true", "NULL", "abc", "correct-horse-battery", "Zx81Zx81", "hunter22"] {
+        assert!(!callgate_inspect::is_common(value.as_bytes()), "{value}");
+    }
+}
+
+#[test]
 fn each_secret_is_named_and_counted() {
     let mask = Mask::new([("a", &b"first-secret"[..]), ("b", b"second-secret")]);
     let masked = mask.text(b"second-secret first-secret c2Vjb25kLXNlY3JldA==").unwrap();

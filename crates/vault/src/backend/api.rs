@@ -51,7 +51,8 @@ pub(super) struct Reply(Bytes);
 impl Reply {
     /// Reads what is in it. `T` must wipe what is secret, or borrow it.
     pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BackendError> {
-        serde_json::from_slice(&self.0).map_err(|_| BackendError::Malformed("the body has another form"))
+        serde_json::from_slice(&self.0)
+            .map_err(|_| BackendError::Malformed("the body has another form, or says something twice"))
     }
 }
 

@@ -7,7 +7,8 @@ use crate::{Lease, Secret};
 use decision::{Call, Permit, SecretName};
 use egress::Client;
 use parking_lot::Mutex;
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -95,8 +96,33 @@ struct Read<'a> {
 #[derive(Deserialize)]
 struct Versioned<'a> {
     #[serde(borrow)]
-    data: Option<BTreeMap<String, &'a RawValue>>,
+    data: Option<Fields<'a>>,
     metadata: Metadata,
+}
+
+/// The fields of one secret, none of them twice: two readers would take different ones.
+struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Once;
+        impl<'de> Visitor<'de> for Once {
+            type Value = BTreeMap<String, &'de RawValue>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("fields, none of them twice")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry()? {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a field occurs twice"));
+                    }
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Once).map(Self)
+    }
 }
 
 #[derive(Deserialize)]
@@ -172,7 +198,7 @@ impl Inner {
             })
         })?;
         let Read { data } = reply.read()?;
-        let fields = data.data.ok_or_else(|| BackendError::Missing(path.clone()))?;
+        let Fields(fields) = data.data.ok_or_else(|| BackendError::Missing(path.clone()))?;
         if version.is_some_and(|asked| asked != data.metadata.version) {
             return Err(BackendError::Malformed("another version than was asked for"));
         }
@@ -318,3 +344,28 @@ async fn look_after(inner: Weak<Inner>, mut token: Arc<Token>) {
 
 /// Between two tries to renew a token while the backend cannot be reached.
 const RETRY_MIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_named_twice_is_no_answer() {
+        let read = |fields: &str| {
+            let text = format!(r#"{{"data":{{"data":{fields},"metadata":{{"version":1}}}}}}"#);
+            serde_json::from_str::<Read<'_>>(&text)
+                .map(|read| read.data.data.map(|Fields(fields)| fields.into_keys().collect::<Vec<_>>()))
+                .ok()
+        };
+        assert_eq!(
+            read(r#"{"key":"a","other":{"x":1}}"#),
+            Some(Some(vec!["key".to_owned(), "other".to_owned()]))
+        );
+        assert_eq!(read("null"), Some(None));
+        for twice in
+            [r#"{"key":"a","key":"b"}"#, r#"{"key":"a","\u006bey":"a"}"#, r#"{"x":1,"key":"a","x":2}"#]
+        {
+            assert_eq!(read(twice), None, "{twice}");
+        }
+    }
+}

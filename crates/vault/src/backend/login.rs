@@ -12,6 +12,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+/// Longest life that a token is believed to have: whoever names more is asked again after it.
+const LEASE_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
 /// Where the one credential is that the backend itself wants. Never the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bootstrap {
@@ -86,8 +89,10 @@ impl fmt::Debug for Token {
 impl Token {
     fn new(value: Zeroizing<String>, lease: Duration, renewable: bool, full: Duration) -> Self {
         let now = Instant::now();
+        // the backend may name any number
+        let (lease, full) = (lease.min(LEASE_MAX), full.min(LEASE_MAX));
         let endless = lease.is_zero();
-        let at = |part: u32| (!endless).then(|| now + lease.mul_f64(f64::from(part) / 12.0));
+        let at = |part: u32| (!endless).then(|| now.checked_add(lease / 12 * part).unwrap_or(now));
         let renewable = renewable && lease >= full / 2;
         Self {
             value,
@@ -235,4 +240,25 @@ fn text_of(path: &Path, secret: &Secret) -> Result<Zeroizing<String>, BackendErr
     });
     let wrong = || BackendError::File { path: path.to_owned(), why: "it is not one line of text".to_owned() };
     text.map(|text| Zeroizing::new(text.to_owned())).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_of_any_length_is_a_time() {
+        for seconds in [1, 3600, LEASE_MAX.as_secs() + 1, u64::MAX / 2, u64::MAX] {
+            let lease = Duration::from_secs(seconds);
+            for (renewable, full) in [(true, lease), (false, lease), (true, Duration::from_secs(u64::MAX))] {
+                let token = Token::new(Zeroizing::new("t".to_owned()), lease, renewable, full);
+                let until = token.until.unwrap();
+                assert!(until > Instant::now() && until <= Instant::now() + LEASE_MAX, "{seconds}");
+                assert!(token.is_good() && token.is_fresh() && token.full <= LEASE_MAX, "{seconds}");
+                assert!(token.renew_at.is_none_or(|at| at < until), "{seconds}");
+            }
+        }
+        let endless = Token::new(Zeroizing::new("t".to_owned()), Duration::ZERO, false, Duration::ZERO);
+        assert!(endless.until.is_none());
+    }
 }

@@ -71,8 +71,8 @@ pub enum ScanError {
     /// `result` is not an object.
     #[error("`result` must be an object")]
     Result,
-    /// `error` is not an object.
-    #[error("`error` must be an object")]
+    /// `error` is not an object with an integer code and a text.
+    #[error("`error` must be an object with an integer `code` and a text `message`")]
     Error,
     /// Not exactly one of request, notification, response and error response.
     #[error("a message is exactly one of request, notification, response and error response")]

@@ -114,7 +114,7 @@ impl Frame {
         if !object(&result) {
             return Err(ScanError::Result);
         }
-        if !object(&error) {
+        if error.as_ref().is_some_and(|error| !is_error(self.slice(error))) {
             return Err(ScanError::Error);
         }
         let kind = match (method.is_some(), id.is_some(), params.is_some(), result.is_some(), error.is_some())
@@ -269,4 +269,13 @@ impl Frame {
     fn text(&self, range: Option<Range<usize>>) -> Option<Cow<'_, str>> {
         json::decode_string(self.bytes.get(range?)?)
     }
+}
+
+/// An integer code and a text, which JSON-RPC 2.0 (5.1) asks of every error.
+fn is_error(raw: &[u8]) -> bool {
+    let code = json::member(raw, "code");
+    let is_integer =
+        code.is_some_and(|code| std::str::from_utf8(code).is_ok_and(|code| code.parse::<i64>().is_ok()));
+    let message = json::member(raw, "message");
+    Value::of(raw) == Some(Value::Object) && is_integer && message.and_then(Value::of) == Some(Value::String)
 }

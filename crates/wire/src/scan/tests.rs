@@ -38,8 +38,11 @@ fn the_four_kinds_are_told_apart() {
     assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#), Ok(Kind::Request));
     assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"m"}"#), Ok(Kind::Notification));
     assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Ok(Kind::Response));
-    assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"error":{}}"#), Ok(Kind::ErrorResponse));
-    assert_eq!(kind(r#"{"jsonrpc":"2.0","error":{}}"#), Ok(Kind::ErrorResponse));
+    let error = r#""error":{"code":-1,"message":""}"#;
+    assert_eq!(kind(&format!(r#"{{"jsonrpc":"2.0","id":1,{error}}}"#)), Ok(Kind::ErrorResponse));
+    assert_eq!(kind(&format!(r#"{{"jsonrpc":"2.0",{error}}}"#)), Ok(Kind::ErrorResponse));
+    let escaped = r#"{"jsonrpc":"2.0","id":1,"error":{"data":{"code":1.5}, "mess\u0061ge":"m","code": 7 }}"#;
+    assert_eq!(kind(escaped), Ok(Kind::ErrorResponse));
     assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"m","vendor":[]}"#), Ok(Kind::Request));
 }
 
@@ -131,7 +134,7 @@ fn malformed_messages_are_refused_by_name() {
         (r#"{"jsonrpc":2.0,"method":"m"}"#, "jsonrpc-version"),
         (r#"{"JSONRPC":"2.0","method":"m"}"#, "jsonrpc-version"),
         (r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#, "invalid-id"),
-        (r#"{"jsonrpc":"2.0","id":null,"error":{}}"#, "invalid-id"),
+        (r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}"#, "invalid-id"),
         (r#"{"jsonrpc":"2.0","id":1.0,"method":"m"}"#, "invalid-id"),
         (r#"{"jsonrpc":"2.0","id":1e3,"method":"m"}"#, "invalid-id"),
         (r#"{"jsonrpc":"2.0","id":-0,"method":"m"}"#, "invalid-id"),
@@ -148,12 +151,20 @@ fn malformed_messages_are_refused_by_name() {
         (r#"{"jsonrpc":"2.0","id":1,"result":null}"#, "invalid-result"),
         (r#"{"jsonrpc":"2.0","id":1,"result":[]}"#, "invalid-result"),
         (r#"{"jsonrpc":"2.0","id":1,"error":"no"}"#, "invalid-error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{}}"#, "invalid-error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1.5,"message":5}}"#, "invalid-error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1.0,"message":"m"}}"#, "invalid-error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":"text","message":"m"}}"#, "invalid-error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":9223372036854775808,"message":"m"}}"#, "invalid-error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":null}}"#, "invalid-error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#, "invalid-error"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"message":"m"}}"#, "invalid-error"),
         (r#"{"jsonrpc":"2.0"}"#, "not-one-message"),
         (r#"{"jsonrpc":"2.0","id":1}"#, "not-one-message"),
         (r#"{"jsonrpc":"2.0","result":{}}"#, "not-one-message"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"m","result":{}}"#, "not-one-message"),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"m","error":{}}"#, "not-one-message"),
-        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, "not-one-message"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"m","error":{"code":1,"message":"m"}}"#, "not-one-message"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":"m"}}"#, "not-one-message"),
         (r#"{"jsonrpc":"2.0","id":1,"result":{},"params":{}}"#, "not-one-message"),
     ];
     for (text, code) in table {

@@ -28,8 +28,8 @@ impl<'a> ListResult<'a> {
         for range in json::array_elements(array) {
             items.push(typed(array.get(range).unwrap_or_default(), Value::Object, key)?);
         }
-        // some servers say null for the last page
-        let cursor = cursor.filter(|raw| Value::of(raw) != Some(Value::Null));
+        // some servers say null for the last page, or an empty text
+        let cursor = cursor.filter(|raw| Value::of(raw) != Some(Value::Null) && *raw != b"\"\"");
         Ok(Self { items, next_cursor: cursor.map(|raw| text(raw, "nextCursor")).transpose()? })
     }
 }

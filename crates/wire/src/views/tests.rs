@@ -94,7 +94,10 @@ fn a_list_is_sliced_and_its_definitions_read() {
     assert!(ListResult::read(br#"{"tools":[1]}"#, "tools").is_err());
     assert!(ListResult::read(b"{}", "tools").is_err());
     assert!(ListResult::read(br#"{"tools":[],"nextCursor":7}"#, "tools").is_err());
-    assert!(ListResult::read(br#"{"tools":[],"nextCursor":null}"#, "tools").unwrap().next_cursor.is_none());
+    for none in ["null", "\"\""] {
+        let raw = format!(r#"{{"tools":[],"nextCursor":{none}}}"#);
+        assert!(ListResult::read(raw.as_bytes(), "tools").unwrap().next_cursor.is_none(), "{none}");
+    }
     for bad in [
         r#"{"inputSchema":{}}"#,
         r#"{"name":"a"}"#,

@@ -19,6 +19,8 @@ pub(super) struct Vault {
     closed: Vec<secret::Named>,
     /// In a form that the server cannot be given.
     unusable: Vec<(secret::Named, ServerName)>,
+    /// That texts hold by chance.
+    common: Vec<secret::Named>,
     /// With dates that ask for somebody.
     dated: Vec<(secret::Named, State)>,
     /// Why memory for secrets is not locked.
@@ -45,6 +47,7 @@ impl Vault {
             Ok(keys) => {
                 vault.closed = secret::closed(place, store, &keys).await?;
                 vault.unusable = secret::unusable(place, store, &keys).await?;
+                vault.common = secret::commons(place, store, &keys).await?;
             }
             Err(error) => vault.fault = Some(error),
         }
@@ -64,6 +67,7 @@ impl Vault {
             "code": self.fault.as_ref().and_then(|error| error.downcast_ref()).map(|_: &keys::OpensNothing| keys::OpensNothing::CODE),
             "sealed-under-another-key": self.closed.iter().map(named).collect::<Vec<_>>(),
             "unusable": self.unusable.iter().map(|(one, server)| json!({ "secret": one.name, "user": one.user, "server": server })).collect::<Vec<_>>(),
+            "common": self.common.iter().map(named).collect::<Vec<_>>(),
             "dates": self.dated.iter().map(dated).collect::<Vec<_>>(),
             "memory-not-locked": self.unlocked,
             "key-not-checked": self.unasked,
@@ -92,6 +96,9 @@ impl Vault {
                 "{bad} {named} cannot stand in a header or a query of `{server}`, whose calls are refused (secret-unusable): it has a blank at an end, a line break, a tab or a character that is not ASCII; store it again with `callgate secret set {}`",
                 named.name
             ));
+        }
+        for named in &self.common {
+            say.line(format!("{warn} {}", secret::common(named)));
         }
         for (named, state) in &self.dated {
             let mark = if matches!(state, State::Expired(_)) { &bad } else { &warn };

@@ -8,6 +8,7 @@ use crate::{
     },
     failure::Failure,
     place::Place,
+    settings::is_plain,
     surroundings::Surroundings,
 };
 use decision::{SecretName, ServerName};
@@ -75,7 +76,8 @@ pub(super) fn plan(
     let mut plan = Plan::default();
     let mut taken: BTreeSet<ServerName> = place.meant.settings.servers.keys().cloned().collect();
     for entry in entries {
-        if entry::is_governed(&entry) || entry.url.as_deref().is_some_and(|url| is_here(url, place)) {
+        let is_here = !entry.has_two_ways() && entry.url.as_deref().is_some_and(|url| is_here(url, place));
+        if entry::is_governed(&entry) || is_here {
             continue;
         }
         let folder = match movable(&entry, surroundings) {
@@ -120,6 +122,11 @@ pub(super) fn plan(
 fn movable(entry: &Entry, surroundings: &Surroundings) -> Result<Option<String>, String> {
     if entry.is_brought {
         return Err("its client brings it along, and alone knows how it is started".to_owned());
+    }
+    if entry.has_two_ways() {
+        return Err(
+            "it names more than one way to be reached, and only its client knows which it takes".to_owned()
+        );
     }
     let all = entry.env.iter().chain(&entry.headers).map(|(name, value)| (format!("`{name}`"), value));
     let words = entry.command.iter().chain(&entry.url).map(|word| ("an argument".to_owned(), word));
@@ -255,7 +262,8 @@ fn is_signed_in_by_client(entry: &Entry) -> bool {
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => true,
     };
-    let shows = !entry.headers.is_empty() || url.query().is_some() || !url.username().is_empty();
+    let asks = url.query_pairs().any(|(name, value)| !is_plain(&name, &value));
+    let shows = !entry.headers.is_empty() || asks || !url.username().is_empty();
     entry.command.is_empty() && !near && !shows && credentials::of_path(url.as_str()).is_none()
 }
 
@@ -365,10 +373,13 @@ fn address(table: &mut Table, url: &str, entry: &Entry, secrets: &mut Secrets<'_
     if !url.username().is_empty() || url.password().is_some() {
         return Err("its address holds a name and a password: make a header of them".to_owned());
     }
-    // whatever an address asks with may be a credential, and no address holds one
-    let asked: Vec<(String, String)> =
-        url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    // whatever an address asks with may be a credential unless it is plainly none, and no address holds one
+    let asked = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let (plain, asked): (Vec<_>, Vec<_>) = asked.partition(|(name, value)| is_plain(name, value));
     url.set_query(None);
+    if !plain.is_empty() {
+        url.query_pairs_mut().extend_pairs(&plain);
+    }
     // no server is ever sent what stands behind the `#`
     url.set_fragment(None);
     table.insert("url".to_owned(), Value::String(url.to_string()));

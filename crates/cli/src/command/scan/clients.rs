@@ -41,6 +41,8 @@ pub(crate) struct Entry {
     /// The program and its arguments; empty for one that is reached over HTTP.
     pub(crate) command: Vec<String>,
     pub(crate) url: Option<String>,
+    /// Further addresses. Which of them counts, and whether the program does instead, is up to the client.
+    pub(crate) others: Vec<String>,
     /// The address is one of HTTP+SSE.
     pub(crate) is_sse: bool,
     /// What a description names, without its version.
@@ -81,6 +83,15 @@ impl Entry {
     /// A stranger wrote it for everybody: of this machine it knows nothing.
     pub(super) fn is_published(&self) -> bool {
         self.client == PUBLISHED
+    }
+
+    /// Whether it is both started and reached, or reached at several addresses: clients differ in what they take.
+    pub(crate) fn has_two_ways(&self) -> bool {
+        self.url.is_some() && !(self.command.is_empty() && self.others.is_empty())
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.url.iter().chain(&self.others).map(String::as_str)
     }
 
     /// The project that it is of, where one file names those of several.
@@ -356,7 +367,11 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Result
     };
     // Zed had the program in an object of its own
     let inner = value.get("command").filter(|command| command.is_object()).unwrap_or(value);
-    let program = inner.get("path").or_else(|| inner.get("command")).and_then(Value::as_str);
+    let said = inner.get("path").or_else(|| inner.get("command"));
+    if said.is_some_and(|said| !said.is_null() && !said.is_string()) {
+        return Err("has a `command` that is no text");
+    }
+    let program = said.and_then(Value::as_str).filter(|program| !program.is_empty());
     let is =
         |key: &str, fits: fn(&Value) -> bool| inner.get(key).is_none_or(|one| one.is_null() || fits(one));
     if !is("args", Value::is_array) || !is("env", Value::is_object) {
@@ -366,7 +381,12 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Result
     if cwd.is_some_and(|cwd| !cwd.is_string()) {
         return Err("has a `cwd` that is no text");
     }
-    let url = ["url", "serverUrl", "httpUrl"].iter().find_map(|key| value.get(*key)?.as_str());
+    let addresses = ["url", "serverUrl", "httpUrl"].iter().filter_map(|key| value.get(*key)?.as_str());
+    let mut addresses: Vec<String> =
+        addresses.filter(|address| !address.is_empty()).map(str::to_owned).collect();
+    addresses.dedup();
+    let mut addresses = addresses.into_iter();
+    let url = addresses.next();
     let mut command: Vec<String> = program.map(str::to_owned).into_iter().collect();
     if program.is_some() {
         command.extend(texts(inner.get("args")));
@@ -384,12 +404,13 @@ fn entry(client: &'static str, file: &Path, name: &str, value: &Value) -> Result
         file: file.to_owned(),
         name: name.to_owned(),
         command,
-        url: url.map(str::to_owned),
+        is_brought: program.is_none() && url.is_none(),
+        url,
+        others: addresses.collect(),
         is_sse: is_sse(value),
         cwd: cwd.and_then(Value::as_str).map(str::to_owned),
         filled: FROM_CLIENT.into_iter().find(|known| value.get(*known).is_some()),
         env: pairs(settings.or_else(|| inner.get("env")).or_else(|| value.get("env"))),
-        is_brought: program.is_none() && url.is_none(),
         headers: pairs(value.get("headers").or_else(|| value.get("http_headers"))),
         is_off: value.get("disabled") == Some(&Value::Bool(true))
             || value.get("enabled") == Some(&Value::Bool(false)),
@@ -469,6 +490,30 @@ mod tests {
             let entry = entry("Cursor", Path::new("mcp.json"), "x", &value).unwrap();
             assert_eq!(entry.is_off, is_off, "{said}");
         }
+    }
+
+    #[test]
+    fn every_way_that_an_entry_names_is_known() {
+        let of = |text: &str| {
+            let value = serde_json::from_str(text).unwrap();
+            entry("Cursor", Path::new("mcp.json"), "x", &value)
+        };
+        for (text, ways) in [
+            (r#"{"type":"stdio","command":"x","args":["y"],"url":"http://d.example"}"#, 2),
+            (r#"{"url":"http://a.example","httpUrl":"http://b.example"}"#, 2),
+            (
+                r#"{"url":"http://a.example","serverUrl":"http://a.example","httpUrl":"http://b.example","command":"x"}"#,
+                3,
+            ),
+            (r#"{"url":"http://a.example","httpUrl":"http://a.example"}"#, 1),
+            (r#"{"command":null,"url":"http://a.example"}"#, 1),
+            (r#"{"command":"x","url":""}"#, 1),
+        ] {
+            let entry = of(text).unwrap();
+            let found = usize::from(!entry.command.is_empty()) + entry.addresses().count();
+            assert_eq!((found, entry.has_two_ways()), (ways, ways > 1), "{text}");
+        }
+        assert!(of(r#"{"command":["x"],"url":"http://a.example"}"#).is_err());
     }
 
     #[test]

@@ -54,6 +54,9 @@ impl Seen {
     /// One that was named, and neither started nor reached.
     pub(super) fn unasked(entry: &Entry) -> Self {
         let because = match entry.url {
+            Some(_) if entry.has_two_ways() => {
+                "it names more than one way to be reached, and which of them its client takes nobody here knows"
+            }
             Some(_) => "nobody was asked, so nothing that it offers was looked at: `--connect` asks it",
             None => {
                 "nothing was started, so nothing that it offers was looked at: `--connect` starts it and asks"
@@ -86,12 +89,19 @@ pub(super) async fn look(
     limit: Duration,
     given: &Given,
 ) -> Result<Option<(Vec<(Offer, Stand)>, Vec<Seen>)>, Failure> {
+    // to ask the one that is a decoy would say nothing of the other
+    let (unclear, entries): (Vec<&Entry>, Vec<&Entry>) =
+        entries.iter().filter(|entry| !entry::is_governed(entry)).partition(|entry| entry.has_two_ways());
+    let mut seen: Vec<Seen> = unclear.into_iter().map(Seen::unasked).collect();
     // two clients may name one server
     let mut once: Vec<&Entry> = Vec::new();
-    for entry in entries.iter().filter(|entry| !entry::is_governed(entry)) {
+    for entry in entries {
         if !once.iter().any(|other| other.command == entry.command && other.url == entry.url) {
             once.push(entry);
         }
+    }
+    if once.is_empty() && !seen.is_empty() {
+        return Ok(Some((Vec::new(), seen)));
     }
     if once.is_empty() {
         return Err(Failure::Usage("there is no server to connect to".to_owned()));
@@ -100,7 +110,7 @@ pub(super) async fn look(
     if !yes && !given.say.agreed("nothing was started or asked") {
         return Ok(None);
     }
-    let (mut offers, mut seen) = (Vec::new(), Vec::new());
+    let mut offers = Vec::new();
     for entry in once {
         let looked = one(entry, limit, given).await;
         let (revision, fault) = match &looked {

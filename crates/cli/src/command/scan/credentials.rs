@@ -322,7 +322,7 @@ pub(crate) fn held(entry: &Entry) -> Vec<String> {
     let named = entry.env.iter().chain(&entry.headers).filter(|(name, value)| is_secret(name, value));
     let mut held: Vec<String> = named.map(|(name, _)| format!("`{name}`")).collect();
     held.extend(words(&entry.command).into_iter().filter_map(|word| word.holds));
-    held.extend(entry.url.as_deref().and_then(|url| address(url).holds));
+    held.extend(entry.addresses().filter_map(|url| address(url).holds));
     held
 }
 

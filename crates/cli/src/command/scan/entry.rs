@@ -25,7 +25,8 @@ struct Remark {
 
 /// Everything that is seen, the worst first.
 pub(super) fn look(entry: &Entry) -> Vec<Notice> {
-    let seen = [unencrypted(entry), shell(entry), unpinned(entry), of_host(entry), broad(entry)];
+    let seen =
+        [two_ways(entry), unencrypted(entry), shell(entry), unpinned(entry), of_host(entry), broad(entry)];
     let seen = seen.into_iter().flatten().chain(turned(entry)).chain(secrets(entry)).chain(governed(entry));
     let mut seen: Vec<Notice> = seen
         .map(|Remark { detector, severity, because, repair, offends }| {
@@ -46,16 +47,28 @@ fn remark(
     Remark { detector, severity, because: because.into(), repair, offends: offends.to_owned() }
 }
 
-/// The address, or the program and its arguments, without what is a secret.
+/// The address, or the program and its arguments, without what is a secret; of one with several ways all of them.
 pub(crate) fn reached(entry: &Entry) -> String {
-    match &entry.url {
-        None if entry.is_brought => "what its client brings along".to_owned(),
-        Some(url) => credentials::address(url).text,
-        None => {
-            let words = credentials::words(&entry.command).into_iter().map(|word| word.text);
-            words.collect::<Vec<_>>().join(" ")
-        }
+    if entry.is_brought {
+        return "what its client brings along".to_owned();
     }
+    let words = credentials::words(&entry.command).into_iter().map(|word| word.text);
+    let command = words.collect::<Vec<_>>().join(" ");
+    let addresses = entry.addresses().map(|address| credentials::address(address).text);
+    let ways = Some(command).filter(|command| !command.is_empty()).into_iter().chain(addresses);
+    ways.collect::<Vec<_>>().join(" or ")
+}
+
+/// One that is both started and reached: what stands there first may be a decoy.
+fn two_ways(entry: &Entry) -> Option<Remark> {
+    entry.has_two_ways().then(|| {
+        let because = match entry.command.is_empty() {
+            true => "it names several addresses: which of them is asked is up to the client",
+            false => "it names a program and an address: whether the one is started or the other asked is up to the client",
+        };
+        let repair = "leave one of them: `command`, or one address";
+        remark("two-ways", Severity::High, because, repair, &steady(&[reached(entry)]))
+    })
 }
 
 /// The last part of the program's path.
@@ -68,11 +81,15 @@ pub(crate) fn base(program: &str) -> &str {
 }
 
 fn unencrypted(entry: &Entry) -> Option<Remark> {
-    let url = url::Url::parse(entry.url.as_deref()?).ok()?;
-    let local = egress::means_this_machine(url.host_str()?);
-    (url.scheme() == "http" && !local).then(|| {
+    let mut hosts = entry.addresses().filter_map(|address| {
+        let url = url::Url::parse(address).ok()?;
+        let host =
+            url.host_str().filter(|host| url.scheme() == "http" && !egress::means_this_machine(host))?;
+        Some(host.to_owned())
+    });
+    hosts.next().map(|host| {
         let because = "everything, credentials too, goes to another machine in the clear";
-        remark("plain-http", Severity::High, because, "use https", url.host_str().unwrap_or_default())
+        remark("plain-http", Severity::High, because, "use https", &host)
     })
 }
 
@@ -237,7 +254,7 @@ fn governed(entry: &Entry) -> Option<Remark> {
 }
 
 pub(crate) fn is_governed(entry: &Entry) -> bool {
-    own_words(entry).is_some()
+    own_words(entry).is_some() && !entry.has_two_ways()
 }
 
 /// What a gateway is asked to do there, where the program is one; `env` may set variables for it first.
@@ -308,6 +325,24 @@ mod tests {
         ] {
             assert_eq!(seen(&run(command)), expected, "{command:?}");
         }
+    }
+
+    #[test]
+    fn one_with_two_ways_hides_neither_and_is_governed_by_none() {
+        let both = Entry {
+            url: Some("http://127.0.0.1:9/mcp?key=k".to_owned()),
+            ..run(&["callgate", "wrap", "--name", "x"])
+        };
+        assert_eq!(reached(&both), "callgate wrap --name x or http://127.0.0.1:9/mcp");
+        assert_eq!(seen(&both), ["two-ways"]);
+        assert!(!is_governed(&both));
+        let several = Entry {
+            url: Some("http://127.0.0.1:9/mcp".to_owned()),
+            others: vec!["http://mcp.example/mcp".to_owned()],
+            ..Entry::default()
+        };
+        assert_eq!(reached(&several), "http://127.0.0.1:9/mcp or http://mcp.example/mcp");
+        assert_eq!(seen(&several), ["two-ways", "plain-http"]);
     }
 
     #[test]

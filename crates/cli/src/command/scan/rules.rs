@@ -84,7 +84,13 @@ const POISON: [(Detector, Severity, &str, &str); 26] = [
     ),
 ];
 
-const SETUP: [(&str, Severity, &str, &str); 20] = [
+const SETUP: [(&str, Severity, &str, &str); 21] = [
+    (
+        "two-ways",
+        Severity::High,
+        "A program and an address, or several addresses: which counts is up to the client.",
+        "Leave one of them.",
+    ),
     ("plain-http", Severity::High, "Another machine is reached in the clear.", "Use https."),
     ("shell", Severity::Medium, "A shell line starts the server.", "Name the program and its arguments."),
     ("unpinned", Severity::Medium, "Each start runs whatever is newest.", "Name one version."),

@@ -5,7 +5,7 @@ pub(crate) mod dates;
 mod opened;
 mod rotate;
 
-pub(crate) use opened::{closed, unusable};
+pub(crate) use opened::{closed, commons, unusable};
 
 use crate::{
     cli::Given,
@@ -127,6 +127,15 @@ fn read(name: &SecretName) -> Result<Secret, Failure> {
     Secret::from_input(bytes).map_err(|error| anyhow!(error).context(format!("secret `{name}`")).into())
 }
 
+/// What is said of a value that texts hold by chance.
+pub(crate) fn common(named: &Named) -> String {
+    format!(
+        "the value of {named} is so short or common that texts of a server will hold it by chance, and have `[secret:{}]` in its \
+         place: what is no secret belongs into `url` or `env`",
+        named.name
+    )
+}
+
 async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
     if vault::is_reserved(&args.name) {
         return Err(Failure::Usage(
@@ -143,11 +152,14 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
     given.say.line(format!("stored {named}, version {version}"));
     if secret.size() < inspect::SHORT_BELOW {
         given.say.aside(format!(
-            "note: under {} bytes a secret is masked in what a server says only where it stands as a word, and under {} \
-             not at all",
+            "note: under {} bytes a secret is masked in what a server says only where it stands as a word of a text, and under {} \
+             not at all, nor is a word such as `true`",
             inspect::SHORT_BELOW,
             inspect::SHORTEST
         ));
+    }
+    if secret.is(inspect::is_common) {
+        given.say.aside(format!("note: {}", common(&named)));
     }
     if let Some(oddity) = secret.oddity() {
         given.say.aside(format!(

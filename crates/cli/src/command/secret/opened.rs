@@ -1,6 +1,6 @@
 //! What opens of what is stored, and whether it can stand where it is needed. Nothing of a value comes out.
 
-use super::{Named, signs_with};
+use super::{Named, signs_with, users};
 use crate::{
     keys::{self, Asking},
     place::Place,
@@ -83,15 +83,7 @@ pub(crate) async fn unusable(
 ) -> anyhow::Result<Vec<(Named, ServerName)>> {
     let mut unusable = Vec::new();
     for one in in_force(place, store).await? {
-        let named = Named { name: one.name, user: one.user };
-        let Ok(sealed) = vault::Sealed::from_bytes(one.sealed.0) else { continue };
-        let at = SecretRef {
-            tenant: one.scope.tenant,
-            environment: one.scope.environment,
-            name: named.name.clone(),
-            user: named.user.clone(),
-            version: u32::try_from(one.version)?,
-        };
+        let Some((named, sealed, at)) = located(one)? else { continue };
         let is_key = |value: &[u8]| console::hooks::Key::read(value).is_ok();
         if signs(place, &named) && keys.fits(&sealed, &at, is_key) == Ok(false) {
             unusable.push((named.clone(), ServerName::new(WEBHOOK)?));
@@ -103,6 +95,32 @@ pub(crate) async fn unusable(
         }
     }
     Ok(unusable)
+}
+
+/// The secrets that these keys open, that a server is given, and that its texts hold by chance.
+pub(crate) async fn commons(place: &Place, store: &Store, keys: &Keys) -> anyhow::Result<Vec<Named>> {
+    let mut commons = Vec::new();
+    for one in in_force(place, store).await? {
+        let Some((named, sealed, at)) = located(one)? else { continue };
+        if !users(place, &named).is_empty() && keys.fits(&sealed, &at, inspect::is_common) == Ok(true) {
+            commons.push(named);
+        }
+    }
+    Ok(commons)
+}
+
+/// What is needed to open one; nothing where it is no sealed value at all.
+fn located(one: Resealable) -> anyhow::Result<Option<(Named, vault::Sealed, SecretRef)>> {
+    let named = Named { name: one.name, user: one.user };
+    let Ok(sealed) = vault::Sealed::from_bytes(one.sealed.0) else { return Ok(None) };
+    let at = SecretRef {
+        tenant: one.scope.tenant,
+        environment: one.scope.environment,
+        name: named.name.clone(),
+        user: named.user.clone(),
+        version: u32::try_from(one.version)?,
+    };
+    Ok(Some((named, sealed, at)))
 }
 
 /// Whether what webhooks are told is signed with this secret.

@@ -57,7 +57,12 @@ impl Hall {
             }
             Err((how, why)) => {
                 self.tls.handshakes.count(how);
-                tracing::info!(%remote, handshake = how.as_str(), %why, "no TLS connection came about");
+                // who looks whether the port is open says nothing, as often as it likes
+                if how == Handshake::Gone && why.is_empty() {
+                    tracing::debug!(%remote, "a connection was closed before a word was said");
+                } else {
+                    tracing::info!(%remote, handshake = how.as_str(), %why, "no TLS connection came about");
+                }
                 None
             }
         }

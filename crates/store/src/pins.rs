@@ -1,11 +1,14 @@
 //! Which definition of which item is accepted, and by whom.
 
-use crate::db::{Outcome, Row, Tx, args, statements};
+mod rows;
+
+use crate::db::{Outcome, Tx, args, statements};
 use crate::sight::{Change, How, What};
-use crate::words::{kind_from, words};
+use crate::words::words;
 use crate::{Scope, Store, StoreError, departures};
 use bytes::Bytes;
 use decision::{Digest, Item, ServerName, Timestamp};
+use rows::{by_server, definition, pin};
 use std::collections::BTreeMap;
 
 statements! {
@@ -453,50 +456,4 @@ fn chosen<'a>(server: &ServerName, pins: &'a [Pin], which: &Which) -> Outcome<Ve
         }
     }
     Ok(found)
-}
-
-fn item(row: &Row) -> Outcome<Item> {
-    Ok(Item { kind: row.word("kind", kind_from)?, name: row.get("name")? })
-}
-
-fn definition(row: &Row) -> Outcome<Definition> {
-    let raw: Vec<u8> = row.get("raw")?;
-    Ok(Definition { item: item(row)?, digest: row.digest("approved_digest")?, raw: raw.into() })
-}
-
-fn by_server<T>(rows: &[Row], read: impl Fn(&Row) -> Outcome<T>) -> Outcome<BTreeMap<ServerName, Vec<T>>> {
-    let mut all: BTreeMap<ServerName, Vec<T>> = BTreeMap::new();
-    for row in rows {
-        all.entry(row.parsed("server")?).or_default().push(read(row)?);
-    }
-    Ok(all)
-}
-
-fn left(row: &Row) -> Outcome<Option<Left>> {
-    let Some(digest) = row.digest_opt("left_digest")? else { return Ok(None) };
-    let times = row.get::<i64>("left_times")?;
-    let times = u32::try_from(times).unwrap_or(u32::MAX);
-    Ok(Some(Left {
-        times,
-        at: row.time("left_at")?,
-        digest,
-        seen_by: row.get("left_seen_by")?,
-        held: row.get::<i64>("left_held")? != 0,
-    }))
-}
-
-fn pin(row: &Row) -> Outcome<Pin> {
-    let mark = |digest, at, by| -> Outcome<Option<Mark>> {
-        let Some(digest) = row.digest_opt(digest)? else { return Ok(None) };
-        Ok(Some(Mark { digest, at: row.time(at)?, by: row.get(by)? }))
-    };
-    Ok(Pin {
-        item: item(row)?,
-        state: row.word("state", state_from)?,
-        approved: mark("approved_digest", "approved_at", "approved_by")?,
-        seen: row.digest("seen_digest")?,
-        seen_at: row.time("seen_at")?,
-        rejected: mark("rejected_digest", "rejected_at", "rejected_by")?,
-        left: left(row)?,
-    })
 }

@@ -141,7 +141,7 @@ fn what_a_backend_itself_wants_is_asked_for_once_for_everybody() {
     ] {
         assert!(said.contains(line), "`{line}` is missing in\n{said}");
     }
-    assert_eq!(bed.run_with(&["secret", "set", "vault-token"], "hvs.x").code, 0);
+    assert_eq!(bed.run_with(&["secret", "set", "vault-token"], "hvs.CAESIJ81mZ40").code, 0);
     let said = bed.run(&["check"]).out;
     assert!(!said.contains("`vault-token`") && said.contains("`stored-token`"), "{said}");
 }

@@ -75,7 +75,9 @@ pub(super) async fn approve(judge: &Judge, despite: bool, given: &Given, place: 
         }
         if let Some(pin) = pin {
             let (worst, bound) = (worst(&review, &seen, &item), review.bound(&item));
-            let is_bound = digest.is_some_and(|digest| bound.is_none_or(|bound| digest == bound));
+            // one of neither is of what was there before, which the store refuses
+            let is_bound =
+                digest.is_some_and(|digest| bound.is_none_or(|bound| digest == bound) || digest != pin.seen);
             let overlooks = digest == Some(pin.seen) && !is_bound;
             let bound = bound.unwrap_or(pin.seen);
             meant.push(Meant { pin: pin.clone(), is_bound, bound, overlooks, worst });

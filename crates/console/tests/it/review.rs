@@ -314,11 +314,11 @@ async fn what_is_gone_is_taken_note_of_and_a_no_to_it_loses_nothing() {
     let rita = house.sign_in("rita").await;
     let page = house.get(&rita, PAGE).await.text;
     assert!(
-        page.contains("2 gone") && page.contains("Take note") && page.contains("Drops an order."),
+        page.contains("1 gone") && page.contains("Take note") && page.contains("Drops an order."),
         "{page}"
     );
     assert!(!page.contains("value=\"refuse\"") && !page.contains("Accept what is shown"), "{page}");
-    // also of what was never accepted: without a reason nothing is urgent
+    // what nobody ever decided about is not gone, but was never there; and without a reason nothing is urgent
     assert!(!page.contains("critical") && !page.contains("dangerous"), "{page}");
     let before = house.store.pins(&house.scope, &crm()).await.unwrap();
     let said = decide(&house, &rita, &page, "refuse").await;

@@ -33,20 +33,29 @@ use tokio::sync::oneshot;
 pub(super) const GROUP_BYTES_MAX: usize = 24 * 1024 * 1024;
 const BACK_OFF_FACTOR_MAX: u64 = 64;
 
-/// Why nothing is written now.
-struct Failed {
+/// Why something is left alone for now.
+struct Rest {
     since: Timestamp,
     because: String,
     back_off_us: u64,
-    /// A failed sync leaves it open what the kernel kept, so the file is not written to again.
-    distrusted: bool,
 }
 
-/// Why nothing may begin now.
-struct Short {
-    since: Timestamp,
-    because: String,
-    back_off_us: u64,
+impl Rest {
+    /// Whether it is too early to try again. A clock that was set back ends it.
+    fn lasts(&self, now: Timestamp) -> bool {
+        now >= self.since && now.since(self.since) < self.back_off_us
+    }
+
+    fn refusal(&self) -> LedgerError {
+        LedgerError::Unavailable { because: self.because.clone() }
+    }
+}
+
+/// Why nothing is written now.
+struct Failed {
+    rest: Rest,
+    /// A failed sync leaves it open what the kernel kept, so the file is not written to again.
+    distrusted: bool,
 }
 
 pub(super) struct Writer {
@@ -60,7 +69,8 @@ pub(super) struct Writer {
     full: Vec<Left>,
     buffer: Vec<u8>,
     failed: Option<Failed>,
-    short: Option<Short>,
+    /// Why nothing may begin now.
+    short: Option<Rest>,
     /// It failed, and nothing was written since.
     doubtful: bool,
     /// When the last checkpoint was signed.
@@ -163,11 +173,9 @@ impl Writer {
     /// sent no calls, and without a call it would never find out that there is room again.
     fn patience(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
-        let failed = self.failed.as_ref().map(|failed| (failed.since, failed.back_off_us));
-        let short = self.short.as_ref().map(|short| (short.since, short.back_off_us));
-        if let Some((since, back_off_us)) = failed.or(short) {
-            let rest = back_off_us.saturating_sub(now.since(since));
-            return Some(Duration::from_micros(rest.max(1_000)));
+        if let Some(rest) = self.failed.as_ref().map(|failed| &failed.rest).or(self.short.as_ref()) {
+            let left = rest.back_off_us.saturating_sub(now.since(rest.since));
+            return Some(Duration::from_micros(left.max(1_000)));
         }
         if self.unsigned() == 0 {
             return None;
@@ -218,7 +226,7 @@ impl Writer {
             None => batch,
             Some(short) => {
                 let (ends, others) = batch.parted();
-                refuse(others, &LedgerError::Unavailable { because: short.because.clone() });
+                refuse(others, &short.refusal());
                 ends
             }
         };
@@ -227,16 +235,11 @@ impl Writer {
         }
     }
 
-    fn rests(&self, since: Timestamp, back_off_us: u64) -> bool {
-        let now = self.shared.clock.now();
-        now >= since && now.since(since) < back_off_us
-    }
-
     /// Makes sure there is a segment to write so many bytes to: repairs after a failure, rotates when it is full.
     fn ready(&mut self, bytes: u64) -> Result<(), LedgerError> {
         if let Some(failed) = &self.failed {
-            if self.rests(failed.since, failed.back_off_us) {
-                return Err(LedgerError::Unavailable { because: failed.because.clone() });
+            if failed.rest.lasts(self.shared.clock.now()) {
+                return Err(failed.rest.refusal());
             }
             let distrusted = failed.distrusted;
             if let Err(error) = self.repair(distrusted) {
@@ -256,7 +259,7 @@ impl Writer {
     /// Sees to it that what has begun can be recorded to its end behind so many bytes more. Where it cannot be, nothing
     /// begins: the end of what has begun goes into the room that was laid out for it before, in a segment that is full too.
     fn make_room(&mut self, bytes: u64) {
-        if self.short.as_ref().is_some_and(|short| self.rests(short.since, short.back_off_us)) {
+        if self.short.as_ref().is_some_and(|short| short.lasts(self.shared.clock.now())) {
             return;
         }
         let is_full = self.tail.bytes >= self.options.segment_bytes && self.has_groups();
@@ -271,9 +274,14 @@ impl Writer {
         }
     }
 
+    /// Bytes to be laid out behind whatever is written.
+    fn wanted(&self) -> u64 {
+        wanted(self.shared.begun.load(Ordering::Relaxed))
+    }
+
     fn lay_out(&mut self, bytes: u64) -> Result<(), LedgerError> {
         let path = || segment::path(&self.shared.dir, self.tail.number);
-        let room = bytes + wanted(self.shared.begun.load(Ordering::Relaxed));
+        let room = bytes + self.wanted();
         let done = self.tail.laid_out.reach(&self.tail.file, self.tail.bytes, room);
         done.map_err(|error| io_error("lay out room in", path())(error))
     }
@@ -287,15 +295,15 @@ impl Writer {
             );
         }
         self.shared.counters.fell_short();
-        let since = self.shared.clock.now();
-        self.short = Some(Short { since, because, back_off_us: self.back_off() });
+        self.short = Some(self.rest(because));
     }
 
-    /// How long to rest after this failure; after the next one twice as long.
-    fn back_off(&mut self) -> u64 {
+    /// The rest after this failure; after the next one it is twice as long.
+    fn rest(&mut self, because: String) -> Rest {
         let most = self.options.retry_after_us.saturating_mul(BACK_OFF_FACTOR_MAX);
         let longer = self.back_off_us.saturating_mul(2).min(most);
-        std::mem::replace(&mut self.back_off_us, longer)
+        let back_off_us = std::mem::replace(&mut self.back_off_us, longer);
+        Rest { since: self.shared.clock.now(), because, back_off_us }
     }
 
     fn fail(&mut self, error: &LedgerError, distrusted: bool) -> LedgerError {
@@ -303,11 +311,11 @@ impl Writer {
         tracing::error!(because, "the ledger cannot be written: calls are refused until it can");
         self.shared.counters.failed();
         self.doubtful = true;
-        let since = self.shared.clock.now();
         self.tail.laid_out = LaidOut::default();
-        let back_off_us = self.back_off();
-        self.failed = Some(Failed { since, because: because.clone(), back_off_us, distrusted });
-        LedgerError::Unavailable { because }
+        let rest = self.rest(because);
+        let refusal = rest.refusal();
+        self.failed = Some(Failed { rest, distrusted });
+        refusal
     }
 
     /// Whether anything stands in the segment.
@@ -319,7 +327,7 @@ impl Writer {
         let number = self.tail.number + 1;
         let before = (&self.tree, self.next);
         let left = self.tail.left(&self.shared.dir)?;
-        let room = wanted(self.shared.begun.load(Ordering::Relaxed));
+        let room = self.wanted();
         let tail = create_segment(&self.shared.dir, number, before, &self.signer, &self.options, room)?;
         let _ = self.tail.file.give_back(self.tail.bytes);
         self.tail = tail;

@@ -21,7 +21,7 @@ use tokio::{
 pub(crate) use keeper::{decided, of_ledger};
 pub(crate) use known::{index, known};
 pub(crate) use opening::{OpenLedger, is_elsewhere, is_taken, open_ledger};
-pub(crate) use words::{InForce, Refused, Request, Response, ValueState};
+pub(crate) use words::{InForce, Looked, Refused, Request, Response, ValueState};
 
 /// Longest answer that is read: a page of entries.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -266,6 +266,16 @@ pub(crate) async fn absent(place: &Place) -> BTreeMap<ServerName, Absent> {
     match asked {
         Ok(Ok(Response::Absent { servers })) => servers,
         Ok(Ok(_) | Err(_)) | Err(_) => BTreeMap::new(),
+    }
+}
+
+/// Has the gateway that runs look at a server now. `None` where none runs that goes by this place, or it does not say.
+pub(crate) async fn look(place: &Place, server: &ServerName) -> Option<Looked> {
+    let socket = place.socket_path().ok()?;
+    ping_within(&socket, AT_ONCE).await?.is_of(place).ok()?;
+    match ask(&socket, &Request::Look { server: server.clone() }).await {
+        Ok(Response::Looked(looked)) => Some(looked),
+        Ok(_) | Err(_) => None,
     }
 }
 

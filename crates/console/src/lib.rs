@@ -30,6 +30,7 @@ use bytes::Bytes;
 use decision::approval::{Approval, Part, State, Terms};
 use decision::{Clock, Entropy, Entry, Event, EventName, ServerName, Timestamp};
 use door::{Door, Shut};
+use futures::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use pages::Frame;
 use policy::{ConsoleAction, ConsoleRules, On, Visitor};
@@ -57,6 +58,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// What is so of the gateway's servers.
     pub servers: Arc<dyn Servers>,
+    /// What looks at them when somebody asks.
+    pub looks: Arc<dyn Looks>,
     /// What takes decisions from outside.
     pub callback: hooks::Callback,
     /// Ends the streams.
@@ -119,6 +122,13 @@ pub trait Servers: std::fmt::Debug + Send + Sync {
     }
     /// The newest files, where they did not hold and older ones are in force.
     fn refused(&self) -> Option<RefusedFiles>;
+}
+
+/// Who looks at servers.
+pub trait Looks: std::fmt::Debug + Send + Sync {
+    /// Looks at this one now; nothing is done where nobody may use it. Errors: why that did not work, a sentence without its
+    /// end, perhaps in the server's own words.
+    fn look<'a>(&'a self, server: &'a ServerName) -> BoxFuture<'a, Result<(), String>>;
 }
 
 /// The console of one gateway.
@@ -233,6 +243,7 @@ impl Console {
                 | Route::Revoke(_)
                 | Route::Redeliver
                 | Route::StepServer
+                | Route::LookAt
                 | Route::Judge
                 | Route::SignIn
         );
@@ -270,6 +281,7 @@ impl Console {
             Route::Servers => pages::servers(self, signed, frame().await?).await,
             Route::Server => pages::server(self, signed, frame().await?, fields, None).await,
             Route::StepServer => pages::step(self, signed, fields).await,
+            Route::LookAt => pages::look(self, signed, fields).await,
             Route::Review => pages::review(self, signed, frame().await?, fields).await,
             Route::Judge => pages::judge(self, signed, fields).await,
             Route::Live => self.live(signed),

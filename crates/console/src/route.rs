@@ -37,6 +37,8 @@ pub enum Route {
     Server,
     /// A step of its record.
     StepServer,
+    /// Has one looked at now.
+    LookAt,
     /// What one shows and nobody has accepted.
     Review,
     /// A decision about that.
@@ -96,6 +98,7 @@ impl Route {
             ["servers"] => (Some(Self::Servers), None),
             ["servers", "one"] => (Some(Self::Server), None),
             ["servers", "step"] => (None, Some(Self::StepServer)),
+            ["servers", "look"] => (None, Some(Self::LookAt)),
             ["servers", "review"] => (Some(Self::Review), Some(Self::Judge)),
             ["live"] => (Some(Self::Live), None),
             ["hooks"] => (None, Some(Self::Callback)),
@@ -125,7 +128,7 @@ impl Route {
             }
             Self::Redeliver => Access::Rules(ConsoleAction::Redeliver),
             Self::Servers | Self::Server | Self::Review => Access::Rules(ConsoleAction::SeeServers),
-            Self::StepServer | Self::Judge => Access::Rules(ConsoleAction::ChangeServer),
+            Self::StepServer | Self::LookAt | Self::Judge => Access::Rules(ConsoleAction::ChangeServer),
             Self::Approve(_) | Self::Deny(_) => Access::Rules(ConsoleAction::Decide),
             Self::Revoke(_) => Access::Rules(ConsoleAction::Revoke),
             Self::Activity | Self::Call(_) => Access::Rules(ConsoleAction::SeeActivity),
@@ -157,6 +160,7 @@ impl Route {
             | Self::Revoke(_)
             | Self::Redeliver
             | Self::StepServer
+            | Self::LookAt
             | Self::Judge
             | Self::Live
             | Self::Callback => false,
@@ -192,6 +196,7 @@ impl Route {
             Self::Revoke(approval),
             Self::Redeliver,
             Self::StepServer,
+            Self::LookAt,
             Self::Judge,
         ];
         let got = got.into_iter().map(|route| (Method::GET, route));
@@ -221,6 +226,7 @@ impl Route {
             Self::Servers => "/servers".to_owned(),
             Self::Server => "/servers/one".to_owned(),
             Self::StepServer => "/servers/step".to_owned(),
+            Self::LookAt => "/servers/look".to_owned(),
             Self::Review | Self::Judge => "/servers/review".to_owned(),
             Self::Live => "/live".to_owned(),
             Self::Callback => "/hooks".to_owned(),

@@ -31,7 +31,7 @@ pub(crate) fn behind(route: Route, fields: &Fields) -> Option<String> {
     match route {
         Route::Approve(id) | Route::Deny(id) | Route::Revoke(id) => Some(Route::Approval(id).path()),
         Route::Redeliver => Some(Route::Webhooks.path()),
-        Route::StepServer => of_server(Route::Server),
+        Route::StepServer | Route::LookAt => of_server(Route::Server),
         Route::Judge => of_server(Route::Review),
         Route::SignInPage
         | Route::SignIn

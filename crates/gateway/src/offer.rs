@@ -2,6 +2,7 @@
 //! schemas in force as one snapshot.
 
 mod compared;
+mod followed;
 mod pace;
 mod partly;
 mod turns;
@@ -21,8 +22,8 @@ use catalog::Catalogue;
 use catalog::scan::Finding;
 use compared::compared;
 use decision::{EventName, Item, ServerName};
+use pace::RETRY_MIN;
 pub use pace::Unlooked;
-use pace::{Pace, RETRY_MIN};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -352,48 +353,6 @@ impl Offers {
         }
     }
 
-    /// Follows one server for as long as it is configured.
-    async fn follow(self: Arc<Self>, server: ServerName, mut wake: mpsc::Receiver<()>) {
-        let mut pace = Pace::default();
-        loop {
-            let settings = Arc::clone(&self.gate.live().settings);
-            let looked = Box::pin(self.look(&server)).await;
-            let next = pace.after(&looked);
-            match looked {
-                Ok(()) => self.gate.absences.over(&server),
-                Err(reason) => {
-                    let reason = reason.to_string();
-                    self.gate.absences.missed(&server, self.gate.clock.now(), &reason);
-                    tracing::warn!(server = %server, reason, retry_s = next.as_secs(), "server cannot be looked at");
-                }
-            }
-            let looked = Instant::now();
-            tokio::select! {
-                woken = wake.recv() => {
-                    if woken.is_none() {
-                        return;
-                    }
-                    let until = Instant::now() + pace.woken(looked.elapsed());
-                    self.settle(until, &settings).await;
-                    while wake.try_recv().is_ok() {}
-                }
-                () = tokio::time::sleep(next) => {}
-            }
-            if !self.gate.live().settings.servers.contains_key(&server) || self.gate.is_draining() {
-                self.gate.absences.over(&server);
-                return;
-            }
-        }
-    }
-
-    /// Waits, but no longer than until somebody wrote other settings: the server may be another one now.
-    async fn settle(&self, until: Instant, settings: &Arc<Settings>) {
-        while Instant::now() < until && Arc::ptr_eq(&self.gate.live().settings, settings) {
-            let soon = Instant::now() + Duration::from_secs(1);
-            tokio::time::sleep_until(until.min(soon)).await;
-        }
-    }
-
     /// Ends the sessions of those whose token or agent was taken away: a stream does not ask again by itself.
     async fn end_lapsed(&self) {
         let live = self.gate.live();
@@ -404,18 +363,6 @@ impl Offers {
                 tokio::spawn(async move { end_lapsed(&gate, &live, &session).await });
             } else {
                 end_lapsed(&self.gate, &live, &session).await;
-            }
-        }
-    }
-
-    /// Starts a follower for each configured server that has none.
-    fn follow_all(self: &Arc<Self>, live: &Live, followers: &mut BTreeMap<ServerName, mpsc::Sender<()>>) {
-        followers.retain(|_, wake| !wake.is_closed());
-        for server in live.settings.servers.keys() {
-            if !followers.contains_key(server) {
-                let (wake, woken) = mpsc::channel(8);
-                followers.insert(server.clone(), wake);
-                tokio::spawn(Arc::clone(self).follow(server.clone(), woken));
             }
         }
     }

@@ -38,6 +38,34 @@ pub struct ToolKnown {
     pub observed: Vec<Observation>,
 }
 
+impl ToolKnown {
+    /// What its definition says, and why, whatever is declared.
+    pub fn by_definition(&self) -> String {
+        let (effect, tier, because) = &self.judged;
+        let because: Vec<_> = because.iter().map(String::as_str).collect();
+        let colon = if because.is_empty() { "" } else { ": " };
+        format!("{}, {} risk{colon}{}", effect.meaning(), tier.as_str(), because.join("; "))
+    }
+}
+
+/// Whether a reason is one that was given already, perhaps of another form of the same word (`delete`, `deletes`).
+fn is_said(before: &str, reason: &str) -> bool {
+    const SHORTEST: usize = 3;
+    let parts = |text: &str| {
+        let (word, rest) = text.strip_prefix('`')?.split_once('`')?;
+        Some((word.to_lowercase(), rest.to_owned()))
+    };
+    match (parts(before), parts(reason)) {
+        (Some((one, said)), Some((other, rest))) => {
+            let stem = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+            let shorter = one.chars().count().min(other.chars().count());
+            // the last letter may be another in the longer form (`copy`, `copies`)
+            said == rest && stem >= SHORTEST.min(shorter) && stem + 1 >= shorter
+        }
+        (None, _) | (_, None) => before == reason,
+    }
+}
+
 /// What is stored, configured and derived. Nobody types it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,7 +125,7 @@ impl Known {
             // one word may be a reason for several things; people read it once
             let mut because: Vec<String> = Vec::new();
             for one in &judged.evidence {
-                if because.len() < REASONS && !because.contains(&one.because) {
+                if because.len() < REASONS && !because.iter().any(|said| is_said(said, &one.because)) {
                     because.push(one.because.clone());
                 }
             }
@@ -396,6 +424,17 @@ mod tests {
         let because = &known.tools[0].judged.2;
         let once: BTreeSet<&String> = because.iter().collect();
         assert!(!because.is_empty() && once.len() == because.len(), "{because:?}");
+    }
+
+    #[test]
+    fn of_two_forms_of_a_word_one_is_a_reason() {
+        let (delete, deletes) = ("`delete` removes something", "`deletes` removes something");
+        assert!(is_said(delete, deletes) && is_said(deletes, delete) && is_said(delete, delete));
+        assert!(is_said("`copy` makes another", "`copies` makes another"));
+        for other in ["`erase` removes something", "`delete` deletes for good", "removes something"] {
+            assert!(!is_said(delete, other), "{other}");
+        }
+        assert!(!is_said("`set` sets", "`send` sets") && !is_said("`a` is one", "`b` is one"));
     }
 
     #[test]

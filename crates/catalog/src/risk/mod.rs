@@ -104,6 +104,16 @@ impl Effect {
             Self::Irreversible => "irreversible",
         }
     }
+
+    /// What a call does, for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::None => "only looks",
+            Self::Unknown => "may change something: it cannot be told",
+            Self::Changes => "changes something",
+            Self::Irreversible => "may change what cannot be undone",
+        }
+    }
 }
 
 /// How bad a call can be (K18).

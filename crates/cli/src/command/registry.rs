@@ -51,6 +51,7 @@ pub(crate) enum Registry {
     /// Of two files, each holds a `tools/list` result, an array of tool definitions, or
     /// `[{"server": NAME, "serverInfo": {…}?, "instructions": TEXT?, "tools": […]}, …]`; `serverInfo`, what a server calls itself,
     /// is compared where both files have it. Nothing is started, and no configuration is needed.
+    /// Of a server, the gateway that runs looks at it first; where it cannot, it is said from when what is shown is.
     /// Exit codes then: 0 no change, 1 changes, 2 a file cannot be read. Of a server: 0 no difference, 3 a difference, 1 there is
     /// no such server or item.
     Diff(Diff),

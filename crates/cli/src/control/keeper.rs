@@ -69,6 +69,7 @@ pub(crate) async fn of_ledger(keeper: &impl Keeper, scope: &Scope, request: Requ
         | Request::Tell { .. }
         | Request::InForce { .. }
         | Request::Absent
+        | Request::Look { .. }
         | Request::Void
         | Request::Reload
         | Request::Settings

@@ -28,6 +28,8 @@ pub(crate) enum Request {
     InForce { revision: u64 },
     /// Which servers cannot be looked at.
     Absent,
+    /// Look at this server now, though it is not its turn.
+    Look { server: ServerName },
     /// Which approvals that wait are void by what is in force.
     Void,
     /// Entries from this one on.
@@ -102,6 +104,7 @@ pub(crate) enum Response {
     Absent {
         servers: BTreeMap<ServerName, Absent>,
     },
+    Looked(Looked),
     Void {
         approvals: BTreeMap<ApprovalId, Part>,
     },
@@ -170,6 +173,19 @@ pub(crate) enum Response {
         link: String,
     },
     /// It did not work; one sentence.
+    Failed {
+        why: String,
+    },
+}
+
+/// What came of a look that somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "look")]
+pub(crate) enum Looked {
+    Done,
+    /// Nobody looks at it: it is suspended, retired or not configured.
+    Shut,
+    /// One sentence without its end; part of it may be the server's own words.
     Failed {
         why: String,
     },

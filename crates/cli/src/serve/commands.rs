@@ -1,6 +1,6 @@
 //! The gateway's end of the owner's socket: who speaks through a `wrap`, and commands.
 
-use super::{Work, console, files::Files};
+use super::{Work, console, files::Files, looks::Looks};
 use crate::{
     control::{self, Request, Response},
     place::Place,
@@ -34,6 +34,7 @@ struct Desk {
     gate: Arc<Gate>,
     files: Arc<Files>,
     console: Arc<::console::Console>,
+    looks: Looks,
     config: std::path::PathBuf,
     address: SocketAddr,
     /// Whose decisions could not be recorded when they were made.
@@ -49,7 +50,7 @@ impl Desk {
 /// What the owner's socket does.
 pub(super) fn owner(
     gate: &Arc<Gate>,
-    files: &Arc<Files>,
+    (files, looks): (&Arc<Files>, &Looks),
     console: &Arc<::console::Console>,
     place: &Place,
     address: SocketAddr,
@@ -58,6 +59,7 @@ pub(super) fn owner(
         gate: Arc::clone(gate),
         files: Arc::clone(files),
         console: Arc::clone(console),
+        looks: looks.clone(),
         config: std::path::absolute(&place.config).unwrap_or_else(|_| place.config.clone()),
         address,
         untold: Mutex::default(),
@@ -149,6 +151,7 @@ async fn answer(desk: &Desk, request: Request) -> Response {
             Response::InForce { yes: is_in_force(desk, Revision(revision)).await }
         }
         Request::Absent => Response::Absent { servers: desk.gate.absent() },
+        Request::Look { server } => Response::Looked(desk.looks.look(&server).await),
         Request::Void => match void(desk).await {
             Ok(approvals) => Response::Void { approvals },
             Err(error) => Response::Failed { why: error.to_string() },

@@ -1,6 +1,6 @@
 //! The console at the gateway's own address.
 
-use super::{files::InForce, hooks};
+use super::{files::InForce, hooks, looks::Looks};
 use crate::{
     say::Say,
     sources::{SystemClock, SystemEntropy},
@@ -78,6 +78,7 @@ pub(super) fn open(
     gate: &Arc<Gate>,
     in_force: &InForce,
     keys: &Arc<dyn Keys>,
+    looks: &Looks,
     closing: &CancellationToken,
 ) -> anyhow::Result<Arc<Console>> {
     Ok(Console::new(Parts {
@@ -88,6 +89,7 @@ pub(super) fn open(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         servers: servers(gate, in_force),
+        looks: Arc::new(looks.clone()),
         callback: hooks::callback(gate, in_force, keys, servers(gate, in_force)),
         closing: closing.clone(),
     })?)

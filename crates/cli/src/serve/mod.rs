@@ -9,6 +9,7 @@ mod hooks;
 mod index;
 mod keeping;
 mod logs;
+mod looks;
 mod open;
 mod watch;
 
@@ -31,6 +32,7 @@ use gateway::{
         unix::Socket,
     },
 };
+use looks::Looks;
 use open::Opened;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use store::ledger::Ledger;
@@ -169,7 +171,7 @@ impl Running {
         let closing = CancellationToken::new();
         let in_force = InForce::of(&place);
         let hook_keys = hooks::keys(&gate);
-        let console = console::open(&gate, &in_force, &hook_keys, &closing)?;
+        let console = console::open(&gate, &in_force, &hook_keys, &Looks::by(&offers), &closing)?;
         let tls = keys.map(|keys| listen::tls::Tls::new(keys, gate.handshakes()));
         let surroundings = given.surroundings.clone();
         let files = Files::new(place.clone(), surroundings, &gate, &offers, &in_force, client, tls.clone());
@@ -182,7 +184,7 @@ impl Running {
         };
         let address = bound.address;
         let path = Arc::clone(&gate);
-        let owner = commands::owner(&gate, &files, &console, &place, address);
+        let owner = commands::owner(&gate, (&files, &Looks::by(&offers)), &console, &place, address);
         open::tell_started(&gate, &place).await?;
         tracing::info!(
             %address, config = %place.config.display(), socket = %socket.path().display(),

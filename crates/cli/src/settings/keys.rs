@@ -90,7 +90,7 @@ fn walk(
                     if path.is_empty() { String::new() } else { format!(" in `{}`", path.join(".")) };
                 let message = format!("there is no key `{name}`{inside}");
                 let hidden = if as_header.is_some() { values(value) } else { Vec::new() };
-                let help = as_header.or_else(|| near.map(|near| format!("did you mean `{near}`?")));
+                let help = as_header.or_else(|| Some(meant(near.as_deref(), known.keys())));
                 found.push(Strange { at: key.span(), message, help, hidden });
                 strange.push(key.clone());
             }
@@ -99,6 +99,17 @@ fn walk(
     }
     for key in &strange {
         table.remove(key);
+    }
+}
+
+/// What could be meant: the key that is nearest, or all that there are.
+fn meant<'s>(near: Option<&str>, known: impl Iterator<Item = &'s String>) -> String {
+    match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            let known: Vec<_> = known.map(|key| format!("`{key}`")).collect();
+            format!("the keys here are {}", known.join(", "))
+        }
     }
 }
 

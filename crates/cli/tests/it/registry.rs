@@ -292,6 +292,43 @@ fn whoever_decides_about_a_change_is_told_whom_it_reaches() {
     }
 }
 
+/// A server need not say that it changed: whoever asks what it shows is told what it shows now.
+#[test]
+fn a_difference_is_looked_for_where_a_gateway_runs_and_is_dated_where_it_does_not() {
+    let bed = Bed::with_notes();
+    let script = std::fs::read_to_string(bed.path("notes.sh")).unwrap();
+    let quoted = |part: &&str| part.starts_with(r#"{"tools":[{"name""#);
+    let before = script.split('\'').find(quoted).unwrap().to_owned();
+    let reads = format!("answer \"$(cat '{}')\"", bed.path("list.json").display());
+    bed.write("notes.sh", &script.replace(&format!("answer '{before}'"), &reads));
+    bed.write("list.json", &before);
+    let (token, gateway) = (bed.token("bot"), bed.serve());
+    let session = gateway.session(&token);
+    until("the server was looked at", || !gateway.tools(&token, &session).is_empty());
+    let same = bed.run(&["registry", "diff", "notes"]);
+    assert_eq!((same.code, same.out.trim(), same.err.as_str()), (0, "`notes` shows what was accepted", ""));
+
+    bed.write("list.json", &before.replace(r#""name":"hang","#, r#""name":"hang","description":"Hangs.","#));
+    let other = bed.run(&["registry", "diff", "notes"]);
+    assert!(other.code == 3 && other.out.contains("`hang` of `notes` is changed"), "{other:?}");
+    assert!(bed.json(&["registry", "show", "notes"])["looked-at"].is_string());
+
+    bed.write("list.json", "{}");
+    let lost = bed.run(&["registry", "diff", "notes"]);
+    let why = "UTC: it cannot be looked at now: ";
+    assert!(
+        lost.code == 3 && lost.err.contains("`notes` as it was 20") && lost.err.contains(why),
+        "{lost:?}"
+    );
+    assert!(lost.out.contains("`hang` of `notes` is changed"), "{lost:?}");
+    assert_eq!(bed.run(&["registry", "suspend", "notes"]).code, 0);
+    let shut = bed.run(&["registry", "diff", "notes"]);
+    assert!(shut.err.contains("nobody may use it, so the gateway does not look at it"), "{shut:?}");
+    gateway.stop();
+    let alone = bed.run(&["registry", "diff", "notes"]);
+    assert!(alone.err.contains("no gateway runs here that could look at it"), "{alone:?}");
+}
+
 /// A bed whose server was looked at once, its script, and the script of the same server with a
 /// description of `read_note` that steers the model.
 fn looked_at_and_steering() -> (Bed, String, String) {

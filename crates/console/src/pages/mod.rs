@@ -13,7 +13,7 @@ pub(crate) use approval::{approval, decide, revoke};
 pub(crate) use approvals::{history, queue, row};
 pub(crate) use call::call;
 pub(crate) use home::home;
-pub(crate) use servers::{judge, review, server, servers, step};
+pub(crate) use servers::{judge, look, review, server, servers, step};
 pub(crate) use webhooks::{redeliver, webhooks};
 
 use crate::door::Shut;
@@ -65,9 +65,12 @@ impl Frame {
             head: Head::new(),
             section: match route {
                 Route::Activity | Route::Call(_) => "activity",
-                Route::Servers | Route::Server | Route::StepServer | Route::Review | Route::Judge => {
-                    "servers"
-                }
+                Route::Servers
+                | Route::Server
+                | Route::StepServer
+                | Route::LookAt
+                | Route::Review
+                | Route::Judge => "servers",
                 Route::Queue
                 | Route::History
                 | Route::Approval(_)

@@ -1,8 +1,12 @@
 //! The registry: every server with where it stands, and one with everything that is recorded of it.
 
+mod look;
+mod machine;
 mod review;
 mod step;
 
+pub(crate) use look::look;
+use machine::{Machine, machine};
 pub(crate) use review::{href as review_href, judge, review};
 use step::looked_at;
 pub(crate) use step::step;
@@ -13,7 +17,7 @@ use crate::web::{Body, Stop};
 use crate::{Configured, Console, Fields, Route, Signed};
 use askama::Template;
 use catalog::record::{Absent, Access, Change, Fact, Group, Known, Record, Regime, State, Step};
-use decision::{ServerName, Timestamp, counted};
+use decision::{ServerName, Timestamp};
 use http::{Response, StatusCode};
 use policy::{ConsoleAction, On};
 
@@ -188,6 +192,7 @@ struct Sheet {
     steps: Vec<StepForm>,
     may: bool,
     step: String,
+    look: String,
     servers: String,
     /// The day that is proposed as the next date.
     proposed: String,
@@ -222,30 +227,6 @@ struct FactView {
     missing: bool,
     date: bool,
     words: &'static [&'static str],
-}
-
-/// What nobody typed.
-struct Machine {
-    rows: Vec<(&'static str, Shown)>,
-    wiring: Vec<Shown>,
-    tools: Vec<ToolView>,
-    resources: Vec<Shown>,
-    prompts: Vec<Shown>,
-    risk: &'static str,
-}
-
-struct ToolView {
-    name: Shown,
-    /// Who answers for it, where that is not the server's team.
-    owner: Option<Shown>,
-    effect: &'static str,
-    tier: &'static str,
-    reads: bool,
-    documented: bool,
-    approvals: Shown,
-    /// On whose word it is that, and what its definition says.
-    whose: Vec<Shown>,
-    judged: Shown,
 }
 
 struct DifferenceView {
@@ -317,6 +298,7 @@ async fn sheet(
     let differences = configured.as_ref().map(|one| one.known.differences(&one.declared, record.as_ref()));
     let state = record.as_ref().map(|record| record.state);
     let history = store.record_steps(scope, name, STEPS).await?;
+    let looked = store.server(scope, name).await?.and_then(|seen| seen.seen_at);
     let access = configured.as_ref().map(|one| one.access);
     let steps = State::steps(state).filter_map(form).collect();
     Ok(Sheet {
@@ -334,7 +316,7 @@ async fn sheet(
         shown: looked_at(record.as_ref(), configured.as_ref()).to_string(),
         groups: Group::ALL.into_iter().map(|group| group_of(group, &facts, &lacks)).collect(),
         critical: configured.as_ref().and_then(|one| one.known.rating()) == Some(catalog::Tier::Critical),
-        machine: configured.as_ref().map(|one| machine(&one.known)),
+        machine: configured.as_ref().map(|one| machine(&one.known, looked)),
         missing: missing.iter().map(|one| (one.label(), one.meaning())).collect(),
         remarks: configured.as_ref().map(|one| remarks(&one.known, now)).unwrap_or_default(),
         differences: differences.unwrap_or_default().iter().map(difference).collect(),
@@ -344,6 +326,7 @@ async fn sheet(
         steps,
         may: console.may(signed, ConsoleAction::ChangeServer, &On::Console),
         step: Route::StepServer.path(),
+        look: Route::LookAt.path(),
         servers: Route::Servers.path(),
         proposed: when(Timestamp(now.0.saturating_add(3 * NEAR_US))).machine.chars().take(10).collect(),
         name: name.to_string(),
@@ -402,77 +385,6 @@ fn group_of(group: Group, facts: &catalog::record::Facts, lacks: &impl Fn(Fact) 
         |fact: &&Fact| group != Group::Vendor || **fact == Fact::Vendor || facts.get(Fact::Vendor).is_some();
     let of = Fact::ALL.iter().filter(|fact| fact.group() == group).filter(asked);
     GroupView { title: group.as_str(), facts: of.map(view).collect() }
-}
-
-fn machine(known: &Known) -> Machine {
-    let seen = |text: String| if known.seen { text } else { "not looked at yet".to_owned() };
-    let undocumented = known.undocumented().count();
-    Machine {
-        rows: vec![
-            ("Environment", Shown::of(&known.environment)),
-            ("Version", Shown::of(known.version.as_deref().unwrap_or("it does not say"))),
-            (
-                "Credentials",
-                Shown::of(&match known.credentials.is_empty() {
-                    true => "none".to_owned(),
-                    false => known.credentials.join(", "),
-                }),
-            ),
-            (
-                "Descriptions",
-                Shown::of(&seen(match undocumented {
-                    0 => "every tool has one".to_owned(),
-                    1 => format!("1 of {} tools has none", known.tools.len()),
-                    count => format!("{count} of {} tools have none", known.tools.len()),
-                })),
-            ),
-            (
-                "Read by a person",
-                Shown::of(&seen(match known.unread {
-                    0 => "every item".to_owned(),
-                    1 => "all but 1 item, which was there at first sight".to_owned(),
-                    count => format!("all but {count} items, which were there at first sight"),
-                })),
-            ),
-            (
-                "Waiting",
-                Shown::of(&match (known.pending, known.gone) {
-                    (0, 0) => "nothing".to_owned(),
-                    (pending, 0) => format!("new or changed: {}", counted(pending, "item")),
-                    (0, gone) => format!("gone: {}", counted(gone, "item")),
-                    (pending, gone) => format!("new or changed: {}; gone: {gone}", counted(pending, "item")),
-                }),
-            ),
-        ],
-        wiring: known.wiring.lines().map(Shown::of).collect(),
-        tools: known
-            .tools
-            .iter()
-            .map(|tool| ToolView {
-                name: Shown::of(&tool.name),
-                owner: tool.owner.as_deref().map(Shown::of),
-                effect: tool.effect.as_str(),
-                tier: tool.tier.as_str(),
-                reads: tool.reads,
-                documented: tool.documented,
-                approvals: Shown::of(&tool.approvals.join("; ")),
-                whose: match tool.said.is_empty() {
-                    true => vec![Shown::of(tool.origin.whose())],
-                    false => tool.said.iter().map(|said| Shown::of(&said.sentence(day))).collect(),
-                },
-                judged: judged(tool),
-            })
-            .collect(),
-        resources: Shown::many(&known.resources),
-        prompts: Shown::many(&known.prompts),
-        risk: known.rating().map_or("", |tier| tier.as_str()),
-    }
-}
-
-/// What a tool's definition says, whoever declares what.
-fn judged(tool: &catalog::record::ToolKnown) -> Shown {
-    let (effect, tier, because) = &tool.judged;
-    Shown::of(&format!("{} {}: {}", effect.as_str(), tier.as_str(), because.join("; ")))
 }
 
 fn difference(one: &catalog::record::Difference) -> DifferenceView {

@@ -137,6 +137,7 @@ impl House {
             clock: clock.clone(),
             entropy: dice,
             servers: servers.clone(),
+            looks: servers.clone(),
             closing: closing.clone(),
         };
         let console = Console::new(parts).unwrap();

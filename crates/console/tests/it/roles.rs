@@ -25,8 +25,8 @@ async fn mark(house: &House, browser: &Browser, method: &Method, route: Route) -
     };
     match (status, route) {
         (StatusCode::BAD_REQUEST, Route::Redeliver) => "\u{2714}", // it names no message
-        (StatusCode::NOT_FOUND, Route::StepServer | Route::Judge) => "\u{2714}", // it names no server
-        (StatusCode::FORBIDDEN, Route::SignIn) => "\u{2714}",      // it was a wrong code
+        (StatusCode::NOT_FOUND, Route::StepServer | Route::LookAt | Route::Judge) => "\u{2714}", // it names no server
+        (StatusCode::FORBIDDEN, Route::SignIn) => "\u{2714}", // it was a wrong code
         (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, _) => "\u{2718}",
         (StatusCode::SEE_OTHER, route) if method == Method::GET && route.access() != Access::Open => {
             "\u{2192}"
@@ -82,6 +82,7 @@ Home        → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Icon        ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔
 Judge       ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✔
 Live        ✘ ✘ ✔ ✔ ✔ ✔ ✔ ✔
+LookAt      ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✔
 Queue       → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Redeliver   ✘ ✘ ✘ ✘ ✘ ✔ ✘ ✔
 Review      → ✘ ✔ ✔ ✔ ✔ ✔ ✔

@@ -2,12 +2,13 @@
 
 use crate::house::{Browser, House, MINUTE, MORNING, Said};
 use crate::review::hidden;
-use callgate_console::{Configured, RefusedFiles, Servers, Worth};
+use callgate_console::{Configured, Looks, RefusedFiles, Servers, Worth};
 use catalog::observed::{Did, How, Observation};
 use catalog::record::{Absent, Access, Fact, Facts, Known, Regime, Standing, State, Step, ToolKnown};
 use catalog::{Catalogue, Declarations, Definition, Effect, ServerEntry, Tier};
 use decision::approval::Terms;
 use decision::{CallId, Entry, Environment, EventName, ServerName, Timestamp};
+use futures::future::BoxFuture;
 use http::StatusCode;
 use policy::{Policies, Source};
 use std::sync::{Arc, Mutex};
@@ -32,6 +33,10 @@ pub(crate) struct Configuration(Mutex<Vec<Configured>>, pub(crate) Mutex<Answers
 pub(crate) struct Answers {
     pub(crate) worth: Option<Worth>,
     pub(crate) refused: Option<RefusedFiles>,
+    /// Why nothing can be looked at.
+    pub(crate) away: Option<String>,
+    /// Servers that somebody had looked at.
+    pub(crate) looked: Vec<ServerName>,
 }
 
 impl Configuration {
@@ -135,6 +140,15 @@ impl Servers for Configuration {
 
     fn refused(&self) -> Option<RefusedFiles> {
         self.1.lock().unwrap().refused.clone()
+    }
+}
+
+impl Looks for Configuration {
+    fn look<'a>(&'a self, server: &'a ServerName) -> BoxFuture<'a, Result<(), String>> {
+        let mut answers = self.1.lock().unwrap();
+        answers.looked.push(server.clone());
+        let away = answers.away.clone();
+        Box::pin(async move { away.map_or(Ok(()), Err) })
     }
 }
 
@@ -379,6 +393,36 @@ async fn nobody_else_decides_about_servers_whatever_role_they_have() {
     let forged = Browser { form: "forged".to_owned(), ..rita };
     assert_eq!(send(&house, &forged, 0, "add", &[]).await, StatusCode::FORBIDDEN);
     assert_eq!(state(&house).await, None);
+}
+
+#[tokio::test]
+async fn whoever_decides_has_a_server_looked_at_and_is_told_why_where_that_does_not_work() {
+    const LOOK: &str = "/console/servers/look";
+    let house = house().await;
+    let rita = house.sign_in("rita").await;
+    let page = house.get(&rita, PAGE).await;
+    assert!(page.text.contains("Last looked at") && page.text.contains("Look at it now"), "{}", page.text);
+    let look = async |browser: &Browser, server: &str| house.post(browser, LOOK, &[("server", server)]).await;
+    let looked = look(&rita, "crm").await;
+    assert_eq!(looked.status, StatusCode::SEE_OTHER);
+    assert_eq!(looked.headers["location"], PAGE);
+    assert_eq!(house.servers.1.lock().unwrap().looked, [crm()]);
+
+    house.servers.1.lock().unwrap().away = Some("it says <b>\u{202e}ffo".to_owned());
+    let away = look(&rita, "crm").await;
+    let said = "It cannot be looked at now: it says &#60;b&#62;\u{27e8}U+202E\u{27e9}ffo.";
+    assert_eq!(away.status, StatusCode::CONFLICT);
+    assert!(away.text.contains(said), "{}", away.text);
+
+    for (who, server) in [("rita", "nobody"), ("rita", "../x"), ("dave", "crm"), ("erin", "crm")] {
+        let browser = house.sign_in(who).await;
+        assert!(look(&browser, server).await.status.is_client_error(), "{who} {server}");
+    }
+    let forged = Browser { form: "forged".to_owned(), ..rita };
+    assert_eq!(look(&forged, "crm").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(house.servers.1.lock().unwrap().looked.len(), 2, "nobody else had it looked at");
+    let erin = house.sign_in("erin").await;
+    assert!(!house.get(&erin, PAGE).await.text.contains("Look at it now"), "a viewer has no button");
 }
 
 #[tokio::test]

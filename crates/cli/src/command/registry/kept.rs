@@ -202,6 +202,7 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
     let approved = record.as_ref().and_then(|record| record.approved.as_ref());
     let steps = kept.store.record_steps(&kept.scope, server, STEPS).await?;
     let departures = kept.store.departures(&kept.scope, server).await?;
+    let seen = kept.store.server(&kept.scope, server).await?;
     Ok(json!({
         "server": server,
         "configured": known.is_some(),
@@ -212,6 +213,7 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
         "absent": kept.absent.get(server).map(|absent| json!({
             "since": when(absent.since), "because": absent.because,
         })),
+        "looked-at": seen.and_then(|seen| seen.seen_at).map(when),
         "facts": facts,
         "declared": kept.declared(server),
         "approved": approved.map(|approved| json!({
@@ -256,6 +258,8 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
                 say.line(format!("  {} {}", say.paint(33, "!"), away(server, absent)));
             }
             machine(known, &row);
+            let seen = kept.store.server(&kept.scope, server).await?;
+            row("Last looked at", &seen.and_then(|seen| seen.seen_at).map(when).unwrap_or_default());
             row(
                 "To approve it so",
                 &format!("--as {}", looked_at(record.as_ref(), &kept.declared(server), Some(known))),
@@ -276,14 +280,7 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
     for difference in kept.differences(server).await? {
         say.line(format!("{} {}", say.paint(33, "!"), sentence(&difference)));
     }
-    if let Some((items, worst)) = shown::caught(&kept.store.departures(&kept.scope, server).await?) {
-        let items = if items == 1 { "one item was".to_owned() } else { format!("{items} items were") };
-        let said = format!(
-            "{items} shown as something else since somebody accepted it, {} at worst: `callgate registry diff {server}`",
-            worst.as_str()
-        );
-        say.line(format!("{} {said}", say.paint(if worst.flags() { 31 } else { 33 }, "!")));
-    }
+    caught(kept, server, say).await?;
     if let Some(known) = &known {
         for (remark, said, tools) in known.remarks(SystemClock.now()) {
             let sentence = one_line(&remark.sentence(said, &tools, crate::say::day));
@@ -307,6 +304,19 @@ async fn tell(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// What it was caught at since somebody accepted it.
+async fn caught(kept: &Kept, server: &ServerName, say: Say) -> anyhow::Result<()> {
+    if let Some((items, worst)) = shown::caught(&kept.store.departures(&kept.scope, server).await?) {
+        let items = if items == 1 { "one item was".to_owned() } else { format!("{items} items were") };
+        let said = format!(
+            "{items} shown as something else since somebody accepted it, {} at worst: `callgate registry diff {server}`",
+            worst.as_str()
+        );
+        say.line(format!("{} {said}", say.paint(if worst.flags() { 31 } else { 33 }, "!")));
+    }
+    Ok(())
+}
+
 /// What a yes to a server is about: how it is reached, and what its tools are.
 pub(super) fn granted(known: &Known, say: Say) {
     machine(known, &|label: &str, value: &str| {
@@ -321,8 +331,7 @@ pub(super) fn granted(known: &Known, say: Say) {
 fn tools(known: &Known, say: Say) {
     let owned = known.tools.iter().any(|tool| tool.owner.is_some());
     let row = |tool: &ToolKnown| {
-        let (effect, tier, because) = &tool.judged;
-        let judged = format!("{} {}: {}", effect.as_str(), tier.as_str(), because.join("; "));
+        let judged = tool.by_definition();
         let said: Vec<_> = tool.said.iter().map(|said| said.sentence(crate::say::day)).collect();
         let whose = match said.is_empty() {
             true => tool.origin.whose().to_owned(),

@@ -8,10 +8,11 @@ use super::{
 };
 use crate::{
     cli::Given,
+    control::{self, Looked},
     failure::Outcome,
     near,
     place::Place,
-    say::{Say, named, one_line},
+    say::{Say, named, one_line, when},
     sources::SystemClock,
 };
 use anyhow::anyhow;
@@ -24,6 +25,7 @@ use store::{Pin, PinState};
 pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given, place: &Place) -> Outcome {
     let kept = kept::Kept::open_to_read(place, given.say).await?;
     kept.must_know(server).await?;
+    let is_fresh = look(server, &kept, given, place).await?;
     let agents = place.meant.settings.agents();
     let scope = place.scope();
     let asked = review::Place {
@@ -67,10 +69,25 @@ pub(super) async fn diff(server: &ServerName, name: Option<&str>, given: &Given,
     if !any && values.is_empty() {
         given.say.line(match pins.is_empty() {
             true => format!("nothing of `{server}` was seen yet, and nothing is accepted"),
-            false => format!("`{server}` shows what was accepted"),
+            false if is_fresh => format!("`{server}` shows what was accepted"),
+            false => format!("`{server}` showed what was accepted"),
         });
     }
     Ok((!any).into())
+}
+
+/// Has the gateway look at it first, and says where what follows is older. False where it is.
+async fn look(server: &ServerName, kept: &kept::Kept, given: &Given, place: &Place) -> anyhow::Result<bool> {
+    let why = match control::look(place, server).await {
+        Some(Looked::Done) => return Ok(true),
+        Some(Looked::Shut) => "nobody may use it, so the gateway does not look at it".to_owned(),
+        Some(Looked::Failed { why }) => format!("it cannot be looked at now: {}", one_line(&why)),
+        None => "no gateway runs here that could look at it".to_owned(),
+    };
+    if let Some(at) = kept.store.server(&place.scope(), server).await?.and_then(|seen| seen.seen_at) {
+        given.say.aside(format!("`{server}` as it was {} UTC: {why}", when(at)));
+    }
+    Ok(false)
 }
 
 /// Why there is nothing to compare, with the item that was probably meant, as it is typed.

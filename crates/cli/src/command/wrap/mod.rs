@@ -254,6 +254,7 @@ async fn reload(socket: &Path) -> anyhow::Result<()> {
         | Response::Told { .. }
         | Response::InForce { .. }
         | Response::Absent { .. }
+        | Response::Looked(_)
         | Response::Void { .. }
         | Response::Entries { .. }
         | Response::Value { .. }

@@ -185,7 +185,7 @@ fn reason(text: &str) -> Option<String> {
 }
 
 /// The page once more, with why nothing was done.
-async fn again(
+pub(super) async fn again(
     console: &Console,
     signed: &Signed,
     name: &ServerName,

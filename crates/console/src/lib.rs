@@ -167,14 +167,20 @@ impl Console {
         Ok(format!("{}#{}", Route::SignInPage.path(), self.door.invite(guest)))
     }
 
-    /// Answers one request. Whoever calls has checked that its `Host` is ours.
-    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, secure: bool) -> Response<Body>
+    /// Answers one request. Whoever calls has checked that its `Host` is ours, and is told where it is somebody who is
+    /// signed in.
+    pub async fn answer<B>(
+        self: &Arc<Self>,
+        request: Request<B>,
+        secure: bool,
+        met: &(dyn Fn() + Send + Sync),
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
-        match self.try_answer(&head, body, secure).await {
+        match self.try_answer(&head, body, (secure, met)).await {
             Ok(response) => response,
             Err(stop) => pages::stopped(&stop),
         }
@@ -184,7 +190,7 @@ impl Console {
         self: &Arc<Self>,
         head: &request::Parts,
         body: B,
-        secure: bool,
+        (secure, met): (bool, &(dyn Fn() + Send + Sync)),
     ) -> Result<Response<Body>, Stop>
     where
         B: http_body::Body<Data = Bytes> + Send,
@@ -214,6 +220,9 @@ impl Console {
             _ => web::fields(head.uri.query().unwrap_or_default().as_bytes())?,
         };
         let signed = self.signed(head).await?;
+        if signed.is_some() {
+            met();
+        }
         match (route, signed) {
             (Route::SignInPage, signed) => {
                 let goes_on = target::kept(&head.headers).is_some();

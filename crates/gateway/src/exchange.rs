@@ -8,6 +8,7 @@ use crate::listen::{
     streams,
     tls::{ClientCertificate, Tls},
 };
+pub use crate::places::Acquaintance;
 use crate::rounds::Round;
 use crate::session::{Session, Walking};
 use crate::upstream::Injected;
@@ -216,6 +217,8 @@ pub struct Facts {
     pub batch: Option<Arc<InBatch>>,
     /// True when the peer is on this machine.
     pub loopback_peer: bool,
+    /// For whoever finds out who the peer is.
+    pub acquaintance: Acquaintance,
     /// What the peer showed in the TLS handshake, verified there.
     pub certificate: Option<Arc<ClientCertificate>>,
     /// Where it showed none: who knows whether that will still do.

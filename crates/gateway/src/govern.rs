@@ -132,6 +132,7 @@ async fn path(
     let route = leg.pass(Stage::Route, route)?;
     let asker = authenticate::asker(gate, live, arrival, &route, leg).await;
     let asker = leg.pass(Stage::Authenticate, asker)?;
+    arrival.facts.acquaintance.make();
     if !route.is_governed() {
         let answer = Box::pin(host_side::answer(gate, live, arrival, &heard, &route, &asker, leg)).await;
         return answer.and_then(|answer| reply::within(arrival, live, answer));

@@ -5,8 +5,8 @@ use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,8 @@ pub(crate) struct Stranger {
     among: Arc<Strangers>,
     /// Its place in the line, from 1; 0 while it is known.
     number: AtomicU64,
+    /// Whether its peer has shown who they are since this was asked anew.
+    met: AtomicBool,
     /// Somebody else has its place.
     pub(crate) given_up: CancellationToken,
 }
@@ -61,7 +63,8 @@ pub(crate) struct Stranger {
 impl Strangers {
     pub(crate) fn enter(self: &Arc<Self>) -> Stranger {
         let given_up = CancellationToken::new();
-        let stranger = Stranger { among: Arc::clone(self), number: AtomicU64::new(0), given_up };
+        let (number, met) = (AtomicU64::new(0), AtomicBool::new(false));
+        let stranger = Stranger { among: Arc::clone(self), number, met, given_up };
         stranger.becomes_unknown();
         stranger
     }
@@ -88,11 +91,45 @@ impl Stranger {
             self.among.line.lock().remove(&number);
         }
     }
-    /// It is one again, as the last who came.
-    pub(crate) fn becomes_unknown(&self) {
+    /// A request begins: nobody has shown anything by it yet. Whoever was known before is so until it is answered.
+    pub(crate) fn is_asked(&self) {
+        self.met.store(false, Ordering::Release);
+    }
+
+    /// It was answered. Without anybody known it is a stranger's, whatever else its answer was.
+    pub(crate) fn is_answered(&self) {
+        if !self.met.load(Ordering::Acquire) {
+            self.becomes_unknown();
+        }
+    }
+
+    /// It is one again, as the last who came; who is one keeps the place in the line.
+    fn becomes_unknown(&self) {
+        if self.number.load(Ordering::Acquire) != 0 {
+            return;
+        }
         let number = self.among.last.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         self.number.store(number, Ordering::Release);
         self.among.line.lock().insert(number, self.given_up.clone());
+    }
+}
+
+/// Through which it is told that the peer of a connection has shown who they are. It outlives the connection without holding
+/// its place.
+#[derive(Debug, Clone, Default)]
+pub struct Acquaintance(Weak<Stranger>);
+
+impl Acquaintance {
+    pub(crate) fn with(stranger: &Arc<Stranger>) -> Self {
+        Self(Arc::downgrade(stranger))
+    }
+
+    /// It is somebody known. To tell it of what is no connection does nothing.
+    pub fn make(&self) {
+        if let Some(stranger) = self.0.upgrade() {
+            stranger.met.store(true, Ordering::Release);
+            stranger.becomes_known();
+        }
     }
 }
 
@@ -116,13 +153,38 @@ mod tests {
         assert!(strangers.give_up_oldest());
         assert_eq!(gone(), [false, true, false, false]);
         all[2].becomes_known();
-        all[2].becomes_unknown();
+        all[2].is_answered();
         assert!(strangers.give_up_oldest());
         assert_eq!(gone(), [false, true, false, true], "whoever is unknown again came last");
         let _one = strangers.enter_among(1);
         assert_eq!(gone(), [false, true, true, true]);
         drop(all);
         assert_eq!(strangers.line.lock().len(), 1);
+    }
+
+    #[test]
+    fn only_who_was_met_by_a_request_keeps_the_place_and_asking_again_and_again_is_no_younger() {
+        let strangers = Arc::<Strangers>::default();
+        let [known, asks] = [0, 1].map(|_| Arc::new(strangers.enter()));
+        let acquaintance = Acquaintance::with(&known);
+        acquaintance.make();
+        known.is_answered();
+        for _ in 0..3 {
+            asks.is_asked();
+            asks.is_answered();
+        }
+        let newer = strangers.enter();
+        assert!(strangers.give_up_oldest());
+        assert!(asks.given_up.is_cancelled() && !newer.given_up.is_cancelled(), "it was there before");
+        // whoever was known is so until the next request is answered
+        known.is_asked();
+        assert!(strangers.give_up_oldest() && newer.given_up.is_cancelled());
+        assert!(!strangers.give_up_oldest());
+        known.is_answered();
+        assert!(strangers.give_up_oldest() && known.given_up.is_cancelled());
+        drop((known, asks, newer));
+        acquaintance.make();
+        assert_eq!(strangers.line.lock().len(), 0, "a connection that is gone has no place");
     }
 
     #[test]

@@ -100,9 +100,9 @@ pub(super) fn annex(console: &Arc<Console>) -> Annex {
     let console = Arc::clone(console);
     Annex {
         prefix: PREFIX,
-        answer: Arc::new(move |request, Visit { secure, .. }| {
+        answer: Arc::new(move |request, Visit { secure, facts, .. }| {
             let console = Arc::clone(&console);
-            Box::pin(async move { console.answer(request, secure).await })
+            Box::pin(async move { console.answer(request, secure, &|| facts.acquaintance.make()).await })
         }),
     }
 }

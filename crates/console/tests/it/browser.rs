@@ -25,7 +25,7 @@ async fn serve(house: &Arc<House>) -> u16 {
             let house = Arc::clone(&house);
             let service = service_fn(move |request: hyper::Request<Incoming>| {
                 let console = Arc::clone(&house.console);
-                async move { Ok::<_, Infallible>(console.answer(request, false).await) }
+                async move { Ok::<_, Infallible>(console.answer(request, false, &|| ()).await) }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }

@@ -58,7 +58,7 @@ async fn callback(house: &House, headers: &[(&str, &str)], body: &str) -> (Statu
         request = request.header(*name, *value);
     }
     let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
-    let (head, body) = house.console.answer(request, false).await.into_parts();
+    let (head, body) = house.console.answer(request, false, &|| ()).await.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     (head.status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }

@@ -283,7 +283,7 @@ impl House {
     }
 
     pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> Response<Body> {
-        self.console.answer(request, false).await
+        self.console.answer(request, false, &|| ()).await
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Said {

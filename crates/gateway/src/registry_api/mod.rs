@@ -140,7 +140,9 @@ async fn reader(gate: &Arc<Gate>, live: &Arc<Live>, visit: Visit) -> Result<Read
         found: Arc::default(),
         walking: std::sync::OnceLock::new(),
     };
-    authenticate::visitor(gate, live, &arrival).await.map(Reader::Known)
+    let known = authenticate::visitor(gate, live, &arrival).await.map(Reader::Known)?;
+    arrival.facts.acquaintance.make();
+    Ok(known)
 }
 
 fn unknown_reader(live: &Live, refusal: &Refusal) -> Answer {

@@ -228,16 +228,28 @@ async fn strangers_who_hold_every_connection_keep_nobody_out() {
     let mut known = rig.connect().await;
     known.send(&rig.request("POST /mcp", &call(1, "ping"))).await;
     known.rest().await;
+    // whatever else they are answered, nobody knows them by it
+    let unread = rig.request("POST /mcp", &call(1, "ping")).replace("ping", "");
+    let ways = [
+        String::new(),
+        "POST /mcp HTTP/1.1\r\nhost: x".to_owned(),
+        rig.request("POST /mcp", &call(1, "stranger")),
+        rig.request("GET /livez", ""),
+        rig.request("GET /nothing", ""),
+        rig.request("GET /.well-known/oauth-protected-resource", ""),
+        "GET /mcp HTTP/1.1\r\nhost: evil.example\r\n\r\n".to_owned(),
+        unread,
+    ];
     let mut strangers = Vec::new();
-    for round in 0..3 {
+    for (round, way) in (2..).zip(&ways) {
         for _ in 0..4 {
             let mut stranger = rig.connect().await;
-            stranger.send("POST /mcp HTTP/1.1\r\nhost: x").await;
+            stranger.send(way).await;
             strangers.push(stranger);
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let served = rig.ask("POST /mcp", &call(2 + round, "ping")).await;
-        assert!(served.starts_with("HTTP/1.1 200"), "{served}");
+        let served = rig.ask("POST /mcp", &call(round, "ping")).await;
+        assert!(served.starts_with("HTTP/1.1 200"), "{way}: {served}");
     }
     known.send(&rig.request("POST /mcp", &call(9, "ping"))).await;
     let answer = known.rest().await;

@@ -214,6 +214,10 @@ impl Path for Script {
                 let id =
                     frame.id_raw().map_or_else(String::new, |id| String::from_utf8_lossy(id).into_owned());
                 let method = frame.method().unwrap_or_default().into_owned();
+                // everybody is known here but who says otherwise
+                if !method.starts_with("stranger") {
+                    arrival.facts.acquaintance.make();
+                }
                 self.scene(&method, &id, &arrival).await
             }
             Admitted::OpenStream(wanted) => match found {

@@ -91,6 +91,7 @@ pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
         params,
         batch: None,
         loopback_peer: is_here(headers, ends),
+        acquaintance: ends.acquaintance.clone(),
         certificate: ends.certificate.clone(),
         bare: ends.tls.clone().filter(|_| ends.certificate.is_none()),
     }
@@ -215,7 +216,7 @@ mod tests {
     }
     fn ends(remote: &str) -> Ends {
         let (remote, local) = (remote.parse().unwrap(), "127.0.0.1:8080".parse().unwrap());
-        Ends { remote, local, tls: None, certificate: None }
+        Ends { remote, local, tls: None, certificate: None, acquaintance: Default::default() }
     }
     fn parts(uri: &str, headers: &[(&'static str, &str)]) -> Parts {
         let mut request = Request::get(uri).body(()).unwrap();

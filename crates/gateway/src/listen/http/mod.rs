@@ -18,7 +18,7 @@ use super::{
     tls::{ClientCertificate, Tls},
 };
 use crate::exchange::{Facts, Presented};
-use crate::places::{Places, Stranger, Strangers, Taken};
+use crate::places::{Acquaintance, Places, Stranger, Strangers, Taken};
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -187,6 +187,7 @@ struct Ends {
     /// Where it is TLS that ends here.
     tls: Option<Tls>,
     certificate: Option<Certificate>,
+    acquaintance: Acquaintance,
 }
 
 /// Serves until `closing` is cancelled, then drains: no new connections, idle ones and endless streams
@@ -229,7 +230,13 @@ async fn accept<P: Path>(door: &Arc<Door<P>>, listener: TcpListener) {
             }
         };
         let Ok(local) = stream.local_addr() else { continue };
-        let ends = Ends { remote, local, tls: door.site.tls.clone(), certificate: None };
+        let ends = Ends {
+            remote,
+            local,
+            tls: door.site.tls.clone(),
+            certificate: None,
+            acquaintance: Acquaintance::default(),
+        };
         let most = door.site.settings.load().limits.connections_max;
         if let Some(place) = open.take(most) {
             let place = (place, strangers.enter());
@@ -306,16 +313,14 @@ async fn connection<P: Path>(
     let remote = ends.remote;
     let (closing, kill) = (door.closing.clone(), door.kill.clone());
     let (given_up, stranger) = (stranger.given_up.clone(), Arc::new(stranger));
+    ends.acquaintance = Acquaintance::with(&stranger);
     let service = service_fn(move |request: Request<Incoming>| {
         let (door, ends, stranger) = (Arc::clone(&door), ends.clone(), Arc::clone(&stranger));
         let answer: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> =
             Box::pin(async move {
-                // a call may take long, and is nobody's to end
-                stranger.becomes_known();
+                stranger.is_asked();
                 let answer = door.answer(request, &ends).await;
-                if answer.status() == http::StatusCode::UNAUTHORIZED {
-                    stranger.becomes_unknown();
-                }
+                stranger.is_answered();
                 Ok(answer)
             });
         answer

@@ -3,7 +3,7 @@
 mod kept;
 mod standing;
 
-pub(crate) use standing::Standing;
+pub(crate) use standing::{Again, Standing};
 
 use crate::exchange::{Arrival, Party, Presented, Vouched};
 use crate::gate::{Gate, Live};
@@ -58,7 +58,7 @@ pub(crate) struct Asker {
 impl Asker {
     /// Why they are not who they were any more, if they are not.
     pub(crate) async fn lapse(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> Option<Code> {
-        self.standing.lapse(gate, live, &self.principal).await
+        self.standing.lapse(gate, live, &self.principal, Again::Asked).await
     }
     pub(crate) fn era(&self) -> Era {
         self.revision.era()

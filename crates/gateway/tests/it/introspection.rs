@@ -485,6 +485,24 @@ async fn streams_end_when_their_token_is_revoked_at_its_provider_and_not_before(
 }
 
 #[tokio::test]
+async fn nobody_is_asked_about_the_token_of_a_session_in_which_nothing_goes_on() {
+    let (house, _script, provider) = soon_again(false).await;
+    let session = house.initialize("/mcp").await;
+    // several times over the cache's time and that of the look at standings
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!((provider.questions().len(), errands(&house).len()), (1, 1), "nothing depends on the answer");
+    let _stream = house.get("/mcp", &session).await;
+    assert_eq!(provider.questions().len(), 2, "whoever comes again is asked about");
+    for _ in 0..300 {
+        if provider.questions().len() > 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(provider.questions().len() > 2, "a stream depends on it");
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_its_provider_says_something_else_of_its_token() {
     let another = [
         json!({ "groups": ["support", "finance"] }),

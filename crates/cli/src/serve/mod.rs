@@ -251,6 +251,9 @@ impl Running {
         self.hooks.abort();
         index::settle(&self.gate).await?;
         health::leave(&self.gate).await;
+        if let Err(refusal) = gateway::tell_strangers(&self.gate).await {
+            tracing::error!(because = refusal.because, "how many strangers were refused cannot be recorded");
+        }
         open::tell(&self.gate, EventName::GatewayStopped, &[]).await?;
         self.recorded = true;
         // the index is brought up to date before the ledger is closed

@@ -3,13 +3,11 @@
 
 mod callback;
 mod payload;
-mod seldom;
 mod sender;
 mod sign;
 
 pub(crate) use callback::BYTES_MAX as CALLBACK_BYTES_MAX;
 pub use callback::{Callback, Signed, Unheard};
-pub(crate) use seldom::Seldom;
 pub use sender::Sender;
 pub use sign::{Key, KeyError};
 

@@ -30,6 +30,7 @@ use bytes::Bytes;
 use decision::approval::{Approval, Part, State, Terms};
 use decision::{Clock, Entropy, Entry, Event, EventName, ServerName, Timestamp};
 use door::{Door, Shut};
+use egress::Seldom;
 use futures::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use pages::Frame;
@@ -139,7 +140,9 @@ pub struct Console {
     door: Door,
     places: live::Places,
     urgencies: Urgencies,
-    forged: hooks::Seldom,
+    /// Lines about what anybody can send.
+    unheard: Seldom,
+    shut_out: Seldom,
 }
 
 type Fields = BTreeMap<String, String>;
@@ -152,7 +155,8 @@ impl Console {
             door,
             places: live::Places::default(),
             urgencies: Urgencies::default(),
-            forged: hooks::Seldom::default(),
+            unheard: Seldom::default(),
+            shut_out: Seldom::default(),
             parts,
         }))
     }
@@ -326,14 +330,15 @@ impl Console {
             Err(unheard) => {
                 // whoever holds no key can say as much as they like
                 let left_out = match unheard {
-                    hooks::Unheard::Forged => self.forged.now(self.parts.clock.now()),
+                    hooks::Unheard::Forged | hooks::Unheard::Unavailable(_) => {
+                        self.unheard.now(self.parts.clock.now().0)
+                    }
                     hooks::Unheard::Repeated
                     | hooks::Unheard::Malformed(_)
                     | hooks::Unheard::Unfit(_)
                     | hooks::Unheard::OtherTerms
                     | hooks::Unheard::Void(_)
-                    | hooks::Unheard::Unknown
-                    | hooks::Unheard::Unavailable(_) => Some(0),
+                    | hooks::Unheard::Unknown => Some(0),
                 };
                 if let Some(left_out) = left_out {
                     tracing::warn!(%unheard, left_out, "a callback was not taken");
@@ -366,7 +371,9 @@ impl Console {
                 Ok(target::forget(response, &head.headers))
             }
             Err(shut) => {
-                tracing::warn!(?shut, "somebody could not sign in to the console");
+                if let Some(left_out) = self.shut_out.now(self.parts.clock.now().0) {
+                    tracing::warn!(?shut, left_out, "somebody could not sign in to the console");
+                }
                 Ok(pages::sign_in(false, target::kept(&head.headers).is_some(), Some(shut)))
             }
         }

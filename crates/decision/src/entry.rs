@@ -250,6 +250,8 @@ pub enum EventName {
     ValueErased,
     /// Entries were found that no checkpoint covered: what a kill leaves. From here on one does, whoever wrote them.
     UnsignedFound,
+    /// So many requests of whoever is nobody here were refused that they were counted and not recorded one by one.
+    StrangersRefused,
 }
 
 /// Something that happened outside a call.

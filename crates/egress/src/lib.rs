@@ -16,6 +16,7 @@ mod fetch;
 mod network;
 mod outage;
 mod policy;
+mod seldom;
 
 pub use address::AddressClass;
 pub use body::{BodyStream, collect_limited};
@@ -28,3 +29,4 @@ pub use ipnet::IpNet;
 pub use network::{Answering, Network, SystemNetwork};
 pub use outage::{News, Outage};
 pub use policy::{Destination, EgressPolicy, Origin, OriginError, means_this_machine};
+pub use seldom::Seldom;

@@ -3,7 +3,7 @@
 mod kept;
 mod standing;
 
-pub(crate) use standing::Standing;
+pub(crate) use standing::{Again, Standing};
 
 use crate::exchange::{Arrival, Party, Presented, Vouched};
 use crate::gate::{Gate, Live};
@@ -13,7 +13,7 @@ use crate::record::Leg;
 use crate::route::{Route, What};
 use crate::session::Session;
 use crate::workload;
-use decision::{Actor, AgentName, Code, Era, Passed, Principal, Refusal, Transport};
+use decision::{Actor, AgentName, Class, Code, Era, Passed, Principal, Refusal, Stage, Transport};
 use identity::oauth::Verified;
 use parking_lot::Mutex;
 use std::{
@@ -58,7 +58,7 @@ pub(crate) struct Asker {
 impl Asker {
     /// Why they are not who they were any more, if they are not.
     pub(crate) async fn lapse(&self, gate: &Arc<Gate>, live: &Arc<Live>) -> Option<Code> {
-        self.standing.lapse(gate, live, &self.principal).await
+        self.standing.lapse(gate, live, &self.principal, Again::Asked).await
     }
     pub(crate) fn era(&self) -> Era {
         self.revision.era()
@@ -159,6 +159,58 @@ pub(crate) fn claimed(gate: &Gate) -> Result<(), Refusal> {
     gate.store.was_well().map_err(|why| Refusal::new(Code::DatabaseUnavailable, &*why))
 }
 
+fn takes_calls(gate: &Gate) -> Result<(), Refusal> {
+    if gate.is_draining() {
+        return Err(Refusal::new(Code::Draining, "the gateway is stopping"));
+    }
+    claimed(gate)
+}
+
+/// Writes down a stage's answer. What is wrong with a message is told to whoever is somebody here, and the record says who that is. Whoever is nobody
+/// learns that and nothing else, with one exception: a foreign `Host` or `Origin` is not asked who it is, as a page in a
+/// browser must not be taken for the program of this machine that it speaks through.
+pub(crate) async fn before_told<T>(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    arrival: &Arrival,
+    (stage, answer): (Stage, Result<Passed<T>, Refusal>),
+    leg: &mut Leg,
+) -> Result<T, Refusal> {
+    let answer = leg.pass(stage, answer);
+    let is_foreign = |code| matches!(code, Code::HostNotAllowed | Code::OriginNotAllowed);
+    match &answer {
+        Err(no) if matches!(arrival.party, Party::Host) && !is_foreign(no.code) => {
+            // boxed: hardly anybody speaks badly, and everybody's path would have room for it
+            let known = Box::pin(somebody(gate, live, arrival, leg)).await;
+            if let Err(no) = known {
+                return leg.pass(Stage::Authenticate, Err(no));
+            }
+            answer
+        }
+        Ok(_) | Err(_) => answer,
+    }
+}
+
+/// Who it is, also for the record. Errors: nobody, or somebody who is turned away, whom the record names too.
+async fn somebody(
+    gate: &Arc<Gate>,
+    live: &Arc<Live>,
+    arrival: &Arrival,
+    leg: &mut Leg,
+) -> Result<Known, Refusal> {
+    match connected(gate, live, arrival).await {
+        Ok(known) => {
+            leg.principal = Arc::clone(&known.0);
+            Ok(known)
+        }
+        Err(TurnedAway { refusal, known }) => {
+            // nothing is asked for them, and the record says who it was
+            leg.principal = known.unwrap_or_else(|| Arc::clone(&leg.principal));
+            Err(refusal)
+        }
+    }
+}
+
 /// Finds out who asks, and the session the message belongs to.
 pub(crate) async fn asker(
     gate: &Arc<Gate>,
@@ -167,28 +219,23 @@ pub(crate) async fn asker(
     route: &Route,
     leg: &mut Leg,
 ) -> Result<Passed<Asker>, Refusal> {
-    if gate.is_draining() && matches!(arrival.party, Party::Host) && !finishes(route) {
-        return Err(Refusal::new(Code::Draining, "the gateway is stopping"));
-    }
-    if matches!(arrival.party, Party::Host) && !finishes(route) {
-        claimed(gate)?;
-    }
     let (principal, basis, standing) = match &arrival.party {
         Party::Server(server) => {
             // a question is asked of the Host in the name of the session it belongs to
             let session = arrival.session.as_ref().ok_or_else(no_session)?;
+            leg.principal = Arc::clone(&session.principal);
             (Arc::clone(&session.principal), format!("server:{server}"), Standing::Session)
         }
-        Party::Host => match connected(gate, live, arrival).await {
-            Ok(known) => known,
-            Err(TurnedAway { refusal, known }) => {
-                // nothing is asked for them, and the record says who it was
-                leg.principal = known.unwrap_or_else(|| Arc::clone(&leg.principal));
-                return Err(refusal);
+        Party::Host => {
+            let open = if finishes(route) { Ok(()) } else { takes_calls(gate) };
+            match somebody(gate, live, arrival, leg).await {
+                Ok(known) => open.map(|()| known)?,
+                // what keeps a gateway from taking calls may keep it from knowing anybody
+                Err(no) if no.code.class() == Class::Authentication => return Err(no),
+                Err(no) => return Err(open.err().unwrap_or(no)),
             }
-        },
+        }
     };
-    leg.principal = Arc::clone(&principal);
     let session = session(gate, arrival, route, &principal)?;
     let hello = session.as_ref().and_then(|session| session.hello());
     if let Some(session) = &session {

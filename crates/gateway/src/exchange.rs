@@ -215,6 +215,8 @@ pub struct Facts {
     pub params: Vec<(String, String)>,
     /// Of which batch the message is a member.
     pub batch: Option<Arc<InBatch>>,
+    /// From where the connection came: a proxy's address where one stands in front, as anybody can write another in a header.
+    pub peer: Option<std::net::IpAddr>,
     /// True when the peer is on this machine.
     pub loopback_peer: bool,
     /// For whoever finds out who the peer is.

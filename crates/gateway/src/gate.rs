@@ -19,6 +19,7 @@ use crate::schemas::Schemas;
 use crate::secrets::SealedSecrets;
 use crate::session::{Session, Sessions};
 use crate::settings::{Mode, Settings};
+use crate::strangers::Strangers;
 use crate::tasks::Polls;
 use crate::unrecorded::Unrecorded;
 use crate::unsettled::Unsettled;
@@ -156,6 +157,7 @@ pub struct Gate {
     pub(crate) replays: Replays,
     pub(crate) unsettled: Unsettled,
     pub(crate) unrecorded: Arc<Unrecorded>,
+    pub(crate) strangers: Arc<Strangers>,
     pub(crate) interactions: Interactions,
     pub(crate) absences: Absences,
     pub(crate) clock: Arc<dyn Clock>,
@@ -202,6 +204,7 @@ impl Gate {
             replays: Replays::default(),
             unsettled: Unsettled::default(),
             unrecorded: Arc::default(),
+            strangers: Arc::default(),
             running: Running::default(),
             opener: parts.opener,
             pool: parts.pool,

@@ -127,9 +127,10 @@ async fn path(
     arrival: &Arrival,
     leg: &mut Leg,
 ) -> Result<Answer, Refusal> {
-    let heard = leg.pass(Stage::Listen, listen::admit(arrival, &live.settings.limits))?;
-    let route = route::classify(arrival, &heard, leg);
-    let route = leg.pass(Stage::Route, route)?;
+    let heard = (Stage::Listen, listen::admit(arrival, &live.settings.limits));
+    let heard = authenticate::before_told(gate, live, arrival, heard, leg).await?;
+    let route = (Stage::Route, route::classify(arrival, &heard, leg));
+    let route = authenticate::before_told(gate, live, arrival, route, leg).await?;
     let asker = authenticate::asker(gate, live, arrival, &route, leg).await;
     let asker = leg.pass(Stage::Authenticate, asker)?;
     arrival.facts.acquaintance.make();
@@ -148,7 +149,6 @@ async fn path(
     });
     let resolved = leg.pass(Stage::Resolve, resolved)?;
     let call = resolve::call(&resolved, &asker, leg);
-
     leg.pass(Stage::Permission, permission::check(live, &call, &resolved, &asker))?;
     let arguments = leg.pass(Stage::Arguments, arguments::check(live, &call, &resolved, arrival))?;
     let twin = replay::look(gate, live, &call, &resolved, leg).await;

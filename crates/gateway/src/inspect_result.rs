@@ -247,6 +247,11 @@ pub(crate) fn questions(
 }
 
 /// Structured content against the pinned output schema (requirement S3).
+///
+/// That of an error is not held against it: the schema says what a tool answers when it did what it is for, and official
+/// clients (TypeScript 2, Python 2) look at the structured content of a result only where it is no error. Like every answer it is
+/// bounded and searched for credentials before it comes here. A result without `content` passes as it came: TypeScript SDK 1 and
+/// the Rust SDK read none as an empty list, and others say themselves what they miss.
 pub(crate) fn structure(
     live: &Live,
     definition: Option<Digest>,

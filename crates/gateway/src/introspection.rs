@@ -4,7 +4,7 @@
 use crate::errands;
 use crate::gate::{Gate, Live};
 use crate::record::Leg;
-use crate::secrets;
+use crate::{authenticate, secrets, strangers};
 use bytes::Bytes;
 use decision::{Class, Code, Outcome, Passed, Refusal, ServerName, Stage};
 use futures::future::BoxFuture;
@@ -36,18 +36,36 @@ async fn ask(gate: &Arc<Gate>, live: &Live, question: &Question) -> Result<Reply
     if let Some(target) = &mut leg.target {
         target.item.name = question.issuer().to_owned();
     }
-    let answer = put(gate, live, question, &mut leg).await;
+    // whoever makes tokens up does not fill the record with questions about them
+    let aside = question.is_strange() && !gate.strangers.may_ask(gate.clock.now());
+    let answer = put(gate, live, question, aside, &mut leg).await;
     let end = answer.as_ref().map(|_| ()).map_err(Clone::clone);
+    if aside && !answer.as_ref().is_ok_and(Reply::is_active) {
+        leg.forgo(gate, &end);
+        strangers::count_question(gate, live);
+        return answer;
+    }
     // an answer that could not be recorded is none
     leg.close(gate, live, &end).await?;
     answer
 }
 
-async fn put(gate: &Arc<Gate>, live: &Live, question: &Question, leg: &mut Leg) -> Result<Reply, Refusal> {
+/// `aside`: nothing is recorded before it is put, and afterwards only what turned out to be somebody's token.
+async fn put(
+    gate: &Arc<Gate>,
+    live: &Live,
+    question: &Question,
+    aside: bool,
+    leg: &mut Leg,
+) -> Result<Reply, Refusal> {
     // the token is in no entry and in no call: the digest in the evidence names it
     let call = errands::call(&provider(), leg, METHOD, Bytes::new());
     let permit = leg.permit(&call)?;
-    leg.intend(gate, live, &permit).await?;
+    if aside {
+        authenticate::claimed(gate)?;
+    } else {
+        leg.intend(gate, live, &permit).await?;
+    }
     let lease = secrets::of_our_own(gate, live, &permit, &call, question.secret()).await;
     let lease = leg.pass(Stage::Secrets, lease.map_err(without_secret))?;
     drop(permit);

@@ -14,15 +14,16 @@ use crate::observed::Saw;
 use crate::reach::Only;
 use crate::replay::Keyed;
 use crate::settings::Authority;
-use crate::unrecorded;
+use crate::{strangers, unrecorded};
 use bytes::Bytes;
 use decision::{
-    Call, CallId, Channel, Claims, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
-    DraftId, Ending, Entry, Era, Event, EventName, Intent, InteractionId, Item, Outcome, Passed, Permit,
-    Principal, Refusal, ServerName, Slot, Stage, Target, Trail,
+    Actor, Call, CallId, Channel, Claims, Code, Commitment, Decision, DeedId, Digest, Direction, Disclosure,
+    DraftId, Ending, Entry, Era, EventName, Intent, InteractionId, Item, Outcome, Passed, Permit, Principal,
+    Refusal, ServerName, Slot, Stage, Target, Trail,
 };
-use short::{NAME_CHARS_MAX, bound, cut, named, shorten};
-use std::{collections::BTreeMap, sync::Arc};
+pub(crate) use happened::{event, event_entry};
+use short::{bound, cut, named, shorten};
+use std::{net::IpAddr, sync::Arc};
 use store::ledger::{Attending, KeptRoom, Record, VALUE_BYTES_MAX};
 
 /// Longest method name an entry keeps.
@@ -101,6 +102,8 @@ pub(crate) struct Leg {
     /// Entries that become durable with the intent.
     pub(crate) also: Vec<Record>,
     attending: Option<Attending>,
+    /// The address it came from, for the record of whoever is nobody.
+    from: Option<IpAddr>,
     /// Room on the disk for its decision, since its intent is durable.
     room: Option<KeptRoom>,
 }
@@ -128,6 +131,7 @@ impl Leg {
                 Party::Server(_) => Direction::ToHost,
             },
             bytes: arrival.size(),
+            from: arrival.facts.peer,
             ..Self::blank(gate, live, Trail::open(call, now), principal, channel)
         };
         if let Some(round) = &arrival.round {
@@ -221,6 +225,7 @@ impl Leg {
             notes: Vec::new(),
             also: Vec::new(),
             attending: Some(gate.ledger.attend()),
+            from: None,
             room: None,
             trail,
         }
@@ -365,6 +370,9 @@ impl Leg {
         async move {
             // it is waited for until it is written, or those who write at the same time make a group each
             let (records, _attending, room) = last?;
+            if records.is_empty() {
+                return Ok(());
+            }
             // its intent is in the record, and how it ended is to be too
             let decision = room.as_ref().and(records.last()).cloned();
             let written = match &room {
@@ -383,6 +391,10 @@ impl Leg {
 
     fn last(mut self, gate: &Gate, live: &Live, end: &Result<(), Refusal>) -> Result<Last, Refusal> {
         let mut records = std::mem::take(&mut self.also);
+        if self.is_counted(gate, live, end) {
+            self.forgo(gate, end);
+            return Ok((Vec::new(), None, None));
+        }
         if self.room.is_none() {
             records.push(self.intent_record(live)?);
         }
@@ -393,6 +405,19 @@ impl Leg {
         gate.metrics.decided(&decision.0, &decision.1);
         records.push(record(Entry::Decision(Box::new(decision.0)), disclosures)?);
         Ok((records, attending, room))
+    }
+
+    /// Whether it is a refusal of somebody who is nobody here, and there were so many that it is counted alone.
+    fn is_counted(&self, gate: &Gate, live: &Live, end: &Result<(), Refusal>) -> bool {
+        let is_nobodys = self.principal.actor == Actor::Unknown && self.direction == Direction::ToServer;
+        let refusal = end.as_ref().err().filter(|_| is_nobodys && self.room.is_none() && !self.dispatched);
+        refusal.is_some_and(|refusal| !strangers::is_recorded(gate, live, self.from, refusal.code))
+    }
+
+    /// Ends without an entry of its own, for whoever has counted it: the metrics know of it all the same.
+    pub(crate) fn forgo(self, gate: &Gate, end: &Result<(), Refusal>) {
+        let (decision, labels) = self.decide(gate.clock.now(), end);
+        gate.metrics.decided(&decision, &labels);
     }
 
     fn decide(self, now: decision::Timestamp, end: &Result<(), Refusal>) -> (Decision, Labels) {
@@ -436,7 +461,7 @@ impl Leg {
     }
 }
 
-/// What is written at the end of a leg; who waits for that; and where there is room for it.
+/// What is written at the end of a leg, if anything is; who waits for that; and where there is room for it.
 type Last = (Vec<Record>, Option<Attending>, Option<KeptRoom>);
 
 /// What is larger is committed to all the same.
@@ -452,36 +477,12 @@ pub(crate) struct Labels {
     pub(crate) masked: u64,
 }
 
-/// Writes an event beside the calls. Events are best effort for the caller only in that it may go on
-/// without waiting; they are durable when this returns `Ok`.
-pub(crate) async fn event(
-    gate: &Gate,
-    live: &Live,
-    event: EventName,
-    call: Option<CallId>,
-    server: Option<&ServerName>,
-    detail: BTreeMap<String, String>,
-) -> Result<(), Refusal> {
-    let entry = Entry::Event(Event {
-        v: 1,
-        at: gate.clock.now(),
-        tenant: live.settings.tenant.clone(),
-        environment: live.settings.environment.clone(),
-        event,
-        call,
-        server: server.cloned(),
-        detail: detail.into_iter().map(|(key, value)| (key, cut(&value, NAME_CHARS_MAX))).collect(),
-    });
-    let record = record(entry, Vec::new())?;
-    gate.ledger.append(vec![record]).await.map(|_| ()).map_err(unwritten)
-}
-
 fn record(entry: Entry, disclosures: Vec<Disclosure>) -> Result<Record, Refusal> {
     Record::new(entry, disclosures)
         .map_err(|e| Refusal::new(Code::LedgerUnavailable, format!("entry does not serialise: {e}")))
 }
 
-fn unwritten(e: store::ledger::LedgerError) -> Refusal {
+pub(crate) fn unwritten(e: store::ledger::LedgerError) -> Refusal {
     tracing::error!(error = %e, "the ledger cannot write; calls are refused");
     Refusal::new(Code::LedgerUnavailable, e.to_string())
 }

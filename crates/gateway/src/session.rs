@@ -3,7 +3,7 @@
 //! A session never authenticates. It is found by its id *and* its principal; another principal's
 //! session is not found (PROTOCOL: session hijack).
 
-use crate::authenticate::Standing;
+use crate::authenticate::{Again, Standing};
 use crate::exchange::{Entrance, Gone, Outlet};
 use crate::gate::{Gate, Live};
 use crate::handles::EventIds;
@@ -436,15 +436,18 @@ impl Sessions {
 /// Ends what lapsed of a session: the streams that were opened by what counts no longer, and where that is what was
 /// shown last, the session.
 pub(crate) async fn end_lapsed(gate: &Arc<Gate>, live: &Arc<Live>, session: &Session) {
+    // a session in which nothing goes on needs no answer of a provider: whoever comes again shows a token, which is judged then
+    let rests = !session.is_busy() && session.opened().is_empty();
+    let again = if rests { Again::LeftAlone } else { Again::Asked };
     for (standing, end) in session.opened() {
         // a stream goes on with a newer token; no other certificate comes over its connection
-        let lapse = standing.lapse(gate, live, &session.principal).await;
+        let lapse = standing.lapse(gate, live, &session.principal, Again::Asked).await;
         if lapse.is_some_and(|code| !may_be_renewed(code)) {
             end.cancel();
         }
     }
     let Some(standing) = session.standing() else { return };
-    match standing.lapse(gate, live, &session.principal).await {
+    match standing.lapse(gate, live, &session.principal, again).await {
         // whoever refreshes a token when they are refused, or comes again, goes on
         Some(code) if may_be_renewed(code) && standing.runs_out() => session.end_streams(),
         Some(Code::CertificateLapsed) => session.end_streams(),

@@ -9,7 +9,7 @@ use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::filling::{Batch, Filling};
 use crate::words::words;
 use crate::{Scope, Store, StoreError};
-use decision::{CallId, Digest, Entry};
+use decision::{CallId, Digest, Entry, EventName, Timestamp};
 use std::{borrow::Borrow, collections::BTreeMap, sync::Arc};
 
 statements! {
@@ -32,6 +32,8 @@ statements! {
         AND call_high = $3 AND call_low = $4 AND call_high / 65536 <> at / 1000";
     OTHER_PLACES = "SELECT seq, at, kind FROM other_entries \
         WHERE tenant = $1 AND environment = $2 AND call_high = $3 AND call_low = $4";
+    NAMED = "SELECT seq, kind FROM other_entries \
+        WHERE tenant = $1 AND environment = $2 AND name = $3 AND at >= $4 ORDER BY at DESC, seq DESC LIMIT $5";
     LOGS = "SELECT number, log_id FROM indexed";
 }
 
@@ -186,6 +188,25 @@ impl Store {
             }
         }
         tx.commit().await
+    }
+
+    /// Where events of that name are, the newest first: since then, and so many at most.
+    pub async fn events_named(
+        &self,
+        scope: &Scope,
+        event: EventName,
+        since: Timestamp,
+        most: u64,
+    ) -> Result<Vec<Place>, StoreError> {
+        let name = crate::filling::word(event);
+        let args = args![scope.tenant.as_str(), scope.environment.as_str(), name.as_deref(), since, most];
+        let rows = self.db().rows(NAMED, args).await?;
+        let logs = self.logs().await?;
+        let place = |row: &Row| {
+            let (log, index) = logs.place(row.count("seq")?);
+            Ok(Place { log, index, kind: row.word("kind", entry_kind_from)? })
+        };
+        rows.iter().map(place).collect()
     }
 
     /// Where the entries of a call are, oldest first. Empty when the call is not known.

@@ -6,7 +6,7 @@ use crate::db::{Arg, Outcome, Tx, args, statements};
 use crate::entries::{EntryKind, entry_kind_word, halves, seq, when};
 use crate::find::ended_number;
 use crate::{Ended, StoreError};
-use decision::{CallId, Decision, Ending, Entry, Environment, Event, Intent, TenantId, Timestamp};
+use decision::{CallId, Decision, Ending, Entry, Environment, Event, EventName, Intent, TenantId, Timestamp};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::LazyLock,
@@ -258,8 +258,8 @@ impl Filling {
     }
 
     fn event(&mut self, index: u64, event: &Event) {
-        let name = serde_json::to_value(event.event).ok();
-        let name = name.as_ref().and_then(|name| name.as_str());
+        let name = word(event.event);
+        let name = name.as_deref();
         let server = event.server.as_ref().map(|server| server.as_str());
         let whose = (&event.tenant, &event.environment);
         self.other(index, EntryKind::Event, whose, event.at, event.call, (name, server));
@@ -281,6 +281,11 @@ impl Filling {
             args![seq(self.log, index), tenant, environment, kind, at, high, low, name, server].to_vec();
         self.others.row(row);
     }
+}
+
+/// What an event is called.
+pub(crate) fn word(event: EventName) -> Option<String> {
+    serde_json::to_value(event).ok().and_then(|name| name.as_str().map(str::to_owned))
 }
 
 /// How a call ended, and why.

@@ -6,6 +6,7 @@ mod entries;
 mod erase;
 mod index;
 mod proof;
+mod strangers;
 
 use crate::{
     cli::Given,
@@ -232,11 +233,13 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
             return Ok(Verdict::Yes);
         }
     };
+    let mut beside = None;
     if place.has_ledger() {
         let book = Book::open(place).await?;
         if let Some(behind) = index::filled_as_far(&book, &store, place).await? {
             given.say.aside(behind.to_string());
         }
+        beside = strangers::counted_alone(&filter, &book, &store, place).await?;
         book.close().await?;
     }
     let mut rows = Vec::new();
@@ -256,6 +259,9 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     } else {
         let head = [whole("when (UTC)"), whole("call"), cut("who"), cut("what"), cut("ended"), whole("ms")];
         given.say.table(&head, rows.iter().map(cells).collect());
+    }
+    if let Some(beside) = beside {
+        given.say.aside(beside);
     }
     Ok(Verdict::Yes)
 }

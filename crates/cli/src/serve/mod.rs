@@ -67,22 +67,44 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         return Err(Failure::Usage(format!("there is no `{path}`: write one with `callgate init`")));
     }
     logs::begin(args.log_format, args.log_file.as_deref(), &given.surroundings)?;
-    let stop = CancellationToken::new();
-    let (hang_up, signals) = signals(stop.clone())?;
+    let (stop, stopped) = (CancellationToken::new(), Stopped::default());
+    let hang_up = signals(stop.clone(), stopped.clone())?;
     let running = Running::start(place, given, hang_up).await?;
-    running.until(stop).await?;
-    signals.abort();
+    running.until(stop, stopped).await?;
     Ok(Verdict::Yes)
 }
 
+/// Whether everything is stopped in order; from then on no signal makes it a stop in a hurry.
+#[derive(Debug, Clone, Default)]
+struct Stopped(Arc<std::sync::Mutex<bool>>);
+
+impl Stopped {
+    fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    fn in_order(&self) {
+        *self.lock() = true;
+        tracing::info!("stopped");
+    }
+    /// Ends the process, unless it is stopped already.
+    fn at_once(&self) {
+        // whoever says that it is stopped waits for this, and this for them
+        let stopped = self.lock();
+        if !*stopped {
+            tracing::warn!("asked again: stopping at once; open calls are closed at the next start");
+            std::process::exit(1);
+        }
+    }
+}
+
 /// SIGTERM and SIGINT ask to stop, SIGHUP to read the files anew.
-fn signals(stop: CancellationToken) -> anyhow::Result<(mpsc::Receiver<()>, JoinHandle<()>)> {
+fn signals(stop: CancellationToken, stopped: Stopped) -> anyhow::Result<mpsc::Receiver<()>> {
     let fail = "cannot listen for signals";
     let mut terminate = signal(SignalKind::terminate()).context(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).context(fail)?;
     let mut hang_up = signal(SignalKind::hangup()).context(fail)?;
     let (again, reload) = mpsc::channel(1);
-    let task = tokio::spawn(async move {
+    tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -100,10 +122,9 @@ fn signals(stop: CancellationToken) -> anyhow::Result<(mpsc::Receiver<()>, JoinH
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::warn!("asked again: stopping at once; open calls are closed at the next start");
-        std::process::exit(1);
+        stopped.at_once();
     });
-    Ok((reload, task))
+    Ok(reload)
 }
 
 /// Until what only a start needs is let go of: servers have been looked at by then.
@@ -208,7 +229,7 @@ impl Running {
     }
 
     /// Serves until asked to stop, then ends everything in order: listeners, calls, children, record, store.
-    async fn until(mut self, stop: CancellationToken) -> Result<(), Failure> {
+    async fn until(mut self, stop: CancellationToken, stopped: Stopped) -> Result<(), Failure> {
         tokio::spawn(gateway::execute_approved(Arc::clone(&self.gate), self.closing.clone()));
         tokio::spawn(rest());
         tokio::select! {
@@ -232,6 +253,9 @@ impl Running {
         self.hooks.abort();
         index::settle(&self.gate).await?;
         health::leave(&self.gate).await;
+        if let Err(refusal) = gateway::tell_strangers(&self.gate).await {
+            tracing::error!(because = refusal.because, "how many strangers were refused cannot be recorded");
+        }
         open::tell(&self.gate, EventName::GatewayStopped, &[]).await?;
         self.recorded = true;
         // the index is brought up to date before the ledger is closed
@@ -240,7 +264,7 @@ impl Running {
         index::note(&self.gate, &self.ledger_dir, indexed);
         self.gate.ledger().close().await?;
         self.opened.store.close().await;
-        tracing::info!("stopped");
+        stopped.in_order();
         Ok(())
     }
 }
@@ -301,3 +325,25 @@ async fn recover(gate: &Arc<Gate>) -> anyhow::Result<()> {
 
 /// Boxed work for the owner's socket.
 type Work = BoxFuture<'static, ()>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send(signal: &str) {
+        let own = std::process::id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &own]).status().unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn a_second_signal_behind_an_orderly_stop_changes_nothing() {
+        let (stop, stopped) = (CancellationToken::new(), Stopped::default());
+        let _hang_up = signals(stop.clone(), stopped.clone()).unwrap();
+        send("-INT");
+        stop.cancelled().await;
+        stopped.in_order();
+        // else this process would end here
+        send("-TERM");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}

@@ -590,3 +590,32 @@ fn a_reload_that_cannot_be_finished_changes_nothing_and_says_so() {
     assert_eq!(gateway.tools(&token, &session), ["drop_note", "hang", "read_note"]);
     assert!(gateway.get("/.well-known/callgate-assertions/jwks.json").2.contains("Ed25519"), "with its key");
 }
+
+#[test]
+fn strangers_in_numbers_are_counted_in_the_record_by_the_time_the_gateway_has_stopped() {
+    let bed = Bed::with_notes();
+    let gateway = bed.serve();
+    let ask = format!(
+        "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}",
+        gateway.port
+    );
+    for n in 0..60 {
+        assert_eq!(gateway.http(&ask).0, 401, "{n}");
+    }
+    assert_eq!(gateway.stop(), 0);
+    let counted = events(&bed, "strangers-refused");
+    let [counted] = counted.as_slice() else { panic!("{counted:?}") };
+    let refused: usize = counted["refused"].as_str().unwrap().parse().unwrap();
+    assert!((35..=40).contains(&refused), "{counted}");
+    assert_eq!(counted["codes"], format!("credential-missing {refused}"));
+    let listed = bed.run(&["audit", "list", "--limit", "1000"]);
+    assert!(
+        listed.err.contains(&format!("not in this list: {refused} requests of strangers")),
+        "{}",
+        listed.err
+    );
+    assert_eq!(bed.json(&["audit", "list", "--limit", "1000"]).as_array().unwrap().len(), 60 - refused);
+    let other = bed.run(&["audit", "list", "--agent", "bot"]);
+    assert!(!other.err.contains("strangers"), "{}", other.err);
+    assert_eq!(bed.run(&["audit", "verify"]).code, 0);
+}

@@ -9,6 +9,14 @@ use decision::{AgentName, Class, Code, Principal, Refusal};
 use identity::oauth::{Opaque, Verified};
 use std::sync::Arc;
 
+/// Whether a provider is asked again about a token that it vouched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    Asked,
+    /// Nothing goes on by the token: whoever shows it the next time is asked about then.
+    LeftAlone,
+}
+
 /// By what a principal is known, so that what outlives a message can ask whether it still is.
 #[derive(Debug, Clone)]
 pub(crate) enum Standing {
@@ -40,6 +48,7 @@ impl Standing {
         gate: &Arc<Gate>,
         live: &Arc<Live>,
         principal: &Arc<Principal>,
+        again: Again,
     ) -> Option<Code> {
         let mut standing = self;
         while let Self::Bound(_, inner) | Self::Bare(_, inner) = standing {
@@ -54,6 +63,12 @@ impl Standing {
                 Ok(()) => gate.tokens.enabled(gate, live, token.principal()).await,
                 Err(refusal) => Err(refusal.into()),
             },
+            Self::Vouched(token, _) if again == Again::LeftAlone => {
+                match gate.issuers.still_in_force(token, gate.clock.now()) {
+                    Ok(()) => gate.tokens.enabled(gate, live, token.principal()).await,
+                    Err(refusal) => Err(refusal.into()),
+                }
+            }
             Self::Vouched(token, opaque) => {
                 let (now, errand) = (gate.clock.now(), introspection::errand(gate, live));
                 // whatever keeps the provider from being asked, nobody vouches for the token any more

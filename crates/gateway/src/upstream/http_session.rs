@@ -59,11 +59,13 @@ pub(super) struct Session {
 struct InFlight<'a> {
     session: &'a Session,
     id: u64,
+    injected: &'a Injected,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.session.waiting.lock().remove(&self.id);
+        self.injected.rest();
     }
 }
 
@@ -98,6 +100,8 @@ impl Session {
             session.give_up().await;
             return Err(fault);
         }
+        // between calls a secret is in locked memory alone
+        injected.rest();
         listen::start(&session, hello.sink.clone(), hello.hidden);
         Ok((session, frame))
     }
@@ -149,7 +153,7 @@ impl Session {
     pub(super) async fn request(&self, outgoing: &Outgoing) -> Result<Received, Fault> {
         *self.injected.lock() = Arc::clone(&outgoing.injected);
         self.waiting.lock().insert(outgoing.id, (outgoing.sink.clone(), !outgoing.beside_calls));
-        let _in_flight = InFlight { session: self, id: outgoing.id };
+        let _in_flight = InFlight { session: self, id: outgoing.id, injected: &outgoing.injected };
         self.exchange(outgoing).await.map_err(|fault| self.note(fault))
     }
 

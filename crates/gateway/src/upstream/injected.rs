@@ -171,6 +171,11 @@ impl Injected {
         mask
     }
 
+    /// Lets go of what was made to look for these: it has them in memory that is not locked, and is made anew at the next message.
+    pub(super) fn rest(&self) {
+        *self.mask.lock() = None;
+    }
+
     /// Scans one message of the server that has these credentials, and takes them out of it.
     pub(super) fn hear(&self, bytes: Bytes, limits: &wire::Limits) -> Result<Received, Unheard> {
         let frame = wire::Frame::scan(bytes, limits)?;

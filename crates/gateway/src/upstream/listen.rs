@@ -4,7 +4,7 @@ use super::connection::{Bounds, FromServer, Room};
 use super::fault::FaultKind;
 use super::http::{self, Body};
 use super::http_session::{Session, retry};
-use super::injected::Received;
+use super::injected::{Injected, Received};
 use super::pending::{Patience, Read, related};
 use super::stream::{Events, Position};
 use ::http::{Response, StatusCode};
@@ -21,6 +21,15 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 enum After {
     Again,
     Never,
+}
+
+/// Behind a message on the stream: nothing of it stays.
+struct Rest<'a>(&'a Injected);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.rest();
+    }
 }
 
 /// Listens for as long as the session lives and the server offers a stream.
@@ -87,6 +96,7 @@ async fn once(
         let Some(now) = session.upgrade() else { return After::Never };
         let (injected, batches) = (now.injected(), now.revision.has_batches());
         drop(now);
+        let _rest = Rest(&injected);
         for message in wire::batch::messages(data, batches).unwrap_or_else(|_| vec![data.clone()]) {
             let received = injected.hear(message, &limits).ok();
             let read = if received.is_some() { Read::Message } else { Read::Noise };

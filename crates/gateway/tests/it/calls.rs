@@ -193,6 +193,33 @@ async fn an_upstream_that_misbehaves_costs_an_answer_with_a_code_and_nothing_els
 }
 
 #[tokio::test]
+async fn an_error_is_not_held_to_the_schema_of_what_it_is_not_and_no_content_is_none() {
+    for modern in [true, false] {
+        let (house, _script) = if modern { modern_house().await } else { legacy_house().await };
+        let session = if modern { String::new() } else { house.initialize("/s/script/mcp").await };
+        let call = async |id: u64, n: u64| {
+            let params = json!({ "name": "typed", "arguments": { "n": n } });
+            match modern {
+                true => house.modern("/s/script/mcp", "tools/call", params).await.json(),
+                false => house.legacy("/s/script/mcp", &session, id, "tools/call", params).await.json(),
+            }
+        };
+        let failed = call(10, 1).await;
+        assert_eq!(failed["result"]["isError"], true, "{failed}");
+        let why = failed["result"]["structuredContent"]["why"].as_str().unwrap_or_default();
+        assert!(
+            !why.is_empty() && !failed.to_string().contains(SECRET),
+            "it is searched all the same: {failed}"
+        );
+        let bare = call(11, 2).await;
+        assert_eq!(bare["result"]["structuredContent"]["n"], 2, "{bare}");
+        assert!(bare["result"].get("content").is_none(), "it passes as it came: {bare}");
+        let wrong = call(12, 3).await;
+        assert_eq!(wrong["result"]["_meta"]["callgate/refusal"]["code"], "result-invalid", "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn a_flood_of_messages_ends_by_its_number_or_by_the_time_it_takes() {
     let (house, _script) = legacy_house().await;
     let session = house.initialize("/s/script/mcp").await;

@@ -88,43 +88,50 @@ async fn a_signed_token_of_the_same_provider_is_judged_here_and_asked_about_nowh
 
 #[tokio::test]
 async fn what_a_provider_says_is_judged_as_the_claims_of_a_signed_token_are() {
-    let (house, script, provider) = open().await;
-    for (said, code) in [
-        (json!({ "active": false }), Code::TokenInactive),
-        (json!({ "iss": format!("{}/", provider.url) }), Code::IssuerUnknown),
-        (json!({ "iss": "https://other.example" }), Code::IssuerUnknown),
-        (json!({ "iss": 7 }), Code::IssuerUnknown),
-        (json!({ "aud": null }), Code::ClaimMissing),
-        (json!({ "aud": PUBLIC }), Code::TokenAudienceMismatch),
-        (json!({ "aud": [format!("{PUBLIC}/s/script/mcp")] }), Code::TokenAudienceMismatch),
-        (json!({ "exp": null }), Code::ClaimMissing),
-        (json!({ "aud": { "": format!("{PUBLIC}/mcp") } }), Code::ClaimMissing),
-        (json!({ "aud": [[format!("{PUBLIC}/mcp")]] }), Code::ClaimMissing),
-        (json!({ "exp": (now() + 300).to_string() }), Code::ClaimMissing),
-        (json!({ "exp": -1 }), Code::ClaimMissing),
-        (json!({ "exp": 1e300 }), Code::ClaimMissing),
-        (json!({ "exp": now() - 61 }), Code::CredentialExpired),
-        (json!({ "nbf": now() + 90 }), Code::CredentialEarly),
-        (json!({ "token_type": "DPoP" }), Code::TokenHeaderRefused),
-        (json!({ "token_type": "refresh_token" }), Code::TokenHeaderRefused),
-        (json!({ "token_use": "refresh_token" }), Code::TokenHeaderRefused),
-        (json!({ "typ": "Refresh" }), Code::TokenHeaderRefused),
-        (json!({ "token_type": ["Bearer"] }), Code::TokenHeaderRefused),
-        (json!({ "sub": null }), Code::ClaimMissing),
-        (json!({ "sub": ["alice"] }), Code::ClaimMissing),
-        (json!({ "sub": "a b" }), Code::ClaimUnusable),
-        (json!({ "client_id": null }), Code::ClaimMissing),
-        (json!({ "groups": 7 }), Code::ClaimUnusable),
-        (json!({ "cnf": { "jkt": "x" } }), Code::TokenUnproven),
-        (json!({ "cnf": { "x5t#S256": "A".repeat(43) } }), Code::TokenUnproven),
-    ] {
-        let token = provider.opaque(&said);
-        let told = call(&house, &token, "echo").await;
-        assert_eq!((told.status, refused(&house)), (401, code), "{said}: {told:?}");
-        assert!(challenge(&told).contains("error=\"invalid_token\""), "{}", challenge(&told));
-        assert!(!String::from_utf8_lossy(&told.body).contains(&token));
+    let cases = |provider: &Provider| {
+        [
+            (json!({ "active": false }), Code::TokenInactive),
+            (json!({ "iss": format!("{}/", provider.url) }), Code::IssuerUnknown),
+            (json!({ "iss": "https://other.example" }), Code::IssuerUnknown),
+            (json!({ "iss": 7 }), Code::IssuerUnknown),
+            (json!({ "aud": null }), Code::ClaimMissing),
+            (json!({ "aud": PUBLIC }), Code::TokenAudienceMismatch),
+            (json!({ "aud": [format!("{PUBLIC}/s/script/mcp")] }), Code::TokenAudienceMismatch),
+            (json!({ "exp": null }), Code::ClaimMissing),
+            (json!({ "aud": { "": format!("{PUBLIC}/mcp") } }), Code::ClaimMissing),
+            (json!({ "aud": [[format!("{PUBLIC}/mcp")]] }), Code::ClaimMissing),
+            (json!({ "exp": (now() + 300).to_string() }), Code::ClaimMissing),
+            (json!({ "exp": -1 }), Code::ClaimMissing),
+            (json!({ "exp": 1e300 }), Code::ClaimMissing),
+            (json!({ "exp": now() - 61 }), Code::CredentialExpired),
+            (json!({ "nbf": now() + 90 }), Code::CredentialEarly),
+            (json!({ "token_type": "DPoP" }), Code::TokenHeaderRefused),
+            (json!({ "token_type": "refresh_token" }), Code::TokenHeaderRefused),
+            (json!({ "token_use": "refresh_token" }), Code::TokenHeaderRefused),
+            (json!({ "typ": "Refresh" }), Code::TokenHeaderRefused),
+            (json!({ "token_type": ["Bearer"] }), Code::TokenHeaderRefused),
+            (json!({ "sub": null }), Code::ClaimMissing),
+            (json!({ "sub": ["alice"] }), Code::ClaimMissing),
+            (json!({ "sub": "a b" }), Code::ClaimUnusable),
+            (json!({ "client_id": null }), Code::ClaimMissing),
+            (json!({ "groups": 7 }), Code::ClaimUnusable),
+            (json!({ "cnf": { "jkt": "x" } }), Code::TokenUnproven),
+            (json!({ "cnf": { "x5t#S256": "A".repeat(43) } }), Code::TokenUnproven),
+        ]
+    };
+    // so many refusals of one stranger are recorded one by one
+    for from in [0, 20] {
+        let (house, script, provider) = open().await;
+        for (said, code) in cases(&provider).iter().skip(from).take(20) {
+            let token = provider.opaque(said);
+            let told = call(&house, &token, "echo").await;
+            assert_eq!((told.status, refused(&house)), (401, *code), "{said}: {told:?}");
+            assert!(challenge(&told).contains("error=\"invalid_token\""), "{}", challenge(&told));
+            assert!(!String::from_utf8_lossy(&told.body).contains(&token));
+        }
+        assert!(script.heard("tools/call").is_empty());
     }
-    assert!(script.heard("tools/call").is_empty());
+    let (house, _script, provider) = open().await;
     // what providers leave out or add, and may
     for said in [
         json!({ "iss": null, "token_type": null }),
@@ -418,6 +425,27 @@ async fn a_flood_of_made_up_tokens_reaches_neither_the_provider_nor_those_who_ar
     let allowed = 66 + 20 * (usize::try_from(began.elapsed().as_secs()).unwrap() + 1);
     assert!(provider.questions().len() <= allowed, "{} of {allowed}", provider.questions().len());
     assert_eq!(errands(&house).len(), provider.questions().len(), "what is not asked is no errand");
+
+    // nor does it fill the record: what is asked beyond the first hundred is counted, save what turns out to be somebody's
+    for n in 2..7 {
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        flood(1_000 * n).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let token = provider.opaque(&json!({ "sub": "bob" }));
+    while call(&house, &token, "echo").await.status != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    gateway::tell_strangers(&house.gate).await.unwrap();
+    let counted = |entry: &Entry| match entry {
+        Entry::Event(event) => event.detail.get("questions").and_then(|n| n.parse::<usize>().ok()),
+        Entry::Intent(_) | Entry::Decision(_) => None,
+    };
+    let counted: usize = house.entries().iter().filter_map(counted).sum();
+    let (recorded, asked) = (errands(&house), provider.questions().len());
+    assert!(counted > 0 && recorded.len() + counted == asked, "{} and {counted} of {asked}", recorded.len());
+    let name = asker(&house).describe();
+    assert!(name.contains("bob") && matches!(recorded.last().unwrap().ending, Ending::Answered), "{name}");
 }
 
 /// A house whose own requests carry an opaque token, and whose provider is asked again after a second.
@@ -482,6 +510,24 @@ async fn streams_end_when_their_token_is_revoked_at_its_provider_and_not_before(
         (404, Code::SessionUnknown),
         "a revoked one's session is gone"
     );
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_the_token_of_a_session_in_which_nothing_goes_on() {
+    let (house, _script, provider) = soon_again(false).await;
+    let session = house.initialize("/mcp").await;
+    // several times over the cache's time and that of the look at standings
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!((provider.questions().len(), errands(&house).len()), (1, 1), "nothing depends on the answer");
+    let _stream = house.get("/mcp", &session).await;
+    assert_eq!(provider.questions().len(), 2, "whoever comes again is asked about");
+    for _ in 0..300 {
+        if provider.questions().len() > 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(provider.questions().len() > 2, "a stream depends on it");
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ mod rotation;
 mod shadowing;
 mod soak;
 mod sse;
+mod strangers;
 mod tasks;
 mod tls;
 mod withdrawn;

@@ -426,7 +426,14 @@ async fn call(
             events.push(answer(&id, &text("done")));
             stream(events, false)
         }
-        "typed" => complete(json!({ "content": [], "structuredContent": { "n": "not a number" } })),
+        "typed" => complete(match message["params"]["arguments"]["n"].as_i64() {
+            // what went wrong, in another form than the schema's
+            Some(1) => {
+                json!({ "content": [], "isError": true, "structuredContent": { "why": crate::house::SECRET } })
+            }
+            Some(2) => json!({ "structuredContent": { "n": 2 } }),
+            _ => json!({ "content": [], "structuredContent": { "n": "not a number" } }),
+        }),
         name => complete(text(&format!("{name}: {}", message["params"]["arguments"]))),
     }
 }

@@ -73,6 +73,8 @@ pub(super) enum Next {
 pub(super) struct Turn {
     book: Arc<Book>,
     id: Digest,
+    /// Nobody knows the token.
+    pub(super) strange: bool,
     answer: watch::Sender<Option<Outcome>>,
 }
 
@@ -133,7 +135,7 @@ impl Book {
         }
         let (answer, waiting) = watch::channel(None);
         pages.asking.insert(id, waiting);
-        Next::Ask(Turn { book: Arc::clone(self), id, answer })
+        Next::Ask(Turn { book: Arc::clone(self), id, strange, answer })
     }
 }
 

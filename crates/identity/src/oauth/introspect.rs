@@ -211,6 +211,11 @@ impl Reply {
         self.size
     }
 
+    /// Whether the provider says that the token is good.
+    pub fn is_active(&self) -> bool {
+        self.claims.get("active") == Some(&Value::Bool(true))
+    }
+
     /// An object that says whether the token is active. Errors: what else it is.
     pub(super) fn read(text: &[u8]) -> Result<Self, &'static str> {
         canonical::bytes(text).map_err(|_| "its answer is not JSON, or says something twice")?;
@@ -232,7 +237,7 @@ impl Reply {
         now: Timestamp,
     ) -> Result<Verified, Refusal> {
         let claims = &self.claims;
-        if claims.get("active") != Some(&Value::Bool(true)) {
+        if !self.is_active() {
             let because = format!("`{}` says that the token is not active", issuer.source.issuer);
             return Err(Refusal::new(Code::TokenInactive, because));
         }

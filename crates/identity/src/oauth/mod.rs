@@ -145,6 +145,11 @@ impl Issuers {
         self.judged_by(verified, now)?.stands(verified)
     }
 
+    /// The same as far as it is known without its provider: by its times, and by the settings.
+    pub fn still_in_force(&self, verified: &Verified, now: Timestamp) -> Result<(), Refusal> {
+        self.judged_by(verified, now).map(drop)
+    }
+
     /// The settings in force, if they are those a token was judged by and its time is not over.
     fn judged_by(&self, verified: &Verified, now: Timestamp) -> Result<Arc<InForce>, Refusal> {
         verified.times.check(now)?;

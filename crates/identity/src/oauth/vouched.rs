@@ -38,6 +38,7 @@ impl Introspector {
 pub struct Question {
     opaque: Arc<Opaque>,
     to: Arc<Introspector>,
+    strange: bool,
 }
 
 impl Question {
@@ -47,6 +48,10 @@ impl Question {
     /// The name of the secret that asking takes.
     pub fn secret(&self) -> &SecretName {
         self.to.exchange.secret()
+    }
+    /// Whether it is about a token that was never good here: anybody can make one up.
+    pub fn is_strange(&self) -> bool {
+        self.strange
     }
     /// For the record: at whose token, and which, as a decision names the token itself.
     pub fn describe(&self) -> String {
@@ -160,7 +165,8 @@ impl InForce {
     ) where
         F: Future<Output = Result<Reply, Refusal>> + Send + 'static,
     {
-        let asking = ask(Question { opaque: Arc::clone(opaque), to: Arc::clone(to) });
+        let question = Question { opaque: Arc::clone(opaque), to: Arc::clone(to), strange: turn.strange };
+        let asking = ask(question);
         let (by, at, id) = (Arc::clone(self), to.at, opaque.id());
         let asked = Instant::now();
         tokio::spawn(async move {

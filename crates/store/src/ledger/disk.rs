@@ -146,6 +146,11 @@ impl SegmentFile {
         }
     }
 
+    /// How long a file may be by the limit of this process, which somebody may change while it runs.
+    pub(super) fn bytes_max() -> Option<u64> {
+        rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+    }
+
     /// Gives back what was laid out behind the end, if the file is as long as it was left.
     pub(super) fn give_back(&self, bytes: u64) -> io::Result<()> {
         if self.bytes()? == bytes { self.file.set_len(bytes) } else { Ok(()) }

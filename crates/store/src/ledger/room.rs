@@ -64,8 +64,10 @@ pub(super) enum LaidOut {
 impl LaidOut {
     /// Lays the file out from its end `at` over so many bytes, where it is not yet.
     ///
-    /// Errors: the disk has no room for them.
+    /// Errors: the disk has no room for them, or the file may not become so long.
     pub(super) fn reach(&mut self, file: &SegmentFile, at: u64, bytes: u64) -> io::Result<()> {
+        // no file system asks for that before it is written: nothing becomes longer by blocks alone
+        within(SegmentFile::bytes_max(), at.saturating_add(bytes))?;
         match self {
             Self::Never => return Ok(()),
             Self::To(end) if *end >= at.saturating_add(bytes) => return Ok(()),
@@ -88,6 +90,16 @@ impl LaidOut {
     }
 }
 
+fn within(bytes_max: Option<u64>, end: u64) -> io::Result<()> {
+    match bytes_max.filter(|max| end > *max) {
+        Some(max) => {
+            let why = format!("this process may have no file of more than {max} bytes (RLIMIT_FSIZE)");
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The file system has no such thing. Whatever else is wrong, nothing may begin.
 fn cannot(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
@@ -95,4 +107,17 @@ fn cannot(error: &io::Error) -> bool {
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_not_become_so_long_has_no_room() {
+        assert!(within(None, u64::MAX).is_ok() && within(Some(10), 10).is_ok());
+        let error = within(Some(10), 11).unwrap_err();
+        assert!(!cannot(&error), "nothing may begin: {error}");
+        assert!(error.to_string().contains("10 bytes (RLIMIT_FSIZE)"), "{error}");
+    }
 }

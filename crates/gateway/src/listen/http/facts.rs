@@ -90,6 +90,7 @@ pub(super) fn of(parts: &Parts, ends: &Ends, settings: &Settings) -> Facts {
         name: all(headers, &NAME),
         params,
         batch: None,
+        peer: Some(ends.remote.ip()),
         loopback_peer: is_here(headers, ends),
         acquaintance: ends.acquaintance.clone(),
         certificate: ends.certificate.clone(),

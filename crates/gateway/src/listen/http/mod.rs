@@ -169,12 +169,33 @@ struct Door<P> {
     shelf: Arc<Shelf>,
     large_bodies: Arc<Semaphore>,
     hall: Option<Hall>,
+    turned_away: Lines,
     /// Everything that must end before the process may.
     tasks: TaskTracker,
     /// No new work: finish what is open, end what never ends by itself.
     closing: CancellationToken,
     /// The time is over.
     kill: CancellationToken,
+}
+
+/// Lines of the log that whoever reaches the port can cause.
+#[derive(Debug)]
+struct Lines {
+    seldom: egress::Seldom,
+    began: time::Instant,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { seldom: egress::Seldom::default(), began: time::Instant::now() }
+    }
+}
+
+impl Lines {
+    /// How many were left out before this one; none where this one is left out too.
+    fn one_more(&self) -> Option<u64> {
+        self.seldom.now(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
 }
 
 type Certificate = Arc<ClientCertificate>;
@@ -199,6 +220,7 @@ pub async fn serve<P: Path>(bound: Bound, path: P, site: Site, closing: Cancella
         site,
         shelf: Arc::default(),
         large_bodies: Arc::new(Semaphore::new(body::ROOM)),
+        turned_away: Lines::default(),
         tasks: TaskTracker::new(),
         closing,
         kill: CancellationToken::new(),
@@ -265,7 +287,9 @@ async fn waits<P: Path>(
             return Box::pin(connection(door, stream, ends, (place, strangers.enter()))).await;
         }
     }
-    tracing::warn!(remote = %ends.remote, "as many connections as there may be, one was turned away");
+    if let Some(left_out) = door.turned_away.one_more() {
+        tracing::warn!(remote = %ends.remote, left_out, "as many connections as there may be, one was turned away");
+    }
     // words in the clear are no answer to whoever expects TLS
     if door.hall.is_none() {
         turn_away(stream, permit).await;

@@ -1,6 +1,6 @@
 //! The handshake: bounded in number and time, before a connection counts as one.
 
-use super::{Certificate, linger};
+use super::{Certificate, Lines, linger};
 use crate::{listen::tls::Tls, metrics::Handshake, places::Strangers};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time};
@@ -25,11 +25,12 @@ pub(super) struct Hall {
     tls: Tls,
     under_way: Arc<Strangers>,
     patience: Duration,
+    failed: Lines,
 }
 
 impl Hall {
     pub(super) fn new(tls: Tls, patience: Duration) -> Self {
-        Self { tls, under_way: Arc::default(), patience }
+        Self { tls, under_way: Arc::default(), patience, failed: Lines::default() }
     }
 
     /// Whoever comes out at the other end speaks TLS. Everything else is counted and sent away.
@@ -60,8 +61,8 @@ impl Hall {
                 // who looks whether the port is open says nothing, as often as it likes
                 if how == Handshake::Gone && why.is_empty() {
                     tracing::debug!(%remote, "a connection was closed before a word was said");
-                } else {
-                    tracing::info!(%remote, handshake = how.as_str(), %why, "no TLS connection came about");
+                } else if let Some(left_out) = self.failed.one_more() {
+                    tracing::info!(%remote, handshake = how.as_str(), %why, left_out, "no TLS connection came about");
                 }
                 None
             }

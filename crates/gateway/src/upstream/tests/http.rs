@@ -63,6 +63,27 @@ async fn a_legacy_session_is_opened_used_and_given_up() {
 }
 
 #[tokio::test]
+async fn between_calls_a_session_has_its_secret_in_locked_memory_alone() {
+    use super::super::injected::Hidden;
+    let header = (::http::header::AUTHORIZATION, Hidden::new(b"Bearer s3cret-of-a-session".to_vec()));
+    let injected = Arc::new(Injected { headers: vec![header], ..Injected::default() });
+    let quotes = |seen: Seen| {
+        let text = ok(seen.id()).replace(r#""result":{"#, r#""result":{"said":"s3cret-of-a-session","#);
+        json(text)
+    };
+    let peer = legacy_server(quotes).await;
+    let (mut opening, _messages) = opening(Revision::V2025_11_25);
+    opening.injected = Arc::clone(&injected);
+    let (connection, _) = Connection::open(&peer.reach(), &means_to(&peer.url), opening).await.unwrap();
+    assert!(injected.mask.lock().is_none(), "after the handshake");
+    let mut outgoing = call(7).0;
+    outgoing.injected = Arc::clone(&injected);
+    let received = connection.request(outgoing).await.unwrap();
+    assert!(!received.masked.is_empty(), "it was looked for");
+    assert!(injected.mask.lock().is_none(), "after a call");
+}
+
+#[tokio::test]
 async fn what_one_takes_back_is_not_taken_from_another_who_just_asked_for_it() {
     let slow = |seen: Seen| answer(200, "application/json", vec![Step::Wait(100), say(ok(seen.id()))]);
     let peer = legacy_server(slow).await;

@@ -83,7 +83,7 @@ const NAMED: [&str; 6] = [
     "resources/unsubscribe",
 ];
 
-/// Rows in which a message comes no further than to where nobody knows yet who says it, or which Host does.
+/// Rows in which a message comes no further than to where nobody knows yet which Host says it.
 fn is_nameless(cell: &Cell) -> bool {
     matches!(cell.row.act, Act::Fails(Defect::TwoNames | Defect::Stranger | Defect::Task))
         || is_no_batch(cell)
@@ -121,7 +121,8 @@ fn is_of(cell: &Cell, intent: &Intent) -> bool {
         let method = (!is(Defect::TwoNames) && !is_no_batch(cell)).then_some(named);
         let asker = match is(Defect::Stranger) {
             true => decision::Actor::Agent("gone".parse().unwrap()),
-            false => decision::Actor::Unknown,
+            // what is wrong with a message is told to whoever is known
+            false => decision::Actor::Agent("bot".parse().unwrap()),
         };
         return intent.principal.actor == asker
             && intent.method.as_deref() == method

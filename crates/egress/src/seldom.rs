@@ -1,6 +1,5 @@
 //! A line of the log that anybody outside can cause, said seldom.
 
-use decision::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Between two lines.
@@ -8,17 +7,18 @@ const APART_US: u64 = 10 * 1_000_000;
 
 /// Counts what was left out between two lines.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom {
+pub struct Seldom {
     next_at: AtomicU64,
     left_out: AtomicU64,
 }
 
 impl Seldom {
-    /// How many were left out since the last line, if it is time for one. Where the clock was set back it is.
-    pub(crate) fn now(&self, now: Timestamp) -> Option<u64> {
+    /// How many were left out since the last line, if it is time for one: ten seconds after it, by microseconds of any
+    /// clock. Where that was set back it is.
+    pub fn now(&self, now_us: u64) -> Option<u64> {
         let next = self.next_at.load(Ordering::Relaxed);
-        let is_time = now.0 >= next || next - now.0 > APART_US;
-        let after = now.0.saturating_add(APART_US);
+        let is_time = now_us >= next || next - now_us > APART_US;
+        let after = now_us.saturating_add(APART_US);
         // of several at once one says it
         let turn = |is_time: bool| {
             is_time
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn what_anybody_can_cause_is_said_seldom_and_counted() {
         let seldom = Seldom::default();
-        let at = |seconds: u64| Timestamp(seconds * 1_000_000);
+        let at = |seconds: u64| seconds * 1_000_000;
         assert_eq!(seldom.now(at(100)), Some(0));
         assert_eq!((seldom.now(at(101)), seldom.now(at(109))), (None, None));
         assert_eq!(seldom.now(at(110)), Some(2));

@@ -22,6 +22,7 @@ mod numbers;
 mod objects;
 mod opened;
 mod pairs;
+mod patterns;
 mod read;
 mod refs;
 mod renames;

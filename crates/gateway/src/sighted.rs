@@ -37,10 +37,10 @@ pub(crate) struct Looked {
 }
 
 /// Everything under its name, as it came, or under one that stands in where there is none to pin it under, and why that is
-/// so. What has a name twice is left out.
+/// so. Of two under one name the first counts, and the other is under one that stands in.
 pub(crate) fn sighted(server: &ServerName, found: &Found) -> (Vec<Seen>, BTreeMap<Item, String>) {
     let (mut items, mut unpinned) = (Vec::new(), BTreeMap::new());
-    let mut names = BTreeSet::new();
+    let mut names: BTreeMap<Item, Digest> = BTreeMap::new();
     for (kind, raw) in &found.items {
         let seen = match Definition::new(server.clone(), *kind, raw.clone()) {
             Ok(definition) => {
@@ -53,11 +53,22 @@ pub(crate) fn sighted(server: &ServerName, found: &Found) -> (Vec<Seen>, BTreeMa
                 Seen { item, digest, raw }
             }
         };
-        if !names.insert(seen.item.clone()) {
-            tracing::warn!(server = %server, item = %seen.item.name, "listed twice; only the first counts");
+        let Some(first) = names.get(&seen.item).copied() else {
+            names.insert(seen.item.clone(), seen.digest);
+            items.push(seen);
+            continue;
+        };
+        let (item, other) = (&seen.item.name, seen.digest);
+        tracing::warn!(%server, %item, counts = %first, left_out = %other, "listed twice; only the first counts");
+        // the same twice says nothing else, and what cannot be pinned has its reason already
+        if first == other || catalog::is_stand_in(item) {
             continue;
         }
-        items.push(seen);
+        let twin = Unpinned::twin(&seen.item, raw, other);
+        if names.insert(twin.item.clone(), twin.digest).is_none() {
+            unpinned.insert(twin.item.clone(), twin.because);
+            items.push(Seen { item: twin.item, digest: twin.digest, raw: twin.raw });
+        }
     }
     if let Some(text) = &found.instructions {
         let raw = Bytes::from(wire::json::encode_string(text));
